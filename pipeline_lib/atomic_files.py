@@ -1,0 +1,107 @@
+"""Files and folders that appear whole or not at all, also after kill -9.
+
+Everything is written beside its final name (same file system), flushed to the disk and renamed. What a killed run left
+beside it is removed by the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline_lib.errors import NoSpace
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary file that is renamed to `path` when the block ends without an error.
+
+    Raises NoSpace when the disk is full; the old file at `path`, if any, is then still there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with translate_full_disk(path), partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it takes the place of `path` when the block ends without an error."""
+    partial = path.with_name(f"{path.name}.partial")
+    remove_tree(partial)
+    partial.mkdir(parents=True)
+    with translate_full_disk(path):
+        yield partial
+    for file in partial.rglob("*"):
+        if file.is_file():
+            _sync(file)
+    remove_tree(path)
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give `target` the bytes of `source` without a second copy where the file system can link.
+
+    A linked file must never be written in place; everything here is replaced by rename instead.
+    """
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+            raise
+        shutil.copyfile(source, target)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file or folder that may not exist."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    _sync(path)
+
+
+@contextlib.contextmanager
+def translate_full_disk(path: Path) -> Iterator[None]:
+    """Turn ENOSPC and EDQUOT into NoSpace, which says how much is left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        left_mb = shutil.disk_usage(path.parent).free // 1_000_000
+        remedy = "free some space (`dvc gc --workspace` drops old data) and run again; it continues"
+        raise NoSpace("the disk is full", file=path, value=f"{left_mb} MB left", remedy=remedy) from error
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

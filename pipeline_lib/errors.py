@@ -1,0 +1,123 @@
+"""Every error that a user can mend, in one tree.
+
+A `PipelineError` names the file, the value found there and the remedy; the command line and the flow print its one
+line and leave with its exit code. What only we can break is an `assert`. Exit codes follow sysexits.h where it has one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+
+class PipelineError(Exception):
+    """Say in one line what is wrong, where, and how to mend it.
+
+    what: the fault as a sentence without a full stop. file: the file, key or address at fault. value: what was found
+    there ("" when absence is the fault). remedy: what to do or type now.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, file: str | Path, remedy: str, value: object = "") -> None:
+        self.what, self.file, self.value, self.remedy = what, str(file), str(value), remedy
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        found = f" (found: {_one_line(self.value)})" if self.value else ""
+        return f"{self.file}: {_one_line(self.what)}{found}. Remedy: {_one_line(self.remedy)}"
+
+    def as_json(self) -> str:
+        """The `reason.json` a failed stage leaves: code, file, what, value, remedy, exit_code."""
+        fields = {"code": self.code, "file": self.file, "what": self.what, "value": self.value, "remedy": self.remedy}
+        return json.dumps({**fields, "exit_code": self.exit_code}, indent=1) + "\n"
+
+
+class UsageError(PipelineError):
+    """A command was called with arguments that do not fit."""
+
+    code, exit_code = "usage", 2
+
+
+class GateHeld(PipelineError):
+    """The new model was not promoted, and the caller asked to be told by the exit code."""
+
+    code, exit_code = "gate_held", 3
+
+
+class DataCheckFailed(PipelineError):
+    """A limit on the data (quarantine rate, leakage, empty class) was passed."""
+
+    code, exit_code = "data_check_failed", 4
+
+
+class BadData(PipelineError):
+    """A source, table or file holds what cannot be used."""
+
+    code, exit_code = "bad_data", 65
+
+
+class ArchiveDamaged(BadData):
+    """An archive ends early or has a broken member header; nothing after that point can be trusted."""
+
+    code = "archive_damaged"
+
+
+class OutputDamaged(BadData):
+    """A file we wrote does not read back as it was written."""
+
+    code = "output_damaged"
+
+
+class SourceMissing(PipelineError):
+    """A file, folder, bucket or prefix that was named does not exist."""
+
+    code, exit_code = "source_missing", 66
+
+
+class ServiceUnavailable(PipelineError):
+    """A server (S3, registry, Prefect) does not answer."""
+
+    code, exit_code = "service_unavailable", 69
+
+
+class DependencyMissing(PipelineError):
+    """A package or program that this step needs is not installed."""
+
+    code, exit_code = "dependency_missing", 70
+
+
+class NoSpace(PipelineError):
+    """The disk is full, or would be."""
+
+    code, exit_code = "no_space", 73
+
+
+class Interrupted(PipelineError):
+    """A run was told to stop, or found another one at work; running it again continues."""
+
+    code, exit_code = "interrupted", 75
+
+
+class CredentialsRefused(PipelineError):
+    """Credentials are absent, expired or not allowed to do this."""
+
+    code, exit_code = "credentials", 77
+
+
+class ConfigError(PipelineError):
+    """params.yaml, settings.toml, an environment variable or dvc.yaml has a wrong key or value."""
+
+    code, exit_code = "config", 78
+
+
+class CodeFailed(PipelineError):
+    """Our own code broke: a defect to report, with the traceback printed above the line."""
+
+    code, exit_code = "defect", 70
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,95 @@
+"""Results of work units (shards) already done, found again by a key that names everything their bytes depend on.
+
+The memo saves time and never changes a byte: it lies in the state folder, is no output, may be deleted at any time, and
+what it gives back is checked against the digests written with it. A damaged or half-written entry counts as absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from pipeline_lib.atomic_files import atomic_folder, link_or_copy, remove_tree
+
+DIGESTS = "digests.json"
+
+
+class Memo:
+    """The memo of one stage: `entry key -> files`.
+
+    folder: `<state folder>/memo/<stage>`. stage_key: everything shared by all entries, see `stage_key`.
+    """
+
+    def __init__(self, folder: Path, stage_key: str) -> None:
+        self.folder, self.stage_key = folder, stage_key
+        self.hits = self.misses = 0
+
+    def restore(self, unit: str, target: Path) -> bool:
+        """Bring the files of a unit back into the folder `target`; False when there is no sound entry for it."""
+        entry = self._entry(unit)
+        if not _sound(entry):
+            self.misses += 1
+            return False
+        target.mkdir(parents=True, exist_ok=True)
+        for name in json.loads((entry / DIGESTS).read_text()):
+            link_or_copy(entry / name, target / name)
+        (entry / DIGESTS).touch()
+        self.hits += 1
+        return True
+
+    def keep(self, unit: str, files: list[Path]) -> None:
+        """Remember the files of a unit, under their names. The files must never be written in place afterwards."""
+        entry = self._entry(unit)
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_folder(entry) as folder:
+            for file in files:
+                link_or_copy(file, folder / file.name)
+            (folder / DIGESTS).write_text(json.dumps({file.name: digest(file) for file in files}))
+
+    def forget_older_than(self, days: int) -> int:
+        """Remove entries that nothing asked for in that many days; returns how many went."""
+        limit = time.time() - days * 86_400
+        old = [entry for entry in self.folder.glob("*/*") if _last_used(entry) < limit]
+        for entry in old:
+            remove_tree(entry)
+        return len(old)
+
+    def _entry(self, unit: str) -> Path:
+        key = hashlib.sha256(f"{self.stage_key}\0{unit}".encode()).hexdigest()
+        return self.folder / key[:2] / key
+
+
+def stage_key(*, format_version: int, params: str, libraries: tuple[str, ...]) -> str:
+    """The part of the key that all units of a stage share.
+
+    format_version: a constant of the stage, raised whenever its code writes other bytes for the same input (the golden
+    hashes guard it). params: the parameters that change bytes, as canonical JSON. libraries: distributions that make bytes.
+    """
+    versions = ",".join(f"{name}={version(name)}" for name in libraries)
+    return f"{format_version}|{params}|{versions}"
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sound(entry: Path) -> bool:
+    if not (entry / DIGESTS).exists():
+        return False
+    try:
+        expected: dict[str, str] = json.loads((entry / DIGESTS).read_text())
+        return all(digest(entry / name) == value for name, value in expected.items())
+    except (OSError, ValueError):
+        shutil.rmtree(entry, ignore_errors=True)  # damaged: the unit is worked again
+        return False
+
+
+def _last_used(entry: Path) -> float:
+    marker = entry / DIGESTS
+    return marker.stat().st_mtime if marker.exists() else entry.stat().st_mtime

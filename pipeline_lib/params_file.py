@@ -1,0 +1,60 @@
+"""Read sections of params.yaml into their frozen models, reporting every mistake at once."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.yaml_files import read_yaml
+
+
+class Params(BaseModel):
+    """The base of every section: frozen, and unknown keys are mistakes. Fields hold type, bounds, unit and meaning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def load_section(path: Path, name: str, model: type[Section]) -> Section:
+    """One section of params.yaml. Raises ConfigError naming the file and each wrong key with its value."""
+    content = read_yaml(path)
+    return parse(path, {name: content.get(name)} if name in content else {}, {name: model})[name]
+
+
+def parse(path: Path, content: dict[str, Any], models: dict[str, type[Section]]) -> dict[str, Section]:
+    """Check all sections against their models. Raises one ConfigError with every fault, worded for people."""
+    faults: list[str] = [_unknown(name, list(models), "section") for name in content if name not in models]
+    sections: dict[str, Section] = {}
+    for name, model in models.items():
+        if name not in content:
+            faults.append(f"{name}: the section is missing")
+            continue
+        try:
+            sections[name] = model.model_validate(content[name] or {})
+        except ValidationError as error:
+            faults += [_describe(name, fault, model) for fault in error.errors()]
+    if faults:
+        count = f"{len(faults)} wrong parameter{'s' if len(faults) > 1 else ''}"
+        remedy = "mend these keys; docs/parameters.md lists every key with its bounds"
+        raise ConfigError(count, file=path, value="; ".join(faults), remedy=remedy)
+    return sections
+
+
+def _describe(section: str, fault: Any, model: type[BaseModel]) -> str:
+    key = ".".join([section, *map(str, fault["loc"])])
+    if fault["type"] == "extra_forbidden":
+        return _unknown(key, [f"{section}.{name}" for name in model.model_fields], "key")
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    return f"{key} = {fault['input']!r}: {fault['msg']}"
+
+
+def _unknown(name: str, known: list[str], kind: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
+    return f"{name}: no such {kind}" + (f", nearest is {near[0]}" if near else "")

@@ -1,0 +1,53 @@
+"""Progress that fits where it is read: a bar on a terminal, one line every 30 seconds in a log.
+
+The line has a fixed form, which the Prefect task parses into a progress artifact:
+`progress: convert 1200/5000 images, 24 %, 310 images/s, 12 s left`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from pipeline_lib.settings import Settings
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+
+
+def progress(items: Iterable[Item], *, what: str, unit: str, total: int, settings: Settings) -> Iterator[Item]:
+    """Yield the items, showing how many of `total` are done, the rate and the time left."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=what, unit=f" {unit}", total=total, leave=False)
+        return
+    meter = Meter(what, unit, total, settings.progress_every_s)
+    for item in items:
+        yield item
+        meter.step()
+
+
+class Meter:
+    """Count steps and log a line at most every `every_s` seconds. For loops that `progress` does not fit."""
+
+    def __init__(self, what: str, unit: str, total: int, every_s: float) -> None:
+        self.what, self.unit, self.total, self.every_s = what, unit, total, every_s
+        self.done, self.started = 0, time.monotonic()
+        self.last = self.started
+
+    def step(self, count: int = 1, note: str = "") -> None:
+        """Add to the count; `note` (loss, accuracy) ends the line when it is time for one."""
+        self.done += count
+        now = time.monotonic()
+        if now - self.last < self.every_s:
+            return
+        self.last = now
+        rate = self.done / (now - self.started)
+        left_s = (self.total - self.done) / rate
+        percent = 100 * self.done / max(self.total, 1)
+        line = f"progress: {self.what} {self.done}/{self.total} {self.unit}, {percent:.0f} %, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
+        log.info("%s%s", line, f", {note}" if note else "")

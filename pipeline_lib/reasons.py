@@ -1,0 +1,54 @@
+"""Reason codes: why a picture was not kept, or what was remarked about it. One enum, documented in docs/reasons.md.
+
+A picture that is not kept has exactly one primary reason. Remarks never exclude by themselves.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a picture is quarantined (a fault, can be mended) or removed (a choice)."""
+
+    # found while downloading
+    TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, absolute or climbing path
+    NAME_COLLISION = "name_collision"  # second member of the same name in one archive
+    IGNORED_SYSTEM_FILE = "ignored_system_file"  # .DS_Store, ._x, Thumbs.db, __MACOSX
+    NOT_A_PICTURE_NAME = "not_a_picture_name"  # the name's ending is none of a picture (readme.txt)
+    # found while decoding
+    EMPTY = "empty"  # no bytes, or only zeros
+    NOT_IMAGE = "not_image"  # HTML, JSON, pickle, text, ...
+    UNSUPPORTED_FORMAT = "unsupported_format"  # a picture format outside the allow-list
+    UNSUPPORTED_MODE = "unsupported_mode"  # float samples and the like
+    DECODE_TRUNCATED = "decode_truncated"  # the data ends early
+    DECODE_CORRUPT = "decode_corrupt"  # damage inside: a strict decoder objects
+    TOO_MANY_PIXELS = "too_many_pixels"  # over max_pixels: a decompression bomb or a panorama
+    TOO_SMALL = "too_small"  # shorter side under min_side_px
+    ODD_ASPECT = "odd_aspect"  # far longer than wide
+    # found while curating
+    LABEL_MISSING = "label_missing"
+    LABEL_UNKNOWN = "label_unknown"  # not in the class list
+    LABEL_CONFLICT = "label_conflict"  # same picture, different classes
+    LABEL_ISSUE = "label_issue"  # training row whose label is very probably wrong
+    VOTES_UNDECIDED = "votes_undecided"  # annotators disagree too much to decide
+    DUPLICATE = "duplicate"  # another picture of its group is kept
+    LEAK_TRAIN_EVAL = "leak_train_eval"  # a training picture that also stands in val or test
+    CLASS_TOO_SMALL = "class_too_small"  # fewer than min_images_per_class
+    CLASS_EXCLUDED = "class_excluded"  # left out by an override
+    OVERRIDE_REMOVED = "override_removed"  # left out by a person
+
+
+class Remark(StrEnum):
+    """What was noticed and does not exclude."""
+
+    EXT_MISMATCH = "ext_mismatch"
+    EXIF_ROTATED = "exif_rotated"
+    HAS_GPS = "has_gps"
+    SEVERAL_FRAMES = "several_frames"
+    TRAILING_BYTES = "trailing_bytes"
+    DARK = "dark"
+    LIGHT = "light"
+    BLURRED = "blurred"
+    LOW_INFORMATION = "low_information"
+    LABEL_REVIEW = "label_review"
+    RELABELLED_BY_VOTES = "relabelled_by_votes"
+    RELABELLED_BY_OVERRIDE = "relabelled_by_override"

@@ -1,0 +1,97 @@
+"""Where and how a run works: workers, devices, endpoints, folders. Changing a setting never changes a result.
+
+Sources, strongest first: `PERENNIAL_*` environment variables, then settings.toml. No secrets: S3 credentials come from
+boto3's own chain; a setting may name a profile or an endpoint, never a key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline_lib.errors import ConfigError
+
+PREFIX = "PERENNIAL_"
+
+
+class Settings(BaseSettings):
+    """The settings of one run. Every field may stand in settings.toml or, in capitals with PERENNIAL_, in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    workers: int = Field(0, ge=0, le=1024, description="processes or threads of a stage; 0 takes every core")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto takes a GPU that is there")
+    loader: Literal["auto", "ffcv", "torchvision"] = Field("auto", description="which loader reads betons; auto: ffcv if installed")
+    state_dir: Path = Field(Path(".perennial"), description="registry, memo, reports, locks; relative to the original repository")
+    root: Path | None = Field(None, description="the original repository of a workspace; set by `perennial run`, not by people")
+    supervisor_pid: int | None = Field(None, description="a stage ends when this process is gone; set by the flow, not by people")
+    progress_every_s: float = Field(30.0, gt=0, le=3600, description="seconds between progress lines where there is no terminal")
+    s3_endpoint_url: str | None = Field(None, description="an S3-compatible server; none takes boto3's own choice")
+    aws_profile: str | None = Field(None, description="a profile of ~/.aws/config")
+    registry_uri: str | None = Field(None, description="MLflow registry; none: SQLite in the state folder")
+    model_name: str = Field("perennial", pattern=r"^[a-z0-9][a-z0-9-]*$", description="the registered model's name")
+    dvc_push: bool = Field(True, description="push to the default DVC remote, where one is configured, before registering")
+    keep_workspaces: int = Field(3, ge=0, le=1000, description="workspaces of finished runs kept for inspection")
+    memo_days: int = Field(60, ge=0, description="days an unused memo entry is kept; 0 keeps nothing")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, whose values come in as arguments."""
+        return (env_settings, init_settings)
+
+    def origin(self, checkout: Path) -> Path:
+        """The original repository: relative sources and the state folder belong to it, also in a workspace.
+
+        DVC sets DVC_ROOT to the real project also inside `dvc exp run --temp`.
+        """
+        return (self.root or Path(os.environ.get("DVC_ROOT", checkout))).resolve()
+
+    def state_folder(self, checkout: Path) -> Path:
+        """The state folder, as an absolute path."""
+        return self.origin(checkout) / self.state_dir
+
+    def worker_count(self) -> int:
+        """The number of workers, with 0 resolved to the cores this process may use."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+
+def load_settings(checkout: Path) -> Settings:
+    """Read settings.toml below `checkout` and the environment. Raises ConfigError naming every fault at once."""
+    path = checkout / "settings.toml"
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text()) if path.exists() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("not valid TOML", file=path, value=str(error), remedy="mend that line") from error
+    faults = [_unknown(name, PREFIX) for name in os.environ if name.startswith(PREFIX) and _field(name) not in Settings.model_fields]
+    faults += [_unknown(name, "") for name in values if name not in Settings.model_fields]
+    try:
+        settings = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
+    except ValidationError as error:
+        faults += [f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()]
+    if faults:
+        remedy = "mend these keys; `perennial settings` lists every key with its meaning"
+        raise ConfigError(f"{len(faults)} wrong settings", file=path, value="; ".join(faults), remedy=remedy)
+    return settings
+
+
+def _field(variable: str) -> str:
+    return variable.removeprefix(PREFIX).lower()
+
+
+def _unknown(name: str, prefix: str) -> str:
+    known = [prefix + (field.upper() if prefix else field) for field in Settings.model_fields]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0)
+    return f"{name}: no such setting, nearest is {near[0]}"

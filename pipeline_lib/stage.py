@@ -1,0 +1,136 @@
+"""Run one stage of the line: `python -m pipeline_lib.stage curate`, which is what dvc.yaml calls.
+
+The harness reads the stage's own section of params.yaml, the settings and its paths, holds a lock on its outputs, ends
+with its parent, and turns a failure into one last line plus `line/reasons/<stage>.json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib
+import json
+import logging
+import os
+import resource
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.errors import CodeFailed, DependencyMissing, Interrupted, PipelineError
+from pipeline_lib.parent_watch import die_with_parents
+
+log = logging.getLogger(__name__)
+REASONS = Path("line/reasons")
+LOCK_WAIT_S = 10.0  # a killed dvc's stage notices within a second or two; longer means a live rival
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What a stage's `run(job)` is given. `params` is the stage's own frozen model."""
+
+    checkout: Path
+    reads: dict[str, Path]
+    writes: dict[str, Path]
+    params: Any
+    settings: Any
+
+
+def run_stage(stage: str, checkout: Path) -> None:
+    """Run one stage in a checkout. Raises PipelineError."""
+    from pipeline_lib.line import STAGES, read_line
+    from pipeline_lib.params_file import load_section
+    from pipeline_lib.settings import load_settings
+
+    assert stage in STAGES, stage
+    settings = load_settings(checkout)
+    die_with_parents(settings.supervisor_pid)
+    files = read_line(checkout).stage_files(stage)
+    model = importlib.import_module(f"pipeline_lib.{stage}.params").PARAMS
+    params = load_section(checkout / "params.yaml", stage, model)
+    job = StageRun(checkout, files.reads, files.writes, params, settings)
+    with _sole_run(checkout, stage), _recorded(settings.state_folder(checkout), stage):
+        importlib.import_module(f"pipeline_lib.{stage}.run").run(job)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the stage named in `arguments`; returns the documented exit code."""
+    stage, checkout = arguments[0], Path.cwd()
+    logging.basicConfig(level=logging.INFO, format=f"{stage}: %(message)s", stream=sys.stderr)
+    logging.captureWarnings(True)
+    reason = checkout / REASONS / f"{stage}.json"
+    reason.unlink(missing_ok=True)
+    try:
+        run_stage(stage, checkout)
+    except PipelineError as error:
+        failure = error
+    except ModuleNotFoundError as error:
+        remedy = "activate the project's environment: `. .venv/bin/activate` (after `make setup`)"
+        failure = DependencyMissing("a package is not installed", file=sys.executable, value=error.name or "", remedy=remedy)
+    except KeyboardInterrupt:
+        failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; it continues with what is done")
+    except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
+        traceback.print_exc()
+        remedy = "report this with the traceback above"
+        failure = CodeFailed(f"{type(error).__name__} in our code", file=stage, value=str(error), remedy=remedy)
+    else:
+        return 0
+    reason.parent.mkdir(parents=True, exist_ok=True)
+    reason.write_text(failure.as_json())
+    sys.stderr.write(f"{stage}: error[{failure.code}]: {failure}\n")
+    sys.stderr.flush()
+    return failure.exit_code
+
+
+@contextlib.contextmanager
+def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
+    """Hold the lock on a stage's outputs: after `kill -9` of dvc its stage may still be ending."""
+    path = checkout / REASONS / f"{stage}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        deadline = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    remedy = "wait for the other run to end, or stop it"
+                    raise Interrupted("another run of this stage is writing the same outputs", file=path, remedy=remedy) from None
+                time.sleep(0.1)
+        yield
+
+
+@contextlib.contextmanager
+def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
+    """Append what DVC must not track (when, where, how long, how much memory) to operations.jsonl."""
+    started, clock, ok = datetime.now(UTC), time.monotonic(), False
+    try:
+        yield
+        ok = True
+    finally:
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        entry = {
+            "stage": stage,
+            "started": started.isoformat(timespec="seconds"),
+            "wall_s": round(time.monotonic() - clock, 3),
+            "cpu_s": round(cpu, 3),
+            "peak_mb": peak_mb,
+            "ok": ok,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        state_folder.mkdir(parents=True, exist_ok=True)
+        with (state_folder / "operations.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

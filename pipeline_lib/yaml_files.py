@@ -1,0 +1,26 @@
+"""YAML as DVC reads it (YAML 1.2: `no` is a word, `1e-3` a number), through ruamel.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from pipeline_lib.errors import ConfigError
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a file whose top level is a mapping. Raises ConfigError with line and column."""
+    try:
+        content = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise ConfigError("no such file", file=path, remedy="run from the project's folder, or restore it from git") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise ConfigError("not valid YAML", file=where, value=error.problem or "", remedy="mend that line") from error
+    if not isinstance(content, dict):
+        raise ConfigError("the top level must be a mapping", file=path, value=type(content).__name__, remedy="see params.yaml in git")
+    return content
