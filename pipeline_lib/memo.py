@@ -67,7 +67,7 @@ def stage_key(*, format_version: int, params: str, libraries: tuple[str, ...]) -
     """The part of the key that all units of a stage share.
 
     format_version: a constant of the stage, raised whenever its code writes other bytes for the same input (the golden
-    hashes guard it). params: the parameters that change bytes, as canonical JSON. libraries: distributions that make bytes.
+    hashes guard it). params: those that change bytes, as canonical JSON. libraries: distributions whose version does.
     """
     versions = ",".join(f"{name}={version(name)}" for name in libraries)
     return f"{format_version}|{params}|{versions}"

@@ -60,7 +60,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _start_time(pid: int) -> str:
-    """When a process started, in clock ticks; "" for one that is gone or a zombie. Tells a reused pid from the old one."""
+    """When a process started, in clock ticks; "" for one that is gone or a zombie. Tells a reused pid apart."""
     fields = _stat(pid)
     return fields[19] if fields and fields[0] != "Z" else ""
 

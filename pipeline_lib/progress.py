@@ -49,5 +49,6 @@ class Meter:
         rate = self.done / (now - self.started)
         left_s = (self.total - self.done) / rate
         percent = 100 * self.done / max(self.total, 1)
-        line = f"progress: {self.what} {self.done}/{self.total} {self.unit}, {percent:.0f} %, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
+        count = f"{self.done}/{self.total} {self.unit}, {percent:.0f} %"
+        line = f"progress: {self.what} {count}, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
         log.info("%s%s", line, f", {note}" if note else "")

@@ -21,22 +21,34 @@ PREFIX = "PERENNIAL_"
 
 
 class Settings(BaseSettings):
-    """The settings of one run. Every field may stand in settings.toml or, in capitals with PERENNIAL_, in the environment."""
+    """The settings of one run: settings.toml, or the environment with PERENNIAL_ and capitals."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     workers: int = Field(0, ge=0, le=1024, description="processes or threads of a stage; 0 takes every core")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto takes a GPU that is there")
-    loader: Literal["auto", "ffcv", "torchvision"] = Field("auto", description="which loader reads betons; auto: ffcv if installed")
-    state_dir: Path = Field(Path(".perennial"), description="registry, memo, reports, locks; relative to the original repository")
-    root: Path | None = Field(None, description="the original repository of a workspace; set by `perennial run`, not by people")
-    supervisor_pid: int | None = Field(None, description="a stage ends when this process is gone; set by the flow, not by people")
-    progress_every_s: float = Field(30.0, gt=0, le=3600, description="seconds between progress lines where there is no terminal")
+    loader: Literal["auto", "ffcv", "torchvision"] = Field(
+        "auto", description="which loader reads betons; auto: ffcv if installed"
+    )
+    state_dir: Path = Field(
+        Path(".perennial"), description="registry, memo, reports, locks; relative to the original repository"
+    )
+    root: Path | None = Field(
+        None, description="the original repository of a workspace; set by `perennial run`, not by people"
+    )
+    supervisor_pid: int | None = Field(
+        None, description="a stage ends when this process is gone; set by the flow, not by people"
+    )
+    progress_every_s: float = Field(
+        30.0, gt=0, le=3600, description="seconds between progress lines where there is no terminal"
+    )
     s3_endpoint_url: str | None = Field(None, description="an S3-compatible server; none takes boto3's own choice")
     aws_profile: str | None = Field(None, description="a profile of ~/.aws/config")
     registry_uri: str | None = Field(None, description="MLflow registry; none: SQLite in the state folder")
     model_name: str = Field("perennial", pattern=r"^[a-z0-9][a-z0-9-]*$", description="the registered model's name")
-    dvc_push: bool = Field(True, description="push to the default DVC remote, where one is configured, before registering")
+    dvc_push: bool = Field(
+        True, description="push to the default DVC remote, where one is configured, before registering"
+    )
     keep_workspaces: int = Field(3, ge=0, le=1000, description="workspaces of finished runs kept for inspection")
     memo_days: int = Field(60, ge=0, description="days an unused memo entry is kept; 0 keeps nothing")
 
@@ -75,12 +87,18 @@ def load_settings(checkout: Path) -> Settings:
         values: dict[str, Any] = tomllib.loads(path.read_text()) if path.exists() else {}
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("not valid TOML", file=path, value=str(error), remedy="mend that line") from error
-    faults = [_unknown(name, PREFIX) for name in os.environ if name.startswith(PREFIX) and _field(name) not in Settings.model_fields]
+    faults = [
+        _unknown(name, PREFIX)
+        for name in os.environ
+        if name.startswith(PREFIX) and _field(name) not in Settings.model_fields
+    ]
     faults += [_unknown(name, "") for name in values if name not in Settings.model_fields]
     try:
         settings = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
     except ValidationError as error:
-        faults += [f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()]
+        faults += [
+            f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()
+        ]
     if faults:
         remedy = "mend these keys; `perennial settings` lists every key with its meaning"
         raise ConfigError(f"{len(faults)} wrong settings", file=path, value="; ".join(faults), remedy=remedy)

@@ -11,8 +11,16 @@ FEATURES = Table(
     key=("image_id",),
     columns=(
         Column("image_id", pa.string(), "as in members"),
-        Column("kind", pa.string(), "pixels (grey, small images) or embedding:<first 12 hex digits of the weight file's sha256>"),
+        Column(
+            "kind",
+            pa.string(),
+            "pixels (grey, small images) or embedding:<first 12 hex digits of the weight file's sha256>",
+        ),
         Column("thumbnail", pa.binary(), "canonical pixels, grey uint8, 32x32, row major: duplicates of small images"),
-        Column("vector", pa.list_(pa.float32()), "features for the label-issue predictors: HOG of the pixels, or the embedding"),
+        Column(
+            "vector",
+            pa.list_(pa.float32()),
+            "features for the label-issue predictors: HOG of the pixels, or the embedding",
+        ),
     ),
 )

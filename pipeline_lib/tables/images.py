@@ -13,7 +13,12 @@ IMAGES = Table(
         Column("image_id", pa.string(), "as in members"),
         Column("shard", pa.string(), "as in members"),
         Column("row_in_shard", pa.int32(), "as in members"),
-        Column("refusal", pa.string(), "reason code when it cannot be decoded or must not be used; empty when it is sound", nullable=True),
+        Column(
+            "refusal",
+            pa.string(),
+            "reason code when it cannot be decoded or must not be used; empty when it is sound",
+            nullable=True,
+        ),
         Column("detail", pa.string(), "what the decoder said, or what the bytes are instead", nullable=True),
         Column("format", pa.string(), "jpeg, png, webp, gif, bmp, tiff: from the bytes, not the name", nullable=True),
         Column("mode", pa.string(), "colour mode as received (Pillow's names)", nullable=True),
@@ -24,12 +29,19 @@ IMAGES = Table(
         Column("n_frames", pa.int32(), "frames; the first is used", nullable=True),
         Column("ext_mismatch", pa.bool_(), "the name's ending says another format than the bytes", nullable=True),
         Column("trailing_bytes", pa.int64(), "bytes after the picture's end", nullable=True),
-        Column("pixel_hash", pa.string(), "blake2b-128 of the canonical RGB pixels and their shape, hex", nullable=True),
+        Column(
+            "pixel_hash", pa.string(), "blake2b-128 of the canonical RGB pixels and their shape, hex", nullable=True
+        ),
         Column("phash", pa.uint64(), "64-bit DCT perceptual hash (no use below about 64 px)", nullable=True),
         Column("luminance_p1", pa.uint8(), "1st percentile of luminance, 0..255", nullable=True),
         Column("luminance_p50", pa.uint8(), "median of luminance, 0..255", nullable=True),
         Column("luminance_p99", pa.uint8(), "99th percentile of luminance, 0..255", nullable=True),
         Column("entropy_bit", pa.float32(), "entropy of the luminance histogram, 0..8", nullable=True),
-        Column("blur_ratio", pa.float32(), "variance of the Laplacian after a blur over before; near 1: blurred", nullable=True),
+        Column(
+            "blur_ratio",
+            pa.float32(),
+            "variance of the Laplacian after a blur over before; near 1: blurred",
+            nullable=True,
+        ),
     ),
 )

@@ -18,7 +18,11 @@ PREDICTIONS = Table(
         Column("p_label", pa.float32(), "calibrated probability of the true class, 0..1"),
         Column("p_predicted", pa.float32(), "calibrated probability of the predicted class, 0..1"),
         Column("loss", pa.float32(), "-ln p_label, nats"),
-        Column("top_classes", pa.list_(pa.int32()), "the five most probable classes, best first (fewer when there are fewer)"),
+        Column(
+            "top_classes",
+            pa.list_(pa.int32()),
+            "the five most probable classes, best first (fewer when there are fewer)",
+        ),
         Column("top_p", pa.list_(pa.float32()), "their probabilities"),
     ),
 )

@@ -50,11 +50,16 @@ class Table:
 
         The frame must have exactly the columns of the schema, in any order. A mistake here is ours: AssertionError.
         """
-        assert set(frame.columns) == {c.name for c in self.columns}, (self.name, set(frame.columns) ^ {c.name for c in self.columns})
+        assert set(frame.columns) == {c.name for c in self.columns}, (
+            self.name,
+            set(frame.columns) ^ {c.name for c in self.columns},
+        )
         assert not frame.duplicated(list(self.key)).any(), f"{self.name}: the key {self.key} is not unique"
         ordered = frame.sort_values(list(self.key), kind="stable")[[c.name for c in self.columns]]
         schema = self.schema()
-        data = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False).replace_schema_metadata(schema.metadata)
+        data = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False).replace_schema_metadata(
+            schema.metadata
+        )
         data.validate()
         for column in self.columns:
             assert column.nullable or data[column.name].null_count == 0, f"{self.name}.{column.name} has empty cells"
@@ -71,16 +76,23 @@ class Table:
             metadata = pq.read_schema(path).metadata or {}
             found = (metadata.get(b"perennial.table", b"").decode(), metadata.get(b"perennial.version", b"").decode())
             if found != (self.name, str(self.version)):
-                raise BadData(f"not a {self.name} table of version {self.version}", file=path, value=" ".join(found), remedy=remedy)
-            return pq.read_table(path, columns=columns).to_pandas(types_mapper=_pandas_type)
+                raise BadData(
+                    f"not a {self.name} table of version {self.version}",
+                    file=path,
+                    value=" ".join(found),
+                    remedy=remedy,
+                )
+            frame: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas(types_mapper=_pandas_type)
         except FileNotFoundError:
             raise BadData(f"the {self.name} table is absent", file=path, remedy="run `dvc repro`") from None
         except pa.ArrowException as error:
             raise BadData("not a readable Parquet file", file=path, value=str(error), remedy=remedy) from error
+        return frame
 
     def empty(self) -> pd.DataFrame:
         """A frame with the right columns and types and no rows."""
-        return self.schema().empty_table().to_pandas(types_mapper=_pandas_type)
+        frame: pd.DataFrame = self.schema().empty_table().to_pandas(types_mapper=_pandas_type)
+        return frame
 
 
 def _pandas_type(kind: pa.DataType) -> Any:

@@ -1,0 +1,44 @@
+# The two commands are `make demo` and `make test`; the rest is for people who work on Perennial.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup demo test check unit up down docs lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup:  ## system packages, .venv, locked dependencies
+	@scripts/set_up.sh
+
+demo: setup  ## set up, run the whole line on planted digits, print the scorecard
+	@python -m demo.main
+
+test:  ## set up, then lint, types, import contracts and every test that needs no GPU
+	@scripts/set_up.sh --for-tests
+	@$(MAKE) --no-print-directory check
+	@python -m pytest -m 'not gpu' -n 2 --dist loadfile
+
+check:  ## lint, types and import contracts only
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+unit:  ## the quick tests only
+	@python -m pytest tests/unit tests/contracts -n 2 --dist loadfile -q
+
+up: setup  ## start a Prefect server, pool and worker on loopback, and deploy the flows
+	@perennial up
+
+down:  ## stop them
+	@perennial down
+
+docs:  ## write the generated pages of docs/ again
+	@python -m scripts.write_docs
+
+lock:  ## resolve the dependencies anew into requirements.lock
+	@python -m uv pip compile -q --python-version 3.11 --extra dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+
+clean:  ## remove what the line made (not the registry in .perennial, not .dvc/cache)
+	@rm -rf line demo/out build .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,54 @@
+"""Which of our modules a stage's bytes depend on, from the real import graph."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import grimp
+
+ROOT = Path(__file__).parents[1]
+
+# Modules that a stage imports and that cannot change the bytes it writes, each with the reason.
+CANNOT_CHANGE_BYTES = {
+    "pipeline_lib": "an empty package file",
+    "pipeline_lib.atomic_files": "moves finished bytes into place",
+    "pipeline_lib.errors": "words of failures",
+    "pipeline_lib.line": "finds paths, which dvc.yaml itself holds",
+    "pipeline_lib.memo": "brings back the same bytes, checked by digest",
+    "pipeline_lib.params_file": "reads params, which DVC tracks by value",
+    "pipeline_lib.parent_watch": "ends processes",
+    "pipeline_lib.progress": "talks",
+    "pipeline_lib.reasons": "an enum: a new code changes no old row",
+    "pipeline_lib.settings": "a setting never changes a result",
+    "pipeline_lib.stage": "the harness: reads, locks, reports",
+    "pipeline_lib.yaml_files": "reads params, which DVC tracks by value",
+}
+
+
+@cache
+def graph() -> grimp.ImportGraph:
+    """The imports among our own modules, function-level ones included."""
+    return grimp.build_graph("pipeline_lib", cache_dir=None)
+
+
+def modules_of(stage: str) -> set[str]:
+    """All modules that `pipeline_lib.<stage>.run` imports, directly or not, minus those that cannot change bytes."""
+    imported = {f"pipeline_lib.{stage}.run", *graph().find_upstream_modules(f"pipeline_lib.{stage}.run")}
+    packages = {module.rpartition(".")[0] for module in imported}  # importing a module runs its package's file too
+    nonempty = {package for package in packages if package and source_file(package).read_text().strip()}
+    return (imported | nonempty) - set(CANNOT_CHANGE_BYTES)
+
+
+def source_file(module: str) -> Path:
+    """The file of a module, or a package's own file."""
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def expected_deps(stage: str) -> list[str]:
+    """The code deps a stage should list: its own folder, and every other file by name."""
+    own = f"pipeline_lib/{stage}"
+    files = {source_file(module).relative_to(ROOT).as_posix() for module in modules_of(stage)}
+    others = {file for file in files if not file.startswith(own + "/") and (ROOT / file).read_text().strip()}
+    return sorted({own, *others})

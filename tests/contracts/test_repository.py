@@ -1,0 +1,65 @@
+"""Habits of the house that a machine can check."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+PYTHON = [file for file in TRACKED if file.endswith(".py") and (ROOT / file).exists()]
+
+
+def test_the_lock_holds_hashes_and_no_host_names() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+
+    pins = re.findall(r"^\S+==\S+", lock, re.MULTILINE)
+
+    assert len(pins) > 100
+    assert lock.count("--hash=sha256:") >= len(pins)
+    assert "://" not in lock and "--index" not in lock
+
+
+@pytest.mark.parametrize("folder", ["flows", "tasks", "pipeline_lib", "demo"])
+def test_no_file_is_longer_than_about_three_hundred_lines(folder: str) -> None:
+    files = [file for file in PYTHON if file.startswith(folder + "/")]
+
+    long = {file: lines for file in files if (lines := len((ROOT / file).read_text().splitlines())) > 310}
+
+    assert long == {}
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    empty_words = {"utils", "helpers", "common", "core", "manager", "handler", "misc"}
+
+    assert [file for file in PYTHON if Path(file).stem in empty_words] == []
+
+
+def test_the_library_prints_nothing() -> None:
+    printing = [
+        f for f in PYTHON if f.startswith("pipeline_lib/") and re.search(r"^\s*print\(", (ROOT / f).read_text(), re.M)
+    ]
+
+    assert printing == []
+
+
+def test_weights_are_never_unpickled() -> None:
+    loads = {
+        f: line
+        for f in PYTHON
+        if not f.startswith("tests/")
+        for line in (ROOT / f).read_text().splitlines()
+        if "torch.load(" in line
+    }
+
+    assert all("weights_only=True" in line for line in loads.values()), loads
+    assert [f for f in PYTHON if re.search(r"^\s*(import pickle|from pickle)", (ROOT / f).read_text(), re.M)] == []
+
+
+def test_the_tests_marked_gpu_are_the_only_ones_that_need_a_device() -> None:
+    needing = [f for f in PYTHON if f.startswith("tests/") and 'device="cuda"' in (ROOT / f).read_text()]
+
+    assert all(f.startswith("tests/gpu/") or "pytest.mark.gpu" in (ROOT / f).read_text() for f in needing), needing
