@@ -31,7 +31,7 @@ class PipelineError(Exception):
 
     def as_json(self) -> str:
         """The `reason.json` a failed stage leaves: code, file, what, value, remedy, exit_code."""
-        fields = {"code": self.code, "file": self.file, "what": self.what, "value": self.value, "remedy": self.remedy}
+        fields = {"code": self.code, "file": self.file, "what": self.what, "value": str(self.value), "remedy": self.remedy}
         return json.dumps({**fields, "exit_code": self.exit_code}, indent=1) + "\n"
 
 
@@ -101,6 +101,12 @@ class Interrupted(PipelineError):
     code, exit_code = "interrupted", 75
 
 
+class StageDied(Interrupted):
+    """A stage was ended by a signal (out of memory, kill -9): the one failure that is worth trying again unchanged."""
+
+    code = "stage_died"
+
+
 class CredentialsRefused(PipelineError):
     """Credentials are absent, expired or not allowed to do this."""
 
@@ -117,6 +123,18 @@ class CodeFailed(PipelineError):
     """Our own code broke: a defect to report, with the traceback printed above the line."""
 
     code, exit_code = "defect", 70
+
+
+def read_reason(text: str) -> PipelineError:
+    """The error that `as_json` wrote, as its own class again."""
+    fields = json.loads(text)
+    kinds = {kind.code: kind for kind in (PipelineError, *_below(PipelineError))}
+    kind = kinds[fields["code"]]
+    return kind(fields["what"], file=fields["file"], value=fields["value"], remedy=fields["remedy"])
+
+
+def _below(kind: type[PipelineError]) -> list[type[PipelineError]]:
+    return [below for child in kind.__subclasses__() for below in (child, *_below(child))]
 
 
 def _one_line(text: str) -> str:

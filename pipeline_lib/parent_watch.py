@@ -24,12 +24,13 @@ def die_with_parents(supervisor_pid: int | None = None) -> None:
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     watched = [pid for pid in (*_ancestors_to_dvc(), supervisor_pid) if pid and pid > 1]
-    born = {pid: _start_time(pid) for pid in watched}
+    born = {pid: start_time(pid) for pid in watched}
     threading.Thread(target=_watch, args=(born,), daemon=True, name="parent-watch").start()
 
 
 def _watch(born: dict[int, str]) -> None:
-    while all(_start_time(pid) == start for pid, start in born.items()):
+    # A supervisor that was gone before we looked has no start time, and ends us at once.
+    while all(start and start_time(pid) == start for pid, start in born.items()):
         time.sleep(LOOK_EVERY_S)
     for child in _descendants(os.getpid()):
         try:
@@ -59,7 +60,7 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _start_time(pid: int) -> str:
+def start_time(pid: int) -> str:
     """When a process started, in clock ticks; "" for one that is gone or a zombie. Tells a reused pid apart."""
     fields = _stat(pid)
     return fields[19] if fields and fields[0] != "Z" else ""
