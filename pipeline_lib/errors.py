@@ -31,7 +31,8 @@ class PipelineError(Exception):
 
     def as_json(self) -> str:
         """The `reason.json` a failed stage leaves: code, file, what, value, remedy, exit_code."""
-        fields = {"code": self.code, "file": self.file, "what": self.what, "value": str(self.value), "remedy": self.remedy}
+        where = {"code": self.code, "file": self.file, "what": self.what, "value": str(self.value)}
+        fields = {**where, "remedy": self.remedy}
         return json.dumps({**fields, "exit_code": self.exit_code}, indent=1) + "\n"
 
 
@@ -128,7 +129,7 @@ class CodeFailed(PipelineError):
 def read_reason(text: str) -> PipelineError:
     """The error that `as_json` wrote, as its own class again."""
     fields = json.loads(text)
-    kinds = {kind.code: kind for kind in (PipelineError, *_below(PipelineError))}
+    kinds: dict[str, type[PipelineError]] = {kind.code: kind for kind in [PipelineError, *_below(PipelineError)]}
     kind = kinds[fields["code"]]
     return kind(fields["what"], file=fields["file"], value=fields["value"], remedy=fields["remedy"])
 
