@@ -55,7 +55,9 @@ def read_line(root: Path) -> Line:
     stages: dict[str, Any] = read_yaml(root / "dvc.yaml").get("stages", {})
     missing = [stage for stage in STAGES if stage not in stages]
     if missing:
-        raise ConfigError("stages are missing", file=root / "dvc.yaml", value=", ".join(missing), remedy="restore it from git")
+        raise ConfigError(
+            "stages are missing", file=root / "dvc.yaml", value=", ".join(missing), remedy="restore it from git"
+        )
     writes = {stage: _roles(root, stages[stage]) for stage in STAGES}
     deps = {stage: tuple(root / dep for dep in stages[stage].get("deps", ())) for stage in STAGES}
     roles = [role for outs in writes.values() for role in outs]

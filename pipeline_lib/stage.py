@@ -72,7 +72,9 @@ def main(arguments: list[str]) -> int:
         failure = error
     except ModuleNotFoundError as error:
         remedy = "activate the project's environment: `. .venv/bin/activate` (after `make setup`)"
-        failure = DependencyMissing("a package is not installed", file=sys.executable, value=error.name or "", remedy=remedy)
+        failure = DependencyMissing(
+            "a package is not installed", file=sys.executable, value=error.name or "", remedy=remedy
+        )
     except KeyboardInterrupt:
         failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; it continues with what is done")
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
@@ -102,7 +104,9 @@ def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     remedy = "wait for the other run to end, or stop it"
-                    raise Interrupted("another run of this stage is writing the same outputs", file=path, remedy=remedy) from None
+                    raise Interrupted(
+                        "another run of this stage is writing the same outputs", file=path, remedy=remedy
+                    ) from None
                 time.sleep(0.1)
         yield
 

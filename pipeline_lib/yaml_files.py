@@ -16,11 +16,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
-        raise ConfigError("no such file", file=path, remedy="run from the project's folder, or restore it from git") from None
+        raise ConfigError(
+            "no such file", file=path, remedy="run from the project's folder, or restore it from git"
+        ) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise ConfigError("not valid YAML", file=where, value=error.problem or "", remedy="mend that line") from error
     if not isinstance(content, dict):
-        raise ConfigError("the top level must be a mapping", file=path, value=type(content).__name__, remedy="see params.yaml in git")
+        raise ConfigError(
+            "the top level must be a mapping", file=path, value=type(content).__name__, remedy="see params.yaml in git"
+        )
     return content
