@@ -56,13 +56,15 @@ class Table:
         )
         assert not frame.duplicated(list(self.key)).any(), f"{self.name}: the key {self.key} is not unique"
         ordered = frame.sort_values(list(self.key), kind="stable")[[c.name for c in self.columns]]
+        for column in self.columns:
+            assert column.nullable or not ordered[column.name].isna().any(), (
+                f"{self.name}.{column.name} has empty cells"
+            )
         schema = self.schema()
         data = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False).replace_schema_metadata(
             schema.metadata
         )
         data.validate()
-        for column in self.columns:
-            assert column.nullable or data[column.name].null_count == 0, f"{self.name}.{column.name} has empty cells"
         with atomic_file(path) as file:
             pq.write_table(data, file, compression="zstd", row_group_size=ROWS_PER_GROUP)
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline_lib import errors
+
+
+def test_an_error_is_one_line_that_names_file_value_and_remedy() -> None:
+    error = errors.SourceMissing("no such\nfile", file="a.tar", value="b\nc", remedy="name another")
+
+    assert str(error) == "a.tar: no such file (found: b c). Remedy: name another"
+
+
+def test_an_error_about_an_absence_shows_no_value() -> None:
+    assert str(errors.BadData("absent", file="x", remedy="run it")) == "x: absent. Remedy: run it"
+
+
+def test_the_reason_file_holds_what_a_program_needs() -> None:
+    error = errors.NoSpace("full", file="x", value="3 MB left", remedy="free some")
+
+    reason = json.loads(error.as_json())
+
+    assert reason == {
+        "code": "no_space", "file": "x", "what": "full", "value": "3 MB left", "remedy": "free some", "exit_code": 73,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [k for k in vars(errors).values() if isinstance(k, type) and k is not errors.Path])
+def test_every_kind_of_error_is_documented_and_has_a_code(kind: type) -> None:
+    if not issubclass(kind, errors.PipelineError):
+        pytest.skip("not an error")
+
+    assert kind.__doc__ and kind.code == kind.code.lower() and 1 <= kind.exit_code < 128

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.settings import load_settings
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings.toml").write_text('workers = 3\ndevice = "cpu"\n')
+    monkeypatch.setenv("PERENNIAL_WORKERS", "5")
+
+    settings = load_settings(tmp_path)
+
+    assert (settings.workers, settings.device) == (5, "cpu")
+
+
+def test_no_file_means_the_defaults(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path)
+
+    assert settings.worker_count() >= 1 and settings.state_folder(tmp_path) == tmp_path.resolve() / ".perennial"
+
+
+def test_a_workspace_uses_the_state_folder_of_the_original_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERENNIAL_ROOT", str(tmp_path / "original"))
+
+    assert load_settings(tmp_path / "clone").state_folder(tmp_path / "clone") == tmp_path / "original/.perennial"
+
+
+def test_dvc_experiments_in_a_temporary_folder_use_the_real_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "real"))
+
+    assert load_settings(tmp_path / "temp").origin(tmp_path / "temp") == tmp_path / "real"
+
+
+def test_every_wrong_setting_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings.toml").write_text('worker = 3\ndevice = "tpu"\n')
+    monkeypatch.setenv("PERENNIAL_WORKRES", "5")
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(tmp_path)
+
+    message = str(caught.value)
+    assert "3 wrong settings" in message and "\n" not in message
+    assert "worker: no such setting, nearest is workers" in message
+    assert "PERENNIAL_WORKRES: no such setting, nearest is PERENNIAL_WORKERS" in message
+    assert "device = 'tpu'" in message
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("workers = = 3\n")
+
+    with pytest.raises(ConfigError, match=r"settings.toml: not valid TOML .*line 1.*Remedy: mend that line"):
+        load_settings(tmp_path)
