@@ -129,8 +129,8 @@ class CodeFailed(PipelineError):
 def read_reason(text: str) -> PipelineError:
     """The error that `as_json` wrote, as its own class again."""
     fields = json.loads(text)
-    kinds: dict[str, type[PipelineError]] = {kind.code: kind for kind in [PipelineError, *_below(PipelineError)]}
-    kind = kinds[fields["code"]]
+    kinds: list[type[PipelineError]] = [PipelineError, *_below(PipelineError)]
+    kind = {kind.code: kind for kind in kinds}[fields["code"]]
     return kind(fields["what"], file=fields["file"], value=fields["value"], remedy=fields["remedy"])
 
 
