@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import subprocess
 import sys
@@ -36,8 +35,9 @@ def test_kill_9_leaves_the_old_file_and_the_next_write_succeeds(tmp_path: Path) 
     path = tmp_path / "a"
     path.write_text("old")
     code = (
-        "import os, signal, sys; from pathlib import Path; from pipeline_lib.atomic_files import atomic_file\n"
-        "with atomic_file(Path(sys.argv[1])) as f:\n    f.write(b'half'); f.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom pipeline_lib.atomic_files import atomic_file\n"
+        "with atomic_file(Path(sys.argv[1])) as f:\n"
+        "    f.write(b'half'); f.flush(); os.kill(os.getpid(), signal.SIGKILL)"
     )
 
     killed = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
@@ -69,7 +69,7 @@ def test_a_link_shares_the_bytes_and_replaces_what_was_there(tmp_path: Path) -> 
 
     link_or_copy(tmp_path / "a", tmp_path / "b")
 
-    assert os.path.samefile(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").samefile(tmp_path / "b")
 
 
 def test_a_full_disk_says_how_much_is_left_and_what_to_do(tmp_path: Path) -> None:
