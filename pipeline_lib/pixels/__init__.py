@@ -1,0 +1,11 @@
+"""The one decode policy: from the bytes of a picture to canonical RGB pixels, or a reason why not.
+
+Used by inspect, convert, predict and the report, so that all of them see the same pixels.
+"""
+
+from pipeline_lib.pixels.decode import decode
+from pipeline_lib.pixels.resize import centre_square, shrink_to
+from pipeline_lib.pixels.rules import Decoded, PixelRules, Undecodable
+from pipeline_lib.pixels.sniff import sniff
+
+__all__ = ["Decoded", "PixelRules", "Undecodable", "centre_square", "decode", "shrink_to", "sniff"]

@@ -1,0 +1,82 @@
+"""Find where a picture ends in its file, checking the structure on the way there.
+
+Each function gives the offset after the picture's last byte. Raises Undecodable: decode_truncated when the file stops
+before that, decode_corrupt when the structure is broken.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+from pipeline_lib.pixels.rules import Undecodable
+from pipeline_lib.reasons import Reason
+
+
+def end_of_png(data: bytes) -> int:
+    """Walk the chunks and check each CRC (PNG specification 5.3), which Pillow skips for pixel data."""
+    written = len(data.rstrip(b"\0"))  # the last chunk never ends in a zero, so zeros at the end are no part of it
+    at = 8
+    while True:
+        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + length
+        if end > written:
+            raise Undecodable(Reason.DECODE_TRUNCATED, f"the data ends in the chunk at byte {at}")
+        if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise Undecodable(Reason.DECODE_CORRUPT, f"wrong CRC in chunk {name!r} at byte {at}")
+        if name == b"IEND":
+            return end
+        at = end
+
+
+def end_of_gif(data: bytes) -> int:
+    """Walk the blocks to the trailer (GIF89a specification, sections 17 to 27)."""
+    at = 13 + _colour_table_bytes(data, 10)
+    while True:
+        mark = data[at : at + 1]
+        if mark == b";":
+            return at + 1
+        if mark == b"!":
+            at = _after_sub_blocks(data, at + 2)
+        elif mark == b",":
+            at = _after_sub_blocks(data, at + 11 + _colour_table_bytes(data, at + 9))
+        elif data[at:].strip(b"\0"):
+            raise Undecodable(Reason.DECODE_CORRUPT, f"no block begins at byte {at}")
+        else:
+            raise Undecodable(Reason.DECODE_TRUNCATED, "no trailer")
+
+
+def end_of_webp(data: bytes) -> int:
+    """Read the length in the RIFF header; chunks are padded to even sizes."""
+    length = int.from_bytes(data[4:8], "little")
+    end = 8 + length + length % 2
+    if 8 + length > len(data):
+        raise Undecodable(Reason.DECODE_TRUNCATED, f"{len(data)} bytes of {end}")
+    return min(end, len(data))
+
+
+def _whole_file(data: bytes) -> int:
+    return len(data)
+
+
+END_OF: Final[dict[str, Callable[[bytes], int]]] = {
+    "png": end_of_png,
+    "gif": end_of_gif,
+    "webp": end_of_webp,
+    "bmp": _whole_file,
+    "tiff": _whole_file,
+}
+
+
+def _colour_table_bytes(data: bytes, flags_at: int) -> int:
+    flags = data[flags_at] if flags_at < len(data) else 0
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _after_sub_blocks(data: bytes, at: int) -> int:
+    while at < len(data):
+        if data[at] == 0:
+            return at + 1
+        at += 1 + data[at]
+    raise Undecodable(Reason.DECODE_TRUNCATED, "the data ends in a block")

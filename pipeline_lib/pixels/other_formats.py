@@ -1,0 +1,83 @@
+"""PNG, WebP, GIF, BMP and TIFF through Pillow, with the checks that Pillow leaves out."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from pipeline_lib.pixels.end_marks import END_OF
+from pipeline_lib.pixels.exif import read_exif
+from pipeline_lib.pixels.raster import Raster, refuse_bomb
+from pipeline_lib.pixels.rules import Undecodable
+from pipeline_lib.reasons import Reason
+
+# Broken metadata is no news, and a worker's console is no place for it. A filter, not a `catch_warnings` block around
+# each file: that one swaps global state and is not safe in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
+SIXTEEN_BIT: Final = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2"}
+ENDS_EARLY: Final = (
+    "truncated",
+    "unexpected end",
+    "not enough image data",
+    "buffer is not large enough",
+    "unexpected eof",
+)
+
+
+def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
+    """Decode the first frame of a PNG, WebP, GIF, BMP or TIFF. Raises Undecodable.
+
+    Truncated means that the format's end mark is missing (PNG, GIF, WebP) or that Pillow says so (BMP, TIFF).
+    Lossy WebP, GIF and BMP carry no checksum: damage inside them can only be seen by a checksum of the source.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=[kind.upper()]) as picture:
+            refuse_bomb(*picture.size, max_pixels)
+            end = END_OF[kind](data)
+            return _raster(picture, data, trailing_bytes=len(data) - end)
+    except (Undecodable, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise Undecodable(Reason.TOO_MANY_PIXELS, str(error)) from error
+    except Exception as error:  # hostile bytes raise anything in a decoder: a verdict on the file
+        raise _damage(data, kind, error) from error
+
+
+def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int) -> Raster:
+    n_frames = int(getattr(picture, "n_frames", 1))
+    mode = picture.mode
+    if mode not in MODES and mode not in SIXTEEN_BIT:
+        raise Undecodable(Reason.UNSUPPORTED_MODE, mode)
+    picture.load()
+    exif = read_exif(data) if picture.format == "TIFF" else read_exif(picture.info.get("exif", b""))
+    return Raster(_to_rgb(picture), mode, exif, n_frames, trailing_bytes)
+
+
+def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    if picture.mode in SIXTEEN_BIT:
+        high = (np.asarray(picture) >> 8).astype(np.uint8)
+        return np.repeat(high[..., None], 3, axis=2)
+    if picture.has_transparency_data:
+        paper = Image.new("RGBA", picture.size, "white")
+        paper.alpha_composite(picture.convert("RGBA"))
+        return np.asarray(paper.convert("RGB"))
+    return np.asarray(picture.convert("RGB"))
+
+
+def _damage(data: bytes, kind: str, error: Exception) -> Undecodable:
+    """Which kind of damage: a file that stops before its end mark is truncated, whatever Pillow said of it."""
+    try:
+        END_OF[kind](data)
+    except Undecodable as verdict:
+        return verdict
+    # Pillow's own sentence for an unreadable header ends in a memory address, which would differ from run to run
+    said = "broken header" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
+    early = isinstance(error, EOFError) or any(words in said.lower() for words in ENDS_EARLY)
+    return Undecodable(Reason.DECODE_TRUNCATED if early else Reason.DECODE_CORRUPT, said)

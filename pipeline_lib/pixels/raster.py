@@ -1,0 +1,29 @@
+"""What both decoders hand on: the pixels as stored, before the orientation rule, and what was learnt on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline_lib.pixels.exif import Exif
+from pipeline_lib.pixels.rules import Undecodable
+from pipeline_lib.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Raster:
+    """pixels_HWC: uint8 RGB as stored. The other fields as in `Decoded`."""
+
+    pixels_HWC: NDArray[np.uint8]
+    mode: str
+    exif: Exif
+    n_frames: int
+    trailing_bytes: int
+
+
+def refuse_bomb(width_px: int, height_px: int, max_pixels: int) -> None:
+    """Raise Undecodable(too_many_pixels) on what a header claims, before memory is spent on it."""
+    if width_px * height_px > max_pixels:
+        raise Undecodable(Reason.TOO_MANY_PIXELS, f"{width_px} x {height_px}, the limit is {max_pixels} pixels")
