@@ -24,7 +24,8 @@ ODD_PICTURES: tuple[tuple[str, int, str, str, Callable[[Grey], bytes]], ...] = (
     ("animated_gif", 1, ".gif", "several_frames", pictures.animated_gif),
 )
 DAMAGED_OF_A_KIND = 3
-MOSAIC_TILES = 10  # 320 px: some 30 kB, room for a lost page
+MOSAIC_TILES = 10  # 320 px: some 40 kB, room for a lost page
+OTHER_TILES = 12  # halves of equally large pictures can make a sound JPEG (5 of 117 did), which no decoder tells
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,12 @@ def _copy(item: Item, kind: str, serial: int, rng: np.random.Generator) -> Item:
 def _damaged(digits: Digits, rng: np.random.Generator) -> Iterator[Item]:
     """Files that hold no usable picture, in the folder of some class."""
     for n in range(DAMAGED_OF_A_KIND):
-        folder, first, second = str(3 * n), _mosaic(digits, rng), _mosaic(digits, rng)
+        folder = str(3 * n)
+        first, second, other = (_mosaic(digits, rng, tiles=k) for k in (MOSAIC_TILES, MOSAIC_TILES, OTHER_TILES))
         truncated = damage.truncated(first, keep=0.4 + 0.2 * n)
         yield Item(truncated, folder, kind="truncated", code="decode_truncated")
         yield Item(damage.zeroed_page(second, page=1 + n), folder, kind="zeroed_page", code="decode_corrupt")
-        yield Item(damage.spliced(first, second), folder, kind="spliced", code="decode_corrupt")
+        yield Item(damage.spliced(first, other), folder, kind="spliced", code="decode_corrupt")
         yield Item(damage.html(n), folder, kind="html", code="not_image")
     small = pictures.jpeg(digits.images[0])
     for data in (b"", b"", bytes(700)):
@@ -123,9 +125,9 @@ def _damaged(digits: Digits, rng: np.random.Generator) -> Iterator[Item]:
         yield Item(data, "4", ending=ending, kind="bomb", code="too_many_pixels")
 
 
-def _mosaic(digits: Digits, rng: np.random.Generator) -> bytes:
-    chosen = digits.images[rng.integers(0, len(digits.images), MOSAIC_TILES**2)]
-    return pictures.jpeg(pictures.mosaic(chosen, tiles=MOSAIC_TILES))
+def _mosaic(digits: Digits, rng: np.random.Generator, *, tiles: int) -> bytes:
+    chosen = digits.images[rng.integers(0, len(digits.images), tiles**2)]
+    return pictures.jpeg(pictures.mosaic(chosen, tiles=tiles))
 
 
 def _foreign() -> Iterator[Item]:
