@@ -1,0 +1,137 @@
+"""Mirror the registry as git tags in GTO's format, which `dvc gc` respects and `gto show` reads.
+
+`perennial@v0.0.3` registers version 3; `perennial#champion#5` is the fifth time a champion was set. Tags stand on the
+run's commit. After a plain `dvc repro` that is a snapshot commit, made with git's plumbing in an index of its own:
+branch, index and files of the checkout stay as they are. Format: https://mlem.ai/doc/gto/user-guide
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_lib.registry.records import COMMIT, Version
+
+log = logging.getLogger(__name__)
+RECEIPTS = (
+    "params.yaml",
+    "dvc.lock",
+    "line/curate/curation.json",
+    "line/evaluate/metrics.json",
+    "curation/overrides.csv",
+)
+BOT = {"NAME": "Perennial", "EMAIL": "perennial@localhost"}  # where a machine has no git identity (a fresh container)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The commit that stands for a run. dirty: the checkout differed from its HEAD, so a commit was made for it."""
+
+    commit: str
+    dirty: bool
+
+
+def take_snapshot(checkout: Path) -> Snapshot | None:
+    """Commit tracked files and receipts as they are now, on no branch; None (and a warning) where git cannot.
+
+    Nothing is committed when HEAD already holds the same files.
+    """
+    try:
+        head = _git(checkout, "rev-parse", "--verify", "--quiet", "HEAD", check=False)
+        with tempfile.TemporaryDirectory() as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            _git(checkout, "read-tree", head or "--empty", env=index)
+            _git(checkout, "add", "--update", ":/", env=index)
+            present = [name for name in RECEIPTS if (checkout / name).exists()]
+            _git(checkout, "add", "--force", "--", *present, env=index)
+            tree = _git(checkout, "write-tree", env=index)
+        if head and tree == _git(checkout, "rev-parse", f"{head}^{{tree}}"):
+            return Snapshot(head, dirty=False)
+        parent = ("-p", head) if head else ()
+        message = "Snapshot of a run, made by register"
+        return Snapshot(
+            _git(checkout, "commit-tree", tree, *parent, "-m", message, env=_identity(checkout)), dirty=True
+        )
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        log.warning("no commit stands for this run, and it gets no git tag: %s", _why(error))
+        return None
+
+
+def mirror(versions: list[Version], *, checkout: Path, origin: Path) -> list[str]:
+    """Make the tags that are absent, in the original repository; returns their names. Where git cannot, says so.
+
+    versions: all of the registry, with their aliases.
+    """
+    try:
+        existing = _existing_tags(origin)
+        wanted = _wanted_tags(versions, existing)
+        for tag, (commit, message) in wanted.items():
+            _make_tag(tag, commit, message, checkout=checkout, origin=origin)
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        log.warning("the registry is not mirrored as git tags: %s", _why(error))
+        return []
+    return list(wanted)
+
+
+def _wanted_tags(versions: list[Version], existing: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """tag -> (commit, message) of what is not there yet. existing: tag -> its message."""
+    known = [version for version in versions if version.tags.get(COMMIT)]
+    wanted = {
+        f"{v.name}@v0.0.{v.number}": (v.tags[COMMIT], f"{v.name} version {v.number}: {v.verdict.sentence}")
+        for v in known
+    }
+    wanted = {tag: value for tag, value in wanted.items() if tag not in existing}
+    for version in known:
+        if "champion" not in version.aliases:
+            continue
+        prefix, message = f"{version.name}#champion#", f"champion is version {version.number}"
+        turns = sorted(int(tag.removeprefix(prefix)) for tag in existing if tag.startswith(prefix))
+        if not turns or existing[f"{prefix}{turns[-1]}"] != message:
+            wanted[f"{prefix}{(turns or [0])[-1] + 1}"] = (version.tags[COMMIT], message)
+    return wanted
+
+
+def _existing_tags(repository: Path) -> dict[str, str]:
+    lines = _git(
+        repository, "for-each-ref", "--format=%(refname:strip=2)%09%(contents:subject)", "refs/tags"
+    ).splitlines()
+    return dict(line.split("\t", 1) for line in lines)
+
+
+def _make_tag(tag: str, commit: str, message: str, *, checkout: Path, origin: Path) -> None:
+    """Tag where the commit lies; from a workspace, push the tag and with it the commit to the original repository."""
+    here = origin if _has_commit(origin, commit) else checkout
+    _git(here, "tag", "--annotate", "--force", "--message", message, tag, commit, env=_identity(here))
+    if here != origin:
+        _git(here, "push", "--quiet", "--no-verify", str(origin), f"refs/tags/{tag}")
+
+
+def _has_commit(repository: Path, commit: str) -> bool:
+    found = _git(repository, "cat-file", "-t", commit, check=False)
+    return found == "commit"
+
+
+def _identity(repository: Path) -> dict[str, str]:
+    """The user's own identity where git has one, else the bot's."""
+    if _git(repository, "config", "user.email", check=False):
+        return {}
+    return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in BOT.items()}
+
+
+def _git(folder: Path, *arguments: str, check: bool = True, env: Mapping[str, str] | None = None) -> str:
+    """Run git in a folder; its output without the last line end. DVC runs stages with GIT_* of its own: left out."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, check=check, capture_output=True, text=True, env={**clean, **(env or {})})
+    return done.stdout.strip()
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return " ".join(str(error.stderr).split()) or f"git ended with {error.returncode}"
+    return "git is not installed"
