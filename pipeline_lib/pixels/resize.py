@@ -17,7 +17,7 @@ def shrink_to(pixels_HWC: NDArray[np.uint8], *, short_side_px: int) -> NDArray[n
     short = min(height, width)
     if short <= short_side_px:
         return pixels_HWC
-    return _resize(pixels_HWC, width=_scaled(width, short_side_px, short), height=_scaled(height, short_side_px, short))
+    return resize(pixels_HWC, width=_scaled(width, short_side_px, short), height=_scaled(height, short_side_px, short))
 
 
 def centre_square(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
@@ -25,10 +25,11 @@ def centre_square(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.
     height, width = pixels_HWC.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return _resize(pixels_HWC[top : top + side, left : left + side], width=side_px, height=side_px)
+    return resize(pixels_HWC[top : top + side, left : left + side], width=side_px, height=side_px)
 
 
-def _resize(pixels_HWC: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:
+def resize(pixels_HWC: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:
+    """Bring a picture, or a part of one, to exactly this size."""
     picture = Image.fromarray(np.ascontiguousarray(pixels_HWC))
     return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
 
