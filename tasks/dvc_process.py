@@ -1,0 +1,92 @@
+"""Bring one DVC stage up to date in a subprocess, so that its GPU memory goes with it and a crash kills no flow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline_lib.errors import Interrupted
+from pipeline_lib.stage import REASONS
+from tasks.dvc_outcome import Outcome, failure_of, outcome_of, plain
+from tasks.process_group import STOPPING, started
+from tasks.workspace import Workspace
+
+LINES_KEPT = 100
+_counting = threading.Lock()
+_at_work: dict[Path, int] = {}  # workspace -> dvc processes of ours
+
+
+def bring_up_to_date(stage: str, workspace: Workspace, *, on_line: Callable[[str], None]) -> Outcome:
+    """Run `dvc repro --single-item STAGE` in a workspace, giving each line to `on_line`.
+
+    Raises the PipelineError that the stage left as its reason, StageDied when a signal ended it.
+    """
+    outcomes: list[Outcome] = []
+
+    def read(line: str) -> None:
+        if outcome := outcome_of(line):
+            outcomes.append(outcome)
+        on_line(line)
+
+    run_dvc(["repro", "--single-item", stage], workspace, name=stage, on_line=read)
+    assert outcomes, f"dvc said nothing that we know about {stage}"
+    return outcomes[-1]
+
+
+def run_dvc(arguments: list[str], workspace: Workspace, *, name: str, on_line: Callable[[str], None]) -> None:
+    """Run a dvc command in a workspace; `name` stands for it in the record and in errors.
+
+    Raises the PipelineError that its stage left, StageDied, Interrupted, or one with dvc's last error.
+    """
+    reason = workspace.folder / REASONS / f"{name}.json"
+    reason.unlink(missing_ok=True)
+    # Always waiting for the lock: two commands at once in one workspace fail without it.
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    last = deque[str](maxlen=LINES_KEPT)
+    _enter(workspace.folder)
+    try:
+        record = workspace.records / f"{name}.json"
+        with started(command, cwd=workspace.folder, environment=child_environment(workspace), record=record) as dvc:
+            assert dvc.stdout is not None
+            for raw in dvc.stdout:
+                last.append(plain(raw))
+                on_line(last[-1])
+    finally:
+        _leave(workspace.folder)
+    if STOPPING.is_set():
+        raise Interrupted("the run was told to stop", file=name, remedy="run again; it continues with what is done")
+    if dvc.returncode:
+        raise failure_of(name, last, exit_code=dvc.returncode, reason=reason)
+
+
+def child_environment(workspace: Workspace) -> dict[str, str]:
+    """The environment of dvc and its stage: this Python first on the path, and the settings that a run sets."""
+    environment = {**os.environ, **workspace.settings()}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    environment["PERENNIAL_SUPERVISOR_PID"] = str(os.getpid())
+    environment.setdefault("PERENNIAL_PROGRESS_EVERY_S", "1")  # shown as an artifact, not as lines of the log
+    # One state database per workspace path would pile up in the machine's own folder; this one goes with the workspace.
+    environment["DVC_SITE_CACHE_DIR"] = str(workspace.folder / ".dvc" / "tmp" / "site")
+    environment["DVC_NO_ANALYTICS"] = "1"
+    environment.pop("DVC_ROOT", None)
+    return environment
+
+
+def _enter(folder: Path) -> None:
+    """Count a dvc into a workspace, first dropping the read-write lock that a killed one left.
+
+    A lock entry whose pid now belongs to another process blocks for ever, and `--wait-for-lock` does not help.
+    """
+    with _counting:
+        if not _at_work.get(folder):
+            (folder / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+        _at_work[folder] = _at_work.get(folder, 0) + 1
+
+
+def _leave(folder: Path) -> None:
+    with _counting:
+        _at_work[folder] -= 1

@@ -1,0 +1,37 @@
+"""Git as a subprocess, with its refusals turned into one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from pipeline_lib.errors import PipelineError
+
+# Commits that no person wrote; a fresh machine has no user.name, and git refuses to commit without one.
+IDENTITY = {
+    f"GIT_{role}_{field}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for field, value in (("NAME", "Perennial"), ("EMAIL", "perennial@localhost"))
+}
+
+
+def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
+    """Run git in `folder` and return its stdout without the last line break.
+
+    index: an index file to use instead of the checkout's own, so that what is staged there stays as it is.
+    Raises PipelineError with git's own words.
+    """
+    environment = {**os.environ, **IDENTITY, **({"GIT_INDEX_FILE": str(index)} if index else {})}
+    done = subprocess.run(["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        remedy = f"run `git {' '.join(arguments)}` there yourself to see why"
+        raise PipelineError("git refused", file=folder, value=done.stderr, remedy=remedy)
+    return done.stdout.rstrip("\n")
+
+
+def commit_of(folder: Path, revision: str) -> str | None:
+    """The full hash of the commit that a revision names; None when there is none of that name."""
+    command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None

@@ -1,0 +1,99 @@
+"""The result of a run as one commit: params.yaml, dvc.lock and the metrics, on top of the commit it ran from.
+
+The branch `perennial/line` is the history of the nights; a run with overrides stays off it. Each run has a tag, since
+DVC's garbage collection keeps what branches and tags name and nothing else.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from pipeline_lib.errors import Interrupted
+from pipeline_lib.line import STAGES
+from tasks.git import commit_of, git
+from tasks.overrides import flat
+from tasks.workspace import LINE, Workspace, uncached_outs
+
+BRANCH = f"refs/heads/{LINE}"
+TAG = "perennial/run/"
+RIVALS = 20  # results that may come in between before we give up
+
+
+def keep_result(workspace: Workspace) -> str:
+    """Commit the result of a run and tag it; put it on the line unless it is a candidate. Returns the commit.
+
+    Two runs that end at once are ordered by compare-and-swap: the later one comes on top of the earlier.
+    Raises Interrupted when others keep winning.
+    """
+    sort_lock(workspace.folder / "dvc.lock")
+    tree = _result_tree(workspace)
+    if workspace.candidate:
+        return _tagged(workspace, _commit(workspace, tree, parents=[workspace.commit]))
+    for _ in range(RIVALS):
+        tip = commit_of(workspace.origin, LINE)
+        if tip and _same_result(workspace, tree, tip):
+            return _tagged(workspace, tip)
+        commit = _commit(workspace, tree, parents=[tip, workspace.commit] if tip else [workspace.commit])
+        if _swap(workspace.origin, commit, tip or ""):
+            return _tagged(workspace, commit)
+    raise Interrupted("other runs kept moving the branch", file=LINE, remedy="run again when they are done")
+
+
+def sort_lock(lock: Path) -> None:
+    """Put the stages of a dvc.lock in the order of the line: `curate` and `convert` run at once, either may end first."""
+    head, *blocks = _blocks(lock.read_text().splitlines(keepends=True))
+    known = {f"  {stage}:\n": number for number, stage in enumerate(STAGES)}
+    blocks.sort(key=lambda block: known.get(block[0], len(STAGES)))
+    lock.write_text("".join(line for block in [head, *blocks] for line in block))
+
+
+def _blocks(lines: list[str]) -> list[list[str]]:
+    """The lines before the first stage, then the lines of each stage (which start with two spaces and a name)."""
+    blocks: list[list[str]] = [[]]
+    for line in lines:
+        if line.startswith("  ") and line[2] not in " -":
+            blocks.append([])
+        blocks[-1].append(line)
+    return blocks
+
+
+def _result_tree(workspace: Workspace) -> str:
+    """The tree of the run's commit with its params.yaml, dvc.lock and metrics, written to the origin's objects."""
+    folder = workspace.folder
+    files = [name for name in ["params.yaml", "dvc.lock", *uncached_outs(folder)] if (folder / name).exists()]
+    with tempfile.TemporaryDirectory() as scratch:
+        index = Path(scratch) / "index"
+        git(workspace.origin, "read-tree", workspace.commit, index=index)
+        for name in files:
+            blob = git(workspace.origin, "hash-object", "-w", "--no-filters", str(folder / name))
+            git(workspace.origin, "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}", index=index)
+        return git(workspace.origin, "write-tree", index=index)
+
+
+def _same_result(workspace: Workspace, tree: str, tip: str) -> bool:
+    """Whether the line already ends in this result: same files, and this run's commit is in its history."""
+    if git(workspace.origin, "rev-parse", f"{tip}^{{tree}}") != tree:
+        return False
+    command = ["git", "merge-base", "--is-ancestor", workspace.commit, tip]
+    return subprocess.run(command, cwd=workspace.origin, capture_output=True, check=False).returncode == 0
+
+
+def _commit(workspace: Workspace, tree: str, *, parents: list[str]) -> str:
+    """Commit a tree; the run's name, its code and its overrides stand in the message."""
+    changes = "".join(f"Override: {key}={value}\n" for key, value in flat(workspace.overrides).items())
+    message = f"Run {workspace.run}\n\nCode: {workspace.commit}\n{changes}"
+    options = [word for parent in dict.fromkeys(parents) for word in ("-p", parent)]
+    return git(workspace.origin, "commit-tree", tree, *options, "-m", message)
+
+
+def _swap(origin: Path, commit: str, tip: str) -> bool:
+    """Move the branch from `tip` ("" when it does not exist) to `commit`; False when it no longer stood there."""
+    command = ["git", "update-ref", BRANCH, commit, tip]
+    return subprocess.run(command, cwd=origin, capture_output=True, check=False).returncode == 0
+
+
+def _tagged(workspace: Workspace, commit: str) -> str:
+    git(workspace.origin, "tag", "--force", f"{TAG}{workspace.run}", commit)
+    return commit

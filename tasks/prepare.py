@@ -1,0 +1,30 @@
+"""Open the run's workspace as a task: the clone, the checked parameters, the last results linked from the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.dvc_process import run_dvc
+from tasks.overrides import flat
+from tasks.workspace import Workspace, open_workspace
+
+
+@task(name="prepare", description="clone the workspace and check the parameters", cache_policy=NO_CACHE)
+def prepare(origin: Path, *, run: str, overrides: dict[str, Any], branch: str | None, with_edits: bool) -> Workspace:
+    """Open the workspace of a run, see open_workspace, and say in the log what it starts from."""
+    log = get_run_logger()
+    workspace = open_workspace(origin, run=run, overrides=overrides, branch=branch, with_edits=with_edits)
+    log.info("workspace %s at commit %s", workspace.folder, workspace.commit[:12])
+    for remark in workspace.remarks:
+        log.warning(remark)
+    for key, value in flat(overrides).items():
+        log.info("override: %s = %s", key, value)
+    if workspace.candidate:
+        log.info("a run with overrides registers a candidate at most, and stays off the line")
+    if (workspace.folder / "dvc.lock").exists():
+        run_dvc(["checkout", "--quiet", "--force", "--allow-missing"], workspace, name="checkout", on_line=log.info)
+    return workspace

@@ -1,0 +1,119 @@
+"""Processes that end with the run: each is started in its own group, on record, and killed as a group.
+
+A worker kills the flow's group only, and dvc stands in a group of its own so that a stubborn stage can be killed after
+our own grace of 5 seconds; so killing it is our duty. The record outlives `kill -9` of the flow: the next run sweeps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline_lib.atomic_files import write_text
+from pipeline_lib.parent_watch import start_time
+
+GRACE_S = 5.0
+STOPPING = threading.Event()  # set when the flow is told to stop: nothing may be started or tried again
+_LIVE: set[subprocess.Popen[str]] = set()
+
+
+@contextlib.contextmanager
+def started(
+    command: list[str], *, cwd: Path, environment: dict[str, str], record: Path
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a command in its own process group; stdout and stderr come as one stream of lines.
+
+    record: the file that names the group for a sweep. The group is killed when the block is left by an exception.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    _LIVE.add(process)
+    put_on_record(process.pid, record)
+    try:
+        if STOPPING.is_set():  # told to stop while we were starting
+            kill_group(process.pid)
+        yield process
+        process.wait()
+    except BaseException:
+        kill_group(process.pid)
+        raise
+    finally:
+        _LIVE.discard(process)
+        record.unlink(missing_ok=True)
+
+
+def stop_all() -> None:
+    """Kill every group that this process started, and start none again."""
+    STOPPING.set()
+    for process in list(_LIVE):
+        kill_group(process.pid)
+
+
+def put_on_record(pid: int, record: Path) -> None:
+    """Write down a process so that a later sweep finds it, and cannot mistake another one for it."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_text(record, json.dumps({"pid": pid, "start_time": start_time(pid)}))
+
+
+def recorded_pid(record: Path) -> int | None:
+    """The pid on record when that very process still lives, else None."""
+    try:
+        entry = json.loads(record.read_text())
+    except FileNotFoundError:
+        return None
+    alive = entry["start_time"] and start_time(entry["pid"]) == entry["start_time"]
+    return int(entry["pid"]) if alive else None
+
+
+def sweep(folder: Path) -> list[int]:
+    """Kill the groups on record in a folder (their flow is gone) and forget them; returns the pids killed."""
+    killed = []
+    for record in sorted(folder.glob("*.json")):
+        if pid := recorded_pid(record):
+            kill_group(pid)
+            killed.append(pid)
+        record.unlink(missing_ok=True)
+    return killed
+
+
+def kill_group(pgid: int, *, grace_s: float = GRACE_S) -> None:
+    """Send TERM to a process group, and KILL to what is left after the grace."""
+    deadline = time.monotonic() + grace_s
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(pgid, sign)
+        except ProcessLookupError:
+            return
+        while sign == signal.SIGTERM and time.monotonic() < deadline:
+            if not group_lives(pgid):
+                return
+            time.sleep(0.05)
+
+
+def group_lives(pgid: int) -> bool:
+    """Whether a process of the group still runs; zombies, which only wait to be collected, do not count."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            state, _, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # ended while we looked
+            continue
+        if int(group) == pgid and state != "Z":
+            return True
+    return False

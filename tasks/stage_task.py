@@ -1,0 +1,94 @@
+"""What the eight stage tasks share: retries, live log, progress, and a state that says what became of the stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from prefect import State, get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed
+
+from pipeline_lib.errors import PipelineError, StageDied
+from tasks.dvc_outcome import Outcome, Progress, progress_of
+from tasks.dvc_process import bring_up_to_date
+from tasks.process_group import STOPPING
+from tasks.workspace import Workspace
+
+SAYING = {
+    Outcome.RAN: "ran",
+    Outcome.FROM_CACHE: "done before: brought back from the cache",
+    Outcome.ALREADY_CURRENT: "already up to date",
+}
+SHOW_EVERY_S = 1.0
+LOG_EVERY_S = 30.0
+
+
+def _died(task: Any, run: Any, state: State[Any]) -> bool:
+    """Whether a stage is worth another try: a signal ended it, and nobody asked the run to stop."""
+    return isinstance(state.data, StageDied) and not STOPPING.is_set()
+
+
+# DVC alone decides what is stale: a second cache in Prefect would answer "why did it not run?" differently.
+STAGE_TASK: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay_seconds": 1,
+    "retry_condition_fn": _died,
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+
+
+def run_stage_task(stage: str, workspace: Workspace) -> State[None]:
+    """Bring a stage up to date inside a task run; the state is named Ran, FromCache or AlreadyCurrent.
+
+    A failed stage gives Failed with its one-line reason; one that a signal ended raises StageDied, so as to be retried.
+    """
+    try:
+        outcome = bring_up_to_date(stage, workspace, on_line=_listener(stage))
+    except StageDied:
+        raise
+    except PipelineError as error:
+        return Failed(message=str(error), data=error)
+    return Completed(name=outcome.value, message=SAYING[outcome])
+
+
+def _listener(stage: str) -> Callable[[str], None]:
+    """Give each line to the run's log; progress goes to an artifact at most once a second, to the log every 30 s."""
+    log, artifact = get_run_logger(), _ProgressArtifact(stage)
+    logged = 0.0
+
+    def read(line: str) -> None:
+        nonlocal logged
+        if progress := progress_of(line):
+            artifact.show(progress)
+            if time.monotonic() - logged < LOG_EVERY_S:
+                return
+            logged = time.monotonic()
+        if line:
+            log.info(line)
+
+    return read
+
+
+class _ProgressArtifact:
+    """The progress bar of one stage in the UI, made when there is progress to show."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage, self.shown = stage, 0.0
+        self.id: UUID | None = None
+
+    def show(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self.shown < SHOW_EVERY_S and progress.percent < 100:
+            return
+        self.shown = now
+        text = f"{progress.what}: {progress.rest}"
+        if self.id is None:
+            made = create_progress_artifact(progress.percent, key=f"{self.stage}-progress", description=text)
+            self.id = made if isinstance(made, UUID) else None
+        else:
+            update_progress_artifact(self.id, progress=progress.percent, description=text)

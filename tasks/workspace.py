@@ -1,0 +1,135 @@
+"""A run's own workspace: a clone at a recorded commit that shares DVC's cache, so that no checkout gets dirty.
+
+It lies in `<state folder>/workspaces/<run>`. Code and params come from the commit; dvc.lock and the metrics from the
+last run on the branch `perennial/line`, where there is one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.atomic_files import remove_tree
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.params import load_params
+from pipeline_lib.settings import Settings, load_settings
+from pipeline_lib.yaml_files import read_yaml
+from tasks.dvc_config import share_cache_and_remotes
+from tasks.git import commit_of, git
+from tasks.overrides import apply_overrides
+from tasks.process_group import recorded_pid
+from tasks.snapshot import snapshot, uncommitted
+
+LINE = "perennial/line"
+FLOW = "flow.json"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where one run works. commit: of its code and params. overrides: section -> key -> value, set in params.yaml."""
+
+    origin: Path
+    state: Path
+    run: str
+    commit: str
+    overrides: dict[str, Any]
+    remarks: tuple[str, ...]  # what was taken in or left out of the checkout, for the log
+
+    @property
+    def folder(self) -> Path:
+        """The clone."""
+        return self.state / "workspaces" / self.run
+
+    @property
+    def records(self) -> Path:
+        """Who works for this run, see process_group."""
+        return self.state / "running" / self.run
+
+    @property
+    def candidate(self) -> bool:
+        """Whether the result stays off the line and is never promoted."""
+        return bool(self.overrides)
+
+    def settings(self) -> dict[str, str]:
+        """The environment variables that this workspace gives to its stages."""
+        return {"PERENNIAL_ROOT": str(self.origin), "PERENNIAL_CANDIDATE": str(self.candidate).lower()}
+
+
+def open_workspace(
+    origin: Path, *, run: str, overrides: dict[str, Any], branch: str | None, with_edits: bool
+) -> Workspace:
+    """Clone the repository at `origin` for one run, and check its params.yaml with the overrides in it.
+
+    branch: whose code and params to use; None takes what is checked out. with_edits: take uncommitted edits in, as a
+    snapshot commit that touches no checkout; they are left out, and named, otherwise.
+    Raises ConfigError for a wrong parameter, branch or folder.
+    """
+    commit, remarks = _start_commit(origin, branch, with_edits=with_edits and branch is None)
+    state = load_settings(origin).state_folder(origin)
+    workspace = Workspace(origin, state, run, commit, overrides, remarks)
+    remove_tree(workspace.folder)
+    workspace.folder.parent.mkdir(parents=True, exist_ok=True)
+    git(origin, "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(workspace.folder))
+    git(workspace.folder, "checkout", "--quiet", "--detach", commit)
+    share_cache_and_remotes(origin, workspace.folder)
+    _bring_last_result(workspace)
+    if (origin / "settings.toml").exists():  # settings belong to the machine, not to the commit
+        shutil.copyfile(origin / "settings.toml", workspace.folder / "settings.toml")
+    apply_overrides(workspace.folder / "params.yaml", overrides)
+    load_params(workspace.folder / "params.yaml")
+    return workspace
+
+
+def uncached_outs(root: Path) -> list[str]:
+    """The metrics that git holds instead of DVC's cache (`cache: false`), as dvc.yaml spells them."""
+    stages: dict[str, Any] = read_yaml(root / "dvc.yaml")["stages"]
+    entries = [
+        entry for stage in stages.values() for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, ())
+    ]
+    return [
+        path for entry in entries if isinstance(entry, dict) for path, how in entry.items() if how.get("cache") is False
+    ]
+
+
+def forget_old_workspaces(origin: Path, settings: Settings) -> list[str]:
+    """Remove the workspaces of finished runs, oldest first, until the setting `keep_workspaces` is met."""
+    state = settings.state_folder(origin)
+    folders = sorted((state / "workspaces").glob("*"), key=lambda folder: folder.stat().st_mtime)
+    finished = [folder for folder in folders if recorded_pid(state / "running" / folder.name / FLOW) is None]
+    old = finished[: max(0, len(finished) - settings.keep_workspaces)]
+    for folder in old:
+        remove_tree(folder)
+        remove_tree(state / "running" / folder.name)
+    return [folder.name for folder in old]
+
+
+def _start_commit(origin: Path, branch: str | None, *, with_edits: bool) -> tuple[str, tuple[str, ...]]:
+    """The commit to start from, and what to say about edits that are not in it."""
+    commit = commit_of(origin, branch or "HEAD") if (origin / ".git").exists() else None
+    if commit is None:
+        remedy = (
+            "name one that `git branch -a` lists"
+            if branch
+            else "run `git init && git add -A && git commit -m start` there"
+        )
+        raise ConfigError("no commit to run from", file=origin, value=branch or "", remedy=remedy)
+    edits = uncommitted(origin)
+    if branch or not edits:
+        return commit, ()
+    if not with_edits:
+        return commit, (f"left out, since a deployed run uses committed state only: {', '.join(edits)}",)
+    taken = snapshot(origin, edits)
+    return taken, (f"uncommitted edits are taken in as snapshot commit {taken[:12]}: {', '.join(edits)}",)
+
+
+def _bring_last_result(workspace: Workspace) -> None:
+    """Put the last run's dvc.lock and metrics in place: what they describe need not be worked again."""
+    tip = commit_of(workspace.origin, LINE)
+    if tip is None:
+        return
+    wanted = ["dvc.lock", *uncached_outs(workspace.folder)]
+    there = git(workspace.folder, "ls-tree", "-r", "--name-only", tip).splitlines()
+    if present := [path for path in wanted if path in there]:
+        git(workspace.folder, "checkout", "--quiet", tip, "--", *present)
