@@ -1,0 +1,90 @@
+"""What the scorer reads of a finished line, and a second curation without votes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from demo.grades import Rows
+from pipeline_lib.line import read_line
+from pipeline_lib.params_file import load_section
+from pipeline_lib.settings import load_settings
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.manifest import MANIFEST
+from pipeline_lib.tables.predictions import PREDICTIONS
+from pipeline_lib.tables.table import Table
+from pipeline_lib.tables.votes import VOTES
+
+
+def read_rows(table: Table, path: Path) -> Rows:
+    """A table as rows by image_id, empty cells as None. Raises BadData when it is absent or damaged."""
+    frame = table.read(path).astype(object)
+    rows: list[dict[Any, Any]] = frame.where(frame.notna(), None).to_dict("records")
+    return {row["image_id"]: row for row in rows}
+
+
+def read_manifest(root: Path) -> Rows:
+    """The manifest of the line below `root`."""
+    return read_rows(MANIFEST, read_line(root).path("manifest"))
+
+
+def read_predictions(root: Path) -> Rows:
+    """The predictions of the line below `root`."""
+    return read_rows(PREDICTIONS, read_line(root).path("predictions"))
+
+
+def read_classes(root: Path) -> dict[int, str]:
+    """Class by index."""
+    with read_line(root).path("classes").open(newline="") as file:
+        return {int(row["label"]): row["class_id"] for row in csv.DictReader(file)}
+
+
+def curate_without_votes(root: Path) -> Rows:
+    """The manifest that the same pictures get when nobody voted: only the out-of-sample model can object to a label."""
+    from pipeline_lib.curate.run import run
+
+    from pipeline_lib.curate.params import PARAMS
+
+    files = read_line(root).stage_files("curate")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        VOTES.write(VOTES.empty(), folder / "votes.parquet")
+        writes = {role: folder / path.relative_to(root) for role, path in files.writes.items()}
+        params = load_section(root / "params.yaml", "curate", PARAMS)
+        reads = {**files.reads, "votes": folder / "votes.parquet"}
+        run(StageRun(root, reads, writes, params, load_settings(root)))
+        return read_rows(MANIFEST, writes["manifest"])
+
+
+def files_with(needles: Iterable[bytes], root: Path) -> list[Path]:
+    """Files that hold one of these byte strings: reports, and outputs but those of `download` (pictures as received)."""
+    line, state = read_line(root), load_settings(root).state_folder(root)
+    places = [path for stage, roles in line.writes.items() if stage != "download" for path in roles.values()]
+    files = [file for place in (*places, state / "reports") for file in (place, *place.rglob("*")) if file.is_file()]
+    wanted = tuple(needles)
+    return [file for file in files if any(needle in file.read_bytes() for needle in wanted)]
+
+
+def disk_use(root: Path, folders: Iterable[str]) -> dict[str, int]:
+    """Bytes on disk of each folder; a file that several folders link to counts for the first."""
+    seen: set[tuple[int, int]] = set()
+    return {folder: _size(root / folder, seen) for folder in folders}
+
+
+def _size(folder: Path, seen: set[tuple[int, int]]) -> int:
+    total, queue = 0, [folder] if folder.is_dir() else []
+    while queue:
+        with os.scandir(queue.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    queue.append(Path(entry.path))
+                    continue
+                status = entry.stat(follow_symlinks=False)
+                if (status.st_dev, status.st_ino) not in seen:
+                    seen.add((status.st_dev, status.st_ino))
+                    total += status.st_blocks * 512
+    return total

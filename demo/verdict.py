@@ -1,0 +1,40 @@
+"""What the registry recorded for the model of the finished line, and where its report lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_lib.line import read_line
+from pipeline_lib.registry.read_sqlite import SqliteReader
+from pipeline_lib.registry.records import MODEL
+from pipeline_lib.settings import load_settings
+from pipeline_lib.yaml_files import read_yaml
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The gate's one sentence and the report's address."""
+
+    sentence: str
+    report: str
+
+
+def read_judged(root: Path) -> Judged:
+    """The newest verdict on this line's exported model; reads the registry's SQLite file without importing MLflow."""
+    settings = load_settings(root)
+    state = settings.state_folder(root)
+    attempts = SqliteReader(state / "registry.db", settings.model_name).attempts()
+    verdicts = [attempt.verdict for attempt in attempts if attempt.tags.get(MODEL) == _model_md5(root)]
+    sentence = (
+        f"{verdicts[-1].decision}: {verdicts[-1].sentence}" if verdicts else "no verdict on this model is recorded"
+    )
+    reports = sorted((state / "reports").glob("**/*.html"), key=lambda file: file.stat().st_mtime)
+    return Judged(sentence, str(reports[-1]) if reports else "none was written")
+
+
+def _model_md5(root: Path) -> str:
+    """DVC's md5 of the export folder, from dvc.lock."""
+    export = read_line(root).path("export").relative_to(root).as_posix()
+    outs = read_yaml(root / "dvc.lock")["stages"]["evaluate"]["outs"]
+    return str(next(out["md5"] for out in outs if out["path"] == export))
