@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     aws_profile: str | None = Field(None, description="a profile of ~/.aws/config")
     registry_uri: str | None = Field(None, description="MLflow registry; none: SQLite in the state folder")
     model_name: str = Field("perennial", pattern=r"^[a-z0-9][a-z0-9-]*$", description="the registered model's name")
+    candidate: bool = Field(
+        False, description="register a challenger at most; set by `perennial run` for runs with overrides"
+    )
     dvc_push: bool = Field(
         True, description="push to the default DVC remote, where one is configured, before registering"
     )
