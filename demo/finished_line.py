@@ -61,7 +61,7 @@ def curate_without_votes(root: Path) -> Rows:
 
 
 def files_with(needles: Iterable[bytes], root: Path) -> list[Path]:
-    """Files that hold one of these byte strings: reports, and outputs but those of `download` (pictures as received)."""
+    """Files that hold one of these byte strings: reports, and outputs except those of `download` (as received)."""
     line, state = read_line(root), load_settings(root).state_folder(root)
     places = [path for stage, roles in line.writes.items() if stage != "download" for path in roles.values()]
     files = [file for place in (*places, state / "reports") for file in (place, *place.rglob("*")) if file.is_file()]

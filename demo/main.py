@@ -1,4 +1,4 @@
-"""`make demo`: plant the digits, bring the line up to date, print the scorecard; a second run says that nothing changed."""
+"""`make demo`: plant the digits, bring the line up to date, print the scorecard; again, and nothing has changed."""
 
 from __future__ import annotations
 
