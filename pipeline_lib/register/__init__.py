@@ -1,0 +1,1 @@
+"""The last stage: compare with the champion, register, promote or refuse, write the report."""

@@ -1,0 +1,142 @@
+"""Chains out of DVC's receipts: pure functions over closures (what dvc.lock says, or said when a version was made)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.lineage.lineage import Fact, Step
+from pipeline_lib.registry.closure import Closure, StageReceipt
+
+
+def steps_to_weights(closure: Closure, *, commit: str = "", dirty: bool = False) -> tuple[Step, ...]:
+    """Evaluation, weights, params and code, betons, selection and manifest, shards, listing and source: newest first."""
+    return (
+        _outs_step("evaluation", closure, "evaluate", ("export", "predictions", "metrics")),
+        _outs_step("weights", closure, "train", ("weights",)),
+        _code_step(closure, commit, dirty),
+        _outs_step("betons", closure, "convert", ("betons",)),
+        _selection_step(closure),
+        _outs_step("shards", closure, "download", ("shards", "members", "votes")),
+        _source_step(closure),
+    )
+
+
+def made_from(closure: Closure, path: str) -> tuple[Step, ...]:
+    """The stages behind a file of the line, nearest first."""
+    steps: list[Step] = []
+    queue, seen = [path], set()
+    while queue:
+        wanted = queue.pop(0)
+        stage = _producer(closure, wanted)
+        if stage is None or stage in seen:
+            continue
+        seen.add(stage)
+        receipt = closure.stages[stage]
+        data = {dep: md5 for dep, md5 in receipt.deps.items() if not _is_code(dep)}
+        facts = [Fact(dep, md5, md5=True) for dep, md5 in data.items()]
+        facts += [Fact("params", _params_text(receipt.params)), Fact("code", code_digest(receipt), md5=True)]
+        steps.append(Step(stage, stage, tuple(facts)))
+        queue += list(data)
+    return tuple(steps)
+
+
+def made_with(closure: Closure, path: str) -> tuple[Step, ...]:
+    """The outs that depend on a file of the line, directly or not, stage by stage."""
+    steps: list[Step] = []
+    touched = {path}
+    for stage, receipt in _in_order(closure):
+        if any(_overlaps(dep, known) for dep in receipt.deps for known in touched) and stage != _producer(
+            closure, path
+        ):
+            touched |= set(receipt.outs)
+            facts = tuple(Fact(out, md5, md5=True) for out, md5 in receipt.outs.items())
+            steps.append(Step(stage, stage, facts))
+    return tuple(steps)
+
+
+def md5_at(closure: Closure, path: str) -> str | None:
+    """The md5 that a closure gives for a path, as an out or as a dep."""
+    for receipt in closure.stages.values():
+        found = receipt.outs.get(path) or receipt.deps.get(path)
+        if found:
+            return found
+    return None
+
+
+def paths_of(closure: Closure, md5: str) -> list[str]:
+    """The paths whose md5 begins with the one given (at least 6 hex digits), in line order."""
+    found = [(p, h) for _, receipt in _in_order(closure) for p, h in {**receipt.outs, **receipt.deps}.items()]
+    return list(dict.fromkeys(path for path, hash_ in found if hash_.startswith(md5)))
+
+
+def code_digest(receipt: StageReceipt) -> str:
+    """One hash over the code files a stage was run with."""
+    code = sorted((dep, md5) for dep, md5 in receipt.deps.items() if _is_code(dep))
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()[:32]
+
+
+def _in_order(closure: Closure) -> list[tuple[str, StageReceipt]]:
+    """The stages such that each comes after those it reads from."""
+    left, done = dict(closure.stages), []
+    while left:
+        ready = [s for s in left if not any(_producer(closure, dep) in left for dep in left[s].deps)]
+        assert ready, f"a circle among the stages {sorted(left)}"
+        done += [(stage, left.pop(stage)) for stage in ready]
+    return done
+
+
+def _producer(closure: Closure, path: str) -> str | None:
+    for stage, receipt in closure.stages.items():
+        if any(path == out or Path(out) in Path(path).parents for out in receipt.outs):
+            return stage
+    return None
+
+
+def _overlaps(dep: str, known: str) -> bool:
+    one, other = Path(dep), Path(known)
+    return one == other or one in other.parents or other in one.parents
+
+
+def _is_code(path: str) -> bool:
+    return path.endswith(".py")
+
+
+def _outs_step(title: str, closure: Closure, stage: str, roles: Iterable[str]) -> Step:
+    outs = {Path(path).stem: (path, md5) for path, md5 in closure.stages[stage].outs.items()}
+    facts = tuple(Fact(*outs[role], md5=True) for role in roles if role in outs)
+    return Step(title, stage, facts)
+
+
+def _code_step(closure: Closure, commit: str, dirty: bool) -> Step:
+    state = " (a snapshot: the checkout had uncommitted changes)" if dirty else ""
+    facts = [Fact("commit", f"{commit}{state}" if commit else "none: not in a git repository")]
+    facts += [
+        Fact(f"params of {name}", _params_text(closure.stages[name].params)) for name in ("curate", "train", "evaluate")
+    ]
+    facts += [Fact(f"code of {name}", code_digest(closure.stages[name]), md5=True) for name in ("train", "evaluate")]
+    return Step("params and code", "", tuple(facts))
+
+
+def _selection_step(closure: Closure) -> Step:
+    step = _outs_step("selection and manifest", closure, "curate", ("selection", "manifest", "classes"))
+    people = [
+        Fact(dep, md5, md5=True) for dep, md5 in closure.stages["curate"].deps.items() if dep.startswith("curation/")
+    ]
+    return Step(step.title, step.made_by, (*step.facts, *people))
+
+
+def _source_step(closure: Closure) -> Step:
+    step = _outs_step("listing and source", closure, "discover", ("listing",))
+    sources: list[Mapping[str, Any]] = closure.stages["discover"].params.get("discover", {}).get("sources", [])
+    named = tuple(Fact(f"source {source['name']}", str(source["uri"])) for source in sources)
+    return Step(step.title, step.made_by, (*step.facts, *named))
+
+
+def _params_text(params: Mapping[str, Any]) -> str:
+    """The section a stage ran with, as compact JSON; {} is all defaults."""
+    (section,) = list(params.values()) or [{}]
+    return json.dumps(section, separators=(", ", ": "), ensure_ascii=False)
