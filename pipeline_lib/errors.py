@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class PipelineError(Exception):
@@ -28,6 +28,10 @@ class PipelineError(Exception):
     def __str__(self) -> str:
         found = f" (found: {_one_line(self.value)})" if self.value else ""
         return f"{self.file}: {_one_line(self.what)}{found}. Remedy: {_one_line(self.remedy)}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by facts: a worker process sends its error to the stage."""
+        return _rebuild, (type(self), self.what, self.file, self.value, self.remedy)
 
     def as_json(self) -> str:
         """The `reason.json` a failed stage leaves: code, file, what, value, remedy, exit_code."""
@@ -132,6 +136,18 @@ def read_reason(text: str) -> PipelineError:
     kinds: list[type[PipelineError]] = [PipelineError, *_below(PipelineError)]
     kind = {kind.code: kind for kind in kinds}[fields["code"]]
     return kind(fields["what"], file=fields["file"], value=fields["value"], remedy=fields["remedy"])
+
+
+def exit_codes() -> dict[int, list[str]]:
+    """Exit code -> the codes of the errors that leave with it, in ascending order."""
+    codes: dict[int, list[str]] = {}
+    for kind in sorted([PipelineError, *_below(PipelineError)], key=lambda kind: kind.exit_code):
+        codes.setdefault(kind.exit_code, []).append(kind.code)
+    return codes
+
+
+def _rebuild(kind: type[PipelineError], what: str, file: str, value: str, remedy: str) -> PipelineError:
+    return kind(what, file=file, value=value, remedy=remedy)
 
 
 def _below(kind: type[PipelineError]) -> list[type[PipelineError]]:
