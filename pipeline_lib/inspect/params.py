@@ -1,0 +1,51 @@
+"""The `inspect` section of params.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline_lib.pixels.rules import PixelRules
+
+
+class InspectParams(PixelRules):
+    """The pixel rules of the whole line, what is refused for its shape, and how features are made."""
+
+    min_side_px: int = Field(
+        8,
+        ge=1,
+        le=10_000,
+        description="pictures with a shorter side are refused as too_small; 8 px is the smallest scan of a digit or icon "
+        "that still shows one (scikit-learn's digits), 32 px suits photographs",
+    )
+    aspect_quarantine: float = Field(
+        10.0, ge=1, le=10_000, description="pictures this many times longer than wide, or wider than long, are refused"
+    )
+    embedding_weights: Path | None = Field(
+        None,
+        description="a local weight file (.safetensors, .pth) for the features; relative to the repository. "
+        "none: gradients (HOG), good for digits and simple shapes, poor for photographs",
+    )
+    weights_sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="sha256 of embedding_weights, as `sha256sum` prints it"
+    )
+    embedding_network: Literal["resnet18", "resnet34", "resnet50"] = Field(
+        "resnet50", description="the torchvision network that embedding_weights belong to"
+    )
+
+    @model_validator(mode="after")
+    def _weights_are_pinned(self) -> Self:
+        if (self.embedding_weights is None) != (self.weights_sha256 is None):
+            raise ValueError(
+                "embedding_weights and weights_sha256 go together: name the file and what `sha256sum` prints for it"
+            )
+        return self
+
+    def pixel_rules(self) -> PixelRules:
+        """The part that every later stage repeats."""
+        return PixelRules(**{name: getattr(self, name) for name in PixelRules.model_fields})
+
+
+PARAMS = InspectParams

@@ -1,0 +1,79 @@
+"""Examine one picture: everything that only its pixels can tell, decoded once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline_lib.inspect.hashes import PHASH_SIDE_PX, phash, pixel_hash
+from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.inspect.quality import measure
+from pipeline_lib.pixels import Decoded, Undecodable, decode, shrink_to
+from pipeline_lib.reasons import Reason
+
+SCREEN_PX: Final = 256  # short side at which quality is measured
+FORMAT_OF_ENDING: Final = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg"),
+    **dict.fromkeys((".tif", ".tiff"), "tiff"),
+    **{f".{name}": name for name in ("png", "webp", "gif", "bmp", "heic", "avif", "ico", "psd")},
+}
+
+
+@dataclass(frozen=True)
+class Examined:
+    """findings: the columns of IMAGES that a decode can fill, for one picture. decoded: None when it cannot be used."""
+
+    findings: dict[str, Any]
+    decoded: Decoded | None
+
+
+def examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
+    """Decode and measure one picture. Damaged or hostile bytes are a finding, never an error."""
+    try:
+        decoded = decode(data, params.pixel_rules())
+    except Undecodable as verdict:
+        return Examined({"refusal": verdict.reason.value, "detail": verdict.detail}, None)
+    refusal, detail = _shape_refusal(decoded, params)
+    findings = {
+        "refusal": refusal,
+        "detail": detail,
+        "format": decoded.format,
+        "mode": decoded.mode,
+        "width_px": decoded.width_px,
+        "height_px": decoded.height_px,
+        "exif_orientation": decoded.exif_orientation,
+        "has_gps": decoded.has_gps,
+        "n_frames": decoded.n_frames,
+        "ext_mismatch": FORMAT_OF_ENDING.get(PurePosixPath(image_id).suffix.lower(), decoded.format) != decoded.format,
+        "trailing_bytes": decoded.trailing_bytes,
+        "pixel_hash": pixel_hash(decoded.pixels_HWC),
+        "phash": phash(small_grey(decoded.pixels_HWC, side_px=PHASH_SIDE_PX)),
+        **asdict(measure(luminance(shrink_to(decoded.pixels_HWC, short_side_px=SCREEN_PX)))),
+    }
+    return Examined(findings, None if refusal else decoded)
+
+
+def luminance(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Luma of ITU-R BT.601, as Pillow rounds it."""
+    return np.asarray(Image.fromarray(pixels_HWC).convert("L"))
+
+
+def small_grey(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
+    """The whole picture, squeezed to a grey square of `side_px`."""
+    grey = Image.fromarray(pixels_HWC).convert("L")
+    return np.asarray(grey.resize((side_px, side_px), Image.Resampling.BICUBIC))
+
+
+def _shape_refusal(decoded: Decoded, params: InspectParams) -> tuple[str | None, str | None]:
+    short, long = sorted((decoded.width_px, decoded.height_px))
+    shape = f"{decoded.width_px} x {decoded.height_px}"
+    if short < params.min_side_px:
+        return Reason.TOO_SMALL.value, f"{shape}, the limit is {params.min_side_px} px"
+    if long > params.aspect_quarantine * short:
+        return Reason.ODD_ASPECT.value, f"{shape}, the limit is {params.aspect_quarantine:g} : 1"
+    return None, None

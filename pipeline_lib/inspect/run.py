@@ -1,0 +1,101 @@
+"""inspect: decode every picture once, strictly; hashes, quality and features, shard by shard on all cores."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline_lib.atomic_files import atomic_folder, link_or_copy, remove_tree, write_text
+from pipeline_lib.errors import BadData
+from pipeline_lib.inspect.embedding import check_weights
+from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.inspect.shard import FEATURES_FILE, IMAGES_FILE, ShardTask, ShardUnit
+from pipeline_lib.memo import Memo, stage_key
+from pipeline_lib.progress import progress
+from pipeline_lib.shard_workers import work_on_shards
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.images import IMAGES
+from pipeline_lib.tables.members import MEMBERS
+
+log = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1  # raise it when the same picture gives other findings; the golden hashes guard it
+LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpeg")
+EMBEDDING_LIBRARIES = ("torch", "torchvision")
+
+
+def run(job: StageRun) -> None:
+    """Write images.parquet, features/ and pixel_rules.json. Raises ConfigError, OutputDamaged, Interrupted."""
+    params: InspectParams = job.params
+    task = ShardTask(job.reads["shards"], params, _weights(job))
+    members = MEMBERS.read(job.reads["members"])
+    members = members[members["shard"].notna()]
+    parts = job.writes["images"].with_name("shards.partial")
+    remove_tree(parts)
+    shards = {str(shard): ShardUnit(rows, parts / str(shard)) for shard, rows in members.groupby("shard")}
+    memo = Memo(job.settings.state_folder(job.checkout) / "memo" / "inspect", _stage_key(params))
+    _inspect_all(shards, task, memo, job)
+    _gather(sorted(shards), parts, job.writes, expected=len(members))
+    write_text(job.writes["pixel_rules"], params.pixel_rules().model_dump_json(indent=1) + "\n")
+    remove_tree(parts)
+    memo.forget_older_than(job.settings.memo_days)
+
+
+def _weights(job: StageRun) -> Path | None:
+    """The weight file, checked before any picture is read; relative to the original repository, also in a workspace."""
+    params: InspectParams = job.params
+    if params.embedding_weights is None or params.weights_sha256 is None:
+        return None
+    path = job.settings.origin(job.checkout) / params.embedding_weights
+    check_weights(path, params.weights_sha256)
+    return Path(path)
+
+
+def _stage_key(params: InspectParams) -> str:
+    """Where a weight file lies is no part of the key: its sha256 is."""
+    libraries = LIBRARIES + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
+    content = params.model_dump_json(exclude={"embedding_weights"})
+    return stage_key(format_version=FORMAT_VERSION, params=content, libraries=libraries)
+
+
+def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun) -> None:
+    """Fill the folder of every shard, from the memo or by work; a finished shard is remembered at once."""
+    left = {shard: unit for shard, unit in shards.items() if not memo.restore(_memo_unit(unit), unit.folder)}
+    log.info("%d shards, %d of them known from earlier runs", len(shards), memo.hits)
+    workers = job.settings.worker_count()
+    done = work_on_shards(task, left, workers=workers)
+    for shard, _ in progress(done, what="inspect", unit="shards", total=len(left), settings=job.settings):
+        unit = left[shard]
+        memo.keep(_memo_unit(unit), [unit.folder / IMAGES_FILE, unit.folder / FEATURES_FILE])
+
+
+def _memo_unit(unit: ShardUnit) -> str:
+    """The shard's identity and the names of its pictures, which the tables hold too."""
+    names = unit.members.sort_values("row_in_shard")[["shard", "image_id", "sha256"]]
+    return hashlib.sha256("\n".join(names.astype(str).agg("\t".join, axis=1)).encode()).hexdigest()
+
+
+def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected: int) -> None:
+    """Put the tables of all shards in their place."""
+    with atomic_folder(writes["features"]) as folder:
+        for shard in shards:
+            link_or_copy(parts / shard / FEATURES_FILE, folder / f"{shard}.parquet")
+    frames = [IMAGES.read(parts / shard / IMAGES_FILE) for shard in shards]
+    images = pd.concat(frames, ignore_index=True) if frames else IMAGES.empty()
+    assert len(images) == expected, (len(images), expected)
+    refused = collections.Counter(images["refusal"].dropna())
+    if expected and len(images) == refused.total():
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
+        remedy = "look at the files of the source, and at inspect.min_side_px and inspect.max_pixels in params.yaml"
+        raise BadData(f"none of {expected} pictures can be used", file=writes["images"], value=reasons, remedy=remedy)
+    IMAGES.write(images, writes["images"])
+    log.info(
+        "%d pictures, %d refused%s",
+        len(images),
+        refused.total(),
+        "".join(f"; {r} {n}" for r, n in refused.most_common()),
+    )

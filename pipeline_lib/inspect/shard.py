@@ -1,0 +1,114 @@
+"""Inspect one shard: a pure function of its bytes and the parameters, so its result can be remembered."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.inspect.embedding import embed, view
+from pipeline_lib.inspect.hog import hog
+from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.inspect.picture import examine, small_grey
+from pipeline_lib.pixels import Decoded
+from pipeline_lib.shards.read import MemberBytes
+from pipeline_lib.tables.features import FEATURES
+from pipeline_lib.tables.images import IMAGES
+
+THUMBNAIL_PX: Final = 32
+SMALL_PX: Final = 64  # pictures with a shorter side are described at THUMBNAIL_PX, larger ones at this
+IMAGES_FILE: Final = "images.parquet"
+FEATURES_FILE: Final = "features.parquet"
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """What a worker needs for any shard. weights: where the embedding's weight file lies, checked; None for HOG."""
+
+    shards: Path
+    params: InspectParams
+    weights: Path | None
+
+    def __call__(self, unit: ShardUnit) -> int:
+        """Inspect a shard and write its two tables; returns the number of its pictures. Raises OutputDamaged."""
+        with MemberBytes(self.shards) as members:
+            tables = inspect_shard(unit.members, members, self)
+        IMAGES.write(tables.images, unit.folder / IMAGES_FILE)
+        FEATURES.write(tables.features, unit.folder / FEATURES_FILE)
+        return len(tables.images)
+
+
+@dataclass(frozen=True)
+class ShardUnit:
+    """members: the rows of MEMBERS of one shard. folder: where its two tables go."""
+
+    members: pd.DataFrame
+    folder: Path
+
+
+@dataclass(frozen=True)
+class ShardTables:
+    """One row of IMAGES per member, one of FEATURES per usable picture."""
+
+    images: pd.DataFrame
+    features: pd.DataFrame
+
+
+def inspect_shard(members: pd.DataFrame, source: MemberBytes, task: ShardTask) -> ShardTables:
+    """Examine every member of a shard, one picture in memory at a time (and an embedding's small view of each)."""
+    images: list[dict[str, Any]] = []
+    features: list[dict[str, Any]] = []
+    views: list[NDArray[np.uint8]] = []
+    for member in members.sort_values("row_in_shard").to_dict("records"):
+        examined = examine(member["image_id"], _read(source, member, task.shards), task.params)
+        keys = {name: member[name] for name in ("image_id", "shard", "row_in_shard")}
+        images.append({**keys, **examined.findings})
+        if examined.decoded is None:
+            continue
+        features.append({"image_id": member["image_id"], **_shapes(examined.decoded)})
+        if task.weights is not None:
+            views.append(view(examined.decoded.pixels_HWC))
+    if task.weights is not None and views:
+        _put_embeddings(
+            features, embed(views, network=task.params.embedding_network, weights=task.weights), task.params
+        )
+    return ShardTables(_frame(images, IMAGES), _frame(features, FEATURES))
+
+
+def _shapes(decoded: Decoded) -> dict[str, Any]:
+    """Thumbnail and HOG; its length is the same for small and large pictures, so they can be compared."""
+    thumbnail = small_grey(decoded.pixels_HWC, side_px=THUMBNAIL_PX)
+    small = min(decoded.width_px, decoded.height_px) < SMALL_PX
+    vector = hog(thumbnail if small else small_grey(decoded.pixels_HWC, side_px=SMALL_PX))
+    return {"kind": "pixels" if small else f"hog{SMALL_PX}", "thumbnail": thumbnail.tobytes(), "vector": vector}
+
+
+def _put_embeddings(features: list[dict[str, Any]], vectors_ND: NDArray[np.float32], params: InspectParams) -> None:
+    assert params.weights_sha256 is not None
+    for row, vector in zip(features, vectors_ND, strict=True):
+        row.update(kind=f"embedding:{params.weights_sha256[:12]}", vector=vector)
+
+
+def _read(source: MemberBytes, member: dict[Any, Any], shards: Path) -> bytes:
+    """The bytes of a member, which must be those that `download` recorded. Raises OutputDamaged."""
+    data = source.read(member["container"], int(member["offset_bytes"]), int(member["size_bytes"]))
+    if hashlib.sha256(data).hexdigest() != member["sha256"]:
+        remedy = "the disk or a program changed it: remove that file, then `dvc checkout`, or `dvc repro`"
+        raise OutputDamaged(
+            "a member's bytes are not those that were downloaded",
+            file=shards / member["container"],
+            value=member["image_id"],
+            remedy=remedy,
+        )
+    return data
+
+
+def _frame(rows: list[dict[str, Any]], table: Any) -> pd.DataFrame:
+    """Rows as a frame of the table's columns; object cells, since None in an integer column would make it float."""
+    return pd.DataFrame(rows, columns=[column.name for column in table.columns], dtype=object)
