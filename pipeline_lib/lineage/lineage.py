@@ -25,7 +25,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The answer to "where does this come from". steps: newest first. made_from_it: what depends on it, in line order."""
+    """Where something comes from. steps: newest first. made_from_it: what depends on it, in the line's order."""
 
     ref: str
     title: str

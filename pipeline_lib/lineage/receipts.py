@@ -13,7 +13,7 @@ from pipeline_lib.registry.closure import Closure, StageReceipt
 
 
 def steps_to_weights(closure: Closure, *, commit: str = "", dirty: bool = False) -> tuple[Step, ...]:
-    """Evaluation, weights, params and code, betons, selection and manifest, shards, listing and source: newest first."""
+    """Evaluation, weights, params and code, betons, selection and manifest, shards, listing: newest first."""
     return (
         _outs_step("evaluation", closure, "evaluate", ("export", "predictions", "metrics")),
         _outs_step("weights", closure, "train", ("weights",)),

@@ -29,7 +29,7 @@ BATCH = 128
 
 
 def ask_champion(version: Version, job: StageRun, *, closure: Closure, registry: Registry) -> Champion:
-    """The champion's answers on today's test rows; silent, with the reason and remedy, when its bytes are not at hand."""
+    """The champion's answers on today's test rows; silent, with reason and remedy, when its bytes are not at hand."""
     try:
         if test_inputs(version.closure) == test_inputs(closure):
             answers = _recorded(version, job, registry)
