@@ -17,8 +17,8 @@ class InspectParams(PixelRules):
         8,
         ge=1,
         le=10_000,
-        description="pictures with a shorter side are refused as too_small; 8 px is the smallest scan of a digit or icon "
-        "that still shows one (scikit-learn's digits), 32 px suits photographs",
+        description="pictures with a shorter side are refused as too_small; 8 px is the smallest scan that still shows "
+        "a digit (those of scikit-learn), 32 px suits photographs",
     )
     aspect_quarantine: float = Field(
         10.0, ge=1, le=10_000, description="pictures this many times longer than wide, or wider than long, are refused"
