@@ -1,0 +1,92 @@
+"""Write a beton: one process, so no waiting for others, the same bytes every time.
+
+FFCV's own writer hangs for ever when a worker fails or the disk is full, and gives other bytes at each run with two
+workers. This one writes byte for byte what that one writes with a single worker.
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+
+from pipeline_lib.betons.layout import (
+    ALLOCATION,
+    HEADER,
+    JPG,
+    MAX_PAGE_BYTES,
+    MAX_SIDE_PX,
+    MIN_PAGE_BYTES,
+    RAW,
+    SAMPLE,
+    SAMPLES_AT,
+    VERSION,
+    Array,
+    descriptors,
+)
+from pipeline_lib.errors import BadData
+
+
+def page_bytes(largest_picture_bytes: int) -> int:
+    """The smallest page that FFCV accepts and that holds the largest picture."""
+    return max(MIN_PAGE_BYTES, 1 << (largest_picture_bytes - 1).bit_length())
+
+
+class BetonWriter:
+    """Append pictures to an open file, which is a beton once `finish` has returned.
+
+    n_max: how many pictures there may be at most (fixes where the data begins). page_size: bytes, see `page_bytes`.
+    Raises BadData naming a picture that the format cannot hold.
+    """
+
+    def __init__(self, file: BinaryIO, *, n_max: int, page_size: int) -> None:
+        assert MIN_PAGE_BYTES <= page_size <= MAX_PAGE_BYTES and page_size.bit_count() == 1, page_size
+        self.page_size, self.count = page_size, 0
+        self._file, self._position = file, _next_multiple(SAMPLES_AT + n_max * SAMPLE.itemsize, page_size)
+        self._samples, self._allocations = np.zeros(n_max, SAMPLE), np.zeros(n_max, ALLOCATION)
+
+    def add_raw(self, pixels_HWC: Array, *, name: str) -> None:
+        """Append uint8 RGB pixels. name: the picture's image_id, for messages."""
+        assert pixels_HWC.dtype == np.uint8 and pixels_HWC.shape[2:] == (3,), (pixels_HWC.dtype, pixels_HWC.shape)
+        height, width = pixels_HWC.shape[:2]
+        self._add(np.ascontiguousarray(pixels_HWC).tobytes(), RAW, height, width, name)
+
+    def add_jpg(self, stream: bytes, *, height: int, width: int, name: str) -> None:
+        """Append a JPEG stream whose picture has this height and width."""
+        self._add(stream, JPG, height, width, name)
+
+    def _add(self, data: bytes, mode: int, height: int, width: int, name: str) -> None:
+        self._refuse_unfit(len(data), height, width, name)
+        if self._position % self.page_size + len(data) > self.page_size:  # a picture never crosses a page
+            self._position = _next_multiple(self._position, self.page_size)
+        self._file.seek(self._position)
+        self._file.write(data)
+        self._samples[self.count] = ((mode, width, height, self._position), self.count)
+        self._allocations[self.count] = (self.count, self._position, len(data))
+        self._position += len(data)
+        self.count += 1
+
+    def _refuse_unfit(self, size_bytes: int, height: int, width: int, name: str) -> None:
+        assert self.count < len(self._samples) and min(size_bytes, height, width) > 0, (name, self.count, size_bytes)
+        if max(height, width) > MAX_SIDE_PX:
+            remedy = f"take the picture out of the source; a beton holds sides up to {MAX_SIDE_PX} px"
+            raise BadData("a side is too long for a beton", file=name, value=f"{width}x{height} px", remedy=remedy)
+        if size_bytes > self.page_size:
+            remedy = "set convert.short_side_px, so that pictures shrink, and run `dvc repro`"
+            raise BadData(
+                f"more bytes than a page of {self.page_size}", file=name, value=f"{size_bytes} bytes", remedy=remedy
+            )
+
+    def finish(self) -> None:
+        """Write the tables and the header, and flush."""
+        end = _next_multiple(self._position, self.page_size)
+        header = np.array([(VERSION, 2, self.page_size, self.count, end)], HEADER)
+        self._file.seek(end)
+        self._file.write(self._allocations[: self.count].tobytes())
+        self._file.seek(0)
+        self._file.write(header.tobytes() + descriptors().tobytes() + self._samples[: self.count].tobytes())
+        self._file.flush()
+
+
+def _next_multiple(position: int, step: int) -> int:
+    return -(-position // step) * step

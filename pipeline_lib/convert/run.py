@@ -1,0 +1,71 @@
+"""The stage `convert`: every shard becomes a beton of its decodable pictures, without labels, splits or decisions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline_lib.atomic_files import atomic_folder, write_text
+from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.convert.shard import RAW_UP_TO_PX, Picture, Task
+from pipeline_lib.convert.workers import convert_shards
+from pipeline_lib.memo import Memo, stage_key
+from pipeline_lib.pixels import PixelRules
+from pipeline_lib.progress import progress
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.images import IMAGES
+from pipeline_lib.tables.members import MEMBERS
+
+log = logging.getLogger(__name__)
+FORMAT = 1  # raise it when the code writes other bytes for the same input
+LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
+
+
+def run(job: StageRun) -> None:
+    """Read shards, members, images and pixel rules; write betons/."""
+    rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text())
+    members = MEMBERS.read(job.reads["members"])
+    images = IMAGES.read(job.reads["images"], ["image_id", "refusal", "width_px", "height_px"])
+    tasks = plan_tasks(members, images, shards_folder=job.reads["shards"], params=job.params, rules=rules)
+    described = pixels_description(job.params, rules)
+    memo_folder = job.settings.state_folder(job.checkout) / "memo" / "convert"
+    memo = Memo(memo_folder, stage_key(format_version=FORMAT, params=described, libraries=LIBRARIES))
+    with atomic_folder(job.writes["betons"]) as folder:
+        todo = [task for task in tasks if not memo.restore(task.unit, folder)]
+        finished = convert_shards(todo, folder, workers=job.settings.worker_count())
+        for task in progress(finished, what="convert", unit="shards", total=len(todo), settings=job.settings):
+            memo.keep(task.unit, task.files(folder))
+        write_text(folder / "pixels.json", described)
+    memo.forget_older_than(job.settings.memo_days)
+    log.info(
+        "%d pictures in %d betons, %d shards from the memo",
+        sum(len(task.pictures) for task in tasks),
+        sum(bool(task.pictures) for task in tasks),
+        memo.hits,
+    )
+
+
+def plan_tasks(
+    members: pd.DataFrame, images: pd.DataFrame, *, shards_folder: Path, params: ConvertParams, rules: PixelRules
+) -> list[Task]:
+    """One task per shard, in the order of their names; a shard without a decodable picture has an empty one."""
+    decodable = images[images["refusal"].isna()].drop(columns="refusal")
+    held = members.dropna(subset=["shard"]).merge(decodable, on="image_id", how="left", validate="one_to_one")
+    tasks = []
+    for shard, rows in held.sort_values(["shard", "row_in_shard"]).groupby("shard"):
+        found = rows.dropna(subset=["width_px"])
+        columns = [
+            found[name] for name in ("image_id", "container", "offset_bytes", "size_bytes", "width_px", "height_px")
+        ]
+        pictures = tuple(Picture(*values) for values in zip(*columns, strict=True))
+        tasks.append(Task(str(shard), pictures, shards_folder, params, rules))
+    return tasks
+
+
+def pixels_description(params: ConvertParams, rules: PixelRules) -> str:
+    """pixels.json: all that decides on stored pixels, so that prediction can repeat it. Canonical JSON."""
+    described = {"pixel_rules": rules.model_dump(), **params.model_dump(), "raw_up_to_px": RAW_UP_TO_PX}
+    return json.dumps(described, indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,97 @@
+"""Import FFCV 1.0.2 with its defects kept away from us. The only module that imports ffcv; others import from here.
+
+- Importing it compiles a typed dictionary that nothing compiled uses (3.6 CPU seconds; 0.5 without).
+- Importing it, each of its loaders and each epoch set torch's number of threads.
+- It compiles each pipeline (5.5 CPU seconds before the first batch). What our decoder does per picture is one call into
+  C that releases Python's lock, so the pipeline runs as plain Python (0.24 s for the same epoch) and threads are ours.
+- An error in an epoch's thread makes the trainer wait for ever, and leaving an epoch early leaks its thread and memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numba.typed
+import torch
+
+
+@contextlib.contextmanager
+def _cheap_import() -> Iterator[None]:
+    threads, typed_dict = torch.get_num_threads(), numba.typed.Dict
+    numba.typed.Dict = dict
+    try:
+        yield
+    finally:
+        numba.typed.Dict = typed_dict
+        torch.set_num_threads(threads)
+
+
+with _cheap_import():
+    from ffcv.fields import IntField, RGBImageField
+    from ffcv.libffcv import imdecode
+    from ffcv.loader import Loader
+    from ffcv.loader.epoch_iterator import EpochIterator
+    from ffcv.memory_managers.base import MemoryContext, MemoryManager
+    from ffcv.pipeline.allocation_query import AllocationQuery
+    from ffcv.pipeline.compiler import Compiler
+    from ffcv.pipeline.graph import Graph
+    from ffcv.pipeline.operation import Operation
+    from ffcv.pipeline.pipeline_spec import PipelineSpec
+    from ffcv.reader import Reader
+    from ffcv.transforms import ToTensor
+
+__all__ = [
+    "AllocationQuery",
+    "Graph",
+    "GuardedEpoch",
+    "IntField",
+    "Loader",
+    "MemoryContext",
+    "MemoryManager",
+    "Operation",
+    "PipelineSpec",
+    "RGBImageField",
+    "Reader",
+    "ToTensor",
+    "imdecode",
+]
+
+
+def _leave_threads_alone(cls: Any, n: int) -> None:
+    """In place of Compiler.set_num_threads, which sets numba's and torch's."""
+    cls.num_threads = 1
+
+
+Compiler.set_num_threads = classmethod(_leave_threads_alone)
+Compiler.set_num_threads(1)
+Compiler.set_enabled(False)
+
+
+class GuardedEpoch(EpochIterator):  # type: ignore[misc]  # ffcv publishes no types
+    """FFCV's epoch thread, whose errors reach the caller and which ends when told to."""
+
+    error: BaseException | None = None
+
+    def run(self) -> None:
+        """Prepare batches until the end, an error or `stop`."""
+        try:
+            super().run()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the thread that waits for the batch
+            self.error = error
+            self.output_queue.put(None)
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except StopIteration:
+            if self.error is not None:
+                raise self.error from None
+            raise
+
+    def stop(self) -> None:
+        """End the thread, also in the middle of the epoch, and free its buffers."""
+        self.terminate_event.set()
+        self.join()
+        self.close()

@@ -1,0 +1,59 @@
+"""Choose and open a loader."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from pipeline_lib.errors import BadData, DependencyMissing
+from pipeline_lib.loader.augment import Augmentation
+from pipeline_lib.loader.batches import BatchLoader
+from pipeline_lib.loader.pictures import find_pictures
+from pipeline_lib.loader.plan import Plan
+from pipeline_lib.loader.torch_loader import TorchLoader
+
+log = logging.getLogger(__name__)
+
+
+def open_loader(
+    betons: Path,
+    selection: pd.DataFrame,
+    *,
+    batch_size: int,
+    side_px: int,
+    augmentation: Augmentation | None,
+    shuffle: bool,
+    seed: int,
+    drop_last: bool,
+    kind: Literal["auto", "ffcv", "torchvision"],
+    workers: int,
+) -> BatchLoader:
+    """Open the pictures of a selection (columns image_id, label, weight) for training or evaluation.
+
+    betons: the folder that `convert` wrote. side_px: height and width of what comes out. augmentation: None shows the
+    centred square. shuffle: an order keyed by (seed, epoch), else that of the selection. drop_last: leave out a last
+    batch that is not full; evaluation must not. kind: `auto` is ffcv where it is installed. workers: decoding threads;
+    neither `kind` nor `workers` changes which pictures come when, nor (for raw pictures) any pixel.
+
+    Raises BadData (empty selection, less than one batch, a picture in no beton), OutputDamaged (a beton that is not
+    whole), DependencyMissing (ffcv asked for and not installed).
+    """
+    if len(selection) < (batch_size if drop_last else 1):
+        what, value = "too few pictures for one batch", f"{len(selection)} pictures, batches of {batch_size}"
+        raise BadData(what, file=betons, value=value, remedy="lower train.batch_size, or select more pictures")
+    pictures = find_pictures(betons, selection)
+    plan = Plan(pictures, batch_size, side_px, augmentation, shuffle, seed, drop_last)
+    if kind == "torchvision":
+        return TorchLoader(plan, workers=workers)
+    try:
+        from pipeline_lib.loader.ffcv_loader import FfcvLoader
+    except (ImportError, OSError) as error:  # OSError: a system library that ffcv links to is gone
+        if kind == "ffcv":
+            remedy = "run `make setup`, or set PERENNIAL_LOADER=torchvision"
+            raise DependencyMissing("ffcv cannot be used", file="ffcv", value=str(error), remedy=remedy) from error
+        log.warning("ffcv cannot be used (%s): the torchvision loader reads the betons, same pictures, slower", error)
+        return TorchLoader(plan, workers=workers)
+    return FfcvLoader(plan, workers=workers)

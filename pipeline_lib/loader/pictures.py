@@ -1,0 +1,107 @@
+"""Find the pictures of a selection in the betons, by image_id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline_lib.betons.layout import Array
+from pipeline_lib.betons.read import Beton, open_beton
+from pipeline_lib.errors import BadData, OutputDamaged
+from pipeline_lib.loader.keyed_random import U64, picture_keys
+from pipeline_lib.tables.beton_index import BETON_INDEX
+
+INDEX_ENDING = ".index.parquet"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """N pictures by position, which is the row of the selection, over several betons."""
+
+    image_ids: tuple[str, ...]
+    labels_N: torch.Tensor  # int64
+    weights_N: torch.Tensor  # float32
+    betons: tuple[Beton, ...]
+    beton_N: Array  # number in `betons`
+    row_N: Array  # row in that beton
+
+    @cached_property
+    def keys_N(self) -> U64:
+        """What random draws are keyed by."""
+        return picture_keys(self.image_ids)
+
+    @cached_property
+    def images_N(self) -> Array:
+        """IMAGE: mode, width, height and pointer as the beton has them."""
+        samples = np.concatenate([beton.samples_N for beton in self.betons])
+        starts = np.cumsum([0, *(len(beton.samples_N) for beton in self.betons)])
+        images: Array = samples["image"][starts[self.beton_N] + self.row_N]
+        return images
+
+    def stored(self, position: int) -> Array:
+        """The bytes of a picture as stored."""
+        return self._beton(position).stored(int(self.row_N[position]))
+
+    def undecodable(self, position: int) -> OutputDamaged:
+        """The error for a picture whose stored bytes do not decode."""
+        file = self._beton(position).path
+        value = f"row {self.row_N[position]}, {self.image_ids[position]}"
+        remedy = "remove the file and run `dvc repro`, or `dvc checkout` to restore it"
+        return OutputDamaged("a picture in the beton does not decode", file=file, value=value, remedy=remedy)
+
+    def _beton(self, position: int) -> Beton:
+        return self.betons[int(self.beton_N[position])]
+
+
+def find_pictures(folder: Path, selection: pd.DataFrame) -> Pictures:
+    """Look up each image_id of the selection (columns image_id, label, weight) in the betons of a folder.
+
+    Raises BadData naming a picture that is missing, OutputDamaged for a beton that does not fit its index.
+    """
+    image_ids = tuple(selection["image_id"])
+    index = _read_indexes(folder)
+    at = pd.Index(index["image_id"]).get_indexer(pd.Index(image_ids))
+    if (at < 0).any():
+        _raise_missing(folder, [image_ids[n] for n in np.flatnonzero(at < 0)])
+    names, beton_N = np.unique(index["beton"].to_numpy(str)[at], return_inverse=True)
+    betons = tuple(open_beton(folder / f"{name}.beton") for name in names)
+    _check_lengths(betons, index)
+    return Pictures(
+        image_ids,
+        torch.tensor(selection["label"].to_numpy(np.int64)),
+        torch.tensor(selection["weight"].to_numpy(np.float32)),
+        betons,
+        beton_N,
+        index["row"].to_numpy(np.int64)[at],
+    )
+
+
+def _read_indexes(folder: Path) -> pd.DataFrame:
+    """All indexes as one frame: image_id, beton (name without ending), row."""
+    paths = sorted(folder.glob(f"*{INDEX_ENDING}"))
+    if not paths:
+        raise BadData("no betons there", file=folder, remedy="run `dvc repro convert`")
+    return pd.concat([BETON_INDEX.read(path).assign(beton=path.name.removesuffix(INDEX_ENDING)) for path in paths])
+
+
+def _check_lengths(betons: Sequence[Beton], index: pd.DataFrame) -> None:
+    counts = index["beton"].value_counts()
+    for beton in betons:
+        if len(beton.samples_N) != counts[beton.path.stem]:
+            value = f"{len(beton.samples_N)} pictures, {counts[beton.path.stem]} in the index"
+            remedy = "remove both files and run `dvc repro`, or `dvc checkout` to restore them"
+            raise OutputDamaged(
+                "a beton and its index do not belong together", file=beton.path, value=value, remedy=remedy
+            )
+
+
+def _raise_missing(folder: Path, missing: list[str]) -> None:
+    value = missing[0] if len(missing) == 1 else f"{missing[0]} and {len(missing) - 1} more"
+    remedy = "run `dvc repro`: selection and betons are of different runs"
+    raise BadData("selected pictures are in no beton", file=folder, value=value, remedy=remedy)

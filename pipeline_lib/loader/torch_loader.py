@@ -1,0 +1,80 @@
+"""The loader for machines without FFCV: the same betons, order and views through numpy and torchvision."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from pipeline_lib.betons.layout import RAW, Array
+from pipeline_lib.loader.batches import Batch
+from pipeline_lib.loader.pictures import Pictures
+from pipeline_lib.loader.plan import Plan
+from pipeline_lib.loader.render import render_batch
+
+BATCHES_AHEAD = 3
+
+
+class TorchLoader:
+    """See BatchLoader. Decoding runs in threads: torchvision and Pillow release Python's lock in it."""
+
+    kind = "torchvision"
+
+    def __init__(self, plan: Plan, *, workers: int) -> None:
+        self._plan, self._workers = plan, max(1, workers)
+        self.image_ids: Sequence[str] = plan.pictures.image_ids
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        with ThreadPoolExecutor(1, "batches") as ahead, ThreadPoolExecutor(self._workers, "pictures") as pool:
+            waiting: deque[tuple[Array, Future[torch.Tensor]]] = deque()
+            try:
+                for positions in self._plan.batches(epoch):
+                    waiting.append((positions, ahead.submit(self._images, positions, epoch, pool)))
+                    if len(waiting) > BATCHES_AHEAD:
+                        yield self._next(waiting)
+                while waiting:
+                    yield self._next(waiting)
+            finally:
+                for _, future in waiting:
+                    future.cancel()
+
+    def close(self) -> None:
+        """Nothing to do: the betons are maps, which go with the loader."""
+
+    def _next(self, waiting: deque[tuple[Array, Future[torch.Tensor]]]) -> Batch:
+        positions, future = waiting.popleft()
+        return self._plan.batch(positions, future.result())
+
+    def _images(self, positions_B: Array, epoch: int, pool: ThreadPoolExecutor) -> torch.Tensor:
+        side = self._plan.side_px
+        images_BHWC = np.empty((len(positions_B), side, side, 3), np.uint8)
+        views = self._plan.views(positions_B, epoch)
+
+        def read(number: int) -> Array:
+            return read_picture(self._plan.pictures, int(positions_B[number]))
+
+        render_batch(read, views, images_BHWC, pool=pool, workers=self._workers)
+        return torch.from_numpy(images_BHWC)
+
+
+def read_picture(pictures: Pictures, position: int) -> Array:
+    """One picture as stored, uint8 RGB [H, W, 3]. Raises OutputDamaged."""
+    image, stored = pictures.images_N[position], pictures.stored(position)
+    shape = (int(image["height"]), int(image["width"]), 3)
+    if image["mode"] == RAW:
+        return stored.reshape(shape)
+    from torchvision.io import ImageReadMode, decode_jpeg  # heavy, and small pictures are raw
+
+    try:
+        pixels: Array = decode_jpeg(torch.from_numpy(stored.copy()), ImageReadMode.RGB).permute(1, 2, 0).numpy()
+    except RuntimeError as error:
+        raise pictures.undecodable(position) from error
+    if pixels.shape != shape:
+        raise pictures.undecodable(position)
+    return pixels
