@@ -1,0 +1,38 @@
+"""From sources to the rows of the listing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline_lib.errors import SourceMissing
+from pipeline_lib.settings import Settings
+from pipeline_lib.shards.names import is_archive
+from pipeline_lib.shards.places import MEND, SourceObject, open_place
+from pipeline_lib.sources import Source
+from pipeline_lib.tables.listing import LISTING
+
+
+def list_sources(sources: tuple[Source, ...], settings: Settings, *, root: Path) -> pd.DataFrame:
+    """One row per object, as LISTING has it. Raises SourceMissing, CredentialsRefused, ServiceUnavailable."""
+    rows = [row for source in sources for row in _list_source(source, settings, root)]
+    columns = [column.name for column in LISTING.columns]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[str, object]]:
+    place = open_place(source.uri, settings, root=root)
+    found = list(place.list())
+    if not found:
+        raise SourceMissing("nothing is there", file=place.address, remedy=f"{MEND}, or put pictures there")
+    rows = [_row(source, "archive" if is_archive(one.key) else "image", one) for one in found]
+    for kind, uri in (("votes", source.votes), ("subjects", source.subjects)):
+        if uri:
+            rows += [_row(source, kind, one) for one in open_place(uri, settings, root=root).list()]
+    return rows
+
+
+def _row(source: Source, kind: str, found: SourceObject) -> dict[str, object]:
+    return {"source": source.name, "kind": kind, "checksum": None, **asdict(found)}

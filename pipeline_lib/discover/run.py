@@ -1,0 +1,62 @@
+"""List what the sources hold. Always runs; when the listing is unchanged, nothing downstream does."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from pathlib import Path
+
+from pipeline_lib.atomic_files import atomic_file, write_text
+from pipeline_lib.discover.listing import list_sources
+from pipeline_lib.discover.params import DiscoverParams
+from pipeline_lib.sources import sources_as_json
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.listing import LISTING
+
+log = logging.getLogger(__name__)
+
+
+def run(job: StageRun) -> None:
+    """params.yaml -> listing.parquet and sources.json. Raises ConfigError for a mistake in any section."""
+    # imported here: it knows every stage's params, and is no reason to list anew when one of them changes
+    from pipeline_lib.params import load_params
+
+    load_params(job.checkout / "params.yaml")
+    params: DiscoverParams = job.params
+    described = sources_as_json(params.sources)
+    kept = _kept_listing(job.settings.state_folder(job.checkout), described)
+    if _is_fresh(kept, params):
+        age_h = (time.time() - kept.stat().st_mtime) / 3600
+        log.info(
+            "refresh: %s: the sources were not looked at; the listing of %.1f h ago is kept", params.refresh, age_h
+        )
+        _copy(kept, job.writes["listing"])
+    else:
+        frame = list_sources(params.sources, job.settings, root=job.settings.origin(job.checkout))
+        LISTING.write(frame, job.writes["listing"])
+        log.info("%d objects, %d bytes in %d sources", len(frame), frame["size_bytes"].sum(), len(params.sources))
+        _copy(job.writes["listing"], kept)
+    write_text(job.writes["sources"], described)
+
+
+def _is_fresh(kept: Path, params: DiscoverParams) -> bool:
+    """Whether the last listing of these sources may stand in for a new one."""
+    if params.refresh == "always":
+        return False
+    if not kept.exists():
+        log.info("refresh: %s: no listing of these sources is kept, so they are listed now", params.refresh)
+        return False
+    return params.refresh == "never" or time.time() - kept.stat().st_mtime < params.refresh * 3600
+
+
+def _kept_listing(state_folder: Path, described: str) -> Path:
+    """Where the last listing of exactly these sources is kept."""
+    key = hashlib.sha256(f"{LISTING.version}\0{described}".encode()).hexdigest()[:32]
+    return state_folder / "listing" / f"{key}.parquet"
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A real copy: DVC makes its own files read-only, links included."""
+    with atomic_file(target) as file:
+        file.write(source.read_bytes())

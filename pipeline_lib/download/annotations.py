@@ -1,0 +1,98 @@
+"""Votes and subjects: CSV files beside the pictures, checked line by line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.shards.names import encode_name
+
+SHOWN = 5
+VOTES_HEADER = ("member", "annotator", "label")
+SUBJECTS_HEADER = ("member", "subject")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a CSV. number: 1-based. cells: stripped, by column."""
+
+    number: int
+    cells: Mapping[str, str]
+
+    @property
+    def member(self) -> str:
+        """The member as the tables spell it."""
+        return encode_name(self.cells["member"].removeprefix("./").encode("utf-8", "surrogateescape"))
+
+
+def read_votes(data: bytes, *, file: str, members: frozenset[str]) -> list[Line]:
+    """The votes of a source. Raises BadData: header, empty cell, unknown member, two votes of one annotator on one."""
+    lines = list(_read(data, VOTES_HEADER, file=file))
+    _refuse_unknown(lines, members, file=file)
+    _refuse_repeated(
+        lines, ("member", "annotator"), file=file, remedy="keep one vote of each annotator on each picture"
+    )
+    return lines
+
+
+def read_subjects(data: bytes, *, file: str, members: frozenset[str]) -> dict[str, str]:
+    """member -> subject. Raises BadData: header, empty cells, unknown members, a member named twice."""
+    lines = list(_read(data, SUBJECTS_HEADER, file=file))
+    _refuse_unknown(lines, members, file=file)
+    _refuse_repeated(lines, ("member",), file=file, remedy="name each picture once")
+    return {line.member: line.cells["subject"] for line in lines}
+
+
+def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
+    """Parse UTF-8, comma-separated; a byte order mark and further columns are let be."""
+    try:
+        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True, restval="")
+        names = [name.strip() for name in reader.fieldnames or ()]
+        if not set(header) <= set(names) or len(set(names)) < len(names):
+            remedy = f"give it a first line with the columns {','.join(header)}, separated by commas, each once"
+            raise BadData(
+                "the columns are not as they should be", file=f"{file}:1", value=",".join(names), remedy=remedy
+            )
+        reader.fieldnames = names
+        for row in reader:
+            line = Line(reader.line_num, {name: (row[name] or "").strip() for name in header})
+            if not all(line.cells.values()):
+                raise BadData(
+                    "an empty cell",
+                    file=f"{file}:{line.number}",
+                    value=dict(line.cells),
+                    remedy="fill it or remove the line",
+                )
+            yield line
+    except UnicodeDecodeError as error:
+        raise BadData("not UTF-8 text", file=file, value=error, remedy="save it as CSV UTF-8") from error
+    except csv.Error as error:
+        raise BadData(
+            "not valid CSV", file=f"{file}:{reader.line_num}", value=error, remedy="mend the quotes of that line"
+        ) from error
+
+
+def _refuse_unknown(lines: list[Line], members: frozenset[str], *, file: str) -> None:
+    unknown = [line for line in lines if line.member not in members]
+    if unknown:
+        shown = "; ".join(f"line {line.number}: {line.cells['member']}" for line in unknown[:SHOWN])
+        remedy = "remove these lines, or write members as paths below the source, without its name"
+        raise BadData(
+            f"{len(unknown)} lines name members that the source does not have", file=file, value=shown, remedy=remedy
+        )
+
+
+def _refuse_repeated(lines: list[Line], key: tuple[str, ...], *, file: str, remedy: str) -> None:
+    first: dict[tuple[str, ...], int] = {}
+    repeated = []
+    for line in lines:
+        cells = (line.member, *(line.cells[name] for name in key[1:]))
+        if first.setdefault(cells, line.number) != line.number:
+            repeated.append(f"lines {first[cells]} and {line.number}: {', '.join(cells)}")
+    if repeated:
+        raise BadData(
+            f"{len(repeated)} lines repeat another", file=file, value="; ".join(repeated[:SHOWN]), remedy=remedy
+        )

@@ -1,0 +1,92 @@
+"""Take an archive: as received where members can be read by offset (tar, stored zip), else repacked into a tar."""
+
+from __future__ import annotations
+
+import bz2
+import fcntl
+import gzip
+import lzma
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.download.plan import Unit
+from pipeline_lib.download.stored import Stored, digest_members
+from pipeline_lib.errors import ArchiveDamaged
+from pipeline_lib.shards.cut import shard_id
+from pipeline_lib.shards.found import Found
+from pipeline_lib.shards.places import Place
+from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
+from pipeline_lib.shards.zip_files import is_stored_zip, repack_zip, walk_zip
+
+COMPRESSED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+FICLONE = 0x40049409  # linux/fs.h: give a file the blocks of another, copied when either is written
+
+
+def take_archive(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]) -> Stored:
+    """Bring an archive into `folder` and find its members. Raises ArchiveDamaged, which names the byte where it breaks.
+
+    A local archive is cloned or copied, never linked: DVC makes its files read-only, and this one is the user's.
+    """
+    wanted, container = unit.objects[0], folder / "container"
+    name = f"{place.address.rstrip('/')}/{wanted.key}" if unit.prefix else place.address
+    received = place.local_path(wanted)
+    is_local = received is not None
+    if received is None:
+        received = folder / "received"
+        place.fetch(wanted, received, workers=workers, step=step)
+    ending, found = _bring(received, container, is_local=is_local, name=name)
+    place.local_path(wanted)  # a local archive did not change meanwhile
+    if is_local:
+        step(wanted.size_bytes)
+    members = digest_members(container, found, prefix=unit.prefix, name=name, workers=workers)
+    identity = shard_id([(f"{unit.source.name}/{one.name}", one.sha256) for one in members if one.sha256])
+    return Stored(container.rename(folder / f"archive-{identity}{ending}"), members)
+
+
+def _bring(received: Path, container: Path, *, is_local: bool, name: str) -> tuple[str, list[Found]]:
+    """Make the container of an archive; returns its ending, and its members in the order of their bytes."""
+    with received.open("rb") as file:
+        magic = file.read(6)
+    opener = next((opener for start, opener in COMPRESSED.items() if magic.startswith(start)), None)
+    if opener:
+        _decompress(opener, received, container, name=name)
+    elif magic.startswith(b"PK") and not is_stored_zip(received, name=name):
+        with container.open("wb") as target:
+            return ".tar", repack_zip(received, target, name=name)
+    elif is_local:
+        clone_or_copy(received, container)
+    else:
+        received.rename(container)
+    walk = walk_zip if magic.startswith(b"PK") else walk_tar
+    with container.open("rb") as file:
+        found = list(walk(file, name=name, size_bytes=container.stat().st_size))
+    return (".zip" if magic.startswith(b"PK") else ".tar"), found
+
+
+def _decompress(opener: Any, received: Path, container: Path, *, name: str) -> None:
+    try:
+        with opener(received, "rb") as source, container.open("wb") as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        raise _broken_stream(container, name, error) from error
+    except OSError as error:
+        if error.errno is not None:  # the disk, not the stream
+            raise
+        raise _broken_stream(container, name, error) from error
+
+
+def _broken_stream(container: Path, name: str, error: Exception) -> ArchiveDamaged:
+    what = f"the compressed archive is cut off or damaged after {container.stat().st_size} unpacked bytes"
+    return ArchiveDamaged(what, file=name, value=error, remedy=REMEDY)
+
+
+def clone_or_copy(source: Path, target: Path) -> None:
+    """Share the blocks where the file system can (XFS, Btrfs), else copy."""
+    with source.open("rb") as original, target.open("wb") as copy:
+        try:
+            fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())
+        except OSError:  # not supported here, or another file system
+            shutil.copyfileobj(original, copy, CHUNK_BYTES)

@@ -1,0 +1,84 @@
+"""What to fetch: the units that are remembered as a whole, planned from the listing alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass
+
+import pandas as pd
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.shards.cut import ShardSizes, cut_shards
+from pipeline_lib.shards.names import refusal, without_archive_ending
+from pipeline_lib.shards.places import SourceObject
+from pipeline_lib.sources import Source
+
+
+@dataclass(frozen=True)
+class Unit:
+    """An archive, or the loose objects of one shard. prefix: what stands before an archive's member names."""
+
+    source: Source
+    kind: str  # "archive" or "pack"
+    objects: tuple[SourceObject, ...]
+    prefix: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """What is to be transferred."""
+        return sum(one.size_bytes for one in self.objects)
+
+    def memo_key(self) -> str:
+        """All that the unit's bytes depend on."""
+        return json.dumps(
+            [self.source.name, self.source.uri, self.kind, self.prefix, [astuple(one) for one in self.objects]]
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One source's units, in order, and the loose objects refused by their names."""
+
+    units: tuple[Unit, ...]
+    refused: tuple[SourceObject, ...]
+
+
+def plan_source(source: Source, listing: pd.DataFrame, limits: ShardSizes, *, is_single: bool) -> Plan:
+    """Plan one source. is_single: its address is one archive, whose members need no prefix to differ from others'.
+
+    Loose objects are packed in the order (last-modified, key), so that new ones come last. Raises BadData when an
+    archive and a folder of the same name would give their pictures the same image_id.
+    """
+    archives = _objects(listing, source, "archive")
+    loose = _objects(listing, source, "image")
+    refuse_same_prefix([one.key for one in archives], [one.key for one in loose], source=source)
+    units = [
+        Unit(source, "archive", (one,), "" if is_single else without_archive_ending(one.key) + "/") for one in archives
+    ]
+    taken = sorted((one for one in loose if refusal(one.key) is None), key=lambda one: (one.modified_ns, one.key))
+    shards = cut_shards([one.key for one in taken], [one.size_bytes for one in taken], limits)
+    units += [Unit(source, "pack", tuple(taken[at] for at in shard)) for shard in shards]
+    return Plan(tuple(units), tuple(one for one in loose if refusal(one.key) is not None))
+
+
+def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source) -> None:
+    """Raise BadData for `train.tar` beside `train/` or `train.zip`: the same pictures twice, most probably."""
+    owners: dict[str, str] = {}
+    for key in archives:
+        prefix = without_archive_ending(key) + "/"
+        other = owners.setdefault(prefix, key)
+        rival = other if other != key else next((name for name in loose if name.startswith(prefix)), None)
+        if rival:
+            remedy = "remove one of the two from the source, or name only one of them in discover.sources"
+            raise BadData(
+                f"{key} and {rival} would give pictures the same names", file=source.uri, value=prefix, remedy=remedy
+            )
+
+
+def _objects(listing: pd.DataFrame, source: Source, kind: str) -> list[SourceObject]:
+    rows = listing[(listing["source"] == source.name) & (listing["kind"] == kind)]
+    columns = (rows[name].tolist() for name in ("key", "size_bytes", "modified_ns", "etag"))
+    return [
+        SourceObject(key, size, modified, None if pd.isna(etag) else etag)
+        for key, size, modified, etag in zip(*columns, strict=True)
+    ]

@@ -1,0 +1,138 @@
+"""Fetch what was listed and verify it; loose objects are packed, archives stay as received where they can be read."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline_lib.atomic_files import atomic_folder, remove_tree
+from pipeline_lib.download.annotations import read_subjects, read_votes
+from pipeline_lib.download.archives import take_archive
+from pipeline_lib.download.loose import pack
+from pipeline_lib.download.plan import Plan, Unit, plan_source
+from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
+from pipeline_lib.download.tables import members_of_source, votes_frame
+from pipeline_lib.errors import NoSpace
+from pipeline_lib.memo import Memo, stage_key
+from pipeline_lib.progress import Meter
+from pipeline_lib.settings import Settings
+from pipeline_lib.shards.cut import ShardSizes
+from pipeline_lib.shards.places import Place, open_place
+from pipeline_lib.sources import Source, read_sources
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.listing import LISTING
+from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.votes import VOTES
+
+log = logging.getLogger(__name__)
+FORMAT_VERSION = 1  # of packed shards and repacked archives: raise it when their bytes change
+
+
+def run(job: StageRun) -> None:
+    """listing.parquet, sources.json and the sources -> shards/, members.parquet, votes.parquet."""
+    settings: Settings = job.settings
+    root, limits = settings.origin(job.checkout), job.params.shard_sizes()
+    listing, sources = LISTING.read(job.reads["listing"]), read_sources(job.reads["sources"])
+    places = {source.name: open_place(source.uri, settings, root=root) for source in sources}
+    plans = {one.name: plan_source(one, listing, limits, is_single=places[one.name].is_single) for one in sources}
+    memo = Memo(
+        settings.state_folder(job.checkout) / "memo" / "download",
+        stage_key(format_version=FORMAT_VERSION, params="", libraries=()),
+    )
+    with atomic_folder(job.writes["shards"]) as folder:
+        stored = _store_all([unit for plan in plans.values() for unit in plan.units], places, folder, memo, settings)
+        members, votes = _tables(sources, plans, stored, settings, root=root, limits=limits)
+    MEMBERS.write(members, job.writes["members"])
+    VOTES.write(votes, job.writes["votes"])
+    memo.forget_older_than(settings.memo_days)
+    refused = int(members["refusal"].notna().sum())
+    log.info(
+        "%d files, %d refused, %d shards, %d units from the memo",
+        len(members),
+        refused,
+        members["shard"].nunique(),
+        memo.hits,
+    )
+
+
+def _store_all(
+    units: list[Unit], places: dict[str, Place], folder: Path, memo: Memo, settings: Settings
+) -> dict[Unit, Stored]:
+    """Bring every unit into `folder`: from the memo, else from its source."""
+    desk = folder / "incoming"
+    stored = {unit: _restore(unit, desk, folder, memo) for unit in units}
+    pending = [unit for unit, arrived in stored.items() if arrived is None]
+    require_space(folder, sum(unit.size_bytes for unit in pending))
+    meter = Meter("download", "bytes", sum(unit.size_bytes for unit in pending), settings.progress_every_s)
+    for unit in pending:
+        stored[unit] = _fetch(
+            unit, places[unit.source.name], desk, folder, memo, workers=settings.worker_count(), step=meter.step
+        )
+    remove_tree(desk)
+    return {unit: arrived for unit, arrived in stored.items() if arrived is not None}
+
+
+def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo) -> Stored | None:
+    remove_tree(desk)
+    return _place(read_stored(desk), folder) if memo.restore(unit.memo_key(), desk) else None
+
+
+def _fetch(
+    unit: Unit, place: Place, desk: Path, folder: Path, memo: Memo, *, workers: int, step: Callable[[int], None]
+) -> Stored:
+    remove_tree(desk)
+    desk.mkdir()
+    bring = pack if unit.kind == "pack" else take_archive
+    stored = bring(unit, place, desk, workers=workers, step=step)
+    write_members(stored, desk / MEMBERS_FILE)
+    memo.keep(unit.memo_key(), [stored.container, desk / MEMBERS_FILE])
+    return _place(stored, folder)
+
+
+def _place(stored: Stored, folder: Path) -> Stored:
+    """Move the container to where it stays."""
+    return Stored(stored.container.rename(folder / stored.container.name), stored.members)
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Raise NoSpace before hours of transfer that could not end. Compressed archives need more than is known before."""
+    left_bytes = shutil.disk_usage(folder).free
+    if needed_bytes > left_bytes:
+        remedy = f"free {needed_bytes - left_bytes} bytes (`dvc gc --workspace` drops old data) and run again"
+        raise NoSpace(
+            f"{needed_bytes} bytes are to be fetched", file=folder, value=f"{left_bytes} bytes left", remedy=remedy
+        )
+
+
+def _tables(
+    sources: tuple[Source, ...],
+    plans: dict[str, Plan],
+    stored: dict[Unit, Stored],
+    settings: Settings,
+    *,
+    root: Path,
+    limits: ShardSizes,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """members and votes of all sources, each as its table has it."""
+    members, votes = [MEMBERS.empty()], [VOTES.empty()]
+    for source in sources:
+        plan = plans[source.name]
+        frame = members_of_source(source, plan, [stored[unit] for unit in plan.units], limits)
+        names = frozenset(frame["image_id"].str.removeprefix(f"{source.name}/"))
+        if source.subjects:
+            subjects = read_subjects(_read_csv(source.subjects, settings, root), file=source.subjects, members=names)
+            frame["subject"] = frame["image_id"].str.removeprefix(f"{source.name}/").map(subjects)
+        if source.votes:
+            lines = read_votes(_read_csv(source.votes, settings, root), file=source.votes, members=names)
+            votes.append(votes_frame(source, lines))
+        members.append(frame)
+    return pd.concat(members, ignore_index=True), pd.concat(votes, ignore_index=True)
+
+
+def _read_csv(uri: str, settings: Settings, root: Path) -> bytes:
+    place = open_place(uri, settings, root=root)
+    return place.read(next(place.list()))

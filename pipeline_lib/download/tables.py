@@ -1,0 +1,108 @@
+"""From stored units to the rows of members.parquet and votes.parquet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline_lib.download.annotations import Line
+from pipeline_lib.download.plan import Plan, Unit
+from pipeline_lib.download.stored import Stored, StoredMember
+from pipeline_lib.errors import BadData
+from pipeline_lib.reasons import Reason
+from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
+from pipeline_lib.shards.layout import detect_layout
+from pipeline_lib.shards.names import refusal
+from pipeline_lib.sources import Source
+from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.votes import VOTES
+
+
+@dataclass(frozen=True)
+class Row:
+    """A member on its way into the table. image_id is unique: `#2` marks the second member of a name."""
+
+    image_id: str
+    member: StoredMember
+    refused: Reason | None
+    container: str | None
+
+
+def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limits: ShardSizes) -> pd.DataFrame:
+    """The members of one source, as MEMBERS has them but for the subject, which is empty.
+
+    stored: one for each unit of the plan. Raises BadData when the source has no picture at all.
+    """
+    rows: list[Row] = []
+    shard_of: dict[str, tuple[str, int]] = {}
+    seen: Counter[str] = Counter()
+    for unit, arrived in zip(plan.units, stored, strict=True):
+        found = [_row(source, member, arrived.container.name, seen) for member in arrived.members]
+        rows += found
+        shard_of |= _shards(unit, [row for row in found if row.refused is None], limits)
+    for one in plan.refused:
+        rows.append(_row(source, StoredMember(one.key, -1, one.size_bytes, None, refusal(one.key)), None, seen))
+    if not shard_of:
+        counts = ", ".join(
+            f"{reason}: {count}" for reason, count in sorted(Counter(row.refused for row in rows).items())
+        )
+        remedy = "name the folder or archive that holds pictures in discover.sources of params.yaml"
+        raise BadData("the source holds no picture", file=source.uri, value=counts or "no files", remedy=remedy)
+    return _frame(source, rows, shard_of)
+
+
+def _row(source: Source, member: StoredMember, container: str | None, seen: Counter[str]) -> Row:
+    seen[member.name] += 1
+    count = seen[member.name]
+    suffix = f"#{count}" if count > 1 else ""
+    refused = member.refused or (Reason.NAME_COLLISION if count > 1 else None)
+    return Row(f"{source.name}/{member.name}{suffix}", member, refused, None if refused else container)
+
+
+def _shards(unit: Unit, rows: list[Row], limits: ShardSizes) -> dict[str, tuple[str, int]]:
+    """image_id -> (shard, row in it). A pack is one shard; an archive is as many as the cutting rule makes."""
+    names, sizes = [row.member.name for row in rows], [row.member.size_bytes for row in rows]
+    parts = [range(len(rows))] if unit.kind == "pack" else cut_shards(names, sizes, limits)
+    placed: dict[str, tuple[str, int]] = {}
+    for part in parts:
+        identity = shard_id([(rows[at].image_id, rows[at].member.sha256 or "") for at in part])
+        placed |= {rows[at].image_id: (identity, number) for number, at in enumerate(part)}
+    return placed
+
+
+def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]) -> pd.DataFrame:
+    taken = [row.member.name for row in rows if row.refused is None]
+    layout = detect_layout(taken, source.layout)
+    records = []
+    for row in rows:
+        shard, number = shard_of.get(row.image_id, (None, None))
+        is_taken = row.refused is None
+        label = layout.label(row.member.name) if is_taken else None
+        split = source.split or (layout.split(row.member.name) if is_taken else None)
+        records.append(
+            {
+                "image_id": row.image_id,
+                "source": source.name,
+                "shard": shard,
+                "row_in_shard": number,
+                "container": row.container,
+                "offset_bytes": row.member.offset_bytes if is_taken else None,
+                "size_bytes": row.member.size_bytes,
+                "sha256": row.member.sha256 if is_taken else None,
+                "label_received": label,
+                "split_received": split if is_taken else None,
+                "subject": None,
+                "refusal": None if is_taken else str(row.refused),
+            }
+        )
+    columns = [column.name for column in MEMBERS.columns]
+    return pd.DataFrame(records, columns=columns).astype({"row_in_shard": "Int32", "offset_bytes": "Int64"})
+
+
+def votes_frame(source: Source, lines: list[Line]) -> pd.DataFrame:
+    """The votes of one source, as VOTES has them."""
+    rows = [(f"{source.name}/{line.member}", line.cells["annotator"], line.cells["label"]) for line in lines]
+    return pd.DataFrame(rows, columns=[column.name for column in VOTES.columns], dtype=object)

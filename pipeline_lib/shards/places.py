@@ -1,0 +1,193 @@
+"""Where a source's objects lie: a local file or folder, or a bucket. List them, read them, fetch them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline_lib.errors import BadData, CredentialsRefused, SourceMissing
+from pipeline_lib.settings import Settings
+from pipeline_lib.shards import s3
+from pipeline_lib.shards.names import decode_name, encode_name, is_archive
+
+MEND = "mend discover.sources in params.yaml"
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """One file or S3 key. key: stored name below the place. etag: S3 only, without quotes."""
+
+    key: str
+    size_bytes: int
+    modified_ns: int
+    etag: str | None = None
+
+
+class Place(Protocol):
+    """Where objects lie. is_single: the address names one object, not a folder or prefix."""
+
+    address: str
+    is_single: bool
+
+    def list(self) -> Iterator[SourceObject]:
+        """Every object, in no particular order. Raises SourceMissing, CredentialsRefused, ServiceUnavailable."""
+
+    def read(self, wanted: SourceObject, *, first_bytes: int | None = None) -> bytes:
+        """The bytes of an object as listed, or its beginning. Raises BadData when it changed since."""
+
+    def local_path(self, wanted: SourceObject) -> Path | None:
+        """The file itself where it is local and as listed."""
+
+    def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
+        """Write an object to a file; only for what has no local path."""
+
+
+def open_place(uri: str, settings: Settings, *, root: Path) -> Place:
+    """The place that a source's uri names; relative paths resolve against `root`."""
+    if uri.startswith("s3://"):
+        return BucketPlace(uri, s3.open_client(settings))
+    return LocalPlace(uri, root / Path(uri).expanduser())
+
+
+class LocalPlace:
+    """A file or a folder of this machine."""
+
+    def __init__(self, address: str, path: Path) -> None:
+        if not path.exists():
+            raise SourceMissing(
+                "no such file or folder", file=address, value=f"looked at {path}", remedy=f"{MEND}, or put it there"
+            )
+        self.address, self.is_single = address, path.is_file()
+        self._folder = path.parent if self.is_single else path
+        self._only = path if self.is_single else None
+
+    def list(self) -> Iterator[SourceObject]:
+        """Every file below, hidden ones too; links to files and folders are followed."""
+        if self._only:
+            yield self._object(self._only)
+            return
+        for folder, below, files in os.walk(self._folder, followlinks=True, onerror=_raise_unreadable):
+            for name in below:
+                _refuse_circle(Path(folder, name))
+            yield from (self._object(Path(folder, name)) for name in files)
+
+    def read(self, wanted: SourceObject, *, first_bytes: int | None = None) -> bytes:
+        """The bytes of a file."""
+        path = self.local_path(wanted)
+        try:
+            with path.open("rb") as file:
+                data = file.read(first_bytes if first_bytes is not None else -1)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        self.local_path(wanted)  # and it did not change while we read
+        return data
+
+    def local_path(self, wanted: SourceObject) -> Path:
+        """The path of a file. Raises BadData when it is not as listed."""
+        path = self._folder / os.fsdecode(decode_name(wanted.key))
+        try:
+            now = path.stat()
+        except OSError as error:
+            raise BadData(
+                "the file went after it was listed", file=path, value=error.strerror, remedy=s3.RELIST
+            ) from error
+        if (now.st_size, now.st_mtime_ns) != (wanted.size_bytes, wanted.modified_ns):
+            found = f"{now.st_size} bytes instead of {wanted.size_bytes}, or a newer date"
+            raise BadData("the file changed after it was listed", file=path, value=found, remedy=s3.RELIST)
+        return path
+
+    def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
+        """Never needed: local archives are read where they are."""
+        raise AssertionError(wanted)
+
+    def _object(self, path: Path) -> SourceObject:
+        try:
+            facts = path.stat()
+        except OSError as error:
+            remedy = "remove the link, or mend where it points"
+            raise BadData("a link that leads nowhere", file=path, value=error.strerror, remedy=remedy) from error
+        if not stat.S_ISREG(facts.st_mode):
+            raise BadData(
+                "neither a file nor a folder (a socket, pipe or device)", file=path, remedy="remove it from the source"
+            )
+        key = encode_name(os.fsencode(path.relative_to(self._folder).as_posix()))
+        return SourceObject(key, facts.st_size, facts.st_mtime_ns)
+
+
+class BucketPlace:
+    """A prefix of a bucket, or one key that is an archive or a CSV."""
+
+    def __init__(self, uri: str, client: Any) -> None:
+        self.address, self._client = uri, client
+        self._bucket, key = s3.parse_uri(uri)
+        self.is_single = is_archive(key) or key.endswith(".csv")
+        self._only = key if self.is_single else None
+        folder = key.rpartition("/")[0] if self.is_single else key.rstrip("/")
+        self._prefix = f"{folder}/" if folder else ""
+
+    def list(self) -> Iterator[SourceObject]:
+        """Every object below the prefix; markers of empty folders are none."""
+        if self._only:
+            yield self._object(s3.head(self._client, self._bucket, self._only))
+            return
+        for entry in s3.list_keys(self._client, self._bucket, self._prefix):
+            if not entry["Key"].endswith("/"):
+                yield self._object(entry)
+
+    def read(self, wanted: SourceObject, *, first_bytes: int | None = None) -> bytes:
+        """The bytes of the listed version of an object."""
+        key, etag = self._key(wanted), wanted.etag or ""
+        if first_bytes is None or first_bytes >= wanted.size_bytes:
+            return s3.read_object(self._client, self._bucket, key, etag=etag, size_bytes=wanted.size_bytes)
+        return s3.read_range(self._client, self._bucket, key, etag=etag, start=0, size_bytes=first_bytes)
+
+    def local_path(self, wanted: SourceObject) -> None:
+        """There is none."""
+
+    def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
+        """Write the listed version of an object to a file."""
+        key, etag = self._key(wanted), wanted.etag or ""
+        s3.fetch_object(
+            self._client,
+            self._bucket,
+            key,
+            etag=etag,
+            size_bytes=wanted.size_bytes,
+            target=target,
+            workers=workers,
+            step=step,
+        )
+
+    def _key(self, wanted: SourceObject) -> str:
+        return self._prefix + decode_name(wanted.key).decode()
+
+    def _object(self, entry: Any) -> SourceObject:
+        modified = entry["LastModified"]
+        modified_ns = int(modified.timestamp()) * 1_000_000_000 + modified.microsecond * 1000
+        key = encode_name(entry["Key"].removeprefix(self._prefix).encode())
+        return SourceObject(key, entry["Size"], modified_ns, entry["ETag"].strip('"'))
+
+
+def _refuse_circle(folder: Path) -> None:
+    """A linked folder that contains itself would be listed for ever."""
+    if folder.is_symlink() and folder.resolve() in folder.absolute().parents:
+        raise BadData(
+            "a link leads back to a folder above it", file=folder, value=folder.readlink(), remedy="remove the link"
+        )
+
+
+def _raise_unreadable(error: OSError) -> None:
+    raise _unreadable(Path(error.filename), error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> Exception:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return CredentialsRefused(
+            "not allowed to read it", file=path, value=error.strerror, remedy=f"chmod u+rX {path}"
+        )
+    return SourceMissing("cannot be read", file=path, value=error.strerror, remedy="check the disk, then run again")

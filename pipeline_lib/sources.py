@@ -1,0 +1,56 @@
+"""What a source of pictures is: one entry of `discover.sources`, and the sources.json that hands it to `download`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.params_file import Params
+
+Layout = Literal["auto", "class_folders", "split_class_folders", "flat"]
+SplitName = Literal["train", "val", "test"]
+
+
+class Source(Params):
+    """One source. Relative paths resolve against the original repository."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60, description="its name; every image_id begins with it"
+    )
+    uri: str = Field(min_length=1, description="archive (tar, zip), folder, or s3://bucket/prefix")
+    layout: Layout = Field("auto", description="how paths tell class and split; auto looks at the folders")
+    split: SplitName | None = Field(
+        None, description="the split of the whole source, where it is an extra test set, say"
+    )
+    votes: str | None = Field(None, description="CSV with the columns member, annotator, label")
+    subjects: str | None = Field(None, description="CSV with the columns member, subject")
+
+    @field_validator("uri", "votes", "subjects")
+    @classmethod
+    def _readable_here(cls, uri: str | None) -> str | None:
+        scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]*)://", uri or "")
+        if scheme and scheme[1] != "s3":
+            raise ValueError(f"{scheme[1]}:// cannot be read: name a local path or s3://bucket/prefix")
+        if uri is not None and re.fullmatch(r"s3:/*", uri):
+            raise ValueError("the bucket is missing: s3://bucket/prefix")
+        return uri
+
+
+def sources_as_json(sources: tuple[Source, ...]) -> str:
+    """The content of sources.json: what `download` needs to know beside the listing."""
+    return json.dumps([source.model_dump() for source in sources], indent=1, sort_keys=True) + "\n"
+
+
+def read_sources(path: Path) -> tuple[Source, ...]:
+    """Read sources.json. Raises OutputDamaged when it is not what `discover` wrote."""
+    try:
+        return tuple(Source.model_validate(entry) for entry in json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise OutputDamaged(
+            "not a list of sources", file=path, value=str(error), remedy="run `dvc repro discover`"
+        ) from error
