@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1  # raise it when the same picture gives other findings; the golden hashes guard it
 LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpeg")
+SMALL_BYTES = 32_000_000  # some seconds of work; a new process takes 2 s of CPU to load its libraries
 EMBEDDING_LIBRARIES = ("torch", "torchvision")
 
 
@@ -66,11 +67,17 @@ def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job:
     """Fill the folder of every shard, from the memo or by work; a finished shard is remembered at once."""
     left = {shard: unit for shard, unit in shards.items() if not memo.restore(_memo_unit(unit), unit.folder)}
     log.info("%d shards, %d of them known from earlier runs", len(shards), memo.hits)
-    workers = job.settings.worker_count()
-    done = work_on_shards(task, left, workers=workers)
+    done = work_on_shards(task, left, workers=_workers(left, job))
     for shard, _ in progress(done, what="inspect", unit="shards", total=len(left), settings=job.settings):
         unit = left[shard]
         memo.keep(_memo_unit(unit), [unit.folder / IMAGES_FILE, unit.folder / FEATURES_FILE])
+
+
+def _workers(left: dict[str, ShardUnit], job: StageRun) -> int:
+    """All cores, or this process alone where starting others would take longer than the work."""
+    size_bytes = sum(int(unit.members["size_bytes"].sum()) for unit in left.values())
+    workers: int = job.settings.worker_count()
+    return workers if size_bytes > SMALL_BYTES else 1
 
 
 def _memo_unit(unit: ShardUnit) -> str:

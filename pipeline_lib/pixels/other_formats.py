@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from typing import Final
 
@@ -19,6 +20,7 @@ from pipeline_lib.reasons import Reason
 # Broken metadata is no news, and a worker's console is no place for it. A filter, not a `catch_warnings` block around
 # each file: that one swaps global state and is not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BIT: Final = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2"}
