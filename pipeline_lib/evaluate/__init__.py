@@ -1,0 +1,1 @@
+"""evaluate: score the test split once; calibrate, export, prove parity."""

@@ -1,0 +1,118 @@
+"""Figures of one split, with intervals of 95 %. N images, K classes.
+
+Macro figures are means over the classes that the split has images of.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
+ECE_BINS = 15
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Limits of a 95 % interval, 0..1."""
+
+    low: float
+    high: float
+
+
+def wilson(right: int, n: int) -> Interval:
+    """The score interval of a share (Wilson 1927, doi 10.1080/01621459.1927.10502953); 0..1 where n is 0."""
+    if n == 0:
+        return Interval(0.0, 1.0)
+    share, z2 = right / n, Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return Interval(max(centre - half, 0.0), min(centre + half, 1.0))
+
+
+def summarise(p_NK: Floats, labels_N: Labels, *, rounds: int, seed: int) -> dict[str, float]:
+    """The flat figures of metrics.json: shares 0..1, nll in nats per image, n images."""
+    n, predicted_N = len(labels_N), p_NK.argmax(axis=1)
+    right, among_five = int((predicted_N == labels_N).sum()), int(_in_top5(p_NK, labels_N).sum())
+    table = per_class(predicted_N, labels_N, n_classes=p_NK.shape[1])
+    present = table[table["support"] > 0]
+    f1 = bootstrap_macro_f1(predicted_N, labels_N, n_classes=p_NK.shape[1], rounds=rounds, seed=seed)
+    return {
+        "n": n,
+        **_share("top1", right, n),
+        **_share("top5", among_five, n),
+        "precision": float(present["precision"].mean()),
+        "recall": float(present["recall"].mean()),
+        "f1": float(present["f1"].mean()),
+        "f1_low": f1.low,
+        "f1_high": f1.high,
+        "nll": float(-np.log(np.maximum(p_NK[np.arange(n), labels_N], 1e-12)).mean()),
+        "ece": expected_calibration_error(p_NK.max(axis=1), predicted_N == labels_N),
+    }
+
+
+def per_class(predicted_N: Labels, labels_N: Labels, *, n_classes: int) -> pd.DataFrame:
+    """One row per class, in label order: support, precision, recall (with _low and _high) and f1.
+
+    A class that was never predicted has precision 0, as in scikit-learn with zero_division=0.
+    """
+    support = np.bincount(labels_N, minlength=n_classes)
+    chosen = np.bincount(predicted_N, minlength=n_classes)
+    hits = np.bincount(labels_N[predicted_N == labels_N], minlength=n_classes)
+    rows = []
+    for k in range(n_classes):
+        shares = {
+            **_share("precision", int(hits[k]), int(chosen[k])),
+            **_share("recall", int(hits[k]), int(support[k])),
+        }
+        f1 = 2 * hits[k] / (support[k] + chosen[k]) if support[k] + chosen[k] else 0.0
+        rows.append({"support": int(support[k]), **shares, "f1": float(f1)})
+    return pd.DataFrame(rows)
+
+
+def expected_calibration_error(confidence_N: Floats, correct_N: npt.NDArray[np.bool_]) -> float:
+    """Mean |confidence - accuracy| over 15 bins of equally many images (Nguyen and O'Connor 2015, arXiv 1508.05154)."""
+    order = np.argsort(confidence_N, kind="stable")
+    bins = [part for part in np.array_split(order, ECE_BINS) if len(part)]
+    gaps = [abs(confidence_N[part].mean() - correct_N[part].mean()) * len(part) for part in bins]
+    return float(sum(gaps) / len(confidence_N))
+
+
+def bootstrap_macro_f1(predicted_N: Labels, labels_N: Labels, *, n_classes: int, rounds: int, seed: int) -> Interval:
+    """Percentile bootstrap (Efron 1979) of macro F1 over the images.
+
+    Drawing N images anew is drawing the counts of the (label, predicted) pairs from a multinomial, which is cheap.
+    """
+    pairs, counts = np.unique(labels_N * n_classes + predicted_N, return_counts=True)
+    actual, chosen = pairs // n_classes, pairs % n_classes
+    random = np.random.default_rng(seed)
+    scores = []
+    for _ in range(rounds):
+        drawn = random.multinomial(len(labels_N), counts / counts.sum())
+        support = np.bincount(actual, drawn, n_classes)
+        hits = np.bincount(actual[actual == chosen], drawn[actual == chosen], n_classes)
+        total = support + np.bincount(chosen, drawn, n_classes)
+        scores.append(np.mean(2 * hits[support > 0] / total[support > 0]))
+    low, high = np.percentile(scores, [2.5, 97.5])
+    return Interval(float(low), float(high))
+
+
+def _in_top5(p_NK: Floats, labels_N: Labels) -> npt.NDArray[np.bool_]:
+    top: npt.NDArray[np.bool_] = (top_classes(p_NK) == labels_N[:, None]).any(axis=1)
+    return top
+
+
+def top_classes(p_NK: Floats, most: int = 5) -> Labels:
+    """The `most` most probable classes (fewer when K is smaller), best first; among equals the lower index."""
+    return np.argsort(-p_NK, axis=1, kind="stable")[:, :most]
+
+
+def _share(name: str, right: int, n: int) -> dict[str, float]:
+    interval = wilson(right, n)
+    return {name: right / n if n else 0.0, f"{name}_low": interval.low, f"{name}_high": interval.high}

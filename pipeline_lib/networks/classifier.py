@@ -1,0 +1,45 @@
+"""A network with its normalisation in front: raw pixels in, so that training, evaluation and export cannot differ.
+
+images_BHWC: uint8 RGB. logits_BK, probabilities_BK: float32, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+class Classifier(nn.Module):
+    """uint8 images_BHWC -> logits_BK. `mean` and `std` of the channels in units of 0..1.
+
+    Its state dict is the network's own: the normalisation stands in model.json.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, network: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images_BHWC: torch.Tensor) -> torch.Tensor:
+        images_BCHW = (images_BHWC.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        if images_BHWC.device.type == "cpu":  # cuda is fastest on channels-last, which the permutation gives
+            images_BCHW = images_BCHW.contiguous()
+        return self.network(images_BCHW)  # type: ignore[no-any-return]
+
+
+class Calibrated(nn.Module):
+    """uint8 images_BHWC -> probabilities_BK = softmax(logits / temperature): what is exported."""
+
+    def __init__(self, classifier: Classifier, *, temperature: float) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.temperature = temperature
+
+    def forward(self, images_BHWC: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.classifier(images_BHWC).float() / self.temperature, dim=1)

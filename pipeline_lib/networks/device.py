@@ -1,0 +1,23 @@
+"""Where torch computes, and with how many threads."""
+
+from __future__ import annotations
+
+import torch
+
+from pipeline_lib.errors import ConfigError
+
+
+def open_device(wanted: str, *, threads: int, seed: int) -> torch.device:
+    """Resolve `auto`, `cpu` or `cuda`, and make what follows repeatable: on a CPU the same seed and number of
+    threads give the same bits. Raises ConfigError when a GPU is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if wanted == "cuda" and not has_gpu:
+        remedy = 'set device = "auto" (PERENNIAL_DEVICE=auto), or install the NVIDIA driver'
+        raise ConfigError("no CUDA device is available", file="settings.toml", value="device = cuda", remedy=remedy)
+    device = torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(device.type == "cpu")  # some of cuda's operations have no deterministic form
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return device

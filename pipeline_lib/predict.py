@@ -1,0 +1,88 @@
+"""The best labels for pictures in files, with the pixels of training and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_lib.errors import BadData, PipelineError, SourceMissing
+from pipeline_lib.networks.exported import ExportedModel, open_exported
+from pipeline_lib.networks.model_file import ModelFile
+from pipeline_lib.pixels import PixelRules, Undecodable, centre_square, decode, shrink_to
+
+BEST = 5
+FILES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A class (its id, and its name in words) and its calibrated probability, 0..1."""
+
+    class_id: str
+    name: str
+    p: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The five best guesses for a file, best first (fewer with fewer classes); none where `fault` says why."""
+
+    file: Path
+    guesses: tuple[Guess, ...]
+    fault: PipelineError | None = None
+
+
+def predict(files: Sequence[Path], model_folder: Path) -> list[Prediction]:
+    """One prediction per file, in the order of `files`; a file that cannot be read has its own fault.
+
+    Raises BadData when the model folder (evaluate's export) is absent or damaged.
+    """
+    model = open_exported(model_folder)
+    answers = {file: answer for batch in _batched(files) for file, answer in _predict_batch(batch, model)}
+    return [answers[file] for file in files]
+
+
+def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
+    """The pixels (HWC, uint8) that the model sees of a file, by the rules it was trained with.
+
+    Raises SourceMissing, or BadData with the reason code of the decoder.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name a picture file") from error
+    try:
+        pixels_HWC = decode(data, PixelRules.model_validate(about.pixels["pixel_rules"])).pixels_HWC
+    except Undecodable as error:
+        remedy = "name a picture (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
+        raise BadData(f"no usable picture: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
+    if about.pixels["short_side_px"]:
+        pixels_HWC = shrink_to(pixels_HWC, short_side_px=about.pixels["short_side_px"])
+    return centre_square(pixels_HWC, side_px=about.side_px)
+
+
+def _predict_batch(files: Sequence[Path], model: ExportedModel) -> Iterator[tuple[Path, Prediction]]:
+    readable, pixels = [], []
+    for file in files:
+        try:
+            pixels.append(read_pixels(file, model.about))
+            readable.append(file)
+        except PipelineError as fault:
+            yield file, Prediction(file, (), fault)
+    if readable:
+        for file, p_K in zip(readable, model.probabilities(np.stack(pixels)), strict=True):
+            yield file, Prediction(file, _guesses(p_K, model.about))
+
+
+def _guesses(p_K: npt.NDArray[np.float32], about: ModelFile) -> tuple[Guess, ...]:
+    best = np.argsort(-p_K, kind="stable")[:BEST]
+    return tuple(Guess(about.classes[k], about.names[k], float(p_K[k])) for k in best)
+
+
+def _batched(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(files), FILES_AT_ONCE):
+        yield files[start : start + FILES_AT_ONCE]

@@ -1,0 +1,51 @@
+"""The mean loss of an epoch, watched for steps that are not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.loader import Batch
+
+LOOK_EVERY = {"cpu": 1, "cuda": 50}  # steps between looks: each makes a GPU wait
+
+
+class Losses:
+    """Collects the loss of each step and looks at several at once."""
+
+    def __init__(self, device: torch.device, image_ids: Sequence[str]) -> None:
+        self.every, self.image_ids = LOOK_EVERY[device.type], image_ids
+        self.total, self.images, self.steps = 0.0, 0, 0
+        self.waiting: list[tuple[torch.Tensor, Batch]] = []
+
+    def add(self, loss: torch.Tensor, batch: Batch) -> None:
+        """Take the mean loss of one step. Raises ConfigError as `mean` does."""
+        self.waiting.append((loss.detach(), batch))
+        if len(self.waiting) >= self.every:
+            self._look()
+
+    @property
+    def so_far(self) -> float:
+        """Mean loss per image of the steps that were looked at, nats."""
+        return self.total / max(self.images, 1)
+
+    def mean(self) -> float:
+        """Mean loss per image of all steps, nats. Raises ConfigError with step and pictures if one is not finite."""
+        self._look()
+        return self.so_far
+
+    def _look(self) -> None:
+        values = torch.stack([loss for loss, _ in self.waiting]).tolist() if self.waiting else []
+        for value, (_, batch) in zip(values, self.waiting, strict=True):
+            self.steps += 1
+            if not math.isfinite(value):
+                images = ", ".join(self.image_ids[position] for position in batch.positions_B[:3].tolist())
+                found = f"loss {value} at step {self.steps} of the epoch, pictures {images}, ..."
+                remedy = "lower train.peak_learning_rate; a tenth of it is a good first try"
+                raise ConfigError("the training diverged", file="params.yaml", value=found, remedy=remedy)
+            self.total += value * len(batch.labels_B)
+            self.images += len(batch.labels_B)
+        self.waiting.clear()

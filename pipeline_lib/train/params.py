@@ -1,0 +1,89 @@
+"""The `train` section of params.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline_lib.params_file import Params
+from pipeline_lib.train.recipes import RECIPES, Recipe
+
+
+class TrainParams(Params):
+    """A recipe, and what to change in it: null takes the recipe's own value."""
+
+    recipe: Literal["quick", "photo", "finetune"] = Field(
+        "quick",
+        description="quick: small pictures; photo: photographs from scratch; finetune: photographs from a weight file",
+        json_schema_extra={"visible": True},
+    )
+    epochs: int | None = Field(
+        None, ge=1, le=1000, description="passes over the training pictures", json_schema_extra={"visible": True}
+    )
+    network: str | None = Field(
+        None,
+        description="mini_resnet, lenet, small_cnn or the name of a torchvision classifier",
+        json_schema_extra={"visible": True},
+    )
+    weights: str | None = Field(
+        None, description="file to start from (.safetensors or .pth), relative to the repository"
+    )
+    weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="sha256 of that file, hex")
+    side_px: int | None = Field(None, ge=16, le=1024, description="height and width of what the network sees, pixels")
+    batch_size: int | None = Field(None, ge=2, le=65536, description="pictures per step")
+    optimiser: Literal["sgd", "adam", "adamw"] | None = Field(None, description="sgd: with Nesterov momentum 0.9")
+    peak_learning_rate: float | None = Field(None, gt=0, le=10, description="highest learning rate of the schedule")
+    weight_decay: float | None = Field(None, ge=0, le=1, description="not applied to biases and normalisation layers")
+    schedule: Literal["one_cycle", "cosine"] | None = Field(
+        None,
+        description="learning rate: one_cycle rises over 25 % of the steps, cosine over 5 %; then a cosine down to 0",
+    )
+    label_smoothing: float | None = Field(None, ge=0, lt=1, description="share of the target spread over all classes")
+    ema_decay: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="moving average of the weights, kept share per step; 0 uses the weights themselves",
+    )
+    shift_px: int | None = Field(None, ge=0, le=64, description="augmentation: random shift up to this many pixels")
+    flip: bool | None = Field(None, description="augmentation: mirror at random; wrong for digits, text and signs")
+    scale_min: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="augmentation: random crops of at least this share of the picture's area; 1 takes the centre",
+    )
+    probe_epochs: int | None = Field(
+        None, ge=0, le=1000, description="epochs before the others that train only the head"
+    )
+    probe_learning_rate: float | None = Field(None, gt=0, le=10, description="peak learning rate of those epochs")
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="of weights, order and augmentation", json_schema_extra={"visible": True}
+    )
+    threads: int = Field(
+        2, ge=1, le=256, description="CPU threads of one training step; another number gives other bits"
+    )
+
+    @model_validator(mode="after")
+    def _weights_are_pinned(self) -> Self:
+        if (self.weights is None) != (self.weights_sha256 is None):
+            raise ValueError("weights and weights_sha256 go together: `sha256sum FILE` prints the second")
+        if self.recipe == "finetune" and self.weights is None:
+            raise ValueError(
+                "recipe finetune needs a weight file: set weights and weights_sha256, or take recipe photo"
+            )
+        return self
+
+    def resolved(self) -> Recipe:
+        """The recipe with the overrides applied."""
+        own = {field.name: getattr(self, field.name, None) for field in fields(Recipe)}
+        return replace(RECIPES[self.recipe], **{name: value for name, value in own.items() if value is not None})
+
+    def as_record(self) -> dict[str, object]:
+        """What model.json says of the training: every number that was used."""
+        return {"name": self.recipe, **asdict(self.resolved()), "seed": self.seed, "threads": self.threads}
+
+
+PARAMS = TrainParams

@@ -1,0 +1,123 @@
+"""train: betons + selection -> weights, curves."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import closing
+from dataclasses import asdict
+
+import pandas as pd
+
+from pipeline_lib.atomic_files import atomic_file, atomic_folder
+from pipeline_lib.errors import BadData
+from pipeline_lib.loader import Augmentation, BatchLoader, open_loader
+from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.networks.device import open_device
+from pipeline_lib.networks.model_file import ModelFile
+from pipeline_lib.networks.weights import save_weights, start_from
+from pipeline_lib.progress import Meter
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.classes import read_classes
+from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.train.loop import Trained, phases, train
+from pipeline_lib.train.params import TrainParams
+from pipeline_lib.train.recipes import Recipe
+
+log = logging.getLogger(__name__)
+
+
+def run(job: StageRun) -> None:
+    """Train on the training rows of the selection; write the weights that validate best, and the curves.
+
+    Raises BadData when there is nothing to train or validate on, ConfigError when the parameters do not fit.
+    """
+    params: TrainParams = job.params
+    recipe = params.resolved()
+    classes = read_classes(job.reads["classes"])
+    train_rows, val_rows = _read_rows(job, "train", least=2), _read_rows(job, "val", least=1)
+    if train_rows["label"].nunique() < 2:
+        remedy = "give the source a second class; one class leaves nothing to learn"
+        raise BadData(
+            "the training pictures are all of one class", file=job.reads["selection"] / "train.parquet", remedy=remedy
+        )
+
+    device = open_device(job.settings.device, threads=params.threads, seed=params.seed)
+    network = build_network(recipe.network, n_classes=len(classes), side_px=recipe.side_px)
+    if params.weights and params.weights_sha256:
+        start_from(network, job.settings.origin(job.checkout) / params.weights, sha256=params.weights_sha256)
+    model = Classifier(network, mean=recipe.mean, std=recipe.std).to(device)
+
+    with (
+        closing(_open(job, train_rows, recipe, training=True)) as train_loader,
+        closing(_open(job, val_rows, recipe)) as val_loader,
+    ):
+        log.info(
+            "%s on %s through %s: %d pictures, %d classes",
+            recipe.network,
+            device,
+            train_loader.kind,
+            len(train_rows),
+            len(classes),
+        )
+        n_images = (
+            sum(phase.epochs for phase in phases(recipe)) * len(train_loader) * min(recipe.batch_size, len(train_rows))
+        )
+        meter = Meter("train", "images", n_images, job.settings.progress_every_s)
+        trained = train(model, recipe, train_loader=train_loader, val_loader=val_loader, device=device, meter=meter)
+    _write(job, model, trained, classes=classes)
+
+
+def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:
+    path = job.reads["selection"] / f"{split}.parquet"
+    rows = SELECTION.read(path)
+    if len(rows) < least:
+        remedy = "add pictures to the source, or see in line/curate/curation.json why they were left out"
+        raise BadData(
+            f"too few pictures to {'train' if split == 'train' else 'validate'} on",
+            file=path,
+            value=f"{len(rows)} rows",
+            remedy=remedy,
+        )
+    return rows
+
+
+def _open(job: StageRun, rows: pd.DataFrame, recipe: Recipe, *, training: bool = False) -> BatchLoader:
+    augmentation = Augmentation(scale_min=recipe.scale_min, flip=recipe.flip, shift_px=recipe.shift_px)
+    return open_loader(
+        job.reads["betons"],
+        rows,
+        batch_size=min(recipe.batch_size, len(rows)),
+        side_px=recipe.side_px,
+        augmentation=augmentation if training else None,
+        shuffle=training,
+        seed=job.params.seed,
+        drop_last=training,  # a last batch of one would break batch normalisation
+        kind=job.settings.loader,
+        workers=job.settings.worker_count(),
+    )
+
+
+def _write(job: StageRun, model: Classifier, trained: Trained, *, classes: pd.DataFrame) -> None:
+    params: TrainParams = job.params
+    recipe = params.resolved()
+    about = ModelFile(
+        network=recipe.network,
+        classes=tuple(classes["class_id"]),
+        names=tuple(classes["name"]),
+        side_px=recipe.side_px,
+        mean=recipe.mean,
+        std=recipe.std,
+        pixels=json.loads((job.reads["betons"] / "pixels.json").read_text()),
+        recipe=params.as_record(),
+        parent={"weights_sha256": params.weights_sha256} if params.weights_sha256 else None,
+        epoch=trained.best.epoch,
+    )
+    model.network.load_state_dict(trained.state)
+    with atomic_folder(job.writes["weights"]) as folder:
+        save_weights(model.network, folder)
+        about.write(folder)
+    with atomic_file(job.writes["curves"]) as file:
+        pd.DataFrame([asdict(epoch) for epoch in trained.curves]).to_csv(file, index=False)
+    log.info("kept epoch %d: validation top-1 %.2f %%", trained.best.epoch, 100 * trained.best.val_top1)
