@@ -1,0 +1,51 @@
+"""The finished line that the tests of this folder start from: made once, copied by each test."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.checkout import Checkout, commit, throw_away_checkout
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here runs stages through dvc."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.pipeline)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id_or_main: str) -> Checkout:
+    """The planted digits brought to a registered model, from nothing. Never change it: use `line`.
+
+    Under pytest-xdist the workers share one.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if worker_id_or_main != "main" else shared
+    done, folder = shared / "finished-line.done", shared / "finished-line"
+    with (shared / "finished-line.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            checkout = throw_away_checkout(folder)
+            checkout.python("demo.plant")
+            checkout.repro()
+            commit(checkout, "The first run")
+            done.touch()
+    return Checkout(folder)
+
+
+@pytest.fixture(scope="session")
+def worker_id_or_main(request: pytest.FixtureRequest) -> str:
+    """The name of the pytest-xdist worker, "main" without one."""
+    return str(getattr(request.config, "workerinput", {}).get("workerid", "main"))
+
+
+@pytest.fixture
+def line(finished: Checkout, tmp_path: Path) -> Checkout:
+    """A copy of the finished line, to be changed at will."""
+    return finished.copy_to(tmp_path / "line")

@@ -1,0 +1,29 @@
+"""kill -9 leaves no process and no half-written file. `python -m benchmarks.kill_nine` does it in every stage."""
+
+from __future__ import annotations
+
+from tests.pipeline.checkout import Checkout
+from tests.pipeline.kill import kill_during
+
+
+def test_after_kill_nine_of_a_stage_and_of_dvc_the_line_completes_with_the_same_bytes(line: Checkout) -> None:
+    before = line.lock()
+    line.forget_results()
+
+    of_stage = kill_during(line, "inspect", victim="stage", after_s=1.5)
+    of_dvc = kill_during(line, "train", victim="dvc", after_s=4)
+    after = line.repro()
+
+    assert (of_stage.left, of_dvc.left) == ((), ())
+    assert (of_stage.hit, of_dvc.hit) == (True, True)
+    assert "train" in after.ran and "download" not in after.ran
+    assert line.lock() == before
+
+
+def test_a_killed_stage_is_named_in_the_last_lines(line: Checkout) -> None:
+    line.set_param("train.epochs", "30")
+
+    kill_during(line, "train", victim="stage", after_s=3)
+
+    said = (line.folder.parent / "killed.log").read_text()
+    assert "failed to reproduce 'train'" in said

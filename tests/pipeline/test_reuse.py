@@ -1,0 +1,88 @@
+"""What runs again, and what does not, after one thing changed."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+
+from pipeline_lib.line import STAGES
+from pipeline_lib.tables.manifest import MANIFEST
+from tests.pipeline.checkout import Checkout, stages_from
+from tests.pipeline.versions import aliases, version_numbers
+
+ALWAYS = ["discover", "register"]
+
+
+def test_the_first_run_registers_a_champion(finished: Checkout) -> None:
+    assert version_numbers(finished) == [1]
+    assert aliases(finished)["champion"] == 1
+
+
+def test_a_second_and_a_third_run_only_look_and_make_no_version(line: Checkout) -> None:
+    before = line.lock()
+
+    second, third = line.repro(), line.repro()
+
+    assert (second.ran, third.ran) == (ALWAYS, ALWAYS)
+    assert line.lock() == before
+    assert version_numbers(line) == [1]
+
+
+def test_another_number_of_epochs_runs_train_and_what_follows_and_a_rollback_is_final(line: Checkout) -> None:
+    line.set_param("train.epochs", "3")
+
+    changed = line.repro()
+
+    assert changed.ran == ["discover", *stages_from("train")]
+    if aliases(line)["champion"] == 2:  # the gate may as well have held it
+        line.run("perennial", "rollback", "--reason", "a test")
+    champion, versions = aliases(line)["champion"], version_numbers(line)
+    again = line.repro()
+    assert again.ran == ALWAYS
+    assert (aliases(line)["champion"], version_numbers(line)) == (champion, versions)
+
+
+def test_a_changed_setting_runs_nothing(line: Checkout) -> None:
+    before = line.lock()
+    (line.folder / "settings.toml").write_text("workers = 1\nprogress_every_s = 5\n")
+
+    after = line.repro()
+
+    assert after.ran == ALWAYS
+    assert line.lock() == before
+
+
+def test_an_override_decodes_and_converts_nothing_again(line: Checkout) -> None:
+    manifest = MANIFEST.read(line.folder / "line/curate/manifest.parquet")
+    row = manifest[(manifest["split"] == "train") & (manifest["decision"] == "keep")].iloc[0]
+    with (line.folder / "curation/overrides.csv").open("a", newline="") as file:
+        values = ["image_id", row["image_id"], "remove", "", row["class_id"], "a test", "tester", "2026-01-01"]
+        csv.writer(file, lineterminator="\n").writerow(values)
+
+    after = line.repro()
+
+    assert after.ran == ["discover", "curate", *stages_from("train")]
+    changed = MANIFEST.read(line.folder / "line/curate/manifest.parquet").set_index("image_id").loc[row["image_id"]]
+    assert (changed["decision"], changed["reason"], changed["decided_by"]) == ("remove", "override_removed", "override")
+
+
+def test_from_nothing_without_memo_cache_or_plant_list_the_same_bytes_come_out(line: Checkout) -> None:
+    before = line.lock()
+    (line.folder / "demo/out/plants.json").unlink()
+    line.forget_results()
+
+    after = line.repro()
+
+    assert after.ran == list(STAGES)
+    assert line.lock() == before
+
+
+def test_with_the_memo_alone_the_same_bytes_come_out(line: Checkout) -> None:
+    before = line.lock()
+    for name in ("line", ".dvc/cache"):
+        shutil.rmtree(line.folder / name)
+    (line.folder / "dvc.lock").unlink()
+
+    line.repro("convert")
+
+    assert all(line.out_hashes()[path] in before.decode() for path in line.out_hashes())

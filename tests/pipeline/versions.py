@@ -1,0 +1,22 @@
+"""The registry of a checkout, read from its SQLite file."""
+
+from __future__ import annotations
+
+from pipeline_lib.registry.read_sqlite import SqliteReader
+from pipeline_lib.registry.records import Version
+from tests.pipeline.checkout import Checkout
+
+
+def versions(checkout: Checkout) -> list[Version]:
+    """All versions, oldest first."""
+    return SqliteReader(checkout.folder / ".perennial/registry.db", "perennial").versions()
+
+
+def version_numbers(checkout: Checkout) -> list[int]:
+    """Their numbers."""
+    return [version.number for version in versions(checkout)]
+
+
+def aliases(checkout: Checkout) -> dict[str, int]:
+    """Version number by alias."""
+    return {alias: version.number for version in versions(checkout) for alias in version.aliases}
