@@ -45,7 +45,7 @@ def _sections() -> dict[str, type[BaseModel]]:
 
 
 def _set_values(form: BaseModel) -> dict[str, Any]:
-    return form.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+    return form.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def _without_default(field: FieldInfo, title: str) -> tuple[Any, Any]:
@@ -58,11 +58,16 @@ def _without_default(field: FieldInfo, title: str) -> tuple[Any, Any]:
     if field.metadata:
         kind = Annotated[kind, *field.metadata]
     description = f"{(field.description or '').rstrip('.')}.{default}"
-    return kind, Field(None, title=title, description=description, json_schema_extra=_drop_default)
+    return kind, Field(None, title=title, description=description, json_schema_extra=_for_the_form)
 
 
-def _drop_default(schema: dict[str, Any]) -> None:
+def _for_the_form(schema: dict[str, Any]) -> None:
+    """No default, and no choice of null beside a type: the form would fill both in and send them back."""
     schema.pop("default", None)
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del schema["anyOf"]
+        schema.update(kinds[0])
 
 
 def _optional(model: type[BaseModel]) -> type[BaseModel]:

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import Flow, State, flow, get_run_logger
 from prefect.client.schemas.objects import FlowRun
 from prefect.futures import wait
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -19,6 +19,7 @@ from flows.project import find_project
 from pipeline_lib.errors import PipelineError
 from pipeline_lib.settings import load_settings
 from tasks import process_group
+from tasks.artifacts import read_metrics
 from tasks.convert import convert
 from tasks.curate import curate
 from tasks.discover import discover
@@ -58,21 +59,19 @@ def retrain(
     change: Change = Change(),  # noqa: B008 - frozen by Prefect at deployment
     branch: str = "",
     advanced: Advanced = Advanced(),  # noqa: B008
-    with_edits: bool = False,
 ) -> State[Any]:
     """Bring the whole line up to date and register the model.
 
     change: what to set differently for this run only. branch: whose code and parameters to use; what is checked out
-    when empty. advanced: every other key. with_edits: take uncommitted edits in (command line).
+    when empty. advanced: every other key. A run from the command line takes uncommitted edits in, a deployed one not.
     """
     origin, run = _origin(), flow_run.name or run_name()
     _sweep_dead_runs(origin)
     process_group.STOPPING.clear()
     process_group.put_on_record(os.getpid(), _state_folder(origin) / "running" / run / FLOW)
     try:
-        workspace = prepare(
-            origin, run=run, overrides=overrides_of(change, advanced), branch=branch or None, with_edits=with_edits
-        )
+        overrides, with_edits = overrides_of(change, advanced), deployment.id is None
+        workspace = prepare(origin, run=run, overrides=overrides, branch=branch or None, with_edits=with_edits)
         run_line(workspace)
         commit = keep_result(workspace)
         get_run_logger().info("result: commit %s, tag perennial/run/%s", commit[:12], run)
@@ -82,7 +81,8 @@ def retrain(
         process_group.stop_all()
         raise
     forget_old_workspaces(origin, load_settings(origin))
-    return Completed(message=f"result: commit {commit[:12]}", data=commit)
+    data = {"run": run, "commit": commit, "candidate": workspace.candidate, "metrics": read_metrics(workspace)}
+    return Completed(message=f"result: commit {commit[:12]}", data=data)
 
 
 def run_line(workspace: Workspace) -> None:

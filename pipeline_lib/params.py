@@ -39,5 +39,10 @@ class LineParams(Params):
 
 def load_params(path: Path) -> LineParams:
     """Read and check the whole of params.yaml. Raises ConfigError listing every mistake at once."""
+    return check_params(path, read_yaml(path))
+
+
+def check_params(path: Path, content: dict[str, Any]) -> LineParams:
+    """Check sections already read; `path` names them in errors. Raises ConfigError listing every mistake at once."""
     models: dict[str, Any] = {stage: import_module(f"pipeline_lib.{stage}.params").PARAMS for stage in STAGES}
-    return LineParams.model_validate(parse(path, read_yaml(path), models))
+    return LineParams.model_validate(parse(path, content, models))

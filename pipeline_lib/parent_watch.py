@@ -32,7 +32,7 @@ def _watch(born: dict[int, str]) -> None:
     # A supervisor that was gone before we looked has no start time, and ends us at once.
     while all(start and start_time(pid) == start for pid, start in born.items()):
         time.sleep(LOOK_EVERY_S)
-    for child in _descendants(os.getpid()):
+    for child in descendants(os.getpid()):
         try:
             os.kill(child, signal.SIGKILL)
         except ProcessLookupError:
@@ -47,7 +47,8 @@ def _ancestors_to_dvc() -> list[int]:
     return [parent, int(_stat(parent)[1])] if _name(parent) in shells else [parent]
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """The processes that a process started, and those that they started."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):

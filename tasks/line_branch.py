@@ -42,7 +42,7 @@ def keep_result(workspace: Workspace) -> str:
 
 
 def sort_lock(lock: Path) -> None:
-    """Put the stages of a dvc.lock in the order of the line: `curate` and `convert` run at once, either may end first."""
+    """Put the stages of a dvc.lock in the order of the line: of two that run at once, either may end first."""
     head, *blocks = _blocks(lock.read_text().splitlines(keepends=True))
     known = {f"  {stage}:\n": number for number, stage in enumerate(STAGES)}
     blocks.sort(key=lambda block: known.get(block[0], len(STAGES)))

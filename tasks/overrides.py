@@ -38,7 +38,7 @@ def apply_overrides(params: Path, overrides: dict[str, Any]) -> None:
     yaml = YAML()
     yaml.preserve_quotes = True
     content = yaml.load(params)
-    _merge(content, overrides)
+    merge(content, overrides)
     text = StringIO()
     yaml.dump(content, text)
     write_text(params, text.getvalue())
@@ -52,10 +52,11 @@ def flat(overrides: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return values
 
 
-def _merge(content: Any, overrides: dict[str, Any]) -> None:
+def merge(content: Any, overrides: dict[str, Any]) -> None:
+    """Set the overrides in the content of params.yaml, in place."""
     for key, value in overrides.items():
         if isinstance(value, dict) and isinstance(content.get(key), dict):
-            _merge(content[key], value)
+            merge(content[key], value)
         else:
             content[key] = value
 

@@ -25,6 +25,8 @@ SAYING = {
 }
 SHOW_EVERY_S = 1.0
 LOG_EVERY_S = 30.0
+# What dvc advises a person to do next; the run does all of it.
+ADVICE = ("To track the changes", "git add ", "To enable auto staging", "dvc config core.autostage", "Use `dvc push`")
 
 
 def _died(task: Any, run: Any, state: State[Any]) -> bool:
@@ -68,7 +70,7 @@ def _listener(stage: str) -> Callable[[str], None]:
             if time.monotonic() - logged < LOG_EVERY_S:
                 return
             logged = time.monotonic()
-        if line:
+        if line and not line.lstrip().startswith(ADVICE):
             log.info(line)
 
     return read

@@ -1,0 +1,63 @@
+"""The `perennial` command. Heavy imports stay inside the commands: `perennial --help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import traceback
+from importlib import import_module
+
+from pipeline_lib.errors import PipelineError, exit_codes
+
+COMMANDS = ("init", "run", "predict", "lineage", "rollback", "report", "params", "settings", "up", "status", "down")
+CTRL_C = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. Data goes to stdout, talk to stderr."""
+    options = build_parser().parse_args(arguments)
+    level = logging.DEBUG if options.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    try:
+        code: int = import_module(f"flows.commands.{options.command}").run(options)
+    except PipelineError as error:
+        if options.verbose:
+            traceback.print_exc()
+        print(f"perennial {options.command}: error[{error.code}]: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"perennial {options.command}: stopped by Ctrl-C", file=sys.stderr)
+        return CTRL_C
+    except BrokenPipeError:  # the reader of our stdout, `head` say, has had enough
+        sys.stderr.close()
+        return 0
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="perennial",
+        description="An image classifier that retrains itself.",
+        epilog=_epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more, and show the traceback of an error")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        command = import_module(f"flows.commands.{name}")
+        text = command.HELP[0].upper() + command.HELP[1:] + "."
+        sub = commands.add_parser(name, help=command.HELP, description=text, epilog=getattr(command, "EPILOG", None))
+        command.add_arguments(sub)
+    return parser
+
+
+def _epilog() -> str:
+    lines = [f"  {code:>3}  {', '.join(names)}" for code, names in exit_codes().items()]
+    head = "`dvc repro` does the same work without Prefect. `perennial COMMAND --help` says more.\n\nexit codes:\n"
+    return "\n".join([head + "    0  ok", *lines, f"  {CTRL_C}  stopped by Ctrl-C"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

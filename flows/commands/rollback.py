@@ -1,0 +1,25 @@
+"""`perennial rollback`: the previous champion is champion again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "make the previous champion champion again"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `perennial rollback`."""
+    parser.add_argument("--reason", required=True, help="why, kept with the version that is rolled back")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Roll back and print the version in use now. Raises UsageError when there is none to go back to."""
+    from flows.project import find_project
+    from pipeline_lib.registry.registry import open_registry
+    from pipeline_lib.settings import load_settings
+
+    origin = find_project(Path.cwd())
+    version = open_registry(load_settings(origin), origin).rollback(reason=options.reason)
+    print(f"champion is version {version.number} again")
+    return 0

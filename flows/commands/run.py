@@ -1,0 +1,39 @@
+"""`perennial run`: the flow `retrain`, here and now."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "run the whole line in a workspace of its own, each stage a Prefect task"
+EPILOG = (
+    "With --set, the result is a candidate: it is registered, never promoted, and stays off the branch perennial/line."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `perennial run`."""
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a parameter")
+    parser.add_argument(
+        "--branch", default="", help="take code and parameters from this branch (default: what is here)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the flow in this process. Raises the PipelineError of the stage that failed."""
+    from flows.local_run import run_here, summary
+    from flows.project import find_project
+    from pipeline_lib.params import check_params
+    from pipeline_lib.yaml_files import read_yaml
+    from tasks.overrides import merge, parse_overrides
+
+    origin = find_project(Path.cwd())
+    overrides = parse_overrides(options.set)
+    if not options.branch:  # fail before Prefect starts, which takes seconds
+        content = read_yaml(origin / "params.yaml")
+        merge(content, overrides)
+        check_params(origin / "params.yaml", content)
+    result = run_here(origin, overrides=overrides, branch=options.branch)
+    print(result.as_json() if options.json else summary(result))
+    return 0

@@ -1,0 +1,122 @@
+"""Start and stop the Prefect server and worker of this project, as processes of their own on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from flows.prefect_home import HOST, prefect_environment, prefect_home, server_url
+from pipeline_lib.errors import ServiceUnavailable
+from pipeline_lib.parent_watch import descendants
+from pipeline_lib.settings import load_settings
+from tasks.process_group import kill_group, put_on_record, recorded_pid
+from tasks.workspace import FLOW
+
+POOL = "perennial"
+START_S = 180.0
+RUN_GRACE_S = 15.0  # a flow gives its stages 5 s of their own
+
+
+def bring_up(origin: Path, *, port: int) -> str:
+    """Start what is not running, deploy, and say where it is. Raises ServiceUnavailable. Safe to repeat."""
+    url = server_url(origin)
+    if url is None:
+        url = f"http://{HOST}:{port}"
+        _start_server(origin, url, port)
+    os.environ.update(prefect_environment(origin, url))
+    from flows.deploying import deploy_all, wait_for_worker  # Prefect reads the environment when it is imported
+
+    deploy_all(origin, POOL)
+    worker = prefect_home(origin) / "worker.json"
+    if recorded_pid(worker) is None:
+        _start(["worker", "start", "--pool", POOL, "--name", POOL, "--type", "process"], origin, url, "worker")
+        wait_for_worker(POOL, timeout_s=START_S)
+    return (
+        f"Prefect is up at {url}\n"
+        f"  run now:  {url}/deployments, `retrain`, Run; or `perennial run` here\n"
+        "  nightly:  02:00 UTC, see prefect.yaml; switch it off in the UI or there\n"
+        "  stop:     perennial down"
+    )
+
+
+def take_down(origin: Path) -> list[str]:
+    """Stop runs of the worker, the worker and the server, in this order; returns what was running."""
+    stopped = []
+    worker = recorded_pid(prefect_home(origin) / "worker.json")
+    for pid in descendants(worker) if worker else []:
+        if _leads_a_group(pid):
+            kill_group(pid, grace_s=RUN_GRACE_S)
+            stopped.append(f"run {pid}")
+    for name in ("worker", "server"):
+        record = prefect_home(origin) / f"{name}.json"
+        process = recorded_pid(record)
+        if process is not None:
+            kill_group(process, grace_s=RUN_GRACE_S)
+            stopped.append(name)
+        record.unlink(missing_ok=True)
+    return stopped
+
+
+def runs_at_work(origin: Path) -> list[str]:
+    """The names of the runs whose flow process lives, oldest first."""
+    folders = (load_settings(origin).state_folder(origin) / "running").glob("*")
+    return sorted(folder.name for folder in folders if recorded_pid(folder / FLOW) is not None)
+
+
+def _start_server(origin: Path, url: str, port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            remedy = f"stop what listens there, or use another: `perennial up --port {port + 1}`"
+            raise ServiceUnavailable("the port is taken", file=url, value=port, remedy=remedy)
+    process = _start(["server", "start", "--host", HOST, "--port", str(port)], origin, url, "server")
+    (prefect_home(origin) / "address.json").write_text(json.dumps({"port": port}))
+    deadline = time.monotonic() + START_S
+    while not _healthy(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            log = prefect_home(origin) / "server.log"
+            last = (log.read_text().strip().splitlines() or [""])[-1]
+            remedy = f"read {log}; `perennial down` and up again"
+            raise ServiceUnavailable("the Prefect server did not start", file=url, value=last, remedy=remedy)
+        time.sleep(0.3)
+
+
+def _start(arguments: list[str], origin: Path, url: str, name: str) -> subprocess.Popen[bytes]:
+    """Start `prefect ...` as a process that outlives this one, with its output in <name>.log."""
+    home = prefect_home(origin)
+    home.mkdir(parents=True, exist_ok=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    environment = {**os.environ, **prefect_environment(origin, url), "PATH": path}
+    with (home / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            cwd=origin,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    put_on_record(process.pid, home / f"{name}.json")
+    return process
+
+
+def _healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/api/health", timeout=2) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _leads_a_group(pid: int) -> bool:
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False

@@ -1,0 +1,45 @@
+"""What a run shows in the Prefect UI beside its log: scores, data ledger, verdict, lineage, the way to the report.
+
+The keys are the same in every run, so the UI shows their history.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from pipeline_lib.line import read_line
+from tasks.workspace import Workspace
+
+
+def read_metrics(workspace: Workspace) -> dict[str, Any]:
+    """The content of metrics.json, empty when the line has none."""
+    metrics = read_line(workspace.folder).path("metrics")
+    return dict(json.loads(metrics.read_text())) if metrics.exists() else {}
+
+
+def show_scores(workspace: Workspace) -> None:
+    """A table: one row per split, one column per score."""
+    rows = [
+        {"split": split, **_rounded(scores)}
+        for split, scores in read_metrics(workspace).items()
+        if isinstance(scores, dict)
+    ]
+    create_table_artifact(
+        rows, key="scores", description="Scores, with the bounds of the 95 % interval as _low and _high."
+    )
+
+
+def show_ledger(workspace: Workspace) -> None:
+    """Where every picture went: discovered = kept + quarantined + removed, and why."""
+    curation = json.loads(read_line(workspace.folder).path("curation").read_text())
+    ledger, reasons = curation["ledger"], curation["reasons"]
+    counts = ", ".join(f"{ledger[name]} {name}" for name in ("discovered", "kept", "quarantined", "removed"))
+    table = "\n".join(f"| `{code}` | {count} |" for code, count in reasons.items())
+    create_markdown_artifact(f"**{counts}**\n\n| reason | pictures |\n|---|---|\n{table}\n", key="data-ledger")
+
+
+def _rounded(scores: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in scores.items()}
