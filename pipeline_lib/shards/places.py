@@ -37,8 +37,11 @@ class Place(Protocol):
     def list(self) -> Iterator[SourceObject]:
         """Every object, in no particular order. Raises SourceMissing, CredentialsRefused, ServiceUnavailable."""
 
-    def read(self, wanted: SourceObject, *, first_bytes: int | None = None) -> bytes:
-        """The bytes of an object as listed, or its beginning. Raises BadData when it changed since."""
+    def read(self, wanted: SourceObject) -> bytes:
+        """The bytes of an object as listed. Raises BadData when it changed since."""
+
+    def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
+        """Some of the bytes of an object as listed; fewer at its end."""
 
     def local_path(self, wanted: SourceObject) -> Path | None:
         """The file itself where it is local and as listed."""
@@ -76,16 +79,21 @@ class LocalPlace:
                 _refuse_circle(Path(folder, name))
             yield from (self._object(Path(folder, name)) for name in files)
 
-    def read(self, wanted: SourceObject, *, first_bytes: int | None = None) -> bytes:
+    def read(self, wanted: SourceObject) -> bytes:
         """The bytes of a file."""
+        data = self.read_part(wanted, start=0, size_bytes=wanted.size_bytes)
+        self.local_path(wanted)  # and it did not change while we read
+        return data
+
+    def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
+        """Some of the bytes of a file."""
         path = self.local_path(wanted)
         try:
             with path.open("rb") as file:
-                data = file.read(first_bytes if first_bytes is not None else -1)
+                file.seek(start)
+                return file.read(size_bytes)
         except OSError as error:
             raise _unreadable(path, error) from error
-        self.local_path(wanted)  # and it did not change while we read
-        return data
 
     def local_path(self, wanted: SourceObject) -> Path:
         """The path of a file. Raises BadData when it is not as listed."""
@@ -139,12 +147,18 @@ class BucketPlace:
             if not entry["Key"].endswith("/"):
                 yield self._object(entry)
 
-    def read(self, wanted: SourceObject, *, first_bytes: int | None = None) -> bytes:
+    def read(self, wanted: SourceObject) -> bytes:
         """The bytes of the listed version of an object."""
         key, etag = self._key(wanted), wanted.etag or ""
-        if first_bytes is None or first_bytes >= wanted.size_bytes:
-            return s3.read_object(self._client, self._bucket, key, etag=etag, size_bytes=wanted.size_bytes)
-        return s3.read_range(self._client, self._bucket, key, etag=etag, start=0, size_bytes=first_bytes)
+        return s3.read_object(self._client, self._bucket, key, etag=etag, size_bytes=wanted.size_bytes)
+
+    def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
+        """Some of the bytes of the listed version of an object."""
+        size_bytes = min(size_bytes, wanted.size_bytes - start)
+        if size_bytes <= 0:
+            return b""
+        key, etag = self._key(wanted), wanted.etag or ""
+        return s3.read_range(self._client, self._bucket, key, etag=etag, start=start, size_bytes=size_bytes)
 
     def local_path(self, wanted: SourceObject) -> None:
         """There is none."""

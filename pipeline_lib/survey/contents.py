@@ -1,0 +1,149 @@
+"""The pictures of a source, and the beginning of some, without taking the source."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import BinaryIO
+
+from pipeline_lib.errors import ArchiveDamaged
+from pipeline_lib.shards.names import encode_name, is_archive, without_archive_ending
+from pipeline_lib.shards.places import Place, SourceObject
+from pipeline_lib.shards.tar_files import REMEDY, walk_tar
+
+HEAD_BYTES = 1 << 18  # a header, with room for the metadata before it
+REMOTE_MEMBERS = 2_000  # of one archive on S3: each costs up to a request
+REMOTE_ARCHIVES = 10
+STREAM_BYTES = 1 << 30  # of a compressed tar, which can only be read from its beginning
+READ_AHEAD_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One file of a source. head: gives its first bytes; None where that would cost another pass."""
+
+    name: str
+    size_bytes: int
+    head: Callable[[], bytes] | None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What was seen. is_complete: False when only the beginning of an archive was looked at."""
+
+    files: tuple[Seen, ...]
+    n_archives: int
+    is_complete: bool
+
+
+def look_into(place: Place) -> Contents:
+    """List a source, and its archives' directories. Raises ArchiveDamaged, and what listing raises."""
+    found = sorted(place.list(), key=lambda one: one.key)
+    archives = [one for one in found if is_archive(one.key)]
+    files = [
+        Seen(one.key, one.size_bytes, partial(place.read_part, one, start=0, size_bytes=HEAD_BYTES))
+        for one in found
+        if not is_archive(one.key)
+    ]
+    is_complete, is_remote = True, bool(archives) and place.local_path(archives[0]) is None
+    for archive in archives[: REMOTE_ARCHIVES if is_remote else None]:
+        prefix = "" if place.is_single else without_archive_ending(archive.key) + "/"
+        inside, whole = _archive(place, archive, limit=REMOTE_MEMBERS if is_remote else None)
+        files += [Seen(prefix + one.name, one.size_bytes, one.head) for one in inside]
+        is_complete &= whole
+    return Contents(tuple(files), len(archives), is_complete and not (is_remote and len(archives) > REMOTE_ARCHIVES))
+
+
+def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple[list[Seen], bool]:
+    """The members of an archive, and whether these are all."""
+    file = io.BufferedReader(RangeFile(place, archive), READ_AHEAD_BYTES)
+    magic = file.peek(6)[:6]
+    if magic.startswith(b"PK"):
+        return list(_zip_members(file, archive.key)), True
+    is_plain = not magic.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+    members = _tar_members(place, archive, file) if is_plain else _stream_members(file, archive)
+    seen = list(islice(members, limit))
+    is_cut = len(seen) == limit if limit else False
+    return seen, not is_cut and (is_plain or file.tell() >= archive.size_bytes)
+
+
+def _tar_members(place: Place, archive: SourceObject, file: BinaryIO) -> Iterator[Seen]:
+    for found in walk_tar(file, name=archive.key, size_bytes=archive.size_bytes):
+        length = min(HEAD_BYTES, found.size_bytes)
+        head = partial(place.read_part, archive, start=found.offset_bytes, size_bytes=length)
+        yield Seen(found.name, found.size_bytes, None if found.fault else head)
+
+
+def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise ArchiveDamaged(
+            "the zip archive is cut off or damaged at its directory", file=name, value=error, remedy=REMEDY
+        ) from error
+
+    def head(info: zipfile.ZipInfo) -> bytes:
+        with archive.open(info) as member:
+            return member.read(HEAD_BYTES)
+
+    for info in archive.infolist():
+        if not info.is_dir():
+            yield Seen(
+                encode_name(info.filename.encode("utf-8", "surrogateescape")), info.file_size, partial(head, info)
+            )
+
+
+def _stream_members(file: BinaryIO, archive: SourceObject) -> Iterator[Seen]:
+    """A compressed tar, read once up to STREAM_BYTES; heads are kept of every tenth of the first 10,000 members."""
+    try:
+        with tarfile.open(fileobj=file, mode="r|*", encoding="utf-8", errors="surrogateescape") as tar:
+            for number, info in enumerate(tar):
+                if file.tell() > STREAM_BYTES:
+                    return
+                if info.isreg():
+                    data = tar.extractfile(info) if number % 10 == 0 and number < 10_000 else None
+                    start = data.read(HEAD_BYTES) if data else b""
+                    name = encode_name(info.name.removeprefix("./").encode("utf-8", "surrogateescape"))
+                    yield Seen(name, info.size, partial(bytes, start) if data else None)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        what = "the compressed archive is cut off or damaged"
+        raise ArchiveDamaged(what, file=archive.key, value=error, remedy=REMEDY) from error
+
+
+class RangeFile(io.RawIOBase):
+    """An object as a file that can be read anywhere; on S3 each read is a request."""
+
+    def __init__(self, place: Place, wanted: SourceObject) -> None:
+        self._place, self._wanted, self._at = place, wanted, 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next read begins."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; nothing is read."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._wanted.size_bytes}[whence]
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer as far as the object goes."""
+        data = self._place.read_part(self._wanted, start=self._at, size_bytes=len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

@@ -1,0 +1,142 @@
+"""Look at a source before anything is taken from it."""
+
+from __future__ import annotations
+
+import io
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.settings import Settings
+from pipeline_lib.shards.layout import Detected, FolderLayout, detect_layout
+from pipeline_lib.shards.names import refusal
+from pipeline_lib.shards.places import Place, open_place
+from pipeline_lib.survey.contents import Contents, Seen, look_into
+
+SAMPLED = 200
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "MPO")  # none that starts a program, as EPS does
+FEW = 20
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a source holds. Counts are of pictures by name; sizes and formats are of a sample of up to 200."""
+
+    uri: str
+    kind: str  # "folder", "archive", "S3 prefix", ...
+    layout: Detected
+    n_images: int
+    size_bytes: int
+    is_complete: bool  # False: only the beginning of an archive was looked at, so the counts are lower bounds
+    classes: tuple[tuple[str, int], ...]  # (class, pictures), by name
+    splits: tuple[tuple[str, int], ...]
+    refused: tuple[tuple[str, int], ...]  # (reason, files)
+    formats: tuple[tuple[str, int], ...]  # (format, sampled pictures), most first
+    short_sides_px: tuple[int, ...]  # of the sample, sorted
+    problems: tuple[str, ...]
+
+    @property
+    def short_side_px(self) -> int | None:
+        """The median; None when no sampled picture could be read."""
+        return round(statistics.median(self.short_sides_px)) if self.short_sides_px else None
+
+
+def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
+    """Look at a folder, archive or s3:// address. Raises BadData when it has no picture, and what listing raises."""
+    place = open_place(uri, settings, root=root)
+    contents = look_into(place)
+    taken = [one for one in contents.files if refusal(one.name) is None]
+    refused = Counter(str(refusal(one.name)) for one in contents.files if refusal(one.name) is not None)
+    if not taken:
+        counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items())) or "no files"
+        remedy = "name the folder, archive or s3://bucket/prefix that holds pictures"
+        raise BadData("no picture is there", file=uri, value=counts, remedy=remedy)
+    layout = detect_layout([one.name for one in taken], "auto")
+    labels = Counter(layout.label(one.name) for one in taken)
+    splits = Counter(layout.split(one.name) for one in taken)
+    formats, sides_px, unreadable = _sample(taken)
+    return Survey(
+        uri=uri,
+        kind=_kind(place, contents, uri),
+        layout=layout.kind,
+        n_images=len(taken),
+        size_bytes=sum(one.size_bytes for one in taken),
+        is_complete=contents.is_complete,
+        classes=_named(labels),
+        splits=_named(splits),
+        refused=tuple(sorted(refused.items())),
+        formats=tuple(formats.most_common()),
+        short_sides_px=tuple(sorted(sides_px)),
+        problems=tuple(_problems(layout, labels, contents, unreadable)),
+    )
+
+
+def _sample(taken: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
+    """Formats and short sides of up to SAMPLED pictures, evenly spread, and how many of them are none."""
+    heads = [one.head for one in taken if one.head]
+    formats: Counter[str] = Counter()
+    sides_px, unreadable = [], 0
+    for at in range(0, len(heads), -(-len(heads) // SAMPLED) or 1):
+        header = _header(heads[at]())
+        if header is None:
+            unreadable += 1
+        else:
+            formats[header[0]] += 1
+            sides_px.append(header[1])
+    return formats, sides_px, unreadable
+
+
+def _header(head: bytes) -> tuple[str, int] | None:
+    """(format, short side in pixels) as the header says; None for what has no header of a picture."""
+    try:
+        with Image.open(io.BytesIO(head), formats=FORMATS) as picture:
+            return picture.format or "?", min(picture.size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((name, count) for name, count in counts.items() if name is not None))
+
+
+def _kind(place: Place, contents: Contents, uri: str) -> str:
+    where = "S3 " if uri.startswith("s3://") else ""
+    if place.is_single:
+        return f"{where}archive"
+    folder = "S3 prefix" if where else "folder"
+    return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder
+
+
+def _problems(layout: FolderLayout, labels: Counter[str | None], contents: Contents, unreadable: int) -> list[str]:
+    """What a person should know before starting, one sentence each."""
+    classes = {name: count for name, count in labels.items() if name is not None}
+    problems = []
+    if not classes:
+        problems.append(
+            "No class can be told from the folders: name a votes file, or sort the pictures into class folders."
+        )
+    elif len(classes) == 1:
+        problems.append("There is one class only; a classifier needs two.")
+    if classes and labels[None]:
+        problems.append(f"{labels[None]} pictures lie outside the class folders and have no class.")
+    few = sorted(name for name, count in classes.items() if count < FEW)
+    if few:
+        problems.append(
+            f"{len(few)} classes have fewer than {FEW} pictures: {', '.join(few[:5])}{' ...' if len(few) > 5 else ''}."
+        )
+    if unreadable:
+        problems.append(
+            f"{unreadable} of the sampled files are no pictures that can be read; they will be quarantined."
+        )
+    if not contents.is_complete:
+        problems.append(
+            "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."
+        )
+    if layout.kind == "split_class_folders":
+        problems.append("The splits are taken from the folders as they are.")
+    return problems

@@ -1,0 +1,49 @@
+"""A survey as lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline_lib.survey.look import Survey
+
+LAYOUTS = {
+    "class_folders": "one folder per class",
+    "split_class_folders": "train/val/test folders with one folder per class in each",
+    "flat": "no class folders",
+}
+SHOWN = 10
+
+
+def describe(survey: Survey) -> str:
+    """What was recognised, in a few lines."""
+    more = "" if survey.is_complete else "at least "
+    lines = [
+        f"{survey.uri}: {survey.kind}, {more}{survey.n_images} pictures, {_size(survey.size_bytes)}",
+        f"layout   {LAYOUTS[survey.layout]}",
+        f"classes  {len(survey.classes)}: {_counts(survey.classes)}" if survey.classes else "classes  none",
+    ]
+    if survey.splits:
+        lines.append(f"splits   {_counts(survey.splits)}")
+    if survey.short_sides_px:
+        low, high = survey.short_sides_px[0], survey.short_sides_px[-1]
+        sampled = len(survey.short_sides_px)
+        sizes = f"short side {low} to {high} px, median {survey.short_side_px} px"
+        lines.append(f"sizes    {sizes}, of {sampled} sampled")
+        lines.append(f"formats  {_counts(survey.formats)}")
+    if survey.refused:
+        lines.append(f"refused  {_counts(survey.refused)}")
+    return "\n".join([*lines, *(f"note     {problem}" for problem in survey.problems)])
+
+
+def _counts(pairs: Sequence[tuple[str, int]]) -> str:
+    shown = ", ".join(f"{name} {count}" for name, count in pairs[:SHOWN])
+    return shown + (f", and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else "")
+
+
+def _size(size_bytes: float) -> str:
+    """Decimal units, as disks have them."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"
