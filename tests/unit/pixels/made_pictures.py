@@ -1,0 +1,73 @@
+"""Pictures and files made for the tests of decoding."""
+
+import io
+import struct
+
+import numpy as np
+from PIL import Image
+
+from pipeline_lib.pixels import PixelRules, Undecodable, decode
+
+RULES = PixelRules()
+PAGE_BYTES = 4096
+
+
+def photo(*, width=160, height=120, seed=0):
+    """Something like a photograph: smooth colours, a few edges, a little noise. uint8 [height, width, 3]."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    pixels = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
+    pixels[height // 4 : height // 2, width // 3 : width // 2] = random.integers(0, 256, 3)
+    return np.clip(pixels + random.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
+
+
+def encoded(picture, kind, **options):
+    """The file that Pillow writes of an array or a picture."""
+    buffer = io.BytesIO()
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def pillow_pixels(data):
+    """What Pillow makes of a file, as int RGB."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+def refusal(data, rules=RULES):
+    """The reason code of a file that is refused, or "" when it is decoded."""
+    try:
+        decode(data, rules)
+    except Undecodable as verdict:
+        return verdict.reason.value
+    return ""
+
+
+def with_zeroed_page(data, *, start):
+    """The file with PAGE_BYTES zeros at `start`, its length unchanged."""
+    return data[:start] + bytes(PAGE_BYTES) + data[start + PAGE_BYTES :]
+
+
+def with_claimed_size(jpeg, *, width, height):
+    """A JPEG whose header claims another size."""
+    at = jpeg.index(b"\xff\xc0") + 5
+    return jpeg[:at] + struct.pack(">HH", height, width) + jpeg[at + 4 :]
+
+
+def grey_jpeg_with_sampling(factors, *, side=32):
+    """A mid-grey JPEG with any sampling factors ((h, v) of Y, Cb, Cr), written bit by bit.
+
+    Every block of a mid-grey picture is all zeros: with the standard Huffman tables (T.81 annex K) that is 00 1010 for
+    luminance (difference 0, end of block) and 00 00 for colour.
+    """
+    plain = bytearray(encoded(Image.new("YCbCr", (side, side), (128, 128, 128)), "JPEG", subsampling=0))
+    frame = plain.index(b"\xff\xc0")
+    for number, (across, down) in enumerate(factors):
+        plain[frame + 11 + 3 * number] = across << 4 | down
+    scan = plain.index(b"\xff\xda")
+    scan += 2 + int.from_bytes(plain[scan + 2 : scan + 4], "big")
+    units = -(-side // (8 * max(h for h, _ in factors))) * -(-side // (8 * max(v for _, v in factors)))
+    luma, *colours = (h * v for h, v in factors)
+    bits = ("001010" * luma + "0000" * sum(colours)) * units
+    bits += "1" * (-len(bits) % 8)
+    return bytes(plain[:scan]) + int(bits, 2).to_bytes(len(bits) // 8, "big") + b"\xff\xd9"

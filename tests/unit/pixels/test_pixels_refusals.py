@@ -1,0 +1,148 @@
+"""What cannot be used is refused with its reason, before memory is spent, and nothing is ever unpickled."""
+
+import io
+import pickle
+import time
+import tracemalloc
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline_lib.pixels import PixelRules, Undecodable, decode, sniff
+from pipeline_lib.reasons import Reason
+from tests.unit.pixels.made_pictures import RULES, encoded, photo, refusal, with_claimed_size, with_zeroed_page
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("it was unpickled",))
+
+
+def zipped():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.jpg", b"x")
+    return buffer.getvalue()
+
+
+DOCUMENTS = {
+    "html": b"\xef\xbb\xbf  <!DOCTYPE html><html><body>Please sign in</body></html>",
+    "xml": b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
+    "svg": b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
+    "json": b'{"error": "not found"}',
+    "pickle": pickle.dumps(Bomb()),
+    "zip": zipped(),
+    "gzip": b"\x1f\x8b\x08\0\0\0\0\0",
+    "pdf": b"%PDF-1.7\n",
+    "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
+    "text": "ein schöner Text".encode(),
+    "unknown": bytes(range(128, 250)) + b"\0",
+}
+OTHER_PICTURES = {
+    "ico": encoded(photo(width=32, height=32), "ICO"),
+    "psd": b"8BPS\0\1" + bytes(20),
+    "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    "avif": encoded(photo(width=32, height=32), "AVIF"),
+    "jpeg2000": encoded(photo(width=32, height=32), "JPEG2000"),
+    "netpbm": b"P6\n1 1\n255\nabc",
+}
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_a_document_or_drawing_is_no_image_and_is_named(kind):
+    with pytest.raises(Undecodable, match=f"^not_image: {kind}$") as caught:
+        decode(DOCUMENTS[kind], RULES)
+
+    assert (caught.value.reason, caught.value.detail) == (Reason.NOT_IMAGE, kind)
+
+
+@pytest.mark.parametrize("kind", OTHER_PICTURES)
+def test_a_picture_outside_the_list_is_an_unsupported_format(kind):
+    with pytest.raises(Undecodable, match=f"^unsupported_format: {kind}$"):
+        decode(OTHER_PICTURES[kind], RULES)
+
+
+@pytest.mark.parametrize("data", [b"", bytes(1), bytes(5000)])
+def test_no_bytes_or_only_zeros_are_empty(data):
+    with pytest.raises(Undecodable, match="^empty: no bytes, or only zeros$"):
+        decode(data, RULES)
+
+
+def test_a_first_page_of_zeros_is_damage():
+    with pytest.raises(Undecodable, match="^decode_corrupt: the first bytes are zeros, the rest is not$"):
+        decode(with_zeroed_page(encoded(photo(), "PNG"), start=0), RULES)
+
+
+def test_a_text_cut_in_the_middle_of_a_character_is_still_text():
+    assert sniff(b"x" * 4095 + "é".encode() + b"y" * 100) == "text"
+
+
+def test_bombs_are_refused_by_their_header_in_no_time_and_memory():
+    png = encoded(Image.new("1", (30_000, 30_000)), "PNG")
+    below_pillows_own_limit = encoded(Image.new("1", (12_000, 12_000)), "PNG")
+    jpeg = with_claimed_size(encoded(photo(), "JPEG"), width=65_000, height=65_000)
+    files = [png, below_pillows_own_limit, jpeg, with_claimed_size(jpeg, width=65_535, height=65_535)]
+    tracemalloc.start()
+    started = time.process_time()
+
+    found = [refusal(data) for data in files]
+
+    assert found == ["too_many_pixels"] * 4
+    assert time.process_time() - started < 1
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+def test_the_refusal_of_a_large_picture_names_its_size_and_the_limit():
+    with pytest.raises(Undecodable, match="^too_many_pixels: 160 x 120, the limit is 1000 pixels$"):
+        decode(encoded(photo(), "JPEG"), PixelRules(max_pixels=1000))
+
+
+def test_a_text_bomb_in_a_png_is_damage_and_not_a_crash():
+    body = b"k\0\0" + zlib.compress(bytes(100_000_000))
+    chunk = len(body).to_bytes(4, "big") + b"zTXt" + body + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    png = encoded(photo(), "PNG")
+
+    assert refusal(png[:33] + chunk + png[33:]) == "decode_corrupt"
+
+
+@pytest.mark.parametrize(("mode", "name"), [("F", "F"), ("I", "I")])
+def test_float_and_32_bit_samples_are_an_unsupported_mode(mode, name):
+    data = encoded(Image.fromarray(photo()[..., 0].copy()).convert(mode), "TIFF")
+
+    with pytest.raises(Undecodable, match=f"^unsupported_mode: {name}$"):
+        decode(data, RULES)
+
+
+def test_12_bit_jpeg_and_two_components_are_an_unsupported_mode():
+    jpeg = encoded(photo(), "JPEG")
+    frame = jpeg.index(b"\xff\xc0")
+
+    with pytest.raises(Undecodable, match="^unsupported_mode: 12-bit samples$"):
+        decode(jpeg[: frame + 4] + b"\x0c" + jpeg[frame + 5 :], RULES)
+    with pytest.raises(Undecodable, match="^unsupported_mode: 2 components$"):
+        decode(jpeg[: frame + 9] + b"\x02" + jpeg[frame + 10 :], RULES)
+
+
+def test_a_jpeg_of_endless_scans_is_refused():
+    progressive = encoded(photo(), "JPEG", progressive=True)
+    scan = progressive.rindex(b"\xff\xda")
+    one_more = progressive[scan:-2]
+
+    with pytest.raises(Undecodable, match=r"^decode_corrupt: \d+ scans, more than 500$"):
+        decode(progressive[:-2] + one_more * 600 + b"\xff\xd9", RULES)
+
+
+def test_random_damage_to_any_format_is_a_verdict_and_never_another_exception():
+    random = np.random.default_rng(7)
+    small = PixelRules(max_pixels=500_000)
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
+        sound = encoded(photo(width=48, height=32), kind)
+        for _ in range(60):
+            data = bytearray(sound)
+            for place in random.integers(0, len(data), 6):
+                data[place] = random.integers(256)
+            refusal(bytes(data[: random.integers(len(data) // 2, len(data) + 1)]), small)

@@ -1,0 +1,59 @@
+"""Sizes are changed with antialiasing, always the same way."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline_lib.pixels import centre_square, shrink_to
+from tests.unit.pixels.made_pictures import photo
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((400, 300), (133, 100)), ((300, 401), (100, 134)), ((1000, 100), (1000, 100))]
+)
+def test_the_short_side_is_as_asked_and_the_aspect_is_kept(size, expected):
+    width, height = size
+
+    shrunk = shrink_to(photo(width=width, height=height), short_side_px=100)
+
+    assert (shrunk.shape[1], shrunk.shape[0]) == expected
+
+
+def test_a_small_picture_is_never_enlarged_by_shrinking():
+    pixels = photo(width=60, height=50)
+
+    assert np.array_equal(shrink_to(pixels, short_side_px=100), pixels)
+
+
+def test_the_centre_square_of_a_large_picture_is_its_middle():
+    pixels = np.zeros((100, 300, 3), np.uint8)
+    pixels[:, 100:200] = 200
+
+    assert np.array_equal(centre_square(pixels, side_px=50), np.full((50, 50, 3), 200))
+
+
+def test_a_centre_square_of_the_same_size_changes_no_pixel():
+    pixels = photo(width=64, height=64)
+
+    assert np.array_equal(centre_square(pixels, side_px=64), pixels)
+
+
+def test_a_small_picture_is_enlarged_to_the_square():
+    assert centre_square(photo(width=9, height=8), side_px=32).shape == (32, 32, 3)
+
+
+def test_one_pixel_stripes_shrink_to_an_even_grey_and_not_to_stripes():
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[:, ::2] = 255
+
+    shrunk = centre_square(stripes, side_px=50).astype(int)
+
+    assert np.abs(shrunk[5:-5, 5:-5] - 127.5).max() <= 3
+
+
+def test_resizing_is_pillows_antialiased_bicubic():
+    pixels = photo(width=400, height=300)
+
+    expected = np.asarray(Image.fromarray(pixels).resize((200, 150), Image.Resampling.BICUBIC))
+
+    assert np.array_equal(shrink_to(pixels, short_side_px=150), expected)
