@@ -1,0 +1,66 @@
+"""Report and model card of an attempt, in the state folder: rendered once per content; `latest` points to them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+from pipeline_lib.atomic_files import atomic_folder
+from pipeline_lib.register.attempt import libraries
+from pipeline_lib.registry import Attempt, Version, records
+from pipeline_lib.registry.closure import Closure
+from pipeline_lib.stage import StageRun
+
+log = logging.getLogger(__name__)
+REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"
+FORMAT = 1  # raised when the report shows the same artifacts otherwise
+
+
+def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, state_folder: Path) -> Path:
+    """Write the report unless it already shows these artifacts and this verdict, and point `latest` to it."""
+    key = attempt.tags[records.KEY]
+    folder = state_folder / "reports" / key[:12]
+    shown = _shown(attempt, version, closure)
+    if not (folder / SHOWN).exists() or (folder / SHOWN).read_text() != shown:
+        _write(folder, attempt, version, job=job, closure=closure, shown=shown)
+    _point(folder.parent / "latest", folder.name)
+    return folder / REPORT
+
+
+def _write(
+    folder: Path, attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, shown: str
+) -> None:
+    # Here and not above: pandas, Pillow and jinja cost 2 s that a run with nothing new need not pay.
+    from pipeline_lib.lineage import Lineage
+    from pipeline_lib.lineage.receipts import steps_to_weights
+    from pipeline_lib.report import Run, gather, render_card, render_report
+
+    tags = attempt.tags
+    dirty = tags.get(records.DIRTY) == "true"
+    steps = steps_to_weights(closure, commit=tags.get(records.COMMIT, ""), dirty=dirty)
+    lineage = Lineage(tags[records.KEY], job.settings.model_name, steps)
+    number = version.number if version else None
+    run = Run(job.settings.model_name, number, tags[records.KEY], attempt.verdict, lineage, libraries())
+    content = gather(run, job.reads)
+    with atomic_folder(folder) as partial:
+        (partial / REPORT).write_text(render_report(content))
+        (partial / CARD).write_text(render_card(content))
+        (partial / SHOWN).write_text(shown)
+
+
+def _shown(attempt: Attempt, version: Version | None, closure: Closure) -> str:
+    """A digest of all that the report is made from."""
+    outs = [sorted(receipt.outs.items()) for receipt in closure.stages.values()]
+    parts = [FORMAT, attempt.tags[records.VERDICT], version.number if version else None, outs]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _point(link: Path, target: str) -> None:
+    """Make `link` a symlink to a sibling, by rename, so that a reader finds the old or the new one."""
+    if link.is_symlink() and link.readlink().name == target:
+        return
+    fresh = link.with_name(f"{link.name}.partial")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)

@@ -1,0 +1,108 @@
+"""register: ask the registry about this model and evaluation; judge, record and promote if it has no answer yet.
+
+A reconciler: it brings registry, git tags and report to what they should be, and changes nothing when they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.register.attempt import Question, ask, attempt_tags
+from pipeline_lib.register.publish import publish
+from pipeline_lib.registry import Attempt, Registry, Verdict, open_registry
+from pipeline_lib.registry.closure import Closure, read_closure
+from pipeline_lib.registry.git_tags import mirror, take_snapshot
+from pipeline_lib.settings import Settings
+from pipeline_lib.stage import StageRun
+
+log = logging.getLogger(__name__)
+
+
+def run(job: StageRun) -> None:
+    """Settle the question this line puts, mirror the registry as git tags, publish the report.
+
+    Raises BadData when dvc.lock is not the receipt of the files at hand, ServiceUnavailable when the registry refuses.
+    """
+    closure = read_closure(job.checkout).without("register")
+    _check_receipt(job.reads["predictions"], closure)
+    registry = open_registry(job.settings, job.checkout)
+    question = ask(closure, job.params, name=registry.name, candidate=is_candidate(job.settings))
+    with registry.locked():
+        registry.settle()
+        known = registry.find(question.key, question.rule)
+        attempt = known
+        if known is None or known.verdict.provisional:
+            attempt = _settle_question(question, known, job=job, closure=closure, registry=registry)
+        assert attempt is not None, "a question was settled without an attempt"
+        versions, version = registry.versions(), registry.version_of(question.key)
+        mirror(versions, checkout=job.checkout, origin=job.settings.origin(job.checkout))
+        report = publish(attempt, version, job=job, closure=closure, state_folder=registry.state_folder)
+    numbered = f" (version {version.number})" if version else ""
+    again = "known already: " if attempt is known else ""
+    log.info("%s%s%s", again, attempt.verdict.sentence, numbered)
+    log.info("report: %s", report)
+
+
+def is_candidate(settings: Settings) -> bool:
+    """Whether this run may register a challenger at most: a run with overrides, or an experiment of DVC."""
+    return settings.candidate or "DVC_EXP_BASELINE_REV" in os.environ
+
+
+def _settle_question(
+    question: Question, known: Attempt | None, *, job: StageRun, closure: Closure, registry: Registry
+) -> Attempt:
+    """Judge and record; a verdict that is provisional again is not recorded twice."""
+    verdict = _judge(question, job=job, closure=closure, registry=registry)
+    if known is not None and verdict.provisional:
+        return known
+    metrics = json.loads(job.reads["metrics"].read_text())["test"]
+    tags = attempt_tags(
+        question,
+        verdict,
+        closure=closure,
+        metrics={f"test.{name}": float(value) for name, value in metrics.items()},
+        snapshot=take_snapshot(job.checkout),
+        description=f"{verdict.sentence}\n\nTop-1 {metrics['top1']:.2%} on {metrics['n']} test pictures.",
+    )
+    return registry.record(tags, title=f"{verdict.decision} {question.key[:12]}")
+
+
+def _judge(question: Question, *, job: StageRun, closure: Closure, registry: Registry) -> Verdict:
+    """Gather what the gate looks at, and ask it."""
+    # Here and not above: pandas and SciPy cost 2 s that a run with nothing new need not pay.
+    from pipeline_lib.register.champion import ask_champion
+    from pipeline_lib.register.gate import Evaluation, judge, same_model
+    from pipeline_lib.tables.predictions import PREDICTIONS
+    from pipeline_lib.tables.selection import SELECTION
+
+    champion = registry.champion()
+    if champion is not None and champion.model_md5 == question.model_md5:
+        return same_model(champion.number)
+    evaluation = Evaluation(
+        predictions=PREDICTIONS.read(job.reads["predictions"]),
+        selection={
+            split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val", "test")
+        },
+        parity=json.loads((job.reads["export"] / "parity.json").read_text()),
+    )
+    return judge(
+        evaluation,
+        job.params,
+        champion=ask_champion(champion, job, closure=closure, registry=registry) if champion else None,
+        candidate=is_candidate(job.settings),
+        rolled_back=registry.rolled_back(question.model_md5),
+    )
+
+
+def _check_receipt(predictions: Path, closure: Closure) -> None:
+    """dvc.lock must be the receipt of the files that are judged: it says which bytes get registered."""
+    with predictions.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != closure.md5_of("predictions"):
+        remedy = "run `dvc repro`, which brings both in line, instead of the stage alone"
+        raise BadData("dvc.lock is the receipt of another evaluation", file=predictions, value=found, remedy=remedy)

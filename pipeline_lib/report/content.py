@@ -1,0 +1,156 @@
+"""Everything the report shows, gathered from the artifacts of the line: the page itself only lays it out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline_lib.lineage import Lineage
+from pipeline_lib.pixels import PixelRules
+from pipeline_lib.registry import Comparison, Verdict
+from pipeline_lib.report import figures, galleries
+from pipeline_lib.report.ledger import Ledger, open_ledger
+from pipeline_lib.report.thumbnails import thumbnails
+from pipeline_lib.tables.classes import read_classes
+from pipeline_lib.tables.manifest import MANIFEST
+from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.predictions import PREDICTIONS
+from pipeline_lib.tables.review import REVIEW
+
+MATRIX_CLASSES = 30  # with more, the list of pairs is what can be read
+SHOWN_PAIRS = 15
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is being reported on. version: None when the model was refused. libraries: name -> version."""
+
+    name: str
+    version: int | None
+    key: str
+    verdict: Verdict
+    lineage: Lineage
+    libraries: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Pictures of class `actual` that were taken for `predicted`."""
+
+    actual: str
+    predicted: str
+    count: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """The whole page. pictures: image_id -> data URI."""
+
+    run: Run
+    test: Mapping[str, float]
+    top1_range: figures.Range
+    delta_range: figures.Range | None
+    ledger: Ledger
+    label_issues: galleries.Gallery
+    changed_by_votes: galleries.Gallery
+    duplicates: tuple[galleries.DuplicateGroup, ...]
+    n_duplicate_groups: int
+    mistakes: galleries.Gallery
+    pictures: Mapping[str, str]
+    loss_chart: figures.Chart
+    top1_chart: figures.Chart
+    confusion: figures.Matrix | None
+    pairs: tuple[Pair, ...]
+    classes: tuple[dict[str, Any], ...]
+    annotators: tuple[dict[str, Any], ...]
+
+
+def gather(run: Run, files: Mapping[str, Path]) -> Content:
+    """Read the artifacts (role -> path) and choose what is shown."""
+    manifest, review = MANIFEST.read(files["manifest"]), REVIEW.read(files["review"])
+    predictions = PREDICTIONS.read(files["predictions"])
+    classes = read_classes(files["classes"])
+    names: dict[int, str] = dict(zip(classes["label"], classes["name"], strict=True))
+    issues, changed = galleries.label_issues(review), galleries.changed_by_votes(manifest)
+    groups, n_groups = galleries.duplicates(manifest)
+    mistakes = galleries.worst_mistakes(predictions, names)
+    cards = [*issues.cards, *changed.cards, *mistakes.cards, *(card for group in groups for card in group.cards)]
+    test = json.loads(files["metrics"].read_text())["test"]
+    counts_KK = _confusion_counts(predictions, len(names))
+    curves = pd.read_csv(files["curves"])
+    return Content(
+        run=run,
+        test=test,
+        top1_range=_top1_range(test),
+        delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
+        ledger=open_ledger(manifest),
+        label_issues=issues,
+        changed_by_votes=changed,
+        duplicates=groups,
+        n_duplicate_groups=n_groups,
+        mistakes=mistakes,
+        pictures=_pictures(cards, files),
+        loss_chart=_chart(curves, {"training": "train_loss", "validation": "val_loss"}),
+        top1_chart=_chart(curves, {"validation top-1": "val_top1"}),
+        confusion=figures.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
+        pairs=_pairs(counts_KK, names),
+        classes=_records(pd.read_csv(files["per_class"], dtype={"class": str}, keep_default_na=False), "f1"),
+        annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
+    )
+
+
+def _pictures(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
+    columns = ["image_id", "container", "offset_bytes", "size_bytes"]
+    rules = PixelRules.model_validate(json.loads((files["betons"] / "pixels.json").read_text())["pixel_rules"])
+    members = MEMBERS.read(files["members"], columns)
+    return thumbnails([card.image_id for card in cards], members=members, shards=files["shards"], rules=rules)
+
+
+def _top1_range(test: Mapping[str, float]) -> figures.Range:
+    """The interval on a scale that ends at 100 % and begins where the interval still has room."""
+    step = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if test["top1_low"] > 1 - step * 0.9 or step == 1)
+    start = 1 - step
+    marks = {start: f"{start:.0%}", 1.0: "100%"}
+    return figures.interval(test["top1_low"], test["top1"], test["top1_high"], scale=(start, 1.0), marks=marks)
+
+
+def _delta_range(comparison: Comparison) -> figures.Range:
+    reach = 1.15 * max(abs(comparison.low), abs(comparison.high), comparison.margin)
+    marks = {-comparison.margin: "may be lost", 0.0: "equal"}
+    return figures.interval(comparison.low, comparison.delta, comparison.high, scale=(-reach, reach), marks=marks)
+
+
+def _chart(curves: pd.DataFrame, columns: Mapping[str, str]) -> figures.Chart:
+    series = {name: [float(value) for value in curves[column]] for name, column in columns.items()}
+    return figures.line_chart([int(epoch) for epoch in curves["epoch"]], series)
+
+
+def _confusion_counts(predictions: pd.DataFrame, n_classes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    test = predictions[predictions["split"] == "test"]
+    counts_KK = np.zeros((n_classes, n_classes), np.int64)
+    np.add.at(counts_KK, (test["label"].to_numpy(int), test["predicted"].to_numpy(int)), 1)
+    return counts_KK
+
+
+def _pairs(counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, str]) -> tuple[Pair, ...]:
+    """The most frequent confusions, most frequent first."""
+    found = [(i, j) for i, j in zip(*np.nonzero(counts_KK), strict=True) if i != j]
+    found.sort(key=lambda cell: (-counts_KK[cell], cell))
+    return tuple(
+        Pair(names[int(i)], names[int(j)], int(counts_KK[i, j]), int(counts_KK[i].sum()))
+        for i, j in found[:SHOWN_PAIRS]
+    )
+
+
+def _records(table: pd.DataFrame, by: str) -> tuple[dict[str, Any], ...]:
+    """Rows as dicts, the lowest `by` first; what is not a number becomes None."""
+    rows: list[dict[Any, Any]] = table.sort_values(by, kind="stable").to_dict("records")
+    return tuple({key: None if isinstance(v, float) and math.isnan(v) else v for key, v in row.items()} for row in rows)

@@ -1,0 +1,64 @@
+"""Where every picture went: discovered = kept + quarantined + removed, in total, by source and by class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+NO_CLASS = "(no class)"
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """Counts of pictures under one name."""
+
+    name: str
+    discovered: int
+    kept: int
+    quarantined: int
+    removed: int
+
+    def __post_init__(self) -> None:
+        assert self.discovered == self.kept + self.quarantined + self.removed, f"pictures were lost: {self}"
+
+
+@dataclass(frozen=True)
+class ReasonCount:
+    """How many pictures were not kept for one reason. decision: quarantine or remove."""
+
+    reason: str
+    decision: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The accounts of one manifest. splits: name -> kept pictures in it."""
+
+    total: LedgerRow
+    by_source: tuple[LedgerRow, ...]
+    by_class: tuple[LedgerRow, ...]
+    reasons: tuple[ReasonCount, ...]
+    splits: dict[str, int]
+
+
+def open_ledger(manifest: pd.DataFrame) -> Ledger:
+    """Count a manifest. A picture without a decided class counts under the one it came with."""
+    classes = manifest["class_id"].fillna(manifest["label_received"]).fillna(NO_CLASS)
+    lost = manifest[manifest["decision"] != "keep"].groupby(["reason", "decision"]).size().reset_index(name="n")
+    reasons = [ReasonCount(row["reason"], row["decision"], int(row["n"])) for row in lost.to_dict("records")]
+    kept = manifest.loc[manifest["decision"] == "keep", "split"].value_counts()
+    return Ledger(
+        total=_row("all", manifest),
+        by_source=tuple(_row(str(name), rows) for name, rows in manifest.groupby("source")),
+        by_class=tuple(_row(str(name), rows) for name, rows in manifest.groupby(classes)),
+        reasons=tuple(sorted(reasons, key=lambda found: (-found.count, found.reason))),
+        splits={split: int(kept.get(split, 0)) for split in ("train", "val", "test")},
+    )
+
+
+def _row(name: str, rows: pd.DataFrame) -> LedgerRow:
+    counts = rows["decision"].value_counts()
+    kept, quarantined, removed = (int(counts.get(decision, 0)) for decision in ("keep", "quarantine", "remove"))
+    return LedgerRow(name, len(rows), kept, quarantined, removed)
