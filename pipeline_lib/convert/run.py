@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline_lib.atomic_files import atomic_folder, write_text
 from pipeline_lib.convert.params import ConvertParams
-from pipeline_lib.convert.shard import RAW_UP_TO_PX, Picture, Task
-from pipeline_lib.convert.workers import convert_shards
+from pipeline_lib.convert.shard import RAW_UP_TO_PX, Picture, Task, convert_shard
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.progress import progress
+from pipeline_lib.shard_workers import work_on_shards
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
@@ -22,6 +23,7 @@ from pipeline_lib.tables.members import MEMBERS
 log = logging.getLogger(__name__)
 FORMAT = 1  # raise it when the code writes other bytes for the same input
 LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
+SMALL_BYTES = 32_000_000  # some seconds of work; a new process takes 2 s of CPU to load its libraries
 
 
 def run(job: StageRun) -> None:
@@ -34,10 +36,10 @@ def run(job: StageRun) -> None:
     memo_folder = job.settings.state_folder(job.checkout) / "memo" / "convert"
     memo = Memo(memo_folder, stage_key(format_version=FORMAT, params=described, libraries=LIBRARIES))
     with atomic_folder(job.writes["betons"]) as folder:
-        todo = [task for task in tasks if not memo.restore(task.unit, folder)]
-        finished = convert_shards(todo, folder, workers=job.settings.worker_count())
-        for task in progress(finished, what="convert", unit="shards", total=len(todo), settings=job.settings):
-            memo.keep(task.unit, task.files(folder))
+        todo = {task.shard: task for task in tasks if not memo.restore(task.unit, folder)}
+        done = work_on_shards(partial(convert_shard, folder=folder), todo, workers=_workers(todo, job))
+        for shard, _ in progress(done, what="convert", unit="shards", total=len(todo), settings=job.settings):
+            memo.keep(todo[shard].unit, todo[shard].files(folder))
         write_text(folder / "pixels.json", described)
     memo.forget_older_than(job.settings.memo_days)
     log.info(
@@ -69,3 +71,10 @@ def pixels_description(params: ConvertParams, rules: PixelRules) -> str:
     """pixels.json: all that decides on stored pixels, so that prediction can repeat it. Canonical JSON."""
     described = {"pixel_rules": rules.model_dump(), **params.model_dump(), "raw_up_to_px": RAW_UP_TO_PX}
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
+
+
+def _workers(todo: dict[str, Task], job: StageRun) -> int:
+    """All cores, or this process alone where starting others would take longer than the work."""
+    size_bytes = sum(picture.size_bytes for task in todo.values() for picture in task.pictures)
+    workers: int = job.settings.worker_count()
+    return workers if size_bytes > SMALL_BYTES else 1

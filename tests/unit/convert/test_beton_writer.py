@@ -1,0 +1,195 @@
+"""The writer against FFCV's own, and what happens when a beton cannot be written or is damaged."""
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline_lib.atomic_files import atomic_file
+from pipeline_lib.betons.layout import HEADER, SAMPLES_AT, Array
+from pipeline_lib.betons.read import open_beton
+from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
+from pipeline_lib.convert.jpeg_stream import encode_jpeg
+from pipeline_lib.convert.read_back import Written, check_written
+from pipeline_lib.errors import BadData, NoSpace, OutputDamaged
+
+PAGE = 2**21
+Photo = Callable[[int, int, int], Array]
+
+
+def write(path: Path, pictures: list[Array], *, jpg: bool = False) -> None:
+    with atomic_file(path) as file:
+        writer = BetonWriter(file, n_max=len(pictures), page_size=PAGE)
+        for number, pixels in enumerate(pictures):
+            if jpg:
+                height, width = pixels.shape[:2]
+                writer.add_jpg(encode_jpeg(pixels, quality=90), height=height, width=width, name=str(number))
+            else:
+                writer.add_raw(pixels, name=str(number))
+        writer.finish()
+
+
+@pytest.mark.parametrize("mode", ["raw", "jpg"])
+def test_the_bytes_are_those_of_ffcvs_own_writer_with_one_worker(
+    mode: str, photo: Photo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Oracle. Pictures large enough that pages are left partly empty; our JPEG encoder stands in for theirs."""
+    from pipeline_lib.loader import ffcv_guards  # isort: skip  # before ffcv: it keeps torch's threads as they are
+
+    import ffcv.fields.rgb_image
+    from ffcv.writer import DatasetWriter
+
+    pictures = [photo(n, 400 + n, 500) for n in range(8)]
+    monkeypatch.setattr(
+        ffcv.fields.rgb_image,
+        "encode_jpeg",
+        lambda p, quality: np.frombuffer(encode_jpeg(p, quality=quality), np.uint8),
+    )
+    fields = {"image": ffcv_guards.RGBImageField(write_mode=mode), "row": ffcv_guards.IntField()}
+
+    DatasetWriter(str(tmp_path / "theirs"), fields, page_size=PAGE, num_workers=1).from_indexed_dataset(
+        [(picture, row) for row, picture in enumerate(pictures)]
+    )
+    write(tmp_path / "ours", pictures, jpg=mode == "jpg")
+
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_ffcvs_own_loader_reads_what_was_written(photo: Photo, tmp_path: Path) -> None:
+    from pipeline_lib.loader.ffcv_guards import Loader
+
+    pictures = [photo(n, 40, 30) for n in range(7)]
+    write(tmp_path / "x.beton", pictures)
+
+    batches = list(Loader(str(tmp_path / "x.beton"), batch_size=7, num_workers=1, drop_last=False))
+
+    images, rows = batches[0]
+    assert np.array_equal(images.numpy(), np.stack(pictures))
+    assert rows.flatten().tolist() == list(range(7))
+
+
+def test_a_beton_reads_back_as_it_was_written(photo: Photo, tmp_path: Path) -> None:
+    pictures = [photo(n, 10 + n, 20) for n in range(5)]
+    write(tmp_path / "x.beton", pictures)
+
+    beton = open_beton(tmp_path / "x.beton")
+
+    assert [beton.stored(row).tobytes() for row in range(5)] == [picture.tobytes() for picture in pictures]
+    assert beton.samples_N["image"]["height"].tolist() == [10, 11, 12, 13, 14]
+
+
+def test_a_page_is_the_smallest_that_ffcv_accepts_and_the_largest_picture_fits() -> None:
+    assert page_bytes(1) == page_bytes(2**21) == 2**21
+    assert page_bytes(2**21 + 1) == 2**22
+
+
+def test_a_picture_larger_than_a_page_is_named(photo: Photo, tmp_path: Path) -> None:
+    with pytest.raises(
+        BadData, match=rf"^wide/1\.png: more bytes than a page of {PAGE} \(found: 3000000 bytes\)\. Remedy: set"
+    ):
+        with atomic_file(tmp_path / "x.beton") as file:
+            BetonWriter(file, n_max=1, page_size=PAGE).add_raw(photo(0, 1000, 1000), name="wide/1.png")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_side_that_needs_more_than_16_bits_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=r"^a\.png: a side is too long for a beton \(found: 65536x1 px\)\. Remedy: take"):
+        with atomic_file(tmp_path / "x.beton") as file:
+            BetonWriter(file, n_max=1, page_size=PAGE).add_raw(np.zeros((1, 65_536, 3), np.uint8), name="a.png")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB; only root may mount one."""
+    libc, folder = ctypes.CDLL(None, use_errno=True), tmp_path / "tiny"
+    folder.mkdir()
+    if os.geteuid() != 0 or libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, b"size=1m") != 0:
+        pytest.skip("needs the right to mount")
+    yield folder
+    libc.umount2(str(folder).encode(), 2)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tiny_disk: Path, photo: Photo) -> None:
+    with pytest.raises(NoSpace, match=r"x\.beton: the disk is full \(found: \d+ MB left\)\. Remedy: free some space"):
+        write(tiny_disk / "x.beton", [photo(n, 600, 600) for n in range(3)])
+
+    assert list(tiny_disk.iterdir()) == []
+
+
+def test_an_error_leaves_the_old_beton_as_it_was(photo: Photo, tmp_path: Path) -> None:
+    write(tmp_path / "x.beton", [photo(0, 8, 8)])
+    before = (tmp_path / "x.beton").read_bytes()
+
+    with pytest.raises(KeyError), atomic_file(tmp_path / "x.beton") as file:
+        BetonWriter(file, n_max=2, page_size=PAGE).add_raw(photo(1, 8, 8), name="a")
+        raise KeyError
+
+    assert (tmp_path / "x.beton").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_beton_cut_anywhere_is_refused(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("cut")
+    write(folder / "whole", [np.full((4, 4, 3), n, np.uint8) for n in range(3)])
+    whole = (folder / "whole").read_bytes()
+    (folder / "cut").write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+    with pytest.raises(OutputDamaged, match=r"a beton is (unfinished or|absent or) ?(ends early)"):
+        open_beton(folder / "cut")
+
+
+def set_bytes(path: Path, offset: int, value: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(value.to_bytes(8, "little"))
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "message"),
+    [
+        (0, 3, "not a beton of this pipeline"),
+        (HEADER.itemsize, 7, "not a beton of this pipeline"),
+        (16, 0, "a beton is unfinished or ends early"),
+        (SAMPLES_AT + 5, 2**40, "pointers in a beton do not fit together"),
+        (SAMPLES_AT + 16, 5, "pointers in a beton do not fit together"),
+        (2 * PAGE + 8, 2**40, "pointers in a beton do not fit together"),
+        (2 * PAGE + 16, 47, "pointers in a beton do not fit together"),
+    ],
+)
+def test_a_damaged_beton_is_refused_before_anything_is_read(
+    offset: int, value: int, message: str, photo: Photo, tmp_path: Path
+) -> None:
+    write(tmp_path / "x.beton", [photo(0, 4, 4)])
+    set_bytes(tmp_path / "x.beton", offset, value)
+
+    with pytest.raises(OutputDamaged, match=rf"x\.beton: {message}\. Remedy: remove it and run `dvc repro`"):
+        open_beton(tmp_path / "x.beton")
+
+
+def test_an_absent_beton_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OutputDamaged, match=r"x\.beton: a beton is absent or ends early"):
+        open_beton(tmp_path / "x.beton")
+
+
+@pytest.mark.parametrize("jpg", [False, True])
+def test_one_changed_byte_of_a_picture_does_not_read_back(jpg: bool, photo: Photo, tmp_path: Path) -> None:
+    pictures = [photo(n, 80, 80) for n in range(2)]
+    write(tmp_path / "x.beton", pictures, jpg=jpg)
+    streams: list[Any] = [encode_jpeg(p, quality=90) if jpg else None for p in pictures]
+    meant = [Written.of(f"p{n}", p, s) for n, (p, s) in enumerate(zip(pictures, streams, strict=True))]
+    check_written(tmp_path / "x.beton", meant)
+    set_bytes(tmp_path / "x.beton", int(open_beton(tmp_path / "x.beton").samples_N["image"]["data_ptr"][1]) + 400, 0)
+
+    with pytest.raises(
+        OutputDamaged, match=r"does not read back .*\(found: 1 of 2 rows, the first is p1\)\. Remedy: run"
+    ):
+        check_written(tmp_path / "x.beton", meant)

@@ -1,0 +1,189 @@
+"""The stage on real pictures: what it writes, what it remembers, and how it ends when something is wrong."""
+
+import json
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline_lib.betons.layout import JPG, RAW, Array
+from pipeline_lib.betons.read import open_beton
+from pipeline_lib.convert import run as stage
+from pipeline_lib.convert.run import run
+from pipeline_lib.errors import Interrupted, OutputDamaged
+from pipeline_lib.pixels import PixelRules, decode, shrink_to
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.beton_index import BETON_INDEX
+
+from .conftest import Inspected
+
+Photo = Callable[[int, int, int], Array]
+Encoded = Callable[..., bytes]
+
+
+@pytest.fixture
+def mixed(inspected: Inspected, photo: Photo, encoded: Encoded) -> Inspected:
+    """Three shards: small and large, JPEG and PNG, grey, alpha, rotated, damaged, and one with nothing to show."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    large = encoded(photo(1, 120, 200))
+    first = {f"s/a/{n}.png": encoded(photo(n, 32, 32), "PNG") for n in range(5)}
+    second = {
+        "s/b/large.jpg": large,
+        "s/b/turned.jpg": encoded(photo(2, 120, 200), exif=turned.tobytes()),
+        "s/b/grey.png": encoded(photo(3, 90, 90)[..., 0], "PNG"),
+        "s/b/alpha.png": encoded(np.dstack([photo(4, 90, 90), np.full((90, 90), 128, np.uint8)]), "PNG"),
+        "s/b/cut.jpg": large[:3000],
+    }
+    inspected.put({"aa": first, "bb": second, "cc": {"s/c/page.jpg": b"<html>", "s/c/none.jpg": b""}})
+    return inspected
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_every_decodable_picture_is_one_row_and_no_other_is(mixed: Inspected) -> None:
+    run(mixed.job("betons"))
+
+    index = BETON_INDEX.read(mixed.folder / "betons" / "bb.index.parquet")
+    assert index["image_id"].tolist() == ["s/b/large.jpg", "s/b/turned.jpg", "s/b/grey.png", "s/b/alpha.png"]
+    assert len(open_beton(mixed.folder / "betons" / "bb.beton").samples_N) == 4
+
+
+def test_a_shard_without_a_decodable_picture_has_an_empty_index_and_no_beton(mixed: Inspected) -> None:
+    run(mixed.job("betons"))
+
+    assert BETON_INDEX.read(mixed.folder / "betons" / "cc.index.parquet").empty
+    assert not (mixed.folder / "betons" / "cc.beton").exists()
+
+
+def test_raw_rows_hold_exactly_the_pixels_that_the_decode_policy_gives(mixed: Inspected) -> None:
+    run(mixed.job("betons", mode="raw", short_side_px=60))
+
+    beton, container = open_beton(mixed.folder / "betons" / "bb.beton"), mixed.folder / "shards" / "bb.bin"
+    expected = shrink_to(decode(container.read_bytes(), PixelRules()).pixels_HWC, short_side_px=60)
+    assert beton.stored(0).tobytes() == expected.tobytes()
+    assert [tuple(sample["image"])[1:3] for sample in beton.samples_N] == [(100, 60), (60, 100), (60, 60), (60, 60)]
+
+
+def test_auto_keeps_small_pictures_raw_and_passes_fitting_jpegs_on(mixed: Inspected) -> None:
+    run(mixed.job("betons"))
+
+    small, large = (open_beton(mixed.folder / "betons" / f"{shard}.beton") for shard in ("aa", "bb"))
+    assert set(small.samples_N["image"]["mode"]) == {RAW}
+    assert set(large.samples_N["image"]["mode"]) == {JPG}
+    received = (mixed.folder / "shards" / "bb.bin").read_bytes()
+    assert large.stored(0).tobytes()[-1000:] in received
+    assert large.stored(1).tobytes()[-1000:] not in received
+
+
+def test_the_bytes_are_the_same_with_any_number_of_workers_and_any_memo(
+    mixed: Inspected, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(stage, "SMALL_BYTES", 0)
+    caplog.set_level(logging.INFO)
+
+    run(mixed.job("one", workers=1))
+    run(mixed.job("remembered", workers=1))
+    run(mixed.job("two", workers=2, state="elsewhere"))
+
+    assert contents(mixed.folder / "one") == contents(mixed.folder / "remembered") == contents(mixed.folder / "two")
+    assert [record.args for record in caplog.records if record.name == stage.__name__] == [
+        (9, 2, 0),
+        (9, 2, 3),
+        (9, 2, 0),
+    ]
+
+
+def test_other_parameters_do_not_find_the_old_betons_in_the_memo(mixed: Inspected) -> None:
+    run(mixed.job("large"))
+    run(mixed.job("small", short_side_px=16))
+
+    assert open_beton(mixed.folder / "small" / "aa.beton").samples_N["image"]["width"].tolist() == [16] * 5
+
+
+def test_pixels_json_says_all_that_prediction_must_repeat(mixed: Inspected) -> None:
+    run(mixed.job("betons", short_side_px=64))
+
+    assert json.loads((mixed.folder / "betons" / "pixels.json").read_text()) == {
+        "pixel_rules": {"exif_orientation": "apply", "max_pixels": 64_000_000},
+        "short_side_px": 64,
+        "mode": "auto",
+        "jpeg_quality": 90,
+        "raw_up_to_px": 64,
+    }
+
+
+def test_a_shard_that_changed_since_inspect_is_told_with_the_picture(mixed: Inspected) -> None:
+    container = mixed.folder / "shards" / "aa.bin"
+    container.write_bytes(bytes(100) + container.read_bytes()[100:])
+
+    with pytest.raises(
+        OutputDamaged, match=r"aa\.bin: a picture no longer decodes \(found: s/a/0\.png: decode_corrupt"
+    ):
+        run(mixed.job("betons"))
+
+    assert not (mixed.folder / "betons").exists()
+
+
+@pytest.fixture
+def stuck(mixed: Inspected, monkeypatch: pytest.MonkeyPatch) -> Inspected:
+    """The second shard never ends: its container is a pipe that nobody writes to."""
+    (mixed.folder / "shards" / "bb.bin").unlink()
+    os.mkfifo(mixed.folder / "shards" / "bb.bin")
+    monkeypatch.setattr(stage, "SMALL_BYTES", 0)
+    return mixed
+
+
+SCRIPT = """
+import pickle, sys
+from pipeline_lib.convert import run
+run.SMALL_BYTES = 0
+run.run(pickle.load(open(sys.argv[1], "rb")))
+"""
+
+
+def start(job: StageRun) -> subprocess.Popen[str]:
+    (job.checkout / "job").write_bytes(pickle.dumps(job))
+    command = [sys.executable, "-c", SCRIPT, str(job.checkout / "job")]
+    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3])
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_kill_9_leaves_nothing_under_the_final_name(stuck: Inspected) -> None:
+    started = start(stuck.job("betons"))
+    wait_for(lambda: (stuck.folder / "betons.partial" / "bb.beton.partial").exists())
+
+    started.kill()
+    started.communicate()
+
+    assert (stuck.folder / "betons.partial" / "aa.beton").exists()
+    assert not (stuck.folder / "betons").exists()
+
+
+def test_a_worker_that_is_killed_ends_in_one_line_that_names_its_shard(stuck: Inspected) -> None:
+    started = start(stuck.job("betons", workers=2))
+    wait_for(lambda: (stuck.folder / "betons.partial" / "bb.beton.partial").exists())
+    wait_for(lambda: (stuck.folder / "betons.partial" / "cc.index.parquet").exists())
+
+    for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    _, said = started.communicate(timeout=30)
+
+    assert f"{Interrupted.__name__}: shard bb: a worker process was killed (found: SIGKILL)" in said.splitlines()[-1]
