@@ -1,0 +1,78 @@
+"""The classes that are left: their sizes, their order, and the weights of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.errors import DataCheckFailed
+from pipeline_lib.tables.manifest import SPLITS
+
+NAMED = 10  # examples in a message
+
+
+def too_small(kept: pd.DataFrame, params: CurateParams, file: Path) -> pd.Series:
+    """Rows of classes with fewer kept training pictures than asked for; none unless the policy is `drop`.
+
+    kept: class_id and split of the rows that stand. Raises DataCheckFailed when the policy is `fail`.
+    """
+    n_train = kept[kept["split"] == "train"].groupby("class_id").size()
+    small = n_train.reindex(sorted(kept["class_id"].unique()), fill_value=0)
+    small = small[small < params.min_images_per_class]
+    if params.small_classes == "fail" and len(small):
+        what = f"{len(small)} classes have fewer than {params.min_images_per_class} training pictures"
+        value = ", ".join(f"{name}: {n}" for name, n in small.head(NAMED).items())
+        remedy = (
+            "add pictures, exclude_class in curation/overrides.csv, or set curate.small_classes: drop in params.yaml"
+        )
+        raise DataCheckFailed(what, file=file, value=value, remedy=remedy)
+    return kept["class_id"].isin(small.index) & (params.small_classes == "drop")
+
+
+def class_table(kept: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """classes.csv: label (0-based, in the order of class_ids), class_id, name, n_train, n_val, n_test.
+
+    Class ids that are all decimal numbers are ordered as numbers. Raises DataCheckFailed when nothing, or not every
+    class, can be trained on, or when fewer than two classes are left.
+    """
+    sizes = pd.crosstab(kept["class_id"], kept["split"]).reindex(columns=list(SPLITS), fill_value=0)
+    order = sorted(sizes.index, key=_natural(sizes.index))
+    sizes = sizes.loc[order].rename(columns={split: f"n_{split}" for split in SPLITS})
+    _check_trainable(sizes, file)
+    ids = pd.Series(order, dtype="str")
+    head = pd.DataFrame({"label": np.arange(len(ids)), "class_id": ids, "name": ids})
+    return head.join(sizes.reset_index(drop=True))
+
+
+def row_weights(kept: pd.DataFrame, params: CurateParams) -> pd.Series:
+    """Weight in the loss by image_id: by class size in training, mean 1 over the training rows; 1 in val and test."""
+    train = kept["split"] == "train"
+    size = kept["class_id"].map(kept[train].groupby("class_id").size())
+    power = {"none": 0.0, "sqrt": -0.5, "inverse": -1.0}[params.class_weights]
+    weight = size.astype(float) ** power
+    return (weight / weight[train].mean()).where(train, 1.0).astype("float32")
+
+
+def _natural(ids: pd.Index) -> Callable[[str], Any]:
+    return int if all(name.isascii() and name.isdigit() for name in ids) else str
+
+
+def _check_trainable(sizes: pd.DataFrame, file: Path) -> None:
+    remedy = "see the reasons in line/curate/curation.json, then add pictures or labels"
+    if sizes["n_train"].sum() == 0:
+        raise DataCheckFailed("no training picture is left", file=file, remedy=remedy)
+    empty = sizes.index[sizes["n_train"] == 0]
+    if len(empty):
+        remedy = (
+            "add pictures, exclude_class in curation/overrides.csv, or set curate.small_classes: drop in params.yaml"
+        )
+        what = f"{len(empty)} classes have no training picture"
+        raise DataCheckFailed(what, file=file, value=", ".join(empty[:NAMED]), remedy=remedy)
+    if len(sizes) < 2:
+        value = ", ".join(sizes.index)
+        raise DataCheckFailed("a classifier needs two classes", file=file, value=value, remedy=remedy)

@@ -1,0 +1,196 @@
+"""All decisions on all pictures, in order: refusals, people's orders, labels, copies, the model's doubts, class sizes.
+
+The first reason that applies is the primary one. Nothing a model thinks takes a picture out of val or test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline_lib.curate.classes import class_table, row_weights, too_small
+from pipeline_lib.curate.duplicates import Settled, group_duplicates, leaking, settle
+from pipeline_lib.curate.figures import (
+    class_figures,
+    duplicate_figures,
+    issue_figures,
+    leaks_if_split_by_file,
+    rounded,
+    row_figures,
+)
+from pipeline_lib.curate.label_issues import Opinion, judge_labels
+from pipeline_lib.curate.labels import Labels, decide_labels
+from pipeline_lib.curate.ledger import check_limits, ledger
+from pipeline_lib.curate.overrides import Override, check_expected, class_changes, picture_changes
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.quality import quality_remarks
+from pipeline_lib.curate.review import review_queue
+from pipeline_lib.curate.rows import join_rows
+from pipeline_lib.curate.splits import assign_splits, split_keys
+from pipeline_lib.curate.verdicts import Verdicts, refused
+from pipeline_lib.reasons import Reason, Remark
+from pipeline_lib.tables.manifest import MANIFEST, SPLITS
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the earlier stages and people hand over. manifest_file and overrides_file are named in messages only."""
+
+    members: pd.DataFrame
+    images: pd.DataFrame
+    votes: pd.DataFrame
+    features: pd.DataFrame
+    overrides: tuple[Override, ...]
+    overrides_file: Path
+    manifest_file: Path
+
+
+@dataclass(frozen=True)
+class Curated:
+    """The tables of the stage; selection by split; figures is curation.json."""
+
+    manifest: pd.DataFrame
+    selection: dict[str, pd.DataFrame]
+    classes: pd.DataFrame
+    review: pd.DataFrame
+    annotators: pd.DataFrame
+    figures: dict[str, Any]
+
+
+def curate(found: Found, params: CurateParams) -> Curated:
+    """Decide on every member. Raises BadData for overrides that do not fit, DataCheckFailed for limits passed."""
+    features = found.features.set_index("image_id")
+    rows, labels = _labelled(found, params)
+    verdicts = _before_copies(rows, labels.classes, params)
+    groups = group_duplicates(rows[rows["refusal"].isna()], features["thumbnail"], params)
+    rows = rows.join(groups.frame)
+    standing = rows[verdicts.standing]
+    leaks = {"if_split_by_file": leaks_if_split_by_file(standing, params), "before": int(leaking(standing).sum())}
+    settled = settle(standing, shielded=rows["keep"] | rows["relabel"].notna())
+    verdicts = _after_copies(verdicts, rows, settled)
+    opinion = _opinion(rows[verdicts.standing], features, params)
+    rows = _doubted(rows, opinion, params)
+    verdicts = verdicts.exclude(Reason.LABEL_ISSUE, rows["label_issue"] == "auto")
+    small = too_small(rows[verdicts.standing], params, found.manifest_file)
+    verdicts = _remarked(verdicts.exclude(Reason.CLASS_TOO_SMALL, small), rows)
+    kept = rows[verdicts.standing]
+    manifest = _manifest(rows, verdicts, row_weights(kept, params))
+    check_limits(manifest, leaking(kept), params, found.manifest_file)
+    classes = class_table(kept, found.manifest_file)
+    figures = {
+        "ledger": ledger(manifest),
+        **row_figures(rows, verdicts),
+        "classes": class_figures(labels.classes, classes),
+        "votes": labels.figures,
+        "label_issues": {**issue_figures(rows), "out_of_fold_accuracy": opinion.accuracy},
+        "duplicates": {**duplicate_figures(rows, verdicts), "buckets_cut": groups.n_cut},
+        "leakage": {**leaks, "after": int(leaking(kept).sum())},
+        "overrides": {"lines": len(found.overrides), "pictures": int(rows["touched"].sum())},
+    }
+    return Curated(
+        manifest=manifest.reset_index(),
+        selection=_selection(manifest, classes),
+        classes=classes,
+        review=review_queue(rows, verdicts),
+        annotators=labels.annotators,
+        figures=rounded(figures),
+    )
+
+
+def _labelled(found: Found, params: CurateParams) -> tuple[pd.DataFrame, Labels]:
+    """Every row with its class, its split and the orders people gave about it."""
+    rows = join_rows(found.members, found.images)
+    votes = found.votes.astype("str")
+    known = {*rows["label_received"].dropna(), *votes["label"].dropna()}
+    changes = class_changes(found.overrides, known, found.overrides_file)
+    labels = decide_labels(rows, votes, changes, params)
+    orders = picture_changes(found.overrides, rows, labels.classes, file=found.overrides_file)
+    keys = split_keys(rows)
+    splits = assign_splits(keys, rows["split_received"], params)
+    check_expected(orders, labels=labels.frame["class_id"], splits=splits, file=found.overrides_file)
+    rows = rows.join(labels.frame).join(orders.frame.astype({"relabel": "str", "split": "str"}))
+    class_id = rows["relabel"].fillna(rows["class_id"])
+    decided = rows.assign(
+        class_id=class_id,
+        label_source=rows["label_source"].mask(rows["relabel"].notna(), "override"),
+        excluded=class_id.isin(changes.excluded),
+        split=rows["split"].fillna(splits),
+        group_id=keys,
+        touched=rows.index.isin(orders.frame.index),
+        keep=rows["keep"].fillna(False).astype(bool),
+        remove=rows["remove"].fillna(False).astype(bool),
+    )
+    return decided, labels
+
+
+def _before_copies(rows: pd.DataFrame, classes: tuple[str, ...], params: CurateParams) -> Verdicts:
+    unsettled = rows["undecided"] & (rows["split"] == "train") & ~rows["keep"] & rows["relabel"].isna()
+    return (
+        refused(rows)
+        .exclude(Reason.OVERRIDE_REMOVED, rows["remove"])
+        .exclude(Reason.CLASS_EXCLUDED, rows["excluded"])
+        .exclude(Reason.LABEL_MISSING, rows["class_id"].isna())
+        .exclude(Reason.LABEL_UNKNOWN, rows["class_id"].notna() & ~rows["class_id"].isin(classes) & ~rows["excluded"])
+        .exclude(Reason.VOTES_UNDECIDED, unsettled & (params.undecided_votes == "quarantine"))
+    )
+
+
+def _after_copies(verdicts: Verdicts, rows: pd.DataFrame, settled: Settled) -> Verdicts:
+    verdicts = (
+        verdicts.exclude(Reason.LABEL_CONFLICT, settled.conflict)
+        .remark(Reason.LABEL_CONFLICT, settled.disputed)
+        .exclude(Reason.LEAK_TRAIN_EVAL, settled.leak)
+        .exclude(Reason.DUPLICATE, settled.surplus)
+    )
+    return verdicts.exclude(Reason.LEAK_TRAIN_EVAL, leaking(rows[verdicts.standing]))  # what a subject still ties
+
+
+def _opinion(standing: pd.DataFrame, features: pd.DataFrame, params: CurateParams) -> Opinion:
+    fold_group = standing["dup_group"].fillna(standing["group_id"])
+    return judge_labels(standing.assign(fold_group=fold_group), features, params)
+
+
+def _doubted(rows: pd.DataFrame, opinion: Opinion, params: CurateParams) -> pd.DataFrame:
+    """Add label_issue. `auto`: a training label no person confirmed, doubted by predictors that are good enough."""
+    doubted = opinion.frame["doubted"].reindex(rows.index, fill_value=False).astype(bool)
+    by_people = rows["label_source"].isin(["votes", "override"]) | rows["keep"]
+    automatic = doubted & (rows["split"] == "train") & ~by_people & (opinion.accuracy >= params.cl_auto_min_accuracy)
+    issue = pd.Series("none", index=rows.index, dtype="str").mask(doubted, "review").mask(automatic, "auto")
+    return rows.join(opinion.frame.drop(columns="doubted")).assign(label_issue=issue)
+
+
+def _remarked(verdicts: Verdicts, rows: pd.DataFrame) -> Verdicts:
+    remarks = {
+        **quality_remarks(rows),
+        Remark.LABEL_REVIEW: rows["label_issue"] == "review",
+        Remark.RELABELLED_BY_VOTES: (rows["label_source"] == "votes") & (rows["class_id"] != rows["label_received"]),
+        Remark.RELABELLED_BY_OVERRIDE: rows["relabel"].notna(),
+    }
+    for code, mask in remarks.items():
+        verdicts = verdicts.remark(code, mask & rows["refusal"].isna())
+    return verdicts
+
+
+def _manifest(rows: pd.DataFrame, verdicts: Verdicts, weights: pd.Series) -> pd.DataFrame:
+    by_votes = verdicts.marks[Remark.RELABELLED_BY_VOTES] | (verdicts.reason == Reason.VOTES_UNDECIDED.value)
+    by_override = rows["touched"] | (verdicts.reason == Reason.CLASS_EXCLUDED.value)
+    decided_by = pd.Series("rule", index=rows.index, dtype="str").mask(by_votes, "votes").mask(by_override, "override")
+    table = rows.assign(
+        split=rows["split"].where(verdicts.standing),
+        weight=weights.reindex(rows.index),
+        decision=verdicts.decisions(),
+        reason=verdicts.reason,
+        flags=verdicts.flags(),
+        decided_by=decided_by,
+    )
+    return table[[column.name for column in MANIFEST.columns if column.name != "image_id"]]
+
+
+def _selection(manifest: pd.DataFrame, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    kept = manifest[manifest["decision"] == "keep"]
+    label = kept["class_id"].map(classes.set_index("class_id")["label"]).astype("int32")
+    table = kept.assign(label=label).reset_index()
+    return {split: table.loc[table["split"] == split, ["image_id", "label", "class_id", "weight"]] for split in SPLITS}

@@ -1,0 +1,211 @@
+"""curation/overrides.csv: what people decided, one line each, tracked by git. They win over votes, rules and models.
+
+Strict: a line that names nothing, speaks of a label that has changed meanwhile, or contradicts another line stops the
+stage, and all such lines are listed with their numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import NoReturn
+
+import pandas as pd
+
+from pipeline_lib.errors import BadData, ConfigError
+from pipeline_lib.tables.manifest import SPLITS
+
+COLUMNS = ("key_type", "key", "action", "value", "expected_old", "reason", "author", "date")
+PICTURE_KEYS, CLASS_KEYS = ("image_id", "sha256"), ("class_id",)
+PICTURE_ACTIONS = ("relabel", "keep", "remove", "split")
+CLASS_ACTIONS = ("merge_class", "rename_class", "exclude_class")
+NEED_VALUE = ("relabel", "split", "merge_class", "rename_class")
+
+
+@dataclass(frozen=True)
+class Override:
+    """One line of the file. line: its number, 1 is the header."""
+
+    line: int
+    key_type: str
+    key: str
+    action: str
+    value: str
+    expected_old: str
+
+
+@dataclass(frozen=True)
+class ClassChanges:
+    """new_name: received class -> class it becomes (merged or renamed). excluded: classes left out, as received."""
+
+    new_name: dict[str, str]
+    excluded: frozenset[str]
+
+
+@dataclass(frozen=True)
+class PictureChanges:
+    """frame: index image_id (only pictures touched), columns relabel, split (value or NaN), keep, remove (bool).
+
+    expected: one row per line that guards itself: image_id, line, action, expected_old.
+    """
+
+    frame: pd.DataFrame
+    expected: pd.DataFrame
+
+
+def parse_overrides(text: str, file: Path) -> tuple[Override, ...]:
+    """Read the file's text. Raises ConfigError listing every malformed line."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    faults: list[str] = []
+    found: list[Override] = []
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if header != list(COLUMNS):
+            remedy = f"make its first line `{','.join(COLUMNS)}`"
+            raise ConfigError("the columns are wrong", file=f"{file}:1", value=",".join(header), remedy=remedy)
+        for cells in reader:
+            values = [cell.strip() for cell in cells]
+            if not any(values) or values[0].startswith("#"):
+                continue
+            fault = _malformed(values)
+            if fault:
+                faults.append(f"line {reader.line_num}: {fault}")
+            else:
+                found.append(Override(reader.line_num, *values[:5]))
+    except csv.Error as error:
+        faults.append(f"line {reader.line_num}: {error}")
+    if faults:
+        _refuse(ConfigError, file, faults, "mend these lines; docs/overrides.md shows one of each kind")
+    return tuple(found)
+
+
+def class_changes(overrides: Iterable[Override], known: set[str], file: Path) -> ClassChanges:
+    """Resolve merge_class, rename_class and exclude_class. known: classes received or voted for. Raises BadData."""
+    new_name: dict[str, tuple[str, int]] = {}
+    excluded: dict[str, int] = {}
+    faults: list[str] = []
+    lines = [o for o in overrides if o.action in CLASS_ACTIONS]
+    for o in lines:
+        if o.key not in known:
+            faults.append(f"line {o.line}: no class {o.key!r} was received")
+        if o.action == "merge_class" and o.value not in known:
+            faults.append(f"line {o.line}: no class {o.value!r} to merge into; rename_class makes a new one")
+        if o.action == "rename_class" and o.value in known:
+            faults.append(f"line {o.line}: class {o.value!r} exists; use merge_class")
+        if o.action == "exclude_class":
+            excluded[o.key] = o.line
+        elif o.key in new_name and new_name[o.key][0] != o.value:
+            faults.append(f"line {o.line}: contradicts line {new_name[o.key][1]}: class {o.key!r} becomes two classes")
+        else:
+            new_name[o.key] = (o.value, o.line)
+    gone = {**excluded, **{old: line for old, (_, line) in new_name.items()}}
+    for old, (new, line) in new_name.items():
+        if old in excluded:
+            faults.append(f"line {line}: contradicts line {excluded[old]}: class {old!r} is excluded")
+        if new in gone:
+            faults.append(f"line {line}: class {new!r} is itself merged, renamed or excluded by line {gone[new]}")
+    if faults:
+        _refuse(BadData, file, faults, "mend or delete these lines")
+    return ClassChanges({old: new for old, (new, _) in new_name.items()}, frozenset(excluded))
+
+
+def picture_changes(
+    overrides: Iterable[Override], rows: pd.DataFrame, classes: Iterable[str], *, file: Path
+) -> PictureChanges:
+    """Resolve relabel, keep, remove and split to pictures.
+
+    rows: sha256 and refusal by image_id. classes: the classes a picture may be given. Raises BadData listing keys that
+    name no picture, unknown classes, contradictions, and orders to use a picture that cannot be used.
+    """
+    classes = set(classes)
+    faults: list[str] = []
+    orders: dict[tuple[str, str], Override] = {}
+    expected: list[tuple[str, int, str, str]] = []
+    refusals = rows["refusal"].dropna().to_dict()
+    for o in (o for o in overrides if o.action in PICTURE_ACTIONS):
+        pictures = rows.index[(rows["sha256"] if o.key_type == "sha256" else rows.index) == o.key]
+        if not len(pictures):
+            faults.append(f"line {o.line}: no picture has {o.key_type} {o.key!r}")
+        if o.action == "relabel" and o.value not in classes:
+            faults.append(f"line {o.line}: there is no class {o.value!r}")
+        for image_id in pictures:
+            faults += _clashes(o, image_id, orders)
+            orders.setdefault((image_id, o.action), o)
+            if o.action != "remove" and image_id in refusals:
+                faults.append(f"line {o.line}: {image_id} cannot be used ({refusals[image_id]})")
+            if o.expected_old:
+                expected.append((image_id, o.line, o.action, o.expected_old))
+    if faults:
+        _refuse(BadData, file, faults, "mend or delete these lines; keys are in the review and manifest tables")
+    return PictureChanges(
+        _effects(orders), pd.DataFrame(expected, columns=["image_id", "line", "action", "expected_old"])
+    )
+
+
+def check_expected(changes: PictureChanges, *, labels: pd.Series, splits: pd.Series, file: Path) -> None:
+    """Stop when a line expects another class (or split) than the picture has without overrides. Raises BadData."""
+    faults: list[str] = []
+    for image_id, line, action, expected_old in changes.expected.itertuples(index=False):
+        now = (splits if action == "split" else labels).get(image_id)
+        if now != expected_old:
+            faults.append(
+                f"line {line}: {image_id} is now {now if isinstance(now, str) else 'unlabelled'}, not {expected_old}"
+            )
+    if faults:
+        _refuse(BadData, file, faults, "look at these pictures again, then mend expected_old or delete the line")
+
+
+def _malformed(values: list[str]) -> str:
+    if len(values) != len(COLUMNS):
+        return f"{len(values)} cells instead of {len(COLUMNS)}"
+    key_type, key, action, value, _, _, _, day = values
+    if action not in PICTURE_ACTIONS + CLASS_ACTIONS:
+        return f"no such action {action!r}, one of {', '.join(PICTURE_ACTIONS + CLASS_ACTIONS)}"
+    fitting = CLASS_KEYS if action in CLASS_ACTIONS else PICTURE_KEYS
+    if key_type not in fitting:
+        return f"key_type of {action} must be {' or '.join(fitting)}, not {key_type!r}"
+    if not key:
+        return "the key is empty"
+    if (action in NEED_VALUE) != bool(value):
+        return f"{action} {'needs a' if action in NEED_VALUE else 'takes no'} value"
+    if action == "split" and value not in SPLITS:
+        return f"no such split {value!r}, one of {', '.join(SPLITS)}"
+    return "" if not day or _is_date(day) else f"the date {day!r} is not like 2026-11-21"
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _clashes(o: Override, image_id: str, orders: dict[tuple[str, str], Override]) -> list[str]:
+    """How a line contradicts earlier ones on the same picture."""
+    earlier = {action: orders[image_id, action] for action in PICTURE_ACTIONS if (image_id, action) in orders}
+    same = earlier.get(o.action)
+    faults = [same] if same and same.value != o.value else []
+    if "remove" in {o.action, *earlier}:
+        faults += [other for action, other in earlier.items() if (action == "remove") != (o.action == "remove")]
+    return [f"line {o.line}: contradicts line {other.line} on {image_id}" for other in faults]
+
+
+def _effects(orders: dict[tuple[str, str], Override]) -> pd.DataFrame:
+    ids = sorted({image_id for image_id, _ in orders})
+    frame = pd.DataFrame(index=pd.Index(ids, name="image_id", dtype="str"))
+    for action in ("relabel", "split"):
+        values = [orders[i, action].value if (i, action) in orders else None for i in ids]
+        frame[action] = pd.array(values, dtype="str")
+    for action in ("keep", "remove"):
+        frame[action] = [(i, action) in orders for i in ids]
+    return frame
+
+
+def _refuse(kind: type[BadData] | type[ConfigError], file: Path, faults: list[str], remedy: str) -> NoReturn:
+    count = f"{len(faults)} wrong line{'s' if len(faults) > 1 else ''}"
+    raise kind(count, file=file, value="; ".join(faults), remedy=remedy)

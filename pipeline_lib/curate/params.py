@@ -1,0 +1,73 @@
+"""The `curate` section of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline_lib.params_file import Params
+
+
+class CurateParams(Params):
+    """What decides on a picture. The defaults were measured on planted errors; see each room's docstring."""
+
+    classes: tuple[str, ...] | None = Field(
+        None, description="the classes to use; others are removed as label_unknown. none: every class received"
+    )
+    min_images_per_class: int = Field(2, ge=1, le=1_000_000, description="kept training pictures a class must have")
+    small_classes: Literal["fail", "drop", "keep"] = Field(
+        "drop", description="what to do with a class under min_images_per_class"
+    )
+    test_fraction: float = Field(0.2, gt=0, le=0.8, description="share of the unpublished pictures put in test, 0..1")
+    val_fraction: float = Field(0.1, gt=0, le=0.8, description="share of the unpublished pictures put in val, 0..1")
+    split_salt: str = Field("v1", min_length=1, max_length=64, description="another salt is another draw of all splits")
+    vote_threshold: float = Field(
+        0.9, ge=0.5, lt=1, description="posterior from which the votes replace the label received, 0..1"
+    )
+    vote_min: int = Field(
+        2, ge=1, le=100, description="people's votes a picture needs before votes may change its label"
+    )
+    undecided_votes: Literal["keep", "quarantine"] = Field(
+        "keep", description="a training picture whose voters disagree: keep its label, or leave it out"
+    )
+    cl_folds: int = Field(5, ge=2, le=20, description="folds of the out-of-sample predictions")
+    cl_margin: float = Field(
+        0.4, ge=0, le=1, description="a label is doubted when another class is this much more probable, 0..1"
+    )
+    cl_auto_min_accuracy: float = Field(
+        0.85, ge=0, le=1, description="out-of-fold accuracy from which doubted training pictures are left out, 0..1"
+    )
+    cl_train_rows: int = Field(
+        20_000, ge=100, le=10_000_000, description="most pictures a fold's predictors learn from"
+    )
+    dup_auto_hamming: int = Field(
+        6, ge=0, le=6, description="bits of 64 by which perceptual hashes of near duplicates may differ"
+    )
+    dup_small_rms: float = Field(
+        5.0,
+        ge=0,
+        le=64,
+        description="near duplicates under 64 px: RMS difference of 32x32 thumbnails, grey levels of 255",
+    )
+    class_weights: Literal["none", "inverse", "sqrt"] = Field(
+        "none",
+        description="weight of a class in the loss: equal, 1/size or 1/sqrt(size); mean 1 over training",
+        json_schema_extra={"visible": True},
+    )
+    max_quarantine_rate: float = Field(
+        0.2, ge=0, le=1, description="share of quarantined pictures that stops the line, 0..1"
+    )
+    max_leakage: int = Field(
+        0, ge=0, description="training pictures tied to val or test that stop the line when passed"
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="of the out-of-sample predictors")
+
+    @model_validator(mode="after")
+    def _some_training_is_left(self) -> Self:
+        if self.test_fraction + self.val_fraction >= 1:
+            raise ValueError("test_fraction + val_fraction must stay under 1, so that training pictures are left")
+        return self
+
+
+PARAMS = CurateParams

@@ -1,0 +1,52 @@
+"""Remarks on a picture's technical quality. They flag and rank for review; none of them excludes.
+
+Thresholds: measured on 570 ordinary and 20 planted pictures of each kind at 256 px (recall 1.00; dark 2, blurred 2
+false of 570). Blur depends on the subject, so it is a score to look at and never a reason.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pipeline_lib.reasons import Remark
+
+DARK_P99, LIGHT_P1 = 64, 225  # luminance, 0..255
+LOW_ENTROPY_BIT, SHARP_ENTROPY_BIT = 2.0, 3.5
+BLURRED_RATIO = 0.5
+BLUR_MIN_SIDE_PX = 64  # an enlarged thumbnail is smooth without being out of focus
+
+
+def low_information(rows: pd.DataFrame) -> pd.Series:
+    """Nearly one grey level all over."""
+    return _below(rows["entropy_bit"], LOW_ENTROPY_BIT)
+
+
+def quality_remarks(rows: pd.DataFrame) -> dict[Remark, pd.Series]:
+    """Boolean Series over `rows` for each remark: what the decode noticed and what the pixels say."""
+    dark = _below(rows["luminance_p99"], DARK_P99)
+    light = _above(rows["luminance_p1"], LIGHT_P1)
+    short_side = rows[["width_px", "height_px"]].astype("Float64").min(axis=1)
+    judged = ~_below(rows["entropy_bit"], SHARP_ENTROPY_BIT) & ~_below(short_side, BLUR_MIN_SIDE_PX) & ~dark & ~light
+    return {
+        Remark.EXT_MISMATCH: _true(rows["ext_mismatch"]),
+        Remark.EXIF_ROTATED: _above(rows["exif_orientation"], 1),
+        Remark.HAS_GPS: _true(rows["has_gps"]),
+        Remark.SEVERAL_FRAMES: _above(rows["n_frames"], 1),
+        Remark.TRAILING_BYTES: _above(rows["trailing_bytes"], 0),
+        Remark.DARK: dark,
+        Remark.LIGHT: light,
+        Remark.BLURRED: _above(rows["blur_ratio"], BLURRED_RATIO) & judged,
+        Remark.LOW_INFORMATION: low_information(rows),
+    }
+
+
+def _true(values: pd.Series) -> pd.Series:
+    return values.fillna(False).astype(bool)
+
+
+def _below(values: pd.Series, limit: float) -> pd.Series:
+    return _true(values < limit)
+
+
+def _above(values: pd.Series, limit: float) -> pd.Series:
+    return _true(values > limit)

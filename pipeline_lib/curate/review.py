@@ -1,0 +1,73 @@
+"""review.parquet: the questions for a person, most urgent first within each kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from pipeline_lib.curate.verdicts import Verdicts
+from pipeline_lib.reasons import Reason, Remark
+from pipeline_lib.tables.review import REVIEW
+
+QUALITY = (Remark.DARK, Remark.LIGHT, Remark.BLURRED, Remark.LOW_INFORMATION)
+
+
+def review_queue(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+    """One row per picture and question, in the columns of REVIEW.
+
+    rows: everything decided, by image_id.
+    """
+    usable = rows["refusal"].isna()
+    parts = [
+        _label_issues(rows[usable]),
+        _conflicts(rows[verdicts.marks[Reason.LABEL_CONFLICT]], rows),
+        _more_votes(rows[usable & rows["undecided"]]),
+        _quality(rows[verdicts.standing], verdicts),
+    ]
+    queue = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
+    queue = queue.sort_values(["kind", "urgency", "image_id"], ascending=[True, False, True]) if len(queue) else queue
+    queue = queue.assign(rank=queue.groupby("kind").cumcount() + 1)
+    return queue[[column.name for column in REVIEW.columns]].reset_index(drop=True)
+
+
+def _questions(kind: str, rows: pd.DataFrame, **columns: Any) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        {"image_id": rows.index, "sha256": rows["sha256"].to_numpy(), "given": rows["class_id"].to_numpy()}
+    )
+    return frame.assign(kind=kind, **columns)
+
+
+def _label_issues(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every picture whose predictors prefer another class; the doubted ones (over the margin) come first by nature."""
+    other = rows[rows["label_suggested"].notna() & (rows["label_suggested"] != rows["class_id"])]
+    margin = (other["p_suggested"] - other["p_given"]).to_numpy()
+    notes = {"auto": "left out of training", "review": "still used; decide", "none": "a weak suspicion; still used"}
+    note = "looks like " + other["label_suggested"] + " out of sample; " + other["label_issue"].map(notes)
+    suggested = other["label_suggested"].to_numpy()
+    return _questions("label_issue", other, suggested=suggested, score=margin, urgency=margin, note=note.to_numpy())
+
+
+def _conflicts(chosen: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    members = rows[rows["dup_group"].isin(chosen["dup_group"])]
+    labels = members.groupby("dup_group")["class_id"].agg(lambda found: ", ".join(sorted(set(found.dropna()))))
+    note = "copies of this picture have the classes " + chosen["dup_group"].map(labels)
+    return _questions(
+        "duplicate_conflict", chosen, suggested=None, score=float("nan"), urgency=0.0, note=note.to_numpy()
+    )
+
+
+def _more_votes(rows: pd.DataFrame) -> pd.DataFrame:
+    doubt = (1 - rows["label_confidence"]).to_numpy()
+    note = rows["n_votes"].astype("str") + " votes do not settle it; the likeliest is " + rows["voted"].astype("str")
+    columns = {"suggested": rows["voted"].to_numpy(), "score": rows["label_confidence"].to_numpy()}
+    return _questions("need_more_votes", rows, **columns, urgency=doubt, note=note.to_numpy())
+
+
+def _quality(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+    """Remarked pictures that are used; those with several remarks first."""
+    marked = pd.DataFrame({code.value: verdicts.marks[code][rows.index] for code in QUALITY})
+    chosen = marked[marked.any(axis=1)]
+    note = ["looks " + " and ".join(chosen.columns[line].str.replace("_", " ")) for line in chosen.to_numpy()]
+    urgency = chosen.sum(axis=1).to_numpy(dtype=float)
+    return _questions("quality", rows.loc[chosen.index], suggested=None, score=float("nan"), urgency=urgency, note=note)

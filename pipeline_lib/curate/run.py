@@ -1,0 +1,88 @@
+"""curate: decide on every picture, and write what was decided.
+
+Reads members, images, features, votes and curation/overrides.csv; writes the manifest of all rows, the selections of
+the kept ones, the classes, the review queue, the annotators' quality and the numbers of it all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline_lib.atomic_files import atomic_folder, write_text
+from pipeline_lib.curate.decide import Curated, Found, curate
+from pipeline_lib.curate.overrides import parse_overrides
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.features import FEATURES
+from pipeline_lib.tables.images import IMAGES
+from pipeline_lib.tables.manifest import MANIFEST
+from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.review import REVIEW
+from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.votes import VOTES
+
+log = logging.getLogger(__name__)
+OVERRIDES = Path("curation/overrides.csv")
+
+
+def run(job: StageRun) -> None:
+    """Run the stage."""
+    file = job.checkout / OVERRIDES
+    found = Found(
+        members=MEMBERS.read(job.reads["members"]),
+        images=IMAGES.read(job.reads["images"]),
+        votes=VOTES.read(job.reads["votes"]),
+        features=_features(job.reads["features"]),
+        overrides=parse_overrides(_text(file), file),
+        overrides_file=OVERRIDES,
+        manifest_file=job.writes["manifest"].relative_to(job.checkout),
+    )
+    curated = curate(found, job.params)
+    _write(curated, job)
+    _say(curated)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        remedy = "restore it with `git checkout curation/overrides.csv`; a header line alone means no overrides"
+        raise ConfigError("the overrides file is absent", file=file, remedy=remedy) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError("not UTF-8 text", file=file, value=str(error), remedy="save it as UTF-8") from error
+
+
+def _features(folder: Path) -> pd.DataFrame:
+    """The features of all shards."""
+    return pd.concat([FEATURES.empty(), *(FEATURES.read(path) for path in sorted(folder.glob("*.parquet")))])
+
+
+def _write(curated: Curated, job: StageRun) -> None:
+    MANIFEST.write(curated.manifest, job.writes["manifest"])
+    REVIEW.write(curated.review, job.writes["review"])
+    with atomic_folder(job.writes["selection"]) as folder:
+        for split, rows in curated.selection.items():
+            SELECTION.write(rows, folder / f"{split}.parquet")
+    write_text(job.writes["classes"], curated.classes.to_csv(index=False, lineterminator="\n"))
+    write_text(job.writes["annotators"], curated.annotators.to_csv(index=False, lineterminator="\n"))
+    write_text(job.writes["curation"], json.dumps(curated.figures, indent=1, ensure_ascii=False) + "\n")
+
+
+def _say(curated: Curated) -> None:
+    figures = curated.figures
+    balance, splits = figures["ledger"], figures["splits"]
+    parts = "{kept} kept, {quarantined} quarantined, {removed} removed".format(**balance)
+    log.info("%d found = %s", balance["discovered"], parts)
+    log.info("train %d, val %d, test %d; %d classes", *splits.values(), figures["classes"]["kept"])
+    if figures["classes"]["absent"]:
+        log.warning("%d classes of the list have no picture left", figures["classes"]["absent"])
+    if figures["votes"]["of_unknown_pictures"]:
+        log.warning("%d votes name pictures that no source holds", figures["votes"]["of_unknown_pictures"])
+    if figures["duplicates"]["buckets_cut"]:
+        log.warning(
+            "%d very large groups of similar pictures were not compared in full", figures["duplicates"]["buckets_cut"]
+        )
