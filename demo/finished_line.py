@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,18 +46,18 @@ def read_classes(root: Path) -> dict[int, str]:
 
 def curate_without_votes(root: Path) -> Rows:
     """The manifest that the same pictures get when nobody voted: only the out-of-sample model can object to a label."""
-    from pipeline_lib.curate.run import run
-
     from pipeline_lib.curate.params import PARAMS
+    from pipeline_lib.curate.run import run
 
     files = read_line(root).stage_files("curate")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         VOTES.write(VOTES.empty(), folder / "votes.parquet")
+        shutil.copytree(root / "curation", folder / "curation")
         writes = {role: folder / path.relative_to(root) for role, path in files.writes.items()}
         params = load_section(root / "params.yaml", "curate", PARAMS)
         reads = {**files.reads, "votes": folder / "votes.parquet"}
-        run(StageRun(root, reads, writes, params, load_settings(root)))
+        run(StageRun(folder, reads, writes, params, load_settings(root)))
         return read_rows(MANIFEST, writes["manifest"])
 
 
