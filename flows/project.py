@@ -1,4 +1,4 @@
-"""Find the project that a command is meant for."""
+"""Find the project that a command is meant for, and name files as its params.yaml does."""
 
 from __future__ import annotations
 
@@ -13,3 +13,9 @@ def find_project(start: Path) -> Path:
         if (folder / "dvc.yaml").is_file():
             return folder
     raise UsageError("not inside a Perennial project", file=start, remedy="change into the folder that holds dvc.yaml")
+
+
+def inside(origin: Path, path: str | Path) -> str:
+    """A path given on the command line as params.yaml names it: relative to the project where it lies in it."""
+    full = Path(path).expanduser().resolve()
+    return str(full.relative_to(origin.resolve())) if full.is_relative_to(origin.resolve()) else str(full)

@@ -26,7 +26,7 @@ from tasks.discover import discover
 from tasks.download import download
 from tasks.evaluate import evaluate
 from tasks.inspect import inspect
-from tasks.line_branch import keep_result
+from tasks.line_branch import commit_for_register, keep_result
 from tasks.prepare import prepare
 from tasks.push import push
 from tasks.register import register
@@ -93,8 +93,10 @@ def run_line(workspace: Workspace) -> None:
     wait(both)
     for future in both:
         future.result()
-    for stage in (train, evaluate, push, register):
+    for stage in (train, evaluate, push):
         stage(workspace)
+    commit_for_register(workspace)
+    register(workspace)
 
 
 def _origin() -> Path:

@@ -84,8 +84,12 @@ class Settings(BaseSettings):
 
 
 def load_settings(checkout: Path) -> Settings:
-    """Read settings.toml below `checkout` and the environment. Raises ConfigError naming every fault at once."""
-    path = checkout / "settings.toml"
+    """Read settings.toml and the environment. Raises ConfigError naming every fault at once.
+
+    The file is the original repository's, also in a workspace: settings belong to the machine, not to the commit.
+    """
+    original = os.environ.get(f"{PREFIX}ROOT") or os.environ.get("DVC_ROOT") or checkout
+    path = Path(original) / "settings.toml"
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text()) if path.exists() else {}
     except tomllib.TOMLDecodeError as error:

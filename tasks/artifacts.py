@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from pipeline_lib.line import read_line
+from pipeline_lib.lineage import as_mermaid, lineage_of_version
+from tasks.registration import registration_of
 from tasks.workspace import Workspace
 
 
@@ -39,6 +41,23 @@ def show_ledger(workspace: Workspace) -> None:
     counts = ", ".join(f"{ledger[name]} {name}" for name in ("discovered", "kept", "quarantined", "removed"))
     table = "\n".join(f"| `{code}` | {count} |" for code, count in reasons.items())
     create_markdown_artifact(f"**{counts}**\n\n| reason | pictures |\n|---|---|\n{table}\n", key="data-ledger")
+
+
+def show_verdict(workspace: Workspace) -> None:
+    """The gate's verdict with its rules, and the model's lineage; where the report lies."""
+    registration = registration_of(workspace)
+    if registration is None:
+        return
+    verdict, version = registration.verdict, registration.version
+    signs = {True: "passed", False: "failed", None: "cannot tell"}
+    rules = "\n".join(f"| {rule.name} | {signs[rule.passed]} | {rule.sentence} |" for rule in verdict.rules)
+    numbered = f", version {version.number}" if version else ""
+    text = f"# {verdict.decision}{numbered}\n\n{verdict.sentence}\n\n| rule | | |\n|---|---|---|\n{rules}\n"
+    create_markdown_artifact(text, key="verdict", description=verdict.sentence)
+    create_link_artifact(registration.report.as_uri(), key="report", link_text=str(registration.report))
+    if version:
+        graph = as_mermaid(lineage_of_version(version, str(version.number)))
+        create_markdown_artifact(f"```mermaid\n{graph}\n```\n", key="lineage")
 
 
 def _rounded(scores: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from prefect import State, task
 
-from tasks.stage_task import STAGE_TASK, run_stage_task
+from tasks.artifacts import show_ledger
+from tasks.stage_task import run_stage_task, stage_options
 from tasks.workspace import Workspace
 
 
-@task(name="curate", description="decide on every picture", **STAGE_TASK)
+@task(**stage_options("curate", "decide on every picture"))
 def curate(workspace: Workspace) -> State[None]:
     """Bring `curate` up to date in a workspace."""
-    return run_stage_task("curate", workspace)
+    state = run_stage_task("curate", workspace)
+    if state.is_completed():
+        show_ledger(workspace)
+    return state

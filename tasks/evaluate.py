@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from prefect import State, task
 
-from tasks.stage_task import STAGE_TASK, run_stage_task
+from tasks.artifacts import show_scores
+from tasks.stage_task import run_stage_task, stage_options
 from tasks.workspace import Workspace
 
 
-@task(name="evaluate", description="score the test split once, export", **STAGE_TASK)
+@task(**stage_options("evaluate", "score the test split once, export"))
 def evaluate(workspace: Workspace) -> State[None]:
     """Bring `evaluate` up to date in a workspace."""
-    return run_stage_task("evaluate", workspace)
+    state = run_stage_task("evaluate", workspace)
+    if state.is_completed():
+        show_scores(workspace)
+    return state

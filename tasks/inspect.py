@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prefect import State, task
 
-from tasks.stage_task import STAGE_TASK, run_stage_task
+from tasks.stage_task import run_stage_task, stage_options
 from tasks.workspace import Workspace
 
 
-@task(name="inspect", description="decode every picture strictly", **STAGE_TASK)
+@task(**stage_options("inspect", "decode every picture strictly"))
 def inspect(workspace: Workspace) -> State[None]:
     """Bring `inspect` up to date in a workspace."""
     return run_stage_task("inspect", workspace)

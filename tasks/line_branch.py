@@ -21,21 +21,31 @@ TAG = "perennial/run/"
 RIVALS = 20  # results that may come in between before we give up
 
 
+def commit_for_register(workspace: Workspace) -> None:
+    """Make the workspace stand on a commit with this run's receipts, which is what a registered version names."""
+    sort_lock(workspace.folder / "dvc.lock")
+    tree = _result_tree(workspace)
+    if tree != git(workspace.origin, "rev-parse", f"{workspace.commit}^{{tree}}"):
+        commit = _commit(workspace, tree, parents=[workspace.commit])
+        git(workspace.folder, "update-ref", "--no-deref", "HEAD", commit)
+
+
 def keep_result(workspace: Workspace) -> str:
     """Commit the result of a run and tag it; put it on the line unless it is a candidate. Returns the commit.
 
+    `register` adds its own receipt to dvc.lock, so this commit comes on top of the one that `register` saw.
     Two runs that end at once are ordered by compare-and-swap: the later one comes on top of the earlier.
     Raises Interrupted when others keep winning.
     """
     sort_lock(workspace.folder / "dvc.lock")
-    tree = _result_tree(workspace)
+    tree, seen = _result_tree(workspace), git(workspace.folder, "rev-parse", "HEAD")
     if workspace.candidate:
-        return _tagged(workspace, _commit(workspace, tree, parents=[workspace.commit]))
+        return _tagged(workspace, _commit(workspace, tree, parents=[seen]))
     for _ in range(RIVALS):
         tip = commit_of(workspace.origin, LINE)
         if tip and _same_result(workspace, tree, tip):
             return _tagged(workspace, tip)
-        commit = _commit(workspace, tree, parents=[tip, workspace.commit] if tip else [workspace.commit])
+        commit = _commit(workspace, tree, parents=[tip, seen] if tip else [seen])
         if _swap(workspace.origin, commit, tip or ""):
             return _tagged(workspace, commit)
     raise Interrupted("other runs kept moving the branch", file=LINE, remedy="run again when they are done")

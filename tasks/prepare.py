@@ -13,7 +13,12 @@ from tasks.overrides import flat
 from tasks.workspace import Workspace, open_workspace
 
 
-@task(name="prepare", description="clone the workspace and check the parameters", cache_policy=NO_CACHE)
+@task(
+    name="prepare",
+    task_run_name="prepare",
+    description="clone the workspace and check the parameters",
+    cache_policy=NO_CACHE,
+)
 def prepare(origin: Path, *, run: str, overrides: dict[str, Any], branch: str | None, with_edits: bool) -> Workspace:
     """Open the workspace of a run, see open_workspace, and say in the log what it starts from."""
     log = get_run_logger()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from prefect import State, task
 
-from tasks.stage_task import STAGE_TASK, run_stage_task
+from tasks.artifacts import show_verdict
+from tasks.stage_task import run_stage_task, stage_options
 from tasks.workspace import Workspace
 
 
-@task(name="register", description="compare with the champion; promote or hold", **STAGE_TASK)
+@task(**stage_options("register", "compare with the champion; promote or hold"))
 def register(workspace: Workspace) -> State[None]:
     """Bring `register` up to date in a workspace."""
-    return run_stage_task("register", workspace)
+    state = run_stage_task("register", workspace)
+    if state.is_completed():
+        show_verdict(workspace)
+    return state

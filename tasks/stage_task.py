@@ -34,14 +34,21 @@ def _died(task: Any, run: Any, state: State[Any]) -> bool:
     return isinstance(state.data, StageDied) and not STOPPING.is_set()
 
 
-# DVC alone decides what is stale: a second cache in Prefect would answer "why did it not run?" differently.
-STAGE_TASK: dict[str, Any] = {
-    "retries": 2,
-    "retry_delay_seconds": 1,
-    "retry_condition_fn": _died,
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-}
+def stage_options(stage: str, description: str) -> dict[str, Any]:
+    """The options of a stage's `@task`.
+
+    DVC alone decides what is stale: a second cache in Prefect would answer "why did it not run?" differently.
+    """
+    return {
+        "name": stage,
+        "task_run_name": stage,
+        "description": description,
+        "retries": 2,
+        "retry_delay_seconds": 1,
+        "retry_condition_fn": _died,
+        "cache_policy": NO_CACHE,
+        "persist_result": False,
+    }
 
 
 def run_stage_task(stage: str, workspace: Workspace) -> State[None]:

@@ -6,7 +6,6 @@ last run on the branch `perennial/line`, where there is one.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +74,6 @@ def open_workspace(
     git(workspace.folder, "checkout", "--quiet", "--detach", commit)
     share_cache_and_remotes(origin, workspace.folder)
     _bring_last_result(workspace)
-    if (origin / "settings.toml").exists():  # settings belong to the machine, not to the commit
-        shutil.copyfile(origin / "settings.toml", workspace.folder / "settings.toml")
     apply_overrides(workspace.folder / "params.yaml", overrides)
     load_params(workspace.folder / "params.yaml")
     return workspace

@@ -1,7 +1,65 @@
 """`perennial init`: a params.yaml for your own pictures."""
 
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline_lib.survey import Survey
+
 HELP = "look at your pictures and write params.yaml for them"
+EPILOG = "Nothing is copied, changed or trained yet."
 
 
-def add_arguments(parser):
-    pass
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `perennial init`."""
+    parser.add_argument("source", help="a folder, an archive (tar, zip) or s3://bucket/prefix")
+    parser.add_argument("--name", default="pictures", help="the source's name, which begins every image id")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="a pretrained weight file to start from")
+    parser.add_argument("--force", action="store_true", help="overwrite a params.yaml with uncommitted edits")
+    parser.add_argument("--dry-run", action="store_true", help="print params.yaml instead of writing it")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Survey the source and write params.yaml. Raises UsageError rather than losing edits, and what listing raises."""
+    from flows.project import find_project, inside
+    from pipeline_lib.atomic_files import write_text
+    from pipeline_lib.params import check_params
+    from pipeline_lib.settings import load_settings
+    from pipeline_lib.survey import describe, recommended_params, survey
+    from pipeline_lib.yaml_files import read_yaml
+
+    origin = find_project(Path.cwd())
+    params = origin / "params.yaml"
+    if not (options.force or options.dry_run):
+        _refuse_to_lose(params)
+    uri = options.source if "://" in options.source else inside(origin, options.source)
+    weights = Path(inside(origin, options.weights)) if options.weights else None
+    found = survey(uri, load_settings(origin), root=origin)
+    text = recommended_params(found, name=options.name, weights=weights)
+    if options.dry_run:
+        print(text, end="")
+        return 0
+    write_text(params, text)
+    check_params(params, read_yaml(params))
+    print(f"{describe(found)}\n\nwrote    {params}\n{_what_comes(found)}")
+    return 0
+
+
+def _refuse_to_lose(params: Path) -> None:
+    from pipeline_lib.errors import UsageError
+    from tasks.snapshot import uncommitted
+
+    if params.exists() and params.name in uncommitted(params.parent):
+        remedy = "commit it (`git commit params.yaml -m params`), or `perennial init --force`"
+        raise UsageError("it has edits that git does not know yet, which would be lost", file=params, remedy=remedy)
+
+
+def _what_comes(found: Survey) -> str:
+    return (
+        "next     look at params.yaml, then `dvc repro` (here) or `perennial run` (in a workspace of its own):\n"
+        f"         {found.n_images} pictures are read where they are, packed into shards, decoded, checked and split,\n"
+        "         and a model is trained, scored and registered"
+    )

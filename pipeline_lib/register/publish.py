@@ -19,13 +19,17 @@ FORMAT = 1  # raised when the report shows the same artifacts otherwise
 
 def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, state_folder: Path) -> Path:
     """Write the report unless it already shows these artifacts and this verdict, and point `latest` to it."""
-    key = attempt.tags[records.KEY]
-    folder = state_folder / "reports" / key[:12]
+    folder = report_path(state_folder, attempt.tags[records.KEY]).parent
     shown = _shown(attempt, version, closure)
     if not (folder / SHOWN).exists() or (folder / SHOWN).read_text() != shown:
         _write(folder, attempt, version, job=job, closure=closure, shown=shown)
     _point(folder.parent / "latest", folder.name)
     return folder / REPORT
+
+
+def report_path(state_folder: Path, key: str) -> Path:
+    """Where the report of a registration key lies."""
+    return state_folder / "reports" / key[:12] / REPORT
 
 
 def _write(
