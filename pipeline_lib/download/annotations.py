@@ -71,7 +71,7 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
         raise BadData("not UTF-8 text", file=file, value=error, remedy="save it as CSV UTF-8") from error
     except csv.Error as error:
         raise BadData(
-            "not valid CSV", file=f"{file}:{reader.line_num}", value=error, remedy="mend the quotes of that line"
+            "not valid CSV", file=f"{file}:{reader.reader.line_num}", value=error, remedy="mend the quotes of that line"
         ) from error
 
 

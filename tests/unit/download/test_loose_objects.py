@@ -1,0 +1,242 @@
+"""Loose files packed into shards: what changes when the source does, and what never does."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline_lib.download.params import DownloadParams
+from pipeline_lib.download.run import require_space
+from pipeline_lib.errors import BadData, NoSpace, OutputDamaged, SourceMissing
+from pipeline_lib.memo import digest
+from pipeline_lib.settings import Settings
+from pipeline_lib.shards.places import LocalPlace
+from pipeline_lib.shards.read import MemberBytes
+from tests.unit.download.sources_at_hand import Take, pictures, tar_of
+
+DAY_NS = 86_400_000_000_000
+
+
+def folder_of(folder: Path, files: dict[str, bytes], *, first_day: int = 0) -> None:
+    """Write files whose dates are a day apart, in the order given."""
+    for day, (name, data) in enumerate(files.items(), first_day):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, ns=(day * DAY_NS, day * DAY_NS))
+
+
+def order_of_shards(members: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(members.loc[[f"pics/{name}" for name in names], "shard"]))
+
+
+def test_files_are_packed_by_date_into_tars_that_any_tool_reads(take: Take, tmp_path: Path) -> None:
+    files = pictures(60)
+    folder_of(tmp_path / "pics", files)
+
+    taken = take({"uri": "pics"})
+
+    shards = order_of_shards(taken.members, files)
+    assert len(shards) > 3
+    packed: dict[str, bytes] = {}
+    for shard in shards:
+        with tarfile.open(taken.folder / "shards" / f"{shard}.tar") as tar:
+            packed |= {info.name: tar.extractfile(info).read() for info in tar}  # type: ignore[union-attr]
+    assert packed == files
+    assert list(packed) == list(files)
+    assert {name: taken.read(f"pics/{name}") for name in files} == files
+
+
+def test_one_and_four_workers_full_and_empty_memo_write_the_same_bytes(take: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", pictures(60))
+    tar_of(tmp_path / "more.tar", pictures(60))
+    sources = ({"uri": "pics"}, {"uri": "more.tar", "name": "more"})
+
+    first = take(*sources, out="first", workers=1, state_dir=tmp_path / "a").bytes_by_file()
+
+    assert take(*sources, out="second", workers=4, state_dir=tmp_path / "b").bytes_by_file() == first
+    assert take(*sources, out="third", workers=4, state_dir=tmp_path / "a").bytes_by_file() == first
+
+
+def test_what_the_memo_holds_is_not_read_again(take: Take, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder_of(tmp_path / "pics", pictures(60))
+    n_shards = take({"uri": "pics"}, out="first").members["shard"].nunique()
+    caplog.set_level("INFO")
+
+    take({"uri": "pics"}, out="second")
+
+    assert f"{n_shards} shards, {n_shards} units from the memo" in caplog.text
+
+
+def test_a_damaged_memo_entry_is_fetched_again(take: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", pictures(60))
+    first = take({"uri": "pics"}, out="first").bytes_by_file()
+    for file in (tmp_path / ".perennial" / "memo").rglob("*.tar"):
+        file.unlink()
+        file.write_bytes(b"damaged")
+
+    assert take({"uri": "pics"}, out="second").bytes_by_file() == first
+
+
+def test_appended_files_change_the_last_shard_only(take: Take, tmp_path: Path) -> None:
+    files = pictures(100)
+    folder_of(tmp_path / "pics", files)
+    before = order_of_shards(take({"uri": "pics"}).members, files)
+    folder_of(tmp_path / "pics", {"0/new1.jpg": b"1" * 300, "1/new2.jpg": b"2" * 300}, first_day=100)
+
+    after = set(take({"uri": "pics"}).members["shard"])
+
+    assert len(before) >= 8
+    assert set(before) - after <= {before[-1]}
+
+
+def test_a_withdrawn_file_changes_its_shard_and_at_most_the_next(take: Take, tmp_path: Path) -> None:
+    files = pictures(100)
+    folder_of(tmp_path / "pics", files)
+    members = take({"uri": "pics"}).members
+    before = order_of_shards(members, files)
+    home = before.index(members.loc["pics/1/0033.jpg", "shard"])
+    (tmp_path / "pics" / "1" / "0033.jpg").unlink()
+
+    after = set(take({"uri": "pics"}).members["shard"])
+
+    assert before[home] not in after
+    assert set(before) - after <= set(before[home : home + 2])
+
+
+def test_a_replaced_file_leaves_its_shard_and_joins_the_last(take: Take, tmp_path: Path) -> None:
+    files = pictures(100)
+    folder_of(tmp_path / "pics", files)
+    members = take({"uri": "pics"}).members
+    before = order_of_shards(members, files)
+    home = before.index(members.loc["pics/1/0033.jpg", "shard"])
+    folder_of(tmp_path / "pics", {"1/0033.jpg": b"better"}, first_day=100)
+
+    taken = take({"uri": "pics"})
+
+    assert taken.read("pics/1/0033.jpg") == b"better"
+    assert set(before) - set(taken.members["shard"]) <= {*before[home : home + 2], before[-1]}
+
+
+def test_system_files_and_texts_are_counted_and_not_packed(take: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", {"0/a.jpg": b"1", "0/.DS_Store": b"2", "README.md": b"3", "1/b.jpg": b"4"})
+
+    members = take({"uri": "pics"}).members
+
+    assert members["refusal"].dropna().to_dict() == {
+        "pics/0/.DS_Store": "ignored_system_file",
+        "pics/README.md": "not_a_picture_name",
+    }
+    assert members.loc["pics/README.md", "size_bytes"] == 1
+
+
+def test_the_users_archive_stays_writable_and_its_own_file(take: Take, tmp_path: Path) -> None:
+    archive = tar_of(tmp_path / "pics.tar", pictures(10))
+    content = digest(archive)
+
+    taken = take({"uri": "pics.tar"})
+    for file in (taken.folder / "shards").iterdir():
+        file.chmod(0o444)
+
+    assert os.access(archive, os.W_OK)
+    assert archive.stat().st_nlink == 1
+    assert digest(archive) == content
+
+
+def test_the_split_of_an_extra_test_set_is_that_of_all_its_pictures(take: Take, tmp_path: Path) -> None:
+    tar_of(tmp_path / "pics.tar", pictures(10))
+    tar_of(tmp_path / "extra.tar", pictures(4))
+
+    members = take({"uri": "pics.tar"}, {"uri": "extra.tar", "name": "extra", "split": "test"}).members
+
+    assert members.loc[members["source"] == "extra", "split_received"].tolist() == ["test"] * 4
+    assert members.loc[members["source"] == "pics", "split_received"].isna().all()
+
+
+def test_a_source_without_pictures_says_what_it_holds(take: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", {"a.txt": b"1", ".x": b"2"})
+
+    expected = (
+        r"pics: the source holds no picture \(found: ignored_system_file: 1, not_a_picture_name: 1\). Remedy: name"
+    )
+    with pytest.raises(BadData, match=expected):
+        take({"uri": "pics"})
+
+
+def test_a_file_that_changed_after_it_was_listed_is_not_taken(tmp_path: Path) -> None:
+    folder_of(tmp_path, {"a.jpg": b"1"})
+    place = LocalPlace("pics", tmp_path)
+    [listed] = place.list()
+    (tmp_path / "a.jpg").write_bytes(b"22")
+
+    with pytest.raises(BadData, match=r"a.jpg: the file changed after it was listed .*Remedy: run again: `dvc repro`"):
+        place.read(listed)
+
+
+def test_a_file_that_went_after_it_was_listed_is_named(tmp_path: Path) -> None:
+    folder_of(tmp_path, {"a.jpg": b"1"})
+    place = LocalPlace("pics", tmp_path)
+    [listed] = place.list()
+    (tmp_path / "a.jpg").unlink()
+
+    with pytest.raises(BadData, match=r"a.jpg: the file went after it was listed"):
+        place.read(listed)
+
+
+def test_too_little_space_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
+    with pytest.raises(
+        NoSpace, match=r"1000000000000000000 bytes are to be fetched \(found: \d+ bytes left\). Remedy: free \d+ bytes"
+    ):
+        require_space(tmp_path, 10**18)
+
+
+def test_shard_sizes_that_leave_no_room_are_refused() -> None:
+    with pytest.raises(ValueError, match="shard_target_bytes must be at least twice shard_min_bytes"):
+        DownloadParams(shard_min_bytes=100, shard_target_bytes=150, shard_max_bytes=1000)
+
+
+def test_a_container_that_ends_early_or_is_absent_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(b"0123456789")
+    with MemberBytes(tmp_path) as shards:
+        assert shards.read("x.tar", 2, 3) == b"234"
+        with pytest.raises(
+            OutputDamaged, match=r"x.tar: a container of shards ends early \(found: 2 of 5 bytes at offset 8\)"
+        ):
+            shards.read("x.tar", 8, 5)
+        with pytest.raises(OutputDamaged, match=r"y.tar: a container of shards is absent. Remedy: run `dvc checkout`"):
+            shards.read("y.tar", 0, 1)
+    with pytest.raises(OutputDamaged, match="the folder of shards is absent"):
+        MemberBytes(tmp_path / "gone")
+
+
+def test_a_failed_run_leaves_no_half_written_shards(take: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", pictures(60))
+    good = take({"uri": "pics"}).bytes_by_file()
+    tar_of(tmp_path / "pics" / "broken.tar", {"a.jpg": bytes(3000)})
+    (tmp_path / "pics" / "broken.tar").write_bytes((tmp_path / "pics" / "broken.tar").read_bytes()[:2000])
+
+    with pytest.raises(BadData):
+        take({"uri": "pics"})
+
+    assert {name: data for name, data in take_files(tmp_path / "out").items() if "partial" not in name} == good
+
+
+def take_files(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_missing_source_is_found_out_at_once() -> None:
+    with pytest.raises(
+        SourceMissing, match=r"gone: no such file or folder \(found: looked at /nowhere/gone\). Remedy: mend"
+    ):
+        LocalPlace("gone", Path("/nowhere/gone"))
+
+
+def test_settings_do_not_reach_the_results() -> None:
+    assert "workers" not in DownloadParams.model_fields
+    assert Settings(workers=3).worker_count() == 3
