@@ -1,0 +1,47 @@
+"""A toy line in a repository of its own, and the environment in which its stages find pipeline_lib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline_lib.line import STAGES
+from tasks import process_group
+from tasks.dvc_process import bring_up_to_date
+from tasks.workspace import Workspace, open_workspace
+from tests.toy.repository import ROOT, make_toy_repository
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in ("PERENNIAL_ROOT", "DVC_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    process_group.STOPPING.clear()
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """A committed toy repository that was never run."""
+    return make_toy_repository(tmp_path / "origin")
+
+
+@pytest.fixture
+def workspace(origin: Path) -> Workspace:
+    """A workspace of that repository."""
+    return open_workspace(origin, run="night-1", overrides={}, branch=None, with_edits=False)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace whose eight stages have run, with lines of dvc thrown away. Not to be changed."""
+    process_group.STOPPING.clear()
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(ROOT))
+    origin = make_toy_repository(tmp_path_factory.mktemp("finished") / "origin")
+    workspace = open_workspace(origin, run="night-0", overrides={}, branch=None, with_edits=False)
+    for stage in STAGES:
+        bring_up_to_date(stage, workspace, on_line=lambda line: None)
+    patch.undo()
+    return workspace

@@ -1,0 +1,151 @@
+"""A workspace: what it starts from, what it shares, and that no checkout gets dirty."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.settings import load_settings
+from tasks.git import git
+from tasks.process_group import put_on_record
+from tasks.workspace import FLOW, Workspace, forget_old_workspaces, open_workspace, uncached_outs
+
+
+def opened(origin: Path, **options: object) -> Workspace:
+    arguments = {"run": "night-1", "overrides": {}, "branch": None, "with_edits": False} | options
+    return open_workspace(origin, **arguments)  # type: ignore[arg-type]
+
+
+def test_the_checkout_stays_as_it_was(origin: Path) -> None:
+    before = git(origin, "status", "--porcelain"), git(origin, "for-each-ref"), (origin / "params.yaml").read_bytes()
+
+    opened(origin, overrides={"train": {"epochs": 2}})
+
+    after = git(origin, "status", "--porcelain"), git(origin, "for-each-ref"), (origin / "params.yaml").read_bytes()
+    assert before == after
+
+
+def test_overrides_stand_in_the_workspaces_params_only(origin: Path) -> None:
+    workspace = opened(origin, overrides={"train": {"epochs": 2}})
+
+    assert "epochs: 2" in (workspace.folder / "params.yaml").read_text()
+    assert workspace.candidate
+    assert workspace.settings()["PERENNIAL_CANDIDATE"] == "true"
+    assert workspace.settings()["PERENNIAL_ROOT"] == str(origin)
+
+
+def test_a_wrong_override_is_refused_with_the_nearest_key(origin: Path) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"params\.yaml: 1 wrong parameter \(found: train\.epoch: no such key, nearest is train\.epochs",
+    ):
+        opened(origin, overrides={"train": {"epoch": 2}})
+
+
+def test_it_shares_the_cache_of_its_origin_also_when_that_was_named_relatively(origin: Path) -> None:
+    (origin / ".dvc" / "config.local").write_text("[cache]\n    dir = ../../elsewhere\n")
+
+    workspace = opened(origin)
+
+    said = (workspace.folder / ".dvc" / "config.local").read_text()
+    assert f"dir = {origin.parent / 'elsewhere'}" in said
+
+
+def test_a_remote_in_a_folder_near_the_origin_is_found_from_the_workspace(origin: Path) -> None:
+    with (origin / ".dvc" / "config").open("a") as file:
+        file.write("['remote \"store\"']\n    url = ../../store\n")
+    git(origin, "commit", "-q", "-a", "-m", "remote")
+
+    workspace = opened(origin)
+
+    said = subprocess.run(
+        ["python", "-m", "dvc", "remote", "list"], cwd=workspace.folder, capture_output=True, text=True, check=True
+    )
+    assert str(origin.parent / "store") in said.stdout
+
+
+def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) -> None:
+    with (origin / "curation" / "overrides.csv").open("a") as file:
+        file.write("image_id,x,remove,,,blurred,me,2026-11-21\n")
+    (origin / "curation" / "new.csv").write_text("new\n")
+
+    workspace = opened(origin, with_edits=True)
+
+    assert "blurred" in (workspace.folder / "curation" / "overrides.csv").read_text()
+    assert (workspace.folder / "curation" / "new.csv").exists()
+    assert git(origin, "rev-parse", f"{workspace.commit}^") == git(origin, "rev-parse", "HEAD")
+    assert workspace.remarks[0].endswith("curation/new.csv, curation/overrides.csv")
+    assert "taken in as snapshot commit" in workspace.remarks[0]
+    assert git(origin, "status", "--porcelain").splitlines() == [" M curation/overrides.csv", "?? curation/new.csv"]
+
+
+def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path) -> None:
+    with (origin / "params.yaml").open("a") as file:
+        file.write("# an edit\n")
+
+    workspace = opened(origin)
+
+    assert "# an edit" not in (workspace.folder / "params.yaml").read_text()
+    assert workspace.remarks == ("left out, since a deployed run uses committed state only: params.yaml",)
+
+
+def test_a_folder_of_pictures_beside_the_code_does_not_end_up_in_git(origin: Path) -> None:
+    (origin / "photos").mkdir()
+    (origin / "photos" / "cat.jpg").write_bytes(b"\xff\xd8")
+
+    workspace = opened(origin, with_edits=True)
+
+    assert workspace.remarks == ()
+    assert not (workspace.folder / "photos").exists()
+
+
+def test_code_and_params_come_from_the_branch_asked_for(origin: Path) -> None:
+    git(origin, "branch", "other")
+    (origin / "params.yaml").write_text((origin / "params.yaml").read_text().replace("recipe: quick", "recipe: photo"))
+    git(origin, "commit", "-q", "-a", "-m", "photo")
+
+    workspace = opened(origin, branch="other")
+
+    assert "recipe: quick" in (workspace.folder / "params.yaml").read_text()
+
+
+def test_a_branch_that_does_not_exist_is_named(origin: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no commit to run from \(found: nowhere\)\. Remedy: name one that `git branch -a` lists"
+    ):
+        opened(origin, branch="nowhere")
+
+
+def test_without_a_commit_the_remedy_is_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no commit to run from. Remedy: run `git init && git add -A && git commit"):
+        opened(tmp_path)
+
+
+def test_settings_edited_in_the_origin_hold_in_a_workspace_too(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = opened(origin)
+    (origin / "settings.toml").write_text("workers = 3\n")
+    monkeypatch.setenv("PERENNIAL_ROOT", str(origin))
+
+    assert load_settings(workspace.folder).workers == 3
+
+
+def test_only_metrics_are_held_by_git(origin: Path) -> None:
+    assert uncached_outs(origin) == ["line/curate/curation.json", "line/evaluate/metrics.json"]
+
+
+def test_old_workspaces_go_and_those_at_work_stay(origin: Path) -> None:
+    (origin / "settings.toml").write_text("keep_workspaces = 1\n")
+    workspaces = [opened(origin, run=f"night-{number}") for number in range(4)]
+    import os
+
+    for number, workspace in enumerate(workspaces):
+        os.utime(workspace.folder, (number, number))
+    put_on_record(os.getpid(), workspaces[0].records / FLOW)
+
+    gone = forget_old_workspaces(origin, load_settings(origin))
+
+    assert gone == ["night-1", "night-2"]
+    assert workspaces[0].folder.exists() and workspaces[3].folder.exists()
