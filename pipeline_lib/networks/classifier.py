@@ -28,8 +28,6 @@ class Classifier(nn.Module):
 
     def forward(self, images_BHWC: torch.Tensor) -> torch.Tensor:
         images_BCHW = (images_BHWC.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
-        if images_BHWC.device.type == "cpu":  # cuda is fastest on channels-last, which the permutation gives
-            images_BCHW = images_BCHW.contiguous()
         return self.network(images_BCHW)  # type: ignore[no-any-return]
 
 

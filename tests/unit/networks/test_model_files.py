@@ -1,0 +1,52 @@
+"""model.json and model.onnx are opened only when they are what they should be."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline_lib.errors import BadData, ConfigError
+from pipeline_lib.networks.device import open_device
+from pipeline_lib.networks.exported import open_exported
+from pipeline_lib.networks.model_file import ModelFile, read_model_file
+
+
+def _about() -> ModelFile:
+    half = (0.5, 0.5, 0.5)
+    return ModelFile(
+        network="lenet", classes=("a", "b"), names=("A", "B"), side_px=32, mean=half, std=half,
+        pixels={"short_side_px": None}, recipe={"name": "quick"}, parent=None, epoch=1,
+    )  # fmt: skip
+
+
+def test_a_model_description_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    _about().write(tmp_path)
+
+    assert read_model_file(tmp_path) == _about()
+
+
+def test_an_absent_model_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="model.json: the model is absent. Remedy: run `dvc repro evaluate`"):
+        read_model_file(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b'{"format": 2}', b"{", b"\xff\xfe"])
+def test_a_model_description_of_another_form_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.json").write_bytes(content)
+
+    with pytest.raises(BadData, match="not a model description of format 1"):
+        read_model_file(tmp_path)
+
+
+def test_a_damaged_onnx_file_is_refused(tmp_path: Path) -> None:
+    _about().write(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(b"torn")
+
+    with pytest.raises(BadData, match="model.onnx: onnxruntime cannot open the model"):
+        open_exported(tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_asking_for_a_gpu_that_is_not_there_is_an_error_and_not_a_silent_slow_run() -> None:
+    with pytest.raises(ConfigError, match="settings.toml: no CUDA device is available.*PERENNIAL_DEVICE=auto"):
+        open_device("cuda", threads=1, seed=0)

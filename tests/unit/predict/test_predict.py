@@ -1,0 +1,50 @@
+"""Prediction sees the pixels of training and says what evaluation said."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.predict import predict
+from pipeline_lib.tables.predictions import PREDICTIONS
+
+
+def test_files_get_the_classes_and_probabilities_of_the_predictions_table(small_line, evaluated: Path) -> None:
+    rows = PREDICTIONS.read(evaluated / "predictions.parquet")
+    rows = rows[rows["split"] == "test"]
+    files = [small_line.file(image_id) for image_id in rows["image_id"]]
+
+    found = predict(files, evaluated / "export")
+
+    classes = ("007", "stripes", "NA")
+    assert [prediction.file for prediction in found] == files
+    for prediction, row in zip(found, rows.itertuples(), strict=True):
+        assert [guess.class_id for guess in prediction.guesses] == [classes[k] for k in row.top_classes]
+        assert [guess.p for guess in prediction.guesses] == pytest.approx(list(row.top_p), abs=1e-3)
+
+
+def test_a_file_that_is_no_picture_has_its_own_fault_and_the_others_are_predicted(
+    small_line, evaluated: Path, tmp_path: Path
+) -> None:
+    good, torn, absent = small_line.file("src/test000.png"), tmp_path / "torn.png", tmp_path / "absent.png"
+    torn.write_bytes(good.read_bytes()[:200])
+
+    found = predict([torn, good, absent, tmp_path], evaluated / "export")
+
+    assert [bool(prediction.guesses) for prediction in found] == [False, True, False, False]
+    assert f"{torn}: no usable picture: decode_truncated" in str(found[0].fault)
+    assert f"{absent}: cannot be read (found: No such file or directory). Remedy: name a picture file" in str(
+        found[2].fault
+    )
+    assert "Is a directory" in str(found[3].fault)
+
+
+def test_the_same_file_twice_is_answered_twice(small_line, evaluated: Path) -> None:
+    one, two = predict([small_line.file("src/test000.png")] * 2, evaluated / "export")
+
+    assert one == two
+
+
+def test_without_a_model_it_says_what_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="model.json: the model is absent. Remedy: run `dvc repro evaluate`"):
+        predict([], tmp_path)

@@ -1,0 +1,107 @@
+"""Parameters, schedule, optimiser and the watch over the loss, each alone."""
+
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.loader import Batch
+from pipeline_lib.networks.build import build_network
+from pipeline_lib.train.losses import Losses
+from pipeline_lib.train.optimiser import build_optimiser
+from pipeline_lib.train.params import TrainParams
+from pipeline_lib.train.recipes import RECIPES
+from pipeline_lib.train.schedule import learning_rate
+
+
+def test_null_takes_the_recipes_value_and_anything_else_overrides_it() -> None:
+    recipe = TrainParams(recipe="photo", epochs=2, network=None, flip=False, ema_decay=0.0).resolved()
+
+    assert (recipe.epochs, recipe.network, recipe.flip, recipe.ema_decay) == (2, "resnet18", False, 0.0)
+    assert recipe.batch_size == RECIPES["photo"].batch_size
+
+
+def test_every_number_of_a_recipe_can_be_overridden_in_params_yaml() -> None:
+    fixed = {"mean", "std"}  # what the pretrained weights were trained with
+
+    assert set(vars(RECIPES["quick"])) - fixed <= set(TrainParams.model_fields)
+
+
+def test_digits_are_never_mirrored_by_the_default_recipe() -> None:
+    assert not TrainParams().resolved().flip
+
+
+def test_finetune_without_a_weight_file_is_refused() -> None:
+    with pytest.raises(ValidationError, match="recipe finetune needs a weight file: set weights and weights_sha256"):
+        TrainParams(recipe="finetune")
+
+
+def test_a_weight_file_without_its_digest_is_refused() -> None:
+    with pytest.raises(ValidationError, match="weights and weights_sha256 go together"):
+        TrainParams(weights="w.pth")
+
+
+def test_one_cycle_rises_in_a_line_for_a_quarter_of_the_steps_and_ends_near_nothing() -> None:
+    """Eight steps: two rising to the peak, six along half a cosine whose next step would be 0."""
+    rates = [learning_rate(step, 8, peak=0.4, schedule="one_cycle") for step in range(8)]
+
+    expected = [0.2, 0.4, *(0.2 * (1 + math.cos(math.pi * k / 7)) for k in range(1, 7))]
+    assert rates == pytest.approx(expected)
+
+
+def test_a_schedule_of_one_step_uses_the_peak() -> None:
+    assert learning_rate(0, 1, peak=0.1, schedule="cosine") == 0.1
+
+
+def test_biases_and_normalisation_do_not_decay() -> None:
+    network = build_network("mini_resnet", n_classes=3, side_px=32)
+
+    decaying, others = build_optimiser(network, RECIPES["quick"]).param_groups
+
+    assert decaying["weight_decay"] == 5e-4 and all(weight.ndim > 1 for weight in decaying["params"])
+    assert others["weight_decay"] == 0 and all(weight.ndim == 1 for weight in others["params"])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+)
+def test_the_recipe_names_its_optimiser(name: str, kind: type) -> None:
+    recipe = TrainParams(optimiser=name).resolved()  # type: ignore[arg-type]
+
+    assert type(build_optimiser(build_network("lenet", n_classes=3, side_px=32), recipe)) is kind
+
+
+def _batch(positions: list[int]) -> Batch:
+    n = len(positions)
+    return Batch(torch.zeros(n, 2, 2, 3), torch.zeros(n), torch.ones(n), torch.tensor(positions))
+
+
+def test_the_epochs_loss_is_the_mean_over_images_and_not_over_batches() -> None:
+    losses = Losses(torch.device("cpu"), ["a", "b", "c"])
+
+    losses.add(torch.tensor(1.0), _batch([0, 1]))
+    losses.add(torch.tensor(4.0), _batch([2]))
+
+    assert losses.mean() == 2.0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_names_the_step_the_pictures_and_what_to_try(value: float) -> None:
+    losses = Losses(torch.device("cpu"), ["src/a.png", "src/b.png"])
+    losses.add(torch.tensor(1.0), _batch([0]))
+
+    with pytest.raises(
+        ConfigError, match=r"the training diverged \(found: loss (nan|inf) at step 2 .* src/b.png.*lower train.peak"
+    ):
+        losses.add(torch.tensor(value), _batch([1]))
+
+
+def test_on_a_gpu_the_loss_is_looked_at_every_fifty_steps_and_at_the_end() -> None:
+    losses = Losses(torch.device("cuda"), ["a", "b"])
+
+    losses.add(torch.tensor(3.0), _batch([0]))
+
+    assert losses.so_far == 0.0
+    assert losses.mean() == 3.0

@@ -1,0 +1,148 @@
+"""The train stage on real betons of small pictures."""
+
+import hashlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from pipeline_lib.errors import BadData, ConfigError
+from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.networks.model_file import read_model_file
+from pipeline_lib.progress import Meter
+from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.train.loop import phases, train
+from pipeline_lib.train.recipes import RECIPES
+from pipeline_lib.train.run import _open, run
+
+
+def _bytes(out: Path) -> list[bytes]:
+    return [(out / name).read_bytes() for name in ("weights/model.safetensors", "weights/model.json", "curves.csv")]
+
+
+def test_it_learns(trained: Path) -> None:
+    curves = pd.read_csv(trained / "curves.csv")
+
+    assert list(curves.columns) == ["epoch", "train_loss", "val_loss", "val_top1", "learning_rate"]
+    assert curves["train_loss"].iloc[-1] < 0.7 * curves["train_loss"].iloc[0]
+    assert curves["val_top1"].max() > 0.8  # a guess is right in a third
+
+
+def test_the_same_seed_and_threads_give_the_same_bytes(small_line, trained: Path, tmp_path: Path) -> None:
+    run(small_line.train(tmp_path))
+
+    assert _bytes(tmp_path) == _bytes(trained)
+
+
+def test_both_loaders_and_any_number_of_workers_give_the_same_bytes(small_line, trained: Path, tmp_path: Path) -> None:
+    settings = small_line.settings().model_copy(update={"loader": "torchvision", "workers": 2})
+
+    run(small_line.train(tmp_path, settings=settings))
+
+    assert _bytes(tmp_path) == _bytes(trained)
+
+
+def test_another_seed_gives_other_weights(small_line, trained: Path, tmp_path: Path) -> None:
+    run(small_line.train(tmp_path, seed=1, epochs=1))
+
+    assert _bytes(tmp_path)[0] != _bytes(trained)[0]
+
+
+def test_the_weights_kept_are_of_the_epoch_that_validates_best(trained: Path) -> None:
+    curves = pd.read_csv(trained / "curves.csv")
+
+    best = curves.sort_values(["val_top1", "val_loss", "epoch"], ascending=[False, True, True]).iloc[0]
+
+    assert read_model_file(trained / "weights").epoch == best["epoch"]
+
+
+def test_the_description_holds_classes_as_they_are_called_and_how_pixels_were_made(small_line, trained: Path) -> None:
+    about = read_model_file(trained / "weights")
+
+    assert about.classes == ("007", "stripes", "NA")
+    assert about.pixels["pixel_rules"]["exif_orientation"] == "apply"
+    assert (about.recipe["name"], about.recipe["seed"], about.recipe["threads"]) == ("quick", 0, 1)
+    assert str(small_line.folder) not in (trained / "weights/model.json").read_text()
+
+
+def test_a_weight_file_is_built_upon_and_named_as_parent(small_line, trained: Path, tmp_path: Path) -> None:
+    weights = trained / "weights/model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+
+    run(small_line.train(tmp_path, weights=str(weights), weights_sha256=digest, epochs=1, peak_learning_rate=1e-6))
+
+    curves = pd.read_csv(tmp_path / "curves.csv")
+    assert curves["val_top1"].iloc[0] > 0.8  # at once: one epoch from scratch is at 0.4
+    assert read_model_file(tmp_path / "weights").parent == {"weights_sha256": digest}
+
+
+def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone(small_line) -> None:
+    recipe = replace(RECIPES["quick"], probe_epochs=1, epochs=0, batch_size=8)
+    torch.manual_seed(0)
+    model = Classifier(build_network("mini_resnet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std)
+    before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    job = small_line.train(small_line.folder)
+    loaders = {
+        split: _open(job, SELECTION.read(job.reads["selection"] / f"{split}.parquet"), recipe)
+        for split in ("train", "val")
+    }
+
+    trained = train(
+        model,
+        recipe,
+        train_loader=loaders["train"],
+        val_loader=loaders["val"],
+        device=torch.device("cpu"),
+        meter=Meter("", "", 1, 30),
+    )
+
+    changed = {name for name, tensor in trained.state.items() if not torch.equal(tensor, before[name])}
+    assert changed == {"head.weight", "head.bias"}
+
+
+def test_after_a_probe_everything_trains() -> None:
+    recipe = replace(RECIPES["finetune"], probe_epochs=2, epochs=3)
+
+    assert [(phase.epochs, phase.head_only) for phase in phases(recipe)] == [(2, True), (3, False)]
+
+
+def test_a_rate_far_too_high_ends_with_the_remedy(small_line, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="params.yaml: the training diverged .*lower train.peak_learning_rate"):
+        run(
+            small_line.train(
+                tmp_path, network="lenet", peak_learning_rate=10.0, optimiser="sgd", weight_decay=1.0, epochs=60
+            )
+        )
+    assert not (tmp_path / "weights").exists()
+
+
+def _with_rows(small_line, tmp_path: Path, split: str, keep: pd.Series | slice) -> Path:
+    folder = tmp_path / "selection"
+    shutil.copytree(small_line.folder / "selection", folder)
+    rows = SELECTION.read(folder / f"{split}.parquet")
+    SELECTION.write(rows[keep], folder / f"{split}.parquet")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("split", "what"), [("train", "too few pictures to train on"), ("val", "too few pictures to validate on")]
+)
+def test_an_empty_split_is_refused(small_line, tmp_path: Path, split: str, what: str) -> None:
+    job = small_line.train(tmp_path)
+    job.reads["selection"] = _with_rows(small_line, tmp_path, split, slice(0))
+
+    with pytest.raises(BadData, match=f"{split}.parquet: {what} .found: 0 rows.*curation.json"):
+        run(job)
+
+
+def test_pictures_of_a_single_class_are_refused(small_line, tmp_path: Path) -> None:
+    job = small_line.train(tmp_path)
+    rows = SELECTION.read(small_line.folder / "selection/train.parquet")
+    job.reads["selection"] = _with_rows(small_line, tmp_path, "train", rows["label"] == 0)
+
+    with pytest.raises(BadData, match="train.parquet: the training pictures are all of one class.*a second class"):
+        run(job)
