@@ -1,0 +1,85 @@
+"""Betons made by `convert` itself: small raw pictures, and larger ones raw and as JPEG, in three shards."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipeline_lib.betons.layout import Array
+from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.convert.shard import Picture, Task, convert_shard
+from pipeline_lib.loader import Augmentation, BatchLoader, open_loader
+from pipeline_lib.pixels import PixelRules
+
+EVERYTHING = Augmentation(scale_min=0.3, ratio_max=1.5, flip=True, shift_px=3)
+
+
+@dataclass(frozen=True)
+class Betons:
+    """A folder of betons, and the pixels that were put in: image_id -> uint8 RGB."""
+
+    folder: Path
+    pictures: dict[str, Array]
+
+    def selection(self, prefix: str = "") -> pd.DataFrame:
+        """The pictures whose name begins so, in an order that is not that of the betons."""
+        image_ids = sorted((name for name in self.pictures if name.startswith(prefix)), key=lambda name: name[::-1])
+        numbers = np.arange(len(image_ids))
+        return pd.DataFrame({"image_id": image_ids, "label": numbers % 10, "weight": 1 + numbers / 8})
+
+    def open(self, prefix: str = "", **options: Any) -> BatchLoader:
+        """Open a loader; the defaults are those of training."""
+        defaults: dict[str, Any] = {"batch_size": 16, "side_px": 32, "augmentation": EVERYTHING, "shuffle": True}
+        defaults |= {"seed": 7, "drop_last": False, "kind": "ffcv", "workers": 2}
+        return open_loader(self.folder, self.selection(prefix), **(defaults | options))
+
+
+def make_betons(folder: Path) -> Betons:
+    """Shards `small` (30 pictures of 32x32, raw), `raw` (20 of many sizes) and `jpg` (20 of many sizes)."""
+    rng = np.random.default_rng(0)
+    sizes = [(int(rng.integers(20, 90)), int(rng.integers(20, 90))) for _ in range(20)]
+    shards = {"small": [(32, 32)] * 30, "raw": sizes, "jpg": sizes}
+    pictures = {}
+    (folder / "shards").mkdir(parents=True)
+    (folder / "betons").mkdir()
+    for shard, shapes in shards.items():
+        named = {f"{shard}/{number}.png": _photo(number, *shape) for number, shape in enumerate(shapes)}
+        mode = ConvertParams(mode="jpg" if shard == "jpg" else "raw")
+        convert_shard(_task(shard, named, folder / "shards", mode), folder / "betons")
+        pictures |= named
+    return Betons(folder / "betons", pictures)
+
+
+@pytest.fixture(scope="session")
+def betons(tmp_path_factory: pytest.TempPathFactory) -> Betons:
+    return make_betons(tmp_path_factory.mktemp("line"))
+
+
+@pytest.fixture
+def own_betons(tmp_path: Path) -> Betons:
+    """A set of its own, for a test that damages it."""
+    return make_betons(tmp_path)
+
+
+def _task(shard: str, pictures: dict[str, Array], shards_folder: Path, params: ConvertParams) -> Task:
+    content, places = b"", []
+    for image_id, pixels in pictures.items():
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG")
+        data, (height, width) = stream.getvalue(), pixels.shape[:2]
+        places.append(Picture(image_id, f"{shard}.bin", len(content), len(data), width, height))
+        content += data
+    (shards_folder / f"{shard}.bin").write_bytes(content)
+    return Task(shard, tuple(places), shards_folder, params, PixelRules())
+
+
+def _photo(seed: int, height: int, width: int) -> Array:
+    y, x = np.mgrid[0:height, 0:width] / 9
+    waves: Sequence[Any] = [np.sin(x + seed), np.cos(y * 0.7 + seed), np.sin(x + y)]
+    return (np.stack(waves, axis=-1) * 110 + 127).astype(np.uint8)
