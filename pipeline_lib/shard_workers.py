@@ -6,6 +6,7 @@ multiprocessing's own pools lose that name: a Pool waits for ever, and ProcessPo
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import traceback
@@ -46,7 +47,7 @@ class _Worker:
     def __init__(self, task: Callable[[Any], Any]) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, far_end = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(task, far_end), daemon=True)
+        self.process: SpawnProcess = context.Process(target=_serve, args=(task, far_end, os.getpid()), daemon=True)
         self.process.start()
         far_end.close()  # so that a dead worker reads as the end of the pipe
         self.shard = ""
@@ -87,9 +88,9 @@ def _share_out(pool: list[_Worker], units: Mapping[str, Any]) -> Iterator[tuple[
             yield done
 
 
-def _serve(task: Callable[[Any], Any], pipe: Connection) -> None:
-    """The life of a worker: it ends when it is killed, or with its parent."""
-    die_with_parents()
+def _serve(task: Callable[[Any], Any], pipe: Connection, parent_pid: int) -> None:
+    """The life of a worker: it ends when it is killed, or with its parent, also one gone before we are ready."""
+    die_with_parents(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     while True:
         shard, unit = pipe.recv()

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 SIDE_PX: Final = 224
 MEAN: Final = (0.485, 0.456, 0.406)  # of ImageNet's training set, as every torchvision weight file expects
 STD: Final = (0.229, 0.224, 0.225)
-BATCH: Final = 32
 
 
 def check_weights(path: Path, sha256: str) -> None:
@@ -44,9 +43,9 @@ def embed(pictures: list[NDArray[np.uint8]], *, network: str, weights: Path) -> 
     import torch
 
     model = _load(network, weights)
-    parts = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
     with torch.inference_mode():
-        return np.concatenate([model(_normalised(part)).numpy() for part in parts])
+        vectors_ND: NDArray[np.float32] = model(_normalised(pictures)).numpy()
+    return vectors_ND
 
 
 def view(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:

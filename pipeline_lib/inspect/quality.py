@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLUR_SIGMA_PX: Final = 1.5
+FLAT_VARIANCE: Final = 1e-6  # of the Laplacian; below it there is only rounding of the arithmetic
 cv2.setNumThreads(1)  # the stage has a process per core already
 
 
@@ -35,14 +36,20 @@ def blur_ratio(grey_HW: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian after one more blur, over before: sharp pictures lose most of it, blurred ones little.
 
     The re-blur idea is of Crete et al., "The blur effect" (SPIE 2007), the variance of the Laplacian of Pech-Pacheco et
-    al. (ICPR 2000). Measured on 570 pictures and 20 blurred ones: over 0.5 finds all 20, with 2 false alarms.
+    al. (ICPR 2000). A first blur takes away rounding and JPEG noise: it is all the detail that a blurred picture has,
+    and without that step a strongly blurred one counts as sharp. Measured on 40 crops of scikit-learn's two photographs
+    (256 px, JPEG 90), 2nd to 98th percentile: sharp .24 to .39, Gaussian blur of 2 px .54 to .63, 3 px .69 to .75, 6 px
+    .82 to .89; a scan of 8 px enlarged to 32 px .40 to .60.
     """
-    grey = grey_HW.astype(np.float32)
-    before = float(cv2.Laplacian(grey, cv2.CV_32F).var())
-    if before == 0:
+    smooth = _blurred(grey_HW.astype(np.float32))
+    before = float(cv2.Laplacian(smooth, cv2.CV_32F).var())
+    if before < FLAT_VARIANCE:
         return 0.0
-    after = float(cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), BLUR_SIGMA_PX), cv2.CV_32F).var())
-    return after / before
+    return float(cv2.Laplacian(_blurred(smooth), cv2.CV_32F).var()) / before
+
+
+def _blurred(grey_HW: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(grey_HW, (0, 0), BLUR_SIGMA_PX), dtype=np.float32)
 
 
 def _percentile(counts: NDArray[np.int64], percent: int) -> int:

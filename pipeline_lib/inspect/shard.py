@@ -21,6 +21,8 @@ from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 
+KEYS: Final = ("image_id", "shard", "row_in_shard")
+BATCH: Final = 32  # pictures the embedding network takes at once
 THUMBNAIL_PX: Final = 32
 SMALL_PX: Final = 64  # pictures with a shorter side are described at THUMBNAIL_PX, larger ones at this
 IMAGES_FILE: Final = "images.parquet"
@@ -61,23 +63,20 @@ class ShardTables:
 
 
 def inspect_shard(members: pd.DataFrame, source: MemberBytes, task: ShardTask) -> ShardTables:
-    """Examine every member of a shard, one picture in memory at a time (and an embedding's small view of each)."""
+    """Examine every member of a shard; one full-size picture is in memory at a time, and small views of BATCH."""
     images: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
-    views: list[NDArray[np.uint8]] = []
-    for member in members.sort_values("row_in_shard").to_dict("records"):
-        examined = examine(member["image_id"], _read(source, member, task.shards), task.params)
-        keys = {name: member[name] for name in ("image_id", "shard", "row_in_shard")}
-        images.append({**keys, **examined.findings})
-        if examined.decoded is None:
-            continue
-        features.append({"image_id": member["image_id"], **_shapes(examined.decoded)})
-        if task.weights is not None:
-            views.append(view(examined.decoded.pixels_HWC))
-    if task.weights is not None and views:
-        _put_embeddings(
-            features, embed(views, network=task.params.embedding_network, weights=task.weights), task.params
-        )
+    rows = members.sort_values("row_in_shard").to_dict("records")
+    for start in range(0, len(rows), BATCH):
+        described: list[dict[str, Any]] = []
+        views: list[NDArray[np.uint8]] = []
+        for member in rows[start : start + BATCH]:
+            examined = examine(member["image_id"], _read(source, member, task.shards), task.params)
+            images.append({name: member[name] for name in KEYS} | examined.findings)
+            if examined.decoded is not None:
+                described.append({"image_id": member["image_id"], **_shapes(examined.decoded)})
+                views += [view(examined.decoded.pixels_HWC)] if task.weights else []
+        features += _embedded(described, views, task)
     return ShardTables(_frame(images, IMAGES), _frame(features, FEATURES))
 
 
@@ -89,10 +88,14 @@ def _shapes(decoded: Decoded) -> dict[str, Any]:
     return {"kind": "pixels" if small else f"hog{SMALL_PX}", "thumbnail": thumbnail.tobytes(), "vector": vector}
 
 
-def _put_embeddings(features: list[dict[str, Any]], vectors_ND: NDArray[np.float32], params: InspectParams) -> None:
-    assert params.weights_sha256 is not None
-    for row, vector in zip(features, vectors_ND, strict=True):
-        row.update(kind=f"embedding:{params.weights_sha256[:12]}", vector=vector)
+def _embedded(described: list[dict[str, Any]], views: list[NDArray[np.uint8]], task: ShardTask) -> list[dict[str, Any]]:
+    """The rows with an embedding in place of HOG, where a weight file is named."""
+    if task.weights is None or not views:
+        return described
+    assert task.params.weights_sha256 is not None
+    vectors_ND = embed(views, network=task.params.embedding_network, weights=task.weights)
+    kind = f"embedding:{task.params.weights_sha256[:12]}"
+    return [row | {"kind": kind, "vector": vector} for row, vector in zip(described, vectors_ND, strict=True)]
 
 
 def _read(source: MemberBytes, member: dict[Any, Any], shards: Path) -> bytes:

@@ -1,0 +1,108 @@
+"""A named weight file makes the features of photographs; its sha256 is checked before a picture is read."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.pixels import centre_square
+from tests.unit.inspect.made_shards import features_of, inspect, make_source
+from tests.unit.pixels.made_pictures import encoded, photo
+
+PICTURES = {f"made/a/{seed}.png": photo(width=250, height=230, seed=seed) for seed in range(3)}
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A ResNet-18 with random weights."""
+    import torch
+    import torchvision
+
+    torch.manual_seed(0)
+    return torchvision.models.resnet18(weights=None).eval()
+
+
+@pytest.fixture(scope="module")
+def weight_files(network, tmp_path_factory):
+    """The same weights in both formats."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("weights")
+    torch.save(network.state_dict(), folder / "weights.pth")
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path):
+    make_source(tmp_path, {name: encoded(pixels, "PNG") for name, pixels in PICTURES.items()}, per_shard=2)
+    return tmp_path
+
+
+def params_for(file, **others):
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return InspectParams(embedding_weights=file, weights_sha256=digest, **{"embedding_network": "resnet18", **others})
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+def test_vectors_are_the_pooled_features_of_torchvisions_network(source, weight_files, network, name):
+    import torch
+
+    params = params_for(weight_files / name)
+
+    features = features_of(inspect(source, params))
+
+    first = np.stack([centre_square(pixels, side_px=224) for pixels in PICTURES.values()])
+    images = torch.from_numpy(first).permute(0, 3, 1, 2) / 255
+    images = (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
+        3, 1, 1
+    )
+    pooled = []
+    handle = network.avgpool.register_forward_hook(lambda module, inputs, output: pooled.append(output.flatten(1)))
+    with torch.inference_mode():
+        network(images)
+    handle.remove()
+    assert np.stack(features.loc[list(PICTURES), "vector"]) == pytest.approx(pooled[0].numpy(), abs=1e-4)
+    assert set(features["kind"]) == {f"embedding:{params.weights_sha256[:12]}"}
+
+
+def test_weights_that_are_not_the_pinned_ones_are_refused_with_their_hash(source, weight_files):
+    file = weight_files / "weights.pth"
+    params = InspectParams(embedding_weights=file, weights_sha256="0" * 64)
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+
+    message = (
+        rf"weights\.pth: the weight file is not the one inspect\.weights_sha256 names \(found: {found}\)\. Remedy: r"
+    )
+    with pytest.raises(ConfigError, match=message):
+        inspect(source, params)
+
+
+def test_an_absent_weight_file_is_named(source):
+    params = InspectParams(embedding_weights="no/such.pth", weights_sha256="0" * 64)
+
+    with pytest.raises(
+        ConfigError, match=r"no/such\.pth: inspect\.embedding_weights: no such file\. Remedy: put the file there"
+    ):
+        inspect(source, params)
+
+
+def test_weights_of_another_network_are_refused(source, weight_files):
+    params = params_for(weight_files / "weights.pth", embedding_network="resnet34")
+
+    with pytest.raises(
+        ConfigError,
+        match=r"weights\.pth: not weights of resnet34 \(found: .*\)\. Remedy: set inspect\.embedding_network",
+    ):
+        inspect(source, params)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_a_file_that_holds_no_weights_is_refused_and_never_executed(source, tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x80\x04cos\nsystem\n(S'exit 1'\ntR.")
+
+    with pytest.raises(ConfigError, match=rf"{name}: not weights of resnet18 \(found: "):
+        inspect(source, params_for(tmp_path / name))

@@ -1,0 +1,145 @@
+"""What is found out about one picture; numpy, scipy and arithmetic are the oracles."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+from scipy.fft import dctn
+from sklearn.datasets import load_sample_images
+
+from pipeline_lib.inspect.hashes import phash, pixel_hash
+from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.inspect.picture import examine, small_grey
+from pipeline_lib.inspect.quality import blur_ratio, measure
+from pipeline_lib.pixels import PixelRules
+from tests.unit.pixels.made_pictures import encoded, photo
+
+PARAMS = InspectParams()
+
+
+def hash_of(pixels):
+    return phash(small_grey(pixels, side_px=32))
+
+
+def distance(first, second):
+    return (hash_of(first) ^ hash_of(second)).bit_count()
+
+
+def test_the_perceptual_hash_is_the_low_frequencies_of_the_dct_against_their_median():
+    grey = small_grey(photo(), side_px=32)
+    low = dctn(grey.astype(float), norm=None)[:8, :8].ravel()
+    expected = int("".join("1" if value > np.median(low) else "0" for value in low), 2)
+
+    assert phash(grey) == expected
+
+
+def test_re_encoding_resizing_and_greying_move_few_bits_and_another_picture_many():
+    for seed in range(5):
+        pixels = photo(width=320, height=240, seed=seed)
+        grey = np.asarray(Image.fromarray(pixels).convert("L").convert("RGB"))
+        poor = np.asarray(Image.open(io.BytesIO(encoded(pixels, "JPEG", quality=20))))
+
+        assert max(distance(pixels, copy) for copy in (pixels[::2, ::2], grey, poor)) <= 6
+        assert distance(pixels, photo(width=320, height=240, seed=seed + 10)) >= 12
+
+
+def test_the_pixel_hash_is_the_same_for_copies_that_differ_in_metadata_or_lossless_format_only():
+    exif = Image.Exif()
+    exif[0x010E] = "another description"
+    jpeg, remuxed = encoded(photo(), "JPEG"), encoded(photo(), "JPEG", exif=exif, comment=b"hello")
+    png, tiff = encoded(photo(), "PNG"), encoded(photo(), "TIFF")
+
+    found = [examine("a", data, PARAMS).findings["pixel_hash"] for data in (jpeg, remuxed, png, tiff)]
+
+    assert jpeg != remuxed
+    assert found[0] == found[1] != found[2] == found[3]
+
+
+def test_the_pixel_hash_knows_the_shape_and_every_pixel():
+    pixels = photo(width=40, height=20)
+    changed = pixels.copy()
+    changed[7, 7, 2] ^= 1
+
+    assert len({pixel_hash(pixels), pixel_hash(pixels.reshape(40, 20, 3)), pixel_hash(changed)}) == 3
+
+
+def test_luminance_percentiles_are_those_of_numpy():
+    grey = photo()[..., 0]
+    p1, p50, p99 = np.percentile(grey, [1, 50, 99], method="inverted_cdf")
+
+    quality = measure(grey)
+
+    assert (quality.luminance_p1, quality.luminance_p50, quality.luminance_p99) == (p1, p50, p99)
+
+
+@pytest.mark.parametrize(("levels", "bits"), [(1, 0), (2, 1), (16, 4), (256, 8)])
+def test_equally_frequent_levels_have_the_entropy_of_their_number(levels, bits):
+    grey = np.resize(np.arange(levels, dtype=np.uint8), (64, 64))
+
+    assert measure(grey).entropy_bit == pytest.approx(bits)
+
+
+def test_blurred_photographs_have_a_ratio_over_a_half_sharp_ones_under_it_and_flat_ones_none():
+    for photograph in load_sample_images().images:
+        sharp = Image.fromarray(photograph).convert("L").resize((384, 256), Image.Resampling.BICUBIC)
+        blurred = [sharp.filter(ImageFilter.GaussianBlur(radius_px)) for radius_px in (2, 3, 6, 12)]
+
+        assert blur_ratio(np.asarray(sharp)) < 0.4
+        assert min(blur_ratio(np.asarray(picture)) for picture in blurred) > 0.5
+    assert blur_ratio(np.full((64, 64), 7, np.uint8)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "mismatch"),
+    [
+        ("a/1.jpg", True),
+        ("a/1.JPEG", True),
+        ("a/1.png", False),
+        ("a/1.PNG", False),
+        ("a/1", False),
+        ("a/1.bin", False),
+        ("a/1.heic", True),
+    ],
+)
+def test_a_png_is_mismatched_when_its_name_says_another_picture_format(name, mismatch):
+    assert examine(name, encoded(photo(), "PNG"), PARAMS).findings["ext_mismatch"] == mismatch
+
+
+def test_a_refused_picture_has_its_reason_and_nothing_else():
+    examined = examine("a.jpg", b"<html>", PARAMS)
+
+    assert examined.findings == {"refusal": "not_image", "detail": "html"}
+    assert examined.decoded is None
+
+
+@pytest.mark.parametrize(
+    ("size", "refusal", "detail"),
+    [
+        ((7, 30), "too_small", "7 x 30, the limit is 8 px"),
+        ((8, 8), None, None),
+        ((300, 29), "odd_aspect", "300 x 29, the limit is 10 : 1"),
+        ((30, 300), None, None),
+        ((20_000, 12), "odd_aspect", "20000 x 12, the limit is 10 : 1"),
+    ],
+)
+def test_shapes_out_of_bounds_are_refused_and_still_measured(size, refusal, detail):
+    examined = examine("a.png", encoded(Image.new("RGB", size, "red"), "PNG"), PARAMS)
+
+    assert (examined.findings["refusal"], examined.findings["detail"]) == (refusal, detail)
+    assert examined.findings["width_px"] == size[0]
+    assert (examined.decoded is None) == (refusal is not None)
+
+
+def test_the_pixel_rules_are_handed_on_without_the_rest():
+    rules = InspectParams(exif_orientation="ignore", max_pixels=5, min_side_px=3).pixel_rules()
+
+    assert rules == PixelRules(exif_orientation="ignore", max_pixels=5)
+
+
+@pytest.mark.parametrize("half", [{"embedding_weights": "w.pth"}, {"weights_sha256": "0" * 64}])
+def test_weights_without_their_hash_or_a_hash_without_weights_are_a_mistake(half):
+    with pytest.raises(
+        ValueError, match="embedding_weights and weights_sha256 go together: name the file and what `sha256sum`"
+    ):
+        InspectParams(**half)

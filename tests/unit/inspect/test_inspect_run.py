@@ -1,0 +1,162 @@
+"""The stage: one row per picture, whatever it holds; the same bytes with any number of workers and any memo."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pipeline_lib.inspect.run as stage
+from pipeline_lib.errors import BadData, OutputDamaged
+from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.inspect.picture import luminance
+from tests.unit.inspect.made_shards import CONTAINER, digests, features_of, images_of, inspect, make_source
+from tests.unit.pixels.made_pictures import encoded, photo
+
+GPS = Image.Exif()
+GPS.get_ifd(0x8825)[1] = "N"
+GPS[0x0112] = 6
+
+
+def files():
+    """Sound, odd and damaged pictures of small and large sizes."""
+    jpeg = encoded(photo(width=320, height=240), "JPEG", quality=95)
+    odd = {
+        "made/a/disguised.jpg": encoded(photo(), "PNG"),
+        "made/a/located.jpg": encoded(photo(width=90, height=70), "JPEG", exif=GPS),
+        "made/a/cmyk.jpg": encoded(Image.fromarray(photo()).convert("CMYK"), "JPEG"),
+        "made/a/moving.gif": encoded(photo(), "GIF", save_all=True, append_images=[Image.fromarray(photo(seed=1))]),
+        "made/a/zip.jpg": jpeg + b"PK\3\4",
+        "made/a/truncated.jpg": jpeg[:9000],
+        "made/a/page.jpg": jpeg[:8192] + bytes(4096) + jpeg[12288:],
+        "made/a/html.jpg": b"<!doctype html>",
+        "made/a/empty.jpg": b"",
+        "made/a/bomb.png": encoded(Image.new("1", (9000, 9000)), "PNG"),
+        "made/a/small.png": encoded(Image.new("L", (4, 4)), "PNG"),
+    }
+    return odd | {f"made/b/{seed}.jpg": encoded(photo(width=32, height=32, seed=seed), "JPEG") for seed in range(9)}
+
+
+@pytest.fixture
+def source(tmp_path):
+    make_source(tmp_path, files())
+    return tmp_path
+
+
+def test_every_member_with_bytes_has_a_row_and_every_usable_picture_has_features(source):
+    out = inspect(source)
+
+    images, features = images_of(out), features_of(out)
+    assert set(images.index) == set(files())
+    assert set(features.index) == set(images.index[images["refusal"].isna()])
+
+
+def test_each_fault_has_its_reason_and_no_sound_picture_has_one(source):
+    refused = images_of(inspect(source))["refusal"].dropna().to_dict()
+
+    assert refused == {
+        "made/a/truncated.jpg": "decode_truncated",
+        "made/a/page.jpg": "decode_corrupt",
+        "made/a/html.jpg": "not_image",
+        "made/a/empty.jpg": "empty",
+        "made/a/bomb.png": "too_many_pixels",
+        "made/a/small.png": "too_small",
+    }
+
+
+def test_what_a_decode_can_tell_is_told(source):
+    images = images_of(inspect(source))
+
+    assert images["ext_mismatch"].fillna(False).sum() == 1
+    assert images.loc["made/a/disguised.jpg", ["format", "ext_mismatch"]].tolist() == ["png", True]
+    located = images.loc["made/a/located.jpg", ["has_gps", "exif_orientation", "width_px", "height_px"]]
+    assert located.tolist() == [True, 6, 70, 90]
+    assert images.loc["made/a/cmyk.jpg", "mode"] == "CMYK"
+    assert images.loc["made/a/moving.gif", "n_frames"] == 2
+    assert images.loc["made/a/zip.jpg", "trailing_bytes"] == 4
+
+
+def test_small_and_large_pictures_are_told_apart_and_their_vectors_are_comparable(source):
+    features = features_of(inspect(source))
+
+    assert features.loc["made/b/3.jpg", "kind"] == "pixels"
+    assert features.loc["made/a/disguised.jpg", "kind"] == "hog64"
+    assert features["vector"].map(len).nunique() == 1
+
+
+def test_the_thumbnail_of_a_32_px_picture_is_its_luminance(tmp_path):
+    make_source(tmp_path, {"made/a/1.png": encoded(photo(width=32, height=32), "PNG")})
+
+    thumbnail = features_of(inspect(tmp_path)).loc["made/a/1.png", "thumbnail"]
+
+    assert np.array_equal(np.frombuffer(thumbnail, np.uint8).reshape(32, 32), luminance(photo(width=32, height=32)))
+
+
+def test_one_and_two_workers_with_and_without_a_memo_write_the_same_bytes(source, monkeypatch):
+    monkeypatch.setattr(stage, "SMALL_BYTES", 0)
+    alone = digests(inspect(source, workers=1, out="alone"))
+    shutil.rmtree(source / "state")
+    two = digests(inspect(source, workers=2, out="two"))
+    remembered = digests(inspect(source, workers=2, out="remembered"))
+
+    assert alone == two == remembered
+    assert len(alone) == 2 + 5  # images, pixel rules, and features of five shards
+
+
+def test_known_shards_are_not_decoded_again(source, monkeypatch):
+    inspect(source)
+    monkeypatch.setattr(
+        stage,
+        "work_on_shards",
+        lambda task, units, workers: iter(units.items() if not units else pytest.fail(str(units))),
+    )
+
+    inspect(source, out="again")
+
+
+def test_other_parameters_are_another_memo_entry(source):
+    inspect(source)
+
+    images = images_of(inspect(source, InspectParams(min_side_px=64), out="again"))
+
+    assert (images["refusal"] == "too_small").sum() == 10
+
+
+def test_outputs_hold_the_pixel_rules_and_nothing_else_lies_beside_them(source):
+    out = inspect(source, InspectParams(exif_orientation="ignore"))
+
+    assert json.loads((out / "pixel_rules.json").read_text()) == {
+        "exif_orientation": "ignore",
+        "max_pixels": 64_000_000,
+    }
+    assert sorted(path.name for path in out.iterdir()) == ["features", "images.parquet", "pixel_rules.json"]
+
+
+def test_what_a_killed_run_left_behind_is_cleared_away(source):
+    rubbish = source / "out" / "shards.partial" / "0000000000000000"
+    rubbish.mkdir(parents=True)
+    (rubbish / "images.parquet").write_bytes(b"half")
+
+    assert len(images_of(inspect(source))) == len(files())
+
+
+def test_a_shard_whose_bytes_changed_on_disk_stops_the_stage_and_names_the_file(source):
+    container = source / "shards" / CONTAINER
+    data = bytearray(container.read_bytes())
+    data[300] ^= 1
+    container.write_bytes(data)
+
+    message = rf"{CONTAINER}: a member's bytes are not .* \(found: made/a/disguised\.jpg\)\. Remedy: .*dvc checkout"
+    with pytest.raises(OutputDamaged, match=message):
+        inspect(source)
+
+
+def test_a_source_without_one_usable_picture_stops_the_line(tmp_path):
+    make_source(tmp_path, {"made/a/1.jpg": b"<html>", "made/a/2.jpg": b""})
+
+    message = (
+        r"images\.parquet: none of 2 pictures can be used \(found: empty 1, not_image 1\)\. Remedy: look at the files"
+    )
+    with pytest.raises(BadData, match=message):
+        inspect(tmp_path)
