@@ -1,7 +1,7 @@
 """The loader for machines without FFCV (`torchvision` in the settings): the same betons, order and views, in torch.
 
-JPEG goes through simplejpeg, strictly, as in the pixel policy: torchvision's decoder shows a damaged picture without a word
-(0.29.2: 40 zeroed bytes, or an end mark in the middle).
+JPEG goes through simplejpeg, strictly, as in the pixel policy: torchvision's own decoder (0.29.2) shows a picture with
+40 zeroed bytes, or with its end mark in the middle, without a word.
 """
 
 from __future__ import annotations
