@@ -38,7 +38,7 @@ def made_from(closure: Closure, path: str) -> tuple[Step, ...]:
         receipt = closure.stages[stage]
         data = {dep: md5 for dep, md5 in receipt.deps.items() if not _is_code(dep)}
         facts = [Fact(dep, md5, md5=True) for dep, md5 in data.items()]
-        facts += [Fact("params", _params_text(receipt.params)), Fact("code", code_digest(receipt), md5=True)]
+        facts += [Fact("params", _params_text(receipt.params)), Fact("code", code_digest(receipt))]
         steps.append(Step(stage, stage, tuple(facts)))
         queue += list(data)
     return tuple(steps)
@@ -74,9 +74,10 @@ def paths_of(closure: Closure, md5: str) -> list[str]:
 
 
 def code_digest(receipt: StageReceipt) -> str:
-    """One hash over the code files a stage was run with."""
+    """How many code files a stage was run with, and one hash over them."""
     code = sorted((dep, md5) for dep, md5 in receipt.deps.items() if _is_code(dep))
-    return hashlib.sha256(json.dumps(code).encode()).hexdigest()[:32]
+    digest = hashlib.sha256(json.dumps(code).encode()).hexdigest()
+    return f"{len(code)} files, sha256 {digest[:16]}" if code else "not among its deps"
 
 
 def _in_order(closure: Closure) -> list[tuple[str, StageReceipt]]:
@@ -117,7 +118,7 @@ def _code_step(closure: Closure, commit: str, dirty: bool) -> Step:
     facts += [
         Fact(f"params of {name}", _params_text(closure.stages[name].params)) for name in ("curate", "train", "evaluate")
     ]
-    facts += [Fact(f"code of {name}", code_digest(closure.stages[name]), md5=True) for name in ("train", "evaluate")]
+    facts += [Fact(f"code of {name}", code_digest(closure.stages[name])) for name in ("train", "evaluate")]
     return Step("params and code", "", tuple(facts))
 
 

@@ -16,6 +16,7 @@ from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.registry import ClassChange, Comparison, Rule, Verdict
 
 SHOWN_CLASSES = 10
+FLOOR, NOT_WORSE = "better than the floor", "not worse than the champion"
 MIN_AGREEMENT, MAX_DP = 0.999, 1e-3  # of the export with torch: share of equal answers, largest difference of p
 
 
@@ -52,7 +53,7 @@ def judge(
     if rolled_back is not None:
         rules.append(Rule("not rolled back", None, f"these weights were rolled back before: {rolled_back}"))
     if champion is not None and champion.answers is None:
-        rules.append(Rule("not worse than the champion", None, champion.why_silent))
+        rules.append(Rule(NOT_WORSE, None, champion.why_silent))
     elif champion is not None and champion.answers is not None:
         test = joined(evaluation, champion.answers)
         comparison = compare(
@@ -92,12 +93,14 @@ def sanity(evaluation: Evaluation, params: RegisterParams) -> list[Rule]:
     shared = set(expected) & (set(selection["train"]["image_id"]) | set(selection["val"]["image_id"]))
     majority = float(selection["test"]["label"].value_counts().max() / len(expected))
     top1, floor = float(test["correct"].mean()), max(params.min_top1, majority)
-    asked = f"register.min_top1 is {params.min_top1:.1%}" if params.min_top1 > majority else "the largest class alone"
+    asked = (
+        f"register.min_top1 is {percent(params.min_top1)}" if params.min_top1 > majority else "the largest class alone"
+    )
     enough = top1 >= floor if params.min_top1 > majority else top1 > floor
     return [
         Rule("every test picture once", whole and finite, f"{len(test)} of {len(expected)} pictures answered"),
         Rule("tested on unseen pictures", not shared, f"{len(shared)} test pictures were trained or chosen on"),
-        Rule("better than the floor", enough, f"top-1 {top1:.1%}; the floor is {floor:.1%} ({asked})"),
+        Rule(FLOOR, enough, f"top-1 {percent(top1)}; the floor is {percent(floor)} ({asked})"),
     ]
 
 
@@ -106,7 +109,7 @@ def parity(measured: Mapping[str, float]) -> Rule:
     agreement, difference = measured["argmax_agreement"], measured["max_abs_dp"]
     kept = agreement >= MIN_AGREEMENT and difference <= MAX_DP
     sentence = (
-        f"ONNX gives the same answer on {agreement:.1%} of {measured['n']:.0f} pictures, p within {difference:.1g}"
+        f"ONNX gives the same answer on {percent(agreement)} of {measured['n']:.0f} pictures, p within {difference:.1g}"
     )
     return Rule("export equals the network", kept, sentence)
 
@@ -118,15 +121,15 @@ def not_worse(comparison: Comparison) -> Rule:
         f"top-1 changes by {points(comparison.delta)} points ({interval}); {comparison.margin * 100:.1f} may be lost"
     )
     if comparison.low > -comparison.margin:
-        return Rule("not worse than the champion", True, grounds)
-    return Rule("not worse than the champion", False if comparison.high < 0 else None, grounds)
+        return Rule(NOT_WORSE, True, grounds)
+    return Rule(NOT_WORSE, False if comparison.high < 0 else None, grounds)
 
 
 def no_class_lost(changes: tuple[ClassChange, ...], params: RegisterParams) -> Rule:
     """R2: no class loses both significantly and by `class_loss` or more."""
     lost = [change for change in changes if change.blocks]
     if not lost:
-        return Rule("no class lost", True, f"no class loses {params.class_loss:.0%} of its recall beyond chance")
+        return Rule("no class lost", True, f"no class loses {percent(params.class_loss)} of its recall beyond chance")
     named = ", ".join(f"{change.name} {points(change.change)} points of recall" for change in lost[:3])
     return Rule("no class lost", False, f"{len(lost)} lost beyond chance: {named}")
 
@@ -148,7 +151,9 @@ def conclude(
     if unsure:
         sentence = f"Held as challenger: {unsure.name} is undecided: {unsure.sentence}."
         return Verdict("inconclusive", sentence, tuple(rules), comparison, shown, provisional)
-    grounds = next((r.sentence for r in rules if r.name == "not worse than the champion"), "it is the first model")
+    grounds = next(
+        (r.sentence for r in rules if r.name == "not worse than the champion"), f"the first model; {rules[2].sentence}"
+    )
     if candidate:
         sentence = f"Challenger: it passes the gate, but an experiment is never promoted; {grounds}."
         return Verdict("candidate", sentence, tuple(rules), comparison, shown)
@@ -164,3 +169,8 @@ def same_model(version: int) -> Verdict:
 def points(fraction: float) -> str:
     """A difference of shares in percentage points, signed."""
     return f"{fraction * 100:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float) -> str:
+    """A share as percent with one decimal, unit included."""
+    return f"{100 * share:.1f} %"

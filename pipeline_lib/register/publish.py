@@ -36,14 +36,14 @@ def _write(
     folder: Path, attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, shown: str
 ) -> None:
     # Here and not above: pandas, Pillow and jinja cost 2 s that a run with nothing new need not pay.
-    from pipeline_lib.lineage import Lineage
+    from pipeline_lib.lineage import Lineage, lineage_of_version
     from pipeline_lib.lineage.receipts import steps_to_weights
     from pipeline_lib.report import Run, gather, render_card, render_report
 
     tags = attempt.tags
     dirty = tags.get(records.DIRTY) == "true"
     steps = steps_to_weights(closure, commit=tags.get(records.COMMIT, ""), dirty=dirty)
-    lineage = Lineage(tags[records.KEY], job.settings.model_name, steps)
+    lineage = lineage_of_version(version, "") if version else Lineage("", job.settings.model_name, steps)
     number = version.number if version else None
     run = Run(job.settings.model_name, number, tags[records.KEY], attempt.verdict, lineage, libraries())
     content = gather(run, job.reads)

@@ -28,10 +28,10 @@ class MlflowStore:
     def __init__(self, uri: str, name: str) -> None:
         for variable, value in QUIET.items():
             os.environ.setdefault(variable, value)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         from mlflow import MlflowClient
 
+        for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         if uri.startswith(SQLITE):
             _create_sqlite(Path(uri.removeprefix(SQLITE)))
         self.uri, self.name = uri, name

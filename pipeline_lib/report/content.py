@@ -99,7 +99,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         mistakes=mistakes,
         pictures=_pictures(cards, files),
         loss_chart=_chart(curves, {"training": "train_loss", "validation": "val_loss"}),
-        top1_chart=_chart(curves, {"validation top-1": "val_top1"}),
+        top1_chart=_chart(curves.assign(percent=100 * curves["val_top1"]), {"validation": "percent"}),
         confusion=figures.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
         pairs=_pairs(counts_KK, names),
         classes=_records(pd.read_csv(files["per_class"], dtype={"class": str}, keep_default_na=False), "f1"),

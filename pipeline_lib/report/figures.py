@@ -94,10 +94,10 @@ def line_chart(x: Sequence[float], curves: Mapping[str, Sequence[float]]) -> Cha
     for name, values in curves.items():
         placed = [place(a, b) for a, b in zip(x, values, strict=True) if math.isfinite(b)]
         lines.append(Line(name, " ".join(f"{a:.1f},{b:.1f}" for a, b in placed), *placed[-1]))
-    x_marks = sorted({round(mark) for mark in np.linspace(first, last, min(len(x), 6))})
+    x_marks = [mark for mark in nice_ticks(first, last, about=5) if first <= mark <= last and mark == round(mark)]
     return Chart(
         tuple(lines),
-        tuple(Tick(place(mark, low)[0], str(mark)) for mark in x_marks),
+        tuple(Tick(place(mark, low)[0], f"{mark:.0f}") for mark in x_marks),
         tuple(Tick(place(first, mark)[1], f"{mark:.4g}") for mark in y_marks),
     )
 

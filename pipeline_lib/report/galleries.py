@@ -47,7 +47,7 @@ def label_issues(review: pd.DataFrame) -> Gallery:
             row["image_id"],
             _text(row["given"]),
             _text(row["suggested"]),
-            f"p {row['score']:.2f}" if pd.notna(row["score"]) else "",
+            f"score {row['score']:.2f}" if pd.notna(row["score"]) else "",
         )
         for row in rows.head(SHOWN).to_dict("records")
     ]
@@ -83,7 +83,7 @@ def worst_mistakes(predictions: pd.DataFrame, names: Mapping[int, str]) -> Galle
             row["image_id"],
             names[int(row["label"])],
             names[int(row["predicted"])],
-            f"p(true) {row['p_label']:.2f} · p(pred) {row['p_predicted']:.2f}",
+            f"p(true) {row['p_label']:.2f}\np(pred) {row['p_predicted']:.2f}",
         )
         for row in rows.head(SHOWN).to_dict("records")
     ]
@@ -105,7 +105,7 @@ def _group(rows: pd.DataFrame) -> DuplicateGroup:
 
 
 def _fate(split: Any, reason: Any) -> str:
-    return f"kept in {split}" if pd.notna(split) else f"left out: {_text(reason).replace('_', ' ')}"
+    return f"kept, {split}" if pd.notna(split) else f"left out\n{_text(reason).replace('_', ' ')}"
 
 
 def _text(value: Any) -> str:
