@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.prefect_home import prefect_environment, server_url
+from pipeline_lib.errors import ServiceUnavailable
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,15 @@ def run_here(origin: Path, *, overrides: dict[str, Any], branch: str) -> RunResu
     from flows.form import Advanced  # Prefect reads the environment when it is imported
     from flows.retrain import retrain
 
-    state = retrain(advanced=Advanced.model_validate(overrides), branch=branch, return_state=True)
+    try:
+        state = retrain(advanced=Advanced.model_validate(overrides), branch=branch, return_state=True)
+    except RuntimeError as error:
+        if "ephemeral" not in str(error):
+            raise
+        remedy = "try again when the machine is less busy, or start one that stays with `perennial up`"
+        raise ServiceUnavailable(
+            "Prefect's own server did not start", file="prefect", value=error, remedy=remedy
+        ) from error
     result: Any = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,6 +127,6 @@ def test_dvc_itself_writes_a_new_lock_in_the_same_order(finished: Workspace) -> 
     git(finished.origin.parent, "clone", "-q", str(finished.origin), str(clone))
     (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {finished.origin / '.dvc' / 'cache'}\n")
 
-    subprocess.run(["python", "-m", "dvc", "repro", "-q"], cwd=clone, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=clone, check=True)
 
     assert (clone / "dvc.lock").read_bytes() == (finished.folder / "dvc.lock").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,11 @@ def test_a_remote_in_a_folder_near_the_origin_is_found_from_the_workspace(origin
     workspace = opened(origin)
 
     said = subprocess.run(
-        ["python", "-m", "dvc", "remote", "list"], cwd=workspace.folder, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "dvc", "remote", "list"],
+        cwd=workspace.folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert str(origin.parent / "store") in said.stdout
 
