@@ -17,6 +17,7 @@ from pipeline_lib.errors import BadData, CredentialsRefused, PipelineError, Serv
 from pipeline_lib.settings import Settings
 
 PART_BYTES = 64 << 20
+PAGE_KEYS = 1000  # S3 gives no more at a time
 READS_PER_WORKER = 4  # a read mostly waits for the network
 TRIES = 3  # of one object or part whose transfer broke off; botocore itself retries what fails before the first byte
 DENIED = frozenset(
@@ -109,7 +110,7 @@ def _translate(response: Any, address: str) -> PipelineError:
 def list_keys(client: Any, bucket: str, prefix: str) -> Iterator[Any]:
     """Every object below a prefix, as list_objects_v2 gives it (Key, Size, ETag, LastModified)."""
     with translated(f"s3://{bucket}/{prefix}"):
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, MaxKeys=PAGE_KEYS):
             yield from page.get("Contents", ())
 
 

@@ -19,7 +19,7 @@ from pipeline_lib.shards.places import Place, open_place
 from pipeline_lib.survey.contents import Contents, Seen, look_into
 
 SAMPLED = 200
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "MPO")  # none that starts a program, as EPS does
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # none that starts a program, as EPS does
 FEW = 20
 
 

@@ -1,0 +1,293 @@
+"""Sources on a real S3 server (moto, on loopback): discover and download, and what goes wrong on S3."""
+
+from __future__ import annotations
+
+import io
+import socket
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from PIL import Image
+
+from pipeline_lib.discover.listing import list_sources
+from pipeline_lib.errors import ArchiveDamaged, BadData, CredentialsRefused, ServiceUnavailable, SourceMissing
+from pipeline_lib.settings import Settings
+from pipeline_lib.shards import s3
+from pipeline_lib.shards.places import BucketPlace
+from pipeline_lib.sources import Source
+from pipeline_lib.survey import survey
+from tests.unit.download.sources_at_hand import SMALL_SHARDS, Taken, pictures, take_sources, tar_of
+
+pytestmark = pytest.mark.service
+BUCKET = "pictures"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server with one empty bucket."""
+
+    url: str
+    client: Any
+
+    def put(self, files: dict[str, bytes], prefix: str = "") -> None:
+        for name, data in files.items():
+            self.client.put_object(Bucket=BUCKET, Key=prefix + name, Body=data)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def server(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.Session().client("s3", endpoint_url=endpoint)
+    client.create_bucket(Bucket=BUCKET)
+    yield Server(endpoint, client)
+    urlopen(Request(f"{endpoint}/moto-api/reset", method="POST")).close()
+
+
+@pytest.fixture
+def take(server: Server, tmp_path: Path) -> Callable[..., Taken]:
+    def take(source: dict[str, Any], out: str = "out", **settings: Any) -> Taken:
+        chosen = Settings(**{"workers": 2, "s3_endpoint_url": server.url, **settings})
+        return take_sources(tmp_path, (source,), out=out, params=SMALL_SHARDS, settings=chosen)
+
+    return take
+
+
+def listed(uri: str, url: str | None, **settings: Any) -> Any:
+    return list_sources((Source(name="pics", uri=uri),), Settings(s3_endpoint_url=url, **settings), root=Path())
+
+
+def test_a_prefix_is_listed_packed_and_read_back(server: Server, take: Callable[..., Taken]) -> None:
+    files = pictures(12)
+    server.put(files, "set/")
+    server.put({"set-old/9/other.jpg": b"other", "set/": b"", "set/0/caf\u00e9 #1.jpg": b"name"})
+
+    taken = take({"uri": f"s3://{BUCKET}/set"})
+
+    assert {name: taken.read(f"pics/{name}") for name in files} == files
+    assert taken.read("pics/0/caf\u00e9 %231.jpg") == b"name"
+    assert len(taken.members) == 13
+    assert set(taken.members["label_received"]) == {"0", "1"}
+
+
+def test_every_page_of_a_long_listing_is_read(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PAGE_KEYS", 4)
+    server.put({f"set/{n}.jpg": b"" for n in range(10)})
+
+    assert len(listed(f"s3://{BUCKET}/set", server.url)) == 10
+
+
+def test_an_unchanged_prefix_gives_the_same_bytes_with_other_workers_and_no_memo(
+    server: Server, take: Callable[..., Taken], tmp_path: Path
+) -> None:
+    server.put(pictures(12), "set/")
+
+    first = take({"uri": f"s3://{BUCKET}/set"}, "first", workers=1, state_dir=tmp_path / "a").bytes_by_file()
+
+    assert take({"uri": f"s3://{BUCKET}/set"}, "second", workers=4, state_dir=tmp_path / "b").bytes_by_file() == first
+
+
+@pytest.mark.parametrize("part_bytes", [s3.PART_BYTES, 4096])
+def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
+    server: Server, take: Callable[..., Taken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int
+) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", part_bytes)
+    files = pictures(40)
+    archive = tar_of(tmp_path / "pics.tar", files).read_bytes()
+    server.put({"sets/pics.tar": archive, "sets/votes.csv": b"member,annotator,label\n0/0000.jpg,ana,0\n"})
+
+    taken = take({"uri": f"s3://{BUCKET}/sets/pics.tar", "votes": f"s3://{BUCKET}/sets/votes.csv"})
+
+    [container] = (taken.folder / "shards").iterdir()
+    assert container.read_bytes() == archive
+    assert {name: taken.read(f"pics/{name}") for name in files} == files
+    assert taken.votes["label"].tolist() == ["0"]
+
+
+def test_a_truncated_archive_key_stops_the_run(server: Server, take: Callable[..., Taken], tmp_path: Path) -> None:
+    archive = tar_of(tmp_path / "pics.tar", pictures(40)).read_bytes()
+    server.put({"pics.tar": archive[:20480]})
+
+    with pytest.raises(
+        ArchiveDamaged, match=rf"s3://{BUCKET}/pics.tar: the tar archive is cut off or damaged at byte 20480"
+    ):
+        take({"uri": f"s3://{BUCKET}/pics.tar"})
+
+
+def place_and_object(server: Server, uri: str) -> tuple[BucketPlace, Any]:
+    place = BucketPlace(uri, s3.open_client(Settings(s3_endpoint_url=server.url)))
+    return place, next(iter(place.list()))
+
+
+def test_an_object_put_again_after_the_listing_is_never_mixed_in(server: Server) -> None:
+    server.put({"set/a.jpg": b"first"})
+    place, listed_object = place_and_object(server, f"s3://{BUCKET}/set")
+    server.put({"set/a.jpg": b"again"})
+
+    expected = rf"s3://{BUCKET}/set/a.jpg: the object changed after it was listed .*412.*Remedy: run again: `dvc repro`"
+    with pytest.raises(BadData, match=expected.replace("412", "PreconditionFailed")):
+        place.read(listed_object)
+
+
+def test_an_archive_put_again_between_two_parts_is_never_spliced(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", 1000)
+    server.put({"pics.tar": b"a" * 5000})
+    place, listed_object = place_and_object(server, f"s3://{BUCKET}/pics.tar")
+
+    def put_again(_: int) -> None:
+        server.put({"pics.tar": b"b" * 5000})
+
+    with pytest.raises(BadData, match="the object changed after it was listed"):
+        place.fetch(listed_object, tmp_path / "pics.tar", workers=1, step=put_again)
+
+
+def test_an_object_withdrawn_after_the_listing_is_named(server: Server) -> None:
+    server.put({"set/a.jpg": b"first"})
+    place, listed_object = place_and_object(server, f"s3://{BUCKET}/set")
+    server.client.delete_object(Bucket=BUCKET, Key="set/a.jpg")
+
+    with pytest.raises(
+        SourceMissing, match=rf"s3://{BUCKET}/set/a.jpg: no such object on S3 .*if it was removed just now, run"
+    ):
+        place.read(listed_object)
+
+
+def test_a_put_again_object_is_another_version_in_the_next_run(server: Server, take: Callable[..., Taken]) -> None:
+    server.put(pictures(12), "set/")
+    take({"uri": f"s3://{BUCKET}/set"}, "first")
+    server.put({"set/0/0000.jpg": b"better"})
+
+    assert take({"uri": f"s3://{BUCKET}/set"}, "second").read("pics/0/0000.jpg") == b"better"
+
+
+def test_a_missing_bucket_prefix_or_archive_is_named(server: Server) -> None:
+    with pytest.raises(
+        SourceMissing,
+        match=r"s3://no-such-bucket/x/: no such bucket \(found: NoSuchBucket .*Remedy: mend discover.sources",
+    ):
+        listed("s3://no-such-bucket/x", server.url)
+    with pytest.raises(SourceMissing, match=rf"s3://{BUCKET}/nothing: nothing is there"):
+        listed(f"s3://{BUCKET}/nothing", server.url)
+    with pytest.raises(SourceMissing, match=rf"s3://{BUCKET}/gone.tar: no such object on S3"):
+        listed(f"s3://{BUCKET}/gone.tar", server.url)
+
+
+def test_a_wrong_endpoint_is_named_with_the_setting(server: Server) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+        with pytest.raises(
+            ServiceUnavailable,
+            match=r"S3 does not answer .*Remedy: check the network and s3_endpoint_url in settings.toml",
+        ):
+            listed(f"s3://{BUCKET}/set", url)
+
+
+def test_absent_credentials_and_profiles_say_how_to_log_in(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        CredentialsRefused, match=r"no usable AWS credentials .*nobody.*Remedy: log in \(`aws sso login`"
+    ):
+        listed(f"s3://{BUCKET}/set", server.url, aws_profile="nobody")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(CredentialsRefused, match="no usable AWS credentials"):
+        listed(f"s3://{BUCKET}/set", server.url)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "message"),
+    [
+        ("AccessDenied", 403, CredentialsRefused, r"set/a.jpg: S3 refused access \(found: AccessDenied"),
+        ("ExpiredToken", 400, CredentialsRefused, "S3 refused access"),
+        ("InternalError", 500, ServiceUnavailable, r"S3 answered with an error \(HTTP 500\) .*Remedy: run again later"),
+    ],
+)
+def test_an_answer_of_s3_becomes_one_line(code: str, status: int, kind: type[Exception], message: str) -> None:
+    """Moto refuses nobody, so the answers are S3's documented ones, through botocore's own exception."""
+    from botocore.exceptions import ClientError
+
+    answer = {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    with pytest.raises(kind, match=message), s3.translated(f"s3://{BUCKET}/set/a.jpg"):
+        raise ClientError(answer, "GetObject")  # type: ignore[arg-type]
+
+
+class BrokenOnce:
+    """A client whose first transfers break off."""
+
+    def __init__(self, client: Any, breaks: int) -> None:
+        self._client, self.left = client, breaks
+
+    def get_object(self, **wanted: Any) -> Any:
+        answer = self._client.get_object(**wanted)
+        if self.left:
+            self.left -= 1
+            answer["Body"] = io.BytesIO(answer["Body"].read()[:-1])
+        return answer
+
+
+def test_a_transfer_that_breaks_off_is_begun_again(server: Server) -> None:
+    server.put({"a.jpg": b"0123456789"})
+    etag = s3.head(server.client, BUCKET, "a.jpg")["ETag"].strip('"')
+
+    data = s3.read_object(BrokenOnce(server.client, 2), BUCKET, "a.jpg", etag=etag, size_bytes=10)
+
+    assert data == b"0123456789"
+    with pytest.raises(BadData, match=r"a.jpg: S3 sends another size than it listed \(found: 9 instead of 10 bytes\)"):
+        s3.read_object(BrokenOnce(server.client, 3), BUCKET, "a.jpg", etag=etag, size_bytes=10)
+
+
+def test_a_server_that_ignores_ranges_or_preconditions_is_found_out(server: Server) -> None:
+    class Careless:
+        def get_object(self, **wanted: Any) -> Any:
+            return server.client.get_object(Bucket=BUCKET, Key=wanted["Key"])
+
+    server.put({"a.jpg": b"0123456789"})
+    etag = s3.head(server.client, BUCKET, "a.jpg")["ETag"].strip('"')
+
+    with pytest.raises(
+        ServiceUnavailable, match=r"the server ignores ranges .*Remedy: copy the object to a local file"
+    ):
+        s3.read_range(Careless(), BUCKET, "a.jpg", etag=etag, start=2, size_bytes=3)
+    with pytest.raises(BadData, match="the object changed after it was listed"):
+        s3.read_object(Careless(), BUCKET, "a.jpg", etag="another", size_bytes=10)
+
+
+def test_a_survey_looks_into_archives_on_s3_without_fetching_them(server: Server, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (90, 70)).save(file, "PNG")
+    files = {f"{label}/{n}.png": file.getvalue() for label in ("cat", "dog") for n in range(20)}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    server.put({"a/pics.tar": tar_of(tmp_path / "pics.tar", files).read_bytes(), "b/pics.zip": packed.getvalue()})
+
+    for uri, kind in ((f"s3://{BUCKET}/a/pics.tar", "S3 archive"), (f"s3://{BUCKET}/b", "S3 prefix of 1 archives")):
+        found = survey(uri, Settings(s3_endpoint_url=server.url), root=tmp_path)
+        assert (found.kind, found.n_images, found.short_side_px, len(found.classes)) == (kind, 40, 70, 2)

@@ -1,0 +1,228 @@
+"""What discover lists, when it lists, and how it fails."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline_lib.discover.params import DiscoverParams
+from pipeline_lib.discover.run import run
+from pipeline_lib.errors import BadData, ConfigError, OutputDamaged, SourceMissing
+from pipeline_lib.settings import Settings
+from pipeline_lib.sources import read_sources
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.listing import LISTING
+
+Discover = Callable[..., dict[str, Path]]
+
+
+def write(path: Path, data: bytes = b"1") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def rows(listing: Path) -> list[tuple[str, str, int]]:
+    frame = LISTING.read(listing)
+    return list(zip(frame["kind"], frame["key"], frame["size_bytes"], strict=True))
+
+
+def test_every_file_of_a_folder_is_a_row_hidden_ones_and_archives_too(discover: Discover, tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "a/.DS_Store", "b/deep/2.png", "more.tar.gz", "README.txt"):
+        write(tmp_path / "pics" / name)
+
+    listing = discover({"uri": "pics"})["listing"]
+
+    assert rows(listing) == [
+        ("archive", "more.tar.gz", 1),
+        ("image", "README.txt", 1),
+        ("image", "a/.DS_Store", 1),
+        ("image", "a/1.jpg", 1),
+        ("image", "b/deep/2.png", 1),
+    ]
+
+
+def test_an_archive_is_one_row_with_its_date_and_the_csv_files_are_rows_too(discover: Discover, tmp_path: Path) -> None:
+    archive = write(tmp_path / "pics.tar", b"123")
+    os.utime(archive, ns=(5, 7))
+    write(tmp_path / "votes.csv", b"1234")
+    write(tmp_path / "who" / "subjects.csv", b"12345")
+
+    written = discover({"uri": "pics.tar", "votes": "votes.csv", "subjects": str(tmp_path / "who" / "subjects.csv")})
+
+    assert rows(written["listing"]) == [
+        ("archive", "pics.tar", 3),
+        ("subjects", "subjects.csv", 5),
+        ("votes", "votes.csv", 4),
+    ]
+    assert LISTING.read(written["listing"])["modified_ns"].iloc[0] == 7
+    assert [source.votes for source in read_sources(written["sources"])] == ["votes.csv"]
+
+
+def test_an_unchanged_source_gives_the_same_bytes(discover: Discover, tmp_path: Path) -> None:
+    for n in range(30):
+        write(tmp_path / "pics" / f"{n}.jpg")
+
+    first = {role: path.read_bytes() for role, path in discover({"uri": "pics"}).items()}
+
+    assert {role: path.read_bytes() for role, path in discover({"uri": "pics"}).items()} == first
+
+
+def test_no_path_of_this_machine_is_in_what_discover_writes(discover: Discover, tmp_path: Path) -> None:
+    write(tmp_path / "pics" / "a.jpg")
+
+    written = discover({"uri": "pics"})
+
+    assert all(str(tmp_path).encode() not in path.read_bytes() for path in written.values())
+
+
+def test_a_name_that_is_not_utf8_is_listed_percent_encoded(discover: Discover, tmp_path: Path) -> None:
+    write(tmp_path / "pics" / os.fsdecode(b"caf\xe9.jpg"))
+
+    assert rows(discover({"uri": "pics"})["listing"]) == [("image", "caf%E9.jpg", 1)]
+
+
+def test_linked_files_and_folders_are_followed(discover: Discover, tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere" / "a.jpg", b"12")
+    (tmp_path / "pics").mkdir()
+    (tmp_path / "pics" / "cats").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "pics" / "b.jpg").symlink_to(tmp_path / "elsewhere" / "a.jpg")
+
+    assert rows(discover({"uri": "pics"})["listing"]) == [("image", "b.jpg", 2), ("image", "cats/a.jpg", 2)]
+
+
+def test_a_folder_linked_into_itself_is_named_and_not_listed_for_ever(discover: Discover, tmp_path: Path) -> None:
+    write(tmp_path / "pics" / "a" / "1.jpg")
+    (tmp_path / "pics" / "a" / "again").symlink_to(tmp_path / "pics")
+
+    with pytest.raises(
+        BadData, match=r"pics/a/again: a link leads back to a folder above it .*Remedy: remove the link"
+    ):
+        discover({"uri": "pics"})
+
+
+def test_a_link_that_leads_nowhere_is_named(discover: Discover, tmp_path: Path) -> None:
+    (tmp_path / "pics").mkdir()
+    (tmp_path / "pics" / "a.jpg").symlink_to(tmp_path / "gone.jpg")
+
+    with pytest.raises(BadData, match=r"pics/a.jpg: a link that leads nowhere"):
+        discover({"uri": "pics"})
+
+
+def test_a_pipe_in_a_source_is_named_and_not_waited_for(discover: Discover, tmp_path: Path) -> None:
+    (tmp_path / "pics").mkdir()
+    os.mkfifo(tmp_path / "pics" / "a.jpg")
+
+    with pytest.raises(BadData, match=r"pics/a.jpg: neither a file nor a folder"):
+        discover({"uri": "pics"})
+
+
+def test_a_missing_source_is_named_with_where_it_was_looked_for(discover: Discover, tmp_path: Path) -> None:
+    expected = re.escape(
+        f"pics.tar: no such file or folder (found: looked at {tmp_path}/pics.tar). Remedy: mend discover.sources"
+    )
+    with pytest.raises(SourceMissing, match=expected):
+        discover({"uri": "pics.tar"})
+
+
+def test_a_missing_votes_file_is_named(discover: Discover, tmp_path: Path) -> None:
+    write(tmp_path / "pics.tar")
+
+    with pytest.raises(SourceMissing, match=r"votes.csv: no such file or folder"):
+        discover({"uri": "pics.tar", "votes": "votes.csv"})
+
+
+def test_an_empty_folder_is_a_missing_source(discover: Discover, tmp_path: Path) -> None:
+    (tmp_path / "pics").mkdir()
+
+    with pytest.raises(
+        SourceMissing, match=r"pics: nothing is there. Remedy: mend discover.sources in params.yaml, or put"
+    ):
+        discover({"uri": "pics"})
+
+
+def test_refresh_never_keeps_the_last_listing_and_says_so(
+    discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture = write(tmp_path / "pics" / "a.jpg")
+    first = discover({"uri": "pics"})["listing"].read_bytes()
+    picture.write_bytes(b"changed")
+    caplog.set_level("INFO")
+
+    kept = discover({"uri": "pics"}, refresh="never")["listing"]
+
+    assert kept.read_bytes() == first
+    assert re.search(r"refresh: never: the sources were not looked at; the listing of 0.0 h ago is kept", caplog.text)
+
+
+def test_refresh_never_needs_no_source_any_more(discover: Discover, tmp_path: Path) -> None:
+    picture = write(tmp_path / "pics" / "a.jpg")
+    first = discover({"uri": "pics"})["listing"].read_bytes()
+    picture.unlink()
+
+    assert discover({"uri": "pics"}, refresh="never")["listing"].read_bytes() == first
+
+
+def test_refresh_never_lists_sources_that_were_never_listed(
+    discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "pics" / "a.jpg")
+    caplog.set_level("INFO")
+
+    listing = discover({"uri": "pics"}, refresh="never")["listing"]
+
+    assert rows(listing) == [("image", "a.jpg", 1)]
+    assert "no listing of these sources is kept, so they are listed now" in caplog.text
+
+
+def test_a_listing_is_kept_for_its_hours_and_made_anew_after_them(discover: Discover, tmp_path: Path) -> None:
+    picture = write(tmp_path / "pics" / "a.jpg")
+    first = discover({"uri": "pics"})["listing"].read_bytes()
+    picture.write_bytes(b"changed")
+    assert discover({"uri": "pics"}, refresh=2)["listing"].read_bytes() == first
+    [kept] = (tmp_path / ".perennial" / "listing").iterdir()
+    three_hours_ago = kept.stat().st_mtime - 3 * 3600
+    os.utime(kept, (three_hours_ago, three_hours_ago))
+
+    assert rows(discover({"uri": "pics"}, refresh=2)["listing"]) == [("image", "a.jpg", 7)]
+
+
+def test_a_mistake_in_another_stages_params_is_found_before_hours_of_work(tmp_path: Path) -> None:
+    write(tmp_path / "pics" / "a.jpg")
+    text = "discover: {sources: [{name: pics, uri: pics}]}\ndownload: {shard_max: 3}\ninspect: {}\ncurate: {}\n"
+    (tmp_path / "params.yaml").write_text(text + "convert: {}\ntrain: {recipe: fast}\nevaluate: {}\nregister: {}\n")
+    params = DiscoverParams.model_validate({"sources": [{"name": "pics", "uri": "pics"}]})
+
+    with pytest.raises(ConfigError, match=r"download.shard_max: no such key, nearest is .*train.recipe = 'fast'"):
+        run(StageRun(tmp_path, {}, {}, params, Settings()))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"name": "pics", "uri": "gs://bucket/x"}, "gs:// cannot be read: name a local path or s3://bucket/prefix"),
+        ({"name": "pics", "uri": "s3://"}, "the bucket is missing"),
+        ({"name": "My Pics", "uri": "x"}, "should match pattern"),
+        ({"name": "pics", "uri": "x", "layout": "folders"}, "Input should be 'auto', 'class_folders'"),
+    ],
+)
+def test_a_source_that_cannot_be_is_refused(source: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DiscoverParams.model_validate({"sources": [source]})
+
+
+def test_two_sources_of_one_name_are_refused() -> None:
+    with pytest.raises(ValidationError, match="two sources are named pics"):
+        DiscoverParams.model_validate({"sources": [{"name": "pics", "uri": "a"}, {"name": "pics", "uri": "b"}]})
+
+
+def test_a_damaged_sources_file_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "sources.json").write_text("{")
+
+    with pytest.raises(OutputDamaged, match=r"sources.json: not a list of sources .*Remedy: run `dvc repro discover`"):
+        read_sources(tmp_path / "sources.json")

@@ -1,0 +1,170 @@
+"""What `perennial init` sees in a source, and the params.yaml it writes for it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline_lib.errors import ArchiveDamaged, BadData, SourceMissing
+from pipeline_lib.params import LineParams, load_params
+from pipeline_lib.settings import Settings
+from pipeline_lib.survey import Survey, describe, recommended_params, survey
+from tests.unit.download.sources_at_hand import tar_of
+
+
+def picture(width_px: int, height_px: int, *, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width_px, height_px), (10, 90, 200)).save(file, kind)
+    return file.getvalue()
+
+
+def look(tmp_path: Path, uri: str) -> Survey:
+    return survey(uri, Settings(), root=tmp_path)
+
+
+def params_for(tmp_path: Path, found: Survey, *, weights: Path | None = None) -> LineParams:
+    (tmp_path / "params.yaml").write_text(recommended_params(found, name="mine", weights=weights))
+    return load_params(tmp_path / "params.yaml")
+
+
+SMALL = {f"{label}/{n}.png": picture(28, 32) for label in ("cat", "dog") for n in range(30)}
+PHOTOS = {f"train/{label}/{n}.jpg": picture(400, 300, kind="JPEG") for label in ("cat", "dog") for n in range(25)}
+
+
+def test_a_folder_of_small_pictures_gets_the_quick_recipe(tmp_path: Path) -> None:
+    for name, data in SMALL.items():
+        (tmp_path / "pics" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pics" / name).write_bytes(data)
+
+    found = look(tmp_path, "pics")
+
+    assert (found.kind, found.layout, found.n_images, found.short_side_px) == ("folder", "class_folders", 60, 28)
+    assert found.classes == (("cat", 30), ("dog", 30))
+    assert found.formats == (("PNG", 60),)
+    assert found.problems == ()
+    params = params_for(tmp_path, found)
+    assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == ("quick", 32, None)
+    assert params.discover.sources[0].uri == "pics"
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+def test_a_tar_of_photographs_gets_the_photo_recipe(tmp_path: Path, ending: str) -> None:
+    tar_of(
+        tmp_path / f"pics.{ending}", PHOTOS | {"train/cat/.DS_Store": b"x"}, mode="w:gz" if ending == "tar.gz" else "w"
+    )
+
+    found = look(tmp_path, f"pics.{ending}")
+
+    assert (found.layout, found.n_images, found.short_side_px, found.is_complete) == (
+        "split_class_folders",
+        50,
+        300,
+        True,
+    )
+    assert found.splits == (("train", 50),)
+    assert found.refused == (("ignored_system_file", 1),)
+    params = params_for(tmp_path, found)
+    assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == ("photo", 128, 160)
+    assert params.train.batch_size is not None
+    assert params.inspect.min_side_px == 32
+
+
+def test_a_zip_is_looked_into_without_unpacking_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "pics.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in SMALL.items():
+            archive.writestr(name, data)
+
+    found = look(tmp_path, "pics.zip")
+
+    assert (found.n_images, found.short_side_px, found.formats) == (60, 28, (("PNG", 60),))
+
+
+def test_a_folder_of_archives_is_read_as_classes(tmp_path: Path) -> None:
+    for wnid in ("n01", "n02"):
+        tar_of(tmp_path / "pics" / f"{wnid}.tar", {f"{n}.png": picture(80, 90) for n in range(20)})
+
+    found = look(tmp_path, "pics")
+
+    assert found.kind == "folder of 2 archives"
+    assert found.classes == (("n01", 20), ("n02", 20))
+    assert params_for(tmp_path, found).train.side_px == 64
+
+
+def test_a_named_weight_file_is_pinned_and_finetuned(tmp_path: Path) -> None:
+    tar_of(tmp_path / "pics.tar", PHOTOS)
+    weights = tmp_path / "resnet50-0676ba61.pth"
+    weights.write_bytes(b"weights")
+
+    params = params_for(tmp_path, look(tmp_path, "pics.tar"), weights=weights)
+
+    assert (params.train.recipe, params.train.network, params.train.weights) == ("finetune", "resnet50", str(weights))
+    assert params.train.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert params.convert.short_side_px == 256
+
+
+def test_a_weight_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    tar_of(tmp_path / "pics.tar", PHOTOS)
+
+    with pytest.raises(SourceMissing, match=r"gone.pth: no such weight file. Remedy: name a .safetensors or .pth file"):
+        recommended_params(look(tmp_path, "pics.tar"), name="mine", weights=Path("gone.pth"))
+
+
+def test_what_a_person_should_know_is_said_in_sentences(tmp_path: Path) -> None:
+    files = {"cat/1.jpg": b"<html>", "dog/2.png": picture(40, 40), "loose.png": picture(40, 40)}
+    tar_of(tmp_path / "pics.tar", files)
+
+    text = describe(look(tmp_path, "pics.tar"))
+
+    assert text.splitlines() == [
+        "pics.tar: archive, 3 pictures, 220 bytes",
+        "layout   one folder per class",
+        "classes  2: cat 1, dog 1",
+        "sizes    short side 40 to 40 px, median 40 px, of 2 sampled",
+        "formats  PNG 2",
+        "note     1 pictures lie outside the class folders and have no class.",
+        "note     2 classes have fewer than 20 pictures: cat, dog.",
+        "note     1 of the sampled files are no pictures that can be read; they will be quarantined.",
+    ]
+
+
+def test_pictures_without_class_folders_are_told_to_bring_votes(tmp_path: Path) -> None:
+    tar_of(tmp_path / "pics.tar", {f"{n}.png": picture(40, 40) for n in range(20)})
+
+    found = look(tmp_path, "pics.tar")
+
+    assert "No class can be told from the folders" in describe(found)
+    assert "votes: null  # no class folders" in recommended_params(found, name="mine")
+    params_for(tmp_path, found)
+
+
+def test_a_source_without_pictures_says_what_it_holds(tmp_path: Path) -> None:
+    tar_of(tmp_path / "pics.tar", {"a.txt": b"1"})
+
+    with pytest.raises(BadData, match=r"pics.tar: no picture is there \(found: not_a_picture_name: 1\)"):
+        look(tmp_path, "pics.tar")
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("zip", "")])
+def test_a_damaged_archive_is_found_before_params_are_written(tmp_path: Path, ending: str, mode: str) -> None:
+    path = tmp_path / f"pics.{ending}"
+    if ending == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a/1.png", picture(40, 40))
+    else:
+        tar_of(path, PHOTOS, mode=mode)
+    path.write_bytes(path.read_bytes()[:-40] if ending != "tar" else path.read_bytes()[:2000])
+
+    with pytest.raises(ArchiveDamaged, match="cut off or damaged"):
+        look(tmp_path, path.name)
+
+
+@pytest.mark.parametrize("uri", ["my pics: 1", "-x", "12", 'it\'s "here"', "s3pics", "#1"])
+def test_any_address_survives_yaml(tmp_path: Path, uri: str) -> None:
+    tar_of(tmp_path / uri / "a.tar", {f"{n}/x.png": picture(40, 40) for n in range(3)})
+
+    assert params_for(tmp_path, look(tmp_path, uri)).discover.sources[0].uri == uri
