@@ -49,6 +49,6 @@ class Meter:
         rate = self.done / (now - self.started)
         left_s = (self.total - self.done) / rate
         percent = 100 * self.done / max(self.total, 1)
-        count = f"{self.done}/{self.total} {self.unit}, {percent:.0f} %"
-        line = f"progress: {self.what} {count}, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
+        share = f"{self.done}/{self.total} {self.unit}, {percent:.0f} %"
+        line = f"progress: {self.what} {share}, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
         log.info("%s%s", line, f", {note}" if note else "")
