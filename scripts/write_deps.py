@@ -15,7 +15,11 @@ def main() -> None:
     content = yaml.load(path)
     for name, stage in content["stages"].items():
         data = [dep for dep in stage.get("deps", []) if not dep.startswith("pipeline_lib")]
-        stage["deps"] = [*expected_deps(name), *data]
+        deps = [*expected_deps(name), *data]
+        if "deps" in stage:
+            stage["deps"] = deps
+        else:
+            stage.insert(list(stage).index("outs"), "deps", deps)
     with path.open("w") as file:
         yaml.dump(content, file)
 
