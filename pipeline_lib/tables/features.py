@@ -7,20 +7,20 @@ from pipeline_lib.tables.table import Column, Table
 FEATURES = Table(
     name="features",
     version=1,
-    meaning="one row per decodable picture of a shard",
+    meaning="one row per usable picture of a shard (no refusal)",
     key=("image_id",),
     columns=(
         Column("image_id", pa.string(), "as in members"),
         Column(
             "kind",
             pa.string(),
-            "pixels (grey, small images) or embedding:<first 12 hex digits of the weight file's sha256>",
+            "hog (gradients of the grey picture at 64x64) or embedding:<first 12 hex digits of the weight file's sha256>",
         ),
-        Column("thumbnail", pa.binary(), "canonical pixels, grey uint8, 32x32, row major: duplicates of small images"),
+        Column("thumbnail", pa.binary(), "the whole picture, grey uint8, 32x32, row major: duplicates of small images"),
         Column(
             "vector",
             pa.list_(pa.float32()),
-            "features for the label-issue predictors: HOG of the pixels, or the embedding",
+            "features for the label-issue predictors; comparable among pictures of one kind",
         ),
     ),
 )

@@ -1,5 +1,6 @@
 """The stage: one row per picture, whatever it holds; the same bytes with any number of workers and any memo."""
 
+import functools
 import json
 import shutil
 
@@ -12,13 +13,14 @@ from pipeline_lib.errors import BadData, OutputDamaged
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import luminance
 from tests.unit.inspect.made_shards import CONTAINER, digests, features_of, images_of, inspect, make_source
-from tests.unit.pixels.made_pictures import encoded, photo
+from tests.unit.pixels.made_pictures import encoded, photo, with_claimed_size
 
 GPS = Image.Exif()
 GPS.get_ifd(0x8825)[1] = "N"
 GPS[0x0112] = 6
 
 
+@functools.cache
 def files():
     """Sound, odd and damaged pictures of small and large sizes."""
     jpeg = encoded(photo(width=320, height=240), "JPEG", quality=95)
@@ -32,7 +34,7 @@ def files():
         "made/a/page.jpg": jpeg[:8192] + bytes(4096) + jpeg[12288:],
         "made/a/html.jpg": b"<!doctype html>",
         "made/a/empty.jpg": b"",
-        "made/a/bomb.png": encoded(Image.new("1", (9000, 9000)), "PNG"),
+        "made/a/bomb.jpg": with_claimed_size(jpeg, width=9000, height=9000),
         "made/a/small.png": encoded(Image.new("L", (4, 4)), "PNG"),
     }
     return odd | {f"made/b/{seed}.jpg": encoded(photo(width=32, height=32, seed=seed), "JPEG") for seed in range(9)}
@@ -60,7 +62,7 @@ def test_each_fault_has_its_reason_and_no_sound_picture_has_one(source):
         "made/a/page.jpg": "decode_corrupt",
         "made/a/html.jpg": "not_image",
         "made/a/empty.jpg": "empty",
-        "made/a/bomb.png": "too_many_pixels",
+        "made/a/bomb.jpg": "too_many_pixels",
         "made/a/small.png": "too_small",
     }
 
@@ -77,11 +79,10 @@ def test_what_a_decode_can_tell_is_told(source):
     assert images.loc["made/a/zip.jpg", "trailing_bytes"] == 4
 
 
-def test_small_and_large_pictures_are_told_apart_and_their_vectors_are_comparable(source):
+def test_small_and_large_pictures_have_vectors_that_can_be_compared(source):
     features = features_of(inspect(source))
 
-    assert features.loc["made/b/3.jpg", "kind"] == "pixels"
-    assert features.loc["made/a/disguised.jpg", "kind"] == "hog64"
+    assert set(features["kind"]) == {"hog"}
     assert features["vector"].map(len).nunique() == 1
 
 
