@@ -103,7 +103,7 @@ def _overlaps(dep: str, known: str) -> bool:
 
 
 def _is_code(path: str) -> bool:
-    return path.endswith(".py")
+    return Path(path).parts[0] == "pipeline_lib"
 
 
 def _outs_step(title: str, closure: Closure, stage: str, roles: Iterable[str]) -> Step:

@@ -30,8 +30,8 @@ class MlflowStore:
             os.environ.setdefault(variable, value)
         from mlflow import MlflowClient
 
-        for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        for loud in ("mlflow", "mlflow.store.db.utils", "alembic"):
+            logging.getLogger(loud).setLevel(logging.WARNING)
         if uri.startswith(SQLITE):
             _create_sqlite(Path(uri.removeprefix(SQLITE)))
         self.uri, self.name = uri, name
