@@ -14,6 +14,8 @@ from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.tables.manifest import SPLITS
 
 NAMED = 10  # examples in a message
+OVERRIDES = "curation/overrides.csv"
+DO_WITHOUT = f"add pictures, exclude_class in {OVERRIDES}, or set curate.small_classes: drop in params.yaml"
 
 
 def too_small(kept: pd.DataFrame, params: CurateParams, file: Path) -> pd.Series:
@@ -27,10 +29,7 @@ def too_small(kept: pd.DataFrame, params: CurateParams, file: Path) -> pd.Series
     if params.small_classes == "fail" and len(small):
         what = f"{len(small)} classes have fewer than {params.min_images_per_class} training pictures"
         value = ", ".join(f"{name}: {n}" for name, n in small.head(NAMED).items())
-        remedy = (
-            "add pictures, exclude_class in curation/overrides.csv, or set curate.small_classes: drop in params.yaml"
-        )
-        raise DataCheckFailed(what, file=file, value=value, remedy=remedy)
+        raise DataCheckFailed(what, file=file, value=value, remedy=DO_WITHOUT)
     return kept["class_id"].isin(small.index) & (params.small_classes == "drop")
 
 
@@ -63,16 +62,16 @@ def _natural(ids: pd.Index) -> Callable[[str], Any]:
 
 
 def _check_trainable(sizes: pd.DataFrame, file: Path) -> None:
-    remedy = "see the reasons in line/curate/curation.json, then add pictures or labels"
-    if sizes["n_train"].sum() == 0:
-        raise DataCheckFailed("no training picture is left", file=file, remedy=remedy)
+    n_by_split = sizes.sum().to_dict() if len(sizes) else {}
+    for split in SPLITS:
+        if not n_by_split.get(f"n_{split}"):
+            others = f", raise curate.{split}_fraction in params.yaml, or give some the split {split} in {OVERRIDES}"
+            remedy = "add pictures" + (others if split != "train" else "")
+            raise DataCheckFailed(f"no {split} picture is left", file=file, remedy=remedy)
     empty = sizes.index[sizes["n_train"] == 0]
     if len(empty):
-        remedy = (
-            "add pictures, exclude_class in curation/overrides.csv, or set curate.small_classes: drop in params.yaml"
-        )
         what = f"{len(empty)} classes have no training picture"
-        raise DataCheckFailed(what, file=file, value=", ".join(empty[:NAMED]), remedy=remedy)
+        raise DataCheckFailed(what, file=file, value=", ".join(empty[:NAMED]), remedy=DO_WITHOUT)
     if len(sizes) < 2:
-        value = ", ".join(sizes.index)
-        raise DataCheckFailed("a classifier needs two classes", file=file, value=value, remedy=remedy)
+        what, value = "a classifier needs two classes", ", ".join(sizes.index)
+        raise DataCheckFailed(what, file=file, value=value, remedy="add pictures of another class")

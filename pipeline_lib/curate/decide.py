@@ -18,6 +18,7 @@ from pipeline_lib.curate.figures import (
     duplicate_figures,
     issue_figures,
     leaks_if_split_by_file,
+    override_figures,
     rounded,
     row_figures,
 )
@@ -88,7 +89,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
         "label_issues": {**issue_figures(rows), "out_of_fold_accuracy": opinion.accuracy},
         "duplicates": {**duplicate_figures(rows, verdicts), "buckets_cut": groups.n_cut},
         "leakage": {**leaks, "after": int(leaking(kept).sum())},
-        "overrides": {"lines": len(found.overrides), "pictures": int(rows["touched"].sum())},
+        "overrides": override_figures(rows, verdicts, n_lines=len(found.overrides)),
     }
     return Curated(
         manifest=manifest.reset_index(),
@@ -109,7 +110,8 @@ def _labelled(found: Found, params: CurateParams) -> tuple[pd.DataFrame, Labels]
     labels = decide_labels(rows, votes, changes, params)
     orders = picture_changes(found.overrides, rows, labels.classes, file=found.overrides_file)
     keys = split_keys(rows)
-    splits = assign_splits(keys, rows["split_received"], params)
+    usable = rows["refusal"].isna()
+    splits = assign_splits(keys[usable], rows[usable], params).reindex(rows.index)
     check_expected(orders, labels=labels.frame["class_id"], splits=splits, file=found.overrides_file)
     rows = rows.join(labels.frame).join(orders.frame.astype({"relabel": "str", "split": "str"}))
     class_id = rows["relabel"].fillna(rows["class_id"])

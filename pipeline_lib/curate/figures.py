@@ -50,9 +50,15 @@ def duplicate_figures(rows: pd.DataFrame, verdicts: Verdicts) -> dict[str, int]:
     }
 
 
+def override_figures(rows: pd.DataFrame, verdicts: Verdicts, *, n_lines: int) -> dict[str, int]:
+    """overruled: pictures a person wanted kept that a leak, their class or a missing label takes out all the same."""
+    overruled = rows["keep"] & ~verdicts.standing
+    return {"lines": n_lines, "pictures": int(rows["touched"].sum()), "overruled": int(overruled.sum())}
+
+
 def leaks_if_split_by_file(rows: pd.DataFrame, params: CurateParams) -> int:
     """How many training pictures would be tied to evaluation if splits were drawn file by file, as is usual."""
-    drawn = assign_splits(rows.index.to_series(), rows["split_received"], params)
+    drawn = assign_splits(rows.index.to_series(), rows, params)
     return int(leaking(rows.assign(split=drawn)).sum())
 
 

@@ -83,14 +83,13 @@ def _apply(received: pd.Series, cast: pd.DataFrame, consensus: Consensus, params
     voted = consensus.labels["label"].reindex(received.index)
     posterior = consensus.labels["posterior"].reindex(received.index)
     decided = (n_votes >= params.vote_min) & (posterior >= params.vote_threshold)
-    n_labels = cast.groupby("image_id")["label"].nunique().reindex(received.index, fill_value=0)
-    disputed = (n_labels > 1) | received.isna() | (voted != received)
+    against = cast.loc[cast["label"] != cast["image_id"].map(received), "image_id"]
     class_id = received.mask(decided, voted)
     source = (
         pd.Series(np.nan, index=received.index, dtype="str").mask(class_id.notna(), "received").mask(decided, "votes")
     )
     columns = {"class_id": class_id, "label_source": source, "label_confidence": posterior, "n_votes": n_votes}
-    return pd.DataFrame({**columns, "voted": voted, "undecided": (n_votes > 0) & ~decided & disputed})
+    return pd.DataFrame({**columns, "voted": voted, "undecided": ~decided & received.index.isin(against)})
 
 
 def _annotators(cast: pd.DataFrame, consensus: Consensus) -> pd.DataFrame:

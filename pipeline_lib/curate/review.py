@@ -10,6 +10,7 @@ from pipeline_lib.curate.verdicts import Verdicts
 from pipeline_lib.reasons import Reason, Remark
 from pipeline_lib.tables.review import REVIEW
 
+UNSETTLED = (Reason.VOTES_UNDECIDED.value, Reason.LABEL_MISSING.value)
 QUALITY = (Remark.DARK, Remark.LIGHT, Remark.BLURRED, Remark.LOW_INFORMATION)
 
 
@@ -22,7 +23,7 @@ def review_queue(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     parts = [
         _label_issues(rows[usable]),
         _conflicts(rows[verdicts.marks[Reason.LABEL_CONFLICT]], rows),
-        _more_votes(rows[usable & rows["undecided"]]),
+        _more_votes(rows[rows["undecided"] & (verdicts.standing | verdicts.reason.isin(UNSETTLED))]),
         _quality(rows[verdicts.standing], verdicts),
     ]
     queue = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])

@@ -80,6 +80,8 @@ def _say(curated: Curated) -> None:
     log.info("train %d, val %d, test %d; %d classes", *splits.values(), figures["classes"]["kept"])
     if figures["classes"]["absent"]:
         log.warning("%d classes of the list have no picture left", figures["classes"]["absent"])
+    if figures["overrides"]["overruled"]:
+        log.warning("%d pictures with a keep override are left out all the same", figures["overrides"]["overruled"])
     if figures["votes"]["of_unknown_pictures"]:
         log.warning("%d votes name pictures that no source holds", figures["votes"]["of_unknown_pictures"])
     if figures["duplicates"]["buckets_cut"]:

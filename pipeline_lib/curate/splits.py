@@ -28,22 +28,24 @@ def split_keys(rows: pd.DataFrame) -> pd.Series:
     return keys.rename("group_id")
 
 
-def assign_splits(keys: pd.Series, published: pd.Series, params: CurateParams) -> pd.Series:
-    """train, val or test per row.
+def assign_splits(keys: pd.Series, rows: pd.DataFrame, params: CurateParams) -> pd.Series:
+    """train, val or test per row, by image_id.
 
-    keys: see `split_keys`. published: the source's own split, empty where it has none; it is respected. When every
-    picture was published and none as val (or test), that split is cut out of train by the hash: training without
-    validation and a model without test are no use. Stratified in expectation: every class has the same chance.
+    keys: see `split_keys`. rows: source and split_received (NaN where the source publishes none), same index. Published
+    splits are respected. Where every source publishes splits and none of them has a val (or test), that one is cut out
+    of train by the hash: training needs a val, a model a test. Stratified in expectation: classes have equal chances.
     """
     draw = pd.Series(hash_01(keys, params.split_salt), index=keys.index)
     drawn = pd.Series("train", index=keys.index, dtype="str")
-    drawn = drawn.mask(draw < params.test_fraction + params.val_fraction, "val")
-    drawn = drawn.mask(draw < params.test_fraction, "test")
-    if published.isna().any():
-        return published.fillna(drawn).rename("split")
-    missing = {"val", "test"} - set(published)
+    drawn = drawn.mask(draw < params.test_fraction + params.val_fraction, "val").mask(
+        draw < params.test_fraction, "test"
+    )
+    published = rows["split_received"]
+    missing = {"val", "test"} - set(published.dropna())
+    if not published.notna().groupby(rows["source"]).any().all():
+        missing = set()  # some source leaves its splits to us: they come from there
     cut = (published == "train") & drawn.isin(missing)
-    return published.mask(cut, drawn).rename("split")
+    return published.fillna(drawn).mask(cut, drawn).rename("split")
 
 
 def hash_01(keys: Iterable[str], salt: str) -> NDArray[np.float64]:

@@ -1,0 +1,113 @@
+"""Small made-up tables for `curate`: pictures by name, each unlike every other unless told otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_lib.curate.decide import Found
+from pipeline_lib.curate.overrides import parse_overrides
+from pipeline_lib.curate.rows import join_rows
+from pipeline_lib.tables.features import FEATURES
+from pipeline_lib.tables.images import IMAGES
+from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.votes import VOTES
+
+HEADER = "key_type,key,action,value,expected_old,reason,author,date\n"
+OVERRIDES, MANIFEST = Path("curation/overrides.csv"), Path("line/curate/manifest.parquet")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: `looks` decides on its bytes and pixels (two with the same looks are copies)."""
+
+    image_id: str
+    label: str | None = "cat"
+    split: str | None = None
+    looks: str = ""
+    subject: str | None = None
+    refusal: str | None = None
+    source: str = "s"
+    side_px: int = 200
+    image: dict[str, object] = field(default_factory=dict)
+    vector: tuple[float, ...] = (0.0, 1.0)
+
+    def member(self) -> dict[str, object]:
+        return {
+            "image_id": self.image_id,
+            "source": self.source,
+            "shard": "abc",
+            "size_bytes": 1000,
+            "sha256": digest(self.looks or self.image_id, 32),
+            "label_received": self.label,
+            "split_received": self.split,
+            "subject": self.subject,
+            "refusal": self.refusal,
+        }
+
+    def row(self) -> dict[str, object]:
+        looks = self.looks or self.image_id
+        found = {
+            "image_id": self.image_id,
+            "shard": "abc",
+            "row_in_shard": 0,
+            "format": "jpeg",
+            "width_px": self.side_px,
+            "height_px": self.side_px,
+            "exif_orientation": 1,
+            "has_gps": False,
+            "n_frames": 1,
+            "ext_mismatch": False,
+            "trailing_bytes": 0,
+            "pixel_hash": digest(looks, 16),
+            "phash": int(digest(looks, 8), 16),
+            "luminance_p1": 5,
+            "luminance_p50": 100,
+            "luminance_p99": 250,
+            "entropy_bit": 7.0,
+            "blur_ratio": 0.1,
+        }
+        return {**found, **self.image}
+
+    def features(self) -> dict[str, object]:
+        looks = self.looks or self.image_id
+        noise = np.random.default_rng(int(digest(looks, 4), 16)).integers(0, 256, 1024, dtype=np.uint8)
+        vector = np.array(self.vector, dtype=np.float32)
+        return {"image_id": self.image_id, "kind": "pixels", "thumbnail": noise.tobytes(), "vector": vector}
+
+
+def digest(text: str, size: int) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+
+
+def make_found(pictures, *, votes=(), overrides: str = "") -> Found:
+    """votes: (image_id, annotator, label). overrides: lines below the header."""
+    decoded = [picture for picture in pictures if picture.refusal is None]
+    sound = [picture for picture in decoded if picture.row().get("refusal") is None]
+    return Found(
+        members=typed([picture.member() for picture in pictures], MEMBERS),
+        images=typed([picture.row() for picture in decoded], IMAGES),
+        votes=typed([dict(zip(("image_id", "annotator", "label"), vote, strict=True)) for vote in votes], VOTES),
+        features=typed([picture.features() for picture in sound], FEATURES),
+        overrides=parse_overrides(HEADER + overrides, OVERRIDES),
+        overrides_file=OVERRIDES,
+        manifest_file=MANIFEST,
+    )
+
+
+def make_rows(pictures):
+    """The joined rows of some pictures."""
+    found = make_found(pictures)
+    return join_rows(found.members, found.images)
+
+
+def typed(records, table):
+    """Records as a frame with the table's columns and types, as reading a written table gives them."""
+    import pandas as pd
+
+    empty = table.empty()
+    frame = pd.DataFrame(records, columns=list(empty.columns), dtype=object)
+    return frame.astype({name: kind for name, kind in empty.dtypes.items() if kind is not np.dtype(object)})

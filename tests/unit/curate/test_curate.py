@@ -1,0 +1,179 @@
+"""Whole decisions on small made-up sets, and the files of the stage."""
+
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from pipeline_lib.curate.decide import curate
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.run import run
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.settings import Settings
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.features import FEATURES
+from pipeline_lib.tables.images import IMAGES
+from pipeline_lib.tables.manifest import MANIFEST
+from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.review import REVIEW
+from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.votes import VOTES
+from tests.unit.curate.made_tables import HEADER, Picture, make_found
+
+PICTURES = [Picture(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
+PARAMS = CurateParams()
+
+
+def decided(*more: Picture, votes=(), **params) -> SimpleNamespace:
+    curated = curate(make_found([*PICTURES, *more], votes=votes), CurateParams(**params))
+    return SimpleNamespace(rows=curated.manifest.set_index("image_id"), **vars(curated))
+
+
+def test_every_member_has_one_row_and_one_reason_unless_it_is_kept():
+    curated = decided(
+        Picture("s/.DS_Store", refusal="ignored_system_file", label=None),
+        Picture("s/torn", image={"refusal": "decode_truncated"}),
+        Picture("s/nameless", label=None),
+    )
+
+    rows = curated.rows
+    assert len(rows) == len(PICTURES) + 3
+    assert (rows["reason"].isna() == (rows["decision"] == "keep")).all()
+    assert rows["split"].notna().eq(rows["decision"] == "keep").all()
+    found = rows.loc[["s/.DS_Store", "s/torn", "s/nameless"], ["decision", "reason"]].to_numpy().tolist()
+    assert found == [
+        ["remove", "ignored_system_file"],
+        ["quarantine", "decode_truncated"],
+        ["quarantine", "label_missing"],
+    ]
+    assert curated.figures["ledger"]["discovered"] == len(rows)
+
+
+def test_classes_outside_the_list_are_removed_and_an_absent_one_is_counted():
+    curated = decided(Picture("s/cow", label="cow"), classes=("cat", "dog", "unicorn"))
+
+    assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == ["remove", "label_unknown"]
+    assert curated.figures["classes"]["absent"] == 1
+
+
+def test_a_class_too_small_to_learn_is_quarantined():
+    curated = decided(Picture("s/cow", label="cow", split="train"))
+
+    assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == ["quarantine", "class_too_small"]
+    assert curated.classes["class_id"].to_list() == ["cat", "dog"]
+
+
+def test_votes_that_do_not_settle_a_training_picture_ask_for_more_and_may_set_it_aside():
+    votes = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(9) for who in ("ana", "ben")]
+    votes += [("s/q", "ana", "dog")]
+    question = Picture("s/q", split="train")
+
+    kept, aside = decided(question, votes=votes), decided(question, votes=votes, undecided_votes="quarantine")
+
+    assert kept.rows.loc["s/q", "decision"] == "keep"
+    assert aside.rows.loc["s/q", ["reason", "decided_by"]].to_list() == ["votes_undecided", "votes"]
+    for curated in (kept, aside):
+        asked = curated.review[curated.review["kind"] == "need_more_votes"]
+        assert asked["image_id"].to_list() == ["s/q"]
+        assert asked["note"].iloc[0].startswith("1 votes do not settle it; the likeliest is ")
+
+
+def test_copies_across_published_splits_leave_training_and_the_leak_is_counted():
+    curated = decided(Picture("s/a", split="train", looks="x"), Picture("s/b", split="test", looks="x"))
+
+    assert curated.rows.loc["s/a", "reason"] == "leak_train_eval"
+    assert curated.rows.loc["s/b", "decision"] == "keep"
+    assert {"before": 1, "after": 0}.items() <= curated.figures["leakage"].items()
+
+
+def test_pictures_of_a_subject_seen_in_test_leave_training():
+    curated = decided(Picture("s/a", split="train", subject="ann"), Picture("s/b", split="test", subject="ann"))
+
+    assert curated.rows.loc["s/a", "reason"] == "leak_train_eval"
+
+
+def test_test_copies_with_different_classes_stay_and_are_shown():
+    curated = decided(Picture("s/a", split="test", looks="x"), Picture("s/b", "dog", split="test", looks="x"))
+
+    assert (curated.rows.loc[["s/a", "s/b"], "decision"] == "keep").all()
+    shown = curated.review[curated.review["kind"] == "duplicate_conflict"]
+    assert shown["image_id"].to_list() == ["s/a", "s/b"]
+    assert shown["note"].iloc[0] == "copies of this picture have the classes cat, dog"
+
+
+def test_poor_pictures_are_remarked_and_shown_but_used():
+    curated = decided(
+        Picture("s/night", image={"luminance_p99": 30, "entropy_bit": 1.0}),
+        Picture("s/soft", image={"blur_ratio": 0.9}),
+    )
+
+    assert curated.rows.loc["s/night", "flags"] == ["dark", "low_information"]
+    assert curated.rows.loc["s/soft", "flags"] == ["blurred"]
+    assert (curated.rows.loc[["s/night", "s/soft"], "decision"] == "keep").all()
+    shown = curated.review[curated.review["kind"] == "quality"]
+    assert shown[["rank", "image_id", "note"]].to_numpy().tolist() == [
+        [1, "s/night", "looks dark and low information"],
+        [2, "s/soft", "looks blurred"],
+    ]
+
+
+def test_an_enlarged_thumbnail_is_not_called_blurred():
+    assert decided(Picture("s/tiny", side_px=32, image={"blur_ratio": 0.9})).rows.loc["s/tiny", "flags"] == []
+
+
+@pytest.fixture
+def job(tmp_path):
+    """The stage's files for PICTURES, in two feature shards."""
+    found = make_found(PICTURES, votes=[("s/cat1", "ana", "cat")])
+    reads = {role: tmp_path / f"{role}.parquet" for role in ("members", "images", "votes")} | {
+        "features": tmp_path / "features"
+    }
+    for table, role in ((MEMBERS, "members"), (IMAGES, "images"), (VOTES, "votes")):
+        table.write(getattr(found, role), reads[role])
+    for shard, part in (("a", found.features[::2]), ("b", found.features[1::2])):
+        FEATURES.write(part, reads["features"] / f"{shard}.parquet")
+    (tmp_path / "curation").mkdir()
+    (tmp_path / "curation/overrides.csv").write_text(HEADER)
+    names = ("manifest.parquet", "selection", "classes.csv", "review.parquet", "annotators.csv", "curation.json")
+    writes = {name.split(".")[0]: tmp_path / "out" / name for name in names}
+    return StageRun(tmp_path, reads, writes, PARAMS, Settings())
+
+
+def test_the_stage_writes_all_its_tables_and_they_agree(job):
+    run(job)
+
+    manifest = MANIFEST.read(job.writes["manifest"])
+    selected = pd.concat(
+        [SELECTION.read(job.writes["selection"] / f"{name}.parquet") for name in ("train", "val", "test")]
+    )
+    assert set(selected["image_id"]) == set(manifest.loc[manifest["decision"] == "keep", "image_id"])
+    assert list(REVIEW.read(job.writes["review"]).columns) == [column.name for column in REVIEW.columns]
+    classes = pd.read_csv(job.writes["classes"])
+    assert classes[["n_train", "n_val", "n_test"]].to_numpy().sum() == len(selected)
+    assert job.writes["annotators"].read_text().startswith("annotator,n_votes,accuracy,agreement\nana,1,")
+    figures = json.loads(job.writes["curation"].read_text())
+    assert sum(figures["splits"].values()) == figures["ledger"]["kept"] == len(selected)
+
+
+def test_the_same_input_gives_the_same_bytes(job):
+    def outputs():
+        run(job)
+        files = sorted(path for path in (job.checkout / "out").rglob("*") if path.is_file())
+        return {path.name: path.read_bytes() for path in files}
+
+    assert outputs() == outputs()
+
+
+def test_a_missing_overrides_file_says_how_to_get_it_back(job):
+    (job.checkout / "curation/overrides.csv").unlink()
+
+    with pytest.raises(ConfigError, match="the overrides file is absent. Remedy: restore it with `git checkout"):
+        run(job)
+
+
+def test_an_overrides_file_in_another_encoding_is_refused(job):
+    (job.checkout / "curation/overrides.csv").write_bytes(HEADER.encode() + b"image_id,s/caf\xe9,keep,,,,,\n")
+
+    with pytest.raises(ConfigError, match="not UTF-8 text .*Remedy: save it as UTF-8"):
+        run(job)

@@ -1,0 +1,126 @@
+"""Oracles: planted flips, and cleanlab's own ranking on the same probabilities' task."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+
+from pipeline_lib.curate import label_issues
+from pipeline_lib.curate.label_issues import folds_of, judge_labels
+from pipeline_lib.curate.params import CurateParams
+
+PARAMS = CurateParams()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """600 digits with 30 labels flipped: rows, features and the flipped image_ids."""
+    raw, rng = load_digits(), np.random.default_rng(0)
+    chosen = rng.permutation(len(raw.target))[:600]
+    ids = [f"s/{n:04d}" for n in range(600)]
+    truth = raw.target[chosen]
+    given = truth.copy()
+    given[:30] = (truth[:30] + rng.integers(1, 10, 30)) % 10
+    rows = pd.DataFrame({"class_id": given.astype(str), "fold_group": ids}, index=ids).astype("str")
+    vectors = list((raw.data[chosen] / 16).astype(np.float32))
+    features = pd.DataFrame({"kind": "pixels", "vector": vectors}, index=ids)
+    return rows, features, set(ids[:30]), pd.Series(truth.astype(str), index=ids)
+
+
+@pytest.fixture(scope="module")
+def opinion(digits):
+    rows, features, _, _ = digits
+    return judge_labels(rows, features, PARAMS)
+
+
+def test_flipped_labels_are_doubted_and_the_true_class_is_suggested(digits, opinion):
+    _, _, flipped, truth = digits
+
+    doubted = set(opinion.frame.index[opinion.frame["doubted"]])
+
+    assert len(doubted & flipped) >= 26
+    assert len(doubted - flipped) <= 6
+    right = opinion.frame["label_suggested"] == truth
+    assert right[sorted(doubted & flipped)].mean() >= 0.95
+
+
+def test_the_accuracy_is_the_share_of_given_labels_predicted(opinion):
+    assert 0.85 < opinion.accuracy < 0.96
+
+
+def test_the_ranking_is_as_good_as_cleanlabs_on_logistic_regression(digits, opinion):
+    cleanlab_rank = pytest.importorskip("cleanlab.rank", reason="cleanlab is not installed: no oracle to compare with")
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import average_precision_score
+    from sklearn.model_selection import cross_val_predict
+
+    rows, features, flipped, _ = digits
+    is_flipped = rows.index.isin(flipped)
+    labels, vectors = rows["class_id"].astype(int).to_numpy(), np.stack(features["vector"])
+    p_NK = cross_val_predict(LogisticRegression(max_iter=100), vectors, labels, cv=5, method="predict_proba")
+    theirs = average_precision_score(is_flipped, -cleanlab_rank.get_normalized_margin_for_each_label(labels, p_NK))
+
+    ours = average_precision_score(is_flipped, opinion.frame["p_suggested"] - opinion.frame["p_given"])
+
+    assert ours >= theirs - 0.01
+    assert ours > 0.93
+
+
+def test_an_opinion_is_the_same_bit_for_bit_when_asked_again(digits, opinion):
+    rows, features, _, _ = digits
+
+    again = judge_labels(rows, features.sample(frac=1, random_state=1), PARAMS)
+
+    pd.testing.assert_frame_equal(again.frame, opinion.frame, check_exact=True)
+
+
+def test_a_large_set_is_learnt_from_a_sample_and_every_picture_is_still_judged(digits, monkeypatch):
+    rows, features, flipped, _ = digits
+    monkeypatch.setattr(label_issues, "BLOCK_ROWS", 50)
+
+    opinion = judge_labels(rows, features, CurateParams(cl_train_rows=250))
+
+    assert opinion.frame["p_given"].notna().all()
+    assert len(set(opinion.frame.index[opinion.frame["doubted"]]) & flipped) >= 18
+
+
+def test_with_many_classes_the_trees_are_left_out(digits, monkeypatch):
+    rows, features, _, _ = digits
+    monkeypatch.setattr(label_issues, "MOST_CLASSES_FOR_TREES", 5)
+    monkeypatch.setattr(label_issues, "TREES", 0)  # would be refused by scikit-learn
+
+    assert judge_labels(rows, features, PARAMS).frame["p_given"].notna().all()
+
+
+def test_vectors_of_different_kinds_are_judged_apart_and_too_few_of_a_kind_not_at_all(digits):
+    rows, features, _, _ = digits
+    features = features.copy()
+    few = features.index[:20]
+    features.loc[few, "kind"] = "embedding:0123"
+    features.loc[few, "vector"] = pd.Series([np.zeros(3, np.float32)] * 20, index=few)
+
+    opinion = judge_labels(rows, features, PARAMS)
+
+    assert opinion.frame.loc[few, "p_given"].isna().all()
+    assert not opinion.frame.loc[few, "doubted"].any()
+    assert opinion.frame["p_given"].notna().sum() == 580
+
+
+def test_without_features_nothing_is_doubted_and_the_accuracy_is_undefined(digits):
+    rows, features, _, _ = digits
+
+    opinion = judge_labels(rows, features.iloc[:0], PARAMS)
+
+    assert not opinion.frame["doubted"].any()
+    assert np.isnan(opinion.accuracy)
+
+
+def test_copies_share_a_fold_and_classes_are_dealt_evenly():
+    groups = pd.Series([f"g{n // 2}" for n in range(400)], index=[f"i{n}" for n in range(400)])
+    labels = np.repeat(np.arange(200) % 4, 2)
+
+    fold, _ = folds_of(groups, labels, n_folds=5, salt="v1")
+
+    table = pd.DataFrame({"group": groups.to_numpy(), "fold": fold, "label": labels})
+    assert table.groupby("group")["fold"].nunique().max() == 1
+    assert set(table.groupby(["label", "fold"]).size()) == {20}
