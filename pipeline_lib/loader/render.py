@@ -42,6 +42,6 @@ def render(picture_HWC: Array, box: Array, flip: bool, shift: Array, out_HWC: Ar
     if flip:
         view_HWC = view_HWC[:, ::-1]
     if shift.any():
-        rows, columns = (np.clip(np.arange(side) - step, 0, side - 1) for step in shift)
-        view_HWC = view_HWC[rows[:, None], columns]
+        (down, right), lines = shift, np.arange(side)
+        view_HWC = view_HWC.take(lines - down, 0, mode="clip").take(lines - right, 1, mode="clip")
     out_HWC[:] = view_HWC
