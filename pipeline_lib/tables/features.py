@@ -14,7 +14,7 @@ FEATURES = Table(
         Column(
             "kind",
             pa.string(),
-            "hog (gradients of the grey picture at 64x64) or embedding:<first 12 hex digits of the weight file's sha256>",
+            "hog (gradients of the grey picture at 64x64) or embedding:<first 12 hex digits of the weights' sha256>",
         ),
         Column("thumbnail", pa.binary(), "the whole picture, grey uint8, 32x32, row major: duplicates of small images"),
         Column(
