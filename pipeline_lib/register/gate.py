@@ -116,7 +116,7 @@ def parity(measured: Mapping[str, float]) -> Rule:
 
 def not_worse(comparison: Comparison) -> Rule:
     """R1: paired non-inferiority. Undecided when neither "not worse" nor "worse" is certain at 95 %."""
-    interval = f"{points(comparison.low)} to {points(comparison.high)}"
+    interval = f"between {points(comparison.low)} and {points(comparison.high)}, each 95 % certain"
     grounds = (
         f"top-1 changes by {points(comparison.delta)} points ({interval}); {comparison.margin * 100:.1f} may be lost"
     )
@@ -151,9 +151,8 @@ def conclude(
     if unsure:
         sentence = f"Held as challenger: {unsure.name} is undecided: {unsure.sentence}."
         return Verdict("inconclusive", sentence, tuple(rules), comparison, shown, provisional)
-    grounds = next(
-        (r.sentence for r in rules if r.name == "not worse than the champion"), f"the first model; {rules[2].sentence}"
-    )
+    by_name = {rule.name: rule.sentence for rule in rules}
+    grounds = by_name.get(NOT_WORSE, f"it is the first model; {by_name[FLOOR]}")
     if candidate:
         sentence = f"Challenger: it passes the gate, but an experiment is never promoted; {grounds}."
         return Verdict("candidate", sentence, tuple(rules), comparison, shown)

@@ -40,7 +40,7 @@ def run(job: StageRun) -> None:
             attempt = _settle_question(question, known, job=job, closure=closure, registry=registry)
         assert attempt is not None, "a question was settled without an attempt"
         versions, version = registry.versions(), registry.version_of(question.key)
-        mirror(versions, checkout=job.checkout, origin=job.settings.origin(job.checkout))
+        mirror(versions, checkout=job.checkout, origin=registry.origin)
         report = publish(attempt, version, job=job, closure=closure, state_folder=registry.state_folder)
     numbered = f" (version {version.number})" if version else ""
     again = "known already: " if attempt is known else ""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.registry.dvc_cache import DvcCache, dvc_cache
+from pipeline_lib.registry.git_tags import mirror
 from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore
 from pipeline_lib.registry.read_sqlite import SqliteReader
 from pipeline_lib.registry.records import (
@@ -39,10 +40,10 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
 
 class Registry:
-    """The registry of one model name. `uri`: SQLite, or a MLflow server."""
+    """The registry of one model name. uri: SQLite, or a MLflow server. origin: the repository its git tags go to."""
 
-    def __init__(self, *, uri: str, name: str, state_folder: Path, cache: DvcCache) -> None:
-        self.uri, self.name, self.state_folder, self.cache = uri, name, state_folder, cache
+    def __init__(self, *, uri: str, name: str, origin: Path, state_folder: Path, cache: DvcCache) -> None:
+        self.uri, self.name, self.origin, self.state_folder, self.cache = uri, name, origin, state_folder, cache
         self._store: MlflowStore | None = None
         self._locked = False
 
@@ -120,6 +121,7 @@ class Registry:
             log.info(
                 "champion is version %d again; version %d was rolled back: %s", previous.number, champion.number, reason
             )
+            mirror(self.versions(), checkout=self.origin, origin=self.origin)
             return self.version(str(previous.number))
 
     def export_folder(self, version: Version) -> Path:
@@ -185,4 +187,5 @@ def open_registry(settings: Settings, checkout: Path) -> Registry:
     """The registry that the settings name; SQLite in the state folder by default. Creates nothing yet."""
     state = settings.state_folder(checkout)
     uri = settings.registry_uri or f"{SQLITE}{state / 'registry.db'}"
-    return Registry(uri=uri, name=settings.model_name, state_folder=state, cache=dvc_cache(checkout, settings))
+    origin, cache = settings.origin(checkout), dvc_cache(checkout, settings)
+    return Registry(uri=uri, name=settings.model_name, origin=origin, state_folder=state, cache=cache)
