@@ -45,7 +45,8 @@ def _scene(label: str, width_px: int, height_px: int, rng: np.random.Generator) 
     else:
         stars = rng.random((height_px, width_px, 1)) > 0.998
         scene = np.where(stars, 250, np.array([12, 15, 60])) + noise // 2
-    return scene.clip(0, 255).astype(np.uint8)
+    pixels: Pixels = scene.clip(0, 255).astype(np.uint8)
+    return pixels
 
 
 def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
