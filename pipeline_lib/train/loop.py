@@ -17,7 +17,7 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.progress import Meter
 from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.optimiser import build_optimiser
+from pipeline_lib.train.optimiser import Optimiser, build_optimiser
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.schedule import learning_rate
 
@@ -118,7 +118,7 @@ def best(curves: list[Epoch]) -> Epoch:
 
 def _step(
     model: Classifier,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     batch: Batch,
     *,
     rate: float,
@@ -134,7 +134,7 @@ def _step(
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
         losses_B = F.cross_entropy(model(images_BHWC), labels_B, label_smoothing=smoothing, reduction="none")
     loss = (losses_B * weights_B).mean()
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return loss

@@ -1,7 +1,5 @@
 """Metrics and calibration against scipy, scikit-learn and arithmetic."""
 
-import logging
-
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
@@ -59,14 +57,14 @@ def test_the_summary_is_scikit_learns() -> None:
 
 
 def test_the_bootstrap_of_pair_counts_is_the_bootstrap_of_images() -> None:
-    """Oracle: 2,000 resamples of the images themselves, scored by scikit-learn."""
+    """Oracle: 400 resamples of the images themselves, scored by scikit-learn."""
     predicted, random = P.argmax(1), np.random.default_rng(1)
-    rows = [random.integers(0, 400, 400) for _ in range(2000)]
+    rows = [random.integers(0, 400, 400) for _ in range(400)]
     low, high = np.percentile([f1_score(LABELS[r], predicted[r], average="macro") for r in rows], [2.5, 97.5])
 
     found = bootstrap_macro_f1(predicted, LABELS, n_classes=8, rounds=2000, seed=0)
 
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.005)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
 
 
 def test_the_bootstrap_repeats_itself_and_depends_on_its_seed() -> None:
@@ -76,11 +74,11 @@ def test_the_bootstrap_repeats_itself_and_depends_on_its_seed() -> None:
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
-    """30 images at 0.8, of which 24 are right: no gap. At 0.9 the gap is 0.1 in each of the 15 bins of two images on average."""
-    correct = np.tile([True, True, True, True, False], 6)
+    """30 images at 0.8, all right: a gap of 0.2. Five at 0.9, one wrong, a bin each: (4 x 0.1 + 0.9) / 5."""
+    one_wrong = np.array([True, True, True, True, False])
 
     assert expected_calibration_error(np.full(30, 0.8), np.ones(30, bool)) == pytest.approx(0.2)
-    assert expected_calibration_error(np.full(5, 0.9), correct[:5]) == pytest.approx((4 * 0.1 + 0.9) / 5)
+    assert expected_calibration_error(np.full(5, 0.9), one_wrong) == pytest.approx((4 * 0.1 + 0.9) / 5)
 
 
 def test_among_equally_probable_classes_the_lower_index_comes_first() -> None:

@@ -1,5 +1,6 @@
 """Parameters, schedule, optimiser and the watch over the loss, each alone."""
 
+import copy
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.optimiser import build_optimiser
+from pipeline_lib.train.optimiser import NesterovSGD, build_optimiser
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.schedule import learning_rate
@@ -64,8 +65,29 @@ def test_biases_and_normalisation_do_not_decay() -> None:
     assert others["weight_decay"] == 0 and all(weight.ndim == 1 for weight in others["params"])
 
 
+def test_our_sgd_is_torchs_bit_for_bit() -> None:
+    torch.manual_seed(0)
+    ours = build_network("mini_resnet", n_classes=3, side_px=32)
+    theirs = copy.deepcopy(ours)
+    one = build_optimiser(ours, RECIPES["quick"])
+    groups = build_optimiser(theirs, RECIPES["quick"]).param_groups
+    other = torch.optim.SGD(groups, momentum=0.9, nesterov=True)
+
+    for network, optimiser in ((ours, one), (theirs, other)):
+        torch.manual_seed(1)
+        for rate in (0.1, 0.05, 0.2):
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.zero_grad()
+            network(torch.randn(4, 3, 32, 32)).square().mean().backward()
+            optimiser.step()
+
+    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine, its)
+
+
 @pytest.mark.parametrize(
-    ("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+    ("name", "kind"), [("sgd", NesterovSGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
 )
 def test_the_recipe_names_its_optimiser(name: str, kind: type) -> None:
     recipe = TrainParams(optimiser=name).resolved()  # type: ignore[arg-type]
