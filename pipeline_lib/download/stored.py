@@ -7,7 +7,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +23,7 @@ BATCH = 256
 CHUNK_BYTES = 8 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be millions
 class StoredMember:
     """One file of a unit. name: path below the source. sha256: None when it was refused, and so never read."""
 
@@ -62,8 +62,7 @@ def _member(handle: int, found: Found, prefix: str, archive: str) -> StoredMembe
     sha256, crc32, position, end = hashlib.sha256(), 0, found.offset_bytes, found.offset_bytes + found.size_bytes
     while position < end:
         chunk = os.pread(handle, min(CHUNK_BYTES, end - position), position)
-        if not chunk:
-            raise ArchiveDamaged("the archive ends within a member", file=archive, value=found.name, remedy=REMEDY)
+        assert chunk, (archive, found)  # the walk has compared every member's end with the container's
         sha256.update(chunk)
         crc32 = zlib.crc32(chunk, crc32) if found.crc32 is not None else 0
         position += len(chunk)
@@ -75,9 +74,8 @@ def _member(handle: int, found: Found, prefix: str, archive: str) -> StoredMembe
 
 def write_members(stored: Stored, path: Path) -> None:
     """Put the members beside the container, for the memo."""
-    pd.DataFrame([vars(member) for member in stored.members], columns=list(StoredMember.__annotations__)).to_parquet(
-        path
-    )
+    columns = [field.name for field in fields(StoredMember)]
+    pd.DataFrame(map(astuple, stored.members), columns=columns).to_parquet(path)
 
 
 def read_stored(folder: Path) -> Stored:

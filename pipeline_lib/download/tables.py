@@ -21,7 +21,7 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A member on its way into the table. image_id is unique: `#2` marks the second member of a name."""
 

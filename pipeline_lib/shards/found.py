@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline_lib.reasons import Reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """One file in an archive. name: stored form. offset_bytes: of its data in the container, -1 for none."""
 

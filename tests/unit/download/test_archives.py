@@ -197,9 +197,24 @@ def test_a_zip_that_is_cut_off_stops_the_run(take: Take, tmp_path: Path) -> None
 
 def test_a_zip_whose_local_header_is_overwritten_stops_the_run(take: Take, tmp_path: Path) -> None:
     archive = zip_of(tmp_path / "pics.zip", pictures(5), zipfile.ZIP_STORED)
-    archive.write_bytes(b"XX" + archive.read_bytes()[2:])
+    data = bytearray(archive.read_bytes())
+    second = data.index(b"PK\3\4", 1)
+    data[second : second + 4] = b"XXXX"
+    archive.write_bytes(bytes(data))
 
-    with pytest.raises(ArchiveDamaged, match="cut off or damaged|no local header there"):
+    expected = rf"the zip archive is damaged at byte {second}, member 1/0001.jpg \(found: no local header there\)"
+    with pytest.raises(ArchiveDamaged, match=expected):
+        take({"uri": "pics.zip"})
+
+
+def test_a_zip_that_promises_more_than_it_holds_stops_the_run(take: Take, tmp_path: Path) -> None:
+    archive = zip_of(tmp_path / "pics.zip", {"a/x.jpg": b"1"}, zipfile.ZIP_STORED)
+    data = bytearray(archive.read_bytes())
+    entry = data.index(b"PK\1\2")
+    data[entry + 24 : entry + 28] = (10**6).to_bytes(4, "little")  # the size, in the directory
+    archive.write_bytes(bytes(data))
+
+    with pytest.raises(ArchiveDamaged, match="its data go beyond the end of the file"):
         take({"uri": "pics.zip"})
 
 
@@ -253,6 +268,16 @@ def test_an_archive_beside_its_own_unpacked_folder_is_refused(take: Take, tmp_pa
     (tmp_path / "pics" / "cats" / "x.jpg").write_bytes(b"1")
 
     with pytest.raises(BadData, match="cats.tar and cats/x.jpg would give pictures the same names"):
+        take({"uri": "pics"})
+
+
+def test_two_archives_of_one_stem_are_refused(take: Take, tmp_path: Path) -> None:
+    tar_of(tmp_path / "pics" / "cats.tar", {"x.jpg": b"1"})
+    tar_of(tmp_path / "pics" / "cats.tar.gz", {"x.jpg": b"1"}, mode="w:gz")
+
+    with pytest.raises(
+        BadData, match=r"cats.tar.gz and cats.tar would give pictures the same names .*Remedy: remove one"
+    ):
         take({"uri": "pics"})
 
 

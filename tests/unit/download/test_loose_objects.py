@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tarfile
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ import pytest
 
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.run import require_space
-from pipeline_lib.errors import BadData, NoSpace, OutputDamaged, SourceMissing
+from pipeline_lib.errors import BadData, CredentialsRefused, NoSpace, OutputDamaged, SourceMissing
 from pipeline_lib.memo import digest
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.places import LocalPlace
@@ -185,6 +186,28 @@ def test_a_file_that_went_after_it_was_listed_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").unlink()
 
     with pytest.raises(BadData, match=r"a.jpg: the file went after it was listed"):
+        place.read(listed)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "message"),
+    [
+        (errno.EACCES, CredentialsRefused, r"a.jpg: not allowed to read it .*Remedy: chmod u\+rX"),
+        (errno.EIO, SourceMissing, r"a.jpg: cannot be read \(found: Input/output error\). Remedy: check the disk"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception], message: str
+) -> None:
+    folder_of(tmp_path, {"a.jpg": b"1"})
+    place = LocalPlace("pics", tmp_path)
+    [listed] = place.list()
+
+    def fail(path: Path, *_: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "open", fail)  # the test may run as root, who may read everything
+    with pytest.raises(kind, match=message):
         place.read(listed)
 
 
