@@ -43,7 +43,7 @@ def sniff(data: bytes) -> str:
     """Name the kind of a file's content.
 
     One of DECODABLE, of OTHER_PICTURES, or: empty (no bytes or only zeros), zeroed_head (begins with zeros, then goes
-    on), html, svg, xml, json, pickle, zip, gzip, pdf, eps, numpy, parquet, text, unknown.
+    on), html, svg, xml, json, pickle, zip, gzip, pdf, eps, numpy, parquet, video, text, unknown.
     """
     if not data.strip(b"\0"):
         return "empty"

@@ -3,15 +3,17 @@
 import functools
 import json
 import shutil
+from itertools import islice
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import pipeline_lib.inspect.run as stage
-from pipeline_lib.errors import BadData, OutputDamaged
+from pipeline_lib.errors import BadData, Interrupted, OutputDamaged
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import luminance
+from pipeline_lib.shard_workers import work_on_shards
 from tests.unit.inspect.made_shards import CONTAINER, digests, features_of, images_of, inspect, make_source
 from tests.unit.pixels.made_pictures import encoded, photo, with_claimed_size
 
@@ -114,6 +116,22 @@ def test_known_shards_are_not_decoded_again(source, monkeypatch):
     )
 
     inspect(source, out="again")
+
+
+def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(source, monkeypatch, caplog):
+    def interrupted_after_two(task, units, *, workers):
+        yield from islice(work_on_shards(task, units, workers=workers), 2)
+        raise Interrupted("a worker process was killed", file="shard x", remedy="run again; it continues")
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted, match="it continues"):
+        patched.setattr(stage, "work_on_shards", interrupted_after_two)
+        inspect(source)
+    caplog.set_level("INFO")
+
+    out = inspect(source)
+
+    assert "5 shards, 2 of them known from earlier runs" in caplog.text
+    assert len(images_of(out)) == len(files())
 
 
 def test_other_parameters_are_another_memo_entry(source):

@@ -125,6 +125,17 @@ def test_the_first_frame_is_taken_and_the_others_are_counted(kind):
     assert (np.abs(decoded.pixels_HWC.astype(int) - (255, 0, 0)) <= 3).all()
 
 
+def test_a_camera_file_of_two_jpegs_is_its_first_one_and_the_second_is_counted_as_trailing_bytes():
+    first, second = (Image.fromarray(photo(seed=seed)) for seed in (0, 1))
+    data = encoded(first, "MPO", save_all=True, append_images=[second])
+
+    decoded = decode(data, RULES)
+
+    assert decoded.format == "jpeg"
+    assert decoded.trailing_bytes > len(data) // 3
+    assert np.abs(decoded.pixels_HWC - pillow_pixels(data)).mean() < 0.5
+
+
 def test_the_format_is_that_of_the_bytes():
     kinds = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
