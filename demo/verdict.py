@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from pipeline_lib.registry.read_sqlite import SqliteReader
 from pipeline_lib.registry.records import MODEL
 from pipeline_lib.settings import load_settings
 from pipeline_lib.yaml_files import read_yaml
+
+LATEST_REPORT = "reports/latest/report.html"  # below the state folder
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ def read_judged(root: Path) -> Judged:
     sentence = (
         f"{verdicts[-1].decision}: {verdicts[-1].sentence}" if verdicts else "no verdict on this model is recorded"
     )
-    reports = sorted((state / "reports").glob("**/*.html"), key=lambda file: file.stat().st_mtime)
-    return Judged(sentence, str(reports[-1]) if reports else "none was written")
+    report = state / LATEST_REPORT
+    return Judged(sentence, os.path.relpath(report, root) if report.exists() else "none was written")
 
 
 def _model_md5(root: Path) -> str:

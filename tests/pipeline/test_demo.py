@@ -1,0 +1,51 @@
+"""The demo grades itself: every planted fault is found at default settings, and a second run changes nothing."""
+
+from __future__ import annotations
+
+import json
+
+from demo.figures import lock_digest
+from tests.pipeline.checkout import Checkout
+
+
+def test_the_finished_line_reaches_every_target_with_votes_and_without(line: Checkout) -> None:
+    said = line.python("demo.score", "--without-votes", "--check", check=False)
+
+    assert said.exit_code == 0, said.output
+    assert "label errors with votes" in said.output and "label errors without votes" in said.output
+
+
+def test_the_scorecard_names_the_verdict_the_report_the_disk_and_what_to_do_next(line: Checkout) -> None:
+    said = line.python("demo.score").output
+
+    gate, report, disk, following = (said.partition(f"\n{head}\n")[2].splitlines() for head in HEADS)
+    assert gate[0].startswith("  promote: ")
+    assert (line.folder / report[0].strip()).is_file()
+    assert "line " in disk[0] and ".dvc/cache " in disk[0] and " MB" in disk[0]
+    assert "perennial init" in said and len(following) == 3
+
+
+HEADS = ("Gate", "Report", "Disk", "Next")
+
+
+def test_after_the_scorecard_another_demo_says_that_nothing_changed(line: Checkout) -> None:
+    line.python("demo.score")
+    figures = json.loads((line.folder / "demo/out/score.json").read_text())
+
+    said = line.python("demo.main")
+
+    assert said.ran == ["discover", "register"]
+    assert "Nothing changed" in said.output and "Scorecard" not in said.output
+    assert figures["dvc_lock_sha256"] == lock_digest(line.folder)
+
+
+def test_the_gps_positions_are_in_the_archive_as_received_and_nowhere_behind(line: Checkout) -> None:
+    from demo.finished_line import files_with
+    from demo.planted import read_plants
+
+    plants = read_plants(line.folder / "demo/out/plants.json")
+    needles = [bytes.fromhex(text) for text in plants.needles_hex]
+    received = [file for file in (line.folder / "line/download").rglob("*") if file.is_file()]
+
+    assert any(needle in file.read_bytes() for needle in needles for file in received)
+    assert files_with(needles, line.folder) == []
