@@ -36,7 +36,7 @@ class BetonWriter:
     """Append pictures to an open file, which is a beton once `finish` has returned.
 
     n_max: how many pictures there may be at most (fixes where the data begins). page_size: bytes, see `page_bytes`.
-    Raises BadData naming a picture that the format cannot hold.
+    Raises BadData naming a picture that takes more than a page.
     """
 
     def __init__(self, file: BinaryIO, *, n_max: int, page_size: int) -> None:
@@ -56,7 +56,11 @@ class BetonWriter:
         self._add(stream, JPG, height, width, name)
 
     def _add(self, data: bytes, mode: int, height: int, width: int, name: str) -> None:
-        self._refuse_unfit(len(data), height, width, name)
+        assert self.count < len(self._samples) and data and 0 < min(height, width) <= max(height, width) <= MAX_SIDE_PX
+        if len(data) > self.page_size:
+            remedy = "set convert.short_side_px, so that pictures shrink, and run `dvc repro`"
+            what = f"more bytes than a page of {self.page_size}"
+            raise BadData(what, file=name, value=f"{len(data)} bytes", remedy=remedy)
         if self._position % self.page_size + len(data) > self.page_size:  # a picture never crosses a page
             self._position = _next_multiple(self._position, self.page_size)
         self._file.seek(self._position)
@@ -65,17 +69,6 @@ class BetonWriter:
         self._allocations[self.count] = (self.count, self._position, len(data))
         self._position += len(data)
         self.count += 1
-
-    def _refuse_unfit(self, size_bytes: int, height: int, width: int, name: str) -> None:
-        assert self.count < len(self._samples) and min(size_bytes, height, width) > 0, (name, self.count, size_bytes)
-        if max(height, width) > MAX_SIDE_PX:
-            remedy = f"take the picture out of the source; a beton holds sides up to {MAX_SIDE_PX} px"
-            raise BadData("a side is too long for a beton", file=name, value=f"{width}x{height} px", remedy=remedy)
-        if size_bytes > self.page_size:
-            remedy = "set convert.short_side_px, so that pictures shrink, and run `dvc repro`"
-            raise BadData(
-                f"more bytes than a page of {self.page_size}", file=name, value=f"{size_bytes} bytes", remedy=remedy
-            )
 
     def finish(self) -> None:
         """Write the tables and the header, and flush."""

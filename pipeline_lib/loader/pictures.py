@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,41 +63,39 @@ def find_pictures(folder: Path, selection: pd.DataFrame) -> Pictures:
 
     Raises BadData naming a picture that is missing, OutputDamaged for a beton that does not fit its index.
     """
-    image_ids = tuple(selection["image_id"])
-    index = _read_indexes(folder)
+    image_ids, index = tuple(selection["image_id"]), _read_indexes(folder)
     at = pd.Index(index["image_id"]).get_indexer(pd.Index(image_ids))
     if (at < 0).any():
         _raise_missing(folder, [image_ids[n] for n in np.flatnonzero(at < 0)])
-    names, beton_N = np.unique(index["beton"].to_numpy(str)[at], return_inverse=True)
-    betons = tuple(open_beton(folder / f"{name}.beton") for name in names)
-    _check_lengths(betons, index)
+    used, beton_N = np.unique(index["beton"].cat.codes.to_numpy()[at], return_inverse=True)
+    names, counts = index["beton"].cat.categories[used], index["beton"].value_counts()
     return Pictures(
         image_ids,
         torch.tensor(selection["label"].to_numpy(np.int64)),
         torch.tensor(selection["weight"].to_numpy(np.float32)),
-        betons,
+        tuple(_open_counted(folder / f"{name}.beton", int(counts[name])) for name in names),
         beton_N,
         index["row"].to_numpy(np.int64)[at],
     )
 
 
 def _read_indexes(folder: Path) -> pd.DataFrame:
-    """All indexes as one frame: image_id, beton (name without ending), row."""
+    """All indexes as one frame: image_id, row, beton (a category: its name without ending)."""
     paths = sorted(folder.glob(f"*{INDEX_ENDING}"))
     if not paths:
         raise BadData("no betons there", file=folder, remedy="run `dvc repro convert`")
-    return pd.concat([BETON_INDEX.read(path).assign(beton=path.name.removesuffix(INDEX_ENDING)) for path in paths])
+    names, frames = [path.name.removesuffix(INDEX_ENDING) for path in paths], [BETON_INDEX.read(path) for path in paths]
+    codes = np.repeat(np.arange(len(paths)), [len(frame) for frame in frames])
+    return pd.concat(frames, ignore_index=True).assign(beton=pd.Categorical.from_codes(codes, pd.Index(names)))
 
 
-def _check_lengths(betons: Sequence[Beton], index: pd.DataFrame) -> None:
-    counts = index["beton"].value_counts()
-    for beton in betons:
-        if len(beton.samples_N) != counts[beton.path.stem]:
-            value = f"{len(beton.samples_N)} pictures, {counts[beton.path.stem]} in the index"
-            remedy = "remove both files and run `dvc repro`, or `dvc checkout` to restore them"
-            raise OutputDamaged(
-                "a beton and its index do not belong together", file=beton.path, value=value, remedy=remedy
-            )
+def _open_counted(path: Path, count: int) -> Beton:
+    beton = open_beton(path)
+    if len(beton.samples_N) != count:
+        value = f"{len(beton.samples_N)} pictures, {count} in the index"
+        remedy = "remove both files and run `dvc repro`, or `dvc checkout` to restore them"
+        raise OutputDamaged("a beton and its index do not belong together", file=path, value=value, remedy=remedy)
+    return beton
 
 
 def _raise_missing(folder: Path, missing: list[str]) -> None:

@@ -99,12 +99,6 @@ def test_a_picture_larger_than_a_page_is_named(photo: Photo, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_side_that_needs_more_than_16_bits_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match=r"^a\.png: a side is too long for a beton \(found: 65536x1 px\)\. Remedy: take"):
-        with atomic_file(tmp_path / "x.beton") as file:
-            BetonWriter(file, n_max=1, page_size=PAGE).add_raw(np.zeros((1, 65_536, 3), np.uint8), name="a.png")
-
-
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB; only root may mount one."""
