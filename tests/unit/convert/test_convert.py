@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from pipeline_lib.betons.layout import JPG, RAW, Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert import run as stage
 from pipeline_lib.convert.run import run
-from pipeline_lib.errors import BadData, Interrupted, OutputDamaged
+from pipeline_lib.errors import BadData, OutputDamaged
 from pipeline_lib.pixels import PixelRules, decode, shrink_to
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.beton_index import BETON_INDEX
@@ -197,15 +196,3 @@ def test_kill_9_leaves_nothing_under_the_final_name(stuck: Inspected) -> None:
 
     assert (stuck.folder / "betons.partial" / "aa.beton").exists()
     assert not (stuck.folder / "betons").exists()
-
-
-def test_a_worker_that_is_killed_ends_in_one_line_that_names_its_shard(stuck: Inspected) -> None:
-    started = start(stuck.job("betons", workers=2))
-    wait_for(lambda: (stuck.folder / "betons.partial" / "bb.beton.partial").exists())
-    wait_for(lambda: (stuck.folder / "betons.partial" / "cc.index.parquet").exists())
-
-    for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
-    _, said = started.communicate(timeout=30)
-
-    assert f"{Interrupted.__name__}: shard bb: a worker process was killed (found: SIGKILL)" in said.splitlines()[-1]
