@@ -42,16 +42,18 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def running() -> Iterator[Server]:
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    url = f"http://{host}:{port}"
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    yield Server(url, session.client("s3", endpoint_url=url))
+    moto.stop()
 
 
 @pytest.fixture
-def server(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+def server(running: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -61,10 +63,9 @@ def server(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    client = boto3.Session().client("s3", endpoint_url=endpoint)
-    client.create_bucket(Bucket=BUCKET)
-    yield Server(endpoint, client)
-    urlopen(Request(f"{endpoint}/moto-api/reset", method="POST")).close()
+    running.client.create_bucket(Bucket=BUCKET)
+    yield running
+    urlopen(Request(f"{running.url}/moto-api/reset", method="POST")).close()
 
 
 @pytest.fixture
