@@ -14,6 +14,7 @@ from pipeline_lib.inspect.hashes import PHASH_SIDE_PX, phash, pixel_hash
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.quality import measure
 from pipeline_lib.pixels import Decoded, Undecodable, decode, shrink_to
+from pipeline_lib.pixels.resize import resize
 from pipeline_lib.reasons import Reason
 
 SCREEN_PX: Final = 256  # short side at which quality is measured
@@ -26,10 +27,15 @@ FORMAT_OF_ENDING: Final = {
 
 @dataclass(frozen=True)
 class Examined:
-    """findings: the columns of IMAGES that a decode can fill, for one picture. decoded: None when it cannot be used."""
+    """What was found out about one picture.
+
+    findings: the columns of IMAGES that a decode can fill. pixels_HWC, grey_HW: the canonical pixels and their
+    luminance, uint8; None when the picture cannot be used.
+    """
 
     findings: dict[str, Any]
-    decoded: Decoded | None
+    pixels_HWC: NDArray[np.uint8] | None = None
+    grey_HW: NDArray[np.uint8] | None = None
 
 
 def examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
@@ -37,8 +43,9 @@ def examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
     try:
         decoded = decode(data, params.pixel_rules())
     except Undecodable as verdict:
-        return Examined({"refusal": verdict.reason.value, "detail": verdict.detail}, None)
+        return Examined({"refusal": verdict.reason.value, "detail": verdict.detail})
     refusal, detail = _shape_refusal(decoded, params)
+    grey_HW = luminance(decoded.pixels_HWC)
     findings = {
         "refusal": refusal,
         "detail": detail,
@@ -52,10 +59,10 @@ def examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
         "ext_mismatch": FORMAT_OF_ENDING.get(PurePosixPath(image_id).suffix.lower(), decoded.format) != decoded.format,
         "trailing_bytes": decoded.trailing_bytes,
         "pixel_hash": pixel_hash(decoded.pixels_HWC),
-        "phash": phash(small_grey(decoded.pixels_HWC, side_px=PHASH_SIDE_PX)),
-        **asdict(measure(luminance(shrink_to(decoded.pixels_HWC, short_side_px=SCREEN_PX)))),
+        "phash": phash(squeeze(grey_HW, side_px=PHASH_SIDE_PX)),
+        **asdict(measure(shrink_to(grey_HW, short_side_px=SCREEN_PX))),
     }
-    return Examined(findings, None if refusal else decoded)
+    return Examined(findings) if refusal else Examined(findings, decoded.pixels_HWC, grey_HW)
 
 
 def luminance(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -63,10 +70,9 @@ def luminance(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels_HWC).convert("L"))
 
 
-def small_grey(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
-    """The whole picture, squeezed to a grey square of `side_px`."""
-    grey = Image.fromarray(pixels_HWC).convert("L")
-    return np.asarray(grey.resize((side_px, side_px), Image.Resampling.BICUBIC))
+def squeeze(grey_HW: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
+    """The whole picture as a square of `side_px`, whatever its aspect."""
+    return resize(grey_HW, width=side_px, height=side_px)
 
 
 def _shape_refusal(decoded: Decoded, params: InspectParams) -> tuple[str | None, str | None]:

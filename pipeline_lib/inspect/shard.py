@@ -15,8 +15,7 @@ from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.inspect.embedding import embed, view
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine, small_grey
-from pipeline_lib.pixels import Decoded
+from pipeline_lib.inspect.picture import examine, squeeze
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
@@ -75,17 +74,17 @@ def inspect_shard(members: pd.DataFrame, source: MemberBytes, task: ShardTask) -
         for member in rows[start : start + BATCH]:
             examined = examine(member["image_id"], _read(source, member, task.shards), task.params)
             images.append({name: member[name] for name in KEYS} | examined.findings)
-            if examined.decoded is not None:
-                described.append({"image_id": member["image_id"], **_shapes(examined.decoded)})
-                views += [view(examined.decoded.pixels_HWC)] if task.weights else []
+            if examined.grey_HW is not None and examined.pixels_HWC is not None:
+                described.append({"image_id": member["image_id"], **_shapes(examined.grey_HW)})
+                views += [view(examined.pixels_HWC)] if task.weights else []
         features += _embedded(described, views, task)
     return ShardTables(_frame(images, IMAGES), _frame(features, FEATURES))
 
 
-def _shapes(decoded: Decoded) -> dict[str, Any]:
+def _shapes(grey_HW: NDArray[np.uint8]) -> dict[str, Any]:
     """Thumbnail and HOG. One side for pictures of any size, so that all vectors of a source can be compared."""
-    thumbnail = small_grey(decoded.pixels_HWC, side_px=THUMBNAIL_PX)
-    vector = hog(small_grey(decoded.pixels_HWC, side_px=HOG_PX))
+    thumbnail = squeeze(grey_HW, side_px=THUMBNAIL_PX)
+    vector = hog(squeeze(grey_HW, side_px=HOG_PX))
     return {"kind": "hog", "thumbnail": thumbnail.tobytes(), "vector": vector}
 
 

@@ -12,7 +12,10 @@ from PIL import Image
 
 
 def shrink_to(pixels_HWC: NDArray[np.uint8], *, short_side_px: int) -> NDArray[np.uint8]:
-    """Make the short side `short_side_px` and keep the aspect; a picture that is no larger comes back as it is."""
+    """Make the short side `short_side_px` and keep the aspect; a picture that is no larger comes back as it is.
+
+    Grey pictures [H, W] are taken too.
+    """
     height, width = pixels_HWC.shape[:2]
     short = min(height, width)
     if short <= short_side_px:

@@ -10,7 +10,7 @@ from sklearn.datasets import load_sample_images
 
 from pipeline_lib.inspect.hashes import phash, pixel_hash
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine, small_grey
+from pipeline_lib.inspect.picture import examine, luminance, squeeze
 from pipeline_lib.inspect.quality import blur_ratio, measure
 from pipeline_lib.pixels import PixelRules
 from tests.unit.pixels.made_pictures import encoded, photo
@@ -19,7 +19,7 @@ PARAMS = InspectParams()
 
 
 def hash_of(pixels):
-    return phash(small_grey(pixels, side_px=32))
+    return phash(squeeze(luminance(pixels), side_px=32))
 
 
 def distance(first, second):
@@ -27,7 +27,7 @@ def distance(first, second):
 
 
 def test_the_perceptual_hash_is_the_low_frequencies_of_the_dct_against_their_median():
-    grey = small_grey(photo(), side_px=32)
+    grey = squeeze(luminance(photo()), side_px=32)
     low = dctn(grey.astype(float), norm=None)[:8, :8].ravel()
     expected = int("".join("1" if value > np.median(low) else "0" for value in low), 2)
 
@@ -110,7 +110,7 @@ def test_a_refused_picture_has_its_reason_and_nothing_else():
     examined = examine("a.jpg", b"<html>", PARAMS)
 
     assert examined.findings == {"refusal": "not_image", "detail": "html"}
-    assert examined.decoded is None
+    assert examined.pixels_HWC is None
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_shapes_out_of_bounds_are_refused_and_still_measured(size, refusal, deta
 
     assert (examined.findings["refusal"], examined.findings["detail"]) == (refusal, detail)
     assert examined.findings["width_px"] == size[0]
-    assert (examined.decoded is None) == (refusal is not None)
+    assert (examined.pixels_HWC is None) == (refusal is not None)
 
 
 def test_the_pixel_rules_are_handed_on_without_the_rest():

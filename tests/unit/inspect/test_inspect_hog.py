@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from pipeline_lib.inspect.hog import BINS, VECTOR_LENGTH, hog
-from pipeline_lib.inspect.picture import small_grey
+from pipeline_lib.inspect.picture import squeeze
 from pipeline_lib.inspect.shard import HOG_PX
 
 
@@ -18,8 +18,8 @@ def digits():
     """The real scans at 32 px, as the demo stores them, described as the stage does: vectors [1797, D] and labels."""
     scans, labels = load_digits(return_X_y=True)
     small = np.rint(scans.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-    stored = [Image.fromarray(scan).resize((32, 32), Image.Resampling.BICUBIC).convert("RGB") for scan in small]
-    return np.stack([hog(small_grey(np.asarray(picture), side_px=HOG_PX)) for picture in stored]), labels
+    stored = [Image.fromarray(scan).resize((32, 32), Image.Resampling.BICUBIC) for scan in small]
+    return np.stack([hog(squeeze(np.asarray(picture), side_px=HOG_PX)) for picture in stored]), labels
 
 
 @pytest.mark.parametrize("predictor", [KNeighborsClassifier(5), LogisticRegression(max_iter=100)], ids=["kNN", "LR"])
