@@ -23,9 +23,8 @@ from pipeline_lib.tables.images import IMAGES
 KEYS: Final = ("image_id", "shard", "row_in_shard")
 BATCH: Final = 32  # pictures the embedding network takes at once
 THUMBNAIL_PX: Final = 32
-HOG_PX: Final = (
-    64  # enlarging a 32 px digit to this costs its predictors nothing: 99.6 % (kNN) and 99.2 % (LR) both ways
-)
+# Enlarging a 32 px digit to this side costs its predictors nothing: 99.6 % (kNN) and 99.2 % (LR) at 32 and at 64 px.
+HOG_PX: Final = 64
 IMAGES_FILE: Final = "images.parquet"
 FEATURES_FILE: Final = "features.parquet"
 
