@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,8 @@ import pandas as pd
 from pipeline_lib.atomic_files import atomic_folder, write_text
 from pipeline_lib.curate.decide import Curated, Found, curate
 from pipeline_lib.curate.overrides import parse_overrides
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.features import FEATURES
@@ -31,19 +34,23 @@ OVERRIDES = Path("curation/overrides.csv")
 
 def run(job: StageRun) -> None:
     """Run the stage."""
+    curated = curate(read_found(job), job.params)
+    _write(curated, job)
+    _say(curated)
+
+
+def read_found(job: StageRun) -> Found:
+    """Read what the stage decides on. Raises ConfigError for a malformed overrides file."""
     file = job.checkout / OVERRIDES
-    found = Found(
+    return Found(
         members=MEMBERS.read(job.reads["members"]),
         images=IMAGES.read(job.reads["images"]),
         votes=VOTES.read(job.reads["votes"]),
-        features=_features(job.reads["features"]),
+        features=_features(job.reads["features"], job.params),
         overrides=parse_overrides(_text(file), file),
         overrides_file=OVERRIDES,
         manifest_file=job.writes["manifest"].relative_to(job.checkout),
     )
-    curated = curate(found, job.params)
-    _write(curated, job)
-    _say(curated)
 
 
 def _text(file: Path) -> str:
@@ -56,9 +63,13 @@ def _text(file: Path) -> str:
         raise ConfigError("not UTF-8 text", file=file, value=str(error), remedy="save it as UTF-8") from error
 
 
-def _features(folder: Path) -> pd.DataFrame:
-    """The features of all shards."""
-    return pd.concat([FEATURES.empty(), *(FEATURES.read(path) for path in sorted(folder.glob("*.parquet")))])
+def _features(folder: Path, params: CurateParams) -> pd.DataFrame:
+    """The features of all shards with shortened vectors, one shard's full ones in memory at a time."""
+    paths = sorted(folder.glob("*.parquet"))
+    each = math.ceil(params.cl_train_rows / max(len(paths), 1))
+    sample = [FEATURES.read(path, ["kind", "vector"]).groupby("kind").head(each) for path in paths]
+    axes = axes_by_kind(pd.concat([FEATURES.empty(), *sample]), seed=params.seed)
+    return pd.concat([FEATURES.empty(), *(cut(FEATURES.read(path), axes) for path in paths)], ignore_index=True)
 
 
 def _write(curated: Curated, job: StageRun) -> None:
