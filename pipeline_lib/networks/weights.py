@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import pickle
 from pathlib import Path
 
 import torch
@@ -15,10 +14,10 @@ from torch import nn
 from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.networks.build import head_name
+from pipeline_lib.weight_files import read_weight_file
 
 log = logging.getLogger(__name__)
 NAME = "model.safetensors"
-WRAPPERS = ("module.", "_orig_mod.", "network.")  # DistributedDataParallel, torch.compile, Classifier
 
 
 def save_weights(network: nn.Module, folder: Path) -> None:
@@ -51,7 +50,7 @@ def start_from(network: nn.Module, path: Path, *, sha256: str) -> None:
     if found != sha256:
         remedy = f"if this is the file you mean, set train.weights_sha256 to {found}"
         raise ConfigError("train.weights_sha256 is of another file", file=path, value=found, remedy=remedy)
-    state, own, head = _read(path), network.state_dict(), head_name(network)
+    state, own, head = read_weight_file(path), network.state_dict(), head_name(network)
     fits = {name: tensor for name, tensor in state.items() if name in own and tensor.shape == own[name].shape}
     left = [name for name in own if name not in fits]
     strange = [name for name in left if name.rpartition(".")[0] != head]
@@ -66,25 +65,3 @@ def start_from(network: nn.Module, path: Path, *, sha256: str) -> None:
     network.load_state_dict(fits, strict=False)
     fate = f"{head} replaced by a fresh one with {own[left[0]].shape[0]} outputs" if left else f"{head} kept"
     log.info("starting from %s: %d tensors taken, %d unused, %s", path.name, len(fits), len(state) - len(fits), fate)
-
-
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict of a file, without pickled code, training wrappers or the prefixes they leave."""
-    try:
-        content = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        remedy = "name a .safetensors file, or a .pth file that holds a state dict and nothing else"
-        raise BadData(
-            "not a weight file that can be read safely", file=path, value=str(error)[:200], remedy=remedy
-        ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    tensors = {name: tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
-    for prefix in WRAPPERS:
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors

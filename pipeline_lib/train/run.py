@@ -22,7 +22,8 @@ from pipeline_lib.progress import Meter
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.selection import SELECTION
-from pipeline_lib.train.loop import Trained, phases, train
+from pipeline_lib.train.learner import phases
+from pipeline_lib.train.loop import Loaders, Trained, train
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import Recipe
 
@@ -52,22 +53,14 @@ def run(job: StageRun) -> None:
     model = Classifier(network, mean=recipe.mean, std=recipe.std).to(device)
 
     with (
-        closing(_open(job, train_rows, recipe, training=True)) as train_loader,
-        closing(_open(job, val_rows, recipe)) as val_loader,
+        closing(_open(job, train_rows, recipe, training=True)) as first,
+        closing(_open(job, val_rows, recipe)) as second,
     ):
-        log.info(
-            "%s on %s through %s: %d pictures, %d classes",
-            recipe.network,
-            device,
-            train_loader.kind,
-            len(train_rows),
-            len(classes),
-        )
-        n_images = (
-            sum(phase.epochs for phase in phases(recipe)) * len(train_loader) * min(recipe.batch_size, len(train_rows))
-        )
+        loaders = Loaders(train=first, val=second)
+        log.info("%s on %s, %s loader, %d pictures", recipe.network, device, first.kind, len(train_rows))
+        n_images = sum(phase.epochs for phase in phases(recipe)) * len(first) * min(recipe.batch_size, len(train_rows))
         meter = Meter("train", "images", n_images, job.settings.progress_every_s)
-        trained = train(model, recipe, train_loader=train_loader, val_loader=val_loader, device=device, meter=meter)
+        trained = train(model, recipe, loaders=loaders, device=device, meter=meter)
     _write(job, model, trained, classes=classes)
 
 

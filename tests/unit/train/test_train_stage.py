@@ -15,7 +15,8 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.progress import Meter
 from pipeline_lib.tables.selection import SELECTION
-from pipeline_lib.train.loop import phases, train
+from pipeline_lib.train.learner import phases
+from pipeline_lib.train.loop import Loaders, train
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import _open, run
 
@@ -86,19 +87,10 @@ def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone
     model = Classifier(build_network("mini_resnet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std)
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
     job = small_line.train(small_line.folder)
-    loaders = {
-        split: _open(job, SELECTION.read(job.reads["selection"] / f"{split}.parquet"), recipe)
-        for split in ("train", "val")
-    }
+    rows = {split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val")}
+    loaders = Loaders(_open(job, rows["train"], recipe), _open(job, rows["val"], recipe))
 
-    trained = train(
-        model,
-        recipe,
-        train_loader=loaders["train"],
-        val_loader=loaders["val"],
-        device=torch.device("cpu"),
-        meter=Meter("", "", 1, 30),
-    )
+    trained = train(model, recipe, loaders=loaders, device=torch.device("cpu"), meter=Meter("", "", 1, 30))
 
     changed = {name for name, tensor in trained.state.items() if not torch.equal(tensor, before[name])}
     assert changed == {"head.weight", "head.bias"}

@@ -1,0 +1,77 @@
+"""One phase of training: a model, what trains in it, and one update. B images, K classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pipeline_lib.loader import Batch
+from pipeline_lib.networks.build import head_name
+from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.train.optimiser import Optimiser, build_optimiser
+from pipeline_lib.train.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Epochs with one optimiser: of the head alone (a linear probe), or of everything."""
+
+    epochs: int
+    peak_learning_rate: float
+    head_only: bool
+
+
+def phases(recipe: Recipe) -> list[Phase]:
+    """The head alone where the recipe probes first, then everything."""
+    probe = Phase(recipe.probe_epochs, recipe.probe_learning_rate, head_only=True)
+    whole = Phase(recipe.epochs, recipe.peak_learning_rate, head_only=False)
+    return [probe, whole] if recipe.probe_epochs else [whole]
+
+
+class Learner:
+    """Changes `model` in place, and keeps the moving average of its weights where the recipe asks for one."""
+
+    def __init__(self, model: Classifier, recipe: Recipe, phase: Phase, *, device: torch.device) -> None:
+        self.model, self.recipe, self.phase, self.device = model, recipe, phase, device
+        self.head = model.network.get_submodule(head_name(model.network))
+        model.requires_grad_(not phase.head_only)
+        self.head.requires_grad_(True)
+        self.optimiser: Optimiser = build_optimiser(model.network, recipe)
+        self.average: AveragedModel | None = None
+        if recipe.ema_decay:
+            share = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(model, multi_avg_fn=share, use_buffers=True)
+
+    def begin_epoch(self) -> None:
+        """Training mode; a frozen backbone stays as it evaluates, or batch normalisation would move under the probe."""
+        self.model.train(not self.phase.head_only)
+        self.head.train()
+
+    def update(self, batch: Batch, *, rate: float) -> torch.Tensor:
+        """Take one step at learning rate `rate`; returns the batch's mean weighted loss, on the device."""
+        images_BHWC, labels_B, weights_B = (
+            tensor.to(self.device, non_blocking=True) for tensor in (batch.images_BHWC, batch.labels_B, batch.weights_B)
+        )
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits_BK = self.model(images_BHWC)
+            losses_B = F.cross_entropy(
+                logits_BK, labels_B, label_smoothing=self.recipe.label_smoothing, reduction="none"
+            )
+        loss = (losses_B * weights_B).mean()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        return loss
+
+    @property
+    def judged(self) -> Classifier:
+        """The model to validate and keep: the average, or the model itself without one."""
+        return self.model if self.average is None else cast(Classifier, self.average.module)
