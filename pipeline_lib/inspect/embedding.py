@@ -63,35 +63,18 @@ def _normalised(pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
 
 @functools.cache
 def _load(network: str, weights: Path) -> Any:
-    """The network without its last layer; kept for the life of a worker. Raises ConfigError."""
+    """The network without its last layer; kept for the life of a worker. Raises ConfigError, BadData."""
     import torch
     import torchvision
+
+    from pipeline_lib.weight_files import read_weight_file
 
     torch.set_num_threads(1)
     model = torchvision.models.get_model(network, weights=None)
     try:
-        model.load_state_dict(_read_weights(weights))
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        model.load_state_dict(read_weight_file(weights))
+    except RuntimeError as error:  # missing, unexpected or misshapen tensors
         remedy = "set inspect.embedding_network to the network these weights belong to, or name another file"
         raise ConfigError(f"not weights of {network}", file=weights, value=str(error)[:200], remedy=remedy) from error
     model.fc = torch.nn.Identity()
     return model.eval()
-
-
-def _read_weights(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise ValueError(str(error)) from error
-    import pickle
-
-    import torch
-
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(str(error)) from error

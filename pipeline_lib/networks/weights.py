@@ -6,7 +6,6 @@ import hashlib
 import logging
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from pipeline_lib.errors import ConfigError
+from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.pixels import centre_square
 from tests.unit.inspect.made_shards import features_of, inspect, make_source
@@ -104,5 +104,7 @@ def test_weights_of_another_network_are_refused(source, weight_files):
 def test_a_file_that_holds_no_weights_is_refused_and_never_executed(source, tmp_path, name):
     (tmp_path / name).write_bytes(b"\x80\x04cos\nsystem\n(S'exit 1'\ntR.")
 
-    with pytest.raises(ConfigError, match=rf"{name}: not weights of resnet18 \(found: "):
+    with pytest.raises(
+        BadData, match=rf"{name}: not a weight file that can be read safely \(found: .*Remedy: name a \.safe"
+    ):
         inspect(source, params_for(tmp_path / name))

@@ -1,0 +1,34 @@
+"""Weight files that people name: read without running anything that lies in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from pipeline_lib.errors import BadData
+
+WRAPPERS = ("module.", "_orig_mod.", "network.")  # DistributedDataParallel, torch.compile, Classifier
+
+
+def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict of a .safetensors or .pth file, without training wrappers or the prefixes they leave.
+
+    Raises BadData on anything that is no state dict; pickled code is refused by torch and never run.
+    """
+    try:
+        safe = path.suffix == ".safetensors"
+        content = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # hostile bytes: torch lets errors of zip, struct and unpickling through
+        remedy = "name a .safetensors file, or a .pth file that holds a state dict and nothing else"
+        what = "not a weight file that can be read safely"
+        raise BadData(what, file=path, value=str(error)[:200], remedy=remedy) from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    found = content.items() if isinstance(content, dict) else ()
+    tensors = {name: tensor for name, tensor in found if isinstance(tensor, torch.Tensor)}
+    for prefix in WRAPPERS:
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
