@@ -29,9 +29,7 @@ def read_judged(root: Path) -> Judged:
     state = settings.state_folder(root)
     attempts = SqliteReader(state / "registry.db", settings.model_name).attempts()
     verdicts = [attempt.verdict for attempt in attempts if attempt.tags.get(MODEL) == _model_md5(root)]
-    sentence = (
-        f"{verdicts[-1].decision}: {verdicts[-1].sentence}" if verdicts else "no verdict on this model is recorded"
-    )
+    sentence = verdicts[-1].sentence if verdicts else "no verdict on this model is recorded"
     report = state / LATEST_REPORT
     return Judged(sentence, os.path.relpath(report, root) if report.exists() else "none was written")
 

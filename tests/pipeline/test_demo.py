@@ -19,7 +19,7 @@ def test_the_scorecard_names_the_verdict_the_report_the_disk_and_what_to_do_next
     said = line.python("demo.score").output
 
     gate, report, disk, following = (said.partition(f"\n{head}\n")[2].splitlines() for head in HEADS)
-    assert gate[0].startswith("  promote: ")
+    assert gate[0].startswith("  Promoted to champion")
     assert (line.folder / report[0].strip()).is_file()
     assert "line " in disk[0] and ".dvc/cache " in disk[0] and " MB" in disk[0]
     assert "perennial init" in said and len(following) == 3
