@@ -2,9 +2,9 @@
 
 k-fold predictions of three cheap predictors over the feature vectors (logistic regression, nearest neighbours,
 extremely randomised trees), joined by their geometric mean: all three must believe in a class. A label is doubted
-when another class is more probable by `cl_margin`. The idea is confident learning (C. Northcutt, L. Jiang, I. Chuang,
-JAIR 70, 2021); the rule was measured on sklearn's digits with 3.6 % and 10 % flipped labels, half of them lookalikes,
-3 seeds each: recall .95 to 1.00, precision .97 to .99 (cleanlab's default filter: .83 to .91, .93 to .96).
+when another class is more probable by `cl_margin`. The idea is confident learning (C. Northcutt, L. Jiang, I. Chuang, JAIR 70,
+2021). Measured without votes on the demo's planted digits (66 flips among 1,885 pictures, half of them lookalikes, 5
+seeds): recall .985 to 1.00, precision .97 to 1.00; with 10 % flips (3 seeds) .96 to .97 and .98 to .99.
 
 Above `cl_train_rows` each fold learns from a stratified sample of that size; predictions are made in blocks, and three
 numbers are kept per picture, so memory does not grow with pictures x classes.

@@ -1,10 +1,11 @@
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from pipeline_lib.curate.decide import curate
-from pipeline_lib.curate.overrides import class_changes, parse_overrides
+from pipeline_lib.curate.overrides import CLASS_ACTIONS, PICTURE_ACTIONS, class_changes, parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import BadData, ConfigError
 from tests.unit.curate.made_tables import HEADER, OVERRIDES, Picture, digest, make_found
@@ -192,3 +193,11 @@ def test_classes_that_were_only_voted_for_can_be_merged():
     )
 
     assert changes.new_name == {"Cat": "cat"}
+
+
+def test_the_examples_in_the_documentation_can_be_read():
+    text = (Path(__file__).parents[3] / "docs/overrides.md").read_text().split("```csv\n")[1].split("```")[0]
+
+    overrides = parse_overrides(text, OVERRIDES)
+
+    assert {o.action for o in overrides} == {*PICTURE_ACTIONS, *CLASS_ACTIONS}
