@@ -2,11 +2,11 @@
 
 k-fold predictions of three cheap predictors over the feature vectors (logistic regression, nearest neighbours,
 extremely randomised trees), joined by their geometric mean: all three must believe in a class. A label is doubted
-when another class is more probable by `cl_margin`. The idea is confident learning (C. Northcutt, L. Jiang, I. Chuang, JAIR 70,
-2021). Measured without votes on the demo's planted digits (66 flips among 1,885 pictures, half of them lookalikes, 5
-seeds): recall .985 to 1.00, precision .97 to 1.00; with 10 % flips (3 seeds) .96 to .97 and .98 to .99.
+when another class is more probable by `cl_margin`. The idea is confident learning (C. Northcutt, L. Jiang, I. Chuang,
+JAIR 70, 2021). Measured without votes on the demo's planted digits (66 flips among 1,885 pictures, half of them
+lookalikes, 5 seeds): recall of the flips .985 to 1.00, precision .97 to 1.00.
 
-Above `cl_train_rows` each fold learns from a stratified sample of that size; predictions are made in blocks, and three
+Above `cl_train_rows` each fold learns from a random sample of that size; predictions are made in blocks, and three
 numbers are kept per picture, so memory does not grow with pictures x classes.
 
 Legend: N pictures, D features, K classes.
