@@ -18,6 +18,7 @@ def open_device(wanted: str, *, threads: int, seed: int) -> torch.device:
     device = torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(device.type == "cpu")  # some of cuda's operations have no deterministic form
+    # As use_deterministic_algorithms, without loading torch's compiler. Some of cuda's operations have no such form.
+    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "default")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
