@@ -14,7 +14,12 @@ from tasks.workspace import Workspace
 
 
 @task(
-    name="push", description="push to the default DVC remote", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10
+    name="push",
+    task_run_name="push",
+    description="push to the default DVC remote",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=10,
 )
 def push(workspace: Workspace) -> State[None]:
     """Push data, and the run-cache with it, unless there is no remote or the setting `dvc_push` is off."""

@@ -26,6 +26,8 @@ def make_toy_repository(folder: Path) -> Path:
     shutil.copy(ROOT / "params.yaml", folder / "params.yaml")
     shutil.copy(ROOT / "curation" / "overrides.csv", folder / "curation" / "overrides.csv")
     shutil.copy(Path(__file__).with_name("stage.py"), folder / "toy_stage.py")
+    shutil.copy(ROOT / "prefect.yaml", folder / "prefect.yaml")
+    (folder / "flows").symlink_to(ROOT / "flows")
     (folder / ".gitignore").write_text(IGNORED)
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n[cache]\n    type = hardlink,copy\n")

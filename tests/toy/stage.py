@@ -1,7 +1,8 @@
 """A stage of the toy line: every out gets a digest of what the stage reads. Run as `python toy_stage.py NAME`.
 
-TOY_SLEEP=stage:seconds makes a stage slow, TOY_STUBBORN=1 deaf to SIGTERM, TOY_FAIL=stage makes it fail with a reason,
-TOY_KILL=stage:file makes it kill itself unless the file exists, which it then creates.
+Wishes come from the environment, or from files of the same name in `.perennial/wishes` of the original repository:
+TOY_SLEEP=stage:seconds makes a stage slow, TOY_STUBBORN=stage deaf to SIGTERM, TOY_FAIL=stage makes it fail with a
+reason, TOY_KILL=stage:file makes it kill itself unless the file exists, which it then creates.
 """
 
 import hashlib
@@ -26,8 +27,10 @@ METRICS = {"test": {"top1": 0.75, "n": 4}}
 
 
 def wish(name: str, stage: str) -> str:
-    """What the environment asks of this stage, "" for nothing."""
-    wanted, _, value = os.environ.get(name, "").partition(":")
+    """What is asked of this stage, "" for nothing."""
+    file = Path(os.environ["PERENNIAL_ROOT"]) / ".perennial" / "wishes" / name
+    text = os.environ.get(name) or (file.read_text() if file.exists() else "")
+    wanted, _, value = text.partition(":")
     return (value or "1") if wanted == stage else ""
 
 
@@ -40,7 +43,7 @@ def main(stage: str) -> int:
     die_with_parents(load_settings(Path()).supervisor_pid)
     yaml = YAML(typ="safe", pure=True)
     entry, params = yaml.load(Path("dvc.yaml"))["stages"][stage], yaml.load(Path("params.yaml"))[stage]
-    if os.environ.get("TOY_STUBBORN"):
+    if wish("TOY_STUBBORN", stage):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print(f"\x1b[32mprogress: {stage} 1/2 things, 50 %, 3 things/s, 1 s left\x1b[0m", flush=True)
     time.sleep(float(wish("TOY_SLEEP", stage) or 0))

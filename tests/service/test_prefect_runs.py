@@ -1,0 +1,164 @@
+"""Deployed runs on a real Prefect server with a real worker: what they show, what cancelling and killing leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.git import commit_of, git
+from tasks.workspace import FLOW, LINE
+from tests.toy.repository import make_toy_repository
+from tests.toy.served import Served, free_port, stage_processes, wait_until
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    served = Served(make_toy_repository(tmp_path_factory.mktemp("served") / "origin"), free_port())
+    said = served.perennial("up", "--port", str(served.port), check=False)
+    assert said.returncode == 0, said.stderr
+    yield served
+    served.perennial("down", check=False)
+
+
+def flow_pid(served: Served, run_id: str) -> int:
+    """The process of a run, which is on record as soon as it works."""
+    running = served.origin / ".perennial" / "running"
+    wait_until(lambda: list(running.glob(f"*-{run_id[:8]}/{FLOW}")))
+    (record,) = running.glob(f"*-{run_id[:8]}/{FLOW}")
+    return int(json.loads(record.read_text())["pid"])
+
+
+def wait_for_stage(served: Served, run_id: str, stage: str) -> None:
+    """Until a stage is at work."""
+    wait_until(lambda: served.task_states(run_id).get(stage) == "Running" and len(stage_processes(served.origin)) >= 2)
+
+
+def test_up_is_safe_to_repeat_and_the_night_is_scheduled(served: Served) -> None:
+    again = served.perennial("up", "--port", str(served.port))
+
+    deployments = {one["name"]: one for one in served.ask("deployments/filter", {})}
+    automations = [one["name"] for one in served.ask("automations/filter", {})]
+    assert f"Prefect is up at http://127.0.0.1:{served.port}" in again.stdout
+    assert sorted(deployments) == ["nightly", "retrain"]
+    assert [one["schedule"]["timezone"] for one in deployments["nightly"]["schedules"]] == ["UTC"]
+    assert deployments["retrain"]["global_concurrency_limit"]["limit"] == 1
+    assert automations.count("crash-zombie-flows") == 1
+    waiting = {
+        "deployments": {"name": {"any_": ["nightly"]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    wait_until(lambda: served.ask("flow_runs/filter", waiting), timeout_s=60)
+
+
+def test_a_deployed_run_shows_each_stage_its_state_and_artifacts_and_ends_on_the_line(served: Served) -> None:
+    run = served.wait_for_end(served.trigger())
+
+    states = served.task_states(run["id"])
+    artifacts = {one["key"] for one in served.ask("artifacts/filter", {})}
+    assert run["state_type"] == "COMPLETED", run["state"]
+    assert states == {
+        **dict.fromkeys(
+            ("discover", "download", "inspect", "curate", "convert", "train", "evaluate", "register"), "Ran"
+        ),
+        "prepare": "Completed",
+        "push": "NoRemote",
+    }
+    assert {"scores", "data-ledger", "train-progress"} <= artifacts
+    tip = commit_of(served.origin, LINE)
+    assert tip and tip[:12] in run["state"]["message"]
+    assert git(served.origin, "status", "--porcelain") == ""
+
+
+def test_a_run_with_an_override_redoes_what_follows_and_stays_off_the_line(served: Served) -> None:
+    before = commit_of(served.origin, LINE)
+
+    run = served.wait_for_end(served.trigger({"change": {"train_epochs": 2}}))
+
+    states = served.task_states(run["id"])
+    assert run["state_type"] == "COMPLETED", run["state"]
+    assert [states[stage] for stage in ("inspect", "convert", "train", "evaluate")] == [
+        "AlreadyCurrent",
+        "AlreadyCurrent",
+        "Ran",
+        "Ran",
+    ]
+    assert commit_of(served.origin, LINE) == before
+    tag = next(tag for tag in git(served.origin, "tag").splitlines() if tag.endswith(run["id"][:8]))
+    assert "epochs: 2" in git(served.origin, "show", f"{tag}:params.yaml")
+
+
+def test_a_failed_stage_fails_the_run_with_its_one_line(served: Served) -> None:
+    wish = served.wish("TOY_FAIL", "discover")
+
+    run = served.wait_for_end(served.trigger())
+
+    wish.unlink()
+    line = "pictures.tar: no picture in it (found: 0 members). Remedy: name another archive"
+    assert (run["state_type"], run["state"]["message"]) == ("FAILED", line)
+    assert served.task_states(run["id"])["discover"] == "Failed"
+
+
+def test_a_killed_stage_is_tried_again_and_the_run_completes(served: Served) -> None:
+    wish = served.wish("TOY_KILL", "discover:.dvc/tmp/was-killed")
+
+    run = served.wait_for_end(served.trigger())
+
+    wish.unlink()
+    assert run["state_type"] == "COMPLETED", run["state"]
+
+
+def test_cancelling_leaves_no_process_after_ten_seconds_and_only_one_run_goes_on_at_a_time(served: Served) -> None:
+    wish = served.wish("TOY_SLEEP", "discover:120")
+    deaf = served.wish("TOY_STUBBORN", "discover")
+    run_id = served.trigger()
+    wait_for_stage(served, run_id, "discover")
+
+    second = served.wait_for_end(served.trigger())
+    served.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+    time.sleep(10)
+
+    left = stage_processes(served.origin)
+    wish.unlink()
+    deaf.unlink()
+    assert second["state_type"] == "CANCELLED"
+    assert "concurrency limit" in second["state"]["message"]
+    assert left == []
+    assert served.wait_for_end(run_id)["state_type"] == "CANCELLED"
+
+
+def test_a_flow_killed_in_mid_train_is_followed_by_a_run_that_completes(served: Served) -> None:
+    wish = served.wish("TOY_SLEEP", "train:120")
+    run_id = served.trigger({"change": {"train_epochs": 3}})
+    wait_for_stage(served, run_id, "train")
+
+    os.kill(flow_pid(served, run_id), signal.SIGKILL)
+    killed = served.wait_for_end(run_id)
+    wait_until(lambda: not stage_processes(served.origin), timeout_s=10)
+    wish.unlink()
+    following = served.wait_for_end(served.trigger({"change": {"train_epochs": 3}}))
+
+    assert killed["state_type"] == "CRASHED"
+    assert following["state_type"] == "COMPLETED", following["state"]
+
+
+def test_down_ends_a_run_its_stage_the_worker_and_the_server(served: Served) -> None:
+    wish = served.wish("TOY_SLEEP", "discover:120")
+    run_id = served.trigger()
+    wait_for_stage(served, run_id, "discover")
+    pid = flow_pid(served, run_id)
+
+    said = served.perennial("down")
+
+    wish.unlink()
+    assert stage_processes(served.origin) == []
+    assert not Path(f"/proc/{pid}").exists()
+    assert said.stderr.strip().endswith("worker, server")
+    assert served.perennial("down").stderr.strip() == "nothing was running"

@@ -1,0 +1,111 @@
+"""A toy repository with `perennial up`, and the few questions that the tests put to its Prefect server."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.toy.repository import ROOT
+
+WAIT_S = 240.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A repository and the port of its server."""
+
+    origin: Path
+    port: int
+
+    def perennial(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the command in the repository."""
+        command = [sys.executable, "-m", "flows.cli", *arguments]
+        return subprocess.run(
+            command, cwd=self.origin, env=environment(), capture_output=True, text=True, check=check, timeout=WAIT_S
+        )
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """POST to the API of the server, or GET without a body."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/{path}", data=data, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def trigger(self, parameters: dict[str, Any] | None = None, deployment: str = "retrain") -> str:
+        """Start a deployed run as the UI does; returns its id."""
+        found = self.ask(f"deployments/name/retrain/{deployment}")
+        body = {"parameters": parameters or {}, "state": {"type": "SCHEDULED"}}
+        return str(self.ask(f"deployments/{found['id']}/create_flow_run", body)["id"])
+
+    def run_of(self, run_id: str) -> Any:
+        """The flow run with its state."""
+        return self.ask(f"flow_runs/{run_id}")
+
+    def wait_for_end(self, run_id: str) -> Any:
+        """The flow run when it has come to its end."""
+        ends = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
+        wait_until(lambda: self.run_of(run_id)["state_type"] in ends)
+        return self.run_of(run_id)
+
+    def task_states(self, run_id: str) -> dict[str, str]:
+        """Task run name -> state name."""
+        body = {"flow_runs": {"id": {"any_": [run_id]}}}
+        return {run["name"]: run["state"]["name"] for run in self.ask("task_runs/filter", body)}
+
+    def wish(self, name: str, value: str) -> Path:
+        """Ask the toy stages for something, see tests/toy/stage.py; the file is the wish."""
+        file = self.origin / ".perennial" / "wishes" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(value)
+        return file
+
+
+def environment() -> dict[str, str]:
+    """That of the tests without what a surrounding run may have set, and with this Python and repository first."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "PERENNIAL_", "DVC_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    before = kept.get("PYTHONPATH")
+    return {**kept, "PATH": path, "PYTHONPATH": f"{ROOT}{os.pathsep}{before}" if before else str(ROOT)}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(happened: Callable[[], Any], *, timeout_s: float = WAIT_S) -> None:
+    """Look twice a second; fails when it has not happened in time."""
+    deadline = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.5)
+
+
+def stage_processes(origin: Path) -> list[int]:
+    """The dvc and stage processes at work below a repository."""
+    below = f"{origin}/"
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            where, command = str((entry / "cwd").readlink()), (entry / "cmdline").read_bytes()
+        except OSError:  # ended while we looked
+            continue
+        if where.startswith(below) and (b"dvc" in command or b"toy_stage" in command):
+            found.append(int(entry.name))
+    return found
