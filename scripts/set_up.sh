@@ -53,15 +53,14 @@ install_system_packages
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION" 2>/dev/null ||
   fail "could not install uv; run: .venv/bin/python -m pip install uv==$UV_VERSION"
 
-say "3/4 locked dependencies (7 GB on disk, most of it torch; half a minute to ten, by your connection)"
+say "3/4 locked dependencies (7 GB on disk, most of it torch; one minute to ten, by your connection)"
 [ -n "${PIP_INDEX_URL:-}" ] && export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
-.venv/bin/python -m uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock ||
+.venv/bin/python -m uv pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock ||
   fail "could not install them; run: .venv/bin/python -m uv pip sync --python .venv/bin/python --require-hashes requirements.lock"
 
 say "4/4 perennial itself"
 .venv/bin/python -m uv pip install --quiet --python .venv/bin/python --no-deps --editable . ||
   fail "could not install the project; run: .venv/bin/python -m uv pip install --no-deps --editable ."
-.venv/bin/python -m compileall -q -j 0 .venv/lib/python*/site-packages/{torch,prefect,dvc,sklearn,pandas,mlflow} >/dev/null 2>&1 || true # only speeds up the first run
 
 rm -f .venv/.set-up-*
 touch "$stamp" ".venv/.set-up-$(cat "$0" requirements.lock pyproject.toml | sha256sum | cut -c1-16)"
