@@ -133,17 +133,21 @@ class CodeFailed(PipelineError):
 def read_reason(text: str) -> PipelineError:
     """The error that `as_json` wrote, as its own class again."""
     fields = json.loads(text)
-    kinds: list[type[PipelineError]] = [PipelineError, *_below(PipelineError)]
-    kind = {kind.code: kind for kind in kinds}[fields["code"]]
+    kind = {kind.code: kind for kind in all_kinds()}[fields["code"]]
     return kind(fields["what"], file=fields["file"], value=fields["value"], remedy=fields["remedy"])
 
 
 def exit_codes() -> dict[int, list[str]]:
     """Exit code -> the codes of the errors that leave with it, in ascending order."""
     codes: dict[int, list[str]] = {}
-    for kind in sorted([PipelineError, *_below(PipelineError)], key=lambda kind: kind.exit_code):
+    for kind in sorted(all_kinds(), key=lambda kind: kind.exit_code):
         codes.setdefault(kind.exit_code, []).append(kind.code)
     return codes
+
+
+def all_kinds() -> list[type[PipelineError]]:
+    """Every class of the tree, PipelineError first."""
+    return [PipelineError, *_below(PipelineError)]
 
 
 def _rebuild(kind: type[PipelineError], what: str, file: str, value: str, remedy: str) -> PipelineError:

@@ -108,15 +108,10 @@ def exit_codes() -> str:
     head = "# Exit codes\n\n" + NOTE
     head += "Of `perennial` and of a stage. `dvc repro` itself always ends with 255 when a stage fails; "
     head += "the stage's last line and `line/reasons/<stage>.json` say why.\n\n"
-    kinds = sorted(_subclasses(errors.PipelineError), key=lambda kind: (kind.exit_code, kind.code))
+    kinds = sorted(errors.all_kinds()[1:], key=lambda kind: (kind.exit_code, kind.code))
     rows = [("0", "`ok`", "Done, or nothing to do."), ("130", "`ctrl_c`", "Stopped by Ctrl-C.")]
     rows += [(str(kind.exit_code), f"`{kind.code}`", (inspect.getdoc(kind) or "").splitlines()[0]) for kind in kinds]
     return head + _table(("exit code", "code", "meaning"), sorted(rows, key=lambda row: int(row[0])))
-
-
-def _subclasses(kind: type[errors.PipelineError]) -> set[type[errors.PipelineError]]:
-    below = set(kind.__subclasses__())
-    return below | {deeper for child in below for deeper in _subclasses(child)}
 
 
 def _nested(model: type[BaseModel]) -> list[type[BaseModel]]:

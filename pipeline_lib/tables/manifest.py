@@ -44,7 +44,7 @@ MANIFEST = Table(
         Column("dup_kind", pa.string(), "bytes, pixels or near", nullable=True),
         Column("subject", pa.string(), "as in members", nullable=True),
         Column(
-            "group_id", pa.string(), "what the split hashes: the subject, else the pixels; kept rows of one are never in two splits"
+            "group_id", pa.string(), "what the split hashes: the subject, else the pixels; its kept rows share a split"
         ),
         Column("split", pa.string(), "train, val or test; empty unless kept", nullable=True),
         Column("weight", pa.float32(), "weight in training; empty unless kept", nullable=True),
