@@ -21,7 +21,7 @@ class Reason(StrEnum):
     UNSUPPORTED_MODE = "unsupported_mode"  # float samples and the like
     DECODE_TRUNCATED = "decode_truncated"  # the data ends early
     DECODE_CORRUPT = "decode_corrupt"  # damage inside: a strict decoder objects
-    TOO_MANY_PIXELS = "too_many_pixels"  # over max_pixels: a decompression bomb or a panorama
+    TOO_MANY_PIXELS = "too_many_pixels"  # over max_pixels or a side over 65,500 px: a bomb or a panorama
     TOO_SMALL = "too_small"  # shorter side under min_side_px
     ODD_ASPECT = "odd_aspect"  # far longer than wide
     # found while curating

@@ -1,15 +1,21 @@
-"""Votes and subjects: CSV files beside the pictures, checked line by line."""
+"""Votes and subjects: CSV files beside the pictures, checked line by line.
+
+Pictures are withdrawn while their lines stay behind, so a line about an absent picture is left out and counted; a file
+whose every line is about absent pictures spells them wrongly, and is an error.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.shards.names import encode_name
 
+log = logging.getLogger(__name__)
 SHOWN = 5
 VOTES_HEADER = ("member", "annotator", "label")
 SUBJECTS_HEADER = ("member", "subject")
@@ -29,9 +35,8 @@ class Line:
 
 
 def read_votes(data: bytes, *, file: str, members: frozenset[str]) -> list[Line]:
-    """The votes of a source. Raises BadData: header, empty cell, unknown member, two votes of one annotator on one."""
-    lines = list(_read(data, VOTES_HEADER, file=file))
-    _refuse_unknown(lines, members, file=file)
+    """The votes of a source. Raises BadData: header, empty cell, no known member, two votes of one annotator on one."""
+    lines = _known(list(_read(data, VOTES_HEADER, file=file)), members, file=file)
     _refuse_repeated(
         lines, ("member", "annotator"), file=file, remedy="keep one vote of each annotator on each picture"
     )
@@ -39,9 +44,8 @@ def read_votes(data: bytes, *, file: str, members: frozenset[str]) -> list[Line]
 
 
 def read_subjects(data: bytes, *, file: str, members: frozenset[str]) -> dict[str, str]:
-    """member -> subject. Raises BadData: header, empty cells, unknown members, a member named twice."""
-    lines = list(_read(data, SUBJECTS_HEADER, file=file))
-    _refuse_unknown(lines, members, file=file)
+    """member -> subject. Raises BadData: header, empty cells, no known member, a member named twice."""
+    lines = _known(list(_read(data, SUBJECTS_HEADER, file=file)), members, file=file)
     _refuse_repeated(lines, ("member",), file=file, remedy="name each picture once")
     return {line.member: line.cells["subject"] for line in lines}
 
@@ -75,14 +79,17 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
         ) from error
 
 
-def _refuse_unknown(lines: list[Line], members: frozenset[str], *, file: str) -> None:
+def _known(lines: list[Line], members: frozenset[str], *, file: str) -> list[Line]:
+    """The lines about pictures that the source has."""
     unknown = [line for line in lines if line.member not in members]
-    if unknown:
-        shown = "; ".join(f"line {line.number}: {line.cells['member']}" for line in unknown[:SHOWN])
-        remedy = "remove these lines, or write members as paths below the source, without its name"
-        raise BadData(
-            f"{len(unknown)} lines name members that the source does not have", file=file, value=shown, remedy=remedy
-        )
+    if not unknown:
+        return lines
+    shown = "; ".join(f"line {line.number}: {line.cells['member']}" for line in unknown[:SHOWN])
+    if len(unknown) == len(lines):
+        remedy = "write members as paths below the source, without its name"
+        raise BadData("no line names a picture that the source has", file=file, value=shown, remedy=remedy)
+    log.warning("%s: %d lines about pictures that the source does not have, left out: %s", file, len(unknown), shown)
+    return [line for line in lines if line.member in members]
 
 
 def _refuse_repeated(lines: list[Line], key: tuple[str, ...], *, file: str, remedy: str) -> None:

@@ -23,7 +23,12 @@ class Raster:
     trailing_bytes: int
 
 
+MAX_SIDE_PX = 65_500  # libjpeg's limit: a longer side could not be stored again
+
+
 def refuse_bomb(width_px: int, height_px: int, max_pixels: int) -> None:
     """Raise Undecodable(too_many_pixels) on what a header claims, before memory is spent on it."""
     if width_px * height_px > max_pixels:
         raise Undecodable(Reason.TOO_MANY_PIXELS, f"{width_px} x {height_px}, the limit is {max_pixels} pixels")
+    if max(width_px, height_px) > MAX_SIDE_PX:
+        raise Undecodable(Reason.TOO_MANY_PIXELS, f"{width_px} x {height_px}, the longest side is {MAX_SIDE_PX} px")

@@ -57,7 +57,7 @@ def test_byte_order_mark_windows_line_ends_quotes_and_further_columns_are_read()
         ("member,annotator,label\na/1.jpg,ana,  \n", "votes.csv:2: an empty cell"),
         (
             "member,annotator,label\na/9.jpg,ana,a\n",
-            r"1 lines name members that the source does not have \(found: line 2: a/9.jpg\)",
+            r"no line names a picture that the source has \(found: line 2: a/9.jpg\). Remedy: write members as paths",
         ),
         (
             "member,annotator,label\na/1.jpg,ana,a\na/1.jpg,ana,b\n",
@@ -72,11 +72,16 @@ def test_a_mistake_in_a_votes_file_is_named_with_its_line(text: str | bytes, mes
         votes(text)
 
 
-def test_the_first_five_unknown_members_are_listed() -> None:
+def test_votes_on_withdrawn_pictures_are_left_out_and_the_first_five_named(caplog: pytest.LogCaptureFixture) -> None:
     lines = "".join(f"gone/{n}.jpg,ana,a\n" for n in range(7))
 
-    with pytest.raises(BadData, match=r"7 lines .*line 2: gone/0.jpg; .*line 6: gone/4.jpg\)"):
-        votes("member,annotator,label\n" + lines)
+    read = votes("member,annotator,label\n" + lines + "a/1.jpg,ana,a\n")
+
+    assert read == [(9, "a/1.jpg", "ana", "a")]
+    assert (
+        "votes.csv: 7 lines about pictures that the source does not have, left out: line 2: gone/0.jpg" in caplog.text
+    )
+    assert "line 6: gone/4.jpg" in caplog.text and "gone/5.jpg" not in caplog.text
 
 
 def test_a_member_has_one_subject() -> None:
