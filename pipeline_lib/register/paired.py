@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from pipeline_lib.registry import ClassChange, Comparison
 
@@ -67,13 +67,13 @@ def class_changes(
 
 
 def mcnemar_loss(b: npt.ArrayLike, c: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """One-sided exact McNemar test: the chance of b or more of b + c when both are equally likely; 1 where b + c = 0.
+    """One-sided exact McNemar test: the chance of b or more of b + c when both are equally likely.
 
     McNemar 1947, doi 10.1007/BF02295996; exact form: a binomial test on the discordant pairs.
     """
     b, c = np.asarray(b), np.asarray(c)
-    p: npt.NDArray[np.float64] = binom.sf(b - 1, b + c, 0.5)
-    return np.where(b + c == 0, 1.0, p)
+    p: npt.NDArray[np.float64] = bdtrc(b - 1.0, b + c, 0.5)
+    return np.where(b == 0, 1.0, p)
 
 
 def holm(p_K: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pandas as pd
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline_lib.line import read_line
+from pipeline_lib.line import Line, read_line
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.settings import Settings
 from pipeline_lib.stage import StageRun
@@ -48,11 +49,15 @@ class TinyLine:
     root: Path
 
     def job(self, *, params: RegisterParams | None = None, **settings: Any) -> StageRun:
-        files = read_line(self.root).stage_files("register")
+        files = self.files.stage_files("register")
         return StageRun(self.root, files.reads, files.writes, params or RegisterParams(), Settings(**settings))
 
     def path(self, role: str) -> Path:
-        return read_line(self.root).path(role)
+        return self.files.path(role)
+
+    @cached_property
+    def files(self) -> Line:
+        return read_line(self.root)
 
 
 def make_line(root: Path, *, wrong: Collection[int] = (), model: str = "one", git: bool = True) -> TinyLine:

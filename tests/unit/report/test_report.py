@@ -1,0 +1,196 @@
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipeline_lib.lineage import Fact, Lineage, Step
+from pipeline_lib.pixels import PixelRules
+from pipeline_lib.registry import ClassChange, Comparison, Rule, Verdict
+from pipeline_lib.report import Run, gather, render_card, render_report
+from pipeline_lib.report.figures import interval, line_chart, matrix, nice_ticks
+from pipeline_lib.report.galleries import worst_mistakes
+from pipeline_lib.report.ledger import LedgerRow, open_ledger
+from pipeline_lib.report.thumbnails import data_uri, thumbnails
+from pipeline_lib.tables.manifest import MANIFEST
+from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.predictions import PREDICTIONS
+from tests.unit.register.tiny_line import TinyLine, make_line
+
+RULE = Rule("better than the floor", True, "top-1 96.7 %")
+COMPARISON = Comparison(1, 60, 2, 0, 1.0, 0.967, -0.032, -0.07, 0.006, 0.055)
+LINEAGE = Lineage("1", "m version 2", (Step("weights", "train", (Fact("line/train/weights", "ab12", md5=True),)),))
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> TinyLine:
+    return make_line(tmp_path_factory.mktemp("line"), wrong=[1, 2], git=False)
+
+
+def page(line: TinyLine, sentence: str = "Held as challenger.") -> str:
+    change = ClassChange("red", 20, 2, 0, 0.25, blocks=False)
+    verdict = Verdict("inconclusive", sentence, (RULE,), COMPARISON, (change,))
+    run = Run("m", 2, "f" * 64, verdict, LINEAGE, {"torch": "2"})
+    return render_report(gather(run, line.job().reads))
+
+
+class Links(HTMLParser):
+    """Collects every attribute that could make a browser fetch something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+
+
+def test_the_page_asks_for_nothing_from_any_network(line: TinyLine) -> None:
+    html = page(line)
+    found = Links()
+    found.feed(html)
+
+    assert all(address.startswith(("data:image/", "#")) for address in found.addresses)
+    assert not found.tags & {"script", "link", "iframe", "object", "base"}
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in html
+    assert "url(" not in html
+
+
+def test_every_link_within_the_page_has_its_target(line: TinyLine) -> None:
+    html = page(line)
+
+    assert set(re.findall(r'href="#(\w+)"', html)) <= set(re.findall(r'id="(\w+)"', html))
+
+
+def test_what_comes_from_data_is_escaped(line: TinyLine) -> None:
+    html = page(line, sentence="<script>alert(1)</script>")
+
+    assert "<script>" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+def test_the_verdict_comes_first_with_its_interval_and_its_rules(line: TinyLine) -> None:
+    html = page(line)
+
+    order = [
+        html.index(text) for text in ("Held as challenger.", "95 % interval", "better than the floor", 'id="data"')
+    ]
+    assert order == sorted(order)
+
+
+def test_the_same_line_gives_the_same_page(line: TinyLine) -> None:
+    assert page(line) == page(line)
+
+
+def test_the_card_says_what_was_measured_on_how_many_pictures(line: TinyLine) -> None:
+    run = Run("m", None, "f" * 64, Verdict("reject", "Refused.", (RULE,)), LINEAGE, {})
+
+    card = render_card(gather(run, line.job().reads))
+
+    assert "On 60 test pictures that were never trained on" in card
+    assert "97 pictures discovered: 96 kept (24 train, 12 validation, 60 test), 0 quarantined, 1 removed" in card
+
+
+def test_the_ledger_accounts_for_every_picture(line: TinyLine) -> None:
+    ledger = open_ledger(MANIFEST.read(line.path("manifest")))
+
+    assert ledger.total == LedgerRow("all", 97, 96, 0, 1)
+    assert sum(row.discovered for row in ledger.by_class) == 97
+    assert [(found.reason, found.count) for found in ledger.reasons] == [("duplicate", 1)]
+
+
+def test_a_ledger_that_loses_pictures_is_a_defect() -> None:
+    with pytest.raises(AssertionError, match="pictures were lost"):
+        LedgerRow("all", 10, 8, 1, 0)
+
+
+def test_the_worst_mistake_is_the_one_with_the_least_probability_for_the_truth(line: TinyLine) -> None:
+    predictions = PREDICTIONS.read(line.path("predictions"))
+    predictions.loc[predictions["image_id"] == "tiny/blue/038.png", "p_label"] = 0.01
+
+    gallery = worst_mistakes(predictions, {0: "red", 1: "green", 2: "blue"})
+
+    assert gallery.total == 2
+    assert gallery.cards[0].image_id == "tiny/blue/038.png"
+    assert gallery.cards[0].note == "p(true) 0.01\np(pred) 0.70"
+
+
+def test_a_thumbnail_shows_the_pixels_and_none_of_the_metadata(tmp_path: Path) -> None:
+    pixels_HWC = np.full((300, 200, 3), 90, np.uint8)
+    exif = Image.Exif()
+    exif[0x010F] = "SecretMaker"
+    buffer = io.BytesIO()
+    Image.fromarray(pixels_HWC).save(buffer, "JPEG", exif=exif)
+    (tmp_path / "a.bin").write_bytes(buffer.getvalue())
+    columns = {
+        "image_id": ["s/a.jpg"],
+        "container": ["a.bin"],
+        "offset_bytes": [0],
+        "size_bytes": [len(buffer.getvalue())],
+    }
+
+    uri = thumbnails(["s/a.jpg"], members=pd.DataFrame(columns), shards=tmp_path, rules=PixelRules())["s/a.jpg"]
+
+    shown = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+    assert (shown.size, shown.format) == ((112, 168), "JPEG")
+    assert not shown.getexif()
+    assert abs(int(np.asarray(shown)[50, 50, 0]) - 90) <= 2
+
+
+def test_a_file_that_is_no_picture_has_no_thumbnail(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"<html>")
+    members = pd.DataFrame({"image_id": ["x"], "container": ["a.bin"], "offset_bytes": [0], "size_bytes": [6]})
+
+    assert thumbnails(["x"], members=members, shards=tmp_path, rules=PixelRules()) == {"x": ""}
+
+
+def test_tiny_pictures_are_kept_exactly() -> None:
+    pixels_HWC = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+    shown = Image.open(io.BytesIO(base64.b64decode(data_uri(pixels_HWC).partition(",")[2])))
+
+    assert (np.asarray(shown) == pixels_HWC).all()
+
+
+def test_only_the_pictures_asked_for_are_read(line: TinyLine) -> None:
+    members = MEMBERS.read(line.path("members"))
+
+    found = thumbnails(["tiny/red/000.png"], members=members, shards=line.path("shards"), rules=PixelRules())
+
+    assert list(found) == ["tiny/red/000.png"]
+
+
+def test_ticks_are_round_and_enclose_the_values() -> None:
+    assert nice_ticks(0.13, 2.31) == [0.0, 1.0, 2.0, 3.0]
+    assert nice_ticks(5.0, 5.0)[0] <= 5.0 <= nice_ticks(5.0, 5.0)[-1]
+
+
+def test_a_curve_begins_at_the_left_and_ends_at_the_right_of_the_chart() -> None:
+    chart = line_chart([1, 2, 3], {"loss": [2.0, 1.0, float("nan")], "other": [0.0, 1.0, 2.0]})
+
+    assert chart.lines[1].points.startswith(f"{chart.left:.1f},{chart.bottom:.1f}")
+    assert chart.lines[1].end_x == chart.right
+    assert len(chart.lines[0].points.split()) == 2
+
+
+def test_a_range_stays_on_its_scale() -> None:
+    found = interval(0.9, 0.95, 1.2, scale=(0.8, 1.0), marks={0.8: "80%"})
+
+    assert (found.low, found.value, found.high) == pytest.approx((50, 75, 100))
+
+
+def test_a_matrix_shows_shares_of_the_true_class() -> None:
+    found = matrix(np.array([[3, 1], [0, 4]]), ["ant", "bee"])
+
+    assert [(cell.title, cell.strength, cell.right) for cell in found.cells] == [
+        ("ant taken for ant: 3 of 4", 0.75, True),
+        ("ant taken for bee: 1 of 4", 0.25, False),
+        ("bee taken for bee: 4 of 4", 1.0, True),
+    ]
