@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prefect import Flow, State, flow, get_run_logger
+from prefect import Flow, State, Task, flow, get_run_logger
 from prefect.client.schemas.objects import FlowRun
 from prefect.futures import wait
 from prefect.runtime import deployment, flow_run
@@ -88,15 +88,20 @@ def retrain(
 def run_line(workspace: Workspace) -> None:
     """All stages in order; `curate` and `convert` need nothing of each other and run at once. Raises PipelineError."""
     for stage in (discover, download, inspect):
-        stage(workspace)
+        _run(stage, workspace)
     both = [curate.submit(workspace), convert.submit(workspace)]
     wait(both)
     for future in both:
         future.result()
     for stage in (train, evaluate, push):
-        stage(workspace)
+        _run(stage, workspace)
     commit_for_register(workspace)
-    register(workspace)
+    _run(register, workspace)
+
+
+def _run(stage: Task[[Workspace], State[None]], workspace: Workspace) -> None:
+    """Run a stage task and raise its error: a plain call would hand a failed state back and go on."""
+    stage(workspace, return_state=True).result()
 
 
 def _origin() -> Path:

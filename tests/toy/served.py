@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,14 +35,21 @@ class Served:
         )
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """POST to the API of the server, or GET without a body."""
+        """POST to the API of the server, or GET without a body; SQLite at its busiest answers 503, as to any client."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/api/{path}", data=data, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        for _ in range(10):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    raise AssertionError(f"{path}: {error.read().decode()}") from error
+                time.sleep(1)
+        raise AssertionError(f"{path}: 503 ten times")
 
     def trigger(self, parameters: dict[str, Any] | None = None, deployment: str = "retrain") -> str:
         """Start a deployed run as the UI does; returns its id."""
