@@ -35,18 +35,19 @@ class Recipe:
 
 
 RECIPES = {
-    # Small pictures (digits, signs), no flip: five splits of scikit-learn's digits gave 98.9 to 100 % in 5 CPU-seconds.
+    # Small pictures (digits, signs), no flip. On the demo, true labels, training seeds 0 to 4: 98.8 to 99.1 % in 28
+    # CPU-seconds (AVX2); batch 64 at rate 0.1 and average 0.9 costs the same and gave 97.9 to 99.1 %.
     "quick": Recipe(
         network="mini_resnet",
         side_px=32,
         epochs=10,
-        batch_size=64,
+        batch_size=32,
         optimiser="sgd",
-        peak_learning_rate=0.1,
+        peak_learning_rate=0.05,
         weight_decay=5e-4,
         schedule="one_cycle",
         label_smoothing=0.1,
-        ema_decay=0.9,
+        ema_decay=0.95,
         shift_px=2,
         flip=False,
         scale_min=1.0,

@@ -82,7 +82,7 @@ class _Attack:
         return (Path.touch, (Path("/tmp/must-not-exist"),))  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("content", [pickle.dumps({"a": _Attack()}), b"\x80\x02 torn", b""])
+@pytest.mark.parametrize("content", [pickle.dumps({"a": _Attack()}, protocol=2), b"\x80\x02 torn", b""])
 def test_a_damaged_file_or_one_with_code_in_it_is_refused_and_not_run(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "w.pth"
     path.write_bytes(content)
