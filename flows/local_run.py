@@ -15,12 +15,18 @@ from pipeline_lib.errors import ServiceUnavailable
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run left. commit: params.yaml, dvc.lock and metrics; metrics: section -> name -> value."""
+    """What a run left. commit: params.yaml, dvc.lock and metrics; metrics: section -> name -> value.
+
+    version: of the registry, None when the gate refused the model. report: its path.
+    """
 
     run: str
     commit: str
     candidate: bool
     metrics: dict[str, Any]
+    verdict: str = ""
+    version: int | None = None
+    report: str = ""
 
     def as_json(self) -> str:
         """For `perennial run --json`."""
@@ -55,6 +61,9 @@ def summary(result: RunResult) -> str:
     test = result.metrics.get("test", {})
     scores = ", ".join(f"{name} {test[name]:.4f}" for name in ("top1", "top5", "f1") if name in test)
     lines = [f"run {result.run}: {scores}" if scores else f"run {result.run}"]
+    if result.verdict:
+        numbered = f" (version {result.version})" if result.version else ""
+        lines += [f"  {result.verdict}{numbered}", f"  report: {result.report}"]
     if result.candidate:
         lines.append(f"  candidate, off the line: git show perennial/run/{result.run}")
     else:

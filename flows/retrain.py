@@ -30,6 +30,7 @@ from tasks.line_branch import commit_for_register, keep_result
 from tasks.prepare import prepare
 from tasks.push import push
 from tasks.register import register
+from tasks.registration import registration_of
 from tasks.train import train
 from tasks.workspace import FLOW, Workspace, forget_old_workspaces
 
@@ -81,8 +82,7 @@ def retrain(
         process_group.stop_all()
         raise
     forget_old_workspaces(origin, load_settings(origin))
-    data = {"run": run, "commit": commit, "candidate": workspace.candidate, "metrics": read_metrics(workspace)}
-    return Completed(message=f"result: commit {commit[:12]}", data=data)
+    return _result(workspace, commit)
 
 
 def run_line(workspace: Workspace) -> None:
@@ -102,6 +102,17 @@ def run_line(workspace: Workspace) -> None:
 def _run(stage: Task[[Workspace], State[None]], workspace: Workspace) -> None:
     """Run a stage task and raise its error: a plain call would hand a failed state back and go on."""
     stage(workspace, return_state=True).result()
+
+
+def _result(workspace: Workspace, commit: str) -> State[Any]:
+    """The state of a completed run, whose data is what `perennial run` prints."""
+    data: dict[str, Any] = {"run": workspace.run, "commit": commit, "candidate": workspace.candidate}
+    data["metrics"] = read_metrics(workspace)
+    registration = registration_of(workspace)
+    if registration:
+        version = registration.version.number if registration.version else None
+        data |= {"verdict": registration.verdict.sentence, "version": version, "report": str(registration.report)}
+    return Completed(message=f"{data.get('verdict', 'done')} Result: commit {commit[:12]}", data=data)
 
 
 def _origin() -> Path:
