@@ -16,6 +16,7 @@ import pandas as pd
 
 from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import PipelineError
+from pipeline_lib.networks.exported import ExportedModel, open_exported
 from pipeline_lib.register.gate import Champion
 from pipeline_lib.registry import Registry, Version
 from pipeline_lib.registry.closure import Closure
@@ -29,15 +30,22 @@ BATCH = 128
 
 
 def ask_champion(version: Version, job: StageRun, *, closure: Closure, registry: Registry) -> Champion:
-    """The champion's answers on today's test rows; silent, with reason and remedy, when its bytes are not at hand."""
+    """The champion's answers on today's test rows; silent, with reason and remedy, when its bytes are not at hand.
+
+    Raises PipelineError when today's own betons or selection are at fault.
+    """
+    memo = _memo(version, closure, registry)
     try:
         if test_inputs(version.closure) == test_inputs(closure):
-            answers = _recorded(version, job, registry)
-        else:
-            answers = _rescored(version, job, closure=closure, registry=registry)
+            return Champion(version.number, _recorded(version, job, registry))
+        if memo.exists():
+            return Champion(version.number, pd.Series(json.loads(memo.read_text())))
+        model = open_exported(registry.export_folder(version), threads=job.settings.worker_count())
     except PipelineError as error:
         log.warning("the champion (version %d) cannot be asked: %s", version.number, error)
         return Champion(version.number, None, f"version {version.number} cannot be asked: {error.what}; {error.remedy}")
+    answers = score(model, job)
+    write_text(memo, answers.to_json())
     return Champion(version.number, answers)
 
 
@@ -55,23 +63,16 @@ def _recorded(version: Version, job: StageRun, registry: Registry) -> pd.Series:
     return pd.Series(names.loc[table["predicted"].to_numpy(int)].to_numpy(), index=table["image_id"].to_numpy())
 
 
-def _rescored(version: Version, job: StageRun, *, closure: Closure, registry: Registry) -> pd.Series:
-    """Run the champion's ONNX on today's test rows, or find the answers of an earlier run. Raises SourceMissing."""
+def _memo(version: Version, closure: Closure, registry: Registry) -> Path:
+    """Where the answers of this model on these test rows are kept."""
     key = hashlib.sha256(json.dumps([version.model_md5, test_inputs(closure)], sort_keys=True).encode()).hexdigest()
-    memo = registry.state_folder / "champion_answers" / f"{key}.json"
-    if memo.exists():
-        return pd.Series(json.loads(memo.read_text()))
-    answers = score_export(registry.export_folder(version), job)
-    write_text(memo, answers.to_json())
-    return answers
+    return registry.state_folder / "champion_answers" / f"{key}.json"
 
 
-def score_export(export: Path, job: StageRun) -> pd.Series:
+def score(model: ExportedModel, job: StageRun) -> pd.Series:
     """class_id by image_id that an exported model gives for today's test rows, in its own view of today's betons."""
-    from pipeline_lib.loader import open_loader
-    from pipeline_lib.networks.exported import open_exported
+    from pipeline_lib.loader import open_loader  # with torch: 2 s that most runs need not pay
 
-    model = open_exported(export, threads=job.settings.worker_count())
     rows = SELECTION.read(job.reads["selection"] / "test.parquet")
     log.info("the test pictures changed: asking the champion about %d of them", len(rows))
     answers: dict[str, str] = {}

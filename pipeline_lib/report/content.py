@@ -118,7 +118,7 @@ def _top1_range(test: Mapping[str, float]) -> figures.Range:
     """The interval on a scale that ends at 100 % and begins where the interval still has room."""
     step = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if test["top1_low"] > 1 - step * 0.9 or step == 1)
     start = 1 - step
-    marks = {start: f"{start:.0%}", 1.0: "100%"}
+    marks = {start: f"{100 * start:.0f} %", 1.0: "100 %"}
     return figures.interval(test["top1_low"], test["top1"], test["top1_high"], scale=(start, 1.0), marks=marks)
 
 

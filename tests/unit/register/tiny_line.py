@@ -146,7 +146,8 @@ def _write_data(line: TinyLine) -> None:
     MEMBERS.write(_filled(MEMBERS, members), line.path("members"))
     for table, role in ((LISTING, "listing"), (VOTES, "votes")):
         table.write(table.empty(), line.path(role))
-    IMAGES.write(_filled(IMAGES, members[["image_id", "shard", "row_in_shard"]]), line.path("images"))
+    images = members[["image_id", "shard", "row_in_shard"]].assign(width_px=SIDE_PX, height_px=SIDE_PX)
+    IMAGES.write(_filled(IMAGES, images), line.path("images"))
     line.path("sources").write_text('{"tiny": "pictures"}')
     line.path("features").mkdir(parents=True, exist_ok=True)
     (line.path("features") / "a.parquet").write_bytes(b"none")
