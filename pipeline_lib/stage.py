@@ -65,7 +65,8 @@ def main(arguments: list[str]) -> int:
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # before torch loads: spinning threads cost tenfold on busy cores
     stage, checkout = arguments[0], Path.cwd()
-    logging.basicConfig(level=logging.INFO, format=f"{stage}: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format=f"{stage}: %(message)s", stream=sys.stderr)
+    logging.getLogger("pipeline_lib").setLevel(logging.INFO)
     logging.captureWarnings(True)
     reason = checkout / REASONS / f"{stage}.json"
     reason.unlink(missing_ok=True)
