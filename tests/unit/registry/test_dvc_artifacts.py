@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import mlflow.artifacts  # noqa: F401 - MLflow loads the plug-in by its entry point, so it must come first
 import pytest
 
 from pipeline_lib.errors import SourceMissing, UsageError
