@@ -36,7 +36,6 @@ ALLOCATION = np.dtype([("sample_id", "<u8"), ("ptr", "<u8"), ("size", "<u8")])
 
 VERSION = 2
 JPG, RAW = 0, 1  # IMAGE.mode
-MAX_SIDE_PX = 65_500  # libjpeg's limit; the 16 bits here would hold 65,535
 MIN_PAGE_BYTES, MAX_PAGE_BYTES = 1 << 21, 1 << 31  # powers of two; FFCV refuses others
 
 

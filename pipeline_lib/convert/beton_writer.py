@@ -15,7 +15,6 @@ from pipeline_lib.betons.layout import (
     HEADER,
     JPG,
     MAX_PAGE_BYTES,
-    MAX_SIDE_PX,
     MIN_PAGE_BYTES,
     RAW,
     SAMPLE,
@@ -25,6 +24,7 @@ from pipeline_lib.betons.layout import (
     descriptors,
 )
 from pipeline_lib.errors import BadData
+from pipeline_lib.pixels.raster import MAX_SIDE_PX
 
 
 def page_bytes(largest_picture_bytes: int) -> int:

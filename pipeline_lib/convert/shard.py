@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline_lib.atomic_files import atomic_file
-from pipeline_lib.betons.layout import MAX_SIDE_PX, Array
+from pipeline_lib.betons.layout import Array
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.jpeg_stream import encode_jpeg, same_picture
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.read_back import Written, check_written
-from pipeline_lib.errors import BadData, OutputDamaged
+from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.pixels import Decoded, PixelRules, Undecodable, decode, shrink_to
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.tables.beton_index import BETON_INDEX
@@ -76,19 +76,12 @@ def convert_shard(task: Task, folder: Path) -> None:
     BETON_INDEX.write(rows, folder / f"{task.shard}.index.parquet")
 
 
-def stored_form(data: bytes, decoded: Decoded, params: ConvertParams, *, name: str) -> Stored:
-    """Decide how a picture is kept. data: its bytes as received, passed on where they already are what is wanted.
-
-    name: its image_id. Raises BadData naming a picture that is too long for a beton, whatever its form.
-    """
+def stored_form(data: bytes, decoded: Decoded, params: ConvertParams) -> Stored:
+    """Decide how a picture is kept. data: its bytes as received, passed on where they already are what is wanted."""
     pixels_HWC = decoded.pixels_HWC
     if params.short_side_px is not None:
         pixels_HWC = shrink_to(pixels_HWC, short_side_px=params.short_side_px)
-    height, width = pixels_HWC.shape[:2]
-    if max(height, width) > MAX_SIDE_PX:
-        remedy = f"take the picture out of the source; a beton holds sides up to {MAX_SIDE_PX} px"
-        raise BadData("a side is too long for a beton", file=name, value=f"{width}x{height} px", remedy=remedy)
-    small = min(height, width) <= RAW_UP_TO_PX
+    small = min(pixels_HWC.shape[:2]) <= RAW_UP_TO_PX
     if params.mode == "raw" or (params.mode == "auto" and small):
         return Stored(pixels_HWC, None)
     stream = same_picture(data, pixels_HWC) if decoded.format == "jpeg" else None
@@ -121,7 +114,7 @@ def _stored_pictures(task: Task) -> Iterator[tuple[Picture, Stored]]:
                 file, value = task.shards_folder / picture.container, f"{picture.image_id}: {error}"
                 remedy = "run `dvc checkout line/download/shards`, then `dvc repro`"
                 raise OutputDamaged("a picture no longer decodes", file=file, value=value, remedy=remedy) from error
-            yield picture, stored_form(data, decoded, task.params, name=picture.image_id)
+            yield picture, stored_form(data, decoded, task.params)
 
 
 def _most_bytes(picture: Picture, params: ConvertParams) -> int:

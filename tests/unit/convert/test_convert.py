@@ -19,7 +19,7 @@ from pipeline_lib.betons.layout import JPG, RAW, Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert import run as stage
 from pipeline_lib.convert.run import run
-from pipeline_lib.errors import BadData, OutputDamaged
+from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.pixels import PixelRules, decode, shrink_to
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.beton_index import BETON_INDEX
@@ -110,16 +110,6 @@ def test_other_parameters_do_not_find_the_old_betons_in_the_memo(mixed: Inspecte
     run(mixed.job("small", short_side_px=16))
 
     assert open_beton(mixed.folder / "small" / "aa.beton").samples_N["image"]["width"].tolist() == [16] * 5
-
-
-@pytest.mark.parametrize("mode", ["raw", "jpg"])
-def test_a_side_that_no_beton_can_hold_is_named(mode: str, inspected: Inspected, encoded: Encoded) -> None:
-    inspected.put({"aa": {"s/wide.png": encoded(np.zeros((1, 65_501, 3), np.uint8), "PNG")}})
-
-    with pytest.raises(
-        BadData, match=r"^s/wide\.png: a side is too long for a beton \(found: 65501x1 px\)\. Remedy: take"
-    ):
-        run(inspected.job("betons", mode=mode))
 
 
 def test_raw_betons_are_frozen(inspected: Inspected, encoded: Encoded) -> None:
