@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 from demo.figures import FIGURES, lock_digest, read_figures
-from demo.planted import FOLDER
+from demo.planted import FOLDER, is_planted
 
 
 def main() -> int:
     """Run the demo in the current checkout; returns the exit code."""
     root, began = Path.cwd(), time.monotonic()
-    if not (FOLDER / "plants.json").exists():
+    if not is_planted(FOLDER):
         from demo.plant import plant
 
         plants = plant(FOLDER, seed=0)

@@ -21,7 +21,7 @@ import numpy as np
 from demo.annotators import cast_votes
 from demo.faults import Item, plan
 from demo.pictures import GPS_DATUM, load_scans
-from demo.planted import FOLDER, PLANTER_VERSION, Plant, PlantList, read_plants, write_plants
+from demo.planted import FOLDER, PLANTER_VERSION, Plant, PlantList, is_planted, read_plants, write_plants
 
 EPOCH_S = 1_704_067_200  # 2024-01-01 UTC; every file time is counted from here
 FORGET = "person-00"
@@ -31,11 +31,11 @@ PERSONS, PICTURES_EACH, PICTURES_TO_FORGET = 20, 6, 12
 def plant(folder: Path, *, seed: int) -> PlantList:
     """Write digits.tar, votes.csv, subjects.csv and plants.json into `folder`; does nothing when they are there."""
     done = folder / "plants.json"
-    if done.exists():
+    if is_planted(folder):
         plants = read_plants(done)
         if (plants.seed, plants.planter_version) == (seed, PLANTER_VERSION):
             return plants
-        done.unlink()
+    done.unlink(missing_ok=True)
     rng = np.random.default_rng(seed)
     items = plan(load_scans(), rng)
     order = [int(n) for n in rng.permutation(len(items))]
@@ -47,7 +47,7 @@ def plant(folder: Path, *, seed: int) -> PlantList:
     votes = [("member", "annotator", "label"), *cast_votes(plants.true_labels, rng)]
     _write(folder / "votes.csv", _csv(votes), modified_s)
     _write(folder / "subjects.csv", _csv([("member", "subject"), *_subjects(plants, rng)]), modified_s)
-    write_plants(plants, done)  # last: it says that the others are whole
+    write_plants(plants, done)
     return plants
 
 

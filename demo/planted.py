@@ -8,6 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FOLDER = Path("demo/out")
+FILES = (
+    "digits.tar",
+    "votes.csv",
+    "subjects.csv",
+    "plants.json",
+)  # the list comes last: it says that the others are whole
 PLANTER_VERSION = 1  # raised when the same seed gives other bytes
 
 FLIPS = ("flip_uniform", "flip_pair")
@@ -49,6 +55,11 @@ class PlantList:
     def involved(self) -> frozenset[str]:
         """Every member that is planted or copied; the others must come through untouched."""
         return frozenset(name for plant in self.plants for name in (plant.member, plant.of) if name)
+
+
+def is_planted(folder: Path) -> bool:
+    """Whether all files of the demo are there."""
+    return all((folder / name).exists() for name in FILES)
 
 
 def received_label(member: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from demo import finished_line, grades
 from demo.grades import Grade
 from demo.planted import PlantList, read_plants
-from pipeline_lib.errors import SourceMissing
+from pipeline_lib.errors import BadData, SourceMissing
 
 DISK = ("line", ".dvc/cache", ".perennial", ".venv")
 
@@ -20,6 +20,7 @@ def grade_line(root: Path, folder: Path, *, without_votes: bool) -> list[Grade]:
     without_votes: also curate a second time as if nobody had voted. Raises PipelineError when a table is absent.
     """
     plants, manifest = _plants(folder), finished_line.read_manifest(root)
+    _check_same_pictures(plants, manifest, folder)
     graded = grades.grade_label_errors(manifest, plants, variant="with_votes")
     if without_votes:
         unvoted = finished_line.curate_without_votes(root)
@@ -54,6 +55,17 @@ def _grade_positions(plants: PlantList, root: Path) -> Grade:
     found = finished_line.files_with(map(bytes.fromhex, plants.needles_hex), root)
     words = ", ".join(str(file) for file in found) or "in no file behind download"
     return Grade("gps_found", len(found), "GPS positions", words)
+
+
+def _check_same_pictures(plants: PlantList, manifest: grades.Rows, folder: Path) -> None:
+    absent = [member for member in plants.true_labels if grades.image_id(member) not in manifest]
+    if absent:
+        raise BadData(
+            "the line below was run on other pictures than these",
+            file=folder / "plants.json",
+            value=f"{len(absent)} of {len(plants.true_labels)} are not in the manifest, {absent[0]} is the first",
+            remedy="run `dvc repro` with the params.yaml of the demo (`git checkout params.yaml`), then score",
+        )
 
 
 def _plants(folder: Path) -> PlantList:

@@ -52,6 +52,15 @@ def test_another_seed_in_the_same_folder_replaces_the_archive_and_its_time(tmp_p
     assert (tmp_path / "digits.tar").stat().st_mtime_ns != first
 
 
+def test_a_file_that_went_missing_is_planted_again_with_the_same_bytes(planted_folder: Path, tmp_path: Path) -> None:
+    plant(tmp_path, seed=0)
+    (tmp_path / "votes.csv").unlink()
+
+    plant(tmp_path, seed=0)
+
+    assert (tmp_path / "votes.csv").read_bytes() == (planted_folder / "votes.csv").read_bytes()
+
+
 def test_planting_again_leaves_the_files_alone(planted_folder: Path) -> None:
     before = (planted_folder / "digits.tar").stat()
 
