@@ -77,7 +77,7 @@ def test_what_cannot_be_trained_on_is_refused():
     assert "a classifier needs two classes (found: a)" in failure(lambda: class_table(kept(a=(3, 1, 1)), FILE))
 
 
-def test_the_ledger_balances_by_source_and_by_class():
+def test_the_ledger_balances_by_source():
     manifest = pd.DataFrame(
         {
             "source": ["a", "a", "b"],
@@ -89,7 +89,6 @@ def test_the_ledger_balances_by_source_and_by_class():
     found = ledger(manifest)
 
     assert found["by_source"]["a"] == {"discovered": 2, "kept": 1, "quarantined": 0, "removed": 1}
-    assert found["by_class"]["(none)"] == {"discovered": 1, "kept": 0, "quarantined": 1, "removed": 0}
     assert found["discovered"] == found["kept"] + found["quarantined"] + found["removed"] == 3
 
 
