@@ -18,7 +18,7 @@ from benchmarks.results_file import Row, row, write_results
 from demo.targets import missed
 from tests.pipeline.checkout import Checkout, throw_away_checkout
 
-COUNTS = {"leaks": "pairs", "gps_found": "files", "n_test": "images"}
+COUNTS = {"leaks": "pairs", "leaks_planted": "pairs", "gps_found": "files", "n_test": "images"}
 Figures = Mapping[str, float]
 
 

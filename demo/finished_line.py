@@ -10,7 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from demo.grades import Rows
+import pandas as pd
+
+from demo.grades import SOURCE, Rows
+from pipeline_lib.curate.params import PARAMS
+from pipeline_lib.curate.splits import assign_splits
 from pipeline_lib.line import read_line
 from pipeline_lib.params_file import load_section
 from pipeline_lib.settings import load_settings
@@ -46,7 +50,6 @@ def read_classes(root: Path) -> dict[int, str]:
 
 def curate_without_votes(root: Path) -> Rows:
     """The manifest that the same pictures get when nobody voted: only the out-of-sample model can object to a label."""
-    from pipeline_lib.curate.params import PARAMS
     from pipeline_lib.curate.run import run
 
     files = read_line(root).stage_files("curate")
@@ -59,6 +62,14 @@ def curate_without_votes(root: Path) -> Rows:
         reads = {**files.reads, "votes": folder / "votes.parquet"}
         run(StageRun(folder, reads, writes, params, load_settings(root)))
         return read_rows(MANIFEST, writes["manifest"])
+
+
+def splits_alone(images: Iterable[str], root: Path) -> dict[str, str]:
+    """The split of each picture if it were drawn by its name alone, as if no two had anything in common."""
+    names = pd.Index(list(images), dtype="str")
+    unpublished = pd.DataFrame({"source": SOURCE, "split_received": pd.Series(None, index=names, dtype="str")})
+    splits = assign_splits(names.to_series(), unpublished, load_section(root / "params.yaml", "curate", PARAMS))
+    return {str(name): str(split) for name, split in splits.items()}
 
 
 def files_with(needles: Iterable[bytes], root: Path) -> list[Path]:

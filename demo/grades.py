@@ -79,16 +79,21 @@ def grade_conflicts(manifest: Rows, plants: PlantList) -> Grade:
     )
 
 
-def grade_leaks(manifest: Rows, plants: PlantList, subjects: Mapping[str, str]) -> Grade:
-    """Pairs (copies, or pictures of one person) kept in two different splits: none is the only good number."""
+def grade_leaks(
+    manifest: Rows, plants: PlantList, *, subjects: Mapping[str, str], alone: Mapping[str, str]
+) -> list[Grade]:
+    """Pairs (copies, or pictures of one person) kept in two different splits: none is the only good number.
+
+    subjects: person by member. alone: the split each picture would have if nothing were known of the others.
+    """
     kept = _kept(manifest)
     pairs = [(image_id(plant.member), image_id(plant.of)) for plant in plants.plants if plant.of] + _same_person(
         subjects
     )
+    planted = sum(alone[a] != alone[b] for a, b in pairs)
     leaks = sum(a in kept and b in kept and kept[a]["split"] != kept[b]["split"] for a, b in pairs)
-    return Grade(
-        "leaks", leaks, "leaks across splits", f"{leaks} left of {len(pairs)} pairs of copies or of one person"
-    )
+    words = f"{leaks} left; {planted} of {len(pairs)} pairs would cross if each picture were drawn alone"
+    return [Grade("leaks", leaks, "leaks across splits", words), Grade("leaks_planted", planted)]
 
 
 def grade_unplanted(manifest: Rows, plants: PlantList) -> Grade:

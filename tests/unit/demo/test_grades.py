@@ -102,17 +102,28 @@ def test_a_conflict_is_settled_when_the_wrong_copy_goes_or_gets_the_right_class(
     assert [grades.grade_conflicts(rows, PLANTS).value for rows in (gone, mended, left)] == [1, 1, 0]
 
 
+ALONE = {grades.image_id(member): "test" if member.startswith("0") else "train" for member in TRUTH}
+
+
+def leaks(rows: grades.Rows, subjects: dict[str, str]) -> dict[str, float]:
+    return values(*grades.grade_leaks(rows, PLANTS, subjects=subjects, alone=ALONE))
+
+
 def test_a_leak_needs_two_kept_copies_in_different_splits() -> None:
     leaking, removed = manifest(d={"split": "test"}), manifest(d={"split": None, "decision": "remove"})
 
-    assert grades.grade_leaks(leaking, PLANTS, {}).value == 1
-    assert grades.grade_leaks(removed, PLANTS, {}).value == 0
+    assert leaks(leaking, {})["leaks"] == 1
+    assert leaks(removed, {})["leaks"] == 0
 
 
 def test_pictures_of_one_person_in_two_splits_are_a_leak() -> None:
     people = {"0/a.jpg": "ann", "1/b.jpg": "ann", "1/c.jpg": "bob"}
 
-    assert grades.grade_leaks(manifest(a={"split": "val"}, c={"split": "test"}), PLANTS, people).value == 2  # a-b, c-d
+    assert leaks(manifest(a={"split": "val"}, c={"split": "test"}), people)["leaks"] == 2  # a-b, c-d
+
+
+def test_planted_leaks_are_the_pairs_that_would_cross_if_drawn_alone() -> None:
+    assert leaks(manifest(), {"0/a.jpg": "ann", "1/b.jpg": "ann"})["leaks_planted"] == 2  # a-b, e-f
 
 
 def test_sound_pictures_are_those_that_no_plant_touches() -> None:
