@@ -1,7 +1,8 @@
 """The parameter form of the flow, made from the models of params.yaml.
 
-A field left alone keeps the value of params.yaml, so every field is optional and none has a default; bounds, units
-and meaning are those of the stage's own model. Fields that a model marks as visible come first, all under `advanced`.
+A field left alone (null) keeps the value of params.yaml: every field is optional and none has a default; bounds, units
+and meaning are those of the stage's own model. Fields that a model marks as visible come first; all keys are folded
+under `advanced`, which Prefect shows closed since nothing (null) is its first choice.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pipeline_lib.params import LineParams
 
 MAX_VISIBLE = 8
+NULL = {"type": "null"}
 _CONFIG = ConfigDict(extra="forbid", populate_by_name=True)
 
 
@@ -27,13 +29,13 @@ def visible_keys() -> dict[str, str]:
     }
 
 
-def overrides_of(change: BaseModel, advanced: BaseModel) -> dict[str, Any]:
+def overrides_of(change: BaseModel, advanced: BaseModel | None) -> dict[str, Any]:
     """What a filled form sets: section -> key -> value, empty when it was left alone."""
-    overrides: dict[str, Any] = _set_values(advanced)
+    overrides = {section: values for section, values in _set_values(advanced).items() if values} if advanced else {}
     for field, value in _set_values(change).items():
         section, _, name = visible_keys()[field].partition(".")
         overrides.setdefault(section, {})[name] = value
-    return {section: values for section, values in overrides.items() if values}
+    return overrides
 
 
 def _sections() -> dict[str, type[BaseModel]]:
@@ -45,33 +47,38 @@ def _sections() -> dict[str, type[BaseModel]]:
 
 
 def _set_values(form: BaseModel) -> dict[str, Any]:
-    return form.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return form.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
 def _without_default(field: FieldInfo, title: str) -> tuple[Any, Any]:
     """The same type and bounds, not required, and with no default for the form to send back."""
     default = "" if field.is_required() else f" Default: {field.get_default(call_default_factory=True)}."
     kind: Any = field.annotation
-    if isinstance(kind, type) and issubclass(kind, BaseModel):  # a group of fields: folded, and optional all through
-        form = _optional(kind)
-        return form, Field(default_factory=form, title=title, description=field.description)
     if field.metadata:
         kind = Annotated[kind, *field.metadata]
     description = f"{(field.description or '').rstrip('.')}.{default}"
-    return kind, Field(None, title=title, description=description, json_schema_extra=_for_the_form)
+    return kind | None, Field(None, title=title, description=description, json_schema_extra=_for_the_form)
 
 
 def _for_the_form(schema: dict[str, Any]) -> None:
-    """No default, and no choice of null beside a type: the form would fill both in and send them back."""
+    """How a field looks in Prefect's form: without a default, and without a choice of null beside its type.
+
+    Measured with Prefect 3.8.8: the form sends null for every field left alone, and the server lets that pass for
+    numbers and texts; a choice must have null among its values, several types must have it among them.
+    """
     schema.pop("default", None)
-    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    kinds = [kind for kind in schema.pop("anyOf", []) if kind != NULL]
     if len(kinds) == 1:
-        del schema["anyOf"]
         schema.update(kinds[0])
+    elif kinds:
+        schema.update(anyOf=[*kinds, NULL], default=None)
+    if "enum" in schema:
+        schema["enum"] = [*schema["enum"], None]
+        schema.pop("type", None)
 
 
 def _optional(model: type[BaseModel]) -> type[BaseModel]:
-    """The model of a section, or of a group in it, with no field required."""
+    """The model of a section with no field required."""
     fields: dict[str, Any] = {name: _without_default(field, name) for name, field in model.model_fields.items()}
     form: type[BaseModel] = create_model(
         f"{model.__name__}Changes", __config__=_CONFIG, __doc__=model.__doc__ or "", **fields
@@ -95,7 +102,7 @@ def _advanced_form() -> type[BaseModel]:
     for section, model in _sections().items():
         section_form = _optional(model)
         name = f"{section}_" if section == "register" else section
-        fields[name] = (section_form, Field(default_factory=section_form, title=section, alias=section))
+        fields[name] = (section_form | None, Field(None, title=section, alias=section))
     doc = "Every key of params.yaml, by section."
     form: type[BaseModel] = create_model("Advanced", __config__=_CONFIG, __doc__=doc, **fields)
     return form

@@ -59,7 +59,7 @@ def sweep(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
 def retrain(
     change: Change = Change(),  # noqa: B008 - frozen by Prefect at deployment
     branch: str = "",
-    advanced: Advanced = Advanced(),  # noqa: B008
+    advanced: Advanced | None = None,
 ) -> State[Any]:
     """Bring the whole line up to date and register the model.
 

@@ -15,7 +15,10 @@ from pipeline_lib.yaml_files import read_yaml
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, Any]:
-    """`["train.epochs=2"]` -> `{"train": {"epochs": 2}}`; values are YAML. Raises UsageError."""
+    """`["train.epochs=2"]` -> `{"train": {"epochs": 2}}`; values are YAML. Raises UsageError.
+
+    Null is refused: in the flow's form it means that a field was left alone.
+    """
     overrides: dict[str, Any] = {}
     for argument in arguments:
         key, sign, text = argument.partition("=")
@@ -63,7 +66,11 @@ def merge(content: Any, overrides: dict[str, Any]) -> None:
 
 def _value(argument: str, text: str) -> Any:
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        value = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         remedy = "quote it for the shell, as in `--set 'train.name=\"a: b\"'`"
         raise UsageError("the value is not YAML", file="--set", value=argument, remedy=remedy) from error
+    if value is None:
+        remedy = "set it to null in params.yaml; a run takes your uncommitted edits in"
+        raise UsageError("null cannot be set for one run", file="--set", value=argument, remedy=remedy)
+    return value

@@ -6,26 +6,15 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tasks.git import commit_of, git
 from tasks.workspace import FLOW, LINE
-from tests.toy.repository import make_toy_repository
-from tests.toy.served import Served, free_port, stage_processes, wait_until
+from tests.toy.served import Served, stage_processes, wait_until
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(make_toy_repository(tmp_path_factory.mktemp("served") / "origin"), free_port())
-    said = served.perennial("up", "--port", str(served.port), check=False)
-    assert said.returncode == 0, said.stderr
-    yield served
-    served.perennial("down", check=False)
 
 
 def flow_pid(served: Served, run_id: str) -> int:

@@ -23,10 +23,19 @@ def test_what_is_filled_in_becomes_an_override_and_nothing_else() -> None:
     assert overrides_of(change, advanced) == {"train": {"seed": 7, "epochs": 2}, "register": {"min_top1": 0.5}}
 
 
-def test_null_can_be_set_where_the_parameter_allows_it() -> None:
-    advanced = Advanced.model_validate({"convert": {"short_side_px": None}})
+def test_null_means_left_alone_since_the_form_sends_it_for_every_empty_field() -> None:
+    change = Change.model_validate({**dict.fromkeys(visible_keys()), "train_epochs": 3})
+    advanced = Advanced.model_validate({"train": {"optimiser": None, "seed": None}, "curate": None})
 
-    assert overrides_of(Change(), advanced) == {"convert": {"short_side_px": None}}
+    assert overrides_of(change, advanced) == {"train": {"epochs": 3}}
+    assert overrides_of(change, None) == {"train": {"epochs": 3}}
+
+
+def test_a_choice_in_the_form_may_be_empty() -> None:
+    fields = Change.model_json_schema()["properties"]
+
+    assert fields["train_recipe"]["enum"][-1] is None
+    assert {"type": "null"} in fields["discover_refresh"]["anyOf"]
 
 
 @pytest.mark.parametrize("value", [{"train": {"epochs": -1}}, {"train": {"epoch": 2}}, {"trian": {}}])

@@ -19,7 +19,7 @@ from tests.toy.repository import ROOT, make_toy_repository
 def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    for name in ("PERENNIAL_ROOT", "DVC_ROOT"):
+    for name in ("PERENNIAL_ROOT", "DVC_ROOT"):  # of whoever runs the tests
         monkeypatch.delenv(name, raising=False)
     process_group.STOPPING.clear()
 

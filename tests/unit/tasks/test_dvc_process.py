@@ -80,7 +80,7 @@ def test_stopping_kills_dvc_and_a_stubborn_stage_within_ten_seconds(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOY_SLEEP", "discover:60")
-    monkeypatch.setenv("TOY_STUBBORN", "1")
+    monkeypatch.setenv("TOY_STUBBORN", "discover")
     running, raised = threading.Event(), []
 
     def work() -> None:

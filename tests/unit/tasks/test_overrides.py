@@ -14,7 +14,6 @@ def test_values_are_yaml() -> None:
     arguments = [
         "train.epochs=2",
         "train.recipe=photo",
-        "convert.short_side_px=null",
         "curate.a.b=[1, no]",
         "train.lr=1e-3",
     ]
@@ -22,13 +21,18 @@ def test_values_are_yaml() -> None:
     overrides = parse_overrides(arguments)
 
     assert overrides["train"] == {"epochs": 2, "recipe": "photo", "lr": 0.001}
-    assert overrides["convert"] == {"short_side_px": None}
     assert overrides["curate"] == {"a": {"b": [1, "no"]}}
 
 
 @pytest.mark.parametrize("argument", ["epochs=2", "train.epochs", ".epochs=2", "train.=2", "=2"])
 def test_what_is_no_override_is_refused_with_an_example(argument: str) -> None:
     with pytest.raises(UsageError, match=r"--set: not an override \(found: .*\)\. Remedy: write section\.key=value"):
+        parse_overrides([argument])
+
+
+@pytest.mark.parametrize("argument", ["train.x=null", "train.x="])
+def test_null_is_refused_since_in_the_form_it_means_left_alone(argument: str) -> None:
+    with pytest.raises(UsageError, match=r"null cannot be set for one run .* Remedy: set it to null in params\.yaml"):
         parse_overrides([argument])
 
 
