@@ -1,0 +1,23 @@
+"""The demo's bytes up to the betons are frozen: they guard `dvc commit` after a pure refactor, and the memo.
+
+When a hash changes and should, raise the stage's format constant (the memo's key holds it) and write the new hash here.
+They hold for the locked versions of Pillow, pyarrow and simplejpeg. Later stages depend on the processor's arithmetic.
+"""
+
+from __future__ import annotations
+
+from tests.pipeline.checkout import Checkout
+
+GOLDEN = {
+    "line/discover/listing.parquet": "be2f58494ed2af84d39704a8dc6e7152",
+    "line/download/members.parquet": "b7654afe97b159c84e3d342f0cab2551",
+    "line/download/votes.parquet": "155c165bf8b4c6e43af58fed7e438ac2",
+    "line/download/shards": "0f0f5cdfb7d6b1bb8f137c3cf6fa07d6.dir",
+    "line/convert/betons": "555ecab09f3cde438fb6bd1b43d7fb95.dir",
+}
+
+
+def test_the_demos_bytes_are_those_of_the_last_release(finished: Checkout) -> None:
+    found = finished.out_hashes()
+
+    assert {path: found[path] for path in GOLDEN} == GOLDEN
