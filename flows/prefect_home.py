@@ -30,7 +30,11 @@ def server_url(origin: Path) -> str | None:
 
 
 def prefect_environment(origin: Path, url: str | None) -> dict[str, str]:
-    """Environment variables for Prefect; without `url` a run starts a server of its own for as long as it lasts."""
+    """Environment variables for Prefect; without `url` a run starts a server of its own for as long as it lasts.
+
+    Makes Prefect's folder: Prefect itself makes no folder whose parent is absent, and then waits in vain.
+    """
+    prefect_home(origin).mkdir(parents=True, exist_ok=True)
     environment = {
         "PERENNIAL_ROOT": str(origin),
         "PREFECT_HOME": str(prefect_home(origin)),

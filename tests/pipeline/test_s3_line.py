@@ -1,0 +1,76 @@
+"""Pictures in a bucket, data pushed to a bucket: the whole line through `perennial run`, against a real S3 server."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.pipeline.checkout import Checkout, commit, throw_away_checkout
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """A server on loopback with two buckets, `pictures` and `store`."""
+
+    url: str
+    client: Any
+
+    def keys(self, bucket: str) -> list[str]:
+        return [entry["Key"] for entry in self.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+@pytest.fixture
+def buckets() -> Iterator[Buckets]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    client = session.client("s3", endpoint_url=url)
+    for bucket in ("pictures", "store"):
+        client.create_bucket(Bucket=bucket)
+    yield Buckets(url, client)
+    server.stop()
+
+
+@pytest.fixture
+def on_s3(tmp_path: Path, buckets: Buckets) -> Checkout:
+    """A committed checkout whose source is an archive in one bucket and whose DVC remote is the other."""
+    checkout = throw_away_checkout(tmp_path / "on-s3")
+    checkout.python("demo.plant")
+    buckets.client.upload_file(str(checkout.folder / "demo/out/digits.tar"), "pictures", "2026/digits.tar")
+    params = checkout.folder / "params.yaml"
+    params.write_text(params.read_text().replace("uri: demo/out/digits.tar", "uri: s3://pictures/2026/digits.tar"))
+    checkout.set_param("train.epochs", "2")
+    checkout.python("dvc", "remote", "add", "--default", "store", "s3://store/dvc")
+    checkout.python("dvc", "remote", "modify", "store", "endpointurl", buckets.url)
+    commit(checkout, "Pictures and data in S3")
+    return checkout
+
+
+def test_a_run_reads_its_pictures_from_s3_and_pushes_its_data_before_it_registers(
+    on_s3: Checkout, buckets: Buckets, tmp_path: Path
+) -> None:
+    secret = "a-secret-that-must-not-be-written-anywhere"
+    environment = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "PERENNIAL_S3_ENDPOINT_URL": buckets.url,
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+    }
+
+    said = on_s3.python("flows.cli", "run", **environment)
+
+    assert "Promoted to champion" in said.output
+    assert on_s3.run("git", "show", "perennial/line:dvc.lock").output.startswith("schema:")
+    assert any(key.startswith("dvc/files/md5/") for key in buckets.keys("store"))
+    assert any(key.startswith("dvc/runs/") for key in buckets.keys("store"))
+    assert subprocess.run(["grep", "-rl", secret, on_s3.folder], capture_output=True, check=False).stdout == b""
