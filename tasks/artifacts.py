@@ -40,7 +40,9 @@ def show_ledger(workspace: Workspace) -> None:
     ledger, reasons = curation["ledger"], curation["reasons"]
     counts = ", ".join(f"{ledger[name]} {name}" for name in ("discovered", "kept", "quarantined", "removed"))
     table = "\n".join(f"| `{code}` | {count} |" for code, count in reasons.items())
-    create_markdown_artifact(f"**{counts}**\n\n| reason | pictures |\n|---|---|\n{table}\n", key="data-ledger")
+    create_markdown_artifact(
+        f"**{counts}**\n\n| reason | pictures |\n|---|---|\n{table}\n", key="data-ledger", description=counts
+    )
 
 
 def show_verdict(workspace: Workspace) -> None:
@@ -54,7 +56,12 @@ def show_verdict(workspace: Workspace) -> None:
     numbered = f", version {version.number}" if version else ""
     text = f"# {verdict.decision}{numbered}\n\n{verdict.sentence}\n\n| rule | | |\n|---|---|---|\n{rules}\n"
     create_markdown_artifact(text, key="verdict", description=verdict.sentence)
-    create_link_artifact(registration.report.as_uri(), key="report", link_text=str(registration.report))
+    create_link_artifact(
+        registration.report.as_uri(),
+        key="report",
+        link_text=str(registration.report),
+        description="Where the report lies.",
+    )
     if version:
         graph = as_mermaid(lineage_of_version(version, str(version.number)))
         create_markdown_artifact(f"```mermaid\n{graph}\n```\n", key="lineage")

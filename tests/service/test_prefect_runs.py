@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_lib.line import STAGES
 from tasks.git import commit_of, git
 from tasks.workspace import FLOW, LINE
 from tests.toy.served import Served, stage_processes, wait_until
@@ -53,13 +54,8 @@ def test_a_deployed_run_shows_each_stage_its_state_and_artifacts_and_ends_on_the
     states = served.task_states(run["id"])
     artifacts = {one["key"] for one in served.ask("artifacts/filter", {})}
     assert run["state_type"] == "COMPLETED", run["state"]
-    assert states == {
-        **dict.fromkeys(
-            ("discover", "download", "inspect", "curate", "convert", "train", "evaluate", "register"), "Ran"
-        ),
-        "prepare": "Completed",
-        "push": "NoRemote",
-    }
+    assert {states.pop(stage) for stage in STAGES} <= {"Ran", "FromCache"}
+    assert states == {"prepare": "Completed", "push": "NoRemote"}
     assert {"scores", "data-ledger", "train-progress"} <= artifacts
     tip = commit_of(served.origin, LINE)
     assert tip and tip[:12] in run["state"]["message"]
@@ -110,7 +106,7 @@ def test_cancelling_leaves_no_process_after_ten_seconds_and_only_one_run_goes_on
     run_id = served.trigger()
     wait_for_stage(served, run_id, "discover")
 
-    second = served.wait_for_end(served.trigger())
+    second = served.wait_for_end(served.trigger(while_busy=True))
     served.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
     time.sleep(10)
 
@@ -125,14 +121,14 @@ def test_cancelling_leaves_no_process_after_ten_seconds_and_only_one_run_goes_on
 
 def test_a_flow_killed_in_mid_train_is_followed_by_a_run_that_completes(served: Served) -> None:
     wish = served.wish("TOY_SLEEP", "train:120")
-    run_id = served.trigger({"change": {"train_epochs": 3}})
+    run_id = served.trigger({"change": {"train_epochs": 4}})
     wait_for_stage(served, run_id, "train")
 
     os.kill(flow_pid(served, run_id), signal.SIGKILL)
     killed = served.wait_for_end(run_id)
     wait_until(lambda: not stage_processes(served.origin), timeout_s=10)
     wish.unlink()
-    following = served.wait_for_end(served.trigger({"change": {"train_epochs": 3}}))
+    following = served.wait_for_end(served.trigger({"change": {"train_epochs": 4}}))
 
     assert killed["state_type"] == "CRASHED"
     assert following["state_type"] == "COMPLETED", following["state"]

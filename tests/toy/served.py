@@ -51,9 +51,13 @@ class Served:
                 time.sleep(1)
         raise AssertionError(f"{path}: 503 ten times")
 
-    def trigger(self, parameters: dict[str, Any] | None = None, deployment: str = "retrain") -> str:
-        """Start a deployed run as the UI does; returns its id."""
-        found = self.ask(f"deployments/name/retrain/{deployment}")
+    def trigger(self, parameters: dict[str, Any] | None = None, *, while_busy: bool = False) -> str:
+        """Start a deployed run as the UI does, unless `while_busy` when the slot of the run before is free; its id."""
+        if not while_busy:
+            wait_until(
+                lambda: not self.ask("deployments/name/retrain/retrain")["global_concurrency_limit"]["active_slots"]
+            )
+        found = self.ask("deployments/name/retrain/retrain")
         body = {"parameters": parameters or {}, "state": {"type": "SCHEDULED"}}
         return str(self.ask(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
