@@ -73,6 +73,24 @@ def test_an_override_that_names_nothing_is_refused_with_its_line(line: Checkout,
     assert "overrides.csv" in said and complaint in said and "line 2" in said
 
 
+def test_a_class_with_too_few_pictures_stops_the_line_where_that_is_asked_for(line: Checkout) -> None:
+    line.set_param("curate.small_classes", "fail")
+    line.set_param("curate.min_images_per_class", "130")
+
+    reason, said = failure(line, "curate")
+
+    assert (reason["code"], reason["exit_code"]) == ("data_check_failed", 4)
+    assert "classes have fewer than 130 training pictures" in said and "small_classes: drop" in reason["remedy"]
+
+
+def test_a_listed_class_without_any_picture_is_announced(line: Checkout) -> None:
+    line.set_param("curate.classes", '["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "eleven"]')
+
+    said = line.repro("curate").output
+
+    assert "1 classes of the list have no picture left" in said
+
+
 def test_wrong_settings_are_reported_at_once(line: Checkout) -> None:
     (line.folder / "settings.toml").write_text('worker = 2\ndevice = "gpu"\n')
 
