@@ -9,9 +9,11 @@ from pathlib import Path
 from pipeline_lib.errors import SourceMissing
 from pipeline_lib.memo import digest
 from pipeline_lib.survey.look import Survey
+from pipeline_lib.train.recipes import RECIPES
 
 SMALL_PX = 64  # up to this short side pictures are trained on as they are
 SHARDS = 10  # a small source is cut into about this many, so that a change touches a part of it only
+LEAST_BATCH = 16  # below, batch statistics are too rough to normalise by
 MIN_TARGET_BYTES, MAX_TARGET_BYTES = 1 << 16, 1 << 30
 TEMPLATE = """\
 # Everything that changes results, one section per stage; `perennial params` says what every key means, with its bounds.
@@ -73,23 +75,21 @@ def recommended_params(survey: Survey, *, name: str, weights: Path | None = None
 
 def _training(survey: Survey, side_px: int, weights: Path | None, *, is_small: bool) -> dict[str, object]:
     """Recipe, network input and the size to keep, with their reasons."""
-    batch_size = _batch_size(survey.n_images)
-    more = [f"  batch_size: {batch_size}  # few pictures: more steps of fewer"] if batch_size else []
     if weights is not None:
         more = [
             f"  weights: {_quoted(str(weights))}",
             f"  weights_sha256: {_sha256(weights)}",
             *_network(weights),
-            *more,
+            *_steps("finetune", survey.n_images),
         ]
         why = "photographs, starting from a pretrained weight file"
         return _section("finetune", why, 256, "the network sees 224 px; crops need some room", more)
     if is_small:
         side = 32 if side_px <= 32 else 64
-        more = [f"  side_px: {side}  # what the network sees", *more]
+        more = [f"  side_px: {side}  # what the network sees", *_steps("quick", survey.n_images)]
         return _section("quick", "small pictures, no mirroring", None, "small pictures keep their size", more)
     side = 64 if side_px < 96 else 128
-    more = [f"  side_px: {side}  # what the network sees", *more]
+    more = [f"  side_px: {side}  # what the network sees", *_steps("photo", survey.n_images)]
     why = "photographs from scratch; with a weight file, finetune does better on few pictures"
     return _section("photo", why, side + side // 4, f"the network sees {side} px; crops need some room", more)
 
@@ -112,9 +112,20 @@ def _network(weights: Path) -> list[str]:
     return [f"  network: {named[0]}"] if named else ["  # network: the torchvision name of what the weights belong to"]
 
 
-def _batch_size(n_images: int) -> int | None:
-    """None: the recipe's own. For few pictures the largest power of two that still gives about ten steps an epoch."""
-    return None if n_images >= 1000 else max(4, 1 << max(n_images * 7 // 100, 1).bit_length() - 1)
+def _steps(recipe: str, n_images: int) -> list[str]:
+    """Smaller batches for few pictures, so that an epoch has about ten steps; SGD's rate shrinks with them.
+
+    The rate is proportional to the batch: Goyal et al. 2017, arXiv 1706.02677.
+    """
+    usual = RECIPES[recipe]
+    batch_size = max(LEAST_BATCH, 1 << max(n_images * 7 // 100, 1).bit_length() - 1)
+    if batch_size >= usual.batch_size:
+        return []
+    lines = [f"  batch_size: {batch_size}  # few pictures: more steps of fewer"]
+    if usual.optimiser == "sgd":
+        rate = usual.peak_learning_rate * batch_size / usual.batch_size
+        lines.append(f"  peak_learning_rate: {rate:g}  # in proportion")
+    return lines
 
 
 def _sha256(weights: Path) -> str:

@@ -70,7 +70,7 @@ def test_a_tar_of_photographs_gets_the_photo_recipe(tmp_path: Path, ending: str)
     assert found.refused == (("ignored_system_file", 1),)
     params = params_for(tmp_path, found)
     assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == ("photo", 128, 160)
-    assert params.train.batch_size is not None
+    assert (params.train.batch_size, params.train.peak_learning_rate) == (16, 0.0125)  # of photo's 64 and 0.05
     assert params.inspect.min_side_px == 32
 
 
