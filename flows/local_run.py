@@ -67,5 +67,5 @@ def summary(result: RunResult) -> str:
     if result.candidate:
         lines.append(f"  candidate, off the line: git show perennial/run/{result.run}")
     else:
-        lines.append("  into this checkout: git checkout perennial/line -- dvc.lock line && dvc checkout")
+        lines.append("  into this checkout: git checkout perennial/line -- dvc.lock params.yaml line && dvc checkout")
     return "\n".join(lines)

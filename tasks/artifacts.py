@@ -12,7 +12,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from pipeline_lib.line import read_line
 from pipeline_lib.lineage import as_mermaid, lineage_of_version
-from tasks.registration import registration_of
+from tasks.registration import Registration
 from tasks.workspace import Workspace
 
 
@@ -45,11 +45,8 @@ def show_ledger(workspace: Workspace) -> None:
     )
 
 
-def show_verdict(workspace: Workspace) -> None:
+def show_verdict(registration: Registration) -> None:
     """The gate's verdict with its rules, and the model's lineage; where the report lies."""
-    registration = registration_of(workspace)
-    if registration is None:
-        return
     verdict, version = registration.verdict, registration.version
     signs = {True: "passed", False: "failed", None: "cannot tell"}
     rules = "\n".join(f"| {rule.name} | {signs[rule.passed]} | {rule.sentence} |" for rule in verdict.rules)

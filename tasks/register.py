@@ -5,6 +5,8 @@ from __future__ import annotations
 from prefect import State, task
 
 from tasks.artifacts import show_verdict
+from tasks.notification import announce
+from tasks.registration import registration_of
 from tasks.stage_task import run_stage_task, stage_options
 from tasks.workspace import Workspace
 
@@ -13,6 +15,8 @@ from tasks.workspace import Workspace
 def register(workspace: Workspace) -> State[None]:
     """Bring `register` up to date in a workspace."""
     state = run_stage_task("register", workspace)
-    if state.is_completed():
-        show_verdict(workspace)
+    registration = registration_of(workspace) if state.is_completed() else None
+    if registration:
+        show_verdict(registration)
+        announce(registration, workspace)
     return state
