@@ -14,8 +14,9 @@ fail() { printf 'set-up: %s\n' "$*" >&2; exit 69; }
 wanted=("${PACKAGES[@]}")
 [ "${1:-}" = --for-tests ] && wanted+=("${TEST_PACKAGES[@]}")
 
-stamp=".venv/.set-up-$(cat "$0" requirements.lock pyproject.toml | sha256sum | cut -c1-16)${1:-}"
-[ -e "$stamp" ] && exit 0
+made=".venv/.made-$(cat "$0" requirements.lock pyproject.toml | sha256sum | cut -c1-16)" # the environment is as locked
+packaged="$made${1:-}.packages"                                                            # and so are system packages
+[ -e "$made" ] && [ -e "$packaged" ] && exit 0
 
 install_system_packages() {
   command -v dpkg-query >/dev/null || {
@@ -47,6 +48,7 @@ find_python() {
 }
 
 install_system_packages
+[ -e "$made" ] && { touch "$packaged"; exit 0; }
 
 [ -x .venv/bin/python ] || { say "2/4 virtual environment in .venv"; "$(find_python)" -m venv .venv; }
 .venv/bin/python -m uv --version 2>/dev/null | grep -qF "$UV_VERSION" ||
@@ -62,6 +64,6 @@ say "4/4 perennial itself"
 .venv/bin/python -m uv pip install --quiet --python .venv/bin/python --no-deps --editable . ||
   fail "could not install the project; run: .venv/bin/python -m uv pip install --no-deps --editable ."
 
-rm -f .venv/.set-up-*
-touch "$stamp" ".venv/.set-up-$(cat "$0" requirements.lock pyproject.toml | sha256sum | cut -c1-16)"
+rm -f .venv/.made-*
+touch "$made" "$packaged"
 say "done; activate it with: . .venv/bin/activate"

@@ -15,6 +15,7 @@ from pipeline_lib import errors, reasons
 from pipeline_lib.line import STAGES
 from pipeline_lib.settings import PREFIX, Settings
 from pipeline_lib.tables.table import Table
+from scripts.readme_tables import with_tables
 
 ROOT = Path(__file__).parents[1]
 TABLES = (
@@ -40,6 +41,7 @@ def pages() -> dict[str, str]:
         "docs/settings.md": settings(),
         "docs/reasons.md": reason_codes(),
         "docs/exit-codes.md": exit_codes(),
+        "README.md": with_tables((ROOT / "README.md").read_text()),
     }
 
 
