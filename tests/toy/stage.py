@@ -28,7 +28,7 @@ METRICS = {"test": {"top1": 0.75, "n": 4}}
 
 def wish(name: str, stage: str) -> str:
     """What is asked of this stage, "" for nothing."""
-    file = Path(os.environ["PERENNIAL_ROOT"]) / ".perennial" / "wishes" / name
+    file = Path(os.environ.get("PERENNIAL_ROOT", ".")) / ".perennial" / "wishes" / name
     text = os.environ.get(name) or (file.read_text() if file.exists() else "")
     wanted, _, value = text.partition(":")
     return (value or "1") if wanted == stage else ""
