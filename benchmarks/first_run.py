@@ -2,9 +2,9 @@
 
     python -m benchmarks.first_run
 
-Clones HEAD into a temporary folder, runs `make setup`, `make demo` twice and `make test`, and measures each and the disk
-they leave. Packages come from uv's cache where it has them: a first download adds what the connection takes. Writes
-benchmarks/results/first_run.json.
+Clones HEAD into a temporary folder, runs `make setup`, `make demo` twice and `make test`, and measures each, and the
+disk they leave. Packages come from uv's cache where it has them: a first download adds what the connection takes.
+Writes benchmarks/results/first_run.json.
 """
 
 from __future__ import annotations
