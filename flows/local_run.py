@@ -17,13 +17,15 @@ from pipeline_lib.errors import ServiceUnavailable
 class RunResult:
     """What a run left. commit: params.yaml, dvc.lock and metrics; metrics: section -> name -> value.
 
-    version: of the registry, None when the gate refused the model. report: its path.
+    decision: promote, current, candidate, inconclusive or reject. version: of the registry, None when the gate refused
+    the model. report: its path.
     """
 
     run: str
     commit: str
     candidate: bool
     metrics: dict[str, Any]
+    decision: str = ""
     verdict: str = ""
     version: int | None = None
     report: str = ""

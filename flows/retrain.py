@@ -27,7 +27,7 @@ from tasks.discover import discover
 from tasks.download import download
 from tasks.evaluate import evaluate
 from tasks.inspect import inspect
-from tasks.line_branch import commit_for_register, keep_result
+from tasks.line_branch import commit_for_register, forget_old_runs, keep_result
 from tasks.prepare import prepare
 from tasks.push import push
 from tasks.register import register
@@ -82,7 +82,9 @@ def retrain(
     except BaseException:
         process_group.stop_all()
         raise
-    forget_old_workspaces(origin, load_settings(origin))
+    settings = load_settings(origin)
+    forget_old_workspaces(origin, settings)
+    forget_old_runs(origin, settings.keep_runs)
     return _result(workspace, commit)
 
 
@@ -118,7 +120,8 @@ def _result(workspace: Workspace, commit: str) -> State[Any]:
     registration = registration_of(workspace)
     if registration:
         version = registration.version.number if registration.version else None
-        data |= {"verdict": registration.verdict.sentence, "version": version, "report": str(registration.report)}
+        data |= {"decision": registration.verdict.decision, "verdict": registration.verdict.sentence}
+        data |= {"version": version, "report": str(registration.report)}
     return Completed(message=f"{data.get('verdict', 'done')} Result: commit {commit[:12]}", data=data)
 
 

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
         True, description="push to the default DVC remote, where one is configured, before registering"
     )
     keep_workspaces: int = Field(3, ge=0, le=1000, description="workspaces of finished runs kept for inspection")
+    keep_runs: int = Field(100, ge=1, le=100_000, description="runs whose git tag, and so whose data, is kept")
     memo_days: int = Field(60, ge=0, description="days an unused memo entry is kept; 0 keeps nothing")
 
     @classmethod

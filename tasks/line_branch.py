@@ -51,6 +51,17 @@ def keep_result(workspace: Workspace) -> str:
     raise Interrupted("other runs kept moving the branch", file=LINE, remedy="run again when they are done")
 
 
+def forget_old_runs(origin: Path, keep: int) -> list[str]:
+    """Remove the tags of all but the newest `keep` runs, whose names begin with their time; returns the runs forgotten.
+
+    What the registry points to has tags of its own, and the line its branch: DVC's garbage collection keeps both.
+    """
+    tags = git(origin, "tag", "--list", f"{TAG}*", "--sort=-refname").splitlines()
+    for tag in tags[keep:]:
+        git(origin, "tag", "--delete", tag)
+    return [tag.removeprefix(TAG) for tag in tags[keep:]]
+
+
 def sort_lock(lock: Path) -> None:
     """Put the stages of a dvc.lock in the order of the line: of two that run at once, either may end first."""
     head, *blocks = _blocks(lock.read_text().splitlines(keepends=True))

@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--branch", default="", help="take code and parameters from this branch (default: what is here)"
     )
+    parser.add_argument(
+        "--fail-if-held", action="store_true", help="exit with 3 when the model is not the champion afterwards"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -24,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the flow in this process. Raises the PipelineError of the stage that failed."""
     from flows.local_run import run_here, summary
     from flows.project import find_project
+    from pipeline_lib.errors import GateHeld
     from pipeline_lib.params import check_params
     from pipeline_lib.yaml_files import read_yaml
     from tasks.overrides import merge, parse_overrides
@@ -36,4 +40,7 @@ def run(options: argparse.Namespace) -> int:
         check_params(origin / "params.yaml", content)
     result = run_here(origin, overrides=overrides, branch=options.branch)
     print(result.as_json() if options.json else summary(result))
+    if options.fail_if_held and result.decision not in ("promote", "current"):
+        remedy = "read the report; the champion stays as it was"
+        raise GateHeld("the model was not promoted", file=result.report, value=result.verdict, remedy=remedy)
     return 0

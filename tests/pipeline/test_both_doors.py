@@ -55,22 +55,23 @@ def test_two_runs_at_once_with_different_overrides_end_with_their_own_results(
 ) -> None:
     checkout = by_flow.copy_to(tmp_path / "line")
     before = checkout.run("git", "rev-parse", "perennial/line").output
-    command = [sys.executable, "-m", "flows.cli", "run", "--json", "--set"]
+    command = [sys.executable, "-m", "flows.cli", "run", "--json"]
 
     runs = [
         subprocess.Popen(
-            [*command, override],
+            [*command, "--set", *override],
             cwd=checkout.folder,
             env=checkout.environment(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for override in ("train.epochs=1", "train.seed=7")
+        for override in (["train.epochs=1"], ["train.seed=7", "--fail-if-held"])
     ]
     said = [run.communicate(timeout=500) for run in runs]
 
-    assert [run.returncode for run in runs] == [0, 0], said
+    assert [run.returncode for run in runs] == [0, 3], said
+    assert "error[gate_held]" in said[1][1] and "the model was not promoted" in said[1][1]
     results = [json.loads(out) for out, _ in said]
     params = [checkout.run("git", "show", f"{result['commit']}:params.yaml").output for result in results]
     assert "epochs: 1" in params[0] and "seed: 7" not in params[0]

@@ -12,7 +12,7 @@ import pytest
 from pipeline_lib.errors import Interrupted
 from tasks import line_branch
 from tasks.git import commit_of, git
-from tasks.line_branch import commit_for_register, keep_result, sort_lock
+from tasks.line_branch import commit_for_register, forget_old_runs, keep_result, sort_lock
 from tasks.workspace import LINE, Workspace, open_workspace
 
 
@@ -55,6 +55,21 @@ def test_the_commit_that_register_saw_is_in_the_history_of_the_line(done: Worksp
     assert git(done.origin, "rev-parse", f"{commit}^") == seen
     assert git(done.origin, "rev-parse", f"{seen}^") == done.commit
     assert git(done.folder, "diff", "--name-only", "HEAD", "--", "dvc.lock") == "dvc.lock"
+
+
+def test_only_the_newest_runs_keep_their_tags(done: Workspace) -> None:
+    for run in ("20260101-020000-a", "20260103-020000-c", "20260102-020000-b"):
+        git(done.origin, "tag", f"perennial/run/{run}")
+    git(done.origin, "tag", "perennial@v0.0.1")
+
+    forgotten = forget_old_runs(done.origin, keep=2)
+
+    assert forgotten == ["20260101-020000-a"]
+    assert git(done.origin, "tag").splitlines() == [
+        "perennial/run/20260102-020000-b",
+        "perennial/run/20260103-020000-c",
+        "perennial@v0.0.1",
+    ]
 
 
 def test_the_same_result_again_adds_a_tag_and_no_commit(done: Workspace) -> None:
