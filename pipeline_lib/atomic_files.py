@@ -95,7 +95,7 @@ def translate_full_disk(path: Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         left_mb = shutil.disk_usage(path.parent).free // 1_000_000
-        remedy = "free some space (`dvc gc --workspace` drops old data) and run again; it continues"
+        remedy = "free some space (docs/operations.md says what may go) and run again; it continues"
         raise NoSpace("the disk is full", file=path, value=f"{left_mb} MB left", remedy=remedy) from error
 
 
