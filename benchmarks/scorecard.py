@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -50,8 +51,8 @@ def _figures(checkout: Checkout, case: str, *options: str) -> Figures:
     return figures
 
 
-def main() -> None:
-    """Command line."""
+def main() -> int:
+    """Command line; 1 when a target was missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scorecard", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many of each (default 5)")
     seeds = range(parser.parse_args().seeds)
@@ -63,7 +64,8 @@ def main() -> None:
     rows = rows_of(f"plant seeds 0 to {seeds[-1]}", planted)
     rows += rows_of(f"training seeds 0 to {seeds[-1]}", [{"top1_true": run["top1_true"]} for run in trained])
     print(f"wrote {write_results('scorecard', rows)}")
+    return int(any(missed(run) for run in [*planted, *trained]))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,8 +16,6 @@ FILES = (
 )  # the list comes last: it says that the others are whole
 PLANTER_VERSION = 1  # raised when the same seed gives other bytes
 
-FLIPS = ("flip_uniform", "flip_pair")
-DUPLICATES = ("duplicate_bytes", "duplicate_pixels", "duplicate_near", "duplicate_conflict")
 DAMAGE = ("truncated", "zeroed_page", "spliced", "html", "empty", "bomb")
 ODDITIES = ("png_named_jpg", "exif_rotated", "gps", "png_16bit", "cmyk", "palette", "animated_gif")
 FOREIGN = ("system_file", "text_file")

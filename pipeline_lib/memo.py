@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import time
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from pipeline_lib.atomic_files import atomic_folder, link_or_copy, remove_tree
 
+log = logging.getLogger(__name__)
 DIGESTS = "digests.json"
 
 
@@ -84,10 +86,13 @@ def _sound(entry: Path) -> bool:
         return False
     try:
         expected: dict[str, str] = json.loads((entry / DIGESTS).read_text())
-        return all(digest(entry / name) == value for name, value in expected.items())
+        sound = all(digest(entry / name) == value for name, value in expected.items())
     except (OSError, ValueError):
-        shutil.rmtree(entry, ignore_errors=True)  # damaged: the unit is worked again
-        return False
+        sound = False
+    if not sound:
+        log.warning("memo: entry %s is damaged and dropped; its shard is worked again", entry.name[:12])
+        shutil.rmtree(entry, ignore_errors=True)
+    return sound
 
 
 def _last_used(entry: Path) -> float:

@@ -14,7 +14,6 @@ from pipeline_lib.betons.layout import Array
 # Markers of ITU-T T.81, table B.1
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
 APPLICATION = range(0xE0, 0xF0)  # EXIF with its position, thumbnails, colour profiles, comments of editors
-FRAMES_READ = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; Huffman coded
 OTHER_FRAMES = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in compressed data: no stuffed byte, no restart mark
 

@@ -24,7 +24,6 @@ FAINT = (
 BANDS, BAND_BITS = 8, 8
 BUCKET_CAP = 2000  # a bucket is compared up to this many neighbours
 
-Indices = NDArray[np.int64]
 Pairs = NDArray[np.int64]  # [n, 2], first < second
 
 

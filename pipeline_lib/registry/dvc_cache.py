@@ -67,11 +67,6 @@ def dvc_cache(checkout: Path, settings: Settings) -> DvcCache:
     return DvcCache(tuple(dict.fromkeys(folders)))
 
 
-def has_remote(checkout: Path) -> bool:
-    """Whether a default DVC remote is configured."""
-    return _config(checkout).has_option("core", "remote")
-
-
 def _cache_folder(root: Path) -> Path:
     folder = _config(root).get("cache", "dir", fallback="cache")
     return Path(os.path.normpath(root / ".dvc" / Path(folder).expanduser()))

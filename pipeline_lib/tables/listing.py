@@ -4,8 +4,6 @@ import pyarrow as pa
 
 from pipeline_lib.tables.table import Column, Table
 
-KINDS = ("archive", "image", "votes", "subjects")
-
 LISTING = Table(
     name="listing",
     version=1,

@@ -4,7 +4,6 @@ import pyarrow as pa
 
 from pipeline_lib.tables.table import Column, Table
 
-DECISIONS = ("keep", "quarantine", "remove")
 SPLITS = ("train", "val", "test")
 
 MANIFEST = Table(

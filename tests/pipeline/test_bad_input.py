@@ -44,6 +44,17 @@ def test_a_missing_source_is_named_with_what_to_do(line: Checkout) -> None:
     assert "demo/out/digits.tar" in said and "Remedy: " in said
 
 
+def test_the_flow_ends_with_the_documented_exit_code_and_the_same_line(line: Checkout) -> None:
+    (line.folder / "demo/out/digits.tar").unlink()
+
+    said = line.python("flows.cli", "run", check=False)
+
+    assert said.exit_code == 66
+    last = [text for text in said.output.splitlines() if text.startswith("perennial run: error[")]
+    assert len(last) == 1 and last[0].startswith("perennial run: error[source_missing]: ")
+    assert "demo/out/digits.tar" in last[0] and "Remedy: " in last[0]
+
+
 def test_a_truncated_archive_stops_the_line_before_anything_is_lost(line: Checkout) -> None:
     before = line.lock()
     archive = line.folder / "demo/out/digits.tar"

@@ -42,6 +42,21 @@ def test_another_number_of_epochs_runs_train_and_what_follows_and_a_rollback_is_
     assert (aliases(line)["champion"], version_numbers(line)) == (champion, versions)
 
 
+def test_an_experiment_trains_anew_and_never_promotes(line: Checkout) -> None:
+    ran = line.python("dvc", "exp", "run", "-S", "train.epochs=2")
+
+    assert ran.ran == ["discover", *stages_from("train")]
+    assert "epochs: 2" in (line.folder / "params.yaml").read_text()
+    assert aliases(line)["champion"] == 1
+
+
+def test_dvc_shows_the_plots(line: Checkout) -> None:
+    line.python("dvc", "plots", "show", "--out", "plots")
+
+    page = (line.folder / "plots/index.html").read_text()
+    assert all(name in page for name in ("loss", "top1", "confusion.csv", "per_class.csv"))
+
+
 def test_a_changed_setting_runs_nothing(line: Checkout) -> None:
     before = line.lock()
     (line.folder / "settings.toml").write_text("workers = 1\nprogress_every_s = 5\n")
