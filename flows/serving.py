@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -25,7 +26,15 @@ RUN_GRACE_S = 15.0  # a flow gives its stages 5 s of their own
 
 
 def bring_up(origin: Path, *, port: int) -> str:
-    """Start what is not running, deploy, and say where it is. Raises ServiceUnavailable. Safe to repeat."""
+    """Start what is not running, deploy, and say where it is. Raises ServiceUnavailable. May be repeated at once."""
+    home = prefect_home(origin)
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _bring_up(origin, port=port)
+
+
+def _bring_up(origin: Path, *, port: int) -> str:
     url = server_url(origin)
     if url is None:
         url = f"http://{HOST}:{port}"

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -51,6 +52,24 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     remove_tree(path)
     partial.replace(path)
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def shared_folder(path: Path) -> Iterator[Path]:
+    """As `atomic_folder`, for a place where other processes may put the same content at this moment: the first wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f"{path.name}.", suffix=".partial", dir=path.parent))
+    try:
+        with translate_full_disk(path):
+            yield partial
+        partial.chmod(0o755)
+        try:
+            partial.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    finally:
+        remove_tree(partial)
 
 
 def write_text(path: Path, text: str) -> None:

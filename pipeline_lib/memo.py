@@ -6,15 +6,17 @@ what it gives back is checked against the digests written with it. A damaged or 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
+import math
 import shutil
 import time
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline_lib.atomic_files import atomic_folder, link_or_copy, remove_tree
+from pipeline_lib.atomic_files import link_or_copy, shared_folder
 
 log = logging.getLogger(__name__)
 DIGESTS = "digests.json"
@@ -37,27 +39,31 @@ class Memo:
             self.misses += 1
             return False
         target.mkdir(parents=True, exist_ok=True)
-        for name in json.loads((entry / DIGESTS).read_text()):
-            link_or_copy(entry / name, target / name)
-        (entry / DIGESTS).touch()
+        try:
+            for name in json.loads((entry / DIGESTS).read_text()):
+                link_or_copy(entry / name, target / name)
+            (entry / DIGESTS).touch()
+        except FileNotFoundError:  # another run is just tidying up
+            self.misses += 1
+            return False
         self.hits += 1
         return True
 
     def keep(self, unit: str, files: list[Path]) -> None:
         """Remember the files of a unit, under their names. The files must never be written in place afterwards."""
         entry = self._entry(unit)
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_folder(entry) as folder:
+        with shared_folder(entry) as folder:
             for file in files:
                 link_or_copy(file, folder / file.name)
             (folder / DIGESTS).write_text(json.dumps({file.name: digest(file) for file in files}))
 
     def forget_older_than(self, days: int) -> int:
         """Remove entries that nothing asked for in that many days; returns how many went."""
-        limit = time.time() - days * 86_400
-        old = [entry for entry in self.folder.glob("*/*") if _last_used(entry) < limit]
+        now = time.time()
+        limits = {".partial": now - 86_400, "": now - days * 86_400}  # a day-old half is a killed run's
+        old = [entry for entry in self.folder.glob("*/*") if _last_used(entry) < limits[entry.suffix]]
         for entry in old:
-            remove_tree(entry)
+            shutil.rmtree(entry, ignore_errors=True)  # another run may be at the same entry
         return len(old)
 
     def _entry(self, unit: str) -> Path:
@@ -96,5 +102,8 @@ def _sound(entry: Path) -> bool:
 
 
 def _last_used(entry: Path) -> float:
-    marker = entry / DIGESTS
-    return marker.stat().st_mtime if marker.exists() else entry.stat().st_mtime
+    """Seconds since 1970; never for an entry that is just going."""
+    for path in (entry / DIGESTS, entry):
+        with contextlib.suppress(FileNotFoundError):
+            return path.stat().st_mtime
+    return math.inf

@@ -16,14 +16,20 @@ IDENTITY = {
 }
 
 
+def git_environment(index: Path | None = None) -> dict[str, str]:
+    """Our environment with an identity, and without what a hook of another repository may have put there (GIT_DIR)."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {**inherited, **IDENTITY, **({"GIT_INDEX_FILE": str(index)} if index else {})}
+
+
 def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
     """Run git in `folder` and return its stdout without the last line break.
 
     index: an index file to use instead of the checkout's own, so that what is staged there stays as it is.
     Raises PipelineError with git's own words.
     """
-    environment = {**os.environ, **IDENTITY, **({"GIT_INDEX_FILE": str(index)} if index else {})}
-    done = subprocess.run(["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=folder, env=git_environment(index), capture_output=True, text=True, check=False)
     if done.returncode:
         remedy = f"run `git {' '.join(arguments)}` there yourself to see why"
         raise PipelineError("git refused", file=folder, value=done.stderr, remedy=remedy)
@@ -33,5 +39,5 @@ def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
 def commit_of(folder: Path, revision: str) -> str | None:
     """The full hash of the commit that a revision names; None when there is none of that name."""
     command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=git_environment(), capture_output=True, text=True, check=False)
     return done.stdout.strip() or None

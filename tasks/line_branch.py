@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.line import STAGES
-from tasks.git import commit_of, git
+from tasks.git import commit_of, git, git_environment
 from tasks.overrides import flat
 from tasks.workspace import LINE, Workspace, uncached_outs
 
@@ -58,7 +58,7 @@ def forget_old_runs(origin: Path, keep: int) -> list[str]:
     """
     tags = git(origin, "tag", "--list", f"{TAG}*", "--sort=-refname").splitlines()
     for tag in tags[keep:]:
-        git(origin, "tag", "--delete", tag)
+        git(origin, "update-ref", "-d", f"refs/tags/{tag}")  # no fault when another run was faster
     return [tag.removeprefix(TAG) for tag in tags[keep:]]
 
 
@@ -98,7 +98,7 @@ def _same_result(workspace: Workspace, tree: str, tip: str) -> bool:
     if git(workspace.origin, "rev-parse", f"{tip}^{{tree}}") != tree:
         return False
     command = ["git", "merge-base", "--is-ancestor", workspace.commit, tip]
-    return subprocess.run(command, cwd=workspace.origin, capture_output=True, check=False).returncode == 0
+    return _succeeds(command, workspace.origin)
 
 
 def _commit(workspace: Workspace, tree: str, *, parents: list[str]) -> str:
@@ -112,7 +112,11 @@ def _commit(workspace: Workspace, tree: str, *, parents: list[str]) -> str:
 def _swap(origin: Path, commit: str, tip: str) -> bool:
     """Move the branch from `tip` ("" when it does not exist) to `commit`; False when it no longer stood there."""
     command = ["git", "update-ref", BRANCH, commit, tip]
-    return subprocess.run(command, cwd=origin, capture_output=True, check=False).returncode == 0
+    return _succeeds(command, origin)
+
+
+def _succeeds(command: list[str], folder: Path) -> bool:
+    return subprocess.run(command, cwd=folder, env=git_environment(), capture_output=True, check=False).returncode == 0
 
 
 def _tagged(workspace: Workspace, commit: str) -> str:

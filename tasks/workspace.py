@@ -6,6 +6,7 @@ last run on the branch `perennial/line`, where there is one.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,13 +94,21 @@ def uncached_outs(root: Path) -> list[str]:
 def forget_old_workspaces(origin: Path, settings: Settings) -> list[str]:
     """Remove the workspaces of finished runs, oldest first, until the setting `keep_workspaces` is met."""
     state = settings.state_folder(origin)
-    folders = sorted((state / "workspaces").glob("*"), key=lambda folder: folder.stat().st_mtime)
+    folders = sorted((state / "workspaces").glob("*"), key=_made)
     finished = [folder for folder in folders if recorded_pid(state / "running" / folder.name / FLOW) is None]
     old = finished[: max(0, len(finished) - settings.keep_workspaces)]
     for folder in old:
-        remove_tree(folder)
-        remove_tree(state / "running" / folder.name)
+        for leftover in (folder, state / "running" / folder.name):
+            shutil.rmtree(leftover, ignore_errors=True)  # another run may be removing it too
     return [folder.name for folder in old]
+
+
+def _made(folder: Path) -> float:
+    """When a workspace was made, in seconds since 1970; 0 for one that is just being removed."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _start_commit(origin: Path, branch: str | None, *, with_edits: bool) -> tuple[str, tuple[str, ...]]:

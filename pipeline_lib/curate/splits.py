@@ -1,4 +1,7 @@
-"""Which split a picture belongs to: a pure hash, so that no row ever moves when others come or go.
+"""Which split a picture belongs to: a pure hash, so that no row moves when pictures come or go.
+
+One thing can move rows: where all sources publish splits and one is missing among them, it is cut out of train; a new
+source that brings the missing split, or leaves its splits to us, ends that.
 
 The hash is taken of the split key: the subject (person, burst) where there is one, else the pixels, else the bytes.
 Exact copies therefore fall together whatever their names. A near copy may fall elsewhere; then the training copy

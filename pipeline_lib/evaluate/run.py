@@ -100,7 +100,8 @@ def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, 
         for scored in score(model, loader, device):
             positions.append(scored.batch.positions_B)
             logits.append(scored.logits_BK)
-            kept.append(scored.batch.images_BHWC[: max(room, 0)])
+            if room > 0:  # a clone: a slice would hold the whole batch in memory
+                kept.append(scored.batch.images_BHWC[:room].clone())
             room -= len(scored.batch.positions_B)
             meter.step(len(scored.batch.positions_B))
     position_N = torch.cat(positions).numpy()

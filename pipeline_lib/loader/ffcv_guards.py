@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 from collections.abc import Iterator
 from typing import Any
 
@@ -93,5 +94,8 @@ class GuardedEpoch(EpochIterator):  # type: ignore[misc]  # ffcv publishes no ty
     def stop(self) -> None:
         """End the thread, also in the middle of the epoch, and free its buffers."""
         self.terminate_event.set()
-        self.join()
+        while self.is_alive():  # it may be waiting for room to say that it has ended
+            with contextlib.suppress(queue.Empty):
+                self.output_queue.get_nowait()
+            self.join(timeout=0.05)
         self.close()

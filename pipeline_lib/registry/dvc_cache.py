@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib.atomic_files import atomic_folder, link_or_copy, remove_tree
+from pipeline_lib.atomic_files import link_or_copy, remove_tree, shared_folder
 from pipeline_lib.errors import OutputDamaged, SourceMissing
 from pipeline_lib.settings import Settings
 
@@ -53,7 +53,7 @@ class DvcCache:
         if target.is_dir():
             return target
         files = {name: self.object(hash_) for name, hash_ in self.listing(md5).items()}
-        with atomic_folder(target) as folder:
+        with shared_folder(target) as folder:
             for name, path in files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 link_or_copy(path, folder / name)

@@ -107,7 +107,10 @@ class Registry:
         with self.locked():
             self.settle()
             champion, previous = self._by_alias(CHAMPION), self._by_alias(PREVIOUS)
-            if champion is None or previous is None or champion.number == previous.number:
+            if champion and previous and champion.number == previous.number:  # a rollback was killed half-way
+                replaced = champion.tags.get(REPLACED)
+                previous = self.version(replaced) if replaced else None
+            if champion is None or previous is None:
                 remedy = "a rollback needs two promotions before it; `perennial lineage champion` shows what is in use"
                 raise UsageError("there is no previous champion to go back to", file=self.uri, remedy=remedy)
             store = self._writer()

@@ -19,11 +19,11 @@ class Losses:
     def __init__(self, device: torch.device, image_ids: Sequence[str]) -> None:
         self.every, self.image_ids = LOOK_EVERY[device.type], image_ids
         self.total, self.images, self.steps = 0.0, 0, 0
-        self.waiting: list[tuple[torch.Tensor, Batch]] = []
+        self.waiting: list[tuple[torch.Tensor, torch.Tensor]] = []  # loss and positions, not the pictures
 
     def add(self, loss: torch.Tensor, batch: Batch) -> None:
         """Take the mean loss of one step. Raises ConfigError as `mean` does."""
-        self.waiting.append((loss.detach(), batch))
+        self.waiting.append((loss.detach(), batch.positions_B))
         if len(self.waiting) >= self.every:
             self._look()
 
@@ -39,13 +39,13 @@ class Losses:
 
     def _look(self) -> None:
         values = torch.stack([loss for loss, _ in self.waiting]).tolist() if self.waiting else []
-        for value, (_, batch) in zip(values, self.waiting, strict=True):
+        for value, (_, positions_B) in zip(values, self.waiting, strict=True):
             self.steps += 1
             if not math.isfinite(value):
-                images = ", ".join(self.image_ids[position] for position in batch.positions_B[:3].tolist())
+                images = ", ".join(self.image_ids[position] for position in positions_B[:3].tolist())
                 found = f"loss {value} at step {self.steps} of the epoch, pictures {images}, ..."
                 remedy = "lower train.peak_learning_rate; a tenth of it is a good first try"
                 raise ConfigError("the training diverged", file="params.yaml", value=found, remedy=remedy)
-            self.total += value * len(batch.labels_B)
-            self.images += len(batch.labels_B)
+            self.total += value * len(positions_B)
+            self.images += len(positions_B)
         self.waiting.clear()
