@@ -73,7 +73,10 @@ def _results(name: str) -> dict[str, Any]:
 
 
 def _worst(rows: list[dict[str, Any]], metric: str, end: str) -> str:
-    values = [row for row in rows if row["metric"] == metric or row["metric"].partition("_")[0] == metric]
+    if metric == "refused":  # one row per kind of damage
+        values = [row for row in rows if row["metric"].startswith("refused_")]
+    else:
+        values = [row for row in rows if row["metric"] == metric]
     value = (min if end == "min" else max)(row[end] for row in values)
     return f"{100 * value:.1f} %" if values[0]["unit"] == "share" else f"{value:g}"
 
