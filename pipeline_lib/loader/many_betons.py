@@ -71,7 +71,7 @@ class JoinedMemory(MemoryManager):  # type: ignore[misc]  # ffcv publishes no ty
     @property
     def state_type(self) -> Any:
         """Only asked for by compiled pipelines, and ours is not."""
-        raise NotImplementedError
+        raise AssertionError("a compiled pipeline asked for it, and ours is not compiled")
 
 
 class _MappedEpoch(MemoryContext):  # type: ignore[misc]  # ffcv publishes no types

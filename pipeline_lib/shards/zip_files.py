@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +18,8 @@ from pipeline_lib.shards.tar_files import REMEDY, write_end, write_member
 
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
 ENCRYPTED = 0x1
+# What zipfile raises for damaged data; NotImplementedError: a compression method that it does not know.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError, NotImplementedError)
 
 
 def is_stored_zip(path: Path, *, name: str) -> bool:
@@ -82,11 +86,7 @@ def _found(file: BinaryIO, info: zipfile.ZipInfo, *, name: str, size_bytes: int)
 def _decompress(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, name: str) -> bytes:
     try:
         return archive.read(info)
-    except (zipfile.BadZipFile, EOFError, ValueError, OSError, NotImplementedError) as error:
-        raise _damaged(name, info, str(error)) from error
-    except Exception as error:
-        if type(error).__module__ not in ("zlib", "lzma"):
-            raise
+    except UNREADABLE as error:
         raise _damaged(name, info, str(error)) from error
 
 
