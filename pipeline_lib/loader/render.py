@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.loader.augment import Views
-from pipeline_lib.pixels import resize
+from pipeline_lib.pixels import view
 
 Read = Callable[[int], Array]  # number in the batch -> stored picture, uint8 [H, W, 3]
 
@@ -38,7 +38,7 @@ def render(picture_HWC: Array, box: Array, flip: bool, shift: Array, out_HWC: Ar
     side = len(out_HWC)
     view_HWC = picture_HWC[top : top + height, left : left + width]
     if (height, width) != (side, side):
-        view_HWC = resize(view_HWC, width=side, height=side)
+        view_HWC = view(view_HWC, side_px=side)
     if flip:
         view_HWC = view_HWC[:, ::-1]
     if shift.any():

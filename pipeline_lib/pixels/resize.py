@@ -1,7 +1,9 @@
-"""Change the size of canonical pixels: always the same filter, always with antialiasing.
+"""Change the size of canonical pixels, always with antialiasing: the filter's support grows with the reduction.
 
-Bicubic with a support that grows with the reduction (Pillow's `resize`): what ImageNet recipes evaluate with, integer
-arithmetic, so the same bytes on every machine, and free of the aliasing of OpenCV's and torch's plain bicubic.
+Pillow's `resize`: integer arithmetic, so the same bytes on every machine, and free of the aliasing of OpenCV's and
+torch's plain filters. Pictures that are kept smaller are shrunk once, by the better filter (bicubic). What a network
+looks at is made anew at each visit, by the filter that torchvision's recipes train and evaluate with (bilinear), which
+takes half as many pixels into account.
 """
 
 from __future__ import annotations
@@ -28,11 +30,17 @@ def centre_square(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.
     height, width = pixels_HWC.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return resize(pixels_HWC[top : top + side, left : left + side], width=side_px, height=side_px)
+    return view(pixels_HWC[top : top + side, left : left + side], side_px=side_px)
+
+
+def view(part_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
+    """A part of a picture as a network sees it: `side_px` x `side_px`, antialiased bilinear."""
+    picture = Image.fromarray(np.ascontiguousarray(part_HWC))
+    return np.array(picture.resize((side_px, side_px), Image.Resampling.BILINEAR))
 
 
 def resize(pixels_HWC: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:
-    """Bring a picture, or a part of one, to exactly this size."""
+    """Bring a picture to exactly this size, antialiased bicubic. Grey pictures [H, W] are taken too."""
     picture = Image.fromarray(np.ascontiguousarray(pixels_HWC))
     return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
 

@@ -57,3 +57,11 @@ def test_resizing_is_pillows_antialiased_bicubic():
     expected = np.asarray(Image.fromarray(pixels).resize((200, 150), Image.Resampling.BICUBIC))
 
     assert np.array_equal(shrink_to(pixels, short_side_px=150), expected)
+
+
+def test_what_a_network_sees_is_pillows_antialiased_bilinear():
+    pixels = photo(width=400, height=300)
+
+    expected = np.asarray(Image.fromarray(pixels[:, 50:350]).resize((64, 64), Image.Resampling.BILINEAR))
+
+    assert np.array_equal(centre_square(pixels, side_px=64), expected)
