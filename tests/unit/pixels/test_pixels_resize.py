@@ -46,7 +46,7 @@ def test_one_pixel_stripes_shrink_to_an_even_grey_and_not_to_stripes():
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 255
 
-    shrunk = centre_square(stripes, side_px=50).astype(int)
+    shrunk = shrink_to(stripes, short_side_px=50).astype(int)
 
     assert np.abs(shrunk[5:-5, 5:-5] - 127.5).max() <= 3
 
