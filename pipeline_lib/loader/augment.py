@@ -1,11 +1,12 @@
 """Which part of a stored picture is shown, and how: the centre for evaluation, a keyed random view for training.
 
-Views are drawn for a whole batch at once; N pictures.
+Views are drawn for a whole batch at once; N pictures. What the numbers do to the pixels is in effects.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from pipeline_lib.betons.layout import Array
 from pipeline_lib.loader.keyed_random import U64, Draw, random_uniform
 
 CROP_TRIES = 10
+UNMOVED = (0.0, 1.0, 0.0)  # a row of warps_N3
 
 
 @dataclass(frozen=True)
@@ -23,31 +25,54 @@ class Augmentation:
     ratio_max: crops are at most this much wider than high, or higher than wide; 1 or more.
     flip: mirror every second view, left to right (wrong for digits, text and signs).
     shift_px: move the finished view by up to this many pixels each way; what comes in at the border repeats the edge.
+    rotation_deg, shear_deg: turn and slant it by up to so many degrees, either way.
+    zoom, brightness, contrast, saturation: multiply by a factor between 1 - value and 1 + value, uniform; zoom < 1.
+    cutout_px: hide a square of this side; 0 hides nothing.
     """
 
     scale_min: float = 1.0
     ratio_max: float = 4 / 3
     flip: bool = False
     shift_px: int = 0
+    rotation_deg: float = 0.0
+    zoom: float = 0.0
+    shear_deg: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    cutout_px: int = 0
 
     def __post_init__(self) -> None:
-        assert 0 < self.scale_min <= 1 <= self.ratio_max and self.shift_px >= 0, self
+        assert 0 < self.scale_min <= 1 <= self.ratio_max and self.shift_px >= 0 and self.cutout_px >= 0, self
+        assert 0 <= self.rotation_deg <= 180 and 0 <= self.shear_deg < 90 and 0 <= self.zoom < 1, self
+        assert all(0 <= value <= 1 for value in (self.brightness, self.contrast, self.saturation)), self
 
 
 @dataclass(frozen=True)
 class Views:
-    """boxes_N4: top, left, height, width of the part shown, in stored pixels. shifts_N2: down, right, in shown ones."""
+    """What is shown of N pictures. In stored pixels only the boxes; the rest is about the finished view."""
 
-    boxes_N4: Array
+    boxes_N4: Array  # top, left, height, width of the part shown
     flips_N: Array
-    shifts_N2: Array
+    shifts_N2: Array  # pixels down, right
+    warps_N3: Array  # rotation in degrees clockwise, zoom factor, shear in degrees
+    colours_N3: Array  # factors of brightness, contrast, saturation
+    cutouts_N2: Array  # centre of the hidden square, down and right, shares of the side in [0, 1)
+    cutout_px: int = 0
+
+    @cached_property
+    def has_effects(self) -> bool:
+        """Whether `apply_effects` changes any picture of the batch."""
+        moved = self.shifts_N2.any() or (self.warps_N3 != UNMOVED).any()
+        return bool(moved or (self.colours_N3 != 1).any() or self.cutout_px)
 
 
 def centre_views(heights_N: Array, widths_N: Array) -> Views:
     """The evaluation view: the largest centred square, as `pixels.centre_square` cuts it."""
     sides = np.minimum(heights_N, widths_N)
     boxes = np.stack([(heights_N - sides) // 2, (widths_N - sides) // 2, sides, sides], axis=1)
-    return Views(boxes, np.zeros(len(sides), bool), np.zeros((len(sides), 2), np.int64))
+    n, none = len(sides), np.zeros((len(sides), 2))
+    return Views(boxes, np.zeros(n, bool), none.astype(np.int64), np.tile(UNMOVED, (n, 1)), np.ones((n, 3)), none)
 
 
 def draw_views(
@@ -61,6 +86,9 @@ def draw_views(
     def uniform(draw: int) -> Array:
         return random_uniform(keys_N, draw, seed=seed, epoch=epoch)
 
+    def within(limit: float, draw: int) -> Array:
+        return limit * (2 * uniform(draw) - 1)
+
     boxes = views.boxes_N4
     if augmentation.scale_min < 1:
         tries = [(uniform(Draw.TRY + 2 * n), uniform(Draw.TRY + 2 * n + 1)) for n in range(CROP_TRIES)]
@@ -68,8 +96,17 @@ def draw_views(
         boxes = _random_crops(augmentation, heights_N, widths_N, tries=tries, corner=corner)
     steps = 2 * augmentation.shift_px + 1
     shifts = [np.floor(uniform(draw) * steps).astype(np.int64) for draw in (Draw.SHIFT_Y, Draw.SHIFT_X)]
-    flips = uniform(Draw.FLIP) < (0.5 if augmentation.flip else 0)
-    return Views(boxes, flips, np.stack(shifts, axis=1) - augmentation.shift_px)
+    warps = [within(augmentation.rotation_deg, Draw.ROTATION), 1 + within(augmentation.zoom, Draw.ZOOM)]
+    colours = [within(augmentation.brightness, Draw.BRIGHTNESS), within(augmentation.contrast, Draw.CONTRAST)]
+    return Views(
+        boxes,
+        uniform(Draw.FLIP) < (0.5 if augmentation.flip else 0),
+        np.stack(shifts, axis=1) - augmentation.shift_px,
+        np.stack([*warps, within(augmentation.shear_deg, Draw.SHEAR)], axis=1),
+        1 + np.stack([*colours, within(augmentation.saturation, Draw.SATURATION)], axis=1),
+        np.stack([uniform(Draw.CUTOUT_Y), uniform(Draw.CUTOUT_X)], axis=1),
+        augmentation.cutout_px,
+    )
 
 
 def _random_crops(

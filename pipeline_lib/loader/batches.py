@@ -20,15 +20,17 @@ class Batch:
 
 
 class BatchLoader(Protocol):
-    """Gives the pictures of one selection, epoch by epoch. `len` is the number of batches in an epoch."""
+    """Gives the pictures of one selection, epoch by epoch. `len` is the number of batches in a whole epoch."""
 
     kind: str  # ffcv or torchvision
     image_ids: Sequence[str]  # by position
 
     def __len__(self) -> int: ...
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, a function of (seed, epoch) alone: any epoch may be asked for, in any order.
+
+        start: leave out so many batches, undecoded: a run that stopped after `start` steps goes on as it would have.
 
         Raises OutputDamaged when a picture does not decode.
         """

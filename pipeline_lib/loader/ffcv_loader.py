@@ -45,13 +45,14 @@ class FfcvLoader:
     def __len__(self) -> int:
         return len(self._plan)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         with ThreadPoolExecutor(self._workers, "pictures") as pool:
             decoder = ViewDecoder(self._plan, epoch, pool=pool, workers=self._workers)
-            batches = GuardedEpoch(EpochPipeline(self._reader, decoder, self._plan.batch_size), self._plan.order(epoch))
+            pipeline = EpochPipeline(self._reader, decoder, self._plan.batch_size)
+            batches = GuardedEpoch(pipeline, self._plan.order(epoch, start))
             try:
-                for positions, (images_BHWC,) in zip(self._plan.batches(epoch), batches, strict=True):
-                    yield self._plan.batch(positions, images_BHWC.clone())  # FFCV uses its buffers again
+                for visits, (images_BHWC,) in zip(self._plan.batches(epoch, start), batches, strict=True):
+                    yield self._plan.batch(visits, images_BHWC.clone())  # FFCV uses its buffers again
             finally:
                 batches.stop()
 
@@ -73,7 +74,7 @@ class EpochPipeline(Loader):  # type: ignore[misc]  # ffcv publishes no types
 
 
 class ViewDecoder(Operation):  # type: ignore[misc]  # ffcv publishes no types
-    """An FFCV decoder: from positions to the views of their pictures in one epoch, uint8 [B, side, side, 3]."""
+    """An FFCV decoder: from visits to the views of their pictures in one epoch, uint8 [B, side, side, 3]."""
 
     def __init__(self, plan: Plan, epoch: int, *, pool: Executor, workers: int) -> None:
         super().__init__()
@@ -87,12 +88,14 @@ class ViewDecoder(Operation):  # type: ignore[misc]  # ffcv publishes no types
     def generate_code(self) -> Callable[..., Array]:
         """The function that FFCV calls for each batch; `images_N` is the field's column of its sample table."""
 
-        def decode(positions_B: Array, out_BHWC: Array, images_N: Array, space: AddressSpace) -> Array:
+        def decode(visits_B: Array, out_BHWC: Array, images_N: Array, space: AddressSpace) -> Array:
+            positions_B = self.plan.positions(visits_B)
+
             def read(number: int) -> Array:
                 image = images_N[positions_B[number]]
                 return self._picture(int(positions_B[number]), image, self.memory_read(image["data_ptr"], space))
 
-            views = self.plan.views(positions_B, self.epoch)
+            views = self.plan.views(visits_B, self.epoch)
             render_batch(read, views, out_BHWC, pool=self.pool, workers=self.workers)
             return out_BHWC
 

@@ -17,7 +17,7 @@ MASK = 2**64 - 1
 
 
 class Draw(IntEnum):
-    """What a number is for. Values are part of the result: never renumber; new ones below TRY."""
+    """What a number is for. Values are part of the result: never renumber; new ones from 66."""
 
     ORDER = 0
     FLIP = 1
@@ -25,13 +25,28 @@ class Draw(IntEnum):
     SHIFT_X = 3
     CROP_TOP = 4
     CROP_LEFT = 5
-    TRY = 16  # 16 + 2 * number of the try: area of the crop; + 1: its aspect
+    ROTATION = 6
+    ZOOM = 7
+    SHEAR = 8
+    BRIGHTNESS = 9
+    CONTRAST = 10
+    SATURATION = 11
+    CUTOUT_Y = 12
+    CUTOUT_X = 13
+    TRY = 16  # up to 63: 16 + 2 * number of the try: area of the crop; + 1: its aspect
+    CLASS = 64
+    PICTURE_OF_CLASS = 65
 
 
 def picture_keys(image_ids: Sequence[str]) -> U64:
     """A 64-bit key per picture, from its image_id alone (blake2b)."""
     digests = b"".join(hashlib.blake2b(image_id.encode(), digest_size=8).digest() for image_id in image_ids)
     return np.frombuffer(digests, "<u8").astype(np.uint64)
+
+
+def repeated_keys(keys_N: U64, repetitions_N: npt.NDArray[np.int64]) -> U64:
+    """The key of a picture that was shown so many times before in the epoch: its own the first time."""
+    return np.where(repetitions_N == 0, keys_N, _mix(keys_N ^ _mix(repetitions_N.astype(np.uint64))))
 
 
 def random_bits(keys_N: U64, draw: int, *, seed: int, epoch: int) -> U64:

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.loader.augment import Views
+from pipeline_lib.loader.effects import apply_effects
 from pipeline_lib.pixels import view
 
 Read = Callable[[int], Array]  # number in the batch -> stored picture, uint8 [H, W, 3]
@@ -25,15 +26,17 @@ def render_batch(read: Read, views: Views, out_BHWC: Array, *, pool: Executor, w
 
     def render_some(numbers: Array) -> None:
         for n in numbers:
-            render(read(n), views.boxes_N4[n], bool(views.flips_N[n]), views.shifts_N2[n], out_BHWC[n])
+            render(read(n), views.boxes_N4[n], bool(views.flips_N[n]), out_BHWC[n])
+            if views.has_effects:
+                apply_effects(views, n, out_BHWC[n])
 
     parts = np.array_split(np.arange(len(out_BHWC)), workers)
     for _ in pool.map(render_some, parts):
         pass
 
 
-def render(picture_HWC: Array, box: Array, flip: bool, shift: Array, out_HWC: Array) -> None:
-    """Write one view: cut the box, bring it to the size of `out_HWC`, mirror, shift with repeated edges."""
+def render(picture_HWC: Array, box: Array, flip: bool, out_HWC: Array) -> None:
+    """Write one view: cut the box, bring it to the size of `out_HWC`, mirror."""
     top, left, height, width = box
     side = len(out_HWC)
     view_HWC = picture_HWC[top : top + height, left : left + width]
@@ -41,7 +44,4 @@ def render(picture_HWC: Array, box: Array, flip: bool, shift: Array, out_HWC: Ar
         view_HWC = view(view_HWC, side_px=side)
     if flip:
         view_HWC = view_HWC[:, ::-1]
-    if shift.any():
-        (down, right), lines = shift, np.arange(side)
-        view_HWC = view_HWC.take(lines - down, 0, mode="clip").take(lines - right, 1, mode="clip")
     out_HWC[:] = view_HWC

@@ -35,12 +35,12 @@ class TorchLoader:
     def __len__(self) -> int:
         return len(self._plan)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         with ThreadPoolExecutor(1, "batches") as ahead, ThreadPoolExecutor(self._workers, "pictures") as pool:
             waiting: deque[tuple[Array, Future[torch.Tensor]]] = deque()
             try:
-                for positions in self._plan.batches(epoch):
-                    waiting.append((positions, ahead.submit(self._images, positions, epoch, pool)))
+                for visits in self._plan.batches(epoch, start):
+                    waiting.append((visits, ahead.submit(self._images, visits, epoch, pool)))
                     if len(waiting) > BATCHES_AHEAD:
                         yield self._next(waiting)
                 while waiting:
@@ -53,13 +53,13 @@ class TorchLoader:
         """Nothing to do: the betons are maps, which go with the loader."""
 
     def _next(self, waiting: deque[tuple[Array, Future[torch.Tensor]]]) -> Batch:
-        positions, future = waiting.popleft()
-        return self._plan.batch(positions, future.result())
+        visits, future = waiting.popleft()
+        return self._plan.batch(visits, future.result())
 
-    def _images(self, positions_B: Array, epoch: int, pool: ThreadPoolExecutor) -> torch.Tensor:
-        side = self._plan.side_px
-        images_BHWC = np.empty((len(positions_B), side, side, 3), np.uint8)
-        views = self._plan.views(positions_B, epoch)
+    def _images(self, visits_B: Array, epoch: int, pool: ThreadPoolExecutor) -> torch.Tensor:
+        side, positions_B = self._plan.side_px, self._plan.positions(visits_B)
+        images_BHWC = np.empty((len(visits_B), side, side, 3), np.uint8)
+        views = self._plan.views(visits_B, epoch)
 
         def read(number: int) -> Array:
             return read_picture(self._plan.pictures, int(positions_B[number]))

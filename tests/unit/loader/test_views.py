@@ -1,6 +1,7 @@
 """Random numbers, views and rendering: pure functions."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.loader import Augmentation
-from pipeline_lib.loader.augment import draw_views
+from pipeline_lib.loader.augment import centre_views, draw_views
+from pipeline_lib.loader.effects import apply_effects
 from pipeline_lib.loader.keyed_random import Draw, picture_keys, random_bits, random_uniform
 from pipeline_lib.loader.render import render
 from pipeline_lib.pixels import centre_square
@@ -108,7 +110,9 @@ def test_the_views_of_a_picture_do_not_depend_on_its_company() -> None:
 
 def rendered(picture: Array, box: list[int], *, flip: bool = False, shift: tuple[int, int] = (0, 0)) -> Array:
     out = np.empty((4, 4, 3), np.uint8)
-    render(picture, np.array(box), flip, np.array(shift), out)
+    render(picture, np.array(box), flip, out)
+    view = centre_views(np.array([4]), np.array([4]))
+    apply_effects(replace(view, shifts_N2=np.array([shift])), 0, out)
     return out[..., 0]
 
 

@@ -1,0 +1,79 @@
+"""What happens to a finished view, in its own memory: move and turn it, change its colours, hide a square.
+
+In this order, each only where it was drawn:
+
+1. shift, rotation, zoom and shear as one affine map about the centre, M = shift * R(angle) * zoom * [1, -tan(shear)],
+   so angles turn clockwise: torchvision's `functional.affine`, bilinear. What comes in at the border repeats the edge.
+   A shift alone moves whole pixels and interpolates nothing.
+2. brightness f: f * v. 3. contrast f: f * v + (1 - f) * (mean luma of the view). 4. saturation f: f * v + (1 - f) *
+   (luma of the pixel). Luma is 0.2989 R + 0.587 G + 0.114 B. As torchvision's `functional.adjust_*`, which draws their
+   order too and rounds down; here they come in this order and are rounded to the nearest.
+5. cutout: a grey square whose centre may be any pixel, so that part of it may lie outside (DeVries and Taylor,
+   "Improved regularization of convolutional neural networks with cutout", 2017, arXiv 1708.04552).
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from pipeline_lib.betons.layout import Array
+from pipeline_lib.loader.augment import Views
+
+cv2.setNumThreads(1)  # it has no setting per thread, and each of our threads is at a picture of its own
+
+LUMA = (0.2989, 0.587, 0.114)
+CUTOUT_GREY = 128  # near the middle of what networks see, whatever their normalisation
+
+
+def apply_effects(views: Views, n: int, image_HWC: Array) -> None:
+    """Change picture `n` of a batch, already cut, resized and mirrored: uint8 [side, side, 3], contiguous, in place."""
+    down, right = views.shifts_N2[n].tolist()
+    degrees, zoom, shear = views.warps_N3[n].tolist()
+    if (degrees, zoom, shear) != (0, 1, 0):
+        _warp(image_HWC, _inverse_affine(len(image_HWC), down, right, degrees, zoom, shear))
+    elif down or right:
+        lines = np.arange(len(image_HWC))
+        image_HWC[:] = image_HWC.take(lines - down, 0, mode="clip").take(lines - right, 1, mode="clip")
+    _recolour(image_HWC, *views.colours_N3[n].tolist())
+    if views.cutout_px:
+        _hide(image_HWC, *views.cutouts_N2[n].tolist(), side_px=views.cutout_px)
+
+
+def _inverse_affine(side: int, down: int, right: int, degrees: float, zoom: float, shear: float) -> Array:
+    """Where each pixel comes from, float64 [2, 3]: (x, y) of the source from (x, y, 1) of the view."""
+    angle, slope, centre = math.radians(degrees), math.tan(math.radians(shear)), (side - 1) / 2
+    cos, sin = math.cos(angle), math.sin(angle)
+    across, along = np.array([cos - slope * sin, sin + slope * cos]) / zoom, np.array([-sin, cos]) / zoom
+    from_centre = np.array([-centre - right, -centre - down])
+    return np.array([[*row, centre + row @ from_centre] for row in (across, along)])
+
+
+def _warp(image_HWC: Array, inverse: Array) -> None:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    image_HWC[:] = cv2.warpAffine(image_HWC, inverse, image_HWC.shape[:2], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _recolour(image_HWC: Array, brightness: float, contrast: float, saturation: float) -> None:
+    if brightness != 1:
+        cv2.LUT(image_HWC, _line(brightness, 0), dst=image_HWC)
+    if contrast != 1:
+        mean_luma = float(np.dot(LUMA, cv2.mean(image_HWC)[:3]))
+        cv2.LUT(image_HWC, _line(contrast, (1 - contrast) * mean_luma), dst=image_HWC)
+    if saturation != 1:
+        mix_CC = saturation * np.eye(3) + (1 - saturation) * np.array([LUMA] * 3)
+        cv2.transform(image_HWC, mix_CC, dst=image_HWC)
+
+
+def _line(factor: float, offset: float) -> Array:
+    """factor * value + offset for each value of a byte."""
+    values: Array = np.clip(np.rint(factor * np.arange(256) + offset), 0, 255).astype(np.uint8)
+    return values
+
+
+def _hide(image_HWC: Array, y: float, x: float, *, side_px: int) -> None:
+    """Fill a square around the pixel at (y, x), shares of the side."""
+    top, left = (int(share * len(image_HWC)) - side_px // 2 for share in (y, x))
+    image_HWC[max(top, 0) : max(top + side_px, 0), max(left, 0) : max(left + side_px, 0)] = CUTOUT_GREY
