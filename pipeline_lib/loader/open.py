@@ -13,6 +13,7 @@ from pipeline_lib.loader.augment import Augmentation
 from pipeline_lib.loader.batches import BatchLoader
 from pipeline_lib.loader.pictures import find_pictures
 from pipeline_lib.loader.plan import Plan
+from pipeline_lib.loader.sampling import Sampling
 from pipeline_lib.loader.torch_loader import TorchLoader
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ def open_loader(
     drop_last: bool,
     kind: Literal["auto", "ffcv", "torchvision"],
     workers: int,
+    sampling: Sampling = "as_is",
+    rank: int = 0,
+    world: int = 1,
 ) -> BatchLoader:
     """Open the pictures of a selection (columns image_id, label, weight) for training or evaluation.
 
@@ -38,14 +42,24 @@ def open_loader(
     batch that is not full; evaluation must not. kind: `auto` is ffcv where it is installed. workers: decoding threads;
     neither `kind` nor `workers` changes which pictures come when, nor (for raw pictures) any pixel.
 
+    sampling: `as_is` shows every picture once in an epoch; `balanced` draws as many with replacement, every class
+    equally often, each visit with a view of its own. How much a picture counts in the loss is another matter: the
+    column weight (curate.class_weights), which comes along in each batch. Both would favour rare classes twice.
+
+    rank, world: this process's number among `world` processes that share the work. Process r gets the visits r,
+    r + world, ... of each common batch of world * batch_size pictures, so together they see what one process with that
+    batch size sees. With drop_last all have the same number of batches; without, every picture comes exactly once over
+    all of them, nothing is padded, and some may have a batch less.
+
     Raises BadData (empty selection, less than one batch, a picture in no beton), OutputDamaged (a beton that is not
     whole), DependencyMissing (ffcv asked for and not installed).
     """
-    if len(selection) < (batch_size if drop_last else 1):
-        what, value = "too few pictures for one batch", f"{len(selection)} pictures, batches of {batch_size}"
+    if len(selection) < (batch_size * world if drop_last else 1):
+        batches = f"batches of {batch_size}" + (f" in each of {world} processes" if world > 1 else "")
+        what, value = "too few pictures for one batch", f"{len(selection)} pictures, {batches}"
         raise BadData(what, file=betons, value=value, remedy="lower train.batch_size, or select more pictures")
     pictures = find_pictures(betons, selection)
-    plan = Plan(pictures, batch_size, side_px, augmentation, shuffle, seed, drop_last)
+    plan = Plan(pictures, batch_size, side_px, augmentation, shuffle, seed, drop_last, sampling, rank, world)
     if kind == "torchvision":
         return TorchLoader(plan, workers=workers)
     try:

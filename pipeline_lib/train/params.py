@@ -55,6 +55,28 @@ class TrainParams(Params):
         le=1,
         description="augmentation: random crops of at least this share of the picture's area; 1 takes the centre",
     )
+    rotation_deg: float | None = Field(
+        None, ge=0, le=180, description="augmentation: turn by up to this many degrees, either way"
+    )
+    zoom: float | None = Field(
+        None, ge=0, le=0.9, description="augmentation: enlarge by a random factor between 1 - this and 1 + this"
+    )
+    shear_deg: float | None = Field(
+        None, ge=0, le=60, description="augmentation: slant by up to this many degrees, either way"
+    )
+    brightness: float | None = Field(
+        None, ge=0, le=1, description="augmentation: multiply by a random factor between 1 - this and 1 + this"
+    )
+    contrast: float | None = Field(None, ge=0, le=1, description="augmentation: the same with the contrast")
+    saturation: float | None = Field(None, ge=0, le=1, description="augmentation: the same with the saturation")
+    cutout_px: int | None = Field(
+        None, ge=0, le=512, description="augmentation: hide a square of this side, anywhere, in pixels"
+    )
+    sampling: Literal["as_is", "balanced"] | None = Field(
+        None,
+        description="an epoch shows every picture once (as_is), or as many at random, each class equally often "
+        "(balanced); with curate.class_weights too, rare classes would be favoured twice",
+    )
     probe_epochs: int | None = Field(
         None, ge=0, le=1000, description="epochs before the others that train only the head"
     )
@@ -74,6 +96,14 @@ class TrainParams(Params):
             raise ValueError(
                 "recipe finetune needs a weight file: set weights and weights_sha256, or take recipe photo"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_seen(self) -> Self:
+        recipe = self.resolved()
+        for name in ("shift_px", "cutout_px"):
+            if getattr(recipe, name) >= recipe.side_px:
+                raise ValueError(f"{name} takes the whole picture away: make it smaller than side_px, {recipe.side_px}")
         return self
 
     def resolved(self) -> Recipe:

@@ -28,6 +28,14 @@ class Recipe:
     shift_px: int
     flip: bool
     scale_min: float
+    rotation_deg: float = 0.0
+    zoom: float = 0.0
+    shear_deg: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    cutout_px: int = 0
+    sampling: Literal["as_is", "balanced"] = "as_is"
     probe_epochs: int = 0
     probe_learning_rate: float = 1e-3
     mean: Triple = HALF

@@ -79,7 +79,18 @@ def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:
 
 
 def _open(job: StageRun, rows: pd.DataFrame, recipe: Recipe, *, training: bool = False) -> BatchLoader:
-    augmentation = Augmentation(scale_min=recipe.scale_min, flip=recipe.flip, shift_px=recipe.shift_px)
+    augmentation = Augmentation(
+        scale_min=recipe.scale_min,
+        flip=recipe.flip,
+        shift_px=recipe.shift_px,
+        rotation_deg=recipe.rotation_deg,
+        zoom=recipe.zoom,
+        shear_deg=recipe.shear_deg,
+        brightness=recipe.brightness,
+        contrast=recipe.contrast,
+        saturation=recipe.saturation,
+        cutout_px=recipe.cutout_px,
+    )
     return open_loader(
         job.reads["betons"],
         rows,
@@ -91,6 +102,7 @@ def _open(job: StageRun, rows: pd.DataFrame, recipe: Recipe, *, training: bool =
         drop_last=training,  # a last batch of one would break batch normalisation
         kind=job.settings.loader,
         workers=job.settings.worker_count(),
+        sampling=recipe.sampling if training else "as_is",
     )
 
 

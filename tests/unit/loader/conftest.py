@@ -1,5 +1,6 @@
 """Betons made by `convert` itself: small raw pictures, and larger ones raw and as JPEG, in three shards."""
 
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from pipeline_lib.betons.layout import Array
+from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.shard import Picture, Task, convert_shard
-from pipeline_lib.loader import Augmentation, BatchLoader, open_loader
+from pipeline_lib.loader import Augmentation, Batch, BatchLoader, open_loader
 from pipeline_lib.pixels import PixelRules
+from pipeline_lib.tables.beton_index import BETON_INDEX
 
-EVERYTHING = Augmentation(scale_min=0.3, ratio_max=1.5, flip=True, shift_px=3)
+KINDS = ["ffcv", "torchvision"]
+EVERYTHING = Augmentation(
+    scale_min=0.3, ratio_max=1.5, flip=True, shift_px=3, rotation_deg=15, zoom=0.2, shear_deg=10,
+    brightness=0.2, contrast=0.2, saturation=0.2, cutout_px=8,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,30 @@ def make_betons(folder: Path) -> Betons:
         convert_shard(_task(shard, named, folder / "shards", mode), folder / "betons")
         pictures |= named
     return Betons(folder / "betons", pictures)
+
+
+def damage_jpeg(betons: Betons, row: int) -> str:
+    """Cut a stored JPEG short by overwriting its second half; returns the picture's image_id."""
+    path = betons.folder / "jpg.beton"
+    beton = open_beton(path)
+    start, size = int(beton.samples_N["image"]["data_ptr"][row]), int(beton.sizes_N[row])
+    with path.open("r+b") as file:
+        file.seek(start + size // 2)
+        file.write(b"\xff\xd9" + bytes(size // 2 - 2))
+    return str(BETON_INDEX.read(betons.folder / "jpg.index.parquet")["image_id"][row])
+
+
+def joined(batches: list[Batch]) -> Batch:
+    names = ("images_BHWC", "labels_B", "weights_B", "positions_B")
+    return Batch(*(torch.cat([getattr(batch, name) for batch in batches]) for name in names))
+
+
+def one_epoch(loader: BatchLoader, epoch: int = 0) -> Batch:
+    return joined(list(loader.epoch(epoch)))
+
+
+def digest(batch: Batch) -> str:
+    return hashlib.sha256(batch.images_BHWC.numpy().tobytes() + batch.positions_B.numpy().tobytes()).hexdigest()
 
 
 @pytest.fixture(scope="session")
