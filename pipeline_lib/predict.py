@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
 from pipeline_lib.networks.exported import ExportedModel, open_exported
 from pipeline_lib.networks.model_file import ModelFile
-from pipeline_lib.pixels import PixelRules, Undecodable, centre_square, decode, shrink_to
+from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
 
 BEST = 5
 FILES_AT_ONCE = 64
@@ -47,7 +47,9 @@ def predict(files: Sequence[Path], model_folder: Path) -> list[Prediction]:
 
 
 def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
-    """The pixels (HWC, uint8) that the model sees of a file, by the rules it was trained with.
+    """The pixels (HWC, uint8) that the model sees of a file, decoded and sized by the rules it was trained with.
+
+    Where `convert` encoded its pictures again, the small loss of that JPEG is not repeated.
 
     Raises SourceMissing, or BadData with the reason code of the decoder.
     """
@@ -60,9 +62,8 @@ def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
     except Undecodable as error:
         remedy = "name a picture (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
         raise BadData(f"no usable picture: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
-    if about.pixels["short_side_px"]:
-        pixels_HWC = shrink_to(pixels_HWC, short_side_px=about.pixels["short_side_px"])
-    return centre_square(pixels_HWC, side_px=about.side_px)
+    kept = KeptSize.model_validate({key: about.pixels[key] for key in KeptSize.model_fields if key in about.pixels})
+    return centre_square(kept.apply(pixels_HWC), side_px=about.side_px)
 
 
 def _predict_batch(files: Sequence[Path], model: ExportedModel) -> Iterator[tuple[Path, Prediction]]:

@@ -13,16 +13,14 @@ import numpy as np
 from pipeline_lib.betons.layout import (
     ALLOCATION,
     HEADER,
-    JPG,
     MAX_PAGE_BYTES,
     MIN_PAGE_BYTES,
-    RAW,
     SAMPLE,
     SAMPLES_AT,
     VERSION,
-    Array,
     descriptors,
 )
+from pipeline_lib.convert.stored import Stored
 from pipeline_lib.errors import BadData
 from pipeline_lib.pixels.raster import MAX_SIDE_PX
 
@@ -45,27 +43,19 @@ class BetonWriter:
         self._file, self._position = file, _next_multiple(SAMPLES_AT + n_max * SAMPLE.itemsize, page_size)
         self._samples, self._allocations = np.zeros(n_max, SAMPLE), np.zeros(n_max, ALLOCATION)
 
-    def add_raw(self, pixels_HWC: Array, *, name: str) -> None:
-        """Append uint8 RGB pixels. name: the picture's image_id, for messages."""
-        assert pixels_HWC.dtype == np.uint8 and pixels_HWC.shape[2:] == (3,), (pixels_HWC.dtype, pixels_HWC.shape)
-        height, width = pixels_HWC.shape[:2]
-        self._add(np.ascontiguousarray(pixels_HWC).tobytes(), RAW, height, width, name)
-
-    def add_jpg(self, stream: bytes, *, height: int, width: int, name: str) -> None:
-        """Append a JPEG stream whose picture has this height and width."""
-        self._add(stream, JPG, height, width, name)
-
-    def _add(self, data: bytes, mode: int, height: int, width: int, name: str) -> None:
-        assert self.count < len(self._samples) and data and 0 < min(height, width) <= max(height, width) <= MAX_SIDE_PX
+    def add(self, stored: Stored, *, name: str) -> None:
+        """Append a picture. name: its image_id, for messages."""
+        data, sides = stored.content, (stored.width, stored.height)
+        assert self.count < len(self._samples) and data and 0 < min(sides) <= max(sides) <= MAX_SIDE_PX, (sides, name)
         if len(data) > self.page_size:
-            remedy = "set convert.short_side_px, so that pictures shrink, and run `dvc repro`"
+            remedy = "set convert.long_side_px, so that pictures shrink, and run `dvc repro`"
             what = f"more bytes than a page of {self.page_size}"
             raise BadData(what, file=name, value=f"{len(data)} bytes", remedy=remedy)
         if self._position % self.page_size + len(data) > self.page_size:  # a picture never crosses a page
             self._position = _next_multiple(self._position, self.page_size)
         self._file.seek(self._position)
         self._file.write(data)
-        self._samples[self.count] = ((mode, width, height, self._position), self.count)
+        self._samples[self.count] = ((stored.mode, *sides, self._position), self.count)
         self._allocations[self.count] = (self.count, self._position, len(data))
         self._position += len(data)
         self.count += 1

@@ -11,7 +11,8 @@ import pandas as pd
 
 from pipeline_lib.atomic_files import atomic_folder, write_text
 from pipeline_lib.convert.params import ConvertParams
-from pipeline_lib.convert.shard import RAW_UP_TO_PX, Picture, Task, convert_shard
+from pipeline_lib.convert.shard import Task, convert_shard
+from pipeline_lib.convert.stored import Picture
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.progress import progress
@@ -23,6 +24,7 @@ from pipeline_lib.tables.members import MEMBERS
 log = logging.getLogger(__name__)
 FORMAT = 1  # raise it when the code writes other bytes for the same input
 LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
+SEEN = ("width_px", "height_px", "exif_orientation")  # what `inspect` saw in a picture
 SMALL_BYTES = 32_000_000  # some seconds of work; a new process takes 2 s of CPU to load its libraries
 
 
@@ -30,7 +32,7 @@ def run(job: StageRun) -> None:
     """Read shards, members, images and pixel rules; write betons/."""
     rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text())
     members = MEMBERS.read(job.reads["members"])
-    images = IMAGES.read(job.reads["images"], ["image_id", "refusal", "width_px", "height_px"])
+    images = IMAGES.read(job.reads["images"], ["image_id", "refusal", *SEEN])
     tasks = plan_tasks(members, images, shards_folder=job.reads["shards"], params=job.params, rules=rules)
     described = pixels_description(job.params, rules)
     memo_folder = job.settings.state_folder(job.checkout) / "memo" / "convert"
@@ -59,17 +61,16 @@ def plan_tasks(
     tasks = []
     for shard, rows in held.sort_values(["shard", "row_in_shard"]).groupby("shard"):
         found = rows.dropna(subset=["width_px"])
-        columns = [
-            found[name] for name in ("image_id", "container", "offset_bytes", "size_bytes", "width_px", "height_px")
-        ]
-        pictures = tuple(Picture(*values) for values in zip(*columns, strict=True))
+        texts = [found[name] for name in ("image_id", "container")]
+        numbers = [found[name].astype(int) for name in ("offset_bytes", "size_bytes", *SEEN)]
+        pictures = tuple(Picture(*values) for values in zip(*texts, *numbers, strict=True))
         tasks.append(Task(str(shard), pictures, shards_folder, params, rules))
     return tasks
 
 
 def pixels_description(params: ConvertParams, rules: PixelRules) -> str:
     """pixels.json: all that decides on stored pixels, so that prediction can repeat it. Canonical JSON."""
-    described = {"pixel_rules": rules.model_dump(), **params.model_dump(), "raw_up_to_px": RAW_UP_TO_PX}
+    described = {"pixel_rules": rules.model_dump(), **params.model_dump()}
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
 
 

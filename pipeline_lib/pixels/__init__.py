@@ -4,8 +4,20 @@ Used by inspect, convert, predict and the report, so that all of them see the sa
 """
 
 from pipeline_lib.pixels.decode import decode
+from pipeline_lib.pixels.kept_size import KeptSize
 from pipeline_lib.pixels.resize import centre_square, resize, shrink_to, view
 from pipeline_lib.pixels.rules import Decoded, PixelRules, Undecodable
 from pipeline_lib.pixels.sniff import sniff
 
-__all__ = ["Decoded", "PixelRules", "Undecodable", "centre_square", "decode", "resize", "shrink_to", "sniff", "view"]
+__all__ = [
+    "Decoded",
+    "KeptSize",
+    "PixelRules",
+    "Undecodable",
+    "centre_square",
+    "decode",
+    "resize",
+    "shrink_to",
+    "sniff",
+    "view",
+]

@@ -7,6 +7,7 @@ none; no false alarm on 340 sound files. One flipped bit is mostly invisible to 
 from __future__ import annotations
 
 import io
+import re
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -24,7 +25,7 @@ from pipeline_lib.reasons import Reason
 # Markers of ITU-T T.81 table B.1
 SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
 FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-WITHOUT_LENGTH: Final = frozenset({0x01, *range(0xD0, 0xD9)})
+MARKER: Final = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # with a length, or the end; no stuffed byte, no restart mark
 MODES: Final = {1: "L", 3: "RGB", 4: "CMYK"}
 MAX_SCANS: Final = 500  # libjpeg-turbo's own guard in its fuzzers: small files of endless progressive scans cost hours
 
@@ -77,14 +78,11 @@ def read_layout(data: bytes) -> Layout:
     exif, scans, at = Exif(), 0, 2
     end: int | None = None
     frame: Frame | None = None
-    while 0 <= (at := data.find(b"\xff", at)) < len(data) - 1:
-        marker = data[at + 1]
+    while found := MARKER.search(data, at):
+        at, marker = found.start(), data[found.start() + 1]
         if marker == EOI:
             end = at + 2
             break
-        if marker in (0x00, 0xFF) or marker in WITHOUT_LENGTH:  # stuffed byte, fill byte, restart mark
-            at += 1 if marker == 0xFF else 2
-            continue
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         segment = data[at + 4 : at + 2 + length]
         if marker == APP1 and segment.startswith(b"Exif\0\0") and exif == Exif():

@@ -22,7 +22,7 @@ def shrink_to(pixels_HWC: NDArray[np.uint8], *, short_side_px: int) -> NDArray[n
     short = min(height, width)
     if short <= short_side_px:
         return pixels_HWC
-    return resize(pixels_HWC, width=_scaled(width, short_side_px, short), height=_scaled(height, short_side_px, short))
+    return resize(pixels_HWC, width=scaled(width, short_side_px, short), height=scaled(height, short_side_px, short))
 
 
 def centre_square(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
@@ -45,6 +45,6 @@ def resize(pixels_HWC: NDArray[np.uint8], *, width: int, height: int) -> NDArray
     return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _scaled(length: int, numerator: int, denominator: int) -> int:
-    """length x numerator / denominator, rounded half up in integers."""
-    return (2 * length * numerator + denominator) // (2 * denominator)
+def scaled(length: int, numerator: int, denominator: int) -> int:
+    """length x numerator / denominator, rounded half up in integers, at least 1."""
+    return max(1, (2 * length * numerator + denominator) // (2 * denominator))

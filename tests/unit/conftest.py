@@ -102,6 +102,7 @@ def _write_shards(folder: Path, pictures: dict[str, bytes]) -> None:
             members.append({"image_id": image_id, "shard": shard, "row_in_shard": row, **place})
             images.append(
                 {"image_id": image_id, "shard": shard, "row_in_shard": row, "width_px": size[0], "height_px": size[1]}
+                | {"exif_orientation": 1}
             )
             content += data
             path = folder / "files" / image_id

@@ -87,7 +87,7 @@ def _size(data: bytes) -> dict[str, Any]:
         decoded = decode(data, PixelRules())
     except Undecodable as error:
         return {"refusal": str(error.reason)}
-    return {"width_px": decoded.width_px, "height_px": decoded.height_px}
+    return {name: getattr(decoded, name) for name in ("width_px", "height_px", "exif_orientation")}
 
 
 def _frame(rows: list[dict[str, Any]], table: Any) -> pd.DataFrame:

@@ -4,7 +4,6 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,21 +16,23 @@ from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.jpeg_stream import encode_jpeg
 from pipeline_lib.convert.read_back import Written, check_written
+from pipeline_lib.convert.stored import Stored
 from pipeline_lib.errors import BadData, NoSpace, OutputDamaged
 
 PAGE = 2**21
 Photo = Callable[[int, int, int], Array]
 
 
+def stored(pixels: Array, *, jpg: bool = False) -> Stored:
+    height, width = pixels.shape[:2]
+    return Stored.jpg(encode_jpeg(pixels, quality=90), width=width, height=height) if jpg else Stored.raw(pixels)
+
+
 def write(path: Path, pictures: list[Array], *, jpg: bool = False) -> None:
     with atomic_file(path) as file:
         writer = BetonWriter(file, n_max=len(pictures), page_size=PAGE)
         for number, pixels in enumerate(pictures):
-            if jpg:
-                height, width = pixels.shape[:2]
-                writer.add_jpg(encode_jpeg(pixels, quality=90), height=height, width=width, name=str(number))
-            else:
-                writer.add_raw(pixels, name=str(number))
+            writer.add(stored(pixels, jpg=jpg), name=str(number))
         writer.finish()
 
 
@@ -94,7 +95,7 @@ def test_a_picture_larger_than_a_page_is_named(photo: Photo, tmp_path: Path) -> 
         BadData, match=rf"^wide/1\.png: more bytes than a page of {PAGE} \(found: 3000000 bytes\)\. Remedy: set"
     ):
         with atomic_file(tmp_path / "x.beton") as file:
-            BetonWriter(file, n_max=1, page_size=PAGE).add_raw(photo(0, 1000, 1000), name="wide/1.png")
+            BetonWriter(file, n_max=1, page_size=PAGE).add(stored(photo(0, 1000, 1000)), name="wide/1.png")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -122,7 +123,7 @@ def test_an_error_leaves_the_old_beton_as_it_was(photo: Photo, tmp_path: Path) -
     before = (tmp_path / "x.beton").read_bytes()
 
     with pytest.raises(KeyError), atomic_file(tmp_path / "x.beton") as file:
-        BetonWriter(file, n_max=2, page_size=PAGE).add_raw(photo(1, 8, 8), name="a")
+        BetonWriter(file, n_max=2, page_size=PAGE).add(stored(photo(1, 8, 8)), name="a")
         raise KeyError
 
     assert (tmp_path / "x.beton").read_bytes() == before
@@ -178,8 +179,7 @@ def test_an_absent_beton_is_told(tmp_path: Path) -> None:
 def test_one_changed_byte_of_a_picture_does_not_read_back(jpg: bool, photo: Photo, tmp_path: Path) -> None:
     pictures = [photo(n, 80, 80) for n in range(2)]
     write(tmp_path / "x.beton", pictures, jpg=jpg)
-    streams: list[Any] = [encode_jpeg(p, quality=90) if jpg else None for p in pictures]
-    meant = [Written.of(f"p{n}", p, s) for n, (p, s) in enumerate(zip(pictures, streams, strict=True))]
+    meant = [Written.of(f"p{n}", stored(pixels, jpg=jpg)) for n, pixels in enumerate(pictures)]
     check_written(tmp_path / "x.beton", meant)
     set_bytes(tmp_path / "x.beton", int(open_beton(tmp_path / "x.beton").samples_N["image"]["data_ptr"][1]) + 400, 0)
 

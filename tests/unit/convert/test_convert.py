@@ -20,9 +20,10 @@ from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert import run as stage
 from pipeline_lib.convert.run import run
 from pipeline_lib.errors import OutputDamaged
-from pipeline_lib.pixels import PixelRules, decode, shrink_to
+from pipeline_lib.pixels import KeptSize, PixelRules, decode, shrink_to
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.beton_index import BETON_INDEX
+from pipeline_lib.tables.images import IMAGES
 
 from .conftest import Inspected
 
@@ -129,10 +130,42 @@ def test_pixels_json_says_all_that_prediction_must_repeat(mixed: Inspected) -> N
     assert json.loads((mixed.folder / "betons" / "pixels.json").read_text()) == {
         "pixel_rules": {"exif_orientation": "apply", "max_pixels": 64_000_000},
         "short_side_px": 64,
+        "long_side_px": None,
+        "shape": "as_is",
         "mode": "auto",
         "jpeg_quality": 90,
         "raw_up_to_px": 64,
     }
+
+
+def test_square_rows_hold_exactly_what_the_rules_of_kept_sizes_give(mixed: Inspected) -> None:
+    run(mixed.job("betons", mode="raw", long_side_px=60, shape="square_pad"))
+
+    beton, container = open_beton(mixed.folder / "betons" / "bb.beton"), mixed.folder / "shards" / "bb.bin"
+    expected = KeptSize(long_side_px=60, shape="square_pad").apply(
+        decode(container.read_bytes(), PixelRules()).pixels_HWC
+    )
+    assert beton.stored(0).tobytes() == expected.tobytes()
+    assert beton.samples_N["image"]["width"].tolist() == beton.samples_N["image"]["height"].tolist() == [60] * 4
+
+
+def test_auto_mixes_raw_and_jpeg_by_the_short_side_that_is_kept(mixed: Inspected) -> None:
+    run(mixed.job("betons", raw_up_to_px=90))
+    run(mixed.job("none_raw", raw_up_to_px=0))
+
+    modes = [open_beton(mixed.folder / name / "bb.beton").samples_N["image"]["mode"] for name in ("betons", "none_raw")]
+    assert [mode.tolist() for mode in modes] == [[JPG, JPG, RAW, RAW], [JPG] * 4]
+
+
+def test_a_picture_of_another_size_than_inspect_saw_is_told(mixed: Inspected) -> None:
+    table = IMAGES.read(mixed.folder / "images.parquet")
+    IMAGES.write(table.assign(width_px=table["width_px"].replace(32, 31)), mixed.folder / "images.parquet")
+
+    with pytest.raises(
+        OutputDamaged,
+        match=r"aa\.bin: a picture is no longer 31 x 32, .* \(found: s/a/0\.png: 32 x 32\)\. Remedy: run",
+    ):
+        run(mixed.job("betons"))
 
 
 def test_a_shard_that_changed_since_inspect_is_told_with_the_picture(mixed: Inspected) -> None:

@@ -1,11 +1,16 @@
 """Prediction sees the pixels of training and says what evaluation said."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.predict import predict
+from pipeline_lib.networks.model_file import ModelFile
+from pipeline_lib.pixels import KeptSize, PixelRules, centre_square
+from pipeline_lib.predict import predict, read_pixels
 from pipeline_lib.tables.predictions import PREDICTIONS
 
 
@@ -48,3 +53,22 @@ def test_the_same_file_twice_is_answered_twice(small_line, evaluated: Path) -> N
 def test_without_a_model_it_says_what_makes_one(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="model.json: the model is absent. Remedy: run `dvc repro evaluate`"):
         predict([], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "kept", [{"short_side_px": 40}, {"short_side_px": None, "long_side_px": 50, "shape": "square_pad"}, {}]
+)
+def test_a_file_is_sized_as_convert_sized_the_pictures_and_older_models_have_fewer_keys(
+    kept: dict[str, Any], tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    described = {"pixel_rules": PixelRules().model_dump(), "mode": "auto", **kept}
+    about = ModelFile(
+        network="tiny", classes=("a",), names=("a",), side_px=32, mean=(0, 0, 0), std=(1, 1, 1),
+        pixels=described, recipe={}, parent=None, epoch=1,
+    )  # fmt: skip
+
+    seen = read_pixels(tmp_path / "x.png", about)
+
+    assert np.array_equal(seen, centre_square(KeptSize(**kept).apply(pixels), side_px=32))

@@ -1,0 +1,82 @@
+"""From a picture as received to the bytes that a beton keeps of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pipeline_lib.betons.layout import JPG, RAW, Array
+from pipeline_lib.convert.jpeg_stream import encode_jpeg, is_sound, passed_on
+from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.pixels import PixelRules, Undecodable, decode
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Where the bytes of a decodable picture lie, and what `inspect` saw in them. The size is that once decoded."""
+
+    image_id: str
+    container: str
+    offset_bytes: int
+    size_bytes: int
+    width_px: int
+    height_px: int
+    exif_orientation: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A row of a beton. mode: JPG or RAW. content: the JPEG stream, or the pixels in row-major order."""
+
+    mode: int
+    width: int
+    height: int
+    content: bytes
+
+    @classmethod
+    def raw(cls, pixels_HWC: Array) -> Self:
+        """Keep the pixels themselves (uint8 RGB)."""
+        return cls(RAW, pixels_HWC.shape[1], pixels_HWC.shape[0], pixels_HWC.tobytes())
+
+    @classmethod
+    def jpg(cls, stream: bytes, *, width: int, height: int) -> Self:
+        """Keep a JPEG stream whose picture has this size."""
+        return cls(JPG, width, height, stream)
+
+
+def stored_form(data: bytes, picture: Picture, params: ConvertParams, rules: PixelRules, *, shards: Path) -> Stored:
+    """Decide how a picture is kept. data: its bytes as received, passed on where they already are what is wanted.
+
+    Raises OutputDamaged when they no longer show what `inspect` saw.
+    """
+    received = picture.width_px, picture.height_px
+    width, height = params.of(*received)
+    is_raw = params.is_raw(width, height)
+    is_upright = picture.exif_orientation == 1 or rules.exif_orientation == "ignore"
+    if not is_raw and is_upright and (width, height) == received and data.startswith(b"\xff\xd8\xff"):
+        stream = passed_on(data, width=width, height=height)
+        if stream is not None:
+            return Stored.jpg(stream, width=width, height=height)
+    pixels_HWC = params.apply(_decoded(data, picture, rules, shards))
+    if is_raw:
+        return Stored.raw(pixels_HWC)
+    stream = encode_jpeg(pixels_HWC, quality=params.jpeg_quality)
+    assert is_sound(stream), picture.image_id
+    return Stored.jpg(stream, width=width, height=height)
+
+
+def _decoded(data: bytes, picture: Picture, rules: PixelRules, shards: Path) -> Array:
+    remedy = "run `dvc checkout line/download/shards`, then `dvc repro`"
+    try:
+        decoded = decode(data, rules)
+    except Undecodable as error:
+        value = f"{picture.image_id}: {error}"
+        what = "a picture no longer decodes"
+        raise OutputDamaged(what, file=shards / picture.container, value=value, remedy=remedy) from error
+    if (decoded.width_px, decoded.height_px) != (picture.width_px, picture.height_px):
+        value = f"{picture.image_id}: {decoded.width_px} x {decoded.height_px}"
+        what = f"a picture is no longer {picture.width_px} x {picture.height_px}, as `inspect` saw it"
+        raise OutputDamaged(what, file=shards / picture.container, value=value, remedy=remedy)
+    return decoded.pixels_HWC

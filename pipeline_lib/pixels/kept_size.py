@@ -1,0 +1,79 @@
+"""How large a picture is kept: what `convert` does once, and prediction repeats.
+
+The order is fixed: cut to a square, shrink (once, bicubic), pad to a square. A picture never grows.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipeline_lib.params_file import Params
+from pipeline_lib.pixels.resize import resize, scaled
+
+PADDING_GREY = 128  # about nothing, once a network has subtracted the mean
+
+
+class KeptSize(Params):
+    """Limits on the sides, and the shape. Both limits may be given: then both hold."""
+
+    short_side_px: int | None = Field(
+        None,
+        ge=8,
+        le=4096,
+        description="pictures shrink to this short side, in pixels, and never grow; null keeps their size",
+        json_schema_extra={"visible": True},
+    )
+    long_side_px: int | None = Field(
+        None, ge=8, le=16_384, description="the same for the long side; with both limits, both hold"
+    )
+    shape: Literal["as_is", "square_crop", "square_pad"] = Field(
+        "as_is",
+        description="square_crop: the centre is cut to a square; square_pad: grey (128) bars make a square of the long "
+        "side; both limits then are limits on the side of the square",
+    )
+
+    def of(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height at which a picture of this width and height is kept, in pixels."""
+        width, height = self._shrunk(*self._cut(width, height))
+        return (max(width, height),) * 2 if self.shape == "square_pad" else (width, height)
+
+    def apply(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The pixels as they are kept; the same array where nothing is to be done."""
+        height, width = pixels_HWC.shape[:2]
+        cut = self._cut(width, height)
+        if cut != (width, height):
+            left, top = (width - cut[0]) // 2, (height - cut[1]) // 2
+            pixels_HWC = pixels_HWC[top : top + cut[1], left : left + cut[0]]
+        shrunk = self._shrunk(*cut)
+        if shrunk != cut:
+            pixels_HWC = resize(pixels_HWC, width=shrunk[0], height=shrunk[1])
+        return _padded(pixels_HWC) if self.shape == "square_pad" else pixels_HWC
+
+    def _cut(self, width: int, height: int) -> tuple[int, int]:
+        return (min(width, height),) * 2 if self.shape == "square_crop" else (width, height)
+
+    def _shrunk(self, width: int, height: int) -> tuple[int, int]:
+        """The smaller of the two ratios limit/side, at most 1, applied in integers."""
+        short, long = min(width, height), max(width, height)
+        limits = [(self.short_side_px, long if self.shape == "square_pad" else short), (self.long_side_px, long)]
+        ratios = [(limit, side) for limit, side in limits if limit is not None and limit < side]
+        if not ratios:
+            return width, height
+        limit, side = min(ratios, key=lambda ratio: ratio[0] / ratio[1])
+        return scaled(width, limit, side), scaled(height, limit, side)
+
+
+def _padded(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bars of equal width on both sides; the odd row or column goes to the end."""
+    height, width = pixels_HWC.shape[:2]
+    side = max(height, width)
+    if height == width:
+        return pixels_HWC
+    square = np.full((side, side, 3), PADDING_GREY, np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = pixels_HWC
+    return square
