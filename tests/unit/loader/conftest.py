@@ -105,7 +105,7 @@ def _task(shard: str, pictures: dict[str, Array], shards_folder: Path, params: C
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "PNG")
         data, (height, width) = stream.getvalue(), pixels.shape[:2]
-        places.append(Picture(image_id, f"{shard}.bin", len(content), len(data), width, height))
+        places.append(Picture(image_id, f"{shard}.bin", len(content), len(data), width, height, 1))
         content += data
     (shards_folder / f"{shard}.bin").write_bytes(content)
     return Task(shard, tuple(places), shards_folder, params, PixelRules())
