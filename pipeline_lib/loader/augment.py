@@ -87,7 +87,7 @@ def draw_views(
         return random_uniform(keys_N, draw, seed=seed, epoch=epoch)
 
     def within(limit: float, draw: int) -> Array:
-        return limit * (2 * uniform(draw) - 1)
+        return limit * (2 * uniform(draw) - 1) if limit else np.zeros(len(keys_N))
 
     boxes = views.boxes_N4
     if augmentation.scale_min < 1:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.loader import Augmentation
@@ -85,6 +86,45 @@ def test_shifts_and_flips_take_every_value_equally_often() -> None:
     assert values.tolist() == [-2, -1, 0, 1, 2]
     assert counts.tolist() == pytest.approx([1600] * 5, abs=160)
     assert views.flips_N.mean() == pytest.approx(0.5, abs=0.04)
+
+
+def drawn_numbers(epoch: int) -> dict[str, Array]:
+    """Everything that is drawn for 4,000 pictures, each brought to [0, 1)."""
+    augmentation = Augmentation(
+        scale_min=0.25, flip=True, shift_px=2, rotation_deg=30, zoom=0.2, shear_deg=10,
+        brightness=0.4, contrast=0.3, saturation=0.5, cutout_px=8,
+    )  # fmt: skip
+    sides = np.full(len(KEYS), 1000)
+    views = draw_views(augmentation, KEYS, sides, sides, seed=0, epoch=epoch)
+    top, left, height, width = views.boxes_N4.T
+    numbers = {"top": top / (1001 - height), "left": left / (1001 - width)}
+    numbers |= {"flip": 1 - 0.5 * views.flips_N, "down": views.shifts_N2[:, 0] / 5 + 0.4}
+    for name, column, middle, limit in (
+        ("rotation", views.warps_N3[:, 0], 0, 30),
+        ("zoom", views.warps_N3[:, 1], 1, 0.2),
+        ("shear", views.warps_N3[:, 2], 0, 10),
+        ("brightness", views.colours_N3[:, 0], 1, 0.4),
+        ("contrast", views.colours_N3[:, 1], 1, 0.3),
+        ("saturation", views.colours_N3[:, 2], 1, 0.5),
+    ):
+        numbers[name] = (column - middle) / (2 * limit) + 0.5
+    return numbers | {"cutout down": views.cutouts_N2[:, 0], "cutout right": views.cutouts_N2[:, 1]}
+
+
+@pytest.mark.parametrize("name", [name for name in drawn_numbers(0) if name not in ("flip", "down")])
+def test_what_is_drawn_from_a_range_is_uniform_over_the_whole_of_it(name: str) -> None:
+    numbers = drawn_numbers(0)[name]
+
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    assert chisquare(np.histogram(numbers, bins=20, range=(0, 1))[0]).pvalue > 0.001
+
+
+def test_no_two_draws_of_a_picture_are_related_nor_are_its_epochs() -> None:
+    columns = np.stack([*drawn_numbers(0).values(), *drawn_numbers(1).values()])
+
+    unrelated = 4.5 / np.sqrt(len(KEYS))  # standard errors, for 276 pairs
+    assert np.corrcoef(columns) == pytest.approx(np.eye(len(columns)), abs=unrelated)
 
 
 def test_nothing_is_flipped_or_moved_unless_asked_for() -> None:
