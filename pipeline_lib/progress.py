@@ -6,33 +6,31 @@ The line has a fixed form, which the Prefect task parses into a progress artifac
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator
 
 from tqdm import tqdm
 
 from pipeline_lib.settings import Settings
 
 log = logging.getLogger(__name__)
-Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], *, what: str, unit: str, total: int, settings: Settings) -> Iterator[Item]:
-    """Yield the items, showing how many of `total` are done, the rate and the time left."""
+@contextlib.contextmanager
+def progress(what: str, unit: str, total: int, settings: Settings) -> Iterator[Callable[[int], object]]:
+    """Give a function that is called with how many more are done, and shows their share, the rate and the time left."""
     if sys.stderr.isatty():
-        yield from tqdm(items, desc=what, unit=f" {unit}", total=total, leave=False)
-        return
-    meter = Meter(what, unit, total, settings.progress_every_s)
-    for item in items:
-        yield item
-        meter.step()
+        with tqdm(desc=what, unit=f" {unit}", total=total, leave=False) as bar:
+            yield bar.update
+    else:
+        yield Meter(what, unit, total, settings.progress_every_s).step
 
 
 class Meter:
-    """Count steps and log a line at most every `every_s` seconds. For loops that `progress` does not fit."""
+    """Count steps and log a line at most every `every_s` seconds. For loops that have a note to show, too."""
 
     def __init__(self, what: str, unit: str, total: int, every_s: float) -> None:
         self.what, self.unit, self.total, self.every_s = what, unit, total, every_s

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline_lib.atomic_files import atomic_folder, write_text
+from pipeline_lib.convert.estimate import announce
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.shard import Task, convert_shard
 from pipeline_lib.convert.stored import Picture
@@ -39,9 +40,7 @@ def run(job: StageRun) -> None:
     memo = Memo(memo_folder, stage_key(format_version=FORMAT, params=described, libraries=LIBRARIES))
     with atomic_folder(job.writes["betons"]) as folder:
         todo = {task.shard: task for task in tasks if not memo.restore(task.unit, folder)}
-        done = work_on_shards(partial(convert_shard, folder=folder), todo, workers=_workers(todo, job))
-        for shard, _ in progress(done, what="convert", unit="shards", total=len(todo), settings=job.settings):
-            memo.keep(todo[shard].unit, todo[shard].files(folder))
+        _convert_all(todo, folder, memo, job)
         write_text(folder / "pixels.json", described)
     memo.forget_older_than(job.settings.memo_days)
     log.info(
@@ -50,6 +49,17 @@ def run(job: StageRun) -> None:
         sum(bool(task.pictures) for task in tasks),
         memo.hits,
     )
+
+
+def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun) -> None:
+    """Fill the folder; a finished shard is remembered at once."""
+    workers = _workers(todo, job)
+    announce(list(todo.values()), folder, workers=workers)
+    n_pictures = sum(len(task.pictures) for task in todo.values())
+    convert = partial(convert_shard, folder=folder)
+    with progress("convert", "pictures", n_pictures, job.settings) as step:
+        for shard, _ in work_on_shards(convert, todo, workers=workers, step=step):
+            memo.keep(todo[shard].unit, todo[shard].files(folder))
 
 
 def plan_tasks(

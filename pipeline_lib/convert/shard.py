@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline_lib.atomic_files import atomic_file
+from pipeline_lib.betons.layout import MAX_PAGE_BYTES
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.read_back import Written, check_written
 from pipeline_lib.convert.stored import Picture, stored_form
+from pipeline_lib.errors import BadData
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.tables.beton_index import BETON_INDEX
@@ -40,29 +43,41 @@ class Task:
         return [*beton, folder / f"{self.shard}.index.parquet"]
 
 
-def convert_shard(task: Task, folder: Path) -> None:
-    """Write the beton and the index of a shard into `folder`.
+def convert_shard(task: Task, at: Callable[[str], None], *, folder: Path) -> None:
+    """Write the beton and the index of a shard into `folder`. at: told the image_id of each picture as its turn comes.
 
-    Raises OutputDamaged when the shard's bytes no longer decode as `inspect` saw, or the beton does not read back.
+    Raises OutputDamaged when the shard's bytes no longer decode as `inspect` saw, or the beton does not read back;
+    BadData when a picture is too large for a beton; NoSpace.
     """
     if task.pictures:
-        _write_beton(task, folder / f"{task.shard}.beton")
+        _write_beton(task, folder / f"{task.shard}.beton", at)
     rows = pd.DataFrame({"row": range(len(task.pictures)), "image_id": [picture.image_id for picture in task.pictures]})
     BETON_INDEX.write(rows, folder / f"{task.shard}.index.parquet")
 
 
-def _write_beton(task: Task, path: Path) -> None:
-    page_size = page_bytes(max(most_bytes(picture, task.params) for picture in task.pictures))
+def _write_beton(task: Task, path: Path, at: Callable[[str], None]) -> None:
+    page_size = page_bytes(_largest(task))
     written: list[Written] = []
     with atomic_file(path) as file, MemberBytes(task.shards_folder) as members:
         writer = BetonWriter(file, n_max=len(task.pictures), page_size=page_size)
         for picture in task.pictures:
+            at(picture.image_id)
             data = members.read(picture.container, picture.offset_bytes, picture.size_bytes)
             stored = stored_form(data, picture, task.params, task.rules, shards=task.shards_folder)
             writer.add(stored, name=picture.image_id)
             written.append(Written.of(picture.image_id, stored))
         writer.finish()
         check_written(Path(file.name), written)
+
+
+def _largest(task: Task) -> int:
+    """The bytes that the largest picture takes at most. Raises BadData naming it when no page can hold it."""
+    size_bytes, image_id = max((most_bytes(picture, task.params), picture.image_id) for picture in task.pictures)
+    if size_bytes > MAX_PAGE_BYTES:
+        value, remedy = f"{size_bytes} bytes", "set convert.long_side_px, so that it shrinks, and run `dvc repro`"
+        what = f"a beton holds pictures of at most {MAX_PAGE_BYTES} bytes"
+        raise BadData(what, file=image_id, value=value, remedy=remedy)
+    return size_bytes
 
 
 def most_bytes(picture: Picture, params: ConvertParams) -> int:

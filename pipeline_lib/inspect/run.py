@@ -67,10 +67,11 @@ def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job:
     """Fill the folder of every shard, from the memo or by work; a finished shard is remembered at once."""
     left = {shard: unit for shard, unit in shards.items() if not memo.restore(_memo_unit(unit), unit.folder)}
     log.info("%d shards, %d of them known from earlier runs", len(shards), memo.hits)
-    done = work_on_shards(task, left, workers=_workers(left, job))
-    for shard, _ in progress(done, what="inspect", unit="shards", total=len(left), settings=job.settings):
-        unit = left[shard]
-        memo.keep(_memo_unit(unit), [unit.folder / IMAGES_FILE, unit.folder / FEATURES_FILE])
+    n_pictures = sum(len(unit.members) for unit in left.values())
+    with progress("inspect", "pictures", n_pictures, job.settings) as step:
+        for shard, _ in work_on_shards(task, left, workers=_workers(left, job), step=step):
+            unit = left[shard]
+            memo.keep(_memo_unit(unit), [unit.folder / IMAGES_FILE, unit.folder / FEATURES_FILE])
 
 
 def _workers(left: dict[str, ShardUnit], job: StageRun) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,10 +38,13 @@ class ShardTask:
     params: InspectParams
     weights: Path | None
 
-    def __call__(self, unit: ShardUnit) -> int:
-        """Inspect a shard and write its two tables; returns the number of its pictures. Raises OutputDamaged."""
+    def __call__(self, unit: ShardUnit, at: Callable[[str], None]) -> int:
+        """Inspect a shard and write its two tables; returns the number of its pictures. Raises OutputDamaged.
+
+        at: told the image_id of each picture as its turn comes.
+        """
         with MemberBytes(self.shards) as members:
-            tables = inspect_shard(unit.members, members, self)
+            tables = inspect_shard(unit.members, members, self, at)
         IMAGES.write(tables.images, unit.folder / IMAGES_FILE)
         FEATURES.write(tables.features, unit.folder / FEATURES_FILE)
         return len(tables.images)
@@ -62,7 +66,9 @@ class ShardTables:
     features: pd.DataFrame
 
 
-def inspect_shard(members: pd.DataFrame, source: MemberBytes, task: ShardTask) -> ShardTables:
+def inspect_shard(
+    members: pd.DataFrame, source: MemberBytes, task: ShardTask, at: Callable[[str], None]
+) -> ShardTables:
     """Examine every member of a shard; one full-size picture is in memory at a time, and small views of BATCH."""
     images: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
@@ -71,6 +77,7 @@ def inspect_shard(members: pd.DataFrame, source: MemberBytes, task: ShardTask) -
         described: list[dict[str, Any]] = []
         views: list[NDArray[np.uint8]] = []
         for member in rows[start : start + BATCH]:
+            at(member["image_id"])
             examined = examine(member["image_id"], _read(source, member, task.shards), task.params)
             images.append({name: member[name] for name in KEYS} | examined.findings)
             if examined.grey_HW is not None and examined.pixels_HWC is not None:

@@ -1,7 +1,9 @@
 """Real pictures in real containers, as `download` and `inspect` leave them."""
 
+import ctypes
 import io
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,17 @@ def encoded() -> Callable[..., bytes]:
         return stream.getvalue()
 
     return encode
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB; only root may mount one."""
+    libc, folder = ctypes.CDLL(None, use_errno=True), tmp_path / "tiny"
+    folder.mkdir()
+    if os.geteuid() != 0 or libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, b"size=1m") != 0:
+        pytest.skip("needs the right to mount")
+    yield folder
+    libc.umount2(str(folder).encode(), 2)
 
 
 @dataclass

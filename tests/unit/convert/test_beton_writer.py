@@ -1,8 +1,6 @@
 """The writer against FFCV's own, and what happens when a beton cannot be written or is damaged."""
 
-import ctypes
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -98,17 +96,6 @@ def test_a_picture_larger_than_a_page_is_named(photo: Photo, tmp_path: Path) -> 
             BetonWriter(file, n_max=1, page_size=PAGE).add(stored(photo(0, 1000, 1000)), name="wide/1.png")
 
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB; only root may mount one."""
-    libc, folder = ctypes.CDLL(None, use_errno=True), tmp_path / "tiny"
-    folder.mkdir()
-    if os.geteuid() != 0 or libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, b"size=1m") != 0:
-        pytest.skip("needs the right to mount")
-    yield folder
-    libc.umount2(str(folder).encode(), 2)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tiny_disk: Path, photo: Photo) -> None:

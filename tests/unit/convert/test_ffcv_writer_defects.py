@@ -104,7 +104,9 @@ def test_a_killed_worker_ends_convert_with_the_shard_it_held(
             worker.kill()
 
     threading.Thread(target=kill_once_at_work).start()
-    with pytest.raises(Interrupted, match=r"^shard bb: a worker process was killed \(found: SIGKILL\)\. Remedy: .*"):
+    with pytest.raises(
+        Interrupted, match=r"^shard bb, bb\.png: a worker process was killed \(found: SIGKILL\)\. Remedy: .*"
+    ):
         run(inspected.job("betons", workers=2))
 
     assert multiprocessing.active_children() == []

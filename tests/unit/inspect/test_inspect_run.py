@@ -112,15 +112,15 @@ def test_known_shards_are_not_decoded_again(source, monkeypatch):
     monkeypatch.setattr(
         stage,
         "work_on_shards",
-        lambda task, units, workers: iter(units.items() if not units else pytest.fail(str(units))),
+        lambda task, units, **_: iter(units.items() if not units else pytest.fail(str(units))),
     )
 
     inspect(source, out="again")
 
 
 def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(source, monkeypatch, caplog):
-    def interrupted_after_two(task, units, *, workers):
-        yield from islice(work_on_shards(task, units, workers=workers), 2)
+    def interrupted_after_two(task, units, **options):
+        yield from islice(work_on_shards(task, units, **options), 2)
         raise Interrupted("a worker process was killed", file="shard x", remedy="run again; it continues")
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted, match="it continues"):

@@ -16,57 +16,75 @@ from tests.unit.inspect import worker_tasks
 UNITS = {f"shard-{number}": number for number in range(7)}
 
 
+def work(task, units=UNITS, *, workers=2, step=lambda count: None):
+    return list(work_on_shards(task, units, workers=workers, step=step))
+
+
 def test_every_shard_is_done_once():
-    done = list(work_on_shards(worker_tasks.square, UNITS, workers=2))
+    done = work(worker_tasks.square)
 
     assert sorted(done) == [(f"shard-{number}", number * number) for number in range(7)]
 
 
 def test_the_work_is_done_in_other_processes():
-    pids = {pid for _, pid in work_on_shards(worker_tasks.pid, UNITS, workers=2)}
+    pids = {pid for _, pid in work(worker_tasks.pid)}
 
     assert len(pids) <= 2
     assert os.getpid() not in pids
 
 
 def test_one_shard_needs_no_other_process():
-    assert list(work_on_shards(worker_tasks.pid, {"only": 1}, workers=8)) == [("only", os.getpid())]
+    assert work(worker_tasks.pid, {"only": 1}, workers=8) == [("only", os.getpid())]
 
 
 def test_no_shards_are_no_work():
-    assert list(work_on_shards(worker_tasks.pid, {}, workers=8)) == []
+    assert work(worker_tasks.pid, {}, workers=8) == []
 
 
-def test_a_killed_worker_is_named_with_its_shard_and_leaves_none_behind():
-    message = (
-        r"^shard shard-3: a worker process was killed \(found: SIGKILL\)\. Remedy: .*PERENNIAL_WORKERS.*it continues$"
-    )
+def test_a_killed_worker_is_named_with_its_picture_and_leaves_none_behind():
+    message = r"^shard shard-3, picture 3: a worker process was killed \(found: SIGKILL\)\. Remedy: .*PERENNIAL_WORKERS"
 
     with pytest.raises(Interrupted, match=message):
-        list(work_on_shards(worker_tasks.be_killed_by_three, UNITS, workers=2))
+        work(worker_tasks.be_killed_by_three)
 
     assert children_of(os.getpid()) == []
 
 
+def test_a_worker_that_leaves_is_named_with_its_picture_and_exit_code():
+    with pytest.raises(Interrupted, match=r"^shard shard-3, picture 3: .* \(found: exit code 7\)\. .*it continues$"):
+        work(worker_tasks.leave_at_three)
+
+
 def test_a_users_error_arrives_whole():
     with pytest.raises(BadData, match=r"^x\.jpg: a bad file \(found: 3\)\. Remedy: remove it$"):
-        list(work_on_shards(worker_tasks.object_to_three, UNITS, workers=2))
+        work(worker_tasks.object_to_three)
 
 
-def test_a_defect_in_a_worker_is_told_as_one_with_its_traceback(capfd):
-    with pytest.raises(
-        CodeFailed, match=r"^shard shard-3: ZeroDivisionError in our code \(found: .*\)\. Remedy: report"
-    ):
-        list(work_on_shards(worker_tasks.fail_at_three, UNITS, workers=2))
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_defect_is_told_as_one_with_its_picture_and_traceback(workers, capfd):
+    message = r"^shard shard-3, picture 3: ZeroDivisionError in our code \(found: .*\)\. Remedy: report"
+
+    with pytest.raises(CodeFailed, match=message):
+        work(worker_tasks.fail_at_three, workers=workers)
 
     assert "fail_at_three" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_pictures_of_all_workers_are_counted(workers):
+    counts = []
+
+    work(worker_tasks.square, workers=workers, step=counts.append)
+
+    assert sum(counts) == 7
+    assert min(counts) >= 1
 
 
 def test_workers_end_when_their_parent_is_killed():
     program = (
         "from pipeline_lib.shard_workers import work_on_shards\n"
         "from tests.unit.inspect.worker_tasks import sleep_for_ever\n"
-        "if __name__ == '__main__': list(work_on_shards(sleep_for_ever, {'a': 1, 'b': 2}, workers=2))\n"
+        "if __name__ == '__main__': list(work_on_shards(sleep_for_ever, {'a': 1, 'b': 2}, workers=2, step=print))\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program])
     workers = wait_for(

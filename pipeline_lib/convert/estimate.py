@@ -1,0 +1,64 @@
+"""How long a conversion will take and how much it will write, found by converting a few of its pictures first."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_lib.convert.shard import Task
+from pipeline_lib.convert.stored import stored_form
+from pipeline_lib.errors import NoSpace
+from pipeline_lib.shards.read import MemberBytes
+
+log = logging.getLogger(__name__)
+SAMPLE = 24  # pictures, evenly over the work
+SHARE = 20  # one picture in so many at most, so that an estimate costs 5 % of the work or less
+CLEARLY = 0.8  # the sample may be a fifth off; a disk that fills up after all is told when it does
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a sample of n pictures says of all that are to be done. work_s: for one worker."""
+
+    n: int
+    size_bytes: int
+    work_s: float
+
+
+def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
+    """Say in one line what lies ahead. Raises NoSpace when the disk of `folder` is clearly too small for it."""
+    n_pictures = sum(len(task.pictures) for task in tasks)
+    if n_pictures < SHARE:  # done before anyone would read an estimate
+        return
+    found = estimate(tasks)
+    log.info(
+        "%d pictures in %d shards to do, about %.0f MB and %.0f s with %d workers (measured on %d)",
+        *(n_pictures, len(tasks), found.size_bytes / 1e6, found.work_s / workers, workers, found.n),
+    )
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < CLEARLY * found.size_bytes:
+        value = f"{free_bytes / 1e6:.0f} MB free"
+        remedy = "free some space (docs/operations.md says what may go), or set convert.short_side_px to keep less"
+        what = f"the disk is too small: {n_pictures} pictures take about {found.size_bytes / 1e6:.0f} MB"
+        raise NoSpace(what, file=folder, value=value, remedy=remedy)
+
+
+def estimate(tasks: Sequence[Task]) -> Estimate:
+    """Convert a few pictures without keeping them; the first one, which loads what the others find loaded, twice."""
+    places = [(task, picture) for task in tasks for picture in task.pictures]
+    n = min(SAMPLE, max(1, len(places) // SHARE))
+    chosen = places[:: len(places) // n][:n]
+    taken = []
+    with MemberBytes(tasks[0].shards_folder) as members:
+        for task, picture in [chosen[0], *chosen]:
+            began = time.perf_counter()
+            data = members.read(picture.container, picture.offset_bytes, picture.size_bytes)
+            stored = stored_form(data, picture, task.params, task.rules, shards=task.shards_folder)
+            taken.append((len(stored.content), time.perf_counter() - began))
+    sizes_bytes, seconds = zip(*taken[1:], strict=True)
+    scale = len(places) / n
+    return Estimate(n, round(sum(sizes_bytes) * scale), sum(seconds) * scale)

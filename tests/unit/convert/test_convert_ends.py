@@ -1,0 +1,173 @@
+"""How convert ends when something is wrong: one line that names the picture, nothing under the final name, no hang."""
+
+import logging
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_lib.betons.layout import Array
+from pipeline_lib.convert import estimate, shard
+from pipeline_lib.convert import run as stage
+from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.convert.run import run
+from pipeline_lib.convert.shard import Task, convert_shard
+from pipeline_lib.convert.stored import Picture, stored_form
+from pipeline_lib.errors import BadData, CodeFailed, NoSpace
+from pipeline_lib.pixels import PixelRules
+from pipeline_lib.stage import StageRun
+
+from .conftest import Inspected
+
+Photo = Callable[[int, int, int], Array]
+Encoded = Callable[..., bytes]
+SIDE_PX = 80  # kept as JPEG
+
+
+@pytest.fixture
+def two_shards(inspected: Inspected, photo: Photo, encoded: Encoded) -> Inspected:
+    """Five pictures in each of two shards."""
+    names = {name: [f"s/{name}/{number}.jpg" for number in range(5)] for name in ("aa", "bb")}
+    inspected.put({name: {one: encoded(photo(1, SIDE_PX, SIDE_PX)) for one in ids} for name, ids in names.items()})
+    return inspected
+
+
+def test_a_picture_that_breaks_our_code_is_named_with_a_traceback(
+    two_shards: Inspected, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def break_at_three(data: bytes, picture: Picture, *rest: Any, **shards: Any) -> Any:
+        return 1 // 0 if picture.image_id == "s/bb/3.jpg" else stored_form(data, picture, *rest, **shards)
+
+    monkeypatch.setattr(shard, "stored_form", break_at_three)
+
+    with pytest.raises(
+        CodeFailed, match=r"^shard bb, s/bb/3\.jpg: ZeroDivisionError in our code .*Remedy: report this"
+    ):
+        run(two_shards.job("betons"))
+
+    assert "break_at_three" in capfd.readouterr().err
+    assert not (two_shards.folder / "betons").exists()
+
+
+def test_a_disk_that_fills_up_in_a_worker_is_told_and_nothing_is_left_under_the_final_name(
+    two_shards: Inspected, tiny_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a beton takes 2 MiB at least, twice what the disk holds."""
+    monkeypatch.setattr(stage, "SMALL_BYTES", 0)
+    job = replace(two_shards.job("betons", workers=2, mode="raw"), writes={"betons": tiny_disk / "betons"})
+    (tiny_disk / "most of it").write_bytes(bytes(900_000))
+
+    with pytest.raises(NoSpace, match=r"\.beton: the disk is full \(found: \d+ MB left\)\. Remedy: free some space"):
+        run(job)
+
+    assert not (tiny_disk / "betons").exists()
+
+
+def test_a_picture_too_large_for_any_page_is_named_before_it_is_decoded(tmp_path: Path) -> None:
+    """A strip of 60,000 px becomes 10.8 GB with bars around it."""
+    strip = Picture("s/strip.png", "aa.bin", 0, 1, 60_000, 8, 1)
+    task = Task("aa", (strip,), tmp_path, ConvertParams(shape="square_pad"), PixelRules())
+
+    with pytest.raises(
+        BadData,
+        match=r"^s/strip\.png: a beton holds pictures of at most 2147483648 bytes \(found: 10800360003 bytes\)\. "
+        r"Remedy: set convert\.long_side_px",
+    ):
+        convert_shard(task, print, folder=tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten pictures are worth an estimate."""
+    monkeypatch.setattr(estimate, "SHARE", 2)
+
+
+@pytest.mark.usefixtures("measured")
+def test_space_and_time_are_told_before_the_work(two_shards: Inspected, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    run(two_shards.job("betons", workers=1))
+
+    said = [record.getMessage() for record in caplog.records if record.name == estimate.__name__]
+    assert [line.partition(", about")[0] for line in said] == ["10 pictures in 2 shards to do"]
+    assert said[0].endswith("with 1 workers (measured on 5)")
+
+
+def test_the_estimate_of_pictures_of_one_size_is_exact(two_shards: Inspected) -> None:
+    picture = Picture(
+        "s/aa/0.jpg", "aa.bin", 0, (two_shards.folder / "shards/aa.bin").stat().st_size, SIDE_PX, SIDE_PX, 1
+    )
+    task = Task("aa", (picture,) * 100, two_shards.folder / "shards", ConvertParams(mode="raw"), PixelRules())
+
+    found = estimate.estimate([task])
+
+    assert found.n == 5
+    assert found.size_bytes == 100 * SIDE_PX * SIDE_PX * 3
+    assert found.work_s > 0
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_disk_that_is_clearly_too_small_is_told_before_the_work(
+    two_shards: Inspected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten pictures of 80 x 80 take 192,000 bytes as raw pixels; the disk has half of them."""
+    usage = shutil.disk_usage(two_shards.folder)._replace(free=96_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+
+    with pytest.raises(
+        NoSpace,
+        match=r"betons\.partial: the disk is too small: 10 pictures take about 0 MB \(found: 0 MB free\)\. "
+        r"Remedy: free some space .*, or set convert\.short_side_px",
+    ):
+        run(two_shards.job("betons", mode="raw"))
+
+    assert list((two_shards.folder / "betons.partial").iterdir()) == []
+
+
+@pytest.fixture
+def stuck(two_shards: Inspected) -> Inspected:
+    """The second shard never ends: its container is a pipe that nobody writes to."""
+    (two_shards.folder / "shards" / "bb.bin").unlink()
+    os.mkfifo(two_shards.folder / "shards" / "bb.bin")
+    return two_shards
+
+
+SCRIPT = """
+import pickle, sys
+from pipeline_lib.convert import run
+run.run(pickle.load(open(sys.argv[1], "rb")))
+"""
+
+
+def start(job: StageRun) -> subprocess.Popen[str]:
+    (job.checkout / "job").write_bytes(pickle.dumps(job))
+    command = [sys.executable, "-c", SCRIPT, str(job.checkout / "job")]
+    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3])
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_kill_9_leaves_nothing_under_the_final_name(stuck: Inspected) -> None:
+    started = start(stuck.job("betons"))
+    wait_for(lambda: (stuck.folder / "betons.partial" / "bb.beton.partial").exists())
+
+    started.kill()
+    started.communicate()
+
+    assert (stuck.folder / "betons.partial" / "aa.beton").exists()
+    assert not (stuck.folder / "betons").exists()
