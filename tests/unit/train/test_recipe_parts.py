@@ -44,6 +44,21 @@ def test_a_weight_file_without_its_digest_is_refused() -> None:
         TrainParams(weights="w.pth")
 
 
+@pytest.mark.parametrize("name", ["shift_px", "cutout_px"])
+def test_an_augmentation_that_leaves_nothing_to_see_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name} takes the whole picture away: make it smaller than side_px, 24"):
+        TrainParams.model_validate({"side_px": 24, name: 24})
+
+
+def test_the_default_recipe_shifts_and_does_nothing_else() -> None:
+    """Its scorecard in the README was measured so."""
+    recipe = TrainParams().resolved()
+
+    assert (recipe.shift_px, recipe.scale_min, recipe.sampling) == (2, 1, "as_is")
+    assert not any((recipe.flip, recipe.rotation_deg, recipe.zoom, recipe.shear_deg, recipe.cutout_px))
+    assert not any((recipe.brightness, recipe.contrast, recipe.saturation))
+
+
 def test_one_cycle_rises_in_a_line_for_a_quarter_of_the_steps_and_ends_near_nothing() -> None:
     """Eight steps: two rising to the peak, six along half a cosine whose next step would be 0."""
     rates = [learning_rate(step, 8, peak=0.4, schedule="one_cycle") for step in range(8)]

@@ -17,7 +17,7 @@ from pipeline_lib.progress import Meter
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.learner import phases
 from pipeline_lib.train.loop import Loaders, train
-from pipeline_lib.train.recipes import RECIPES
+from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.run import _open, run
 
 
@@ -92,6 +92,40 @@ def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone
 
     changed = {name for name, tensor in trained.state.items() if not torch.equal(tensor, before[name])}
     assert changed == {"head.weight", "head.bias"}
+
+
+AUGMENTATIONS = [("shift_px", 2), ("flip", True), ("scale_min", 0.3), ("rotation_deg", 20), ("zoom", 0.3)]
+AUGMENTATIONS += [("shear_deg", 20), ("brightness", 0.5), ("contrast", 0.5), ("saturation", 0.5), ("cutout_px", 8)]
+
+
+@pytest.mark.parametrize(("name", "value"), AUGMENTATIONS)
+def test_every_augmentation_of_the_recipe_reaches_the_training_pictures_and_no_others(
+    small_line, name: str, value: float
+) -> None:
+    job = small_line.train(small_line.folder)
+    rows = SELECTION.read(job.reads["selection"] / "train.parquet")
+    plain = replace(RECIPES["quick"], shift_px=0)
+    recipe = replace(plain, **{name: value})
+
+    def pictures(recipe: Recipe, *, training: bool) -> torch.Tensor:
+        return next(iter(_open(job, rows, recipe, training=training).epoch(0))).images_BHWC
+
+    assert not torch.equal(pictures(recipe, training=True), pictures(plain, training=True))
+    assert torch.equal(pictures(recipe, training=False), pictures(plain, training=False))
+
+
+def test_balanced_sampling_of_the_recipe_is_for_training_only(small_line) -> None:
+    job = small_line.train(small_line.folder)
+    rows = SELECTION.read(job.reads["selection"] / "train.parquet")
+    recipe = replace(RECIPES["quick"], sampling="balanced")
+
+    shown, judged = (
+        torch.cat([batch.positions_B for batch in _open(job, rows, recipe, training=training).epoch(0)])
+        for training in (True, False)
+    )
+
+    assert len(shown.unique()) < len(shown)
+    assert judged.tolist() == list(range(len(rows)))
 
 
 def test_after_a_probe_everything_trains() -> None:
