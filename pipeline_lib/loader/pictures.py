@@ -68,12 +68,12 @@ def find_pictures(folder: Path, selection: pd.DataFrame) -> Pictures:
     if (at < 0).any():
         _raise_missing(folder, [image_ids[n] for n in np.flatnonzero(at < 0)])
     used, beton_N = np.unique(index["beton"].cat.codes.to_numpy()[at], return_inverse=True)
-    names, counts = index["beton"].cat.categories[used], index["beton"].value_counts()
+    names, rows = index["beton"].cat.categories[used], index.groupby("beton", observed=True)["row"]
     return Pictures(
         image_ids,
         torch.tensor(selection["label"].to_numpy(np.int64)),
         torch.tensor(selection["weight"].to_numpy(np.float32)),
-        tuple(_open_counted(folder / f"{name}.beton", int(counts[name])) for name in names),
+        tuple(_open_indexed(folder / f"{name}.beton", rows.get_group(name).to_numpy(np.int64)) for name in names),
         beton_N,
         index["row"].to_numpy(np.int64)[at],
     )
@@ -89,10 +89,11 @@ def _read_indexes(folder: Path) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).assign(beton=pd.Categorical.from_codes(codes, pd.Index(names)))
 
 
-def _open_counted(path: Path, count: int) -> Beton:
+def _open_indexed(path: Path, rows: Array) -> Beton:
+    """Open a beton whose index names each of its rows once, in order: any other would read beyond its tables."""
     beton = open_beton(path)
-    if len(beton.samples_N) != count:
-        value = f"{len(beton.samples_N)} pictures, {count} in the index"
+    if not np.array_equal(rows, np.arange(len(beton.samples_N))):
+        value = f"{len(beton.samples_N)} pictures, rows {rows.min()} to {rows.max()} in the index"
         remedy = "remove both files and run `dvc repro`, or `dvc checkout` to restore them"
         raise OutputDamaged("a beton and its index do not belong together", file=path, value=value, remedy=remedy)
     return beton
