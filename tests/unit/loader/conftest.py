@@ -54,12 +54,10 @@ def make_betons(folder: Path) -> Betons:
     sizes = [(int(rng.integers(20, 90)), int(rng.integers(20, 90))) for _ in range(20)]
     shards = {"small": [(32, 32)] * 30, "raw": sizes, "jpg": sizes}
     pictures = {}
-    (folder / "shards").mkdir(parents=True)
-    (folder / "betons").mkdir()
     for shard, shapes in shards.items():
         named = {f"{shard}/{number}.png": _photo(number, *shape) for number, shape in enumerate(shapes)}
         mode = ConvertParams(mode="jpg" if shard == "jpg" else "raw")
-        convert_shard(_task(shard, named, folder / "shards", mode), folder / "betons")
+        write_beton(folder, shard, named, mode)
         pictures |= named
     return Betons(folder / "betons", pictures)
 
@@ -99,7 +97,10 @@ def own_betons(tmp_path: Path) -> Betons:
     return make_betons(tmp_path)
 
 
-def _task(shard: str, pictures: dict[str, Array], shards_folder: Path, params: ConvertParams) -> Task:
+def write_beton(folder: Path, shard: str, pictures: dict[str, Array], params: ConvertParams) -> None:
+    """Convert pictures (image_id -> uint8 RGB) as one shard into `folder`/betons."""
+    (folder / "shards").mkdir(parents=True, exist_ok=True)
+    (folder / "betons").mkdir(exist_ok=True)
     content, places = b"", []
     for image_id, pixels in pictures.items():
         stream = io.BytesIO()
@@ -107,8 +108,9 @@ def _task(shard: str, pictures: dict[str, Array], shards_folder: Path, params: C
         data, (height, width) = stream.getvalue(), pixels.shape[:2]
         places.append(Picture(image_id, f"{shard}.bin", len(content), len(data), width, height, 1))
         content += data
-    (shards_folder / f"{shard}.bin").write_bytes(content)
-    return Task(shard, tuple(places), shards_folder, params, PixelRules())
+    (folder / "shards" / f"{shard}.bin").write_bytes(content)
+    task = Task(shard, tuple(places), folder / "shards", params, PixelRules())
+    convert_shard(task, lambda image_id: None, folder=folder / "betons")
 
 
 def _photo(seed: int, height: int, width: int) -> Array:
