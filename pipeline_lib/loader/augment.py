@@ -5,6 +5,7 @@ Views are drawn for a whole batch at once; N pictures. What the numbers do to th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,7 +92,7 @@ def draw_views(
 
     boxes = views.boxes_N4
     if augmentation.scale_min < 1:
-        tries = [(uniform(Draw.TRY + 2 * n), uniform(Draw.TRY + 2 * n + 1)) for n in range(CROP_TRIES)]
+        tries = ((uniform(Draw.TRY + 2 * n), uniform(Draw.TRY + 2 * n + 1)) for n in range(CROP_TRIES))
         corner = (uniform(Draw.CROP_TOP), uniform(Draw.CROP_LEFT))
         boxes = _random_crops(augmentation, heights_N, widths_N, tries=tries, corner=corner)
     steps = 2 * augmentation.shift_px + 1
@@ -114,7 +115,7 @@ def _random_crops(
     heights_N: Array,
     widths_N: Array,
     *,
-    tries: list[tuple[Array, Array]],
+    tries: Iterator[tuple[Array, Array]],
     corner: tuple[Array, Array],
 ) -> Array:
     """Random-resized crop: area uniform, log of the aspect uniform; the first try that fits, else a centred crop.
@@ -133,6 +134,8 @@ def _random_crops(
         top = np.where(fits, np.floor(corner[0] * (heights_N - h + 1)), top)
         left = np.where(fits, np.floor(corner[1] * (widths_N - w + 1)), left)
         undecided &= ~fits
+        if not undecided.any():
+            break
     return np.stack([top, left, crop_h, crop_w], axis=1).astype(np.int64)
 
 

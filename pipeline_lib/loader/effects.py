@@ -35,8 +35,7 @@ def apply_effects(views: Views, n: int, image_HWC: Array) -> None:
     if (degrees, zoom, shear) != (0, 1, 0):
         _warp(image_HWC, _inverse_affine(len(image_HWC), down, right, degrees, zoom, shear))
     elif down or right:
-        lines = np.arange(len(image_HWC))
-        image_HWC[:] = image_HWC.take(lines - down, 0, mode="clip").take(lines - right, 1, mode="clip")
+        _shift(image_HWC, down, right)
     _recolour(image_HWC, *views.colours_N3[n].tolist())
     if views.cutout_px:
         _hide(image_HWC, *views.cutouts_N2[n].tolist(), side_px=views.cutout_px)
@@ -51,6 +50,14 @@ def _inverse_affine(side: int, down: int, right: int, degrees: float, zoom: floa
     return np.array([[*row, centre + row @ from_centre] for row in (across, along)])
 
 
+def _shift(image_HWC: Array, down: int, right: int) -> None:
+    last = len(image_HWC) - 1
+    down, right = (min(max(pixels, -last), last) for pixels in (down, right))  # any further shows the same: the edge
+    kept_HWC = image_HWC[max(-down, 0) : last + 1 - max(down, 0), max(-right, 0) : last + 1 - max(right, 0)]
+    borders = (max(down, 0), max(-down, 0), max(right, 0), max(-right, 0))
+    image_HWC[:] = cv2.copyMakeBorder(kept_HWC, *borders, cv2.BORDER_REPLICATE)
+
+
 def _warp(image_HWC: Array, inverse: Array) -> None:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     image_HWC[:] = cv2.warpAffine(image_HWC, inverse, image_HWC.shape[:2], flags=flags, borderMode=cv2.BORDER_REPLICATE)
@@ -58,19 +65,17 @@ def _warp(image_HWC: Array, inverse: Array) -> None:
 
 def _recolour(image_HWC: Array, brightness: float, contrast: float, saturation: float) -> None:
     if brightness != 1:
-        cv2.LUT(image_HWC, _line(brightness, 0), dst=image_HWC)
+        _mix(image_HWC, brightness * np.eye(3))
     if contrast != 1:
         mean_luma = float(np.dot(LUMA, cv2.mean(image_HWC)[:3]))
-        cv2.LUT(image_HWC, _line(contrast, (1 - contrast) * mean_luma), dst=image_HWC)
+        _mix(image_HWC, contrast * np.eye(3), (1 - contrast) * mean_luma)
     if saturation != 1:
-        mix_CC = saturation * np.eye(3) + (1 - saturation) * np.array([LUMA] * 3)
-        cv2.transform(image_HWC, mix_CC, dst=image_HWC)
+        _mix(image_HWC, saturation * np.eye(3) + (1 - saturation) * np.array([LUMA] * 3))
 
 
-def _line(factor: float, offset: float) -> Array:
-    """factor * value + offset for each value of a byte."""
-    values: Array = np.clip(np.rint(factor * np.arange(256) + offset), 0, 255).astype(np.uint8)
-    return values
+def _mix(image_HWC: Array, mix_CC: Array, offset: float = 0.0) -> None:
+    """Each colour becomes a mixture of all three plus a constant, rounded and kept within a byte."""
+    cv2.transform(image_HWC, np.column_stack([mix_CC, np.full(3, offset)]), dst=image_HWC)
 
 
 def _hide(image_HWC: Array, y: float, x: float, *, side_px: int) -> None:

@@ -70,6 +70,12 @@ def test_a_shift_alone_interpolates_nothing() -> None:
         assert np.array_equal(moved, padded[10 - down : 10 - down + SIDE, 10 - right : 10 - right + SIDE])
 
 
+def test_a_shift_beyond_the_view_leaves_its_corner() -> None:
+    moved = changed(replace(UNCHANGED, shifts_N2=np.array([[-SIDE - 7, SIDE]])), NOISE)
+
+    assert (moved == NOISE[-1, 0]).all()
+
+
 @pytest.mark.parametrize("factor", [0.0, 0.5, 0.9, 1.4, 2.0])
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
 def test_each_colour_is_torchvisions_but_for_rounding(name: str, factor: float) -> None:
@@ -130,3 +136,7 @@ def test_each_effect_alone_is_noticed(only: dict[str, Any]) -> None:
 
     assert views.has_effects
     assert not np.array_equal(changed(views), PHOTO)
+
+
+def test_opencv_starts_no_threads_of_its_own_beside_ours() -> None:
+    assert cv2.getNumThreads() == 1
