@@ -2,6 +2,8 @@
 
 The memo saves time and never changes a byte: it lies in the state folder, is no output, may be deleted at any time, and
 what it gives back is checked against the digests written with it. A damaged or half-written entry counts as absent.
+A file is read again for that only when its size, date or inode is not as it was, as git and DVC do: else finding all
+shards of a large set unchanged would cost more than converting the few new ones.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pathlib import Path
 from pipeline_lib.atomic_files import link_or_copy, shared_folder
 
 log = logging.getLogger(__name__)
-DIGESTS = "digests.json"
+FILES = "files.json"  # name -> what is known of the file
 
 
 class Memo:
@@ -40,9 +42,9 @@ class Memo:
             return False
         target.mkdir(parents=True, exist_ok=True)
         try:
-            for name in json.loads((entry / DIGESTS).read_text()):
+            for name in json.loads((entry / FILES).read_text()):
                 link_or_copy(entry / name, target / name)
-            (entry / DIGESTS).touch()
+            (entry / FILES).touch()
         except FileNotFoundError:  # another run is just tidying up
             self.misses += 1
             return False
@@ -55,7 +57,8 @@ class Memo:
         with shared_folder(entry) as folder:
             for file in files:
                 link_or_copy(file, folder / file.name)
-            (folder / DIGESTS).write_text(json.dumps({file.name: digest(file) for file in files}))
+            known = {file.name: [digest(file), *_stamp(folder / file.name)] for file in files}
+            (folder / FILES).write_text(json.dumps(known))
 
     def forget_older_than(self, days: int) -> int:
         """Remove entries that nothing asked for in that many days; returns how many went."""
@@ -88,11 +91,13 @@ def digest(path: Path) -> str:
 
 
 def _sound(entry: Path) -> bool:
-    if not (entry / DIGESTS).exists():
+    if not (entry / FILES).exists():
         return False
     try:
-        expected: dict[str, str] = json.loads((entry / DIGESTS).read_text())
-        sound = all(digest(entry / name) == value for name, value in expected.items())
+        expected: dict[str, list[str | int]] = json.loads((entry / FILES).read_text())
+        sound = all(
+            _stamp(entry / name) == stamp or digest(entry / name) == value for name, (value, *stamp) in expected.items()
+        )
     except (OSError, ValueError):
         sound = False
     if not sound:
@@ -101,9 +106,15 @@ def _sound(entry: Path) -> bool:
     return sound
 
 
+def _stamp(path: Path) -> list[int]:
+    """Size, date and inode: another one of these means that the bytes may be others."""
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+
+
 def _last_used(entry: Path) -> float:
     """Seconds since 1970; never for an entry that is just going."""
-    for path in (entry / DIGESTS, entry):
+    for path in (entry / FILES, entry):
         with contextlib.suppress(FileNotFoundError):
             return path.stat().st_mtime
     return math.inf

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from pipeline_lib.memo import DIGESTS, Memo, digest, stage_key
+from pipeline_lib.memo import FILES, Memo, digest, stage_key
 
 
 def make(tmp_path: Path) -> tuple[Memo, Path]:
@@ -43,11 +43,34 @@ def test_a_damaged_entry_counts_as_absent_and_is_dropped(tmp_path: Path) -> None
     assert not found and not (tmp_path / "other").exists()
 
 
+def test_a_file_is_read_again_only_when_its_size_date_or_inode_is_another(tmp_path: Path) -> None:
+    memo, result = make(tmp_path)
+    memo.keep("shard-1", [result])
+    kept = next((tmp_path / "memo").glob("*/*")) / "a.bin"
+    date = kept.stat().st_mtime_ns
+
+    kept.write_bytes(b"resulT")
+    os.utime(kept, ns=(date, date))
+    unread = memo.restore("shard-1", tmp_path / "other")
+    os.utime(kept, ns=(date, date + 1))
+    read = memo.restore("shard-1", tmp_path / "other")
+
+    assert (unread, read) == (True, False)
+
+
+def test_a_sound_file_with_another_date_is_still_known(tmp_path: Path) -> None:
+    memo, result = make(tmp_path)
+    memo.keep("shard-1", [result])
+    os.utime(next((tmp_path / "memo").glob("*/*")) / "a.bin", ns=(0, 0))
+
+    assert memo.restore("shard-1", tmp_path / "other")
+
+
 def test_entries_nobody_asked_for_are_forgotten_after_their_days(tmp_path: Path) -> None:
     memo, result = make(tmp_path)
     memo.keep("old", [result])
     memo.keep("new", [result])
-    old = memo._entry("old") / DIGESTS
+    old = memo._entry("old") / FILES
     os.utime(old, (time.time() - 10 * 86_400,) * 2)
 
     gone = memo.forget_older_than(7)
