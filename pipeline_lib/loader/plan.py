@@ -51,6 +51,7 @@ class Plan:
 
     def order(self, epoch: int, start: int = 0) -> Array:
         """The visits of an epoch of this process from batch `start` on: every world-th one of the common order."""
+        assert start >= 0, start
         mine = self._common_order(epoch)[: self._visits_of_all][self.rank :: self.world]
         return mine[start * self.batch_size :]
 
