@@ -182,17 +182,18 @@ def test_a_picture_without_rows_cannot_be_written_or_opened(
         open_beton(path)
 
 
+@pytest.mark.parametrize(("params", "size"), [({"short_side_px": 8}, (1, 5000)), ({"long_side_px": 500}, (1, 500))])
 def test_a_line_of_pixels_stays_one_when_it_shrinks(
-    stock: dict[str, Any], inspected: Inspected, encoded: Encoded
+    params: dict[str, int], size: tuple[int, int], stock: dict[str, Any], inspected: Inspected, encoded: Encoded
 ) -> None:
     """FFCV's `max_resolution` makes its short side 0."""
     inspected.put({"aa": {"line.png": encoded(np.full((1, 5000, 3), 9, np.uint8), "PNG")}})
 
-    run(inspected.job("betons", short_side_px=8))
+    run(inspected.job("betons", **params))
 
     image = open_beton(inspected.folder / "betons" / "aa.beton").samples_N["image"][0]
     assert stock["error of shrinking 1 x 5000 px to 500"] == "error"
-    assert (image["height"], image["width"]) == (1, 5000)
+    assert (image["height"], image["width"]) == size
 
 
 def test_how_a_picture_is_kept_depends_on_nothing_but_the_picture(
