@@ -27,8 +27,9 @@ class Settings(BaseSettings):
 
     workers: int = Field(0, ge=0, le=1024, description="processes or threads of a stage; 0 takes every core")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto takes a GPU that is there")
-    loader: Literal["auto", "ffcv", "torchvision"] = Field(
-        "auto", description="which loader reads betons; auto: ffcv if installed"
+    loader: Literal["auto", "ffcv", "stock", "torchvision"] = Field(
+        "auto",
+        description="what reads betons: ffcv with our decoder, stock ffcv, or only libraries; auto: ffcv if it can",
     )
     state_dir: Path = Field(
         Path(".perennial"), description="registry, memo, reports, locks; relative to the original repository"

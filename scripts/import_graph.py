@@ -56,9 +56,15 @@ def source_file(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+def source_files(module: str) -> list[Path]:
+    """A module's file, and the C sources that lie beside it."""
+    file = source_file(module)
+    return [file, *file.parent.glob("*.[ch]")]
+
+
 def expected_deps(stage: str) -> list[str]:
     """The code deps a stage should list: its own folder, and every other file by name."""
     own = f"pipeline_lib/{stage}"
-    files = {source_file(module).relative_to(ROOT).as_posix() for module in modules_of(stage)}
+    files = {file.relative_to(ROOT).as_posix() for module in modules_of(stage) for file in source_files(module)}
     others = {file for file in files if not file.startswith(own + "/")}
     return sorted({own, *others})

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Set everything up, from a bare Debian 12 with python3.11 and git: system packages that ffcv is built with, a virtual
-# environment with the locked dependencies, and this project in it. Safe to run again: what is there is left alone.
+# Set everything up, from a bare Debian 12 with python3.11 and git: system packages that ffcv and our decoder are built
+# with, a virtual environment with the locked dependencies, and this project in it. Safe to run again: what is there is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly UV_VERSION=0.13.8
-readonly PACKAGES=(python3-venv python3-dev g++ pkg-config libopencv-dev libturbojpeg0-dev libgl1)
+readonly PACKAGES=(python3-venv python3-dev g++ pkg-config libopencv-dev libturbojpeg0-dev libjpeg-dev libgl1)
 readonly TEST_PACKAGES=(chromium) # for the tests that drive a real browser; added by --for-tests
 
 say() { printf 'set-up: %s\n' "$*"; }
@@ -21,7 +21,7 @@ packaged="$made${1:-}.packages"                                                 
 install_system_packages() {
   command -v dpkg-query >/dev/null || {
     pkg-config --exists opencv4 libturbojpeg 2>/dev/null ||
-      fail "not a Debian system: install the headers of OpenCV and TurboJPEG, pkg-config and a C++ compiler, then run again"
+      fail "not a Debian system: install the headers of OpenCV, TurboJPEG and libjpeg, pkg-config and a C++ compiler, then run again"
     return 0
   }
   local missing=() name
@@ -60,9 +60,10 @@ say "3/4 locked dependencies (7 GB on disk, most of it torch; one minute to ten,
 .venv/bin/python -m uv pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock ||
   fail "could not install them; run: .venv/bin/python -m uv pip sync --python .venv/bin/python --require-hashes requirements.lock"
 
-say "4/4 perennial itself"
+say "4/4 perennial itself, and its decoder"
 .venv/bin/python -m uv pip install --quiet --python .venv/bin/python --no-deps --editable . ||
   fail "could not install the project; run: .venv/bin/python -m uv pip install --no-deps --editable ."
+.venv/bin/python -m pipeline_lib.native.build || fail "could not compile the decoder; run: .venv/bin/python -m pipeline_lib.native.build"
 
 rm -f .venv/.made-*
 touch "$made" "$packaged"

@@ -1,89 +1,86 @@
 """Several betons as one data set for FFCV, which knows one file only.
 
-The betons are laid one after another in one space of addresses; a picture's pointer moves by the start of its beton.
-FFCV's table of samples is put in the order of the selection: its sample numbers are our positions, and none can be out
-of range (which in FFCV is a segmentation fault).
+The betons are mapped one after another into one space of addresses; a picture's pointer moves by the start of its
+beton. FFCV's table of samples is put in the order of the selection: its sample numbers are our positions, and none can
+be out of range (which in FFCV is a segmentation fault).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+import ctypes
+import mmap
+import os
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from pipeline_lib.betons.layout import Array
-from pipeline_lib.loader.ffcv_guards import MemoryContext, MemoryManager, Reader
+from pipeline_lib.loader.ffcv_guards import OSCacheContext, OSCacheManager, Reader
 from pipeline_lib.loader.pictures import Pictures
 
-
-@dataclass(frozen=True)
-class AddressSpace:
-    """starts: first address of each beton. pointers_N: addresses of all pictures, rising; sizes_N: their bytes."""
-
-    contents: Sequence[Array]
-    starts: Array
-    pointers_N: Array
-    sizes_N: Array
-
-    def read(self, address: int) -> Array:
-        """The bytes of the picture that begins at an address."""
-        beton = int(np.searchsorted(self.starts, address, side="right")) - 1
-        start = int(address - self.starts[beton])
-        return self.contents[beton][start : start + int(self.sizes_N[np.searchsorted(self.pointers_N, address)])]
+PROT_NONE, MAP_FIXED = 0x0, 0x10  # Linux; Python's mmap module has no names for them
 
 
 class JoinedReader(Reader):  # type: ignore[misc]  # ffcv publishes no types
-    """FFCV's reader over the pictures of a selection, whichever beton they are in."""
+    """FFCV's reader over the pictures of a selection, whichever beton they are in.
+
+    space: uint8, the bytes of all betons. pointers_N, sizes_N: where in it pictures begin, rising, and their bytes.
+    """
 
     def __init__(self, pictures: Pictures) -> None:
         parts = [Reader(str(beton.path)) for beton in pictures.betons]
         self.__dict__.update(parts[0].__dict__)  # names and types of the fields: the same in all betons of ours
-        starts = np.cumsum([0, *(part.header["alloc_table_ptr"] for part in parts)], dtype=np.uint64)[:-1]
+        ends = [int(part.header["alloc_table_ptr"]) for part in parts]
+        starts = np.cumsum([0, *ends], dtype=np.uint64)[:-1]
         rows = np.cumsum([0, *(len(part.metadata) for part in parts)])[:-1]
         self.metadata = np.concatenate([part.metadata for part in parts])[rows[pictures.beton_N] + pictures.row_N]
         self.metadata["f0"]["data_ptr"] += starts[pictures.beton_N]
         self.num_samples = len(self.metadata)
         allocations = [part.alloc_table for part in parts]  # sorted by pointer: open_beton has seen to it
-        self.space = AddressSpace(
-            [beton.content for beton in pictures.betons],
-            starts,
-            np.concatenate([table["ptr"] + start for table, start in zip(allocations, starts, strict=True)]),
-            np.concatenate([table["size"] for table in allocations]),
+        self.space = map_together([beton.path for beton in pictures.betons], ends)
+        self.pointers_N = np.concatenate(
+            [table["ptr"] + start for table, start in zip(allocations, starts, strict=True)]
         )
+        self.sizes_N = np.concatenate([table["size"] for table in allocations])
+
+    def locate(self, pointers_B: Array) -> tuple[Array, Array]:
+        """Where in memory the pictures at these places of `space` begin, and how many bytes each takes, uint64 [B]."""
+        sizes_B: Array = self.sizes_N[np.searchsorted(self.pointers_N, pointers_B)]
+        return pointers_B + np.uint64(self.space.ctypes.data), sizes_B
 
 
-class JoinedMemory(MemoryManager):  # type: ignore[misc]  # ffcv publishes no types
-    """FFCV's way to the bytes of a picture: here the page cache, through the maps of all betons."""
+class JoinedMemory(OSCacheManager):  # type: ignore[misc]  # ffcv publishes no types
+    """FFCV's way to the bytes of a picture: the page cache, through the maps of all betons."""
 
     def __init__(self, reader: JoinedReader) -> None:
-        self.reader = reader  # not super().__init__, which builds a Python set per picture for its own page reader
-
-    def schedule_epoch(self, batches: Sequence[Sequence[int]]) -> MemoryContext:
-        """Nothing is read ahead: the kernel does it."""
-        return _MappedEpoch(self.reader.space)
-
-    def compile_reader(self) -> Callable[[int, AddressSpace], Array]:
-        """The function that decoders call with an address."""
-        return lambda address, space: space.read(address)
-
-    @property
-    def state_type(self) -> Any:
-        """Only asked for by compiled pipelines, and ours is not."""
-        raise AssertionError("a compiled pipeline asked for it, and ours is not compiled")
+        # not super().__init__, which builds a Python set per picture for a page reader that is not used here
+        self.reader, self.ptrs, self.sizes = reader, reader.pointers_N, reader.sizes_N
+        self.context = OSCacheContext(self)
+        self.context.mmap = reader.space
 
 
-class _MappedEpoch(MemoryContext):  # type: ignore[misc]  # ffcv publishes no types
-    def __init__(self, space: AddressSpace) -> None:
-        self._space = space
+def map_together(paths: Sequence[Path], sizes: Sequence[int]) -> Array:
+    """Map the first `sizes` bytes of files one after another, uint8, read-only. Sizes are multiples of a page."""
+    total = sum(sizes)
+    start = _mmap(None, total, PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1)
+    owner = (ctypes.c_uint8 * total).from_address(start)
+    weakref.finalize(owner, _libc.munmap, ctypes.c_void_p(start), ctypes.c_size_t(total)).atexit = False
+    for path, size in zip(paths, sizes, strict=True):
+        with path.open("rb") as file:
+            _mmap(start, size, mmap.PROT_READ, mmap.MAP_SHARED | MAP_FIXED, file.fileno())
+        start += size
+    return np.frombuffer(memoryview(owner).toreadonly(), np.uint8)
 
-    @property
-    def state(self) -> AddressSpace:
-        return self._space
 
-    def __enter__(self) -> AddressSpace:
-        return self._space
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_int64)
 
-    def __exit__(self, *error: object) -> None:
-        return None
+
+def _mmap(address: int | None, size: int, protection: int, flags: int, file: int) -> int:
+    start: int = _libc.mmap(address, size, protection, flags, file, 0)
+    if start == ctypes.c_void_p(-1).value:
+        raise OSError(ctypes.get_errno(), f"mmap: {os.strerror(ctypes.get_errno())}")
+    return start

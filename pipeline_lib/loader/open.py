@@ -15,6 +15,7 @@ from pipeline_lib.loader.pictures import find_pictures
 from pipeline_lib.loader.plan import Plan
 from pipeline_lib.loader.sampling import Sampling
 from pipeline_lib.loader.torch_loader import TorchLoader
+from pipeline_lib.native.views import load
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def open_loader(
     shuffle: bool,
     seed: int,
     drop_last: bool,
-    kind: Literal["auto", "ffcv", "torchvision"],
+    kind: Literal["auto", "ffcv", "stock", "torchvision"],
     workers: int,
     sampling: Sampling = "as_is",
     rank: int = 0,
@@ -39,8 +40,10 @@ def open_loader(
 
     betons: the folder that `convert` wrote. side_px: height and width of what comes out. augmentation: None shows the
     centred square. shuffle: an order keyed by (seed, epoch), else that of the selection. drop_last: leave out a last
-    batch that is not full; evaluation must not. kind: `auto` is ffcv where it is installed. workers: decoding threads;
-    neither `kind` nor `workers` changes which pictures come when, nor (for raw pictures) any pixel.
+    batch that is not full; evaluation must not. workers: decoding threads, whose number changes nothing.
+
+    kind: `ffcv` (FFCV with our decoder), `torchvision` (libraries only; the same order and views, pixels within 2 of
+    255), `stock` (FFCV as it comes: the same order, other views) or `auto`: ffcv where it can be used.
 
     sampling: `as_is` shows every picture once in an epoch; `balanced` draws as many with replacement, every class
     equally often, each visit with a view of its own. How much a picture counts in the loss is another matter: the
@@ -52,7 +55,7 @@ def open_loader(
     all of them, nothing is padded, and some may have a batch less.
 
     Raises BadData (empty selection, less than one batch, a picture in no beton), OutputDamaged (a beton that is not
-    whole), DependencyMissing (ffcv asked for and not installed).
+    whole), DependencyMissing (ffcv asked for and not usable), ConfigError (an augmentation that `stock` does not have).
     """
     if len(selection) < (batch_size * world if drop_last else 1):
         batches = f"batches of {batch_size}" + (f" in each of {world} processes" if world > 1 else "")
@@ -63,11 +66,21 @@ def open_loader(
     if kind == "torchvision":
         return TorchLoader(plan, workers=workers)
     try:
-        from pipeline_lib.loader.ffcv_loader import FfcvLoader
-    except (ImportError, OSError) as error:  # OSError: a system library that ffcv links to is gone
-        if kind == "ffcv":
-            remedy = "run `make setup`, or set PERENNIAL_LOADER=torchvision"
-            raise DependencyMissing("ffcv cannot be used", file="ffcv", value=str(error), remedy=remedy) from error
-        log.warning("ffcv cannot be used (%s): the torchvision loader reads the betons, same pictures, slower", error)
+        return _open_ffcv(plan, stock=kind == "stock", workers=workers)
+    except DependencyMissing as error:
+        if kind != "auto":
+            raise
+        log.warning("%s (%s): the torchvision loader reads the betons, same pictures, slower", error.what, error.value)
         return TorchLoader(plan, workers=workers)
-    return FfcvLoader(plan, workers=workers)
+
+
+def _open_ffcv(plan: Plan, *, stock: bool, workers: int) -> BatchLoader:
+    """Raises DependencyMissing where ffcv or the C decoder cannot be used."""
+    load()
+    try:
+        from pipeline_lib.loader.ffcv_loader import FfcvLoader
+        from pipeline_lib.loader.stock_loader import StockLoader
+    except (ImportError, OSError) as error:  # OSError: a system library that ffcv links to is gone
+        remedy = "run `make setup`, or set PERENNIAL_LOADER=torchvision"
+        raise DependencyMissing("ffcv cannot be used", file="ffcv", value=str(error), remedy=remedy) from error
+    return StockLoader(plan, workers=workers) if stock else FfcvLoader(plan, workers=workers)

@@ -1,4 +1,4 @@
-"""The loader for machines without FFCV (`torchvision` in the settings): the same betons, order and views, in torch.
+"""The loader for machines without FFCV or a C compiler (`torchvision` in the settings): the same betons, order, views.
 
 JPEG goes through simplejpeg, strictly, as in the pixel policy: torchvision's own decoder (0.29.2) shows a picture with
 40 zeroed bytes, or with its end mark in the middle, without a word.
@@ -18,7 +18,7 @@ from pipeline_lib.betons.layout import RAW, Array
 from pipeline_lib.loader.batches import Batch
 from pipeline_lib.loader.pictures import Pictures
 from pipeline_lib.loader.plan import Plan
-from pipeline_lib.loader.render import render_batch
+from pipeline_lib.loader.render import render_pictures
 
 BATCHES_AHEAD = 3
 
@@ -64,7 +64,7 @@ class TorchLoader:
         def read(number: int) -> Array:
             return read_picture(self._plan.pictures, int(positions_B[number]))
 
-        render_batch(read, views, images_BHWC, pool=pool, workers=self._workers)
+        render_pictures(read, views, images_BHWC, pool=pool, workers=self._workers)
         return torch.from_numpy(images_BHWC)
 
 

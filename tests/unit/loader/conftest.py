@@ -22,6 +22,7 @@ from pipeline_lib.pixels import PixelRules
 from pipeline_lib.tables.beton_index import BETON_INDEX
 
 KINDS = ["ffcv", "torchvision"]
+CROPS = Augmentation(scale_min=0.3, flip=True)
 EVERYTHING = Augmentation(
     scale_min=0.3, ratio_max=1.5, flip=True, shift_px=3, rotation_deg=15, zoom=0.2, shear_deg=10,
     brightness=0.2, contrast=0.2, saturation=0.2, cutout_px=8,
