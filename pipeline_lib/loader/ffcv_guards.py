@@ -36,7 +36,6 @@ with _cheap_import():
     from ffcv.loader import Loader
     from ffcv.loader.epoch_iterator import EpochIterator
     from ffcv.memory_managers.os_cache import OSCacheContext, OSCacheManager
-    from ffcv.pipeline.allocation_query import AllocationQuery
     from ffcv.pipeline.compiler import Compiler
     from ffcv.pipeline.graph import Graph
     from ffcv.pipeline.operation import Operation
@@ -45,7 +44,6 @@ with _cheap_import():
     from ffcv.transforms import RandomHorizontalFlip, RandomTranslate, ToTensor
 
 __all__ = [
-    "AllocationQuery",
     "CenterCropRGBImageDecoder",
     "Graph",
     "GuardedEpoch",

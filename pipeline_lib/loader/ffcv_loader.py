@@ -1,4 +1,4 @@
-"""The loader that reads betons through FFCV: its reader, pipeline graph, epoch thread and buffers.
+"""The loader that reads betons through FFCV: its reader, pipeline graph and epoch thread.
 
 Order and views are ours (FFCV's augmentation cannot be seeded, its order repeats between seeds); so is the one step
 from stored pictures to the pixels of their views, which takes half of FFCV's time for it.
@@ -7,16 +7,17 @@ from stored pictures to the pixels of their views, which takes half of FFCV's ti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pipeline_lib.betons.layout import Array
+from pipeline_lib.loader.batch_memory import BatchMemory
 from pipeline_lib.loader.batches import Batch
 from pipeline_lib.loader.ffcv_guards import (
-    AllocationQuery,
     Graph,
     GuardedEpoch,
     Loader,
@@ -40,6 +41,7 @@ class FfcvLoader:
     def __init__(self, plan: Plan, *, workers: int) -> None:
         self._plan, self._workers = plan, max(1, workers)
         self._reader = JoinedReader(plan.pictures)
+        self._memory = BatchMemory(plan.batch_size, plan.side_px)
         self.image_ids: Sequence[str] = plan.pictures.image_ids
 
     def __len__(self) -> int:
@@ -47,12 +49,13 @@ class FfcvLoader:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         with ThreadPoolExecutor(self._workers, "pictures") as pool:
-            decoder = ViewDecoder(self._plan, self._reader, epoch, pool=pool, workers=self._workers)
+            render = partial(render_table, pool=pool, workers=self._workers)
+            decoder = ViewDecoder(self._plan, self._reader, self._memory, epoch=epoch, render=render)
             pipeline = EpochPipeline(self._reader, [decoder], batch_size=self._plan.batch_size, workers=1)
             batches = GuardedEpoch(pipeline, self._plan.order(epoch, start))
             try:
                 for visits, (images_BHWC,) in zip(self._plan.batches(epoch, start), batches, strict=True):
-                    yield self._plan.batch(visits, images_BHWC.clone())  # FFCV uses its buffers again
+                    yield self._plan.batch(visits, images_BHWC)
             finally:
                 batches.stop()
 
@@ -78,26 +81,29 @@ class EpochPipeline(Loader):  # type: ignore[misc]  # ffcv publishes no types
 class ViewDecoder(Operation):  # type: ignore[misc]  # ffcv publishes no types
     """An FFCV decoder: from visits to the views of their pictures in one epoch, uint8 [B, side, side, 3]."""
 
-    def __init__(self, plan: Plan, reader: JoinedReader, epoch: int, *, pool: Executor, workers: int) -> None:
+    def __init__(
+        self, plan: Plan, reader: JoinedReader, memory: BatchMemory, *, epoch: int, render: Callable[..., None]
+    ) -> None:
         super().__init__()
-        self.plan, self.reader, self.epoch, self.pool, self.workers = plan, reader, epoch, pool, workers
+        self.plan, self.reader, self.memory, self.epoch, self.render = plan, reader, memory, epoch, render
 
-    def declare_state_and_memory(self, previous_state: Any) -> tuple[Any, AllocationQuery]:
-        """The shape of what comes out, and one buffer of it."""
+    def declare_state_and_memory(self, previous_state: Any) -> tuple[Any, None]:
+        """The shape of what comes out. No buffer: FFCV would use it again while the batch is still held."""
         shape, kind = (self.plan.side_px, self.plan.side_px, 3), np.dtype(np.uint8)
-        return replace(previous_state, jit_mode=True, shape=shape, dtype=kind), AllocationQuery(shape, kind)
+        return replace(previous_state, jit_mode=True, shape=shape, dtype=kind), None
 
     def generate_code(self) -> Callable[..., Array]:
         """The function that FFCV calls for each batch; `images_N` is the field's column of its sample table."""
 
-        def decode(visits_B: Array, out_BHWC: Array, images_N: Array, _: object) -> Array:
+        def decode(visits_B: Array, buffer: None, images_N: Array, storage: object) -> Array:
             positions_B, views = self.plan.positions(visits_B), self.plan.views(visits_B, self.epoch)
             images_B = images_N[positions_B]
             addresses_B, sizes_B = self.reader.locate(images_B["data_ptr"])
             table_B = view_table(
                 images_B, addresses_N=addresses_B, sizes_N=sizes_B, boxes_N4=views.boxes_N4, flips_N=views.flips_N
             )
-            render_table(table_B, views, out_BHWC, pool=self.pool, workers=self.workers)
+            out_BHWC = self.memory.take(len(visits_B))
+            self.render(table_B, views, out_BHWC)
             self._raise_failures(table_B["status"], positions_B)
             return out_BHWC
 

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import numpy as np
 import simplejpeg
 import torch
 
 from pipeline_lib.betons.layout import RAW, Array
+from pipeline_lib.loader.batch_memory import BatchMemory
 from pipeline_lib.loader.batches import Batch
 from pipeline_lib.loader.pictures import Pictures
 from pipeline_lib.loader.plan import Plan
@@ -30,6 +30,7 @@ class TorchLoader:
 
     def __init__(self, plan: Plan, *, workers: int) -> None:
         self._plan, self._workers = plan, max(1, workers)
+        self._memory = BatchMemory(plan.batch_size, plan.side_px)
         self.image_ids: Sequence[str] = plan.pictures.image_ids
 
     def __len__(self) -> int:
@@ -57,8 +58,7 @@ class TorchLoader:
         return self._plan.batch(visits, future.result())
 
     def _images(self, visits_B: Array, epoch: int, pool: ThreadPoolExecutor) -> torch.Tensor:
-        side, positions_B = self._plan.side_px, self._plan.positions(visits_B)
-        images_BHWC = np.empty((len(visits_B), side, side, 3), np.uint8)
+        positions_B, images_BHWC = self._plan.positions(visits_B), self._memory.take(len(visits_B))
         views = self._plan.views(visits_B, epoch)
 
         def read(number: int) -> Array:

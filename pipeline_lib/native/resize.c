@@ -20,6 +20,9 @@
 
 enum { SIXTEEN = 16, COLOURS = 3, ONE = (1 << 16) - 1, MOST_REDUCTION = 64 };
 
+/* What is not inlined into make_strips would be compiled once only, without AVX2. */
+#define INLINE static inline __attribute__((always_inline))
+
 typedef uint16_t Words __attribute__((vector_size(16)));
 typedef uint8_t Bytes __attribute__((vector_size(16)));
 
@@ -63,27 +66,27 @@ static void find_taps(int in, int out, Taps *taps) {
     }
 }
 
-static inline uint16_t times(uint16_t number, uint16_t weight) { return (uint16_t)(((uint32_t)number * weight) >> 16); }
+INLINE uint16_t times(uint16_t number, uint16_t weight) { return (uint16_t)(((uint32_t)number * weight) >> 16); }
 
 /* Two lines at once: half as many visits to the sums. The second weight is 0 where there is no second line. */
-static inline void add_two_lines(const uint8_t *a, const uint8_t *b, const uint16_t *weight, int n,
+INLINE void add_two_lines(const uint8_t *a, const uint8_t *b, const uint16_t *weight, int n,
                                  uint16_t *restrict sums) {
     uint16_t weight_a = weight[0], weight_b = weight[1];
     for (int i = 0; i < n; i++)
         sums[i] += (uint16_t)(times((uint16_t)(a[i] << 8), weight_a) + times((uint16_t)(b[i] << 8), weight_b));
 }
 
-static inline void add_words(const uint16_t *restrict words, uint16_t weight, int n, uint16_t *restrict sums) {
+INLINE void add_words(const uint16_t *restrict words, uint16_t weight, int n, uint16_t *restrict sums) {
     for (int i = 0; i < n; i++) sums[i] += times(words[i], weight);
 }
 
 /* Products lose half a unit each on average: begin with what all of them will lose, and with what rounding takes. */
-static inline void begin(int taps, int rounding, int n, uint16_t *restrict sums) {
+INLINE void begin(int taps, int rounding, int n, uint16_t *restrict sums) {
     for (int i = 0; i < n; i++) sums[i] = (uint16_t)(taps / 2 + rounding);
 }
 
 /* Transpose by interleaving the upper half of the lines with the lower half, as often as 8 or 16 can be halved. */
-static inline void transpose_8_words(const uint16_t *in, size_t in_stride, uint16_t *out, size_t out_stride) {
+INLINE void transpose_8_words(const uint16_t *in, size_t in_stride, uint16_t *out, size_t out_stride) {
     Words now[8], next[8];
     for (int i = 0; i < 8; i++) memcpy(&now[i], in + (size_t)i * in_stride, sizeof now[i]);
     for (int round = 0; round < 3; round++) {
@@ -96,7 +99,7 @@ static inline void transpose_8_words(const uint16_t *in, size_t in_stride, uint1
     for (int i = 0; i < 8; i++) memcpy(out + (size_t)i * out_stride, &now[i], sizeof now[i]);
 }
 
-static inline void transpose_16_bytes(const uint8_t *in, uint8_t *out) {
+INLINE void transpose_16_bytes(const uint8_t *in, uint8_t *out) {
     Bytes now[16], next[16];
     memcpy(now, in, sizeof now);
     for (int round = 0; round < 4; round++) {
@@ -112,7 +115,7 @@ static inline void transpose_16_bytes(const uint8_t *in, uint8_t *out) {
 }
 
 /* One output row: the rows of the part under its taps, weighted. n numbers. */
-static inline void mix_rows(const Part *part, const Taps *taps, int n, uint16_t *restrict sums) {
+INLINE void mix_rows(const Part *part, const Taps *taps, int n, uint16_t *restrict sums) {
     const uint8_t *line = part->pixels + (size_t)taps->first * part->stride;
     size_t step = (size_t)taps->step * part->stride;
     begin(taps->count, 0, n, sums);
@@ -121,7 +124,7 @@ static inline void mix_rows(const Part *part, const Taps *taps, int n, uint16_t 
 }
 
 /* One output column of sixteen rows. columns: [x][colour][row]; out: [colour][row]. */
-static inline void mix_columns(const uint16_t *columns, const Taps *taps, uint8_t *restrict out) {
+INLINE void mix_columns(const uint16_t *columns, const Taps *taps, uint8_t *restrict out) {
     enum { N = COLOURS * SIXTEEN };
     uint16_t sums[N];
     begin(taps->count, 128, N, sums);
@@ -152,7 +155,7 @@ static int make_room(const Part *part, int side, Scratch *scratch, Work *work) {
     return 1;
 }
 
-static inline void put_block(const uint8_t *block, int rows, size_t width, uint8_t *out, size_t row_bytes) {
+INLINE void put_block(const uint8_t *block, int rows, size_t width, uint8_t *out, size_t row_bytes) {
     for (int row = 0; row < rows; row++, block += SIXTEEN, out += row_bytes) {
         if (width >= SIXTEEN)
             memcpy(out, block, SIXTEEN); /* one vector */
@@ -162,7 +165,7 @@ static inline void put_block(const uint8_t *block, int rows, size_t width, uint8
 }
 
 /* Output rows top to top + rows, at most sixteen. */
-static inline void make_strip(const Part *part, const Work *work, int flip, int side, int top, int rows, uint8_t *out) {
+INLINE void make_strip(const Part *part, const Work *work, int flip, int side, int top, int rows, uint8_t *out) {
     size_t n_in = (size_t)work->n_in, row_bytes = (size_t)side * COLOURS;
     for (int row = 0; row < rows; row++)
         mix_rows(part, work->down + top + row, part->width * COLOURS, work->rows + (size_t)row * n_in);
