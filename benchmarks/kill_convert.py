@@ -1,0 +1,144 @@
+"""kill -9 of convert at random moments, again and again: do the betons come out with the same hashes in the end?
+
+    python -m benchmarks.kill_convert [--kills 20] [--seed 0] [--count 2048]
+
+Photographs (benchmarks/photographs.py) go through the stage itself, with two workers, below a checkout of their own.
+Each kill hits the stage, or one of its workers, somewhere within the time that an undisturbed conversion takes; every
+second run continues with what the killed one left, the others start from nothing. Counted: kills that hit, processes
+left after five seconds, files under their final name with another hash than an undisturbed conversion gives them, and
+whether the run after each second kill gives all its hashes. Writes benchmarks/results/kill_convert.json;
+tests/pipeline/test_kill.py is the short version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.conversion import Source
+from benchmarks.photographs import FOLDER, make_photographs
+from benchmarks.results_file import row, write_results
+from tests.pipeline.checkout import Checkout, throw_away_checkout
+from tests.pipeline.kill import GRACE_S, working_in
+
+READS = {
+    "line/download/shards": "shards",
+    "line/download/members.parquet": "members.parquet",
+    "line/inspect/images.parquet": "images.parquet",
+    "line/inspect/pixel_rules.json": "pixel_rules.json",
+}
+SHARDS = 24
+
+
+@dataclass(frozen=True)
+class Killed:
+    """hit: the stage was still at work. left: processes alive after the grace. kept: finished shards it left behind."""
+
+    hit: bool
+    left: int
+    kept: int
+
+
+def lay_out(checkout: Checkout, source: Path) -> None:
+    """Put what convert reads where dvc.yaml says."""
+    for path, name in READS.items():
+        target = checkout.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source / name)
+
+
+def start(checkout: Checkout) -> subprocess.Popen[bytes]:
+    """`convert`, as dvc.yaml runs it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline_lib.stage", "convert"],
+        cwd=checkout.folder,
+        env=checkout.environment(PERENNIAL_WORKERS="2"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def finish(checkout: Checkout) -> dict[str, str]:
+    """Convert without disturbance; what `hashes` finds."""
+    assert start(checkout).wait(timeout=600) == 0
+    return hashes(checkout)
+
+
+def hashes(checkout: Checkout) -> dict[str, str]:
+    """sha256 of every file of betons/ by its name."""
+    files = sorted((checkout.folder / "line/convert").glob("betons/*"))
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def kill(checkout: Checkout, *, after_s: float, a_worker: bool) -> Killed:
+    """Start convert and kill it, or one of its workers, after some seconds."""
+    stage = start(checkout)
+    time.sleep(after_s)
+    workers = [pid for pid, command in working_in(checkout.folder).items() if "spawn_main" in command]
+    hit = stage.poll() is None
+    victim = min(workers) if a_worker and workers else stage.pid
+    if hit:
+        os.kill(victim, signal.SIGKILL)
+    began = time.monotonic()
+    stage.wait(timeout=60)
+    while (left := working_in(checkout.folder)) and time.monotonic() - began < GRACE_S:
+        time.sleep(0.05)
+    return Killed(hit, len(left), len(list((checkout.folder / ".perennial/memo/convert").glob("*/*"))))
+
+
+def forget(checkout: Checkout) -> None:
+    """Remove the betons and the memo."""
+    for name in ("line/convert", ".perennial"):
+        shutil.rmtree(checkout.folder / name, ignore_errors=True)
+
+
+def main() -> int:
+    """Command line; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_convert", description=__doc__)
+    parser.add_argument("--kills", type=int, default=20, help="how many (default 20)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
+    parser.add_argument("--count", type=int, default=2048, help="photographs (default 2048)")
+    options = parser.parse_args()
+    paths, rng = make_photographs(FOLDER, count=options.count, images=None), random.Random(options.seed)
+    shard_bytes = sum(path.stat().st_size for path in paths) / SHARDS
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Source(paths, Path(temporary) / "source").list("all", range(len(paths)), shard_bytes=shard_bytes)
+        checkout = throw_away_checkout(Path(temporary) / "line")
+        lay_out(checkout, source)
+        began = time.monotonic()
+        expected = finish(checkout)
+        lasts_s = time.monotonic() - began
+        killed, wrong, same = [], [], []
+        for number in range(options.kills):
+            if number % 2 == 0:
+                forget(checkout)
+            moment, a_worker = rng.uniform(0.1, lasts_s), number % 4 > 1
+            killed.append(kill(checkout, after_s=moment, a_worker=a_worker))
+            wrong.append(len(hashes(checkout).items() - expected.items()))
+            if number % 2 == 1 or number == options.kills - 1:
+                same.append(finish(checkout) == expected)
+            print(f"{'worker' if a_worker else 'stage'} at {moment:.1f} of {lasts_s:.1f} s: {killed[-1]}", flush=True)
+    rows = [
+        row("kill -9 of convert", "hit it at work", "share", [sum(one.hit for one in killed) / len(killed)]),
+        row("kill -9 of convert", "processes left after 5 s", "processes", [one.left for one in killed]),
+        row("kill -9 of convert", "files with another hash under their final name", "files", wrong),
+        row("kill -9 of convert", "finished shards kept for the next run", "shards", [one.kept for one in killed]),
+        row("convert after a kill", "same hashes as undisturbed", "share", [float(equal) for equal in same]),
+    ]
+    print(f"wrote {write_results('kill_convert', rows)}")
+    return 0 if all(same) and not any(wrong) and not any(one.left for one in killed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
