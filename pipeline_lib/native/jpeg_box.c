@@ -37,6 +37,7 @@ static ViewStatus read_box(struct jpeg_decompress_struct *jpeg, const View *view
         return VIEW_MISFIT;
     jpeg->out_color_space = JCS_RGB;
     jpeg->dct_method = JDCT_ISLOW;
+    jpeg->do_block_smoothing = FALSE; /* guesses at scans that are missing, which would differ from box to box */
     jpeg_start_decompress(jpeg);
 
     int first = view->left > MARGIN ? view->left - MARGIN : 0, end = view->left + view->box_width;
