@@ -1,0 +1,60 @@
+"""The C decoder under AddressSanitizer and UndefinedBehaviorSanitizer, on mutated pictures. fuzz_views.c says how.
+
+The short version of `python -m benchmarks.fuzz_views`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline_lib.betons.layout import JPG
+from pipeline_lib.native.views import Status
+
+from .fuzzing import compile_fuzzer, jpeg, photo, write_seeds
+from .test_views import show
+
+MUTATIONS = 50  # of each of 27 seeds
+
+
+@pytest.fixture(scope="module")
+def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fuzzer") / "fuzz_views"
+    defines = ("-DREPLAY", "-Wall", "-Wextra", "-Werror")
+    compile_fuzzer(path, compiler=os.environ.get("CC", "cc"), sanitizers="address,undefined", defines=defines)
+    return path
+
+
+def test_mutated_pictures_end_in_their_own_pixels_or_in_an_error(fuzzer: Path, tmp_path: Path) -> None:
+    seeds = [str(path) for path in write_seeds(tmp_path / "seeds")]
+    command = [str(fuzzer), str(MUTATIONS), "1", *seeds]
+
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=120)
+
+    assert ended.returncode == 0, f"{ended.stderr}\nthe input is {tmp_path / 'failed-input'}"
+    shown, damaged, misfitting = map(int, ended.stdout.split())
+    assert shown + damaged + misfitting >= 1000
+    assert min(shown, damaged, misfitting) > 50
+
+
+def without_last_scans(stream: bytes, count: int) -> bytes:
+    """A progressive JPEG that ends, in good order, after its first scans."""
+    at = -1
+    for _ in range(count + 1):
+        at = stream.index(b"\xff\xda", at + 1)
+    return stream[:at] + b"\xff\xd9"
+
+
+def test_a_progressive_jpeg_that_lacks_scans_shows_the_same_pixels_in_every_box() -> None:
+    """libjpeg guesses at what the scans would have held, from what lies around; found by fuzzing."""
+    stream = np.frombuffer(without_last_scans(jpeg(photo(97, 161), progressive=True), 3), np.uint8)
+
+    _, whole = show(stream, mode=JPG, size=(97, 161), box=(0, 20, 97, 97), side=97)
+    status, part = show(stream, mode=JPG, size=(97, 161), box=(30, 47, 40, 40), side=40)
+
+    assert status == Status.DONE
+    assert np.array_equal(part, whole[30:70, 27:67])
