@@ -142,6 +142,7 @@ def stuck(two_shards: Inspected) -> Inspected:
     return two_shards
 
 
+OUTPUTS = ("betons", "undisturbed")
 SCRIPT = """
 import pickle, sys
 from pipeline_lib.convert import run
@@ -162,12 +163,31 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def test_kill_9_leaves_nothing_under_the_final_name(stuck: Inspected) -> None:
-    started = start(stuck.job("betons"))
-    wait_for(lambda: (stuck.folder / "betons.partial" / "bb.beton.partial").exists())
-
+def kill_when_stuck(inspected: Inspected) -> None:
+    started = start(inspected.job("betons"))
+    wait_for(lambda: (inspected.folder / "betons.partial" / "bb.beton.partial").exists())
     started.kill()
     started.communicate()
 
+
+def test_kill_9_leaves_nothing_under_the_final_name(stuck: Inspected) -> None:
+    kill_when_stuck(stuck)
+
     assert (stuck.folder / "betons.partial" / "aa.beton").exists()
     assert not (stuck.folder / "betons").exists()
+
+
+def test_after_two_kills_the_betons_are_those_of_an_undisturbed_run(two_shards: Inspected) -> None:
+    run(two_shards.job("undisturbed", state="elsewhere"))
+    container, whole = two_shards.folder / "shards" / "bb.bin", two_shards.folder / "whole"
+    container.rename(whole)
+    os.mkfifo(container)
+
+    kill_when_stuck(two_shards)
+    kill_when_stuck(two_shards)
+    whole.replace(container)
+    run(two_shards.job("betons"))
+
+    written = [{path.name: path.read_bytes() for path in (two_shards.folder / name).iterdir()} for name in OUTPUTS]
+    assert written[0] == written[1]
+    assert not (two_shards.folder / "betons.partial").exists()
