@@ -218,7 +218,7 @@ def main() -> None:
         rows = compare(all_of_them, n, options.repeats, [], "JPEGs that fit")
         longest = ["--longest-px", str(SHRUNK_PX)]
         rows += compare(all_of_them, n, options.repeats, longest, f"shrunk to {SHRUNK_PX} px")
-        rows += grow(source, n, options.repeats, shard_bytes=shard_bytes)
+        rows += grow(source, 2 * n, options.repeats, shard_bytes=2 * shard_bytes)
     print(f"wrote {write_results('conversion', rows)}")
 
 

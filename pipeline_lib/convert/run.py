@@ -68,14 +68,15 @@ def plan_tasks(
     """One task per shard, in the order of their names; a shard without a decodable picture has an empty one."""
     decodable = images[images["refusal"].isna()].drop(columns="refusal")
     held = members.dropna(subset=["shard"]).merge(decodable, on="image_id", how="left", validate="one_to_one")
-    tasks = []
-    for shard, rows in held.sort_values(["shard", "row_in_shard"]).groupby("shard"):
-        found = rows.dropna(subset=["width_px"])
-        texts = [found[name] for name in ("image_id", "container")]
-        numbers = [found[name].astype(int) for name in ("offset_bytes", "size_bytes", *SEEN)]
-        pictures = tuple(Picture(*values) for values in zip(*texts, *numbers, strict=True))
-        tasks.append(Task(str(shard), pictures, shards_folder, params, rules))
-    return tasks
+    held = held.sort_values(["shard", "row_in_shard"])
+    numbers = [held[name].fillna(0).astype(int) for name in ("offset_bytes", "size_bytes", *SEEN)]
+    columns = [column.tolist() for column in (held["image_id"], held["container"], *numbers)]
+    pictures: dict[str, list[Picture]] = {}
+    for shard, is_decodable, *values in zip(held["shard"], held[SEEN[0]].notna(), *columns, strict=True):
+        of_shard = pictures.setdefault(shard, [])
+        if is_decodable:
+            of_shard.append(Picture(*values))
+    return [Task(shard, tuple(of_shard), shards_folder, params, rules) for shard, of_shard in pictures.items()]
 
 
 def pixels_description(params: ConvertParams, rules: PixelRules) -> str:
