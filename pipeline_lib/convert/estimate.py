@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -36,8 +37,15 @@ def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
         return
     found = estimate(tasks)
     log.info(
-        "%d pictures in %d shards to do, about %.0f MB and %.0f s with %d workers (measured on %d)",
-        *(n_pictures, len(tasks), found.size_bytes / 1e6, found.work_s / workers, workers, found.n),
+        "%d pictures in %d shards to do, about %d MB and %d s with %d workers (measured on %d)",
+        *(
+            n_pictures,
+            len(tasks),
+            math.ceil(found.size_bytes / 1e6),
+            math.ceil(found.work_s / workers),
+            workers,
+            found.n,
+        ),
     )
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < CLEARLY * found.size_bytes:
