@@ -29,7 +29,7 @@ static void fenced_free(void *memory);
 #undef aligned_alloc
 #undef free
 
-enum { HEAD = 12, PAGE = 4096, MOST_SIDE = 256, MOST_PIXELS = 1 << 16, MOST_BYTES = 1 << 20 };
+enum { HEAD = 12, PAGE = 4096, MOST_SIDE = 64, MOST_WIDTH = 256, MOST_PIXELS = 1 << 16, MOST_BYTES = 1 << 20 };
 
 static long counts[4]; /* of inputs, by ViewStatus */
 
@@ -162,7 +162,7 @@ static ViewStatus render_twice(View *view, int side) {
 
 static void check_raw(const uint8_t *head, View *view, int side) {
     view->raw = 1;
-    view->width = 1 + below(MOST_SIDE, head + 10);
+    view->width = 1 + below(MOST_WIDTH, head + 10);
     view->height = (int)(view->size / 3 / (size_t)view->width);
     if (view->height == 0 || view->height > MOST_PIXELS) return;
     size_t rest = view->size - (size_t)view->width * (size_t)view->height * 3;
@@ -180,7 +180,7 @@ static void check_raw(const uint8_t *head, View *view, int side) {
 
 static void check_jpeg(const uint8_t *head, View *view, int side) {
     int known = read_size(view->stored, view->size, &view->height, &view->width);
-    if (!known) view->height = view->width = MOST_SIDE;
+    if (!known) view->height = view->width = MOST_WIDTH;
     if (known && head[1] % 16 == 0) view->width++; /* recorded wrongly */
     choose_box(head, view);
     ViewStatus status = render_twice(view, side);

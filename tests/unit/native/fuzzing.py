@@ -16,7 +16,8 @@ from pipeline_lib.native import build
 TARGET = Path(__file__).parent / "fuzz_views.c"  # it includes views.c itself, to fence its memory
 SOURCES = (TARGET, build.FOLDER / "jpeg_box.c", build.FOLDER / "resize.c")
 # VIEWS_PLAIN: the choice between processors is made before the sanitizers are ready.
-FLAGS = ("-g", "-O1", "-std=gnu11", "-fno-sanitize-recover=all", "-DVIEWS_PLAIN", f"-I{build.FOLDER}")
+FLAGS = ("-g", "-O1", "-std=gnu11", "-DVIEWS_PLAIN", f"-I{build.FOLDER}")
+SANITIZED = "-fno-sanitize-recover=all", "-fsanitize=address,undefined"
 SIZES = ((40, 56), (17, 33), (97, 61))
 KINDS: tuple[dict[str, object], ...] = (
     {"subsampling": "4:4:4"},
@@ -30,11 +31,10 @@ KINDS: tuple[dict[str, object], ...] = (
 )
 
 
-def compile_fuzzer(path: Path, *, compiler: str, sanitizers: str, defines: tuple[str, ...] = ()) -> None:
-    """Compile the decoder with its fuzzer and sanitizers (`address,undefined`). Raises CalledProcessError."""
-    sources = [str(source) for source in SOURCES]
-    command = [compiler, *FLAGS, *defines, f"-fsanitize={sanitizers}", *sources, "-o", str(path), *build.LIBRARIES]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+def compile_fuzzer(path: Path, *flags: str, compiler: str) -> None:
+    """Compile the decoder with its fuzzer. Raises CalledProcessError."""
+    command = [compiler, *FLAGS, *flags, *map(str, SOURCES), "-o", str(path), *build.LIBRARIES]
+    subprocess.run(command, check=True, capture_output=True, text=True, cwd=path.parent)
 
 
 def write_seeds(folder: Path) -> list[Path]:

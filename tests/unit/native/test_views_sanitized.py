@@ -15,7 +15,7 @@ import pytest
 from pipeline_lib.betons.layout import JPG
 from pipeline_lib.native.views import Status
 
-from .fuzzing import compile_fuzzer, jpeg, photo, write_seeds
+from .fuzzing import SANITIZED, compile_fuzzer, jpeg, photo, write_seeds
 from .test_views import show
 
 MUTATIONS = 50  # of each of 27 seeds
@@ -24,8 +24,8 @@ MUTATIONS = 50  # of each of 27 seeds
 @pytest.fixture(scope="module")
 def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fuzzer") / "fuzz_views"
-    defines = ("-DREPLAY", "-Wall", "-Wextra", "-Werror")
-    compile_fuzzer(path, compiler=os.environ.get("CC", "cc"), sanitizers="address,undefined", defines=defines)
+    flags = ("-DREPLAY", "-Wall", "-Wextra", "-Werror", *SANITIZED)
+    compile_fuzzer(path, *flags, compiler=os.environ.get("CC", "cc"))
     return path
 
 
