@@ -3,10 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test check unit up down docs lock clean
+.PHONY: help setup demo test check unit up down docs lock competitors clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup:  ## system packages, .venv, locked dependencies
 	@scripts/set_up.sh
@@ -39,6 +39,10 @@ docs:  ## write the generated pages of docs/ again
 
 lock:  ## resolve the dependencies anew into requirements.lock
 	@python -m uv pip compile -q --python-version 3.11 --extra dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+	@benchmarks/set_up.sh --lock
+
+competitors: setup  ## .venv-benchmarks: the loaders that benchmarks/loaders.py compares with
+	@benchmarks/set_up.sh
 
 clean:  ## remove what the line made (not the registry in .perennial, not .dvc/cache)
 	@rm -rf line demo/out build .mypy_cache .ruff_cache .pytest_cache

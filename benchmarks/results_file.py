@@ -44,11 +44,14 @@ def row(case: str, metric: str, unit: str, values: Sequence[float]) -> Row:
     return Row(case, metric, unit, statistics.median(values), min(values), max(values), len(values))
 
 
-def write_results(name: str, rows: Iterable[Row]) -> Path:
-    """Write benchmarks/results/<name>.json and return its path."""
+def write_results(name: str, rows: Iterable[Row], *, also: Sequence[str] = ()) -> Path:
+    """Write benchmarks/results/<name>.json and return its path. also: further libraries whose versions matter."""
     content = {
         "machine": _machine(),
-        "versions": {"python": platform.python_version(), **{library: version(library) for library in LIBRARIES}},
+        "versions": {
+            "python": platform.python_version(),
+            **{library: version(library) for library in (*LIBRARIES, *also)},
+        },
         "rows": [asdict(one) for one in rows],
     }
     RESULTS.mkdir(exist_ok=True)

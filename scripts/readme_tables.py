@@ -1,12 +1,12 @@
-"""The tables of the README that come from benchmark results, between `<!-- name -->` and `<!-- end name -->`."""
+"""The tables of the README and docs that come from benchmarks, between `<!-- name -->` and `<!-- end name -->`."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parents[1] / "benchmarks/results"
+from scripts.measured import hardware, results
+from scripts.speed_tables import loaders, loaders_in_short, long_run
+
 SCORES = (
     ("wrong labels found, with three annotators' votes", "label_errors_with_votes_recall", "min"),
     ("… precision", "label_errors_with_votes_precision", "min"),
@@ -29,47 +29,43 @@ SCORES = (
 )
 
 
-def with_tables(readme: str) -> str:
-    """The README's text with its tables written anew."""
-    for name, table in (("scorecard", scorecard()), ("first run", first_run())):
-        before, begin, rest = readme.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"<!-- end {name} -->")
-        readme = before + begin + table + end + after
-    return readme
+def with_tables(page: str) -> str:
+    """A page's text with the tables it has marks for written anew."""
+    for name, table in TABLES.items():
+        before, begin, rest = page.partition(f"<!-- {name} -->\n")
+        if begin:
+            _, end, after = rest.partition(f"<!-- end {name} -->")
+            page = before + begin + table() + end + after
+    return page
 
 
 def scorecard() -> str:
     """The worst seed for each figure."""
-    results = _results("scorecard")
-    rows = [row for row in results["rows"] if row["case"].startswith("plant seeds")]
-    seeds = [row for row in results["rows"] if row["case"].startswith("training seeds")]
+    measured = results("scorecard")
+    rows = [row for row in measured["rows"] if row["case"].startswith("plant seeds")]
+    seeds = [row for row in measured["rows"] if row["case"].startswith("training seeds")]
     lines = [f"| {words} | {_worst(rows, metric, end)} |" for words, metric, end in SCORES]
     lines.append(f"| … over {seeds[0]['n']} training seeds | {_worst(seeds, 'top1_true', 'min')} |")
     lines.append(f"| … labels as received | {_worst(rows, 'top1_received', 'min')} |")
     head = f"| planted in the demo, graded by `python -m benchmarks.scorecard` | worst of {rows[0]['n']} seeds |"
     n_test = int(min(row["min"] for row in rows if row["metric"] == "n_test"))
-    return "\n".join([head, "|---|---|", *lines, "", f"{n_test} test pictures or more. {_hardware(results)}", ""])
+    return "\n".join([head, "|---|---|", *lines, "", f"{n_test} test pictures or more. {hardware(measured)}", ""])
 
 
 def first_run() -> str:
     """Time and disk of the two commands."""
-    results = _results("first_run")
-    wall = {row["case"]: row["median"] for row in results["rows"] if row["metric"] == "wall"}
-    disk = {row["metric"]: row["median"] for row in results["rows"] if row["case"] == "disk"}
+    measured = results("first_run")
+    wall = {row["case"]: row["median"] for row in measured["rows"] if row["metric"] == "wall"}
+    disk = {row["metric"]: row["median"] for row in measured["rows"] if row["case"] == "disk"}
     head = "| a fresh clone, timed by `python -m benchmarks.first_run` | wall time |"
     lines = [f"| `{case}` | {_duration(seconds)} |" for case, seconds in wall.items()]
     notes = (
         "Set-up with the packages in uv's cache; a first download adds what the connection takes.",
         f"Disk: {disk['.venv'] / 1000:.1f} GB for `.venv` (most of it torch's CUDA libraries),",
         f"{sum(disk.values()) - disk['.venv']:.0f} MB for the demo.",
-        _hardware(results),
+        hardware(measured),
     )
     return "\n".join([head, "|---|---|", *lines, "", " ".join(notes), ""])
-
-
-def _results(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
-    return content
 
 
 def _worst(rows: list[dict[str, Any]], metric: str, end: str) -> str:
@@ -85,8 +81,10 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
-def _hardware(results: dict[str, Any]) -> str:
-    machine, versions = results["machine"], results["versions"]
-    return (
-        f"On {machine['cores']} cores of an {machine['cpu']}, Python {versions['python']}, torch {versions['torch']}."
-    )
+TABLES = {
+    "scorecard": scorecard,
+    "first run": first_run,
+    "loaders": loaders,
+    "loaders in short": loaders_in_short,
+    "long run": long_run,
+}

@@ -41,7 +41,7 @@ def pages() -> dict[str, str]:
         "docs/settings.md": settings(),
         "docs/reasons.md": reason_codes(),
         "docs/exit-codes.md": exit_codes(),
-        "README.md": with_tables((ROOT / "README.md").read_text()),
+        **{page: with_tables((ROOT / page).read_text()) for page in ("README.md", "docs/speed.md")},
     }
 
 

@@ -1,0 +1,84 @@
+"""The tables of benchmarks/loaders.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.measured import hardware, results
+
+Figures = dict[str, dict[str, Any]]  # metric -> row
+CPU, RATE, TIMES = "CPU per picture", "pictures per second", "CPU of stock FFCV over its own"
+FIRST, MEMORY = "process start to first batch", "memory beside the page cache"
+RIVALS = ("ffcv", "torchvision", "webdataset", "litdata", "mosaicml-streaming", "nvidia-dali-cuda130")
+IN_SHORT = (
+    "jpg500, torchvision ImageFolder, PIL",
+    "jpg500, LitData",
+    "jpg500, DALI on the CPU",
+    "jpg500, FFCV 1.0.2",
+    "jpg500, Perennial",
+    "raw400, FFCV 1.0.2",
+    "raw400, Perennial",
+)
+
+
+def loaders() -> str:
+    """Every loader: median, least and most of every figure."""
+    measured = results("loaders")
+    head = ("reads, loader", "CPU ms per picture", "pictures per second", "FFCV's CPU over its own", "first batch, s")
+    lines = [_line((*head, "memory, MB")), "|---" * 6 + "|"]
+    for case, figures in _cases(measured).items():
+        spreads = [_spread(figures[name], digits) for name, digits in ((CPU, 3), (RATE, 0), (TIMES, 2), (FIRST, 1))]
+        lines.append(_line((_bold(case), *spreads, _spread(figures[MEMORY], 0))))
+    return "\n".join([*lines, "", _notes(measured), ""])
+
+
+def loaders_in_short() -> str:
+    """The medians of some."""
+    measured = results("loaders")
+    lines = [_line(("reads, loader", "CPU ms per picture", "FFCV's CPU over its own", "first batch")), "|---" * 4 + "|"]
+    cases = _cases(measured)
+    for case in IN_SHORT:
+        cpu, times, first = (cases[case][name]["median"] for name in (CPU, TIMES, FIRST))
+        lines.append(_line((_bold(case), f"{cpu:.2f}", f"{times:.1f} x", f"{first:.1f} s")))
+    return "\n".join([*lines, "", hardware(measured), ""])
+
+
+def long_run() -> str:
+    """Memory, threads and open files after the second and the last of many epochs."""
+    rows = [row for row in results("loaders")["rows"] if row["case"].endswith(" epochs")]
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    lines = [_line(("", *metrics)), "|---" * (len(metrics) + 1) + "|"]
+    for case in dict.fromkeys(row["case"] for row in rows):
+        values = {row["metric"]: row["median"] for row in rows if row["case"] == case}
+        lines.append(_line((case, *(f"{values[metric]:.0f}" for metric in metrics))))
+    return "\n".join([*lines, "", "Memory in MB, as in the table above.", ""])
+
+
+def _cases(measured: dict[str, Any]) -> dict[str, Figures]:
+    cases: dict[str, Figures] = {}
+    for row in measured["rows"]:
+        cases.setdefault(row["case"], {})[row["metric"]] = row
+    return {case: figures for case, figures in cases.items() if CPU in figures}
+
+
+def _notes(measured: dict[str, Any]) -> str:
+    pictures = {row["metric"]: row for row in measured["rows"] if row["case"] == "pictures"}
+    n = next(iter(_cases(measured).values()))[CPU]["n"]
+    size, density = pictures["size"], pictures["mean bytes per pixel"]["median"]
+    return (
+        f"Median (least to most) of {n} processes each, three epochs of {size['n']} pictures after the first one. "
+        f"The pictures: {size['median']:.0f} kB in the median, {density:.2f} bytes per pixel. "
+        f"{hardware(measured, *RIVALS)}"
+    )
+
+
+def _spread(row: dict[str, Any], digits: int) -> str:
+    return f"{row['median']:.{digits}f} ({row['min']:.{digits}f} to {row['max']:.{digits}f})"
+
+
+def _bold(case: str) -> str:
+    return f"**{case}**" if case.endswith("Perennial") else case
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cells) + " |"
