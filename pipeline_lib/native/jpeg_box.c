@@ -53,6 +53,7 @@ static ViewStatus read_box(struct jpeg_decompress_struct *jpeg, const View *view
         JSAMPROW line = pixels + (size_t)row * stride;
         if (jpeg_read_scanlines(jpeg, &line, 1) != 1) return VIEW_DAMAGED;
     }
+    if (jpeg->output_scanline == jpeg->output_height) jpeg_finish_decompress(jpeg); /* warns of data that is left */
     *box = (Part){pixels + ((size_t)view->left - left) * 3, stride, view->box_height, view->box_width};
     return VIEW_DONE;
 }

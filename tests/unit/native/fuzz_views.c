@@ -108,6 +108,7 @@ static int decode_rows(const uint8_t *stored, size_t size, int rows, uint8_t *pi
             JSAMPROW line = pixels + (size_t)row * stride;
             jpeg_read_scanlines(&jpeg, &line, 1);
         }
+        if (jpeg.output_scanline == jpeg.output_height) jpeg_finish_decompress(&jpeg);
         clean = 1;
     }
     jpeg_destroy_decompress(&jpeg);

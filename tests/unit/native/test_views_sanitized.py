@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 
 from pipeline_lib.betons.layout import JPG
 from pipeline_lib.native.views import Status
@@ -58,3 +59,26 @@ def test_a_progressive_jpeg_that_lacks_scans_shows_the_same_pixels_in_every_box(
 
     assert status == Status.DONE
     assert np.array_equal(part, whole[30:70, 27:67])
+
+
+def complains(stream: bytes) -> bool:
+    """Whether a strict decode of the whole picture finds damage."""
+    try:
+        simplejpeg.decode_jpeg(stream, "RGB", strict=True)
+    except ValueError:
+        return True
+    return False
+
+
+def test_a_view_down_to_the_last_row_sees_all_that_a_strict_decode_of_the_picture_sees() -> None:
+    """A flipped bit may shift all blocks after it without an error, and tell on itself by data that is left over."""
+    stream, rng = jpeg(photo(97, 161)), np.random.default_rng(0)
+    seen = []
+    for at in rng.integers(stream.index(b"\xff\xda") + 14, len(stream) - 2, 150):
+        damaged = np.frombuffer(stream, np.uint8).copy()
+        damaged[at] ^= 1 << rng.integers(8)
+        status, _ = show(damaged, mode=JPG, size=(97, 161), box=(0, 30, 97, 97), side=32)
+        seen.append((status == Status.DAMAGED, complains(damaged.tobytes())))
+
+    assert all(named == known for named, known in seen)
+    assert 20 < sum(known for _, known in seen) < 130
