@@ -74,11 +74,11 @@ def test_a_view_down_to_the_last_row_sees_all_that_a_strict_decode_of_the_pictur
     """A flipped bit may shift all blocks after it without an error, and tell on itself by data that is left over."""
     stream, rng = jpeg(photo(97, 161)), np.random.default_rng(0)
     seen = []
-    for at in rng.integers(stream.index(b"\xff\xda") + 14, len(stream) - 2, 150):
+    for at in rng.integers(stream.index(b"\xff\xda") + 14, len(stream) - 2, 600):
         damaged = np.frombuffer(stream, np.uint8).copy()
         damaged[at] ^= 1 << rng.integers(8)
         status, _ = show(damaged, mode=JPG, size=(97, 161), box=(0, 30, 97, 97), side=32)
         seen.append((status == Status.DAMAGED, complains(damaged.tobytes())))
 
     assert all(named == known for named, known in seen)
-    assert 20 < sum(known for _, known in seen) < 130
+    assert 20 < sum(known for _, known in seen) < 300
