@@ -66,11 +66,11 @@ CASES = (
     Case("DALI on the CPU", "jpg500", "dali", "files"),
     STOCK["jpg500"],
     Case("Perennial, `loader = stock`", "jpg500", "perennial", "jpg500", "stock"),
-    Case("Perennial, `loader = torch`", "jpg500", "perennial", "jpg500", "torch"),
+    Case("Perennial, `loader = torchvision`", "jpg500", "perennial", "jpg500", "torchvision"),
     OURS["jpg500"],
     STOCK["raw400"],
     Case("Perennial, `loader = stock`", "raw400", "perennial", "raw400", "stock"),
-    Case("Perennial, `loader = torch`", "raw400", "perennial", "raw400", "torch"),
+    Case("Perennial, `loader = torchvision`", "raw400", "perennial", "raw400", "torchvision"),
     OURS["raw400"],
 )
 METRICS = {  # measured -> metric, unit
