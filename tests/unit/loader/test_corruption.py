@@ -1,0 +1,26 @@
+"""Damaged betons end in a name or in right pixels. The short version of `python -m benchmarks.corruption`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from .corruption import BROKEN_PROMISES, HOW, Outcome, run_cases
+
+
+@pytest.mark.parametrize("kind", ["ffcv", "torchvision"])
+def test_no_damage_crashes_hangs_or_is_shown_where_it_can_be_known(kind: str, tmp_path: Path) -> None:
+    outcomes = run_cases(tmp_path, kind, count=96, seed=0)
+
+    counts = Counter(outcomes)
+    assert [case for case in outcomes if case[1] in BROKEN_PROMISES] == []
+    assert counts[HOW[4], Outcome.REFUSED] + counts[HOW[5], Outcome.REFUSED] > 25
+    assert sum(counts[how, Outcome.NAMED] for how in HOW[:3]) > 20
+
+
+def test_a_process_that_ends_early_is_counted_for_each_case_it_did_not_reach(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"where a folder should be")
+
+    assert run_cases(tmp_path / "file", "ffcv", count=2, seed=0) == [(how, Outcome.CRASH) for how in HOW[:2]]
