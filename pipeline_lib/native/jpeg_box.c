@@ -10,6 +10,8 @@
 
 #include <jpeglib.h>
 
+#include <jerror.h>
+
 enum { MARGIN = 8 };
 
 typedef struct {
@@ -20,6 +22,7 @@ typedef struct {
 
 static void give_up(j_common_ptr jpeg) {
     Errors *errors = (Errors *)jpeg->err;
+    if (errors->base.msg_code == JERR_OUT_OF_MEMORY) errors->status = VIEW_NO_MEMORY;
     longjmp(errors->caller, 1);
 }
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import simplejpeg
+from PIL import Image
 
 from pipeline_lib.betons.layout import JPG
 from pipeline_lib.native.views import Status
@@ -82,3 +84,29 @@ def test_a_view_down_to_the_last_row_sees_all_that_a_strict_decode_of_the_pictur
 
     assert all(named == known for named, known in seen)
     assert 20 < sum(known for _, known in seen) < 300
+
+
+PROGRAM = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from pipeline_lib.native.views import VIEW, load, render_views
+load()
+stream, table = np.fromfile(sys.argv[1], np.uint8), np.zeros(1, VIEW)
+table["stored"], table["size"], table["height"], table["width"] = stream.ctypes.data, stream.nbytes, 5000, 6000
+table["box_height"] = table["box_width"] = 50
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 40_000_000,) * 2)
+render_views(table, np.empty((1, 8, 8, 3), np.uint8))
+print(table["status"][0])
+"""
+
+
+def test_a_lack_of_memory_is_not_called_damage(tmp_path: Path) -> None:
+    """A progressive picture is decoded as a whole: two bytes for each of 30 million pixels."""
+    (tmp_path / "large.jpg").write_bytes(jpeg(Image.new("L", (6000, 5000)), progressive=True))
+
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "large.jpg")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+
+    assert int(ended.stdout) == Status.NO_MEMORY
