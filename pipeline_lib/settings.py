@@ -1,5 +1,7 @@
 """Where and how a run works: workers, devices, endpoints, folders. Changing a setting never changes a result.
 
+But one value: `loader = stock`, FFCV as it comes, which cannot be seeded.
+
 Sources, strongest first: `PERENNIAL_*` environment variables, then settings.toml. No secrets: S3 credentials come from
 boto3's own chain; a setting may name a profile or an endpoint, never a key.
 """
@@ -29,7 +31,7 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto takes a GPU that is there")
     loader: Literal["auto", "ffcv", "stock", "torchvision"] = Field(
         "auto",
-        description="what reads betons: ffcv with our decoder, stock ffcv, or only libraries; auto: ffcv if it can",
+        description="reads betons: ffcv with our decoder; torchvision (same bytes, slower); stock ffcv; auto: ffcv if it can",
     )
     state_dir: Path = Field(
         Path(".perennial"), description="registry, memo, reports, locks; relative to the original repository"

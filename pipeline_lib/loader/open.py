@@ -42,8 +42,8 @@ def open_loader(
     centred square. shuffle: an order keyed by (seed, epoch), else that of the selection. drop_last: leave out a last
     batch that is not full; evaluation must not. workers: decoding threads, whose number changes nothing.
 
-    kind: `ffcv` (FFCV with our decoder), `torchvision` (libraries only; the same order and views, pixels within 2 of
-    255), `stock` (FFCV as it comes: the same order, other views) or `auto`: ffcv where it can be used.
+    kind: `ffcv` (FFCV with our decoder), `torchvision` (libraries only; the same bytes, slower), `stock` (FFCV as it
+    comes: the same order, other views) or `auto`: ffcv where it can be used.
 
     sampling: `as_is` shows every picture once in an epoch; `balanced` draws as many with replacement, every class
     equally often, each visit with a view of its own. How much a picture counts in the loss is another matter: the

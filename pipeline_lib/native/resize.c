@@ -1,107 +1,104 @@
-/* Antialiased bilinear resize of a part to a square, in fixed point.
+/* Antialiased bilinear resize of a part to a square: byte for byte what Pillow's BILINEAR gives.
  *
- * The filter is a triangle whose support grows with the reduction (Pillow's BILINEAR, torchvision's default): see
- * Pillow's Resample.c, precompute_coeffs. Rows first, then columns; sixteen output rows lie side by side for the second
- * pass, so that both are the same multiply and add over neighbouring numbers. Plain loops and the compiler's vectors:
- * one source for x86 with and without AVX2, and for ARM.
+ * A triangle whose support grows with the reduction; weights with 22 bits after the point; columns first, rounded to
+ * bytes, then rows. Source: Pillow's Resample.c (precompute_coeffs, normalize_coeffs_8bpc and the two 8bpc passes).
  *
- * Numbers have 16 bits: 8 before the point and 8 behind it. Weights sum to ONE; of each product the high half is kept.
+ * Both passes are the same `mix` of lines, over BLOCK neighbouring numbers at a time. For the columns, sixteen rows are
+ * turned on their side, so that neighbours are the rows. There is a mix for x86 with AVX2, and one in plain C.
  */
 #include "views.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(VIEWS_PLAIN)
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx2", "default")))
-#else
-#define FOR_EACH_PROCESSOR
+#if defined(__x86_64__) && !defined(VIEWS_PLAIN)
+#include <immintrin.h>
+#define AVX2 __attribute__((target("avx2")))
 #endif
-
-enum { SIXTEEN = 16, COLOURS = 3, ONE = (1 << 16) - 1, MOST_REDUCTION = 64 };
-
-/* What is not inlined into make_strips would be compiled once only, without AVX2. */
+/* Inlined into both resizes, so that the compiler makes AVX2 code of it in one of them. */
 #define INLINE static inline __attribute__((always_inline))
 
-typedef uint16_t Words __attribute__((vector_size(16)));
-typedef uint8_t Bytes __attribute__((vector_size(16)));
+enum { SIXTEEN = 16, COLOURS = 3, BLOCK = COLOURS * SIXTEEN, POINT = 22, HALF = POINT / 2 };
 
-/* Which input lines make an output line: first, first + step, ... */
+typedef uint8_t Bytes __attribute__((vector_size(SIXTEEN)));
+
+/* How lines of the input make an output line. */
 typedef struct {
-    int first, count, step;
-    uint16_t weight[2 * MOST_REDUCTION + 3];
+    int first, count;
+    int32_t *weights;
 } Taps;
+
+static size_t up_to(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
 static double triangle(double x) {
     if (x < 0) x = -x;
     return x < 1 ? 1 - x : 0;
 }
 
-/* Weights that sum to exactly ONE: what rounding left goes to the largest. */
-static void quantise(const double *real, double sum, Taps *taps) {
-    int rest = ONE, largest = 0;
-    for (int t = 0; t < taps->count; t++) {
-        taps->weight[t] = (uint16_t)(real[t] / sum * ONE + 0.5);
-        rest -= taps->weight[t];
-        if (taps->weight[t] > taps->weight[largest]) largest = t;
-    }
-    taps->weight[largest] = (uint16_t)(taps->weight[largest] + rest);
-    taps->weight[taps->count] = 0; /* add_two_lines may look one further */
-}
+static int taps_at_most(int in, int out) { return 2 * (in > out ? (in + out - 1) / out : 1) + 1; }
 
-/* The taps of `out` lines made of `in`. Reductions beyond MOST_REDUCTION look at every second, third, ... line only. */
-static void find_taps(int in, int out, Taps *taps) {
-    double real[2 * MOST_REDUCTION + 2];
+/* The taps of `out` lines made of `in`; weights: room for out * taps_at_most(in, out), real: for one line. */
+static void find_taps(int in, int out, Taps *taps, int32_t *weights, double *real) {
     double scale = (double)in / out, support = scale > 1 ? scale : 1;
-    int step = (int)(support / MOST_REDUCTION) + 1;
-    for (int o = 0; o < out; o++, taps++) {
+    for (int o = 0; o < out; o++, taps++, weights += taps_at_most(in, out)) {
         double centre = (o + 0.5) * scale, sum = 0;
         double first = centre - support + 0.5, end = centre + support + 0.5;
         taps->first = first > 0 ? (int)first : 0;
-        taps->count = 0;
-        taps->step = step;
-        for (int i = taps->first; i < (end < in ? (int)end : in); i += step)
-            sum += real[taps->count++] = triangle((i - centre + 0.5) / support);
-        quantise(real, sum, taps);
+        taps->count = (end < in ? (int)end : in) - taps->first;
+        taps->weights = weights;
+        for (int t = 0; t < taps->count; t++)
+            sum += real[t] = triangle((t + taps->first - centre + 0.5) * (1 / support));
+        for (int t = 0; t < taps->count; t++) weights[t] = (int32_t)(0.5 + real[t] / sum * (1 << POINT));
     }
 }
 
-INLINE uint16_t times(uint16_t number, uint16_t weight) { return (uint16_t)(((uint32_t)number * weight) >> 16); }
+/* BLOCK bytes: the weighted sum of the lines under the taps. */
+typedef void Mix(const uint8_t *lines, size_t stride, const Taps *taps, uint8_t *out);
 
-/* Two lines at once: half as many visits to the sums. The second weight is 0 where there is no second line. */
-INLINE void add_two_lines(const uint8_t *a, const uint8_t *b, const uint16_t *weight, int n,
-                                 uint16_t *restrict sums) {
-    uint16_t weight_a = weight[0], weight_b = weight[1];
-    for (int i = 0; i < n; i++)
-        sums[i] += (uint16_t)(times((uint16_t)(a[i] << 8), weight_a) + times((uint16_t)(b[i] << 8), weight_b));
+static inline void mix_plain(const uint8_t *lines, size_t stride, const Taps *taps, uint8_t *out) {
+    int32_t sums[BLOCK];
+    for (int i = 0; i < BLOCK; i++) sums[i] = 1 << (POINT - 1);
+    lines += (size_t)taps->first * stride;
+    for (int t = 0; t < taps->count; t++, lines += stride) {
+        int32_t weight = taps->weights[t];
+        for (int i = 0; i < BLOCK; i++) sums[i] += lines[i] * weight;
+    }
+    for (int i = 0; i < BLOCK; i++) out[i] = (uint8_t)(sums[i] >> POINT);
 }
 
-INLINE void add_words(const uint16_t *restrict words, uint16_t weight, int n, uint16_t *restrict sums) {
-    for (int i = 0; i < n; i++) sums[i] += times(words[i], weight);
-}
-
-/* Products lose half a unit each on average: begin with what all of them will lose, and with what rounding takes. */
-INLINE void begin(int taps, int rounding, int n, uint16_t *restrict sums) {
-    for (int i = 0; i < n; i++) sums[i] = (uint16_t)(taps / 2 + rounding);
-}
-
-/* Transpose by interleaving the upper half of the lines with the lower half, as often as 8 or 16 can be halved. */
-INLINE void transpose_8_words(const uint16_t *in, size_t in_stride, uint16_t *out, size_t out_stride) {
-    Words now[8], next[8];
-    for (int i = 0; i < 8; i++) memcpy(&now[i], in + (size_t)i * in_stride, sizeof now[i]);
-    for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < 4; i++) {
-            next[2 * i] = __builtin_shufflevector(now[i], now[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
-            next[2 * i + 1] = __builtin_shufflevector(now[i], now[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+#ifdef AVX2
+/* Two taps at once: madd multiplies 16-bit numbers, so the upper and the lower half of the weights are summed apart. */
+AVX2 static inline void mix_avx2(const uint8_t *lines, size_t stride, const Taps *taps, uint8_t *out) {
+    enum { PARTS = BLOCK / 8 };
+    __m256i upper[PARTS], lower[PARTS];
+    for (int p = 0; p < PARTS; p++) upper[p] = _mm256_setzero_si256();
+    for (int p = 0; p < PARTS; p++) lower[p] = _mm256_set1_epi32(1 << (POINT - 1));
+    lines += (size_t)taps->first * stride;
+    for (int t = 0; t < taps->count; t += 2, lines += 2 * stride) {
+        int two = t + 1 < taps->count;
+        const uint8_t *a = lines, *b = two ? lines + stride : lines;
+        int32_t weight_a = taps->weights[t], weight_b = two ? taps->weights[t + 1] : 0, mask = (1 << HALF) - 1;
+        __m256i upper_weights = _mm256_set1_epi32(weight_a >> HALF | weight_b >> HALF << 16);
+        __m256i lower_weights = _mm256_set1_epi32((weight_a & mask) | (weight_b & mask) << 16);
+        for (int p = 0; p < PARTS; p++) {
+            __m128i eight_a = _mm_loadl_epi64((const __m128i *)(a + 8 * p));
+            __m128i eight_b = _mm_loadl_epi64((const __m128i *)(b + 8 * p));
+            __m256i pairs = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(eight_a, eight_b));
+            upper[p] = _mm256_add_epi32(upper[p], _mm256_madd_epi16(pairs, upper_weights));
+            lower[p] = _mm256_add_epi32(lower[p], _mm256_madd_epi16(pairs, lower_weights));
         }
-        memcpy(now, next, sizeof now);
     }
-    for (int i = 0; i < 8; i++) memcpy(out + (size_t)i * out_stride, &now[i], sizeof now[i]);
+    for (int p = 0; p < PARTS; p++) {
+        __m256i sums = _mm256_add_epi32(_mm256_slli_epi32(upper[p], HALF), lower[p]);
+        __m256i whole = _mm256_srli_epi32(sums, POINT);
+        __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+        _mm_storel_epi64((__m128i *)(out + 8 * p), _mm_packus_epi16(words, words));
+    }
 }
+#endif
 
-INLINE void transpose_16_bytes(const uint8_t *in, uint8_t *out) {
-    Bytes now[16], next[16];
-    memcpy(now, in, sizeof now);
+/* Transpose 16 x 16 bytes by interleaving the upper half of the lines with the lower half, four times. */
+INLINE void transpose(Bytes now[SIXTEEN]) {
+    Bytes next[SIXTEEN];
     for (int round = 0; round < 4; round++) {
         for (int i = 0; i < 8; i++) {
             next[2 * i] =
@@ -109,91 +106,105 @@ INLINE void transpose_16_bytes(const uint8_t *in, uint8_t *out) {
             next[2 * i + 1] = __builtin_shufflevector(now[i], now[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29,
                                                       14, 30, 15, 31);
         }
-        memcpy(now, next, sizeof now);
+        memcpy(now, next, sizeof next);
     }
-    memcpy(out, now, sizeof now);
 }
 
-/* One output row: the rows of the part under its taps, weighted. n numbers. */
-INLINE void mix_rows(const Part *part, const Taps *taps, int n, uint16_t *restrict sums) {
-    const uint8_t *line = part->pixels + (size_t)taps->first * part->stride;
-    size_t step = (size_t)taps->step * part->stride;
-    begin(taps->count, 0, n, sums);
-    for (int t = 0; t < taps->count; t += 2, line += 2 * step)
-        add_two_lines(line, t + 1 < taps->count ? line + step : line, taps->weight + t, n, sums);
+/* Sixteen rows of a part, turned: [3 * width, to a multiple of 16][16 rows]. Rows after the last repeat it. */
+INLINE void turn_rows(const Part *part, int top, uint8_t *columns) {
+    size_t n = (size_t)part->width * COLOURS;
+    for (size_t i = 0; i < n; i += SIXTEEN) {
+        Bytes block[SIXTEEN];
+        for (int r = 0; r < SIXTEEN; r++) {
+            int row = top + r < part->height ? top + r : part->height - 1;
+            const uint8_t *from = part->pixels + (size_t)row * part->stride + i;
+            if (n - i >= SIXTEEN) {
+                memcpy(&block[r], from, SIXTEEN);
+            } else {
+                memset(&block[r], 0, SIXTEEN);
+                memcpy(&block[r], from, n - i);
+            }
+        }
+        transpose(block);
+        memcpy(columns + i * SIXTEEN, block, sizeof block);
+    }
 }
 
-/* One output column of sixteen rows. columns: [x][colour][row]; out: [colour][row]. */
-INLINE void mix_columns(const uint16_t *columns, const Taps *taps, uint8_t *restrict out) {
-    enum { N = COLOURS * SIXTEEN };
-    uint16_t sums[N];
-    begin(taps->count, 128, N, sums);
-    for (int t = 0; t < taps->count; t++)
-        add_words(columns + (size_t)(taps->first + t * taps->step) * N, taps->weight[t], N, sums);
-    for (int i = 0; i < N; i++) out[i] = (uint8_t)(sums[i] >> 8);
+/* The way back: strip [3 * side, to a multiple of 16][16 rows] to sixteen rows, `stride` bytes apart. */
+INLINE void turn_back(const uint8_t *strip, int side, uint8_t *rows, size_t stride) {
+    for (size_t i = 0; i < (size_t)side * COLOURS; i += SIXTEEN) {
+        Bytes block[SIXTEEN];
+        memcpy(block, strip + i * SIXTEEN, sizeof block);
+        transpose(block);
+        for (size_t r = 0; r < SIXTEEN; r++) memcpy(rows + r * stride + i, &block[r], SIXTEEN);
+    }
 }
 
-/* What one thread needs for a part of some width. Numbers per row are rounded up to whole vectors. */
+/* Memory of a resize, carved out of the scratch. */
 typedef struct {
-    Taps *down, *across;
-    uint16_t *rows;    /* [16][n_in] */
-    uint16_t *columns; /* [n_in][16] */
-    uint8_t *strip;    /* [n_out][16] */
-    int n_in, n_out;
+    Taps *across, *down;
+    int32_t *weights_across, *weights_down;
+    double *real;
+    uint8_t *columns, *strip, *rows, *line;
+    size_t stride; /* of rows: 3 * side, to a multiple of BLOCK */
 } Work;
 
 static int make_room(const Part *part, int side, Scratch *scratch, Work *work) {
-    work->n_in = (part->width * COLOURS + 7) / 8 * 8;
-    work->n_out = (side * COLOURS + 15) / 16 * 16;
-    size_t words = (size_t)work->n_in * SIXTEEN;
-    work->down = buffer_reserve(&scratch->taps, 2 * (size_t)side * sizeof(Taps));
-    work->rows = buffer_reserve(&scratch->rows, 2 * words * sizeof(uint16_t) + (size_t)work->n_out * SIXTEEN);
-    if (!work->down || !work->rows) return 0;
-    work->across = work->down + side;
-    work->columns = work->rows + words;
-    work->strip = (uint8_t *)(work->columns + words);
+    size_t n_out = (size_t)side, n_across = n_out * (size_t)taps_at_most(part->width, side);
+    size_t n_down = n_out * (size_t)taps_at_most(part->height, side), n_real = n_across > n_down ? n_across : n_down;
+    size_t n_columns = up_to((size_t)part->width * COLOURS, SIXTEEN) * SIXTEEN;
+    size_t n_strip = up_to(n_out * COLOURS, SIXTEEN) * SIXTEEN;
+    work->stride = up_to(n_out * COLOURS, BLOCK);
+    size_t n_rows = up_to((size_t)part->height, SIXTEEN) * work->stride;
+    work->real = buffer_reserve(
+        &scratch->taps, n_real * sizeof(double) + 2 * n_out * sizeof(Taps) + (n_across + n_down) * sizeof(int32_t));
+    work->columns = buffer_reserve(&scratch->rows, n_columns + n_strip + n_rows + work->stride);
+    if (!work->real || !work->columns) return 0;
+    work->across = (Taps *)(work->real + n_real);
+    work->down = work->across + side;
+    work->weights_across = (int32_t *)(work->down + side);
+    work->weights_down = work->weights_across + n_across;
+    work->strip = work->columns + n_columns;
+    work->rows = work->strip + n_strip;
+    work->line = work->rows + n_rows;
     return 1;
 }
 
-INLINE void put_block(const uint8_t *block, int rows, size_t width, uint8_t *out, size_t row_bytes) {
-    for (int row = 0; row < rows; row++, block += SIXTEEN, out += row_bytes) {
-        if (width >= SIXTEEN)
-            memcpy(out, block, SIXTEEN); /* one vector */
-        else
-            memcpy(out, block, width);
+INLINE void resize_with(Mix *mix, const Part *part, const Work *work, int flip, int side, uint8_t *out) {
+    for (int top = 0; top < part->height; top += SIXTEEN) {
+        turn_rows(part, top, work->columns);
+        for (int x = 0; x < side; x++)
+            mix(work->columns, BLOCK, work->across + x, work->strip + (size_t)(flip ? side - 1 - x : x) * BLOCK);
+        turn_back(work->strip, side, work->rows + (size_t)top * work->stride, work->stride);
+    }
+    for (int y = 0; y < side; y++) {
+        for (size_t i = 0; i < work->stride; i += BLOCK)
+            mix(work->rows + i, work->stride, work->down + y, work->line + i);
+        memcpy(out + (size_t)y * (size_t)side * COLOURS, work->line, (size_t)side * COLOURS);
     }
 }
 
-/* Output rows top to top + rows, at most sixteen. */
-INLINE void make_strip(const Part *part, const Work *work, int flip, int side, int top, int rows, uint8_t *out) {
-    size_t n_in = (size_t)work->n_in, row_bytes = (size_t)side * COLOURS;
-    for (int row = 0; row < rows; row++)
-        mix_rows(part, work->down + top + row, part->width * COLOURS, work->rows + (size_t)row * n_in);
-    for (size_t i = 0; i < n_in; i += 8)
-        for (size_t half = 0; half < SIXTEEN; half += 8)
-            transpose_8_words(work->rows + half * n_in + i, n_in, work->columns + i * SIXTEEN + half, SIXTEEN);
-    for (int x = 0; x < side; x++) {
-        int to = flip ? side - 1 - x : x;
-        mix_columns(work->columns, work->across + x, work->strip + (size_t)to * COLOURS * SIXTEEN);
-    }
-    for (size_t i = 0; i < row_bytes; i += SIXTEEN) {
-        uint8_t block[SIXTEEN * SIXTEEN];
-        transpose_16_bytes(work->strip + i * SIXTEEN, block);
-        put_block(block, rows, row_bytes - i, out + (size_t)top * row_bytes + i, row_bytes);
-    }
+static void resize_plain(const Part *part, const Work *work, int flip, int side, uint8_t *out) {
+    resize_with(mix_plain, part, work, flip, side, out);
 }
 
-FOR_EACH_PROCESSOR
-static void make_strips(const Part *part, const Work *work, int flip, int side, uint8_t *out) {
-    for (int top = 0; top < side; top += SIXTEEN)
-        make_strip(part, work, flip, side, top, side - top < SIXTEEN ? side - top : SIXTEEN, out);
+#ifdef AVX2
+AVX2 static void resize_avx2(const Part *part, const Work *work, int flip, int side, uint8_t *out) {
+    resize_with(mix_avx2, part, work, flip, side, out);
 }
+#endif
 
 ViewStatus resize_square(const Part *part, int flip, int side, uint8_t *out, Scratch *scratch) {
     Work work;
     if (!make_room(part, side, scratch, &work)) return VIEW_NO_MEMORY;
-    find_taps(part->height, side, work.down);
-    find_taps(part->width, side, work.across);
-    make_strips(part, &work, flip, side, out);
+    find_taps(part->width, side, work.across, work.weights_across, work.real);
+    find_taps(part->height, side, work.down, work.weights_down, work.real);
+#ifdef AVX2
+    if (__builtin_cpu_supports("avx2")) {
+        resize_avx2(part, &work, flip, side, out);
+        return VIEW_DONE;
+    }
+#endif
+    resize_plain(part, &work, flip, side, out);
     return VIEW_DONE;
 }

@@ -57,7 +57,7 @@ ViewStatus render_view(const View *view, int side, uint8_t *out, Scratch *scratc
 /* Decode the box of a JPEG into scratch. jpeg_box.c */
 ViewStatus decode_box(const View *view, Part *box, Scratch *scratch);
 
-/* Antialiased bilinear resize to side x side, as Pillow's BILINEAR within 1 of 255. resize.c */
+/* Antialiased bilinear resize to side x side, byte for byte Pillow's BILINEAR. resize.c */
 ViewStatus resize_square(const Part *part, int flip, int side, uint8_t *out, Scratch *scratch);
 
 #endif

@@ -34,9 +34,14 @@ def centre_square(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.
 
 
 def view(part_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
-    """A part of a picture as a network sees it: `side_px` x `side_px`, antialiased bilinear."""
+    """A part of a picture as a network sees it: `side_px` x `side_px`, antialiased bilinear, columns first, then rows.
+
+    Two calls, because Pillow alone decides by size which comes first, and bytes between them are rounded.
+    native/resize.c gives the same bytes.
+    """
     picture = Image.fromarray(np.ascontiguousarray(part_HWC))
-    return np.array(picture.resize((side_px, side_px), Image.Resampling.BILINEAR))
+    columns = picture.resize((side_px, picture.height), Image.Resampling.BILINEAR)
+    return np.array(columns.resize((side_px, side_px), Image.Resampling.BILINEAR))
 
 
 def resize(pixels_HWC: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:

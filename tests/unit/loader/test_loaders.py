@@ -24,16 +24,14 @@ from .conftest import CROPS, EVERYTHING, KINDS, Betons, damage_jpeg, digest, joi
 
 
 @pytest.mark.parametrize("prefix", ["small", "raw", "jpg"])
-@pytest.mark.parametrize(("augmentation", "within"), [(None, 1), (CROPS, 1), (EVERYTHING, 4)])
+@pytest.mark.parametrize("augmentation", [None, CROPS, EVERYTHING])
 def test_both_loaders_give_the_same_order_labels_weights_views_and_pixels(
-    prefix: str, augmentation: Any, within: int, betons: Betons
+    prefix: str, augmentation: Any, betons: Betons
 ) -> None:
-    """JPEGs too: the boxes are the same to the bit, resizing differs by 1, and colours multiply that."""
     first, second = (one_epoch(betons.open(prefix, kind=kind, augmentation=augmentation), 3) for kind in KINDS)
 
-    for name in ("labels_B", "weights_B", "positions_B"):
+    for name in ("images_BHWC", "labels_B", "weights_B", "positions_B"):
         assert torch.equal(getattr(first, name), getattr(second, name)), name
-    assert (first.images_BHWC.int() - second.images_BHWC.int()).abs().max() <= within
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,8 +76,7 @@ def test_evaluation_sees_every_picture_once_as_the_pixel_policy_shows_it(kind: A
 
     assert batch.positions_B.tolist() == list(range(20))
     for image_id, pixels in zip(loader.image_ids, batch.images_BHWC.numpy(), strict=True):
-        expected = centre_square(betons.pictures[image_id], side_px=32).astype(int)
-        assert np.abs(pixels - expected).max() <= (0 if kind == "torchvision" else 1)
+        assert np.array_equal(pixels, centre_square(betons.pictures[image_id], side_px=32))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -272,6 +269,6 @@ def test_another_process_sees_the_same_bytes_in_silence_and_keeps_torchs_threads
 
     ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
 
-    expected = {kind: digest(one_epoch(betons.open("raw", kind=kind))) for kind in KINDS}
+    expected = digest(one_epoch(betons.open("raw")))
     assert ended.stderr == ""
-    assert ended.stdout.split() == [expected["torchvision"], "3", "False", expected["ffcv"], "3", "True"]
+    assert ended.stdout.split() == [expected, "3", "False", expected, "3", "True"]

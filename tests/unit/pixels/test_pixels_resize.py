@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline_lib.pixels import centre_square, shrink_to
+from pipeline_lib.pixels import centre_square, shrink_to, view
 from tests.unit.pixels.made_pictures import photo
 
 
@@ -59,9 +59,18 @@ def test_resizing_is_pillows_antialiased_bicubic():
     assert np.array_equal(shrink_to(pixels, short_side_px=150), expected)
 
 
-def test_what_a_network_sees_is_pillows_antialiased_bilinear():
+def test_what_a_network_sees_is_pillows_antialiased_bilinear_columns_first():
     pixels = photo(width=400, height=300)
 
-    expected = np.asarray(Image.fromarray(pixels[:, 50:350]).resize((64, 64), Image.Resampling.BILINEAR))
+    columns = Image.fromarray(pixels[:, 50:350]).resize((64, 300), Image.Resampling.BILINEAR)
+    expected = np.asarray(columns.resize((64, 64), Image.Resampling.BILINEAR))
 
     assert np.array_equal(centre_square(pixels, side_px=64), expected)
+
+
+def test_what_a_network_sees_is_pillows_own_resize_but_for_rounding():
+    pixels = photo(width=300, height=400)
+
+    expected = np.asarray(Image.fromarray(pixels).resize((100, 100), Image.Resampling.BILINEAR)).astype(int)
+
+    assert np.abs(view(pixels, side_px=100) - expected).max() <= 1
