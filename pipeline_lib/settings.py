@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto takes a GPU that is there")
     loader: Literal["auto", "ffcv", "stock", "torchvision"] = Field(
         "auto",
-        description="reads betons: ffcv with our decoder; torchvision (same bytes, slower); stock ffcv; auto: ffcv if it can",
+        description="reads betons; ffcv: with our decoder; torchvision: same bytes, slower; stock: FFCV itself",
     )
     state_dir: Path = Field(
         Path(".perennial"), description="registry, memo, reports, locks; relative to the original repository"
