@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.measured import hardware, results
-from scripts.speed_tables import loaders, loaders_in_short, long_run
+from scripts.speed_tables import cifar10, conversion, kills, loaders, loaders_in_short, long_run
 
 SCORES = (
     ("wrong labels found, with three annotators' votes", "label_errors_with_votes_recall", "min"),
@@ -87,4 +87,7 @@ TABLES = {
     "loaders": loaders,
     "loaders in short": loaders_in_short,
     "long run": long_run,
+    "conversion": conversion,
+    "kills": kills,
+    "cifar10": cifar10,
 }

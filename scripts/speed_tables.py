@@ -1,4 +1,4 @@
-"""The tables of benchmarks/loaders.py."""
+"""The tables of docs/speed.md: what benchmarks/loaders.py, conversion.py, kill_convert.py and cifar10.py measured."""
 
 from __future__ import annotations
 
@@ -52,6 +52,34 @@ def long_run() -> str:
         values = {row["metric"]: row["median"] for row in rows if row["case"] == case}
         lines.append(_line((case, *(f"{values[metric]:.0f}" for metric in metrics))))
     return "\n".join([*lines, "", "Memory in MB, as in the table above.", ""])
+
+
+def conversion() -> str:
+    """Every figure of benchmarks/conversion.py."""
+    return _every_figure("conversion", "pillow", "simplejpeg", "ffcv")
+
+
+def kills() -> str:
+    """Every figure of benchmarks/kill_convert.py."""
+    return _every_figure("kill_convert")
+
+
+def cifar10() -> str:
+    """Every figure of benchmarks/cifar10.py."""
+    return _every_figure("cifar10", "ffcv")
+
+
+def _every_figure(name: str, *libraries: str) -> str:
+    measured = results(name)
+    lines = [_line(("", "", "median (least to most)", "runs")), "|---" * 4 + "|"]
+    for row in measured["rows"]:
+        largest = abs(row["max"])
+        digits = 0 if largest >= 100 or row["unit"] == "pictures" else 1 if largest >= 10 else 3
+        value = (
+            f"{row['median']:.{digits}f} {row['unit']}" if row["n"] == 1 else f"{_spread(row, digits)} {row['unit']}"
+        )
+        lines.append(_line((row["case"], row["metric"], value, str(row["n"]))))
+    return "\n".join([*lines, "", hardware(measured, *libraries), ""])
 
 
 def _cases(measured: dict[str, Any]) -> dict[str, Figures]:

@@ -72,9 +72,9 @@ class Served:
         return self.run_of(run_id)
 
     def task_states(self, run_id: str) -> dict[str, str]:
-        """Task run name -> state name."""
+        """Task run name -> state name; without a run that was just made and has no state yet."""
         body = {"flow_runs": {"id": {"any_": [run_id]}}}
-        return {run["name"]: run["state"]["name"] for run in self.ask("task_runs/filter", body)}
+        return {run["name"]: run["state"]["name"] for run in self.ask("task_runs/filter", body) if run["state"]}
 
     def wish(self, name: str, value: str) -> Path:
         """Ask the toy stages for something, see tests/toy/stage.py; the file is the wish."""
