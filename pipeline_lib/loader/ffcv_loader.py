@@ -1,7 +1,7 @@
 """The loader that reads betons through FFCV: its reader, pipeline graph and epoch thread.
 
 Order and views are ours (FFCV's augmentation cannot be seeded, its order repeats between seeds); so is the one step
-from stored pictures to the pixels of their views, which takes half of FFCV's time for it.
+from stored pictures to the pixels of their views, which docs/speed.md compares with FFCV's.
 """
 
 from __future__ import annotations

@@ -68,15 +68,19 @@ static void leave_at_warning(j_common_ptr jpeg, int level) {
     if (level < 0) leave(jpeg);
 }
 
+static void begin(struct jpeg_decompress_struct *jpeg, Plain *plain) {
+    jpeg->err = jpeg_std_error(&plain->base);
+    plain->base.error_exit = leave;
+    plain->base.emit_message = leave_at_warning;
+    jpeg_create_decompress(jpeg);
+}
+
 /* Size of a JPEG, or 0 where libjpeg cannot tell or it is too large to fuzz with. */
 static int read_size(const uint8_t *stored, size_t size, int *height, int *width) {
     struct jpeg_decompress_struct jpeg;
     Plain plain;
     volatile int known = 0;
-    jpeg.err = jpeg_std_error(&plain.base);
-    plain.base.error_exit = leave;
-    plain.base.emit_message = leave_at_warning;
-    jpeg_create_decompress(&jpeg);
+    begin(&jpeg, &plain);
     if (setjmp(plain.caller) == 0) {
         jpeg_mem_src(&jpeg, stored, size);
         jpeg_read_header(&jpeg, TRUE);
@@ -93,10 +97,7 @@ static int decode_rows(const uint8_t *stored, size_t size, int rows, uint8_t *pi
     struct jpeg_decompress_struct jpeg;
     Plain plain;
     volatile int clean = 0;
-    jpeg.err = jpeg_std_error(&plain.base);
-    plain.base.error_exit = leave;
-    plain.base.emit_message = leave_at_warning;
-    jpeg_create_decompress(&jpeg);
+    begin(&jpeg, &plain);
     if (setjmp(plain.caller) == 0) {
         jpeg_mem_src(&jpeg, stored, size);
         jpeg_read_header(&jpeg, TRUE);
