@@ -33,6 +33,7 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"  # another picture of its group is kept
     LEAK_TRAIN_EVAL = "leak_train_eval"  # a training picture that also stands in val or test
     CLASS_TOO_SMALL = "class_too_small"  # fewer than min_images_per_class
+    OVER_CLASS_CAP = "over_class_cap"  # a training picture beyond cap_per_class
     CLASS_EXCLUDED = "class_excluded"  # left out by an override
     OVERRIDE_REMOVED = "override_removed"  # left out by a person
 

@@ -1,4 +1,4 @@
-"""The classes that are left: their sizes, their order, and the weights of their rows."""
+"""The classes that are left: their sizes, their order, their cap, and the weights of their rows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.splits import hash_01
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.tables.manifest import SPLITS
 
 NAMED = 10  # examples in a message
+BETA = 0.999  # of the effective number of samples; the middle of the paper's 0.9 to 0.9999
 OVERRIDES = "curation/overrides.csv"
 DO_WITHOUT = f"add pictures, exclude_class in {OVERRIDES}, or set curate.small_classes: drop in params.yaml"
 
@@ -33,6 +35,26 @@ def too_small(kept: pd.DataFrame, params: CurateParams, file: Path) -> pd.Series
     return kept["class_id"].isin(small.index) & (params.small_classes == "drop")
 
 
+def over_cap(standing: pd.DataFrame, params: CurateParams) -> pd.Series:
+    """Training rows beyond `cap_per_class`; val and test are never cut.
+
+    standing: class_id, split, group_id, keep and relabel of the rows that stand. What a person kept or relabelled
+    comes first, then the order of a hash of the picture, so that new pictures displace few old ones.
+    """
+    train = standing[standing["split"] == "train"]
+    if params.cap_per_class is None or train.empty:
+        return pd.Series(False, index=standing.index)
+    order = pd.DataFrame(
+        {
+            "class_id": train["class_id"],
+            "wanted": ~(train["keep"] | train["relabel"].notna()),
+            "draw": hash_01(train.index, f"cap {params.split_salt}"),
+        }
+    ).sort_values(["class_id", "wanted", "draw"], kind="stable")
+    rank = order.groupby("class_id", sort=False).cumcount()
+    return (rank >= params.cap_per_class).reindex(standing.index, fill_value=False)
+
+
 def class_table(kept: pd.DataFrame, file: Path) -> pd.DataFrame:
     """classes.csv: label (0-based, in the order of class_ids), class_id, name, n_train, n_val, n_test.
 
@@ -49,11 +71,18 @@ def class_table(kept: pd.DataFrame, file: Path) -> pd.DataFrame:
 
 
 def row_weights(kept: pd.DataFrame, params: CurateParams) -> pd.Series:
-    """Weight in the loss by image_id: by class size in training, mean 1 over the training rows; 1 in val and test."""
+    """Weight in the loss by image_id: by class size in training, mean 1 over the training rows; 1 in val and test.
+
+    `effective`: 1 / ((1 - beta^n) / (1 - beta)), the effective number of samples (Y. Cui, M. Jia, T.-Y. Lin, Y. Song,
+    S. Belongie, "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, equation 2).
+    """
     train = kept["split"] == "train"
-    size = kept["class_id"].map(kept[train].groupby("class_id").size())
-    power = {"none": 0.0, "sqrt": -0.5, "inverse": -1.0}[params.class_weights]
-    weight = size.astype(float) ** power
+    size = kept["class_id"].map(kept[train].groupby("class_id").size()).astype(float)
+    powers = {"none": 0.0, "sqrt": -0.5, "inverse": -1.0}
+    if params.class_weights == "effective":
+        weight = (1 - BETA) / (1 - BETA**size)
+    else:
+        weight = size ** powers[params.class_weights]
     return (weight / weight[train].mean()).where(train, 1.0).astype("float32")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.curate.classes import class_table, row_weights, too_small
+from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
 from pipeline_lib.curate.duplicates import Settled, group_duplicates, leaking, settle
 from pipeline_lib.curate.figures import (
     class_figures,
@@ -24,8 +24,9 @@ from pipeline_lib.curate.figures import (
 )
 from pipeline_lib.curate.label_issues import Opinion, judge_labels
 from pipeline_lib.curate.labels import Labels, decide_labels
-from pipeline_lib.curate.ledger import check_limits, ledger
-from pipeline_lib.curate.overrides import Override, check_expected, class_changes, picture_changes
+from pipeline_lib.curate.ledger import balance, ledger
+from pipeline_lib.curate.limits import check_limits
+from pipeline_lib.curate.overrides import Override, class_changes, picture_changes, refuse_faults, stale_lines
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import quality_remarks
 from pipeline_lib.curate.review import review_queue
@@ -51,13 +52,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Curated:
-    """The tables of the stage; selection by split; figures is curation.json."""
+    """The tables of the stage; selection by split; balance is balance.csv, figures curation.json."""
 
     manifest: pd.DataFrame
     selection: dict[str, pd.DataFrame]
     classes: pd.DataFrame
     review: pd.DataFrame
     annotators: pd.DataFrame
+    balance: pd.DataFrame
     figures: dict[str, Any]
 
 
@@ -66,7 +68,8 @@ def curate(found: Found, params: CurateParams) -> Curated:
     features = found.features.set_index("image_id")
     rows, labels = _labelled(found, params)
     verdicts = _before_copies(rows, labels.classes, params)
-    groups = group_duplicates(rows[rows["refusal"].isna()], features["thumbnail"], params)
+    apart = rows.index[rows["not_duplicate"]]
+    groups = group_duplicates(rows[rows["refusal"].isna()], features["thumbnail"], params, apart=apart)
     rows = rows.join(groups.frame)
     standing = rows[verdicts.standing]
     leaks = {"if_split_by_file": leaks_if_split_by_file(standing, params), "before": int(leaking(standing).sum())}
@@ -75,6 +78,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
     opinion = _opinion(rows[verdicts.standing], features, params)
     rows = _doubted(rows, opinion, params)
     verdicts = verdicts.exclude(Reason.LABEL_ISSUE, rows["label_issue"] == "auto")
+    verdicts = verdicts.exclude(Reason.OVER_CLASS_CAP, over_cap(rows[verdicts.standing], params))
     small = too_small(rows[verdicts.standing], params, found.manifest_file)
     verdicts = _remarked(verdicts.exclude(Reason.CLASS_TOO_SMALL, small), rows)
     kept = rows[verdicts.standing]
@@ -97,6 +101,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
         classes=classes,
         review=review_queue(rows, verdicts),
         annotators=labels.annotators,
+        balance=balance(manifest, rows["split"]),
         figures=rounded(figures),
     )
 
@@ -106,13 +111,14 @@ def _labelled(found: Found, params: CurateParams) -> tuple[pd.DataFrame, Labels]
     rows = join_rows(found.members, found.images)
     votes = found.votes.astype("str")
     known = {*rows["label_received"].dropna(), *votes["label"].dropna()}
-    changes = class_changes(found.overrides, known, found.overrides_file)
+    changes = class_changes(found.overrides, known)
     labels = decide_labels(rows, votes, changes, params)
-    orders = picture_changes(found.overrides, rows, labels.classes, file=found.overrides_file)
+    orders = picture_changes(found.overrides, rows, labels.classes)
     keys = split_keys(rows)
     usable = rows["refusal"].isna()
     splits = assign_splits(keys[usable], rows[usable], params).reindex(rows.index)
-    check_expected(orders, labels=labels.frame["class_id"], splits=splits, file=found.overrides_file)
+    stale = stale_lines(orders, labels=labels.frame["class_id"], splits=splits)
+    refuse_faults(*changes.faults, *orders.faults, *stale, file=found.overrides_file)
     rows = rows.join(labels.frame).join(orders.frame.astype({"relabel": "str", "split": "str"}))
     class_id = rows["relabel"].fillna(rows["class_id"])
     decided = rows.assign(
@@ -122,8 +128,7 @@ def _labelled(found: Found, params: CurateParams) -> tuple[pd.DataFrame, Labels]
         split=rows["split"].fillna(splits),
         group_id=keys,
         touched=rows.index.isin(orders.frame.index),
-        keep=rows["keep"].fillna(False).astype(bool),
-        remove=rows["remove"].fillna(False).astype(bool),
+        **{order: rows[order].fillna(False).astype(bool) for order in ("keep", "remove", "not_duplicate")},
     )
     return decided, labels
 

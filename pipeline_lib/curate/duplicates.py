@@ -18,6 +18,7 @@ from pipeline_lib.curate.quality import low_information
 SMALL_SIDE_PX = 64
 AUTHORITY = {"received": 0, "votes": 1, "override": 2}
 SPLIT_RANK = {"test": 0, "val": 1, "train": 2}
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,16 @@ class Settled:
     disputed: pd.Series
 
 
-def group_duplicates(rows: pd.DataFrame, thumbnails: pd.Series, params: CurateParams) -> Groups:
-    """Group the copies among sound rows. thumbnails: bytes of the 32x32 grey thumbnail by image_id."""
+def group_duplicates(
+    rows: pd.DataFrame, thumbnails: pd.Series, params: CurateParams, *, apart: pd.Index | None = None
+) -> Groups:
+    """Group the copies among sound rows. thumbnails: bytes of the 32x32 grey thumbnail by image_id.
+
+    apart: pictures that people called not_duplicate; they have no near copies.
+    """
     by_bytes, by_pixels = _equal_pairs(rows["sha256"]), _equal_pairs(rows["pixel_hash"])
-    small, large = _near_small(rows, thumbnails, params), _near_large(rows, params)
+    unlike = np.zeros(len(rows), bool) if apart is None else rows.index.isin(apart)
+    small, large = _near_small(rows, thumbnails, ~unlike, params), _near_large(rows, ~unlike, params)
     all_pairs = np.concatenate([by_bytes, by_pixels, small.pairs, large.pairs])
     ids = rows.index.to_numpy(dtype=object)
     component = _components(len(rows), all_pairs)
@@ -111,17 +118,17 @@ def _best_first(copies: pd.DataFrame, shielded: pd.Series) -> pd.DataFrame:
     return rank.rename_axis("image_id").sort_values(["split_rank", "kept", "n", "image_id"])
 
 
-def _near_small(rows: pd.DataFrame, thumbnails: pd.Series, params: CurateParams) -> NearPairs:
-    chosen = np.flatnonzero((_short_side(rows) < SMALL_SIDE_PX) & rows.index.isin(thumbnails.index))
+def _near_small(rows: pd.DataFrame, thumbnails: pd.Series, asked: Mask, params: CurateParams) -> NearPairs:
+    chosen = np.flatnonzero(asked & (_short_side(rows) < SMALL_SIDE_PX) & rows.index.isin(thumbnails.index))
     if not len(chosen):
         return NearPairs(np.empty((0, 2), np.int64))
     stacked = np.frombuffer(b"".join(thumbnails[rows.index[chosen]]), np.uint8).reshape(len(chosen), -1)
     return NearPairs(chosen[alike_pixels(stacked, max_rms=params.dup_small_rms).pairs])
 
 
-def _near_large(rows: pd.DataFrame, params: CurateParams) -> NearPairs:
+def _near_large(rows: pd.DataFrame, asked: Mask, params: CurateParams) -> NearPairs:
     """Blank pictures are left out: their hash is that of any other blank picture."""
-    usable = (_short_side(rows) >= SMALL_SIDE_PX) & ~low_information(rows) & rows["phash"].notna()
+    usable = asked & (_short_side(rows) >= SMALL_SIDE_PX) & ~low_information(rows) & rows["phash"].notna()
     chosen = np.flatnonzero(usable)
     hashes = rows["phash"].iloc[chosen].to_numpy(dtype=np.uint64)
     near = alike_hashes(hashes, max_bits=params.dup_auto_hamming)

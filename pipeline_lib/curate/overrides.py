@@ -1,18 +1,17 @@
 """curation/overrides.csv: what people decided, one line each, tracked by git. They win over votes, rules and models.
 
 Strict: a line that names nothing, speaks of a label that has changed meanwhile, or contradicts another line stops the
-stage, and all such lines are listed with their numbers.
+stage. The functions that resolve lines collect such faults; `refuse_faults` lists all of them in one error.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import NoReturn
 
 import pandas as pd
 
@@ -21,9 +20,11 @@ from pipeline_lib.tables.manifest import SPLITS
 
 COLUMNS = ("key_type", "key", "action", "value", "expected_old", "reason", "author", "date")
 PICTURE_KEYS, CLASS_KEYS = ("image_id", "sha256"), ("class_id",)
-PICTURE_ACTIONS = ("relabel", "keep", "remove", "split")
+PICTURE_ACTIONS = ("relabel", "keep", "remove", "split", "not_duplicate")
 CLASS_ACTIONS = ("merge_class", "rename_class", "exclude_class")
 NEED_VALUE = ("relabel", "split", "merge_class", "rename_class")
+
+Fault = tuple[int, str]  # number of the line, what is wrong with it
 
 
 @dataclass(frozen=True)
@@ -44,23 +45,25 @@ class ClassChanges:
 
     new_name: dict[str, str]
     excluded: frozenset[str]
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
 class PictureChanges:
-    """frame: index image_id (only pictures touched), columns relabel, split (value or NaN), keep, remove (bool).
+    """frame: index image_id (only pictures touched); relabel, split (value or NaN); keep, remove, not_duplicate (bool).
 
     expected: one row per line that guards itself: image_id, line, action, expected_old.
     """
 
     frame: pd.DataFrame
     expected: pd.DataFrame
+    faults: tuple[Fault, ...] = ()
 
 
 def parse_overrides(text: str, file: Path) -> tuple[Override, ...]:
     """Read the file's text. Raises ConfigError listing every malformed line."""
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    faults: list[str] = []
+    faults: list[Fault] = []
     found: list[Override] = []
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -73,90 +76,95 @@ def parse_overrides(text: str, file: Path) -> tuple[Override, ...]:
                 continue
             fault = _malformed(values)
             if fault:
-                faults.append(f"line {reader.line_num}: {fault}")
+                faults.append((reader.line_num, fault))
             else:
                 found.append(Override(reader.line_num, *values[:5]))
     except csv.Error as error:
-        faults.append(f"line {reader.line_num}: {error}")
+        faults.append((reader.line_num, str(error)))
     if faults:
-        _refuse(ConfigError, file, faults, "mend these lines; docs/overrides.md shows one of each kind")
+        remedy = "mend these lines; docs/overrides.md shows one of each kind"
+        raise ConfigError(_count(faults), file=file, value=_listed(faults), remedy=remedy)
     return tuple(found)
 
 
-def class_changes(overrides: Iterable[Override], known: set[str], file: Path) -> ClassChanges:
-    """Resolve merge_class, rename_class and exclude_class. known: classes received or voted for. Raises BadData."""
+def class_changes(overrides: Iterable[Override], known: set[str]) -> ClassChanges:
+    """Resolve merge_class, rename_class and exclude_class. known: classes received or voted for."""
     new_name: dict[str, tuple[str, int]] = {}
     excluded: dict[str, int] = {}
-    faults: list[str] = []
-    lines = [o for o in overrides if o.action in CLASS_ACTIONS]
-    for o in lines:
+    faults: list[Fault] = []
+    for o in (o for o in overrides if o.action in CLASS_ACTIONS):
         if o.key not in known:
-            faults.append(f"line {o.line}: no class {o.key!r} was received")
+            faults.append((o.line, f"no class {o.key!r} was received"))
         if o.action == "merge_class" and o.value not in known:
-            faults.append(f"line {o.line}: no class {o.value!r} to merge into; rename_class makes a new one")
+            faults.append((o.line, f"no class {o.value!r} to merge into; rename_class makes a new one"))
         if o.action == "rename_class" and o.value in known:
-            faults.append(f"line {o.line}: class {o.value!r} exists; use merge_class")
+            faults.append((o.line, f"class {o.value!r} exists; use merge_class"))
         if o.action == "exclude_class":
             excluded[o.key] = o.line
         elif o.key in new_name and new_name[o.key][0] != o.value:
-            faults.append(f"line {o.line}: contradicts line {new_name[o.key][1]}: class {o.key!r} becomes two classes")
+            faults.append((o.line, f"contradicts line {new_name[o.key][1]}: class {o.key!r} becomes two classes"))
         else:
             new_name[o.key] = (o.value, o.line)
     gone = {**excluded, **{old: line for old, (_, line) in new_name.items()}}
     for old, (new, line) in new_name.items():
         if old in excluded:
-            faults.append(f"line {line}: contradicts line {excluded[old]}: class {old!r} is excluded")
+            faults.append((line, f"contradicts line {excluded[old]}: class {old!r} is excluded"))
         if new in gone:
-            faults.append(f"line {line}: class {new!r} is itself merged, renamed or excluded by line {gone[new]}")
-    if faults:
-        _refuse(BadData, file, faults, "mend or delete these lines")
-    return ClassChanges({old: new for old, (new, _) in new_name.items()}, frozenset(excluded))
+            faults.append((line, f"class {new!r} is itself merged, renamed or excluded by line {gone[new]}"))
+    return ClassChanges({old: new for old, (new, _) in new_name.items()}, frozenset(excluded), tuple(faults))
 
 
-def picture_changes(
-    overrides: Iterable[Override], rows: pd.DataFrame, classes: Iterable[str], *, file: Path
-) -> PictureChanges:
-    """Resolve relabel, keep, remove and split to pictures.
+def picture_changes(overrides: Iterable[Override], rows: pd.DataFrame, classes: Iterable[str]) -> PictureChanges:
+    """Resolve relabel, keep, remove, split and not_duplicate to pictures.
 
-    rows: sha256 and refusal by image_id. classes: the classes a picture may be given. Raises BadData listing keys that
-    name no picture, unknown classes, contradictions, and orders to use a picture that cannot be used.
+    rows: sha256, pixel_hash and refusal by image_id. classes: the classes a picture may be given. Faults: keys that
+    name no picture, unknown classes, contradictions, orders to use a picture that cannot be used.
     """
-    classes = set(classes)
-    faults: list[str] = []
+    lines = [o for o in overrides if o.action in PICTURE_ACTIONS]
+    named = _named_pictures(lines, rows)
+    classes, refusals = set(classes), rows["refusal"].dropna().to_dict()
+    twins = rows["pixel_hash"].duplicated(keep=False) & rows["pixel_hash"].notna() if lines else None
+    faults: list[Fault] = []
     orders: dict[tuple[str, str], Override] = {}
     expected: list[tuple[str, int, str, str]] = []
-    refusals = rows["refusal"].dropna().to_dict()
-    for o in (o for o in overrides if o.action in PICTURE_ACTIONS):
-        pictures = rows.index[(rows["sha256"] if o.key_type == "sha256" else rows.index) == o.key]
-        if not len(pictures):
-            faults.append(f"line {o.line}: no picture has {o.key_type} {o.key!r}")
+    for o in lines:
+        pictures = named.get((o.key_type, o.key), [])
+        if not pictures:
+            faults.append((o.line, f"no picture has {o.key_type} {o.key!r}"))
         if o.action == "relabel" and o.value not in classes:
-            faults.append(f"line {o.line}: there is no class {o.value!r}")
+            faults.append((o.line, f"there is no class {o.value!r}"))
         for image_id in pictures:
             faults += _clashes(o, image_id, orders)
             orders.setdefault((image_id, o.action), o)
             if o.action != "remove" and image_id in refusals:
-                faults.append(f"line {o.line}: {image_id} cannot be used ({refusals[image_id]})")
+                faults.append((o.line, f"{image_id} cannot be used ({refusals[image_id]})"))
+            if o.action == "not_duplicate" and twins is not None and twins[image_id]:
+                faults.append((o.line, f"{image_id} has the very pixels of another picture"))
             if o.expected_old:
                 expected.append((image_id, o.line, o.action, o.expected_old))
-    if faults:
-        _refuse(BadData, file, faults, "mend or delete these lines; keys are in the review and manifest tables")
-    return PictureChanges(
-        _effects(orders), pd.DataFrame(expected, columns=["image_id", "line", "action", "expected_old"])
-    )
+    columns = ["image_id", "line", "action", "expected_old"]
+    return PictureChanges(_effects(orders), pd.DataFrame(expected, columns=columns), tuple(faults))
 
 
-def check_expected(changes: PictureChanges, *, labels: pd.Series, splits: pd.Series, file: Path) -> None:
-    """Stop when a line expects another class (or split) than the picture has without overrides. Raises BadData."""
-    faults: list[str] = []
+def stale_lines(changes: PictureChanges, *, labels: pd.Series, splits: pd.Series) -> tuple[Fault, ...]:
+    """Lines that expect another class (or split) than the picture has without overrides."""
+    faults: list[Fault] = []
     for image_id, line, action, expected_old in changes.expected.itertuples(index=False):
         now = (splits if action == "split" else labels).get(image_id)
         if now != expected_old:
             faults.append(
-                f"line {line}: {image_id} is now {now if isinstance(now, str) else 'unlabelled'}, not {expected_old}"
+                (line, f"{image_id} is now {now if isinstance(now, str) else 'unlabelled'}, not {expected_old}")
             )
+    return tuple(faults)
+
+
+def refuse_faults(*faults: Fault, file: Path) -> None:
+    """Raise BadData listing all faults in the order of their lines, unless there is none."""
     if faults:
-        _refuse(BadData, file, faults, "look at these pictures again, then mend expected_old or delete the line")
+        remedy = (
+            "mend or delete these lines; after a change of the data look at these pictures again, then at expected_old"
+        )
+        raise BadData(_count(faults), file=file, value=_listed(faults), remedy=remedy)
 
 
 def _malformed(values: list[str]) -> str:
@@ -185,14 +193,22 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _clashes(o: Override, image_id: str, orders: dict[tuple[str, str], Override]) -> list[str]:
+def _named_pictures(lines: Iterable[Override], rows: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """(key_type, key) -> the pictures it names, found in one pass over the rows for all lines."""
+    wanted = {kind: {o.key for o in lines if o.key_type == kind} for kind in PICTURE_KEYS}
+    by_id = {("image_id", key): [key] for key in rows.index[rows.index.isin(wanted["image_id"])]}
+    by_bytes = rows.loc[rows["sha256"].isin(wanted["sha256"]), "sha256"]
+    return by_id | {("sha256", str(key)): list(part.index) for key, part in by_bytes.groupby(by_bytes)}
+
+
+def _clashes(o: Override, image_id: str, orders: dict[tuple[str, str], Override]) -> list[Fault]:
     """How a line contradicts earlier ones on the same picture."""
     earlier = {action: orders[image_id, action] for action in PICTURE_ACTIONS if (image_id, action) in orders}
     same = earlier.get(o.action)
     faults = [same] if same and same.value != o.value else []
     if "remove" in {o.action, *earlier}:
         faults += [other for action, other in earlier.items() if (action == "remove") != (o.action == "remove")]
-    return [f"line {o.line}: contradicts line {other.line} on {image_id}" for other in faults]
+    return [(o.line, f"contradicts line {other.line} on {image_id}") for other in faults]
 
 
 def _effects(orders: dict[tuple[str, str], Override]) -> pd.DataFrame:
@@ -201,11 +217,14 @@ def _effects(orders: dict[tuple[str, str], Override]) -> pd.DataFrame:
     for action in ("relabel", "split"):
         values = [orders[i, action].value if (i, action) in orders else None for i in ids]
         frame[action] = pd.array(values, dtype="str")
-    for action in ("keep", "remove"):
+    for action in ("keep", "remove", "not_duplicate"):
         frame[action] = [(i, action) in orders for i in ids]
     return frame
 
 
-def _refuse(kind: type[BadData] | type[ConfigError], file: Path, faults: list[str], remedy: str) -> NoReturn:
-    count = f"{len(faults)} wrong line{'s' if len(faults) > 1 else ''}"
-    raise kind(count, file=file, value="; ".join(faults), remedy=remedy)
+def _count(faults: Sequence[Fault]) -> str:
+    return f"{len(faults)} wrong line{'s' if len(faults) > 1 else ''}"
+
+
+def _listed(faults: Sequence[Fault]) -> str:
+    return "; ".join(f"line {line}: {what}" for line, what in sorted(faults, key=lambda fault: fault[0]))

@@ -50,13 +50,20 @@ class CurateParams(Params):
         le=64,
         description="near duplicates under 64 px: RMS difference of 32x32 thumbnails, grey levels of 255",
     )
-    class_weights: Literal["none", "inverse", "sqrt"] = Field(
+    cap_per_class: int | None = Field(
+        None, ge=1, le=10_000_000, description="most training pictures of a class, chosen by a hash; none: all"
+    )
+    class_weights: Literal["none", "inverse", "sqrt", "effective"] = Field(
         "none",
-        description="weight of a class in the loss: equal, 1/size or 1/sqrt(size); mean 1 over training",
+        description="weight of a class in the loss: equal, 1/size, 1/sqrt(size) or 1/(effective number of samples, "
+        "beta .999); mean 1 over training",
         json_schema_extra={"visible": True},
     )
     max_quarantine_rate: float = Field(
         0.2, ge=0, le=1, description="share of quarantined pictures that stops the line, 0..1"
+    )
+    max_label_issue_rate: float = Field(
+        0.15, ge=0, le=1, description="share of doubted labels, of those judged, that stops the line, 0..1"
     )
     max_leakage: int = Field(
         0, ge=0, description="training pictures tied to val or test that stop the line when passed"
@@ -67,6 +74,12 @@ class CurateParams(Params):
     def _some_training_is_left(self) -> Self:
         if self.test_fraction + self.val_fraction >= 1:
             raise ValueError("test_fraction + val_fraction must stay under 1, so that training pictures are left")
+        return self
+
+    @model_validator(mode="after")
+    def _a_capped_class_is_no_small_class(self) -> Self:
+        if self.cap_per_class is not None and self.cap_per_class < self.min_images_per_class:
+            raise ValueError("cap_per_class must not be under min_images_per_class")
         return self
 
 

@@ -79,6 +79,7 @@ def _write(curated: Curated, job: StageRun) -> None:
         for split, rows in curated.selection.items():
             SELECTION.write(rows, folder / f"{split}.parquet")
     write_text(job.writes["classes"], curated.classes.to_csv(index=False, lineterminator="\n"))
+    write_text(job.writes["balance"], curated.balance.to_csv(index=False, lineterminator="\n"))
     write_text(job.writes["annotators"], curated.annotators.to_csv(index=False, lineterminator="\n"))
     write_text(job.writes["curation"], json.dumps(curated.figures, indent=1, ensure_ascii=False) + "\n")
 

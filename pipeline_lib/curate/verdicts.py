@@ -15,6 +15,7 @@ CHOICES = frozenset(  # nothing is wrong with the file: a rule or a person chose
         Reason.LABEL_UNKNOWN,
         Reason.DUPLICATE,
         Reason.LEAK_TRAIN_EVAL,
+        Reason.OVER_CLASS_CAP,
         Reason.CLASS_EXCLUDED,
         Reason.OVERRIDE_REMOVED,
     }

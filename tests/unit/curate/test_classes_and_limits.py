@@ -4,9 +4,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline_lib.curate.classes import class_table, row_weights, too_small
+from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
 from pipeline_lib.curate.decide import curate
-from pipeline_lib.curate.ledger import check_limits, ledger
+from pipeline_lib.curate.ledger import balance, ledger
+from pipeline_lib.curate.limits import check_limits
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
 from tests.unit.curate.made_tables import Picture, make_found
@@ -58,6 +59,47 @@ def test_weights_are_inverse_to_class_size_with_mean_one_over_training():
     assert sqrt[rows["split"] == "train"].mean() == pytest.approx(1)
 
 
+def test_effective_weights_follow_the_papers_formula():
+    """Sizes 1 and 3 at beta .999: (1 - b) / (1 - b^n) is 1 and 1 / (1 + b + b^2) = 1 / 2.997001."""
+    rows = kept(a=(1, 1, 0), b=(3, 0, 1))
+
+    weights = row_weights(rows, CurateParams(class_weights="effective"))
+
+    assert weights.iloc[0] / weights.iloc[2] == pytest.approx(2.997001)
+    assert weights[rows["split"] == "train"].mean() == pytest.approx(1)
+
+
+def test_a_cap_takes_training_pictures_only_and_leaves_those_a_person_chose():
+    pictures = [Picture(f"s/{n:03}", split=split) for n, split in enumerate(["train"] * 30 + ["val", "test"] * 10)]
+    dogs = [Picture(f"d/{n}", "dog", split, vector=(1, 0)) for n, split in enumerate(["train"] * 4 + ["val", "test"])]
+    wish = "image_id,s/007,keep,,,,,\nimage_id,s/011,keep,,,,,\n"
+
+    curated = curate(make_found([*pictures, *dogs], overrides=wish), CurateParams(cap_per_class=4))
+
+    rows = curated.manifest.set_index("image_id")
+    over = rows[rows["reason"] == "over_class_cap"]
+    assert len(over) == 26 and set(over["class_id"]) == {"cat"} and set(over["decision"]) == {"remove"}
+    assert (rows.loc[["s/007", "s/011"], "decision"] == "keep").all()
+    assert curated.figures["splits"] == {"train": 8, "val": 11, "test": 11}
+
+
+def test_new_pictures_displace_few_of_those_under_a_cap():
+    rows = kept(a=(1000, 0, 0)).assign(keep=False, relabel=pd.Series(dtype="str"))
+    params = CurateParams(cap_per_class=500)
+
+    before = over_cap(rows.iloc[:900], params)
+    after = over_cap(rows, params)
+
+    stayed = (~before & ~after[before.index]).sum()
+    assert (~before).sum() == (~after).sum() == 500
+    assert 420 < stayed < 480
+
+
+def test_a_cap_under_the_least_size_of_a_class_is_refused():
+    with pytest.raises(ValueError, match="cap_per_class must not be under min_images_per_class"):
+        CurateParams(cap_per_class=3, min_images_per_class=4)
+
+
 def test_a_class_with_too_few_training_pictures_is_dropped_kept_or_refused():
     rows = kept(a=(5, 1, 1), b=(1, 1, 1))
 
@@ -92,6 +134,28 @@ def test_the_ledger_balances_by_source():
     assert found["discovered"] == found["kept"] + found["quarantined"] + found["removed"] == 3
 
 
+def test_the_balance_holds_every_picture_once_by_class_split_decision_and_reason():
+    manifest = pd.DataFrame(
+        {
+            "label_received": pd.array(["x", "x", "y", None], dtype="str"),
+            "class_id": pd.array(["x", "z", None, None], dtype="str"),
+            "decision": ["keep", "remove", "quarantine", "remove"],
+            "reason": pd.array([None, "duplicate", "empty", "not_a_picture_name"], dtype="str"),
+        },
+        index=["s/1", "s/2", "s/3", "s/4"],
+    )
+
+    found = balance(manifest, pd.Series({"s/1": "test", "s/2": "train"}, dtype="str"))
+
+    assert found.to_csv(index=False).splitlines() == [
+        "class_id,split,decision,reason,n",
+        ",,remove,not_a_picture_name,1",
+        "x,test,keep,,1",
+        "y,,quarantine,empty,1",
+        "z,train,remove,duplicate,1",
+    ]
+
+
 def test_a_row_without_a_decision_is_our_defect():
     manifest = pd.DataFrame({"source": ["a"], "label_received": ["x"], "decision": ["maybe"]})
 
@@ -104,17 +168,51 @@ def test_too_much_quarantine_stops_the_line_and_names_ten_examples():
 
     message = failure(lambda: curate(make_found(pictures), CurateParams()))
 
-    assert "12 of 30 pictures are quarantined, 6 are allowed (found: decode_truncated: 12; s/00, s/01," in message
-    assert "s/09 and 2 more). Remedy: mend the source, or raise curate.max_quarantine_rate in params.yaml" in message
+    assert "12 of 30 pictures are quarantined, 6 are allowed (found: decode_truncated: 12; " in message
+    assert "12; s/00 (decode_truncated), s/01 (decode_truncated), " in message
+    assert "s/09 (decode_truncated) and 2 more). Remedy: mend the source, or raise curate.max_quarantine" in message
+
+
+def judged(*names: str, p_given: float, p_suggested: float) -> pd.DataFrame:
+    """Manifest rows of kept pictures called cat; doubted where a dog is likelier."""
+    doubted = "review" if p_suggested > p_given else "none"
+    columns = {"decision": "keep", "reason": None, "class_id": "cat", "label_suggested": "dog", "label_issue": doubted}
+    return pd.DataFrame({**columns, "p_given": p_given, "p_suggested": p_suggested}, index=list(names))
+
+
+def test_too_many_doubted_labels_stop_the_line_and_the_worst_are_named_first():
+    sound = judged(*(f"s/{n}" for n in range(8)), p_given=0.9, p_suggested=0.1)
+    manifest = pd.concat([sound, judged("s/x", p_given=0.3, p_suggested=0.7), judged("s/y", p_given=0, p_suggested=1)])
+    leaks = pd.Series(False, index=manifest.index)
+
+    message = failure(lambda: check_limits(manifest, leaks, CurateParams(), FILE))
+
+    assert "2 of 10 labels are doubted, 2 are allowed (found: s/y (cat, looks like dog), s/x (cat, looks" in message
+    assert "Remedy: look at line/curate/review.parquet and correct labels in curation/overrides.csv, or" in message
+    check_limits(manifest, leaks, CurateParams(max_label_issue_rate=0.2), FILE)
+
+
+def test_the_commonest_reason_of_quarantine_is_named_first():
+    index = [f"s/{n}" for n in range(4)]
+    reasons = ["empty", "decode_corrupt", "decode_corrupt", None]
+    manifest = judged(*index, p_given=float("nan"), p_suggested=float("nan")).assign(reason=reasons)
+    manifest["decision"] = ["quarantine"] * 3 + ["keep"]
+
+    message = failure(lambda: check_limits(manifest, pd.Series(False, index=index), CurateParams(), FILE))
+
+    assert "(found: decode_corrupt: 2, empty: 1; s/1 (decode_corrupt), s/2 (decode_corrupt), s/0 (empty))" in message
 
 
 def test_leakage_stops_the_line():
-    manifest = pd.DataFrame({"decision": ["keep"], "reason": [None]}, index=["s/a"])
+    manifest = judged("s/a", p_given=0.9, p_suggested=0.1)
     leaks = pd.Series([True], index=["s/a"])
 
     message = failure(lambda: check_limits(manifest, leaks, CurateParams(), FILE))
 
-    assert "1 training pictures are tied to val or test, 0 are allowed (found: s/a). Remedy: remove them" in message
+    assert (
+        "1 training pictures are tied to val or test, 0 are allowed (found: s/a (tied to val or test)). Remedy: remove"
+        in message
+    )
     check_limits(manifest, leaks, CurateParams(max_leakage=1), FILE)
 
 

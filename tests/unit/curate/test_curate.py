@@ -135,7 +135,8 @@ def job(tmp_path):
         FEATURES.write(part, reads["features"] / f"{shard}.parquet")
     (tmp_path / "curation").mkdir()
     (tmp_path / "curation/overrides.csv").write_text(HEADER)
-    names = ("manifest.parquet", "selection", "classes.csv", "review.parquet", "annotators.csv", "curation.json")
+    names = ("manifest.parquet", "selection", "classes.csv", "review.parquet", "annotators.csv", "balance.csv")
+    names = (*names, "curation.json")
     writes = {name.split(".")[0]: tmp_path / "out" / name for name in names}
     return StageRun(tmp_path, reads, writes, PARAMS, Settings())
 
@@ -154,6 +155,9 @@ def test_the_stage_writes_all_its_tables_and_they_agree(job):
     assert job.writes["annotators"].read_text().startswith("annotator,n_votes,accuracy,agreement\nana,1,")
     figures = json.loads(job.writes["curation"].read_text())
     assert sum(figures["splits"].values()) == figures["ledger"]["kept"] == len(selected)
+    balance = pd.read_csv(job.writes["balance"])
+    assert balance["n"].sum() == len(manifest)
+    assert balance.loc[balance["decision"] == "keep", "n"].sum() == len(selected)
 
 
 def test_the_same_input_gives_the_same_bytes(job):

@@ -15,7 +15,7 @@ PICTURES = [Picture(f"s/{label}{n}", label=label) for label in ("cat", "dog", "h
 
 def manifest_with(overrides: str = "", *, votes=(), pictures=PICTURES) -> pd.DataFrame:
     found = make_found(pictures, overrides=overrides, votes=votes)
-    return curate(found, CurateParams()).manifest.set_index("image_id")
+    return curate(found, CurateParams(max_label_issue_rate=1)).manifest.set_index("image_id")  # all vectors are alike
 
 
 def line(key_type, key, action, value="", expected_old="", day="2026-11-21"):
@@ -149,6 +149,7 @@ WRONG_FOR_THE_DATA = {
     line("image_id", "s/cat1", "keep") + line("image_id", "s/cat1", "remove"): "line 3: contradicts line 2 on s/cat1",
     line("image_id", "s/cat1", "relabel", "dog")
     + line("sha256", digest("s/cat1", 32), "relabel", "hen"): "line 3: contradicts line 2 on s/cat1",
+    line("image_id", "s/twin", "not_duplicate"): "line 2: s/twin has the very pixels of another picture",
     line("class_id", "cow", "exclude_class"): "line 2: no class 'cow' was received",
     line("class_id", "cat", "merge_class", "cow"): "line 2: no class 'cow' to merge into; rename_class makes a new one",
     line("class_id", "cat", "rename_class", "dog"): "line 2: class 'dog' exists; use merge_class",
@@ -164,9 +165,35 @@ WRONG_FOR_THE_DATA = {
 @pytest.mark.parametrize("text", WRONG_FOR_THE_DATA)
 def test_a_line_that_does_not_fit_the_data_is_refused_with_its_number(text):
     pictures = [*PICTURES, Picture("s/bad", image={"refusal": "decode_corrupt"}), Picture("s/none", label=None)]
+    pictures.append(Picture("s/twin", looks="s/cat1"))
 
     with pytest.raises(BadData, match=re.escape(WRONG_FOR_THE_DATA[text])):
         manifest_with(text, pictures=pictures)
+
+
+def test_all_lines_that_do_not_fit_the_data_are_one_error_in_the_order_of_the_file():
+    text = (
+        line("image_id", "s/cat1", "relabel", "dog", "hen")
+        + line("class_id", "cow", "exclude_class")
+        + line("image_id", "s/nobody", "keep")
+        + line("image_id", "s/cat2", "split", "val", "none")
+    )
+
+    with pytest.raises(BadData, match=r"overrides.csv: 4 wrong lines .*line 2: .*; line 3: .*; line 4: .*; line 5: "):
+        manifest_with(text)
+
+
+def test_a_picture_called_no_duplicate_is_no_near_copy_of_anything():
+    hashes = {"phash": 2**40 - 1}
+    pictures = [*PICTURES, *(Picture(f"s/{name}", "cat", "train", image=hashes) for name in "abc")]
+    pictures += [Picture("s/v", split="val"), Picture("s/t", split="test")]
+
+    before = manifest_with(pictures=pictures)
+    after = manifest_with(line("image_id", "s/b", "not_duplicate"), pictures=pictures)
+
+    assert before.loc[["s/b", "s/c"], "reason"].to_list() == ["duplicate", "duplicate"]
+    assert after.loc[["s/b", "s/c"], "decision"].to_list() == ["keep", "remove"]
+    assert after["dup_group"].dropna().to_dict() == {"s/a": "s/a", "s/c": "s/a"}
 
 
 def test_a_split_may_not_be_expected_to_be_another():
@@ -189,7 +216,7 @@ def test_an_expected_class_is_the_one_without_the_override():
 
 def test_classes_that_were_only_voted_for_can_be_merged():
     changes = class_changes(
-        parse_overrides(HEADER + line("class_id", "Cat", "merge_class", "cat"), OVERRIDES), {"cat", "Cat"}, OVERRIDES
+        parse_overrides(HEADER + line("class_id", "Cat", "merge_class", "cat"), OVERRIDES), {"cat", "Cat"}
     )
 
     assert changes.new_name == {"Cat": "cat"}

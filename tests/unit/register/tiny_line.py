@@ -92,6 +92,7 @@ def receive(line: TinyLine) -> None:
         if stage == "register":
             continue
         outs = [_path(out) for kind in ("outs", "metrics", "plots") for out in entry.get(kind, ())]
+        outs = [out for out in outs if (line.root / out).exists()]  # register reads few of them
         deps = [dep for dep in entry.get("deps", ()) if (line.root / dep).exists()]
         params = {stage: {"sources": [{"name": "tiny", "uri": "pictures"}]} if stage == "discover" else {}}
         stages[stage] = {

@@ -1,0 +1,65 @@
+"""The limits that the data must keep. Each one passed stops the stage and names the ten worst pictures, with why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.errors import DataCheckFailed
+
+NAMED = 10  # examples in a message
+
+
+def check_limits(manifest: pd.DataFrame, leaks: pd.Series, params: CurateParams, file: Path) -> None:
+    """Raise DataCheckFailed when a limit is passed.
+
+    manifest: as written, indexed by image_id. leaks: boolean by image_id, the kept training rows still tied to val or
+    test. Label issues are counted among the labels that were judged out of sample.
+    """
+    _check_quarantine(manifest, params.max_quarantine_rate, file)
+    _check_label_issues(manifest, params.max_label_issue_rate, file)
+    leaking = leaks.index[leaks]
+    if len(leaking) > params.max_leakage:
+        what = f"{len(leaking)} training pictures are tied to val or test, {params.max_leakage} are allowed"
+        remedy = "remove them in curation/overrides.csv, or raise curate.max_leakage in params.yaml"
+        why = pd.Series("tied to val or test", index=leaking)
+        raise DataCheckFailed(what, file=file, value=_worst(why), remedy=remedy)
+
+
+def _check_quarantine(manifest: pd.DataFrame, limit: float, file: Path) -> None:
+    """The worst: pictures of the commonest reason."""
+    reasons = manifest.loc[manifest["decision"] == "quarantine", "reason"].sort_index()
+    allowed = limit * len(manifest)
+    if len(reasons) <= allowed:
+        return
+    counts = reasons.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    ordered = reasons.iloc[(-reasons.map(counts)).argsort(kind="stable")]
+    what = f"{len(reasons)} of {len(manifest)} pictures are quarantined, {allowed:.0f} are allowed"
+    value = f"{', '.join(f'{reason}: {n}' for reason, n in counts.items())}; {_worst(ordered)}"
+    remedy = "mend the source, or raise curate.max_quarantine_rate in params.yaml"
+    raise DataCheckFailed(what, file=file, value=value, remedy=remedy)
+
+
+def _check_label_issues(manifest: pd.DataFrame, limit: float, file: Path) -> None:
+    """The worst: those whose suggested class is more probable than the given one by most."""
+    judged = manifest[manifest["p_given"].notna()]
+    doubted = judged[judged["label_issue"] != "none"].sort_index()
+    allowed = limit * len(judged)
+    if len(doubted) <= allowed:
+        return
+    ordered = doubted.iloc[(doubted["p_given"] - doubted["p_suggested"]).argsort(kind="stable")]
+    why = ordered["class_id"] + ", looks like " + ordered["label_suggested"]
+    what = f"{len(doubted)} of {len(judged)} labels are doubted, {allowed:.0f} are allowed"
+    remedy = (
+        "look at line/curate/review.parquet and correct labels in curation/overrides.csv, "
+        "or raise curate.max_label_issue_rate in params.yaml"
+    )
+    raise DataCheckFailed(what, file=file, value=_worst(why), remedy=remedy)
+
+
+def _worst(why: pd.Series) -> str:
+    """image_id (why) of the first ten. why: text by image_id, worst first."""
+    more = f" and {len(why) - NAMED} more" if len(why) > NAMED else ""
+    return ", ".join(f"{image_id} ({text})" for image_id, text in why.iloc[:NAMED].items()) + more
