@@ -27,6 +27,7 @@ TABLES = (
     "manifest",
     "selection",
     "review",
+    "soft_labels",
     "beton_index",
     "predictions",
 )

@@ -52,13 +52,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Curated:
-    """The tables of the stage; selection by split; balance is balance.csv, figures curation.json."""
+    """The tables of the stage. labels: what votes say; balance: balance.csv; figures: curation.json."""
 
     manifest: pd.DataFrame
     selection: dict[str, pd.DataFrame]
     classes: pd.DataFrame
     review: pd.DataFrame
-    annotators: pd.DataFrame
+    labels: Labels
     balance: pd.DataFrame
     figures: dict[str, Any]
 
@@ -100,7 +100,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
         selection=_selection(manifest, classes),
         classes=classes,
         review=review_queue(rows, verdicts),
-        annotators=labels.annotators,
+        labels=labels,
         balance=balance(manifest, rows["split"]),
         figures=rounded(figures),
     )

@@ -8,28 +8,35 @@ many errors left (3, 6, 3 against 3, 4, 3), and with two voters 15 to 25 undecid
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline_lib.curate.overrides import ClassChanges
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.votes import Consensus, aggregate, agreement, krippendorff_alpha
+from pipeline_lib.curate.stopping import StoppingRule, learn_stopping
+from pipeline_lib.curate.votes import Consensus, aggregate, agreement, known_answers, krippendorff_alpha
 
 RECEIVED = "\0received:"  # no annotator of a votes file has such a name
+LEAST_WEIGHT = 0.1  # of a vote in log-odds: where annotators only guess, no number of votes is worth asking for
 
 
 @dataclass(frozen=True)
 class Labels:
-    """frame, by image_id: class_id, label_source, label_confidence, n_votes, voted (best voted class), undecided.
+    """What votes made of the labels.
 
-    classes: the classes a picture may have. annotators: annotator, n_votes, accuracy, agreement. figures: for
-    curation.json.
+    frame, by image_id: class_id, label_source, label_confidence, n_votes, voted (best voted class), undecided, and
+    votes_missing (more votes for `voted` that would settle it; 0: settled, NaN: nobody voted).
+    classes: the classes a picture may have. annotators: see docs/labels.md. soft: see SOFT_LABELS. stopping: how many
+    votes each class needs. figures: for curation.json.
     """
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
     annotators: pd.DataFrame
+    soft: pd.DataFrame
+    stopping: pd.DataFrame
     figures: dict[str, float]
 
 
@@ -37,16 +44,20 @@ def decide_labels(rows: pd.DataFrame, votes: pd.DataFrame, changes: ClassChanges
     """Decide on the class of every row, overrides of single pictures aside.
 
     rows: source and label_received by image_id. votes: image_id, annotator, label. Votes decide when at least
-    `vote_min` people voted and the posterior reaches `vote_threshold`; a vote for a class outside the list is left
-    out and counted.
+    `vote_min` people voted, and the posterior reaches `vote_threshold`, and so does the class's own stopping rule where
+    enough pictures with many votes taught one; an expert's vote decides alone. A vote for a class outside the list is
+    left out and counted.
     """
     received = rows["label_received"].replace(changes.new_name)
     votes = votes.assign(label=votes["label"].replace(changes.new_name))
     classes = _class_list(received, votes, changes, params)
     matched = votes[votes["image_id"].isin(rows.index)]
     cast = matched[matched["label"].isin({*classes, *received.dropna(), *changes.excluded})]
-    consensus = aggregate(_with_received(cast, rows["source"], received), len(classes))
-    frame = _apply(received, cast, consensus, params)
+    experts = frozenset(params.expert_annotators)
+    consensus = aggregate(_with_received(cast, rows["source"], received), len(classes), experts)
+    rule = learn_stopping(cast, consensus.labels["label"], calibration_votes=params.calibration_votes)
+    known = known_answers(cast, experts)
+    frame = _apply(received, cast, consensus, _Rules(rule, known, len(classes), params))
     figures = {
         "cast": len(cast),
         "pictures": int((frame["n_votes"] > 0).sum()),
@@ -55,9 +66,23 @@ def decide_labels(rows: pd.DataFrame, votes: pd.DataFrame, changes: ClassChanges
         "decided": int((frame["label_source"] == "votes").sum()),
         "relabelled": int(((frame["label_source"] == "votes") & (frame["class_id"] != received)).sum()),
         "undecided": int(frame["undecided"].sum()),
+        "need_more_votes": int((frame["votes_missing"] > 0).sum()),
+        "classes_calibrated": len(rule.p_right),
         "krippendorff_alpha": krippendorff_alpha(cast),
     }
-    return Labels(frame, classes, _annotators(cast, consensus), figures)
+    stopping = rule.by_class(params.vote_threshold)
+    annotators = _annotators(cast, consensus, known, n_classes=len(classes))
+    return Labels(frame, classes, annotators, consensus.soft, stopping, figures)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """When votes decide. known: answers of experts by image_id."""
+
+    stopping: StoppingRule
+    known: pd.Series
+    n_classes: int
+    params: CurateParams
 
 
 def _class_list(
@@ -78,21 +103,70 @@ def _with_received(cast: pd.DataFrame, source: pd.Series, received: pd.Series) -
     return pd.concat([cast[columns].astype("str"), pd.DataFrame(own).astype("str")], ignore_index=True)
 
 
-def _apply(received: pd.Series, cast: pd.DataFrame, consensus: Consensus, params: CurateParams) -> pd.DataFrame:
+def _apply(received: pd.Series, cast: pd.DataFrame, consensus: Consensus, rules: _Rules) -> pd.DataFrame:
+    params = rules.params
     n_votes = cast.groupby("image_id").size().reindex(received.index, fill_value=0).astype("int64")
     voted = consensus.labels["label"].reindex(received.index)
     posterior = consensus.labels["posterior"].reindex(received.index)
-    decided = (n_votes >= params.vote_min) & (posterior >= params.vote_threshold)
+    known = pd.Series(received.index.isin(rules.known.index), index=received.index)
+    missing = _votes_missing(cast, consensus, rules).reindex(received.index).mask(known, 0.0)
+    decided = known | ((n_votes >= params.vote_min) & (missing == 0))  # 0: the posterior reaches the threshold too
     against = cast.loc[cast["label"] != cast["image_id"].map(received), "image_id"]
     class_id = received.mask(decided, voted)
     source = (
         pd.Series(np.nan, index=received.index, dtype="str").mask(class_id.notna(), "received").mask(decided, "votes")
     )
+    undecided = ~decided & received.index.isin(against)
+    missing = missing.mask(undecided, np.maximum(missing, np.maximum(params.vote_min - n_votes, 1)))
     columns = {"class_id": class_id, "label_source": source, "label_confidence": posterior, "n_votes": n_votes}
-    return pd.DataFrame({**columns, "voted": voted, "undecided": ~decided & received.index.isin(against)})
+    return pd.DataFrame({**columns, "voted": voted, "undecided": undecided, "votes_missing": missing})
 
 
-def _annotators(cast: pd.DataFrame, consensus: Consensus) -> pd.DataFrame:
+def _votes_missing(cast: pd.DataFrame, consensus: Consensus, rules: _Rules) -> pd.Series:
+    """How many more votes for the likeliest class would do, by image_id of the pictures voted on."""
+    params = rules.params
+    votes = cast.assign(best=cast["image_id"].map(consensus.labels["label"]))
+    tallies = votes.assign(agrees=votes["label"] == votes["best"]).groupby("image_id", sort=True)
+    frame = pd.DataFrame(
+        {"label": tallies["best"].first(), "n_for": tallies["agrees"].sum(), "n_votes": tallies.size()}
+    )
+    frame = frame[frame["n_votes"] > 0].astype({"n_for": "int64"})
+    posterior = consensus.labels["posterior"].reindex(frame.index)
+    by_posterior = _more_for_posterior(posterior, consensus, rules)
+    by_rule = rules.stopping.votes_missing(frame, params.vote_threshold)
+    out_of_table = frame["label"].isin(list(rules.stopping.p_right)) & by_rule.isna()
+    by_rule = by_rule.mask(out_of_table, float(params.calibration_votes)).fillna(0)
+    return by_posterior.mask(by_posterior < by_rule, by_rule)
+
+
+def _more_for_posterior(posterior: pd.Series, consensus: Consensus, rules: _Rules) -> pd.Series:
+    """Votes of a median annotator that lift each posterior to the threshold; 0 where it is reached."""
+    weight = max(float(_weight(consensus.qualities, rules.n_classes).median()), LEAST_WEIGHT)
+    certain = posterior.clip(1e-12, 1 - 1e-12)
+    threshold = rules.params.vote_threshold
+    lacking = np.log(threshold / (1 - threshold)) - np.log(certain / (1 - certain))
+    votes: pd.Series = np.ceil(lacking / weight)
+    return votes.clip(lower=1).mask(posterior >= threshold, 0)
+
+
+def _annotators(cast: pd.DataFrame, consensus: Consensus, known: pd.Series, *, n_classes: int) -> pd.DataFrame:
     people = cast.groupby("annotator").size().sort_index().rename("n_votes")
-    table = pd.DataFrame({"n_votes": people, "accuracy": consensus.qualities.reindex(people.index)})
-    return table.assign(agreement=agreement(cast)).round(6).reset_index()
+    accuracy = consensus.qualities.reindex(people.index)
+    controls = cast.assign(answer=cast["image_id"].map(known)).dropna(subset="answer")
+    right = (controls["label"] == controls["answer"]).groupby(controls["annotator"])
+    table = pd.DataFrame(
+        {
+            "n_votes": people,
+            "accuracy": accuracy,
+            "weight": _weight(accuracy, n_classes),
+            "agreement": agreement(cast),
+            "n_controls": right.size().reindex(people.index, fill_value=0),
+            "control_accuracy": right.mean(),
+        }
+    )
+    return table.round(6).reset_index()
+
+
+def _weight(accuracy: Any, n_classes: int) -> Any:
+    """What one vote adds to the log-odds of the class it names: 0 for a guesser, negative for a saboteur."""
+    return np.log(accuracy) - np.log((1 - accuracy) / (max(n_classes, 2) - 1))

@@ -28,6 +28,12 @@ class CurateParams(Params):
     vote_min: int = Field(
         2, ge=1, le=100, description="people's votes a picture needs before votes may change its label"
     )
+    calibration_votes: int = Field(
+        10, ge=3, le=100, description="votes from which a picture teaches how many votes its class needs"
+    )
+    expert_annotators: tuple[str, ...] = Field(
+        (), description="annotators whose votes are known answers: they decide, and the others are scored on them"
+    )
     undecided_votes: Literal["keep", "quarantine"] = Field(
         "keep", description="a training picture whose voters disagree: keep its label, or leave it out"
     )

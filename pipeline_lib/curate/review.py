@@ -23,7 +23,7 @@ def review_queue(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     parts = [
         _label_issues(rows[usable]),
         _conflicts(rows[verdicts.marks[Reason.LABEL_CONFLICT]], rows),
-        _more_votes(rows[rows["undecided"] & (verdicts.standing | verdicts.reason.isin(UNSETTLED))]),
+        _more_votes(rows[(rows["votes_missing"] > 0) & (verdicts.standing | verdicts.reason.isin(UNSETTLED))]),
         _quality(rows[verdicts.standing], verdicts),
     ]
     queue = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
@@ -60,7 +60,9 @@ def _conflicts(chosen: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _more_votes(rows: pd.DataFrame) -> pd.DataFrame:
     doubt = (1 - rows["label_confidence"]).to_numpy()
-    note = rows["n_votes"].astype("str") + " votes do not settle it; the likeliest is " + rows["voted"].astype("str")
+    more = rows["votes_missing"].astype("int64").astype("str") + " more for " + rows["voted"].astype("str") + " would"
+    cast = rows["n_votes"].astype("str") + " votes do not settle it; "
+    note = cast.mask(rows["n_votes"] == 1, "1 vote does not settle it; ") + more
     columns = {"suggested": rows["voted"].to_numpy(), "score": rows["label_confidence"].to_numpy()}
     return _questions("need_more_votes", rows, **columns, urgency=doubt, note=note.to_numpy())
 

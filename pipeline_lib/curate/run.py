@@ -26,6 +26,7 @@ from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
@@ -75,12 +76,14 @@ def _features(folder: Path, params: CurateParams) -> pd.DataFrame:
 def _write(curated: Curated, job: StageRun) -> None:
     MANIFEST.write(curated.manifest, job.writes["manifest"])
     REVIEW.write(curated.review, job.writes["review"])
+    SOFT_LABELS.write(curated.labels.soft, job.writes["soft_labels"])
     with atomic_folder(job.writes["selection"]) as folder:
         for split, rows in curated.selection.items():
             SELECTION.write(rows, folder / f"{split}.parquet")
     write_text(job.writes["classes"], curated.classes.to_csv(index=False, lineterminator="\n"))
     write_text(job.writes["balance"], curated.balance.to_csv(index=False, lineterminator="\n"))
-    write_text(job.writes["annotators"], curated.annotators.to_csv(index=False, lineterminator="\n"))
+    for role, table in (("annotators", curated.labels.annotators), ("stopping", curated.labels.stopping)):
+        write_text(job.writes[role], table.to_csv(index=False, lineterminator="\n"))
     write_text(job.writes["curation"], json.dumps(curated.figures, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -27,35 +27,55 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Consensus:
-    """labels: index image_id; `label` the most probable class, `posterior` 0..1. qualities: annotator -> P(right)."""
+    """labels: index image_id; `label` the most probable class, `posterior` 0..1. qualities: annotator -> P(right).
+
+    soft: image_id, class_id, probability of every class that somebody named; the classes nobody named share the rest.
+    """
 
     labels: pd.DataFrame
     qualities: pd.Series
+    soft: pd.DataFrame
 
 
-def aggregate(votes: pd.DataFrame, n_classes: int) -> Consensus:
-    """Aggregate votes (columns image_id, annotator, label). Ties go to the label that sorts first."""
+def aggregate(votes: pd.DataFrame, n_classes: int, experts: frozenset[str] = frozenset()) -> Consensus:
+    """Aggregate votes (columns image_id, annotator, label). Ties go to the label that sorts first.
+
+    experts: annotators whose word is taken as the truth where they do not contradict each other; the others' qualities
+    are then estimated on known answers too.
+    """
     picture, pictures = pd.factorize(votes["image_id"], sort=True)
     annotator, annotators = pd.factorize(votes["annotator"], sort=True)
     label, labels = pd.factorize(votes["label"], sort=True)
     n_classes = max(n_classes, len(labels), 2)
     pair_of_vote, pair_picture, pair_label = _pairs(picture, label, len(labels))
+    truth = _known(pair_of_vote, pair_picture, of_expert=np.isin(annotators, list(experts))[annotator])
     quality: Floats = np.full(len(annotators), FIRST_GUESS)
     n_by_annotator = np.bincount(annotator, minlength=len(annotators))
     posterior: Floats = np.zeros(len(pair_picture))
     for _ in range(MAX_ROUNDS):
         evidence = _log_odds(quality, n_classes)[annotator]
         posterior = _posterior(pair_of_vote, pair_picture, evidence, n_classes=n_classes, n_pictures=len(pictures))
+        posterior = np.where(np.isnan(truth), posterior, truth)
         right = np.bincount(annotator, posterior[pair_of_vote], len(annotators))
         last, quality = quality, (right + 1) / (n_by_annotator + 2)  # Laplace's rule: nobody is certain
         if len(quality) == 0 or np.abs(quality - last).max() < SETTLED:
             break
     best = _best_pair(pair_picture, posterior, len(pictures))
-    columns = {"label": np.asarray(labels)[pair_label[best]], "posterior": posterior[best]}
+    names = np.asarray(labels)[pair_label]
+    columns = {"label": names[best], "posterior": posterior[best]}
     return Consensus(
         pd.DataFrame(columns, index=pd.Index(pictures, name="image_id")),
         pd.Series(quality, index=annotators, dtype=float),
+        pd.DataFrame(
+            {"image_id": np.asarray(pictures)[pair_picture], "class_id": names, "probability": posterior}
+        ).astype({"image_id": "str", "class_id": "str"}),
     )
+
+
+def known_answers(votes: pd.DataFrame, experts: frozenset[str]) -> pd.Series:
+    """The class by image_id where experts voted and all said the same: control pictures for everybody else."""
+    said = votes[votes["annotator"].isin(experts)].drop_duplicates(["image_id", "label"])
+    return said[~said.duplicated("image_id", keep=False)].set_index("image_id")["label"]
 
 
 def majority(votes: pd.DataFrame) -> pd.Series:
@@ -100,6 +120,15 @@ def _pairs(picture: Integers, label: Integers, n_labels: int) -> tuple[Integers,
     """Number the distinct (picture, label) pairs: pair of each vote [V], picture [P] and label [P] of each pair."""
     distinct, pair_of_vote = np.unique(picture.astype(np.int64) * max(n_labels, 1) + label, return_inverse=True)
     return pair_of_vote, distinct // max(n_labels, 1), distinct % max(n_labels, 1)
+
+
+def _known(pair_of_vote: Integers, pair_picture: Integers, *, of_expert: NDArray[np.bool_]) -> Floats:
+    """1 or 0 for the pairs [P] of pictures whose experts all named one class, NaN for all other pictures."""
+    named = np.unique(pair_of_vote[of_expert])
+    n_named = np.bincount(pair_picture[named], minlength=int(pair_picture.max(initial=0)) + 1)
+    truth = np.where(n_named[pair_picture] == 1, 0.0, np.nan)
+    truth[named] = np.where(np.isnan(truth[named]), np.nan, 1.0)
+    return truth
 
 
 def _log_odds(quality: Floats, n_classes: int) -> Floats:

@@ -18,6 +18,7 @@ from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
 from tests.unit.curate.made_tables import HEADER, Picture, make_found
 
@@ -76,7 +77,7 @@ def test_votes_that_do_not_settle_a_training_picture_ask_for_more_and_may_set_it
     for curated in (kept, aside):
         asked = curated.review[curated.review["kind"] == "need_more_votes"]
         assert asked["image_id"].to_list() == ["s/q"]
-        assert asked["note"].iloc[0].startswith("1 votes do not settle it; the likeliest is ")
+        assert asked["note"].iloc[0] == "1 vote does not settle it; 1 more for cat would"
 
 
 def test_copies_across_published_splits_leave_training_and_the_leak_is_counted():
@@ -135,8 +136,8 @@ def job(tmp_path):
         FEATURES.write(part, reads["features"] / f"{shard}.parquet")
     (tmp_path / "curation").mkdir()
     (tmp_path / "curation/overrides.csv").write_text(HEADER)
-    names = ("manifest.parquet", "selection", "classes.csv", "review.parquet", "annotators.csv", "balance.csv")
-    names = (*names, "curation.json")
+    tables = ("manifest.parquet", "review.parquet", "soft_labels.parquet", "classes.csv", "annotators.csv")
+    names = (*tables, "stopping.csv", "balance.csv", "selection", "curation.json")
     writes = {name.split(".")[0]: tmp_path / "out" / name for name in names}
     return StageRun(tmp_path, reads, writes, PARAMS, Settings())
 
@@ -152,7 +153,10 @@ def test_the_stage_writes_all_its_tables_and_they_agree(job):
     assert list(REVIEW.read(job.writes["review"]).columns) == [column.name for column in REVIEW.columns]
     classes = pd.read_csv(job.writes["classes"])
     assert classes[["n_train", "n_val", "n_test"]].to_numpy().sum() == len(selected)
-    assert job.writes["annotators"].read_text().startswith("annotator,n_votes,accuracy,agreement\nana,1,")
+    assert job.writes["annotators"].read_text().startswith("annotator,n_votes,accuracy,weight,agreement,")
+    soft = SOFT_LABELS.read(job.writes["soft_labels"])
+    assert soft[["image_id", "class_id"]].to_numpy().tolist() == [["s/cat1", "cat"]]
+    assert job.writes["stopping"].read_text() == "class_id,n_pictures,first_vote_right,unanimous_votes\n"
     figures = json.loads(job.writes["curation"].read_text())
     assert sum(figures["splits"].values()) == figures["ledger"]["kept"] == len(selected)
     balance = pd.read_csv(job.writes["balance"])

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from pipeline_lib.curate.labels import decide_labels
@@ -88,3 +89,74 @@ def test_the_received_label_counts_as_a_vote_of_its_source():
 
     assert row["voted"] == "cat"
     assert row["label_confidence"] > 0.9
+
+
+def test_an_experts_vote_decides_alone_and_scores_the_others():
+    """eve is the expert: of her two answers ana gave one right, so ana's share of right controls is 1/2."""
+    votes = [*TRUE_VOTES, ("s/cat25", "eve", "dog"), ("s/cat25", "ana", "cat"), ("s/cat26", "eve", "cat")]
+    votes += [("s/cat26", "ana", "cat")]
+
+    labels = labels_of(CATS, votes, expert_annotators=("eve",))
+
+    assert labels.frame.loc["s/cat25", ["class_id", "label_source", "votes_missing"]].to_list() == ["dog", "votes", 0]
+    people = labels.annotators.set_index("annotator")
+    assert people.loc["ana", ["n_controls", "control_accuracy"]].to_list() == [2, 0.5]
+    assert people.loc["ben", "n_controls"] == 0
+
+
+def test_experts_who_contradict_each_other_are_annotators_like_any_other():
+    votes = [*TRUE_VOTES, ("s/cat25", "eve", "dog"), ("s/cat25", "fay", "cat")]
+
+    row = labels_of(CATS, votes, expert_annotators=("eve", "fay")).frame.loc["s/cat25"]
+
+    assert row["class_id"] == "cat"
+    assert row["label_confidence"] < 1
+
+
+def test_a_guesser_weighs_nothing_and_the_careful_weigh_much():
+    def said(n, who):
+        return ("cat", "dog")[n % 2] if who == "dan" else "cat"
+
+    labels = labels_of(CATS, [(f"s/cat{n}", who, said(n, who)) for n in range(30) for who in (*PEOPLE, "dan")])
+
+    weight = labels.annotators.set_index("annotator")["weight"]
+    assert abs(weight["dan"]) < 0.2
+    assert weight["ana"] > 2
+
+
+def test_soft_labels_of_a_picture_with_two_opinions_add_up_to_one_with_two_classes():
+    votes = [*TRUE_VOTES, ("s/cat25", "ana", "dog"), ("s/cat25", "ben", "dog")]
+
+    soft = labels_of(CATS, votes).soft.set_index(["image_id", "class_id"])["probability"]
+
+    assert soft["s/cat25"].sum() == pytest.approx(1)
+    assert soft["s/cat25", "dog"] > soft["s/cat25", "cat"]
+
+
+def test_a_class_that_others_are_taken_for_needs_more_votes():
+    """Ten people agree on 20 cats; three of ten see a cat in each of 20 dogs. Whoever says dog is right; of first votes
+    for cat 20 of 20 + 20 x 3/10 = 26 are."""
+    crowd = [f"p{k}" for k in range(10)]
+    votes = [(f"s/cat{n}", who, "cat") for n in range(20) for who in crowd]
+    votes += [
+        (f"s/dog{n}", who, "dog" if (k + n) % 10 < 7 else "cat") for n in range(20) for k, who in enumerate(crowd)
+    ]
+    votes += [("s/cat25", "p0", "cat"), ("s/dog25", "p0", "dog")]
+
+    labels = labels_of(CATS, votes)
+
+    assert labels.figures["classes_calibrated"] == 2
+    needed = labels.stopping.set_index("class_id")
+    assert needed.loc["cat", "first_vote_right"] == pytest.approx(20 / 26, abs=0.03)
+    assert needed["n_pictures"].to_dict() == {"cat": 40, "dog": 20}
+    assert needed["unanimous_votes"].to_dict() == {"cat": 2, "dog": 1}
+
+
+def test_the_queue_says_how_many_votes_are_missing():
+    votes = [*TRUE_VOTES, ("s/cat25", "ana", "dog")]
+
+    frame = labels_of(CATS, votes, vote_min=3).frame
+
+    assert frame.loc["s/cat25", "votes_missing"] >= 2
+    assert frame.loc["s/cat1", "votes_missing"] == 0
+    assert np.isnan(frame.loc["s/cat29", "votes_missing"])

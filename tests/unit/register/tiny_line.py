@@ -32,6 +32,7 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
 
 ROOT = Path(__file__).parents[3]
@@ -188,6 +189,8 @@ def _write_curated(line: TinyLine, members: pd.DataFrame) -> None:
     REVIEW.write(doubted, line.path("review"))
     counts = pd.DataFrame({"label": range(3), "class_id": CLASSES, "name": CLASSES})
     counts.assign(n_train=8, n_val=4, n_test=20).to_csv(line.path("classes"), index=False)
+    SOFT_LABELS.write(SOFT_LABELS.empty(), line.path("soft_labels"))
+    line.path("stopping").write_text("class_id,n_pictures,first_vote_right,unanimous_votes\n")
     line.path("annotators").write_text("annotator,n_votes,accuracy,agreement\nana,12,0.9,0.8\n")
     line.path("curation").write_text("{}\n")
 
