@@ -28,6 +28,7 @@ from pipeline_lib.curate.ledger import balance, ledger
 from pipeline_lib.curate.limits import check_limits
 from pipeline_lib.curate.overrides import Override, class_changes, picture_changes, refuse_faults, stale_lines
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.profile import data_profile
 from pipeline_lib.curate.quality import quality_remarks
 from pipeline_lib.curate.review import review_queue
 from pipeline_lib.curate.rows import join_rows
@@ -52,7 +53,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Curated:
-    """The tables of the stage. labels: what votes say; balance: balance.csv; figures: curation.json."""
+    """The tables of the stage. labels: what votes say; balance: balance.csv; profile and figures: the JSON files."""
 
     manifest: pd.DataFrame
     selection: dict[str, pd.DataFrame]
@@ -60,6 +61,7 @@ class Curated:
     review: pd.DataFrame
     labels: Labels
     balance: pd.DataFrame
+    profile: dict[str, Any]
     figures: dict[str, Any]
 
 
@@ -102,6 +104,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
         review=review_queue(rows, verdicts),
         labels=labels,
         balance=balance(manifest, rows["split"]),
+        profile=data_profile(kept),
         figures=rounded(figures),
     )
 

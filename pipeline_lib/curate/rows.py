@@ -21,6 +21,7 @@ FROM_IMAGES = (
     "pixel_hash",
     "phash",
     "luminance_p1",
+    "luminance_p50",
     "luminance_p99",
     "entropy_bit",
     "blur_ratio",

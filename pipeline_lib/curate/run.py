@@ -84,6 +84,7 @@ def _write(curated: Curated, job: StageRun) -> None:
     write_text(job.writes["balance"], curated.balance.to_csv(index=False, lineterminator="\n"))
     for role, table in (("annotators", curated.labels.annotators), ("stopping", curated.labels.stopping)):
         write_text(job.writes[role], table.to_csv(index=False, lineterminator="\n"))
+    write_text(job.writes["profile"], json.dumps(curated.profile, ensure_ascii=False) + "\n")
     write_text(job.writes["curation"], json.dumps(curated.figures, indent=1, ensure_ascii=False) + "\n")
 
 

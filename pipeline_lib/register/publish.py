@@ -8,23 +8,35 @@ from pathlib import Path
 
 from pipeline_lib.atomic_files import atomic_folder
 from pipeline_lib.register.attempt import libraries
-from pipeline_lib.registry import Attempt, Version, records
+from pipeline_lib.registry import Attempt, Registry, Version, records
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.stage import StageRun
 
 log = logging.getLogger(__name__)
 REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"
-FORMAT = 1  # raised when the report shows the same artifacts otherwise
+FORMAT = 2  # raised when the report shows the same artifacts otherwise
 
 
-def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, state_folder: Path) -> Path:
+def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, registry: Registry) -> Path:
     """Write the report unless it already shows these artifacts and this verdict, and point `latest` to it."""
-    folder = report_path(state_folder, attempt.tags[records.KEY]).parent
-    shown = _shown(attempt, version, closure)
+    folder = report_path(registry.state_folder, attempt.tags[records.KEY]).parent
+    previous = previous_profile(registry, version)
+    shown = _shown(attempt, version, closure, previous)
     if not (folder / SHOWN).exists() or (folder / SHOWN).read_text() != shown:
-        _write(folder, attempt, version, job=job, closure=closure, shown=shown)
+        _write(folder, attempt, version, job=job, closure=closure, previous=previous, shown=shown)
     _point(folder.parent / "latest", folder.name)
     return folder / REPORT
+
+
+def previous_profile(registry: Registry, version: Version | None) -> tuple[int, Path] | None:
+    """The newest version before this one (None: before the next) whose profile the cache still holds: number, file."""
+    earlier = [one for one in registry.versions() if version is None or one.number < version.number]
+    for one in reversed(earlier):
+        md5s = {Path(path).stem: md5 for path, md5 in one.closure.stages["curate"].outs.items()}
+        profile = registry.cache.find(md5s["profile"]) if "profile" in md5s else None
+        if profile:
+            return one.number, profile
+    return None
 
 
 def report_path(state_folder: Path, key: str) -> Path:
@@ -33,19 +45,27 @@ def report_path(state_folder: Path, key: str) -> Path:
 
 
 def _write(
-    folder: Path, attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, shown: str
+    folder: Path,
+    attempt: Attempt,
+    version: Version | None,
+    *,
+    job: StageRun,
+    closure: Closure,
+    previous: tuple[int, Path] | None,
+    shown: str,
 ) -> None:
     # Here and not above: pandas, Pillow and jinja cost 2 s that a run with nothing new need not pay.
     from pipeline_lib.lineage import Lineage, lineage_of_version
     from pipeline_lib.lineage.receipts import steps_to_weights
-    from pipeline_lib.report import Run, gather, render_card, render_report
+    from pipeline_lib.report import Previous, Run, gather, render_card, render_report
 
     tags = attempt.tags
     dirty = tags.get(records.DIRTY) == "true"
     steps = steps_to_weights(closure, commit=tags.get(records.COMMIT, ""), dirty=dirty)
     lineage = lineage_of_version(version, "") if version else Lineage("", job.settings.model_name, steps)
     number = version.number if version else None
-    run = Run(job.settings.model_name, number, tags[records.KEY], attempt.verdict, lineage, libraries())
+    before = Previous(*previous) if previous else None
+    run = Run(job.settings.model_name, number, tags[records.KEY], attempt.verdict, lineage, libraries(), before)
     content = gather(run, job.reads)
     with atomic_folder(folder) as partial:
         (partial / REPORT).write_text(render_report(content))
@@ -53,10 +73,11 @@ def _write(
         (partial / SHOWN).write_text(shown)
 
 
-def _shown(attempt: Attempt, version: Version | None, closure: Closure) -> str:
+def _shown(attempt: Attempt, version: Version | None, closure: Closure, previous: tuple[int, Path] | None) -> str:
     """A digest of all that the report is made from."""
     outs = [sorted(receipt.outs.items()) for receipt in closure.stages.values()]
     parts = [FORMAT, attempt.tags[records.VERDICT], version.number if version else None, outs]
+    parts.append(previous[0] if previous else None)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

@@ -41,7 +41,7 @@ def run(job: StageRun) -> None:
         assert attempt is not None, "a question was settled without an attempt"
         versions, version = registry.versions(), registry.version_of(question.key)
         mirror(versions, checkout=job.checkout, origin=registry.origin)
-        report = publish(attempt, version, job=job, closure=closure, state_folder=registry.state_folder)
+        report = publish(attempt, version, job=job, closure=closure, registry=registry)
     numbered = f" (version {version.number})" if version else ""
     again = "known already: " if attempt is known else ""
     log.info("%s%s%s", again, attempt.verdict.sentence, numbered)

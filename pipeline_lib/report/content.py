@@ -16,6 +16,7 @@ from pipeline_lib.lineage import Lineage
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Verdict
 from pipeline_lib.report import figures, galleries
+from pipeline_lib.report.drift import Drift, Previous, drift_since
 from pipeline_lib.report.ledger import Ledger, open_ledger
 from pipeline_lib.report.thumbnails import thumbnails
 from pipeline_lib.tables.classes import read_classes
@@ -30,7 +31,10 @@ SHOWN_PAIRS = 15
 
 @dataclass(frozen=True)
 class Run:
-    """What is being reported on. version: None when the model was refused. libraries: name -> version."""
+    """What is being reported on. version: None when the model was refused. libraries: name -> version.
+
+    previous: the version whose data today's are compared with; None for the first, or when its profile is gone.
+    """
 
     name: str
     version: int | None
@@ -38,6 +42,7 @@ class Run:
     verdict: Verdict
     lineage: Lineage
     libraries: Mapping[str, str]
+    previous: Previous | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Content:
     top1_range: figures.Range
     delta_range: figures.Range | None
     ledger: Ledger
+    drift: Drift | None
     label_issues: galleries.Gallery
     changed_by_votes: galleries.Gallery
     duplicates: tuple[galleries.DuplicateGroup, ...]
@@ -91,7 +97,8 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         test=test,
         top1_range=_top1_range(test),
         delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
-        ledger=open_ledger(manifest),
+        ledger=open_ledger(manifest, pd.read_csv(files["balance"], dtype={"class_id": str}, keep_default_na=False)),
+        drift=drift_since(run.previous, files["profile"]) if run.previous else None,
         label_issues=issues,
         changed_by_votes=changed,
         duplicates=groups,

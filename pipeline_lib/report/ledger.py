@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pipeline_lib.tables.manifest import SPLITS
+
 NO_CLASS = "(no class)"
 
 
@@ -25,11 +27,15 @@ class LedgerRow:
 
 @dataclass(frozen=True)
 class ReasonCount:
-    """How many pictures were not kept for one reason. decision: quarantine or remove."""
+    """How many pictures were not kept for one reason. decision: quarantine or remove.
+
+    would_be: split -> how many of them would have gone there; those that cannot be used are in none.
+    """
 
     reason: str
     decision: str
     count: int
+    would_be: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -43,19 +49,24 @@ class Ledger:
     splits: dict[str, int]
 
 
-def open_ledger(manifest: pd.DataFrame) -> Ledger:
-    """Count a manifest. A picture without a decided class counts under the one it came with."""
+def open_ledger(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
+    """Count a manifest. A picture without a decided class counts under the one it came with. balance: balance.csv."""
     classes = manifest["class_id"].fillna(manifest["label_received"]).fillna(NO_CLASS)
-    lost = manifest[manifest["decision"] != "keep"].groupby(["reason", "decision"]).size().reset_index(name="n")
-    reasons = [ReasonCount(row["reason"], row["decision"], int(row["n"])) for row in lost.to_dict("records")]
+    lost = balance[balance["decision"] != "keep"]
+    reasons = [_reason(str(reason), rows) for reason, rows in lost.groupby("reason")]
     kept = manifest.loc[manifest["decision"] == "keep", "split"].value_counts()
     return Ledger(
         total=_row("all", manifest),
         by_source=tuple(_row(str(name), rows) for name, rows in manifest.groupby("source")),
         by_class=tuple(_row(str(name), rows) for name, rows in manifest.groupby(classes)),
         reasons=tuple(sorted(reasons, key=lambda found: (-found.count, found.reason))),
-        splits={split: int(kept.get(split, 0)) for split in ("train", "val", "test")},
+        splits={split: int(kept.get(split, 0)) for split in SPLITS},
     )
+
+
+def _reason(reason: str, rows: pd.DataFrame) -> ReasonCount:
+    would_be = {split: int(rows.loc[rows["split"] == split, "n"].sum()) for split in SPLITS}
+    return ReasonCount(reason, str(rows["decision"].iloc[0]), int(rows["n"].sum()), would_be)
 
 
 def _row(name: str, rows: pd.DataFrame) -> LedgerRow:

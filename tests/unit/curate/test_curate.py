@@ -137,7 +137,7 @@ def job(tmp_path):
     (tmp_path / "curation").mkdir()
     (tmp_path / "curation/overrides.csv").write_text(HEADER)
     tables = ("manifest.parquet", "review.parquet", "soft_labels.parquet", "classes.csv", "annotators.csv")
-    names = (*tables, "stopping.csv", "balance.csv", "selection", "curation.json")
+    names = (*tables, "stopping.csv", "balance.csv", "selection", "profile.json", "curation.json")
     writes = {name.split(".")[0]: tmp_path / "out" / name for name in names}
     return StageRun(tmp_path, reads, writes, PARAMS, Settings())
 
@@ -161,6 +161,9 @@ def test_the_stage_writes_all_its_tables_and_they_agree(job):
     assert sum(figures["splits"].values()) == figures["ledger"]["kept"] == len(selected)
     balance = pd.read_csv(job.writes["balance"])
     assert balance["n"].sum() == len(manifest)
+    profile = json.loads(job.writes["profile"].read_text())
+    assert sum(profile["classes"].values()) == profile["n"] == len(selected)
+    assert all(sum(column["counts"]) == len(selected) for column in profile["columns"].values())
     assert balance.loc[balance["decision"] == "keep", "n"].sum() == len(selected)
 
 

@@ -40,6 +40,7 @@ CLASSES = ("red", "green", "blue")
 SIDE_PX = 16
 N_TRAIN, N_VAL, N_TEST = 24, 12, 60
 SPLITS = ["train"] * N_TRAIN + ["val"] * N_VAL + ["test"] * N_TEST
+PROFILE = {"n": 96, "columns": {"entropy_bit": {"edges": [0, 4, 8], "counts": [90, 6]}}, "classes": {"red": 96}}
 RULES = {"exif_orientation": "apply", "max_pixels": 64_000_000}
 
 
@@ -193,6 +194,9 @@ def _write_curated(line: TinyLine, members: pd.DataFrame) -> None:
     line.path("stopping").write_text("class_id,n_pictures,first_vote_right,unanimous_votes\n")
     line.path("annotators").write_text("annotator,n_votes,accuracy,agreement\nana,12,0.9,0.8\n")
     line.path("curation").write_text("{}\n")
+    balance = "red,train,keep,,32\ngreen,val,keep,,32\nblue,test,keep,,32\nred,train,remove,duplicate,1\n"
+    line.path("balance").write_text("class_id,split,decision,reason,n\n" + balance)
+    line.path("profile").write_text(json.dumps(PROFILE))
 
 
 def _write_model(line: TinyLine, wrong: Collection[int], model: str) -> None:

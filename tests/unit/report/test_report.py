@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,10 +13,10 @@ from PIL import Image
 from pipeline_lib.lineage import Fact, Lineage, Step
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import ClassChange, Comparison, Rule, Verdict
-from pipeline_lib.report import Run, gather, render_card, render_report
+from pipeline_lib.report import Previous, Run, gather, render_card, render_report
 from pipeline_lib.report.figures import interval, line_chart, matrix, nice_ticks
 from pipeline_lib.report.galleries import worst_mistakes
-from pipeline_lib.report.ledger import LedgerRow, open_ledger
+from pipeline_lib.report.ledger import LedgerRow, ReasonCount, open_ledger
 from pipeline_lib.report.thumbnails import data_uri, thumbnails
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
@@ -99,11 +100,25 @@ def test_the_card_says_what_was_measured_on_how_many_pictures(line: TinyLine) ->
 
 
 def test_the_ledger_accounts_for_every_picture(line: TinyLine) -> None:
-    ledger = open_ledger(MANIFEST.read(line.path("manifest")))
+    ledger = open_ledger(MANIFEST.read(line.path("manifest")), pd.read_csv(line.path("balance")))
 
     assert ledger.total == LedgerRow("all", 97, 96, 0, 1)
     assert sum(row.discovered for row in ledger.by_class) == 97
-    assert [(found.reason, found.count) for found in ledger.reasons] == [("duplicate", 1)]
+    assert ledger.reasons == (ReasonCount("duplicate", "remove", 1, {"train": 1, "val": 0, "test": 0}),)
+
+
+def test_the_data_are_compared_with_those_of_the_version_before(line: TinyLine, tmp_path: Path) -> None:
+    before = tmp_path / "profile.json"
+    counts = {"edges": [0, 4, 8], "counts": [20, 80]}
+    before.write_text(json.dumps({"n": 100, "columns": {"entropy_bit": counts}, "classes": {"red": 50, "teal": 50}}))
+    verdict = Verdict("promote", "Promoted.", (RULE,))
+    run = Run("m", 2, "f" * 64, verdict, LINEAGE, {}, Previous(1, before))
+
+    html = render_report(gather(run, line.job().reads))
+
+    assert "The kept pictures beside those of version 1" in html
+    assert re.search(r'<td>entropy bit</td><td class="n">[2-9]\.\d+</td><td class="no">large</td>', html)
+    assert '<td>teal</td><td class="n">50 → 0</td>' in html
 
 
 def test_a_ledger_that_loses_pictures_is_a_defect() -> None:
