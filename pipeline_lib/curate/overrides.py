@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline_lib.csv_cells import plain
 from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.tables.manifest import SPLITS
 
@@ -71,7 +72,7 @@ def parse_overrides(text: str, file: Path) -> tuple[Override, ...]:
             remedy = f"make its first line `{','.join(COLUMNS)}`"
             raise ConfigError("the columns are wrong", file=f"{file}:1", value=",".join(header), remedy=remedy)
         for cells in reader:
-            values = [cell.strip() for cell in cells]
+            values = [plain(cell.strip()) for cell in cells]
             if not any(values) or values[0].startswith("#"):
                 continue
             fault = _malformed(values)

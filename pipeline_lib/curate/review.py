@@ -10,23 +10,29 @@ from pipeline_lib.curate.verdicts import Verdicts
 from pipeline_lib.reasons import Reason, Remark
 from pipeline_lib.tables.review import REVIEW
 
+LEFT_OUT_COPY = (Reason.DUPLICATE.value, Reason.LEAK_TRAIN_EVAL.value)
 UNSETTLED = (Reason.VOTES_UNDECIDED.value, Reason.LABEL_MISSING.value)
 QUALITY = (Remark.DARK, Remark.LIGHT, Remark.BLURRED, Remark.LOW_INFORMATION)
 
 
 def review_queue(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
-    """One row per picture and question, in the columns of REVIEW.
+    """One row per picture and question, in the columns of REVIEW. What a person has decided on is not asked again.
 
     rows: everything decided, by image_id.
     """
-    usable = rows["refusal"].isna()
+    reason = verdicts.reason
+    open_ = rows[~(rows["keep"] | rows["remove"] | rows["relabel"].notna())]
+    standing = open_["refusal"].isna() & (verdicts.standing | reason.isin(UNSETTLED))[open_.index]
     parts = [
-        _label_issues(rows[usable]),
-        _conflicts(rows[verdicts.marks[Reason.LABEL_CONFLICT]], rows),
-        _more_votes(rows[(rows["votes_missing"] > 0) & (verdicts.standing | verdicts.reason.isin(UNSETTLED))]),
-        _quality(rows[verdicts.standing], verdicts),
+        _label_issues(open_[open_["refusal"].isna()]),
+        _conflicts(open_[verdicts.marks[Reason.LABEL_CONFLICT][open_.index]], rows),
+        _more_votes(open_[(open_["votes_missing"] > 0) & standing]),
+        _near_copies(open_[(open_["dup_kind"] == "near") & reason[open_.index].isin(LEFT_OUT_COPY)], reason),
+        _quality(open_[verdicts.standing[open_.index]], verdicts),
     ]
-    queue = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
+    asked = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
+    unasked = open_[~open_.index.isin(asked["image_id"]) & (verdicts.decisions() == "quarantine")[open_.index]]
+    queue = pd.concat([asked, _quarantined(unasked, reason)]) if len(unasked) else asked
     queue = queue.sort_values(["kind", "urgency", "image_id"], ascending=[True, False, True]) if len(queue) else queue
     queue = queue.assign(rank=queue.groupby("kind").cumcount() + 1)
     return queue[[column.name for column in REVIEW.columns]].reset_index(drop=True)
@@ -65,6 +71,20 @@ def _more_votes(rows: pd.DataFrame) -> pd.DataFrame:
     note = cast.mask(rows["n_votes"] == 1, "1 vote does not settle it; ") + more
     columns = {"suggested": rows["voted"].to_numpy(), "score": rows["label_confidence"].to_numpy()}
     return _questions("need_more_votes", rows, **columns, urgency=doubt, note=note.to_numpy())
+
+
+def _near_copies(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:
+    """Pictures left out as nearly equal to another one; those that would have leaked into evaluation first."""
+    note = "left out as nearly the same picture as others of its group"
+    leak = (reason[rows.index] == Reason.LEAK_TRAIN_EVAL.value).to_numpy(dtype=float)
+    return _questions("near_duplicate", rows, suggested=None, score=float("nan"), urgency=leak, note=note)
+
+
+def _quarantined(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:
+    """Quarantined pictures that no other question is about; those that can be shown first."""
+    note = "left out: " + reason[rows.index].str.replace("_", " ")
+    shown = rows["refusal"].isna().to_numpy(dtype=float)
+    return _questions("quarantined", rows, suggested=None, score=float("nan"), urgency=shown, note=note.to_numpy())
 
 
 def _quality(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:

@@ -10,7 +10,11 @@ REVIEW = Table(
     meaning="one row per picture and question",
     key=("kind", "rank"),
     columns=(
-        Column("kind", pa.string(), "label_issue, duplicate_conflict, need_more_votes or quality"),
+        Column(
+            "kind",
+            pa.string(),
+            "label_issue, duplicate_conflict, need_more_votes, near_duplicate, quarantined or quality",
+        ),
         Column("rank", pa.int32(), "1 is the most urgent of its kind"),
         Column("image_id", pa.string(), "as in members"),
         Column("sha256", pa.string(), "key for an override"),
