@@ -25,6 +25,7 @@ class Reason(StrEnum):
     TOO_SMALL = "too_small"  # shorter side under min_side_px
     ODD_ASPECT = "odd_aspect"  # far longer than wide
     # found while curating
+    PLACEHOLDER = "placeholder"  # "photo unavailable": little to see, and many files have the same pixels
     LABEL_MISSING = "label_missing"
     LABEL_UNKNOWN = "label_unknown"  # not in the class list
     LABEL_CONFLICT = "label_conflict"  # same picture, different classes
@@ -41,11 +42,12 @@ class Reason(StrEnum):
 class Remark(StrEnum):
     """What was noticed and does not exclude."""
 
-    EXT_MISMATCH = "ext_mismatch"
-    EXIF_ROTATED = "exif_rotated"
-    HAS_GPS = "has_gps"
-    SEVERAL_FRAMES = "several_frames"
-    TRAILING_BYTES = "trailing_bytes"
+    EXT_MISMATCH = "ext_mismatch"  # the name says another format than the bytes
+    EXIF_ROTATED = "exif_rotated"  # EXIF says that the camera was not upright
+    HAS_GPS = "has_gps"  # a position in EXIF; it stays behind in the shards
+    SEVERAL_FRAMES = "several_frames"  # an animation, of which the first frame is used
+    TRAILING_BYTES = "trailing_bytes"  # more bytes after the end of the picture
+    ELONGATED = "elongated"  # more than aspect_review times longer than wide, or wider than long
     DARK = "dark"
     LIGHT = "light"
     BLURRED = "blurred"

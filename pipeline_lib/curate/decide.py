@@ -29,7 +29,7 @@ from pipeline_lib.curate.limits import check_limits
 from pipeline_lib.curate.overrides import Override, class_changes, picture_changes, refuse_faults, stale_lines
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.profile import data_profile
-from pipeline_lib.curate.quality import quality_remarks
+from pipeline_lib.curate.quality import placeholders, quality_remarks
 from pipeline_lib.curate.review import review_queue
 from pipeline_lib.curate.rows import join_rows
 from pipeline_lib.curate.splits import assign_splits, split_keys
@@ -82,7 +82,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
     verdicts = verdicts.exclude(Reason.LABEL_ISSUE, rows["label_issue"] == "auto")
     verdicts = verdicts.exclude(Reason.OVER_CLASS_CAP, over_cap(rows[verdicts.standing], params))
     small = too_small(rows[verdicts.standing], params, found.manifest_file)
-    verdicts = _remarked(verdicts.exclude(Reason.CLASS_TOO_SMALL, small), rows)
+    verdicts = _remarked(verdicts.exclude(Reason.CLASS_TOO_SMALL, small), rows, params)
     kept = rows[verdicts.standing]
     manifest = _manifest(rows, verdicts, row_weights(kept, params))
     check_limits(manifest, leaking(kept), params, found.manifest_file)
@@ -141,6 +141,7 @@ def _before_copies(rows: pd.DataFrame, classes: tuple[str, ...], params: CurateP
     return (
         refused(rows)
         .exclude(Reason.OVERRIDE_REMOVED, rows["remove"])
+        .exclude(Reason.PLACEHOLDER, placeholders(rows, params) & ~rows["keep"])
         .exclude(Reason.CLASS_EXCLUDED, rows["excluded"])
         .exclude(Reason.LABEL_MISSING, rows["class_id"].isna())
         .exclude(Reason.LABEL_UNKNOWN, rows["class_id"].notna() & ~rows["class_id"].isin(classes) & ~rows["excluded"])
@@ -172,9 +173,9 @@ def _doubted(rows: pd.DataFrame, opinion: Opinion, params: CurateParams) -> pd.D
     return rows.join(opinion.frame.drop(columns="doubted")).assign(label_issue=issue)
 
 
-def _remarked(verdicts: Verdicts, rows: pd.DataFrame) -> Verdicts:
+def _remarked(verdicts: Verdicts, rows: pd.DataFrame, params: CurateParams) -> Verdicts:
     remarks = {
-        **quality_remarks(rows),
+        **quality_remarks(rows, params),
         Remark.LABEL_REVIEW: rows["label_issue"] == "review",
         Remark.RELABELLED_BY_VOTES: (rows["label_source"] == "votes") & (rows["class_id"] != rows["label_received"]),
         Remark.RELABELLED_BY_OVERRIDE: rows["relabel"].notna(),

@@ -59,6 +59,15 @@ class CurateParams(Params):
     cap_per_class: int | None = Field(
         None, ge=1, le=10_000_000, description="most training pictures of a class, chosen by a hash; none: all"
     )
+    placeholder_copies: int = Field(
+        10,
+        ge=2,
+        le=1_000_000,
+        description="files with the same pixels and little to see that make a placeholder; all of them are left out",
+    )
+    aspect_review: float = Field(
+        4.0, ge=1, le=10_000, description="pictures this many times longer than wide, or wider than long, are shown"
+    )
     class_weights: Literal["none", "inverse", "sqrt", "effective"] = Field(
         "none",
         description="weight of a class in the loss: equal, 1/size, 1/sqrt(size) or 1/(effective number of samples, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.reasons import Remark
 
 DARK_P99, LIGHT_P1 = 64, 225  # luminance, 0..255
@@ -21,11 +22,18 @@ def low_information(rows: pd.DataFrame) -> pd.Series:
     return _below(rows["entropy_bit"], LOW_ENTROPY_BIT)
 
 
-def quality_remarks(rows: pd.DataFrame) -> dict[Remark, pd.Series]:
+def placeholders(rows: pd.DataFrame, params: CurateParams) -> pd.Series:
+    """Boolean Series: "photo unavailable" and the like. Little to see, and the same pixels in many files."""
+    same = rows.groupby("pixel_hash")["pixel_hash"].transform("size")
+    return low_information(rows) & (same >= params.placeholder_copies)
+
+
+def quality_remarks(rows: pd.DataFrame, params: CurateParams) -> dict[Remark, pd.Series]:
     """Boolean Series over `rows` for each remark: what the decode noticed and what the pixels say."""
     dark = _below(rows["luminance_p99"], DARK_P99)
     light = _above(rows["luminance_p1"], LIGHT_P1)
-    short_side = rows[["width_px", "height_px"]].astype("Float64").min(axis=1)
+    sides = rows[["width_px", "height_px"]].astype("Float64")
+    short_side = sides.min(axis=1)
     judged = ~_below(rows["entropy_bit"], SHARP_ENTROPY_BIT) & ~_below(short_side, BLUR_MIN_SIDE_PX) & ~dark & ~light
     return {
         Remark.EXT_MISMATCH: _true(rows["ext_mismatch"]),
@@ -33,6 +41,7 @@ def quality_remarks(rows: pd.DataFrame) -> dict[Remark, pd.Series]:
         Remark.HAS_GPS: _true(rows["has_gps"]),
         Remark.SEVERAL_FRAMES: _above(rows["n_frames"], 1),
         Remark.TRAILING_BYTES: _above(rows["trailing_bytes"], 0),
+        Remark.ELONGATED: _above(sides.max(axis=1) / short_side, params.aspect_review),
         Remark.DARK: dark,
         Remark.LIGHT: light,
         Remark.BLURRED: _above(rows["blur_ratio"], BLURRED_RATIO) & judged,

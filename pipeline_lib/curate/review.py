@@ -12,7 +12,14 @@ from pipeline_lib.tables.review import REVIEW
 
 LEFT_OUT_COPY = (Reason.DUPLICATE.value, Reason.LEAK_TRAIN_EVAL.value)
 UNSETTLED = (Reason.VOTES_UNDECIDED.value, Reason.LABEL_MISSING.value)
-QUALITY = (Remark.DARK, Remark.LIGHT, Remark.BLURRED, Remark.LOW_INFORMATION)
+QUALITY = (
+    Remark.DARK,
+    Remark.LIGHT,
+    Remark.BLURRED,
+    Remark.LOW_INFORMATION,
+    Remark.ELONGATED,
+    Remark.SEVERAL_FRAMES,
+)
 
 
 def review_queue(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
@@ -91,6 +98,6 @@ def _quality(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     """Remarked pictures that are used; those with several remarks first."""
     marked = pd.DataFrame({code.value: verdicts.marks[code][rows.index] for code in QUALITY})
     chosen = marked[marked.any(axis=1)]
-    note = ["looks " + " and ".join(chosen.columns[line].str.replace("_", " ")) for line in chosen.to_numpy()]
+    note = ["remarked: " + ", ".join(chosen.columns[line].str.replace("_", " ")) for line in chosen.to_numpy()]
     urgency = chosen.sum(axis=1).to_numpy(dtype=float)
     return _questions("quality", rows.loc[chosen.index], suggested=None, score=float("nan"), urgency=urgency, note=note)

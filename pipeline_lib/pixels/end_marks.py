@@ -56,14 +56,32 @@ def end_of_webp(data: bytes) -> int:
     return min(end, len(data))
 
 
+def end_of_avif(data: bytes) -> int:
+    """Walk the boxes of the file (ISO/IEC 14496-12, 4.2), up to the first that AVIF does not know."""
+    at = 0
+    while data[at + 4 : at + 8] in AVIF_BOXES:
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length == 1:  # the length follows the name
+            length = int.from_bytes(data[at + 8 : at + 16], "big")
+        length = length or len(data) - at  # 0: up to the end of the file
+        if length < 8:
+            raise Undecodable(Reason.DECODE_CORRUPT, f"a box of {length} bytes at byte {at}")
+        if at + length > len(data):
+            raise Undecodable(Reason.DECODE_TRUNCATED, f"the data ends in the box at byte {at}")
+        at += length
+    return at
+
+
 def _whole_file(data: bytes) -> int:
     return len(data)
 
 
+AVIF_BOXES: Final = frozenset((b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"free", b"skip", b"uuid", b"sidx"))
 END_OF: Final[dict[str, Callable[[bytes], int]]] = {
     "png": end_of_png,
     "gif": end_of_gif,
     "webp": end_of_webp,
+    "avif": end_of_avif,
     "bmp": _whole_file,
     "tiff": _whole_file,
 }

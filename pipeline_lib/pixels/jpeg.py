@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline_lib.pixels.exif import Exif, read_exif
+from pipeline_lib.pixels.lost_sectors import refuse_lost_sectors
 from pipeline_lib.pixels.raster import Raster, refuse_bomb
 from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
@@ -42,12 +43,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the markers say. end: offset after the end mark, None when it is missing. frame: None without a header."""
+    """What the markers say. end: offset after the end mark, None when it is missing. frame: None without a header.
+
+    compressed: offset of the first scan.
+    """
 
     end: int | None
     exif: Exif
     frame: Frame | None
     n_scans: int
+    compressed: int
 
 
 def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
@@ -70,12 +75,13 @@ def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
         raise Undecodable(damage, str(error)) from error
     if layout.end is None:
         raise Undecodable(damage, "no end mark")
+    refuse_lost_sectors(data, start=layout.compressed, end=layout.end)
     return Raster(pixels_HWC, MODES[layout.frame.n_components], layout.exif, 1, len(data) - layout.end)
 
 
 def read_layout(data: bytes) -> Layout:
     """Walk the markers up to the end mark, over thumbnails and compressed data, without decoding."""
-    exif, scans, at = Exif(), 0, 2
+    exif, scans, at, compressed = Exif(), 0, 2, len(data)
     end: int | None = None
     frame: Frame | None = None
     while found := MARKER.search(data, at):
@@ -89,9 +95,10 @@ def read_layout(data: bytes) -> Layout:
             exif = read_exif(segment)
         elif marker in FRAME_HEADERS and frame is None and len(segment) >= 6:
             frame = Frame(*struct.unpack_from(">BHHB", segment))
-        scans += marker == SOS
+        if marker == SOS:
+            scans, compressed = scans + 1, min(at, compressed)
         at += 2 + length
-    return Layout(end, exif, frame, scans)
+    return Layout(end, exif, frame, scans, compressed)
 
 
 def _refuse_frame(frame: Frame, max_pixels: int) -> None:

@@ -1,4 +1,4 @@
-"""PNG, WebP, GIF, BMP and TIFF through Pillow, with the checks that Pillow leaves out."""
+"""PNG, WebP, AVIF, GIF, BMP and TIFF through Pillow, with the checks that Pillow leaves out."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pipeline_lib.pixels.end_marks import END_OF
 from pipeline_lib.pixels.exif import read_exif
+from pipeline_lib.pixels.lost_sectors import refuse_lost_sectors
 from pipeline_lib.pixels.raster import Raster, refuse_bomb
 from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
@@ -24,6 +25,7 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BIT: Final = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2"}
+WITHOUT_CHECKSUM: Final = ("webp", "avif")  # GIF and BMP too, but whole sectors of black are nothing odd there
 ENDS_EARLY: Final = (
     "truncated",
     "unexpected end",
@@ -34,15 +36,18 @@ ENDS_EARLY: Final = (
 
 
 def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
-    """Decode the first frame of a PNG, WebP, GIF, BMP or TIFF. Raises Undecodable.
+    """Decode the first frame of a PNG, WebP, AVIF, GIF, BMP or TIFF. Raises Undecodable.
 
-    Truncated means that the format's end mark is missing (PNG, GIF, WebP) or that Pillow says so (BMP, TIFF).
-    Lossy WebP, GIF and BMP carry no checksum: damage inside them can only be seen by a checksum of the source.
+    Truncated means that the format's end mark is missing (PNG, GIF, WebP, AVIF) or that Pillow says so (BMP, TIFF).
+    Lossy WebP, AVIF, GIF and BMP carry no checksum: of damage inside the first two only lost sectors are seen, and of
+    that inside the others nothing; a checksum of the source tells.
     """
     try:
         with Image.open(io.BytesIO(data), formats=[kind.upper()]) as picture:
             refuse_bomb(*picture.size, max_pixels)
             end = END_OF[kind](data)
+            if kind in WITHOUT_CHECKSUM:
+                refuse_lost_sectors(data, start=0, end=end)
             return _raster(picture, data, trailing_bytes=len(data) - end)
     except (Undecodable, MemoryError):
         raise

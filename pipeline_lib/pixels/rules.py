@@ -46,7 +46,7 @@ class Undecodable(Exception):
 class Decoded:
     """A picture in canonical form. H: height, W: width, C: red, green, blue.
 
-    pixels_HWC: uint8, contiguous, after the orientation rule. format: jpeg, png, webp, gif, bmp or tiff. mode: colour
+    pixels_HWC: uint8, contiguous, after the orientation rule. format: one of `sniff.DECODABLE`. mode: colour
     mode as received, in Pillow's names. exif_orientation: 1..8 as the file says, 1 when absent. n_frames: 1 or more,
     the first is used. trailing_bytes: bytes after the end of the picture; always 0 for BMP and TIFF, which mark no end.
     width_px, height_px: of pixels_HWC.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-DECODABLE: Final = ("jpeg", "png", "webp", "gif", "bmp", "tiff")
+DECODABLE: Final = ("jpeg", "png", "webp", "avif", "gif", "bmp", "tiff")
 # Pictures made of pixels that we do not decode. Drawings and documents (svg, eps, pdf) hold no pixels: not images.
-OTHER_PICTURES: Final = ("heic", "avif", "jpeg2000", "jpegxl", "ico", "psd", "netpbm", "exr", "dds")
+OTHER_PICTURES: Final = ("heic", "jpeg2000", "jpegxl", "ico", "psd", "netpbm", "exr", "dds")
 
 _SIGNATURES: Final = (
     ("jpeg", b"\xff\xd8\xff"),

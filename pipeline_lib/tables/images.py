@@ -20,7 +20,9 @@ IMAGES = Table(
             nullable=True,
         ),
         Column("detail", pa.string(), "what the decoder said, or what the bytes are instead", nullable=True),
-        Column("format", pa.string(), "jpeg, png, webp, gif, bmp, tiff: from the bytes, not the name", nullable=True),
+        Column(
+            "format", pa.string(), "jpeg, png, webp, avif, gif, bmp, tiff: from the bytes, not the name", nullable=True
+        ),
         Column("mode", pa.string(), "colour mode as received (Pillow's names)", nullable=True),
         Column("width_px", pa.int32(), "after the orientation policy", nullable=True),
         Column("height_px", pa.int32(), "after the orientation policy", nullable=True),

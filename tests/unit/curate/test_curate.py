@@ -114,8 +114,8 @@ def test_poor_pictures_are_remarked_and_shown_but_used():
     assert (curated.rows.loc[["s/night", "s/soft"], "decision"] == "keep").all()
     shown = curated.review[curated.review["kind"] == "quality"]
     assert shown[["rank", "image_id", "note"]].to_numpy().tolist() == [
-        [1, "s/night", "looks dark and low information"],
-        [2, "s/soft", "looks blurred"],
+        [1, "s/night", "remarked: dark, low information"],
+        [2, "s/soft", "remarked: blurred"],
     ]
 
 

@@ -4,6 +4,7 @@ import itertools
 import re
 
 import pytest
+from PIL import Image
 
 from pipeline_lib.pixels import Undecodable, decode
 from tests.unit.pixels.made_pictures import PAGE_BYTES, RULES, encoded, photo, pillow_pixels, refusal, with_zeroed_page
@@ -60,6 +61,33 @@ def test_a_zeroed_page_is_seen_in_97_of_100_jpegs_and_pillow_sees_none():
     assert found.count("decode_corrupt") >= 97
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("lost", [512, 4096])
+def test_a_sector_or_page_of_zeros_is_always_seen_where_it_lies_as_on_a_disk(kind, lost):
+    sound = encoded(photo(width=500, height=375, seed=3), kind, quality=95)
+
+    for start in range(2048, len(sound) - lost, 512):
+        damaged = sound[:start] + bytes(lost) + sound[start + lost :]
+        assert refusal(damaged) == "decode_corrupt", start
+
+
+def test_zeros_that_the_decoder_takes_for_blocks_are_named():
+    sound = encoded(photo(width=200, height=150, seed=3), "JPEG", quality=95)
+    damaged = with_zeroed_page(sound, start=PAGE_BYTES)
+    pillow_pixels(damaged)  # raises nothing, and as many blocks are made of the zeros as were lost
+
+    with pytest.raises(Undecodable, match="^decode_corrupt: zeros in place of bytes 4096 to 8192$"):
+        decode(damaged, RULES)
+
+
+def test_a_white_sheet_may_hold_kilobytes_of_zeros():
+    for side in range(3000, 3400, 100):
+        sheet = encoded(Image.new("L", (side, side), 255), "JPEG", optimize=True)
+
+        assert bytes(1000) in sheet
+        assert refusal(sheet) == ""
+
+
 def test_the_front_of_one_jpeg_with_the_back_of_another_is_corrupt():
     other = encoded(photo(width=400, height=300, seed=5), "JPEG", quality=92)
 
@@ -72,7 +100,7 @@ def test_a_jpeg_without_a_frame_is_corrupt():
         decode(b"\xff\xd8\xff\xd9", RULES)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("lost", [2, 1000])
 def test_other_formats_that_stop_early_are_truncated(kind, lost):
     assert refusal(encoded(photo(), kind)[:-lost]) == "decode_truncated"
@@ -132,7 +160,7 @@ def test_a_gif_cut_inside_a_block_says_so():
         decode(encoded(photo(), "GIF")[:-300], RULES)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF"])
 def test_bytes_after_the_end_are_counted_and_cost_nothing(kind):
     sound = encoded(photo(), kind)
 

@@ -137,7 +137,7 @@ def test_a_camera_file_of_two_jpegs_is_its_first_one_and_the_second_is_counted_a
 
 
 def test_the_format_is_that_of_the_bytes():
-    kinds = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+    kinds = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 
     assert [decode(encoded(photo(), kind), RULES).format for kind in kinds] == [kind.lower() for kind in kinds]
 
