@@ -10,7 +10,10 @@ from importlib import import_module
 
 from pipeline_lib.errors import PipelineError, exit_codes
 
-COMMANDS = ("init", "run", "predict", "lineage", "rollback", "report", "params", "settings", "up", "status", "down")
+COMMANDS = (
+    *("init", "run", "predict", "lineage", "rollback", "report", "dataset", "params", "settings"),
+    *("up", "status", "down"),
+)
 CTRL_C = 130
 
 
