@@ -3,9 +3,8 @@
     python -m benchmarks.corruption [--cases 1000] [--stock-cases 120] [--seed 0]
 
 Flipped bits, cuts and zeros in stored JPEGs, flipped bits in raw pixels and in the tables, cut files. The kinds of
-damage take turns; how they are judged is in tests/unit/loader/corruption.py. What is left of a JPEG after a flipped bit
-is often a valid JPEG of other pixels, and any raw pixels are valid: those cases are counted for themselves. Writes
-benchmarks/results/corruption.json. tests/unit/loader/test_corruption.py is the short version.
+damage take turns; how they are judged is in tests/unit/loader/corruption.py. Writes benchmarks/results/corruption.json.
+tests/unit/loader/test_corruption.py is the short version.
 """
 
 from __future__ import annotations

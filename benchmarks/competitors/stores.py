@@ -12,6 +12,7 @@ from PIL import Image
 
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.convert.read_back import Written
 from pipeline_lib.convert.stored import Picture, stored_form
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.tables.beton_index import BETON_INDEX
@@ -65,16 +66,18 @@ def write_mosaic_shards(jpegs: Sequence[Path], folder: Path) -> None:
 def write_beton(jpegs: Sequence[Path], folder: Path, *, params: ConvertParams) -> None:
     """For FFCV and for us: what `convert` keeps of each picture with these parameters."""
     with (folder / "pictures.beton").open("wb") as file:
-        writer = BetonWriter(file, n_max=len(jpegs), page_size=page_bytes(1 << 23))
+        writer, checksums = BetonWriter(file, n_max=len(jpegs), page_size=page_bytes(1 << 23)), []
         for path in jpegs:
             with Image.open(path) as opened:
                 width, height = opened.size
             picture = Picture(path.stem, path.name, 0, path.stat().st_size, width, height, 1)
             stored = stored_form(path.read_bytes(), picture, params, PixelRules(), shards=path.parent)
             writer.add(stored, name=path.stem)
+            checksums.append(Written.of(path.stem, stored).checksum)
         writer.finish()
-    rows = pd.DataFrame({"row": range(len(jpegs)), "image_id": [path.stem for path in jpegs]})
-    BETON_INDEX.write(rows, folder / "pictures.index.parquet")
+    names = [path.stem for path in jpegs]
+    rows = {"row": range(len(jpegs)), "image_id": names, "checksum": checksums}
+    BETON_INDEX.write(pd.DataFrame(rows), folder / "pictures.index.parquet")
 
 
 STORES: dict[str, Callable[[Sequence[Path], Path], None]] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline_lib.betons.checksum import checksum
 from pipeline_lib.betons.layout import ALLOCATION, HEADER, RAW, SAMPLE, SAMPLES_AT, VERSION, Array, descriptors
 from pipeline_lib.errors import OutputDamaged
 
@@ -28,12 +29,18 @@ class Beton:
         start = int(self.samples_N["image"]["data_ptr"][row])
         return self.content[start : start + int(self.sizes_N[row])]
 
+    def checksum(self, row: int) -> int:
+        """The checksum of a picture as it now is."""
+        image = self.samples_N["image"][row]
+        mode, height, width = int(image["mode"]), int(image["height"]), int(image["width"])
+        return checksum(self.stored(row).data, mode=mode, height=height, width=width)
+
 
 def open_beton(path: Path) -> Beton:
     """Open a beton and check its structure. Raises OutputDamaged when it is not a whole, consistent file of ours."""
     if not path.exists() or path.stat().st_size < SAMPLES_AT:
         raise _damaged(path, "a beton is absent or ends early")
-    content = np.memmap(path, np.uint8, mode="r")
+    content = np.asarray(np.memmap(path, np.uint8, mode="r"))
     header = content[: HEADER.itemsize].view(HEADER)[0]
     count, end = int(header["num_samples"]), int(header["alloc_table_ptr"])
     if header["version"] != VERSION or content[HEADER.itemsize : SAMPLES_AT].tobytes() != descriptors().tobytes():

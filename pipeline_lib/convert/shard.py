@@ -49,13 +49,14 @@ def convert_shard(task: Task, at: Callable[[str], None], *, folder: Path) -> Non
     Raises OutputDamaged when the shard's bytes no longer decode as `inspect` saw, or the beton does not read back;
     BadData when a picture is too large for a beton; NoSpace.
     """
-    if task.pictures:
-        _write_beton(task, folder / f"{task.shard}.beton", at)
-    rows = pd.DataFrame({"row": range(len(task.pictures)), "image_id": [picture.image_id for picture in task.pictures]})
-    BETON_INDEX.write(rows, folder / f"{task.shard}.index.parquet")
+    written = _write_beton(task, folder / f"{task.shard}.beton", at) if task.pictures else []
+    rows = [(row, one.image_id, one.checksum) for row, one in enumerate(written)]
+    columns = [column.name for column in BETON_INDEX.columns]
+    BETON_INDEX.write(pd.DataFrame(rows, columns=columns), folder / f"{task.shard}.index.parquet")
 
 
-def _write_beton(task: Task, path: Path, at: Callable[[str], None]) -> None:
+def _write_beton(task: Task, path: Path, at: Callable[[str], None]) -> list[Written]:
+    """Write and check a beton; what its rows hold."""
     page_size = page_bytes(_largest(task))
     written: list[Written] = []
     with atomic_file(path) as file, MemberBytes(task.shards_folder) as members:
@@ -68,6 +69,7 @@ def _write_beton(task: Task, path: Path, at: Callable[[str], None]) -> None:
             written.append(Written.of(picture.image_id, stored))
         writer.finish()
         check_written(Path(file.name), written)
+    return written
 
 
 def _largest(task: Task) -> int:

@@ -32,7 +32,7 @@ class BatchLoader(Protocol):
 
         start: leave out so many batches, undecoded: a run that stopped after `start` steps goes on as it would have.
 
-        Raises OutputDamaged when a picture does not decode.
+        Raises OutputDamaged when the bytes of a picture are not those that `convert` wrote.
         """
         ...
 

@@ -102,8 +102,12 @@ class ViewDecoder(Operation):  # type: ignore[misc]  # ffcv publishes no types
             table_B = view_table(
                 images_B, addresses_N=addresses_B, sizes_N=sizes_B, boxes_N4=views.boxes_N4, flips_N=views.flips_N
             )
+
+            def is_whole(number: int) -> bool:
+                return self.plan.pictures.is_whole(int(positions_B[number]))
+
             out_BHWC = self.memory.take(len(visits_B))
-            self.render(table_B, views, out_BHWC)
+            self.render(table_B, views, out_BHWC, is_whole=is_whole)
             self._raise_failures(table_B["status"], positions_B)
             return out_BHWC
 
@@ -116,4 +120,4 @@ class ViewDecoder(Operation):  # type: ignore[misc]  # ffcv publishes no types
         first = int(np.flatnonzero(statuses_B)[0])
         if statuses_B[first] == Status.NO_MEMORY:
             raise MemoryError(f"decoding {self.plan.pictures.image_ids[positions_B[first]]}")
-        raise self.plan.pictures.undecodable(int(positions_B[first]))
+        raise self.plan.pictures.damaged(int(positions_B[first]))

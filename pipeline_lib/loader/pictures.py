@@ -29,6 +29,7 @@ class Pictures:
     betons: tuple[Beton, ...]
     beton_N: Array  # number in `betons`
     row_N: Array  # row in that beton
+    checksums_N: Array  # uint64: of each, when it was written
 
     @cached_property
     def keys_N(self) -> U64:
@@ -47,12 +48,16 @@ class Pictures:
         """The bytes of a picture as stored."""
         return self._beton(position).stored(int(self.row_N[position]))
 
-    def undecodable(self, position: int) -> OutputDamaged:
-        """The error for a picture whose stored bytes do not decode."""
+    def is_whole(self, position: int) -> bool:
+        """Whether a picture's bytes, size and mode are those that `convert` wrote."""
+        return self._beton(position).checksum(int(self.row_N[position])) == int(self.checksums_N[position])
+
+    def damaged(self, position: int) -> OutputDamaged:
+        """The error for a picture whose bytes are no longer those that were written."""
         file = self._beton(position).path
         value = f"row {self.row_N[position]}, {self.image_ids[position]}"
         remedy = "remove the file and run `dvc repro`, or `dvc checkout` to restore it"
-        return OutputDamaged("a picture in the beton does not decode", file=file, value=value, remedy=remedy)
+        return OutputDamaged("a picture in the beton is damaged", file=file, value=value, remedy=remedy)
 
     def _beton(self, position: int) -> Beton:
         return self.betons[int(self.beton_N[position])]
@@ -76,11 +81,12 @@ def find_pictures(folder: Path, selection: pd.DataFrame) -> Pictures:
         tuple(_open_indexed(folder / f"{name}.beton", rows.get_group(name).to_numpy(np.int64)) for name in names),
         beton_N,
         index["row"].to_numpy(np.int64)[at],
+        index["checksum"].to_numpy(np.uint64)[at],
     )
 
 
 def _read_indexes(folder: Path) -> pd.DataFrame:
-    """All indexes as one frame: image_id, row, beton (a category: its name without ending)."""
+    """All indexes as one frame: image_id, row, checksum, beton (a category: its name without ending)."""
     paths = sorted(folder.glob(f"*{INDEX_ENDING}"))
     if not paths:
         raise BadData("no betons there", file=folder, remedy="run `dvc repro convert`")

@@ -10,20 +10,25 @@ import numpy as np
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.loader.augment import Views
 from pipeline_lib.loader.effects import apply_effects
-from pipeline_lib.native.views import render_views
+from pipeline_lib.native.views import Status, render_views
 from pipeline_lib.pixels import view
 
 Read = Callable[[int], Array]  # number in the batch -> stored picture, uint8 [H, W, 3]
+IsWhole = Callable[[int], bool]  # number in the batch -> whether its bytes are those that were written
 
 
-def render_table(table_B: Array, views: Views, out_BHWC: Array, *, pool: Executor, workers: int) -> None:
+def render_table(
+    table_B: Array, views: Views, out_BHWC: Array, *, is_whole: IsWhole, pool: Executor, workers: int
+) -> None:
     """Fill `out_BHWC` (uint8 [B, side, side, 3]) with the views of B pictures: the C decoder, in `workers` threads.
 
     table_B: VIEW; its column `status` says afterwards what became of each picture.
     """
 
     def render_some(part: slice) -> None:
+        damaged = [n for n in range(part.start, part.stop) if not is_whole(n)]
         render_views(table_B[part], out_BHWC[part])
+        table_B["status"][damaged] = Status.DAMAGED
         _add_effects(views, range(part.start, part.stop), out_BHWC)
 
     borders = np.linspace(0, len(out_BHWC), workers + 1).astype(int).tolist()

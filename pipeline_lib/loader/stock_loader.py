@@ -12,7 +12,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from pipeline_lib.betons.layout import JPG, Array
+from pipeline_lib.betons.layout import Array
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader.augment import Augmentation
 from pipeline_lib.loader.batches import Batch
@@ -27,11 +27,10 @@ from pipeline_lib.loader.ffcv_guards import (
 )
 from pipeline_lib.loader.ffcv_loader import EpochPipeline
 from pipeline_lib.loader.many_betons import JoinedReader
+from pipeline_lib.loader.pictures import Pictures
 from pipeline_lib.loader.plan import Plan
-from pipeline_lib.native.views import render_views, view_table
 
 KNOWN = ("scale_min", "ratio_max", "flip", "shift_px")
-CHECKED_AT_ONCE = 256
 
 _kept: list[EpochPipeline] = []  # to the end of the process: numba prints errors when compiled functions are dropped
 
@@ -45,7 +44,7 @@ class StockLoader:
         self._plan = plan
         self.image_ids: Sequence[str] = plan.pictures.image_ids
         reader = JoinedReader(plan.pictures)
-        check_pictures(plan, reader, workers=workers)
+        check_pictures(plan.pictures, workers=workers)
         with compiling(workers):
             operations = stock_operations(plan.augmentation, plan.side_px)
             self._pipeline = EpochPipeline(reader, operations, batch_size=plan.batch_size, workers=workers)
@@ -84,22 +83,14 @@ def stock_operations(augmentation: Augmentation | None, side_px: int) -> list[Op
     return operations + ([RandomTranslate(augmentation.shift_px)] if augmentation.shift_px else [])
 
 
-def check_pictures(plan: Plan, reader: JoinedReader, *, workers: int) -> None:
-    """Decode every JPEG once: for one that is damaged FFCV shows another picture's pixels. Raises OutputDamaged."""
-    jpegs = np.flatnonzero(plan.pictures.images_N["mode"] == JPG)
+def check_pictures(pictures: Pictures, *, workers: int) -> None:
+    """Compare the checksum of every picture: for a damaged one FFCV shows another's pixels. Raises OutputDamaged."""
 
-    def damaged(positions: Array) -> Array:
-        images = reader.metadata["f0"][positions]
-        addresses, sizes = reader.locate(images["data_ptr"])
-        whole = np.stack([0 * images["height"], 0 * images["width"], images["height"], images["width"]], axis=1)
-        flips = np.zeros(len(positions), bool)
-        table = view_table(images, addresses_N=addresses, sizes_N=sizes, boxes_N4=whole, flips_N=flips)
-        render_views(table, np.empty((len(positions), 1, 1, 3), np.uint8))
-        bad: Array = positions[table["status"] != 0]
-        return bad
+    def damaged(positions: Array) -> list[int]:
+        return [at for at in positions.tolist() if not pictures.is_whole(at)]
 
-    parts = [jpegs[first : first + CHECKED_AT_ONCE] for first in range(0, len(jpegs), CHECKED_AT_ONCE)]
+    parts = np.array_split(np.arange(len(pictures.image_ids)), workers)
     with ThreadPoolExecutor(workers, "check") as pool:
-        for positions in pool.map(damaged, parts):
-            if len(positions):
-                raise plan.pictures.undecodable(int(positions[0]))
+        for found in pool.map(damaged, parts):
+            if found:
+                raise pictures.damaged(found[0])

@@ -72,12 +72,14 @@ def read_picture(pictures: Pictures, position: int) -> Array:
     """One picture as stored, uint8 RGB [H, W, 3]. Raises OutputDamaged."""
     image, stored = pictures.images_N[position], pictures.stored(position)
     shape = (int(image["height"]), int(image["width"]), 3)
+    if not pictures.is_whole(position):
+        raise pictures.damaged(position)
     if image["mode"] == RAW:
         return stored.reshape(shape)
     try:
         pixels: Array = simplejpeg.decode_jpeg(stored, colorspace="RGB", strict=True)
     except ValueError as error:
-        raise pictures.undecodable(position) from error
+        raise pictures.damaged(position) from error
     if pixels.shape != shape:
-        raise pictures.undecodable(position)
+        raise pictures.damaged(position)
     return pixels

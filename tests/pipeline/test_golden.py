@@ -13,7 +13,7 @@ GOLDEN = {
     "line/download/members.parquet": "b7654afe97b159c84e3d342f0cab2551",
     "line/download/votes.parquet": "155c165bf8b4c6e43af58fed7e438ac2",
     "line/download/shards": "0f0f5cdfb7d6b1bb8f137c3cf6fa07d6.dir",
-    "line/convert/betons": "a97d5a91870edb29f8fb7e3532bd5787.dir",
+    "line/convert/betons": "dbaa7aa3ecd0ede5ba509475a1fae854.dir",
 }
 
 

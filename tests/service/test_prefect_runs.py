@@ -126,7 +126,7 @@ def test_a_flow_killed_in_mid_train_is_followed_by_a_run_that_completes(served: 
 
     os.kill(flow_pid(served, run_id), signal.SIGKILL)
     killed = served.wait_for_end(run_id)
-    wait_until(lambda: not stage_processes(served.origin), timeout_s=10)
+    wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
     wish.unlink()
     following = served.wait_for_end(served.trigger({"change": {"train_epochs": 4}}))
 

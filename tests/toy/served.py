@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.toy.repository import ROOT
 
-WAIT_S = 240.0
+WAIT_S = 480.0  # a busy machine: stages, server, worker and other tests share two cores
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,10 @@ class Served:
         )
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """POST to the API of the server, or GET without a body; SQLite at its busiest answers 503, as to any client."""
+        """POST to the API of the server, or GET without a body.
+
+        SQLite at its busiest makes the server answer 503, or nothing for half a minute, as to any client.
+        """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/api/{path}", data=data, headers={"Content-Type": "application/json"}
@@ -49,7 +52,9 @@ class Served:
                 if error.code != 503:
                     raise AssertionError(f"{path}: {error.read().decode()}") from error
                 time.sleep(1)
-        raise AssertionError(f"{path}: 503 ten times")
+            except TimeoutError:
+                assert body is None or path.endswith("/filter"), f"{path}: no answer; asking twice might do it twice"
+        raise AssertionError(f"{path}: busy ten times")
 
     def trigger(self, parameters: dict[str, Any] | None = None, *, while_busy: bool = False) -> str:
         """Start a deployed run as the UI does, unless `while_busy` when the slot of the run before is free; its id."""

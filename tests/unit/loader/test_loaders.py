@@ -148,9 +148,7 @@ def test_a_picture_that_does_not_decode_is_named_at_once(kind: Any, own_betons: 
     image_id = damage_jpeg(own_betons, 5)
     started, before = time.monotonic(), threading.active_count()
 
-    message = (
-        rf"jpg\.beton: a picture in the beton does not decode \(found: row 5, {image_id}\)\. Remedy: remove the file"
-    )
+    message = rf"jpg\.beton: a picture in the beton is damaged \(found: row 5, {image_id}\)\. Remedy: remove the file"
     with pytest.raises(OutputDamaged, match=message):
         one_epoch(own_betons.open("jpg", batch_size=4, kind=kind))
 

@@ -18,7 +18,7 @@ def plans(
 ) -> list[Plan]:
     """One per process, over n pictures of three classes."""
     image_ids, rows = tuple(f"picture {number}" for number in range(n)), np.arange(n)
-    pictures = Pictures(image_ids, torch.from_numpy(rows % 3), torch.ones(n), (), np.zeros(n, int), rows)
+    pictures = Pictures(image_ids, torch.from_numpy(rows % 3), torch.ones(n), (), np.zeros(n, int), rows, rows)
     return [Plan(pictures, batch_size, 32, None, shuffle, 5, drop_last, sampling, rank, world) for rank in range(world)]
 
 

@@ -38,7 +38,7 @@ def test_evaluation_shows_the_centre_of_each_picture_by_ffcvs_resize(betons: Bet
 def test_a_picture_that_does_not_decode_is_named_before_the_first_epoch(own_betons: Betons) -> None:
     image_id = damage_jpeg(own_betons, row=5)
 
-    with pytest.raises(OutputDamaged, match=f"a picture in the beton does not decode.*{image_id}"):
+    with pytest.raises(OutputDamaged, match=f"a picture in the beton is damaged.*{image_id}"):
         own_betons.open("jpg", kind="stock")
 
 
