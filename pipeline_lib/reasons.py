@@ -22,6 +22,8 @@ class Reason(StrEnum):
     DECODE_TRUNCATED = "decode_truncated"  # the data ends early
     DECODE_CORRUPT = "decode_corrupt"  # damage inside: a strict decoder objects
     TOO_MANY_PIXELS = "too_many_pixels"  # over max_pixels or a side over 65,500 px: a bomb or a panorama
+    TOO_MUCH_MEMORY = "too_much_memory"  # more than any picture of max_pixels needs; or its worker was killed twice
+    DECODER_CRASHED = "decoder_crashed"  # it ended the process that decodes it, twice
     TOO_SMALL = "too_small"  # shorter side under min_side_px
     ODD_ASPECT = "odd_aspect"  # far longer than wide
     # found while curating

@@ -1,10 +1,12 @@
-"""Work on many shards in processes, where a worker that is killed is named with the picture it held.
+"""Work on many shards in processes, where a worker that dies is named with the picture it held.
 
+A picture that ends its worker twice can be passed over, so that no file stops a run; see `spare`.
 multiprocessing's own pools lose that name: a Pool waits for ever, and ProcessPoolExecutor fails every shard at once.
 """
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import multiprocessing
 import os
@@ -13,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from pipeline_lib.errors import CodeFailed, Interrupted, PipelineError
@@ -23,36 +25,46 @@ Unit = TypeVar("Unit")
 Result = TypeVar("Result")
 At = Callable[[str], None]
 Step = Callable[[int], object]
+Spare = Callable[[Any, str, str], Any]
+LOSSES_OF_A_SHARD = 4  # workers, at pictures that differ: then it is not the pictures
 LOOK_EVERY_S = 0.5  # how often the parent counts what its workers did
 
 
 def work_on_shards(
-    task: Callable[[Unit, At], Result], units: Mapping[str, Unit], *, workers: int, step: Step
+    task: Callable[[Unit, At], Result],
+    units: Mapping[str, Unit],
+    *,
+    workers: int,
+    step: Step,
+    spare: Callable[[Unit, str, str], Unit] | None = None,
 ) -> Iterator[tuple[str, Result]]:
     """Yield (shard, task(unit, at)) as shards are done, in any order.
 
     task and units must pickle. The task calls `at(image_id)` before each picture; `step` is told how many pictures were
-    begun since its last call. One worker, or one shard, is worked in this process. Raises the task's PipelineError;
-    Interrupted when a worker was killed; CodeFailed when the task broke (its traceback is printed).
+    begun since its last call. spare(unit, image_id, cause): the unit to go on with after a worker died twice at the
+    same picture; cause is a signal's name or "exit code N". A first death may have been an accident of the machine, so
+    the shard is tried again as it was. Without `spare` the first death ends the work, and one worker, or one shard, is
+    worked in this process. Raises the task's PipelineError; Interrupted when a worker was killed; CodeFailed when the
+    task broke (its traceback is printed).
     """
-    if min(workers, len(units)) <= 1:
+    n_workers = min(workers, len(units))
+    if n_workers <= 1 and spare is None:
         yield from _work_here(task, units, step)
         return
-    pool = [_Worker(task) for _ in range(min(workers, len(units)))]
+    pool = _Pool(task, n_workers, spare)
     try:
         yield from _share_out(pool, units, step)
     finally:
-        for worker in pool:
-            worker.end()
+        pool.end()
 
 
 class _Place(ctypes.Structure):
     """Where a process is. It lies in memory shared with the parent, who reads it also after a kill."""
 
-    _fields_ = (("begun", ctypes.c_uint64), ("image_id", ctypes.c_char * 1024))
+    _fields_ = (("begun", ctypes.c_uint64), ("image_id", ctypes.c_char * 4096))
 
     def at(self, image_id: str) -> None:
-        self.image_id = image_id.encode()[:1023]
+        self.image_id = image_id.encode()[:4095]
         self.begun += 1
 
     def of(self, shard: str) -> str:
@@ -62,36 +74,82 @@ class _Place(ctypes.Structure):
 
 
 class _Worker:
-    """One process and the shard it holds. Spawned, not forked: a forked child would inherit locks of our threads."""
+    """One process and the shard it holds.
 
-    def __init__(self, task: Callable[[Any, At], Any]) -> None:
-        context = multiprocessing.get_context("spawn")
+    Several are spawned: a forked child could inherit a lock that one of our threads held. One alone is forked, before
+    we have threads that matter: it is there to die in our place, and must not take 2 s to load what we have loaded.
+    """
+
+    def __init__(self, task: Callable[[Any, At], Any], *, forked: bool) -> None:
+        context: Any = multiprocessing.get_context("fork" if forked else "spawn")
         self.pipe, far_end = context.Pipe()
         self.place: _Place = context.RawValue(_Place)
         arguments = (task, far_end, self.place, os.getpid())
-        self.process: SpawnProcess = context.Process(target=_serve, args=arguments, daemon=True)
+        self.process: BaseProcess = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         far_end.close()  # so that a dead worker reads as the end of the pipe
-        self.shard = ""
+        self.shard, self.unit = "", None
 
     def give(self, shard: str, unit: Any) -> None:
-        self.shard = shard
+        self.shard, self.unit = shard, unit
         self.pipe.send((shard, unit))
 
     def take(self) -> Any:
+        """The answer. Raises what the task raised; EOFError when the process has died."""
         try:
             answer = self.pipe.recv()
-        except (EOFError, ConnectionResetError):
-            self.process.join()
-            raise _killed(self.place.of(self.shard), self.process.exitcode or 0) from None
+        except ConnectionResetError:
+            raise EOFError from None
         if isinstance(answer, PipelineError):
             raise answer
         return answer
+
+    def cause_of_death(self) -> str:
+        self.process.join()
+        code = self.process.exitcode or 0
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def end(self) -> None:
         self.process.kill()
         self.process.join()
         self.pipe.close()
+
+
+class _Pool:
+    """The workers, and what is known of the pictures at which some died."""
+
+    def __init__(self, task: Callable[[Any, At], Any], n_workers: int, spare: Spare | None) -> None:
+        self.task, self.spare = task, spare
+        self.forked = n_workers == 1 and sys.platform == "linux"
+        self.workers = [_Worker(task, forked=self.forked) for _ in range(n_workers)]
+        self.suspects: set[tuple[str, str]] = set()
+        self.losses: collections.Counter[str] = collections.Counter()
+        self.begun_by_the_dead = 0
+
+    def begun(self) -> int:
+        return self.begun_by_the_dead + sum(int(worker.place.begun) for worker in self.workers)
+
+    def replace(self, dead: _Worker) -> _Worker:
+        """A new worker, at the shard of the dead one. Raises Interrupted when that would help no more."""
+        cause, image_id = dead.cause_of_death(), dead.place.image_id.decode(errors="replace")
+        unit, suspect = dead.unit, (dead.shard, image_id)
+        self.losses[dead.shard] += 1
+        if self.spare is None or not image_id or self.losses[dead.shard] > LOSSES_OF_A_SHARD:
+            raise _killed(dead.place.of(dead.shard), cause)
+        if suspect in self.suspects:
+            unit = self.spare(unit, image_id, cause)
+            self.losses[dead.shard] = 0
+        self.suspects.add(suspect)
+        self.begun_by_the_dead += dead.place.begun
+        dead.end()
+        self.workers.remove(dead)
+        self.workers.append(_Worker(self.task, forked=self.forked))
+        self.workers[-1].give(dead.shard, unit)
+        return self.workers[-1]
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.end()
 
 
 def _work_here(task: Callable[[Any, At], Any], units: Mapping[str, Any], step: Step) -> Iterator[tuple[str, Any]]:
@@ -108,21 +166,26 @@ def _work_here(task: Callable[[Any, At], Any], units: Mapping[str, Any], step: S
         yield shard, answer
 
 
-def _share_out(pool: list[_Worker], units: Mapping[str, Any], step: Step) -> Iterator[tuple[str, Any]]:
+def _share_out(pool: _Pool, units: Mapping[str, Any], step: Step) -> Iterator[tuple[str, Any]]:
     waiting = iter(units.items())
     busy: dict[Connection, _Worker] = {}
     counted = 0
-    for worker in pool:
+    for worker in pool.workers:
         worker.give(*next(waiting))
         busy[worker.pipe] = worker
     while busy:
         ready = wait(list(busy), timeout=LOOK_EVERY_S)
-        if new := sum(worker.place.begun for worker in pool) - counted:
+        if new := pool.begun() - counted:
             step(new)
             counted += new
         for pipe in ready:
             worker = busy.pop(pipe)  # type: ignore[call-overload]  # wait() also takes sockets and handles
-            done = worker.shard, worker.take()
+            try:
+                done = worker.shard, worker.take()
+            except EOFError:
+                worker = pool.replace(worker)
+                busy[worker.pipe] = worker
+                continue
             if following := next(waiting, None):
                 worker.give(*following)
                 busy[worker.pipe] = worker
@@ -151,7 +214,6 @@ def _attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: _Plac
         return CodeFailed(what, file=place.of(shard), value=str(error), remedy=remedy)
 
 
-def _killed(place: str, exit_code: int) -> Interrupted:
-    cause = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
+def _killed(place: str, cause: str) -> Interrupted:
     remedy = "mostly memory ran out: set PERENNIAL_WORKERS to fewer workers and run again; it continues"
     return Interrupted("a worker process was killed", file=place, value=cause, remedy=remedy)

@@ -123,8 +123,9 @@ def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
         yield
         ok = True
     finally:
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        peak_mb = max(one.ru_maxrss for one in used) // 1024  # of the largest process
+        cpu = sum(one.ru_utime for one in used)
         entry = {
             "stage": stage,
             "started": started.isoformat(timespec="seconds"),

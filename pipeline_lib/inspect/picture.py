@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline_lib.inspect.hashes import PHASH_SIDE_PX, phash, pixel_hash
+from pipeline_lib.inspect.memory_limit import memory_limit, picture_memory_bytes
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.quality import measure
 from pipeline_lib.pixels import Decoded, Undecodable, decode, shrink_to
@@ -40,10 +41,23 @@ class Examined:
 
 def examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
     """Decode and measure one picture. Damaged or hostile bytes are a finding, never an error."""
+    allowed_bytes = picture_memory_bytes(params.max_pixels)
     try:
-        decoded = decode(data, params.pixel_rules())
+        with memory_limit(allowed_bytes):
+            return _examine(image_id, data, params)
     except Undecodable as verdict:
-        return Examined({"refusal": verdict.reason.value, "detail": verdict.detail})
+        return refused(verdict.reason, verdict.detail)
+    except MemoryError:
+        return refused(Reason.TOO_MUCH_MEMORY, f"more than {allowed_bytes // 1_000_000} MB")
+
+
+def refused(reason: Reason, detail: str) -> Examined:
+    """A picture that cannot be used, and of which nothing else is known."""
+    return Examined({"refusal": reason.value, "detail": detail})
+
+
+def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
+    decoded = decode(data, params.pixel_rules())
     refusal, detail = _shape_refusal(decoded, params)
     grey_HW = luminance(decoded.pixels_HWC)
     findings = {

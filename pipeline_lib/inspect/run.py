@@ -69,13 +69,21 @@ def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job:
     log.info("%d shards, %d of them known from earlier runs", len(shards), memo.hits)
     n_pictures = sum(len(unit.members) for unit in left.values())
     with progress("inspect", "pictures", n_pictures, job.settings) as step:
-        for shard, _ in work_on_shards(task, left, workers=_workers(left, job), step=step):
+        work = work_on_shards(task, left, workers=_workers(left, job), step=step, spare=_pass_over)
+        for shard, n_passed_over in work:
             unit = left[shard]
+            if n_passed_over:  # not remembered: another day, with another decoder or more memory, it may go well
+                continue
             memo.keep(_memo_unit(unit), [unit.folder / IMAGES_FILE, unit.folder / FEATURES_FILE])
 
 
+def _pass_over(unit: ShardUnit, image_id: str, cause: str) -> ShardUnit:
+    log.warning("%s ended the process that decoded it, twice (%s); it is passed over", image_id, cause)
+    return unit.without(image_id, cause)
+
+
 def _workers(left: dict[str, ShardUnit], job: StageRun) -> int:
-    """All cores, or this process alone where starting others would take longer than the work."""
+    """All cores, or one where starting others would take longer than the work."""
     size_bytes = sum(int(unit.members["size_bytes"].sum()) for unit in left.values())
     workers: int = job.settings.worker_count()
     return workers if size_bytes > SMALL_BYTES else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.inspect.embedding import embed, view
 from pipeline_lib.inspect.hog import hog
+from pipeline_lib.inspect.memory_limit import picture_memory_bytes
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine, squeeze
+from pipeline_lib.inspect.picture import Examined, examine, refused, squeeze
+from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
@@ -39,23 +41,31 @@ class ShardTask:
     weights: Path | None
 
     def __call__(self, unit: ShardUnit, at: Callable[[str], None]) -> int:
-        """Inspect a shard and write its two tables; returns the number of its pictures. Raises OutputDamaged.
+        """Inspect a shard and write its two tables; returns how many pictures were passed over. Raises OutputDamaged.
 
         at: told the image_id of each picture as its turn comes.
         """
         with MemberBytes(self.shards) as members:
-            tables = inspect_shard(unit.members, members, self, at)
+            tables = inspect_shard(unit, members, self, at)
         IMAGES.write(tables.images, unit.folder / IMAGES_FILE)
         FEATURES.write(tables.features, unit.folder / FEATURES_FILE)
-        return len(tables.images)
+        return len(unit.fatal)
 
 
 @dataclass(frozen=True)
 class ShardUnit:
-    """members: the rows of MEMBERS of one shard. folder: where its two tables go."""
+    """members: the rows of MEMBERS of one shard. folder: where its two tables go.
+
+    fatal: image_id -> the signal or exit code that decoding it ended a process with, twice; it is not tried again.
+    """
 
     members: pd.DataFrame
     folder: Path
+    fatal: dict[str, str] = field(default_factory=dict)
+
+    def without(self, image_id: str, cause: str) -> ShardUnit:
+        """The same, with one more picture passed over."""
+        return replace(self, fatal={**self.fatal, image_id: cause})
 
 
 @dataclass(frozen=True)
@@ -66,25 +76,36 @@ class ShardTables:
     features: pd.DataFrame
 
 
-def inspect_shard(
-    members: pd.DataFrame, source: MemberBytes, task: ShardTask, at: Callable[[str], None]
-) -> ShardTables:
+def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]) -> ShardTables:
     """Examine every member of a shard; one full-size picture is in memory at a time, and small views of BATCH."""
     images: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
-    rows = members.sort_values("row_in_shard").to_dict("records")
+    rows = unit.members.sort_values("row_in_shard").to_dict("records")
     for start in range(0, len(rows), BATCH):
         described: list[dict[str, Any]] = []
         views: list[NDArray[np.uint8]] = []
         for member in rows[start : start + BATCH]:
-            at(member["image_id"])
-            examined = examine(member["image_id"], _read(source, member, task.shards), task.params)
+            examined = _examined(member, unit, source, task, at)
             images.append({name: member[name] for name in KEYS} | examined.findings)
             if examined.grey_HW is not None and examined.pixels_HWC is not None:
                 described.append({"image_id": member["image_id"], **_shapes(examined.grey_HW)})
                 views += [view(examined.pixels_HWC)] if task.weights else []
         features += _embedded(described, views, task)
     return ShardTables(_frame(images, IMAGES), _frame(features, FEATURES))
+
+
+def _examined(
+    member: dict[Any, Any], unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]
+) -> Examined:
+    """One picture; unread when it is too large a file, or ended its process before."""
+    image_id, size_bytes = str(member["image_id"]), int(member["size_bytes"])
+    if cause := unit.fatal.get(image_id):
+        reason = Reason.TOO_MUCH_MEMORY if cause == "SIGKILL" else Reason.DECODER_CRASHED
+        return refused(reason, f"decoding it ended the process twice ({cause})")
+    if size_bytes > picture_memory_bytes(task.params.max_pixels):
+        return refused(Reason.TOO_MUCH_MEMORY, f"the file alone has {size_bytes} bytes")
+    at(image_id)
+    return examine(image_id, _read(source, member, task.shards), task.params)
 
 
 def _shapes(grey_HW: NDArray[np.uint8]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from pipeline_lib.pixels.exif import Exif, read_exif
 from pipeline_lib.pixels.lost_sectors import refuse_lost_sectors
-from pipeline_lib.pixels.raster import Raster, refuse_bomb
+from pipeline_lib.pixels.raster import Raster, memory_ran_out, refuse_bomb
 from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
 
@@ -56,7 +56,7 @@ class Layout:
 
 
 def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
-    """Decode a whole JPEG strictly. Raises Undecodable.
+    """Decode a whole JPEG strictly. Raises Undecodable, MemoryError.
 
     Truncated means that no end mark closes the picture (also when zeros fill the rest); other damage is corrupt.
     """
@@ -72,6 +72,8 @@ def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
     except (Undecodable, MemoryError):
         raise
     except Exception as error:  # hostile bytes raise anything in a decoder: a verdict on the file
+        if memory_ran_out(error):
+            raise MemoryError(str(error)) from error
         raise Undecodable(damage, str(error)) from error
     if layout.end is None:
         raise Undecodable(damage, "no end mark")

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from pipeline_lib.pixels.end_marks import END_OF
 from pipeline_lib.pixels.exif import read_exif
 from pipeline_lib.pixels.lost_sectors import refuse_lost_sectors
-from pipeline_lib.pixels.raster import Raster, refuse_bomb
+from pipeline_lib.pixels.raster import Raster, memory_ran_out, refuse_bomb
 from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
 
@@ -36,12 +36,14 @@ ENDS_EARLY: Final = (
 
 
 def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
-    """Decode the first frame of a PNG, WebP, AVIF, GIF, BMP or TIFF. Raises Undecodable.
+    """Decode the first frame of a PNG, WebP, AVIF, GIF, BMP or TIFF. Raises Undecodable, MemoryError.
 
     Truncated means that the format's end mark is missing (PNG, GIF, WebP, AVIF) or that Pillow says so (BMP, TIFF).
     Lossy WebP, AVIF, GIF and BMP carry no checksum: of damage inside the first two only lost sectors are seen, and of
     that inside the others nothing; a checksum of the source tells.
     """
+    if kind == "webp":  # Pillow would make room for the pixels before it tells their number
+        refuse_bomb(*_webp_size(data), max_pixels)
     try:
         with Image.open(io.BytesIO(data), formats=[kind.upper()]) as picture:
             refuse_bomb(*picture.size, max_pixels)
@@ -54,7 +56,19 @@ def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
     except Image.DecompressionBombError as error:
         raise Undecodable(Reason.TOO_MANY_PIXELS, str(error)) from error
     except Exception as error:  # hostile bytes raise anything in a decoder: a verdict on the file
+        if memory_ran_out(error):
+            raise MemoryError(str(error)) from error
         raise _damage(data, kind, error) from error
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height in the header of the first chunk (RFC 9649, sections 2.5 to 2.7)."""
+    if data[12:16] == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
 def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int) -> Raster:

@@ -26,6 +26,11 @@ class Raster:
 MAX_SIDE_PX = 65_500  # libjpeg's limit: a longer side could not be stored again
 
 
+def memory_ran_out(error: Exception) -> bool:
+    """Whether a decoder failed for want of memory, in the words of libjpeg and OpenCV, or of Pillow."""
+    return any(words in str(error).lower() for words in ("insufficient memory", "out of memory"))
+
+
 def refuse_bomb(width_px: int, height_px: int, max_pixels: int) -> None:
     """Raise Undecodable(too_many_pixels) on what a header claims, before memory is spent on it."""
     if width_px * height_px > max_pixels:

@@ -2,17 +2,21 @@
 
 import functools
 import json
+import os
 import shutil
+import signal
 from itertools import islice
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import pipeline_lib.inspect.picture as examining
 import pipeline_lib.inspect.run as stage
 from pipeline_lib.errors import BadData, Interrupted, OutputDamaged
+from pipeline_lib.inspect import shard
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import luminance
+from pipeline_lib.inspect.picture import examine, luminance
 from pipeline_lib.shard_workers import work_on_shards
 from tests.unit.inspect.made_shards import CONTAINER, digests, features_of, images_of, inspect, make_source
 from tests.unit.pixels.made_pictures import encoded, photo, with_claimed_size
@@ -132,6 +136,51 @@ def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(source
 
     assert "5 shards, 2 of them known from earlier runs" in caplog.text
     assert len(images_of(out)) == len(files())
+
+
+def test_a_picture_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_in_the_next_run(
+    source, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+
+    def crash_at_one(image_id, data, params):
+        if image_id == "made/a/zip.jpg":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return examine(image_id, data, params)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shard, "examine", crash_at_one)
+        crashed = images_of(inspect(source))
+    mended = images_of(inspect(source, out="again"))
+
+    verdict = crashed.loc["made/a/zip.jpg", ["refusal", "detail"]].tolist()
+    assert verdict == ["decoder_crashed", "decoding it ended the process twice (SIGSEGV)"]
+    assert "made/a/zip.jpg ended the process that decoded it, twice (SIGSEGV); it is passed over" in caplog.text
+    assert crashed.drop(index="made/a/zip.jpg").equals(mended.drop(index="made/a/zip.jpg"))
+    assert mended["refusal"].isna()["made/a/zip.jpg"]
+    assert "5 shards, 4 of them known from earlier runs" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_a_picture_that_takes_too_much_memory_is_refused_and_the_process_goes_on(kind, monkeypatch):
+    large = encoded(photo(width=250, height=250).repeat(16, 0).repeat(16, 1), kind)
+    monkeypatch.setattr(examining, "picture_memory_bytes", lambda max_pixels: 30_000_000)
+
+    refused = examine("a", large, InspectParams())
+
+    assert refused.findings == {"refusal": "too_much_memory", "detail": "more than 30 MB"}
+    monkeypatch.undo()
+    assert examine("a", large, InspectParams()).findings["refusal"] is None
+
+
+def test_a_file_larger_than_the_memory_of_a_picture_is_not_read(tmp_path, monkeypatch):
+    make_source(tmp_path, {"made/a/1.jpg": encoded(photo(), "JPEG"), "made/a/2.jpg": bytes(20_000)})
+    monkeypatch.setattr(shard, "picture_memory_bytes", lambda max_pixels: 19_999)
+
+    images = images_of(inspect(tmp_path))
+
+    verdict = images.loc["made/a/2.jpg", ["refusal", "detail"]].tolist()
+    assert verdict == ["too_much_memory", "the file alone has 20000 bytes"]
 
 
 def test_other_parameters_are_another_memo_entry(source):

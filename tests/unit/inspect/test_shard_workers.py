@@ -16,8 +16,8 @@ from tests.unit.inspect import worker_tasks
 UNITS = {f"shard-{number}": number for number in range(7)}
 
 
-def work(task, units=UNITS, *, workers=2, step=lambda count: None):
-    return list(work_on_shards(task, units, workers=workers, step=step))
+def work(task, units=UNITS, *, workers=2, step=lambda count: None, spare=None):
+    return list(work_on_shards(task, units, workers=workers, step=step, spare=spare))
 
 
 def test_every_shard_is_done_once():
@@ -53,6 +53,45 @@ def test_a_killed_worker_is_named_with_its_picture_and_leaves_none_behind():
 def test_a_worker_that_leaves_is_named_with_its_picture_and_exit_code():
     with pytest.raises(Interrupted, match=r"^shard shard-3, picture 3: .* \(found: exit code 7\)\. .*it continues$"):
         work(worker_tasks.leave_at_three)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_picture_that_ends_its_worker_twice_is_passed_over_by_name_and_the_rest_is_done(workers):
+    told = []
+
+    def without(numbers, image_id, cause):
+        told.append((image_id, cause))
+        return [number for number in numbers if f"picture {number}" != image_id]
+
+    units = {"a": [1, 2], "b": [6, 7, 8], "c": [3], "d": [7]}
+    done = dict(work(worker_tasks.be_killed_by_seven, units, workers=workers, spare=without))
+
+    assert done == {"a": [1, 2], "b": [6, 8], "c": [3], "d": []}
+    assert told == [("picture 7", "SIGSEGV")] * 2
+    assert children_of(os.getpid()) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_was_killed_once_costs_no_picture(workers, tmp_path):
+    units = {"a": str(tmp_path / "a"), "b": str(tmp_path / "b")}
+
+    done = dict(work(worker_tasks.be_killed_once, units, workers=workers, spare=never))
+
+    assert done == units
+
+
+def test_workers_that_die_again_and_again_at_other_pictures_end_the_work(tmp_path):
+    with pytest.raises(Interrupted, match=r"^shard a, picture 4: a worker process was killed \(found: SIGKILL\)"):
+        work(worker_tasks.be_killed_anywhere, {"a": str(tmp_path)}, spare=never)
+
+
+def test_a_worker_that_dies_before_any_picture_ends_the_work():
+    with pytest.raises(Interrupted, match=r"^shard only: a worker process was killed \(found: SIGKILL\)"):
+        work(worker_tasks.be_killed_before_any_picture, {"only": 1}, spare=never)
+
+
+def test_one_worker_with_a_spare_is_another_process_too():
+    assert work(worker_tasks.pid, {"only": 1}, spare=never) != [("only", os.getpid())]
 
 
 def test_a_users_error_arrives_whole():
@@ -95,6 +134,10 @@ def test_workers_end_when_their_parent_is_killed():
     parent.wait()
 
     assert wait_for(lambda: [pid for pid in workers if command(pid)], lambda left: not left) == []
+
+
+def never(unit, image_id, cause):
+    pytest.fail(f"{image_id} was passed over")
 
 
 def children_of(pid):

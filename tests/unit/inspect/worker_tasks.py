@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pipeline_lib.errors import BadData
 
@@ -48,4 +49,36 @@ def leave_at_three(number: int, at: Callable[[str], None]) -> int:
     at(f"picture {number}")
     if number == 3:
         os._exit(7)
+    return number
+
+
+def be_killed_by_seven(numbers: list[int], at: Callable[[str], None]) -> list[int]:
+    """Numbers of a unit; 7 ends the process as a decoder does that writes where it must not."""
+    for number in numbers:
+        at(f"picture {number}")
+        if number == 7:
+            os.kill(os.getpid(), signal.SIGSEGV)
+    return numbers
+
+
+def be_killed_once(marker: str, at: Callable[[str], None]) -> str:
+    """The unit is a file's path: while there is none, it is made, and the process ends."""
+    at(f"picture of {Path(marker).name}")
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return marker
+
+
+def be_killed_anywhere(folder: str, at: Callable[[str], None]) -> str:
+    """Ends the process every time, each time at another picture."""
+    count = len(list(Path(folder).iterdir()))
+    at(f"picture {count}")
+    (Path(folder) / str(count)).touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+    return folder
+
+
+def be_killed_before_any_picture(number: int, at: Callable[[str], None]) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
     return number

@@ -92,6 +92,15 @@ def test_bombs_are_refused_by_their_header_in_no_time_and_memory():
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0II*\0"}])
+def test_the_size_of_a_webp_is_read_before_pillow_makes_room_for_its_pixels(options):
+    data = encoded(photo(width=70, height=50), "WEBP", **options)
+
+    with pytest.raises(Undecodable, match="^too_many_pixels: 70 x 50, the limit is 3499 pixels$"):
+        decode(data, PixelRules(max_pixels=3499))
+    assert refusal(data, PixelRules(max_pixels=3500)) == ""
+
+
 def test_the_refusal_of_a_large_picture_names_its_size_and_the_limit():
     with pytest.raises(Undecodable, match="^too_many_pixels: 160 x 120, the limit is 1000 pixels$"):
         decode(encoded(photo(), "JPEG"), PixelRules(max_pixels=1000))
