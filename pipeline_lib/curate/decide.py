@@ -68,7 +68,7 @@ class Curated:
 def curate(found: Found, params: CurateParams) -> Curated:
     """Decide on every member. Raises BadData for overrides that do not fit, DataCheckFailed for limits passed."""
     features = found.features.set_index("image_id")
-    rows, labels = _labelled(found, params)
+    rows, labels = labelled(found, params)
     verdicts = _before_copies(rows, labels.classes, params)
     apart = rows.index[rows["not_duplicate"]]
     groups = group_duplicates(rows[rows["refusal"].isna()], features["thumbnail"], params, apart=apart)
@@ -109,7 +109,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
     )
 
 
-def _labelled(found: Found, params: CurateParams) -> tuple[pd.DataFrame, Labels]:
+def labelled(found: Found, params: CurateParams) -> tuple[pd.DataFrame, Labels]:
     """Every row with its class, its split and the orders people gave about it."""
     rows = join_rows(found.members, found.images)
     votes = found.votes.astype("str")

@@ -28,17 +28,17 @@ def review_queue(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     rows: everything decided, by image_id.
     """
     reason = verdicts.reason
-    open_ = rows[~(rows["keep"] | rows["remove"] | rows["relabel"].notna())]
-    standing = open_["refusal"].isna() & (verdicts.standing | reason.isin(UNSETTLED))[open_.index]
+    asking = rows[~(rows["keep"] | rows["remove"] | rows["relabel"].notna())]
+    standing = asking["refusal"].isna() & (verdicts.standing | reason.isin(UNSETTLED))[asking.index]
     parts = [
-        _label_issues(open_[open_["refusal"].isna()]),
-        _conflicts(open_[verdicts.marks[Reason.LABEL_CONFLICT][open_.index]], rows),
-        _more_votes(open_[(open_["votes_missing"] > 0) & standing]),
-        _near_copies(open_[(open_["dup_kind"] == "near") & reason[open_.index].isin(LEFT_OUT_COPY)], reason),
-        _quality(open_[verdicts.standing[open_.index]], verdicts),
+        _label_issues(asking[asking["refusal"].isna()]),
+        _conflicts(asking[verdicts.marks[Reason.LABEL_CONFLICT][asking.index]], rows),
+        _more_votes(asking[(asking["votes_missing"] > 0) & standing]),
+        _near_copies(asking[(asking["dup_kind"] == "near") & reason[asking.index].isin(LEFT_OUT_COPY)], reason),
+        _quality(asking[verdicts.standing[asking.index]], verdicts),
     ]
     asked = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
-    unasked = open_[~open_.index.isin(asked["image_id"]) & (verdicts.decisions() == "quarantine")[open_.index]]
+    unasked = asking[~asking.index.isin(asked["image_id"]) & (verdicts.decisions() == "quarantine")[asking.index]]
     queue = pd.concat([asked, _quarantined(unasked, reason)]) if len(unasked) else asked
     queue = queue.sort_values(["kind", "urgency", "image_id"], ascending=[True, False, True]) if len(queue) else queue
     queue = queue.assign(rank=queue.groupby("kind").cumcount() + 1)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline_lib.atomic_files import atomic_folder, write_text
-from pipeline_lib.curate.decide import Curated, Found, curate
+from pipeline_lib.curate.decide import Curated, Found, curate, labelled
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.vectors import axes_by_kind, cut
@@ -42,19 +43,38 @@ def run(job: StageRun) -> None:
 
 def read_found(job: StageRun) -> Found:
     """Read what the stage decides on. Raises ConfigError for a malformed overrides file."""
-    file = job.checkout / OVERRIDES
+    text = read_overrides(job.checkout)
     return Found(
         members=MEMBERS.read(job.reads["members"]),
         images=IMAGES.read(job.reads["images"]),
         votes=VOTES.read(job.reads["votes"]),
         features=_features(job.reads["features"], job.params),
-        overrides=parse_overrides(_text(file), file),
+        overrides=parse_overrides(text, job.checkout / OVERRIDES),
         overrides_file=OVERRIDES,
         manifest_file=job.writes["manifest"].relative_to(job.checkout),
     )
 
 
-def _text(file: Path) -> str:
+def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params: CurateParams) -> None:
+    """Check a text for curation/overrides.csv as the next run will. Raises ConfigError or BadData, listing its faults.
+
+    reads: the stage's artifacts by role. file: is named in messages only.
+    """
+    found = Found(
+        members=MEMBERS.read(reads["members"]),
+        images=IMAGES.read(reads["images"]),
+        votes=VOTES.read(reads["votes"]),
+        features=FEATURES.empty(),
+        overrides=parse_overrides(text, file),
+        overrides_file=file,
+        manifest_file=file,
+    )
+    labelled(found, params)
+
+
+def read_overrides(checkout: Path) -> str:
+    """The text of curation/overrides.csv. Raises ConfigError."""
+    file = checkout / OVERRIDES
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:

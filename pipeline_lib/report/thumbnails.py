@@ -19,7 +19,9 @@ SIDE_PX = 112  # short side; larger on screens of high density than the 96 CSS p
 TINY_PX = 64  # up to here PNG is smaller than JPEG and shows the very pixels
 
 
-def thumbnails(image_ids: Iterable[str], *, members: pd.DataFrame, shards: Path, rules: PixelRules) -> dict[str, str]:
+def thumbnails(
+    image_ids: Iterable[str], *, members: pd.DataFrame, shards: Path, rules: PixelRules, short_side_px: int = SIDE_PX
+) -> dict[str, str]:
     """image_id -> data URI; "" where the bytes give no picture. members: the members table."""
     wanted = members[members["image_id"].isin(list(image_ids)) & members["container"].notna()]
     found: dict[str, str] = {}
@@ -31,7 +33,7 @@ def thumbnails(image_ids: Iterable[str], *, members: pd.DataFrame, shards: Path,
             except Undecodable:
                 found[row["image_id"]] = ""
             else:
-                found[row["image_id"]] = data_uri(shrink_to(pixels_HWC, short_side_px=SIDE_PX))
+                found[row["image_id"]] = data_uri(shrink_to(pixels_HWC, short_side_px=short_side_px))
     return found
 
 

@@ -17,7 +17,7 @@ REVIEW = Table(
         ),
         Column("rank", pa.int32(), "1 is the most urgent of its kind"),
         Column("image_id", pa.string(), "as in members"),
-        Column("sha256", pa.string(), "key for an override"),
+        Column("sha256", pa.string(), "key for an override; empty without bytes", nullable=True),
         Column("given", pa.string(), "class it has now", nullable=True),
         Column("suggested", pa.string(), "class suggested instead", nullable=True),
         Column("score", pa.float32(), "how sure the suggestion is, 0..1", nullable=True),

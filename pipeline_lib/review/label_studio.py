@@ -1,0 +1,173 @@
+"""Label Studio's files: tasks with predictions to import there, and the answers it exports.
+
+Formats: https://labelstud.io/guide/tasks (basic JSON), /guide/predictions, /guide/export (JSON and JSON_MIN). Pictures
+travel inside the tasks, as data URIs. An export may hold a task twice, answers of several people, skipped tasks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from pipeline_lib.curate.overrides import PICTURE_KEYS
+from pipeline_lib.errors import BadData
+from pipeline_lib.review.answers import Answer
+from pipeline_lib.review.questions import Question, Questions
+
+LABEL, VERDICT = "label", "verdict"  # the names of the two control tags
+VERDICTS = {"remove the picture": "remove", "not a duplicate": "not_duplicate"}
+REMEDY = "export the project of `perennial review export` again, as JSON or JSON-MIN"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What people answered. unanswered: tasks without an answer. disputed: pictures on which people differ."""
+
+    answers: tuple[Answer, ...]
+    unanswered: int
+    disputed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One annotation. when: ISO time, to tell the latest of one person."""
+
+    key_type: str
+    key: str
+    given: str
+    label: str
+    verdicts: tuple[str, ...]
+    author: str
+    when: str
+
+
+def tasks(found: Questions) -> list[dict[str, Any]]:
+    """One task for each picture asked about that can be shown, with the suggestion as its prediction."""
+    by_picture: dict[str, list[Question]] = {}
+    for one in found.asked:
+        if one.usable:
+            by_picture.setdefault(one.image_id, []).append(one)
+    return [_task(asked, found.pictures[image_id]) for image_id, asked in by_picture.items()]
+
+
+def labelling_config(classes: Iterable[str]) -> str:
+    """The project's labelling interface, as XML."""
+    choices = [f"    <Choice value={quoteattr(name)}/>" for name in classes]
+    verdicts = [f"    <Choice value={quoteattr(words)}/>" for words in VERDICTS]
+    lines = [
+        "<View>",
+        '  <Image name="image" value="$image" zoom="true"/>',
+        '  <Text name="note" value="$note"/>',
+        f'  <Choices name="{LABEL}" toName="image" choice="single" showInLine="true">',
+        *choices,
+        "  </Choices>",
+        f'  <Choices name="{VERDICT}" toName="image" choice="multiple" showInLine="true">',
+        *verdicts,
+        "  </Choices>",
+        "</View>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def read_exported(text: str, file: Path) -> Exported:
+    """The answers of an export. Raises BadData when it is no export, or a task names no picture."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadData("not JSON", file=file, value=str(error), remedy=REMEDY) from error
+    if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
+        raise BadData("not a list of Label Studio tasks", file=file, remedy=REMEDY)
+    said: dict[str, dict[str, _Said]] = {}  # picture -> person -> what they said last
+    keys = [_key(task, number, file) for number, task in enumerate(content, 1)]
+    for task, (key_type, key) in zip(content, keys, strict=True):
+        for one in _annotations(task, key_type, key):
+            by_person = said.setdefault(key, {})
+            if one.author not in by_person or one.when >= by_person[one.author].when:
+                by_person[one.author] = one
+    agreed = {key: list(by.values()) for key, by in said.items()}
+    disputed = [key for key, those in agreed.items() if len({(one.label, one.verdicts) for one in those}) > 1]
+    answers = [answer for key, those in agreed.items() if key not in disputed for answer in _answers(those[0])]
+    unanswered = len({key for _, key in keys} - set(said))
+    return Exported(tuple(answers), unanswered, tuple(sorted(disputed)))
+
+
+def _task(asked: list[Question], picture: str) -> dict[str, Any]:
+    first = asked[0]
+    suggested = next((one for one in asked if one.suggested and one.suggested != one.given), None)
+    votes = ", ".join(f"{who}: {label}" for who, label in first.votes)
+    notes = [
+        f"given: {first.given or 'no class'}",
+        *(one.note for one in asked),
+        *([f"votes: {votes}"] if votes else []),
+    ]
+    names = {"image_id": first.image_id, "key_type": first.key_type, "key": first.key, "given": first.given}
+    task: dict[str, Any] = {"data": {"image": picture, **names, "note": "; ".join(notes)}}
+    if suggested:
+        choice = {
+            "from_name": LABEL,
+            "to_name": "image",
+            "type": "choices",
+            "value": {"choices": [suggested.suggested]},
+        }
+        score = suggested.score if suggested.p_suggested is None else suggested.p_suggested
+        prediction = {"model_version": "perennial", "result": [{"id": suggested.id, **choice}]}
+        task["predictions"] = [prediction if score is None else {**prediction, "score": score}]
+    return task
+
+
+def _key(task: dict[str, Any], number: int, file: Path) -> tuple[str, str]:
+    """The picture of a task: as the task was made, else by whatever of its names are left."""
+    data = _data(task)
+    if data.get("key_type") in PICTURE_KEYS and data.get("key"):
+        return str(data["key_type"]), str(data["key"])
+    for name in ("sha256", "image_id"):
+        if data.get(name):
+            return name, str(data[name])
+    raise BadData(f"task {number} names no picture: it has no key, sha256 or image_id", file=file, remedy=REMEDY)
+
+
+def _data(task: dict[str, Any]) -> dict[str, Any]:
+    data = task.get("data", task)  # JSON_MIN has no level of its own for data
+    return data if isinstance(data, dict) else {}
+
+
+def _annotations(task: dict[str, Any], key_type: str, key: str) -> Iterator[_Said]:
+    """Every annotation of a task that says something; `completions` is what versions before 1.0 called them."""
+    given = str(_data(task).get("given") or "")
+    for found in task.get("annotations") or task.get("completions") or [task]:
+        if found.get("was_cancelled"):
+            continue
+        if "result" in found:
+            chosen = {
+                r.get("from_name"): r["value"].get("choices", []) for r in found["result"] if r.get("type") == "choices"
+            }
+        else:
+            chosen = {name: _choices(found.get(name)) for name in (LABEL, VERDICT)}
+        label, verdicts = chosen.get(LABEL, []), chosen.get(VERDICT, [])
+        if label or verdicts:
+            actions = tuple(sorted(VERDICTS[words] for words in verdicts if words in VERDICTS))
+            who = found.get("completed_by", found.get("annotator", ""))
+            author = f"annotator {who['id'] if isinstance(who, dict) else who}".strip()
+            when = str(found.get("updated_at") or found.get("created_at") or "")
+            yield _Said(key_type, key, given, label[0] if label else "", actions, author, when)
+
+
+def _choices(value: Any) -> list[str]:
+    """JSON_MIN writes one choice as text, several as {"choices": [...]}."""
+    if isinstance(value, dict):
+        return [str(choice) for choice in value.get("choices", [])]
+    return [str(value)] if value else []
+
+
+def _answers(said: _Said) -> list[Answer]:
+    """The lines for one picture: it goes, or it has a label and may be no copy."""
+    orders = [("remove", "")] if "remove" in said.verdicts else []
+    if not orders:
+        orders = [("not_duplicate", "")] if "not_duplicate" in said.verdicts else []
+        orders += [("keep", "") if said.label == said.given else ("relabel", said.label)] if said.label else []
+    tail = (said.given, "review: Label Studio", said.author, said.when[:10])
+    return [Answer(said.key_type, said.key, action, value, *tail) for action, value in orders]
