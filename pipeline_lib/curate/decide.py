@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
-from pipeline_lib.curate.duplicates import Settled, group_duplicates, leaking, settle
+from pipeline_lib.curate.duplicates import group_duplicates
 from pipeline_lib.curate.figures import (
     class_figures,
     duplicate_figures,
@@ -32,6 +32,7 @@ from pipeline_lib.curate.profile import data_profile
 from pipeline_lib.curate.quality import placeholders, quality_remarks
 from pipeline_lib.curate.review import review_queue
 from pipeline_lib.curate.rows import join_rows
+from pipeline_lib.curate.settle import Settled, leaking, settle
 from pipeline_lib.curate.splits import assign_splits, split_keys
 from pipeline_lib.curate.verdicts import Verdicts, refused
 from pipeline_lib.reasons import Reason, Remark
@@ -93,7 +94,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
         "classes": class_figures(labels.classes, classes),
         "votes": labels.figures,
         "label_issues": {**issue_figures(rows), "out_of_fold_accuracy": opinion.accuracy},
-        "duplicates": {**duplicate_figures(rows, verdicts), "buckets_cut": groups.n_cut},
+        "duplicates": {**duplicate_figures(rows, verdicts), "maybe": len(groups.maybe), "buckets_cut": groups.n_cut},
         "leakage": {**leaks, "after": int(leaking(kept).sum())},
         "overrides": override_figures(rows, verdicts, n_lines=len(found.overrides)),
     }
@@ -101,7 +102,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
         manifest=manifest.reset_index(),
         selection=_selection(manifest, classes),
         classes=classes,
-        review=review_queue(rows, verdicts),
+        review=review_queue(rows, verdicts, groups.maybe),
         labels=labels,
         balance=balance(manifest, rows["split"]),
         profile=data_profile(kept),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.curate.duplicates import leaking
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.settle import leaking
 from pipeline_lib.curate.splits import assign_splits
 from pipeline_lib.curate.verdicts import Verdicts
 from pipeline_lib.reasons import Reason, Remark

@@ -1,19 +1,18 @@
-"""Pairs of pictures that look the same: by pixels when they are small, by perceptual hash when they are not.
+"""Pairs of small pictures that look the same, by their pixels.
 
 Under 64 px a perceptual hash is no use (381 of 1,797 genuine digits pair up at distance 6). The RMS difference of
 32x32 grey thumbnails tells: between different digits it is at least 8.2 levels, between a digit and its copy (JPEG
-q80 to q95, brightness +-2) at most 3.5. For larger pictures the hash errs on 0 of 1.0 M distinct pairs at 6 bits.
+q80 to q95, brightness +-2) at most 3.5.
 
 Legend: N pictures, P pixels of a thumbnail (1,024), C cells of a coarse thumbnail (64).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import combinations
-
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline_lib.curate.hash_pairs import Pairs
 
 THUMBNAIL_SIDE_PX, COARSE_SIDE = 32, 8
 BLOCK_ROWS = 2048  # 2048 x 2048 float32 distances: 16 MB at a time
@@ -21,21 +20,9 @@ ROUNDING = 0.5  # squared grey levels: float32 error of a coarse distance, with 
 FAINT = (
     0.2  # near means within 5 levels and within a fifth of the picture's own contrast, or blank pages would all pair
 )
-BANDS, BAND_BITS = 8, 8
-BUCKET_CAP = 2000  # a bucket is compared up to this many neighbours
-
-Pairs = NDArray[np.int64]  # [n, 2], first < second
 
 
-@dataclass(frozen=True)
-class NearPairs:
-    """pairs [n, 2]: row numbers. n_cut: buckets too large to compare in full; pairs may be missing there."""
-
-    pairs: Pairs
-    n_cut: int = 0
-
-
-def alike_pixels(thumbnails_NP: NDArray[np.uint8], *, max_rms: float) -> NearPairs:
+def alike_pixels(thumbnails_NP: NDArray[np.uint8], *, max_rms: float) -> Pairs:
     """Pairs whose thumbnails differ by at most `max_rms` grey levels (RMS), and by little of their own contrast.
 
     Two bounds leave few pairs to compare in full: the RMS difference is at least the difference of the means, and at
@@ -53,27 +40,7 @@ def alike_pixels(thumbnails_NP: NDArray[np.uint8], *, max_rms: float) -> NearPai
         for other in range(start, reach, BLOCK_ROWS):
             pairs = _coarse_pairs(coarse_NC, (start, stop), (other, min(other + BLOCK_ROWS, reach)), max_rms)
             found.append(_alike(thumbnails_NP, order[pairs], max_rms))
-    return NearPairs(_ordered(np.concatenate(found)))
-
-
-def alike_hashes(hashes_N: NDArray[np.uint64], *, max_bits: int) -> NearPairs:
-    """Pairs whose 64-bit hashes differ in at most `max_bits` (<= 6) bits.
-
-    Banding join: of 8 bands of 8 bits, at least two are equal when 6 bits differ, so every pair meets in one of the
-    28 buckets of two bands. Equal hashes are joined first, each to the next, so that a thousand copies make no
-    million pairs.
-    """
-    assert max_bits <= BANDS - 2, "with more bits two hashes may share no two bands"
-    order = np.argsort(hashes_N, kind="stable")
-    same = np.flatnonzero(hashes_N[order][1:] == hashes_N[order][:-1])
-    chain = np.stack([order[same], order[same + 1]], axis=1)
-    distinct, first = np.unique(hashes_N, return_index=True)
-    found, n_cut = [chain.astype(np.int64)], 0
-    for first_band, second_band in combinations(range(BANDS), 2):
-        pairs, cut = _bucket_pairs(distinct, _two_bands(distinct, first_band, second_band), max_bits)
-        found.append(first[pairs])
-        n_cut += cut
-    return NearPairs(_ordered(np.concatenate(found)), n_cut)
+    return _ordered(np.concatenate(found))
 
 
 def _block_means(thumbnails_NP: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -104,28 +71,6 @@ def _alike(thumbnails_NP: NDArray[np.uint8], pairs: Pairs, max_rms: float) -> Pa
         contrast = np.minimum(a.std(axis=1), b.std(axis=1))
         kept.append(part[rms <= np.minimum(max_rms, FAINT * contrast)])
     return np.concatenate(kept)
-
-
-def _two_bands(hashes: NDArray[np.uint64], first: int, second: int) -> NDArray[np.uint64]:
-    low = (hashes >> np.uint64(first * BAND_BITS)) & np.uint64(0xFF)
-    high = (hashes >> np.uint64(second * BAND_BITS)) & np.uint64(0xFF)
-    return (high << np.uint64(BAND_BITS)) | low
-
-
-def _bucket_pairs(hashes: NDArray[np.uint64], buckets: NDArray[np.uint64], max_bits: int) -> tuple[Pairs, int]:
-    """Pairs within `max_bits` in the same bucket, and how many buckets were larger than the cap."""
-    order = np.argsort(buckets, kind="stable")
-    sorted_buckets, sorted_hashes = buckets[order], hashes[order]
-    found: list[Pairs] = [np.empty((0, 2), np.int64)]
-    for offset in range(1, BUCKET_CAP + 1):
-        together = np.flatnonzero(sorted_buckets[offset:] == sorted_buckets[:-offset])
-        if not len(together):
-            return np.concatenate(found), 0
-        differing = np.bitwise_count(sorted_hashes[together] ^ sorted_hashes[together + offset])
-        near = together[differing <= max_bits]
-        found.append(np.stack([order[near], order[near + offset]], axis=1))
-    sizes = np.unique(sorted_buckets, return_counts=True)[1]
-    return np.concatenate(found), int((sizes > BUCKET_CAP + 1).sum())
 
 
 def _ordered(pairs: Pairs) -> Pairs:

@@ -48,7 +48,13 @@ class CurateParams(Params):
         20_000, ge=100, le=10_000_000, description="most pictures a fold's predictors learn from"
     )
     dup_auto_hamming: int = Field(
-        6, ge=0, le=6, description="bits of 64 by which perceptual hashes of near duplicates may differ"
+        6, ge=0, le=8, description="bits of 64 by which perceptual hashes of near duplicates may differ"
+    )
+    dup_review_hamming: int = Field(
+        10, ge=0, le=12, description="bits up to which a pair is shown for review instead; dup_auto_hamming: none is"
+    )
+    dup_variants: bool = Field(
+        True, description="find mirrored, turned and centre-cropped copies too, not only whole upright ones"
     )
     dup_small_rms: float = Field(
         5.0,
@@ -89,6 +95,12 @@ class CurateParams(Params):
     def _some_training_is_left(self) -> Self:
         if self.test_fraction + self.val_fraction >= 1:
             raise ValueError("test_fraction + val_fraction must stay under 1, so that training pictures are left")
+        return self
+
+    @model_validator(mode="after")
+    def _review_reaches_further(self) -> Self:
+        if self.dup_review_hamming < self.dup_auto_hamming:
+            raise ValueError("dup_review_hamming must not be under dup_auto_hamming")
         return self
 
     @model_validator(mode="after")

@@ -22,10 +22,10 @@ QUALITY = (
 )
 
 
-def review_queue(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+def review_queue(rows: pd.DataFrame, verdicts: Verdicts, maybe: pd.DataFrame) -> pd.DataFrame:
     """One row per picture and question, in the columns of REVIEW. What a person has decided on is not asked again.
 
-    rows: everything decided, by image_id.
+    rows: everything decided, by image_id. maybe: pairs that might be copies, see `duplicates.Groups`.
     """
     reason = verdicts.reason
     asking = rows[~(rows["keep"] | rows["remove"] | rows["relabel"].notna())]
@@ -35,6 +35,7 @@ def review_queue(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
         _conflicts(asking[verdicts.marks[Reason.LABEL_CONFLICT][asking.index]], rows),
         _more_votes(asking[(asking["votes_missing"] > 0) & standing]),
         _near_copies(asking[(asking["dup_kind"] == "near") & reason[asking.index].isin(LEFT_OUT_COPY)], reason),
+        _maybe_copies(maybe, asking[verdicts.standing[asking.index]]),
         _quality(asking[verdicts.standing[asking.index]], verdicts),
     ]
     asked = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
@@ -85,6 +86,21 @@ def _near_copies(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:
     note = "left out as nearly the same picture as others of its group"
     leak = (reason[rows.index] == Reason.LEAK_TRAIN_EVAL.value).to_numpy(dtype=float)
     return _questions("near_duplicate", rows, suggested=None, score=float("nan"), urgency=leak, note=note)
+
+
+def _maybe_copies(maybe: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
+    """Kept pictures that might be copies of another kept one, each with its likeliest; pairs across splits first."""
+    split = standing["split"]
+    pairs = maybe[maybe["image_id"].isin(standing.index) & maybe["other"].isin(standing.index)]
+    evaluated = (pairs["image_id"].map(split) != "train") & (pairs["other"].map(split) == "train")
+    turned = pairs.rename(columns={"image_id": "other", "other": "image_id"})[list(pairs.columns)]
+    pairs = pairs.where(~evaluated, turned).sort_values(["score", "image_id", "other"], ascending=[False, True, True])
+    pairs = pairs.drop_duplicates("image_id")
+    across = pairs["image_id"].map(split) != pairs["other"].map(split)
+    note = ("may be a copy of " + pairs["other"] + " (" + pairs["other"].map(split) + "); both are used").to_numpy()
+    score = pairs["score"].to_numpy(dtype=float)
+    asked = standing.loc[pairs["image_id"]]
+    return _questions("near_review", asked, suggested=None, score=score, urgency=across.to_numpy() + score, note=note)
 
 
 def _quarantined(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:

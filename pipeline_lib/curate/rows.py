@@ -20,6 +20,7 @@ FROM_IMAGES = (
     "trailing_bytes",
     "pixel_hash",
     "phash",
+    "phash_variants",
     "luminance_p1",
     "luminance_p50",
     "luminance_p99",

@@ -1,15 +1,31 @@
-"""Hashes of pixels: one that changes with any pixel, one that survives re-encoding and resizing."""
+"""Hashes of pixels: one that changes with any pixel, and some that survive re-encoding, resizing, cropping, borders."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from pipeline_lib.pixels.resize import resize
+
+VIEW_PX: Final = 128  # what all perceptual hashes of a picture are taken from
 PHASH_SIDE_PX: Final = 32
 FREQUENCIES: Final = 8
+CROPS: Final = (0.95, 0.90, 0.85, 0.80)  # of the side
+BORDER_RANGE: Final = 12  # a line of a border has all its pixels within this many grey levels: JPEG's noise passes
+BORDER_PART: Final = 4  # at most a fourth of the side is taken off at each edge
+
+
+@dataclass(frozen=True)
+class PerceptualHashes:
+    """whole: 64-bit hash of the picture without a border. crops: of its centres, one for each of CROPS."""
+
+    whole: int
+    crops: tuple[int, ...]
 
 
 def pixel_hash(pixels_HWC: NDArray[np.uint8]) -> str:
@@ -19,21 +35,55 @@ def pixel_hash(pixels_HWC: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
+def perceptual_hashes(grey_HW: NDArray[np.uint8]) -> PerceptualHashes:
+    """The hashes that tell near copies of a grey picture: of all of it but a border, and of its centre.
+
+    A copy that lost its edges has the hash of one of the original's centres. The picture is made small once, so five
+    hashes cost little more than one.
+    """
+    small = resize(grey_HW, width=VIEW_PX, height=VIEW_PX)
+    left, top, right, bottom = _without_border(small)
+    picture = Image.fromarray(small)
+
+    def hash_of(part: float) -> int:
+        across, down = (right - left) * (1 - part) / 2, (bottom - top) * (1 - part) / 2
+        box = (left + across, top + down, right - across, bottom - down)
+        return phash(np.asarray(picture.resize((PHASH_SIDE_PX,) * 2, Image.Resampling.BICUBIC, box=box)))
+
+    return PerceptualHashes(hash_of(1.0), tuple(hash_of(part) for part in CROPS))
+
+
 def phash(grey_HW: NDArray[np.uint8]) -> int:
     """64-bit DCT perceptual hash of a 32x32 grey picture; the first bit in reading order is the highest.
 
-    Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010), in the form that the imagehash
-    package made common: the 8x8 lowest frequencies of the DCT-II, each compared with their median. Of no use below
-    about 64 px, where different digits share hashes.
+    The signs of the 8x8 lowest frequencies of the DCT-II (the first, the mean, is always set). After Zauner,
+    "Implementation and benchmarking of perceptual image hash functions" (2010), who compares with the median instead:
+    that of the signs is as robust, and the hash of a mirrored or turned picture follows from it without the picture
+    (`curate/hash_pairs.py`). Of no use below about 64 px, where different digits share hashes.
     """
     assert grey_HW.shape == (PHASH_SIDE_PX, PHASH_SIDE_PX), grey_HW.shape
     low = _DCT @ grey_HW.astype(np.float64) @ _DCT.T
-    bits = (low > np.median(low)).ravel()
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    return int.from_bytes(np.packbits((low > 0).ravel()).tobytes(), "big")
+
+
+def _without_border(small_HW: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """Box (left, top, right, bottom) without lines of one colour at the edges; all of it where no others are left."""
+    top, bottom = _busy(small_HW)
+    left, right = _busy(small_HW.T)
+    return left, top, right, bottom
+
+
+def _busy(lines_LP: NDArray[np.uint8]) -> tuple[int, int]:
+    """The range of lines between the plain ones at both ends, of which at most a fourth at each end are left out."""
+    busy = np.flatnonzero(np.ptp(lines_LP, axis=1) > BORDER_RANGE)
+    n = len(lines_LP)
+    if not len(busy):
+        return 0, n
+    return min(int(busy[0]), n // BORDER_PART), max(int(busy[-1]) + 1, n - n // BORDER_PART)
 
 
 def _dct_rows() -> NDArray[np.float64]:
-    """The first rows of the DCT-II matrix, without its scale, which the comparison with the median cancels."""
+    """The first rows of the DCT-II matrix, without its scale, which changes no sign."""
     frequency, place = np.arange(FREQUENCIES)[:, None], np.arange(PHASH_SIDE_PX)[None, :]
     return np.cos(np.pi * frequency * (2 * place + 1) / (2 * PHASH_SIDE_PX))
 

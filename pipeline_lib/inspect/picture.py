@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline_lib.inspect.hashes import PHASH_SIDE_PX, phash, pixel_hash
+from pipeline_lib.inspect.hashes import perceptual_hashes, pixel_hash
 from pipeline_lib.inspect.memory_limit import memory_limit, picture_memory_bytes
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.quality import measure
@@ -60,6 +60,7 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
     decoded = decode(data, params.pixel_rules())
     refusal, detail = _shape_refusal(decoded, params)
     grey_HW = luminance(decoded.pixels_HWC)
+    hashes = perceptual_hashes(grey_HW)
     findings = {
         "refusal": refusal,
         "detail": detail,
@@ -73,7 +74,8 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
         "ext_mismatch": FORMAT_OF_ENDING.get(PurePosixPath(image_id).suffix.lower(), decoded.format) != decoded.format,
         "trailing_bytes": decoded.trailing_bytes,
         "pixel_hash": pixel_hash(decoded.pixels_HWC),
-        "phash": phash(squeeze(grey_HW, side_px=PHASH_SIDE_PX)),
+        "phash": hashes.whole,
+        "phash_variants": hashes.crops,
         **asdict(measure(shrink_to(grey_HW, short_side_px=SCREEN_PX))),
     }
     return Examined(findings) if refusal else Examined(findings, decoded.pixels_HWC, grey_HW)

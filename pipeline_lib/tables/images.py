@@ -6,7 +6,7 @@ from pipeline_lib.tables.table import Column, Table
 
 IMAGES = Table(
     name="images",
-    version=1,
+    version=2,
     meaning="one row per member with bytes; `refusal` says why one cannot be used",
     key=("image_id",),
     columns=(
@@ -34,7 +34,18 @@ IMAGES = Table(
         Column(
             "pixel_hash", pa.string(), "blake2b-128 of the canonical RGB pixels and their shape, hex", nullable=True
         ),
-        Column("phash", pa.uint64(), "64-bit DCT perceptual hash (no use below about 64 px)", nullable=True),
+        Column(
+            "phash",
+            pa.uint64(),
+            "64-bit DCT perceptual hash of the picture without a plain border (no use below about 64 px)",
+            nullable=True,
+        ),
+        Column(
+            "phash_variants",
+            pa.list_(pa.uint64(), 4),
+            "the same of its centre, of 95, 90, 85 and 80 % of the side",
+            nullable=True,
+        ),
         Column("luminance_p1", pa.uint8(), "1st percentile of luminance, 0..255", nullable=True),
         Column("luminance_p50", pa.uint8(), "median of luminance, 0..255", nullable=True),
         Column("luminance_p99", pa.uint8(), "99th percentile of luminance, 0..255", nullable=True),

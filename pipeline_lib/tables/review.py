@@ -13,7 +13,7 @@ REVIEW = Table(
         Column(
             "kind",
             pa.string(),
-            "label_issue, duplicate_conflict, need_more_votes, near_duplicate, quarantined or quality",
+            "label_issue, duplicate_conflict, need_more_votes, near_duplicate, near_review, quarantined or quality",
         ),
         Column("rank", pa.int32(), "1 is the most urgent of its kind"),
         Column("image_id", pa.string(), "as in members"),

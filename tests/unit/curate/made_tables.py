@@ -64,6 +64,7 @@ class Picture:
             "trailing_bytes": 0,
             "pixel_hash": digest(looks, 16),
             "phash": int(digest(looks, 8), 16),
+            "phash_variants": [int(digest(f"{looks} {part}", 8), 16) for part in (95, 90, 85, 80)],
             "luminance_p1": 5,
             "luminance_p50": 100,
             "luminance_p99": 250,

@@ -1,27 +1,16 @@
-import pandas as pd
-
-from pipeline_lib.curate.duplicates import group_duplicates, leaking, settle
+from pipeline_lib.curate.duplicates import group_duplicates
 from pipeline_lib.curate.params import CurateParams
 from tests.unit.curate.made_tables import Picture, make_found, make_rows
 
 
-def groups_of(pictures):
+def grouped(pictures, **params):
     found = make_found(pictures)
     thumbnails = found.features.set_index("image_id")["thumbnail"]
-    return group_duplicates(make_rows(pictures), thumbnails, CurateParams()).frame
+    return group_duplicates(make_rows(pictures), thumbnails, CurateParams(**params))
 
 
-def copies(*rows, shielded=()):
-    """Rows (image_id, split, class, label_source, side) of one duplicate group, settled."""
-    frame = pd.DataFrame(rows, columns=["image_id", "split", "class_id", "label_source", "width_px"]).set_index(
-        "image_id"
-    )
-    frame = frame.assign(height_px=frame["width_px"], dup_group="a")
-    settled = settle(frame, shielded=pd.Series(frame.index.isin(shielded), index=frame.index))
-    return {name: set(mask.index[mask]) for name, mask in vars(settled).items()}
-
-
-NOTHING = {"conflict": set(), "leak": set(), "surplus": set(), "disputed": set()}
+def groups_of(pictures, **params):
+    return grouped(pictures, **params).frame
 
 
 def test_copies_are_grouped_under_the_smallest_name_with_the_closest_kind():
@@ -64,62 +53,52 @@ def test_small_pictures_are_compared_by_pixels_and_not_by_their_hash():
     assert groups_of(pictures)["dup_group"].isna().all()
 
 
-def test_the_larger_copy_stays_and_then_the_smaller_name():
-    assert copies(("a", "train", "x", "received", 50), ("b", "train", "x", "received", 90)) == {
-        **NOTHING,
-        "surplus": {"a"},
-    }
-    assert copies(("a", "train", "x", "received", 50), ("b", "train", "x", "received", 50)) == {
-        **NOTHING,
-        "surplus": {"b"},
-    }
+ORIGINAL, ITS_CROPS = 0x9D2B_6E41_F078_35C3, [0xA157_1C9E_22F4_8D03, 0x5BE0_93D7_4471_0FAB, 1, 2]
 
 
-def test_a_training_copy_gives_way_to_evaluation_even_when_it_is_larger_or_shielded():
-    rows = ("a", "train", "x", "received", 90), ("b", "val", "x", "received", 50), ("c", "test", "x", "received", 10)
+def test_a_cropped_copy_is_found_by_the_hash_of_the_originals_centre():
+    pictures = [
+        Picture("s/a", image={"phash": ORIGINAL, "phash_variants": ITS_CROPS}),
+        Picture("s/b", image={"phash": ITS_CROPS[1] ^ 0b111}),
+    ]
 
-    assert copies(*rows, shielded=["a"]) == {**NOTHING, "leak": {"a"}, "surplus": {"b"}}
-
-
-def test_training_copies_of_different_classes_all_go():
-    rows = ("a", "train", "x", "received", 50), ("b", "train", "y", "received", 50)
-
-    assert copies(*rows) == {**NOTHING, "conflict": {"a", "b"}}
+    assert groups_of(pictures)["dup_group"].tolist() == ["s/a", "s/a"]
+    assert groups_of(pictures, dup_variants=False)["dup_group"].isna().all()
 
 
-def test_evaluation_copies_of_different_classes_stay_and_are_disputed():
-    rows = ("a", "test", "x", "received", 50), ("b", "test", "y", "received", 50), ("c", "train", "y", "received", 50)
+def test_a_mirrored_copy_is_found_by_the_hash_of_the_mirrored_original():
+    every_second_column = 0x5555_5555_5555_5555
+    pictures = [
+        Picture("s/a", image={"phash": ORIGINAL}),
+        Picture("s/b", image={"phash": ORIGINAL ^ every_second_column ^ 0b11}),
+    ]
 
-    assert copies(*rows) == {**NOTHING, "conflict": {"c"}, "leak": {"c"}, "disputed": {"a", "b"}}
-
-
-def test_the_label_people_decided_wins_over_the_one_received():
-    rows = ("a", "train", "x", "received", 50), ("b", "train", "y", "votes", 50)
-
-    assert copies(*rows) == {**NOTHING, "conflict": {"a"}}
-
-
-def test_an_override_wins_over_votes():
-    rows = ("a", "train", "x", "override", 50), ("b", "train", "y", "votes", 50), ("c", "test", "y", "votes", 50)
-
-    assert copies(*rows, shielded=["a"]) == {**NOTHING, "conflict": {"b"}, "leak": {"a", "b"}, "disputed": {"c"}}
+    assert groups_of(pictures)["dup_kind"].tolist() == ["near", "near"]
+    assert groups_of(pictures, dup_variants=False)["dup_group"].isna().all()
 
 
-def test_people_who_contradict_each_other_decide_nothing():
-    rows = ("a", "train", "x", "votes", 50), ("b", "train", "y", "votes", 50)
+def test_pictures_that_differ_by_more_bits_are_a_question_and_no_group():
+    pictures = [
+        Picture("s/a", image={"phash": ORIGINAL}),
+        Picture("s/b", image={"phash": ORIGINAL ^ 0b1111_1111}),
+        Picture("s/c", image={"phash": ORIGINAL ^ (0xFFF << 40)}),
+    ]
 
-    assert copies(*rows) == {**NOTHING, "conflict": {"a", "b"}}
+    groups = grouped(pictures)
+
+    assert groups.frame["dup_group"].isna().all()
+    assert groups.maybe.to_dict("list") == {"image_id": ["s/b"], "other": ["s/a"], "score": [1 - 8 / 64]}
+    assert grouped(pictures, dup_review_hamming=6).maybe.empty
 
 
-def test_a_shielded_copy_stays_in_a_conflict():
-    rows = ("a", "train", "x", "received", 50), ("b", "train", "y", "received", 50)
+def test_a_pair_joined_through_a_third_picture_is_no_question():
+    pictures = [
+        Picture("s/a", image={"phash": ORIGINAL}),
+        Picture("s/b", image={"phash": ORIGINAL ^ 0b1_1111}),
+        Picture("s/c", image={"phash": ORIGINAL ^ 0b11_1111_1111}),
+    ]
 
-    assert copies(*rows, shielded=["b"]) == {**NOTHING, "conflict": {"a"}}
+    groups = grouped(pictures)
 
-
-def test_a_shared_subject_is_a_leak():
-    rows = make_rows([Picture("s/a", subject="ann"), Picture("s/b", subject="ann"), Picture("s/c", subject="bob")])
-
-    leaks = leaking(rows.assign(split=["train", "test", "train"], dup_group=None))
-
-    assert leaks.to_dict() == {"s/a": True, "s/b": False, "s/c": False}
+    assert groups.frame["dup_group"].tolist() == ["s/a", "s/a", "s/a"]
+    assert groups.maybe.empty

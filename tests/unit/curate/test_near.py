@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pipeline_lib.curate import near
-from pipeline_lib.curate.near import alike_hashes, alike_pixels
+from pipeline_lib.curate.near import alike_pixels
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def digits() -> np.ndarray:
 
 
 def test_no_two_genuine_digits_pair_up(digits):
-    assert len(alike_pixels(digits, max_rms=5).pairs) == 0
+    assert len(alike_pixels(digits, max_rms=5)) == 0
 
 
 @pytest.mark.parametrize("quality", [80, 90, 95])
@@ -28,7 +28,7 @@ def test_reencoded_and_slightly_brighter_copies_pair_with_their_originals_only(d
     originals = digits[:300]
     copies = np.stack([reencoded(n, scan, quality) for n, scan in enumerate(originals)])
 
-    pairs = alike_pixels(np.concatenate([originals, copies]), max_rms=5).pairs
+    pairs = alike_pixels(np.concatenate([originals, copies]), max_rms=5)
 
     assert pairs.tolist() == [[n, n + 300] for n in range(300)]
 
@@ -47,7 +47,7 @@ def test_the_blocked_search_finds_what_brute_force_finds(monkeypatch):
     noisy = base + rng.normal(0, 5, base.shape)
     thumbnails = np.concatenate([base, noisy.clip(0, 255)]).astype(np.uint8)
 
-    found = {tuple(pair) for pair in alike_pixels(thumbnails, max_rms=5).pairs}
+    found = {tuple(pair) for pair in alike_pixels(thumbnails, max_rms=5)}
 
     wide = thumbnails.astype(np.float32)
     rms = np.sqrt(((wide[:, None] - wide[None]) ** 2).mean(-1))
@@ -60,31 +60,4 @@ def test_faint_pictures_pair_only_when_they_are_nearly_equal():
     rng = np.random.default_rng(1)
     blank_pages = rng.integers(249, 256, (20, 1024)).astype(np.uint8)
 
-    assert len(alike_pixels(blank_pages, max_rms=5).pairs) == 0
-
-
-def test_the_banding_join_finds_every_pair_that_brute_force_finds():
-    rng = np.random.default_rng(2)
-    hashes = rng.integers(0, 2**63, 600, dtype=np.uint64)
-    flips = [sum(1 << int(bit) for bit in rng.choice(64, n % 9, replace=False)) for n in range(300)]
-    hashes[300:] = hashes[:300] ^ np.array(flips, dtype=np.uint64)
-
-    found = {tuple(pair) for pair in alike_hashes(hashes, max_bits=6).pairs}
-
-    distance = np.bitwise_count(hashes[:, None] ^ hashes[None])
-    expected = {(int(i), int(j)) for i, j in np.argwhere(distance <= 6) if i < j}
-    assert found == expected
-    assert len(found) > 200
-
-
-def test_a_thousand_equal_hashes_make_a_chain_and_not_half_a_million_pairs():
-    result = alike_hashes(np.full(1000, 7, dtype=np.uint64), max_bits=6)
-
-    assert len(result.pairs) == 999
-    assert result.n_cut == 0
-
-
-def test_a_bucket_over_the_cap_is_reported(monkeypatch):
-    monkeypatch.setattr(near, "BUCKET_CAP", 10)
-
-    assert alike_hashes(np.arange(200, dtype=np.uint64), max_bits=1).n_cut > 0
+    assert len(alike_pixels(blank_pages, max_rms=5)) == 0

@@ -8,7 +8,7 @@ from PIL import Image, ImageFilter
 from scipy.fft import dctn
 from sklearn.datasets import load_sample_images
 
-from pipeline_lib.inspect.hashes import phash, pixel_hash
+from pipeline_lib.inspect.hashes import perceptual_hashes, phash, pixel_hash
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine, luminance, squeeze
 from pipeline_lib.inspect.quality import blur_ratio, measure
@@ -26,10 +26,10 @@ def distance(first, second):
     return (hash_of(first) ^ hash_of(second)).bit_count()
 
 
-def test_the_perceptual_hash_is_the_low_frequencies_of_the_dct_against_their_median():
+def test_the_perceptual_hash_is_the_signs_of_the_low_frequencies_of_the_dct():
     grey = squeeze(luminance(photo()), side_px=32)
     low = dctn(grey.astype(float), norm=None)[:8, :8].ravel()
-    expected = int("".join("1" if value > np.median(low) else "0" for value in low), 2)
+    expected = int("".join("1" if value > 0 else "0" for value in low), 2)
 
     assert phash(grey) == expected
 
@@ -42,6 +42,23 @@ def test_re_encoding_resizing_and_greying_move_few_bits_and_another_picture_many
 
         assert max(distance(pixels, copy) for copy in (pixels[::2, ::2], grey, poor)) <= 6
         assert distance(pixels, photo(width=320, height=240, seed=seed + 10)) >= 12
+
+
+def test_a_plain_border_does_not_change_the_hash_and_a_crop_has_the_hash_of_the_originals_centre():
+    for photograph in load_sample_images().images:
+        original = perceptual_hashes(luminance(photograph))
+        framed = perceptual_hashes(luminance(np.pad(photograph, ((20, 20), (20, 20), (0, 0)), constant_values=255)))
+        height, width = photograph.shape[:2]
+        cropped = perceptual_hashes(luminance(photograph[height // 10 : -height // 10, width // 10 : -width // 10]))
+
+        assert (original.whole ^ framed.whole).bit_count() <= 6
+        assert (original.crops[-1] ^ cropped.whole).bit_count() <= 6
+
+
+def test_a_picture_of_one_colour_has_no_border():
+    flat = np.full((50, 60), 7, np.uint8)
+
+    assert perceptual_hashes(flat).whole == phash(flat[:32, :32])
 
 
 def test_the_pixel_hash_is_the_same_for_copies_that_differ_in_metadata_or_lossless_format_only():
