@@ -77,7 +77,7 @@ METRICS = {  # measured -> metric, unit
     "cpu_ms": ("CPU per picture", "ms"),
     "pictures_per_s": ("pictures per second", "1/s"),
     "first_batch_s": ("process start to first batch", "s"),
-    "import_s": ("of it, imports", "s"),
+    "after_torch_s": ("of it, after the import of torch", "s"),
     "memory_mb": ("memory beside the page cache", "MB"),
 }
 
