@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts.acceptance import acceptance
 from scripts.measured import hardware, results
 from scripts.speed_tables import cifar10, conversion, kills, loaders, loaders_in_short, long_run
 
@@ -90,4 +91,5 @@ TABLES = {
     "conversion": conversion,
     "kills": kills,
     "cifar10": cifar10,
+    "acceptance": acceptance,
 }

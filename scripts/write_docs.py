@@ -42,7 +42,7 @@ def pages() -> dict[str, str]:
         "docs/settings.md": settings(),
         "docs/reasons.md": reason_codes(),
         "docs/exit-codes.md": exit_codes(),
-        **{page: with_tables((ROOT / page).read_text()) for page in ("README.md", "docs/speed.md")},
+        **{page: with_tables((ROOT / page).read_text()) for page in ("README.md", "docs/speed.md", "docs/curation.md")},
     }
 
 

@@ -18,7 +18,7 @@ MOST = 2000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial review`."""
-    parser.add_argument("--most", type=int, default=MOST, metavar="N", help=f"questions at most (default {MOST})")
+    parser.add_argument("--most", type=_count, default=MOST, metavar="N", help=f"questions at most (default {MOST})")
     parser.add_argument("--open", action="store_true", help="open the page in the browser of this machine")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     taken = actions.add_parser("import", help="merge answers (the page's CSV, Label Studio's JSON) into overrides.csv")
@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument(
         "--label-studio", type=Path, required=True, metavar="FOLDER", help="where to write the two files"
     )
+
+
+def _count(text: str) -> int:
+    """A number of at least 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"not a number of questions: {text}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -47,7 +47,7 @@ def render_page(found: Questions, *, name: str) -> str:
     """The page. name: what is reviewed, for its title."""
     numbers = {image_id: number for number, image_id in enumerate(i for i in found.pictures if found.pictures[i])}
     blocks = [list(numbers)[start : start + BLOCK] for start in range(0, len(numbers), BLOCK)]
-    script, style = _source("review.js"), PALETTE.read_text() + _source("review.css")
+    script, style = _source("answers.js") + _source("page.js"), PALETTE.read_text() + _source("review.css")
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("review.html.jinja").render(
         name=name,

@@ -80,6 +80,9 @@ def test_the_project_is_found_from_a_folder_below(
         (["report"], 66, "no report is there. Remedy: run `dvc repro` or `perennial run`; it writes one"),
         (["params", "trian"], 2, "perennial params: no such section (found: trian). Remedy: choose one of discover,"),
         (["init", "nowhere"], 66, "error[source_missing]"),
+        (["review"], 65, "review.parquet: the review table is absent. Remedy: run `dvc repro`"),
+        (["review", "import", "nothing.csv"], 66, "nothing.csv: no such file. Remedy: name the CSV file downloaded"),
+        (["review", "import", "params.yaml"], 78, "the columns are wrong"),
         (["lineage", "nobody"], 2, "error[usage]"),
     ],
 )

@@ -1,118 +1,3 @@
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const questions = data.questions;
-const $ = (id) => document.getElementById(id);
-const PAGE = 60;
-const DECISIVE = new Set(["keep", "relabel", "remove"]);
-const KEYS = {
-  "1": "first", r: "first", "2": "suggestion", s: "suggestion", "3": "relabel", c: "relabel", "4": "remove", x: "remove",
-  "5": "not_duplicate", n: "not_duplicate", "0": "skip", " ": "skip",
-};
-let kind = "", at = 0;
-let state = { answers: {}, history: [], author: "" };  // answers: question id -> {action, value, day}
-
-// --- what survives a reload
-
-try {
-  state = { ...state, ...JSON.parse(localStorage.getItem(data.store) || "{}") };
-} catch {
-  tell("This browser keeps nothing for this page: download your answers before you close it.");
-}
-
-function keep() {
-  try {
-    localStorage.setItem(data.store, JSON.stringify(state));
-  } catch {
-    tell("This browser has no room for your answers: download them before you close the page.");
-  }
-}
-
-function tell(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = !text;
-}
-
-// --- questions and answers
-
-const shown = () => questions.filter((q) => !kind || q.kind === kind);
-const twins = new Map();  // picture -> questions about it
-for (const q of questions) twins.set(q.image_id, [...(twins.get(q.image_id) || []), q]);
-
-// The answer to a question, or the decision given to another question about the same picture.
-function answerTo(q) {
-  const own = state.answers[q.id];
-  if (own) return own;
-  const other = twins.get(q.image_id).map((t) => state.answers[t.id]).find((a) => a && DECISIVE.has(a.action));
-  return other ? { ...other, elsewhere: true } : undefined;
-}
-
-function answer(q, action, value = "") {
-  if (action === "first") action = q.answers.find((a) => a === "keep" || a === "copy");
-  if (action === "suggestion") [action, value] = q.answers.includes("suggestion") ? ["relabel", q.suggested] : [];
-  if (!q.answers.includes(action)) return;
-  if (action === "relabel" && !value) return choose();
-  if (action === "relabel" && value === q.given) [action, value] = ["keep", ""];
-  const before = {};
-  for (const t of twins.get(q.image_id)) {
-    const replaced = t.id === q.id || (DECISIVE.has(action) && DECISIVE.has(state.answers[t.id]?.action));
-    if (!replaced) continue;
-    before[t.id] = state.answers[t.id] || null;
-    delete state.answers[t.id];
-  }
-  state.answers[q.id] = { action, value, day: new Date().toISOString().slice(0, 10) };
-  state.history.push({ id: q.id, before });
-  keep();
-  next();
-}
-
-function undo() {
-  const last = state.history.pop();
-  if (!last) return;
-  delete state.answers[last.id];
-  for (const [id, a] of Object.entries(last.before)) if (a) state.answers[id] = a;
-  keep();
-  const q = questions.find((one) => one.id === last.id);
-  if (q && kind && q.kind !== kind) kind = "";
-  go(Math.max(0, shown().indexOf(q)));
-}
-
-// To the next question without an answer, else one further.
-function next() {
-  const list = shown();
-  const open = list.findIndex((q, i) => i > at && !answerTo(q));
-  go(open >= 0 ? open : Math.min(at + 1, list.length - 1));
-}
-
-function go(place) {
-  at = Math.min(Math.max(place, 0), Math.max(shown().length - 1, 0));
-  $("choose").hidden = true;
-  draw();
-}
-
-// --- the file
-
-// As pipeline_lib/csv_cells.py: a spreadsheet must not run a cell.
-const guarded = (cell) => (/^'*[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell);
-const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
-
-function lines() {
-  const rows = [];
-  for (const q of questions) {
-    const a = state.answers[q.id];
-    if (!a || a.action === "skip" || a.action === "copy") continue;
-    rows.push([q.key_type, q.key, a.action, a.value, q.given, `review: ${q.kind.replaceAll("_", " ")}`, state.author, a.day]);
-  }
-  return [data.columns, ...rows].map((row) => row.map((cell) => quoted(guarded(cell))).join(",") + "\n").join("");
-}
-
-function download() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([lines()], { type: "text/csv" }));
-  link.download = "review-answers.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
 // --- drawing; text goes in as text, never as HTML
 
 function element(tag, text = "", name = "") {
@@ -120,6 +5,11 @@ function element(tag, text = "", name = "") {
   made.textContent = text;
   if (name) made.className = name;
   return made;
+}
+
+// A button pressed from the keyboard is drawn anew: the focus goes to what took its place.
+function refocus(event, selector) {
+  if (event.detail === 0) document.querySelector(selector)?.focus();
 }
 
 const blocks = new Map();
@@ -149,7 +39,7 @@ function figure(number, label, fate, image_id) {
 
 function odds(label, share) {
   const row = element("div");
-  const bar = element("meter");
+  const bar = element("progress");
   bar.value = share;
   bar.setAttribute("aria-label", `probability of ${label}`);
   row.append(element("span", label), bar, element("span", `${(100 * share).toFixed(1)} %`, "n"));
@@ -163,7 +53,9 @@ function words(q, action) {
   }[action];
 }
 
-const said = (a) => ({ relabel: `→ ${a.value}`, keep: "right", copy: "a copy", remove: "removed", not_duplicate: "no copy", skip: "skipped" }[a.action]);
+const said = (a) => ({
+  relabel: `→ ${a.value}`, keep: "right", copy: "a copy", remove: "removed", not_duplicate: "no copy", skip: "skipped",
+}[a.action]);
 const key = { keep: "1", copy: "1", suggestion: "2", relabel: "3", remove: "4", not_duplicate: "5", skip: "0" };
 
 function drawQuestion(q, number, of) {
@@ -174,21 +66,27 @@ function drawQuestion(q, number, of) {
   $("place").textContent = `${number + 1} of ${of}`;
   $("ask").textContent = data.kinds[q.kind].ask;
   const suggestion = q.suggested && q.suggested !== q.given;
-  $("labels").replaceChildren(element("small", "labelled "), element("span", q.given || "no class", suggestion ? "was" : ""), ...(suggestion ? [" → ", element("b", q.suggested)] : []));
-  $("odds").replaceChildren(...(q.p_given === null || q.p_suggested === null ? [] : [odds(q.given, q.p_given), odds(q.suggested, q.p_suggested)]));
-  $("votes").replaceChildren(...q.votes.map(([who, label]) => { const v = element("span", `${who}: `, "vote"); v.append(element("b", label)); return v; }));
+  $("labels").replaceChildren(element("small", "labelled "), element("span", q.given || "no class", suggestion ? "was" : ""));
+  if (suggestion) $("labels").append(" → ", element("b", q.suggested));
+  const judged = q.p_given !== null && q.p_suggested !== null;
+  $("odds").replaceChildren(...(judged ? [odds(q.given, q.p_given), odds(q.suggested, q.p_suggested)] : []));
+  $("votes").replaceChildren(...q.votes.map(([who, label]) => {
+    const vote = element("span", `${who}: `);
+    vote.append(element("b", label));
+    return vote;
+  }));
   $("note").textContent = q.note;
   $("name").textContent = q.image_id;
   const given = answerTo(q);
   $("answers").replaceChildren(...q.answers.map((action) => {
     const button = element("button", words(q, action));
-    const chosen = given && !given.elsewhere && (action === "suggestion" ? given.value === q.suggested && given.action === "relabel"
-      : action === given.action && !(action === "relabel" && q.answers.includes("suggestion") && given.value === q.suggested));
+    const taken = given?.action === "relabel" && given.value === q.suggested && q.answers.includes("suggestion");
+    const chosen = given && !given.elsewhere && (taken ? action === "suggestion" : action === given.action);
     if (action === "relabel" && chosen) button.textContent = `Another class: ${given.value}`;
     button.prepend(element("kbd", key[action]));
     button.setAttribute("aria-pressed", String(Boolean(chosen)));
     button.dataset.action = action;
-    button.onclick = () => answer(q, action);
+    button.onclick = (event) => { answer(q, action); if ($("choose").hidden) refocus(event, "#answers button"); };
     return button;
   }));
   if (given?.elsewhere) $("note").textContent += `. Answered with another question: ${said(given)}.`;
@@ -207,7 +105,11 @@ function drawList(list) {
     button.className = a ? (a.action === "skip" ? "skipped" : "answered") : "";
     button.setAttribute("aria-label", `question ${first + i + 1}, ${q.given} ${a ? said(a) : "not answered"}`);
     if (first + i === at) button.setAttribute("aria-current", "true");
-    button.onclick = () => { go(first + i); $("question").scrollIntoView({ block: "nearest" }); };
+    button.onclick = (event) => {
+      go(first + i);
+      $("question").scrollIntoView({ block: "nearest" });
+      refocus(event, "#list [aria-current]");
+    };
     item.append(button);
     return item;
   }));
@@ -220,7 +122,11 @@ function drawKinds() {
     const button = element("button", name ? data.kinds[name].title : "All");
     button.append(" ", element("small", `${of.filter(answerTo).length}/${of.length}`));
     button.setAttribute("aria-pressed", String(kind === name));
-    button.onclick = () => { kind = name; at = 0; const open = shown().findIndex((q) => !answerTo(q)); go(open < 0 ? 0 : open); };
+    button.onclick = (event) => {
+      kind = name;
+      go(Math.max(0, shown().findIndex((q) => !answerTo(q))));
+      refocus(event, "#kinds [aria-pressed=true]");
+    };
     return button;
   }));
 }

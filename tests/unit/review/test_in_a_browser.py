@@ -1,0 +1,151 @@
+"""The review page in a real browser, from disk: keys, undo, reload, download; what comes from data never runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from pipeline_lib.review import gather, read_answers, render_page
+from tests.unit.review.conftest import EVIL, FORMULA
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser_context() -> Iterator[BrowserContext]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser.new_context(accept_downloads=True, offline=True)
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the page lies on disk."""
+    file = tmp_path_factory.mktemp("page") / "index.html"
+    file.write_text(render_page(gather(files, most=100), name=EVIL))
+    return file.as_uri()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser said in its console."""
+    return []
+
+
+@pytest.fixture
+def page(browser_context: BrowserContext, address: str, complaints: list[str]) -> Iterator[Page]:
+    """The page, opened as if for the first time; a complaint of the browser fails the test."""
+    page = browser_context.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(address)
+    page.evaluate("localStorage.clear()")
+    page.reload()
+    yield page
+    page.close()
+    assert complaints == []
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def downloaded(page: Page) -> list[tuple[str, str, str, str]]:
+    """key, action, value, expected_old of every line that the page gives out."""
+    with page.expect_download() as download:
+        press(page, "d")
+    file = Path(download.value.path())
+    return [(a.key, a.action, a.value, a.expected_old) for a in read_answers(file.read_text(), file)]
+
+
+def test_a_review_with_keys_alone_gives_the_lines_it_means(page: Page) -> None:
+    press(page, "2")  # the suggestion
+    press(page, "c", "d", "o", "g", "Enter")  # another class, by typing
+    press(page, "x")  # a twin is removed
+    press(page, "n")  # not a duplicate
+    press(page, " ")  # the broken file is skipped
+    press(page, "1")  # the last one is right
+
+    expect(page.locator("#count")).to_have_text("6 of 6 answered")
+    assert downloaded(page) == [
+        ("a1", "relabel", "dog", "cat"),
+        ("a2", "relabel", "dog", FORMULA),
+        ("s/twin1.jpg", "remove", "", "dog"),
+        ("a3", "not_duplicate", "", "dog"),
+        ("a4", "keep", "", "dog"),
+    ]
+
+
+def test_keys_that_do_not_fit_a_question_do_nothing(page: Page) -> None:
+    press(page, "n", "5")
+
+    expect(page.locator("#count")).to_have_text("0 of 6 answered")
+    press(page, "j", "j", "j", "j")
+    expect(page.locator("#name")).to_have_text("s/broken.jpg")
+    press(page, "1", "2", "3")
+    expect(page.locator("#count")).to_have_text("0 of 6 answered")
+
+
+def test_undo_goes_back_answer_by_answer_to_what_was_said_before(page: Page) -> None:
+    press(page, "1", "k", "2")  # right; back; no, the suggestion
+    expect(page.locator("#place")).to_have_text("2 of 6")
+
+    press(page, "u")
+
+    expect(page.locator("#place")).to_have_text("1 of 6")
+    assert downloaded(page) == [("a1", "keep", "", "cat")]
+    press(page, "Control+z")
+    assert downloaded(page) == []
+    expect(page.locator("#undo")).to_be_disabled()
+
+
+def test_answers_survive_a_reload_and_the_review_goes_on_where_it_was(page: Page) -> None:
+    press(page, "1", "4")
+    page.locator("#author").fill("ana")
+
+    page.reload()
+
+    expect(page.locator("#count")).to_have_text("2 of 6 answered")
+    expect(page.locator("#place")).to_have_text("3 of 6")
+    expect(page.locator("#author")).to_have_value("ana")
+    assert len(downloaded(page)) == 2
+
+
+def test_a_question_mark_shows_the_keys_and_escape_goes_back(page: Page) -> None:
+    press(page, "?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+    press(page, "1", "Escape")
+
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#count")).to_have_text("0 of 6 answered")
+
+
+def test_names_and_classes_are_shown_as_text_and_never_run(page: Page) -> None:
+    expect(page.locator("#name")).to_have_text(f"s/{EVIL}.jpg")
+    expect(page.locator("h1")).to_contain_text(EVIL)
+    expect(page.locator("#votes")).to_have_text("<b>ben</b>: dogana: cat")
+
+    assert page.evaluate("window.pwned") is None
+    assert page.evaluate("document.querySelectorAll('script').length") == 3
+
+
+def test_a_script_that_is_not_the_pages_own_would_not_run(page: Page, complaints: list[str]) -> None:
+    refused = page.evaluate(
+        "new Promise(done => { document.addEventListener('securitypolicyviolation', e => done(e.effectiveDirective));"
+        " const s = document.createElement('script'); s.textContent = 'window.pwned = 1'; document.body.append(s); })"
+    )
+
+    assert refused == "script-src-elem"
+    assert page.evaluate("window.pwned") is None
+    complaints.clear()
