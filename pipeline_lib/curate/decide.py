@@ -114,7 +114,7 @@ def labelled(found: Found, params: CurateParams) -> tuple[pd.DataFrame, Labels]:
     """Every row with its class, its split and the orders people gave about it."""
     rows = join_rows(found.members, found.images)
     votes = found.votes.astype("str")
-    known = {*rows["label_received"].dropna(), *votes["label"].dropna()}
+    known = {*rows["label_received"].dropna().unique(), *votes["label"].dropna().unique()}
     changes = class_changes(found.overrides, known)
     labels = decide_labels(rows, votes, changes, params)
     orders = picture_changes(found.overrides, rows, labels.classes)

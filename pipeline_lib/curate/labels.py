@@ -51,8 +51,8 @@ def decide_labels(rows: pd.DataFrame, votes: pd.DataFrame, changes: ClassChanges
     received = rows["label_received"].replace(changes.new_name)
     votes = votes.assign(label=votes["label"].replace(changes.new_name))
     classes = _class_list(received, votes, changes, params)
-    matched = votes[votes["image_id"].isin(rows.index)]
-    cast = matched[matched["label"].isin({*classes, *received.dropna(), *changes.excluded})]
+    matched = votes[rows.index.get_indexer(pd.Index(votes["image_id"])) >= 0]
+    cast = matched[matched["label"].isin({*classes, *received.dropna().unique(), *changes.excluded})]
     experts = frozenset(params.expert_annotators)
     consensus = aggregate(_with_received(cast, rows["source"], received), len(classes), experts)
     rule = learn_stopping(cast, consensus.labels["label"], calibration_votes=params.calibration_votes)
@@ -91,7 +91,7 @@ def _class_list(
     """The allow-list of params, else every class received, else (nothing is labelled) every class voted for."""
     if params.classes is not None:
         return tuple(sorted(set(params.classes) - changes.excluded))
-    found = set(received.dropna()) or set(votes["label"].dropna())
+    found = set(received.dropna().unique()) or set(votes["label"].dropna().unique())
     return tuple(sorted(found - changes.excluded))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Any
 
 import pandas as pd
@@ -114,6 +115,7 @@ def _quality(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     """Remarked pictures that are used; those with several remarks first."""
     marked = pd.DataFrame({code.value: verdicts.marks[code][rows.index] for code in QUALITY})
     chosen = marked[marked.any(axis=1)]
-    note = ["remarked: " + ", ".join(chosen.columns[line].str.replace("_", " ")) for line in chosen.to_numpy()]
+    words = [code.value.replace("_", " ") for code in QUALITY]
+    note = ["remarked: " + ", ".join(compress(words, line)) for line in chosen.to_numpy().tolist()]
     urgency = chosen.sum(axis=1).to_numpy(dtype=float)
     return _questions("quality", rows.loc[chosen.index], suggested=None, score=float("nan"), urgency=urgency, note=note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 AUTHORITY = {"received": 0, "votes": 1, "override": 2}
@@ -51,7 +52,11 @@ def leaking(rows: pd.DataFrame) -> pd.Series:
     subject = rows["source"] + ":" + rows["subject"]
     tied = pd.Series(False, index=rows.index)
     for key in (rows["sha256"], rows["pixel_hash"], rows["dup_group"], subject):  # by hash too: a check of the groups
-        tied |= key.isin(key[~train].dropna())
+        code, distinct = pd.factorize(key)
+        evaluated = np.zeros(len(distinct) + 1, bool)  # the last one stands for no key, which ties nothing
+        evaluated[code[~train.to_numpy()]] = True
+        evaluated[-1] = False
+        tied |= evaluated[code]
     return train & tied
 
 

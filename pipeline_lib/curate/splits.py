@@ -53,11 +53,13 @@ def assign_splits(keys: pd.Series, rows: pd.DataFrame, params: CurateParams) -> 
 
 def hash_01(keys: Iterable[str], salt: str) -> NDArray[np.float64]:
     """A uniform number in [0, 1) for each key: blake2b-64 of salt and key."""
-    state = hashlib.blake2b(salt.encode() + b"\0", digest_size=8)
-    numbers: dict[str, float] = {}
-    for key in keys:
-        if key not in numbers:
-            hashed = state.copy()
-            hashed.update(key.encode())
-            numbers[key] = int.from_bytes(hashed.digest(), "big") / TWO_64
-    return np.array([numbers[key] for key in keys], dtype=np.float64)
+    salted = hashlib.blake2b(salt.encode() + b"\0", digest_size=8)
+
+    def digest(key: str) -> bytes:
+        state = salted.copy()
+        state.update(key.encode())
+        return state.digest()
+
+    code, distinct = pd.factorize(pd.Series(keys, dtype="str"))
+    numbers = np.frombuffer(b"".join(map(digest, distinct.tolist())), dtype=">u8").astype(np.float64) / TWO_64
+    return np.asarray(numbers[code])

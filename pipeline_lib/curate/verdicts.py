@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from pipeline_lib.reasons import Reason, Remark
@@ -53,11 +54,16 @@ class Verdicts:
 
     def flags(self) -> pd.Series:
         """All codes that apply, sorted, as one list per row."""
-        flags: dict[str, list[str]] = {image_id: [] for image_id in self.reason.index}
-        for code in sorted(self.marks, key=str):
-            for image_id in self.reason.index[self.marks[code]]:
-                flags[image_id].append(code.value)
-        return pd.Series(list(flags.values()), index=self.reason.index, dtype=object)
+        codes = sorted(self.marks, key=str)
+        assert len(codes) < 64, "more codes than bits"
+        bits = np.zeros(len(self.reason), np.int64)
+        for bit, code in enumerate(codes):
+            bits |= self.marks[code].to_numpy().astype(np.int64) << bit
+        patterns, which = np.unique(bits, return_inverse=True)  # few: millions of rows share some dozens of lists
+        lists = np.empty(len(patterns), dtype=object)
+        for number, pattern in enumerate(patterns.tolist()):
+            lists[number] = [code.value for bit, code in enumerate(codes) if pattern >> bit & 1]
+        return pd.Series(lists[which], index=self.reason.index, dtype=object)
 
     def count(self, code: Reason | Remark) -> int:
         """How many rows carry a code, excluded by it or not."""
