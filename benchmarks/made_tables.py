@@ -65,6 +65,7 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
         votes=VOTES.empty(),
         features=FEATURES.empty(),
         overrides=(),
+        class_words={},
         overrides_file=overrides_file,
         manifest_file=manifest_file,
     )

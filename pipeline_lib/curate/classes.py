@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipeline_lib.curate.class_words import ClassWords, check_leaves, names_of
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import hash_01
 from pipeline_lib.errors import DataCheckFailed
@@ -16,7 +17,7 @@ from pipeline_lib.tables.manifest import SPLITS
 
 NAMED = 10  # examples in a message
 BETA = 0.999  # of the effective number of samples; the middle of the paper's 0.9 to 0.9999
-OVERRIDES = "curation/overrides.csv"
+OVERRIDES, CLASS_WORDS = "curation/overrides.csv", Path("curation/classes.csv")
 DO_WITHOUT = f"add pictures, exclude_class in {OVERRIDES}, or set curate.small_classes: drop in params.yaml"
 
 
@@ -55,18 +56,20 @@ def over_cap(standing: pd.DataFrame, params: CurateParams) -> pd.Series:
     return (rank >= params.cap_per_class).reindex(standing.index, fill_value=False)
 
 
-def class_table(kept: pd.DataFrame, file: Path) -> pd.DataFrame:
+def class_table(kept: pd.DataFrame, words: Mapping[str, ClassWords], file: Path) -> pd.DataFrame:
     """classes.csv: label (0-based, in the order of class_ids), class_id, name, n_train, n_val, n_test.
 
     Class ids that are all decimal numbers are ordered as numbers. Raises DataCheckFailed when nothing, or not every
-    class, can be trained on, or when fewer than two classes are left.
+    class, can be trained on, when fewer than two classes are left, or when one is an ancestor of another.
     """
     sizes = pd.crosstab(kept["class_id"], kept["split"]).reindex(columns=list(SPLITS), fill_value=0)
     order = sorted(sizes.index, key=_natural(sizes.index))
     sizes = sizes.loc[order].rename(columns={split: f"n_{split}" for split in SPLITS})
     _check_trainable(sizes, file)
+    check_leaves(order, words, CLASS_WORDS)
+    names = names_of(order, words)
     ids = pd.Series(order, dtype="str")
-    head = pd.DataFrame({"label": np.arange(len(ids)), "class_id": ids, "name": ids})
+    head = pd.DataFrame({"label": np.arange(len(ids)), "class_id": ids, "name": ids.map(names).astype("str")})
     return head.join(sizes.reset_index(drop=True))
 
 

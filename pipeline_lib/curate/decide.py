@@ -5,12 +5,14 @@ The first reason that applies is the primary one. Nothing a model thinks takes a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from pipeline_lib.curate.class_words import ClassWords
 from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
 from pipeline_lib.curate.duplicates import group_duplicates
 from pipeline_lib.curate.figures import (
@@ -48,6 +50,7 @@ class Found:
     votes: pd.DataFrame
     features: pd.DataFrame
     overrides: tuple[Override, ...]
+    class_words: Mapping[str, ClassWords]
     overrides_file: Path
     manifest_file: Path
 
@@ -87,7 +90,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
     kept = rows[verdicts.standing]
     manifest = _manifest(rows, verdicts, row_weights(kept, params))
     check_limits(manifest, leaking(kept), params, found.manifest_file)
-    classes = class_table(kept, found.manifest_file)
+    classes = class_table(kept, found.class_words, found.manifest_file)
     figures = {
         "ledger": ledger(manifest),
         **row_figures(rows, verdicts),

@@ -15,6 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline_lib.atomic_files import atomic_folder, write_text
+from pipeline_lib.csv_cells import frame_as_csv
+from pipeline_lib.curate.class_words import parse_class_words
 from pipeline_lib.curate.decide import Curated, Found, curate, labelled
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.params import CurateParams
@@ -31,7 +33,7 @@ from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
-OVERRIDES = Path("curation/overrides.csv")
+OVERRIDES, CLASS_WORDS = Path("curation/overrides.csv"), Path("curation/classes.csv")
 
 
 def run(job: StageRun) -> None:
@@ -42,14 +44,15 @@ def run(job: StageRun) -> None:
 
 
 def read_found(job: StageRun) -> Found:
-    """Read what the stage decides on. Raises ConfigError for a malformed overrides file."""
-    text = read_overrides(job.checkout)
+    """Read what the stage decides on. Raises ConfigError for a malformed file of people's."""
+    file, words_file = job.checkout / OVERRIDES, job.checkout / CLASS_WORDS
     return Found(
         members=MEMBERS.read(job.reads["members"]),
         images=IMAGES.read(job.reads["images"]),
         votes=VOTES.read(job.reads["votes"]),
         features=_features(job.reads["features"], job.params),
-        overrides=parse_overrides(text, job.checkout / OVERRIDES),
+        overrides=parse_overrides(_text(file), file),
+        class_words=parse_class_words(_text(words_file), words_file),
         overrides_file=OVERRIDES,
         manifest_file=job.writes["manifest"].relative_to(job.checkout),
     )
@@ -66,6 +69,7 @@ def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params:
         votes=VOTES.read(reads["votes"]),
         features=FEATURES.empty(),
         overrides=parse_overrides(text, file),
+        class_words={},
         overrides_file=file,
         manifest_file=file,
     )
@@ -74,12 +78,15 @@ def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params:
 
 def read_overrides(checkout: Path) -> str:
     """The text of curation/overrides.csv. Raises ConfigError."""
-    file = checkout / OVERRIDES
+    return _text(checkout / OVERRIDES)
+
+
+def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        remedy = "restore it with `git checkout curation/overrides.csv`; a header line alone means no overrides"
-        raise ConfigError("the overrides file is absent", file=file, remedy=remedy) from None
+        remedy = f"restore it with `git checkout curation/{file.name}`; its header line alone says nothing"
+        raise ConfigError("the file is absent", file=file, remedy=remedy) from None
     except UnicodeDecodeError as error:
         raise ConfigError("not UTF-8 text", file=file, value=str(error), remedy="save it as UTF-8") from error
 
@@ -100,10 +107,10 @@ def _write(curated: Curated, job: StageRun) -> None:
     with atomic_folder(job.writes["selection"]) as folder:
         for split, rows in curated.selection.items():
             SELECTION.write(rows, folder / f"{split}.parquet")
-    write_text(job.writes["classes"], curated.classes.to_csv(index=False, lineterminator="\n"))
-    write_text(job.writes["balance"], curated.balance.to_csv(index=False, lineterminator="\n"))
-    for role, table in (("annotators", curated.labels.annotators), ("stopping", curated.labels.stopping)):
-        write_text(job.writes[role], table.to_csv(index=False, lineterminator="\n"))
+    csv = {"classes": curated.classes, "balance": curated.balance}
+    csv |= {"annotators": curated.labels.annotators, "stopping": curated.labels.stopping}
+    for role, table in csv.items():
+        write_text(job.writes[role], frame_as_csv(table))
     write_text(job.writes["profile"], json.dumps(curated.profile, ensure_ascii=False) + "\n")
     write_text(job.writes["curation"], json.dumps(curated.figures, indent=1, ensure_ascii=False) + "\n")
 

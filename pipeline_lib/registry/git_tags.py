@@ -24,6 +24,7 @@ RECEIPTS = (
     "line/curate/curation.json",
     "line/evaluate/metrics.json",
     "curation/overrides.csv",
+    "curation/classes.csv",
 )
 BOT = {"NAME": "Perennial", "EMAIL": "perennial@localhost"}  # where a machine has no git identity (a fresh container)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline_lib.csv_cells import read_frame
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Verdict
@@ -97,7 +98,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         test=test,
         top1_range=_top1_range(test),
         delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
-        ledger=open_ledger(manifest, pd.read_csv(files["balance"], dtype={"class_id": str}, keep_default_na=False)),
+        ledger=open_ledger(manifest, read_frame(files["balance"], ("class_id",))),
         drift=drift_since(run.previous, files["profile"]) if run.previous else None,
         label_issues=issues,
         changed_by_votes=changed,

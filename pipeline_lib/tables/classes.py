@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline_lib.csv_cells import read_frame
+
 
 def read_classes(path: Path) -> pd.DataFrame:
     """Read classes.csv in label order; a class called 007 or NA stays that."""
-    classes = pd.read_csv(path, dtype={"class_id": str, "name": str}, keep_default_na=False).sort_values("label")
+    classes = read_frame(path, ("class_id", "name")).sort_values("label")
     assert list(classes["label"]) == list(range(len(classes))), f"{path}: labels are not 0 to {len(classes) - 1}"
     return classes.reset_index(drop=True)

@@ -24,7 +24,8 @@ def make_toy_repository(folder: Path) -> Path:
     with (folder / "dvc.yaml").open("w") as file:
         yaml.dump(line, file)
     shutil.copy(ROOT / "params.yaml", folder / "params.yaml")
-    shutil.copy(ROOT / "curation" / "overrides.csv", folder / "curation" / "overrides.csv")
+    for name in ("overrides.csv", "classes.csv"):
+        shutil.copy(ROOT / "curation" / name, folder / "curation" / name)
     shutil.copy(Path(__file__).with_name("stage.py"), folder / "toy_stage.py")
     shutil.copy(ROOT / "prefect.yaml", folder / "prefect.yaml")
     (folder / "flows").symlink_to(ROOT / "flows")

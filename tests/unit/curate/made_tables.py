@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline_lib.curate.class_words import parse_class_words
 from pipeline_lib.curate.decide import Found
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.rows import join_rows
@@ -17,6 +18,7 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
 
 HEADER = "key_type,key,action,value,expected_old,reason,author,date\n"
+WORDS_HEADER, CLASS_WORDS = "class_id,name,definition,parents\n", Path("curation/classes.csv")
 OVERRIDES, MANIFEST = Path("curation/overrides.csv"), Path("line/curate/manifest.parquet")
 
 
@@ -84,8 +86,8 @@ def digest(text: str, size: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
-def make_found(pictures, *, votes=(), overrides: str = "") -> Found:
-    """votes: (image_id, annotator, label). overrides: lines below the header."""
+def make_found(pictures, *, votes=(), overrides: str = "", class_words: str = "") -> Found:
+    """votes: (image_id, annotator, label). overrides, class_words: lines below the header."""
     decoded = [picture for picture in pictures if picture.refusal is None]
     sound = [picture for picture in decoded if picture.row().get("refusal") is None]
     return Found(
@@ -94,6 +96,7 @@ def make_found(pictures, *, votes=(), overrides: str = "") -> Found:
         votes=typed([dict(zip(("image_id", "annotator", "label"), vote, strict=True)) for vote in votes], VOTES),
         features=typed([picture.features() for picture in sound], FEATURES),
         overrides=parse_overrides(HEADER + overrides, OVERRIDES),
+        class_words=parse_class_words(WORDS_HEADER + class_words, CLASS_WORDS),
         overrides_file=OVERRIDES,
         manifest_file=MANIFEST,
     )

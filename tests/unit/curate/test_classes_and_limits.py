@@ -34,7 +34,7 @@ def failure(call) -> str:
 
 
 def test_class_ids_that_are_numbers_are_ordered_as_numbers():
-    table = class_table(kept(**{"10": (2, 1, 1), "9": (3, 1, 1)}), FILE)
+    table = class_table(kept(**{"10": (2, 1, 1), "9": (3, 1, 1)}), {}, FILE)
 
     assert table.to_dict("list") == {
         "label": [0, 1],
@@ -110,13 +110,13 @@ def test_a_class_with_too_few_training_pictures_is_dropped_kept_or_refused():
 
 
 def test_what_cannot_be_trained_on_is_refused():
-    assert "no train picture is left. Remedy: add pictures" in failure(lambda: class_table(kept(a=(0, 1, 1)), FILE))
-    assert "no train picture is left" in failure(lambda: class_table(kept(), FILE))
-    no_val = failure(lambda: class_table(kept(a=(3, 0, 1)), FILE))
+    assert "no train picture is left. Remedy: add pictures" in failure(lambda: class_table(kept(a=(0, 1, 1)), {}, FILE))
+    assert "no train picture is left" in failure(lambda: class_table(kept(), {}, FILE))
+    no_val = failure(lambda: class_table(kept(a=(3, 0, 1)), {}, FILE))
     assert "no val picture is left. Remedy: add pictures, raise curate.val_fraction in params.yaml, or" in no_val
-    empty = failure(lambda: class_table(kept(a=(3, 1, 1), b=(0, 1, 1)), FILE))
+    empty = failure(lambda: class_table(kept(a=(3, 1, 1), b=(0, 1, 1)), {}, FILE))
     assert "1 classes have no training picture (found: b). Remedy:" in empty
-    assert "a classifier needs two classes (found: a)" in failure(lambda: class_table(kept(a=(3, 1, 1)), FILE))
+    assert "a classifier needs two classes (found: a)" in failure(lambda: class_table(kept(a=(3, 1, 1)), {}, FILE))
 
 
 def test_the_ledger_balances_by_source():

@@ -20,7 +20,7 @@ from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
-from tests.unit.curate.made_tables import HEADER, Picture, make_found
+from tests.unit.curate.made_tables import HEADER, WORDS_HEADER, Picture, make_found
 
 PICTURES = [Picture(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
 PARAMS = CurateParams()
@@ -136,6 +136,7 @@ def job(tmp_path):
         FEATURES.write(part, reads["features"] / f"{shard}.parquet")
     (tmp_path / "curation").mkdir()
     (tmp_path / "curation/overrides.csv").write_text(HEADER)
+    (tmp_path / "curation/classes.csv").write_text(WORDS_HEADER)
     tables = ("manifest.parquet", "review.parquet", "soft_labels.parquet", "classes.csv", "annotators.csv")
     names = (*tables, "stopping.csv", "balance.csv", "selection", "profile.json", "curation.json")
     writes = {name.split(".")[0]: tmp_path / "out" / name for name in names}
@@ -179,7 +180,7 @@ def test_the_same_input_gives_the_same_bytes(job):
 def test_a_missing_overrides_file_says_how_to_get_it_back(job):
     (job.checkout / "curation/overrides.csv").unlink()
 
-    with pytest.raises(ConfigError, match="the overrides file is absent. Remedy: restore it with `git checkout"):
+    with pytest.raises(ConfigError, match="overrides.csv: the file is absent. Remedy: restore it with `git checkout"):
         run(job)
 
 

@@ -145,6 +145,7 @@ def done(tmp_path_factory):
         features=pd.concat([FEATURES.read(file) for file in sorted((out / "features").iterdir())]),
         votes=VOTES.empty(),
         overrides=(),
+        class_words={},
         overrides_file=Path("overrides.csv"),
         manifest_file=Path("manifest.parquet"),
     )
