@@ -19,7 +19,7 @@ COPIES = 0.01  # share of pictures that have the bytes of another
 
 
 def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
-    """n pictures in Pareto-sized classes, 1 % exact copies, 1 % damaged, 3 % in subjects of four; no features."""
+    """n pictures in classes of unequal size, 1 % copies, 1 % damaged, 3 % in subjects; no features, no phashes."""
     random = np.random.default_rng(seed)
     number = np.arange(n)
     looks = np.where(random.random(n) < COPIES, random.integers(0, n, n), number)
@@ -51,7 +51,6 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
         "ext_mismatch": np.zeros(n, bool),
         "trailing_bytes": np.zeros(n),
         "pixel_hash": texts("{:032x}", looks),
-        "phash": random.integers(0, 2**64, n, dtype=np.uint64)[looks],
         "luminance_p1": random.integers(0, 20, n),
         "luminance_p50": random.integers(60, 200, n),
         "luminance_p99": random.integers(200, 256, n),
