@@ -40,6 +40,11 @@ class ColumnDrift:
     verdict: str
     bins: tuple[tuple[float, float], ...]
 
+    @property
+    def highest(self) -> float:
+        """The largest share of all bins; never 0."""
+        return max((share for pair in self.bins for share in pair), default=0.0) or 1.0
+
 
 @dataclass(frozen=True)
 class ClassShift:
