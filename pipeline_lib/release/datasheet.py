@@ -44,7 +44,7 @@ def datasheet(facts: Facts) -> str:
     environment = Environment(  # noqa: S701 - Markdown, escaped where the data's own words stand in tables
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": "{:,}".format, "cell": _cell, "gb": _gigabytes}
+    environment.filters |= {"number": "{:,}".format, "cell": _cell, "size": _size}
     page = environment.get_template("datasheet.md.jinja")
     answers = {key: facts.about.answers.get(key) or SILENT for key in QUESTIONS}
     return page.render(f=facts, about=facts.about, q=QUESTIONS, a=answers, c=_counts(facts), shown=SHOWN_CLASSES)
@@ -70,5 +70,6 @@ def _cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.2f} MB"
+def _size(size: int) -> str:
+    step, unit = next(((step, unit) for step, unit in ((1e9, "GB"), (1e6, "MB")) if size >= step), (1e3, "kB"))
+    return f"{size / step:.1f} {unit}"
