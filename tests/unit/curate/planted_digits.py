@@ -12,7 +12,7 @@ from demo.plant import plant
 from demo.planted import PlantList
 from pipeline_lib.curate.decide import Found
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.run import OVERRIDES, read_found
+from pipeline_lib.curate.run import CLASS_WORDS, OVERRIDES, read_found
 from pipeline_lib.line import read_line
 from pipeline_lib.settings import Settings
 from pipeline_lib.stage import StageRun
@@ -31,7 +31,7 @@ class PlantedDigits:
 
 def plant_digits(checkout: Path, *, seed: int) -> PlantedDigits:
     """Plant the archive below an empty `checkout` and bring it up to `inspect`."""
-    for name in ("dvc.yaml", "params.yaml", str(OVERRIDES)):
+    for name in ("dvc.yaml", "params.yaml", str(OVERRIDES), str(CLASS_WORDS)):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REPOSITORY / name, checkout / name)
     plants = plant(checkout / "demo/out", seed=seed)
