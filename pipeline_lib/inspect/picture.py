@@ -18,7 +18,7 @@ from pipeline_lib.pixels import Decoded, Undecodable, decode, shrink_to
 from pipeline_lib.pixels.resize import resize
 from pipeline_lib.reasons import Reason
 
-SCREEN_PX: Final = 256  # short side at which quality is measured
+SCREEN_PX: Final = 256  # short side at which pictures are measured; smaller ones as they are
 FORMAT_OF_ENDING: Final = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg"),
     **dict.fromkeys((".tif", ".tiff"), "tiff"),
@@ -30,8 +30,8 @@ FORMAT_OF_ENDING: Final = {
 class Examined:
     """What was found out about one picture.
 
-    findings: the columns of IMAGES that a decode can fill. pixels_HWC, grey_HW: the canonical pixels and their
-    luminance, uint8; None when the picture cannot be used.
+    findings: the columns of IMAGES that a decode can fill. pixels_HWC: the canonical pixels; grey_HW: their luminance
+    with a short side of at most SCREEN_PX. Both uint8, None when the picture cannot be used.
     """
 
     findings: dict[str, Any]
@@ -59,7 +59,8 @@ def refused(reason: Reason, detail: str) -> Examined:
 def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
     decoded = decode(data, params.pixel_rules())
     refusal, detail = _shape_refusal(decoded, params)
-    grey_HW = luminance(decoded.pixels_HWC)
+    # made small once: every smaller view, of hashes, quality and features, is made of this one
+    grey_HW = shrink_to(luminance(decoded.pixels_HWC), short_side_px=SCREEN_PX)
     hashes = perceptual_hashes(grey_HW)
     findings = {
         "refusal": refusal,
@@ -76,7 +77,7 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
         "pixel_hash": pixel_hash(decoded.pixels_HWC),
         "phash": hashes.whole,
         "phash_variants": hashes.crops,
-        **asdict(measure(shrink_to(grey_HW, short_side_px=SCREEN_PX))),
+        **asdict(measure(grey_HW)),
     }
     return Examined(findings) if refusal else Examined(findings, decoded.pixels_HWC, grey_HW)
 

@@ -23,7 +23,7 @@ from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)
 
-FORMAT_VERSION = 4  # raise it when the same picture gives other findings; the golden hashes guard it
+FORMAT_VERSION = 5  # raise it when the same picture gives other findings; the golden hashes guard it
 LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpeg")
 SMALL_BYTES = 32_000_000  # some seconds of work; a new process takes 2 s of CPU to load its libraries
 EMBEDDING_LIBRARIES = ("torch", "torchvision")
