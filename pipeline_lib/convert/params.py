@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline_lib.pixels import KeptSize
 
@@ -29,6 +29,22 @@ class ConvertParams(KeptSize):
         description="quality of pictures that are encoded again (libjpeg's scale, 50 to 100); JPEGs that already fit "
         "are passed on as received, without their metadata",
     )
+
+    pixelate: str | None = Field(
+        None,
+        pattern=r"^[\w.]+:\w+$",
+        description="a detector, `module:function`, whose boxes are made unrecognisable before pictures are stored; "
+        "pipeline_lib.convert.faces:frontal finds frontal faces (extra `faces`). none: pictures as they are",
+    )
+    pixelate_sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="sha256 of the detector's file, as `sha256sum` prints it"
+    )
+
+    @model_validator(mode="after")
+    def _detector_is_pinned(self) -> Self:
+        if (self.pixelate is None) != (self.pixelate_sha256 is None):
+            raise ValueError("pixelate and pixelate_sha256 go together: name the detector and the sha256 of its file")
+        return self
 
     def is_raw(self, width: int, height: int) -> bool:
         """Whether a picture kept at this size is stored as raw pixels."""

@@ -12,6 +12,7 @@ import pandas as pd
 from pipeline_lib.atomic_files import atomic_folder, write_text
 from pipeline_lib.convert.estimate import announce
 from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.convert.pixelate import check_detector
 from pipeline_lib.convert.shard import Task, convert_shard
 from pipeline_lib.convert.stored import Picture
 from pipeline_lib.memo import Memo, stage_key
@@ -30,7 +31,9 @@ SMALL_BYTES = 32_000_000  # some seconds of work; a new process takes 2 s of CPU
 
 
 def run(job: StageRun) -> None:
-    """Read shards, members, images and pixel rules; write betons/."""
+    """Read shards, members, images and pixel rules; write betons/. Raises ConfigError, and as `convert_shard`."""
+    if job.params.pixelate:
+        check_detector(job.params.pixelate, job.params.pixelate_sha256)
     rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text())
     members = MEMBERS.read(job.reads["members"])
     images = IMAGES.read(job.reads["images"], ["image_id", "refusal", *SEEN])
@@ -81,7 +84,8 @@ def plan_tasks(
 
 def pixels_description(params: ConvertParams, rules: PixelRules) -> str:
     """pixels.json: all that decides on stored pixels, so that prediction can repeat it. Canonical JSON."""
-    described = {"pixel_rules": rules.model_dump(), **params.model_dump()}
+    unused = {"pixelate", "pixelate_sha256"} if params.pixelate is None else set()
+    described = {"pixel_rules": rules.model_dump(), **params.model_dump(exclude=unused)}
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
 
 

@@ -9,6 +9,7 @@ from typing import Self
 from pipeline_lib.betons.layout import JPG, RAW, Array
 from pipeline_lib.convert.jpeg_stream import encode_jpeg, is_sound, passed_on
 from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.convert.pixelate import find_boxes, pixelate
 from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.pixels import PixelRules, Undecodable, decode
 
@@ -55,16 +56,32 @@ def stored_form(data: bytes, picture: Picture, params: ConvertParams, rules: Pix
     width, height = params.of(*received)
     is_raw = params.is_raw(width, height)
     is_upright = picture.exif_orientation == 1 or rules.exif_orientation == "ignore"
-    if not is_raw and is_upright and (width, height) == received and data.startswith(b"\xff\xd8\xff"):
+    hidden = _pixelated(data, picture, params, rules, shards)
+    if (
+        hidden is None
+        and not is_raw
+        and is_upright
+        and (width, height) == received
+        and data.startswith(b"\xff\xd8\xff")
+    ):
         stream = passed_on(data, width=width, height=height)
         if stream is not None:
             return Stored.jpg(stream, width=width, height=height)
-    pixels_HWC = params.apply(_decoded(data, picture, rules, shards))
+    pixels_HWC = params.apply(_decoded(data, picture, rules, shards) if hidden is None else hidden)
     if is_raw:
         return Stored.raw(pixels_HWC)
     stream = encode_jpeg(pixels_HWC, quality=params.jpeg_quality)
     assert is_sound(stream), picture.image_id
     return Stored.jpg(stream, width=width, height=height)
+
+
+def _pixelated(data: bytes, picture: Picture, params: ConvertParams, rules: PixelRules, shards: Path) -> Array | None:
+    """The picture with what the detector found made unrecognisable; None when it found nothing or there is none."""
+    if params.pixelate is None:
+        return None
+    pixels_HWC = _decoded(data, picture, rules, shards)
+    boxes = find_boxes(pixels_HWC, params.pixelate)
+    return pixelate(pixels_HWC, boxes) if boxes else None
 
 
 def _decoded(data: bytes, picture: Picture, rules: PixelRules, shards: Path) -> Array:

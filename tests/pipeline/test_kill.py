@@ -11,11 +11,12 @@ def test_after_kill_nine_of_a_stage_and_of_dvc_the_line_completes_with_the_same_
     line.forget_results()
 
     of_stage = kill_during(line, "inspect", victim="stage", after_s=1.5)
+    of_its_dvc = kill_during(line, "inspect", victim="dvc", after_s=1)
     of_dvc = kill_during(line, "train", victim="dvc", after_s=4)
     after = line.repro()
 
-    assert (of_stage.left, of_dvc.left) == ((), ())
-    assert (of_stage.hit, of_dvc.hit) == (True, True)
+    assert (of_stage.left, of_its_dvc.left, of_dvc.left) == ((), (), ())
+    assert (of_stage.hit, of_its_dvc.hit, of_dvc.hit) == (True, True, True)
     assert "train" in after.ran and "download" not in after.ran
     assert line.lock() == before
 
