@@ -5,7 +5,7 @@
 The 1,797 handwritten digits of scikit-learn, with 5 or 10 % of the labels flipped to any other class (uniform) or to
 the class that people confuse it with (pair), described by the features of `inspect` (HOG, cut to the strongest
 directions as `curate` does) and judged at the default parameters. The automatic tier is what `curate` leaves out of
-training: over the margin, and only where the out-of-fold accuracy allows it. The weak predictor sees only the eight
+training: over the margin, and only where the out-of-fold accuracy allows it. The weak predictor sees only the three
 strongest directions. cleanlab ranks and filters the same out-of-sample probabilities. Writes
 benchmarks/results/label_issues.json.
 """
@@ -37,7 +37,7 @@ from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.picture import squeeze
 
 PARAMS = CurateParams()
-WEAK_DIRECTIONS = 8
+WEAK_DIRECTIONS = 3
 N_LARGE, K_LARGE = 200_000, 1000
 
 

@@ -6,14 +6,16 @@ when another class is more probable by `cl_margin`. The idea is confident learni
 JAIR 70, 2021). Measured without votes on the demo's planted digits (66 flips among 1,885 pictures, half of them
 lookalikes, 5 seeds): recall of the flips .985 to 1.00, precision .97 to 1.00.
 
-Above `cl_train_rows` each fold learns from a random sample of that size; predictions are made in blocks, and three
-numbers are kept per picture, so memory does not grow with pictures x classes.
+How many labels are wrong is estimated by confident learning proper (confident.py) from the same predictions. Above
+`cl_train_rows` each fold learns from a random sample of that size; predictions are made in blocks and kept as float16,
+from MOST_IN_MEMORY bytes in a temporary file, so memory does not grow with pictures x classes.
 
 Legend: N pictures, D features, K classes.
 """
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline_lib.curate.confident import confident_joint, label_doubt
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import hash_01
 
@@ -31,6 +34,7 @@ MOST_CLASSES_FOR_TREES = 200  # a tree keeps K numbers per leaf: 20,000 leaves x
 TREES, NEIGHBOURS = 25, 10  # 50 or 100 trees: the same recall and precision, twice and four times the time
 FLOOR = 1e-3  # a predictor that never saw a class does not veto it
 BLOCK_ROWS = 16_384
+MOST_IN_MEMORY = 256_000_000
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -38,13 +42,16 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the predictors think. frame, by image_id: p_given, label_suggested, p_suggested (NaN: not scored), doubted.
+    """What the predictors think.
 
-    accuracy: share of scored pictures whose most probable class is the one given; NaN when none was scored.
+    frame, by image_id: p_given, label_suggested, p_suggested, doubt (NaN: not scored), doubted. doubt (0..1) ranks the
+    labels for review, the most doubtful highest. accuracy: share of scored pictures whose most probable class is the
+    one given; noise_rate: estimated share of wrong labels; both NaN when none was scored.
     """
 
     frame: pd.DataFrame
     accuracy: float
+    noise_rate: float
 
 
 def judge_labels(rows: pd.DataFrame, features: pd.DataFrame, params: CurateParams) -> Opinion:
@@ -54,13 +61,14 @@ def judge_labels(rows: pd.DataFrame, features: pd.DataFrame, params: CurateParam
     """
     joined = rows.join(features[["kind", "vector"]], how="inner")
     parts = [_judge(part, params) for _, part in joined.groupby("kind", sort=True) if _enough(part, params)]
-    empty = pd.DataFrame({"p_given": [], "label_suggested": [], "p_suggested": []}).astype({"label_suggested": "str"})
-    frame = pd.concat([empty, *parts]).reindex(rows.index)
+    empty = pd.DataFrame({"p_given": [], "label_suggested": [], "p_suggested": [], "doubt": []})
+    frame = pd.concat([empty.astype({"label_suggested": "str"}), *(part.frame for part in parts)]).reindex(rows.index)
     other = frame["label_suggested"].notna() & (frame["label_suggested"] != rows["class_id"])
     doubted = other & (frame["p_suggested"] - frame["p_given"] > params.cl_margin)
     scored = frame["p_given"].notna()
     accuracy = float(1 - other[scored].mean()) if scored.any() else float("nan")
-    return Opinion(frame.assign(doubted=doubted), accuracy)
+    n_wrong = sum(part.noise_rate * len(part.frame) for part in parts)
+    return Opinion(frame.assign(doubted=doubted), accuracy, n_wrong / scored.sum() if scored.any() else float("nan"))
 
 
 def folds_of(groups: pd.Series, labels: Codes, *, n_folds: int, salt: str) -> tuple[Codes, NDArray[np.float64]]:
@@ -81,7 +89,15 @@ def _enough(part: pd.DataFrame, params: CurateParams) -> bool:
     return len(part) >= FEWEST_ROWS and int((sizes >= 2).sum()) >= 2 and len(part) >= 2 * params.cl_folds
 
 
-def _judge(part: pd.DataFrame, params: CurateParams) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Judged:
+    """frame: as in Opinion, without `doubted`, for the pictures of one kind."""
+
+    frame: pd.DataFrame
+    noise_rate: float
+
+
+def _judge(part: pd.DataFrame, params: CurateParams) -> _Judged:
     from threadpoolctl import threadpool_limits
 
     classes = np.unique(part["class_id"].to_numpy(dtype=object))
@@ -89,19 +105,32 @@ def _judge(part: pd.DataFrame, params: CurateParams) -> pd.DataFrame:
     vectors_ND = _unit_scale(np.stack(part["vector"].to_list()).astype(np.float32))
     fold, draw = folds_of(part["fold_group"], codes, n_folds=params.cl_folds, salt=params.split_salt)
     scores = np.zeros((len(part), 3), np.float64)  # p of the given class, best class, its p
+    p_NK = _matrix(len(part), len(classes))
     with threadpool_limits(1), warnings.catch_warnings():  # one thread: the same bits on every machine size
         warnings.filterwarnings("ignore", module="sklearn")  # not yet converged is good enough here
         for k in range(params.cl_folds):
             learn = _sample(np.flatnonzero(fold != k), draw, params.cl_train_rows)
             models = _fit(vectors_ND[learn], codes[learn], n_classes=len(classes), seed=params.seed)
             for block in _blocks(np.flatnonzero(fold == k)):
-                scores[block] = _score(_consensus(models, vectors_ND[block], len(classes)), codes[block])
+                p_BK = _consensus(models, vectors_ND[block], len(classes))
+                scores[block], p_NK[block] = _score(p_BK, codes[block]), p_BK
+    joint = confident_joint(p_NK, codes)
     columns = {
         "p_given": scores[:, 0],
         "label_suggested": classes[scores[:, 1].astype(int)],
         "p_suggested": scores[:, 2],
+        "doubt": label_doubt(p_NK, codes, joint.thresholds),
     }
-    return pd.DataFrame(columns, index=part.index).astype({"label_suggested": "str"})
+    frame = pd.DataFrame(columns, index=part.index).astype({"label_suggested": "str"})
+    return _Judged(frame, joint.noise_rate)
+
+
+def _matrix(n_rows: int, n_classes: int) -> NDArray[np.float16]:
+    """Room for all probabilities, in a nameless temporary file where they are many."""
+    if n_rows * n_classes * 2 <= MOST_IN_MEMORY:
+        return np.zeros((n_rows, n_classes), np.float16)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, np.float16, "w+", shape=(n_rows, n_classes))
 
 
 def _unit_scale(vectors_ND: Floats) -> Floats:
