@@ -16,6 +16,7 @@ import argparse
 import sys
 import tempfile
 import time
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import numpy as np
 import pandas as pd
 from cleanlab.count import compute_confident_joint
 from cleanlab.filter import find_label_issues
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 from sklearn.metrics import average_precision_score
 
 from benchmarks.results_file import Row, row, write_results
@@ -31,6 +32,7 @@ from benchmarks.votes import measured_apart
 from demo.annotators import LOOKALIKE
 from pipeline_lib.curate.confident import confident_joint
 from pipeline_lib.curate.label_issues import Opinion, judge_labels
+from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.inspect.hog import hog
@@ -38,15 +40,17 @@ from pipeline_lib.inspect.picture import squeeze
 
 PARAMS = CurateParams()
 WEAK_DIRECTIONS = 3
+STRANGERS = 0.02
 N_LARGE, K_LARGE = 200_000, 1000
 
 
 @dataclass(frozen=True)
 class Digits:
-    """truth: class by image_id. features: kind and vector by image_id."""
+    """truth: class by image_id. features: kind and vector by image_id, cut as curate does; whole: uncut."""
 
     truth: pd.Series
     features: pd.DataFrame
+    whole: pd.DataFrame
 
 
 def read_digits() -> Digits:
@@ -56,7 +60,8 @@ def read_digits() -> Digits:
     grey = (raw.images * 255 / 16).round().astype(np.uint8)
     vectors = [hog(squeeze(one, side_px=64)) for one in grey]
     features = pd.DataFrame({"kind": "hog", "vector": vectors}, index=names)
-    return Digits(pd.Series(raw.target.astype(str), index=names), cut(features, axes_by_kind(features, seed=0)))
+    truth = pd.Series(raw.target.astype(str), index=names)
+    return Digits(truth, cut(features, axes_by_kind(features, seed=0)), features)
 
 
 def flip(truth: pd.Series, *, share: float, kind: str, seed: int) -> pd.Series:
@@ -88,8 +93,8 @@ def planted_rows(digits: Digits, *, share: float, kind: str, seeds: int) -> list
         auto = opinion.frame["doubted"] & (opinion.accuracy >= PARAMS.cl_auto_min_accuracy)
         note("row 1: automatic tier, recall", (auto & wrong).sum() / wrong.sum())
         note("row 1: automatic tier, precision", (auto & wrong).sum() / auto.sum())
-        note("row 2: ranking, average precision", average_precision_score(wrong, opinion.frame["doubt"]))
-        worst = opinion.frame["doubt"].nlargest(int(wrong.sum())).index
+        note("row 2: ranking, average precision", average_precision_score(wrong, opinion.frame["label_doubt"]))
+        worst = opinion.frame["label_doubt"].nlargest(int(wrong.sum())).index
         note("row 2: ranking, precision at k", wrong[worst].mean())
         note("row 3: suggested label right", (opinion.frame["label_suggested"] == digits.truth)[auto & wrong].mean())
         note("noise rate by confident learning", opinion.noise_rate)
@@ -142,13 +147,46 @@ def weak_rows(digits: Digits, seeds: int) -> list[Row]:
             opinion = judge(given, features)
             accuracies.append(opinion.accuracy)
             automatic.append(float(opinion.accuracy >= PARAMS.cl_auto_min_accuracy))
-            precisions.append(average_precision_score(given != digits.truth, opinion.frame["doubt"]))
+            precisions.append(average_precision_score(given != digits.truth, opinion.frame["label_doubt"]))
         case = f"row 5: weak predictor, {share:.0%} {kind} flips"
         print(case, np.mean(accuracies), np.mean(automatic), np.mean(precisions), flush=True)
         rows.append(row(case, "out-of-fold accuracy", "share", accuracies))
         rows.append(row(case, "automatic tier on", "share of runs", automatic))
         rows.append(row(case, "ranking, average precision", "share", precisions))
     return rows
+
+
+def outlier_rows(digits: Digits, seeds: int) -> list[Row]:
+    """Patches of two photographs, 2 % of the pictures, under labels of digits."""
+    from sklearn.metrics import roc_auc_score
+
+    n_strangers = round(STRANGERS * len(digits.truth))
+    found: dict[str, list[float]] = {
+        "AUROC": [],
+        "average precision": [],
+        "queued at the default that are strangers": [],
+    }
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        photographs = [one.mean(axis=2) for one in load_sample_images().images]
+        names = [f"strange/{n:03d}" for n in range(n_strangers)]
+        vectors = []
+        for n in range(n_strangers):
+            photograph = photographs[n % 2]
+            top, left = (int(rng.integers(0, size - 64)) for size in photograph.shape)
+            small = squeeze(photograph[top : top + 64, left : left + 64].astype(np.uint8), side_px=8)
+            vectors.append(hog(squeeze(small, side_px=64)))
+        features = pd.concat([digits.whole, pd.DataFrame({"kind": "hog", "vector": vectors}, index=names)])
+        labels = pd.Series(rng.integers(0, 10, n_strangers).astype(str), index=names)
+        rows = pd.DataFrame({"class_id": pd.concat([digits.truth, labels])})
+        scores = outlier_scores(rows, cut(features, axes_by_kind(features, seed=0)), PARAMS)
+        strange = scores.index.isin(names)
+        found["AUROC"].append(roc_auc_score(strange, scores))
+        found["average precision"].append(average_precision_score(strange, scores))
+        found["queued at the default that are strangers"].append(strange[scores > PARAMS.ood_percentile / 100].mean())
+    case = f"outliers: {STRANGERS:.0%} patches of photographs among digits"
+    print(case, {name: round(float(np.mean(values)), 3) for name, values in found.items()}, flush=True)
+    return [row(case, name, "share", values) for name, values in found.items()]
 
 
 def size_rows(runs: int) -> list[Row]:
@@ -158,15 +196,19 @@ def size_rows(runs: int) -> list[Row]:
         p_NK = np.load(Path(folder) / "p.npy", mmap_mode="r")
         measured = [measured_apart(lambda: _read_and_count(Path(folder) / "p.npy", labels)) for _ in range(runs)]
         start = time.perf_counter()
-        _, theirs = compute_confident_joint(labels, p_NK[:], return_indices_of_off_diagonals=True)
+        _, theirs = compute_confident_joint(labels, p_NK.astype(np.float32), return_indices_of_off_diagonals=True)
         cleanlab_s = time.perf_counter() - start
+        tracemalloc.start()
         ours = confident_joint(p_NK, labels).off_diagonal(labels)
+        allocated_mb = tracemalloc.get_traced_memory()[1] / 1e6
+        tracemalloc.stop()
     case = f"row 6: confident learning, {N_LARGE} x {K_LARGE}, float16"
     same = len(np.intersect1d(ours, theirs)) / len(np.union1d(ours, theirs))
-    print(case, measured, cleanlab_s, same, flush=True)
+    print(case, measured, allocated_mb, cleanlab_s, same, flush=True)
     return [
         row(case, "wall", "s", [seconds for seconds, _ in measured]),
-        row(case, "extra memory", "MB", [memory for _, memory in measured]),
+        row(case, "extra memory, allocated", "MB", [allocated_mb]),
+        row(case, "extra memory, with the pages of the mapped file", "MB", [memory for _, memory in measured]),
         row(case, "off-diagonals equal to cleanlab's (Jaccard)", "share", [same]),
         row(case, "wall, cleanlab's compute_confident_joint", "s", [cleanlab_s]),
     ]
@@ -201,7 +243,8 @@ def main() -> int:
     for share in (0.05, 0.1):
         for kind in ("uniform", "pair"):
             rows += planted_rows(digits, share=share, kind=kind, seeds=seeds)
-    print(f"wrote {write_results('label_issues', [*rows, *weak_rows(digits, seeds)], also=['cleanlab'])}")
+    rows += [*weak_rows(digits, seeds), *outlier_rows(digits, seeds)]
+    print(f"wrote {write_results('label_issues', rows, also=['cleanlab'])}")
     return 0
 
 

@@ -11,32 +11,23 @@ Legend: N candidates, M labelled pictures, D features.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 CANDIDATES = 20  # looked at for each one chosen: the most uncertain ones
 MOST_LABELLED = 4000  # labelled pictures that distances are measured to
+LEAST_WEIGHT = 1e-3  # of a candidate the predictors are sure of
 
 Floats = NDArray[np.float32]
+Reals = NDArray[np.float64]
 
 
-def rank_to_label(uncertainty: pd.Series, vectors: pd.Series, labelled: pd.Series, *, n: int) -> pd.Series:
-    """Rank (1: first) by image_id of the `n` pictures to label next.
-
-    uncertainty: 0..1 by image_id of the candidates; vectors: theirs; labelled: vectors of labelled pictures. Vectors of
-    one kind only.
-    """
-    from threadpoolctl import threadpool_limits
-
-    order = pd.DataFrame({"image_id": uncertainty.index, "u": uncertainty.to_numpy()})
-    order = order.sort_values(["u", "image_id"], ascending=[False, True])["image_id"].head(CANDIDATES * n)
-    candidates_ND = _stacked(vectors[order])
-    weights_N = np.maximum(uncertainty[order].to_numpy(dtype=np.float32), 1e-3)
-    with threadpool_limits(1):  # one thread: the same bits on every machine size
-        step = max(1, len(labelled) // MOST_LABELLED)
-        nearest_N = _nearest(candidates_ND, _stacked(labelled.sort_index().iloc[::step]))
-        chosen = _choose(candidates_ND, weights_N, nearest_N, n=n)
-    return pd.Series(np.arange(1, len(chosen) + 1), index=order.to_numpy()[chosen], dtype="int64")
+def rank_to_label(uncertainty_N: Reals, vectors_ND: Floats, labelled_MD: Floats, *, n: int) -> NDArray[np.int64]:
+    """The rows of the `n` pictures to label next, first one first. uncertainty_N: 0..1; vectors of one kind only."""
+    likely = np.argsort(-uncertainty_N, kind="stable")[: CANDIDATES * n]
+    step = max(1, len(labelled_MD) // MOST_LABELLED)
+    nearest_N = _nearest(vectors_ND[likely], labelled_MD[::step])
+    weights_N = np.maximum(uncertainty_N[likely], LEAST_WEIGHT).astype(np.float32)
+    return np.asarray(likely[_choose(vectors_ND[likely], weights_N, nearest_N, n=n)], dtype=np.int64)
 
 
 def _choose(candidates_ND: Floats, weights_N: Floats, nearest_N: Floats, *, n: int) -> list[int]:
@@ -63,7 +54,3 @@ def _nearest(candidates_ND: Floats, labelled_MD: Floats) -> Floats:
         squared = (squares_M - 2 * block_BD @ labelled_MD.T).min(axis=1) + (block_BD**2).sum(axis=1)
         nearest[start : start + 4096] = np.sqrt(np.maximum(squared, 0))
     return nearest
-
-
-def _stacked(vectors: pd.Series) -> Floats:
-    return np.stack(vectors.to_list()).astype(np.float32) if len(vectors) else np.empty((0, 0), np.float32)

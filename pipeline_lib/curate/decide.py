@@ -28,6 +28,7 @@ from pipeline_lib.curate.label_issues import Opinion, judge_labels
 from pipeline_lib.curate.labels import Labels, decide_labels
 from pipeline_lib.curate.ledger import balance, ledger
 from pipeline_lib.curate.limits import check_limits
+from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.overrides import Override, class_changes, picture_changes, refuse_faults, stale_lines
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.profile import data_profile
@@ -81,8 +82,8 @@ def curate(found: Found, params: CurateParams) -> Curated:
     leaks = {"if_split_by_file": leaks_if_split_by_file(standing, params), "before": int(leaking(standing).sum())}
     settled = settle(standing, shielded=rows["keep"] | rows["relabel"].notna())
     verdicts = _after_copies(verdicts, rows, settled)
-    opinion = _opinion(rows[verdicts.standing], features, params)
-    rows = _doubted(rows, opinion, params)
+    opinion = _opinion(rows[verdicts.standing | (verdicts.reason == Reason.LABEL_MISSING.value)], features, params)
+    rows = _doubted(rows, opinion, params).join(outlier_scores(rows[verdicts.standing], features, params))
     verdicts = verdicts.exclude(Reason.LABEL_ISSUE, rows["label_issue"] == "auto")
     verdicts = verdicts.exclude(Reason.OVER_CLASS_CAP, over_cap(rows[verdicts.standing], params))
     small = too_small(rows[verdicts.standing], params, found.manifest_file)
@@ -96,7 +97,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
         **row_figures(rows, verdicts),
         "classes": class_figures(labels.classes, classes),
         "votes": labels.figures,
-        "label_issues": {**issue_figures(rows), "out_of_fold_accuracy": opinion.accuracy},
+        "label_issues": issue_figures(rows, opinion),
         "duplicates": {**duplicate_figures(rows, verdicts), "maybe": len(groups.maybe), "buckets_cut": groups.n_cut},
         "leakage": {**leaks, "after": int(leaking(kept).sum())},
         "overrides": override_figures(rows, verdicts, n_lines=len(found.overrides)),
@@ -105,7 +106,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
         manifest=manifest.reset_index(),
         selection=_selection(manifest, classes),
         classes=classes,
-        review=review_queue(rows, verdicts, groups.maybe),
+        review=review_queue(rows, verdicts, groups.maybe, params),
         labels=labels,
         balance=balance(manifest, rows["split"]),
         profile=data_profile(kept),

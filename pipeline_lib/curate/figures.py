@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline_lib.curate.label_issues import Opinion
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.settle import leaking
 from pipeline_lib.curate.splits import assign_splits
@@ -33,10 +34,11 @@ def class_figures(listed: tuple[str, ...], classes: pd.DataFrame) -> dict[str, i
     return {"kept": len(classes), "absent": absent, "train_min": int(n_train.min()), "train_max": int(n_train.max())}
 
 
-def issue_figures(rows: pd.DataFrame) -> dict[str, int]:
-    """How many labels were judged out of sample, and doubted."""
+def issue_figures(rows: pd.DataFrame, opinion: Opinion) -> dict[str, float]:
+    """How many labels were judged out of sample and doubted, and the share that confident learning thinks wrong."""
     issues = {kind: int((rows["label_issue"] == kind).sum()) for kind in ("auto", "review")}
-    return {"scored": int(rows["p_given"].notna().sum()), **issues}
+    estimates = {"estimated_noise_rate": opinion.noise_rate, "out_of_fold_accuracy": opinion.accuracy}
+    return {"scored": int(rows["p_given"].notna().sum()), **issues, **estimates}
 
 
 def duplicate_figures(rows: pd.DataFrame, verdicts: Verdicts) -> dict[str, int]:

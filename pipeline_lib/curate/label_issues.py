@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline_lib.curate.active import rank_to_label
 from pipeline_lib.curate.confident import confident_joint, label_doubt
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import hash_01
@@ -35,6 +36,7 @@ TREES, NEIGHBOURS = 25, 10  # 50 or 100 trees: the same recall and precision, tw
 FLOOR = 1e-3  # a predictor that never saw a class does not veto it
 BLOCK_ROWS = 16_384
 MOST_IN_MEMORY = 256_000_000
+COLUMNS = ("p_given", "label_suggested", "p_suggested", "label_doubt", "al_rank")
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -44,9 +46,10 @@ Codes = NDArray[np.int64]
 class Opinion:
     """What the predictors think.
 
-    frame, by image_id: p_given, label_suggested, p_suggested, doubt (NaN: not scored), doubted. doubt (0..1) ranks the
-    labels for review, the most doubtful highest. accuracy: share of scored pictures whose most probable class is the
-    one given; noise_rate: estimated share of wrong labels; both NaN when none was scored.
+    frame, by image_id: p_given, label_suggested, p_suggested, label_doubt (0..1, most doubtful highest; NaN: not
+    scored), doubted, al_rank (1: label it first, or look at its label first; NaN: neither). accuracy: share of scored
+    pictures whose most probable class is the one given; noise_rate: estimated share of wrong labels; both NaN when none
+    was scored.
     """
 
     frame: pd.DataFrame
@@ -55,19 +58,23 @@ class Opinion:
 
 
 def judge_labels(rows: pd.DataFrame, features: pd.DataFrame, params: CurateParams) -> Opinion:
-    """Doubt labels out of sample. rows: class_id and fold_group by image_id. features: kind and vector by image_id.
+    """Doubt labels out of sample, and say which pictures without a class to label next.
 
-    Vectors of different kinds (pixels, embeddings) cannot be compared; each kind is judged among its own.
+    rows: class_id (NaN: none) and fold_group by image_id. features: kind and vector by image_id. Vectors of different
+    kinds (pixels, embeddings) cannot be compared; each kind is judged among its own.
     """
-    joined = rows.join(features[["kind", "vector"]], how="inner")
-    parts = [_judge(part, params) for _, part in joined.groupby("kind", sort=True) if _enough(part, params)]
-    empty = pd.DataFrame({"p_given": [], "label_suggested": [], "p_suggested": [], "doubt": []})
-    frame = pd.concat([empty.astype({"label_suggested": "str"}), *(part.frame for part in parts)]).reindex(rows.index)
-    other = frame["label_suggested"].notna() & (frame["label_suggested"] != rows["class_id"])
+    joined = rows.join(features[["kind", "vector"]], how="inner").sort_index()
+    parts = [_judge(part, params) for _, part in joined.groupby("kind", sort=True)]
+    empty = pd.DataFrame({name: [] for name in COLUMNS}).astype({"label_suggested": "str"})
+    frame = pd.concat([empty, *(part.frame for part in parts)]).reindex(rows.index)
+    labelled = rows["class_id"].notna()
+    other = labelled & frame["label_suggested"].notna() & (frame["label_suggested"] != rows["class_id"])
+    to_review = frame["label_doubt"].where(other).rank(method="first", ascending=False)
+    frame["al_rank"] = frame["al_rank"].fillna(to_review)
     doubted = other & (frame["p_suggested"] - frame["p_given"] > params.cl_margin)
     scored = frame["p_given"].notna()
     accuracy = float(1 - other[scored].mean()) if scored.any() else float("nan")
-    n_wrong = sum(part.noise_rate * len(part.frame) for part in parts)
+    n_wrong = sum(part.noise_rate * part.n_scored for part in parts if part.n_scored)
     return Opinion(frame.assign(doubted=doubted), accuracy, n_wrong / scored.sum() if scored.any() else float("nan"))
 
 
@@ -91,38 +98,70 @@ def _enough(part: pd.DataFrame, params: CurateParams) -> bool:
 
 @dataclass(frozen=True)
 class _Judged:
-    """frame: as in Opinion, without `doubted`, for the pictures of one kind."""
+    """frame: COLUMNS by image_id, for the pictures of one kind; n_scored: how many labels were judged."""
 
     frame: pd.DataFrame
+    n_scored: int
     noise_rate: float
 
 
 def _judge(part: pd.DataFrame, params: CurateParams) -> _Judged:
+    """One kind of features: its labels out of fold, its pictures without a class by the first fold's predictors."""
     from threadpoolctl import threadpool_limits
 
-    classes = np.unique(part["class_id"].to_numpy(dtype=object))
-    codes = np.searchsorted(classes, part["class_id"].to_numpy(dtype=object)).astype(np.int64)
     vectors_ND = _unit_scale(np.stack(part["vector"].to_list()).astype(np.float32))
-    fold, draw = folds_of(part["fold_group"], codes, n_folds=params.cl_folds, salt=params.split_salt)
-    scores = np.zeros((len(part), 3), np.float64)  # p of the given class, best class, its p
-    p_NK = _matrix(len(part), len(classes))
+    frame = pd.DataFrame(dict.fromkeys(COLUMNS, np.nan), index=part.index).astype({"label_suggested": "str"})
+    has_class = part["class_id"].notna().to_numpy()
+    labelled, asked = np.flatnonzero(has_class), np.flatnonzero(~has_class)
+    uncertainty, noise_rate, n_scored = np.ones(len(asked)), float("nan"), 0
     with threadpool_limits(1), warnings.catch_warnings():  # one thread: the same bits on every machine size
         warnings.filterwarnings("ignore", module="sklearn")  # not yet converged is good enough here
-        for k in range(params.cl_folds):
-            learn = _sample(np.flatnonzero(fold != k), draw, params.cl_train_rows)
-            models = _fit(vectors_ND[learn], codes[learn], n_classes=len(classes), seed=params.seed)
-            for block in _blocks(np.flatnonzero(fold == k)):
-                p_BK = _consensus(models, vectors_ND[block], len(classes))
-                scores[block], p_NK[block] = _score(p_BK, codes[block]), p_BK
+        if _enough(part.iloc[labelled], params):
+            judged = _out_of_fold(part.iloc[labelled], vectors_ND[labelled], vectors_ND[asked], params)
+            n_scored, noise_rate, uncertainty = len(labelled), judged.noise_rate, judged.uncertainty
+            frame.loc[part.index[labelled], list(judged.labels)] = judged.labels
+            frame.loc[part.index[asked], list(judged.guesses)] = judged.guesses.set_index(part.index[asked])
+        first = rank_to_label(uncertainty, vectors_ND[asked], vectors_ND[labelled], n=params.label_next)
+    frame.loc[part.index[asked[first]], "al_rank"] = np.arange(1.0, len(first) + 1)
+    return _Judged(frame, n_scored, noise_rate)
+
+
+@dataclass(frozen=True)
+class _OutOfFold:
+    """labels, by image_id: what is thought of each label; guesses: of each picture without one, with uncertainty."""
+
+    labels: pd.DataFrame
+    noise_rate: float
+    guesses: pd.DataFrame
+    uncertainty: NDArray[np.float64]
+
+
+def _out_of_fold(part: pd.DataFrame, vectors_ND: Floats, asked_AD: Floats, params: CurateParams) -> _OutOfFold:
+    classes = np.unique(part["class_id"].to_numpy(dtype=object))
+    codes = np.searchsorted(classes, part["class_id"].to_numpy(dtype=object)).astype(np.int64)
+    fold, draw = folds_of(part["fold_group"], codes, n_folds=params.cl_folds, salt=params.split_salt)
+    scores = np.zeros((len(part), 3), np.float64)  # p of the given class, best class, its p
+    asked = np.zeros((len(asked_AD), 3), np.float64)  # p of the second best class, best class, its p
+    p_NK = _matrix(len(part), len(classes))
+    for k in range(params.cl_folds):
+        learn = _sample(np.flatnonzero(fold != k), draw, params.cl_train_rows)
+        models = _fit(vectors_ND[learn], codes[learn], n_classes=len(classes), seed=params.seed)
+        for block in _blocks(np.flatnonzero(fold == k)):
+            p_BK = _consensus(models, vectors_ND[block], len(classes))
+            scores[block], p_NK[block] = _score(p_BK, codes[block]), p_BK
+        if k == 0:
+            for block in _blocks(np.arange(len(asked_AD))):
+                p_BK = _consensus(models, asked_AD[block], len(classes))
+                asked[block] = _score(p_BK, np.argsort(p_BK, axis=1)[:, -2])
     joint = confident_joint(p_NK, codes)
-    columns = {
-        "p_given": scores[:, 0],
-        "label_suggested": classes[scores[:, 1].astype(int)],
-        "p_suggested": scores[:, 2],
-        "doubt": label_doubt(p_NK, codes, joint.thresholds),
-    }
-    frame = pd.DataFrame(columns, index=part.index).astype({"label_suggested": "str"})
-    return _Judged(frame, joint.noise_rate)
+    labels = pd.DataFrame({"p_given": scores[:, 0], "label_doubt": label_doubt(p_NK, codes, joint.thresholds)})
+    labels = pd.concat([labels, _suggested(scores, classes)], axis=1).set_index(part.index)
+    return _OutOfFold(labels, joint.noise_rate, _suggested(asked, classes), 1 - (asked[:, 2] - asked[:, 0]))
+
+
+def _suggested(scores: NDArray[np.float64], classes: NDArray[Any]) -> pd.DataFrame:
+    columns = {"label_suggested": classes[scores[:, 1].astype(int)], "p_suggested": scores[:, 2]}
+    return pd.DataFrame(columns).astype({"label_suggested": "str"})
 
 
 def _matrix(n_rows: int, n_classes: int) -> NDArray[np.float16]:

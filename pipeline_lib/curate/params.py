@@ -47,6 +47,10 @@ class CurateParams(Params):
     cl_train_rows: int = Field(
         20_000, ge=100, le=10_000_000, description="most pictures a fold's predictors learn from"
     )
+    ood_percentile: float = Field(
+        99.5, ge=50, le=100, description="pictures further from their class than this share are queued as outliers, %"
+    )
+    label_next: int = Field(500, ge=1, le=100_000, description="pictures without a class that are ranked for labelling")
     dup_auto_hamming: int = Field(
         6, ge=0, le=8, description="bits of 64 by which perceptual hashes of near duplicates may differ"
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.verdicts import Verdicts
 from pipeline_lib.reasons import Reason, Remark
 from pipeline_lib.tables.review import REVIEW
@@ -23,7 +24,7 @@ QUALITY = (
 )
 
 
-def review_queue(rows: pd.DataFrame, verdicts: Verdicts, maybe: pd.DataFrame) -> pd.DataFrame:
+def review_queue(rows: pd.DataFrame, verdicts: Verdicts, maybe: pd.DataFrame, params: CurateParams) -> pd.DataFrame:
     """One row per picture and question, in the columns of REVIEW. What a person has decided on is not asked again.
 
     rows: everything decided, by image_id. maybe: pairs that might be copies, see `duplicates.Groups`.
@@ -38,6 +39,8 @@ def review_queue(rows: pd.DataFrame, verdicts: Verdicts, maybe: pd.DataFrame) ->
         _near_copies(asking[(asking["dup_kind"] == "near") & reason[asking.index].isin(LEFT_OUT_COPY)], reason),
         _maybe_copies(maybe, asking[verdicts.standing[asking.index]]),
         _quality(asking[verdicts.standing[asking.index]], verdicts),
+        _outliers(asking[asking["ood_score"] > params.ood_percentile / 100]),
+        _to_label(asking[asking["class_id"].isna() & asking["al_rank"].notna()]),
     ]
     asked = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
     unasked = asking[~asking.index.isin(asked["image_id"]) & (verdicts.decisions() == "quarantine")[asking.index]]
@@ -55,13 +58,29 @@ def _questions(kind: str, rows: pd.DataFrame, **columns: Any) -> pd.DataFrame:
 
 
 def _label_issues(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every picture whose predictors prefer another class; the doubted ones (over the margin) come first by nature."""
-    other = rows[rows["label_suggested"].notna() & (rows["label_suggested"] != rows["class_id"])]
-    margin = (other["p_suggested"] - other["p_given"]).to_numpy()
+    """Every picture whose predictors prefer another class, the most doubtful first."""
+    suspected = (
+        rows["class_id"].notna() & rows["label_suggested"].notna() & (rows["label_suggested"] != rows["class_id"])
+    )
+    other = rows[suspected]
+    doubt = other["label_doubt"].to_numpy()
     notes = {"auto": "left out of training", "review": "still used; decide", "none": "a weak suspicion; still used"}
     note = "looks like " + other["label_suggested"] + " out of sample; " + other["label_issue"].map(notes)
     suggested = other["label_suggested"].to_numpy()
-    return _questions("label_issue", other, suggested=suggested, score=margin, urgency=margin, note=note.to_numpy())
+    return _questions("label_issue", other, suggested=suggested, score=doubt, urgency=doubt, note=note.to_numpy())
+
+
+def _outliers(rows: pd.DataFrame) -> pd.DataFrame:
+    score = rows["ood_score"].to_numpy()
+    note = "among the most unlike all others of its class; still used"
+    return _questions("outlier", rows, suggested=None, score=score, urgency=score, note=note)
+
+
+def _to_label(rows: pd.DataFrame) -> pd.DataFrame:
+    """Pictures without a class, the ones that teach the predictors most first."""
+    guess = ("has no class; perhaps " + rows["label_suggested"]).fillna("has no class").to_numpy()
+    columns = {"suggested": rows["label_suggested"].to_numpy(), "score": rows["p_suggested"].to_numpy()}
+    return _questions("to_label", rows, **columns, urgency=-rows["al_rank"].to_numpy(), note=guess)
 
 
 def _conflicts(chosen: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

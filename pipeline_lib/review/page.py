@@ -36,8 +36,10 @@ class Kind:
 WORDS = {
     "label_issue": Kind("Labels", "Is this label right?"),
     "need_more_votes": Kind("Votes", "The votes do not settle it. What is it?"),
+    "to_label": Kind("To label", "This picture has no label. What is it?"),
     "duplicate_conflict": Kind("Conflicts", "Copies of this picture have different labels. What is it?"),
     "near_duplicate": Kind("Copies", "Is this the same picture as the ones beside it?", ("copy", "It is a copy")),
+    "outlier": Kind("Outliers", "This picture is unlike the others of its class. Is its label right?"),
     "quarantined": Kind("Quarantine", "This picture was set aside. What should become of it?"),
     "quality": Kind("Quality", "The picture is poor. Is it still good enough, and its label right?"),
 }

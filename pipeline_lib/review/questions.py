@@ -21,7 +21,16 @@ from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.votes import VOTES
 
 SIDE_PX = 224  # short side of a picture on the page
-KINDS = ("label_issue", "need_more_votes", "duplicate_conflict", "near_duplicate", "quarantined", "quality")  # in order
+KINDS = (  # in order
+    "label_issue",
+    "need_more_votes",
+    "to_label",
+    "duplicate_conflict",
+    "near_duplicate",
+    "outlier",
+    "quarantined",
+    "quality",
+)
 COPIES = ("duplicate_conflict", "near_duplicate")
 SHOWN_COPIES = 5
 

@@ -34,6 +34,14 @@ MANIFEST = Table(
         Column("p_given", pa.float32(), "out-of-sample probability of the decided class, 0..1", nullable=True),
         Column("label_suggested", pa.string(), "class the out-of-sample predictors prefer", nullable=True),
         Column("p_suggested", pa.float32(), "and its probability, 0..1", nullable=True),
+        Column("label_doubt", pa.float32(), "how doubtful the decided class is, 0..1; ranks the review", nullable=True),
+        Column(
+            "al_rank",
+            pa.int32(),
+            "1: label it next (rows without a class), or look at its class next (rows with one); two lists",
+            nullable=True,
+        ),
+        Column("ood_score", pa.float32(), "how unlike its class, as a percentile in it, 0..1", nullable=True),
         Column(
             "dup_group",
             pa.string(),
