@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts import label_tables
 from scripts.acceptance import acceptance
 from scripts.measured import hardware, results
 from scripts.speed_tables import cifar10, conversion, kills, loaders, loaders_in_short, long_run
@@ -92,4 +93,7 @@ TABLES = {
     "kills": kills,
     "cifar10": cifar10,
     "acceptance": acceptance,
+    "votes": label_tables.votes,
+    "planted labels": label_tables.digits,
+    "next to label": label_tables.next_to_label,
 }

@@ -1,0 +1,81 @@
+"""The tables of docs/labels.md: votes, wrong labels, what to label next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.measured import hardware, results
+
+Rows = dict[tuple[str, str], dict[str, Any]]
+
+
+def votes() -> str:
+    """Simulated crowds: accuracy of each way to aggregate."""
+    measured = results("votes")
+    found = _by_case(measured)
+    head = (
+        "| simulated crowd, 20 % spammers | majority | one-coin Dawid-Skene | crowd-kit's | ours, posterior from .9 |"
+    )
+    lines = [head, "|---|---|---|---|---|"]
+    for case in dict.fromkeys(case for case, metric in found if metric == "majority"):
+        theirs = found.get((case, "crowd-kit one-coin"))
+        cells = [_points(found[case, "majority"]), f"**{_points(found[case, 'ours'])}**"]
+        cells.append(_points(theirs) if theirs else "–")
+        sure, share = found[case, "ours, posterior from .9"], found[case, "share with posterior from .9"]
+        cells.append(f"{_points(sure)} on {share['median']:.0f} %")
+        lines.append(f"| {case.removeprefix('row 18: ')} | {' | '.join(cells)} |")
+    large = next(case for case, metric in found if metric == "extra memory")
+    wall, memory = found[large, "wall"], found[large, "extra memory"]
+    note = f"{large.removeprefix('row 18: ')}: {wall['median']:.1f} s, {memory['median']:.0f} MB. "
+    n = max(row["n"] for row in found.values())
+    return _page(lines, f"Labels right, in percent, median of {n} draws. {note}{hardware(measured)}")
+
+
+def digits() -> str:
+    """Planted flips: recall and precision of the automatic tier, and the ranking."""
+    measured = results("label_issues")
+    found = _by_case(measured)
+    head = "| flipped digits | left out: recall | precision | rank: average precision | cleanlab: recall | precision |"
+    lines = [head + " rank |", "|---|---|---|---|---|---|---|"]
+    theirs = "cleanlab, logistic regression, "
+    for case in dict.fromkeys(case for case, metric in found if metric == theirs + "recall"):
+        keys = [(f"row 1: {case}", "automatic tier, recall"), (f"row 1: {case}", "automatic tier, precision")]
+        keys += [(f"row 2: {case}", "ranking, average precision"), (case, theirs + "recall")]
+        keys += [(case, theirs + "precision"), (case, theirs + "average precision")]
+        lines.append(f"| {case} | {' | '.join(_share(found[key]) for key in keys)} |")
+    clean = found["row 4: clean digits", "flagged"]["median"]
+    n = found["row 1: 5% pair flips", "automatic tier, recall"]["n"]
+    note = f"Median of {n} seeds. Of clean digits {clean:.2%} are doubted. "
+    return _page(lines, note + hardware(measured, "cleanlab", "scikit-learn"))
+
+
+def next_to_label() -> str:
+    """Accuracy after labelling n more pictures."""
+    measured = results("active_learning")
+    found = _by_case(measured)
+    ways = ("by al_rank", "at random", "least probable first")
+    lines = [
+        "| labelled | " + " | ".join(f"`{w[3:]}`" if "al_rank" in w else w for w in ways) + " |",
+        "|---|---|---|---|",
+    ]
+    for case in dict.fromkeys(case for case, metric in found if metric == "by al_rank"):
+        cells = [f"{100 * found[case, way]['median']:.1f} %" for way in ways]
+        lines.append(f"| {case} | {' | '.join(cells)} |")
+    n = found[case, "by al_rank"]["n"]
+    return _page(lines, f"Accuracy on 500 other digits, median of {n} seeds. {hardware(measured, 'scikit-learn')}")
+
+
+def _by_case(measured: dict[str, Any]) -> Rows:
+    return {(row["case"], row["metric"]): row for row in measured["rows"]}
+
+
+def _points(row: dict[str, Any]) -> str:
+    return f"{row['median']:.1f}"
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{row['median']:.3f}"
+
+
+def _page(lines: list[str], note: str) -> str:
+    return "\n".join([*lines, "", note, ""])
