@@ -76,7 +76,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
     rows, labels = labelled(found, params)
     verdicts = _before_copies(rows, labels.classes, params)
     apart = rows.index[rows["not_duplicate"]]
-    groups = group_duplicates(rows[rows["refusal"].isna()], features["thumbnail"], params, apart=apart)
+    groups = group_duplicates(rows[rows["refusal"].isna()], features, params, apart=apart)
     rows = rows.join(groups.frame)
     standing = rows[verdicts.standing]
     leaks = {"if_split_by_file": leaks_if_split_by_file(standing, params), "before": int(leaking(standing).sum())}

@@ -57,6 +57,15 @@ class CurateParams(Params):
     dup_review_hamming: int = Field(
         10, ge=0, le=12, description="bits up to which a pair is shown for review instead; dup_auto_hamming: none is"
     )
+    dup_auto_agreement: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="near duplicates under 64 px: agreement of their details from which they are copies",
+    )
+    dup_review_agreement: float = Field(
+        0.7, ge=0, le=1, description="agreement from which a pair under 64 px is shown for review instead"
+    )
     dup_variants: bool = Field(
         True, description="find mirrored, turned and centre-cropped copies too, not only whole upright ones"
     )

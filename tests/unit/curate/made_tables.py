@@ -24,12 +24,15 @@ OVERRIDES, MANIFEST = Path("curation/overrides.csv"), Path("line/curate/manifest
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: `looks` decides on its bytes and pixels (two with the same looks are copies)."""
+    """One picture: `looks` decides on its bytes and pixels (two with the same looks are copies), `details` on its
+    thumbnail.
+    """
 
     image_id: str
     label: str | None = "cat"
     split: str | None = None
     looks: str = ""
+    details: str = ""
     subject: str | None = None
     refusal: str | None = None
     source: str = "s"
@@ -76,7 +79,7 @@ class Picture:
         return {**found, **self.image}
 
     def features(self) -> dict[str, object]:
-        looks = self.looks or self.image_id
+        looks = self.details or self.looks or self.image_id
         noise = np.random.default_rng(int(digest(looks, 4), 16)).integers(0, 256, 1024, dtype=np.uint8)
         vector = np.array(self.vector, dtype=np.float32)
         return {"image_id": self.image_id, "kind": "pixels", "thumbnail": noise.tobytes(), "vector": vector}

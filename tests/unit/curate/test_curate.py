@@ -189,3 +189,38 @@ def test_an_overrides_file_in_another_encoding_is_refused(job):
 
     with pytest.raises(ConfigError, match="not UTF-8 text .*Remedy: save it as UTF-8"):
         run(job)
+
+
+def test_near_and_mirrored_copies_count_as_leaks_and_leave_training():
+    mirror = 0x5555_5555_5555_5555
+    hashes = {
+        "s/seen": 0x9D2B_6E41_F078_35C3,
+        "s/mirrored": 0x9D2B_6E41_F078_35C3 ^ mirror,
+        "s/near": 0x9D2B_6E41_F078_35C2,
+    }
+    curated = decided(
+        *(
+            Picture(
+                name, label="cat", split="test" if name == "s/seen" else "train", details="u", image={"phash": bits}
+            )
+            for name, bits in hashes.items()
+        )
+    )
+
+    assert curated.figures["leakage"]["before"] == 2
+    assert curated.figures["leakage"]["after"] == 0
+    assert curated.rows.loc[["s/mirrored", "s/near"], "reason"].tolist() == ["leak_train_eval"] * 2
+    assert curated.rows.loc["s/seen", "decision"] == "keep"
+
+
+def test_a_pair_that_might_be_copies_is_asked_about_and_both_stay():
+    first, second = 0x9D2B_6E41_F078_35C3, 0x9D2B_6E41_F078_35C3 ^ 0xFF
+    curated = decided(
+        Picture("s/eval", label="cat", split="test", details="u", image={"phash": first}),
+        Picture("s/train", label="cat", split="train", details="u", image={"phash": second}),
+    )
+
+    asked = curated.review[curated.review["kind"] == "near_review"]
+    assert asked["image_id"].tolist() == ["s/train"]
+    assert asked["note"].tolist() == ["may be a copy of s/eval (test); both are used"]
+    assert curated.rows.loc[["s/eval", "s/train"], "decision"].tolist() == ["keep", "keep"]

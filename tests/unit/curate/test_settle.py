@@ -1,4 +1,6 @@
 import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline_lib.curate.settle import leaking, settle
 from tests.unit.curate.made_tables import Picture, make_rows
@@ -76,3 +78,23 @@ def test_a_shared_subject_is_a_leak():
     leaks = leaking(rows.assign(split=["train", "test", "train"], dup_group=None))
 
     assert leaks.to_dict() == {"s/a": True, "s/b": False, "s/c": False}
+
+
+ONE_COPY = st.tuples(
+    st.sampled_from(["train", "val", "test"]),
+    st.sampled_from(["x", "y"]),
+    st.sampled_from(["received", "votes", "override"]),
+    st.sampled_from([50, 90]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ONE_COPY, min_size=1, max_size=5), ONE_COPY)
+def test_a_new_training_copy_takes_no_evaluation_picture_out(group, new):
+    before = copies(*[(str(n), *copy) for n, copy in enumerate(group)])
+    after = copies(*[(str(n), *copy) for n, copy in enumerate(group)], ("new", "train", *new[1:]))
+
+    evaluated = {str(n) for n, copy in enumerate(group) if copy[0] != "train"}
+
+    assert not evaluated & (after["conflict"] | after["leak"])
+    assert evaluated & before["surplus"] == evaluated & after["surplus"]
