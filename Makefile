@@ -17,7 +17,7 @@ demo: setup  ## set up, run the whole line on planted digits, print the scorecar
 test:  ## set up, then lint, types, import contracts and every test that needs no GPU
 	@scripts/set_up.sh --for-tests
 	@$(MAKE) --no-print-directory check
-	@python -m pytest -m 'not gpu' -n 2 --dist loadgroup
+	@python -m pytest -m 'not gpu' -n 2 --dist loadfile --no-loadscope-reorder
 
 check:  ## lint, types and import contracts only
 	ruff check .
@@ -26,7 +26,7 @@ check:  ## lint, types and import contracts only
 	lint-imports
 
 unit:  ## the quick tests only
-	@python -m pytest tests/unit tests/contracts -n 2 --dist loadgroup -q
+	@python -m pytest tests/unit tests/contracts -n 2 --dist loadfile --no-loadscope-reorder -q
 
 up: setup  ## start a Prefect server, pool and worker on loopback, and deploy the flows
 	@perennial up

@@ -1,4 +1,4 @@
-"""Which tests go first, and which share a process."""
+"""Which tests go first: pytest-xdist gives out whole files in this order."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ import pytest
 LONGEST_FIRST = ("service", "pipeline")  # marks; everything else comes after
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in this hook too
+@pytest.hookimpl(trylast=True)  # the marks of tests/pipeline are set in this hook too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file is one piece of work for pytest-xdist, the files with the Prefect server together one; long ones first."""
-    for item in items:
-        group = "prefect" if "served" in getattr(item, "fixturenames", ()) else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Files with the longest tests first, so that no process is left alone with them in the end."""
     items.sort(key=_turn)
 
 

@@ -1,14 +1,16 @@
-"""A toy repository with a Prefect server and a worker, started when the first test asks for it."""
+"""A toy repository with a Prefect server and a worker, started when the first test asks for it; a real browser."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from flows.prefect_home import server_url
 from tests.toy.repository import make_toy_repository
-from tests.toy.served import Served, free_port
+from tests.toy.served import PATIENCE_MS, Served, free_port
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +29,17 @@ def served(repository: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
         said = repository.perennial("up", "--port", str(repository.port), check=False)
         assert said.returncode == 0, said.stderr
     return repository
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of Chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on the PATH: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 1300})
+        page.set_default_timeout(PATIENCE_MS)
+        yield page
+        browser.close()

@@ -1,19 +1,24 @@
-"""Deployed runs on a real Prefect server with a real worker: what they show, what cancelling and killing leave."""
+"""Deployed runs on a real Prefect server with a real worker: what they show, what cancelling and killing leave.
+
+One file, since pytest-xdist gives a file to one process: two servers on one machine wait for each other.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from pipeline_lib.line import STAGES
 from tasks.git import commit_of, git
 from tasks.workspace import FLOW, LINE
-from tests.toy.served import Served, stage_processes, wait_until
+from tests.toy.served import PATIENCE_MS, Served, stage_processes, wait_until
 
 pytestmark = pytest.mark.service
 
@@ -29,6 +34,17 @@ def flow_pid(served: Served, run_id: str) -> int:
 def wait_for_stage(served: Served, run_id: str, stage: str) -> None:
     """Until a stage is at work."""
     wait_until(lambda: served.task_states(run_id).get(stage) == "Running" and len(stage_processes(served.origin)) >= 2)
+
+
+def open_form(page: Page, served: Served) -> None:
+    deployment = served.ask("deployments/name/retrain/retrain")
+    page.goto(f"http://127.0.0.1:{served.port}/deployments/deployment/{deployment['id']}/run")
+    expect(page.get_by_text("train.epochs (Optional)")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def runs(served: Served) -> set[str]:
+    """The ids of the runs of `retrain`."""
+    return {run["id"] for run in served.ask("flow_runs/filter", {"deployments": {"name": {"any_": ["retrain"]}}})}
 
 
 def test_up_is_safe_to_repeat_and_the_night_is_scheduled(served: Served) -> None:
@@ -132,6 +148,36 @@ def test_a_flow_killed_in_mid_train_is_followed_by_a_run_that_completes(served: 
 
     assert killed["state_type"] == "CRASHED"
     assert following["state_type"] == "COMPLETED", following["state"]
+
+
+def test_the_form_shows_eight_fields_and_folds_the_rest(served: Served, page: Page) -> None:
+    open_form(page, served)
+
+    shown = re.findall(r"^(\w+\.\w+) \(Optional\)$", page.inner_text("body"), re.MULTILINE)
+
+    assert len(shown) == 8
+    assert "shard_min_bytes" not in page.inner_text("body")
+
+
+def test_a_run_started_from_the_form_uses_the_override_and_shows_its_tasks(served: Served, page: Page) -> None:
+    open_form(page, served)
+
+    before = runs(served)
+    page.locator(".p-label").filter(has=page.get_by_text("train.epochs (Optional)")).last.locator("input").fill("3")
+    while runs(served) == before:  # SQLite at its busiest answers 503: a person would press again, too
+        page.get_by_role("button", name="Submit").click()
+        page.wait_for_timeout(3000)
+    (run_id,) = runs(served) - before
+    run = served.wait_for_end(run_id)
+    page.goto(f"http://127.0.0.1:{served.port}/runs/flow-run/{run_id}?tab=TaskRuns")
+    for stage in STAGES:
+        expect(page.get_by_text(stage, exact=True).first).to_be_visible(timeout=PATIENCE_MS)
+
+    assert {key: value for key, value in run["parameters"]["change"].items() if value is not None} == {
+        "train_epochs": 3
+    }
+    assert run["state_type"] == "COMPLETED", run["state"]
+    assert served.task_states(run_id)["train"] == "Ran"
 
 
 def test_down_ends_a_run_its_stage_the_worker_and_the_server(served: Served) -> None:

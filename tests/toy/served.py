@@ -18,6 +18,7 @@ from typing import Any
 from tests.toy.repository import ROOT
 
 WAIT_S = 480.0  # a busy machine: stages, server, worker and other tests share two cores
+PATIENCE_MS = 120_000.0  # of a browser there
 
 
 @dataclass(frozen=True)
