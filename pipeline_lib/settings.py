@@ -33,6 +33,11 @@ class Settings(BaseSettings):
         "auto",
         description="reads betons; ffcv: with our decoder; torchvision: same bytes, slower; stock: FFCV itself",
     )
+    dask_address: str | None = Field(
+        None,
+        description="a Dask scheduler, `tcp://host:8786`: inspect and convert work their shards on its machines, which "
+        "share this folder and run the same lock file",
+    )
     state_dir: Path = Field(
         Path(".perennial"), description="registry, memo, reports, locks; relative to the original repository"
     )

@@ -58,7 +58,7 @@ def work_on_shards(
         pool.end()
 
 
-class _Place(ctypes.Structure):
+class Place(ctypes.Structure):
     """Where a process is. It lies in memory shared with the parent, who reads it also after a kill."""
 
     _fields_ = (("begun", ctypes.c_uint64), ("image_id", ctypes.c_char * 4096))
@@ -83,7 +83,7 @@ class _Worker:
     def __init__(self, task: Callable[[Any, At], Any], *, forked: bool) -> None:
         context: Any = multiprocessing.get_context("fork" if forked else "spawn")
         self.pipe, far_end = context.Pipe()
-        self.place: _Place = context.RawValue(_Place)
+        self.place: Place = context.RawValue(Place)
         arguments = (task, far_end, self.place, os.getpid())
         self.process: BaseProcess = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
@@ -153,14 +153,14 @@ class _Pool:
 
 
 def _work_here(task: Callable[[Any, At], Any], units: Mapping[str, Any], step: Step) -> Iterator[tuple[str, Any]]:
-    place = _Place()
+    place = Place()
 
     def at(image_id: str) -> None:
         place.at(image_id)
         step(1)
 
     for shard, unit in units.items():
-        answer = _attempt(task, unit, shard, place, at)
+        answer = attempt(task, unit, shard, place, at)
         if isinstance(answer, PipelineError):
             raise answer
         yield shard, answer
@@ -192,16 +192,16 @@ def _share_out(pool: _Pool, units: Mapping[str, Any], step: Step) -> Iterator[tu
             yield done
 
 
-def _serve(task: Callable[[Any, At], Any], pipe: Connection, place: _Place, parent_pid: int) -> None:
+def _serve(task: Callable[[Any, At], Any], pipe: Connection, place: Place, parent_pid: int) -> None:
     """The life of a worker: it ends when it is killed, or with its parent, also one gone before we are ready."""
     die_with_parents(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     while True:
         shard, unit = pipe.recv()
-        pipe.send(_attempt(task, unit, shard, place, place.at))
+        pipe.send(attempt(task, unit, shard, place, place.at))
 
 
-def _attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: _Place, at: At) -> Any:
+def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: Place, at: At) -> Any:
     """The task's result, or the error to raise: a border, where a defect still reaches the user in one line."""
     place.image_id = b""
     try:

@@ -18,7 +18,7 @@ from pipeline_lib.convert.stored import Picture
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.progress import progress
-from pipeline_lib.shard_workers import work_on_shards
+from pipeline_lib.shard_engine import map_shards, n_workers
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 FORMAT = 2  # raise it when the code writes other bytes for the same input
 LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
 SEEN = ("width_px", "height_px", "exif_orientation")  # what `inspect` saw in a picture
-SMALL_BYTES = 32_000_000  # some seconds of work; a new process takes 2 s of CPU to load its libraries
 
 
 def run(job: StageRun) -> None:
@@ -56,12 +55,13 @@ def run(job: StageRun) -> None:
 
 def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun) -> None:
     """Fill the folder; a finished shard is remembered at once."""
-    workers = _workers(todo, job)
-    announce(list(todo.values()), folder, workers=workers)
+    size_bytes = sum(picture.size_bytes for task in todo.values() for picture in task.pictures)
+    announce(list(todo.values()), folder, workers=n_workers(size_bytes, job.settings))
     n_pictures = sum(len(task.pictures) for task in todo.values())
     convert = partial(convert_shard, folder=folder)
     with progress("convert", "pictures", n_pictures, job.settings) as step:
-        for shard, _ in work_on_shards(convert, todo, workers=workers, step=step):
+        work = map_shards(convert, todo, size_bytes=size_bytes, libraries=LIBRARIES, settings=job.settings, step=step)
+        for shard, _ in work:
             memo.keep(todo[shard].unit, todo[shard].files(folder))
 
 
@@ -87,10 +87,3 @@ def pixels_description(params: ConvertParams, rules: PixelRules) -> str:
     unused = {"pixelate", "pixelate_sha256"} if params.pixelate is None else set()
     described = {"pixel_rules": rules.model_dump(), **params.model_dump(exclude=unused)}
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
-
-
-def _workers(todo: dict[str, Task], job: StageRun) -> int:
-    """All cores, or this process alone where starting others would take longer than the work."""
-    size_bytes = sum(picture.size_bytes for task in todo.values() for picture in task.pictures)
-    workers: int = job.settings.worker_count()
-    return workers if size_bytes > SMALL_BYTES else 1

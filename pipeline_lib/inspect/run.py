@@ -16,7 +16,7 @@ from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.shard import FEATURES_FILE, IMAGES_FILE, ShardTask, ShardUnit
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.progress import progress
-from pipeline_lib.shard_workers import work_on_shards
+from pipeline_lib.shard_engine import map_shards
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 5  # raise it when the same picture gives other findings; the golden hashes guard it
 LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpeg")
-SMALL_BYTES = 32_000_000  # some seconds of work; a new process takes 2 s of CPU to load its libraries
 EMBEDDING_LIBRARIES = ("torch", "torchvision")
 
 
@@ -58,9 +57,12 @@ def _weights(job: StageRun) -> Path | None:
 
 def _stage_key(params: InspectParams) -> str:
     """Where a weight file lies is no part of the key: its sha256 is."""
-    libraries = LIBRARIES + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
     content = params.model_dump_json(exclude={"embedding_weights"})
-    return stage_key(format_version=FORMAT_VERSION, params=content, libraries=libraries)
+    return stage_key(format_version=FORMAT_VERSION, params=content, libraries=_libraries(params))
+
+
+def _libraries(params: InspectParams) -> tuple[str, ...]:
+    return LIBRARIES + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
 
 
 def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun) -> None:
@@ -69,7 +71,15 @@ def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job:
     log.info("%d shards, %d of them known from earlier runs", len(shards), memo.hits)
     n_pictures = sum(len(unit.members) for unit in left.values())
     with progress("inspect", "pictures", n_pictures, job.settings) as step:
-        work = work_on_shards(task, left, workers=_workers(left, job), step=step, spare=_pass_over)
+        work = map_shards(
+            task,
+            left,
+            size_bytes=sum(int(unit.members["size_bytes"].sum()) for unit in left.values()),
+            libraries=_libraries(job.params),
+            settings=job.settings,
+            step=step,
+            spare=_pass_over,
+        )
         for shard, n_passed_over in work:
             unit = left[shard]
             if n_passed_over:  # not remembered: another day, with another decoder or more memory, it may go well
@@ -80,13 +90,6 @@ def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job:
 def _pass_over(unit: ShardUnit, image_id: str, cause: str) -> ShardUnit:
     log.warning("%s ended the process that decoded it, twice (%s); it is passed over", image_id, cause)
     return unit.without(image_id, cause)
-
-
-def _workers(left: dict[str, ShardUnit], job: StageRun) -> int:
-    """All cores, or one where starting others would take longer than the work."""
-    size_bytes = sum(int(unit.members["size_bytes"].sum()) for unit in left.values())
-    workers: int = job.settings.worker_count()
-    return workers if size_bytes > SMALL_BYTES else 1
 
 
 def _memo_unit(unit: ShardUnit) -> str:

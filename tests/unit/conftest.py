@@ -2,6 +2,9 @@
 
 import io
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.params import TrainParams
 
+ROOT = Path(__file__).parents[2]
 CLASSES = ("007", "stripes", "NA")  # names that a careless reader would turn into a number and a hole
 SPLITS = {"train": 60, "val": 24, "test": 40}
 QUICK = {"epochs": 6, "batch_size": 8, "peak_learning_rate": 0.1, "ema_decay": 0.9, "threads": 1}  # 42 steps
@@ -142,3 +146,23 @@ def evaluated(small_line: SmallLine, trained: Path, tmp_path_factory: pytest.Tem
     out = tmp_path_factory.mktemp("evaluated")
     run(small_line.evaluate(trained / "weights", out))
     return out
+
+
+CLUSTER = """
+import dask, sys
+from distributed import LocalCluster
+dask.config.set({"distributed.scheduler.allowed-failures": 0})
+with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def dask_address() -> Iterator[str]:
+    """A Dask scheduler and two workers on loopback, in processes of their own; a worker that dies is not replaced."""
+    command = [sys.executable, "-c", CLUSTER]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
+        assert cluster.stdout is not None
+        yield cluster.stdout.readline().strip()
+        cluster.communicate()

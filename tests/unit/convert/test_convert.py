@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline_lib import shard_engine
 from pipeline_lib.betons.layout import JPG, RAW, Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert import run as stage
@@ -85,7 +86,7 @@ def test_auto_keeps_small_pictures_raw_and_passes_fitting_jpegs_on(mixed: Inspec
 def test_the_bytes_are_the_same_with_any_number_of_workers_and_any_memo(
     mixed: Inspected, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(stage, "SMALL_BYTES", 0)
+    monkeypatch.setattr(shard_engine, "SMALL_BYTES", 0)
     caplog.set_level(logging.INFO)
 
     run(mixed.job("one", workers=1))
@@ -101,6 +102,17 @@ def test_the_bytes_are_the_same_with_any_number_of_workers_and_any_memo(
         (9, 2, 0),
         (9, 2, 0),
     ]
+
+
+def test_a_dask_cluster_writes_the_same_bytes(
+    mixed: Inspected, dask_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(mixed.job("alone"))
+    monkeypatch.setenv("PERENNIAL_DASK_ADDRESS", dask_address)
+
+    run(mixed.job("cluster", state="elsewhere"))
+
+    assert contents(mixed.folder / "cluster") == contents(mixed.folder / "alone")
 
 
 def test_other_parameters_do_not_find_the_old_betons_in_the_memo(mixed: Inspected) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from pipeline_lib import shard_engine
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.convert import estimate, shard
-from pipeline_lib.convert import run as stage
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.run import run
 from pipeline_lib.convert.shard import Task, convert_shard
@@ -61,7 +61,7 @@ def test_a_disk_that_fills_up_in_a_worker_is_told_and_nothing_is_left_under_the_
     two_shards: Inspected, tiny_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of a beton takes 2 MiB at least, twice what the disk holds."""
-    monkeypatch.setattr(stage, "SMALL_BYTES", 0)
+    monkeypatch.setattr(shard_engine, "SMALL_BYTES", 0)
     job = replace(two_shards.job("betons", workers=2, mode="raw"), writes={"betons": tiny_disk / "betons"})
     (tiny_disk / "most of it").write_bytes(bytes(900_000))
 

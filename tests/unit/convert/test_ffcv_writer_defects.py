@@ -24,9 +24,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from pipeline_lib import shard_engine
 from pipeline_lib.betons.layout import SAMPLES_AT, Array
 from pipeline_lib.betons.read import open_beton
-from pipeline_lib.convert import run as stage
 from pipeline_lib.convert.beton_writer import BetonWriter
 from pipeline_lib.convert.run import run
 from pipeline_lib.convert.stored import Stored
@@ -90,7 +90,7 @@ def test_a_killed_worker_ends_convert_with_the_shard_it_held(
     inspected: Inspected, photo: Photo, encoded: Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second shard never ends: its container is a pipe that nobody writes to."""
-    monkeypatch.setattr(stage, "SMALL_BYTES", 0)
+    monkeypatch.setattr(shard_engine, "SMALL_BYTES", 0)
     inspected.put({shard: {f"{shard}.png": encoded(photo(1, 8, 8), "PNG")} for shard in ("aa", "bb")})
     (inspected.folder / "shards" / "bb.bin").unlink()
     os.mkfifo(inspected.folder / "shards" / "bb.bin")

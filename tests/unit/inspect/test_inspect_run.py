@@ -13,11 +13,12 @@ from PIL import Image
 
 import pipeline_lib.inspect.picture as examining
 import pipeline_lib.inspect.run as stage
+from pipeline_lib import shard_engine
 from pipeline_lib.errors import BadData, Interrupted, OutputDamaged
 from pipeline_lib.inspect import shard
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine, luminance
-from pipeline_lib.shard_workers import work_on_shards
+from pipeline_lib.shard_engine import map_shards
 from tests.unit.inspect.made_shards import CONTAINER, digests, features_of, images_of, inspect, make_source
 from tests.unit.pixels.made_pictures import encoded, photo, with_claimed_size
 
@@ -101,7 +102,7 @@ def test_the_thumbnail_of_a_32_px_picture_is_its_luminance(tmp_path):
 
 
 def test_one_and_two_workers_with_and_without_a_memo_write_the_same_bytes(source, monkeypatch):
-    monkeypatch.setattr(stage, "SMALL_BYTES", 0)
+    monkeypatch.setattr(shard_engine, "SMALL_BYTES", 0)
     alone = digests(inspect(source, workers=1, out="alone"))
     shutil.rmtree(source / "state")
     two = digests(inspect(source, workers=2, out="two"))
@@ -111,11 +112,19 @@ def test_one_and_two_workers_with_and_without_a_memo_write_the_same_bytes(source
     assert len(alone) == 2 + 5  # images, pixel rules, and features of five shards
 
 
+def test_a_dask_cluster_writes_the_same_bytes(source, dask_address, monkeypatch):
+    alone = digests(inspect(source, out="alone"))
+    shutil.rmtree(source / "state")
+    monkeypatch.setenv("PERENNIAL_DASK_ADDRESS", dask_address)
+
+    assert digests(inspect(source, out="cluster")) == alone
+
+
 def test_known_shards_are_not_decoded_again(source, monkeypatch):
     inspect(source)
     monkeypatch.setattr(
         stage,
-        "work_on_shards",
+        "map_shards",
         lambda task, units, **_: iter(units.items() if not units else pytest.fail(str(units))),
     )
 
@@ -124,11 +133,11 @@ def test_known_shards_are_not_decoded_again(source, monkeypatch):
 
 def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(source, monkeypatch, caplog):
     def interrupted_after_two(task, units, **options):
-        yield from islice(work_on_shards(task, units, **options), 2)
+        yield from islice(map_shards(task, units, **options), 2)
         raise Interrupted("a worker process was killed", file="shard x", remedy="run again; it continues")
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted, match="it continues"):
-        patched.setattr(stage, "work_on_shards", interrupted_after_two)
+        patched.setattr(stage, "map_shards", interrupted_after_two)
         inspect(source)
     caplog.set_level("INFO")
 
