@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import head_name
 from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.optimiser import Optimiser, build_optimiser
 from pipeline_lib.train.recipes import Recipe
 
@@ -35,8 +35,10 @@ def phases(recipe: Recipe) -> list[Phase]:
 class Learner:
     """Changes `model` in place, and keeps the moving average of its weights where the recipe asks for one."""
 
-    def __init__(self, model: Classifier, recipe: Recipe, phase: Phase, *, device: torch.device) -> None:
-        self.model, self.recipe, self.phase, self.device = model, recipe, phase, device
+    def __init__(
+        self, model: Classifier, recipe: Recipe, phase: Phase, *, objective: Objective, device: torch.device
+    ) -> None:
+        self.model, self.recipe, self.phase, self.objective, self.device = model, recipe, phase, objective, device
         self.head = model.network.get_submodule(head_name(model.network))
         model.requires_grad_(not phase.head_only)
         self.head.requires_grad_(True)
@@ -58,9 +60,7 @@ class Learner:
         )
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
             logits_BK = self.model(images_BHWC)
-            losses_B = F.cross_entropy(
-                logits_BK, labels_B, label_smoothing=self.recipe.label_smoothing, reduction="none"
-            )
+            losses_B = self.objective.losses(logits_BK, labels_B)
         loss = (losses_B * weights_B).mean()
         for group in self.optimiser.param_groups:
             group["lr"] = rate

@@ -15,6 +15,7 @@ from pipeline_lib.networks.infer import score
 from pipeline_lib.progress import Meter
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.losses import Losses
+from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.schedule import learning_rate
 
@@ -49,7 +50,9 @@ class Trained:
     state: dict[str, torch.Tensor]
 
 
-def train(model: Classifier, recipe: Recipe, *, loaders: Loaders, device: torch.device, meter: Meter) -> Trained:
+def train(
+    model: Classifier, recipe: Recipe, *, objective: Objective, loaders: Loaders, device: torch.device, meter: Meter
+) -> Trained:
     """Train `model` in place through the recipe's phases; keep the epoch with the lowest validation loss.
 
     Raises ConfigError when the loss stops being finite.
@@ -58,7 +61,7 @@ def train(model: Classifier, recipe: Recipe, *, loaders: Loaders, device: torch.
     state: dict[str, torch.Tensor] = {}
     n_epochs = sum(phase.epochs for phase in phases(recipe))
     for phase in phases(recipe):
-        learner = Learner(model, recipe, phase, device=device)
+        learner = Learner(model, recipe, phase, objective=objective, device=device)
         for number in range(phase.epochs):
             curves.append(_epoch(learner, loaders, number, before=curves, meter=meter))
             log.info("epoch %d/%d: %s", len(curves), n_epochs, _in_words(curves[-1]))

@@ -24,6 +24,7 @@ from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.learner import phases
 from pipeline_lib.train.loop import Loaders, Trained, train
+from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import Recipe
 
@@ -60,7 +61,8 @@ def run(job: StageRun) -> None:
         log.info("%s on %s, %s loader, %d pictures", recipe.network, device, first.kind, len(train_rows))
         n_images = sum(phase.epochs for phase in phases(recipe)) * len(first) * min(recipe.batch_size, len(train_rows))
         meter = Meter("train", "images", n_images, job.settings.progress_every_s)
-        trained = train(model, recipe, loaders=loaders, device=device, meter=meter)
+        objective = Objective(label_smoothing=recipe.label_smoothing)
+        trained = train(model, recipe, objective=objective, loaders=loaders, device=device, meter=meter)
     _write(job, model, trained, classes=classes)
 
 

@@ -17,6 +17,7 @@ from pipeline_lib.progress import Meter
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.learner import phases
 from pipeline_lib.train.loop import Loaders, train
+from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.run import _open, run
 
@@ -88,7 +89,8 @@ def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone
     rows = {split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val")}
     loaders = Loaders(_open(job, rows["train"], recipe), _open(job, rows["val"], recipe))
 
-    trained = train(model, recipe, loaders=loaders, device=torch.device("cpu"), meter=Meter("", "", 1, 30))
+    meter = Meter("", "", 1, 30)
+    trained = train(model, recipe, objective=Objective(), loaders=loaders, device=torch.device("cpu"), meter=meter)
 
     changed = {name for name, tensor in trained.state.items() if not torch.equal(tensor, before[name])}
     assert changed == {"head.weight", "head.bias"}
