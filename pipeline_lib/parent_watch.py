@@ -1,7 +1,8 @@
 """End a stage when the process that wants its result is gone, also after kill -9.
 
-Two guards: the kernel's parent-death signal (Linux) for the direct parent, and a thread that looks once a second for a
-parent or supervisor that vanished (DVC starts a stage through a shell, which may stand between them).
+Two guards: the kernel's parent-death signal (Linux) for the direct parent, and a thread that looks twice a second for a
+parent or supervisor that vanished (DVC starts a stage through a shell, which may stand between them). The signal is
+SIGTERM, which ends a stage at once; training saves its checkpoint first, within a grace.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 LOOK_EVERY_S = 0.5
+GRACE_S = 3.0  # dvc and Prefect kill what is left 5 s after their own SIGTERM
 
 
 def die_with_parents(supervisor_pid: int | None = None) -> None:
-    """Kill this process and its children when its parent, dvc above a shell, or the supervisor ends. Linux only."""
+    """End this process and its children when its parent, dvc above a shell, or the supervisor ends. Linux only."""
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     watched = [pid for pid in (*_ancestors_to_dvc(), supervisor_pid) if pid and pid > 1]
     born = {pid: start_time(pid) for pid in watched}
     threading.Thread(target=_watch, args=(born,), daemon=True, name="parent-watch").start()
@@ -32,6 +34,9 @@ def _watch(born: dict[int, str]) -> None:
     # A supervisor that was gone before we looked has no start time, and ends us at once.
     while all(start and start_time(pid) == start for pid, start in born.items()):
         time.sleep(LOOK_EVERY_S)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE_S)
     for child in descendants(os.getpid()):
         try:
             os.kill(child, signal.SIGKILL)

@@ -34,8 +34,13 @@ class Meter:
 
     def __init__(self, what: str, unit: str, total: int, every_s: float) -> None:
         self.what, self.unit, self.total, self.every_s = what, unit, total, every_s
-        self.done, self.started = 0, time.monotonic()
+        self.done, self.skipped, self.started = 0, 0, time.monotonic()
         self.last = self.started
+
+    def skip(self, count: int) -> None:
+        """Count what an earlier run has done: it is no part of the rate."""
+        self.done += count
+        self.skipped += count
 
     def step(self, count: int = 1, note: str = "") -> None:
         """Add to the count; `note` (loss, accuracy) ends the line when it is time for one."""
@@ -44,7 +49,7 @@ class Meter:
         if now - self.last < self.every_s:
             return
         self.last = now
-        rate = self.done / (now - self.started)
+        rate = (self.done - self.skipped) / (now - self.started)
         left_s = (self.total - self.done) / rate
         percent = 100 * self.done / max(self.total, 1)
         share = f"{self.done}/{self.total} {self.unit}, {percent:.0f} %"

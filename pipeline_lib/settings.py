@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     progress_every_s: float = Field(
         30.0, gt=0, le=3600, description="seconds between progress lines where there is no terminal"
     )
+    checkpoint_every_s: float = Field(
+        120.0, ge=0, le=86_400, description="seconds between checkpoints while training: what kill -9 can cost"
+    )
     s3_endpoint_url: str | None = Field(None, description="an S3-compatible server; none takes boto3's own choice")
     aws_profile: str | None = Field(None, description="a profile of ~/.aws/config")
     registry_uri: str | None = Field(None, description="MLflow registry; none: SQLite in the state folder")
@@ -62,7 +65,9 @@ class Settings(BaseSettings):
     )
     keep_workspaces: int = Field(3, ge=0, le=1000, description="workspaces of finished runs kept for inspection")
     keep_runs: int = Field(100, ge=1, le=100_000, description="runs whose git tag, and so whose data, is kept")
-    memo_days: int = Field(60, ge=0, description="days an unused memo entry is kept; 0 keeps nothing")
+    memo_days: int = Field(
+        60, ge=0, description="days that unused memo entries are kept, and checkpoints of unfinished trainings; 0: none"
+    )
 
     @classmethod
     def settings_customise_sources(

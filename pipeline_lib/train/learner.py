@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -70,6 +70,18 @@ class Learner:
         if self.average is not None:
             self.average.update_parameters(self.model)
         return loss
+
+    def state(self) -> dict[str, Any]:
+        """All that updates change, for a checkpoint: tensors on the device, no copies."""
+        average = self.average.state_dict() if self.average is not None else {}
+        return {"model": self.model.state_dict(), "average": average, "optimiser": self.optimiser.state_dict()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
 
     @property
     def judged(self) -> Classifier:

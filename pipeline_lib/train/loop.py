@@ -1,10 +1,20 @@
-"""The training loop: through the phases of a recipe, epoch by epoch, to the weights that validate best."""
+"""The training loop: through the phases of a recipe, epoch by epoch, to the weights that validate best.
+
+A run can stop after any step and go on from its checkpoint as if nothing had been: on a CPU, bit for bit. So whatever
+the next step depends on must be in one of these places, and nowhere else:
+
+- `Learner.state` and `load_state`: weights, moving average, optimiser, and what else an update changes;
+- `Standing`, here: where the run is, the curves, the best weights, the losses of this epoch;
+- torch's own random state, saved beside them. Another generator belongs into `Learner.state`;
+- a function of the step or of the curves, as the learning rate is: nothing to save. Early stopping reads `curves`.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -13,6 +23,7 @@ from pipeline_lib.loader import Batch, BatchLoader
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.progress import Meter
+from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.losses import Losses
 from pipeline_lib.train.objective import Objective
@@ -41,6 +52,22 @@ class Loaders:
     val: BatchLoader
 
 
+@dataclass
+class Standing:
+    """How far a run has come: `step` steps of epoch `epoch` of phase `phase` are done, all counted from 0."""
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    curves: list[Epoch] = field(default_factory=list)  # of all phases
+    best_state: dict[str, torch.Tensor] = field(default_factory=dict)  # on the CPU
+    loss: list[float] = field(default_factory=list)  # Losses.state of this epoch
+
+    def as_state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {**vars(self), "curves": [asdict(epoch) for epoch in self.curves]}
+
+
 @dataclass(frozen=True)
 class Trained:
     """The curves, and the weights (a network's state dict) of the epoch that validated best."""
@@ -51,38 +78,67 @@ class Trained:
 
 
 def train(
-    model: Classifier, recipe: Recipe, *, objective: Objective, loaders: Loaders, device: torch.device, meter: Meter
+    model: Classifier,
+    recipe: Recipe,
+    *,
+    objective: Objective,
+    loaders: Loaders,
+    device: torch.device,
+    meter: Meter,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Train `model` in place through the recipe's phases; keep the epoch with the lowest validation loss.
 
-    Raises ConfigError when the loss stops being finite.
+    Goes on from the checkpoint, where there is one. Raises ConfigError when the loss stops being finite, Interrupted
+    after SIGTERM, when all is saved.
     """
-    curves: list[Epoch] = []
-    state: dict[str, torch.Tensor] = {}
-    n_epochs = sum(phase.epochs for phase in phases(recipe))
-    for phase in phases(recipe):
-        learner = Learner(model, recipe, phase, objective=objective, device=device)
-        for number in range(phase.epochs):
-            curves.append(_epoch(learner, loaders, number, before=curves, meter=meter))
-            log.info("epoch %d/%d: %s", len(curves), n_epochs, _in_words(curves[-1]))
-            if curves[-1] is best(curves):
-                weights = learner.judged.network.state_dict()
-                state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-    return Trained(curves, best(curves), state)
+    at, plan = Standing(), phases(recipe)
+    saved = checkpoints.load() if checkpoints else None
+    if saved:
+        at = Standing(**{**saved["at"], "curves": [Epoch(**row) for row in saved["at"]["curves"]]})
+        done = sum(phase.epochs for phase in plan[: at.phase]) + at.epoch
+        log.info("going on from the checkpoint: %d epochs and %d steps are done", done, at.step)
+        meter.skip((done * len(loaders.train) + at.step) * recipe.batch_size)
+    while at.phase < len(plan):
+        learner = Learner(model, recipe, plan[at.phase], objective=objective, device=device)
+        if saved:
+            learner.load_state(saved["learner"])
+            _set_random_state(saved["random"])
+            saved = None
+        while at.epoch < learner.phase.epochs:
+            _epoch(learner, loaders, at, meter=meter, checkpoints=checkpoints)
+            log.info("epoch %d/%d: %s", len(at.curves), sum(phase.epochs for phase in plan), _in_words(at.curves[-1]))
+        at.phase, at.epoch = at.phase + 1, 0
+    return Trained(at.curves, best(at.curves), at.best_state)
 
 
-def _epoch(learner: Learner, loaders: Loaders, number: int, *, before: list[Epoch], meter: Meter) -> Epoch:
-    """Train one epoch, `number` of its phase (0-based), and validate. before: the epochs so far, of all phases."""
+def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, checkpoints: Checkpoints | None) -> None:
+    """Train the epoch that stands at `at`, or the rest of it, validate, and bring `at` to the next one."""
     learner.begin_epoch()
-    losses = Losses(learner.device, loaders.train.image_ids)
-    n_steps, rate = learner.phase.epochs * len(loaders.train), 0.0
-    top1 = f", validation top-1 {100 * before[-1].val_top1:.1f} %" if before else ""
-    for step, batch in enumerate(_batches(loaders.train, len(before)), number * len(loaders.train)):
-        rate = learning_rate(step, n_steps, peak=learner.phase.peak_learning_rate, schedule=learner.recipe.schedule)
-        losses.add(learner.update(batch, rate=rate), batch)
-        meter.step(len(batch.labels_B), f"epoch {len(before) + 1}, loss {losses.so_far:.3f}{top1}")
+    losses = Losses(learner.device, loaders.train.image_ids, at.loss)
+    before, number = at.epoch * len(loaders.train), len(at.curves)
+    top1 = f", validation top-1 {100 * at.curves[-1].val_top1:.1f} %" if at.curves else ""
+    for batch in _batches(loaders.train, number, at.step):
+        losses.add(learner.update(batch, rate=_rate(learner, loaders, before + at.step)), batch)
+        at.step += 1
+        meter.step(len(batch.labels_B), f"epoch {number + 1}, loss {losses.so_far:.3f}{top1}")
+        if checkpoints and checkpoints.due:
+            at.loss = losses.state()
+            checkpoints.save({"at": at.as_state(), "learner": learner.state(), "random": _random_state()})
+            checkpoints.stop_if_told()
     val_loss, val_top1 = validate(learner.judged, loaders.val, learner.device)
-    return Epoch(len(before) + 1, losses.mean(), val_loss, val_top1, rate)
+    rate = _rate(learner, loaders, before + at.step - 1)
+    at.curves.append(Epoch(number + 1, losses.mean(), val_loss, val_top1, rate))
+    if at.curves[-1] is best(at.curves):
+        weights = learner.judged.network.state_dict()
+        at.best_state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+    at.epoch, at.step, at.loss = at.epoch + 1, 0, []
+
+
+def _rate(learner: Learner, loaders: Loaders, step: int) -> float:
+    """The learning rate of a step of the phase."""
+    phase, n_steps = learner.phase, learner.phase.epochs * len(loaders.train)
+    return learning_rate(step, n_steps, peak=phase.peak_learning_rate, schedule=learner.recipe.schedule)
 
 
 def validate(model: Classifier, loader: BatchLoader, device: torch.device) -> tuple[float, float]:
@@ -104,10 +160,10 @@ def best(curves: list[Epoch]) -> Epoch:
     return min(curves, key=lambda epoch: epoch.val_loss)
 
 
-def _batches(loader: BatchLoader, epoch: int) -> Iterator[Batch]:
-    """The batches of an epoch, with our number of threads: ffcv sets its own at each start."""
+def _batches(loader: BatchLoader, epoch: int, start: int) -> Iterator[Batch]:
+    """The batches of an epoch from `start` on, with our number of threads: ffcv sets its own at each start."""
     threads = torch.get_num_threads()
-    for batch in loader.epoch(epoch):
+    for batch in loader.epoch(epoch, start):
         torch.set_num_threads(threads)
         yield batch
 
@@ -115,3 +171,13 @@ def _batches(loader: BatchLoader, epoch: int) -> Iterator[Batch]:
 def _in_words(epoch: Epoch) -> str:
     losses = f"training loss {epoch.train_loss:.4f}, validation loss {epoch.val_loss:.4f}"
     return f"{losses}, top-1 {100 * epoch.val_top1:.2f} %"
+
+
+def _random_state() -> list[torch.Tensor]:
+    """Torch's, of the CPU and of every CUDA device: dropout draws from it."""
+    return [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+
+
+def _set_random_state(states: list[torch.Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    torch.cuda.set_rng_state_all(states[1:])

@@ -16,9 +16,11 @@ LOOK_EVERY = {"cpu": 1, "cuda": 50}  # steps between looks: each makes a GPU wai
 class Losses:
     """Collects the loss of each step and looks at several at once."""
 
-    def __init__(self, device: torch.device, image_ids: Sequence[str]) -> None:
+    def __init__(self, device: torch.device, image_ids: Sequence[str], state: Sequence[float] = ()) -> None:
+        """state: of an epoch that was interrupted, from `state`."""
         self.every, self.image_ids = LOOK_EVERY[device.type], image_ids
-        self.total, self.images, self.steps = 0.0, 0, 0
+        self.total, images, steps = state or (0.0, 0, 0)
+        self.images, self.steps = int(images), int(steps)
         self.waiting: list[tuple[torch.Tensor, torch.Tensor]] = []  # loss and positions, not the pictures
 
     def add(self, loss: torch.Tensor, batch: Batch) -> None:
@@ -26,6 +28,11 @@ class Losses:
         self.waiting.append((loss.detach(), batch.positions_B))
         if len(self.waiting) >= self.every:
             self._look()
+
+    def state(self) -> list[float]:
+        """What an epoch needs to go on: total loss, images and steps. Raises ConfigError as `mean` does."""
+        self._look()
+        return [self.total, self.images, self.steps]
 
     @property
     def so_far(self) -> float:

@@ -28,6 +28,14 @@ class Optimiser(Protocol):
         """Change the weights along their gradients."""
         ...
 
+    def state_dict(self) -> dict[str, Any]:
+        """What steps change beside the weights."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        ...
+
 
 class NesterovSGD:
     """torch.optim.SGD with Nesterov momentum 0.9, which it equals bit for bit.
@@ -54,6 +62,14 @@ class NesterovSGD:
             torch._foreach_add_(velocities, gradients)
             torch._foreach_add_(gradients, velocities, alpha=MOMENTUM)
             torch._foreach_add_(weights, gradients, alpha=-group["lr"])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"velocities": self._velocities}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for own, saved in zip(self._velocities, state_dict["velocities"], strict=True):
+            for velocity, value in zip(own, saved, strict=True):
+                velocity.copy_(value)
 
 
 def build_optimiser(network: nn.Module, recipe: Recipe) -> Optimiser:

@@ -6,6 +6,7 @@ import json
 import logging
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -22,6 +23,7 @@ from pipeline_lib.progress import Meter
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.train.checkpoint import key_of, open_checkpoints
 from pipeline_lib.train.learner import phases
 from pipeline_lib.train.loop import Loaders, Trained, train
 from pipeline_lib.train.objective import Objective
@@ -29,12 +31,15 @@ from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import Recipe
 
 log = logging.getLogger(__name__)
+LIBRARY = Path(__file__).parents[1]
+CODE = ("betons", "csv_cells.py", "loader", "native", "networks", "pixels", "tables", "train", "weight_files.py")
 
 
 def run(job: StageRun) -> None:
     """Train on the training rows of the selection; write the weights that validate best, and the curves.
 
-    Raises BadData when there is nothing to train or validate on, ConfigError when the parameters do not fit.
+    A run that was stopped goes on from its checkpoint, and writes what an undisturbed one writes. Raises BadData when
+    there is nothing to train or validate on, ConfigError when the parameters do not fit, Interrupted after SIGTERM.
     """
     params: TrainParams = job.params
     recipe = params.resolved()
@@ -56,14 +61,42 @@ def run(job: StageRun) -> None:
     with (
         closing(_open(job, train_rows, recipe, training=True)) as first,
         closing(_open(job, val_rows, recipe)) as second,
+        open_checkpoints(
+            job.settings.state_folder(job.checkout) / "checkpoints",
+            inputs_key(job, device),
+            every_s=job.settings.checkpoint_every_s,
+            keep_days=job.settings.memo_days,
+        ) as checkpoints,
     ):
         loaders = Loaders(train=first, val=second)
         log.info("%s on %s, %s loader, %d pictures", recipe.network, device, first.kind, len(train_rows))
         n_images = sum(phase.epochs for phase in phases(recipe)) * len(first) * min(recipe.batch_size, len(train_rows))
         meter = Meter("train", "images", n_images, job.settings.progress_every_s)
         objective = Objective(label_smoothing=recipe.label_smoothing)
-        trained = train(model, recipe, objective=objective, loaders=loaders, device=device, meter=meter)
-    _write(job, model, trained, classes=classes)
+        trained = train(
+            model,
+            recipe,
+            objective=objective,
+            loaders=loaders,
+            device=device,
+            meter=meter,
+            checkpoints=checkpoints,
+        )
+        _write(job, model, trained, classes=classes)
+        if checkpoints:
+            checkpoints.remove()
+
+
+def inputs_key(job: StageRun, device: torch.device) -> str:
+    """The name of this training: its code, parameters, device, and every file it reads.
+
+    Of betons the index, which holds the checksum of each picture, stands for the file.
+    """
+    code = [file for name in CODE for file in sorted([LIBRARY / name, *(LIBRARY / name).rglob("*")])]
+    data = [file for role in sorted(job.reads) for file in sorted([job.reads[role], *job.reads[role].rglob("*")])]
+    files = [file for file in (*code, *data) if file.is_file() and file.suffix not in (".beton", ".pyc", ".so")]
+    facts = {"params": job.params.model_dump(mode="json"), "torch": torch.__version__, "device": device.type}
+    return key_of(facts, files)
 
 
 def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:

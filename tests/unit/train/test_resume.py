@@ -1,0 +1,175 @@
+"""A training that is stopped, or killed, goes on as if nothing had been. benchmarks/kill_train.py kills 20 times."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_lib.errors import Interrupted
+from pipeline_lib.progress import Meter
+from pipeline_lib.train.checkpoint import Checkpoints, open_checkpoints
+from pipeline_lib.train.run import CODE, run
+from pipeline_lib.yaml_files import read_yaml
+
+ROOT = Path(__file__).parents[3]
+SHORT = {"epochs": 2, "batch_size": 16}  # 3 steps in an epoch
+AVERAGED = {"rotation_deg": 10.0, "sampling": "balanced"}
+DROPOUT = {"network": "small_cnn", "optimiser": "adamw", "peak_learning_rate": 1e-3, "probe_epochs": 1, "epochs": 1}
+
+
+def _bytes(out: Path) -> list[bytes]:
+    return [(out / name).read_bytes() for name in ("weights/model.safetensors", "weights/model.json", "curves.csv")]
+
+
+def _after_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:
+    """Do something when that many steps of a run are done."""
+    done, real = [], Meter.step
+
+    def count(meter: Meter, *arguments: Any) -> None:
+        real(meter, *arguments)
+        done.append(1)
+        if len(done) == step:
+            act()
+
+    monkeypatch.setattr(Meter, "step", count)
+
+
+def _kept(folder: Path) -> list[Path]:
+    return list(folder.glob(".perennial/checkpoints/*/checkpoint.pt"))
+
+
+@pytest.mark.parametrize("params", [AVERAGED, DROPOUT], ids=["sgd and average", "probe, adamw and dropout"])
+def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
+    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, Any]
+) -> None:
+    params = {**SHORT, **params}
+    run(small_line.train(tmp_path / "undisturbed", **params))
+    job, stops = small_line.train(tmp_path / "stopped", **params), 0
+
+    while not job.writes["weights"].exists():
+        with monkeypatch.context() as patch, contextlib.suppress(Interrupted):
+            _after_step(patch, 1, lambda: signal.raise_signal(signal.SIGTERM))
+            run(job)
+        stops += 1
+
+    assert stops == 7  # after each of six steps, and then to the end
+    assert _bytes(tmp_path / "stopped") == _bytes(tmp_path / "undisturbed")
+    assert not _kept(small_line.folder)
+
+
+def test_a_checkpoint_is_of_the_same_code_inputs_and_parameters_or_not_used(
+    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="training was told to stop.*run again"):
+        _after_step(patch, 2, lambda: signal.raise_signal(signal.SIGTERM))
+        run(small_line.train(tmp_path, **SHORT))
+    caplog.set_level(logging.INFO)
+
+    run(small_line.train(tmp_path, **SHORT, seed=5))
+    assert "going on" not in caplog.text
+
+    run(small_line.train(tmp_path, **SHORT))
+    assert "going on from the checkpoint: 0 epochs and 2 steps are done" in caplog.text
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named_and_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(tmp_path, every_s=60, told=threading.Event())
+    checkpoints.save({"at": {}})
+    checkpoints.file.write_bytes(checkpoints.file.read_bytes()[:-100])
+
+    assert checkpoints.load() is None
+    assert "checkpoint.pt cannot be read" in caplog.text
+
+
+def test_two_runs_of_the_same_training_do_not_write_the_same_checkpoint(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_checkpoints(tmp_path, "k", every_s=60, keep_days=1) as first:
+        with open_checkpoints(tmp_path, "k", every_s=60, keep_days=1) as second:
+            assert first is not None
+            assert second is None
+    assert "another process trains the same at this moment" in caplog.text
+
+
+def test_checkpoints_of_trainings_that_were_given_up_go_after_some_days(tmp_path: Path) -> None:
+    for name, age_days in (("old", 61), ("young", 59)):
+        (tmp_path / name).mkdir()
+        Checkpoints(tmp_path / name, every_s=60, told=threading.Event()).save({})
+        then = (tmp_path / name).stat().st_mtime - age_days * 86_400
+        os.utime(tmp_path / name, (then, then))
+
+    with open_checkpoints(tmp_path, "mine", every_s=60, keep_days=60):
+        left = {path.name for path in tmp_path.iterdir()}
+
+    assert left == {"young", "mine"}
+
+
+DYING = """
+import os, signal, sys
+from pipeline_lib.progress import Meter
+from pipeline_lib.stage import main
+steps, real = [], Meter.step
+def count(meter, *arguments):
+    real(meter, *arguments)
+    steps.append(1)
+    if len(steps) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+Meter.step = count
+sys.exit(main(["train"]))
+"""
+
+
+@pytest.fixture
+def checkout(small_line, tmp_path: Path) -> Path:
+    """A folder in which the stage runs as dvc runs it."""
+    (tmp_path / "params.yaml").write_text(json.dumps({"train": {**SHORT, "threads": 1}}))
+    (tmp_path / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
+    for name in ("convert/betons", "curate/selection", "curate/classes.csv"):
+        (tmp_path / "line" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "line" / name).symlink_to(small_line.folder / Path(name).name)
+    return tmp_path
+
+
+def _stage(checkout: Path, dies_after: int) -> int:
+    """Run the stage in a process of its own, with a checkpoint after each step; returns its exit code."""
+    settings = {"PERENNIAL_CHECKPOINT_EVERY_S": "0", "PERENNIAL_WORKERS": "1", "DVC_ROOT": str(checkout)}
+    return subprocess.run(
+        [sys.executable, "-c", DYING, str(dies_after)],
+        cwd=checkout,
+        env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
+        check=False,
+        timeout=120,
+    ).returncode
+
+
+def test_after_kill_nine_the_stage_goes_on_from_the_last_checkpoint_to_the_same_bytes(
+    small_line, checkout: Path, tmp_path: Path
+) -> None:
+    run(small_line.train(tmp_path / "undisturbed", **{**SHORT, "ema_decay": None, "peak_learning_rate": None}))
+
+    killed = _stage(checkout, dies_after=4)
+    kept = len(_kept(checkout))
+    ended = _stage(checkout, dies_after=99)
+
+    assert (killed, kept, ended) == (-signal.SIGKILL, 1, 0)
+    assert _bytes(checkout / "line/train") == _bytes(tmp_path / "undisturbed")
+    assert not _kept(checkout)
+
+
+def test_the_key_of_a_checkpoint_holds_all_the_code_that_dvc_tracks_for_the_stage() -> None:
+    deps = read_yaml(ROOT / "dvc.yaml")["stages"]["train"]["deps"]
+
+    assert {Path(dep).parts[1] for dep in deps if dep.startswith("pipeline_lib/")} <= set(CODE)
