@@ -185,7 +185,7 @@ def test_all_lines_that_do_not_fit_the_data_are_one_error_in_the_order_of_the_fi
 
 def test_a_picture_called_no_duplicate_is_no_near_copy_of_anything():
     hashes = {"phash": 2**40 - 1}
-    pictures = [*PICTURES, *(Picture(f"s/{name}", "cat", "train", image=hashes) for name in "abc")]
+    pictures = [*PICTURES, *(Picture(f"s/{name}", "cat", "train", details="u", image=hashes) for name in "abc")]
     pictures += [Picture("s/v", split="val"), Picture("s/t", split="test")]
 
     before = manifest_with(pictures=pictures)

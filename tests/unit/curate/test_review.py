@@ -9,10 +9,13 @@ from tests.unit.curate.made_tables import Picture, make_found
 
 PLAIN = [Picture(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)]
 PLAIN += [Picture(f"s/{label}-{split}", label, split=split) for label in ("cat", "dog") for split in ("val", "test")]
-COPIES = [Picture("s/a", split="train", image={"phash": 0}), Picture("s/b", split="train", image={"phash": 1})]
+COPIES = [
+    Picture("s/a", split="train", details="u", image={"phash": 0}),
+    Picture("s/b", split="train", details="u", image={"phash": 1}),
+]
 LEAK = [
-    Picture("s/x", split="train", image={"phash": 255 << 56}),
-    Picture("s/y", split="test", image={"phash": 127 << 57}),
+    Picture("s/x", split="train", details="v", image={"phash": 255 << 56}),
+    Picture("s/y", split="test", details="v", image={"phash": 127 << 57}),
 ]
 BROKEN = Picture("s/broken", image={"refusal": "decode_truncated"})
 SMALL = Picture("s/cow", "cow", split="train")
