@@ -44,9 +44,7 @@ class Line:
         by_path = {path: role for outs in self.writes.values() for role, path in outs.items()}
         reads = {by_path[dep]: dep for dep in self.deps[stage] if dep in by_path}
         for dep in self.deps[stage]:  # one file of a folder that another stage writes
-            for path, role in by_path.items():
-                if path in dep.parents:
-                    reads[role] = path
+            reads |= {by_path[folder]: folder for folder in dep.parents if folder in by_path}
         return StageFiles(reads=reads, writes=self.writes[stage])
 
 

@@ -65,7 +65,7 @@ TARGETS = (
         16,
         "kill -9 at 20 random points, then a rerun",
         "the same hashes",
-        ("pipeline/test_kill.py::test_after_kill_nine_of_a_stage_and_of_dvc_the_line_completes_with_the_same_bytes",),
+        ("pipeline/test_kill.py::test_from_nothing_and_after_kill_nine_of_a_stage_and_of_dvc_the_same_bytes_come_out",),
     ),
     Target(
         17,
@@ -87,7 +87,7 @@ TARGETS = (
         "byte-identical",
         (
             "unit/inspect/test_inspect_run.py::test_one_and_two_workers_with_and_without_a_memo_write_the_same_bytes",
-            "pipeline/test_reuse.py::test_from_nothing_without_memo_cache_or_plant_list_the_same_bytes_come_out",
+            "pipeline/test_kill.py::test_from_nothing_and_after_kill_nine_of_a_stage_and_of_dvc_the_same_bytes_come_out",
         ),
     ),
     Target(

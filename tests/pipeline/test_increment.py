@@ -37,7 +37,7 @@ def shard_order(table: pd.DataFrame, archive: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def changed(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The finished line after its archive was edited and the line run again."""
+    """The finished line after its archive was edited and all stages before `train` run again."""
     checkout = finished.copy_to(tmp_path_factory.mktemp("changed") / "line")
     archive = checkout.folder / "demo/out/digits.tar"
     replaced, withdrawn = touched(finished)
@@ -48,7 +48,7 @@ def changed(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Che
         replace={replaced: jpeg(load_scans().images[11], quality=90)},
         withdraw=frozenset({withdrawn}),
     )
-    checkout.repro()
+    checkout.repro("curate", "convert")
     return checkout
 
 

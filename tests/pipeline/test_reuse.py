@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import shutil
 
-from pipeline_lib.line import STAGES
 from pipeline_lib.tables.manifest import MANIFEST
 from tests.pipeline.checkout import Checkout, stages_from
 from tests.pipeline.versions import aliases, version_numbers
@@ -79,17 +78,6 @@ def test_an_override_decodes_and_converts_nothing_again(line: Checkout) -> None:
     assert after.ran == ["discover", "curate", *stages_from("train")]
     changed = MANIFEST.read(line.folder / "line/curate/manifest.parquet").set_index("image_id").loc[row["image_id"]]
     assert (changed["decision"], changed["reason"], changed["decided_by"]) == ("remove", "override_removed", "override")
-
-
-def test_from_nothing_without_memo_cache_or_plant_list_the_same_bytes_come_out(line: Checkout) -> None:
-    before = line.lock()
-    (line.folder / "demo/out/plants.json").unlink()
-    line.forget_results()
-
-    after = line.repro()
-
-    assert after.ran == list(STAGES)
-    assert line.lock() == before
 
 
 def test_with_the_memo_alone_the_same_bytes_come_out(line: Checkout) -> None:

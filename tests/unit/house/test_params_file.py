@@ -66,3 +66,18 @@ def test_a_list_at_the_top_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"the top level must be a mapping \(found: list\)"):
         read_yaml(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("content", [b"a: \xff\n", b"a: \x00\n"])
+def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"params.yaml: not a text file .*Remedy: save it as UTF-8"):
+        read_yaml(tmp_path / "params.yaml")
+
+
+def test_what_one_reader_changes_another_does_not_see(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: {b: 1}\n")
+    read_yaml(tmp_path / "params.yaml")["a"]["b"] = 2
+
+    assert read_yaml(tmp_path / "params.yaml") == {"a": {"b": 1}}
