@@ -27,6 +27,9 @@ CANNOT_CHANGE_BYTES = {
     "pipeline_lib.yaml_files": "reads params, which DVC tracks by value",
 }
 
+# Imports that fetch bytes which a digest in params.yaml pins, so that the importer does not depend on how.
+PINNED_BY_DIGEST = {("pipeline_lib.train.starting_weights", "pipeline_lib.registry")}
+
 
 @cache
 def graph() -> grimp.ImportGraph:
@@ -34,6 +37,8 @@ def graph() -> grimp.ImportGraph:
     imports = grimp.build_graph("pipeline_lib", cache_dir=None)
     for module in CANNOT_CHANGE_BYTES:
         imports.remove_module(module)
+    for importer, imported in PINNED_BY_DIGEST:
+        imports.remove_import(importer=importer, imported=imported)
     return imports
 
 

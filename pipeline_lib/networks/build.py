@@ -1,70 +1,69 @@
-"""A network by its name: ours, or any that torchvision classifies with."""
+"""A network by its name: ours, any that torchvision classifies with, or `timm:` and a name of timm's."""
 
 from __future__ import annotations
 
-import difflib
-from typing import Any
+import logging
 
 import torch
 from torch import nn
 
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.networks.small import MiniResNet, lenet, small_cnn
+from pipeline_lib.networks.auxiliary import LEAST_SIDE_PX
+from pipeline_lib.networks.blur_pool import add_blur_pool
+from pipeline_lib.networks.small import MiniResNet, lenet, small_cnn, two_layer_cnn
+from pipeline_lib.networks.zoo import TIMM, no_such_network, timm_network, torchvision_names, torchvision_network
 
-OURS = {"mini_resnet": MiniResNet, "lenet": lenet, "small_cnn": small_cnn}
+log = logging.getLogger(__name__)
+OURS = {"mini_resnet": MiniResNet, "lenet": lenet, "small_cnn": small_cnn, "two_layer_cnn": two_layer_cnn}
+BLUR = "+blur"
 
 
-def build_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
+def build_network(name: str, *, n_classes: int, side_px: int, auxiliary: bool = False) -> nn.Module:
     """Make a network with fresh weights from torch's current random state: float images_BCHW -> logits_BK.
 
+    name: with `+blur` at its end, striding convolutions blur first. auxiliary: with the heads that only train.
     Raises ConfigError when no network has this name, or it cannot take pictures of this size.
     """
-    network: nn.Module = (
-        OURS[name](n_classes) if name in OURS else _torchvision(name, n_classes=n_classes, side_px=side_px)
-    )
+    network = _by_name(name.removesuffix(BLUR), n_classes=n_classes, side_px=side_px, auxiliary=auxiliary)
+    if name.endswith(BLUR):
+        network = add_blur_pool(network)
+    check_side(network, name, n_classes=n_classes, side_px=side_px)
+    return network.train()
+
+
+def check_side(network: nn.Module, name: str, *, n_classes: int, side_px: int) -> None:
+    """Raise ConfigError when the network cannot take pictures of this size. Leaves it in evaluation mode."""
     network.eval()
     try:
         with torch.no_grad():
             logits_BK = network(torch.zeros(1, 3, side_px, side_px))
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, AssertionError) as error:  # timm and torchvision assert their sizes
         remedy = "raise train.side_px, or choose another train.network"
         raise ConfigError(
             f"{name} cannot take pictures of {side_px} px", file="params.yaml", value=error, remedy=remedy
         ) from error
     assert logits_BK.shape == (1, n_classes), logits_BK.shape
-    return network.train()
 
 
 def head_name(network: nn.Module) -> str:
     """The name of the last layer with weights: the one whose shape depends on the number of classes."""
+    if hasattr(network, "pretrained_cfg"):  # timm says which one it is
+        return str(network.pretrained_cfg["classifier"])
     with_weights: list[str] = [
         name for name, module in network.named_modules() if next(module.parameters(recurse=False), None) is not None
     ]
     return with_weights[-1]
 
 
-def _torchvision(name: str, *, n_classes: int, side_px: int) -> nn.Module:
-    import torchvision.models as zoo  # seconds, so only where it is needed
-
-    known = [*OURS, *zoo.list_models(module=zoo)]
+def _by_name(name: str, *, n_classes: int, side_px: int, auxiliary: bool) -> nn.Module:
+    if name in OURS:
+        return OURS[name](n_classes)
+    if name.startswith(TIMM):
+        return timm_network(name.removeprefix(TIMM), n_classes=n_classes, side_px=side_px)
+    known = torchvision_names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0)
-        remedy = (
-            f"set train.network to one of {', '.join(OURS)} or a torchvision classifier; nearest: {', '.join(near)}"
-        )
-        raise ConfigError("train.network: no such network", file="params.yaml", value=name, remedy=remedy)
-    options: dict[str, Any] = {}
-    if name in ("googlenet", "inception_v3"):
-        options = {"aux_logits": False, "init_weights": True}  # the auxiliary heads return tuples while training
-    if name.startswith("vit_"):
-        options = {"image_size": side_px}
-    if name == "maxvit_t":
-        options = {"input_size": (side_px, side_px)}
-    try:
-        network: nn.Module = zoo.get_model(name, weights=None, num_classes=n_classes, **options)
-    except ValueError as error:
-        remedy = "choose another train.side_px (224 fits all of torchvision's networks)"
-        raise ConfigError(
-            f"{name} cannot take pictures of {side_px} px", file="params.yaml", value=error, remedy=remedy
-        ) from error
-    return network
+        raise no_such_network(name, known=[*OURS, *known])
+    if auxiliary and side_px < LEAST_SIDE_PX.get(name, 0):
+        log.info("%s trains without its auxiliary head, which needs %d px", name, LEAST_SIDE_PX[name])
+        auxiliary = False
+    return torchvision_network(name, n_classes=n_classes, side_px=side_px, auxiliary=auxiliary)

@@ -1,4 +1,4 @@
-"""Three small networks for small pictures: float images_BCHW in, logits_BK out; the last layer is the head.
+"""Four small networks for small pictures: float images_BCHW in, logits_BK out; the last layer is the head.
 
 B images, C channels (3), H = W pixels, K classes.
 """
@@ -81,4 +81,21 @@ def small_cnn(n_classes: int) -> nn.Module:
         nn.Flatten(),
         nn.Dropout(0.5),
         nn.Linear(4096, n_classes),
+    )
+
+
+def two_layer_cnn(n_classes: int) -> nn.Module:
+    """Two convolutions with pooling, two linear layers: the first network of most courses."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(8),  # does nothing at 32 pixels
+        nn.Flatten(),
+        nn.Linear(4096, 128),
+        nn.ReLU(),
+        nn.Linear(128, n_classes),
     )

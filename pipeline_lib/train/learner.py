@@ -9,6 +9,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline_lib.loader import Batch
+from pipeline_lib.networks.auxiliary import weighed_logits
 from pipeline_lib.networks.build import head_name
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.train.objective import Objective
@@ -59,8 +60,10 @@ class Learner:
             tensor.to(self.device, non_blocking=True) for tensor in (batch.images_BHWC, batch.labels_B, batch.weights_B)
         )
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-            logits_BK = self.model(images_BHWC)
-            losses_B = self.objective.losses(logits_BK, labels_B)
+            losses_B = sum(
+                share * self.objective.losses(logits_BK, labels_B)
+                for share, logits_BK in weighed_logits(self.model(images_BHWC))
+            )
         loss = (losses_B * weights_B).mean()
         for group in self.optimiser.param_groups:
             group["lr"] = rate

@@ -11,6 +11,9 @@ from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, Recipe
 
 
+TORCHVISION, REGISTERED = "torchvision:", "registered:"  # how train.weights begins when it is no file
+
+
 class TrainParams(Params):
     """A recipe, and what to change in it: null takes the recipe's own value."""
 
@@ -24,13 +27,16 @@ class TrainParams(Params):
     )
     network: str | None = Field(
         None,
-        description="mini_resnet, lenet, small_cnn or the name of a torchvision classifier",
+        description="mini_resnet, lenet, small_cnn, two_layer_cnn, vit_s_16, a torchvision classifier or timm:NAME; "
+        "+blur at the end blurs before striding",
         json_schema_extra={"visible": True},
     )
     weights: str | None = Field(
-        None, description="file to start from (.safetensors or .pth), relative to the repository"
+        None,
+        description="weights to start from: a file (.safetensors or .pth) relative to the repository, "
+        "torchvision:ResNet18_Weights.IMAGENET1K_V1, or registered:VERSION",
     )
-    weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="sha256 of that file, hex")
+    weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="sha256 of those weights, hex")
     side_px: int | None = Field(None, ge=16, le=1024, description="height and width of what the network sees, pixels")
     batch_size: int | None = Field(None, ge=2, le=65536, description="pictures per step")
     optimiser: Literal["sgd", "adam", "adamw"] | None = Field(None, description="sgd: with Nesterov momentum 0.9")
@@ -90,7 +96,8 @@ class TrainParams(Params):
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
-        if (self.weights is None) != (self.weights_sha256 is None):
+        pinned_by_name = (self.weights or "").startswith(TORCHVISION)  # its file names hold the digest
+        if (self.weights is None) != (self.weights_sha256 is None) and not pinned_by_name:
             raise ValueError("weights and weights_sha256 go together: `sha256sum FILE` prints the second")
         if self.recipe == "finetune" and self.weights is None:
             raise ValueError(

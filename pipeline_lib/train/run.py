@@ -18,7 +18,7 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.device import open_device
 from pipeline_lib.networks.model_file import ModelFile
-from pipeline_lib.networks.weights import save_weights, start_from
+from pipeline_lib.networks.weights import put_weights, save_weights
 from pipeline_lib.progress import Meter
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
@@ -29,6 +29,7 @@ from pipeline_lib.train.loop import Loaders, Trained, train
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import Recipe
+from pipeline_lib.train.starting_weights import give_starting_weights
 
 log = logging.getLogger(__name__)
 LIBRARY = Path(__file__).parents[1]
@@ -52,9 +53,8 @@ def run(job: StageRun) -> None:
         )
 
     device = open_device(job.settings.device, threads=params.threads, seed=params.seed)
-    network = build_network(recipe.network, n_classes=len(classes), side_px=recipe.side_px)
-    if params.weights and params.weights_sha256:
-        start_from(network, job.settings.origin(job.checkout) / params.weights, sha256=params.weights_sha256)
+    network = build_network(recipe.network, n_classes=len(classes), side_px=recipe.side_px, auxiliary=True)
+    parent = give_starting_weights(network, job)
     network.to(memory_format=torch.channels_last)  # as the pictures come: a fifth less time, also on a CPU
     model = Classifier(network, mean=recipe.mean, std=recipe.std).to(device)
 
@@ -82,7 +82,7 @@ def run(job: StageRun) -> None:
             meter=meter,
             checkpoints=checkpoints,
         )
-        _write(job, model, trained, classes=classes)
+        _write(job, model, trained, classes=classes, parent=parent)
         if checkpoints:
             checkpoints.remove()
 
@@ -141,7 +141,9 @@ def _open(job: StageRun, rows: pd.DataFrame, recipe: Recipe, *, training: bool =
     )
 
 
-def _write(job: StageRun, model: Classifier, trained: Trained, *, classes: pd.DataFrame) -> None:
+def _write(
+    job: StageRun, model: Classifier, trained: Trained, *, classes: pd.DataFrame, parent: dict[str, str] | None
+) -> None:
     params: TrainParams = job.params
     recipe = params.resolved()
     about = ModelFile(
@@ -153,10 +155,10 @@ def _write(job: StageRun, model: Classifier, trained: Trained, *, classes: pd.Da
         std=recipe.std,
         pixels=json.loads((job.reads["betons"] / "pixels.json").read_text()),
         recipe=params.as_record(),
-        parent={"weights_sha256": params.weights_sha256} if params.weights_sha256 else None,
+        parent=parent,
         epoch=trained.best.epoch,
     )
-    model.network.load_state_dict(trained.state)
+    put_weights(model.network, trained.state)
     with atomic_folder(job.writes["weights"]) as folder:
         save_weights(model.network, folder)
         about.write(folder)

@@ -1,9 +1,11 @@
 """Every network takes pictures of the recipe's size and ends in a head of the right width."""
 
+import sys
+
 import pytest
 import torch
 
-from pipeline_lib.errors import ConfigError
+from pipeline_lib.errors import ConfigError, DependencyMissing
 from pipeline_lib.networks.build import OURS, build_network, head_name
 from pipeline_lib.networks.classifier import Calibrated, Classifier
 
@@ -36,10 +38,37 @@ def test_the_head_is_the_only_layer_that_depends_on_the_number_of_classes(name: 
     assert differing == {head_name(build_network(name, n_classes=7, side_px=64))}
 
 
-def test_a_network_that_returns_tuples_while_training_is_built_without_its_auxiliary_heads() -> None:
-    network = build_network("googlenet", n_classes=3, side_px=64)
+def test_blurring_before_striding_adds_no_weights_and_softens_shifts() -> None:
+    """Zhang's claim: a picture moved by one pixel changes the answer less."""
+    torch.manual_seed(0)
+    plain = build_network("resnet18", n_classes=3, side_px=64).eval()
+    blurred = build_network("resnet18+blur", n_classes=3, side_px=64).eval()
+    blurred.load_state_dict(plain.state_dict())
+    x_BCHW = torch.randn(8, 3, 64, 64)
 
-    assert network.train()(torch.zeros(2, 3, 64, 64)).shape == (2, 3)
+    def change(network: torch.nn.Module) -> float:
+        with torch.no_grad():
+            logits_BK, moved_BK = network(x_BCHW), network(x_BCHW.roll(1, dims=3))
+        return float((moved_BK - logits_BK).norm() / logits_BK.std(0).norm())
+
+    assert change(blurred) < 0.7 * change(plain)
+
+
+def test_an_unknown_network_of_timm_is_refused_with_the_nearest_names() -> None:
+    with pytest.raises(ConfigError, match="no such network .found: timm:resnet81.*nearest: timm:resnet"):
+        build_network("timm:resnet81", n_classes=3, side_px=32)
+
+
+def test_without_timm_its_networks_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+
+    with pytest.raises(DependencyMissing, match="timm is not installed .found: timm:resnet18.*pip install 'perennial"):
+        build_network("timm:resnet18", n_classes=3, side_px=32)
+
+
+def test_a_side_that_is_no_whole_number_of_patches_is_refused() -> None:
+    with pytest.raises(ConfigError, match="vit_s_16 cannot take pictures of 40 px.*choose another train.side_px"):
+        build_network("vit_s_16", n_classes=3, side_px=40)
 
 
 def test_an_unknown_network_is_refused_with_the_nearest_names() -> None:
