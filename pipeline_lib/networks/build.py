@@ -47,8 +47,9 @@ def check_side(network: nn.Module, name: str, *, n_classes: int, side_px: int) -
 
 def head_name(network: nn.Module) -> str:
     """The name of the last layer with weights: the one whose shape depends on the number of classes."""
-    if hasattr(network, "pretrained_cfg"):  # timm says which one it is
-        return str(network.pretrained_cfg["classifier"])
+    about = getattr(network, "pretrained_cfg", None)
+    if isinstance(about, dict):  # timm says which one it is
+        return str(about["classifier"])
     with_weights: list[str] = [
         name for name, module in network.named_modules() if next(module.parameters(recurse=False), None) is not None
     ]

@@ -56,12 +56,14 @@ def timm_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
         import timm
     except ImportError as error:
         remedy = "run `pip install 'perennial[timm]'`, or choose another train.network"
-        raise DependencyMissing("timm is not installed", file="params.yaml", value=TIMM + name, remedy=remedy) from error
+        raise DependencyMissing(
+            "timm is not installed", file="params.yaml", value=TIMM + name, remedy=remedy
+        ) from error
     if not timm.is_model(name):
         raise no_such_network(TIMM + name, known=[TIMM + other for other in timm.list_models()])
-    has_one_size = timm.get_pretrained_cfg(name).fixed_input_size
-    options = {"img_size": side_px} if has_one_size else {}
-    return timm.create_model(name, pretrained=False, num_classes=n_classes, **options)  # type: ignore[no-any-return]
+    about = timm.get_pretrained_cfg(name)
+    options: dict[str, Any] = {"img_size": side_px} if about and about.fixed_input_size else {}
+    return timm.create_model(name, pretrained=False, num_classes=n_classes, **options)
 
 
 def no_such_network(name: str, *, known: list[str]) -> ConfigError:

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, Recipe
 
-
 TORCHVISION, REGISTERED = "torchvision:", "registered:"  # how train.weights begins when it is no file
 
 

@@ -61,7 +61,9 @@ def test_a_damaged_download_is_refused(small_line, store: Path) -> None:
 def test_without_a_network_the_address_and_the_place_are_named(small_line, store: Path) -> None:
     store.unlink()
 
-    with pytest.raises(SourceMissing, match=r"home/hub/checkpoints/\S+: train.weights cannot be fetched .*or put file:"):
+    with pytest.raises(
+        SourceMissing, match=r"home/hub/checkpoints/\S+: train.weights cannot be fetched .*or put file:"
+    ):
         give_starting_weights(torch.nn.Linear(1, 1), small_line.train(store.parent, weights=NAME))
 
 
