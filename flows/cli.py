@@ -11,7 +11,7 @@ from importlib import import_module
 from pipeline_lib.errors import PipelineError, exit_codes
 
 COMMANDS = (
-    *("init", "run", "predict", "lineage", "rollback", "report", "review", "dataset", "params", "settings"),
+    *("init", "run", "sweep", "predict", "lineage", "rollback", "report", "review", "dataset", "params", "settings"),
     *("up", "status", "down"),
 )
 CTRL_C = 130

@@ -1,13 +1,14 @@
-"""Run the flow `retrain` in this process, on this project's server when it is up, else on one of its own."""
+"""Run a flow in this process, on this project's server when it is up, else on one of its own."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from flows.prefect_home import prefect_environment, server_url
 from pipeline_lib.errors import ServiceUnavailable
@@ -35,16 +36,53 @@ class RunResult:
         return json.dumps(asdict(self), indent=1)
 
 
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep found. trials: see tasks.trials.Trial; best, not_told_apart: their numbers; result: of the best."""
+
+    trials: list[dict[str, Any]]
+    by: str
+    best: int
+    not_told_apart: list[int]
+    validation_pictures: int
+    result: RunResult
+
+    def as_json(self) -> str:
+        """For `perennial sweep --json`; a failed trial has null scores."""
+        trials = [{**one, "val_loss": None, "val_top1": None} if one["error"] else one for one in self.trials]
+        return json.dumps({**asdict(self), "trials": trials}, indent=1)
+
+
 def run_here(origin: Path, *, overrides: dict[str, Any], branch: str) -> RunResult:
     """Run the whole line. Raises the PipelineError of the stage that failed."""
+    _reach_prefect(origin)
+    from flows.form import Advanced
+    from flows.retrain import retrain
+
+    advanced = Advanced.model_validate(overrides)
+    return RunResult(**_data(lambda: retrain(advanced=advanced, branch=branch, return_state=True)))
+
+
+def sweep_here(origin: Path, *, grid: list[str], by: Literal["val_loss", "val_top1"], branch: str) -> SweepResult:
+    """Run a sweep. Raises the PipelineError that ended it."""
+    _reach_prefect(origin)
+    from flows.sweep import sweep
+
+    data = _data(lambda: sweep(grid=grid, by=by, branch=branch, return_state=True))
+    return SweepResult(**{**data, "result": RunResult(**data["result"])})
+
+
+def _reach_prefect(origin: Path) -> None:
+    """Set the environment, which Prefect reads when it is imported."""
     os.environ.pop("PREFECT_API_URL", None)
     os.environ.update(prefect_environment(origin, server_url(origin)))
     logging.getLogger().handlers.clear()  # Prefect formats its log only where nobody else has begun to
-    from flows.form import Advanced  # Prefect reads the environment when it is imported
-    from flows.retrain import retrain
 
+
+def _data(run: Callable[[], Any]) -> dict[str, Any]:
+    """The data of the state that a flow ends in. Raises it when it is an error."""
     try:
-        state = retrain(advanced=Advanced.model_validate(overrides), branch=branch, return_state=True)
+        state = run()
     except RuntimeError as error:
         if "ephemeral" not in str(error):
             raise
@@ -52,10 +90,10 @@ def run_here(origin: Path, *, overrides: dict[str, Any], branch: str) -> RunResu
         raise ServiceUnavailable(
             "Prefect's own server did not start", file="prefect", value=error, remedy=remedy
         ) from error
-    result: Any = state.result(raise_on_failure=False)
-    if isinstance(result, BaseException):
-        raise result
-    return RunResult(**result)
+    data: dict[str, Any] | BaseException = state.result(raise_on_failure=False)
+    if isinstance(data, BaseException):
+        raise data
+    return data
 
 
 def summary(result: RunResult) -> str:
@@ -71,3 +109,21 @@ def summary(result: RunResult) -> str:
     else:
         lines.append("  into this checkout: git checkout perennial/line -- dvc.lock params.yaml line && dvc checkout")
     return "\n".join(lines)
+
+
+def comparison(result: SweepResult) -> str:
+    """The trials and the best's result for people."""
+    swept = list(dict.fromkeys(key for trial in result.trials for key in trial["overrides"]))
+    rows = [["trial", *swept, "validation loss", "top-1", "epoch"]]
+    for trial in result.trials:
+        scores = [f"{trial['val_loss']:.4f}", f"{100 * trial['val_top1']:.2f} %", str(trial["epoch"])]
+        values = [str(trial["overrides"].get(key, "")) for key in swept]
+        rows.append([str(trial["number"]), *values, *(["no result", "", ""] if trial["error"] else scores)])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines += [f"trial {trial['number']}: {trial['error']}" for trial in result.trials if trial["error"]]
+    lines.append(f"best by {result.by} on {result.validation_pictures} validation pictures: trial {result.best}")
+    if result.not_told_apart:
+        others = ", ".join(map(str, result.not_told_apart))
+        lines.append(f"  within one standard error of its top-1: trial {others}; more pictures or seeds would tell")
+    return "\n".join([*lines, "the best alone, asked once on the test split:", summary(result.result)])

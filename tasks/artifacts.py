@@ -6,6 +6,7 @@ The keys are the same in every run, so the UI shows their history.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
@@ -13,6 +14,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from pipeline_lib.line import read_line
 from pipeline_lib.lineage import as_mermaid, lineage_of_version
 from tasks.registration import Registration
+from tasks.trials import Trial
 from tasks.workspace import Workspace
 
 
@@ -62,6 +64,26 @@ def show_verdict(registration: Registration) -> None:
     if version:
         graph = as_mermaid(lineage_of_version(version, str(version.number)))
         create_markdown_artifact(f"```mermaid\n{graph}\n```\n", key="lineage")
+
+
+def show_trials(trials: list[Trial], best: Trial) -> None:
+    """A table in the Prefect UI: a row per trial, the swept keys first."""
+    rows = [
+        {
+            "trial": trial.number,
+            **trial.overrides,
+            "validation loss": _shown(trial.val_loss),
+            "validation top-1": _shown(trial.val_top1),
+            "epoch kept": trial.epoch,
+            "": trial.error or ("best" if trial == best else ""),
+        }
+        for trial in trials
+    ]
+    create_table_artifact(rows, key="sweep", description="The trials, compared on validation.")
+
+
+def _shown(value: float) -> float | str:
+    return "" if math.isnan(value) else round(value, 4)
 
 
 def _rounded(scores: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import UsageError
+from pipeline_lib.params import check_params
 from pipeline_lib.yaml_files import read_yaml
 
 
@@ -19,18 +22,32 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
 
     Null is refused: in the flow's form it means that a field was left alone.
     """
-    overrides: dict[str, Any] = {}
-    for argument in arguments:
-        key, sign, text = argument.partition("=")
-        *path, last = key.split(".")
-        if not (sign and path and all(path) and last):
-            remedy = "write section.key=value, as in `--set train.epochs=2`; `perennial params` lists the keys"
-            raise UsageError("not an override", file="--set", value=argument, remedy=remedy)
-        below = overrides
-        for step in path:
-            below = below.setdefault(step, {})
-        below[last] = _value(argument, text)
-    return overrides
+    return _nested({key: _value(argument, text) for argument, key, text in _split(arguments)})
+
+
+def parse_grid(arguments: list[str]) -> list[dict[str, Any]]:
+    """`["train.epochs=2,4", "train.seed=0,1"]` -> the overrides of all four combinations, the last key fastest.
+
+    The commas are those of a YAML list, and of `dvc exp run -S`. Raises UsageError, also for fewer than two.
+    """
+    values = {key: _value(argument, f"[{text}]") for argument, key, text in _split(arguments)}
+    for key, choices in values.items():
+        if None in choices:
+            raise _null(f"{key}={choices}")
+    grid = [_nested(dict(zip(values, chosen, strict=True))) for chosen in itertools.product(*values.values())]
+    if len(grid) < 2:
+        remedy = (
+            "give a key several values, as in `--set train.peak_learning_rate=0.02,0.05,0.1`, or use `perennial run`"
+        )
+        raise UsageError("nothing to compare", file="--set", value=" ".join(arguments) or "no key", remedy=remedy)
+    return grid
+
+
+def check_overrides(params: Path, overrides: dict[str, Any]) -> None:
+    """Raise ConfigError when params.yaml would not be right with these values in it; nothing is written."""
+    content = read_yaml(params)
+    merge(content, overrides)
+    check_params(params, content)
 
 
 def apply_overrides(params: Path, overrides: dict[str, Any]) -> None:
@@ -64,6 +81,27 @@ def merge(content: Any, overrides: dict[str, Any]) -> None:
             content[key] = value
 
 
+def _split(arguments: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Each argument with its key and the text of its value."""
+    for argument in arguments:
+        key, sign, text = argument.partition("=")
+        if not (sign and "." in key and all(key.split("."))):
+            remedy = "write section.key=value, as in `--set train.epochs=2`; `perennial params` lists the keys"
+            raise UsageError("not an override", file="--set", value=argument, remedy=remedy)
+        yield argument, key, text
+
+
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    for key, value in values.items():
+        *path, last = key.split(".")
+        below = overrides
+        for step in path:
+            below = below.setdefault(step, {})
+        below[last] = value
+    return overrides
+
+
 def _value(argument: str, text: str) -> Any:
     try:
         value = YAML(typ="safe", pure=True).load(text)
@@ -71,6 +109,10 @@ def _value(argument: str, text: str) -> Any:
         remedy = "quote it for the shell, as in `--set 'train.name=\"a: b\"'`"
         raise UsageError("the value is not YAML", file="--set", value=argument, remedy=remedy) from error
     if value is None:
-        remedy = "set it to null in params.yaml; a run takes your uncommitted edits in"
-        raise UsageError("null cannot be set for one run", file="--set", value=argument, remedy=remedy)
+        raise _null(argument)
     return value
+
+
+def _null(argument: str) -> UsageError:
+    remedy = "set it to null in params.yaml; a run takes your uncommitted edits in"
+    return UsageError("null cannot be set for one run", file="--set", value=argument, remedy=remedy)

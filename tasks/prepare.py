@@ -19,10 +19,18 @@ from tasks.workspace import Workspace, open_workspace
     description="clone the workspace and check the parameters",
     cache_policy=NO_CACHE,
 )
-def prepare(origin: Path, *, run: str, overrides: dict[str, Any], branch: str | None, with_edits: bool) -> Workspace:
+def prepare(
+    origin: Path,
+    *,
+    run: str,
+    overrides: dict[str, Any],
+    branch: str | None,
+    with_edits: bool,
+    after: Workspace | None = None,
+) -> Workspace:
     """Open the workspace of a run, see open_workspace, and say in the log what it starts from."""
     log = get_run_logger()
-    workspace = open_workspace(origin, run=run, overrides=overrides, branch=branch, with_edits=with_edits)
+    workspace = open_workspace(origin, run=run, overrides=overrides, branch=branch, with_edits=with_edits, after=after)
     log.info("workspace %s at commit %s", workspace.folder, workspace.commit[:12])
     for remark in workspace.remarks:
         log.warning(remark)

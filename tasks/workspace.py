@@ -58,12 +58,19 @@ class Workspace:
 
 
 def open_workspace(
-    origin: Path, *, run: str, overrides: dict[str, Any], branch: str | None, with_edits: bool
+    origin: Path,
+    *,
+    run: str,
+    overrides: dict[str, Any],
+    branch: str | None,
+    with_edits: bool,
+    after: Workspace | None = None,
 ) -> Workspace:
     """Clone the repository at `origin` for one run, and check its params.yaml with the overrides in it.
 
     branch: whose code and params to use; None takes what is checked out. with_edits: take uncommitted edits in, as a
-    snapshot commit that touches no checkout; they are left out, and named, otherwise.
+    snapshot commit that touches no checkout; they are left out, and named, otherwise. after: start from the results of
+    this workspace instead of the last run's.
     Raises ConfigError for a wrong parameter, branch or folder.
     """
     commit, remarks = _start_commit(origin, branch, with_edits=with_edits and branch is None)
@@ -74,7 +81,10 @@ def open_workspace(
     git(origin, "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(workspace.folder))
     git(workspace.folder, "checkout", "--quiet", "--detach", commit)
     share_cache_and_remotes(origin, workspace.folder)
-    _bring_last_result(workspace)
+    if after:
+        _bring_result(workspace, after)
+    else:
+        _bring_last_result(workspace)
     apply_overrides(workspace.folder / "params.yaml", overrides)
     load_params(workspace.folder / "params.yaml")
     return workspace
@@ -98,9 +108,18 @@ def forget_old_workspaces(origin: Path, settings: Settings) -> list[str]:
     finished = [folder for folder in folders if recorded_pid(state / "running" / folder.name / FLOW) is None]
     old = finished[: max(0, len(finished) - settings.keep_workspaces)]
     for folder in old:
-        for leftover in (folder, state / "running" / folder.name):
-            shutil.rmtree(leftover, ignore_errors=True)  # another run may be removing it too
+        _remove(folder, state / "running" / folder.name)
     return [folder.name for folder in old]
+
+
+def forget_workspace(workspace: Workspace) -> None:
+    """Remove a workspace whose results are in DVC's cache, or not wanted."""
+    _remove(workspace.folder, workspace.records)
+
+
+def _remove(*folders: Path) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)  # another run may be removing it too
 
 
 def _made(folder: Path) -> float:
@@ -128,6 +147,14 @@ def _start_commit(origin: Path, branch: str | None, *, with_edits: bool) -> tupl
         return commit, (f"left out, since a deployed run uses committed state only: {', '.join(edits)}",)
     taken = snapshot(origin, edits)
     return taken, (f"uncommitted edits are taken in as snapshot commit {taken[:12]}: {', '.join(edits)}",)
+
+
+def _bring_result(workspace: Workspace, after: Workspace) -> None:
+    """Put the dvc.lock and the metrics of another workspace in place."""
+    for name in ("dvc.lock", *uncached_outs(workspace.folder)):
+        if (after.folder / name).exists():
+            (workspace.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(after.folder / name, workspace.folder / name)
 
 
 def _bring_last_result(workspace: Workspace) -> None:

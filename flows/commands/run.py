@@ -28,16 +28,12 @@ def run(options: argparse.Namespace) -> int:
     from flows.local_run import run_here, summary
     from flows.project import find_project
     from pipeline_lib.errors import GateHeld
-    from pipeline_lib.params import check_params
-    from pipeline_lib.yaml_files import read_yaml
-    from tasks.overrides import merge, parse_overrides
+    from tasks.overrides import check_overrides, parse_overrides
 
     origin = find_project(Path.cwd())
     overrides = parse_overrides(options.set)
     if not options.branch:  # fail before Prefect starts, which takes seconds
-        content = read_yaml(origin / "params.yaml")
-        merge(content, overrides)
-        check_params(origin / "params.yaml", content)
+        check_overrides(origin / "params.yaml", overrides)
     result = run_here(origin, overrides=overrides, branch=options.branch)
     print(result.as_json() if options.json else summary(result))
     if options.fail_if_held and result.decision not in ("promote", "current"):

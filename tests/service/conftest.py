@@ -11,12 +11,14 @@ from playwright.sync_api import Page, sync_playwright
 from flows.prefect_home import server_url
 from tests.toy.repository import make_toy_repository
 from tests.toy.served import PATIENCE_MS, Served, free_port
+from tests.toy.small_line import make_small_line
 
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The repository, with a port for its server; whatever runs there is stopped in the end."""
     served = Served(make_toy_repository(tmp_path_factory.mktemp("served") / "origin"), free_port())
+    make_small_line(served.origin / ".perennial" / "small_line")
     yield served
     served.perennial("down", check=False)
 

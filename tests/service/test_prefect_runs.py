@@ -53,7 +53,7 @@ def test_up_is_safe_to_repeat_and_the_night_is_scheduled(served: Served) -> None
     deployments = {one["name"]: one for one in served.ask("deployments/filter", {})}
     automations = [one["name"] for one in served.ask("automations/filter", {})]
     assert f"Prefect is up at http://127.0.0.1:{served.port}" in again.stdout
-    assert sorted(deployments) == ["nightly", "retrain"]
+    assert sorted(deployments) == ["nightly", "retrain", "sweep"]
     assert [one["schedule"]["timezone"] for one in deployments["nightly"]["schedules"]] == ["UTC"]
     assert deployments["retrain"]["global_concurrency_limit"]["limit"] == 1
     assert automations.count("crash-zombie-flows") == 1
@@ -148,6 +148,27 @@ def test_a_flow_killed_in_mid_train_is_followed_by_a_run_that_completes(served: 
 
     assert killed["state_type"] == "CRASHED"
     assert following["state_type"] == "COMPLETED", following["state"]
+
+
+def test_a_sweep_evaluates_only_what_validates_best_and_passes_over_what_fails(served: Served) -> None:
+    wish = served.wish("TOY_FAIL", "train:3")
+    before = commit_of(served.origin, LINE)
+
+    run = served.wait_for_end(served.trigger({"grid": ["train.epochs=1,2,3"]}, flow="sweep"))
+
+    wish.unlink()
+    assert run["state_type"] == "COMPLETED", run["state"]
+    (table,) = [one for one in served.ask("artifacts/filter", {}) if one["key"] == "sweep"]
+    rows = [(row["train.epochs"], row["validation loss"], row[""]) for row in json.loads(table["data"])]
+    assert rows[:2] == [(1, 1.0, ""), (2, 0.5, "best")]
+    assert rows[2][2].startswith("pictures.tar: no picture in it")
+    states = served.task_states(run["id"])
+    assert [states[f"train {number}"] for number in (1, 2, 3)] == ["Ran", "Ran", "Failed"]
+    assert {"discover", "evaluate", "register"} < set(states)
+    (tag,) = [tag for tag in git(served.origin, "tag").splitlines() if tag.endswith(run["id"][:8])]
+    assert tag.endswith(f"-t2-{run['id'][:8]}")
+    assert "epochs: 2" in git(served.origin, "show", f"{tag}:params.yaml")
+    assert commit_of(served.origin, LINE) == before
 
 
 def test_the_form_shows_eight_fields_and_folds_the_rest(served: Served, page: Page) -> None:

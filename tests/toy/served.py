@@ -57,13 +57,14 @@ class Served:
                 assert body is None or path.endswith("/filter"), f"{path}: no answer; asking twice might do it twice"
         raise AssertionError(f"{path}: busy ten times")
 
-    def trigger(self, parameters: dict[str, Any] | None = None, *, while_busy: bool = False) -> str:
+    def trigger(
+        self, parameters: dict[str, Any] | None = None, *, while_busy: bool = False, flow: str = "retrain"
+    ) -> str:
         """Start a deployed run as the UI does, unless `while_busy` when the slot of the run before is free; its id."""
+        name = f"deployments/name/{flow}/{flow}"
         if not while_busy:
-            wait_until(
-                lambda: not self.ask("deployments/name/retrain/retrain")["global_concurrency_limit"]["active_slots"]
-            )
-        found = self.ask("deployments/name/retrain/retrain")
+            wait_until(lambda: not self.ask(name)["global_concurrency_limit"]["active_slots"])
+        found = self.ask(name)
         body = {"parameters": parameters or {}, "state": {"type": "SCHEDULED"}}
         return str(self.ask(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
@@ -124,6 +125,6 @@ def stage_processes(origin: Path) -> list[int]:
             where, command = str((entry / "cwd").readlink()), (entry / "cmdline").read_bytes()
         except OSError:  # ended while we looked
             continue
-        if where.startswith(below) and (b"dvc" in command or b"toy_stage" in command):
+        if where.startswith(below) and any(name in command for name in (b"dvc", b"toy_stage", b"pipeline_lib.stage")):
             found.append(int(entry.name))
     return found

@@ -2,13 +2,17 @@
 
 Wishes come from the environment, or from files of the same name in `.perennial/wishes` of the original repository:
 TOY_SLEEP=stage:seconds makes a stage slow, TOY_STUBBORN=stage deaf to SIGTERM, TOY_FAIL=stage makes it fail with a
-reason, TOY_KILL=stage:file makes it kill itself unless the file exists, which it then creates.
+reason (TOY_FAIL=train:3 for three epochs only), TOY_KILL=stage:file makes it kill itself unless the file exists, which
+it then creates, TOY_REAL=stage runs the stage itself. What `.perennial/small_line` holds of an out (small_line.py) is
+taken from there.
 """
 
 import hashlib
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +20,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.parent_watch import die_with_parents
 from pipeline_lib.settings import load_settings
 
@@ -24,6 +29,18 @@ CURATION = {
     "reasons": {"empty": 1, "duplicate": 1},
 }
 METRICS = {"test": {"top1": 0.75, "n": 4}}
+MODEL = ModelFile(
+    network="toy",
+    classes=(),
+    names=(),
+    side_px=32,
+    mean=(0, 0, 0),
+    std=(1, 1, 1),
+    pixels={},
+    recipe={},
+    parent=None,
+    epoch=1,
+)
 
 
 def wish(name: str, stage: str) -> str:
@@ -47,7 +64,7 @@ def main(stage: str) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print(f"\x1b[32mprogress: {stage} 1/2 things, 50 %, 3 things/s, 1 s left\x1b[0m", flush=True)
     time.sleep(float(wish("TOY_SLEEP", stage) or 0))
-    if wish("TOY_FAIL", stage):
+    if wish("TOY_FAIL", stage) in ("1", str(params and params.get("epochs"))):
         error = BadData("no picture in it", file="pictures.tar", value="0 members", remedy="name another archive")
         reason = Path(f"line/reasons/{stage}.json")
         reason.parent.mkdir(parents=True, exist_ok=True)
@@ -56,16 +73,26 @@ def main(stage: str) -> int:
     if (once := wish("TOY_KILL", stage)) and not Path(once).exists():
         Path(once).touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if wish("TOY_REAL", stage):
+        return subprocess.call([sys.executable, "-m", "pipeline_lib.stage", stage])
+    made = Path(os.environ.get("PERENNIAL_ROOT", ".")) / ".perennial" / "small_line"
     told = json.dumps([stage, params, [digest(Path(dep)) for dep in entry.get("deps", [])]])
     for out in [one for kind in ("outs", "metrics", "plots") for one in entry.get(kind, [])]:
         path = Path(out if isinstance(out, str) else next(iter(out)))
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".json":
+        if (made / path.name).is_dir():
+            shutil.copytree(made / path.name, path, dirs_exist_ok=True)
+        elif (made / path.name).is_file():
+            shutil.copy(made / path.name, path)
+        elif path.suffix == ".json":
             path.write_text(json.dumps(CURATION if path.stem == "curation" else METRICS) + "\n")
+        elif path.name == "curves.csv":
+            path.write_text(f"epoch,val_loss,val_top1\n1,{1 / (params['epochs'] or 10)},0.75\n")
         elif path.suffix:
             path.write_text(f"{path.name} {told}\n")
         else:
             path.mkdir(exist_ok=True)
+            (path / "model.json").write_text(MODEL.model_dump_json() + "\n")
             for name in ("train.parquet", "val.parquet", "test.parquet"):
                 (path / name).write_text(f"{name} {told}\n")
     return 0

@@ -36,7 +36,7 @@ def test_the_entrypoint_is_a_flow_that_exists(deployment: dict[str, Any]) -> Non
 
     module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
 
-    assert getattr(module, name).name == "retrain"
+    assert getattr(module, name).name == name
 
 
 def test_the_night_has_a_cron_with_a_time_zone() -> None:

@@ -1,0 +1,138 @@
+"""The flow `sweep`: several sets of parameters, each trained in a workspace of its own, compared on validation.
+
+Only the best meets the test split, once: the best of many test scores would be an optimistic one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from prefect import State, flow, get_run_logger
+from prefect.runtime import deployment, flow_run
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.line import TO_TRAIN, judge, result_of, start, start_data
+from flows.running import begin, kill_leftovers, origin_of_run, put_on_record, run_name, trial_name
+from pipeline_lib.errors import ConfigError, PipelineError
+from pipeline_lib.settings import load_settings
+from tasks import process_group
+from tasks.artifacts import show_trials
+from tasks.line_branch import forget_old_runs, keep_result
+from tasks.overrides import check_overrides, flat, parse_grid
+from tasks.prepare import prepare
+from tasks.trials import (
+    By,
+    Trial,
+    best_trial,
+    check_same_validation,
+    check_sections,
+    count_validation,
+    not_told_apart,
+    read_trial,
+    stages_of_trial,
+)
+from tasks.workspace import Workspace, forget_old_workspaces, forget_workspace
+
+
+@flow(
+    name="sweep",
+    flow_run_name=run_name,
+    description="Train with several sets of parameters, compare on validation, evaluate and register the best.",
+    task_runner=ThreadPoolTaskRunner(max_workers=2),  # type: ignore[arg-type] # Prefect's own type is too narrow
+    on_cancellation=[kill_leftovers],
+    on_crashed=[kill_leftovers],
+    persist_result=False,
+)
+def sweep(grid: list[str], by: By = "val_loss", branch: str = "") -> State[Any]:
+    """Train every combination of a grid, one after another, and register the best as a candidate.
+
+    grid: lines such as `train.peak_learning_rate=0.02,0.05`. by: what decides, of the epoch that each trial kept.
+    branch: as in `retrain`. The sources are listed once, so all trials see the same pictures. A trial that fails is
+    reported and passed over. A sweep that is started again finds its finished trials in DVC's cache.
+    """
+    origin, run = origin_of_run(), flow_run.name or run_name()
+    begin(origin, run)
+    try:
+        combinations, with_edits = parse_grid(grid), deployment.id is None
+        check_sections(combinations[0])
+        base = prepare(origin, run=run, overrides={}, branch=branch or None, with_edits=with_edits)
+        for overrides in combinations:
+            check_overrides(base.folder / "params.yaml", overrides)
+        for future in start_data(base):
+            future.result()
+        tried = _try_all(combinations, base, by)
+        show_trials(tried.trials, tried.best)
+        judge(tried.workspace)
+        commit = keep_result(tried.workspace)
+        get_run_logger().info("best: trial %d, commit %s", tried.best.number, commit[:12])
+    except PipelineError as error:
+        return Failed(message=str(error), data=error)
+    except BaseException:
+        process_group.stop_all()
+        raise
+    settings = load_settings(origin)
+    forget_old_workspaces(origin, settings)
+    forget_old_runs(origin, settings.keep_runs)
+    message = f"best of {len(tried.trials)}: trial {tried.best.number}. Result: commit {commit[:12]}"
+    return Completed(message=message, data=_data(tried, by, commit))
+
+
+@dataclass(frozen=True)
+class Tried:
+    """All trials, the best, and its workspace."""
+
+    trials: list[Trial]
+    best: Trial
+    workspace: Workspace
+
+
+def _try_all(combinations: list[dict[str, Any]], base: Workspace, by: By) -> Tried:
+    """Train each; of the workspaces only the best's stays. Raises ConfigError when no trial came to its end."""
+    trials: list[Trial] = []
+    kept: Workspace | None = None
+    for number, overrides in enumerate(combinations, 1):
+        run = trial_name(base.run, number)
+        put_on_record(base.origin, run)
+        workspace = prepare.with_options(task_run_name=f"prepare {number}")(
+            base.origin, run=run, overrides=overrides, branch=base.commit, with_edits=False, after=base
+        )
+        trials.append(_try(number, workspace, base))
+        if best_trial(trials, by) is trials[-1]:
+            kept, workspace = workspace, kept or base
+        if workspace is not base:
+            forget_workspace(workspace)
+    best = best_trial(trials, by)
+    if best is None or kept is None:
+        remedy = "mend what the first trial says"
+        raise ConfigError("no trial came to its end", file="sweep", value=trials[0].error, remedy=remedy)
+    return Tried(trials, best, kept)
+
+
+def _try(number: int, workspace: Workspace, base: Workspace) -> Trial:
+    """Bring one trial to its validation scores; a failure becomes part of the comparison. Raises when told to stop."""
+    try:
+        for stage in stages_of_trial(workspace.overrides):
+            if stage == "train":
+                check_same_validation(workspace, base)
+            start(TO_TRAIN[stage].with_options(task_run_name=f"{stage} {number}"), replace(workspace)).result()
+        return read_trial(number, workspace)
+    except PipelineError as error:
+        if process_group.STOPPING.is_set():
+            raise
+        get_run_logger().warning("trial %d has no result: %s", number, error)
+        return Trial(number, flat(workspace.overrides), error=str(error))
+
+
+def _data(tried: Tried, by: By, commit: str) -> dict[str, Any]:
+    """What `perennial sweep` prints, see flows.local_run.SweepResult."""
+    n = count_validation(tried.workspace)
+    return {
+        "trials": [asdict(trial) for trial in tried.trials],
+        "by": by,
+        "best": tried.best.number,
+        "not_told_apart": not_told_apart(tried.trials, tried.best, n),
+        "validation_pictures": n,
+        "result": result_of(tried.workspace, commit),
+    }
