@@ -2,6 +2,7 @@
 
 import functools
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -170,16 +171,26 @@ def test_a_picture_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_
     assert "5 shards, 4 of them known from earlier runs" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
-def test_a_picture_that_takes_too_much_memory_is_refused_and_the_process_goes_on(kind, monkeypatch):
-    large = encoded(photo(width=250, height=250).repeat(16, 0).repeat(16, 1), kind)
-    monkeypatch.setattr(examining, "picture_memory_bytes", lambda max_pixels: 30_000_000)
+def refusals_within_30_mb(encoded_pictures):
+    """Each picture's refusal and detail at that limit, then without it; for a process with no freed memory to reuse."""
+    enough = examining.picture_memory_bytes
+    found = []
+    for picture in encoded_pictures:
+        for allowed in (lambda max_pixels: 30_000_000, enough):
+            examining.picture_memory_bytes = allowed
+            findings = examine("a", picture, InspectParams()).findings
+            found.append((findings["refusal"], findings["detail"]))
+    return found
 
-    refused = examine("a", large, InspectParams())
 
-    assert refused.findings == {"refusal": "too_much_memory", "detail": "more than 30 MB"}
-    monkeypatch.undo()
-    assert examine("a", large, InspectParams()).findings["refusal"] is None
+def test_a_picture_that_takes_too_much_memory_is_refused_and_the_process_goes_on():
+    large = photo(width=250, height=250).repeat(16, 0).repeat(16, 1)
+    pictures = [encoded(large, kind) for kind in ("JPEG", "PNG", "TIFF")]
+
+    with multiprocessing.get_context("spawn").Pool(1) as fresh:
+        found = fresh.apply(refusals_within_30_mb, (pictures,))
+
+    assert found == 3 * [("too_much_memory", "more than 30 MB"), (None, None)]
 
 
 def test_a_file_larger_than_the_memory_of_a_picture_is_not_read(tmp_path, monkeypatch):
