@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -36,23 +35,27 @@ EPOCHS_TIMED = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process and its children took."""
+    """What a process and its children took; peak_mb is of the largest of them."""
 
     wall_s: float
     cpu_s: float
+    peak_mb: float = 0.0
 
 
 def run_stage(checkout: Checkout, stage: str, **settings: str) -> Cost:
     """Run one stage. Raises SystemExit with the end of what it said."""
-    before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    clock = time.monotonic()
     command = [sys.executable, "-m", "pipeline_lib.stage", stage]
-    environment = checkout.environment(**settings)
-    done = subprocess.run(command, cwd=checkout.folder, env=environment, capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        sys.exit(f"{stage}: exit code {done.returncode}\n{done.stderr[-2000:]}")
-    cost = Cost(time.monotonic() - clock, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
-    print(f"{stage}: {cost.wall_s:.0f} s, {cost.cpu_s:.0f} s of CPU {settings or ''}", flush=True)
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, cwd=checkout.folder, env=checkout.environment(**settings), stderr=said)
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            said.seek(0)
+            sys.exit(f"{stage}: exit code {os.waitstatus_to_exitcode(status)}\n{said.read()[-2000:]}")
+    cost = Cost(time.monotonic() - clock, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
+    print(
+        f"{stage}: {cost.wall_s:.0f} s, {cost.cpu_s:.0f} s of CPU, {cost.peak_mb:.0f} MB {settings or ''}", flush=True
+    )
     return cost
 
 
@@ -62,6 +65,7 @@ def line_rows(checkout: Checkout, archive: Path) -> list[Row]:
     costs = {stage: run_stage(checkout, stage) for stage in STAGES}
     rows = [row(stage, "wall", "s", [cost.wall_s]) for stage, cost in costs.items()]
     rows += [row(stage, "CPU", "s", [cost.cpu_s]) for stage, cost in costs.items()]
+    rows += [row(stage, "peak memory of its largest process", "MB", [cost.peak_mb]) for stage, cost in costs.items()]
     betons = list((checkout.folder / "line/convert/betons").glob("*"))
     on_disk = sum(path.stat().st_blocks * 512 for path in betons)
     return [
