@@ -31,7 +31,7 @@ LEAST = 1e-3  # a class nobody named still has this much, for the cross entropy
 def train_rows(folder: Path) -> list[Row]:
     """Three anonymous votes on 50,000 pictures: majority against one-coin Dawid-Skene, and agreement."""
     table = pd.read_csv(folder / "train_votes.csv.gz", dtype=str)
-    votes = table.melt("member", [f"vote_{n}" for n in (1, 2, 3)], "annotator", "label")
+    votes = table.drop(columns="label").melt("member", [f"vote_{n}" for n in (1, 2, 3)], "annotator", "label")
     votes = votes.rename(columns={"member": "image_id"})
     truth = table.set_index("member")["label"]
     labels = aggregate(votes, 10).labels

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 
-from pipeline_lib.tables.manifest import MANIFEST
 from tests.pipeline.checkout import Checkout, stages_from
 from tests.pipeline.versions import aliases, version_numbers
 
@@ -64,20 +62,6 @@ def test_a_changed_setting_runs_nothing(line: Checkout) -> None:
 
     assert after.ran == ALWAYS
     assert line.lock() == before
-
-
-def test_an_override_decodes_and_converts_nothing_again(line: Checkout) -> None:
-    manifest = MANIFEST.read(line.folder / "line/curate/manifest.parquet")
-    row = manifest[(manifest["split"] == "train") & (manifest["decision"] == "keep")].iloc[0]
-    with (line.folder / "curation/overrides.csv").open("a", newline="") as file:
-        values = ["image_id", row["image_id"], "remove", "", row["class_id"], "a test", "tester", "2026-01-01"]
-        csv.writer(file, lineterminator="\n").writerow(values)
-
-    after = line.repro()
-
-    assert after.ran == ["discover", "curate", *stages_from("train")]
-    changed = MANIFEST.read(line.folder / "line/curate/manifest.parquet").set_index("image_id").loc[row["image_id"]]
-    assert (changed["decision"], changed["reason"], changed["decided_by"]) == ("remove", "override_removed", "override")
 
 
 def test_with_the_memo_alone_the_same_bytes_come_out(line: Checkout) -> None:
