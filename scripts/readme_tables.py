@@ -6,6 +6,7 @@ from typing import Any
 
 from scripts import label_tables
 from scripts.acceptance import acceptance
+from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
 from scripts.speed_tables import cifar10, conversion, kills, loaders, loaders_in_short, long_run
 
@@ -93,6 +94,7 @@ TABLES = {
     "kills": kills,
     "cifar10": cifar10,
     "acceptance": acceptance,
+    "cifar10 copies": cifar10_copies,
     "votes": label_tables.votes,
     "planted labels": label_tables.digits,
     "next to label": label_tables.next_to_label,
