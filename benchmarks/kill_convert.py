@@ -99,8 +99,8 @@ def kill(checkout: Checkout, stage: Stage, *, after_s: float, a_worker: bool) ->
     victim = min(workers) if a_worker and workers else process.pid
     if hit:
         os.kill(victim, signal.SIGKILL)
+    process.wait(timeout=60)  # a stage that goes on without its worker ends in its own time
     began = time.monotonic()
-    process.wait(timeout=60)
     while (left := working_in(checkout.folder)) and time.monotonic() - began < GRACE_S:
         time.sleep(0.05)
     return Killed(hit, len(left), len(list((checkout.folder / ".perennial/memo" / stage.name).glob("*/*"))))
