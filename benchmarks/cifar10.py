@@ -4,8 +4,8 @@
 
 ARCHIVE: CIFAR-10 as JPEG or PNG, `train|test/<class>/<name>`. The data set cannot be redistributed here. The line runs
 up to convert as `perennial init` sets it up; then the recipe `quick`, shortened to `--epochs`, trains and evaluates
-through our decoder and through FFCV as it comes, each with the same seeds. Writes benchmarks/results/cifar10.json; with --stages-only, time and memory of the stages up to convert in
-benchmarks/results/cifar10_stages.json.
+through our decoder and through FFCV as it comes, each with the same seeds. Writes benchmarks/results/cifar10.json.
+--stages-only: time and memory of the stages up to convert, into benchmarks/results/cifar10_stages.json.
 """
 
 from __future__ import annotations
