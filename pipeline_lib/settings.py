@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline_lib.errors import ConfigError
 
 PREFIX = "PERENNIAL_"
+TRACKER = "(tensorboard|mlflow|wandb)"
 
 
 class Settings(BaseSettings):
@@ -57,6 +58,11 @@ class Settings(BaseSettings):
     aws_profile: str | None = Field(None, description="a profile of ~/.aws/config")
     registry_uri: str | None = Field(None, description="MLflow registry; none: SQLite in the state folder")
     model_name: str = Field("perennial", pattern=r"^[a-z0-9][a-z0-9-]*$", description="the registered model's name")
+    trackers: str = Field(
+        "",
+        pattern=rf"^({TRACKER}(,{TRACKER})*)?$",
+        description="who is told of training's curves, with commas between: tensorboard, mlflow, wandb",
+    )
     candidate: bool = Field(
         False, description="register a challenger at most; set by `perennial run` for runs with overrides"
     )

@@ -25,6 +25,7 @@ from typing import Any
 
 from pipeline_lib.errors import CodeFailed, DependencyMissing, Interrupted, PipelineError
 from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.terminal import clearing
 
 log = logging.getLogger(__name__)
 REASONS = Path("line/reasons")
@@ -65,7 +66,7 @@ def main(arguments: list[str]) -> int:
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # before torch loads: spinning threads cost tenfold on busy cores
     stage, checkout = arguments[0], Path.cwd()
-    logging.basicConfig(level=logging.WARNING, format=f"{stage}: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format=f"{clearing()}{stage}: %(message)s", stream=sys.stderr)
     logging.getLogger("pipeline_lib").setLevel(logging.INFO)
     logging.captureWarnings(True)
     reason = checkout / REASONS / f"{stage}.json"
@@ -89,7 +90,7 @@ def main(arguments: list[str]) -> int:
         return 0
     reason.parent.mkdir(parents=True, exist_ok=True)
     reason.write_text(failure.as_json())
-    sys.stderr.write(f"{stage}: error[{failure.code}]: {failure}\n")
+    sys.stderr.write(f"{clearing()}{stage}: error[{failure.code}]: {failure}\n")
     sys.stderr.flush()
     return failure.exit_code
 

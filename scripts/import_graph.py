@@ -24,6 +24,8 @@ CANNOT_CHANGE_BYTES = {
     "pipeline_lib.settings": "a setting never changes a result",
     "pipeline_lib.shard_workers": "runs the same function in other processes",
     "pipeline_lib.stage": "the harness: reads, locks, reports",
+    "pipeline_lib.terminal": "talks",
+    "pipeline_lib.tracking": "tells others what curves.csv holds",
     "pipeline_lib.yaml_files": "reads params, which DVC tracks by value",
 }
 

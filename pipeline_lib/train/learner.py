@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -54,8 +55,11 @@ class Learner:
         self.model.train(not self.phase.head_only)
         self.head.train()
 
-    def update(self, batch: Batch, *, rate: float) -> torch.Tensor:
-        """Take one step at learning rate `rate`; returns the batch's mean weighted loss, on the device."""
+    def update(self, batch: Batch, *, rate: float, before: Callable[[torch.Tensor, Batch], object]) -> torch.Tensor:
+        """Take one step at learning rate `rate`; returns the batch's mean weighted loss, on the device.
+
+        before: is shown the loss, and may raise, before any weight changes.
+        """
         images_BHWC, labels_B, weights_B = (
             tensor.to(self.device, non_blocking=True) for tensor in (batch.images_BHWC, batch.labels_B, batch.weights_B)
         )
@@ -65,6 +69,7 @@ class Learner:
                 for share, logits_BK in weighed_logits(self.model(images_BHWC))
             )
         loss = (losses_B * weights_B).mean()
+        before(loss, batch)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad()

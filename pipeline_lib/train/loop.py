@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,9 +24,11 @@ from pipeline_lib.loader import Batch, BatchLoader
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.progress import Meter
+from pipeline_lib.tracking import Tell
 from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.losses import Losses
+from pipeline_lib.train.memory import with_remedy
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.schedule import learning_rate
@@ -86,10 +89,11 @@ def train(
     device: torch.device,
     meter: Meter,
     checkpoints: Checkpoints | None = None,
+    tell: Tell | None = None,
 ) -> Trained:
     """Train `model` in place through the recipe's phases; keep the epoch with the lowest validation loss.
 
-    Goes on from the checkpoint, where there is one. Raises ConfigError when the loss stops being finite, Interrupted
+    Goes on from the checkpoint, where there is one. tell: is given the figures of each epoch. Raises ConfigError when the loss stops being finite, Interrupted
     after SIGTERM, when all is saved.
     """
     at, plan = Standing(), phases(recipe)
@@ -108,6 +112,8 @@ def train(
         while at.epoch < learner.phase.epochs:
             _epoch(learner, loaders, at, meter=meter, checkpoints=checkpoints)
             log.info("epoch %d/%d: %s", len(at.curves), sum(phase.epochs for phase in plan), _in_words(at.curves[-1]))
+            if tell:
+                tell(at.curves[-1].epoch, asdict(at.curves[-1]))
         at.phase, at.epoch = at.phase + 1, 0
     return Trained(at.curves, best(at.curves), at.best_state)
 
@@ -118,10 +124,12 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
     losses = Losses(learner.device, loaders.train.image_ids, at.loss)
     before, number = at.epoch * len(loaders.train), len(at.curves)
     top1 = f", validation top-1 {100 * at.curves[-1].val_top1:.1f} %" if at.curves else ""
-    for batch in _batches(loaders.train, number, at.step):
-        losses.add(learner.update(batch, rate=_rate(learner, loaders, before + at.step)), batch)
+    for batch in meter.waited_for(_batches(loaders.train, number, at.step)):
+        rate = _rate(learner, loaders, before + at.step)
+        with_remedy(partial(learner.update, rate=rate, before=losses.add), batch)
         at.step += 1
-        meter.step(len(batch.labels_B), f"epoch {number + 1}, loss {losses.so_far:.3f}{top1}")
+        note = f"epoch {number + 1}, step {at.step}/{len(loaders.train)}, loss {losses.so_far:.3f}{top1}"
+        meter.step(len(batch.labels_B), note)
         if checkpoints and checkpoints.due:
             at.loss = losses.state()
             checkpoints.save({"at": at.as_state(), "learner": learner.state(), "random": _random_state()})

@@ -23,6 +23,7 @@ from pipeline_lib.progress import Meter
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tracking import open_trackers
 from pipeline_lib.train.checkpoint import key_of, open_checkpoints
 from pipeline_lib.train.learner import phases
 from pipeline_lib.train.loop import Loaders, Trained, train
@@ -58,15 +59,17 @@ def run(job: StageRun) -> None:
     network.to(memory_format=torch.channels_last)  # as the pictures come: a fifth less time, also on a CPU
     model = Classifier(network, mean=recipe.mean, std=recipe.std).to(device)
 
+    key = inputs_key(job, device)
     with (
         closing(_open(job, train_rows, recipe, training=True)) as first,
         closing(_open(job, val_rows, recipe)) as second,
         open_checkpoints(
             job.settings.state_folder(job.checkout) / "checkpoints",
-            inputs_key(job, device),
+            key,
             every_s=job.settings.checkpoint_every_s,
             keep_days=job.settings.memo_days,
         ) as checkpoints,
+        open_trackers(_name(recipe, key), params.as_record(), settings=job.settings, checkout=job.checkout) as tell,
     ):
         loaders = Loaders(train=first, val=second)
         log.info("%s on %s, %s loader, %d pictures", recipe.network, device, first.kind, len(train_rows))
@@ -81,10 +84,16 @@ def run(job: StageRun) -> None:
             device=device,
             meter=meter,
             checkpoints=checkpoints,
+            tell=tell,
         )
         _write(job, model, trained, classes=classes, parent=parent)
         if checkpoints:
             checkpoints.remove()
+
+
+def _name(recipe: Recipe, key: str) -> str:
+    """What trackers call this training."""
+    return f"{recipe.network}-{key[:8]}".replace(":", "-")
 
 
 def inputs_key(job: StageRun, device: torch.device) -> str:

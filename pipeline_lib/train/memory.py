@@ -1,0 +1,63 @@
+"""Out of memory while training: say which batch size fits, found by trying, not by a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import distributed
+
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.loader import Batch
+
+CPU_WORDS = ("not enough memory", "can't allocate memory")  # torch's CPU allocator raises a plain RuntimeError
+
+
+def with_remedy(update: Callable[[Batch], torch.Tensor], batch: Batch) -> torch.Tensor:
+    """Take one step on a batch. Raises ConfigError naming a batch size that fits when the memory does not suffice."""
+    try:
+        return update(batch)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        said = str(error).splitlines()[0]
+    # Only out here is the traceback gone, and with it every tensor of the step that failed.
+    value = f"{len(batch.labels_B)} pictures in a step: {said}"
+    remedy = f"{_advice(update, batch)}; or lower train.side_px, or choose a smaller train.network"
+    raise ConfigError("out of memory", file="params.yaml", value=value, remedy=remedy)
+
+
+def _advice(update: Callable[[Batch], torch.Tensor], batch: Batch) -> str:
+    if distributed.is_available() and distributed.is_initialized():  # the others wait for us in their own step
+        return "halve train.batch_size"
+    fits = largest_that_fits(update, batch)
+    return f"set train.batch_size to {fits}, which fits" if fits else "not even two pictures fit"
+
+
+def largest_that_fits(update: Callable[[Batch], torch.Tensor], batch: Batch) -> int:
+    """Half of the batch, or a quarter and so on: the first with which a step succeeds; 0 when none does.
+
+    The steps change the model, which nobody will use any more.
+    """
+    size = len(batch.labels_B) // 2
+    while size >= 2:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        try:
+            update(_first(batch, size))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return size
+        size //= 2
+    return 0
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an allocator of torch gave up."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in CPU_WORDS)
+
+
+def _first(batch: Batch, size: int) -> Batch:
+    return Batch(batch.images_BHWC[:size], batch.labels_B[:size], batch.weights_B[:size], batch.positions_B[:size])
