@@ -93,8 +93,8 @@ def train(
 ) -> Trained:
     """Train `model` in place through the recipe's phases; keep the epoch with the lowest validation loss.
 
-    Goes on from the checkpoint, where there is one. tell: is given the figures of each epoch. Raises ConfigError when the loss stops being finite, Interrupted
-    after SIGTERM, when all is saved.
+    Goes on from the checkpoint, where there is one. tell: is given the figures of each epoch. Raises ConfigError when
+    the loss stops being finite or the memory does not suffice, Interrupted after SIGTERM, when all is saved.
     """
     at, plan = Standing(), phases(recipe)
     saved = checkpoints.load() if checkpoints else None
