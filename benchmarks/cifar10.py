@@ -36,7 +36,10 @@ EPOCHS_TIMED = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process and its children took; peak_mb is of the largest of them."""
+    """What a process and its children took.
+
+    peak_mb: no process of them held more; it counts what this one held when it started them, too.
+    """
 
     wall_s: float
     cpu_s: float
@@ -66,7 +69,9 @@ def line_rows(checkout: Checkout, archive: Path) -> list[Row]:
     costs = {stage: run_stage(checkout, stage) for stage in STAGES}
     rows = [row(stage, "wall", "s", [cost.wall_s]) for stage, cost in costs.items()]
     rows += [row(stage, "CPU", "s", [cost.cpu_s]) for stage, cost in costs.items()]
-    rows += [row(stage, "peak memory of its largest process", "MB", [cost.peak_mb]) for stage, cost in costs.items()]
+    rows += [
+        row(stage, "memory of its largest process, at most", "MB", [cost.peak_mb]) for stage, cost in costs.items()
+    ]
     betons = list((checkout.folder / "line/convert/betons").glob("*"))
     on_disk = sum(path.stat().st_blocks * 512 for path in betons)
     return [

@@ -8,7 +8,7 @@ from scripts import label_tables
 from scripts.acceptance import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
-from scripts.speed_tables import cifar10, conversion, kills, loaders, loaders_in_short, long_run
+from scripts.speed_tables import cifar10, cifar10_stages, conversion, kills, loaders, loaders_in_short, long_run
 
 SCORES = (
     ("wrong labels found, with three annotators' votes", "label_errors_with_votes_recall", "min"),
@@ -93,6 +93,7 @@ TABLES = {
     "conversion": conversion,
     "kills": kills,
     "cifar10": cifar10,
+    "cifar10 stages": cifar10_stages,
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,
     "votes": label_tables.votes,

@@ -73,6 +73,11 @@ def cifar10() -> str:
     return _every_figure("cifar10", "ffcv")
 
 
+def cifar10_stages() -> str:
+    """Every figure of benchmarks/cifar10.py --stages-only."""
+    return _every_figure("cifar10_stages")
+
+
 def _every_figure(name: str, *libraries: str) -> str:
     measured = results(name)
     lines = [_line(("", "", "median (least to most)", "runs")), "|---" * 4 + "|"]
