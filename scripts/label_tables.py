@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.measured import hardware, results
+from scripts.speed_tables import every_figure
 
 Rows = dict[tuple[str, str], dict[str, Any]]
 
@@ -29,6 +30,11 @@ def votes() -> str:
     note = f"{large.removeprefix('row 18: ')}: {wall['median']:.1f} s, {memory['median']:.0f} MB. "
     n = max(row["n"] for row in found.values())
     return _page(lines, f"Labels right, in percent, median of {n} draws. {note}{hardware(measured)}")
+
+
+def cifar10_votes() -> str:
+    """Every figure of benchmarks/cifar10_votes.py."""
+    return every_figure("cifar10_votes")
 
 
 def digits() -> str:

@@ -97,6 +97,7 @@ TABLES = {
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,
     "votes": label_tables.votes,
+    "cifar10 votes": label_tables.cifar10_votes,
     "planted labels": label_tables.digits,
     "next to label": label_tables.next_to_label,
 }

@@ -60,25 +60,26 @@ def long_run() -> str:
 
 def conversion() -> str:
     """Every figure of benchmarks/conversion.py."""
-    return _every_figure("conversion", "pillow", "simplejpeg", "ffcv")
+    return every_figure("conversion", "pillow", "simplejpeg", "ffcv")
 
 
 def kills() -> str:
     """Every figure of benchmarks/kill_convert.py."""
-    return _every_figure("kill_convert")
+    return every_figure("kill_convert")
 
 
 def cifar10() -> str:
     """Every figure of benchmarks/cifar10.py."""
-    return _every_figure("cifar10", "ffcv")
+    return every_figure("cifar10", "ffcv")
 
 
 def cifar10_stages() -> str:
     """Every figure of benchmarks/cifar10.py --stages-only."""
-    return _every_figure("cifar10_stages")
+    return every_figure("cifar10_stages")
 
 
-def _every_figure(name: str, *libraries: str) -> str:
+def every_figure(name: str, *libraries: str) -> str:
+    """A result file as a table, one line per figure."""
     measured = results(name)
     lines = [_line(("", "", "median (least to most)", "runs")), "|---" * 4 + "|"]
     for row in measured["rows"]:
