@@ -57,3 +57,4 @@ class Remark(StrEnum):
     LABEL_REVIEW = "label_review"
     RELABELLED_BY_VOTES = "relabelled_by_votes"
     RELABELLED_BY_OVERRIDE = "relabelled_by_override"
+    LEARNED_UNLABELLED = "learned_unlabelled"  # without a class, and given to training all the same

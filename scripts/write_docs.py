@@ -26,6 +26,7 @@ TABLES = (
     "features",
     "manifest",
     "selection",
+    "unlabelled",
     "review",
     "soft_labels",
     "beton_index",

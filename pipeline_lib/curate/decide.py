@@ -28,6 +28,7 @@ from pipeline_lib.curate.label_issues import Opinion, judge_labels
 from pipeline_lib.curate.labels import Labels, decide_labels
 from pipeline_lib.curate.ledger import balance, ledger
 from pipeline_lib.curate.limits import check_limits
+from pipeline_lib.curate.more_to_learn import unlabelled, vote_targets
 from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.overrides import Override, class_changes, picture_changes, refuse_faults, stale_lines
 from pipeline_lib.curate.params import CurateParams
@@ -58,10 +59,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Curated:
-    """The tables of the stage. labels: what votes say; balance: balance.csv; profile and figures: the JSON files."""
+    """The tables of the stage.
+
+    unlabelled, targets: what training learns from beside labels. labels: what votes say; balance: balance.csv; profile
+    and figures: the JSON files.
+    """
 
     manifest: pd.DataFrame
     selection: dict[str, pd.DataFrame]
+    unlabelled: pd.DataFrame
+    targets: pd.DataFrame
     classes: pd.DataFrame
     review: pd.DataFrame
     labels: Labels
@@ -88,9 +95,11 @@ def curate(found: Found, params: CurateParams) -> Curated:
     verdicts = verdicts.exclude(Reason.OVER_CLASS_CAP, over_cap(rows[verdicts.standing], params))
     small = too_small(rows[verdicts.standing], params, found.manifest_file)
     verdicts = _remarked(verdicts.exclude(Reason.CLASS_TOO_SMALL, small), rows, params)
+    learned = unlabelled(rows, verdicts, params)
+    verdicts = verdicts.remark(Remark.LEARNED_UNLABELLED, learned)
     kept = rows[verdicts.standing]
     manifest = _manifest(rows, verdicts, row_weights(kept, params))
-    check_limits(manifest, leaking(kept), params, found.manifest_file)
+    check_limits(manifest[~learned], leaking(kept), params, found.manifest_file)
     classes = class_table(kept, found.class_words, found.manifest_file)
     figures = {
         "ledger": ledger(manifest),
@@ -105,6 +114,8 @@ def curate(found: Found, params: CurateParams) -> Curated:
     return Curated(
         manifest=manifest.reset_index(),
         selection=_selection(manifest, classes),
+        unlabelled=rows.index[learned].to_frame(index=False),
+        targets=vote_targets(labels.soft, kept, params),
         classes=classes,
         review=review_queue(rows, verdicts, groups.maybe, params),
         labels=labels,

@@ -93,6 +93,12 @@ class CurateParams(Params):
         "beta .999); mean 1 over training",
         json_schema_extra={"visible": True},
     )
+    learn_votes: bool = Field(
+        False, description="training learns what the votes make of a picture, as probabilities, not only the winner"
+    )
+    learn_unlabelled: bool = Field(
+        False, description="training gets the pictures without a class too, and guesses it; they are not quarantined"
+    )
     max_quarantine_rate: float = Field(
         0.2, ge=0, le=1, description="share of quarantined pictures that stops the line, 0..1"
     )

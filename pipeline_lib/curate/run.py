@@ -30,6 +30,7 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
+from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,8 @@ def _write(curated: Curated, job: StageRun) -> None:
     with atomic_folder(job.writes["selection"]) as folder:
         for split, rows in curated.selection.items():
             SELECTION.write(rows, folder / f"{split}.parquet")
+        UNLABELLED.write(curated.unlabelled, folder / "unlabelled.parquet")
+        SOFT_LABELS.write(curated.targets, folder / "soft_labels.parquet")
     csv = {"classes": curated.classes, "balance": curated.balance}
     csv |= {"annotators": curated.labels.annotators, "stopping": curated.labels.stopping}
     for role, table in csv.items():
