@@ -81,7 +81,7 @@ def _tensorboard(training: Training, settings: Settings, state: Path) -> Tracker
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError as error:
         raise _missing("tensorboard", error) from error
-    writer: Any = SummaryWriter(str(training.folder / "tensorboard" / training.name))  # type: ignore[no-untyped-call]
+    writer: Any = SummaryWriter(str(training.folder / "tensorboard" / training.name))
     writer.add_text("params", "\n".join(f"    {key}: {value}" for key, value in training.params.items()))
 
     def tell(epoch: int, figures: Mapping[str, float]) -> None:
@@ -125,13 +125,14 @@ def _wandb(training: Training, settings: Settings, state: Path) -> Tracker:
     except ModuleNotFoundError as error:
         raise _missing("wandb", error) from error
     training.folder.mkdir(parents=True, exist_ok=True)
+    mode: Any = os.environ.get("WANDB_MODE", "offline")
     run = wandb.init(
         project=training.project,
         id=training.name,
         name=training.name,
         config=dict(training.params),
         dir=str(training.folder),
-        mode=os.environ.get("WANDB_MODE", "offline"),
+        mode=mode,
         resume="allow",
         settings=wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True),
     )

@@ -34,6 +34,10 @@ class Checkpoints:
         self.file, self.every_s, self.told = folder / NAME, every_s, told
         self.last = time.monotonic()
 
+    def of_round(self, number: int) -> Checkpoints:
+        """Those of a further training of the same stage, which go with these."""
+        return Checkpoints(self.file.parent / f"round-{number}", every_s=self.every_s, told=self.told)
+
     def load(self) -> dict[str, Any] | None:
         """What `save` was given last, on the CPU; None where there is nothing, or nothing that can be read."""
         if not self.file.exists():

@@ -60,12 +60,15 @@ class Learner:
 
         before: is shown the loss, and may raise, before any weight changes.
         """
-        images_BHWC, labels_B, weights_B = (
-            tensor.to(self.device, non_blocking=True) for tensor in (batch.images_BHWC, batch.labels_B, batch.weights_B)
+        images_BHWC, labels_B, weights_B, positions_B = (
+            tensor.to(self.device, non_blocking=True)
+            for tensor in (batch.images_BHWC, batch.labels_B, batch.weights_B, batch.positions_B)
         )
+        targets = self.objective.targets(labels_B, positions_B)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
+            teacher_BK = self.objective.teacher_logits(images_BHWC)
             losses_B = sum(
-                share * self.objective.losses(logits_BK, labels_B)
+                share * self.objective.losses(logits_BK, targets, teacher_BK)
                 for share, logits_BK in weighed_logits(self.model(images_BHWC))
             )
         loss = (losses_B * weights_B).mean()

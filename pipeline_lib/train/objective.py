@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline_lib.train.soft_labels import SoftLabels
+from pipeline_lib.train.teacher import Teacher
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -15,14 +18,25 @@ class Objective:
 
     label_smoothing: share of a target spread over all classes, 0..1.
     offsets_K: float32, added to the logits in the loss alone: `logit_offsets`; None adds nothing.
-    teacher_share: 0..1, of the loss that asks for the teacher's answers, where there are any.
-    temperature: by which both sides' logits are divided there, above 0.
+    soft: the pictures whose label is several classes with their probabilities; None where every one has one class.
+    teacher: the model whose answers are learnt too; teacher_share: 0..1, of the loss that asks for them; temperature:
+    by which both sides' logits are divided there, above 0.
     """
 
     label_smoothing: float = 0.0
     offsets_K: Tensor | None = None
+    soft: SoftLabels | None = None
+    teacher: Teacher | None = None
     teacher_share: float = 0.0
     temperature: float = 1.0
+
+    def targets(self, labels_B: Tensor, positions_B: Tensor) -> Tensor:
+        """What the pictures at these positions of the selection are to be called: labels, or probabilities."""
+        return labels_B if self.soft is None else self.soft.targets(labels_B, positions_B)
+
+    def teacher_logits(self, images_BHWC: Tensor) -> Tensor | None:
+        """The teacher's logits_BK for these views, where there is one."""
+        return None if self.teacher is None else self.teacher.logits(images_BHWC)
 
     def losses(self, logits_BK: Tensor, targets: Tensor, teacher_BK: Tensor | None = None) -> Tensor:
         """The loss of each picture, float32, nats.

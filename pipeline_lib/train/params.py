@@ -82,6 +82,36 @@ class TrainParams(Params):
         description="an epoch shows every picture once (as_is), or as many at random, each class equally often "
         "(balanced); with curate.class_weights too, rare classes would be favoured twice",
     )
+    logit_adjustment: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        description="makes frequent classes harder to learn by this many times the logarithm of their share, so that "
+        "the network answers as if all were equally frequent; 1 is the theory's, 0 is off",
+    )
+    teacher: str | None = Field(
+        None,
+        min_length=1,
+        description="learn the answers of this model too (distillation): a folder with model.json and "
+        "model.safetensors, relative to the repository, or registered:3, a version",
+    )
+    teacher_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="sha256 of its weights, hex")
+    teacher_share: float | None = Field(
+        None, ge=0, le=1, description="share of the loss that asks for the teacher's answers; the rest, for labels"
+    )
+    teacher_temperature: float | None = Field(
+        None, gt=0, le=100, description="softens both sides' answers before they are compared"
+    )
+    self_training_rounds: int | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="where curate.learn_unlabelled gives pictures without a label: how often they are labelled by "
+        "the model so far, and a fresh one is trained on all",
+    )
+    pseudo_confidence: float | None = Field(
+        None, ge=0, le=1, description="probability from which such a guess is used as a label"
+    )
     probe_epochs: int | None = Field(
         None, ge=0, le=1000, description="epochs before the others that train only the head"
     )
@@ -101,6 +131,14 @@ class TrainParams(Params):
         if self.recipe == "finetune" and self.weights is None:
             raise ValueError(
                 "recipe finetune needs a weight file: set weights and weights_sha256, or take recipe photo"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_teacher_is_pinned(self) -> Self:
+        if (self.teacher is None) != (self.teacher_sha256 is None):
+            raise ValueError(
+                "teacher and teacher_sha256 go together: `sha256sum FOLDER/model.safetensors` prints the second"
             )
         return self
 

@@ -36,6 +36,11 @@ class Recipe:
     saturation: float = 0.0
     cutout_px: int = 0
     sampling: Literal["as_is", "balanced"] = "as_is"
+    logit_adjustment: float = 0.0
+    teacher_share: float = 0.9
+    teacher_temperature: float = 4.0
+    self_training_rounds: int = 1
+    pseudo_confidence: float = 0.6
     probe_epochs: int = 0
     probe_learning_rate: float = 1e-3
     mean: Triple = HALF

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -17,19 +18,22 @@ from pipeline_lib.loader import Augmentation, BatchLoader, open_loader
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.device import open_device
+from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.networks.weights import put_weights, save_weights
 from pipeline_lib.progress import Meter
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.selection import SELECTION
-from pipeline_lib.tracking import open_trackers
-from pipeline_lib.train.checkpoint import key_of, open_checkpoints
+from pipeline_lib.tables.unlabelled import UNLABELLED
+from pipeline_lib.tracking import Tell, open_trackers
+from pipeline_lib.train.aims import Aims, read_aims
+from pipeline_lib.train.checkpoint import Checkpoints, key_of, open_checkpoints
 from pipeline_lib.train.learner import phases
 from pipeline_lib.train.loop import Loaders, Trained, train
-from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import Recipe
+from pipeline_lib.train.self_training import as_many_steps, best_of, with_guessed
 from pipeline_lib.train.starting_weights import give_starting_weights
 
 log = logging.getLogger(__name__)
@@ -54,15 +58,9 @@ def run(job: StageRun) -> None:
         )
 
     device = open_device(job.settings.device, threads=params.threads, seed=params.seed)
-    network = build_network(recipe.network, n_classes=len(classes), side_px=recipe.side_px, auxiliary=True)
-    parent = give_starting_weights(network, job)
-    network.to(memory_format=torch.channels_last)  # as the pictures come: a fifth less time, also on a CPU
-    model = Classifier(network, mean=recipe.mean, std=recipe.std).to(device)
-
-    key = inputs_key(job, device)
+    aims, key = read_aims(job, classes, device), inputs_key(job, device)
     with (
-        closing(_open(job, train_rows, recipe, training=True)) as first,
-        closing(_open(job, val_rows, recipe)) as second,
+        closing(_open(job, val_rows, recipe)) as val,
         open_checkpoints(
             job.settings.state_folder(job.checkout) / "checkpoints",
             key,
@@ -71,22 +69,15 @@ def run(job: StageRun) -> None:
         ) as checkpoints,
         open_trackers(_name(recipe, key), params.as_record(), settings=job.settings, checkout=job.checkout) as tell,
     ):
-        loaders = Loaders(train=first, val=second)
-        log.info("%s on %s, %s loader, %d pictures", recipe.network, device, first.kind, len(train_rows))
-        n_images = sum(phase.epochs for phase in phases(recipe)) * len(first) * min(recipe.batch_size, len(train_rows))
-        meter = Meter("train", "images", n_images, job.settings.progress_every_s)
-        objective = Objective(label_smoothing=recipe.label_smoothing)
-        trained = train(
-            model,
-            recipe,
-            objective=objective,
-            loaders=loaders,
-            device=device,
-            meter=meter,
-            checkpoints=checkpoints,
-            tell=tell,
-        )
-        _write(job, model, trained, classes=classes, parent=parent)
+        rounds = [_learn(job, train_rows, recipe, aims, val=val, tell=tell, checkpoints=checkpoints)]
+        unlabelled = UNLABELLED.read(job.reads["selection"] / "unlabelled.parquet")
+        for number in range(1, recipe.self_training_rounds + 1 if len(unlabelled) else 1):
+            rows = _with_guessed(job, train_rows, unlabelled, best_of(rounds), aims)
+            shorter = as_many_steps(recipe, n_labelled=len(train_rows), n_all=len(rows))
+            own = checkpoints.of_round(number) if checkpoints else None
+            later = _counted_on(tell, sum(len(trained.curves) for trained in rounds))
+            rounds.append(_learn(job, rows, shorter, aims, val=val, tell=later, checkpoints=own))
+        _write(job, best_of(rounds), aims)
         if checkpoints:
             checkpoints.remove()
 
@@ -94,6 +85,70 @@ def run(job: StageRun) -> None:
 def _name(recipe: Recipe, key: str) -> str:
     """What trackers call this training."""
     return f"{recipe.network}-{key[:8]}".replace(":", "-")
+
+
+def _learn(
+    job: StageRun,
+    rows: pd.DataFrame,
+    recipe: Recipe,
+    aims: Aims,
+    *,
+    val: BatchLoader,
+    tell: Tell,
+    checkpoints: Checkpoints | None,
+) -> Trained:
+    """Train a fresh model on these rows."""
+    torch.manual_seed(job.params.seed)
+    model, _ = _build(job, aims)
+    with closing(_open(job, rows, recipe, training=True)) as loader:
+        log.info("%s on %s, %s loader, %d pictures", recipe.network, aims.device, loader.kind, len(rows))
+        n_images = sum(phase.epochs for phase in phases(recipe)) * len(loader) * min(recipe.batch_size, len(rows))
+        return train(
+            model,
+            recipe,
+            objective=aims.objective(recipe, rows),
+            loaders=Loaders(train=loader, val=val),
+            device=aims.device,
+            meter=Meter("train", "images", n_images, job.settings.progress_every_s),
+            checkpoints=checkpoints,
+            tell=tell,
+        )
+
+
+def _counted_on(tell: Tell, n_before: int) -> Tell:
+    """Tell trackers of the epochs of a further training as of later ones of the same."""
+
+    def tell_later(epoch: int, figures: Mapping[str, float]) -> None:
+        tell(n_before + epoch, {**figures, "epoch": n_before + epoch})
+
+    return tell_later
+
+
+def _with_guessed(
+    job: StageRun, labelled: pd.DataFrame, unlabelled: pd.DataFrame, trained: Trained, aims: Aims
+) -> pd.DataFrame:
+    """The labelled rows and those without a label that the model so far is sure of."""
+    recipe = job.params.resolved()
+    model, _ = _build(job, aims)
+    put_weights(model.network, trained.state)
+    with closing(_open(job, unlabelled.assign(label=0, weight=1.0), recipe)) as loader:
+        batches = [scored.logits_BK.softmax(1) for scored in score(model, loader, aims.device)]
+    return with_guessed(
+        labelled,
+        unlabelled["image_id"],
+        torch.cat(batches).numpy(),
+        list(aims.classes["class_id"]),
+        confidence=recipe.pseudo_confidence,
+    )
+
+
+def _build(job: StageRun, aims: Aims) -> tuple[Classifier, dict[str, str] | None]:
+    """The model as training starts with it, and where its weights come from."""
+    recipe: Recipe = job.params.resolved()
+    network = build_network(recipe.network, n_classes=len(aims.classes), side_px=recipe.side_px, auxiliary=True)
+    parent = give_starting_weights(network, job)
+    network.to(memory_format=torch.channels_last)  # as the pictures come: a fifth less time, also on a CPU
+    return Classifier(network, mean=recipe.mean, std=recipe.std).to(aims.device), parent
 
 
 def inputs_key(job: StageRun, device: torch.device) -> str:
@@ -150,15 +205,15 @@ def _open(job: StageRun, rows: pd.DataFrame, recipe: Recipe, *, training: bool =
     )
 
 
-def _write(
-    job: StageRun, model: Classifier, trained: Trained, *, classes: pd.DataFrame, parent: dict[str, str] | None
-) -> None:
+def _write(job: StageRun, trained: Trained, aims: Aims) -> None:
     params: TrainParams = job.params
-    recipe = params.resolved()
+    recipe, (model, parent) = params.resolved(), _build(job, aims)
+    if params.teacher_sha256:
+        parent = {**(parent or {}), "teacher_sha256": params.teacher_sha256}
     about = ModelFile(
         network=recipe.network,
-        classes=tuple(classes["class_id"]),
-        names=tuple(classes["name"]),
+        classes=tuple(aims.classes["class_id"]),
+        names=tuple(aims.classes["name"]),
         side_px=recipe.side_px,
         mean=recipe.mean,
         std=recipe.std,

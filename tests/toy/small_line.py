@@ -20,6 +20,8 @@ from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.soft_labels import SOFT_LABELS
+from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.train.params import TrainParams
 
 CLASSES = ("007", "stripes", "NA")  # names that a careless reader would turn into a number and a hole
@@ -69,6 +71,8 @@ def make_small_line(folder: Path) -> SmallLine:
         frame = pd.DataFrame(chosen, columns=["image_id", "label"]).assign(weight=1.0)
         frame["class_id"] = [CLASSES[label] for label in frame["label"]]
         SELECTION.write(frame, line.folder / "selection" / f"{split}.parquet")
+    SOFT_LABELS.write(SOFT_LABELS.empty(), line.folder / "selection/soft_labels.parquet")
+    UNLABELLED.write(UNLABELLED.empty(), line.folder / "selection/unlabelled.parquet")
     classes = pd.DataFrame(
         {"label": range(3), "class_id": CLASSES, "name": CLASSES, "n_train": 20, "n_val": 8, "n_test": 13}
     )

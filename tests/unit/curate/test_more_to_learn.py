@@ -1,5 +1,7 @@
 """Pictures without a class and votes, on their way to training."""
 
+from functools import cache
+
 import pytest
 
 from pipeline_lib.curate.decide import curate
@@ -11,9 +13,10 @@ PICTURES = [Picture(f"s/{label}{n}", label=label) for label in ("cat", "dog") fo
 
 
 def _curated(*more, votes=(), overrides="", **params):
-    return curate(make_found([*PICTURES, *more], votes=votes, overrides=overrides), CurateParams(**params))
+    return curate(make_found([*PICTURES, *more], votes=votes, overrides=overrides), CurateParams(cl_folds=2, **params))
 
 
+@cache
 def _splits():
     manifest = _curated().manifest.set_index("image_id")
     return {split: manifest.index[manifest["split"] == split][0] for split in ("train", "val", "test")}
