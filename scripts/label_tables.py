@@ -55,6 +55,29 @@ def digits() -> str:
     return _page(lines, note + hardware(measured, "cleanlab", "scikit-learn"))
 
 
+def cifar10_labels() -> str:
+    """People's wrong labels on CIFAR-10: the ranking and the lists, beside cleanlab's."""
+    measured = results("cifar10_labels")
+    found = _by_case(measured)
+    ways = (
+        ("ours", "ours", "ours, as many of the rank as confident learning estimates"),
+        ("cleanlab, logistic regression", *2 * ["cleanlab on logistic regression"]),
+        ("cleanlab, our probabilities", *2 * ["cleanlab on our probabilities"]),
+    )
+    lines = [
+        "| labels, features | wrong | by | rank: average precision | list: recall | precision |",
+        "|---|---|---|---|---|---|",
+    ]
+    for case in dict.fromkeys(case for case, metric in found if metric == "wrong labels"):
+        wrong = f"{found[case, 'wrong labels']['median']:.1%}"
+        for way, rank, listed in ways:
+            of_list = listed if way == "ours" else f"{listed}, default filter"
+            keys = (f"{rank}, average precision", f"{of_list}, recall", f"{of_list}, precision")
+            cells = [_share(found[case, key]) for key in keys]
+            lines.append(f"| {case} | {wrong} | {way} | {' | '.join(cells)} |")
+    return _page(lines, hardware(measured, "cleanlab", "scikit-learn"))
+
+
 def next_to_label() -> str:
     """Accuracy after labelling n more pictures."""
     measured = results("active_learning")

@@ -99,5 +99,6 @@ TABLES = {
     "votes": label_tables.votes,
     "cifar10 votes": label_tables.cifar10_votes,
     "planted labels": label_tables.digits,
+    "cifar10 labels": label_tables.cifar10_labels,
     "next to label": label_tables.next_to_label,
 }
