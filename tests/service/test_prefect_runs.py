@@ -16,11 +16,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline_lib.line import STAGES
+from pipeline_lib.train.run import run as train_stage
 from tasks.git import commit_of, git
 from tasks.workspace import FLOW, LINE
 from tests.toy.served import PATIENCE_MS, Served, stage_processes, wait_until
+from tests.toy.small_line import QUICK, SmallLine
 
 pytestmark = pytest.mark.service
+LONG = 150  # epochs: some ten seconds, in which to cancel and to kill
 
 
 def flow_pid(served: Served, run_id: str) -> int:
@@ -135,19 +138,43 @@ def test_cancelling_leaves_no_process_after_ten_seconds_and_only_one_run_goes_on
     assert served.wait_for_end(run_id)["state_type"] == "CANCELLED"
 
 
-def test_a_flow_killed_in_mid_train_is_followed_by_a_run_that_completes(served: Served) -> None:
-    wish = served.wish("TOY_SLEEP", "train:120")
-    run_id = served.trigger({"change": {"train_epochs": 4}})
-    wait_for_stage(served, run_id, "train")
+def _newest_checkpoint(served: Served) -> float:
+    """When training last saved, 0 where it has not."""
+    saved = (served.origin / ".perennial/checkpoints").glob("*/checkpoint.pt")
+    return max((file.stat().st_mtime for file in saved), default=0.0)
 
-    os.kill(flow_pid(served, run_id), signal.SIGKILL)
-    killed = served.wait_for_end(run_id)
+
+def test_a_training_cancelled_and_then_killed_with_its_flow_ends_in_the_bytes_of_an_undisturbed_one(
+    served: Served, tmp_path: Path
+) -> None:
+    undisturbed = SmallLine(served.origin / ".perennial/small_line").train(tmp_path, epochs=LONG)
+    train_stage(undisturbed)
+    real, settings = served.wish("TOY_REAL", "train"), served.origin / "settings.toml"
+    settings.write_text("checkpoint_every_s = 0.5\n")
+    wanted = {"advanced": {"train": {**QUICK, "epochs": LONG}}}
+
+    cancelled = served.trigger(wanted)
+    wait_until(lambda: _newest_checkpoint(served))
+    served.ask(f"flow_runs/{cancelled}/set_state", {"state": {"type": "CANCELLING"}})
+    ended = served.wait_for_end(cancelled)["state_type"]
     wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
-    wish.unlink()
-    following = served.wait_for_end(served.trigger({"change": {"train_epochs": 4}}))
+    saved = _newest_checkpoint(served)
+    killed = served.trigger(wanted)
+    wait_until(lambda: _newest_checkpoint(served) > saved)
+    os.kill(flow_pid(served, killed), signal.SIGKILL)
+    crashed = served.wait_for_end(killed)["state_type"]
+    wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
+    saved_again = _newest_checkpoint(served)
+    following = served.wait_for_end(served.trigger(wanted))
 
-    assert killed["state_type"] == "CRASHED"
+    real.unlink()
+    settings.unlink()
+    assert (ended, crashed) == ("CANCELLED", "CRASHED")
+    assert saved_again > saved
     assert following["state_type"] == "COMPLETED", following["state"]
+    weights = served.origin / f".perennial/workspaces/{following['name']}/line/train/weights/model.safetensors"
+    assert weights.read_bytes() == (tmp_path / "weights/model.safetensors").read_bytes()
+    assert not _newest_checkpoint(served)
 
 
 def test_a_sweep_evaluates_only_what_validates_best_and_passes_over_what_fails(served: Served) -> None:
