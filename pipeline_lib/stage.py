@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import CodeFailed, DependencyMissing, Interrupted, PipelineError
+from pipeline_lib.gpu_watch import watched_gpus
 from pipeline_lib.parent_watch import die_with_parents
 from pipeline_lib.terminal import clearing
 
@@ -120,8 +121,10 @@ def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
 def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
     """Append what DVC must not track (when, where, how long, how much memory) to operations.jsonl."""
     started, clock, ok = datetime.now(UTC), time.monotonic(), False
+    gpus: list[dict[str, Any]] = []
     try:
-        yield
+        with watched_gpus() as gpus:
+            yield
         ok = True
     finally:
         used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -136,6 +139,7 @@ def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
             "ok": ok,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            **({"gpus": gpus} if gpus else {}),
         }
         state_folder.mkdir(parents=True, exist_ok=True)
         with (state_folder / "operations.jsonl").open("a") as file:

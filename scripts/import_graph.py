@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 CANNOT_CHANGE_BYTES = {
     "pipeline_lib.atomic_files": "moves finished bytes into place",
     "pipeline_lib.errors": "words of failures",
+    "pipeline_lib.gpu_watch": "looks on",
     "pipeline_lib.line": "finds paths, which dvc.yaml itself holds",
     "pipeline_lib.memo": "brings back the same bytes, checked by digest",
     "pipeline_lib.params_file": "reads params, which DVC tracks by value",
