@@ -11,10 +11,12 @@ from pipeline_lib.errors import ConfigError
 from pipeline_lib.networks.auxiliary import LEAST_SIDE_PX
 from pipeline_lib.networks.blur_pool import add_blur_pool
 from pipeline_lib.networks.small import MiniResNet, lenet, small_cnn, two_layer_cnn
+from pipeline_lib.networks.speed import SpeedNet
 from pipeline_lib.networks.zoo import TIMM, no_such_network, timm_network, torchvision_names, torchvision_network
 
 log = logging.getLogger(__name__)
-OURS = {"mini_resnet": MiniResNet, "lenet": lenet, "small_cnn": small_cnn, "two_layer_cnn": two_layer_cnn}
+SMALL = {"mini_resnet": MiniResNet, "lenet": lenet, "small_cnn": small_cnn, "two_layer_cnn": two_layer_cnn}
+OURS = {**SMALL, "speed_net": SpeedNet}
 BLUR = "+blur"
 
 

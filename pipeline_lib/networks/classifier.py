@@ -27,8 +27,11 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images_BHWC: torch.Tensor) -> torch.Tensor:
-        images_BCHW = (images_BHWC.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
-        return self.network(images_BCHW)  # type: ignore[no-any-return]
+        return self.network(self.normalised(images_BHWC))  # type: ignore[no-any-return]
+
+    def normalised(self, images_BHWC: torch.Tensor) -> torch.Tensor:
+        """What the network itself is given: float32 images_BCHW."""
+        return (images_BHWC.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
 
 
 class Calibrated(nn.Module):

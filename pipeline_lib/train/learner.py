@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.auxiliary import weighed_logits
 from pipeline_lib.networks.build import head_name
 from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.train.mixing import BatchAugmentation, Mixed
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.optimiser import Optimiser, build_optimiser
 from pipeline_lib.train.recipes import Recipe
@@ -44,6 +46,7 @@ class Learner:
         self.head = model.network.get_submodule(head_name(model.network))
         model.requires_grad_(not phase.head_only)
         self.head.requires_grad_(True)
+        self.augment = BatchAugmentation(recipe, n_classes=len(next(self.head.parameters())))
         self.optimiser: Optimiser = build_optimiser(model.network, recipe)
         self.average: AveragedModel | None = None
         if recipe.ema_decay:
@@ -55,7 +58,9 @@ class Learner:
         self.model.train(not self.phase.head_only)
         self.head.train()
 
-    def update(self, batch: Batch, *, rate: float, before: Callable[[torch.Tensor, Batch], object]) -> torch.Tensor:
+    def update(
+        self, batch: Batch, *, rate: float, before: Callable[[torch.Tensor, Batch], object] | None = None
+    ) -> torch.Tensor:
         """Take one step at learning rate `rate`; returns the batch's mean weighted loss, on the device.
 
         before: is shown the loss, and may raise, before any weight changes.
@@ -65,22 +70,35 @@ class Learner:
             for tensor in (batch.images_BHWC, batch.labels_B, batch.weights_B, batch.positions_B)
         )
         targets = self.objective.targets(labels_B, positions_B)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-            teacher_BK = self.objective.teacher_logits(images_BHWC)
-            losses_B = sum(
-                share * self.objective.losses(logits_BK, targets, teacher_BK)
-                for share, logits_BK in weighed_logits(self.model(images_BHWC))
-            )
-        loss = (losses_B * weights_B).mean()
-        before(loss, batch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        shown = self.augment(images_BHWC, targets, weights_B)
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._add_gradients(shown)
+        if before is not None:
+            before(loss, batch)
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
         self.optimiser.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
         return loss
+
+    def _add_gradients(self, shown: Mixed) -> torch.Tensor:
+        """The gradients of the mean loss, of one part of the batch after the other; returns that loss."""
+        n, losses = len(shown.weights_B), []
+        for part in torch.arange(n).chunk(self.recipe.micro_batches):
+            rows = slice(int(part[0]), int(part[-1]) + 1)
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
+                teacher_BK = self.objective.teacher_logits(shown.images_BHWC[rows])
+                losses_B = sum(
+                    share * self.objective.losses(logits_BK, shown.targets[rows], teacher_BK)
+                    for share, logits_BK in weighed_logits(self.model(shown.images_BHWC[rows]))
+                )
+            loss = (losses_B * shown.weights_B[rows]).mean() * (len(part) / n)
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
 
     def state(self) -> dict[str, Any]:
         """All that updates change, for a checkpoint: tensors on the device, no copies."""

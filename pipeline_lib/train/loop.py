@@ -31,7 +31,7 @@ from pipeline_lib.train.losses import Losses
 from pipeline_lib.train.memory import with_remedy
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.recipes import Recipe
-from pipeline_lib.train.schedule import learning_rate
+from pipeline_lib.train.schedule import learning_rate, out_of_patience
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +114,9 @@ def train(
             log.info("epoch %d/%d: %s", len(at.curves), sum(phase.epochs for phase in plan), _in_words(at.curves[-1]))
             if tell:
                 tell(at.curves[-1].epoch, asdict(at.curves[-1]))
+            if out_of_patience([epoch.val_loss for epoch in at.curves], recipe.patience):
+                log.info("stopping: %d epochs without a lower validation loss", recipe.patience)
+                break
         at.phase, at.epoch = at.phase + 1, 0
     return Trained(at.curves, best(at.curves), at.best_state)
 
@@ -146,7 +149,8 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
 def _rate(learner: Learner, loaders: Loaders, step: int) -> float:
     """The learning rate of a step of the phase."""
     phase, n_steps = learner.phase, learner.phase.epochs * len(loaders.train)
-    return learning_rate(step, n_steps, peak=phase.peak_learning_rate, schedule=learner.recipe.schedule)
+    recipe, peak = learner.recipe, phase.peak_learning_rate
+    return learning_rate(step, n_steps, peak=peak, schedule=recipe.schedule, warm_up=recipe.warm_up)
 
 
 def validate(model: Classifier, loader: BatchLoader, device: torch.device) -> tuple[float, float]:

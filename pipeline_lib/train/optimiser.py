@@ -7,9 +7,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from pipeline_lib.networks.build import head_name
+from pipeline_lib.train.muon import Muon
 from pipeline_lib.train.recipes import Recipe
 
 MOMENTUM = 0.9
+BANDS = 8
 
 
 class Optimiser(Protocol):
@@ -75,14 +78,46 @@ class NesterovSGD:
 def build_optimiser(network: nn.Module, recipe: Recipe) -> Optimiser:
     """Make the optimiser of the weights that train. Biases and normalisation layers (one dimension) do not decay.
 
-    The learning rate is set at each step by the schedule.
+    The learning rate is set at each step by the schedule, times a group's `share` of it.
     """
-    trained = [weight for weight in network.parameters() if weight.requires_grad]
-    groups = [
-        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [weight for weight in trained if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+    groups = _groups(network, recipe)
+    fused = groups[0]["params"][0].is_cuda
+    if recipe.optimiser == "muon":
+        return Muon(groups, fused=fused)
     if recipe.optimiser == "sgd":
         return NesterovSGD(groups)
-    return torch.optim.Adam(groups, lr=0.0) if recipe.optimiser == "adam" else torch.optim.AdamW(groups, lr=0.0)
+    kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=0.0, fused=fused)
+
+
+def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Weights by share of the rate, and by whether they decay and are matrices that Muon may turn."""
+    found: dict[tuple[float, bool, bool], list[Tensor]] = {}
+    shares, head = rate_shares(network, first=recipe.first_layer_rate), head_name(network)
+    for name, weight in network.named_parameters():
+        if weight.requires_grad:
+            layer, decays = name.rpartition(".")[0], weight.ndim > 1
+            is_matrix = recipe.optimiser == "muon" and decays and name.endswith("weight") and layer != head
+            found.setdefault((shares[layer], not decays, not is_matrix), []).append(weight)
+    return [
+        {
+            "params": weights,
+            "share": share,
+            "matrix": not plain,
+            "weight_decay": 0.0 if still else recipe.weight_decay,
+        }
+        for (share, still, plain), weights in sorted(found.items(), key=lambda item: item[0])
+    ]
+
+
+def rate_shares(network: nn.Module, *, first: float) -> dict[str, float]:
+    """Layer -> share of the learning rate: `first` for the first, 1 for the head, geometric between, in eight bands.
+
+    As the discriminative rates of Howard and Ruder (2018, arXiv 1801.06146, section 3.2), by the order of the layers
+    in the network, so that it serves every network. Bands, because each share is a group of its own to the optimiser.
+    """
+    trained = [name.rpartition(".")[0] for name, weight in network.named_parameters() if weight.requires_grad]
+    layers = list(dict.fromkeys(trained))
+    last = max(len(layers) - 1, 1)
+    bands = [BANDS - 1 if n == len(layers) - 1 else n * (BANDS - 1) // last for n in range(len(layers))]
+    return {layer: first ** (1 - band / (BANDS - 1)) for layer, band in zip(layers, bands, strict=True)}

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, Recipe
+from pipeline_lib.train.schedule import Schedule
 
 TORCHVISION, REGISTERED = "torchvision:", "registered:"  # how train.weights begins when it is no file
 
@@ -16,9 +17,22 @@ TORCHVISION, REGISTERED = "torchvision:", "registered:"  # how train.weights beg
 class TrainParams(Params):
     """A recipe, and what to change in it: null takes the recipe's own value."""
 
-    recipe: Literal["quick", "photo", "finetune"] = Field(
+    recipe: Literal[
         "quick",
-        description="quick: small pictures; photo: photographs from scratch; finetune: photographs from a weight file",
+        "photo",
+        "finetune",
+        "vit",
+        "cifar_speed",
+        "resnet-16",
+        "resnet-24",
+        "resnet-32",
+        "resnet-40",
+        "resnet-56",
+        "resnet-88",
+    ] = Field(
+        "quick",
+        description="quick: small pictures; photo: photographs from scratch; finetune: photographs from a weight file; "
+        "others in docs/training.md",
         json_schema_extra={"visible": True},
     )
     epochs: int | None = Field(
@@ -38,12 +52,33 @@ class TrainParams(Params):
     weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="sha256 of those weights, hex")
     side_px: int | None = Field(None, ge=16, le=1024, description="height and width of what the network sees, pixels")
     batch_size: int | None = Field(None, ge=2, le=65536, description="pictures per step")
-    optimiser: Literal["sgd", "adam", "adamw"] | None = Field(None, description="sgd: with Nesterov momentum 0.9")
+    optimiser: Literal["sgd", "adam", "adamw", "muon"] | None = Field(
+        None, description="sgd: with Nesterov momentum 0.9; muon: with AdamW for the head and all vectors"
+    )
     peak_learning_rate: float | None = Field(None, gt=0, le=10, description="highest learning rate of the schedule")
     weight_decay: float | None = Field(None, ge=0, le=1, description="not applied to biases and normalisation layers")
-    schedule: Literal["one_cycle", "cosine"] | None = Field(
+    schedule: Schedule | None = Field(
         None,
-        description="learning rate: one_cycle rises over 25 % of the steps, cosine over 5 %; then a cosine down to 0",
+        description="learning rate after its rise: half a cosine to 0 (one_cycle, cosine), a line to 0 (linear), or a "
+        "tenth from 50 % of the steps and a hundredth from 75 % (step)",
+    )
+    warm_up: float | None = Field(
+        None,
+        ge=0,
+        le=0.9,
+        description="share of the steps in which the rate rises; by schedule one_cycle 0.25, linear 0.125, cosine 0.05",
+    )
+    first_layer_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="share of the learning rate for the first layer; the layers up to the head lie between, 1 is equal",
+    )
+    clip_norm: float | None = Field(
+        None, ge=0, le=1000, description="longest gradient, Euclidean norm over all weights; 0 clips nothing"
+    )
+    micro_batches: int | None = Field(
+        None, ge=1, le=1024, description="parts a step takes its batch in, one after the other: less memory, same step"
     )
     label_smoothing: float | None = Field(None, ge=0, lt=1, description="share of the target spread over all classes")
     ema_decay: float | None = Field(
@@ -51,6 +86,27 @@ class TrainParams(Params):
         ge=0,
         lt=1,
         description="moving average of the weights, kept share per step; 0 uses the weights themselves",
+    )
+    ema_half_life_epochs: float | None = Field(
+        None, gt=0, le=1000, description="the same by time: half of the average is forgotten in so many epochs"
+    )
+    patience: int | None = Field(
+        None, ge=0, le=1000, description="stop after so many epochs without a lower validation loss; 0 never stops"
+    )
+    train_from_px: int | None = Field(
+        None, ge=16, le=1024, description="side of the training pictures at first; null trains at side_px"
+    )
+    train_to_px: int | None = Field(
+        None, ge=16, le=1024, description="and at last: they grow in steps of 32 px between 70 and 85 % of the epochs"
+    )
+    policy: Literal["none", "trivial", "rand"] | None = Field(
+        None, description="augmentation: TrivialAugment or RandAugment, a draw for each sixteenth of the batch"
+    )
+    mixup_alpha: float | None = Field(
+        None, ge=0, le=10, description="augmentation: mix pairs of pictures, Beta(alpha, alpha); 0 mixes none"
+    )
+    cutmix_alpha: float | None = Field(
+        None, ge=0, le=10, description="augmentation: a box of another picture; with mixup_alpha, one or the other"
     )
     shift_px: int | None = Field(None, ge=0, le=64, description="augmentation: random shift up to this many pixels")
     flip: bool | None = Field(None, description="augmentation: mirror at random; wrong for digits, text and signs")
@@ -113,7 +169,7 @@ class TrainParams(Params):
         None, ge=0, le=1, description="probability from which such a guess is used as a label"
     )
     probe_epochs: int | None = Field(
-        None, ge=0, le=1000, description="epochs before the others that train only the head"
+        None, ge=0, le=1000, description="passes before the others that train only the head, on features computed once"
     )
     probe_learning_rate: float | None = Field(None, gt=0, le=10, description="peak learning rate of those epochs")
     seed: int = Field(
@@ -143,16 +199,31 @@ class TrainParams(Params):
         return self
 
     @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        recipe = self.resolved()
+        if self.ema_decay is not None and self.ema_half_life_epochs is not None:
+            raise ValueError("ema_decay and ema_half_life_epochs say the same thing: set one of them")
+        if recipe.batch_size < 2 * recipe.micro_batches:
+            raise ValueError(
+                f"micro_batches leaves parts of less than two: lower it, batch_size is {recipe.batch_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_is_seen(self) -> Self:
         recipe = self.resolved()
         for name in ("shift_px", "cutout_px"):
-            if getattr(recipe, name) >= recipe.side_px:
-                raise ValueError(f"{name} takes the whole picture away: make it smaller than side_px, {recipe.side_px}")
+            if getattr(recipe, name) >= (least := min(recipe.side_px, *recipe.training_sides())):
+                raise ValueError(f"{name} takes the whole picture away: make it smaller than side_px, {least}")
         return self
 
     def resolved(self) -> Recipe:
         """The recipe with the overrides applied."""
         own = {field.name: getattr(self, field.name, None) for field in fields(Recipe)}
+        if self.ema_decay is not None:
+            own["ema_half_life_epochs"] = 0.0
+        if self.side_px is not None:  # a recipe's growing sizes go with its own side
+            own["train_from_px"], own["train_to_px"] = self.train_from_px or 0, self.train_to_px or 0
         return replace(RECIPES[self.recipe], **{name: value for name, value in own.items() if value is not None})
 
     def as_record(self) -> dict[str, object]:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ import torch
 from pipeline_lib.atomic_files import atomic_file, atomic_folder
 from pipeline_lib.errors import BadData
 from pipeline_lib.loader import Augmentation, BatchLoader, open_loader
-from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.build import build_network, check_side
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.device import open_device
 from pipeline_lib.networks.infer import score
@@ -32,7 +33,9 @@ from pipeline_lib.train.checkpoint import Checkpoints, key_of, open_checkpoints
 from pipeline_lib.train.learner import phases
 from pipeline_lib.train.loop import Loaders, Trained, train
 from pipeline_lib.train.params import TrainParams
+from pipeline_lib.train.probe import prepare
 from pipeline_lib.train.recipes import Recipe
+from pipeline_lib.train.resizing import ResizingLoader
 from pipeline_lib.train.self_training import as_many_steps, best_of, with_guessed
 from pipeline_lib.train.starting_weights import give_starting_weights
 
@@ -100,13 +103,16 @@ def _learn(
     """Train a fresh model on these rows."""
     torch.manual_seed(job.params.seed)
     model, _ = _build(job, aims)
-    with closing(_open(job, rows, recipe, training=True)) as loader:
+    objective = aims.objective(recipe, rows)
+    open_still = partial(_open, job, rows, recipe)
+    recipe = prepare(model, recipe, objective=objective, open_still=open_still, device=aims.device)
+    with closing(_open_growing(job, rows, recipe)) as loader:
         log.info("%s on %s, %s loader, %d pictures", recipe.network, aims.device, loader.kind, len(rows))
         n_images = sum(phase.epochs for phase in phases(recipe)) * len(loader) * min(recipe.batch_size, len(rows))
         return train(
             model,
-            recipe,
-            objective=aims.objective(recipe, rows),
+            recipe.with_steps(len(loader)),
+            objective=objective,
             loaders=Loaders(train=loader, val=val),
             device=aims.device,
             meter=Meter("train", "images", n_images, job.settings.progress_every_s),
@@ -146,6 +152,8 @@ def _build(job: StageRun, aims: Aims) -> tuple[Classifier, dict[str, str] | None
     """The model as training starts with it, and where its weights come from."""
     recipe: Recipe = job.params.resolved()
     network = build_network(recipe.network, n_classes=len(aims.classes), side_px=recipe.side_px, auxiliary=True)
+    for side_px in {*recipe.training_sides()} - {recipe.side_px}:
+        check_side(network, recipe.network, n_classes=len(aims.classes), side_px=side_px)
     parent = give_starting_weights(network, job)
     network.to(memory_format=torch.channels_last)  # as the pictures come: a fifth less time, also on a CPU
     return Classifier(network, mean=recipe.mean, std=recipe.std).to(aims.device), parent
@@ -177,7 +185,19 @@ def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:
     return rows
 
 
-def _open(job: StageRun, rows: pd.DataFrame, recipe: Recipe, *, training: bool = False) -> BatchLoader:
+def _open_growing(job: StageRun, rows: pd.DataFrame, recipe: Recipe) -> BatchLoader:
+    """Training views, of one size or of several."""
+    sides_E = recipe.training_sides()
+    open_at = partial(_open, job, rows, recipe, training=True)
+    if len(set(sides_E)) == 1:
+        return open_at(side_px=sides_E[0])
+    log.info("training pictures of %d px, at last %d px", sides_E[0], sides_E[-1])
+    return ResizingLoader(sides_E, lambda side_px: open_at(side_px=side_px))
+
+
+def _open(
+    job: StageRun, rows: pd.DataFrame, recipe: Recipe, *, training: bool = False, side_px: int | None = None
+) -> BatchLoader:
     augmentation = Augmentation(
         scale_min=recipe.scale_min,
         flip=recipe.flip,
@@ -194,7 +214,7 @@ def _open(job: StageRun, rows: pd.DataFrame, recipe: Recipe, *, training: bool =
         job.reads["betons"],
         rows,
         batch_size=min(recipe.batch_size, len(rows)),
-        side_px=recipe.side_px,
+        side_px=side_px or recipe.side_px,
         augmentation=augmentation if training else None,
         shuffle=training,
         seed=job.params.seed,

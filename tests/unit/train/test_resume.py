@@ -25,7 +25,10 @@ from pipeline_lib.yaml_files import read_yaml
 ROOT = Path(__file__).parents[3]
 SHORT = {"epochs": 2, "batch_size": 16}  # 3 steps in an epoch
 AVERAGED = {"rotation_deg": 10.0, "sampling": "balanced"}
-DROPOUT = {"network": "small_cnn", "optimiser": "adamw", "peak_learning_rate": 1e-3, "probe_epochs": 1, "epochs": 1}
+DROPOUT = {"network": "small_cnn", "optimiser": "adamw", "peak_learning_rate": 1e-3, "probe_epochs": 1}
+
+MIXED = {"optimiser": "muon", "peak_learning_rate": 0.02, "mixup_alpha": 0.2, "cutmix_alpha": 1.0, "policy": "trivial"}
+MIXED |= {"micro_batches": 2, "clip_norm": 1.0, "ema_decay": None, "ema_half_life_epochs": 0.3, "train_from_px": 24}
 
 
 def _bytes(out: Path) -> list[bytes]:
@@ -49,7 +52,9 @@ def _kept(folder: Path) -> list[Path]:
     return list(folder.glob(".perennial/checkpoints/*/checkpoint.pt"))
 
 
-@pytest.mark.parametrize("params", [AVERAGED, DROPOUT], ids=["sgd and average", "probe, adamw and dropout"])
+@pytest.mark.parametrize(
+    "params", [AVERAGED, DROPOUT, MIXED], ids=["sgd and average", "probe, adamw and dropout", "muon, mixed and growing"]
+)
 def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
     small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, Any]
 ) -> None:

@@ -1,0 +1,73 @@
+"""A network that learns small photographs in few epochs: the one of airbench94 (Jordan 2024, arXiv 2404.00498).
+
+B images, C channels, H = W pixels (32 or more), K classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+PATCH = 2  # pixels
+WIDTHS = (64, 256, 256)
+LOGIT_SCALE = 1 / 9
+LEAST_VARIANCE = 5e-4  # added to the eigenvalues
+
+
+class Whitening(nn.Module):
+    """Patches of 2x2 pixels onto their principal directions, each scaled to variance 1, and the same mirrored.
+
+    The filters are no parameters: `whiten` computes them once from pictures, before that they are random directions.
+    """
+
+    filters: Tensor  # float32 [24, 3, 2, 2]
+
+    def __init__(self) -> None:
+        super().__init__()
+        half = nn.init.orthogonal_(torch.empty(3 * PATCH**2, 3 * PATCH**2)).view(-1, 3, PATCH, PATCH)
+        self.register_buffer("filters", torch.cat([half, -half]))
+        self.bias = nn.Parameter(torch.zeros(len(self.filters)))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return F.conv2d(x_BCHW, self.filters, self.bias)
+
+    @torch.no_grad()
+    def whiten(self, x_BCHW: Tensor) -> None:
+        """Set the filters from normalised pictures; a few thousand suffice."""
+        patches = F.unfold(x_BCHW.float(), PATCH).transpose(1, 2).reshape(-1, 3 * PATCH**2)
+        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        half = (vectors / torch.sqrt(values + LEAST_VARIANCE)).T.flip(0).view(-1, 3, PATCH, PATCH)
+        self.filters.copy_(torch.cat([half, -half]))
+
+
+class Group(nn.Module):
+    """Two convolutions that begin as the identity, with pooling after the first."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(n_out, momentum=0.4)
+        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(n_out, momentum=0.4)
+        for conv in (self.conv1, self.conv2):
+            nn.init.dirac_(conv.weight.data[: conv.in_channels])
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        y_BCHW = F.gelu(self.norm1(F.max_pool2d(self.conv1(x_BCHW), 2)))
+        return F.gelu(self.norm2(self.conv2(y_BCHW)))
+
+
+class SpeedNet(nn.Module):
+    """Whitened patches, three groups, the largest of each map, one linear layer."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.whitening = Whitening()
+        widths = (len(self.whitening.filters), *WIDTHS)
+        self.groups = nn.Sequential(*(Group(*pair) for pair in zip(widths, WIDTHS, strict=False)))
+        self.head = nn.Linear(WIDTHS[-1], n_classes, bias=False)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        y_BCHW = self.groups(F.gelu(self.whitening(x_BCHW)))
+        return self.head(y_BCHW.amax((2, 3))) * LOGIT_SCALE  # type: ignore[no-any-return]

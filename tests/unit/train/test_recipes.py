@@ -1,0 +1,158 @@
+"""Recipes by name: they are whole, they train, and a growing size or a probe does what it says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+
+from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.networks.speed import Whitening
+from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.params import TrainParams
+from pipeline_lib.train.probe import prepare
+from pipeline_lib.train.recipes import RECIPES, Recipe
+from pipeline_lib.train.run import _open, run
+from pipeline_lib.train.schedule import learning_rate, out_of_patience, side_px
+
+CPU = torch.device("cpu")
+SMALL = {"epochs": 1, "side_px": 32, "network": "mini_resnet", "batch_size": 20}
+EVERYTHING = {"optimiser": "muon", "peak_learning_rate": 0.02, "mixup_alpha": 0.2, "cutmix_alpha": 1.0}
+EVERYTHING |= {"policy": "trivial", "micro_batches": 2, "clip_norm": 1.0, "first_layer_rate": 0.5, "epochs": 3}
+EVERYTHING |= {"ema_decay": None, "ema_half_life_epochs": 0.3, "train_from_px": 24, "train_to_px": 56, "side_px": 48}
+
+
+def _rates(schedule: str, n_steps: int, **options: float) -> list[float]:
+    return [learning_rate(step, n_steps, peak=1.0, schedule=schedule, **options) for step in range(n_steps)]  # type: ignore[arg-type]
+
+
+def test_step_falls_to_a_tenth_at_half_and_to_a_hundredth_at_three_quarters() -> None:
+    assert _rates("step", 8) == pytest.approx([1] * 4 + [0.1] * 2 + [0.01] * 2)
+
+
+def test_linear_rises_for_its_warm_up_and_falls_in_a_line_whose_next_step_would_be_nothing() -> None:
+    assert _rates("linear", 8, warm_up=0.25) == pytest.approx([0.5, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7])
+
+
+def test_pictures_grow_in_steps_of_32_pixels_as_ffcvs_do() -> None:
+    """Its 16-epoch recipe is at 160 up to epoch 11 and at 192 from epoch 13 on."""
+    sides = RECIPES["resnet-16"].training_sides()
+
+    assert sides[:11] == [160] * 11 and sides[13:] == [192] * 3 and set(sides) == {160, 192}
+    assert [side_px(epoch, 20, first=128, last=224) for epoch in (0, 15, 19)] == [128, 192, 224]
+
+
+def test_patience_counts_epochs_since_the_lowest_loss() -> None:
+    assert out_of_patience([1.0, 0.5, 0.6, 0.7], 2)
+    assert not out_of_patience([1.0, 0.5, 0.6, 0.7], 3)
+    assert not out_of_patience([1.0, 2.0, 3.0], 0)
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"ema_decay": 0.9, "ema_half_life_epochs": 1}, "say the same thing: set one of them"),
+        (
+            {"batch_size": 8, "micro_batches": 5},
+            "micro_batches leaves parts of less than two: lower it, batch_size is 8",
+        ),
+        ({"shift_px": 30, "train_from_px": 24}, "make it smaller than side_px, 24"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(params: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        TrainParams.model_validate(params)
+
+
+def test_a_side_of_ones_own_takes_the_place_of_a_recipes_growing_sizes() -> None:
+    assert set(TrainParams(recipe="resnet-16", side_px=128).resolved().training_sides()) == {128}
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("quick", "photo", "finetune")])
+def test_every_recipe_trains_on_small_pictures(small_line, tmp_path: Path, name: str) -> None:
+    """With a small network, so that it stays a matter of seconds; quick, photo and finetune have tests of their own."""
+    if name.startswith("resnet-") and name != "resnet-16":
+        assert RECIPES[name] == replace(RECIPES["resnet-16"], epochs=int(name[7:]), warm_up=2 / int(name[7:]))
+        return
+    network = {"network": "speed_net"} if name == "cifar_speed" else {}
+
+    run(small_line.train(tmp_path, recipe=name, **SMALL | network, peak_learning_rate=None, ema_decay=None))
+
+    assert len(pd.read_csv(tmp_path / "curves.csv")) == 1
+
+
+def test_all_parts_at_once_train_and_repeat_to_the_byte(small_line, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run(small_line.train(tmp_path / name, **EVERYTHING))
+
+    one, two = ((tmp_path / name / "weights/model.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+    losses = pd.read_csv(tmp_path / "one/curves.csv")["val_loss"]
+    assert losses.iloc[-1] < losses.iloc[0]
+
+
+def test_training_stops_when_patience_is_out(small_line, tmp_path: Path) -> None:
+    run(small_line.train(tmp_path, epochs=40, patience=1, peak_learning_rate=0.3))
+
+    losses = pd.read_csv(tmp_path / "curves.csv")["val_loss"]
+    assert len(losses) < 40 and losses.idxmin() == len(losses) - 2
+
+
+def _prepared(small_line, recipe: Recipe) -> tuple[Classifier, Recipe]:
+    torch.manual_seed(0)
+    network = build_network(recipe.network, n_classes=3, side_px=32)
+    model = Classifier(network, mean=recipe.mean, std=recipe.std)
+    job = small_line.train(small_line.folder)
+    rows = SELECTION.read(job.reads["selection"] / "train.parquet")
+    left = prepare(model, recipe, objective=Objective(), open_still=lambda: _open(job, rows, recipe), device=CPU)
+    return model, left
+
+
+def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(small_line) -> None:
+    recipe = replace(RECIPES["quick"], batch_size=16)
+    before, _ = _prepared(small_line, recipe)
+
+    after, left = _prepared(small_line, replace(recipe, probe_epochs=3))
+
+    pairs = zip(before.network.state_dict().items(), after.network.state_dict().values(), strict=True)
+    assert {name for (name, one), other in pairs if not torch.equal(one, other)} == {"head.weight", "head.bias"}
+    assert left.probe_epochs == 0
+
+
+def test_a_probe_finds_what_a_linear_head_can_find(small_line, trained: Path) -> None:
+    """On a trained backbone with a fresh head: nearly as good as the head it was trained with."""
+    from pipeline_lib.networks.weights import load_weights
+    from pipeline_lib.train.loop import validate
+
+    recipe = replace(RECIPES["quick"], batch_size=16, probe_epochs=60, probe_learning_rate=0.03)
+    network = build_network("mini_resnet", n_classes=3, side_px=32)
+    load_weights(network, trained / "weights")
+    network.head.reset_parameters()  # type: ignore[operator, union-attr]
+    model = Classifier(network, mean=recipe.mean, std=recipe.std)
+    job = small_line.train(small_line.folder)
+    rows = {split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val")}
+
+    prepare(model, recipe, objective=Objective(), open_still=lambda: _open(job, rows["train"], recipe), device=CPU)
+
+    assert validate(model, _open(job, rows["val"], recipe), CPU)[1] > 0.8
+
+
+def test_a_head_that_is_no_linear_layer_is_probed_with_the_pictures(small_line) -> None:
+    _, left = _prepared(small_line, replace(RECIPES["photo"], network="squeezenet1_1", probe_epochs=3, side_px=32))
+
+    assert left.probe_epochs == 3
+
+
+def test_whitened_patches_have_unit_covariance(small_line) -> None:
+    torch.manual_seed(0)
+    layer, x_BCHW = Whitening(), torch.randn(64, 3, 8, 8) * torch.tensor([1.0, 0.5, 2.0]).view(3, 1, 1)
+
+    layer.whiten(x_BCHW)
+
+    y_BCHW = layer(x_BCHW)[:, :12]
+    y_CN = y_BCHW.transpose(0, 1).flatten(1)
+    torch.testing.assert_close(y_CN @ y_CN.T / y_CN.shape[1], torch.eye(12), atol=0.01, rtol=0)
