@@ -23,7 +23,6 @@ from tests.toy.served import PATIENCE_MS, Served, stage_processes, wait_until
 from tests.toy.small_line import QUICK, SmallLine
 
 pytestmark = pytest.mark.service
-LONG = 150  # epochs: some ten seconds, in which to cancel and to kill
 
 
 def flow_pid(served: Served, run_id: str) -> int:
@@ -144,33 +143,35 @@ def _newest_checkpoint(served: Served) -> float:
     return max((file.stat().st_mtime for file in saved), default=0.0)
 
 
-def test_a_training_cancelled_and_then_killed_with_its_flow_ends_in_the_bytes_of_an_undisturbed_one(
+def test_a_training_killed_with_its_flow_and_then_cancelled_ends_in_the_bytes_of_an_undisturbed_one(
     served: Served, tmp_path: Path
 ) -> None:
-    undisturbed = SmallLine(served.origin / ".perennial/small_line").train(tmp_path, epochs=LONG)
-    train_stage(undisturbed)
-    real, settings = served.wish("TOY_REAL", "train"), served.origin / "settings.toml"
+    params = {**QUICK, "epochs": 20}
+    train_stage(SmallLine(served.origin / ".perennial/small_line").train(tmp_path, **params))
+    real, slow = served.wish("TOY_REAL", "train"), served.wish("TOY_PAUSE", "train:0.2")  # 140 steps, half a minute
+    settings = served.origin / "settings.toml"
     settings.write_text("checkpoint_every_s = 0.5\n")
-    wanted = {"advanced": {"train": {**QUICK, "epochs": LONG}}}
+    wanted = {"advanced": {"train": params}}
 
-    cancelled = served.trigger(wanted)
-    wait_until(lambda: _newest_checkpoint(served))
-    served.ask(f"flow_runs/{cancelled}/set_state", {"state": {"type": "CANCELLING"}})
-    ended = served.wait_for_end(cancelled)["state_type"]
-    wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
-    saved = _newest_checkpoint(served)
     killed = served.trigger(wanted)
-    wait_until(lambda: _newest_checkpoint(served) > saved)
+    wait_until(lambda: _newest_checkpoint(served))
     os.kill(flow_pid(served, killed), signal.SIGKILL)
     crashed = served.wait_for_end(killed)["state_type"]
     wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
-    saved_again = _newest_checkpoint(served)
+    saved = _newest_checkpoint(served)
+    stopped = served.trigger(wanted)
+    wait_until(lambda: _newest_checkpoint(served) > saved)
+    served.ask(f"flow_runs/{stopped}/set_state", {"state": {"type": "CANCELLING"}})
+    cancelled = served.wait_for_end(stopped)["state_type"]
+    wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
+    slow.unlink()
+    kept = _newest_checkpoint(served)
     following = served.wait_for_end(served.trigger(wanted))
 
     real.unlink()
     settings.unlink()
-    assert (ended, crashed) == ("CANCELLED", "CRASHED")
-    assert saved_again > saved
+    assert (crashed, cancelled) == ("CRASHED", "CANCELLED")
+    assert kept > saved
     assert following["state_type"] == "COMPLETED", following["state"]
     weights = served.origin / f".perennial/workspaces/{following['name']}/line/train/weights/model.safetensors"
     assert weights.read_bytes() == (tmp_path / "weights/model.safetensors").read_bytes()

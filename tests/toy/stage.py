@@ -3,8 +3,8 @@
 Wishes come from the environment, or from files of the same name in `.perennial/wishes` of the original repository:
 TOY_SLEEP=stage:seconds makes a stage slow, TOY_STUBBORN=stage deaf to SIGTERM, TOY_FAIL=stage makes it fail with a
 reason (TOY_FAIL=train:3 for three epochs only), TOY_KILL=stage:file makes it kill itself unless the file exists, which
-it then creates, TOY_REAL=stage runs the stage itself. What `.perennial/small_line` holds of an out (small_line.py) is
-taken from there.
+it then creates, TOY_REAL=stage runs the stage itself, TOY_PAUSE=stage:seconds with a pause at each of its steps. What
+`.perennial/small_line` holds of an out (small_line.py) is taken from there.
 """
 
 import hashlib
@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -56,7 +55,24 @@ def digest(path: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
 
 
+def run_itself(stage: str, pause_s: float) -> int:
+    """The real stage, slowed down so that there is time to stop it."""
+    from pipeline_lib import stage as real
+    from pipeline_lib.progress import Meter
+
+    step = Meter.step
+
+    def slow_step(meter: Meter, count: int = 1, note: str = "") -> None:
+        time.sleep(pause_s)
+        step(meter, count, note)
+
+    Meter.step = slow_step
+    return real.main([stage])
+
+
 def main(stage: str) -> int:
+    if wish("TOY_REAL", stage):
+        return run_itself(stage, float(wish("TOY_PAUSE", stage) or 0))
     die_with_parents(load_settings(Path()).supervisor_pid)
     yaml = YAML(typ="safe", pure=True)
     entry, params = yaml.load(Path("dvc.yaml"))["stages"][stage], yaml.load(Path("params.yaml"))[stage]
@@ -73,8 +89,6 @@ def main(stage: str) -> int:
     if (once := wish("TOY_KILL", stage)) and not Path(once).exists():
         Path(once).touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    if wish("TOY_REAL", stage):
-        return subprocess.call([sys.executable, "-m", "pipeline_lib.stage", stage])
     made = Path(os.environ.get("PERENNIAL_ROOT", ".")) / ".perennial" / "small_line"
     told = json.dumps([stage, params, [digest(Path(dep)) for dep in entry.get("deps", [])]])
     for out in [one for kind in ("outs", "metrics", "plots") for one in entry.get(kind, [])]:
