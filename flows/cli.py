@@ -11,8 +11,8 @@ from importlib import import_module
 from pipeline_lib.errors import PipelineError, exit_codes
 
 COMMANDS = (
-    *("init", "run", "sweep", "predict", "lineage", "rollback", "report", "review", "dataset", "params", "settings"),
-    *("up", "status", "down"),
+    *("init", "run", "sweep", "predict", "lineage", "rollback", "report", "review", "dataset", "params", "rate"),
+    *("settings", "up", "status", "down"),
 )
 CTRL_C = 130
 

@@ -69,5 +69,5 @@ def timm_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
 def no_such_network(name: str, *, known: list[str]) -> ConfigError:
     """The error for a name that is not among `known`, with the nearest that are."""
     near = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0))
-    remedy = f"set train.network to a name of docs/training.md; nearest: {near}"
+    remedy = f"set train.network to a name of docs/recipes.md; nearest: {near}"
     return ConfigError("train.network: no such network", file="params.yaml", value=name, remedy=remedy)

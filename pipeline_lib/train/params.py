@@ -32,7 +32,7 @@ class TrainParams(Params):
     ] = Field(
         "quick",
         description="quick: small pictures; photo: photographs from scratch; finetune: photographs from a weight file; "
-        "others in docs/training.md",
+        "others in docs/recipes.md",
         json_schema_extra={"visible": True},
     )
     epochs: int | None = Field(

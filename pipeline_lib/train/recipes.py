@@ -1,6 +1,6 @@
 """Recipes and the numbers they stand for. params.yaml may override every field of them.
 
-docs/training.md says what each was published or measured to reach.
+docs/recipes.md says what each was published or measured to reach.
 """
 
 from __future__ import annotations

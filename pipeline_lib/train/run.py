@@ -6,8 +6,9 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +31,7 @@ from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.tracking import Tell, open_trackers
 from pipeline_lib.train.aims import Aims, read_aims
 from pipeline_lib.train.checkpoint import Checkpoints, key_of, open_checkpoints
-from pipeline_lib.train.learner import phases
+from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loop import Loaders, Trained, train
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.probe import prepare
@@ -38,6 +39,7 @@ from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.resizing import ResizingLoader
 from pipeline_lib.train.self_training import as_many_steps, best_of, with_guessed
 from pipeline_lib.train.starting_weights import give_starting_weights
+from pipeline_lib.train.try_rates import STEPS, Tried, try_rates
 
 log = logging.getLogger(__name__)
 LIBRARY = Path(__file__).parents[1]
@@ -119,6 +121,19 @@ def _learn(
             checkpoints=checkpoints,
             tell=tell,
         )
+
+
+def rates_of(job: StageRun) -> list[Tried]:
+    """What a fresh model loses at rates from low to high; writes nothing. Raises what `run` raises."""
+    params: TrainParams = job.params
+    recipe, rows = params.resolved(), _read_rows(job, "train", least=2)
+    device = open_device(job.settings.device, threads=params.threads, seed=params.seed)
+    aims = read_aims(job, read_classes(job.reads["classes"]), device)
+    model, _ = _build(job, aims)
+    recipe = replace(recipe, ema_decay=0.0, ema_half_life_epochs=0.0)  # the loss is the model's own
+    learner = Learner(model, recipe, phases(recipe)[-1], objective=aims.objective(recipe, rows), device=device)
+    with closing(_open_growing(job, rows, recipe)) as loader:
+        return try_rates(learner, chain.from_iterable(loader.epoch(number) for number in range(STEPS)))
 
 
 def _counted_on(tell: Tell, n_before: int) -> Tell:
