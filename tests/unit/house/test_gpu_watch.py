@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.gpu_watch import Gpu, count, watched_gpus
+from tests.toy.served import wait_until
 
 
 def test_the_mean_use_and_the_peak_of_each_gpu_are_kept_and_other_lines_left_out() -> None:
@@ -30,8 +31,7 @@ def test_the_tool_is_asked_for_the_visible_gpus_and_ends_with_the_block(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
 
     with watched_gpus() as gpus:
-        while not pipe.exists():
-            pass
+        wait_until(pipe.exists, timeout_s=60)
 
     assert gpus == [{"name": "T4", "used_percent": 40, "peak_mb": 700, "samples": 1}]
     assert pipe.read_text().split()[-1] == "--id=2"
