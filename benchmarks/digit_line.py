@@ -29,6 +29,8 @@ from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.soft_labels import SOFT_LABELS
+from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.run import run
 
@@ -64,9 +66,23 @@ class DigitLine:
         train, val = train_test_split(rest, test_size=share, stratify=rest["label"], random_state=seed)
         return Split(train, val, test)
 
-    def train(self, train: pd.DataFrame, val: pd.DataFrame, **params: Any) -> Path:
-        """Run the stage on these rows; the folder of the weights. Classes are those of `train`, in order."""
+    def train(
+        self,
+        train: pd.DataFrame,
+        val: pd.DataFrame,
+        *,
+        unlabelled: pd.DataFrame | None = None,
+        soft: pd.DataFrame | None = None,
+        **params: Any,
+    ) -> Path:
+        """Run the stage on these rows; the folder of the weights. Classes are those of `train`, in order.
+
+        unlabelled: rows without their label. soft: probability by image_id (index) and class_id (columns).
+        """
         out = Path(tempfile.mkdtemp(dir=self.folder))
+        without = UNLABELLED.empty() if unlabelled is None else unlabelled[["image_id"]]
+        UNLABELLED.write(without, out / "selection/unlabelled.parquet")
+        SOFT_LABELS.write(SOFT_LABELS.empty() if soft is None else _long(soft), out / "selection/soft_labels.parquet")
         classes = sorted(train["class_id"].unique())
         for split, rows in (("train", train), ("val", val)):
             own = rows.assign(label=rows["class_id"].map(classes.index).astype("int32"))
@@ -122,3 +138,9 @@ class DigitLine:
         writes = {"betons": self.folder / "betons"}
         convert_stage.run(StageRun(self.folder, reads, writes, ConvertParams(), self.settings))
         shutil.rmtree(self.folder / "shards")
+
+
+def _long(soft: pd.DataFrame) -> pd.DataFrame:
+    """A row per picture and class."""
+    named = soft.rename_axis(index="image_id", columns="class_id").stack()  # noqa: PD013 - melt would lose the index
+    return named.rename("probability").reset_index()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts import label_tables
+from scripts import label_tables, learning_tables
 from scripts.acceptance import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
@@ -85,6 +85,8 @@ def _duration(seconds: float) -> str:
 
 
 TABLES = {
+    "learning": learning_tables.gains,
+    "imbalance": learning_tables.imbalance,
     "scorecard": scorecard,
     "first run": first_run,
     "loaders": loaders,
