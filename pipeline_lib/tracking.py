@@ -136,7 +136,12 @@ def _wandb(training: Training, settings: Settings, state: Path) -> Tracker:
         resume="allow",
         settings=wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True),
     )
-    return Tracker("wandb", lambda epoch, figures: run.log(dict(figures), step=epoch), run.finish)
+
+    def close() -> None:
+        run.finish()
+        wandb.teardown()  # waits for its process, which may still be writing the file
+
+    return Tracker("wandb", lambda epoch, figures: run.log(dict(figures), step=epoch), close)
 
 
 def _missing(package: str, error: ModuleNotFoundError) -> DependencyMissing:
