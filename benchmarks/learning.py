@@ -51,11 +51,14 @@ def transfer(line: DigitLine, seed: int) -> dict[str, float]:
     few, few_val = _sample(new, 10, seed), _sample(new_val, 4, seed)
     weights = line.train(train, val, seed=seed, **SMALL)
     pinned = {"weights": str(weights / "model.safetensors"), "weights_sha256": _digest(weights)}
-    long = {"seed": seed, "epochs": 60, "batch_size": 16, **SMALL}
-    return {
-        "plain": line.right(line.train(few, few_val, **long), test).mean(),
-        "from weights of five other classes": line.right(line.train(few, few_val, **long, **pinned), test).mean(),
-    }
+    found = {}
+    for epochs in (10, 60):
+        common = {"seed": seed, "epochs": epochs, "batch_size": 16, **SMALL}
+        from_nothing = line.train(few, few_val, **common)
+        from_weights = line.train(few, few_val, **common, **pinned)
+        found[f"plain, {epochs} epochs"] = line.right(from_nothing, test).mean()
+        found[f"from weights of five other classes, {epochs} epochs"] = line.right(from_weights, test).mean()
+    return found
 
 
 def distillation(line: DigitLine, seed: int) -> dict[str, float]:
