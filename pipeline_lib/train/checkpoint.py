@@ -11,28 +11,32 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
 from pipeline_lib.atomic_files import atomic_file, remove_tree
 from pipeline_lib.errors import Interrupted
+from pipeline_lib.train.ranks import most, rank, world
 
 log = logging.getLogger(__name__)
 NAME = "checkpoint.pt"
+LOCK_WAIT_S = 10.0
 
 
 class Checkpoints:
-    """The checkpoint of one training. folder: `<state folder>/checkpoints/<key>`; every_s: seconds between two."""
+    """The checkpoint of one training. folder: from `place_for`; every_s: seconds between two; told: to stop."""
 
     def __init__(self, folder: Path, *, every_s: float, told: threading.Event) -> None:
         self.file, self.every_s, self.told = folder / NAME, every_s, told
         self.last = time.monotonic()
+        self.ask_every = 10 if world() > 1 and torch.cuda.is_available() else 1  # GPUs would wait for the answer
 
     def of_round(self, number: int) -> Checkpoints:
         """Those of a further training of the same stage, which go with these."""
@@ -49,45 +53,40 @@ class Checkpoints:
             return None
         return state
 
-    @property
-    def due(self) -> bool:
-        """Whether it is time to save."""
-        return self.told.is_set() or time.monotonic() - self.last >= self.every_s
+    def due(self, step: int) -> bool:
+        """Whether it is time to save, or to stop: all processes say the same."""
+        if step % self.ask_every:
+            return False
+        return most(int(self.told.is_set() or time.monotonic() - self.last >= self.every_s)) > 0
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Keep tensors, numbers, texts, lists and dicts of them, in place of what was kept before."""
-        with atomic_file(self.file) as file:
-            torch.save(dict(state), file)
+        """Keep tensors, numbers, texts, lists and dicts of them, in place of what was kept before. Rank 0 writes."""
+        if rank() == 0:
+            with atomic_file(self.file) as file:
+                torch.save(dict(state), file)
         self.last = time.monotonic()
 
     def stop_if_told(self) -> None:
-        """Raises Interrupted after SIGTERM."""
-        if self.told.is_set():
+        """Raises Interrupted in all processes when one was told to."""
+        if most(int(self.told.is_set())):
             what, remedy = "training was told to stop", "run again; it continues from its checkpoint"
             raise Interrupted(what, file=self.file, remedy=remedy)
 
-    def remove(self) -> None:
-        """The training is done."""
-        remove_tree(self.file.parent)
-
 
 @contextlib.contextmanager
-def open_checkpoints(folder: Path, key: str, *, every_s: float, keep_days: int) -> Iterator[Checkpoints | None]:
-    """The checkpoints of the training `key`, and SIGTERM as a wish to save and stop instead of the end.
+def place_for(folder: Path, key: str, *, keep_days: int) -> Iterator[Path]:
+    """The folder of the training `key`, for this process and those it starts. It goes at the end, if all went well.
 
-    None, and a log line, while another process trains the very same. Those left by others go after `keep_days` days.
+    Those of other trainings go after `keep_days` days. Raises Interrupted while another process trains the very same.
     """
-    (folder / key).mkdir(parents=True, exist_ok=True)
-    (folder / key).touch()
+    place = folder / key
+    place.mkdir(parents=True, exist_ok=True)
+    os.utime(place)
     _forget(folder, before=time.time() - max(keep_days, 1) * 86_400)
-    with (folder / key / "lock").open("a") as lock, _told_by_sigterm() as told:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.warning("another process trains the same at this moment: this one keeps no checkpoint")
-            yield None
-        else:
-            yield Checkpoints(folder / key, every_s=every_s, told=told)
+    with (place / "lock").open("a") as lock:
+        _wait_for(lock, place)
+        yield place
+    remove_tree(place)
 
 
 def key_of(facts: Mapping[str, object], files: Iterable[Path]) -> str:
@@ -99,13 +98,28 @@ def key_of(facts: Mapping[str, object], files: Iterable[Path]) -> str:
 
 
 @contextlib.contextmanager
-def _told_by_sigterm() -> Iterator[threading.Event]:
-    told = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
+def told_to_stop() -> Iterator[threading.Event]:
+    """Take SIGTERM and Ctrl-C as a wish to save and stop, which sets the event, and not as the end."""
+    told, signals = threading.Event(), (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(sign, lambda *_: told.set()) for sign in signals]
     try:
         yield told
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for sign, handler in zip(signals, before, strict=True):
+            signal.signal(sign, handler)
+
+
+def _wait_for(lock: IO[str], place: Path) -> None:
+    """Take the lock: a process that was killed together with its parent may need some seconds to end."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                what, remedy = "another process trains the very same", "wait for it to end, or stop it; then run again"
+                raise Interrupted(what, file=place, remedy=remedy) from None
+        time.sleep(0.1)
 
 
 def _forget(folder: Path, *, before: float) -> None:

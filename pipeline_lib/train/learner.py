@@ -17,6 +17,7 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.train.mixing import BatchAugmentation, Mixed
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.optimiser import Optimiser, build_optimiser
+from pipeline_lib.train.ranks import average_buffers, together
 from pipeline_lib.train.recipes import Recipe
 
 
@@ -47,6 +48,7 @@ class Learner:
         model.requires_grad_(not phase.head_only)
         self.head.requires_grad_(True)
         self.augment = BatchAugmentation(recipe, n_classes=len(next(self.head.parameters())))
+        self.forward = together(model)
         self.optimiser: Optimiser = build_optimiser(model.network, recipe)
         self.average: AveragedModel | None = None
         if recipe.ema_decay:
@@ -93,7 +95,7 @@ class Learner:
                 teacher_BK = self.objective.teacher_logits(shown.images_BHWC[rows])
                 losses_B = sum(
                     share * self.objective.losses(logits_BK, shown.targets[rows], teacher_BK)
-                    for share, logits_BK in weighed_logits(self.model(shown.images_BHWC[rows]))
+                    for share, logits_BK in weighed_logits(self.forward(shown.images_BHWC[rows]))
                 )
             loss = (losses_B * shown.weights_B[rows]).mean() * (len(part) / n)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -111,6 +113,23 @@ class Learner:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+
+    def own_state(self) -> dict[str, torch.Tensor]:
+        """The buffers, in which processes that train together differ until the end of the epoch."""
+        return {name: tensor.detach().cpu() for name, tensor in self._networks.named_buffers()}
+
+    def load_own_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from what `own_state` gave."""
+        for name, tensor in self._networks.named_buffers():
+            tensor.copy_(state[name])
+
+    def end_epoch(self) -> None:
+        """Agree on the buffers with the other processes."""
+        average_buffers(self._networks)
+
+    @property
+    def _networks(self) -> nn.Module:
+        return nn.ModuleList([self.model.network, self.judged.network])
 
     @property
     def judged(self) -> Classifier:

@@ -6,7 +6,11 @@ the next step depends on must be in one of these places, and nowhere else:
 - `Learner.state` and `load_state`: weights, moving average, optimiser, and what else an update changes;
 - `Standing`, here: where the run is, the curves, the best weights, the losses of this epoch;
 - torch's own random state, saved beside them. Another generator belongs into `Learner.state`;
+- `Learner.own_state`: what differs among processes that train together;
 - a function of the step or of the curves, as the learning rate is: nothing to save. Early stopping reads `curves`.
+
+Several processes run this same loop (ranks.py), each with its share of every batch. They must all come by the same
+collective calls; writing and talking is for rank 0.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.losses import Losses
 from pipeline_lib.train.memory import with_remedy
 from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.ranks import gathered, rank, sums, world
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.schedule import learning_rate, out_of_patience
 
@@ -64,7 +69,7 @@ class Standing:
     step: int = 0
     curves: list[Epoch] = field(default_factory=list)  # of all phases
     best_state: dict[str, torch.Tensor] = field(default_factory=dict)  # on the CPU
-    loss: list[float] = field(default_factory=list)  # Losses.state of this epoch
+    loss: list[float] = field(default_factory=list)  # Losses.state of an epoch that goes on
 
     def as_state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -107,7 +112,9 @@ def train(
         learner = Learner(model, recipe, plan[at.phase], objective=objective, device=device)
         if saved:
             learner.load_state(saved["learner"])
-            _set_random_state(saved["random"])
+            learner.load_own_state(saved["ranks"][rank()]["buffers"])
+            at.loss = saved["ranks"][rank()]["loss"]
+            _set_random_state(saved["ranks"][rank()]["random"])
             saved = None
         while at.epoch < learner.phase.epochs:
             _epoch(learner, loaders, at, meter=meter, checkpoints=checkpoints)
@@ -132,11 +139,12 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
         with_remedy(partial(learner.update, rate=rate, before=losses.add), batch)
         at.step += 1
         note = f"epoch {number + 1}, step {at.step}/{len(loaders.train)}, loss {losses.so_far:.3f}{top1}"
-        meter.step(len(batch.labels_B), note)
-        if checkpoints and checkpoints.due:
-            at.loss = losses.state()
-            checkpoints.save({"at": at.as_state(), "learner": learner.state(), "random": _random_state()})
+        meter.step(len(batch.labels_B) * world(), note)
+        if checkpoints and checkpoints.due(at.step):
+            own = {"loss": losses.state(), "buffers": learner.own_state(), "random": _random_state()}
+            checkpoints.save({"at": at.as_state(), "learner": learner.state(), "ranks": gathered(own)})
             checkpoints.stop_if_told()
+    learner.end_epoch()
     val_loss, val_top1 = validate(learner.judged, loaders.val, learner.device)
     rate = _rate(learner, loaders, before + at.step - 1)
     at.curves.append(Epoch(number + 1, losses.mean(), val_loss, val_top1, rate))
@@ -154,14 +162,15 @@ def _rate(learner: Learner, loaders: Loaders, step: int) -> float:
 
 
 def validate(model: Classifier, loader: BatchLoader, device: torch.device) -> tuple[float, float]:
-    """Mean loss in nats (no smoothing) and top-1 (0..1) over every image of the loader."""
+    """Mean loss in nats (no smoothing) and top-1 (0..1) over every image of all processes' loaders."""
     loss, right, images = 0.0, 0, 0
     for scored in score(model, loader, device):
         labels_B = scored.batch.labels_B
         loss += F.cross_entropy(scored.logits_BK, labels_B, reduction="sum").item()
         right += int((scored.logits_BK.argmax(1) == labels_B).sum())
         images += len(labels_B)
-    return loss / images, right / images
+    all_loss, all_right, all_images = sums([loss, right, images])
+    return all_loss / all_images, all_right / all_images
 
 
 def best(curves: list[Epoch]) -> Epoch:
@@ -186,10 +195,11 @@ def _in_words(epoch: Epoch) -> str:
 
 
 def _random_state() -> list[torch.Tensor]:
-    """Torch's, of the CPU and of every CUDA device: dropout draws from it."""
-    return [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+    """Torch's, of the CPU and of our CUDA device: dropout draws from it."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if torch.cuda.is_available() else [])]
 
 
 def _set_random_state(states: list[torch.Tensor]) -> None:
     torch.set_rng_state(states[0])
-    torch.cuda.set_rng_state_all(states[1:])
+    for state in states[1:]:
+        torch.cuda.set_rng_state(state)

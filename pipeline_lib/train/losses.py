@@ -9,6 +9,7 @@ import torch
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
+from pipeline_lib.train.ranks import sums
 
 LOOK_EVERY = {"cpu": 1, "cuda": 50}  # steps between looks: each makes a GPU wait
 
@@ -40,9 +41,13 @@ class Losses:
         return self.total / max(self.images, 1)
 
     def mean(self) -> float:
-        """Mean loss per image of all steps, nats. Raises ConfigError with step and pictures if one is not finite."""
+        """Mean loss per image of all steps of all processes, nats.
+
+        Raises ConfigError with step and pictures if one is not finite.
+        """
         self._look()
-        return self.so_far
+        total, images = sums([self.total, self.images])
+        return total / max(images, 1)
 
     def _look(self) -> None:
         values = torch.stack([loss for loss, _ in self.waiting]).tolist() if self.waiting else []

@@ -178,6 +178,9 @@ class TrainParams(Params):
     threads: int = Field(
         2, ge=1, le=256, description="CPU threads of one training step; another number gives other bits"
     )
+    processes: int = Field(
+        1, ge=1, le=256, description="processes that share each batch, one per GPU; another number gives other bits"
+    )
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
@@ -210,6 +213,12 @@ class TrainParams(Params):
         return self
 
     @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> Self:
+        if (size := self.resolved().batch_size) % self.processes:
+            raise ValueError(f"processes = {self.processes} cannot share batches of {size}: it must divide batch_size")
+        return self
+
+    @model_validator(mode="after")
     def _something_is_seen(self) -> Self:
         recipe = self.resolved()
         for name in ("shift_px", "cutout_px"):
@@ -228,7 +237,13 @@ class TrainParams(Params):
 
     def as_record(self) -> dict[str, object]:
         """What model.json says of the training: every number that was used."""
-        return {"name": self.recipe, **asdict(self.resolved()), "seed": self.seed, "threads": self.threads}
+        return {
+            "name": self.recipe,
+            **asdict(self.resolved()),
+            "seed": self.seed,
+            "threads": self.threads,
+            "processes": self.processes,
+        }
 
 
 PARAMS = TrainParams

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain
@@ -30,11 +30,13 @@ from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.tracking import Tell, open_trackers
 from pipeline_lib.train.aims import Aims, read_aims
-from pipeline_lib.train.checkpoint import Checkpoints, key_of, open_checkpoints
+from pipeline_lib.train.checkpoint import Checkpoints, key_of, place_for, told_to_stop
+from pipeline_lib.train.launch import train_in_processes
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loop import Loaders, Trained, train
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.probe import prepare
+from pipeline_lib.train.ranks import joined, rank, world
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.resizing import ResizingLoader
 from pipeline_lib.train.self_training import as_many_steps, best_of, with_guessed
@@ -53,38 +55,55 @@ def run(job: StageRun) -> None:
     there is nothing to train or validate on, ConfigError when the parameters do not fit, Interrupted after SIGTERM.
     """
     params: TrainParams = job.params
-    recipe = params.resolved()
-    classes = read_classes(job.reads["classes"])
-    train_rows, val_rows = _read_rows(job, "train", least=2), _read_rows(job, "val", least=1)
+    train_rows, _ = _read_rows(job, "train", least=2), _read_rows(job, "val", least=1)
     if train_rows["label"].nunique() < 2:
         remedy = "give the source a second class; one class leaves nothing to learn"
         raise BadData(
             "the training pictures are all of one class", file=job.reads["selection"] / "train.parquet", remedy=remedy
         )
-
     device = open_device(job.settings.device, threads=params.threads, seed=params.seed)
-    aims, key = read_aims(job, classes, device), inputs_key(job, device)
+    places, key = job.settings.state_folder(job.checkout) / "checkpoints", inputs_key(job, device)
+    with place_for(places, key, keep_days=job.settings.memo_days) as folder:
+        if params.processes > 1:
+            train_in_processes(_train_as_one_of_them, job, folder, processes=params.processes)
+        else:
+            _train(job, folder, device)
+
+
+def _train_as_one_of_them(job: StageRun, folder: Path) -> None:
+    device = open_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
+    with joined(device):
+        _train(job, folder, device)
+
+
+def _train(job: StageRun, folder: Path, device: torch.device) -> None:
+    """What each process does; rank 0 writes and tells. folder: of the checkpoints, named by the training's key."""
+    params: TrainParams = job.params
+    recipe, aims = params.resolved(), read_aims(job, read_classes(job.reads["classes"]), device)
+    train_rows, val_rows = _read_rows(job, "train", least=2), _read_rows(job, "val", least=1)
     with (
         closing(_open(job, val_rows, recipe)) as val,
-        open_checkpoints(
-            job.settings.state_folder(job.checkout) / "checkpoints",
-            key,
-            every_s=job.settings.checkpoint_every_s,
-            keep_days=job.settings.memo_days,
-        ) as checkpoints,
-        open_trackers(_name(recipe, key), params.as_record(), settings=job.settings, checkout=job.checkout) as tell,
+        told_to_stop() as told,
+        _trackers(job, recipe, folder.name) as tell,
     ):
+        checkpoints = Checkpoints(folder, every_s=job.settings.checkpoint_every_s, told=told)
         rounds = [_learn(job, train_rows, recipe, aims, val=val, tell=tell, checkpoints=checkpoints)]
         unlabelled = UNLABELLED.read(job.reads["selection"] / "unlabelled.parquet")
         for number in range(1, recipe.self_training_rounds + 1 if len(unlabelled) else 1):
             rows = _with_guessed(job, train_rows, unlabelled, best_of(rounds), aims)
             shorter = as_many_steps(recipe, n_labelled=len(train_rows), n_all=len(rows))
-            own = checkpoints.of_round(number) if checkpoints else None
             later = _counted_on(tell, sum(len(trained.curves) for trained in rounds))
+            own = checkpoints.of_round(number)
             rounds.append(_learn(job, rows, shorter, aims, val=val, tell=later, checkpoints=own))
-        _write(job, best_of(rounds), aims)
-        if checkpoints:
-            checkpoints.remove()
+        if rank() == 0:
+            _write(job, best_of(rounds), aims)
+
+
+def _trackers(job: StageRun, recipe: Recipe, key: str) -> AbstractContextManager[Tell]:
+    """What tells trackers of each epoch; only rank 0 has something to tell."""
+    if rank():
+        return nullcontext(lambda epoch, figures: None)
+    return open_trackers(_name(recipe, key), job.params.as_record(), settings=job.settings, checkout=job.checkout)
 
 
 def _name(recipe: Recipe, key: str) -> str:
@@ -100,14 +119,16 @@ def _learn(
     *,
     val: BatchLoader,
     tell: Tell,
-    checkpoints: Checkpoints | None,
+    checkpoints: Checkpoints,
 ) -> Trained:
     """Train a fresh model on these rows."""
     torch.manual_seed(job.params.seed)
     model, _ = _build(job, aims)
     objective = aims.objective(recipe, rows)
-    open_still = partial(_open, job, rows, recipe)
+    open_still = partial(_open, job, rows, recipe, share=False)
     recipe = prepare(model, recipe, objective=objective, open_still=open_still, device=aims.device)
+    if rank():
+        torch.manual_seed(job.params.seed + (rank() << 32))  # own dropout in each process; rank 0 as one alone
     with closing(_open_growing(job, rows, recipe)) as loader:
         log.info("%s on %s, %s loader, %d pictures", recipe.network, aims.device, loader.kind, len(rows))
         n_images = sum(phase.epochs for phase in phases(recipe)) * len(loader) * min(recipe.batch_size, len(rows))
@@ -152,7 +173,7 @@ def _with_guessed(
     recipe = job.params.resolved()
     model, _ = _build(job, aims)
     put_weights(model.network, trained.state)
-    with closing(_open(job, unlabelled.assign(label=0, weight=1.0), recipe)) as loader:
+    with closing(_open(job, unlabelled.assign(label=0, weight=1.0), recipe, share=False)) as loader:
         batches = [scored.logits_BK.softmax(1) for scored in score(model, loader, aims.device)]
     return with_guessed(
         labelled,
@@ -211,8 +232,16 @@ def _open_growing(job: StageRun, rows: pd.DataFrame, recipe: Recipe) -> BatchLoa
 
 
 def _open(
-    job: StageRun, rows: pd.DataFrame, recipe: Recipe, *, training: bool = False, side_px: int | None = None
+    job: StageRun,
+    rows: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    training: bool = False,
+    side_px: int | None = None,
+    share: bool = True,
 ) -> BatchLoader:
+    """share: each process gets its part of every batch, else all of it."""
+    n_processes = world() if share else 1
     augmentation = Augmentation(
         scale_min=recipe.scale_min,
         flip=recipe.flip,
@@ -228,15 +257,17 @@ def _open(
     return open_loader(
         job.reads["betons"],
         rows,
-        batch_size=min(recipe.batch_size, len(rows)),
+        batch_size=max(1, min(recipe.batch_size, len(rows)) // n_processes),
         side_px=side_px or recipe.side_px,
         augmentation=augmentation if training else None,
         shuffle=training,
         seed=job.params.seed,
         drop_last=training,  # a last batch of one would break batch normalisation
         kind=job.settings.loader,
-        workers=job.settings.worker_count(),
+        workers=max(1, job.settings.worker_count() // world()),
         sampling=recipe.sampling if training else "as_is",
+        rank=rank() if share else 0,
+        world=n_processes,
     )
 
 

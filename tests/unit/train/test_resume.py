@@ -18,7 +18,8 @@ import pytest
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.progress import Meter
-from pipeline_lib.train.checkpoint import Checkpoints, open_checkpoints
+from pipeline_lib.train import checkpoint
+from pipeline_lib.train.checkpoint import Checkpoints, place_for
 from pipeline_lib.train.run import CODE, run
 from pipeline_lib.yaml_files import read_yaml
 
@@ -100,13 +101,14 @@ def test_a_checkpoint_that_cannot_be_read_is_named_and_not_used(
 
 
 def test_two_runs_of_the_same_training_do_not_write_the_same_checkpoint(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open_checkpoints(tmp_path, "k", every_s=60, keep_days=1) as first:
-        with open_checkpoints(tmp_path, "k", every_s=60, keep_days=1) as second:
-            assert first is not None
-            assert second is None
-    assert "another process trains the same at this moment" in caplog.text
+    monkeypatch.setattr(checkpoint, "LOCK_WAIT_S", 0.2)
+
+    with place_for(tmp_path, "k", keep_days=1):
+        with pytest.raises(Interrupted, match="another process trains the very same.*wait for it to end"):
+            with place_for(tmp_path, "k", keep_days=1):
+                pass
 
 
 def test_checkpoints_of_trainings_that_were_given_up_go_after_some_days(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_checkpoints_of_trainings_that_were_given_up_go_after_some_days(tmp_path
         then = (tmp_path / name).stat().st_mtime - age_days * 86_400
         os.utime(tmp_path / name, (then, then))
 
-    with open_checkpoints(tmp_path, "mine", every_s=60, keep_days=60):
+    with place_for(tmp_path, "mine", keep_days=60):
         left = {path.name for path in tmp_path.iterdir()}
 
     assert left == {"young", "mine"}

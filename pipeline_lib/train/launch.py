@@ -1,0 +1,95 @@
+"""Start the processes of one training, as torchrun does: they end together, and begin again together when one dies."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import sys
+import traceback
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from pipeline_lib.atomic_files import write_text
+from pipeline_lib.errors import ConfigError, Interrupted, PipelineError, StageDied, read_reason
+from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.stage import StageRun
+
+RESTARTS = 3  # after the death of a process; each goes on from the last checkpoint
+REASON = "reason.json"  # in the checkpoint's folder: why the processes ended
+LOADED_ONCE = ("pipeline_lib.train.run", "torch._dynamo")  # DistributedDataParallel loads the latter
+log = logging.getLogger(__name__)
+Work = Callable[[StageRun, Path], None]
+
+
+def train_in_processes(work: Work, job: StageRun, folder: Path, *, processes: int) -> None:
+    """Run `work(job, folder)` in so many processes, which find each other through torch.distributed's environment.
+
+    Raises ConfigError for more processes than GPUs, the PipelineError of a process, Interrupted when told to stop,
+    StageDied when processes died again and again.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    _enough_devices(job, processes)
+    (folder / REASON).unlink(missing_ok=True)
+    multiprocessing.set_forkserver_preload(list(LOADED_ONCE))
+    for _ in range(1 + RESTARTS):
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id=uuid.uuid4().hex,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            local_addr="localhost",
+            max_restarts=0,  # the agent's own restarts find the addresses of the dead in its store
+            start_method="forkserver",  # the libraries are loaded once for all processes, and by no thread of ours
+        )
+        try:
+            elastic_launch(config, _member)(work, job, folder)
+        except SignalException as error:
+            what, remedy = "training was told to stop", "run again; it continues from its checkpoint"
+            raise Interrupted(what, file=folder, value=error.sigval.name, remedy=remedy) from error
+        except ChildFailedError as error:
+            _raise_reason(folder)
+            rank, failure = error.get_first_failure()
+            value = f"process {rank}, exit code {failure.exitcode}"
+            log.warning("a training process died (%s): all begin again from the checkpoint", value)
+        else:
+            return
+    remedy = "read the lines above; when memory ran out, lower train.processes or train.batch_size"
+    raise StageDied(f"a training process died, {1 + RESTARTS} times", file=folder, value=value, remedy=remedy)
+
+
+def _member(work: Work, job: StageRun, folder: Path) -> None:
+    """The life of one process."""
+    die_with_parents()
+    logging.basicConfig(level=logging.WARNING, format="train: %(message)s", stream=sys.stderr)
+    if os.environ["RANK"] == "0":
+        logging.getLogger("pipeline_lib").setLevel(logging.INFO)
+    try:
+        work(job, folder)
+    except PipelineError as error:
+        write_text(folder / REASON, error.as_json())
+        os._exit(1)  # a normal end would wait for the threads of gloo, and these for the other processes
+    except Exception:  # noqa: BLE001 - whatever it is, mostly that another process has gone
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _raise_reason(folder: Path) -> None:
+    if (folder / REASON).exists():
+        raise read_reason((folder / REASON).read_text())
+
+
+def _enough_devices(job: StageRun, processes: int) -> None:
+    devices = torch.cuda.device_count() if job.settings.device != "cpu" else 0
+    if 0 < devices < processes:
+        what, remedy = "more processes than GPUs", f"set train.processes to {devices}, or PERENNIAL_DEVICE=cpu"
+        raise ConfigError(what, file="params.yaml", value=f"{processes} processes, {devices} GPUs", remedy=remedy)

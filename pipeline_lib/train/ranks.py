@@ -1,0 +1,86 @@
+"""What processes that train together tell each other, over torch.distributed. Alone, nothing is sent.
+
+Each of `world` processes takes its share of every batch; gradients are averaged (DistributedDataParallel), so all have
+the same weights after each step. Tensors on the CPU go over gloo, those on GPUs over NCCL. B images, C channels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+LONGEST_WAIT = timedelta(minutes=5)  # for each other; then all begin again from the checkpoint
+
+
+@contextlib.contextmanager
+def joined(device: torch.device) -> Iterator[None]:
+    """Meet the other processes, as torchrun's environment says, and leave them at the end, if all went well."""
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
+    yield
+    distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """The number of this process, 0 .. world() - 1. Rank 0 writes and talks."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def together(model: nn.Module) -> nn.Module:
+    """What to call instead of `model`, so that backward averages the gradients over the processes.
+
+    Buffers stay each process's own until `average_buffers`: those of batch normalisation see different pictures.
+    """
+    return DistributedDataParallel(model, forward_sync_buffers=False) if world() > 1 else model
+
+
+def average_buffers(model: nn.Module) -> None:
+    """Give every process the mean of the floating point buffers: running means and variances of batch normalisation."""
+    buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+    if world() == 1 or not buffers:
+        return
+    flat = torch.cat([buffer.flatten() for buffer in buffers])
+    distributed.all_reduce(flat)
+    means = torch.split(flat / world(), [buffer.numel() for buffer in buffers])
+    for buffer, mean in zip(buffers, means, strict=True):
+        buffer.copy_(mean.view_as(buffer))
+
+
+def sums(values: Sequence[float]) -> list[float]:
+    """The sum over all processes of each value."""
+    if world() == 1:
+        return list(values)
+    total = torch.tensor(values, dtype=torch.float64)
+    distributed.all_reduce(total)
+    return [float(value) for value in total.tolist()]
+
+
+def most(value: int) -> int:
+    """The highest value of all processes, in all processes."""
+    if world() == 1:
+        return value
+    highest = torch.tensor(value)
+    distributed.all_reduce(highest, distributed.ReduceOp.MAX)
+    return int(highest)
+
+
+def gathered(own: Any) -> list[Any]:
+    """What each process gives, by rank, in rank 0; [] in the others."""
+    if world() == 1:
+        return [own]
+    found: list[Any] = [None] * world() if rank() == 0 else []
+    distributed.gather_object(own, found if rank() == 0 else None)
+    return found

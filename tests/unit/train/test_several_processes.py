@@ -1,0 +1,139 @@
+"""Two processes train together, over gloo on the CPU: a share of each batch, one set of weights, one set of files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+
+from pipeline_lib.errors import BadData, ConfigError, Interrupted, StageDied
+from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.networks.weights import load_weights
+from pipeline_lib.settings import Settings
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.train import run as stage
+from pipeline_lib.train.checkpoint import Checkpoints
+from pipeline_lib.train.launch import train_in_processes
+from pipeline_lib.train.loop import validate
+from pipeline_lib.train.params import TrainParams
+
+TWO = {"epochs": 2, "batch_size": 16, "processes": 2}  # 3 steps in an epoch
+WISH = "wish"  # in the folder of the checkpoint: pid of the stage, and what is to happen at which step
+
+
+def _job(small_line, out: Path, **params: Any) -> StageRun:
+    """A job with an odd number of validation pictures, which saves a checkpoint after each step."""
+    settings = small_line.settings().model_copy(update={"checkpoint_every_s": 0.0})
+    job: StageRun = small_line.train(out, settings=settings, **{**TWO, **params})
+    job.reads["selection"] = out / "selection"
+    shutil.copytree(small_line.folder / "selection", out / "selection", dirs_exist_ok=True)
+    rows = SELECTION.read(out / "selection/val.parquet")
+    SELECTION.write(rows.iloc[1:], out / "selection/val.parquet")
+    return job
+
+
+def _bytes(out: Path) -> list[bytes]:
+    return [(out / name).read_bytes() for name in ("weights/model.safetensors", "weights/model.json", "curves.csv")]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small_line, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("two_processes")
+    stage.run(_job(small_line, out))
+    return out
+
+
+def test_every_picture_is_validated_once_and_with_the_buffers_that_are_kept(small_line, undisturbed: Path) -> None:
+    """One process, on its own, finds the same loss for the weights that two have kept."""
+    job = _job(small_line, undisturbed)
+    recipe = job.params.resolved()
+    network = build_network(recipe.network, n_classes=3, side_px=recipe.side_px)
+    load_weights(network, undisturbed / "weights")
+    model = Classifier(network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std)
+    loader = stage._open(job, SELECTION.read(job.reads["selection"] / "val.parquet"), recipe)
+
+    loss, top1 = validate(model, loader, torch.device("cpu"))
+
+    curves = pd.read_csv(undisturbed / "curves.csv")
+    kept = curves.loc[curves["val_loss"].idxmin()]
+    assert (len(loader.image_ids), loss, top1) == (23, pytest.approx(kept["val_loss"], rel=1e-6), kept["val_top1"])
+
+
+def _disturbed(job: StageRun, folder: Path) -> None:
+    """What a process does, with the accident that the file `WISH` asks of process 1."""
+    real, wish = Checkpoints.due, json.loads((folder / WISH).read_text())
+
+    def due(self: Checkpoints, step: int) -> bool:
+        granted = folder / wish["signal"]
+        if (os.environ["RANK"], step) == ("1", wish["step"]) and not granted.exists():
+            granted.touch()
+            os.kill(wish["pid"] or os.getpid(), signal.Signals[wish["signal"]])
+            while not self.told.is_set():
+                time.sleep(0.01)
+        return real(self, step)
+
+    Checkpoints.due = due  # type: ignore[method-assign]
+    stage._train_as_one_of_them(job, folder)
+
+
+def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same_bytes(
+    small_line, undisturbed: Path, tmp_path: Path
+) -> None:
+    job, folder = _job(small_line, tmp_path / "out"), tmp_path / "place"
+    folder.mkdir()
+
+    def train(pid: int, sign: signal.Signals, step: int) -> None:
+        (folder / WISH).write_text(json.dumps({"pid": pid, "signal": sign.name, "step": step}))
+        train_in_processes(_disturbed, job, folder, processes=2)
+
+    with pytest.raises(Interrupted, match="training was told to stop .found: SIGTERM.*continues from its checkpoint"):
+        train(os.getpid(), signal.SIGTERM, 1)
+    at = torch.load(folder / "checkpoint.pt", weights_only=True)["at"]
+    train(0, signal.SIGKILL, 2)
+
+    assert (at["epoch"], at["step"]) == (0, 1)
+    assert _bytes(tmp_path / "out") == _bytes(undisturbed)
+
+
+def _damaged(job: StageRun, folder: Path) -> None:
+    if os.environ["RANK"] == "1":
+        raise BadData("a picture is damaged", file="a.beton", remedy="restore it")
+
+
+def test_the_error_of_one_process_is_the_error_of_the_stage(small_line, tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="a.beton: a picture is damaged. Remedy: restore it"):
+        train_in_processes(_damaged, _job(small_line, tmp_path), tmp_path, processes=2)
+
+
+def _killed(job: StageRun, folder: Path) -> None:
+    if os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_processes_that_die_again_and_again_are_given_up(small_line, tmp_path: Path) -> None:
+    with pytest.raises(StageDied, match="a training process died, 4 times .found: process 1, exit code -9.*memory"):
+        train_in_processes(_killed, _job(small_line, tmp_path), tmp_path, processes=2)
+
+
+def test_batches_that_cannot_be_shared_are_refused() -> None:
+    with pytest.raises(ValidationError, match="processes = 3 cannot share batches of 32: it must divide batch_size"):
+        TrainParams(processes=3)
+
+
+def test_more_processes_than_gpus_are_refused(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    job = small_line.train(tmp_path, settings=Settings(root=small_line.folder))
+
+    with pytest.raises(ConfigError, match="more processes than GPUs .found: 2 processes, 1 GPUs.*train.processes to 1"):
+        train_in_processes(_killed, job, tmp_path, processes=2)
