@@ -17,7 +17,7 @@ demo: setup  ## set up, run the whole line on planted digits, print the scorecar
 test:  ## set up, then lint, types, import contracts and every test that needs no GPU
 	@scripts/set_up.sh --for-tests
 	@$(MAKE) --no-print-directory check
-	@python -m pytest -m 'not gpu' -n 2 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 python -m pytest -m 'not gpu' -n 2 --dist loadfile --no-loadscope-reorder
 
 check:  ## lint, types and import contracts only
 	ruff check .

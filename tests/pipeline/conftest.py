@@ -33,7 +33,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id_or_main: str) -
         if not done.exists():
             checkout = throw_away_checkout(folder)
             checkout.python("demo.plant")
-            checkout.set_param("train.epochs", "3")
+            checkout.shorten_training(3)
             checkout.repro()
             commit(checkout, "The first run")
             done.touch()

@@ -26,7 +26,7 @@ def test_a_second_and_a_third_run_only_look_and_make_no_version(line: Checkout) 
 
 
 def test_another_number_of_epochs_runs_train_and_what_follows_and_a_rollback_is_final(line: Checkout) -> None:
-    line.set_param("train.epochs", "2")
+    line.set_param("train.epochs", "1")
 
     changed = line.repro()
 
@@ -40,10 +40,10 @@ def test_another_number_of_epochs_runs_train_and_what_follows_and_a_rollback_is_
 
 
 def test_an_experiment_trains_anew_and_never_promotes(line: Checkout) -> None:
-    ran = line.python("dvc", "exp", "run", "-S", "train.epochs=2")
+    ran = line.python("dvc", "exp", "run", "-S", "train.epochs=1")
 
     assert ran.ran == ["discover", *stages_from("train")]
-    assert "epochs: 2" in (line.folder / "params.yaml").read_text()
+    assert "epochs: 1" in (line.folder / "params.yaml").read_text()
     assert aliases(line)["champion"] == 1
 
 

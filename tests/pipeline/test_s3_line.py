@@ -48,7 +48,7 @@ def on_s3(tmp_path: Path, buckets: Buckets) -> Checkout:
     buckets.client.upload_file(str(checkout.folder / "demo/out/digits.tar"), "pictures", "2026/digits.tar")
     params = checkout.folder / "params.yaml"
     params.write_text(params.read_text().replace("uri: demo/out/digits.tar", "uri: s3://pictures/2026/digits.tar"))
-    checkout.set_param("train.epochs", "1")
+    checkout.shorten_training(2)
     checkout.python("dvc", "remote", "add", "--default", "store", "s3://store/dvc")
     checkout.python("dvc", "remote", "modify", "store", "endpointurl", buckets.url)
     commit(checkout, "Pictures and data in S3")

@@ -191,7 +191,8 @@ def test_a_sweep_evaluates_only_what_validates_best_and_passes_over_what_fails(s
     assert rows[:2] == [(1, 1.0, ""), (2, 0.5, "best")]
     assert rows[2][2].startswith("pictures.tar: no picture in it")
     states = served.task_states(run["id"])
-    assert [states[f"train {number}"] for number in (1, 2, 3)] == ["Ran", "Ran", "Failed"]
+    assert {states["train 1"], states["train 2"]} <= {"Ran", "FromCache"}  # other tests trained so, too
+    assert states["train 3"] == "Failed"
     assert {"discover", "evaluate", "register"} < set(states)
     (tag,) = [tag for tag in git(served.origin, "tag").splitlines() if tag.endswith(run["id"][:8])]
     assert tag.endswith(f"-t2-{run['id'][:8]}")
