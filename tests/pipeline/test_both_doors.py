@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -43,33 +40,3 @@ def test_a_result_is_brought_into_the_checkout_with_the_documented_command(by_fl
     checkout.python("dvc", "checkout")
 
     assert checkout.repro().ran == ["discover", "register"]
-
-
-def test_two_runs_at_once_with_different_overrides_end_with_their_own_results(
-    by_flow: Checkout, tmp_path: Path
-) -> None:
-    checkout = by_flow.copy_to(tmp_path / "line")
-    before = checkout.run("git", "rev-parse", "perennial/line").output
-    command = [sys.executable, "-m", "flows.cli", "run", "--json"]
-
-    runs = [
-        subprocess.Popen(
-            [*command, "--set", *override],
-            cwd=checkout.folder,
-            env=checkout.environment(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for override in (["train.epochs=1"], ["train.epochs=2", "--fail-if-held"])
-    ]
-    said = [run.communicate(timeout=500) for run in runs]
-
-    assert [run.returncode for run in runs] == [0, 3], said
-    assert "error[gate_held]" in said[1][1] and "the model was not promoted" in said[1][1]
-    results = [json.loads(out) for out, _ in said]
-    params = [checkout.run("git", "show", f"{result['commit']}:params.yaml").output for result in results]
-    assert "epochs: 1" in params[0] and "epochs: 2" in params[1]
-    assert [result["candidate"] for result in results] == [True, True]
-    assert results[0]["metrics"] != results[1]["metrics"]
-    assert checkout.run("git", "rev-parse", "perennial/line").output == before

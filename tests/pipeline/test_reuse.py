@@ -39,14 +39,6 @@ def test_another_number_of_epochs_runs_train_and_what_follows_and_a_rollback_is_
     assert (aliases(line)["champion"], version_numbers(line)) == (champion, versions)
 
 
-def test_an_experiment_trains_anew_and_never_promotes(line: Checkout) -> None:
-    ran = line.python("dvc", "exp", "run", "-S", "train.epochs=1")
-
-    assert ran.ran == ["discover", *stages_from("train")]
-    assert "epochs: 1" in (line.folder / "params.yaml").read_text()
-    assert aliases(line)["champion"] == 1
-
-
 def test_dvc_shows_the_plots(line: Checkout) -> None:
     line.python("dvc", "plots", "show", "--out", "plots")
 

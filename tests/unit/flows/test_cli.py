@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli import COMMANDS, build_parser, main
+from flows.local_run import RunResult
 from pipeline_lib import errors
 from tests.toy.repository import make_toy_repository
 from tests.toy.served import environment
@@ -171,3 +172,15 @@ def test_a_traceback_is_shown_only_when_asked_for(project: Path, capsys: pytest.
     main(["-v", "report"])
 
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_promoted_ends_with_3_where_that_is_asked_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = RunResult("r", "c", False, {}, decision="inconclusive", verdict="cannot be told apart", report="report.html")
+    monkeypatch.setattr("flows.local_run.run_here", lambda *_, **__: held)
+
+    codes = main(["run"]), main(["run", "--fail-if-held"])
+
+    assert codes == (0, 3)
+    assert "report.html: the model was not promoted (found: cannot be told apart)" in capsys.readouterr().err
