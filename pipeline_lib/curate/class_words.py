@@ -6,12 +6,11 @@ it, a class may be absent from it. Merging, renaming and excluding are overrides
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_lib.curate.curation_csv import read_lines
 from pipeline_lib.errors import ConfigError, DataCheckFailed
 
 COLUMNS = ("class_id", "name", "definition", "parents")
@@ -31,26 +30,15 @@ class ClassWords:
 
 def parse_class_words(text: str, file: Path) -> dict[str, ClassWords]:
     """Read the file's text, by class_id. Raises ConfigError listing every malformed line, unknown parent and circle."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
     found: dict[str, ClassWords] = {}
     faults: list[str] = []
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if header != list(COLUMNS):
-            remedy = f"make its first line `{','.join(COLUMNS)}`"
-            raise ConfigError("the columns are wrong", file=f"{file}:1", value=",".join(header), remedy=remedy)
-        for cells in reader:
-            values = [cell.strip() for cell in cells]
-            if not any(values):
-                continue
-            fault = _malformed(values, found)
-            if fault:
-                faults.append(f"line {reader.line_num}: {fault}")
-            else:
-                parents = tuple(name.strip() for name in values[3].split(SEPARATOR) if name.strip())
-                found[values[0]] = ClassWords(values[0], values[1], values[2], parents)
-    except csv.Error as error:
-        faults.append(f"line {reader.line_num}: {error}")
+    for number, values in read_lines(text, file, COLUMNS):
+        fault = values if isinstance(values, str) else _malformed(values, found)
+        if fault:
+            faults.append(f"line {number}: {fault}")
+        else:
+            parents = tuple(name.strip() for name in values[3].split(SEPARATOR) if name.strip())
+            found[values[0]] = ClassWords(values[0], values[1], values[2], parents)
     faults += [
         f"{word.class_id}: no class {p!r} to be its parent"
         for word in found.values()

@@ -6,8 +6,6 @@ stage. The functions that resolve lines collect such faults; `refuse_faults` lis
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline_lib.csv_cells import plain
+from pipeline_lib.curate.curation_csv import read_lines
 from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.tables.manifest import SPLITS
 
@@ -63,25 +62,19 @@ class PictureChanges:
 
 def parse_overrides(text: str, file: Path) -> tuple[Override, ...]:
     """Read the file's text. Raises ConfigError listing every malformed line."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
     faults: list[Fault] = []
     found: list[Override] = []
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if header != list(COLUMNS):
-            remedy = f"make its first line `{','.join(COLUMNS)}`"
-            raise ConfigError("the columns are wrong", file=f"{file}:1", value=",".join(header), remedy=remedy)
-        for cells in reader:
-            values = [plain(cell.strip()) for cell in cells]
-            if not any(values) or values[0].startswith("#"):
-                continue
-            fault = _malformed(values)
-            if fault:
-                faults.append((reader.line_num, fault))
-            else:
-                found.append(Override(reader.line_num, *values[:5]))
-    except csv.Error as error:
-        faults.append((reader.line_num, str(error)))
+    for number, cells in read_lines(text, file, COLUMNS):
+        if isinstance(cells, str):
+            faults.append((number, cells))
+            continue
+        values = [plain(cell) for cell in cells]
+        if values[0].startswith("#"):
+            continue
+        if fault := _malformed(values):
+            faults.append((number, fault))
+        else:
+            found.append(Override(number, *values[:5]))
     if faults:
         remedy = "mend these lines; docs/overrides.md shows one of each kind"
         raise ConfigError(_count(faults), file=file, value=_listed(faults), remedy=remedy)
