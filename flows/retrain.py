@@ -11,13 +11,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.form import Advanced, Change, overrides_of
 from flows.line import result_of, run_line
-from flows.running import begin, kill_leftovers, origin_of_run, run_name
+from flows.running import begin, forget_what_is_old, kill_leftovers, leaving_no_process, origin_of_run, run_name
 from pipeline_lib.errors import PipelineError
-from pipeline_lib.settings import load_settings
-from tasks import process_group
-from tasks.line_branch import forget_old_runs, keep_result
+from tasks.line_branch import keep_result
 from tasks.prepare import prepare
-from tasks.workspace import forget_old_workspaces
 
 
 @flow(
@@ -42,18 +39,14 @@ def retrain(
     origin, run = origin_of_run(), flow_run.name or run_name()
     begin(origin, run)
     try:
-        overrides, with_edits = overrides_of(change, advanced), deployment.id is None
-        workspace = prepare(origin, run=run, overrides=overrides, branch=branch or None, with_edits=with_edits)
-        run_line(workspace)
-        commit = keep_result(workspace)
-        get_run_logger().info("result: commit %s, tag perennial/run/%s", commit[:12], run)
+        with leaving_no_process():
+            overrides, with_edits = overrides_of(change, advanced), deployment.id is None
+            workspace = prepare(origin, run=run, overrides=overrides, branch=branch or None, with_edits=with_edits)
+            run_line(workspace)
+            commit = keep_result(workspace)
+            get_run_logger().info("result: commit %s, tag perennial/run/%s", commit[:12], run)
     except PipelineError as error:
         return Failed(message=str(error), data=error)
-    except BaseException:
-        process_group.stop_all()
-        raise
-    settings = load_settings(origin)
-    forget_old_workspaces(origin, settings)
-    forget_old_runs(origin, settings.keep_runs)
+    forget_what_is_old(origin)
     data = result_of(workspace, commit)
     return Completed(message=f"{data.get('verdict', 'done')} Result: commit {commit[:12]}", data=data)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.runtime import flow_run
 
 from flows.project import find_project
+from pipeline_lib.errors import PipelineError
 from pipeline_lib.settings import load_settings
 from tasks import process_group
-from tasks.workspace import FLOW
+from tasks.line_branch import forget_old_runs
+from tasks.workspace import FLOW, forget_old_workspaces
 
 
 def run_name() -> str:
@@ -39,6 +43,25 @@ def begin(origin: Path, run: str) -> None:
     _sweep_dead_runs(origin)
     process_group.STOPPING.clear()
     put_on_record(origin, run)
+
+
+@contextlib.contextmanager
+def leaving_no_process() -> Iterator[None]:
+    """Kill what this process started when it ends by Ctrl-C, a cancellation or a defect; a stage's error passes."""
+    try:
+        yield
+    except PipelineError:
+        raise
+    except BaseException:
+        process_group.stop_all()
+        raise
+
+
+def forget_what_is_old(origin: Path) -> None:
+    """Remove workspaces and tags of earlier runs, as far as the settings keep no more."""
+    settings = load_settings(origin)
+    forget_old_workspaces(origin, settings)
+    forget_old_runs(origin, settings.keep_runs)
 
 
 def put_on_record(origin: Path, run: str) -> None:

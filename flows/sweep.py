@@ -14,12 +14,20 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.line import TO_TRAIN, judge, result_of, start, start_data
-from flows.running import begin, kill_leftovers, origin_of_run, put_on_record, run_name, trial_name
+from flows.running import (
+    begin,
+    forget_what_is_old,
+    kill_leftovers,
+    leaving_no_process,
+    origin_of_run,
+    put_on_record,
+    run_name,
+    trial_name,
+)
 from pipeline_lib.errors import ConfigError, PipelineError
-from pipeline_lib.settings import load_settings
 from tasks import process_group
 from tasks.artifacts import show_trials
-from tasks.line_branch import forget_old_runs, keep_result
+from tasks.line_branch import keep_result
 from tasks.overrides import check_overrides, flat, parse_grid
 from tasks.prepare import prepare
 from tasks.trials import (
@@ -33,7 +41,7 @@ from tasks.trials import (
     read_trial,
     stages_of_trial,
 )
-from tasks.workspace import Workspace, forget_old_workspaces, forget_workspace
+from tasks.workspace import Workspace, forget_workspace
 
 
 @flow(
@@ -55,26 +63,22 @@ def sweep(grid: list[str], by: By = "val_loss", branch: str = "") -> State[Any]:
     origin, run = origin_of_run(), flow_run.name or run_name()
     begin(origin, run)
     try:
-        combinations, with_edits = parse_grid(grid), deployment.id is None
-        check_sections(combinations[0])
-        base = prepare(origin, run=run, overrides={}, branch=branch or None, with_edits=with_edits)
-        for overrides in combinations:
-            check_overrides(base.folder / "params.yaml", overrides)
-        for future in start_data(base):
-            future.result()
-        tried = _try_all(combinations, base, by)
-        show_trials(tried.trials, tried.best)
-        judge(tried.workspace)
-        commit = keep_result(tried.workspace)
-        get_run_logger().info("best: trial %d, commit %s", tried.best.number, commit[:12])
+        with leaving_no_process():
+            combinations, with_edits = parse_grid(grid), deployment.id is None
+            check_sections(combinations[0])
+            base = prepare(origin, run=run, overrides={}, branch=branch or None, with_edits=with_edits)
+            for overrides in combinations:
+                check_overrides(base.folder / "params.yaml", overrides)
+            for future in start_data(base):
+                future.result()
+            tried = _try_all(combinations, base, by)
+            show_trials(tried.trials, tried.best)
+            judge(tried.workspace)
+            commit = keep_result(tried.workspace)
+            get_run_logger().info("best: trial %d, commit %s", tried.best.number, commit[:12])
     except PipelineError as error:
         return Failed(message=str(error), data=error)
-    except BaseException:
-        process_group.stop_all()
-        raise
-    settings = load_settings(origin)
-    forget_old_workspaces(origin, settings)
-    forget_old_runs(origin, settings.keep_runs)
+    forget_what_is_old(origin)
     message = f"best of {len(tried.trials)}: trial {tried.best.number}. Result: commit {commit[:12]}"
     return Completed(message=message, data=_data(tried, by, commit))
 
