@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -37,6 +38,11 @@ def phases(recipe: Recipe) -> list[Phase]:
     return [probe, whole] if recipe.probe_epochs else [whole]
 
 
+def precision(device: torch.device) -> AbstractContextManager[object]:
+    """In which numbers a step computes: bfloat16 on a GPU, where torch thinks it safe, else float32."""
+    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
 class Learner:
     """Changes `model` in place, and keeps the moving average of its weights where the recipe asks for one."""
 
@@ -65,11 +71,11 @@ class Learner:
     ) -> torch.Tensor:
         """Take one step at learning rate `rate`; returns the batch's mean weighted loss, on the device.
 
-        before: is shown the loss, and may raise, before any weight changes.
+        before: is shown the loss, and may raise, before any weight changes. Nothing here reads from the device, so the
+        next step is prepared while a GPU computes this one; only a batch that is not on it yet (feed.py) is waited for.
         """
         images_BHWC, labels_B, weights_B, positions_B = (
-            tensor.to(self.device, non_blocking=True)
-            for tensor in (batch.images_BHWC, batch.labels_B, batch.weights_B, batch.positions_B)
+            tensor.to(self.device) for tensor in (batch.images_BHWC, batch.labels_B, batch.weights_B, batch.positions_B)
         )
         targets = self.objective.targets(labels_B, positions_B)
         shown = self.augment(images_BHWC, targets, weights_B)
@@ -91,7 +97,7 @@ class Learner:
         n, losses = len(shown.weights_B), []
         for part in torch.arange(n).chunk(self.recipe.micro_batches):
             rows = slice(int(part[0]), int(part[-1]) + 1)
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
+            with precision(self.device):
                 teacher_BK = self.objective.teacher_logits(shown.images_BHWC[rows])
                 losses_B = sum(
                     share * self.objective.losses(logits_BK, shown.targets[rows], teacher_BK)

@@ -30,6 +30,7 @@ from pipeline_lib.networks.infer import score
 from pipeline_lib.progress import Meter
 from pipeline_lib.tracking import Tell
 from pipeline_lib.train.checkpoint import Checkpoints
+from pipeline_lib.train.feed import fed
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.losses import Losses
 from pipeline_lib.train.memory import with_remedy
@@ -134,7 +135,7 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
     losses = Losses(learner.device, loaders.train.image_ids, at.loss)
     before, number = at.epoch * len(loaders.train), len(at.curves)
     top1 = f", validation top-1 {100 * at.curves[-1].val_top1:.1f} %" if at.curves else ""
-    for batch in meter.waited_for(_batches(loaders.train, number, at.step)):
+    for batch in meter.waited_for(fed(_batches(loaders.train, number, at.step), learner.device)):
         rate = _rate(learner, loaders, before + at.step)
         with_remedy(partial(learner.update, rate=rate, before=losses.add), batch)
         at.step += 1

@@ -11,7 +11,7 @@ from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
 from pipeline_lib.train.ranks import sums
 
-LOOK_EVERY = {"cpu": 1, "cuda": 50}  # steps between looks: each makes a GPU wait
+LOOK_EVERY = 50  # steps between looks on a GPU: each makes it wait
 
 
 class Losses:
@@ -19,7 +19,7 @@ class Losses:
 
     def __init__(self, device: torch.device, image_ids: Sequence[str], state: Sequence[float] = ()) -> None:
         """state: of an epoch that was interrupted, from `state`."""
-        self.every, self.image_ids = LOOK_EVERY[device.type], image_ids
+        self.every, self.image_ids = 1 if device.type == "cpu" else LOOK_EVERY, image_ids
         self.total, images, steps = state or (0.0, 0, 0)
         self.images, self.steps = int(images), int(steps)
         self.waiting: list[tuple[torch.Tensor, torch.Tensor]] = []  # loss and positions, not the pictures
