@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline_lib.survey import Survey
+    from pipeline_lib.settings import Settings
+    from pipeline_lib.survey import AtHand, Survey
 
 HELP = "look at your pictures and write params.yaml for them"
 EPILOG = "Nothing is copied, changed or trained yet."
@@ -17,7 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial init`."""
     parser.add_argument("source", help="a folder, an archive (tar, zip) or s3://bucket/prefix")
     parser.add_argument("--name", default="pictures", help="the source's name, which begins every image id")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="a pretrained weight file to start from")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="weights to start from: a file, torchvision:ResNet18_Weights.IMAGENET1K_V1 (fetched once, when training "
+        "starts) or registered:VERSION; without it, those that lie in torch's cache (TORCH_HOME) are used for up to "
+        "20,000 photographs",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite a params.yaml with uncommitted edits")
     parser.add_argument("--dry-run", action="store_true", help="print params.yaml instead of writing it")
 
@@ -28,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline_lib.atomic_files import write_text
     from pipeline_lib.params import check_params
     from pipeline_lib.settings import load_settings
-    from pipeline_lib.survey import describe, recommended_params, survey
+    from pipeline_lib.survey import advise, describe, survey
     from pipeline_lib.yaml_files import read_yaml
 
     origin = find_project(Path.cwd())
@@ -36,16 +43,32 @@ def run(options: argparse.Namespace) -> int:
     if not (options.force or options.dry_run):
         _refuse_to_lose(params)
     uri = options.source if "://" in options.source else inside(origin, options.source)
-    weights = Path(inside(origin, options.weights)) if options.weights else None
-    found = survey(uri, load_settings(origin), root=origin)
-    text = recommended_params(found, name=options.name, weights=weights)
+    settings = load_settings(origin)
+    found = survey(uri, settings, root=origin)
+    at_hand = _weights(options.weights, found, settings, origin)
+    advice = advise(found, name=options.name, at_hand=at_hand, is_named=options.weights is not None)
     if options.dry_run:
-        print(text, end="")
+        print(advice.params, end="")
         return 0
-    write_text(params, text)
+    write_text(params, advice.params)
     check_params(params, read_yaml(params))
-    print(f"{describe(found)}\n\nwrote    {params}\n{_what_comes(found)}")
+    print(describe(found))
+    for refused in at_hand.refused:
+        print(f"note     {refused}")
+    print(f"recipe   {advice.recipe}: {advice.reason}\n\nwrote    {params}\n{_what_comes(found)}")
     return 0
+
+
+def _weights(named: str | None, found: Survey, settings: Settings, origin: Path) -> AtHand:
+    """Those that are named, else what lies in torch's cache. Raises what `named_weights` raises."""
+    from flows.project import inside
+    from pipeline_lib.survey import AtHand, cached_weights, gains_from_weights, named_weights
+
+    n_classes = len(found.classes)
+    if named is None:
+        return cached_weights(n_classes) if gains_from_weights(found) else AtHand(None)
+    name = named if ":" in named else inside(origin, named)
+    return named_weights(name, settings, root=origin, n_classes=n_classes)
 
 
 def _refuse_to_lose(params: Path) -> None:

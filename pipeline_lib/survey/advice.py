@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
+from dataclasses import dataclass
 
-from pipeline_lib.errors import SourceMissing
-from pipeline_lib.memo import digest
 from pipeline_lib.survey.look import Survey
+from pipeline_lib.survey.weights_at_hand import TO_FETCH, AtHand, Weights
 from pipeline_lib.train.recipes import RECIPES
 
 SMALL_PX = 64  # up to this short side pictures are trained on as they are
 SHARDS = 10  # a small source is cut into about this many, so that a change touches a part of it only
 LEAST_BATCH = 16  # below, batch statistics are too rough to normalise by
 MIN_TARGET_BYTES, MAX_TARGET_BYTES = 1 << 16, 1 << 30
+FEW_IMAGES = 20_000  # up to here photographs gain from weights that saw a million others; a choice, not measured here
+NOTHING = AtHand(None)
+VOTES = "      votes: null  # no class folders: name a CSV with the columns member,annotator,label\n"
 TEMPLATE = """\
 # Everything that changes results, one section per stage; `perennial params` says what every key means, with its bounds.
 # Written for {uri} ({summary}).
@@ -48,68 +49,97 @@ register: {{}}
 """
 
 
-def recommended_params(survey: Survey, *, name: str, weights: Path | None = None) -> str:
-    """The text of a params.yaml for a source. weights: a local pretrained file, named as it is to stand there.
+@dataclass(frozen=True)
+class Advice:
+    """params: the text of a params.yaml. recipe: what it trains with. reason: why, as one clause."""
 
-    Raises SourceMissing when the weight file is not there.
-    """
+    params: str
+    recipe: str
+    reason: str
+
+
+def advise(survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bool = False) -> Advice:
+    """The params.yaml for a source. at_hand: weights to start from; is_named: a person chose them."""
     side_px = survey.short_side_px or SMALL_PX + 1
-    is_small = side_px <= SMALL_PX and weights is None
+    weights = at_hand.weights
+    if weights and (is_named or gains_from_weights(survey)):
+        training = _finetune(survey, side_px, weights)
+    elif side_px <= SMALL_PX:
+        training = _small(survey, side_px)
+    else:
+        training = _from_scratch(survey, side_px, weights)
     target = 1 << (min(max(survey.size_bytes // SHARDS, MIN_TARGET_BYTES), MAX_TARGET_BYTES) - 1).bit_length()
-    needs_votes = not survey.classes
-    return TEMPLATE.format(
+    params = TEMPLATE.format(
         uri=_quoted(survey.uri),
         name=name,
         summary=f"{survey.n_images} pictures, {len(survey.classes)} classes, median short side {side_px} px",
         layout=survey.layout,
-        votes="      votes: null  # no class folders: name a CSV with the columns member,annotator,label\n"
-        if needs_votes
-        else "",
+        votes="" if survey.classes else VOTES,
         min_bytes=target // 4,
         target_bytes=target,
         max_bytes=target * 2,
-        min_side_px=8 if is_small else 32,
-        **_training(survey, side_px, weights, is_small=is_small),
+        min_side_px=8 if side_px <= SMALL_PX else 32,
+        recipe=training.recipe,
+        recipe_why=training.why,
+        short_side_px=training.short_side_px or "null",
+        convert_why=training.convert_why,
+        train_more="".join(f"  {line}\n" for line in [*training.lines, *_steps(training.recipe, survey.n_images)]),
     )
+    return Advice(params, training.recipe, training.why)
 
 
-def _training(survey: Survey, side_px: int, weights: Path | None, *, is_small: bool) -> dict[str, object]:
-    """Recipe, network input and the size to keep, with their reasons."""
-    if weights is not None:
-        more = [
-            f"  weights: {_quoted(str(weights))}",
-            f"  weights_sha256: {_sha256(weights)}",
-            *_network(weights),
-            *_steps("finetune", survey.n_images),
-        ]
-        why = "photographs, starting from a pretrained weight file"
-        return _section("finetune", why, 256, "the network sees 224 px; crops need some room", more)
-    if is_small:
-        side = 32 if side_px <= 32 else 64
-        more = [f"  side_px: {side}  # what the network sees", *_steps("quick", survey.n_images)]
-        return _section("quick", "small pictures, no mirroring", None, "small pictures keep their size", more)
+def gains_from_weights(survey: Survey) -> bool:
+    """Whether these are photographs, and few."""
+    side_px = survey.short_side_px or SMALL_PX + 1
+    return side_px > SMALL_PX and survey.n_images <= FEW_IMAGES
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Recipe, the size to keep (None: as received) with their reasons, and further lines of the section train."""
+
+    recipe: str
+    why: str
+    short_side_px: int | None
+    convert_why: str
+    lines: tuple[str, ...]
+
+
+def _finetune(survey: Survey, side_px: int, weights: Weights) -> _Training:
+    """Starting weights, the network they are of and the size they were trained at."""
+    usual = RECIPES["finetune"]
+    lines = [f"weights: {_quoted(weights.name)}"]
+    if weights.sha256:
+        lines.append(f"weights_sha256: {weights.sha256}")
+    if not weights.network:
+        lines.append("# network: the torchvision name of what the weights belong to")
+    elif weights.network != usual.network:
+        lines.append(f"network: {weights.network}")
+    if weights.side_px != usual.side_px:
+        lines.append(f"side_px: {weights.side_px}  # what these weights are used to")
+    why = f"{survey.n_images} pictures are few, and weights are at hand: {weights.where}"
+    if side_px <= weights.side_px <= SMALL_PX:
+        return _Training("finetune", why, None, "small pictures keep their size", tuple(lines))
+    return _Training("finetune", why, weights.side_px * 8 // 7, _room(weights.side_px), tuple(lines))
+
+
+def _small(survey: Survey, side_px: int) -> _Training:
+    side = 32 if side_px <= 32 else 64
+    lines = (f"side_px: {side}  # what the network sees",)
+    return _Training("quick", "small pictures, no mirroring", None, "small pictures keep their size", lines)
+
+
+def _from_scratch(survey: Survey, side_px: int, weights: Weights | None) -> _Training:
     side = 64 if side_px < 96 else 128
-    more = [f"  side_px: {side}  # what the network sees", *_steps("photo", survey.n_images)]
-    why = "photographs from scratch; with a weight file, finetune does better on few pictures"
-    return _section("photo", why, side + side // 4, f"the network sees {side} px; crops need some room", more)
+    few = f"photographs from scratch; finetune would do better on so few: add `--weights {TO_FETCH}`"
+    many = f"photographs from scratch: {survey.n_images} are enough for it"
+    why = many if survey.n_images > FEW_IMAGES else few
+    lines = (f"side_px: {side}  # what the network sees",)
+    return _Training("photo", why, side + side // 4, _room(side), lines)
 
 
-def _section(
-    recipe: str, recipe_why: str, short_side_px: int | None, convert_why: str, more: list[str]
-) -> dict[str, object]:
-    return {
-        "recipe": recipe,
-        "recipe_why": recipe_why,
-        "short_side_px": short_side_px or "null",
-        "convert_why": convert_why,
-        "train_more": "".join(f"{line}\n" for line in more),
-    }
-
-
-def _network(weights: Path) -> list[str]:
-    """The network, where the file is named after it as torchvision's are (`resnet50-0676ba61.pth`)."""
-    named = re.match(r"resnet\d+", weights.name)
-    return [f"  network: {named[0]}"] if named else ["  # network: the torchvision name of what the weights belong to"]
+def _room(side_px: int) -> str:
+    return f"the network sees {side_px} px; crops need some room"
 
 
 def _steps(recipe: str, n_images: int) -> list[str]:
@@ -121,19 +151,11 @@ def _steps(recipe: str, n_images: int) -> list[str]:
     batch_size = max(LEAST_BATCH, 1 << max(n_images * 7 // 100, 1).bit_length() - 1)
     if batch_size >= usual.batch_size:
         return []
-    lines = [f"  batch_size: {batch_size}  # few pictures: more steps of fewer"]
+    lines = [f"batch_size: {batch_size}  # few pictures: more steps of fewer"]
     if usual.optimiser == "sgd":
         rate = usual.peak_learning_rate * batch_size / usual.batch_size
-        lines.append(f"  peak_learning_rate: {rate:g}  # in proportion")
+        lines.append(f"peak_learning_rate: {rate:g}  # in proportion")
     return lines
-
-
-def _sha256(weights: Path) -> str:
-    if not weights.is_file():
-        raise SourceMissing(
-            "no such weight file", file=weights, remedy="name a .safetensors or .pth file that exists, or leave it out"
-        )
-    return digest(weights)
 
 
 def _quoted(text: str) -> str:

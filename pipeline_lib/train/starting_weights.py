@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import urllib.error
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -39,8 +40,11 @@ def give_starting_weights(network: nn.Module, job: StageRun) -> dict[str, str] |
     return {**where, "weights_sha256": found}
 
 
-def _from_torchvision(name: str) -> tuple[Path, str]:
-    """The file in torch's download cache (TORCH_HOME), fetched when it is absent, and how its sha256 begins."""
+def torchvision_weights(name: str) -> tuple[Any, Path]:
+    """A member of torchvision's enums by its name, and its place in torch's download cache (TORCH_HOME).
+
+    Raises ConfigError when torchvision has none of this name.
+    """
     import torch.hub
     import torchvision.models as zoo
 
@@ -51,7 +55,12 @@ def _from_torchvision(name: str) -> tuple[Path, str]:
         raise ConfigError(
             "train.weights: torchvision has no such weights", file="params.yaml", value=name, remedy=remedy
         ) from error
-    path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+    return weights, Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+
+
+def _from_torchvision(name: str) -> tuple[Path, str]:
+    """The file, fetched when it is absent, and how its sha256 begins."""
+    weights, path = torchvision_weights(name)
     digest = path.stem.rpartition("-")[2]  # resnet18-f37072fd.pth: the first eight digits
     if not path.is_file():
         log.info("fetching %s into %s", path.name, path.parent)

@@ -29,7 +29,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 @pytest.fixture(scope="module")
 def surveyed(checkout: Checkout, photographs: Path) -> Repro:
-    return checkout.python("flows.cli", "init", str(photographs))
+    return checkout.python("flows.cli", "init", str(photographs), TORCH_HOME=str(checkout.folder / "nothing there"))
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,7 @@ def test_init_says_what_it_recognised_and_writes_params_for_photographs(checkout
     assert "one folder per class" in surveyed.output
     assert all(f"{label} {OF_A_CLASS}" in surveyed.output for label in CLASSES)
     assert params["train"]["recipe"] == "photo"
+    assert "add `--weights torchvision:ResNet18_Weights.IMAGENET1K_V1`" in surveyed.output
     assert params["convert"]["short_side_px"] >= 64
 
 

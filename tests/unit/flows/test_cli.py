@@ -139,8 +139,15 @@ def test_init_refuses_to_lose_uncommitted_edits_unless_forced(
     assert "# mine" in (project / "params.yaml").read_text()
 
 
-def test_init_writes_parameters_for_a_folder_of_pictures(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_writes_parameters_for_a_folder_of_pictures(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from PIL import Image
+
+    cached = project / "torch/hub/checkpoints/resnet18-00000000.pth"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"")
+    monkeypatch.setenv("TORCH_HOME", str(project / "torch"))
 
     for name in ("cat", "dog"):
         (project / "photos" / name).mkdir(parents=True)
@@ -153,6 +160,8 @@ def test_init_writes_parameters_for_a_folder_of_pictures(project: Path, capsys: 
     out = capsys.readouterr().out
     assert "name: pets" in params and "uri: photos" in params
     assert "classes  2: cat 3, dog 3" in out
+    assert f"note     not used: {cached}: the file is not the one that its name promises" in out
+    assert "recipe   photo: photographs from scratch; finetune would do better on so few: add `--weights" in out
     assert "next     look at params.yaml, then `dvc repro` (here) or `perennial run`" in out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline_lib.errors import ArchiveDamaged, BadData, SourceMissing
+from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.params import LineParams, load_params
 from pipeline_lib.settings import Settings
-from pipeline_lib.survey import Survey, describe, recommended_params, survey
+from pipeline_lib.survey import Survey, advise, describe, survey
 from tests.unit.download.sources_at_hand import tar_of
 
 
@@ -27,8 +26,8 @@ def look(tmp_path: Path, uri: str) -> Survey:
     return survey(uri, Settings(), root=tmp_path)
 
 
-def params_for(tmp_path: Path, found: Survey, *, weights: Path | None = None) -> LineParams:
-    (tmp_path / "params.yaml").write_text(recommended_params(found, name="mine", weights=weights))
+def params_for(tmp_path: Path, found: Survey) -> LineParams:
+    (tmp_path / "params.yaml").write_text(advise(found, name="mine").params)
     return load_params(tmp_path / "params.yaml")
 
 
@@ -95,25 +94,6 @@ def test_a_folder_of_archives_is_read_as_classes(tmp_path: Path) -> None:
     assert params_for(tmp_path, found).train.side_px == 64
 
 
-def test_a_named_weight_file_is_pinned_and_finetuned(tmp_path: Path) -> None:
-    tar_of(tmp_path / "pics.tar", PHOTOS)
-    weights = tmp_path / "resnet50-0676ba61.pth"
-    weights.write_bytes(b"weights")
-
-    params = params_for(tmp_path, look(tmp_path, "pics.tar"), weights=weights)
-
-    assert (params.train.recipe, params.train.network, params.train.weights) == ("finetune", "resnet50", str(weights))
-    assert params.train.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
-    assert params.convert.short_side_px == 256
-
-
-def test_a_weight_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    tar_of(tmp_path / "pics.tar", PHOTOS)
-
-    with pytest.raises(SourceMissing, match=r"gone.pth: no such weight file. Remedy: name a .safetensors or .pth file"):
-        recommended_params(look(tmp_path, "pics.tar"), name="mine", weights=Path("gone.pth"))
-
-
 def test_what_a_person_should_know_is_said_in_sentences(tmp_path: Path) -> None:
     files = {"cat/1.jpg": b"<html>", "dog/2.png": picture(40, 40), "loose.png": picture(40, 40)}
     tar_of(tmp_path / "pics.tar", files)
@@ -138,7 +118,7 @@ def test_pictures_without_class_folders_are_told_to_bring_votes(tmp_path: Path) 
     found = look(tmp_path, "pics.tar")
 
     assert "No class can be told from the folders" in describe(found)
-    assert "votes: null  # no class folders" in recommended_params(found, name="mine")
+    assert "votes: null  # no class folders" in advise(found, name="mine").params
     params_for(tmp_path, found)
 
 

@@ -1,0 +1,182 @@
+"""What `perennial init` chooses to start from: weights that are named, or that lie in torch's cache."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision.models as zoo
+
+from pipeline_lib.errors import BadData, ConfigError, PipelineError, SourceMissing
+from pipeline_lib.params import load_params
+from pipeline_lib.settings import Settings
+from pipeline_lib.survey import AtHand, Survey, advise, cached_weights, named_weights
+from pipeline_lib.train.params import TrainParams
+
+RESNET18 = "torchvision:ResNet18_Weights.IMAGENET1K_V1"
+
+
+def photographs(n_images: int = 60, short_side_px: int = 300) -> Survey:
+    return Survey(
+        uri="photos",
+        kind="folder",
+        layout="class_folders",
+        n_images=n_images,
+        size_bytes=100_000 * n_images,
+        is_complete=True,
+        classes=(("cat", n_images // 2), ("dog", n_images // 2)),
+        splits=(),
+        refused=(),
+        formats=(("JPEG", n_images),),
+        short_sides_px=(short_side_px,),
+        problems=(),
+    )
+
+
+def params_for(tmp_path: Path, at_hand: AtHand, *, found: Survey | None = None, is_named: bool = False) -> TrainParams:
+    advice = advise(found or photographs(), name="mine", at_hand=at_hand, is_named=is_named)
+    (tmp_path / "params.yaml").write_text(advice.params)
+    return load_params(tmp_path / "params.yaml").train
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def keep(folder: Path, network: str) -> Path:
+    """Random weights under the name that torch would keep them by."""
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(zoo.get_model(network, weights=None).state_dict(), folder / "new.pth")
+    return (folder / "new.pth").rename(folder / f"{network}-{sha256(folder / 'new.pth')[:8]}.pth")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    (tmp_path / "torch/hub/checkpoints").mkdir(parents=True)
+    return tmp_path / "torch/hub/checkpoints"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return keep(tmp_path, "squeezenet1_1")
+
+
+def named(tmp_path: Path, name: str) -> AtHand:
+    return named_weights(name, Settings(), root=tmp_path, n_classes=2)
+
+
+def test_few_photographs_are_finetuned_from_what_lies_in_torchs_cache(tmp_path: Path, cache: Path) -> None:
+    smaller, resnet18 = keep(cache, "squeezenet1_1"), keep(cache, "resnet18")
+
+    at_hand = cached_weights(n_classes=2)
+
+    assert smaller.stat().st_size < resnet18.stat().st_size
+    params = params_for(tmp_path, at_hand)
+    assert (params.recipe, params.network, params.weights) == ("finetune", None, str(resnet18))
+    assert params.weights_sha256 == sha256(resnet18)
+    assert advise(photographs(), name="mine", at_hand=at_hand).reason == (
+        f"60 pictures are few, and weights are at hand: {resnet18.name} in torch's cache"
+    )
+
+
+def test_a_file_of_torchvisions_is_named_as_torchvision_does(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its published digest cannot be had here, so torchvision is told another one."""
+    path = keep(cache, "squeezenet1_1")
+    monkeypatch.setattr(zoo.SqueezeNet1_1_Weights.IMAGENET1K_V1.value, "url", f"https://pytorch.org/{path.name}")
+
+    params = params_for(tmp_path, cached_weights(n_classes=2))
+
+    assert (params.network, params.weights) == ("squeezenet1_1", "torchvision:SqueezeNet1_1_Weights.IMAGENET1K_V1")
+    assert params.weights_sha256 == sha256(path)
+
+
+def test_a_cached_file_that_its_name_does_not_fit_is_not_used_and_told(cache: Path) -> None:
+    keep(cache, "squeezenet1_1").rename(cache / "squeezenet1_1-b8a52dc0.pth")
+    (cache / "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth").write_bytes(b"no classifier")
+
+    at_hand = cached_weights(n_classes=2)
+
+    assert at_hand.weights is None
+    (said,) = at_hand.refused
+    assert "squeezenet1_1-b8a52dc0.pth: the file is not the one that its name promises (found: sha256 " in said
+    assert said.endswith("Remedy: remove or rename it")
+
+
+@pytest.mark.parametrize(
+    ("found", "recipe", "reason"),
+    [
+        (photographs(), "photo", f"finetune would do better on so few: add `--weights {RESNET18}`"),
+        (photographs(30_000), "photo", "photographs from scratch: 30000 are enough for it"),
+        (photographs(short_side_px=32), "quick", "small pictures, no mirroring"),
+    ],
+)
+def test_without_weights_the_reason_says_whether_some_would_be_better(found: Survey, recipe: str, reason: str) -> None:
+    advice = advise(found, name="mine")
+
+    assert advice.recipe == recipe
+    assert advice.reason.endswith(reason)
+
+
+def test_many_photographs_take_weights_only_when_they_are_named(tmp_path: Path, file: Path) -> None:
+    at_hand, many = named(tmp_path, file.name), photographs(30_000)
+
+    assert params_for(tmp_path, at_hand, found=many).recipe == "photo"
+    assert params_for(tmp_path, at_hand, found=many, is_named=True).recipe == "finetune"
+
+
+def test_torchvisions_weights_may_be_named_and_are_not_fetched_yet(tmp_path: Path, cache: Path) -> None:
+    at_hand = named(tmp_path, RESNET18)
+
+    params = params_for(tmp_path, at_hand, is_named=True)
+    assert (params.recipe, params.weights, params.weights_sha256) == ("finetune", RESNET18, None)
+    assert list(cache.iterdir()) == []
+
+
+def test_weights_that_saw_larger_pictures_get_them(tmp_path: Path, cache: Path) -> None:
+    params = params_for(tmp_path, named(tmp_path, "torchvision:Inception_V3_Weights.IMAGENET1K_V1"), is_named=True)
+
+    assert (params.network, params.side_px) == ("inception_v3", 299)
+    assert load_params(tmp_path / "params.yaml").convert.short_side_px == 341
+
+
+def test_a_file_whose_network_nobody_tells_is_taken_with_a_word(tmp_path: Path, file: Path) -> None:
+    at_hand = named(tmp_path, file.rename(tmp_path / "mine.pth").name)
+
+    assert at_hand.refused == (
+        "mine.pth does not say which network it is of: set train.network in params.yaml before you train.",
+    )
+    assert params_for(tmp_path, at_hand, is_named=True).weights == "mine.pth"
+
+
+def test_a_model_of_ours_says_its_network_and_size_itself(tmp_path: Path, trained: Path) -> None:
+    weights = named(trained, "weights/model.safetensors").weights
+
+    assert weights is not None
+    assert (weights.network, weights.side_px) == ("mini_resnet", 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("gone.pth", SourceMissing, "gone.pth: no such weight file. Remedy: name a .safetensors or .pth file"),
+        ("torn.pth", BadData, "torn.pth: not a weight file that can be read safely"),
+        ("resnet18.pth", ConfigError, "are not in this file or have another shape"),
+        ("torchvision:ResNet18", ConfigError, "torchvision has no such weights"),
+        ("torchvision:VGG16_Weights.IMAGENET1K_FEATURES", ConfigError, "see colours in another way"),
+        ("registered:9", PipelineError, "no such model version"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_told_before_params_are_written(
+    tmp_path: Path, file: Path, name: str, kind: type[PipelineError], said: str
+) -> None:
+    (tmp_path / "torn.pth").write_bytes(b"torn")
+    (tmp_path / "resnet18.pth").hardlink_to(file)
+
+    with pytest.raises(kind, match=said):
+        named(tmp_path, name)
