@@ -24,17 +24,19 @@ from pipeline_lib.train.recipes import Recipe
 
 @dataclass(frozen=True)
 class Phase:
-    """Epochs with one optimiser: of the head alone (a linear probe), or of everything."""
+    """Epochs with one optimiser: of the head alone (a linear probe), or of everything. budget_s: 0 is no limit."""
 
     epochs: int
     peak_learning_rate: float
     head_only: bool
+    budget_s: float = 0.0
 
 
 def phases(recipe: Recipe) -> list[Phase]:
-    """The head alone where the recipe probes first, then everything."""
-    probe = Phase(recipe.probe_epochs, recipe.probe_learning_rate, head_only=True)
-    whole = Phase(recipe.epochs, recipe.peak_learning_rate, head_only=False)
+    """The head alone where the recipe probes first, then everything. Each has its epochs' share of the time."""
+    epoch_s = 60 * recipe.budget_minutes / (recipe.probe_epochs + recipe.epochs)
+    probe = Phase(recipe.probe_epochs, recipe.probe_learning_rate, True, epoch_s * recipe.probe_epochs)
+    whole = Phase(recipe.epochs, recipe.peak_learning_rate, False, epoch_s * recipe.epochs)
     return [probe, whole] if recipe.probe_epochs else [whole]
 
 

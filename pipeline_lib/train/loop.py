@@ -29,6 +29,7 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.progress import Meter
 from pipeline_lib.tracking import Tell
+from pipeline_lib.train.budget import Stopwatch, step_by_time
 from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.feed import fed
 from pipeline_lib.train.learner import Learner, phases
@@ -37,6 +38,7 @@ from pipeline_lib.train.memory import with_remedy
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.ranks import gathered, rank, sums, world
 from pipeline_lib.train.recipes import Recipe
+from pipeline_lib.train.resizing import ResizingLoader
 from pipeline_lib.train.schedule import learning_rate, out_of_patience
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,9 @@ class Standing:
     step: int = 0
     curves: list[Epoch] = field(default_factory=list)  # of all phases
     best_state: dict[str, torch.Tensor] = field(default_factory=dict)  # on the CPU
+    rate: float = 0.0  # learning rate of the last step
+    spent_s: float = 0.0  # of the phase's time, where it is limited
+    ahead: int = 0  # epochs by which the pictures' size is ahead
     loss: list[float] = field(default_factory=list)  # Losses.state of an epoch that goes on
 
     def as_state(self) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def train(
             at.loss = saved["ranks"][rank()]["loss"]
             _set_random_state(saved["ranks"][rank()]["random"])
             saved = None
-        while at.epoch < learner.phase.epochs:
+        while at.epoch < learner.phase.epochs and (at.step or not _time_is_up(learner, at)):
             _epoch(learner, loaders, at, meter=meter, checkpoints=checkpoints)
             log.info("epoch %d/%d: %s", len(at.curves), sum(phase.epochs for phase in plan), _in_words(at.curves[-1]))
             if tell:
@@ -125,41 +130,63 @@ def train(
             if out_of_patience([epoch.val_loss for epoch in at.curves], recipe.patience):
                 log.info("stopping: %d epochs without a lower validation loss", recipe.patience)
                 break
-        at.phase, at.epoch = at.phase + 1, 0
+        at.phase, at.epoch, at.spent_s = at.phase + 1, 0, 0.0
     return Trained(at.curves, best(at.curves), at.best_state)
 
 
 def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, checkpoints: Checkpoints | None) -> None:
     """Train the epoch that stands at `at`, or the rest of it, validate, and bring `at` to the next one."""
     learner.begin_epoch()
+    _grow(learner, loaders, at)
     losses = Losses(learner.device, loaders.train.image_ids, at.loss)
-    before, number = at.epoch * len(loaders.train), len(at.curves)
+    number, minutes, stopwatch = len(at.curves), learner.phase.budget_s / 60, Stopwatch()
     top1 = f", validation top-1 {100 * at.curves[-1].val_top1:.1f} %" if at.curves else ""
     for batch in meter.waited_for(fed(_batches(loaders.train, number, at.step), learner.device)):
-        rate = _rate(learner, loaders, before + at.step)
-        with_remedy(partial(learner.update, rate=rate, before=losses.add), batch)
+        if _time_is_up(learner, at):
+            break
+        at.rate = _rate(learner, loaders, at)
+        with_remedy(partial(learner.update, rate=at.rate, before=losses.add), batch)
         at.step += 1
-        note = f"epoch {number + 1}, step {at.step}/{len(loaders.train)}, loss {losses.so_far:.3f}{top1}"
+        if minutes:
+            at.spent_s += stopwatch.lap()
+        time = f", {at.spent_s / 60:.1f} of {minutes:.3g} minutes" if minutes else ""
+        note = f"epoch {number + 1}, step {at.step}/{len(loaders.train)}, loss {losses.so_far:.3f}{top1}{time}"
         meter.step(len(batch.labels_B) * world(), note)
         if checkpoints and checkpoints.due(at.step):
             own = {"loss": losses.state(), "buffers": learner.own_state(), "random": _random_state()}
             checkpoints.save({"at": at.as_state(), "learner": learner.state(), "ranks": gathered(own)})
             checkpoints.stop_if_told()
+            stopwatch.restart()
     learner.end_epoch()
     val_loss, val_top1 = validate(learner.judged, loaders.val, learner.device)
-    rate = _rate(learner, loaders, before + at.step - 1)
-    at.curves.append(Epoch(number + 1, losses.mean(), val_loss, val_top1, rate))
+    at.curves.append(Epoch(number + 1, losses.mean(), val_loss, val_top1, at.rate))
     if at.curves[-1] is best(at.curves):
         weights = learner.judged.network.state_dict()
         at.best_state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
     at.epoch, at.step, at.loss = at.epoch + 1, 0, []
 
 
-def _rate(learner: Learner, loaders: Loaders, step: int) -> float:
-    """The learning rate of a step of the phase."""
-    phase, n_steps = learner.phase, learner.phase.epochs * len(loaders.train)
-    recipe, peak = learner.recipe, phase.peak_learning_rate
+def _rate(learner: Learner, loaders: Loaders, at: Standing) -> float:
+    """The learning rate of the step that comes."""
+    phase, recipe, n_steps = learner.phase, learner.recipe, learner.phase.epochs * len(loaders.train)
+    done = at.epoch * len(loaders.train) + at.step
+    step = step_by_time(done, n_steps, spent_s=at.spent_s, budget_s=phase.budget_s)
+    peak = phase.peak_learning_rate
     return learning_rate(step, n_steps, peak=peak, schedule=recipe.schedule, warm_up=recipe.warm_up)
+
+
+def _time_is_up(learner: Learner, at: Standing) -> bool:
+    return 0 < learner.phase.budget_s <= at.spent_s
+
+
+def _grow(learner: Learner, loaders: Loaders, at: Standing) -> None:
+    """Let growing pictures follow the time: an epoch has the size that is due when it begins."""
+    phase = learner.phase
+    if at.step == 0:
+        due = step_by_time(at.epoch, phase.epochs, spent_s=at.spent_s, budget_s=phase.budget_s)
+        at.ahead = due - at.epoch
+    if isinstance(loaders.train, ResizingLoader):
+        loaders.train.ahead = at.ahead
 
 
 def validate(model: Classifier, loader: BatchLoader, device: torch.device) -> tuple[float, float]:

@@ -93,6 +93,13 @@ class TrainParams(Params):
     patience: int | None = Field(
         None, ge=0, le=1000, description="stop after so many epochs without a lower validation loss; 0 never stops"
     )
+    budget_minutes: float | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="train for so long at most, validation and saving left out; the schedule follows the time, so the "
+        "result depends on the machine; 0 trains all epochs",
+    )
     train_from_px: int | None = Field(
         None, ge=16, le=1024, description="side of the training pictures at first; null trains at side_px"
     )

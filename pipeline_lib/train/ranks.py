@@ -68,6 +68,15 @@ def sums(values: Sequence[float]) -> list[float]:
     return [float(value) for value in total.tolist()]
 
 
+def of_rank_0(value: float) -> float:
+    """What rank 0 says, in all processes."""
+    if world() == 1:
+        return value
+    said = torch.tensor(value, dtype=torch.float64)
+    distributed.broadcast(said, 0)
+    return float(said)
+
+
 def most(value: int) -> int:
     """The highest value of all processes, in all processes."""
     if world() == 1:

@@ -58,6 +58,7 @@ class Recipe:
     micro_batches: int = 1
     ema_half_life_epochs: float = 0.0  # 0: ema_decay says it per step
     patience: int = 0
+    budget_minutes: float = 0.0
     probe_epochs: int = 0
     probe_learning_rate: float = 1e-3
     mean: Triple = HALF

@@ -87,9 +87,11 @@ def _train(job: StageRun, folder: Path, device: torch.device) -> None:
         _trackers(job, recipe, folder.name) as tell,
     ):
         checkpoints = Checkpoints(folder, every_s=job.settings.checkpoint_every_s, told=told)
-        rounds = [_learn(job, train_rows, recipe, aims, val=val, tell=tell, checkpoints=checkpoints)]
         unlabelled = UNLABELLED.read(job.reads["selection"] / "unlabelled.parquet")
-        for number in range(1, recipe.self_training_rounds + 1 if len(unlabelled) else 1):
+        n_rounds = 1 + (recipe.self_training_rounds if len(unlabelled) else 0)
+        recipe = replace(recipe, budget_minutes=recipe.budget_minutes / n_rounds)
+        rounds = [_learn(job, train_rows, recipe, aims, val=val, tell=tell, checkpoints=checkpoints)]
+        for number in range(1, n_rounds):
             rows = _with_guessed(job, train_rows, unlabelled, best_of(rounds), aims)
             shorter = as_many_steps(recipe, n_labelled=len(train_rows), n_all=len(rows))
             later = _counted_on(tell, sum(len(trained.curves) for trained in rounds))
