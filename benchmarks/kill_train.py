@@ -33,6 +33,7 @@ from tests.pipeline.kill import GRACE_S, working_in
 
 OUTPUTS = ("weights/model.safetensors", "weights/model.json", "curves.csv")
 LIMIT_S = 300.0
+LOG = "stages.log"  # beside the checkout: what the stages said
 
 
 @dataclass
@@ -51,7 +52,7 @@ def start(checkout: Checkout) -> subprocess.Popen[bytes]:
         cwd=checkout.folder,
         env=checkout.environment(PERENNIAL_WORKERS="2", PERENNIAL_CHECKPOINT_EVERY_S="0"),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=(checkout.folder.parent / LOG).open("ab"),
         start_new_session=True,
     )
 
@@ -71,6 +72,11 @@ def _changed(file: Path) -> float:
         return file.stat().st_mtime
     except FileNotFoundError:  # the training is just done
         return 0.0
+
+
+def come_to_its_end(checkout: Checkout, stage: subprocess.Popen[bytes]) -> None:
+    """Wait for the stage, which must end well."""
+    assert stage.wait(timeout=LIMIT_S) == 0, (checkout.folder.parent / LOG).read_text()[-2000:]
 
 
 def finished(checkout: Checkout) -> str:
@@ -102,7 +108,7 @@ def measure(checkout: Checkout, *, processes: int, kills: int, rng: random.Rando
     stage = start(checkout)
     wait_for_a_checkpoint(checkout, stage, since=began)
     first = time.monotonic()
-    assert stage.wait(timeout=LIMIT_S) == 0
+    come_to_its_end(checkout, stage)
     lasts_s, expected = time.monotonic() - first, finished(checkout)
     shutil.rmtree(checkout.folder / "line/train")
     while tally.hits < kills or not tally.same:
@@ -119,7 +125,7 @@ def measure(checkout: Checkout, *, processes: int, kills: int, rng: random.Rando
                 tally.left.append(kill_stage(checkout, stage))
                 print(f"{processes}: kill {tally.hits} of the stage, {tally.left[-1]:.0f} left", flush=True)
                 continue
-        assert stage.wait(timeout=LIMIT_S) == 0
+        come_to_its_end(checkout, stage)
         tally.same.append(float(finished(checkout) == expected))
         print(f"{processes}: {'kill of one process; ' if victims else ''}the end, same: {tally.same[-1]}", flush=True)
         shutil.rmtree(checkout.folder / "line/train")
@@ -148,7 +154,7 @@ def main() -> int:
         checkout.python("demo.plant")
         for name, value in (("network", "small_cnn"), ("epochs", "3"), ("threads", "1")):
             checkout.set_param(f"train.{name}", value)
-        checkout.repro("convert")
+        checkout.repro("curate", "convert")
         for processes in (1, 2):
             rng = random.Random(options.seed)
             tallies[processes] = measure(checkout, processes=processes, kills=options.kills, rng=rng)

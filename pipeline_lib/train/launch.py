@@ -31,7 +31,7 @@ def train_in_processes(work: Work, job: StageRun, folder: Path, *, processes: in
     Raises ConfigError for more processes than GPUs, the PipelineError of a process, Interrupted when told to stop,
     StageDied when processes died again and again.
     """
-    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -47,11 +47,12 @@ def train_in_processes(work: Work, job: StageRun, folder: Path, *, processes: in
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
             local_addr="localhost",
+            logs_specs=DefaultLogsSpecs(log_dir=str(folder)),  # its empty folders go with the checkpoint
             max_restarts=0,  # the agent's own restarts find the addresses of the dead in its store
             start_method="forkserver",  # the libraries are loaded once for all processes, and by no thread of ours
         )
         try:
-            elastic_launch(config, _member)(work, job, folder)
+            elastic_launch(config, _member)(work, job, folder, os.getpid())
         except SignalException as error:
             what, remedy = "training was told to stop", "run again; it continues from its checkpoint"
             raise Interrupted(what, file=folder, value=error.sigval.name, remedy=remedy) from error
@@ -66,9 +67,9 @@ def train_in_processes(work: Work, job: StageRun, folder: Path, *, processes: in
     raise StageDied(f"a training process died, {1 + RESTARTS} times", file=folder, value=value, remedy=remedy)
 
 
-def _member(work: Work, job: StageRun, folder: Path) -> None:
-    """The life of one process."""
-    die_with_parents()
+def _member(work: Work, job: StageRun, folder: Path, stage_pid: int) -> None:
+    """The life of one process. It watches the stage: the server that forked it lives as long as it does."""
+    die_with_parents(stage_pid)
     logging.basicConfig(level=logging.WARNING, format="train: %(message)s", stream=sys.stderr)
     if os.environ["RANK"] == "0":
         logging.getLogger("pipeline_lib").setLevel(logging.INFO)

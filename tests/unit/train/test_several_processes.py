@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from pipeline_lib.networks.weights import load_weights
 from pipeline_lib.settings import Settings
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.train import launch
 from pipeline_lib.train import run as stage
 from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.launch import train_in_processes
@@ -98,12 +101,13 @@ def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same
         (folder / WISH).write_text(json.dumps({"pid": pid, "signal": sign.name, "step": step}))
         train_in_processes(_disturbed, job, folder, processes=2)
 
-    with pytest.raises(Interrupted, match="training was told to stop .found: SIGTERM.*continues from its checkpoint"):
+    said = "training was told to stop .found: SIGTERM.*continues from its checkpoint"
+    with pytest.raises(Interrupted, match=said) as told:
         train(os.getpid(), signal.SIGTERM, 1)
     at = torch.load(folder / "checkpoint.pt", weights_only=True)["at"]
     train(0, signal.SIGKILL, 2)
 
-    assert (at["epoch"], at["step"]) == (0, 1)
+    assert (told.value.exit_code, at["epoch"], at["step"]) == (75, 0, 1)
     assert _bytes(tmp_path / "out") == _bytes(undisturbed)
 
 
@@ -120,6 +124,29 @@ def test_the_error_of_one_process_is_the_error_of_the_stage(small_line, tmp_path
 def _killed(job: StageRun, folder: Path) -> None:
     if os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _endless(job: StageRun, folder: Path) -> None:
+    (folder / "at work").touch()
+    time.sleep(60)
+
+
+def _member_of(stage_pid: int, job: StageRun, folder: Path) -> None:
+    os.environ["RANK"] = "1"
+    launch._member(_endless, job, folder, stage_pid)
+
+
+def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as killed:
+        own = (killed.pid, _job(small_line, tmp_path / "out"), tmp_path)
+        member = multiprocessing.get_context("forkserver").Process(target=_member_of, args=own)
+        member.start()
+        while member.is_alive() and not (tmp_path / "at work").exists():
+            time.sleep(0.02)
+        killed.kill()
+
+    member.join(timeout=5)
+    assert member.exitcode == -signal.SIGKILL
 
 
 def test_processes_that_die_again_and_again_are_given_up(small_line, tmp_path: Path) -> None:
