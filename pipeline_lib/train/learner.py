@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.auxiliary import weighed_logits
 from pipeline_lib.networks.build import head_name
@@ -20,6 +21,10 @@ from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.optimiser import Optimiser, build_optimiser
 from pipeline_lib.train.ranks import average_buffers, together
 from pipeline_lib.train.recipes import Recipe
+
+Output = torch.Tensor | tuple[torch.Tensor | None, ...]  # logits_BK, those of auxiliary heads behind
+Forward = Callable[[torch.Tensor], Output]
+COMPILER = "inductor"  # torch.compile's own default
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,27 @@ def precision(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
+def compiled(module: nn.Module, wanted: Literal["auto", "on", "off"], device: torch.device) -> Forward:
+    """What to call instead of `module`; names and weights stay the module's own.
+
+    Compiled once for each shape: of a batch, of a last smaller part of it, of each size of growing pictures. Calling it
+    raises ConfigError when the compiler fails.
+    """
+    if wanted == "off" or (wanted == "auto" and device.type != "cuda"):
+        return module
+    fast = torch.compile(module, dynamic=False, backend=COMPILER)
+
+    def forward(images_BHWC: torch.Tensor) -> Output:
+        try:
+            return fast(images_BHWC)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            what, remedy = "the network cannot be compiled", "set train.compile to off"
+            said = " ".join(str(error).splitlines()[:2])[:300]  # which compiler, and what it says
+            raise ConfigError(what, file="params.yaml", value=said, remedy=remedy) from error
+
+    return forward
+
+
 class Learner:
     """Changes `model` in place, and keeps the moving average of its weights where the recipe asks for one."""
 
@@ -56,7 +82,7 @@ class Learner:
         model.requires_grad_(not phase.head_only)
         self.head.requires_grad_(True)
         self.augment = BatchAugmentation(recipe, n_classes=len(next(self.head.parameters())))
-        self.forward = together(model)
+        self.forward = compiled(together(model), recipe.compile, device)
         self.optimiser: Optimiser = build_optimiser(model.network, recipe)
         self.average: AveragedModel | None = None
         if recipe.ema_decay:

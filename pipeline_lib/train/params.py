@@ -80,6 +80,9 @@ class TrainParams(Params):
     micro_batches: int | None = Field(
         None, ge=1, le=1024, description="parts a step takes its batch in, one after the other: less memory, same step"
     )
+    compile: Literal["auto", "on", "off"] | None = Field(
+        None, description="compile the network with torch.compile, which changes last digits; auto: on a GPU"
+    )
     label_smoothing: float | None = Field(None, ge=0, lt=1, description="share of the target spread over all classes")
     ema_decay: float | None = Field(
         None,

@@ -56,6 +56,7 @@ class Recipe:
     first_layer_rate: float = 1.0
     clip_norm: float = 0.0
     micro_batches: int = 1
+    compile: Literal["auto", "on", "off"] = "auto"
     ema_half_life_epochs: float = 0.0  # 0: ema_decay says it per step
     patience: int = 0
     budget_minutes: float = 0.0
