@@ -74,10 +74,10 @@ def paths_of(closure: Closure, md5: str) -> list[str]:
 
 
 def code_digest(receipt: StageReceipt) -> str:
-    """How many code files a stage was run with, and one hash over them."""
+    """How many files and folders of code a stage was run with, and one hash over them."""
     code = sorted((dep, md5) for dep, md5 in receipt.deps.items() if _is_code(dep))
     digest = hashlib.sha256(json.dumps(code).encode()).hexdigest()
-    return f"{len(code)} files, sha256 {digest[:16]}" if code else "not among its deps"
+    return f"{len(code)} files and folders, sha256 {digest[:16]}" if code else "not among its deps"
 
 
 def _in_order(closure: Closure) -> list[tuple[str, StageReceipt]]:
