@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import logging
 import os
@@ -23,11 +24,14 @@ import torch
 
 from pipeline_lib.atomic_files import atomic_file, remove_tree
 from pipeline_lib.errors import Interrupted
-from pipeline_lib.train.ranks import most, rank, world
+from pipeline_lib.stage import StageRun
+from pipeline_lib.train.ranks import given_by_rank_0, most, rank, world
 
 log = logging.getLogger(__name__)
 NAME = "checkpoint.pt"
 LOCK_WAIT_S = 10.0
+LIBRARY = Path(__file__).parents[1]
+CODE = ("betons", "csv_cells.py", "loader", "native", "networks", "pixels", "tables", "train", "weight_files.py")
 
 
 class Checkpoints:
@@ -44,10 +48,12 @@ class Checkpoints:
 
     def load(self) -> dict[str, Any] | None:
         """What `save` was given last, on the CPU; None where there is nothing, or nothing that can be read."""
-        if not self.file.exists():
+        own = self.file.read_bytes() if rank() == 0 and self.file.exists() else None
+        kept = given_by_rank_0(own)  # another machine may not see the file
+        if kept is None:
             return None
         try:
-            state: dict[str, Any] = torch.load(self.file, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(io.BytesIO(kept), map_location="cpu", weights_only=True)
         except Exception as error:  # noqa: BLE001 - a damaged file: torch lets errors of zip and unpickling through
             log.warning("%s cannot be read (%s): training starts from nothing", self.file, type(error).__name__)
             return None
@@ -95,6 +101,18 @@ def key_of(facts: Mapping[str, object], files: Iterable[Path]) -> str:
     for file in files:
         key.update(f"\0{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     return key.hexdigest()[:32]
+
+
+def inputs_key(job: StageRun, device: torch.device) -> str:
+    """The name of this training: its code, parameters, device, and every file it reads.
+
+    Of betons the index, which holds the checksum of each picture, stands for the file.
+    """
+    code = [file for name in CODE for file in sorted([LIBRARY / name, *(LIBRARY / name).rglob("*")])]
+    data = [file for role in sorted(job.reads) for file in sorted([job.reads[role], *job.reads[role].rglob("*")])]
+    files = [file for file in (*code, *data) if file.is_file() and file.suffix not in (".beton", ".pyc", ".so")]
+    facts = {"params": job.params.model_dump(mode="json"), "torch": torch.__version__, "device": device.type}
+    return key_of(facts, files)
 
 
 @contextlib.contextmanager

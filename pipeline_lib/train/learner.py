@@ -19,7 +19,7 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.train.mixing import BatchAugmentation, Mixed
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.optimiser import Optimiser, build_optimiser
-from pipeline_lib.train.ranks import average_buffers, together
+from pipeline_lib.train.ranks import average_buffers, averaging, together
 from pipeline_lib.train.recipes import Recipe
 
 Output = torch.Tensor | tuple[torch.Tensor | None, ...]  # logits_BK, those of auxiliary heads behind
@@ -123,18 +123,25 @@ class Learner:
     def _add_gradients(self, shown: Mixed) -> torch.Tensor:
         """The gradients of the mean loss, of one part of the batch after the other; returns that loss."""
         n, losses = len(shown.weights_B), []
-        for part in torch.arange(n).chunk(self.recipe.micro_batches):
+        parts = torch.arange(n).chunk(self.recipe.micro_batches)
+        for number, part in enumerate(parts, 1):
             rows = slice(int(part[0]), int(part[-1]) + 1)
+            losses.append(self._add_gradients_of(shown, rows, last=number == len(parts)))
+        return torch.stack(losses).sum()
+
+    def _add_gradients_of(self, shown: Mixed, rows: slice, *, last: bool) -> torch.Tensor:
+        """Those of some rows, averaged over the processes with the last part; returns their share of the loss."""
+        with averaging(self.forward, now=last):
             with precision(self.device):
                 teacher_BK = self.objective.teacher_logits(shown.images_BHWC[rows])
                 losses_B = sum(
                     share * self.objective.losses(logits_BK, shown.targets[rows], teacher_BK)
                     for share, logits_BK in weighed_logits(self.forward(shown.images_BHWC[rows]))
                 )
-            loss = (losses_B * shown.weights_B[rows]).mean() * (len(part) / n)
+            weights_B = shown.weights_B[rows]
+            loss = (losses_B * weights_B).mean() * (len(weights_B) / len(shown.weights_B))
             loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-        return torch.stack(losses).sum()
+        return loss.detach()
 
     def state(self) -> dict[str, Any]:
         """All that updates change, for a checkpoint: tensors on the device, no copies."""

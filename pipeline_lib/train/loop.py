@@ -16,7 +16,7 @@ collective calls; writing and talking is for rank 0.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -100,15 +100,15 @@ def train(
     device: torch.device,
     meter: Meter,
     checkpoints: Checkpoints | None = None,
+    saved: Mapping[str, Any] | None = None,
     tell: Tell | None = None,
 ) -> Trained:
     """Train `model` in place through the recipe's phases; keep the epoch with the lowest validation loss.
 
-    Goes on from the checkpoint, where there is one. tell: is given the figures of each epoch. Raises ConfigError when
+    saved: what `checkpoints` had kept, to go on from. tell: is given the figures of each epoch. Raises ConfigError when
     the loss stops being finite or the memory does not suffice, Interrupted after SIGTERM, when all is saved.
     """
     at, plan = Standing(), phases(recipe)
-    saved = checkpoints.load() if checkpoints else None
     if saved:
         at = Standing(**{**saved["at"], "curves": [Epoch(**row) for row in saved["at"]["curves"]]})
         done = sum(phase.epochs for phase in plan[: at.phase]) + at.epoch
@@ -122,6 +122,8 @@ def train(
             at.loss = saved["ranks"][rank()]["loss"]
             _set_random_state(saved["ranks"][rank()]["random"])
             saved = None
+        elif checkpoints and checkpoints.due(0):  # what came before this phase took long
+            _keep(checkpoints, learner, at, [])
         while at.epoch < learner.phase.epochs and (at.step or not _time_is_up(learner, at)):
             _epoch(learner, loaders, at, meter=meter, checkpoints=checkpoints)
             log.info("epoch %d/%d: %s", len(at.curves), sum(phase.epochs for phase in plan), _in_words(at.curves[-1]))
@@ -153,9 +155,7 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
         note = f"epoch {number + 1}, step {at.step}/{len(loaders.train)}, loss {losses.so_far:.3f}{top1}{time}"
         meter.step(len(batch.labels_B) * world(), note)
         if checkpoints and checkpoints.due(at.step):
-            own = {"loss": losses.state(), "buffers": learner.own_state(), "random": _random_state()}
-            checkpoints.save({"at": at.as_state(), "learner": learner.state(), "ranks": gathered(own)})
-            checkpoints.stop_if_told()
+            _keep(checkpoints, learner, at, losses.state())
             stopwatch.restart()
     learner.end_epoch()
     val_loss, val_top1 = validate(learner.judged, loaders.val, learner.device)
@@ -164,6 +164,13 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
         weights = learner.judged.network.state_dict()
         at.best_state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
     at.epoch, at.step, at.loss = at.epoch + 1, 0, []
+
+
+def _keep(checkpoints: Checkpoints, learner: Learner, at: Standing, loss: list[float]) -> None:
+    """Save where the run stands, with the losses of this epoch. Raises Interrupted when told to stop."""
+    own = {"loss": loss, "buffers": learner.own_state(), "random": _random_state()}
+    checkpoints.save({"at": at.as_state(), "learner": learner.state(), "ranks": gathered(own)})
+    checkpoints.stop_if_told()
 
 
 def _rate(learner: Learner, loaders: Loaders, at: Standing) -> float:

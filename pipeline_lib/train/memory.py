@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -11,6 +12,7 @@ from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
 
 CPU_WORDS = ("not enough memory", "can't allocate memory")  # torch's CPU allocator raises a plain RuntimeError
+SAME_STEP = "which takes the same step in smaller parts"
 
 
 def with_remedy(update: Callable[[Batch], torch.Tensor], batch: Batch) -> torch.Tensor:
@@ -29,9 +31,12 @@ def with_remedy(update: Callable[[Batch], torch.Tensor], batch: Batch) -> torch.
 
 def _advice(update: Callable[[Batch], torch.Tensor], batch: Batch) -> str:
     if distributed.is_available() and distributed.is_initialized():  # the others wait for us in their own step
-        return "halve train.batch_size"
+        return f"double train.micro_batches, {SAME_STEP}, or halve train.batch_size"
     fits = largest_that_fits(update, batch)
-    return f"set train.batch_size to {fits}, which fits" if fits else "not even two pictures fit"
+    if not fits:
+        return "not even two pictures fit"
+    times = math.ceil(len(batch.labels_B) / fits)
+    return f"set train.batch_size to {fits}, which fits, or train.micro_batches {times} times as high, {SAME_STEP}"
 
 
 def largest_that_fits(update: Callable[[Batch], torch.Tensor], batch: Batch) -> int:

@@ -216,10 +216,9 @@ class TrainParams(Params):
         recipe = self.resolved()
         if self.ema_decay is not None and self.ema_half_life_epochs is not None:
             raise ValueError("ema_decay and ema_half_life_epochs say the same thing: set one of them")
-        if recipe.batch_size < 2 * recipe.micro_batches:
-            raise ValueError(
-                f"micro_batches leaves parts of less than two: lower it, batch_size is {recipe.batch_size}"
-            )
+        if recipe.batch_size < 2 * recipe.micro_batches * self.processes:
+            size, among = recipe.batch_size, f" for {self.processes} processes" if self.processes > 1 else ""
+            raise ValueError(f"micro_batches leaves parts of less than two: lower it, batch_size is {size}{among}")
         return self
 
     @model_validator(mode="after")

@@ -30,16 +30,19 @@ def prepare(
     objective: Objective,
     open_still: Callable[[], BatchLoader],
     device: torch.device,
+    is_done: bool = False,
 ) -> Recipe:
     """Whiten and probe where network and recipe ask for it, in place; returns the recipe of what is left to train.
 
+    is_done: the weights come from a checkpoint, and only the recipe is asked for. Processes that train together each
+    do the same here, without a word to each other; DistributedDataParallel then begins with the weights of rank 0.
     open_still: opens the training pictures as evaluation sees them. A head that is no linear layer on pooled features
     (SqueezeNet's convolution) is left to the loop, which trains it with the pictures.
     """
     whitens = any(isinstance(module, Whitening) for module in model.network.modules())
     is_linear = isinstance(model.network.get_submodule(head_name(model.network)), nn.Linear)
     probes = bool(recipe.probe_epochs) and is_linear
-    if whitens or probes:
+    if (whitens or probes) and not is_done:
         with closing(open_still()) as loader:
             whiten(model, loader, device)
             if probes:

@@ -47,6 +47,11 @@ def together(model: nn.Module) -> nn.Module:
     return DistributedDataParallel(model, forward_sync_buffers=False) if world() > 1 else model
 
 
+def averaging(forward: nn.Module, *, now: bool) -> contextlib.AbstractContextManager[object]:
+    """Within it, backward averages the gradients over the processes, or leaves them to a later one that does."""
+    return forward.no_sync() if isinstance(forward, DistributedDataParallel) and not now else contextlib.nullcontext()
+
+
 def average_buffers(model: nn.Module) -> None:
     """Give every process the mean of the floating point buffers: running means and variances of batch normalisation."""
     buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
@@ -75,6 +80,15 @@ def of_rank_0(value: float) -> float:
     said = torch.tensor(value, dtype=torch.float64)
     distributed.broadcast(said, 0)
     return float(said)
+
+
+def given_by_rank_0(own: Any) -> Any:
+    """What rank 0 has computed, a picklable object, in all processes: no GPU's last bit makes them differ."""
+    if world() == 1:
+        return own
+    said = [own]
+    distributed.broadcast_object_list(said, 0)
+    return said[0]
 
 
 def most(value: int) -> int:

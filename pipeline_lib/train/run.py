@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import torch
@@ -30,13 +31,13 @@ from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.tracking import Tell, open_trackers
 from pipeline_lib.train.aims import Aims, read_aims
-from pipeline_lib.train.checkpoint import Checkpoints, key_of, place_for, told_to_stop
+from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, told_to_stop
 from pipeline_lib.train.launch import train_in_processes
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loop import Loaders, Trained, train
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.probe import prepare
-from pipeline_lib.train.ranks import joined, rank, world
+from pipeline_lib.train.ranks import given_by_rank_0, joined, rank, world
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.resizing import ResizingLoader
 from pipeline_lib.train.self_training import as_many_steps, best_of, with_guessed
@@ -44,8 +45,6 @@ from pipeline_lib.train.starting_weights import give_starting_weights
 from pipeline_lib.train.try_rates import STEPS, Tried, try_rates
 
 log = logging.getLogger(__name__)
-LIBRARY = Path(__file__).parents[1]
-CODE = ("betons", "csv_cells.py", "loader", "native", "networks", "pixels", "tables", "train", "weight_files.py")
 
 
 def run(job: StageRun) -> None:
@@ -128,7 +127,10 @@ def _learn(
     model, _ = _build(job, aims)
     objective = aims.objective(recipe, rows)
     open_still = partial(_open, job, rows, recipe, share=False)
-    recipe = prepare(model, recipe, objective=objective, open_still=open_still, device=aims.device)
+    saved = checkpoints.load()
+    recipe = prepare(
+        model, recipe, objective=objective, open_still=open_still, device=aims.device, is_done=saved is not None
+    )
     if rank():
         torch.manual_seed(job.params.seed + (rank() << 32))  # own dropout in each process; rank 0 as one alone
     with closing(_open_growing(job, rows, recipe)) as loader:
@@ -142,6 +144,7 @@ def _learn(
             device=aims.device,
             meter=Meter("train", "images", n_images, job.settings.progress_every_s),
             checkpoints=checkpoints,
+            saved=saved,
             tell=tell,
         )
 
@@ -177,13 +180,14 @@ def _with_guessed(
     put_weights(model.network, trained.state)
     with closing(_open(job, unlabelled.assign(label=0, weight=1.0), recipe, share=False)) as loader:
         batches = [scored.logits_BK.softmax(1) for scored in score(model, loader, aims.device)]
-    return with_guessed(
+    rows = with_guessed(
         labelled,
         unlabelled["image_id"],
         torch.cat(batches).numpy(),
         list(aims.classes["class_id"]),
         confidence=recipe.pseudo_confidence,
     )
+    return cast(pd.DataFrame, given_by_rank_0(rows))
 
 
 def _build(job: StageRun, aims: Aims) -> tuple[Classifier, dict[str, str] | None]:
@@ -195,18 +199,6 @@ def _build(job: StageRun, aims: Aims) -> tuple[Classifier, dict[str, str] | None
     parent = give_starting_weights(network, job)
     network.to(memory_format=torch.channels_last)  # as the pictures come: a fifth less time, also on a CPU
     return Classifier(network, mean=recipe.mean, std=recipe.std).to(aims.device), parent
-
-
-def inputs_key(job: StageRun, device: torch.device) -> str:
-    """The name of this training: its code, parameters, device, and every file it reads.
-
-    Of betons the index, which holds the checksum of each picture, stands for the file.
-    """
-    code = [file for name in CODE for file in sorted([LIBRARY / name, *(LIBRARY / name).rglob("*")])]
-    data = [file for role in sorted(job.reads) for file in sorted([job.reads[role], *job.reads[role].rglob("*")])]
-    files = [file for file in (*code, *data) if file.is_file() and file.suffix not in (".beton", ".pyc", ".so")]
-    facts = {"params": job.params.model_dump(mode="json"), "torch": torch.__version__, "device": device.type}
-    return key_of(facts, files)
 
 
 def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:

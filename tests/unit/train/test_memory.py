@@ -38,7 +38,8 @@ def test_out_of_memory_names_a_batch_size_with_which_training_then_works(
     _holding(9, monkeypatch)
     said = (
         r"params.yaml: out of memory \(found: 32 pictures in a step: CUDA out of memory. Tried to allocate 2.00 GiB.\)"
-        r"\. Remedy: set train.batch_size to 8, which fits; or lower train.side_px"
+        r"\. Remedy: set train.batch_size to 8, which fits, or train.micro_batches 4 times as high, which takes the "
+        r"same step in smaller parts; or lower train.side_px"
     )
 
     with pytest.raises(ConfigError, match=said):

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.progress import Meter
 from pipeline_lib.train import checkpoint
-from pipeline_lib.train.checkpoint import Checkpoints, place_for
-from pipeline_lib.train.run import CODE, run
+from pipeline_lib.train.checkpoint import CODE, Checkpoints, place_for
+from pipeline_lib.train.probe import prepare
+from pipeline_lib.train.recipes import Recipe
+from pipeline_lib.train.run import run
 from pipeline_lib.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[3]
@@ -57,8 +60,13 @@ def _kept(folder: Path) -> list[Path]:
     "params", [AVERAGED, DROPOUT, MIXED], ids=["sgd and average", "probe, adamw and dropout", "muon, mixed and growing"]
 )
 def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
-    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, Any]
+    small_line,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    params: dict[str, Any],
 ) -> None:
+    caplog.set_level(logging.INFO)
     params = {**SHORT, **params}
     run(small_line.train(tmp_path / "undisturbed", **params))
     job, stops = small_line.train(tmp_path / "stopped", **params), 0
@@ -72,6 +80,21 @@ def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
     assert stops == 7  # after each of six steps, and then to the end
     assert _bytes(tmp_path / "stopped") == _bytes(tmp_path / "undisturbed")
     assert not _kept(small_line.folder)
+    assert caplog.text.count("a head for 60 pictures") == (2 if "probe_epochs" in params else 0)  # once in each
+
+
+def test_what_came_before_the_first_step_is_kept(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told_while_probing(*arguments: Any, **options: Any) -> Recipe:
+        signal.raise_signal(signal.SIGTERM)
+        return prepare(*arguments, **options)
+
+    monkeypatch.setattr("pipeline_lib.train.run.prepare", told_while_probing)
+
+    with pytest.raises(Interrupted, match="told to stop"):
+        run(small_line.train(tmp_path, **SHORT, **DROPOUT))
+
+    at = torch.load(_kept(small_line.folder)[0], weights_only=True)["at"]
+    assert (at["phase"], at["epoch"], at["step"]) == (0, 0, 0)
 
 
 def test_a_checkpoint_is_of_the_same_code_inputs_and_parameters_or_not_used(

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from pipeline_lib.errors import BadData, ConfigError, Interrupted, StageDied
+from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.weights import load_weights
@@ -28,8 +31,12 @@ from pipeline_lib.train import launch
 from pipeline_lib.train import run as stage
 from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.launch import train_in_processes
+from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loop import validate
+from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.params import TrainParams
+from pipeline_lib.train.ranks import given_by_rank_0, joined, rank
+from pipeline_lib.train.recipes import RECIPES
 
 TWO = {"epochs": 2, "batch_size": 16, "processes": 2}  # 3 steps in an epoch
 TWO |= {"budget_minutes": 600}  # so long that it changes nothing: but they tell each other the time
@@ -111,6 +118,48 @@ def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same
     assert _bytes(tmp_path / "out") == _bytes(undisturbed)
 
 
+PICTURES = Batch(
+    torch.randint(0, 256, (12, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)),
+    torch.arange(12) % 3,
+    torch.linspace(0.5, 1.5, 12),
+    torch.arange(12),
+)
+
+
+def _learner(seed: int, *, micro_batches: int) -> Learner:
+    torch.manual_seed(seed)
+    recipe = replace(RECIPES["quick"], network="lenet", ema_decay=0.0, micro_batches=micro_batches)
+    model = Classifier(build_network("lenet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std)
+    return Learner(model, recipe, phases(recipe)[0], objective=Objective(), device=torch.device("cpu"))
+
+
+def _one_step_each(job: StageRun, folder: Path) -> None:
+    """Half of the pictures, in three parts, with weights of one's own to begin with."""
+    with joined(torch.device("cpu")):
+        learner, sent = _learner(rank(), micro_batches=3), []
+        learner.forward.register_comm_hook(  # type: ignore[operator]
+            None, lambda _, bucket: sent.append(bucket.index()) or allreduce_hook(None, bucket)
+        )
+        learner.update(Batch(*(tensor[rank() :: 2] for tensor in vars(PICTURES).values())), rate=0.0)
+        gradients = [parameter.grad for parameter in learner.model.parameters()]
+        torch.save((gradients, len(sent), given_by_rank_0(rank())), folder / f"{rank()}.pt")
+
+
+def test_two_with_parts_of_a_batch_have_the_gradient_of_one_with_the_whole_and_send_it_once(
+    small_line, tmp_path: Path
+) -> None:
+    alone = _learner(0, micro_batches=1)
+    alone.update(PICTURES, rate=0.0)
+
+    train_in_processes(_one_step_each, _job(small_line, tmp_path / "out"), tmp_path, processes=2)
+
+    found = [torch.load(tmp_path / f"{number}.pt") for number in (0, 1)]
+    for one, other, whole in zip(found[0][0], found[1][0], alone.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+        torch.testing.assert_close(one, whole.grad, atol=1e-6, rtol=1e-4)
+    assert [(sent, said) for _, sent, said in found] == [(1, 0), (1, 0)]
+
+
 def _damaged(job: StageRun, folder: Path) -> None:
     if os.environ["RANK"] == "1":
         raise BadData("a picture is damaged", file="a.beton", remedy="restore it")
@@ -157,6 +206,8 @@ def test_processes_that_die_again_and_again_are_given_up(small_line, tmp_path: P
 def test_batches_that_cannot_be_shared_are_refused() -> None:
     with pytest.raises(ValidationError, match="processes = 3 cannot share batches of 32: it must divide batch_size"):
         TrainParams(processes=3)
+    with pytest.raises(ValidationError, match="parts of less than two: lower it, batch_size is 32 for 4 processes"):
+        TrainParams(processes=4, micro_batches=8)
 
 
 def test_more_processes_than_gpus_are_refused(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
