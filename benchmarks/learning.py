@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.digit_line import DigitLine
-from benchmarks.results_file import RESULTS, Row, row, write_results
+from benchmarks.results_file import Row, kept_rows, row, write_results
 
 FIRST_SEED = 10
 SMALL = {"side_px": 16, "shift_px": 1}
@@ -117,7 +116,7 @@ def votes(line: DigitLine, seed: int) -> dict[str, float]:
     soft_NK = _posterior(train["label"].to_numpy(), rng)
     label = soft_NK.argmax(1)
     given = train.assign(label=label, class_id=label.astype(str))
-    soft = pd.DataFrame(soft_NK, index=train["image_id"], columns=list("0123456789"))
+    soft = _long(pd.DataFrame(soft_NK, index=train["image_id"], columns=list("0123456789")))
     common = {"seed": seed, "epochs": 15, **SMALL}
     return {
         "plain": line.right(line.train(given, split.val, **common), split.test).mean(),
@@ -173,11 +172,10 @@ def _digest(weights: Path) -> str:
     return hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
 
 
-def _kept_rows(but: Sequence[str]) -> list[Row]:
-    """The rows of other cases, from the last run."""
-    path = RESULTS / "learning.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    return [Row(**one) for one in rows if one["case"] not in but]
+def _long(soft: pd.DataFrame) -> pd.DataFrame:
+    """SOFT_LABELS of probabilities by image_id (index) and class_id (columns)."""
+    named = soft.rename_axis(index="image_id", columns="class_id").stack()  # noqa: PD013 - melt would lose the index
+    return named.rename("probability").reset_index()
 
 
 def main() -> int:
@@ -196,7 +194,7 @@ def main() -> int:
                 shown = {way: round(float(100 * share), 1) for way, share in runs[-1].items() if way[-3:-1] != ", "}
                 print(f"{case}, seed {seed}: {shown}", flush=True)
             rows += rows_of(case, runs)
-    rows += _kept_rows(options.only)
+    rows += kept_rows("learning", but=options.only)
     order = list(CASES)
     print(f"wrote {write_results('learning', sorted(rows, key=lambda one: order.index(one.case)))}")
     return 0

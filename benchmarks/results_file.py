@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +42,13 @@ class Row:
 def row(case: str, metric: str, unit: str, values: Sequence[float]) -> Row:
     """The spread of some values."""
     return Row(case, metric, unit, statistics.median(values), min(values), max(values), len(values))
+
+
+def kept_rows(name: str, *, but: Collection[str]) -> list[Row]:
+    """The rows of the last run, without those of the cases `but`; none where nothing ran yet."""
+    path = RESULTS / f"{name}.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    return [Row(**one) for one in rows if one["case"] not in but]
 
 
 def write_results(name: str, rows: Iterable[Row], *, also: Sequence[str] = ()) -> Path:

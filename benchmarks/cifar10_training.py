@@ -1,0 +1,205 @@
+"""CIFAR-10 trained on one core, and what curation wins where people labelled it badly.
+
+    python -m benchmarks.cifar10_training FOLDER [--only cifar_speed quick curation] [--line LINE] [--seeds 3]
+
+FOLDER holds cifar10.tar and train_votes.csv.gz (CIFAR-10N, Wei et al. 2022: the votes of three people on each training
+picture; its licence forbids commerce, so it is no part of this repository). The stages up to `convert` make betons of
+it in a throw-away checkout; --line names one that did already. Every training is the real stage on one thread, and is
+tested on all 10,000 test pictures with their published labels.
+
+cifar_speed, quick: trained on what `curate` selects of the training pictures, as many epochs as some 20 minutes of one
+core allow. curation: N_PICTURES training pictures whose label received is CIFAR-10N's `worst`, wrong where one of three
+people was (40 %); validation has such labels too. Ways: as given; `curate` doubting labels by itself, with its guard
+(cl_auto_min_accuracy) taken off; and with the three people's votes, the winner or the posterior as the label. A seed is
+another draw of pictures and another seed of training; all ways have the same. Writes
+benchmarks/results/cifar10_training.json; `--only` keeps the rows of the other cases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
+
+import pandas as pd
+
+from benchmarks.beton_line import BetonLine
+from benchmarks.cifar10 import STAGES, run_stage
+from benchmarks.results_file import Row, kept_rows, row, write_results
+from pipeline_lib.curate.decide import Found, curate
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.run import read_found
+from pipeline_lib.stage import StageRun
+from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.votes import VOTES
+from tests.pipeline.checkout import throw_away_checkout
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "cifar_speed": {"recipe": "cifar_speed", "epochs": 1, "batch_size": 250},
+    "quick": {"recipe": "quick", "flip": True, "epochs": 8},
+}
+CASES = (*RECIPES, "curation")
+N_PICTURES = 15_000
+NO_LIMITS = {"max_quarantine_rate": 1.0, "max_label_issue_rate": 1.0}  # what would stop a line that people watch
+STUDENT = {"recipe": "quick", "flip": True, "epochs": 5, "batch_size": 64, "peak_learning_rate": 0.1}
+WAYS: dict[str, dict[str, Any]] = {
+    "labels as given": {},
+    "doubted labels left out": {"cl_auto_min_accuracy": 0.0, "cl_margin": 0.0},
+    "votes, the winner": {},
+    "votes, the posterior": {"learn_votes": True},
+}
+GIVEN = "labels as given"
+TOP1 = "top-1 on test"
+UNITS = {TOP1: "%", "training labels right": "%", "training pictures": "pictures", "training CPU": "min"}
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """line: trains on the betons. folder: of the checkout. votes: the table of CIFAR-10N. test: all test pictures."""
+
+    line: BetonLine
+    folder: Path
+    votes: pd.DataFrame
+    test: pd.DataFrame
+
+
+def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
+    """The line's betons, made where they are not there yet."""
+    if not (checkout / "line/convert/betons").is_dir():
+        made = throw_away_checkout(checkout)
+        made.python("flows.cli", "init", str((source / "cifar10.tar").resolve()))
+        for stage in STAGES:
+            run_stage(made, stage)
+    members = MEMBERS.read(checkout / "line/download/members.parquet")
+    test = members[members["split_received"] == "test"].rename(columns={"label_received": "class_id"})
+    votes = pd.read_csv(source / "train_votes.csv.gz", dtype=str)
+    votes["image_id"] = "pictures/" + votes["member"]
+    line = BetonLine(scratch, checkout / "line/convert/betons")
+    return Cifar(line, checkout, votes, test[["image_id", "class_id"]])
+
+
+def recipe_rows(cifar: Cifar, case: str) -> list[Row]:
+    """Accuracy and time of one recipe on all that the line selects."""
+    train, val = (
+        SELECTION.read(cifar.folder / f"line/curate/selection/{split}.parquet").astype({"class_id": "str"})
+        for split in ("train", "val")
+    )
+    clock, cpu = time.monotonic(), time.process_time()
+    weights = cifar.line.train(train, val, seed=0, **RECIPES[case])
+    wall_s, cpu_s = time.monotonic() - clock, time.process_time() - cpu
+    return [
+        row(case, "top-1 on test", "%", [100 * float(cifar.line.right(weights, cifar.test).mean())]),
+        row(case, "epochs", "epochs", [RECIPES[case]["epochs"]]),
+        row(case, "training pictures", "pictures", [len(train)]),
+        row(case, "test pictures", "pictures", [len(cifar.test)]),
+        row(case, "training CPU", "min", [cpu_s / 60]),
+        row(case, "training wall, on a busy machine", "min", [wall_s / 60]),
+    ]
+
+
+def curation_rows(cifar: Cifar, seeds: int) -> list[Row]:
+    """Accuracy of every way, and what it wins over the labels as given."""
+    found = _found(cifar)
+    runs = [_curation(cifar, found, seed) for seed in range(seeds)]
+    rows = []
+    for way in WAYS:
+        figures = {metric: [run[way][metric] for run in runs] for metric in runs[0][way]}
+        rows += [row(_case(way), metric, unit, figures[metric]) for metric, unit in UNITS.items()]
+        won = [run[way][TOP1] - run[GIVEN][TOP1] for run in runs]
+        rows.append(row(_case(way), "won over the labels as given", "points", won))
+    return rows
+
+
+def _case(way: str) -> str:
+    return f"CIFAR-10N worst, {way}"
+
+
+def _curation(cifar: Cifar, found: Found, seed: int) -> dict[str, dict[str, float]]:
+    """One draw, all ways."""
+    drawn = cifar.votes.sample(N_PICTURES, random_state=seed).set_index("image_id")
+    measured = {}
+    for way, params in WAYS.items():
+        votes = _as_table(drawn) if way.startswith("votes") else VOTES.empty()
+        curated = curate(_of(found, drawn["worst"], votes), CurateParams(**NO_LIMITS, **params))
+        train, val = curated.selection["train"], curated.selection["val"]
+        truth = drawn["label"][train["image_id"]].to_numpy()
+        soft = curated.targets if params.get("learn_votes") else None
+        cpu = time.process_time()
+        weights = cifar.line.train(train, val, soft=soft, seed=seed, **STUDENT)
+        measured[way] = {
+            TOP1: 100 * float(cifar.line.right(weights, cifar.test).mean()),
+            "training labels right": 100 * float((truth == train["class_id"].to_numpy()).mean()),
+            "training pictures": len(train),
+            "training CPU": (time.process_time() - cpu) / 60,
+        }
+        shown = ", ".join(f"{name} {value:.1f}" for name, value in measured[way].items())
+        print(f"seed {seed}, {way}: {shown}", flush=True)
+    return measured
+
+
+def _found(cifar: Cifar) -> Found:
+    """What `curate` reads on this line."""
+    line = cifar.folder / "line"
+    reads = {name: line / f"{stage}/{name}.parquet" for name, stage in (("members", "download"), ("images", "inspect"))}
+    reads |= {"votes": line / "download/votes.parquet", "features": line / "inspect/features"}
+    writes = {"manifest": cifar.folder / "line/curate/manifest.parquet"}
+    return read_found(StageRun(cifar.folder, reads, writes, CurateParams(), cifar.line.settings))
+
+
+def _of(found: Found, received: pd.Series, votes: pd.DataFrame) -> Found:
+    """The test pictures and some training pictures, with other labels received. received: class by image_id."""
+    members = found.members[
+        (found.members["split_received"] == "test") | found.members["image_id"].isin(received.index)
+    ]
+    label = members["image_id"].map(received).fillna(members["label_received"])
+    tables = {
+        name: table[table["image_id"].isin(members["image_id"])].reset_index(drop=True)
+        for name, table in (("images", found.images), ("features", found.features))
+    }
+    return replace(found, members=members.assign(label_received=label).reset_index(drop=True), votes=votes, **tables)
+
+
+def _as_table(drawn: pd.DataFrame) -> pd.DataFrame:
+    """The three people's votes, as a source's votes file gives them."""
+    columns = [f"vote_{n}" for n in (1, 2, 3)]
+    long = drawn.reset_index().melt("image_id", columns, "annotator", "label")
+    return long.astype("str")
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cifar10_training", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="cases (default all)")
+    parser.add_argument("--line", type=Path, help="a checkout that ran up to convert; made where it is absent")
+    parser.add_argument("--seeds", type=int, default=3, help="of the case curation (default 3)")
+    options = parser.parse_args()
+    if not (options.folder / "cifar10.tar").is_file():
+        sys.exit(f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        checkout = options.line or Path(temporary) / "checkout"
+        cifar = open_cifar(options.folder, checkout, Path(tempfile.mkdtemp(dir=temporary)))
+        for case in options.only:
+            rows += curation_rows(cifar, options.seeds) if case == "curation" else recipe_rows(cifar, case)
+    for one in rows:
+        print(f"{one.case}: {one.metric} {one.median:.2f} {one.unit}", flush=True)
+    measured = {one.case for one in rows}
+    rows += kept_rows("cifar10_training", but=measured)
+    order = [*RECIPES, *map(_case, WAYS)]
+    print(f"wrote {write_results('cifar10_training', sorted(rows, key=lambda one: order.index(one.case)))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
