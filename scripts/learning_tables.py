@@ -1,4 +1,4 @@
-"""The tables of docs/training.md: what each way to learn wins over the plain run, and imbalance class by class."""
+"""The tables of what was trained: ways to learn (docs/training.md), CIFAR-10 (docs/recipes.md, docs/labels.md)."""
 
 from __future__ import annotations
 
@@ -33,6 +33,36 @@ def imbalance() -> str:
     for way in WAYS:
         lines.append(f"| {way} | " + " | ".join(f"{found[f'{way}, {digit}']['median']:.0f}" for digit in digits) + " |")
     return "\n".join([*lines, "", f"Median of {found['plain']['n']} seeds, 36 test pictures a class or one less.", ""])
+
+
+def cifar10_recipes() -> str:
+    """Recipes trained on CIFAR-10 on one core."""
+    measured = results("cifar10_training")
+    found = {(row["case"], row["metric"]): row["median"] for row in measured["rows"]}
+    head = "| on CIFAR-10, one core | epochs | training pictures | CPU time, min | top-1 on the 10,000 test pictures |"
+    lines = [head, "|---|---|---|---|---|"]
+    for case in dict.fromkeys(case for case, metric in found if metric == "epochs"):
+        cells = [f"{found[case, 'epochs']:.0f}", f"{found[case, 'training pictures']:,.0f}"]
+        cells += [f"{found[case, 'training CPU']:.0f}", f"{found[case, 'top-1 on test']:.1f} %"]
+        lines.append(f"| {case} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"One run each. {hardware(measured, 'ffcv')}", ""])
+
+
+def cifar10_curation() -> str:
+    """What curation wins where people labelled CIFAR-10 badly."""
+    measured = results("cifar10_training")
+    found = {(row["case"], row["metric"]): row for row in measured["rows"] if "worst" in row["case"]}
+    head = (
+        "| CIFAR-10N worst | training pictures | their labels right, % | top-1 on test, % | won by curation, points |"
+    )
+    lines = [head, "|---|---|---|---|---|"]
+    for case in dict.fromkeys(case for case, _ in found):
+        n, right, top1 = (found[case, name] for name in ("training pictures", "training labels right", "top-1 on test"))
+        won = found.get((case, "won over the labels as given"))
+        cells = [f"{n['median']:,.0f}", f"{right['median']:.1f}", _spread(top1), _spread(won) if won else ""]
+        lines.append(f"| {case.partition(', ')[2]} | {' | '.join(cells)} |")
+    note = f"Median (least to most) of {top1['n']} draws. {hardware(measured, 'scikit-learn')}"
+    return "\n".join([*lines, "", note, ""])
 
 
 def _spread(row: dict[str, Any]) -> str:

@@ -87,6 +87,8 @@ def _duration(seconds: float) -> str:
 TABLES = {
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
+    "cifar10 recipes": learning_tables.cifar10_recipes,
+    "cifar10 curation": learning_tables.cifar10_curation,
     "scorecard": scorecard,
     "first run": first_run,
     "loaders": loaders,
