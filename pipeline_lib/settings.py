@@ -30,9 +30,10 @@ class Settings(BaseSettings):
 
     workers: int = Field(0, ge=0, le=1024, description="processes or threads of a stage; 0 takes every core")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto takes a GPU that is there")
-    loader: Literal["auto", "ffcv", "stock", "torchvision"] = Field(
+    loader: Literal["auto", "ffcv", "stock", "torchvision", "resident"] = Field(
         "auto",
-        description="reads betons; ffcv: with our decoder; torchvision: same bytes, slower; stock: FFCV itself",
+        description="reads betons; ffcv: with our decoder; torchvision: same bytes, slower; stock: FFCV itself; "
+        "resident: decoded once and kept where training computes, where augmentation only flips, shifts and hides",
     )
     dask_address: str | None = Field(
         None,

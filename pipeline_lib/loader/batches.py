@@ -22,7 +22,7 @@ class Batch:
 class BatchLoader(Protocol):
     """Gives the pictures of one selection, epoch by epoch. `len` is the number of batches in a whole epoch."""
 
-    kind: str  # ffcv, stock or torchvision
+    kind: str  # ffcv, stock, torchvision or resident
     image_ids: Sequence[str]  # by position
 
     def __len__(self) -> int: ...

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
+import torch
 
-from pipeline_lib.errors import BadData, DependencyMissing
+from pipeline_lib.errors import BadData, ConfigError, DependencyMissing
 from pipeline_lib.loader.augment import Augmentation
 from pipeline_lib.loader.batches import BatchLoader
 from pipeline_lib.loader.pictures import find_pictures
 from pipeline_lib.loader.plan import Plan
+from pipeline_lib.loader.resident_loader import ResidentLoader, as_evaluated, obstacle
 from pipeline_lib.loader.sampling import Sampling
 from pipeline_lib.loader.torch_loader import TorchLoader
 from pipeline_lib.native.views import load
 
+Kind = Literal["auto", "ffcv", "stock", "torchvision", "resident"]
 log = logging.getLogger(__name__)
 
 
@@ -30,8 +34,9 @@ def open_loader(
     shuffle: bool,
     seed: int,
     drop_last: bool,
-    kind: Literal["auto", "ffcv", "stock", "torchvision"],
+    kind: Kind,
     workers: int,
+    device: torch.device | None = None,
     sampling: Sampling = "as_is",
     rank: int = 0,
     world: int = 1,
@@ -43,7 +48,8 @@ def open_loader(
     batch that is not full; evaluation must not. workers: decoding threads, whose number changes nothing.
 
     kind: `ffcv` (FFCV with our decoder), `torchvision` (libraries only; the same bytes, slower), `stock` (FFCV as it
-    comes: the same order, other views) or `auto`: ffcv where it can be used.
+    comes: the same order, other views), `resident` (the same bytes, decoded once and kept on `device`) or `auto`: on a
+    GPU resident where it can be used, else ffcv where it can be used. Without a device `resident` is `auto`.
 
     sampling: `as_is` shows every picture once in an epoch; `balanced` draws as many with replacement, every class
     equally often, each visit with a view of its own. How much a picture counts in the loss is another matter: the
@@ -55,7 +61,8 @@ def open_loader(
     all of them, nothing is padded, and some may have a batch less.
 
     Raises BadData (empty selection, less than one batch, a picture in no beton), OutputDamaged (a beton that is not
-    whole), DependencyMissing (ffcv asked for and not usable), ConfigError (an augmentation that `stock` does not have).
+    whole), DependencyMissing (ffcv asked for and not usable), ConfigError (an augmentation that `stock` or `resident`
+    does not have, or pictures that do not fit).
     """
     if len(selection) < (batch_size * world if drop_last else 1):
         batches = f"batches of {batch_size}" + (f" in each of {world} processes" if world > 1 else "")
@@ -63,12 +70,28 @@ def open_loader(
         raise BadData(what, file=betons, value=value, remedy="lower train.batch_size, or select more pictures")
     pictures = find_pictures(betons, selection)
     plan = Plan(pictures, batch_size, side_px, augmentation, shuffle, seed, drop_last, sampling, rank, world)
+    if device is not None and _can_stay(plan, kind, device):
+        with closing(_open(as_evaluated(plan), "auto", workers=workers)) as still:
+            return ResidentLoader(plan, still, device)
+    return _open(plan, kind, workers=workers)
+
+
+def _can_stay(plan: Plan, kind: Kind, device: torch.device) -> bool:
+    """Whether to keep the pictures on the device. Raises ConfigError when that was asked for and cannot be."""
+    reason = obstacle(plan, device)
+    if reason and kind == "resident":
+        what, remedy = "the pictures cannot stay on the device", "set loader = auto (PERENNIAL_LOADER=auto)"
+        raise ConfigError(what, file="settings.toml", value=f"loader = resident: {reason}", remedy=remedy)
+    return not reason and (kind == "resident" or (kind == "auto" and device.type == "cuda"))
+
+
+def _open(plan: Plan, kind: Kind, *, workers: int) -> BatchLoader:
     if kind == "torchvision":
         return TorchLoader(plan, workers=workers)
     try:
         return _open_ffcv(plan, stock=kind == "stock", workers=workers)
     except DependencyMissing as error:
-        if kind != "auto":
+        if kind not in ("auto", "resident"):
             raise
         log.warning("%s (%s): the torchvision loader reads the betons, same pictures, slower", error.what, error.value)
         return TorchLoader(plan, workers=workers)

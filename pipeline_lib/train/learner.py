@@ -62,11 +62,12 @@ def compiled(module: nn.Module, wanted: Literal["auto", "on", "off"], device: to
 
     def forward(images_BHWC: torch.Tensor) -> Output:
         try:
-            return fast(images_BHWC)
+            output: Output = fast(images_BHWC)
         except torch._dynamo.exc.TorchDynamoException as error:
             what, remedy = "the network cannot be compiled", "set train.compile to off"
             said = " ".join(str(error).splitlines()[:2])[:300]  # which compiler, and what it says
             raise ConfigError(what, file="params.yaml", value=said, remedy=remedy) from error
+        return output
 
     return forward
 

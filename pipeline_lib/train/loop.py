@@ -200,7 +200,7 @@ def validate(model: Classifier, loader: BatchLoader, device: torch.device) -> tu
     """Mean loss in nats (no smoothing) and top-1 (0..1) over every image of all processes' loaders."""
     loss, right, images = 0.0, 0, 0
     for scored in score(model, loader, device):
-        labels_B = scored.batch.labels_B
+        labels_B = scored.batch.labels_B.cpu()
         loss += F.cross_entropy(scored.logits_BK, labels_B, reduction="sum").item()
         right += int((scored.logits_BK.argmax(1) == labels_B).sum())
         images += len(labels_B)

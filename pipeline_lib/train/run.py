@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -81,7 +81,7 @@ def _train(job: StageRun, folder: Path, device: torch.device) -> None:
     recipe, aims = params.resolved(), read_aims(job, read_classes(job.reads["classes"]), device)
     train_rows, val_rows = _read_rows(job, "train", least=2), _read_rows(job, "val", least=1)
     with (
-        closing(_open(job, val_rows, recipe)) as val,
+        closing(_open(job, val_rows, recipe, device=device)) as val,
         told_to_stop() as told,
         _trackers(job, recipe, folder.name) as tell,
     ):
@@ -133,7 +133,7 @@ def _learn(
     )
     if rank():
         torch.manual_seed(job.params.seed + (rank() << 32))  # own dropout in each process; rank 0 as one alone
-    with closing(_open_growing(job, rows, recipe)) as loader:
+    with closing(_open_growing(job, rows, recipe, aims.device)) as loader:
         log.info("%s on %s, %s loader, %d pictures", recipe.network, aims.device, loader.kind, len(rows))
         n_images = sum(phase.epochs for phase in phases(recipe)) * len(loader) * min(recipe.batch_size, len(rows))
         return train(
@@ -158,7 +158,7 @@ def rates_of(job: StageRun) -> list[Tried]:
     model, _ = _build(job, aims)
     recipe = replace(recipe, ema_decay=0.0, ema_half_life_epochs=0.0)  # the loss is the model's own
     learner = Learner(model, recipe, phases(recipe)[-1], objective=aims.objective(recipe, rows), device=device)
-    with closing(_open_growing(job, rows, recipe)) as loader:
+    with closing(_open_growing(job, rows, recipe, device)) as loader:
         return try_rates(learner, chain.from_iterable(loader.epoch(number) for number in range(STEPS)))
 
 
@@ -215,10 +215,10 @@ def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:
     return rows
 
 
-def _open_growing(job: StageRun, rows: pd.DataFrame, recipe: Recipe) -> BatchLoader:
+def _open_growing(job: StageRun, rows: pd.DataFrame, recipe: Recipe, device: torch.device) -> BatchLoader:
     """Training views, of one size or of several."""
     sides_E = recipe.training_sides()
-    open_at = partial(_open, job, rows, recipe, training=True)
+    open_at = partial(_open, job, rows, recipe, training=True, device=device)
     if len(set(sides_E)) == 1:
         return open_at(side_px=sides_E[0])
     log.info("training pictures of %d px, at last %d px", sides_E[0], sides_E[-1])
@@ -233,21 +233,12 @@ def _open(
     training: bool = False,
     side_px: int | None = None,
     share: bool = True,
+    device: torch.device | None = None,
 ) -> BatchLoader:
-    """share: each process gets its part of every batch, else all of it."""
+    """share: each process gets its part of every batch, else all of it. device: where pictures may stay."""
     n_processes = world() if share else 1
-    augmentation = Augmentation(
-        scale_min=recipe.scale_min,
-        flip=recipe.flip,
-        shift_px=recipe.shift_px,
-        rotation_deg=recipe.rotation_deg,
-        zoom=recipe.zoom,
-        shear_deg=recipe.shear_deg,
-        brightness=recipe.brightness,
-        contrast=recipe.contrast,
-        saturation=recipe.saturation,
-        cutout_px=recipe.cutout_px,
-    )
+    own = vars(recipe)
+    augmentation = Augmentation(**{field.name: own[field.name] for field in fields(Augmentation) if field.name in own})
     return open_loader(
         job.reads["betons"],
         rows,
@@ -262,6 +253,7 @@ def _open(
         sampling=recipe.sampling if training else "as_is",
         rank=rank() if share else 0,
         world=n_processes,
+        device=device,
     )
 
 

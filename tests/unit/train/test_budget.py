@@ -52,11 +52,12 @@ def test_when_the_time_is_up_the_rate_has_fallen_the_pictures_have_grown_and_the
     assert list(curves["learning_rate"]) == pytest.approx(rates)
 
 
-def test_a_stopped_run_has_the_time_that_is_left(
+def test_a_stopped_run_has_the_time_that_is_left_also_with_pictures_that_stay_in_memory(
     small_line, tmp_path: Path, shown: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(small_line.train(tmp_path / "undisturbed", **LIMITED))
-    job, real = small_line.train(tmp_path / "stopped", **LIMITED), Learner.update
+    settings = small_line.settings().model_copy(update={"loader": "resident"})
+    job, real = small_line.train(tmp_path / "stopped", settings=settings, **LIMITED), Learner.update
 
     def update(learner: Learner, batch: Any, **how: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
