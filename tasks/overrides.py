@@ -28,9 +28,11 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
 def parse_grid(arguments: list[str]) -> list[dict[str, Any]]:
     """`["train.epochs=2,4", "train.seed=0,1"]` -> the overrides of all four combinations, the last key fastest.
 
-    The commas are those of a YAML list, and of `dvc exp run -S`. Raises UsageError, also for fewer than two.
+    The commas are those of a YAML list, and of `dvc exp run -S`; a value given twice counts once. Raises UsageError,
+    also for fewer than two.
     """
-    values = {key: _value(argument, f"[{text}]") for argument, key, text in _split(arguments)}
+    given = {key: _value(argument, f"[{text}]") for argument, key, text in _split(arguments)}
+    values = {key: [one for at, one in enumerate(those) if one not in those[:at]] for key, those in given.items()}
     for key, choices in values.items():
         if None in choices:
             raise _null(f"{key}={choices}")

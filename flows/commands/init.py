@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipeline_lib.params import LineParams
     from pipeline_lib.settings import Settings
     from pipeline_lib.survey import AtHand, Survey
 
@@ -51,11 +52,13 @@ def run(options: argparse.Namespace) -> int:
         print(advice.params, end="")
         return 0
     write_text(params, advice.params)
-    check_params(params, read_yaml(params))
+    checked = check_params(params, read_yaml(params))
     print(describe(found))
     for refused in at_hand.refused:
         print(f"note     {refused}")
-    print(f"recipe   {advice.recipe}: {advice.reason}\n\nwrote    {params}\n{_what_comes(found)}")
+    print(f"recipe   {advice.recipe}: {advice.reason}")
+    print(_what_it_takes(found, checked, settings, origin))
+    print(f"\nwrote    {params}\n{_what_comes(found)}")
     return 0
 
 
@@ -69,6 +72,19 @@ def _weights(named: str | None, found: Survey, settings: Settings, origin: Path)
         return cached_weights(n_classes) if gains_from_weights(found) else AtHand(None)
     name = named if ":" in named else inside(origin, named)
     return named_weights(name, settings, root=origin, n_classes=n_classes)
+
+
+def _what_it_takes(found: Survey, params: LineParams, settings: Settings, origin: Path) -> str:
+    import shutil
+
+    from pipeline_lib.survey import describe_estimate, scale, try_out
+
+    trial = try_out(found, params, settings)
+    if trial is None:
+        return "time     unknown: none of the sampled pictures could be decoded"
+    estimate = scale(trial, found, params, workers=settings.worker_count())
+    free_bytes = shutil.disk_usage(origin).free
+    return describe_estimate(estimate, free_bytes=free_bytes, is_remote="://" in found.uri)
 
 
 def _refuse_to_lose(params: Path) -> None:

@@ -88,7 +88,7 @@ def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Cal
             examined = _examined(member, unit, source, task, at)
             images.append({name: member[name] for name in KEYS} | examined.findings)
             if examined.grey_HW is not None and examined.pixels_HWC is not None:
-                described.append({"image_id": member["image_id"], **_shapes(examined.grey_HW)})
+                described.append({"image_id": member["image_id"], **describe_shapes(examined.grey_HW)})
                 views += [view(examined.pixels_HWC)] if task.weights else []
         features += _embedded(described, views, task)
     return ShardTables(_frame(images, IMAGES), _frame(features, FEATURES))
@@ -108,7 +108,7 @@ def _examined(
     return examine(image_id, _read(source, member, task.shards), task.params)
 
 
-def _shapes(grey_HW: NDArray[np.uint8]) -> dict[str, Any]:
+def describe_shapes(grey_HW: NDArray[np.uint8]) -> dict[str, Any]:
     """Thumbnail and HOG. One side for pictures of any size, so that all vectors of a source can be compared."""
     thumbnail = squeeze(grey_HW, side_px=THUMBNAIL_PX)
     vector = hog(squeeze(grey_HW, side_px=HOG_PX))

@@ -1,19 +1,26 @@
 """Look at a source and advise on params.yaml: what `perennial init` does."""
 
 from pipeline_lib.survey.advice import Advice, advise, gains_from_weights
+from pipeline_lib.survey.estimate import Estimate, describe_estimate, scale
 from pipeline_lib.survey.look import Survey, survey
+from pipeline_lib.survey.trial import Trial, try_out
 from pipeline_lib.survey.weights_at_hand import AtHand, Weights, cached_weights, named_weights
 from pipeline_lib.survey.words import describe
 
 __all__ = [
     "Advice",
     "AtHand",
+    "Estimate",
     "Survey",
+    "Trial",
     "Weights",
     "advise",
     "cached_weights",
     "describe",
+    "describe_estimate",
     "gains_from_weights",
     "named_weights",
+    "scale",
     "survey",
+    "try_out",
 ]

@@ -25,11 +25,11 @@ READ_AHEAD_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Seen:
-    """One file of a source. head: gives its first bytes; None where that would cost another pass."""
+    """One file of a source. first: gives its first so many bytes; None where that would cost another pass."""
 
     name: str
     size_bytes: int
-    head: Callable[[], bytes] | None
+    first: Callable[[int], bytes] | None
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,12 @@ def look_into(place: Place) -> Contents:
     """List a source, and its archives' directories. Raises ArchiveDamaged, and what listing raises."""
     found = sorted(place.list(), key=lambda one: one.key)
     archives = [one for one in found if is_archive(one.key)]
-    files = [
-        Seen(one.key, one.size_bytes, partial(place.read_part, one, start=0, size_bytes=HEAD_BYTES))
-        for one in found
-        if not is_archive(one.key)
-    ]
+    files = [Seen(one.key, one.size_bytes, partial(_part, place, one, 0)) for one in found if not is_archive(one.key)]
     is_complete, is_remote = True, bool(archives) and place.local_path(archives[0]) is None
     for archive in archives[: REMOTE_ARCHIVES if is_remote else None]:
         prefix = "" if place.is_single else without_archive_ending(archive.key) + "/"
         inside, whole = _archive(place, archive, limit=REMOTE_MEMBERS if is_remote else None)
-        files += [Seen(prefix + one.name, one.size_bytes, one.head) for one in inside]
+        files += [Seen(prefix + one.name, one.size_bytes, one.first) for one in inside]
         is_complete &= whole
     return Contents(tuple(files), len(archives), is_complete and not (is_remote and len(archives) > REMOTE_ARCHIVES))
 
@@ -74,9 +70,8 @@ def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple
 
 def _tar_members(place: Place, archive: SourceObject, file: BinaryIO) -> Iterator[Seen]:
     for found in walk_tar(file, name=archive.key, size_bytes=archive.size_bytes):
-        length = min(HEAD_BYTES, found.size_bytes)
-        head = partial(place.read_part, archive, start=found.offset_bytes, size_bytes=length)
-        yield Seen(found.name, found.size_bytes, None if found.fault else head)
+        first = partial(_member_part, place, archive, found.offset_bytes, found.size_bytes)
+        yield Seen(found.name, found.size_bytes, None if found.fault else first)
 
 
 def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
@@ -87,14 +82,14 @@ def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
             "the zip archive is cut off or damaged at its directory", file=name, value=error, remedy=REMEDY
         ) from error
 
-    def head(info: zipfile.ZipInfo) -> bytes:
+    def first(info: zipfile.ZipInfo, size_bytes: int) -> bytes:
         with archive.open(info) as member:
-            return member.read(HEAD_BYTES)
+            return member.read(size_bytes)
 
     for info in archive.infolist():
         if not info.is_dir():
             yield Seen(
-                encode_name(info.filename.encode("utf-8", "surrogateescape")), info.file_size, partial(head, info)
+                encode_name(info.filename.encode("utf-8", "surrogateescape")), info.file_size, partial(first, info)
             )
 
 
@@ -109,12 +104,24 @@ def _stream_members(file: BinaryIO, archive: SourceObject) -> Iterator[Seen]:
                     data = tar.extractfile(info) if number % 10 == 0 and number < 10_000 else None
                     start = data.read(HEAD_BYTES) if data else b""
                     name = encode_name(info.name.removeprefix("./").encode("utf-8", "surrogateescape"))
-                    yield Seen(name, info.size, partial(bytes, start) if data else None)
+                    yield Seen(name, info.size, partial(_cut, start) if data else None)
     except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         what = "the compressed archive is cut off or damaged"
         raise ArchiveDamaged(what, file=archive.key, value=error, remedy=REMEDY) from error
+
+
+def _part(place: Place, archive: SourceObject, offset_bytes: int, size_bytes: int) -> bytes:
+    return place.read_part(archive, start=offset_bytes, size_bytes=size_bytes)
+
+
+def _member_part(place: Place, archive: SourceObject, offset_bytes: int, whole_bytes: int, size_bytes: int) -> bytes:
+    return _part(place, archive, offset_bytes, min(size_bytes, whole_bytes))
+
+
+def _cut(data: bytes, size_bytes: int) -> bytes:
+    return data[:size_bytes]
 
 
 class RangeFile(io.RawIOBase):

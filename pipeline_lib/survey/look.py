@@ -6,7 +6,7 @@ import io
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
@@ -16,7 +16,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.layout import Detected, FolderLayout, detect_layout
 from pipeline_lib.shards.names import refusal
 from pipeline_lib.shards.places import Place, open_place
-from pipeline_lib.survey.contents import Contents, Seen, look_into
+from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
 SAMPLED = 200
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # none that starts a program, as EPS does
@@ -39,6 +39,7 @@ class Survey:
     formats: tuple[tuple[str, int], ...]  # (format, sampled pictures), most first
     short_sides_px: tuple[int, ...]  # of the sample, sorted
     problems: tuple[str, ...]
+    samples: tuple[Seen, ...] = field(default=(), compare=False, repr=False)  # those that were looked at
 
     @property
     def short_side_px(self) -> int | None:
@@ -59,7 +60,8 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
     layout = detect_layout([one.name for one in taken], "auto")
     labels = Counter(layout.label(one.name) for one in taken)
     splits = Counter(layout.split(one.name) for one in taken)
-    formats, sides_px, unreadable = _sample(taken)
+    samples = _samples(taken)
+    formats, sides_px, unreadable = _headers(samples)
     return Survey(
         uri=uri,
         kind=_kind(place, contents, uri),
@@ -73,16 +75,22 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
         formats=tuple(formats.most_common()),
         short_sides_px=tuple(sorted(sides_px)),
         problems=tuple(_problems(layout, labels, contents, unreadable)),
+        samples=samples,
     )
 
 
-def _sample(taken: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
-    """Formats and short sides of up to SAMPLED pictures, evenly spread, and how many of them are none."""
-    heads = [one.head for one in taken if one.head]
+def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
+    """Up to SAMPLED pictures, evenly spread."""
+    within_reach = [one for one in taken if one.first]
+    return tuple(within_reach[:: -(-len(within_reach) // SAMPLED) or 1])
+
+
+def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
+    """Formats and short sides of pictures, and how many of them are none."""
     formats: Counter[str] = Counter()
     sides_px, unreadable = [], 0
-    for at in range(0, len(heads), -(-len(heads) // SAMPLED) or 1):
-        header = _header(heads[at]())
+    for one in samples:
+        header = _header(one.first(HEAD_BYTES) if one.first else b"")
         if header is None:
             unreadable += 1
         else:

@@ -37,6 +37,7 @@ def test_a_grid_is_every_combination_with_the_last_key_fastest() -> None:
         (["train.epochs=1"], "--set: nothing to compare .found: train.epochs=1"),
         (["train.epochs"], "--set: not an override .found: train.epochs"),
         (["train.epochs=1,"], "--set: nothing to compare"),
+        (["train.epochs=2,2"], "--set: nothing to compare .found: train.epochs=2,2"),
         (["train.epochs=null,2"], "--set: null cannot be set for one run"),
         (["train.epochs=1,{"], "--set: the value is not YAML"),
     ],

@@ -1,0 +1,86 @@
+"""What `perennial init` says of time and disk: a trial on this machine, scaled to all pictures."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline_lib.line import STAGES
+from pipeline_lib.params import LineParams, check_params
+from pipeline_lib.settings import Settings
+from pipeline_lib.survey import Survey, Trial, describe_estimate, scale, survey, try_out
+from tests.unit.download.sources_at_hand import tar_of
+
+TRIAL = Trial(n=50, kept_bytes=10_000, weights_bytes=40_000_000, prepare_s=0.04, step_s=0.02, look_s=0.005)
+SOURCES = {"sources": [{"name": "mine", "uri": "pics.tar"}]}
+
+
+def params(**train: object) -> LineParams:
+    empty: dict[str, object] = {stage: {} for stage in STAGES}
+    return check_params(Path("params.yaml"), {**empty, "discover": SOURCES, "train": train})
+
+
+def noise(number: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(number).integers(0, 256, (48, 40, 3), dtype=np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Survey:
+    tar_of(tmp_path / "pics.tar", {f"{label}/{n}.png": noise(n) for label in ("cat", "dog") for n in range(4)})
+    return survey("pics.tar", Settings(), root=tmp_path)
+
+
+def test_the_trial_decodes_what_was_sampled_and_takes_a_step(found: Survey) -> None:
+    trial = try_out(found, params(side_px=32), Settings(device="cpu"))
+
+    assert trial is not None
+    assert trial.n == 8
+    assert trial.kept_bytes == 48 * 40 * 3  # small pictures are kept as pixels
+    assert min(trial.prepare_s, trial.step_s, trial.look_s) > 0
+    assert 4 * 70_000 < trial.weights_bytes < 4 * 90_000  # mini_resnet has 78,000 weights
+
+
+def test_nothing_is_estimated_from_pictures_that_cannot_be_decoded(found: Survey) -> None:
+    torn = tuple(replace(one, first=lambda size_bytes: b"\x89PNG"[:size_bytes]) for one in found.samples)
+
+    assert try_out(replace(found, samples=torn), params(), Settings()) is None
+
+
+def test_an_estimate_is_the_trial_times_pictures_and_passes(found: Survey) -> None:
+    """1,000 pictures: 200 test, 100 val, 700 train, 10 epochs: 7,000 updates and 1,000 answers while training."""
+    estimate = scale(TRIAL, replace(found, n_images=1000, size_bytes=5_000_000), params(epochs=10), workers=2)
+
+    assert estimate.train_s == pytest.approx(7000 * 0.02 + 1000 * 0.005)
+    assert estimate.prepare_s == pytest.approx(1000 * 0.04 / 2 + 1000 * 0.0017)
+    assert estimate.betons_bytes == 10_000_000
+    assert estimate.size_bytes == pytest.approx(5e6 + 1e7 + 6e6 + 24e7)
+
+
+def test_a_probe_looks_at_each_training_picture_once_more_and_growing_pictures_cost_less(found: Survey) -> None:
+    some, network = replace(found, n_images=1000), {"weights": "w.pth", "weights_sha256": "0" * 64}
+
+    probed = scale(TRIAL, some, params(recipe="finetune", epochs=1, **network), workers=1)
+    growing = scale(TRIAL, some, params(recipe="resnet-16", epochs=9, side_px=192, train_from_px=96), workers=1)
+
+    assert probed.train_s == pytest.approx(700 * 0.02 + (100 + 700) * 0.005)
+    assert growing.train_s < 9 * (700 * 0.02 + 100 * 0.005)
+
+
+def test_people_read_ranges_and_what_they_rest_on(found: Survey) -> None:
+    estimate = scale(TRIAL, replace(found, n_images=1000, size_bytes=5_000_000), params(epochs=10), workers=2)
+
+    said = describe_estimate(estimate, free_bytes=10**8, is_remote=True).splitlines()
+
+    assert said == [
+        "disk     about 260 MB: 5 MB as received, 10 MB as training reads them, the rest model and tables; 100 MB free."
+        " Too little: free some, or set convert.short_side_px to keep less",
+        "time     about 2 to 5 minutes, of it 2 to 4 minutes of training; 50 pictures and one training step were tried"
+        " on this machine, fetching not counted",
+    ]
