@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,7 +53,14 @@ def _describe(section: str, fault: Any, model: type[BaseModel]) -> str:
         return _unknown(key, [f"{section}.{name}" for name in model.model_fields], "key")
     if fault["type"] == "missing":
         return f"{key}: missing"
-    return f"{key} = {fault['input']!r}: {fault['msg']}"
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "literal_error":
+        near = difflib.get_close_matches(str(fault["input"]), re.findall("'([^']+)'", fault["ctx"]["expected"]), n=1)
+        said += f"; nearest is {near[0]}" if near else ""
+    is_of_several = fault["type"] == "value_error" and isinstance(
+        fault["input"], dict
+    )  # a rule about keys that do not go together: it names them
+    return f"{key}: {said}" if is_of_several else f"{key} = {fault['input']!r}: {said}"
 
 
 def _unknown(name: str, known: list[str], kind: str) -> str:

@@ -199,7 +199,8 @@ class TrainParams(Params):
             raise ValueError("weights and weights_sha256 go together: `sha256sum FILE` prints the second")
         if self.recipe == "finetune" and self.weights is None:
             raise ValueError(
-                "recipe finetune needs a weight file: set weights and weights_sha256, or take recipe photo"
+                "recipe finetune needs weights: set weights to torchvision:ResNet18_Weights.IMAGENET1K_V1 (fetched "
+                "once), or weights and weights_sha256 to a file and its digest, or take recipe photo"
             )
         return self
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.params_file import Params, load_section, parse
@@ -40,6 +40,22 @@ def test_all_mistakes_are_reported_at_once_with_key_value_and_nearest_name() -> 
     assert message.startswith("params.yaml: 4 wrong parameters (found: ") and "\n" not in message
     for part in ("tain: no such section, nearest is train", "train: the section is missing", "toy.epoch: no such key, nearest is toy.epochs", "toy.rate = -1: Input should be greater than 0"):  # fmt: skip  # noqa: E501
         assert part in message
+
+
+def test_a_word_that_is_none_of_the_choices_and_keys_that_do_not_go_together_are_told_without_the_whole_section() -> (
+    None
+):
+    class Two(Params):
+        kind: Literal["small", "large"] = "small"
+
+        @model_validator(mode="after")
+        def _goes_together(self) -> Self:
+            raise ValueError("this and that go together")
+
+    with pytest.raises(ConfigError, match="toy.kind = 'smal': Input should be 'small' or 'large'; nearest is small"):
+        parse(Path("params.yaml"), {"toy": {"kind": "smal"}}, {"toy": Two})
+    with pytest.raises(ConfigError, match=r"\(found: toy: this and that go together\)"):
+        parse(Path("params.yaml"), {"toy": {"kind": "large"}}, {"toy": Two})
 
 
 def test_a_section_that_is_absent_is_named(tmp_path: Path) -> None:

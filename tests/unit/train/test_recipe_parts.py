@@ -35,7 +35,7 @@ def test_digits_are_never_mirrored_by_the_default_recipe() -> None:
 
 
 def test_finetune_without_a_weight_file_is_refused() -> None:
-    with pytest.raises(ValidationError, match="recipe finetune needs a weight file: set weights and weights_sha256"):
+    with pytest.raises(ValidationError, match="recipe finetune needs weights: set weights to torchvision:ResNet18"):
         TrainParams(recipe="finetune")
 
 
