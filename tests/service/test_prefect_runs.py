@@ -38,6 +38,14 @@ def wait_for_stage(served: Served, run_id: str, stage: str) -> None:
     wait_until(lambda: served.task_states(run_id).get(stage) == "Running" and len(stage_processes(served.origin)) >= 2)
 
 
+def left_after(served: Served, seconds: float) -> list[int]:
+    """The dvc and stage processes that are still there then; [] as soon as there is none."""
+    deadline = time.monotonic() + seconds
+    while (left := stage_processes(served.origin)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
 def open_form(page: Page, served: Served) -> None:
     deployment = served.ask("deployments/name/retrain/retrain")
     page.goto(f"http://127.0.0.1:{served.port}/deployments/deployment/{deployment['id']}/run")
@@ -80,13 +88,18 @@ def test_a_deployed_run_shows_each_stage_its_state_and_artifacts_and_ends_on_the
     assert git(served.origin, "status", "--porcelain") == ""
 
 
-def test_a_run_with_an_override_redoes_what_follows_and_stays_off_the_line(served: Served) -> None:
+def test_a_run_with_an_override_outlives_a_killed_stage_redoes_what_follows_and_stays_off_the_line(
+    served: Served,
+) -> None:
     before = commit_of(served.origin, LINE)
+    wish = served.wish("TOY_KILL", "discover:.dvc/tmp/was-killed")
 
     run = served.wait_for_end(served.trigger({"change": {"train_epochs": 2}}))
 
+    wish.unlink()
     states = served.task_states(run["id"])
     assert run["state_type"] == "COMPLETED", run["state"]
+    assert (served.origin / f".perennial/workspaces/{run['name']}/.dvc/tmp/was-killed").exists()
     assert [states[stage] for stage in ("inspect", "convert", "train", "evaluate")] == [
         "AlreadyCurrent",
         "AlreadyCurrent",
@@ -98,24 +111,17 @@ def test_a_run_with_an_override_redoes_what_follows_and_stays_off_the_line(serve
     assert "epochs: 2" in git(served.origin, "show", f"{tag}:params.yaml")
 
 
-def test_a_failed_stage_fails_the_run_with_its_one_line(served: Served) -> None:
+def test_a_failed_stage_fails_the_run_and_the_command_with_its_one_line(served: Served) -> None:
     wish = served.wish("TOY_FAIL", "discover")
 
-    run = served.wait_for_end(served.trigger())
+    said = served.perennial("run", check=False)
 
     wish.unlink()
+    (run,) = served.ask("flow_runs/filter", {"flow_runs": {"deployment_id": {"is_null_": True}}})
     line = "pictures.tar: no picture in it (found: 0 members). Remedy: name another archive"
     assert (run["state_type"], run["state"]["message"]) == ("FAILED", line)
     assert served.task_states(run["id"])["discover"] == "Failed"
-
-
-def test_a_killed_stage_is_tried_again_and_the_run_completes(served: Served) -> None:
-    wish = served.wish("TOY_KILL", "discover:.dvc/tmp/was-killed")
-
-    run = served.wait_for_end(served.trigger())
-
-    wish.unlink()
-    assert run["state_type"] == "COMPLETED", run["state"]
+    assert (said.returncode, said.stderr.splitlines()[-1]) == (65, f"perennial run: error[bad_data]: {line}")
 
 
 def test_cancelling_leaves_no_process_after_ten_seconds_and_only_one_run_goes_on_at_a_time(served: Served) -> None:
@@ -126,15 +132,15 @@ def test_cancelling_leaves_no_process_after_ten_seconds_and_only_one_run_goes_on
 
     second = served.wait_for_end(served.trigger(while_busy=True))
     served.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
-    time.sleep(10)
+    left = left_after(served, 10)
 
-    left = stage_processes(served.origin)
     wish.unlink()
     deaf.unlink()
     assert second["state_type"] == "CANCELLED"
     assert "concurrency limit" in second["state"]["message"]
     assert left == []
     assert served.wait_for_end(run_id)["state_type"] == "CANCELLED"
+    assert stage_processes(served.origin) == []
 
 
 def _newest_checkpoint(served: Served) -> float:
