@@ -6,17 +6,19 @@ asked once, is not.
 
 from __future__ import annotations
 
+import csv
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline_lib.errors import ConfigError, UsageError
 from pipeline_lib.line import STAGES, read_line
 from pipeline_lib.networks.model_file import read_model_file
 from tasks.overrides import flat
 from tasks.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 By = Literal["val_loss", "val_top1"]
 SWEPT = STAGES[STAGES.index("download") : STAGES.index("train") + 1]
@@ -64,9 +66,9 @@ def read_trial(number: int, workspace: Workspace) -> Trial:
     """The scores that a trained workspace reached on validation."""
     line = read_line(workspace.folder)
     epoch = read_model_file(line.path("weights")).epoch
-    curves = pd.read_csv(line.path("curves"))
-    val_loss, val_top1 = curves.loc[curves["epoch"] == epoch, ["val_loss", "val_top1"]].to_numpy()[0].tolist()
-    return Trial(number, flat(workspace.overrides), val_loss, val_top1, epoch)
+    with line.path("curves").open(newline="") as file:
+        kept = next(row for row in csv.DictReader(file) if int(row["epoch"]) == epoch)
+    return Trial(number, flat(workspace.overrides), float(kept["val_loss"]), float(kept["val_top1"]), epoch)
 
 
 def best_trial(trials: list[Trial], by: By) -> Trial | None:
@@ -93,5 +95,7 @@ def count_validation(workspace: Workspace) -> int:
 
 
 def _validation(workspace: Workspace) -> pd.DataFrame:
+    import pandas as pd  # half a second that only a sweep needs: every flow run imports this module
+
     rows = pd.read_parquet(read_line(workspace.folder).path("selection") / "val.parquet", columns=["image_id", "label"])
     return rows.sort_values("image_id", ignore_index=True)
