@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from socket import gethostname
@@ -29,13 +30,15 @@ def map_shards(
 ) -> Iterator[tuple[str, Result]]:
     """Yield (shard, task(unit, at)) as shards are done, in any order; see work_on_shards for task, step, spare.
 
-    size_bytes: of all pictures; little work stays in this process. libraries: distributions whose version decides on
-    the bytes: machines of a cluster must have the same ones. Raises what work_on_shards raises, and of a cluster:
-    DependencyMissing, ServiceUnavailable, ConfigError.
+    size_bytes: of all pictures; little work starts no process that loads its libraries anew. libraries: distributions
+    whose version decides on the bytes: machines of a cluster must have the same ones. Raises what work_on_shards
+    raises, and of a cluster: DependencyMissing, ServiceUnavailable, ConfigError.
     """
     if settings.dask_address and units:
         return _work_on_dask(task, units, libraries=libraries, address=settings.dask_address, step=step)
-    return work_on_shards(task, units, workers=n_workers(size_bytes, settings), step=step, spare=spare)
+    little = size_bytes <= SMALL_BYTES
+    workers = settings.worker_count() if spare and sys.platform == "linux" else n_workers(size_bytes, settings)
+    return work_on_shards(task, units, workers=workers, step=step, spare=spare, little=little)
 
 
 def n_workers(size_bytes: int, settings: Settings) -> int:

@@ -37,6 +37,7 @@ def work_on_shards(
     workers: int,
     step: Step,
     spare: Callable[[Unit, str, str], Unit] | None = None,
+    little: bool = False,
 ) -> Iterator[tuple[str, Result]]:
     """Yield (shard, task(unit, at)) as shards are done, in any order.
 
@@ -44,14 +45,15 @@ def work_on_shards(
     begun since its last call. spare(unit, image_id, cause): the unit to go on with after a worker died twice at the
     same picture; cause is a signal's name or "exit code N". A first death may have been an accident of the machine, so
     the shard is tried again as it was. Without `spare` the first death ends the work, and one worker, or one shard, is
-    worked in this process. Raises the task's PipelineError; Interrupted when a worker was killed; CodeFailed when the
-    task broke (its traceback is printed).
+    worked in this process. little: the work takes no longer than a new process takes to load its libraries, so that
+    workers are forked where that can be done. Raises the task's PipelineError; Interrupted when a worker was killed;
+    CodeFailed when the task broke (its traceback is printed).
     """
     n_workers = min(workers, len(units))
     if n_workers <= 1 and spare is None:
         yield from _work_here(task, units, step)
         return
-    pool = _Pool(task, n_workers, spare)
+    pool = _Pool(task, n_workers, spare, forked=little or n_workers == 1)
     try:
         yield from _share_out(pool, units, step)
     finally:
@@ -76,8 +78,8 @@ class Place(ctypes.Structure):
 class _Worker:
     """One process and the shard it holds.
 
-    Several are spawned: a forked child could inherit a lock that one of our threads held. One alone is forked, before
-    we have threads that matter: it is there to die in our place, and must not take 2 s to load what we have loaded.
+    Spawned for long work: a forked child could inherit a lock that one of our threads held. For little work, and where
+    one alone is there to die in our place, forked before we have threads that matter: no 2 s to load what we have.
     """
 
     def __init__(self, task: Callable[[Any, At], Any], *, forked: bool) -> None:
@@ -118,9 +120,9 @@ class _Worker:
 class _Pool:
     """The workers, and what is known of the pictures at which some died."""
 
-    def __init__(self, task: Callable[[Any, At], Any], n_workers: int, spare: Spare | None) -> None:
+    def __init__(self, task: Callable[[Any, At], Any], n_workers: int, spare: Spare | None, *, forked: bool) -> None:
         self.task, self.spare = task, spare
-        self.forked = n_workers == 1 and sys.platform == "linux"
+        self.forked = forked and sys.platform == "linux"
         self.workers = [_Worker(task, forked=self.forked) for _ in range(n_workers)]
         self.suspects: set[tuple[str, str]] = set()
         self.losses: collections.Counter[str] = collections.Counter()
