@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test check unit up down docs lock competitors clean
+.PHONY: help setup demo test check every unit up down docs lock competitors clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,7 +16,9 @@ demo: setup  ## set up, run the whole line on planted digits, print the scorecar
 
 test:  ## set up, then lint, types, import contracts and every test that needs no GPU
 	@scripts/set_up.sh --for-tests
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory -j 2 check every
+
+every: # beside `check`: both wait now and then
 	@OMP_NUM_THREADS=1 python -m pytest -m 'not gpu' -n 2 --dist loadfile --no-loadscope-reorder
 
 check:  ## lint, types and import contracts only

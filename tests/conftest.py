@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-LONGEST_FIRST = ("service", "pipeline")  # marks; everything else comes after
+LONGEST_FIRST = ("service", "pipeline", "train", "loader")  # marks or folders; everything else comes after
 
 
 @pytest.hookimpl(trylast=True)  # the marks of tests/pipeline are set in this hook too
@@ -14,4 +14,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
-    return next((n for n, mark in enumerate(LONGEST_FIRST) if item.get_closest_marker(mark)), len(LONGEST_FIRST))
+    turns = (n for n, name in enumerate(LONGEST_FIRST) if item.get_closest_marker(name) or name in item.path.parts)
+    return next(turns, len(LONGEST_FIRST))
