@@ -83,7 +83,8 @@ class Learner:
         model.requires_grad_(not phase.head_only)
         self.head.requires_grad_(True)
         self.augment = BatchAugmentation(recipe, n_classes=len(next(self.head.parameters())))
-        self.forward = compiled(together(model), recipe.compile, device)
+        self.together = together(model)
+        self.forward = compiled(self.together, recipe.compile, device)
         self.optimiser: Optimiser = build_optimiser(model.network, recipe)
         self.average: AveragedModel | None = None
         if recipe.ema_decay:
@@ -132,7 +133,7 @@ class Learner:
 
     def _add_gradients_of(self, shown: Mixed, rows: slice, *, last: bool) -> torch.Tensor:
         """Those of some rows, averaged over the processes with the last part; returns their share of the loss."""
-        with averaging(self.forward, now=last):
+        with averaging(self.together, now=last):
             with precision(self.device):
                 teacher_BK = self.objective.teacher_logits(shown.images_BHWC[rows])
                 losses_B = sum(
