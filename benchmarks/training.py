@@ -2,21 +2,23 @@
 
     python -m benchmarks.training [--device auto] [--rounds 7] [--steps 20] [--workers 0]
 
-Two ratios per case, each of neighbours in time. *Pipeline to synthetic*: the same update on batches from the betons and
-on batches that lie in memory. *Trainer to bare loop*: our whole trainer (schedule, average, loss, progress,
-checkpoints, one small validation) and the dozen lines of torch that anybody would write, both from memory. Pictures are
-JPEG of 1/f^1.5 noise, never zeros. One round of each to warm up is not counted.
+Ratios, each of neighbours in time. *Pipeline to synthetic*: the same update on batches from the betons and on batches
+that lie in memory. *Resident to synthetic*: on pictures that stay on the device, flipped there. *Trainer to bare loop*:
+our whole trainer (schedule, average, loss, progress, checkpoints, one small validation) and the dozen lines of torch
+that anybody would write, both from memory and uncompiled: compiling would take longer than all they do. Pictures are
+JPEG of 1/f^1.5 noise, never zeros. One round of each to warm up, which compiles, is not counted.
 
 On a CPU everything is counted in CPU seconds of the process and all its threads, since machines are shared: what
-feeding takes is then what the step can no longer have. On a GPU it is the clock, and the cases are larger; the command
-is the same.
-Writes benchmarks/results/training.json (training_gpu.json on a GPU).
+feeding takes is then what the step can no longer have. On a GPU it is the clock, the cases are larger, and there is
+also *compiled to eager* and the peak of memory; the command is the same and meant to end within ten minutes, which no
+GPU was at hand to try. Writes benchmarks/results/training.json (training_gpu.json on a GPU) after each case.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import tempfile
 import threading
@@ -50,6 +52,8 @@ from pipeline_lib.train.recipes import RECIPES, Recipe
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does, before the first parallel region
 N_CLASSES = 10
+DISTINCT = 256  # pictures of noise; a beton holds each several times
+RATIOS = (("pipeline", "synthetic"), ("resident", "synthetic"), ("synthetic", "eager"), ("trainer", "bare loop"))
 
 
 @dataclass(frozen=True)
@@ -105,25 +109,37 @@ def noise(random: np.random.Generator, side_px: int) -> Image.Image:
     return Image.fromarray(((waves - waves.mean()) / waves.std() * 50 + 128).clip(0, 255).astype(np.uint8))
 
 
-def open_noise(folder: Path, case: Case, *, count: int, workers: int) -> BatchLoader:
-    """`count` pictures in a beton, shown as the recipe `photo` shows them."""
+def write_noise(folder: Path, case: Case, *, count: int) -> pd.DataFrame:
+    """`count` pictures in a beton."""
     random = np.random.default_rng(0)
     for number in range(count):
-        noise(random, case.stored_px).save(folder / f"{number:05}.jpg", quality=90)
+        path = folder / f"{number:05}.jpg"
+        if number < DISTINCT:
+            noise(random, case.stored_px).save(path, quality=90)
+        else:
+            shutil.copyfile(folder / f"{number % DISTINCT:05}.jpg", path)
     write_beton(sorted(folder.glob("*.jpg")), folder, params=ConvertParams(mode="jpg"))
     ids = [f"{number:05}" for number in range(count)]
-    rows = pd.DataFrame({"image_id": ids, "label": np.arange(count) % N_CLASSES, "weight": 1.0})
+    return pd.DataFrame({"image_id": ids, "label": np.arange(count) % N_CLASSES, "weight": 1.0})
+
+
+def open_noise(
+    folder: Path, rows: pd.DataFrame, case: Case, *, workers: int, stays_on: torch.device | None = None
+) -> BatchLoader:
+    """Shown as the recipe `photo` shows them; those that stay on a device are only flipped."""
+    crops = Augmentation(scale_min=case.recipe.scale_min, flip=case.recipe.flip)
     return open_loader(
         folder,
         rows,
         batch_size=case.batch_size,
         side_px=case.side_px,
-        augmentation=Augmentation(scale_min=case.recipe.scale_min, flip=case.recipe.flip),
+        augmentation=Augmentation(flip=True) if stays_on else crops,
         shuffle=True,
         seed=0,
         drop_last=True,
-        kind="auto",
+        kind="resident" if stays_on else "auto",
         workers=workers,
+        device=stays_on,
     )
 
 
@@ -131,6 +147,12 @@ def new_model(case: Case, device: torch.device) -> Classifier:
     network = build_network(case.network, n_classes=N_CLASSES, side_px=case.side_px)
     network.to(memory_format=torch.channels_last)
     return Classifier(network, mean=case.recipe.mean, std=case.recipe.std).to(device)
+
+
+def new_learner(recipe: Recipe, case: Case, device: torch.device) -> Learner:
+    (phase,) = phases(recipe)
+    objective = Objective(label_smoothing=recipe.label_smoothing)
+    return Learner(new_model(case, device), recipe, phase, objective=objective, device=device)
 
 
 def updates(learner: Learner, batches: Iterator[Batch]) -> int:
@@ -147,7 +169,12 @@ def bare_loop(case: Case, batches: Iterator[Batch], device: torch.device) -> int
     """What one writes without a library for training: same network, optimiser, smoothing, average and precision."""
     model, recipe, count = new_model(case, device).train(), case.recipe, 0
     optimiser = torch.optim.SGD(
-        model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
+        model.parameters(),
+        lr=0.01,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=recipe.weight_decay,
+        fused=device.type == "cuda",
     )
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
     for batch in batches:
@@ -172,7 +199,7 @@ def trainer(case: Case, loader: Replayed, device: torch.device, folder: Path) ->
     objective = Objective(label_smoothing=case.recipe.label_smoothing)
     train(
         new_model(case, device),
-        case.recipe,
+        replace(case.recipe, compile="off"),
         objective=objective,
         loaders=loaders,
         device=device,
@@ -193,20 +220,26 @@ def rate(work: Callable[[], int], device: torch.device) -> float:
 
 
 def measure(case: Case, device: torch.device, *, rounds: int, steps: int, workers: int) -> list[Row]:
-    """Alternating rounds of the four."""
+    """Alternating rounds of all sides."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        loader = open_noise(folder, case, count=steps * case.batch_size, workers=workers)
+        rows = write_noise(folder, case, count=steps * case.batch_size)
+        loader = open_noise(folder, rows, case, workers=workers)
+        resident = open_noise(folder, rows, case, workers=workers, stays_on=device)
         memory = Replayed(list(loader.epoch(0))[:4], loader.image_ids, steps)
-        objective = Objective(label_smoothing=case.recipe.label_smoothing)
-        (phase,) = phases(case.recipe)
-        learner = Learner(new_model(case, device), case.recipe, phase, objective=objective, device=device)
+        learner = new_learner(case.recipe, case, device)
         sides: dict[str, Callable[[int], int]] = {
             "synthetic": lambda n: updates(learner, memory.epoch(n)),
             "pipeline": lambda n: updates(learner, loader.epoch(n)),
+            "resident": lambda n: updates(learner, resident.epoch(n)),
             "bare loop": lambda n: bare_loop(case, memory.epoch(n), device),
             "trainer": lambda n: trainer(case, memory, device, folder),
         }
+        if device.type == "cuda":
+            eager = new_learner(replace(case.recipe, compile="off"), case, device)
+            sides["eager"] = lambda n: updates(eager, memory.epoch(n))
         taken: dict[str, list[float]] = {name: [] for name in sides}
         for number in range(rounds + 1):
             for name, side in sides.items():
@@ -217,10 +250,14 @@ def measure(case: Case, device: torch.device, *, rounds: int, steps: int, worker
         print(f"{case.name}: {name} {statistics.median(values):.0f} pictures/s", flush=True)
     unit = "pictures/s" if device.type == "cuda" else "pictures/CPU-s"
     result = [row(case.name, name, unit, values) for name, values in taken.items()]
-    for over, under in (("pipeline", "synthetic"), ("trainer", "bare loop")):
+    if device.type == "cuda":
+        result.append(row(case.name, "peak memory", "GB", [torch.cuda.max_memory_allocated() / 1e9]))
+    for over, under in RATIOS:
+        if not {over, under} <= taken.keys():
+            continue
         ratios = [one / other for one, other in zip(taken[over], taken[under], strict=True)]
         print(f"{case.name}: {over} to {under} {statistics.median(ratios):.3f}", flush=True)
-        result.append(row(case.name, f"{over} to {under}", "ratio", ratios))
+        result.append(row(case.name, f"{over} to {under}".replace("synthetic to", "compiled to"), "ratio", ratios))
     return result
 
 
@@ -235,14 +272,12 @@ def main() -> None:
     device = open_device(options.device, threads=options.threads, seed=0)
     torch.set_deterministic_debug_mode("default")
     workers = options.workers or torch.get_num_threads()
-    rows = [
-        one
-        for case in CASES[device.type]
-        for one in measure(case, device, rounds=options.rounds, steps=options.steps, workers=workers)
-    ]
+    rows: list[Row] = []
     if device.type == "cuda":
         rows.append(row(torch.cuda.get_device_name(), "GPUs", "count", [torch.cuda.device_count()]))
-    print(f"wrote {write_results('training_gpu' if device.type == 'cuda' else 'training', rows)}")
+    for case in CASES[device.type]:
+        rows += measure(case, device, rounds=options.rounds, steps=options.steps, workers=workers)
+        print(f"wrote {write_results('training_gpu' if device.type == 'cuda' else 'training', rows)}")
 
 
 if __name__ == "__main__":
