@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline_lib.survey import advise, describe, survey
     from pipeline_lib.yaml_files import read_yaml
 
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does: the trial is to cost what it costs
     origin = find_project(Path.cwd())
     params = origin / "params.yaml"
     if not (options.force or options.dry_run):
