@@ -12,7 +12,7 @@ from pipeline_lib.errors import PipelineError, exit_codes
 
 COMMANDS = (
     *("init", "run", "sweep", "predict", "lineage", "rollback", "report", "review", "dataset", "params", "rate"),
-    *("settings", "up", "status", "down"),
+    *("join", "settings", "up", "status", "down"),
 )
 CTRL_C = 130
 

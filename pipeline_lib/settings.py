@@ -55,6 +55,14 @@ class Settings(BaseSettings):
     checkpoint_every_s: float = Field(
         120.0, ge=0, le=86_400, description="seconds between checkpoints while training: what kill -9 can cost"
     )
+    train_nodes: int = Field(
+        1, ge=1, le=1024, description="machines that share train.processes; the others run `perennial join`"
+    )
+    train_rendezvous: str = Field(
+        "localhost:29400",
+        pattern=r"^[^\s:]+:\d{1,5}$",
+        description="host:port of the first of them, where all meet; open to every process that reaches it",
+    )
     s3_endpoint_url: str | None = Field(None, description="an S3-compatible server; none takes boto3's own choice")
     aws_profile: str | None = Field(None, description="a profile of ~/.aws/config")
     registry_uri: str | None = Field(None, description="MLflow registry; none: SQLite in the state folder")

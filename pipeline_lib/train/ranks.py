@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import distributed, nn
+from torch._C._distributed_c10d import PrefixStore, TCPStore  # torch.distributed does not say that it exports them
 from torch.nn.parallel import DistributedDataParallel
 
 LONGEST_WAIT = timedelta(minutes=5)  # for each other; then all begin again from the checkpoint
@@ -24,8 +25,17 @@ def joined(device: torch.device) -> Iterator[None]:
     """Meet the other processes, as torchrun's environment says, and leave them at the end, if all went well."""
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
+    host, port, run = (os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"))
+    store = TCPStore(host, int(port), is_master=False, wait_for_workers=False, timeout=LONGEST_WAIT)
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+        store=PrefixStore(f"{run}/processes", store),  # an earlier attempt left addresses of the dead
+        rank=int(os.environ["RANK"]),
+        world_size=int(os.environ["WORLD_SIZE"]),
+        timeout=LONGEST_WAIT,
+    )
     yield
+    most(0)  # rank 0 writes last: with it, all have come to the end
     distributed.destroy_process_group()
 
 

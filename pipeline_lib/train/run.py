@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, fields, replace
@@ -35,6 +36,7 @@ from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, to
 from pipeline_lib.train.launch import train_in_processes
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loop import Loaders, Trained, train
+from pipeline_lib.train.meeting import OtherNode, check_nodes, first_node
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.probe import prepare
 from pipeline_lib.train.ranks import given_by_rank_0, joined, rank, world
@@ -60,13 +62,23 @@ def run(job: StageRun) -> None:
         raise BadData(
             "the training pictures are all of one class", file=job.reads["selection"] / "train.parquet", remedy=remedy
         )
+    check_nodes(params.processes, job.settings.train_nodes)
     device = open_device(job.settings.device, threads=params.threads, seed=params.seed)
     places, key = job.settings.state_folder(job.checkout) / "checkpoints", inputs_key(job, device)
     with place_for(places, key, keep_days=job.settings.memo_days) as folder:
         if params.processes > 1:
-            train_in_processes(_train_as_one_of_them, job, folder, processes=params.processes)
+            with first_node(job.settings.train_rendezvous, nodes=job.settings.train_nodes, key=key) as node:
+                train_in_processes(_train_as_one_of_them, job, folder, node=node)
         else:
             _train(job, folder, device)
+
+
+def join(job: StageRun) -> None:
+    """Run this node's share of a stage's processes, write none of its outputs. Raises what ended that, or `meet`."""
+    device = open_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
+    node = OtherNode(job.settings.train_rendezvous, partial(inputs_key, job, device))
+    with tempfile.TemporaryDirectory() as folder:
+        train_in_processes(_train_as_one_of_them, job, Path(folder), node=node)
 
 
 def _train_as_one_of_them(job: StageRun, folder: Path) -> None:
@@ -104,12 +116,8 @@ def _trackers(job: StageRun, recipe: Recipe, key: str) -> AbstractContextManager
     """What tells trackers of each epoch; only rank 0 has something to tell."""
     if rank():
         return nullcontext(lambda epoch, figures: None)
-    return open_trackers(_name(recipe, key), job.params.as_record(), settings=job.settings, checkout=job.checkout)
-
-
-def _name(recipe: Recipe, key: str) -> str:
-    """What trackers call this training."""
-    return f"{recipe.network}-{key[:8]}".replace(":", "-")
+    name = f"{recipe.network}-{key[:8]}".replace(":", "-")
+    return open_trackers(name, job.params.as_record(), settings=job.settings, checkout=job.checkout)
 
 
 def _learn(

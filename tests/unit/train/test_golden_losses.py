@@ -1,4 +1,4 @@
-"""The first losses of every recipe are frozen: a refactor that changes what is computed changes a digit here.
+"""The first losses of every recipe, its rates and sizes are frozen: a refactor that changes them changes a digit here.
 
 On small pictures, with the network of `quick`. Five decimals: other processors round the sixth in their own way. When a
 loss changes and should, copy the list that the failure shows into the file.
@@ -26,7 +26,7 @@ GOLDEN = json.loads(Path(__file__).with_name("golden_losses.json").read_text())
 SMALL = {"network": "mini_resnet", "side_px": 32, "batch_size": 12, "epochs": 1}
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if not name.startswith("resnet-") or name == "resnet-16"])
+@pytest.mark.parametrize("name", GOLDEN["losses"])
 def test_the_first_losses_of_a_recipe_are_those_of_the_last_release(small_line, name: str) -> None:
     recipe = replace(RECIPES[name], **SMALL)
     job = small_line.train(small_line.folder)
@@ -44,4 +44,25 @@ def test_the_first_losses_of_a_recipe_are_those_of_the_last_release(small_line, 
             rate = learning_rate(step, len(loader), peak=phase.peak_learning_rate, schedule=recipe.schedule)
             losses.append(round(learner.update(batch, rate=rate).item(), 5))
 
-    assert losses == pytest.approx(GOLDEN.get(name, []), abs=1.1e-5), losses
+    assert losses == pytest.approx(GOLDEN["losses"][name], abs=1.1e-5), losses
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_rates_and_sizes_of_a_recipe_are_those_of_the_last_release(name: str) -> None:
+    """Rates at the first step, each tenth and the last, with 100 steps an epoch; in which epoch a size begins."""
+    recipe, sides_E = RECIPES[name], RECIPES[name].training_sides()
+    n_steps = 100 * recipe.epochs
+    options = {"peak": recipe.peak_learning_rate, "schedule": recipe.schedule, "warm_up": recipe.warm_up}
+    rates = [learning_rate(min(n_steps * tenth // 10, n_steps - 1), n_steps, **options) for tenth in range(11)]
+    plan = {"rates": [float(f"{rate:.6g}") for rate in rates]}
+    plan["sides"] = [[sides_E.index(side_px), side_px] for side_px in sorted(set(sides_E))]
+
+    assert plan == GOLDEN["plans"].get(name), plan
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in GOLDEN["losses"]])
+def test_a_recipe_without_losses_of_its_own_is_resnet_16_but_for_its_length(name: str) -> None:
+    """Two epochs of warm-up in each: the first losses are the same, so they are frozen once."""
+    same = replace(RECIPES["resnet-16"], epochs=RECIPES[name].epochs, warm_up=2 / RECIPES[name].epochs)
+
+    assert RECIPES[name] == same

@@ -7,8 +7,11 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,7 @@ from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.launch import train_in_processes
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loop import validate
+from pipeline_lib.train.meeting import first_node
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.ranks import given_by_rank_0, joined, rank
@@ -52,6 +56,11 @@ def _job(small_line, out: Path, **params: Any) -> StageRun:
     rows = SELECTION.read(out / "selection/val.parquet")
     SELECTION.write(rows.iloc[1:], out / "selection/val.parquet")
     return job
+
+
+def _launch(work: Callable[[StageRun, Path], None], job: StageRun, folder: Path) -> None:
+    with first_node("", nodes=1, key="") as node:
+        train_in_processes(work, job, folder, node=node)
 
 
 def _bytes(out: Path) -> list[bytes]:
@@ -106,7 +115,7 @@ def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same
 
     def train(pid: int, sign: signal.Signals, step: int) -> None:
         (folder / WISH).write_text(json.dumps({"pid": pid, "signal": sign.name, "step": step}))
-        train_in_processes(_disturbed, job, folder, processes=2)
+        _launch(_disturbed, job, folder)
 
     said = "training was told to stop .found: SIGTERM.*continues from its checkpoint"
     with pytest.raises(Interrupted, match=said) as told:
@@ -116,6 +125,26 @@ def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same
 
     assert (told.value.exit_code, at["epoch"], at["step"]) == (75, 0, 1)
     assert _bytes(tmp_path / "out") == _bytes(undisturbed)
+
+
+def test_two_nodes_write_what_two_processes_of_one_node_write(small_line, undisturbed: Path, tmp_path: Path) -> None:
+    jobs = [_job(small_line, tmp_path / name) for name in ("first", "other")]
+    nodes = {"train_nodes": 2, "train_rendezvous": f"localhost:{_free_port()}"}
+    first, other = (replace(job, settings=job.settings.model_copy(update=nodes)) for job in jobs)
+
+    with ThreadPoolExecutor(1) as beside:
+        joined_in = beside.submit(stage.join, other)
+        stage.run(first)
+        joined_in.result(timeout=60)
+
+    assert _bytes(tmp_path / "first") == _bytes(undisturbed)
+    assert not (tmp_path / "other/weights").exists()
+
+
+def _free_port() -> int:
+    with socket.create_server(("localhost", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
 
 
 PICTURES = Batch(
@@ -137,7 +166,7 @@ def _one_step_each(job: StageRun, folder: Path) -> None:
     """Half of the pictures, in three parts, with weights of one's own to begin with."""
     with joined(torch.device("cpu")):
         learner, sent = _learner(rank(), micro_batches=3), []
-        learner.forward.register_comm_hook(  # type: ignore[operator]
+        learner.together.register_comm_hook(  # type: ignore[operator]
             None, lambda _, bucket: sent.append(bucket.index()) or allreduce_hook(None, bucket)
         )
         learner.update(Batch(*(tensor[rank() :: 2] for tensor in vars(PICTURES).values())), rate=0.0)
@@ -151,7 +180,7 @@ def test_two_with_parts_of_a_batch_have_the_gradient_of_one_with_the_whole_and_s
     alone = _learner(0, micro_batches=1)
     alone.update(PICTURES, rate=0.0)
 
-    train_in_processes(_one_step_each, _job(small_line, tmp_path / "out"), tmp_path, processes=2)
+    _launch(_one_step_each, _job(small_line, tmp_path / "out"), tmp_path)
 
     found = [torch.load(tmp_path / f"{number}.pt") for number in (0, 1)]
     for one, other, whole in zip(found[0][0], found[1][0], alone.model.parameters(), strict=True):
@@ -167,7 +196,7 @@ def _damaged(job: StageRun, folder: Path) -> None:
 
 def test_the_error_of_one_process_is_the_error_of_the_stage(small_line, tmp_path: Path) -> None:
     with pytest.raises(BadData, match="a.beton: a picture is damaged. Remedy: restore it"):
-        train_in_processes(_damaged, _job(small_line, tmp_path), tmp_path, processes=2)
+        _launch(_damaged, _job(small_line, tmp_path), tmp_path)
 
 
 def _killed(job: StageRun, folder: Path) -> None:
@@ -200,7 +229,7 @@ def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:
 
 def test_processes_that_die_again_and_again_are_given_up(small_line, tmp_path: Path) -> None:
     with pytest.raises(StageDied, match="a training process died, 4 times .found: process 1, exit code -9.*memory"):
-        train_in_processes(_killed, _job(small_line, tmp_path), tmp_path, processes=2)
+        _launch(_killed, _job(small_line, tmp_path), tmp_path)
 
 
 def test_batches_that_cannot_be_shared_are_refused() -> None:
@@ -212,7 +241,7 @@ def test_batches_that_cannot_be_shared_are_refused() -> None:
 
 def test_more_processes_than_gpus_are_refused(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    job = small_line.train(tmp_path, settings=Settings(root=small_line.folder))
+    job = small_line.train(tmp_path, settings=Settings(root=small_line.folder), **TWO)
 
     with pytest.raises(ConfigError, match="more processes than GPUs .found: 2 processes, 1 GPUs.*train.processes to 1"):
-        train_in_processes(_killed, job, tmp_path, processes=2)
+        _launch(_killed, job, tmp_path)
