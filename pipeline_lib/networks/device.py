@@ -20,5 +20,6 @@ def open_device(wanted: str, *, threads: int, seed: int) -> torch.device:
     torch.manual_seed(seed)
     # As use_deterministic_algorithms, without loading torch's compiler. Some of cuda's operations have no such form.
     torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "default")
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # tries its algorithms for each of our few shapes
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
