@@ -20,23 +20,26 @@ LOOK_EVERY_S = 0.5
 GRACE_S = 3.0  # dvc and Prefect kill what is left 5 s after their own SIGTERM
 
 
-def die_with_parents(supervisor_pid: int | None = None) -> None:
-    """End this process and its children when its parent, dvc above a shell, or the supervisor ends. Linux only."""
+def die_with_parents(supervisor_pid: int | None = None, *, grace_s: float = GRACE_S) -> None:
+    """End this process and its children when its parent, dvc above a shell, or the supervisor ends. Linux only.
+
+    grace_s: what a process that handles SIGTERM is given for it; with 0 it is not asked.
+    """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     watched = [pid for pid in (*_ancestors_to_dvc(), supervisor_pid) if pid and pid > 1]
     born = {pid: start_time(pid) for pid in watched}
-    threading.Thread(target=_watch, args=(born,), daemon=True, name="parent-watch").start()
+    threading.Thread(target=_watch, args=(born, grace_s), daemon=True, name="parent-watch").start()
 
 
-def _watch(born: dict[int, str]) -> None:
+def _watch(born: dict[int, str], grace_s: float) -> None:
     # A supervisor that was gone before we looked has no start time, and ends us at once.
     while all(start and start_time(pid) == start for pid, start in born.items()):
         time.sleep(LOOK_EVERY_S)
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if grace_s and signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE_S)
+        time.sleep(grace_s)
     for child in descendants(os.getpid()):
         try:
             os.kill(child, signal.SIGKILL)

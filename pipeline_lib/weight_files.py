@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -19,11 +20,13 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         safe = path.suffix == ".safetensors"
-        content = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's word on an old pickle, before it refuses it
+            content = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # hostile bytes: torch lets errors of zip, struct and unpickling through
         remedy = "name a .safetensors file, or a .pth file that holds a state dict and nothing else"
         what = "not a weight file that can be read safely"
-        raise BadData(what, file=path, value=str(error)[:200], remedy=remedy) from error
+        raise BadData(what, file=path, value=_cause(error), remedy=remedy) from error
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -32,3 +35,9 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
     for prefix in WRAPPERS:
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     return tensors
+
+
+def _cause(error: Exception) -> str:
+    """What torch found, without its advice to load the file unsafely."""
+    before, _, found = str(error).partition("WeightsUnpickler error:")
+    return (found.partition("Check the documentation")[0] or before).strip()[:200]

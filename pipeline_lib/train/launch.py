@@ -78,8 +78,11 @@ def _attempt(work: Work, job: StageRun, folder: Path, seat: Seat) -> str:
 
 
 def _member(work: Work, job: StageRun, folder: Path, stage_pid: int) -> None:
-    """The life of one process. It watches the stage: the server that forked it lives as long as it does."""
-    die_with_parents(stage_pid)
+    """The life of one process. It watches the stage: the server that forked it lives as long as it does.
+
+    A stage that is gone was killed: to stop in order would stop the processes of other nodes too.
+    """
+    die_with_parents(stage_pid, grace_s=0)
     logging.basicConfig(level=logging.WARNING, format="train: %(message)s", stream=sys.stderr)
     if os.environ["RANK"] == "0":
         logging.getLogger("pipeline_lib").setLevel(logging.INFO)

@@ -108,8 +108,8 @@ class Checkout:
             self.set_param(name, str(value))
 
     def copy_to(self, folder: Path) -> Checkout:
-        """A copy with its cache, memo and registry; file times are kept, so the sources look the same."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        """A copy with its cache, memo and registry; file times are kept, and outputs stay linked with the cache."""
+        subprocess.run(["cp", "-a", self.folder, folder], check=True)
         return Checkout(folder)
 
     def forget_results(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.checkout import Checkout
+from tests.pipeline.checkout import Checkout, Repro
 
 
 def failure(line: Checkout, stage: str) -> tuple[dict[str, Any], str]:
@@ -15,10 +15,23 @@ def failure(line: Checkout, stage: str) -> tuple[dict[str, Any], str]:
     said = line.repro(check=False)
 
     assert said.exit_code == 255
+    return line.reason(stage), the_line(said, stage)
+
+
+def failure_of_stage(line: Checkout, stage: str) -> tuple[dict[str, Any], str]:
+    """The same of the stage alone, as dvc calls it."""
+    said = line.python("pipeline_lib.stage", stage, check=False)
+
+    assert said.exit_code == line.reason(stage)["exit_code"]
+    return line.reason(stage), the_line(said, stage)
+
+
+def the_line(said: Repro, stage: str) -> str:
+    """The only line about the failure."""
     lines = [text for text in said.output.splitlines() if text.startswith(f"{stage}: error[")]
     assert len(lines) == 1, said.output
     assert "Traceback" not in said.output
-    return line.reason(stage), lines[0]
+    return lines[0]
 
 
 def test_all_wrong_parameters_are_reported_at_once(line: Checkout) -> None:
@@ -38,21 +51,10 @@ def test_all_wrong_parameters_are_reported_at_once(line: Checkout) -> None:
 def test_a_missing_source_is_named_with_what_to_do(line: Checkout) -> None:
     (line.folder / "demo/out/digits.tar").unlink()
 
-    reason, said = failure(line, "discover")
+    reason, said = failure_of_stage(line, "discover")
 
     assert (reason["code"], reason["exit_code"]) == ("source_missing", 66)
     assert "demo/out/digits.tar" in said and "Remedy: " in said
-
-
-def test_the_flow_ends_with_the_documented_exit_code_and_the_same_line(line: Checkout) -> None:
-    (line.folder / "demo/out/digits.tar").unlink()
-
-    said = line.python("flows.cli", "run", check=False)
-
-    assert said.exit_code == 66
-    last = [text for text in said.output.splitlines() if text.startswith("perennial run: error[")]
-    assert len(last) == 1 and last[0].startswith("perennial run: error[source_missing]: ")
-    assert "demo/out/digits.tar" in last[0] and "Remedy: " in last[0]
 
 
 def test_a_truncated_archive_stops_the_line_before_anything_is_lost(line: Checkout) -> None:
@@ -78,7 +80,7 @@ def test_an_override_that_names_nothing_is_refused_with_its_line(line: Checkout,
     overrides = line.folder / "curation/overrides.csv"
     overrides.write_text(overrides.read_text() + row + "\n")
 
-    reason, said = failure(line, "curate")
+    reason, said = failure_of_stage(line, "curate")
 
     assert (reason["code"], reason["exit_code"]) == ("bad_data", 65)
     assert "overrides.csv" in said and complaint in said and "line 2" in said
@@ -88,7 +90,7 @@ def test_a_class_with_too_few_pictures_stops_the_line_where_that_is_asked_for(li
     line.set_param("curate.small_classes", "fail")
     line.set_param("curate.min_images_per_class", "130")
 
-    reason, said = failure(line, "curate")
+    reason, said = failure_of_stage(line, "curate")
 
     assert (reason["code"], reason["exit_code"]) == ("data_check_failed", 4)
     assert "classes have fewer than 130 training pictures" in said and "small_classes: drop" in reason["remedy"]
@@ -97,7 +99,7 @@ def test_a_class_with_too_few_pictures_stops_the_line_where_that_is_asked_for(li
 def test_a_listed_class_without_any_picture_is_announced(line: Checkout) -> None:
     line.set_param("curate.classes", '["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "eleven"]')
 
-    said = line.repro("curate").output
+    said = line.python("pipeline_lib.stage", "curate").output
 
     assert "1 classes of the list have no picture left" in said
 
@@ -105,7 +107,7 @@ def test_a_listed_class_without_any_picture_is_announced(line: Checkout) -> None
 def test_wrong_settings_are_reported_at_once(line: Checkout) -> None:
     (line.folder / "settings.toml").write_text('worker = 2\ndevice = "gpu"\n')
 
-    reason, said = failure(line, "discover")
+    reason, said = failure_of_stage(line, "discover")
 
     assert reason["code"] == "config"
     assert "worker: no such setting, nearest is workers" in said and "device = 'gpu'" in said

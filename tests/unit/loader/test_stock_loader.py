@@ -55,12 +55,12 @@ import pandas as pd
 from pathlib import Path
 from pipeline_lib.loader import Augmentation, open_loader
 torch.set_num_threads(3)
+loader = open_loader(Path(sys.argv[1]), pd.read_pickle(sys.argv[2]), batch_size=8, side_px=32, kind="stock",
+                     augmentation=Augmentation(flip=True), shuffle=True, seed=7, drop_last=False, workers=2)
 for epoch in range(2):
-    loader = open_loader(Path(sys.argv[1]), pd.read_pickle(sys.argv[2]), batch_size=8, side_px=32, kind="stock",
-                         augmentation=Augmentation(flip=True), shuffle=True, seed=7, drop_last=False, workers=2)
     for batch in loader.epoch(epoch):
         pass
-    del loader
+del loader
 print(torch.get_num_threads())
 """
 

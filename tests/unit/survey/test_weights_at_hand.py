@@ -10,6 +10,9 @@ import torch
 import torchvision.models as zoo
 
 from pipeline_lib.errors import BadData, ConfigError, PipelineError, SourceMissing
+from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.model_file import ModelFile
+from pipeline_lib.networks.weights import save_weights
 from pipeline_lib.params import load_params
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import AtHand, Survey, advise, cached_weights, named_weights
@@ -154,8 +157,13 @@ def test_a_file_whose_network_nobody_tells_is_taken_with_a_word(tmp_path: Path, 
     assert params_for(tmp_path, at_hand, is_named=True).weights == "mine.pth"
 
 
-def test_a_model_of_ours_says_its_network_and_size_itself(tmp_path: Path, trained: Path) -> None:
-    weights = named(trained, "weights/model.safetensors").weights
+def test_a_model_of_ours_says_its_network_and_size_itself(tmp_path: Path) -> None:
+    third = (0.5, 0.5, 0.5)
+    about = {"network": "mini_resnet", "classes": ("a", "b"), "names": ("a", "b"), "side_px": 32, "mean": third}
+    ModelFile(**about, std=third, pixels={}, recipe={}, parent=None, epoch=1).write(tmp_path)
+    save_weights(build_network("mini_resnet", n_classes=2, side_px=32), tmp_path)
+
+    weights = named(tmp_path, "model.safetensors").weights
 
     assert weights is not None
     assert (weights.network, weights.side_px) == ("mini_resnet", 32)

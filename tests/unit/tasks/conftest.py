@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.line import STAGES
 from tasks import process_group
-from tasks.dvc_process import bring_up_to_date
+from tasks.dvc_process import run_dvc
 from tasks.workspace import Workspace, open_workspace
 from tests.toy.repository import ROOT, make_toy_repository
 
@@ -44,7 +43,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     patch.setenv("PYTHONPATH", str(ROOT))
     origin = make_toy_repository(tmp_path_factory.mktemp("finished") / "origin")
     workspace = open_workspace(origin, run="night-0", overrides={}, branch=None, with_edits=False)
-    for stage in STAGES:
-        bring_up_to_date(stage, workspace, on_line=lambda line: None)
+    run_dvc(["repro"], workspace, name="line", on_line=lambda line: None)
     patch.undo()
     return workspace

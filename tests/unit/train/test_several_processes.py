@@ -205,6 +205,7 @@ def _killed(job: StageRun, folder: Path) -> None:
 
 
 def _endless(job: StageRun, folder: Path) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: (folder / "told to stop").touch())
     (folder / "at work").touch()
     time.sleep(60)
 
@@ -225,6 +226,7 @@ def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:
 
     member.join(timeout=5)
     assert member.exitcode == -signal.SIGKILL
+    assert not (tmp_path / "told to stop").exists()  # which would stop the processes of other nodes as well
 
 
 def test_processes_that_die_again_and_again_are_given_up(small_line, tmp_path: Path) -> None:
