@@ -8,7 +8,16 @@ from scripts import label_tables, learning_tables
 from scripts.acceptance import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
-from scripts.speed_tables import cifar10, cifar10_stages, conversion, kills, loaders, loaders_in_short, long_run
+from scripts.speed_tables import (
+    cifar10,
+    cifar10_stages,
+    conversion,
+    kills,
+    kills_of_training,
+    loaders,
+    loaders_in_short,
+    long_run,
+)
 
 SCORES = (
     ("wrong labels found, with three annotators' votes", "label_errors_with_votes_recall", "min"),
@@ -96,6 +105,7 @@ TABLES = {
     "long run": long_run,
     "conversion": conversion,
     "kills": kills,
+    "kills of training": kills_of_training,
     "cifar10": cifar10,
     "cifar10 stages": cifar10_stages,
     "acceptance": acceptance,

@@ -68,6 +68,11 @@ def kills() -> str:
     return every_figure("kill_convert")
 
 
+def kills_of_training() -> str:
+    """Every figure of benchmarks/kill_train.py."""
+    return every_figure("kill_train")
+
+
 def cifar10() -> str:
     """Every figure of benchmarks/cifar10.py."""
     return every_figure("cifar10", "ffcv")
