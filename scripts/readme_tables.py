@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts import label_tables, learning_tables
+from scripts import label_tables, learning_tables, speed_tables
 from scripts.acceptance import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
@@ -108,6 +108,7 @@ TABLES = {
     "kills of training": kills_of_training,
     "cifar10": cifar10,
     "cifar10 stages": cifar10_stages,
+    "training": speed_tables.training,
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,
     "votes": label_tables.votes,

@@ -83,6 +83,11 @@ def cifar10_stages() -> str:
     return every_figure("cifar10_stages")
 
 
+def training() -> str:
+    """Every figure of benchmarks/training.py."""
+    return every_figure("training", "torchvision", "ffcv")
+
+
 def every_figure(name: str, *libraries: str) -> str:
     """A result file as a table, one line per figure."""
     measured = results(name)
