@@ -7,8 +7,8 @@ picture; its licence forbids commerce, so it is no part of this repository). The
 it in a throw-away checkout; --line names one that did already. Every training is the real stage on one thread, and is
 tested on all 10,000 test pictures with their published labels.
 
-cifar_speed, quick: trained on what `curate` selects of the training pictures, as many epochs as 20 minutes of one core
-allow. curation: LeNet on N_PICTURES training pictures whose label received is CIFAR-10N's `worst`, wrong where one of
+cifar_speed, quick: trained on what `curate` selects of the training pictures, some ten minutes of one core each.
+curation: LeNet on N_PICTURES training pictures whose label received is CIFAR-10N's `worst`, wrong where one of
 three people was wrong (40 %); validation has such labels too. Ways: as given (by default `curate` leaves no doubted
 label out here, its predictors know too little); without what it doubts, that guard (cl_auto_min_accuracy) taken off;
 and with the posterior of the three people's votes in place of `worst`, which is one of them. A seed is another draw of
