@@ -24,7 +24,7 @@ def test_experiments_are_queued_by_a_grid_and_one_ends_before_evaluate_beside_th
         command = [sys.executable, "-m", "dvc", *arguments]
         return subprocess.run(command, cwd=origin, capture_output=True, text=True, check=True, timeout=300).stdout
 
-    dvc("exp", "run", "--queue", "-S", "train.epochs=1,2", "train")
+    dvc("exp", "run", "--queue", "-S", "++train.epochs=1,2", "train")
     dvc("exp", "run", "--temp", "--name", "three", "-S", "train.epochs=3", "train")
 
     shown = list(csv.DictReader(io.StringIO(dvc("exp", "show", "--csv"))))
