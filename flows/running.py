@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 
 from flows.project import find_project
 from pipeline_lib.errors import PipelineError
+from pipeline_lib.parent_watch import descendants
 from pipeline_lib.settings import load_settings
 from tasks import process_group
 from tasks.line_branch import forget_old_runs
@@ -43,6 +44,8 @@ def begin(origin: Path, run: str) -> None:
     _sweep_dead_runs(origin)
     process_group.STOPPING.clear()
     put_on_record(origin, run)
+    for pid in descendants(os.getpid()):  # Prefect's own server, where none was up: it would outlive our `kill -9`
+        process_group.put_on_record(pid, _records(origin) / run / f"{pid}.json")
 
 
 @contextlib.contextmanager

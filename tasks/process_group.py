@@ -81,11 +81,15 @@ def recorded_pid(record: Path) -> int | None:
 
 
 def sweep(folder: Path) -> list[int]:
-    """Kill the groups on record in a folder (their flow is gone) and forget them; returns the pids killed."""
+    """Kill the groups and processes on record in a folder (their flow is gone) and forget them; returns their pids."""
     killed = []
     for record in sorted(folder.glob("*.json")):
         if pid := recorded_pid(record):
-            kill_group(pid)
+            with contextlib.suppress(ProcessLookupError):  # it ended while we looked
+                if os.getpgid(pid) == pid:
+                    kill_group(pid)
+                else:
+                    os.kill(pid, signal.SIGTERM)
             killed.append(pid)
         record.unlink(missing_ok=True)
     return killed

@@ -81,6 +81,16 @@ def test_a_sweep_kills_what_is_on_record_and_forgets_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sweep_kills_a_process_on_record_that_leads_no_group_and_not_its_group(tmp_path: Path) -> None:
+    process = subprocess.Popen(["sleep", "60"])  # in the group of these tests
+    put_on_record(process.pid, tmp_path / f"{process.pid}.json")
+
+    killed = sweep(tmp_path)
+
+    assert killed == [process.pid]
+    assert process.wait(timeout=5) == -15
+
+
 def test_a_pid_that_now_belongs_to_another_process_is_not_touched(tmp_path: Path) -> None:
     process = sleeper()
     (tmp_path / "train.json").write_text(json.dumps({"pid": process.pid, "start_time": "1"}))
