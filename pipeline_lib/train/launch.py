@@ -23,6 +23,7 @@ RESTARTS = 3  # after the death of a process; each goes on from the last checkpo
 AGREE_S = 60  # for the nodes to tell each other their processes
 REASON = "reason.json"  # in the checkpoint's folder: why the processes ended
 LOADED_ONCE = ("pipeline_lib.train.run", "torch._dynamo")  # DistributedDataParallel loads the latter
+NO_ALARM = "ignore::RuntimeWarning:runpy"  # that the stage, which is their main module, is loaded already
 log = logging.getLogger(__name__)
 Work = Callable[[StageRun, Path], None]
 
@@ -35,6 +36,7 @@ def train_in_processes(work: Work, job: StageRun, folder: Path, *, node: Node) -
     """
     (folder / REASON).unlink(missing_ok=True)
     multiprocessing.set_forkserver_preload(list(LOADED_ONCE))
+    os.environ.setdefault("PYTHONWARNINGS", NO_ALARM)
     for _ in range(1 + RESTARTS):
         seat = node.meet()
         _enough_devices(job, job.params.processes // seat.nodes)
