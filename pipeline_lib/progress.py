@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -58,23 +59,27 @@ class Meter:
                 return
             yield item
 
-    def step(self, count: int = 1, note: str = "") -> None:
-        """Add to the count; `note` (loss, accuracy) ends the line when it is time for one."""
+    def step(self, count: int = 1, note: str = "", most_s: float = math.inf) -> None:
+        """Add to the count; `note` (loss, accuracy) ends the line when it is time for one.
+
+        most_s: seconds after which the work ends, done or not.
+        """
         self.done += count
         now = time.monotonic()
         if now - self.last < self.every_s:
             return
         self.last = now
-        line = self._line(now - self.started, note)
+        line = self._line(now - self.started, note, most_s)
         if self.live:
             show_live(line.removeprefix("progress: "))
         else:
             log.info(line)
 
-    def _line(self, elapsed_s: float, note: str) -> str:
+    def _line(self, elapsed_s: float, note: str, most_s: float) -> str:
         rate = (self.done - self.skipped) / elapsed_s
         percent = 100 * self.done / max(self.total, 1)
         share = f"{self.done}/{self.total} {self.unit}, {percent:.0f} %"
-        line = f"progress: {self.what} {share}, {rate:.3g} {self.unit}/s, {(self.total - self.done) / rate:.0f} s left"
+        left_s = max(0, min((self.total - self.done) / rate, most_s))
+        line = f"progress: {self.what} {share}, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
         waited = f"{100 * self.waited_s / elapsed_s:.0f} % waiting for data" if self.waited_s else ""
         return ", ".join(part for part in (line, waited, note) if part)

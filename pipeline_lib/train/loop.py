@@ -16,6 +16,7 @@ collective calls; writing and talking is for rank 0.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -141,7 +142,7 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
     learner.begin_epoch()
     _grow(learner, loaders, at)
     losses = Losses(learner.device, loaders.train.image_ids, at.loss)
-    number, minutes, stopwatch = len(at.curves), learner.phase.budget_s / 60, Stopwatch()
+    number, budget_s, stopwatch = len(at.curves), learner.phase.budget_s or math.inf, Stopwatch()
     top1 = f", validation top-1 {100 * at.curves[-1].val_top1:.1f} %" if at.curves else ""
     for batch in meter.waited_for(fed(_batches(loaders.train, number, at.step), learner.device)):
         if _time_is_up(learner, at):
@@ -149,11 +150,10 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
         at.rate = _rate(learner, loaders, at)
         with_remedy(partial(learner.update, rate=at.rate, before=losses.add), batch)
         at.step += 1
-        if minutes:
+        if learner.phase.budget_s:
             at.spent_s += stopwatch.lap()
-        time = f", {at.spent_s / 60:.1f} of {minutes:.3g} minutes" if minutes else ""
-        note = f"epoch {number + 1}, step {at.step}/{len(loaders.train)}, loss {losses.so_far:.3f}{top1}{time}"
-        meter.step(len(batch.labels_B) * world(), note)
+        note = f"epoch {number + 1}, step {at.step}/{len(loaders.train)}, loss {losses.so_far:.3f}{top1}"
+        meter.step(len(batch.labels_B) * world(), note, budget_s - at.spent_s)
         if checkpoints and checkpoints.due(at.step):
             _keep(checkpoints, learner, at, losses.state())
             stopwatch.restart()

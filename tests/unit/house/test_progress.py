@@ -43,6 +43,16 @@ def test_a_log_line_has_share_rate_time_left_the_wait_for_data_and_the_note(capl
     assert progress is not None and progress.percent == 25
 
 
+def test_no_more_time_is_left_than_the_work_is_given(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    meter = Meter("train", "images", 10**12, every_s=0)
+
+    meter.step(1, most_s=90)
+    meter.step(1, most_s=-0.7)
+
+    assert [message.rpartition(", ")[2] for message in caplog.messages] == ["90 s left", "0 s left"]
+
+
 def test_waiting_is_counted_and_changes_no_item() -> None:
     meter = Meter("train", "images", 8, every_s=30)
 
