@@ -47,7 +47,7 @@ from tests.pipeline.checkout import throw_away_checkout
 
 RECIPES: dict[str, dict[str, Any]] = {
     "cifar_speed": {"recipe": "cifar_speed", "epochs": 1, "batch_size": 250},
-    "quick": {"recipe": "quick", "flip": True, "epochs": 4},
+    "quick": {"recipe": "quick", "flip": True, "epochs": 8},
 }
 CASES = (*RECIPES, "curation")
 N_PICTURES = 10_000
