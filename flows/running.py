@@ -21,6 +21,8 @@ from tasks import process_group
 from tasks.line_branch import forget_old_runs
 from tasks.workspace import FLOW, forget_old_workspaces
 
+SERVERS = "servers"  # in a run's records, apart: a run that is told to stop still reports its end to its server
+
 
 def run_name() -> str:
     """The name of the flow run, its workspace and its tag: when it started, and the start of its id."""
@@ -45,7 +47,7 @@ def begin(origin: Path, run: str) -> None:
     process_group.STOPPING.clear()
     put_on_record(origin, run)
     for pid in descendants(os.getpid()):  # Prefect's own server, where none was up: it would outlive our `kill -9`
-        process_group.put_on_record(pid, _records(origin) / run / f"{pid}.json")
+        process_group.put_on_record(pid, _records(origin) / run / SERVERS / f"{pid}.json")
 
 
 @contextlib.contextmanager
@@ -85,6 +87,6 @@ def _sweep_dead_runs(origin: Path) -> None:
     """Kill what runs that died without a hook (kill -9 of worker and flow) left."""
     for folder in _records(origin).glob("*"):
         if process_group.recorded_pid(folder / FLOW) is None:
-            killed = process_group.sweep(folder)
+            killed = process_group.sweep(folder) + process_group.sweep(folder / SERVERS)
             if killed:
                 get_run_logger().warning("killed what a dead run left: %s of %s", killed, folder.name)
