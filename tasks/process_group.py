@@ -84,7 +84,7 @@ def sweep(folder: Path) -> list[int]:
     """Kill the groups and processes on record in a folder (their flow is gone) and forget them; returns their pids."""
     killed = []
     for record in sorted(folder.glob("*.json")):
-        if pid := recorded_pid(record):
+        if (pid := recorded_pid(record)) and pid != os.getpid():  # not the flow that ends in this very process
             with contextlib.suppress(ProcessLookupError):  # it ended while we looked
                 if os.getpgid(pid) == pid:
                     kill_group(pid)

@@ -91,6 +91,12 @@ def test_a_sweep_kills_a_process_on_record_that_leads_no_group_and_not_its_group
     assert process.wait(timeout=5) == -15
 
 
+def test_a_sweep_does_not_kill_the_process_that_sweeps(tmp_path: Path) -> None:
+    put_on_record(os.getpid(), tmp_path / "flow.json")
+
+    assert sweep(tmp_path) == []
+
+
 def test_a_pid_that_now_belongs_to_another_process_is_not_touched(tmp_path: Path) -> None:
     process = sleeper()
     (tmp_path / "train.json").write_text(json.dumps({"pid": process.pid, "start_time": "1"}))
