@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from flows.prefect_home import prefect_environment, server_url
-from pipeline_lib.errors import ServiceUnavailable
+from flows.run_server import start_run_server
+
+if TYPE_CHECKING:
+    from prefect import State
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def run_here(origin: Path, *, overrides: dict[str, Any], branch: str) -> RunResu
     from flows.retrain import retrain
 
     advanced = Advanced.model_validate(overrides)
-    return RunResult(**_data(lambda: retrain(advanced=advanced, branch=branch, return_state=True)))
+    return RunResult(**_data(retrain(advanced=advanced, branch=branch, return_state=True)))
 
 
 def sweep_here(origin: Path, *, grid: list[str], by: Literal["val_loss", "val_top1"], branch: str) -> SweepResult:
@@ -68,28 +70,20 @@ def sweep_here(origin: Path, *, grid: list[str], by: Literal["val_loss", "val_to
     _reach_prefect(origin)
     from flows.sweep import sweep
 
-    data = _data(lambda: sweep(grid=grid, by=by, branch=branch, return_state=True))
+    data = _data(sweep(grid=grid, by=by, branch=branch, return_state=True))
     return SweepResult(**{**data, "result": RunResult(**data["result"])})
 
 
 def _reach_prefect(origin: Path) -> None:
     """Set the environment, which Prefect reads when it is imported."""
-    os.environ.pop("PREFECT_API_URL", None)
-    os.environ.update(prefect_environment(origin, server_url(origin)))
+    stays = server_url(origin)
+    url = stays or start_run_server(origin)
+    os.environ.update(prefect_environment(origin, url, pages=stays is not None))
     logging.getLogger().handlers.clear()  # Prefect formats its log only where nobody else has begun to
 
 
-def _data(run: Callable[[], Any]) -> dict[str, Any]:
-    """The data of the state that a flow ends in. Raises it when it is an error."""
-    try:
-        state = run()
-    except RuntimeError as error:
-        if "ephemeral" not in str(error):
-            raise
-        remedy = "try again when the machine is less busy, or start one that stays with `perennial up`"
-        raise ServiceUnavailable(
-            "Prefect's own server did not start", file="prefect", value=error, remedy=remedy
-        ) from error
+def _data(state: State[Any]) -> dict[str, Any]:
+    """The data of the state that a flow ended in. Raises it when it is an error."""
     data: dict[str, Any] | BaseException = state.result(raise_on_failure=False)
     if isinstance(data, BaseException):
         raise data

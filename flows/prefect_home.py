@@ -29,13 +29,13 @@ def server_url(origin: Path) -> str | None:
     return f"http://{HOST}:{json.loads(address.read_text())['port']}"
 
 
-def prefect_environment(origin: Path, url: str | None) -> dict[str, str]:
-    """Environment variables for Prefect; without `url` a run starts a server of its own for as long as it lasts.
+def prefect_environment(origin: Path, url: str, *, pages: bool = True) -> dict[str, str]:
+    """Environment variables for Prefect and its server at `url`; without pages, a run names none.
 
     Makes Prefect's folder: Prefect itself makes no folder whose parent is absent, and then waits in vain.
     """
     prefect_home(origin).mkdir(parents=True, exist_ok=True)
-    environment = {
+    return {
         "PERENNIAL_ROOT": str(origin),
         "PREFECT_HOME": str(prefect_home(origin)),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -44,9 +44,7 @@ def prefect_environment(origin: Path, url: str | None) -> dict[str, str]:
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # what flows/zombie_automation.yaml counts on
         "PREFECT_WORKER_QUERY_SECONDS": "3",
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
+        "PREFECT_API_URL": f"{url}/api",
+        "PREFECT_UI_API_URL": f"{url}/api",
+        "PREFECT_UI_URL": url if pages else "",
     }
-    if url:
-        environment |= {"PREFECT_API_URL": f"{url}/api", "PREFECT_UI_API_URL": f"{url}/api", "PREFECT_UI_URL": url}
-    return environment

@@ -15,13 +15,10 @@ from prefect.runtime import flow_run
 
 from flows.project import find_project
 from pipeline_lib.errors import PipelineError
-from pipeline_lib.parent_watch import descendants
 from pipeline_lib.settings import load_settings
 from tasks import process_group
 from tasks.line_branch import forget_old_runs
 from tasks.workspace import FLOW, forget_old_workspaces
-
-SERVERS = "servers"  # in a run's records, apart: a run that is told to stop still reports its end to its server
 
 
 def run_name() -> str:
@@ -46,8 +43,6 @@ def begin(origin: Path, run: str) -> None:
     _sweep_dead_runs(origin)
     process_group.STOPPING.clear()
     put_on_record(origin, run)
-    for pid in descendants(os.getpid()):  # Prefect's own server, where none was up: it would outlive our `kill -9`
-        process_group.put_on_record(pid, _records(origin) / run / SERVERS / f"{pid}.json")
 
 
 @contextlib.contextmanager
@@ -87,6 +82,6 @@ def _sweep_dead_runs(origin: Path) -> None:
     """Kill what runs that died without a hook (kill -9 of worker and flow) left."""
     for folder in _records(origin).glob("*"):
         if process_group.recorded_pid(folder / FLOW) is None:
-            killed = process_group.sweep(folder) + process_group.sweep(folder / SERVERS)
+            killed = process_group.sweep(folder)
             if killed:
                 get_run_logger().warning("killed what a dead run left: %s of %s", killed, folder.name)

@@ -8,12 +8,10 @@ import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from flows.prefect_home import HOST, prefect_environment, prefect_home, server_url
+from flows.server_health import wait_until_healthy
 from pipeline_lib.errors import ServiceUnavailable
 from pipeline_lib.parent_watch import descendants
 from pipeline_lib.settings import load_settings
@@ -86,14 +84,8 @@ def _start_server(origin: Path, url: str, port: int) -> None:
             raise ServiceUnavailable("the port is taken", file=url, value=port, remedy=remedy)
     process = _start(["server", "start", "--host", HOST, "--port", str(port)], origin, url, "server")
     (prefect_home(origin) / "address.json").write_text(json.dumps({"port": port}))
-    deadline = time.monotonic() + START_S
-    while not _healthy(url):
-        if process.poll() is not None or time.monotonic() > deadline:
-            log = prefect_home(origin) / "server.log"
-            last = (log.read_text().strip().splitlines() or [""])[-1]
-            remedy = f"read {log}; `perennial down` and up again"
-            raise ServiceUnavailable("the Prefect server did not start", file=url, value=last, remedy=remedy)
-        time.sleep(0.3)
+    remedy = "`perennial down` and up again"
+    wait_until_healthy(url, process, log=prefect_home(origin) / "server.log", timeout_s=START_S, remedy=remedy)
 
 
 def _start(arguments: list[str], origin: Path, url: str, name: str) -> subprocess.Popen[bytes]:
@@ -114,14 +106,6 @@ def _start(arguments: list[str], origin: Path, url: str, name: str) -> subproces
         )
     put_on_record(process.pid, home / f"{name}.json")
     return process
-
-
-def _healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/api/health", timeout=2) as answer:  # noqa: S310 - our own address
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _leads_a_group(pid: int) -> bool:

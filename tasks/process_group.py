@@ -81,15 +81,11 @@ def recorded_pid(record: Path) -> int | None:
 
 
 def sweep(folder: Path) -> list[int]:
-    """Kill the groups and processes on record in a folder (their flow is gone) and forget them; returns their pids."""
+    """Kill the groups on record in a folder (their flow is gone) and forget them; returns the pids killed."""
     killed = []
     for record in sorted(folder.glob("*.json")):
         if (pid := recorded_pid(record)) and pid != os.getpid():  # not the flow that ends in this very process
-            with contextlib.suppress(ProcessLookupError):  # it ended while we looked
-                if os.getpgid(pid) == pid:
-                    kill_group(pid)
-                else:
-                    os.kill(pid, signal.SIGTERM)
+            kill_group(pid)
             killed.append(pid)
         record.unlink(missing_ok=True)
     return killed

@@ -24,13 +24,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def served(repository: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
-    """The repository with its server up."""
+def served(repository: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """The repository with its server up; what a test that fails has asked of its stages is not asked of the next."""
     monkeypatch.delenv("PERENNIAL_ROOT", raising=False)
     if server_url(repository.origin) is None:
         said = repository.perennial("up", "--port", str(repository.port), check=False)
         assert said.returncode == 0, said.stderr
-    return repository
+    yield repository
+    repository.forget_wishes()
 
 
 @pytest.fixture

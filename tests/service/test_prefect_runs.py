@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pipeline_lib.line import STAGES
 from pipeline_lib.train.run import run as train_stage
 from tasks.git import commit_of, git
 from tasks.workspace import FLOW, LINE
-from tests.toy.served import PATIENCE_MS, Served, stage_processes, wait_until
+from tests.toy.served import PATIENCE_MS, PERENNIAL, Served, environment, processes, stage_processes, wait_until
 from tests.toy.small_line import QUICK, SmallLine
 
 pytestmark = pytest.mark.service
@@ -149,6 +150,12 @@ def _newest_checkpoint(served: Served) -> float:
     return max((file.stat().st_mtime for file in saved), default=0.0)
 
 
+def wait_for_checkpoint(served: Served, run_id: str, *, after: float = 0.0) -> None:
+    """Until training has saved; fails as soon as the run has ended without that."""
+    wait_until(lambda: _newest_checkpoint(served) > after or served.has_ended(run_id))
+    assert _newest_checkpoint(served) > after, served.run_of(run_id)["state"]
+
+
 def test_a_training_killed_with_its_flow_and_then_cancelled_ends_in_the_bytes_of_an_undisturbed_one(
     served: Served, tmp_path: Path
 ) -> None:
@@ -160,13 +167,13 @@ def test_a_training_killed_with_its_flow_and_then_cancelled_ends_in_the_bytes_of
     wanted = {"advanced": {"train": params}}
 
     killed = served.trigger(wanted)
-    wait_until(lambda: _newest_checkpoint(served))
+    wait_for_checkpoint(served, killed)
     os.kill(flow_pid(served, killed), signal.SIGKILL)
     crashed = served.wait_for_end(killed)["state_type"]
     wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
     saved = _newest_checkpoint(served)
     stopped = served.trigger(wanted)
-    wait_until(lambda: _newest_checkpoint(served) > saved)
+    wait_for_checkpoint(served, stopped, after=saved)
     served.ask(f"flow_runs/{stopped}/set_state", {"state": {"type": "CANCELLING"}})
     cancelled = served.wait_for_end(stopped)["state_type"]
     wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
@@ -249,3 +256,29 @@ def test_down_ends_a_run_its_stage_the_worker_and_the_server(served: Served) -> 
     assert not Path(f"/proc/{pid}").exists()
     assert said.stderr.strip().endswith("worker, server")
     assert served.perennial("down").stderr.strip() == "nothing was running"
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_run_with_a_server_of_its_own_that_is_stopped_leaves_no_process(
+    repository: Served, sign: signal.Signals, code: int
+) -> None:
+    wish = repository.wish("TOY_SLEEP", "discover:120")
+    run = subprocess.Popen(
+        [*PERENNIAL, "run"],
+        cwd=repository.origin,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where these tests run in the background
+    )
+    wait_until(lambda: len(stage_processes(repository.origin)) >= 2 or run.poll() is not None)
+    servers = processes(repository.origin, b"flows.run_server")
+
+    os.killpg(run.pid, sign)  # as a terminal does: all of its group
+
+    said, _ = run.communicate(timeout=60)
+    wish.unlink()
+    assert (run.returncode, len(servers)) == (code, 1), said.decode()
+    wait_until(lambda: not stage_processes(repository.origin), timeout_s=10)
+    wait_until(lambda: not processes(repository.origin, b"flows.run_server"), timeout_s=10)

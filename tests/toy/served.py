@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 from tests.toy.repository import ROOT
 
+PERENNIAL = [sys.executable, "-m", "flows.cli"]
 WAIT_S = 480.0  # a busy machine: stages, server, worker and other tests share two cores
 PATIENCE_MS = 120_000.0  # of a browser there
 
@@ -30,9 +32,14 @@ class Served:
 
     def perennial(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the command in the repository."""
-        command = [sys.executable, "-m", "flows.cli", *arguments]
         return subprocess.run(
-            command, cwd=self.origin, env=environment(), capture_output=True, text=True, check=check, timeout=WAIT_S
+            [*PERENNIAL, *arguments],
+            cwd=self.origin,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=WAIT_S,
         )
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -72,10 +79,13 @@ class Served:
         """The flow run with its state."""
         return self.ask(f"flow_runs/{run_id}")
 
+    def has_ended(self, run_id: str) -> bool:
+        """Whether the flow run has come to an end, good or bad."""
+        return self.run_of(run_id)["state_type"] in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
+
     def wait_for_end(self, run_id: str) -> Any:
         """The flow run when it has come to its end."""
-        ends = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
-        wait_until(lambda: self.run_of(run_id)["state_type"] in ends)
+        wait_until(lambda: self.has_ended(run_id))
         return self.run_of(run_id)
 
     def task_states(self, run_id: str) -> dict[str, str]:
@@ -89,6 +99,10 @@ class Served:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(value)
         return file
+
+    def forget_wishes(self) -> None:
+        """Nothing is asked of the toy stages any longer."""
+        shutil.rmtree(self.origin / ".perennial" / "wishes", ignore_errors=True)
 
 
 def environment() -> dict[str, str]:
@@ -116,6 +130,11 @@ def wait_until(happened: Callable[[], Any], *, timeout_s: float = WAIT_S) -> Non
 
 def stage_processes(origin: Path) -> list[int]:
     """The dvc and stage processes at work below a repository."""
+    return processes(origin, b"dvc", b"toy_stage", b"pipeline_lib.stage")
+
+
+def processes(origin: Path, *names: bytes) -> list[int]:
+    """The processes below a repository with one of the names in their command."""
     below = f"{origin}/"
     found = []
     for entry in Path("/proc").iterdir():
@@ -125,6 +144,6 @@ def stage_processes(origin: Path) -> list[int]:
             where, command = str((entry / "cwd").readlink()), (entry / "cmdline").read_bytes()
         except OSError:  # ended while we looked
             continue
-        if where.startswith(below) and any(name in command for name in (b"dvc", b"toy_stage", b"pipeline_lib.stage")):
+        if f"{where}/".startswith(below) and any(name in command for name in names):
             found.append(int(entry.name))
     return found

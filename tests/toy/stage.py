@@ -7,6 +7,7 @@ it then creates, TOY_REAL=stage runs the stage itself, TOY_PAUSE=stage:seconds w
 `.perennial/small_line` holds of an out (small_line.py) is taken from there.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -62,9 +64,10 @@ def run_itself(stage: str, pause_s: float) -> int:
 
     step = Meter.step
 
-    def slow_step(meter: Meter, count: int = 1, note: str = "") -> None:
+    @functools.wraps(step)
+    def slow_step(*args: Any, **named: Any) -> None:
         time.sleep(pause_s)
-        step(meter, count, note)
+        step(*args, **named)
 
     Meter.step = slow_step
     return real.main([stage])

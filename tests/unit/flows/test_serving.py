@@ -56,4 +56,3 @@ def test_prefect_stays_on_this_machine_and_in_the_state_folder(tmp_path: Path) -
     assert environment["PREFECT_HOME"].startswith(str(tmp_path))
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert environment["PREFECT_API_URL"] == environment["PREFECT_UI_API_URL"] == "http://127.0.0.1:4200/api"
-    assert "PREFECT_API_URL" not in prefect_environment(tmp_path, None)

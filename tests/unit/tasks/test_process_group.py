@@ -81,16 +81,6 @@ def test_a_sweep_kills_what_is_on_record_and_forgets_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_kills_a_process_on_record_that_leads_no_group_and_not_its_group(tmp_path: Path) -> None:
-    process = subprocess.Popen(["sleep", "60"])  # in the group of these tests
-    put_on_record(process.pid, tmp_path / f"{process.pid}.json")
-
-    killed = sweep(tmp_path)
-
-    assert killed == [process.pid]
-    assert process.wait(timeout=5) == -15
-
-
 def test_a_sweep_does_not_kill_the_process_that_sweeps(tmp_path: Path) -> None:
     put_on_record(os.getpid(), tmp_path / "flow.json")
 
