@@ -19,9 +19,11 @@ log = logging.getLogger(__name__)
 
 
 def run(job: StageRun) -> None:
-    """params.yaml -> listing.parquet and sources.json. Raises ConfigError for a mistake in any section."""
-    # imported by name: it knows the params of all stages, which are no code deps of this one
-    import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
+    """params.yaml -> listing.parquet and sources.json.
+
+    Raises ConfigError for a mistake in any section, and what `train` would raise at what it names and cannot have.
+    """
+    _check_the_whole_line(job)
     params: DiscoverParams = job.params
     described = sources_as_json(params.sources)
     kept = _kept_listing(job.settings.state_folder(job.checkout), described)
@@ -37,6 +39,13 @@ def run(job: StageRun) -> None:
         log.info("%d objects, %d bytes in %d sources", len(frame), frame["size_bytes"].sum(), len(params.sources))
         _copy(job.writes["listing"], kept)
     write_text(job.writes["sources"], described)
+
+
+def _check_the_whole_line(job: StageRun) -> None:
+    """Fail now, and not after hours of data. Modules by name: what other stages know is no code dep of this one."""
+    everything = import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
+    training = StageRun(job.checkout, {}, {}, everything.train, job.settings)
+    import_module("pipeline_lib.train.ahead").look_ahead(training)
 
 
 def _is_fresh(kept: Path, params: DiscoverParams) -> bool:
