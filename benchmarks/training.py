@@ -78,7 +78,7 @@ class Case:
 
 
 CASES = {
-    "cpu": (Case("mini_resnet", 32, 64, 48), Case("resnet18", 64, 32, 128, steps=6)),
+    "cpu": (Case("mini_resnet", 32, 64, 48, steps=60), Case("resnet18", 64, 32, 128, steps=6)),
     "cuda": (Case("resnet50", 224, 512, 500), Case("resnet18", 160, 1024, 256)),
 }
 
@@ -271,7 +271,7 @@ def main() -> None:
     options = parser.parse_args()
     device = open_device(options.device, threads=options.threads, seed=0)
     torch.set_deterministic_debug_mode("default")
-    workers = options.workers or torch.get_num_threads()
+    workers = options.workers or len(os.sched_getaffinity(0))
     rows: list[Row] = []
     if device.type == "cuda":
         rows.append(row(torch.cuda.get_device_name(), "GPUs", "count", [torch.cuda.device_count()]))

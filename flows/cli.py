@@ -8,7 +8,7 @@ import sys
 import traceback
 from importlib import import_module
 
-from pipeline_lib.errors import PipelineError, exit_codes
+from pipeline_lib.errors import PipelineError, defect, exit_codes
 
 COMMANDS = (
     *("init", "run", "sweep", "predict", "lineage", "rollback", "report", "review", "dataset", "params", "rate"),
@@ -35,6 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our stdout, `head` say, has had enough
         sys.stderr.close()
         return 0
+    except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
+        traceback.print_exc()
+        failure = defect(error, file=f"perennial {options.command}")
+        print(f"perennial {options.command}: error[{failure.code}]: {failure}", file=sys.stderr)
+        return failure.exit_code
     return code
 
 

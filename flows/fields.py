@@ -1,44 +1,86 @@
-"""Describe the fields of a Pydantic model for people."""
+"""Describe the fields of a Pydantic model for people, with values as YAML has them."""
 
 from __future__ import annotations
 
-import re
+import types
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
-from typing import Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 WIDTH = 110
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+NAMES = {type(None): "null", str: "text", Any: "any value"}
 
 
-def key_lines(model: Any, *, prefix: str, present: dict[str, Any]) -> list[str]:
-    """Two or more lines per field: `train.epochs = 10   (default; int ≥ 1 ≤ 1000)` and its meaning below.
+def key_lines(
+    model: Any, *, prefix: str, present: Mapping[str, Any], otherwise: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Two or more lines per field: `train.epochs = null   (int ≥ 1 ≤ 1000 or null, default null)`, its meaning below.
 
-    present: the values that the file sets; a group of fields is described field by field.
+    present: the values that the file sets; a group of fields is described field by field. otherwise: what null stands
+    for, where it stands for a value.
     """
     lines: list[str] = []
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             lines += key_lines(field.annotation, prefix=f"{prefix}{name}.", present=present.get(name) or {})
             continue
-        lines.append(f"{prefix}{name} = {_value(name, field, present)}   ({_kind(field)})")
+        value = present[name] if name in present else "?" if field.is_required() else _default(field)
+        meant = (
+            f", which stands for {as_yaml(otherwise[name])}"
+            if value is None and otherwise and name in otherwise
+            else ""
+        )
+        lines.append(f"{prefix}{name} = {as_yaml(value)}{meant}   ({type_of(field)}, {default_of(field)})")
         lines += wrap(field.description or "", WIDTH, initial_indent="    ", subsequent_indent="    ")
     return lines
 
 
-def _value(name: str, field: FieldInfo, present: dict[str, Any]) -> str:
-    if name in present:
-        return f"{present[name]}"
-    if field.is_required():
-        return "?"
-    return f"{field.get_default(call_default_factory=True)}"
+def default_of(field: FieldInfo) -> str:
+    """`default 3`, or `required`."""
+    return "required" if field.is_required() else f"default {as_yaml(_default(field))}"
 
 
-def _kind(field: FieldInfo) -> str:
-    kind = field.annotation
-    name = kind.__name__ if isinstance(kind, type) and not getattr(kind, "__args__", ()) else str(kind)
-    bounds = [f"{sign} {getattr(m, key)}" for m in field.metadata for key, sign in SIGNS.items() if hasattr(m, key)]
-    default = "required" if field.is_required() else f"default {field.get_default(call_default_factory=True)}"
-    return ", ".join([" ".join([re.sub(r"\b[a-z_]+\.", "", name), *bounds]), default])
+def type_of(field: FieldInfo) -> str:
+    """Type and bounds: `int ≥ 1 ≤ 1000 or null`, `auto, raw, jpg`."""
+    return _type(field.annotation, field.metadata)
+
+
+def as_yaml(value: Any) -> str:
+    """A value on one line as params.yaml would have it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {as_yaml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(as_yaml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else f"{value}" or '""'
+
+
+def _default(field: FieldInfo) -> Any:
+    return field.get_default(call_default_factory=True)
+
+
+def _type(kind: Any, metadata: Sequence[Any] = ()) -> str:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        inner = [one for extra in arguments[1:] for one in getattr(extra, "metadata", [extra])]
+        return _type(arguments[0], [*inner, *metadata])
+    if origin in (Union, types.UnionType):  # bounds are those of what is not null
+        return " or ".join(_type(one, () if one is type(None) else metadata) for one in arguments)
+    if origin is Literal:
+        return ", ".join(map(str, arguments))
+    bounds = [f"{sign} {getattr(one, key)}" for one in metadata for key, sign in SIGNS.items() if hasattr(one, key)]
+    return " ".join([_name(kind, origin, arguments), *bounds])
+
+
+def _name(kind: Any, origin: Any, arguments: Sequence[Any]) -> str:
+    if origin in (tuple, list):
+        return f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return f"map of {_type(arguments[0])} to {_type(arguments[1])}"
+    name: str = NAMES.get(kind) or kind.__name__
+    return "path" if name == "Path" else name

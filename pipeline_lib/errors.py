@@ -18,8 +18,8 @@ class PipelineError(Exception):
     there ("" when absence is the fault). remedy: what to do or type now.
     """
 
-    code: ClassVar[str] = "error"
-    exit_code: ClassVar[int] = 1
+    code: ClassVar[str]
+    exit_code: ClassVar[int]
 
     def __init__(self, what: str, *, file: str | Path, remedy: str, value: object = "") -> None:
         self.what, self.file, self.value, self.remedy = what, str(file), str(value), remedy
@@ -38,6 +38,12 @@ class PipelineError(Exception):
         where = {"code": self.code, "file": self.file, "what": self.what, "value": str(self.value)}
         fields = {**where, "remedy": self.remedy}
         return json.dumps({**fields, "exit_code": self.exit_code}, indent=1) + "\n"
+
+
+class ProgramFailed(PipelineError):
+    """git or dvc refused, for a reason that we do not know; the line has its own words."""
+
+    code, exit_code = "program_failed", 1
 
 
 class UsageError(PipelineError):
@@ -130,6 +136,12 @@ class CodeFailed(PipelineError):
     code, exit_code = "defect", 70
 
 
+def defect(error: Exception, *, file: str) -> CodeFailed:
+    """What to tell people of an exception that nobody foresaw."""
+    remedy = "report this with the traceback above"
+    return CodeFailed(f"{type(error).__name__} in our code", file=file, value=error, remedy=remedy)
+
+
 def read_reason(text: str) -> PipelineError:
     """The error that `as_json` wrote, as its own class again."""
     fields = json.loads(text)
@@ -146,8 +158,8 @@ def exit_codes() -> dict[int, list[str]]:
 
 
 def all_kinds() -> list[type[PipelineError]]:
-    """Every class of the tree, PipelineError first."""
-    return [PipelineError, *_below(PipelineError)]
+    """Every class of the tree but its root, which nothing raises."""
+    return _below(PipelineError)
 
 
 def _rebuild(kind: type[PipelineError], what: str, file: str, value: str, remedy: str) -> PipelineError:

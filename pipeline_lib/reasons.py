@@ -28,7 +28,7 @@ class Reason(StrEnum):
     ODD_ASPECT = "odd_aspect"  # far longer than wide
     # found while curating
     PLACEHOLDER = "placeholder"  # "photo unavailable": little to see, and many files have the same pixels
-    LABEL_MISSING = "label_missing"
+    LABEL_MISSING = "label_missing"  # the source gave it no class
     LABEL_UNKNOWN = "label_unknown"  # not in the class list
     LABEL_CONFLICT = "label_conflict"  # same picture, different classes
     LABEL_ISSUE = "label_issue"  # training row whose label is very probably wrong
@@ -50,11 +50,11 @@ class Remark(StrEnum):
     SEVERAL_FRAMES = "several_frames"  # an animation, of which the first frame is used
     TRAILING_BYTES = "trailing_bytes"  # more bytes after the end of the picture
     ELONGATED = "elongated"  # more than aspect_review times longer than wide, or wider than long
-    DARK = "dark"
-    LIGHT = "light"
-    BLURRED = "blurred"
-    LOW_INFORMATION = "low_information"
-    LABEL_REVIEW = "label_review"
-    RELABELLED_BY_VOTES = "relabelled_by_votes"
-    RELABELLED_BY_OVERRIDE = "relabelled_by_override"
+    DARK = "dark"  # even its brightest hundredth is dark
+    LIGHT = "light"  # even its darkest hundredth is light
+    BLURRED = "blurred"  # out of focus or shaken, as far as its edges tell
+    LOW_INFORMATION = "low_information"  # nearly one grey level all over
+    LABEL_REVIEW = "label_review"  # its label is doubted: a person should look
+    RELABELLED_BY_VOTES = "relabelled_by_votes"  # annotators' votes gave it another class than the source
+    RELABELLED_BY_OVERRIDE = "relabelled_by_override"  # a row of overrides.csv gave it another class
     LEARNED_UNLABELLED = "learned_unlabelled"  # without a class, and given to training all the same

@@ -63,9 +63,9 @@ class Settings(BaseSettings):
         pattern=r"^[^\s:]+:\d{1,5}$",
         description="host:port of the first of them, where all meet; open to every process that reaches it",
     )
-    s3_endpoint_url: str | None = Field(None, description="an S3-compatible server; none takes boto3's own choice")
+    s3_endpoint_url: str | None = Field(None, description="an S3-compatible server; unset takes boto3's own choice")
     aws_profile: str | None = Field(None, description="a profile of ~/.aws/config")
-    registry_uri: str | None = Field(None, description="MLflow registry; none: SQLite in the state folder")
+    registry_uri: str | None = Field(None, description="MLflow registry; unset: SQLite in the state folder")
     model_name: str = Field("perennial", pattern=r"^[a-z0-9][a-z0-9-]*$", description="the registered model's name")
     trackers: str = Field(
         "",

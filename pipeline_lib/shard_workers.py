@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from pipeline_lib.errors import CodeFailed, Interrupted, PipelineError
+from pipeline_lib.errors import Interrupted, PipelineError, defect
 from pipeline_lib.parent_watch import die_with_parents
 
 Unit = TypeVar("Unit")
@@ -212,8 +212,7 @@ def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: Place,
         return error
     except Exception as error:  # noqa: BLE001 - whatever our code raises
         traceback.print_exc(file=sys.stderr)
-        what, remedy = f"{type(error).__name__} in our code", "report this with the traceback above"
-        return CodeFailed(what, file=place.of(shard), value=str(error), remedy=remedy)
+        return defect(error, file=place.of(shard))
 
 
 def _killed(place: str, cause: str) -> Interrupted:

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.errors import CodeFailed, DependencyMissing, Interrupted, PipelineError
+from pipeline_lib.errors import DependencyMissing, Interrupted, PipelineError, defect
 from pipeline_lib.gpu_watch import watched_gpus
 from pipeline_lib.parent_watch import die_with_parents
 from pipeline_lib.terminal import clearing
@@ -85,8 +85,7 @@ def main(arguments: list[str]) -> int:
         failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; it continues with what is done")
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
         traceback.print_exc()
-        remedy = "report this with the traceback above"
-        failure = CodeFailed(f"{type(error).__name__} in our code", file=stage, value=str(error), remedy=remedy)
+        failure = defect(error, file=stage)
     else:
         return 0
     reason.parent.mkdir(parents=True, exist_ok=True)

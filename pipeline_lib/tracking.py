@@ -22,6 +22,10 @@ from pipeline_lib.settings import Settings
 log = logging.getLogger(__name__)
 Tell = Callable[[int, Mapping[str, float]], object]  # epoch (1-based), name -> value
 TAG = "perennial_training"
+PATIENCE = {  # with a server that has gone: other processes wait for the one that tells, five minutes at most
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ def _tensorboard(training: Training, settings: Settings, state: Path) -> Tracker
 
 def _mlflow(training: Training, settings: Settings, state: Path) -> Tracker:
     """A run of the experiment `<model name>-training`, where the registry is: SQLite by default, or a server."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
     from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore
 
     state.mkdir(parents=True, exist_ok=True)

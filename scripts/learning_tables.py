@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
+from flows.fields import as_yaml
+from pipeline_lib.train.recipes import RECIPES, Recipe
 from scripts.measured import hardware, results
 
+FIRST = "resnet-16"
+PRETRAINED, TESTED = "training pictures", "test pictures of the other classes"
 WAYS = ("plain", "class weights", "balanced sampling", "logit adjustment")
 
 
@@ -35,6 +40,21 @@ def imbalance() -> str:
     return "\n".join([*lines, "", f"Median of {found['plain']['n']} seeds, 36 test pictures a class or one less.", ""])
 
 
+def recipes() -> str:
+    """The numbers behind each recipe's name, where recipes differ; the five longer resnet-N differ in their epochs."""
+    shown = {name: vars(recipe) for name, recipe in RECIPES.items() if not name.startswith("resnet-") or name == FIRST}
+    lines = [f"| | {' | '.join(f'`{name}`' for name in shown)} |", "|---" * (len(shown) + 1) + "|"]
+    alike = {}
+    for field in fields(Recipe):
+        values = [as_yaml(recipe[field.name]) for recipe in shown.values()]
+        if len(set(values)) == 1:
+            alike[field.name] = values[0]
+        else:
+            lines.append(f"| `{field.name}` | {' | '.join(values)} |")
+    note = "In all of them: " + ", ".join(f"`{name}` {value}" for name, value in alike.items()) + "."
+    return "\n".join([*lines, "", note, ""])
+
+
 def cifar10_recipes() -> str:
     """Recipes trained on CIFAR-10 on one core."""
     measured = results("cifar10_training")
@@ -46,6 +66,22 @@ def cifar10_recipes() -> str:
         cells += [f"{found[case, 'training CPU']:.0f}", f"{found[case, 'top-1 on test']:.1f} %"]
         lines.append(f"| {case} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"One run each. {hardware(measured, 'ffcv')}", ""])
+
+
+def cifar10_transfer() -> str:
+    """What starting weights win on ten pictures of each class."""
+    measured = results("cifar10_transfer")
+    found = {(row["case"], row["metric"]): row for row in measured["rows"]}
+    lines = ["| ten pictures of each of five classes of CIFAR-10 | top-1 on test, % | won, points |", "|---|---|---|"]
+    for case in dict.fromkeys(case for case, metric in found if metric == "top-1 on test"):
+        won = next((row for (of, metric), row in found.items() if of == case and metric.startswith("won")), None)
+        lines.append(f"| {case} | {_spread(found[case, 'top-1 on test'])} | {_spread(won) if won else ''} |")
+    over = next(metric for _, metric in found if metric.startswith("won")).removeprefix("won over ")
+    n_known, n_test = (f"{found['weights', name]['median']:,.0f}" for name in (PRETRAINED, TESTED))
+    top1 = found[over, "top-1 on test"]
+    note = f"Median (least to most) of {top1['n']} draws; won over {over}, in pairs. Weights from {n_known} pictures of the "
+    note += f"five other classes; {n_test} test pictures. {hardware(measured, 'ffcv')}"
+    return "\n".join([*lines, "", note, ""])
 
 
 def cifar10_curation() -> str:

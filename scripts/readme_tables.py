@@ -96,7 +96,9 @@ def _duration(seconds: float) -> str:
 TABLES = {
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
+    "recipes": learning_tables.recipes,
     "cifar10 recipes": learning_tables.cifar10_recipes,
+    "cifar10 transfer": learning_tables.cifar10_transfer,
     "cifar10 curation": learning_tables.cifar10_curation,
     "scorecard": scorecard,
     "first run": first_run,

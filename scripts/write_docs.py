@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from flows.fields import as_yaml, type_of
 from pipeline_lib import errors, reasons
 from pipeline_lib.line import STAGES
 from pipeline_lib.settings import PREFIX, Settings
@@ -95,7 +95,13 @@ def settings() -> str:
         + "Where and how a run works: `settings.toml` or, stronger, the environment. Changing one re-runs nothing.\n\n"
     )
     rows = [
-        (f"`{name}`", f"`{PREFIX}{name.upper()}`", _type(field), _default(field), field.description or "")
+        (
+            f"`{name}`",
+            f"`{PREFIX}{name.upper()}`",
+            type_of(field).removesuffix(" or null"),
+            _set(field),
+            field.description or "",
+        )
         for name, field in Settings.model_fields.items()
     ]
     return head + _table(("key", "environment", "type", "default", "meaning"), rows)
@@ -106,8 +112,8 @@ def reason_codes() -> str:
     lines = inspect.getsource(reasons).splitlines()
     comment = {line.split('"')[1]: line.partition("  # ")[2] for line in lines if ' = "' in line}
     head = "# Reason codes\n\n" + NOTE + "A picture that is not kept has exactly one primary reason.\n\n"
-    why = [(f"`{code}`", comment[code] or code.replace("_", " ")) for code in reasons.Reason]
-    remarks = [(f"`{code}`", comment[code] or code.replace("_", " ")) for code in reasons.Remark]
+    why = [(f"`{code}`", comment[code]) for code in reasons.Reason]
+    remarks = [(f"`{code}`", comment[code]) for code in reasons.Remark]
     return (
         head
         + _table(("reason", "meaning"), why)
@@ -121,7 +127,7 @@ def exit_codes() -> str:
     head = "# Exit codes\n\n" + NOTE
     head += "Of `perennial` and of a stage. `dvc repro` itself always ends with 255 when a stage fails; "
     head += "the stage's last line and `line/reasons/<stage>.json` say why.\n\n"
-    kinds = sorted(errors.all_kinds()[1:], key=lambda kind: (kind.exit_code, kind.code))
+    kinds = sorted(errors.all_kinds(), key=lambda kind: (kind.exit_code, kind.code))
     rows = [("0", "`ok`", "Done, or nothing to do."), ("130", "`ctrl_c`", "Stopped by Ctrl-C.")]
     rows += [(str(kind.exit_code), f"`{kind.code}`", (inspect.getdoc(kind) or "").splitlines()[0]) for kind in kinds]
     return head + _table(("exit code", "code", "meaning"), sorted(rows, key=lambda row: int(row[0])))
@@ -142,24 +148,10 @@ def _fields(model: type[BaseModel]) -> str:
     if not model.model_fields:
         return "No parameters.\n"
     rows = [
-        (f"`{name}`", _type(field), _default(field), field.description or "")
+        (f"`{name}`", type_of(field), _default(field), field.description or "")
         for name, field in model.model_fields.items()
     ]
     return _table(("key", "type and bounds", "default", "meaning"), rows)
-
-
-def _type(field: Any) -> str:
-    kind = field.annotation
-    name = kind.__name__ if isinstance(kind, type) and not getattr(kind, "__args__", ()) else str(kind)
-    for noise in ("typing.", "pathlib.", "<class '", "'>"):
-        name = name.replace(noise, "")
-    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    bounds = [f"{sign} {getattr(m, key)}" for m in field.metadata for key, sign in signs.items() if hasattr(m, key)]
-    return " ".join([_without_modules(name), *bounds])
-
-
-def _without_modules(name: str) -> str:
-    return re.sub(r"[a-z_]+\.(?=[A-Za-z_])", "", name).replace("|", "or").replace("NoneType", "None")
 
 
 def _default(field: Any) -> str:
@@ -168,7 +160,12 @@ def _default(field: Any) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "see below"
-    return "none" if value is None else f"`{value}`"
+    return f"`{as_yaml(value)}`"
+
+
+def _set(field: Any) -> str:
+    default = _default(field)
+    return "unset" if default == "`null`" else default
 
 
 def _sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pipeline_lib.errors import Interrupted, PipelineError, StageDied, read_reason
+from pipeline_lib.errors import Interrupted, PipelineError, ProgramFailed, StageDied, read_reason
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 PROGRESS = re.compile(r"progress: (?P<what>\S+) (?P<done>\d+)/(?P<total>\d+) (?P<rest>.*)")
@@ -76,7 +76,7 @@ def failure_of(stage: str, lines: Sequence[str], *, exit_code: int, reason: Path
             "another dvc works on these files", file=stage, value=said, remedy="run again when it is done"
         )
     remedy = f"run `dvc repro {stage}` in the checkout and read what it says above this line"
-    return PipelineError("dvc could not bring the stage up to date", file=stage, value=said, remedy=remedy)
+    return ProgramFailed("dvc could not bring the stage up to date", file=stage, value=said, remedy=remedy)
 
 
 def _signal(exit_code: int) -> int:

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from pipeline_lib.errors import PipelineError
+from pipeline_lib.errors import ProgramFailed
 
 # Commits that no person wrote; a fresh machine has no user.name, and git refuses to commit without one.
 IDENTITY = {
@@ -26,13 +26,13 @@ def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
     """Run git in `folder` and return its stdout without the last line break.
 
     index: an index file to use instead of the checkout's own, so that what is staged there stays as it is.
-    Raises PipelineError with git's own words.
+    Raises ProgramFailed with git's own words.
     """
     command = ["git", *arguments]
     done = subprocess.run(command, cwd=folder, env=git_environment(index), capture_output=True, text=True, check=False)
     if done.returncode:
         remedy = f"run `git {' '.join(arguments)}` there yourself to see why"
-        raise PipelineError("git refused", file=folder, value=done.stderr, remedy=remedy)
+        raise ProgramFailed("git refused", file=folder, value=done.stderr, remedy=remedy)
     return done.stdout.rstrip("\n")
 
 

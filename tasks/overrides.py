@@ -108,7 +108,7 @@ def _value(argument: str, text: str) -> Any:
     try:
         value = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
-        remedy = "quote it for the shell, as in `--set 'train.name=\"a: b\"'`"
+        remedy = "quote it for the shell, as in `--set 'train.weights=\"a: b\"'`"
         raise UsageError("the value is not YAML", file="--set", value=argument, remedy=remedy) from error
     if value is None:
         raise _null(argument)

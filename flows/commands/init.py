@@ -102,5 +102,6 @@ def _what_comes(found: Survey) -> str:
     return (
         "next     look at params.yaml, then `dvc repro` (here) or `perennial run` (in a workspace of its own):\n"
         f"         {found.n_images} pictures are read where they are, packed into shards, decoded, checked and split,\n"
-        "         and a model is trained, scored and registered"
+        "         and a model is trained, scored and registered.\n"
+        "         A deployed run (`perennial up`) takes what is committed: `git commit params.yaml -m params` first"
     )

@@ -21,6 +21,7 @@ def run(options: argparse.Namespace) -> int:
     from flows.project import find_project
     from pipeline_lib.errors import UsageError
     from pipeline_lib.params import LineParams
+    from pipeline_lib.train.recipes import RECIPES
     from pipeline_lib.yaml_files import read_yaml
 
     sections = {field.alias or name: field.annotation for name, field in LineParams.model_fields.items()}
@@ -32,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({name: model.model_json_schema() for name, model in wanted.items() if model}, indent=1))
         return 0
     present = read_yaml(find_project(Path.cwd()) / "params.yaml")
+    recipe = RECIPES.get((present.get("train") or {}).get("recipe", "quick"))
     for name, model in wanted.items():
-        print("\n".join(key_lines(model, prefix=f"{name}.", present=present.get(name) or {})))
+        otherwise = vars(recipe) if recipe and name == "train" else {}
+        print("\n".join(key_lines(model, prefix=f"{name}.", present=present.get(name) or {}, otherwise=otherwise)))
     return 0

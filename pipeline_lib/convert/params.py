@@ -34,7 +34,7 @@ class ConvertParams(KeptSize):
         None,
         pattern=r"^[\w.]+:\w+$",
         description="a detector, `module:function`, whose boxes are made unrecognisable before pictures are stored; "
-        "pipeline_lib.convert.faces:frontal finds frontal faces (extra `faces`). none: pictures as they are",
+        "pipeline_lib.convert.faces:frontal finds frontal faces (extra `faces`). null: pictures as they are",
     )
     pixelate_sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="sha256 of the detector's file, as `sha256sum` prints it"

@@ -13,7 +13,7 @@ class CurateParams(Params):
     """What decides on a picture. The defaults were measured on planted errors; see each room's docstring."""
 
     classes: tuple[str, ...] | None = Field(
-        None, description="the classes to use; others are removed as label_unknown. none: every class received"
+        None, description="the classes to use; others are removed as label_unknown. null: every class received"
     )
     min_images_per_class: int = Field(2, ge=1, le=1_000_000, description="kept training pictures a class must have")
     small_classes: Literal["fail", "drop", "keep"] = Field(
@@ -76,7 +76,7 @@ class CurateParams(Params):
         description="near duplicates under 64 px: RMS difference of 32x32 thumbnails, grey levels of 255",
     )
     cap_per_class: int | None = Field(
-        None, ge=1, le=10_000_000, description="most training pictures of a class, chosen by a hash; none: all"
+        None, ge=1, le=10_000_000, description="most training pictures of a class, chosen by a hash; null: all"
     )
     placeholder_copies: int = Field(
         10,

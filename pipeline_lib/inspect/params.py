@@ -26,7 +26,7 @@ class InspectParams(PixelRules):
     embedding_weights: Path | None = Field(
         None,
         description="a local weight file (.safetensors, .pth) for the features; relative to the repository. "
-        "none: gradients (HOG), good for digits and simple shapes, poor for photographs",
+        "null: gradients (HOG), good for digits and simple shapes, poor for photographs",
     )
     weights_sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="sha256 of embedding_weights, as `sha256sum` prints it"

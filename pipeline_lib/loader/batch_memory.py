@@ -17,7 +17,7 @@ KEPT = 8  # free blocks; more than are ever on their way
 
 
 class BatchMemory:
-    """Gives uint8 arrays of up to [B, side, side, 3]. Pinned where there is a GPU to copy them to."""
+    """Gives uint8 arrays of up to [B, side, side, 3]. Pinned where this process computes on a GPU."""
 
     def __init__(self, batch_size: int, side_px: int) -> None:
         self._shape, self._free = (batch_size, side_px, side_px, 3), deque[Array](maxlen=KEPT)
@@ -27,7 +27,7 @@ class BatchMemory:
         try:
             block = self._free.pop()
         except IndexError:
-            pinned = torch.cuda.is_available()
+            pinned = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
             block = torch.empty(self._shape, dtype=torch.uint8, pin_memory=pinned).numpy()
         array = block[:count]
         weakref.finalize(array, self._free.append, block).atexit = False

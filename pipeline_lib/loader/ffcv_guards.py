@@ -4,6 +4,7 @@
 - Importing it, each of its loaders and each epoch set torch's number of threads.
 - It compiles each pipeline, which takes seconds before the first batch. Ours is one call into C per thread and runs as
   plain Python; only the stock loader compiles.
+- An epoch's thread opens the machine's first GPU, also where nothing computes on one.
 - An error in an epoch's thread makes the trainer wait for ever, and leaving an epoch early leaks its thread and memory.
 """
 
@@ -33,7 +34,7 @@ def _cheap_import() -> Iterator[None]:
 with _cheap_import():
     from ffcv.fields import IntField, RGBImageField
     from ffcv.fields.rgb_image import CenterCropRGBImageDecoder, RandomResizedCropRGBImageDecoder
-    from ffcv.loader import Loader
+    from ffcv.loader import Loader, epoch_iterator
     from ffcv.loader.epoch_iterator import EpochIterator
     from ffcv.memory_managers.os_cache import OSCacheContext, OSCacheManager
     from ffcv.pipeline.compiler import Compiler
@@ -61,6 +62,9 @@ __all__ = [
     "ToTensor",
     "compiling",
 ]
+
+
+epoch_iterator.IS_CUDA = False  # its thread does nothing on a GPU for us, and would open the first one in each process
 
 
 def _leave_torch_alone(cls: Any, n: int) -> None:

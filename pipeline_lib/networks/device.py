@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
+
 import torch
 
 from pipeline_lib.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 def open_device(wanted: str, *, threads: int, seed: int) -> torch.device:
@@ -15,6 +20,8 @@ def open_device(wanted: str, *, threads: int, seed: int) -> torch.device:
     if wanted == "cuda" and not has_gpu:
         remedy = 'set device = "auto" (PERENNIAL_DEVICE=auto), or install the NVIDIA driver'
         raise ConfigError("no CUDA device is available", file="settings.toml", value="device = cuda", remedy=remedy)
+    if wanted == "auto" and not has_gpu and shutil.which("nvidia-smi"):
+        log.warning("nvidia-smi is here, but torch sees no GPU (an old driver, most often): computing on the CPU")
     device = torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)

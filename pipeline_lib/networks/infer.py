@@ -20,7 +20,7 @@ class Scored:
 
 
 def score(model: Classifier, loader: BatchLoader, device: torch.device) -> Iterator[Scored]:
-    """Yield each batch with its logits, in evaluation mode and float32."""
+    """Yield each batch with its logits, in evaluation mode and float32 (on a GPU, convolutions take torch's TF32)."""
     model.eval()
     threads = torch.get_num_threads()
     for batch in loader.epoch(0):

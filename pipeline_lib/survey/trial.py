@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline_lib.convert.stored import Picture, stored_form
@@ -76,7 +76,7 @@ def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[i
     from pipeline_lib.train.learner import Learner, phases
     from pipeline_lib.train.objective import Objective
 
-    recipe = params.train.resolved()
+    recipe = replace(params.train.resolved(), compile="off")  # which takes longer than what is tried
     side_px = max(recipe.training_sides())
     device = open_device(settings.device, threads=params.train.threads, seed=0)
     network = build_network(recipe.network, n_classes=n_classes, side_px=recipe.side_px, auxiliary=True)

@@ -14,7 +14,7 @@ MANIFEST = Table(
     columns=(
         Column("image_id", pa.string(), "as in members"),
         Column("source", pa.string(), "name of the source"),
-        Column("sha256", pa.string(), "of the bytes as received; overrides and erasure use it", nullable=True),
+        Column("sha256", pa.string(), "of the bytes as received; overrides name pictures by it", nullable=True),
         Column("shard", pa.string(), "shard that holds the bytes", nullable=True),
         Column("size_bytes", pa.int64(), "size as received"),
         Column("format", pa.string(), "format of the bytes", nullable=True),

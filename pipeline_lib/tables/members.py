@@ -33,7 +33,7 @@ MEMBERS = Table(
         Column(
             "subject",
             pa.string(),
-            "person or thing shown, from the subjects file: never split over train and test, and can be forgotten",
+            "person or thing shown, from the subjects file: never split over train and test",
             nullable=True,
         ),
         Column(

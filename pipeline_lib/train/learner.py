@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.auxiliary import weighed_logits
 from pipeline_lib.networks.build import head_name
 from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.train.average import Average
 from pipeline_lib.train.mixing import BatchAugmentation, Mixed
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.optimiser import Optimiser, build_optimiser
@@ -25,6 +25,7 @@ from pipeline_lib.train.recipes import Recipe
 Output = torch.Tensor | tuple[torch.Tensor | None, ...]  # logits_BK, those of auxiliary heads behind
 Forward = Callable[[torch.Tensor], Output]
 COMPILER = "inductor"  # torch.compile's own default
+MOST_SHAPES = 64  # of ten sizes, mixed and plain, whole and last parts, fewer come together
 
 
 @dataclass(frozen=True)
@@ -53,23 +54,25 @@ def precision(device: torch.device) -> AbstractContextManager[object]:
 def compiled(module: nn.Module, wanted: Literal["auto", "on", "off"], device: torch.device) -> Forward:
     """What to call instead of `module`; names and weights stay the module's own.
 
-    Compiled once for each shape: of a batch, of a last smaller part of it, of each size of growing pictures. Calling it
-    raises ConfigError when the compiler fails.
+    Compiled once for each shape: of a batch, of a last smaller part of it, of each size of growing pictures. What
+    fails in the compiler is for `compiler_named` to say.
     """
     if wanted == "off" or (wanted == "auto" and device.type != "cuda"):
         return module
-    fast = torch.compile(module, dynamic=False, backend=COMPILER)
-
-    def forward(images_BHWC: torch.Tensor) -> Output:
-        try:
-            output: Output = fast(images_BHWC)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            what, remedy = "the network cannot be compiled", "set train.compile to off"
-            said = " ".join(str(error).splitlines()[:2])[:300]  # which compiler, and what it says
-            raise ConfigError(what, file="params.yaml", value=said, remedy=remedy) from error
-        return output
-
+    torch._dynamo.config.recompile_limit = MOST_SHAPES  # beyond it torch goes on uncompiled, with a warning
+    forward: Forward = torch.compile(module, dynamic=False, backend=COMPILER)
     return forward
+
+
+@contextmanager
+def compiler_named() -> Iterator[None]:
+    """Raises ConfigError in place of what the compiler raises, in a forward pass or, for the other way, in backward."""
+    try:
+        yield
+    except torch._dynamo.exc.TorchDynamoException as error:
+        what, remedy = "the network cannot be compiled", "set train.compile to off"
+        said = " ".join(str(error).splitlines()[:2])[:300]  # which compiler, and what it says
+        raise ConfigError(what, file="params.yaml", value=said, remedy=remedy) from error
 
 
 class Learner:
@@ -86,10 +89,9 @@ class Learner:
         self.together = together(model)
         self.forward = compiled(self.together, recipe.compile, device)
         self.optimiser: Optimiser = build_optimiser(model.network, recipe)
-        self.average: AveragedModel | None = None
+        self.average: Average | None = None
         if recipe.ema_decay:
-            share = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
-            self.average = AveragedModel(model, multi_avg_fn=share, use_buffers=True)
+            self.average = Average(model, kept=recipe.ema_decay)
 
     def begin_epoch(self) -> None:
         """Training mode; a frozen backbone stays as it evaluates, or batch normalisation would move under the probe."""
@@ -110,7 +112,8 @@ class Learner:
         targets = self.objective.targets(labels_B, positions_B)
         shown = self.augment(images_BHWC, targets, weights_B)
         self.optimiser.zero_grad()
-        loss = self._add_gradients(shown)
+        with compiler_named():
+            loss = self._add_gradients(shown)
         if before is not None:
             before(loss, batch)
         if self.recipe.clip_norm:

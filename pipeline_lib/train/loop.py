@@ -35,7 +35,7 @@ from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.feed import fed
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.memory import with_remedy
+from pipeline_lib.train.memory import named_in_validation, with_remedy
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.ranks import gathered, rank, sums, world
 from pipeline_lib.train.recipes import Recipe
@@ -158,7 +158,8 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
             _keep(checkpoints, learner, at, losses.state())
             stopwatch.restart()
     learner.end_epoch()
-    val_loss, val_top1 = validate(learner.judged, loaders.val, learner.device)
+    with named_in_validation():
+        val_loss, val_top1 = validate(learner.judged, loaders.val, learner.device)
     at.curves.append(Epoch(number + 1, losses.mean(), val_loss, val_top1, at.rate))
     if at.curves[-1] is best(at.curves):
         weights = learner.judged.network.state_dict()
@@ -187,13 +188,13 @@ def _time_is_up(learner: Learner, at: Standing) -> bool:
 
 
 def _grow(learner: Learner, loaders: Loaders, at: Standing) -> None:
-    """Let growing pictures follow the time: an epoch has the size that is due when it begins."""
+    """Let growing pictures follow the time: an epoch has the size that is due when it begins, a probe's the first."""
     phase = learner.phase
     if at.step == 0:
         due = step_by_time(at.epoch, phase.epochs, spent_s=at.spent_s, budget_s=phase.budget_s)
         at.ahead = due - at.epoch
     if isinstance(loaders.train, ResizingLoader):
-        loaders.train.ahead = at.ahead
+        loaders.train.due = 0 if phase.head_only else at.epoch + at.ahead
 
 
 def validate(model: Classifier, loader: BatchLoader, device: torch.device) -> tuple[float, float]:
@@ -231,7 +232,8 @@ def _in_words(epoch: Epoch) -> str:
 
 def _random_state() -> list[torch.Tensor]:
     """Torch's, of the CPU and of our CUDA device: dropout draws from it."""
-    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if torch.cuda.is_available() else [])]
+    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if on_gpu else [])]
 
 
 def _set_random_state(states: list[torch.Tensor]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import distributed
@@ -11,8 +12,11 @@ from torch import distributed
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
 
-CPU_WORDS = ("not enough memory", "can't allocate memory")  # torch's CPU allocator raises a plain RuntimeError
-SAME_STEP = "which takes the same step in smaller parts"
+WORDS = (  # where torch raises a plain RuntimeError: its CPU allocator, CUDA itself, cuDNN, cuBLAS
+    *("not enough memory", "can't allocate memory", "CUDA error: out of memory"),
+    *("CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED"),
+)
+IN_PARTS = "which takes the step in smaller parts"
 
 
 def with_remedy(update: Callable[[Batch], torch.Tensor], batch: Batch) -> torch.Tensor:
@@ -29,14 +33,27 @@ def with_remedy(update: Callable[[Batch], torch.Tensor], batch: Batch) -> torch.
     raise ConfigError("out of memory", file="params.yaml", value=value, remedy=remedy)
 
 
+@contextlib.contextmanager
+def named_in_validation() -> Iterator[None]:
+    """Raises ConfigError when the memory does not suffice to validate: whole batches in float32, without gradients."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        said = str(error).splitlines()[0]
+        remedy = "lower train.batch_size, which validation takes whole, or train.side_px"
+        raise ConfigError("out of memory while validating", file="params.yaml", value=said, remedy=remedy) from error
+
+
 def _advice(update: Callable[[Batch], torch.Tensor], batch: Batch) -> str:
     if distributed.is_available() and distributed.is_initialized():  # the others wait for us in their own step
-        return f"double train.micro_batches, {SAME_STEP}, or halve train.batch_size"
+        return f"double train.micro_batches, {IN_PARTS}, or halve train.batch_size"
     fits = largest_that_fits(update, batch)
     if not fits:
         return "not even two pictures fit"
     times = math.ceil(len(batch.labels_B) / fits)
-    return f"set train.batch_size to {fits}, which fits, or train.micro_batches {times} times as high, {SAME_STEP}"
+    return f"set train.batch_size to {fits}, which fits, or train.micro_batches {times} times as high, {IN_PARTS}"
 
 
 def largest_that_fits(update: Callable[[Batch], torch.Tensor], batch: Batch) -> int:
@@ -61,7 +78,7 @@ def largest_that_fits(update: Callable[[Batch], torch.Tensor], batch: Batch) -> 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether an allocator of torch gave up."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in CPU_WORDS)
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in WORDS)
 
 
 def _first(batch: Batch, size: int) -> Batch:

@@ -45,11 +45,14 @@ class Objective:
         teacher's logits for the same views; None learns from the targets alone. With one, the loss is Hinton, Vinyals
         and Dean's (2015, arXiv 1503.02531): share * T^2 * KL(teacher / T, logits / T) + (1 - share) * cross-entropy.
         """
+        logits_BK = logits_BK.float()  # of bfloat16, whose softmax would stay so
         adjusted_BK = logits_BK if self.offsets_K is None else logits_BK + self.offsets_K
         losses_B = F.cross_entropy(adjusted_BK, targets, label_smoothing=self.label_smoothing, reduction="none")
         if teacher_BK is None:
             return losses_B
-        said_BK, wanted_BK = (F.log_softmax(logits / self.temperature, dim=1) for logits in (logits_BK, teacher_BK))
+        said_BK, wanted_BK = (
+            F.log_softmax(logits / self.temperature, dim=1) for logits in (logits_BK, teacher_BK.float())
+        )
         apart_B = F.kl_div(said_BK, wanted_BK, reduction="none", log_target=True).sum(1)
         return self.teacher_share * self.temperature**2 * apart_B + (1 - self.teacher_share) * losses_B
 

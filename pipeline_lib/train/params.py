@@ -40,8 +40,8 @@ class TrainParams(Params):
     )
     network: str | None = Field(
         None,
-        description="mini_resnet, lenet, small_cnn, two_layer_cnn, vit_s_16, a torchvision classifier or timm:NAME; "
-        "+blur at the end blurs before striding",
+        description="mini_resnet, lenet, small_cnn, two_layer_cnn, speed_net, vit_s_16, a torchvision classifier or "
+        "timm:NAME; +blur at the end blurs before striding",
         json_schema_extra={"visible": True},
     )
     weights: str | None = Field(
@@ -78,7 +78,11 @@ class TrainParams(Params):
         None, ge=0, le=1000, description="longest gradient, Euclidean norm over all weights; 0 clips nothing"
     )
     micro_batches: int | None = Field(
-        None, ge=1, le=1024, description="parts a step takes its batch in, one after the other: less memory, same step"
+        None,
+        ge=1,
+        le=1024,
+        description="parts a step takes its batch in, one after the other: less memory, and the same step but for "
+        "batch normalisation, which sees each part alone",
     )
     compile: Literal["auto", "on", "off"] | None = Field(
         None, description="compile the network with torch.compile, which changes last digits; auto: on a GPU"

@@ -85,12 +85,11 @@ def _features(
     seen: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().clone()))
     try:
-        batches = [scored.batch for scored in score(model, loader, device)]
+        batches = (scored.batch for scored in score(model, loader, device))
+        about = [(batch.labels_B, batch.weights_B, batch.positions_B) for batch in batches]  # without the pictures
     finally:
         hook.remove()
-    labels_N = torch.cat([batch.labels_B for batch in batches]).to(device)
-    weights_N = torch.cat([batch.weights_B for batch in batches]).to(device)
-    positions_N = torch.cat([batch.positions_B for batch in batches]).to(device)
+    labels_N, weights_N, positions_N = (torch.cat(parts).to(device) for parts in zip(*about, strict=True))
     return torch.cat(seen), objective.targets(labels_N, positions_N), weights_N
 
 

@@ -49,6 +49,11 @@ def world() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
+def on_this_machine() -> int:
+    """How many of them are on this machine, as torchrun's environment says."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if distributed.is_initialized() else 1
+
+
 def together(model: nn.Module) -> nn.Module:
     """What to call instead of `model`, so that backward averages the gradients over the processes.
 

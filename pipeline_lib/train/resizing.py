@@ -8,15 +8,14 @@ from pipeline_lib.loader import Batch, BatchLoader
 
 
 class ResizingLoader:
-    """Shows epoch n at sides_E[n + ahead] pixels, and later ones at the last size.
+    """Shows an epoch at sides_E[due] pixels, or at the last size.
 
-    open_at: opens the same pictures at a size; one loader is open at a time. ahead: above 0 where time is shorter than
-    the epochs.
+    open_at: opens the same pictures at a size; one loader is open at a time. due: set before each epoch.
     """
 
     def __init__(self, sides_E: Sequence[int], open_at: Callable[[int], BatchLoader]) -> None:
         self.sides_E, self.open_at = sides_E, open_at
-        self.ahead = 0
+        self.due = 0
         self.side_px, self.loader = sides_E[0], open_at(sides_E[0])
         self.kind, self.image_ids = self.loader.kind, self.loader.image_ids
 
@@ -24,7 +23,7 @@ class ResizingLoader:
         return len(self.loader)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        side_px = self.sides_E[min(epoch + self.ahead, len(self.sides_E) - 1)]
+        side_px = self.sides_E[min(self.due, len(self.sides_E) - 1)]
         if side_px != self.side_px:
             self.loader.close()
             self.side_px, self.loader = side_px, self.open_at(side_px)

@@ -39,7 +39,7 @@ from pipeline_lib.train.loop import Loaders, Trained, train
 from pipeline_lib.train.meeting import OtherNode, check_nodes, first_node
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.probe import prepare
-from pipeline_lib.train.ranks import given_by_rank_0, joined, rank, world
+from pipeline_lib.train.ranks import given_by_rank_0, joined, on_this_machine, rank, world
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.resizing import ResizingLoader
 from pipeline_lib.train.self_training import as_many_steps, best_of, with_guessed
@@ -158,14 +158,16 @@ def _learn(
 
 
 def rates_of(job: StageRun) -> list[Tried]:
-    """What a fresh model loses at rates from low to high; writes nothing. Raises what `run` raises."""
+    """What a model loses at rates from low to high where training would begin; writes nothing. Raises as `run` does."""
     params: TrainParams = job.params
     recipe, rows = params.resolved(), _read_rows(job, "train", least=2)
     device = open_device(job.settings.device, threads=params.threads, seed=params.seed)
     aims = read_aims(job, read_classes(job.reads["classes"]), device)
     model, _ = _build(job, aims)
+    objective, open_still = aims.objective(recipe, rows), partial(_open, job, rows, recipe, share=False)
+    recipe = prepare(model, recipe, objective=objective, open_still=open_still, device=device)
     recipe = replace(recipe, ema_decay=0.0, ema_half_life_epochs=0.0)  # the loss is the model's own
-    learner = Learner(model, recipe, phases(recipe)[-1], objective=aims.objective(recipe, rows), device=device)
+    learner = Learner(model, recipe, phases(recipe)[-1], objective=objective, device=device)
     with closing(_open_growing(job, rows, recipe, device)) as loader:
         return try_rates(learner, chain.from_iterable(loader.epoch(number) for number in range(STEPS)))
 
@@ -257,7 +259,7 @@ def _open(
         seed=job.params.seed,
         drop_last=training,  # a last batch of one would break batch normalisation
         kind=job.settings.loader,
-        workers=max(1, job.settings.worker_count() // world()),
+        workers=max(1, job.settings.worker_count() // on_this_machine()),
         sampling=recipe.sampling if training else "as_is",
         rank=rank() if share else 0,
         world=n_processes,

@@ -235,6 +235,8 @@ def imported_from_ffcv(path: Path) -> set[str]:
 
 
 def test_one_module_imports_ffcv_and_takes_nothing_that_works_on_a_gpu_or_writes() -> None:
+    from pipeline_lib.loader import ffcv_guards
+
     product = [path for folder in ("pipeline_lib", "tasks", "flows") for path in (ROOT / folder).rglob("*.py")]
 
     importing = {str(path.relative_to(ROOT)): names for path in product if (names := imported_from_ffcv(path))}
@@ -242,3 +244,4 @@ def test_one_module_imports_ffcv_and_takes_nothing_that_works_on_a_gpu_or_writes
     assert list(importing) == ["pipeline_lib/loader/ffcv_guards.py"]
     kept_out = {"DatasetWriter", "NormalizeImage", "ToDevice", "ToTorchImage", "Squeeze", "OrderOption"}
     assert importing["pipeline_lib/loader/ffcv_guards.py"] & kept_out == set()
+    assert not ffcv_guards.epoch_iterator.IS_CUDA

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.errors import BadData, Interrupted, PipelineError, StageDied
+from pipeline_lib.errors import BadData, Interrupted, ProgramFailed, StageDied
 from tasks.dvc_outcome import Outcome, Progress, failure_of, outcome_of, plain, progress_of
 
 
@@ -66,7 +66,7 @@ def test_a_stage_that_exits_with_a_code_has_not_died(tmp_path: Path) -> None:
 
     error = failure_of("train", lines, exit_code=255, reason=tmp_path / "none")
 
-    assert type(error) is PipelineError
+    assert type(error) is ProgramFailed
     assert "dvc could not bring the stage up to date (found: failed to reproduce 'train'" in str(error)
 
 

@@ -37,9 +37,10 @@ def test_what_is_named_and_cannot_be_had_is_told_before_there_are_pictures(
 
 def test_a_gpu_that_is_asked_for_and_absent_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    settings = Settings(root=tmp_path).model_copy(update={"device": "cuda"})
 
     with pytest.raises(ConfigError, match="no CUDA device is available"):
-        look_ahead(StageRun(tmp_path, {}, {}, TrainParams(), Settings(root=tmp_path, device="cuda")))
+        look_ahead(StageRun(tmp_path, {}, {}, TrainParams(), settings))
 
 
 def test_a_recipe_as_it_comes_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

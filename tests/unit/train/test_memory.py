@@ -39,7 +39,7 @@ def test_out_of_memory_names_a_batch_size_with_which_training_then_works(
     said = (
         r"params.yaml: out of memory \(found: 32 pictures in a step: CUDA out of memory. Tried to allocate 2.00 GiB.\)"
         r"\. Remedy: set train.batch_size to 8, which fits, or train.micro_batches 4 times as high, which takes the "
-        r"same step in smaller parts; or lower train.side_px"
+        r"step in smaller parts; or lower train.side_px"
     )
 
     with pytest.raises(ConfigError, match=said):
@@ -54,6 +54,18 @@ def test_when_no_batch_fits_it_says_so(small_line, tmp_path: Path, monkeypatch: 
 
     with pytest.raises(ConfigError, match="not even two pictures fit; or lower train.side_px, or choose a smaller"):
         run(small_line.train(tmp_path, batch_size=32, epochs=1))
+
+
+def test_too_little_memory_to_validate_is_named_too(
+    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED\nin a convolution")
+
+    monkeypatch.setattr("pipeline_lib.train.loop.validate", full)
+
+    with pytest.raises(ConfigError, match="out of memory while validating .*ALLOC_FAILED.*lower train.batch_size"):
+        run(small_line.train(tmp_path, batch_size=8, epochs=1))
 
 
 def test_the_allocator_of_the_cpu_is_recognised_and_no_other_error() -> None:

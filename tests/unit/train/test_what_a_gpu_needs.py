@@ -2,7 +2,8 @@
 
 A step reads nothing from its device, or a GPU would stand still. The device is torch's `meta` here, whose tensors have
 no values: whatever wants one (`item`, `tolist`, `bool`, a copy to the host, a selection by a mask) raises, and whatever
-mixes them with the host's tensors too. The compiler's backend traces and generates no code: that takes minutes here.
+mixes them with the host's tensors too. Copies from the host are counted; a list made into a tensor on the device, as
+torchvision's policies do, is not seen. The compiler's backend traces and generates no code: that takes minutes here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
@@ -29,6 +32,24 @@ from pipeline_lib.train.teacher import Teacher
 META = torch.device("meta")
 BATCH = Batch(torch.zeros(16, 32, 32, 3, dtype=torch.uint8), torch.zeros(16).long(), torch.ones(16), torch.arange(16))
 MIXED = {"mixup_alpha": 0.2, "cutmix_alpha": 1.0, "policy": "trivial", "micro_batches": 2, "clip_norm": 1.0}
+
+
+class FromTheHost(TorchDispatchMode):
+    """Notes what brings a tensor of the host to the device: a GPU would be waited for, `meta` is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.brought: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        given, got = (
+            {one.device.type for one in tree_leaves(tree) if isinstance(one, torch.Tensor)}
+            for tree in ((args, kwargs), found)
+        )
+        if "cpu" in given and "meta" in got:
+            self.brought.append(str(func))
+        return found
 
 
 def _on_meta(recipe: str, **changes: Any) -> tuple[Classifier, Any]:
@@ -49,10 +70,13 @@ def test_a_step_reads_nothing_from_its_device(recipe: str, changes: dict[str, An
     objective = Objective(0.1, torch.zeros(3, device=META), soft, teacher, teacher_share=0.5)
     learner = Learner(model, own, phases(own)[-1], objective=objective, device=META)
     losses = Losses(META, [])
+    there = Batch(*(tensor.to(META) for tensor in vars(BATCH).values()))
 
-    for _ in range(2):
-        learner.update(BATCH, rate=0.1, before=losses.add)
+    with FromTheHost() as host:
+        for _ in range(2):
+            learner.update(there, rate=0.1, before=losses.add)
 
+    assert host.brought == []
     assert losses.so_far == 0.0  # what the live line shows: not looked at yet
     with pytest.raises(NotImplementedError, match="meta"):
         losses.mean()
