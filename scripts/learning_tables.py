@@ -79,8 +79,8 @@ def cifar10_transfer() -> str:
     over = next(metric for _, metric in found if metric.startswith("won")).removeprefix("won over ")
     n_known, n_test = (f"{found['weights', name]['median']:,.0f}" for name in (PRETRAINED, TESTED))
     top1 = found[over, "top-1 on test"]
-    note = f"Median (least to most) of {top1['n']} draws; won over {over}, in pairs. Weights from {n_known} pictures of the "
-    note += f"five other classes; {n_test} test pictures. {hardware(measured, 'ffcv')}"
+    note = f"Median (least to most) of {top1['n']} draws; won over {over}, in pairs. Weights from {n_known} pictures "
+    note += f"of the five other classes; {n_test} test pictures. {hardware(measured, 'ffcv')}"
     return "\n".join([*lines, "", note, ""])
 
 
