@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline_lib.loader import open_loader
+from pipeline_lib.loader import open_still
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
@@ -67,18 +67,8 @@ class BetonLine:
         network = build_network(about.network, n_classes=len(about.classes), side_px=about.side_px)
         load_weights(network, weights)
         model = Classifier(network, mean=about.mean, std=about.std)
-        loader = open_loader(
-            self.betons,
-            rows.assign(label=0, weight=1.0),
-            batch_size=90,
-            side_px=about.side_px,
-            augmentation=None,
-            shuffle=False,
-            seed=0,
-            drop_last=False,
-            kind="auto",
-            workers=1,
-        )
+        rows = rows.assign(label=0, weight=1.0)
+        loader = open_still(self.betons, rows, batch_size=90, side_px=about.side_px, kind="auto", workers=1)
         said = torch.cat([scored.logits_BK.argmax(1) for scored in score(model, loader, torch.device("cpu"))])
         loader.close()
         answers = np.array(about.classes)[said.numpy()]

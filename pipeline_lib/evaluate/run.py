@@ -19,7 +19,7 @@ from pipeline_lib.evaluate.export import export_onnx, measure_parity
 from pipeline_lib.evaluate.metrics import per_class, summarise
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.predictions import predictions
-from pipeline_lib.loader import open_loader
+from pipeline_lib.loader import open_still
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Calibrated, Classifier
 from pipeline_lib.networks.device import open_device
@@ -82,15 +82,11 @@ def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, 
     if rows.empty:
         remedy = "add pictures to the source, or see in line/curate/curation.json why they were left out"
         raise BadData(f"no pictures in the {split} split", file=path, value="0 rows", remedy=remedy)
-    loader = open_loader(
+    loader = open_still(
         job.reads["betons"],
         rows,
-        batch_size=min(params.batch_size, len(rows)),
+        batch_size=params.batch_size,
         side_px=about.side_px,
-        augmentation=None,
-        shuffle=False,
-        seed=0,
-        drop_last=False,
         kind=job.settings.loader,
         workers=job.settings.worker_count(),
     )

@@ -2,6 +2,6 @@
 
 from pipeline_lib.loader.augment import Augmentation
 from pipeline_lib.loader.batches import Batch, BatchLoader
-from pipeline_lib.loader.open import open_loader
+from pipeline_lib.loader.open import open_loader, open_still
 
-__all__ = ["Augmentation", "Batch", "BatchLoader", "open_loader"]
+__all__ = ["Augmentation", "Batch", "BatchLoader", "open_loader", "open_still"]

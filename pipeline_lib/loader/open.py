@@ -76,6 +76,27 @@ def open_loader(
     return _open(plan, kind, workers=workers)
 
 
+def open_still(
+    betons: Path, rows: pd.DataFrame, *, batch_size: int, side_px: int, kind: Kind, workers: int
+) -> BatchLoader:
+    """Open pictures (columns image_id, label, weight) as evaluation sees them: each once, in the order of the rows.
+
+    Raises as `open_loader` does.
+    """
+    return open_loader(
+        betons,
+        rows,
+        batch_size=min(batch_size, len(rows)),
+        side_px=side_px,
+        augmentation=None,
+        shuffle=False,
+        seed=0,
+        drop_last=False,
+        kind=kind,
+        workers=workers,
+    )
+
+
 def _can_stay(plan: Plan, kind: Kind, device: torch.device) -> bool:
     """Whether to keep the pictures on the device. Raises ConfigError when that was asked for and cannot be."""
     reason = obstacle(plan, device)

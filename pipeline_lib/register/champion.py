@@ -71,20 +71,16 @@ def _memo(version: Version, closure: Closure, registry: Registry) -> Path:
 
 def score(model: ExportedModel, job: StageRun) -> pd.Series:
     """class_id by image_id that an exported model gives for today's test rows, in its own view of today's betons."""
-    from pipeline_lib.loader import open_loader  # with torch: 2 s that most runs need not pay
+    from pipeline_lib.loader import open_still  # with torch: 2 s that most runs need not pay
 
     rows = SELECTION.read(job.reads["selection"] / "test.parquet")
     log.info("the test pictures changed: asking the champion about %d of them", len(rows))
     answers: dict[str, str] = {}
-    loader = open_loader(
+    loader = open_still(
         job.reads["betons"],
         rows,
-        batch_size=min(BATCH, len(rows)),
+        batch_size=BATCH,
         side_px=model.about.side_px,
-        augmentation=None,
-        shuffle=False,
-        seed=0,
-        drop_last=False,
         kind=job.settings.loader,
         workers=job.settings.worker_count(),
     )

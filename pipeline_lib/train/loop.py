@@ -217,6 +217,18 @@ def best(curves: list[Epoch]) -> Epoch:
     return min(curves, key=lambda epoch: epoch.val_loss)
 
 
+def doubt(curves: list[Epoch], n_val: int) -> str:
+    """What speaks against the epoch that is kept: a later one that was right clearly more often; "" for nothing."""
+    kept, highest = best(curves), max(curves, key=lambda epoch: epoch.val_top1)
+    error = math.sqrt(0.5 / n_val)  # of a difference of two shares, at most
+    if highest.epoch <= kept.epoch or highest.val_top1 - kept.val_top1 < 2 * error:
+        return ""
+    return (
+        f"epoch {highest.epoch} was right more often ({100 * highest.val_top1:.2f} %), with a higher validation loss: "
+        "the network is too sure of itself. Try a lower train.peak_learning_rate, starting weights or more pictures"
+    )
+
+
 def _batches(loader: BatchLoader, epoch: int, start: int) -> Iterator[Batch]:
     """The batches of an epoch from `start` on, with our number of threads: ffcv sets its own at each start."""
     threads = torch.get_num_threads()

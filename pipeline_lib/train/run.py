@@ -35,7 +35,7 @@ from pipeline_lib.train.aims import Aims, read_aims
 from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, told_to_stop
 from pipeline_lib.train.launch import train_in_processes
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.loop import Loaders, Trained, train
+from pipeline_lib.train.loop import Loaders, Trained, doubt, train
 from pipeline_lib.train.meeting import OtherNode, check_nodes, first_node
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.probe import prepare
@@ -291,3 +291,5 @@ def _write(job: StageRun, trained: Trained, aims: Aims) -> None:
     with atomic_file(job.writes["curves"]) as file:
         pd.DataFrame([asdict(epoch) for epoch in trained.curves]).to_csv(file, index=False)
     log.info("kept epoch %d: validation top-1 %.2f %%", trained.best.epoch, 100 * trained.best.val_top1)
+    if said := doubt(trained.curves, len(_read_rows(job, "val", least=1))):
+        log.warning(said)

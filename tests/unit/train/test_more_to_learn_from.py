@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -20,7 +21,7 @@ from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.train.aims import class_sizes
-from pipeline_lib.train.loop import Epoch, Trained
+from pipeline_lib.train.loop import Epoch, Trained, doubt
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
@@ -142,6 +143,15 @@ def test_a_guessed_picture_weighs_as_the_labelled_ones_of_its_class() -> None:
 def test_a_round_takes_as_many_steps_as_the_labelled_pictures_alone() -> None:
     """Ten epochs over 100 are a thousand pictures: three epochs over 400, rounded up."""
     assert as_many_steps(RECIPES["quick"], n_labelled=100, n_all=400).epochs == 3
+
+
+@pytest.mark.parametrize(("n_val", "said"), [(50, "epoch 2 was right more often .46.00 %"), (8, "^$")])
+def test_an_epoch_that_is_kept_though_a_later_one_was_right_more_often_is_told(n_val: int, said: str) -> None:
+    """Two standard errors of a difference are 20 points of 50 pictures, and 50 of 8."""
+    curves = [Epoch(1, 1.6, 1.61, 0.20, 0.1), Epoch(2, 0.9, 1.7, 0.46, 0.1)]
+
+    assert re.search(said, doubt(curves, n_val))
+    assert doubt(curves[:1], n_val) == ""
 
 
 def test_of_all_rounds_the_weights_that_validate_best_are_kept_and_epochs_are_counted_on() -> None:
