@@ -59,7 +59,8 @@ DOUBTED = {"doubted labels left out, cl_margin 0.2": 0.2, "doubted labels left o
 VOTES_LEARNT = "three people's votes learnt"
 WAYS = (GIVEN, *DOUBTED, VOTES_LEARNT)
 TOP1 = "top-1 on test"
-UNITS = {TOP1: "%", "training labels right": "%", "training pictures": "pictures", "training CPU": "min"}
+AGREE = "predictors out of fold agree with the label"
+UNITS = {TOP1: "%", "training labels right": "%", "training pictures": "pictures", "training CPU": "min", AGREE: "%"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def _curation(cifar: Cifar, found: Found, seed: int) -> dict[str, dict[str, floa
         cpu_min = (time.process_time() - cpu) / 60
         is_right = drawn["label"][train["image_id"]].to_numpy() == train["class_id"].to_numpy()
         top1 = float(cifar.line.right(weights, cifar.test).mean())
-        figures = (100 * top1, 100 * float(is_right.mean()), len(train), cpu_min)
+        agree = 100 * float(chosen.figures["out_of_fold_accuracy"])
+        figures = (100 * top1, 100 * float(is_right.mean()), len(train), cpu_min, agree)
         measured[way] = dict(zip(UNITS, figures, strict=True))
         shown = ", ".join(f"{name} {value:.1f}" for name, value in measured[way].items())
         print(f"seed {seed}, {way}: {shown}", flush=True)
