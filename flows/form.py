@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
+from flows.fields import as_yaml
 from pipeline_lib.params import LineParams
 
 MAX_VISIBLE = 8
@@ -52,7 +53,8 @@ def _set_values(form: BaseModel) -> dict[str, Any]:
 
 def _without_default(field: FieldInfo, title: str) -> tuple[Any, Any]:
     """The same type and bounds, not required, and with no default for the form to send back."""
-    default = "" if field.is_required() else f" Default: {field.get_default(call_default_factory=True)}."
+    value = None if field.is_required() else field.get_default(call_default_factory=True)
+    default = "" if value is None else f" Default: {as_yaml(value)}."
     kind: Any = field.annotation
     if field.metadata:
         kind = Annotated[kind, *field.metadata]

@@ -48,7 +48,7 @@ def _bring_up(origin: Path, *, port: int) -> str:
     return (
         f"Prefect is up at {url}\n"
         f"  run now:  {url}/deployments, `retrain`, Run; or `perennial run` here\n"
-        "  both take what is committed in this repository: commit params.yaml first\n"
+        "  they take what is committed here, so commit params.yaml first (`perennial run` takes edits in, too)\n"
         "  nightly:  02:00 UTC, see prefect.yaml; switch it off in the UI or there\n"
         "  stop:     perennial down"
     )
