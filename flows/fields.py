@@ -29,12 +29,9 @@ def key_lines(
             lines += key_lines(field.annotation, prefix=f"{prefix}{name}.", present=present.get(name) or {})
             continue
         value = present[name] if name in present else "?" if field.is_required() else _default(field)
-        meant = (
-            f", which stands for {as_yaml(otherwise[name])}"
-            if value is None and otherwise and name in otherwise
-            else ""
-        )
-        lines.append(f"{prefix}{name} = {as_yaml(value)}{meant}   ({type_of(field)}, {default_of(field)})")
+        meant = (otherwise or {}).get(name) if value is None else None
+        said = "" if meant is None else f", which stands for {as_yaml(meant)}"
+        lines.append(f"{prefix}{name} = {as_yaml(value)}{said}   ({type_of(field)}, {default_of(field)})")
         lines += wrap(field.description or "", WIDTH, initial_indent="    ", subsequent_indent="    ")
     return lines
 

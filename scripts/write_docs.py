@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ def pages() -> dict[str, str]:
         "docs/settings.md": settings(),
         "docs/reasons.md": reason_codes(),
         "docs/exit-codes.md": exit_codes(),
+        "docs/benchmarks.md": benchmarks(),
         **{page: with_tables((ROOT / page).read_text()) for page in WITH_TABLES},
     }
 
@@ -131,6 +133,21 @@ def exit_codes() -> str:
     rows = [("0", "`ok`", "Done, or nothing to do."), ("130", "`ctrl_c`", "Stopped by Ctrl-C.")]
     rows += [(str(kind.exit_code), f"`{kind.code}`", (inspect.getdoc(kind) or "").splitlines()[0]) for kind in kinds]
     return head + _table(("exit code", "code", "meaning"), sorted(rows, key=lambda row: int(row[0])))
+
+
+def benchmarks() -> str:
+    """Every benchmark that is a command of its own, with the first line of its docstring and its result file."""
+    head = "# Benchmarks\n\n" + NOTE
+    head += "Each runs all its sides itself and writes a result file, from which the tables of these pages are made. "
+    head += "`python -m benchmarks.NAME`; the module's docstring says what it needs and how long it takes.\n\n"
+    rows = []
+    for file in sorted((ROOT / "benchmarks").glob("*.py")):
+        text = file.read_text()
+        if "__main__" in text and not file.stem.startswith("one_"):  # those are started by another
+            result = ROOT / "benchmarks/results" / f"{file.stem}.json"
+            link = f"[{result.name}](../{result.relative_to(ROOT)})" if result.exists() else ""
+            rows.append((f"`{file.stem}`", (ast.get_docstring(ast.parse(text)) or "").splitlines()[0], link))
+    return head + _table(("name", "what it measures", "result"), rows)
 
 
 def _nested(model: type[BaseModel]) -> list[type[BaseModel]]:

@@ -193,3 +193,20 @@ def test_a_model_that_is_not_promoted_ends_with_3_where_that_is_asked_for(
 
     assert codes == (0, 3)
     assert "report.html: the model was not promoted (found: cannot be told apart)" in capsys.readouterr().err
+
+
+def test_a_defect_of_ours_shows_its_traceback_and_ends_in_one_line_with_its_exit_code(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr("flows.local_run.run_here", broken)
+
+    code, said = main(["run"]), capsys.readouterr().err
+
+    assert code == 70 and "Traceback" in said
+    assert said.splitlines()[-1] == (
+        "perennial run: error[defect]: perennial run: ZeroDivisionError in our code (found: no). "
+        "Remedy: report this with the traceback above"
+    )
