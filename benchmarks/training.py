@@ -6,8 +6,8 @@ Ratios, each of neighbours in time. *Pipeline to synthetic*: the same update on 
 that lie in memory. *Resident to synthetic*: on pictures that stay on the device, flipped there. *Trainer to bare loop*:
 our whole trainer (schedule, average, loss, progress, checkpoints, one small validation) and the dozen lines of torch
 that anybody would write, both from memory and uncompiled: compiling would take longer than all they do. Pictures are
-JPEG of 1/f^1.5 noise, never zeros. One round of each to warm up, which compiles, is not counted; every second round goes
-through the sides the other way round, since a shared machine's speed drifts.
+JPEG of 1/f^1.5 noise, never zeros. One round of each to warm up, which compiles, is not counted. Every second round
+goes through the sides the other way round: a shared machine's speed drifts.
 
 On a CPU everything is counted in CPU seconds of the process and all its threads, since machines are shared: what
 feeding takes is then what the step can no longer have. On a GPU it is the clock, the cases are larger, and there is

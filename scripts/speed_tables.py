@@ -34,7 +34,7 @@ IN_SHORT = (
 def loaders() -> str:
     """Every loader: median, least and most of every figure."""
     measured = results("loaders")
-    head = ("reads, loader", "CPU ms per picture", "pictures per second", "FFCV's CPU over its own", "first batch, s")
+    head = ("reads, loader", "CPU ms per picture", "pictures per second", "FFCV's CPU time by this loader's", "first batch, s")
     lines = [_line((*head, "of it, after `import torch`", "memory, MB")), "|---" * 7 + "|"]
     for case, figures in _cases(measured).items():
         spreads = [
@@ -48,7 +48,7 @@ def loaders() -> str:
 def loaders_in_short() -> str:
     """The medians of some."""
     measured = results("loaders")
-    lines = [_line(("reads, loader", "CPU ms per picture", "FFCV's CPU over its own", "first batch")), "|---" * 4 + "|"]
+    lines = [_line(("reads, loader", "CPU ms per picture", "FFCV's CPU time by this loader's", "first batch")), "|---" * 4 + "|"]
     cases = _cases(measured)
     for case in IN_SHORT:
         cpu, times, first = (cases[case][name]["median"] for name in (CPU, TIMES, FIRST))
