@@ -9,6 +9,7 @@ from scripts.measured import hardware, results
 
 Figures = dict[str, dict[str, Any]]  # metric -> row
 CPU, RATE, TIMES = "CPU per picture", "pictures per second", "CPU of stock FFCV over its own"
+SHARE = "FFCV's CPU time by this loader's"
 FIRST, AFTER_TORCH = "process start to first batch", "of it, after the import of torch"
 MEMORY = "memory beside the page cache"
 RIVALS = ("ffcv", "torchvision", "webdataset", "litdata", "mosaicml-streaming", "nvidia-dali-cuda130")
@@ -34,7 +35,7 @@ IN_SHORT = (
 def loaders() -> str:
     """Every loader: median, least and most of every figure."""
     measured = results("loaders")
-    head = ("reads, loader", "CPU ms per picture", "pictures per second", "FFCV's CPU time by this loader's", "first batch, s")
+    head = ("reads, loader", "CPU ms per picture", "pictures per second", SHARE, "first batch, s")
     lines = [_line((*head, "of it, after `import torch`", "memory, MB")), "|---" * 7 + "|"]
     for case, figures in _cases(measured).items():
         spreads = [
@@ -48,7 +49,7 @@ def loaders() -> str:
 def loaders_in_short() -> str:
     """The medians of some."""
     measured = results("loaders")
-    lines = [_line(("reads, loader", "CPU ms per picture", "FFCV's CPU time by this loader's", "first batch")), "|---" * 4 + "|"]
+    lines = [_line(("reads, loader", "CPU ms per picture", SHARE, "first batch")), "|---" * 4 + "|"]
     cases = _cases(measured)
     for case in IN_SHORT:
         cpu, times, first = (cases[case][name]["median"] for name in (CPU, TIMES, FIRST))
