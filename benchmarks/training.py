@@ -1,13 +1,15 @@
 """What feeding costs, and what our training loop costs: pictures per second, in one process, in alternating rounds.
 
-    python -m benchmarks.training [--device auto] [--rounds N] [--workers 0]
+    python -m benchmarks.training [--device auto] [--rounds 7] [--workers 0]
 
 Ratios, each of neighbours in time. *Pipeline to synthetic*: the same update on batches from the betons and on batches
-that lie in memory. *Resident to synthetic*: on pictures that stay on the device, flipped there. *Trainer to bare loop*:
-our whole trainer (schedule, average, loss, progress, checkpoints, one small validation) and the dozen lines of torch
-that anybody would write, both from memory and uncompiled: compiling would take longer than all they do. Pictures are
-JPEG of 1/f^1.5 noise, never zeros. One round of each to warm up, which compiles, is not counted. Every second round
-goes through the sides the other way round: a shared machine's speed drifts.
+that lie in memory. *Resident to synthetic*: on pictures that stay on the device, flipped there. *Trainer to bare
+loop*: our whole trainer (schedule, average, loss, progress, checkpoints, one small validation) and the dozen lines of
+torch that anybody would write, for one short epoch, with what comes around its steps; both from memory and
+uncompiled: compiling would take longer than all they do. Pictures are JPEG of 1/f^1.5 noise, never zeros. One round
+of each to warm up, which compiles, is not counted. Every second round goes through the sides the other way round: a
+shared machine's speed drifts. *Our step to a bare step*, on a CPU: the two alone, step by step in turn, which a
+machine's drift does not reach.
 
 On a CPU everything is counted in CPU seconds of the process and all its threads, since machines are shared: what
 feeding takes is then what the step can no longer have. On a GPU it is the clock, the cases are larger, and there is
@@ -26,6 +28,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +56,7 @@ from pipeline_lib.train.recipes import RECIPES, Recipe
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does, before the first parallel region
 N_CLASSES = 10
+PAIRS, WARM_UP = 100, 5  # steps
 DISTINCT = 256  # pictures of noise; a beton holds each several times
 RATIOS = (("pipeline", "synthetic"), ("resident", "synthetic"), ("synthetic", "eager"), ("trainer", "bare loop"))
 
@@ -167,9 +171,9 @@ def updates(learner: Learner, batches: Iterator[Batch]) -> int:
     return count
 
 
-def bare_loop(case: Case, batches: Iterator[Batch], device: torch.device) -> int:
+def bare_steps(case: Case, device: torch.device) -> Callable[[Batch], None]:
     """What one writes without a library for training: same network, optimiser, smoothing, average and precision."""
-    model, recipe, count = new_model(case, device).train(), case.recipe, 0
+    model, recipe = new_model(case, device).train(), case.recipe
     optimiser = torch.optim.SGD(
         model.parameters(),
         lr=0.01,
@@ -179,7 +183,8 @@ def bare_loop(case: Case, batches: Iterator[Batch], device: torch.device) -> int
         fused=device.type == "cuda",
     )
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
-    for batch in batches:
+
+    def step(batch: Batch) -> None:
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             logits_BK = model(batch.images_BHWC.to(device, non_blocking=True))
             labels_B = batch.labels_B.to(device, non_blocking=True)
@@ -188,8 +193,33 @@ def bare_loop(case: Case, batches: Iterator[Batch], device: torch.device) -> int
         loss.backward()
         optimiser.step()
         average.update_parameters(model)
+
+    return step
+
+
+def bare_loop(case: Case, batches: Iterator[Batch], device: torch.device) -> int:
+    """A fresh model through the batches; returns the number of pictures."""
+    step, count = bare_steps(case, device), 0
+    for batch in batches:
+        step(batch)
         count += len(batch.labels_B)
     return count
+
+
+def step_ratios(case: Case, batches: Sequence[Batch], device: torch.device, *, pairs: int) -> list[float]:
+    """CPU time of a bare step by that of ours, in turn, now one first and now the other; 1: ours takes as long."""
+    learner, losses = new_learner(case.recipe, case, device), Losses(device, [])
+    learner.begin_epoch()
+    sides = {"bare": bare_steps(case, device), "ours": partial(learner.update, rate=0.01, before=losses.add)}
+    ratios = []
+    for number in range(pairs + WARM_UP):
+        took = {}
+        for name in sorted(sides, reverse=bool(number % 2)):
+            began = time.thread_time()
+            sides[name](batches[number % len(batches)])
+            took[name] = time.thread_time() - began
+        ratios.append(took["bare"] / took["ours"])
+    return ratios[WARM_UP:]
 
 
 def trainer(case: Case, loader: Replayed, device: torch.device, folder: Path) -> int:
@@ -250,6 +280,11 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
                     taken[name].append(found)
     for name, values in taken.items():
         print(f"{case.name}: {name} {statistics.median(values):.0f} pictures/s", flush=True)
+    steps: list[Row] = []
+    if device.type == "cpu":
+        ratios = step_ratios(case, memory.batches, device, pairs=PAIRS)
+        print(f"{case.name}: our step to a bare step {statistics.median(ratios):.3f}", flush=True)
+        steps = [row(case.name, "our step to a bare step", "ratio", ratios)]
     unit = "pictures/s" if device.type == "cuda" else "pictures/CPU-s"
     result = [row(case.name, name, unit, values) for name, values in taken.items()]
     if device.type == "cuda":
@@ -260,25 +295,24 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
         ratios = [one / other for one, other in zip(taken[over], taken[under], strict=True)]
         print(f"{case.name}: {over} to {under} {statistics.median(ratios):.3f}", flush=True)
         result.append(row(case.name, f"{over} to {under}".replace("synthetic to", "compiled to"), "ratio", ratios))
-    return result
+    return [*result, *steps]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--rounds", type=int, default=0, help="counted rounds (default 21, and 7 on a GPU)")
+    parser.add_argument("--rounds", type=int, default=7, help="counted rounds (default 7)")
     parser.add_argument("--workers", type=int, default=0, help="decoding threads; 0: every core")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of a step (default 1)")
     options = parser.parse_args()
     device = open_device(options.device, threads=options.threads, seed=0)
     torch.set_deterministic_debug_mode("default")
     workers = options.workers or len(os.sched_getaffinity(0))
-    rounds = options.rounds or (7 if device.type == "cuda" else 21)
     rows: list[Row] = []
     if device.type == "cuda":
         rows.append(row(torch.cuda.get_device_name(), "GPUs", "count", [torch.cuda.device_count()]))
     for case in CASES[device.type]:
-        rows += measure(case, device, rounds=rounds, workers=workers)
+        rows += measure(case, device, rounds=options.rounds, workers=workers)
         print(f"wrote {write_results('training_gpu' if device.type == 'cuda' else 'training', rows)}")
 
 
