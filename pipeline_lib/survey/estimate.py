@@ -14,7 +14,7 @@ TABLES_BYTES = 6_000  # of a picture in the tables of inspect and curate: thumbn
 MODEL_COPIES = 6  # weights, export, ONNX; and while it trains, three in a checkpoint
 CURATE_S = 0.0017  # of a picture: 97 s for 60,000, benchmarks/results/cifar10_stages.json
 STARTS_S = (
-    30.0  # eight stages that start, DVC between them, export and report: about a third of `make demo`'s 75 to 90 s
+    30.0  # eight stages that start, DVC between them, export and report: about a third of `make demo`
 )
 
 
