@@ -13,9 +13,7 @@ OFF = 1.5  # what an estimate may be wrong by, either way, before it stops being
 TABLES_BYTES = 6_000  # of a picture in the tables of inspect and curate: thumbnail, vector, rows
 MODEL_COPIES = 6  # weights, export, ONNX; and while it trains, three in a checkpoint
 CURATE_S = 0.0017  # of a picture: 97 s for 60,000, benchmarks/results/cifar10_stages.json
-STARTS_S = (
-    30.0  # eight stages that start, DVC between them, export and report: about a third of `make demo`
-)
+STARTS_S = 30.0  # eight stages that start, DVC between them, export and report: about a third of `make demo`
 
 
 @dataclass(frozen=True)
