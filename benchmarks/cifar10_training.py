@@ -24,7 +24,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,25 @@ def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
     votes["image_id"] = "pictures/" + votes["member"]
     line = BetonLine(scratch, checkout / "line/convert/betons")
     return Cifar(line, checkout, votes, test[["image_id", "class_id"]])
+
+
+def arguments(module: str, about: str | None) -> argparse.ArgumentParser:
+    """The command line of a benchmark on this line."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}", description=about)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--line", type=Path, help="a checkout that ran up to convert; made where it is absent")
+    return parser
+
+
+@contextmanager
+def opened(options: argparse.Namespace) -> Iterator[Cifar]:
+    """What `arguments` names, for as long as the block lasts. Raises SystemExit where CIFAR-10 is not."""
+    if not (options.folder / "cifar10.tar").is_file():
+        sys.exit(f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with tempfile.TemporaryDirectory() as temporary:
+        checkout = options.line or Path(temporary) / "checkout"
+        yield open_cifar(options.folder, checkout, Path(tempfile.mkdtemp(dir=temporary)))
 
 
 def recipe_rows(cifar: Cifar, case: str) -> list[Row]:
@@ -189,19 +209,12 @@ def _as_table(drawn: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cifar10_training", description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser = arguments("cifar10_training", __doc__)
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="cases (default all)")
-    parser.add_argument("--line", type=Path, help="a checkout that ran up to convert; made where it is absent")
     parser.add_argument("--seeds", type=int, default=3, help="of the case curation (default 3)")
     options = parser.parse_args()
-    if not (options.folder / "cifar10.tar").is_file():
-        sys.exit(f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as temporary:
-        checkout = options.line or Path(temporary) / "checkout"
-        cifar = open_cifar(options.folder, checkout, Path(tempfile.mkdtemp(dir=temporary)))
+    with opened(options) as cifar:
         for case in options.only:
             rows += curation_rows(cifar, options.seeds) if case == "curation" else recipe_rows(cifar, case)
     for one in rows:

@@ -11,18 +11,15 @@ stage. Writes benchmarks/results/cifar10_transfer.json. Some 10 CPU minutes besi
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import logging
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmarks.cifar10_training import Cifar, open_cifar
+from benchmarks.cifar10_training import Cifar, arguments, opened
 from benchmarks.results_file import Row, row, write_results
 from pipeline_lib.tables.selection import SELECTION
 
@@ -82,17 +79,10 @@ def _ways(cifar: Cifar, new: dict[str, pd.DataFrame], test: pd.DataFrame, learnt
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cifar10_transfer", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--line", type=Path, help="a checkout that ran up to convert; made where it is absent")
+    parser = arguments("cifar10_transfer", __doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many draws (default 5)")
     options = parser.parse_args()
-    if not (options.folder / "cifar10.tar").is_file():
-        sys.exit(f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with tempfile.TemporaryDirectory() as temporary:
-        checkout = options.line or Path(temporary) / "checkout"
-        cifar = open_cifar(options.folder, checkout, Path(tempfile.mkdtemp(dir=temporary)))
+    with opened(options) as cifar:
         rows = transfer_rows(cifar, options.seeds)
     for one in rows:
         print(f"{one.case}: {one.metric} {one.median:.2f} {one.unit}", flush=True)

@@ -85,7 +85,7 @@ def cut_mix(batch: Mixed, *, share: float, centre: tuple[float, float]) -> Mixed
     half = math.sqrt(1 - share) / 2
     top, bottom = (round(min(max(centre[0] + sign * half, 0), 1) * height) for sign in (-1, 1))
     left, right = (round(min(max(centre[1] + sign * half, 0), 1) * width) for sign in (-1, 1))
-    cut_BHWC = batch.images_BHWC.float()  # as mix_up's, so that both are one shape to a compiler
+    cut_BHWC = batch.images_BHWC.to(torch.float32, copy=True)  # as mix_up's: one kind to a compiler
     cut_BHWC[:, top:bottom, left:right] = batch.images_BHWC.roll(1, 0)[:, top:bottom, left:right]
     return _with_neighbours_targets(batch, cut_BHWC, 1 - (bottom - top) * (right - left) / (height * width))
 

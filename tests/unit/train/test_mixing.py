@@ -88,3 +88,12 @@ def _recipe(**changes: object):
     from dataclasses import replace
 
     return replace(RECIPES["quick"], **changes)
+
+
+def test_cutmix_leaves_float_pictures_that_it_was_given_as_they_are() -> None:
+    images_BHWC = torch.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3).float()
+    before = images_BHWC.clone()
+
+    cut_mix(Mixed(images_BHWC, torch.eye(2), torch.ones(2)), share=0.5, centre=(0.5, 0.5))
+
+    assert torch.equal(images_BHWC, before)
