@@ -29,6 +29,16 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     os.close(ours)
 
 
+def read_whole(end: int) -> str:
+    """What was written to the terminal so far: it arrives in pieces, a little after the write has returned."""
+    last = "<end>"
+    print(end=last, file=sys.stderr, flush=True)
+    said = ""
+    while not said.endswith(last):
+        said += os.read(end, 10_000).decode()
+    return said.removesuffix(last)
+
+
 def test_a_log_line_has_share_rate_time_left_the_wait_for_data_and_the_note(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     meter = Meter("train", "images", 8, every_s=0)
@@ -67,7 +77,7 @@ def test_on_a_terminal_one_line_is_written_over_and_over(monkeypatch: pytest.Mon
         meter = Meter("train", "images", 4, every_s=30)
         meter.step(1, "a note that is far too long for a terminal of sixty columns")
         meter.step(1)
-        said = os.read(end, 10_000).decode()
+        said = read_whole(end)
 
     _, first, second = said.split("\r\x1b[K")
     assert first.startswith("train 1/4 images, 25 %, ") and len(first) == 59
