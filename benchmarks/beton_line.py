@@ -57,7 +57,7 @@ class BetonLine:
             out / "classes.csv", index=False
         )
         reads = {"betons": self.betons, "selection": out / "selection", "classes": out / "classes.csv"}
-        writes = {"weights": out / "weights", "curves": out / "curves.csv"}
+        writes = {"weights": out / "weights", "curves": out / "curves.csv", "validation": out / "validation.json"}
         run(StageRun(self.folder, reads, writes, TrainParams(threads=1, **params), self.settings))
         return out / "weights"
 

@@ -6,14 +6,13 @@ asked once, is not.
 
 from __future__ import annotations
 
-import csv
+import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline_lib.errors import ConfigError, UsageError
 from pipeline_lib.line import STAGES, read_line
-from pipeline_lib.networks.model_file import read_model_file
 from tasks.overrides import flat
 from tasks.workspace import Workspace
 
@@ -64,11 +63,8 @@ def check_same_validation(workspace: Workspace, base: Workspace) -> None:
 
 def read_trial(number: int, workspace: Workspace) -> Trial:
     """The scores that a trained workspace reached on validation."""
-    line = read_line(workspace.folder)
-    epoch = read_model_file(line.path("weights")).epoch
-    with line.path("curves").open(newline="") as file:
-        kept = next(row for row in csv.DictReader(file) if int(row["epoch"]) == epoch)
-    return Trial(number, flat(workspace.overrides), float(kept["val_loss"]), float(kept["val_top1"]), epoch)
+    kept = json.loads(read_line(workspace.folder).path("validation").read_text())
+    return Trial(number, flat(workspace.overrides), kept["val_loss"], kept["val_top1"], kept["epoch"])
 
 
 def best_trial(trials: list[Trial], by: By) -> Trial | None:

@@ -25,11 +25,12 @@ import torch
 from pipeline_lib.atomic_files import atomic_file, remove_tree
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.stage import StageRun
-from pipeline_lib.train.ranks import given_by_rank_0, most, rank, world
+from pipeline_lib.train.ranks import given_by_rank_0, highest, rank, world
 
 log = logging.getLogger(__name__)
 NAME = "checkpoint.pt"
 LOCK_WAIT_S = 10.0
+ASK_EVERY_S = 0.5  # between two questions to all GPUs, which wait for the answer
 LIBRARY = Path(__file__).parents[1]
 CODE = ("betons", "csv_cells.py", "loader", "native", "networks", "pixels", "tables", "train", "weight_files.py")
 
@@ -39,8 +40,9 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, every_s: float, told: threading.Event) -> None:
         self.file, self.every_s, self.told = folder / NAME, every_s, told
-        self.last = time.monotonic()
-        self.ask_every = 10 if world() > 1 and torch.cuda.is_available() else 1  # GPUs would wait for the answer
+        self.last = self.asked = time.monotonic()
+        self.since, self.pause = 0, 1  # steps: after the last question, and from one to the next
+        self.is_dear = world() > 1 and torch.cuda.is_available()
 
     def of_round(self, number: int) -> Checkpoints:
         """Those of a further training of the same stage, which go with these."""
@@ -61,9 +63,14 @@ class Checkpoints:
 
     def due(self, step: int) -> bool:
         """Whether it is time to save, or to stop: all processes say the same."""
-        if step % self.ask_every:
+        self.since += 1
+        if step and self.since < self.pause:
             return False
-        return most(int(self.told.is_set() or time.monotonic() - self.last >= self.every_s)) > 0
+        now = time.monotonic()
+        if self.is_dear:
+            self.pause = max(1, int(ASK_EVERY_S * self.since / highest(now - self.asked)))
+        self.since, self.asked = 0, now
+        return highest(self.told.is_set() or now - self.last >= self.every_s) > 0
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Keep tensors, numbers, texts, lists and dicts of them, in place of what was kept before. Rank 0 writes."""
@@ -74,7 +81,7 @@ class Checkpoints:
 
     def stop_if_told(self) -> None:
         """Raises Interrupted in all processes when one was told to."""
-        if most(int(self.told.is_set())):
+        if highest(self.told.is_set()):
             what, remedy = "training was told to stop", "run again; it continues from its checkpoint"
             raise Interrupted(what, file=self.file, remedy=remedy)
 

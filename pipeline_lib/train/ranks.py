@@ -35,7 +35,7 @@ def joined(device: torch.device) -> Iterator[None]:
         timeout=LONGEST_WAIT,
     )
     yield
-    most(0)  # rank 0 writes last: with it, all have come to the end
+    highest(0)  # rank 0 writes last: with it, all have come to the end
     distributed.destroy_process_group()
 
 
@@ -106,13 +106,13 @@ def given_by_rank_0(own: Any) -> Any:
     return said[0]
 
 
-def most(value: int) -> int:
+def highest(value: float) -> float:
     """The highest value of all processes, in all processes."""
     if world() == 1:
         return value
-    highest = torch.tensor(value)
-    distributed.all_reduce(highest, distributed.ReduceOp.MAX)
-    return int(highest)
+    found = torch.tensor(value, dtype=torch.float64)
+    distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    return float(found)
 
 
 def gathered(own: Any) -> list[Any]:

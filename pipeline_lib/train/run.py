@@ -1,4 +1,4 @@
-"""train: betons + selection -> weights, curves."""
+"""train: betons + selection -> weights, curves, validation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import cast
 import pandas as pd
 import torch
 
-from pipeline_lib.atomic_files import atomic_file, atomic_folder
+from pipeline_lib.atomic_files import atomic_file, atomic_folder, write_text
 from pipeline_lib.errors import BadData
 from pipeline_lib.loader import Augmentation, BatchLoader, open_loader
 from pipeline_lib.networks.build import build_network, check_side
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 def run(job: StageRun) -> None:
-    """Train on the training rows of the selection; write the weights that validate best, and the curves.
+    """Train on the training rows of the selection; write the weights that validate best, their scores, and the curves.
 
     A run that was stopped goes on from its checkpoint, and writes what an undisturbed one writes. Raises BadData when
     there is nothing to train or validate on, ConfigError when the parameters do not fit, Interrupted after SIGTERM.
@@ -290,6 +290,8 @@ def _write(job: StageRun, trained: Trained, aims: Aims) -> None:
         about.write(folder)
     with atomic_file(job.writes["curves"]) as file:
         pd.DataFrame([asdict(epoch) for epoch in trained.curves]).to_csv(file, index=False)
+    kept = {name: asdict(trained.best)[name] for name in ("epoch", "val_loss", "val_top1")}
+    write_text(job.writes["validation"], json.dumps(kept, indent=1) + "\n")
     log.info("kept epoch %d: validation top-1 %.2f %%", trained.best.epoch, 100 * trained.best.val_top1)
     if said := doubt(trained.curves, len(_read_rows(job, "val", least=1))):
         log.warning(said)

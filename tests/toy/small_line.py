@@ -44,7 +44,7 @@ class SmallLine:
 
     def train(self, out: Path, *, settings: Settings | None = None, **params: Any) -> StageRun:
         """A job for the train stage that writes below `out`."""
-        writes = {"weights": out / "weights", "curves": out / "curves.csv"}
+        writes = {"weights": out / "weights", "curves": out / "curves.csv", "validation": out / "validation.json"}
         return StageRun(self.folder, self.reads(), writes, TrainParams(**QUICK | params), settings or self.settings())
 
     def evaluate(self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any) -> StageRun:
@@ -58,6 +58,12 @@ class SmallLine:
 
     def settings(self) -> Settings:
         return Settings(workers=1, device="cpu", root=self.folder)
+
+
+def trained_bytes(out: Path) -> list[bytes]:
+    """All that a train stage wrote below `out`."""
+    names = ("weights/model.safetensors", "weights/model.json", "curves.csv", "validation.json")
+    return [(out / name).read_bytes() for name in names]
 
 
 def make_small_line(folder: Path) -> SmallLine:

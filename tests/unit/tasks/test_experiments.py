@@ -13,7 +13,7 @@ import pytest
 from tasks.git import git
 
 
-def test_experiments_are_queued_by_a_grid_and_one_ends_before_evaluate_beside_the_checkout(
+def test_experiments_are_queued_by_a_grid_and_one_ends_before_evaluate_and_trains_for_the_line(
     origin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The queue's own worker is DVC's: it runs what `--temp` runs, and takes half a minute to start and to end."""
@@ -30,7 +30,11 @@ def test_experiments_are_queued_by_a_grid_and_one_ends_before_evaluate_beside_th
     shown = list(csv.DictReader(io.StringIO(dvc("exp", "show", "--csv"))))
     states = {row["train.epochs"]: row["State"] for row in shown if row["State"] or row["Experiment"] == "three"}
     assert states == {"1": "Queued", "2": "Queued", "3": ""}
-    (three,) = [row["rev"] for row in shown if row["Experiment"] == "three"]
-    lock = git(origin, "show", f"{three}:dvc.lock")
+    (three,) = [row for row in shown if row["Experiment"] == "three"]
+    assert (float(three["val_loss"]), three["val_top1"]) == (pytest.approx(1 / 3), "0.75")
+    lock = git(origin, "show", f"{three['rev']}:dvc.lock")
     assert "epochs: 3" in lock and "  train:" in lock and "  evaluate:" not in lock
     assert git(origin, "status", "--porcelain") == ""
+
+    assert "Stage 'train' is cached" in dvc("exp", "run", "-S", "train.epochs=3")
+    assert "  evaluate:" in (origin / "dvc.lock").read_text()

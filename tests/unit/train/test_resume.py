@@ -25,6 +25,7 @@ from pipeline_lib.train.probe import prepare
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.run import run
 from pipeline_lib.yaml_files import read_yaml
+from tests.toy.small_line import trained_bytes
 
 ROOT = Path(__file__).parents[3]
 SHORT = {"epochs": 2, "batch_size": 16}  # 3 steps in an epoch
@@ -33,10 +34,6 @@ DROPOUT = {"network": "small_cnn", "optimiser": "adamw", "peak_learning_rate": 1
 
 MIXED = {"optimiser": "muon", "peak_learning_rate": 0.02, "mixup_alpha": 0.2, "cutmix_alpha": 1.0, "policy": "trivial"}
 MIXED |= {"micro_batches": 2, "clip_norm": 1.0, "ema_decay": None, "ema_half_life_epochs": 0.3, "train_from_px": 24}
-
-
-def _bytes(out: Path) -> list[bytes]:
-    return [(out / name).read_bytes() for name in ("weights/model.safetensors", "weights/model.json", "curves.csv")]
 
 
 def _after_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:
@@ -78,7 +75,7 @@ def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
         stops += 1
 
     assert stops == 7  # after each of six steps, and then to the end
-    assert _bytes(tmp_path / "stopped") == _bytes(tmp_path / "undisturbed")
+    assert trained_bytes(tmp_path / "stopped") == trained_bytes(tmp_path / "undisturbed")
     assert not _kept(small_line.folder)
     assert caplog.text.count("a head for 60 pictures") == (2 if "probe_epochs" in params else 0)  # once in each
 
@@ -121,6 +118,27 @@ def test_a_checkpoint_that_cannot_be_read_is_named_and_not_used(
 
     assert checkpoints.load() is None
     assert "checkpoint.pt cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(("step_s", "asked"), [(0.125, [1, 5, 9]), (2.0, [1, 2, 3, 4, 5, 6, 7, 8, 9])])
+def test_gpus_that_train_together_are_asked_twice_a_second_or_at_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_s: float, asked: list[int]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    told = threading.Event()
+    checkpoints = Checkpoints(tmp_path, every_s=60, told=told)
+    checkpoints.is_dear = True  # as where there is CUDA
+    told.set()
+
+    answers = []
+    for step in range(1, 10):
+        now[0] += step_s
+        answers += [step] if checkpoints.due(step) else []
+
+    assert answers == asked
+    now[0] += 60
+    assert checkpoints.due(0)  # before a phase
 
 
 def test_two_runs_of_the_same_training_do_not_write_the_same_checkpoint(
@@ -195,7 +213,7 @@ def test_after_kill_nine_the_stage_goes_on_from_the_last_checkpoint_to_the_same_
     ended = _stage(checkout, dies_after=99)
 
     assert (killed, kept, ended) == (-signal.SIGKILL, 1, 0)
-    assert _bytes(checkout / "line/train") == _bytes(tmp_path / "undisturbed")
+    assert trained_bytes(checkout / "line/train") == trained_bytes(tmp_path / "undisturbed")
     assert not _kept(checkout)
 
 

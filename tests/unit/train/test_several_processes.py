@@ -41,6 +41,7 @@ from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.ranks import given_by_rank_0, joined, rank
 from pipeline_lib.train.recipes import RECIPES
+from tests.toy.small_line import trained_bytes
 
 TWO = {"epochs": 2, "batch_size": 16, "processes": 2}  # 3 steps in an epoch
 TWO |= {"budget_minutes": 600}  # so long that it changes nothing: but they tell each other the time
@@ -61,10 +62,6 @@ def _job(small_line, out: Path, **params: Any) -> StageRun:
 def _launch(work: Callable[[StageRun, Path], None], job: StageRun, folder: Path) -> None:
     with first_node("", nodes=1, key="") as node:
         train_in_processes(work, job, folder, node=node)
-
-
-def _bytes(out: Path) -> list[bytes]:
-    return [(out / name).read_bytes() for name in ("weights/model.safetensors", "weights/model.json", "curves.csv")]
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +121,7 @@ def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same
     train(0, signal.SIGKILL, 2)
 
     assert (told.value.exit_code, at["epoch"], at["step"]) == (75, 0, 1)
-    assert _bytes(tmp_path / "out") == _bytes(undisturbed)
+    assert trained_bytes(tmp_path / "out") == trained_bytes(undisturbed)
 
 
 def test_two_nodes_write_what_two_processes_of_one_node_write(small_line, undisturbed: Path, tmp_path: Path) -> None:
@@ -137,7 +134,7 @@ def test_two_nodes_write_what_two_processes_of_one_node_write(small_line, undist
         stage.run(first)
         joined_in.result(timeout=60)
 
-    assert _bytes(tmp_path / "first") == _bytes(undisturbed)
+    assert trained_bytes(tmp_path / "first") == trained_bytes(undisturbed)
     assert not (tmp_path / "other/weights").exists()
 
 

@@ -1,6 +1,7 @@
 """The train stage on real betons of small pictures."""
 
 import hashlib
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +21,7 @@ from pipeline_lib.train.loop import Loaders, train
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.run import _open, run
-
-
-def _bytes(out: Path) -> list[bytes]:
-    return [(out / name).read_bytes() for name in ("weights/model.safetensors", "weights/model.json", "curves.csv")]
+from tests.toy.small_line import trained_bytes
 
 
 def test_it_learns(trained: Path) -> None:
@@ -37,7 +35,7 @@ def test_it_learns(trained: Path) -> None:
 def test_the_same_seed_and_threads_give_the_same_bytes(small_line, trained: Path, tmp_path: Path) -> None:
     run(small_line.train(tmp_path))
 
-    assert _bytes(tmp_path) == _bytes(trained)
+    assert trained_bytes(tmp_path) == trained_bytes(trained)
 
 
 def test_both_loaders_and_any_number_of_workers_give_the_same_bytes(small_line, trained: Path, tmp_path: Path) -> None:
@@ -45,19 +43,25 @@ def test_both_loaders_and_any_number_of_workers_give_the_same_bytes(small_line, 
 
     run(small_line.train(tmp_path, settings=settings))
 
-    assert _bytes(tmp_path) == _bytes(trained)
+    assert trained_bytes(tmp_path) == trained_bytes(trained)
 
 
 def test_another_seed_gives_other_weights(small_line, trained: Path, tmp_path: Path) -> None:
     run(small_line.train(tmp_path, seed=1, epochs=1))
 
-    assert _bytes(tmp_path)[0] != _bytes(trained)[0]
+    assert trained_bytes(tmp_path)[0] != trained_bytes(trained)[0]
 
 
 def test_the_weights_kept_are_of_the_epoch_with_the_lowest_validation_loss(trained: Path) -> None:
     curves = pd.read_csv(trained / "curves.csv")
+    kept = curves.loc[curves["val_loss"].idxmin()]
 
-    assert read_model_file(trained / "weights").epoch == curves.loc[curves["val_loss"].idxmin(), "epoch"]
+    assert read_model_file(trained / "weights").epoch == kept["epoch"]
+    assert json.loads((trained / "validation.json").read_text()) == {
+        "epoch": kept["epoch"],
+        "val_loss": kept["val_loss"],
+        "val_top1": kept["val_top1"],
+    }
 
 
 def test_the_description_holds_classes_as_they_are_called_and_how_pixels_were_made(small_line, trained: Path) -> None:
