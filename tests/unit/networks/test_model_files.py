@@ -1,5 +1,7 @@
 """model.json and model.onnx are opened only when they are what they should be."""
 
+import platform
+import resource
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,16 @@ def test_a_damaged_onnx_file_is_refused(tmp_path: Path) -> None:
 def test_asking_for_a_gpu_that_is_not_there_is_an_error_and_not_a_silent_slow_run() -> None:
     with pytest.raises(ConfigError, match="settings.toml: no CUDA device is available.*PERENNIAL_DEVICE=auto"):
         open_device("cuda", threads=1, seed=0)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc is told to keep memory")
+def test_on_a_cpu_tensors_take_the_pages_that_earlier_ones_freed() -> None:
+    open_device("cpu", threads=1, seed=0)
+    n_pages = []
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        held = [torch.ones(8 << 20, dtype=torch.uint8) for _ in range(20)]
+        del held
+        n_pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+    assert n_pages[-1] < 4000  # of 40960
