@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -9,6 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 WIDTH = 110
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -52,9 +55,19 @@ def as_yaml(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {as_yaml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(as_yaml, value)) + "]"
+    if isinstance(value, str):
+        return value if _is_plain(value) else json.dumps(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return "null" if value is None else f"{value}" or '""'
+    return "null" if value is None else f"{value}"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML reads it as this text where no quotes stand around it."""
+    try:
+        return bool(YAML(typ="safe", pure=True).load(f"[{text}]") == [text])
+    except YAMLError:
+        return False
 
 
 def _default(field: FieldInfo) -> Any:

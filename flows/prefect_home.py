@@ -44,6 +44,7 @@ def prefect_environment(origin: Path, url: str, *, pages: bool = True) -> dict[s
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # what flows/zombie_automation.yaml counts on
         "PREFECT_WORKER_QUERY_SECONDS": "3",
+        "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "3",  # where its websocket is lost; Prefect's 120 are long
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_UI_API_URL": f"{url}/api",
         "PREFECT_UI_URL": url if pages else "",

@@ -1,8 +1,9 @@
 """A Prefect server for one run, where none is up. It ends with the run, also when that is killed.
 
 It stands in a session of its own, so that Ctrl-C reaches the run alone, which still reports its end to it; Prefect's
-own temporary server would be gone by then, and would outlive a run that is killed. `python -m flows.run_server PORT`
-is the server.
+own temporary server would be gone by then, and would outlive a run that is killed.
+
+`python -m flows.run_server PORT PID` is the server of the run PID.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def start_run_server(origin: Path) -> str:
     log = prefect_home(origin) / "run_server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.run_server", str(port)],
+            [sys.executable, "-m", "flows.run_server", str(port), str(os.getpid())],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -57,9 +58,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def main(port: int) -> None:
+def main(port: int, run_pid: int) -> None:
     """Serve Prefect's API without its pages until told to stop."""
-    die_with_parents()
+    die_with_parents(run_pid)
     import uvicorn
     from prefect.server.api.server import create_app
 
@@ -68,4 +69,4 @@ def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))

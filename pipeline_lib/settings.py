@@ -81,7 +81,9 @@ class Settings(BaseSettings):
     keep_workspaces: int = Field(3, ge=0, le=1000, description="workspaces of finished runs kept for inspection")
     keep_runs: int = Field(100, ge=1, le=100_000, description="runs whose git tag, and so whose data, is kept")
     memo_days: int = Field(
-        60, ge=0, description="days that unused memo entries are kept, and checkpoints of unfinished trainings; 0: none"
+        60,
+        ge=0,
+        description="days that unused memo entries (0: none) and checkpoints of unfinished trainings (least: 1) stay",
     )
 
     @classmethod

@@ -111,6 +111,7 @@ TABLES = {
     "cifar10": cifar10,
     "cifar10 stages": cifar10_stages,
     "training": speed_tables.training,
+    "freed memory": speed_tables.freed_memory,
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,
     "votes": label_tables.votes,

@@ -98,6 +98,23 @@ def training() -> str:
     return every_figure("training", "torchvision", "ffcv")
 
 
+def freed_memory() -> str:
+    """What keeping freed memory changes: a line per network."""
+    measured = results("freed_memory")
+    head = ("network", "CPU time, kept / given back", "page faults a step, given back", "kept", "peak, MB, given back")
+    lines = [_line((*head, "kept")), "|---" * 6 + "|"]
+    rows = measured["rows"]
+    for case in dict.fromkeys(row["case"] for row in rows):
+        figures = {row["metric"]: row for row in rows if row["case"] == case}
+        both = [
+            f"{figure}, freed memory {side}" for figure in ("page faults", "peak") for side in ("given back", "kept")
+        ]
+        ratio = _spread(figures["CPU time, kept to given back"], 3)
+        lines.append(_line((case, ratio, *(f"{figures[name]['median']:,.0f}" for name in both))))
+    n = rows[0]["n"]
+    return "\n".join([*lines, "", f"Of {n} pairs of processes: median (least to most). {hardware(measured)}", ""])
+
+
 def every_figure(name: str, *libraries: str, called: Mapping[str, str] | None = None) -> str:
     """A result file as a table, one line per figure. called: case -> what the table calls it."""
     measured = results(name)

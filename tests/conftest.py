@@ -1,8 +1,14 @@
-"""Which tests go first: pytest-xdist gives out whole files in this order."""
+"""Which tests go first: pytest-xdist gives out whole files in this order. And how Hypothesis draws its examples."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples in each run, however slow the machine. Others: pytest --hypothesis-profile explore
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
 
 LONGEST_FIRST = ("service", "pipeline", "train", "loader")  # marks or folders; everything else comes after
 

@@ -39,8 +39,8 @@ def open_device(wanted: str, *, threads: int, seed: int) -> torch.device:
 def keep_freed_memory() -> None:
     """Use freed memory again, where malloc is glibc's, instead of giving it back to the system and asking for it anew.
 
-    Every step frees and takes the same tensors; without this, one of resnet18 waits for 14,000 pages to be zeroed. The
-    peak of memory stays what it is (benchmarks/freed_memory.py), and so do the results.
+    Every step frees and takes the same tensors; without this, one of resnet18 waits for 10,000 pages to be cleared. The
+    peak of memory grows by about a hundredth (benchmarks/freed_memory.py), and the results stay what they are.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

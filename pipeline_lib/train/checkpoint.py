@@ -93,13 +93,11 @@ def place_for(folder: Path, key: str, *, keep_days: int) -> Iterator[Path]:
     Those of other trainings go after `keep_days` days. Raises Interrupted while another process trains the very same.
     """
     place = folder / key
-    place.mkdir(parents=True, exist_ok=True)
-    os.utime(place)
-    _forget(folder, before=time.time() - max(keep_days, 1) * 86_400)
-    with (place / "lock").open("a") as lock:
-        _wait_for(lock, place)
+    with _locked(place):
+        os.utime(place)
+        _forget(folder, before=time.time() - max(keep_days, 1) * 86_400)
         yield place
-    remove_tree(place)
+        remove_tree(place)  # while it is ours
 
 
 def key_of(facts: Mapping[str, object], files: Iterable[Path]) -> str:
@@ -134,20 +132,34 @@ def told_to_stop() -> Iterator[threading.Event]:
             signal.signal(sign, handler)
 
 
-def _wait_for(lock: IO[str], place: Path) -> None:
-    """Take the lock: a process that was killed together with its parent may need some seconds to end."""
+def _locked(place: Path) -> IO[str]:
+    """Make the folder, for this process alone: one that was killed with its parent may need some seconds to end."""
     deadline = time.monotonic() + LOCK_WAIT_S
-    while True:
-        try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                what, remedy = "another process trains the very same", "wait for it to end, or stop it; then run again"
-                raise Interrupted(what, file=place, remedy=remedy) from None
+    while (lock := _try_lock(place)) is None:
+        if time.monotonic() > deadline:
+            what, remedy = "another process trains the very same", "wait for it to end, or stop it; then run again"
+            raise Interrupted(what, file=place, remedy=remedy)
         time.sleep(0.1)
+    return lock
+
+
+def _try_lock(place: Path) -> IO[str] | None:
+    """The lock file, ours until it is closed; None while another has it, or has just removed it with the folder."""
+    place.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as opened:
+        try:
+            lock = opened.enter_context((place / "lock").open("a"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(lock.fileno()), (place / "lock").stat()):
+                return None
+        except (BlockingIOError, FileNotFoundError):
+            return None
+        opened.pop_all()
+        return lock
 
 
 def _forget(folder: Path, *, before: float) -> None:
     for old in folder.glob("*"):
-        if old.stat().st_mtime < before:
-            remove_tree(old)
+        with contextlib.suppress(FileNotFoundError):  # another training has just forgotten it
+            if old.stat().st_mtime < before:
+                remove_tree(old)

@@ -130,7 +130,7 @@ def train(
             log.info("epoch %d/%d: %s", len(at.curves), sum(phase.epochs for phase in plan), _in_words(at.curves[-1]))
             if tell:
                 tell(at.curves[-1].epoch, asdict(at.curves[-1]))
-            if out_of_patience([epoch.val_loss for epoch in at.curves], recipe.patience):
+            if out_of_patience([epoch.val_loss for epoch in at.curves[-at.epoch :]], recipe.patience):
                 log.info("stopping: %d epochs without a lower validation loss", recipe.patience)
                 break
         at.phase, at.epoch, at.spent_s = at.phase + 1, 0, 0.0

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -23,6 +25,8 @@ from torch.distributed import DistError
 from pipeline_lib.errors import ConfigError, PipelineError, ServiceUnavailable, read_reason
 
 WAIT_S = 600.0  # for the other nodes, before each attempt
+STORE_LIMIT = timedelta(seconds=WAIT_S)  # for what nobody has told the store yet
+ANSWER_S = 60.0  # for a store to say that it is one
 FAREWELL_S = 10.0  # for the others to see how it ended
 LOOK_EVERY_S = 0.1
 log = logging.getLogger(__name__)
@@ -102,7 +106,7 @@ def first_node(rendezvous: str, *, nodes: int, key: str) -> Iterator[FirstNode]:
         wait_for_workers=False,
         multi_tenant=True,  # torch's launcher opens it again, in this process
         master_listen_fd=listener.detach(),
-        timeout=timedelta(seconds=WAIT_S),
+        timeout=STORE_LIMIT,
     )
     store.set("nodes", str(nodes))
     store.set("key", key)
@@ -193,8 +197,23 @@ def check_nodes(processes: int, nodes: int) -> None:
 
 
 def _joined_store(rendezvous: str) -> TCPStore:
+    """Raises ServiceUnavailable where something listens that says nothing: torch's own timeout is not for that."""
     host, port = _parts(rendezvous)
-    return TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=WAIT_S))
+    opened: Future[TCPStore] = Future()
+
+    def open_store() -> None:
+        try:
+            opened.set_result(TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=STORE_LIMIT))
+        except DistError as error:
+            opened.set_exception(error)
+
+    threading.Thread(target=open_store, daemon=True).start()
+    try:
+        return opened.result(timeout=ANSWER_S)
+    except TimeoutError:
+        what, value = "what listens here is no training", f"no answer in {ANSWER_S:g} s"
+        remedy = "give the first node's train_rendezvous"
+        raise ServiceUnavailable(what, file=rendezvous, value=value, remedy=remedy) from None
 
 
 def _parts(rendezvous: str) -> tuple[str, int]:

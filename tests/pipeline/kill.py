@@ -28,7 +28,9 @@ class Killed:
     ended_s: float
 
 
-def kill_during(checkout: Checkout, stage: str, *, victim: Literal["stage", "dvc"], after_s: float) -> Killed:
+def kill_during(
+    checkout: Checkout, stage: str, *, victim: Literal["stage", "dvc"], after_s: float, grace_s: float = GRACE_S
+) -> Killed:
     """Start `dvc repro`; when `stage` has worked for `after_s`, kill -9 the victim and wait for the rest to end."""
     with (checkout.folder.parent / "killed.log").open("a") as log:
         dvc = subprocess.Popen(
@@ -41,14 +43,14 @@ def kill_during(checkout: Checkout, stage: str, *, victim: Literal["stage", "dvc
         )
         pid = _wait_for(stage, checkout, dvc)
         time.sleep(after_s)
-        hit = _is_alive(pid)
+        hit = is_alive(pid)
         if hit:
             os.kill(dvc.pid if victim == "dvc" else pid, signal.SIGKILL)
         elif dvc.poll() is None:  # the stage was quicker than we: nothing to see, but the run must end
             dvc.kill()
         began = time.monotonic()
         dvc.wait(timeout=60)  # reaped; a dvc whose stage died ends by itself
-    while (left := working_in(checkout.folder)) and time.monotonic() - began < GRACE_S:
+    while (left := working_in(checkout.folder)) and time.monotonic() - began < grace_s:
         time.sleep(0.1)
     return Killed(stage, victim, hit, tuple(left.values()), round(time.monotonic() - began, 1))
 
@@ -76,7 +78,8 @@ def _wait_for(stage: str, checkout: Checkout, dvc: subprocess.Popen[bytes]) -> i
     return 0  # the line was done without it
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
     if not pid:
         return False
     try:

@@ -43,7 +43,15 @@ def test_a_type_is_said_in_words_with_its_bounds(name: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(None, "null"), (True, "true"), ("", '""'), ((), "[]"), ([1, None], "[1, null]"), ({"a": False}, "{a: false}")],
+    [
+        (None, "null"),
+        (True, "true"),
+        ("", '""'),
+        ((), "[]"),
+        ([1, None], "[1, null]"),
+        ({"a": False}, "{a: false}"),
+        (["007", "null", "a, b", "[", "s3://x/y"], '["007", "null", "a, b", "[", s3://x/y]'),
+    ],
 )
 def test_a_value_is_written_as_yaml_has_it(value: Any, said: str) -> None:
     assert as_yaml(value) == said

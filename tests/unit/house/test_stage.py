@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.kill import is_alive
+
 ROOT = Path(__file__).parents[3]
 TOY = """
 import logging, os, sys, time
@@ -49,23 +51,16 @@ def start(checkout: Path, mode: str = "ok", shell: bool = False) -> subprocess.P
     return subprocess.Popen(command, cwd=checkout, env=environment, text=True, stderr=subprocess.PIPE)
 
 
-def wait_for(condition: object, timeout_s: float = 10) -> None:
+def wait_for(condition: object, timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "timed out"
         time.sleep(0.05)
 
 
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
 def test_a_stage_that_works_leaves_its_output_and_a_line_in_operations(checkout: Path) -> None:
     process = start(checkout)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
 
     entry = json.loads((checkout / ".perennial/operations.jsonl").read_text())
     assert process.returncode == 0 and (checkout / "line/discover/listing.parquet").read_text() == "done"
@@ -74,7 +69,7 @@ def test_a_stage_that_works_leaves_its_output_and_a_line_in_operations(checkout:
 
 def test_a_mendable_failure_is_the_last_line_and_the_reason_file(checkout: Path) -> None:
     process = start(checkout, "mendable")
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
 
     reason = json.loads((checkout / "line/reasons/discover.json").read_text())
     assert process.returncode == 66 == reason["exit_code"]
@@ -84,7 +79,7 @@ def test_a_mendable_failure_is_the_last_line_and_the_reason_file(checkout: Path)
 
 def test_a_defect_of_ours_shows_its_traceback_and_still_ends_in_one_line(checkout: Path) -> None:
     process = start(checkout, "defect")
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
 
     assert process.returncode == 70 and "Traceback" in err
     assert (
@@ -94,8 +89,8 @@ def test_a_defect_of_ours_shows_its_traceback_and_still_ends_in_one_line(checkou
 
 
 def test_the_next_run_clears_the_reason_of_the_last(checkout: Path) -> None:
-    start(checkout, "mendable").communicate(timeout=30)
-    start(checkout).communicate(timeout=30)
+    start(checkout, "mendable").communicate(timeout=60)
+    start(checkout).communicate(timeout=60)
 
     assert not (checkout / "line/reasons/discover.json").exists()
 
@@ -104,7 +99,7 @@ def test_a_wrong_parameter_is_named_and_nothing_runs(checkout: Path) -> None:
     (checkout / "params.yaml").write_text("discover: {sise: 2}\n")
 
     process = start(checkout)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
 
     assert process.returncode == 78 and "discover.sise: no such key, nearest is discover.size" in err
     assert not (checkout / "started").exists()
@@ -116,13 +111,13 @@ def test_a_stage_ends_when_dvc_is_killed(checkout: Path, shell: bool) -> None:
     stage = [sys.executable, "-m", "pipeline_lib.stage", "discover"]
     command = ["/bin/sh", "-c", " ".join(stage) + "; true"] if shell else stage
     dvc = subprocess.Popen([sys.executable, "-c", code, *command], cwd=checkout, env={**os.environ, "TOY": "sleep"})
-    wait_for((checkout / "started").exists)
+    wait_for(lambda: (checkout / "started").exists() and (checkout / "started").read_text())
     pid = int((checkout / "started").read_text())
 
     dvc.send_signal(signal.SIGKILL)
     dvc.wait()
 
-    wait_for(lambda: gone(pid), timeout_s=5)
+    wait_for(lambda: not is_alive(pid))
 
 
 def test_two_runs_of_one_stage_do_not_write_the_same_file(checkout: Path) -> None:
@@ -132,7 +127,7 @@ def test_two_runs_of_one_stage_do_not_write_the_same_file(checkout: Path) -> Non
     wait_for((checkout / "started").exists)
 
     second = start(checkout)
-    _, err = second.communicate(timeout=30)
+    _, err = second.communicate(timeout=60)
     first.kill()
     first.communicate()
 

@@ -49,7 +49,7 @@ def test_a_killed_worker_is_named_with_its_picture_and_leaves_none_behind():
     with pytest.raises(Interrupted, match=message):
         work(worker_tasks.be_killed_by_three)
 
-    assert children_of(os.getpid()) == others
+    assert set(children_of(os.getpid())) <= set(others)
 
 
 def test_a_worker_that_leaves_is_named_with_its_picture_and_exit_code():
@@ -70,7 +70,7 @@ def test_a_picture_that_ends_its_worker_twice_is_passed_over_by_name_and_the_res
 
     assert done == {"a": [1, 2], "b": [6, 8], "c": [3], "d": []}
     assert told == [("picture 7", "SIGSEGV")] * 2
-    assert children_of(os.getpid()) == others
+    assert set(children_of(os.getpid())) <= set(others)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -38,7 +38,7 @@ OURS = [kind for kind in KINDS if kind != "stock"]  # `stock` is there to compar
 def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What FFCV's own loader does: see stock_ffcv_loader.py."""
     command = [sys.executable, "-m", "tests.unit.loader.stock_ffcv_loader", str(tmp_path_factory.mktemp("stock"))]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=600)
     found: dict[str, Any] = json.loads(ended.stdout)
     return found
 
@@ -190,7 +190,7 @@ def test_nothing_is_compiled_and_one_large_picture_takes_its_own_memory_only(kin
     Betons(tmp_path / "betons", pictures).selection().to_pickle(tmp_path / "selection")
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "betons"), str(tmp_path / "selection"), kind, "700000000"]
 
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
 
     assert ended.stderr == ""
     assert ended.stdout.split() == ["64", "0"]

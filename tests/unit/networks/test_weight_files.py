@@ -2,7 +2,9 @@
 
 import hashlib
 import logging
+import os
 import pickle
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -77,9 +79,12 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         start_from(_network(), path, sha256=_sha256(path))
 
 
+MUST_NOT_EXIST = Path(tempfile.gettempdir()) / f"must-not-exist-{os.getpid()}"
+
+
 class _Attack:
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return (Path.touch, (Path("/tmp/must-not-exist"),))  # type: ignore[return-value]
+        return (Path.touch, (MUST_NOT_EXIST,))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("content", [pickle.dumps({"a": _Attack()}, protocol=2), b"\x80\x02 torn", b""])
@@ -90,7 +95,7 @@ def test_a_damaged_file_or_one_with_code_in_it_is_refused_and_not_run(tmp_path: 
     with pytest.raises(BadData, match="not a weight file that can be read safely.*Remedy: name a .safetensors") as said:
         start_from(_network(), path, sha256=_sha256(path))
     assert "Re-running" not in str(said.value)  # torch's advice to load it unsafely
-    assert not Path("/tmp/must-not-exist").exists()
+    assert not MUST_NOT_EXIST.exists()
 
 
 def test_saved_weights_load_again_and_equal_weights_have_equal_bytes(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ pytestmark = [
 ]
 
 
+expect.set_options(timeout=60_000)  # ms: a machine that tests may have other work
+
+
 @pytest.fixture(scope="module")
 def browser_context() -> Iterator[BrowserContext]:
     with sync_playwright() as playwright:

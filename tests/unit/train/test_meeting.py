@@ -59,6 +59,15 @@ def test_a_node_finds_no_training(address: str, monkeypatch: pytest.MonkeyPatch)
         OtherNode(address, lambda: "").meet()
 
 
+def test_a_node_finds_something_that_is_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "ANSWER_S", 0.3)
+
+    with socket.create_server(("localhost", 0)) as silent:
+        address = f"localhost:{silent.getsockname()[1]}"
+        with pytest.raises(ServiceUnavailable, match="what listens here is no training .found: no answer in 0.3 s"):
+            OtherNode(address, lambda: "").meet()
+
+
 def test_a_node_with_other_inputs_is_told_so_and_the_first_waits_for_another(
     first: FirstNode, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_probe_finds_what_a_linear_head_can_find(small_line, trained: Path) ->
     recipe = replace(RECIPES["quick"], batch_size=16, probe_epochs=60, probe_learning_rate=0.03)
     network = build_network("mini_resnet", n_classes=3, side_px=32)
     load_weights(network, trained / "weights")
+    torch.manual_seed(0)
     network.head.reset_parameters()  # type: ignore[operator, union-attr]
     model = Classifier(network, mean=recipe.mean, std=recipe.std)
     job = small_line.train(small_line.folder)

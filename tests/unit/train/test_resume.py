@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,21 @@ def test_two_runs_of_the_same_training_do_not_write_the_same_checkpoint(
         with pytest.raises(Interrupted, match="another process trains the very same.*wait for it to end"):
             with place_for(tmp_path, "k", keep_days=1):
                 pass
+
+
+def test_who_waits_for_the_same_training_to_end_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    def come_next() -> bool:
+        with place_for(tmp_path, "k", keep_days=1) as place:
+            return (place / "lock").exists()
+
+    with ThreadPoolExecutor(1) as beside:
+        with place_for(tmp_path, "k", keep_days=1):
+            waiting = beside.submit(come_next)
+            time.sleep(0.3)
+            assert not waiting.done()
+        assert waiting.result()
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_checkpoints_of_trainings_that_were_given_up_go_after_some_days(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:
             time.sleep(0.02)
         killed.kill()
 
-    member.join(timeout=5)
+    member.join(timeout=60)
     assert member.exitcode == -signal.SIGKILL
     assert not (tmp_path / "told to stop").exists()  # which would stop the processes of other nodes as well
 
