@@ -97,7 +97,8 @@ def place_for(folder: Path, key: str, *, keep_days: int) -> Iterator[Path]:
         os.utime(place)
         _forget(folder, before=time.time() - max(keep_days, 1) * 86_400)
         yield place
-        remove_tree(place)  # while it is ours
+        done = place.with_name(f"{key}.{os.getpid()}.done")  # who waits may make a new one while we remove this
+        remove_tree(place.rename(done))
 
 
 def key_of(facts: Mapping[str, object], files: Iterable[Path]) -> str:
