@@ -1,6 +1,6 @@
 """What it is worth that training keeps the memory it freed (networks/device.py): CPU seconds, page faults, peak.
 
-    python -m benchmarks.freed_memory [--rounds 7]
+    python -m benchmarks.freed_memory [--rounds 5]
 
 The same steps in a fresh process each, in turn with and without it, now one first and now the other; one thread.
 Writes benchmarks/results/freed_memory.json.
@@ -80,7 +80,7 @@ def measure(name: str, rounds: int) -> list[Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.freed_memory", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="pairs of processes (default 7)")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of processes (default 5)")
     parser.add_argument("--case", choices=CASES, help="print one side's figures of this process instead")
     parser.add_argument("--side", choices=SIDES, default="kept", help="with --case")
     options = parser.parse_args()

@@ -102,6 +102,17 @@ def test_training_stops_when_patience_is_out(small_line, tmp_path: Path) -> None
     assert len(losses) < 40 and losses.idxmin() == len(losses) - 2
 
 
+def test_patience_begins_anew_after_a_probe(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe, whole = [0.5, 0.6], [0.9, 0.8, 0.85]
+    losses = iter(probe + whole)
+    monkeypatch.setattr("pipeline_lib.train.loop.validate", lambda *_: (next(losses), 0.5))
+    monkeypatch.setattr("pipeline_lib.train.run.prepare", lambda model, recipe, **_: recipe)  # the loop trains the head
+
+    run(small_line.train(tmp_path, epochs=10, probe_epochs=10, patience=1))
+
+    assert list(pd.read_csv(tmp_path / "curves.csv")["val_loss"]) == probe + whole
+
+
 def _prepared(small_line, recipe: Recipe) -> tuple[Classifier, Recipe]:
     torch.manual_seed(0)
     network = build_network(recipe.network, n_classes=3, side_px=32)
