@@ -20,15 +20,19 @@ from pipeline_lib.errors import DependencyMissing, PipelineError
 
 FOLDER = Path(__file__).parent
 SOURCES = ("views.c", "jpeg_box.c", "resize.c")
-# No contraction of a * b + c: the weights of the filter would differ between processors.
+# No contraction of a * b + c: the weights of the filter would differ between processors. No -march: another machine may
+# share the environment, so resize.c asks the processor for AVX2 when it runs.
 FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared", "-Wall", "-Wextra")
 LIBRARIES = ("-ljpeg",)
 
 
-def library_path() -> Path:
-    """Where the compiled sources are kept; compiles them if they are not there. Raises DependencyMissing."""
+def library_path(*, anew: bool = False) -> Path:
+    """Where the compiled sources are kept; compiles them if they are not there. Raises DependencyMissing.
+
+    anew: compile them even if they are there.
+    """
     path = Path(sys.prefix) / "lib" / "perennial" / f"views-{_version()}.so"
-    if not path.exists():
+    if anew or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             compiled = Path(folder) / path.name

@@ -55,11 +55,18 @@ def render_views(table_N: Array, out_NHWC: Array) -> None:
 @cache
 def load() -> ctypes.CDLL:
     """The compiled sources, compiled if need be. Raises DependencyMissing."""
-    path = library_path()
     try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:  # libjpeg is gone
-        raise unusable(str(error)) from error
+        library = ctypes.CDLL(str(library_path()))
+    except OSError:  # compiled for another libjpeg or libc: by a machine that shares this folder, or before an upgrade
+        library = _load_anew()
     library.render_views.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
     library.render_views.restype = ctypes.c_int
     return library
+
+
+def _load_anew() -> ctypes.CDLL:
+    path = library_path(anew=True)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise unusable(str(error)) from error

@@ -16,7 +16,7 @@ from sklearn.datasets import load_sample_images
 from pipeline_lib.betons.layout import IMAGE, JPG, RAW, Array
 from pipeline_lib.errors import DependencyMissing
 from pipeline_lib.native import build
-from pipeline_lib.native.views import VIEW, Status, render_views, view_table
+from pipeline_lib.native.views import VIEW, Status, load, render_views, view_table
 from pipeline_lib.pixels import view
 
 PHOTOGRAPHS = load_sample_images().images  # 427 x 640
@@ -183,6 +183,23 @@ def test_one_version_of_the_sources_is_compiled_once(monkeypatch: pytest.MonkeyP
 
     assert build.library_path() == first and first.stat().st_mtime_ns == made
     assert [path.name for path in first.parent.iterdir()] == [first.name]
+
+
+def test_a_library_that_does_not_load_on_this_machine_is_compiled_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    build.library_path().write_bytes(b"compiled for another libjpeg")
+
+    assert load.__wrapped__().render_views
+
+
+def test_a_library_that_never_loads_is_told_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(build, "LIBRARIES", ())
+
+    with pytest.raises(DependencyMissing, match=r"the C decoder cannot be used .*undefined symbol: jpeg_"):
+        load.__wrapped__()
 
 
 def test_without_a_compiler_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
