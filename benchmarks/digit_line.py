@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from benchmarks.beton_line import BetonLine
+from benchmarks.file_line import FileLine, Picture
 from demo.pictures import load_scans, png
-from pipeline_lib.convert import run as convert_stage
-from pipeline_lib.convert.params import ConvertParams
-from pipeline_lib.pixels import PixelRules
-from pipeline_lib.stage import StageRun
-from pipeline_lib.tables.images import IMAGES
-from pipeline_lib.tables.members import MEMBERS
 
-SHARD = "d" * 16
 TEST, VAL = 0.2, 0.1  # shares of all 1,797 digits
 
 
@@ -33,17 +23,11 @@ class Split:
     test: pd.DataFrame
 
 
-class DigitLine(BetonLine):
+class DigitLine(FileLine):
     """Betons of all digits below a folder, and draws of training, validation and test rows."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, folder / "betons")
-        scans = load_scans()
-        self.rows = pd.DataFrame({"class_id": scans.labels})
-        self.rows["label"] = self.rows["class_id"].astype("int32")
-        self.rows["image_id"] = [f"digits/{number:04}.png" for number in self.rows.index]
-        self.rows["weight"] = 1.0
-        self._convert([png(image) for image in scans.images])
+        super().__init__(folder, digits())
 
     def split(self, seed: int) -> Split:
         """Another draw for every seed: 1,257 to train on, 180 to validate, 360 to test."""
@@ -52,23 +36,9 @@ class DigitLine(BetonLine):
         train, val = train_test_split(rest, test_size=share, stratify=rest["label"], random_state=seed)
         return Split(train, val, test)
 
-    def _convert(self, files: list[bytes]) -> None:
-        """What download and inspect would leave, and the betons that convert makes of it."""
-        starts = np.cumsum([0, *map(len, files)])
-        common: Mapping[str, object] = {"shard": SHARD, "container": SHARD, "source": "digits"}
-        members = [
-            {**common, "image_id": name, "row_in_shard": n, "offset_bytes": int(starts[n]), "size_bytes": len(files[n])}
-            for n, name in enumerate(self.rows["image_id"])
-        ]
-        side = {"width_px": 32, "height_px": 32, "exif_orientation": 1}
-        (self.folder / "shards").mkdir()
-        (self.folder / "shards" / SHARD).write_bytes(b"".join(files))
-        for table, records in ((MEMBERS, members), (IMAGES, [{**member, **side} for member in members])):
-            frame = pd.DataFrame(records, columns=[column.name for column in table.columns]).astype(object)
-            table.write(frame.where(frame.notna(), None), self.folder / f"{table.name}.parquet")
-        (self.folder / "pixel_rules.json").write_text(PixelRules().model_dump_json())
-        reads = {role: self.folder / f"{role}.parquet" for role in ("members", "images")}
-        reads |= {"shards": self.folder / "shards", "pixel_rules": self.folder / "pixel_rules.json"}
-        writes = {"betons": self.betons}
-        convert_stage.run(StageRun(self.folder, reads, writes, ConvertParams(), self.settings))
-        shutil.rmtree(self.folder / "shards")
+
+def digits() -> list[Picture]:
+    """All 1,797, each 32 px as PNG; the class is the digit."""
+    scans = load_scans()
+    named = zip(scans.labels, scans.images, strict=True)
+    return [Picture(f"digits/{number:04}.png", str(label), png(image)) for number, (label, image) in enumerate(named)]

@@ -33,7 +33,7 @@ SIDES = {"shufflenet_v2_x0_5": 32, "squeezenet1_1": 32, "mobilenet_v3_small": 32
 SIDES |= {"mobilenet_v2": 32, "regnet_y_400mf": 32, "googlenet": 32, "efficientnet_b0": 32, "vit_s_16": 32}
 SIDES |= {"densenet121": 32, "inception_v3": 75, "swin_t": 32, "convnext_tiny": 32, "resnext50_32x4d": 32}
 SIDES |= {"swin_v2_t": 32, "alexnet": 64, "wide_resnet50_2": 32, "maxvit_t": 224, "vgg11": 32}
-RECIPE = replace(RECIPES["photo"], ema_decay=0.0)
+RECIPE = replace(RECIPES["photo"], ema_half_life_epochs=0.0)
 
 
 def main() -> None:

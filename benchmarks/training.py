@@ -5,7 +5,8 @@
 Ratios, each of neighbours in time. *Pipeline to synthetic*: the same update on batches from the betons and on batches
 that lie in memory. *Resident to synthetic*: on pictures that stay on the device, flipped there. *Trainer to bare
 loop*: our whole trainer (schedule, average, loss, progress, checkpoints, one small validation) and the dozen lines of
-torch that anybody would write, for one short epoch, with what comes around its steps; both from memory and
+torch that anybody would write, for one short epoch, with what comes around its steps (the statistics of batch
+normalisation for the average are estimated by both, over the epoch's images); both from memory and
 uncompiled: compiling would take longer than all they do. Pictures are JPEG of 1/f^1.5 noise, never zeros. One round
 of each to warm up, which compiles, is not counted. Every second round goes through the sides the other way round: a
 shared machine's speed drifts. *Our step to a bare step*, on a CPU: the two alone, step by step in turn, which a
@@ -36,7 +37,7 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from benchmarks.competitors.stores import write_beton
 from benchmarks.results_file import Row, row, write_results
@@ -57,6 +58,7 @@ from pipeline_lib.train.recipes import RECIPES, Recipe
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does, before the first parallel region
 N_CLASSES = 10
 PAIRS, WARM_UP = 100, 5  # steps
+AVERAGE_KEPT = 0.99  # of the moving average of the weights, per step
 DISTINCT = 256  # pictures of noise; a beton holds each several times
 RATIOS = (("pipeline", "synthetic"), ("resident", "synthetic"), ("synthetic", "eager"), ("trainer", "bare loop"))
 
@@ -158,7 +160,9 @@ def new_model(case: Case, device: torch.device) -> Classifier:
 def new_learner(recipe: Recipe, case: Case, device: torch.device) -> Learner:
     (phase,) = phases(recipe)
     objective = Objective(label_smoothing=recipe.label_smoothing)
-    return Learner(new_model(case, device), recipe, phase, objective=objective, device=device)
+    return Learner(
+        new_model(case, device), recipe, phase, objective=objective, device=device, average_kept=AVERAGE_KEPT
+    )
 
 
 def updates(learner: Learner, batches: Iterator[Batch]) -> int:
@@ -171,7 +175,7 @@ def updates(learner: Learner, batches: Iterator[Batch]) -> int:
     return count
 
 
-def bare_steps(case: Case, device: torch.device) -> Callable[[Batch], None]:
+def bare_steps(case: Case, device: torch.device) -> tuple[AveragedModel, Callable[[Batch], None]]:
     """What one writes without a library for training: same network, optimiser, smoothing, average and precision."""
     model, recipe = new_model(case, device).train(), case.recipe
     optimiser = torch.optim.SGD(
@@ -182,7 +186,7 @@ def bare_steps(case: Case, device: torch.device) -> Callable[[Batch], None]:
         weight_decay=recipe.weight_decay,
         fused=device.type == "cuda",
     )
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_KEPT), use_buffers=True)
 
     def step(batch: Batch) -> None:
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
@@ -194,15 +198,17 @@ def bare_steps(case: Case, device: torch.device) -> Callable[[Batch], None]:
         optimiser.step()
         average.update_parameters(model)
 
-    return step
+    return average, step
 
 
 def bare_loop(case: Case, batches: Iterator[Batch], device: torch.device) -> int:
-    """A fresh model through the batches; returns the number of pictures."""
-    step, count = bare_steps(case, device), 0
+    """A fresh model through the batches, and `update_bn` as torch's docs say; returns the number of pictures."""
+    (average, step), seen, count = bare_steps(case, device), [], 0
     for batch in batches:
         step(batch)
+        seen.append(batch.images_BHWC)
         count += len(batch.labels_B)
+    update_bn(seen, average, device=device)
     return count
 
 
@@ -210,7 +216,7 @@ def step_ratios(case: Case, batches: Sequence[Batch], device: torch.device, *, p
     """CPU time of a bare step by that of ours, in turn, now one first and now the other; 1: ours takes as long."""
     learner, losses = new_learner(case.recipe, case, device), Losses(device, [])
     learner.begin_epoch()
-    sides = {"bare": bare_steps(case, device), "ours": partial(learner.update, rate=0.01, before=losses.add)}
+    sides = {"bare": bare_steps(case, device)[1], "ours": partial(learner.update, rate=0.01, before=losses.add)}
     ratios = []
     for number in range(pairs + WARM_UP):
         took = {}

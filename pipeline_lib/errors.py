@@ -7,8 +7,9 @@ line and leave with its exit code. What only we can break is an `assert`. Exit c
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class PipelineError(Exception):
@@ -80,6 +81,23 @@ class OutputDamaged(BadData):
     """A file we wrote does not read back as it was written."""
 
     code = "output_damaged"
+
+
+class NotFinite(BadData):
+    """A trained network answers with infinity or NaN: it cannot be validated, evaluated or kept."""
+
+    code = "not_finite"
+
+    @classmethod
+    def of(cls, network: str, *, layer: str, images: Sequence[str], n_images: int) -> Self:
+        """network: its name. layer: the first whose output is not finite. images: the first of n_images image ids."""
+        more = f", ... ({n_images} images)" if n_images > len(images) else ""
+        return cls(
+            "the network's answer to some images is not finite",
+            file="params.yaml",
+            value=f"{network}, layer {layer}, images {', '.join(images)}{more}",
+            remedy="raise train.side_px or train.batch_size, or lower train.peak_learning_rate, then train again",
+        )
 
 
 class SourceMissing(PipelineError):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,6 +18,7 @@ class Params(BaseModel):
     """The base of every section: frozen, and unknown keys are mistakes. Fields hold type, bounds, unit and meaning."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    GONE: ClassVar[Mapping[str, str]] = {}  # key of an earlier version -> what to set in its place
 
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -50,6 +52,8 @@ def parse(path: Path, content: dict[str, Any], models: dict[str, type[Section]])
 def _describe(section: str, fault: Any, model: type[BaseModel]) -> str:
     key = ".".join([section, *map(str, fault["loc"])])
     if fault["type"] == "extra_forbidden":
+        if instead := getattr(model, "GONE", {}).get(fault["loc"][-1]):
+            return f"{key} is no more: {instead}"
         return _unknown(key, [f"{section}.{name}" for name in model.model_fields], "key")
     if fault["type"] == "missing":
         return f"{key}: missing"

@@ -66,7 +66,7 @@ def run(job: StageRun) -> None:
     device = open_device(job.settings.device, threads=params.threads, seed=0)
     network = build_network(about.network, n_classes=len(classes), side_px=about.side_px)
     load_weights(network, job.reads["weights"])
-    model = Classifier(network, mean=about.mean, std=about.std).to(device)
+    model = Classifier(network, mean=about.mean, std=about.std, name=about.network).to(device)
 
     val, test = _answers(job, model, about, "val", device=device), _answers(job, model, about, "test", device=device)
     temperature = fit_temperature(val.logits_NK, val.labels_N)

@@ -14,15 +14,16 @@ from torch import nn
 class Classifier(nn.Module):
     """uint8 images_BHWC -> logits_BK. `mean` and `std` of the channels in units of 0..1.
 
-    Its state dict is the network's own: the normalisation stands in model.json.
+    name: what errors call the network; by default the name of its class. Its state dict is the network's own: the
+    normalisation stands in model.json.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, network: nn.Module, *, mean: Sequence[float], std: Sequence[float], name: str = "") -> None:
         super().__init__()
-        self.network = network
+        self.network, self.name = network, name or type(network).__name__
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 
 from pipeline_lib.survey.look import Survey
@@ -12,6 +13,7 @@ from pipeline_lib.train.recipes import RECIPES
 SMALL_PX = 64  # up to this short side pictures are trained on as they are
 SHARDS = 10  # a small source is cut into about this many, so that a change touches a part of it only
 LEAST_BATCH = 16  # below, batch statistics are too rough to normalise by
+LEAST_STEPS = 400  # that a network learns its images in: benchmarks/results/small_trainings.json
 MIN_TARGET_BYTES, MAX_TARGET_BYTES = 1 << 16, 1 << 30
 FEW_IMAGES = 20_000  # up to here photographs gain from weights that saw a million others; a choice, not measured here
 NOTHING = AtHand(None)
@@ -83,7 +85,7 @@ def advise(survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bo
         recipe_why=training.why,
         short_side_px=training.short_side_px or "null",
         convert_why=training.convert_why,
-        train_more="".join(f"  {line}\n" for line in [*training.lines, *_steps(training.recipe, survey.n_images)]),
+        train_more="".join(f"  {line}\n" for line in [*training.lines, *_steps(training.recipe, _n_train(survey))]),
     )
     return Advice(params, training.recipe, training.why)
 
@@ -142,19 +144,27 @@ def _room(side_px: int) -> str:
     return f"the network sees {side_px} px; crops need some room"
 
 
-def _steps(recipe: str, n_images: int) -> list[str]:
-    """Smaller batches for few pictures, so that an epoch has about ten steps; SGD's rate shrinks with them.
+def _n_train(survey: Survey) -> int:
+    """How many images will be trained on: those of a published split, or what `curate` leaves of all by default."""
+    published = dict(survey.splits).get("train")
+    return published or round(survey.n_images * 0.7)
 
-    The rate is proportional to the batch: Goyal et al. 2017, arXiv 1706.02677.
+
+def _steps(recipe: str, n_train: int) -> list[str]:
+    """Smaller batches for few images, so that an epoch has about ten steps, and epochs enough for 400 steps.
+
+    SGD's rate shrinks with the batch, in proportion: Goyal et al. 2017, arXiv 1706.02677.
     """
-    usual = RECIPES[recipe]
-    batch_size = max(LEAST_BATCH, 1 << max(n_images * 7 // 100, 1).bit_length() - 1)
-    if batch_size >= usual.batch_size:
-        return []
-    lines = [f"batch_size: {batch_size}  # few pictures: more steps of fewer"]
-    if usual.optimiser == "sgd":
-        rate = usual.peak_learning_rate * batch_size / usual.batch_size
-        lines.append(f"peak_learning_rate: {rate:g}  # in proportion")
+    usual, lines = RECIPES[recipe], []
+    batch_size = max(LEAST_BATCH, 1 << max(n_train // 10, 1).bit_length() - 1)
+    if batch_size < usual.batch_size:
+        lines.append(f"batch_size: {batch_size}  # few images: more steps of fewer")
+        if usual.optimiser == "sgd":
+            rate = usual.peak_learning_rate * batch_size / usual.batch_size
+            lines.append(f"peak_learning_rate: {rate:g}  # in proportion")
+    epochs = math.ceil(LEAST_STEPS / max(n_train // min(batch_size, usual.batch_size), 1))
+    if epochs > usual.epochs:
+        lines.append(f"epochs: {epochs}  # few images: {LEAST_STEPS} steps")
     return lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -16,6 +16,7 @@ from pipeline_lib.networks.auxiliary import weighed_logits
 from pipeline_lib.networks.build import head_name
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.train.average import Average
+from pipeline_lib.train.batch_statistics import estimate_statistics
 from pipeline_lib.train.mixing import BatchAugmentation, Mixed
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.optimiser import Optimiser, build_optimiser
@@ -76,10 +77,20 @@ def compiler_named() -> Iterator[None]:
 
 
 class Learner:
-    """Changes `model` in place, and keeps the moving average of its weights where the recipe asks for one."""
+    """Changes `model` in place, and keeps a moving average of its weights where one is asked for.
+
+    average_kept: the share of that average that a step keeps, 0..1; 0: no average.
+    """
 
     def __init__(
-        self, model: Classifier, recipe: Recipe, phase: Phase, *, objective: Objective, device: torch.device
+        self,
+        model: Classifier,
+        recipe: Recipe,
+        phase: Phase,
+        *,
+        objective: Objective,
+        device: torch.device,
+        average_kept: float = 0.0,
     ) -> None:
         self.model, self.recipe, self.phase, self.objective, self.device = model, recipe, phase, objective, device
         self.head = model.network.get_submodule(head_name(model.network))
@@ -90,8 +101,8 @@ class Learner:
         self.forward = compiled(self.together, recipe.compile, device)
         self.optimiser: Optimiser = build_optimiser(model.network, recipe)
         self.average: Average | None = None
-        if recipe.ema_decay:
-            self.average = Average(model, kept=recipe.ema_decay)
+        if average_kept:
+            self.average = Average(model, kept=average_kept)
 
     def begin_epoch(self) -> None:
         """Training mode; a frozen backbone stays as it evaluates, or batch normalisation would move under the probe."""
@@ -128,7 +139,7 @@ class Learner:
     def _add_gradients(self, shown: Mixed) -> torch.Tensor:
         """The gradients of the mean loss, of one part of the batch after the other; returns that loss."""
         n, losses = len(shown.weights_B), []
-        parts = torch.arange(n).chunk(self.recipe.micro_batches)
+        parts = torch.arange(n).tensor_split(self.recipe.micro_batches)  # sizes that differ by one at most
         for number, part in enumerate(parts, 1):
             rows = slice(int(part[0]), int(part[-1]) + 1)
             losses.append(self._add_gradients_of(shown, rows, last=number == len(parts)))
@@ -162,20 +173,23 @@ class Learner:
 
     def own_state(self) -> dict[str, torch.Tensor]:
         """The buffers, in which processes that train together differ until the end of the epoch."""
-        return {name: tensor.detach().cpu() for name, tensor in self._networks.named_buffers()}
+        return {name: tensor.detach().cpu() for name, tensor in self.model.network.named_buffers()}
 
     def load_own_state(self, state: dict[str, torch.Tensor]) -> None:
         """Go on from what `own_state` gave."""
-        for name, tensor in self._networks.named_buffers():
+        for name, tensor in self.model.network.named_buffers():
             tensor.copy_(state[name])
 
-    def end_epoch(self) -> None:
-        """Agree on the buffers with the other processes."""
-        average_buffers(self._networks)
+    def end_epoch(self, views: Iterable[Batch]) -> None:
+        """Make the judged model ready to evaluate, with the statistics of its own weights over training views.
 
-    @property
-    def _networks(self) -> nn.Module:
-        return nn.ModuleList([self.model.network, self.judged.network])
+        Each process looks at its own views and all agree on the mean. A frozen backbone keeps its statistics.
+        """
+        if self.average is not None:
+            self.average.copy_buffers(self.model)
+        if not self.phase.head_only:
+            estimate_statistics(self.judged, views, self.device)
+        average_buffers(self.judged.network)
 
     @property
     def judged(self) -> Classifier:

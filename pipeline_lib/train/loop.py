@@ -40,7 +40,7 @@ from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.ranks import gathered, rank, sums, world
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.resizing import ResizingLoader
-from pipeline_lib.train.schedule import learning_rate, out_of_patience
+from pipeline_lib.train.schedule import kept_share, learning_rate, out_of_patience
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,8 @@ def train(
         log.info("going on from the checkpoint: %d epochs and %d steps are done", done, at.step)
         meter.skip((done * len(loaders.train) + at.step) * recipe.batch_size)
     while at.phase < len(plan):
-        learner = Learner(model, recipe, plan[at.phase], objective=objective, device=device)
+        kept = kept_share(recipe.ema_half_life_epochs, len(loaders.train))
+        learner = Learner(model, recipe, plan[at.phase], objective=objective, device=device, average_kept=kept)
         if saved:
             learner.load_state(saved["learner"])
             learner.load_own_state(saved["ranks"][rank()]["buffers"])
@@ -157,8 +158,8 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
         if checkpoints and checkpoints.due(at.step):
             _keep(checkpoints, learner, at, losses.state())
             stopwatch.restart()
-    learner.end_epoch()
     with named_in_validation():
+        learner.end_epoch(_batches(loaders.train, number, 0))
         val_loss, val_top1 = validate(learner.judged, loaders.val, learner.device)
     at.curves.append(Epoch(number + 1, losses.mean(), val_loss, val_top1, at.rate))
     if at.curves[-1] is best(at.curves):

@@ -17,6 +17,8 @@ TORCHVISION, REGISTERED = "torchvision:", "registered:"  # how train.weights beg
 class TrainParams(Params):
     """A recipe, and what to change in it: null takes the recipe's own value."""
 
+    GONE = {"ema_decay": "set train.ema_half_life_epochs, in epochs and not per step; 0 as before is no average"}  # noqa: RUF012 - as in Params
+
     recipe: Literal[
         "quick",
         "photo",
@@ -88,14 +90,11 @@ class TrainParams(Params):
         None, description="compile the network with torch.compile, which changes last digits; auto: on a GPU"
     )
     label_smoothing: float | None = Field(None, ge=0, lt=1, description="share of the target spread over all classes")
-    ema_decay: float | None = Field(
+    ema_half_life_epochs: float | None = Field(
         None,
         ge=0,
-        lt=1,
-        description="moving average of the weights, kept share per step; 0 uses the weights themselves",
-    )
-    ema_half_life_epochs: float | None = Field(
-        None, gt=0, le=1000, description="the same by time: half of the average is forgotten in so many epochs"
+        le=1000,
+        description="half-life of the moving average of the weights, in epochs; 0 keeps the weights themselves",
     )
     patience: int | None = Field(
         None, ge=0, le=1000, description="stop after so many epochs without a lower validation loss; 0 never stops"
@@ -219,8 +218,6 @@ class TrainParams(Params):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         recipe = self.resolved()
-        if self.ema_decay is not None and self.ema_half_life_epochs is not None:
-            raise ValueError("ema_decay and ema_half_life_epochs say the same thing: set one of them")
         if recipe.batch_size < 2 * recipe.micro_batches * self.processes:
             size, among = recipe.batch_size, f" for {self.processes} processes" if self.processes > 1 else ""
             raise ValueError(f"micro_batches leaves parts of less than two: lower it, batch_size is {size}{among}")
@@ -243,8 +240,6 @@ class TrainParams(Params):
     def resolved(self) -> Recipe:
         """The recipe with the overrides applied."""
         own = {field.name: getattr(self, field.name, None) for field in fields(Recipe)}
-        if self.ema_decay is not None:
-            own["ema_half_life_epochs"] = 0.0
         if self.side_px is not None:  # a recipe's growing sizes go with its own side
             own["train_from_px"], own["train_to_px"] = self.train_from_px or 0, self.train_to_px or 0
         return replace(RECIPES[self.recipe], **{name: value for name, value in own.items() if value is not None})

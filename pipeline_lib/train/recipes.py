@@ -5,10 +5,10 @@ docs/recipes.md says what each was published or measured to reach.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from pipeline_lib.train.schedule import Schedule, kept_share, side_px
+from pipeline_lib.train.schedule import Schedule, side_px
 
 Triple = tuple[float, float, float]
 HALF: Triple = (0.5, 0.5, 0.5)
@@ -30,7 +30,7 @@ class Recipe:
     weight_decay: float
     schedule: Schedule
     label_smoothing: float
-    ema_decay: float  # per step; 0: no average
+    ema_half_life_epochs: float  # 0: no average
     shift_px: int
     flip: bool
     scale_min: float
@@ -57,7 +57,6 @@ class Recipe:
     clip_norm: float = 0.0
     micro_batches: int = 1
     compile: Literal["auto", "on", "off"] = "auto"
-    ema_half_life_epochs: float = 0.0  # 0: ema_decay says it per step
     patience: int = 0
     budget_minutes: float = 0.0
     probe_epochs: int = 0
@@ -69,12 +68,6 @@ class Recipe:
         """Height and width of the training pictures in each epoch, pixels."""
         first, last = self.train_from_px or self.side_px, self.train_to_px or self.side_px
         return [side_px(epoch, self.epochs, first=first, last=last) for epoch in range(self.epochs)]
-
-    def with_steps(self, steps_per_epoch: int) -> Recipe:
-        """The same with the half-life of the average turned into what a step keeps."""
-        if not self.ema_half_life_epochs:
-            return self
-        return replace(self, ema_decay=kept_share(self.ema_half_life_epochs, steps_per_epoch), ema_half_life_epochs=0.0)
 
 
 def _resnet(epochs: int) -> Recipe:
@@ -92,7 +85,7 @@ def _resnet(epochs: int) -> Recipe:
         schedule="linear",
         warm_up=2 / epochs,
         label_smoothing=0.1,
-        ema_decay=0.0,
+        ema_half_life_epochs=0.0,
         shift_px=0,
         flip=True,
         scale_min=0.08,
@@ -114,7 +107,7 @@ RECIPES = {
         weight_decay=5e-4,
         schedule="one_cycle",
         label_smoothing=0.1,
-        ema_decay=0.95,
+        ema_half_life_epochs=0.3,
         shift_px=2,
         flip=False,
         scale_min=1.0,
@@ -130,7 +123,7 @@ RECIPES = {
         weight_decay=5e-4,
         schedule="one_cycle",
         label_smoothing=0.1,
-        ema_decay=0.99,
+        ema_half_life_epochs=0.5,
         shift_px=0,
         flip=True,
         scale_min=0.35,
@@ -149,7 +142,7 @@ RECIPES = {
         weight_decay=0.01,
         schedule="cosine",
         label_smoothing=0.1,
-        ema_decay=0.0,
+        ema_half_life_epochs=0.0,
         shift_px=0,
         flip=True,
         scale_min=0.5,
@@ -172,7 +165,7 @@ RECIPES = {
         schedule="cosine",
         warm_up=0.09,
         label_smoothing=0.0,
-        ema_decay=0.0,
+        ema_half_life_epochs=0.0,
         shift_px=0,
         flip=True,
         scale_min=0.05,
@@ -195,7 +188,6 @@ RECIPES = {
         schedule="linear",
         warm_up=0.2,
         label_smoothing=0.2,
-        ema_decay=0.0,
         ema_half_life_epochs=0.3,
         shift_px=2,
         flip=True,

@@ -35,8 +35,10 @@ from pipeline_lib.train.aims import Aims, read_aims
 from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, told_to_stop
 from pipeline_lib.train.launch import train_in_processes
 from pipeline_lib.train.learner import Learner, phases
+from pipeline_lib.train.least_batch import check_part
 from pipeline_lib.train.loop import Loaders, Trained, doubt, train
 from pipeline_lib.train.meeting import OtherNode, check_nodes, first_node
+from pipeline_lib.train.own_images import MOST_IMAGES, OwnImages, ask_about_own_images
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.probe import prepare
 from pipeline_lib.train.ranks import given_by_rank_0, joined, on_this_machine, rank, world
@@ -109,7 +111,7 @@ def _train(job: StageRun, folder: Path, device: torch.device) -> None:
             own = checkpoints.of_round(number)
             rounds.append(_learn(job, rows, shorter, aims, val=val, tell=later, checkpoints=own))
         if rank() == 0:
-            _write(job, best_of(rounds), aims)
+            _write(job, best_of(rounds), aims, train_rows)
 
 
 def _trackers(job: StageRun, recipe: Recipe, key: str) -> AbstractContextManager[Tell]:
@@ -133,6 +135,7 @@ def _learn(
     """Train a fresh model on these rows."""
     torch.manual_seed(job.params.seed)
     model, _ = _build(job, aims)
+    check_part(model.network, recipe, n_images=len(rows), processes=world())
     objective = aims.objective(recipe, rows)
     open_still = partial(_open, job, rows, recipe, share=False)
     saved = checkpoints.load()
@@ -146,7 +149,7 @@ def _learn(
         n_images = sum(phase.epochs for phase in phases(recipe)) * len(loader) * min(recipe.batch_size, len(rows))
         return train(
             model,
-            recipe.with_steps(len(loader)),
+            recipe,
             objective=objective,
             loaders=Loaders(train=loader, val=val),
             device=aims.device,
@@ -166,7 +169,6 @@ def rates_of(job: StageRun) -> list[Tried]:
     model, _ = _build(job, aims)
     objective, open_still = aims.objective(recipe, rows), partial(_open, job, rows, recipe, share=False)
     recipe = prepare(model, recipe, objective=objective, open_still=open_still, device=device)
-    recipe = replace(recipe, ema_decay=0.0, ema_half_life_epochs=0.0)  # the loss is the model's own
     learner = Learner(model, recipe, phases(recipe)[-1], objective=objective, device=device)
     with closing(_open_growing(job, rows, recipe, device)) as loader:
         return try_rates(learner, chain.from_iterable(loader.epoch(number) for number in range(STEPS)))
@@ -208,7 +210,7 @@ def _build(job: StageRun, aims: Aims) -> tuple[Classifier, dict[str, str] | None
         check_side(network, recipe.network, n_classes=len(aims.classes), side_px=side_px)
     parent = give_starting_weights(network, job)
     network.to(memory_format=torch.channels_last)  # as the pictures come: a fifth less time, also on a CPU
-    return Classifier(network, mean=recipe.mean, std=recipe.std).to(aims.device), parent
+    return Classifier(network, mean=recipe.mean, std=recipe.std, name=recipe.network).to(aims.device), parent
 
 
 def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:
@@ -267,7 +269,7 @@ def _open(
     )
 
 
-def _write(job: StageRun, trained: Trained, aims: Aims) -> None:
+def _write(job: StageRun, trained: Trained, aims: Aims, train_rows: pd.DataFrame) -> None:
     params: TrainParams = job.params
     recipe, (model, parent) = params.resolved(), _build(job, aims)
     if params.teacher_sha256:
@@ -291,7 +293,20 @@ def _write(job: StageRun, trained: Trained, aims: Aims) -> None:
     with atomic_file(job.writes["curves"]) as file:
         pd.DataFrame([asdict(epoch) for epoch in trained.curves]).to_csv(file, index=False)
     kept = {name: asdict(trained.best)[name] for name in ("epoch", "val_loss", "val_top1")}
-    write_text(job.writes["validation"], json.dumps(kept, indent=1) + "\n")
-    log.info("kept epoch %d: validation top-1 %.2f %%", trained.best.epoch, 100 * trained.best.val_top1)
-    if said := doubt(trained.curves, len(_read_rows(job, "val", least=1))):
-        log.warning(said)
+    own = _ask_about_own_images(job, model, train_rows, aims.device)
+    write_text(job.writes["validation"], json.dumps({**kept, **own.as_record()}, indent=1) + "\n")
+    seen = f"validation top-1 {trained.best.val_top1:.2%}, on its own training images {own.top1:.2%}"
+    log.info("kept epoch %d: %s", trained.best.epoch, seen)
+    for said in (doubt(trained.curves, len(_read_rows(job, "val", least=1))), own.doubt):
+        if said:
+            log.warning(said)
+
+
+def _ask_about_own_images(job: StageRun, model: Classifier, rows: pd.DataFrame, device: torch.device) -> OwnImages:
+    """Show the kept network up to 1,024 of its training images, drawn by the training's seed, in whole batches."""
+    recipe: Recipe = job.params.resolved()
+    batch_size = min(recipe.batch_size, len(rows))
+    n_images = max(min(MOST_IMAGES, len(rows)) // batch_size, 1) * batch_size
+    drawn = rows.sample(n_images, random_state=job.params.seed)
+    with closing(_open(job, drawn, recipe, share=False)) as loader:
+        return ask_about_own_images(model, loader, device)

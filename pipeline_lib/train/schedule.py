@@ -37,8 +37,8 @@ def side_px(epoch: int, n_epochs: int, *, first: int, last: int) -> int:
 
 
 def kept_share(half_life_epochs: float, steps_per_epoch: int) -> float:
-    """The share of a moving average that a step keeps, when half of it is forgotten in so many epochs."""
-    return float(0.5 ** (1 / (half_life_epochs * steps_per_epoch)))
+    """The share of a moving average that a step keeps, given its half-life in epochs; 0 for a half-life of 0."""
+    return float(0.5 ** (1 / (half_life_epochs * steps_per_epoch))) if half_life_epochs else 0.0
 
 
 def out_of_patience(val_losses: list[float], patience: int) -> bool:

@@ -26,7 +26,7 @@ from pipeline_lib.train.params import TrainParams
 
 CLASSES = ("007", "stripes", "NA")  # names that a careless reader would turn into a number and a hole
 SPLITS = {"train": 60, "val": 24, "test": 40}
-QUICK = {"epochs": 6, "batch_size": 8, "peak_learning_rate": 0.1, "ema_decay": 0.9, "threads": 1}  # 42 steps
+QUICK = {"epochs": 6, "batch_size": 8, "peak_learning_rate": 0.1, "ema_half_life_epochs": 0.5, "threads": 1}  # 42 steps
 
 
 @dataclass(frozen=True)

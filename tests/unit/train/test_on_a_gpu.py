@@ -43,9 +43,9 @@ def test_it_learns_on_a_gpu_too(small_line, tmp_path: Path) -> None:
 
 
 def test_no_step_waits_for_the_gpu() -> None:
-    recipe, cuda = replace(RECIPES["cifar_speed"], ema_decay=0.9, mixup_alpha=0.2, clip_norm=1.0), torch.device("cuda")
+    recipe, cuda = replace(RECIPES["cifar_speed"], mixup_alpha=0.2, clip_norm=1.0), torch.device("cuda")
     model = Classifier(build_network("speed_net", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std).to(cuda)
-    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=cuda)
+    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=cuda, average_kept=0.9)
     cpu = torch.zeros(16, 32, 32, 3, dtype=torch.uint8), torch.zeros(16).long(), torch.ones(16), torch.arange(16)
     (batch,), losses = fed([Batch(*(tensor.pin_memory() for tensor in cpu))], cuda), Losses(cuda, [])
     learner.update(batch, rate=0.01, before=losses.add)  # compiles

@@ -16,7 +16,7 @@ from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.optimiser import build_optimiser, rate_shares
 from pipeline_lib.train.recipes import RECIPES, Recipe
 
-LENET = replace(RECIPES["quick"], network="lenet", ema_decay=0.0)
+LENET = replace(RECIPES["quick"], network="lenet", ema_half_life_epochs=0.0)
 
 
 def _learner(recipe: Recipe) -> Learner:

@@ -18,9 +18,9 @@ from pipeline_lib.train.schedule import learning_rate
 
 
 def test_null_takes_the_recipes_value_and_anything_else_overrides_it() -> None:
-    recipe = TrainParams(recipe="photo", epochs=2, network=None, flip=False, ema_decay=0.0).resolved()
+    recipe = TrainParams(recipe="photo", epochs=2, network=None, flip=False, ema_half_life_epochs=0.0).resolved()
 
-    assert (recipe.epochs, recipe.network, recipe.flip, recipe.ema_decay) == (2, "resnet18", False, 0.0)
+    assert (recipe.epochs, recipe.network, recipe.flip, recipe.ema_half_life_epochs) == (2, "resnet18", False, 0.0)
     assert recipe.batch_size == RECIPES["photo"].batch_size
 
 

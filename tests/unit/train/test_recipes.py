@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 SMALL = {"epochs": 1, "side_px": 32, "network": "mini_resnet", "batch_size": 20}
 EVERYTHING = {"optimiser": "muon", "peak_learning_rate": 0.02, "mixup_alpha": 0.2, "cutmix_alpha": 1.0}
 EVERYTHING |= {"policy": "trivial", "micro_batches": 2, "clip_norm": 1.0, "first_layer_rate": 0.5, "epochs": 3}
-EVERYTHING |= {"ema_decay": None, "ema_half_life_epochs": 0.3, "train_from_px": 24, "train_to_px": 56, "side_px": 48}
+EVERYTHING |= {"ema_half_life_epochs": 0.3, "train_from_px": 24, "train_to_px": 56, "side_px": 48}
 
 
 def _rates(schedule: str, n_steps: int, **options: float) -> list[float]:
@@ -55,7 +55,6 @@ def test_patience_counts_epochs_since_the_lowest_loss() -> None:
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"ema_decay": 0.9, "ema_half_life_epochs": 1}, "say the same thing: set one of them"),
         (
             {"batch_size": 8, "micro_batches": 5},
             "micro_batches leaves parts of less than two: lower it, batch_size is 8",
@@ -80,7 +79,7 @@ def test_every_recipe_trains_on_small_pictures(small_line, tmp_path: Path, name:
         return
     network = {"network": "speed_net"} if name == "cifar_speed" else {}
 
-    run(small_line.train(tmp_path, recipe=name, **SMALL | network, peak_learning_rate=None, ema_decay=None))
+    run(small_line.train(tmp_path, recipe=name, **SMALL | network, peak_learning_rate=None, ema_half_life_epochs=None))
 
     assert len(pd.read_csv(tmp_path / "curves.csv")) == 1
 

@@ -35,7 +35,7 @@ AVERAGED = {"rotation_deg": 10.0, "sampling": "balanced"}
 DROPOUT = {"network": "small_cnn", "optimiser": "adamw", "peak_learning_rate": 1e-3, "probe_epochs": 1}
 
 MIXED = {"optimiser": "muon", "peak_learning_rate": 0.02, "mixup_alpha": 0.2, "cutmix_alpha": 1.0, "policy": "trivial"}
-MIXED |= {"micro_batches": 2, "clip_norm": 1.0, "ema_decay": None, "ema_half_life_epochs": 0.3, "train_from_px": 24}
+MIXED |= {"micro_batches": 2, "clip_norm": 1.0, "ema_half_life_epochs": 0.3, "train_from_px": 24}
 
 
 def _after_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:
@@ -223,7 +223,11 @@ def _stage(checkout: Path, dies_after: int) -> int:
 def test_after_kill_nine_the_stage_goes_on_from_the_last_checkpoint_to_the_same_bytes(
     small_line, checkout: Path, tmp_path: Path
 ) -> None:
-    run(small_line.train(tmp_path / "undisturbed", **{**SHORT, "ema_decay": None, "peak_learning_rate": None}))
+    run(
+        small_line.train(
+            tmp_path / "undisturbed", **{**SHORT, "ema_half_life_epochs": None, "peak_learning_rate": None}
+        )
+    )
 
     killed = _stage(checkout, dies_after=4)
     kept = len(_kept(checkout))

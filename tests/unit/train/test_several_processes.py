@@ -154,7 +154,7 @@ PICTURES = Batch(
 
 def _learner(seed: int, *, micro_batches: int) -> Learner:
     torch.manual_seed(seed)
-    recipe = replace(RECIPES["quick"], network="lenet", ema_decay=0.0, micro_batches=micro_batches)
+    recipe = replace(RECIPES["quick"], network="lenet", ema_half_life_epochs=0.0, micro_batches=micro_batches)
     model = Classifier(build_network("lenet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std)
     return Learner(model, recipe, phases(recipe)[0], objective=Objective(), device=torch.device("cpu"))
 

@@ -53,7 +53,7 @@ class FromTheHost(TorchDispatchMode):
 
 
 def _on_meta(recipe: str, **changes: Any) -> tuple[Classifier, Any]:
-    own = replace(RECIPES[recipe], ema_half_life_epochs=0.0, **changes)
+    own = replace(RECIPES[recipe], **changes)
     network = build_network("lenet" if recipe == "quick" else own.network, n_classes=3, side_px=32)
     return Classifier(network, mean=own.mean, std=own.std).to(META), own
 
@@ -64,11 +64,11 @@ def _on_meta(recipe: str, **changes: Any) -> tuple[Classifier, Any]:
     ids=["mixed, clipped, in parts", "muon"],
 )
 def test_a_step_reads_nothing_from_its_device(recipe: str, changes: dict[str, Any]) -> None:
-    model, own = _on_meta(recipe, **changes, ema_decay=0.9)
+    model, own = _on_meta(recipe, **changes)
     teacher = Teacher(_on_meta("quick")[0].eval(), torch.arange(3, device=META), side_px=32)
     soft = SoftLabels(torch.zeros(2, 3, device=META), torch.zeros(16, device=META).long())
     objective = Objective(0.1, torch.zeros(3, device=META), soft, teacher, teacher_share=0.5)
-    learner = Learner(model, own, phases(own)[-1], objective=objective, device=META)
+    learner = Learner(model, own, phases(own)[-1], objective=objective, device=META, average_kept=0.9)
     losses = Losses(META, [])
     there = Batch(*(tensor.to(META) for tensor in vars(BATCH).values()))
 
