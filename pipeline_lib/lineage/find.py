@@ -39,7 +39,12 @@ def lineage_of_version(version: Version, ref: str) -> Lineage:
     )
     top = Step("registry version", "register", facts)
     dirty = version.tags.get(records.DIRTY) == "true"
-    below = steps_to_weights(version.closure, commit=version.tags.get(records.COMMIT, ""), dirty=dirty)
+    below = steps_to_weights(
+        version.closure,
+        commit=version.tags.get(records.COMMIT, ""),
+        dirty=dirty,
+        trained_on=version.tags.get(records.TRAINED_ON, ""),
+    )
     return Lineage(ref, f"{version.name} version {version.number}{aliases}", (top, *below))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,16 @@ from pipeline_lib.lineage.lineage import Fact, Step
 from pipeline_lib.registry.closure import Closure, StageReceipt
 
 
-def steps_to_weights(closure: Closure, *, commit: str = "", dirty: bool = False) -> tuple[Step, ...]:
-    """Evaluation, weights, params and code, betons, selection and manifest, shards, listing: newest first."""
+def steps_to_weights(
+    closure: Closure, *, commit: str = "", dirty: bool = False, trained_on: str = ""
+) -> tuple[Step, ...]:
+    """Evaluation, weights, params and code, betons, selection and manifest, shards, listing: newest first.
+
+    trained_on: device, processor, instruction set and threads, in words.
+    """
     return (
         _outs_step("evaluation", closure, "evaluate", ("export", "predictions", "metrics")),
-        _outs_step("weights", closure, "train", ("weights",)),
+        _weights_step(closure, trained_on),
         _code_step(closure, commit, dirty),
         _outs_step("betons", closure, "convert", ("betons",)),
         _selection_step(closure),
@@ -110,6 +116,11 @@ def _outs_step(title: str, closure: Closure, stage: str, roles: Iterable[str]) -
     outs = {Path(path).stem: (path, md5) for path, md5 in closure.stages[stage].outs.items()}
     facts = tuple(Fact(*outs[role], md5=True) for role in roles if role in outs)
     return Step(title, stage, facts)
+
+
+def _weights_step(closure: Closure, trained_on: str) -> Step:
+    step = _outs_step("weights", closure, "train", ("weights",))
+    return replace(step, facts=(*step.facts, Fact("trained on", trained_on))) if trained_on else step
 
 
 def _code_step(closure: Closure, commit: str, dirty: bool) -> Step:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import platform
 import shutil
+from pathlib import Path
 
 import torch
 
@@ -34,6 +36,30 @@ def open_device(wanted: str, *, threads: int, seed: int) -> torch.device:
     torch.backends.cudnn.benchmark = device.type == "cuda"  # tries its algorithms for each of our few shapes
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
+
+
+def computed_on(device: torch.device) -> dict[str, str | int]:
+    """What the last bits of a training depend on beside its inputs, for the receipt: no name of a machine.
+
+    device: `cpu`, or the GPU's model. processor: its model; instruction_set: the vector kernels that torch takes on it.
+    threads: of one step on the CPU.
+    """
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "processor": _processor(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _processor() -> str:
+    """As Linux names it, else the machine's architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
 
 
 def keep_freed_memory() -> None:

@@ -29,8 +29,16 @@ class ModelFile(BaseModel):
     pixels: dict[str, Any]  # betons/pixels.json: how bytes became pixels
     recipe: dict[str, Any]  # the resolved recipe, with seed and threads
     parent: dict[str, str] | None  # the weights it started from
+    trained_on: dict[str, str | int] | None = (
+        None  # device, processor, instruction set, threads; None: before it was kept
+    )
     epoch: int  # the epoch whose weights were kept, 1-based
     temperature: float | None = None  # set by evaluate
+
+    def trained_in_words(self) -> str:
+        """On what it was trained: `cpu, AMD EPYC, AVX512, 2 threads`; "" where that was not kept."""
+        on = self.trained_on
+        return f"{on['device']}, {on['processor']}, {on['instruction_set']}, {on['threads']} threads" if on else ""
 
     def write(self, folder: Path) -> None:
         """Write folder/model.json."""

@@ -42,10 +42,14 @@ def attempt_tags(
     *,
     closure: Closure,
     metrics: dict[str, float],
+    trained_on: str,
     snapshot: Snapshot | None,
     description: str,
 ) -> dict[str, str]:
-    """All that is needed to carry the attempt out, and to explain its model when git and DVC have forgotten."""
+    """All that is needed to carry the attempt out, and to explain its model when git and DVC have forgotten.
+
+    trained_on: device, processor, instruction set and threads, in words.
+    """
     commit = {records.COMMIT: snapshot.commit, records.DIRTY: str(snapshot.dirty).lower()} if snapshot else {}
     return {
         records.KEY: question.key,
@@ -56,6 +60,7 @@ def attempt_tags(
         records.CLOSURE: closure.as_json(),
         records.METRICS: json.dumps(metrics, sort_keys=True),
         records.LIBRARIES: json.dumps(libraries(), sort_keys=True),
+        records.TRAINED_ON: trained_on,
         records.DESCRIPTION: description,
         **commit,
     }

@@ -61,7 +61,8 @@ def _write(
 
     tags = attempt.tags
     dirty = tags.get(records.DIRTY) == "true"
-    steps = steps_to_weights(closure, commit=tags.get(records.COMMIT, ""), dirty=dirty)
+    trained_on = tags.get(records.TRAINED_ON, "")
+    steps = steps_to_weights(closure, commit=tags.get(records.COMMIT, ""), dirty=dirty, trained_on=trained_on)
     lineage = lineage_of_version(version, "") if version else Lineage("", job.settings.model_name, steps)
     number = version.number if version else None
     before = Previous(*previous) if previous else None

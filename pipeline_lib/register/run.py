@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.register.attempt import Question, ask, attempt_tags
 from pipeline_lib.register.publish import publish
 from pipeline_lib.registry import Attempt, Registry, Verdict, open_registry
@@ -66,6 +67,7 @@ def _settle_question(
         verdict,
         closure=closure,
         metrics={f"test.{name}": float(value) for name, value in metrics.items()},
+        trained_on=read_model_file(job.reads["export"]).trained_in_words(),
         snapshot=take_snapshot(job.checkout),
         description=f"{verdict.sentence}\n\nTop-1 {metrics['top1']:.2%} on {metrics['n']} test pictures.",
     )

@@ -14,6 +14,7 @@ LIMIT = 7_900  # MLflow cuts a run's tag at 8,000 characters
 KEY, RULE, VERDICT, CLOSURE = "perennial.key", "perennial.rule", "perennial.verdict", "perennial.closure"
 SOURCE, MODEL, COMMIT, DIRTY = "perennial.source", "perennial.model_md5", "perennial.git_commit", "perennial.git_dirty"
 METRICS, LIBRARIES, DESCRIPTION = "perennial.metrics", "perennial.libraries", "perennial.description"
+TRAINED_ON = "perennial.trained_on"
 REPLACED, ROLLED_BACK, VERSION = "perennial.replaced", "perennial.rolled_back", "perennial.version"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline_lib.params import LineParams
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.trial import Trial
-from pipeline_lib.train.recipes import Recipe
+from pipeline_lib.train.recipes import STATISTICS_VIEWS, Recipe
 
 OFF = 1.5  # what an estimate may be wrong by, either way, before it stops being one
 TABLES_BYTES = 6_000  # of a picture in the tables of inspect and curate: thumbnail, vector, rows
@@ -45,8 +45,9 @@ def scale(trial: Trial, survey: Survey, params: LineParams, *, workers: int) -> 
     n_test = splits.get("test") or round(n * params.curate.test_fraction)
     n_val = splits.get("val") or round(n * params.curate.val_fraction)
     recipe = params.train.resolved()
-    looks = n_val * recipe.epochs + (n - n_test - n_val if recipe.probe_epochs else 0)
-    steps = (n - n_test - n_val) * _passes(recipe)
+    n_train = n - n_test - n_val
+    looks = (n_val + min(n_train, STATISTICS_VIEWS)) * recipe.epochs + (n_train if recipe.probe_epochs else 0)
+    steps = n_train * _passes(recipe)
     return Estimate(
         n=trial.n,
         prepare_s=n * trial.prepare_s / workers + n * CURATE_S,

@@ -16,10 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.classifier import Classifier
-
-# "Precise" statistics need 1,000 to 10,000 images (Wu and Johnson 2021, arXiv 2105.07576, section 3.1). Fewer training
-# images than that are all shown.
-MOST_VIEWS = 2048
+from pipeline_lib.train.recipes import STATISTICS_VIEWS
 
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:
@@ -57,6 +54,6 @@ def estimate_statistics(model: Classifier, batches: Iterable[Batch], device: tor
                 layer.momentum = 1 / number  # a cumulative mean
             model(batch.images_BHWC.to(device))
             n_seen += len(batch.images_BHWC)
-            if n_seen >= MOST_VIEWS:
+            if n_seen >= STATISTICS_VIEWS:
                 break
     return n_seen

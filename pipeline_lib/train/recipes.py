@@ -14,6 +14,9 @@ Triple = tuple[float, float, float]
 HALF: Triple = (0.5, 0.5, 0.5)
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)  # of the pictures torchvision's weights were trained on
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+# Views of an epoch from which the statistics of batch normalisation are estimated before each validation: "precise"
+# statistics need 1,000 to 10,000 images (Wu and Johnson 2021, arXiv 2105.07576, section 3.1).
+STATISTICS_VIEWS = 2048
 RESNET_EPOCHS = (16, 24, 32, 40, 56, 88)
 
 

@@ -7,7 +7,7 @@ import logging
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,10 +18,10 @@ import torch
 
 from pipeline_lib.atomic_files import atomic_file, atomic_folder, write_text
 from pipeline_lib.errors import BadData
-from pipeline_lib.loader import Augmentation, BatchLoader, open_loader
+from pipeline_lib.loader import BatchLoader
 from pipeline_lib.networks.build import build_network, check_side
 from pipeline_lib.networks.classifier import Classifier
-from pipeline_lib.networks.device import open_device
+from pipeline_lib.networks.device import computed_on, open_device
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.networks.weights import put_weights, save_weights
@@ -38,12 +38,12 @@ from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.least_batch import check_part
 from pipeline_lib.train.loop import Loaders, Trained, doubt, train
 from pipeline_lib.train.meeting import OtherNode, check_nodes, first_node
+from pipeline_lib.train.open_images import open_growing, open_images
 from pipeline_lib.train.own_images import MOST_IMAGES, OwnImages, ask_about_own_images
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.probe import prepare
-from pipeline_lib.train.ranks import given_by_rank_0, joined, on_this_machine, rank, world
+from pipeline_lib.train.ranks import given_by_rank_0, joined, rank, world
 from pipeline_lib.train.recipes import Recipe
-from pipeline_lib.train.resizing import ResizingLoader
 from pipeline_lib.train.self_training import as_many_steps, best_of, with_guessed
 from pipeline_lib.train.starting_weights import give_starting_weights
 from pipeline_lib.train.try_rates import STEPS, Tried, try_rates
@@ -95,7 +95,7 @@ def _train(job: StageRun, folder: Path, device: torch.device) -> None:
     recipe, aims = params.resolved(), read_aims(job, read_classes(job.reads["classes"]), device)
     train_rows, val_rows = _read_rows(job, "train", least=2), _read_rows(job, "val", least=1)
     with (
-        closing(_open(job, val_rows, recipe, device=device)) as val,
+        closing(open_images(job, val_rows, recipe, device=device)) as val,
         told_to_stop() as told,
         _trackers(job, recipe, folder.name) as tell,
     ):
@@ -137,14 +137,14 @@ def _learn(
     model, _ = _build(job, aims)
     check_part(model.network, recipe, n_images=len(rows), processes=world())
     objective = aims.objective(recipe, rows)
-    open_still = partial(_open, job, rows, recipe, share=False)
+    open_still = partial(open_images, job, rows, recipe, share=False)
     saved = checkpoints.load()
     recipe = prepare(
         model, recipe, objective=objective, open_still=open_still, device=aims.device, is_done=saved is not None
     )
     if rank():
         torch.manual_seed(job.params.seed + (rank() << 32))  # own dropout in each process; rank 0 as one alone
-    with closing(_open_growing(job, rows, recipe, aims.device)) as loader:
+    with closing(open_growing(job, rows, recipe, aims.device)) as loader:
         log.info("%s on %s, %s loader, %d pictures", recipe.network, aims.device, loader.kind, len(rows))
         n_images = sum(phase.epochs for phase in phases(recipe)) * len(loader) * min(recipe.batch_size, len(rows))
         return train(
@@ -167,10 +167,10 @@ def rates_of(job: StageRun) -> list[Tried]:
     device = open_device(job.settings.device, threads=params.threads, seed=params.seed)
     aims = read_aims(job, read_classes(job.reads["classes"]), device)
     model, _ = _build(job, aims)
-    objective, open_still = aims.objective(recipe, rows), partial(_open, job, rows, recipe, share=False)
+    objective, open_still = aims.objective(recipe, rows), partial(open_images, job, rows, recipe, share=False)
     recipe = prepare(model, recipe, objective=objective, open_still=open_still, device=device)
     learner = Learner(model, recipe, phases(recipe)[-1], objective=objective, device=device)
-    with closing(_open_growing(job, rows, recipe, device)) as loader:
+    with closing(open_growing(job, rows, recipe, device)) as loader:
         return try_rates(learner, chain.from_iterable(loader.epoch(number) for number in range(STEPS)))
 
 
@@ -190,7 +190,7 @@ def _with_guessed(
     recipe = job.params.resolved()
     model, _ = _build(job, aims)
     put_weights(model.network, trained.state)
-    with closing(_open(job, unlabelled.assign(label=0, weight=1.0), recipe, share=False)) as loader:
+    with closing(open_images(job, unlabelled.assign(label=0, weight=1.0), recipe, share=False)) as loader:
         batches = [scored.logits_BK.softmax(1) for scored in score(model, loader, aims.device)]
     rows = with_guessed(
         labelled,
@@ -227,48 +227,6 @@ def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:
     return rows
 
 
-def _open_growing(job: StageRun, rows: pd.DataFrame, recipe: Recipe, device: torch.device) -> BatchLoader:
-    """Training views, of one size or of several."""
-    sides_E = recipe.training_sides()
-    open_at = partial(_open, job, rows, recipe, training=True, device=device)
-    if len(set(sides_E)) == 1:
-        return open_at(side_px=sides_E[0])
-    log.info("training pictures of %d px, at last %d px", sides_E[0], sides_E[-1])
-    return ResizingLoader(sides_E, lambda side_px: open_at(side_px=side_px))
-
-
-def _open(
-    job: StageRun,
-    rows: pd.DataFrame,
-    recipe: Recipe,
-    *,
-    training: bool = False,
-    side_px: int | None = None,
-    share: bool = True,
-    device: torch.device | None = None,
-) -> BatchLoader:
-    """share: each process gets its part of every batch, else all of it. device: where pictures may stay."""
-    n_processes = world() if share else 1
-    own = vars(recipe)
-    augmentation = Augmentation(**{field.name: own[field.name] for field in fields(Augmentation) if field.name in own})
-    return open_loader(
-        job.reads["betons"],
-        rows,
-        batch_size=max(1, min(recipe.batch_size, len(rows)) // n_processes),
-        side_px=side_px or recipe.side_px,
-        augmentation=augmentation if training else None,
-        shuffle=training,
-        seed=job.params.seed,
-        drop_last=training,  # a last batch of one would break batch normalisation
-        kind=job.settings.loader,
-        workers=max(1, job.settings.worker_count() // on_this_machine()),
-        sampling=recipe.sampling if training else "as_is",
-        rank=rank() if share else 0,
-        world=n_processes,
-        device=device,
-    )
-
-
 def _write(job: StageRun, trained: Trained, aims: Aims, train_rows: pd.DataFrame) -> None:
     params: TrainParams = job.params
     recipe, (model, parent) = params.resolved(), _build(job, aims)
@@ -284,6 +242,7 @@ def _write(job: StageRun, trained: Trained, aims: Aims, train_rows: pd.DataFrame
         pixels=json.loads((job.reads["betons"] / "pixels.json").read_text()),
         recipe=params.as_record(),
         parent=parent,
+        trained_on=computed_on(aims.device),
         epoch=trained.best.epoch,
     )
     put_weights(model.network, trained.state)
@@ -308,5 +267,5 @@ def _ask_about_own_images(job: StageRun, model: Classifier, rows: pd.DataFrame, 
     batch_size = min(recipe.batch_size, len(rows))
     n_images = max(min(MOST_IMAGES, len(rows)) // batch_size, 1) * batch_size
     drawn = rows.sample(n_images, random_state=job.params.seed)
-    with closing(_open(job, drawn, recipe, share=False)) as loader:
+    with closing(open_images(job, drawn, recipe, share=False)) as loader:
         return ask_about_own_images(model, loader, device)

@@ -18,8 +18,8 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.open_images import open_images
 from pipeline_lib.train.recipes import RECIPES
-from pipeline_lib.train.run import _open
 from pipeline_lib.train.schedule import kept_share, learning_rate
 from tests.toy.small_line import SmallLine, make_small_line
 
@@ -35,7 +35,7 @@ def first_losses(line: SmallLine, name: str) -> list[float]:
     network = build_network(recipe.network, n_classes=3, side_px=32).to(memory_format=torch.channels_last)
     model = Classifier(network, mean=recipe.mean, std=recipe.std)
     rows = SELECTION.read(job.reads["selection"] / "train.parquet")
-    loader, objective = _open(job, rows, recipe, training=True), Objective(label_smoothing=recipe.label_smoothing)
+    loader, objective = open_images(job, rows, recipe, training=True), Objective(label_smoothing=recipe.label_smoothing)
     losses = []
     for phase in phases(recipe):
         kept = kept_share(recipe.ema_half_life_epochs, len(loader))

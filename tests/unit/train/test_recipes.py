@@ -13,10 +13,11 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.speed import Whitening
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.open_images import open_images
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.probe import prepare
 from pipeline_lib.train.recipes import RECIPES, Recipe
-from pipeline_lib.train.run import _open, run
+from pipeline_lib.train.run import run
 from pipeline_lib.train.schedule import learning_rate, out_of_patience, side_px
 
 CPU = torch.device("cpu")
@@ -118,7 +119,7 @@ def _prepared(small_line, recipe: Recipe) -> tuple[Classifier, Recipe]:
     model = Classifier(network, mean=recipe.mean, std=recipe.std)
     job = small_line.train(small_line.folder)
     rows = SELECTION.read(job.reads["selection"] / "train.parquet")
-    left = prepare(model, recipe, objective=Objective(), open_still=lambda: _open(job, rows, recipe), device=CPU)
+    left = prepare(model, recipe, objective=Objective(), open_still=lambda: open_images(job, rows, recipe), device=CPU)
     return model, left
 
 
@@ -147,9 +148,11 @@ def test_a_probe_finds_what_a_linear_head_can_find(small_line, trained: Path) ->
     job = small_line.train(small_line.folder)
     rows = {split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val")}
 
-    prepare(model, recipe, objective=Objective(), open_still=lambda: _open(job, rows["train"], recipe), device=CPU)
+    prepare(
+        model, recipe, objective=Objective(), open_still=lambda: open_images(job, rows["train"], recipe), device=CPU
+    )
 
-    assert validate(model, _open(job, rows["val"], recipe), CPU)[1] > 0.8
+    assert validate(model, open_images(job, rows["val"], recipe), CPU)[1] > 0.8
 
 
 def test_a_head_that_is_no_linear_layer_is_probed_with_the_pictures(small_line) -> None:

@@ -38,6 +38,7 @@ from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loop import validate
 from pipeline_lib.train.meeting import first_node
 from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.open_images import open_images
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.ranks import given_by_rank_0, joined, rank
 from pipeline_lib.train.recipes import RECIPES
@@ -78,7 +79,7 @@ def test_every_picture_is_validated_once_and_with_the_buffers_that_are_kept(smal
     network = build_network(recipe.network, n_classes=3, side_px=recipe.side_px)
     load_weights(network, undisturbed / "weights")
     model = Classifier(network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std)
-    loader = stage._open(job, SELECTION.read(job.reads["selection"] / "val.parquet"), recipe)
+    loader = open_images(job, SELECTION.read(job.reads["selection"] / "val.parquet"), recipe)
 
     loss, top1 = validate(model, loader, torch.device("cpu"))
 

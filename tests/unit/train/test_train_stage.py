@@ -19,8 +19,9 @@ from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.learner import phases
 from pipeline_lib.train.loop import Loaders, train
 from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.open_images import open_images
 from pipeline_lib.train.recipes import RECIPES, Recipe
-from pipeline_lib.train.run import _open, run
+from pipeline_lib.train.run import run
 from tests.toy.small_line import trained_bytes
 
 
@@ -93,7 +94,7 @@ def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
     job = small_line.train(small_line.folder)
     rows = {split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val")}
-    loaders = Loaders(_open(job, rows["train"], recipe), _open(job, rows["val"], recipe))
+    loaders = Loaders(open_images(job, rows["train"], recipe), open_images(job, rows["val"], recipe))
 
     meter = Meter("", "", 1, 30)
     trained = train(model, recipe, objective=Objective(), loaders=loaders, device=torch.device("cpu"), meter=meter)
@@ -116,7 +117,7 @@ def test_every_augmentation_of_the_recipe_reaches_the_training_pictures_and_no_o
     recipe = replace(plain, **{name: value})
 
     def pictures(recipe: Recipe, *, training: bool) -> torch.Tensor:
-        return next(iter(_open(job, rows, recipe, training=training).epoch(0))).images_BHWC
+        return next(iter(open_images(job, rows, recipe, training=training).epoch(0))).images_BHWC
 
     assert not torch.equal(pictures(recipe, training=True), pictures(plain, training=True))
     assert torch.equal(pictures(recipe, training=False), pictures(plain, training=False))
@@ -128,7 +129,7 @@ def test_balanced_sampling_of_the_recipe_is_for_training_only(small_line) -> Non
     recipe = replace(RECIPES["quick"], sampling="balanced")
 
     shown, judged = (
-        torch.cat([batch.positions_B for batch in _open(job, rows, recipe, training=training).epoch(0)])
+        torch.cat([batch.positions_B for batch in open_images(job, rows, recipe, training=training).epoch(0)])
         for training in (True, False)
     )
 
