@@ -10,6 +10,7 @@ from torch import nn
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.networks.auxiliary import LEAST_SIDE_PX
 from pipeline_lib.networks.blur_pool import add_blur_pool
+from pipeline_lib.networks.classifier import Triple
 from pipeline_lib.networks.small import MiniResNet, lenet, small_cnn, two_layer_cnn
 from pipeline_lib.networks.speed import SpeedNet
 from pipeline_lib.networks.zoo import TIMM, no_such_network, timm_network, torchvision_names, torchvision_network
@@ -45,6 +46,15 @@ def check_side(network: nn.Module, name: str, *, n_classes: int, side_px: int) -
             f"{name} cannot take pictures of {side_px} px", file="params.yaml", value=error, remedy=remedy
         ) from error
     assert logits_BK.shape == (1, n_classes), logits_BK.shape
+
+
+def normalisation(network: nn.Module) -> tuple[Triple, Triple] | None:
+    """Mean and standard deviation (of channels in 0..1) of the pixels that a network's published weights expect.
+
+    timm says it of its networks; of others it is the recipe's to say: None.
+    """
+    about = getattr(network, "pretrained_cfg", None)
+    return (tuple(about["mean"]), tuple(about["std"])) if isinstance(about, dict) else None
 
 
 def head_name(network: nn.Module) -> str:

@@ -5,10 +5,10 @@ images_BHWC: uint8 RGB. logits_BK, probabilities_BK: float32, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
+
+Triple = tuple[float, float, float]
 
 
 class Classifier(nn.Module):
@@ -21,14 +21,20 @@ class Classifier(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: nn.Module, *, mean: Sequence[float], std: Sequence[float], name: str = "") -> None:
+    def __init__(self, network: nn.Module, *, mean: Triple, std: Triple, name: str = "") -> None:
         super().__init__()
+        self._mean, self._std = mean, std  # of the buffers below, before float32 rounds them
         self.network, self.name = network, name or type(network).__name__
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images_BHWC: torch.Tensor) -> torch.Tensor:
         return self.network(self.normalised(images_BHWC))  # type: ignore[no-any-return]
+
+    @property
+    def mean_and_std(self) -> tuple[Triple, Triple]:
+        """As they were given."""
+        return self._mean, self._std
 
     def normalised(self, images_BHWC: torch.Tensor) -> torch.Tensor:
         """What the network itself is given: float32 images_BCHW."""

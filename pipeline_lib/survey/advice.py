@@ -13,7 +13,9 @@ from pipeline_lib.train.recipes import RECIPES
 SMALL_PX = 64  # up to this short side pictures are trained on as they are
 SHARDS = 10  # a small source is cut into about this many, so that a change touches a part of it only
 LEAST_BATCH = 16  # below, batch statistics are too rough to normalise by
-LEAST_STEPS = 400  # that a network learns its images in: benchmarks/results/small_trainings.json
+# Steps in which a network learns its images from scratch, and a head alone from features that are computed once:
+# benchmarks/results/small_trainings.json
+LEAST_STEPS, LEAST_PROBE_STEPS = 400, 1000
 MIN_TARGET_BYTES, MAX_TARGET_BYTES = 1 << 16, 1 << 30
 FEW_IMAGES = 20_000  # up to here photographs gain from weights that saw a million others; a choice, not measured here
 NOTHING = AtHand(None)
@@ -151,7 +153,7 @@ def _n_train(survey: Survey) -> int:
 
 
 def _steps(recipe: str, n_train: int) -> list[str]:
-    """Smaller batches for few images, so that an epoch has about ten steps, and epochs enough for 400 steps.
+    """Smaller batches for few images, so that an epoch has about ten steps; from scratch, epochs enough for 400 steps.
 
     SGD's rate shrinks with the batch, in proportion: Goyal et al. 2017, arXiv 1706.02677.
     """
@@ -162,9 +164,13 @@ def _steps(recipe: str, n_train: int) -> list[str]:
         if usual.optimiser == "sgd":
             rate = usual.peak_learning_rate * batch_size / usual.batch_size
             lines.append(f"peak_learning_rate: {rate:g}  # in proportion")
-    epochs = math.ceil(LEAST_STEPS / max(n_train // min(batch_size, usual.batch_size), 1))
-    if epochs > usual.epochs:
-        lines.append(f"epochs: {epochs}  # few images: {LEAST_STEPS} steps")
+    steps = max(n_train // min(batch_size, usual.batch_size), 1)  # of an epoch
+    if usual.probe_epochs:
+        name, least, epochs = "probe_epochs", LEAST_PROBE_STEPS, usual.probe_epochs
+    else:
+        name, least, epochs = "epochs", LEAST_STEPS, usual.epochs
+    if epochs * steps < least:
+        lines.append(f"{name}: {math.ceil(least / steps)}  # few images: {least} steps")
     return lines
 
 

@@ -16,7 +16,7 @@ from pipeline_lib.networks.auxiliary import weighed_logits
 from pipeline_lib.networks.build import head_name
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.train.average import Average
-from pipeline_lib.train.batch_statistics import estimate_statistics
+from pipeline_lib.train.batch_statistics import batch_norms, estimate_statistics
 from pipeline_lib.train.mixing import BatchAugmentation, Mixed
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.optimiser import Optimiser, build_optimiser
@@ -108,6 +108,9 @@ class Learner:
         """Training mode; a frozen backbone stays as it evaluates, or batch normalisation would move under the probe."""
         self.model.train(not self.phase.head_only)
         self.head.train()
+        if self.recipe.freeze_batch_norm:
+            for layer in batch_norms(self.model):
+                layer.eval()
 
     def update(
         self, batch: Batch, *, rate: float, before: Callable[[torch.Tensor, Batch], object] | None = None
@@ -183,11 +186,11 @@ class Learner:
     def end_epoch(self, views: Iterable[Batch]) -> None:
         """Make the judged model ready to evaluate, with the statistics of its own weights over training views.
 
-        Each process looks at its own views and all agree on the mean. A frozen backbone keeps its statistics.
+        Each process looks at its own views and all agree on the mean. What is frozen keeps its statistics.
         """
         if self.average is not None:
             self.average.copy_buffers(self.model)
-        if not self.phase.head_only:
+        if not (self.phase.head_only or self.recipe.freeze_batch_norm):
             estimate_statistics(self.judged, views, self.device)
         average_buffers(self.judged.network)
 

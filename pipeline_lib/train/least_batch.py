@@ -33,6 +33,8 @@ def check_part(network: nn.Module, recipe: Recipe, *, n_images: int | None, proc
         value = f"{n_images} training images, {processes} processes, train.micro_batches {recipe.micro_batches}"
         remedy = "lower train.processes or train.micro_batches, or add training images"
         raise ConfigError("a step would see one image at a time", file="params.yaml", value=value, remedy=remedy)
+    if recipe.freeze_batch_norm:
+        return
     side_px = min(recipe.training_sides())
     layer, n_px = fewest_pixels(network, side_px)
     if layer and part * n_px < LEAST_VALUES:

@@ -57,15 +57,18 @@ class OwnImages:
         )
 
 
-def ask_about_own_images(model: Classifier, loader: BatchLoader, device: torch.device) -> OwnImages:
+def ask_about_own_images(
+    model: Classifier, loader: BatchLoader, device: torch.device, *, is_frozen: bool = False
+) -> OwnImages:
     """Compare the two modes. loader: training images in mixed order, in batches as training takes them.
 
-    The model is as it was, but for batch normalisation's counts of batches. Without batch normalisation both modes are
-    the same. Raises NotFinite as `score` does.
+    is_frozen: it trained with the statistics it evaluates with, so both modes are the same, as without batch
+    normalisation. The model is as it was, but for batch normalisation's counts of batches. Raises NotFinite as `score`
+    does.
     """
     right_N = torch.cat([_right(one.logits_BK, one.batch.labels_B) for one in score(model, loader, device)])
     by_batch_N = right_N
-    if batch_norms(model):
+    if batch_norms(model) and not is_frozen:
         by_batch_N = torch.cat(list(_right_by_batch(model, loader, device)))
     differ = int((right_N != by_batch_N).sum())
     return OwnImages(len(right_N), int(right_N.sum()), int(by_batch_N.sum()), differ)

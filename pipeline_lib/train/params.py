@@ -181,6 +181,11 @@ class TrainParams(Params):
     pseudo_confidence: float | None = Field(
         None, ge=0, le=1, description="probability from which such a guess is used as a label"
     )
+    freeze_batch_norm: bool | None = Field(
+        None,
+        description="keep the statistics of batch normalisation that the starting weights come with, in training too: "
+        "a head that was probed on them stays right, and small batches do no harm; only with weights",
+    )
     probe_epochs: int | None = Field(
         None, ge=0, le=1000, description="passes before the others that train only the head, on features computed once"
     )
@@ -218,6 +223,8 @@ class TrainParams(Params):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         recipe = self.resolved()
+        if recipe.freeze_batch_norm and self.weights is None:
+            raise ValueError("freeze_batch_norm keeps what weights bring along: set weights too, or leave it out")
         if recipe.batch_size < 2 * recipe.micro_batches * self.processes:
             size, among = recipe.batch_size, f" for {self.processes} processes" if self.processes > 1 else ""
             raise ValueError(f"micro_batches leaves parts of less than two: lower it, batch_size is {size}{among}")

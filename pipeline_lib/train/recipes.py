@@ -62,6 +62,7 @@ class Recipe:
     compile: Literal["auto", "on", "off"] = "auto"
     patience: int = 0
     budget_minutes: float = 0.0
+    freeze_batch_norm: bool = False
     probe_epochs: int = 0
     probe_learning_rate: float = 1e-3
     mean: Triple = HALF
@@ -149,6 +150,7 @@ RECIPES = {
         shift_px=0,
         flip=True,
         scale_min=0.5,
+        freeze_batch_norm=True,
         probe_epochs=20,
         probe_learning_rate=1e-3,
         first_layer_rate=0.1,

@@ -19,7 +19,7 @@ import torch
 from pipeline_lib.atomic_files import atomic_file, atomic_folder, write_text
 from pipeline_lib.errors import BadData
 from pipeline_lib.loader import BatchLoader
-from pipeline_lib.networks.build import build_network, check_side
+from pipeline_lib.networks.build import build_network, check_side, normalisation
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.device import computed_on, open_device
 from pipeline_lib.networks.infer import score
@@ -210,7 +210,8 @@ def _build(job: StageRun, aims: Aims) -> tuple[Classifier, dict[str, str] | None
         check_side(network, recipe.network, n_classes=len(aims.classes), side_px=side_px)
     parent = give_starting_weights(network, job)
     network.to(memory_format=torch.channels_last)  # as the pictures come: a fifth less time, also on a CPU
-    return Classifier(network, mean=recipe.mean, std=recipe.std, name=recipe.network).to(aims.device), parent
+    mean, std = normalisation(network) or (recipe.mean, recipe.std)
+    return Classifier(network, mean=mean, std=std, name=recipe.network).to(aims.device), parent
 
 
 def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:
@@ -237,8 +238,8 @@ def _write(job: StageRun, trained: Trained, aims: Aims, train_rows: pd.DataFrame
         classes=tuple(aims.classes["class_id"]),
         names=tuple(aims.classes["name"]),
         side_px=recipe.side_px,
-        mean=recipe.mean,
-        std=recipe.std,
+        mean=model.mean_and_std[0],
+        std=model.mean_and_std[1],
         pixels=json.loads((job.reads["betons"] / "pixels.json").read_text()),
         recipe=params.as_record(),
         parent=parent,
@@ -268,4 +269,4 @@ def _ask_about_own_images(job: StageRun, model: Classifier, rows: pd.DataFrame, 
     n_images = max(min(MOST_IMAGES, len(rows)) // batch_size, 1) * batch_size
     drawn = rows.sample(n_images, random_state=job.params.seed)
     with closing(open_images(job, drawn, recipe, share=False)) as loader:
-        return ask_about_own_images(model, loader, device)
+        return ask_about_own_images(model, loader, device, is_frozen=recipe.freeze_batch_norm)
