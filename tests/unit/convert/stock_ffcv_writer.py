@@ -17,10 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numba
 import numba.typed
 import numpy as np
 from PIL import Image
 
+# Numba's layer on TBB waits for ever at the end of a process that has forked and may use one core only.
+numba.config.THREADING_LAYER = "workqueue"
 numba.typed.Dict = dict  # ffcv fills one as it is imported: 3 s of compiling
 
 import ffcv.writer  # noqa: E402
@@ -71,8 +74,8 @@ class WaitsForTheDeadError(Exception):
 def write(path: Path, samples: Any, fields: dict[str, Any] | None = None) -> Reader:
     """FFCV's own writer, one worker. Raises WaitsForTheDeadError where it would wait for ever.
 
-    The writer's loop ends when a counter that only its workers raise reaches the number of samples. Once each worker has
-    been reaped, the counter is final: below that number, the loop has no end. No time is part of this proof.
+    The writer's loop ends when a counter that only its workers raise reaches the number of samples. Once each worker
+    has been reaped, the counter is final: below that number, the loop has no end. No time is part of this proof.
     """
     workers: list[multiprocessing.Process] = []
     counters: list[Any] = []
