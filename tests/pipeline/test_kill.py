@@ -36,7 +36,7 @@ def test_from_nothing_and_after_kill_nine_of_a_stage_and_of_dvc_the_same_bytes_c
 
 
 def test_a_killed_stage_is_named_in_the_last_lines(line: Checkout) -> None:
-    line.set_param("train.epochs", "10000")  # it does not end by itself
+    line.set_param("train.epochs", "1000")  # it does not end by itself
 
     kill_during(line, "train", victim="stage", after_s=3, grace_s=BUSY_S)
 
