@@ -37,7 +37,7 @@ def test_the_perceptual_hash_is_the_signs_of_the_low_frequencies_of_the_dct():
 
 
 def test_a_frequency_that_a_picture_has_not_sets_no_bit_whatever_the_processor():
-    """A picture that is its own mirror image has no odd frequency across: the sign of a rounding would be no finding."""
+    """A picture that is its own mirror image has no odd frequency across; a rounding's sign is no finding."""
     half = np.random.default_rng(0).integers(0, 256, (32, 16), dtype=np.uint8)
 
     bits = np.unpackbits(np.frombuffer(phash(np.hstack([half, half[:, ::-1]])).to_bytes(8, "big"), np.uint8))
