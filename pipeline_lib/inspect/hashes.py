@@ -92,7 +92,8 @@ def _dct_rows() -> NDArray[np.float64]:
     255 * 32 * 32 * 2^34 < 2^52 bounds what `phash` adds up.
     """
     frequency, place = np.arange(FREQUENCIES)[:, None], np.arange(PHASH_SIDE_PX)[None, :]
-    return np.rint(2**17 * np.cos(np.pi * frequency * (2 * place + 1) / (2 * PHASH_SIDE_PX)))
+    cosines = np.cos(np.pi * frequency * (2 * place + 1) / (2 * PHASH_SIDE_PX))
+    return np.asarray(np.rint(2**17 * cosines), dtype=np.float64)
 
 
 _DCT: Final = _dct_rows()
