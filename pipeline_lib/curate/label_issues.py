@@ -107,6 +107,7 @@ class _Judged:
 
 def _judge(part: pd.DataFrame, params: CurateParams) -> _Judged:
     """One kind of features: its labels out of fold, its pictures without a class by the first fold's predictors."""
+    import sklearn.ensemble  # noqa: F401  # before the limit: it holds for libraries that are loaded
     from threadpoolctl import threadpool_limits
 
     vectors_ND = _unit_scale(np.stack(part["vector"].to_list()).astype(np.float32))

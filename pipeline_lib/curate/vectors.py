@@ -30,10 +30,13 @@ def axes_by_kind(sample: pd.DataFrame, *, seed: int) -> dict[str, Axes]:
 
 def cut(features: pd.DataFrame, axes: dict[str, Axes]) -> pd.DataFrame:
     """The same table with shorter vectors, row for row."""
+    from threadpoolctl import threadpool_limits
+
     vectors = pd.Series(index=features.index, dtype=object)
-    for kind, part in features.groupby("kind", sort=True):
-        short_NR = (_stacked(part) - axes[str(kind)].mean_D) @ axes[str(kind)].axes_DR
-        vectors[part.index] = pd.Series(list(short_NR), index=part.index, dtype=object)
+    with threadpool_limits(1):  # the same bits on every machine size
+        for kind, part in features.groupby("kind", sort=True):
+            short_NR = (_stacked(part) - axes[str(kind)].mean_D) @ axes[str(kind)].axes_DR
+            vectors[part.index] = pd.Series(list(short_NR), index=part.index, dtype=object)
     return features.assign(vector=vectors)
 
 

@@ -60,6 +60,10 @@ def phash(grey_HW: NDArray[np.uint8]) -> int:
     "Implementation and benchmarking of perceptual image hash functions" (2010), who compares with the median instead:
     that of the signs is as robust, and the hash of a mirrored or turned picture follows from it without the picture
     (`curate/hash_pairs.py`). Of no use below about 64 px, where different digits share hashes.
+
+    A frequency that a picture has not (half of those of a symmetric one) is 0 on every processor and counts as no sign:
+    the sums are of whole numbers below 2^53, so float64 holds them exactly, in whatever order they are added. With the
+    cosines themselves the bit would be the sign of the rounding of one BLAS kernel.
     """
     assert grey_HW.shape == (PHASH_SIDE_PX, PHASH_SIDE_PX), grey_HW.shape
     low = _DCT @ grey_HW.astype(np.float64) @ _DCT.T
@@ -83,9 +87,13 @@ def _busy(lines_LP: NDArray[np.uint8]) -> tuple[int, int]:
 
 
 def _dct_rows() -> NDArray[np.float64]:
-    """The first rows of the DCT-II matrix, without its scale, which changes no sign."""
+    """The first rows of the DCT-II matrix as whole numbers of up to 2^17; a scale changes no sign.
+
+    255 * 32 * 32 * 2^34 < 2^52 bounds what `phash` adds up.
+    """
     frequency, place = np.arange(FREQUENCIES)[:, None], np.arange(PHASH_SIDE_PX)[None, :]
-    return np.cos(np.pi * frequency * (2 * place + 1) / (2 * PHASH_SIDE_PX))
+    cosines = np.cos(np.pi * frequency * (2 * place + 1) / (2 * PHASH_SIDE_PX))
+    return np.asarray(np.rint(2**17 * cosines), dtype=np.float64)
 
 
 _DCT: Final = _dct_rows()

@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,20 @@ from pipeline_lib.line import STAGES
 from pipeline_lib.train.run import run as train_stage
 from tasks.git import commit_of, git
 from tasks.workspace import FLOW, LINE
-from tests.toy.served import PATIENCE_MS, PERENNIAL, Served, environment, processes, stage_processes, wait_until
+from tests.toy.served import (
+    PATIENCE_MS,
+    PERENNIAL,
+    WAIT_S,
+    Served,
+    environment,
+    processes,
+    stage_processes,
+    wait_until,
+)
 from tests.toy.small_line import QUICK, SmallLine
 
 pytestmark = pytest.mark.service
+ENDLESS = f"discover:{4 * WAIT_S}"  # a stage that no test can wait long enough for to end by itself
 
 
 def flow_pid(served: Served, run_id: str) -> int:
@@ -37,14 +46,6 @@ def flow_pid(served: Served, run_id: str) -> int:
 def wait_for_stage(served: Served, run_id: str, stage: str) -> None:
     """Until a stage is at work."""
     wait_until(lambda: served.task_states(run_id).get(stage) == "Running" and len(stage_processes(served.origin)) >= 2)
-
-
-def left_after(served: Served, seconds: float) -> list[int]:
-    """The dvc and stage processes that are still there then; [] as soon as there is none."""
-    deadline = time.monotonic() + seconds
-    while (left := stage_processes(served.origin)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return left
 
 
 def open_form(page: Page, served: Served) -> None:
@@ -126,20 +127,19 @@ def test_a_failed_stage_fails_the_run_and_the_command_with_its_one_line(served: 
 
 
 def test_cancelling_leaves_no_process_and_only_one_run_goes_on_at_a_time(served: Served) -> None:
-    wish = served.wish("TOY_SLEEP", "discover:120")
+    wish = served.wish("TOY_SLEEP", ENDLESS)
     deaf = served.wish("TOY_STUBBORN", "discover")
     run_id = served.trigger()
     wait_for_stage(served, run_id, "discover")
 
     second = served.wait_for_end(served.trigger(while_busy=True))
     served.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
-    left = left_after(served, 30)  # of which five are the stage's, which is deaf; alone on a machine it takes ten
+    wait_until(lambda: not stage_processes(served.origin))  # the stage would sleep for longer, and is deaf
 
     wish.unlink()
     deaf.unlink()
     assert second["state_type"] == "CANCELLED"
     assert "concurrency limit" in second["state"]["message"]
-    assert left == []
     assert served.wait_for_end(run_id)["state_type"] == "CANCELLED"
     assert stage_processes(served.origin) == []
 
@@ -170,13 +170,13 @@ def test_a_training_killed_with_its_flow_and_then_cancelled_ends_in_the_bytes_of
     wait_for_checkpoint(served, killed)
     os.kill(flow_pid(served, killed), signal.SIGKILL)
     crashed = served.wait_for_end(killed)["state_type"]
-    wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
+    wait_until(lambda: not stage_processes(served.origin))
     saved = _newest_checkpoint(served)
     stopped = served.trigger(wanted)
     wait_for_checkpoint(served, stopped, after=saved)
     served.ask(f"flow_runs/{stopped}/set_state", {"state": {"type": "CANCELLING"}})
     cancelled = served.wait_for_end(stopped)["state_type"]
-    wait_until(lambda: not stage_processes(served.origin), timeout_s=60)
+    wait_until(lambda: not stage_processes(served.origin))
     slow.unlink()
     kept = _newest_checkpoint(served)
     following = served.wait_for_end(served.trigger(wanted))
@@ -245,7 +245,7 @@ def test_a_run_started_from_the_form_uses_the_override_and_shows_its_tasks(serve
 
 
 def test_down_ends_a_run_its_stage_the_worker_and_the_server(served: Served) -> None:
-    wish = served.wish("TOY_SLEEP", "discover:120")
+    wish = served.wish("TOY_SLEEP", ENDLESS)
     run_id = served.trigger()
     wait_for_stage(served, run_id, "discover")
     pid = flow_pid(served, run_id)
@@ -263,7 +263,7 @@ def test_down_ends_a_run_its_stage_the_worker_and_the_server(served: Served) -> 
 def test_a_run_with_a_server_of_its_own_that_is_stopped_leaves_no_process(
     repository: Served, sign: signal.Signals, code: int
 ) -> None:
-    wish = repository.wish("TOY_SLEEP", "discover:120")
+    wish = repository.wish("TOY_SLEEP", ENDLESS)
     run = subprocess.Popen(
         [*PERENNIAL, "run"],
         cwd=repository.origin,
@@ -278,8 +278,8 @@ def test_a_run_with_a_server_of_its_own_that_is_stopped_leaves_no_process(
 
     os.killpg(run.pid, sign)  # as a terminal does: all of its group
 
-    said, _ = run.communicate(timeout=60)
+    said, _ = run.communicate(timeout=WAIT_S)
     wish.unlink()
     assert (run.returncode, len(servers)) == (code, 1), said.decode()
-    wait_until(lambda: not stage_processes(repository.origin), timeout_s=60)
-    wait_until(lambda: not processes(repository.origin, b"flows.run_server"), timeout_s=60)
+    wait_until(lambda: not stage_processes(repository.origin))
+    wait_until(lambda: not processes(repository.origin, b"flows.run_server"))

@@ -17,10 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numba
 import numba.typed
 import numpy as np
 from PIL import Image
 
+# Numba's layer on TBB waits for ever at the end of a process that has forked and may use one core only.
+numba.config.THREADING_LAYER = "workqueue"
 numba.typed.Dict = dict  # ffcv fills one as it is imported: 3 s of compiling
 
 import ffcv.writer  # noqa: E402
@@ -69,24 +72,34 @@ class WaitsForTheDeadError(Exception):
 
 
 def write(path: Path, samples: Any, fields: dict[str, Any] | None = None) -> Reader:
-    """FFCV's own writer, one worker. Raises WaitsForTheDeadError where it would wait for ever."""
+    """FFCV's own writer, one worker. Raises WaitsForTheDeadError where it would wait for ever.
+
+    The writer's loop ends when a counter that only its workers raise reaches the number of samples. Once each worker
+    has been reaped, the counter is final: below that number, the loop has no end. No time is part of this proof.
+    """
     workers: list[multiprocessing.Process] = []
-    looks = []
+    counters: list[Any] = []
 
     class Seen(multiprocessing.Process):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             workers.append(self)
 
+    def counter(*args: Any) -> Any:
+        counters.append(multiprocessing.Value(*args))
+        return counters[-1]
+
     def look(_: float) -> None:
         time.sleep(0.01)
-        looks.append(all(worker.exitcode is not None for worker in workers))
-        if looks[-2:] == [True, True]:  # the second look: the first may come before a last count is read
+        # In this order: a counter read before the last worker's death could still have changed.
+        all_dead = all(worker.exitcode is not None for worker in workers)
+        if all_dead and counters[-1].value < len(samples):
             raise WaitsForTheDeadError
 
-    ffcv.writer.Process, ffcv.writer.sleep = Seen, look
+    ffcv.writer.Process, ffcv.writer.Value, ffcv.writer.sleep = Seen, counter, look
     fields = fields or {"image": RGBImageField(write_mode="raw"), "label": IntField()}
     ffcv.writer.DatasetWriter(str(path), fields, page_size=PAGE, num_workers=1).from_indexed_dataset(samples)
+    assert len(counters) == 1, "the writer has another counter: find out which one its loop reads"
     return Reader(str(path))
 
 

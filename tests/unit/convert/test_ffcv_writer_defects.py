@@ -9,12 +9,13 @@ import json
 import multiprocessing
 import os
 import pickle
+import signal
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,17 @@ def test_pictures_that_end_ffcvs_worker_are_converted_or_have_been_refused(
         assert beton.stored(row).tobytes() == decode(every_mode[mode], PixelRules()).pixels_HWC.tobytes()
 
 
+def holder_of(file: Path) -> int:
+    """The worker that has a file open, as soon as one has."""
+    deadline = time.monotonic() + 300
+    while True:
+        for worker in multiprocessing.active_children():
+            if str(file) in {os.path.realpath(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir()}:
+                return int(worker.pid or 0)
+        assert time.monotonic() < deadline, f"no worker opens {file}"
+        time.sleep(0.02)
+
+
 def test_a_killed_worker_ends_convert_with_the_shard_it_held(
     inspected: Inspected, photo: Photo, encoded: Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,21 +106,18 @@ def test_a_killed_worker_ends_convert_with_the_shard_it_held(
     inspected.put({shard: {f"{shard}.png": encoded(photo(1, 8, 8), "PNG")} for shard in ("aa", "bb")})
     (inspected.folder / "shards" / "bb.bin").unlink()
     os.mkfifo(inspected.folder / "shards" / "bb.bin")
-    at_work = [inspected.folder / "betons.partial" / name for name in ("aa.index.parquet", "bb.beton.partial")]
+    held = inspected.folder / "betons.partial" / "bb.beton.partial"
 
-    def kill_once_at_work() -> None:
-        deadline = time.monotonic() + 60
-        while not all(path.exists() for path in at_work) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(1)  # or the one with the first shard could still be about to tell of it
-        for worker in multiprocessing.active_children():
-            worker.kill()
+    def kill_its_worker() -> None:
+        os.kill(holder_of(held), signal.SIGKILL)  # and no join: `run` is the one to learn how it ended
 
-    threading.Thread(target=kill_once_at_work).start()
-    with pytest.raises(
-        Interrupted, match=r"^shard bb, bb\.png: a worker process was killed \(found: SIGKILL\)\. Remedy: .*"
-    ):
-        run(inspected.job("betons", workers=2))
+    with ThreadPoolExecutor(1) as beside:
+        killing = beside.submit(kill_its_worker)
+        with pytest.raises(
+            Interrupted, match=r"^shard bb(, bb\.png)?: a worker process was killed \(found: SIGKILL\)\. Remedy: .*"
+        ):
+            run(inspected.job("betons", workers=2))
+        killing.result()
 
     assert multiprocessing.active_children() == []
     assert not (inspected.folder / "betons").exists()

@@ -42,7 +42,8 @@ def test_the_order_is_that_of_the_mean_distance_to_ten_neighbours(monkeypatch):
     scores = outlier_scores(rows[:200], features, CurateParams())
 
     oracle = NearestNeighbors(n_neighbors=10).fit(vectors).kneighbors()[0].mean(axis=1)
-    np.testing.assert_array_equal(np.argsort(scores.to_numpy()), np.argsort(oracle))
+    in_our_order = oracle[np.argsort(scores.to_numpy())]
+    assert np.diff(in_our_order).min() > -1e-5  # of about 4: nearer ones may change places with the processor
 
 
 def test_a_sample_of_a_large_class_finds_the_same_strangers(monkeypatch):

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from pipeline_lib.curate.vectors import DIRECTIONS, axes_by_kind, cut
 
@@ -19,6 +20,16 @@ def test_distances_survive_when_the_pictures_differ_in_few_directions():
     assert short_NR.shape == (300, DIRECTIONS)
     before, after = (np.linalg.norm(v[:50, None] - v[None, 50:100], axis=2) for v in (vectors_ND, short_NR))
     np.testing.assert_allclose(after, before, rtol=1e-3)
+
+
+def test_the_number_of_threads_changes_no_bit():
+    features = table(np.random.default_rng(0).normal(size=(600, 1764)))
+
+    def cut_in(threads):
+        with threadpool_limits(threads):
+            return np.stack(cut(features, axes_by_kind(features, seed=0))["vector"]).tobytes()
+
+    assert cut_in(1) == cut_in(2) == cut_in(3)
 
 
 def test_short_vectors_are_only_centred_and_kinds_keep_apart():

@@ -10,6 +10,7 @@ import pytest
 from pipeline_lib.errors import BadData, CodeFailed, ConfigError, DependencyMissing, Interrupted, ServiceUnavailable
 from pipeline_lib.settings import Settings
 from pipeline_lib.shard_engine import map_shards
+from tests.toy.served import refusing_port
 
 LIBRARIES = ("numpy", "pillow")
 
@@ -78,8 +79,9 @@ def test_workers_that_die_are_an_error_with_the_shards_name(settings):
 def test_no_scheduler_is_an_error_with_the_address(monkeypatch):
     monkeypatch.setattr("pipeline_lib.shard_engine.REACH_S", 0.2)
 
-    with pytest.raises(ServiceUnavailable, match=r"no Dask scheduler answers \(found: tcp://127.0.0.1:9\)"):
-        work(doubled, {"a": 1}, Settings(dask_address="tcp://127.0.0.1:9"))
+    with refusing_port() as port:
+        with pytest.raises(ServiceUnavailable, match=rf"no Dask scheduler answers \(found: tcp://127.0.0.1:{port}\)"):
+            work(doubled, {"a": 1}, Settings(dask_address=f"tcp://127.0.0.1:{port}"))
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):

@@ -22,7 +22,7 @@ from pathlib import Path
 def run(job):
     Path("started").write_text(str(os.getpid()))
     mode = os.environ.get("TOY", "ok")
-    if mode == "sleep": time.sleep(60)
+    if mode == "sleep": time.sleep(1200)  # longer than any test waits: none ends by itself
     if mode == "defect": raise ZeroDivisionError("no")
     if mode == "mendable":
         from pipeline_lib.errors import SourceMissing

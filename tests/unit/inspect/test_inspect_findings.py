@@ -1,5 +1,6 @@
 """What is found out about one picture; numpy, scipy and arithmetic are the oracles."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline_lib.inspect.hashes import perceptual_hashes, phash, pixel_hash
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine, luminance, squeeze
 from pipeline_lib.inspect.quality import blur_ratio, measure
+from pipeline_lib.inspect.run import FORMAT_VERSION
 from pipeline_lib.pixels import PixelRules
 from tests.unit.pixels.made_pictures import encoded, photo
 
@@ -32,6 +34,29 @@ def test_the_perceptual_hash_is_the_signs_of_the_low_frequencies_of_the_dct():
     expected = int("".join("1" if value > 0 else "0" for value in low), 2)
 
     assert phash(grey) == expected
+
+
+def test_a_frequency_that_a_picture_has_not_sets_no_bit_whatever_the_processor():
+    """A picture that is its own mirror image has no odd frequency across; a rounding's sign is no finding."""
+    half = np.random.default_rng(0).integers(0, 256, (32, 16), dtype=np.uint8)
+
+    bits = np.unpackbits(np.frombuffer(phash(np.hstack([half, half[:, ::-1]])).to_bytes(8, "big"), np.uint8))
+
+    assert not bits.reshape(8, 8)[:, 1::2].any()
+    assert bits.reshape(8, 8)[:, ::2].any()
+    assert phash(np.full((32, 32), 200, np.uint8)) == 1 << 63
+
+
+def test_findings_of_whole_numbers_are_frozen():
+    """When they change, memos would give old ones: raise inspect.run.FORMAT_VERSION with them."""
+    row, column, colour = np.ogrid[:90, :120, :3]
+    picture = ((row * row // 7 + column * (3 + colour)) % 251).astype(np.uint8)
+
+    found = examine("a.png", encoded(picture, "PNG"), PARAMS).findings
+
+    whole = ("pixel_hash", "phash", "phash_variants", "luminance_p1", "luminance_p50", "luminance_p99")
+    digest = hashlib.sha256(repr([found[name] for name in whole]).encode()).hexdigest()
+    assert (FORMAT_VERSION, digest[:16]) == (6, "03b4e5ba65f52988")
 
 
 def test_re_encoding_resizing_and_greying_move_few_bits_and_another_picture_many():

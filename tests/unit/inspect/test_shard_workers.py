@@ -155,7 +155,7 @@ def command(pid):
 
 
 def wait_for(look, enough):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not enough(found := look()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found

@@ -8,17 +8,23 @@ It writes two data sets of 50 pictures of 16 x 16 there, with the fields of our 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+os.environ["NUMBA_NUM_THREADS"] = "2"  # also where one core is all there is: a loader for two is asked for
+
+import numba
 import numba.typed
 import numpy as np
 import torch
 
 torch.set_num_threads(2)
+# Numba's layer on TBB waits for ever at the end of a process that has forked and may use one core only.
+numba.config.THREADING_LAYER = "workqueue"
 numba.typed.Dict = dict  # ffcv fills one as it is imported: 3 s of compiling
 
 import torch.utils.data.distributed as torch_distributed  # noqa: E402

@@ -190,7 +190,10 @@ def test_nothing_is_compiled_and_one_large_picture_takes_its_own_memory_only(kin
     Betons(tmp_path / "betons", pictures).selection().to_pickle(tmp_path / "selection")
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "betons"), str(tmp_path / "selection"), kind, "700000000"]
 
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    # threads reserve memory each, and their number is that of the cores
+    few = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+
+    ended = subprocess.run(command, cwd=ROOT, env=few, capture_output=True, text=True, check=False, timeout=600)
 
     assert ended.stderr == ""
     assert ended.stdout.split() == ["64", "0"]

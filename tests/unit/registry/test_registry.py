@@ -1,10 +1,8 @@
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from pipeline_lib.registry.mlflow_store import MlflowStore
 from pipeline_lib.registry.read_sqlite import SqliteReader
 from pipeline_lib.registry.records import join_long, split_long
 from pipeline_lib.settings import Settings
+from tests.toy.served import refusing_port
 from tests.unit.register.tiny_line import make_line
 
 
@@ -137,19 +136,37 @@ def test_a_receipt_survives_the_way_through_the_registry(checkout: Path) -> None
 
 
 def test_a_server_that_does_not_answer_is_named(name: str) -> None:
-    with pytest.raises(ServiceUnavailable, match=r"http://127.0.0.1:9: the registry refused.*setting registry_uri"):
-        MlflowStore("http://127.0.0.1:9", name)
+    with refusing_port() as port:
+        with pytest.raises(
+            ServiceUnavailable, match=rf"http://127.0.0.1:{port}: the registry refused.*setting registry_uri"
+        ):
+            MlflowStore(f"http://127.0.0.1:{port}", name)
+
+
+KILLED_AT_THE_FIFTH_TABLE = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from pipeline_lib.registry.mlflow_store import MlflowStore
+
+made = []
+
+@event.listens_for(Engine, "before_cursor_execute")
+def kill(connection, cursor, statement, *others):
+    made.append("CREATE TABLE" in statement)
+    if sum(made) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+MlflowStore(sys.argv[1], "m")
+"""
 
 
 def test_a_kill_while_the_database_is_made_leaves_nothing_that_the_next_run_refuses(tmp_path: Path) -> None:
-    code = "import sys; from pipeline_lib.registry.mlflow_store import MlflowStore; MlflowStore(sys.argv[1], 'm')"
     path = tmp_path / "registry.db"
-    process = subprocess.Popen([sys.executable, "-c", code, f"sqlite:///{path}"], stderr=subprocess.DEVNULL)
-    while not (tmp_path / "registry.db.partial").exists():
-        assert process.poll() is None, "the database was made before it could be seen"
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
 
+    killed = subprocess.run([sys.executable, "-c", KILLED_AT_THE_FIFTH_TABLE, f"sqlite:///{path}"], check=False)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "registry.db.partial").exists()
     assert not path.exists()
     assert MlflowStore(f"sqlite:///{path}", "m").versions() == []

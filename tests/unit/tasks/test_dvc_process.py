@@ -78,7 +78,7 @@ def test_a_lock_entry_of_a_killed_dvc_whose_pid_lives_on_as_another_process_does
 
 
 def test_stopping_kills_dvc_and_a_stubborn_stage(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOY_SLEEP", "discover:60")
+    monkeypatch.setenv("TOY_SLEEP", "discover:1200")
     monkeypatch.setenv("TOY_STUBBORN", "discover")
     running, raised = threading.Event(), []
     others = set(descendants(os.getpid()))
@@ -91,13 +91,12 @@ def test_stopping_kills_dvc_and_a_stubborn_stage(workspace: Workspace, monkeypat
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert running.wait(timeout=60)
+    assert running.wait(timeout=300)
     children = set(descendants(os.getpid())) - others
-    began = time.monotonic()
     process_group.stop_all()
-    thread.join(timeout=60)
+    thread.join(timeout=300)
 
-    assert time.monotonic() - began < 30  # the stage alone would sleep for longer
+    assert not thread.is_alive()
     assert children and not children & set(descendants(os.getpid()))
     assert isinstance(raised[0], Interrupted)
     assert "the run was told to stop" in str(raised[0])
@@ -130,7 +129,7 @@ def test_an_unknown_dvc_command_fails_with_its_words(workspace: Workspace) -> No
 def test_a_stage_ends_by_itself_when_its_flow_is_gone(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TOY_SLEEP", "discover:60")
+    monkeypatch.setenv("TOY_SLEEP", "discover:1200")
     code = (
         "from pathlib import Path; from tasks.workspace import Workspace;"
         "from tasks.dvc_process import bring_up_to_date;"
@@ -145,7 +144,7 @@ def test_a_stage_ends_by_itself_when_its_flow_is_gone(
 
     flow.kill()
     flow.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # the stage alone would sleep for longer
     while (left := {pid for pid in below if is_alive(pid)}) and time.monotonic() < deadline:
         time.sleep(0.1)
 

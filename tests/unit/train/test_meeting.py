@@ -15,12 +15,12 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.train import meeting
 from pipeline_lib.train.meeting import FirstNode, OtherNode, first_node
 from pipeline_lib.train.run import run
+from tests.toy.served import free_port
 
 
 @pytest.fixture
 def address() -> str:
-    with socket.create_server(("localhost", 0)) as free:
-        return f"localhost:{free.getsockname()[1]}"
+    return f"localhost:{free_port()}"
 
 
 @pytest.fixture
@@ -88,7 +88,8 @@ def test_a_node_too_many_gets_no_seat(first: FirstNode) -> None:
         OtherNode(first.address, lambda: "a" * 32).meet()
 
 
-def test_what_the_first_node_ends_with_ends_the_others(address: str) -> None:
+def test_what_the_first_node_ends_with_ends_the_others(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "FAREWELL_S", 300.0)
     other = OtherNode(address, lambda: "")
     with ThreadPoolExecutor(1) as beside:
         with pytest.raises(BadData, match="a picture is damaged"), first_node(address, nodes=2, key="") as first:
@@ -97,4 +98,4 @@ def test_what_the_first_node_ends_with_ends_the_others(address: str) -> None:
             raise BadData("a picture is damaged", file="a.beton", remedy="restore it")
 
         with pytest.raises(BadData, match="a.beton: a picture is damaged. Remedy: restore it"):
-            waits.result(timeout=30)
+            waits.result(timeout=300)

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -42,6 +41,7 @@ from pipeline_lib.train.open_images import open_images
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.ranks import given_by_rank_0, joined, rank
 from pipeline_lib.train.recipes import RECIPES
+from tests.toy.served import free_port
 from tests.toy.small_line import trained_bytes
 
 TWO = {"epochs": 2, "batch_size": 16, "processes": 2}  # 3 steps in an epoch
@@ -127,22 +127,16 @@ def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same
 
 def test_two_nodes_write_what_two_processes_of_one_node_write(small_line, undisturbed: Path, tmp_path: Path) -> None:
     jobs = [_job(small_line, tmp_path / name) for name in ("first", "other")]
-    nodes = {"train_nodes": 2, "train_rendezvous": f"localhost:{_free_port()}"}
+    nodes = {"train_nodes": 2, "train_rendezvous": f"localhost:{free_port()}"}
     first, other = (replace(job, settings=job.settings.model_copy(update=nodes)) for job in jobs)
 
     with ThreadPoolExecutor(1) as beside:
         joined_in = beside.submit(stage.join, other)
         stage.run(first)
-        joined_in.result(timeout=60)
+        joined_in.result(timeout=300)
 
     assert trained_bytes(tmp_path / "first") == trained_bytes(undisturbed)
     assert not (tmp_path / "other/weights").exists()
-
-
-def _free_port() -> int:
-    with socket.create_server(("localhost", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 PICTURES = Batch(
@@ -205,7 +199,7 @@ def _killed(job: StageRun, folder: Path) -> None:
 def _endless(job: StageRun, folder: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: (folder / "told to stop").touch())
     (folder / "at work").touch()
-    time.sleep(60)
+    time.sleep(1200)
 
 
 def _member_of(stage_pid: int, job: StageRun, folder: Path) -> None:
@@ -214,7 +208,7 @@ def _member_of(stage_pid: int, job: StageRun, folder: Path) -> None:
 
 
 def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:
-    with subprocess.Popen(["sleep", "60"]) as killed:
+    with subprocess.Popen(["sleep", "1200"]) as killed:
         own = (killed.pid, _job(small_line, tmp_path / "out"), tmp_path)
         member = multiprocessing.get_context("forkserver").Process(target=_member_of, args=own)
         member.start()
@@ -222,7 +216,7 @@ def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:
             time.sleep(0.02)
         killed.kill()
 
-    member.join(timeout=60)
+    member.join(timeout=300)
     assert member.exitcode == -signal.SIGKILL
     assert not (tmp_path / "told to stop").exists()  # which would stop the processes of other nodes as well
 
