@@ -52,7 +52,7 @@ def test_a_file_of_another_number_of_classes_gives_all_but_the_head_and_says_so(
 
     assert torch.equal(source[0].weight, target[0].weight)  # type: ignore[index]
     assert caplog.messages == [
-        "starting from w.safetensors: 8 tensors taken, 2 unused, 12 replaced by a fresh one with 3 outputs"
+        "starting from w.safetensors: 8 tensors taken, 2 unused, 12 replaced by a fresh one with 3 outputs, all zero"
     ]
 
 
