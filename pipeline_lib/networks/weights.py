@@ -59,10 +59,11 @@ def put_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], *, stri
 def start_from(network: nn.Module, path: Path, *, sha256: str) -> str:
     """Give `network` the weights of a local .safetensors or .pth file; returns the file's sha256, hex.
 
-    sha256: what the digest must begin with; "" is refused with the digest found. A head of another number of classes
-    begins at zero (Kolesnikov et al. 2020, arXiv 1912.11370, appendix B): noise of fresh weights would stay in all
-    directions that few images do not show. A log line says so. Raises SourceMissing, ConfigError when the digest differs
-    or the file is of another network, BadData when it is damaged.
+    sha256: what the digest must begin with; "" is refused with the digest found. A linear head of another
+    number of classes begins at zero (Kolesnikov et al. 2020, arXiv 1912.11370, appendix B): fresh weights would stay in
+    all directions that few images do not show. Another head (SqueezeNet's, in front of a ReLU) keeps fresh ones. A log
+    line says so. Raises SourceMissing, ConfigError when the digest differs or the file is of another network, BadData
+    when it is damaged.
     """
     if not path.is_file():
         raise SourceMissing("train.weights: no such file", file=path, remedy="mend train.weights in params.yaml")
@@ -81,10 +82,17 @@ def start_from(network: nn.Module, path: Path, *, sha256: str) -> str:
         raise ConfigError(what, file=path, value=", ".join(strange[:3]), remedy=remedy)
     put_weights(network, fits, strict=False)
     is_fresh = any(name.startswith(f"{head}.") for name in left)
-    if is_fresh:
+    is_zeroed = is_fresh and isinstance(network.get_submodule(head), nn.Linear)
+    if is_zeroed:
         for weight in network.get_submodule(head).parameters():
             nn.init.zeros_(weight)
     n_outputs = next(len(tensor) for name, tensor in own.items() if name.startswith(f"{head}."))
-    fate = f"{head} replaced by a fresh one with {n_outputs} outputs, all zero" if is_fresh else f"{head} kept"
-    log.info("starting from %s: %d tensors taken, %d unused, %s", path.name, len(fits), len(state) - len(fits), fate)
+    fate = f"{head} replaced by a fresh one with {n_outputs} outputs" if is_fresh else f"{head} kept"
+    log.info(
+        "starting from %s: %d tensors taken, %d unused, %s",
+        path.name,
+        len(fits),
+        len(state) - len(fits),
+        fate + ", all zero" * is_zeroed,
+    )
     return found

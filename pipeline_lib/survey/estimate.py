@@ -46,7 +46,8 @@ def scale(trial: Trial, survey: Survey, params: LineParams, *, workers: int) -> 
     n_val = splits.get("val") or round(n * params.curate.val_fraction)
     recipe = params.train.resolved()
     n_train = n - n_test - n_val
-    looks = (n_val + min(n_train, STATISTICS_VIEWS)) * recipe.epochs + (n_train if recipe.probe_epochs else 0)
+    statistics = 0 if recipe.freeze_batch_norm else min(n_train, STATISTICS_VIEWS)  # of batch normalisation
+    looks = (n_val + statistics) * recipe.epochs + (n_train if recipe.probe_epochs else 0)
     steps = n_train * _passes(recipe)
     return Estimate(
         n=trial.n,

@@ -70,6 +70,7 @@ def test_a_tar_of_photographs_gets_the_photo_recipe(tmp_path: Path, ending: str)
     params = params_for(tmp_path, found)
     assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == ("photo", 128, 160)
     assert (params.train.batch_size, params.train.peak_learning_rate) == (16, 0.0125)  # of photo's 64 and 0.05
+    assert params.train.epochs == 134  # 50 images to train on are 3 steps an epoch
     assert params.inspect.min_side_px == 32
 
 

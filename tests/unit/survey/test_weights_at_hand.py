@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision.models as zoo
+import yaml
 
 from pipeline_lib.errors import BadData, ConfigError, PipelineError, SourceMissing
 from pipeline_lib.networks.build import build_network
@@ -81,6 +82,7 @@ def test_few_photographs_are_finetuned_from_what_lies_in_torchs_cache(tmp_path: 
     params = params_for(tmp_path, at_hand)
     assert (params.recipe, params.network, params.weights) == ("finetune", None, str(resnet18))
     assert params.weights_sha256 == sha256(resnet18)
+    assert (params.probe_epochs, params.epochs) == (500, None)  # 42 images to train on are 2 steps an epoch
     assert advise(photographs(), name="mine", at_hand=at_hand).reason == (
         f"60 pictures are few, and weights are at hand: {resnet18.name} in torch's cache"
     )
@@ -188,3 +190,19 @@ def test_weights_that_cannot_be_used_are_told_before_params_are_written(
 
     with pytest.raises(kind, match=said):
         named(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("n_images", "lines"),
+    [
+        (24, {"batch_size": 16, "peak_learning_rate": 0.025, "epochs": 400}),  # 17 to train on: 1 step an epoch
+        (90, {"batch_size": 16, "peak_learning_rate": 0.025, "epochs": 134}),
+        (300, {"batch_size": 16, "peak_learning_rate": 0.025, "epochs": 31}),
+        (1000, {"epochs": 20}),  # 700: 21 steps of 32
+        (2000, {}),
+    ],
+)
+def test_few_small_images_get_smaller_batches_and_as_many_epochs_as_make_400_steps(n_images, lines) -> None:
+    found = yaml.safe_load(advise(photographs(n_images, short_side_px=32), name="mine").params)["train"]
+
+    assert {key: found[key] for key in found if key not in ("recipe", "side_px")} == lines

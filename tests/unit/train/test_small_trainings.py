@@ -12,15 +12,17 @@ from torch import nn
 
 from pipeline_lib.errors import ConfigError, NotFinite
 from pipeline_lib.loader import Batch
-from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.build import build_network, normalisation
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
+from pipeline_lib.params_file import load_section
 from pipeline_lib.train.average import Average
 from pipeline_lib.train.batch_statistics import batch_norms, estimate_statistics
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.least_batch import check_part, fewest_pixels, smallest_part
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.own_images import OwnImages, ask_about_own_images
+from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import RECIPES, STATISTICS_VIEWS
 from pipeline_lib.train.run import run
 
@@ -272,3 +274,50 @@ def test_ninety_easy_images_are_learnt_and_known_again(small_line, tmp_path: Pat
     found = json.loads((tmp_path / "validation.json").read_text())
     assert found["train_top1"] == found["train_top1_batch_statistics"] == 1.0
     assert found["val_top1"] == 1.0
+
+
+def test_frozen_statistics_are_those_of_the_starting_weights_in_training_and_after_it() -> None:
+    model, batches = _model(), _batches(2, 8)
+    estimate_statistics(model, batches, CPU)
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    recipe = replace(RECIPES["quick"], freeze_batch_norm=True)
+    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=CPU, average_kept=0.5)
+    learner.begin_epoch()
+    stem = model.network.stem[1].weight.clone()
+
+    learner.update(batches[0], rate=0.1)
+    learner.end_epoch(batches)
+
+    assert all(torch.equal(before[name], buffer) for name, buffer in learner.judged.named_buffers())
+    assert not torch.equal(stem, model.network.stem[1].weight)  # scale and shift of the layer train
+
+
+def test_a_frozen_network_is_the_same_in_both_modes_and_may_be_fine_tuned_in_small_parts() -> None:
+    model = _model()
+    nn.init.constant_(model.network.stem[1].running_var, 30.0)
+
+    found = ask_about_own_images(model, Held(_batches(2, 8)), CPU, is_frozen=True)
+
+    assert found.right == found.right_by_batch
+    frozen = replace(RECIPES["finetune"], network="efficientnet_b0", side_px=32, batch_size=2)
+    check_part(build_network("efficientnet_b0", n_classes=3, side_px=32), frozen, n_images=None, processes=1)
+
+
+def test_nothing_is_frozen_that_no_weights_brought_along() -> None:
+    with pytest.raises(ValueError, match="freeze_batch_norm keeps what weights bring along: set weights too"):
+        TrainParams(freeze_batch_norm=True)
+
+
+def test_timms_networks_say_their_own_normalisation() -> None:
+    """ImageNet's usual one shows these weights other colours than they were trained on."""
+    assert normalisation(build_network("timm:tf_efficientnet_lite0", n_classes=3, side_px=64)) == (HALF, HALF)
+    assert normalisation(build_network("resnet18", n_classes=3, side_px=64)) is None
+
+
+def test_a_key_of_an_earlier_version_is_refused_with_the_one_to_set(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("train: {ema_decay: 0.95}\n")
+
+    with pytest.raises(
+        ConfigError, match=r"train\.ema_decay is no more: set train\.ema_half_life_epochs, in epochs and not per step"
+    ):
+        load_section(tmp_path / "params.yaml", "train", TrainParams)
