@@ -9,7 +9,8 @@ torch that anybody would write, for one short epoch, with what comes around its 
 normalisation for the average are estimated by both, over the epoch's images); both from memory and
 uncompiled: compiling would take longer than all they do. Pictures are JPEG of 1/f^1.5 noise, never zeros. One round
 of each to warm up, which compiles, is not counted. Every second round goes through the sides the other way round: a
-shared machine's speed drifts. *Our step to a bare step*, on a CPU: the two alone, step by step in turn, which a
+shared machine's speed drifts. *Synthetic to statistics*: what estimating batch normalisation's statistics costs per
+view, as a share of a training image. *Our step to a bare step*, on a CPU: the two alone, step by step in turn, which a
 machine's drift does not reach.
 
 On a CPU everything is counted in CPU seconds of the process and all its threads, since machines are shared: what
@@ -47,6 +48,7 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.device import open_device
 from pipeline_lib.progress import Meter
+from pipeline_lib.train.batch_statistics import estimate_statistics
 from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.feed import fed
 from pipeline_lib.train.learner import Learner, phases
@@ -60,7 +62,10 @@ N_CLASSES = 10
 PAIRS, WARM_UP = 100, 5  # steps
 AVERAGE_KEPT = 0.99  # of the moving average of the weights, per step
 DISTINCT = 256  # pictures of noise; a beton holds each several times
-RATIOS = (("pipeline", "synthetic"), ("resident", "synthetic"), ("synthetic", "eager"), ("trainer", "bare loop"))
+RATIOS = (
+    *(("pipeline", "synthetic"), ("resident", "synthetic"), ("synthetic", "eager"), ("trainer", "bare loop")),
+    ("synthetic", "statistics"),  # what a view of the estimate costs, as a share of an image that is trained on
+)
 
 
 @dataclass(frozen=True)
@@ -272,6 +277,7 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
             "synthetic": lambda n: updates(learner, memory.epoch(n)),
             "pipeline": lambda n: updates(learner, loader.epoch(n)),
             "resident": lambda n: updates(learner, resident.epoch(n)),
+            "statistics": lambda n: estimate_statistics(learner.model, memory.epoch(n), device),
             "bare loop": lambda n: bare_loop(case, memory.epoch(n), device),
             "trainer": lambda n: trainer(case, memory, device, folder),
         }
@@ -300,7 +306,8 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
             continue
         ratios = [one / other for one, other in zip(taken[over], taken[under], strict=True)]
         print(f"{case.name}: {over} to {under} {statistics.median(ratios):.3f}", flush=True)
-        result.append(row(case.name, f"{over} to {under}".replace("synthetic to", "compiled to"), "ratio", ratios))
+        name = f"{over} to {under}".replace("synthetic to eager", "compiled to eager")
+        result.append(row(case.name, name, "ratio", ratios))
     return [*result, *steps]
 
 

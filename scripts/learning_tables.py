@@ -29,6 +29,49 @@ def gains() -> str:
     return "\n".join([*lines, "", note, ""])
 
 
+def small_trainings() -> str:
+    """What `init` writes for few images, beside the same without its average and beside nearest means."""
+    measured = results("small_trainings")
+    found = {(row["case"], row["metric"]): row for row in measured["rows"]}
+    head = (
+        "images per class",
+        "top-1, %",
+        "less without the average",
+        "less nearest mean, own features",
+        "nearest mean, HOG",
+    )
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for case in dict.fromkeys(case for case, _ in found):
+        cells = [_spread(found[case, "as init writes, top-1 on test"])]
+        for other in ("without an average", "nearest mean, own features"):
+            gain = found.get((case, f"as init writes less {other}"))
+            cells.append(_spread(gain) if gain else "")
+        cells.append(_spread(found[case, "nearest mean, HOG, top-1 on test"]))
+        lines.append(f"| {case} | {' | '.join(cells)} |")
+    seeds = sorted({row["n"] for row in measured["rows"]})
+    n = " or ".join(map(str, seeds))
+    note = f"Median (least to most) of {n} draws, differences in points and in pairs. {hardware(measured, 'ffcv')}"
+    return "\n".join([*lines, "", note, ""])
+
+
+def least_batch() -> str:
+    """The largest logit after four steps, by how many values a channel batch normalisation saw."""
+    measured = results("least_batch")
+    found: dict[str, dict[str, Any]] = {}
+    for row in measured["rows"]:
+        found.setdefault(row["case"], {})[row["metric"].split(", ")[1].split()[0]] = row
+    sizes = list(next(iter(found.values())))
+    lines = [f"| largest logit, values a channel | {' | '.join(sizes)} |", "|---" * (len(sizes) + 1) + "|"]
+    for network, rows in found.items():
+        lines.append(f"| {network} | {' | '.join(_largest(rows[size]['max']) for size in sizes)} |")
+    n = measured["rows"][0]["n"]
+    return "\n".join([*lines, "", f"The most of {n} seeds, networks of 32 px. {hardware(measured)}", ""])
+
+
+def _largest(value: float) -> str:
+    return "not finite" if value >= 1e38 else f"{value:.2g}"
+
+
 def imbalance() -> str:
     """Share of each class that is found."""
     measured = results("learning")

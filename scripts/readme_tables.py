@@ -96,6 +96,8 @@ def _duration(seconds: float) -> str:
 TABLES = {
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
+    "small trainings": learning_tables.small_trainings,
+    "least batch": learning_tables.least_batch,
     "recipes": learning_tables.recipes,
     "cifar10 recipes": learning_tables.cifar10_recipes,
     "cifar10 transfer": learning_tables.cifar10_transfer,

@@ -88,6 +88,7 @@ def start_from(network: nn.Module, path: Path, *, sha256: str) -> str:
             nn.init.zeros_(weight)
     n_outputs = next(len(tensor) for name, tensor in own.items() if name.startswith(f"{head}."))
     fate = f"{head} replaced by a fresh one with {n_outputs} outputs" if is_fresh else f"{head} kept"
+    fate += ", all zero" if is_zeroed else ""
     log.info(
         "starting from %s: %d tensors taken, %d unused, %s",
         path.name,
