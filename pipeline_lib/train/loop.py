@@ -43,6 +43,7 @@ from pipeline_lib.train.resizing import ResizingLoader
 from pipeline_lib.train.schedule import kept_share, learning_rate, out_of_patience
 
 log = logging.getLogger(__name__)
+MOST_LINES = 50  # of epochs, in a log
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,9 @@ def train(
             _keep(checkpoints, learner, at, [])
         while at.epoch < learner.phase.epochs and (at.step or not _time_is_up(learner, at)):
             _epoch(learner, loaders, at, meter=meter, checkpoints=checkpoints)
-            log.info("epoch %d/%d: %s", len(at.curves), sum(phase.epochs for phase in plan), _in_words(at.curves[-1]))
+            n_epochs = sum(phase.epochs for phase in plan)
+            if is_logged(len(at.curves), n_epochs):
+                log.info("epoch %d/%d: %s", len(at.curves), n_epochs, _in_words(at.curves[-1]))
             if tell:
                 tell(at.curves[-1].epoch, asdict(at.curves[-1]))
             if out_of_patience([epoch.val_loss for epoch in at.curves[-at.epoch :]], recipe.patience):
@@ -236,6 +239,11 @@ def _batches(loader: BatchLoader, epoch: int, start: int) -> Iterator[Batch]:
     for batch in loader.epoch(epoch, start):
         torch.set_num_threads(threads)
         yield batch
+
+
+def is_logged(epoch: int, n_epochs: int) -> bool:
+    """Whether an epoch (from 1) gets a line of its own: every one, or of many some fifty, and the last."""
+    return epoch % -(-n_epochs // MOST_LINES) == 0 or epoch == n_epochs
 
 
 def _in_words(epoch: Epoch) -> str:

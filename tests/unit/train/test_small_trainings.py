@@ -20,6 +20,7 @@ from pipeline_lib.train.average import Average
 from pipeline_lib.train.batch_statistics import batch_norms, estimate_statistics
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.least_batch import check_part, fewest_pixels, smallest_part
+from pipeline_lib.train.loop import is_logged
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.own_images import OwnImages, ask_about_own_images
 from pipeline_lib.train.params import TrainParams
@@ -321,3 +322,10 @@ def test_a_key_of_an_earlier_version_is_refused_with_the_one_to_set(tmp_path: Pa
         ConfigError, match=r"train\.ema_decay is no more: set train\.ema_half_life_epochs, in epochs and not per step"
     ):
         load_section(tmp_path / "params.yaml", "train", TrainParams)
+
+
+@pytest.mark.parametrize(("n_epochs", "n_lines"), [(1, 1), (50, 50), (51, 26), (134, 45), (1000, 50)])
+def test_a_log_has_some_fifty_lines_of_epochs_at_most_and_the_last(n_epochs: int, n_lines: int) -> None:
+    logged = [epoch for epoch in range(1, n_epochs + 1) if is_logged(epoch, n_epochs)]
+
+    assert (len(logged), logged[-1]) == (n_lines, n_epochs)
