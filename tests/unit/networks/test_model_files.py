@@ -78,9 +78,7 @@ class _Overflowing:
 def test_an_exported_model_that_answers_no_number_says_so() -> None:
     model = ExportedModel(_about(), _Overflowing())
 
-    with pytest.raises(
-        NotFinite, match=r"model.onnx: the exported model's answer to some images is not finite .*lenet, 1 of 2"
-    ):
+    with pytest.raises(NotFinite, match=r"model.onnx: the exported model's answer .* is not finite .*lenet, 1 of 2"):
         model.probabilities(np.zeros((2, 32, 32, 3), np.uint8))
 
 
