@@ -23,7 +23,10 @@ class ExportedModel:
     session: Any
 
     def probabilities(self, images_BHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Calibrated probabilities_BK of RGB images of about.side_px squared. Raises NotFinite where one is no number."""
+        """Calibrated probabilities_BK of RGB images of about.side_px squared.
+
+        Raises NotFinite where one is no number.
+        """
         result: npt.NDArray[np.float32] = self.session.run(["probabilities"], {"images": images_BHWC})[0]
         if not np.isfinite(result).all():
             strange = int((~np.isfinite(result).all(axis=1)).sum())
