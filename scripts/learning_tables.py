@@ -69,7 +69,7 @@ def least_batch() -> str:
 
 
 def _largest(value: float) -> str:
-    return "not finite" if value >= 1e38 else f"{value:.2g}"
+    return "not finite" if value > 9e37 else f"{value:.2g}"
 
 
 def imbalance() -> str:
