@@ -1,9 +1,10 @@
-"""`perennial init`: a params.yaml for your own pictures."""
+"""`perennial init`: a params.yaml for your own pictures, and nothing left that speaks of other data."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,24 +28,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "starts) or registered:VERSION; without it, those that lie in torch's cache (TORCH_HOME) are used for up to "
         "20,000 photographs",
     )
-    parser.add_argument("--force", action="store_true", help="overwrite a params.yaml with uncommitted edits")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="overwrite a params.yaml with uncommitted edits, and what people wrote in curation/ for earlier data",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print params.yaml instead of writing it")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Survey the source and write params.yaml. Raises UsageError rather than losing edits, and what listing raises."""
+    """Survey the source, write params.yaml, and start anew what speaks of earlier data.
+
+    Raises UsageError rather than losing edits, and what listing raises.
+    """
     from flows.project import find_project, inside
+    from flows.starting_anew import refuse_to_lose_words, start_files, start_model_name
     from pipeline_lib.atomic_files import write_text
-    from pipeline_lib.params import check_params
     from pipeline_lib.settings import load_settings
-    from pipeline_lib.survey import advise, describe, survey
-    from pipeline_lib.yaml_files import read_yaml
+    from pipeline_lib.survey import advise, describe, new_data, no_longer_read, renewals, survey
+    from tasks.snapshot import uncommitted
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does: the trial is to cost what it costs
     origin = find_project(Path.cwd())
     params = origin / "params.yaml"
-    if not (options.force or options.dry_run):
-        _refuse_to_lose(params)
+    loses_nothing = options.force or options.dry_run or not params.exists()
+    edited = () if loses_nothing else uncommitted(origin)
+    _refuse_to_lose(params, edited)
     uri = options.source if "://" in options.source else inside(origin, options.source)
     settings = load_settings(origin)
     found = survey(uri, settings, root=origin)
@@ -53,15 +62,33 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         print(advice.params, end="")
         return 0
-    write_text(params, advice.params)
-    checked = check_params(params, read_yaml(params))
+    data = new_data(found, options.name, origin)
+    anew = renewals(origin, data)
+    if not options.force:
+        refuse_to_lose_words(anew, edited)
+    checked = _checked(params, advice.params)
+    started = start_files(origin, anew)
+    model, renamed = start_model_name(origin, data, settings, weights=options.weights)
+    write_text(params, advice.params)  # last: a run that is killed before finds the same data new again
     print(describe(found))
     for refused in at_hand.refused:
         print(f"note     {refused}")
     print(f"recipe   {advice.recipe}: {advice.reason}")
     print(_what_it_takes(found, checked, settings, origin))
-    print(f"\nwrote    {params}\n{_what_comes(found)}")
+    print(f"\nwrote    {params}")
+    for line in [*started, model, *(f"note     {votes} is not read any more" for votes in no_longer_read(data))]:
+        print(line)
+    print(_what_comes(found, ["params.yaml", *(one.file for one in anew), *renamed]))
     return 0
+
+
+def _checked(params: Path, text: str) -> LineParams:
+    """The text as parameters, before it is written. Raises ConfigError: the source's name may not be one."""
+    from ruamel.yaml import YAML
+
+    from pipeline_lib.params import check_params
+
+    return check_params(params, YAML(typ="safe", pure=True).load(text))
 
 
 def _weights(named: str | None, found: Survey, settings: Settings, origin: Path) -> AtHand:
@@ -89,19 +116,19 @@ def _what_it_takes(found: Survey, params: LineParams, settings: Settings, origin
     return describe_estimate(estimate, free_bytes=free_bytes, is_remote="://" in found.uri)
 
 
-def _refuse_to_lose(params: Path) -> None:
+def _refuse_to_lose(params: Path, edited: Collection[str]) -> None:
     from pipeline_lib.errors import UsageError
-    from tasks.snapshot import uncommitted
 
-    if params.exists() and params.name in uncommitted(params.parent):
+    if params.name in edited:
         remedy = "commit it (`git commit params.yaml -m params`), or `perennial init --force`"
         raise UsageError("it has edits that git does not know yet, which would be lost", file=params, remedy=remedy)
 
 
-def _what_comes(found: Survey) -> str:
+def _what_comes(found: Survey, written: Sequence[str]) -> str:
     return (
         "next     look at params.yaml, then `dvc repro` (here) or `perennial run` (in a workspace of its own):\n"
         f"         {found.n_images} pictures are read where they are, packed into shards, decoded, checked and split,\n"
         "         and a model is trained, scored and registered.\n"
-        "         A deployed run (`perennial up`) takes what is committed: `git commit params.yaml -m params` first"
+        "         A deployed run (`perennial up`) takes what is committed, so first:\n"
+        f"         git add {' '.join(written)} && git commit -m 'New data'"
     )

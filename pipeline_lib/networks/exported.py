@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_lib.errors import BadData
+from pipeline_lib.errors import BadData, NotFinite
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 
 NAME = "model.onnx"
@@ -23,8 +23,16 @@ class ExportedModel:
     session: Any
 
     def probabilities(self, images_BHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Calibrated probabilities_BK of RGB pictures of about.side_px squared."""
+        """Calibrated probabilities_BK of RGB images of about.side_px squared.
+
+        Raises NotFinite where one is no number.
+        """
         result: npt.NDArray[np.float32] = self.session.run(["probabilities"], {"images": images_BHWC})[0]
+        if not np.isfinite(result).all():
+            strange = int((~np.isfinite(result).all(axis=1)).sum())
+            value = f"{self.about.network}, {strange} of {len(result)} images"
+            what, remedy = "the exported model's answer to some images is not finite", "train again, then evaluate"
+            raise NotFinite(what, file=NAME, value=value, remedy=remedy)
         return result
 
 

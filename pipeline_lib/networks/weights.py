@@ -94,6 +94,6 @@ def start_from(network: nn.Module, path: Path, *, sha256: str) -> str:
         path.name,
         len(fits),
         len(state) - len(fits),
-        fate + ", all zero" * is_zeroed,
+        fate,
     )
     return found

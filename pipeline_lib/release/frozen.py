@@ -36,7 +36,7 @@ def freeze(checkout: Path, closure: Closure, cache: DvcCache, settings: Settings
     files = []
     with progress("release", "files", len(expected), settings) as step:
         for role, path, md5 in expected:
-            files.append(_frozen(role, checkout, path, md5))
+            files.append(freeze_file(role, checkout, path, md5))
             step(1)
     return tuple(files)
 
@@ -53,7 +53,8 @@ def _entries(path: str, md5: str, cache: DvcCache) -> list[tuple[str, str]]:
     return [(f"{path}/{name}", hash_) for name, hash_ in sorted(cache.listing(md5).items())]
 
 
-def _frozen(role: str, checkout: Path, path: str, md5: str) -> FrozenFile:
+def freeze_file(role: str, checkout: Path, path: str, md5: str) -> FrozenFile:
+    """Hash one file. Raises BadData when it is absent or its md5 is not that of dvc.lock."""
     received, named = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     size = 0
     try:

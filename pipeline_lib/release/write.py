@@ -14,10 +14,10 @@ from pipeline_lib.errors import BadData, UsageError
 from pipeline_lib.line import read_line
 from pipeline_lib.registry.closure import Closure, read_closure
 from pipeline_lib.registry.dvc_cache import dvc_cache
-from pipeline_lib.release.about import read_about
+from pipeline_lib.release.about import check_classes, read_about
 from pipeline_lib.release.croissant import croissant
 from pipeline_lib.release.datasheet import Facts, datasheet
-from pipeline_lib.release.frozen import FrozenFile, as_checksums, freeze
+from pipeline_lib.release.frozen import FrozenFile, as_checksums, freeze, freeze_file
 from pipeline_lib.settings import Settings
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.manifest import MANIFEST
@@ -52,7 +52,8 @@ def check_name(name: str, checkout: Path) -> None:
 def write_release(name: str, *, checkout: Path, settings: Settings, commit: str, published: date) -> Released:
     """Verify the line against dvc.lock and write the folder.
 
-    Raises BadData when there is no finished run or a file is not the one of dvc.lock, ConfigError for the datasheet.
+    Raises BadData when there is no finished run, a file is not the one of dvc.lock or the datasheet is of other data,
+    ConfigError for a datasheet that is not filled in.
     """
     closure = read_closure(checkout)
     roles = {Path(path).stem for receipt in closure.stages.values() for path in receipt.outs}
@@ -61,8 +62,12 @@ def write_release(name: str, *, checkout: Path, settings: Settings, commit: str,
     _refuse_older(checkout, closure)
     sources = _sources(closure)
     about = read_about(checkout / ABOUT, sources)
-    files = freeze(checkout, closure, dvc_cache(checkout, settings), settings)
     line = read_line(checkout)
+    # before the shards are hashed, which takes long: whether the words are about these classes
+    freeze_file("classes", checkout, *closure.out("classes"))
+    classes = read_classes(line.path("classes"))
+    check_classes(about, checkout / ABOUT, classes["class_id"])
+    files = freeze(checkout, closure, dvc_cache(checkout, settings), settings)
     facts = Facts(
         name=name,
         commit=commit,
@@ -72,7 +77,7 @@ def write_release(name: str, *, checkout: Path, settings: Settings, commit: str,
         files=files,
         sources=sources,
         manifest=MANIFEST.read(line.path("manifest")),
-        classes=read_classes(line.path("classes")),
+        classes=classes,
         figures=json.loads(line.path("curation").read_text()),
         params=closure.stages["curate"].params.get("curate") or {},
     )

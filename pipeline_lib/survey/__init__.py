@@ -1,6 +1,7 @@
 """Look at a source and advise on params.yaml: what `perennial init` does."""
 
 from pipeline_lib.survey.advice import Advice, advise, gains_from_weights
+from pipeline_lib.survey.earlier_data import NewData, Renewal, new_data, no_longer_read, renewals
 from pipeline_lib.survey.estimate import Estimate, describe_estimate, scale
 from pipeline_lib.survey.look import Survey, survey
 from pipeline_lib.survey.trial import Trial, try_out
@@ -11,6 +12,8 @@ __all__ = [
     "Advice",
     "AtHand",
     "Estimate",
+    "NewData",
+    "Renewal",
     "Survey",
     "Trial",
     "Weights",
@@ -20,6 +23,9 @@ __all__ = [
     "describe_estimate",
     "gains_from_weights",
     "named_weights",
+    "new_data",
+    "no_longer_read",
+    "renewals",
     "scale",
     "survey",
     "try_out",

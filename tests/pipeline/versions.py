@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
+
 from pipeline_lib.registry.read_sqlite import SqliteReader
 from pipeline_lib.registry.records import Version
 from tests.pipeline.checkout import Checkout
 
 
 def versions(checkout: Checkout) -> list[Version]:
-    """All versions, oldest first."""
-    return SqliteReader(checkout.folder / ".perennial/registry.db", "perennial").versions()
+    """All versions of the model that settings.toml names, oldest first."""
+    settings = tomllib.loads((checkout.folder / "settings.toml").read_text())
+    name = settings.get("model_name", "perennial")
+    return SqliteReader(checkout.folder / ".perennial/registry.db", name).versions()
 
 
 def version_numbers(checkout: Checkout) -> list[int]:

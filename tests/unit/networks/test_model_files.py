@@ -4,12 +4,13 @@ import platform
 import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from pipeline_lib.errors import BadData, ConfigError
-from pipeline_lib.networks.device import open_device
-from pipeline_lib.networks.exported import open_exported
+from pipeline_lib.errors import BadData, ConfigError, NotFinite
+from pipeline_lib.networks.device import computed_on, open_device
+from pipeline_lib.networks.exported import ExportedModel, open_exported
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 
 
@@ -65,3 +66,27 @@ def test_on_a_cpu_tensors_take_the_pages_that_earlier_ones_freed() -> None:
         n_pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
     assert n_pages[-1] < 4000  # of 40960
+
+
+class _Overflowing:
+    """A session of onnxruntime whose second answer is no number."""
+
+    def run(self, _names: list[str], _inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        return [np.array([[0.5, 0.5], [np.nan, np.nan]], np.float32)]
+
+
+def test_an_exported_model_that_answers_no_number_says_so() -> None:
+    model = ExportedModel(_about(), _Overflowing())
+
+    with pytest.raises(NotFinite, match=r"model.onnx: the exported model's answer .* is not finite .*lenet, 1 of 2"):
+        model.probabilities(np.zeros((2, 32, 32, 3), np.uint8))
+
+
+def test_a_model_says_on_what_it_was_trained() -> None:
+    on = computed_on(open_device("cpu", threads=1, seed=0))
+
+    assert on["device"] == "cpu" and on["threads"] == 1 and on["processor"]
+    assert on["instruction_set"] == torch.backends.cpu.get_cpu_capability()
+    said = _about().model_copy(update={"trained_on": on}).trained_in_words()
+    assert said == f"cpu, {on['processor']}, {on['instruction_set']}, 1 threads"
+    assert _about().trained_in_words() == ""

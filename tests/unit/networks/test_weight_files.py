@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
-from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.build import build_network, head_name
 from pipeline_lib.networks.weights import load_weights, save_weights, start_from
 
 
@@ -114,3 +114,16 @@ def test_weights_that_do_not_fit_their_description_are_refused(tmp_path: Path) -
 
     with pytest.raises(BadData, match="these weights do not fit the network of model.json.*dvc repro train"):
         load_weights(_network(5), tmp_path)
+
+
+def test_a_new_linear_head_answers_all_classes_alike_and_another_kind_keeps_fresh_weights(tmp_path: Path) -> None:
+    """SqueezeNet's convolution stands in front of a ReLU, which passes no gradient back at zero."""
+    for name in ("lenet", "squeezenet1_1"):
+        source, target = (build_network(name, n_classes=n, side_px=32) for n in (10, 3))
+        path = tmp_path / f"{name}.safetensors"
+        save_file({key: tensor.contiguous() for key, tensor in source.state_dict().items()}, path)
+
+        start_from(target, path, sha256=_sha256(path))
+
+        weights = list(target.get_submodule(head_name(target)).parameters())
+        assert any(bool(weight.any()) for weight in weights) == (name == "squeezenet1_1")

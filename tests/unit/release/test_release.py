@@ -14,17 +14,22 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows.cli import main
+from pipeline_lib.release import fresh_about
 from pipeline_lib.release.about import QUESTIONS
 from pipeline_lib.release.write import version_of
 from pipeline_lib.tables.manifest import MANIFEST
-from tests.unit.register.tiny_line import make_line, receive
+from pipeline_lib.yaml_files import read_yaml
+from tests.unit.register.tiny_line import ROOT, make_line, receive
 
 ABOUT = {
     "title": "Three colours",
     "description": "Squares | of three colours.",
     "url": "https://example.org/colours",
     "creators": ["Ana"],
-    "licences": {"tiny": {"name": "CC0-1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}},
+    "licences": {
+        "tiny": {"uri": "pictures", "name": "CC0-1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
+    },
+    "classes": ["red", "green", "blue"],
     "answers": {"purpose": "To test a release."},
 }
 PARAMS = {"discover": {"sources": [{"name": "tiny", "uri": "pictures"}]}, "download": {}, "inspect": {}, "curate": {}}
@@ -225,9 +230,10 @@ def test_a_run_older_than_its_overrides_or_params_is_refused(
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        ({"licences": {}}, 65, "sources without a licence note (found: tiny). Remedy: add name, url and note of each"),
+        ({"licences": {}}, 65, "sources without a licence note (found: tiny). Remedy: add uri, name, url and note of"),
         ({"answers": {"why": "x"}}, 78, "no such questions (found: why). Remedy: docs/releases.md shows the file"),
         ({"creators": []}, 78, "wrong keys or values (found: creators: "),
+        ({"classes": []}, 78, "wrong keys or values (found: classes: "),
     ],
 )
 def test_a_datasheet_with_gaps_is_refused(
@@ -239,6 +245,79 @@ def test_a_datasheet_with_gaps_is_refused(
     left, line = refused(capsys)
 
     assert left == code and said in line
+
+
+LICENCE = {"uri": "pictures", "name": "CC0-1.0"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"licences": {"digits": {"uri": "demo/out/digits.tar", "name": "CC-BY-4.0"}}},
+            "it speaks of other sources than this data's (tiny at pictures) (found: digits at demo/out/digits.tar). "
+            "Remedy: describe this data in it, with name and uri of each source under `licences` as in params.yaml",
+        ),
+        ({"licences": {"tiny": LICENCE, "digits": LICENCE}}, "(tiny at pictures) (found: digits at pictures)"),
+        ({"licences": {"tiny": LICENCE | {"uri": "elsewhere"}}}, "(tiny at pictures) (found: tiny at elsewhere)"),
+        (
+            {"classes": ["red", "green", *"0123456"]},
+            "its classes are not those of this data (found: the data have blue; it names 0, 1, 2, 3, 4 and 2 more). "
+            "Remedy: describe this data in it: `classes` as in line/curate/classes.csv",
+        ),
+    ],
+)
+def test_a_datasheet_of_other_sources_or_classes_is_refused(
+    checkout: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], said: str
+) -> None:
+    YAML().dump({**ABOUT, **change}, checkout / "curation/datasheet.yaml")
+    git(checkout, "commit", "-qam", "another datasheet")
+
+    left, line = refused(capsys)
+
+    assert left == 65 and "curation/datasheet.yaml: " in line and said in line
+
+
+def test_the_demos_own_datasheet_is_refused_for_other_data(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(ROOT / "curation/datasheet.yaml", checkout / "curation/datasheet.yaml")
+    git(checkout, "commit", "-qam", "the demo's datasheet")
+
+    left, line = refused(capsys)
+
+    assert left == 65 and "(found: digits at demo/out/digits.tar)" in line
+
+
+def test_a_fresh_datasheet_is_refused_until_its_placeholders_are_replaced(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    datasheet = checkout / "curation/datasheet.yaml"
+    datasheet.write_text(fresh_about({"tiny": "pictures"}, ["red", "green", "blue"]))
+    git(checkout, "commit", "-qam", "a fresh datasheet")
+
+    left, line = refused(capsys)
+
+    assert left == 78
+    assert (
+        "it still has the placeholders that it was started with (found: title, description, url, creators, "
+        "licences.tiny.name). Remedy: replace each TODO by what is true; docs/releases.md shows the file" in line
+    )
+    datasheet.write_text(datasheet.read_text().replace("TODO: ", ""))
+    git(checkout, "commit", "-qam", "filled in")
+    assert main(["dataset", "release", "colours"]) == 0
+
+
+@pytest.mark.parametrize(
+    "classes", [["no", "007", "1e3", 'it\'s "here"', "Äpfel: rot", "#1", "TODO"], [f"n{i:08}" for i in range(1000)]]
+)
+def test_any_class_and_address_survive_in_a_fresh_datasheet(tmp_path: Path, classes: list[str]) -> None:
+    sources = {"007": 'my pictures: "1"', "b": "s3://bucket/#1"}
+
+    (tmp_path / "datasheet.yaml").write_text(fresh_about(sources, classes))
+
+    content = read_yaml(tmp_path / "datasheet.yaml")
+    assert content["classes"] == sorted(classes)
+    assert {name: licence["uri"] for name, licence in content["licences"].items()} == sources
+    assert max(map(len, (tmp_path / "datasheet.yaml").read_text().splitlines()[2:])) <= 120
 
 
 def test_the_version_is_the_end_of_the_name() -> None:

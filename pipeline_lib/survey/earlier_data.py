@@ -1,0 +1,150 @@
+"""Which files of the repository speak of earlier data (the demo's, at first), and what `perennial init` makes of them.
+
+Only what nobody wrote is started anew without asking: the demo's own datasheet, and a fresh one that nobody filled in.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.release.about import TODO
+from pipeline_lib.release.fresh import fresh_about
+from pipeline_lib.survey.look import Survey
+from pipeline_lib.yaml_files import read_yaml
+
+DATASHEET, OVERRIDES, CLASSES = "curation/datasheet.yaml", "curation/overrides.csv", "curation/classes.csv"
+LAST_CLASSES = "line/curate/classes.csv"
+DEMO_DATASHEETS = (  # sha256 of each that was shipped; a contract test adds today's
+    "bda8d2f964759659d3191226281c82be5b563c1e542a585ac0fceb1be6f8c94b",
+    "7da7b0fdc7e5042424c6fb440993e53a799160c2b756d8d48048dba9e4ef18fe",
+)
+
+
+@dataclass(frozen=True)
+class NewData:
+    """The source that the repository is about from now on, beside what params.yaml named before.
+
+    classes: as surveyed; empty where folders tell none. earlier: the entries of discover.sources before, as they stand
+    in the file. is_new: whether it is other data; a source that only moved has its name and some of its classes still.
+    """
+
+    name: str
+    uri: str
+    classes: frozenset[str]
+    earlier: tuple[Mapping[str, Any], ...]
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """A file to start anew. text: what it will hold. why: a clause. words: what people wrote and would lose, or ""."""
+
+    file: str
+    text: str
+    why: str
+    words: str = ""
+
+
+def new_data(found: Survey, name: str, origin: Path) -> NewData:
+    """The source surveyed, compared with the params.yaml that is there and with what was last known of its classes."""
+    classes, earlier = frozenset(class_id for class_id, _ in found.classes), _sources(origin / "params.yaml")
+    known = _classes_before(origin)
+    may_have_moved = not (classes and known) or bool(classes & known)
+    is_same = any(
+        source.get("name") == name and (source.get("uri") == found.uri or may_have_moved) for source in earlier
+    )
+    return NewData(name, found.uri, classes, earlier, is_new=not is_same)
+
+
+def renewals(origin: Path, data: NewData) -> list[Renewal]:
+    """The files of curation/ that speak of earlier data, and a datasheet where there is none."""
+    each = (_datasheet(origin, data), _overrides(origin, data), _class_words(origin, data))
+    return [renewal for renewal in each if renewal]
+
+
+def no_longer_read(data: NewData) -> list[str]:
+    """The votes and subjects of earlier sources, which the new params.yaml does not name."""
+    named = [(source, key) for source in data.earlier for key in ("votes", "subjects") if source.get(key)]
+    return [f"{source[key]} ({key} of {source.get('name')})" for source, key in named]
+
+
+def _sources(params: Path) -> tuple[Mapping[str, Any], ...]:
+    try:
+        sources = (read_yaml(params).get("discover") or {}).get("sources") or ()
+    except (ConfigError, AttributeError):  # it is about to be written anew, whatever is wrong with it
+        return ()
+    return tuple(source for source in sources if isinstance(source, dict)) if isinstance(sources, list) else ()
+
+
+def _classes_before(origin: Path) -> frozenset[str]:
+    """Those of the last run and of the datasheet."""
+    _, rows = _rows(origin / LAST_CLASSES)
+    _, named = _named_in_datasheet(origin / DATASHEET)
+    return frozenset([*named, *(row[1] for row in rows if len(row) > 1)])
+
+
+def _datasheet(origin: Path, data: NewData) -> Renewal | None:
+    path = origin / DATASHEET
+    fresh = fresh_about({data.name: data.uri}, data.classes)
+    if not path.exists():
+        return Renewal(DATASHEET, fresh, "there was none")
+    text = path.read_bytes()
+    if text == fresh.encode():
+        return None
+    addresses, classes = _named_in_datasheet(path)
+    if text == fresh_about(addresses, classes).encode():
+        return Renewal(DATASHEET, fresh, "nobody had filled it in, and it was of other sources or classes")
+    if addresses.get(data.name) == data.uri:
+        return None
+    if hashlib.sha256(text).hexdigest() in DEMO_DATASHEETS:
+        return Renewal(DATASHEET, fresh, "it was the demo's")
+    if data.name in addresses and not data.is_new:
+        return None  # of another address: a release asks for it
+    return Renewal(DATASHEET, fresh, "it was of earlier data", f"of {', '.join(addresses) or 'unknown sources'}")
+
+
+def _named_in_datasheet(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Sources with their addresses, and classes; none of what is malformed or a placeholder."""
+    try:
+        content = read_yaml(path)
+    except ConfigError:
+        return {}, []
+    licences, classes = content.get("licences"), content.get("classes")
+    entries = licences.items() if isinstance(licences, dict) else ()
+    addresses = {str(name): str(entry.get("uri", "")) for name, entry in entries if isinstance(entry, dict)}
+    names = [str(name) for name in classes] if isinstance(classes, list) else []
+    return addresses, [name for name in names if not name.startswith(TODO)]
+
+
+def _overrides(origin: Path, data: NewData) -> Renewal | None:
+    """Of earlier data when the data are new, or when every line names an image of a source that is no more."""
+    header, rows = _rows(origin / OVERRIDES)
+    names = {data.name, *(() if data.is_new else (str(source.get("name")) for source in data.earlier))}
+    is_strange = [row[:1] == ["image_id"] and row[1:2] != [] and row[1].partition("/")[0] not in names for row in rows]
+    if not rows or not (all(is_strange) or (data.is_new and data.earlier)):
+        return None
+    return Renewal(OVERRIDES, header, "it was of earlier data", f"{len(rows)} line{'s' if len(rows) > 1 else ''}")
+
+
+def _class_words(origin: Path, data: NewData) -> Renewal | None:
+    """Of earlier data when not one of the classes surveyed is in it."""
+    header, rows = _rows(origin / CLASSES)
+    if not (rows and data.is_new and data.classes) or data.classes & {row[0] for row in rows}:
+        return None
+    n_classes = f"{len(rows)} class{'es' if len(rows) > 1 else ''}"
+    return Renewal(CLASSES, header, "none of its classes is in this data", n_classes)
+
+
+def _rows(path: Path) -> tuple[str, list[list[str]]]:
+    """The first line, and the cells of each that says something; none where the file is absent."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace") if path.exists() else ""
+    header, _, rest = text.partition("\n")
+    rows = [[cell.strip() for cell in cells] for cells in csv.reader(io.StringIO(rest))]
+    return header.rstrip("\r") + "\n", [row for row in rows if any(row) and not row[0].startswith("#")]
