@@ -4,10 +4,11 @@
 
 Each night is a champion and a new model on the same test images: a share of them is in dispute (exactly one of the two
 is right, drawn per image), the champion is right on about 95 %. `before` is the gate as it was: Agresti and Min's
-interval, classes under 20 images as one, class ids compared as they are spelled. Four parts: one class of ten renamed
+interval, classes under 20 images as one, class ids compared as they are spelled. Five parts: one class of ten renamed
 between the two; every table of n images, for a model that is worse by exactly the margin; one class gone or half lost
 among 10 x 34, 100 x 20 and 1,000 x 10 images, with disputes spread evenly or, `uneven`, by a gamma distribution of
-shape 1/2 over the classes; and the loss that the gate says these images can show. Writes benchmarks/results/gate.json.
+shape 1/2 over the classes; the loss that the gate says these images can show; and what 60 nights of small losses add up
+to, with and without the reference (pipeline_lib/register/reference.py). Writes benchmarks/results/gate.json.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ from pipeline_lib.register.class_map import classes_today
 from pipeline_lib.register.gate import Champion, Evaluation, as_good, fight
 from pipeline_lib.register.paired import Z95, compare, margin, score, visible_loss
 from pipeline_lib.register.params import RegisterParams
-from pipeline_lib.registry import Rule
+from pipeline_lib.register.reference import near_reference, supersedes
+from pipeline_lib.registry import Comparison, Rule
 
 PARAMS = RegisterParams()
 RIGHT = 0.95  # the champion's top-1
 SIZES = ((10, 34), (100, 20), (1_000, 10))  # classes, test images of each
 DISPUTED = (0.02, 0.05, 0.10)
 FORMER_SMALL, FORMER_LOSS, FORMER_LEVEL = 20, 0.02, 0.05
+NIGHTS = 60
+RULES = {"former": "before", "champion": "against the champion alone", "reference": "and the reference"}
 Flags = npt.NDArray[np.bool_]
 
 
@@ -211,6 +215,65 @@ def shown_loss(nights: int) -> list[Row]:
     return rows
 
 
+def sixty_nights(histories: int) -> list[Row]:
+    """What is lost after 60 nights, each with a model truly 0.5 points worse than the champion, or equal to it.
+
+    Each night has test images of its own, as where data keep coming. A share of them is hard: a model gets them right
+    by the toss of a coin. A model that is worse by L misses any image with the chance that brings its top-1 down by L.
+    """
+    rows = []
+    for n, disputed in ((338, 0.02), (2_000, 0.03), (10_000, 0.04)):
+        allowed = 200 * margin(n, PARAMS.smallest_margin)
+        for step in (0.005, 0.0):
+            for rule, words in RULES.items():
+                found = [history(np.random.default_rng(seed), n, disputed, step, rule) for seed in range(histories)]
+                losses = sorted(100 * loss for loss, _ in found)
+                case = f"{n:,} images, each night {100 * step:.1f} points worse, {words}"
+                late = losses[min(int(0.95 * histories), histories - 1)]
+                rows.append(row(case, "lost after 60 nights", "points", losses))
+                rows.append(row(case, "lost, 95th of 100 histories", "points", [late]))
+                rows.append(share(case, "promoted", sum(count for _, count in found) / NIGHTS / histories, histories))
+                rows.append(share(case, "over 2 m", float(np.mean(np.array(losses) > allowed + 1e-9)), histories))
+    return rows
+
+
+def history(random: np.random.Generator, n: int, disputed: float, step: float, rule: str) -> tuple[float, int]:
+    """True loss of the last champion against the first, and how many nights promoted."""
+    champion_loss, reference_loss, promoted = 0.0, 0.0, 0
+    for _ in range(NIGHTS):
+        hard_N = random.random(n) < 2 * disputed
+        loss = champion_loss + step
+        challenger_N, champion_N = model(random, hard_N, loss), model(random, hard_N, champion_loss)
+        reference_N = model(random, hard_N, reference_loss)
+        if takes_over(challenger_N, champion_N, reference_N, rule):
+            champion_loss, promoted = loss, promoted + 1
+            if supersedes(paired(reference_N, challenger_N)):
+                reference_loss = loss
+    return champion_loss, promoted
+
+
+def takes_over(challenger_N: Flags, champion_N: Flags, reference_N: Flags, rule: str) -> bool:
+    """Whether the new model is promoted: by the former interval, by today's, or with the reference too."""
+    found = paired(champion_N, challenger_N)
+    if rule == "former":
+        low, _ = former_interval(found.n_only_champion, found.n_only_challenger, found.n_images)
+        return bool(low > -found.margin)
+    if as_good(found).passed is not True:
+        return False
+    return rule != "reference" or near_reference(paired(reference_N, challenger_N)).passed is True
+
+
+def paired(champion_N: Flags, challenger_N: Flags) -> Comparison:
+    """Two models on the same images, with today's margin."""
+    return compare(champion_N, challenger_N, champion_version=1, smallest_margin=PARAMS.smallest_margin)
+
+
+def model(random: np.random.Generator, hard_N: Flags, loss: float) -> Flags:
+    """Right answers of a model that is worse than the first by `loss`."""
+    right_N = ~hard_N | (random.random(len(hard_N)) < 0.5)
+    return right_N & (random.random(len(hard_N)) >= loss / RIGHT)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate", description=__doc__)
@@ -218,6 +281,7 @@ def main() -> None:
     nights = parser.parse_args().nights
     rows = [*renamed_class(min(nights, 200)), *shown_loss(nights)]
     rows += [found for n in (100, 338, 1_000) for found in error_at_margin(n)]
+    rows += sixty_nights(max(nights // 20, 2))
     rows += lost_classes(nights)
     print(f"wrote {write_results('gate', rows, also=['scipy'])}")
     for one in rows:

@@ -46,6 +46,22 @@ def shown() -> str:
     return "\n".join([*lines, ""])
 
 
+def nights() -> str:
+    """What is left of top-1 after sixty nights."""
+    measured = results("gate")
+    found = _by_case(measured)
+    head = "lost after 60 nights, points | 95th of 100 histories | over 2 m, % of histories | promoted, % of nights"
+    lines = [f"| rule | {head} |", "|---" * 5 + "|"]
+    for case, metrics in found.items():
+        if "over 2 m" in metrics:
+            lost, late = metrics["lost after 60 nights"], metrics["lost, 95th of 100 histories"]
+            shares = " | ".join(_percent(metrics[name]["median"]) for name in ("over 2 m", "promoted"))
+            spread = f"{lost['median']:.1f} ({lost['min']:.1f} to {lost['max']:.1f})"
+            lines.append(f"| {case} | {spread} | {late['median']:.1f} | {shares} |")
+    n = max(metrics["over 2 m"]["n"] for metrics in found.values() if "over 2 m" in metrics)
+    return "\n".join([*lines, "", f"Median (least to most) of {n} histories; m is the margin.", ""])
+
+
 def _by_case(measured: dict[str, Any]) -> dict[str, dict[str, Any]]:
     cases: dict[str, dict[str, Any]] = {}
     for row in measured["rows"]:

@@ -124,4 +124,5 @@ TABLES = {
     "gate renamed": gate_tables.renamed,
     "gate classes": gate_tables.lost,
     "gate shown": gate_tables.shown,
+    "gate nights": gate_tables.nights,
 }

@@ -6,7 +6,7 @@ A model is refused when a rule is broken, held as challenger when the images at 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from pipeline_lib.register import sentences
 from pipeline_lib.register.class_losses import class_changes
 from pipeline_lib.register.paired import compare
 from pipeline_lib.register.params import RegisterParams
+from pipeline_lib.register.reference import better_than_its_twin, near_reference, supersedes
 from pipeline_lib.register.sentences import percent
 from pipeline_lib.registry import ClassChange, Comparison, Rule, Verdict
 from pipeline_lib.registry.verdict import Decision
@@ -61,6 +62,7 @@ class Duel:
     changes: tuple[ClassChange, ...] = ()
     notes: tuple[str, ...] = ()
     provisional: bool = False
+    reference: Comparison | None = None
 
 
 def judge(
@@ -70,13 +72,40 @@ def judge(
     champion: Champion | None,
     candidate: bool,
     rolled_back: str | None,
+    reference: Champion | None = None,
+    only_seed_changed: bool = False,
 ) -> Verdict:
-    """Apply every rule. candidate: a run that may not promote. rolled_back: why these weights were once taken back."""
+    """Apply every rule.
+
+    candidate: a run that may not promote. rolled_back: why these weights were once taken back. reference: the pinned
+    model, None where none is pinned. only_seed_changed: the champion was made the same way with another seed.
+    """
     rules = [*sanity(evaluation, params), parity(evaluation.parity)]
     if rolled_back is not None:
         rules.append(Rule("not rolled back", None, f"these weights were rolled back before: {rolled_back}"))
     duel = fight(evaluation, champion, params) if champion is not None else Duel(())
-    return conclude([*rules, *duel.rules], duel, candidate=candidate)
+    rules += duel.rules
+    if only_seed_changed and duel.comparison is not None:
+        rules.append(better_than_its_twin(duel.comparison))
+    if reference is not None:
+        pinned = beside_reference(evaluation, reference, params)
+        rules += pinned.rules
+        duel = replace(duel, notes=duel.notes + pinned.notes, reference=pinned.comparison)
+    return conclude(rules, duel, candidate=candidate, first=champion is None)
+
+
+def beside_reference(evaluation: Evaluation, reference: Champion, params: RegisterParams) -> Duel:
+    """Compare with the pinned model. One that cannot be asked never holds a model: then the champion's word counts."""
+    version, why = reference.version, reference.why_silent
+    if reference.answers is not None:
+        test = joined(evaluation, reference.answers, reference.today)
+        shared = test[test["shared"]]
+        if len(shared):
+            flags = shared["champion_right"].to_numpy(bool), shared["correct"].to_numpy(bool)
+            found = compare(*flags, champion_version=version, smallest_margin=params.smallest_margin)
+            return Duel((near_reference(found),), found)
+        why = "it knows none of today's classes"
+    return Duel((), notes=(sentences.reference_silent(version, why),))
 
 
 def fight(evaluation: Evaluation, champion: Champion, params: RegisterParams) -> Duel:
@@ -179,7 +208,7 @@ def no_class_lost(changes: tuple[ClassChange, ...]) -> Rule:
     return Rule(CLASSES, False if blocking else None, sentences.fallen(blocking or falling))
 
 
-def conclude(rules: list[Rule], duel: Duel, *, candidate: bool) -> Verdict:
+def conclude(rules: list[Rule], duel: Duel, *, candidate: bool, first: bool) -> Verdict:
     """One decision and one sentence out of the rules."""
     broken = next((rule for rule in rules if rule.passed is False), None)
     unsure = next((rule for rule in rules if rule.passed is None), None)
@@ -203,6 +232,8 @@ def conclude(rules: list[Rule], duel: Duel, *, candidate: bool) -> Verdict:
         duel.changes[:STORED_CLASSES],
         provisional=duel.provisional and decision == "inconclusive",
         notes=duel.notes,
+        becomes_reference=decision == "promote"
+        and (first or (duel.reference is not None and supersedes(duel.reference))),
     )
 
 

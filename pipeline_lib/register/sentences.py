@@ -19,6 +19,18 @@ def compared(comparison: Comparison) -> str:
     return f"{_observed(comparison, on)}, {_certain(comparison)}"
 
 
+def behind_reference(comparison: Comparison, allowed: float, *, near: bool) -> str:
+    """How far the new model is from the reference, and whether more than is allowed can be ruled out."""
+    on = f"the reference, version {comparison.champion_version}"
+    ruled = "is ruled out" if near else "cannot be ruled out"
+    return f"{_observed(comparison, on)}; that it is {points(allowed)} worse {ruled}"
+
+
+def reference_silent(version: int, why: str) -> str:
+    """Why the champion alone was asked."""
+    return f"compared with the champion alone, as the reference, version {version}, cannot be asked: {why}"
+
+
 def _observed(comparison: Comparison, on: str) -> str:
     if comparison.n_only_challenger == comparison.n_only_champion:
         return f"as often right as {on}"

@@ -74,7 +74,8 @@ class Verdict:
     """The decision, its one sentence and its grounds.
 
     provisional: the champion could not be asked, so the next run judges again. notes: what no rule decides but a reader
-    must know: classes left out of the comparison, and what these test images cannot show.
+    must know: classes left out of the comparison, and what these test images cannot show. becomes_reference: whether
+    the pinned reference moves to this model.
     """
 
     decision: Decision
@@ -84,6 +85,7 @@ class Verdict:
     class_changes: tuple[ClassChange, ...] = ()
     provisional: bool = False
     notes: tuple[str, ...] = ()
+    becomes_reference: bool = False
 
     def as_json(self) -> str:
         """Canonical JSON, the form kept in the registry; a class is a list of its fields, as there may be thousands."""
