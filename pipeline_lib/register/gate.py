@@ -20,9 +20,7 @@ from pipeline_lib.register.sentences import percent
 from pipeline_lib.registry import ClassChange, Comparison, Rule, Verdict
 from pipeline_lib.registry.verdict import Decision
 
-STORED_CLASSES = (
-    2_000  # of a verdict, the largest losses first: some 90 kB of JSON; 100 tags of the registry hold 790 kB
-)
+STORED_CLASSES = 2_000  # of a verdict, the largest losses first: 90 kB of JSON, and 100 tags hold 790 kB
 FLOOR, AS_GOOD, CLASSES = "better than the floor", "as good as the champion", "no class lost"
 MIN_AGREEMENT, MAX_DP = 0.999, 1e-3  # of the export with torch: share of equal answers, largest difference of p
 NOTHING_SHARED = (
