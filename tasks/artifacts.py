@@ -54,6 +54,7 @@ def show_verdict(registration: Registration) -> None:
     rules = "\n".join(f"| {rule.name} | {signs[rule.passed]} | {rule.sentence} |" for rule in verdict.rules)
     numbered = f", version {version.number}" if version else ""
     text = f"# {verdict.decision}{numbered}\n\n{verdict.sentence}\n\n| rule | | |\n|---|---|---|\n{rules}\n"
+    text += "".join(f"\n- {note}" for note in verdict.notes)
     create_markdown_artifact(text, key="verdict", description=verdict.sentence)
     create_link_artifact(
         registration.report.as_uri(),

@@ -120,7 +120,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
         review=review_queue(rows, verdicts, groups.maybe, params),
         labels=labels,
         balance=balance(manifest, rows["split"]),
-        profile=data_profile(kept),
+        profile=data_profile(kept, labels.became),
         figures=rounded(figures),
     )
 

@@ -29,7 +29,8 @@ class Labels:
     frame, by image_id: class_id, label_source, label_confidence, n_votes, voted (best voted class), undecided, and
     votes_missing (more votes for `voted` that would settle it; 0: settled, NaN: nobody voted).
     classes: the classes a picture may have. annotators: see docs/labels.md. soft: see SOFT_LABELS. stopping: how many
-    votes each class needs. figures: for curation.json.
+    votes each class needs. became: class received or voted for -> class it becomes, None where it is excluded.
+    figures: for curation.json.
     """
 
     frame: pd.DataFrame
@@ -37,6 +38,7 @@ class Labels:
     annotators: pd.DataFrame
     soft: pd.DataFrame
     stopping: pd.DataFrame
+    became: dict[str, str | None]
     figures: dict[str, float]
 
 
@@ -48,6 +50,8 @@ def decide_labels(rows: pd.DataFrame, votes: pd.DataFrame, changes: ClassChanges
     enough pictures with many votes taught one; an expert's vote decides alone. A vote for a class outside the list is
     left out and counted.
     """
+    named = {*rows["label_received"].dropna().unique(), *votes["label"].dropna().unique()}
+    became = {name: None if name in changes.excluded else changes.new_name.get(name, name) for name in named}
     received = rows["label_received"].replace(changes.new_name)
     votes = votes.assign(label=votes["label"].replace(changes.new_name))
     classes = _class_list(received, votes, changes, params)
@@ -72,7 +76,7 @@ def decide_labels(rows: pd.DataFrame, votes: pd.DataFrame, changes: ClassChanges
     }
     stopping = rule.by_class(params.vote_threshold)
     annotators = _annotators(cast, consensus, known, n_classes=len(classes))
-    return Labels(frame, classes, annotators, consensus.soft, stopping, figures)
+    return Labels(frame, classes, annotators, consensus.soft, stopping, became, figures)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """profile.json: the kept pictures in a few histograms and class counts, small enough to be compared for ever.
 
+`became` records the renames and merges: `register` finds the champion's classes among today's with it.
+
 The bins are fixed, so that profiles of any two versions can be compared without their pictures; each file names its own
 edges. `register` compares the profile with that of the version before (pipeline_lib/report/drift.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,14 +22,18 @@ EDGES = {  # n + 1 edges of n bins, the last one closed; what lies outside count
 }
 
 
-def data_profile(kept: pd.DataFrame) -> dict[str, Any]:
-    """n, columns (name -> edges, counts) and classes (class_id -> n). kept: rows that stand, with what decode told."""
+def data_profile(kept: pd.DataFrame, became: Mapping[str, str | None]) -> dict[str, Any]:
+    """n, columns (name -> edges, counts), classes (class_id -> n) and became (received class -> class_id).
+
+    kept: rows that stand, with what decode told. became: None for a class that an override excludes.
+    """
     values = kept.assign(short_side_px=kept[["width_px", "height_px"]].min(axis=1))
     classes = kept["class_id"].value_counts().sort_index()
     return {
         "n": len(kept),
         "columns": {name: _histogram(values[name], edges) for name, edges in EDGES.items()},
         "classes": {str(name): int(n) for name, n in classes.items()},
+        "became": dict(sorted(became.items())),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the champion says of today's test pictures.
+"""What the champion says of today's test images, and what its classes are called today.
 
 Its recorded predictions serve when it was evaluated on these very betons, classes and test rows. Else its exported ONNX
 is run on today's test rows (today's code may no longer build its network), once: the answers are kept by (model, rows).
@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ import pandas as pd
 from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import PipelineError
 from pipeline_lib.networks.exported import ExportedModel, open_exported
+from pipeline_lib.register.class_map import classes_today, read_became
 from pipeline_lib.register.gate import Champion
 from pipeline_lib.registry import Registry, Version
 from pipeline_lib.registry.closure import Closure
@@ -27,6 +29,15 @@ from pipeline_lib.tables.selection import SELECTION
 
 log = logging.getLogger(__name__)
 BATCH = 128
+MEMO = 2  # raised when the file of answers is written otherwise
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says. classes: its own, by output index. by_image: image_id -> one of them."""
+
+    classes: tuple[str, ...]
+    by_image: pd.Series
 
 
 def ask_champion(version: Version, job: StageRun, *, closure: Closure, registry: Registry) -> Champion:
@@ -37,16 +48,32 @@ def ask_champion(version: Version, job: StageRun, *, closure: Closure, registry:
     memo = _memo(version, closure, registry)
     try:
         if test_inputs(version.closure) == test_inputs(closure):
-            return Champion(version.number, _recorded(version, job, registry))
+            return _champion(version, _recorded(version, job, registry), job, registry)
         if memo.exists():
-            return Champion(version.number, pd.Series(json.loads(memo.read_text())))
+            return _champion(version, _from_json(memo.read_text()), job, registry)
         model = open_exported(registry.export_folder(version), threads=job.settings.worker_count())
     except PipelineError as error:
         log.warning("the champion (version %d) cannot be asked: %s", version.number, error)
-        return Champion(version.number, None, f"version {version.number} cannot be asked: {error.what}; {error.remedy}")
+        why = f"version {version.number} cannot be asked: {error.what}; {error.remedy}"
+        return Champion(version.number, None, {}, why_silent=why)
     answers = score(model, job)
-    write_text(memo, answers.to_json())
-    return Champion(version.number, answers)
+    write_text(memo, json.dumps({"classes": answers.classes, "answers": answers.by_image.to_dict()}))
+    return _champion(version, answers, job, registry)
+
+
+def _champion(version: Version, answers: Answers, job: StageRun, registry: Registry) -> Champion:
+    """The champion with its answers, and what its classes are called today."""
+    profiles = [md5 for path, md5 in version.closure.stages["curate"].outs.items() if Path(path).stem == "profile"]
+    then = read_became(registry.cache.find(profiles[0]) if profiles else None)
+    now = read_became(job.reads["profile"])
+    today = classes_today(answers.classes, then, now)
+    return Champion(version.number, answers.by_image, today, recorded=then is not None and now is not None)
+
+
+def _from_json(text: str) -> Answers:
+    """What `ask_champion` noted of an earlier run."""
+    content = json.loads(text)
+    return Answers(tuple(content["classes"]), pd.Series(content["answers"], dtype="str"))
 
 
 def test_inputs(closure: Closure) -> dict[str, str]:
@@ -55,22 +82,25 @@ def test_inputs(closure: Closure) -> dict[str, str]:
     return {Path(path).stem: md5 for path, md5 in deps.items() if Path(path).stem in ("betons", "classes", "test")}
 
 
-def _recorded(version: Version, job: StageRun, registry: Registry) -> pd.Series:
-    """Predictions as recorded when the champion was evaluated. Raises SourceMissing."""
+def _recorded(version: Version, job: StageRun, registry: Registry) -> Answers:
+    """Predictions as recorded when the champion was evaluated, on today's classes.csv. Raises SourceMissing."""
     path = registry.cache.object(version.closure.md5_of("predictions"))
     table = PREDICTIONS.read(path, ["image_id", "split", "predicted"]).query("split == 'test'")
     names = read_classes(job.reads["classes"])["class_id"]
-    return pd.Series(names.loc[table["predicted"].to_numpy(int)].to_numpy(), index=table["image_id"].to_numpy())
+    said = names.loc[table["predicted"].to_numpy(int)].to_numpy()
+    return Answers(tuple(names), pd.Series(said, index=table["image_id"].to_numpy()))
 
 
 def _memo(version: Version, closure: Closure, registry: Registry) -> Path:
     """Where the answers of this model on these test rows are kept."""
-    key = hashlib.sha256(json.dumps([version.model_md5, test_inputs(closure)], sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(
+        json.dumps([MEMO, version.model_md5, test_inputs(closure)], sort_keys=True).encode()
+    ).hexdigest()
     return registry.state_folder / "champion_answers" / f"{key}.json"
 
 
-def score(model: ExportedModel, job: StageRun) -> pd.Series:
-    """class_id by image_id that an exported model gives for today's test rows, in its own view of today's betons."""
+def score(model: ExportedModel, job: StageRun) -> Answers:
+    """What an exported model says of today's test rows, in its own classes and its own view of today's betons."""
     from pipeline_lib.loader import open_still  # with torch: 2 s that most runs need not pay
 
     rows = SELECTION.read(job.reads["selection"] / "test.parquet")
@@ -89,4 +119,4 @@ def score(model: ExportedModel, job: StageRun) -> pd.Series:
             said_B = model.probabilities(batch.images_BHWC.numpy()).argmax(axis=1)
             ids_B = rows["image_id"].iloc[batch.positions_B.numpy()]
             answers |= {image: model.about.classes[k] for image, k in zip(ids_B, said_B.tolist(), strict=True)}
-    return pd.Series(answers)
+    return Answers(model.about.classes, pd.Series(answers))

@@ -1,31 +1,26 @@
-"""Paired statistics of two models on the same N pictures; b: only the champion is right, c: only the challenger."""
+"""Paired statistics of two models on the same N images; b: only the champion is right, c: only the challenger."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtrc
+from scipy.special import ndtr
 
-from pipeline_lib.registry import ClassChange, Comparison
+from pipeline_lib.registry import Comparison
 
 Flags = npt.NDArray[np.bool_]
 Z95 = 1.6448536269514722  # the normal distribution's 95 % point: one-sided bounds
-POOLED = "(small classes together)"
+POWER = 0.8  # a loss is visible when it is noticed this often
+HALVINGS = 60  # of an interval of length 2: to 2e-18
 
 
 def compare(champion_N: Flags, challenger_N: Flags, *, champion_version: int, smallest_margin: float) -> Comparison:
-    """Bound the difference of top-1 from the pictures that exactly one of the two gets right.
-
-    Agresti and Min's adjusted Wald interval for matched pairs (Statistics in Medicine 2005, doi 10.1002/sim.1781):
-    half a picture is added to b and to c. The margin grows where N is small, with 2 % of pictures in dispute assumed.
-    """
+    """Bound the difference of top-1 from the images that exactly one of the two gets right."""
     n = len(champion_N)
     b, c = int((champion_N & ~challenger_N).sum()), int((challenger_N & ~champion_N).sum())
-    delta = (c - b) / (n + 2)
-    error = math.sqrt((b + c + 1) - (c - b) ** 2 / (n + 2)) / (n + 2)
+    low, high = score_interval(b, c, n)
     return Comparison(
         champion_version=champion_version,
         n_images=n,
@@ -33,53 +28,80 @@ def compare(champion_N: Flags, challenger_N: Flags, *, champion_version: int, sm
         n_only_challenger=c,
         champion_top1=float(champion_N.mean()),
         challenger_top1=float(challenger_N.mean()),
-        delta=delta,
-        low=delta - Z95 * error,
-        high=delta + Z95 * error,
-        margin=max(smallest_margin, 3 * math.sqrt(0.02 / n)),
+        delta=(c - b) / n,
+        low=low,
+        high=high,
+        margin=margin(n, smallest_margin),
     )
 
 
-def class_changes(
-    class_N: Sequence[str],
-    champion_N: Flags,
-    challenger_N: Flags,
-    *,
-    significance: float,
-    class_loss: float,
-    small_class_images: int,
-) -> tuple[ClassChange, ...]:
-    """Test each class for a loss, smaller ones together, with Holm's adjustment; the largest loss first."""
-    names, index_N, size_K = np.unique(np.asarray(class_N), return_inverse=True, return_counts=True)
-    pooled_K = size_K < small_class_images
-    group_N = np.where(pooled_K[index_N], -1, index_N)
-    groups = sorted(set(group_N.tolist()))
-    lost_G = np.array([(champion_N & ~challenger_N & (group_N == group)).sum() for group in groups])
-    won_G = np.array([(challenger_N & ~champion_N & (group_N == group)).sum() for group in groups])
-    size_G = np.array([(group_N == group).sum() for group in groups])
-    p_G = holm(mcnemar_loss(lost_G, won_G))
-    blocks_G = (p_G <= significance) & ((lost_G - won_G) / size_G >= class_loss)
-    changes = [
-        ClassChange(POOLED if group < 0 else str(names[group]), int(n), int(b), int(c), float(p), bool(blocks))
-        for group, n, b, c, p, blocks in zip(groups, size_G, lost_G, won_G, p_G, blocks_G, strict=True)
-    ]
-    return tuple(sorted(changes, key=lambda change: (change.change, change.name)))
+def margin(n: int, smallest: float) -> float:
+    """The loss of top-1 that still counts as not worse: `smallest`, or more where n images could never decide.
 
-
-def mcnemar_loss(b: npt.ArrayLike, c: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """One-sided exact McNemar test: the chance of b or more of b + c when both are equally likely.
-
-    McNemar 1947, doi 10.1007/BF02295996; exact form: a binomial test on the discordant pairs.
+    3 sqrt(0.02 / n) is what equal models with 2 % of images in dispute stay within; 3 / (n + 3) is what two models that
+    answer alike on every image can be bounded by (the rule of three: Hanley, Lippman-Hand, JAMA 1983, 249:1743).
     """
-    b, c = np.asarray(b), np.asarray(c)
-    p: npt.NDArray[np.float64] = bdtrc(b - 1.0, b + c, 0.5)
-    return np.where(b == 0, 1.0, p)
+    return max(smallest, 3 * math.sqrt(0.02 / n), 3 / (n + 3))
 
 
-def holm(p_K: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Holm's step-down adjustment of p values (Scandinavian Journal of Statistics 1979, 6:65-70)."""
-    order = np.argsort(p_K, kind="stable")
-    steps = np.maximum.accumulate(p_K[order] * (len(p_K) - np.arange(len(p_K))))
-    adjusted = np.empty_like(steps)
-    adjusted[order] = np.minimum(steps, 1.0)
-    return adjusted
+def score_interval(b: int, c: int, n: int, *, z: float = Z95) -> tuple[float, float]:
+    """Tango's score interval for (c - b) / n, each end at z standard deviations.
+
+    T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
+    Statistics in Medicine 1998, 17:891-908.
+    """
+    return _crossing(b, c, n, z), _crossing(b, c, n, -z)
+
+
+def score(b: npt.ArrayLike, c: npt.ArrayLike, n: int, change: float) -> npt.NDArray[np.float64]:
+    """Tango's statistic: how many standard deviations (c - b) / n lies above a true `change`, -1..1.
+
+    b, c: counts, any shape. The share of images that only the champion gets right is estimated under that change.
+    """
+    b, c = np.asarray(b, float), np.asarray(c, float)
+    linear = (2 * n - (c - b)) * change - (b + c)
+    constant = -b * change * (1 - change)
+    only_champion = (np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0)) - linear) / (4 * n)
+    variance = n * np.maximum(2 * only_champion + change * (1 - change), 0)
+    distance = c - b - n * change
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(distance == 0, 0.0, distance / np.sqrt(variance))
+
+
+def _crossing(b: int, c: int, n: int, z: float) -> float:
+    """The change at which the statistic, which falls with the change, is z."""
+    below, above = -1.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (below + above) / 2
+        if score(b, c, n, middle) > z:
+            below = middle
+        else:
+            above = middle
+    return (below + above) / 2
+
+
+def visible_loss(comparison: Comparison) -> float:
+    """The true loss of top-1 that keeps a model from promotion four times in five, at today's share of disputed images.
+
+    By the normal approximation of c - b. benchmarks/gate.py says how often such a loss is noticed in simulations.
+    """
+    n, allowed = comparison.n_images, comparison.margin
+    disputed = (comparison.n_only_champion + comparison.n_only_challenger) / n
+    below, above = 0.0, 1.0
+    for _ in range(HALVINGS):
+        loss = (below + above) / 2
+        if _noticed(loss, n, max(disputed, loss), allowed) < POWER:
+            below = loss
+        else:
+            above = loss
+    return above
+
+
+def _noticed(loss: float, n: int, disputed: float, allowed: float) -> float:
+    """How often a model with this true loss is not promoted."""
+    b, c = n * (disputed + loss) / 2, n * (disputed - loss) / 2
+    distance = c - b + n * allowed
+    statistic = float(score(b, c, n, -allowed))
+    error_at_margin = distance / statistic if statistic else 0.0
+    spread = math.sqrt(max(n * (disputed - loss**2), 1e-12))
+    return float(ndtr((Z95 * error_at_margin - distance) / spread))

@@ -22,17 +22,23 @@ class RegisterParams(Params):
         0.005,
         gt=0,
         le=0.1,
-        description="loss of top-1 (a fraction) that still counts as not worse, with 7,200 test pictures or more; "
-        "fewer pictures get max(this, 3 sqrt(0.02 / n)), or nothing could ever be decided",
+        description="loss of top-1 (a fraction) that still counts as not worse, with 7,200 test images or more; "
+        "fewer get max(this, 3 sqrt(0.02 / n), 3 / (n + 3)), or nothing could ever be decided",
     )
     class_loss: float = Field(
-        0.02, gt=0, le=1, description="loss of a class's recall (a fraction) from which a significant loss blocks"
+        0.02, gt=0, le=1, description="loss of a class's recall (a fraction) from which a loss beyond chance counts"
     )
     class_significance: float = Field(
-        0.05, gt=0, lt=0.5, description="family-wise level of the per-class tests (one-sided exact McNemar, Holm)"
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="family-wise level at which a class's loss refuses a model (one-sided exact McNemar, Holm)",
     )
-    small_class_images: int = Field(
-        20, ge=1, le=10_000, description="classes with fewer test pictures are tested together as one"
+    class_hold_significance: float = Field(
+        0.02,
+        gt=0,
+        lt=0.5,
+        description="chance that an equally good model is held because of some class's loss (exact, over all classes)",
     )
 
 

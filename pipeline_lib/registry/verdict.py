@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, Literal
 
 Decision = Literal["promote", "candidate", "inconclusive", "reject", "current"]
@@ -23,7 +23,8 @@ class Rule:
 class Comparison:
     """Challenger against champion on the same pictures.
 
-    delta, low, high, margin: fractions of top-1; low and high are one-sided 95 % bounds of the difference.
+    n_images: test images of the classes that both know. delta, low, high, margin: fractions of top-1; delta is
+    observed, low and high are one-sided 95 % bounds of the true difference.
     """
 
     champion_version: int
@@ -42,7 +43,9 @@ class Comparison:
 class ClassChange:
     """One class, champion against challenger.
 
-    p_adjusted: one-sided exact McNemar, Holm-adjusted, 0..1. blocks: it stops a promotion.
+    p_adjusted: one-sided exact McNemar, Holm-adjusted, 0..1. blocks: it refuses the model. n_champion: images the
+    champion has right (None in verdicts older than the count). falls: it holds the model. hidden: so few are right
+    that even the loss of all of them would look like chance.
     """
 
     name: str
@@ -51,18 +54,28 @@ class ClassChange:
     n_only_challenger: int
     p_adjusted: float
     blocks: bool
+    n_champion: int | None = None
+    falls: bool = False
+    hidden: bool = False
 
     @property
     def change(self) -> float:
         """Change of the class's recall, as a fraction; negative is a loss."""
         return (self.n_only_challenger - self.n_only_champion) / self.n_images
 
+    @property
+    def n_challenger(self) -> int | None:
+        """Images the challenger has right."""
+        return None if self.n_champion is None else self.n_champion + self.n_only_challenger - self.n_only_champion
+
 
 @dataclass(frozen=True)
 class Verdict:
     """The decision, its one sentence and its grounds.
 
-    provisional: the champion could not be asked, so the next run judges again.
+    provisional: the champion could not be asked, so the next run judges again. notes: what no rule decides but a reader
+    must know: classes left out of the comparison, and what these test images cannot show. becomes_reference: whether
+    the pinned reference moves to this model.
     """
 
     decision: Decision
@@ -71,19 +84,24 @@ class Verdict:
     comparison: Comparison | None = None
     class_changes: tuple[ClassChange, ...] = ()
     provisional: bool = False
+    notes: tuple[str, ...] = ()
+    becomes_reference: bool = False
 
     def as_json(self) -> str:
-        """Canonical JSON, the form kept in the registry."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON, the form kept in the registry; a class is a list of its fields, as there may be thousands."""
+        fields = asdict(self) | {"class_changes": [astuple(change) for change in self.class_changes]}
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 
 def verdict_from_json(text: str) -> Verdict:
-    """The inverse of `Verdict.as_json`."""
+    """The inverse of `Verdict.as_json`; also reads verdicts from before notes, whose classes are objects."""
     fields: dict[str, Any] = json.loads(text)
     comparison = fields.pop("comparison")
+    classes = fields.pop("class_changes")
     return Verdict(
         rules=tuple(Rule(**rule) for rule in fields.pop("rules")),
-        class_changes=tuple(ClassChange(**change) for change in fields.pop("class_changes")),
+        class_changes=tuple(ClassChange(**one) if isinstance(one, dict) else ClassChange(*one) for one in classes),
         comparison=Comparison(**comparison) if comparison else None,
+        notes=tuple(fields.pop("notes", ())),
         **fields,
     )

@@ -164,6 +164,7 @@ def test_the_stage_writes_all_its_tables_and_they_agree(job):
     assert balance["n"].sum() == len(manifest)
     profile = json.loads(job.writes["profile"].read_text())
     assert sum(profile["classes"].values()) == profile["n"] == len(selected)
+    assert profile["became"] == {name: name for name in sorted(set(manifest["label_received"].dropna()))}
     assert all(sum(column["counts"]) == len(selected) for column in profile["columns"].values())
     assert balance.loc[balance["decision"] == "keep", "n"].sum() == len(selected)
 

@@ -93,6 +93,16 @@ def test_a_renamed_class_has_its_new_name_everywhere():
     assert "tomcat" in set(curated.selection["train"]["class_id"])
 
 
+def test_what_every_received_class_became_is_on_record():
+    orders = line("class_id", "cat", "rename_class", "tomcat") + line("class_id", "hen", "merge_class", "dog")
+
+    renamed = curate(make_found(PICTURES, overrides=orders), CurateParams())
+    excluded = curate(make_found(PICTURES, overrides=line("class_id", "hen", "exclude_class")), CurateParams())
+
+    assert renamed.profile["became"] == {"cat": "tomcat", "dog": "dog", "hen": "dog"}
+    assert excluded.profile["became"] == {"cat": "cat", "dog": "dog", "hen": None}
+
+
 def test_an_excluded_class_is_removed():
     after = manifest_with(line("class_id", "hen", "exclude_class"))
 

@@ -63,3 +63,58 @@ def test_classes_are_compared_by_name_where_the_champion_counted_them_otherwise(
     comparison = latest_verdict(line).comparison
     assert comparison is not None
     assert comparison.champion_top1 == 0.0
+
+
+RENAMED = ("crimson", "green", "blue")  # `class_id,red,rename_class,crimson`
+
+
+@pytest.mark.parametrize(
+    ("wrong", "decision", "sentence"),
+    [
+        (range(20), "reject", "Refused: 33.3 points worse than version 1 on the same 60 images, certainly at least "),
+        ((), "promote", "Promoted to champion: as often right as version 1 on the same 60 images, "),
+    ],
+)
+def test_a_class_that_was_renamed_counts_neither_for_nor_against_a_model(
+    checkout: Path, wrong: range, decision: str, sentence: str
+) -> None:
+    """The champion answers "red" to every crimson picture. Taken as mistakes, 20 of 60 wrong would look like none."""
+    run(make_line(checkout).job())
+    line = with_betons(make_line(checkout, wrong=wrong, model="two", names=RENAMED))
+
+    run(line.job(loader="torchvision", workers=1))
+
+    attempt = open_registry(Settings(), line.root)._reader().attempts()[-1]
+    assert attempt.verdict.decision == decision
+    assert attempt.verdict.sentence.startswith(sentence)
+    assert attempt.verdict.comparison is not None
+    assert (attempt.verdict.comparison.n_images, attempt.verdict.comparison.champion_top1) == (60, 1.0)
+    assert "renamed or merged since version 1: red is crimson now" in attempt.verdict.notes
+
+
+def test_without_a_record_of_the_renaming_only_the_classes_of_equal_name_are_compared(checkout: Path) -> None:
+    old = make_line(checkout)
+    old.path("profile").write_text('{"n": 96, "columns": {}, "classes": {"red": 96}}')  # as before the record
+    receive(old)
+    run(old.job())
+    line = with_betons(make_line(checkout, model="two", names=RENAMED))
+
+    run(line.job(loader="torchvision", workers=1))
+
+    found = latest_verdict(line)
+    assert found.comparison is not None
+    assert (found.comparison.n_images, found.comparison.champion_top1) == (40, 1.0)
+    assert "not compared, as version 1 does not know them: crimson 20 of 20 right" in found.notes
+
+
+def test_recorded_answers_are_read_in_the_order_of_the_champions_own_classes(checkout: Path) -> None:
+    """A new model and the champion on the same test rows, whose classes stand in another order than by name."""
+    names = ("b", "c", "a")
+    run(make_line(checkout, wrong=[1], names=names).job())
+
+    line = make_line(checkout, wrong=[1], model="two", names=names)
+    run(line.job())
+
+    comparison = latest_verdict(line).comparison
+    assert comparison is not None
+    assert (comparison.n_only_champion, comparison.n_only_challenger) == (0, 0)

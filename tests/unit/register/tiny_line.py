@@ -40,7 +40,11 @@ CLASSES = ("red", "green", "blue")
 SIDE_PX = 16
 N_TRAIN, N_VAL, N_TEST = 24, 12, 60
 SPLITS = ["train"] * N_TRAIN + ["val"] * N_VAL + ["test"] * N_TEST
-PROFILE = {"n": 96, "columns": {"entropy_bit": {"edges": [0, 4, 8], "counts": [90, 6]}}, "classes": {"red": 96}}
+PROFILE: dict[str, Any] = {
+    "n": 96,
+    "columns": {"entropy_bit": {"edges": [0, 4, 8], "counts": [90, 6]}},
+    "classes": {"red": 96},
+}
 RULES = {"exif_orientation": "apply", "max_pixels": 64_000_000}
 
 
@@ -62,8 +66,18 @@ class TinyLine:
         return read_line(self.root)
 
 
-def make_line(root: Path, *, wrong: Collection[int] = (), model: str = "one", git: bool = True) -> TinyLine:
-    """Write the line. wrong: test pictures (0..59) answered wrongly. model: another word, other bytes."""
+def make_line(
+    root: Path,
+    *,
+    wrong: Collection[int] = (),
+    model: str = "one",
+    git: bool = True,
+    names: tuple[str, ...] = CLASSES,
+) -> TinyLine:
+    """Write the line. wrong: test pictures (0..59) answered wrongly. model: another word, other bytes.
+
+    names: what an override renames red, green and blue to.
+    """
     root.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "dvc.yaml", root / "dvc.yaml")
     (root / ".dvc").mkdir(exist_ok=True)
@@ -72,8 +86,8 @@ def make_line(root: Path, *, wrong: Collection[int] = (), model: str = "one", gi
     (root / "curation" / "overrides.csv").write_text("key_type,key,action\n")
     (root / "params.yaml").write_text("register: {}\n")
     line = TinyLine(root)
-    _write_data(line)
-    _write_model(line, wrong, model)
+    _write_data(line, names)
+    _write_model(line, wrong, model, names)
     receive(line)
     if git and not (root / ".git").exists():
         for command in (
@@ -127,7 +141,7 @@ def image_ids() -> list[str]:
     return [f"tiny/{CLASSES[i % 3]}/{i:03d}.png" for i in range(len(SPLITS))]
 
 
-def _write_data(line: TinyLine) -> None:
+def _write_data(line: TinyLine, names: tuple[str, ...]) -> None:
     ids, random = image_ids(), np.random.default_rng(0)
     pictures = [_picture(i % 3, random) for i in range(len(ids))]
     line.path("shards").mkdir(parents=True, exist_ok=True)
@@ -157,14 +171,16 @@ def _write_data(line: TinyLine) -> None:
     line.path("pixel_rules").write_text(json.dumps(RULES))
     line.path("betons").mkdir(parents=True, exist_ok=True)
     (line.path("betons") / "pixels.json").write_text(json.dumps({"pixel_rules": RULES, "short_side_px": None}))
-    _write_curated(line, members)
+    _write_curated(line, members, names)
 
 
-def _write_curated(line: TinyLine, members: pd.DataFrame) -> None:
+def _write_curated(line: TinyLine, members: pd.DataFrame, names: tuple[str, ...]) -> None:
+    became = dict(zip(CLASSES, names, strict=True))
+    class_id = members["label_received"].map(became)
     facts = members[["image_id", "source", "sha256", "shard", "size_bytes", "label_received"]]
     kept = {"decision": "keep", "split": SPLITS, "weight": 1.0, "reason": None}
     manifest = facts.assign(
-        class_id=facts["label_received"],
+        class_id=class_id,
         label_source="received",
         n_votes=0,
         label_issue="none",
@@ -181,14 +197,14 @@ def _write_curated(line: TinyLine, members: pd.DataFrame) -> None:
         both["image_id"].isin([facts["image_id"][0], "tiny/red/copy.png"]), facts["image_id"][0], None
     )
     MANIFEST.write(_filled(MANIFEST, both), line.path("manifest"))
-    rows = pd.DataFrame({"image_id": facts["image_id"], "class_id": facts["label_received"], "weight": 1.0})
+    rows = pd.DataFrame({"image_id": facts["image_id"], "class_id": class_id, "weight": 1.0})
     rows["label"] = [i % 3 for i in range(len(rows))]
     for split in ("train", "val", "test"):
         SELECTION.write(rows[np.array(SPLITS) == split], line.path("selection") / f"{split}.parquet")
     review = {"kind": "label_issue", "rank": [1], "image_id": [facts["image_id"][3]], "sha256": [facts["sha256"][3]]}
     doubted = pd.DataFrame({**review, "given": "red", "suggested": "blue", "score": 0.9, "note": "looks blue"})
     REVIEW.write(doubted, line.path("review"))
-    counts = pd.DataFrame({"label": range(3), "class_id": CLASSES, "name": CLASSES})
+    counts = pd.DataFrame({"label": range(3), "class_id": names, "name": names})
     counts.assign(n_train=8, n_val=4, n_test=20).to_csv(line.path("classes"), index=False)
     SOFT_LABELS.write(SOFT_LABELS.empty(), line.path("soft_labels"))
     line.path("stopping").write_text("class_id,n_pictures,first_vote_right,unanimous_votes\n")
@@ -196,10 +212,10 @@ def _write_curated(line: TinyLine, members: pd.DataFrame) -> None:
     line.path("curation").write_text("{}\n")
     balance = "red,train,keep,,32\ngreen,val,keep,,32\nblue,test,keep,,32\nred,train,remove,duplicate,1\n"
     line.path("balance").write_text("class_id,split,decision,reason,n\n" + balance)
-    line.path("profile").write_text(json.dumps(PROFILE))
+    line.path("profile").write_text(json.dumps({**PROFILE, "became": became}))
 
 
-def _write_model(line: TinyLine, wrong: Collection[int], model: str) -> None:
+def _write_model(line: TinyLine, wrong: Collection[int], model: str, names: tuple[str, ...]) -> None:
     test = pd.DataFrame({"image_id": image_ids(), "split": SPLITS, "label": [i % 3 for i in range(len(SPLITS))]})
     test = test[test["split"] != "train"].reset_index(drop=True)
     missed = test["split"].eq("test") & (test.index - N_VAL).isin(list(wrong))
@@ -216,7 +232,7 @@ def _write_model(line: TinyLine, wrong: Collection[int], model: str) -> None:
     line.path("metrics").write_text(json.dumps({"test": metrics, "val": metrics, "temperature": 1.0}))
     line.path("per_class").write_text(
         "class,support,precision,precision_low,precision_high,recall,recall_low,recall_high,f1\n"
-        + "".join(f"{name},20,1.0,0.8,1.0,0.9,0.7,1.0,{0.9 + i / 100}\n" for i, name in enumerate(CLASSES))
+        + "".join(f"{name},20,1.0,0.8,1.0,0.9,0.7,1.0,{0.9 + i / 100}\n" for i, name in enumerate(names))
     )
     line.path("confusion").write_text("image_id,actual,predicted\n")
     line.path("weights").mkdir(parents=True, exist_ok=True)
@@ -224,7 +240,7 @@ def _write_model(line: TinyLine, wrong: Collection[int], model: str) -> None:
     line.path("curves").write_text(
         "epoch,train_loss,val_loss,val_top1,learning_rate\n1,1.0,1.1,0.5,0.1\n2,0.4,0.5,0.9,0.0\n"
     )
-    write_export(line.path("export"), model)
+    write_export(line.path("export"), model, names)
 
 
 def write_export(folder: Path, model: str, classes: tuple[str, ...] = CLASSES) -> None:

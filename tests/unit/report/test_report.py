@@ -35,7 +35,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> TinyLine:
 
 def page(line: TinyLine, sentence: str = "Held as challenger.") -> str:
     change = ClassChange("red", 20, 2, 0, 0.25, blocks=False)
-    verdict = Verdict("inconclusive", sentence, (RULE,), COMPARISON, (change,))
+    gone = ClassChange("teal", 10, 9, 0, 0.9, blocks=False, n_champion=9, falls=True)
+    notes = ("these images show little",)
+    verdict = Verdict("inconclusive", sentence, (RULE,), COMPARISON, (change, gone), notes=notes)
     run = Run("m", 2, "f" * 64, verdict, LINEAGE, {"torch": "2"})
     return render_report(gather(run, line.job().reads))
 
@@ -84,6 +86,15 @@ def test_the_verdict_comes_first_with_its_interval_and_its_rules(line: TinyLine)
         html.index(text) for text in ("Held as challenger.", "95 % interval", "better than the floor", 'id="data"')
     ]
     assert order == sorted(order)
+
+
+def test_every_class_is_shown_with_its_counts_and_what_it_means(line: TinyLine) -> None:
+    html = page(line)
+
+    assert '<td>teal</td><td class="n">10</td><td class="n">9</td><td class="n">0</td>' in html
+    assert '<td class="no">holds</td>' in html
+    assert '<td>red</td><td class="n">20</td><td class="n">–</td>' in html  # a verdict from before the counts
+    assert "These images show little." in html
 
 
 def test_the_same_line_gives_the_same_page(line: TinyLine) -> None:

@@ -1,0 +1,58 @@
+"""The reference: a pinned model that no champion may fall far behind, so that many small losses cannot add up.
+
+Each night allows a small loss against last night's champion. The reference stays where it is until a model is superior
+to it; it never moves by a point estimate, which favours the luckiest of many (the winner's curse).
+"""
+
+from __future__ import annotations
+
+from pipeline_lib.register import sentences
+from pipeline_lib.register.paired import score
+from pipeline_lib.registry import Comparison, Rule
+from pipeline_lib.registry.closure import Closure
+
+NEAR, SUPERIOR = "near the reference", "better where only the seed changed"
+Z_REFERENCE = (
+    2.5758293035489004  # 99.5 %, one-sided: more than for the champion, as the same is asked night after night
+)
+SEED = "seed"
+
+
+def allowed_behind(comparison: Comparison) -> float:
+    """How far behind the reference a champion may be: twice the margin, or what so few images can rule out at all.
+
+    7 / (n + 7): two models that answer alike on all n images are bounded by z^2 / (n + z^2), 6.6 / (n + 6.6).
+    """
+    return max(2 * comparison.margin, 7 / (comparison.n_images + 7))
+
+
+def near_reference(comparison: Comparison) -> Rule:
+    """A loss of `allowed_behind` or more is ruled out. comparison: of the new model with the reference."""
+    allowed = allowed_behind(comparison)
+    near = _statistic(comparison, -allowed) > Z_REFERENCE
+    worse = comparison.high < 0
+    return Rule(NEAR, near or (False if worse else None), sentences.behind_reference(comparison, allowed, near=near))
+
+
+def supersedes(comparison: Comparison) -> bool:
+    """Whether the new model becomes the reference, if it is promoted: it is superior, as certainly as it is asked."""
+    return _statistic(comparison, 0.0) > Z_REFERENCE
+
+
+def better_than_its_twin(comparison: Comparison) -> Rule:
+    """For a model that differs from the champion by its seed alone: only what is superior is worth a change."""
+    return Rule(
+        SUPERIOR, True if comparison.low > 0 else None, f"only the seed changed, and {sentences.compared(comparison)}"
+    )
+
+
+def only_seed_differs(new: Closure, old: Closure) -> bool:
+    """Whether two lines were made from the same data, code and parameters but for `train.seed`."""
+    train, before = new.stages["train"], old.stages["train"]
+    params = [dict(one.params.get("train", one.params)) for one in (train, before)]
+    seeds = [one.pop(SEED, None) for one in params]
+    return train.deps == before.deps and params[0] == params[1] and seeds[0] != seeds[1]
+
+
+def _statistic(comparison: Comparison, change: float) -> float:
+    return float(score(comparison.n_only_champion, comparison.n_only_challenger, comparison.n_images, change))
