@@ -19,6 +19,7 @@ from tests.unit.register.tiny_line import TinyLine, make_line
 
 MANY = range(20)
 REASON = "it took sevens for ones"
+IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.org")
 
 
 def registry_of(line: TinyLine) -> Registry:
@@ -218,8 +219,7 @@ def test_tags_too_old_to_hold_a_record_are_refused_with_what_to_do(
 ) -> None:
     registered(checkout)
     clone = cloned(checkout, other_database, monkeypatch)
-    for tag in git(clone, "tag").split():
-        git(clone, *IDENTITY, "tag", "-fam", f"{name} version 1: Promoted.", tag, f"{tag}^{{commit}}")
+    make_old(clone, name)
 
     message = (
         "too old to hold their records .*Remedy: copy that file from the checkout that made the tags; or, to begin"
@@ -228,7 +228,36 @@ def test_tags_too_old_to_hold_a_record_are_refused_with_what_to_do(
         run(make_line(clone, model="two").job())
 
 
-IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.org")
+def make_old(checkout: Path, name: str) -> None:
+    """Make the tags of version 1 as they were before they held records."""
+    first_lines = {f"{name}@v0.0.1": f"{name} version 1: Promoted.", f"{name}#champion#1": "champion is version 1"}
+    for tag, line in first_lines.items():
+        git(checkout, *IDENTITY, "tag", "-fam", line, tag, f"{tag}^{{commit}}")
+
+
+def test_tags_from_before_they_held_records_go_with_their_registry(
+    checkout: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = registered(checkout, wrong=[1])
+    make_old(checkout, name)
+
+    text = said(caplog, line)
+    after = registered(checkout, model="two")
+
+    assert "Nothing new: version 1 is champion since 2" in text
+    assert aliases(after) == {1: ("previous",), 2: ("champion",)}
+
+
+def test_a_clone_whose_champion_has_a_record_is_rebuilt_without_what_is_older(
+    checkout: Path, name: str, other_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(checkout, wrong=[1])
+    make_old(checkout, name)
+    registered(checkout, model="two")
+
+    line = registered(cloned(checkout, other_database, monkeypatch), wrong=MANY, model="three")
+
+    assert aliases(line) == {2: ("champion",)}
 
 
 def test_a_number_that_stands_for_two_models_is_refused_with_what_to_do(
