@@ -15,9 +15,12 @@ from pipeline_lib.registry.records import (
     CHAMPION,
     KEY,
     PREVIOUS,
+    PROMOTED_AT,
+    PROMOTED_FOR,
     RESTORED,
     ROLLED_BACK_TO,
     Version,
+    now,
     with_alias,
     with_number,
 )
@@ -74,9 +77,11 @@ def finish_rollback(registry: Registry) -> None:
 
 
 def _reinstate(registry: Registry, version: Version) -> None:
-    """Make an earlier champion champion again, and its own predecessor `previous`."""
+    """Make an earlier champion champion again, from now on, and its own predecessor `previous`."""
     store, versions = registry.writer(), registry.versions()
     earlier = before(version, versions)
+    registry.untag(version, PROMOTED_FOR)
+    registry.tag(version, {PROMOTED_AT: now()})
     store.set_alias(CHAMPION, version.number)
     if earlier is not None:
         store.set_alias(PREVIOUS, earlier.number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from pipeline_lib.registry.closure import Closure, closure_from_json
@@ -20,6 +21,7 @@ SETTLED_BY = "perennial.settled_by"  # of an attempt: the run that carried it ou
 RESTORED = "perennial.restored"  # of an attempt: the number that a git tag says its version had
 TURN = "perennial.turn"  # of the model: the newest tag of a champion that the registry knows
 # What a version becomes after it was registered. Its tag cannot say that; the newest tag of a champion does.
+# promoted_at: when it last became champion.
 REPLACED, PROMOTED_AT, PROMOTED_FOR = "perennial.replaced", "perennial.promoted_at", "perennial.promoted_for"
 ROLLED_BACK, ROLLED_BACK_AT = "perennial.rolled_back", "perennial.rolled_back_at"
 ROLLED_BACK_TO = "perennial.rolled_back_to"
@@ -91,6 +93,11 @@ def with_alias(versions: Sequence[Version], alias: str) -> Version | None:
 def with_number(versions: Sequence[Version], number: int | None) -> Version | None:
     """The version of a number."""
     return next((version for version in versions if version.number == number), None)
+
+
+def now() -> str:
+    """The time, as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def day(when: str | None) -> str:

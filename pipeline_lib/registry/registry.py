@@ -15,7 +15,6 @@ import logging
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline_lib.errors import UsageError
@@ -47,6 +46,7 @@ from pipeline_lib.registry.records import (
     Attempt,
     Reader,
     Version,
+    now,
     with_alias,
 )
 from pipeline_lib.registry.succession import before, check_reason, no_champion, was_deleted
@@ -151,7 +151,7 @@ class Registry:
     def record(self, tags: Mapping[str, str], title: str) -> Attempt:
         """Record an attempt and carry it out. Needs the lock."""
         assert self.is_locked, "record() without the lock: the champion could move between the verdict and its effect"
-        run_id = self.writer().open_attempt({REGISTERED_AT: _now(), **tags}, title)
+        run_id = self.writer().open_attempt({REGISTERED_AT: now(), **tags}, title)
         self.settle()
         return next(attempt for attempt in self.attempts() if attempt.run_id == run_id)
 
@@ -180,7 +180,7 @@ class Registry:
             version = self.version(str(wanted))
             if CHAMPION in version.aliases:
                 return version
-            self._untag(version, ROLLED_BACK)
+            self.untag(version, ROLLED_BACK)
             self.tag(version, {PROMOTED_FOR: reason})
             self._promote(version.number)
             self.mirror_tags(self.origin)
@@ -205,9 +205,9 @@ class Registry:
             if target.number == champion.number:
                 remedy = "name another that `perennial versions` lists"
                 raise UsageError("this version is the champion", file=self.uri, value=to or "", remedy=remedy)
-            self._untag(target, ROLLED_BACK)
+            self.untag(target, ROLLED_BACK)
             # The reason last: from then on whoever finds a champion with one carries the rollback out.
-            self.tag(champion, {ROLLED_BACK_TO: str(target.number), ROLLED_BACK_AT: _now(), ROLLED_BACK: reason})
+            self.tag(champion, {ROLLED_BACK_TO: str(target.number), ROLLED_BACK_AT: now(), ROLLED_BACK: reason})
             finish_rollback(self)
             self.mirror_tags(self.origin)
             return self.version(str(target.number))
@@ -258,7 +258,7 @@ class Registry:
     def _promote(self, number: int) -> None:
         store, versions = self.writer(), self.versions()
         champion, challenger = with_alias(versions, CHAMPION), with_alias(versions, CHALLENGER)
-        store.tag_version(number, PROMOTED_AT, _now())
+        store.tag_version(number, PROMOTED_AT, now())
         if champion is not None and champion.number != number:
             store.tag_version(number, REPLACED, str(champion.number))
             store.set_alias(PREVIOUS, champion.number)
@@ -272,7 +272,8 @@ class Registry:
             if version.tags.get(key) != value:
                 self.writer().tag_version(version.number, key, value)
 
-    def _untag(self, version: Version, key: str) -> None:
+    def untag(self, version: Version, key: str) -> None:
+        """Remove a tag of a version, where it has it. Needs the lock."""
         if key in version.tags:
             self.writer().untag_version(version.number, key)
 
@@ -295,7 +296,3 @@ def open_registry(settings: Settings, checkout: Path) -> Registry:
     origin, cache = settings.origin(checkout), dvc_cache(checkout, settings)
     run = "" if origin == checkout.resolve() else checkout.name
     return Registry(uri=uri, name=settings.model_name, origin=origin, state_folder=state, cache=cache, run=run)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

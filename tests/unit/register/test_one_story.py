@@ -349,7 +349,9 @@ def test_a_held_challenger_becomes_champion_on_a_persons_word(
     assert champion_in_git(checkout, name) == "champion is version 2"
 
 
-def test_a_version_that_was_rolled_back_can_be_promoted_again_by_hand_and_rolled_back_to(checkout: Path) -> None:
+def test_a_version_that_was_rolled_back_can_be_promoted_again_by_hand_and_rolled_back_to(
+    checkout: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for model, wrong in (("one", [1, 2]), ("two", [1]), ("three", [])):
         line = registered(checkout, wrong=wrong, model=model)
     registry = registry_of(line)
@@ -359,6 +361,7 @@ def test_a_version_that_was_rolled_back_can_be_promoted_again_by_hand_and_rolled
     back = registry.rollback(reason=REASON).number
 
     assert (to_first, again, back) == (1, 3, 1)
+    assert "by hand" not in said(caplog, make_line(checkout, wrong=[1, 2], model="one"))
     assert aliases(line) == {1: ("champion",), 2: (), 3: ()}
 
 
