@@ -42,7 +42,7 @@ def main() -> None:
     """Command line."""
     with tempfile.TemporaryDirectory() as temporary:
         clone = Path(temporary) / "perennial"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        subprocess.run(["git", "clone", "--quiet", "--no-tags", str(ROOT), str(clone)], check=True)
         rows = [row for case, target in STEPS[:3] for row in timed(case, target, clone)]
         rows += disk_mb(FOLDERS, clone)
         rows += timed(*STEPS[3], clone)

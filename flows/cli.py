@@ -11,7 +11,21 @@ from importlib import import_module
 from pipeline_lib.errors import PipelineError, defect, exit_codes
 
 COMMANDS = (
-    *("init", "run", "sweep", "predict", "lineage", "rollback", "report", "review", "dataset", "params", "rate"),
+    *(
+        "init",
+        "run",
+        "sweep",
+        "predict",
+        "lineage",
+        "versions",
+        "promote",
+        "rollback",
+        "report",
+        "review",
+        "dataset",
+        "params",
+        "rate",
+    ),
     *("join", "settings", "up", "status", "down"),
 )
 CTRL_C = 130

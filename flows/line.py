@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from prefect import State, Task
@@ -59,9 +59,7 @@ def result_of(workspace: Workspace, commit: str) -> dict[str, Any]:
     data["metrics"] = read_metrics(workspace)
     registration = registration_of(workspace)
     if registration:
-        version = registration.version.number if registration.version else None
-        data |= {"decision": registration.verdict.decision, "verdict": registration.verdict.sentence}
-        data |= {"version": version, "report": str(registration.report)}
+        data |= asdict(registration.outcome) | {"report": str(registration.report)}
     return data
 
 

@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 class RunResult:
     """What a run left. commit: params.yaml, dvc.lock and metrics; metrics: section -> name -> value.
 
-    decision: promote, current, candidate, inconclusive or reject. version: of the registry, None when the gate refused
-    the model. report: its path.
+    happened, version, champion, is_champion, sentence: see pipeline_lib.registry.Outcome; empty for a line that
+    registers nothing. report: its path.
     """
 
     run: str
     commit: str
     candidate: bool
     metrics: dict[str, Any]
-    decision: str = ""
-    verdict: str = ""
+    happened: str = ""
     version: int | None = None
+    champion: int | None = None
+    is_champion: bool = False
+    sentence: str = ""
     report: str = ""
 
     def as_json(self) -> str:
@@ -95,11 +97,10 @@ def summary(result: RunResult) -> str:
     test = result.metrics.get("test", {})
     scores = ", ".join(f"{name} {test[name]:.4f}" for name in ("top1", "top5", "f1") if name in test)
     lines = [f"run {result.run}: {scores}" if scores else f"run {result.run}"]
-    if result.verdict:
-        numbered = f" (version {result.version})" if result.version else ""
-        lines += [f"  {result.verdict}{numbered}", f"  report: {result.report}"]
+    if result.sentence:
+        lines += [f"  {result.sentence}", f"  report: {result.report}"]
     if result.candidate:
-        lines.append(f"  candidate, off the line: git show perennial/run/{result.run}")
+        lines.append(f"  a run with overrides stays off the line: git show perennial/run/{result.run}")
     else:
         lines.append("  into this checkout: git checkout perennial/line -- dvc.lock params.yaml line && dvc checkout")
     return "\n".join(lines)

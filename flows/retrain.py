@@ -33,8 +33,13 @@ def retrain(
 ) -> State[Any]:
     """Bring the whole line up to date and register the model.
 
-    change: what to set differently for this run only. branch: whose code and parameters to use; what is checked out
-    when empty. advanced: every other key. A run from the command line takes uncommitted edits in, a deployed one not.
+    A run from the command line takes uncommitted edits in, a deployed one not.
+
+    Args:
+        change: What to set differently for this run only. A run with changes registers a candidate at most.
+        branch: The branch, tag or commit whose code and parameters to use, for example `main` or `more-epochs`. Left
+            empty: what is checked out.
+        advanced: Every other key of params.yaml, by section, for this run only. Example: `{"train": {"seed": 2}}`.
     """
     origin, run = origin_of_run(), flow_run.name or run_name()
     begin(origin, run)
@@ -49,4 +54,4 @@ def retrain(
         return Failed(message=str(error), data=error)
     forget_what_is_old(origin)
     data = result_of(workspace, commit)
-    return Completed(message=f"{data.get('verdict', 'done')} Result: commit {commit[:12]}", data=data)
+    return Completed(message=f"{data.get('sentence', 'done')} Result: commit {commit[:12]}", data=data)

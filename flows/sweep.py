@@ -56,9 +56,15 @@ from tasks.workspace import Workspace, forget_workspace
 def sweep(grid: list[str], by: By = "val_loss", branch: str = "") -> State[Any]:
     """Train every combination of a grid, one after another, and register the best as a candidate.
 
-    grid: lines such as `train.peak_learning_rate=0.02,0.05`. by: what decides, of the epoch that each trial kept.
-    branch: as in `retrain`. The sources are listed once, so all trials see the same pictures. A trial that fails is
-    reported and passed over. A sweep that is started again finds its finished trials in DVC's cache.
+    The sources are listed once, so all trials see the same pictures. A trial that fails is reported and passed over. A
+    sweep that is started again finds its finished trials in DVC's cache.
+
+    Args:
+        grid: One line per parameter, with the values to try: section.key=value,value. For example
+            `train.peak_learning_rate=0.02,0.05` and `train.seed=0,1`, which train four times.
+        by: What decides, of the epoch that each trial kept; the loss is finer than top-1 on few pictures.
+        branch: The branch, tag or commit whose code and parameters to use, for example `main`. Left empty: what is
+            checked out.
     """
     origin, run = origin_of_run(), flow_run.name or run_name()
     begin(origin, run)

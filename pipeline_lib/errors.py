@@ -54,7 +54,7 @@ class UsageError(PipelineError):
 
 
 class GateHeld(PipelineError):
-    """The new model was not promoted, and the caller asked to be told by the exit code."""
+    """The model of this run is not the champion, and the caller asked to be told by the exit code."""
 
     code, exit_code = "gate_held", 3
 

@@ -48,14 +48,15 @@ def show_ledger(workspace: Workspace) -> None:
 
 
 def show_verdict(registration: Registration) -> None:
-    """The gate's verdict with its rules, and the model's lineage; where the report lies."""
-    verdict, version = registration.verdict, registration.version
+    """What became of the model, the gate's rules, and the model's lineage; where the report lies."""
+    outcome, verdict, version = registration.outcome, registration.verdict, registration.version
     signs = {True: "passed", False: "failed", None: "cannot tell"}
     rules = "\n".join(f"| {rule.name} | {signs[rule.passed]} | {rule.sentence} |" for rule in verdict.rules)
     numbered = f", version {version.number}" if version else ""
-    text = f"# {verdict.decision}{numbered}\n\n{verdict.sentence}\n\n| rule | | |\n|---|---|---|\n{rules}\n"
+    judged = "" if outcome.happened != "unchanged" else "As it was judged then:\n\n"
+    text = f"# {outcome.happened}{numbered}\n\n{outcome.sentence}\n\n{judged}| rule | | |\n|---|---|---|\n{rules}\n"
     text += "".join(f"\n- {note}" for note in verdict.notes)
-    create_markdown_artifact(text, key="verdict", description=verdict.sentence)
+    create_markdown_artifact(text, key="verdict", description=outcome.sentence)
     create_link_artifact(
         registration.report.as_uri(),
         key="report",

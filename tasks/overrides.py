@@ -52,6 +52,20 @@ def check_overrides(params: Path, overrides: dict[str, Any]) -> None:
     check_params(params, content)
 
 
+def split_changes(params: Path, overrides: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The overrides that change what params.yaml means, and those (flat) that repeat it: given there, or by default."""
+    if not overrides:
+        return {}, {}
+    content = read_yaml(params)
+    now = flat(check_params(params, content).model_dump(mode="json", by_alias=True))
+    merge(content, overrides)
+    wished = flat(check_params(params, content).model_dump(mode="json", by_alias=True))
+    given = flat(overrides)
+    missing = object()
+    repeated = {key: value for key, value in given.items() if wished.get(key, missing) == now.get(key, None)}
+    return _nested({key: value for key, value in given.items() if key not in repeated}), repeated
+
+
 def apply_overrides(params: Path, overrides: dict[str, Any]) -> None:
     """Set values in params.yaml, keeping its comments and order. Whether they are allowed is for the models to say."""
     if not overrides:

@@ -34,7 +34,7 @@ def prepare(
     log.info("workspace %s at commit %s", workspace.folder, workspace.commit[:12])
     for remark in workspace.remarks:
         log.warning(remark)
-    for key, value in flat(overrides).items():
+    for key, value in flat(workspace.overrides).items():
         log.info("override: %s = %s", key, value)
     if workspace.candidate:
         log.info("a run with overrides registers a candidate at most, and stays off the line")

@@ -1,4 +1,4 @@
-"""What the registry answered to the run of a workspace."""
+"""What the registry answers, now, to the run of a workspace."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from pathlib import Path
 from pipeline_lib.params import load_params
 from pipeline_lib.register.attempt import ask
 from pipeline_lib.register.publish import report_path
-from pipeline_lib.registry import Verdict, Version, open_registry
+from pipeline_lib.registry import Outcome, Verdict, Version, open_registry, outcome_of
 from pipeline_lib.registry.closure import read_closure
+from pipeline_lib.registry.records import SETTLED_BY, with_number
 from pipeline_lib.settings import load_settings
 from tasks.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Registration:
-    """The verdict on a run's model, the version it got (None when it was refused), and its report."""
+    """What became of a run's model, the version it has (None when it was refused), its verdict, and its report."""
 
+    outcome: Outcome
     verdict: Verdict
     version: Version | None
     report: Path
 
 
 def registration_of(workspace: Workspace) -> Registration | None:
-    """Put the question again that `register` put, and find its recorded answer; None when there is none."""
+    """Put the question again that `register` put, and find its recorded answer; None when there is none.
+
+    What the answer means depends on what became of the registry since, see Outcome.
+    """
     registry = open_registry(load_settings(workspace.origin), workspace.origin)
     params = load_params(workspace.folder / "params.yaml").register_
     closure = read_closure(workspace.folder).without("register")
@@ -32,5 +37,7 @@ def registration_of(workspace: Workspace) -> Registration | None:
     attempt = registry.find(question.key, question.rule)
     if attempt is None:
         return None
+    versions = registry.versions()
+    outcome = outcome_of(attempt, versions, is_new=attempt.tags.get(SETTLED_BY) == workspace.run)
     report = report_path(workspace.state, question.key)
-    return Registration(attempt.verdict, registry.version_of(question.key), report)
+    return Registration(outcome, attempt.verdict, with_number(versions, outcome.version), report)

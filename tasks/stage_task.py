@@ -56,19 +56,20 @@ def run_stage_task(stage: str, workspace: Workspace) -> State[None]:
 
     A failed stage gives Failed with its one-line reason; one that a signal ended raises StageDied, so as to be retried.
     """
+    artifact = _ProgressArtifact(stage)
     try:
-        outcome = bring_up_to_date(stage, workspace, on_line=_listener(stage))
+        outcome = bring_up_to_date(stage, workspace, on_line=_listener(artifact))
     except StageDied:
         raise
     except PipelineError as error:
         return Failed(message=str(error), data=error)
+    artifact.finish()
     return Completed(name=outcome.value, message=SAYING[outcome])
 
 
-def _listener(stage: str) -> Callable[[str], None]:
+def _listener(artifact: _ProgressArtifact) -> Callable[[str], None]:
     """Give each line to the run's log; progress goes to an artifact at most once a second, to the log every 30 s."""
-    log, artifact = get_run_logger(), _ProgressArtifact(stage)
-    logged = 0.0
+    log, logged = get_run_logger(), 0.0
 
     def read(line: str) -> None:
         nonlocal logged
@@ -89,9 +90,10 @@ class _ProgressArtifact:
     def __init__(self, stage: str) -> None:
         self.stage, self.shown = stage, 0.0
         self.id: UUID | None = None
+        self.last: Progress | None = None
 
     def show(self, progress: Progress) -> None:
-        now = time.monotonic()
+        now, self.last = time.monotonic(), progress
         if now - self.shown < SHOW_EVERY_S and progress.percent < 100:
             return
         self.shown = now
@@ -101,3 +103,8 @@ class _ProgressArtifact:
             self.id = made if isinstance(made, UUID) else None
         else:
             update_progress_artifact(self.id, progress=progress.percent, description=text)
+
+    def finish(self) -> None:
+        """End at 100 %: a stage reports now and then, and a training may end early."""
+        if self.id is not None and self.last is not None and self.last.percent < 100:
+            update_progress_artifact(self.id, progress=100.0, description=f"{self.last.what}: done")

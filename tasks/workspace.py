@@ -7,7 +7,7 @@ last run on the branch `perennial/line`, where there is one.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pipeline_lib.settings import Settings, load_settings
 from pipeline_lib.yaml_files import read_yaml
 from tasks.dvc_config import share_cache_and_remotes
 from tasks.git import commit_of, git
-from tasks.overrides import apply_overrides
+from tasks.overrides import apply_overrides, split_changes
 from tasks.process_group import recorded_pid
 from tasks.snapshot import snapshot, uncommitted
 
@@ -85,9 +85,19 @@ def open_workspace(
         _bring_result(workspace, after)
     else:
         _bring_last_result(workspace)
-    apply_overrides(workspace.folder / "params.yaml", overrides)
-    load_params(workspace.folder / "params.yaml")
+    params = workspace.folder / "params.yaml"
+    if after is None:  # a trial of a sweep is a candidate whatever its values are
+        workspace = _without_repetitions(workspace, params)
+    apply_overrides(params, workspace.overrides)
+    load_params(params)
     return workspace
+
+
+def _without_repetitions(workspace: Workspace, params: Path) -> Workspace:
+    """The same workspace without the overrides that params.yaml says already, which it names."""
+    changes, repeated = split_changes(params, workspace.overrides)
+    said = tuple(f"no override, params.yaml means it already: {key} = {value}" for key, value in repeated.items())
+    return replace(workspace, overrides=changes, remarks=(*workspace.remarks, *said))
 
 
 def uncached_outs(root: Path) -> list[str]:

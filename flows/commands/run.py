@@ -7,7 +7,8 @@ from pathlib import Path
 
 HELP = "run the whole line in a workspace of its own, each stage a Prefect task"
 EPILOG = (
-    "With --set, the result is a candidate: it is registered, never promoted, and stays off the branch perennial/line."
+    "With --set, the result is a candidate: it is registered, never promoted, and stays off the branch perennial/line. "
+    "A value that params.yaml has already changes nothing and does not count."
 )
 
 
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         check_overrides(origin / "params.yaml", overrides)
     result = run_here(origin, overrides=overrides, branch=options.branch)
     print(result.as_json() if options.json else summary(result))
-    if options.fail_if_held and result.decision not in ("promote", "current"):
-        remedy = "read the report; the champion stays as it was"
-        raise GateHeld("the model was not promoted", file=result.report, value=result.verdict, remedy=remedy)
+    if options.fail_if_held and not result.is_champion:
+        remedy = "read the report; `perennial versions` shows which version is champion"
+        raise GateHeld("this model is not the champion", file=result.report, value=result.sentence, remedy=remedy)
     return 0

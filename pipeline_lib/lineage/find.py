@@ -50,7 +50,7 @@ def lineage_of_version(version: Version, ref: str) -> Lineage:
 
 def _of_file(ref: str, path: str | None, md5: str | None, *, checkout: Path, registry: Registry) -> Lineage:
     """Look in today's dvc.lock first, then in the receipts of the versions, newest first."""
-    versions = registry.versions()
+    versions = registry.known_versions()
     today = [read_closure(checkout)] if (checkout / "dvc.lock").exists() else []
     closures = today + [version.closure for version in reversed(versions)]
     for closure in closures:

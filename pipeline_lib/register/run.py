@@ -15,9 +15,10 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.register.attempt import Question, ask, attempt_tags
 from pipeline_lib.register.publish import publish
-from pipeline_lib.registry import Attempt, Registry, Verdict, open_registry
+from pipeline_lib.registry import Attempt, Registry, Verdict, open_registry, outcome_of
 from pipeline_lib.registry.closure import Closure, read_closure
-from pipeline_lib.registry.git_tags import mirror, take_snapshot
+from pipeline_lib.registry.git_tags import take_snapshot
+from pipeline_lib.registry.reconcile import reconcile
 from pipeline_lib.settings import Settings
 from pipeline_lib.stage import StageRun
 
@@ -34,18 +35,18 @@ def run(job: StageRun) -> None:
     registry = open_registry(job.settings, job.checkout)
     question = ask(closure, job.params, name=registry.name, candidate=is_candidate(job.settings))
     with registry.locked():
-        registry.settle()
+        carried_out = registry.settle()  # what a killed run left
+        reconcile(registry)
         known = registry.find(question.key, question.rule)
         attempt = known
         if known is None or known.verdict.provisional:
             attempt = _settle_question(question, known, job=job, closure=closure, registry=registry)
         assert attempt is not None, "a question was settled without an attempt"
-        versions, version = registry.versions(), registry.version_of(question.key)
-        mirror(versions, checkout=job.checkout, origin=registry.origin)
-        report = publish(attempt, version, job=job, closure=closure, registry=registry)
-    numbered = f" (version {version.number})" if version else ""
-    again = "known already: " if attempt is known else ""
-    log.info("%s%s%s", again, attempt.verdict.sentence, numbered)
+        registry.mirror_tags(job.checkout)
+        report = publish(attempt, registry.version_of(question.key), job=job, closure=closure, registry=registry)
+        is_new = attempt is not known or attempt.run_id in carried_out
+        outcome = outcome_of(attempt, registry.versions(), is_new=is_new)
+    log.info(outcome.sentence)
     log.info("report: %s", report)
 
 

@@ -1,7 +1,19 @@
 """The model registry: MLflow keeps versions, aliases and verdicts; DVC's cache keeps the bytes they point to."""
 
+from pipeline_lib.registry.outcome import Outcome, outcome_of
 from pipeline_lib.registry.records import Attempt, Version
 from pipeline_lib.registry.registry import Registry, open_registry
 from pipeline_lib.registry.verdict import ClassChange, Comparison, Rule, Verdict
 
-__all__ = ["Attempt", "ClassChange", "Comparison", "Registry", "Rule", "Verdict", "Version", "open_registry"]
+__all__ = [
+    "Attempt",
+    "ClassChange",
+    "Comparison",
+    "Outcome",
+    "Registry",
+    "Rule",
+    "Verdict",
+    "Version",
+    "open_registry",
+    "outcome_of",
+]

@@ -1,8 +1,9 @@
 """Mirror the registry as git tags in GTO's format, which `dvc gc` respects and `gto show` reads.
 
-`perennial@v0.0.3` registers version 3; `perennial#champion#5` is the fifth time a champion was set. Tags stand on the
-run's commit. After a plain `dvc repro` that is a snapshot commit, made with git's plumbing in an index of its own:
-branch, index and files of the checkout stay as they are. Format: https://mlem.ai/doc/gto/user-guide
+`perennial@v0.0.3` registers version 3, `perennial@v0.0.3!` says that it is no longer there; `perennial#champion#5` is
+the fifth time a champion was set, `perennial#champion!#6` says that none is left. Tags stand on the run's commit. After
+a plain `dvc repro` that is a snapshot commit, made with git's plumbing in an index of its own: branch, index and files
+of the checkout stay as they are. Format: https://mlem.ai/doc/gto/user-guide
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib.registry.records import COMMIT, Version
+from pipeline_lib.registry.records import CHAMPION, COMMIT, Version, with_alias
+from pipeline_lib.registry.tag_records import Tags, read_tag_records, turn_message, version_message
 
 log = logging.getLogger(__name__)
 RECEIPTS = (
@@ -63,14 +65,26 @@ def take_snapshot(checkout: Path) -> Snapshot | None:
         return None
 
 
-def mirror(versions: list[Version], *, checkout: Path, origin: Path) -> list[str]:
+def read_tags(repository: Path, name: str) -> Tags:
+    """What the tags of a model name say; nothing where git cannot be asked."""
+    patterns = [f"refs/tags/{name}@*", f"refs/tags/{name}#*"]
+    fields = ("refname:strip=2", "*objectname", "contents:subject", "contents:body")
+    form = "%00".join(f"%({field})" for field in fields)
+    try:
+        text = _git(repository, "for-each-ref", f"--format={form}%01", *patterns)
+    except (subprocess.CalledProcessError, FileNotFoundError):  # mirror() says so, when there is something to tag
+        return Tags({})
+    entries = [entry.strip().split("\0") for entry in text.split("\1") if entry.strip()]
+    return read_tag_records(name, [(tag, commit, subject, body) for tag, commit, subject, body in entries])
+
+
+def mirror(versions: list[Version], *, name: str, checkout: Path, origin: Path) -> list[str]:
     """Make the tags that are absent, in the original repository; returns their names. Where git cannot, says so.
 
     versions: all of the registry, with their aliases.
     """
     try:
-        existing = _existing_tags(origin)
-        wanted = _wanted_tags(versions, existing)
+        wanted = _wanted_tags(versions, read_tags(origin, name), name)
         for tag, (commit, message) in wanted.items():
             _make_tag(tag, commit, message, checkout=checkout, origin=origin)
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
@@ -79,35 +93,33 @@ def mirror(versions: list[Version], *, checkout: Path, origin: Path) -> list[str
     return list(wanted)
 
 
-def _wanted_tags(versions: list[Version], existing: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """tag -> (commit, message) of what is not there yet. existing: tag -> its message."""
+def _wanted_tags(versions: list[Version], existing: Tags, name: str) -> dict[str, tuple[str, str]]:
+    """tag -> (commit, message) of what is not there yet."""
     known = [version for version in versions if version.tags.get(COMMIT)]
     wanted = {
-        f"{v.name}@v0.0.{v.number}": (v.tags[COMMIT], f"{v.name} version {v.number}: {v.verdict.sentence}")
+        f"{name}@v0.0.{v.number}": (v.tags[COMMIT], version_message(v))
         for v in known
+        if v.number not in existing.versions
     }
-    wanted = {tag: value for tag, value in wanted.items() if tag not in existing}
-    for version in known:
-        if "champion" not in version.aliases:
-            continue
-        prefix, message = f"{version.name}#champion#", f"champion is version {version.number}"
-        turns = sorted(int(tag.removeprefix(prefix)) for tag in existing if tag.startswith(prefix))
-        if not turns or existing[f"{prefix}{turns[-1]}"] != message:
-            wanted[f"{prefix}{(turns or [0])[-1] + 1}"] = (version.tags[COMMIT], message)
+    deleted = set(existing.versions) - {version.number for version in versions} - existing.gone
+    for number in sorted(deleted):
+        message = f"{name} version {number} is no longer in the registry"
+        wanted[f"{name}@v0.0.{number}!"] = (existing.versions[number].commit, message)
+    turn, champion = existing.turn, with_alias(versions, CHAMPION)
+    following = turn.number + 1 if turn else 1
+    if champion and champion.tags.get(COMMIT) and (turn is None or turn.champion != champion.number):
+        wanted[f"{name}#champion#{following}"] = (champion.tags[COMMIT], turn_message(versions, champion))
+    if champion is None and turn and turn.champion is not None and turn.champion in existing.versions:
+        commit = existing.versions[turn.champion].commit
+        wanted[f"{name}#champion!#{following}"] = (commit, turn_message(versions, None))
     return wanted
-
-
-def _existing_tags(repository: Path) -> dict[str, str]:
-    lines = _git(
-        repository, "for-each-ref", "--format=%(refname:strip=2)%09%(contents:subject)", "refs/tags"
-    ).splitlines()
-    return dict(line.split("\t", 1) for line in lines)
 
 
 def _make_tag(tag: str, commit: str, message: str, *, checkout: Path, origin: Path) -> None:
     """Tag where the commit lies; from a workspace, push the tag and with it the commit to the original repository."""
     here = origin if _has_commit(origin, commit) else checkout
-    _git(here, "tag", "--annotate", "--force", "--message", message, tag, commit, env=_identity(here))
+    options = ("--annotate", "--force", "--cleanup=verbatim", "--file", "-")
+    _git(here, "tag", *options, tag, commit, env=_identity(here), stdin=message)
     if here != origin:
         _git(here, "push", "--quiet", "--no-verify", str(origin), f"refs/tags/{tag}")
 
@@ -124,11 +136,15 @@ def _identity(repository: Path) -> dict[str, str]:
     return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in BOT.items()}
 
 
-def _git(folder: Path, *arguments: str, check: bool = True, env: Mapping[str, str] | None = None) -> str:
+def _git(
+    folder: Path, *arguments: str, check: bool = True, env: Mapping[str, str] | None = None, stdin: str | None = None
+) -> str:
     """Run git in a folder; its output without the last line end. DVC runs stages with GIT_* of its own: left out."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(command, check=check, capture_output=True, text=True, env={**clean, **(env or {})})
+    done = subprocess.run(
+        command, check=check, capture_output=True, text=True, env={**clean, **(env or {})}, input=stdin
+    )
     return done.stdout.strip()
 
 

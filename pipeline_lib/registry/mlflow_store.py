@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline_lib.errors import ServiceUnavailable
-from pipeline_lib.registry.records import KEY, Attempt, Version, join_long, split_long
+from pipeline_lib.registry.records import KEY, TURN, Attempt, Version, join_long, split_long
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -61,6 +61,16 @@ class MlflowStore:
         rows = sorted((int(version.version), version.source, dict(version.tags)) for version in found)
         return [Version(self.name, n, source, join_long(tags), tuple(aliases.get(n, ()))) for n, source, tags in rows]
 
+    def turn(self) -> int | None:
+        """The newest tag of a champion that the registry knows; None before the first."""
+        query = f"name = '{self.name}'"
+        found = self._pages(lambda token: self.client.search_registered_models(query, page_token=token))
+        return next((int(model.tags[TURN]) for model in found if TURN in model.tags), None)
+
+    def set_turn(self, number: int) -> None:
+        """Remember the newest tag of a champion."""
+        self._ask(lambda: self.client.set_registered_model_tag(self.name, TURN, str(number)))
+
     def open_attempt(self, tags: Mapping[str, str], title: str) -> str:
         """Record an attempt with all it needs to be carried out; one transaction. Returns the run's id."""
         run = self._ask(lambda: self.client.create_run(self.experiment, tags=split_long(tags), run_name=title))
@@ -74,19 +84,33 @@ class MlflowStore:
             self._ask(partial(self.client.set_tag, run_id, name, value))
         self._ask(lambda: self.client.set_terminated(run_id))
 
-    def create_version(self, attempt: Attempt, source: str, description: str) -> int:
-        """Create a version with all its tags in one transaction. Returns its number."""
+    def create_version(self, attempt: Attempt, source: str, description: str, *, taken: Collection[int] = ()) -> int:
+        """Create a version with all its tags in one transaction. Returns its number.
+
+        taken: numbers that stand for other models. MLflow counts from 1 again when a model's name was deleted.
+        """
         self._ask(self._ensure_model)
         tags = split_long({key: value for key, value in attempt.tags.items() if key.startswith("perennial.")})
         create = self.client.create_model_version
-        version = self._ask(
-            lambda: create(self.name, source=source, run_id=attempt.run_id, tags=tags, description=description)
-        )
-        return int(version.version)
+        while True:
+            version = self._ask(
+                lambda: create(self.name, source=source, run_id=attempt.run_id, tags=tags, description=description)
+            )
+            if int(version.version) not in taken:
+                return int(version.version)
+            self.delete_version(int(version.version))
 
     def tag_version(self, number: int, key: str, value: str) -> None:
         """Set one tag of a version."""
         self._ask(lambda: self.client.set_model_version_tag(self.name, str(number), key, value))
+
+    def untag_version(self, number: int, key: str) -> None:
+        """Remove one tag of a version."""
+        self._ask(lambda: self.client.delete_model_version_tag(self.name, str(number), key))
+
+    def delete_version(self, number: int) -> None:
+        """Delete a version; its number is never given again."""
+        self._ask(lambda: self.client.delete_model_version(self.name, str(number)))
 
     def set_alias(self, alias: str, number: int) -> None:
         """Point an alias at a version."""

@@ -11,7 +11,7 @@ from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 
-from pipeline_lib.registry.records import KEY, Attempt, Version, join_long
+from pipeline_lib.registry.records import KEY, TURN, Attempt, Version, join_long
 
 ATTEMPTS = """
     SELECT r.run_uuid, r.status, t.key, t.value FROM runs r
@@ -22,6 +22,7 @@ VERSIONS = (
 )
 VERSION_TAGS = "SELECT version, key, value FROM model_version_tags WHERE name = ?"
 ALIASES = "SELECT version, alias FROM registered_model_aliases WHERE name = ? ORDER BY alias"
+MODEL_TAGS = "SELECT key, value FROM registered_model_tags WHERE name = ?"
 
 
 class SqliteReader:
@@ -49,6 +50,11 @@ class SqliteReader:
             aliases[number].append(alias)
         found = self._rows(VERSIONS)
         return [Version(self.name, n, source, join_long(tags[n]), tuple(aliases[n])) for n, source in found]
+
+    def turn(self) -> int | None:
+        """The newest tag of a champion that the registry knows; None before the first."""
+        tags = dict(self._rows(MODEL_TAGS))
+        return int(tags[TURN]) if TURN in tags else None
 
     def _rows(self, query: str) -> list[tuple]:  # type: ignore[type-arg] # rows differ by query
         if not self.path.exists():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from pipeline_lib.registry.closure import Closure, closure_from_json
@@ -15,7 +16,17 @@ KEY, RULE, VERDICT, CLOSURE = "perennial.key", "perennial.rule", "perennial.verd
 SOURCE, MODEL, COMMIT, DIRTY = "perennial.source", "perennial.model_md5", "perennial.git_commit", "perennial.git_dirty"
 METRICS, LIBRARIES, DESCRIPTION = "perennial.metrics", "perennial.libraries", "perennial.description"
 TRAINED_ON = "perennial.trained_on"
-REPLACED, ROLLED_BACK, VERSION = "perennial.replaced", "perennial.rolled_back", "perennial.version"
+VERSION, REGISTERED_AT = "perennial.version", "perennial.registered_at"
+SETTLED_BY = "perennial.settled_by"  # of an attempt: the run that carried it out
+RESTORED = "perennial.restored"  # of an attempt: the number that a git tag says its version had
+TURN = "perennial.turn"  # of the model: the newest tag of a champion that the registry knows
+# What a version becomes after it was registered. Its tag cannot say that; the newest tag of a champion does.
+# promoted_at: when it last became champion.
+REPLACED, PROMOTED_AT, PROMOTED_FOR = "perennial.replaced", "perennial.promoted_at", "perennial.promoted_for"
+ROLLED_BACK, ROLLED_BACK_AT = "perennial.rolled_back", "perennial.rolled_back_at"
+ROLLED_BACK_TO = "perennial.rolled_back_to"
+LATER = (REPLACED, PROMOTED_AT, PROMOTED_FOR, ROLLED_BACK, ROLLED_BACK_AT, ROLLED_BACK_TO)
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
 
 @dataclass(frozen=True)
@@ -58,14 +69,44 @@ class Version:
         return self.tags[MODEL]
 
     @property
+    def rolled_back(self) -> str | None:
+        """Why it was rolled back, if it was and nobody promoted it since."""
+        return self.tags.get(ROLLED_BACK)
+
+    @property
+    def was_champion(self) -> bool:
+        """Whether it was ever promoted, by the gate or by a person."""
+        return PROMOTED_AT in self.tags or self.verdict.decision == "promote"
+
+    @property
     def metrics(self) -> dict[str, float]:
         """The test metrics recorded with it."""
         metrics: dict[str, float] = json.loads(self.tags.get(METRICS, "{}"))
         return metrics
 
 
+def with_alias(versions: Sequence[Version], alias: str) -> Version | None:
+    """The version that an alias points to."""
+    return next((version for version in versions if alias in version.aliases), None)
+
+
+def with_number(versions: Sequence[Version], number: int | None) -> Version | None:
+    """The version of a number."""
+    return next((version for version in versions if version.number == number), None)
+
+
+def now() -> str:
+    """The time, as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def day(when: str | None) -> str:
+    """` on 2026-11-30` of an ISO time, empty where it is not known."""
+    return f" on {when[:10]}" if when else ""
+
+
 class Reader(Protocol):
-    """The three questions everything else is built from."""
+    """The questions everything else is built from."""
 
     def attempts(self) -> list[Attempt]:
         """All attempts, oldest first."""
@@ -73,6 +114,10 @@ class Reader(Protocol):
 
     def versions(self) -> list[Version]:
         """All versions, oldest first, with their aliases."""
+        ...
+
+    def turn(self) -> int | None:
+        """The newest tag of a champion that the registry knows; None before the first."""
         ...
 
 

@@ -14,6 +14,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}"
 
 
+@pytest.fixture(scope="session")
+def other_database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database that never heard of what the first one holds: that of a fresh clone."""
+    return f"sqlite:///{tmp_path_factory.mktemp('other_registry') / 'registry.db'}"
+
+
 @pytest.fixture
 def name(monkeypatch: pytest.MonkeyPatch, database: str) -> str:
     """A model name that nothing is registered under; settings name it and the database."""

@@ -186,13 +186,15 @@ def test_a_traceback_is_shown_only_when_asked_for(project: Path, capsys: pytest.
 def test_a_model_that_is_not_promoted_ends_with_3_where_that_is_asked_for(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    held = RunResult("r", "c", False, {}, decision="inconclusive", verdict="cannot be told apart", report="report.html")
+    held = RunResult(
+        "r", "c", False, {}, happened="inconclusive", sentence="cannot be told apart", report="report.html"
+    )
     monkeypatch.setattr("flows.local_run.run_here", lambda *_, **__: held)
 
     codes = main(["run"]), main(["run", "--fail-if-held"])
 
     assert codes == (0, 3)
-    assert "report.html: the model was not promoted (found: cannot be told apart)" in capsys.readouterr().err
+    assert "report.html: this model is not the champion (found: cannot be told apart)" in capsys.readouterr().err
 
 
 def test_a_defect_of_ours_shows_its_traceback_and_ends_in_one_line_with_its_exit_code(

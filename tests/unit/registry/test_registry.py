@@ -32,6 +32,7 @@ def test_what_is_read_straight_from_sqlite_is_what_mlflow_says(checkout: Path, n
 
     assert quick.attempts() == slow.attempts()
     assert quick.versions() == slow.versions()
+    assert quick.turn() == slow.turn() == 2
     assert [version.aliases for version in quick.versions()] == [("previous",), ("champion",)]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import ConfigError
+from pipeline_lib.params import load_params
 from pipeline_lib.settings import load_settings
 from tasks.git import git
 from tasks.process_group import put_on_record
@@ -154,3 +155,37 @@ def test_old_workspaces_go_and_those_at_work_stay(origin: Path) -> None:
 
     assert gone == ["night-1", "night-2"]
     assert workspaces[0].folder.exists() and workspaces[3].folder.exists()
+
+
+def test_an_override_that_params_yaml_says_already_is_none(origin: Path) -> None:
+    params = origin / "params.yaml"
+    seed = load_params(params).train.seed
+    before = params.read_text()
+
+    workspace = open_workspace(
+        origin, run="night-1", overrides={"train": {"seed": seed}}, branch=None, with_edits=False
+    )
+
+    assert (workspace.overrides, workspace.candidate) == ({}, False)
+    assert f"no override, params.yaml means it already: train.seed = {seed}" in workspace.remarks
+    assert (workspace.folder / "params.yaml").read_text() == before
+
+
+def test_of_several_overrides_those_that_change_something_stay(origin: Path) -> None:
+    seed = load_params(origin / "params.yaml").train.seed
+    overrides = {"train": {"seed": seed, "epochs": 77}}
+
+    workspace = open_workspace(origin, run="night-1", overrides=overrides, branch=None, with_edits=False)
+
+    assert workspace.overrides == {"train": {"epochs": 77}}
+
+
+def test_a_trial_of_a_sweep_keeps_its_overrides_so_that_it_stays_a_candidate(origin: Path) -> None:
+    base = open_workspace(origin, run="sweep-1", overrides={}, branch=None, with_edits=False)
+    seed = load_params(origin / "params.yaml").train.seed
+
+    trial = open_workspace(
+        origin, run="sweep-1-t1", overrides={"train": {"seed": seed}}, branch=None, with_edits=False, after=base
+    )
+
+    assert trial.candidate

@@ -1,0 +1,63 @@
+"""Who was champion before, who is when the champion is gone, and what to say where nobody is. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pipeline_lib.errors import UsageError
+from pipeline_lib.registry.records import PREVIOUS, REPLACED, VERSION, Attempt, Version, with_alias, with_number
+from pipeline_lib.registry.tag_records import Turn
+
+
+def was_deleted(attempt: Attempt, numbers: Collection[int]) -> bool:
+    """Whether an attempt's version is no longer in the registry. numbers: of the versions that are."""
+    return VERSION in attempt.tags and int(attempt.tags[VERSION]) not in numbers
+
+
+def before(version: Version, versions: Sequence[Version]) -> Version | None:
+    """The champion before this one that is still there and was not rolled back."""
+    seen = {0, version.number}
+    number = int(version.tags.get(REPLACED, 0))
+    while number not in seen:
+        seen.add(number)
+        found = with_number(versions, number)
+        if found is None:  # it was deleted, and with it what it had replaced
+            former = [v for v in versions if v.was_champion and v.rolled_back is None and v.number < version.number]
+            return former[-1] if former else None
+        if found.rolled_back is None:
+            return found
+        number = int(found.tags.get(REPLACED, 0))
+    return None
+
+
+def heir(versions: Sequence[Version], turn: Turn | None) -> Version | None:
+    """Who should have the alias champion where nobody has: the last champion, else the one before it.
+
+    turn: the newest git tag that set a champion. None where no version was ever champion.
+    """
+    former = [version for version in versions if version.was_champion and version.rolled_back is None]
+    last = with_number(former, turn.champion if turn else None)
+    previous = with_alias(former, PREVIOUS)
+    return last or previous or (former[-1] if former else None)
+
+
+def no_champion(last: Attempt | None, versions: Sequence[Version], *, uri: str) -> UsageError:
+    """Say why there is no champion: nothing was registered, or the last model was refused or held."""
+    if last is None:
+        remedy = "`dvc repro` or `perennial run` trains, judges and registers one"
+        return UsageError("no model was registered yet", file=uri, remedy=remedy)
+    remedy = "`perennial report` shows the grounds; "
+    if versions:
+        remedy += (
+            f"`perennial promote {versions[-1].number} --reason TEXT` makes version {versions[-1].number} champion"
+        )
+    else:
+        remedy += "change data or params.yaml and run again; `register.min_top1` is the floor"
+    return UsageError("no model was promoted yet", file=uri, value=last.verdict.sentence, remedy=remedy)
+
+
+def check_reason(reason: str) -> None:
+    """Raise UsageError where a person gave no reason."""
+    if not reason.strip():
+        remedy = "say why in words, for those who come after: `--reason 'it took sevens for ones'`"
+        raise UsageError("a reason is needed", file="--reason", remedy=remedy)
