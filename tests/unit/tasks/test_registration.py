@@ -192,4 +192,4 @@ def test_predict_after_a_refused_first_model_says_that_none_was_promoted_and_why
     code = main(["predict", "new.jpg"])
 
     assert code == 2
-    assert "no model was promoted yet (found: Refused: better than the floor" in capsys.readouterr().err
+    assert "no model was promoted yet (found: Refused: top-1 16.7 %; the floor is 33.3 %" in capsys.readouterr().err
