@@ -95,7 +95,9 @@ def resolution(comparison: Comparison, changes: Sequence[ClassChange], params: R
     )
     in_class = f"from {100 * loss:.0f} points on" if loss is not None else "never"
     in_all = f"from {points(visible_loss(comparison))} points of top-1 on"
-    return f"these images show a true loss (four times in five) {in_all}; in the median class, of {n} images, {in_class}"
+    return (
+        f"these images show a true loss (four times in five) {in_all}; in the median class, of {n} images, {in_class}"
+    )
 
 
 def points(fraction: float) -> str:
