@@ -14,7 +14,7 @@ from pipeline_lib.stage import StageRun
 
 log = logging.getLogger(__name__)
 REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"
-FORMAT = 3  # raised when the report shows the same artifacts otherwise
+FORMAT = 4  # raised when the report shows the same artifacts otherwise
 
 
 def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, registry: Registry) -> Path:
@@ -66,7 +66,8 @@ def _write(
     lineage = lineage_of_version(version, "") if version else Lineage("", job.settings.model_name, steps)
     number = version.number if version else None
     before = Previous(*previous) if previous else None
-    run = Run(job.settings.model_name, number, tags[records.KEY], attempt.verdict, lineage, libraries(), before)
+    judged = tags.get(records.REGISTERED_AT, "")
+    run = Run(job.settings.model_name, number, tags[records.KEY], attempt.verdict, lineage, libraries(), before, judged)
     content = gather(run, job.reads)
     with atomic_folder(folder) as partial:
         (partial / REPORT).write_text(render_report(content))

@@ -35,6 +35,7 @@ class Run:
     """What is being reported on. version: None when the model was refused. libraries: name -> version.
 
     previous: the version whose data today's are compared with; None for the first, or when its profile is gone.
+    judged_at: ISO time of the verdict, which the page tells as past.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Run:
     lineage: Lineage
     libraries: Mapping[str, str]
     previous: Previous | None = None
+    judged_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Content:
 
     run: Run
     test: Mapping[str, float]
+    validation: Mapping[str, float]
     top1_range: figures.Range
     delta_range: figures.Range | None
     ledger: Ledger
@@ -96,6 +99,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
     return Content(
         run=run,
         test=test,
+        validation=json.loads(files["validation"].read_text()),
         top1_range=_top1_range(test),
         delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
         ledger=open_ledger(manifest, read_frame(files["balance"], ("class_id",))),

@@ -38,7 +38,7 @@ def page(line: TinyLine, sentence: str = "Held as challenger.") -> str:
     gone = ClassChange("teal", 10, 9, 0, 0.9, blocks=False, n_champion=9, falls=True)
     notes = ("these images show little",)
     verdict = Verdict("inconclusive", sentence, (RULE,), COMPARISON, (change, gone), notes=notes)
-    run = Run("m", 2, "f" * 64, verdict, LINEAGE, {"torch": "2"})
+    run = Run("m", 2, "f" * 64, verdict, LINEAGE, {"torch": "2"}, judged_at="2026-11-30T02:10:00+00:00")
     return render_report(gather(run, line.job().reads))
 
 
@@ -95,6 +95,13 @@ def test_every_class_is_shown_with_its_counts_and_what_it_means(line: TinyLine) 
     assert '<td class="no">holds</td>' in html
     assert '<td>red</td><td class="n">20</td><td class="n">–</td>' in html  # a verdict from before the counts
     assert "These images show little." in html
+
+
+def test_the_verdict_is_told_with_its_day_and_the_network_with_what_it_makes_of_its_own_images(line: TinyLine) -> None:
+    html = page(line)
+
+    assert "decided on 2026-11-30; <code>perennial versions</code> says what is champion now" in html
+    assert "of their own training images they get 96.0 % right, 97.0 % with" in html
 
 
 def test_the_same_line_gives_the_same_page(line: TinyLine) -> None:
