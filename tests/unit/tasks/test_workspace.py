@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.params import load_params
 from pipeline_lib.settings import load_settings
+from tasks.dvc_config import SITE_CACHE
 from tasks.git import git
 from tasks.process_group import put_on_record
 from tasks.workspace import FLOW, Workspace, forget_old_workspaces, open_workspace, uncached_outs
@@ -54,6 +56,16 @@ def test_it_shares_the_cache_of_its_origin_also_when_that_was_named_relatively(o
 
     said = (workspace.folder / ".dvc" / "config.local").read_text()
     assert f"dir = {origin.parent / 'elsewhere'}" in said
+
+
+def test_nobody_else_reads_its_secrets_or_writes_where_dvc_keeps_pickles(origin: Path) -> None:
+    (origin / ".dvc" / "config.local").write_text("['remote \"store\"']\n    url = s3://b\n    secret_access_key = hush\n")
+
+    workspace = opened(origin)
+
+    kept = [workspace.folder / ".dvc" / "config.local", workspace.folder / SITE_CACHE]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600, 0o700]
+    assert "hush" in kept[0].read_text()
 
 
 def test_a_remote_in_a_folder_near_the_origin_is_found_from_the_workspace(origin: Path) -> None:
