@@ -167,7 +167,7 @@ def test_versions_promote_and_rollback_on_the_command_line(
     assert "top-1  98.3 %" in said.out
     assert "rolled back on 2" in said.out and REASON in said.out
     assert "promoted by hand on 2" in said.out and "good in the field" in said.out
-    assert "no such model version (found: 9). Remedy: name one of: 1 (previous), 2 (champion), 3" in said.err
+    assert "no such model version (found: 9). Remedy: name one of: 1 (previous, reference), 2 (champion), 3" in said.err
 
 
 def test_versions_as_json_hold_what_a_script_needs(
@@ -179,7 +179,12 @@ def test_versions_as_json_hold_what_a_script_needs(
     main(["versions", "--json"])
 
     (found,) = json.loads(capsys.readouterr().out)
-    assert (found["number"], found["aliases"], found["decision"], found["top1"]) == (1, ["champion"], "promote", 1.0)
+    assert (found["number"], found["aliases"], found["decision"], found["top1"]) == (
+        1,
+        ["champion", "reference"],
+        "promote",
+        1.0,
+    )
     assert found["registered_at"][:2] == "20" and found["rolled_back_for"] is None
 
 
