@@ -61,16 +61,21 @@ def test_what_is_superior_to_the_reference_takes_its_place(checkout: Path, name:
     assert (reference(line), in_git(line, name)) == (2, 2)
 
 
-def test_small_losses_stop_where_the_reference_sees_their_sum(checkout: Path) -> None:
-    for n_wrong in range(8):
-        line = registered(checkout, wrong=range(n_wrong), model=f"{n_wrong} wrong")
+def test_a_model_as_good_as_the_champion_is_stopped_by_the_reference_until_a_person_pins_another(
+    checkout: Path,
+) -> None:
+    registered(checkout, wrong=range(8))
+    line = registered(checkout, model="two")
+    registry_of(line).promote("1", reason="lighter")
+    registered(checkout, wrong=range(8), model="three")
+    stopped = registry_of(line).last_attempt()
 
-    champion, last = registry_of(line).champion(), registry_of(line).last_attempt()
-    assert champion is not None and last is not None and champion.number > 1
-    assert champion.metrics["test.top1"] > 1 - 6 / 60  # twice the margin is 11 points
-    assert "than the reference, version 1" in next(
-        attempt.verdict.sentence for attempt in registry_of(line).attempts() if attempt.verdict.decision != "promote"
-    )
+    registry_of(line).pin("1", reason="light enough to be worth eight images")
+    line = registered(checkout, wrong=range(8), model="four")
+
+    assert stopped is not None
+    assert stopped.verdict.sentence.startswith("Refused: 13.3 points worse than the reference, version 2; ")
+    assert aliases(line)[3] == ("champion",)
 
 
 def test_a_model_that_differs_by_its_seed_alone_is_promoted_only_if_it_is_superior(checkout: Path) -> None:
