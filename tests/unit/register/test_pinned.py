@@ -61,7 +61,7 @@ def test_what_is_superior_to_the_reference_takes_its_place(checkout: Path, name:
     assert (reference(line), in_git(line, name)) == (2, 2)
 
 
-def test_a_model_as_good_as_the_champion_is_stopped_by_the_reference_until_a_person_pins_another(
+def test_a_model_as_good_as_the_champion_is_stopped_by_the_reference_until_someone_pins_another(
     checkout: Path,
 ) -> None:
     registered(checkout, wrong=range(8))
