@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -50,7 +49,7 @@ def _install(client: SyncPrefectClient, wanted: AutomationCore) -> None:
 
 def _is_same(one: AutomationCore, other: AutomationCore) -> bool:
     """Whether two automations do the same; each trigger has an id of its own."""
-    said = [json.loads(AutomationCore.model_validate(each.model_dump()).model_dump_json()) for each in (one, other)]
+    said = [AutomationCore.model_validate(each.model_dump()).model_dump() for each in (one, other)]
     for content in said:
         content["trigger"].pop("id", None)
     return bool(said[0] == said[1])

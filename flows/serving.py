@@ -53,7 +53,7 @@ def _bring_up(origin: Path, *, port: int, branch: str) -> str:
         f"Prefect is up at {url}\n"
         f"  run now:  {url}/deployments, `retrain`, Run; or `perennial run` here\n"
         f"  branch:   {branch}, whatever is checked out; another: `perennial up --branch NAME`\n"
-        "  deployed runs take what is committed there, so commit params.yaml first (`perennial run` takes edits in, too)\n"
+        "            deployed runs take what is committed there; `perennial run` takes edits here in, too\n"
         "  nightly:  02:00 UTC, see prefect.yaml; switch it off in the UI or there\n"
         "  stop:     perennial down"
     )

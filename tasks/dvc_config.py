@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from dvc.config import Config
-from dvc.config_schema import RelPath
 
 SITE_CACHE = ".dvc/tmp/site"  # below a workspace, so that it goes with it
 
@@ -16,9 +14,11 @@ def share_cache_and_remotes(origin: Path, workspace: Path) -> None:
 
     The cache and config.local are the origin's as it stands. The remotes are those of the workspace's own commit: what
     another branch calls its storage is none of ours. config.local is git-ignored, so a clone lacks it, with the
-    credentials' profile in it. It may hold secrets, and DVC keeps pickles in its site cache: both are for the owner alone.
+    credentials' profile in it. It may hold secrets, and DVC keeps pickles in its site cache: both are for the owner
+    alone.
     """
-    committed = Config(str(workspace / ".dvc"))["remote"]
+    config = workspace / ".dvc" / "config"
+    committed = Config.load_file(str(config)).get("remote", {}) if config.exists() else {}
     (workspace / ".dvc" / "config.local").touch(mode=0o600)
     (workspace / SITE_CACHE).mkdir(mode=0o700, parents=True)
     ours, local = Config(str(origin / ".dvc")), Config(str(workspace / ".dvc"))
@@ -28,7 +28,6 @@ def share_cache_and_remotes(origin: Path, workspace: Path) -> None:
             content[section] = dict(values)
         content.setdefault("cache", {})["dir"] = str(Path(str(cache)).resolve())
         for name, remote in committed.items():
-            if isinstance(remote["url"], RelPath):  # a folder that the commit names from where the origin lies
-                below = os.path.relpath(remote["url"], workspace / ".dvc")
-                url = str((origin / ".dvc" / below).resolve())
-                content.setdefault("remote", {}).setdefault(name, {}).setdefault("url", url)
+            if "://" not in remote["url"]:  # a folder, as the commit names it from where the origin lies
+                folder = (origin / ".dvc" / Path(remote["url"]).expanduser()).resolve()
+                content.setdefault("remote", {}).setdefault(name, {}).setdefault("url", str(folder))
