@@ -230,9 +230,7 @@ def test_a_promotion_that_was_only_recorded_is_announced_by_the_run_that_carries
     assert not list((checkout / ".perennial/unannounced").glob("*"))
 
 
-def test_a_promotion_that_nobody_announced_is_not_announced_after_a_rollback(
-    checkout: Path, events: list[str]
-) -> None:
+def test_a_promotion_that_nobody_announced_is_not_announced_after_a_rollback(checkout: Path, events: list[str]) -> None:
     register(night(checkout, "night-1", wrong=[1]))
     dies = night(checkout, "night-2", model="two")
     expect_to_announce(dies)
