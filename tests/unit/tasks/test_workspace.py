@@ -12,6 +12,7 @@ from dvc.config import Config
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.params import load_params
+from pipeline_lib.registry.git_tags import take_snapshot
 from pipeline_lib.settings import load_settings
 from tasks.dvc_config import SITE_CACHE
 from tasks.git import git
@@ -118,6 +119,19 @@ def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) ->
     assert workspace.remarks[0].endswith("curation/new.csv, curation/overrides.csv")
     assert "taken in as snapshot commit" in workspace.remarks[0]
     assert git(origin, "status", "--porcelain").splitlines() == [" M curation/overrides.csv", "?? curation/new.csv"]
+
+
+def test_edits_of_files_that_may_hold_a_password_are_taken_into_no_snapshot(origin: Path) -> None:
+    (origin / ".dvc" / "config").open("a").write("['remote \"store\"']\n    url = s3://ann:hush@b\n")
+    (origin / "settings.toml").write_text('s3_endpoint_url = "https://ann:hush@host"\n')
+    (origin / "params.yaml").open("a").write("# an edit\n")
+
+    workspace = opened(origin, with_edits=True)
+    snapshot = take_snapshot(origin)
+
+    assert snapshot is not None
+    taken = [git(origin, "show", "--name-only", "--format=", commit) for commit in (workspace.commit, snapshot.commit)]
+    assert taken == ["params.yaml", "params.yaml"]
 
 
 def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path) -> None:
