@@ -30,13 +30,22 @@ from tests.toy.repository import make_toy_repository
 from tests.toy.served import Served, free_port, wait_until
 from tests.toy.whole_line import give_whole_line
 
-MOMENTS = {
-    "pending": ("engine", "worker", "worker and engine"),
-    "waiting for the line": ("engine", "worker and engine"),
-    "in a stage": ("engine", "worker", "worker and engine", "server"),
-    "between stages": ("engine", "worker and engine"),
-    "promoted, not announced": ("engine", "worker and engine"),
-}
+BOTH = "worker and engine"
+KILLS = (
+    ("promoted, not announced", BOTH),
+    ("pending", BOTH),
+    ("in a stage", BOTH),
+    ("waiting for the line", BOTH),
+    ("between stages", BOTH),
+    ("in a stage", "engine"),
+    ("in a stage", "server"),
+    ("in a stage", "worker"),
+    ("promoted, not announced", "engine"),
+    ("pending", "engine"),
+    ("pending", "worker"),
+    ("waiting for the line", "engine"),
+    ("between stages", "engine"),
+)
 
 
 @dataclass
@@ -149,7 +158,8 @@ def die(ground: Ground, moment: str, victim: str) -> Death:
         _watch(lambda: not (holder_of_line(ground.state) or "").endswith(run[:8]))
         death.free_s = time.time() - death.killed_at
     ground.ask_nothing()
-    ground.up()
+    if victim != "engine":
+        ground.up()
     if before is not None:
         os.kill(ground.engine(before), signal.SIGKILL)
         wait_until(lambda: not (holder_of_line(ground.state) or "").endswith(before[:8]))
@@ -175,7 +185,6 @@ def rows_of(ground: Ground, death: Death) -> list[Row]:
         rows.append(row(case, "until the line was free", "s", [death.free_s]))
     if death.moment == "promoted, not announced":
         rows.append(row(case, "announcements of the promotion", "events", [float(_announcements(ground, death.run))]))
-    print(f"{case}: {state['name']} after {after_s:.0f} s", flush=True)
     return rows
 
 
@@ -190,12 +199,14 @@ def _announcements(ground: Ground, run: str) -> int:
 def main() -> int:
     """Command line; 1 when a next run did not complete, or a promotion was not announced once."""
     argparse.ArgumentParser(prog="python -m benchmarks.deaths", description=__doc__).parse_args()
+    deaths: list[Death] = []
     with tempfile.TemporaryDirectory() as temporary:
         ground = Ground(Path(temporary) / "origin")
         try:
-            undisturbed = ground.served.wait_for_end(ground.trigger())["state"]
-            assert undisturbed["type"] == "COMPLETED", undisturbed
-            deaths = [die(ground, moment, victim) for moment, victims in MOMENTS.items() for victim in victims]
+            for moment, victim in KILLS:
+                deaths.append(die(ground, moment, victim))
+                rows = [one for death in deaths if ground.served.has_ended(death.run) for one in rows_of(ground, death)]
+                write_results("deaths", rows, also=("prefect",))  # so far: the whole takes a while
             rows = [one for death in deaths for one in rows_of(ground, death)]
         finally:
             ground.served.perennial("down", check=False)

@@ -147,8 +147,6 @@ def test_the_line_has_one_run_at_a_time_a_second_waits_a_night_is_skipped_and_ca
     deaf = served.wish("TOY_STUBBORN", "discover")
     run_id = served.trigger()
     wait_for_stage(served, run_id, "discover")
-    wish.unlink()
-    deaf.unlink()
     holder = served.run_of(run_id)["name"]
 
     second = served.trigger()
@@ -156,6 +154,8 @@ def test_the_line_has_one_run_at_a_time_a_second_waits_a_night_is_skipped_and_ca
     wait_until(lambda: served.run_of(second)["state_name"] == "AwaitingLine")
     waits = served.run_of(second)
     status = json.loads(served.perennial("status", "--json").stdout)
+    wish.unlink()
+    deaf.unlink()
     served.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
     cancelled, done = served.wait_for_end(run_id), served.wait_for_end(second)
 
