@@ -116,7 +116,7 @@ class Ground:
         elif moment == "promoted, not announced":
             self.new_model()
             self.served.wish("TOY_LINGER", "register:600")
-        run = self.trigger()
+        reported, run = self.reports(), self.trigger()
         at_last: dict[str, Callable[[], Any]] = {
             "pending": lambda: self.served.run_of(run)["state_type"] == "PENDING" and descendants(self.pid("worker")),
             "waiting for the line": lambda: (
@@ -125,21 +125,20 @@ class Ground:
             ),
             "in a stage": lambda: self.served.task_states(run).get("discover") == "Running",
             "between stages": lambda: self.served.task_states(run).get("discover") in ("Ran", "FromCache"),
-            "promoted, not announced": lambda: self._reported(run),
+            "promoted, not announced": lambda: self.reports() > reported,
         }
         _watch(at_last[moment])
         if moment == "in a stage":
             time.sleep(3)
         return run, before
 
-    def _reported(self, run: str) -> bool:
-        """Whether `register` of this run has said that it is done."""
-        said = self.served.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_DESC"})
-        return any(line["message"].startswith("report: ") for line in said)
+    def reports(self) -> int:
+        """How many models `register` has reported on, which it does when all else is done."""
+        return len(list(self.state.glob("reports/*/*.html")))
 
 
 def _watch(happened: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 480  # a busy machine
     while not happened():
         assert time.monotonic() < deadline, "the moment never came"
         time.sleep(0.1)

@@ -291,6 +291,7 @@ def test_a_deployed_run_with_nothing_new_after_a_rollback_announces_no_promotion
     assert f"Ran {branch} at commit {commit}." in first["state"]["message"]
     assert again["state"]["message"].startswith("Nothing new: version 2 was promoted on 2"), again["state"]
     assert "(it took sevens for ones); champion is version 1. Ran" in again["state"]["message"]
+    wait_until(lambda: len(announced(served)) >= 3)  # the server stores events in batches
     assert announced(served) == [("promote", 1), ("candidate", 2), ("unchanged", 2)]
     assert (served.origin / f".perennial/workspaces/{second['name']}/.dvc/tmp/was-killed").exists()
     states = served.task_states(second["id"])
