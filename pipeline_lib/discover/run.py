@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline_lib.atomic_files import atomic_file, write_text
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.params import DiscoverParams
-from pipeline_lib.discover.withdrawn import check_withdrawn, last_listing
+from pipeline_lib.discover.withdrawn import check_withdrawn, last_run
 from pipeline_lib.sources import sources_as_json
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.listing import LISTING
@@ -37,9 +37,9 @@ def run(job: StageRun) -> None:
         _copy(kept, job.writes["listing"])
     else:
         frame = list_sources(params.sources, job.settings, root=job.settings.origin(job.checkout))
-        before = last_listing(job.checkout, job.settings, job.writes["listing"])
-        if before is not None:
-            check_withdrawn(before, frame, params)
+        last = last_run(job.checkout, job.settings, job.writes["listing"])
+        if last is not None:
+            check_withdrawn(last, frame, params)
         LISTING.write(frame, job.writes["listing"])
         log.info("%d objects, %d bytes in %d sources", len(frame), frame["size_bytes"].sum(), len(params.sources))
         _copy(job.writes["listing"], kept)

@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,16 @@ NAMED = 5  # examples in a message
 TIDYING = 5  # loose objects of a source that may go whatever the rate: in a small set each is a large share
 
 
-def last_listing(checkout: Path, settings: Settings, listing: Path) -> pd.DataFrame | None:
-    """The listing that the last run left, or None where there is none, which is logged unless this is the first run.
+@dataclass(frozen=True)
+class LastRun:
+    """What the last run listed, and the address of each source by its name."""
+
+    listing: pd.DataFrame
+    addresses: Mapping[str, str]
+
+
+def last_run(checkout: Path, settings: Settings, listing: Path) -> LastRun | None:
+    """What the last run left, or None where there is none, which is logged unless this is the first run.
 
     listing: where this run writes its own, the path by which dvc.lock knows it.
     """
@@ -48,20 +57,28 @@ def last_listing(checkout: Path, settings: Settings, listing: Path) -> pd.DataFr
         )
         return None
     try:
-        return LISTING.read(found)
+        sources = stage.get("params", {}).get("params.yaml", {}).get("discover", {}).get("sources", ())
+        return LastRun(LISTING.read(found), {source["name"]: source["uri"] for source in sources})
     except BadData as error:  # another version of Perennial wrote it
         log.warning("the last run's listing cannot be read: what was withdrawn since is not looked at: %s", error)
         return None
 
 
-def check_withdrawn(before: pd.DataFrame, now: pd.DataFrame, params: DiscoverParams) -> None:
+def check_withdrawn(last: LastRun, now: pd.DataFrame, params: DiscoverParams) -> None:
     """Raise DataCheckFailed when more of a source went than `max_withdrawn_rate` allows and nobody accepted it.
 
-    before, now: listings. A source is known by its name, so an address that was changed to a wrong one is found too;
-    one that params.yaml no longer names is withdrawn by that edit. Objects that moved within their source are not gone.
+    now: a listing. A source is known by its name, so an address changed to a wrong one is found too; only where nothing
+    of it is left at another address is it other data. One that params.yaml no longer names is withdrawn by that
+    edit. Objects that moved within their source are not gone.
     """
-    gone = {source.name: _gone(_of(before, source.name), _of(now, source.name)) for source in params.sources}
-    over = {name: rows for name, rows in gone.items() if _is_too_much(rows, _of(before, name), params)}
+    before = last.listing
+    over = {}
+    for source in params.sources:
+        had = _of(before, source.name)
+        gone = _gone(had, _of(now, source.name))
+        is_other_data = len(gone) == len(had) and last.addresses.get(source.name, source.uri) != source.uri
+        if not is_other_data and _is_too_much(gone, had, params):
+            over[source.name] = gone
     if not over:
         return
     decision = _decision(before, over)

@@ -29,7 +29,9 @@ def nightly(discover: Discover, tmp_path: Path) -> Nightly:
         cached = tmp_path / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
         cached.parent.mkdir(parents=True, exist_ok=True)
         cached.write_bytes(data)
-        lock = {"stages": {"discover": {"outs": [{"path": "line/listing.parquet", "md5": md5}]}}}
+        named = {"discover": {"sources": [{"name": "pics", **source} for source in sources]}}
+        outs = [{"path": "line/listing.parquet", "md5": md5}]
+        lock = {"stages": {"discover": {"outs": outs, "params": {"params.yaml": named}}}}
         (tmp_path / "dvc.lock").write_text(yaml.safe_dump(lock))
         return written
 
@@ -125,6 +127,19 @@ def test_a_wrong_address_is_found_and_a_source_taken_out_is_a_decision(nightly: 
 
     with pytest.raises(DataCheckFailed, match="source pics: 30 of 60 objects"):
         nightly({"uri": "pics/cats"})
+
+
+def test_other_data_at_another_address_are_compared_with_nothing(nightly: Nightly, tmp_path: Path) -> None:
+    fill(tmp_path / "pics", {"cats": 30, "dogs": 30})
+    other = fill(tmp_path / "other", {"buses": 20})
+    nightly({"uri": "pics"})
+
+    nightly({"uri": "other"})
+    shutil.rmtree(other / "buses")
+    fill(other, {"trams": 20})
+
+    with pytest.raises(DataCheckFailed, match="source pics: 20 of 20 objects"):
+        nightly({"uri": "other"})
 
 
 def test_a_source_that_moved_as_it_is_goes_on(nightly: Nightly, tmp_path: Path) -> None:
