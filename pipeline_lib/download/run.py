@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from pipeline_lib.download.loose import pack
 from pipeline_lib.download.plan import Plan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
 from pipeline_lib.download.tables import members_of_source, votes_frame
-from pipeline_lib.errors import NoSpace
+from pipeline_lib.errors import NoSpace, SourceChanged
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.progress import Meter
 from pipeline_lib.settings import Settings
@@ -29,6 +30,7 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
+TRIES = 3  # of a unit whose objects change while they are read
 FORMAT_VERSION = 1  # of packed shards and repacked archives: raise it when their bytes change
 
 
@@ -84,10 +86,21 @@ def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo) -> Stored | None:
 def _fetch(
     unit: Unit, place: Place, desk: Path, folder: Path, memo: Memo, *, workers: int, step: Callable[[int], None]
 ) -> Stored:
-    remove_tree(desk)
-    desk.mkdir()
+    """Bring a unit as listed. Where an object changed since, begin it again with all its objects as they are now: the
+    memo knows them as that version, which the next listing names. Raises SourceChanged when they keep changing.
+    """
     bring = pack if unit.kind == "pack" else take_archive
-    stored = bring(unit, place, desk, workers=workers, step=step)
+    for tries_left in reversed(range(TRIES)):
+        remove_tree(desk)
+        desk.mkdir()
+        try:
+            stored = bring(unit, place, desk, workers=workers, step=step)
+            break
+        except SourceChanged as error:
+            if not tries_left:
+                raise
+            log.warning("%s: %s; it is read again as it is now", error.file, error.what)
+            unit = replace(unit, objects=tuple(place.look(one) for one in unit.objects))
     write_members(stored, desk / MEMBERS_FILE)
     memo.keep(unit.memo_key(), [stored.container, desk / MEMBERS_FILE])
     return _place(stored, folder)

@@ -74,7 +74,7 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
         refused=tuple(sorted(refused.items())),
         formats=tuple(formats.most_common()),
         short_sides_px=tuple(sorted(sides_px)),
-        problems=tuple(_problems(layout, labels, contents, unreadable)),
+        problems=tuple(_problems(layout, labels, splits, contents, unreadable)),
         samples=samples,
     )
 
@@ -120,7 +120,13 @@ def _kind(place: Place, contents: Contents, uri: str) -> str:
     return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder
 
 
-def _problems(layout: FolderLayout, labels: Counter[str | None], contents: Contents, unreadable: int) -> list[str]:
+def _problems(
+    layout: FolderLayout,
+    labels: Counter[str | None],
+    splits: Counter[str | None],
+    contents: Contents,
+    unreadable: int,
+) -> list[str]:
     """What a person should know before starting, one sentence each."""
     classes = {name: count for name, count in labels.items() if name is not None}
     problems = []
@@ -146,5 +152,14 @@ def _problems(layout: FolderLayout, labels: Counter[str | None], contents: Conte
             "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."
         )
     if layout.kind == "split_class_folders":
-        problems.append("The splits are taken from the folders as they are.")
+        problems.append(_about_splits(splits))
     return problems
+
+
+def _about_splits(splits: Counter[str | None]) -> str:
+    """What curate will make of published splits, see curate/splits.py."""
+    absent = [name for name in ("val", "test") if not splits[name]]
+    if not absent:
+        return "The splits are taken from the folders."
+    missing = " and ".join(absent)
+    return f"The splits are taken from the folders; what no source brings is drawn out of train: {missing} so far."

@@ -66,6 +66,7 @@ def test_a_tar_of_photographs_gets_the_photo_recipe(tmp_path: Path, ending: str)
         True,
     )
     assert found.splits == (("train", 50),)
+    assert "what no source brings is drawn out of train: val and test so far." in found.problems[-1]
     assert found.refused == (("ignored_system_file", 1),)
     params = params_for(tmp_path, found)
     assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == ("photo", 128, 160)
