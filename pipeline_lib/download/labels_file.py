@@ -49,14 +49,14 @@ class Columns:
 class ReceivedLabels:
     """class_of, split_of: by member, as the tables spell it. columns: what was found, for people.
 
-    without: members that no line gives a class. n_unknown: lines about pictures that the source does not have.
+    without: members that no line gives a class. unknown: lines about pictures that the source does not have.
     """
 
     class_of: Mapping[str, str]
     split_of: Mapping[str, str]
     columns: str
     without: tuple[str, ...]
-    n_unknown: int
+    unknown: tuple[str, ...]
 
 
 def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedLabels:
@@ -84,13 +84,19 @@ def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedL
     without = tuple(sorted(members - class_of.keys()))
     said = f"pictures in column {column}, classes in {columns.label}"
     said += f", splits in {columns.split}" if columns.split else ""
-    log.info("%s: %s; %d pictures, %d classes", file, said, len(class_of), len(set(class_of.values())))
-    if unknown:
-        log.warning("%s: %d lines about pictures that the source does not have: %s", file, len(unknown), _some(unknown))
-    if without:
+    return ReceivedLabels(class_of, split_of, said, without, tuple(unknown))
+
+
+def report_labels(labels: ReceivedLabels, file: str) -> None:
+    """Log which columns were read, and count what is left over on either side."""
+    n_classes = len(set(labels.class_of.values()))
+    log.info("%s: %s; %d pictures, %d classes", file, labels.columns, len(labels.class_of), n_classes)
+    if labels.unknown:
+        what = "%s: %d lines about pictures that the source does not have, left out: %s"
+        log.warning(what, file, len(labels.unknown), _some(labels.unknown))
+    if labels.without:
         what = "%s: %d pictures have no class in it and will be quarantined as label_missing: %s; add lines for them"
-        log.warning(what, file, len(without), _some(without))
-    return ReceivedLabels(class_of, split_of, said, without, len(unknown))
+        log.warning(what, file, len(labels.without), _some(labels.without))
 
 
 def find_columns(text: str, *, file: str) -> Columns:

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline_lib.atomic_files import atomic_folder, remove_tree
 from pipeline_lib.download.annotations import read_subjects, read_votes
 from pipeline_lib.download.archives import take_archive
-from pipeline_lib.download.labels_file import read_labels
+from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
 from pipeline_lib.download.plan import Plan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
@@ -127,6 +127,7 @@ def _tables(
         if source.labels:
             taken = frozenset(frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/"))
             labels = read_labels(_read_csv(source.labels, settings, root), file=source.labels, members=taken)
+            report_labels(labels, source.labels)
             frame = with_labels(frame, source, labels)
         if source.subjects:
             subjects = read_subjects(_read_csv(source.subjects, settings, root), file=source.subjects, members=names)

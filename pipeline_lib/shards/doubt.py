@@ -93,6 +93,8 @@ def in_words(reading: Reading) -> str:
     """Its classes and splits with their counts."""
     classes = f"{len(reading.classes)} classes: {_counts(reading.classes)}" if reading.classes else "no classes"
     splits = f"; splits {_counts(reading.split_counts)}" if reading.split_counts else ""
+    renamed = [f"{folder} is {split}" for folder, split in reading.splits.items() if folder.lower() != split]
+    splits += f" ({', '.join(renamed)})" if renamed else ""
     return classes + splits + (f"; {reading.n_without} without a class" if reading.n_without else "")
 
 

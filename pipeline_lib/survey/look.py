@@ -167,8 +167,8 @@ def _problems(
         problems.append(f"{labels[None]} pictures have no class in the table; they will be quarantined: {said}.")
     elif classes and labels[None]:
         problems.append(f"{labels[None]} pictures lie outside the class folders and have no class.")
-    if received and received.n_unknown:
-        problems.append(f"{received.n_unknown} lines of the table are about pictures that are not there.")
+    if received and received.unknown:
+        problems.append(f"{len(received.unknown)} lines of the table are about pictures that are not there.")
     nested = sum(is_archive(one.name) for one in contents.files)
     if nested:
         problems.append(f"{nested} archives lie inside an archive and are not opened: unpack the outer one first.")
