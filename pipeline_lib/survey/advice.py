@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 
+from pipeline_lib.shown import visible
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.weights_at_hand import TO_FETCH, AtHand, Weights
 from pipeline_lib.train.recipes import RECIPES
@@ -103,7 +104,8 @@ def _more(survey: Survey) -> str:
         why = "which folders are splits; others have no class" if splits else "no folder is a split"
         lines += f"      splits: {{{splits}}}  # {why}\n"
     if survey.labels:
-        lines += f"      labels: {_quoted(survey.labels)}  # {survey.columns}\n"
+        columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
+        lines += f"      labels: {_quoted(survey.labels)}  # {columns}\n"
     return lines + ("" if survey.classes else VOTES)
 
 

@@ -26,7 +26,9 @@ def classes(reading: Reading) -> str:
 
 
 DOUBTFUL = {
-    "train, dev, testing": (each("train dev testing"), "split_class_folders", "cat dog", "dev:val testing:test train:train"),
+    "train, dev, testing": (
+        each("train dev testing"), "split_class_folders", "cat dog", "dev:val testing:test train:train",
+    ),
     "train and eval": (each("train eval"), "split_class_folders", "cat dog", "eval:val train:train"),
     "train, val and eval": (each("train val eval"), "split_class_folders", "cat dog", "eval:test train:train val:val"),
     "trainval and test": (each("trainval test"), "split_class_folders", "cat dog", "test:test trainval:train"),
@@ -52,8 +54,12 @@ DOUBTFUL = {
     "train, test and unlabelled pictures": (
         [*each("train test"), *below("unlabeled")], "split_class_folders", "cat dog", "test:test train:train",
     ),
-    "flat dev, train, testing": (below("train", "dev", "testing"), "split_class_folders", "", "dev:val testing:test train:train"),
-    "superclasses": ([*each("animals"), *below("vehicles/car", "vehicles/plane")], "leaf_folders", "car cat dog plane", ""),
+    "flat dev, train, testing": (
+        below("train", "dev", "testing"), "split_class_folders", "", "dev:val testing:test train:train",
+    ),
+    "superclasses": (
+        [*each("animals"), *below("vehicles/car", "vehicles/plane")], "leaf_folders", "car cat dog plane", "",
+    ),
     "superclasses of one class each": (below("animals/cat", "vehicles/car"), "leaf_folders", "car cat", ""),
     "superclasses below splits": (
         below(*(f"{s}/{c}" for s in ("train", "test") for c in ("animals/cat", "vehicles/car"))),
@@ -92,7 +98,7 @@ def test_archives_as_folders_are_judged_by_their_names() -> None:
     ilsvrc = ("ILSVRC2012_img_train", "ILSVRC2012_img_val")
 
     assert list(readings(below(*shards), shards)) == ["flat", "class_folders"]
-    assert list(readings(below("birds-0000", "birds-0001"), ("birds-0000", "birds-0001")))[0] == "flat"
+    assert next(iter(readings(below("birds-0000", "birds-0001"), ("birds-0000", "birds-0001")))) == "flat"
     found = readings([*below(f"{ilsvrc[0]}/n01", f"{ilsvrc[0]}/n02"), *below(ilsvrc[1])], ilsvrc)
     assert found["split_class_folders"].split_counts == (("train", 4), ("val", 2))
     assert (classes(found["split_class_folders"]), found["split_class_folders"].n_without) == ("n01 n02", 2)
@@ -102,9 +108,11 @@ def test_archives_as_folders_are_judged_by_their_names() -> None:
 
 ORDINARY = (
     "cat dog", "0 1 2 3 4 5 6 7 8 9", "0 1", "00 01 02", "00000 00001 00042", "n01440764 n01443537 n01484850",
-    "airplane automobile bird cat deer dog frog horse ship truck", "daisy dandelion roses sunflowers tulips",
+    "airplane automobile bird cat deer dog frog horse ship truck",
+    "daisy dandelion roses sunflowers tulips",
     "train plane car", "train bus tram", "bullet_train steam_train car", "test cat", "train", "test", "normal abnormal",
-    "positive negative", "good defect", "ok nok", "NORMAL PNEUMONIA", "benign malignant", "covid normal viral_pneumonia",
+    "positive negative", "good defect", "ok nok", "NORMAL PNEUMONIA", "benign malignant",
+    "covid normal viral_pneumonia",
     "with_mask without_mask mask_weared_incorrect", "mask no_mask", "hot_dog not_hot_dog", "paper rock scissors",
     "anger disgust fear happy neutral sad surprise", "buildings forest glacier mountain sea street", "a b c d e",
     "A B C space nothing del", "class_0 class_1", "grade_1 grade_2 grade_3", "stage1 stage2", "type_1 type_2 type_3",
