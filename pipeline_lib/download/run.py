@@ -13,10 +13,11 @@ import pandas as pd
 from pipeline_lib.atomic_files import atomic_folder, remove_tree
 from pipeline_lib.download.annotations import read_subjects, read_votes
 from pipeline_lib.download.archives import take_archive
+from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
 from pipeline_lib.download.plan import Plan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
-from pipeline_lib.download.tables import members_of_source, votes_frame
+from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
 from pipeline_lib.errors import NoSpace, SourceChanged
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.progress import Meter
@@ -136,6 +137,11 @@ def _tables(
         plan = plans[source.name]
         frame = members_of_source(source, plan, [stored[unit] for unit in plan.units], limits)
         names = frozenset(frame["image_id"].str.removeprefix(f"{source.name}/"))
+        if source.labels:
+            taken = frozenset(frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/"))
+            labels = read_labels(_read_csv(source.labels, settings, root), file=source.labels, members=taken)
+            report_labels(labels, source.labels)
+            frame = with_labels(frame, source, labels)
         if source.subjects:
             subjects = read_subjects(_read_csv(source.subjects, settings, root), file=source.subjects, members=names)
             frame["subject"] = frame["image_id"].str.removeprefix(f"{source.name}/").map(subjects)
