@@ -25,7 +25,7 @@ def deploy_all(origin: Path, pool: str) -> None:
         if not client.read_automations_by_name(automation.name):
             client.create_automation(automation)
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    done = subprocess.run(command, cwd=origin, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=origin, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()[-1:]
         remedy = "mend that file, or restore it from git"

@@ -55,7 +55,7 @@ def pages() -> dict[str, str]:
         "docs/reasons.md": reason_codes(),
         "docs/exit-codes.md": exit_codes(),
         "docs/benchmarks.md": benchmarks(),
-        **{page: with_tables((ROOT / page).read_text()) for page in WITH_TABLES},
+        **{page: with_tables((ROOT / page).read_text(encoding="utf-8")) for page in WITH_TABLES},
     }
 
 
@@ -143,7 +143,7 @@ def benchmarks() -> str:
     head += "`python -m benchmarks.NAME`; the module's docstring says what it needs and how long it takes.\n\n"
     rows = []
     for file in sorted((ROOT / "benchmarks").glob("*.py")):
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         if "__main__" in text and not file.stem.startswith("one_"):  # those are started by another
             result = ROOT / "benchmarks/results" / f"{file.stem}.json"
             link = f"[{result.name}](../{result.relative_to(ROOT)})" if result.exists() else ""
@@ -200,7 +200,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def main() -> None:
     """Write every page."""
     for name, text in pages().items():
-        (ROOT / name).write_text(text)
+        (ROOT / name).write_text(text, encoding="utf-8")
         print(f"wrote {name}")
 
 

@@ -33,7 +33,7 @@ def run(job: StageRun) -> None:
     """Read shards, members, images and pixel rules; write betons/. Raises ConfigError, and as `convert_shard`."""
     if job.params.pixelate:
         check_detector(job.params.pixelate, job.params.pixelate_sha256)
-    rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text())
+    rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text(encoding="utf-8"))
     members = MEMBERS.read(job.reads["members"])
     images = IMAGES.read(job.reads["images"], ["image_id", "refusal", *SEEN])
     tasks = plan_tasks(members, images, shards_folder=job.reads["shards"], params=job.params, rules=rules)

@@ -90,7 +90,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
     groups, n_groups = galleries.duplicates(manifest)
     mistakes = galleries.worst_mistakes(predictions, names)
     cards = [*issues.cards, *changed.cards, *mistakes.cards, *(card for group in groups for card in group.cards)]
-    test = json.loads(files["metrics"].read_text())["test"]
+    test = json.loads(files["metrics"].read_text(encoding="utf-8"))["test"]
     counts_KK = _confusion_counts(predictions, len(names))
     curves = pd.read_csv(files["curves"])
     return Content(
@@ -117,7 +117,9 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
 
 def _pictures(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
     columns = ["image_id", "container", "offset_bytes", "size_bytes"]
-    rules = PixelRules.model_validate(json.loads((files["betons"] / "pixels.json").read_text())["pixel_rules"])
+    rules = PixelRules.model_validate(
+        json.loads((files["betons"] / "pixels.json").read_text(encoding="utf-8"))["pixel_rules"]
+    )
     members = MEMBERS.read(files["members"], columns)
     return thumbnails([card.image_id for card in cards], members=members, shards=files["shards"], rules=rules)
 
