@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+OPEN_NO_TEXT = {"os", "tarfile", "Image", "archive", "webbrowser"}  # whose `open` has no text mode
 PYTHON = [file for file in TRACKED if file.endswith(".py") and (ROOT / file).exists()]
 
 
@@ -78,7 +79,7 @@ def _is_text(call: ast.Call) -> bool:
     owner = call.func.value.id if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) else ""
     if "text" in _keywords(call) and name in {"run", "Popen", "check_output"}:
         return True
-    if name in {"open", "TemporaryFile", "NamedTemporaryFile"} and owner not in {"os", "tarfile", "Image", "archive"}:
+    if name in {"open", "TemporaryFile", "NamedTemporaryFile"} and owner not in OPEN_NO_TEXT:
         modes = [word.value for word in call.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
         default = "r" if name == "open" else "w+b"
         return not any("b" in mode for mode in modes or [default])
