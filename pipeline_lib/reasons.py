@@ -9,6 +9,9 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Why a picture is quarantined (a fault, can be mended) or removed (a choice)."""
 
+    # found while listing
+    BROKEN_LINK = "broken_link"  # a link that leads nowhere, or back to a folder above it
+    UNREADABLE_FILE = "unreadable_file"  # a file that may not be read, a socket, pipe or device
     # found while downloading
     TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, absolute or climbing path
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive

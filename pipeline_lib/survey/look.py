@@ -14,7 +14,6 @@ from PIL import Image
 from pipeline_lib.errors import BadData
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.layout import Detected, FolderLayout, detect_layout
-from pipeline_lib.shards.names import refusal
 from pipeline_lib.shards.places import Place, open_place
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
@@ -51,8 +50,8 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
     """Look at a folder, archive or s3:// address. Raises BadData when it has no picture, and what listing raises."""
     place = open_place(uri, settings, root=root)
     contents = look_into(place)
-    taken = [one for one in contents.files if refusal(one.name) is None]
-    refused = Counter(str(refusal(one.name)) for one in contents.files if refusal(one.name) is not None)
+    taken = [one for one in contents.files if one.refused is None]
+    refused = Counter(str(one.refused) for one in contents.files if one.refused is not None)
     if not taken:
         counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items())) or "no files"
         remedy = "name the folder, archive or s3://bucket/prefix that holds pictures"

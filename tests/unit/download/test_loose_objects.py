@@ -263,3 +263,14 @@ def test_a_missing_source_is_found_out_at_once() -> None:
 def test_settings_do_not_reach_the_results() -> None:
     assert "workers" not in DownloadParams.model_fields
     assert Settings(workers=3).worker_count() == 3
+
+
+def test_a_broken_link_is_quarantined_by_name_and_a_date_beyond_2262_is_packed(take: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", pictures(4))
+    os.utime(tmp_path / "pics" / "0" / "0000.jpg", (2**33 + 2**32, 2**33 + 2**32))
+    (tmp_path / "pics" / "0" / "lost.jpg").symlink_to(tmp_path / "gone.jpg")
+
+    members = take({"uri": "pics"}).members
+
+    assert members["refusal"].dropna().to_dict() == {"pics/0/lost.jpg": "broken_link"}
+    assert members["shard"].notna().sum() == 4
