@@ -16,6 +16,8 @@ from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.shard import FEATURES_FILE, IMAGES_FILE, ShardTask, ShardUnit
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.progress import progress
+from pipeline_lib.reasons import Reason
+from pipeline_lib.remedies import remedy_of
 from pipeline_lib.shard_engine import map_shards
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
@@ -109,7 +111,7 @@ def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected
     refused = collections.Counter(images["refusal"].dropna())
     if expected and len(images) == refused.total():
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
-        remedy = "look at the files of the source, and at inspect.min_side_px and inspect.max_pixels in params.yaml"
+        remedy = remedy_of(Reason(refused.most_common(1)[0][0]))
         raise BadData(f"none of {expected} pictures can be used", file=writes["images"], value=reasons, remedy=remedy)
     IMAGES.write(images, writes["images"])
     log.info(

@@ -14,7 +14,7 @@ from pipeline_lib.stage import StageRun
 
 log = logging.getLogger(__name__)
 REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"
-FORMAT = 3  # raised when the report shows the same artifacts otherwise
+FORMAT = 4  # raised when the report shows the same artifacts otherwise
 
 
 def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, registry: Registry) -> Path:

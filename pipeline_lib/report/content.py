@@ -110,7 +110,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         top1_chart=_chart(curves.assign(percent=100 * curves["val_top1"]), {"validation": "percent"}),
         confusion=figures.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
         pairs=_pairs(counts_KK, names),
-        classes=_records(pd.read_csv(files["per_class"], dtype={"class": str}, keep_default_na=False), "f1"),
+        classes=_records(_per_class(files["per_class"]), "f1"),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
     )
 
@@ -160,7 +160,13 @@ def _pairs(counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, s
     )
 
 
+def _per_class(file: Path) -> pd.DataFrame:
+    """A class may be called NA; an empty figure was not measured."""
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    return table.assign(**{name: pd.to_numeric(table[name]) for name in table.columns.drop("class")})
+
+
 def _records(table: pd.DataFrame, by: str) -> tuple[dict[str, Any], ...]:
-    """Rows as dicts, the lowest `by` first; what is not a number becomes None."""
+    """Rows as dicts, the lowest `by` first; what is not a number becomes None and comes last."""
     rows: list[dict[Any, Any]] = table.sort_values(by, kind="stable").to_dict("records")
     return tuple({key: None if isinstance(v, float) and math.isnan(v) else v for key, v in row.items()} for row in rows)
