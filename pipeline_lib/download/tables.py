@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import pandas as pd
 
@@ -15,9 +17,12 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
 from pipeline_lib.shards.layout import detect_layout
+from pipeline_lib.shards.names import respelled
 from pipeline_lib.sources import Source
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,9 @@ def _shards(unit: Unit, rows: list[Row], limits: ShardSizes) -> dict[str, tuple[
 def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]) -> pd.DataFrame:
     taken = [row.member.name for row in rows if row.refused is None]
     layout = detect_layout(taken, source.layout)
+    folders = {folder for name in taken if (folder := layout.class_folder(name)) is not None}
+    for sentence in respelled(folders):
+        log.warning("%s: %s", source.name, sentence)
     records = []
     for row in rows:
         shard, number = shard_of.get(row.image_id, (None, None))
@@ -103,5 +111,8 @@ def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]
 
 def votes_frame(source: Source, lines: list[Line]) -> pd.DataFrame:
     """The votes of one source, as VOTES has them."""
-    rows = [(f"{source.name}/{line.member}", line.cells["annotator"], line.cells["label"]) for line in lines]
+    rows = [
+        (f"{source.name}/{line.member}", line.cells["annotator"], normalize("NFC", line.cells["label"]))
+        for line in lines
+    ]
     return pd.DataFrame(rows, columns=[column.name for column in VOTES.columns], dtype=object)

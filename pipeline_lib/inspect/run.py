@@ -111,7 +111,7 @@ def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected
     refused = collections.Counter(images["refusal"].dropna())
     if expected and len(images) == refused.total():
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
-        remedy = remedy_of(Reason(refused.most_common(1)[0][0]))
+        remedy = remedy_of(Reason(max(sorted(refused), key=lambda reason: refused[reason])))
         raise BadData(f"none of {expected} pictures can be used", file=writes["images"], value=reasons, remedy=remedy)
     IMAGES.write(images, writes["images"])
     log.info(

@@ -8,8 +8,8 @@ from pipeline_lib.pixels.exif import turn_upright
 from pipeline_lib.pixels.jpeg import decode_jpeg
 from pipeline_lib.pixels.other_formats import decode_other
 from pipeline_lib.pixels.rules import Decoded, PixelRules, Undecodable
-from pipeline_lib.pixels.sniff import DECODABLE, OTHER_PICTURES, sniff
 from pipeline_lib.reasons import Reason
+from pipeline_lib.shards.sniff import DECODABLE, OTHER_PICTURES, sniff
 
 
 def decode(data: bytes, rules: PixelRules) -> Decoded:

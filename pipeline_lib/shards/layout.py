@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
+from pipeline_lib.shards.names import class_name
+
 Detected = Literal["class_folders", "split_class_folders", "flat"]
 SPLIT_FOLDERS = {
     "train": "train", "training": "train",
@@ -23,7 +25,12 @@ class FolderLayout:
     depth: int
 
     def label(self, name: str) -> str | None:
-        """The class folder; None where the path has none."""
+        """The class that the class folder names; None where the path has none."""
+        folder = self.class_folder(name)
+        return None if folder is None else class_name(folder)
+
+    def class_folder(self, name: str) -> str | None:
+        """The class folder as the path spells it."""
         at = self.depth + (self.kind == "split_class_folders")
         folders = name.split("/")[:-1]
         return folders[at] if self.kind != "flat" and at < len(folders) else None

@@ -16,6 +16,7 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.names import encode_name, is_archive, refusal, without_archive_ending
 from pipeline_lib.shards.places import Place, SourceObject
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
+from pipeline_lib.shards.zip_files import files_of
 
 HEAD_BYTES = 1 << 18  # a header, with room for the metadata before it
 REMOTE_MEMBERS = 2_000  # of one archive on S3: each costs up to a request
@@ -97,11 +98,8 @@ def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
         with archive.open(info) as member:
             return member.read(size_bytes)
 
-    for info in archive.infolist():
-        if not info.is_dir():
-            yield Seen(
-                encode_name(info.filename.encode("utf-8", "surrogateescape")), info.file_size, partial(first, info)
-            )
+    for info, stored in files_of(archive):
+        yield Seen(stored, info.file_size, partial(first, info))
 
 
 def _stream_members(file: BinaryIO, archive: SourceObject) -> Iterator[Seen]:

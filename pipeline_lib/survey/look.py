@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline_lib.errors import BadData
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.layout import Detected, FolderLayout, detect_layout
+from pipeline_lib.shards.names import respelled
 from pipeline_lib.shards.places import Place, open_place
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
@@ -73,7 +74,7 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
         refused=tuple(sorted(refused.items())),
         formats=tuple(formats.most_common()),
         short_sides_px=tuple(sorted(sides_px)),
-        problems=tuple(_problems(layout, labels, contents, unreadable)),
+        problems=(*_problems(layout, labels, contents, unreadable), *_respelled(layout, taken)),
         samples=samples,
     )
 
@@ -117,6 +118,11 @@ def _kind(place: Place, contents: Contents, uri: str) -> str:
         return f"{where}archive"
     folder = "S3 prefix" if where else "folder"
     return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder
+
+
+def _respelled(layout: FolderLayout, taken: Sequence[Seen]) -> list[str]:
+    folders = {folder for one in taken if (folder := layout.class_folder(one.name)) is not None}
+    return [f"{sentence}." for sentence in respelled(folders)]
 
 
 def _problems(layout: FolderLayout, labels: Counter[str | None], contents: Contents, unreadable: int) -> list[str]:
