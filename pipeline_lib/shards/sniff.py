@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-DECODABLE: Final = ("jpeg", "png", "webp", "avif", "gif", "bmp", "tiff")
+DECODABLE: Final = ("jpeg", "png", "webp", "avif", "gif", "bmp", "tiff", "netpbm", "heic")
 # Pictures made of pixels that we do not decode. Drawings and documents (svg, eps, pdf) hold no pixels: not images.
-OTHER_PICTURES: Final = ("heic", "jpeg2000", "jpegxl", "ico", "psd", "netpbm", "exr", "dds")
+OTHER_PICTURES: Final = ("jpeg2000", "jpegxl", "ico", "psd", "pam", "pfm", "exr", "dds")
 
 _SIGNATURES: Final = (
     ("jpeg", b"\xff\xd8\xff"),
@@ -68,8 +68,8 @@ def _container(data: bytes) -> str:
         return "bmp"
     if data[4:8] == b"ftyp":
         return "avif" if data[8:12] in (b"avif", b"avis") else "heic" if data[8:12] in _HEIF_BRANDS else "video"
-    if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
-        return "netpbm"
+    if data[:1] == b"P" and data[2:3].isspace():
+        return {b"7": "pam", b"f": "pfm", b"F": "pfm"}.get(data[1:2], "netpbm" if data[1:2] in b"123456" else "")
     return ""
 
 

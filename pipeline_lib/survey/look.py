@@ -6,21 +6,27 @@ import io
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
+from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.layout import Detected, FolderLayout, detect_layout
-from pipeline_lib.shards.names import respelled
+from pipeline_lib.shards.names import is_undecided, respelled
 from pipeline_lib.shards.places import Place, open_place
+from pipeline_lib.shards.sniff import HEAD_BYTES as SNIFFED_BYTES
+from pipeline_lib.shards.sniff import may_be_picture, sniff
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
 SAMPLED = 200
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # none that starts a program, as EPS does
+FORMATS = tuple(name for name in PILLOW_NAME.values() if name != "HEIF")  # none that starts a program, as EPS does
 FEW = 20
+OPENED = 500  # files whose names do not say what they are; on S3 each is a request
+HEIC_ENDINGS = (".heic", ".heif", ".hif")
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,9 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
     """Look at a folder, archive or s3:// address. Raises BadData when it has no picture, and what listing raises."""
     place = open_place(uri, settings, root=root)
     contents = look_into(place)
-    taken = [one for one in contents.files if one.refused is None]
-    refused = Counter(str(one.refused) for one in contents.files if one.refused is not None)
+    files, n_unopened = _opened(contents.files)
+    taken = [one for one in files if one.refused is None]
+    refused = Counter(str(one.refused) for one in files if one.refused is not None)
     if not taken:
         counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items())) or "no files"
         remedy = "name the folder, archive or s3://bucket/prefix that holds pictures"
@@ -74,9 +81,30 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
         refused=tuple(sorted(refused.items())),
         formats=tuple(formats.most_common()),
         short_sides_px=tuple(sorted(sides_px)),
-        problems=(*_problems(layout, labels, contents, unreadable), *_respelled(layout, taken)),
+        problems=(
+            *_unreadable_formats(taken, formats),
+            *_problems(layout, labels, contents, unreadable),
+            *_respelled(layout, taken),
+            *([f"{n_unopened} more files have names that do not say what they are."] if n_unopened else ()),
+        ),
         samples=samples,
     )
+
+
+def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
+    """The files, those refused whose bytes are no picture's, as `download` will; and how many were not looked at."""
+    undecided = [one for one in files if one.first and is_undecided(one.name)]
+    no_pictures = {one.name for one in undecided[:OPENED] if one.first and not may_be_picture(one.first(SNIFFED_BYTES))}
+    judged = [replace(one, fault=Reason.NOT_IMAGE) if one.name in no_pictures else one for one in files]
+    return judged, max(len(undecided) - OPENED, 0)
+
+
+def _unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:
+    """What most of a phone's pictures are, and what reads them; named before anything is written."""
+    n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
+    if reads_heic() or not n_heic:
+        return []
+    return [f"{n_heic} of {len(taken)} pictures are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."]
 
 
 def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
@@ -90,8 +118,11 @@ def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
     formats: Counter[str] = Counter()
     sides_px, unreadable = [], 0
     for one in samples:
-        header = _header(one.first(HEAD_BYTES) if one.first else b"")
-        if header is None:
+        head = one.first(HEAD_BYTES) if one.first else b""
+        header = _header(head)
+        if sniff(head) == "heic":
+            formats["HEIC"] += 1
+        elif header is None:
             unreadable += 1
         else:
             formats[header[0]] += 1

@@ -274,3 +274,24 @@ def test_a_broken_link_is_quarantined_by_name_and_a_date_beyond_2262_is_packed(t
 
     assert members["refusal"].dropna().to_dict() == {"pics/0/lost.jpg": "broken_link"}
     assert members["shard"].notna().sum() == 4
+
+
+def test_a_name_from_the_web_is_packed_by_its_bytes_and_what_is_no_picture_is_counted(
+    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = b"\xff\xd8\xff" + bytes(300)
+    monkeypatch.setattr("pipeline_lib.download.loose.READ_WHOLE_BYTES", 1000)  # of what is larger only the head is read
+    files = {
+        "a/x.jpg?size=large": jpeg,
+        "b/photo 2.0 (front)": jpeg,
+        "b/x.php?id=1": b"<html>",
+        "b/dump.bin": b"\1" * 2000,
+    }
+    folder_of(tmp_path / "pics", files | pictures(4))
+    tar_of(tmp_path / "more.tar", files)
+
+    members = take({"uri": "pics"}, {"uri": "more.tar", "name": "more"}).members
+
+    expected = {f"{name}/b/{file}": "not_image" for name in ("pics", "more") for file in ("x.php?id=1", "dump.bin")}
+    assert members["refusal"].dropna().to_dict() == expected
+    assert members.loc["pics/a/x.jpg?size=large", "label_received"] == "a"
