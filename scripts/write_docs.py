@@ -157,10 +157,8 @@ def benchmarks() -> str:
 def files() -> str:
     """What becomes of files as people have them: each row is a real file, made and examined now."""
     head = "# Files: what is read, and what is set aside\n\n" + NOTE
-    head += (
-        "Each row was made and examined (`scripts/odd_files.py`). The bytes say what a file is; its name only where "
-    )
-    head += "it is that of a file beside pictures. [Reason codes](reasons.md) say what the codes mean, "
+    head += "Each row was made and examined (`scripts/odd_files.py`). The bytes say what a file is; its name does only "
+    head += "where it is that of a file beside pictures. [Reason codes](reasons.md) say what the codes mean, "
     head += "[pictures](pictures.md) how strictly is decoded. Files with a remark are used.\n\n"
     with patch("pipeline_lib.pixels.other_formats.reads_heic", return_value=False):
         rows = [(f"`{file.name}`", file.what, outcome(file)) for file in odd_files()]

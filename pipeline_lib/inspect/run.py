@@ -15,6 +15,7 @@ from pipeline_lib.inspect.embedding import check_weights
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.shard import FEATURES_FILE, IMAGES_FILE, ShardTask, ShardUnit
 from pipeline_lib.memo import Memo, stage_key
+from pipeline_lib.pixels.other_formats import HEIC_LIBRARY, reads_heic
 from pipeline_lib.progress import progress
 from pipeline_lib.reasons import Reason
 from pipeline_lib.remedies import remedy_of
@@ -64,7 +65,8 @@ def _stage_key(params: InspectParams) -> str:
 
 
 def _libraries(params: InspectParams) -> tuple[str, ...]:
-    return LIBRARIES + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
+    heic = (HEIC_LIBRARY,) if reads_heic() else ()
+    return LIBRARIES + heic + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
 
 
 def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun) -> None:

@@ -22,9 +22,10 @@ def ends_grey(pixels_HWC: NDArray[np.uint8]) -> bool:
     distance_HWC = np.abs(pixels_HWC[-1:].astype(np.int16) - MID_GREY)
     if distance_HWC.max() > GREY_SLACK:  # the usual case, settled by one row
         return False
-    is_grey_H = (np.abs(pixels_HWC.astype(np.int16) - MID_GREY) <= GREY_SLACK).all(axis=(1, 2))
-    n_grey = len(is_grey_H) if is_grey_H.all() else int(np.argmin(is_grey_H[::-1]))
-    return bool(len(is_grey_H) * LEAST_GREY_SHARE <= n_grey < len(is_grey_H))
+    height = len(pixels_HWC)
+    away_H = np.abs(pixels_HWC.astype(np.int16) - MID_GREY).max(axis=(1, 2))
+    painted = np.flatnonzero(away_H > GREY_SLACK)  # rows that show something
+    return len(painted) > 0 and bool(height - 1 - painted[-1] >= height * LEAST_GREY_SHARE)
 
 
 def on_paper(picture: Image.Image) -> tuple[NDArray[np.uint8], bool]:

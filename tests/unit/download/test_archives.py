@@ -312,9 +312,8 @@ def test_a_backslash_beside_slashes_is_a_letter(take: Take, tmp_path: Path) -> N
 
 
 def test_names_of_macos_zips_are_utf_8_without_the_flag(take: Take, tmp_path: Path) -> None:
-    archive = zip_of(
-        tmp_path / "pics.zip", {"cafe\u0301/1.jpg": b"1" * 300, "tea/2.jpg": b"2" * 300}, zipfile.ZIP_STORED
-    )
+    files = {"cafe\u0301/1.jpg": b"1" * 300, "tea/2.jpg": b"2" * 300}
+    archive = zip_of(tmp_path / "pics.zip", files, zipfile.ZIP_STORED)
     data = archive.read_bytes()
     for signature in (b"PK\3\4\x14\0", b"PK\1\2\x14\3\x14\0"):
         assert signature + b"\0\x08" in data

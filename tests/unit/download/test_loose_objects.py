@@ -280,13 +280,9 @@ def test_a_name_from_the_web_is_packed_by_its_bytes_and_what_is_no_picture_is_co
     take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jpeg = b"\xff\xd8\xff" + bytes(300)
-    monkeypatch.setattr("pipeline_lib.download.loose.READ_WHOLE_BYTES", 1000)  # of what is larger only the head is read
-    files = {
-        "a/x.jpg?size=large": jpeg,
-        "b/photo 2.0 (front)": jpeg,
-        "b/x.php?id=1": b"<html>",
-        "b/dump.bin": b"\1" * 2000,
-    }
+    monkeypatch.setattr("pipeline_lib.download.loose.READ_WHOLE_BYTES", 1000)  # of more only the head is read
+    web = {"a/x.jpg?size=large": jpeg, "b/photo 2.0 (front)": jpeg}
+    files = web | {"b/x.php?id=1": b"<html>", "b/dump.bin": b"\1" * 2000}
     folder_of(tmp_path / "pics", files | pictures(4))
     tar_of(tmp_path / "more.tar", files)
 
