@@ -10,9 +10,9 @@ from pathlib import Path
 FIGURES = "score.json"
 
 
-def write_figures(figures: Mapping[str, float], folder: Path, *, lock: str, verdict: str) -> None:
+def write_figures(figures: Mapping[str, float], folder: Path, *, lock: str) -> None:
     """Write every figure by its key, the digest of the dvc.lock and the gate's sentence."""
-    content = {**figures, "dvc_lock_sha256": lock, "verdict": verdict}
+    content = {**figures, "dvc_lock_sha256": lock}
     (folder / FIGURES).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from demo.figures import FIGURES, lock_digest, read_figures
 from demo.planted import FOLDER, is_planted
+from demo.verdict import read_judged
 
 
 def main() -> int:
@@ -26,7 +27,7 @@ def main() -> int:
     scored = read_figures(FOLDER)
     if scored.get("dvc_lock_sha256") == lock_digest(root):
         print(f"\nNothing changed: the same pictures, parameters and model ({time.monotonic() - began:.1f} s).")
-        print(f"  top-1 on test {float(scored['top1_true']):.2%} on true labels; gate: {scored['verdict']}")
+        print(f"  top-1 on test {float(scored['top1_true']):.2%} on true labels; gate: {read_judged(root).sentence}")
         print(f"  the full scorecard is in {FOLDER / FIGURES}; `python -m demo.score` prints it again")
         return 0
     from demo.score import main as print_score

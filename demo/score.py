@@ -31,14 +31,14 @@ def score(root: Path, folder: Path, *, without_votes: bool) -> dict[str, float]:
     graded = grade_line(root, folder, without_votes=without_votes)
     judged = read_judged(root)
     figures = {grade.key: grade.value for grade in graded}
-    write_figures(figures, folder, lock=lock_digest(root), verdict=judged.sentence)
+    write_figures(figures, folder, lock=lock_digest(root))
     print("\nScorecard (planted faults against what the line decided)", *card(graded), sep="\n")
     print_closing(judged, root)
     return figures
 
 
 def print_closing(judged: Judged, root: Path) -> None:
-    """The gate's verdict, where the report lies, where the disk went, what to do next."""
+    """What the gate made of the model, where the report lies, where the disk went, what to do next."""
     print("\nGate", f"  {judged.sentence}", "Report", f"  {judged.report}", "Disk", *disk_lines(root), sep="\n")
     print("Next", *(f"  {step}" for step in NEXT), sep="\n")
 

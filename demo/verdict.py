@@ -1,4 +1,4 @@
-"""What the registry recorded for the model of the finished line, and where its report lies."""
+"""What the registry says of the model of the finished line, and where its report lies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.line import read_line
-from pipeline_lib.registry.read_sqlite import SqliteReader
+from pipeline_lib.registry import open_registry, outcome_of
 from pipeline_lib.registry.records import MODEL
 from pipeline_lib.settings import load_settings
 from pipeline_lib.yaml_files import read_yaml
@@ -17,20 +17,21 @@ LATEST_REPORT = "reports/latest/report.html"  # below the state folder
 
 @dataclass(frozen=True)
 class Judged:
-    """The gate's one sentence and the report's address."""
+    """One sentence, as true as the registry is now, and the report's address."""
 
     sentence: str
     report: str
 
 
 def read_judged(root: Path) -> Judged:
-    """The newest verdict on this line's exported model; reads the registry's SQLite file without importing MLflow."""
+    """What became of this line's exported model."""
     settings = load_settings(root)
-    state = settings.state_folder(root)
-    attempts = SqliteReader(state / "registry.db", settings.model_name).attempts()
-    verdicts = [attempt.verdict for attempt in attempts if attempt.tags.get(MODEL) == _model_md5(root)]
-    sentence = verdicts[-1].sentence if verdicts else "no verdict on this model is recorded"
-    report = state / LATEST_REPORT
+    registry = open_registry(settings, root)
+    attempts = [attempt for attempt in registry.attempts() if attempt.tags.get(MODEL) == _model_md5(root)]
+    sentence = "no verdict on this model is recorded"
+    if attempts:
+        sentence = outcome_of(attempts[-1], registry.versions(), is_new=True).sentence
+    report = settings.state_folder(root) / LATEST_REPORT
     return Judged(sentence, os.path.relpath(report, root) if report.exists() else "none was written")
 
 

@@ -10,6 +10,7 @@ import traceback
 from importlib import import_module
 
 from pipeline_lib.errors import PipelineError, defect, exit_codes
+from pipeline_lib.shown import log_to_stderr, shown, shown_on_stdout
 
 COMMANDS = (
     *(
@@ -38,12 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    log_to_stderr("%(message)s", level=level)
     try:
-        code: int = import_module(f"flows.commands.{options.command}").run(options)
+        with shown_on_stdout():
+            code: int = import_module(f"flows.commands.{options.command}").run(options)
     except PipelineError as error:
         if options.verbose:
-            traceback.print_exc()
+            sys.stderr.write(shown(traceback.format_exc()))
         print(f"perennial {options.command}: error[{error.code}]: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -53,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
-        traceback.print_exc()
+        sys.stderr.write(shown(traceback.format_exc()))
         failure = defect(error, file=f"perennial {options.command}")
         print(f"perennial {options.command}: error[{failure.code}]: {failure}", file=sys.stderr)
         return failure.exit_code

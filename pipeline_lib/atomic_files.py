@@ -22,12 +22,14 @@ from pipeline_lib.errors import NoSpace
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file that is renamed to `path` when the block ends without an error.
 
-    Raises NoSpace when the disk is full; the old file at `path`, if any, is then still there.
+    Raises NoSpace when the disk is full; the old file at `path`, if any, is then still there. What lies at the partial
+    name is removed and never followed: it may be a link that somebody put there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
-        with translate_full_disk(path), partial.open("wb") as file:
+        remove_tree(partial)
+        with translate_full_disk(path), partial.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -11,19 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from pipeline_lib.shown import shown
+
 
 class PipelineError(Exception):
     """Say in one line what is wrong, where, and how to mend it.
 
     what: the fault as a sentence without a full stop. file: the file, key or address at fault. value: what was found
-    there ("" when absence is the fault). remedy: what to do or type now.
+    there ("" when absence is the fault). remedy: what to do or type now. All as they may be shown, see shown.py.
     """
 
     code: ClassVar[str]
     exit_code: ClassVar[int]
 
     def __init__(self, what: str, *, file: str | Path, remedy: str, value: object = "") -> None:
-        self.what, self.file, self.value, self.remedy = what, str(file), str(value), remedy
+        self.what, self.file, self.value, self.remedy = (shown(str(part)) for part in (what, file, value, remedy))
         super().__init__(str(self))
 
     def __str__(self) -> str:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from pipeline_lib.errors import Interrupted, PipelineError, defect
 from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.shown import shown
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -211,7 +212,7 @@ def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: Place,
     except PipelineError as error:
         return error
     except Exception as error:  # noqa: BLE001 - whatever our code raises
-        traceback.print_exc(file=sys.stderr)
+        sys.stderr.write(shown(traceback.format_exc()))
         return defect(error, file=place.of(shard))
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.params_file import Params
+from pipeline_lib.shown import redacted
 
 Layout = Literal["auto", "class_folders", "split_class_folders", "flat"]
 SplitName = Literal["train", "val", "test"]
@@ -36,6 +37,8 @@ class Source(Params):
         scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]*)://", uri or "")
         if scheme and scheme[1] != "s3":
             raise ValueError(f"{scheme[1]}:// cannot be read: name a local path or s3://bucket/prefix")
+        if uri is not None and redacted(uri) != uri:
+            raise ValueError("an address with a secret in it: params.yaml is committed; S3 finds credentials by itself")
         if uri is not None and re.fullmatch(r"s3:/*", uri):
             raise ValueError("the bucket is missing: s3://bucket/prefix")
         return uri

@@ -26,6 +26,7 @@ from typing import Any
 from pipeline_lib.errors import DependencyMissing, Interrupted, PipelineError, defect
 from pipeline_lib.gpu_watch import watched_gpus
 from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.shown import log_to_stderr, shown
 from pipeline_lib.terminal import clearing
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> int:
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # before torch loads: spinning threads cost tenfold on busy cores
     stage, checkout = arguments[0], Path.cwd()
-    logging.basicConfig(level=logging.WARNING, format=f"{clearing()}{stage}: %(message)s", stream=sys.stderr)
+    log_to_stderr(f"{stage}: %(message)s", before=clearing())
     logging.getLogger("pipeline_lib").setLevel(logging.INFO)
     logging.captureWarnings(True)
     reason = checkout / REASONS / f"{stage}.json"
@@ -84,7 +85,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; it continues with what is done")
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
-        traceback.print_exc()
+        sys.stderr.write(shown(traceback.format_exc()))
         failure = defect(error, file=stage)
     else:
         return 0

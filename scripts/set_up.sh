@@ -89,6 +89,9 @@ say "4/4 perennial itself, and its decoder"
 .venv/bin/python -m uv pip install --quiet --python .venv/bin/python --no-deps --editable . ||
   fail "could not install the project; run: .venv/bin/python -m uv pip install --no-deps --editable ."
 .venv/bin/python -m pipeline_lib.native.build || fail "could not compile the decoder; run: .venv/bin/python -m pipeline_lib.native.build"
+# DVC keeps pickles in its site cache, which lies by default in a folder that everybody may write.
+mkdir -p .perennial && chmod 700 .perennial && .venv/bin/python -m dvc config --local core.site_cache_dir "$PWD/.perennial/dvc" ||
+  fail "could not tell DVC to keep its own cache here; run: .venv/bin/python -m dvc config --local core.site_cache_dir $PWD/.perennial/dvc"
 
 rm -f .venv/.made-*
 touch "$made" "$packaged"

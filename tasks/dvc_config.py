@@ -6,12 +6,17 @@ from pathlib import Path
 
 from dvc.config import Config
 
+SITE_CACHE = ".dvc/tmp/site"  # below a workspace, so that it goes with it
+
 
 def share_cache_and_remotes(origin: Path, workspace: Path) -> None:
     """Write the workspace's .dvc/config.local: the origin's own, with paths relative to the origin made absolute.
 
-    config.local is git-ignored, so a clone lacks it, with the cache's place and the credentials' profile in it.
+    config.local is git-ignored, so a clone lacks it, with the cache's place and the credentials' profile in it. It may
+    hold secrets, and DVC keeps pickles in its site cache: both are for the owner alone.
     """
+    (workspace / ".dvc" / "config.local").touch(mode=0o600)
+    (workspace / SITE_CACHE).mkdir(mode=0o700, parents=True)
     merged, local = Config(str(origin / ".dvc")), Config(str(workspace / ".dvc"))
     cache = merged["cache"].get("dir") or origin / ".dvc" / "cache"
     with local.edit("local") as content:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.stage import REASONS
+from tasks.dvc_config import SITE_CACHE
 from tasks.dvc_outcome import Outcome, failure_of, outcome_of, plain
 from tasks.process_group import STOPPING, started
 from tasks.workspace import Workspace
@@ -69,8 +70,7 @@ def child_environment(workspace: Workspace) -> dict[str, str]:
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
     environment["PERENNIAL_SUPERVISOR_PID"] = str(os.getpid())
     environment.setdefault("PERENNIAL_PROGRESS_EVERY_S", "1")  # shown as an artifact, not as lines of the log
-    # One state database per workspace path would pile up in the machine's own folder; this one goes with the workspace.
-    environment["DVC_SITE_CACHE_DIR"] = str(workspace.folder / ".dvc" / "tmp" / "site")
+    environment["DVC_SITE_CACHE_DIR"] = str(workspace.folder / SITE_CACHE)
     environment["DVC_NO_ANALYTICS"] = "1"
     environment.pop("DVC_ROOT", None)
     return environment

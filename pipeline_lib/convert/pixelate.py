@@ -1,9 +1,10 @@
 """Faces, or whatever else a detector of yours finds, made unrecognisable before pictures are stored.
 
-The detector is a function in a module of yours: uint8 RGB pixels [H, W, 3] to boxes (left, top, right, bottom) in
-pixels. Its file is pinned by sha256, so that another detector is another parameter, and other betons. Cells of a sixth
-of the box's longer side leave 6 x 6 colours at most; Yang et al., "A Study of Face Obfuscation in ImageNet" (ICML
-2022), found blurred faces to cost a classifier less than one per cent. Only betons are changed: shards hold what was
+The detector is a function that a module in this repository defines: uint8 RGB pixels [H, W, 3] to boxes (left, top,
+right, bottom) in pixels. A parameter never names a function of a library: `pickle:loads` would make code of an image.
+Its file is pinned by sha256, so that another detector is another parameter, and other betons. Cells of a sixth of the
+box's longer side leave 6 x 6 colours at most; Yang et al., "A Study of Face Obfuscation in ImageNet" (ICML 2022),
+found blurred faces to cost a classifier less than one per cent. Only betons are changed: shards hold what was
 received, and reviewers see that.
 """
 
@@ -13,6 +14,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -27,6 +29,7 @@ Box = tuple[int, int, int, int]
 Detector = Callable[[Array], Iterable[Box]]
 CELLS: Final = 6
 KEY: Final = "convert.pixelate"
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
 
 def check_detector(dotted: str, sha256: str) -> None:
@@ -36,16 +39,27 @@ def check_detector(dotted: str, sha256: str) -> None:
         found = importlib.util.find_spec(module)
     except ModuleNotFoundError:
         found = None
+    remedy = "write `module:function` of a file in this repository"
     if found is None or found.origin is None:
-        remedy = "write `module:function` of a file in this repository or of an installed package"
         raise ConfigError(f"{KEY}: no such module", file="params.yaml", value=module, remedy=remedy)
+    if not _is_ours(Path(found.origin)):
+        what = f"{KEY}: a module outside of this repository, whose functions were not made for images"
+        raise ConfigError(what, file="params.yaml", value=module, remedy=remedy)
     digest = hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()
     if digest != sha256:
         remedy = "restore the file, or set convert.pixelate_sha256 to this value if you trust it"
         what = "the detector is not the one that convert.pixelate_sha256 names"
         raise ConfigError(what, file=found.origin, value=digest, remedy=remedy)
-    if not callable(getattr(importlib.import_module(module), name, None)):
-        raise ConfigError(f"{KEY}: no such function", file=found.origin, value=name, remedy="name one of its functions")
+    function = getattr(importlib.import_module(module), name, None)
+    if not callable(function) or getattr(function, "__module__", None) != module:
+        remedy = "name a function that this file defines"
+        raise ConfigError(f"{KEY}: no such function", file=found.origin, value=name, remedy=remedy)
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file is part of the repository, and not of the environment that may lie in it."""
+    file = file.resolve()
+    return file.is_relative_to(REPOSITORY) and not file.is_relative_to(Path(sys.prefix).resolve())
 
 
 def find_boxes(pixels_HWC: Array, dotted: str) -> list[Box]:

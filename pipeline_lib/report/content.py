@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline_lib.csv_cells import read_frame
+from pipeline_lib.csv_cells import plain, read_frame
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Verdict
@@ -35,6 +35,7 @@ class Run:
     """What is being reported on. version: None when the model was refused. libraries: name -> version.
 
     previous: the version whose data today's are compared with; None for the first, or when its profile is gone.
+    judged_at: ISO time of the verdict, which the page tells as past.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Run:
     lineage: Lineage
     libraries: Mapping[str, str]
     previous: Previous | None = None
+    judged_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Content:
 
     run: Run
     test: Mapping[str, float]
+    validation: Mapping[str, float]
     top1_range: figures.Range
     delta_range: figures.Range | None
     ledger: Ledger
@@ -96,6 +99,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
     return Content(
         run=run,
         test=test,
+        validation=json.loads(files["validation"].read_text(encoding="utf-8")),
         top1_range=_top1_range(test),
         delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
         ledger=open_ledger(manifest, read_frame(files["balance"], ("class_id",))),
@@ -110,9 +114,16 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         top1_chart=_chart(curves.assign(percent=100 * curves["val_top1"]), {"validation": "percent"}),
         confusion=figures.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
         pairs=_pairs(counts_KK, names),
-        classes=_records(_per_class(files["per_class"]), "f1"),
+        classes=_records(_read_per_class(files["per_class"]), "f1"),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
     )
+
+
+def _read_per_class(file: Path) -> pd.DataFrame:
+    """A class may be called NA; an empty figure was not measured."""
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    figures_of = {name: pd.to_numeric(table[name]) for name in table.columns.drop("class")}
+    return table.assign(**figures_of, **{"class": table["class"].map(plain)})
 
 
 def _pictures(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
@@ -158,12 +169,6 @@ def _pairs(counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, s
         Pair(names[int(i)], names[int(j)], int(counts_KK[i, j]), int(counts_KK[i].sum()))
         for i, j in found[:SHOWN_PAIRS]
     )
-
-
-def _per_class(file: Path) -> pd.DataFrame:
-    """A class may be called NA; an empty figure was not measured."""
-    table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    return table.assign(**{name: pd.to_numeric(table[name]) for name in table.columns.drop("class")})
 
 
 def _records(table: pd.DataFrame, by: str) -> tuple[dict[str, Any], ...]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
 from pipeline_lib.curate.overrides import PICTURE_KEYS
 from pipeline_lib.errors import BadData
 from pipeline_lib.review.answers import Answer
@@ -30,6 +32,62 @@ class Exported:
     answers: tuple[Answer, ...]
     unanswered: int
     disputed: tuple[str, ...]
+
+
+class _Choices(BaseModel):
+    """The value of a control tag; other kinds than choices have other keys."""
+
+    choices: tuple[str, ...] = ()
+
+
+class _Result(BaseModel):
+    """The answer to one control tag."""
+
+    from_name: str = ""
+    type: str = ""
+    value: _Choices = _Choices()
+
+
+class _Person(BaseModel):
+    id: int | str
+
+
+class _Annotation(BaseModel):
+    """One annotation. JSON_MIN has no `result`: the tags' names are keys, one choice is text, several are `choices`."""
+
+    was_cancelled: bool = False
+    result: tuple[_Result, ...] | None = None
+    label: _Choices | str | None = None
+    verdict: _Choices | str | None = None
+    completed_by: _Person | int | str | None = None
+    annotator: _Person | int | str | None = None
+    updated_at: str | None = None
+    created_at: str | None = None
+
+    def chosen(self, tag: str) -> tuple[str, ...]:
+        """The choices made for a control tag."""
+        if self.result is not None:
+            made = [one.value.choices for one in self.result if one.from_name == tag and one.type == "choices"]
+            return made[-1] if made else ()
+        value = {LABEL: self.label, VERDICT: self.verdict}[tag]
+        if isinstance(value, _Choices):
+            return value.choices
+        return (value,) if value else ()
+
+    @property
+    def author(self) -> str:
+        """`annotator 3`."""
+        who = self.annotator if self.completed_by is None else self.completed_by
+        name = who.id if isinstance(who, _Person) else who
+        return "annotator" if name is None else f"annotator {name}"
+
+    @property
+    def when(self) -> str:
+        """The time of the last change, ISO; "" where none is given."""
+        return self.updated_at or self.created_at or ""
+
+
+ANNOTATIONS = TypeAdapter(tuple[_Annotation, ...])
 
 
 @dataclass(frozen=True)
@@ -83,8 +141,8 @@ def read_exported(text: str, file: Path) -> Exported:
         raise BadData("not a list of Label Studio tasks", file=file, remedy=REMEDY)
     said: dict[str, dict[str, _Said]] = {}  # picture -> person -> what they said last
     keys = [_key(task, number, file) for number, task in enumerate(content, 1)]
-    for task, (key_type, key) in zip(content, keys, strict=True):
-        for one in _annotations(task, key_type, key):
+    for number, (task, (key_type, key)) in enumerate(zip(content, keys, strict=True), 1):
+        for one in _said_of(task, key_type, key, number=number, file=file):
             by_person = said.setdefault(key, {})
             if one.author not in by_person or one.when >= by_person[one.author].when:
                 by_person[one.author] = one
@@ -135,32 +193,22 @@ def _data(task: dict[str, Any]) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _annotations(task: dict[str, Any], key_type: str, key: str) -> Iterator[_Said]:
-    """Every annotation of a task that says something; `completions` is what versions before 1.0 called them."""
+def _said_of(task: dict[str, Any], key_type: str, key: str, *, number: int, file: Path) -> Iterator[_Said]:
+    """What the annotations of a task say; `completions` is what versions before 1.0 called them."""
     given = str(_data(task).get("given") or "")
-    for found in task.get("annotations") or task.get("completions") or [task]:
-        if found.get("was_cancelled"):
-            continue
-        if "result" in found:
-            chosen = {
-                r.get("from_name"): r["value"].get("choices", []) for r in found["result"] if r.get("type") == "choices"
-            }
-        else:
-            chosen = {name: _choices(found.get(name)) for name in (LABEL, VERDICT)}
-        label, verdicts = chosen.get(LABEL, []), chosen.get(VERDICT, [])
-        if label or verdicts:
+    found = task.get("annotations") or task.get("completions") or [task]
+    try:
+        annotations = ANNOTATIONS.validate_python(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        value = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        what = f"task {number} is not as Label Studio exports it"
+        raise BadData(what, file=file, value=value, remedy=REMEDY) from error
+    for one in annotations:
+        label, verdicts = one.chosen(LABEL), one.chosen(VERDICT)
+        if (label or verdicts) and not one.was_cancelled:
             actions = tuple(sorted(VERDICTS[words] for words in verdicts if words in VERDICTS))
-            who = found.get("completed_by", found.get("annotator", ""))
-            author = f"annotator {who['id'] if isinstance(who, dict) else who}".strip()
-            when = str(found.get("updated_at") or found.get("created_at") or "")
-            yield _Said(key_type, key, given, label[0] if label else "", actions, author, when)
-
-
-def _choices(value: Any) -> list[str]:
-    """JSON_MIN writes one choice as text, several as {"choices": [...]}."""
-    if isinstance(value, dict):
-        return [str(choice) for choice in value.get("choices", [])]
-    return [str(value)] if value else []
+            yield _Said(key_type, key, given, label[0] if label else "", actions, one.author, one.when)
 
 
 def _answers(said: _Said) -> list[Answer]:

@@ -16,6 +16,7 @@ from torch.distributed import DistError
 from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import ConfigError, Interrupted, PipelineError, StageDied, read_reason
 from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.shown import log_to_stderr, shown
 from pipeline_lib.stage import StageRun
 from pipeline_lib.train.meeting import Node, Seat
 
@@ -85,7 +86,7 @@ def _member(work: Work, job: StageRun, folder: Path, stage_pid: int) -> None:
     A stage that is gone was killed: to stop in order would stop the processes of other nodes too.
     """
     die_with_parents(stage_pid, grace_s=0)
-    logging.basicConfig(level=logging.WARNING, format="train: %(message)s", stream=sys.stderr)
+    log_to_stderr("train: %(message)s")
     if os.environ["RANK"] == "0":
         logging.getLogger("pipeline_lib").setLevel(logging.INFO)
     try:
@@ -94,7 +95,7 @@ def _member(work: Work, job: StageRun, folder: Path, stage_pid: int) -> None:
         write_text(folder / REASON, error.as_json())
         os._exit(1)  # a normal end would wait for the threads of gloo, and these for the other processes
     except Exception:  # noqa: BLE001 - whatever it is, mostly that another process has gone
-        traceback.print_exc()
+        sys.stderr.write(shown(traceback.format_exc()))
         sys.stderr.flush()
         os._exit(1)
 

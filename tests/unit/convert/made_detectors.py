@@ -1,5 +1,7 @@
 """Detectors for the tests of pixelation."""
 
+from pickle import loads as loads  # what no parameter may name
+
 
 def corner(pixels_HWC):
     """One box, part of it outside the picture."""

@@ -65,6 +65,9 @@ def test_the_receipt_names_the_detector_and_its_sha256_and_nothing_where_there_i
 @pytest.mark.parametrize(
     ("dotted", "sha256", "complaint"),
     [
+        ("pickle:loads", SHA256, r"a module outside of this repository, .* \(found: pickle\)"),
+        ("PIL.Image:open", SHA256, r"a module outside of this repository, .* \(found: PIL.Image\)"),
+        (f"{MODULE}:loads", SHA256, r"made_detectors.py: convert.pixelate: no such function \(found: loads\)"),
         ("no.such.module:f", SHA256, r"^params.yaml: convert.pixelate: no such module \(found: no.such.module\)"),
         ("nowhere:f", SHA256, r"no such module \(found: nowhere\)\. Remedy: write `module:function`"),
         (f"{MODULE}:absent", SHA256, r"made_detectors.py: convert.pixelate: no such function \(found: absent\)"),

@@ -40,9 +40,9 @@ def test_a_check_that_fails_names_all_targets_in_one_line() -> None:
 def test_figures_read_back_with_the_lock_they_belong_to(tmp_path: Path) -> None:
     (tmp_path / "dvc.lock").write_text("schema: '2.0'\n")
 
-    write_figures({"leaks": 0.0}, tmp_path, lock=lock_digest(tmp_path), verdict="promote: better")
+    write_figures({"leaks": 0.0}, tmp_path, lock=lock_digest(tmp_path))
 
-    expected = {"leaks": 0.0, "dvc_lock_sha256": lock_digest(tmp_path), "verdict": "promote: better"}
+    expected = {"leaks": 0.0, "dvc_lock_sha256": lock_digest(tmp_path)}
     assert read_figures(tmp_path) == expected
 
 

@@ -31,6 +31,18 @@ def test_the_old_file_survives_an_error_while_the_new_one_is_written(tmp_path: P
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_that_lies_at_the_partial_name_is_not_followed(tmp_path: Path) -> None:
+    precious, path = tmp_path / "precious", tmp_path / "out" / "a"
+    precious.write_text("mine")
+    path.parent.mkdir()
+    (path.parent / "a.partial").symlink_to(precious)
+
+    write_text(path, "new")
+
+    assert (precious.read_text(), path.read_text()) == ("mine", "new")
+    assert not path.is_symlink()
+
+
 def test_kill_9_leaves_the_old_file_and_the_next_write_succeeds(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("old")

@@ -366,6 +366,10 @@ UV = ".venv/bin/python -m uv pip"
         ),
         ("--editable", f"could not install the project; run: {UV} install --no-deps --editable ."),
         ("native.build", "could not compile the decoder; run: .venv/bin/python -m pipeline_lib.native.build"),
+        (
+            "core.site_cache_dir",
+            "could not tell DVC to keep its own cache here; run: .venv/bin/python -m dvc config --local core.site",
+        ),
     ],
 )
 def test_a_step_that_fails_says_what_to_type_and_is_tried_again(machine: Machine, failing: str, said: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from demo.verdict import read_judged
 from pipeline_lib.errors import BadData, UsageError
 from pipeline_lib.register.run import run
 from pipeline_lib.registry import Registry, open_registry
@@ -84,6 +85,7 @@ def test_after_a_rollback_the_line_says_who_is_champion_now_and_why(
 
     text = said(caplog, line)
 
+    assert f"({REASON}); champion is version 1." in read_judged(line.root).sentence  # the last line of `make demo`
     assert f"({REASON}); champion is version 1." in text
     assert "Nothing new: version 2 was promoted on 2" in text and "and rolled back on 2" in text
     assert "Promoted" not in text

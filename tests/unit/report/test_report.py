@@ -38,7 +38,7 @@ def page(line: TinyLine, sentence: str = "Held as challenger.") -> str:
     gone = ClassChange("teal", 10, 9, 0, 0.9, blocks=False, n_champion=9, falls=True)
     notes = ("these images show little",)
     verdict = Verdict("inconclusive", sentence, (RULE,), COMPARISON, (change, gone), notes=notes)
-    run = Run("m", 2, "f" * 64, verdict, LINEAGE, {"torch": "2"})
+    run = Run("m", 2, "f" * 64, verdict, LINEAGE, {"torch": "2"}, judged_at="2026-11-30T02:10:00+00:00")
     return render_report(gather(run, line.job().reads))
 
 
@@ -114,6 +114,13 @@ def test_a_class_without_test_pictures_is_last_and_not_measured(tmp_path: Path) 
     assert "1 of 3 classes have no test picture" in card
 
 
+def test_the_verdict_is_told_with_its_day_and_the_network_with_what_it_makes_of_its_own_images(line: TinyLine) -> None:
+    html = page(line)
+
+    assert "decided on 2026-11-30; <code>perennial versions</code> says what is champion now" in html
+    assert "of their own training images they get 96.0 % right, 97.0 % with" in html
+
+
 def test_the_same_line_gives_the_same_page(line: TinyLine) -> None:
     assert page(line) == page(line)
 
@@ -125,6 +132,22 @@ def test_the_card_says_what_was_measured_on_how_many_pictures(line: TinyLine) ->
 
     assert "On 60 test pictures that were never trained on" in card
     assert "97 pictures discovered: 96 kept (24 train, 12 validation, 60 test), 0 quarantined, 1 removed" in card
+
+
+HOSTILE = "<b>[x](javascript:alert(1))\u202e"
+
+
+def test_names_of_others_are_text_on_the_page_and_in_the_card(line: TinyLine) -> None:
+    verdict = Verdict("reject", f"Refused for {HOSTILE}.", (Rule(HOSTILE, True, HOSTILE),), notes=(HOSTILE,))
+    step = Step("listing and source", "discover", (Fact("source a", f"`{HOSTILE}"),))
+    run = Run("m", None, "f" * 64, verdict, Lineage("", "m", (step,)), {})
+    content = gather(run, line.job().reads)
+
+    html, card = render_report(content), render_card(content)
+
+    assert "<b>[x]" not in html and "\u202e" not in html + card
+    assert card.count("&lt;b>\\[x\\](javascript") == card.count("javascript") - 1 == 4
+    assert "source a `'<b>[x](javascript:alert(1))\\u202e`" in card  # in a span of code
 
 
 def test_the_ledger_accounts_for_every_picture(line: TinyLine) -> None:

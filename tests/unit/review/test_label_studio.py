@@ -114,6 +114,12 @@ def test_json_min_and_the_old_word_completions_are_read() -> None:
     [
         ("[", "export.json: not JSON"),
         ('{"a": 1}', "export.json: not a list of Label Studio tasks"),
+        ('[{"sha256": "a", "annotations": 3}]', r"task 1 is not as Label Studio exports it \(found: : "),
+        ('[{"sha256": "a", "annotations": ["x"]}]', r"task 1 .* \(found: 0: "),
+        ('[{"sha256": "a", "annotations": [{"result": {}}]}]', r"task 1 .* \(found: 0.result: "),
+        ('[{"sha256": "a", "annotations": [{"result": [{"value": 5}]}]}]', r"task 1 .* \(found: 0.result.0.value: "),
+        ('[{"sha256": "a", "label": {"choices": 7}}]', r"task 1 .* \(found: 0.label"),
+        ('[{"sha256": "a", "label": "x", "annotator": {"name": "b"}}]', r"task 1 .* \(found: 0.annotator"),
         ('[{"data": {"image": "x"}}]', "task 1 names no picture: it has no key, sha256 or image_id"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.params import load_params
+from pipeline_lib.registry.git_tags import take_snapshot
 from pipeline_lib.settings import load_settings
+from tasks.dvc_config import SITE_CACHE
 from tasks.git import git
 from tasks.process_group import put_on_record
 from tasks.workspace import FLOW, Workspace, forget_old_workspaces, open_workspace, uncached_outs
@@ -56,6 +59,18 @@ def test_it_shares_the_cache_of_its_origin_also_when_that_was_named_relatively(o
     assert f"dir = {origin.parent / 'elsewhere'}" in said
 
 
+def test_nobody_else_reads_its_secrets_or_writes_where_dvc_keeps_pickles(origin: Path) -> None:
+    (origin / ".dvc" / "config.local").write_text(
+        "['remote \"store\"']\n    url = s3://b\n    secret_access_key = hush\n"
+    )
+
+    workspace = opened(origin)
+
+    kept = [workspace.folder / ".dvc" / "config.local", workspace.folder / SITE_CACHE]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600, 0o700]
+    assert "hush" in kept[0].read_text()
+
+
 def test_a_remote_in_a_folder_near_the_origin_is_found_from_the_workspace(origin: Path) -> None:
     with (origin / ".dvc" / "config").open("a") as file:
         file.write("['remote \"store\"']\n    url = ../../store\n")
@@ -86,6 +101,19 @@ def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) ->
     assert workspace.remarks[0].endswith("curation/new.csv, curation/overrides.csv")
     assert "taken in as snapshot commit" in workspace.remarks[0]
     assert git(origin, "status", "--porcelain").splitlines() == [" M curation/overrides.csv", "?? curation/new.csv"]
+
+
+def test_edits_of_files_that_may_hold_a_password_are_taken_into_no_snapshot(origin: Path) -> None:
+    (origin / ".dvc" / "config").open("a").write("['remote \"store\"']\n    url = s3://ann:hush@b\n")
+    (origin / "settings.toml").write_text('s3_endpoint_url = "https://ann:hush@host"\n')
+    (origin / "params.yaml").open("a").write("# an edit\n")
+
+    workspace = opened(origin, with_edits=True)
+    snapshot = take_snapshot(origin)
+
+    assert snapshot is not None
+    taken = [git(origin, "show", "--name-only", "--format=", commit) for commit in (workspace.commit, snapshot.commit)]
+    assert taken == ["params.yaml", "params.yaml"]
 
 
 def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path) -> None:
