@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import statistics
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 SAMPLED = 200
 FORMATS = tuple(name for name in PILLOW_NAME.values() if name != "HEIF")  # none that starts a program, as EPS does
 FEW = 20
+PNG_START, PNG_SIZE_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 24
 OPENED = 500  # files whose names do not say what they are; on S3 each is a request
 HEIC_ENDINGS = (".heic", ".heif", ".hif")
 
@@ -132,6 +134,8 @@ def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
 
 def _header(head: bytes) -> tuple[str, int] | None:
     """(format, short side in pixels) as the header says; None for what has no header of a picture."""
+    if head.startswith(PNG_START):  # its size comes first, and what Pillow may stumble over is ignored later on too
+        return "PNG", min(struct.unpack_from(">II", head.ljust(PNG_SIZE_END, b"\0"), len(PNG_START)))
     try:
         with Image.open(io.BytesIO(head), formats=FORMATS) as picture:
             return picture.format or "?", min(picture.size)
