@@ -31,7 +31,7 @@ def bring_up(origin: Path, *, port: int, branch: str = "") -> str:
     branch = branch_to_deploy(origin, branch)
     home = prefect_home(origin)
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "up.lock").open("a") as lock:
+    with (home / "up.lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _bring_up(origin, port=port, branch=branch)
 
@@ -95,7 +95,7 @@ def _start_server(origin: Path, url: str, port: int) -> None:
             remedy = f"stop what listens there, or use another: `perennial up --port {port + 1}`"
             raise ServiceUnavailable("the port is taken", file=url, value=port, remedy=remedy)
     process = _start(["server", "start", "--host", HOST, "--port", str(port)], origin, url, "server")
-    (prefect_home(origin) / "address.json").write_text(json.dumps({"port": port}))
+    (prefect_home(origin) / "address.json").write_text(json.dumps({"port": port}), encoding="utf-8")
     remedy = "`perennial down` and up again"
     wait_until_healthy(url, process, log=prefect_home(origin) / "server.log", timeout_s=START_S, remedy=remedy)
 

@@ -228,7 +228,7 @@ class Registry:
     def locked(self) -> Iterator[None]:
         """Hold the registry's lock; waits for a run that holds it."""
         self.state_folder.mkdir(parents=True, exist_ok=True)
-        with (self.state_folder / "registry.lock").open("a") as file:
+        with (self.state_folder / "registry.lock").open("a", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             self.is_locked = True
             try:
