@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pipeline_lib.registry.records import CHAMPION, COMMIT, Version, with_alias
 from pipeline_lib.registry.tag_records import Tags, read_tag_records, turn_message, version_message
+from pipeline_lib.settings import MACHINE_FILES
 
 log = logging.getLogger(__name__)
 RECEIPTS = (
@@ -42,6 +43,8 @@ class Snapshot:
 def take_snapshot(checkout: Path) -> Snapshot | None:
     """Commit tracked files and receipts as they are now, on no branch; None (and a warning) where git cannot.
 
+    But not edits of the machine's own files, which may hold a password: tags are pushed.
+
     Nothing is committed when HEAD already holds the same files.
     """
     try:
@@ -49,7 +52,8 @@ def take_snapshot(checkout: Path) -> Snapshot | None:
         with tempfile.TemporaryDirectory() as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             _git(checkout, "read-tree", head or "--empty", env=index)
-            _git(checkout, "add", "--update", ":/", env=index)
+            others = [f":(exclude,top){name}" for name in MACHINE_FILES]
+            _git(checkout, "add", "--update", ":/", *others, env=index)
             present = [name for name in RECEIPTS if (checkout / name).exists()]
             _git(checkout, "add", "--force", "--", *present, env=index)
             tree = _git(checkout, "write-tree", env=index)
