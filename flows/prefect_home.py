@@ -58,7 +58,7 @@ def credential(origin: Path) -> str:
     path = credential_file(origin)
     if not path.exists():
         _make_credential(path)
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         status = os.fstat(file.fileno())
         if status.st_uid != os.geteuid() or status.st_mode & 0o077:
             remedy = "`perennial down`, delete it, and `perennial up` makes another; the file system must keep modes"

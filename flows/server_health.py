@@ -11,9 +11,7 @@ from pathlib import Path
 
 from pipeline_lib.errors import ServiceUnavailable
 
-DIRECT = urllib.request.build_opener(
-    urllib.request.ProxyHandler({})
-)  # what the environment names as proxy is elsewhere
+ask_directly = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # a proxy would be elsewhere
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes], *, log: Path, timeout_s: float, remedy: str) -> None:
@@ -46,7 +44,7 @@ def _answer(url: str, headers: dict[str, str]) -> int:
     """The status of a question that only those who have the credential may ask; 0 without an answer in time."""
     request = urllib.request.Request(f"{url}/api/admin/version", headers=headers)  # noqa: S310 - our own address
     try:
-        with DIRECT.open(request, timeout=10) as answer:
+        with ask_directly(request, timeout=10) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -56,7 +54,7 @@ def _answer(url: str, headers: dict[str, str]) -> int:
 
 def _healthy(url: str) -> bool:
     try:
-        with DIRECT.open(f"{url}/api/health", timeout=2) as answer:
+        with ask_directly(f"{url}/api/health", timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

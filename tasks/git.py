@@ -50,5 +50,7 @@ def commit_of(folder: Path, revision: str) -> str | None:
 def checked_out(folder: Path) -> str | None:
     """The branch that is checked out; None for a detached HEAD, or where there is no repository."""
     command = ["git", "symbolic-ref", "--quiet", "--short", "HEAD"]
-    done = subprocess.run(command, cwd=folder, env=git_environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=git_environment(), capture_output=True, encoding="utf-8", check=False
+    )
     return done.stdout.strip() or None

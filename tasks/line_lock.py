@@ -35,7 +35,9 @@ def holding_the_line(state: Path, run: str, *, waits: bool, on_wait: Callable[[s
     """
     state.mkdir(parents=True, exist_ok=True)
     record = _waiting(state) / f"{run}.json"
-    with _lock_file(state).open("a+") as file:  # Python closes it on exec: no program that a run starts holds it
+    with _lock_file(state).open(
+        "a+", encoding="utf-8"
+    ) as file:  # Python closes it on exec: no program that a run starts holds it
         try:
             if waits:
                 put_on_record(os.getpid(), record)
@@ -53,7 +55,7 @@ def holding_the_line(state: Path, run: str, *, waits: bool, on_wait: Callable[[s
 def holder_of_line(state: Path) -> str | None:
     """The run that holds the line, None while it is free."""
     try:
-        run = _lock_file(state).read_text()
+        run = _lock_file(state).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     return run if run and recorded_pid(state / "running" / run / FLOW) else None
