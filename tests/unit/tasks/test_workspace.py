@@ -59,7 +59,9 @@ def test_it_shares_the_cache_of_its_origin_also_when_that_was_named_relatively(o
 
 
 def test_nobody_else_reads_its_secrets_or_writes_where_dvc_keeps_pickles(origin: Path) -> None:
-    (origin / ".dvc" / "config.local").write_text("['remote \"store\"']\n    url = s3://b\n    secret_access_key = hush\n")
+    (origin / ".dvc" / "config.local").write_text(
+        "['remote \"store\"']\n    url = s3://b\n    secret_access_key = hush\n"
+    )
 
     workspace = opened(origin)
 
