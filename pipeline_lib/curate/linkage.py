@@ -22,8 +22,8 @@ def complete_groups(
 ) -> NDArray[np.int64]:
     """A group number for each of `n` rows. equal: pairs of the same pixels, which are joined as they are.
 
-    near: pairs [m, 2] that agree, joined from the highest score [m] on. agree: whether two rows (the smaller first) that
-    occur in `near` agree; asked once for each pair that a join depends on.
+    near: pairs [m, 2] that agree, joined from the highest score [m] on. agree: whether two rows of `near` (the smaller
+    first) agree; asked once for each pair that a join depends on.
     """
     unit = _components(n, equal).astype(np.int64)  # rows of the same pixels
     group = np.arange(unit.max(initial=-1) + 1)  # of each unit
