@@ -29,7 +29,7 @@ def shirt(colour, seed):
     folds = np.asarray(Image.fromarray(folds.astype(np.float32)).resize((240, 300), Image.Resampling.BICUBIC))
     body = (np.abs(xx - 120) < 60) & (yy > 60) & (yy < 260) | (np.abs(yy - 100) < 30) & (np.abs(xx - 120) < 100)
     picture = np.full((300, 240, 3), 250.0)
-    picture[body] = (np.array(colour) + 14 * folds[..., None])[body]
+    picture[body] = (np.array(colour) + 50 * folds[..., None])[body]
     return Image.fromarray(picture.clip(0, 255).astype(np.uint8))
 
 
