@@ -17,10 +17,6 @@ PHASH_SIDE_PX: Final = 32
 FREQUENCIES: Final = 8
 CROPS: Final = (0.95, 0.90, 0.85, 0.80)  # of the side
 BORDER_RANGE: Final = 12  # a line of a border has all its pixels within this many grey levels: JPEG's noise passes
-EDGE_SHARE: Final = (
-    0.8  # of the first line behind a border differs from it; a garment on white begins with a few pixels
-)
-EDGE_LINES: Final = 3  # a border's edge falls between lines of the small picture and is blurred
 BORDER_PART: Final = 4  # at most a fourth of the side is taken off at each edge
 
 
@@ -82,25 +78,12 @@ def _without_border(small_HW: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 
 def _busy(lines_LP: NDArray[np.uint8]) -> tuple[int, int]:
-    """The range of lines between the borders at both ends, of which at most a fourth at each end are left out."""
-    n = len(lines_LP)
-    return _border(lines_LP), n - _border(lines_LP[::-1])
-
-
-def _border(lines_LP: NDArray[np.uint8]) -> int:
-    """How many plain lines a border has at the first end; 0 where they are the background of what is shown.
-
-    A border ends at once, in a line that differs from it nearly everywhere. A plain or overexposed background ends
-    where the subject begins to reach into it.
-    """
+    """The range of lines between the plain ones at both ends, of which at most a fourth at each end are left out."""
     busy = np.flatnonzero(np.ptp(lines_LP, axis=1) > BORDER_RANGE)
-    end = int(busy[0]) if len(busy) else 0
-    if not end:
-        return 0
-    behind = lines_LP[end : end + EDGE_LINES].astype(np.int16)
-    differs = np.abs(behind - np.int16(np.median(lines_LP[:end]))) > BORDER_RANGE
-    is_border = differs.mean(axis=1).max() >= EDGE_SHARE
-    return min(end, len(lines_LP) // BORDER_PART) if is_border else 0
+    n = len(lines_LP)
+    if not len(busy):
+        return 0, n
+    return min(int(busy[0]), n // BORDER_PART), max(int(busy[-1]) + 1, n - n // BORDER_PART)
 
 
 def _dct_rows() -> NDArray[np.float64]:

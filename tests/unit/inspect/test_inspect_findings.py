@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 from scipy.fft import dctn
 from sklearn.datasets import load_sample_images
 
-from pipeline_lib.inspect.hashes import _without_border, perceptual_hashes, phash, pixel_hash
+from pipeline_lib.inspect.hashes import perceptual_hashes, phash, pixel_hash
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine, luminance, squeeze
 from pipeline_lib.inspect.quality import blur_ratio, measure
@@ -185,15 +185,3 @@ def test_weights_without_their_hash_or_a_hash_without_weights_are_a_mistake(half
         ValueError, match="embedding_weights and weights_sha256 go together: name the file and what `sha256sum`"
     ):
         InspectParams(**half)
-
-
-def test_a_plain_background_is_no_border_but_a_frame_is():
-    """A garment on white reaches into the background with a few pixels; a frame ends in a whole line."""
-    yy, xx = np.mgrid[:128, :128]
-    garment = np.full((128, 128), 255, np.uint8)
-    inside = (xx - 64) ** 2 + (yy - 64) ** 2 < 44**2
-    garment[inside] = np.random.default_rng(0).integers(40, 160, inside.sum(), dtype=np.uint8)
-    framed = np.pad(np.random.default_rng(1).integers(0, 250, (108, 108), dtype=np.uint8), 10, constant_values=255)
-
-    assert _without_border(garment) == (0, 0, 128, 128)
-    assert _without_border(framed) == (10, 10, 118, 118)
