@@ -117,9 +117,7 @@ def _centred(a_HW: NDArray[np.float32], b_HW: NDArray[np.float32]) -> list[NDArr
     return places
 
 
-def _refined(
-    a_HW: NDArray[np.float32], b_HW: NDArray[np.float32], place: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _refined(a_HW: NDArray[np.float32], b_HW: NDArray[np.float32], place: NDArray[np.float32]) -> NDArray[np.float32]:
     try:
         found = cv2.findTransformECC(a_HW, b_HW, place.copy(), cv2.MOTION_AFFINE, STEPS, None, 5)[1]
     except cv2.error:  # "the images may be uncorrelated": the place it started from stands
