@@ -42,8 +42,8 @@ def photograph_copies() -> str:
     head = f"| photographs: {n_images} of clothing, `python -m benchmarks.photograph_copies` | |"
     false = [f"{found[case]['different photographs left out']:g}" for case in ("as they are", "with planted copies")]
     lines = [
-        f"| copies found, of {n_copies:g} planted in {len(kinds)} ways | {n_found / n_copies:.1%} |".replace("%", " %"),
-        *(f"| … {case} | {row['found']:.1%} |".replace("% |", " % |") for case, row in kinds.items()),
+        f"| copies found, of {n_copies:g} planted in {len(kinds)} ways | {100 * n_found / n_copies:.1f} % |",
+        *(f"| … {case} | {100 * row['found']:.1f} % |" for case, row in kinds.items()),
         f"| different photographs taken for copies: as they are, with planted copies | {', '.join(false)} |",
         f"| questions about possible copies in the set as it is | {found['as they are']['questions']:g} |",
     ]

@@ -39,7 +39,7 @@ CHROMA_GAIN: Final = (0.6, 1.6)
 GREY_LEVELS: Final = 1.5  # a picture whose chroma stays under this, everywhere, has no colour to compare
 # Of 1,317 photographs (320 of them planted copies), different ones that share a hash reach a texture of .64 at most,
 # 317 of the copies .76 and more, with a light of .99 and a hue of 7.0 levels at most.
-LEAST_TEXTURE: Final = 0.8
+LEAST_TEXTURE: Final = 0.75
 LEAST_LIGHT: Final = 0.95
 MOST_HUE: Final = 8.0
 ARGUABLE_TEXTURE: Final = 0.6
@@ -100,8 +100,10 @@ def likeness(a_HWC: NDArray[np.uint8], b_HWC: NDArray[np.uint8], *, turned: bool
             return best
     if best.texture >= LEAST_TEXTURE:
         return best
-    b = _ycc(nearest)
-    return max(best, *(_compared(a, b, place) for place in _centred(a[..., 0], b[..., 0])), key=_by_texture)
+    for form in (nearest, b_HWC):  # most copies are upright
+        b = _ycc(form)
+        best = max(best, *(_compared(a, b, place) for place in _centred(a[..., 0], b[..., 0])), key=_by_texture)
+    return best
 
 
 def _by_texture(found: Likeness) -> float:
