@@ -31,6 +31,7 @@ ORIENTATIONS_TRIED: Final = 4  # the likeliest: a symmetric picture looks like i
 SURE: Final = 0.95  # as they stand: no other place is looked for
 CENTRED_SCALES: Final = (0.83, 0.9, 0.95, 1.05, 1.11, 1.2)
 WORTH_REFINING: Final = 0.25  # under this, no map of the search starts near a copy
+EVERYWHERE: Final = np.ones((SIDE_PX,) * 2, np.uint8)
 STEPS: Final = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-5)
 RIM_PX: Final = 4  # the detail of a rim comes from what lies beyond it, in one of the two
 LEAST_OVERLAP: Final = 0.45  # of the area, rims aside; a crop of 80 % leaves .51
@@ -121,7 +122,7 @@ def _centred(a_HW: NDArray[np.float32], b_HW: NDArray[np.float32]) -> list[NDArr
 
 def _refined(a_HW: NDArray[np.float32], b_HW: NDArray[np.float32], place: NDArray[np.float32]) -> NDArray[np.float32]:
     try:
-        found = cv2.findTransformECC(a_HW, b_HW, place.copy(), cv2.MOTION_AFFINE, STEPS, None, 5)[1]
+        found = cv2.findTransformECC(a_HW, b_HW, place.copy(), cv2.MOTION_AFFINE, STEPS, EVERYWHERE, 5)[1]
     except cv2.error:  # "the images may be uncorrelated": the place it started from stands
         return place
     return np.asarray(found, dtype=np.float32)
@@ -162,7 +163,7 @@ def _evened(detail_HW: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _searched(a_HW: NDArray[np.float32], b_HW: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Affine maps from a's places to b's: the best of the search, and the same refined."""
-    small_a, small_b = (cv2.resize(one, (HALF_PX,) * 2, interpolation=cv2.INTER_AREA) for one in (a_HW, b_HW))
+    small_a, small_b = _half(a_HW), _half(b_HW)
     score, forward = _laid_over(small_a, small_b)
     other, backward = _laid_over(small_b, small_a)
     if other > score:
@@ -170,6 +171,11 @@ def _searched(a_HW: NDArray[np.float32], b_HW: NDArray[np.float32]) -> list[NDAr
     if score < WORTH_REFINING:
         return [forward]
     return [forward, _refined(a_HW, b_HW, forward)]
+
+
+def _half(grey_HW: NDArray[np.float32]) -> NDArray[np.float32]:
+    half = cv2.resize(grey_HW, (HALF_PX,) * 2, interpolation=cv2.INTER_AREA)
+    return np.asarray(half, dtype=np.float32)
 
 
 def _laid_over(here_HW: NDArray[np.float32], there_HW: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
@@ -193,13 +199,14 @@ def _compared(a_HWC: NDArray[np.float32], b_HWC: NDArray[np.float32], place: NDA
     stretch = np.linalg.svd(place[:, :2], compute_uv=False)
     if not 1 / MOST_STRETCH < stretch[1] <= stretch[0] < MOST_STRETCH:
         return NOTHING
-    laid = cv2.warpAffine(b_HWC, place, (SIDE_PX,) * 2, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    warped = cv2.warpAffine(b_HWC, place, (SIDE_PX,) * 2, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     inside = cv2.warpAffine(
         np.ones((SIDE_PX,) * 2, np.uint8), place, (SIDE_PX,) * 2, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     )
     inside = cv2.erode(inside, np.ones((2 * RIM_PX + 1,) * 2, np.uint8), borderValue=0).astype(bool)
     if inside.mean() < LEAST_OVERLAP:
         return NOTHING
+    laid: NDArray[np.float32] = np.asarray(warped, dtype=np.float32)
     both = [_evened(_detail(one[..., 0]))[inside] for one in (a_HWC, laid)]
     coarse = [cv2.GaussianBlur(one, (0, 0), DETAIL_SIGMA_PX)[inside] for one in (a_HWC, laid)]
     light = _correlation(coarse[0][:, 0], coarse[1][:, 0])

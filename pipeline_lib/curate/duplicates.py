@@ -87,7 +87,7 @@ def group_duplicates(
     )
 
 
-def _maybe(ids: NDArray[np.object_], near: Near, component: NDArray[np.int32]) -> pd.DataFrame:
+def _maybe(ids: NDArray[np.object_], near: Near, component: NDArray[np.int64]) -> pd.DataFrame:
     """The pairs of different groups, by name."""
     first, second = near.maybe.T
     apart = component[first] != component[second]
@@ -105,8 +105,10 @@ def _near_small(rows: pd.DataFrame, features: pd.DataFrame, seen: Mask, params: 
     features = features.loc[rows.index[chosen]]
     thumbnails_NP = _thumbnails(features)
     equal = chosen[alike_pixels(thumbnails_NP, max_rms=params.dup_small_rms)]
-    certain, certain_scores = [equal], [np.ones(len(equal))]
-    maybe, scores = [none], [np.empty(0)]
+    certain: list[Pairs] = [equal]
+    certain_scores: list[NDArray[np.floating]] = [np.ones(len(equal))]
+    maybe: list[Pairs] = [none]
+    scores: list[NDArray[np.floating]] = [np.empty(0)]
     for kind in sorted(set(features["kind"])):
         of_kind = np.flatnonzero((features["kind"] == kind).to_numpy())
         vectors_ND = stacked(features.iloc[of_kind])
