@@ -50,6 +50,7 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
         "n_frames": np.ones(n),
         "ext_mismatch": np.zeros(n, bool),
         "trailing_bytes": np.zeros(n),
+        **{name: np.zeros(n, bool) for name in ("on_black", "low_bits", "ends_grey")},
         "pixel_hash": texts("{:032x}", looks),
         "luminance_p1": random.integers(0, 20, n),
         "luminance_p50": random.integers(60, 200, n),

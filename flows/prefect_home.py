@@ -26,7 +26,7 @@ def server_url(origin: Path) -> str | None:
     address = prefect_home(origin) / "address.json"
     if recorded_pid(server_record(origin)) is None or not address.exists():
         return None
-    return f"http://{HOST}:{json.loads(address.read_text())['port']}"
+    return f"http://{HOST}:{json.loads(address.read_text(encoding='utf-8'))['port']}"
 
 
 def prefect_environment(origin: Path, url: str, *, pages: bool = True) -> dict[str, str]:

@@ -16,7 +16,7 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes], *, log: Path,
     deadline = time.monotonic() + timeout_s
     while not _healthy(url):
         if process.poll() is not None or time.monotonic() > deadline:
-            last = (log.read_text().strip().splitlines() or [""])[-1]
+            last = (log.read_text(encoding="utf-8").strip().splitlines() or [""])[-1]
             raise ServiceUnavailable(
                 "the Prefect server did not start", file=url, value=last, remedy=f"read {log}; {remedy}"
             )

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline_lib.errors import ConfigError
 
 PREFIX = "PERENNIAL_"
+MACHINE_FILES = ("settings.toml", ".dvc/config")  # of this machine: edits of them are taken into no commit of ours
 TRACKER = "(tensorboard|mlflow|wandb)"
 
 
@@ -122,7 +123,7 @@ def load_settings(checkout: Path) -> Settings:
     original = os.environ.get(f"{PREFIX}ROOT") or os.environ.get("DVC_ROOT") or checkout
     path = Path(original) / "settings.toml"
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text()) if path.exists() else {}
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("not valid TOML", file=path, value=str(error), remedy="mend that line") from error
     faults = [

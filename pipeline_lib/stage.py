@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
     else:
         return 0
     reason.parent.mkdir(parents=True, exist_ok=True)
-    reason.write_text(failure.as_json())
+    reason.write_text(failure.as_json(), encoding="utf-8")
     sys.stderr.write(f"{clearing()}{stage}: error[{failure.code}]: {failure}\n")
     sys.stderr.flush()
     return failure.exit_code
@@ -101,7 +101,7 @@ def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
     """Hold the lock on a stage's outputs: after `kill -9` of dvc its stage may still be ending."""
     path = checkout / REASONS / f"{stage}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
@@ -142,7 +142,7 @@ def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
             **({"gpus": gpus} if gpus else {}),
         }
         state_folder.mkdir(parents=True, exist_ok=True)
-        with (state_folder / "operations.jsonl").open("a") as file:
+        with (state_folder / "operations.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
 

@@ -10,28 +10,29 @@ import csv
 import io
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.shards.names import encode_name
 
 log = logging.getLogger(__name__)
 SHOWN = 5
+USE_LABELS = (
+    "these may be labels, one for each picture: then name the file as `labels` in place of `votes` in "
+    "discover.sources of params.yaml; else "
+)
 VOTES_HEADER = ("member", "annotator", "label")
 SUBJECTS_HEADER = ("member", "subject")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a CSV. number: 1-based. cells: stripped, by column."""
+    """One line of a CSV. number: 1-based. cells: stripped, by column. member: as the tables spell it."""
 
     number: int
     cells: Mapping[str, str]
-
-    @property
-    def member(self) -> str:
-        """The member as the tables spell it."""
-        return encode_name(self.cells["member"].removeprefix("./").encode("utf-8", "surrogateescape"))
+    member: str
 
 
 def read_votes(data: bytes, *, file: str, members: frozenset[str]) -> list[Line]:
@@ -57,12 +58,16 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
         names = [name.strip() for name in reader.fieldnames or ()]
         if not set(header) <= set(names) or len(set(names)) < len(names):
             remedy = f"give it a first line with the columns {','.join(header)}, separated by commas, each once"
+            if header == VOTES_HEADER and not any("annotator" in name.lower() for name in names) and any(names):
+                remedy = USE_LABELS + remedy
             raise BadData(
                 "the columns are not as they should be", file=f"{file}:1", value=",".join(names), remedy=remedy
             )
         reader.fieldnames = names
         for row in reader:
-            line = Line(reader.line_num, {name: (row[name] or "").strip() for name in header})
+            cells = {name: (row[name] or "").strip() for name in header}
+            member = encode_name(cells["member"].removeprefix("./").encode("utf-8", "surrogateescape"))
+            line = Line(reader.line_num, cells, member)
             if not all(line.cells.values()):
                 raise BadData(
                     "an empty cell",
@@ -81,6 +86,12 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
 
 def _known(lines: list[Line], members: frozenset[str], *, file: str) -> list[Line]:
     """The lines about pictures that the source has."""
+    # macOS decomposes the names of files (NFD), and a table typed by people composes them (NFC)
+    spelt = {normalize("NFC", member): member for member in members} | {member: member for member in members}
+    lines = [
+        replace(line, member=spelt.get(line.member) or spelt.get(normalize("NFC", line.member), line.member))
+        for line in lines
+    ]
     unknown = [line for line in lines if line.member not in members]
     if not unknown:
         return lines

@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass
 import pandas as pd
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards
 from pipeline_lib.shards.names import refusal, without_archive_ending
 from pipeline_lib.shards.places import SourceObject
@@ -31,16 +32,16 @@ class Unit:
     def memo_key(self) -> str:
         """All that the unit's bytes depend on."""
         return json.dumps(
-            [self.source.name, self.source.uri, self.kind, self.prefix, [astuple(one) for one in self.objects]]
+            [self.source.name, self.source.uri, self.kind, self.prefix, [astuple(one)[:4] for one in self.objects]]
         )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One source's units, in order, and the loose objects refused by their names."""
+    """One source's units, in order, and the loose objects refused unread, with why."""
 
     units: tuple[Unit, ...]
-    refused: tuple[SourceObject, ...]
+    refused: tuple[tuple[SourceObject, Reason], ...]
 
 
 def plan_source(source: Source, listing: pd.DataFrame, limits: ShardSizes, *, is_single: bool) -> Plan:
@@ -55,10 +56,11 @@ def plan_source(source: Source, listing: pd.DataFrame, limits: ShardSizes, *, is
     units = [
         Unit(source, "archive", (one,), "" if is_single else without_archive_ending(one.key) + "/") for one in archives
     ]
-    taken = sorted((one for one in loose if refusal(one.key) is None), key=lambda one: (one.modified_ns, one.key))
+    verdicts = {one.key: refusal(one.key) or one.fault for one in loose}
+    taken = sorted((one for one in loose if not verdicts[one.key]), key=lambda one: (one.modified_ns, one.key))
     shards = cut_shards([one.key for one in taken], [one.size_bytes for one in taken], limits)
     units += [Unit(source, "pack", tuple(taken[at] for at in shard)) for shard in shards]
-    return Plan(tuple(units), tuple(one for one in loose if refusal(one.key) is not None))
+    return Plan(tuple(units), tuple((one, verdict) for one in loose if (verdict := verdicts[one.key])))
 
 
 def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source) -> None:
@@ -77,8 +79,8 @@ def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source)
 
 def _objects(listing: pd.DataFrame, source: Source, kind: str) -> list[SourceObject]:
     rows = listing[(listing["source"] == source.name) & (listing["kind"] == kind)]
-    columns = (rows[name].tolist() for name in ("key", "size_bytes", "modified_ns", "etag"))
+    columns = (rows[name].tolist() for name in ("key", "size_bytes", "modified_ns", "etag", "fault"))
     return [
-        SourceObject(key, size, modified, None if pd.isna(etag) else etag)
-        for key, size, modified, etag in zip(*columns, strict=True)
+        SourceObject(key, size, modified, None if pd.isna(etag) else etag, None if pd.isna(fault) else Reason(fault))
+        for key, size, modified, etag, fault in zip(*columns, strict=True)
     ]

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import pandas as pd
 
 from pipeline_lib.download.annotations import Line
+from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.download.plan import Plan, Unit
 from pipeline_lib.download.stored import Stored, StoredMember
 from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
+from pipeline_lib.shards.doubt import doubt_of_source
 from pipeline_lib.shards.layout import detect_layout
-from pipeline_lib.shards.names import refusal
+from pipeline_lib.shards.names import respelled
 from pipeline_lib.sources import Source
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +49,19 @@ def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limi
         found = [_row(source, member, arrived.container.name, seen) for member in arrived.members]
         rows += found
         shard_of |= _shards(unit, [row for row in found if row.refused is None], limits)
-    for one in plan.refused:
-        rows.append(_row(source, StoredMember(one.key, -1, one.size_bytes, None, refusal(one.key)), None, seen))
+    for one, verdict in plan.refused:
+        rows.append(_row(source, StoredMember(one.key, -1, one.size_bytes, None, verdict), None, seen))
     if not shard_of:
         counts = ", ".join(
             f"{reason}: {count}" for reason, count in sorted(Counter(row.refused for row in rows).items())
         )
         remedy = "name the folder or archive that holds pictures in discover.sources of params.yaml"
         raise BadData("the source holds no picture", file=source.uri, value=counts or "no files", remedy=remedy)
+    archives = [unit.objects[0].key for unit in plan.units if unit.kind == "archive"]
+    names = [row.member.name for row in rows if row.refused is None]
+    doubt = doubt_of_source(source, names, archives) if archives else None  # `discover` told of what is loose
+    if doubt:
+        log.warning("%s", doubt)
     return _frame(source, rows, shard_of)
 
 
@@ -75,7 +86,10 @@ def _shards(unit: Unit, rows: list[Row], limits: ShardSizes) -> dict[str, tuple[
 
 def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]) -> pd.DataFrame:
     taken = [row.member.name for row in rows if row.refused is None]
-    layout = detect_layout(taken, source.layout)
+    layout = detect_layout(taken, source.layout, source.splits)
+    folders = {folder for name in taken if (folder := layout.class_folder(name)) is not None}
+    for sentence in respelled(folders):
+        log.warning("%s: %s", source.name, sentence)
     records = []
     for row in rows:
         shard, number = shard_of.get(row.image_id, (None, None))
@@ -102,7 +116,21 @@ def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]
     return pd.DataFrame(records, columns=columns).astype({"row_in_shard": "Int32", "offset_bytes": "Int64"})
 
 
+def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> pd.DataFrame:
+    """The members with a table's classes in place of the folders', and with its splits where it has some."""
+    names = frame["image_id"].str.removeprefix(f"{source.name}/").where(frame["refusal"].isna())
+    label = names.map(labels.class_of).astype(object)
+    split = frame["split_received"]
+    if source.split is None:
+        split = names.map(labels.split_of).astype(object).fillna(split)
+    absent = label.isna()
+    return frame.assign(label_received=label.mask(absent, None), split_received=split.where(split.notna(), None))
+
+
 def votes_frame(source: Source, lines: list[Line]) -> pd.DataFrame:
     """The votes of one source, as VOTES has them."""
-    rows = [(f"{source.name}/{line.member}", line.cells["annotator"], line.cells["label"]) for line in lines]
+    rows = [
+        (f"{source.name}/{line.member}", line.cells["annotator"], normalize("NFC", line.cells["label"]))
+        for line in lines
+    ]
     return pd.DataFrame(rows, columns=[column.name for column in VOTES.columns], dtype=object)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline_lib.atomic_files import atomic_folder
@@ -22,7 +23,7 @@ def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure
     folder = report_path(registry.state_folder, attempt.tags[records.KEY]).parent
     previous = previous_profile(registry, version)
     shown = _shown(attempt, version, closure, previous)
-    if not (folder / SHOWN).exists() or (folder / SHOWN).read_text() != shown:
+    if not (folder / SHOWN).exists() or (folder / SHOWN).read_text(encoding="utf-8") != shown:
         _write(folder, attempt, version, job=job, closure=closure, previous=previous, shown=shown)
     _point(folder.parent / "latest", folder.name)
     return folder / REPORT
@@ -56,7 +57,7 @@ def _write(
 ) -> None:
     # Here and not above: pandas, Pillow and jinja cost 2 s that a run with nothing new need not pay.
     from pipeline_lib.lineage import Lineage, lineage_of_version
-    from pipeline_lib.lineage.receipts import steps_to_weights
+    from pipeline_lib.lineage.receipts import steps_to_weights, without_local_folders
     from pipeline_lib.report import Previous, Run, gather, render_card, render_report
 
     tags = attempt.tags
@@ -64,15 +65,16 @@ def _write(
     trained_on = tags.get(records.TRAINED_ON, "")
     steps = steps_to_weights(closure, commit=tags.get(records.COMMIT, ""), dirty=dirty, trained_on=trained_on)
     lineage = lineage_of_version(version, "") if version else Lineage("", job.settings.model_name, steps)
+    lineage = replace(lineage, steps=without_local_folders(lineage.steps))
     number = version.number if version else None
     before = Previous(*previous) if previous else None
     judged = tags.get(records.REGISTERED_AT, "")
     run = Run(job.settings.model_name, number, tags[records.KEY], attempt.verdict, lineage, libraries(), before, judged)
     content = gather(run, job.reads)
     with atomic_folder(folder) as partial:
-        (partial / REPORT).write_text(render_report(content))
-        (partial / CARD).write_text(render_card(content))
-        (partial / SHOWN).write_text(shown)
+        (partial / REPORT).write_text(render_report(content), encoding="utf-8")
+        (partial / CARD).write_text(render_card(content), encoding="utf-8")
+        (partial / SHOWN).write_text(shown, encoding="utf-8")
 
 
 def _shown(attempt: Attempt, version: Version | None, closure: Closure, previous: tuple[int, Path] | None) -> str:

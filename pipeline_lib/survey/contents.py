@@ -6,15 +6,17 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
 from pipeline_lib.errors import ArchiveDamaged
-from pipeline_lib.shards.names import encode_name, is_archive, without_archive_ending
+from pipeline_lib.reasons import Reason
+from pipeline_lib.shards.names import encode_name, is_archive, refusal, without_archive_ending
 from pipeline_lib.shards.places import Place, SourceObject
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
+from pipeline_lib.shards.zip_files import files_of
 
 HEAD_BYTES = 1 << 18  # a header, with room for the metadata before it
 REMOTE_MEMBERS = 2_000  # of one archive on S3: each costs up to a request
@@ -30,6 +32,12 @@ class Seen:
     name: str
     size_bytes: int
     first: Callable[[int], bytes] | None
+    fault: Reason | None = None  # a broken link, a device, ...
+
+    @property
+    def refused(self) -> Reason | None:
+        """Why it will not be taken."""
+        return refusal(self.name) or self.fault
 
 
 @dataclass(frozen=True)
@@ -37,22 +45,32 @@ class Contents:
     """What was seen. is_complete: False when only the beginning of an archive was looked at."""
 
     files: tuple[Seen, ...]
-    n_archives: int
+    archives: tuple[SourceObject, ...]
     is_complete: bool
+
+    @property
+    def n_archives(self) -> int:
+        """How many archives the source has."""
+        return len(self.archives)
 
 
 def look_into(place: Place) -> Contents:
     """List a source, and its archives' directories. Raises ArchiveDamaged, and what listing raises."""
     found = sorted(place.list(), key=lambda one: one.key)
     archives = [one for one in found if is_archive(one.key)]
-    files = [Seen(one.key, one.size_bytes, partial(_part, place, one, 0)) for one in found if not is_archive(one.key)]
+    files = [_loose(place, one) for one in found if not is_archive(one.key)]
     is_complete, is_remote = True, bool(archives) and place.local_path(archives[0]) is None
     for archive in archives[: REMOTE_ARCHIVES if is_remote else None]:
         prefix = "" if place.is_single else without_archive_ending(archive.key) + "/"
         inside, whole = _archive(place, archive, limit=REMOTE_MEMBERS if is_remote else None)
-        files += [Seen(prefix + one.name, one.size_bytes, one.first) for one in inside]
+        files += [replace(one, name=prefix + one.name) for one in inside]
         is_complete &= whole
-    return Contents(tuple(files), len(archives), is_complete and not (is_remote and len(archives) > REMOTE_ARCHIVES))
+    is_complete = is_complete and not (is_remote and len(archives) > REMOTE_ARCHIVES)
+    return Contents(tuple(files), tuple(archives), is_complete)
+
+
+def _loose(place: Place, found: SourceObject) -> Seen:
+    return Seen(found.key, found.size_bytes, None if found.fault else partial(_part, place, found, 0), found.fault)
 
 
 def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple[list[Seen], bool]:
@@ -71,7 +89,7 @@ def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple
 def _tar_members(place: Place, archive: SourceObject, file: BinaryIO) -> Iterator[Seen]:
     for found in walk_tar(file, name=archive.key, size_bytes=archive.size_bytes):
         first = partial(_member_part, place, archive, found.offset_bytes, found.size_bytes)
-        yield Seen(found.name, found.size_bytes, None if found.fault else first)
+        yield Seen(found.name, found.size_bytes, None if found.fault else first, found.fault)
 
 
 def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
@@ -86,11 +104,8 @@ def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
         with archive.open(info) as member:
             return member.read(size_bytes)
 
-    for info in archive.infolist():
-        if not info.is_dir():
-            yield Seen(
-                encode_name(info.filename.encode("utf-8", "surrogateescape")), info.file_size, partial(first, info)
-            )
+    for info, stored in files_of(archive):
+        yield Seen(stored, info.file_size, partial(first, info))
 
 
 def _stream_members(file: BinaryIO, archive: SourceObject) -> Iterator[Seen]:

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import io
 import statistics
+import struct
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
 
+from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.errors import BadData
+from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
+from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards.layout import Detected, FolderLayout, detect_layout
-from pipeline_lib.shards.names import refusal
+from pipeline_lib.shards.doubt import Doubt, find_doubt
+from pipeline_lib.shards.layout import Detected, FolderLayout
+from pipeline_lib.shards.names import is_archive, is_undecided, respelled, without_archive_ending
 from pipeline_lib.shards.places import Place, open_place
+from pipeline_lib.shards.sniff import HEAD_BYTES as SNIFFED_BYTES
+from pipeline_lib.shards.sniff import may_be_picture, sniff
+from pipeline_lib.survey.answers import Answer, open_doubt, read_answer, tables_of_labels
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
 SAMPLED = 200
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # none that starts a program, as EPS does
+FORMATS = tuple(name for name in PILLOW_NAME.values() if name != "HEIF")  # none that starts a program, as EPS does
 FEW = 20
+PNG_START, PNG_SIZE_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 24
+OPENED = 500  # files whose names do not say what they are; on S3 each is a request
+HEIC_ENDINGS = (".heic", ".heif", ".hif")
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,10 @@ class Survey:
     short_sides_px: tuple[int, ...]  # of the sample, sorted
     problems: tuple[str, ...]
     samples: tuple[Seen, ...] = field(default=(), compare=False, repr=False)  # those that were looked at
+    splits_stated: Mapping[str, str] | None = None  # for params.yaml, where a doubt was answered
+    doubt: Doubt | None = None  # of the folders, where nobody has answered it
+    labels: str | None = None  # the table of labels
+    columns: str = ""  # which of its columns say what
 
     @property
     def short_side_px(self) -> int | None:
@@ -47,19 +62,30 @@ class Survey:
         return round(statistics.median(self.short_sides_px)) if self.short_sides_px else None
 
 
-def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
-    """Look at a folder, archive or s3:// address. Raises BadData when it has no picture, and what listing raises."""
+NO_ANSWER = Answer()
+
+
+def survey(uri: str, settings: Settings, *, root: Path, answer: Answer = NO_ANSWER) -> Survey:
+    """Look at a folder, archive or s3:// address. answer: what a person says of its layout and labels.
+
+    Raises BadData when it has no picture or a table of labels is wrong, UsageError for a layout that gives no class,
+    and what listing raises.
+    """
     place = open_place(uri, settings, root=root)
     contents = look_into(place)
-    taken = [one for one in contents.files if refusal(one.name) is None]
-    refused = Counter(str(refusal(one.name)) for one in contents.files if refusal(one.name) is not None)
+    files, n_unopened = _opened(contents.files)
+    taken = [one for one in files if one.refused is None]
+    refused = Counter(str(one.refused) for one in files if one.refused is not None)
     if not taken:
         counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items())) or "no files"
         remedy = "name the folder, archive or s3://bucket/prefix that holds pictures"
         raise BadData("no picture is there", file=uri, value=counts, remedy=remedy)
-    layout = detect_layout([one.name for one in taken], "auto")
-    labels = Counter(layout.label(one.name) for one in taken)
-    splits = Counter(layout.split(one.name) for one in taken)
+    names = [one.name for one in taken]
+    archives = [without_archive_ending(one.key) for one in contents.archives] if not place.is_single else []
+    doubt = find_doubt(names, archives)
+    layout, received = read_answer(answer, doubt, names, settings, uri=uri, root=root)
+    labels = Counter(received.class_of.get(name) if received else layout.label(name) for name in names)
+    splits = Counter((received.split_of.get(name) if received else None) or layout.split(name) for name in names)
     samples = _samples(taken)
     formats, sides_px, unreadable = _headers(samples)
     return Survey(
@@ -74,9 +100,35 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
         refused=tuple(sorted(refused.items())),
         formats=tuple(formats.most_common()),
         short_sides_px=tuple(sorted(sides_px)),
-        problems=tuple(_problems(layout, labels, contents, unreadable)),
+        problems=(
+            *_unreadable_formats(taken, formats),
+            *_problems(layout, labels, splits, contents, unreadable, received),
+            *(_respelled(layout, taken) if received is None else ()),
+            *(tables_of_labels(uri, place, contents.files, names, root=root) if received is None else ()),
+            *([f"{n_unopened} more files have names that do not say what they are."] if n_unopened else ()),
+        ),
         samples=samples,
+        splits_stated=layout.splits,
+        doubt=open_doubt(answer, doubt, received),
+        labels=answer.labels,
+        columns=received.columns if received else "",
     )
+
+
+def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
+    """The files, those refused whose bytes are no picture's, as `download` will; and how many were not looked at."""
+    undecided = [one for one in files if one.first and is_undecided(one.name)]
+    no_pictures = {one.name for one in undecided[:OPENED] if one.first and not may_be_picture(one.first(SNIFFED_BYTES))}
+    judged = [replace(one, fault=Reason.NOT_IMAGE) if one.name in no_pictures else one for one in files]
+    return judged, max(len(undecided) - OPENED, 0)
+
+
+def _unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:
+    """What most of a phone's pictures are, and what reads them; named before anything is written."""
+    n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
+    if reads_heic() or not n_heic:
+        return []
+    return [f"{n_heic} of {len(taken)} pictures are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."]
 
 
 def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
@@ -90,8 +142,11 @@ def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
     formats: Counter[str] = Counter()
     sides_px, unreadable = [], 0
     for one in samples:
-        header = _header(one.first(HEAD_BYTES) if one.first else b"")
-        if header is None:
+        head = one.first(HEAD_BYTES) if one.first else b""
+        header = _header(head)
+        if sniff(head) == "heic":
+            formats["HEIC"] += 1
+        elif header is None:
             unreadable += 1
         else:
             formats[header[0]] += 1
@@ -101,6 +156,8 @@ def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
 
 def _header(head: bytes) -> tuple[str, int] | None:
     """(format, short side in pixels) as the header says; None for what has no header of a picture."""
+    if head.startswith(PNG_START):  # its size comes first, and what Pillow may stumble over is ignored later on too
+        return "PNG", min(struct.unpack_from(">II", head.ljust(PNG_SIZE_END, b"\0"), len(PNG_START)))
     try:
         with Image.open(io.BytesIO(head), formats=FORMATS) as picture:
             return picture.format or "?", min(picture.size)
@@ -120,18 +177,40 @@ def _kind(place: Place, contents: Contents, uri: str) -> str:
     return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder
 
 
-def _problems(layout: FolderLayout, labels: Counter[str | None], contents: Contents, unreadable: int) -> list[str]:
+def _respelled(layout: FolderLayout, taken: Sequence[Seen]) -> list[str]:
+    folders = {folder for one in taken if (folder := layout.class_folder(one.name)) is not None}
+    return [f"{sentence}." for sentence in respelled(folders)]
+
+
+def _problems(
+    layout: FolderLayout,
+    labels: Counter[str | None],
+    splits: Counter[str | None],
+    contents: Contents,
+    unreadable: int,
+    received: ReceivedLabels | None,
+) -> list[str]:
     """What a person should know before starting, one sentence each."""
     classes = {name: count for name, count in labels.items() if name is not None}
     problems = []
     if not classes:
         problems.append(
-            "No class can be told from the folders: name a votes file, or sort the pictures into class folders."
+            "No class can be told from the folders: name a table of labels (`--labels FILE`, one line per picture) or "
+            "a votes file, or sort the pictures into class folders."
         )
     elif len(classes) == 1:
         problems.append("There is one class only; a classifier needs two.")
-    if classes and labels[None]:
+    if received and labels[None]:
+        more = ", ..." if labels[None] > 5 else ""
+        said = ", ".join(received.without[:5]) + more
+        problems.append(f"{labels[None]} pictures have no class in the table; they will be quarantined: {said}.")
+    elif classes and labels[None]:
         problems.append(f"{labels[None]} pictures lie outside the class folders and have no class.")
+    if received and received.unknown:
+        problems.append(f"{len(received.unknown)} lines of the table are about pictures that are not there.")
+    nested = sum(is_archive(one.name) for one in contents.files)
+    if nested:
+        problems.append(f"{nested} archives lie inside an archive and are not opened: unpack the outer one first.")
     few = sorted(name for name, count in classes.items() if count < FEW)
     if few:
         problems.append(
@@ -145,6 +224,15 @@ def _problems(layout: FolderLayout, labels: Counter[str | None], contents: Conte
         problems.append(
             "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."
         )
-    if layout.kind == "split_class_folders":
-        problems.append("The splits are taken from the folders as they are.")
+    if layout.kind in ("split_class_folders", "split_leaf_folders", "class_split_folders"):
+        problems.append(_about_splits(splits))
     return problems
+
+
+def _about_splits(splits: Counter[str | None]) -> str:
+    """What curate will make of published splits, see curate/splits.py."""
+    absent = [name for name in ("val", "test") if not splits[name]]
+    if not absent:
+        return "The splits are taken from the folders."
+    missing = " and ".join(absent)
+    return f"The splits are taken from the folders; what no source brings is drawn out of train: {missing} so far."

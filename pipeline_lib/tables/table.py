@@ -113,7 +113,8 @@ def _as_pandas(table: pa.Table) -> pd.DataFrame:
         for field in table.schema
         if _is_list(field.type)
     }
-    return frame.assign(**lists)[table.column_names]
+    in_order: pd.DataFrame = frame.assign(**lists)[table.column_names]
+    return in_order
 
 
 def _listed(column: pa.ChunkedArray) -> list[NDArray[Any] | None]:

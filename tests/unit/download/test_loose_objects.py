@@ -13,10 +13,10 @@ import pytest
 
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.run import require_space
-from pipeline_lib.errors import BadData, CredentialsRefused, NoSpace, OutputDamaged, SourceMissing
+from pipeline_lib.errors import BadData, CredentialsRefused, NoSpace, OutputDamaged, SourceChanged, SourceMissing
 from pipeline_lib.memo import digest
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards.places import LocalPlace
+from pipeline_lib.shards.places import LocalPlace, SourceObject
 from pipeline_lib.shards.read import MemberBytes
 from tests.unit.download.sources_at_hand import Take, pictures, tar_of
 
@@ -179,6 +179,33 @@ def test_a_file_that_changed_after_it_was_listed_is_not_taken(tmp_path: Path) ->
         place.read(listed)
 
 
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_a_file_that_changes_while_it_is_read_is_read_again_a_few_times(
+    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, changes: int
+) -> None:
+    folder_of(tmp_path / "pics", {"cats/a.jpg": b"1", "cats/b.jpg": b"2"})
+    left, read_part = [b"3" * (n + 2) for n in range(changes)], LocalPlace.read_part
+
+    def read_and_change(place: LocalPlace, wanted: SourceObject, **part: int) -> bytes:
+        data = read_part(place, wanted, **part)
+        if wanted.key == "cats/a.jpg" and left:
+            (tmp_path / "pics/cats/a.jpg").write_bytes(left.pop(0))
+        return data
+
+    monkeypatch.setattr(LocalPlace, "read_part", read_and_change)
+
+    if changes == 3:
+        with pytest.raises(SourceChanged, match=r"a.jpg: the file changed after it was listed .*Remedy: run again"):
+            take({"uri": "pics"})
+        return
+    taken = take({"uri": "pics"}, out="first")
+
+    assert taken.read("pics/cats/a.jpg") == b"3" * (changes + 1)
+    assert caplog.text.count("cats/a.jpg: the file changed after it was listed; it is read again") == changes
+    caplog.set_level("INFO")
+    assert take({"uri": "pics"}, out="next").read("pics/cats/a.jpg") == b"3" * (changes + 1)
+
+
 def test_a_file_that_went_after_it_was_listed_is_named(tmp_path: Path) -> None:
     folder_of(tmp_path, {"a.jpg": b"1"})
     place = LocalPlace("pics", tmp_path)
@@ -263,3 +290,31 @@ def test_a_missing_source_is_found_out_at_once() -> None:
 def test_settings_do_not_reach_the_results() -> None:
     assert "workers" not in DownloadParams.model_fields
     assert Settings(workers=3).worker_count() == 3
+
+
+def test_a_broken_link_is_quarantined_by_name_and_a_date_beyond_2262_is_packed(take: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", pictures(4))
+    os.utime(tmp_path / "pics" / "0" / "0000.jpg", (2**33 + 2**32, 2**33 + 2**32))
+    (tmp_path / "pics" / "0" / "lost.jpg").symlink_to(tmp_path / "gone.jpg")
+
+    members = take({"uri": "pics"}).members
+
+    assert members["refusal"].dropna().to_dict() == {"pics/0/lost.jpg": "broken_link"}
+    assert members["shard"].notna().sum() == 4
+
+
+def test_a_name_from_the_web_is_packed_by_its_bytes_and_what_is_no_picture_is_counted(
+    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = b"\xff\xd8\xff" + bytes(300)
+    monkeypatch.setattr("pipeline_lib.download.loose.READ_WHOLE_BYTES", 1000)  # of more only the head is read
+    web = {"a/x.jpg?size=large": jpeg, "b/photo 2.0 (front)": jpeg}
+    files = web | {"b/x.php?id=1": b"<html>", "b/dump.bin": b"\1" * 2000}
+    folder_of(tmp_path / "pics", files | pictures(4))
+    tar_of(tmp_path / "more.tar", files)
+
+    members = take({"uri": "pics"}, {"uri": "more.tar", "name": "more"}).members
+
+    expected = {f"{name}/b/{file}": "not_image" for name in ("pics", "more") for file in ("x.php?id=1", "dump.bin")}
+    assert members["refusal"].dropna().to_dict() == expected
+    assert members.loc["pics/a/x.jpg?size=large", "label_received"] == "a"

@@ -97,6 +97,23 @@ def test_every_class_is_shown_with_its_counts_and_what_it_means(line: TinyLine) 
     assert "These images show little." in html
 
 
+def test_a_class_without_test_pictures_is_last_and_not_measured(tmp_path: Path) -> None:
+    line = make_line(tmp_path, git=False)
+    table = line.path("per_class")
+    head, red, *others = table.read_text().splitlines()
+    unmeasured = "NA,0" + "," * (red.count(",") - 1)
+    table.write_text("\n".join([head, unmeasured, *others]) + "\n")
+    run = Run("m", 2, "f" * 64, Verdict("inconclusive", "Held.", (RULE,), COMPARISON), LINEAGE, {"torch": "2"})
+
+    content = gather(run, line.job().reads)
+
+    assert [(row["class"], row["f1"]) for row in content.classes][-1] == ("NA", None)
+    assert "1 of 3 classes have no test picture: nothing is measured of them" in render_report(content)
+    card = render_card(content)
+    assert "Lowest F1: green 91.0 %, blue 92.0 %." in card
+    assert "1 of 3 classes have no test picture" in card
+
+
 def test_the_verdict_is_told_with_its_day_and_the_network_with_what_it_makes_of_its_own_images(line: TinyLine) -> None:
     html = page(line)
 
@@ -115,6 +132,22 @@ def test_the_card_says_what_was_measured_on_how_many_pictures(line: TinyLine) ->
 
     assert "On 60 test pictures that were never trained on" in card
     assert "97 pictures discovered: 96 kept (24 train, 12 validation, 60 test), 0 quarantined, 1 removed" in card
+
+
+HOSTILE = "<b>[x](javascript:alert(1))\u202e"
+
+
+def test_names_of_others_are_text_on_the_page_and_in_the_card(line: TinyLine) -> None:
+    verdict = Verdict("reject", f"Refused for {HOSTILE}.", (Rule(HOSTILE, True, HOSTILE),), notes=(HOSTILE,))
+    step = Step("listing and source", "discover", (Fact("source a", f"`{HOSTILE}"),))
+    run = Run("m", None, "f" * 64, verdict, Lineage("", "m", (step,)), {})
+    content = gather(run, line.job().reads)
+
+    html, card = render_report(content), render_card(content)
+
+    assert "<b>[x]" not in html and "\u202e" not in html + card
+    assert card.count("&lt;b>\\[x\\](javascript") == card.count("javascript") - 1 == 4
+    assert "source a `'<b>[x](javascript:alert(1))\\u202e`" in card  # in a span of code
 
 
 def test_the_ledger_accounts_for_every_picture(line: TinyLine) -> None:

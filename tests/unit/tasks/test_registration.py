@@ -17,7 +17,7 @@ from pipeline_lib.register.run import run
 from pipeline_lib.registry import open_registry
 from pipeline_lib.registry.mlflow_store import MlflowStore
 from pipeline_lib.settings import Settings
-from tasks.notification import announce
+from tasks.notification import announce, announce_left, expect_to_announce
 from tasks.registration import Registration, registration_of
 from tasks.workspace import Workspace
 from tests.toy.repository import ROOT
@@ -158,16 +158,19 @@ def test_versions_promote_and_rollback_on_the_command_line(
         main(["rollback", "--to", "1", "--reason", REASON]),
         main(["promote", "2", "--reason", "good in the field"]),
         main(["promote", "9", "--reason", "no such"]),
+        main(["promote", "2", "--as", "reference", "--reason", "knows frost"]),
         main(["versions"]),
     ]
 
     said = capsys.readouterr()
-    assert codes == [0, 0, 2, 0]
-    assert said.out.startswith("champion is version 1 again\nchampion is version 2\n   1  previous    2")
+    assert codes == [0, 0, 2, 0, 0]
+    assert said.out.startswith("champion is version 1 again\nchampion is version 2\nreference is still version 1, ")
+    assert "\nreference is version 2\n   1  previous             2" in said.out
+    assert "reference by hand on 2" in said.out and "knows frost" in said.out
     assert "top-1  98.3 %" in said.out
     assert "rolled back on 2" in said.out and REASON in said.out
     assert "promoted by hand on 2" in said.out and "good in the field" in said.out
-    assert "no such model version (found: 9). Remedy: name one of: 1 (previous), 2 (champion), 3" in said.err
+    assert "no such model version (found: 9). Remedy: name one of: 1 (previous, reference), 2 (champion), 3" in said.err
 
 
 def test_versions_as_json_hold_what_a_script_needs(
@@ -179,7 +182,12 @@ def test_versions_as_json_hold_what_a_script_needs(
     main(["versions", "--json"])
 
     (found,) = json.loads(capsys.readouterr().out)
-    assert (found["number"], found["aliases"], found["decision"], found["top1"]) == (1, ["champion"], "promote", 1.0)
+    assert (found["number"], found["aliases"], found["decision"], found["top1"]) == (
+        1,
+        ["champion", "reference"],
+        "promote",
+        1.0,
+    )
     assert found["registered_at"][:2] == "20" and found["rolled_back_for"] is None
 
 
@@ -193,3 +201,50 @@ def test_predict_after_a_refused_first_model_says_that_none_was_promoted_and_why
 
     assert code == 2
     assert "no model was promoted yet (found: Refused: top-1 16.7 %; the floor is 33.3 %" in capsys.readouterr().err
+
+
+def test_a_promotion_whose_run_died_before_it_was_announced_is_announced_once_by_the_next_run(
+    checkout: Path, events: list[str]
+) -> None:
+    dies = night(checkout, "night-1")
+    expect_to_announce(dies)
+    register(dies)
+
+    named = [announce_left(checkout), announce_left(checkout)]
+
+    assert named == [["night-1"], []]
+    assert events == ["perennial.model.promote"]
+
+
+def test_a_promotion_that_was_only_recorded_is_announced_by_the_run_that_carries_it_out(
+    checkout: Path, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies = night(checkout, "night-1", wrong=[1])
+    expect_to_announce(dies)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowStore, "close_attempt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with contextlib.suppress(KeyboardInterrupt):
+            register(dies)
+    early = announce_left(checkout)
+    following = night(checkout, "night-2", wrong=range(50), model="worse")
+    expect_to_announce(following)
+    registration = register(following)
+    announce(registration, following)
+
+    named = announce_left(checkout, said=registration.key)
+
+    assert (early, named) == ([], ["night-2"])
+    assert events == ["perennial.model.reject", "perennial.model.promote"]
+    assert not list((checkout / ".perennial/unannounced").glob("*"))
+
+
+def test_a_promotion_that_nobody_announced_is_not_announced_after_a_rollback(checkout: Path, events: list[str]) -> None:
+    register(night(checkout, "night-1", wrong=[1]))
+    dies = night(checkout, "night-2", model="two")
+    expect_to_announce(dies)
+    register(dies)
+    open_registry(Settings(), checkout).rollback(reason=REASON)
+
+    assert announce_left(checkout) == []
+    assert events == []
+    assert not list((checkout / ".perennial/unannounced").glob("*"))

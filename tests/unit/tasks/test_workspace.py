@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvc.config import Config
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.params import load_params
+from pipeline_lib.registry.git_tags import take_snapshot
 from pipeline_lib.settings import load_settings
 from tasks.dvc_config import SITE_CACHE
 from tasks.git import git
@@ -87,6 +89,23 @@ def test_a_remote_in_a_folder_near_the_origin_is_found_from_the_workspace(origin
     assert str(origin.parent / "store") in said.stdout
 
 
+def test_the_remote_is_that_of_the_branch_whatever_is_checked_out(origin: Path) -> None:
+    config = origin / ".dvc" / "config"
+    committed = config.read_text()
+    for branch, url in (("near", "../../near"), ("far", "s3://far/dvc")):
+        git(origin, "checkout", "-q", "-b", branch, "main")
+        config.write_text(f"{committed}['remote \"store\"']\n    url = {url}\n")
+        git(origin, "commit", "-q", "-a", "-m", branch)
+
+    found = {branch: opened(origin, run=branch, branch=branch) for branch in ("main", "near", "far")}
+
+    remotes = {branch: Config(str(one.folder / ".dvc"))["remote"] for branch, one in found.items()}
+    assert remotes["main"] == {}
+    assert remotes["near"]["store"]["url"] == str(origin.parent / "near")
+    assert remotes["far"]["store"]["url"] == "s3://far/dvc"
+    assert found["near"].taken == f"near at commit {git(origin, 'rev-parse', 'near')[:12]}"
+
+
 def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) -> None:
     with (origin / "curation" / "overrides.csv").open("a") as file:
         file.write("image_id,x,remove,,,blurred,me,2026-11-21\n")
@@ -100,6 +119,19 @@ def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) ->
     assert workspace.remarks[0].endswith("curation/new.csv, curation/overrides.csv")
     assert "taken in as snapshot commit" in workspace.remarks[0]
     assert git(origin, "status", "--porcelain").splitlines() == [" M curation/overrides.csv", "?? curation/new.csv"]
+
+
+def test_edits_of_files_that_may_hold_a_password_are_taken_into_no_snapshot(origin: Path) -> None:
+    (origin / ".dvc" / "config").open("a").write("['remote \"store\"']\n    url = s3://ann:hush@b\n")
+    (origin / "settings.toml").write_text('s3_endpoint_url = "https://ann:hush@host"\n')
+    (origin / "params.yaml").open("a").write("# an edit\n")
+
+    workspace = opened(origin, with_edits=True)
+    snapshot = take_snapshot(origin)
+
+    assert snapshot is not None
+    taken = [git(origin, "show", "--name-only", "--format=", commit) for commit in (workspace.commit, snapshot.commit)]
+    assert taken == ["params.yaml", "params.yaml"]
 
 
 def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path) -> None:
