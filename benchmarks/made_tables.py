@@ -64,6 +64,7 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
         images=as_read(images, IMAGES),
         votes=VOTES.empty(),
         features=FEATURES.empty(),
+        views=lambda _: {},
         overrides=(),
         class_words={},
         overrides_file=overrides_file,

@@ -76,6 +76,9 @@ class CurateParams(Params):
         le=64,
         description="near duplicates under 64 px: RMS difference of 32x32 thumbnails, grey levels of 255",
     )
+    dup_questions: int = Field(
+        48, ge=0, le=1_000_000, description="most questions about possible copies (near_review), the likeliest first"
+    )
     cap_per_class: int | None = Field(
         None, ge=1, le=10_000_000, description="most training pictures of a class, chosen by a hash; null: all"
     )

@@ -142,6 +142,7 @@ def done(tmp_path_factory):
     found = Found(
         members=members.assign(label_received=np.where(np.arange(len(members)) % 2, "a", "b")),
         images=images,
+        views=lambda _: {},
         features=pd.concat([FEATURES.read(file) for file in sorted((out / "features").iterdir())]),
         votes=VOTES.empty(),
         overrides=(),
