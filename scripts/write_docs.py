@@ -17,6 +17,7 @@ from pipeline_lib import errors, reasons
 from pipeline_lib.line import STAGES
 from pipeline_lib.settings import PREFIX, Settings
 from pipeline_lib.tables.table import Table
+from scripts import odd_folders
 from scripts.odd_files import odd_files, outcome
 from scripts.readme_tables import with_tables
 
@@ -59,6 +60,7 @@ def pages() -> dict[str, str]:
         "docs/exit-codes.md": exit_codes(),
         "docs/benchmarks.md": benchmarks(),
         "docs/files.md": files(),
+        "docs/layouts.md": layouts(),
         **{page: with_tables((ROOT / page).read_text(encoding="utf-8")) for page in WITH_TABLES},
     }
 
@@ -164,6 +166,17 @@ def files() -> str:
     with patch("pipeline_lib.pixels.other_formats.reads_heic", return_value=False):
         rows = [(f"`{file.name}`", file.what, outcome(file)) for file in odd_files()]
     return head + _table(("file", "what it is", "what happens"), rows)
+
+
+def layouts() -> str:
+    """How folders as people have them are read: each row is asked now."""
+    head = "# Layouts: how folders are read\n\n" + NOTE
+    head += "Each row was asked (`scripts/odd_folders.py`). Where folders can be read in more than one way, `perennial "
+    head += "init` names the readings and asks for one, or ends with 2; the answer stands in `params.yaml` and is not "
+    head += "asked again ([labels](labels.md)).\n\n"
+    shapes = {**odd_folders.ORDINARY, **odd_folders.DOUBTFUL}
+    rows = [(what, odd_folders.tree_of(names), odd_folders.reading(names)) for what, names in shapes.items()]
+    return head + _table(("what it is", "folders", "how it is read"), rows)
 
 
 def _nested(model: type[BaseModel]) -> list[type[BaseModel]]:
