@@ -133,11 +133,9 @@ def held_out_rows(photographs: dict[str, bytes], each: int) -> list[Row]:
         copies = planted(photographs, each, draw=draw)
         groups, _ = grouped(inspected({**photographs, **{name: data for name, (_, _, data) in copies.items()}}))
         rows = copy_rows(groups, copies)
-        found.append(min(one["median"] for one in rows if one["metric"] == "found"))
+        found.append(min(one.median for one in rows if one.metric == "found"))
         originals = {name: original for name, (_, original, _) in copies.items()}
-        false += [
-            one["median"] for one in false_rows(f"draw {draw}", groups, originals) if "different" in one["metric"]
-        ][:1]
+        false += [one.median for one in false_rows(f"draw {draw}", groups, originals) if "different" in one.metric][:1]
     return [
         row("held-out draws", "found, of the kind that is found least", "share", found),
         row("held-out draws", "groups of different photographs", "groups", false),
