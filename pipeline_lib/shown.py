@@ -16,7 +16,10 @@ from typing import TextIO
 
 SECRETS = (
     (re.compile(r"(?<=://)[^\s/@'\"]+@"), "***@"),  # user:password@ of an address
-    (re.compile(r"(?i)([?&][^=&\s]*(?:token|secret|passw|signature|credential|api_?key)[^=&\s]*=)[^&\s'\"]+"), r"\1***"),
+    (
+        re.compile(r"(?i)([?&][^=&\s]*(?:token|secret|passw|signature|credential|api_?key)[^=&\s]*=)[^&\s'\"]+"),
+        r"\1***",
+    ),
 )
 # Control characters but tab and line feed, what turns the direction of text (Unicode TR 9: embeddings, overrides and
 # isolates), and halves of characters, which stand for bytes that are no UTF-8 and cannot be written.

@@ -15,7 +15,6 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
 from pipeline_lib.shards.layout import detect_layout
-from pipeline_lib.shards.names import refusal
 from pipeline_lib.sources import Source
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
@@ -43,8 +42,8 @@ def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limi
         found = [_row(source, member, arrived.container.name, seen) for member in arrived.members]
         rows += found
         shard_of |= _shards(unit, [row for row in found if row.refused is None], limits)
-    for one in plan.refused:
-        rows.append(_row(source, StoredMember(one.key, -1, one.size_bytes, None, refusal(one.key)), None, seen))
+    for one, reason in plan.refused:
+        rows.append(_row(source, StoredMember(one.key, -1, one.size_bytes, None, reason), None, seen))
     if not shard_of:
         counts = ", ".join(
             f"{reason}: {count}" for reason, count in sorted(Counter(row.refused for row in rows).items())

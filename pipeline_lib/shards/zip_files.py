@@ -7,17 +7,22 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
-from pipeline_lib.shards.names import encode_name, refusal
-from pipeline_lib.shards.tar_files import REMEDY, write_end, write_member
+from pipeline_lib.shards.limits import ArchiveLimits
+from pipeline_lib.shards.names import encode_name
+from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, write_end, write_member_of
 
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
-ENCRYPTED = 0x1
+ENCRYPTED = 0x1 | 0x40 | 0x2000  # APPNOTE.TXT 4.4.4: members, by strong encryption, the directory
+MOST_BYTES = 1 << 62  # a zip64 field may claim four times that, which no table can hold
+# zipfile asks bzip2 and LZMA for all that the read bytes unpack to: few bytes at a time keep that below 100 MB
+CAREFUL_BYTES = 4096
 # What zipfile raises for damaged data; NotImplementedError: a compression method that it does not know.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError, NotImplementedError)
 
@@ -30,28 +35,36 @@ def is_stored_zip(path: Path, *, name: str) -> bool:
 
 def walk_zip(file: BinaryIO, *, name: str, size_bytes: int) -> list[Found]:
     """Every member of a stored zip that is no folder, in the order of its bytes. Raises ArchiveDamaged."""
-    with _open(file, name=name) as archive:
-        members = sorted(archive.infolist(), key=lambda info: info.header_offset)
-    return [_found(file, info, name=name, size_bytes=size_bytes) for info in members if not info.is_dir()]
-
-
-def repack_zip(path: Path, target: BinaryIO, *, name: str) -> list[Found]:
-    """Write the pictures of a compressed zip into a tar, once; what is refused by name is listed and not written.
-
-    Raises ArchiveDamaged when a member does not decompress to what the directory promises.
-    """
     found = []
-    with _open(path, name=name) as archive:
-        for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
-            if info.is_dir():
+    with _open(file, name=name) as archive:
+        for info, offset in _members(file, archive, name=name, size_bytes=size_bytes):
+            if info.file_size != info.compress_size:
+                raise _damaged(name, info, f"stored, yet {info.compress_size} bytes hold {info.file_size}")
+            is_special = _is_special(info)
+            fault = Reason.TAR_UNSAFE_MEMBER if is_special else None
+            found.append(Found(_stored_name(info), -1 if is_special else offset, info.file_size, fault, info.CRC))
+    return found
+
+
+def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits) -> list[Found]:
+    """Write the images of a compressed zip into a tar, once; what is refused is listed and not written.
+
+    Raises ArchiveDamaged when a member does not decompress to what the directory promises; BadData, before a byte is
+    written, when it promises too much.
+    """
+    size_bytes = path.stat().st_size
+    found = []
+    with path.open("rb") as file, _open(file, name=name) as archive:
+        members = [info for info, _ in _members(file, archive, name=name, size_bytes=size_bytes)]
+        listed = [(info, _listed(info)) for info in members]
+        taken = [info for info, one in listed if one.refusal(limits.max_file_bytes) is None]
+        limits.refuse_bomb(sum(info.file_size for info in taken), received_bytes=size_bytes, name=name)
+        for info, one in listed:
+            if one.refusal(limits.max_file_bytes):
+                found.append(one)
                 continue
-            member = _stored_name(info)
-            fault = Reason.TAR_UNSAFE_MEMBER if _is_special(info) else None
-            if fault or refusal(member):
-                found.append(Found(member, -1, info.file_size, fault))
-                continue
-            data = _decompress(archive, info, name=name)
-            found.append(Found(member, write_member(target, member, data), len(data)))
+            offset = write_member_of(target, one.name, info.file_size, _chunks(archive, info, name=name))
+            found.append(Found(one.name, offset, info.file_size))
     write_end(target)
     return found
 
@@ -59,7 +72,7 @@ def repack_zip(path: Path, target: BinaryIO, *, name: str) -> list[Found]:
 def _open(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, struct.error, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, struct.error, ValueError, EOFError, NotImplementedError) as error:
         raise ArchiveDamaged(
             "the zip archive is cut off or damaged at its directory", file=name, value=str(error), remedy=REMEDY
         ) from error
@@ -69,25 +82,50 @@ def _open(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
     return archive
 
 
-def _found(file: BinaryIO, info: zipfile.ZipInfo, *, name: str, size_bytes: int) -> Found:
-    if _is_special(info):
-        return Found(_stored_name(info), -1, info.file_size, Reason.TAR_UNSAFE_MEMBER)
-    file.seek(info.header_offset)
-    header = file.read(LOCAL_HEADER.size)
-    if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
-        raise _damaged(name, info, "no local header there")
-    _, name_bytes, extra_bytes = LOCAL_HEADER.unpack(header)
-    offset = info.header_offset + LOCAL_HEADER.size + name_bytes + extra_bytes
-    if offset + info.file_size > size_bytes:
-        raise _damaged(name, info, "its data go beyond the end of the file")
-    return Found(_stored_name(info), offset, info.file_size, None, info.CRC)
+def _members(
+    file: BinaryIO, archive: zipfile.ZipFile, *, name: str, size_bytes: int
+) -> Iterator[tuple[zipfile.ZipInfo, int]]:
+    """Every member that is no folder, in the order of the bytes, with the offset of its data. Raises ArchiveDamaged.
+
+    No two may share bytes: a small zip whose members overlap unpacks to terabytes at any ratio (Fifield, "A better zip
+    bomb", 2019; CVE-2024-0450).
+    """
+    behind = 0
+    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+        if info.header_offset < behind:
+            raise _damaged(name, info, "it overlaps the member before it")
+        file.seek(info.header_offset)
+        header = file.read(LOCAL_HEADER.size)
+        if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
+            raise _damaged(name, info, "no local header there")
+        _, name_bytes, extra_bytes = LOCAL_HEADER.unpack(header)
+        offset = info.header_offset + LOCAL_HEADER.size + name_bytes + extra_bytes
+        behind = offset + info.compress_size
+        if behind > size_bytes:
+            raise _damaged(name, info, "its data go beyond the end of the file")
+        if info.file_size > MOST_BYTES:
+            raise _damaged(name, info, f"it promises {info.file_size} bytes")
+        if not info.is_dir():
+            yield info, offset
 
 
-def _decompress(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, name: str) -> bytes:
+def _listed(info: zipfile.ZipInfo) -> Found:
+    return Found(_stored_name(info), -1, info.file_size, Reason.TAR_UNSAFE_MEMBER if _is_special(info) else None)
+
+
+def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, name: str) -> Iterator[bytes]:
+    """The unpacked bytes of a member, as many as promised and with its checksum. Raises ArchiveDamaged."""
+    is_bounded = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    left = info.file_size
     try:
-        return archive.read(info)
+        with archive.open(info) as member:
+            while chunk := member.read(CHUNK_BYTES if is_bounded else CAREFUL_BYTES):
+                left -= len(chunk)
+                yield chunk
     except UNREADABLE as error:
         raise _damaged(name, info, str(error)) from error
+    if left:
+        raise _damaged(name, info, f"{left} of {info.file_size} bytes are absent")
 
 
 def _stored_name(info: zipfile.ZipInfo) -> str:
