@@ -37,7 +37,7 @@ def take_archive(
     if received is None:
         received = folder / "received"
         place.fetch(wanted, received, workers=workers, step=step)
-    ending, found = _bring(received, container, is_local=is_local, name=name, limits=limits)
+    ending, found = find_members(received, container, is_local=is_local, name=name, limits=limits)
     place.local_path(wanted)  # a local archive did not change meanwhile
     if is_local:
         step(wanted.size_bytes)
@@ -48,7 +48,7 @@ def take_archive(
     return Stored(container.rename(folder / f"archive-{identity}{ending}"), members)
 
 
-def _bring(
+def find_members(
     received: Path, container: Path, *, is_local: bool, name: str, limits: ArchiveLimits
 ) -> tuple[str, list[Found]]:
     """Make the container of an archive; returns its ending, and its members in the order of their bytes."""

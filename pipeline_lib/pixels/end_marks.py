@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
+from pipeline_lib.pixels.budget import refuse_chunks, refuse_frames
 from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
 
@@ -17,8 +18,10 @@ from pipeline_lib.reasons import Reason
 def end_of_png(data: bytes) -> int:
     """Walk the chunks and check each CRC (PNG specification 5.3), which Pillow skips for pixel data."""
     written = len(data.rstrip(b"\0"))  # the last chunk never ends in a zero, so zeros at the end are no part of it
-    at = 8
+    at, n_chunks = 8, 0
     while True:
+        n_chunks += 1
+        refuse_chunks(n_chunks)
         length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         end = at + 12 + length
         if end > written:
@@ -33,6 +36,7 @@ def end_of_png(data: bytes) -> int:
 def end_of_gif(data: bytes) -> int:
     """Walk the blocks to the trailer (GIF89a specification, sections 17 to 27)."""
     at = 13 + _colour_table_bytes(data, 10)
+    n_frames = 0
     while True:
         mark = data[at : at + 1]
         if mark == b";":
@@ -40,6 +44,8 @@ def end_of_gif(data: bytes) -> int:
         if mark == b"!":
             at = _after_sub_blocks(data, at + 2)
         elif mark == b",":
+            n_frames += 1
+            refuse_frames(n_frames)
             at = _after_sub_blocks(data, at + 11 + _colour_table_bytes(data, at + 9))
         elif data[at:].strip(b"\0"):
             raise Undecodable(Reason.DECODE_CORRUPT, f"no block begins at byte {at}")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from pipeline_lib.pixels.budget import refuse_frames, silence_libtiff, tiff_frames
 from pipeline_lib.pixels.end_marks import END_OF
 from pipeline_lib.pixels.exif import read_exif
 from pipeline_lib.pixels.lost_sectors import refuse_lost_sectors
@@ -22,6 +23,7 @@ from pipeline_lib.reasons import Reason
 # each file: that one swaps global state and is not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
+silence_libtiff()
 
 MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BIT: Final = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2"}
@@ -72,7 +74,8 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int) -> Raster:
-    n_frames = int(getattr(picture, "n_frames", 1))
+    n_frames = tiff_frames(data) if picture.format == "TIFF" else int(getattr(picture, "n_frames", 1))
+    refuse_frames(n_frames)
     mode = picture.mode
     if mode not in MODES and mode not in SIXTEEN_BIT:
         raise Undecodable(Reason.UNSUPPORTED_MODE, mode)
