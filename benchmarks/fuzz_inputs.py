@@ -1,4 +1,4 @@
-"""Fuzz what comes in from outside: images through `examine`, archives through directory and repacking of `download`.
+"""Fuzz what comes in from outside: images through `examine`, archives through `download` and `init`.
 
     python -m benchmarks.fuzz_inputs [--mutations 2000] [--seed 1] [--formats jpeg,tar,...]
 
@@ -25,6 +25,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -36,8 +37,11 @@ from pipeline_lib.download.archives import find_members
 from pipeline_lib.errors import BadData
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine
+from pipeline_lib.settings import Settings
 from pipeline_lib.shard_workers import work_on_shards
 from pipeline_lib.shards.limits import ArchiveLimits
+from pipeline_lib.shards.places import open_place
+from pipeline_lib.survey.contents import look_into
 
 IMAGE_CPU_S: Final = 20.0
 MEMORY_BYTES: Final = 2_500_000_000
@@ -85,7 +89,7 @@ VARIANTS: Final[dict[str, list[tuple[str, dict[str, object]]]]] = {
     "gif": [("P", {}), ("P", {"save_all": True, "interlace": 0})],
     "webp": [("RGB", {}), ("RGBA", {"lossless": True}), ("RGB", {"save_all": True})],
     "bmp": [("RGB", {}), ("P", {}), ("1", {})],
-    "tiff": [("RGB", {}), *(("RGB", {"compression": f"tiff_{name}"}) for name in ("lzw", "deflate")),
+    "tiff": [("RGB", {}), ("RGB", {"compression": "tiff_lzw"}), ("RGB", {"compression": "tiff_deflate"}),
              ("RGB", {"compression": "jpeg"}), ("1", {"compression": "group3"}), ("1", {"compression": "group4"}),
              ("RGB", {"big_tiff": True, "save_all": True})],
     "ppm": [("RGB", {}), ("L", {}), ("1", {})],
@@ -201,11 +205,23 @@ def take(kind: str, data: bytes, folder: Path) -> bool:
     """Whether the line takes the file; a verdict on it is False, any other exception a defect."""
     if kind not in ARCHIVES:
         return examine(f"x.{kind}", data, InspectParams()).pixels_HWC is not None
-    received, container = folder / "received", folder / "container"
+    received, container = folder / f"received.{kind}", folder / "container"
     received.write_bytes(data)
     container.unlink(missing_ok=True)
+    found = partial(find_members, received, container, is_local=True, name="x", limits=LIMITS)
+    return all([_is_sound(found), _is_sound(partial(_survey, received))])
+
+
+def _survey(archive: Path) -> None:
+    """What `perennial init` reads of an archive."""
+    for seen in look_into(open_place(archive.name, Settings(), root=archive.parent)).files:
+        if seen.first is not None:
+            seen.first(1000)
+
+
+def _is_sound(read: Callable[[], object]) -> bool:
     try:
-        find_members(received, container, is_local=True, name="x", limits=LIMITS)
+        read()
     except BadData:
         return False
     return True

@@ -29,14 +29,14 @@ UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueErr
 
 def is_stored_zip(path: Path, *, name: str) -> bool:
     """Whether every member is stored uncompressed, so that the zip can stay as received."""
-    with _open(path, name=name) as archive:
+    with open_zip(path, name=name) as archive:
         return all(info.compress_type == zipfile.ZIP_STORED for info in archive.infolist())
 
 
 def walk_zip(file: BinaryIO, *, name: str, size_bytes: int) -> list[Found]:
     """Every member of a stored zip that is no folder, in the order of its bytes. Raises ArchiveDamaged."""
     found = []
-    with _open(file, name=name) as archive:
+    with open_zip(file, name=name) as archive:
         for info, offset in _members(file, archive, name=name, size_bytes=size_bytes):
             if info.file_size != info.compress_size:
                 raise _damaged(name, info, f"stored, yet {info.compress_size} bytes hold {info.file_size}")
@@ -54,7 +54,7 @@ def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits
     """
     size_bytes = path.stat().st_size
     found = []
-    with path.open("rb") as file, _open(file, name=name) as archive:
+    with path.open("rb") as file, open_zip(file, name=name) as archive:
         members = [info for info, _ in _members(file, archive, name=name, size_bytes=size_bytes)]
         listed = [(info, _listed(info)) for info in members]
         taken = [info for info, one in listed if one.refusal(limits.max_file_bytes) is None]
@@ -69,7 +69,8 @@ def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits
     return found
 
 
-def _open(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
+def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
+    """The directory of a zip. Raises ArchiveDamaged; BadData when it is encrypted."""
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, struct.error, ValueError, EOFError, NotImplementedError) as error:
@@ -80,6 +81,16 @@ def _open(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
         archive.close()
         raise BadData("the zip archive is encrypted", file=name, remedy="decrypt it and name the plain archive")
     return archive
+
+
+def member_start(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size_bytes: int, *, name: str) -> bytes:
+    """The first bytes of a member, unpacked. Raises ArchiveDamaged."""
+    start = bytearray()
+    for chunk in _chunks(archive, info, name=name):
+        start += chunk
+        if len(start) >= size_bytes:
+            break
+    return bytes(start[:size_bytes])
 
 
 def _members(
@@ -105,7 +116,7 @@ def _members(
             raise _damaged(name, info, "its data go beyond the end of the file")
         if info.file_size > MOST_BYTES:
             raise _damaged(name, info, f"it promises {info.file_size} bytes")
-        if not info.is_dir():
+        if not info.filename.endswith("/"):  # a folder; Python's `is_dir` fails at an empty name
             yield info, offset
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pipeline_lib.shards.places import Place, SourceObject
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
 from pipeline_lib.shards.tar_headers import BrokenTar, read_members
+from pipeline_lib.shards.zip_files import member_start, open_zip
 
 HEAD_BYTES = 1 << 18  # a header, with room for the metadata before it
 REMOTE_MEMBERS = 2_000  # of one archive on S3: each costs up to a request
@@ -77,19 +79,13 @@ def _tar_members(place: Place, archive: SourceObject, file: BinaryIO) -> Iterato
 
 
 def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
-    try:
-        archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise ArchiveDamaged(
-            "the zip archive is cut off or damaged at its directory", file=name, value=error, remedy=REMEDY
-        ) from error
+    archive = open_zip(file, name=name)
 
     def first(info: zipfile.ZipInfo, size_bytes: int) -> bytes:
-        with archive.open(info) as member:
-            return member.read(size_bytes)
+        return member_start(archive, info, size_bytes, name=name)
 
     for info in archive.infolist():
-        if not info.is_dir():
+        if not info.filename.endswith("/"):
             yield Seen(
                 encode_name(info.filename.encode("utf-8", "surrogateescape")), info.file_size, partial(first, info)
             )
@@ -147,6 +143,8 @@ class RangeFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move; nothing is read."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._wanted.size_bytes}[whence]
+        if start + offset < 0:  # as a file on a disk answers, which readers of zips count on
+            raise OSError(errno.EINVAL, "before the beginning of the object")
         self._at = start + offset
         return self._at
 

@@ -99,6 +99,24 @@ def test_init_looks_into_a_hostile_tar_and_stops(tmp_path: Path, ending: str) ->
         look_into(open_place(f"pics.{ending}", Settings(), root=tmp_path))
 
 
+def test_init_names_the_damaged_member_of_a_zip(tmp_path: Path) -> None:
+    data = bytearray(deflated_zip(tmp_path / "pics.zip", "a/x.jpg", 5000).read_bytes())
+    data[:4] = b"XXXX"
+    (tmp_path / "pics.zip").write_bytes(bytes(data))
+    seen = look_into(open_place("pics.zip", Settings(), root=tmp_path)).files
+
+    with pytest.raises(ArchiveDamaged, match=r"pics\.zip: the zip archive is damaged at byte 0, member a/ok\.jpg"):
+        seen[0].first(100)
+
+
+def test_a_member_of_a_zip_without_a_name_is_refused(take: Take, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "pics.zip", "w") as archive:
+        archive.writestr("a/ok.jpg", b"data")
+        archive.writestr("", b"data")
+
+    assert take({"uri": "pics.zip"}).members["refusal"].dropna().to_dict() == {"pics/": "tar_unsafe_member"}
+
+
 def test_sparse_members_are_refused_one_by_one(take: Take, tmp_path: Path) -> None:
     old = bytearray(header(b"a/old.jpg", b"S", octal(4), magic=b"ustar  \0"))
     old[482] = 1  # a further block of the map follows
