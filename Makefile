@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test check every unit up down docs lock competitors clean
+.PHONY: help setup demo test check every unit up down docs lock audit sbom competitors clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,13 @@ docs:  ## write the generated pages of docs/ again
 lock:  ## resolve the dependencies anew into requirements.lock
 	@python -m uv pip compile -q --python-version 3.11 --extra dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	@benchmarks/set_up.sh --lock
+
+audit: setup  ## ask the Python advisory database about every locked dependency
+	@python -m uv tool run pip-audit==2.9.0 --strict --require-hashes --disable-pip -r requirements.lock
+
+sbom: setup  ## write build/sbom.cdx.json: every locked dependency with its hashes (CycloneDX), for a release
+	@mkdir -p build && PYTHONWARNINGS=ignore python -m uv tool run --from cyclonedx-bom==7.1.0 cyclonedx-py requirements requirements.lock \
+	  --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json && echo build/sbom.cdx.json
 
 competitors: setup  ## .venv-benchmarks: the loaders that benchmarks/loaders.py compares with
 	@benchmarks/set_up.sh

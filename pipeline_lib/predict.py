@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
 from pipeline_lib.networks.exported import ExportedModel, open_exported
-from pipeline_lib.networks.model_file import ModelFile
+from pipeline_lib.networks.model_file import NAME, ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
 
 BEST = 5
@@ -57,13 +58,25 @@ def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
         data = file.read_bytes()
     except OSError as error:
         raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name a picture file") from error
+    rules, kept = _pixel_rules(about)
     try:
-        pixels_HWC = decode(data, PixelRules.model_validate(about.pixels["pixel_rules"])).pixels_HWC
+        pixels_HWC = decode(data, rules).pixels_HWC
     except Undecodable as error:
         remedy = "name a picture (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
         raise BadData(f"no usable picture: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
-    kept = KeptSize.model_validate({key: about.pixels[key] for key in KeptSize.model_fields if key in about.pixels})
     return centre_square(kept.apply(pixels_HWC), side_px=about.side_px)
+
+
+def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
+    """How bytes become pixels, and the size at which `convert` kept them. Raises BadData."""
+    try:
+        sizes = {key: about.pixels[key] for key in KeptSize.model_fields if key in about.pixels}
+        return PixelRules.model_validate(about.pixels.get("pixel_rules", {})), KeptSize.model_validate(sizes)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+        remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
+        raise BadData("not the pixel rules of a model", file=NAME, value=value, remedy=remedy) from error
 
 
 def _predict_batch(files: Sequence[Path], model: ExportedModel) -> Iterator[tuple[Path, Prediction]]:

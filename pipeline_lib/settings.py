@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline_lib.errors import ConfigError
 
 PREFIX = "PERENNIAL_"
+MACHINE_FILES = ("settings.toml", ".dvc/config")  # of this machine: edits of them are taken into no commit of ours
 TRACKER = "(tensorboard|mlflow|wandb)"
 
 

@@ -16,10 +16,7 @@ from typing import TextIO
 
 SECRETS = (
     (re.compile(r"(?<=://)[^\s/@'\"]+@"), "***@"),  # user:password@ of an address
-    (
-        re.compile(r"(?i)([?&][^=&\s]*(?:token|secret|passw|signature|credential|api_?key)[^=&\s]*=)[^&\s'\"]+"),
-        r"\1***",
-    ),
+    (re.compile(r"(?i)([?&][^=&\s]*(?:token|secret|passw|signature|credential|apikey)[^=&\s]*=)[^&\s'\"]+"), r"\1***"),
 )
 # Control characters but tab and line feed, what turns the direction of text (Unicode TR 9: embeddings, overrides and
 # isolates), and halves of characters, which stand for bytes that are no UTF-8 and cannot be written.
@@ -41,6 +38,20 @@ def redacted(text: str) -> str:
 def visible(text: str) -> str:
     """The text with the escape of each character that a terminal or browser would obey instead of showing it."""
     return OBEYED.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+MARKUP = re.compile(r"[\\`\[\]|]")
+
+
+def as_markdown(text: str) -> str:
+    """Text from outside within Markdown, as it reads: no HTML, link, image, code or table of its own."""
+    one_line = " ".join(shown(text).split())
+    return MARKUP.sub(r"\\\g<0>", one_line).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def as_code(text: str) -> str:
+    """Text from outside within a code span of Markdown."""
+    return " ".join(shown(text).split()).replace("`", "'")
 
 
 class ShownFormatter(logging.Formatter):

@@ -5,15 +5,20 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from pipeline_lib.settings import MACHINE_FILES
 from tasks.git import git
 
 # New files count as edits only where the line looks: a folder of pictures beside the code must not end up in git.
-NEW_FILES = ("flows", "tasks", "pipeline_lib", "curation", "dvc.lock", "dvc.yaml", "params.yaml", "settings.toml")
+NEW_FILES = ("flows", "tasks", "pipeline_lib", "curation", "dvc.lock", "dvc.yaml", "params.yaml")
 
 
 def uncommitted(checkout: Path) -> list[str]:
-    """The files that differ from HEAD or are new, below the checkout; ignored files and results never count."""
-    changed = git(checkout, "diff", "--name-only", "--no-renames", "HEAD").splitlines()
+    """The files that differ from HEAD or are new, below the checkout; ignored files and results never count.
+
+    Nor do files of the machine: their edits may hold a password, and a snapshot goes out with `git push --tags`.
+    """
+    others = [f":(exclude,top){name}" for name in MACHINE_FILES]
+    changed = git(checkout, "diff", "--name-only", "--no-renames", "HEAD", "--", ":/", *others).splitlines()
     new = git(checkout, "ls-files", "--others", "--exclude-standard", "--", *NEW_FILES).splitlines()
     return sorted({*changed, *new})
 

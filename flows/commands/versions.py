@@ -37,9 +37,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _facts(version: Version) -> dict[str, Any]:
-    """registered_at, promoted_at: ISO 8601, None where not known. top1: 0..1 on test, None where not measured."""
+    """*_at, *_since: ISO 8601, None where not known or no longer so. top1: 0..1 on test, None where not measured."""
     from pipeline_lib.registry import records
 
+    is_reference = records.REFERENCE in version.aliases
     return {
         "number": version.number,
         "aliases": list(version.aliases),
@@ -48,6 +49,8 @@ def _facts(version: Version) -> dict[str, Any]:
         "promoted_for": version.tags.get(records.PROMOTED_FOR),
         "rolled_back_at": version.tags.get(records.ROLLED_BACK_AT) if version.rolled_back else None,
         "rolled_back_for": version.rolled_back,
+        "reference_since": version.tags.get(records.REFERENCE_SINCE) if is_reference else None,
+        "reference_for": version.tags.get(records.REFERENCE_FOR) if is_reference else None,
         "top1": version.metrics.get("test.top1"),
         "decision": version.verdict.decision,
         "verdict": version.verdict.sentence,
@@ -57,9 +60,11 @@ def _facts(version: Version) -> dict[str, Any]:
 def _line(facts: dict[str, Any]) -> str:
     aliases, day = ", ".join(facts["aliases"]) or "-", (facts["registered_at"] or "")[:10] or "date unknown"
     top1 = "?" if facts["top1"] is None else f"{100 * facts['top1']:.1f} %"
-    lines = [f"{facts['number']:>4}  {aliases:<10}  {day:<12}  top-1 {top1:>7}  {facts['verdict']}"]
+    lines = [f"{facts['number']:>4}  {aliases:<19}  {day:<12}  top-1 {top1:>7}  {facts['verdict']}"]
     if facts["promoted_for"]:
         lines.append(f"      promoted by hand{_on(facts['promoted_at'])}: {facts['promoted_for']}")
+    if facts["reference_for"]:
+        lines.append(f"      reference by hand{_on(facts['reference_since'])}: {facts['reference_for']}")
     if facts["rolled_back_for"]:
         lines.append(f"      rolled back{_on(facts['rolled_back_at'])}: {facts['rolled_back_for']}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The numbers of curation.json: counts and shares that DVC shows as metrics, the same for the same data."""
+"""The numbers of curation.json: counts and shares, the same for the same data."""
 
 from __future__ import annotations
 

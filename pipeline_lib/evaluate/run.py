@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from pipeline_lib.atomic_files import atomic_file, atomic_folder, link_or_copy, write_text
+from pipeline_lib.atomic_files import atomic_folder, link_or_copy, write_text
+from pipeline_lib.csv_cells import frame_as_csv
 from pipeline_lib.errors import BadData
 from pipeline_lib.evaluate.calibrate import Floats, Labels, fit_temperature, log_softmax
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
@@ -134,8 +135,7 @@ def _write_tables(job: StageRun, splits: dict[str, Answers], *, temperature: flo
         {"image_id": test["image_id"], "actual": names[test["label"]], "predicted": names[test["predicted"]]}
     )
     for role, frame in (("per_class", table), ("confusion", confusion)):
-        with atomic_file(job.writes[role]) as file:
-            frame.to_csv(file, index=False)
+        write_text(job.writes[role], frame_as_csv(frame))
     log.info(
         "test: top-1 %.2f %% (%.2f to %.2f), %d pictures",
         *(100 * figures["test"][key] for key in ("top1", "top1_low", "top1_high")),

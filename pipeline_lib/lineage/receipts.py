@@ -12,6 +12,8 @@ from typing import Any
 from pipeline_lib.lineage.lineage import Fact, Step
 from pipeline_lib.registry.closure import Closure, StageReceipt
 
+SOURCE = "source "  # begins the label of a source's address
+
 
 def steps_to_weights(
     closure: Closure, *, commit: str = "", dirty: bool = False, trained_on: str = ""
@@ -144,8 +146,21 @@ def _selection_step(closure: Closure) -> Step:
 def _source_step(closure: Closure) -> Step:
     step = _outs_step("listing and source", closure, "discover", ("listing",))
     sources: list[Mapping[str, Any]] = closure.stages["discover"].params.get("discover", {}).get("sources", [])
-    named = tuple(Fact(f"source {source['name']}", str(source["uri"])) for source in sources)
+    named = tuple(Fact(f"{SOURCE}{source['name']}", str(source["uri"])) for source in sources)
     return Step(step.title, step.made_by, (*step.facts, *named))
+
+
+def without_local_folders(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps for others to read: of a source on this machine the name alone, not the folders above it."""
+    shortened = []
+    for step in steps:
+        facts = (replace(fact, value=Path(fact.value).name) if _is_local(fact) else fact for fact in step.facts)
+        shortened.append(replace(step, facts=tuple(facts)))
+    return tuple(shortened)
+
+
+def _is_local(fact: Fact) -> bool:
+    return fact.label.startswith(SOURCE) and Path(fact.value).is_absolute()
 
 
 def _params_text(params: Mapping[str, Any]) -> str:

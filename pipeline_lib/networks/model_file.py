@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import BadData
 
 NAME = "model.json"
+MOST_SIDE_PX = 4096  # a side beyond it is a mistake or an attack: what is opened is resized to it
+Positive = Annotated[FiniteFloat, Field(gt=0)]
 
 
 class ModelFile(BaseModel):
@@ -23,9 +25,9 @@ class ModelFile(BaseModel):
     network: str
     classes: tuple[str, ...]  # class_id by output index
     names: tuple[str, ...]  # the same classes in words
-    side_px: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    side_px: int = Field(ge=1, le=MOST_SIDE_PX)
+    mean: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+    std: tuple[Positive, Positive, Positive]
     pixels: dict[str, Any]  # betons/pixels.json: how bytes became pixels
     recipe: dict[str, Any]  # the resolved recipe, with seed and threads
     parent: dict[str, str] | None  # the weights it started from
@@ -33,7 +35,13 @@ class ModelFile(BaseModel):
         None  # device, processor, instruction set, threads; None: before it was kept
     )
     epoch: int  # the epoch whose weights were kept, 1-based
-    temperature: float | None = None  # set by evaluate
+    temperature: Positive | None = None  # set by evaluate
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if len(self.names) != len(self.classes):
+            raise ValueError(f"{len(self.classes)} classes, but {len(self.names)} names")
+        return self
 
     def trained_in_words(self) -> str:
         """On what it was trained: `cpu, AMD EPYC, AVX512, 2 threads`; "" where that was not kept."""
@@ -54,6 +62,12 @@ def read_model_file(folder: Path) -> ModelFile:
     except FileNotFoundError:
         raise BadData("the model is absent", file=path, remedy=remedy) from None
     except (ValidationError, UnicodeDecodeError) as error:
-        raise BadData(
-            "not a model description of format 1", file=path, value=str(error)[:200], remedy=remedy
-        ) from error
+        raise BadData("not a model description of format 1", file=path, value=_first(error), remedy=remedy) from error
+
+
+def _first(error: ValidationError | UnicodeDecodeError) -> str:
+    """The first fault: the key and what is wrong with it."""
+    if isinstance(error, UnicodeDecodeError):
+        return str(error)
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"

@@ -1,4 +1,4 @@
-"""What the champion says of today's test images, and what its classes are called today.
+"""What the champion, and the reference, say of today's test images, and what their classes are called today.
 
 Its recorded predictions serve when it was evaluated on these very betons, classes and test rows. Else its exported ONNX
 is run on today's test rows (today's code may no longer build its network), once: the answers are kept by (model, rows).
@@ -53,12 +53,22 @@ def ask_champion(version: Version, job: StageRun, *, closure: Closure, registry:
             return _champion(version, _from_json(memo.read_text()), job, registry)
         model = open_exported(registry.export_folder(version), threads=job.settings.worker_count())
     except PipelineError as error:
-        log.warning("the champion (version %d) cannot be asked: %s", version.number, error)
+        log.warning("version %d cannot be asked: %s", version.number, error)
         why = f"version {version.number} cannot be asked: {error.what}; {error.remedy}"
         return Champion(version.number, None, {}, why_silent=why)
     answers = score(model, job)
     write_text(memo, json.dumps({"classes": answers.classes, "answers": answers.by_image.to_dict()}))
     return _champion(version, answers, job, registry)
+
+
+def ask_reference(champion: Champion, job: StageRun, *, closure: Closure, registry: Registry) -> Champion | None:
+    """The pinned model's answers: not asked again where it is the champion; None where that one is silent too."""
+    version = registry.reference()
+    if version is None:
+        return None
+    if version.number == champion.version:
+        return champion if champion.answers is not None else None
+    return ask_champion(version, job, closure=closure, registry=registry)
 
 
 def _champion(version: Version, answers: Answers, job: StageRun, registry: Registry) -> Champion:
@@ -104,7 +114,7 @@ def score(model: ExportedModel, job: StageRun) -> Answers:
     from pipeline_lib.loader import open_still  # with torch: 2 s that most runs need not pay
 
     rows = SELECTION.read(job.reads["selection"] / "test.parquet")
-    log.info("the test pictures changed: asking the champion about %d of them", len(rows))
+    log.info("the test pictures changed: asking a registered model about %d of them", len(rows))
     answers: dict[str, str] = {}
     loader = open_still(
         job.reads["betons"],

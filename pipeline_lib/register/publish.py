@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline_lib.atomic_files import atomic_folder
@@ -56,7 +57,7 @@ def _write(
 ) -> None:
     # Here and not above: pandas, Pillow and jinja cost 2 s that a run with nothing new need not pay.
     from pipeline_lib.lineage import Lineage, lineage_of_version
-    from pipeline_lib.lineage.receipts import steps_to_weights
+    from pipeline_lib.lineage.receipts import steps_to_weights, without_local_folders
     from pipeline_lib.report import Previous, Run, gather, render_card, render_report
 
     tags = attempt.tags
@@ -64,6 +65,7 @@ def _write(
     trained_on = tags.get(records.TRAINED_ON, "")
     steps = steps_to_weights(closure, commit=tags.get(records.COMMIT, ""), dirty=dirty, trained_on=trained_on)
     lineage = lineage_of_version(version, "") if version else Lineage("", job.settings.model_name, steps)
+    lineage = replace(lineage, steps=without_local_folders(lineage.steps))
     number = version.number if version else None
     before = Previous(*previous) if previous else None
     judged = tags.get(records.REGISTERED_AT, "")

@@ -78,8 +78,9 @@ def _settle_question(
 def _judge(question: Question, *, job: StageRun, closure: Closure, registry: Registry) -> Verdict:
     """Gather what the gate looks at, and ask it."""
     # Here and not above: pandas and SciPy cost 2 s that a run with nothing new need not pay.
-    from pipeline_lib.register.champion import ask_champion
+    from pipeline_lib.register.champion import ask_champion, ask_reference
     from pipeline_lib.register.gate import Evaluation, judge, same_model
+    from pipeline_lib.register.reference import only_seed_differs
     from pipeline_lib.tables.predictions import PREDICTIONS
     from pipeline_lib.tables.selection import SELECTION
 
@@ -93,12 +94,15 @@ def _judge(question: Question, *, job: StageRun, closure: Closure, registry: Reg
         },
         parity=json.loads((job.reads["export"] / "parity.json").read_text()),
     )
+    asked = ask_champion(champion, job, closure=closure, registry=registry) if champion else None
     return judge(
         evaluation,
         job.params,
-        champion=ask_champion(champion, job, closure=closure, registry=registry) if champion else None,
+        champion=asked,
         candidate=is_candidate(job.settings),
         rolled_back=registry.rolled_back(question.model_md5),
+        reference=ask_reference(asked, job, closure=closure, registry=registry) if asked else None,
+        only_seed_changed=champion is not None and only_seed_differs(closure, champion.closure),
     )
 
 

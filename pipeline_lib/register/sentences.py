@@ -28,7 +28,8 @@ def behind_reference(comparison: Comparison, allowed: float, *, near: bool) -> s
 
 def reference_silent(version: int, why: str) -> str:
     """Why the champion alone was asked."""
-    return f"compared with the champion alone, as the reference, version {version}, cannot be asked: {why}"
+    remedy = "`perennial promote champion --as reference --reason TEXT` pins another"
+    return f"compared with the champion alone, as the reference, version {version}, cannot be asked: {why}; {remedy}"
 
 
 def _observed(comparison: Comparison, on: str) -> str:

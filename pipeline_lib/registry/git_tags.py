@@ -1,9 +1,9 @@
 """Mirror the registry as git tags in GTO's format, which `dvc gc` respects and `gto show` reads.
 
 `perennial@v0.0.3` registers version 3, `perennial@v0.0.3!` says that it is no longer there; `perennial#champion#5` is
-the fifth time a champion was set, `perennial#champion!#6` says that none is left. Tags stand on the run's commit. After
-a plain `dvc repro` that is a snapshot commit, made with git's plumbing in an index of its own: branch, index and files
-of the checkout stay as they are. Format: https://mlem.ai/doc/gto/user-guide
+the fifth time a champion, or the reference beside it, was set, `perennial#champion!#6` says that no champion is left.
+Tags stand on the run's commit. After a plain `dvc repro` that is a snapshot commit, made with git's plumbing in an
+index of its own: branch, index and files of the checkout stay as they are. Format: https://mlem.ai/doc/gto/user-guide
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib.registry.records import CHAMPION, COMMIT, Version, with_alias
+from pipeline_lib.registry.records import CHAMPION, COMMIT, REFERENCE, Version, with_alias
 from pipeline_lib.registry.tag_records import Tags, read_tag_records, turn_message, version_message
+from pipeline_lib.settings import MACHINE_FILES
 
 log = logging.getLogger(__name__)
 RECEIPTS = (
@@ -42,6 +43,8 @@ class Snapshot:
 def take_snapshot(checkout: Path) -> Snapshot | None:
     """Commit tracked files and receipts as they are now, on no branch; None (and a warning) where git cannot.
 
+    But not edits of the machine's own files, which may hold a password: tags are pushed.
+
     Nothing is committed when HEAD already holds the same files.
     """
     try:
@@ -49,7 +52,8 @@ def take_snapshot(checkout: Path) -> Snapshot | None:
         with tempfile.TemporaryDirectory() as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             _git(checkout, "read-tree", head or "--empty", env=index)
-            _git(checkout, "add", "--update", ":/", env=index)
+            others = [f":(exclude,top){name}" for name in MACHINE_FILES]
+            _git(checkout, "add", "--update", ":/", *others, env=index)
             present = [name for name in RECEIPTS if (checkout / name).exists()]
             _git(checkout, "add", "--force", "--", *present, env=index)
             tree = _git(checkout, "write-tree", env=index)
@@ -107,7 +111,9 @@ def _wanted_tags(versions: list[Version], existing: Tags, name: str) -> dict[str
         wanted[f"{name}@v0.0.{number}!"] = (existing.versions[number].commit, message)
     turn, champion = existing.turn, with_alias(versions, CHAMPION)
     following = turn.number + 1 if turn else 1
-    if champion and champion.tags.get(COMMIT) and (turn is None or turn.champion != champion.number):
+    reference = with_alias(versions, REFERENCE)
+    said = (turn.champion, turn.reference) if turn else None
+    if champion and champion.tags.get(COMMIT) and said != (champion.number, reference.number if reference else None):
         wanted[f"{name}#champion#{following}"] = (champion.tags[COMMIT], turn_message(versions, champion))
     if champion is None and turn and turn.champion is not None and turn.champion in existing.versions:
         commit = existing.versions[turn.champion].commit

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline_lib.registry.git_tags import read_tags
+from pipeline_lib.registry.pinned import keep_reference
 from pipeline_lib.registry.records import (
     CHALLENGER,
     CHAMPION,
     KEY,
+    LATER,
     PREVIOUS,
     PROMOTED_AT,
     PROMOTED_FOR,
+    REFERENCE,
     RESTORED,
     ROLLED_BACK_TO,
     Version,
@@ -50,6 +53,7 @@ def reconcile(registry: Registry) -> None:
         _follow(registry, tags.turn, list(records))
     elif registry.champion() is None:
         _find_champion(registry, tags)
+    keep_reference(registry)
 
 
 def _is_behind(registry: Registry, turn: Turn) -> bool:
@@ -102,12 +106,14 @@ def _follow(registry: Registry, turn: Turn, restored: list[int]) -> None:
         version = with_number(registry.versions(), number)
         if version:
             registry.tag(version, tags)
+            for outdated in set(LATER) - set(tags):
+                registry.untag(version, outdated)
     versions = registry.versions()
     open_ones = [
         v.number for v in versions if v.number not in later and v.verdict.decision in ("candidate", "inconclusive")
     ]
     challenger = open_ones[-1] if open_ones else turn.challenger
-    aliases = {CHAMPION: turn.champion, PREVIOUS: turn.previous, CHALLENGER: challenger}
+    aliases = {CHAMPION: turn.champion, PREVIOUS: turn.previous, CHALLENGER: challenger, REFERENCE: turn.reference}
     for alias, wanted in aliases.items():
         if with_number(versions, wanted) and wanted is not None:
             store.set_alias(alias, wanted)

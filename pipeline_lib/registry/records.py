@@ -25,8 +25,19 @@ TURN = "perennial.turn"  # of the model: the newest tag of a champion that the r
 REPLACED, PROMOTED_AT, PROMOTED_FOR = "perennial.replaced", "perennial.promoted_at", "perennial.promoted_for"
 ROLLED_BACK, ROLLED_BACK_AT = "perennial.rolled_back", "perennial.rolled_back_at"
 ROLLED_BACK_TO = "perennial.rolled_back_to"
-LATER = (REPLACED, PROMOTED_AT, PROMOTED_FOR, ROLLED_BACK, ROLLED_BACK_AT, ROLLED_BACK_TO)
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+# reference_for: a person's reason; absent where the gate, or the registry's own repair, moved the alias.
+REFERENCE_SINCE, REFERENCE_FOR = "perennial.reference_since", "perennial.reference_for"
+LATER = (
+    REPLACED,
+    PROMOTED_AT,
+    PROMOTED_FOR,
+    ROLLED_BACK,
+    ROLLED_BACK_AT,
+    ROLLED_BACK_TO,
+    REFERENCE_SINCE,
+    REFERENCE_FOR,
+)
+CHAMPION, CHALLENGER, PREVIOUS, REFERENCE = "champion", "challenger", "previous", "reference"
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model version. aliases: champion, challenger, previous, or none."""
+    """A registered model version. aliases: any of champion, challenger, previous, reference."""
 
     name: str
     number: int

@@ -1,4 +1,4 @@
-"""The model registry: attempts, versions and the aliases champion, challenger, previous.
+"""The model registry: attempts, versions and the aliases champion, challenger, previous, reference.
 
 A registration is first recorded whole, as an open attempt, then carried out step by step, then closed. Whoever finds an
 open attempt carries it out, so a kill between any two steps loses nothing. All of it happens under one file lock.
@@ -21,6 +21,7 @@ from pipeline_lib.errors import UsageError
 from pipeline_lib.registry.dvc_cache import DvcCache, dvc_cache
 from pipeline_lib.registry.git_tags import mirror, read_tags
 from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore
+from pipeline_lib.registry.pinned import keep_reference, set_reference
 from pipeline_lib.registry.read_sqlite import SqliteReader
 from pipeline_lib.registry.reconcile import finish_rollback, reconcile
 from pipeline_lib.registry.records import (
@@ -29,10 +30,10 @@ from pipeline_lib.registry.records import (
     DESCRIPTION,
     KEY,
     METRICS,
-    MODEL,
     PREVIOUS,
     PROMOTED_AT,
     PROMOTED_FOR,
+    REFERENCE,
     REGISTERED_AT,
     REPLACED,
     RESTORED,
@@ -49,7 +50,7 @@ from pipeline_lib.registry.records import (
     now,
     with_alias,
 )
-from pipeline_lib.registry.succession import before, check_reason, no_champion, was_deleted
+from pipeline_lib.registry.succession import before, check_reason, no_champion, taken_back, was_deleted
 from pipeline_lib.registry.verdict import REGISTERED
 from pipeline_lib.settings import Settings
 
@@ -72,6 +73,10 @@ class Registry:
         """The version in use, or None before the first promotion."""
         return with_alias(self.versions(), CHAMPION)
 
+    def reference(self) -> Version | None:
+        """The pinned version that a new one must not be far behind; None before the first promotion."""
+        return with_alias(self.versions(), REFERENCE)
+
     def versions(self) -> list[Version]:
         """All versions, oldest first. One that somebody registered by hand under this name is none of ours."""
         return [version for version in self._reader().versions() if KEY in version.tags]
@@ -88,10 +93,10 @@ class Registry:
                 return version
         if wanted == CHAMPION:
             raise no_champion(self.last_attempt(), versions, uri=self.uri)
-        known = (
-            ", ".join([str(v.number) + "".join(f" ({alias})" for alias in v.aliases) for v in versions]) or "none yet"
+        known = ", ".join([str(v.number) + (f" ({', '.join(v.aliases)})" if v.aliases else "") for v in versions])
+        raise UsageError(
+            "no such model version", file=self.uri, value=ref, remedy=f"name one of: {known or 'none yet'}"
         )
-        raise UsageError("no such model version", file=self.uri, value=ref, remedy=f"name one of: {known}")
 
     def known_versions(self) -> list[Version]:
         """All versions, oldest first, of a registry that is rebuilt where it is empty and git tags say it was not."""
@@ -132,17 +137,7 @@ class Registry:
 
     def rolled_back(self, model_md5: str) -> str | None:
         """Why a version with these model bytes was taken back, if one was and there is a champion to compare with."""
-        versions = self.versions()
-        found = [v.rolled_back for v in versions if v.model_md5 == model_md5 and v.rolled_back]
-        if found or with_alias(versions, CHAMPION) is None:
-            return found[-1] if found else None
-        numbers = {version.number for version in versions}
-        deleted = [
-            attempt.tags[VERSION]
-            for attempt in self.attempts()
-            if attempt.tags[MODEL] == model_md5 and was_deleted(attempt, numbers)
-        ]
-        return f"version {deleted[-1]} was deleted from the registry" if deleted else None
+        return taken_back(model_md5, self.versions(), self.attempts())
 
     def version_of(self, key: str) -> Version | None:
         """The version that was made for a registration key."""
@@ -174,17 +169,21 @@ class Registry:
         """Make a version champion on a person's word. Raises UsageError for an unknown version or without a reason."""
         check_reason(reason)
         wanted = self.version(ref).number
-        with self.locked():
-            self.settle()
-            reconcile(self)
+        with self._by_hand():
             version = self.version(str(wanted))
-            if CHAMPION in version.aliases:
-                return version
-            self.untag(version, ROLLED_BACK)
-            self.tag(version, {PROMOTED_FOR: reason})
-            self._promote(version.number)
-            self.mirror_tags(self.origin)
-            return self.version(str(wanted))
+            if CHAMPION not in version.aliases:
+                self.untag(version, ROLLED_BACK)
+                self.tag(version, {PROMOTED_FOR: reason})
+                self._promote(version.number)
+        return self.version(str(wanted))
+
+    def pin(self, ref: str, *, reason: str) -> Version:
+        """Make a version the reference on a person's word. Raises UsageError as `promote`, and for one rolled back."""
+        check_reason(reason)
+        wanted = self.version(ref).number
+        with self._by_hand():
+            set_reference(self, wanted, reason=reason)
+        return self.version(str(wanted))
 
     def rollback(self, *, reason: str, to: str | None = None) -> Version:
         """Make the champion's predecessor, or the version `to`, champion again and return it.
@@ -193,9 +192,7 @@ class Registry:
         """
         check_reason(reason)
         self.known_versions()
-        with self.locked():
-            self.settle()
-            reconcile(self)
+        with self._by_hand():
             versions = self.versions()
             champion = with_alias(versions, CHAMPION)
             target = self.version(to) if to else before(champion, versions) if champion else None
@@ -209,14 +206,23 @@ class Registry:
             # The reason last: from then on whoever finds a champion with one carries the rollback out.
             self.tag(champion, {ROLLED_BACK_TO: str(target.number), ROLLED_BACK_AT: now(), ROLLED_BACK: reason})
             finish_rollback(self)
-            self.mirror_tags(self.origin)
-            return self.version(str(target.number))
+        return self.version(str(target.number))
 
     def export_folder(self, version: Version) -> Path:
         """The version's export folder, linked out of the DVC cache into the state folder. Raises SourceMissing."""
         return self.cache.materialise(
             version.model_md5, self.state_folder / "models" / version.model_md5.removesuffix(".dir")
         )
+
+    @contextmanager
+    def _by_hand(self) -> Iterator[None]:
+        """Around what a person decides: on what is settled, and told to git afterwards."""
+        with self.locked():
+            self.settle()
+            reconcile(self)
+            yield
+            keep_reference(self)
+            self.mirror_tags(self.origin)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -241,6 +247,8 @@ class Registry:
             closing[VERSION] = str(number)
             if decision == "promote":
                 self._promote(number)
+                if attempt.verdict.becomes_reference:
+                    set_reference(self, number)
             elif (champion := self.champion()) is None or champion.number != number:
                 store.set_alias(CHALLENGER, number)
         if self.run and not restored:

@@ -5,13 +5,37 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from pipeline_lib.errors import UsageError
-from pipeline_lib.registry.records import PREVIOUS, REPLACED, VERSION, Attempt, Version, with_alias, with_number
+from pipeline_lib.registry.records import (
+    CHAMPION,
+    MODEL,
+    PREVIOUS,
+    REPLACED,
+    VERSION,
+    Attempt,
+    Version,
+    with_alias,
+    with_number,
+)
 from pipeline_lib.registry.tag_records import Turn
 
 
 def was_deleted(attempt: Attempt, numbers: Collection[int]) -> bool:
     """Whether an attempt's version is no longer in the registry. numbers: of the versions that are."""
     return VERSION in attempt.tags and int(attempt.tags[VERSION]) not in numbers
+
+
+def taken_back(model_md5: str, versions: Sequence[Version], attempts: Sequence[Attempt]) -> str | None:
+    """Why a version with these model bytes was taken back, if one was and there is a champion to compare with."""
+    found = [v.rolled_back for v in versions if v.model_md5 == model_md5 and v.rolled_back]
+    if found or with_alias(versions, CHAMPION) is None:
+        return found[-1] if found else None
+    numbers = {version.number for version in versions}
+    deleted = [
+        attempt.tags[VERSION]
+        for attempt in attempts
+        if attempt.tags[MODEL] == model_md5 and was_deleted(attempt, numbers)
+    ]
+    return f"version {deleted[-1]} was deleted from the registry" if deleted else None
 
 
 def before(version: Version, versions: Sequence[Version]) -> Version | None:

@@ -18,6 +18,7 @@ from pipeline_lib.registry.records import (
     KEY,
     LATER,
     PREVIOUS,
+    REFERENCE,
     Attempt,
     Version,
     with_alias,
@@ -25,6 +26,7 @@ from pipeline_lib.registry.records import (
 
 NUMBERED = re.compile(r"@v0\.0\.(?P<number>\d+)(?P<gone>!?)")
 SET = re.compile(r"#champion(?P<gone>!?)#(?P<turn>\d+)")
+OTHERS = (PREVIOUS, CHALLENGER, REFERENCE)  # the champion stands in the first line
 OF_VERSION = re.compile(r"champion is version (?P<number>\d+)")
 
 
@@ -32,13 +34,15 @@ OF_VERSION = re.compile(r"champion is version (?P<number>\d+)")
 class Turn:
     """The time number `number` that a champion was set. champion: its version, None where none was left.
 
-    later: version -> what it became after it was registered; None where the tag is too old to say.
+    reference: the champion, where the tag is too old to name one. later: version -> what it became after it was
+    registered; None where the tag is too old to say.
     """
 
     number: int
     champion: int | None
     previous: int | None = None
     challenger: int | None = None
+    reference: int | None = None
     later: Mapping[int, Mapping[str, str]] | None = None
 
 
@@ -87,7 +91,7 @@ def turn_message(versions: Sequence[Version], champion: Version | None) -> str:
     """The message of a tag that sets the champion, or says that there is none."""
     first = f"champion is version {champion.number}" if champion else "no version is champion"
     later = {v.number: {key: v.tags[key] for key in LATER if key in v.tags} for v in versions}
-    aliases = {alias: found.number for alias in (PREVIOUS, CHALLENGER) if (found := with_alias(versions, alias))}
+    aliases = {alias: found.number for alias in OTHERS if (found := with_alias(versions, alias))}
     return f"{first}\n\n{_write({**aliases, 'later': later})}\n"
 
 
@@ -138,7 +142,8 @@ def _read_turn(number: int, subject: str, body: str) -> Turn:
     found, state = OF_VERSION.fullmatch(subject), _read(body) or {}
     later = {int(n): tags for n, tags in state["later"].items()} if "later" in state else None
     champion = int(found["number"]) if found else None
-    return Turn(number, champion, state.get(PREVIOUS), state.get(CHALLENGER), later)
+    reference = state.get(REFERENCE, champion)
+    return Turn(number, champion, state.get(PREVIOUS), state.get(CHALLENGER), reference, later)
 
 
 def _write(record: Mapping[str, object]) -> str:

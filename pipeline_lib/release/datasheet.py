@@ -14,6 +14,7 @@ import pandas as pd
 
 from pipeline_lib.release.about import QUESTIONS, About
 from pipeline_lib.release.frozen import FrozenFile
+from pipeline_lib.shown import as_code, as_markdown
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_CLASSES = 50
@@ -44,7 +45,7 @@ def datasheet(facts: Facts) -> str:
     environment = Environment(  # noqa: S701 - Markdown, escaped where the data's own words stand in tables
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": "{:,}".format, "cell": _cell, "size": _size}
+    environment.filters |= {"number": "{:,}".format, "cell": as_markdown, "code": as_code, "size": _size}
     page = environment.get_template("datasheet.md.jinja")
     answers = {key: facts.about.answers.get(key) or SILENT for key in QUESTIONS}
     return page.render(f=facts, about=facts.about, q=QUESTIONS, a=answers, c=_counts(facts), shown=SHOWN_CLASSES)
@@ -64,10 +65,6 @@ def _counts(facts: Facts) -> dict[str, Any]:
         "label_sources": kept["label_source"].value_counts().sort_index().to_dict(),
         "bytes_kept": int(kept["size_bytes"].sum()),
     }
-
-
-def _cell(text: object) -> str:
-    return str(text).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 def _size(size: int) -> str:

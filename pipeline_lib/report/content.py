@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline_lib.csv_cells import read_frame
+from pipeline_lib.csv_cells import plain, read_frame
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Verdict
@@ -114,9 +114,14 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         top1_chart=_chart(curves.assign(percent=100 * curves["val_top1"]), {"validation": "percent"}),
         confusion=figures.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
         pairs=_pairs(counts_KK, names),
-        classes=_records(pd.read_csv(files["per_class"], dtype={"class": str}, keep_default_na=False), "f1"),
+        classes=_records(_read_per_class(files["per_class"]), "f1"),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
     )
+
+
+def _read_per_class(file: Path) -> pd.DataFrame:
+    table = pd.read_csv(file, dtype={"class": str}, keep_default_na=False)
+    return table.assign(**{"class": table["class"].map(plain)})
 
 
 def _pictures(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:

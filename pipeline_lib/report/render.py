@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from pipeline_lib.report.content import Content
+from pipeline_lib.shown import as_code, as_markdown, shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 PILL = {  # decision -> word, tone
@@ -40,7 +41,9 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: shown(value) if type(value) is str else value,  # before it is escaped; Markup is ours
     )
+    environment.filters |= {"md": as_markdown, "code": as_code}
     environment.filters |= {"percent": _percent, "points": _points, "short": _short, "number": "{:,}".format}
     return environment
 

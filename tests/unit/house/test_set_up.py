@@ -368,7 +368,7 @@ UV = ".venv/bin/python -m uv pip"
         ("native.build", "could not compile the decoder; run: .venv/bin/python -m pipeline_lib.native.build"),
         (
             "core.site_cache_dir",
-            "could not tell DVC to keep its own cache here; run: .venv/bin/python -m dvc config --local core.site_cache_dir",
+            "could not tell DVC to keep its own cache here; run: .venv/bin/python -m dvc config --local core.site",
         ),
     ],
 )

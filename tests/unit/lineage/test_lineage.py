@@ -25,7 +25,7 @@ def test_a_version_leads_back_to_its_source(line: TinyLine, name: str) -> None:
     found = lineage_of("champion", checkout=line.root, settings=Settings())
 
     assert [step.title for step in found.steps] == [*CHAIN, "listing and source"]
-    assert found.title == f"{name} version 1 (champion)"
+    assert found.title == f"{name} version 1 (champion, reference)"
     assert "pictures" in {fact.value for fact in found.steps[-1].facts}
 
 

@@ -1,5 +1,6 @@
 """model.json and model.onnx are opened only when they are what they should be."""
 
+import json
 import platform
 import resource
 from pathlib import Path
@@ -38,6 +39,24 @@ def test_a_model_description_of_another_form_is_refused(tmp_path: Path, content:
     (tmp_path / "model.json").write_bytes(content)
 
     with pytest.raises(BadData, match="not a model description of format 1"):
+        read_model_file(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"side_px": 1_000_000}, "side_px: Input should be less than or equal to 4096"),
+        ({"side_px": 0}, "side_px: "),
+        ({"std": (0.0, 1.0, 1.0)}, "std.0: "),
+        ({"mean": ("Infinity", 0.0, 0.0)}, "mean.0: "),
+        ({"temperature": 0.0}, "temperature: "),
+        ({"names": ("A",)}, "2 classes, but 1 names"),
+    ],
+)
+def test_a_model_description_with_odd_values_is_refused_by_name(tmp_path: Path, odd: dict, said: str) -> None:
+    (tmp_path / "model.json").write_text(json.dumps(_about().model_dump(mode="json") | odd))
+
+    with pytest.raises(BadData, match=f"not a model description of format 1 .*{said}"):
         read_model_file(tmp_path)
 
 

@@ -35,7 +35,7 @@ def test_when_the_test_pictures_changed_the_champions_own_model_answers_again(
 
     comparison = latest_verdict(line).comparison
     assert comparison is not None
-    assert "asking the champion about 60 of them" in caplog.text
+    assert "asking a registered model about 60 of them" in caplog.text
     assert comparison.champion_top1 == 1.0  # its recorded answers, with three mistakes, were of other betons
 
 
@@ -47,7 +47,7 @@ def test_its_answers_are_kept_for_the_next_model_on_the_same_pictures(
         line = with_betons(make_line(checkout, wrong=range(20), model=model))
         run(line.job(loader="torchvision", workers=1))
 
-    assert caplog.text.count("asking the champion") == 1
+    assert caplog.text.count("asking a registered model") == 1
 
 
 def test_classes_are_compared_by_name_where_the_champion_counted_them_otherwise(checkout: Path) -> None:

@@ -9,36 +9,16 @@ import pytest
 from pipeline_lib.errors import BadData
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.register.run import run
-from pipeline_lib.registry import Registry, open_registry
-from pipeline_lib.registry.mlflow_store import MlflowStore
-from pipeline_lib.settings import Settings
+from tests.unit.register.registrations import MANY, aliases, die_at, git, registered, registry_of
 from tests.unit.register.tiny_line import TinyLine, keep, make_line
-
-MANY = range(20)
-WRITES = ("open_attempt", "create_version", "tag_version", "set_alias", "remove_alias", "close_attempt")
-
-
-def registry_of(line: TinyLine) -> Registry:
-    return open_registry(Settings(), line.root)
 
 
 def state(line: TinyLine) -> dict[str, Any]:
     """All that a second registration must not change."""
     registry = registry_of(line)
-    versions = {version.number: (version.aliases, version.model_md5) for version in registry.versions()}
+    versions = {version.number: (aliases(line)[version.number], version.model_md5) for version in registry.versions()}
     attempts = [(attempt.open, attempt.verdict.decision) for attempt in registry._reader().attempts()]
     return {"versions": versions, "attempts": attempts, "tags": git(line.root, "tag")}
-
-
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def registered(checkout: Path, *, wrong: Any = (), model: str = "one", **settings: Any) -> TinyLine:
-    line = make_line(checkout, wrong=wrong, model=model)
-    run(line.job(**settings))
-    return line
 
 
 def test_the_first_model_becomes_champion_and_the_second_time_nothing_changes(checkout: Path) -> None:
@@ -56,7 +36,7 @@ def test_a_better_model_takes_over_and_the_old_one_stays_at_hand(checkout: Path)
 
     line = registered(checkout, model="two")
 
-    assert [version.aliases for version in registry_of(line).versions()] == [("previous",), ("champion",)]
+    assert list(aliases(line).values()) == [("previous",), ("champion",)]
 
 
 def test_a_worse_model_is_refused_and_gets_no_version(checkout: Path) -> None:
@@ -73,7 +53,7 @@ def test_a_model_that_cannot_be_told_from_the_champion_is_the_challenger(checkou
 
     line = registered(checkout, wrong=[1, 2], model="two")
 
-    assert [version.aliases for version in registry_of(line).versions()] == [("champion",), ("challenger",)]
+    assert list(aliases(line).values()) == [("champion",), ("challenger",)]
 
 
 def test_the_same_model_finds_its_verdict_after_the_champion_moved_and_after_a_rollback(checkout: Path) -> None:
@@ -98,7 +78,7 @@ def test_weights_that_were_rolled_back_come_back_as_challenger_only(checkout: Pa
     registered(checkout, wrong=[3], model="two")
 
     latest = registry_of(line).versions()[-1]
-    assert (latest.number, latest.aliases) == (3, ("challenger",))
+    assert (latest.number, aliases(line)[3]) == (3, ("challenger",))
     assert "it took sevens for ones" in latest.verdict.sentence
 
 
@@ -140,7 +120,7 @@ def test_a_kill_between_any_two_steps_is_made_good_by_the_next_run(
     registered(checkout, model="two", candidate=True)
     line = make_line(checkout, model="two")
     with monkeypatch.context() as patch:
-        _die_at(step, patch)
+        die_at(step, patch)
         try:
             run(line.job())
         except KeyboardInterrupt:
@@ -148,24 +128,8 @@ def test_a_kill_between_any_two_steps_is_made_good_by_the_next_run(
 
     run(line.job())
 
-    assert [version.aliases for version in registry_of(line).versions()] == [("previous",), ("champion",)]
+    assert list(aliases(line).values()) == [("previous",), ("champion",)]
     assert not any(still_open for still_open, _ in state(line)["attempts"])
-
-
-def _die_at(step: int, patch: pytest.MonkeyPatch) -> None:
-    """Stop with an exception that nothing catches before the registry's write number `step`."""
-    count = iter(range(1, 100))
-
-    def dying(write: Any) -> Any:
-        def wrapped(*arguments: Any, **options: Any) -> Any:
-            if next(count) == step:
-                raise KeyboardInterrupt
-            return write(*arguments, **options)
-
-        return wrapped
-
-    for name in WRITES:
-        patch.setattr(MlflowStore, name, dying(getattr(MlflowStore, name)))
 
 
 def test_an_attempt_left_open_is_carried_out_before_another_model_is_judged(
@@ -173,7 +137,7 @@ def test_an_attempt_left_open_is_carried_out_before_another_model_is_judged(
 ) -> None:
     line = make_line(checkout)
     with monkeypatch.context() as patch:
-        _die_at(2, patch)
+        die_at(2, patch)
         with pytest.raises(KeyboardInterrupt):
             run(line.job())
 
@@ -197,7 +161,7 @@ def test_a_champion_whose_bytes_are_gone_makes_the_new_model_wait_until_they_are
     run(line.job())
 
     assert [decision for _, decision in waiting["attempts"]] == ["promote", "inconclusive"]
-    assert [version.aliases for version in registry_of(line).versions()] == [("previous",), ("champion",)]
+    assert list(aliases(line).values()) == [("previous",), ("champion",)]
 
 
 def test_the_remedy_for_absent_bytes_stands_in_the_verdict(checkout: Path) -> None:

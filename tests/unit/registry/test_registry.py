@@ -33,7 +33,7 @@ def test_what_is_read_straight_from_sqlite_is_what_mlflow_says(checkout: Path, n
     assert quick.attempts() == slow.attempts()
     assert quick.versions() == slow.versions()
     assert quick.turn() == slow.turn() == 2
-    assert [version.aliases for version in quick.versions()] == [("previous",), ("champion",)]
+    assert [version.aliases for version in quick.versions()] == [("previous", "reference"), ("champion",)]
 
 
 def test_a_version_has_many_names(checkout: Path, name: str) -> None:
@@ -55,7 +55,7 @@ def test_a_version_has_many_names(checkout: Path, name: str) -> None:
 def test_an_unknown_version_is_refused_with_those_there_are(checkout: Path) -> None:
     two_versions(checkout)
 
-    message = "no such model version (found: 7). Remedy: name one of: 1 (previous), 2 (champion)"
+    message = "no such model version (found: 7). Remedy: name one of: 1 (previous, reference), 2 (champion)"
     with pytest.raises(UsageError, match=re.escape(message)):
         open_registry(Settings(), checkout).version("7")
 

@@ -117,6 +117,22 @@ def test_the_card_says_what_was_measured_on_how_many_pictures(line: TinyLine) ->
     assert "97 pictures discovered: 96 kept (24 train, 12 validation, 60 test), 0 quarantined, 1 removed" in card
 
 
+HOSTILE = "<b>[x](javascript:alert(1))\u202e"
+
+
+def test_names_of_others_are_text_on_the_page_and_in_the_card(line: TinyLine) -> None:
+    verdict = Verdict("reject", f"Refused for {HOSTILE}.", (Rule(HOSTILE, True, HOSTILE),), notes=(HOSTILE,))
+    step = Step("listing and source", "discover", (Fact("source a", f"`{HOSTILE}"),))
+    run = Run("m", None, "f" * 64, verdict, Lineage("", "m", (step,)), {})
+    content = gather(run, line.job().reads)
+
+    html, card = render_report(content), render_card(content)
+
+    assert "<b>[x]" not in html and "\u202e" not in html + card
+    assert card.count("&lt;b>\\[x\\](javascript") == card.count("javascript") - 1 == 4
+    assert "source a `'<b>[x](javascript:alert(1))\\u202e`" in card  # in a span of code
+
+
 def test_the_ledger_accounts_for_every_picture(line: TinyLine) -> None:
     ledger = open_ledger(MANIFEST.read(line.path("manifest")), pd.read_csv(line.path("balance")))
 

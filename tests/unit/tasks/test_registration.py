@@ -158,16 +158,19 @@ def test_versions_promote_and_rollback_on_the_command_line(
         main(["rollback", "--to", "1", "--reason", REASON]),
         main(["promote", "2", "--reason", "good in the field"]),
         main(["promote", "9", "--reason", "no such"]),
+        main(["promote", "2", "--as", "reference", "--reason", "knows frost"]),
         main(["versions"]),
     ]
 
     said = capsys.readouterr()
-    assert codes == [0, 0, 2, 0]
-    assert said.out.startswith("champion is version 1 again\nchampion is version 2\n   1  previous    2")
+    assert codes == [0, 0, 2, 0, 0]
+    assert said.out.startswith("champion is version 1 again\nchampion is version 2\nreference is still version 1, ")
+    assert "\nreference is version 2\n   1  previous             2" in said.out
+    assert "reference by hand on 2" in said.out and "knows frost" in said.out
     assert "top-1  98.3 %" in said.out
     assert "rolled back on 2" in said.out and REASON in said.out
     assert "promoted by hand on 2" in said.out and "good in the field" in said.out
-    assert "no such model version (found: 9). Remedy: name one of: 1 (previous), 2 (champion), 3" in said.err
+    assert "no such model version (found: 9). Remedy: name one of: 1 (previous, reference), 2 (champion), 3" in said.err
 
 
 def test_versions_as_json_hold_what_a_script_needs(
@@ -179,7 +182,12 @@ def test_versions_as_json_hold_what_a_script_needs(
     main(["versions", "--json"])
 
     (found,) = json.loads(capsys.readouterr().out)
-    assert (found["number"], found["aliases"], found["decision"], found["top1"]) == (1, ["champion"], "promote", 1.0)
+    assert (found["number"], found["aliases"], found["decision"], found["top1"]) == (
+        1,
+        ["champion", "reference"],
+        "promote",
+        1.0,
+    )
     assert found["registered_at"][:2] == "20" and found["rolled_back_for"] is None
 
 

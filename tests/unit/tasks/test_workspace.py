@@ -11,6 +11,7 @@ import pytest
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.params import load_params
+from pipeline_lib.registry.git_tags import take_snapshot
 from pipeline_lib.settings import load_settings
 from tasks.dvc_config import SITE_CACHE
 from tasks.git import git
@@ -59,7 +60,9 @@ def test_it_shares_the_cache_of_its_origin_also_when_that_was_named_relatively(o
 
 
 def test_nobody_else_reads_its_secrets_or_writes_where_dvc_keeps_pickles(origin: Path) -> None:
-    (origin / ".dvc" / "config.local").write_text("['remote \"store\"']\n    url = s3://b\n    secret_access_key = hush\n")
+    (origin / ".dvc" / "config.local").write_text(
+        "['remote \"store\"']\n    url = s3://b\n    secret_access_key = hush\n"
+    )
 
     workspace = opened(origin)
 
@@ -98,6 +101,19 @@ def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) ->
     assert workspace.remarks[0].endswith("curation/new.csv, curation/overrides.csv")
     assert "taken in as snapshot commit" in workspace.remarks[0]
     assert git(origin, "status", "--porcelain").splitlines() == [" M curation/overrides.csv", "?? curation/new.csv"]
+
+
+def test_edits_of_files_that_may_hold_a_password_are_taken_into_no_snapshot(origin: Path) -> None:
+    (origin / ".dvc" / "config").open("a").write("['remote \"store\"']\n    url = s3://ann:hush@b\n")
+    (origin / "settings.toml").write_text('s3_endpoint_url = "https://ann:hush@host"\n')
+    (origin / "params.yaml").open("a").write("# an edit\n")
+
+    workspace = opened(origin, with_edits=True)
+    snapshot = take_snapshot(origin)
+
+    assert snapshot is not None
+    taken = [git(origin, "show", "--name-only", "--format=", commit) for commit in (workspace.commit, snapshot.commit)]
+    assert taken == ["params.yaml", "params.yaml"]
 
 
 def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path) -> None:
