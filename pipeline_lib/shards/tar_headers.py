@@ -123,8 +123,9 @@ def _kind(block: bytes, at: int) -> int:
     """The type flag, once the checksum has shown that this is a header."""
     stated = _number(block[148:156], at, "checksum")
     rest = block[:148] + block[156:]
-    # by the standard of unsigned bytes; some old programs added signed ones
-    if stated not in (256 + sum(rest), 256 + sum(rest) - 256 * sum(byte > 127 for byte in rest)):
+    unsigned = 256 + sum(rest)  # as if the checksum's own eight bytes were blanks
+    # some old programs added signed bytes
+    if stated != unsigned and stated != unsigned - 256 * sum(byte > 127 for byte in rest):
         raise BrokenTar(at, "a member's header is broken")
     return block[156]
 
