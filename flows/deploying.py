@@ -1,35 +1,58 @@
-"""Tell a running Prefect server about the work pool, the deployments of prefect.yaml and the zombie automation."""
+"""Tell a running Prefect server about the work pool, the deployments of prefect.yaml and the automations."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
 
 from pipeline_lib.errors import ConfigError, ServiceUnavailable
 from pipeline_lib.yaml_files import read_yaml
 
-AUTOMATION = Path(__file__).with_name("zombie_automation.yaml")
+AUTOMATIONS = tuple(Path(__file__).with_name(f"{name}_automation.yaml") for name in ("zombie", "pending"))
 
 
-def deploy_all(origin: Path, pool: str) -> None:
-    """Create the process pool and the automation where they are absent, and apply prefect.yaml. Raises ConfigError."""
-    automation = AutomationCore.model_validate(read_yaml(AUTOMATION))
+def deploy_all(origin: Path, pool: str, *, branch: str) -> None:
+    """Create the process pool, bring the automations up to date, and apply prefect.yaml for a branch.
+
+    Raises ConfigError when Prefect refuses the file.
+    """
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name=pool, type="process"), overwrite=True)
-        if not client.read_automations_by_name(automation.name):
-            client.create_automation(automation)
+        for file in AUTOMATIONS:
+            _install(client, AutomationCore.model_validate(read_yaml(file)))
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    done = subprocess.run(command, cwd=origin, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "DEPLOYED_BRANCH": branch}
+    done = subprocess.run(command, cwd=origin, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()[-1:]
         remedy = "mend that file, or restore it from git"
         raise ConfigError("Prefect refused it", file=origin / "prefect.yaml", value=" ".join(said), remedy=remedy)
+
+
+def _install(client: SyncPrefectClient, wanted: AutomationCore) -> None:
+    """Create an automation, or bring one of an earlier version up to date; switched off in the UI, it stays off."""
+    found = client.read_automations_by_name(wanted.name)
+    if not found:
+        client.create_automation(wanted)
+    for one in found:
+        fresh = wanted.model_copy(update={"enabled": one.enabled})
+        if not _is_same(one, fresh):
+            client.update_automation(one.id, fresh)
+
+
+def _is_same(one: AutomationCore, other: AutomationCore) -> bool:
+    """Whether two automations do the same; each trigger has an id of its own."""
+    said = [AutomationCore.model_validate(each.model_dump()).model_dump() for each in (one, other)]
+    for content in said:
+        content["trigger"].pop("id", None)
+    return bool(said[0] == said[1])
 
 
 def wait_for_worker(pool: str, *, timeout_s: float) -> None:

@@ -11,9 +11,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.form import Advanced, Change, overrides_of
 from flows.line import result_of, run_line
-from flows.running import begin, forget_what_is_old, kill_leftovers, leaving_no_process, origin_of_run, run_name
+from flows.running import forget_what_is_old, kill_leftovers, on_the_line, origin_of_run, run_name, skipped
 from pipeline_lib.errors import PipelineError
 from tasks.line_branch import keep_result
+from tasks.line_lock import LineTaken
 from tasks.prepare import prepare
 
 
@@ -37,21 +38,23 @@ def retrain(
 
     Args:
         change: What to set differently for this run only. A run with changes registers a candidate at most.
-        branch: The branch, tag or commit whose code and parameters to use, for example `main` or `more-epochs`. Left
-            empty: what is checked out.
+        branch: The branch, tag or commit whose stages, parameters and DVC remotes to use, for example `main` or
+            `more-epochs`. Left empty: whatever is checked out when the run begins.
         advanced: Every other key of params.yaml, by section, for this run only. Example: `{"train": {"seed": 2}}`.
     """
     origin, run = origin_of_run(), flow_run.name or run_name()
-    begin(origin, run)
     try:
-        with leaving_no_process():
+        with on_the_line(origin, run):
             overrides, with_edits = overrides_of(change, advanced), deployment.id is None
             workspace = prepare(origin, run=run, overrides=overrides, branch=branch or None, with_edits=with_edits)
             run_line(workspace)
             commit = keep_result(workspace)
             get_run_logger().info("result: commit %s, tag perennial/run/%s", commit[:12], run)
+            forget_what_is_old(origin)
+            data = result_of(workspace, commit)
+    except LineTaken as taken:
+        return skipped(taken)
     except PipelineError as error:
         return Failed(message=str(error), data=error)
-    forget_what_is_old(origin)
-    data = result_of(workspace, commit)
-    return Completed(message=f"{data.get('sentence', 'done')} Result: commit {commit[:12]}", data=data)
+    said = f"{data.get('sentence', 'done')} Ran {workspace.taken}. Result: commit {commit[:12]}"
+    return Completed(message=said, data=data)

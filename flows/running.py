@@ -8,16 +8,22 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from prefect import Flow, State, get_run_logger
-from prefect.client.schemas.objects import FlowRun
+import httpx
+from prefect import Flow, State, get_client, get_run_logger
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from flows.project import find_project
 from pipeline_lib.errors import PipelineError
 from pipeline_lib.settings import load_settings
 from tasks import process_group
 from tasks.line_branch import forget_old_runs
+from tasks.line_lock import LineTaken, holding_the_line
+from tasks.notification import announce_left
 from tasks.workspace import FLOW, forget_old_workspaces
 
 
@@ -38,15 +44,59 @@ def kill_leftovers(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
         process_group.sweep(folder)
 
 
-def begin(origin: Path, run: str) -> None:
-    """Kill what dead runs left, and put this run on record."""
-    _sweep_dead_runs(origin)
-    process_group.STOPPING.clear()
-    put_on_record(origin, run)
+@contextlib.contextmanager
+def on_the_line(origin: Path, run: str) -> Iterator[None]:
+    """Hold the line, sweep and announce what dead runs left, and leave no process behind.
+
+    Where another run holds the line, one that a schedule started raises LineTaken: the next is due anyway. One that a
+    person asked for waits for as long as it takes, in the state AwaitingLine, until it is cancelled.
+    """
+    state, waited = load_settings(origin).state_folder(origin), False
+
+    def show(holder: str) -> None:
+        nonlocal waited
+        waited = True
+        sentence = f"waiting for the line, which run {holder} holds"
+        get_run_logger().info(sentence)
+        _show_state("AwaitingLine", sentence)
+
+    with holding_the_line(state, run, waits=not is_scheduled(), on_wait=show):
+        if waited:
+            get_run_logger().info("the line is free")
+            _show_state("Running", "the line is free")
+        _sweep_dead_runs(origin)
+        process_group.STOPPING.clear()
+        for run_before in announce_left(origin):
+            get_run_logger().info("announced the promotion that run %s made and did not live to announce", run_before)
+        with _leaving_no_process():
+            yield
+
+
+def skipped(taken: LineTaken) -> State[Any]:
+    """The end of a scheduled run that found the line taken."""
+    sentence = f"Skipped: {taken}; the next scheduled run is not affected, `retrain` starts one by hand."
+    get_run_logger().info(sentence)
+    return Completed(name="Skipped", message=sentence)
+
+
+def is_scheduled() -> bool:
+    """Whether a schedule started this flow run, and no person."""
+    context = FlowRunContext.get()
+    return bool(context and context.flow_run and context.flow_run.auto_scheduled)
+
+
+def _show_state(name: str, message: str) -> None:
+    """Rename the running state. A server that is gone for a moment shows the old name, and the run goes on."""
+    state: State[Any] = State(type=StateType.RUNNING, name=name, message=message)
+    try:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(UUID(str(flow_run.id)), state, force=True)
+    except httpx.HTTPError as error:
+        get_run_logger().warning("the server did not hear of the state %s: %s", name, error)
 
 
 @contextlib.contextmanager
-def leaving_no_process() -> Iterator[None]:
+def _leaving_no_process() -> Iterator[None]:
     """Kill what this process started when it ends by Ctrl-C, a cancellation or a defect; a stage's error passes."""
     try:
         yield

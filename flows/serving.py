@@ -12,27 +12,31 @@ from pathlib import Path
 
 from flows.prefect_home import HOST, prefect_environment, prefect_home, server_url
 from flows.server_health import wait_until_healthy
-from pipeline_lib.errors import ServiceUnavailable
+from pipeline_lib.errors import ServiceUnavailable, UsageError
 from pipeline_lib.parent_watch import descendants
-from pipeline_lib.settings import load_settings
+from tasks.git import checked_out, commit_of
 from tasks.process_group import kill_group, put_on_record, recorded_pid
-from tasks.workspace import FLOW
 
 POOL = "perennial"
 START_S = 180.0
 RUN_GRACE_S = 15.0  # a flow gives its stages 5 s of their own
 
 
-def bring_up(origin: Path, *, port: int) -> str:
-    """Start what is not running, deploy, and say where it is. Raises ServiceUnavailable. May be repeated at once."""
+def bring_up(origin: Path, *, port: int, branch: str = "") -> str:
+    """Start what is not running, deploy, and say where it is. May be repeated at once.
+
+    branch: what deployed runs take; "" for the one that is checked out. Raises UsageError where that is none, and
+    ServiceUnavailable.
+    """
+    branch = branch_to_deploy(origin, branch)
     home = prefect_home(origin)
     home.mkdir(parents=True, exist_ok=True)
     with (home / "up.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _bring_up(origin, port=port)
+        return _bring_up(origin, port=port, branch=branch)
 
 
-def _bring_up(origin: Path, *, port: int) -> str:
+def _bring_up(origin: Path, *, port: int, branch: str) -> str:
     url = server_url(origin)
     if url is None:
         url = f"http://{HOST}:{port}"
@@ -40,7 +44,7 @@ def _bring_up(origin: Path, *, port: int) -> str:
     os.environ.update(prefect_environment(origin, url))
     from flows.deploying import deploy_all, wait_for_worker  # Prefect reads the environment when it is imported
 
-    deploy_all(origin, POOL)
+    deploy_all(origin, POOL, branch=branch)
     worker = prefect_home(origin) / "worker.json"
     if recorded_pid(worker) is None:
         _start(["worker", "start", "--pool", POOL, "--name", POOL, "--type", "process"], origin, url, "worker")
@@ -48,10 +52,23 @@ def _bring_up(origin: Path, *, port: int) -> str:
     return (
         f"Prefect is up at {url}\n"
         f"  run now:  {url}/deployments, `retrain`, Run; or `perennial run` here\n"
-        "  they take what is committed here, so commit params.yaml first (`perennial run` takes edits in, too)\n"
+        f"  branch:   {branch}, whatever is checked out; another: `perennial up --branch NAME`\n"
+        "            deployed runs take what is committed there; `perennial run` takes edits here in, too\n"
         "  nightly:  02:00 UTC, see prefect.yaml; switch it off in the UI or there\n"
         "  stop:     perennial down"
     )
+
+
+def branch_to_deploy(origin: Path, branch: str) -> str:
+    """The branch, tag or commit asked for, else the branch checked out. Raises UsageError where there is none."""
+    named = branch or checked_out(origin)
+    if named is None:
+        remedy = "name one that `git branch -a` lists: `perennial up --branch NAME`"
+        raise UsageError("no branch is checked out", file=origin, value="detached HEAD", remedy=remedy)
+    if commit_of(origin, named) is None:
+        remedy = "name one that `git branch -a` lists" if branch else "run `git add -A && git commit -m start` there"
+        raise UsageError("no commit to run from", file=origin, value=named, remedy=remedy)
+    return named
 
 
 def take_down(origin: Path) -> list[str]:
@@ -70,12 +87,6 @@ def take_down(origin: Path) -> list[str]:
             stopped.append(name)
         record.unlink(missing_ok=True)
     return stopped
-
-
-def runs_at_work(origin: Path) -> list[str]:
-    """The names of the runs whose flow process lives, oldest first."""
-    folders = (load_settings(origin).state_folder(origin) / "running").glob("*")
-    return sorted(folder.name for folder in folders if recorded_pid(folder / FLOW) is not None)
 
 
 def _start_server(origin: Path, url: str, port: int) -> None:

@@ -15,19 +15,20 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.line import TO_TRAIN, judge, result_of, start, start_data
 from flows.running import (
-    begin,
     forget_what_is_old,
     kill_leftovers,
-    leaving_no_process,
+    on_the_line,
     origin_of_run,
     put_on_record,
     run_name,
+    skipped,
     trial_name,
 )
 from pipeline_lib.errors import ConfigError, PipelineError
 from tasks import process_group
 from tasks.artifacts import show_trials
 from tasks.line_branch import keep_result
+from tasks.line_lock import LineTaken
 from tasks.overrides import check_overrides, flat, parse_grid
 from tasks.prepare import prepare
 from tasks.trials import (
@@ -63,13 +64,12 @@ def sweep(grid: list[str], by: By = "val_loss", branch: str = "") -> State[Any]:
         grid: One line per parameter, with the values to try: section.key=value,value. For example
             `train.peak_learning_rate=0.02,0.05` and `train.seed=0,1`, which train four times.
         by: What decides, of the epoch that each trial kept; the loss is finer than top-1 on few pictures.
-        branch: The branch, tag or commit whose code and parameters to use, for example `main`. Left empty: what is
-            checked out.
+        branch: The branch, tag or commit whose stages, parameters and DVC remotes to use, for example `main`. Left
+            empty: whatever is checked out when the run begins.
     """
     origin, run = origin_of_run(), flow_run.name or run_name()
-    begin(origin, run)
     try:
-        with leaving_no_process():
+        with on_the_line(origin, run):
             combinations, with_edits = parse_grid(grid), deployment.id is None
             check_sections(combinations[0])
             base = prepare(origin, run=run, overrides={}, branch=branch or None, with_edits=with_edits)
@@ -82,11 +82,14 @@ def sweep(grid: list[str], by: By = "val_loss", branch: str = "") -> State[Any]:
             judge(tried.workspace)
             commit = keep_result(tried.workspace)
             get_run_logger().info("best: trial %d, commit %s", tried.best.number, commit[:12])
+            forget_what_is_old(origin)
+            data = _data(tried, by, commit)
+    except LineTaken as taken:
+        return skipped(taken)
     except PipelineError as error:
         return Failed(message=str(error), data=error)
-    forget_what_is_old(origin)
-    message = f"best of {len(tried.trials)}: trial {tried.best.number}. Result: commit {commit[:12]}"
-    return Completed(message=message, data=_data(tried, by, commit))
+    best = f"best of {len(tried.trials)}: trial {tried.best.number}"
+    return Completed(message=f"{best}. Ran {base.taken}. Result: commit {commit[:12]}", data=data)
 
 
 @dataclass(frozen=True)

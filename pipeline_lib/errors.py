@@ -79,6 +79,12 @@ class ArchiveDamaged(BadData):
     code = "archive_damaged"
 
 
+class SourceChanged(BadData):
+    """An object of a source is not the version that was listed; `download` takes the new one, a few times."""
+
+    code = "source_changed"
+
+
 class OutputDamaged(BadData):
     """A file we wrote does not read back as it was written."""
 

@@ -7,13 +7,15 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.params_file import Params
 from pipeline_lib.shown import redacted
 
-Layout = Literal["auto", "class_folders", "split_class_folders", "flat"]
+Layout = Literal[
+    "auto", "class_folders", "split_class_folders", "class_split_folders", "leaf_folders", "split_leaf_folders", "flat"
+]
 SplitName = Literal["train", "val", "test"]
 
 
@@ -25,13 +27,33 @@ class Source(Params):
     )
     uri: str = Field(min_length=1, description="archive (tar, zip), folder, or s3://bucket/prefix")
     layout: Layout = Field("auto", description="how paths tell class and split; auto looks at the folders")
+    splits: dict[str, SplitName] | None = Field(
+        None,
+        description="folder names that stand for a split, such as {dev: val, testing: test}; pictures of other folders "
+        "beside them have no class; {} states that none does, and ends all doubt; null: train, val and test in their "
+        "usual spellings",
+    )
     split: SplitName | None = Field(
         None, description="the split of the whole source, where it is an extra test set, say"
+    )
+    labels: str | None = Field(
+        None,
+        description="CSV with the class of each picture, in place of folders: columns for file name, class and, where "
+        "there is one, split, found by their names (docs/labels.md)",
     )
     votes: str | None = Field(None, description="CSV with the columns member, annotator, label")
     subjects: str | None = Field(None, description="CSV with the columns member, subject")
 
-    @field_validator("uri", "votes", "subjects")
+    def __hash__(self) -> int:
+        return hash((self.name, self.uri))  # `splits` is a dict
+
+    @model_validator(mode="after")
+    def _splits_are_read(self) -> Source:
+        if self.splits and self.layout in ("class_folders", "leaf_folders", "flat"):
+            raise ValueError(f"layout {self.layout} reads no splits: leave `splits` away, or choose a split_... layout")
+        return self
+
+    @field_validator("uri", "labels", "votes", "subjects")
     @classmethod
     def _readable_here(cls, uri: str | None) -> str | None:
         scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]*)://", uri or "")
@@ -46,7 +68,13 @@ class Source(Params):
 
 def sources_as_json(sources: tuple[Source, ...]) -> str:
     """The content of sources.json: what `download` needs to know beside the listing."""
-    return json.dumps([source.model_dump() for source in sources], indent=1, sort_keys=True) + "\n"
+    return json.dumps([_as_dict(source) for source in sources], indent=1, sort_keys=True) + "\n"
+
+
+def _as_dict(source: Source) -> dict[str, object]:
+    """All keys, but for later ones that say nothing: listings that were kept are found by this text."""
+    later = ("splits", "labels")
+    return {key: value for key, value in source.model_dump().items() if key not in later or value is not None}
 
 
 def read_sources(path: Path) -> tuple[Source, ...]:

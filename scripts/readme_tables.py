@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts import gate_tables, label_tables, learning_tables, speed_tables
+from scripts import death_tables, gate_tables, label_tables, learning_tables, speed_tables
 from scripts.acceptance import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
@@ -121,6 +121,7 @@ TABLES = {
     "planted labels": label_tables.digits,
     "cifar10 labels": label_tables.cifar10_labels,
     "next to label": label_tables.next_to_label,
+    "deaths": death_tables.deaths,
     "gate renamed": gate_tables.renamed,
     "gate classes": gate_tables.lost,
     "gate shown": gate_tables.shown,

@@ -41,3 +41,10 @@ def commit_of(folder: Path, revision: str) -> str | None:
     command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
     done = subprocess.run(command, cwd=folder, env=git_environment(), capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
+
+
+def checked_out(folder: Path) -> str | None:
+    """The branch that is checked out; None for a detached HEAD, or where there is no repository."""
+    command = ["git", "symbolic-ref", "--quiet", "--short", "HEAD"]
+    done = subprocess.run(command, cwd=folder, env=git_environment(), capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None

@@ -1,11 +1,25 @@
-"""Tell Prefect what became of a model, as an event: an automation can send it on by mail, chat or webhook."""
+"""Tell Prefect what became of a model, as an event: an automation can send it on by mail, chat or webhook.
+
+A run that dies after `register` has promoted and before that was said leaves a file of its name in the state folder's
+`unannounced/`; the next run says it instead.
+"""
 
 from __future__ import annotations
 
-from prefect.events import emit_event
+from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
+from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
+
+from pipeline_lib.register.publish import report_path
+from pipeline_lib.registry import Outcome, open_registry, outcome_of
+from pipeline_lib.registry.records import KEY, SETTLED_BY
+from pipeline_lib.settings import load_settings
 from tasks.registration import Registration
 from tasks.workspace import Workspace
+
+PROMOTE = "promote"
 
 
 def announce(registration: Registration, workspace: Workspace) -> None:
@@ -13,13 +27,65 @@ def announce(registration: Registration, workspace: Workspace) -> None:
 
     `promote` only by the run that promoted, and only while its model is the champion: whoever deploys acts on it.
     """
-    emit_event(
-        event=f"perennial.model.{registration.outcome.happened}",
-        resource={"prefect.resource.id": f"perennial.run.{workspace.run}", "prefect.resource.name": workspace.run},
+    _emit(registration.outcome, workspace.run, registration.report)
+
+
+def expect_to_announce(workspace: Workspace) -> None:
+    """Put on record that this run may promote, before it does."""
+    record = _unannounced(workspace.state) / workspace.run
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.touch()
+
+
+def forget_announcement(workspace: Workspace) -> None:
+    """This run has said what there was to say."""
+    (_unannounced(workspace.state) / workspace.run).unlink(missing_ok=True)
+
+
+def announce_left(origin: Path, *, said: str | None = None) -> list[str]:
+    """Announce what dead runs promoted and did not say, if it is the champion now. Needs the line.
+
+    said: the registration key that a run has just been through `register` with, and announced; that run has also
+    carried out what dead runs only recorded, so no record stays. Without it, one stays until its promotion is found.
+    Returns the runs named in the announcements.
+    """
+    settings, named = load_settings(origin), []
+    left = {path.name: path for path in _unannounced(settings.state_folder(origin)).glob("*")}
+    registry = open_registry(settings, origin)
+    versions = registry.versions() if left else []
+    for attempt in registry.attempts() if left else []:
+        run, key = attempt.tags.get(SETTLED_BY, ""), attempt.tags[KEY]
+        if run not in left or attempt.open or attempt.verdict.decision != PROMOTE or key == said:
+            continue
+        outcome = outcome_of(attempt, versions, is_new=True)
+        if outcome.happened == PROMOTE:
+            _emit(outcome, run, report_path(registry.state_folder, key))
+            named.append(run)
+        left[run].unlink(missing_ok=True)
+    for record in left.values() if said else ():
+        record.unlink(missing_ok=True)
+    return named
+
+
+def _emit(outcome: Outcome, run: str, report: Path) -> None:
+    """Return when it is sent: only then may the record go that it is to be said.
+
+    The event's id follows from what it says, and the server keeps one of an id: killed in between, it is said once.
+    """
+    sent = emit_event(
+        event=f"perennial.model.{outcome.happened}",
+        resource={"prefect.resource.id": f"perennial.run.{run}", "prefect.resource.name": run},
         payload={
-            "sentence": registration.outcome.sentence,
-            "version": registration.outcome.version,
-            "champion": registration.outcome.champion,
-            "report": str(registration.report),
+            "sentence": outcome.sentence,
+            "version": outcome.version,
+            "champion": outcome.champion,
+            "report": str(report),
         },
+        id=uuid5(NAMESPACE_URL, f"perennial:{report}:{run}:{outcome.happened}:{outcome.version}"),
     )
+    if sent is not None:  # None where events are switched off
+        EventsWorker.instance().wait_until_empty()
+
+
+def _unannounced(state: Path) -> Path:
+    return state / "unannounced"

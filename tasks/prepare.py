@@ -31,7 +31,7 @@ def prepare(
     """Open the workspace of a run, see open_workspace, and say in the log what it starts from."""
     log = get_run_logger()
     workspace = open_workspace(origin, run=run, overrides=overrides, branch=branch, with_edits=with_edits, after=after)
-    log.info("workspace %s at commit %s", workspace.folder, workspace.commit[:12])
+    log.info("workspace %s with %s", workspace.folder, workspace.taken)
     for remark in workspace.remarks:
         log.warning(remark)
     for key, value in flat(workspace.overrides).items():

@@ -17,8 +17,12 @@ from tasks.workspace import Workspace
 
 @dataclass(frozen=True)
 class Registration:
-    """What became of a run's model, the version it has (None when it was refused), its verdict, and its report."""
+    """What became of a run's model, the version it has (None when it was refused), its verdict, and its report.
 
+    key: of the question, see pipeline_lib.register.attempt.
+    """
+
+    key: str
     outcome: Outcome
     verdict: Verdict
     version: Version | None
@@ -40,4 +44,4 @@ def registration_of(workspace: Workspace) -> Registration | None:
     versions = registry.versions()
     outcome = outcome_of(attempt, versions, is_new=attempt.tags.get(SETTLED_BY) == workspace.run)
     report = report_path(workspace.state, question.key)
-    return Registration(outcome, attempt.verdict, with_number(versions, outcome.version), report)
+    return Registration(question.key, outcome, attempt.verdict, with_number(versions, outcome.version), report)

@@ -17,7 +17,7 @@ from pipeline_lib.params import load_params
 from pipeline_lib.settings import Settings, load_settings
 from pipeline_lib.yaml_files import read_yaml
 from tasks.dvc_config import share_cache_and_remotes
-from tasks.git import commit_of, git
+from tasks.git import checked_out, commit_of, git
 from tasks.overrides import apply_overrides, split_changes
 from tasks.process_group import recorded_pid
 from tasks.snapshot import snapshot, uncommitted
@@ -36,6 +36,7 @@ class Workspace:
     commit: str
     overrides: dict[str, Any]
     remarks: tuple[str, ...]  # what was taken in or left out of the checkout, for the log
+    branch: str = ""  # as it was asked for, or what is checked out
 
     @property
     def folder(self) -> Path:
@@ -46,6 +47,12 @@ class Workspace:
     def records(self) -> Path:
         """Who works for this run, see process_group."""
         return self.state / "running" / self.run
+
+    @property
+    def taken(self) -> str:
+        """The branch and commit that the run took, for people."""
+        named = self.branch and not self.commit.startswith(self.branch)
+        return f"{self.branch} at commit {self.commit[:12]}" if named else f"commit {self.commit[:12]}"
 
     @property
     def candidate(self) -> bool:
@@ -75,7 +82,7 @@ def open_workspace(
     """
     commit, remarks = _start_commit(origin, branch, with_edits=with_edits and branch is None)
     state = load_settings(origin).state_folder(origin)
-    workspace = Workspace(origin, state, run, commit, overrides, remarks)
+    workspace = Workspace(origin, state, run, commit, overrides, remarks, branch or checked_out(origin) or "")
     remove_tree(workspace.folder)
     workspace.folder.parent.mkdir(parents=True, exist_ok=True)
     git(origin, "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(workspace.folder))

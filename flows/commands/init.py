@@ -20,6 +20,15 @@ EPILOG = "Nothing is copied, changed or trained yet."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial init`."""
     parser.add_argument("source", help="a folder, an archive (tar, zip) or s3://bucket/prefix")
+    parser.add_argument(
+        "--labels", metavar="FILE", help="a CSV with the class of each picture (columns such as filename,label)"
+    )
+    parser.add_argument(
+        "--layout",
+        metavar="NAME",
+        help="how folders tell class and split, where that is doubtful: class_folders, split_class_folders, "
+        "class_split_folders, leaf_folders, split_leaf_folders or flat; without it, you are asked",
+    )
     parser.add_argument("--name", default="pictures", help="the source's name, which begins every image id")
     parser.add_argument(
         "--weights",
@@ -42,10 +51,11 @@ def run(options: argparse.Namespace) -> int:
     Raises UsageError rather than losing edits, and what listing raises.
     """
     from flows.project import find_project, inside
+    from flows.reading_folders import survey_without_doubt
     from flows.starting_anew import refuse_to_lose_words, start_files, start_model_name
     from pipeline_lib.atomic_files import write_text
     from pipeline_lib.settings import load_settings
-    from pipeline_lib.survey import advise, describe, new_data, no_longer_read, renewals, survey
+    from pipeline_lib.survey import advise, describe, new_data, no_longer_read, renewals
     from tasks.snapshot import uncommitted
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does: the trial is to cost what it costs
@@ -56,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     _refuse_to_lose(params, edited)
     uri = options.source if "://" in options.source else inside(origin, options.source)
     settings = load_settings(origin)
-    found = survey(uri, settings, root=origin)
+    found = survey_without_doubt(uri, settings, origin, layout=options.layout, labels=options.labels)
     at_hand = _weights(options.weights, found, settings, origin)
     advice = advise(found, name=options.name, at_hand=at_hand, is_named=options.weights is not None)
     if options.dry_run:

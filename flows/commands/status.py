@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "say whether the server is up and which runs are at work"
+HELP = "say whether the server is up, which run holds the line and which wait for it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,16 +15,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the server's address and the names of the runs at work."""
+    """Print the server's address, the run that holds the line and the runs that wait for it."""
     from flows.prefect_home import server_url
     from flows.project import find_project
-    from flows.serving import runs_at_work
+    from pipeline_lib.settings import load_settings
+    from tasks.line_lock import holder_of_line, waiting_for_line
 
     origin = find_project(Path.cwd())
-    found = {"server": server_url(origin), "runs": runs_at_work(origin)}
+    state = load_settings(origin).state_folder(origin)
+    server, holder, waiting = server_url(origin), holder_of_line(state), waiting_for_line(state)
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps({"server": server, "line": holder, "waiting": waiting}))
         return 0
-    print(f"server: {found['server'] or 'not running (`perennial up` starts it)'}")
-    print(f"runs:   {', '.join(runs_at_work(origin)) or 'none'}")
+    print(f"server:  {server or 'not running (`perennial up` starts it)'}")
+    print(f"line:    {f'run {holder} holds it' if holder else 'free'}")
+    print(f"waiting: {', '.join(waiting) or 'none'}")
     return 0

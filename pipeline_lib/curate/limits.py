@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
+from pipeline_lib.reasons import Reason
 
 NAMED = 10  # examples in a message
 
@@ -39,6 +40,11 @@ def _check_quarantine(manifest: pd.DataFrame, limit: float, file: Path) -> None:
     what = f"{len(reasons)} of {len(manifest)} pictures are quarantined, {allowed:.0f} are allowed"
     value = f"{', '.join(f'{reason}: {n}' for reason, n in counts.items())}; {_worst(ordered)}"
     remedy = "mend the source, or raise curate.max_quarantine_rate in params.yaml"
+    if counts.index[0] == Reason.LABEL_MISSING:
+        remedy = (
+            "give the pictures a class: name a table of labels (one line per picture) as `labels` of the source in "
+            f"params.yaml (docs/labels.md), or sort them into class folders; else {remedy}"
+        )
     raise DataCheckFailed(what, file=file, value=value, remedy=remedy)
 
 

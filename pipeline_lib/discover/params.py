@@ -21,6 +21,18 @@ class DiscoverParams(Params):
         json_schema_extra={"visible": True},
     )
     sources: tuple[Source, ...] = Field(min_length=1, description="where the pictures come from")
+    max_withdrawn_rate: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="largest share of a source's objects, or of their bytes, that may be gone since the last run; "
+        "up to 5 loose files may go in any case",
+    )
+    withdrawn_accepted: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{8}$",
+        description="a larger withdrawal that a person accepts, by the code in the error; it fits no other one",
+    )
 
     @field_validator("sources")
     @classmethod

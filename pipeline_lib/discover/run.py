@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline_lib.atomic_files import atomic_file, write_text
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.params import DiscoverParams
+from pipeline_lib.discover.withdrawn import check_withdrawn, last_run
 from pipeline_lib.sources import sources_as_json
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.listing import LISTING
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 def run(job: StageRun) -> None:
     """params.yaml -> listing.parquet and sources.json.
 
-    Raises ConfigError for a mistake in any section, and what `train` would raise at what it names and cannot have.
+    Raises ConfigError for a mistake in any section, what `train` would raise at what it names and cannot have, and
+    DataCheckFailed when too much is gone since the last run.
     """
     _check_the_whole_line(job)
     params: DiscoverParams = job.params
@@ -35,6 +37,9 @@ def run(job: StageRun) -> None:
         _copy(kept, job.writes["listing"])
     else:
         frame = list_sources(params.sources, job.settings, root=job.settings.origin(job.checkout))
+        last = last_run(job.checkout, job.settings, job.writes["listing"])
+        if last is not None:
+            check_withdrawn(last, frame, params)
         LISTING.write(frame, job.writes["listing"])
         log.info("%d objects, %d bytes in %d sources", len(frame), frame["size_bytes"].sum(), len(params.sources))
         _copy(job.writes["listing"], kept)

@@ -17,6 +17,10 @@ from pipeline_lib.shards.names import encode_name
 
 log = logging.getLogger(__name__)
 SHOWN = 5
+USE_LABELS = (
+    "these may be labels, one for each picture: then name the file as `labels` in place of `votes` in "
+    "discover.sources of params.yaml; else "
+)
 VOTES_HEADER = ("member", "annotator", "label")
 SUBJECTS_HEADER = ("member", "subject")
 
@@ -57,6 +61,8 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
         names = [name.strip() for name in reader.fieldnames or ()]
         if not set(header) <= set(names) or len(set(names)) < len(names):
             remedy = f"give it a first line with the columns {','.join(header)}, separated by commas, each once"
+            if header == VOTES_HEADER and not any("annotator" in name.lower() for name in names) and any(names):
+                remedy = USE_LABELS + remedy
             raise BadData(
                 "the columns are not as they should be", file=f"{file}:1", value=",".join(names), remedy=remedy
             )

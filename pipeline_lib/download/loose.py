@@ -19,7 +19,7 @@ from pipeline_lib.shards.tar_files import write_end, write_member
 def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]) -> Stored:
     """Read the unit's objects, several at once, and write them in the unit's order to `<shard id>.tar` in `folder`.
 
-    step: told the bytes of each object that is done. Raises BadData when an object changed since it was listed.
+    step: told the bytes of each object that is done. Raises SourceChanged when an object changed since it was listed.
     """
     members = []
     partial = folder / "pack"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,11 +14,12 @@ import pandas as pd
 from pipeline_lib.atomic_files import atomic_folder, remove_tree
 from pipeline_lib.download.annotations import read_subjects, read_votes
 from pipeline_lib.download.archives import take_archive
+from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
 from pipeline_lib.download.plan import Plan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
-from pipeline_lib.download.tables import members_of_source, votes_frame
-from pipeline_lib.errors import BadData, NoSpace
+from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
+from pipeline_lib.errors import BadData, NoSpace, SourceChanged
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.progress import Meter
 from pipeline_lib.settings import Settings
@@ -31,6 +33,7 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
+TRIES = 3  # of a unit whose objects change while they are read
 FORMAT_VERSION = 1  # of packed shards and repacked archives: raise it when their bytes change
 
 
@@ -117,14 +120,24 @@ def _fetch(
     step: Callable[[int], None],
     limits: ArchiveLimits,
 ) -> Stored:
-    remove_tree(desk)
-    desk.mkdir()
+    """Bring a unit as listed. Where an object changed since, begin it again with all its objects as they are now: the
+    memo knows them as that version, which the next listing names. Raises SourceChanged when they keep changing.
+    """
     bring = pack if unit.kind == "pack" else partial(take_archive, limits=limits)
-    try:
-        stored = bring(unit, place, desk, workers=workers, step=step)
-    except BadData:  # what a bomb has unpacked to so far does not stay on the disk
+    for tries_left in reversed(range(TRIES)):
         remove_tree(desk)
-        raise
+        desk.mkdir()
+        try:
+            stored = bring(unit, place, desk, workers=workers, step=step)
+            break
+        except SourceChanged as error:
+            if not tries_left:
+                raise
+            log.warning("%s: %s; it is read again as it is now", error.file, error.what)
+            unit = replace(unit, objects=tuple(place.look(one) for one in unit.objects))
+        except BadData:  # what a bomb has unpacked to so far does not stay on the disk
+            remove_tree(desk)
+            raise
     write_members(stored, desk / MEMBERS_FILE)
     memo.keep(unit.memo_key(limits), [stored.container, desk / MEMBERS_FILE])
     return _place(stored, folder)
@@ -160,6 +173,11 @@ def _tables(
         plan = plans[source.name]
         frame = members_of_source(source, plan, [stored[unit] for unit in plan.units], limits)
         names = frozenset(frame["image_id"].str.removeprefix(f"{source.name}/"))
+        if source.labels:
+            taken = frozenset(frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/"))
+            labels = read_labels(_read_csv(source.labels, settings, root), file=source.labels, members=taken)
+            report_labels(labels, source.labels)
+            frame = with_labels(frame, source, labels)
         if source.subjects:
             subjects = read_subjects(_read_csv(source.subjects, settings, root), file=source.subjects, members=names)
             frame["subject"] = frame["image_id"].str.removeprefix(f"{source.name}/").map(subjects)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +10,19 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline_lib.download.annotations import Line
+from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.download.plan import Plan, Unit
 from pipeline_lib.download.stored import Stored, StoredMember
 from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
+from pipeline_lib.shards.doubt import doubt_of_source
 from pipeline_lib.shards.layout import detect_layout
 from pipeline_lib.sources import Source
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,11 @@ def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limi
         )
         remedy = "name the folder or archive that holds pictures in discover.sources of params.yaml"
         raise BadData("the source holds no picture", file=source.uri, value=counts or "no files", remedy=remedy)
+    archives = [unit.objects[0].key for unit in plan.units if unit.kind == "archive"]
+    names = [row.member.name for row in rows if row.refused is None]
+    doubt = doubt_of_source(source, names, archives) if archives else None  # `discover` told of what is loose
+    if doubt:
+        log.warning("%s", doubt)
     return _frame(source, rows, shard_of)
 
 
@@ -74,7 +84,7 @@ def _shards(unit: Unit, rows: list[Row], limits: ShardSizes) -> dict[str, tuple[
 
 def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]) -> pd.DataFrame:
     taken = [row.member.name for row in rows if row.refused is None]
-    layout = detect_layout(taken, source.layout)
+    layout = detect_layout(taken, source.layout, source.splits)
     records = []
     for row in rows:
         shard, number = shard_of.get(row.image_id, (None, None))
@@ -99,6 +109,17 @@ def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]
         )
     columns = [column.name for column in MEMBERS.columns]
     return pd.DataFrame(records, columns=columns).astype({"row_in_shard": "Int32", "offset_bytes": "Int64"})
+
+
+def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> pd.DataFrame:
+    """The members with a table's classes in place of the folders', and with its splits where it has some."""
+    names = frame["image_id"].str.removeprefix(f"{source.name}/").where(frame["refusal"].isna())
+    label = names.map(labels.class_of).astype(object)
+    split = frame["split_received"]
+    if source.split is None:
+        split = names.map(labels.split_of).astype(object).fillna(split)
+    absent = label.isna()
+    return frame.assign(label_received=label.mask(absent, None), split_received=split.where(split.notna(), None))
 
 
 def votes_frame(source: Source, lines: list[Line]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline_lib.errors import BadData, CredentialsRefused, SourceMissing
+from pipeline_lib.errors import BadData, CredentialsRefused, SourceChanged, SourceMissing
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards import s3
 from pipeline_lib.shards.names import decode_name, encode_name, is_archive
@@ -37,8 +37,11 @@ class Place(Protocol):
     def list(self) -> Iterator[SourceObject]:
         """Every object, in no particular order. Raises SourceMissing, CredentialsRefused, ServiceUnavailable."""
 
+    def look(self, wanted: SourceObject) -> SourceObject:
+        """The version of an object that is there now. Raises SourceMissing or BadData when none is."""
+
     def read(self, wanted: SourceObject) -> bytes:
-        """The bytes of an object as listed. Raises BadData when it changed since."""
+        """The bytes of an object as listed. Raises SourceChanged when it changed since."""
 
     def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
         """Some of the bytes of an object as listed; fewer at its end."""
@@ -79,6 +82,10 @@ class LocalPlace:
                 _refuse_circle(Path(folder, name))
             yield from (self._object(Path(folder, name)) for name in files)
 
+    def look(self, wanted: SourceObject) -> SourceObject:
+        """The file as it is now."""
+        return self._object(self._folder / os.fsdecode(decode_name(wanted.key)))
+
     def read(self, wanted: SourceObject) -> bytes:
         """The bytes of a file."""
         data = self.read_part(wanted, start=0, size_bytes=wanted.size_bytes)
@@ -96,7 +103,7 @@ class LocalPlace:
             raise _unreadable(path, error) from error
 
     def local_path(self, wanted: SourceObject) -> Path:
-        """The path of a file. Raises BadData when it is not as listed."""
+        """The path of a file. Raises SourceChanged when it is not as listed."""
         path = self._folder / os.fsdecode(decode_name(wanted.key))
         try:
             now = path.stat()
@@ -106,7 +113,7 @@ class LocalPlace:
             ) from error
         if (now.st_size, now.st_mtime_ns) != (wanted.size_bytes, wanted.modified_ns):
             found = f"{now.st_size} bytes instead of {wanted.size_bytes}, or a newer date"
-            raise BadData("the file changed after it was listed", file=path, value=found, remedy=s3.RELIST)
+            raise SourceChanged("the file changed after it was listed", file=path, value=found, remedy=s3.RELIST)
         return path
 
     def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
@@ -146,6 +153,10 @@ class BucketPlace:
         for entry in s3.list_keys(self._client, self._bucket, self._prefix):
             if not entry["Key"].endswith("/"):
                 yield self._object(entry)
+
+    def look(self, wanted: SourceObject) -> SourceObject:
+        """The version that the bucket has now."""
+        return self._object(s3.head(self._client, self._bucket, self._key(wanted)))
 
     def read(self, wanted: SourceObject) -> bytes:
         """The bytes of the listed version of an object."""

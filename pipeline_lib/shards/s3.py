@@ -13,7 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.errors import BadData, CredentialsRefused, PipelineError, ServiceUnavailable, SourceMissing
+from pipeline_lib.errors import (
+    BadData,
+    CredentialsRefused,
+    PipelineError,
+    ServiceUnavailable,
+    SourceChanged,
+    SourceMissing,
+)
 from pipeline_lib.settings import Settings
 
 PART_BYTES = 64 << 20
@@ -96,7 +103,7 @@ def _translate(response: Any, address: str) -> PipelineError:
             remedy=f"mend discover.sources in params.yaml; if it was removed just now, {RELIST}",
         )
     if code in CHANGED:
-        return BadData("the object changed after it was listed", file=address, value=found, remedy=RELIST)
+        return SourceChanged("the object changed after it was listed", file=address, value=found, remedy=RELIST)
     if code in DENIED:
         return CredentialsRefused("S3 refused access", file=address, value=found, remedy=LOGIN)
     return ServiceUnavailable(
@@ -122,7 +129,7 @@ def head(client: Any, bucket: str, key: str) -> Any:
 
 
 def read_object(client: Any, bucket: str, key: str, *, etag: str, size_bytes: int) -> bytes:
-    """The bytes of the listed version of an object. Raises BadData when it changed since."""
+    """The bytes of the listed version of an object. Raises SourceChanged when it changed since."""
     return _read(client, bucket, key, etag=etag, start=0, size_bytes=size_bytes, whole=True)
 
 
@@ -185,7 +192,7 @@ def _read(client: Any, bucket: str, key: str, *, etag: str, start: int, size_byt
                 "the server ignores ranges", file=address, value="HTTP 200 instead of 206", remedy=remedy
             )
         if answer["ETag"].strip('"') != etag:  # a server that ignores If-Match
-            raise BadData(
+            raise SourceChanged(
                 "the object changed after it was listed", file=address, value=f"ETag {answer['ETag']}", remedy=RELIST
             )
         if len(data) == size_bytes:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 
+from pipeline_lib.shown import visible
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.weights_at_hand import TO_FETCH, AtHand, Weights
 from pipeline_lib.train.recipes import RECIPES
@@ -19,7 +20,10 @@ LEAST_STEPS, LEAST_PROBE_STEPS = 400, 1000
 MIN_TARGET_BYTES, MAX_TARGET_BYTES = 1 << 16, 1 << 30
 FEW_IMAGES = 20_000  # up to here photographs gain from weights that saw a million others; a choice, not measured here
 NOTHING = AtHand(None)
-VOTES = "      votes: null  # no class folders: name a CSV with the columns member,annotator,label\n"
+VOTES = (
+    "      labels: null  # no class folders: name a CSV with the columns filename,label (docs/labels.md)\n"
+    "      votes: null  # or what several people said: member,annotator,label\n"
+)
 TEMPLATE = """\
 # Everything that changes results, one section per stage; `perennial params` says what every key means, with its bounds.
 # Written for {uri} ({summary}).
@@ -28,8 +32,8 @@ discover:
   sources:
     - name: {name}
       uri: {uri}
-      layout: {layout}  # what was recognised; class_folders, split_class_folders, flat or auto
-{votes}
+      layout: {layout}  # what was recognised, or said; docs/parameters.md has the others
+{more}
 download:
   # A shard, the unit of work and reuse, is about this large.
   shard_min_bytes: {min_bytes}
@@ -78,7 +82,7 @@ def advise(survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bo
         name=name,
         summary=f"{survey.n_images} pictures, {len(survey.classes)} classes, median short side {side_px} px",
         layout=survey.layout,
-        votes="" if survey.classes else VOTES,
+        more=_more(survey),
         min_bytes=target // 4,
         target_bytes=target,
         max_bytes=target * 2,
@@ -90,6 +94,19 @@ def advise(survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bo
         train_more="".join(f"  {line}\n" for line in [*training.lines, *_steps(training.recipe, _n_train(survey))]),
     )
     return Advice(params, training.recipe, training.why)
+
+
+def _more(survey: Survey) -> str:
+    """What a person answered, or must still say, of classes and splits."""
+    lines = ""
+    if survey.splits_stated is not None:
+        splits = ", ".join(f"{_quoted(folder)}: {split}" for folder, split in survey.splits_stated.items())
+        why = "which folders are splits; others have no class" if splits else "no folder is a split"
+        lines += f"      splits: {{{splits}}}  # {why}\n"
+    if survey.labels:
+        columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
+        lines += f"      labels: {_quoted(survey.labels)}  # {columns}\n"
+    return lines + ("" if survey.classes else VOTES)
 
 
 def gains_from_weights(survey: Survey) -> bool:

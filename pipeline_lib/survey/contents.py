@@ -41,8 +41,13 @@ class Contents:
     """What was seen. is_complete: False when only the beginning of an archive was looked at."""
 
     files: tuple[Seen, ...]
-    n_archives: int
+    archives: tuple[SourceObject, ...]
     is_complete: bool
+
+    @property
+    def n_archives(self) -> int:
+        """How many archives the source has."""
+        return len(self.archives)
 
 
 def look_into(place: Place) -> Contents:
@@ -56,7 +61,8 @@ def look_into(place: Place) -> Contents:
         inside, whole = _archive(place, archive, limit=REMOTE_MEMBERS if is_remote else None)
         files += [Seen(prefix + one.name, one.size_bytes, one.first) for one in inside]
         is_complete &= whole
-    return Contents(tuple(files), len(archives), is_complete and not (is_remote and len(archives) > REMOTE_ARCHIVES))
+    is_complete = is_complete and not (is_remote and len(archives) > REMOTE_ARCHIVES)
+    return Contents(tuple(files), tuple(archives), is_complete)
 
 
 def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple[list[Seen], bool]:

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.release.about import TODO
 from pipeline_lib.release.fresh import fresh_about
+from pipeline_lib.shards.layout import LAYOUTS
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.yaml_files import read_yaml
 
@@ -63,6 +64,15 @@ def new_data(found: Survey, name: str, origin: Path) -> NewData:
     return NewData(name, found.uri, classes, earlier, is_new=not is_same)
 
 
+def answer_before(origin: Path, uri: str) -> tuple[str, Mapping[str, str]] | None:
+    """Layout and splits as params.yaml states them for this address since a person was asked; None where nobody was."""
+    for source in _sources(origin / "params.yaml"):
+        splits, layout = source.get("splits"), source.get("layout")
+        if source.get("uri") == uri and isinstance(splits, dict) and layout in LAYOUTS:
+            return str(layout), {str(folder): str(split) for folder, split in splits.items()}
+    return None
+
+
 def renewals(origin: Path, data: NewData) -> list[Renewal]:
     """The files of curation/ that speak of earlier data, and a datasheet where there is none."""
     each = (_datasheet(origin, data), _overrides(origin, data), _class_words(origin, data))
@@ -70,8 +80,8 @@ def renewals(origin: Path, data: NewData) -> list[Renewal]:
 
 
 def no_longer_read(data: NewData) -> list[str]:
-    """The votes and subjects of earlier sources, which the new params.yaml does not name."""
-    named = [(source, key) for source in data.earlier for key in ("votes", "subjects") if source.get(key)]
+    """The labels, votes and subjects of earlier sources, which the new params.yaml does not name."""
+    named = [(source, key) for source in data.earlier for key in ("labels", "votes", "subjects") if source.get(key)]
     return [f"{source[key]} ({key} of {source.get('name')})" for source, key in named]
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
+from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.errors import BadData
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards.layout import Detected, FolderLayout, detect_layout
-from pipeline_lib.shards.names import refusal
+from pipeline_lib.shards.doubt import Doubt, find_doubt
+from pipeline_lib.shards.layout import Detected, FolderLayout
+from pipeline_lib.shards.names import is_archive, refusal, without_archive_ending
 from pipeline_lib.shards.places import Place, open_place
+from pipeline_lib.survey.answers import Answer, open_doubt, read_answer, tables_of_labels
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
 SAMPLED = 200
@@ -40,6 +43,10 @@ class Survey:
     short_sides_px: tuple[int, ...]  # of the sample, sorted
     problems: tuple[str, ...]
     samples: tuple[Seen, ...] = field(default=(), compare=False, repr=False)  # those that were looked at
+    splits_stated: Mapping[str, str] | None = None  # for params.yaml, where a doubt was answered
+    doubt: Doubt | None = None  # of the folders, where nobody has answered it
+    labels: str | None = None  # the table of labels
+    columns: str = ""  # which of its columns say what
 
     @property
     def short_side_px(self) -> int | None:
@@ -47,8 +54,15 @@ class Survey:
         return round(statistics.median(self.short_sides_px)) if self.short_sides_px else None
 
 
-def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
-    """Look at a folder, archive or s3:// address. Raises BadData when it has no picture, and what listing raises."""
+NO_ANSWER = Answer()
+
+
+def survey(uri: str, settings: Settings, *, root: Path, answer: Answer = NO_ANSWER) -> Survey:
+    """Look at a folder, archive or s3:// address. answer: what a person says of its layout and labels.
+
+    Raises BadData when it has no picture or a table of labels is wrong, UsageError for a layout that gives no class,
+    and what listing raises.
+    """
     place = open_place(uri, settings, root=root)
     contents = look_into(place)
     taken = [one for one in contents.files if refusal(one.name) is None]
@@ -57,9 +71,12 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
         counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items())) or "no files"
         remedy = "name the folder, archive or s3://bucket/prefix that holds pictures"
         raise BadData("no picture is there", file=uri, value=counts, remedy=remedy)
-    layout = detect_layout([one.name for one in taken], "auto")
-    labels = Counter(layout.label(one.name) for one in taken)
-    splits = Counter(layout.split(one.name) for one in taken)
+    names = [one.name for one in taken]
+    archives = [without_archive_ending(one.key) for one in contents.archives] if not place.is_single else []
+    doubt = find_doubt(names, archives)
+    layout, received = read_answer(answer, doubt, names, settings, uri=uri, root=root)
+    labels = Counter(received.class_of.get(name) if received else layout.label(name) for name in names)
+    splits = Counter((received.split_of.get(name) if received else None) or layout.split(name) for name in names)
     samples = _samples(taken)
     formats, sides_px, unreadable = _headers(samples)
     return Survey(
@@ -74,8 +91,15 @@ def survey(uri: str, settings: Settings, *, root: Path) -> Survey:
         refused=tuple(sorted(refused.items())),
         formats=tuple(formats.most_common()),
         short_sides_px=tuple(sorted(sides_px)),
-        problems=tuple(_problems(layout, labels, contents, unreadable)),
+        problems=(
+            *_problems(layout, labels, splits, contents, unreadable, received),
+            *(tables_of_labels(uri, place, contents.files, names, root=root) if received is None else ()),
+        ),
         samples=samples,
+        splits_stated=layout.splits,
+        doubt=open_doubt(answer, doubt, received),
+        labels=answer.labels,
+        columns=received.columns if received else "",
     )
 
 
@@ -120,18 +144,35 @@ def _kind(place: Place, contents: Contents, uri: str) -> str:
     return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder
 
 
-def _problems(layout: FolderLayout, labels: Counter[str | None], contents: Contents, unreadable: int) -> list[str]:
+def _problems(
+    layout: FolderLayout,
+    labels: Counter[str | None],
+    splits: Counter[str | None],
+    contents: Contents,
+    unreadable: int,
+    received: ReceivedLabels | None,
+) -> list[str]:
     """What a person should know before starting, one sentence each."""
     classes = {name: count for name, count in labels.items() if name is not None}
     problems = []
     if not classes:
         problems.append(
-            "No class can be told from the folders: name a votes file, or sort the pictures into class folders."
+            "No class can be told from the folders: name a table of labels (`--labels FILE`, one line per picture) or "
+            "a votes file, or sort the pictures into class folders."
         )
     elif len(classes) == 1:
         problems.append("There is one class only; a classifier needs two.")
-    if classes and labels[None]:
+    if received and labels[None]:
+        more = ", ..." if labels[None] > 5 else ""
+        said = ", ".join(received.without[:5]) + more
+        problems.append(f"{labels[None]} pictures have no class in the table; they will be quarantined: {said}.")
+    elif classes and labels[None]:
         problems.append(f"{labels[None]} pictures lie outside the class folders and have no class.")
+    if received and received.unknown:
+        problems.append(f"{len(received.unknown)} lines of the table are about pictures that are not there.")
+    nested = sum(is_archive(one.name) for one in contents.files)
+    if nested:
+        problems.append(f"{nested} archives lie inside an archive and are not opened: unpack the outer one first.")
     few = sorted(name for name, count in classes.items() if count < FEW)
     if few:
         problems.append(
@@ -145,6 +186,15 @@ def _problems(layout: FolderLayout, labels: Counter[str | None], contents: Conte
         problems.append(
             "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."
         )
-    if layout.kind == "split_class_folders":
-        problems.append("The splits are taken from the folders as they are.")
+    if layout.kind in ("split_class_folders", "split_leaf_folders", "class_split_folders"):
+        problems.append(_about_splits(splits))
     return problems
+
+
+def _about_splits(splits: Counter[str | None]) -> str:
+    """What curate will make of published splits, see curate/splits.py."""
+    absent = [name for name in ("val", "test") if not splits[name]]
+    if not absent:
+        return "The splits are taken from the folders."
+    missing = " and ".join(absent)
+    return f"The splits are taken from the folders; what no source brings is drawn out of train: {missing} so far."

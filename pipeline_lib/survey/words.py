@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline_lib.shards.doubt import Doubt, in_words
+from pipeline_lib.shards.layout import LAYOUTS
 from pipeline_lib.survey.look import Survey
 
-LAYOUTS = {
-    "class_folders": "one folder per class",
-    "split_class_folders": "train/val/test folders with one folder per class in each",
-    "flat": "no class folders",
-}
 SHOWN = 10
 
 
@@ -19,7 +16,8 @@ def describe(survey: Survey) -> str:
     more = "" if survey.is_complete else "at least "
     lines = [
         f"{survey.uri}: {survey.kind}, {more}{survey.n_images} pictures, {_size(survey.size_bytes)}",
-        f"layout   {LAYOUTS[survey.layout]}",
+        f"layout   {LAYOUTS[survey.layout].meaning}",
+        *([f"labels   {survey.labels}: {survey.columns}"] if survey.labels else []),
         f"classes  {len(survey.classes)}: {_counts(survey.classes)}" if survey.classes else "classes  none",
     ]
     if survey.splits:
@@ -33,6 +31,14 @@ def describe(survey: Survey) -> str:
     if survey.refused:
         lines.append(f"refused  {_counts(survey.refused)}")
     return "\n".join([*lines, *(f"note     {problem}" for problem in survey.problems)])
+
+
+def describe_doubt(doubt: Doubt) -> str:
+    """The readings of doubtful folders, numbered, each with what it gives."""
+    lines = [f"in doubt {doubt.why}"]
+    for number, one in enumerate(doubt.readings, 1):
+        lines += [f"  {number}. {one.layout}: {LAYOUTS[one.layout].meaning}", f"     {in_words(one)}"]
+    return "\n".join(lines)
 
 
 def _counts(pairs: Sequence[tuple[str, int]]) -> str:

@@ -14,7 +14,7 @@ LISTING = Table(
         Column(
             "kind",
             pa.string(),
-            "archive (tar, zip), image (a loose file), votes or subjects (a CSV beside the pictures)",
+            "archive (tar, zip), image (a loose file), labels, votes or subjects (a CSV beside the pictures)",
         ),
         Column(
             "key", pa.string(), "path of the object below the source's address; percent-encoded where it is not UTF-8"

@@ -26,7 +26,7 @@ MEMBERS = Table(
         Column(
             "label_received",
             pa.string(),
-            "class as the source gives it (folder name); empty when it gives none",
+            "class as the source gives it (folder name, or its labels file); empty when it gives none",
             nullable=True,
         ),
         Column("split_received", pa.string(), "train, val or test where the source publishes splits", nullable=True),

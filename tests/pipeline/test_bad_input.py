@@ -57,6 +57,26 @@ def test_a_missing_source_is_named_with_what_to_do(line: Checkout) -> None:
     assert "demo/out/digits.tar" in said and "Remedy: " in said
 
 
+def test_half_a_folder_gone_stops_discover_until_a_person_accepts_it(line: Checkout) -> None:
+    for n in range(40):
+        picture = line.folder / "pics" / f"{n % 2}" / f"{n}.jpg"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(bytes([n]))
+    line.set_param("discover.sources", "[{name: pics, uri: pics}]")
+    line.repro("discover")
+    before = line.lock()
+    (line.folder / "pics/0").rename(line.folder / "unmounted")
+
+    reason, said = failure(line, "discover")
+
+    assert (reason["code"], reason["exit_code"]) == ("data_check_failed", 4)
+    assert "source pics: 20 of 40 objects (0: 20), such as 0/0.jpg" in said
+    assert line.lock() == before
+    decision = reason["remedy"].partition("discover.withdrawn_accepted: ")[2][:10]
+    line.set_param("discover.withdrawn_accepted", decision)
+    assert "discover" in line.repro("discover").ran
+
+
 def test_a_truncated_archive_stops_the_line_before_anything_is_lost(line: Checkout) -> None:
     before = line.lock()
     archive = line.folder / "demo/out/digits.tar"

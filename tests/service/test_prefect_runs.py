@@ -10,12 +10,14 @@ import os
 import re
 import signal
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline_lib.line import STAGES
+from pipeline_lib.parent_watch import descendants
 from pipeline_lib.train.run import run as train_stage
 from tasks.git import commit_of, git
 from tasks.workspace import FLOW, LINE
@@ -30,6 +32,7 @@ from tests.toy.served import (
     wait_until,
 )
 from tests.toy.small_line import QUICK, SmallLine
+from tests.toy.whole_line import give_whole_line
 
 pytestmark = pytest.mark.service
 ENDLESS = f"discover:{4 * WAIT_S}"  # a stage that no test can wait long enough for to end by itself
@@ -54,6 +57,38 @@ def open_form(page: Page, served: Served) -> None:
     expect(page.get_by_text("train.epochs (Optional)")).to_be_visible(timeout=PATIENCE_MS)
 
 
+def night_that_is_due_now(served: Served) -> str:
+    """A run that the schedule made, due now; its id."""
+    wanted = {
+        "deployments": {"name": {"any_": ["nightly"]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    wait_until(lambda: served.ask("flow_runs/filter", wanted))
+    night = str(served.ask("flow_runs/filter", wanted)[0]["id"])
+    now = {"type": "SCHEDULED", "state_details": {"scheduled_time": datetime.now(UTC).isoformat()}}
+    served.ask(f"flow_runs/{night}/set_state", {"state": now, "force": True})
+    return night
+
+
+def announced(served: Served) -> list[tuple[str, int]]:
+    """What was said of models as events, oldest first: the event's last word and the version."""
+    wanted = {"filter": {"event": {"prefix": ["perennial.model."]}, "order": "ASC"}}
+    return [
+        (event["event"].removeprefix("perennial.model."), event["payload"]["version"])
+        for event in served.ask("events/filter", wanted)["events"]
+    ]
+
+
+def branch_of_its_own_data(served: Served) -> str:
+    """A branch beside the one checked out, whose line was never run; its name."""
+    params = served.origin / "params.yaml"
+    git(served.origin, "checkout", "-q", "-b", "models")
+    params.write_text(re.sub(r"uri: .*", "uri: elsewhere", params.read_text(), count=1))
+    git(served.origin, "commit", "-q", "-a", "-m", "models")
+    git(served.origin, "checkout", "-q", "main")
+    return "models"
+
+
 def runs(served: Served) -> set[str]:
     """The ids of the runs of `retrain`."""
     return {run["id"] for run in served.ask("flow_runs/filter", {"deployments": {"name": {"any_": ["retrain"]}}})}
@@ -67,8 +102,9 @@ def test_up_is_safe_to_repeat_and_the_night_is_scheduled(served: Served) -> None
     assert f"Prefect is up at http://127.0.0.1:{served.port}" in again.stdout
     assert sorted(deployments) == ["nightly", "retrain", "sweep"]
     assert [one["schedule"]["timezone"] for one in deployments["nightly"]["schedules"]] == ["UTC"]
-    assert deployments["retrain"]["global_concurrency_limit"]["limit"] == 1
-    assert automations.count("crash-zombie-flows") == 1
+    assert [one["global_concurrency_limit"] for one in deployments.values()] == [None] * 3
+    assert {one["parameters"]["branch"] for one in deployments.values()} == {"main"}
+    assert sorted(automations) == ["crash-runs-that-never-start", "crash-zombie-flows"]
     waiting = {
         "deployments": {"name": {"any_": ["nightly"]}},
         "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
@@ -87,30 +123,8 @@ def test_a_deployed_run_shows_each_stage_its_state_and_artifacts_and_ends_on_the
     assert {"scores", "data-ledger", "train-progress"} <= artifacts
     tip = commit_of(served.origin, LINE)
     assert tip and tip[:12] in run["state"]["message"]
+    assert f"Ran main at commit {git(served.origin, 'rev-parse', 'main')[:12]}." in run["state"]["message"]
     assert git(served.origin, "status", "--porcelain") == ""
-
-
-def test_a_run_with_an_override_outlives_a_killed_stage_redoes_what_follows_and_stays_off_the_line(
-    served: Served,
-) -> None:
-    before = commit_of(served.origin, LINE)
-    wish = served.wish("TOY_KILL", "discover:.dvc/tmp/was-killed")
-
-    run = served.wait_for_end(served.trigger({"change": {"train_epochs": 2}}))
-
-    wish.unlink()
-    states = served.task_states(run["id"])
-    assert run["state_type"] == "COMPLETED", run["state"]
-    assert (served.origin / f".perennial/workspaces/{run['name']}/.dvc/tmp/was-killed").exists()
-    assert [states[stage] for stage in ("inspect", "convert", "train", "evaluate")] == [
-        "AlreadyCurrent",
-        "AlreadyCurrent",
-        "Ran",
-        "Ran",
-    ]
-    assert commit_of(served.origin, LINE) == before
-    tag = next(tag for tag in git(served.origin, "tag").splitlines() if tag.endswith(run["id"][:8]))
-    assert "epochs: 2" in git(served.origin, "show", f"{tag}:params.yaml")
 
 
 def test_a_failed_stage_fails_the_run_and_the_command_with_its_one_line(served: Served) -> None:
@@ -126,21 +140,31 @@ def test_a_failed_stage_fails_the_run_and_the_command_with_its_one_line(served: 
     assert (said.returncode, said.stderr.splitlines()[-1]) == (65, f"perennial run: error[bad_data]: {line}")
 
 
-def test_cancelling_leaves_no_process_and_only_one_run_goes_on_at_a_time(served: Served) -> None:
+def test_the_line_has_one_run_at_a_time_a_second_waits_a_night_is_skipped_and_cancelling_leaves_no_process(
+    served: Served,
+) -> None:
     wish = served.wish("TOY_SLEEP", ENDLESS)
     deaf = served.wish("TOY_STUBBORN", "discover")
     run_id = served.trigger()
     wait_for_stage(served, run_id, "discover")
+    holder = served.run_of(run_id)["name"]
 
-    second = served.wait_for_end(served.trigger(while_busy=True))
-    served.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
-    wait_until(lambda: not stage_processes(served.origin))  # the stage would sleep for longer, and is deaf
-
+    second = served.trigger()
+    night = served.wait_for_end(night_that_is_due_now(served))
+    wait_until(lambda: served.run_of(second)["state_name"] == "AwaitingLine")
+    waits = served.run_of(second)
+    status = json.loads(served.perennial("status", "--json").stdout)
     wish.unlink()
     deaf.unlink()
-    assert second["state_type"] == "CANCELLED"
-    assert "concurrency limit" in second["state"]["message"]
-    assert served.wait_for_end(run_id)["state_type"] == "CANCELLED"
+    served.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+    cancelled, done = served.wait_for_end(run_id), served.wait_for_end(second)
+
+    assert (night["state_type"], night["state_name"]) == ("COMPLETED", "Skipped")
+    assert night["state"]["message"].startswith(f"Skipped: run {holder} holds the line;")
+    assert served.task_states(night["id"]) == {}
+    assert waits["state"]["message"] == f"waiting for the line, which run {holder} holds"
+    assert (status["line"], status["waiting"]) == (holder, [waits["name"]])
+    assert (cancelled["state_type"], done["state_type"]) == ("CANCELLED", "COMPLETED"), done["state"]
     assert stage_processes(served.origin) == []
 
 
@@ -244,7 +268,69 @@ def test_a_run_started_from_the_form_uses_the_override_and_shows_its_tasks(serve
     assert served.task_states(run_id)["train"] == "Ran"
 
 
-def test_down_ends_a_run_its_stage_the_worker_and_the_server(served: Served) -> None:
+def test_a_deployed_run_with_nothing_new_after_a_rollback_announces_no_promotion_and_says_who_is_champion(
+    served: Served,
+) -> None:
+    """On a branch that is not checked out. The second run outlives a killed stage and redoes what an override asks."""
+    branch, before = branch_of_its_own_data(served), commit_of(served.origin, LINE)
+    give_whole_line(served.origin, wrong=range(20))
+    served.wish("TOY_REAL", "register")
+    first = served.wait_for_end(served.trigger({"branch": branch}))
+    tip = commit_of(served.origin, LINE)
+    give_whole_line(served.origin, model="two")
+    served.wish("TOY_KILL", "discover:.dvc/tmp/was-killed")
+    wanted = {"branch": branch, "change": {"train_epochs": 2}}
+    second = served.wait_for_end(served.trigger(wanted))
+    served.perennial("promote", "2", "--reason", "good in the field")
+    served.perennial("rollback", "--reason", "it took sevens for ones")
+
+    again = served.wait_for_end(served.trigger(wanted))
+
+    commit = git(served.origin, "rev-parse", branch)[:12]
+    assert first["state"]["message"].startswith("Promoted"), first["state"]
+    assert f"Ran {branch} at commit {commit}." in first["state"]["message"]
+    assert again["state"]["message"].startswith("Nothing new: version 2 was promoted on 2"), again["state"]
+    assert "(it took sevens for ones); champion is version 1. Ran" in again["state"]["message"]
+    wait_until(lambda: len(announced(served)) >= 3)  # the server stores events in batches
+    assert announced(served) == [("promote", 1), ("candidate", 2), ("unchanged", 2)]
+    assert (served.origin / f".perennial/workspaces/{second['name']}/.dvc/tmp/was-killed").exists()
+    states = served.task_states(second["id"])
+    assert [states[stage] for stage in ("inspect", "convert", "train", "evaluate")] == [
+        "AlreadyCurrent",
+        "AlreadyCurrent",
+        "Ran",
+        "Ran",
+    ]
+    assert before != tip == commit_of(served.origin, LINE)
+    tag = next(tag for tag in git(served.origin, "tag").splitlines() if tag.endswith(second["id"][:8]))
+    assert "epochs: 2" in git(served.origin, "show", f"{tag}:params.yaml")
+
+
+def test_a_run_that_dies_pending_reads_crashed_and_holds_nothing_up_and_down_ends_a_run_its_stage_worker_and_server(
+    served: Served,
+) -> None:
+    (automation,) = [
+        one for one in served.ask("automations/filter", {}) if one["name"] == "crash-runs-that-never-start"
+    ]
+    kept = {key: automation[key] for key in ("name", "description", "enabled", "trigger", "actions")}
+    soon = {**kept, "trigger": {**kept["trigger"], "within": 10}}  # two minutes are long for a test
+    served.ask(f"automations/{automation['id']}", soon, method="PUT")
+    worker = int(json.loads((served.origin / ".perennial/prefect/worker.json").read_text())["pid"])
+    pending = served.trigger()
+    wait_until(lambda: served.run_of(pending)["state_type"] == "PENDING" and descendants(worker), every_s=0.1)
+    for pid in (worker, *descendants(worker)):
+        os.kill(pid, signal.SIGKILL)
+
+    crashed = served.wait_for_end(pending)
+    served.perennial("up")
+
+    assert crashed["state"]["message"] == "worker and process died before the run began"
+    assert served.ask(f"automations/{automation['id']}")["trigger"]["within"] == 120
+    assert_down_ends_everything(served)
+
+
+def assert_down_ends_everything(served: Served) -> None:
+    """The next run goes on, and `down` ends it with its stage, the worker and the server."""
     wish = served.wish("TOY_SLEEP", ENDLESS)
     run_id = served.trigger()
     wait_for_stage(served, run_id, "discover")

@@ -167,6 +167,27 @@ def test_an_archive_put_again_between_two_parts_is_never_spliced(
         place.fetch(listed_object, tmp_path / "pics.tar", workers=1, step=put_again)
 
 
+@pytest.mark.parametrize("uri", ["set", "set.tar"])
+def test_an_object_put_again_while_it_is_read_is_started_again(
+    server: Server, take: Callable[..., Taken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    files = {f"set/{name}": data for name, data in pictures(12).items()}
+    archive = tar_of(tmp_path / "set.tar", pictures(12)).read_bytes()
+    server.put({**files, "set.tar": archive})
+    again = pictures(12) | {"0/0000.jpg": b"better"}
+    left = [{"set/0/0000.jpg": b"better", "set.tar": tar_of(tmp_path / "again.tar", again).read_bytes()}]
+    read = s3._read
+
+    def put_again(*arguments: Any, **wanted: Any) -> bytes:
+        if left:
+            server.put(left.pop())
+        return read(*arguments, **wanted)
+
+    monkeypatch.setattr(s3, "_read", put_again)
+
+    assert take({"uri": f"s3://{BUCKET}/{uri}"}).read("pics/0/0000.jpg") == b"better"
+
+
 def test_an_object_withdrawn_after_the_listing_is_named(server: Server) -> None:
     server.put({"set/a.jpg": b"first"})
     place, listed_object = place_and_object(server, f"s3://{BUCKET}/set")

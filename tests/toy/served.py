@@ -44,14 +44,17 @@ class Served:
             timeout=WAIT_S,
         )
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """POST to the API of the server, or GET without a body.
+    def ask(self, path: str, body: dict[str, Any] | None = None, *, method: str | None = None) -> Any:
+        """POST to the API of the server, or GET without a body, or by another method.
 
         SQLite at its busiest makes the server answer 503, or nothing for half a minute, as to any client.
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/{path}", data=data, headers={"Content-Type": "application/json"}
+            f"http://127.0.0.1:{self.port}/api/{path}",
+            data=data,
+            headers={"Content-Type": "application/json"},
+            method=method,
         )
         for _ in range(10):
             try:
@@ -66,14 +69,9 @@ class Served:
                 assert body is None or path.endswith("/filter"), f"{path}: no answer; asking twice might do it twice"
         raise AssertionError(f"{path}: busy ten times")
 
-    def trigger(
-        self, parameters: dict[str, Any] | None = None, *, while_busy: bool = False, flow: str = "retrain"
-    ) -> str:
-        """Start a deployed run as the UI does, unless `while_busy` when the slot of the run before is free; its id."""
-        name = f"deployments/name/{flow}/{flow}"
-        if not while_busy:
-            wait_until(lambda: not self.ask(name)["global_concurrency_limit"]["active_slots"])
-        found = self.ask(name)
+    def trigger(self, parameters: dict[str, Any] | None = None, *, flow: str = "retrain") -> str:
+        """Start a deployed run as the UI does; its id. It waits where another holds the line."""
+        found = self.ask(f"deployments/name/{flow}/{flow}")
         body = {"parameters": parameters or {}, "state": {"type": "SCHEDULED"}}
         return str(self.ask(f"deployments/{found['id']}/create_flow_run", body)["id"])
 
@@ -103,8 +101,9 @@ class Served:
         return file
 
     def forget_wishes(self) -> None:
-        """Nothing is asked of the toy stages any longer."""
+        """Nothing is asked of the toy stages any longer, or given to them."""
         shutil.rmtree(self.origin / ".perennial" / "wishes", ignore_errors=True)
+        shutil.rmtree(self.origin / ".perennial" / "whole_line", ignore_errors=True)
 
 
 def environment() -> dict[str, str]:
@@ -133,12 +132,12 @@ def refusing_port() -> Iterator[int]:
         yield int(held.getsockname()[1])
 
 
-def wait_until(happened: Callable[[], Any], *, timeout_s: float = WAIT_S) -> None:
-    """Look twice a second; fails when it has not happened in time."""
+def wait_until(happened: Callable[[], Any], *, timeout_s: float = WAIT_S, every_s: float = 0.5) -> None:
+    """Look twice a second, or as often as that; fails when it has not happened in time."""
     deadline = time.monotonic() + timeout_s
     while not happened():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.5)
+        time.sleep(every_s)
 
 
 def stage_processes(origin: Path) -> list[int]:

@@ -3,8 +3,9 @@
 Wishes come from the environment, or from files of the same name in `.perennial/wishes` of the original repository:
 TOY_SLEEP=stage:seconds makes a stage slow, TOY_STUBBORN=stage deaf to SIGTERM, TOY_FAIL=stage makes it fail with a
 reason (TOY_FAIL=train:3 for three epochs only), TOY_KILL=stage:file makes it kill itself unless the file exists, which
-it then creates, TOY_REAL=stage runs the stage itself, TOY_PAUSE=stage:seconds with a pause at each of its steps. What
-`.perennial/small_line` holds of an out (small_line.py) is taken from there.
+it then creates, TOY_REAL=stage runs the stage itself, TOY_PAUSE=stage:seconds with a pause at each of its steps,
+TOY_LINGER=stage:seconds with one after it is done. What `.perennial/whole_line` holds of an out, below its path, or
+`.perennial/small_line` (small_line.py), below its name, is taken from there.
 """
 
 import functools
@@ -70,7 +71,9 @@ def run_itself(stage: str, pause_s: float) -> int:
         step(*args, **named)
 
     Meter.step = slow_step
-    return real.main([stage])
+    code = real.main([stage])
+    time.sleep(float(wish("TOY_LINGER", stage) or 0))
+    return code
 
 
 def main(stage: str) -> int:
@@ -92,15 +95,18 @@ def main(stage: str) -> int:
     if (once := wish("TOY_KILL", stage)) and not Path(once).exists():
         Path(once).touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    made = Path(os.environ.get("PERENNIAL_ROOT", ".")) / ".perennial" / "small_line"
+    state = Path(os.environ.get("PERENNIAL_ROOT", ".")) / ".perennial"
+    made = state / "small_line"
     told = json.dumps([stage, params, [digest(Path(dep)) for dep in entry.get("deps", [])]])
     for out in [one for kind in ("outs", "metrics", "plots") for one in entry.get(kind, [])]:
         path = Path(out if isinstance(out, str) else next(iter(out)))
         path.parent.mkdir(parents=True, exist_ok=True)
-        if (made / path.name).is_dir():
-            shutil.copytree(made / path.name, path, dirs_exist_ok=True)
-        elif (made / path.name).is_file():
-            shutil.copy(made / path.name, path)
+        given = state / "whole_line" / path
+        given = given if given.exists() else made / path.name
+        if given.is_dir():
+            shutil.copytree(given, path, dirs_exist_ok=True)
+        elif given.is_file():
+            shutil.copy(given, path)
         elif path.name == "validation.json":
             path.write_text(json.dumps({"epoch": 1, "val_loss": 1 / (params["epochs"] or 10), "val_top1": 0.75}))
         elif path.suffix == ".json":

@@ -219,3 +219,12 @@ def test_leakage_stops_the_line():
 def test_wrong_fractions_are_refused():
     with pytest.raises(ValueError, match=re.escape("test_fraction + val_fraction must stay under 1")):
         CurateParams(test_fraction=0.6, val_fraction=0.5)
+
+
+def test_many_pictures_without_a_class_are_told_of_the_table_of_labels():
+    pictures = [Picture(f"s/{n}", label="cat" if n < 4 else None) for n in range(40)]
+
+    said = failure(lambda: curate(make_found(pictures), CurateParams()))
+
+    assert "label_missing: 36" in said
+    assert "Remedy: give the pictures a class: name a table of labels (one line per picture) as `labels` of" in said

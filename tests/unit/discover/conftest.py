@@ -23,19 +23,19 @@ train: {}
 evaluate: {}
 register: {}
 """
+OWN = frozenset(DiscoverParams.model_fields)
 
 
 @pytest.fixture
 def discover(tmp_path: Path) -> Callable[..., dict[str, Path]]:
     """Run discover on sources given as dicts; returns what it wrote, by role."""
 
-    def discover(*sources: dict[str, Any], refresh: str | float = "always", **settings: Any) -> dict[str, Path]:
-        params = DiscoverParams.model_validate(
-            {"sources": [{"name": "pics", **one} for one in sources], "refresh": refresh}
-        )
+    def discover(*sources: dict[str, Any], **params_or_settings: Any) -> dict[str, Path]:
+        given = {key: params_or_settings.pop(key) for key in OWN & set(params_or_settings)}
+        params = DiscoverParams.model_validate({"sources": [{"name": "pics", **one} for one in sources], **given})
         (tmp_path / "params.yaml").write_text(PARAMS)
         writes = {"listing": tmp_path / "line" / "listing.parquet", "sources": tmp_path / "line" / "sources.json"}
-        run(StageRun(tmp_path, {}, writes, params, Settings(**settings)))
+        run(StageRun(tmp_path, {}, writes, params, Settings(**params_or_settings)))
         return writes
 
     return discover

@@ -208,6 +208,11 @@ def test_a_mistake_in_another_stages_params_is_found_before_hours_of_work(tmp_pa
         ({"name": "pics", "uri": "gs://bucket/x"}, "gs:// cannot be read: name a local path or s3://bucket/prefix"),
         ({"name": "pics", "uri": "s3://"}, "the bucket is missing"),
         ({"name": "My Pics", "uri": "x"}, "should match pattern"),
+        (
+            {"name": "pics", "uri": "x", "layout": "class_folders", "splits": {"dev": "val"}},
+            "layout class_folders reads no splits",
+        ),
+        ({"name": "pics", "uri": "x", "splits": {"dev": "dev"}}, "Input should be 'train', 'val' or 'test'"),
         ({"name": "pics", "uri": "x", "layout": "folders"}, "Input should be 'auto', 'class_folders'"),
     ],
 )
@@ -226,3 +231,44 @@ def test_a_damaged_sources_file_says_what_to_run(tmp_path: Path) -> None:
 
     with pytest.raises(OutputDamaged, match=r"sources.json: not a list of sources .*Remedy: run `dvc repro discover`"):
         read_sources(tmp_path / "sources.json")
+
+
+def test_doubtful_folders_are_warned_of_until_params_state_a_reading(
+    discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("train/cat/1.jpg", "dev/cat/2.jpg", "docs/banner.png"):
+        write(tmp_path / "pics" / name)
+
+    listing = discover({"uri": "pics", "layout": "class_folders"})["listing"].read_bytes()
+    [warning] = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    caplog.clear()
+    stated = discover({"uri": "pics", "layout": "class_folders", "splits": {}})["listing"].read_bytes()
+
+    assert warning.startswith("source pics: folders are named like splits (dev, train). They are read as class_folders")
+    assert "split_class_folders: 1 classes: cat 2; splits train 1, val 1 (dev is val); 1 without a class" in warning
+    assert "(layout: split_class_folders, splits: {dev: val, train: train}, say; `splits: {}` where no" in warning
+    assert not caplog.records
+    assert stated == listing
+
+
+def test_numbered_archives_are_warned_of_by_their_names(
+    discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        write(tmp_path / "pics" / f"{number:06}.tar")
+
+    discover({"uri": "pics"})
+
+    assert "the archives are numbered like parts of one data set (000000, 000001, 000002)" in caplog.text
+
+
+def test_a_table_of_labels_is_listed_and_params_without_one_describe_sources_as_before(
+    discover: Discover, tmp_path: Path
+) -> None:
+    write(tmp_path / "pics" / "1.jpg")
+    write(tmp_path / "labels.csv", b"file,label\n1,cat\n")
+
+    written = discover({"uri": "pics", "labels": "labels.csv"})
+
+    assert rows(written["listing"]) == [("image", "1.jpg", 1), ("labels", "labels.csv", 17)]
+    assert '"splits"' not in discover({"uri": "pics"})["sources"].read_text()

@@ -13,10 +13,10 @@ import pytest
 
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.run import require_space
-from pipeline_lib.errors import BadData, CredentialsRefused, NoSpace, OutputDamaged, SourceMissing
+from pipeline_lib.errors import BadData, CredentialsRefused, NoSpace, OutputDamaged, SourceChanged, SourceMissing
 from pipeline_lib.memo import digest
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards.places import LocalPlace
+from pipeline_lib.shards.places import LocalPlace, SourceObject
 from pipeline_lib.shards.read import MemberBytes
 from tests.unit.download.sources_at_hand import Take, pictures, tar_of
 
@@ -177,6 +177,33 @@ def test_a_file_that_changed_after_it_was_listed_is_not_taken(tmp_path: Path) ->
 
     with pytest.raises(BadData, match=r"a.jpg: the file changed after it was listed .*Remedy: run again: `dvc repro`"):
         place.read(listed)
+
+
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_a_file_that_changes_while_it_is_read_is_read_again_a_few_times(
+    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, changes: int
+) -> None:
+    folder_of(tmp_path / "pics", {"cats/a.jpg": b"1", "cats/b.jpg": b"2"})
+    left, read_part = [b"3" * (n + 2) for n in range(changes)], LocalPlace.read_part
+
+    def read_and_change(place: LocalPlace, wanted: SourceObject, **part: int) -> bytes:
+        data = read_part(place, wanted, **part)
+        if wanted.key == "cats/a.jpg" and left:
+            (tmp_path / "pics/cats/a.jpg").write_bytes(left.pop(0))
+        return data
+
+    monkeypatch.setattr(LocalPlace, "read_part", read_and_change)
+
+    if changes == 3:
+        with pytest.raises(SourceChanged, match=r"a.jpg: the file changed after it was listed .*Remedy: run again"):
+            take({"uri": "pics"})
+        return
+    taken = take({"uri": "pics"}, out="first")
+
+    assert taken.read("pics/cats/a.jpg") == b"3" * (changes + 1)
+    assert caplog.text.count("cats/a.jpg: the file changed after it was listed; it is read again") == changes
+    caplog.set_level("INFO")
+    assert take({"uri": "pics"}, out="next").read("pics/cats/a.jpg") == b"3" * (changes + 1)
 
 
 def test_a_file_that_went_after_it_was_listed_is_named(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_byte_order_mark_windows_line_ends_quotes_and_further_columns_are_read()
         ),
         (
             "member,label\na/1.jpg,a\n",
-            r"votes.csv:1: the columns .*Remedy: give it a first line with the columns member,annotator,label",
+            r"votes.csv:1: the columns .*Remedy: these may be labels, one for each picture: then name .* as `labels`",
         ),
         ("member,annotator,label,label\n", "votes.csv:1: the columns"),
         ("", "votes.csv:1: the columns"),

@@ -11,7 +11,7 @@ from prefect.cli.deploy._models import DeploymentConfig
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.schemas.automations import AutomationCore
 
-from flows.deploying import AUTOMATION
+from flows.deploying import AUTOMATIONS
 from flows.serving import POOL
 from pipeline_lib.yaml_files import read_yaml
 
@@ -25,8 +25,8 @@ def test_prefect_knows_every_key_of_a_deployment(deployment: dict[str, Any]) -> 
     known = DeploymentConfig.model_validate(deployment)
 
     assert set(deployment) <= set(DeploymentConfig.model_fields)
-    assert known.concurrency_limit is not None
-    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    assert known.concurrency_limit is None, "one run at a time is the matter of tasks/line_lock.py"
+    assert deployment["parameters"] == {"branch": "{{ $DEPLOYED_BRANCH }}"}
     assert deployment["work_pool"] == {"name": POOL}
 
 
@@ -56,10 +56,13 @@ def test_the_file_names_no_path_of_a_machine() -> None:
     assert "/work" not in text and "/home" not in text
 
 
-def test_the_zombie_automation_is_one_that_prefect_accepts() -> None:
-    content = read_yaml(AUTOMATION)
+@pytest.mark.parametrize("file", AUTOMATIONS, ids=lambda file: file.stem)
+def test_an_automation_is_one_that_prefect_accepts_and_expects_every_end_of_a_run(file: Path) -> None:
+    content = read_yaml(file)
 
     automation = AutomationCore.model_validate(content)
 
-    assert automation.name == "crash-zombie-flows"
+    ends = {"Completed", "Skipped", "Failed", "Cancelled", "Crashed"}
+    assert automation.name in ("crash-zombie-flows", "crash-runs-that-never-start")
     assert content["trigger"]["within"] >= 3 * 30, "three heartbeats, see prefect_home.py"
+    assert {f"prefect.flow-run.{end}" for end in ends} <= set(content["trigger"]["expect"])

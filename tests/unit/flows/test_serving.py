@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from flows.prefect_home import prefect_environment, prefect_home, server_record, server_url
-from flows.serving import bring_up, runs_at_work, take_down
-from pipeline_lib.errors import ServiceUnavailable
-from tasks.process_group import put_on_record
-from tasks.workspace import FLOW
+from flows.serving import branch_to_deploy, bring_up, take_down
+from pipeline_lib.errors import ServiceUnavailable, UsageError
+from tasks.git import git
+from tests.toy.repository import make_toy_repository
 
 
-def test_a_taken_port_is_named_with_another_to_use(tmp_path: Path) -> None:
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """A committed repository on the branch `main`."""
+    return make_toy_repository(tmp_path / "origin")
+
+
+def test_a_taken_port_is_named_with_another_to_use(origin: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -23,7 +30,7 @@ def test_a_taken_port_is_named_with_another_to_use(tmp_path: Path) -> None:
         with pytest.raises(
             ServiceUnavailable, match=rf"the port is taken .* use another: `perennial up --port {port + 1}`"
         ):
-            bring_up(tmp_path, port=port)
+            bring_up(origin, port=port)
 
 
 def test_nothing_is_stopped_where_nothing_runs(tmp_path: Path) -> None:
@@ -39,15 +46,24 @@ def test_a_server_that_died_counts_as_none(tmp_path: Path) -> None:
     assert server_url(tmp_path) is None
 
 
-def test_only_runs_whose_process_lives_are_at_work(tmp_path: Path) -> None:
-    import os
+def test_deployments_name_the_branch_checked_out_or_the_one_asked_for(origin: Path) -> None:
+    git(origin, "branch", "other")
 
-    running = tmp_path / ".perennial" / "running"
-    put_on_record(os.getpid(), running / "lives" / FLOW)
-    (running / "died").mkdir()
-    (running / "died" / FLOW).write_text('{"pid": 1, "start_time": "never"}')
+    assert branch_to_deploy(origin, "") == "main"
+    assert branch_to_deploy(origin, "other") == "other"
 
-    assert runs_at_work(tmp_path) == ["lives"]
+
+def test_without_a_branch_or_a_commit_to_run_from_nothing_is_deployed(origin: Path, tmp_path: Path) -> None:
+    git(origin, "checkout", "-q", "--detach")
+    empty = tmp_path / "empty"
+    subprocess.run(["git", "init", "-q", "-b", "main", str(empty)], check=True)
+
+    with pytest.raises(UsageError, match=r"no branch is checked out .*detached HEAD.*perennial up --branch NAME"):
+        branch_to_deploy(origin, "")
+    with pytest.raises(UsageError, match=r"no commit to run from \(found: nope\)\. Remedy: name one that `git branch"):
+        branch_to_deploy(origin, "nope")
+    with pytest.raises(UsageError, match=r"no commit to run from \(found: main\)\. Remedy: run `git add -A"):
+        branch_to_deploy(empty, "")
 
 
 def test_prefect_stays_on_this_machine_and_in_the_state_folder(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_a_tar_of_photographs_gets_the_photo_recipe(tmp_path: Path, ending: str)
         True,
     )
     assert found.splits == (("train", 50),)
+    assert "what no source brings is drawn out of train: val and test so far." in found.problems[-1]
     assert found.refused == (("ignored_system_file", 1),)
     params = params_for(tmp_path, found)
     assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == ("photo", 128, 160)
@@ -113,13 +114,14 @@ def test_what_a_person_should_know_is_said_in_sentences(tmp_path: Path) -> None:
     ]
 
 
-def test_pictures_without_class_folders_are_told_to_bring_votes(tmp_path: Path) -> None:
+def test_pictures_without_class_folders_are_told_to_bring_labels_or_votes(tmp_path: Path) -> None:
     tar_of(tmp_path / "pics.tar", {f"{n}.png": picture(40, 40) for n in range(20)})
 
     found = look(tmp_path, "pics.tar")
 
     assert "No class can be told from the folders" in describe(found)
-    assert "votes: null  # no class folders" in advise(found, name="mine").params
+    assert "`--labels FILE`, one line per picture" in describe(found)
+    assert "labels: null  # no class folders" in advise(found, name="mine").params
     params_for(tmp_path, found)
 
 

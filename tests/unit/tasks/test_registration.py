@@ -17,7 +17,7 @@ from pipeline_lib.register.run import run
 from pipeline_lib.registry import open_registry
 from pipeline_lib.registry.mlflow_store import MlflowStore
 from pipeline_lib.settings import Settings
-from tasks.notification import announce
+from tasks.notification import announce, announce_left, expect_to_announce
 from tasks.registration import Registration, registration_of
 from tasks.workspace import Workspace
 from tests.toy.repository import ROOT
@@ -201,3 +201,50 @@ def test_predict_after_a_refused_first_model_says_that_none_was_promoted_and_why
 
     assert code == 2
     assert "no model was promoted yet (found: Refused: top-1 16.7 %; the floor is 33.3 %" in capsys.readouterr().err
+
+
+def test_a_promotion_whose_run_died_before_it_was_announced_is_announced_once_by_the_next_run(
+    checkout: Path, events: list[str]
+) -> None:
+    dies = night(checkout, "night-1")
+    expect_to_announce(dies)
+    register(dies)
+
+    named = [announce_left(checkout), announce_left(checkout)]
+
+    assert named == [["night-1"], []]
+    assert events == ["perennial.model.promote"]
+
+
+def test_a_promotion_that_was_only_recorded_is_announced_by_the_run_that_carries_it_out(
+    checkout: Path, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies = night(checkout, "night-1", wrong=[1])
+    expect_to_announce(dies)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowStore, "close_attempt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with contextlib.suppress(KeyboardInterrupt):
+            register(dies)
+    early = announce_left(checkout)
+    following = night(checkout, "night-2", wrong=range(50), model="worse")
+    expect_to_announce(following)
+    registration = register(following)
+    announce(registration, following)
+
+    named = announce_left(checkout, said=registration.key)
+
+    assert (early, named) == ([], ["night-2"])
+    assert events == ["perennial.model.reject", "perennial.model.promote"]
+    assert not list((checkout / ".perennial/unannounced").glob("*"))
+
+
+def test_a_promotion_that_nobody_announced_is_not_announced_after_a_rollback(checkout: Path, events: list[str]) -> None:
+    register(night(checkout, "night-1", wrong=[1]))
+    dies = night(checkout, "night-2", model="two")
+    expect_to_announce(dies)
+    register(dies)
+    open_registry(Settings(), checkout).rollback(reason=REASON)
+
+    assert announce_left(checkout) == []
+    assert events == []
+    assert not list((checkout / ".perennial/unannounced").glob("*"))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvc.config import Config
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.params import load_params
@@ -86,6 +87,23 @@ def test_a_remote_in_a_folder_near_the_origin_is_found_from_the_workspace(origin
         check=True,
     )
     assert str(origin.parent / "store") in said.stdout
+
+
+def test_the_remote_is_that_of_the_branch_whatever_is_checked_out(origin: Path) -> None:
+    config = origin / ".dvc" / "config"
+    committed = config.read_text()
+    for branch, url in (("near", "../../near"), ("far", "s3://far/dvc")):
+        git(origin, "checkout", "-q", "-b", branch, "main")
+        config.write_text(f"{committed}['remote \"store\"']\n    url = {url}\n")
+        git(origin, "commit", "-q", "-a", "-m", branch)
+
+    found = {branch: opened(origin, run=branch, branch=branch) for branch in ("main", "near", "far")}
+
+    remotes = {branch: Config(str(one.folder / ".dvc"))["remote"] for branch, one in found.items()}
+    assert remotes["main"] == {}
+    assert remotes["near"]["store"]["url"] == str(origin.parent / "near")
+    assert remotes["far"]["store"]["url"] == "s3://far/dvc"
+    assert found["near"].taken == f"near at commit {git(origin, 'rev-parse', 'near')[:12]}"
 
 
 def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) -> None:

@@ -1,0 +1,245 @@
+"""A table of labels: one class per picture, in a CSV as people have them. It is a label as received, not a vote.
+
+Columns are found by their names and reported. What could be meant in two ways is an error that names the lines.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.shards.names import PICTURE_ENDINGS, encode_name
+from pipeline_lib.shards.split_names import split_names
+
+log = logging.getLogger(__name__)
+SHOWN = 5
+DELIMITERS = ",;\t|"
+FILE_COLUMNS = (
+    "member", "filename", "file", "filepath", "path", "imagepath", "imagefile", "imagename", "image", "img",
+    "imageid", "imgid", "photo", "picture", "name", "id",
+)  # fmt: skip
+CLASS_COLUMNS = (
+    "label", "class", "category", "target", "classname", "labelname", "categoryname", "species", "breed", "diagnosis",
+    "dx",
+)  # fmt: skip
+SPLIT_COLUMNS = ("split", "subset", "set", "partition")
+ANNOTATOR = "annotator"
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table of labels, as it spells them. files: each that may name the picture."""
+
+    delimiter: str
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    label: str
+    split: str | None
+
+
+@dataclass(frozen=True)
+class ReceivedLabels:
+    """class_of, split_of: by member, as the tables spell it. columns: what was found, for people.
+
+    without: members that no line gives a class. unknown: lines about pictures that the source does not have.
+    """
+
+    class_of: Mapping[str, str]
+    split_of: Mapping[str, str]
+    columns: str
+    without: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedLabels:
+    """The classes of a source's pictures. members: their names. See docs/labels.md for the rules.
+
+    Raises BadData: not text, no such columns, a line that names several pictures or none, two classes for one picture,
+    an unknown split, no line about a picture of the source.
+    """
+    text = _decoded(data, file)
+    columns = find_columns(text, file=file)
+    rows = _rows(text, columns, file)
+    finder = _Finder(members)
+    column = max(columns.files, key=lambda name: sum(bool(finder.find(cells[name])) for _, cells in rows))
+    matched = [(number, cells, finder.find(cells[column])) for number, cells in rows]
+    _refuse_nameless(rows, column, file)
+    _refuse_ambiguous(matched, column, file)
+    known = [(number, cells, found[0]) for number, cells, found in matched if found]
+    unknown = [f"line {number}: {cells[column]}" for number, cells, found in matched if not found]
+    if not known:
+        remedy = "write names as they are in the source: paths below it, or file names"
+        what = f"no line names a picture that the source has (column {column})"
+        raise BadData(what, file=file, value=_some(unknown) or "no lines", remedy=remedy)
+    class_of = _one_each(((number, member, cells[columns.label]) for number, cells, member in known), "classes", file)
+    split_of = _splits(known, columns.split, file)
+    without = tuple(sorted(members - class_of.keys()))
+    said = f"pictures in column {column}, classes in {columns.label}"
+    said += f", splits in {columns.split}" if columns.split else ""
+    return ReceivedLabels(class_of, split_of, said, without, tuple(unknown))
+
+
+def report_labels(labels: ReceivedLabels, file: str) -> None:
+    """Log which columns were read, and count what is left over on either side."""
+    n_classes = len(set(labels.class_of.values()))
+    log.info("%s: %s; %d pictures, %d classes", file, labels.columns, len(labels.class_of), n_classes)
+    if labels.unknown:
+        what = "%s: %d lines about pictures that the source does not have, left out: %s"
+        log.warning(what, file, len(labels.unknown), _some(labels.unknown))
+    if labels.without:
+        what = "%s: %d pictures have no class in it and will be quarantined as label_missing: %s; add lines for them"
+        log.warning(what, file, len(labels.without), _some(labels.without))
+
+
+def find_columns(text: str, *, file: str) -> Columns:
+    """The columns by the first line. Raises BadData naming what is there and what would be understood."""
+    first = text.partition("\n")[0].rstrip("\r")
+    headers = [(sign, [cell.strip() for cell in next(csv.reader([first], delimiter=sign), [])]) for sign in DELIMITERS]
+    delimiter, names = max(headers, key=lambda header: len(header[1]))
+    known = {name: re.sub(r"[\W_]", "", name.lower()) for name in names}
+    files = tuple(name for name in names if known[name] in FILE_COLUMNS)
+    labels = [name for name in names if known[name] in CLASS_COLUMNS]
+    splits = [name for name in names if known[name] in SPLIT_COLUMNS]
+    found = ", ".join(names)
+    where = f"{file}:1"
+    if ANNOTATOR in known.values() and files and labels:
+        remedy = "name the file as `votes` in place of `labels` in discover.sources of params.yaml"
+        raise BadData("these are votes of several people, not one label each", file=where, value=found, remedy=remedy)
+    if not files or not labels:
+        lacking = " and ".join(what for what, there in (("picture", files), ("class", labels)) if not there)
+        remedy = "make its first line name the columns, such as `filename,label` (docs/labels.md lists the names)"
+        raise BadData(f"no column for the {lacking}", file=where, value=found, remedy=remedy)
+    if len(labels) > 1 or len(splits) > 1 or len(set(names)) < len(names):
+        remedy = "rename all but one of them in the file's first line"
+        several = labels if len(labels) > 1 else splits if len(splits) > 1 else names
+        raise BadData("several columns may be meant", file=where, value=", ".join(several), remedy=remedy)
+    return Columns(delimiter, tuple(names), files, labels[0], splits[0] if splits else None)
+
+
+def is_labels_table(head: bytes, *, members: Iterable[str]) -> bool:
+    """Whether a file that begins so is a table of labels of these pictures."""
+    try:
+        text = _decoded(head[: head.rfind(b"\n") + 1] or head, "")
+        columns = find_columns(text, file="")
+        rows = _rows(text, columns, "")
+    except BadData:
+        return False
+    finder = _Finder(frozenset(members))
+    return any(finder.find(cells[name]) for _, cells in rows for name in columns.files)
+
+
+class _Finder:
+    """Finds the pictures that a cell may mean: of the same path, as far as the shorter of the two goes.
+
+    A name without the ending of a picture stands for that of any.
+    """
+
+    def __init__(self, members: frozenset[str]) -> None:
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        for member in sorted(members):
+            name = member.rpartition("/")[2]
+            self._by_name[name].append(member)
+            if _without_ending(name) != name:
+                self._by_name[_without_ending(name)].append(member)
+
+    def find(self, cell: str) -> list[str]:
+        """The members; one where the cell is clear."""
+        path = encode_name(cell.replace("\\", "/").removeprefix("./").encode("utf-8", "surrogateescape"))
+        parts = [part for part in path.split("/") if part]
+        found = [
+            member for member in self._by_name.get(parts[-1] if parts else "", ()) if _agree(member.split("/"), parts)
+        ]
+        exact = [member for member in found if member == path]
+        return exact or found
+
+
+def _agree(member: Sequence[str], cell: Sequence[str]) -> bool:
+    """Whether the folders are the same as far as both go back from the file name, which agree already."""
+    return all(one == other for one, other in zip(member[-2::-1], cell[-2::-1], strict=False))
+
+
+def _without_ending(name: str) -> str:
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and ending.lower() in PICTURE_ENDINGS else name
+
+
+def _decoded(data: bytes, file: str) -> str:
+    """UTF-8 with or without a byte order mark; UTF-16 with one, as spreadsheets save it."""
+    try:
+        return data.decode("utf-16") if data.startswith(UTF16) else data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        remedy = "save it as CSV UTF-8"
+        raise BadData("not UTF-8 text", file=f"{file}:{line}", value=error, remedy=remedy) from error
+
+
+def _rows(text: str, columns: Columns, file: str) -> list[tuple[int, dict[str, str]]]:
+    """(line number, stripped cells by column) of each line that says something."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=columns.delimiter, strict=True)
+    rows = []
+    try:
+        next(reader, None)
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                padded = [*cells, *[""] * (len(columns.names) - len(cells))]
+                rows.append((reader.line_num, {name: padded[at].strip() for at, name in enumerate(columns.names)}))
+    except csv.Error as error:
+        where = f"{file}:{reader.line_num}"
+        raise BadData("not valid CSV", file=where, value=error, remedy="fix the quotes of that line") from error
+    return rows
+
+
+def _refuse_nameless(rows: Sequence[tuple[int, Mapping[str, str]]], column: str, file: str) -> None:
+    nameless = [f"line {number}" for number, cells in rows if not cells[column]]
+    if nameless:
+        what = f"{len(nameless)} lines name no picture (column {column})"
+        raise BadData(what, file=file, value=_some(nameless), remedy="write the file name, or remove the line")
+
+
+def _refuse_ambiguous(matched: Sequence[tuple[int, Mapping[str, str], Sequence[str]]], column: str, file: str) -> None:
+    several = [f"line {number}: {cells[column]} ({_some(found)})" for number, cells, found in matched if len(found) > 1]
+    if several:
+        remedy = "write each as the path below the source, with its ending"
+        raise BadData(f"{len(several)} lines may mean several pictures", file=file, value=_some(several), remedy=remedy)
+
+
+def _one_each(cells: Iterable[tuple[int, str, str]], what: str, file: str) -> dict[str, str]:
+    """member -> cell; an empty one says nothing. Raises BadData where two lines say different things of one picture."""
+    first: dict[str, tuple[int, str]] = {}
+    differing = []
+    for number, member, cell in cells:
+        if cell:
+            before, said = first.setdefault(member, (number, cell))
+            if said != cell:
+                differing.append(f"lines {before} and {number}: {member} is {said} and {cell}")
+    if differing:
+        remedy = "keep one line for each; what several people said of a picture belongs into `votes`"
+        raise BadData(
+            f"{len(differing)} pictures have two {what}", file=file, value=_some(differing, "; "), remedy=remedy
+        )
+    return {member: cell for member, (_, cell) in first.items()}
+
+
+def _splits(known: Sequence[tuple[int, Mapping[str, str], str]], column: str | None, file: str) -> dict[str, str]:
+    if column is None:
+        return {}
+    named = _one_each(((number, member, cells[column]) for number, cells, member in known), "splits", file)
+    meaning = split_names(set(named.values())) if len(set(named.values())) > 1 else {}
+    meaning |= {cell: split_names([cell])[cell] for cell in set(named.values()) - meaning.keys() if split_names([cell])}
+    strange = sorted(set(named.values()) - meaning.keys())
+    if strange:
+        remedy = "write train, val or test, or rename the column"
+        raise BadData(f"column {column} holds what is no split", file=file, value=_some(strange), remedy=remedy)
+    return {member: meaning[cell] for member, cell in named.items()}
+
+
+def _some(texts: Sequence[str], between: str = ", ") -> str:
+    return between.join(texts[:SHOWN]) + (f"{between}..." if len(texts) > SHOWN else "")
