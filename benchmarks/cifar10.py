@@ -50,7 +50,7 @@ def run_stage(checkout: Checkout, stage: str, **settings: str) -> Cost:
     """Run one stage. Raises SystemExit with the end of what it said."""
     clock = time.monotonic()
     command = [sys.executable, "-m", "pipeline_lib.stage", stage]
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         process = subprocess.Popen(command, cwd=checkout.folder, env=checkout.environment(**settings), stderr=said)
         _, status, used = os.wait4(process.pid, 0)
         if status:
@@ -126,7 +126,7 @@ def train_rows(checkout: Checkout, *, epochs: int, seeds: int) -> list[Row]:
         for kind in TRAINED_BY:
             costs[kind].append(run_stage(checkout, "train", PERENNIAL_LOADER=kind))
             run_stage(checkout, "evaluate", PERENNIAL_LOADER=kind)
-            metrics = json.loads((checkout.folder / "line/evaluate/metrics.json").read_text())
+            metrics = json.loads((checkout.folder / "line/evaluate/metrics.json").read_text(encoding="utf-8"))
             top1[kind].append(metrics["test"]["top1"])
             print(f"{kind}, seed {seed}: {top1[kind][-1]:.2%}", flush=True)
     rows = [row(f"quick, {epochs} epochs, {kind}", "top-1 on test", "share", top1[kind]) for kind in TRAINED_BY]

@@ -75,9 +75,9 @@ class Source:
         _write(MEMBERS, rows.assign(source="photographs"), folder / "members.parquet")
         sizes = rows.assign(width_px=rows["w"], height_px=rows["h"], exif_orientation=1)
         _write(IMAGES, sizes, folder / "images.parquet")
-        (folder / "pixel_rules.json").write_text(PixelRules().model_dump_json())
+        (folder / "pixel_rules.json").write_text(PixelRules().model_dump_json(), encoding="utf-8")
         files = [self.paths[number % len(self.paths)] for number in pictures]
-        (folder / "files.txt").write_text("".join(f"{file}\n" for file in files))
+        (folder / "files.txt").write_text("".join(f"{file}\n" for file in files), encoding="utf-8")
         return folder
 
 
@@ -89,7 +89,7 @@ def _write(table: Table, rows: pd.DataFrame, path: Path) -> None:
 def convert(side: str, source: Path, out: Path, *options: str) -> Taken:
     """Run one conversion in its own process; what it measured."""
     command = [sys.executable, "-m", "benchmarks.one_conversion", side, str(source), str(out), *options]
-    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=900).stdout
+    said = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True, timeout=900).stdout
     taken: Taken = json.loads(said.splitlines()[-1])
     return taken
 
@@ -145,7 +145,7 @@ def _line(name: str, taken: Mapping[str, float], n: int) -> str:
 
 def _distances(source: Path, kept: Path) -> list[float]:
     """Mean absolute difference, in levels 0..255, of stored pictures to what Pillow decodes of their files."""
-    files = (source / "files.txt").read_text().splitlines()
+    files = (source / "files.txt").read_text(encoding="utf-8").splitlines()
     return [
         float(np.abs(_pixels(stream).astype(int) - _pixels(Path(files[number]).read_bytes())).mean())
         for number, stream in _streams(kept)

@@ -87,20 +87,20 @@ class Ground:
 
     def pid(self, name: str) -> int:
         """Of the server or the worker."""
-        return int(json.loads((self.state / "prefect" / f"{name}.json").read_text())["pid"])
+        return int(json.loads((self.state / "prefect" / f"{name}.json").read_text(encoding="utf-8"))["pid"])
 
     def engine(self, run: str) -> int:
         """The process of a run at work or waiting, or the only one of the worker."""
         records = (*self.state.glob(f"running/*-{run[:8]}/flow.json"), *self.state.glob(f"waiting/*-{run[:8]}.json"))
         if records:
-            return int(json.loads(records[0].read_text())["pid"])
+            return int(json.loads(records[0].read_text(encoding="utf-8"))["pid"])
         return descendants(self.pid("worker"))[0]
 
     def new_model(self) -> None:
         """The next run has other data, and promotes a better model."""
         self.models += 1
         self.ask_nothing()
-        with (self.served.origin / "curation/overrides.csv").open("a") as file:
+        with (self.served.origin / "curation/overrides.csv").open("a", encoding="utf-8") as file:
             file.write(f"image_id,{self.models},remove,,,blurred,me,2026-11-21\n")
         git(self.served.origin, "commit", "-q", "-a", "-m", f"data {self.models}")
 

@@ -35,7 +35,7 @@ UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 def run_tests() -> list[Row]:
     """How the tests of the decoder end on ARM."""
     command = [*ON_ARM, "-m", "pytest", "-q", "tests/unit/native", "-k", f"not {LEFT_OUT}"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", said.stdout[-300:])}
     if not counts or counts.get("failed") or counts.get("error"):
         print(said.stdout, said.stderr, file=sys.stderr)
@@ -46,7 +46,7 @@ def view_digests(*run_by: str) -> list[str]:
     """What tests/unit/native/view_digests.py prints. Raises CalledProcessError."""
     command = [*run_by, "-m", "tests.unit.native.view_digests"]
     environment = {name: value for name, value in os.environ.items() if name not in UNSET}
-    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=environment)
+    said = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True, cwd=ROOT, env=environment)
     return said.stdout.splitlines()
 
 

@@ -28,6 +28,7 @@ from pipeline_lib.curate.hash_pairs import close_pairs, orientations
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine, squeeze
+from pipeline_lib.inspect.small_view import small_view
 
 Change = Callable[[Image.Image], Image.Image]
 PLANTED = 5000
@@ -106,16 +107,17 @@ def drawn_scene(number: int) -> Image.Image:
 
 def grouped(pictures: Iterable[tuple[str, bytes]]) -> Groups:
     """The groups of some encoded pictures, as `inspect` and `curate` make them."""
-    rows, features = [], []
+    rows, features, views = [], [], {}
     for name, data in pictures:
         examined = examine(name, data, InspectParams())
-        assert examined.grey_HW is not None, (name, examined.findings)
+        assert examined.grey_HW is not None and examined.pixels_HWC is not None, (name, examined.findings)
+        views[name] = small_view(examined.pixels_HWC) or b""
         thumbnail = squeeze(examined.grey_HW, side_px=32).tobytes()
         rows.append({"image_id": name, "sha256": name, **examined.findings})
         features.append({"image_id": name, "kind": "none", "thumbnail": thumbnail, "vector": [0.0]})
     tables = (pd.DataFrame(table).set_index("image_id") for table in (rows, features))
     frame, seen = tables
-    return group_duplicates(frame, seen, CurateParams())
+    return group_duplicates(frame, seen, lambda names: {name: views[name] for name in names}, CurateParams())
 
 
 def recall_rows(originals: list[Image.Image]) -> list[Row]:

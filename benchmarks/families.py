@@ -25,6 +25,7 @@ from pipeline_lib.networks.classifier import Calibrated, Classifier
 from pipeline_lib.networks.exported import open_exported
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.train.learner import Learner, phases
+from pipeline_lib.train.least_batch import LEAST_VALUES
 from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.recipes import HALF, RECIPES
 
@@ -46,8 +47,9 @@ def main() -> None:
 
 def _rows(name: str, side_px: int) -> list[Row]:
     torch.manual_seed(0)
-    images_BHWC = torch.randint(0, 256, (3, side_px, side_px, 3), dtype=torch.uint8)
-    batch = Batch(images_BHWC, torch.arange(3), torch.ones(3), torch.arange(3))
+    n = 3 if side_px >= 64 else LEAST_VALUES  # at a small side the last feature maps have one pixel
+    images_BHWC = torch.randint(0, 256, (n, side_px, side_px, 3), dtype=torch.uint8)
+    batch = Batch(images_BHWC, torch.arange(n) % 3, torch.ones(n), torch.arange(n))
     learner = _learner(name, side_px)
     learner.update(batch, rate=1e-3)
     state, drawn = copy.deepcopy(learner.state()), torch.get_rng_state()

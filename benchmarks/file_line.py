@@ -67,7 +67,7 @@ class FileLine(BetonLine):
         for table, records in ((MEMBERS, members), (IMAGES, images)):
             frame = pd.DataFrame(records, columns=[column.name for column in table.columns]).astype(object)
             table.write(frame.where(frame.notna(), None), self.folder / f"{table.name}.parquet")
-        (self.folder / "pixel_rules.json").write_text(PixelRules().model_dump_json())
+        (self.folder / "pixel_rules.json").write_text(PixelRules().model_dump_json(), encoding="utf-8")
         reads = {role: self.folder / f"{role}.parquet" for role in ("members", "images")}
         reads |= {"shards": self.folder / "shards", "pixel_rules": self.folder / "pixel_rules.json"}
         convert_stage.run(StageRun(self.folder, reads, {"betons": self.betons}, params, self.settings))

@@ -33,7 +33,7 @@ def timed(case: str, target: str, clone: Path) -> list[Row]:
 
 def disk_mb(folders: tuple[str, ...], clone: Path) -> list[Row]:
     """What each folder takes; bytes that several share through links count for the first."""
-    said = subprocess.run(["du", "-sm", *folders], cwd=clone, check=True, capture_output=True, text=True).stdout
+    said = subprocess.run(["du", "-sm", *folders], cwd=clone, check=True, capture_output=True, encoding="utf-8").stdout
     sizes = (line.split("\t") for line in said.splitlines())
     return [row("disk", folder, "MB", [float(size)]) for size, folder in sizes]
 

@@ -63,7 +63,7 @@ def measure(name: str, rounds: int) -> list[Row]:
     for number in range(rounds):
         for side in sorted(SIDES, reverse=bool(number % 2)):
             command = [sys.executable, "-m", "benchmarks.freed_memory", "--case", name, "--side", side]
-            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            said = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
             taken[side].append(json.loads(said))
     ratios = [
         kept["CPU time"] / given["CPU time"] for given, kept in zip(taken["given back"], taken["kept"], strict=True)

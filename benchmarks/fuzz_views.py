@@ -43,7 +43,7 @@ def fuzz(folder: Path, *, seconds: int, seed: int) -> Fuzzed:
     limits = [f"-max_total_time={seconds}", f"-seed={seed}", "-timeout=20", "-max_len=20000"]
     before = os.times()
     command = [str(folder / "fuzz_views"), *limits, "-print_final_stats=1", str(folder / "corpus")]
-    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    ended = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", check=False)
     after = os.times()
     cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
     return Fuzzed(ended.stderr, cpu_s, ended.returncode != 0)
@@ -55,7 +55,7 @@ def lines_reached(folder: Path) -> dict[str, float]:
     corpus = sorted(map(str, (folder / "corpus").iterdir()))
     subprocess.run([str(folder / "covered"), "0", "1", *corpus], check=True, cwd=folder, stdout=subprocess.DEVNULL)
     notes = sorted(map(str, folder.glob("*.gcda")))
-    said = subprocess.run(["gcov", "-n", *notes], check=True, cwd=folder, capture_output=True, text=True).stdout
+    said = subprocess.run(["gcov", "-n", *notes], check=True, cwd=folder, capture_output=True, encoding="utf-8").stdout
     found = re.findall(r"^File '.*/(\w+\.c)'\nLines executed:([\d.]+)%", said, re.MULTILINE)
     return {name: float(percent) / 100 for name, percent in found if name in build.SOURCES}
 
@@ -84,7 +84,9 @@ def main() -> int:
         if fuzzed.failed:
             print(fuzzed.said, file=sys.stderr)
         lines = {} if fuzzed.failed else lines_reached(Path(temporary))
-    compiler = subprocess.run(["clang", "-dumpversion"], capture_output=True, text=True, check=True).stdout.strip()
+    compiler = subprocess.run(
+        ["clang", "-dumpversion"], capture_output=True, encoding="utf-8", check=True
+    ).stdout.strip()
     rows = rows_of(fuzzed, lines, case=f"libFuzzer of clang {compiler}, AddressSanitizer and UBSan")
     print(f"wrote {write_results('fuzz_views', rows)}")
     return int(fuzzed.failed)

@@ -74,7 +74,7 @@ def forget(checkout: Checkout, stage: str) -> None:
     path = checkout.folder / "dvc.lock"
     lock = read_yaml(path)
     del lock["stages"][stage]
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         YAML().dump(lock, file)
 
 
@@ -89,7 +89,7 @@ def figures(case: str, killed: list[Killed]) -> list[Row]:
 
 def stage_durations_s(checkout: Checkout) -> dict[str, float]:
     """Wall time of each stage's last run, from operations.jsonl."""
-    entries = (checkout.folder / ".perennial/operations.jsonl").read_text().splitlines()
+    entries = (checkout.folder / ".perennial/operations.jsonl").read_text(encoding="utf-8").splitlines()
     return {entry["stage"]: float(entry["wall_s"]) for entry in map(json.loads, entries)}
 
 

@@ -76,7 +76,7 @@ def _changed(file: Path) -> float:
 
 def come_to_its_end(checkout: Checkout, stage: subprocess.Popen[bytes]) -> None:
     """Wait for the stage, which must end well."""
-    assert stage.wait(timeout=LIMIT_S) == 0, (checkout.folder.parent / LOG).read_text()[-2000:]
+    assert stage.wait(timeout=LIMIT_S) == 0, (checkout.folder.parent / LOG).read_text(encoding="utf-8")[-2000:]
 
 
 def finished(checkout: Checkout) -> str:

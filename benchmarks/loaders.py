@@ -94,7 +94,7 @@ def run_loader(case: Case, *, epochs: int = EPOCHS, memory_at: Sequence[int] = (
     ]
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=MAX_S, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=MAX_S, check=False
     )
     if done.returncode:
         sys.exit(

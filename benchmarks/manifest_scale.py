@@ -60,13 +60,13 @@ def main() -> None:
 def rows_before() -> list[Row]:
     """What the result file holds: cases that are not measured now stay in it."""
     file = RESULTS / "manifest_scale.json"
-    return [Row(**one) for one in json.loads(file.read_text())["rows"]] if file.exists() else []
+    return [Row(**one) for one in json.loads(file.read_text(encoding="utf-8"))["rows"]] if file.exists() else []
 
 
 def measure(case: str, n: int) -> list[Row]:
     """Run one case in a child and turn what it says into rows."""
     command = [sys.executable, "-m", "benchmarks.manifest_scale", "--child", case, str(n)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     rows = as_rows(case, n, json.loads(done.stdout.splitlines()[-1]))
     for one in rows:
         print(f"{one.case}: {one.metric} {one.median:.2f} {one.unit}", flush=True)

@@ -77,7 +77,7 @@ def convert_with_stock(source: Path, out: Path, longest_px: int | None, *, read_
     from ffcv.fields import IntField, RGBImageField
     from ffcv.writer import DatasetWriter
 
-    paths = [source.parent / line for line in (source / "files.txt").read_text().splitlines()]
+    paths = [source.parent / line for line in (source / "files.txt").read_text(encoding="utf-8").splitlines()]
     field = RGBImageField(write_mode="jpg", jpeg_quality=QUALITY, max_resolution=longest_px)
     clock = Clock()
     writer = DatasetWriter(str(out), {"image": field, "label": IntField()}, num_workers=WORKERS)

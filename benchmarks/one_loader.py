@@ -90,7 +90,10 @@ def memory_of_tree_mb() -> float:
     """What this process and its children keep to themselves or share with each other; without the page cache."""
     kb = 0
     for one in process_tree():
-        fields = dict(line.split(":") for line in Path(f"/proc/{one.pid}/smaps_rollup").read_text().splitlines()[1:])
+        fields = dict(
+            line.split(":")
+            for line in Path(f"/proc/{one.pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+        )
         kb += sum(int(fields[name].removesuffix("kB")) for name in ("Pss_Anon", "Pss_Shmem"))
     return kb * 1024 / 1e6
 

@@ -71,13 +71,13 @@ def make_photographs(folder: Path, *, count: int, images: Path | None) -> list[P
     quality = BACKGROUNDS_QUALITY if images is None else 90
     said = f"{count} pictures of {images or 'the installed backgrounds'}, {LONGEST_PX} px, quality {quality}\n"
     note = folder / "pictures.txt"
-    if not note.exists() or note.read_text() != said:
+    if not note.exists() or note.read_text(encoding="utf-8") != said:
         shutil.rmtree(folder, ignore_errors=True)
         for number, (name, picture) in enumerate(_windows(count) if images is None else _drawn(images, count)):
             path = folder / name / f"{number:05}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             shrunk(picture, longest_px=LONGEST_PX).save(path, "JPEG", quality=quality, subsampling="4:2:0")
-        note.write_text(said)
+        note.write_text(said, encoding="utf-8")
     return sorted(folder.glob("*/*.jpg"))
 
 

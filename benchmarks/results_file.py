@@ -47,7 +47,7 @@ def row(case: str, metric: str, unit: str, values: Sequence[float]) -> Row:
 def kept_rows(name: str, *, but: Collection[str]) -> list[Row]:
     """The rows of the last run, without those of the cases `but`; none where nothing ran yet."""
     path = RESULTS / f"{name}.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
     return [Row(**one) for one in rows if one["case"] not in but]
 
 
@@ -63,14 +63,18 @@ def write_results(name: str, rows: Iterable[Row], *, also: Sequence[str] = ()) -
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path
 
 
 def _machine() -> dict[str, object]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     info = Path("/proc/cpuinfo")
-    models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    models = [
+        line.partition(":")[2].strip()
+        for line in info.read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    ]
     return {
         "cpu": models[0] if models else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),

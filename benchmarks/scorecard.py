@@ -45,7 +45,7 @@ def rows_of(case: str, runs: Iterable[Figures]) -> list[Row]:
 
 def _figures(checkout: Checkout, case: str, *options: str) -> Figures:
     checkout.python("demo.score", *options)
-    content = json.loads((checkout.folder / "demo/out/score.json").read_text())
+    content = json.loads((checkout.folder / "demo/out/score.json").read_text(encoding="utf-8"))
     figures = {key: value for key, value in content.items() if isinstance(value, int | float)}
     print(f"{case}: top-1 {figures['top1_true']:.2%}; {'; '.join(missed(figures)) or 'all targets met'}", flush=True)
     return figures

@@ -126,7 +126,7 @@ def _theirs(crowd: Crowd, crowd_kit: str | None) -> dict[str, float]:
         votes, out = Path(temporary) / "votes.csv", Path(temporary) / "labels-"
         crowd.votes.to_csv(votes, index=False)
         command = [crowd_kit, "-c", THEIRS, str(votes), str(out)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
             sys.exit(f"{crowd_kit}: crowd-kit failed\n{done.stderr[-2000:]}")
         figures: dict[str, float] = {}

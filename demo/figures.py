@@ -13,13 +13,13 @@ FIGURES = "score.json"
 def write_figures(figures: Mapping[str, float], folder: Path, *, lock: str) -> None:
     """Write every figure by its key, the digest of the dvc.lock and the gate's sentence."""
     content = {**figures, "dvc_lock_sha256": lock}
-    (folder / FIGURES).write_text(json.dumps(content, indent=1) + "\n")
+    (folder / FIGURES).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def read_figures(folder: Path) -> Mapping[str, float | str]:
     """What score.json holds; empty when there is none yet."""
     path = folder / FIGURES
-    figures: dict[str, float | str] = json.loads(path.read_text()) if path.exists() else {}
+    figures: dict[str, float | str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return figures
 
 

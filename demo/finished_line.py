@@ -44,7 +44,7 @@ def read_predictions(root: Path) -> Rows:
 
 def read_classes(root: Path) -> dict[int, str]:
     """Class by index."""
-    with read_line(root).path("classes").open(newline="") as file:
+    with read_line(root).path("classes").open(newline="", encoding="utf-8") as file:
         return {int(row["label"]): row["class_id"] for row in csv.DictReader(file)}
 
 

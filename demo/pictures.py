@@ -35,7 +35,7 @@ def load_scans() -> Digits:
     package = find_spec("sklearn")  # only its file: importing it takes seconds
     if package is None or package.origin is None:
         raise ModuleNotFoundError("scikit-learn is not installed", name="sklearn")
-    with gzip.open(Path(package.origin).parent / "datasets/data/digits.csv.gz", "rt") as file:
+    with gzip.open(Path(package.origin).parent / "datasets/data/digits.csv.gz", "rt", encoding="utf-8") as file:
         rows = np.loadtxt(file, delimiter=",")  # 64 intensities, then the digit
     small = np.rint(rows[:, :64].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     large = [np.asarray(Image.fromarray(scan).resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC)) for scan in small]

@@ -67,12 +67,12 @@ def received_label(member: str) -> str:
 
 def write_plants(plants: PlantList, path: Path) -> None:
     """Write the list as JSON, one line per picture and per plant."""
-    path.write_text(json.dumps(asdict(plants), indent=0, sort_keys=True) + "\n")
+    path.write_text(json.dumps(asdict(plants), indent=0, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_plants(path: Path) -> PlantList:
     """Read the list written by `write_plants`."""
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     plants: Iterable[dict[str, str]] = content.pop("plants")
     needles = tuple(content.pop("needles_hex"))
     return PlantList(plants=tuple(Plant(**plant) for plant in plants), needles_hex=needles, **content)

@@ -77,5 +77,5 @@ def _plants(folder: Path) -> PlantList:
 
 
 def _subjects(folder: Path) -> dict[str, str]:
-    with (folder / "subjects.csv").open(newline="") as file:
+    with (folder / "subjects.csv").open(newline="", encoding="utf-8") as file:
         return {row["member"]: row["subject"] for row in csv.DictReader(file)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
 import traceback
@@ -34,6 +35,8 @@ CTRL_C = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. Data goes to stdout, talk to stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the terminal cannot show is escaped, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.WARNING
     log_to_stderr("%(message)s", level=level)

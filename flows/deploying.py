@@ -29,7 +29,7 @@ def deploy_all(origin: Path, pool: str, *, branch: str) -> None:
             _install(client, AutomationCore.model_validate(read_yaml(file)))
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     environment = {**os.environ, "DEPLOYED_BRANCH": branch}
-    done = subprocess.run(command, cwd=origin, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=origin, env=environment, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()[-1:]
         remedy = "mend that file, or restore it from git"

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flows.prefect_home import prefect_environment, server_url
-from flows.run_server import start_run_server
+from flows.prefect_home import credential, prefect_environment, server_url
+from flows.server_health import check_door
+from flows.server_process import start_run_server
 
 if TYPE_CHECKING:
     from prefect import State
@@ -79,6 +80,8 @@ def sweep_here(origin: Path, *, grid: list[str], by: Literal["val_loss", "val_to
 def _reach_prefect(origin: Path) -> None:
     """Set the environment, which Prefect reads when it is imported."""
     stays = server_url(origin)
+    if stays is not None:
+        check_door(stays, credential(origin))
     url = stays or start_run_server(origin)
     os.environ.update(prefect_environment(origin, url, pages=stays is not None))
     logging.getLogger().handlers.clear()  # Prefect formats its log only where nobody else has begun to

@@ -1,10 +1,19 @@
-"""Where this project's own Prefect lies and how to reach it: in the state folder, on loopback, telling nobody."""
+"""Where this project's own Prefect lies and how to reach it: in the state folder, on loopback, telling nobody.
+
+Whoever reaches its API runs code as the owner: it asks for a credential that only the owner's processes can read.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import secrets
+import tempfile
 from pathlib import Path
 
+from pipeline_lib.atomic_files import private_folder
+from pipeline_lib.errors import ConfigError
 from pipeline_lib.settings import load_settings
 from tasks.process_group import recorded_pid
 
@@ -12,8 +21,14 @@ HOST = "127.0.0.1"
 
 
 def prefect_home(origin: Path) -> Path:
-    """The folder of Prefect's database, logs and process records."""
+    """The folder of Prefect's database, logs, credential and process records."""
     return load_settings(origin).state_folder(origin) / "prefect"
+
+
+def make_prefect_home(origin: Path) -> Path:
+    """The same, made. Prefect itself makes no folder whose parent is absent, and then waits in vain."""
+    private_folder(load_settings(origin).state_folder(origin))
+    return private_folder(prefect_home(origin))
 
 
 def server_record(origin: Path) -> Path:
@@ -26,18 +41,54 @@ def server_url(origin: Path) -> str | None:
     address = prefect_home(origin) / "address.json"
     if recorded_pid(server_record(origin)) is None or not address.exists():
         return None
-    return f"http://{HOST}:{json.loads(address.read_text())['port']}"
+    return f"http://{HOST}:{json.loads(address.read_text(encoding='utf-8'))['port']}"
+
+
+def credential_file(origin: Path) -> Path:
+    """The file of the credential, which a person pastes into the UI's login once."""
+    return prefect_home(origin) / "credential"
+
+
+def credential(origin: Path) -> str:
+    """`user:password` of this project's Prefect, made at random when it is first needed.
+
+    Raises ConfigError where other users can read or write the file.
+    """
+    make_prefect_home(origin)
+    path = credential_file(origin)
+    if not path.exists():
+        _make_credential(path)
+    with path.open(encoding="utf-8") as file:
+        status = os.fstat(file.fileno())
+        if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            remedy = "`perennial down`, delete it, and `perennial up` makes another; the file system must keep modes"
+            mode = f"owner {status.st_uid}, mode {status.st_mode & 0o777:o}"
+            raise ConfigError("others can read or write Prefect's credential", file=path, value=mode, remedy=remedy)
+        return file.read().strip()
+
+
+def _make_credential(path: Path) -> None:
+    """Put a new one there, whole and readable by nobody else from the start; where another process did, it stays."""
+    number, partial = tempfile.mkstemp(dir=path.parent, prefix="credential-")  # mode 600, and no file of others
+    with os.fdopen(number, "w") as file:
+        file.write(f"perennial:{secrets.token_urlsafe(32)}\n")
+    with contextlib.suppress(FileExistsError):
+        os.link(partial, path)
+    Path(partial).unlink()
 
 
 def prefect_environment(origin: Path, url: str, *, pages: bool = True) -> dict[str, str]:
     """Environment variables for Prefect and its server at `url`; without pages, a run names none.
 
-    Makes Prefect's folder: Prefect itself makes no folder whose parent is absent, and then waits in vain.
+    They carry the credential: for processes of the owner, never for a command line or a log, which others can read.
     """
-    prefect_home(origin).mkdir(parents=True, exist_ok=True)
+    secret = credential(origin)
     return {
         "PERENNIAL_ROOT": str(origin),
         "PREFECT_HOME": str(prefect_home(origin)),
+        "PREFECT_SERVER_API_AUTH_STRING": secret,
+        "PREFECT_API_AUTH_STRING": secret,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -48,4 +99,12 @@ def prefect_environment(origin: Path, url: str, *, pages: bool = True) -> dict[s
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_UI_API_URL": f"{url}/api",
         "PREFECT_UI_URL": url if pages else "",
+        "NO_PROXY": _past_the_proxy(),
+        "no_proxy": _past_the_proxy(),
     }
+
+
+def _past_the_proxy() -> str:
+    """The hosts that no proxy of the environment is asked for, with ours: it would be sent the credential."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    return named if HOST in named.split(",") else ",".join(filter(None, (named, HOST)))

@@ -5,14 +5,22 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
-from flows.prefect_home import HOST, prefect_environment, prefect_home, server_url
-from flows.server_health import wait_until_healthy
-from pipeline_lib.errors import ServiceUnavailable, UsageError
+from flows.prefect_home import (
+    credential,
+    credential_file,
+    make_prefect_home,
+    prefect_environment,
+    prefect_home,
+    server_record,
+    server_url,
+)
+from flows.server_health import check_door, wait_until_healthy
+from flows.server_process import listen, start_server, url_of
+from pipeline_lib.errors import UsageError
 from pipeline_lib.parent_watch import descendants
 from tasks.git import checked_out, commit_of
 from tasks.process_group import kill_group, put_on_record, recorded_pid
@@ -29,9 +37,7 @@ def bring_up(origin: Path, *, port: int, branch: str = "") -> str:
     ServiceUnavailable.
     """
     branch = branch_to_deploy(origin, branch)
-    home = prefect_home(origin)
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "up.lock").open("a") as lock:
+    with (make_prefect_home(origin) / "up.lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _bring_up(origin, port=port, branch=branch)
 
@@ -39,8 +45,8 @@ def bring_up(origin: Path, *, port: int, branch: str = "") -> str:
 def _bring_up(origin: Path, *, port: int, branch: str) -> str:
     url = server_url(origin)
     if url is None:
-        url = f"http://{HOST}:{port}"
-        _start_server(origin, url, port)
+        url = _start_server(origin, port)
+    check_door(url, credential(origin))
     os.environ.update(prefect_environment(origin, url))
     from flows.deploying import deploy_all, wait_for_worker  # Prefect reads the environment when it is imported
 
@@ -51,6 +57,7 @@ def _bring_up(origin: Path, *, port: int, branch: str) -> str:
         wait_for_worker(POOL, timeout_s=START_S)
     return (
         f"Prefect is up at {url}\n"
+        f"  log in:   once per browser, with the line in {credential_file(origin)}; show it to nobody\n"
         f"  run now:  {url}/deployments, `retrain`, Run; or `perennial run` here\n"
         f"  branch:   {branch}, whatever is checked out; another: `perennial up --branch NAME`\n"
         "            deployed runs take what is committed there; `perennial run` takes edits here in, too\n"
@@ -89,21 +96,22 @@ def take_down(origin: Path) -> list[str]:
     return stopped
 
 
-def _start_server(origin: Path, url: str, port: int) -> None:
-    with socket.socket() as probe:
-        if probe.connect_ex((HOST, port)) == 0:
-            remedy = f"stop what listens there, or use another: `perennial up --port {port + 1}`"
-            raise ServiceUnavailable("the port is taken", file=url, value=port, remedy=remedy)
-    process = _start(["server", "start", "--host", HOST, "--port", str(port)], origin, url, "server")
-    (prefect_home(origin) / "address.json").write_text(json.dumps({"port": port}))
+def _start_server(origin: Path, port: int) -> str:
+    """Start it and wait until it answers; its address."""
+    log = make_prefect_home(origin) / "server.log"
+    with listen(port) as listener:
+        url = url_of(listener)
+        process = start_server(origin, listener, log=log)
+    put_on_record(process.pid, server_record(origin))
+    (prefect_home(origin) / "address.json").write_text(json.dumps({"port": port}), encoding="utf-8")
     remedy = "`perennial down` and up again"
-    wait_until_healthy(url, process, log=prefect_home(origin) / "server.log", timeout_s=START_S, remedy=remedy)
+    wait_until_healthy(url, process, log=log, timeout_s=START_S, remedy=remedy)
+    return url
 
 
-def _start(arguments: list[str], origin: Path, url: str, name: str) -> subprocess.Popen[bytes]:
+def _start(arguments: list[str], origin: Path, url: str, name: str) -> None:
     """Start `prefect ...` as a process that outlives this one, with its output in <name>.log."""
     home = prefect_home(origin)
-    home.mkdir(parents=True, exist_ok=True)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = {**os.environ, **prefect_environment(origin, url), "PATH": path}
     with (home / f"{name}.log").open("ab") as log:
@@ -117,7 +125,6 @@ def _start(arguments: list[str], origin: Path, url: str, name: str) -> subproces
             start_new_session=True,
         )
     put_on_record(process.pid, home / f"{name}.json")
-    return process
 
 
 def _leads_a_group(pid: int) -> bool:

@@ -52,7 +52,7 @@ def start_model_name(
     from pipeline_lib.train.params import REGISTERED
 
     path = origin / SETTINGS
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     is_chosen = "model_name" in settings.model_fields_set and not is_our_line(text)
     by_whom = VARIABLE if VARIABLE in os.environ else SETTINGS if is_chosen else ""
     reason = ""

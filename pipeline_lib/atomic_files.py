@@ -74,6 +74,15 @@ def shared_folder(path: Path) -> Iterator[Path]:
         remove_tree(partial)
 
 
+def private_folder(path: Path) -> Path:
+    """The folder, made where it is absent and closed to other users (mode 700) where it is ours."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = path.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        path.chmod(0o700)
+    return path
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_file(path) as file:

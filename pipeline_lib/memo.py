@@ -42,7 +42,7 @@ class Memo:
             return False
         target.mkdir(parents=True, exist_ok=True)
         try:
-            for name in json.loads((entry / FILES).read_text()):
+            for name in json.loads((entry / FILES).read_text(encoding="utf-8")):
                 link_or_copy(entry / name, target / name)
             (entry / FILES).touch()
         except FileNotFoundError:  # another run is just tidying up
@@ -58,7 +58,7 @@ class Memo:
             for file in files:
                 link_or_copy(file, folder / file.name)
             known = {file.name: [digest(file), *_stamp(folder / file.name)] for file in files}
-            (folder / FILES).write_text(json.dumps(known))
+            (folder / FILES).write_text(json.dumps(known), encoding="utf-8")
 
     def forget_older_than(self, days: int) -> int:
         """Remove entries that nothing asked for in that many days; returns how many went."""
@@ -94,7 +94,7 @@ def _sound(entry: Path) -> bool:
     if not (entry / FILES).exists():
         return False
     try:
-        expected: dict[str, list[str | int]] = json.loads((entry / FILES).read_text())
+        expected: dict[str, list[str | int]] = json.loads((entry / FILES).read_text(encoding="utf-8"))
         sound = all(
             _stamp(entry / name) == stamp or digest(entry / name) == value for name, (value, *stamp) in expected.items()
         )

@@ -77,7 +77,7 @@ def start_time(pid: int) -> str:
 
 def _name(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 
@@ -85,6 +85,6 @@ def _name(pid: int) -> str:
 def _stat(pid: int) -> list[str]:
     """/proc/PID/stat from the state on (man 5 proc): [state, ppid, ..., 19: starttime]; [] when it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return []

@@ -9,6 +9,9 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Why a picture is quarantined (a fault, can be mended) or removed (a choice)."""
 
+    # found while listing
+    BROKEN_LINK = "broken_link"  # a link that leads nowhere, or back to a folder above it
+    UNREADABLE_FILE = "unreadable_file"  # a file that may not be read, a socket, pipe or device
     # found while downloading
     TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, absolute or climbing path
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive
@@ -51,6 +54,9 @@ class Remark(StrEnum):
     HAS_GPS = "has_gps"  # a position in EXIF; it stays behind in the shards
     SEVERAL_FRAMES = "several_frames"  # an animation, of which the first frame is used
     TRAILING_BYTES = "trailing_bytes"  # more bytes after the end of the picture
+    ON_BLACK = "on_black"  # light shapes on transparency, laid over black: on white nothing would be seen
+    LOW_BITS = "low_bits"  # 16-bit samples that use 12 bits or fewer: nearly black; scale them to 16 bits
+    ENDS_GREY = "ends_grey"  # its last rows are the grey of a file that was cut off and saved again
     ELONGATED = "elongated"  # more than aspect_review times longer than wide, or wider than long
     DARK = "dark"  # even its brightest hundredth is dark
     LIGHT = "light"  # even its darkest hundredth is light

@@ -123,7 +123,7 @@ def load_settings(checkout: Path) -> Settings:
     original = os.environ.get(f"{PREFIX}ROOT") or os.environ.get("DVC_ROOT") or checkout
     path = Path(original) / "settings.toml"
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text()) if path.exists() else {}
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("not valid TOML", file=path, value=str(error), remedy="mend that line") from error
     faults = [

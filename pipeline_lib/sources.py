@@ -80,7 +80,7 @@ def _as_dict(source: Source) -> dict[str, object]:
 def read_sources(path: Path) -> tuple[Source, ...]:
     """Read sources.json. Raises OutputDamaged when it is not what `discover` wrote."""
     try:
-        return tuple(Source.model_validate(entry) for entry in json.loads(path.read_text()))
+        return tuple(Source.model_validate(entry) for entry in json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise OutputDamaged(
             "not a list of sources", file=path, value=str(error), remedy="run `dvc repro discover`"

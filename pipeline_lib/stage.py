@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.atomic_files import private_folder
 from pipeline_lib.errors import DependencyMissing, Interrupted, PipelineError, defect
 from pipeline_lib.gpu_watch import watched_gpus
 from pipeline_lib.parent_watch import die_with_parents
@@ -58,7 +59,7 @@ def run_stage(stage: str, checkout: Path) -> None:
     model = importlib.import_module(f"pipeline_lib.{stage}.params").PARAMS
     params = load_section(checkout / "params.yaml", stage, model)
     job = StageRun(checkout, files.reads, files.writes, params, settings)
-    with _sole_run(checkout, stage), _recorded(settings.state_folder(checkout), stage):
+    with _sole_run(checkout, stage), _recorded(private_folder(settings.state_folder(checkout)), stage):
         importlib.import_module(f"pipeline_lib.{stage}.run").run(job)
 
 
@@ -90,7 +91,7 @@ def main(arguments: list[str]) -> int:
     else:
         return 0
     reason.parent.mkdir(parents=True, exist_ok=True)
-    reason.write_text(failure.as_json())
+    reason.write_text(failure.as_json(), encoding="utf-8")
     sys.stderr.write(f"{clearing()}{stage}: error[{failure.code}]: {failure}\n")
     sys.stderr.flush()
     return failure.exit_code
@@ -101,7 +102,7 @@ def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
     """Hold the lock on a stage's outputs: after `kill -9` of dvc its stage may still be ending."""
     path = checkout / REASONS / f"{stage}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
@@ -141,8 +142,7 @@ def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
             "pid": os.getpid(),
             **({"gpus": gpus} if gpus else {}),
         }
-        state_folder.mkdir(parents=True, exist_ok=True)
-        with (state_folder / "operations.jsonl").open("a") as file:
+        with (state_folder / "operations.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
 

@@ -103,7 +103,7 @@ def _mlflow(training: Training, settings: Settings, state: Path) -> Tracker:
     from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore
 
     state.mkdir(parents=True, exist_ok=True)
-    with (state / "registry.lock").open("a") as lock:
+    with (state / "registry.lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         uri = settings.registry_uri or f"{SQLITE}{state / 'registry.db'}"
         store = MlflowStore(uri, f"{training.project}-training")

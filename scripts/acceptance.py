@@ -144,7 +144,7 @@ def _numbers(file: str, row: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 def _files() -> dict[str, list[dict[str, Any]]]:
-    return {path.stem: json.loads(path.read_text())["rows"] for path in sorted(RESULTS.glob("*.json"))}
+    return {path.stem: json.loads(path.read_text(encoding="utf-8"))["rows"] for path in sorted(RESULTS.glob("*.json"))}
 
 
 def _figure(row: dict[str, Any]) -> str:
@@ -166,5 +166,5 @@ def _link(test: str) -> str:
 def _machines() -> list[str]:
     """The machines of the files that were used, each once."""
     used = {where.partition("]")[0][1:] for rows in _figures().values() for _, _, where in rows}
-    contents = [json.loads((RESULTS / f"{name}.json").read_text()) for name in sorted(used)]
+    contents = [json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in sorted(used)]
     return list(dict.fromkeys(hardware(content) for content in contents))

@@ -57,7 +57,7 @@ def modules_of(stage: str) -> set[str]:
 
 def has_code(file: Path) -> bool:
     """Whether a file holds more than a docstring."""
-    body = ast.parse(file.read_text()).body
+    body = ast.parse(file.read_text(encoding="utf-8")).body
     return len(body) > 1 or (bool(body) and not isinstance(body[0], ast.Expr))
 
 

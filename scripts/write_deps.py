@@ -20,7 +20,7 @@ def main() -> None:
             stage["deps"] = deps
         else:
             stage.insert(list(stage).index("outs"), "deps", deps)
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         yaml.dump(content, file)
 
 

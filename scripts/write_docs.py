@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from pydantic import BaseModel
 
@@ -16,6 +17,8 @@ from pipeline_lib import errors, reasons
 from pipeline_lib.line import STAGES
 from pipeline_lib.settings import PREFIX, Settings
 from pipeline_lib.tables.table import Table
+from scripts import odd_folders
+from scripts.odd_files import odd_files, outcome
 from scripts.readme_tables import with_tables
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +59,9 @@ def pages() -> dict[str, str]:
         "docs/reasons.md": reason_codes(),
         "docs/exit-codes.md": exit_codes(),
         "docs/benchmarks.md": benchmarks(),
-        **{page: with_tables((ROOT / page).read_text()) for page in WITH_TABLES},
+        "docs/files.md": files(),
+        "docs/layouts.md": layouts(),
+        **{page: with_tables((ROOT / page).read_text(encoding="utf-8")) for page in WITH_TABLES},
     }
 
 
@@ -144,12 +149,34 @@ def benchmarks() -> str:
     head += "`python -m benchmarks.NAME`; the module's docstring says what it needs and how long it takes.\n\n"
     rows = []
     for file in sorted((ROOT / "benchmarks").glob("*.py")):
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         if "__main__" in text and not file.stem.startswith("one_"):  # those are started by another
             result = ROOT / "benchmarks/results" / f"{file.stem}.json"
             link = f"[{result.name}](../{result.relative_to(ROOT)})" if result.exists() else ""
             rows.append((f"`{file.stem}`", (ast.get_docstring(ast.parse(text)) or "").splitlines()[0], link))
     return head + _table(("name", "what it measures", "result"), rows)
+
+
+def files() -> str:
+    """What becomes of files as people have them: each row is a real file, made and examined now."""
+    head = "# Files: what is read, and what is set aside\n\n" + NOTE
+    head += "Each row was made and examined (`scripts/odd_files.py`). The bytes say what a file is; its name does only "
+    head += "where it is that of a file beside pictures. [Reason codes](reasons.md) say what the codes mean, "
+    head += "[pictures](pictures.md) how strictly is decoded. Files with a remark are used.\n\n"
+    with patch("pipeline_lib.pixels.other_formats.reads_heic", return_value=False):
+        rows = [(f"`{file.name}`", file.what, outcome(file)) for file in odd_files()]
+    return head + _table(("file", "what it is", "what happens"), rows)
+
+
+def layouts() -> str:
+    """How folders as people have them are read: each row is asked now."""
+    head = "# Layouts: how folders are read\n\n" + NOTE
+    head += "Each row was asked (`scripts/odd_folders.py`). Where folders can be read in more than one way, `perennial "
+    head += "init` names the readings and asks for one, or ends with 2; the answer stands in `params.yaml` and is not "
+    head += "asked again ([labels](labels.md)).\n\n"
+    shapes = {**odd_folders.ORDINARY, **odd_folders.DOUBTFUL}
+    rows = [(what, odd_folders.tree_of(names), odd_folders.reading(names)) for what, names in shapes.items()]
+    return head + _table(("what it is", "folders", "how it is read"), rows)
 
 
 def _nested(model: type[BaseModel]) -> list[type[BaseModel]]:
@@ -201,7 +228,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def main() -> None:
     """Write every page."""
     for name, text in pages().items():
-        (ROOT / name).write_text(text)
+        (ROOT / name).write_text(text, encoding="utf-8")
         print(f"wrote {name}")
 
 

@@ -21,7 +21,7 @@ from tasks.workspace import Workspace
 def read_metrics(workspace: Workspace) -> dict[str, Any]:
     """The content of metrics.json, empty when the line has none."""
     metrics = read_line(workspace.folder).path("metrics")
-    return dict(json.loads(metrics.read_text())) if metrics.exists() else {}
+    return dict(json.loads(metrics.read_text(encoding="utf-8"))) if metrics.exists() else {}
 
 
 def show_scores(workspace: Workspace) -> None:
@@ -38,7 +38,7 @@ def show_scores(workspace: Workspace) -> None:
 
 def show_ledger(workspace: Workspace) -> None:
     """Where every picture went: discovered = kept + quarantined + removed, and why."""
-    curation = json.loads(read_line(workspace.folder).path("curation").read_text())
+    curation = json.loads(read_line(workspace.folder).path("curation").read_text(encoding="utf-8"))
     ledger, reasons = curation["ledger"], curation["reasons"]
     counts = ", ".join(f"{ledger[name]} {name}" for name in ("discovered", "kept", "quarantined", "removed"))
     table = "\n".join(f"| `{code}` | {count} |" for code, count in reasons.items())

@@ -63,7 +63,7 @@ def failure_of(stage: str, lines: Sequence[str], *, exit_code: int, reason: Path
     lines: the last lines of dvc. exit_code: dvc's own, 255 for every failure, negative when a signal ended dvc itself.
     """
     if reason.exists():
-        return read_reason(reason.read_text())
+        return read_reason(reason.read_text(encoding="utf-8"))
     exited = [int(found[1]) for line in lines if (found := EXITED.search(line))]
     signal = _signal(exited[-1] if exited else exit_code)
     if signal:

@@ -29,7 +29,9 @@ def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
     Raises ProgramFailed with git's own words.
     """
     command = ["git", *arguments]
-    done = subprocess.run(command, cwd=folder, env=git_environment(index), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=git_environment(index), capture_output=True, encoding="utf-8", check=False
+    )
     if done.returncode:
         remedy = f"run `git {' '.join(arguments)}` there yourself to see why"
         raise ProgramFailed("git refused", file=folder, value=done.stderr, remedy=remedy)
@@ -39,12 +41,16 @@ def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
 def commit_of(folder: Path, revision: str) -> str | None:
     """The full hash of the commit that a revision names; None when there is none of that name."""
     command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
-    done = subprocess.run(command, cwd=folder, env=git_environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=git_environment(), capture_output=True, encoding="utf-8", check=False
+    )
     return done.stdout.strip() or None
 
 
 def checked_out(folder: Path) -> str | None:
     """The branch that is checked out; None for a detached HEAD, or where there is no repository."""
     command = ["git", "symbolic-ref", "--quiet", "--short", "HEAD"]
-    done = subprocess.run(command, cwd=folder, env=git_environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=git_environment(), capture_output=True, encoding="utf-8", check=False
+    )
     return done.stdout.strip() or None

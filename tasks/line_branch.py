@@ -64,10 +64,10 @@ def forget_old_runs(origin: Path, keep: int) -> list[str]:
 
 def sort_lock(lock: Path) -> None:
     """Put the stages of a dvc.lock in the order of the line: of two that run at once, either may end first."""
-    head, *blocks = _blocks(lock.read_text().splitlines(keepends=True))
+    head, *blocks = _blocks(lock.read_text(encoding="utf-8").splitlines(keepends=True))
     known = {f"  {stage}:\n": number for number, stage in enumerate(STAGES)}
     blocks.sort(key=lambda block: known.get(block[0], len(STAGES)))
-    lock.write_text("".join(line for block in [head, *blocks] for line in block))
+    lock.write_text("".join(line for block in [head, *blocks] for line in block), encoding="utf-8")
 
 
 def _blocks(lines: list[str]) -> list[list[str]]:

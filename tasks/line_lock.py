@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipeline_lib.atomic_files import private_folder
 from tasks.process_group import put_on_record, recorded_pid
 from tasks.workspace import FLOW
 
@@ -33,9 +34,10 @@ def holding_the_line(state: Path, run: str, *, waits: bool, on_wait: Callable[[s
 
     waits: False raises LineTaken where the line is not free. on_wait: told the run to wait for, whenever that changes.
     """
-    state.mkdir(parents=True, exist_ok=True)
+    private_folder(state)
     record = _waiting(state) / f"{run}.json"
-    with _lock_file(state).open("a+") as file:  # Python closes it on exec: no program that a run starts holds it
+    # Python closes the file on exec: no program that a run starts holds it.
+    with _lock_file(state).open("a+", encoding="utf-8") as file:
         try:
             if waits:
                 put_on_record(os.getpid(), record)
@@ -53,7 +55,7 @@ def holding_the_line(state: Path, run: str, *, waits: bool, on_wait: Callable[[s
 def holder_of_line(state: Path) -> str | None:
     """The run that holds the line, None while it is free."""
     try:
-        run = _lock_file(state).read_text()
+        run = _lock_file(state).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     return run if run and recorded_pid(state / "running" / run / FLOW) else None

@@ -38,7 +38,7 @@ def started(
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         start_new_session=True,
     )
@@ -73,7 +73,7 @@ def put_on_record(pid: int, record: Path) -> None:
 def recorded_pid(record: Path) -> int | None:
     """The pid on record when that very process still lives, else None."""
     try:
-        entry = json.loads(record.read_text())
+        entry = json.loads(record.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     alive = entry["start_time"] and start_time(entry["pid"]) == entry["start_time"]
@@ -111,7 +111,7 @@ def group_lives(pgid: int) -> bool:
         if not entry.name.isdigit():
             continue
         try:
-            state, _, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+            state, _, group = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
         except OSError:  # ended while we looked
             continue
         if int(group) == pgid and state != "Z":

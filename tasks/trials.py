@@ -63,7 +63,7 @@ def check_same_validation(workspace: Workspace, base: Workspace) -> None:
 
 def read_trial(number: int, workspace: Workspace) -> Trial:
     """The scores that a trained workspace reached on validation."""
-    kept = json.loads(read_line(workspace.folder).path("validation").read_text())
+    kept = json.loads(read_line(workspace.folder).path("validation").read_text(encoding="utf-8"))
     return Trial(number, flat(workspace.overrides), kept["val_loss"], kept["val_top1"], kept["epoch"])
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.atomic_files import remove_tree
+from pipeline_lib.atomic_files import private_folder, remove_tree
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.params import load_params
 from pipeline_lib.settings import Settings, load_settings
@@ -81,7 +81,7 @@ def open_workspace(
     Raises ConfigError for a wrong parameter, branch or folder.
     """
     commit, remarks = _start_commit(origin, branch, with_edits=with_edits and branch is None)
-    state = load_settings(origin).state_folder(origin)
+    state = private_folder(load_settings(origin).state_folder(origin))
     workspace = Workspace(origin, state, run, commit, overrides, remarks, branch or checked_out(origin) or "")
     remove_tree(workspace.folder)
     workspace.folder.parent.mkdir(parents=True, exist_ok=True)

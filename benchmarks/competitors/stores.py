@@ -24,12 +24,12 @@ def write_store(store: str, jpegs: Sequence[Path], folder: Path) -> None:
     """Write the pictures as `store`, a key of STORES, into `folder`; nothing is done when they are there already."""
     done = folder / "written.txt"
     said = "\n".join(f"{path} {path.stat().st_mtime_ns}" for path in jpegs)
-    if done.exists() and done.read_text() == said:
+    if done.exists() and done.read_text(encoding="utf-8") == said:
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     STORES[store](jpegs, folder)
-    done.write_text(said)
+    done.write_text(said, encoding="utf-8")
 
 
 def write_tar_files(jpegs: Sequence[Path], folder: Path) -> None:

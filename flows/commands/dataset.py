@@ -63,7 +63,7 @@ def _classes(origin: Path, file: Path) -> int:
     from pipeline_lib.survey.imagenet_classes import imagenet_classes
 
     target = origin / "curation/classes.csv"
-    if target.exists() and len(target.read_text().splitlines()) > 1:
+    if target.exists() and len(target.read_text(encoding="utf-8").splitlines()) > 1:
         raise UsageError("the file has classes already", file=target, remedy="move it away, or add lines by hand")
     text = imagenet_classes(file)
     write_text(target, text)

@@ -49,13 +49,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _page(origin: Path, options: argparse.Namespace) -> int:
-    from pipeline_lib.atomic_files import write_text
+    from pipeline_lib.atomic_files import private_folder, write_text
     from pipeline_lib.review import render_page
     from pipeline_lib.settings import load_settings
 
     settings = load_settings(origin)
     found = _questions(origin, options.most)
-    page = settings.state_folder(origin) / "review" / "index.html"
+    page = private_folder(settings.state_folder(origin)) / "review" / "index.html"
     write_text(page, render_page(found, name=settings.model_name))
     kinds = ", ".join(f"{kind.replace('_', ' ')} {n}" for kind, n in found.totals.items()) or "none"
     size_mb = page.stat().st_size / 1e6

@@ -17,6 +17,7 @@ from pipeline_lib.convert.shard import Task, convert_shard
 from pipeline_lib.convert.stored import Picture
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.pixels import PixelRules
+from pipeline_lib.pixels.other_formats import HEIC_LIBRARY, reads_heic
 from pipeline_lib.progress import progress
 from pipeline_lib.shard_engine import map_shards, n_workers
 from pipeline_lib.stage import StageRun
@@ -24,7 +25,7 @@ from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)
-FORMAT = 2  # raise it when the code writes other bytes for the same input
+FORMAT = 3  # raise it when the code writes other bytes for the same input
 LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
 SEEN = ("width_px", "height_px", "exif_orientation")  # what `inspect` saw in a picture
 
@@ -33,13 +34,13 @@ def run(job: StageRun) -> None:
     """Read shards, members, images and pixel rules; write betons/. Raises ConfigError, and as `convert_shard`."""
     if job.params.pixelate:
         check_detector(job.params.pixelate, job.params.pixelate_sha256)
-    rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text())
+    rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text(encoding="utf-8"))
     members = MEMBERS.read(job.reads["members"])
     images = IMAGES.read(job.reads["images"], ["image_id", "refusal", *SEEN])
     tasks = plan_tasks(members, images, shards_folder=job.reads["shards"], params=job.params, rules=rules)
     described = pixels_description(job.params, rules)
     memo_folder = job.settings.state_folder(job.checkout) / "memo" / "convert"
-    memo = Memo(memo_folder, stage_key(format_version=FORMAT, params=described, libraries=LIBRARIES))
+    memo = Memo(memo_folder, stage_key(format_version=FORMAT, params=described, libraries=_libraries()))
     with atomic_folder(job.writes["betons"]) as folder:
         todo = {task.shard: task for task in tasks if not memo.restore(task.unit, folder)}
         _convert_all(todo, folder, memo, job)
@@ -60,7 +61,9 @@ def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun)
     n_pictures = sum(len(task.pictures) for task in todo.values())
     convert = partial(convert_shard, folder=folder)
     with progress("convert", "pictures", n_pictures, job.settings) as step:
-        work = map_shards(convert, todo, size_bytes=size_bytes, libraries=LIBRARIES, settings=job.settings, step=step)
+        work = map_shards(
+            convert, todo, size_bytes=size_bytes, libraries=_libraries(), settings=job.settings, step=step
+        )
         for shard, _ in work:
             memo.keep(todo[shard].unit, todo[shard].files(folder))
 
@@ -87,3 +90,7 @@ def pixels_description(params: ConvertParams, rules: PixelRules) -> str:
     unused = {"pixelate", "pixelate_sha256"} if params.pixelate is None else set()
     described = {"pixel_rules": rules.model_dump(), **params.model_dump(exclude=unused)}
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
+
+
+def _libraries() -> tuple[str, ...]:
+    return LIBRARIES + ((HEIC_LIBRARY,) if reads_heic() else ())

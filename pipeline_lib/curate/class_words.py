@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from pipeline_lib.curate.curation_csv import read_lines
 from pipeline_lib.errors import ConfigError, DataCheckFailed
@@ -32,7 +33,7 @@ def parse_class_words(text: str, file: Path) -> dict[str, ClassWords]:
     """Read the file's text, by class_id. Raises ConfigError listing every malformed line, unknown parent and circle."""
     found: dict[str, ClassWords] = {}
     faults: list[str] = []
-    for number, values in read_lines(text, file, COLUMNS):
+    for number, values in read_lines(normalize("NFC", text), file, COLUMNS):
         fault = values if isinstance(values, str) else _malformed(values, found)
         if fault:
             faults.append(f"line {number}: {fault}")

@@ -20,6 +20,8 @@ BETA = 0.999  # of the effective number of samples; the middle of the paper's 0.
 OVERRIDES, CLASS_WORDS = "curation/overrides.csv", Path("curation/classes.csv")
 DO_WITHOUT = f"add pictures, exclude_class in {OVERRIDES}, or set curate.small_classes: drop in params.yaml"
 
+FEWER = "lower curate.min_images_per_class where it dropped the others"
+
 
 def too_small(kept: pd.DataFrame, params: CurateParams, file: Path) -> pd.Series:
     """Rows of classes with fewer kept training pictures than asked for; none unless the policy is `drop`.
@@ -98,7 +100,7 @@ def _check_trainable(sizes: pd.DataFrame, file: Path) -> None:
     for split in SPLITS:
         if not n_by_split.get(f"n_{split}"):
             others = f", raise curate.{split}_fraction in params.yaml, or give some the split {split} in {OVERRIDES}"
-            remedy = "add pictures" + (others if split != "train" else "")
+            remedy = "add pictures" + (others if split != "train" else f", or {FEWER}")
             raise DataCheckFailed(f"no {split} picture is left", file=file, remedy=remedy)
     empty = sizes.index[sizes["n_train"] == 0]
     if len(empty):
@@ -106,4 +108,4 @@ def _check_trainable(sizes: pd.DataFrame, file: Path) -> None:
         raise DataCheckFailed(what, file=file, value=", ".join(empty[:NAMED]), remedy=DO_WITHOUT)
     if len(sizes) < 2:
         what, value = "a classifier needs two classes", ", ".join(sizes.index)
-        raise DataCheckFailed(what, file=file, value=value, remedy="add pictures of another class")
+        raise DataCheckFailed(what, file=file, value=value, remedy=f"add pictures of another class, or {FEWER}")

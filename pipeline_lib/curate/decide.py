@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipeline_lib.curate.class_words import ClassWords
 from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
-from pipeline_lib.curate.duplicates import group_duplicates
+from pipeline_lib.curate.duplicates import Views, group_duplicates
 from pipeline_lib.curate.figures import (
     class_figures,
     duplicate_figures,
@@ -45,12 +45,16 @@ from pipeline_lib.tables.manifest import MANIFEST, SPLITS
 
 @dataclass(frozen=True)
 class Found:
-    """What the earlier stages and people hand over. manifest_file and overrides_file are named in messages only."""
+    """What the earlier stages and people hand over. manifest_file and overrides_file are named in messages only.
+
+    features: without `view`, which `views` reads for those pictures that it is asked for.
+    """
 
     members: pd.DataFrame
     images: pd.DataFrame
     votes: pd.DataFrame
     features: pd.DataFrame
+    views: Views
     overrides: tuple[Override, ...]
     class_words: Mapping[str, ClassWords]
     overrides_file: Path
@@ -83,7 +87,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
     rows, labels = labelled(found, params)
     verdicts = _before_copies(rows, labels.classes, params)
     apart = rows.index[rows["not_duplicate"]]
-    groups = group_duplicates(rows[rows["refusal"].isna()], features, params, apart=apart)
+    groups = group_duplicates(rows[rows["refusal"].isna()], features, found.views, params, apart=apart)
     rows = rows.join(groups.frame)
     standing = rows[verdicts.standing]
     leaks = {"if_split_by_file": leaks_if_split_by_file(standing, params), "before": int(leaking(standing).sum())}

@@ -1,27 +1,30 @@
 """Which pictures are copies of each other: equal in bytes, in pixels, or nearly so.
 
-Groups are the connected components of such pairs. Pairs that are less alike are questions for a person.
+Every pair of a group agrees (`linkage.py`). Pairs that are less alike are questions for a person.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline_lib.curate.alike_details import alike_details, stacked
+from pipeline_lib.curate.closer_look import Likeness, likeness, view_pixels
 from pipeline_lib.curate.hash_pairs import ClosePairs, Pairs, close_pairs, orientations
+from pipeline_lib.curate.linkage import Agree, complete_groups
 from pipeline_lib.curate.near import alike_pixels
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import low_information
 from pipeline_lib.curate.second_look import agreement
 
 SMALL_SIDE_PX, THUMBNAIL_PX = 64, 32 * 32
-# Agreement of details (`second_look.py`): from the first, what a hash proposes is a copy; from the second, a question.
-CONFIRMED, ARGUABLE = 0.6, 0.4
 Mask = NDArray[np.bool_]
+Views = Callable[[pd.Index], dict[str, bytes]]  # image_ids -> their `view` (tables/features.py)
 
 
 @dataclass(frozen=True)
@@ -39,42 +42,52 @@ class Groups:
 
 @dataclass(frozen=True)
 class Near:
-    """Row numbers of pairs [n, 2]: certain, and maybe [m, 2] with their score [m]."""
+    """Row numbers of pairs: certain [n, 2] and maybe [m, 2], with their scores. agree: whether two rows are copies."""
 
     certain: Pairs
+    certain_score: NDArray[np.floating]
     maybe: Pairs
     score: NDArray[np.floating]
+    agree: Agree
     n_cut: int = 0
 
 
 def group_duplicates(
-    rows: pd.DataFrame, features: pd.DataFrame, params: CurateParams, *, apart: pd.Index | None = None
+    rows: pd.DataFrame, features: pd.DataFrame, views: Views, params: CurateParams, *, apart: pd.Index | None = None
 ) -> Groups:
     """Group the copies among sound rows. features: thumbnail (bytes, 32x32 grey), vector and kind by image_id.
 
-    apart: pictures that people called not_duplicate; they have no near copies.
+    views: see `Views`. apart: pictures that people called not_duplicate; they have no near copies.
     """
     by_bytes, by_pixels = _equal_pairs(rows["sha256"]), _equal_pairs(rows["pixel_hash"])
     unlike = np.zeros(len(rows), bool) if apart is None else rows.index.isin(apart)
     seen = ~unlike & rows.index.isin(features.index)
-    small, large = _near_small(rows, features, seen, params), _near_large(rows, features, seen, params)
-    all_pairs = np.concatenate([by_bytes, by_pixels, small.certain, large.certain])
+    small, large = _near_small(rows, features, seen, params), _near_large(rows, views, seen, params)
     ids = rows.index.to_numpy(dtype=object)
-    component = _components(len(rows), all_pairs)
+    is_small = _short_side(rows) < SMALL_SIDE_PX
+    component = complete_groups(
+        len(rows),
+        equal=np.concatenate([by_bytes, by_pixels]),
+        near=np.concatenate([small.certain, large.certain]),
+        score=np.concatenate([small.certain_score, large.certain_score]),
+        agree=lambda a, b: (small if is_small[a] else large).agree(a, b),
+    )
     smallest = pd.Series(ids).groupby(component).transform("min").to_numpy(dtype=object)
     in_group = np.bincount(component, minlength=1)[component] > 1
     kind = np.full(len(rows), None, dtype=object)
-    for name, pairs in (("near", all_pairs), ("pixels", by_pixels), ("bytes", by_bytes)):
+    kind[in_group] = "near"
+    for name, pairs in (("pixels", by_pixels), ("bytes", by_bytes)):
         kind[np.unique(pairs)] = name
     group = pd.Series(smallest, index=rows.index, dtype="str").where(in_group)
+    maybe = pd.concat([_maybe(ids, near, component) for near in (small, large)], ignore_index=True)
     return Groups(
         pd.DataFrame({"dup_group": group, "dup_kind": pd.Series(kind, index=rows.index, dtype="str")}),
-        pd.concat([_maybe(ids, near, component) for near in (small, large)], ignore_index=True),
+        maybe,
         small.n_cut + large.n_cut,
     )
 
 
-def _maybe(ids: NDArray[np.object_], near: Near, component: NDArray[np.int32]) -> pd.DataFrame:
+def _maybe(ids: NDArray[np.object_], near: Near, component: NDArray[np.int64]) -> pd.DataFrame:
     """The pairs of different groups, by name."""
     first, second = near.maybe.T
     apart = component[first] != component[second]
@@ -88,24 +101,41 @@ def _near_small(rows: pd.DataFrame, features: pd.DataFrame, seen: Mask, params: 
     chosen = np.flatnonzero(seen & (_short_side(rows) < SMALL_SIDE_PX))
     none = np.empty((0, 2), np.int64)
     if not len(chosen):
-        return Near(none, none, np.empty(0))
+        return Near(none, np.empty(0), none, np.empty(0), lambda a, b: False)
     features = features.loc[rows.index[chosen]]
     thumbnails_NP = _thumbnails(features)
-    certain = [chosen[alike_pixels(thumbnails_NP, max_rms=params.dup_small_rms)]]
-    maybe, scores = [none], [np.empty(0, np.float32)]
+    equal = chosen[alike_pixels(thumbnails_NP, max_rms=params.dup_small_rms)]
+    certain: list[Pairs] = [equal]
+    certain_scores: list[NDArray[np.floating]] = [np.ones(len(equal))]
+    maybe: list[Pairs] = [none]
+    scores: list[NDArray[np.floating]] = [np.empty(0)]
     for kind in sorted(set(features["kind"])):
         of_kind = np.flatnonzero((features["kind"] == kind).to_numpy())
         vectors_ND = stacked(features.iloc[of_kind])
         alike = alike_details(vectors_ND, thumbnails_NP[of_kind], least=params.dup_review_agreement)
         pairs = chosen[of_kind[alike.pairs]]
-        certain.append(pairs[alike.score >= params.dup_auto_agreement])
+        sure = alike.score >= params.dup_auto_agreement
+        certain.append(pairs[sure])
+        certain_scores.append(alike.score[sure])
         maybe.append(pairs)
         scores.append(alike.score)
-    return Near(np.concatenate(certain), np.concatenate(maybe), np.concatenate(scores))
+
+    def agree(a: int, b: int) -> bool:
+        two = thumbnails_NP[np.searchsorted(chosen, [a, b])]
+        within = len(alike_pixels(two, max_rms=params.dup_small_rms)) > 0
+        return within or bool(agreement(two, np.array([[0, 1]]))[0] >= params.dup_auto_agreement)
+
+    return Near(
+        np.concatenate(certain),
+        np.concatenate(certain_scores),
+        np.concatenate([*maybe, equal]),
+        np.concatenate([*scores, np.ones(len(equal))]),
+        agree,
+    )
 
 
-def _near_large(rows: pd.DataFrame, features: pd.DataFrame, seen: Mask, params: CurateParams) -> Near:
-    """By perceptual hash and a second look. Blank pictures are left out: their hash is that of any other blank one.
+def _near_large(rows: pd.DataFrame, views: Views, seen: Mask, params: CurateParams) -> Near:
+    """By perceptual hash and a closer look. Blank pictures are left out: their hash is that of any other blank one.
 
     A copy may be turned or mirrored, and may have lost its edges: then its hash is that of a centre of the original.
     What is only to be asked about is looked for in whole pictures as they stand.
@@ -115,13 +145,27 @@ def _near_large(rows: pd.DataFrame, features: pd.DataFrame, seen: Mask, params: 
     whole_1N = rows["phash"].iloc[chosen].to_numpy(dtype=np.uint64)[None]
     proposed = _proposed(whole_1N, rows["phash_variants"].iloc[chosen], params)
     unsure = close_pairs(whole_1N, whole_1N, max_bits=params.dup_review_hamming)
-    thumbnails_NP = _thumbnails(features.loc[rows.index[chosen]])
-    score = agreement(thumbnails_NP, proposed.pairs, turned=params.dup_variants)
-    unsure_score = agreement(thumbnails_NP, unsure.pairs)
-    pairs, scores = np.concatenate([proposed.pairs, unsure.pairs]), np.concatenate([score, unsure_score])
-    maybe = scores >= ARGUABLE
-    certain = proposed.pairs[score >= CONFIRMED]
-    return Near(chosen[certain], chosen[pairs[maybe]], scores[maybe], proposed.n_cut + unsure.n_cut)
+    pairs = chosen[np.concatenate([proposed.pairs, unsure.pairs])]
+    jpegs = views(rows.index[np.unique(pairs)])
+
+    @cache
+    def look(a: int, b: int) -> Likeness:
+        two = [view_pixels(jpegs[rows.index[row]]) for row in (a, b)]
+        return likeness(*two, turned=params.dup_variants)
+
+    looks = [look(a, b) for a, b in pairs.tolist()]
+    score = np.array([one.score for one in looks], float)
+    is_copy = np.array([one.is_copy for one in looks], bool)
+    is_question = np.array([one.is_question for one in looks], bool)
+    certain = is_copy & (np.arange(len(pairs)) < len(proposed.pairs))
+    return Near(
+        pairs[certain],
+        score[certain],
+        pairs[is_copy | is_question],
+        score[is_copy | is_question],
+        lambda a, b: look(a, b).is_copy,
+        proposed.n_cut + unsure.n_cut,
+    )
 
 
 def _proposed(whole_1N: NDArray[np.uint64], crops: pd.Series, params: CurateParams) -> ClosePairs:
@@ -147,12 +191,3 @@ def _equal_pairs(keys: pd.Series) -> Pairs:
     order = np.argsort(codes, kind="stable")
     same = np.flatnonzero((codes[order][1:] == codes[order][:-1]) & (codes[order][1:] >= 0))
     return np.stack([order[same], order[same + 1]], axis=1).astype(np.int64)
-
-
-def _components(n: int, pairs: Pairs) -> NDArray[np.int32]:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    labels: NDArray[np.int32] = connected_components(graph, directed=False)[1]
-    return labels

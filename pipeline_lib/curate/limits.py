@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.reasons import Reason
+from pipeline_lib.remedies import LEAVES_NOTHING, remedy_of
 
 NAMED = 10  # examples in a message
 
@@ -30,7 +31,7 @@ def check_limits(manifest: pd.DataFrame, leaks: pd.Series, params: CurateParams,
 
 
 def _check_quarantine(manifest: pd.DataFrame, limit: float, file: Path) -> None:
-    """The worst: pictures of the commonest reason."""
+    """The worst: pictures of the commonest reason, which the remedy speaks of."""
     reasons = manifest.loc[manifest["decision"] == "quarantine", "reason"].sort_index()
     allowed = limit * len(manifest)
     if len(reasons) <= allowed:
@@ -39,12 +40,9 @@ def _check_quarantine(manifest: pd.DataFrame, limit: float, file: Path) -> None:
     ordered = reasons.iloc[(-reasons.map(counts)).argsort(kind="stable")]
     what = f"{len(reasons)} of {len(manifest)} pictures are quarantined, {allowed:.0f} are allowed"
     value = f"{', '.join(f'{reason}: {n}' for reason, n in counts.items())}; {_worst(ordered)}"
-    remedy = "mend the source, or raise curate.max_quarantine_rate in params.yaml"
-    if counts.index[0] == Reason.LABEL_MISSING:
-        remedy = (
-            "give the pictures a class: name a table of labels (one line per picture) as `labels` of the source in "
-            f"params.yaml (docs/labels.md), or sort them into class folders; else {remedy}"
-        )
+    commonest = Reason(ordered.iloc[0])
+    raise_limit = ", or raise curate.max_quarantine_rate in params.yaml"
+    remedy = remedy_of(commonest) + (raise_limit if commonest not in LEAVES_NOTHING else "")
     raise DataCheckFailed(what, file=file, value=value, remedy=remedy)
 
 

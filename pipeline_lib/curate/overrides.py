@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from unicodedata import normalize
 
 import pandas as pd
 
@@ -74,7 +75,7 @@ def parse_overrides(text: str, file: Path) -> tuple[Override, ...]:
         if fault := _malformed(values):
             faults.append((number, fault))
         else:
-            found.append(Override(number, *values[:5]))
+            found.append(_override(number, values))
     if faults:
         remedy = "mend these lines; docs/overrides.md shows one of each kind"
         raise ConfigError(_count(faults), file=file, value=_listed(faults), remedy=remedy)
@@ -159,6 +160,13 @@ def refuse_faults(*faults: Fault, file: Path) -> None:
             "mend or delete these lines; after a change of the data look at these pictures again, then at expected_old"
         )
         raise BadData(_count(faults), file=file, value=_listed(faults), remedy=remedy)
+
+
+def _override(line: int, values: list[str]) -> Override:
+    """A well-formed line. Names of classes are composed (NFC), as `download` has them."""
+    key_type, key, action, value, expected_old = values[:5]
+    key = normalize("NFC", key) if key_type in CLASS_KEYS else key
+    return Override(line, key_type, key, action, normalize("NFC", value), normalize("NFC", expected_old))
 
 
 def _malformed(values: list[str]) -> str:

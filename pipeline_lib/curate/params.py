@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Literal, Self
+from unicodedata import normalize
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.params_file import Params
 
@@ -75,6 +76,9 @@ class CurateParams(Params):
         le=64,
         description="near duplicates under 64 px: RMS difference of 32x32 thumbnails, grey levels of 255",
     )
+    dup_questions: int = Field(
+        48, ge=0, le=1_000_000, description="most questions about possible copies (near_review), the likeliest first"
+    )
     cap_per_class: int | None = Field(
         None, ge=1, le=10_000_000, description="most training pictures of a class, chosen by a hash; null: all"
     )
@@ -109,6 +113,12 @@ class CurateParams(Params):
         0, ge=0, description="training pictures tied to val or test that stop the line when passed"
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="of the out-of-sample predictors")
+
+    @field_validator("classes")
+    @classmethod
+    def _composed(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """As `download` spells classes, whatever the keyboard or a copied folder name gave."""
+        return classes and tuple(normalize("NFC", name) for name in classes)
 
     @model_validator(mode="after")
     def _some_training_is_left(self) -> Self:

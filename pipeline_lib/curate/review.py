@@ -37,7 +37,7 @@ def review_queue(rows: pd.DataFrame, verdicts: Verdicts, maybe: pd.DataFrame, pa
         _conflicts(asking[verdicts.marks[Reason.LABEL_CONFLICT][asking.index]], rows),
         _more_votes(asking[(asking["votes_missing"] > 0) & standing]),
         _near_copies(asking[(asking["dup_kind"] == "near") & reason[asking.index].isin(LEFT_OUT_COPY)], reason),
-        _maybe_copies(maybe, asking[verdicts.standing[asking.index]]),
+        _maybe_copies(maybe, asking[verdicts.standing[asking.index]], params.dup_questions),
         _quality(asking[verdicts.standing[asking.index]], verdicts),
         _outliers(asking[asking["ood_score"] > params.ood_percentile / 100]),
         _to_label(asking[asking["class_id"].isna() & asking["al_rank"].notna()]),
@@ -108,19 +108,18 @@ def _near_copies(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:
     return _questions("near_duplicate", rows, suggested=None, score=float("nan"), urgency=leak, note=note)
 
 
-def _maybe_copies(maybe: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
-    """Kept pictures that might be copies of another kept one, each with its likeliest; pairs across splits first."""
+def _maybe_copies(maybe: pd.DataFrame, standing: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Kept pictures that might be copies of another kept one, each with its likeliest; the `most` likeliest of all."""
     split = standing["split"]
     pairs = maybe[maybe["image_id"].isin(standing.index) & maybe["other"].isin(standing.index)]
     evaluated = (pairs["image_id"].map(split) != "train") & (pairs["other"].map(split) == "train")
     turned = pairs.rename(columns={"image_id": "other", "other": "image_id"})[list(pairs.columns)]
     pairs = pairs.where(~evaluated, turned).sort_values(["score", "image_id", "other"], ascending=[False, True, True])
-    pairs = pairs.drop_duplicates("image_id")
-    across = pairs["image_id"].map(split) != pairs["other"].map(split)
+    pairs = pairs.drop_duplicates("image_id").head(most)
     note = ("may be a copy of " + pairs["other"] + " (" + pairs["other"].map(split) + "); both are used").to_numpy()
     score = pairs["score"].to_numpy(dtype=float)
     asked = standing.loc[pairs["image_id"]]
-    return _questions("near_review", asked, suggested=None, score=score, urgency=across.to_numpy() + score, note=note)
+    return _questions("near_review", asked, suggested=None, score=score, urgency=score, note=note)
 
 
 def _quarantined(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:

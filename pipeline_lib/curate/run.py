@@ -10,6 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -52,6 +53,7 @@ def read_found(job: StageRun) -> Found:
         images=IMAGES.read(job.reads["images"]),
         votes=VOTES.read(job.reads["votes"]),
         features=_features(job.reads["features"], job.params),
+        views=partial(_views, job.reads["features"]),
         overrides=parse_overrides(_text(file), file),
         class_words=parse_class_words(_text(words_file), words_file),
         overrides_file=OVERRIDES,
@@ -69,6 +71,7 @@ def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params:
         images=IMAGES.read(reads["images"]),
         votes=VOTES.read(reads["votes"]),
         features=FEATURES.empty(),
+        views=lambda _: {},
         overrides=parse_overrides(text, file),
         class_words={},
         overrides_file=file,
@@ -95,10 +98,23 @@ def _text(file: Path) -> str:
 def _features(folder: Path, params: CurateParams) -> pd.DataFrame:
     """The features of all shards with shortened vectors, one shard's full ones in memory at a time."""
     paths = sorted(folder.glob("*.parquet"))
+    described = ["image_id", "kind", "thumbnail", "vector"]
     each = math.ceil(params.cl_train_rows / max(len(paths), 1))
     sample = [FEATURES.read(path, ["kind", "vector"]).groupby("kind").head(each) for path in paths]
     axes = axes_by_kind(pd.concat([FEATURES.empty(), *sample]), seed=params.seed)
-    return pd.concat([FEATURES.empty(), *(cut(FEATURES.read(path), axes) for path in paths)], ignore_index=True)
+    shortened = (cut(FEATURES.read(path, described), axes) for path in paths)
+    return pd.concat([FEATURES.empty()[described], *shortened], ignore_index=True)
+
+
+def _views(folder: Path, image_ids: pd.Index) -> dict[str, bytes]:
+    """The views of these pictures, one shard's in memory at a time; all of a million would be 5 GB."""
+    found: dict[str, bytes] = {}
+    for path in sorted(folder.glob("*.parquet")):
+        if FEATURES.read(path, ["image_id"])["image_id"].isin(image_ids).any():
+            views = FEATURES.read(path, ["image_id", "view"])
+            wanted = views[views["image_id"].isin(image_ids)]
+            found |= dict(zip(wanted["image_id"], wanted["view"], strict=True))
+    return found
 
 
 def _write(curated: Curated, job: StageRun) -> None:

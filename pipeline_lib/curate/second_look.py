@@ -1,4 +1,4 @@
-"""How well the details of two pictures agree, whatever their light: the second look at pairs that something proposed.
+"""How well the details of two pictures agree, whatever their light: the second look at pairs of small pictures.
 
 A perceptual hash or a feature vector proposes pairs; in a large set some of them are alike by chance. Here the 32x32
 thumbnails are laid over each other: without their coarse brightness (a blur of 2 px taken away), shifted by some

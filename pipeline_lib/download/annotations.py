@@ -10,7 +10,8 @@ import csv
 import io
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.shards.names import encode_name
@@ -27,15 +28,11 @@ SUBJECTS_HEADER = ("member", "subject")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a CSV. number: 1-based. cells: stripped, by column."""
+    """One line of a CSV. number: 1-based. cells: stripped, by column. member: as the tables spell it."""
 
     number: int
     cells: Mapping[str, str]
-
-    @property
-    def member(self) -> str:
-        """The member as the tables spell it."""
-        return encode_name(self.cells["member"].removeprefix("./").encode("utf-8", "surrogateescape"))
+    member: str
 
 
 def read_votes(data: bytes, *, file: str, members: frozenset[str]) -> list[Line]:
@@ -68,7 +65,9 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
             )
         reader.fieldnames = names
         for row in reader:
-            line = Line(reader.line_num, {name: (row[name] or "").strip() for name in header})
+            cells = {name: (row[name] or "").strip() for name in header}
+            member = encode_name(cells["member"].removeprefix("./").encode("utf-8", "surrogateescape"))
+            line = Line(reader.line_num, cells, member)
             if not all(line.cells.values()):
                 raise BadData(
                     "an empty cell",
@@ -87,6 +86,12 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
 
 def _known(lines: list[Line], members: frozenset[str], *, file: str) -> list[Line]:
     """The lines about pictures that the source has."""
+    # macOS decomposes the names of files (NFD), and a table typed by people composes them (NFC)
+    spelt = {normalize("NFC", member): member for member in members} | {member: member for member in members}
+    lines = [
+        replace(line, member=spelt.get(line.member) or spelt.get(normalize("NFC", line.member), line.member))
+        for line in lines
+    ]
     unknown = [line for line in lines if line.member not in members]
     if not unknown:
         return lines

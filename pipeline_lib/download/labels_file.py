@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.shards.names import PICTURE_ENDINGS, encode_name
@@ -79,7 +80,8 @@ def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedL
         remedy = "write names as they are in the source: paths below it, or file names"
         what = f"no line names a picture that the source has (column {column})"
         raise BadData(what, file=file, value=_some(unknown) or "no lines", remedy=remedy)
-    class_of = _one_each(((number, member, cells[columns.label]) for number, cells, member in known), "classes", file)
+    classes = ((number, member, normalize("NFC", cells[columns.label])) for number, cells, member in known)
+    class_of = _one_each(classes, "classes", file)
     split_of = _splits(known, columns.split, file)
     without = tuple(sorted(members - class_of.keys()))
     said = f"pictures in column {column}, classes in {columns.label}"
@@ -139,25 +141,26 @@ def is_labels_table(head: bytes, *, members: Iterable[str]) -> bool:
 class _Finder:
     """Finds the pictures that a cell may mean: of the same path, as far as the shorter of the two goes.
 
-    A name without the ending of a picture stands for that of any.
+    A name without the ending of a picture stands for that of any. Names are compared composed (Unicode's NFC): a table
+    comes from a keyboard, and files may come from macOS, which decomposes their names.
     """
 
     def __init__(self, members: frozenset[str]) -> None:
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for member in sorted(members):
-            name = member.rpartition("/")[2]
+            name = normalize("NFC", member).rpartition("/")[2]
             self._by_name[name].append(member)
             if _without_ending(name) != name:
                 self._by_name[_without_ending(name)].append(member)
 
     def find(self, cell: str) -> list[str]:
         """The members; one where the cell is clear."""
-        path = encode_name(cell.replace("\\", "/").removeprefix("./").encode("utf-8", "surrogateescape"))
+        spelt = normalize("NFC", cell).replace("\\", "/").removeprefix("./")
+        path = encode_name(spelt.encode("utf-8", "surrogateescape"))
         parts = [part for part in path.split("/") if part]
-        found = [
-            member for member in self._by_name.get(parts[-1] if parts else "", ()) if _agree(member.split("/"), parts)
-        ]
-        exact = [member for member in found if member == path]
+        named = self._by_name.get(parts[-1] if parts else "", ())
+        found = [member for member in named if _agree(normalize("NFC", member).split("/"), parts)]
+        exact = [member for member in found if normalize("NFC", member) == path]
         return exact or found
 
 

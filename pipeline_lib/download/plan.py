@@ -33,13 +33,13 @@ class Unit:
 
     def memo_key(self, limits: ArchiveLimits) -> str:
         """All that the unit's bytes and the verdicts on its members depend on."""
-        facts = [self.source.name, self.source.uri, self.kind, self.prefix, [astuple(one) for one in self.objects]]
+        facts = [self.source.name, self.source.uri, self.kind, self.prefix, [astuple(one)[:4] for one in self.objects]]
         return json.dumps([*facts, astuple(limits)] if self.kind == "archive" else facts)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One source's units, in order, and the loose objects refused by name or size."""
+    """One source's units, in order, and the loose objects refused unread, with why."""
 
     units: tuple[Unit, ...]
     refused: tuple[tuple[SourceObject, Reason], ...]
@@ -59,7 +59,7 @@ def plan_source(
     units = [
         Unit(source, "archive", (one,), "" if is_single else without_archive_ending(one.key) + "/") for one in archives
     ]
-    judged = [(one, refusal_of(one.key, one.size_bytes, max_file_bytes)) for one in loose]
+    judged = [(one, refusal_of(one.key, one.size_bytes, max_file_bytes) or one.fault) for one in loose]
     taken = sorted((one for one, reason in judged if reason is None), key=lambda one: (one.modified_ns, one.key))
     shards = cut_shards([one.key for one in taken], [one.size_bytes for one in taken], limits)
     units += [Unit(source, "pack", tuple(taken[at] for at in shard)) for shard in shards]
@@ -82,8 +82,8 @@ def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source)
 
 def _objects(listing: pd.DataFrame, source: Source, kind: str) -> list[SourceObject]:
     rows = listing[(listing["source"] == source.name) & (listing["kind"] == kind)]
-    columns = (rows[name].tolist() for name in ("key", "size_bytes", "modified_ns", "etag"))
+    columns = (rows[name].tolist() for name in ("key", "size_bytes", "modified_ns", "etag", "fault"))
     return [
-        SourceObject(key, size, modified, None if pd.isna(etag) else etag)
-        for key, size, modified, etag in zip(*columns, strict=True)
+        SourceObject(key, size, modified, None if pd.isna(etag) else etag, None if pd.isna(fault) else Reason(fault))
+        for key, size, modified, etag, fault in zip(*columns, strict=True)
     ]

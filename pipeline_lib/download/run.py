@@ -34,7 +34,7 @@ from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
 TRIES = 3  # of a unit whose objects change while they are read
-FORMAT_VERSION = 1  # of packed shards and repacked archives: raise it when their bytes change
+FORMAT_VERSION = 2  # of packed shards and repacked archives: raise it when their bytes change
 
 
 def run(job: StageRun) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
 from pipeline_lib.shards.doubt import doubt_of_source
 from pipeline_lib.shards.layout import detect_layout
+from pipeline_lib.shards.names import respelled
 from pipeline_lib.sources import Source
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
@@ -85,6 +87,9 @@ def _shards(unit: Unit, rows: list[Row], limits: ShardSizes) -> dict[str, tuple[
 def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]) -> pd.DataFrame:
     taken = [row.member.name for row in rows if row.refused is None]
     layout = detect_layout(taken, source.layout, source.splits)
+    folders = {folder for name in taken if (folder := layout.class_folder(name)) is not None}
+    for sentence in respelled(folders):
+        log.warning("%s: %s", source.name, sentence)
     records = []
     for row in rows:
         shard, number = shard_of.get(row.image_id, (None, None))
@@ -124,5 +129,8 @@ def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> 
 
 def votes_frame(source: Source, lines: list[Line]) -> pd.DataFrame:
     """The votes of one source, as VOTES has them."""
-    rows = [(f"{source.name}/{line.member}", line.cells["annotator"], line.cells["label"]) for line in lines]
+    rows = [
+        (f"{source.name}/{line.member}", line.cells["annotator"], normalize("NFC", line.cells["label"]))
+        for line in lines
+    ]
     return pd.DataFrame(rows, columns=[column.name for column in VOTES.columns], dtype=object)

@@ -1,6 +1,7 @@
 """Figures of one split, with intervals of 95 %. N images, K classes.
 
-Macro figures are means over the classes that the split has images of.
+Macro figures are means over the classes that the split has images of: of the others nothing is measured, and a zero
+in their place would be a statement about the model.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def wilson(right: int, n: int) -> Interval:
 
 
 def summarise(p_NK: Floats, labels_N: Labels, *, rounds: int, seed: int) -> dict[str, float]:
-    """The flat figures of metrics.json: shares 0..1, nll in nats per image, n images."""
+    """The flat figures of metrics.json: shares 0..1, nll in nats per image, n images.
+
+    n_classes_measured: classes with images, those over which precision, recall and f1 are means.
+    """
     n, predicted_N = len(labels_N), p_NK.argmax(axis=1)
     right, among_five = int((predicted_N == labels_N).sum()), int(_in_top5(p_NK, labels_N).sum())
     table = per_class(predicted_N, labels_N, n_classes=p_NK.shape[1])
@@ -45,6 +49,8 @@ def summarise(p_NK: Floats, labels_N: Labels, *, rounds: int, seed: int) -> dict
     f1 = bootstrap_macro_f1(predicted_N, labels_N, n_classes=p_NK.shape[1], rounds=rounds, seed=seed)
     return {
         "n": n,
+        "n_classes": p_NK.shape[1],
+        "n_classes_measured": len(present),
         **_share("top1", right, n),
         **_share("top5", among_five, n),
         "precision": float(present["precision"].mean()),
@@ -60,7 +66,8 @@ def summarise(p_NK: Floats, labels_N: Labels, *, rounds: int, seed: int) -> dict
 def per_class(predicted_N: Labels, labels_N: Labels, *, n_classes: int) -> pd.DataFrame:
     """One row per class, in label order: support, precision, recall (with _low and _high) and f1.
 
-    A class that was never predicted has precision 0, as in scikit-learn with zero_division=0.
+    A class that was never predicted has precision 0, as in scikit-learn with zero_division=0. A class without
+    images has no figures (NaN): that all predictions of it are wrong was certain before.
     """
     support = np.bincount(labels_N, minlength=n_classes)
     chosen = np.bincount(predicted_N, minlength=n_classes)
@@ -71,9 +78,11 @@ def per_class(predicted_N: Labels, labels_N: Labels, *, n_classes: int) -> pd.Da
             **_share("precision", int(hits[k]), int(chosen[k])),
             **_share("recall", int(hits[k]), int(support[k])),
         }
-        f1 = 2 * hits[k] / (support[k] + chosen[k]) if support[k] + chosen[k] else 0.0
+        f1 = 2 * hits[k] / (support[k] + chosen[k]) if support[k] else math.nan
         rows.append({"support": int(support[k]), **shares, "f1": float(f1)})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table.loc[table["support"] == 0, table.columns.drop("support")] = math.nan
+    return table
 
 
 def expected_calibration_error(confidence_N: Floats, correct_N: npt.NDArray[np.bool_]) -> float:

@@ -36,6 +36,7 @@ from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
 
 log = logging.getLogger(__name__)
+NAMED = 10  # classes in a message
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def _write_tables(job: StageRun, splits: dict[str, Answers], *, temperature: flo
     test = frames["test"].sort_values("image_id")
     table = per_class(test["predicted"].to_numpy(np.int64), test["label"].to_numpy(np.int64), n_classes=len(class_ids))
     table.insert(0, "class", class_ids)
+    _say_what_is_not_measured(table)
     names = np.array(class_ids, dtype=object)
     confusion = pd.DataFrame(
         {"image_id": test["image_id"], "actual": names[test["label"]], "predicted": names[test["predicted"]]}
@@ -141,6 +143,13 @@ def _write_tables(job: StageRun, splits: dict[str, Answers], *, temperature: flo
         *(100 * figures["test"][key] for key in ("top1", "top1_low", "top1_high")),
         len(test),
     )
+
+
+def _say_what_is_not_measured(table: pd.DataFrame) -> None:
+    unmeasured = list(table.loc[table["support"] == 0, "class"])
+    if unmeasured:
+        named = ", ".join(unmeasured[:NAMED]) + (" ..." if len(unmeasured) > NAMED else "")
+        log.warning("%d of %d classes have no test picture: not measured (%s)", len(unmeasured), len(table), named)
 
 
 def _export(job: StageRun, model: Calibrated, about: ModelFile, images_BHWC: npt.NDArray[np.uint8]) -> None:

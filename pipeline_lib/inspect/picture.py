@@ -20,9 +20,11 @@ from pipeline_lib.reasons import Reason
 
 SCREEN_PX: Final = 256  # short side at which pictures are measured; smaller ones as they are
 FORMAT_OF_ENDING: Final = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg"),
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "jpeg"),
     **dict.fromkeys((".tif", ".tiff"), "tiff"),
-    **{f".{name}": name for name in ("png", "webp", "gif", "bmp", "heic", "avif", "ico", "psd")},
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "netpbm"),
+    **dict.fromkeys((".heic", ".heif", ".hif"), "heic"),
+    **{f".{name}": name for name in ("png", "webp", "gif", "bmp", "avif", "ico", "psd")},
 }
 
 
@@ -74,6 +76,9 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
         "n_frames": decoded.n_frames,
         "ext_mismatch": FORMAT_OF_ENDING.get(PurePosixPath(image_id).suffix.lower(), decoded.format) != decoded.format,
         "trailing_bytes": decoded.trailing_bytes,
+        "on_black": decoded.on_black,
+        "low_bits": decoded.low_bits,
+        "ends_grey": decoded.ends_grey,
         "pixel_hash": pixel_hash(decoded.pixels_HWC),
         "phash": hashes.whole,
         "phash_variants": hashes.crops,

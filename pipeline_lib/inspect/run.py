@@ -15,7 +15,10 @@ from pipeline_lib.inspect.embedding import check_weights
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.shard import FEATURES_FILE, IMAGES_FILE, ShardTask, ShardUnit
 from pipeline_lib.memo import Memo, stage_key
+from pipeline_lib.pixels.other_formats import HEIC_LIBRARY, reads_heic
 from pipeline_lib.progress import progress
+from pipeline_lib.reasons import Reason
+from pipeline_lib.remedies import remedy_of
 from pipeline_lib.shard_engine import map_shards
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
@@ -23,7 +26,7 @@ from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)
 
-FORMAT_VERSION = 7  # raise it when the same picture gives other findings; frozen findings in the tests guard it
+FORMAT_VERSION = 8  # raise it when the same picture gives other findings; frozen findings in the tests guard it
 LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpeg")
 EMBEDDING_LIBRARIES = ("torch", "torchvision")
 
@@ -62,7 +65,8 @@ def _stage_key(params: InspectParams) -> str:
 
 
 def _libraries(params: InspectParams) -> tuple[str, ...]:
-    return LIBRARIES + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
+    heic = (HEIC_LIBRARY,) if reads_heic() else ()
+    return LIBRARIES + heic + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
 
 
 def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun) -> None:
@@ -109,7 +113,7 @@ def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected
     refused = collections.Counter(images["refusal"].dropna())
     if expected and len(images) == refused.total():
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
-        remedy = "look at the files of the source, and at inspect.min_side_px and inspect.max_pixels in params.yaml"
+        remedy = remedy_of(Reason(max(sorted(refused), key=lambda reason: refused[reason])))
         raise BadData(f"none of {expected} pictures can be used", file=writes["images"], value=reasons, remedy=remedy)
     IMAGES.write(images, writes["images"])
     log.info(

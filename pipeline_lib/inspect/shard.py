@@ -18,6 +18,7 @@ from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.memory_limit import picture_memory_bytes
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import Examined, examine, refused, squeeze
+from pipeline_lib.inspect.small_view import small_view
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shard_workers import shared_name
 from pipeline_lib.shards.read import MemberBytes
@@ -92,7 +93,8 @@ def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Cal
             examined = _examined(member, unit, source, task, at)
             images.append({name: member[name] for name in KEYS} | examined.findings)
             if examined.grey_HW is not None and examined.pixels_HWC is not None:
-                described.append({"image_id": member["image_id"], **describe_shapes(examined.grey_HW)})
+                view_of_it = {"view": small_view(examined.pixels_HWC)}
+                described.append({"image_id": member["image_id"], **describe_shapes(examined.grey_HW), **view_of_it})
                 views += [view(examined.pixels_HWC)] if task.weights else []
         features += _embedded(described, views, task)
     return ShardTables(_frame(images, IMAGES), _frame(features, FEATURES))

@@ -48,7 +48,7 @@ def compile_to(path: Path, *flags: str) -> None:
         raise unusable("no C compiler")
     sources = [str(FOLDER / name) for name in SOURCES]
     command = [compiler, *FLAGS, *flags, *sources, "-o", str(path), *LIBRARIES]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "rror" in line or "cannot" in line]
         raise unusable(next(iter(lines), "no output"))

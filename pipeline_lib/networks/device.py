@@ -55,7 +55,7 @@ def computed_on(device: torch.device) -> dict[str, str | int]:
 def _processor() -> str:
     """As Linux names it, else the machine's architecture."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

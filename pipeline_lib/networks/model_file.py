@@ -58,7 +58,7 @@ def read_model_file(folder: Path) -> ModelFile:
     path = folder / NAME
     remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
     try:
-        return ModelFile.model_validate_json(path.read_text())
+        return ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadData("the model is absent", file=path, remedy=remedy) from None
     except (ValidationError, UnicodeDecodeError) as error:

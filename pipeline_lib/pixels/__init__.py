@@ -7,7 +7,7 @@ from pipeline_lib.pixels.decode import decode
 from pipeline_lib.pixels.kept_size import KeptSize
 from pipeline_lib.pixels.resize import centre_square, resize, shrink_to, view
 from pipeline_lib.pixels.rules import Decoded, PixelRules, Undecodable
-from pipeline_lib.pixels.sniff import sniff
+from pipeline_lib.shards.sniff import sniff
 
 __all__ = [
     "Decoded",

@@ -6,19 +6,23 @@ import numpy as np
 
 from pipeline_lib.pixels.exif import turn_upright
 from pipeline_lib.pixels.jpeg import decode_jpeg
+from pipeline_lib.pixels.noticed import ends_grey
 from pipeline_lib.pixels.other_formats import decode_other
 from pipeline_lib.pixels.rules import Decoded, PixelRules, Undecodable
-from pipeline_lib.pixels.sniff import DECODABLE, OTHER_PICTURES, sniff
 from pipeline_lib.reasons import Reason
+from pipeline_lib.shards.sniff import DECODABLE, OTHER_PICTURES, sniff
+
+ALREADY_UPRIGHT = ("tiff", "heic")  # by Pillow and libheif
 
 
 def decode(data: bytes, rules: PixelRules) -> Decoded:
     """Decode a picture to uint8 RGB by fixed rules.
 
-    Grey and palette become RGB; alpha is laid over white; of 16-bit samples the high byte is kept (the exact inverse of
-    8 bits scaled by 257); CMYK by R = (255-C)(255-K)/255 with Adobe's polarity; colour profiles are ignored; the first
-    frame of an animation is taken; EXIF orientation as `rules` say (the orientation of a TIFF is part of the picture
-    and always applied). The header is checked against `max_pixels` before any pixel is decoded.
+    Grey and palette become RGB; alpha is laid over white, over black where nothing would be seen on white; of 16-bit
+    samples the high byte is kept (the exact inverse of 8 bits scaled by 257); CMYK by R = (255-C)(255-K)/255 with
+    Adobe's polarity; colour profiles are ignored; the first frame of an animation is taken; EXIF orientation as `rules`
+    say (that of a TIFF or HEIC is part of the picture and always applied). The header is checked against `max_pixels`
+    before any pixel is decoded.
 
     Raises Undecodable: empty (no bytes, only zeros), not_image (documents, drawings, archives, ...), unsupported_format
     (a picture of another format), unsupported_mode (float, 12-bit, 32-bit samples), too_many_pixels, decode_truncated
@@ -28,7 +32,7 @@ def decode(data: bytes, rules: PixelRules) -> Decoded:
     if kind not in DECODABLE:
         raise _refusal(kind)
     raster = decode_jpeg(data, rules.max_pixels) if kind == "jpeg" else decode_other(data, kind, rules.max_pixels)
-    turn = raster.exif.orientation if rules.exif_orientation == "apply" and kind != "tiff" else 1
+    turn = raster.exif.orientation if rules.exif_orientation == "apply" and kind not in ALREADY_UPRIGHT else 1
     pixels_HWC = np.ascontiguousarray(turn_upright(raster.pixels_HWC, turn))
     height, width = pixels_HWC.shape[:2]
     return Decoded(
@@ -41,6 +45,9 @@ def decode(data: bytes, rules: PixelRules) -> Decoded:
         trailing_bytes=raster.trailing_bytes,
         width_px=width,
         height_px=height,
+        on_black=raster.on_black,
+        low_bits=raster.low_bits,
+        ends_grey=ends_grey(raster.pixels_HWC),
     )
 
 

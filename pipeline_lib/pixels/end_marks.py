@@ -6,31 +6,18 @@ before that, decode_corrupt when the structure is broken.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from typing import Final
 
-from pipeline_lib.pixels.budget import refuse_chunks, refuse_frames
+from pipeline_lib.pixels.budget import refuse_frames
+from pipeline_lib.pixels.png_chunks import read_png
 from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
 
 
 def end_of_png(data: bytes) -> int:
-    """Walk the chunks and check each CRC (PNG specification 5.3), which Pillow skips for pixel data."""
-    written = len(data.rstrip(b"\0"))  # the last chunk never ends in a zero, so zeros at the end are no part of it
-    at, n_chunks = 8, 0
-    while True:
-        n_chunks += 1
-        refuse_chunks(n_chunks)
-        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        end = at + 12 + length
-        if end > written:
-            raise Undecodable(Reason.DECODE_TRUNCATED, f"the data ends in the chunk at byte {at}")
-        if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise Undecodable(Reason.DECODE_CORRUPT, f"wrong CRC in chunk {name!r} at byte {at}")
-        if name == b"IEND":
-            return end
-        at = end
+    """Walk the chunks to the last one, see `read_png`."""
+    return read_png(data).end
 
 
 def end_of_gif(data: bytes) -> int:
@@ -63,7 +50,7 @@ def end_of_webp(data: bytes) -> int:
 
 
 def end_of_avif(data: bytes) -> int:
-    """Walk the boxes of the file (ISO/IEC 14496-12, 4.2), up to the first that AVIF does not know."""
+    """Walk the boxes of the file (ISO/IEC 14496-12, 4.2), up to the first that AVIF (or HEIF) does not know."""
     at = 0
     while data[at + 4 : at + 8] in AVIF_BOXES:
         length = int.from_bytes(data[at : at + 4], "big")
@@ -90,6 +77,8 @@ END_OF: Final[dict[str, Callable[[bytes], int]]] = {
     "avif": end_of_avif,
     "bmp": _whole_file,
     "tiff": _whole_file,
+    "netpbm": _whole_file,
+    "heic": end_of_avif,  # the same boxes
 }
 
 

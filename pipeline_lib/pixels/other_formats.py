@@ -1,7 +1,8 @@
-"""PNG, WebP, AVIF, GIF, BMP and TIFF through Pillow, with the checks that Pillow leaves out."""
+"""PNG, WebP, AVIF, GIF, BMP, TIFF, Netpbm and HEIC through Pillow, with the checks that Pillow leaves out."""
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import warnings
@@ -15,9 +16,13 @@ from pipeline_lib.pixels.budget import refuse_frames, silence_libtiff, tiff_fram
 from pipeline_lib.pixels.end_marks import END_OF
 from pipeline_lib.pixels.exif import read_exif
 from pipeline_lib.pixels.lost_sectors import refuse_lost_sectors
+from pipeline_lib.pixels.noticed import LOW_LEVELS, on_paper
+from pipeline_lib.pixels.png_chunks import read_png
 from pipeline_lib.pixels.raster import Raster, memory_ran_out, refuse_bomb
 from pipeline_lib.pixels.rules import Undecodable
+from pipeline_lib.pixels.tiff_samples import tiff_samples
 from pipeline_lib.reasons import Reason
+from pipeline_lib.shards.sniff import DECODABLE
 
 # Broken metadata is no news, and a worker's console is no place for it. A filter, not a `catch_warnings` block around
 # each file: that one swaps global state and is not safe in threads.
@@ -27,7 +32,10 @@ silence_libtiff()
 
 MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BIT: Final = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2"}
-WITHOUT_CHECKSUM: Final = ("webp", "avif")  # GIF and BMP too, but whole sectors of black are nothing odd there
+PILLOW_NAME: Final = {kind: kind.upper() for kind in DECODABLE} | {"netpbm": "PPM", "heic": "HEIF"}
+HEIC_LIBRARY: Final = "pi-heif"
+READ_HEIC: Final = "`python -m pip install '.[heic]'` reads it"
+WITHOUT_CHECKSUM: Final = ("webp", "avif", "heic")  # GIF and BMP too, but whole sectors of black are nothing odd there
 ENDS_EARLY: Final = (
     "truncated",
     "unexpected end",
@@ -38,21 +46,25 @@ ENDS_EARLY: Final = (
 
 
 def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
-    """Decode the first frame of a PNG, WebP, AVIF, GIF, BMP or TIFF. Raises Undecodable, MemoryError.
+    """Decode the first frame of a picture that is no JPEG. Raises Undecodable, MemoryError.
 
-    Truncated means that the format's end mark is missing (PNG, GIF, WebP, AVIF) or that Pillow says so (BMP, TIFF).
+    Truncated means that the format's end mark is missing (PNG, GIF, WebP, AVIF) or that Pillow says so (BMP, TIFF,
+    Netpbm).
     Lossy WebP, AVIF, GIF and BMP carry no checksum: of damage inside the first two only lost sectors are seen, and of
     that inside the others nothing; a checksum of the source tells.
     """
     if kind == "webp":  # Pillow would make room for the pixels before it tells their number
         refuse_bomb(*_webp_size(data), max_pixels)
+    if kind == "heic" and not reads_heic():
+        raise Undecodable(Reason.UNSUPPORTED_FORMAT, f"heic; {READ_HEIC}")
     try:
-        with Image.open(io.BytesIO(data), formats=[kind.upper()]) as picture:
+        png = read_png(data) if kind == "png" else None
+        end = png.end if png else END_OF[kind](data)
+        with Image.open(io.BytesIO(png.essential if png else data), formats=[PILLOW_NAME[kind]]) as picture:
             refuse_bomb(*picture.size, max_pixels)
-            end = END_OF[kind](data)
             if kind in WITHOUT_CHECKSUM:
                 refuse_lost_sectors(data, start=0, end=end)
-            return _raster(picture, data, trailing_bytes=len(data) - end)
+            return _raster(picture, data, trailing_bytes=len(data) - end, is_deep=bool(png and png.sample_bits == 16))
     except (Undecodable, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -61,6 +73,17 @@ def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
         if memory_ran_out(error):
             raise MemoryError(str(error)) from error
         raise _damage(data, kind, error) from error
+
+
+@functools.cache
+def reads_heic() -> bool:
+    """Whether the extra `heic` is installed: pi-heif, libheif's decoder as a plug-in of Pillow."""
+    try:
+        from pi_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener(thumbnails=False)
+    return True
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -73,26 +96,29 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
-def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int) -> Raster:
+def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int, is_deep: bool) -> Raster:
+    """is_deep: the samples have 16 bits, also where Pillow's mode has 8."""
     n_frames = tiff_frames(data) if picture.format == "TIFF" else int(getattr(picture, "n_frames", 1))
     refuse_frames(n_frames)
     mode = picture.mode
-    if mode not in MODES and mode not in SIXTEEN_BIT:
+    is_deep |= mode in SIXTEEN_BIT or (mode == "I" and picture.format == "PPM")
+    if mode not in MODES and not is_deep:
         raise Undecodable(Reason.UNSUPPORTED_MODE, mode)
     picture.load()
     exif = read_exif(data) if picture.format == "TIFF" else read_exif(picture.info.get("exif", b""))
-    return Raster(_to_rgb(picture), mode, exif, n_frames, trailing_bytes)
+    pixels_HWC, on_black = _to_rgb(picture)
+    low_bits = is_deep and 0 < int(pixels_HWC.max()) < LOW_LEVELS
+    return Raster(pixels_HWC, mode, exif, n_frames, trailing_bytes, on_black, low_bits)
 
 
-def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    if picture.mode in SIXTEEN_BIT:
+def _to_rgb(picture: Image.Image) -> tuple[NDArray[np.uint8], bool]:
+    """uint8 RGB, and whether it lies on black."""
+    if picture.mode in SIXTEEN_BIT or picture.mode == "I":
         high = (np.asarray(picture) >> 8).astype(np.uint8)
-        return np.repeat(high[..., None], 3, axis=2)
+        return np.repeat(high[..., None], 3, axis=2), False
     if picture.has_transparency_data:
-        paper = Image.new("RGBA", picture.size, "white")
-        paper.alpha_composite(picture.convert("RGBA"))
-        return np.asarray(paper.convert("RGB"))
-    return np.asarray(picture.convert("RGB"))
+        return on_paper(picture)
+    return np.asarray(picture.convert("RGB")), False
 
 
 def _damage(data: bytes, kind: str, error: Exception) -> Undecodable:
@@ -101,6 +127,8 @@ def _damage(data: bytes, kind: str, error: Exception) -> Undecodable:
         END_OF[kind](data)
     except Undecodable as verdict:
         return verdict
+    if kind == "tiff" and isinstance(error, UnidentifiedImageError) and (samples := tiff_samples(data)):
+        return Undecodable(Reason.UNSUPPORTED_MODE, samples)
     # Pillow's own sentence for an unreadable header ends in a memory address, which would differ from run to run
     said = "broken header" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
     early = isinstance(error, EOFError) or any(words in said.lower() for words in ENDS_EARLY)

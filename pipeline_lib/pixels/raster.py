@@ -21,6 +21,8 @@ class Raster:
     exif: Exif
     n_frames: int
     trailing_bytes: int
+    on_black: bool = False
+    low_bits: bool = False
 
 
 MAX_SIDE_PX = 65_500  # libjpeg's limit: a longer side could not be stored again

@@ -48,8 +48,9 @@ class Decoded:
 
     pixels_HWC: uint8, contiguous, after the orientation rule. format: one of `sniff.DECODABLE`. mode: colour
     mode as received, in Pillow's names. exif_orientation: 1..8 as the file says, 1 when absent. n_frames: 1 or more,
-    the first is used. trailing_bytes: bytes after the end of the picture; always 0 for BMP and TIFF, which mark no end.
-    width_px, height_px: of pixels_HWC.
+    the first is used. trailing_bytes: bytes after the end of the picture; always 0 for BMP, TIFF and Netpbm, which mark
+    no end. width_px, height_px: of pixels_HWC. on_black: transparency was laid over black. low_bits: its 16-bit samples
+    use at most the lowest 12 bits. ends_grey: it ends in the grey that decoders paint after the data stopped.
     """
 
     pixels_HWC: NDArray[np.uint8]
@@ -61,3 +62,6 @@ class Decoded:
     trailing_bytes: int
     width_px: int
     height_px: int
+    on_black: bool
+    low_bits: bool
+    ends_grey: bool

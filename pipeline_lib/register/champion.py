@@ -50,7 +50,7 @@ def ask_champion(version: Version, job: StageRun, *, closure: Closure, registry:
         if test_inputs(version.closure) == test_inputs(closure):
             return _champion(version, _recorded(version, job, registry), job, registry)
         if memo.exists():
-            return _champion(version, _from_json(memo.read_text()), job, registry)
+            return _champion(version, _from_json(memo.read_text(encoding="utf-8")), job, registry)
         model = open_exported(registry.export_folder(version), threads=job.settings.worker_count())
     except PipelineError as error:
         log.warning("version %d cannot be asked: %s", version.number, error)

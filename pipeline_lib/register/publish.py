@@ -23,7 +23,7 @@ def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure
     folder = report_path(registry.state_folder, attempt.tags[records.KEY]).parent
     previous = previous_profile(registry, version)
     shown = _shown(attempt, version, closure, previous)
-    if not (folder / SHOWN).exists() or (folder / SHOWN).read_text() != shown:
+    if not (folder / SHOWN).exists() or (folder / SHOWN).read_text(encoding="utf-8") != shown:
         _write(folder, attempt, version, job=job, closure=closure, previous=previous, shown=shown)
     _point(folder.parent / "latest", folder.name)
     return folder / REPORT
@@ -72,9 +72,9 @@ def _write(
     run = Run(job.settings.model_name, number, tags[records.KEY], attempt.verdict, lineage, libraries(), before, judged)
     content = gather(run, job.reads)
     with atomic_folder(folder) as partial:
-        (partial / REPORT).write_text(render_report(content))
-        (partial / CARD).write_text(render_card(content))
-        (partial / SHOWN).write_text(shown)
+        (partial / REPORT).write_text(render_report(content), encoding="utf-8")
+        (partial / CARD).write_text(render_card(content), encoding="utf-8")
+        (partial / SHOWN).write_text(shown, encoding="utf-8")
 
 
 def _shown(attempt: Attempt, version: Version | None, closure: Closure, previous: tuple[int, Path] | None) -> str:

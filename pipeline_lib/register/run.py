@@ -62,7 +62,7 @@ def _settle_question(
     verdict = _judge(question, job=job, closure=closure, registry=registry)
     if known is not None and verdict.provisional:
         return known
-    metrics = json.loads(job.reads["metrics"].read_text())["test"]
+    metrics = json.loads(job.reads["metrics"].read_text(encoding="utf-8"))["test"]
     tags = attempt_tags(
         question,
         verdict,
@@ -92,7 +92,7 @@ def _judge(question: Question, *, job: StageRun, closure: Closure, registry: Reg
         selection={
             split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val", "test")
         },
-        parity=json.loads((job.reads["export"] / "parity.json").read_text()),
+        parity=json.loads((job.reads["export"] / "parity.json").read_text(encoding="utf-8")),
     )
     asked = ask_champion(champion, job, closure=closure, registry=registry) if champion else None
     return judge(

@@ -42,7 +42,7 @@ class DvcCache:
 
     def listing(self, md5: str) -> dict[str, str]:
         """relative path -> md5 of a folder's files; `md5` ends in `.dir`. Raises SourceMissing."""
-        entries = json.loads(self.object(md5).read_text())
+        entries = json.loads(self.object(md5).read_text(encoding="utf-8"))
         return {entry["relpath"]: entry["md5"] for entry in entries}
 
     def materialise(self, md5: str, target: Path) -> Path:

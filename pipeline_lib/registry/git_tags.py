@@ -149,7 +149,7 @@ def _git(
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "-C", str(folder), *arguments]
     done = subprocess.run(
-        command, check=check, capture_output=True, text=True, env={**clean, **(env or {})}, input=stdin
+        command, check=check, capture_output=True, encoding="utf-8", env={**clean, **(env or {})}, input=stdin
     )
     return done.stdout.strip()
 

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline_lib.atomic_files import private_folder
 from pipeline_lib.errors import UsageError
 from pipeline_lib.registry.dvc_cache import DvcCache, dvc_cache
 from pipeline_lib.registry.git_tags import mirror, read_tags
@@ -227,8 +228,8 @@ class Registry:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the registry's lock; waits for a run that holds it."""
-        self.state_folder.mkdir(parents=True, exist_ok=True)
-        with (self.state_folder / "registry.lock").open("a") as file:
+        private_folder(self.state_folder)
+        with (self.state_folder / "registry.lock").open("a", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             self.is_locked = True
             try:

@@ -78,14 +78,16 @@ def write_release(name: str, *, checkout: Path, settings: Settings, commit: str,
         sources=sources,
         manifest=MANIFEST.read(line.path("manifest")),
         classes=classes,
-        figures=json.loads(line.path("curation").read_text()),
+        figures=json.loads(line.path("curation").read_text(encoding="utf-8")),
         params=closure.stages["curate"].params.get("curate") or {},
     )
     folder = checkout / FOLDER / name
     with atomic_folder(folder) as partial:
-        (partial / "croissant.json").write_text(croissant(about, files, version=facts.version, published=published))
-        (partial / "datasheet.md").write_text(datasheet(facts))
-        (partial / "checksums.sha256").write_text(as_checksums(files))
+        (partial / "croissant.json").write_text(
+            croissant(about, files, version=facts.version, published=published), encoding="utf-8"
+        )
+        (partial / "datasheet.md").write_text(datasheet(facts), encoding="utf-8")
+        (partial / "checksums.sha256").write_text(as_checksums(files), encoding="utf-8")
     return Released(folder, files, int((facts.manifest["decision"] == "keep").sum()))
 
 

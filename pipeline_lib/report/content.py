@@ -93,13 +93,13 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
     groups, n_groups = galleries.duplicates(manifest)
     mistakes = galleries.worst_mistakes(predictions, names)
     cards = [*issues.cards, *changed.cards, *mistakes.cards, *(card for group in groups for card in group.cards)]
-    test = json.loads(files["metrics"].read_text())["test"]
+    test = json.loads(files["metrics"].read_text(encoding="utf-8"))["test"]
     counts_KK = _confusion_counts(predictions, len(names))
     curves = pd.read_csv(files["curves"])
     return Content(
         run=run,
         test=test,
-        validation=json.loads(files["validation"].read_text()),
+        validation=json.loads(files["validation"].read_text(encoding="utf-8")),
         top1_range=_top1_range(test),
         delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
         ledger=open_ledger(manifest, read_frame(files["balance"], ("class_id",))),
@@ -120,13 +120,17 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
 
 
 def _read_per_class(file: Path) -> pd.DataFrame:
-    table = pd.read_csv(file, dtype={"class": str}, keep_default_na=False)
-    return table.assign(**{"class": table["class"].map(plain)})
+    """A class may be called NA; an empty figure was not measured."""
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    figures_of = {name: pd.to_numeric(table[name]) for name in table.columns.drop("class")}
+    return table.assign(**figures_of, **{"class": table["class"].map(plain)})
 
 
 def _pictures(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
     columns = ["image_id", "container", "offset_bytes", "size_bytes"]
-    rules = PixelRules.model_validate(json.loads((files["betons"] / "pixels.json").read_text())["pixel_rules"])
+    rules = PixelRules.model_validate(
+        json.loads((files["betons"] / "pixels.json").read_text(encoding="utf-8"))["pixel_rules"]
+    )
     members = MEMBERS.read(files["members"], columns)
     return thumbnails([card.image_id for card in cards], members=members, shards=files["shards"], rules=rules)
 
@@ -168,6 +172,6 @@ def _pairs(counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, s
 
 
 def _records(table: pd.DataFrame, by: str) -> tuple[dict[str, Any], ...]:
-    """Rows as dicts, the lowest `by` first; what is not a number becomes None."""
+    """Rows as dicts, the lowest `by` first; what is not a number becomes None and comes last."""
     rows: list[dict[Any, Any]] = table.sort_values(by, kind="stable").to_dict("records")
     return tuple({key: None if isinstance(v, float) and math.isnan(v) else v for key, v in row.items()} for row in rows)

@@ -70,7 +70,7 @@ class Drift:
 
 def drift_since(previous: Previous, profile: Path) -> Drift:
     """Compare two profile.json."""
-    before, now = (json.loads(path.read_text()) for path in (previous.profile, profile))
+    before, now = (json.loads(path.read_text(encoding="utf-8")) for path in (previous.profile, profile))
     columns = tuple(
         _column(name, before["columns"][name]["counts"], found["counts"])
         for name, found in now["columns"].items()

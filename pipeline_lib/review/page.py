@@ -49,7 +49,10 @@ def render_page(found: Questions, *, name: str) -> str:
     """The page. name: what is reviewed, for its title."""
     numbers = {image_id: number for number, image_id in enumerate(i for i in found.pictures if found.pictures[i])}
     blocks = [list(numbers)[start : start + BLOCK] for start in range(0, len(numbers), BLOCK)]
-    script, style = _source("answers.js") + _source("page.js"), PALETTE.read_text() + _source("review.css")
+    script, style = (
+        _source("answers.js") + _source("page.js"),
+        PALETTE.read_text(encoding="utf-8") + _source("review.css"),
+    )
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("review.html.jinja").render(
         name=name,
@@ -95,7 +98,7 @@ def _answers(one: Question) -> list[str]:
 
 
 def _source(name: str) -> str:
-    return (TEMPLATES / name).read_text()
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

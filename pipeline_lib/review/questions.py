@@ -174,7 +174,7 @@ def _classes(files: Mapping[str, Path], manifest: pd.DataFrame) -> Iterable[str]
 
 def _pictures(image_ids: Iterable[str], files: Mapping[str, Path]) -> dict[str, str]:
     columns = ["image_id", "container", "offset_bytes", "size_bytes"]
-    rules = PixelRules.model_validate(json.loads(files["pixel_rules"].read_text()))
+    rules = PixelRules.model_validate(json.loads(files["pixel_rules"].read_text(encoding="utf-8")))
     members = MEMBERS.read(files["members"], columns)
     return thumbnails(image_ids, members=members, shards=files["shards"], rules=rules, short_side_px=SIDE_PX)
 

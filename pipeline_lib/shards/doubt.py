@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline_lib.shards.layout import Detected, FolderLayout, Folders, layout_of_folders
-from pipeline_lib.shards.names import without_archive_ending
+from pipeline_lib.shards.names import class_name, without_archive_ending
 from pipeline_lib.shards.split_names import split_names
 from pipeline_lib.sources import Source
 
@@ -109,7 +109,8 @@ def reading_of(layout: FolderLayout, counts: Mapping[Folders, int]) -> Reading:
     classes: Counter[str | None] = Counter()
     splits: Counter[str | None] = Counter()
     for path, n in counts.items():
-        classes[layout.class_of(path)] += n
+        folder = layout.class_of(path)
+        classes[None if folder is None else class_name(folder)] += n
         splits[layout.split_of(path)] += n
     n_without = classes[None]
     return Reading(layout.kind, dict(layout.splits or {}), _named(classes), _named(splits), n_without)

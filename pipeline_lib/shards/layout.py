@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
+from pipeline_lib.shards.names import class_name
 from pipeline_lib.shards.split_names import SPLIT_FOLDERS
 
 Detected = Literal[
@@ -73,7 +74,12 @@ class FolderLayout:
     splits: Mapping[str, str] | None = None
 
     def label(self, name: str) -> str | None:
-        """The class folder; None where the path has none."""
+        """The class that the class folder names; None where the path has none."""
+        folder = self.class_folder(name)
+        return None if folder is None else class_name(folder)
+
+    def class_folder(self, name: str) -> str | None:
+        """The class folder as the path spells it."""
         return self.class_of(tuple(name.split("/")[:-1]))
 
     def split(self, name: str) -> str | None:
@@ -81,7 +87,7 @@ class FolderLayout:
         return self.split_of(tuple(name.split("/")[:-1]))
 
     def class_of(self, folders: Folders) -> str | None:
-        """As `label`, for the folders of a path."""
+        """As `class_folder`, for the folders of a path."""
         layout, below = LAYOUTS[self.kind], folders[self.depth :]
         if self.splits is not None and layout.split_at == 0 and _first(below) not in self.splits:
             return None

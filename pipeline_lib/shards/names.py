@@ -7,18 +7,42 @@ every name of every file system and archive has one spelling, which `decode_name
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 from pipeline_lib.reasons import Reason
 
 PICTURE_ENDINGS = frozenset(
-    {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"}
-    | {"avif", "heic", "heif", "jp2", "j2k", "jxl", "tga", "psd", "ico", "svg"}
+    {"jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"}
+    | {"avif", "heic", "heif", "hif", "jp2", "j2k", "jxl", "tga", "psd", "ico", "svg"}
+)
+# What a camera saw before it made a picture of it. Most are TIFFs whose first picture is a stamp-sized preview.
+RAW_ENDINGS = frozenset(
+    {"dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "orf", "rw2", "raf", "pef", "srw", "3fr", "fff"}
+    | {"iiq", "erf", "kdc", "dcr", "mrw", "rwl", "x3f", "gpr"}
+)
+# Of files that lie beside pictures. Any other ending, and none, says nothing: `x.jpg?size=large`, `x.jpg_large`.
+OTHER_ENDINGS = frozenset(
+    {"txt", "md", "rst", "rtf", "csv", "tsv", "json", "jsonl", "ndjson", "xml", "yaml", "yml", "toml", "ini", "cfg"}
+    | {"conf", "log", "html", "htm", "css", "js", "py", "pyc", "ipynb", "sh", "bat", "exe", "c", "h", "cpp", "m", "r"}
+    | {"pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods", "odp", "tex", "bib", "eps", "ps", "ai"}
+    | {"mat", "npy", "npz", "h5", "hdf5", "pkl", "pickle", "pt", "pth", "onnx", "safetensors", "parquet", "arrow"}
+    | {"feather", "db", "sqlite", "sqlite3", "mp4", "mov", "avi", "mkv", "webm", "mpg", "mpeg", "m4v", "wmv", "flv"}
+    | {"3gp", "mts", "mp3", "wav", "flac", "ogg", "m4a", "aac", "7z", "rar", "gz", "bz2", "xz", "zst", "iso", "dmg"}
+    | {"xmp", "aae", "thm", "lnk", "url", "torrent", "md5", "sha1", "sha256", "sig", "asc", "lock", "dvc", "lst"}
+)
+OTHER_NAMES = frozenset(
+    {"license", "licence", "copying", "copyright", "notice", "readme", "authors", "contributors", "changelog"}
+    | {"changes", "makefile", "dockerfile", "version", "manifest", "todo", "install", "citation", "_success"}
+    | {"md5sums", "sha256sums"}
 )
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
 SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir"})
 # C0 and C1 controls, line and paragraph separators, bidirectional overrides (they hide an ending), undecodable bytes
-_UNSAFE_CHARACTERS = re.compile("[%#\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MISLEADING = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_UNSAFE_CHARACTERS = re.compile(f"[%#{_MISLEADING}]")
+_UNSHOWABLE_CHARACTERS = re.compile(f"[{_MISLEADING}]")
 
 
 def encode_name(raw: bytes) -> str:
@@ -31,18 +55,45 @@ def decode_name(name: str) -> bytes:
     return unquote_to_bytes(name)
 
 
-def refusal(name: str) -> Reason | None:
-    """Why a file of this stored name is not taken; None when it is.
+def class_name(folder: str) -> str:
+    """The name of a class from the stored name of its folder: as people write it, `50%` and not `50%25`.
 
-    A name without an ending is taken: object stores are full of them, and the decoder decides.
+    Only what would mislead an eye stays escaped. Composed (Unicode's NFC), since the same name comes composed from a
+    keyboard and decomposed (NFD) from macOS's file system and its zips.
     """
+    text = decode_name(folder).decode("utf-8", "surrogateescape")
+    return unicodedata.normalize("NFC", _UNSHOWABLE_CHARACTERS.sub(_percent, text))
+
+
+def respelled(folders: Iterable[str]) -> list[str]:
+    """A sentence for each class whose folders (stored names) are spelled in several ways."""
+    spellings: dict[str, set[str]] = {}
+    for folder in folders:
+        spellings.setdefault(class_name(folder), set()).add(folder)
+    return [
+        f"{len(found)} folders whose names look the same are one class, {name}: {', '.join(map(ascii, sorted(found)))}"
+        for name, found in sorted(spellings.items())
+        if len(found) > 1
+    ]
+
+
+def refusal(name: str) -> Reason | None:
+    """Why a file of this stored name is not taken; None when it is, or when `is_undecided` and its bytes decide."""
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or not parts[-1]:
         return Reason.TAR_UNSAFE_MEMBER
     if any(part.startswith(".") or part.lower() in SYSTEM_NAMES for part in parts):
         return Reason.IGNORED_SYSTEM_FILE
-    _, dot, ending = parts[-1].rpartition(".")
-    return Reason.NOT_A_PICTURE_NAME if dot and ending.lower() not in PICTURE_ENDINGS else None
+    ending = _ending(name)
+    if ending in RAW_ENDINGS:
+        return Reason.UNSUPPORTED_FORMAT
+    is_other = ending in OTHER_ENDINGS or parts[-1].lower() in OTHER_NAMES
+    return Reason.NOT_A_PICTURE_NAME if is_other else None
+
+
+def is_undecided(name: str) -> bool:
+    """Whether a name does not say what the file is: object stores and web pages are full of such."""
+    return refusal(name) is None and _ending(name) not in PICTURE_ENDINGS
 
 
 def is_archive(name: str) -> bool:
@@ -60,3 +111,9 @@ def without_archive_ending(name: str) -> str:
 
 def _percent(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogateescape"))
+
+
+def _ending(name: str) -> str:
+    """What follows the last full stop, in lower case; "" without one."""
+    _, dot, ending = name.rpartition("/")[2].rpartition(".")
+    return ending.lower() if dot else ""

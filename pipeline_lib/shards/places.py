@@ -11,21 +11,27 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline_lib.errors import BadData, CredentialsRefused, SourceChanged, SourceMissing
+from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards import s3
 from pipeline_lib.shards.names import decode_name, encode_name, is_archive
 
 MEND = "mend discover.sources in params.yaml"
+LATEST_NS = 2**63 - 1  # in the year 2262: what a table holds; a camera's or a toolbox's wrong date may be any
 
 
 @dataclass(frozen=True)
 class SourceObject:
-    """One file or S3 key. key: stored name below the place. etag: S3 only, without quotes."""
+    """One file or S3 key. key: stored name below the place. etag: S3 only, without quotes.
+
+    fault: why a file that is there cannot be read; it is a verdict on that file, and the run goes on.
+    """
 
     key: str
     size_bytes: int
     modified_ns: int
     etag: str | None = None
+    fault: Reason | None = None
 
 
 class Place(Protocol):
@@ -78,8 +84,9 @@ class LocalPlace:
             yield self._object(self._only)
             return
         for folder, below, files in os.walk(self._folder, followlinks=True, onerror=_raise_unreadable):
-            for name in below:
-                _refuse_circle(Path(folder, name))
+            circles = [name for name in below if _is_circle(Path(folder, name))]
+            below[:] = [name for name in below if name not in circles]  # `os.walk` goes into what is left here
+            yield from (self._faulty(Path(folder, name), Reason.BROKEN_LINK) for name in circles)
             yield from (self._object(Path(folder, name)) for name in files)
 
     def look(self, wanted: SourceObject) -> SourceObject:
@@ -111,7 +118,7 @@ class LocalPlace:
             raise BadData(
                 "the file went after it was listed", file=path, value=error.strerror, remedy=s3.RELIST
             ) from error
-        if (now.st_size, now.st_mtime_ns) != (wanted.size_bytes, wanted.modified_ns):
+        if (now.st_size, _within_table(now.st_mtime_ns)) != (wanted.size_bytes, wanted.modified_ns):
             found = f"{now.st_size} bytes instead of {wanted.size_bytes}, or a newer date"
             raise SourceChanged("the file changed after it was listed", file=path, value=found, remedy=s3.RELIST)
         return path
@@ -123,15 +130,22 @@ class LocalPlace:
     def _object(self, path: Path) -> SourceObject:
         try:
             facts = path.stat()
-        except OSError as error:
-            remedy = "remove the link, or mend where it points"
-            raise BadData("a link that leads nowhere", file=path, value=error.strerror, remedy=remedy) from error
-        if not stat.S_ISREG(facts.st_mode):
-            raise BadData(
-                "neither a file nor a folder (a socket, pipe or device)", file=path, remedy="remove it from the source"
-            )
-        key = encode_name(os.fsencode(path.relative_to(self._folder).as_posix()))
-        return SourceObject(key, facts.st_size, facts.st_mtime_ns)
+        except OSError:
+            return self._faulty(path, Reason.BROKEN_LINK if path.is_symlink() else Reason.UNREADABLE_FILE)
+        if not stat.S_ISREG(facts.st_mode) or not os.access(path, os.R_OK):
+            return self._faulty(path, Reason.UNREADABLE_FILE)
+        return SourceObject(self._key(path), facts.st_size, _within_table(facts.st_mtime_ns))
+
+    def _faulty(self, path: Path, fault: Reason) -> SourceObject:
+        """A picture that cannot be read. Raises BadData for a whole archive or table, which nothing replaces."""
+        key = self._key(path)
+        if self._only or is_archive(key):
+            remedy = "remove it, mend where it points, or allow reading it (`chmod u+r`)"
+            raise BadData("it cannot be read", file=path, value=fault, remedy=remedy)
+        return SourceObject(key, 0, 0, fault=fault)
+
+    def _key(self, path: Path) -> str:
+        return encode_name(os.fsencode(path.relative_to(self._folder).as_posix()))
 
 
 class BucketPlace:
@@ -195,15 +209,16 @@ class BucketPlace:
         modified = entry["LastModified"]
         modified_ns = int(modified.timestamp()) * 1_000_000_000 + modified.microsecond * 1000
         key = encode_name(entry["Key"].removeprefix(self._prefix).encode())
-        return SourceObject(key, entry["Size"], modified_ns, entry["ETag"].strip('"'))
+        return SourceObject(key, entry["Size"], _within_table(modified_ns), entry["ETag"].strip('"'))
 
 
-def _refuse_circle(folder: Path) -> None:
-    """A linked folder that contains itself would be listed for ever."""
-    if folder.is_symlink() and folder.resolve() in folder.absolute().parents:
-        raise BadData(
-            "a link leads back to a folder above it", file=folder, value=folder.readlink(), remedy="remove the link"
-        )
+def _is_circle(folder: Path) -> bool:
+    """Whether a linked folder leads back to one above it, however named: it would be listed for ever."""
+    return folder.is_symlink() and any(folder.samefile(above) for above in folder.absolute().parents)
+
+
+def _within_table(modified_ns: int) -> int:
+    return max(-LATEST_NS, min(modified_ns, LATEST_NS))
 
 
 def _raise_unreadable(error: OSError) -> None:

@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,11 +16,13 @@ from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.shards.names import encode_name
+from pipeline_lib.shards.names import encode_name, is_undecided
+from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, write_end, write_member_of
 
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
-ENCRYPTED = 0x1 | 0x40 | 0x2000  # APPNOTE.TXT 4.4.4: members, by strong encryption, the directory
+ENCRYPTED = 0x1 | 0x40 | 0x2000  # APPNOTE.TXT 4.4.4, the general purpose flag: members, strongly, the directory
+UTF_8 = 0x800  # of the same flag
 MOST_BYTES = 1 << 62  # a zip64 field may claim four times that, which no table can hold
 # zipfile asks bzip2 and LZMA for all that the read bytes unpack to: few bytes at a time keep that below 100 MB
 CAREFUL_BYTES = 4096
@@ -37,17 +40,32 @@ def walk_zip(file: BinaryIO, *, name: str, size_bytes: int) -> list[Found]:
     """Every member of a stored zip that is no folder, in the order of its bytes. Raises ArchiveDamaged."""
     found = []
     with open_zip(file, name=name) as archive:
-        for info, offset in _members(file, archive, name=name, size_bytes=size_bytes):
+        for info, stored, offset in _members(file, archive, name=name, size_bytes=size_bytes):
             if info.file_size != info.compress_size:
                 raise _damaged(name, info, f"stored, yet {info.compress_size} bytes hold {info.file_size}")
-            is_special = _is_special(info)
-            fault = Reason.TAR_UNSAFE_MEMBER if is_special else None
-            found.append(Found(_stored_name(info), -1 if is_special else offset, info.file_size, fault, info.CRC))
+            if _is_special(info):
+                found.append(_listed(info, stored))
+            else:
+                found.append(Found(stored, offset, info.file_size, None, info.CRC))
     return found
 
 
+def files_of(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
+    """Every member that is no folder with its stored name, in the order of their bytes.
+
+    Two tools write names against the standard (APPNOTE.TXT 4.4.17, appendix D): old .NET puts backslashes between
+    folders, so they are taken for that where no name has a slash; macOS writes UTF-8 without the flag that says so.
+    """
+    members = sorted(archive.infolist(), key=lambda info: info.header_offset)
+    names = [_name(info) for info in members]
+    if not any("/" in name for name in names):
+        names = [name.replace("\\", "/") for name in names]
+    stored = [encode_name(name.encode("utf-8", "surrogateescape")).removeprefix("./") for name in names]
+    return [(info, name) for info, name in zip(members, stored, strict=True) if not name.endswith("/")]
+
+
 def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits) -> list[Found]:
-    """Write the images of a compressed zip into a tar, once; what is refused is listed and not written.
+    """Write the pictures of a compressed zip into a tar, once; what is refused is listed and not written.
 
     Raises ArchiveDamaged when a member does not decompress to what the directory promises; BadData, before a byte is
     written, when it promises too much.
@@ -55,16 +73,18 @@ def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits
     size_bytes = path.stat().st_size
     found = []
     with path.open("rb") as file, open_zip(file, name=name) as archive:
-        members = [info for info, _ in _members(file, archive, name=name, size_bytes=size_bytes)]
-        listed = [(info, _listed(info)) for info in members]
+        members = _members(file, archive, name=name, size_bytes=size_bytes)
+        listed = [(info, _listed(info, stored)) for info, stored, _ in members]
         taken = [info for info, one in listed if one.refusal(limits.max_file_bytes) is None]
         limits.refuse_bomb(sum(info.file_size for info in taken), received_bytes=size_bytes, name=name)
         for info, one in listed:
             if one.refusal(limits.max_file_bytes):
                 found.append(one)
-                continue
-            offset = write_member_of(target, one.name, info.file_size, _chunks(archive, info, name=name))
-            found.append(Found(one.name, offset, info.file_size))
+            elif is_undecided(one.name) and not may_be_picture(member_start(archive, info, HEAD_BYTES, name=name)):
+                found.append(replace(one, fault=Reason.NOT_IMAGE))
+            else:
+                offset = write_member_of(target, one.name, info.file_size, _chunks(archive, info, name=name))
+                found.append(replace(one, offset_bytes=offset))
     write_end(target)
     return found
 
@@ -95,13 +115,14 @@ def member_start(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size_bytes: in
 
 def _members(
     file: BinaryIO, archive: zipfile.ZipFile, *, name: str, size_bytes: int
-) -> Iterator[tuple[zipfile.ZipInfo, int]]:
-    """Every member that is no folder, in the order of the bytes, with the offset of its data. Raises ArchiveDamaged.
+) -> list[tuple[zipfile.ZipInfo, str, int]]:
+    """As `files_of`, with the offset of each member's data. Raises ArchiveDamaged.
 
     No two may share bytes: a small zip whose members overlap unpacks to terabytes at any ratio (Fifield, "A better zip
     bomb", 2019; CVE-2024-0450).
     """
     behind = 0
+    offsets: dict[int, int] = {}
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
         if info.header_offset < behind:
             raise _damaged(name, info, "it overlaps the member before it")
@@ -116,12 +137,12 @@ def _members(
             raise _damaged(name, info, "its data go beyond the end of the file")
         if info.file_size > MOST_BYTES:
             raise _damaged(name, info, f"it promises {info.file_size} bytes")
-        if not info.filename.endswith("/"):  # a folder; Python's `is_dir` fails at an empty name
-            yield info, offset
+        offsets[info.header_offset] = offset
+    return [(info, stored, offsets[info.header_offset]) for info, stored in files_of(archive)]
 
 
-def _listed(info: zipfile.ZipInfo) -> Found:
-    return Found(_stored_name(info), -1, info.file_size, Reason.TAR_UNSAFE_MEMBER if _is_special(info) else None)
+def _listed(info: zipfile.ZipInfo, stored: str) -> Found:
+    return Found(stored, -1, info.file_size, Reason.TAR_UNSAFE_MEMBER if _is_special(info) else None)
 
 
 def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, name: str) -> Iterator[bytes]:
@@ -139,8 +160,14 @@ def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, name: str) -> It
         raise _damaged(name, info, f"{left} of {info.file_size} bytes are absent")
 
 
-def _stored_name(info: zipfile.ZipInfo) -> str:
-    return encode_name(info.filename.encode("utf-8", "surrogateescape")).removeprefix("./")
+def _name(info: zipfile.ZipInfo) -> str:
+    """The name; without the flag for UTF-8 zipfile reads code page 437, whatever the bytes say."""
+    if info.flag_bits & UTF_8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:  # some other code page: nothing says which
+        return info.filename
 
 
 def _is_special(info: zipfile.ZipInfo) -> bool:

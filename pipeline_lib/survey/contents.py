@@ -6,18 +6,19 @@ import errno
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO
 
 from pipeline_lib.errors import ArchiveDamaged
-from pipeline_lib.shards.names import encode_name, is_archive, without_archive_ending
+from pipeline_lib.reasons import Reason
+from pipeline_lib.shards.names import encode_name, is_archive, refusal, without_archive_ending
 from pipeline_lib.shards.places import Place, SourceObject
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
 from pipeline_lib.shards.tar_headers import BrokenTar, read_members
-from pipeline_lib.shards.zip_files import member_start, open_zip
+from pipeline_lib.shards.zip_files import files_of, member_start, open_zip
 
 HEAD_BYTES = 1 << 18  # a header, with room for the metadata before it
 REMOTE_MEMBERS = 2_000  # of one archive on S3: each costs up to a request
@@ -34,6 +35,12 @@ class Seen:
     name: str
     size_bytes: int
     first: Callable[[int], bytes] | None
+    fault: Reason | None = None  # a broken link, a device, ...
+
+    @property
+    def refused(self) -> Reason | None:
+        """Why it will not be taken."""
+        return refusal(self.name) or self.fault
 
 
 @dataclass(frozen=True)
@@ -54,15 +61,19 @@ def look_into(place: Place) -> Contents:
     """List a source, and its archives' directories. Raises ArchiveDamaged, and what listing raises."""
     found = sorted(place.list(), key=lambda one: one.key)
     archives = [one for one in found if is_archive(one.key)]
-    files = [Seen(one.key, one.size_bytes, partial(_part, place, one, 0)) for one in found if not is_archive(one.key)]
+    files = [_loose(place, one) for one in found if not is_archive(one.key)]
     is_complete, is_remote = True, bool(archives) and place.local_path(archives[0]) is None
     for archive in archives[: REMOTE_ARCHIVES if is_remote else None]:
         prefix = "" if place.is_single else without_archive_ending(archive.key) + "/"
         inside, whole = _archive(place, archive, limit=REMOTE_MEMBERS if is_remote else None)
-        files += [Seen(prefix + one.name, one.size_bytes, one.first) for one in inside]
+        files += [replace(one, name=prefix + one.name) for one in inside]
         is_complete &= whole
     is_complete = is_complete and not (is_remote and len(archives) > REMOTE_ARCHIVES)
     return Contents(tuple(files), tuple(archives), is_complete)
+
+
+def _loose(place: Place, found: SourceObject) -> Seen:
+    return Seen(found.key, found.size_bytes, None if found.fault else partial(_part, place, found, 0), found.fault)
 
 
 def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple[list[Seen], bool]:
@@ -81,7 +92,7 @@ def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple
 def _tar_members(place: Place, archive: SourceObject, file: BinaryIO) -> Iterator[Seen]:
     for found in walk_tar(file, name=archive.key, size_bytes=archive.size_bytes):
         first = partial(_member_part, place, archive, found.offset_bytes, found.size_bytes)
-        yield Seen(found.name, found.size_bytes, None if found.fault else first)
+        yield Seen(found.name, found.size_bytes, None if found.fault else first, found.fault)
 
 
 def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
@@ -90,11 +101,8 @@ def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
     def first(info: zipfile.ZipInfo, size_bytes: int) -> bytes:
         return member_start(archive, info, size_bytes, name=name)
 
-    for info in archive.infolist():
-        if not info.filename.endswith("/"):
-            yield Seen(
-                encode_name(info.filename.encode("utf-8", "surrogateescape")), info.file_size, partial(first, info)
-            )
+    for info, stored in files_of(archive):
+        yield Seen(stored, info.file_size, partial(first, info))
 
 
 def _stream_members(file: BinaryIO, archive: SourceObject, opener: Callable[..., Any]) -> Iterator[Seen]:

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import io
 import statistics
+import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
 
 from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.errors import BadData
+from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
+from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.doubt import Doubt, find_doubt
 from pipeline_lib.shards.layout import Detected, FolderLayout
-from pipeline_lib.shards.names import is_archive, refusal, without_archive_ending
+from pipeline_lib.shards.names import is_archive, is_undecided, respelled, without_archive_ending
 from pipeline_lib.shards.places import Place, open_place
+from pipeline_lib.shards.sniff import HEAD_BYTES as SNIFFED_BYTES
+from pipeline_lib.shards.sniff import may_be_picture, sniff
 from pipeline_lib.survey.answers import Answer, open_doubt, read_answer, tables_of_labels
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
 SAMPLED = 200
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # none that starts a program, as EPS does
+FORMATS = tuple(name for name in PILLOW_NAME.values() if name != "HEIF")  # none that starts a program, as EPS does
 FEW = 20
+PNG_START, PNG_SIZE_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 24
+OPENED = 500  # files whose names do not say what they are; on S3 each is a request
+HEIC_ENDINGS = (".heic", ".heif", ".hif")
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,9 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: Answer = NO_ANSW
     """
     place = open_place(uri, settings, root=root)
     contents = look_into(place)
-    taken = [one for one in contents.files if refusal(one.name) is None]
-    refused = Counter(str(refusal(one.name)) for one in contents.files if refusal(one.name) is not None)
+    files, n_unopened = _opened(contents.files)
+    taken = [one for one in files if one.refused is None]
+    refused = Counter(str(one.refused) for one in files if one.refused is not None)
     if not taken:
         counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items())) or "no files"
         remedy = "name the folder, archive or s3://bucket/prefix that holds pictures"
@@ -92,8 +101,11 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: Answer = NO_ANSW
         formats=tuple(formats.most_common()),
         short_sides_px=tuple(sorted(sides_px)),
         problems=(
+            *_unreadable_formats(taken, formats),
             *_problems(layout, labels, splits, contents, unreadable, received),
+            *(_respelled(layout, taken) if received is None else ()),
             *(tables_of_labels(uri, place, contents.files, names, root=root) if received is None else ()),
+            *([f"{n_unopened} more files have names that do not say what they are."] if n_unopened else ()),
         ),
         samples=samples,
         splits_stated=layout.splits,
@@ -101,6 +113,22 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: Answer = NO_ANSW
         labels=answer.labels,
         columns=received.columns if received else "",
     )
+
+
+def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
+    """The files, those refused whose bytes are no picture's, as `download` will; and how many were not looked at."""
+    undecided = [one for one in files if one.first and is_undecided(one.name)]
+    no_pictures = {one.name for one in undecided[:OPENED] if one.first and not may_be_picture(one.first(SNIFFED_BYTES))}
+    judged = [replace(one, fault=Reason.NOT_IMAGE) if one.name in no_pictures else one for one in files]
+    return judged, max(len(undecided) - OPENED, 0)
+
+
+def _unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:
+    """What most of a phone's pictures are, and what reads them; named before anything is written."""
+    n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
+    if reads_heic() or not n_heic:
+        return []
+    return [f"{n_heic} of {len(taken)} pictures are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."]
 
 
 def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
@@ -114,8 +142,11 @@ def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
     formats: Counter[str] = Counter()
     sides_px, unreadable = [], 0
     for one in samples:
-        header = _header(one.first(HEAD_BYTES) if one.first else b"")
-        if header is None:
+        head = one.first(HEAD_BYTES) if one.first else b""
+        header = _header(head)
+        if sniff(head) == "heic":
+            formats["HEIC"] += 1
+        elif header is None:
             unreadable += 1
         else:
             formats[header[0]] += 1
@@ -125,6 +156,8 @@ def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
 
 def _header(head: bytes) -> tuple[str, int] | None:
     """(format, short side in pixels) as the header says; None for what has no header of a picture."""
+    if head.startswith(PNG_START):  # its size comes first, and what Pillow may stumble over is ignored later on too
+        return "PNG", min(struct.unpack_from(">II", head.ljust(PNG_SIZE_END, b"\0"), len(PNG_START)))
     try:
         with Image.open(io.BytesIO(head), formats=FORMATS) as picture:
             return picture.format or "?", min(picture.size)
@@ -142,6 +175,11 @@ def _kind(place: Place, contents: Contents, uri: str) -> str:
         return f"{where}archive"
     folder = "S3 prefix" if where else "folder"
     return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder
+
+
+def _respelled(layout: FolderLayout, taken: Sequence[Seen]) -> list[str]:
+    folders = {folder for one in taken if (folder := layout.class_folder(one.name)) is not None}
+    return [f"{sentence}." for sentence in respelled(folders)]
 
 
 def _problems(

@@ -6,7 +6,7 @@ from pipeline_lib.tables.table import Column, Table
 
 FEATURES = Table(
     name="features",
-    version=1,
+    version=2,
     meaning="one row per usable picture of a shard (no refusal)",
     key=("image_id",),
     columns=(
@@ -21,6 +21,13 @@ FEATURES = Table(
             "vector",
             pa.list_(pa.float32()),
             "features for the label-issue predictors; comparable among pictures of one kind",
+        ),
+        Column(
+            "view",
+            pa.binary(),
+            "the whole picture in colour at 96x96 px, as JPEG: the closer look at copies; empty where a side is under "
+            "64 px",
+            nullable=True,
         ),
     ),
 )

@@ -6,7 +6,7 @@ from pipeline_lib.tables.table import Column, Table
 
 IMAGES = Table(
     name="images",
-    version=2,
+    version=3,
     meaning="one row per member with bytes; `refusal` says why one cannot be used",
     key=("image_id",),
     columns=(
@@ -21,7 +21,10 @@ IMAGES = Table(
         ),
         Column("detail", pa.string(), "what the decoder said, or what the bytes are instead", nullable=True),
         Column(
-            "format", pa.string(), "jpeg, png, webp, avif, gif, bmp, tiff: from the bytes, not the name", nullable=True
+            "format",
+            pa.string(),
+            "jpeg, png, webp, avif, gif, bmp, tiff, netpbm, heic: from the bytes, not the name",
+            nullable=True,
         ),
         Column("mode", pa.string(), "colour mode as received (Pillow's names)", nullable=True),
         Column("width_px", pa.int32(), "after the orientation policy", nullable=True),
@@ -31,6 +34,9 @@ IMAGES = Table(
         Column("n_frames", pa.int32(), "frames; the first is used", nullable=True),
         Column("ext_mismatch", pa.bool_(), "the name's ending says another format than the bytes", nullable=True),
         Column("trailing_bytes", pa.int64(), "bytes after the picture's end", nullable=True),
+        Column("on_black", pa.bool_(), "transparency lies on black: white would show nothing", nullable=True),
+        Column("low_bits", pa.bool_(), "16-bit samples that use 12 bits at most: nearly black", nullable=True),
+        Column("ends_grey", pa.bool_(), "ends in the grey that decoders paint after the data stopped", nullable=True),
         Column(
             "pixel_hash", pa.string(), "blake2b-128 of the canonical RGB pixels and their shape, hex", nullable=True
         ),

@@ -6,7 +6,7 @@ from pipeline_lib.tables.table import Column, Table
 
 LISTING = Table(
     name="listing",
-    version=1,
+    version=2,
     meaning="one row per object (file or S3 key) of every source, in canonical order",
     key=("source", "kind", "key"),
     columns=(
@@ -23,5 +23,6 @@ LISTING = Table(
         Column("modified_ns", pa.int64(), "last modification, nanoseconds since 1970 UTC; S3 gives whole seconds"),
         Column("etag", pa.string(), "S3's ETag without quotes: names a version, not always an md5", nullable=True),
         Column("checksum", pa.string(), "algorithm:value where the source states one", nullable=True),
+        Column("fault", pa.string(), "reason code of a file that is there and cannot be read", nullable=True),
     ),
 )

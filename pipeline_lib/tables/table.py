@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.errors import BadData
@@ -84,7 +87,7 @@ class Table:
                     value=" ".join(found),
                     remedy=remedy,
                 )
-            frame: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas(types_mapper=_pandas_type)
+            frame: pd.DataFrame = _as_pandas(pq.read_table(path, columns=columns))
         except FileNotFoundError:
             raise BadData(f"the {self.name} table is absent", file=path, remedy="run `dvc repro`") from None
         except pa.ArrowException as error:
@@ -93,10 +96,40 @@ class Table:
 
     def empty(self) -> pd.DataFrame:
         """A frame with the right columns and types and no rows."""
-        frame: pd.DataFrame = self.schema().empty_table().to_pandas(types_mapper=_pandas_type)
+        frame: pd.DataFrame = _as_pandas(self.schema().empty_table())
         return frame
 
 
-def _pandas_type(kind: pa.DataType) -> Any:
-    """Arrow-backed pandas types for all but lists: nulls stay nulls, and integers stay integers."""
-    return None if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) else pd.ArrowDtype(kind)
+def _as_pandas(table: pa.Table) -> pd.DataFrame:
+    """Nulls stay nulls; integers and booleans stay what they are, in columns and in lists.
+
+    All columns but lists are Arrow-backed. A list is a NumPy array of its values, or None. Lists are not left to
+    `to_pandas`: one null makes float64 of the integers of all rows, which has 53 bits for 64 (pyarrow 26).
+    """
+    scalars = table.select([field.name for field in table.schema if not _is_list(field.type)])
+    frame: pd.DataFrame = scalars.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+    lists = {
+        field.name: pd.Series(_listed(table[field.name]), index=frame.index, dtype=object)
+        for field in table.schema
+        if _is_list(field.type)
+    }
+    in_order: pd.DataFrame = frame.assign(**lists)[table.column_names]
+    return in_order
+
+
+def _listed(column: pa.ChunkedArray) -> list[NDArray[Any] | None]:
+    found: list[NDArray[Any] | None] = []
+    for chunk in column.chunks:
+        flat = chunk.flatten()
+        values = flat.to_numpy(zero_copy_only=False) if not flat.null_count else np.array(flat.to_pylist(), object)
+        present = chunk.is_valid().to_numpy(zero_copy_only=False)
+        lengths = pc.fill_null(pc.list_value_length(chunk), 0).to_numpy(zero_copy_only=False)
+        ends = np.cumsum(lengths)
+        starts = ends - lengths
+        cells = zip(starts.tolist(), ends.tolist(), present.tolist(), strict=True)
+        found += [values[start:end] if there else None for start, end, there in cells]
+    return found
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind))

@@ -149,7 +149,7 @@ def _try_lock(place: Path) -> IO[str] | None:
     place.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as opened:
         try:
-            lock = opened.enter_context((place / "lock").open("a"))
+            lock = opened.enter_context((place / "lock").open("a", encoding="utf-8"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not os.path.samestat(os.fstat(lock.fileno()), (place / "lock").stat()):
                 return None

@@ -102,7 +102,7 @@ def _member(work: Work, job: StageRun, folder: Path, stage_pid: int) -> None:
 
 def _raise_reason(folder: Path) -> None:
     if (folder / REASON).exists():
-        raise read_reason((folder / REASON).read_text())
+        raise read_reason((folder / REASON).read_text(encoding="utf-8"))
 
 
 def _enough_devices(job: StageRun, processes: int) -> None:

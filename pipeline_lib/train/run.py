@@ -240,7 +240,7 @@ def _write(job: StageRun, trained: Trained, aims: Aims, train_rows: pd.DataFrame
         side_px=recipe.side_px,
         mean=model.mean_and_std[0],
         std=model.mean_and_std[1],
-        pixels=json.loads((job.reads["betons"] / "pixels.json").read_text()),
+        pixels=json.loads((job.reads["betons"] / "pixels.json").read_text(encoding="utf-8")),
         recipe=params.as_record(),
         parent=parent,
         trained_on=computed_on(aims.device),

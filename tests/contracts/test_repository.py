@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+OPEN_NO_TEXT = {"os", "tarfile", "Image", "archive", "webbrowser"}  # whose `open` has no text mode
 PYTHON = [file for file in TRACKED if file.endswith(".py") and (ROOT / file).exists()]
 
 
@@ -58,3 +60,31 @@ def test_the_tests_marked_gpu_are_the_only_ones_that_need_a_device() -> None:
     needing = [f for f in PYTHON if f.startswith("tests/") and 'device="cuda"' in (ROOT / f).read_text()]
 
     assert all("pytest.mark.gpu" in (ROOT / f).read_text() for f in needing), needing
+
+
+def test_text_is_read_and_written_in_utf_8_whatever_the_locale_says() -> None:
+    product = [file for file in PYTHON if not file.startswith("tests/")]
+
+    assert [place for file in product for place in _calls_that_leave_the_encoding_to_the_locale(file)] == []
+
+
+def _calls_that_leave_the_encoding_to_the_locale(file: str) -> list[str]:
+    """file:line of each. ruff's PLW1514 (a preview) misses what it cannot tell to be a Path, and subprocess."""
+    calls = [node for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.Call)]
+    return [f"{file}:{call.lineno}" for call in calls if _is_text(call) and "encoding" not in _keywords(call)]
+
+
+def _is_text(call: ast.Call) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    owner = call.func.value.id if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) else ""
+    if "text" in _keywords(call) and name in {"run", "Popen", "check_output"}:
+        return True
+    if name in {"open", "TemporaryFile", "NamedTemporaryFile"} and owner not in OPEN_NO_TEXT:
+        modes = [word.value for word in call.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
+        default = "r" if name == "open" else "w+b"
+        return not any("b" in mode for mode in modes or [default])
+    return isinstance(call.func, ast.Attribute) and name in {"read_text", "write_text"}
+
+
+def _keywords(call: ast.Call) -> set[str | None]:
+    return {keyword.arg for keyword in call.keywords}

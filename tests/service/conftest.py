@@ -13,6 +13,8 @@ from tests.toy.repository import make_toy_repository
 from tests.toy.served import PATIENCE_MS, Served, free_port
 from tests.toy.small_line import make_small_line
 
+REBOUND = "--host-resolver-rules=MAP rebound.example 127.0.0.1"  # a web page's own name, which now points here
+
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -41,7 +43,7 @@ def page() -> Iterator[Page]:
     if chromium is None:
         pytest.skip("no chromium on the PATH: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", REBOUND])
         page = browser.new_page(viewport={"width": 1400, "height": 1300})
         page.set_default_timeout(PATIENCE_MS)
         yield page

@@ -9,18 +9,23 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
+from flows.prefect_home import HOST, credential_file
 from pipeline_lib.line import STAGES
 from pipeline_lib.parent_watch import descendants
 from pipeline_lib.train.run import run as train_stage
 from tasks.git import commit_of, git
 from tasks.workspace import FLOW, LINE
+from tests.toy.attack import PREFLIGHT, ask, knock, order, serving_a_page
 from tests.toy.served import (
     PATIENCE_MS,
     PERENNIAL,
@@ -51,9 +56,16 @@ def wait_for_stage(served: Served, run_id: str, stage: str) -> None:
     wait_until(lambda: served.task_states(run_id).get(stage) == "Running" and len(stage_processes(served.origin)) >= 2)
 
 
+def log_in(page: Page, served: Served, path: str) -> None:
+    """Open a page of the UI as a person does for the first time: with the line that `perennial up` names."""
+    page.goto(f"http://127.0.0.1:{served.port}{path}")
+    page.get_by_placeholder("admin:pass").fill(credential_file(served.origin).read_text().strip())
+    page.get_by_role("button", name="Login").click()
+
+
 def open_form(page: Page, served: Served) -> None:
     deployment = served.ask("deployments/name/retrain/retrain")
-    page.goto(f"http://127.0.0.1:{served.port}/deployments/deployment/{deployment['id']}/run")
+    log_in(page, served, f"/deployments/deployment/{deployment['id']}/run")
     expect(page.get_by_text("train.epochs (Optional)")).to_be_visible(timeout=PATIENCE_MS)
 
 
@@ -306,6 +318,58 @@ def test_a_deployed_run_with_nothing_new_after_a_rollback_announces_no_promotion
     assert "epochs: 2" in git(served.origin, "show", f"{tag}:params.yaml")
 
 
+def test_who_has_no_credential_makes_the_worker_run_nothing(served: Served, page: Page, tmp_path: Path) -> None:
+    url = f"http://{HOST}:{served.port}"
+    secret = credential_file(served.origin).read_text().strip()
+    made = tmp_path / "made-by-the-attack"
+
+    statuses = order(url, f"touch {made}", credential=secret)  # by the owner: what an attack would order is possible
+    wait_until(made.exists)
+    made.unlink()
+    refused = knock(url, f"touch {made}")
+    rebound = ask(url, "POST", "flows/filter", {}, Host="rebound.example", credential=secret)
+    foreign, own = [ask(url, "OPTIONS", "flows/", Origin=one, **PREFLIGHT) for one in ("https://evil.example", url)]
+    with connect(f"{url.replace('http', 'ws')}/api/events/out", subprotocols=["prefect"], proxy=None) as socket:  # type: ignore[list-item]
+        socket.send(json.dumps({"type": "auth", "token": "perennial:guessed"}))
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=WAIT_S)
+
+    assert statuses == [201, 201, 201]
+    assert refused == [401, 401, 400, 401, 400]
+    assert rebound.status == 400
+    assert (foreign.status, foreign.headers["access-control-allow-origin"]) == (400, None)
+    assert (own.status, own.headers["access-control-allow-origin"]) == (200, url)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+    with serving_a_page(tmp_path) as elsewhere:
+        page.goto(elsewhere)
+        from_a_page = "url => fetch(url + '/api/flows/', {method: 'POST', body: '{}'}).catch(error => error.message)"
+        assert page.evaluate(from_a_page, url) == "Failed to fetch"
+    answer = page.goto(url.replace(HOST, "rebound.example"))
+    assert answer is not None
+    assert (answer.status, answer.text()) == (400, "Invalid host header")
+    assert not made.exists()
+
+
+def test_the_ui_takes_the_credential_once_and_no_log_or_command_line_holds_it(served: Served, page: Page) -> None:
+    secret = credential_file(served.origin).read_text().strip()
+
+    log_in(page, served, "/deployments")
+    expect(page.get_by_text("nightly").first).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("nightly").first).to_be_visible()
+
+    said = served.perennial("up").stdout + served.perennial("settings").stdout + served.perennial("status").stdout
+    state = served.origin / ".perennial"
+    logs = [said, *(log.read_text() for log in (state / "prefect").glob("*.log"))]
+    commands = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
+    assert str(credential_file(served.origin)) in said
+    assert not [log for log in logs if secret.partition(":")[2] in log]
+    assert not [command for command in commands if secret.encode() in command]
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (state, state / "prefect", credential_file(served.origin))]
+    assert modes == [0o700, 0o700, 0o600]
+
+
 def test_a_run_that_dies_pending_reads_crashed_and_holds_nothing_up_and_down_ends_a_run_its_stage_worker_and_server(
     served: Served,
 ) -> None:
@@ -360,12 +424,16 @@ def test_a_run_with_a_server_of_its_own_that_is_stopped_leaves_no_process(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where these tests run in the background
     )
     wait_until(lambda: len(stage_processes(repository.origin)) >= 2 or run.poll() is not None)
-    servers = processes(repository.origin, b"flows.run_server")
+    servers = processes(repository.origin, b"flows.server_process")
+    environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in servers]
+    addresses = [re.findall(rb"^PREFECT_API_URL=(.+)/api$", one.replace(b"\0", b"\n"), re.M) for one in environments]
+    refused = [knock(address.decode()) for found in addresses for address in found]
 
     os.killpg(run.pid, sign)  # as a terminal does: all of its group
 
     said, _ = run.communicate(timeout=WAIT_S)
     wish.unlink()
     assert (run.returncode, len(servers)) == (code, 1), said.decode()
+    assert refused == [[401, 401, 400, 401, 400]]
     wait_until(lambda: not stage_processes(repository.origin))
-    wait_until(lambda: not processes(repository.origin, b"flows.run_server"))
+    wait_until(lambda: not processes(repository.origin, b"flows.server_process"))

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.prefect_home import credential
+from flows.server_health import basic_auth
 from tests.toy.repository import ROOT
 
 PERENNIAL = [sys.executable, "-m", "flows.cli"]
@@ -50,12 +52,9 @@ class Served:
         SQLite at its busiest makes the server answer 503, or nothing for half a minute, as to any client.
         """
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/{path}",
-            data=data,
-            headers={"Content-Type": "application/json"},
-            method=method,
-        )
+        headers = {"Content-Type": "application/json", **basic_auth(credential(self.origin))}
+        address = f"http://127.0.0.1:{self.port}/api/{path}"
+        request = urllib.request.Request(address, data=data, headers=headers, method=method)
         for _ in range(10):
             try:
                 with urllib.request.urlopen(request, timeout=30) as answer:

@@ -12,6 +12,7 @@ from pipeline_lib.curate.class_words import parse_class_words
 from pipeline_lib.curate.decide import Found
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.rows import join_rows
+from pipeline_lib.inspect.small_view import small_view
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
@@ -67,6 +68,9 @@ class Picture:
             "n_frames": 1,
             "ext_mismatch": False,
             "trailing_bytes": 0,
+            "on_black": False,
+            "low_bits": False,
+            "ends_grey": False,
             "pixel_hash": digest(looks, 16),
             "phash": int(digest(looks, 8), 16),
             "phash_variants": [int(digest(f"{looks} {part}", 8), 16) for part in (95, 90, 85, 80)],
@@ -82,7 +86,9 @@ class Picture:
         looks = self.details or self.looks or self.image_id
         noise = np.random.default_rng(int(digest(looks, 4), 16)).integers(0, 256, 1024, dtype=np.uint8)
         vector = np.array(self.vector, dtype=np.float32)
-        return {"image_id": self.image_id, "kind": "pixels", "thumbnail": noise.tobytes(), "vector": vector}
+        view = small_view(noise.reshape(32, 32)[:, :, None].repeat(3, axis=2).repeat(3, axis=0).repeat(3, axis=1))
+        shown = {"thumbnail": noise.tobytes(), "view": view}
+        return {"image_id": self.image_id, "kind": "pixels", "vector": vector, **shown}
 
 
 def digest(text: str, size: int) -> str:
@@ -98,6 +104,7 @@ def make_found(pictures, *, votes=(), overrides: str = "", class_words: str = ""
         images=typed([picture.row() for picture in decoded], IMAGES),
         votes=typed([dict(zip(("image_id", "annotator", "label"), vote, strict=True)) for vote in votes], VOTES),
         features=typed([picture.features() for picture in sound], FEATURES),
+        views=lambda image_ids: {one.image_id: one.features()["view"] for one in sound if one.image_id in image_ids},
         overrides=parse_overrides(HEADER + overrides, OVERRIDES),
         class_words=parse_class_words(WORDS_HEADER + class_words, CLASS_WORDS),
         overrides_file=OVERRIDES,

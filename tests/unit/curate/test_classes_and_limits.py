@@ -170,7 +170,19 @@ def test_too_much_quarantine_stops_the_line_and_names_ten_examples():
 
     assert "12 of 30 pictures are quarantined, 6 are allowed (found: decode_truncated: 12; " in message
     assert "12; s/00 (decode_truncated), s/01 (decode_truncated), " in message
-    assert "s/09 (decode_truncated) and 2 more). Remedy: mend the source, or raise curate.max_quarantine" in message
+    assert "s/09 (decode_truncated) and 2 more). Remedy: fix the source, or raise curate.max_quarantine_rate" in message
+
+
+def test_the_remedy_for_small_classes_is_one_that_helps():
+    pictures = [Picture(f"s/{n:02d}", label="ab"[n % 2]) for n in range(20)]
+    found = make_found(pictures)
+
+    message = failure(lambda: curate(found, CurateParams(min_images_per_class=9)))
+
+    assert "class_too_small: 20" in message and "max_quarantine_rate" not in message
+    assert "Remedy: add images to these classes, lower curate.min_images_per_class or set curate.small_class" in message
+    assert len(curate(found, CurateParams(min_images_per_class=9, small_classes="keep")).classes) == 2
+    assert len(curate(found, CurateParams(min_images_per_class=2)).classes) == 2
 
 
 def judged(*names: str, p_given: float, p_suggested: float) -> pd.DataFrame:

@@ -5,7 +5,8 @@ from tests.unit.curate.made_tables import Picture, make_found, make_rows
 
 def grouped(pictures, **params):
     found = make_found(pictures)
-    return group_duplicates(make_rows(pictures), found.features.set_index("image_id"), CurateParams(**params))
+    features = found.features.set_index("image_id")
+    return group_duplicates(make_rows(pictures), features, found.views, CurateParams(**params))
 
 
 def groups_of(pictures, **params):

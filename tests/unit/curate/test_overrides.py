@@ -238,3 +238,12 @@ def test_the_examples_in_the_documentation_can_be_read():
     overrides = parse_overrides(text, OVERRIDES)
 
     assert {o.action for o in overrides} == {*PICTURE_ACTIONS, *CLASS_ACTIONS}
+
+
+def test_classes_are_named_as_people_write_them_whatever_their_spelling_in_unicode() -> None:
+    text = HEADER + "class_id,cafe\u0301,rename_class,50% C#,,,,\n"
+
+    (found,) = parse_overrides(text, Path("overrides.csv"))
+
+    assert (found.key, found.value) == ("caf\u00e9", "50% C#")
+    assert CurateParams(classes=("cafe\u0301",)).classes == ("caf\u00e9",)

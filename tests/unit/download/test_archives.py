@@ -294,3 +294,30 @@ def test_a_change_in_an_archive_keeps_the_shards_before_and_after_it(take: Take,
     home = order.index(before.loc[f"pics/{gone}", "shard"])
     assert len(order) >= 8
     assert set(order) - set(after["shard"]) <= {order[home], *order[home + 1 : home + 2]}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_backslashes_of_old_windows_zips_are_folders(take: Take, tmp_path: Path, method: int) -> None:
+    zip_of(tmp_path / "pics.zip", {"cat\\1.jpg": b"1" * 300, "dog\\2.jpg": b"2" * 300, "dog\\": b""}, method)
+
+    members = take({"uri": "pics.zip"}).members
+
+    assert members["label_received"].to_dict() == {"pics/cat/1.jpg": "cat", "pics/dog/2.jpg": "dog"}
+
+
+def test_a_backslash_beside_slashes_is_a_letter(take: Take, tmp_path: Path) -> None:
+    zip_of(tmp_path / "pics.zip", {"cat/1\\2.jpg": b"1" * 300, "dog/2.jpg": b"2" * 300}, zipfile.ZIP_STORED)
+
+    assert "pics/cat/1\\2.jpg" in take({"uri": "pics.zip"}).members.index
+
+
+def test_names_of_macos_zips_are_utf_8_without_the_flag(take: Take, tmp_path: Path) -> None:
+    files = {"cafe\u0301/1.jpg": b"1" * 300, "tea/2.jpg": b"2" * 300}
+    archive = zip_of(tmp_path / "pics.zip", files, zipfile.ZIP_STORED)
+    data = archive.read_bytes()
+    for signature in (b"PK\3\4\x14\0", b"PK\1\2\x14\3\x14\0"):
+        assert signature + b"\0\x08" in data
+        data = data.replace(signature + b"\0\x08", signature + b"\0\0")
+    archive.write_bytes(data)
+
+    assert set(take({"uri": "pics.zip"}).members["label_received"]) == {"caf\u00e9", "tea"}

@@ -6,14 +6,8 @@ import pytest
 
 from pipeline_lib.shards.doubt import Reading, find_doubt
 from pipeline_lib.shards.split_names import split_names
-
-
-def below(*folders: str, n: int = 2) -> list[str]:
-    return [f"{folder}/{number}.jpg" for folder in folders for number in range(n)]
-
-
-def each(outer: str, inner: str = "cat dog") -> list[str]:
-    return below(*(f"{one}/{other}" for one in outer.split() for other in inner.split()))
+from scripts import odd_folders
+from scripts.odd_folders import below, each
 
 
 def readings(names: list[str], archives: tuple[str, ...] = ()) -> dict[str, Reading]:
@@ -25,66 +19,44 @@ def classes(reading: Reading) -> str:
     return " ".join(name for name, _ in reading.classes)
 
 
-DOUBTFUL = {
-    "train, dev, testing": (
-        each("train dev testing"), "split_class_folders", "cat dog", "dev:val testing:test train:train",
-    ),
-    "train and eval": (each("train eval"), "split_class_folders", "cat dog", "eval:val train:train"),
-    "train, val and eval": (each("train val eval"), "split_class_folders", "cat dog", "eval:test train:train val:val"),
-    "trainval and test": (each("trainval test"), "split_class_folders", "cat dog", "test:test trainval:train"),
-    "training_set and test_set": (
-        each("training_set test_set"), "split_class_folders", "cat dog", "test_set:test training_set:train",
-    ),
-    "images_train and images_val": (
-        each("images_train images_val"), "split_class_folders", "cat dog", "images_train:train images_val:val",
-    ),
-    "Training, validation-set, dev_set": (
-        each("Training validation-set"), "split_class_folders", "cat dog", "Training:train validation-set:val",
-    ),
-    "pets_train beside pets_test": (
-        each("pets_train pets_test"), "split_class_folders", "cat dog", "pets_test:test pets_train:train",
-    ),
-    "German names": (
-        each("Trainingsdaten Testdaten"), "split_class_folders", "cat dog", "Testdaten:test Trainingsdaten:train",
-    ),
-    "a fourth folder beside the splits": (
-        [*each("train val test"), "docs/banner.png"], "split_class_folders", "cat dog", "test:test train:train val:val",
-    ),
-    "train and a stray folder": ([*each("train"), "docs/banner.png"], "split_class_folders", "cat dog", "train:train"),
-    "train, test and unlabelled pictures": (
-        [*each("train test"), *below("unlabeled")], "split_class_folders", "cat dog", "test:test train:train",
-    ),
-    "flat dev, train, testing": (
-        below("train", "dev", "testing"), "split_class_folders", "", "dev:val testing:test train:train",
-    ),
-    "superclasses": (
-        [*each("animals"), *below("vehicles/car", "vehicles/plane")], "leaf_folders", "car cat dog plane", "",
-    ),
-    "superclasses of one class each": (below("animals/cat", "vehicles/car"), "leaf_folders", "car cat", ""),
-    "superclasses below splits": (
-        below(*(f"{s}/{c}" for s in ("train", "test") for c in ("animals/cat", "vehicles/car"))),
-        "split_leaf_folders", "car cat", "test:test train:train",
-    ),
-    "folds": (each("fold0 fold1 fold2"), "leaf_folders", "cat dog", ""),
-    "folds by number": (each("fold_1 fold_2"), "leaf_folders", "cat dog", ""),
-    "sessions that repeat the classes": (each("alice bob"), "leaf_folders", "cat dog", ""),
-    "nested wnids": (below("n00015388/n02084071", "n00015388/n02121808", "n00021939/n02958343"), "leaf_folders",
-                     "n02084071 n02121808 n02958343", ""),
-    "images and masks": (below("images", "masks"), "flat", "", ""),
-    "images and annotations, with classes": (each("JPEGImages SegmentationClass"), "leaf_folders", "cat dog", ""),
-    "class, then split": (each("cat dog", "train test"), "class_split_folders", "cat dog", "test:test train:train"),
-    "class, then split and something else": (
-        each("cat dog", "train val extra"), "class_split_folders", "cat dog", "train:train val:val",
-    ),
-    "one folder beside loose pictures": ([*each("photos"), "banner.png"], "leaf_folders", "cat dog", ""),
-}  # fmt: skip
+DOUBTFUL = {  # the likeliest reading, its classes and splits
+    "train, dev, testing": ("split_class_folders", "cat dog", "dev:val testing:test train:train"),
+    "train and eval": ("split_class_folders", "cat dog", "eval:val train:train"),
+    "train, val and eval": ("split_class_folders", "cat dog", "eval:test train:train val:val"),
+    "trainval and test": ("split_class_folders", "cat dog", "test:test trainval:train"),
+    "training_set and test_set": ("split_class_folders", "cat dog", "test_set:test training_set:train"),
+    "images_train and images_val": ("split_class_folders", "cat dog", "images_train:train images_val:val"),
+    "Training, validation-set, dev_set": ("split_class_folders", "cat dog", "Training:train validation-set:val"),
+    "pets_train beside pets_test": ("split_class_folders", "cat dog", "pets_test:test pets_train:train"),
+    "German names": ("split_class_folders", "cat dog", "Testdaten:test Trainingsdaten:train"),
+    "a fourth folder beside the splits": ("split_class_folders", "cat dog", "test:test train:train val:val"),
+    "train and a stray folder": ("split_class_folders", "cat dog", "train:train"),
+    "train, test and unlabelled pictures": ("split_class_folders", "cat dog", "test:test train:train"),
+    "flat dev, train, testing": ("split_class_folders", "", "dev:val testing:test train:train"),
+    "superclasses": ("leaf_folders", "car cat dog plane", ""),
+    "superclasses of one class each": ("leaf_folders", "car cat", ""),
+    "superclasses below splits": ("split_leaf_folders", "car cat", "test:test train:train"),
+    "folds": ("leaf_folders", "cat dog", ""),
+    "folds by number": ("leaf_folders", "cat dog", ""),
+    "sessions that repeat the classes": ("leaf_folders", "cat dog", ""),
+    "nested wnids": ("leaf_folders", "n02084071 n02121808 n02958343", ""),
+    "images and masks": ("flat", "", ""),
+    "images and annotations, with classes": ("leaf_folders", "cat dog", ""),
+    "class, then split": ("class_split_folders", "cat dog", "test:test train:train"),
+    "class, then split and something else": ("class_split_folders", "cat dog", "train:train val:val"),
+    "one folder beside loose pictures": ("leaf_folders", "cat dog", ""),
+}
+
+
+def test_every_doubtful_folder_of_the_docs_is_a_case() -> None:
+    assert odd_folders.DOUBTFUL.keys() == DOUBTFUL.keys()
 
 
 @pytest.mark.parametrize("case", DOUBTFUL)
 def test_a_doubtful_folder_has_the_right_reading_beside_the_plain_one(case: str) -> None:
-    names, layout, expected, splits = DOUBTFUL[case]
+    layout, expected, splits = DOUBTFUL[case]
 
-    found = readings(names)
+    found = readings(odd_folders.DOUBTFUL[case])
 
     assert classes(found[layout]) == expected
     assert " ".join(f"{folder}:{split}" for folder, split in found[layout].splits.items()) == splits
@@ -121,6 +93,11 @@ ORDINARY = (
     "male female", "young old", "yes no", "real fake", "eval_form invoice letter", "training_shoe sandal boot",
     "validation_stamp postmark", "picture frame", "unknown known", "crossing stop yield", "train_station airport",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("names", odd_folders.ORDINARY.values(), ids=odd_folders.ORDINARY)
+def test_the_ordinary_folders_of_the_docs_raise_no_question(names: list[str]) -> None:
+    assert find_doubt(names) is None
 
 
 @pytest.mark.parametrize("names", ORDINARY)

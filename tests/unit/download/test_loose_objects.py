@@ -290,3 +290,31 @@ def test_a_missing_source_is_found_out_at_once() -> None:
 def test_settings_do_not_reach_the_results() -> None:
     assert "workers" not in DownloadParams.model_fields
     assert Settings(workers=3).worker_count() == 3
+
+
+def test_a_broken_link_is_quarantined_by_name_and_a_date_beyond_2262_is_packed(take: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", pictures(4))
+    os.utime(tmp_path / "pics" / "0" / "0000.jpg", (2**33 + 2**32, 2**33 + 2**32))
+    (tmp_path / "pics" / "0" / "lost.jpg").symlink_to(tmp_path / "gone.jpg")
+
+    members = take({"uri": "pics"}).members
+
+    assert members["refusal"].dropna().to_dict() == {"pics/0/lost.jpg": "broken_link"}
+    assert members["shard"].notna().sum() == 4
+
+
+def test_a_name_from_the_web_is_packed_by_its_bytes_and_what_is_no_picture_is_counted(
+    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = b"\xff\xd8\xff" + bytes(300)
+    monkeypatch.setattr("pipeline_lib.download.loose.READ_WHOLE_BYTES", 1000)  # of more only the head is read
+    web = {"a/x.jpg?size=large": jpeg, "b/photo 2.0 (front)": jpeg}
+    files = web | {"b/x.php?id=1": b"<html>", "b/dump.bin": b"\1" * 2000}
+    folder_of(tmp_path / "pics", files | pictures(4))
+    tar_of(tmp_path / "more.tar", files)
+
+    members = take({"uri": "pics"}, {"uri": "more.tar", "name": "more"}).members
+
+    expected = {f"{name}/b/{file}": "not_image" for name in ("pics", "more") for file in ("x.php?id=1", "dump.bin")}
+    assert members["refusal"].dropna().to_dict() == expected
+    assert members.loc["pics/a/x.jpg?size=large", "label_received"] == "a"

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.layout import detect_layout
-from pipeline_lib.shards.names import decode_name, encode_name, is_archive, refusal, without_archive_ending
+from pipeline_lib.shards.names import (
+    class_name,
+    decode_name,
+    encode_name,
+    is_archive,
+    is_undecided,
+    refusal,
+    respelled,
+    without_archive_ending,
+)
 
 
 @given(st.binary(max_size=40))
@@ -40,10 +49,37 @@ def test_what_could_mislead_an_eye_or_a_terminal_is_percent_encoded() -> None:
         (".git/x.png", Reason.IGNORED_SYSTEM_FILE),
         ("README.txt", Reason.NOT_A_PICTURE_NAME),
         ("a/b.jpg.xml", Reason.NOT_A_PICTURE_NAME),
+        ("LICENSE", Reason.NOT_A_PICTURE_NAME),
+        ("a/IMG_1.NEF", Reason.UNSUPPORTED_FORMAT),
+        ("a/x.mpo", None),
+        ("a/x.jpg?size=large", None),
+        ("a/x.jpg_large", None),
+        ("a/photo 2.0 (front)", None),
     ],
 )
 def test_names_are_judged_before_a_byte_is_read(name: str, reason: Reason | None) -> None:
     assert refusal(name) == reason
+
+
+def test_names_that_say_nothing_are_those_whose_bytes_decide() -> None:
+    undecided = ["a/x.jpg?size=large", "a/x.jpg_large", "a/photo 2.0 (front)", "a/0a1b2c", "x.part"]
+
+    assert all(is_undecided(name) for name in undecided)
+    assert not any(is_undecided(name) for name in ["a/x.jpg", "LICENSE", "a/._x", "a/x.xml", "a/x.nef", "../x"])
+
+
+@pytest.mark.parametrize("name", ["50%", "C#", "caf\u00e9", "R&D 100% #1", "\u9752\u3044", "100%25"])
+def test_a_class_is_called_as_people_write_it(name: str) -> None:
+    stored = encode_name(name.encode())
+
+    assert told([f"{stored}/a.png", "other/b.png"])[0] == (name, None)
+
+
+def test_a_class_has_one_spelling_whether_composed_or_not_and_hides_nothing() -> None:
+    assert class_name("cafe\u0301") == class_name("caf\u00e9") == "caf\u00e9"
+    assert class_name(encode_name(b"caf\xe9")) == "caf%E9"
+    assert class_name(encode_name("a\u202eb%".encode())) == "a%E2%80%AEb%"
+    assert len(respelled(["cafe\u0301", "caf\u00e9", "tea"])) == 1
 
 
 def test_an_archive_is_known_by_its_ending() -> None:

@@ -87,3 +87,12 @@ def test_votes_on_withdrawn_pictures_are_left_out_and_the_first_five_named(caplo
 def test_a_member_has_one_subject() -> None:
     with pytest.raises(BadData, match=r"1 lines repeat another \(found: lines 2 and 3: a/1.jpg\)"):
         read_subjects(b"member,subject\na/1.jpg,x\na/1.jpg,y\n", file="subjects.csv", members=MEMBERS)
+
+
+def test_a_name_typed_by_people_finds_the_file_that_macos_named() -> None:
+    """Composed on a keyboard (NFC), decomposed on the disk (NFD); labels are composed."""
+    data = "member,annotator,label\ncaf\u00e9/1.jpg,ana,the\u0301\n".encode()
+
+    lines = read_votes(data, file="votes.csv", members=frozenset({"cafe\u0301/1.jpg"}))
+
+    assert [line.member for line in lines] == ["cafe\u0301/1.jpg"]

@@ -46,6 +46,20 @@ def test_per_class_figures_are_scikit_learns_also_for_a_class_never_predicted() 
     assert list(found["support"]) == list(support)
 
 
+def test_of_a_class_without_images_nothing_is_measured_and_the_means_are_over_the_others() -> None:
+    with_a_ninth = np.column_stack([P[:, :4], np.full(len(P), 0.9), P[:, 4:] * 0.1])  # which many images are taken for
+    labels = np.where(LABELS >= 4, LABELS + 1, LABELS)
+    some = np.where(np.arange(len(P))[:, None] % 9 == 0, with_a_ninth, np.insert(P, 4, 0.0, axis=1))
+
+    table = per_class(some.argmax(1), labels, n_classes=9)
+    figures = summarise(some, labels, rounds=10, seed=0)
+
+    assert table.loc[4, "support"] == 0
+    assert table.loc[4].drop("support").isna().all() and table.drop(index=4).notna().all(axis=None)
+    assert figures["recall"] == pytest.approx(table["recall"].dropna().mean())
+    assert (figures["n_classes"], figures["n_classes_measured"]) == (9, 8)
+
+
 def test_the_summary_is_scikit_learns() -> None:
     found = summarise(P, LABELS, rounds=100, seed=0)
 

@@ -67,7 +67,7 @@ def test_the_project_is_found_from_a_folder_below(
 
     assert main(["status", "--json"]) == 0
 
-    assert json.loads(capsys.readouterr().out) == {"server": None, "runs": []}
+    assert json.loads(capsys.readouterr().out) == {"server": None, "line": None, "waiting": []}
 
 
 @pytest.mark.parametrize(

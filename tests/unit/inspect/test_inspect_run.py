@@ -259,8 +259,6 @@ def test_a_shard_whose_bytes_changed_on_disk_stops_the_stage_and_names_the_file(
 def test_a_source_without_one_usable_picture_stops_the_line(tmp_path):
     make_source(tmp_path, {"made/a/1.jpg": b"<html>", "made/a/2.jpg": b""})
 
-    message = (
-        r"images\.parquet: none of 2 pictures can be used \(found: empty 1, not_image 1\)\. Remedy: look at the files"
-    )
+    message = r"images\.parquet: none of 2 pictures can be used \(found: empty 1, not_image 1\)\. Remedy: fetch these"
     with pytest.raises(BadData, match=message):
         inspect(tmp_path)

@@ -41,9 +41,9 @@ DOCUMENTS = {
 OTHER_PICTURES = {
     "ico": encoded(photo(width=32, height=32), "ICO"),
     "psd": b"8BPS\0\1" + bytes(20),
-    "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
     "jpeg2000": encoded(photo(width=32, height=32), "JPEG2000"),
-    "netpbm": b"P6\n1 1\n255\nabc",
+    "pam": b"P7\nWIDTH 1\n",
+    "pfm": b"PF\n1 1\n-1.0\n",
 }
 
 
@@ -109,12 +109,12 @@ def test_the_refusal_of_a_large_picture_names_its_size_and_the_limit():
         decode(encoded(photo(), "JPEG"), PixelRules(max_pixels=1000))
 
 
-def test_a_text_bomb_in_a_png_is_damage_and_not_a_crash():
+def test_a_text_bomb_in_a_png_is_never_unpacked():
     body = b"k\0\0" + zlib.compress(bytes(100_000_000))
     chunk = len(body).to_bytes(4, "big") + b"zTXt" + body + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
     png = encoded(photo(), "PNG")
 
-    assert refusal(png[:33] + chunk + png[33:]) == "decode_corrupt"
+    assert (decode(png[:33] + chunk + png[33:], RULES).pixels_HWC == photo()).all()
 
 
 @pytest.mark.parametrize(("mode", "name"), [("F", "F"), ("I", "I")])

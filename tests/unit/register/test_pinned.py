@@ -14,6 +14,8 @@ from flows.commands import versions
 from pipeline_lib.errors import UsageError
 from pipeline_lib.register.run import run
 from pipeline_lib.registry.git_tags import read_tags
+from pipeline_lib.tables.predictions import PREDICTIONS
+from pipeline_lib.tables.selection import SELECTION
 from tests.unit.register.registrations import (
     IDENTITY,
     MANY,
@@ -26,7 +28,7 @@ from tests.unit.register.registrations import (
     said,
 )
 from tests.unit.register.test_champion import with_betons
-from tests.unit.register.tiny_line import TinyLine, make_line
+from tests.unit.register.tiny_line import TinyLine, make_line, receive
 
 
 def reference(line: TinyLine) -> int | None:
@@ -101,6 +103,27 @@ def test_the_reference_of_todays_test_images_is_asked_anew_and_only_once_where_i
         counts.append(caplog.text.count("asking a registered model about 60"))
 
     assert counts == [1, 0]  # the reference's answers are kept; version 2 was evaluated on these images
+
+
+def test_a_relabelled_test_set_asks_the_champion_and_the_reference_anew(
+    checkout: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registered(checkout, wrong=[1, 2])
+    run(with_betons(make_line(checkout, model="two")).job(loader="torchvision", workers=1))
+    line = with_betons(make_line(checkout, model="three"))
+    test, predictions = line.path("selection") / "test.parquet", line.path("predictions")
+    relabelled = SELECTION.read(test).query("label != 1")["image_id"].iloc[0]
+    for table, file in ((SELECTION, test), (PREDICTIONS, predictions)):
+        rows = table.read(file)
+        rows.loc[rows["image_id"] == relabelled, "label"] = 2 - rows["label"]
+        table.write(rows, file)
+    receive(line)
+    caplog.clear()
+
+    run(line.job(loader="torchvision", workers=1))
+
+    assert caplog.text.count("asking a registered model about 60") == 2
+    assert (aliases(line)[3], reference(line)) == (("champion",), 1)
 
 
 def test_a_reference_that_was_erased_holds_nothing_and_the_report_says_so(checkout: Path) -> None:

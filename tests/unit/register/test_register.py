@@ -1,6 +1,8 @@
 import logging
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +276,16 @@ def test_a_receipt_that_ends_early_is_named(checkout: Path) -> None:
 
     with pytest.raises(BadData, match="the receipt does not reach evaluate .found: curate."):
         run(line.job())
+
+
+def test_a_class_is_published_under_its_name_in_a_locale_without_utf_8(tmp_path: Path) -> None:
+    line = make_line(tmp_path / "checkout", names=("rot", "grün", "青い"))
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "pipeline_lib.stage", "register"]
+
+    done = subprocess.run(command, cwd=line.root, env={**os.environ, **plain}, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr.decode()
+    published = line.root / ".perennial" / "reports" / "latest"
+    for name in ("report.html", "model-card.md"):
+        assert "grün" in (text := (published / name).read_text(encoding="utf-8")) and "青い" in text

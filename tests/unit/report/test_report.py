@@ -97,6 +97,23 @@ def test_every_class_is_shown_with_its_counts_and_what_it_means(line: TinyLine) 
     assert "These images show little." in html
 
 
+def test_a_class_without_test_pictures_is_last_and_not_measured(tmp_path: Path) -> None:
+    line = make_line(tmp_path, git=False)
+    table = line.path("per_class")
+    head, red, *others = table.read_text().splitlines()
+    unmeasured = "NA,0" + "," * (red.count(",") - 1)
+    table.write_text("\n".join([head, unmeasured, *others]) + "\n")
+    run = Run("m", 2, "f" * 64, Verdict("inconclusive", "Held.", (RULE,), COMPARISON), LINEAGE, {"torch": "2"})
+
+    content = gather(run, line.job().reads)
+
+    assert [(row["class"], row["f1"]) for row in content.classes][-1] == ("NA", None)
+    assert "1 of 3 classes have no test picture: nothing is measured of them" in render_report(content)
+    card = render_card(content)
+    assert "Lowest F1: green 91.0 %, blue 92.0 %." in card
+    assert "1 of 3 classes have no test picture" in card
+
+
 def test_the_verdict_is_told_with_its_day_and_the_network_with_what_it_makes_of_its_own_images(line: TinyLine) -> None:
     html = page(line)
 

@@ -151,3 +151,37 @@ def test_any_address_survives_yaml(tmp_path: Path, uri: str) -> None:
     tar_of(tmp_path / uri / "a.tar", {f"{n}/x.png": picture(40, 40) for n in range(3)})
 
     assert params_for(tmp_path, look(tmp_path, uri)).discover.sources[0].uri == uri
+
+
+def test_heic_is_named_with_its_remedy_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline_lib.survey.look.reads_heic", lambda: False)
+    heic = {f"cat/{n}.HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" for n in range(30)}
+    tar_of(tmp_path / "pics.tar", SMALL | heic)
+
+    found = look(tmp_path, "pics.tar")
+
+    assert "HEIC" in dict(found.formats)
+    assert found.problems[0].startswith("30 of 90 pictures are HEIC and will be set aside: `python -m pip install '.[h")
+
+
+def test_files_beside_pictures_are_not_counted_and_names_from_the_web_are_opened(tmp_path: Path) -> None:
+    web = {"cat/x.jpg?size=large": picture(28, 32), "cat/y.jpg_large": picture(28, 32), "dog/z.php?id=1": b"<html>"}
+    ppm = {f"dog/{n}.ppm": picture(28, 32, kind="PPM") for n in range(3)}
+    tar_of(tmp_path / "pics.tar", SMALL | web | ppm | {"LICENSE": b"free", "cat/README": b"cats"})
+
+    found = look(tmp_path, "pics.tar")
+
+    assert found.classes == (("cat", 32), ("dog", 33))
+    assert found.refused == (("not_a_picture_name", 2), ("not_image", 1))
+    assert dict(found.formats) == {"PNG": 62, "PPM": 3}
+
+
+def test_one_name_in_two_spellings_is_one_class_and_named(tmp_path: Path) -> None:
+    tar_of(tmp_path / "pics.tar", SMALL | {"caf\u00e9/1.png": picture(28, 32), "cafe\u0301/2.png": picture(28, 32)})
+
+    found = look(tmp_path, "pics.tar")
+
+    assert ("caf\u00e9", 2) in found.classes
+    assert "2 folders whose names look the same are one class, caf\u00e9: 'cafe\\u0301', 'caf\\xe9'." in found.problems

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-DECODABLE: Final = ("jpeg", "png", "webp", "avif", "gif", "bmp", "tiff")
+DECODABLE: Final = ("jpeg", "png", "webp", "avif", "gif", "bmp", "tiff", "netpbm", "heic")
 # Pictures made of pixels that we do not decode. Drawings and documents (svg, eps, pdf) hold no pixels: not images.
-OTHER_PICTURES: Final = ("heic", "jpeg2000", "jpegxl", "ico", "psd", "netpbm", "exr", "dds")
+OTHER_PICTURES: Final = ("jpeg2000", "jpegxl", "ico", "psd", "pam", "pfm", "exr", "dds")
 
 _SIGNATURES: Final = (
     ("jpeg", b"\xff\xd8\xff"),
@@ -35,8 +35,13 @@ _SIGNATURES: Final = (
     ("parquet", b"PAR1"),
 )
 _BMP_HEADER_SIZES: Final = (12, 40, 52, 56, 64, 108, 124)
-_HEAD_BYTES: Final = 4096
+HEAD_BYTES: Final = 4096
 _ZEROED_HEAD_BYTES: Final = 32  # no format we know begins with so many zeros; a lost disk sector does
+
+
+def may_be_picture(head: bytes) -> bool:
+    """Whether a file that begins so is one for the decoder to judge; HEAD_BYTES of it are enough."""
+    return sniff(head) in (*DECODABLE, *OTHER_PICTURES, "empty", "zeroed_head")
 
 
 def sniff(data: bytes) -> str:
@@ -52,7 +57,7 @@ def sniff(data: bytes) -> str:
     for kind, signature in _SIGNATURES:
         if data.startswith(signature):
             return kind
-    return _container(data) or _pickle(data) or _text(data[:_HEAD_BYTES]) or "unknown"
+    return _container(data) or _pickle(data) or _text(data[:HEAD_BYTES]) or "unknown"
 
 
 def _container(data: bytes) -> str:
@@ -63,8 +68,8 @@ def _container(data: bytes) -> str:
         return "bmp"
     if data[4:8] == b"ftyp":
         return "avif" if data[8:12] in (b"avif", b"avis") else "heic" if data[8:12] in _HEIF_BRANDS else "video"
-    if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
-        return "netpbm"
+    if data[:1] == b"P" and data[2:3].isspace():
+        return {b"7": "pam", b"f": "pfm", b"F": "pfm"}.get(data[1:2], "netpbm" if data[1:2] in b"123456" else "")
     return ""
 
 
@@ -80,7 +85,7 @@ def _text(head: bytes) -> str:
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3 or len(head) < _HEAD_BYTES:  # else only cut in the middle of a character
+        if error.start < len(head) - 3 or len(head) < HEAD_BYTES:  # else only cut in the middle of a character
             return ""
         text = head[: error.start].decode("utf-8-sig")
     if "\0" in text:
