@@ -15,7 +15,7 @@ import pandas as pd
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
-from pipeline_lib.shards.names import is_undecided, refusal
+from pipeline_lib.shards.names import is_undecided
 from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
 from pipeline_lib.shards.tar_files import REMEDY
 
@@ -44,7 +44,7 @@ class Stored:
 
 
 def digest_members(
-    container: Path, found: Sequence[Found], *, prefix: str, name: str, workers: int
+    container: Path, found: Sequence[Found], *, prefix: str, name: str, workers: int, max_file_bytes: int
 ) -> tuple[StoredMember, ...]:
     """Read every member that is taken, once, and give its sha256. name: of the archive, for messages.
 
@@ -52,12 +52,14 @@ def digest_members(
     """
     batches = [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
     with container.open("rb") as file, ThreadPoolExecutor(workers) as pool:
-        done = pool.map(lambda batch: [_member(file.fileno(), one, prefix, name) for one in batch], batches)
+        done = pool.map(
+            lambda batch: [_member(file.fileno(), one, prefix, name, max_file_bytes) for one in batch], batches
+        )
         return tuple(member for batch in done for member in batch)
 
 
-def _member(handle: int, found: Found, prefix: str, archive: str) -> StoredMember:
-    reason = found.fault or refusal(found.name)
+def _member(handle: int, found: Found, prefix: str, archive: str, max_file_bytes: int) -> StoredMember:
+    reason = found.refusal(max_file_bytes)
     if reason is None and is_undecided(found.name):
         head = os.pread(handle, min(HEAD_BYTES, found.size_bytes), found.offset_bytes)
         reason = None if may_be_picture(head) else Reason.NOT_IMAGE
