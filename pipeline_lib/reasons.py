@@ -17,6 +17,7 @@ class Reason(StrEnum):
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive
     IGNORED_SYSTEM_FILE = "ignored_system_file"  # .DS_Store, ._x, Thumbs.db, __MACOSX
     NOT_A_PICTURE_NAME = "not_a_picture_name"  # the name's ending is none of a picture (readme.txt)
+    FILE_TOO_LARGE = "file_too_large"  # over download.max_file_bytes
     # found while decoding
     EMPTY = "empty"  # no bytes, or only zeros
     NOT_IMAGE = "not_image"  # HTML, JSON, pickle, text, ...
@@ -26,6 +27,7 @@ class Reason(StrEnum):
     DECODE_CORRUPT = "decode_corrupt"  # damage inside: a strict decoder objects
     TOO_MANY_PIXELS = "too_many_pixels"  # over max_pixels or a side over 65,500 px: a bomb or a panorama
     TOO_MUCH_MEMORY = "too_much_memory"  # more than any picture of max_pixels needs; or its worker was killed twice
+    TOO_MUCH_WORK = "too_much_work"  # so many frames, scans or chunks, or seconds of CPU time, as no photograph needs
     DECODER_CRASHED = "decoder_crashed"  # it ended the process that decodes it, twice
     TOO_SMALL = "too_small"  # shorter side under min_side_px
     ODD_ASPECT = "odd_aspect"  # far longer than wide

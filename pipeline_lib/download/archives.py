@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
 import fcntl
-import gzip
-import lzma
 import shutil
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,17 +13,21 @@ from pipeline_lib.download.stored import Stored, digest_members
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.shards.cut import shard_id
 from pipeline_lib.shards.found import Found
+from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.places import Place
+from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
 from pipeline_lib.shards.zip_files import is_stored_zip, repack_zip, walk_zip
 
-COMPRESSED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 FICLONE = 0x40049409  # linux/fs.h: give a file the blocks of another, copied when either is written
 
 
-def take_archive(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]) -> Stored:
-    """Bring an archive into `folder` and find its members. Raises ArchiveDamaged, which names the byte where it breaks.
+def take_archive(
+    unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None], limits: ArchiveLimits
+) -> Stored:
+    """Bring an archive into `folder` and find its members.
 
+    Raises ArchiveDamaged, which names the byte where it breaks; BadData when it unpacks to more than `limits` allow.
     A local archive is cloned or copied, never linked: DVC makes its files read-only, and this one is the user's.
     """
     wanted, container = unit.objects[0], folder / "container"
@@ -37,25 +37,29 @@ def take_archive(unit: Unit, place: Place, folder: Path, *, workers: int, step: 
     if received is None:
         received = folder / "received"
         place.fetch(wanted, received, workers=workers, step=step)
-    ending, found = _bring(received, container, is_local=is_local, name=name)
+    ending, found = find_members(received, container, is_local=is_local, name=name, limits=limits)
     place.local_path(wanted)  # a local archive did not change meanwhile
     if is_local:
         step(wanted.size_bytes)
-    members = digest_members(container, found, prefix=unit.prefix, name=name, workers=workers)
+    members = digest_members(
+        container, found, prefix=unit.prefix, name=name, workers=workers, max_file_bytes=limits.max_file_bytes
+    )
     identity = shard_id([(f"{unit.source.name}/{one.name}", one.sha256) for one in members if one.sha256])
     return Stored(container.rename(folder / f"archive-{identity}{ending}"), members)
 
 
-def _bring(received: Path, container: Path, *, is_local: bool, name: str) -> tuple[str, list[Found]]:
+def find_members(
+    received: Path, container: Path, *, is_local: bool, name: str, limits: ArchiveLimits
+) -> tuple[str, list[Found]]:
     """Make the container of an archive; returns its ending, and its members in the order of their bytes."""
     with received.open("rb") as file:
         magic = file.read(6)
-    opener = next((opener for start, opener in COMPRESSED.items() if magic.startswith(start)), None)
+    opener = opener_of(magic)
     if opener:
-        _decompress(opener, received, container, name=name)
+        _decompress(opener, received, container, name=name, limits=limits)
     elif magic.startswith(b"PK") and not is_stored_zip(received, name=name):
         with container.open("wb") as target:
-            return ".tar", repack_zip(received, target, name=name)
+            return ".tar", repack_zip(received, target, name=name, limits=limits)
     elif is_local:
         clone_or_copy(received, container)
     else:
@@ -66,14 +70,16 @@ def _bring(received: Path, container: Path, *, is_local: bool, name: str) -> tup
     return (".zip" if magic.startswith(b"PK") else ".tar"), found
 
 
-def _decompress(opener: Any, received: Path, container: Path, *, name: str) -> None:
+def _decompress(opener: Any, received: Path, container: Path, *, name: str, limits: ArchiveLimits) -> None:
+    received_bytes, unpacked_bytes = received.stat().st_size, 0
     try:
         with opener(received, "rb") as source, container.open("wb") as target:
-            shutil.copyfileobj(source, target, CHUNK_BYTES)
-    except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise _broken_stream(container, name, error) from error
-    except OSError as error:
-        if error.errno is not None:  # the disk, not the stream
+            while chunk := source.read(CHUNK_BYTES):
+                unpacked_bytes += len(chunk)
+                limits.refuse_bomb(unpacked_bytes, received_bytes=received_bytes, name=name)
+                target.write(chunk)
+    except BROKEN_STREAM as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk, not the stream
             raise
         raise _broken_stream(container, name, error) from error
 

@@ -6,12 +6,13 @@ from pydantic import Field, model_validator
 
 from pipeline_lib.params_file import Params
 from pipeline_lib.shards.cut import ShardSizes
+from pipeline_lib.shards.limits import ArchiveLimits
 
 MIB = 1 << 20
 
 
 class DownloadParams(Params):
-    """How pictures are grouped into shards, the unit of work and of reuse."""
+    """How pictures are grouped into shards, the unit of work and of reuse, and what an archive may unpack to."""
 
     shard_min_bytes: int = Field(
         256 * MIB, ge=1, le=1 << 40, description="a piece shorter than this joins what follows, bytes"
@@ -21,6 +22,26 @@ class DownloadParams(Params):
     )
     shard_max_bytes: int = Field(
         2048 * MIB, ge=4, le=1 << 40, description="no shard of several pictures is larger, bytes"
+    )
+    max_file_bytes: int = Field(
+        2_304_000_000,
+        ge=1,
+        le=1 << 40,
+        description="files over this size, loose or in an archive, are refused as file_too_large; the default is the "
+        "memory that an image of 64 million pixels may take, so that no larger file can be used; bytes",
+    )
+    max_unpacked_bytes: int = Field(
+        1 << 40,
+        ge=1,
+        le=1 << 50,
+        description="a compressed archive that unpacks to more is refused as a whole; ImageNet: 150 GB; bytes",
+    )
+    max_unpacked_ratio: int = Field(
+        200,
+        ge=1,
+        le=1 << 30,
+        description="a compressed archive that unpacks to more than 256 MiB and to more bytes than this for each byte "
+        "received is refused as a whole; a deflated bomb reaches 1,000, photographs 1, screenshots in BMP about 50",
     )
 
     @model_validator(mode="after")
@@ -34,6 +55,10 @@ class DownloadParams(Params):
     def shard_sizes(self) -> ShardSizes:
         """The limits as `cut_shards` wants them."""
         return ShardSizes(self.shard_min_bytes, self.shard_target_bytes, self.shard_max_bytes)
+
+    def archive_limits(self) -> ArchiveLimits:
+        """The limits as `take_archive` wants them."""
+        return ArchiveLimits(self.max_file_bytes, self.max_unpacked_bytes, self.max_unpacked_ratio)
 
 
 PARAMS = DownloadParams

@@ -10,7 +10,9 @@ import pandas as pd
 from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards
-from pipeline_lib.shards.names import refusal, without_archive_ending
+from pipeline_lib.shards.found import refusal_of
+from pipeline_lib.shards.limits import ArchiveLimits
+from pipeline_lib.shards.names import without_archive_ending
 from pipeline_lib.shards.places import SourceObject
 from pipeline_lib.sources import Source
 
@@ -29,11 +31,11 @@ class Unit:
         """What is to be transferred."""
         return sum(one.size_bytes for one in self.objects)
 
-    def memo_key(self) -> str:
-        """All that the unit's bytes depend on."""
-        return json.dumps(
-            [self.source.name, self.source.uri, self.kind, self.prefix, [astuple(one)[:4] for one in self.objects]]
-        )
+    def memo_key(self, limits: ArchiveLimits) -> str:
+        """All that the unit's bytes and the verdicts on its members depend on."""
+        objects = [astuple(one)[:4] for one in self.objects]
+        facts = [self.source.name, self.source.uri, self.kind, self.prefix, objects]
+        return json.dumps([*facts, astuple(limits)] if self.kind == "archive" else facts)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class Plan:
     refused: tuple[tuple[SourceObject, Reason], ...]
 
 
-def plan_source(source: Source, listing: pd.DataFrame, limits: ShardSizes, *, is_single: bool) -> Plan:
+def plan_source(
+    source: Source, listing: pd.DataFrame, limits: ShardSizes, *, max_file_bytes: int, is_single: bool
+) -> Plan:
     """Plan one source. is_single: its address is one archive, whose members need no prefix to differ from others'.
 
     Loose objects are packed in the order (last-modified, key), so that new ones come last. Raises BadData when an
@@ -56,11 +60,11 @@ def plan_source(source: Source, listing: pd.DataFrame, limits: ShardSizes, *, is
     units = [
         Unit(source, "archive", (one,), "" if is_single else without_archive_ending(one.key) + "/") for one in archives
     ]
-    verdicts = {one.key: refusal(one.key) or one.fault for one in loose}
-    taken = sorted((one for one in loose if not verdicts[one.key]), key=lambda one: (one.modified_ns, one.key))
+    judged = [(one, refusal_of(one.key, one.size_bytes, max_file_bytes) or one.fault) for one in loose]
+    taken = sorted((one for one, reason in judged if reason is None), key=lambda one: (one.modified_ns, one.key))
     shards = cut_shards([one.key for one in taken], [one.size_bytes for one in taken], limits)
     units += [Unit(source, "pack", tuple(taken[at] for at in shard)) for shard in shards]
-    return Plan(tuple(units), tuple((one, verdict) for one in loose if (verdict := verdicts[one.key])))
+    return Plan(tuple(units), tuple((one, reason) for one, reason in judged if reason is not None))
 
 
 def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source) -> None:

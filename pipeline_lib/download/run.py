@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,11 +19,12 @@ from pipeline_lib.download.loose import pack
 from pipeline_lib.download.plan import Plan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
 from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
-from pipeline_lib.errors import NoSpace, SourceChanged
+from pipeline_lib.errors import BadData, NoSpace, SourceChanged
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.progress import Meter
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
+from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.places import Place, open_place
 from pipeline_lib.sources import Source, read_sources
 from pipeline_lib.stage import StageRun
@@ -32,7 +34,7 @@ from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
 TRIES = 3  # of a unit whose objects change while they are read
-FORMAT_VERSION = 2  # of packed shards and repacked archives: raise it when their bytes change
+FORMAT_VERSION = 3  # of packed shards and repacked archives: raise it when their bytes change
 
 
 def run(job: StageRun) -> None:
@@ -41,13 +43,24 @@ def run(job: StageRun) -> None:
     root, limits = settings.origin(job.checkout), job.params.shard_sizes()
     listing, sources = LISTING.read(job.reads["listing"]), read_sources(job.reads["sources"])
     places = {source.name: open_place(source.uri, settings, root=root) for source in sources}
-    plans = {one.name: plan_source(one, listing, limits, is_single=places[one.name].is_single) for one in sources}
+    archive_limits: ArchiveLimits = job.params.archive_limits()
+    plans = {
+        one.name: plan_source(
+            one,
+            listing,
+            limits,
+            max_file_bytes=archive_limits.max_file_bytes,
+            is_single=places[one.name].is_single,
+        )
+        for one in sources
+    }
     memo = Memo(
         settings.state_folder(job.checkout) / "memo" / "download",
         stage_key(format_version=FORMAT_VERSION, params="", libraries=()),
     )
     with atomic_folder(job.writes["shards"]) as folder:
-        stored = _store_all([unit for plan in plans.values() for unit in plan.units], places, folder, memo, settings)
+        units = [unit for plan in plans.values() for unit in plan.units]
+        stored = _store_all(units, places, folder, memo, settings, archive_limits)
         members, votes = _tables(sources, plans, stored, settings, root=root, limits=limits)
     MEMBERS.write(members, job.writes["members"])
     VOTES.write(votes, job.writes["votes"])
@@ -63,47 +76,71 @@ def run(job: StageRun) -> None:
 
 
 def _store_all(
-    units: list[Unit], places: dict[str, Place], folder: Path, memo: Memo, settings: Settings
+    units: list[Unit],
+    places: dict[str, Place],
+    folder: Path,
+    memo: Memo,
+    settings: Settings,
+    limits: ArchiveLimits,
 ) -> dict[Unit, Stored]:
     """Bring every unit into `folder`: from the memo, else from its source."""
     desk = folder / "incoming"
-    stored = {unit: _restore(unit, desk, folder, memo) for unit in units}
+    stored = {unit: _restore(unit, desk, folder, memo, limits) for unit in units}
     pending = [unit for unit, arrived in stored.items() if arrived is None]
     require_space(folder, sum(unit.size_bytes for unit in pending))
     meter = Meter("download", "bytes", sum(unit.size_bytes for unit in pending), settings.progress_every_s)
     for unit in pending:
         stored[unit] = _fetch(
-            unit, places[unit.source.name], desk, folder, memo, workers=settings.worker_count(), step=meter.step
+            unit,
+            places[unit.source.name],
+            desk,
+            folder,
+            memo,
+            workers=settings.worker_count(),
+            step=meter.step,
+            limits=limits,
         )
     remove_tree(desk)
     return {unit: arrived for unit, arrived in stored.items() if arrived is not None}
 
 
-def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo) -> Stored | None:
+def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo, limits: ArchiveLimits) -> Stored | None:
     remove_tree(desk)
-    return _place(read_stored(desk), folder) if memo.restore(unit.memo_key(), desk) else None
+    return _place(read_stored(desk), folder) if memo.restore(unit.memo_key(limits), desk) else None
 
 
 def _fetch(
-    unit: Unit, place: Place, desk: Path, folder: Path, memo: Memo, *, workers: int, step: Callable[[int], None]
+    unit: Unit,
+    place: Place,
+    desk: Path,
+    folder: Path,
+    memo: Memo,
+    *,
+    workers: int,
+    step: Callable[[int], None],
+    limits: ArchiveLimits,
 ) -> Stored:
     """Bring a unit as listed. Where an object changed since, begin it again with all its objects as they are now: the
-    memo knows them as that version, which the next listing names. Raises SourceChanged when they keep changing.
+    memo knows them as that version, which the next listing names. Raises SourceChanged when they keep changing, or
+    when one grew beyond the size that is taken, which the next listing refuses.
     """
-    bring = pack if unit.kind == "pack" else take_archive
+    bring = pack if unit.kind == "pack" else partial(take_archive, limits=limits)
     for tries_left in reversed(range(TRIES)):
         remove_tree(desk)
         desk.mkdir()
         try:
             stored = bring(unit, place, desk, workers=workers, step=step)
             break
-        except SourceChanged as error:
-            if not tries_left:
+        except BadData as error:
+            remove_tree(desk)  # what a bomb has unpacked to so far does not stay on the disk
+            if not isinstance(error, SourceChanged) or not tries_left:
+                raise
+            unit = replace(unit, objects=tuple(place.look(one) for one in unit.objects))
+            if unit.kind == "pack" and any(one.size_bytes > limits.max_file_bytes for one in unit.objects):
                 raise
             log.warning("%s: %s; it is read again as it is now", error.file, error.what)
-            unit = replace(unit, objects=tuple(place.look(one) for one in unit.objects))
     write_members(stored, desk / MEMBERS_FILE)
-    memo.keep(unit.memo_key(), [stored.container, desk / MEMBERS_FILE])
+    memo.keep(unit.memo_key(limits), [stored.container, desk / MEMBERS_FILE])
     return _place(stored, folder)
 
 

@@ -15,8 +15,7 @@ import pandas as pd
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
-from pipeline_lib.shards.names import is_undecided, refusal
-from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
+from pipeline_lib.shards.sniff import HEAD_BYTES
 from pipeline_lib.shards.tar_files import REMEDY
 
 MEMBERS_FILE = "members.parquet"
@@ -44,7 +43,7 @@ class Stored:
 
 
 def digest_members(
-    container: Path, found: Sequence[Found], *, prefix: str, name: str, workers: int
+    container: Path, found: Sequence[Found], *, prefix: str, name: str, workers: int, max_file_bytes: int
 ) -> tuple[StoredMember, ...]:
     """Read every member that is taken, once, and give its sha256. name: of the archive, for messages.
 
@@ -52,15 +51,16 @@ def digest_members(
     """
     batches = [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
     with container.open("rb") as file, ThreadPoolExecutor(workers) as pool:
-        done = pool.map(lambda batch: [_member(file.fileno(), one, prefix, name) for one in batch], batches)
+        done = pool.map(
+            lambda batch: [_member(file.fileno(), one, prefix, name, max_file_bytes) for one in batch], batches
+        )
         return tuple(member for batch in done for member in batch)
 
 
-def _member(handle: int, found: Found, prefix: str, archive: str) -> StoredMember:
-    reason = found.fault or refusal(found.name)
-    if reason is None and is_undecided(found.name):
-        head = os.pread(handle, min(HEAD_BYTES, found.size_bytes), found.offset_bytes)
-        reason = None if may_be_picture(head) else Reason.NOT_IMAGE
+def _member(handle: int, found: Found, prefix: str, archive: str, max_file_bytes: int) -> StoredMember:
+    reason = found.refusal(
+        max_file_bytes, lambda: os.pread(handle, min(HEAD_BYTES, found.size_bytes), found.offset_bytes)
+    )
     if reason:
         return StoredMember(prefix + found.name, -1, found.size_bytes, None, reason)
     sha256, crc32, position, end = hashlib.sha256(), 0, found.offset_bytes, found.offset_bytes + found.size_bytes

@@ -49,8 +49,8 @@ def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limi
         found = [_row(source, member, arrived.container.name, seen) for member in arrived.members]
         rows += found
         shard_of |= _shards(unit, [row for row in found if row.refused is None], limits)
-    for one, verdict in plan.refused:
-        rows.append(_row(source, StoredMember(one.key, -1, one.size_bytes, None, verdict), None, seen))
+    for one, reason in plan.refused:
+        rows.append(_row(source, StoredMember(one.key, -1, one.size_bytes, None, reason), None, seen))
     if not shard_of:
         counts = ", ".join(
             f"{reason}: {count}" for reason, count in sorted(Counter(row.refused for row in rows).items())

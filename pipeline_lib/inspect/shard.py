@@ -20,6 +20,7 @@ from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import Examined, examine, refused, squeeze
 from pipeline_lib.inspect.small_view import small_view
 from pipeline_lib.reasons import Reason
+from pipeline_lib.shard_workers import shared_name
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
@@ -29,6 +30,8 @@ BATCH: Final = 32  # pictures the embedding network takes at once
 THUMBNAIL_PX: Final = 32
 # Enlarging a 32 px digit to this side costs its predictors nothing: 99.6 % (kNN) and 99.2 % (LR) at 32 and at 64 px.
 HOG_PX: Final = 64
+# SIGKILL: sent by the kernel when memory runs out. SIGPROF: the end of the CPU time of an image, see shard_workers.
+REASON_OF_DEATH: Final = {"SIGKILL": Reason.TOO_MUCH_MEMORY, "SIGPROF": Reason.TOO_MUCH_WORK}
 IMAGES_FILE: Final = "images.parquet"
 FEATURES_FILE: Final = "features.parquet"
 
@@ -57,16 +60,17 @@ class ShardTask:
 class ShardUnit:
     """members: the rows of MEMBERS of one shard. folder: where its two tables go.
 
-    fatal: image_id -> the signal or exit code that decoding it ended a process with, twice; it is not tried again.
+    fatal: shared_name(image_id) -> the signal or exit code that decoding it ended a process with, twice; it is not
+    tried again.
     """
 
     members: pd.DataFrame
     folder: Path
     fatal: dict[str, str] = field(default_factory=dict)
 
-    def without(self, image_id: str, cause: str) -> ShardUnit:
-        """The same, with one more picture passed over."""
-        return replace(self, fatal={**self.fatal, image_id: cause})
+    def without(self, name: str, cause: str) -> ShardUnit:
+        """The same, with one more picture passed over. name: `shared_name` of its image_id."""
+        return replace(self, fatal={**self.fatal, name: cause})
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,8 @@ def _examined(
 ) -> Examined:
     """One picture; unread when it is too large a file, or ended its process before."""
     image_id, size_bytes = str(member["image_id"]), int(member["size_bytes"])
-    if cause := unit.fatal.get(image_id):
-        reason = Reason.TOO_MUCH_MEMORY if cause == "SIGKILL" else Reason.DECODER_CRASHED
+    if cause := unit.fatal.get(shared_name(image_id)):
+        reason = REASON_OF_DEATH.get(cause, Reason.DECODER_CRASHED)
         return refused(reason, f"decoding it ended the process twice ({cause})")
     if size_bytes > picture_memory_bytes(task.params.max_pixels):
         return refused(Reason.TOO_MUCH_MEMORY, f"the file alone has {size_bytes} bytes")

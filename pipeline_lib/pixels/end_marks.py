@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from pipeline_lib.pixels.budget import refuse_frames
 from pipeline_lib.pixels.png_chunks import read_png
 from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
@@ -22,6 +23,7 @@ def end_of_png(data: bytes) -> int:
 def end_of_gif(data: bytes) -> int:
     """Walk the blocks to the trailer (GIF89a specification, sections 17 to 27)."""
     at = 13 + _colour_table_bytes(data, 10)
+    n_frames = 0
     while True:
         mark = data[at : at + 1]
         if mark == b";":
@@ -29,6 +31,8 @@ def end_of_gif(data: bytes) -> int:
         if mark == b"!":
             at = _after_sub_blocks(data, at + 2)
         elif mark == b",":
+            n_frames += 1
+            refuse_frames(n_frames)
             at = _after_sub_blocks(data, at + 11 + _colour_table_bytes(data, at + 9))
         elif data[at:].strip(b"\0"):
             raise Undecodable(Reason.DECODE_CORRUPT, f"no block begins at byte {at}")

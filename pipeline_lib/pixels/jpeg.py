@@ -17,6 +17,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline_lib.pixels.budget import refuse_scans
 from pipeline_lib.pixels.exif import Exif, read_exif
 from pipeline_lib.pixels.lost_sectors import refuse_lost_sectors
 from pipeline_lib.pixels.raster import Raster, memory_ran_out, refuse_bomb
@@ -28,7 +29,6 @@ SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
 FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 MARKER: Final = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # with a length, or the end; no stuffed byte, no restart mark
 MODES: Final = {1: "L", 3: "RGB", 4: "CMYK"}
-MAX_SCANS: Final = 500  # libjpeg-turbo's own guard in its fuzzers: small files of endless progressive scans cost hours
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,7 @@ def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
     if layout.frame is None:
         raise Undecodable(damage, "no frame header")
     _refuse_frame(layout.frame, max_pixels)
-    if layout.n_scans > MAX_SCANS:
-        raise Undecodable(Reason.DECODE_CORRUPT, f"{layout.n_scans} scans, more than {MAX_SCANS}")
+    refuse_scans(layout.n_scans, layout.frame.width_px * layout.frame.height_px)
     try:
         pixels_HWC = _pixels(data, max_pixels)
     except (Undecodable, MemoryError):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from pipeline_lib.pixels.budget import refuse_frames, silence_libtiff, tiff_frames
 from pipeline_lib.pixels.end_marks import END_OF
 from pipeline_lib.pixels.exif import read_exif
 from pipeline_lib.pixels.lost_sectors import refuse_lost_sectors
@@ -27,6 +28,7 @@ from pipeline_lib.shards.sniff import DECODABLE
 # each file: that one swaps global state and is not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
+silence_libtiff()
 
 MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BIT: Final = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2"}
@@ -96,7 +98,8 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int, is_deep: bool) -> Raster:
     """is_deep: the samples have 16 bits, also where Pillow's mode has 8."""
-    n_frames = int(getattr(picture, "n_frames", 1))
+    n_frames = tiff_frames(data) if picture.format == "TIFF" else int(getattr(picture, "n_frames", 1))
+    refuse_frames(n_frames)
     mode = picture.mode
     is_deep |= mode in SIXTEEN_BIT or (mode == "I" and picture.format == "PPM")
     if mode not in MODES and not is_deep:

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline_lib.pixels.budget import refuse_chunks
 from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
 
@@ -31,11 +32,15 @@ class Png:
 def read_png(data: bytes) -> Png:
     """Check each chunk's CRC (PNG specification 5.3), which Pillow skips for pixel data, but for those ignored.
 
-    Raises Undecodable: decode_truncated when the file stops before its last chunk, decode_corrupt for other damage.
+    Raises Undecodable: decode_truncated when the file stops before its last chunk, too_much_work for more chunks than
+    any picture needs, decode_corrupt for other damage.
     """
     written = len(data.rstrip(b"\0"))  # the last chunk never ends in a zero, so zeros at the end are no part of it
     parts, at, ignored = [data[:SIGNATURE_BYTES]], SIGNATURE_BYTES, False
+    n_chunks = 0
     while True:
+        n_chunks += 1
+        refuse_chunks(n_chunks)
         length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         end = at + 12 + length
         if end > written:

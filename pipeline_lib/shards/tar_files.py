@@ -1,21 +1,18 @@
-"""Read the directory of a tar strictly, and write deterministic ones.
-
-Python's tarfile ends without a word at a damaged or missing header (cpython issue 120740), so its stop is checked here:
-it must be a block of zeros, with nothing but zeros after it. Members are never extracted.
-"""
+"""The members of a tar, also of tars inside, where they lie; and deterministic tars. Members are never extracted."""
 
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
 from pipeline_lib.shards.names import encode_name, without_archive_ending
+from pipeline_lib.shards.tar_headers import CHUNK_BYTES, BrokenTar, TarMember, read_members
 
-CHUNK_BYTES = 1 << 20
+__all__ = ["CHUNK_BYTES", "REMEDY", "walk_tar", "write_end", "write_member", "write_member_of"]
 REMEDY = "fetch the archive again from where it came, and compare its size and checksum"
 
 
@@ -40,43 +37,21 @@ def _walk_inner(file: BinaryIO, outer: Found, *, name: str) -> Iterator[Found]:
 
 
 def _walk(file: BinaryIO, *, name: str, start: int, end: int) -> Iterator[Found]:
-    file.seek(start)
     try:
-        tar = tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - the file is not ours
-        while (info := tar.next()) is not None:
-            tar.members.clear()  # type: ignore[attr-defined]  # it would keep every member of a million
-            if info.offset_data + info.size > end and info.isreg():
-                raise _damaged(
-                    name, info.offset, f"its last member ends at byte {info.offset_data + info.size} of {end}"
-                )
-            if not info.isdir():
-                yield _found(info)
-    except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
-        raise _damaged(name, file.tell(), str(error)) from error
-    _check_end(file, name=name, stop=tar.offset, end=end)
+        for member in read_members(file, start=start, end=end):
+            if not member.is_folder:
+                yield _found(member)
+    except BrokenTar as error:
+        raise _damaged(name, error.offset_bytes, error.detail) from error
 
 
-def _found(info: tarfile.TarInfo) -> Found:
-    stored = encode_name(info.name.encode("utf-8", "surrogateescape"))
+def _found(member: TarMember) -> Found:
+    stored = encode_name(member.name)
     while stored.startswith("./"):
         stored = stored[2:]
-    if not info.isreg() or info.issparse():
-        return Found(stored, -1, info.size, Reason.TAR_UNSAFE_MEMBER)
-    return Found(stored, info.offset_data, info.size)
-
-
-def _check_end(file: BinaryIO, *, name: str, stop: int, end: int) -> None:
-    """Demand the block of zeros that ends a tar, and nothing but zeros behind it."""
-    file.seek(stop)
-    if stop + tarfile.BLOCKSIZE > end:
-        raise _damaged(name, stop, "it ends without the closing block of zeros")
-    position = stop
-    while position < end:
-        chunk = file.read(min(CHUNK_BYTES, end - position))
-        if not chunk or chunk.count(0) != len(chunk):
-            what = "the file ends early" if not chunk else "a member's header is broken"
-            raise _damaged(name, stop, what)
-        position += len(chunk)
+    if not member.is_file:
+        return Found(stored, -1, member.size_bytes, Reason.TAR_UNSAFE_MEMBER)
+    return Found(stored, member.offset_bytes, member.size_bytes)
 
 
 def _damaged(name: str, offset_bytes: int, detail: str) -> ArchiveDamaged:
@@ -87,12 +62,19 @@ def _damaged(name: str, offset_bytes: int, detail: str) -> ArchiveDamaged:
 
 def write_member(file: BinaryIO, name: str, data: bytes) -> int:
     """Append one member with a header that depends on name and size only; returns the offset of its data."""
+    return write_member_of(file, name, len(data), [data])
+
+
+def write_member_of(file: BinaryIO, name: str, size_bytes: int, chunks: Iterable[bytes]) -> int:
+    """As `write_member`, from chunks that are `size_bytes` together."""
     info = tarfile.TarInfo(name)
-    info.size, info.mode, info.mtime = len(data), 0o644, 0
+    info.size, info.mode, info.mtime = size_bytes, 0o644, 0
     file.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
     offset = file.tell()
-    file.write(data)
-    file.write(bytes(-len(data) % tarfile.BLOCKSIZE))
+    for chunk in chunks:
+        file.write(chunk)
+    assert file.tell() == offset + size_bytes, name
+    file.write(bytes(-size_bytes % tarfile.BLOCKSIZE))
     return offset
 
 

@@ -7,33 +7,44 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
-from pipeline_lib.shards.names import encode_name, is_undecided, refusal
-from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
-from pipeline_lib.shards.tar_files import REMEDY, write_end, write_member
+from pipeline_lib.shards.limits import ArchiveLimits
+from pipeline_lib.shards.names import encode_name
+from pipeline_lib.shards.sniff import HEAD_BYTES
+from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, write_end, write_member_of
 
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
-ENCRYPTED, UTF_8 = 0x1, 0x800  # bits of the general purpose flag
+# Bits of the general purpose flag, APPNOTE.TXT 4.4.4. Encrypted: members, by strong encryption, the directory
+ENCRYPTED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x800
+MOST_BYTES = 1 << 62  # a zip64 field may claim four times that, which no table can hold
+# zipfile asks bzip2 and LZMA for all that the read bytes unpack to: few bytes at a time keep that below 100 MB
+CAREFUL_BYTES = 4096
 # What zipfile raises for damaged data; NotImplementedError: a compression method that it does not know.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError, NotImplementedError)
 
 
 def is_stored_zip(path: Path, *, name: str) -> bool:
     """Whether every member is stored uncompressed, so that the zip can stay as received."""
-    with _open(path, name=name) as archive:
+    with open_zip(path, name=name) as archive:
         return all(info.compress_type == zipfile.ZIP_STORED for info in archive.infolist())
 
 
 def walk_zip(file: BinaryIO, *, name: str, size_bytes: int) -> list[Found]:
     """Every member of a stored zip that is no folder, in the order of its bytes. Raises ArchiveDamaged."""
-    with _open(file, name=name) as archive:
-        members = files_of(archive)
-    return [_found(file, info, stored, name=name, size_bytes=size_bytes) for info, stored in members]
+    found = []
+    with open_zip(file, name=name) as archive:
+        for info, one in _members(file, archive, name=name, size_bytes=size_bytes):
+            if info.file_size != info.compress_size:
+                raise _damaged(name, info, f"stored, yet {info.compress_size} bytes hold {info.file_size}")
+            found.append(one)
+    return found
 
 
 def files_of(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
@@ -46,35 +57,39 @@ def files_of(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
     names = [_name(info) for info in members]
     if not any("/" in name for name in names):
         names = [name.replace("\\", "/") for name in names]
-    stored = [encode_name(name.encode("utf-8", "surrogateescape")).removeprefix("./") for name in names]
-    return [(info, name) for info, name in zip(members, stored, strict=True) if not name.endswith("/")]
+    # Python's `is_dir` fails at an empty name
+    files = [(info, name) for info, name in zip(members, names, strict=True) if not name.endswith("/")]
+    return [(info, encode_name(name.encode("utf-8", "surrogateescape")).removeprefix("./")) for info, name in files]
 
 
-def repack_zip(path: Path, target: BinaryIO, *, name: str) -> list[Found]:
-    """Write the pictures of a compressed zip into a tar, once; what is refused by name is listed and not written.
+def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits) -> list[Found]:
+    """Write the images of a compressed zip into a tar, once; what is refused is listed and not written.
 
-    Raises ArchiveDamaged when a member does not decompress to what the directory promises.
+    Raises ArchiveDamaged when a member does not decompress to what the directory promises; BadData, before a byte is
+    written, when it promises too much.
     """
+    size_bytes = path.stat().st_size
     found = []
-    with _open(path, name=name) as archive:
-        for info, member in files_of(archive):
-            fault = Reason.TAR_UNSAFE_MEMBER if _is_special(info) else None
-            if fault or refusal(member):
-                found.append(Found(member, -1, info.file_size, fault))
+    with path.open("rb") as file, open_zip(file, name=name) as archive:
+        members = list(_members(file, archive, name=name, size_bytes=size_bytes))
+        promised_bytes = sum(one.size_bytes for _, one in members if one.refusal(limits.max_file_bytes) is None)
+        limits.refuse_bomb(promised_bytes, received_bytes=size_bytes, name=name)
+        for info, one in members:
+            reason = one.refusal(limits.max_file_bytes, partial(member_start, archive, info, HEAD_BYTES, name=name))
+            if reason:
+                found.append(Found(one.name, -1, one.size_bytes, reason))
                 continue
-            data = _decompress(archive, info, name=name)
-            if is_undecided(member) and not may_be_picture(data[:HEAD_BYTES]):
-                found.append(Found(member, -1, info.file_size, Reason.NOT_IMAGE))
-                continue
-            found.append(Found(member, write_member(target, member, data), len(data)))
+            offset = write_member_of(target, one.name, one.size_bytes, _chunks(archive, info, name=name))
+            found.append(Found(one.name, offset, one.size_bytes))
     write_end(target)
     return found
 
 
-def _open(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
+def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
+    """The directory of a zip. Raises ArchiveDamaged; BadData when it is encrypted."""
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, struct.error, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, struct.error, ValueError, EOFError, NotImplementedError) as error:
         raise ArchiveDamaged(
             "the zip archive is cut off or damaged at its directory", file=name, value=str(error), remedy=REMEDY
         ) from error
@@ -84,25 +99,58 @@ def _open(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
     return archive
 
 
-def _found(file: BinaryIO, info: zipfile.ZipInfo, stored: str, *, name: str, size_bytes: int) -> Found:
-    if _is_special(info):
-        return Found(stored, -1, info.file_size, Reason.TAR_UNSAFE_MEMBER)
-    file.seek(info.header_offset)
-    header = file.read(LOCAL_HEADER.size)
-    if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
-        raise _damaged(name, info, "no local header there")
-    _, name_bytes, extra_bytes = LOCAL_HEADER.unpack(header)
-    offset = info.header_offset + LOCAL_HEADER.size + name_bytes + extra_bytes
-    if offset + info.file_size > size_bytes:
-        raise _damaged(name, info, "its data go beyond the end of the file")
-    return Found(stored, offset, info.file_size, None, info.CRC)
+def member_start(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size_bytes: int, *, name: str) -> bytes:
+    """The first bytes of a member, unpacked. Raises ArchiveDamaged."""
+    start = bytearray()
+    for chunk in _chunks(archive, info, name=name):
+        start += chunk
+        if len(start) >= size_bytes:
+            break
+    return bytes(start[:size_bytes])
 
 
-def _decompress(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, name: str) -> bytes:
+def _members(
+    file: BinaryIO, archive: zipfile.ZipFile, *, name: str, size_bytes: int
+) -> Iterator[tuple[zipfile.ZipInfo, Found]]:
+    """As `files_of`, with where the data of each lie in the zip, packed or not. Raises ArchiveDamaged.
+
+    No two may share bytes: a small zip whose members overlap unpacks to terabytes at any ratio (Fifield, "A better zip
+    bomb", 2019; CVE-2024-0450).
+    """
+    behind = 0
+    for info, stored in files_of(archive):
+        if info.header_offset < behind:
+            raise _damaged(name, info, "it overlaps the member before it")
+        file.seek(info.header_offset)
+        header = file.read(LOCAL_HEADER.size)
+        if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
+            raise _damaged(name, info, "no local header there")
+        _, name_bytes, extra_bytes = LOCAL_HEADER.unpack(header)
+        offset = info.header_offset + LOCAL_HEADER.size + name_bytes + extra_bytes
+        behind = offset + info.compress_size
+        if behind > size_bytes:
+            raise _damaged(name, info, "its data go beyond the end of the file")
+        if info.file_size > MOST_BYTES:
+            raise _damaged(name, info, f"it promises {info.file_size} bytes")
+        if _is_special(info):
+            yield info, Found(stored, -1, info.file_size, Reason.TAR_UNSAFE_MEMBER)
+        else:
+            yield info, Found(stored, offset, info.file_size, None, info.CRC)
+
+
+def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, name: str) -> Iterator[bytes]:
+    """The unpacked bytes of a member, as many as promised and with its checksum. Raises ArchiveDamaged."""
+    is_bounded = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    left = info.file_size
     try:
-        return archive.read(info)
+        with archive.open(info) as member:
+            while chunk := member.read(CHUNK_BYTES if is_bounded else CAREFUL_BYTES):
+                left -= len(chunk)
+                yield chunk
     except UNREADABLE as error:
         raise _damaged(name, info, str(error)) from error
+    if left:
+        raise _damaged(name, info, f"{left} of {info.file_size} bytes are absent")
 
 
 def _name(info: zipfile.ZipInfo) -> str:

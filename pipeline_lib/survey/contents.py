@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import io
-import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.names import encode_name, is_archive, refusal, without_archive_ending
 from pipeline_lib.shards.places import Place, SourceObject
+from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
-from pipeline_lib.shards.zip_files import files_of
+from pipeline_lib.shards.tar_headers import BrokenTar, read_members
+from pipeline_lib.shards.zip_files import files_of, member_start, open_zip
 
 HEAD_BYTES = 1 << 18  # a header, with room for the metadata before it
 REMOTE_MEMBERS = 2_000  # of one archive on S3: each costs up to a request
 REMOTE_ARCHIVES = 10
 STREAM_BYTES = 1 << 30  # of a compressed tar, which can only be read from its beginning
+UNPACKED_BYTES = 1 << 33  # and of what it unpacks to
 READ_AHEAD_BYTES = 1 << 20
 
 
@@ -79,11 +82,11 @@ def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple
     magic = file.peek(6)[:6]
     if magic.startswith(b"PK"):
         return list(_zip_members(file, archive.key)), True
-    is_plain = not magic.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
-    members = _tar_members(place, archive, file) if is_plain else _stream_members(file, archive)
+    opener = opener_of(magic)
+    members = _stream_members(file, archive, opener) if opener else _tar_members(place, archive, file)
     seen = list(islice(members, limit))
     is_cut = len(seen) == limit if limit else False
-    return seen, not is_cut and (is_plain or file.tell() >= archive.size_bytes)
+    return seen, not is_cut and (opener is None or file.tell() >= archive.size_bytes)
 
 
 def _tar_members(place: Place, archive: SourceObject, file: BinaryIO) -> Iterator[Seen]:
@@ -93,34 +96,28 @@ def _tar_members(place: Place, archive: SourceObject, file: BinaryIO) -> Iterato
 
 
 def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
-    try:
-        archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise ArchiveDamaged(
-            "the zip archive is cut off or damaged at its directory", file=name, value=error, remedy=REMEDY
-        ) from error
+    archive = open_zip(file, name=name)
 
     def first(info: zipfile.ZipInfo, size_bytes: int) -> bytes:
-        with archive.open(info) as member:
-            return member.read(size_bytes)
+        return member_start(archive, info, size_bytes, name=name)
 
     for info, stored in files_of(archive):
         yield Seen(stored, info.file_size, partial(first, info))
 
 
-def _stream_members(file: BinaryIO, archive: SourceObject) -> Iterator[Seen]:
+def _stream_members(file: BinaryIO, archive: SourceObject, opener: Callable[..., Any]) -> Iterator[Seen]:
     """A compressed tar, read once up to STREAM_BYTES; heads are kept of every tenth of the first 10,000 members."""
     try:
-        with tarfile.open(fileobj=file, mode="r|*", encoding="utf-8", errors="surrogateescape") as tar:
-            for number, info in enumerate(tar):
-                if file.tell() > STREAM_BYTES:
+        with opener(file, "rb") as stream:
+            for number, member in enumerate(read_members(stream, start=0, end=None)):
+                if file.tell() > STREAM_BYTES or member.offset_bytes + member.size_bytes > UNPACKED_BYTES:
                     return
-                if info.isreg():
-                    data = tar.extractfile(info) if number % 10 == 0 and number < 10_000 else None
-                    start = data.read(HEAD_BYTES) if data else b""
-                    name = encode_name(info.name.removeprefix("./").encode("utf-8", "surrogateescape"))
-                    yield Seen(name, info.size, partial(_cut, start) if data else None)
-    except (tarfile.TarError, EOFError, OSError) as error:
+                if member.is_file:
+                    name = encode_name(member.name.removeprefix(b"./"))
+                    is_shown = number % 10 == 0 and number < 10_000
+                    start = stream.read(min(HEAD_BYTES, member.size_bytes)) if is_shown else b""
+                    yield Seen(name, member.size_bytes, partial(_cut, start) if is_shown else None)
+    except (BrokenTar, *BROKEN_STREAM) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         what = "the compressed archive is cut off or damaged"
@@ -160,6 +157,8 @@ class RangeFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move; nothing is read."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._wanted.size_bytes}[whence]
+        if start + offset < 0:  # as a file on a disk answers, which readers of zips count on
+            raise OSError(errno.EINVAL, "before the beginning of the object")
         self._at = start + offset
         return self._at
 

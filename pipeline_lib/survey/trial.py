@@ -49,6 +49,8 @@ def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
     rules, costs, started = params.inspect.pixel_rules(), [], time.perf_counter()
     samples = survey.samples[:: -(-len(survey.samples) // TRIED) or 1]
     for seen in [*samples[:1], *samples]:
+        if seen.size_bytes > params.download.max_file_bytes:
+            continue
         data = seen.first(seen.size_bytes) if seen.first else b""
         began = time.perf_counter()
         examined = examine(seen.name, data, params.inspect)

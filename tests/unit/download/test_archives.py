@@ -214,7 +214,7 @@ def test_a_zip_that_promises_more_than_it_holds_stops_the_run(take: Take, tmp_pa
     data[entry + 24 : entry + 28] = (10**6).to_bytes(4, "little")  # the size, in the directory
     archive.write_bytes(bytes(data))
 
-    with pytest.raises(ArchiveDamaged, match="its data go beyond the end of the file"):
+    with pytest.raises(ArchiveDamaged, match="stored, yet 1 bytes hold 1000000"):
         take({"uri": "pics.zip"})
 
 

@@ -171,6 +171,22 @@ def test_a_picture_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_
     assert "5 shards, 4 of them known from earlier runs" in caplog.text
 
 
+def test_an_image_with_a_name_of_any_length_that_never_ends_is_quarantined_by_name(tmp_path, monkeypatch):
+    """It ends its worker by the signal of an image's CPU time, twice; the other name is equal for 5,000 bytes."""
+    long_name = "made/a/" + "x" * 5000
+    make_source(tmp_path, {f"{long_name}{n}.jpg": encoded(photo(seed=n), "JPEG") for n in (1, 2)})
+
+    def never_end_at_two(image_id, data, params):
+        if image_id.endswith("2.jpg"):
+            os.kill(os.getpid(), signal.SIGPROF)
+        return examine(image_id, data, params)
+
+    monkeypatch.setattr(shard, "examine", never_end_at_two)
+    images = images_of(inspect(tmp_path))
+
+    assert images["refusal"].dropna().to_dict() == {f"{long_name}2.jpg": "too_much_work"}
+
+
 def refusals_within_30_mb(encoded_pictures):
     """Each picture's refusal and detail at that limit, then without it; for a process with no freed memory to reuse."""
     enough = examining.picture_memory_bytes

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import BadData, CodeFailed, Interrupted
-from pipeline_lib.shard_workers import work_on_shards
+from pipeline_lib.shard_workers import shared_name, work_on_shards
 from tests.unit.inspect import worker_tasks
 
 UNITS = {f"shard-{number}": number for number in range(7)}
@@ -71,6 +71,43 @@ def test_a_picture_that_ends_its_worker_twice_is_passed_over_by_name_and_the_res
     assert done == {"a": [1, 2], "b": [6, 8], "c": [3], "d": []}
     assert told == [("picture 7", "SIGSEGV")] * 2
     assert set(children_of(os.getpid())) <= set(others)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "é" * 3000, "y" * 100_000])
+def test_a_picture_of_any_length_of_name_is_passed_over(name):
+    """Two names that differ only behind the 4,095 bytes that are shared with the parent."""
+    told = []
+
+    def without(names, shared, cause):
+        told.append(shared)
+        return [one for one in names if shared_name(one) != shared]
+
+    done = dict(work(worker_tasks.be_killed_by_the_longer_name, {"a": [name + "a", name + "b"]}, spare=without))
+
+    assert done == {"a": [name + "a"]}
+    assert told == [shared_name(name + "b")]
+    assert len(told[0].encode()) <= 4095
+
+
+def test_a_picture_that_comes_again_after_it_was_passed_over_ends_the_work():
+    def no_help(numbers, image_id, cause):
+        return numbers
+
+    with pytest.raises(Interrupted, match=r"^shard a, picture 7: a worker process was killed \(found: SIGSEGV\)"):
+        work(worker_tasks.be_killed_by_seven, {"a": [7]}, spare=no_help)
+
+
+def test_a_picture_that_takes_too_much_processor_time_is_passed_over():
+    def without(numbers, image_id, cause):
+        assert (image_id, cause) == ("picture 7", "SIGPROF")
+        return [number for number in numbers if number != 7]
+
+    units = {"a": [6, 7, 8]}
+    done = dict(
+        work_on_shards(worker_tasks.work_for_ever_on_seven, units, workers=1, step=int, spare=without, image_cpu_s=0.3)
+    )
+
+    assert done == {"a": [6, 8]}
 
 
 @pytest.mark.parametrize("workers", [1, 2])

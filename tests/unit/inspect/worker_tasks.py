@@ -61,6 +61,24 @@ def be_killed_by_seven(numbers: list[int], at: Callable[[str], None]) -> list[in
     return numbers
 
 
+def work_for_ever_on_seven(numbers: list[int], at: Callable[[str], None]) -> list[int]:
+    """Numbers of a unit; 7 keeps the processor busy as a decoder does that never ends."""
+    for number in numbers:
+        at(f"picture {number}")
+        while number == 7:
+            pass
+    return numbers
+
+
+def be_killed_by_the_longer_name(names: list[str], at: Callable[[str], None]) -> list[str]:
+    """Names of a unit; the one that ends in "b" ends the process."""
+    for name in names:
+        at(name)
+        if name.endswith("b"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+    return names
+
+
 def be_killed_once(marker: str, at: Callable[[str], None]) -> str:
     """The unit is a file's path: while there is none, it is made, and the process ends."""
     at(f"picture of {Path(marker).name}")
