@@ -71,7 +71,7 @@ def silence_libtiff() -> None:
     otherwise (no /proc, a static build), its lines stay.
     """
     maps = Path("/proc/self/maps")
-    lines = maps.read_text().splitlines() if maps.exists() else []
+    lines = maps.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if maps.exists() else []
     for path in {line.split(maxsplit=5)[5] for line in lines if "/libtiff" in line}:
         library = ctypes.CDLL(path)
         for name in ("TIFFSetErrorHandler", "TIFFSetErrorHandlerExt"):
