@@ -24,6 +24,7 @@ CANNOT_CHANGE_BYTES = {
     "pipeline_lib.reasons": "an enum: a new code changes no old row",
     "pipeline_lib.settings": "a setting never changes a result",
     "pipeline_lib.shard_workers": "runs the same function in other processes",
+    "pipeline_lib.shown": "shows texts to people",
     "pipeline_lib.stage": "the harness: reads, locks, reports",
     "pipeline_lib.terminal": "talks",
     "pipeline_lib.tracking": "tells others what curves.csv holds",

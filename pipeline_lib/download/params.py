@@ -41,7 +41,7 @@ class DownloadParams(Params):
         ge=1,
         le=1 << 30,
         description="a compressed archive that unpacks to more than 256 MiB and to more bytes than this for each byte "
-        "received is refused as a whole; a deflated bomb reaches 1,000, photographs 1, screenshots in BMP about 50",
+        "received is refused as a whole; deflate reaches about 1,000, photographs are compressed already",
     )
 
     @model_validator(mode="after")

@@ -32,7 +32,10 @@ NAME = "checkpoint.pt"
 LOCK_WAIT_S = 10.0
 ASK_EVERY_S = 0.5  # between two questions to all GPUs, which wait for the answer
 LIBRARY = Path(__file__).parents[1]
-CODE = ("betons", "csv_cells.py", "loader", "native", "networks", "pixels", "tables", "train", "weight_files.py")
+CODE = (
+    "betons", "csv_cells.py", "loader", "native", "networks", "pixels", "shards/sniff.py", "tables", "train",
+    "weight_files.py",
+)  # fmt: skip
 
 
 class Checkpoints:

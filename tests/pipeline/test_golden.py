@@ -9,8 +9,8 @@ from __future__ import annotations
 from tests.pipeline.checkout import Checkout
 
 GOLDEN = {
-    "line/discover/listing.parquet": "be2f58494ed2af84d39704a8dc6e7152",
-    "line/download/members.parquet": "ade56a3c173deebac7661ffcfa271edb",
+    "line/discover/listing.parquet": "0253b7ebcf1ad4176a94edb9d3f9f972",
+    "line/download/members.parquet": "218aa5f3b7b70b84ebb83d4b302a0a51",
     "line/download/votes.parquet": "155c165bf8b4c6e43af58fed7e438ac2",
     "line/download/shards": "0f0f5cdfb7d6b1bb8f137c3cf6fa07d6.dir",
     "line/convert/betons": "dbaa7aa3ecd0ede5ba509475a1fae854.dir",

@@ -239,4 +239,4 @@ def test_many_pictures_without_a_class_are_told_of_the_table_of_labels():
     said = failure(lambda: curate(make_found(pictures), CurateParams()))
 
     assert "label_missing: 36" in said
-    assert "Remedy: give the pictures a class: name a table of labels (one line per picture) as `labels` of" in said
+    assert "Remedy: give these images a class: name a table of labels (one line per image) as `labels` of" in said
