@@ -16,6 +16,8 @@ REMEDY_OF: Final[Mapping[Reason, str]] = {
     Reason.UNSUPPORTED_FORMAT: "save these files as JPEG or PNG (docs/pictures.md says which formats are read)",
     Reason.UNSUPPORTED_MODE: "save these files with 8 or 16 bits per channel",
     Reason.TOO_MANY_PIXELS: "raise inspect.max_pixels in params.yaml, or shrink these images",
+    Reason.FILE_TOO_LARGE: "save these images smaller, or raise download.max_file_bytes in params.yaml",
+    Reason.TOO_MUCH_WORK: "save these images anew, as JPEG or PNG of one frame",
     Reason.TOO_SMALL: "lower inspect.min_side_px in params.yaml",
     Reason.ODD_ASPECT: "raise inspect.aspect_quarantine in params.yaml",
     Reason.PLACEHOLDER: "raise curate.placeholder_copies in params.yaml if they are sound",

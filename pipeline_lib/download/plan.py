@@ -33,7 +33,8 @@ class Unit:
 
     def memo_key(self, limits: ArchiveLimits) -> str:
         """All that the unit's bytes and the verdicts on its members depend on."""
-        facts = [self.source.name, self.source.uri, self.kind, self.prefix, [astuple(one)[:4] for one in self.objects]]
+        objects = [astuple(one)[:4] for one in self.objects]
+        facts = [self.source.name, self.source.uri, self.kind, self.prefix, objects]
         return json.dumps([*facts, astuple(limits)] if self.kind == "archive" else facts)
 
 

@@ -34,7 +34,7 @@ from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
 TRIES = 3  # of a unit whose objects change while they are read
-FORMAT_VERSION = 2  # of packed shards and repacked archives: raise it when their bytes change
+FORMAT_VERSION = 3  # of packed shards and repacked archives: raise it when their bytes change
 
 
 def run(job: StageRun) -> None:
@@ -121,7 +121,8 @@ def _fetch(
     limits: ArchiveLimits,
 ) -> Stored:
     """Bring a unit as listed. Where an object changed since, begin it again with all its objects as they are now: the
-    memo knows them as that version, which the next listing names. Raises SourceChanged when they keep changing.
+    memo knows them as that version, which the next listing names. Raises SourceChanged when they keep changing, or
+    when one grew beyond the size that is taken, which the next listing refuses.
     """
     bring = pack if unit.kind == "pack" else partial(take_archive, limits=limits)
     for tries_left in reversed(range(TRIES)):
@@ -130,14 +131,14 @@ def _fetch(
         try:
             stored = bring(unit, place, desk, workers=workers, step=step)
             break
-        except SourceChanged as error:
-            if not tries_left:
+        except BadData as error:
+            remove_tree(desk)  # what a bomb has unpacked to so far does not stay on the disk
+            if not isinstance(error, SourceChanged) or not tries_left:
+                raise
+            unit = replace(unit, objects=tuple(place.look(one) for one in unit.objects))
+            if unit.kind == "pack" and any(one.size_bytes > limits.max_file_bytes for one in unit.objects):
                 raise
             log.warning("%s: %s; it is read again as it is now", error.file, error.what)
-            unit = replace(unit, objects=tuple(place.look(one) for one in unit.objects))
-        except BadData:  # what a bomb has unpacked to so far does not stay on the disk
-            remove_tree(desk)
-            raise
     write_members(stored, desk / MEMBERS_FILE)
     memo.keep(unit.memo_key(limits), [stored.container, desk / MEMBERS_FILE])
     return _place(stored, folder)

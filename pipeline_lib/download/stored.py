@@ -15,8 +15,7 @@ import pandas as pd
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
-from pipeline_lib.shards.names import is_undecided
-from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
+from pipeline_lib.shards.sniff import HEAD_BYTES
 from pipeline_lib.shards.tar_files import REMEDY
 
 MEMBERS_FILE = "members.parquet"
@@ -59,10 +58,9 @@ def digest_members(
 
 
 def _member(handle: int, found: Found, prefix: str, archive: str, max_file_bytes: int) -> StoredMember:
-    reason = found.refusal(max_file_bytes)
-    if reason is None and is_undecided(found.name):
-        head = os.pread(handle, min(HEAD_BYTES, found.size_bytes), found.offset_bytes)
-        reason = None if may_be_picture(head) else Reason.NOT_IMAGE
+    reason = found.refusal(
+        max_file_bytes, lambda: os.pread(handle, min(HEAD_BYTES, found.size_bytes), found.offset_bytes)
+    )
     if reason:
         return StoredMember(prefix + found.name, -1, found.size_bytes, None, reason)
     sha256, crc32, position, end = hashlib.sha256(), 0, found.offset_bytes, found.offset_bytes + found.size_bytes

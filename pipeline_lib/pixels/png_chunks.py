@@ -32,8 +32,8 @@ class Png:
 def read_png(data: bytes) -> Png:
     """Check each chunk's CRC (PNG specification 5.3), which Pillow skips for pixel data, but for those ignored.
 
-    Raises Undecodable: decode_truncated when the file stops before its last chunk, decode_corrupt for other damage,
-    too_much_work for more chunks than any picture needs.
+    Raises Undecodable: decode_truncated when the file stops before its last chunk, too_much_work for more chunks than
+    any picture needs, decode_corrupt for other damage.
     """
     written = len(data.rstrip(b"\0"))  # the last chunk never ends in a zero, so zeros at the end are no part of it
     parts, at, ignored = [data[:SIGNATURE_BYTES]], SIGNATURE_BYTES, False

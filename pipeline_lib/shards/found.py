@@ -1,11 +1,13 @@
-"""What reading an archive's directory yields, before any decision on names."""
+"""What reading an archive's directory yields, and why a file is not taken."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline_lib.reasons import Reason
-from pipeline_lib.shards.names import refusal
+from pipeline_lib.shards.names import is_undecided, refusal
+from pipeline_lib.shards.sniff import may_be_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +20,22 @@ class Found:
     fault: Reason | None = None  # a link, a device, ...
     crc32: int | None = None  # what the archive states, where it does
 
-    def refusal(self, max_file_bytes: int) -> Reason | None:
-        """Why it is not taken; None when it is."""
-        return self.fault or refusal_of(self.name, self.size_bytes, max_file_bytes)
+    def refusal(self, max_file_bytes: int, head: Callable[[], bytes] | None = None) -> Reason | None:
+        """Why it is not taken; None when it is. See `refusal_of`."""
+        return self.fault or refusal_of(self.name, self.size_bytes, max_file_bytes, head)
 
 
-def refusal_of(name: str, size_bytes: int, max_file_bytes: int) -> Reason | None:
-    """Why a plain file of this stored name and size is not taken; None when it is."""
-    return refusal(name) or (Reason.FILE_TOO_LARGE if size_bytes > max_file_bytes else None)
+def refusal_of(
+    name: str, size_bytes: int, max_file_bytes: int, head: Callable[[], bytes] | None = None
+) -> Reason | None:
+    """Why a plain file of this stored name and size is not taken; None when it is.
+
+    head: gives its first HEAD_BYTES. It is called only where neither name nor size decides; without it, such a file is
+    taken until its bytes are there.
+    """
+    if reason := refusal(name):
+        return reason
+    if size_bytes > max_file_bytes:
+        return Reason.FILE_TOO_LARGE
+    is_other = head is not None and is_undecided(name) and not may_be_picture(head())
+    return Reason.NOT_IMAGE if is_other else None

@@ -30,6 +30,7 @@ OTHER_ENDINGS = frozenset(
     | {"mat", "npy", "npz", "h5", "hdf5", "pkl", "pickle", "pt", "pth", "onnx", "safetensors", "parquet", "arrow"}
     | {"feather", "db", "sqlite", "sqlite3", "mp4", "mov", "avi", "mkv", "webm", "mpg", "mpeg", "m4v", "wmv", "flv"}
     | {"3gp", "mts", "mp3", "wav", "flac", "ogg", "m4a", "aac", "7z", "rar", "gz", "bz2", "xz", "zst", "iso", "dmg"}
+    | {"tar", "tgz", "tbz2", "txz", "zip"}  # in an archive: those of a source are told before, by `is_archive`
     | {"xmp", "aae", "thm", "lnk", "url", "torrent", "md5", "sha1", "sha256", "sig", "asc", "lock", "dvc", "lst"}
 )
 OTHER_NAMES = frozenset(

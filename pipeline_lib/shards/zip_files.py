@@ -8,7 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,13 +16,13 @@ from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.shards.names import encode_name, is_undecided
-from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
+from pipeline_lib.shards.names import encode_name
+from pipeline_lib.shards.sniff import HEAD_BYTES
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, write_end, write_member_of
 
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
-ENCRYPTED = 0x1 | 0x40 | 0x2000  # APPNOTE.TXT 4.4.4, the general purpose flag: members, strongly, the directory
-UTF_8 = 0x800  # of the same flag
+# Bits of the general purpose flag, APPNOTE.TXT 4.4.4. Encrypted: members, by strong encryption, the directory
+ENCRYPTED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x800
 MOST_BYTES = 1 << 62  # a zip64 field may claim four times that, which no table can hold
 # zipfile asks bzip2 and LZMA for all that the read bytes unpack to: few bytes at a time keep that below 100 MB
 CAREFUL_BYTES = 4096
@@ -40,13 +40,10 @@ def walk_zip(file: BinaryIO, *, name: str, size_bytes: int) -> list[Found]:
     """Every member of a stored zip that is no folder, in the order of its bytes. Raises ArchiveDamaged."""
     found = []
     with open_zip(file, name=name) as archive:
-        for info, stored, offset in _members(file, archive, name=name, size_bytes=size_bytes):
+        for info, one in _members(file, archive, name=name, size_bytes=size_bytes):
             if info.file_size != info.compress_size:
                 raise _damaged(name, info, f"stored, yet {info.compress_size} bytes hold {info.file_size}")
-            if _is_special(info):
-                found.append(_listed(info, stored))
-            else:
-                found.append(Found(stored, offset, info.file_size, None, info.CRC))
+            found.append(one)
     return found
 
 
@@ -60,12 +57,13 @@ def files_of(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
     names = [_name(info) for info in members]
     if not any("/" in name for name in names):
         names = [name.replace("\\", "/") for name in names]
-    stored = [encode_name(name.encode("utf-8", "surrogateescape")).removeprefix("./") for name in names]
-    return [(info, name) for info, name in zip(members, stored, strict=True) if not name.endswith("/")]
+    # Python's `is_dir` fails at an empty name
+    files = [(info, name) for info, name in zip(members, names, strict=True) if not name.endswith("/")]
+    return [(info, encode_name(name.encode("utf-8", "surrogateescape")).removeprefix("./")) for info, name in files]
 
 
 def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits) -> list[Found]:
-    """Write the pictures of a compressed zip into a tar, once; what is refused is listed and not written.
+    """Write the images of a compressed zip into a tar, once; what is refused is listed and not written.
 
     Raises ArchiveDamaged when a member does not decompress to what the directory promises; BadData, before a byte is
     written, when it promises too much.
@@ -73,18 +71,16 @@ def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits
     size_bytes = path.stat().st_size
     found = []
     with path.open("rb") as file, open_zip(file, name=name) as archive:
-        members = _members(file, archive, name=name, size_bytes=size_bytes)
-        listed = [(info, _listed(info, stored)) for info, stored, _ in members]
-        taken = [info for info, one in listed if one.refusal(limits.max_file_bytes) is None]
-        limits.refuse_bomb(sum(info.file_size for info in taken), received_bytes=size_bytes, name=name)
-        for info, one in listed:
-            if one.refusal(limits.max_file_bytes):
-                found.append(one)
-            elif is_undecided(one.name) and not may_be_picture(member_start(archive, info, HEAD_BYTES, name=name)):
-                found.append(replace(one, fault=Reason.NOT_IMAGE))
-            else:
-                offset = write_member_of(target, one.name, info.file_size, _chunks(archive, info, name=name))
-                found.append(replace(one, offset_bytes=offset))
+        members = list(_members(file, archive, name=name, size_bytes=size_bytes))
+        promised_bytes = sum(one.size_bytes for _, one in members if one.refusal(limits.max_file_bytes) is None)
+        limits.refuse_bomb(promised_bytes, received_bytes=size_bytes, name=name)
+        for info, one in members:
+            reason = one.refusal(limits.max_file_bytes, partial(member_start, archive, info, HEAD_BYTES, name=name))
+            if reason:
+                found.append(Found(one.name, -1, one.size_bytes, reason))
+                continue
+            offset = write_member_of(target, one.name, one.size_bytes, _chunks(archive, info, name=name))
+            found.append(Found(one.name, offset, one.size_bytes))
     write_end(target)
     return found
 
@@ -115,15 +111,14 @@ def member_start(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size_bytes: in
 
 def _members(
     file: BinaryIO, archive: zipfile.ZipFile, *, name: str, size_bytes: int
-) -> list[tuple[zipfile.ZipInfo, str, int]]:
-    """As `files_of`, with the offset of each member's data. Raises ArchiveDamaged.
+) -> Iterator[tuple[zipfile.ZipInfo, Found]]:
+    """As `files_of`, with where the data of each lie in the zip, packed or not. Raises ArchiveDamaged.
 
     No two may share bytes: a small zip whose members overlap unpacks to terabytes at any ratio (Fifield, "A better zip
     bomb", 2019; CVE-2024-0450).
     """
     behind = 0
-    offsets: dict[int, int] = {}
-    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+    for info, stored in files_of(archive):
         if info.header_offset < behind:
             raise _damaged(name, info, "it overlaps the member before it")
         file.seek(info.header_offset)
@@ -137,12 +132,10 @@ def _members(
             raise _damaged(name, info, "its data go beyond the end of the file")
         if info.file_size > MOST_BYTES:
             raise _damaged(name, info, f"it promises {info.file_size} bytes")
-        offsets[info.header_offset] = offset
-    return [(info, stored, offsets[info.header_offset]) for info, stored in files_of(archive)]
-
-
-def _listed(info: zipfile.ZipInfo, stored: str) -> Found:
-    return Found(stored, -1, info.file_size, Reason.TAR_UNSAFE_MEMBER if _is_special(info) else None)
+        if _is_special(info):
+            yield info, Found(stored, -1, info.file_size, Reason.TAR_UNSAFE_MEMBER)
+        else:
+            yield info, Found(stored, offset, info.file_size, None, info.CRC)
 
 
 def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, name: str) -> Iterator[bytes]:

@@ -213,7 +213,7 @@ def test_a_tar_in_a_tar_in_a_tar_is_not_walked(take: Take, tmp_path: Path) -> No
     members = take({"uri": "a.tar"}).members
 
     assert members["refusal"].fillna("").to_dict() == {
-        "pics/b/c.tar": "not_image",
+        "pics/b/c.tar": "not_a_picture_name",
         "pics/b/b.jpg": "",
         "pics/z.tar.gz": "not_a_picture_name",
     }

@@ -18,7 +18,7 @@ from pipeline_lib.memo import digest
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.places import LocalPlace, SourceObject
 from pipeline_lib.shards.read import MemberBytes
-from tests.unit.download.sources_at_hand import Take, pictures, tar_of
+from tests.unit.download.sources_at_hand import SMALL_SHARDS, Take, pictures, tar_of
 
 DAY_NS = 86_400_000_000_000
 
@@ -204,6 +204,28 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_a_few_times(
     assert caplog.text.count("cats/a.jpg: the file changed after it was listed; it is read again") == changes
     caplog.set_level("INFO")
     assert take({"uri": "pics"}, out="next").read("pics/cats/a.jpg") == b"3" * (changes + 1)
+
+
+def test_a_file_that_outgrows_the_limit_while_it_is_read_is_left_to_the_next_listing(
+    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_of(tmp_path / "pics", {"cats/a.jpg": b"1", "cats/b.jpg": b"2"})
+    params, read_part = SMALL_SHARDS.model_copy(update={"max_file_bytes": 100}), LocalPlace.read_part
+
+    def read_and_grow(place: LocalPlace, wanted: SourceObject, **part: int) -> bytes:
+        assert wanted.size_bytes <= params.max_file_bytes
+        data = read_part(place, wanted, **part)
+        (tmp_path / "pics/cats/a.jpg").write_bytes(bytes(101))
+        return data
+
+    monkeypatch.setattr(LocalPlace, "read_part", read_and_grow)
+
+    with pytest.raises(SourceChanged, match=r"a.jpg: the file changed after it was listed .*Remedy: run again"):
+        take({"uri": "pics"}, params=params)
+    monkeypatch.undo()
+    members = take({"uri": "pics"}, params=params).members
+
+    assert members["refusal"].fillna("").to_dict() == {"pics/cats/a.jpg": "file_too_large", "pics/cats/b.jpg": ""}
 
 
 def test_a_file_that_went_after_it_was_listed_is_named(tmp_path: Path) -> None:
