@@ -6,8 +6,9 @@ from typing import Any
 
 from scripts import death_tables, gate_tables, label_tables, learning_tables, speed_tables
 from scripts.acceptance import acceptance
-from scripts.duplicate_tables import cifar10_copies, photograph_copies
+from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
+from scripts.photograph_tables import photographs
 from scripts.speed_tables import (
     cifar10,
     cifar10_stages,
@@ -116,7 +117,7 @@ TABLES = {
     "freed memory": speed_tables.freed_memory,
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,
-    "photographs": photograph_copies,
+    "photographs": photographs,
     "votes": label_tables.votes,
     "cifar10 votes": label_tables.cifar10_votes,
     "planted labels": label_tables.digits,

@@ -1,0 +1,57 @@
+"""The table of photographs: planted copies and planted damage, and what sound photographs were taken for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.measured import hardware, results
+
+
+def photographs() -> str:
+    """Copies found by kind of change, damage named, and what is false."""
+    both = [results("photograph_copies"), results("photograph_damage")]
+    copies, damage = map(_by_case, both)
+    n_images = int(copies["photographs"]["images"])
+    commands = "`python -m benchmarks.photograph_copies` and `.photograph_damage`"
+    lines = [f"| photographs: {n_images} of clothing, {commands} | |", "|---|---|"]
+    lines += [*_copies(copies), *_damage(damage)]
+    return "\n".join([*lines, "", " ".join(dict.fromkeys(map(hardware, both))), ""])
+
+
+def _copies(found: dict[str, dict[str, float]]) -> list[str]:
+    kinds = {case: row for case, row in found.items() if "copies" in row}
+    n_copies = sum(row["copies"] for row in kinds.values())
+    n_found = sum(row["copies"] * row["found"] for row in kinds.values())
+    false = [f"{found[case]['different photographs left out']:g}" for case in ("as they are", "with planted copies")]
+    return [
+        f"| copies found, of {n_copies:g} planted in {len(kinds)} ways | {100 * n_found / n_copies:.1f} % |",
+        *(f"| … {case} | {100 * row['found']:.1f} % |" for case, row in kinds.items()),
+        f"| different photographs taken for copies: as they are, with planted copies | {', '.join(false)} |",
+        f"| questions about possible copies in the set as it is | {found['as they are']['questions']:g} |",
+    ]
+
+
+def _damage(found: dict[str, dict[str, float]]) -> list[str]:
+    damaged = {case: row for case, row in found.items() if "damaged" in row}
+    n_files = sum(row["damaged"] for row in damaged.values())
+    n_named = sum(row["damaged"] * row["named"] for row in damaged.values())
+    not_all = {case: row["named"] for case, row in damaged.items() if row["named"] < 1}
+    sound = {case: row for case, row in found.items() if "sound" in row}
+    again = {case: row for case, row in sound.items() if case != "as they are"}
+    n_again = sum(row["sound"] for row in again.values())
+    of_sound = f"{sound['as they are']['sound']:g} as they are and {n_again:g} saved again in {len(again)} ways"
+    doubted = {case: row["remarked"] for case, row in sound.items() if row["remarked"]}
+    return [
+        f"| damaged files named, of {n_files:g} damaged in {len(damaged)} ways (100 % of each way but these) | {100 * n_named / n_files:.1f} % |",
+        *(f"| … {case} | {100 * share:.1f} % |" for case, share in not_all.items()),
+        f"| sound files refused, of {of_sound} | {sum(row['refused'] for row in sound.values()):g} |",
+        f"| … remarked without cause | {sum(doubted.values()):g} |",
+        *(f"| … of these, {case} | {n_files:g} |" for case, n_files in doubted.items()),
+    ]
+
+
+def _by_case(measured: dict[str, Any]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for row in measured["rows"]:
+        found.setdefault(row["case"], {})[row["metric"]] = row["median"]
+    return found
