@@ -3,8 +3,8 @@
     python -m benchmarks.photograph_damage --data FOLDER [--sheet FOLDER] [--each 100]
 
 FOLDER: clothing.tar, as for photograph_copies. Of each kind of damage, and of each sound way to save a photograph
-again, `--each` photographs drawn at random go through `inspect`'s examination at its defaults, beside all photographs as
-they are. Named: the expected reason or remark was given. Noticed: refused, or remarked where the original is not.
+again, `--each` photographs drawn at random go through `inspect`'s examination at its defaults, beside all photographs
+as they are. Named: the expected reason or remark was given. Noticed: refused, or remarked where the original is not.
 `--sheet` draws sound files that were refused or remarked unexpectedly, and damaged ones that passed without a word.
 Takes half a minute; writes benchmarks/results/photograph_damage.json.
 """

@@ -41,8 +41,9 @@ def _damage(found: dict[str, dict[str, float]]) -> list[str]:
     n_again = sum(row["sound"] for row in again.values())
     of_sound = f"{sound['as they are']['sound']:g} as they are and {n_again:g} saved again in {len(again)} ways"
     doubted = {case: row["remarked"] for case, row in sound.items() if row["remarked"]}
+    of_damaged = f"{n_files:g} damaged in {len(damaged)} ways (100 % of each but these)"
     return [
-        f"| damaged files named, of {n_files:g} damaged in {len(damaged)} ways (100 % of each way but these) | {100 * n_named / n_files:.1f} % |",
+        f"| damaged files named, of {of_damaged} | {100 * n_named / n_files:.1f} % |",
         *(f"| … {case} | {100 * share:.1f} % |" for case, share in not_all.items()),
         f"| sound files refused, of {of_sound} | {sum(row['refused'] for row in sound.values()):g} |",
         f"| … remarked without cause | {sum(doubted.values()):g} |",
