@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -97,12 +98,13 @@ class Ground:
         return descendants(self.pid("worker"))[0]
 
     def new_model(self) -> None:
-        """The next run has other data, and promotes a better model."""
+        """The next run trains otherwise, and promotes a better model."""
         self.models += 1
         self.ask_nothing()
-        with (self.served.origin / "curation/overrides.csv").open("a", encoding="utf-8") as file:
-            file.write(f"image_id,{self.models},remove,,,blurred,me,2026-11-21\n")
-        git(self.served.origin, "commit", "-q", "-a", "-m", f"data {self.models}")
+        params = self.served.origin / "params.yaml"
+        text = re.sub("epochs: [a-z0-9]+", f"epochs: {self.models}", params.read_text(encoding="utf-8"))
+        params.write_text(text, encoding="utf-8")
+        git(self.served.origin, "commit", "-q", "-a", "-m", f"epochs {self.models}")
 
     def reach(self, moment: str) -> tuple[str, str | None]:
         """Bring a run to a moment; its id, and that of the run before it where it waits."""

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from pipeline_lib.errors import BadData
 
+ADVICE = ("weights_only", "Check the documentation")
 WRAPPERS = ("module.", "_orig_mod.", "network.")  # DistributedDataParallel, torch.compile, Classifier
 
 
@@ -38,6 +39,8 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _cause(error: Exception) -> str:
-    """What torch found, without its advice to load the file unsafely."""
-    before, _, found = str(error).partition("WeightsUnpickler error:")
-    return (found.partition("Check the documentation")[0] or before).strip()[:200]
+    """What torch found, without its advice to load the file unsafely, which stands in paragraphs of its own."""
+    paragraphs = [part.strip() for part in str(error).split("\n\n")]
+    found = [part for part in paragraphs if part and not any(word in part for word in ADVICE)]
+    text = " ".join(found) or str(error).partition("WeightsUnpickler error:")[2].partition("Check the")[0]
+    return text.removeprefix("WeightsUnpickler error:").strip()[:200]
