@@ -13,7 +13,7 @@ class Reason(StrEnum):
     BROKEN_LINK = "broken_link"  # a link that leads nowhere, or back to a folder above it
     UNREADABLE_FILE = "unreadable_file"  # a file that may not be read, a socket, pipe or device
     # found while downloading
-    TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, absolute or climbing path
+    TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, sparse file, absolute or climbing path
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive
     IGNORED_SYSTEM_FILE = "ignored_system_file"  # .DS_Store, ._x, Thumbs.db, __MACOSX
     NOT_A_PICTURE_NAME = "not_a_picture_name"  # the name's ending is none of a picture (readme.txt)
@@ -30,7 +30,7 @@ class Reason(StrEnum):
     TOO_MUCH_WORK = "too_much_work"  # so many frames, scans or chunks, or seconds of CPU time, as no photograph needs
     DECODER_CRASHED = "decoder_crashed"  # it ended the process that decodes it, twice
     TOO_SMALL = "too_small"  # shorter side under min_side_px
-    ODD_ASPECT = "odd_aspect"  # far longer than wide
+    ODD_ASPECT = "odd_aspect"  # far longer than wide, or wider than long
     # found while curating
     PLACEHOLDER = "placeholder"  # "photo unavailable": little to see, and many files have the same pixels
     LABEL_MISSING = "label_missing"  # the source gave it no class
@@ -39,8 +39,8 @@ class Reason(StrEnum):
     LABEL_ISSUE = "label_issue"  # training row whose label is very probably wrong
     VOTES_UNDECIDED = "votes_undecided"  # annotators disagree too much to decide
     DUPLICATE = "duplicate"  # another picture of its group is kept
-    LEAK_TRAIN_EVAL = "leak_train_eval"  # a training picture that also stands in val or test
-    CLASS_TOO_SMALL = "class_too_small"  # fewer than min_images_per_class
+    LEAK_TRAIN_EVAL = "leak_train_eval"  # a training picture that stands in val or test too, or whose subject does
+    CLASS_TOO_SMALL = "class_too_small"  # fewer kept training pictures than min_images_per_class
     OVER_CLASS_CAP = "over_class_cap"  # a training picture beyond cap_per_class
     CLASS_EXCLUDED = "class_excluded"  # left out by an override
     OVERRIDE_REMOVED = "override_removed"  # left out by a person

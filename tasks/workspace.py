@@ -82,7 +82,8 @@ def open_workspace(
     """
     commit, remarks = _start_commit(origin, branch, with_edits=with_edits and branch is None)
     state = private_folder(load_settings(origin).state_folder(origin))
-    workspace = Workspace(origin, state, run, commit, overrides, remarks, branch or checked_out(origin) or "")
+    said = () if after else remarks  # a sweep says it once
+    workspace = Workspace(origin, state, run, commit, overrides, said, branch or checked_out(origin) or "")
     remove_tree(workspace.folder)
     workspace.folder.parent.mkdir(parents=True, exist_ok=True)
     git(origin, "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(workspace.folder))
@@ -158,10 +159,10 @@ def _start_commit(origin: Path, branch: str | None, *, with_edits: bool) -> tupl
         )
         raise ConfigError("no commit to run from", file=origin, value=branch or "", remedy=remedy)
     edits = uncommitted(origin)
-    if branch or not edits:
+    if not edits or commit != commit_of(origin, "HEAD"):  # edits on top of another commit say nothing of this one
         return commit, ()
     if not with_edits:
-        return commit, (f"left out, since a deployed run uses committed state only: {', '.join(edits)}",)
+        return commit, (f"left out, since this run takes only what is committed: {', '.join(edits)}",)
     taken = snapshot(origin, edits)
     return taken, (f"uncommitted edits are taken in as snapshot commit {taken[:12]}: {', '.join(edits)}",)
 

@@ -134,14 +134,15 @@ def test_edits_of_files_that_may_hold_a_password_are_taken_into_no_snapshot(orig
     assert taken == ["params.yaml", "params.yaml"]
 
 
-def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path) -> None:
+@pytest.mark.parametrize("is_named", [False, True], ids=["what is checked out", "by its name, as a deployment does"])
+def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path, *, is_named: bool) -> None:
     with (origin / "params.yaml").open("a") as file:
         file.write("# an edit\n")
 
-    workspace = opened(origin)
+    workspace = opened(origin, branch=git(origin, "branch", "--show-current") if is_named else None)
 
     assert "# an edit" not in (workspace.folder / "params.yaml").read_text()
-    assert workspace.remarks == ("left out, since a deployed run uses committed state only: params.yaml",)
+    assert workspace.remarks == ("left out, since this run takes only what is committed: params.yaml",)
 
 
 def test_a_folder_of_pictures_beside_the_code_does_not_end_up_in_git(origin: Path) -> None:
