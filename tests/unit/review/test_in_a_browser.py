@@ -115,6 +115,7 @@ def test_undo_goes_back_answer_by_answer_to_what_was_said_before(page: Page) -> 
 def test_answers_survive_a_reload_and_the_review_goes_on_where_it_was(page: Page) -> None:
     press(page, "1", "4")
     page.locator("#author").fill("ana")
+    expect(page.locator("#count")).to_have_text("2 of 6 answered")  # before that, a slow machine reloads too early
 
     page.reload()
 
