@@ -160,11 +160,17 @@ def test_an_archive_put_again_between_two_parts_is_never_spliced(
     server.put({"pics.tar": b"a" * 5000})
     place, listed_object = place_and_object(server, f"s3://{BUCKET}/pics.tar")
 
-    def put_again(_: int) -> None:
-        server.put({"pics.tar": b"b" * 5000})
+    read, n_parts = s3._read, iter(range(5))
+
+    def put_again_before_the_second(*arguments: Any, **wanted: Any) -> bytes:
+        if next(n_parts) == 1:  # in the reader itself: told of a part, another thread has read on
+            server.put({"pics.tar": b"b" * 5000})
+        return read(*arguments, **wanted)
+
+    monkeypatch.setattr(s3, "_read", put_again_before_the_second)
 
     with pytest.raises(BadData, match="the object changed after it was listed"):
-        place.fetch(listed_object, tmp_path / "pics.tar", workers=1, step=put_again)
+        place.fetch(listed_object, tmp_path / "pics.tar", workers=1, step=lambda _: None)
 
 
 @pytest.mark.parametrize("uri", ["set", "set.tar"])
