@@ -21,12 +21,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
 
 from pipeline_lib.atomic_files import private_folder
 from pipeline_lib.errors import DependencyMissing, Interrupted, PipelineError, defect
 from pipeline_lib.gpu_watch import watched_gpus
 from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.settings import Settings, load_settings
 from pipeline_lib.shown import log_to_stderr, shown
 from pipeline_lib.terminal import clearing
 
@@ -34,23 +37,24 @@ log = logging.getLogger(__name__)
 REASONS = Path("line/reasons")
 LOCK_WAIT_S = 10.0  # a killed dvc's stage notices within a second or two; longer means a live rival
 
+ParamsT_co = TypeVar("ParamsT_co", bound=BaseModel, covariant=True)
+
 
 @dataclass(frozen=True)
-class StageRun:
-    """What a stage's `run(job)` is given. `params` is the stage's own frozen model."""
+class StageRun(Generic[ParamsT_co]):
+    """The one argument of a stage's `run`: its files by role, its own section of params.yaml, and the settings."""
 
     checkout: Path
     reads: dict[str, Path]
     writes: dict[str, Path]
-    params: Any
-    settings: Any
+    params: ParamsT_co
+    settings: Settings
 
 
 def run_stage(stage: str, checkout: Path) -> None:
     """Run one stage in a checkout. Raises PipelineError."""
     from pipeline_lib.line import STAGES, read_line
     from pipeline_lib.params_file import load_section
-    from pipeline_lib.settings import load_settings
 
     assert stage in STAGES, stage
     settings = load_settings(checkout)

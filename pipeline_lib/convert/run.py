@@ -30,9 +30,9 @@ LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the b
 SEEN = ("width_px", "height_px", "exif_orientation")  # what `inspect` saw in a picture
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[ConvertParams]) -> None:
     """Read shards, members, images and pixel rules; write betons/. Raises ConfigError, and as `convert_shard`."""
-    if job.params.pixelate:
+    if job.params.pixelate and job.params.pixelate_sha256:
         check_detector(job.params.pixelate, job.params.pixelate_sha256)
     rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text(encoding="utf-8"))
     members = MEMBERS.read(job.reads["members"])
@@ -54,7 +54,7 @@ def run(job: StageRun) -> None:
     )
 
 
-def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun) -> None:
+def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun[ConvertParams]) -> None:
     """Fill the folder; a finished shard is remembered at once."""
     size_bytes = sum(picture.size_bytes for task in todo.values() for picture in task.pictures)
     announce(list(todo.values()), folder, workers=n_workers(size_bytes, job.settings))

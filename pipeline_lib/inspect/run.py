@@ -31,9 +31,9 @@ LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpe
 EMBEDDING_LIBRARIES = ("torch", "torchvision")
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[InspectParams]) -> None:
     """Write images.parquet, features/ and pixel_rules.json. Raises ConfigError, OutputDamaged, Interrupted."""
-    params: InspectParams = job.params
+    params = job.params
     task = ShardTask(job.reads["shards"], params, _weights(job))
     members = MEMBERS.read(job.reads["members"])
     members = members[members["shard"].notna()]
@@ -48,9 +48,9 @@ def run(job: StageRun) -> None:
     memo.forget_older_than(job.settings.memo_days)
 
 
-def _weights(job: StageRun) -> Path | None:
+def _weights(job: StageRun[InspectParams]) -> Path | None:
     """The weight file, checked before any picture is read; relative to the original repository, also in a workspace."""
-    params: InspectParams = job.params
+    params = job.params
     if params.embedding_weights is None or params.weights_sha256 is None:
         return None
     path = job.settings.origin(job.checkout) / params.embedding_weights
@@ -69,7 +69,7 @@ def _libraries(params: InspectParams) -> tuple[str, ...]:
     return LIBRARIES + heic + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
 
 
-def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun) -> None:
+def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun[InspectParams]) -> None:
     """Fill the folder of every shard, from the memo or by work; a finished shard is remembered at once."""
     left = {shard: unit for shard, unit in shards.items() if not memo.restore(_memo_unit(unit), unit.folder)}
     log.info("%d shards, %d of them known from earlier runs", len(shards), memo.hits)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pipeline_lib.stage import StageRun
+from pipeline_lib.train.params import TrainParams
 
 
-def look_ahead(job: StageRun) -> None:
+def look_ahead(job: StageRun[TrainParams]) -> None:
     """Build the network, give it its starting weights, open the teacher and the device, and forget them all.
 
     job: with the params of `train` and no files. What recipes set by themselves is not tried: it works,

@@ -10,6 +10,7 @@ import torch
 
 from pipeline_lib.stage import StageRun
 from pipeline_lib.train.objective import Objective, logit_offsets
+from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.soft_labels import read_soft_labels
 from pipeline_lib.train.teacher import Teacher, open_teacher
@@ -41,7 +42,7 @@ class Aims:
         )
 
 
-def read_aims(job: StageRun, classes: pd.DataFrame, device: torch.device) -> Aims:
+def read_aims(job: StageRun[TrainParams], classes: pd.DataFrame, device: torch.device) -> Aims:
     """Raises SourceMissing, ConfigError or BadData for a teacher that cannot be used."""
     teacher = open_teacher(job, list(classes["class_id"]), device)
     return Aims(classes, job.reads["selection"] / "soft_labels.parquet", teacher, device)

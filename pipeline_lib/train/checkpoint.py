@@ -25,6 +25,7 @@ import torch
 from pipeline_lib.atomic_files import atomic_file, remove_tree
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.stage import StageRun
+from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.ranks import given_by_rank_0, highest, rank, world
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def key_of(facts: Mapping[str, object], files: Iterable[Path]) -> str:
     return key.hexdigest()[:32]
 
 
-def inputs_key(job: StageRun, device: torch.device) -> str:
+def inputs_key(job: StageRun[TrainParams], device: torch.device) -> str:
     """The name of this training: its code, parameters, device, and every file it reads.
 
     Of betons the index, which holds the checksum of each picture, stands for the file.

@@ -19,6 +19,7 @@ from pipeline_lib.parent_watch import die_with_parents
 from pipeline_lib.shown import log_to_stderr, shown
 from pipeline_lib.stage import StageRun
 from pipeline_lib.train.meeting import Node, Seat
+from pipeline_lib.train.params import TrainParams
 
 RESTARTS = 3  # after the death of a process; each goes on from the last checkpoint
 AGREE_S = 60  # for the nodes to tell each other their processes
@@ -26,10 +27,10 @@ REASON = "reason.json"  # in the checkpoint's folder: why the processes ended
 LOADED_ONCE = ("pipeline_lib.train.run", "torch._dynamo")  # DistributedDataParallel loads the latter
 NO_ALARM = "ignore::RuntimeWarning:runpy"  # that the stage, which is their main module, is loaded already
 log = logging.getLogger(__name__)
-Work = Callable[[StageRun, Path], None]
+Work = Callable[[StageRun[TrainParams], Path], None]
 
 
-def train_in_processes(work: Work, job: StageRun, folder: Path, *, node: Node) -> None:
+def train_in_processes(work: Work, job: StageRun[TrainParams], folder: Path, *, node: Node) -> None:
     """Run `work(job, folder)` in this node's share of train.processes, which find each other through torch.distributed.
 
     Raises ConfigError for more processes than GPUs, the PipelineError of a process, Interrupted when told to stop,
@@ -48,7 +49,7 @@ def train_in_processes(work: Work, job: StageRun, folder: Path, *, node: Node) -
     raise StageDied(f"a training process died, {1 + RESTARTS} times", file=folder, value=died, remedy=remedy)
 
 
-def _attempt(work: Work, job: StageRun, folder: Path, seat: Seat) -> str:
+def _attempt(work: Work, job: StageRun[TrainParams], folder: Path, seat: Seat) -> str:
     """Run this node's processes to their end, which is ""; otherwise says which died."""
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -80,7 +81,7 @@ def _attempt(work: Work, job: StageRun, folder: Path, seat: Seat) -> str:
     return ""
 
 
-def _member(work: Work, job: StageRun, folder: Path, stage_pid: int) -> None:
+def _member(work: Work, job: StageRun[TrainParams], folder: Path, stage_pid: int) -> None:
     """The life of one process. It watches the stage: the server that forked it lives as long as it does.
 
     A stage that is gone was killed: to stop in order would stop the processes of other nodes too.
@@ -105,7 +106,7 @@ def _raise_reason(folder: Path) -> None:
         raise read_reason((folder / REASON).read_text(encoding="utf-8"))
 
 
-def _enough_devices(job: StageRun, processes: int) -> None:
+def _enough_devices(job: StageRun[TrainParams], processes: int) -> None:
     devices = torch.cuda.device_count() if job.settings.device != "cpu" else 0
     if 0 < devices < processes:
         what, remedy = "more processes than GPUs", f"set train.processes to {devices}, or PERENNIAL_DEVICE=cpu"

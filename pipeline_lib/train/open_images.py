@@ -11,6 +11,7 @@ import torch
 
 from pipeline_lib.loader import Augmentation, BatchLoader, open_loader
 from pipeline_lib.stage import StageRun
+from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.ranks import on_this_machine, rank, world
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.resizing import ResizingLoader
@@ -18,7 +19,7 @@ from pipeline_lib.train.resizing import ResizingLoader
 log = logging.getLogger(__name__)
 
 
-def open_growing(job: StageRun, rows: pd.DataFrame, recipe: Recipe, device: torch.device) -> BatchLoader:
+def open_growing(job: StageRun[TrainParams], rows: pd.DataFrame, recipe: Recipe, device: torch.device) -> BatchLoader:
     """Training views, of one size or of several."""
     sides_E = recipe.training_sides()
     open_at = partial(open_images, job, rows, recipe, training=True, device=device)
@@ -29,7 +30,7 @@ def open_growing(job: StageRun, rows: pd.DataFrame, recipe: Recipe, device: torc
 
 
 def open_images(
-    job: StageRun,
+    job: StageRun[TrainParams],
     rows: pd.DataFrame,
     recipe: Recipe,
     *,

@@ -51,13 +51,13 @@ from pipeline_lib.train.try_rates import STEPS, Tried, try_rates
 log = logging.getLogger(__name__)
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[TrainParams]) -> None:
     """Train on the training rows of the selection; write the weights that validate best, their scores, and the curves.
 
     A run that was stopped goes on from its checkpoint, and writes what an undisturbed one writes. Raises BadData when
     there is nothing to train or validate on, ConfigError when the parameters do not fit, Interrupted after SIGTERM.
     """
-    params: TrainParams = job.params
+    params = job.params
     train_rows, _ = _read_rows(job, "train", least=2), _read_rows(job, "val", least=1)
     if train_rows["label"].nunique() < 2:
         remedy = "give the source a second class; one class leaves nothing to learn"
@@ -75,7 +75,7 @@ def run(job: StageRun) -> None:
             _train(job, folder, device)
 
 
-def join(job: StageRun) -> None:
+def join(job: StageRun[TrainParams]) -> None:
     """Run this node's share of a stage's processes, write none of its outputs. Raises what ended that, or `meet`."""
     device = open_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
     node = OtherNode(job.settings.train_rendezvous, partial(inputs_key, job, device))
@@ -83,15 +83,15 @@ def join(job: StageRun) -> None:
         train_in_processes(_train_as_one_of_them, job, Path(folder), node=node)
 
 
-def _train_as_one_of_them(job: StageRun, folder: Path) -> None:
+def _train_as_one_of_them(job: StageRun[TrainParams], folder: Path) -> None:
     device = open_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
     with joined(device):
         _train(job, folder, device)
 
 
-def _train(job: StageRun, folder: Path, device: torch.device) -> None:
+def _train(job: StageRun[TrainParams], folder: Path, device: torch.device) -> None:
     """What each process does; rank 0 writes and tells. folder: of the checkpoints, named by the training's key."""
-    params: TrainParams = job.params
+    params = job.params
     recipe, aims = params.resolved(), read_aims(job, read_classes(job.reads["classes"]), device)
     train_rows, val_rows = _read_rows(job, "train", least=2), _read_rows(job, "val", least=1)
     with (
@@ -114,7 +114,7 @@ def _train(job: StageRun, folder: Path, device: torch.device) -> None:
             _write(job, best_of(rounds), aims, train_rows)
 
 
-def _trackers(job: StageRun, recipe: Recipe, key: str) -> AbstractContextManager[Tell]:
+def _trackers(job: StageRun[TrainParams], recipe: Recipe, key: str) -> AbstractContextManager[Tell]:
     """What tells trackers of each epoch; only rank 0 has something to tell."""
     if rank():
         return nullcontext(lambda epoch, figures: None)
@@ -123,7 +123,7 @@ def _trackers(job: StageRun, recipe: Recipe, key: str) -> AbstractContextManager
 
 
 def _learn(
-    job: StageRun,
+    job: StageRun[TrainParams],
     rows: pd.DataFrame,
     recipe: Recipe,
     aims: Aims,
@@ -160,9 +160,9 @@ def _learn(
         )
 
 
-def rates_of(job: StageRun) -> list[Tried]:
+def rates_of(job: StageRun[TrainParams]) -> list[Tried]:
     """What a model loses at rates from low to high where training would begin; writes nothing. Raises as `run` does."""
-    params: TrainParams = job.params
+    params = job.params
     recipe, rows = params.resolved(), _read_rows(job, "train", least=2)
     device = open_device(job.settings.device, threads=params.threads, seed=params.seed)
     aims = read_aims(job, read_classes(job.reads["classes"]), device)
@@ -184,7 +184,7 @@ def _counted_on(tell: Tell, n_before: int) -> Tell:
 
 
 def _with_guessed(
-    job: StageRun, labelled: pd.DataFrame, unlabelled: pd.DataFrame, trained: Trained, aims: Aims
+    job: StageRun[TrainParams], labelled: pd.DataFrame, unlabelled: pd.DataFrame, trained: Trained, aims: Aims
 ) -> pd.DataFrame:
     """The labelled rows and those without a label that the model so far is sure of."""
     recipe = job.params.resolved()
@@ -202,7 +202,7 @@ def _with_guessed(
     return cast(pd.DataFrame, given_by_rank_0(rows))
 
 
-def _build(job: StageRun, aims: Aims) -> tuple[Classifier, dict[str, str] | None]:
+def _build(job: StageRun[TrainParams], aims: Aims) -> tuple[Classifier, dict[str, str] | None]:
     """The model as training starts with it, and where its weights come from."""
     recipe: Recipe = job.params.resolved()
     network = build_network(recipe.network, n_classes=len(aims.classes), side_px=recipe.side_px, auxiliary=True)
@@ -214,7 +214,7 @@ def _build(job: StageRun, aims: Aims) -> tuple[Classifier, dict[str, str] | None
     return Classifier(network, mean=mean, std=std, name=recipe.network).to(aims.device), parent
 
 
-def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:
+def _read_rows(job: StageRun[TrainParams], split: str, *, least: int) -> pd.DataFrame:
     path = job.reads["selection"] / f"{split}.parquet"
     rows = SELECTION.read(path)
     if len(rows) < least:
@@ -228,8 +228,8 @@ def _read_rows(job: StageRun, split: str, *, least: int) -> pd.DataFrame:
     return rows
 
 
-def _write(job: StageRun, trained: Trained, aims: Aims, train_rows: pd.DataFrame) -> None:
-    params: TrainParams = job.params
+def _write(job: StageRun[TrainParams], trained: Trained, aims: Aims, train_rows: pd.DataFrame) -> None:
+    params = job.params
     recipe, (model, parent) = params.resolved(), _build(job, aims)
     if params.teacher_sha256:
         parent = {**(parent or {}), "teacher_sha256": params.teacher_sha256}
@@ -262,7 +262,9 @@ def _write(job: StageRun, trained: Trained, aims: Aims, train_rows: pd.DataFrame
             log.warning(said)
 
 
-def _ask_about_own_images(job: StageRun, model: Classifier, rows: pd.DataFrame, device: torch.device) -> OwnImages:
+def _ask_about_own_images(
+    job: StageRun[TrainParams], model: Classifier, rows: pd.DataFrame, device: torch.device
+) -> OwnImages:
     """Show the kept network up to 1,024 of its training images, drawn by the training's seed, in whole batches."""
     recipe: Recipe = job.params.resolved()
     batch_size = min(recipe.batch_size, len(rows))

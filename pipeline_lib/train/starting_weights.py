@@ -18,13 +18,13 @@ from pipeline_lib.train.params import REGISTERED, TORCHVISION, TrainParams
 log = logging.getLogger(__name__)
 
 
-def give_starting_weights(network: nn.Module, job: StageRun) -> dict[str, str] | None:
+def give_starting_weights(network: nn.Module, job: StageRun[TrainParams]) -> dict[str, str] | None:
     """Give `network` the weights that train.weights names; returns them with their digest, for model.json.
 
     Raises SourceMissing when they cannot be had, ConfigError when they are others than weights_sha256 says or of
     another network, BadData when they are damaged.
     """
-    params: TrainParams = job.params
+    params = job.params
     name = params.weights
     if name is None:
         return None

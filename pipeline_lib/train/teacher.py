@@ -17,7 +17,7 @@ from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.weights import NAME, load_weights
 from pipeline_lib.registry import open_registry
 from pipeline_lib.stage import StageRun
-from pipeline_lib.train.params import REGISTERED
+from pipeline_lib.train.params import REGISTERED, TrainParams
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Teacher:
         return logits_BK
 
 
-def open_teacher(job: StageRun, classes: list[str], device: torch.device) -> Teacher | None:
+def open_teacher(job: StageRun[TrainParams], classes: list[str], device: torch.device) -> Teacher | None:
     """The model that train.teacher names, its outputs in the order of `classes`; None where it names none.
 
     Raises SourceMissing when it is not there, ConfigError when it is another than teacher_sha256 says or does not know
