@@ -32,7 +32,7 @@ def deploy_all(origin: Path, pool: str, *, branch: str) -> None:
     done = subprocess.run(command, cwd=origin, env=environment, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()[-1:]
-        remedy = "mend that file, or restore it from git"
+        remedy = "fix that file, or restore it from git"
         raise ConfigError("Prefect refused it", file=origin / "prefect.yaml", value=" ".join(said), remedy=remedy)
 
 

@@ -118,7 +118,7 @@ def _try_all(combinations: list[dict[str, Any]], base: Workspace, by: By) -> Tri
             forget_workspace(workspace)
     best = best_trial(trials, by)
     if best is None or kept is None:
-        remedy = "mend what the first trial says"
+        remedy = "fix what the first trial says"
         raise ConfigError("no trial came to its end", file="sweep", value=trials[0].error, remedy=remedy)
     return Tried(trials, best, kept)
 

@@ -1,4 +1,4 @@
-"""Every error that a user can mend, in one tree.
+"""Every error that a user can fix, in one tree.
 
 A `PipelineError` names the file, the value found there and the remedy; the command line and the flow print its one
 line and leave with its exit code. What only we can break is an `assert`. Exit codes follow sysexits.h where it has one.
@@ -15,7 +15,7 @@ from pipeline_lib.shown import shown
 
 
 class PipelineError(Exception):
-    """Say in one line what is wrong, where, and how to mend it.
+    """Say in one line what is wrong, where, and how to fix it.
 
     what: the fault as a sentence without a full stop. file: the file, key or address at fault. value: what was found
     there ("" when absence is the fault). remedy: what to do or type now. All as they may be shown, see shown.py.

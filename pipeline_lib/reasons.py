@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a picture is quarantined (a fault, can be mended) or removed (a choice)."""
+    """Why a picture is quarantined (a fault, can be fixed) or removed (a choice)."""
 
     # found while listing
     BROKEN_LINK = "broken_link"  # a link that leads nowhere, or back to a folder above it

@@ -66,7 +66,7 @@ def start_from(network: nn.Module, path: Path, *, sha256: str) -> str:
     when it is damaged.
     """
     if not path.is_file():
-        raise SourceMissing("train.weights: no such file", file=path, remedy="mend train.weights in params.yaml")
+        raise SourceMissing("train.weights: no such file", file=path, remedy="fix train.weights in params.yaml")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if not sha256 or not found.startswith(sha256):
         remedy = f"if this is the file you mean, set train.weights_sha256 to {found}"

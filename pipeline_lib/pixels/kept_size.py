@@ -18,22 +18,28 @@ PADDING_GREY = 128  # about nothing, once a network has subtracted the mean
 
 
 class KeptSize(Params):
-    """Limits on the sides, and the shape. Both limits may be given: then both hold."""
+    """Limits on the sides of stored images, and their shape. Where both limits are given, both hold."""
 
     short_side_px: int | None = Field(
         None,
         ge=8,
         le=4096,
-        description="pictures shrink to this short side, in pixels, and never grow; null keeps their size",
+        description="length to which the short side of images is reduced, pixels (images are never enlarged); null "
+        "keeps their size",
         json_schema_extra={"visible": True},
     )
     long_side_px: int | None = Field(
-        None, ge=8, le=16_384, description="the same for the long side; with both limits, both hold"
+        None,
+        ge=8,
+        le=16_384,
+        description="length to which the long side of images is reduced, pixels (images are never enlarged); with "
+        "short_side_px too, both limits hold",
     )
     shape: Literal["as_is", "square_crop", "square_pad"] = Field(
         "as_is",
-        description="square_crop: the centre is cut to a square; square_pad: grey (128) bars make a square of the long "
-        "side; both limits then are limits on the side of the square",
+        description="shape of stored images; as_is: unchanged; square_crop: the central square; square_pad: a "
+        "square as wide as the long side, filled up with grey (128) bars. For squares, the side limits apply to "
+        "the square",
     )
 
     def of(self, width: int, height: int) -> tuple[int, int]:

@@ -161,13 +161,13 @@ def test_a_picture_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_
     with monkeypatch.context() as patched:
         patched.setattr(shard, "examine", crash_at_one)
         crashed = images_of(inspect(source))
-    mended = images_of(inspect(source, out="again"))
+    fixed = images_of(inspect(source, out="again"))
 
     verdict = crashed.loc["made/a/zip.jpg", ["refusal", "detail"]].tolist()
     assert verdict == ["decoder_crashed", "decoding it ended the process twice (SIGSEGV)"]
     assert "made/a/zip.jpg ended the process that decoded it, twice (SIGSEGV); it is passed over" in caplog.text
-    assert crashed.drop(index="made/a/zip.jpg").equals(mended.drop(index="made/a/zip.jpg"))
-    assert mended["refusal"].isna()["made/a/zip.jpg"]
+    assert crashed.drop(index="made/a/zip.jpg").equals(fixed.drop(index="made/a/zip.jpg"))
+    assert fixed["refusal"].isna()["made/a/zip.jpg"]
     assert "5 shards, 4 of them known from earlier runs" in caplog.text
 
 

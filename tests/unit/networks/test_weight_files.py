@@ -69,7 +69,7 @@ def test_a_file_with_another_digest_is_refused_and_the_digest_found_is_named(tmp
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceMissing, match="nowhere.pth: train.weights: no such file. Remedy: mend train.weights"):
+    with pytest.raises(SourceMissing, match="nowhere.pth: train.weights: no such file. Remedy: fix train.weights"):
         start_from(_network(), tmp_path / "nowhere.pth", sha256="0" * 64)
 
 
