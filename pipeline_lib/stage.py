@@ -35,7 +35,7 @@ from pipeline_lib.terminal import clearing
 
 log = logging.getLogger(__name__)
 REASONS = Path("line/reasons")
-LOCK_WAIT_S = 10.0  # a killed dvc's stage notices within a second or two; longer means a live rival
+LOCK_WAIT_S = 10.0  # the stage of a killed dvc ends within a second or two; a longer wait means a live rival
 
 ParamsT_co = TypeVar("ParamsT_co", bound=BaseModel, covariant=True)
 
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     """Run the stage named in `arguments`; returns the documented exit code."""
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
-    )  # before torch loads: spinning threads cost tenfold on busy cores
+    )  # before torch loads: spinning threads slow busy cores down tenfold
     stage, checkout = arguments[0], Path.cwd()
     log_to_stderr(f"{stage}: %(message)s", before=clearing())
     logging.getLogger("pipeline_lib").setLevel(logging.INFO)
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
             "a package is not installed", file=sys.executable, value=error.name or "", remedy=remedy
         )
     except KeyboardInterrupt:
-        failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; it continues with what is done")
+        failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; finished work is kept")
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
         sys.stderr.write(shown(traceback.format_exc()))
         failure = defect(error, file=stage)
@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> int:
 
 @contextlib.contextmanager
 def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
-    """Hold the lock on a stage's outputs: after `kill -9` of dvc its stage may still be ending."""
+    """Hold the lock on a stage's outputs: after `kill -9` of dvc, its stage may still be running."""
     path = checkout / REASONS / f"{stage}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
@@ -124,7 +124,7 @@ def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
-    """Append what DVC must not track (when, where, how long, how much memory) to operations.jsonl."""
+    """Append facts that DVC must not track (time, host, duration, memory) to operations.jsonl."""
     started, clock, ok = datetime.now(UTC), time.monotonic(), False
     gpus: list[dict[str, Any]] = []
     try:

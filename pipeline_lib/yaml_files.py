@@ -37,5 +37,5 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=16)
 def _parsed(text: str) -> Any:
-    """Reading dvc.yaml takes a fifth of a second, and a stage asks for it several times."""
+    """Parse a file, with a cache: dvc.yaml takes a fifth of a second, and a stage reads it several times."""
     return YAML(typ="safe", pure=True).load(text)

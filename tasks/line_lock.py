@@ -1,7 +1,7 @@
 """One run at a time for the whole line: a file lock held by the run's own process.
 
-The kernel releases it however that process ends, so a dead run holds nothing up. Runs that wait are on record, and the
-one that began to wait first is the next.
+The kernel releases it however that process ends, so a dead run blocks nobody. Waiting runs are recorded, and the one
+that has waited longest comes next.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOOK_EVERY_S = 1.0
 
 
 class LineTaken(Exception):
-    """Another run holds the line, or waits for it, and this one does not wait. holder: the name of that run."""
+    """Another run holds the line or waits for it, and this one was not to wait. holder: the name of that run."""
 
     def __init__(self, holder: str) -> None:
         super().__init__(f"run {holder} holds the line")
@@ -32,7 +32,7 @@ class LineTaken(Exception):
 def holding_the_line(state: Path, run: str, *, waits: bool, on_wait: Callable[[str], None]) -> Iterator[None]:
     """Hold the line while the block runs.
 
-    waits: False raises LineTaken where the line is not free. on_wait: told the run to wait for, whenever that changes.
+    waits: False raises LineTaken if the line is not free. on_wait: called with the run waited for, whenever it changes.
     """
     private_folder(state)
     record = _waiting(state) / f"{run}.json"
@@ -53,7 +53,7 @@ def holding_the_line(state: Path, run: str, *, waits: bool, on_wait: Callable[[s
 
 
 def holder_of_line(state: Path) -> str | None:
-    """The run that holds the line, None while it is free."""
+    """Return the run that holds the line, None while it is free."""
     try:
         run = _lock_file(state).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def holder_of_line(state: Path) -> str | None:
 
 
 def waiting_for_line(state: Path) -> list[str]:
-    """The runs that wait for the line, first come first."""
+    """Return the runs that wait for the line, in order of arrival."""
     return sorted(record.stem for record in _waiting(state).glob("*.json") if recorded_pid(record))
 
 
