@@ -135,7 +135,7 @@ def test_known_shards_are_not_decoded_again(source, monkeypatch):
 def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(source, monkeypatch, caplog):
     def interrupted_after_two(task, units, **options):
         yield from islice(map_shards(task, units, **options), 2)
-        raise Interrupted("a worker process was killed", file="shard x", remedy="run again; finished work")
+        raise Interrupted("a worker process was killed", file="shard x", remedy="run again; finished work is kept")
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted, match="finished work is kept"):
         patched.setattr(stage, "map_shards", interrupted_after_two)
