@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.line import STAGES
-from pipeline_lib.yaml_files import read_yaml
+from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.line import STAGES
 
-TREE = Path(__file__).parents[2]
+TREE = Path(__file__).parents[1]
 RAN = re.compile(r"^Running stage '(\w+)'", re.MULTILINE)
 RESTORED = re.compile(r"^Stage '(\w+)' is cached - skipping run", re.MULTILINE)
 

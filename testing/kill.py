@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tests.pipeline.checkout import Checkout
+from testing.checkout import Checkout
 
 GRACE_S = 5.0  # what the project promises: no process of the run is alive after that
 START_LIMIT_S = 300.0

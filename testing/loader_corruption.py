@@ -1,6 +1,6 @@
 """Damage a beton in many ways, and see what a loader makes of it. Each batch of cases is a process of its own.
 
-    python -m tests.unit.loader.corruption FOLDER KIND SEED FIRST END
+    python -m testing.loader_corruption FOLDER KIND SEED FIRST END
 
 runs some cases and prints a line of JSON for each. `run_cases` starts these processes and counts a crash or a hang as
 what became of the case at work.
@@ -28,7 +28,7 @@ from pipeline_lib.loader import Augmentation, open_loader
 from .conftest import write_beton
 from .damaged import smooth
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 SIZES = ((48, 48), (60, 90), (81, 81), (40, 130), (97, 100), (64, 64))
 BATCH_CASES, BATCH_S = 100, 300
 TRAINING = Augmentation(scale_min=0.2, flip=True)
@@ -96,7 +96,7 @@ def run_cases(folder: Path, kind: str, *, count: int, seed: int) -> list[tuple[s
     while len(found) < count:
         end = min(count, len(found) + BATCH_CASES)
         case = [str(folder), kind, str(seed), str(len(found)), str(end)]
-        command = [sys.executable, "-m", "tests.unit.loader.corruption", *case]
+        command = [sys.executable, "-m", "testing.loader_corruption", *case]
         try:
             ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=BATCH_S, check=False)
             said, last = ended.stdout, Outcome.CRASH

@@ -12,7 +12,7 @@ from pipeline_lib.registry import Registry, open_registry
 from pipeline_lib.registry.mlflow_store import MlflowStore
 from pipeline_lib.registry.records import REFERENCE
 from pipeline_lib.settings import Settings
-from tests.unit.register.tiny_line import TinyLine, make_line
+from testing.tiny_line import TinyLine, make_line
 
 MANY = range(20)
 REASON = "it took sevens for ones"

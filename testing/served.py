@@ -20,9 +20,9 @@ from typing import Any
 
 from flows.prefect_home import credential
 from flows.server_health import basic_auth
-from tests.toy.repository import ROOT
+from testing.toy_repository import ROOT
 
-PERENNIAL = [sys.executable, "-m", "flows.cli"]
+PERENNIAL = [sys.executable, "-m", "flows.cli.parser"]
 WAIT_S = 480.0  # a busy machine: stages, server, worker and other tests share two cores
 PATIENCE_MS = 120_000.0  # of a browser there
 
@@ -93,7 +93,7 @@ class Served:
         return {run["name"]: run["state"]["name"] for run in self.ask("task_runs/filter", body) if run["state"]}
 
     def wish(self, name: str, value: str) -> Path:
-        """Ask the toy stages for something, see tests/toy/stage.py; the file is the wish."""
+        """Ask the toy stages for something, see testing/toy_stage.py; the file is the wish."""
         file = self.origin / ".perennial" / "wishes" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(value)

@@ -14,9 +14,9 @@ from PIL import Image
 from pipeline_lib.convert import run as convert_stage
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.evaluate.params import EvaluateParams
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION

@@ -14,10 +14,10 @@ import pandas as pd
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.run import run
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.read import MemberBytes
-from pipeline_lib.sources import Source, sources_as_json
-from pipeline_lib.stage import StageRun
+from pipeline_lib.sources.source import Source, sources_as_json
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES

@@ -21,10 +21,10 @@ import pandas as pd
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline_lib.line import Line, read_line
+from pipeline_lib.harness.line import Line, read_line
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.manifest import MANIFEST
@@ -35,7 +35,7 @@ from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 CLASSES = ("red", "green", "blue")
 SIDE_PX = 16
 N_TRAIN, N_VAL, N_TEST = 24, 12, 60

@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 IGNORED = ".perennial/\n/line/**\n!/line/**/\n!/line/curate/curation.json\n!/line/evaluate/metrics.json\n__pycache__/\n"
 
 
@@ -27,7 +27,7 @@ def make_toy_repository(folder: Path) -> Path:
     shutil.copy(ROOT / "params.yaml", folder / "params.yaml")
     for name in ("overrides.csv", "classes.csv"):
         shutil.copy(ROOT / "curation" / name, folder / "curation" / name)
-    shutil.copy(Path(__file__).with_name("stage.py"), folder / "toy_stage.py")
+    shutil.copy(Path(__file__).with_name("toy_stage.py"), folder / "toy_stage.py")
     nightly, in_twelve_hours = "0 2 * * *", f"0 {(datetime.now(UTC).hour + 12) % 24} * * *"  # not while tests run
     deployments = (ROOT / "prefect.yaml").read_text()
     assert nightly in deployments

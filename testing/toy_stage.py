@@ -22,8 +22,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.harness.parent_watch import die_with_parents
 from pipeline_lib.networks.model_file import ModelFile
-from pipeline_lib.parent_watch import die_with_parents
 from pipeline_lib.settings import load_settings
 
 CURATION = {
@@ -60,8 +60,8 @@ def digest(path: Path) -> str:
 
 def run_itself(stage: str, pause_s: float) -> int:
     """The real stage, slowed down so that there is time to stop it."""
-    from pipeline_lib import stage as real
-    from pipeline_lib.progress import Meter
+    from pipeline_lib.harness import stage as real
+    from pipeline_lib.harness.progress import Meter
 
     step = Meter.step
 

@@ -6,7 +6,7 @@ import tomllib
 
 from pipeline_lib.registry.read_sqlite import SqliteReader
 from pipeline_lib.registry.records import Version
-from tests.pipeline.checkout import Checkout
+from testing.checkout import Checkout
 
 
 def versions(checkout: Checkout) -> list[Version]:

@@ -1,10 +1,10 @@
 """Print what the C decoder makes of some thousand boxes, one line each: equal on every processor.
 
-    python -m tests.unit.native.view_digests
+    python -m testing.view_digests
 
 A line holds what was asked for, a digest of what is stored, and a digest of the pixels shown. The sides of the images
 are those at which decoders differ: single pixels, less than a block, one more than a block, and a whole photograph.
-`python -m benchmarks.decoder_elsewhere` compares the lines of several processors.
+`python -m benchmarks.speed.decoder_elsewhere` compares the lines of several processors.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.unit.register.tiny_line import make_line
+from testing.tiny_line import make_line
 
 
 def give_whole_line(origin: Path, *, wrong: range = range(0), model: str = "one") -> None:

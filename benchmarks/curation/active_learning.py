@@ -1,6 +1,6 @@
 """What labelling in the order of `al_rank` wins over labelling at random.
 
-    python -m benchmarks.active_learning [--seeds 10]
+    python -m benchmarks.curation.active_learning [--seeds 10]
 
 The handwritten digits of scikit-learn with `inspect`'s features: 500 are the test set, 60 are labelled, the rest has no
 class. `curate`'s predictors rank the rest; the first n are given their true class, a logistic regression learns from
@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.label_issues import Digits, read_digits
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.curation.label_issues import Digits, read_digits
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.label_issues import judge_labels
 from pipeline_lib.curate.params import CurateParams
 
@@ -54,7 +54,7 @@ def one_seed(digits: Digits, seed: int) -> dict[tuple[int, str], float]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.active_learning", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.active_learning", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     digits = read_digits()
     runs = [one_seed(digits, seed) for seed in range(parser.parse_args().seeds)]

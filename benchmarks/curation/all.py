@@ -1,9 +1,9 @@
 """All that docs/curation.md shows, measured anew: one benchmark after another, each in a process of its own.
 
-    python -m benchmarks.curation [--cifar10 FOLDER]
+    python -m benchmarks.curation.all [--cifar10 FOLDER]
 
---cifar10: the folder that benchmarks/cifar10_labels.py describes, for the benchmarks on people's own mistakes. Each
-writes its file in benchmarks/results/. Takes an hour on two cores; the manifest of 14.2 million rows needs 8 GB.
+--cifar10: the folder that benchmarks/curation/cifar10_labels.py describes, for the benchmarks on people's own mistakes.
+Each writes its file in benchmarks/results/. Takes an hour on two cores; the manifest of 14.2 million rows needs 8 GB.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import subprocess
 import sys
 
 MADE = (
-    "screening",
-    "kill_inspect",
-    "duplicates",
-    "label_issues",
-    "votes",
-    "active_learning",
-    "splits",
-    "manifest_scale",
+    "curation.screening",
+    "robustness.kill_inspect",
+    "curation.duplicates",
+    "curation.label_issues",
+    "curation.votes",
+    "curation.active_learning",
+    "curation.splits",
+    "speed.manifest_scale",
 )
-ON_CIFAR10 = ("cifar10_labels", "cifar10_votes", "cifar10_duplicates")
+ON_CIFAR10 = ("curation.cifar10_labels", "curation.cifar10_votes", "curation.cifar10_duplicates")
 
 
 def main(arguments: list[str]) -> int:

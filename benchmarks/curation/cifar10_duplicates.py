@@ -1,6 +1,6 @@
 """Near duplicates of CIFAR-10's test images, beside the list that people made of them.
 
-    python -m benchmarks.cifar10_duplicates FOLDER [--published FOLDER] [--sheet FILE]
+    python -m benchmarks.curation.cifar10_duplicates FOLDER [--published FOLDER] [--sheet FILE]
 
 FOLDER: cifar10.tar (JPEG or PNG, `train|test/<class>/<name>`), and train_votes.csv.gz and test_vote_counts.csv.gz, of
 which the columns member and original_index are read. --published: duplicates_cifar10.csv and
@@ -24,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.alike_details import AlikeDetails, alike_details
 from pipeline_lib.curate.near import alike_pixels
 from pipeline_lib.curate.params import CurateParams
@@ -133,7 +133,7 @@ def _tiles(cifar: Cifar, pairs: NDArray[np.int64], per_line: int) -> NDArray[np.
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cifar10_duplicates", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.cifar10_duplicates", description=__doc__)
     parser.add_argument("data", type=Path, help="the folder with cifar10.tar")
     parser.add_argument("--published", type=Path, help="the folder with the published lists")
     parser.add_argument("--sheet", type=Path, help="where the picture of pairs goes")

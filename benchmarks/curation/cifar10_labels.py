@@ -1,6 +1,6 @@
 """Wrong labels among CIFAR-10's training pictures, as people really made them (CIFAR-10N).
 
-    python -m benchmarks.cifar10_labels FOLDER [--features hog patches] [--noise worst aggregate]
+    python -m benchmarks.curation.cifar10_labels FOLDER [--features hog patches] [--noise worst aggregate]
 
 FOLDER holds cifar10.tar (`train/<class>/<name>.jpg`) and train_votes.csv.gz (CIFAR-10N, Wei et al. 2022; its licence
 forbids commerce, so it is no part of this repository). `worst` is a wrong label wherever one of three people gave one
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from simplejpeg import decode_jpeg
 from sklearn.metrics import average_precision_score
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate import label_issues as room
 from pipeline_lib.curate.confident import confident_joint, label_doubt
 from pipeline_lib.curate.params import CurateParams
@@ -181,7 +181,7 @@ def _found(case: str, name: str, chosen: NDArray[np.bool_], wrong: NDArray[np.bo
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cifar10_labels", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.cifar10_labels", description=__doc__)
     parser.add_argument("folder", type=Path)
     makers = {"hog": hog_vectors, "patches": patch_vectors}
     parser.add_argument("--features", nargs="+", choices=list(makers), default=list(makers))

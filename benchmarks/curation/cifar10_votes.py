@@ -1,6 +1,6 @@
 """Votes of real people on CIFAR-10: aggregation, soft labels, and when to stop asking.
 
-    python -m benchmarks.cifar10_votes FOLDER [--seeds 5]
+    python -m benchmarks.curation.cifar10_votes FOLDER [--seeds 5]
 
 FOLDER holds train_votes.csv.gz (CIFAR-10N, Wei et al. 2022: three people on each training picture, without their
 names) and test_vote_counts.csv.gz (CIFAR-10H, Peterson et al. 2019: some fifty people on each test picture); their
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.stopping import StoppingRule, learn_stopping
 from pipeline_lib.curate.votes import aggregate, krippendorff_alpha, majority
 
@@ -153,7 +153,7 @@ def _ask(crowd: Fifty, asked: NDArray[np.int64], rule: StoppingRule, threshold: 
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cifar10_votes", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.cifar10_votes", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()

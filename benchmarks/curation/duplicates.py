@@ -1,10 +1,10 @@
 """How many altered copies of a picture are found, how many different pictures are taken for copies, and how fast.
 
-    python -m benchmarks.duplicates [--photographs 120] [--scenes 60] [--hashes 1281167]
+    python -m benchmarks.curation.duplicates [--photographs 120] [--scenes 60] [--hashes 1281167]
 
-Photographs of benchmarks/photographs.py and drawn scenes are altered in one way at a time, and go with the originals
-through `inspect` and the grouping of `curate` at their defaults. Found: the copy is in its original's group. Different
-pictures: windows of different photographs. The join is measured on random hashes with planted pairs. Writes
+Photographs of benchmarks/support/photographs.py and drawn scenes are altered in one way at a time, and go with the
+originals through `inspect` and the grouping of `curate` at their defaults. Found: the copy is in its original's group.
+Different pictures: windows of different photographs. The join is measured on random hashes with planted pairs. Writes
 benchmarks/results/duplicates.json.
 """
 
@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from benchmarks.photographs import FOLDER, make_photographs
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.photographs import FOLDER, make_photographs
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.duplicates import Groups, group_duplicates
 from pipeline_lib.curate.hash_pairs import close_pairs, orientations
 from pipeline_lib.curate.params import CurateParams
@@ -189,7 +189,7 @@ def join_rows(n: int) -> list[Row]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.duplicates", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.duplicates", description=__doc__)
     parser.add_argument("--photographs", type=int, default=120, help="photographs to alter (default 120)")
     parser.add_argument("--scenes", type=int, default=60, help="drawn scenes to alter (default 60)")
     parser.add_argument("--hashes", type=int, default=1_281_167, help="hashes to join (default: ImageNet's train)")

@@ -1,6 +1,6 @@
 """Rows 1 to 6 of the acceptance table: wrong labels found among digits, and confident learning at 200,000 x 1,000.
 
-    python -m benchmarks.label_issues [--seeds 5]
+    python -m benchmarks.curation.label_issues [--seeds 5]
 
 The 1,797 handwritten digits of scikit-learn, with 5 or 10 % of the labels flipped to any other class (uniform) or to
 the class that people confuse it with (pair), described by the features of `inspect` (HOG, cut to the strongest
@@ -27,8 +27,8 @@ from cleanlab.filter import find_label_issues
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.metrics import average_precision_score
 
-from benchmarks.results_file import Row, row, write_results
-from benchmarks.votes import measured_apart
+from benchmarks.curation.votes import measured_apart
+from benchmarks.support.results_file import Row, row, write_results
 from demo.annotators import LOOKALIKE
 from pipeline_lib.curate.confident import confident_joint
 from pipeline_lib.curate.label_issues import Opinion, judge_labels
@@ -235,7 +235,7 @@ def _read_and_count(path: Path, labels: np.ndarray) -> None:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.label_issues", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.label_issues", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     seeds = parser.parse_args().seeds
     digits = read_digits()

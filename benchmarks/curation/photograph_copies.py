@@ -1,6 +1,6 @@
 """Planted copies of photographs: how many are found, and which different photographs are taken for copies.
 
-    python -m benchmarks.photograph_copies --data FOLDER [--sheet FOLDER] [--each 40]
+    python -m benchmarks.curation.photograph_copies --data FOLDER [--sheet FOLDER] [--each 40]
 
 FOLDER: clothing.tar (`train|test/<class>/<name>.jpg`), or any tar of photographs. They go through `inspect` and the
 grouping of `curate` at their defaults, twice: as they are, and with altered copies of `--each` photographs for each
@@ -24,7 +24,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, ImageEnhance, ImageOps
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.duplicates import Groups, group_duplicates
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.params import InspectParams
@@ -183,7 +183,7 @@ def sheet(groups: Groups, photographs: dict[str, bytes]) -> Image.Image:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.photograph_copies", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.photograph_copies", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder with clothing.tar")
     parser.add_argument("--sheet", type=Path, help="a folder for the contact sheet")
     parser.add_argument("--each", type=int, default=40, help="copies of each kind (default 40)")

@@ -1,6 +1,6 @@
 """Damage planted among photographs: what is refused by name, what is missed, and which sound files are doubted.
 
-    python -m benchmarks.photograph_damage --data FOLDER [--sheet FOLDER] [--each 100]
+    python -m benchmarks.curation.photograph_damage --data FOLDER [--sheet FOLDER] [--each 100]
 
 FOLDER: clothing.tar, as for photograph_copies. Of each kind of damage, and of each sound way to save a photograph
 again, `--each` photographs drawn at random go through `inspect`'s examination at its defaults, beside all photographs
@@ -25,9 +25,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageOps
 
-from benchmarks.damage import DAMAGES
-from benchmarks.photograph_copies import read_photographs
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.curation.photograph_copies import read_photographs
+from benchmarks.robustness.damage import DAMAGES
+from benchmarks.support.results_file import Row, row, write_results
 from demo.damage import html, spliced, truncated
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import quality_remarks
@@ -201,7 +201,7 @@ def sheet(tiles: Iterable[tuple[str, bytes]]) -> Image.Image:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.photograph_damage", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.photograph_damage", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder with clothing.tar")
     parser.add_argument("--sheet", type=Path, help="a folder for the contact sheet")
     parser.add_argument("--each", type=int, default=100, help="files of each kind (default 100)")

@@ -1,12 +1,12 @@
 """What `inspect` sees in real photographs, how fast, and whether its bytes depend on how it was run.
 
-    python -m benchmarks.screening [--count 1024] [--images FOLDER]
+    python -m benchmarks.curation.screening [--count 1024] [--images FOLDER]
 
-The photographs are those of benchmarks/photographs.py. Rows are named after the acceptance table of issue 5: 13 damage
-noticed, beside Pillow and OpenCV; 20 pictures per CPU second of one core at 500 x 375 (hashed, decoded, perceptual
-hashes, quality, features, tables written); 21 quality remarks on planted pictures, and on the photographs as they are;
-22 the same bytes with 1 and 8 workers, with an empty and a full memo; 23 planted GPS positions in the outputs of
-inspect and convert and in the report's thumbnails. Writes benchmarks/results/screening.json.
+The photographs are those of benchmarks/support/photographs.py. Rows are named after the acceptance table of issue 5: 13
+damage noticed, beside Pillow and OpenCV; 20 pictures per CPU second of one core at 500 x 375 (hashed, decoded,
+perceptual hashes, quality, features, tables written); 21 quality remarks on planted pictures, and on the photographs as
+they are; 22 the same bytes with 1 and 8 workers, with an empty and a full memo; 23 planted GPS positions in the outputs
+of inspect and convert and in the report's thumbnails. Writes benchmarks/results/screening.json.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
-from benchmarks.conversion import Source
-from benchmarks.damage import DAMAGES, NOTICE, we_notice
-from benchmarks.photographs import FOLDER, make_photographs
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.robustness.damage import DAMAGES, NOTICE, we_notice
+from benchmarks.speed.conversion import Source
+from benchmarks.support.photographs import FOLDER, make_photographs
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.run import run as convert
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import quality_remarks
+from pipeline_lib.harness.memo import digest
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine
 from pipeline_lib.inspect.run import run as inspect
 from pipeline_lib.inspect.shard import ShardTask, ShardUnit
-from pipeline_lib.memo import digest
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.reasons import Remark
 from pipeline_lib.report.thumbnails import thumbnails
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.members import MEMBERS
 
 PARAMS = InspectParams()
@@ -193,7 +193,7 @@ def position_rows(paths: Sequence[Path], folder: Path) -> Iterator[Row]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.screening", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.screening", description=__doc__)
     parser.add_argument("--count", type=int, default=1024, help="photographs (default 1024)")
     parser.add_argument("--images", type=Path, help="a folder of pictures of your own")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """The split rule on a large made-up set: leaks, moves after new data, and how evenly classes are split.
 
-    python -m benchmarks.splits [--rows 60000] [--seeds 5]
+    python -m benchmarks.curation.splits [--rows 60000] [--seeds 5]
 
 60,000 pictures in 300 classes whose sizes fall as 1 / (rank + 10), 3 % of them in subjects of four (persons, bursts)
 that must not be torn apart; val is a tenth, test a fifth. Then a tenth more pictures arrive, among them copies of old
@@ -16,8 +16,8 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from benchmarks.made_tables import pareto_classes
-from benchmarks.results_file import row, write_results
+from benchmarks.support.made_tables import pareto_classes
+from benchmarks.support.results_file import row, write_results
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import assign_splits, split_keys
 
@@ -77,7 +77,7 @@ def measure(n: int, seed: int) -> dict[str, float]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.splits", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.splits", description=__doc__)
     parser.add_argument("--rows", type=int, default=60_000, help="pictures (default 60000)")
     parser.add_argument("--seeds", type=int, default=5, help="how many sets (default 5)")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """Row 18 of the acceptance table: votes of annotators of unequal quality, a fifth of them spammers.
 
-    python -m benchmarks.votes [--crowd-kit PYTHON] [--seeds 5]
+    python -m benchmarks.curation.votes [--crowd-kit PYTHON] [--seeds 5]
 
 Simulated annotators: right with a probability drawn from Beta(8, 2); 20 % spammers who guess, 5 % adversaries who are
 wrong nine times of ten; half of the errors go to one confusable class. Each picture gets its votes from annotators
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.votes import aggregate, majority
 
 SPAMMERS, ADVERSARIES = 0.2, 0.05
@@ -170,7 +170,7 @@ def _aggregate_all(crowd: Crowd) -> None:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.votes", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.votes", description=__doc__)
     parser.add_argument("--crowd-kit", metavar="PYTHON", help="an interpreter that has crowd-kit")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()

@@ -1,9 +1,9 @@
 """1,000 damaged betons through each loader: what is refused, named, or shown.
 
-    python -m benchmarks.corruption [--cases 1000] [--stock-cases 120] [--seed 0]
+    python -m benchmarks.robustness.corruption [--cases 1000] [--stock-cases 120] [--seed 0]
 
 Flipped bits, cuts and zeros in stored JPEGs, flipped bits in raw pixels and in the tables, cut files. The kinds of
-damage take turns; how they are judged is in tests/unit/loader/corruption.py. Writes benchmarks/results/corruption.json.
+damage take turns; how they are judged is in testing/loader_corruption.py. Writes benchmarks/results/corruption.json.
 tests/unit/loader/test_corruption.py is the short version.
 """
 
@@ -15,8 +15,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.results_file import Row, row, write_results
-from tests.unit.loader.corruption import BROKEN_PROMISES, HOW, Outcome, run_cases
+from benchmarks.support.results_file import Row, row, write_results
+from testing.loader_corruption import BROKEN_PROMISES, HOW, Outcome, run_cases
 
 STOCK = "stock"  # compiles anew for each beton it opens: seconds a case
 
@@ -36,7 +36,7 @@ def rows_of(kind: str, found: list[tuple[str, Outcome]]) -> list[Row]:
 
 def main() -> int:
     """Command line; 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.corruption", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.corruption", description=__doc__)
     parser.add_argument("--cases", type=int, default=1000, help="for each of ffcv and torchvision (default 1000)")
     parser.add_argument("--stock-cases", type=int, default=120, help="for stock (default 120)")
     parser.add_argument("--seed", type=int, default=0, help="of the damage (default 0)")

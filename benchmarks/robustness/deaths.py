@@ -1,6 +1,6 @@
 """kill -9 of a run, its worker, both, or the server: what the run reads afterwards, and that the next one goes on.
 
-    python -m benchmarks.deaths
+    python -m benchmarks.robustness.deaths
 
 On a real Prefect server with a real worker and toy stages, and the real `register`. After each kill `perennial up`
 starts again what is gone, and a run by hand follows at once. Writes benchmarks/results/deaths.json.
@@ -23,13 +23,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results_file import Row, row, write_results
-from pipeline_lib.parent_watch import descendants
+from benchmarks.support.results_file import Row, row, write_results
+from pipeline_lib.harness.parent_watch import descendants
 from tasks.git import git
 from tasks.line_lock import holder_of_line, waiting_for_line
-from tests.toy.repository import make_toy_repository
-from tests.toy.served import Served, free_port, wait_until
-from tests.toy.whole_line import give_whole_line
+from testing.served import Served, free_port, wait_until
+from testing.toy_repository import make_toy_repository
+from testing.whole_line import give_whole_line
 
 BOTH = "worker and engine"
 KILLS = (
@@ -199,7 +199,7 @@ def _announcements(ground: Ground, run: str) -> int:
 
 def main() -> int:
     """Command line; 1 when a next run did not complete, or a promotion was not announced once."""
-    argparse.ArgumentParser(prog="python -m benchmarks.deaths", description=__doc__).parse_args()
+    argparse.ArgumentParser(prog="python -m benchmarks.robustness.deaths", description=__doc__).parse_args()
     deaths: list[Death] = []
     with tempfile.TemporaryDirectory() as temporary:
         ground = Ground(Path(temporary) / "origin")

@@ -1,13 +1,14 @@
 """Fuzz what comes in from outside: images through `examine`, archives through `download` and `init`.
 
-    python -m benchmarks.fuzz_inputs [--mutations 2000] [--seed 1] [--formats jpeg,tar,...]
+    python -m benchmarks.robustness.fuzz_inputs [--mutations 2000] [--seed 1] [--formats jpeg,tar,...]
 
 Every format starts from a few sound files; each mutation changes one of them: bytes flipped, stretches zeroed, copied,
 inserted or removed, lengths and counts set to extreme values, the end cut off, two files spliced. The work is done in
 worker processes of our own pool, so that what ends a process is counted with its signal: SIGPROF is a hang (more than
 20 s of CPU time), SIGKILL memory that ran out (2.5 GB and the decoder's own limit), any other a crash. An exception
 that is no verdict counts as a defect; its mutation is written to the current folder. Writes
-benchmarks/results/fuzz_inputs.json. benchmarks/fuzz_views.py does the same for the C decoder, with sanitizers.
+benchmarks/results/fuzz_inputs.json. benchmarks/robustness/fuzz_views.py does the same for the C decoder, with
+sanitizers.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.download.archives import find_members
 from pipeline_lib.errors import BadData
+from pipeline_lib.harness.shard_workers import work_on_shards
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine
 from pipeline_lib.settings import Settings
-from pipeline_lib.shard_workers import work_on_shards
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.shards.places import open_place
+from pipeline_lib.sources.places import open_place
 from pipeline_lib.survey.contents import look_into
 
 IMAGE_CPU_S: Final = 20.0
@@ -280,7 +281,7 @@ def rows_of(kind: str, results: list[Fuzzed], n_mutations: int) -> list[Row]:
 
 def main() -> int:
     """Command line; 1 when a mutation was no verdict."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_inputs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.fuzz_inputs", description=__doc__)
     parser.add_argument("--mutations", type=int, default=2000, help="of each format (default 2000)")
     parser.add_argument("--seed", type=int, default=1, help="of the mutations (default 1)")
     parser.add_argument("--formats", default=",".join((*VARIANTS, *ARCHIVES)), help="which, with commas between")

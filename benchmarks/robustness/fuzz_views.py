@@ -1,8 +1,8 @@
 """Fuzz the C decoder with clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer.
 
-    python -m benchmarks.fuzz_views [--seconds 600] [--seed 1]
+    python -m benchmarks.robustness.fuzz_views [--seconds 600] [--seed 1]
 
-What is looked for is in tests/unit/native/fuzz_views.c: crashes, undefined behaviour, leaks, inputs that take longer
+What is looked for is in testing/fuzz_views.c: crashes, undefined behaviour, leaks, inputs that take longer
 than 20 s, and pixels that differ from a plain decode. Writes benchmarks/results/fuzz_views.json; an input that fails is
 left in the current folder (crash-..., leak-..., timeout-...), and is shown again by running the program on it.
 tests/unit/native/test_views_sanitized.py is the short version, without clang.
@@ -20,9 +20,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.native import build
-from tests.unit.native.fuzzing import SANITIZED, compile_fuzzer, write_seeds
+from testing.view_fuzzing import SANITIZED, compile_fuzzer, write_seeds
 
 PACKAGES = "apt-get install clang libclang-rt-14-dev libjpeg62-turbo-dev"
 
@@ -73,7 +73,7 @@ def rows_of(fuzzed: Fuzzed, lines: dict[str, float], *, case: str) -> list[Row]:
 
 def main() -> int:
     """Command line; 1 when an input failed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_views", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.fuzz_views", description=__doc__)
     parser.add_argument("--seconds", type=int, default=600, help="how long (default 600)")
     parser.add_argument("--seed", type=int, default=1, help="of libFuzzer (default 1)")
     options = parser.parse_args()

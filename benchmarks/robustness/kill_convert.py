@@ -1,12 +1,12 @@
 """kill -9 of convert at random moments, again and again: do the betons come out with the same hashes in the end?
 
-    python -m benchmarks.kill_convert [--kills 20] [--seed 0] [--count 2048]
+    python -m benchmarks.robustness.kill_convert [--kills 20] [--seed 0] [--count 2048]
 
-Photographs (benchmarks/photographs.py) go through the stage itself, with two workers, below a checkout of their own.
-Each kill hits the stage, or one of its workers, somewhere within the time that an undisturbed conversion takes; every
-second run continues with what the killed one left, the others start from nothing. Counted: kills that hit, processes
-left after five seconds, files under their final name with another hash than an undisturbed conversion gives them, and
-whether the run after each second kill gives all its hashes. Writes benchmarks/results/kill_convert.json;
+Photographs (benchmarks/support/photographs.py) go through the stage itself, with two workers, below a checkout of their
+own. Each kill hits the stage, or one of its workers, somewhere within the time that an undisturbed conversion takes;
+every second run continues with what the killed one left, the others start from nothing. Counted: kills that hit,
+processes left after five seconds, files under their final name with another hash than an undisturbed conversion gives
+them, and whether the run after each second kill gives all its hashes. Writes benchmarks/results/kill_convert.json;
 tests/pipeline/test_kill.py is the short version.
 """
 
@@ -26,11 +26,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.conversion import Source
-from benchmarks.photographs import FOLDER, make_photographs
-from benchmarks.results_file import row, write_results
-from tests.pipeline.checkout import Checkout, throw_away_checkout
-from tests.pipeline.kill import GRACE_S, working_in
+from benchmarks.speed.conversion import Source
+from benchmarks.support.photographs import FOLDER, make_photographs
+from benchmarks.support.results_file import row, write_results
+from testing.checkout import Checkout, throw_away_checkout
+from testing.kill import GRACE_S, working_in
 
 SHARDS = 24
 
@@ -119,7 +119,7 @@ def main() -> int:
 
 def measure(stage: Stage, result: str, *, case: str, description: str | None) -> int:
     """Read the command line, kill, and write the result file; 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{result}", description=description)
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.robustness.{result}", description=description)
     parser.add_argument("--kills", type=int, default=20, help="how many (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
     parser.add_argument("--count", type=int, default=2048, help="photographs (default 2048)")

@@ -1,16 +1,17 @@
 """kill -9 of inspect at random moments, again and again: do its tables come out with the same hashes in the end?
 
-    python -m benchmarks.kill_inspect [--kills 20] [--seed 0] [--count 2048]
+    python -m benchmarks.robustness.kill_inspect [--kills 20] [--seed 0] [--count 2048]
 
-As benchmarks/kill_convert.py, for the stage before it (row 16 of issue 5). A killed worker does not end this stage: its
-shard is tried again. Writes benchmarks/results/kill_inspect.json; tests/pipeline/test_kill.py is the short version.
+As benchmarks/robustness/kill_convert.py, for the stage before it (row 16 of issue 5). A killed worker does not end this
+stage: its shard is tried again. Writes benchmarks/results/kill_inspect.json; tests/pipeline/test_kill.py is the short
+version.
 """
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks.kill_convert import DOWNLOADED, Stage, measure
+from benchmarks.robustness.kill_convert import DOWNLOADED, Stage, measure
 
 OUTPUTS = ("images.parquet", "features/*", "pixel_rules.json")
 INSPECT = Stage("inspect", DOWNLOADED, tuple(f"line/inspect/{name}" for name in OUTPUTS))

@@ -1,7 +1,7 @@
 """kill -9 of the stage and of dvc in every stage of the demo: who is left after five seconds, and what comes out then.
 
-    python -m benchmarks.kill_nine [--rounds 1] [--seed 0]
-    python -m benchmarks.kill_nine --stage curate --kills 20
+    python -m benchmarks.robustness.kill_nine [--rounds 1] [--seed 0]
+    python -m benchmarks.robustness.kill_nine --stage curate --kills 20
 
 Each kill hits at a random moment of its stage; after the last one the line must complete with the hashes it has when
 nobody interferes. With --stage only that one is killed, again and again, and after each kill it must come out with the
@@ -23,11 +23,11 @@ from typing import Literal
 
 from ruamel.yaml import YAML
 
-from benchmarks.results_file import Row, row, write_results
-from pipeline_lib.line import STAGES
-from pipeline_lib.yaml_files import read_yaml
-from tests.pipeline.checkout import Checkout, throw_away_checkout
-from tests.pipeline.kill import Killed, kill_during
+from benchmarks.support.results_file import Row, row, write_results
+from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.line import STAGES
+from testing.checkout import Checkout, throw_away_checkout
+from testing.kill import Killed, kill_during
 
 VICTIMS: tuple[Literal["stage"], Literal["dvc"]] = ("stage", "dvc")
 START_S = 0.5  # a stage's own imports, before its clock starts
@@ -95,7 +95,7 @@ def stage_durations_s(checkout: Checkout) -> dict[str, float]:
 
 def main() -> int:
     """Command line; 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_nine", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.kill_nine", description=__doc__)
     parser.add_argument("--rounds", type=int, default=1, help="each round kills every stage twice (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
     parser.add_argument("--stage", choices=STAGES, help="kill this stage only")

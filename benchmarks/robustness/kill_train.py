@@ -1,6 +1,6 @@
 """kill -9 of training at random moments, again and again: do the weights come out with the same bytes in the end?
 
-    python -m benchmarks.kill_train [--kills 20] [--seed 0]
+    python -m benchmarks.robustness.kill_train [--kills 20] [--seed 0]
 
 The planted digits, a network with dropout, a checkpoint after every step; by one process, and by two that train
 together. Each kill hits the stage, or with two processes every second time one of them, which then begin again by
@@ -27,9 +27,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.results_file import Row, row, write_results
-from tests.pipeline.checkout import Checkout, throw_away_checkout
-from tests.pipeline.kill import working_in
+from benchmarks.support.results_file import Row, row, write_results
+from testing.checkout import Checkout, throw_away_checkout
+from testing.kill import working_in
 
 OUTPUTS = ("weights/model.safetensors", "weights/model.json", "curves.csv")
 LIMIT_S = 300.0
@@ -145,7 +145,7 @@ def rows(tally: Tally, *, processes: int) -> list[Row]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_train", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.kill_train", description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="for each number of processes (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
     options = parser.parse_args()

@@ -1,12 +1,12 @@
 """Converting JPEG files: ours against FFCV's DatasetWriter, and what one per cent more pictures cost.
 
-    python -m benchmarks.conversion [--count 2048] [--times 4] [--repeats 5] [--images FOLDER]
+    python -m benchmarks.speed.conversion [--count 2048] [--times 4] [--repeats 5] [--images FOLDER]
 
-The same photographs (benchmarks/photographs.py, each `times` times under another name), the same quality 90, two
-workers, sides in turn. Ours reads every row back and checks it; the stock writer checks nothing, so it is also given
-with its own Loader reading every picture back. Compared: JPEGs that already fit, which ours passes on; pictures shrunk
-to 256 px, which both encode; how far stored pixels are from their source; and ours alone at one per cent more pictures.
-Writes benchmarks/results/conversion.json.
+The same photographs (benchmarks/support/photographs.py, each `times` times under another name), the same quality 90,
+two workers, sides in turn. Ours reads every row back and checks it; the stock writer checks nothing, so it is also
+given with its own Loader reading every picture back. Compared: JPEGs that already fit, which ours passes on; pictures
+shrunk to 256 px, which both encode; how far stored pixels are from their source; and ours alone at one per cent more
+pictures. Writes benchmarks/results/conversion.json.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmarks.photographs import FOLDER, make_photographs
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.photographs import FOLDER, make_photographs
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.betons.layout import ALLOCATION, HEADER, SAMPLE, SAMPLES_AT, Array
 from pipeline_lib.betons.read import Beton, open_beton
 from pipeline_lib.pixels import PixelRules
@@ -88,7 +88,7 @@ def _write(table: Table, rows: pd.DataFrame, path: Path) -> None:
 
 def convert(side: str, source: Path, out: Path, *options: str) -> Taken:
     """Run one conversion in its own process; what it measured."""
-    command = [sys.executable, "-m", "benchmarks.one_conversion", side, str(source), str(out), *options]
+    command = [sys.executable, "-m", "benchmarks.support.one_conversion", side, str(source), str(out), *options]
     said = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True, timeout=900).stdout
     taken: Taken = json.loads(said.splitlines()[-1])
     return taken
@@ -203,7 +203,7 @@ def grow(source: Source, n: int, repeats: int, *, shard_bytes: float) -> list[Ro
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.conversion", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.conversion", description=__doc__)
     parser.add_argument("--count", type=int, default=2048, help="photographs (default 2048)")
     parser.add_argument("--times", type=int, default=4, help="how often each comes (default 4)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each side (default 5)")

@@ -1,11 +1,11 @@
 """Run the C decoder's tests on an emulated ARM, and compare its pixels on three processors.
 
     apt-get install qemu-user-static
-    python -m benchmarks.decoder_elsewhere
+    python -m benchmarks.speed.decoder_elsewhere
 
 About five minutes. The decoder is compiled by gcc for aarch64 inside scripts/on_arm.sh, with Debian's libjpeg-turbo for
 that processor, and tests/unit/native runs there as it is, sanitizers included. The library that this machine compiled
-runs on an emulated x86-64 without AVX (Nehalem, 2008). tests/unit/native/view_digests.py says which pixels are
+runs on an emulated x86-64 without AVX (Nehalem, 2008). testing/view_digests.py says which pixels are
 compared.
 
 Left out: the test in LEFT_OUT, leaks, speed, and real hardware. Writes benchmarks/results/decoder_elsewhere.json.
@@ -21,9 +21,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ON_ARM = (str(ROOT / "scripts" / "on_arm.sh"), "python3")
 ON_OLD_X86 = ("qemu-x86_64-static", "-cpu", "Nehalem", sys.executable)
 LEFT_OUT = "test_a_lack_of_memory_is_not_called_damage"  # qemu-user does not enforce RLIMIT_AS
@@ -43,8 +43,8 @@ def run_tests() -> list[Row]:
 
 
 def view_digests(*run_by: str) -> list[str]:
-    """What tests/unit/native/view_digests.py prints. Raises CalledProcessError."""
-    command = [*run_by, "-m", "tests.unit.native.view_digests"]
+    """What testing/view_digests.py prints. Raises CalledProcessError."""
+    command = [*run_by, "-m", "testing.view_digests"]
     environment = {name: value for name, value in os.environ.items() if name not in UNSET}
     said = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True, cwd=ROOT, env=environment)
     return said.stdout.splitlines()
@@ -58,7 +58,7 @@ def compare(lines: list[str], expected: list[str], *, case: str) -> list[Row]:
 
 def main() -> int:
     """Command line; 1 when a test fails or a byte differs."""
-    argparse.ArgumentParser(prog="python -m benchmarks.decoder_elsewhere", description=__doc__).parse_args()
+    argparse.ArgumentParser(prog="python -m benchmarks.speed.decoder_elsewhere", description=__doc__).parse_args()
     if shutil.which(ON_OLD_X86[0]) is None:
         sys.exit(f"{ON_OLD_X86[0]}: not found. Remedy: apt-get install qemu-user-static")
     here = view_digests(sys.executable)

@@ -1,6 +1,6 @@
 """Every family that torchvision classifies with trains two steps, goes on from a saved state, and exports to ONNX.
 
-    python -m benchmarks.families
+    python -m benchmarks.speed.families
 
 One small member of each, on random pictures of the least side that fits; writes benchmarks/results/families.json. A
 step that follows a saved state must give the weights of an undisturbed one, bit for bit; the exported network must
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.auxiliary import drop_auxiliary_heads

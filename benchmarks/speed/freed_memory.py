@@ -1,6 +1,6 @@
 """What it is worth that training keeps the memory it freed (networks/device.py): CPU seconds, page faults, peak.
 
-    python -m benchmarks.freed_memory [--rounds 5]
+    python -m benchmarks.speed.freed_memory [--rounds 5]
 
 The same steps in a fresh process each, in turn with and without it, now one first and now the other; one thread.
 Writes benchmarks/results/freed_memory.json.
@@ -21,8 +21,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
 
 import torch
 
-from benchmarks.results_file import Row, row, write_results
-from benchmarks.training import N_CLASSES, Case, new_learner
+from benchmarks.speed.training import N_CLASSES, Case, new_learner
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks import device
 
@@ -62,7 +62,7 @@ def measure(name: str, rounds: int) -> list[Row]:
     taken: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for number in range(rounds):
         for side in sorted(SIDES, reverse=bool(number % 2)):
-            command = [sys.executable, "-m", "benchmarks.freed_memory", "--case", name, "--side", side]
+            command = [sys.executable, "-m", "benchmarks.speed.freed_memory", "--case", name, "--side", side]
             said = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
             taken[side].append(json.loads(said))
     ratios = [
@@ -79,7 +79,7 @@ def measure(name: str, rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.freed_memory", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.freed_memory", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="pairs of processes (default 5)")
     parser.add_argument("--case", choices=CASES, help="print one side's figures of this process instead")
     parser.add_argument("--side", choices=SIDES, default="kept", help="with --case")

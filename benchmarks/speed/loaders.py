@@ -1,12 +1,13 @@
 """What a batch of training views costs: ours, FFCV as it ships, and the loaders people use instead, side by side.
 
     make competitors
-    .venv-benchmarks/bin/python -m benchmarks.loaders [--images FOLDER] [--count 2048] [--repeats 5]
+    .venv-benchmarks/bin/python -m benchmarks.speed.loaders [--images FOLDER] [--count 2048] [--repeats 5]
 
-All read the same photographs (benchmarks/photographs.py; --images: your own, for instance ImageNet's) and give the same
-output (benchmarks/competitors). A run of a loader is a process of its own: one epoch to warm up, then three against the
-clock, on two cores with two workers and files in the page cache. Repeats go round in turn, so that a machine whose
-speed drifts is unfair to none, and ratios are taken within a repeat. Writes benchmarks/results/loaders.json.
+All read the same photographs (benchmarks/support/photographs.py; --images: your own, for instance ImageNet's) and give
+the same output (benchmarks/support/competitors). A run of a loader is a process of its own: one epoch to warm up, then
+three against the clock, on two cores with two workers and files in the page cache. Repeats go round in turn, so that a
+machine whose speed drifts is unfair to none, and ratios are taken within a repeat. Writes
+benchmarks/results/loaders.json.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.competitors import BATCH_SIZE, WORKERS
-from benchmarks.competitors.stores import STORES, write_store
-from benchmarks.photographs import FOLDER as PHOTOGRAPHS
-from benchmarks.photographs import make_photographs
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.competitors import BATCH_SIZE, WORKERS
+from benchmarks.support.competitors.stores import STORES, write_store
+from benchmarks.support.photographs import FOLDER as PHOTOGRAPHS
+from benchmarks.support.photographs import make_photographs
+from benchmarks.support.results_file import Row, row, write_results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STORED = ROOT / "build/loaders"
 LIBRARIES = ("webdataset", "litdata", "mosaicml-streaming", "nvidia-dali-cuda130")
 EPOCHS = 3
@@ -89,7 +90,7 @@ def run_loader(case: Case, *, epochs: int = EPOCHS, memory_at: Sequence[int] = (
     command = [
         sys.executable,
         "-m",
-        "benchmarks.one_loader",
+        "benchmarks.support.one_loader",
         json.dumps(task | {"epochs": epochs, "memory_at": memory_at}),
     ]
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
@@ -151,7 +152,7 @@ def picture_rows(jpegs: Sequence[Path]) -> list[Row]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.loaders", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.loaders", description=__doc__)
     parser.add_argument("--images", type=Path, help="a folder of pictures of your own")
     parser.add_argument("--count", type=int, default=2048, help="pictures in an epoch (default 2048)")
     parser.add_argument("--repeats", type=int, default=5, help="processes of each loader (default 5)")

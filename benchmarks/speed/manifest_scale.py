@@ -1,13 +1,13 @@
 """How the manifest and `curate` scale: ImageNet-1k's and ImageNet-21k's numbers of rows, time and peak memory.
 
-    python -m benchmarks.manifest_scale [--only pass|curate] [--largest ROWS]
+    python -m benchmarks.speed.manifest_scale [--only pass|curate] [--largest ROWS]
 
 A pass over the manifest reads twelve of its columns, counts classes by decision, counts copies by sha256, joins a new
 label onto one row in a hundred, and writes the twelve columns sorted and zstd-packed, with the functions the stages use
-(pipeline_lib/tables). `curate` decides on made tables (benchmarks/made_tables.py: 1,000 classes, 1 % copies, 1 %
-damaged, 3 % in subjects) without features, votes and perceptual hashes: predictors and near copies have benchmarks of
-their own. Each case runs in a process of its own, whose peak memory is the
-kernel's. Writes benchmarks/results/manifest_scale.json.
+(pipeline_lib/tables). `curate` decides on made tables (benchmarks/support/made_tables.py: 1,000 classes, 1 % copies, 1
+% damaged, 3 % in subjects) without features, votes and perceptual hashes: predictors and near copies have benchmarks of
+their own. Each case runs in a process of its own, whose peak memory is the kernel's. Writes
+benchmarks/results/manifest_scale.json.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.results_file import RESULTS, Row, row, write_results
+from benchmarks.support.results_file import RESULTS, Row, row, write_results
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.table import ROWS_PER_GROUP, Table
 
@@ -41,7 +41,7 @@ PASSED = Table(
 
 def main() -> None:
     """Command line; `--child` is this file's own way to start a case."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.manifest_scale", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.manifest_scale", description=__doc__)
     parser.add_argument("--only", choices=("pass", "curate"), help="one of the two (default both)")
     parser.add_argument("--largest", type=int, default=IMAGENET_21K, help="leave out cases with more rows")
     parser.add_argument("--child", nargs=2, metavar=("CASE", "ROWS"), help=argparse.SUPPRESS)
@@ -65,7 +65,7 @@ def rows_before() -> list[Row]:
 
 def measure(case: str, n: int) -> list[Row]:
     """Run one case in a child and turn what it says into rows."""
-    command = [sys.executable, "-m", "benchmarks.manifest_scale", "--child", case, str(n)]
+    command = [sys.executable, "-m", "benchmarks.speed.manifest_scale", "--child", case, str(n)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     rows = as_rows(case, n, json.loads(done.stdout.splitlines()[-1]))
     for one in rows:
@@ -103,7 +103,7 @@ def pass_over(n: int) -> dict[str, float]:
 
 def decide(n: int) -> dict[str, float]:
     """curate() on n rows."""
-    from benchmarks.made_tables import made_found
+    from benchmarks.support.made_tables import made_found
     from pipeline_lib.curate.decide import curate
     from pipeline_lib.curate.params import CurateParams
 
@@ -180,7 +180,7 @@ def some_rows(start: int, size: int, random: np.random.Generator, schema: pa.Sch
     return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
-WRITE = "from benchmarks.manifest_scale import write_manifest; write_manifest({path!r}, {n})"
+WRITE = "from benchmarks.speed.manifest_scale import write_manifest; write_manifest({path!r}, {n})"
 CASES = {"pass": pass_over, "curate": decide}
 
 

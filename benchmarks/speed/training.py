@@ -1,6 +1,6 @@
 """What feeding costs, and what our training loop costs: pictures per second, in one process, in alternating rounds.
 
-    python -m benchmarks.training [--device auto] [--rounds 7] [--workers 0]
+    python -m benchmarks.speed.training [--device auto] [--rounds 7] [--workers 0]
 
 Ratios, each of neighbours in time. *Pipeline to synthetic*: the same update on batches from the betons and on batches
 that lie in memory. *Resident to synthetic*: on pictures that stay on the device, flipped there. *Trainer to bare
@@ -40,14 +40,14 @@ from PIL import Image
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from benchmarks.competitors.stores import write_beton
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.competitors.stores import write_beton
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.harness.progress import Meter
 from pipeline_lib.loader import Augmentation, Batch, BatchLoader, open_loader
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.device import open_device
-from pipeline_lib.progress import Meter
 from pipeline_lib.train.batch_statistics import estimate_statistics
 from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.feed import fed
@@ -312,7 +312,7 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.training", description=__doc__)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--rounds", type=int, default=7, help="counted rounds (default 7)")
     parser.add_argument("--workers", type=int, default=0, help="decoding threads; 0: every core")

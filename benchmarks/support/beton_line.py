@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import open_still
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
@@ -17,7 +18,6 @@ from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.weights import load_weights
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.unlabelled import UNLABELLED

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from benchmarks.file_line import FileLine, Picture
+from benchmarks.support.file_line import FileLine, Picture
 from demo.pictures import load_scans, png
 
 TEST, VAL = 0.2, 0.1  # shares of all 1,797 digits

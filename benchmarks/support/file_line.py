@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from benchmarks.beton_line import BetonLine
+from benchmarks.support.beton_line import BetonLine
 from pipeline_lib.convert import run as convert_stage
 from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 

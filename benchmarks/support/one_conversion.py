@@ -1,6 +1,6 @@
-"""One conversion in a process of its own: `benchmarks.conversion` starts it and reads the JSON line it prints.
+"""One conversion in a process of its own: `benchmarks.speed.conversion` starts it and reads the JSON line it prints.
 
-    python -m benchmarks.one_conversion {ours,stock} SOURCE OUT [--longest-px N] [--read-back]
+    python -m benchmarks.support.one_conversion {ours,stock} SOURCE OUT [--longest-px N] [--read-back]
 
 SOURCE is a folder that `conversion.prepare` made. The clock starts when libraries are loaded; CPU time is that of this
 process and its workers. `ours` verifies every row; with --read-back `stock` then reads its file with its own Loader.
@@ -41,8 +41,8 @@ def convert_with_ours(source: Path, out: Path, longest_px: int | None) -> dict[s
     """The stage as `dvc repro convert` runs it, with the state folder beside `out`."""
     from pipeline_lib.convert.params import ConvertParams
     from pipeline_lib.convert.run import run
+    from pipeline_lib.harness.stage import StageRun
     from pipeline_lib.settings import Settings
-    from pipeline_lib.stage import StageRun
 
     reads = {"shards": source / "shards", "pixel_rules": source / "pixel_rules.json"}
     reads |= {name: source / f"{name}.parquet" for name in ("members", "images")}
@@ -111,7 +111,7 @@ def _read_epochs(path: Path) -> Iterator[int]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.one_conversion", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.support.one_conversion", description=__doc__)
     parser.add_argument("side", choices=("ours", "stock"))
     parser.add_argument("source", type=Path)
     parser.add_argument("out", type=Path)

@@ -1,8 +1,9 @@
 """Measure one loader in a process of its own, so that start-up, CPU and memory are its alone.
 
-    python -m benchmarks.one_loader '{"module": ..., "option": ..., "folder": ..., "started": ..., "epochs": ...}'
+    python -m benchmarks.support.one_loader '{"module": ..., "option": ..., "folder": ..., "started": ..., "epochs":
+    ...}'
 
-Prints what it measured as one line of JSON. benchmarks/loaders.py starts it.
+Prints what it measured as one line of JSON. benchmarks/speed/loaders.py starts it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def measure(
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # as many cores as workers, on any machine
     import_module("torch")  # which training needs, whatever the loader
     torch_s = time.monotonic() - started
-    competitor = import_module(f"benchmarks.competitors.{module}")
+    competitor = import_module(f"benchmarks.support.competitors.{module}")
     open_epoch = competitor.open_batches(Path(folder), option)
     first_batch, memory_mb, mean_level = _first_epoch(open_epoch, started)
     n_pictures, looks = 0, []
@@ -55,7 +56,7 @@ def measure(
 
 def _first_epoch(open_epoch: Any, started: float) -> tuple[float, float, float]:
     """Seconds from the start to the first batch, most memory in MB, mean level of all pixels (0 to 255)."""
-    from benchmarks.competitors import BATCH_SIZE, SIDE_PX
+    from benchmarks.support.competitors import BATCH_SIZE, SIDE_PX
 
     first_batch, memory_mb, levels = 0.0, 0.0, []
     for number, images in enumerate(open_epoch(0)):

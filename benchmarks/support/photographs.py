@@ -1,6 +1,6 @@
 """Real photographs to measure with: JPEG files of 500 px longest side, as published figures on ImageNet use.
 
-    python -m benchmarks.photographs [--count 2048] [--images FOLDER]
+    python -m benchmarks.support.photographs [--count 2048] [--images FOLDER]
 
 Writes build/photographs/<class>/<number>.jpg; git ignores build/. With --images they are pictures of that folder, for
 instance of ImageNet's `train`, and the quality is 90. Without, they are windows, each somewhere else and of another
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-FOLDER = Path(__file__).parents[1] / "build/photographs"
+FOLDER = Path(__file__).parents[2] / "build/photographs"
 LONGEST_PX = 500
 SHARE = Path("/usr/share")
 BACKGROUNDS_QUALITY = 95
@@ -130,7 +130,7 @@ def _drawn(images: Path, count: int) -> Iterator[tuple[str, Image.Image]]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.photographs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.support.photographs", description=__doc__)
     parser.add_argument("--count", type=int, default=2048, help="how many (default 2048)")
     parser.add_argument("--images", type=Path, help="a folder of pictures of your own")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """CIFAR-10 through the line: what convert costs, what loading costs, and whether the loader changes the accuracy.
 
-    python -m benchmarks.cifar10 ARCHIVE [--epochs 3] [--seeds 3] [--stages-only]
+    python -m benchmarks.training.cifar10 ARCHIVE [--epochs 3] [--seeds 3] [--stages-only]
 
 ARCHIVE: CIFAR-10 as JPEG or PNG, `train|test/<class>/<name>`. The data set cannot be redistributed here. The line runs
 up to convert as `perennial init` sets it up; then the recipe `quick`, shortened to `--epochs`, trains and evaluates
@@ -23,10 +23,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.loader import Augmentation, open_loader
 from pipeline_lib.tables.selection import SELECTION
-from tests.pipeline.checkout import Checkout, throw_away_checkout
+from testing.checkout import Checkout, throw_away_checkout
 
 STAGES = ("discover", "download", "inspect", "curate", "convert")
 KINDS = ("ffcv", "stock", "torchvision")
@@ -65,7 +65,7 @@ def run_stage(checkout: Checkout, stage: str, **settings: str) -> Cost:
 
 def line_rows(checkout: Checkout, archive: Path) -> list[Row]:
     """Run up to convert; what that takes, in time and on disk."""
-    checkout.python("flows.cli", "init", str(archive.resolve()))
+    checkout.python("flows.cli.parser", "init", str(archive.resolve()))
     costs = {stage: run_stage(checkout, stage) for stage in STAGES}
     rows = [row(stage, "wall", "s", [cost.wall_s]) for stage, cost in costs.items()]
     rows += [row(stage, "CPU", "s", [cost.cpu_s]) for stage, cost in costs.items()]
@@ -140,7 +140,7 @@ def train_rows(checkout: Checkout, *, epochs: int, seeds: int) -> list[Row]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cifar10", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.cifar10", description=__doc__)
     parser.add_argument("archive", type=Path)
     parser.add_argument("--epochs", type=int, default=3, help="of each training (default 3)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings through each path (default 3)")

@@ -1,6 +1,6 @@
 """CIFAR-10 trained on one core, and what curation wins where people labelled it badly.
 
-    python -m benchmarks.cifar10_training FOLDER [--only cifar_speed quick curation] [--line LINE] [--seeds 3]
+    python -m benchmarks.training.cifar10_training FOLDER [--only cifar_speed quick curation] [--line LINE] [--seeds 3]
 
 FOLDER holds cifar10.tar and train_votes.csv.gz (CIFAR-10N, Wei et al. 2022: the votes of three people on each training
 picture; its licence forbids commerce, so it is no part of this repository). The stages up to `convert` make betons of
@@ -34,17 +34,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
 
 import pandas as pd
 
-from benchmarks.beton_line import BetonLine
-from benchmarks.cifar10 import STAGES, run_stage
-from benchmarks.results_file import Row, kept_rows, row, write_results
+from benchmarks.support.beton_line import BetonLine
+from benchmarks.support.results_file import Row, kept_rows, row, write_results
+from benchmarks.training.cifar10 import STAGES, run_stage
 from pipeline_lib.curate.decide import Found, curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.run import read_found
-from pipeline_lib.stage import StageRun
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.votes import VOTES
-from tests.pipeline.checkout import throw_away_checkout
+from testing.checkout import throw_away_checkout
 
 RECIPES: dict[str, dict[str, Any]] = {
     "cifar_speed": {"recipe": "cifar_speed", "epochs": 1, "batch_size": 250},
@@ -78,7 +78,7 @@ def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
     """The line's betons, made where they are not there yet."""
     if not (checkout / "line/convert/betons").is_dir():
         made = throw_away_checkout(checkout)
-        made.python("flows.cli", "init", str((source / "cifar10.tar").resolve()))
+        made.python("flows.cli.parser", "init", str((source / "cifar10.tar").resolve()))
         for stage in STAGES:
             run_stage(made, stage)
     members = MEMBERS.read(checkout / "line/download/members.parquet")
@@ -91,7 +91,7 @@ def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
 
 def arguments(module: str, about: str | None) -> argparse.ArgumentParser:
     """The command line of a benchmark on this line."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}", description=about)
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.training.{module}", description=about)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--line", type=Path, help="a checkout that ran up to convert; made where it is absent")
     return parser

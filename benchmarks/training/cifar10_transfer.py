@@ -1,6 +1,6 @@
 """What starting weights win on small photographs: ten pictures of each of five classes of CIFAR-10, one core.
 
-    python -m benchmarks.cifar10_transfer FOLDER [--line LINE] [--seeds 5]
+    python -m benchmarks.training.cifar10_transfer FOLDER [--line LINE] [--seeds 5]
 
 FOLDER holds cifar10.tar and train_votes.csv.gz, see cifar10_training.py, which also says what LINE is. The weights are
 learnt once, from all that `curate` selects of the five KNOWN classes, by `quick` in PRETRAINING epochs; they never see
@@ -19,8 +19,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.cifar10_training import Cifar, arguments, opened
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
+from benchmarks.training.cifar10_training import Cifar, arguments, opened
 from pipeline_lib.tables.selection import SELECTION
 
 KNOWN = ("airplane", "bird", "deer", "frog", "ship")

@@ -1,6 +1,7 @@
 """What the ways to learn from more than plain labels win, on the digits of scikit-learn: gain over the plain run.
 
-    python -m benchmarks.learning [--seeds 5] [--only quick transfer distillation imbalance semi-supervised votes]
+    python -m benchmarks.training.learning [--seeds 5] [--only quick transfer distillation imbalance semi-supervised
+                                           votes]
 
 Every run is the real train stage on real betons, tested on 360 digits that it never saw. A seed is another draw of
 training, validation and test pictures and another seed of the training; both sides of a comparison have the same.
@@ -24,8 +25,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
 import numpy as np
 import pandas as pd
 
-from benchmarks.digit_line import DigitLine
-from benchmarks.results_file import Row, kept_rows, row, write_results
+from benchmarks.support.digit_line import DigitLine
+from benchmarks.support.results_file import Row, kept_rows, row, write_results
 
 FIRST_SEED = 20
 SMALL = {"side_px": 16, "shift_px": 1}
@@ -190,7 +191,7 @@ def _long(soft: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.learning", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="cases (default all)")
     options = parser.parse_args()

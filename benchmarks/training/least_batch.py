@@ -1,6 +1,6 @@
 """How many values a channel batch normalisation needs: answers of networks after four steps on few images of 32 px.
 
-    python -m benchmarks.least_batch [--seeds 5]
+    python -m benchmarks.training.least_batch [--seeds 5]
 
 At 32 px the last maps of these networks are one pixel, so a batch of B images gives B values a channel. Four steps on
 noise at the recipe `photo`'s settings and a rate of 1e-3; then the largest logit, by its absolute value, of images that
@@ -14,7 +14,7 @@ import argparse
 
 import torch
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
@@ -53,7 +53,7 @@ def noise(size: int) -> Batch:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.least_batch", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.least_batch", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
     options = parser.parse_args()
     torch.set_num_threads(1)

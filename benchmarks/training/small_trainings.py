@@ -1,7 +1,7 @@
 """What `init` writes for few images: with and without its moving average, and beside a nearest-mean classifier.
 
-    python -m benchmarks.small_trainings [--data FOLDER] [--weights FILE] [--only digits ...] [--seeds 5] [--jobs 2]
-                                         [--per-class 10 30 100 1000]
+    python -m benchmarks.training.small_trainings [--data FOLDER] [--weights FILE] [--only digits ...] [--seeds 5]
+                                                  [--jobs 2] [--per-class 10 30 100 1000]
 
 Cases: digits (scikit-learn's), cifar10 (FOLDER/cifar10/cifar10.tar), clothing (photographs in
 FOLDER/clothing/clothing.tar), clothing-weights (the same, fine-tuned from the weights FILE: the .pth of the package
@@ -44,9 +44,9 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
-from benchmarks.digit_line import digits
-from benchmarks.file_line import FileLine, Picture
-from benchmarks.results_file import Row, kept_rows, row, write_results
+from benchmarks.support.digit_line import digits
+from benchmarks.support.file_line import FileLine, Picture
+from benchmarks.support.results_file import Row, kept_rows, row, write_results
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.picture import luminance, squeeze
 from pipeline_lib.inspect.shard import HOG_PX
@@ -249,7 +249,7 @@ def sizes(case: str, wanted: Sequence[int]) -> list[int]:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.small_trainings",
+        prog="python -m benchmarks.training.small_trainings",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

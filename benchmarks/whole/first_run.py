@@ -1,6 +1,6 @@
 """A new user's first hour: a fresh clone, then the README's two commands, timed.
 
-    python -m benchmarks.first_run
+    python -m benchmarks.whole.first_run
 
 Clones HEAD into a temporary folder, runs `make setup`, `make demo` twice and `make test`, and measures each, and the
 disk they leave. Packages come from uv's cache where it has them: a first download adds what the connection takes.
@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STEPS = (("make setup", "setup"), ("make demo", "demo"), ("make demo, again", "demo"), ("make test", "test"))
 FOLDERS = (".venv", "line", ".dvc/cache", ".perennial")
 

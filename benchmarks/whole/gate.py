@@ -1,6 +1,6 @@
 """The gate on made-up models: how often it errs, before and after November 2026, with the library's own functions.
 
-    python -m benchmarks.gate [--nights 1000]
+    python -m benchmarks.whole.gate [--nights 1000]
 
 Each night is a champion and a new model on the same test images: a share of them is in dispute (exactly one of the two
 is right, drawn per image), the champion is right on about 95 %. `before` is the gate as it was: Agresti and Min's
@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import gammaln
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.register.class_losses import class_changes, holm, mcnemar_loss
 from pipeline_lib.register.class_map import classes_today
 from pipeline_lib.register.gate import Champion, Evaluation, as_good, fight
@@ -276,7 +276,7 @@ def model(random: np.random.Generator, hard_N: Flags, loss: float) -> Flags:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.whole.gate", description=__doc__)
     parser.add_argument("--nights", type=int, default=1_000, help="nights of each case (default 1000)")
     nights = parser.parse_args().nights
     rows = [*renamed_class(min(nights, 200)), *shown_loss(nights)]

@@ -1,6 +1,6 @@
 """The demo's scorecard over five plant seeds, and its top-1 over five training seeds.
 
-    python -m benchmarks.scorecard [--seeds 5]
+    python -m benchmarks.whole.scorecard [--seeds 5]
 
 Every seed runs the whole line in a throw-away checkout of this working tree. Writes benchmarks/results/scorecard.json;
 the minimum of each share is the figure to quote. Some minutes a seed on two cores.
@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from benchmarks.results_file import Row, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from demo.targets import missed
-from tests.pipeline.checkout import Checkout, throw_away_checkout
+from testing.checkout import Checkout, throw_away_checkout
 
 COUNTS = {"leaks": "pairs", "leaks_planted": "pairs", "gps_found": "files", "n_test": "images"}
 Figures = Mapping[str, float]
@@ -53,7 +53,7 @@ def _figures(checkout: Checkout, case: str, *options: str) -> Figures:
 
 def main() -> int:
     """Command line; 1 when a target was missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scorecard", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.whole.scorecard", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many of each (default 5)")
     seeds = range(parser.parse_args().seeds)
     with tempfile.TemporaryDirectory() as temporary:

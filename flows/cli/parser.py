@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     log_to_stderr("%(message)s", level=level)
     try:
         with shown_on_stdout():
-            code: int = import_module(f"flows.commands.{options.command}").run(options)
+            code: int = import_module(f"flows.cli.commands.{options.command}").run(options)
     except PipelineError as error:
         if options.verbose:
             sys.stderr.write(shown(traceback.format_exc()))
@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="say more, and show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        command = import_module(f"flows.commands.{name}")
+        command = import_module(f"flows.cli.commands.{name}")
         text = command.HELP[0].upper() + command.HELP[1:] + "."
         sub = commands.add_parser(name, help=command.HELP, description=text, epilog=getattr(command, "EPILOG", None))
         command.add_arguments(sub)

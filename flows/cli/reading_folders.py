@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline_lib.settings import Settings
-    from pipeline_lib.shards.doubt import Doubt
+    from pipeline_lib.sources.doubt import Doubt
     from pipeline_lib.survey import Survey
 
 
@@ -20,9 +20,9 @@ def survey_without_doubt(
     layout, labels: from the command line. Raises UsageError for an unknown layout, and with the choices where nobody
     can be asked.
     """
-    from flows.project import inside
+    from flows.cli.project import inside
     from pipeline_lib.errors import UsageError
-    from pipeline_lib.shards.layout import LAYOUTS
+    from pipeline_lib.sources.layout import LAYOUTS
     from pipeline_lib.survey import Answer, answer_before, survey
 
     if layout is not None and layout not in LAYOUTS:

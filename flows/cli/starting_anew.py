@@ -31,7 +31,7 @@ def refuse_to_lose_words(anew: Sequence[Renewal], uncommitted: Collection[str]) 
 
 def start_files(origin: Path, anew: Sequence[Renewal]) -> list[str]:
     """Write the files; returns the lines for people."""
-    from pipeline_lib.atomic_files import write_text
+    from pipeline_lib.files.atomic import write_text
     from pipeline_lib.survey.earlier_data import DATASHEET
 
     for one in anew:
@@ -47,7 +47,7 @@ def start_model_name(
 
     The name stays where a person chose it, and where training starts from a version that is registered under it.
     """
-    from pipeline_lib.atomic_files import write_text
+    from pipeline_lib.files.atomic import write_text
     from pipeline_lib.survey.model_name import free_name, is_our_line, with_model_name
     from pipeline_lib.train.params import REGISTERED
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.yaml_files import read_yaml
+from pipeline_lib.files.yaml_files import read_yaml
 
 STAGES = ("discover", "download", "inspect", "curate", "convert", "train", "evaluate", "register")
 

@@ -18,7 +18,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline_lib.atomic_files import link_or_copy, shared_folder
+from pipeline_lib.files.atomic import link_or_copy, shared_folder
 
 log = logging.getLogger(__name__)
 FILES = "files.json"  # name -> what is known of the file

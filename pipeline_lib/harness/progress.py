@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from pipeline_lib.harness.terminal import show_live
 from pipeline_lib.settings import Settings
-from pipeline_lib.terminal import show_live
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")

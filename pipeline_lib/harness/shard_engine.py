@@ -9,8 +9,8 @@ from socket import gethostname
 from typing import Any, TypeVar
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, Interrupted, PipelineError, ServiceUnavailable
+from pipeline_lib.harness.shard_workers import At, Place, Step, attempt, work_on_shards
 from pipeline_lib.settings import Settings
-from pipeline_lib.shard_workers import At, Place, Step, attempt, work_on_shards
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")

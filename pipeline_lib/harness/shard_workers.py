@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from pipeline_lib.errors import Interrupted, PipelineError, defect
-from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.harness.parent_watch import die_with_parents
 from pipeline_lib.shown import shown
 
 Unit = TypeVar("Unit")

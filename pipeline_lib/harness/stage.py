@@ -23,12 +23,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.atomic_files import private_folder
 from pipeline_lib.errors import DependencyMissing, Interrupted, PipelineError, defect
-from pipeline_lib.gpu_watch import watched_gpus
-from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.files.atomic import private_folder
+from pipeline_lib.harness.gpu_watch import watched_gpus
+from pipeline_lib.harness.parent_watch import die_with_parents
+from pipeline_lib.harness.terminal import clearing
 from pipeline_lib.shown import log_to_stderr, shown
-from pipeline_lib.terminal import clearing
 
 log = logging.getLogger(__name__)
 REASONS = Path("line/reasons")
@@ -48,7 +48,7 @@ class StageRun:
 
 def run_stage(stage: str, checkout: Path) -> None:
     """Run one stage in a checkout. Raises PipelineError."""
-    from pipeline_lib.line import STAGES, read_line
+    from pipeline_lib.harness.line import STAGES, read_line
     from pipeline_lib.params_file import load_section
     from pipeline_lib.settings import load_settings
 

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline_lib.shards.layout import Detected, FolderLayout, Folders, layout_of_folders
-from pipeline_lib.shards.names import class_name, without_archive_ending
-from pipeline_lib.shards.split_names import split_names
-from pipeline_lib.sources import Source
+from pipeline_lib.sources.layout import Detected, FolderLayout, Folders, layout_of_folders
+from pipeline_lib.sources.names import class_name, without_archive_ending
+from pipeline_lib.sources.source import Source
+from pipeline_lib.sources.split_names import split_names
 
 SHOWN = 5
 DEEP = 0.1  # share of pictures below the class folders from which their folders may be the classes

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
-from pipeline_lib.shards.names import class_name
-from pipeline_lib.shards.split_names import SPLIT_FOLDERS
+from pipeline_lib.sources.names import class_name
+from pipeline_lib.sources.split_names import SPLIT_FOLDERS
 
 Detected = Literal[
     "class_folders", "split_class_folders", "class_split_folders", "leaf_folders", "split_leaf_folders", "flat"

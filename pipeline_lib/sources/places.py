@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from pipeline_lib.errors import BadData, CredentialsRefused, SourceChanged, SourceMissing
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards import s3
-from pipeline_lib.shards.names import decode_name, encode_name, is_archive
+from pipeline_lib.sources import s3
+from pipeline_lib.sources.names import decode_name, encode_name, is_archive
 
 MEND = "mend discover.sources in params.yaml"
 LATEST_NS = 2**63 - 1  # in the year 2262: what a table holds; a camera's or a toolbox's wrong date may be any

@@ -7,8 +7,8 @@ import pytest
 from pydantic import Field, model_validator
 
 from pipeline_lib.errors import ConfigError
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.params_file import Params, load_section, parse
-from pipeline_lib.yaml_files import read_yaml
 
 
 class Toy(Params):

@@ -1,4 +1,4 @@
-"""The loaders that benchmarks/loaders.py times: one small module each, written as its own documentation advises.
+"""The loaders that benchmarks/speed/loaders.py times: one small module each, written as its own documentation advises.
 
 Each module has one function, `open_batches(folder, option) -> Batches`. All give the same output: batches of BATCH_SIZE
 pictures, uint8 RGB of SIDE_PX x SIDE_PX (channels first or last, as the loader likes), each a random-resized crop

@@ -7,7 +7,7 @@ from pathlib import Path
 from nvidia.dali import fn, pipeline_def, types
 from nvidia.dali.plugin.pytorch import DALIGenericIterator, LastBatchPolicy
 
-from benchmarks.competitors import BATCH_SIZE, RATIO, SCALE, SIDE_PX, WORKERS, Batches
+from benchmarks.support.competitors import BATCH_SIZE, RATIO, SCALE, SIDE_PX, WORKERS, Batches
 
 
 def open_batches(folder: Path, option: str) -> Batches:

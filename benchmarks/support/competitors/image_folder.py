@@ -9,8 +9,8 @@ from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import pil_loader
 from torchvision.io import ImageReadMode, decode_image
 
-from benchmarks.competitors import BATCH_SIZE, WORKERS, Batches
-from benchmarks.competitors.torch_view import random_view
+from benchmarks.support.competitors import BATCH_SIZE, WORKERS, Batches
+from benchmarks.support.competitors.torch_view import random_view
 
 
 def open_batches(folder: Path, option: str) -> Batches:

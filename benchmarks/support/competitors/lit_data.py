@@ -6,8 +6,8 @@ from pathlib import Path
 
 from litdata import StreamingDataLoader, StreamingDataset
 
-from benchmarks.competitors import BATCH_SIZE, WORKERS, Batches
-from benchmarks.competitors.torch_view import random_view
+from benchmarks.support.competitors import BATCH_SIZE, WORKERS, Batches
+from benchmarks.support.competitors.torch_view import random_view
 
 
 def open_batches(folder: Path, option: str) -> Batches:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.competitors import BATCH_SIZE, RATIO, SCALE, SIDE_PX, WORKERS, Batches
+from benchmarks.support.competitors import BATCH_SIZE, RATIO, SCALE, SIDE_PX, WORKERS, Batches
 from pipeline_lib.loader import Augmentation, open_loader
 from pipeline_lib.tables.beton_index import BETON_INDEX
 

@@ -9,7 +9,7 @@ from ffcv.fields.rgb_image import RandomResizedCropRGBImageDecoder
 from ffcv.loader import Loader, OrderOption
 from ffcv.transforms import RandomHorizontalFlip, Squeeze, ToTensor, ToTorchImage
 
-from benchmarks.competitors import BATCH_SIZE, RATIO, SCALE, SIDE_PX, WORKERS, Batches
+from benchmarks.support.competitors import BATCH_SIZE, RATIO, SCALE, SIDE_PX, WORKERS, Batches
 
 
 def open_batches(folder: Path, option: str) -> Batches:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torchvision.transforms import v2
 
-from benchmarks.competitors import RATIO, SCALE, SIDE_PX
+from benchmarks.support.competitors import RATIO, SCALE, SIDE_PX
 
 
 def random_view() -> v2.Compose:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do one of the two. Raises UsageError, BadData, ConfigError, SourceMissing."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
 
     origin = find_project(Path.cwd())
     return _release(origin, options.name) if options.action == "release" else _classes(origin, options.file)
@@ -37,8 +37,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _release(origin: Path, name: str) -> int:
     """Release and print where it lies."""
-    from pipeline_lib.atomic_files import remove_tree
     from pipeline_lib.errors import PipelineError
+    from pipeline_lib.files.atomic import remove_tree
     from pipeline_lib.release import check_name, write_release
     from pipeline_lib.settings import load_settings
     from tasks.dataset_tag import clean_commit, commit_release, tag_of
@@ -58,8 +58,8 @@ def _release(origin: Path, name: str) -> int:
 
 def _classes(origin: Path, file: Path) -> int:
     """Write the file unless it says something already."""
-    from pipeline_lib.atomic_files import write_text
     from pipeline_lib.errors import UsageError
+    from pipeline_lib.files.atomic import write_text
     from pipeline_lib.survey.imagenet_classes import imagenet_classes
 
     target = origin / "curation/classes.csv"

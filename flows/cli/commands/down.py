@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Stop them and wait until they are gone."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
     from flows.serving import take_down
 
     stopped = take_down(find_project(Path.cwd()))

@@ -50,10 +50,10 @@ def run(options: argparse.Namespace) -> int:
 
     Raises UsageError rather than losing edits, and what listing raises.
     """
-    from flows.project import find_project, inside
-    from flows.reading_folders import survey_without_doubt
-    from flows.starting_anew import refuse_to_lose_words, start_files, start_model_name
-    from pipeline_lib.atomic_files import write_text
+    from flows.cli.project import find_project, inside
+    from flows.cli.reading_folders import survey_without_doubt
+    from flows.cli.starting_anew import refuse_to_lose_words, start_files, start_model_name
+    from pipeline_lib.files.atomic import write_text
     from pipeline_lib.settings import load_settings
     from pipeline_lib.survey import advise, describe, new_data, no_longer_read, renewals
     from tasks.snapshot import uncommitted
@@ -103,7 +103,7 @@ def _checked(params: Path, text: str) -> LineParams:
 
 def _weights(named: str | None, found: Survey, settings: Settings, origin: Path) -> AtHand:
     """Those that are named, else what lies in torch's cache. Raises what `named_weights` raises."""
-    from flows.project import inside
+    from flows.cli.project import inside
     from pipeline_lib.survey import AtHand, cached_weights, gains_from_weights, named_weights
 
     n_classes = len(found.classes)

@@ -21,11 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train until the first node is done. Raises what ended it."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
-    from flows.project import find_project
-    from pipeline_lib.line import read_line
+    from flows.cli.project import find_project
+    from pipeline_lib.harness.line import read_line
+    from pipeline_lib.harness.stage import StageRun
     from pipeline_lib.params_file import load_section
     from pipeline_lib.settings import load_settings
-    from pipeline_lib.stage import StageRun
     from pipeline_lib.train.params import TrainParams
     from pipeline_lib.train.run import join
 

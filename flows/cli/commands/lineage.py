@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the chain. Raises UsageError when nothing of that name is known."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
     from pipeline_lib.lineage import as_json, as_mermaid, as_text, lineage_of
     from pipeline_lib.settings import load_settings
 

@@ -17,12 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the keys. Raises UsageError for a section that does not exist."""
+    from flows.cli.project import find_project
     from flows.fields import key_lines
-    from flows.project import find_project
     from pipeline_lib.errors import UsageError
+    from pipeline_lib.files.yaml_files import read_yaml
     from pipeline_lib.params import LineParams
     from pipeline_lib.train.recipes import RECIPES
-    from pipeline_lib.yaml_files import read_yaml
 
     sections = {field.alias or name: field.annotation for name, field in LineParams.model_fields.items()}
     if options.section and options.section not in sections:

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the labels; a file that cannot be read is named on stderr. Returns the exit code of the last such fault."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
     from pipeline_lib.predict import predict
     from pipeline_lib.registry.registry import open_registry
     from pipeline_lib.settings import load_settings

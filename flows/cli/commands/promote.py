@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Promote or pin, and print where that leaves champion and reference. Raises UsageError: version, reason."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
     from pipeline_lib.registry.registry import open_registry
     from pipeline_lib.settings import load_settings
 

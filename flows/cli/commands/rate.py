@@ -18,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print rates with their losses and the line for params.yaml. Raises SourceMissing before the first run."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
-    from flows.project import find_project
+    from flows.cli.project import find_project
     from pipeline_lib.errors import SourceMissing
-    from pipeline_lib.line import read_line
+    from pipeline_lib.harness.line import read_line
+    from pipeline_lib.harness.stage import StageRun
     from pipeline_lib.params_file import load_section
     from pipeline_lib.settings import load_settings
-    from pipeline_lib.stage import StageRun
     from pipeline_lib.train.params import TrainParams
     from pipeline_lib.train.run import rates_of
     from pipeline_lib.train.try_rates import peak_rate

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the path. Raises UsageError for an unknown version, SourceMissing when no report was written."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
     from pipeline_lib.errors import SourceMissing
     from pipeline_lib.register.publish import REPORT, report_path
     from pipeline_lib.registry import open_registry, records

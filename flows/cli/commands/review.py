@@ -38,7 +38,7 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Make the page, take answers in or write tasks. Raises UsageError, BadData, ConfigError."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
 
     origin = find_project(Path.cwd())
     if options.action == "import":
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _page(origin: Path, options: argparse.Namespace) -> int:
-    from pipeline_lib.atomic_files import private_folder, write_text
+    from pipeline_lib.files.atomic import private_folder, write_text
     from pipeline_lib.review import render_page
     from pipeline_lib.settings import load_settings
 
@@ -71,7 +71,7 @@ def _page(origin: Path, options: argparse.Namespace) -> int:
 def _export(origin: Path, folder: Path, most: int) -> int:
     import json
 
-    from pipeline_lib.atomic_files import write_text
+    from pipeline_lib.files.atomic import write_text
     from pipeline_lib.review import label_studio
 
     found = _questions(origin, most)
@@ -84,9 +84,9 @@ def _export(origin: Path, folder: Path, most: int) -> int:
 
 
 def _import(origin: Path, file: Path) -> int:
-    from pipeline_lib.atomic_files import write_text
     from pipeline_lib.curate.run import OVERRIDES, check_overrides, read_overrides
-    from pipeline_lib.line import read_line
+    from pipeline_lib.files.atomic import write_text
+    from pipeline_lib.harness.line import read_line
     from pipeline_lib.params import load_params
     from pipeline_lib.review import merge
 
@@ -123,7 +123,7 @@ def _answers(file: Path) -> tuple[Answer, ...]:
 
 
 def _questions(origin: Path, most: int) -> Questions:
-    from pipeline_lib.line import read_line
+    from pipeline_lib.harness.line import read_line
     from pipeline_lib.review import gather
 
     line = read_line(origin)

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Roll back and print the version in use now. Raises UsageError when there is none to go back to."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
     from pipeline_lib.registry.registry import open_registry
     from pipeline_lib.settings import load_settings
 

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the flow in this process. Raises the PipelineError of the stage that failed."""
+    from flows.cli.project import find_project
     from flows.local_run import run_here, summary
-    from flows.project import find_project
     from pipeline_lib.errors import GateHeld
     from tasks.overrides import check_overrides, parse_overrides
 

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the keys. Raises ConfigError for a wrong setting."""
+    from flows.cli.project import find_project
     from flows.fields import key_lines
-    from flows.project import find_project
     from pipeline_lib.settings import Settings, load_settings
 
     settings = load_settings(find_project(Path.cwd())).model_dump(mode="json", exclude_unset=not options.json)

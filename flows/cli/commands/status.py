@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the server's address, the run that holds the line and the runs that wait for it."""
+    from flows.cli.project import find_project
     from flows.prefect_home import server_url
-    from flows.project import find_project
     from pipeline_lib.settings import load_settings
     from tasks.line_lock import holder_of_line, waiting_for_line
 

@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the flow in this process. Raises the PipelineError that ended it."""
+    from flows.cli.project import find_project
     from flows.local_run import comparison, sweep_here
-    from flows.project import find_project
     from tasks.overrides import check_overrides, parse_grid
     from tasks.trials import check_sections
 

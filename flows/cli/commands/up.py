@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start what is not running, and print where it is. Raises UsageError or ServiceUnavailable."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
     from flows.serving import bring_up
 
     print(bring_up(find_project(Path.cwd()), port=options.port, branch=options.branch))

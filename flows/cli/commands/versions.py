@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one version a line, oldest first; without any, what the last model was told."""
-    from flows.project import find_project
+    from flows.cli.project import find_project
     from pipeline_lib.registry.registry import open_registry
     from pipeline_lib.settings import load_settings
 

@@ -1,8 +1,8 @@
-"""The short version of benchmarks/fuzz_inputs.py."""
+"""The short version of benchmarks/robustness/fuzz_inputs.py."""
 
 import pytest
 
-from benchmarks import fuzz_inputs
+from benchmarks.robustness import fuzz_inputs
 
 
 @pytest.mark.parametrize("kind", [*fuzz_inputs.VARIANTS, *fuzz_inputs.ARCHIVES])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.atomic_files import atomic_file, atomic_folder, link_or_copy, translate_full_disk, write_text
 from pipeline_lib.errors import NoSpace
+from pipeline_lib.files.atomic import atomic_file, atomic_folder, link_or_copy, translate_full_disk, write_text
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_kill_9_leaves_the_old_file_and_the_next_write_succeeds(tmp_path: Path) 
     path = tmp_path / "a"
     path.write_text("old")
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom pipeline_lib.atomic_files import atomic_file\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom pipeline_lib.files.atomic import atomic_file\n"
         "with atomic_file(Path(sys.argv[1])) as f:\n"
         "    f.write(b'half'); f.flush(); os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.gpu_watch import Gpu, count, watched_gpus
-from tests.toy.served import wait_until
+from pipeline_lib.harness.gpu_watch import Gpu, count, watched_gpus
+from testing.served import wait_until
 
 
 def test_the_mean_use_and_the_peak_of_each_gpu_are_kept_and_other_lines_left_out() -> None:

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from pipeline_lib.memo import FILES, Memo, digest, stage_key
+from pipeline_lib.harness.memo import FILES, Memo, digest, stage_key
 
 
 def make(tmp_path: Path) -> tuple[Memo, Path]:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline_lib.progress import Meter
-from pipeline_lib.terminal import clearing
+from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.terminal import clearing
 from tasks.dvc_outcome import progress_of
 
 
@@ -71,7 +71,7 @@ def test_waiting_is_counted_and_changes_no_item() -> None:
 
 
 def test_on_a_terminal_one_line_is_written_over_and_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline_lib.progress.LIVE_EVERY_S", 0.0)
+    monkeypatch.setattr("pipeline_lib.harness.progress.LIVE_EVERY_S", 0.0)
 
     with terminal(monkeypatch) as end:
         meter = Meter("train", "images", 4, every_s=30)

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from pipeline_lib.errors import BadData, CodeFailed, ConfigError, DependencyMissing, Interrupted, ServiceUnavailable
+from pipeline_lib.harness.shard_engine import map_shards
 from pipeline_lib.settings import Settings
-from pipeline_lib.shard_engine import map_shards
-from tests.toy.served import refusing_port
+from testing.served import refusing_port
 
 LIBRARIES = ("numpy", "pillow")
 
@@ -65,7 +65,7 @@ def test_a_defect_names_the_shard_and_the_picture(settings):
 
 
 def test_a_machine_with_other_versions_is_refused(settings, monkeypatch):
-    monkeypatch.setattr("pipeline_lib.shard_engine.version", lambda name: "0.1")
+    monkeypatch.setattr("pipeline_lib.harness.shard_engine.version", lambda name: "0.1")
 
     with pytest.raises(ConfigError, match=r"other versions.*numpy .*, not 0.1; pillow .*install requirements.lock"):
         work(doubled, {"a": 1}, settings)
@@ -77,7 +77,7 @@ def test_workers_that_die_are_an_error_with_the_shards_name(settings):
 
 
 def test_no_scheduler_is_an_error_with_the_address(monkeypatch):
-    monkeypatch.setattr("pipeline_lib.shard_engine.REACH_S", 0.2)
+    monkeypatch.setattr("pipeline_lib.harness.shard_engine.REACH_S", 0.2)
 
     with refusing_port() as port:
         with pytest.raises(ServiceUnavailable, match=rf"no Dask scheduler answers \(found: tcp://127.0.0.1:{port}\)"):

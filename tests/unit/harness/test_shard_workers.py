@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import BadData, CodeFailed, Interrupted
-from pipeline_lib.shard_workers import shared_name, work_on_shards
-from tests.unit.inspect import worker_tasks
+from pipeline_lib.harness.shard_workers import shared_name, work_on_shards
+from tests.unit.harness import worker_tasks
 
 UNITS = {f"shard-{number}": number for number in range(7)}
 
@@ -160,8 +160,8 @@ def test_the_pictures_of_all_workers_are_counted(workers):
 
 def test_workers_end_when_their_parent_is_killed():
     program = (
-        "from pipeline_lib.shard_workers import work_on_shards\n"
-        "from tests.unit.inspect.worker_tasks import sleep_for_ever\n"
+        "from pipeline_lib.harness.shard_workers import work_on_shards\n"
+        "from tests.unit.harness.worker_tasks import sleep_for_ever\n"
         "if __name__ == '__main__': list(work_on_shards(sleep_for_ever, {'a': 1, 'b': 2}, workers=2, step=print))\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program])

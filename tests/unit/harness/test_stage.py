@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.kill import is_alive
+from testing.kill import is_alive
 
 ROOT = Path(__file__).parents[3]
 TOY = """
@@ -121,7 +121,7 @@ def test_a_stage_ends_when_dvc_is_killed(checkout: Path, shell: bool) -> None:
 
 
 def test_two_runs_of_one_stage_do_not_write_the_same_file(checkout: Path) -> None:
-    harness = checkout / "pipeline_lib/stage.py"
+    harness = checkout / "pipeline_lib/harness/stage.py"
     harness.write_text(harness.read_text().replace("LOCK_WAIT_S = 10.0", "LOCK_WAIT_S = 0.5"))
     first = start(checkout, "sleep")
     wait_for((checkout / "started").exists)

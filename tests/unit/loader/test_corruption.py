@@ -1,4 +1,7 @@
-"""Damaged betons end in a name or in right pixels. The short version of `python -m benchmarks.corruption`."""
+"""Damaged betons end in a name or in right pixels.
+
+The short version of `python -m benchmarks.robustness.corruption`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The C decoder under AddressSanitizer and UndefinedBehaviorSanitizer, on mutated pictures. fuzz_views.c says how.
 
-The short version of `python -m benchmarks.fuzz_views`.
+The short version of `python -m benchmarks.robustness.fuzz_views`.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards import limits
-from pipeline_lib.shards.places import open_place
 from pipeline_lib.shards.tar_headers import TarMember, read_members
+from pipeline_lib.sources.places import open_place
 from pipeline_lib.survey.contents import look_into
-from tests.unit.download.sources_at_hand import SMALL_SHARDS, Take, tar_of
+from testing.sources import SMALL_SHARDS, Take, tar_of
 
 END = bytes(1024)
 TIGHT = SMALL_SHARDS.model_copy(update={"max_file_bytes": 1_000_000, "max_unpacked_bytes": 3_000_000})

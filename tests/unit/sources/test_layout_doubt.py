@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline_lib.shards.doubt import Reading, find_doubt
-from pipeline_lib.shards.split_names import split_names
+from pipeline_lib.sources.doubt import Reading, find_doubt
+from pipeline_lib.sources.split_names import split_names
 from scripts import odd_folders
 from scripts.odd_folders import below, each
 

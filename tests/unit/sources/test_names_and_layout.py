@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.reasons import Reason
-from pipeline_lib.shards.layout import detect_layout
-from pipeline_lib.shards.names import (
+from pipeline_lib.sources.layout import detect_layout
+from pipeline_lib.sources.names import (
     class_name,
     decode_name,
     encode_name,

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.register.tiny_line import make_line
+from testing.tiny_line import make_line
 
 
 def dvc(checkout: Path, *arguments: str) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import COMMANDS, build_parser, main
+from flows.cli.parser import COMMANDS, build_parser, main
 from flows.local_run import RunResult
 from pipeline_lib import errors
-from tests.toy.repository import make_toy_repository
-from tests.toy.served import environment
+from testing.served import environment
+from testing.toy_repository import make_toy_repository
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys; from flows.cli import build_parser; build_parser().format_help(); print(' '.join(sys.modules))"
+    code = "import sys; from flows.cli.parser import build_parser as b; b().format_help(); print(' '.join(sys.modules))"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
 
@@ -171,7 +171,7 @@ def test_ctrl_c_leaves_with_130(
     def interrupted(options: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flows.commands.status.run", interrupted)
+    monkeypatch.setattr("flows.cli.commands.status.run", interrupted)
 
     assert main(["status"]) == 130
     assert capsys.readouterr().err == "perennial status: stopped by Ctrl-C\n"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from flows.cli import main
+from flows.cli.parser import main
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.params import load_params
-from pipeline_lib.shards.layout import LAYOUTS
-from pipeline_lib.sources import Source
-from pipeline_lib.yaml_files import read_yaml
-from tests.toy.repository import ROOT, make_toy_repository
+from pipeline_lib.sources.layout import LAYOUTS
+from pipeline_lib.sources.source import Source
+from testing.toy_repository import ROOT, make_toy_repository
 
 
 @pytest.fixture
