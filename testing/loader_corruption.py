@@ -24,9 +24,8 @@ from pipeline_lib.betons.read import Beton, open_beton
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.errors import PipelineError
 from pipeline_lib.loader import Augmentation, open_loader
-
-from .conftest import write_beton
-from .damaged import smooth
+from testing.damaged_betons import smooth
+from tests.unit.loader.conftest import write_beton
 
 ROOT = Path(__file__).parents[1]
 SIZES = ((48, 48), (60, 90), (81, 81), (40, 130), (97, 100), (64, 64))

@@ -16,10 +16,9 @@ import numpy as np
 
 from pipeline_lib.betons.layout import JPG, RAW, Array
 from pipeline_lib.native.views import Status
-
-from .fuzzing import KINDS
-from .fuzzing import jpeg as encode
-from .test_views import PHOTOGRAPHS, show
+from testing.view_fuzzing import KINDS
+from testing.view_fuzzing import jpeg as encode
+from tests.unit.native.test_views import PHOTOGRAPHS, show
 
 SIZES = ((1, 1), (3, 5), (7, 200), (16, 16), (17, 33), (97, 161), (300, 9), (427, 640))
 VIEWS = 40  # of each stored image

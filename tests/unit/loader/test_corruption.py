@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .corruption import BROKEN_PROMISES, HOW, Outcome, run_cases
+from testing.loader_corruption import BROKEN_PROMISES, HOW, Outcome, run_cases
 
 
 @pytest.mark.parametrize("kind", ["ffcv", "torchvision"])

@@ -17,8 +17,8 @@ from PIL import Image
 
 from pipeline_lib.betons.layout import JPG
 from pipeline_lib.native.views import Status
+from testing.view_fuzzing import SANITIZED, compile_fuzzer, jpeg, photo, write_seeds
 
-from .fuzzing import SANITIZED, compile_fuzzer, jpeg, photo, write_seeds
 from .test_views import show
 
 MUTATIONS = 50  # of each of 27 seeds
