@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mypy import api
 
-from pipeline_lib.line import STAGES
+from pipeline_lib.harness.line import STAGES
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def test_mypy_refuses_a_misspelt_key_of_params_and_of_settings(tmp_path: Path) -
     snippet = tmp_path / "misspelt.py"
     snippet.write_text(
         "from pipeline_lib.download.params import DownloadParams\n"
-        "from pipeline_lib.stage import StageRun\n"
+        "from pipeline_lib.harness.stage import StageRun\n"
         "def run(job: StageRun[DownloadParams]) -> None:\n"
         "    print(job.params.shard_max_bytes, job.settings.workers)\n"
         "    print(job.params.shard_max_byte)\n"
