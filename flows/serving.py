@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
@@ -21,6 +20,7 @@ from flows.prefect_home import (
 from flows.server_health import check_door, wait_until_healthy
 from flows.server_process import listen, start_server, url_of
 from pipeline_lib.errors import UsageError
+from pipeline_lib.files.lock import process_lock
 from pipeline_lib.harness.parent_watch import descendants
 from tasks.git import checked_out, commit_of
 from tasks.process_group import kill_group, put_on_record, recorded_pid
@@ -37,8 +37,7 @@ def bring_up(origin: Path, *, port: int, branch: str = "") -> str:
     ServiceUnavailable.
     """
     branch = branch_to_deploy(origin, branch)
-    with (make_prefect_home(origin) / "up.lock").open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with process_lock(make_prefect_home(origin) / "up.lock"):
         return _bring_up(origin, port=port, branch=branch)
 
 

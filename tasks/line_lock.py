@@ -7,13 +7,15 @@ that has waited longest comes next.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from filelock import BaseFileLock, Timeout
+
 from pipeline_lib.files.atomic import private_folder
+from pipeline_lib.files.lock import process_lock
 from tasks.process_group import put_on_record, recorded_pid
 from tasks.workspace import FLOW
 
@@ -36,20 +38,21 @@ def holding_the_line(state: Path, run: str, *, waits: bool, on_wait: Callable[[s
     """
     private_folder(state)
     record = _waiting(state) / f"{run}.json"
-    # Python closes the file on exec: no program that a run starts holds it.
-    with _lock_file(state).open("a+", encoding="utf-8") as file:
+    lock = process_lock(_lock_file(state))
+    try:
         try:
             if waits:
                 put_on_record(os.getpid(), record)
-            _take(file.fileno(), state, run, waits=waits, on_wait=on_wait)
+            _take(lock, state, run, waits=waits, on_wait=on_wait)
             put_on_record(os.getpid(), state / "running" / run / FLOW)
-            _write(file.fileno(), run)
+            _name_holder(state, run)
         finally:
             record.unlink(missing_ok=True)
-        try:
-            yield
-        finally:
-            _write(file.fileno(), "")
+        yield
+    finally:
+        if lock.is_locked:
+            _name_holder(state, "")
+        lock.release()
 
 
 def holder_of_line(state: Path) -> str | None:
@@ -66,11 +69,11 @@ def waiting_for_line(state: Path) -> list[str]:
     return sorted(record.stem for record in _waiting(state).glob("*.json") if recorded_pid(record))
 
 
-def _take(file: int, state: Path, run: str, *, waits: bool, on_wait: Callable[[str], None]) -> None:
+def _take(lock: BaseFileLock, state: Path, run: str, *, waits: bool, on_wait: Callable[[str], None]) -> None:
     told = None
     while True:
         earlier = [one for one in waiting_for_line(state) if one < run or not waits]  # names begin with a time
-        if not earlier and _locked(file):
+        if not earlier and _acquired(lock):
             return
         holder = holder_of_line(state) or next(iter(earlier), "another")
         if not waits:
@@ -81,18 +84,17 @@ def _take(file: int, state: Path, run: str, *, waits: bool, on_wait: Callable[[s
         time.sleep(LOOK_EVERY_S)
 
 
-def _locked(file: int) -> bool:
+def _acquired(lock: BaseFileLock) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire(blocking=False)
+    except Timeout:
         return False
     return True
 
 
-def _write(file: int, run: str) -> None:
-    """Name the holder in the lock file itself, which is never replaced: a lock belongs to an inode."""
-    os.ftruncate(file, 0)
-    os.write(file, run.encode())
+def _name_holder(state: Path, run: str) -> None:
+    """Name the holder in the lock file itself, written in place: a lock belongs to an inode."""
+    _lock_file(state).write_text(run, encoding="utf-8")
 
 
 def _lock_file(state: Path) -> Path:

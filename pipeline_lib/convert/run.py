@@ -60,7 +60,7 @@ def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun[
     announce(list(todo.values()), folder, workers=n_workers(size_bytes, job.settings))
     n_pictures = sum(len(task.pictures) for task in todo.values())
     convert = partial(convert_shard, folder=folder)
-    with progress("convert", "pictures", n_pictures, job.settings) as step:
+    with progress("convert", "images", n_pictures, job.settings) as step:
         work = map_shards(
             convert, todo, size_bytes=size_bytes, libraries=_libraries(), settings=job.settings, step=step
         )

@@ -110,6 +110,7 @@ def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
+                # not `process_lock`, which a fork does not hold: forked workers may write after the stage was killed
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:

@@ -13,6 +13,12 @@ def clearing() -> str:
     return BACK if sys.stderr.isatty() else ""
 
 
+def clear_live() -> None:
+    """Clear the live line, if there is a terminal."""
+    sys.stderr.write(clearing())
+    sys.stderr.flush()
+
+
 def show_live(text: str) -> None:
     """Overwrite the live line, cut to the width of the terminal, since a wrapped line could not be cleared."""
     sys.stderr.write(BACK + text[: shutil.get_terminal_size().columns - 1])

@@ -7,7 +7,6 @@ end a training.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import DependencyMissing
+from pipeline_lib.files.lock import process_lock
 from pipeline_lib.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -103,8 +103,7 @@ def _mlflow(training: Training, settings: Settings, state: Path) -> Tracker:
     from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore
 
     state.mkdir(parents=True, exist_ok=True)
-    with (state / "registry.lock").open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with process_lock(state / "registry.lock"):
         uri = settings.registry_uri or f"{SQLITE}{state / 'registry.db'}"
         store = MlflowStore(uri, f"{training.project}-training")
     found = store.client.search_runs([store.experiment], filter_string=f"tags.{TAG} = '{training.name}'", max_results=1)

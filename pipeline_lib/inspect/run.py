@@ -74,7 +74,7 @@ def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job:
     left = {shard: unit for shard, unit in shards.items() if not memo.restore(_memo_unit(unit), unit.folder)}
     log.info("%d shards, %d of them known from earlier runs", len(shards), memo.hits)
     n_pictures = sum(len(unit.members) for unit in left.values())
-    with progress("inspect", "pictures", n_pictures, job.settings) as step:
+    with progress("inspect", "images", n_pictures, job.settings) as step:
         work = map_shards(
             task,
             left,

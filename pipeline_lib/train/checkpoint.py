@@ -7,7 +7,6 @@ next step depends on; another input, parameter or line of code gives another key
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -18,12 +17,14 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
+from filelock import AcquireReturnProxy, Timeout, UnixFileLock
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.files.atomic import atomic_file, remove_tree
+from pipeline_lib.files.lock import process_lock
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.ranks import given_by_rank_0, highest, rank, world
@@ -34,8 +35,8 @@ LOCK_WAIT_S = 10.0
 ASK_EVERY_S = 0.5  # between two questions to all GPUs, which wait for the answer
 LIBRARY = Path(__file__).parents[1]
 CODE = (
-    "betons", "csv_cells.py", "loader", "native", "networks", "pixels", "shards/sniff.py", "tables", "train",
-    "weight_files.py",
+    "betons", "files/csv_cells.py", "files/weight_files.py", "loader", "native", "networks", "pixels",
+    "shards/sniff.py", "tables", "train",
 )  # fmt: skip
 
 
@@ -137,30 +138,18 @@ def told_to_stop() -> Iterator[threading.Event]:
             signal.signal(sign, handler)
 
 
-def _locked(place: Path) -> IO[str]:
-    """Make the folder, for this process alone: one that was killed with its parent may need some seconds to end."""
+def _locked(place: Path) -> AcquireReturnProxy[UnixFileLock]:
+    """Make the folder and hold its lock. A process that was killed with its parent may hold it some seconds longer."""
     deadline = time.monotonic() + LOCK_WAIT_S
-    while (lock := _try_lock(place)) is None:
-        if time.monotonic() > deadline:
-            what, remedy = "another process trains the very same", "wait for it to end, or stop it; then run again"
-            raise Interrupted(what, file=place, remedy=remedy)
-        time.sleep(0.1)
-    return lock
-
-
-def _try_lock(place: Path) -> IO[str] | None:
-    """The lock file, ours until it is closed; None while another has it, or has just removed it with the folder."""
-    place.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as opened:
+    while True:
+        place.mkdir(parents=True, exist_ok=True)
         try:
-            lock = opened.enter_context((place / "lock").open("a", encoding="utf-8"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not os.path.samestat(os.fstat(lock.fileno()), (place / "lock").stat()):
-                return None
-        except (BlockingIOError, FileNotFoundError):
-            return None
-        opened.pop_all()
-        return lock
+            return process_lock(place / "lock").acquire(timeout=max(0.0, deadline - time.monotonic()))
+        except FileNotFoundError:  # the other process is done and has just removed the folder
+            continue
+        except Timeout:
+            what, remedy = "another process runs the same training", "wait for it to end, or stop it; then run again"
+            raise Interrupted(what, file=place, remedy=remedy) from None
 
 
 def _forget(folder: Path, *, before: float) -> None:
