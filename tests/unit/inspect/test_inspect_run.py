@@ -144,7 +144,7 @@ def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(source
 
     out = inspect(source)
 
-    assert "5 shards, 2 of them known from earlier runs" in caplog.text
+    assert "5 shards, 2 of them in the memo of earlier runs" in caplog.text
     assert len(images_of(out)) == len(files())
 
 
@@ -165,10 +165,10 @@ def test_a_picture_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_
 
     verdict = crashed.loc["made/a/zip.jpg", ["refusal", "detail"]].tolist()
     assert verdict == ["decoder_crashed", "decoding it ended the process twice (SIGSEGV)"]
-    assert "made/a/zip.jpg ended the process that decoded it, twice (SIGSEGV); it is passed over" in caplog.text
+    assert "made/a/zip.jpg ended the process that decoded it, twice (SIGSEGV); it is skipped" in caplog.text
     assert crashed.drop(index="made/a/zip.jpg").equals(fixed.drop(index="made/a/zip.jpg"))
     assert fixed["refusal"].isna()["made/a/zip.jpg"]
-    assert "5 shards, 4 of them known from earlier runs" in caplog.text
+    assert "5 shards, 4 of them in the memo of earlier runs" in caplog.text
 
 
 def test_an_image_with_a_name_of_any_length_that_never_ends_is_quarantined_by_name(tmp_path, monkeypatch):
@@ -251,7 +251,7 @@ def test_a_shard_whose_bytes_changed_on_disk_stops_the_stage_and_names_the_file(
     data[300] ^= 1
     container.write_bytes(data)
 
-    message = rf"{CONTAINER}: a member's bytes are not .* \(found: made/a/disguised\.jpg\)\. Remedy: .*dvc checkout"
+    message = rf"{CONTAINER}: a member's bytes differ .* \(found: made/a/disguised\.jpg\)\. Remedy: .*dvc checkout"
     with pytest.raises(OutputDamaged, match=message):
         inspect(source)
 
