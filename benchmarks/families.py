@@ -19,14 +19,13 @@ import torch
 from benchmarks.results_file import Row, row, write_results
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
 from pipeline_lib.loader import Batch
-from pipeline_lib.networks.auxiliary import drop_auxiliary_heads
-from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.build import build_network, drop_auxiliary_heads
 from pipeline_lib.networks.classifier import Calibrated, Classifier
 from pipeline_lib.networks.exported import open_exported
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.least_batch import LEAST_VALUES
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loss import Objective
+from pipeline_lib.train.preflight import LEAST_VALUES
 from pipeline_lib.train.recipes import HALF, RECIPES
 
 # Small ones first: what was written stands when the time is up.

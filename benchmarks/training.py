@@ -48,13 +48,12 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.device import open_device
 from pipeline_lib.progress import Meter
-from pipeline_lib.train.batch_statistics import estimate_statistics
+from pipeline_lib.train.batch_norm import estimate_statistics
 from pipeline_lib.train.checkpoint import Checkpoints
-from pipeline_lib.train.feed import fed
 from pipeline_lib.train.learner import Learner, phases
+from pipeline_lib.train.loaders import fed
 from pipeline_lib.train.loop import Loaders, train
-from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loss import Losses, Objective
 from pipeline_lib.train.recipes import RECIPES, Recipe
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does, before the first parallel region

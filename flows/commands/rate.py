@@ -25,8 +25,8 @@ def run(options: argparse.Namespace) -> int:
     from pipeline_lib.settings import load_settings
     from pipeline_lib.stage import StageRun
     from pipeline_lib.train.params import TrainParams
+    from pipeline_lib.train.rate_finder import peak_rate
     from pipeline_lib.train.run import rates_of
-    from pipeline_lib.train.try_rates import peak_rate
 
     checkout = find_project(Path.cwd())
     files = read_line(checkout).stage_files("train")

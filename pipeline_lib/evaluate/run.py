@@ -27,8 +27,8 @@ from pipeline_lib.networks.device import open_device
 from pipeline_lib.networks.exported import open_exported
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
-from pipeline_lib.networks.weights import NAME as WEIGHTS
-from pipeline_lib.networks.weights import load_weights
+from pipeline_lib.networks.saved_weights import NAME as WEIGHTS
+from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.progress import Meter
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
+from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from pipeline_lib.errors import ConfigError
-from pipeline_lib.networks.auxiliary import LEAST_SIDE_PX
-from pipeline_lib.networks.blur_pool import add_blur_pool
+from pipeline_lib.errors import ConfigError, DependencyMissing
 from pipeline_lib.networks.classifier import Triple
 from pipeline_lib.networks.small import MiniResNet, lenet, small_cnn, two_layer_cnn
-from pipeline_lib.networks.speed import SpeedNet
-from pipeline_lib.networks.zoo import TIMM, no_such_network, timm_network, torchvision_names, torchvision_network
+from pipeline_lib.networks.speed_net import SpeedNet
 
 log = logging.getLogger(__name__)
 SMALL = {"mini_resnet": MiniResNet, "lenet": lenet, "small_cnn": small_cnn, "two_layer_cnn": two_layer_cnn}
@@ -80,3 +80,112 @@ def _by_name(name: str, *, n_classes: int, side_px: int, auxiliary: bool) -> nn.
         log.info("%s trains without its auxiliary head, which needs %d px", name, LEAST_SIDE_PX[name])
         auxiliary = False
     return torchvision_network(name, n_classes=n_classes, side_px=side_px, auxiliary=auxiliary)
+
+
+TIMM = "timm:"
+VIT_S = "vit_s_16"
+
+
+def torchvision_network(name: str, *, n_classes: int, side_px: int, auxiliary: bool) -> nn.Module:
+    """One of torchvision's classifiers. auxiliary: with the second heads that GoogLeNet and Inception train with.
+
+    Raises ConfigError when the network cannot take pictures of this size.
+    """
+    import torchvision.models as zoo  # seconds, so only where it is needed
+
+    options: dict[str, Any] = {}
+    if name in ("googlenet", "inception_v3"):
+        # transform_input: torchvision's weights were trained with other means; from scratch it is only another scale
+        options = {"aux_logits": auxiliary, "init_weights": True, "transform_input": True}
+    if name.startswith("vit_"):
+        options = {"image_size": side_px}
+    if name == "maxvit_t":
+        options = {"input_size": (side_px, side_px)}
+    try:
+        if name == VIT_S:  # the sizes of DeiT (Touvron et al. 2021, arXiv 2012.12877, table 1), which torchvision lacks
+            sizes = {"patch_size": 16, "num_layers": 12, "num_heads": 6, "hidden_dim": 384, "mlp_dim": 1536}
+            return zoo.VisionTransformer(**sizes, **options, num_classes=n_classes)  # type: ignore[no-any-return]
+        return zoo.get_model(name, weights=None, num_classes=n_classes, **options)  # type: ignore[no-any-return]
+    except (ValueError, AssertionError) as error:  # torchvision asserts that a side is a whole number of patches
+        remedy = "choose another train.side_px (224 fits all of torchvision's networks)"
+        raise ConfigError(
+            f"{name} cannot take pictures of {side_px} px", file="params.yaml", value=error, remedy=remedy
+        ) from error
+
+
+def torchvision_names() -> list[str]:
+    """Every classifier of torchvision, and the small vision transformer made of its parts."""
+    import torchvision.models as zoo
+
+    return [*zoo.list_models(module=zoo), VIT_S]
+
+
+def timm_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
+    """One of timm's classifiers, `name` without the prefix `timm:`; networks of one size are made for `side_px`.
+
+    Raises DependencyMissing without timm, ConfigError when it has no network of this name.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        remedy = "run `python -m pip install '.[timm]'`, or choose another train.network"
+        raise DependencyMissing(
+            "timm is not installed", file="params.yaml", value=TIMM + name, remedy=remedy
+        ) from error
+    if not timm.is_model(name):
+        raise no_such_network(TIMM + name, known=[TIMM + other for other in timm.list_models()])
+    about = timm.get_pretrained_cfg(name)
+    options: dict[str, Any] = {"img_size": side_px} if about and about.fixed_input_size else {}
+    return timm.create_model(name, pretrained=False, num_classes=n_classes, **options)
+
+
+def no_such_network(name: str, *, known: list[str]) -> ConfigError:
+    """The error for a name that is not among `known`, with the nearest that are."""
+    near = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0))
+    remedy = f"set train.network to a name of docs/recipes.md; nearest: {near}"
+    return ConfigError("train.network: no such network", file="params.yaml", value=name, remedy=remedy)
+
+
+SHARE = 0.3  # of an auxiliary loss beside the main one: Szegedy et al. 2014, arXiv 1409.4842, section 5
+NAMES = ("aux1", "aux2", "AuxLogits")  # of torchvision's GoogLeNet and Inception v3
+LEAST_SIDE_PX = {"googlenet": 1, "inception_v3": 299}  # below, the heads' own convolutions do not fit
+
+
+def auxiliary_heads(network: nn.Module) -> list[str]:
+    """The names of the modules that only train."""
+    return [name for name in NAMES if getattr(network, name, None) is not None]
+
+
+def drop_auxiliary_heads(network: nn.Module) -> None:
+    """Take them away, in place: what is kept, evaluated and exported has one head."""
+    for name in auxiliary_heads(network):
+        setattr(network, name, None)
+
+
+def weighed_logits(output: torch.Tensor | tuple[torch.Tensor | None, ...]) -> list[tuple[float, torch.Tensor]]:
+    """What a network returned while training -> (share of the loss, logits_BK), the main head first."""
+    if isinstance(output, torch.Tensor):
+        return [(1.0, output)]
+    main, *others = output
+    assert main is not None
+    return [(1.0, main), *((SHARE, logits_BK) for logits_BK in others if logits_BK is not None)]
+
+
+LEAST_CHANNELS = 16
+
+
+def add_blur_pool(network: nn.Module) -> nn.Module:
+    """Blur in front of the striding convolutions, in place. No weights are added, so weight files still fit."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and max(module.stride) > 1 and module.in_channels >= LEAST_CHANNELS:
+            module.register_forward_pre_hook(_blur)
+    return network
+
+
+def _blur(_: nn.Module, inputs: tuple[torch.Tensor]) -> torch.Tensor:
+    """x_BCHW under the 3x3 binomial filter, zeros around."""
+    (x_BCHW,) = inputs
+    ones = torch.ones(3, dtype=x_BCHW.dtype, device=x_BCHW.device)  # made there: a GPU would wait for a copy
+    line = F.pad(ones[:1], (1, 1), value=0.0).add(ones).mul(0.25)
+    channels = x_BCHW.shape[1]
+    return F.conv2d(x_BCHW, torch.outer(line, line).expand(channels, 1, 3, 3), padding=1, groups=channels)

@@ -76,7 +76,7 @@ def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[i
     from pipeline_lib.networks.classifier import Classifier
     from pipeline_lib.networks.device import open_device
     from pipeline_lib.train.learner import Learner, phases
-    from pipeline_lib.train.objective import Objective
+    from pipeline_lib.train.loss import Objective
 
     recipe = replace(params.train.resolved(), compile="off")  # which takes longer than what is tried
     side_px = max(recipe.training_sides())

@@ -118,7 +118,7 @@ def _side_px(enum: Any) -> int:
 
 
 def _of_torchvision(name: str, n_classes: int) -> Weights:
-    from pipeline_lib.train.starting_weights import torchvision_weights
+    from pipeline_lib.train.initial_weights import torchvision_weights
 
     enum, path = torchvision_weights(name)
     network = next((network for network, one in _enums() if one == enum), "")
@@ -151,7 +151,7 @@ def _check(weights: Weights, path: Path, n_classes: int) -> None:
     Raises ConfigError, BadData.
     """
     from pipeline_lib.networks.build import build_network
-    from pipeline_lib.networks.weights import start_from
+    from pipeline_lib.train.initial_weights import start_from
 
     named = NAMED_BY_DIGEST.fullmatch(path.stem)
     if named and not weights.sha256.startswith(named["digest"]):

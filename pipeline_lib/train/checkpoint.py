@@ -25,7 +25,7 @@ import torch
 from pipeline_lib.atomic_files import atomic_file, remove_tree
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.stage import StageRun
-from pipeline_lib.train.ranks import given_by_rank_0, highest, rank, world
+from pipeline_lib.train.distributed import given_by_rank_0, highest, rank, world
 
 log = logging.getLogger(__name__)
 NAME = "checkpoint.pt"

@@ -12,15 +12,13 @@ from torch import nn
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
-from pipeline_lib.networks.auxiliary import weighed_logits
-from pipeline_lib.networks.build import head_name
+from pipeline_lib.networks.build import head_name, weighed_logits
 from pipeline_lib.networks.classifier import Classifier
-from pipeline_lib.train.average import Average
-from pipeline_lib.train.batch_statistics import batch_norms, estimate_statistics
-from pipeline_lib.train.mixing import BatchAugmentation, Mixed
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.optimiser import Optimiser, build_optimiser
-from pipeline_lib.train.ranks import average_buffers, averaging, together
+from pipeline_lib.train.batch_augmentation import BatchAugmentation, Mixed
+from pipeline_lib.train.batch_norm import batch_norms, estimate_statistics
+from pipeline_lib.train.distributed import average_buffers, averaging, together
+from pipeline_lib.train.loss import Objective
+from pipeline_lib.train.optimiser import Average, Optimiser, build_optimiser
 from pipeline_lib.train.recipes import Recipe
 
 Output = torch.Tensor | tuple[torch.Tensor | None, ...]  # logits_BK, those of auxiliary heads behind

@@ -30,17 +30,14 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.progress import Meter
 from pipeline_lib.tracking import Tell
-from pipeline_lib.train.budget import Stopwatch, step_by_time
 from pipeline_lib.train.checkpoint import Checkpoints
-from pipeline_lib.train.feed import fed
+from pipeline_lib.train.distributed import Stopwatch, gathered, rank, sums, world
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.memory import named_in_validation, with_remedy
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.ranks import gathered, rank, sums, world
+from pipeline_lib.train.loaders import ResizingLoader, fed
+from pipeline_lib.train.loss import Losses, Objective
+from pipeline_lib.train.out_of_memory import named_in_validation, with_remedy
 from pipeline_lib.train.recipes import Recipe
-from pipeline_lib.train.resizing import ResizingLoader
-from pipeline_lib.train.schedule import kept_share, learning_rate, out_of_patience
+from pipeline_lib.train.schedule import kept_share, learning_rate, out_of_patience, step_by_time
 
 log = logging.getLogger(__name__)
 MOST_LINES = 50  # of epochs, in a log

@@ -24,29 +24,27 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.device import computed_on, open_device
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile
-from pipeline_lib.networks.weights import put_weights, save_weights
+from pipeline_lib.networks.saved_weights import put_weights, save_weights
 from pipeline_lib.progress import Meter
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.tracking import Tell, open_trackers
-from pipeline_lib.train.aims import Aims, read_aims
+from pipeline_lib.train.batch_norm import MOST_IMAGES, OwnImages, ask_about_own_images
 from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, told_to_stop
-from pipeline_lib.train.launch import train_in_processes
+from pipeline_lib.train.distributed import given_by_rank_0, joined, rank, train_in_processes, world
+from pipeline_lib.train.initial_weights import give_starting_weights, prepare
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.least_batch import check_part
+from pipeline_lib.train.loaders import open_growing, open_images
 from pipeline_lib.train.loop import Loaders, Trained, doubt, train
-from pipeline_lib.train.meeting import OtherNode, check_nodes, first_node
-from pipeline_lib.train.open_images import open_growing, open_images
-from pipeline_lib.train.own_images import MOST_IMAGES, OwnImages, ask_about_own_images
+from pipeline_lib.train.loss import Aims, read_aims
 from pipeline_lib.train.params import TrainParams
-from pipeline_lib.train.probe import prepare
-from pipeline_lib.train.ranks import given_by_rank_0, joined, rank, world
+from pipeline_lib.train.preflight import check_part
+from pipeline_lib.train.rate_finder import STEPS, Tried, try_rates
 from pipeline_lib.train.recipes import Recipe
+from pipeline_lib.train.rendezvous import OtherNode, check_nodes, first_node
 from pipeline_lib.train.self_training import as_many_steps, best_of, with_guessed
-from pipeline_lib.train.starting_weights import give_starting_weights
-from pipeline_lib.train.try_rates import STEPS, Tried, try_rates
 
 log = logging.getLogger(__name__)
 

@@ -45,3 +45,9 @@ def out_of_patience(val_losses: list[float], patience: int) -> bool:
     """Whether the lowest validation loss lies `patience` or more epochs back; 0 is never out of patience."""
     since_best = len(val_losses) - 1 - val_losses.index(min(val_losses)) if val_losses else 0
     return bool(patience) and since_best >= patience
+
+
+def step_by_time(step: int, n_steps: int, *, spent_s: float, budget_s: float) -> int:
+    """How far the schedule is, 0 .. n_steps - 1: by steps or by time, whichever is further. budget_s 0: by steps."""
+    by_time = int(n_steps * min(spent_s / budget_s, 1)) if budget_s else 0
+    return max(step, min(by_time, n_steps - 1))

@@ -17,7 +17,7 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Calibrated, Classifier
 from pipeline_lib.networks.exported import open_exported
 from pipeline_lib.networks.model_file import read_model_file
-from pipeline_lib.networks.weights import load_weights
+from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
 

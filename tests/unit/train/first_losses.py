@@ -17,8 +17,8 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.open_images import open_images
+from pipeline_lib.train.loaders import open_images
+from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.schedule import kept_share, learning_rate
 from tests.toy.small_line import SmallLine, make_small_line

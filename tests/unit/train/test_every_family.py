@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from pipeline_lib.loader import Batch
-from pipeline_lib.networks.auxiliary import auxiliary_heads, drop_auxiliary_heads
-from pipeline_lib.networks.build import OURS, build_network, head_name
+from pipeline_lib.networks.build import OURS, auxiliary_heads, build_network, drop_auxiliary_heads, head_name
 from pipeline_lib.networks.classifier import Classifier
-from pipeline_lib.networks.weights import load_weights, save_weights
+from pipeline_lib.networks.saved_weights import load_weights, save_weights
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.least_batch import LEAST_VALUES
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loss import Objective
+from pipeline_lib.train.preflight import LEAST_VALUES
 from pipeline_lib.train.recipes import RECIPES
 
 # The least side that fits, or 32. benchmarks/families.py trains, exports and checks these and the larger ones whole.

@@ -16,10 +16,9 @@ from pipeline_lib.loader.resident_loader import show
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.settings import Settings
-from pipeline_lib.train.feed import fed
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loaders import fed
+from pipeline_lib.train.loss import Losses, Objective
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
 

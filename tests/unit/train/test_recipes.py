@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
-from pipeline_lib.networks.speed import Whitening
+from pipeline_lib.networks.speed_net import Whitening
 from pipeline_lib.tables.selection import SELECTION
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.open_images import open_images
+from pipeline_lib.train.initial_weights import prepare
+from pipeline_lib.train.loaders import open_images
+from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.params import TrainParams
-from pipeline_lib.train.probe import prepare
 from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.run import run
 from pipeline_lib.train.schedule import learning_rate, out_of_patience, side_px
@@ -136,7 +136,7 @@ def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(s
 
 def test_a_probe_finds_what_a_linear_head_can_find(small_line, trained: Path) -> None:
     """On a trained backbone with a fresh head: nearly as good as the head it was trained with."""
-    from pipeline_lib.networks.weights import load_weights
+    from pipeline_lib.networks.saved_weights import load_weights
     from pipeline_lib.train.loop import validate
 
     recipe = replace(RECIPES["quick"], batch_size=16, probe_epochs=60, probe_learning_rate=0.03)

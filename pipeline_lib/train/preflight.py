@@ -1,13 +1,39 @@
-"""Whether the images a network sees at once are enough for its batch normalisation."""
+"""What training needs that no picture changes, tried before the first stage spends hours on data."""
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.train.batch_statistics import batch_norms
+from pipeline_lib.stage import StageRun
 from pipeline_lib.train.recipes import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def look_ahead(job: StageRun) -> None:
+    """Build the network, give it its starting weights, open the teacher and the device, and forget them all.
+
+    job: with the params of `train` and no files. What recipes set by themselves is not tried: it works,
+    and torch takes seconds to load. Raises what `train` would: ConfigError, SourceMissing, BadData, DependencyMissing.
+    """
+    params, settings = job.params, job.settings
+    wanted = (params.network, params.side_px, params.batch_size, params.micro_batches, params.weights, params.teacher)
+    if not any(wanted) and params.processes == 1 and settings.device != "cuda":
+        return
+    from pipeline_lib.networks.build import build_network
+    from pipeline_lib.networks.device import open_device
+    from pipeline_lib.train.initial_weights import give_starting_weights
+    from pipeline_lib.train.soft_targets import open_teacher
+
+    device, recipe = open_device(settings.device, threads=params.threads, seed=params.seed), params.resolved()
+    network = build_network(recipe.network, n_classes=2, side_px=recipe.side_px)
+    check_part(network, recipe, n_images=None, processes=params.processes)
+    give_starting_weights(network, job)
+    open_teacher(job, [], device)
+
 
 # Values per channel from which evaluation stays sound: with 3 or 4, as from 1 x 1 maps of as many images, answers of
 # torchvision's networks reach 1e9 to 1e25 after four steps, or NaN (benchmarks/results/least_batch.json).
@@ -44,9 +70,12 @@ def check_part(network: nn.Module, recipe: Recipe, *, n_images: int | None, proc
         raise ConfigError(what, file="params.yaml", value=value, remedy=remedy)
 
 
-@torch.no_grad()
 def fewest_pixels(network: nn.Module, side_px: int) -> tuple[str, int]:
     """The batch normalisation that sees the fewest pixels of an image: its name, and how many; ("", 0) without any."""
+    import torch
+
+    from pipeline_lib.train.batch_norm import batch_norms
+
     sizes: dict[str, int] = {}
     names = {layer: name for name, layer in network.named_modules()}
 
@@ -56,7 +85,8 @@ def fewest_pixels(network: nn.Module, side_px: int) -> tuple[str, int]:
     hooks = [layer.register_forward_pre_hook(look) for layer in batch_norms(network)]
     try:
         device = next(network.parameters()).device
-        network.eval()(torch.zeros(1, 3, side_px, side_px, device=device))
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, side_px, side_px, device=device))
     finally:
         for hook in hooks:
             hook.remove()

@@ -23,11 +23,9 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.small import lenet
 from pipeline_lib.train import learner as learner_module
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loss import Losses, Objective
 from pipeline_lib.train.recipes import RECIPES
-from pipeline_lib.train.soft_labels import SoftLabels
-from pipeline_lib.train.teacher import Teacher
+from pipeline_lib.train.soft_targets import SoftLabels, Teacher
 
 META = torch.device("meta")
 BATCH = Batch(torch.zeros(16, 32, 32, 3, dtype=torch.uint8), torch.zeros(16).long(), torch.ones(16), torch.arange(16))

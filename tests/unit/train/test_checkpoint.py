@@ -23,7 +23,7 @@ from pipeline_lib.errors import Interrupted
 from pipeline_lib.progress import Meter
 from pipeline_lib.train import checkpoint
 from pipeline_lib.train.checkpoint import CODE, Checkpoints, place_for
-from pipeline_lib.train.probe import prepare
+from pipeline_lib.train.initial_weights import prepare
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.run import run
 from pipeline_lib.yaml_files import read_yaml

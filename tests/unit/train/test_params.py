@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import build_network
-from pipeline_lib.train.losses import Losses
+from pipeline_lib.train.loss import Losses
 from pipeline_lib.train.optimiser import NesterovSGD, build_optimiser
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import RECIPES

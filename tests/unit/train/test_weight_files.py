@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.networks.build import build_network, head_name
-from pipeline_lib.networks.weights import load_weights, save_weights, start_from
+from pipeline_lib.networks.saved_weights import load_weights, save_weights
+from pipeline_lib.train.initial_weights import start_from
 
 
 def _network(n_classes: int = 3, seed: int = 0) -> torch.nn.Module:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline_lib.train.objective import Objective, logit_offsets
+from pipeline_lib.train.loss import Objective, logit_offsets
 
 LOGITS_BK = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]])
 LABELS_B = torch.tensor([0, 1])

@@ -25,22 +25,21 @@ from pipeline_lib.errors import BadData, ConfigError, Interrupted, StageDied
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
-from pipeline_lib.networks.weights import load_weights
+from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.settings import Settings
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.selection import SELECTION
-from pipeline_lib.train import launch
+from pipeline_lib.train import distributed
 from pipeline_lib.train import run as stage
 from pipeline_lib.train.checkpoint import Checkpoints
-from pipeline_lib.train.launch import train_in_processes
+from pipeline_lib.train.distributed import given_by_rank_0, joined, rank, train_in_processes
 from pipeline_lib.train.learner import Learner, phases
+from pipeline_lib.train.loaders import open_images
 from pipeline_lib.train.loop import validate
-from pipeline_lib.train.meeting import first_node
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.open_images import open_images
+from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.params import TrainParams
-from pipeline_lib.train.ranks import given_by_rank_0, joined, rank
 from pipeline_lib.train.recipes import RECIPES
+from pipeline_lib.train.rendezvous import first_node
 from tests.toy.served import free_port
 from tests.toy.small_line import trained_bytes
 
@@ -204,7 +203,7 @@ def _endless(job: StageRun, folder: Path) -> None:
 
 def _member_of(stage_pid: int, job: StageRun, folder: Path) -> None:
     os.environ["RANK"] = "1"
-    launch._member(_endless, job, folder, stage_pid)
+    distributed._member(_endless, job, folder, stage_pid)
 
 
 def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline_lib.train.mixing import BatchAugmentation, Mixed, cut_mix, in_chunks, mix_up, open_policy
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.batch_augmentation import BatchAugmentation, Mixed, cut_mix, in_chunks, mix_up, open_policy
+from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.schedule import kept_share
 

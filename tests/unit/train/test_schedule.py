@@ -12,12 +12,11 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.errors import Interrupted
-from pipeline_lib.train import budget
-from pipeline_lib.train.budget import step_by_time
+from pipeline_lib.train import distributed
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.run import run
-from pipeline_lib.train.schedule import learning_rate
+from pipeline_lib.train.schedule import learning_rate, step_by_time
 
 LIMITED = {"batch_size": 16, "epochs": 50, "budget_minutes": 3.5 / 60, "train_from_px": 24}  # 3 steps in an epoch
 
@@ -32,7 +31,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return real(learner, batch, **how)
 
     monkeypatch.setattr(Learner, "update", update)
-    monkeypatch.setattr(budget, "now", lambda: float(next(seconds)))
+    monkeypatch.setattr(distributed, "now", lambda: float(next(seconds)))
     return sides
 
 

@@ -17,9 +17,9 @@ from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.progress import Meter
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.learner import phases
+from pipeline_lib.train.loaders import open_images
 from pipeline_lib.train.loop import Loaders, train
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.open_images import open_images
+from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.run import run
 from tests.toy.small_line import trained_bytes

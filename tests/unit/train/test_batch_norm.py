@@ -16,14 +16,13 @@ from pipeline_lib.networks.build import build_network, normalisation
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.params_file import load_section
-from pipeline_lib.train.average import Average
-from pipeline_lib.train.batch_statistics import batch_norms, estimate_statistics
+from pipeline_lib.train.batch_norm import OwnImages, ask_about_own_images, batch_norms, estimate_statistics
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.least_batch import check_part, fewest_pixels, smallest_part
 from pipeline_lib.train.loop import is_logged
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.own_images import OwnImages, ask_about_own_images
+from pipeline_lib.train.loss import Objective
+from pipeline_lib.train.optimiser import Average
 from pipeline_lib.train.params import TrainParams
+from pipeline_lib.train.preflight import check_part, fewest_pixels, smallest_part
 from pipeline_lib.train.recipes import RECIPES, STATISTICS_VIEWS
 from pipeline_lib.train.run import run
 

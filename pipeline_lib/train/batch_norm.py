@@ -7,15 +7,18 @@ Where the two answer differently, the statistics do not fit the weights, and eve
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipeline_lib.loader import BatchLoader
+from pipeline_lib.loader import Batch, BatchLoader
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
-from pipeline_lib.train.batch_statistics import batch_norms, own_statistics
+from pipeline_lib.train.recipes import STATISTICS_VIEWS
 
 MOST_IMAGES = 1024
 LEAST_GAP = 0.05  # of the images; less is no reason to worry anybody
@@ -85,3 +88,43 @@ def _right_by_batch(model: Classifier, loader: BatchLoader, device: torch.device
 
 def _right(logits_BK: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
     return logits_BK.argmax(1) == labels_B.cpu()
+
+
+def batch_norms(model: nn.Module) -> list[_BatchNorm]:
+    """The layers whose evaluation depends on statistics they have kept."""
+    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
+
+
+@contextmanager
+def own_statistics(model: nn.Module) -> Iterator[list[_BatchNorm]]:
+    """Within it, batch normalisation takes each batch's own statistics; all other layers are as they evaluate."""
+    model.eval()
+    layers = batch_norms(model)
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.train()
+        yield layers
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+        model.eval()
+
+
+@torch.no_grad()
+def estimate_statistics(model: Classifier, batches: Iterable[Batch], device: torch.device) -> int:
+    """Set the statistics to the mean over the batches of each batch's mean and unbiased variance, in place.
+
+    batches: of one size, training views. Looks at the first 2,048 views, or at all; returns how many it saw. A model
+    without batch normalisation sees none.
+    """
+    n_seen = 0
+    with own_statistics(model) as layers:
+        for number, batch in enumerate(batches if layers else (), 1):
+            for layer in layers:
+                layer.momentum = 1 / number  # a cumulative mean
+            model(batch.images_BHWC.to(device))
+            n_seen += len(batch.images_BHWC)
+            if n_seen >= STATISTICS_VIEWS:
+                break
+    return n_seen

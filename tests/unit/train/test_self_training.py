@@ -20,14 +20,13 @@ from pipeline_lib.progress import Meter
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.unlabelled import UNLABELLED
-from pipeline_lib.train.aims import class_sizes
 from pipeline_lib.train.loop import Epoch, Trained, doubt
+from pipeline_lib.train.loss import class_sizes
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
 from pipeline_lib.train.self_training import as_many_steps, best_of, pseudo_labels, with_guessed
-from pipeline_lib.train.soft_labels import read_soft_labels, spread_rest
-from pipeline_lib.train.teacher import open_teacher
+from pipeline_lib.train.soft_targets import open_teacher, read_soft_labels, spread_rest
 
 CLASSES = ["007", "stripes", "NA"]
 CPU = torch.device("cpu")

@@ -11,9 +11,8 @@ from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import build_network, head_name
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.muon import Muon, orthogonalised
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.optimiser import build_optimiser, rate_shares
+from pipeline_lib.train.loss import Objective
+from pipeline_lib.train.optimiser import Muon, build_optimiser, orthogonalised, rate_shares
 from pipeline_lib.train.recipes import RECIPES, Recipe
 
 LENET = replace(RECIPES["quick"], network="lenet", ema_half_life_epochs=0.0)

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from flows.cli import main
+from pipeline_lib.train.rate_finder import Tried, peak_rate
 from pipeline_lib.train.run import rates_of, run
-from pipeline_lib.train.try_rates import Tried, peak_rate
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,8 +9,8 @@ import pytest
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
 from pipeline_lib.settings import Settings
 from pipeline_lib.stage import StageRun
-from pipeline_lib.train.ahead import look_ahead
 from pipeline_lib.train.params import TrainParams
+from pipeline_lib.train.preflight import look_ahead
 
 
 def ahead(folder: Path, **params: Any) -> None:

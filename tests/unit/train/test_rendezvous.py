@@ -12,8 +12,8 @@ import pytest
 
 from pipeline_lib.errors import BadData, ConfigError, ServiceUnavailable
 from pipeline_lib.settings import Settings
-from pipeline_lib.train import meeting
-from pipeline_lib.train.meeting import FirstNode, OtherNode, first_node
+from pipeline_lib.train import rendezvous
+from pipeline_lib.train.rendezvous import FirstNode, OtherNode, first_node
 from pipeline_lib.train.run import run
 from tests.toy.served import free_port
 
@@ -26,8 +26,8 @@ def address() -> str:
 @pytest.fixture
 def first(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FirstNode]:
     """The first of two nodes, which waits for a moment only."""
-    monkeypatch.setattr(meeting, "WAIT_S", 0.3)
-    monkeypatch.setattr(meeting, "FAREWELL_S", 0.0)
+    monkeypatch.setattr(rendezvous, "WAIT_S", 0.3)
+    monkeypatch.setattr(rendezvous, "FAREWELL_S", 0.0)
     with first_node(address, nodes=2, key="a" * 32) as node:
         yield node
 
@@ -53,14 +53,14 @@ def test_a_node_that_does_not_come_is_waited_for_in_vain(first: FirstNode) -> No
 
 
 def test_a_node_finds_no_training(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meeting, "WAIT_S", 0.3)
+    monkeypatch.setattr(rendezvous, "WAIT_S", 0.3)
 
     with pytest.raises(ServiceUnavailable, match="no training waits for nodes here.*start the stage on the first node"):
         OtherNode(address, lambda: "").meet()
 
 
 def test_a_node_finds_something_that_is_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meeting, "ANSWER_S", 0.3)
+    monkeypatch.setattr(rendezvous, "ANSWER_S", 0.3)
 
     with socket.create_server(("localhost", 0)) as silent:
         address = f"localhost:{silent.getsockname()[1]}"
@@ -89,7 +89,7 @@ def test_a_node_too_many_gets_no_seat(first: FirstNode) -> None:
 
 
 def test_what_the_first_node_ends_with_ends_the_others(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meeting, "FAREWELL_S", 300.0)
+    monkeypatch.setattr(rendezvous, "FAREWELL_S", 300.0)
     other = OtherNode(address, lambda: "")
     with ThreadPoolExecutor(1) as beside:
         with pytest.raises(BadData, match="a picture is damaged"), first_node(address, nodes=2, key="") as first:

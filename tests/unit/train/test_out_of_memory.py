@@ -13,9 +13,8 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.small import MiniResNet
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.memory import is_out_of_memory, with_remedy
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loss import Losses, Objective
+from pipeline_lib.train.out_of_memory import is_out_of_memory, with_remedy
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
 
