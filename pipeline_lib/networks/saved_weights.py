@@ -1,8 +1,7 @@
-"""Weights in files: to start from, to keep and to load again."""
+"""The weights of a trained model in its folder, model.safetensors: saved, loaded, put into a network."""
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +15,7 @@ from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.errors import BadData
 from pipeline_lib.networks.build import auxiliary_heads
 
-log = logging.getLogger(__name__)
-NAME = "model.safetensors"
+WEIGHTS_FILE = "model.safetensors"
 
 
 def save_weights(network: nn.Module, folder: Path) -> None:
@@ -31,19 +29,19 @@ def save_weights(network: nn.Module, folder: Path) -> None:
         for name, tensor in network.state_dict().items()
         if not name.startswith(training_only)
     }
-    with atomic_file(folder / NAME) as file:
+    with atomic_file(folder / WEIGHTS_FILE) as file:
         file.write(save(state))
 
 
 def load_weights(network: nn.Module, folder: Path) -> None:
     """Put folder/model.safetensors into the network it came from. Raises BadData when they do not fit."""
-    path, remedy = folder / NAME, "run `dvc repro train` again, or `dvc checkout` to restore it"
+    path = folder / WEIGHTS_FILE
     try:
         put_weights(network, load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise BadData(
-            "these weights do not fit the network of model.json", file=path, value=str(error)[:300], remedy=remedy
-        ) from error
+        what = "these weights do not fit the network of model.json"
+        remedy = "run `dvc repro train` again, or `dvc checkout` to restore it"
+        raise BadData(what, file=path, value=str(error)[:300], remedy=remedy) from error
 
 
 def put_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], *, strict: bool = True) -> None:

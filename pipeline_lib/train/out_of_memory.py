@@ -12,30 +12,34 @@ from torch import distributed
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
 
-WORDS = (  # where torch raises a plain RuntimeError: its CPU allocator, CUDA itself, cuDNN, cuBLAS
-    *("not enough memory", "can't allocate memory", "CUDA error: out of memory"),
-    *("CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED"),
+# Where torch raises a plain RuntimeError: its CPU allocator, CUDA itself, cuDNN, cuBLAS.
+MESSAGES = (
+    "not enough memory",
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
 )
 IN_PARTS = "which takes the step in smaller parts"
 
 
 def with_remedy(update: Callable[[Batch], torch.Tensor], batch: Batch) -> torch.Tensor:
-    """Take one step on a batch. Raises ConfigError naming a batch size that fits when the memory does not suffice."""
+    """Take one step on a batch. Raises ConfigError naming a batch size that fits when memory runs out."""
     try:
         return update(batch)
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         said = str(error).splitlines()[0]
-    # Only out here is the traceback gone, and with it every tensor of the step that failed.
-    value = f"{len(batch.labels_B)} pictures in a step: {said}"
+    # Leave the except block first: the traceback keeps the failed step's tensors alive.
+    value = f"{len(batch.labels_B)} images in a step: {said}"
     remedy = f"{_advice(update, batch)}; or lower train.side_px, or choose a smaller train.network"
     raise ConfigError("out of memory", file="params.yaml", value=value, remedy=remedy)
 
 
 @contextlib.contextmanager
 def named_in_validation() -> Iterator[None]:
-    """Raises ConfigError when the memory does not suffice to validate: whole batches in float32, without gradients."""
+    """Raises ConfigError when memory runs out in validation: whole batches in float32, without gradients."""
     try:
         yield
     except RuntimeError as error:
@@ -47,13 +51,14 @@ def named_in_validation() -> Iterator[None]:
 
 
 def _advice(update: Callable[[Batch], torch.Tensor], batch: Batch) -> str:
-    if distributed.is_available() and distributed.is_initialized():  # the others wait for us in their own step
+    # Other processes wait for this one in their own step, so nothing can be tried.
+    if distributed.is_available() and distributed.is_initialized():
         return f"double train.micro_batches, {IN_PARTS}, or halve train.batch_size"
-    fits = largest_that_fits(update, batch)
-    if not fits:
-        return "not even two pictures fit"
-    times = math.ceil(len(batch.labels_B) / fits)
-    return f"set train.batch_size to {fits}, which fits, or train.micro_batches {times} times as high, {IN_PARTS}"
+    n_fit = largest_that_fits(update, batch)
+    if not n_fit:
+        return "not even two images fit"
+    n_parts = math.ceil(len(batch.labels_B) / n_fit)
+    return f"set train.batch_size to {n_fit}, which fits, or train.micro_batches {n_parts} times as high, {IN_PARTS}"
 
 
 def largest_that_fits(update: Callable[[Batch], torch.Tensor], batch: Batch) -> int:
@@ -77,9 +82,14 @@ def largest_that_fits(update: Callable[[Batch], torch.Tensor], batch: Batch) -> 
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an allocator of torch gave up."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in WORDS)
+    """Whether one of torch's allocators gave up."""
+    return isinstance(error, torch.OutOfMemoryError) or any(message in str(error) for message in MESSAGES)
 
 
 def _first(batch: Batch, size: int) -> Batch:
-    return Batch(batch.images_BHWC[:size], batch.labels_B[:size], batch.weights_B[:size], batch.positions_B[:size])
+    return Batch(
+        images_BHWC=batch.images_BHWC[:size],
+        labels_B=batch.labels_B[:size],
+        weights_B=batch.weights_B[:size],
+        positions_B=batch.positions_B[:size],
+    )

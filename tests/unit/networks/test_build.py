@@ -1,4 +1,4 @@
-"""Every network takes pictures of the recipe's size and ends in a head of the right width."""
+"""Every network takes images of the recipe's size and ends in a head of the right width."""
 
 import sys
 
@@ -39,7 +39,7 @@ def test_the_head_is_the_only_layer_that_depends_on_the_number_of_classes(name: 
 
 
 def test_blurring_before_striding_adds_no_weights_and_softens_shifts() -> None:
-    """Zhang's claim: a picture moved by one pixel changes the answer less."""
+    """Zhang's claim: an image moved by one pixel changes the answer less."""
     torch.manual_seed(0)
     plain = build_network("resnet18", n_classes=3, side_px=64).eval()
     blurred = build_network("resnet18+blur", n_classes=3, side_px=64).eval()
@@ -69,7 +69,7 @@ def test_without_timm_its_networks_say_how_to_get_it(monkeypatch: pytest.MonkeyP
 
 
 def test_a_side_that_is_no_whole_number_of_patches_is_refused() -> None:
-    with pytest.raises(ConfigError, match="vit_s_16 cannot take pictures of 40 px.*choose another train.side_px"):
+    with pytest.raises(ConfigError, match="vit_s_16 cannot take images of 40 px.*choose another train.side_px"):
         build_network("vit_s_16", n_classes=3, side_px=40)
 
 
@@ -78,8 +78,8 @@ def test_an_unknown_network_is_refused_with_the_nearest_names() -> None:
         build_network("resnet81", n_classes=3, side_px=32)
 
 
-def test_a_network_that_cannot_take_so_small_a_picture_says_so_before_training() -> None:
-    with pytest.raises(ConfigError, match="squeezenet1_1 cannot take pictures of 16 px.*raise train.side_px"):
+def test_a_network_that_cannot_take_so_small_an_image_says_so_before_training() -> None:
+    with pytest.raises(ConfigError, match="squeezenet1_1 cannot take images of 16 px.*raise train.side_px"):
         build_network("squeezenet1_1", n_classes=3, side_px=16)
 
 

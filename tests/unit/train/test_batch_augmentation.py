@@ -4,21 +4,28 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline_lib.train.batch_augmentation import BatchAugmentation, Mixed, cut_mix, in_chunks, mix_up, open_policy
+from pipeline_lib.train.batch_augmentation import (
+    AugmentedBatch,
+    BatchAugmentation,
+    apply_in_chunks,
+    cut_mix,
+    load_policy,
+    mix_up,
+)
 from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.recipes import RECIPES
-from pipeline_lib.train.schedule import kept_share
+from pipeline_lib.train.schedule import ema_decay
 
 
-def _batch(n: int = 4, side_px: int = 8) -> Mixed:
-    """Picture i is all of grey 10 * i, of class i, with weight 1 + i."""
+def _batch(n: int = 4, side_px: int = 8) -> AugmentedBatch:
+    """Image i is all of grey 10 * i, of class i, with weight 1 + i."""
     greys_B = 10 * torch.arange(n, dtype=torch.uint8)
     images_BHWC = greys_B[:, None, None, None].expand(n, side_px, side_px, 3).contiguous()
-    return Mixed(images_BHWC, torch.eye(n), 1.0 + torch.arange(n))
+    return AugmentedBatch(images_BHWC, torch.eye(n), 1.0 + torch.arange(n))
 
 
 def test_mixup_mixes_pixels_and_weighted_targets_with_the_neighbour() -> None:
-    """Picture 1 (grey 10, weight 2) with a quarter of picture 0 (grey 0, weight 1): grey 7.5, mass 1.5 and 0.25."""
+    """Image 1 (grey 10, weight 2) with a quarter of image 0 (grey 0, weight 1): grey 7.5, mass 1.5 and 0.25."""
     mixed = mix_up(_batch(), share=0.75)
 
     assert mixed.images_BHWC[1].unique().tolist() == [7.5]
@@ -63,9 +70,9 @@ def test_a_recipe_mixes_as_torchs_random_state_says(alphas: tuple[float, float])
 @pytest.mark.parametrize("name", ["trivial", "rand"])
 def test_a_policy_draws_for_each_sixteenth_of_the_batch(name: str) -> None:
     torch.manual_seed(0)
-    picture_HWC = torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8)
+    image_HWC = torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8)
 
-    shown_BHWC = in_chunks(open_policy(name), picture_HWC.expand(32, 16, 16, 3))  # type: ignore[arg-type]
+    shown_BHWC = apply_in_chunks(load_policy(name), image_HWC.expand(32, 16, 16, 3))  # type: ignore[arg-type]
 
     assert shown_BHWC.dtype == torch.uint8 and shown_BHWC.shape == (32, 16, 16, 3)
     assert torch.equal(shown_BHWC[0], shown_BHWC[1])  # one sixteenth of 32
@@ -81,19 +88,18 @@ def test_without_mixing_a_batch_is_handed_on_as_it_is() -> None:
 
 
 def test_half_of_an_average_is_forgotten_in_its_half_life() -> None:
-    assert kept_share(2.0, 25) ** 50 == pytest.approx(0.5)
+    assert ema_decay(2.0, 25) ** 50 == pytest.approx(0.5)
 
 
 def _recipe(**changes: object):
-    from dataclasses import replace
 
-    return replace(RECIPES["quick"], **changes)
+    return RECIPES["quick"].changed(**changes)
 
 
-def test_cutmix_leaves_float_pictures_that_it_was_given_as_they_are() -> None:
+def test_cutmix_leaves_float_images_that_it_was_given_as_they_are() -> None:
     images_BHWC = torch.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3).float()
     before = images_BHWC.clone()
 
-    cut_mix(Mixed(images_BHWC, torch.eye(2), torch.ones(2)), share=0.5, centre=(0.5, 0.5))
+    cut_mix(AugmentedBatch(images_BHWC, torch.eye(2), torch.ones(2)), share=0.5, centre=(0.5, 0.5))
 
     assert torch.equal(images_BHWC, before)

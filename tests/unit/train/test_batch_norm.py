@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,13 @@ from pipeline_lib.networks.build import build_network, normalisation
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.params_file import load_section
-from pipeline_lib.train.batch_norm import OwnImages, ask_about_own_images, batch_norms, estimate_statistics
+from pipeline_lib.train.batch_norm import FitOfStatistics, batch_norms, check_statistics, estimate_statistics
+from pipeline_lib.train.curves import is_logged
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.loop import is_logged
 from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.optimiser import Average
 from pipeline_lib.train.params import TrainParams
-from pipeline_lib.train.preflight import check_part, fewest_pixels, smallest_part
+from pipeline_lib.train.preflight import check_batch, fewest_pixels, smallest_part
 from pipeline_lib.train.recipes import RECIPES, STATISTICS_VIEWS
 from pipeline_lib.train.run import run
 
@@ -70,7 +69,7 @@ def test_the_average_forgets_the_untrained_weights_in_a_training_of_any_length()
     """Step n keeps min(kept, n / (n + 10)): after 50 steps less than 1e-9 of the beginning, where .95 keeps 7.7 %."""
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 1000.0)
-    average = Average(model, kept=0.95)
+    average = Average(model, decay=0.95)
     nn.init.zeros_(model.weight)
 
     for _ in range(50):
@@ -82,7 +81,7 @@ def test_the_average_forgets_the_untrained_weights_in_a_training_of_any_length()
 def test_the_average_keeps_its_share_once_it_is_warm() -> None:
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
-    average = Average(model, kept=0.5)
+    average = Average(model, decay=0.5)
     for _ in range(100):
         average.update_parameters(model)
     nn.init.ones_(model.weight)
@@ -131,7 +130,7 @@ def test_a_network_of_few_steps_evaluates_as_it_trained() -> None:
     """Six steps: the running statistics of torch still hold half of the beginning; the average of weights all of it."""
     model, batches = _model(), _batches(6, 16)
     learner = Learner(
-        model, RECIPES["quick"], phases(RECIPES["quick"])[0], objective=Objective(), device=CPU, average_kept=0.99
+        model, RECIPES["quick"], phases(RECIPES["quick"])[0], objective=Objective(), device=CPU, average_decay=0.99
     )
     learner.begin_epoch()
     for batch in batches * 20:
@@ -139,14 +138,14 @@ def test_a_network_of_few_steps_evaluates_as_it_trained() -> None:
 
     learner.end_epoch(batches)
 
-    found = ask_about_own_images(learner.judged, Held(batches), CPU)
+    found = check_statistics(learner.evaluated, Held(batches), CPU)
     assert found.n == 96
     assert abs(found.right - found.right_by_batch) <= 5
     assert found.doubt == ""
 
 
 def test_an_epoch_ends_with_the_statistics_of_the_judged_model_and_a_frozen_backbone_keeps_its_own() -> None:
-    recipe, batches = replace(RECIPES["quick"], probe_epochs=1), _batches(2, 8)
+    recipe, batches = RECIPES["quick"].changed(probe_epochs=1), _batches(2, 8)
     model = _model()
     before = [buffer.clone() for buffer in model.buffers()]
     probe, _ = phases(recipe)
@@ -170,7 +169,7 @@ def test_a_network_whose_statistics_do_not_fit_is_named(caplog) -> None:
         layer.reset_running_stats()
         layer.running_var.fill_(30.0)
 
-    found = ask_about_own_images(model, Held(batches), CPU)
+    found = check_statistics(model, Held(batches), CPU)
 
     assert found.right < found.right_by_batch
     assert found.doubt.startswith(
@@ -182,13 +181,16 @@ def test_a_network_whose_statistics_do_not_fit_is_named(caplog) -> None:
 @pytest.mark.parametrize(
     ("counts", "says"),
     [
-        (OwnImages(n=90, right=61, right_by_batch=90, differ=29), True),  # the issue's 67.7 %
-        (OwnImages(n=1000, right=950, right_by_batch=990, differ=42), False),  # 4 points
-        (OwnImages(n=20, right=17, right_by_batch=19, differ=2), False),  # two images are luck
-        (OwnImages(n=90, right=90, right_by_batch=61, differ=29), False),  # small batches are rough, evaluation is not
+        (FitOfStatistics(n=90, right=61, right_by_batch=90, differ=29), True),  # the issue's 67.7 %
+        (FitOfStatistics(n=1000, right=950, right_by_batch=990, differ=42), False),  # 4 points
+        (FitOfStatistics(n=20, right=17, right_by_batch=19, differ=2), False),  # two images are luck
+        (
+            FitOfStatistics(n=90, right=90, right_by_batch=61, differ=29),
+            False,
+        ),  # small batches are rough, evaluation is not
     ],
 )
-def test_only_a_clear_loss_is_spoken_of(counts: OwnImages, says: bool) -> None:
+def test_only_a_clear_loss_is_spoken_of(counts: FitOfStatistics, says: bool) -> None:
     assert bool(counts.doubt) == says
 
 
@@ -196,7 +198,7 @@ def test_what_is_asked_changes_no_weight_and_no_statistic() -> None:
     model = _model()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
-    ask_about_own_images(model, Held(_batches(2, 8)), CPU)
+    check_statistics(model, Held(_batches(2, 8)), CPU)
 
     after = {name: tensor for name, tensor in model.state_dict().items() if "num_batches_tracked" not in name}
     assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
@@ -205,7 +207,7 @@ def test_what_is_asked_changes_no_weight_and_no_statistic() -> None:
 @pytest.mark.parametrize("size", [2, 3, 7, 17])
 def test_parts_of_a_batch_differ_by_one_at_most(size: int) -> None:
     for micro_batches in range(1, size // 2 + 1):
-        recipe = replace(RECIPES["quick"], micro_batches=micro_batches, batch_size=size)
+        recipe = RECIPES["quick"].changed(micro_batches=micro_batches, batch_size=size)
         parts = [len(part) for part in torch.arange(size).tensor_split(micro_batches)]
 
         assert min(parts) == smallest_part(recipe, n_images=None, processes=1) >= 2
@@ -213,26 +215,26 @@ def test_parts_of_a_batch_differ_by_one_at_most(size: int) -> None:
 
 
 def test_a_step_that_would_see_one_image_is_refused_before_training(small_line, tmp_path: Path) -> None:
-    recipe = replace(RECIPES["quick"], micro_batches=2)
+    recipe = RECIPES["quick"].changed(micro_batches=2)
 
     with pytest.raises(ConfigError, match=r"a step would see one image at a time .*3 training images.*Remedy: lower"):
-        check_part(_model().network, recipe, n_images=3, processes=1)
+        check_batch(_model().network, recipe, n_images=3, processes=1)
 
 
 def test_a_network_that_is_left_with_too_few_values_is_refused_with_its_layer() -> None:
     network = build_network("efficientnet_b0", n_classes=3, side_px=32)
-    recipe = replace(RECIPES["photo"], network="efficientnet_b0", side_px=32, batch_size=4)
+    recipe = RECIPES["photo"].changed(network="efficientnet_b0", side_px=32, batch_size=4)
 
     with pytest.raises(
         ConfigError,
         match=r"efficientnet_b0 cannot be trained at 32 px with 4 images at once .found: batch normalisation "
         r"features\.\S+ would see 4 values a channel, 8 are needed.*set train\.side_px to 64 or more",
     ):
-        check_part(network, recipe, n_images=None, processes=1)
+        check_batch(network, recipe, n_images=None, processes=1)
 
-    check_part(network, replace(recipe, batch_size=8), n_images=None, processes=1)
-    check_part(network, replace(recipe, side_px=64), n_images=None, processes=1)
-    check_part(build_network("vit_s_16", n_classes=3, side_px=32), recipe, n_images=2, processes=1)
+    check_batch(network, recipe.changed(batch_size=8), n_images=None, processes=1)
+    check_batch(network, recipe.changed(side_px=64), n_images=None, processes=1)
+    check_batch(build_network("vit_s_16", n_classes=3, side_px=32), recipe, n_images=2, processes=1)
 
 
 def test_the_layer_that_sees_the_fewest_pixels_is_found() -> None:
@@ -280,15 +282,15 @@ def test_frozen_statistics_are_those_of_the_starting_weights_in_training_and_aft
     model, batches = _model(), _batches(2, 8)
     estimate_statistics(model, batches, CPU)
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    recipe = replace(RECIPES["quick"], freeze_batch_norm=True)
-    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=CPU, average_kept=0.5)
+    recipe = RECIPES["quick"].changed(freeze_batch_norm=True)
+    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=CPU, average_decay=0.5)
     learner.begin_epoch()
     stem = model.network.stem[1].weight.clone()
 
     learner.update(batches[0], rate=0.1)
     learner.end_epoch(batches)
 
-    assert all(torch.equal(before[name], buffer) for name, buffer in learner.judged.named_buffers())
+    assert all(torch.equal(before[name], buffer) for name, buffer in learner.evaluated.named_buffers())
     assert not torch.equal(stem, model.network.stem[1].weight)  # scale and shift of the layer train
 
 
@@ -296,11 +298,11 @@ def test_a_frozen_network_is_the_same_in_both_modes_and_may_be_fine_tuned_in_sma
     model = _model()
     nn.init.constant_(model.network.stem[1].running_var, 30.0)
 
-    found = ask_about_own_images(model, Held(_batches(2, 8)), CPU, is_frozen=True)
+    found = check_statistics(model, Held(_batches(2, 8)), CPU, is_frozen=True)
 
     assert found.right == found.right_by_batch
-    frozen = replace(RECIPES["finetune"], network="efficientnet_b0", side_px=32, batch_size=2)
-    check_part(build_network("efficientnet_b0", n_classes=3, side_px=32), frozen, n_images=None, processes=1)
+    frozen = RECIPES["finetune"].changed(network="efficientnet_b0", side_px=32, batch_size=2)
+    check_batch(build_network("efficientnet_b0", n_classes=3, side_px=32), frozen, n_images=None, processes=1)
 
 
 def test_nothing_is_frozen_that_no_weights_brought_along() -> None:

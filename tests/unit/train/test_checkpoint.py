@@ -23,7 +23,7 @@ from pipeline_lib.errors import Interrupted
 from pipeline_lib.progress import Meter
 from pipeline_lib.train import checkpoint
 from pipeline_lib.train.checkpoint import CODE, Checkpoints, place_for
-from pipeline_lib.train.initial_weights import prepare
+from pipeline_lib.train.initial_weights import whiten_and_probe
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.run import run
 from pipeline_lib.yaml_files import read_yaml
@@ -79,15 +79,15 @@ def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
     assert stops == 7  # after each of six steps, and then to the end
     assert trained_bytes(tmp_path / "stopped") == trained_bytes(tmp_path / "undisturbed")
     assert not _kept(small_line.folder)
-    assert caplog.text.count("a head for 60 pictures") == (2 if "probe_epochs" in params else 0)  # once in each
+    assert caplog.text.count("a head for 60 images") == (2 if "probe_epochs" in params else 0)  # once in each
 
 
 def test_what_came_before_the_first_step_is_kept(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told_while_probing(*arguments: Any, **options: Any) -> Recipe:
         signal.raise_signal(signal.SIGTERM)
-        return prepare(*arguments, **options)
+        return whiten_and_probe(*arguments, **options)
 
-    monkeypatch.setattr("pipeline_lib.train.run.prepare", told_while_probing)
+    monkeypatch.setattr("pipeline_lib.train.run.whiten_and_probe", told_while_probing)
 
     with pytest.raises(Interrupted, match="told to stop"):
         run(small_line.train(tmp_path, **SHORT, **DROPOUT))
@@ -114,7 +114,7 @@ def test_a_checkpoint_is_of_the_same_code_inputs_and_parameters_or_not_used(
 def test_a_checkpoint_that_cannot_be_read_is_named_and_not_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    checkpoints = Checkpoints(tmp_path, every_s=60, told=threading.Event())
+    checkpoints = Checkpoints(tmp_path, every_s=60, stop_requested=threading.Event())
     checkpoints.save({"at": {}})
     checkpoints.file.write_bytes(checkpoints.file.read_bytes()[:-100])
 
@@ -129,8 +129,8 @@ def test_gpus_that_train_together_are_asked_twice_a_second_or_at_every_step(
     now = [0.0]
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
     told = threading.Event()
-    checkpoints = Checkpoints(tmp_path, every_s=60, told=told)
-    checkpoints.is_dear = True  # as where there is CUDA
+    checkpoints = Checkpoints(tmp_path, every_s=60, stop_requested=told)
+    checkpoints.asking_is_slow = True  # as where there is CUDA
     told.set()
 
     answers = []
@@ -172,7 +172,7 @@ def test_who_waits_for_the_same_training_to_end_gets_a_folder_of_its_own(tmp_pat
 def test_checkpoints_of_trainings_that_were_given_up_go_after_some_days(tmp_path: Path) -> None:
     for name, age_days in (("old", 61), ("young", 59)):
         (tmp_path / name).mkdir()
-        Checkpoints(tmp_path / name, every_s=60, told=threading.Event()).save({})
+        Checkpoints(tmp_path / name, every_s=60, stop_requested=threading.Event()).save({})
         then = (tmp_path / name).stat().st_mtime - age_days * 86_400
         os.utime(tmp_path / name, (then, then))
 

@@ -32,7 +32,7 @@ from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train import distributed
 from pipeline_lib.train import run as stage
 from pipeline_lib.train.checkpoint import Checkpoints
-from pipeline_lib.train.distributed import given_by_rank_0, joined, rank, train_in_processes
+from pipeline_lib.train.distributed import broadcast_object, process_group, rank, train_in_processes
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loaders import open_images
 from pipeline_lib.train.loop import validate
@@ -49,7 +49,7 @@ WISH = "wish"  # in the folder of the checkpoint: pid of the stage, and what is 
 
 
 def _job(small_line, out: Path, **params: Any) -> StageRun:
-    """A job with an odd number of validation pictures, which saves a checkpoint after each step."""
+    """A job with an odd number of validation images, which saves a checkpoint after each step."""
     settings = small_line.settings().model_copy(update={"checkpoint_every_s": 0.0})
     job: StageRun = small_line.train(out, settings=settings, **{**TWO, **params})
     job.reads["selection"] = out / "selection"
@@ -71,10 +71,10 @@ def undisturbed(small_line, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_every_picture_is_validated_once_and_with_the_buffers_that_are_kept(small_line, undisturbed: Path) -> None:
+def test_every_image_is_validated_once_and_with_the_buffers_that_are_kept(small_line, undisturbed: Path) -> None:
     """One process, on its own, finds the same loss for the weights that two have kept."""
     job = _job(small_line, undisturbed)
-    recipe = job.params.resolved()
+    recipe = job.params
     network = build_network(recipe.network, n_classes=3, side_px=recipe.side_px)
     load_weights(network, undisturbed / "weights")
     model = Classifier(network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std)
@@ -96,7 +96,7 @@ def _disturbed(job: StageRun, folder: Path) -> None:
         if (os.environ["RANK"], step) == ("1", wish["step"]) and not granted.exists():
             granted.touch()
             os.kill(wish["pid"] or os.getpid(), signal.Signals[wish["signal"]])
-            while not self.told.is_set():
+            while not self.stop_requested.is_set():
                 time.sleep(0.01)
         return real(self, step)
 
@@ -138,7 +138,7 @@ def test_two_nodes_write_what_two_processes_of_one_node_write(small_line, undist
     assert not (tmp_path / "other/weights").exists()
 
 
-PICTURES = Batch(
+IMAGES = Batch(
     torch.randint(0, 256, (12, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)),
     torch.arange(12) % 3,
     torch.linspace(0.5, 1.5, 12),
@@ -148,28 +148,28 @@ PICTURES = Batch(
 
 def _learner(seed: int, *, micro_batches: int) -> Learner:
     torch.manual_seed(seed)
-    recipe = replace(RECIPES["quick"], network="lenet", ema_half_life_epochs=0.0, micro_batches=micro_batches)
+    recipe = RECIPES["quick"].changed(network="lenet", ema_half_life_epochs=0.0, micro_batches=micro_batches)
     model = Classifier(build_network("lenet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std)
     return Learner(model, recipe, phases(recipe)[0], objective=Objective(), device=torch.device("cpu"))
 
 
 def _one_step_each(job: StageRun, folder: Path) -> None:
-    """Half of the pictures, in three parts, with weights of one's own to begin with."""
-    with joined(torch.device("cpu")):
+    """Half of the images, in three parts, with weights of one's own to begin with."""
+    with process_group(torch.device("cpu")):
         learner, sent = _learner(rank(), micro_batches=3), []
-        learner.together.register_comm_hook(  # type: ignore[operator]
+        learner.parallel.register_comm_hook(  # type: ignore[operator]
             None, lambda _, bucket: sent.append(bucket.index()) or allreduce_hook(None, bucket)
         )
-        learner.update(Batch(*(tensor[rank() :: 2] for tensor in vars(PICTURES).values())), rate=0.0)
+        learner.update(Batch(*(tensor[rank() :: 2] for tensor in vars(IMAGES).values())), rate=0.0)
         gradients = [parameter.grad for parameter in learner.model.parameters()]
-        torch.save((gradients, len(sent), given_by_rank_0(rank())), folder / f"{rank()}.pt")
+        torch.save((gradients, len(sent), broadcast_object(rank())), folder / f"{rank()}.pt")
 
 
 def test_two_with_parts_of_a_batch_have_the_gradient_of_one_with_the_whole_and_send_it_once(
     small_line, tmp_path: Path
 ) -> None:
     alone = _learner(0, micro_batches=1)
-    alone.update(PICTURES, rate=0.0)
+    alone.update(IMAGES, rate=0.0)
 
     _launch(_one_step_each, _job(small_line, tmp_path / "out"), tmp_path)
 
@@ -182,11 +182,11 @@ def test_two_with_parts_of_a_batch_have_the_gradient_of_one_with_the_whole_and_s
 
 def _damaged(job: StageRun, folder: Path) -> None:
     if os.environ["RANK"] == "1":
-        raise BadData("a picture is damaged", file="a.beton", remedy="restore it")
+        raise BadData("an image is damaged", file="a.beton", remedy="restore it")
 
 
 def test_the_error_of_one_process_is_the_error_of_the_stage(small_line, tmp_path: Path) -> None:
-    with pytest.raises(BadData, match="a.beton: a picture is damaged. Remedy: restore it"):
+    with pytest.raises(BadData, match="a.beton: an image is damaged. Remedy: restore it"):
         _launch(_damaged, _job(small_line, tmp_path), tmp_path)
 
 

@@ -10,7 +10,7 @@ import torchvision.models as zoo
 
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.networks.build import build_network
-from pipeline_lib.train.initial_weights import give_starting_weights
+from pipeline_lib.train.initial_weights import read_starting_weights, start_from
 
 NAME = "torchvision:SqueezeNet1_1_Weights.IMAGENET1K_V1"
 
@@ -35,11 +35,13 @@ def test_torchvisions_weights_are_fetched_once_and_named_with_their_digest(small
     network = build_network("squeezenet1_1", n_classes=3, side_px=32)
     job, digest = small_line.train(small_line.folder, weights=NAME), _sha256(store)
 
-    first = give_starting_weights(network, job)
+    first = read_starting_weights(job)
     store.unlink()
-    second = give_starting_weights(network, job)
+    second = read_starting_weights(job)
 
-    assert first == second == {"weights": NAME, "weights_sha256": digest}
+    assert first is not None and second is not None
+    start_from(network, second)
+    assert first.as_record() == second.as_record() == {"weights": NAME, "weights_sha256": digest}
 
 
 def test_a_cached_file_that_is_not_what_its_name_says_is_refused(small_line, store: Path, tmp_path: Path) -> None:
@@ -48,14 +50,14 @@ def test_a_cached_file_that_is_not_what_its_name_says_is_refused(small_line, sto
     cached.write_bytes(b"torn")
 
     with pytest.raises(ConfigError, match="train.weights_sha256 is of another file"):
-        give_starting_weights(torch.nn.Linear(1, 1), small_line.train(tmp_path, weights=NAME))
+        read_starting_weights(small_line.train(tmp_path, weights=NAME))
 
 
 def test_a_damaged_download_is_refused(small_line, store: Path) -> None:
     store.write_bytes(b"torn")
 
     with pytest.raises(BadData, match="what was fetched is damaged .*Remedy: run the stage again"):
-        give_starting_weights(torch.nn.Linear(1, 1), small_line.train(store.parent, weights=NAME))
+        read_starting_weights(small_line.train(store.parent, weights=NAME))
 
 
 def test_without_a_network_the_address_and_the_place_are_named(small_line, store: Path) -> None:
@@ -64,13 +66,13 @@ def test_without_a_network_the_address_and_the_place_are_named(small_line, store
     with pytest.raises(
         SourceMissing, match=r"home/hub/checkpoints/\S+: train.weights cannot be fetched .*or put file:"
     ):
-        give_starting_weights(torch.nn.Linear(1, 1), small_line.train(store.parent, weights=NAME))
+        read_starting_weights(small_line.train(store.parent, weights=NAME))
 
 
 @pytest.mark.parametrize("name", ["ResNet18", "ResNet18_Weights.V9", "Res.V1"])
 def test_a_name_that_torchvision_does_not_know_is_refused(small_line, tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="torchvision has no such weights .*ResNet18_Weights.IMAGENET1K_V1"):
-        give_starting_weights(torch.nn.Linear(1, 1), small_line.train(tmp_path, weights=f"torchvision:{name}"))
+        read_starting_weights(small_line.train(tmp_path, weights=f"torchvision:{name}"))
 
 
 def test_a_registered_version_is_built_upon(small_line, trained: Path, tmp_path: Path, monkeypatch) -> None:
@@ -88,8 +90,12 @@ def test_a_registered_version_is_built_upon(small_line, trained: Path, tmp_path:
     digest = _sha256(trained / "weights/model.safetensors")
     job = small_line.train(tmp_path, weights="registered:3", weights_sha256=digest)
 
-    assert give_starting_weights(network, job) == {"weights": "registered:3", "weights_sha256": digest}
+    weights = read_starting_weights(job)
+
+    assert weights is not None
+    start_from(network, weights)
+    assert weights.as_record() == {"weights": "registered:3", "weights_sha256": digest}
 
 
 def test_a_network_from_scratch_has_no_parent(small_line, tmp_path: Path) -> None:
-    assert give_starting_weights(torch.nn.Linear(1, 1), small_line.train(tmp_path)) is None
+    assert read_starting_weights(small_line.train(tmp_path)) is None

@@ -8,7 +8,6 @@ torchvision's policies do, is not seen. The compiler's backend traces and genera
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.small import lenet
 from pipeline_lib.train import learner as learner_module
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.loss import Losses, Objective
+from pipeline_lib.train.loss import EpochLoss, Objective
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.soft_targets import SoftLabels, Teacher
 
@@ -51,7 +50,7 @@ class FromTheHost(TorchDispatchMode):
 
 
 def _on_meta(recipe: str, **changes: Any) -> tuple[Classifier, Any]:
-    own = replace(RECIPES[recipe], **changes)
+    own = RECIPES[recipe].changed(**changes)
     network = build_network("lenet" if recipe == "quick" else own.network, n_classes=3, side_px=32)
     return Classifier(network, mean=own.mean, std=own.std).to(META), own
 
@@ -66,8 +65,8 @@ def test_a_step_reads_nothing_from_its_device(recipe: str, changes: dict[str, An
     teacher = Teacher(_on_meta("quick")[0].eval(), torch.arange(3, device=META), side_px=32)
     soft = SoftLabels(torch.zeros(2, 3, device=META), torch.zeros(16, device=META).long())
     objective = Objective(0.1, torch.zeros(3, device=META), soft, teacher, teacher_share=0.5)
-    learner = Learner(model, own, phases(own)[-1], objective=objective, device=META, average_kept=0.9)
-    losses = Losses(META, [])
+    learner = Learner(model, own, phases(own)[-1], objective=objective, device=META, average_decay=0.9)
+    losses = EpochLoss(META, [])
     there = Batch(*(tensor.to(META) for tensor in vars(BATCH).values()))
 
     with FromTheHost() as host:
@@ -80,12 +79,12 @@ def test_a_step_reads_nothing_from_its_device(recipe: str, changes: dict[str, An
         losses.mean()
 
 
-PICTURES = Batch(torch.arange(6 * 3072).view(6, 32, 32, 3).byte(), torch.arange(6) % 3, torch.ones(6), torch.arange(6))
+IMAGES = Batch(torch.arange(6 * 3072).view(6, 32, 32, 3).byte(), torch.arange(6) % 3, torch.ones(6), torch.arange(6))
 
 
 def _learner(choice: Any) -> Learner:
     torch.manual_seed(0)
-    recipe = replace(RECIPES["quick"], compile=choice)
+    recipe = RECIPES["quick"].changed(compile=choice)
     model = Classifier(lenet(3), mean=recipe.mean, std=recipe.std)
     return Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=torch.device("cpu"))
 
@@ -95,13 +94,13 @@ def test_a_compiled_training_moves_and_names_the_weights_as_a_plain_one(monkeypa
     compiled, plain = (_learner(choice) for choice in ("on", "auto"))
 
     for one in (compiled, plain):
-        one.update(PICTURES, rate=0.1)
+        one.update(IMAGES, rate=0.1)
     going_on = _learner("off")
     going_on.load_state(compiled.state())
     for one in (compiled, plain, going_on):
-        one.update(PICTURES, rate=0.1)
+        one.update(IMAGES, rate=0.1)
 
-    states = [one.judged.state_dict() for one in (compiled, plain, going_on)]
+    states = [one.evaluated.state_dict() for one in (compiled, plain, going_on)]
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(value, state[name]) for state in states for name, value in states[0].items())
 
@@ -113,4 +112,4 @@ def test_a_network_that_cannot_be_compiled_is_named_with_what_to_do(monkeypatch:
     monkeypatch.setattr(learner_module, "COMPILER", fail)
 
     with pytest.raises(ConfigError, match="cannot be compiled .*no C compiler.*set train.compile to off"):
-        _learner("on").update(PICTURES, rate=0.1)
+        _learner("on").update(IMAGES, rate=0.1)

@@ -1,7 +1,6 @@
 """Muon, layer-wise rates, clipping and parts of a batch, each against torch or an identity."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.optimiser import Muon, build_optimiser, orthogonalised, rate_shares
 from pipeline_lib.train.recipes import RECIPES, Recipe
 
-LENET = replace(RECIPES["quick"], network="lenet", ema_half_life_epochs=0.0)
+LENET = RECIPES["quick"].changed(network="lenet", ema_half_life_epochs=0.0)
 
 
 def _learner(recipe: Recipe) -> Learner:
@@ -59,7 +58,7 @@ def test_an_orthogonalised_matrix_has_singular_values_near_one() -> None:
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "muon", "sgd"])
 def test_an_optimiser_goes_on_from_its_state(name: str) -> None:
-    recipe = replace(LENET, optimiser=name)
+    recipe = LENET.changed(optimiser=name)
     one, other = _learner(recipe), _learner(recipe)
     one.update(_batch(), rate=0.01)
     state = copy.deepcopy(one.state())
@@ -74,7 +73,7 @@ def test_an_optimiser_goes_on_from_its_state(name: str) -> None:
 def test_muon_leaves_the_head_and_all_vectors_to_adamw() -> None:
     network = build_network("mini_resnet", n_classes=3, side_px=32)
 
-    groups = build_optimiser(network, replace(RECIPES["quick"], optimiser="muon")).param_groups
+    groups = build_optimiser(network, RECIPES["quick"].changed(optimiser="muon")).param_groups
 
     turned = {id(weight) for group in groups if group["matrix"] for weight in group["params"]}
     assert turned == {id(weight) for name, weight in network.named_parameters() if weight.ndim == 4}
@@ -91,7 +90,7 @@ def test_rates_grow_from_the_first_layer_to_the_head() -> None:
 
 def test_a_layer_moves_by_its_share_of_the_rate() -> None:
     """With plain SGD's first step, a tenth of the rate is a tenth of the way; the head goes the same way."""
-    batch, plain, layered = _batch(), _learner(LENET), _learner(replace(LENET, first_layer_rate=0.1))
+    batch, plain, layered = _batch(), _learner(LENET), _learner(LENET.changed(first_layer_rate=0.1))
     before = _learner(LENET).model.network.state_dict()
 
     plain.update(batch, rate=0.01)
@@ -107,7 +106,7 @@ def test_a_layer_moves_by_its_share_of_the_rate() -> None:
 
 def test_parts_of_a_batch_make_the_step_of_the_whole() -> None:
     """LeNet has no batch normalisation, whose statistics are of a part."""
-    whole, parts = _learner(LENET), _learner(replace(LENET, micro_batches=4))  # 6 pictures: 2, 2 and 2
+    whole, parts = _learner(LENET), _learner(LENET.changed(micro_batches=4))  # 6 images: 2, 2 and 2
 
     losses = [learner.update(_batch(), rate=0.05) for learner in (whole, parts)]
 
@@ -116,7 +115,7 @@ def test_parts_of_a_batch_make_the_step_of_the_whole() -> None:
 
 
 def test_a_long_gradient_is_cut_to_the_norm() -> None:
-    learner, still = _learner(replace(LENET, clip_norm=0.01, weight_decay=0.0)), _learner(LENET)
+    learner, still = _learner(LENET.changed(clip_norm=0.01, weight_decay=0.0)), _learner(LENET)
 
     learner.update(_batch(), rate=1.0)
 

@@ -13,14 +13,14 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.small import MiniResNet
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.loss import Losses, Objective
+from pipeline_lib.train.loss import EpochLoss, Objective
 from pipeline_lib.train.out_of_memory import is_out_of_memory, with_remedy
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
 
 
 def _holding(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the network a memory for `most` pictures."""
+    """Give the network a memory for `most` images."""
     forward = MiniResNet.forward
 
     def limited(network: MiniResNet, x_BCHW: torch.Tensor) -> torch.Tensor:
@@ -36,7 +36,7 @@ def test_out_of_memory_names_a_batch_size_with_which_training_then_works(
 ) -> None:
     _holding(9, monkeypatch)
     said = (
-        r"params.yaml: out of memory \(found: 32 pictures in a step: CUDA out of memory. Tried to allocate 2.00 GiB.\)"
+        r"params.yaml: out of memory \(found: 32 images in a step: CUDA out of memory. Tried to allocate 2.00 GiB.\)"
         r"\. Remedy: set train.batch_size to 8, which fits, or train.micro_batches 4 times as high, which takes the "
         r"step in smaller parts; or lower train.side_px"
     )
@@ -51,7 +51,7 @@ def test_out_of_memory_names_a_batch_size_with_which_training_then_works(
 def test_when_no_batch_fits_it_says_so(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _holding(0, monkeypatch)
 
-    with pytest.raises(ConfigError, match="not even two pictures fit; or lower train.side_px, or choose a smaller"):
+    with pytest.raises(ConfigError, match="not even two images fit; or lower train.side_px, or choose a smaller"):
         run(small_line.train(tmp_path, batch_size=32, epochs=1))
 
 
@@ -81,14 +81,14 @@ def _batch() -> Batch:
     return Batch(images, torch.tensor([0, 1]), torch.tensor([1.0, float("nan")]), torch.tensor([1, 0]))
 
 
-def test_a_loss_that_is_no_number_changes_no_weight_and_names_the_pictures() -> None:
+def test_a_loss_that_is_no_number_changes_no_weight_and_names_the_images() -> None:
     recipe = RECIPES["quick"]
     model = Classifier(build_network("mini_resnet", n_classes=2, side_px=32), mean=recipe.mean, std=recipe.std)
     learner = Learner(model, recipe, phases(recipe)[0], objective=Objective(), device=torch.device("cpu"))
     before = {name: weight.clone() for name, weight in model.named_parameters()}
-    losses = Losses(torch.device("cpu"), ["src/one.png", "src/two.png"])
+    losses = EpochLoss(torch.device("cpu"), ["src/one.png", "src/two.png"])
 
-    said = r"the training diverged \(found: loss nan at step 1 of the epoch, pictures src/two.png, src/one.png"
+    said = r"the training diverged \(found: loss nan at step 1 of the epoch, images src/two.png, src/one.png"
     with pytest.raises(ConfigError, match=said):
         learner.update(_batch(), rate=0.1, before=losses.add)
 

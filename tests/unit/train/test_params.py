@@ -10,28 +10,40 @@ from pydantic import ValidationError
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import build_network
-from pipeline_lib.train.loss import Losses
+from pipeline_lib.train.loss import EpochLoss
 from pipeline_lib.train.optimiser import NesterovSGD, build_optimiser
 from pipeline_lib.train.params import TrainParams
-from pipeline_lib.train.recipes import RECIPES
+from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.schedule import learning_rate
 
 
 def test_null_takes_the_recipes_value_and_anything_else_overrides_it() -> None:
-    recipe = TrainParams(recipe="photo", epochs=2, network=None, flip=False, ema_half_life_epochs=0.0).resolved()
+    recipe = TrainParams.model_validate(
+        {"recipe": "photo", "epochs": 2, "network": None, "flip": False, "ema_half_life_epochs": 0.0}
+    )
 
     assert (recipe.epochs, recipe.network, recipe.flip, recipe.ema_half_life_epochs) == (2, "resnet18", False, 0.0)
     assert recipe.batch_size == RECIPES["photo"].batch_size
 
 
-def test_every_number_of_a_recipe_can_be_overridden_in_params_yaml() -> None:
-    fixed = {"mean", "std"}  # what the pretrained weights were trained with
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_by_name_has_its_numbers_and_a_check_of_types_lists_every_name(name: str) -> None:
+    needs = {"weights": "torchvision:ResNet18_Weights.IMAGENET1K_V1"} if name == "finetune" else {}
 
-    assert set(vars(RECIPES["quick"])) - fixed <= set(TrainParams.model_fields)
+    params = TrainParams.model_validate({"recipe": name, **needs})
+
+    assert params.model_dump(include=set(Recipe.model_fields)) == RECIPES[name].model_dump()
+    assert set(TrainParams.model_json_schema()["properties"]["recipe"]["enum"]) == set(RECIPES)
+
+
+def test_a_number_that_a_recipe_may_decide_has_no_default_of_its_own_in_the_schema() -> None:
+    properties = TrainParams.model_json_schema()["properties"]
+
+    assert "default" not in properties["epochs"] and properties["seed"]["default"] == 0
 
 
 def test_digits_are_never_mirrored_by_the_default_recipe() -> None:
-    assert not TrainParams().resolved().flip
+    assert not TrainParams().flip
 
 
 def test_finetune_without_a_weight_file_is_refused() -> None:
@@ -46,13 +58,13 @@ def test_a_weight_file_without_its_digest_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["shift_px", "cutout_px"])
 def test_an_augmentation_that_leaves_nothing_to_see_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"{name} takes the whole picture away: make it smaller than side_px, 24"):
+    with pytest.raises(ValidationError, match=f"{name} takes the whole image away: make it smaller than side_px, 24"):
         TrainParams.model_validate({"side_px": 24, name: 24})
 
 
 def test_the_default_recipe_shifts_and_does_nothing_else() -> None:
     """Its scorecard in the README was measured so."""
-    recipe = TrainParams().resolved()
+    recipe = TrainParams()
 
     assert (recipe.shift_px, recipe.scale_min, recipe.sampling) == (2, 1, "as_is")
     assert not any((recipe.flip, recipe.rotation_deg, recipe.zoom, recipe.shear_deg, recipe.cutout_px))
@@ -105,7 +117,7 @@ def test_our_sgd_is_torchs_bit_for_bit() -> None:
     ("name", "kind"), [("sgd", NesterovSGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
 )
 def test_the_recipe_names_its_optimiser(name: str, kind: type) -> None:
-    recipe = TrainParams(optimiser=name).resolved()  # type: ignore[arg-type]
+    recipe = TrainParams(optimiser=name)  # type: ignore[arg-type]
 
     assert type(build_optimiser(build_network("lenet", n_classes=3, side_px=32), recipe)) is kind
 
@@ -116,7 +128,7 @@ def _batch(positions: list[int]) -> Batch:
 
 
 def test_the_epochs_loss_is_the_mean_over_images_and_not_over_batches() -> None:
-    losses = Losses(torch.device("cpu"), ["a", "b", "c"])
+    losses = EpochLoss(torch.device("cpu"), ["a", "b", "c"])
 
     losses.add(torch.tensor(1.0), _batch([0, 1]))
     losses.add(torch.tensor(4.0), _batch([2]))
@@ -125,8 +137,8 @@ def test_the_epochs_loss_is_the_mean_over_images_and_not_over_batches() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite_names_the_step_the_pictures_and_what_to_try(value: float) -> None:
-    losses = Losses(torch.device("cpu"), ["src/a.png", "src/b.png"])
+def test_a_loss_that_is_not_finite_names_the_step_the_images_and_what_to_try(value: float) -> None:
+    losses = EpochLoss(torch.device("cpu"), ["src/a.png", "src/b.png"])
     losses.add(torch.tensor(1.0), _batch([0]))
 
     with pytest.raises(
@@ -136,7 +148,7 @@ def test_a_loss_that_is_not_finite_names_the_step_the_pictures_and_what_to_try(v
 
 
 def test_on_a_gpu_the_loss_is_looked_at_every_fifty_steps_and_at_the_end() -> None:
-    losses = Losses(torch.device("cuda"), ["a", "b"])
+    losses = EpochLoss(torch.device("cuda"), ["a", "b"])
 
     losses.add(torch.tensor(3.0), _batch([0]))
 

@@ -21,14 +21,14 @@ def ahead(folder: Path, **params: Any) -> None:
     ("params", "kind", "said"),
     [
         ({"network": "resnet19"}, ConfigError, "train.network: no such network .found: resnet19.*nearest: resnet1"),
-        ({"network": "vit_b_16", "side_px": 100}, ConfigError, "vit_b_16 cannot take pictures of 100 px"),
+        ({"network": "vit_b_16", "side_px": 100}, ConfigError, "vit_b_16 cannot take images of 100 px"),
         ({"weights": "w.pth", "weights_sha256": "0" * 64}, SourceMissing, "train.weights: no such file"),
         ({"weights": "torchvision:Res.No"}, ConfigError, "torchvision has no such weights"),
         ({"weights": "registered:7", "weights_sha256": "0" * 64}, PipelineError, "no such model version .found: "),
         ({"teacher": "runs/7", "teacher_sha256": "0" * 64}, SourceMissing, "train.teacher: no such model"),
     ],
 )
-def test_what_is_named_and_cannot_be_had_is_told_before_there_are_pictures(
+def test_what_is_named_and_cannot_be_had_is_told_before_there_are_images(
     tmp_path: Path, params: dict[str, Any], kind: type[PipelineError], said: str
 ) -> None:
     with pytest.raises(kind, match=said):

@@ -1,4 +1,4 @@
-"""Rates are tried on real pictures, and the one that is named trains."""
+"""Rates are tried on real images, and the one that is named trains."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from flows.cli import main
-from pipeline_lib.train.rate_finder import Tried, peak_rate
-from pipeline_lib.train.run import rates_of, run
+from pipeline_lib.train.rate_finder import Tried, find_rates, peak_rate
+from pipeline_lib.train.run import run
 
 ROOT = Path(__file__).parents[3]
 
@@ -19,7 +19,7 @@ def test_a_tenth_of_the_rate_with_the_lowest_loss_is_named() -> None:
 def test_rates_rise_until_the_loss_runs_away_and_the_one_that_is_named_trains(small_line, tmp_path) -> None:
     job = small_line.train(tmp_path)
 
-    tried = rates_of(job)
+    tried = find_rates(job)
 
     rates, losses = [found.rate for found in tried], [found.loss for found in tried]
     assert rates == sorted(rates) and rates[0] == pytest.approx(1e-5)
@@ -36,4 +36,4 @@ def test_before_the_first_run_the_command_says_what_to_run(tmp_path, monkeypatch
     code = main(["rate"])
 
     assert code != 0
-    assert "there are no pictures to try. Remedy: run `dvc repro curate convert`" in capsys.readouterr().err
+    assert "there are no images to try. Remedy: run `dvc repro curate convert`" in capsys.readouterr().err

@@ -92,10 +92,10 @@ def test_what_the_first_node_ends_with_ends_the_others(address: str, monkeypatch
     monkeypatch.setattr(rendezvous, "FAREWELL_S", 300.0)
     other = OtherNode(address, lambda: "")
     with ThreadPoolExecutor(1) as beside:
-        with pytest.raises(BadData, match="a picture is damaged"), first_node(address, nodes=2, key="") as first:
+        with pytest.raises(BadData, match="an image is damaged"), first_node(address, nodes=2, key="") as first:
             waits = beside.submit(lambda: (other.meet(), other.meet()))
             first.meet()
-            raise BadData("a picture is damaged", file="a.beton", remedy="restore it")
+            raise BadData("an image is damaged", file="a.beton", remedy="restore it")
 
-        with pytest.raises(BadData, match="a.beton: a picture is damaged. Remedy: restore it"):
+        with pytest.raises(BadData, match="a.beton: an image is damaged. Remedy: restore it"):
             waits.result(timeout=300)

@@ -1,9 +1,8 @@
-"""The train stage on real betons of small pictures."""
+"""The train stage on real betons of small images."""
 
 import hashlib
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -88,7 +87,7 @@ def test_a_weight_file_is_built_upon_and_named_as_parent(small_line, trained: Pa
 
 
 def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone(small_line) -> None:
-    recipe = replace(RECIPES["quick"], probe_epochs=1, epochs=0, batch_size=8)
+    recipe = RECIPES["quick"].model_copy(update={"probe_epochs": 1, "epochs": 0, "batch_size": 8})
     torch.manual_seed(0)
     model = Classifier(build_network("mini_resnet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std)
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
@@ -108,25 +107,25 @@ AUGMENTATIONS += [("shear_deg", 20), ("brightness", 0.5), ("contrast", 0.5), ("s
 
 
 @pytest.mark.parametrize(("name", "value"), AUGMENTATIONS)
-def test_every_augmentation_of_the_recipe_reaches_the_training_pictures_and_no_others(
+def test_every_augmentation_of_the_recipe_reaches_the_training_images_and_no_others(
     small_line, name: str, value: float
 ) -> None:
     job = small_line.train(small_line.folder)
     rows = SELECTION.read(job.reads["selection"] / "train.parquet")
-    plain = replace(RECIPES["quick"], shift_px=0)
-    recipe = replace(plain, **{name: value})
+    plain = RECIPES["quick"].changed(shift_px=0)
+    recipe = plain.changed(**{name: value})
 
-    def pictures(recipe: Recipe, *, training: bool) -> torch.Tensor:
+    def images(recipe: Recipe, *, training: bool) -> torch.Tensor:
         return next(iter(open_images(job, rows, recipe, training=training).epoch(0))).images_BHWC
 
-    assert not torch.equal(pictures(recipe, training=True), pictures(plain, training=True))
-    assert torch.equal(pictures(recipe, training=False), pictures(plain, training=False))
+    assert not torch.equal(images(recipe, training=True), images(plain, training=True))
+    assert torch.equal(images(recipe, training=False), images(plain, training=False))
 
 
 def test_balanced_sampling_of_the_recipe_is_for_training_only(small_line) -> None:
     job = small_line.train(small_line.folder)
     rows = SELECTION.read(job.reads["selection"] / "train.parquet")
-    recipe = replace(RECIPES["quick"], sampling="balanced")
+    recipe = RECIPES["quick"].changed(sampling="balanced")
 
     shown, judged = (
         torch.cat([batch.positions_B for batch in open_images(job, rows, recipe, training=training).epoch(0)])
@@ -138,7 +137,7 @@ def test_balanced_sampling_of_the_recipe_is_for_training_only(small_line) -> Non
 
 
 def test_after_a_probe_everything_trains() -> None:
-    recipe = replace(RECIPES["finetune"], probe_epochs=2, epochs=3)
+    recipe = RECIPES["finetune"].changed(probe_epochs=2, epochs=3)
 
     assert [(phase.epochs, phase.head_only) for phase in phases(recipe)] == [(2, True), (3, False)]
 
@@ -162,7 +161,7 @@ def _with_rows(small_line, tmp_path: Path, split: str, keep: pd.Series | slice) 
 
 
 @pytest.mark.parametrize(
-    ("split", "what"), [("train", "too few pictures to train on"), ("val", "too few pictures to validate on")]
+    ("split", "what"), [("train", "too few images to train on"), ("val", "too few images to validate on")]
 )
 def test_an_empty_split_is_refused(small_line, tmp_path: Path, split: str, what: str) -> None:
     job = small_line.train(tmp_path)
@@ -172,10 +171,10 @@ def test_an_empty_split_is_refused(small_line, tmp_path: Path, split: str, what:
         run(job)
 
 
-def test_pictures_of_a_single_class_are_refused(small_line, tmp_path: Path) -> None:
+def test_images_of_a_single_class_are_refused(small_line, tmp_path: Path) -> None:
     job = small_line.train(tmp_path)
     rows = SELECTION.read(small_line.folder / "selection/train.parquet")
     job.reads["selection"] = _with_rows(small_line, tmp_path, "train", rows["label"] == 0)
 
-    with pytest.raises(BadData, match="train.parquet: the training pictures are all of one class.*a second class"):
+    with pytest.raises(BadData, match="train.parquet: the training images are all of one class.*a second class"):
         run(job)

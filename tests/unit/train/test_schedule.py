@@ -23,7 +23,7 @@ LIMITED = {"batch_size": 16, "epochs": 50, "budget_minutes": 3.5 / 60, "train_fr
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The side of the pictures of each step."""
+    """The side of the images of each step."""
     sides, real, seconds = [], Learner.update, itertools.count()
 
     def update(learner: Learner, batch: Any, **how: Any) -> Any:
@@ -35,7 +35,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sides
 
 
-def test_when_the_time_is_up_the_rate_has_fallen_the_pictures_have_grown_and_the_run_is_validated(
+def test_when_the_time_is_up_the_rate_has_fallen_the_images_have_grown_and_the_run_is_validated(
     small_line, tmp_path: Path, shown: list[int]
 ) -> None:
     """3.5 seconds are four steps of 150: three in an epoch, and one that begins when 3 / 3.5 of the time is gone."""
@@ -51,7 +51,7 @@ def test_when_the_time_is_up_the_rate_has_fallen_the_pictures_have_grown_and_the
     assert list(curves["learning_rate"]) == pytest.approx(rates)
 
 
-def test_a_stopped_run_has_the_time_that_is_left_also_with_pictures_that_stay_in_memory(
+def test_a_stopped_run_has_the_time_that_is_left_also_with_images_that_stay_in_memory(
     small_line, tmp_path: Path, shown: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(small_line.train(tmp_path / "undisturbed", **LIMITED))
@@ -84,6 +84,6 @@ def test_the_schedule_follows_steps_or_time_whichever_is_further() -> None:
 
 
 def test_a_probe_has_its_epochs_share_of_the_time() -> None:
-    recipe = TrainParams(epochs=6, probe_epochs=2, budget_minutes=4).resolved()
+    recipe = TrainParams(epochs=6, probe_epochs=2, budget_minutes=4)
 
     assert [phase.budget_s for phase in phases(recipe)] == [60, 180]

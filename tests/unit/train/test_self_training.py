@@ -1,4 +1,4 @@
-"""Soft labels, a teacher and pictures without a label: each alone, and through the train stage."""
+"""Soft labels, a teacher and images without a label: each alone, and through the train stage."""
 
 import contextlib
 import hashlib
@@ -20,13 +20,13 @@ from pipeline_lib.progress import Meter
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.unlabelled import UNLABELLED
-from pipeline_lib.train.loop import Epoch, Trained, doubt
+from pipeline_lib.train.curves import Epoch, Trained, best_of, doubt
 from pipeline_lib.train.loss import class_sizes
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
-from pipeline_lib.train.self_training import as_many_steps, best_of, pseudo_labels, with_guessed
-from pipeline_lib.train.soft_targets import open_teacher, read_soft_labels, spread_rest
+from pipeline_lib.train.self_training import as_many_steps, pseudo_labels, with_guessed
+from pipeline_lib.train.soft_targets import read_teacher, soft_labels_of, spread_rest
 
 CLASSES = ["007", "stripes", "NA"]
 CPU = torch.device("cpu")
@@ -49,13 +49,10 @@ def test_classes_that_nobody_named_share_the_rest_evenly() -> None:
     assert rows[1].sum() == pytest.approx(1)
 
 
-def test_a_picture_without_votes_keeps_its_label_and_one_with_votes_has_its_probabilities(tmp_path: Path) -> None:
+def test_an_image_without_votes_keeps_its_label_and_one_with_votes_has_its_probabilities() -> None:
     soft = pd.DataFrame({"image_id": "b", "class_id": ["NA", "007"], "probability": [0.75, 0.25]})
-    SOFT_LABELS.write(soft, tmp_path / "soft.parquet")
 
-    labels = read_soft_labels(
-        tmp_path / "soft.parquet", image_ids=pd.Series(["a", "b"]), classes=pd.Series(CLASSES), device=CPU
-    )
+    labels = soft_labels_of(soft, image_ids=pd.Series(["a", "b"]), classes=pd.Series(CLASSES), device=CPU)
 
     assert labels is not None
     targets = labels.targets(torch.tensor([2, 1, 0]), torch.tensor([1, 0, 0]))
@@ -79,7 +76,7 @@ def test_the_teachers_outputs_come_in_the_students_order_and_at_its_own_size(sma
     job = small_line.train(trained, teacher=str(trained / "weights"), teacher_sha256=_digest(trained / "weights"))
     images = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
 
-    as_trained, turned = (open_teacher(job, order, CPU) for order in (CLASSES, CLASSES[::-1]))
+    as_trained, turned = (read_teacher(job, order, CPU) for order in (CLASSES, CLASSES[::-1]))
 
     assert as_trained is not None and turned is not None
     assert torch.equal(as_trained.logits(images), turned.logits(images).flip(1))
@@ -102,12 +99,12 @@ def test_a_teacher_that_is_another_or_absent_or_too_narrow_is_refused(small_line
     weights = trained / "weights"
 
     with pytest.raises(ConfigError, match=f"is of another teacher .*set train.teacher_sha256 to {_digest(weights)}"):
-        open_teacher(small_line.train(trained, teacher=str(weights), teacher_sha256="0" * 64), CLASSES, CPU)
+        read_teacher(small_line.train(trained, teacher=str(weights), teacher_sha256="0" * 64), CLASSES, CPU)
     with pytest.raises(SourceMissing, match="train.teacher: no such model.*name a folder with model.json"):
-        open_teacher(small_line.train(trained, teacher="nowhere", teacher_sha256="0" * 64), CLASSES, CPU)
+        read_teacher(small_line.train(trained, teacher="nowhere", teacher_sha256="0" * 64), CLASSES, CPU)
     with pytest.raises(ConfigError, match="does not know 1 of 2 classes .found: cow.*choose a train.teacher"):
         job = small_line.train(trained, teacher=str(weights), teacher_sha256=_digest(weights))
-        open_teacher(job, ["NA", "cow"], CPU)
+        read_teacher(job, ["NA", "cow"], CPU)
 
 
 def test_a_teacher_without_its_digest_is_refused() -> None:
@@ -116,7 +113,7 @@ def test_a_teacher_without_its_digest_is_refused() -> None:
 
 
 def test_of_each_class_only_its_share_of_the_most_probable_guesses_is_taken() -> None:
-    """Four pictures, shares of a half: of the three called class 0 the least probable stays out."""
+    """Four images, shares of a half: of the three called class 0 the least probable stays out."""
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.3, 0.7]])
 
     taken = pseudo_labels(probabilities, np.array([0.5, 0.5]), confidence=0.6)
@@ -130,7 +127,7 @@ def test_guesses_under_the_confidence_are_left_out() -> None:
     assert taken["position"].to_list() == [0]
 
 
-def test_a_guessed_picture_weighs_as_the_labelled_ones_of_its_class() -> None:
+def test_a_guessed_image_weighs_as_the_labelled_ones_of_its_class() -> None:
     rows = pd.DataFrame({"image_id": ["a", "b"], "label": [0, 1], "class_id": CLASSES[:2], "weight": [0.5, 1.5]})
 
     both = with_guessed(rows, pd.Series(["x", "y"]), np.array([[0.1, 0.9], [0.9, 0.1]]), CLASSES[:2], confidence=0.5)
@@ -139,14 +136,14 @@ def test_a_guessed_picture_weighs_as_the_labelled_ones_of_its_class() -> None:
     assert both["weight"].to_list() == [0.5, 1.5, 1.5, 0.5]
 
 
-def test_a_round_takes_as_many_steps_as_the_labelled_pictures_alone() -> None:
-    """Ten epochs over 100 are a thousand pictures: three epochs over 400, rounded up."""
+def test_a_round_takes_as_many_steps_as_the_labelled_images_alone() -> None:
+    """Ten epochs over 100 are a thousand images: three epochs over 400, rounded up."""
     assert as_many_steps(RECIPES["quick"], n_labelled=100, n_all=400).epochs == 3
 
 
 @pytest.mark.parametrize(("n_val", "said"), [(50, "epoch 2 was right more often .46.00 %"), (8, "^$")])
 def test_an_epoch_that_is_kept_though_a_later_one_was_right_more_often_is_told(n_val: int, said: str) -> None:
-    """Two standard errors of a difference are 20 points of 50 pictures, and 50 of 8."""
+    """Two standard errors of a difference are 20 points of 50 images, and 50 of 8."""
     curves = [Epoch(1, 1.6, 1.61, 0.20, 0.1), Epoch(2, 0.9, 1.7, 0.46, 0.1)]
 
     assert re.search(said, doubt(curves, n_val))
@@ -165,7 +162,7 @@ def test_of_all_rounds_the_weights_that_validate_best_are_kept_and_epochs_are_co
 
 
 def _few_labels(small_line, out: Path, selection: Path, **params):
-    """A job with 24 labelled training pictures and 36 others; the selection is made where there is none."""
+    """A job with 24 labelled training images and 36 others; the selection is made where there is none."""
     job = small_line.train(out, **params)
     job.reads["selection"] = selection / "selection"
     if not job.reads["selection"].exists():
@@ -176,7 +173,7 @@ def _few_labels(small_line, out: Path, selection: Path, **params):
     return job
 
 
-def test_pictures_without_a_label_are_guessed_and_trained_on(small_line, tmp_path: Path, caplog) -> None:
+def test_images_without_a_label_are_guessed_and_trained_on(small_line, tmp_path: Path, caplog) -> None:
     job = _few_labels(small_line, tmp_path, tmp_path, epochs=12)
 
     with caplog.at_level(logging.INFO):
@@ -184,7 +181,7 @@ def test_pictures_without_a_label_are_guessed_and_trained_on(small_line, tmp_pat
 
     said = next(record.getMessage() for record in caplog.records if "without a label" in record.getMessage())
     n_taken = int(said.split()[0])
-    assert "of 36 pictures without a label take part: " in said and n_taken > 18
+    assert "of 36 images without a label take part: " in said and n_taken > 18
     curves = pd.read_csv(tmp_path / "curves.csv")
     assert len(curves) == 12 + -(-12 * 24 // (24 + n_taken))
     assert curves["epoch"].is_monotonic_increasing

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.networks.build import build_network, head_name
 from pipeline_lib.networks.saved_weights import load_weights, save_weights
-from pipeline_lib.train.initial_weights import start_from
+from pipeline_lib.train.initial_weights import read_weights, start_from
 
 
 def _network(n_classes: int = 3, seed: int = 0) -> torch.nn.Module:
@@ -39,7 +39,7 @@ def test_a_pth_file_gives_its_weights_also_through_the_wrappers_of_other_trainer
     source, target, path = _network(seed=1), _network(seed=2), tmp_path / "w.pth"
     torch.save(wrap(source.state_dict()), path)  # type: ignore[operator]
 
-    start_from(target, path, sha256=_sha256(path))
+    start_from(target, read_weights(path, sha256=_sha256(path)))
 
     assert _same(source, target)
 
@@ -51,7 +51,7 @@ def test_a_file_of_another_number_of_classes_gives_all_but_the_head_and_says_so(
     save_file(source.state_dict(), path)
 
     with caplog.at_level(logging.INFO):
-        start_from(target, path, sha256=_sha256(path))
+        start_from(target, read_weights(path, sha256=_sha256(path)))
 
     assert torch.equal(source[0].weight, target[0].weight)  # type: ignore[index]
     assert caplog.messages == [
@@ -66,12 +66,12 @@ def test_a_file_with_another_digest_is_refused_and_the_digest_found_is_named(tmp
     with pytest.raises(
         ConfigError, match=f"train.weights_sha256 is of another file.*set train.weights_sha256 to {_sha256(path)}"
     ):
-        start_from(_network(), path, sha256="0" * 64)
+        start_from(_network(), read_weights(path, sha256="0" * 64))
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceMissing, match="nowhere.pth: train.weights: no such file. Remedy: mend train.weights"):
-        start_from(_network(), tmp_path / "nowhere.pth", sha256="0" * 64)
+    with pytest.raises(SourceMissing, match="nowhere.pth: train.weights: no such file. Remedy: fix train.weights"):
+        start_from(_network(), read_weights(tmp_path / "nowhere.pth", sha256="0" * 64))
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_file(build_network("small_cnn", n_classes=3, side_px=32).state_dict(), path)
 
     with pytest.raises(ConfigError, match="of the network's 10 tensors are not in this file.*set train.network"):
-        start_from(_network(), path, sha256=_sha256(path))
+        start_from(_network(), read_weights(path, sha256=_sha256(path)))
 
 
 MUST_NOT_EXIST = Path(tempfile.gettempdir()) / f"must-not-exist-{os.getpid()}"
@@ -104,7 +104,7 @@ def test_a_damaged_file_or_one_with_code_in_it_is_refused_and_not_run(tmp_path: 
     path.write_bytes(content)
 
     with pytest.raises(BadData, match="not a weight file that can be read safely.*Remedy: name a .safetensors") as said:
-        start_from(_network(), path, sha256=_sha256(path))
+        start_from(_network(), read_weights(path, sha256=_sha256(path)))
     assert not re.search("Re-running|weights_only|False", str(said.value))  # torch's advice to load it unsafely
     assert not MUST_NOT_EXIST.exists()
 
@@ -134,7 +134,7 @@ def test_a_new_linear_head_answers_all_classes_alike_and_another_kind_keeps_fres
         path = tmp_path / f"{name}.safetensors"
         save_file({key: tensor.contiguous() for key, tensor in source.state_dict().items()}, path)
 
-        start_from(target, path, sha256=_sha256(path))
+        start_from(target, read_weights(path, sha256=_sha256(path)))
 
         weights = list(target.get_submodule(head_name(target)).parameters())
         assert any(bool(weight.any()) for weight in weights) == (name == "squeezenet1_1")
