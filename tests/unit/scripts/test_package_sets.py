@@ -88,7 +88,7 @@ def _run_with_few_packages(code: str, *arguments: str) -> subprocess.CompletedPr
 def test_a_model_predicts_with_the_packages_of_the_small_set_alone(small_line, evaluated: Path) -> None:
     code = """
 from pathlib import Path
-import flows.commands.predict
+import flows.cli.commands.predict
 import pipeline_lib.registry.registry
 from pipeline_lib.predict import predict
 [one] = predict([Path(sys.argv[2])], Path(sys.argv[3]))
@@ -103,7 +103,7 @@ print(one.fault or one.guesses[0].name)
 
 def test_a_command_that_needs_another_set_says_in_one_line_what_to_install() -> None:
     commands = [["init", "."], ["status"], ["review"]]
-    code = "from flows.cli import main\nfor command in json.loads(sys.argv[2]): print(main(command))\n"
+    code = "from flows.cli.parser import main\nfor command in json.loads(sys.argv[2]): print(main(command))\n"
 
     done = _run_with_few_packages(code, json.dumps(commands))
 
