@@ -41,6 +41,12 @@ SCORES = (
     ("top-1 on the test split, true labels", "top1_true", "min"),
 )
 
+PACKAGE_SETS = (
+    ("predict", "`perennial predict` of a model that is there", "`make setup FOR=predict` (in `.venv-predict`)"),
+    ("line", "the whole line, both doors", "`make setup`, and by itself `make demo`"),
+    ("developers", "tests and checks", "by itself `make test`; `make check`, or `make setup FOR=developers`"),
+)
+
 
 def with_tables(page: str) -> str:
     """A page's text with the tables it has marks for written anew."""
@@ -60,7 +66,7 @@ def scorecard() -> str:
     lines = [f"| {words} | {_worst(rows, metric, end)} |" for words, metric, end in SCORES]
     lines.append(f"| … over {seeds[0]['n']} training seeds | {_worst(seeds, 'top1_true', 'min')} |")
     lines.append(f"| … labels as received | {_worst(rows, 'top1_received', 'min')} |")
-    head = f"| planted in the demo, graded by `python -m benchmarks.scorecard` | worst of {rows[0]['n']} seeds |"
+    head = f"| planted in the demo, graded by `python -m benchmarks.whole.scorecard` | worst of {rows[0]['n']} seeds |"
     n_test = int(min(row["min"] for row in rows if row["metric"] == "n_test"))
     return "\n".join([head, "|---|---|", *lines, "", f"{n_test} test pictures or more. {hardware(measured)}", ""])
 
@@ -70,7 +76,7 @@ def first_run() -> str:
     measured = results("first_run")
     wall = {row["case"]: row["median"] for row in measured["rows"] if row["metric"] == "wall"}
     disk = {row["metric"]: row["median"] for row in measured["rows"] if row["case"] == "disk"}
-    head = "| a fresh clone, timed by `python -m benchmarks.first_run` | wall time |"
+    head = "| a fresh clone, timed by `python -m benchmarks.whole.first_run` | wall time |"
     lines = [f"| `{case}` | {_duration(seconds)} |" for case, seconds in wall.items()]
     notes = (
         "Set-up with the packages in uv's cache; a first download adds what the connection takes.",
@@ -79,6 +85,19 @@ def first_run() -> str:
         hardware(measured),
     )
     return "\n".join([head, "|---|---|", *lines, "", " ".join(notes), ""])
+
+
+def package_sets() -> str:
+    """What each set of packages takes."""
+    measured = results("package_sets")
+    found: dict[str, dict[str, float]] = {}
+    for row in measured["rows"]:
+        found.setdefault(row["case"], {})[row["metric"]] = row["median"]
+    lines = ["| for | command | packages | disk |", "|---|---|---|---|"]
+    for name, what, command in PACKAGE_SETS:
+        lines.append(f"| {what} | {command} | {found[name]['packages']:.0f} | {found[name]['disk'] / 1000:.1f} GB |")
+    by = "Measured by `python -m benchmarks.whole.package_sets`, the environment with pip and compiled bytecode."
+    return "\n".join([*lines, "", f"{by} {hardware(measured)}", ""])
 
 
 def _worst(rows: list[dict[str, Any]], metric: str, end: str) -> str:
@@ -105,6 +124,7 @@ TABLES = {
     "cifar10 curation": learning_tables.cifar10_curation,
     "scorecard": scorecard,
     "first run": first_run,
+    "package sets": package_sets,
     "loaders": loaders,
     "loaders in short": loaders_in_short,
     "long run": long_run,

@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.errors import BadData
+from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.networks.build import auxiliary_heads
 
 WEIGHTS_FILE = "model.safetensors"

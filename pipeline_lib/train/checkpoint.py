@@ -22,9 +22,9 @@ from typing import IO, Any
 
 import torch
 
-from pipeline_lib.atomic_files import atomic_file, remove_tree
 from pipeline_lib.errors import Interrupted
-from pipeline_lib.stage import StageRun
+from pipeline_lib.files.atomic import atomic_file, remove_tree
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.train.distributed import broadcast_object, max_over_ranks, rank, world
 
 log = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ ASK_EVERY_S = 0.5  # between two questions to all GPUs, which wait for the answe
 DAY_S = 86_400
 LIBRARY = Path(__file__).parents[1]
 CODE = (
-    "betons", "csv_cells.py", "loader", "native", "networks", "pixels", "shards/sniff.py", "tables", "train",
-    "weight_files.py",
+    "betons", "files/csv_cells.py", "files/weight_files.py", "loader", "native", "networks", "pixels",
+    "shards/sniff.py", "tables", "train",
 )  # fmt: skip
 NOT_READ = (".beton", ".pyc", ".so")  # of betons the index, which holds the checksum of each image, stands for the file
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from pipeline_lib.tracking import Tell
+from pipeline_lib.harness.tracking import Tell
 
 log = logging.getLogger(__name__)
 MOST_LINES = 50  # of epochs, in a log

@@ -25,11 +25,11 @@ from torch._C._distributed_c10d import PrefixStore, TCPStore  # torch.distribute
 from torch.distributed import DistError
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import ConfigError, Interrupted, PipelineError, StageDied, read_reason
-from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.files.atomic import write_text
+from pipeline_lib.harness.parent_watch import die_with_parents
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.shown import log_to_stderr, shown
-from pipeline_lib.stage import StageRun
 from pipeline_lib.train.rendezvous import Node, Seat
 
 LONGEST_WAIT = timedelta(minutes=5)  # of one process for the others; then all begin again from the checkpoint

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
+from pipeline_lib.files.weight_files import read_weight_file
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import BatchLoader
 from pipeline_lib.networks.build import auxiliary_heads, head_name
 from pipeline_lib.networks.classifier import Classifier
@@ -22,12 +24,10 @@ from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, put_weights
 from pipeline_lib.networks.speed_net import Whitening
 from pipeline_lib.registry import open_registry
-from pipeline_lib.stage import StageRun
 from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.params import REGISTERED, TORCHVISION, TrainParams
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.schedule import learning_rate
-from pipeline_lib.weight_files import read_weight_file
 
 log = logging.getLogger(__name__)
 WHITENING_IMAGES = 5000

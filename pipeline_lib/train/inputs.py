@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.build import build_network, check_side, normalisation
 from pipeline_lib.networks.classifier import Classifier, Triple
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS

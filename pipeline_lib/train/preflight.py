@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.stage import StageRun
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import RECIPES, Recipe
 

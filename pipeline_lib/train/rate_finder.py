@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.device import choose_device
-from pipeline_lib.stage import StageRun
 from pipeline_lib.train.initial_weights import whiten_and_probe
 from pipeline_lib.train.inputs import read_inputs, read_selected
 from pipeline_lib.train.learner import Learner, phases

@@ -13,15 +13,15 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from pipeline_lib.atomic_files import atomic_file, atomic_folder, write_text
+from pipeline_lib.files.atomic import atomic_file, atomic_folder, write_text
+from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.harness.tracking import Tell, open_trackers
 from pipeline_lib.loader import BatchLoader
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.device import choose_device, computed_on
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.networks.saved_weights import put_weights, save_weights
-from pipeline_lib.progress import Meter
-from pipeline_lib.stage import StageRun
-from pipeline_lib.tracking import Tell, open_trackers
 from pipeline_lib.train.batch_norm import MOST_IMAGES, FitOfStatistics, check_statistics
 from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, stop_signals
 from pipeline_lib.train.curves import Trained, best_of, doubt

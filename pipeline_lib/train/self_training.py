@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline_lib.harness.tracking import Tell
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.saved_weights import put_weights
-from pipeline_lib.tracking import Tell
 from pipeline_lib.train.curves import Trained
 from pipeline_lib.train.distributed import broadcast_object
 from pipeline_lib.train.inputs import TrainingInputs

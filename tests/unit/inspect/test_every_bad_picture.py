@@ -19,8 +19,8 @@ from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
+from testing.images import encoded, photo, with_claimed_size, with_zeroed_page
 from tests.unit.inspect.made_shards import inspect, make_source
-from tests.unit.pixels.made_pictures import encoded, photo, with_claimed_size, with_zeroed_page
 from tests.unit.pixels.test_pixels_refusals import HOSTILE_PICKLE
 
 COPIES = 12  # of the placeholder; curate.placeholder_copies is 10
@@ -188,7 +188,7 @@ def test_every_file_is_accounted_for_once(done):
         ("drawing.svg.jpg", "svg"),
         ("hostile.pickle.jpg", "pickle"),  # it would end the process if anything unpickled it
         ("program.eps.jpg", "eps"),
-        ("photo.heic", "heic; `python -m pip install '.[heic]'` reads it"),
+        ("photo.heic", "heic; `make setup WITH=heic` reads it"),
     ],
 )
 def test_what_is_no_picture_is_named_for_what_it_is(done, name, kind):

@@ -13,7 +13,7 @@ from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.params import LineParams, load_params
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import Survey, advise, describe, survey
-from tests.unit.download.sources_at_hand import tar_of
+from testing.sources import tar_of
 
 
 def picture(width_px: int, height_px: int, *, kind: str = "PNG") -> bytes:
@@ -163,7 +163,7 @@ def test_heic_is_named_with_its_remedy_before_anything_is_written(
     found = look(tmp_path, "pics.tar")
 
     assert "HEIC" in dict(found.formats)
-    assert found.problems[0].startswith("30 of 90 pictures are HEIC and will be set aside: `python -m pip install '.[h")
+    assert found.problems[0].startswith("30 of 90 pictures are HEIC and will be set aside: `make setup WITH=heic`")
 
 
 def test_files_beside_pictures_are_not_counted_and_names_from_the_web_are_opened(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from pipeline_lib.train.loaders import open_images
 from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.schedule import ema_decay, learning_rate
-from tests.toy.small_line import SmallLine, make_small_line
+from testing.small_line import SmallLine, make_small_line
 
 SMALL = {"network": "mini_resnet", "side_px": 32, "batch_size": 12, "epochs": 1}
 DIGITS = 6

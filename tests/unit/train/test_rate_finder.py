@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows.cli import main
+from flows.cli.parser import main
 from pipeline_lib.train.rate_finder import Tried, find_rates, peak_rate
 from pipeline_lib.train.run import run
 

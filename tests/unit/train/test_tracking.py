@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.errors import ConfigError, DependencyMissing
+from pipeline_lib.harness.tracking import open_trackers
 from pipeline_lib.settings import Settings, load_settings
-from pipeline_lib.tracking import open_trackers
 from pipeline_lib.train.run import run
 
 CURVE = {1: 0.5, 2: 0.25}
@@ -86,7 +86,7 @@ def test_a_package_that_is_absent_is_named_before_training_begins(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
 
-    with pytest.raises(DependencyMissing, match=rf"{package}: a tracker's package is not installed.*\[trackers\]"):
+    with pytest.raises(DependencyMissing, match=rf"{package}: a tracker's package is not installed.*WITH=trackers"):
         _tell(tmp_path, package)
 
 
