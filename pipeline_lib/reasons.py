@@ -11,7 +11,8 @@ class Reason(StrEnum):
 
     # found while listing
     BROKEN_LINK = "broken_link"  # a link that leads nowhere, or back to a folder above it
-    UNREADABLE_FILE = "unreadable_file"  # a file that may not be read, a socket, pipe or device
+    UNREADABLE_FILE = "unreadable_file"  # a file or S3 key that may not be read, a socket, pipe or device
+    UNREADABLE_FOLDER = "unreadable_folder"  # a folder that may not be read, with all that lies in it: one row
     # found while downloading
     TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, sparse file, absolute or climbing path
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive

@@ -31,7 +31,7 @@ def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[st
     found = list(place.list())
     if not found:
         raise SourceMissing("nothing is there", file=place.address, remedy=f"{MEND}, or put pictures there")
-    rows = [_row(source, "archive" if is_archive(one.key) else "image", one) for one in found]
+    rows = [_row(source, "archive" if is_archive(one.key) and not one.fault else "image", one) for one in found]
     _warn_of_doubt(source, [one.key for one in found], is_single=place.is_single)
     for kind, uri in (("labels", source.labels), ("votes", source.votes), ("subjects", source.subjects)):
         if uri:

@@ -62,7 +62,7 @@ def test_hostile_members_are_refused_one_by_one_and_nothing_is_written_outside(t
         "pics/a/notes.txt": "not_a_picture_name",
     }
     written = {path.relative_to(tmp_path).parts[0] for path in set(tmp_path.rglob("*")) - before}
-    assert written <= {"out", ".perennial", "listing.parquet", "sources.json"}
+    assert written <= {"out", ".perennial", "listing.parquet", "sources.json", "params.yaml"}
 
 
 def test_a_name_that_is_not_utf8_is_kept_percent_encoded(take: Take, tmp_path: Path) -> None:
