@@ -28,9 +28,11 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.remedies import remedy_of
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
+from pipeline_lib.shards.doubt import doubt_of_source
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.places import Place, open_place
 from pipeline_lib.shards.s3 import RELIST
+from pipeline_lib.shards.warned import warn_once
 from pipeline_lib.sources import Source, read_sources
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.listing import LISTING
@@ -224,8 +226,11 @@ def _tables(
         plan = plans[source.name]
         frame = members_of_source(source, plan, [stored[unit] for unit in plan.units], limits)
         names = frozenset(frame["image_id"].str.removeprefix(f"{source.name}/"))
+        taken = frozenset(frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/"))
+        if archives := [unit.objects[0].key for unit in plan.units if unit.kind == "archive"]:
+            doubt = doubt_of_source(source, sorted(taken), archives)  # `discover` told of what is loose
+            warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
         if source.labels:
-            taken = frozenset(frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/"))
             labels = read_labels(_read_csv(source.labels, settings, root), file=source.labels, members=taken)
             report_labels(labels, source.labels)
             frame = with_labels(frame, source, labels)

@@ -17,7 +17,6 @@ from pipeline_lib.download.stored import Stored, StoredMember
 from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
-from pipeline_lib.shards.doubt import doubt_of_source
 from pipeline_lib.shards.layout import detect_layout
 from pipeline_lib.shards.names import respelled
 from pipeline_lib.sources import Source
@@ -57,11 +56,6 @@ def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limi
         )
         remedy = "name the folder or archive that holds pictures in discover.sources of params.yaml"
         raise BadData("the source holds no picture", file=source.uri, value=counts or "no files", remedy=remedy)
-    archives = [unit.objects[0].key for unit in plan.units if unit.kind == "archive"]
-    names = [row.member.name for row in rows if row.refused is None]
-    doubt = doubt_of_source(source, names, archives) if archives else None  # `discover` told of what is loose
-    if doubt:
-        log.warning("%s", doubt)
     return _frame(source, rows, shard_of)
 
 

@@ -1,6 +1,6 @@
 """Folders that can be read in more than one way: found by their names and shape, each reading with what it gives.
 
-Nothing is decided here. `perennial init` asks, `discover` and `download` warn; what params.yaml states is taken.
+Nothing is decided here. `perennial init` asks, `discover` and `download` warn once; what params.yaml states is taken.
 """
 
 from __future__ import annotations
@@ -51,6 +51,15 @@ class Doubt:
     readings: tuple[Reading, ...]
 
 
+@dataclass(frozen=True)
+class SourceDoubt:
+    """What to say of a source. identity: the same text for as long as the doubt is the same, whatever the counts."""
+
+    source: str
+    text: str
+    identity: str
+
+
 def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | None:
     """What is doubtful in the folders of some pictures; None: nothing. archives: those that stand as folders."""
     folders = Counter(name.rpartition("/")[0] for name in names)
@@ -65,7 +74,7 @@ def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | No
     return Doubt(why, _readings(counts, below, found)) if why else None
 
 
-def doubt_of_source(source: Source, names: Sequence[str], archives: Sequence[str] = ()) -> str | None:
+def doubt_of_source(source: Source, names: Sequence[str], archives: Sequence[str] = ()) -> SourceDoubt | None:
     """A warning where the folders of a source are doubtful and params.yaml states nothing of them; else None.
 
     archives: names of archives that hold the pictures, or whose own names stand for them.
@@ -77,11 +86,13 @@ def doubt_of_source(source: Source, names: Sequence[str], archives: Sequence[str
         return None
     taken = layout_of_folders([tuple(name.split("/")[:-1]) for name in names], source.layout).kind
     others = "; ".join(f"{one.layout}: {in_words(one)}" for one in doubt.readings)
-    return (
+    text = (
         f"source {source.name}: {doubt.why}. They are read as {taken}, as before. Possible readings: {others}. "
         f"State one with `layout` and `splits` in discover.sources of params.yaml ({as_params(doubt.readings[0])}, "
         "say; `splits: {}` where no folder is a split), or run `perennial init`."
     )
+    identity = "\n".join([doubt.why, taken, *map(as_params, doubt.readings)])
+    return SourceDoubt(source.name, text, identity)
 
 
 def stand_in(archive: str) -> str:

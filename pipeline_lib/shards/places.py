@@ -85,7 +85,7 @@ class LocalPlace:
             yield self._object(self._only)
             return
         closed: list[Path] = []
-        for folder, below, files in os.walk(self._folder, followlinks=True, onerror=self._note_closed(closed)):
+        for folder, below, files in os.walk(self._folder, followlinks=True, onerror=_noted_in(closed, self._folder)):
             circles = [name for name in below if _is_circle(Path(folder, name))]
             below[:] = [name for name in below if name not in circles]  # `os.walk` goes into what is left here
             yield from (self._faulty(Path(folder, name), Reason.BROKEN_LINK) for name in circles)
@@ -130,17 +130,6 @@ class LocalPlace:
     def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
         """Never needed: local archives are read where they are."""
         raise AssertionError(wanted)
-
-    def _note_closed(self, closed: list[Path]) -> Callable[[OSError], None]:
-        """What `os.walk` calls with the error of a folder: one that may not be read is noted, others are raised."""
-
-        def note(error: OSError) -> None:
-            folder = Path(error.filename)
-            if error.errno not in FORBIDDEN or folder == self._folder:
-                raise _unreadable(folder, error) from error
-            closed.append(folder)
-
-        return note
 
     def _object(self, path: Path) -> SourceObject:
         try:
@@ -234,6 +223,18 @@ def _is_circle(folder: Path) -> bool:
         return folder.is_symlink() and any(folder.samefile(above) for above in folder.absolute().parents)
     except PermissionError:  # of a folder that may be listed and not entered; `os.walk` will find it closed
         return False
+
+
+def _noted_in(closed: list[Path], top: Path) -> Callable[[OSError], None]:
+    """What `os.walk` calls with the error of a folder: one below `top` that may not be read is noted, others raised."""
+
+    def note(error: OSError) -> None:
+        folder = Path(error.filename)
+        if error.errno not in FORBIDDEN or folder == top:
+            raise _unreadable(folder, error) from error
+        closed.append(folder)
+
+    return note
 
 
 def _within_table(modified_ns: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -323,6 +324,7 @@ def test_doubtful_folders_are_warned_of_until_params_state_a_reading(
 
     listing = discover({"uri": "pics", "layout": "class_folders"})["listing"].read_bytes()
     [warning] = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    shutil.rmtree(tmp_path / ".perennial")
     caplog.clear()
     stated = discover({"uri": "pics", "layout": "class_folders", "splits": {}})["listing"].read_bytes()
 
@@ -331,6 +333,31 @@ def test_doubtful_folders_are_warned_of_until_params_state_a_reading(
     assert "(layout: split_class_folders, splits: {dev: val, train: train}, say; `splits: {}` where no" in warning
     assert not caplog.records
     assert stated == listing
+
+
+def test_a_doubt_is_warned_of_once_and_again_when_it_is_another_one(
+    discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a params.yaml of an earlier release has it: a layout in doubt that nobody stated."""
+    for name in ("train/cat/1.jpg", "dev/cat/2.jpg"):
+        write(tmp_path / "pics" / name)
+
+    def warnings() -> list[str]:
+        caplog.clear()
+        discover({"uri": "pics"})
+        return [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+    first = warnings()
+    write(tmp_path / "pics" / "train/cat/3.jpg")
+    more_images = warnings()
+    write(tmp_path / "pics" / "testing/cat/4.jpg")
+    more_folders = warnings()
+
+    assert len(first) == 1
+    assert more_images == []
+    assert len(more_folders) == 1
+    assert "(dev, testing, train)" in more_folders[0]
+    assert warnings() == []
 
 
 def test_numbered_archives_are_warned_of_by_their_names(
