@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ from pipeline_lib.download.loose import pack
 from pipeline_lib.download.plan import Plan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
 from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
+from pipeline_lib.download.withdrawn import holdings_of
 from pipeline_lib.errors import BadData, DataCheckFailed, NoSpace, SourceChanged
 from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.params_file import load_section
@@ -33,6 +35,7 @@ from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.places import Place, open_place
 from pipeline_lib.shards.s3 import RELIST
 from pipeline_lib.shards.warned import warn_once
+from pipeline_lib.shards.withdrawn import LastRun, Records, refuse_withdrawn
 from pipeline_lib.sources import Source, read_sources
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.listing import LISTING
@@ -72,8 +75,20 @@ def run(job: StageRun) -> None:
         stored = _store_all(units, places, folder, memo, settings, archive_limits)
         members, votes = _tables(sources, plans, stored, settings, root=root, limits=limits)
         _check_unreadable(members, job)
+        records = Records(settings.state_folder(job.checkout) / "held" / "members")
+        holdings = holdings_of(
+            sources,
+            plans,
+            members,
+            records,
+            LastRun.of("download", job.checkout, settings),
+            members_file=job.writes["members"],
+            sources_file=job.reads["sources"],
+        )
+        accepted = refuse_withdrawn(holdings, _section(job, "discover"))
     MEMBERS.write(members, job.writes["members"])
     VOTES.write(votes, job.writes["votes"])
+    records.keep(holdings, accepted)
     memo.forget_older_than(settings.memo_days)
     refused = int(members["refusal"].notna().sum())
     log.info(
@@ -176,14 +191,12 @@ def _fetch(
 
 def _check_unreadable(members: pd.DataFrame, job: StageRun) -> None:
     """Raise DataCheckFailed when more of the files may not be read than `curate` would let pass: before a pixel is
-    decoded, and before DVC takes what a lost permission left for the source. The limit changes no byte, so it is no
-    parameter of this stage.
+    decoded, and before DVC takes what a lost permission left for the source.
     """
     unreadable = members.loc[members["refusal"].isin(UNREADABLE), ["image_id", "refusal"]]
     if unreadable.empty:
         return
-    model = import_module("pipeline_lib.curate.params").PARAMS
-    limit = load_section(job.checkout / "params.yaml", "curate", model).max_quarantine_rate
+    limit = _section(job, "curate").max_quarantine_rate
     if len(unreadable) <= limit * len(members):
         return
     named = ", ".join(f"{image_id} ({reason})" for image_id, reason in unreadable.iloc[:NAMED].itertuples(index=False))
@@ -194,6 +207,14 @@ def _check_unreadable(members: pd.DataFrame, job: StageRun) -> None:
         value=named,
         remedy=f"{remedy_of(first)}, or raise curate.max_quarantine_rate in params.yaml",
     )
+
+
+def _section(job: StageRun, stage: str) -> Any:
+    """The parameters of another stage, read for its limits: they stop a run and change no byte, so DVC need not know.
+
+    By name: a stage imports no other.
+    """
+    return load_section(job.checkout / "params.yaml", stage, import_module(f"pipeline_lib.{stage}.params").PARAMS)
 
 
 def _place(stored: Stored, folder: Path) -> Stored:
