@@ -8,7 +8,6 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from pipeline_lib.atomic_files import atomic_file, write_text
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.discover.withdrawn import holdings_of

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.atomic_files import atomic_folder, remove_tree
 from pipeline_lib.download.annotations import read_subjects, read_votes
 from pipeline_lib.download.archives import take_archive
 from pipeline_lib.download.labels_file import read_labels, report_labels

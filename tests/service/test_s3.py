@@ -26,11 +26,10 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards import s3
-from pipeline_lib.shards.places import BucketPlace
-from pipeline_lib.sources import Source
+from pipeline_lib.sources.places import BucketPlace
+from pipeline_lib.sources.source import Source, s3
 from pipeline_lib.survey import survey
-from tests.unit.download.sources_at_hand import SMALL_SHARDS, Taken, pictures, take_sources, tar_of
+from testing.sources import SMALL_SHARDS, Taken, pictures, take_sources, tar_of
 
 pytestmark = pytest.mark.service
 BUCKET = "pictures"
