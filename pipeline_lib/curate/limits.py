@@ -11,7 +11,7 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.reasons import Reason
 from pipeline_lib.remedies import LEAVES_NOTHING, remedy_of
-from pipeline_lib.shards.names import is_companion, with_and_without_ending
+from pipeline_lib.sources.names import is_companion, with_and_without_ending
 
 NAMED = 10  # examples in a message
 FEW = 5  # files beside the images, such as README, licence and tables: in a small set each is a large share

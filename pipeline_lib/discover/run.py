@@ -11,9 +11,10 @@ from pathlib import Path
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.discover.withdrawn import holdings_of
-from pipeline_lib.shards.withdrawn import LastRun, Records, refuse_withdrawn
-from pipeline_lib.sources import sources_as_json
-from pipeline_lib.stage import StageRun
+from pipeline_lib.files.atomic import atomic_file, write_text
+from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.sources.source import sources_as_json
+from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
 from pipeline_lib.tables.listing import LISTING
 
 log = logging.getLogger(__name__)

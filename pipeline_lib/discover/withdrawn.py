@@ -1,4 +1,4 @@
-"""Which objects the sources held before this run; `pipeline_lib.shards.withdrawn` judges what went."""
+"""Which objects the sources held before this run; `pipeline_lib.sources.withdrawn` judges what went."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.shards.names import is_archive
-from pipeline_lib.shards.withdrawn import Holding, LastRun, Records
-from pipeline_lib.sources import Source
+from pipeline_lib.sources.names import is_archive
+from pipeline_lib.sources.source import Source
+from pipeline_lib.sources.withdrawn import Holding, LastRun, Records
 from pipeline_lib.tables.listing import LISTING
 
 log = logging.getLogger(__name__)

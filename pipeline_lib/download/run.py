@@ -22,21 +22,22 @@ from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, writ
 from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
 from pipeline_lib.download.withdrawn import holdings_of
 from pipeline_lib.errors import BadData, DataCheckFailed, NoSpace, SourceChanged
-from pipeline_lib.memo import Memo, stage_key
+from pipeline_lib.files.atomic import atomic_folder, remove_tree
+from pipeline_lib.harness.memo import Memo, stage_key
+from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.params_file import load_section
-from pipeline_lib.progress import Meter
 from pipeline_lib.reasons import Reason
 from pipeline_lib.remedies import remedy_of
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
-from pipeline_lib.shards.doubt import doubt_of_source
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.shards.places import Place, open_place
-from pipeline_lib.shards.s3 import RELIST
-from pipeline_lib.shards.warned import warn_once
-from pipeline_lib.shards.withdrawn import LastRun, Records, refuse_withdrawn
-from pipeline_lib.sources import Source, read_sources
-from pipeline_lib.stage import StageRun
+from pipeline_lib.sources.doubt import doubt_of_source
+from pipeline_lib.sources.places import Place, open_place
+from pipeline_lib.sources.s3 import RELIST
+from pipeline_lib.sources.source import Source, read_sources
+from pipeline_lib.sources.warned import warn_once
+from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES

@@ -10,8 +10,8 @@ import pandas as pd
 
 from pipeline_lib.download.plan import Plan
 from pipeline_lib.errors import PipelineError
-from pipeline_lib.shards.withdrawn import Holding, LastRun, Records
-from pipeline_lib.sources import Source, read_sources
+from pipeline_lib.sources.source import Source, read_sources
+from pipeline_lib.sources.withdrawn import Holding, LastRun, Records
 from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pipeline_lib.errors import DataCheckFailed
-from pipeline_lib.shards.withdrawn import decision, other_address
+from pipeline_lib.sources.withdrawn import decision, other_address
 
 Discover = Callable[..., dict[str, Path]]
 Nightly = Callable[..., dict[str, Path]]

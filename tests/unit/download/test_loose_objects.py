@@ -24,7 +24,7 @@ from pipeline_lib.errors import (
     SourceChanged,
     SourceMissing,
 )
-from pipeline_lib.memo import digest
+from pipeline_lib.harness.memo import digest
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.sources.places import LocalPlace, SourceObject

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from pipeline_lib.errors import DataCheckFailed
-from pipeline_lib.shards.withdrawn import decision, other_address
-from tests.unit.download.sources_at_hand import PARAMS, Take, pictures, tar_of
+from pipeline_lib.sources.withdrawn import decision, other_address
+from testing.sources import PARAMS, Take, pictures, tar_of
 
 Nightly = Callable[..., None]
 

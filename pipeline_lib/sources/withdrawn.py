@@ -18,11 +18,11 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.errors import DataCheckFailed
+from pipeline_lib.files.atomic import atomic_file
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.registry.dvc_cache import dvc_cache
 from pipeline_lib.settings import Settings
-from pipeline_lib.yaml_files import read_yaml
 
 log = logging.getLogger(__name__)
 NAMED = 5  # examples in a message

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from pipeline_lib.atomic_files import write_text
-from pipeline_lib.shards.doubt import SourceDoubt
+from pipeline_lib.files.atomic import write_text
+from pipeline_lib.sources.doubt import SourceDoubt
 
 log = logging.getLogger(__name__)
 
