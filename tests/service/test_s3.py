@@ -26,8 +26,9 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources import s3
 from pipeline_lib.sources.places import BucketPlace
-from pipeline_lib.sources.source import Source, s3
+from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
 from testing.sources import SMALL_SHARDS, Taken, pictures, take_sources, tar_of
 

@@ -20,10 +20,11 @@ from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.run import run
 from pipeline_lib.convert.shard import Task, convert_shard
 from pipeline_lib.convert.stored import Picture, stored_form
-from pipeline_lib.errors import BadData, CodeFailed, NoSpace
+from pipeline_lib.errors import BadData, CodeFailed, Interrupted, NoSpace
 from pipeline_lib.harness import shard_engine
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
+from testing.images import progressive_jpeg
 
 from .conftest import Inspected
 
@@ -55,6 +56,19 @@ def test_a_picture_that_breaks_our_code_is_named_with_a_traceback(
 
     assert "break_at_three" in capfd.readouterr().err
     assert not (two_shards.folder / "betons").exists()
+
+
+def test_an_image_that_keeps_its_decoder_busy_is_named_with_the_remedy(
+    inspected: Inspected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with another version of a decoder than `inspect` had. One shard: one worker, and the limit all the same."""
+    inspected.put({"aa": {"s/0.jpg": progressive_jpeg(2048, 200), "s/bomb.jpg": progressive_jpeg(5600, 32)}})
+    monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.5)
+
+    with pytest.raises(Interrupted, match=r"^shard aa, s/bomb.jpg: .*SIGPROF.*dvc repro --force inspect`"):
+        run(inspected.job("betons", short_side_px=64))
+
+    assert not (inspected.folder / "betons").exists()
 
 
 def test_a_disk_that_fills_up_in_a_worker_is_told_and_nothing_is_left_under_the_final_name(

@@ -16,8 +16,8 @@ from tests.unit.harness import worker_tasks
 UNITS = {f"shard-{number}": number for number in range(7)}
 
 
-def work(task, units=UNITS, *, workers=2, step=lambda count: None, spare=None):
-    return list(work_on_shards(task, units, workers=workers, step=step, spare=spare))
+def work(task, units=UNITS, *, workers=2, step=lambda count: None, spare=None, **limit):
+    return list(work_on_shards(task, units, workers=workers, step=step, spare=spare, **limit))
 
 
 def test_every_shard_is_done_once():
@@ -33,8 +33,10 @@ def test_the_work_is_done_in_other_processes():
     assert os.getpid() not in pids
 
 
-def test_one_shard_needs_no_other_process():
-    assert work(worker_tasks.pid, {"only": 1}, workers=8) == [("only", os.getpid())]
+def test_one_shard_needs_no_other_process_when_nothing_from_outside_is_decoded():
+    assert work(worker_tasks.pid, {"only": 1}, workers=8, image_cpu_s=0) == [("only", os.getpid())]
+    [(_, pid)] = work(worker_tasks.pid, {"only": 1}, workers=8)
+    assert pid != os.getpid()
 
 
 def test_no_shards_are_no_work():
@@ -108,6 +110,11 @@ def test_a_picture_that_takes_too_much_processor_time_is_passed_over():
     )
 
     assert done == {"a": [6, 8]}
+
+
+def test_an_image_that_takes_too_much_processor_time_is_named_where_it_cannot_be_passed_over():
+    with pytest.raises(Interrupted, match=r"^shard a, picture 7: .*SIGPROF.*used more than 120 s of CPU time: remove"):
+        work(worker_tasks.work_for_ever_on_seven, {"a": [6, 7]}, workers=1, image_cpu_s=0.3)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
