@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from pipeline_lib.curate.overrides import COLUMNS
 from pipeline_lib.review.questions import COPIES, Question, Questions
+from pipeline_lib.shown import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 PALETTE = Path(__file__).parents[1] / "report" / "templates" / "palette.css"
@@ -55,7 +56,7 @@ def render_page(found: Questions, *, name: str) -> str:
     )
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("review.html.jinja").render(
-        name=name,
+        name=shown(name),
         n=len(found.asked),
         total=sum(found.totals.values()),
         script=Markup(script),  # noqa: S704 - our own file
