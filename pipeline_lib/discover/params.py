@@ -25,13 +25,14 @@ class DiscoverParams(Params):
         0.05,
         ge=0,
         le=1,
-        description="largest share of a source's objects, or of their bytes, that may be gone since the last run; "
-        "up to 5 loose files may go in any case",
+        description="largest share of a source's objects (of an archive's members), or of their bytes, that may be "
+        "gone since a person last accepted a withdrawal; up to 5 loose files or members may go in any case",
     )
     withdrawn_accepted: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{8}$",
-        description="a larger withdrawal that a person accepts, by the code in the error; it fits no other one",
+        description="a larger withdrawal, or other data at another address, that a person accepts, by the code in the "
+        "error; it fits no other one",
     )
 
     @field_validator("sources")
