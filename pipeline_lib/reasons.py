@@ -56,9 +56,7 @@ class Remark(StrEnum):
     SEVERAL_FRAMES = "several_frames"  # an animation, of which the first frame is used
     TRAILING_BYTES = "trailing_bytes"  # more bytes after the end of the picture
     ON_BLACK = "on_black"  # light shapes on transparency, laid over black: on white nothing would be seen
-    LOW_BITS = (
-        "low_bits"  # 16-bit samples that use 12 bits or fewer: nearly black; scale them, or state the bits (sBIT)
-    )
+    LOW_BITS = "low_bits"  # 16-bit samples that use 12 bits or fewer, and no sBIT says so: nearly black
     ENDS_GREY = "ends_grey"  # its last rows are the grey of a file that was cut off and saved again
     ELONGATED = "elongated"  # more than aspect_review times longer than wide, or wider than long
     DARK = "dark"  # even its brightest hundredth is dark
