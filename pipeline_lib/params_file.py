@@ -44,7 +44,7 @@ def parse(path: Path, content: dict[str, Any], models: dict[str, type[Section]])
             faults += [_describe(name, fault, model) for fault in error.errors()]
     if faults:
         count = f"{len(faults)} wrong parameter{'s' if len(faults) > 1 else ''}"
-        remedy = "mend these keys; docs/parameters.md lists every key with its bounds"
+        remedy = "fix these keys; docs/parameters.md lists every key with its bounds"
         raise ConfigError(count, file=path, value="; ".join(faults), remedy=remedy)
     return sections
 

@@ -1,4 +1,4 @@
-"""The best labels for pictures in files, with the pixels of training and without torch."""
+"""The best labels for images in files, with the pixels of training and without torch."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def _read_batch(batch: _Batch, at: At, *, about: ModelFile) -> list[tuple[Path, 
 def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
     """The pixels (HWC, uint8) that the model sees of a file, decoded and sized by the rules it was trained with.
 
-    Where `convert` encoded its pictures again, the small loss of that JPEG is not repeated.
+    Where `convert` encoded its images again, the small loss of that JPEG is not repeated.
 
     Raises SourceMissing, or BadData with the reason code of the decoder.
     """
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name a picture file") from error
+        raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name an image file") from error
     rules, kept = _pixel_rules(about)
     try:
         pixels_HWC = decode(data, rules).pixels_HWC
@@ -105,8 +105,8 @@ def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
 
 
 def _unusable(file: Path, reason: Reason, detail: str) -> BadData:
-    remedy = "name a picture (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
-    return BadData(f"no usable picture: {reason}", file=file, value=detail, remedy=remedy)
+    remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
+    return BadData(f"no usable image: {reason}", file=file, value=detail, remedy=remedy)
 
 
 def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:

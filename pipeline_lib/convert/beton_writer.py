@@ -31,10 +31,10 @@ def page_bytes(largest_picture_bytes: int) -> int:
 
 
 class BetonWriter:
-    """Append pictures to an open file, which is a beton once `finish` has returned.
+    """Append images to an open file, which is a beton once `finish` has returned.
 
-    n_max: how many pictures there may be at most (fixes where the data begins). page_size: bytes, see `page_bytes`.
-    Raises BadData naming a picture that takes more than a page.
+    n_max: how many images there may be at most (fixes where the data begins). page_size: bytes, see `page_bytes`.
+    Raises BadData naming an image that takes more than a page.
     """
 
     def __init__(self, file: BinaryIO, *, n_max: int, page_size: int) -> None:
@@ -48,10 +48,10 @@ class BetonWriter:
         data, sides = stored.content, (stored.width, stored.height)
         assert self.count < len(self._samples) and data and 0 < min(sides) <= max(sides) <= MAX_SIDE_PX, (sides, name)
         if len(data) > self.page_size:
-            remedy = "set convert.long_side_px, so that pictures shrink, and run `dvc repro`"
+            remedy = "set convert.long_side_px, so that images shrink, and run `dvc repro`"
             what = f"more bytes than a page of {self.page_size}"
             raise BadData(what, file=name, value=f"{len(data)} bytes", remedy=remedy)
-        if self._position % self.page_size + len(data) > self.page_size:  # a picture never crosses a page
+        if self._position % self.page_size + len(data) > self.page_size:  # an image never crosses a page
             self._position = _next_multiple(self._position, self.page_size)
         self._file.seek(self._position)
         self._file.write(data)

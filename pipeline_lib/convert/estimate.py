@@ -1,4 +1,4 @@
-"""How long a conversion will take and how much it will write, found by converting a few of its pictures first."""
+"""How long a conversion will take and how much it will write, found by converting a few of its images first."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pipeline_lib.errors import NoSpace
 from pipeline_lib.shards.read import MemberBytes
 
 log = logging.getLogger(__name__)
-SAMPLE = 24  # pictures, evenly over the work
-SHARE = 20  # one picture in so many at most, so that an estimate costs 5 % of the work or less
+SAMPLE = 24  # images, evenly over the work
+SHARE = 20  # one image in so many at most, so that an estimate costs 5 % of the work or less
 CLEARLY = 0.8  # the sample may be a fifth off; a disk that fills up after all is told when it does
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a sample of n pictures says of all that are to be done. work_s: for one worker."""
+    """What a sample of n images says of all that are to be done. work_s: for one worker."""
 
     n: int
     size_bytes: int
@@ -37,7 +37,7 @@ def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
         return
     found = estimate(tasks)
     log.info(
-        "%d pictures in %d shards to do, about %d MB and %d s with %d workers (measured on %d)",
+        "%d images in %d shards to do, about %d MB and %d s with %d workers (measured on %d)",
         *(
             n_pictures,
             len(tasks),
@@ -51,12 +51,12 @@ def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
     if free_bytes < CLEARLY * found.size_bytes:
         value = f"{free_bytes / 1e6:.0f} MB free"
         remedy = "free some space (docs/operations.md says what may go), or set convert.short_side_px to keep less"
-        what = f"the disk is too small: {n_pictures} pictures take about {found.size_bytes / 1e6:.0f} MB"
+        what = f"the disk is too small: {n_pictures} images take about {found.size_bytes / 1e6:.0f} MB"
         raise NoSpace(what, file=folder, value=value, remedy=remedy)
 
 
 def estimate(tasks: Sequence[Task]) -> Estimate:
-    """Convert a few pictures without keeping them; the first one, which loads what the others find loaded, twice."""
+    """Convert a few images without keeping them; the first one, which loads what the others find loaded, twice."""
     places = [(task, picture) for task in tasks for picture in task.pictures]
     n = min(SAMPLE, max(1, len(places) // SHARE))
     chosen = places[:: len(places) // n][:n]

@@ -18,7 +18,7 @@ NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in compressed data: no
 
 
 def passed_on(data: bytes, *, width: int, height: int) -> bytes | None:
-    """The stream without its metadata, if it holds the picture that `data` shows, upright and of this size; else None.
+    """The stream without its metadata, if it holds the image that `data` shows, upright and of this size; else None.
 
     None for CMYK, RGB marked as such by Adobe's segment, 12 bits, rare codings and samplings, damage, and a stream that
     takes more bytes than the pixels. That colours stay is libjpeg's own word on both headers: of the segments that are

@@ -1,4 +1,4 @@
-"""Parameters of `convert`: how large pictures are kept, and in what form."""
+"""Parameters of `convert`: how large images are kept, and in what form."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ class ConvertParams(KeptSize):
 
     mode: Literal["auto", "raw", "jpg"] = Field(
         "auto",
-        description="raw: exact and fast to read; jpg: a tenth of the space; auto: a mix, each picture by raw_up_to_px",
+        description="raw: exact and fast to read; jpg: a tenth of the space; auto: a mix, each image by raw_up_to_px",
     )
     raw_up_to_px: int = Field(
         64,
         ge=0,
         le=4096,
-        description="mode auto: raw up to this short side (of the kept picture, in pixels), jpg above",
+        description="mode auto: raw up to this short side (of the kept image, in pixels), jpg above",
     )
     jpeg_quality: int = Field(
         90,
         ge=50,
         le=100,
-        description="quality of pictures that are encoded again (libjpeg's scale, 50 to 100); JPEGs that already fit "
+        description="quality of images that are encoded again (libjpeg's scale, 50 to 100); JPEGs that already fit "
         "are passed on as received, without their metadata",
     )
 
     pixelate: str | None = Field(
         None,
         pattern=r"^[\w.]+:\w+$",
-        description="a detector, `module:function`, whose boxes are made unrecognisable before pictures are stored; "
-        "pipeline_lib.convert.faces:frontal finds frontal faces (extra `faces`). null: pictures as they are",
+        description="a detector, `module:function`, whose boxes are made unrecognisable before images are stored; "
+        "pipeline_lib.convert.faces:frontal finds frontal faces (extra `faces`). null: images as they are",
     )
     pixelate_sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="sha256 of the detector's file, as `sha256sum` prints it"
@@ -47,7 +47,7 @@ class ConvertParams(KeptSize):
         return self
 
     def is_raw(self, width: int, height: int) -> bool:
-        """Whether a picture kept at this size is stored as raw pixels."""
+        """Whether an image kept at this size is stored as raw pixels."""
         return self.mode == "raw" or (self.mode == "auto" and min(width, height) <= self.raw_up_to_px)
 
 

@@ -1,4 +1,4 @@
-"""Faces, or whatever else a detector of yours finds, made unrecognisable before pictures are stored.
+"""Faces, or whatever else a detector of yours finds, made unrecognisable before images are stored.
 
 The detector is a function that a module in this repository defines: uint8 RGB pixels [H, W, 3] to boxes (left, top,
 right, bottom) in pixels. A parameter never names a function of a library: `pickle:loads` would make code of an image.
@@ -63,7 +63,7 @@ def _is_ours(file: Path) -> bool:
 
 
 def find_boxes(pixels_HWC: Array, dotted: str) -> list[Box]:
-    """What the detector finds, cut to the picture, without empty boxes."""
+    """What the detector finds, cut to the image, without empty boxes."""
     height, width = pixels_HWC.shape[:2]
     cut = [
         (max(0, int(left)), max(0, int(top)), min(width, int(right)), min(height, int(bottom)))

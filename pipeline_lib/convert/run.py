@@ -1,4 +1,4 @@
-"""The stage `convert`: every shard becomes a beton of its decodable pictures, without labels, splits or decisions."""
+"""The stage `convert`: every shard becomes a beton of its decodable images, without labels, splits or decisions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline_lib.tables.members import MEMBERS
 log = logging.getLogger(__name__)
 FORMAT = 4  # raise it when the code writes other bytes for the same input
 LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
-SEEN = ("width_px", "height_px", "exif_orientation")  # what `inspect` saw in a picture
+SEEN = ("width_px", "height_px", "exif_orientation")  # what `inspect` saw in an image
 
 
 def run(job: StageRun) -> None:
@@ -47,7 +47,7 @@ def run(job: StageRun) -> None:
         write_text(folder / "pixels.json", described)
     memo.forget_older_than(job.settings.memo_days)
     log.info(
-        "%d pictures in %d betons, %d shards from the memo",
+        "%d images in %d betons, %d shards from the memo",
         sum(len(task.pictures) for task in tasks),
         sum(bool(task.pictures) for task in tasks),
         memo.hits,
@@ -71,7 +71,7 @@ def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun)
 def plan_tasks(
     members: pd.DataFrame, images: pd.DataFrame, *, shards_folder: Path, params: ConvertParams, rules: PixelRules
 ) -> list[Task]:
-    """One task per shard, in the order of their names; a shard without a decodable picture has an empty one."""
+    """One task per shard, in the order of their names; a shard without a decodable image has an empty one."""
     decodable = images[images["refusal"].isna()].drop(columns="refusal")
     held = members.dropna(subset=["shard"]).merge(decodable, on="image_id", how="left", validate="one_to_one")
     held = held.sort_values(["shard", "row_in_shard"])

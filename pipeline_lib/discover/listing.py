@@ -28,7 +28,7 @@ def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[st
     place = open_place(source.uri, settings, root=root)
     found = list(place.list())
     if not found:
-        raise SourceMissing("nothing is there", file=place.address, remedy=f"{MEND}, or put pictures there")
+        raise SourceMissing("nothing is there", file=place.address, remedy=f"{MEND}, or put images there")
     rows = [_row(source, "archive" if is_archive(one.key) and not one.fault else "image", one) for one in found]
     if not place.is_single:
         warn_once(_doubt(source, [one.key for one in found]), root / settings.state_dir / "doubts", stage="discover")

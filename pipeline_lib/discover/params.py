@@ -20,7 +20,7 @@ class DiscoverParams(Params):
         description="when to list the sources anew: always, never (offline), or after that many hours",
         json_schema_extra={"visible": True},
     )
-    sources: tuple[Source, ...] = Field(min_length=1, description="where the pictures come from")
+    sources: tuple[Source, ...] = Field(min_length=1, description="where the images come from")
     max_withdrawn_rate: float = Field(
         0.05,
         ge=0,

@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 
 class DownloadParams(Params):
-    """How pictures are grouped into shards, the unit of work and of reuse, and what an archive may unpack to."""
+    """How images are grouped into shards, the unit of work and of reuse, and what an archive may unpack to."""
 
     shard_min_bytes: int = Field(
         256 * MIB, ge=1, le=1 << 40, description="a piece shorter than this joins what follows, bytes"
@@ -21,7 +21,7 @@ class DownloadParams(Params):
         1024 * MIB, ge=2, le=1 << 40, description="size of most shards, bytes; at least twice the minimum"
     )
     shard_max_bytes: int = Field(
-        2048 * MIB, ge=4, le=1 << 40, description="no shard of several pictures is larger, bytes"
+        2048 * MIB, ge=4, le=1 << 40, description="no shard of several images is larger, bytes"
     )
     max_file_bytes: int = Field(
         2_304_000_000,

@@ -39,7 +39,7 @@ class Row:
 def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limits: ShardSizes) -> pd.DataFrame:
     """The members of one source, as MEMBERS has them but for the subject, which is empty.
 
-    stored: one for each unit of the plan. Raises BadData when the source has no picture at all.
+    stored: one for each unit of the plan. Raises BadData when the source has no image at all.
     """
     rows: list[Row] = []
     shard_of: dict[str, tuple[str, int]] = {}
@@ -54,8 +54,8 @@ def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limi
         counts = ", ".join(
             f"{reason}: {count}" for reason, count in sorted(Counter(row.refused for row in rows).items())
         )
-        remedy = "name the folder or archive that holds pictures in discover.sources of params.yaml"
-        raise BadData("the source holds no picture", file=source.uri, value=counts or "no files", remedy=remedy)
+        remedy = "name the folder or archive that holds images in discover.sources of params.yaml"
+        raise BadData("the source holds no image", file=source.uri, value=counts or "no files", remedy=remedy)
     return _frame(source, rows, shard_of)
 
 

@@ -31,7 +31,7 @@ def map_shards(
 ) -> Iterator[tuple[str, Result]]:
     """Yield (shard, task(unit, at)) as shards are done, in any order; see work_on_shards for task, step, spare.
 
-    size_bytes: of all pictures; little work starts no process that loads its libraries anew. libraries: distributions
+    size_bytes: of all images; little work starts no process that loads its libraries anew. libraries: distributions
     whose version decides on the bytes: machines of a cluster must have the same ones. Raises what work_on_shards
     raises, and of a cluster: DependencyMissing, ServiceUnavailable, ConfigError.
     """
@@ -43,7 +43,7 @@ def map_shards(
 
 
 def n_workers(size_bytes: int, settings: Settings) -> int:
-    """Local workers for so many bytes of pictures: all cores, or one where starting others would take longer."""
+    """Local workers for so many bytes of images: all cores, or one where starting others would take longer."""
     return settings.worker_count() if size_bytes > SMALL_BYTES else 1
 
 
@@ -82,7 +82,7 @@ def _work_on_dask(
             try:
                 n_pictures, answer = future.result()
             except KilledWorker as error:
-                remedy = "read that worker's log; unset dask_address and run again: local workers name the picture"
+                remedy = "read that worker's log; unset dask_address and run again: local workers name the image"
                 what, machine = "Dask's workers died at this shard, one after the other", str(error.last_worker.address)
                 raise Interrupted(what, file=f"shard {shard}", value=machine, remedy=remedy) from error
             step(n_pictures)
@@ -94,9 +94,9 @@ def _work_on_dask(
 def _there(
     task: Callable[[Any, At], Any], unit: Any, shard: str, versions: dict[str, str], image_cpu_s: float
 ) -> tuple[int, Any]:
-    """On a machine of the cluster: the number of pictures, and the task's result or the error to raise.
+    """On a machine of the cluster: the number of images, and the task's result or the error to raise.
 
-    A picture that takes too much CPU time ends Dask's worker, as one does that crashes its decoder.
+    An image that takes too much CPU time ends Dask's worker, as one does that crashes its decoder.
     """
     differing = [f"{name} {version(name)}, not {ours}" for name, ours in versions.items() if version(name) != ours]
     if differing:

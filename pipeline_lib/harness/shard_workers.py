@@ -1,6 +1,6 @@
-"""Work on many shards in processes, where a worker that dies is named with the picture it held.
+"""Work on many shards in processes, where a worker that dies is named with the image it held.
 
-A picture that ends its worker twice can be passed over, so that no file stops a run; see `spare`.
+An image that ends its worker twice can be passed over, so that no file stops a run; see `spare`.
 multiprocessing's own pools lose that name: a Pool waits for ever, and ProcessPoolExecutor fails every shard at once.
 """
 
@@ -35,7 +35,7 @@ OF_INSPECT = "the folder memo/inspect of the state folder"
 NAME_BYTES = 4096  # of the memory that an image's name is shared in, with the zero that ends it
 # SIGKILL: sent by the kernel when memory runs out. SIGPROF: the end of the CPU time of an image, see cpu_clock.
 REASON_OF_DEATH = {"SIGKILL": Reason.TOO_MUCH_MEMORY, "SIGPROF": Reason.TOO_MUCH_WORK}
-LOSSES_OF_A_SHARD = 4  # workers, at pictures that differ: then it is not the pictures
+LOSSES_OF_A_SHARD = 4  # workers, at images that differ: then it is not the images
 LOOK_EVERY_S = 0.5  # how often the parent counts what its workers did
 
 
@@ -51,11 +51,11 @@ def work_on_shards(
 ) -> Iterator[tuple[str, Result]]:
     """Yield (shard, task(unit, at)) as shards are done, in any order.
 
-    task and units must pickle. The task calls `at(image_id)` before each picture; `step` is told how many pictures were
+    task and units must pickle. The task calls `at(image_id)` before each image; `step` is told how many images were
     begun since its last call. spare(unit, shared_name, cause): the unit to go on with after a worker died twice at the
-    same picture, given as `shared_name(image_id)`; cause is a signal's name or "exit code N". A first death may have
+    same image, given as `shared_name(image_id)`; cause is a signal's name or "exit code N". A first death may have
     been an accident of the machine, so the shard is tried again as it was. A worker that uses more than image_cpu_s
-    of CPU time for one picture (None: IMAGE_CPU_S) is ended by SIGPROF. Without `spare` the first death ends the work.
+    of CPU time for one image (None: IMAGE_CPU_S) is ended by SIGPROF. Without `spare` the first death ends the work.
     image_cpu_s = 0 is for work that decodes nothing from outside: it has no limit, and without `spare` one worker, or
     one shard, is worked in this process. little: the work takes no longer than a new process takes to load its
     libraries, so that workers are forked where that can be done. Raises the task's PipelineError; Interrupted when a
@@ -94,7 +94,7 @@ class Place(ctypes.Structure):
         self.begun += 1
 
     def of(self, shard: str) -> str:
-        """The shard and its picture, for messages."""
+        """The shard and its image, for messages."""
         image_id = self.image_id.decode(errors="replace")
         return f"shard {shard}, {image_id}" if image_id else f"shard {shard}"
 
@@ -142,7 +142,7 @@ class _Worker:
 
 
 class _Pool:
-    """The workers, and what is known of the pictures at which some died."""
+    """The workers, and what is known of the images at which some died."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class _Pool:
         unit, suspect = dead.unit, (dead.shard, image_id)
         self.losses[dead.shard] += 1
         self.deaths[suspect] += 1
-        # a third death at one picture: it was passed over and came again, so passing over does not help
+        # a third death at one image: it was passed over and came again, so passing over does not help
         if (
             self.spare is None
             or not image_id

@@ -17,7 +17,7 @@ PICTURE_ENDINGS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"}
     | {"avif", "heic", "heif", "hif", "jp2", "j2k", "jxl", "tga", "psd", "ico", "svg"}
 )
-# What a camera saw before it made a picture of it. Most are TIFFs whose first picture is a stamp-sized preview.
+# What a camera saw before it made an image of it. Most are TIFFs whose first image is a stamp-sized preview.
 RAW_ENDINGS = frozenset(
     {"dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "orf", "rw2", "raf", "pef", "srw", "3fr", "fff"}
     | {"iiq", "erf", "kdc", "dcr", "mrw", "rwl", "x3f", "gpr"}

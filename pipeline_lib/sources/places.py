@@ -16,7 +16,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.sources import s3
 from pipeline_lib.sources.names import decode_name, encode_name, is_archive
 
-MEND = "mend discover.sources in params.yaml"
+MEND = "fix discover.sources in params.yaml"
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 LATEST_NS = 2**63 - 1  # in the year 2262: what a table holds; a camera's or a toolbox's wrong date may be any
 
@@ -71,11 +71,15 @@ class LocalPlace:
     """A file or a folder of this machine."""
 
     def __init__(self, address: str, path: Path) -> None:
-        if not path.exists():
+        try:
+            is_there, is_file = path.exists(), path.is_file()
+        except PermissionError as error:  # of a folder above it
+            raise _unreadable(path, error) from error
+        if not is_there:
             raise SourceMissing(
                 "no such file or folder", file=address, value=f"looked at {path}", remedy=f"{MEND}, or put it there"
             )
-        self.address, self.is_single = address, path.is_file()
+        self.address, self.is_single = address, is_file
         self._folder = path.parent if self.is_single else path
         self._only = path if self.is_single else None
 
@@ -142,10 +146,10 @@ class LocalPlace:
         return SourceObject(self._key(path), facts.st_size, _within_table(facts.st_mtime_ns))
 
     def _faulty(self, path: Path, fault: Reason) -> SourceObject:
-        """A picture that cannot be read. Raises BadData for a whole archive or table, which nothing replaces."""
+        """An image that cannot be read. Raises BadData for a whole archive or table, which nothing replaces."""
         key = self._key(path)
         if self._only or is_archive(key):
-            remedy = "remove it, mend where it points, or allow reading it (`chmod u+r`)"
+            remedy = "remove it, fix where it points, or allow reading it (`chmod u+r`)"
             raise BadData("it cannot be read", file=path, value=fault, remedy=remedy)
         return SourceObject(key, 0, 0, fault=fault)
 

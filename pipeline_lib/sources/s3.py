@@ -100,14 +100,14 @@ def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError
             "no such bucket",
             file=address,
             value=found,
-            remedy="mend discover.sources in params.yaml, or s3_endpoint_url in settings.toml",
+            remedy="fix discover.sources in params.yaml, or s3_endpoint_url in settings.toml",
         )
     if code in ABSENT:
         return SourceMissing(
             "no such object on S3",
             file=address,
             value=found,
-            remedy=f"mend discover.sources in params.yaml; if it was removed just now, {RELIST}",
+            remedy=f"fix discover.sources in params.yaml; if it was removed just now, {RELIST}",
         )
     if code in CHANGED:
         return SourceChanged("the object changed after it was listed", file=address, value=found, remedy=RELIST)

@@ -1,4 +1,4 @@
-"""What a source of pictures is: one entry of `discover.sources`, and the sources.json that hands it to `download`."""
+"""What a source of images is: one entry of `discover.sources`, and the sources.json that hands it to `download`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Source(Params):
     layout: Layout = Field("auto", description="how paths tell class and split; auto looks at the folders")
     splits: dict[str, SplitName] | None = Field(
         None,
-        description="folder names that stand for a split, such as {dev: val, testing: test}; pictures of other folders "
+        description="folder names that stand for a split, such as {dev: val, testing: test}; images of other folders "
         "beside them have no class; {} states that none does, and ends all doubt; null: train, val and test in their "
         "usual spellings",
     )
@@ -38,7 +38,7 @@ class Source(Params):
     )
     labels: str | None = Field(
         None,
-        description="CSV with the class of each picture, in place of folders: columns for file name, class and, where "
+        description="CSV with the class of each image, in place of folders: columns for file name, class and, where "
         "there is one, split, found by their names (docs/labels.md)",
     )
     votes: str | None = Field(None, description="CSV with the columns member, annotator, label")

@@ -227,7 +227,7 @@ def test_a_put_again_object_is_another_version_in_the_next_run(server: Server, t
 def test_a_missing_bucket_prefix_or_archive_is_named(server: Server) -> None:
     with pytest.raises(
         SourceMissing,
-        match=r"s3://no-such-bucket/x/: no such bucket \(found: NoSuchBucket .*Remedy: mend discover.sources",
+        match=r"s3://no-such-bucket/x/: no such bucket \(found: NoSuchBucket .*Remedy: fix discover.sources",
     ):
         listed("s3://no-such-bucket/x", server.url)
     with pytest.raises(SourceMissing, match=rf"s3://{BUCKET}/nothing: nothing is there"):

@@ -38,8 +38,8 @@ def test_a_file_that_is_no_picture_has_its_own_fault_and_the_others_are_predicte
     found = predict([torn, good, absent, tmp_path], evaluated / "export")
 
     assert [bool(prediction.guesses) for prediction in found] == [False, True, False, False]
-    assert f"{torn}: no usable picture: decode_truncated" in str(found[0].fault)
-    assert f"{absent}: cannot be read (found: No such file or directory). Remedy: name a picture file" in str(
+    assert f"{torn}: no usable image: decode_truncated" in str(found[0].fault)
+    assert f"{absent}: cannot be read (found: No such file or directory). Remedy: name an image file" in str(
         found[2].fault
     )
     assert "Is a directory" in str(found[3].fault)
@@ -55,7 +55,7 @@ def test_an_image_that_keeps_its_decoder_busy_is_passed_over_and_the_others_are_
     found = predict([bomb, good], evaluated / "export")
 
     assert [bool(prediction.guesses) for prediction in found] == [False, True]
-    assert f"{bomb}: no usable picture: too_much_work (found: decoding it ended the process twice (SIGPROF))" in str(
+    assert f"{bomb}: no usable image: too_much_work (found: decoding it ended the process twice (SIGPROF))" in str(
         found[0].fault
     )
 

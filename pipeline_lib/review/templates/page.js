@@ -36,7 +36,7 @@ function uri(number) {
 }
 
 function picture(number, words) {
-  if (number === null) return element("div", "no picture", "none");
+  if (number === null) return element("div", "no image", "none");
   const made = element("img");
   made.src = uri(number);
   made.alt = visible(words);
@@ -49,7 +49,7 @@ function figure(number, label, fate, image_id) {
   made.title = visible(image_id);
   const caption = element("figcaption");
   caption.append(named("b", label || "no class"), " ", element("small", fate));
-  made.append(picture(number, `picture ${image_id}`), caption);
+  made.append(picture(number, `image ${image_id}`), caption);
   return made;
 }
 
@@ -65,7 +65,7 @@ function odds(label, share) {
 function words(q, action) {
   return {
     keep: ["Label is right"], copy: ["It is a copy"], suggestion: ["It is ", isolated(q.suggested || "")],
-    relabel: ["Another class …"], remove: ["Remove the picture"], not_duplicate: ["Not a duplicate"], skip: ["Skip"],
+    relabel: ["Another class …"], remove: ["Remove the image"], not_duplicate: ["Not a duplicate"], skip: ["Skip"],
   }[action];
 }
 
@@ -75,7 +75,7 @@ const said = (a) => ({
 const key = { keep: "1", copy: "1", suggestion: "2", relabel: "3", remove: "4", not_duplicate: "5", skip: "0" };
 
 function drawQuestion(q, number, of) {
-  $("pictures").replaceChildren(figure(q.picture, q.given, q.copies.length ? "this picture" : "", q.image_id),
+  $("pictures").replaceChildren(figure(q.picture, q.given, q.copies.length ? "this image" : "", q.image_id),
     ...q.copies.map((c) => figure(c.picture, c.label, c.fate, c.image_id)));
   $("pictures").classList.toggle("several", q.copies.length > 0);
   $("kind").textContent = data.kinds[q.kind].title;
@@ -155,7 +155,7 @@ function draw() {
   $("undo").disabled = !state.history.length;
   drawKinds();
   $("question").hidden = !list.length;
-  if (!list.length) return tell("Nothing to ask: no label is doubted, no picture is set aside.");
+  if (!list.length) return tell("Nothing to ask: no label is doubted, no image is set aside.");
   drawQuestion(list[at], at, list.length);
   drawList(list);
 }

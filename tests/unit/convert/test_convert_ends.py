@@ -1,4 +1,4 @@
-"""How convert ends when something is wrong: one line that names the picture, nothing under the final name, no hang."""
+"""How convert ends when something is wrong: one line that names the image, nothing under the final name, no hang."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ SIDE_PX = 80  # kept as JPEG
 
 @pytest.fixture
 def two_shards(inspected: Inspected, photo: Photo, encoded: Encoded) -> Inspected:
-    """Five pictures in each of two shards."""
+    """Five images in each of two shards."""
     names = {name: [f"s/{name}/{number}.jpg" for number in range(5)] for name in ("aa", "bb")}
     inspected.put({name: {one: encoded(photo(1, SIDE_PX, SIDE_PX)) for one in ids} for name, ids in names.items()})
     return inspected
@@ -92,7 +92,7 @@ def test_a_picture_too_large_for_any_page_is_named_before_it_is_decoded(tmp_path
 
     with pytest.raises(
         BadData,
-        match=r"^s/strip\.png: a beton holds pictures of at most 2147483648 bytes \(found: 10800360003 bytes\)\. "
+        match=r"^s/strip\.png: a beton holds images of at most 2147483648 bytes \(found: 10800360003 bytes\)\. "
         r"Remedy: set convert\.long_side_px",
     ):
         convert_shard(task, print, folder=tmp_path)
@@ -102,7 +102,7 @@ def test_a_picture_too_large_for_any_page_is_named_before_it_is_decoded(tmp_path
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten pictures are worth an estimate."""
+    """Ten images are worth an estimate."""
     monkeypatch.setattr(estimate, "SHARE", 2)
 
 
@@ -113,7 +113,7 @@ def test_space_and_time_are_told_before_the_work(two_shards: Inspected, caplog: 
     run(two_shards.job("betons", workers=1))
 
     said = [record.getMessage() for record in caplog.records if record.name == estimate.__name__]
-    assert [line.partition(", about")[0] for line in said] == ["10 pictures in 2 shards to do"]
+    assert [line.partition(", about")[0] for line in said] == ["10 images in 2 shards to do"]
     assert said[0].endswith("with 1 workers (measured on 5)")
 
 
@@ -134,13 +134,13 @@ def test_the_estimate_of_pictures_of_one_size_is_exact(two_shards: Inspected) ->
 def test_a_disk_that_is_clearly_too_small_is_told_before_the_work(
     two_shards: Inspected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten pictures of 80 x 80 take 192,000 bytes as raw pixels; the disk has half of them."""
+    """Ten images of 80 x 80 take 192,000 bytes as raw pixels; the disk has half of them."""
     usage = shutil.disk_usage(two_shards.folder)._replace(free=96_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
     with pytest.raises(
         NoSpace,
-        match=r"betons\.partial: the disk is too small: 10 pictures take about 0 MB \(found: 0 MB free\)\. "
+        match=r"betons\.partial: the disk is too small: 10 images take about 0 MB \(found: 0 MB free\)\. "
         r"Remedy: free some space .*, or set convert\.short_side_px",
     ):
         run(two_shards.job("betons", mode="raw"))

@@ -180,13 +180,14 @@ def test_a_folder_that_may_not_be_read_is_listed_as_one_fault_and_the_others_are
     ]
 
 
-def test_a_source_that_may_not_be_read_at_all_is_named_with_the_remedy(open_folder: Path) -> None:
-    write(open_folder / "pics" / "1.jpg")
-    (open_folder / "pics").chmod(0)
+@pytest.mark.parametrize("closed", ["pics", "pics/inside"])
+def test_a_source_that_may_not_be_read_at_all_is_named_with_the_remedy(open_folder: Path, closed: str) -> None:
+    write(open_folder / "pics" / "inside" / "1.jpg")
+    (open_folder / closed).chmod(0)
 
-    [(error, _)] = listed_by_another_user(open_folder / "pics")
+    [(error, _)] = listed_by_another_user(open_folder / "pics" / "inside")
 
-    (open_folder / "pics").chmod(0o755)
+    (open_folder / closed).chmod(0o755)
     assert re.match(r"ObjectRefused\(.*not allowed to read it .*Remedy: chmod u\+rX", error)
 
 
@@ -194,7 +195,7 @@ def test_an_archive_that_cannot_be_read_stops_the_run(discover: Discover, tmp_pa
     write(tmp_path / "pics" / "1.jpg")
     (tmp_path / "pics" / "more.tar").symlink_to(tmp_path / "gone.tar")
 
-    with pytest.raises(BadData, match=r"pics/more.tar: it cannot be read \(found: broken_link\). Remedy: remove it, m"):
+    with pytest.raises(BadData, match=r"pics/more.tar: it cannot be read \(found: broken_link\). Remedy: remove it, f"):
         discover({"uri": "pics"})
 
 
@@ -207,7 +208,7 @@ def test_a_date_after_2262_stops_nothing(discover: Discover, tmp_path: Path) -> 
 
 def test_a_missing_source_is_named_with_where_it_was_looked_for(discover: Discover, tmp_path: Path) -> None:
     expected = re.escape(
-        f"pics.tar: no such file or folder (found: looked at {tmp_path}/pics.tar). Remedy: mend discover.sources"
+        f"pics.tar: no such file or folder (found: looked at {tmp_path}/pics.tar). Remedy: fix discover.sources"
     )
     with pytest.raises(SourceMissing, match=expected):
         discover({"uri": "pics.tar"})
@@ -224,7 +225,7 @@ def test_an_empty_folder_is_a_missing_source(discover: Discover, tmp_path: Path)
     (tmp_path / "pics").mkdir()
 
     with pytest.raises(
-        SourceMissing, match=r"pics: nothing is there. Remedy: mend discover.sources in params.yaml, or put"
+        SourceMissing, match=r"pics: nothing is there. Remedy: fix discover.sources in params.yaml, or put"
     ):
         discover({"uri": "pics"})
 

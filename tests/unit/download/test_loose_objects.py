@@ -172,9 +172,7 @@ def test_the_split_of_an_extra_test_set_is_that_of_all_its_pictures(take: Take, 
 def test_a_source_without_pictures_says_what_it_holds(take: Take, tmp_path: Path) -> None:
     folder_of(tmp_path / "pics", {"a.txt": b"1", ".x": b"2"})
 
-    expected = (
-        r"pics: the source holds no picture \(found: ignored_system_file: 1, not_a_picture_name: 1\). Remedy: name"
-    )
+    expected = r"pics: the source holds no image \(found: ignored_system_file: 1, not_a_picture_name: 1\). Remedy: name"
     with pytest.raises(BadData, match=expected):
         take({"uri": "pics"})
 
@@ -348,7 +346,7 @@ def take_files(folder: Path) -> dict[str, bytes]:
 
 def test_a_missing_source_is_found_out_at_once() -> None:
     with pytest.raises(
-        SourceMissing, match=r"gone: no such file or folder \(found: looked at /nowhere/gone\). Remedy: mend"
+        SourceMissing, match=r"gone: no such file or folder \(found: looked at /nowhere/gone\). Remedy: fix"
     ):
         LocalPlace("gone", Path("/nowhere/gone"))
 

@@ -18,7 +18,7 @@ LIBRARIES = ("numpy", "pillow")
 
 def doubled(unit, at):
     for number in range(unit):
-        at(f"picture-{number}")
+        at(f"image-{number}")
     return 2 * unit, os.getpid()
 
 
@@ -40,7 +40,7 @@ def endless(unit, at):
 
 def many(unit, at):
     for number in range(40):
-        at(f"picture-{number}")
+        at(f"image-{number}")
         sum(range(1_500_000))
     return time.thread_time()
 
@@ -89,13 +89,13 @@ def test_a_picture_that_takes_too_much_processor_time_ends_the_work_with_the_sha
     monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.3)
 
     used_s, _ = work(many, {"a": 1}, settings)
-    assert used_s["a"] > 0.3  # by all pictures together, which is no fault
-    with pytest.raises(Interrupted, match=r"^shard a: Dask's workers died.*local workers name the picture"):
+    assert used_s["a"] > 0.3  # by all images together, which is no fault
+    with pytest.raises(Interrupted, match=r"^shard a: Dask's workers died.*local workers name the image"):
         work(endless, {"a": 1}, settings)
 
 
 def test_workers_that_die_are_an_error_with_the_shards_name(settings):
-    with pytest.raises(Interrupted, match=r"^shard a: Dask's workers died.*local workers name the picture"):
+    with pytest.raises(Interrupted, match=r"^shard a: Dask's workers died.*local workers name the image"):
         work(deadly, {"a": 1}, settings)
 
 
