@@ -130,7 +130,7 @@ def test_raw_betons_are_frozen(inspected: Inspected, encoded: Encoded) -> None:
     run(inspected.job("betons", mode="raw"))
 
     digest = hashlib.sha256((inspected.folder / "betons" / "aa.beton").read_bytes()).hexdigest()
-    assert (stage.FORMAT, digest[:16]) == (3, "ff22d8ec7bd166a9")
+    assert (stage.FORMAT, digest[:16]) == (4, "ff22d8ec7bd166a9")
 
 
 def test_pixels_json_says_all_that_prediction_must_repeat(mixed: Inspected) -> None:
