@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name, work_on_shards
-from pipeline_lib.networks.exported import ExportedModel, open_exported
-from pipeline_lib.networks.model_file import NAME, ModelFile
+from pipeline_lib.networks.exported import ExportedModel, load_exported
+from pipeline_lib.networks.model_file import MODEL_FILE, ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
 from pipeline_lib.reasons import Reason
 
@@ -45,7 +45,7 @@ def predict(files: Sequence[Path], model_folder: Path) -> list[Prediction]:
 
     Raises BadData when the model folder (evaluate's export) is absent or damaged.
     """
-    model = open_exported(model_folder)
+    model = load_exported(model_folder)
     batches = {f"batch {n}": _Batch(tuple(some)) for n, some in enumerate(_batched(list(dict.fromkeys(files))))}
     # in a process of its own: what a hostile image does to its decoder, it does there
     work = work_on_shards(
@@ -118,7 +118,7 @@ def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
         fault = error.errors()[0]
         value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
         remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
-        raise BadData("not the pixel rules of a model", file=NAME, value=value, remedy=remedy) from error
+        raise BadData("not the pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
 
 
 def _predict_batch(
