@@ -61,7 +61,7 @@ class Remark(StrEnum):
     DARK = "dark"  # even its brightest hundredth is dark
     LIGHT = "light"  # even its darkest hundredth is light
     BLURRED = "blurred"  # out of focus or shaken, as far as its edges tell
-    LOW_INFORMATION = "low_information"  # nearly one grey level all over
+    LOW_INFORMATION = "low_information"  # nearly one grey level all over, and little beside it
     LABEL_REVIEW = "label_review"  # its label is doubted: a person should look
     RELABELLED_BY_VOTES = "relabelled_by_votes"  # annotators' votes gave it another class than the source
     RELABELLED_BY_OVERRIDE = "relabelled_by_override"  # a row of overrides.csv gave it another class

@@ -10,18 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLUR_SIGMA_PX: Final = 1.5
+BACKGROUND_LEVELS: Final = 8  # to each side of the commonest level: the noise of encoding
 FLAT_VARIANCE: Final = 1e-6  # of the Laplacian; below it there is only rounding of the arithmetic
 cv2.setNumThreads(1)  # the stage has a process per core already
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Luminance percentiles 0..255, entropy 0..8 bit, blur ratio 0..1 (near 1: blurred; 0 for a flat picture)."""
+    """Luminance percentiles 0..255, entropy 0..8 bit, blur ratio 0..1 (near 1: blurred; 0 for a flat image).
+
+    subject_bit: the entropy of the levels that are not background, times the share of the pixels that have them, 0..8.
+    """
 
     luminance_p1: int
     luminance_p50: int
     luminance_p99: int
     entropy_bit: float
+    subject_bit: float
     blur_ratio: float
 
 
@@ -29,7 +34,7 @@ def measure(grey_HW: NDArray[np.uint8]) -> Quality:
     """Measure a grey picture, best one of about 256 px: the blur ratio depends on the scale."""
     counts = np.bincount(grey_HW.ravel(), minlength=256)
     p1, p50, p99 = (_percentile(counts, percent) for percent in (1, 50, 99))
-    return Quality(p1, p50, p99, _entropy_bit(counts), blur_ratio(grey_HW))
+    return Quality(p1, p50, p99, _entropy_bit(counts), _subject_bit(counts), blur_ratio(grey_HW))
 
 
 def blur_ratio(grey_HW: NDArray[np.uint8]) -> float:
@@ -60,3 +65,16 @@ def _percentile(counts: NDArray[np.int64], percent: int) -> int:
 def _entropy_bit(counts: NDArray[np.int64]) -> float:
     share = counts[counts > 0] / counts.sum()
     return float(-(share * np.log2(share)).sum()) + 0.0  # + 0.0: no negative zero
+
+
+def _subject_bit(counts: NDArray[np.int64]) -> float:
+    """What is left of the entropy without a plain background, and without the bits that tell background from subject.
+
+    A product on a white page has little entropy, however much there is to see in it: see `curate/quality.py`.
+    """
+    subject = counts.copy()
+    background = int(counts.argmax())
+    subject[max(0, background - BACKGROUND_LEVELS) : background + BACKGROUND_LEVELS + 1] = 0
+    if not subject.any():
+        return 0.0
+    return float(subject.sum() / counts.sum()) * _entropy_bit(subject)

@@ -42,7 +42,7 @@ def test_copies_are_grouped_under_the_smallest_name_with_the_closest_kind():
 
 
 def test_blank_pictures_are_no_near_copies_of_each_other():
-    blank = {"phash": 0, "entropy_bit": 0.5}
+    blank = {"phash": 0, "entropy_bit": 0.5, "subject_bit": 0.0}
 
     assert groups_of([Picture(f"s/{name}", details="u", image=blank) for name in "ab"])["dup_group"].isna().all()
 
@@ -53,7 +53,7 @@ def test_small_pictures_are_compared_by_pixels_and_not_by_their_hash():
     assert groups_of(pictures)["dup_group"].isna().all()
 
 
-ORIGINAL, ITS_CROPS = 0x9D2B_6E41_F078_35C3, [0xA157_1C9E_22F4_8D03, 0x5BE0_93D7_4471_0FAB, 1, 2]
+ORIGINAL, ITS_CROPS = 0x9D2B_6E41_F078_35C3, [0xA157_1C9E_22F4_8D03, 0x5BE0_93D7_4471_0FAB, 1, 2, 3, 4]
 
 
 def test_a_cropped_copy_is_found_by_the_hash_of_the_originals_centre():
