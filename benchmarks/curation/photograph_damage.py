@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from benchmarks.curation.photograph_copies import read_photographs
 from benchmarks.robustness.damage import DAMAGES
@@ -92,6 +92,38 @@ def _on_white(data: bytes, *, share: float) -> bytes:
     return _saved(page, quality=90)
 
 
+def _page(rng: random.Random) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """An empty page as shops show it where there is no photograph: its size, its grey."""
+    page = Image.new(
+        "RGB", rng.choice([(300, 300), (400, 300), (640, 480)]), rng.choice(["white", "#eeeeee", "#cccccc"])
+    )
+    return page, ImageDraw.Draw(page)
+
+
+def _no_photograph(rng: random.Random) -> bytes:
+    page, pen = _page(rng)
+    font = ImageFont.load_default(rng.choice([20, 30, 40]))
+    text = rng.choice(["no photo available", "NO IMAGE", "image not found"])
+    pen.text(
+        (page.width / 2, page.height / 2),
+        text,
+        fill=rng.choice(["black", "#787878", "#a00000"]),
+        font=font,
+        anchor="mm",
+    )
+    return _saved(page, quality=90)
+
+
+def _camera(rng: random.Random) -> bytes:
+    page, pen = _page(rng)
+    ink, paper = rng.choice(["#b0b0b0", "#787878", "#5a6e82"]), page.getpixel((0, 0))
+    x, y, half = page.width / 2, page.height / 2, rng.uniform(0.15, 0.3) * min(page.size)
+    pen.rounded_rectangle((x - half, y - 0.7 * half, x + half, y + 0.7 * half), 10, fill=ink)
+    for radius, colour in ((0.4, paper), (0.25, ink)):
+        pen.ellipse((x - radius * half, y - radius * half, x + radius * half, y + radius * half), fill=colour)
+    return _saved(page, quality=90)
+
+
 def _turned(data: bytes) -> bytes:
     """Stored on its side, with the EXIF orientation that sets it upright."""
     exif = Image.Exif()
@@ -129,6 +161,9 @@ SOUND: dict[str, Kind] = {
     "PNG named .jpg": Kind(lambda data, other, rng: _saved(_picture(data), "PNG"), Remark.EXT_MISMATCH),
     "on a white page, at 70 %": Kind(lambda data, other, rng: _on_white(data, share=0.7), None),
     "on a white page, at 40 %": Kind(lambda data, other, rng: _on_white(data, share=0.4), None),
+    "on a white page, at 30 %": Kind(lambda data, other, rng: _on_white(data, share=0.3), None),
+    "placeholder, a line of text": Kind(lambda data, other, rng: _no_photograph(rng), Remark.LOW_INFORMATION),
+    "placeholder, a drawn camera": Kind(lambda data, other, rng: _camera(rng), Remark.LOW_INFORMATION),
     "PNG of 16 bits": Kind(lambda data, other, rng: _png_of_16_bits(data), None, ".png"),
 }
 

@@ -1,5 +1,12 @@
+from itertools import combinations
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
 from pipeline_lib.curate.duplicates import group_duplicates
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.inspect.small_view import small_view
 from tests.unit.curate.made_tables import Picture, make_found, make_rows
 
 
@@ -110,3 +117,37 @@ def test_a_pair_of_equal_hashes_and_unlike_details_is_neither_a_group_nor_a_ques
 
     assert groups.frame["dup_group"].isna().all()
     assert groups.maybe.empty
+
+
+def test_copies_are_found_although_a_different_picture_of_the_same_hash_stands_between_them():
+    pictures = [
+        Picture("s/a", details="u", image={"phash": ORIGINAL}),
+        Picture("s/b", details="w", image={"phash": ORIGINAL}),
+        Picture("s/c", details="u", image={"phash": ORIGINAL}),
+    ]
+
+    groups = groups_of(pictures)
+
+    assert groups["dup_group"].dropna().to_dict() == {"s/a": "s/a", "s/c": "s/a"}
+
+
+def test_two_pictures_of_one_hash_that_are_each_like_a_third_are_not_all_one_group():
+    """The grey one is a copy of the red or of the turquoise one, as far as can be seen; these two are no copies."""
+    grey = np.asarray(Image.fromarray(load_sample_images().images[1]).convert("L"), np.float64)[..., None]
+    tints = {"s/red": (1, 0.6, 0.5), "s/grey": (0.7, 0.7, 0.7), "s/turquoise": (0.5, 0.8, 0.9)}
+    shown = {name: small_view((grey * tint).astype(np.uint8)) for name, tint in tints.items()}
+    pictures = [Picture(name, image={"phash": ORIGINAL}) for name in tints]
+    found = make_found(pictures)
+
+    groups = group_duplicates(
+        make_rows(pictures),
+        found.features.set_index("image_id"),
+        lambda image_ids: {name: shown[name] for name in image_ids},
+        CurateParams(),
+    )
+
+    together = set(groups.frame.index[groups.frame["dup_group"].notna()])
+    assert "s/grey" in together
+    assert len(together) == 2
+    asked = {frozenset(pair) for pair in groups.maybe[["image_id", "other"]].itertuples(index=False)}
+    assert asked == {frozenset(pair) for pair in combinations(tints, 2)} - {frozenset(together)}
