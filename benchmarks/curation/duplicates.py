@@ -1,10 +1,10 @@
-"""How many altered copies of a picture are found, how many different pictures are taken for copies, and how fast.
+"""How many altered copies of an image are found, how many different images are taken for copies, and how fast.
 
     python -m benchmarks.curation.duplicates [--photographs 120] [--scenes 60] [--hashes 1281167]
 
 Photographs of benchmarks/support/photographs.py and drawn scenes are altered in one way at a time, and go with the
 originals through `inspect` and the grouping of `curate` at their defaults. Found: the copy is in its original's group;
-asked: it is not, and the pair is among the questions of the review queue. Different pictures: windows of different
+asked: it is not, and the pair is among the questions of the review queue. Different images: windows of different
 photographs. The join is measured on random hashes with planted pairs. Writes benchmarks/results/duplicates.json.
 """
 
@@ -36,28 +36,28 @@ PLANTED = 5000
 N_PHOTOGRAPHS = 1024  # for the false positives: half a million pairs of different photographs
 
 
-def _jpeg(picture: Image.Image, quality: int = 90, kind: str = "JPEG") -> bytes:
+def _jpeg(image: Image.Image, quality: int = 90, kind: str = "JPEG") -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind, quality=quality)
+    image.save(file, kind, quality=quality)
     return file.getvalue()
 
 
-def _part(picture: Image.Image, share: float, *, corner: bool = False) -> Image.Image:
+def _part(image: Image.Image, share: float, *, corner: bool = False) -> Image.Image:
     """The centre, or the upper left corner, of this share of each side."""
-    width, height = picture.size
+    width, height = image.size
     left, top = (0, 0) if corner else (round(width * (1 - share) / 2), round(height * (1 - share) / 2))
-    return picture.crop((left, top, left + round(width * share), top + round(height * share)))
+    return image.crop((left, top, left + round(width * share), top + round(height * share)))
 
 
-def _sized(picture: Image.Image, share: float) -> Image.Image:
-    return picture.resize((round(picture.width * share), round(picture.height * share)), Image.Resampling.BICUBIC)
+def _sized(image: Image.Image, share: float) -> Image.Image:
+    return image.resize((round(image.width * share), round(image.height * share)), Image.Resampling.BICUBIC)
 
 
-def _captioned(picture: Image.Image) -> Image.Image:
+def _captioned(image: Image.Image) -> Image.Image:
     """A strip of a tenth of the height with text over the lower edge."""
-    captioned = picture.copy()
-    pen, top = ImageDraw.Draw(captioned), round(picture.height * 0.9)
-    pen.rectangle((0, top, picture.width, picture.height), fill="white")
+    captioned = image.copy()
+    pen, top = ImageDraw.Draw(captioned), round(image.height * 0.9)
+    pen.rectangle((0, top, image.width, image.height), fill="white")
     pen.text((5, top + 5), "a caption, as agencies print it", fill="black")
     return captioned
 
@@ -106,10 +106,10 @@ def drawn_scene(number: int) -> Image.Image:
     return scene
 
 
-def grouped(pictures: Iterable[tuple[str, bytes]]) -> Groups:
-    """The groups of some encoded pictures, as `inspect` and `curate` make them."""
+def grouped(images: Iterable[tuple[str, bytes]]) -> Groups:
+    """The groups of some encoded images, as `inspect` and `curate` make them."""
     rows, features, views = [], [], {}
-    for name, data in pictures:
+    for name, data in images:
         examined = examine(name, data, InspectParams())
         assert examined.grey_HW is not None and examined.pixels_HWC is not None, (name, examined.findings)
         views[name] = small_view(examined.pixels_HWC) or b""
@@ -123,12 +123,12 @@ def grouped(pictures: Iterable[tuple[str, bytes]]) -> Groups:
 
 def recall_rows(originals: list[Image.Image]) -> list[Row]:
     """For each change, the shares of copies that are in their original's group, and that are asked about."""
-    plain = [(f"{n:05}/original", _jpeg(picture, 95)) for n, picture in enumerate(originals)]
+    plain = [(f"{n:05}/original", _jpeg(image, 95)) for n, image in enumerate(originals)]
     rows = []
     for name in (*ENCODINGS, *CHANGES):
         copies = []
-        for n, picture in enumerate(originals):
-            data = _jpeg(picture, *ENCODINGS[name]) if name in ENCODINGS else _jpeg(CHANGES[name](picture))
+        for n, image in enumerate(originals):
+            data = _jpeg(image, *ENCODINGS[name]) if name in ENCODINGS else _jpeg(CHANGES[name](image))
             copies.append((f"{n:05}/copy", data))
         groups = grouped([*plain, *copies])
         group, questions = groups.frame["dup_group"], asked(groups)
@@ -143,9 +143,9 @@ def recall_rows(originals: list[Image.Image]) -> list[Row]:
 
 def false_rows(paths: list[Path]) -> list[Row]:
     """Pairs of windows of different photographs that fall into one group, or become a question."""
-    pictures = [(f"{path.parent.name}/{path.name}", path.read_bytes()) for path in paths]
-    groups = grouped(pictures)
-    photograph = pd.Series([name.partition("/")[0] for name, _ in pictures], index=groups.frame.index)
+    images = [(f"{path.parent.name}/{path.name}", path.read_bytes()) for path in paths]
+    groups = grouped(images)
+    photograph = pd.Series([name.partition("/")[0] for name, _ in images], index=groups.frame.index)
     n_pairs = (len(photograph) ** 2 - (photograph.value_counts() ** 2).sum()) // 2
     false = sum(
         (len(part) ** 2 - (part.value_counts() ** 2).sum()) // 2
@@ -204,7 +204,7 @@ def main() -> None:
     chosen = paths[:: max(1, len(paths) // options.photographs)][: options.photographs]
     originals = [Image.open(path).convert("RGB") for path in chosen]
     originals += [drawn_scene(number) for number in range(options.scenes)]
-    rows = [row("row 8: originals", "photographs and scenes", "pictures", [len(originals)])]
+    rows = [row("row 8: originals", "photographs and scenes", "images", [len(originals)])]
     rows += join_rows(options.hashes) + false_rows(paths) + recall_rows(originals)
     print(f"wrote {write_results('duplicates', rows)}")
 

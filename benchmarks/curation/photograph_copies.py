@@ -38,9 +38,9 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 TILE_PX, PER_LINE = 160, 8
 
 
-def _cropped(picture: Photograph, share: float) -> Photograph:
-    left, top = round(picture.width * share / 2), round(picture.height * share / 2)
-    return picture.crop((left, top, picture.width - left, picture.height - top))
+def _cropped(image: Photograph, share: float) -> Photograph:
+    left, top = round(image.width * share / 2), round(image.height * share / 2)
+    return image.crop((left, top, image.width - left, image.height - top))
 
 
 CHANGES: dict[str, tuple[Callable[[Photograph], Photograph], int]] = {  # change and JPEG quality
@@ -68,7 +68,7 @@ class Inspected:
 
 
 def read_photographs(archive: Path) -> dict[str, bytes]:
-    """The files of a tar that are named like pictures, by name."""
+    """The files of a tar that are named like images, by name."""
     with tarfile.open(archive) as tar:
         found = {one.name: tar.extractfile(one) for one in tar if one.isfile() and one.name.lower().endswith(ENDINGS)}
         return {name: file.read() for name, file in found.items() if file is not None}
@@ -88,12 +88,12 @@ def planted(photographs: dict[str, bytes], each: int, *, draw: int) -> dict[str,
     return copies
 
 
-def inspected(pictures: dict[str, bytes]) -> Inspected:
-    """What `inspect` finds in each picture, those that it refuses left out."""
+def inspected(images: dict[str, bytes]) -> Inspected:
+    """What `inspect` finds in each image, those that it refuses left out."""
     start = time.process_time()
     rows, features, views = [], [], {}
-    for name in sorted(pictures):
-        found = examine(name, pictures[name], InspectParams())
+    for name in sorted(images):
+        found = examine(name, images[name], InspectParams())
         if found.grey_HW is None or found.pixels_HWC is None:
             continue
         rows.append({"image_id": name, "sha256": name, **found.findings})

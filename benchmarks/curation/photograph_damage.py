@@ -65,27 +65,27 @@ class Plant:
     data: bytes
 
 
-def _picture(data: bytes) -> Image.Image:
+def _image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
-def _saved(picture: Image.Image, form: str = "JPEG", **options: object) -> bytes:
+def _saved(image: Image.Image, form: str = "JPEG", **options: object) -> bytes:
     file = io.BytesIO()
-    picture.save(file, form, **options)
+    image.save(file, form, **options)
     return file.getvalue()
 
 
 def _grey_below(data: bytes, *, keep: float) -> bytes:
     """Cut off, opened by a program that forgives, and saved again: a sound file with a part of a photograph."""
-    return _saved(_picture(truncated(data, keep=keep) + b"\xff\xd9"), quality=90)
+    return _saved(_image(truncated(data, keep=keep) + b"\xff\xd9"), quality=90)
 
 
 def _on_white(data: bytes, *, share: float) -> bytes:
     """As shops show a product: on a white page of the photograph's size, at this share of its width and height."""
-    picture = _picture(data)
-    page = Image.new("RGB", picture.size, "white")
-    product = picture.resize(
-        (round(picture.width * share), round(picture.height * share)),
+    image = _image(data)
+    page = Image.new("RGB", image.size, "white")
+    product = image.resize(
+        (round(image.width * share), round(image.height * share)),
         Image.Resampling.LANCZOS,
     )
     page.paste(product, ((page.width - product.width) // 2, (page.height - product.height) // 2))
@@ -128,11 +128,11 @@ def _turned(data: bytes) -> bytes:
     """Stored on its side, with the EXIF orientation that sets it upright."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    return _saved(_picture(data).transpose(Image.Transpose.ROTATE_90), quality=90, exif=exif)
+    return _saved(_image(data).transpose(Image.Transpose.ROTATE_90), quality=90, exif=exif)
 
 
 def _png_of_16_bits(data: bytes) -> bytes:
-    samples = np.asarray(_picture(data)).astype(np.uint16) * 257
+    samples = np.asarray(_image(data)).astype(np.uint16) * 257
     return cv2.imencode(".png", samples[..., ::-1])[1].tobytes()
 
 
@@ -155,10 +155,10 @@ DAMAGED: dict[str, Kind] = {
     "empty file": Kind(lambda data, other, rng: b"", Reason.EMPTY),
 }
 SOUND: dict[str, Kind] = {
-    "progressive JPEG": Kind(lambda data, other, rng: _saved(_picture(data), quality=90, progressive=True), None),
-    "CMYK JPEG": Kind(lambda data, other, rng: _saved(_picture(data).convert("CMYK"), quality=90), None),
+    "progressive JPEG": Kind(lambda data, other, rng: _saved(_image(data), quality=90, progressive=True), None),
+    "CMYK JPEG": Kind(lambda data, other, rng: _saved(_image(data).convert("CMYK"), quality=90), None),
     "turned by EXIF": Kind(lambda data, other, rng: _turned(data), Remark.EXIF_ROTATED),
-    "PNG named .jpg": Kind(lambda data, other, rng: _saved(_picture(data), "PNG"), Remark.EXT_MISMATCH),
+    "PNG named .jpg": Kind(lambda data, other, rng: _saved(_image(data), "PNG"), Remark.EXT_MISMATCH),
     "on a white page, at 70 %": Kind(lambda data, other, rng: _on_white(data, share=0.7), None),
     "on a white page, at 40 %": Kind(lambda data, other, rng: _on_white(data, share=0.4), None),
     "on a white page, at 30 %": Kind(lambda data, other, rng: _on_white(data, share=0.3), None),
@@ -224,14 +224,14 @@ def _word_rows(case: str, said: Iterable[frozenset[str]]) -> Iterable[Row]:
 
 
 def sheet(tiles: Iterable[tuple[str, bytes]]) -> Image.Image:
-    """Captioned pictures in lines of PER_LINE."""
+    """Captioned images in lines of PER_LINE."""
     tiles = list(tiles)
     n_lines = max(1, -(-len(tiles) // PER_LINE))
     whole = Image.new("RGB", (PER_LINE * TILE_PX, n_lines * (TILE_PX + CAPTION_PX)), "black")
     draw = ImageDraw.Draw(whole)
     for number, (caption, data) in enumerate(tiles):
         left, top = number % PER_LINE * TILE_PX, number // PER_LINE * (TILE_PX + CAPTION_PX)
-        whole.paste(ImageOps.contain(_picture(data), (TILE_PX - 6,) * 2), (left, top + CAPTION_PX))
+        whole.paste(ImageOps.contain(_image(data), (TILE_PX - 6,) * 2), (left, top + CAPTION_PX))
         draw.multiline_text((left + 2, top + 1), caption, fill="white", font_size=11, spacing=1)
     return whole
 

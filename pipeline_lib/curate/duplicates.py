@@ -1,4 +1,4 @@
-"""Which pictures are copies of each other: equal in bytes, in pixels, or nearly so.
+"""Which images are copies of each other: equal in bytes, in pixels, or nearly so.
 
 Every pair of a group agrees (`linkage.py`). Pairs that are less alike are questions for a person.
 """
@@ -57,7 +57,7 @@ def group_duplicates(
 ) -> Groups:
     """Group the copies among sound rows. features: thumbnail (bytes, 32x32 grey), vector and kind by image_id.
 
-    views: see `Views`. apart: pictures that people called not_duplicate; they have no near copies.
+    views: see `Views`. apart: images that people called not_duplicate; they have no near copies.
     """
     by_bytes, by_pixels = _equal_pairs(rows["sha256"]), _equal_pairs(rows["pixel_hash"])
     unlike = np.zeros(len(rows), bool) if apart is None else rows.index.isin(apart)
@@ -135,10 +135,10 @@ def _near_small(rows: pd.DataFrame, features: pd.DataFrame, seen: Mask, params: 
 
 
 def _near_large(rows: pd.DataFrame, views: Views, seen: Mask, params: CurateParams) -> Near:
-    """By perceptual hash and a closer look. Blank pictures are left out: their hash is that of any other blank one.
+    """By perceptual hash and a closer look. Blank images are left out: their hash is that of any other blank one.
 
     A copy may be turned or mirrored, and may have lost its edges: then its hash is that of a centre of the original.
-    What is only to be asked about is looked for in whole pictures as they stand.
+    What is only to be asked about is looked for in whole images as they stand.
     """
     usable = seen & (_short_side(rows) >= SMALL_SIDE_PX) & ~low_information(rows) & rows["phash"].notna()
     # one of each kind of pixels: the others go with it

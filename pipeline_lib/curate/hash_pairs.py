@@ -1,6 +1,6 @@
-"""Pairs of 64-bit perceptual hashes that differ in a few bits, among millions, and the same picture turned or mirrored.
+"""Pairs of 64-bit perceptual hashes that differ in a few bits, among millions, and the same image turned or mirrored.
 
-A hash's bits are the signs of the 8x8 lowest DCT coefficients (`inspect/hashes.py`). Mirroring a picture changes the
+A hash's bits are the signs of the 8x8 lowest DCT coefficients (`inspect/hashes.py`). Mirroring an image changes the
 sign of every odd column of coefficients, turning it transposes them as well; so the hash of each of the eight
 orientations follows from the hash alone.
 """
@@ -45,7 +45,7 @@ class ClosePairs:
 
 
 def orientations(hashes_N: Hashes) -> Hashes:
-    """The hashes of all eight mirrored and turned forms of each picture, [8, N]; first the pictures as they are."""
+    """The hashes of all eight mirrored and turned forms of each image, [8, N]; first the images as they are."""
     forms = []
     for upright in (hashes_N, _transposed(hashes_N)):
         for mirror in (0, ODD_COLUMNS, ODD_ROWS, ODD_COLUMNS ^ ODD_ROWS):
@@ -54,9 +54,9 @@ def orientations(hashes_N: Hashes) -> Hashes:
 
 
 def close_pairs(asked_FN: Hashes, stored_VN: Hashes, *, max_bits: int) -> ClosePairs:
-    """Pairs of pictures of which some asked form differs from some stored variant in at most `max_bits` bits.
+    """Pairs of images of which some asked form differs from some stored variant in at most `max_bits` bits.
 
-    asked_FN, stored_VN: F forms and V variants of the same N pictures. Every such pair is found, or its bucket is
+    asked_FN, stored_VN: F forms and V variants of the same N images. Every such pair is found, or its bucket is
     counted in n_cut. A thousand images of one hash make no half a million pairs: the first EQUAL_CAP of them are paired
     with each other and with what is near, and all are joined each to the next.
     """
@@ -75,9 +75,9 @@ def close_pairs(asked_FN: Hashes, stored_VN: Hashes, *, max_bits: int) -> CloseP
 
 @dataclass(frozen=True)
 class _Distinct:
-    """hashes: distinct and sorted. owners: pictures, those of the first hash first; start, size: where in them.
+    """hashes: distinct and sorted. owners: images, those of the first hash first; start, size: where in them.
 
-    cut: hashes of more than EQUAL_CAP pictures, which is all that size counts. chain: pairs that join all of these.
+    cut: hashes of more than EQUAL_CAP images, which is all that size counts. chain: pairs that join all of these.
     """
 
     hashes: Hashes
@@ -89,9 +89,9 @@ class _Distinct:
 
 
 def proposed_pairs(whole_N: Hashes, variants_VN: Hashes, *, max_bits: int) -> ClosePairs:
-    """Pairs of pictures that may be copies of each other, whole, mirrored, turned, cropped, framed or captioned.
+    """Pairs of images that may be copies of each other, whole, mirrored, turned, cropped, framed or captioned.
 
-    variants_VN: in the order of `PerceptualHashes.variants`. Whole pictures in all orientations are compared with
+    variants_VN: in the order of `PerceptualHashes.variants`. Whole images in all orientations are compared with
     everything but the middles of others; centres and middles, which a frame or a caption leaves as they were, with
     their like.
     """
@@ -116,14 +116,14 @@ def _transposed(hashes: Hashes) -> Hashes:
 
 
 def _distinct(hashes_VN: Hashes, n: int) -> _Distinct:
-    # each hash of a picture once: that of its centre may be that of the whole
+    # each hash of an image once: that of its centre may be that of the whole
     hashes, owners = hashes_VN.ravel(), np.tile(np.arange(n), len(hashes_VN))
     order = np.lexsort((owners, hashes))
     hashes, owners = hashes[order], owners[order]
     new = np.r_[True, (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])][: len(hashes)]
     hashes, owners = hashes[new], owners[new]
 
-    # the pictures of each hash
+    # the images of each hash
     start = np.flatnonzero(np.r_[True, hashes[1:] != hashes[:-1]][: len(hashes)])
     size = np.diff(np.r_[start, len(hashes)])
     large = np.repeat(size > EQUAL_CAP, size)
@@ -135,7 +135,7 @@ def _distinct(hashes_VN: Hashes, n: int) -> _Distinct:
 def _owner_pairs(
     asked: _Distinct, left: NDArray[np.int64], stored: _Distinct, right: NDArray[np.int64]
 ) -> tuple[Pairs, NDArray[np.int64]]:
-    """All pairs of a picture of hash left[i] and one of hash right[i], and the i of each."""
+    """All pairs of an image of hash left[i] and one of hash right[i], and the i of each."""
     across = stored.size[right]
     counts = asked.size[left] * across
     of = np.repeat(np.arange(len(left)), counts)
@@ -201,7 +201,7 @@ def _by_bucket(hashes: Hashes, mask: int) -> tuple[NDArray[np.uint64], NDArray[n
 
 
 def _ordered(pairs: Pairs, bits: NDArray[np.uint8], n_cut: int) -> ClosePairs:
-    """Distinct pairs of different pictures, the smaller row number first, with the smallest distance found."""
+    """Distinct pairs of different images, the smaller row number first, with the smallest distance found."""
     pairs = np.sort(pairs, axis=1)
     order = np.lexsort((bits, pairs[:, 1], pairs[:, 0]))
     pairs, bits = pairs[order], bits[order]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline_lib.pixels.resize import resize
 
-VIEW_PX: Final = 128  # what all perceptual hashes of a picture are taken from
+VIEW_PX: Final = 128  # what all perceptual hashes of an image are taken from
 PHASH_SIDE_PX: Final = 32
 FREQUENCIES: Final = 8
 CROPS: Final = (0.95, 0.90, 0.85, 0.80)  # of the side
@@ -70,14 +70,14 @@ def perceptual_hashes(grey_HW: NDArray[np.uint8]) -> PerceptualHashes:
 
 
 def phash(grey_HW: NDArray[np.uint8]) -> int:
-    """64-bit DCT perceptual hash of a 32x32 grey picture; the first bit in reading order is the highest.
+    """64-bit DCT perceptual hash of a 32x32 grey image; the first bit in reading order is the highest.
 
     The signs of the 8x8 lowest frequencies of the DCT-II (the first, the mean, is always set). After Zauner,
     "Implementation and benchmarking of perceptual image hash functions" (2010), who compares with the median instead:
-    that of the signs is as robust, and the hash of a mirrored or turned picture follows from it without the picture
+    that of the signs is as robust, and the hash of a mirrored or turned image follows from it without the image
     (`curate/hash_pairs.py`). Of no use below about 64 px, where different digits share hashes.
 
-    A frequency that a picture has not (half of those of a symmetric one) is 0 on every processor and counts as no sign:
+    A frequency that an image has not (half of those of a symmetric one) is 0 on every processor and counts as no sign:
     the sums are of whole numbers below 2^53, so float64 holds them exactly, in whatever order they are added. With the
     cosines themselves the bit would be the sign of the rounding of one BLAS kernel.
     """

@@ -1,4 +1,4 @@
-"""Figures on how a picture looks: light, contrast, blur. They are measured here and judged in `curate`."""
+"""Figures on how an image looks: light, contrast, blur. They are measured here and judged in `curate`."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Quality:
 
 
 def measure(grey_HW: NDArray[np.uint8]) -> Quality:
-    """Measure a grey picture, best one of about 256 px: the blur ratio depends on the scale."""
+    """Measure a grey image, best one of about 256 px: the blur ratio depends on the scale."""
     counts = np.bincount(grey_HW.ravel(), minlength=256)
     p1, p50, p99 = (_percentile(counts, percent) for percent in (1, 50, 99))
     return Quality(p1, p50, p99, _entropy_bit(counts), _subject_bit(counts), blur_ratio(grey_HW))
 
 
 def blur_ratio(grey_HW: NDArray[np.uint8]) -> float:
-    """Variance of the Laplacian after one more blur, over before: sharp pictures lose most of it, blurred ones little.
+    """Variance of the Laplacian after one more blur, over before: sharp images lose most of it, blurred ones little.
 
     The re-blur idea is of Crete et al., "The blur effect" (SPIE 2007), the variance of the Laplacian of Pech-Pacheco et
-    al. (ICPR 2000). A first blur takes away rounding and JPEG noise: it is all the detail that a blurred picture has,
+    al. (ICPR 2000). A first blur takes away rounding and JPEG noise: it is all the detail that a blurred image has,
     and without that step a strongly blurred one counts as sharp. Measured on 40 crops of scikit-learn's two photographs
     (256 px, JPEG 90), 2nd to 98th percentile: sharp .24 to .39, Gaussian blur of 2 px .54 to .63, 3 px .69 to .75, 6 px
     .82 to .89; a scan of 8 px enlarged to 32 px .40 to .60.

@@ -12,14 +12,14 @@ from pipeline_lib.inspect.small_view import small_view
 FLOWER = Image.fromarray(load_sample_images().images[1])
 
 
-def seen(picture):
-    return view_pixels(small_view(np.asarray(picture)))
+def seen(image):
+    return view_pixels(small_view(np.asarray(image)))
 
 
-def cropped(picture, share):
-    width, height = picture.size
+def cropped(image, share):
+    width, height = image.size
     left, top = round(width * share / 2), round(height * share / 2)
-    return picture.crop((left, top, width - left, height - top))
+    return image.crop((left, top, width - left, height - top))
 
 
 def shirt(colour, seed):
@@ -28,14 +28,14 @@ def shirt(colour, seed):
     folds = np.random.default_rng(seed).normal(0, 1, (15, 12))
     folds = np.asarray(Image.fromarray(folds.astype(np.float32)).resize((240, 300), Image.Resampling.BICUBIC))
     body = (np.abs(xx - 120) < 60) & (yy > 60) & (yy < 260) | (np.abs(yy - 100) < 30) & (np.abs(xx - 120) < 100)
-    picture = np.full((300, 240, 3), 250.0)
-    picture[body] = (np.array(colour) + 50 * folds[..., None])[body]
-    return Image.fromarray(picture.clip(0, 255).astype(np.uint8))
+    image = np.full((300, 240, 3), 250.0)
+    image[body] = (np.array(colour) + 50 * folds[..., None])[body]
+    return Image.fromarray(image.clip(0, 255).astype(np.uint8))
 
 
-def captioned(picture):
+def captioned(image):
     """A strip of a tenth of the height over the lower edge."""
-    copy = picture.copy()
+    copy = image.copy()
     copy.paste("white", (0, round(0.9 * copy.height), copy.width, copy.height))
     return copy
 
