@@ -23,15 +23,21 @@ def _copies(found: dict[str, dict[str, float]]) -> list[str]:
     n_copies = sum(row["copies"] for row in kinds.values())
     n_found = sum(row["copies"] * row["found"] for row in kinds.values())
     false = [f"{found[case]['different photographs left out']:g}" for case in ("as they are", "with planted copies")]
-    prints = {case.split(" ")[3]: row for case, row in found.items() if "taken for copies" in row}
-    n_prints, sizes = next(iter(prints.values()))["pairs"], ", ".join(prints)
-    printed = ", ".join(f"{row['taken for copies']:g}" for row in prints.values())
     return [
         f"| copies found, of {n_copies:g} planted in {len(kinds)} ways | {100 * n_found / n_copies:.1f} % |",
         *(f"| … {case} | {100 * row['found']:.1f} % |" for case, row in kinds.items()),
         f"| different photographs taken for copies: as they are, with planted copies | {', '.join(false)} |",
-        f"| different prints on one photograph taken for copies, of {n_prints:g} pairs: {sizes} | {printed} |",
+        *_prints(found),
         f"| questions about possible copies in the set as it is | {found['as they are']['questions']:g} |",
+    ]
+
+
+def _prints(found: dict[str, dict[str, float]]) -> list[str]:
+    prints = {case.split(" ")[3]: row for case, row in found.items() if "taken for copies" in row}
+    return [
+        f"| two prints of {size} of the sides on one photograph taken for copies, of {row['pairs']:g} pairs "
+        f"| {row['taken for copies']:g} |"
+        for size, row in prints.items()
     ]
 
 
