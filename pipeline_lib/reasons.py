@@ -58,22 +58,11 @@ class Remark(StrEnum):
     LOW_BITS = "low_bits"  # 16-bit samples that use 12 bits or fewer: nearly black; scale them to 16 bits
     ENDS_GREY = "ends_grey"  # the last rows have the grey of a file that was cut off and saved again
     ELONGATED = "elongated"  # more than aspect_review times longer than wide, or wider than long
-<<<<<<< HEAD
-    DARK = "dark"  # even its brightest hundredth is dark
-    LIGHT = "light"  # even its darkest hundredth is light
-    BLURRED = "blurred"  # out of focus or shaken, as far as its edges tell
-    LOW_INFORMATION = "low_information"  # nearly one grey level all over, and little beside it
-    LABEL_REVIEW = "label_review"  # its label is doubted: a person should look
-    RELABELLED_BY_VOTES = "relabelled_by_votes"  # annotators' votes gave it another class than the source
-    RELABELLED_BY_OVERRIDE = "relabelled_by_override"  # a row of overrides.csv gave it another class
-    LEARNED_UNLABELLED = "learned_unlabelled"  # without a class, and given to training all the same
-=======
     DARK = "dark"  # even the brightest hundredth of its pixels is dark
     LIGHT = "light"  # even the darkest hundredth of its pixels is light
     BLURRED = "blurred"  # out of focus or shaken, judged by its edges
-    LOW_INFORMATION = "low_information"  # almost the same grey everywhere
+    LOW_INFORMATION = "low_information"  # almost the same grey everywhere, and little beside it
     LABEL_REVIEW = "label_review"  # its label is in doubt: a person should check it
     RELABELLED_BY_VOTES = "relabelled_by_votes"  # the annotators' votes give it another class than the source
     RELABELLED_BY_OVERRIDE = "relabelled_by_override"  # a line of overrides.csv gives it another class
     LEARNED_UNLABELLED = "learned_unlabelled"  # without a class, and used in training all the same
->>>>>>> 227a61c5e1e71c3123e9782acaf545e80898181e

@@ -12,11 +12,7 @@ from PIL import Image
 
 from pipeline_lib.pixels.resize import resize
 
-<<<<<<< HEAD
-VIEW_PX: Final = 128  # what all perceptual hashes of an image are taken from
-=======
 VIEW_PX: Final = 128  # side of the view from which all perceptual hashes are computed
->>>>>>> 227a61c5e1e71c3123e9782acaf545e80898181e
 PHASH_SIDE_PX: Final = 32
 FREQUENCIES: Final = 8
 CROPS: Final = (0.95, 0.90, 0.85, 0.80)  # of the side

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Figures on how an image looks: light, contrast, blur. They are measured here and judged in `curate`."""
-=======
-"""Measure the look of a picture: light, contrast, blur. `curate` judges the values."""
->>>>>>> 227a61c5e1e71c3123e9782acaf545e80898181e
+"""Measure the look of an image: light, contrast, blur. `curate` judges the values."""
 
 from __future__ import annotations
 

@@ -17,11 +17,7 @@ QUALITY: Final = 90  # with full colour resolution: some 4.6 kB, a sixth of the 
 
 
 def small_view(pixels_HWC: NDArray[np.uint8]) -> bytes | None:
-<<<<<<< HEAD
-    """The whole image as a square of SIDE_PX, whatever its aspect, as JPEG; None when a side is under 64 px."""
-=======
-    """Reduce the whole picture to a square of SIDE_PX as JPEG, whatever its aspect; None if a side is below 64 px."""
->>>>>>> 227a61c5e1e71c3123e9782acaf545e80898181e
+    """Reduce the whole image to a square of SIDE_PX as JPEG, whatever its aspect; None if a side is below 64 px."""
     if min(pixels_HWC.shape[:2]) < LEAST_SIDE_PX:
         return None
     file = io.BytesIO()
