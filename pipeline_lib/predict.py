@@ -1,8 +1,8 @@
-"""The best labels for pictures in files, with the pixels of training and without torch."""
+"""The best labels for images in files, with the pixels of training and without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from pipeline_lib.backbones import Backbone, open_builtin
+from pipeline_lib.backbones.builtin import imagenet_classes
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
 from pipeline_lib.networks.exported import ExportedModel, open_exported
 from pipeline_lib.networks.model_file import NAME, ModelFile
@@ -20,8 +22,22 @@ FILES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
+class Model:
+    """What prediction needs of a model.
+
+    classes: id and name by output index. rules: how bytes become pixels. view: decoded pixels HWC -> what the model
+    sees. probabilities: views BHWC, uint8 -> probabilities BK.
+    """
+
+    classes: Sequence[tuple[str, str]]
+    rules: PixelRules
+    view: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
+    probabilities: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
 class Guess:
-    """A class (its id, and its name in words) and its calibrated probability, 0..1."""
+    """A class (its id, and its name in words) and its probability, 0..1; a trained model's is calibrated."""
 
     class_id: str
     name: str
@@ -37,34 +53,51 @@ class Prediction:
     fault: PipelineError | None = None
 
 
-def predict(files: Sequence[Path], model_folder: Path) -> list[Prediction]:
-    """One prediction per file, in the order of `files`; a file that cannot be read has its own fault.
+def exported_model(folder: Path) -> Model:
+    """A trained model: evaluate's export. Raises BadData when it is absent or damaged."""
+    return model_of(open_exported(folder))
 
-    Raises BadData when the model folder (evaluate's export) is absent or damaged.
-    """
-    model = open_exported(model_folder)
+
+def model_of(exported: ExportedModel) -> Model:
+    """A trained model that is open: images are sized as `convert` sized them. Raises BadData."""
+    about = exported.about
+    rules, kept = _pixel_rules(about)
+    return Model(
+        classes=tuple(zip(about.classes, about.names, strict=True)),
+        rules=rules,
+        # Where `convert` encoded its images again, the small loss of that JPEG is not repeated.
+        view=lambda pixels_HWC: centre_square(kept.apply(pixels_HWC), side_px=about.side_px),
+        probabilities=exported.probabilities,
+    )
+
+
+def builtin_model(backbone: Backbone) -> Model:
+    """A built-in backbone with its classes of ImageNet. Raises DependencyMissing, BadData."""
+    opened = open_builtin(backbone)
+    return Model(imagenet_classes(), PixelRules(), backbone.view, opened.probabilities)
+
+
+def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
+    """One prediction per file, in the order of `files`; a file that cannot be read has its own fault."""
     answers = {file: answer for batch in _batched(files) for file, answer in _predict_batch(batch, model)}
     return [answers[file] for file in files]
 
 
-def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
-    """The pixels (HWC, uint8) that the model sees of a file, decoded and sized by the rules it was trained with.
-
-    Where `convert` encoded its pictures again, the small loss of that JPEG is not repeated.
+def read_pixels(file: Path, model: Model) -> npt.NDArray[np.uint8]:
+    """The pixels (HWC, uint8) that the model sees of a file, decoded and sized as it was trained.
 
     Raises SourceMissing, or BadData with the reason code of the decoder.
     """
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name a picture file") from error
-    rules, kept = _pixel_rules(about)
+        raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name an image file") from error
     try:
-        pixels_HWC = decode(data, rules).pixels_HWC
+        pixels_HWC = decode(data, model.rules).pixels_HWC
     except Undecodable as error:
-        remedy = "name a picture (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
-        raise BadData(f"no usable picture: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
-    return centre_square(kept.apply(pixels_HWC), side_px=about.side_px)
+        remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
+        raise BadData(f"no usable image: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
+    return model.view(pixels_HWC)
 
 
 def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
@@ -79,22 +112,23 @@ def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
         raise BadData("not the pixel rules of a model", file=NAME, value=value, remedy=remedy) from error
 
 
-def _predict_batch(files: Sequence[Path], model: ExportedModel) -> Iterator[tuple[Path, Prediction]]:
+def _predict_batch(files: Sequence[Path], model: Model) -> Iterator[tuple[Path, Prediction]]:
     readable, pixels = [], []
     for file in files:
         try:
-            pixels.append(read_pixels(file, model.about))
+            pixels.append(read_pixels(file, model))
             readable.append(file)
         except PipelineError as fault:
             yield file, Prediction(file, (), fault)
     if readable:
         for file, p_K in zip(readable, model.probabilities(np.stack(pixels)), strict=True):
-            yield file, Prediction(file, _guesses(p_K, model.about))
+            yield file, Prediction(file, _guesses(p_K, model))
 
 
-def _guesses(p_K: npt.NDArray[np.float32], about: ModelFile) -> tuple[Guess, ...]:
+def _guesses(p_K: npt.NDArray[np.float32], model: Model) -> tuple[Guess, ...]:
     best = np.argsort(-p_K, kind="stable")[:BEST]
-    return tuple(Guess(about.classes[k], about.names[k], float(p_K[k])) for k in best)
+    named = ((*model.classes[int(k)], float(p_K[k])) for k in best)
+    return tuple(Guess(class_id, name, p) for class_id, name, p in named)
 
 
 def _batched(files: Sequence[Path]) -> Iterator[Sequence[Path]]:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.pixels.rules import PixelRules
 
 
@@ -25,19 +26,25 @@ class InspectParams(PixelRules):
     )
     embedding_weights: Path | None = Field(
         None,
-        description="a local weight file (.safetensors, .pth) for the features; relative to the repository. "
-        "null: gradients (HOG), good for digits and simple shapes, poor for photographs",
+        description="weights of the features of photographs: builtin:efficientnet_lite0, which comes with set-up, or a "
+        "local file (.safetensors, .pth) relative to the repository. null: gradients (HOG), good for digits and simple "
+        "shapes, poor for photographs",
     )
     weights_sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="sha256 of embedding_weights, as `sha256sum` prints it"
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="sha256 of a file in embedding_weights, as `sha256sum` prints it",
     )
     embedding_network: Literal["resnet18", "resnet34", "resnet50"] = Field(
-        "resnet50", description="the torchvision network that embedding_weights belong to"
+        "resnet50", description="the torchvision network that a file in embedding_weights belongs to"
     )
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
-        if (self.embedding_weights is None) != (self.weights_sha256 is None):
+        if builtin_backbone(self.embedding_weights):  # pinned by its name
+            if self.weights_sha256:
+                raise ValueError("weights_sha256 is for a file: leave it out beside built-in embedding_weights")
+        elif (self.embedding_weights is None) != (self.weights_sha256 is None):
             raise ValueError(
                 "embedding_weights and weights_sha256 go together: name the file and what `sha256sum` prints for it"
             )

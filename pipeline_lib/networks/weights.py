@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from pipeline_lib.backbones.timm_names import timm_names
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.files.weight_files import read_weight_file
@@ -71,7 +72,8 @@ def start_from(network: nn.Module, path: Path, *, sha256: str) -> str:
     if not sha256 or not found.startswith(sha256):
         remedy = f"if this is the file you mean, set train.weights_sha256 to {found}"
         raise ConfigError("train.weights_sha256 is of another file", file=path, value=found, remedy=remedy)
-    state, own, head = read_weight_file(path), network.state_dict(), head_name(network)
+    tensors, own, head = read_weight_file(path), network.state_dict(), head_name(network)
+    state = {new: tensors[name] for name, new in timm_names(tensors).items()}
     fits = {name: tensor for name, tensor in state.items() if name in own and tensor.shape == own[name].shape}
     left = [name for name in own if name not in fits]
     fresh = (f"{head}.", *(f"{name}." for name in auxiliary_heads(network)))

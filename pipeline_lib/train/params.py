@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.schedule import Schedule
@@ -49,7 +50,8 @@ class TrainParams(Params):
     weights: str | None = Field(
         None,
         description="weights to start from: a file (.safetensors or .pth) relative to the repository, "
-        "torchvision:ResNet18_Weights.IMAGENET1K_V1, or registered:VERSION",
+        "torchvision:ResNet18_Weights.IMAGENET1K_V1, registered:VERSION, or builtin:efficientnet_lite0 (installed by "
+        "set-up, for network timm:tf_efficientnet_lite0)",
     )
     weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="sha256 of those weights, hex")
     side_px: int | None = Field(None, ge=16, le=1024, description="height and width of what the network sees, pixels")
@@ -202,7 +204,10 @@ class TrainParams(Params):
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
-        pinned_by_name = (self.weights or "").startswith(TORCHVISION)  # its file names hold the digest
+        builtin = builtin_backbone(self.weights)
+        pinned_by_name = builtin or (self.weights or "").startswith(TORCHVISION)  # its file names hold the digest
+        if builtin and self.network != builtin.network:
+            raise ValueError(f"the weights {self.weights} go with another network: set network to {builtin.network}")
         if (self.weights is None) != (self.weights_sha256 is None) and not pinned_by_name:
             raise ValueError("weights and weights_sha256 go together: `sha256sum FILE` prints the second")
         if self.recipe == "finetune" and self.weights is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from pipeline_lib.backbones import BUILTIN, builtin_backbone, weight_file
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.weights import NAME, start_from
@@ -28,7 +29,10 @@ def give_starting_weights(network: nn.Module, job: StageRun) -> dict[str, str] |
     name = params.weights
     if name is None:
         return None
-    if name.startswith(TORCHVISION):
+    builtin = builtin_backbone(name)
+    if builtin:
+        path, digest = weight_file(builtin), builtin.sha256
+    elif name.startswith(TORCHVISION):
         path, digest = _from_torchvision(name.removeprefix(TORCHVISION))
     elif name.startswith(REGISTERED):
         registry = open_registry(job.settings, job.checkout)
@@ -36,8 +40,10 @@ def give_starting_weights(network: nn.Module, job: StageRun) -> dict[str, str] |
     else:
         path, digest = job.settings.origin(job.checkout) / name, ""
     found = start_from(network, path, sha256=params.weights_sha256 or digest)
-    where = {"weights": name} if name.startswith((TORCHVISION, REGISTERED)) else {}  # a path is a machine's own
-    return {**where, "weights_sha256": found}
+    named = (TORCHVISION, REGISTERED, BUILTIN)
+    where = {"weights": name} if name.startswith(named) else {}  # a path is a machine's own
+    licence = {"licence": builtin.licence, "origin": builtin.origin} if builtin else {}
+    return {**where, "weights_sha256": found, **licence}
 
 
 def torchvision_weights(name: str) -> tuple[Any, Path]:

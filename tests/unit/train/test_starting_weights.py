@@ -1,15 +1,20 @@
-"""train.weights: torchvision's store with its cache, and a registered version; files are in tests/unit/networks."""
+"""train.weights: torchvision's store, a registered version, the built-in ones; files are in tests/unit/networks."""
 
 import hashlib
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision.models as zoo
 
+from pipeline_lib.backbones import weight_file
+from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
+from pipeline_lib.backbones.torch_file import read_tensors
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
-from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.build import build_network, normalisation
+from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.starting_weights import give_starting_weights
 
 NAME = "torchvision:SqueezeNet1_1_Weights.IMAGENET1K_V1"
@@ -93,3 +98,29 @@ def test_a_registered_version_is_built_upon(small_line, trained: Path, tmp_path:
 
 def test_a_network_from_scratch_has_no_parent(small_line, tmp_path: Path) -> None:
     assert give_starting_weights(torch.nn.Linear(1, 1), small_line.train(tmp_path)) is None
+
+
+def test_the_built_in_weights_are_named_with_digest_and_licence_and_only_the_head_is_fresh(small_line) -> None:
+    network = build_network(EFFICIENTNET_LITE0.network, n_classes=3, side_px=32)
+    named = {"weights": EFFICIENTNET_LITE0.ref, "network": EFFICIENTNET_LITE0.network}
+
+    parent = give_starting_weights(network, small_line.train(small_line.folder, **named))
+
+    assert parent == {
+        "weights": "builtin:efficientnet_lite0",
+        "weights_sha256": EFFICIENTNET_LITE0.sha256,
+        "licence": "Apache-2.0",
+        "origin": EFFICIENTNET_LITE0.origin,
+    }
+    stem = read_tensors(weight_file(EFFICIENTNET_LITE0))["_conv_stem.weight"]
+    assert np.array_equal(network.conv_stem.weight.detach(), stem)
+    assert not network.classifier.weight.any()
+    assert normalisation(network) == (EFFICIENTNET_LITE0.mean, EFFICIENTNET_LITE0.std)
+
+
+@pytest.mark.parametrize("network", [None, "resnet18"])
+def test_built_in_weights_name_the_network_they_go_with(network: str | None) -> None:
+    with pytest.raises(ValueError, match="go with another network: set network to timm:tf_efficientnet_lite0"):
+        TrainParams(weights=EFFICIENTNET_LITE0.ref, network=network)
+    with pytest.raises(ValueError, match="no such built-in backbone: name builtin:efficientnet_lite0"):
+        TrainParams(weights="builtin:resnet", network=network)
