@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from pipeline_lib.backbones import Backbone, open_builtin
 from pipeline_lib.backbones.builtin import imagenet_classes
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
-from pipeline_lib.networks.exported import ExportedModel, open_exported
-from pipeline_lib.networks.model_file import NAME, ModelFile
+from pipeline_lib.networks.exported import ExportedModel, load_exported
+from pipeline_lib.networks.model_file import MODEL_FILE, ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
 
 BEST = 5
@@ -55,7 +55,7 @@ class Prediction:
 
 def exported_model(folder: Path) -> Model:
     """A trained model: evaluate's export. Raises BadData when it is absent or damaged."""
-    return model_of(open_exported(folder))
+    return model_of(load_exported(folder))
 
 
 def model_of(exported: ExportedModel) -> Model:
@@ -109,7 +109,7 @@ def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
         fault = error.errors()[0]
         value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
         remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
-        raise BadData("not the pixel rules of a model", file=NAME, value=value, remedy=remedy) from error
+        raise BadData("not the pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
 
 
 def _predict_batch(files: Sequence[Path], model: Model) -> Iterator[tuple[Path, Prediction]]:

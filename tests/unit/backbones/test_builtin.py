@@ -19,7 +19,7 @@ from pipeline_lib.backbones.builtin import BACKBONES, EFFICIENTNET_LITE0, imagen
 from pipeline_lib.backbones.timm_names import timm_names
 from pipeline_lib.backbones.torch_file import read_tensors
 from pipeline_lib.errors import BadData, DependencyMissing
-from pipeline_lib.networks.weights import start_from
+from pipeline_lib.train.initial_weights import read_weights, start_from
 from testing.images import photo
 
 LITE0 = EFFICIENTNET_LITE0
@@ -31,7 +31,7 @@ VIEWS = np.stack([LITE0.view(photo(width=250, height=230, seed=seed)) for seed i
 def network() -> torch.nn.Module:
     """timm's network with the weights, as training starts from them."""
     network = timm.create_model(TIMM_NAME)
-    start_from(network, weight_file(LITE0), sha256=LITE0.sha256)
+    start_from(network, read_weights(weight_file(LITE0), sha256=LITE0.sha256))
     return network.eval()
 
 
