@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights to start from: a file, torchvision:ResNet18_Weights.IMAGENET1K_V1 (fetched once, when training "
-        "starts) or registered:VERSION; without it, those that lie in torch's cache (TORCH_HOME) are used for up to "
-        "20,000 photographs",
+        help="weights to start from: builtin:efficientnet_lite0 (for photographs; curation compares them by it too), a "
+        "file, torchvision:ResNet18_Weights.IMAGENET1K_V1 (fetched once, when training starts) or registered:VERSION; "
+        "without it, those that lie in torch's cache (TORCH_HOME) are used for up to 20,000 photographs",
     )
     parser.add_argument(
         "--force",
