@@ -1,4 +1,4 @@
-"""The best labels for images in files, with the pixels of training and without torch."""
+"""Classify image files, with the same pixels as in training and without torch."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The five best guesses for a file, best first (fewer with fewer classes); none where `fault` says why."""
+    """The five best guesses for a file, best first (fewer with fewer classes); none if there is a `fault`."""
 
     file: Path
     guesses: tuple[Guess, ...]
@@ -54,12 +54,12 @@ class Prediction:
 
 
 def exported_model(folder: Path) -> Model:
-    """A trained model: evaluate's export. Raises BadData when it is absent or damaged."""
+    """Open evaluate's export. Raises BadData if it is missing or damaged."""
     return model_of(load_exported(folder))
 
 
 def model_of(exported: ExportedModel) -> Model:
-    """A trained model that is open: images are sized as `convert` sized them. Raises BadData."""
+    """Return an open export as a model that sees images as `convert` sized them. Raises BadData."""
     about = exported.about
     rules, kept = _pixel_rules(about)
     return Model(
@@ -72,19 +72,19 @@ def model_of(exported: ExportedModel) -> Model:
 
 
 def builtin_model(backbone: Backbone) -> Model:
-    """A built-in backbone with its classes of ImageNet. Raises DependencyMissing, BadData."""
+    """Open a built-in backbone, with ImageNet's classes. Raises DependencyMissing, BadData."""
     opened = open_builtin(backbone)
     return Model(imagenet_classes(), PixelRules(), backbone.view, opened.probabilities)
 
 
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
-    """One prediction per file, in the order of `files`; a file that cannot be read has its own fault."""
+    """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault."""
     answers = {file: answer for batch in _batched(files) for file, answer in _predict_batch(batch, model)}
     return [answers[file] for file in files]
 
 
 def read_pixels(file: Path, model: Model) -> npt.NDArray[np.uint8]:
-    """The pixels (HWC, uint8) that the model sees of a file, decoded and sized as it was trained.
+    """Return the pixels (HWC, uint8) that the model sees of a file.
 
     Raises SourceMissing, or BadData with the reason code of the decoder.
     """
@@ -95,13 +95,13 @@ def read_pixels(file: Path, model: Model) -> npt.NDArray[np.uint8]:
     try:
         pixels_HWC = decode(data, model.rules).pixels_HWC
     except Undecodable as error:
-        remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
-        raise BadData(f"no usable image: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
+        remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs can open"
+        raise BadData(f"not a usable image: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
     return model.view(pixels_HWC)
 
 
 def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
-    """How bytes become pixels, and the size at which `convert` kept them. Raises BadData."""
+    """Read the model's decoding rules, and the image size that `convert` stored. Raises BadData."""
     try:
         sizes = {key: about.pixels[key] for key in KeptSize.model_fields if key in about.pixels}
         return PixelRules.model_validate(about.pixels.get("pixel_rules", {})), KeptSize.model_validate(sizes)
@@ -109,7 +109,7 @@ def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
         fault = error.errors()[0]
         value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
         remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
-        raise BadData("not the pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
+        raise BadData("no valid pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
 
 
 def _predict_batch(files: Sequence[Path], model: Model) -> Iterator[tuple[Path, Prediction]]:

@@ -1,6 +1,6 @@
-"""Embeddings of photographs: by the built-in backbone under ONNX Runtime, or by a weight file that the user names.
+"""Embed photographs with the built-in backbone, or with a network whose weights the user names.
 
-No download, no pickle, no surprise. Always on the CPU, one thread: on a GPU the last bits depend on the card.
+No download, no pickle. Always on the CPU, in one thread: on a GPU the last bits depend on the card.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Embedding:
 
 
 def embedding(params: InspectParams, weights: Path | None) -> Embedding | None:
-    """The embedding that params name; None for HOG. weights: the path of their file, if one is named."""
+    """Return the embedding that params name; None for HOG. weights: the path of the file that they name."""
     if backbone := builtin_backbone(params.embedding_weights):
         return Embedding(backbone.sha256, ("onnx", "onnxruntime"), backbone.view, functools.partial(_builtin, backbone))
     if weights is None or params.weights_sha256 is None:
@@ -53,7 +53,7 @@ def embedding(params: InspectParams, weights: Path | None) -> Embedding | None:
 
 
 def find_weights(params: InspectParams, origin: Path) -> Path | None:
-    """The file that params name, checked; None for HOG. origin: what its path is relative to.
+    """Return the file that params name, checked; None for HOG. origin: the folder that its path is relative to.
 
     Raises ConfigError, and of built-in weights DependencyMissing and BadData.
     """
@@ -67,7 +67,7 @@ def find_weights(params: InspectParams, origin: Path) -> Path | None:
 
 
 def check_weights(path: Path, sha256: str) -> None:
-    """Raise ConfigError when the weight file is absent or not the one that params.yaml pins."""
+    """Raise ConfigError if the weight file is missing or not the one that params.yaml pins."""
     if not path.is_file():
         remedy = "put the file there, or set inspect.embedding_weights to null"
         raise ConfigError("inspect.embedding_weights: no such file", file=path, remedy=remedy)
@@ -90,18 +90,18 @@ def _opened(backbone: Backbone) -> BuiltinModel:
     return open_builtin(backbone, threads=1)
 
 
-def _by_torch(pictures: Sequence[NDArray[np.uint8]], *, network: str, weights: Path) -> NDArray[np.float32]:
-    """Pooled features [N, D] of views from `view`: the network without its classifier."""
+def _by_torch(images: Sequence[NDArray[np.uint8]], *, network: str, weights: Path) -> NDArray[np.float32]:
+    """Compute pooled features [N, D] of views from `view`: the network without its classifier."""
     import torch
 
     model = _load(network, weights)
     with torch.inference_mode():
-        vectors_ND: NDArray[np.float32] = model(_normalised(pictures)).numpy()
+        vectors_ND: NDArray[np.float32] = model(_normalised(images)).numpy()
     return vectors_ND
 
 
 def view(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What the network looks at: the centre square at SIDE_PX."""
+    """Return the network's input: the central square at SIDE_PX."""
     return centre_square(pixels_HWC, side_px=SIDE_PX)
 
 
@@ -115,7 +115,7 @@ def _normalised(pictures: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
 
 @functools.cache
 def _load(network: str, weights: Path) -> Any:
-    """The network without its last layer; kept for the life of a worker. Raises ConfigError, BadData."""
+    """Load the network without its last layer; cached for the life of a worker. Raises ConfigError, BadData."""
     import torch
     import torchvision
 

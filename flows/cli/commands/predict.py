@@ -1,4 +1,4 @@
-"""`perennial predict IMAGE...`: what a model sees in images."""
+"""`perennial predict IMAGE...`: classify images with the champion or another model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline_lib.predict import Model, Prediction
 
 log = logging.getLogger(__name__)
-HELP = "print the five best labels for images, from the champion or another model"
+HELP = "print a model's five most probable classes for each image"
 EPILOG = "example: perennial predict --model builtin photo.jpg   (needs no training, no project and no network)"
 BUILTIN, BUILTIN_DEFAULT = "builtin", "builtin:efficientnet_lite0"
 
