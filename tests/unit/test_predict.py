@@ -55,7 +55,7 @@ def test_an_image_that_keeps_its_decoder_busy_is_passed_over_and_the_others_are_
     bomb.write_bytes(progressive_jpeg(5600, 32))  # 63 kB, about a second: the costliest whose scans pass the count
     monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.3)
 
-    found = predict([bomb, good], evaluated / "export")
+    found = predict([bomb, good], exported_model(evaluated / "export"))
 
     assert [bool(prediction.guesses) for prediction in found] == [False, True]
     assert f"{bomb}: not a usable image: too_much_work (found: decoding it ended the process twice (SIGPROF))" in str(
@@ -88,7 +88,8 @@ def test_a_file_is_sized_as_convert_sized_the_pictures_and_older_models_have_few
         pixels=described, recipe={}, parent=None, epoch=1,
     )  # fmt: skip
 
-    seen = read_pixels(tmp_path / "x.png", model_of(ExportedModel(about, session=None)))
+    model = model_of(ExportedModel(about, session=None))
+    seen = read_pixels(tmp_path / "x.png", model.rules, model.view)
 
     assert np.array_equal(seen, centre_square(KeptSize(**kept).apply(pixels), side_px=32))
 
