@@ -31,11 +31,6 @@ log = logging.getLogger(__name__)
 NAME = "checkpoint.pt"
 LOCK_WAIT_S = 10.0
 ASK_EVERY_S = 0.5  # between two questions to all GPUs, which wait for the answer
-LIBRARY = Path(__file__).parents[1]
-CODE = (
-    "betons", "csv_cells.py", "loader", "native", "networks", "pixels", "shards/sniff.py", "tables", "train",
-    "weight_files.py",
-)  # fmt: skip
 
 
 class Checkpoints:
@@ -113,13 +108,12 @@ def key_of(facts: Mapping[str, object], files: Iterable[Path]) -> str:
 
 
 def inputs_key(job: StageRun, device: torch.device) -> str:
-    """The name of this training: its code, parameters, device, and every file it reads.
+    """The name of this training: its parameters, device, and every file it reads, the fingerprint of its code too.
 
     Of betons the index, which holds the checksum of each picture, stands for the file.
     """
-    code = [file for name in CODE for file in sorted([LIBRARY / name, *(LIBRARY / name).rglob("*")])]
     data = [file for role in sorted(job.reads) for file in sorted([job.reads[role], *job.reads[role].rglob("*")])]
-    files = [file for file in (*code, *data) if file.is_file() and file.suffix not in (".beton", ".pyc", ".so")]
+    files = [file for file in data if file.is_file() and file.suffix != ".beton"]
     facts = {"params": job.params.model_dump(mode="json"), "torch": torch.__version__, "device": device.type}
     return key_of(facts, files)
 

@@ -20,13 +20,13 @@ import pytest
 import torch
 
 from pipeline_lib.errors import Interrupted
+from pipeline_lib.line import read_line
 from pipeline_lib.progress import Meter
 from pipeline_lib.train import checkpoint
-from pipeline_lib.train.checkpoint import CODE, Checkpoints, place_for
+from pipeline_lib.train.checkpoint import Checkpoints, place_for
 from pipeline_lib.train.probe import prepare
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.run import run
-from pipeline_lib.yaml_files import read_yaml
 from tests.toy.small_line import trained_bytes
 
 ROOT = Path(__file__).parents[3]
@@ -184,6 +184,7 @@ def test_checkpoints_of_trainings_that_were_given_up_go_after_some_days(tmp_path
 
 DYING = """
 import os, signal, sys
+from pipeline_lib.line import read_line
 from pipeline_lib.progress import Meter
 from pipeline_lib.stage import main
 steps, real = [], Meter.step
@@ -239,7 +240,6 @@ def test_after_kill_nine_the_stage_goes_on_from_the_last_checkpoint_to_the_same_
 
 
 def test_the_key_of_a_checkpoint_holds_all_the_code_that_dvc_tracks_for_the_stage() -> None:
-    deps = read_yaml(ROOT / "dvc.yaml")["stages"]["train"]["deps"]
+    reads = read_line(ROOT).stage_files("train").reads  # all of which the key holds
 
-    tracked = [Path(dep).relative_to("pipeline_lib") for dep in deps if dep.startswith("pipeline_lib/")]
-    assert [one for one in tracked if not any(one.is_relative_to(held) for held in CODE)] == []
+    assert reads["code_of_train"] == ROOT / "line/discover/code_of_train.txt"
