@@ -1,6 +1,6 @@
 """Keep upgrade/, from which `perennial upgrade` knows what code each release had.
 
-    python -m scripts.write_releases                 the code as it is now, as the release `next`; do so after each change
+    python -m scripts.write_releases                 the code as it is now, as the release `next`: after each change
     python -m scripts.write_releases --name NAME     make `next` the release NAME at HEAD, and begin a new `next`
     python -m scripts.write_releases --before COMMIT --name NAME
                                                      add a commit from before there were fingerprints

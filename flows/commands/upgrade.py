@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 HELP = "after `git pull`: keep the results that the new code would make again byte for byte"
 EPILOG = (
-    "Rewrites dvc.lock, and that of the branch perennial/line, for the stages whose bytes upgrade/releases.toml declares "
-    "the same since the release that they ran with. Data, weights and the registry stay as they are. See docs/upgrading.md."
+    "Rewrites dvc.lock, and that of the branch perennial/line, for the stages whose bytes upgrade/releases.toml "
+    "declares the same since the release they ran with. Data, weights and registry stay as they are. "
+    "docs/upgrading.md says more."
 )
 
 
@@ -81,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
 def _told(place: str, steps: list[Step]) -> str:
     """What becomes of each stage of one dvc.lock, in lines."""
     width = max((len(step.stage) for step in steps), default=0)
-    lines = [
-        f"  {s.stage:<{width}}  {f'runs again: {s.stale}' if s.stale else f'kept, as of {s.since}'}" for s in steps
-    ]
-    return "\n".join([f"{place}:", *lines])
+    lines = [f"{place}:"]
+    for step in steps:
+        fate = f"runs again: {step.stale}" if step.stale else f"kept, as of {step.since}"
+        lines.append(f"  {step.stage:<{width}}  {fate}")
+    return "\n".join(lines)

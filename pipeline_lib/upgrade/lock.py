@@ -23,7 +23,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Step:
-    """What becomes of one stage. since: the release that it ran with. stale: why it will run again, "" if it will not."""
+    """What becomes of one stage. since: the release that it ran with. stale: why it will run again, else ""."""
 
     stage: str
     since: str
