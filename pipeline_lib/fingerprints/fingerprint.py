@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import BadData, Interrupted
+from pipeline_lib.files.atomic import write_text
 from pipeline_lib.fingerprints import normal_form
 from pipeline_lib.fingerprints.coverage import Import, by_file, module_files, modules_of
 from pipeline_lib.fingerprints.normal_form import c_form, python_form

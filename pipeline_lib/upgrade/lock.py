@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.fingerprints import FINGERPRINT, differing, fingerprint
-from pipeline_lib.line import read_line
+from pipeline_lib.harness.line import read_line
 from pipeline_lib.registry.dvc_cache import DvcCache
 from pipeline_lib.upgrade.releases import CHANGED, KEPT_STAGES, LockedCode, Release, is_code, locked_code, read_releases
-from pipeline_lib.yaml_files import read_yaml
 
 SHOWN = 3
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.fingerprints import FINGERPRINT
-from pipeline_lib.line import STAGES
+from pipeline_lib.harness.line import STAGES
 
 FOLDER, TABLE, NEXT = Path("upgrade"), "releases.toml", "next"
 KEPT_STAGES = tuple(stage for stage in STAGES if stage not in ("discover", "register"))  # those two always run

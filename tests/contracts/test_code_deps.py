@@ -9,10 +9,10 @@ from pathlib import Path
 import grimp
 import pytest
 
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.fingerprints.coverage import CANNOT_CHANGE_BYTES, PINNED_BY_DIGEST, files_beside, module_files
 from pipeline_lib.fingerprints.fingerprint import FINGERPRINT, LIBRARY, fingerprint
-from pipeline_lib.line import STAGES
-from pipeline_lib.yaml_files import read_yaml
+from pipeline_lib.harness.line import STAGES
 
 ROOT = Path(__file__).parents[2]
 STAGES_OF_DVC = read_yaml(ROOT / "dvc.yaml")["stages"]

@@ -1,0 +1,89 @@
+"""`perennial upgrade`: after `git pull`, take over the results of the release before."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline_lib.upgrade.releases import KEPT_STAGES
+
+if TYPE_CHECKING:
+    from pipeline_lib.upgrade.lock import Step
+
+HELP = "after `git pull`: keep the results that the new code would make again byte for byte"
+EPILOG = (
+    "Rewrites dvc.lock, and that of the branch perennial/line, for the stages whose bytes upgrade/releases.toml "
+    "declares the same since the release they ran with. Data, weights and registry stay as they are. "
+    "docs/upgrading.md says more."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `perennial upgrade`."""
+    parser.add_argument(
+        "--leave",
+        action="append",
+        default=[],
+        metavar="STAGE",
+        choices=KEPT_STAGES,
+        help="leave this stage as it is, to be run again (may be given several times)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Upgrade both dvc.lock, or neither, and say what will run again.
+
+    Raises BadData where code of no known release ran, or is checked out; UsageError where nothing ran yet; Interrupted
+    while a run holds the line.
+    """
+    from flows.cli.project import find_project
+    from pipeline_lib.errors import Interrupted, UsageError
+    from pipeline_lib.files.atomic import write_text
+    from pipeline_lib.registry.dvc_cache import dvc_cache
+    from pipeline_lib.settings import load_settings
+    from pipeline_lib.upgrade.lock import read_today, upgrade_lock
+    from tasks.line_lock import LineTaken, holding_the_line
+    from tasks.line_upgrade import LOCK, changed, commit_lock, line_lock
+    from tasks.workspace import LINE
+
+    origin = find_project(Path.cwd())
+    settings, lock = load_settings(origin), origin / LOCK
+    state, cache = settings.state_folder(origin), dvc_cache(origin, settings)
+    steps: dict[str, list[Step]] = {}
+    try:
+        with holding_the_line(state, "upgrade", waits=False, on_wait=lambda holder: None):
+            line, today = line_lock(origin), read_today(origin, state)
+
+            def upgraded(place: str, text: str) -> str:
+                def change(content: object) -> None:
+                    steps[place] = upgrade_lock(content, today, cache, leave=options.leave)
+
+                return changed(text, change)
+
+            here = upgraded(LOCK, lock.read_text(encoding="utf-8")) if lock.exists() else None
+            nightly = upgraded(LINE, line[1]) if line else None
+            if line and nightly and nightly != line[1]:
+                commit_lock(origin, line[0], nightly)
+            if here:
+                write_text(lock, here)
+    except LineTaken as taken:
+        remedy = "wait until it ends; `perennial status` shows it"
+        raise Interrupted("a run is at work", file=LINE, value=taken.holder, remedy=remedy) from None
+    if not steps:
+        remedy = "run `dvc repro` or `perennial run`"
+        raise UsageError("nothing ran here yet, so there is nothing to upgrade", file=lock, remedy=remedy)
+    for place, those in steps.items():
+        print(_told(place, those))
+    print("now run `dvc repro`, or wait for the night")
+    return 0
+
+
+def _told(place: str, steps: list[Step]) -> str:
+    """What becomes of each stage of one dvc.lock, in lines."""
+    width = max((len(step.stage) for step in steps), default=0)
+    lines = [f"{place}:"]
+    for step in steps:
+        fate = f"runs again: {step.stale}" if step.stale else f"kept, as of {step.since}"
+        lines.append(f"  {step.stage:<{width}}  {fate}")
+    return "\n".join(lines)
