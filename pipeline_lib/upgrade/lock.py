@@ -16,7 +16,15 @@ from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.fingerprints import FINGERPRINT, differing, fingerprint
 from pipeline_lib.harness.line import read_line
 from pipeline_lib.registry.dvc_cache import DvcCache
-from pipeline_lib.upgrade.releases import CHANGED, KEPT_STAGES, LockedCode, Release, is_code, locked_code, read_releases
+from pipeline_lib.upgrade.releases import (
+    KEPT_STAGES,
+    LockedCode,
+    Release,
+    changes_since,
+    is_code,
+    locked_code,
+    read_releases,
+)
 
 SHOWN = 3
 
@@ -75,18 +83,13 @@ def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) 
         )
         raise BadData(f"the code of {stage} is edited here", file=files[0], value=_named(files[1:]), remedy=remedy)
     code = locked_code(entry["deps"])
-    known = [number for number, release in enumerate(today.releases) if release.holds(stage, code)]
-    if not known:
+    known = changes_since(today.releases, stage, code)
+    if known is None:
         raise _unknown(stage, code, today.releases, cache)
-    after = today.releases[known[-1] + 1 :]
-    changes = [release.said[stage].why for release in after if stage in release.said and _changed(release, stage)]
-    if not changes and _wiring(entry, stage, today) is False:
+    since, changes = known
+    if not changes and not _is_wired_as_then(entry, stage, today):
         changes = ["it reads or writes other files now"]
-    return Step(stage, today.releases[known[-1]].name, "; ".join(changes))
-
-
-def _changed(release: Release, stage: str) -> bool:
-    return release.said[stage].bytes == CHANGED
+    return Step(stage, since, "; ".join(changes))
 
 
 def _unknown(stage: str, code: LockedCode, releases: tuple[Release, ...], cache: DvcCache) -> BadData:
@@ -108,7 +111,7 @@ def _named(files: list[str]) -> str:
     return f"also {', '.join(files[:SHOWN])}{more}" if files else ""
 
 
-def _wiring(entry: Any, stage: str, today: Today) -> bool:
+def _is_wired_as_then(entry: Any, stage: str, today: Today) -> bool:
     """Whether a stage still reads and writes the files that it did."""
     line = read_line(today.root)
     wanted = {path.relative_to(today.root).as_posix() for path in line.deps[stage]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import grimp
@@ -13,6 +14,7 @@ from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.fingerprints.coverage import CANNOT_CHANGE_BYTES, PINNED_BY_DIGEST, files_beside, module_files
 from pipeline_lib.fingerprints.fingerprint import FINGERPRINT, LIBRARY, fingerprint
 from pipeline_lib.harness.line import STAGES
+from pipeline_lib.upgrade.releases import CHANGED, KEPT_STAGES, NEXT, SAME, read_releases
 
 ROOT = Path(__file__).parents[2]
 STAGES_OF_DVC = read_yaml(ROOT / "dvc.yaml")["stages"]
@@ -60,3 +62,27 @@ def test_the_fingerprint_is_the_only_dependency_on_code(stage: str) -> None:
 
 def test_every_module_that_cannot_change_bytes_still_exists() -> None:
     assert [module for module in CANNOT_CHANGE_BYTES if module not in FILES] == []
+
+
+def test_the_table_of_releases_knows_todays_code() -> None:
+    *_, newest = read_releases(ROOT)
+
+    old = [stage for stage in KEPT_STAGES if newest.code[stage] != fingerprint(stage)]
+    assert old == [], (
+        "run: python -m scripts.write_releases; then say in upgrade/releases.toml what became of the bytes"
+    )
+    assert newest.name == NEXT
+
+
+def test_each_release_says_what_became_of_the_bytes_where_the_code_is_another() -> None:
+    releases = read_releases(ROOT)
+
+    silent = [
+        f"{release.name}: {stage}"
+        for before, release in pairwise(releases)
+        for stage in KEPT_STAGES
+        if before.code[stage] != release.code[stage] and stage not in release.said
+    ]
+    assert silent == [], "say `same` or `changed`, and why, in upgrade/releases.toml"
+    said = [one for release in releases for one in release.said.values()]
+    assert all(one.bytes in (SAME, CHANGED) and one.why for one in said)
