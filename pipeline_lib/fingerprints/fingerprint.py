@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,12 @@ def fingerprint(stage: str, state_folder: Path | None = None, library: Path = LI
     return text
 
 
+def readers_of_source(stage: str) -> list[str]:
+    """The modules of a stage that read docstrings, descriptions or annotations: they make its fingerprint literal."""
+    code = Code(LIBRARY, None)
+    return code.readers_of_source(sorted(code.modules_of(stage)))
+
+
 def differing(one: str, other: str) -> list[str]:
     """The paths whose digests differ between two fingerprints, or that one of them lacks."""
     lines = set(one.splitlines()) ^ set(other.splitlines())
@@ -77,13 +83,21 @@ class Code:
 
     def fingerprint(self, stage: str) -> str:
         """The text for one stage."""
-        modules = modules_of(stage, self.files, self._imports_of)
-        raw = any(self._facts(module)["reads_source"] for module in modules)
+        modules = self.modules_of(stage)
+        raw = any(self.readers_of_source(modules))
         packages = {module: self.files[module] for module in modules if not self._facts(module)["is_empty"]}
         lines = []
         for file in by_file(packages, self.files):
             lines.append((file.relative_to(self.library.parent).as_posix(), self._digest(file, raw=raw)))
         return "".join(f"{digest}  {path}\n" for path, digest in sorted(lines))
+
+    def readers_of_source(self, modules: Iterable[str]) -> list[str]:
+        """The modules that may read docstrings, descriptions or annotations when they run, those of others too."""
+        return [module for module in modules if self._facts(module)["reads_source"]]
+
+    def modules_of(self, stage: str) -> set[str]:
+        """All that can change the bytes of a stage."""
+        return modules_of(stage, self.files, self._imports_of)
 
     def keep(self) -> None:
         """Keep the facts for the next run, if there are new ones."""

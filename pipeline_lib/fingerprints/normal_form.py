@@ -145,9 +145,13 @@ class _Reader:
         self.reads_source |= any(alias.name in READERS for alias in node.names)
 
     def _note_name(self, node: ast.Name | ast.Attribute | ast.keyword) -> None:
-        is_field_option = isinstance(node, ast.keyword) and node.arg == "description"
-        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else node.arg
-        self.reads_source |= name in READERS and not is_field_option
+        """See who reads the source: `x.description` may, a variable of that name does not; an import is noted too."""
+        if isinstance(node, ast.Attribute):
+            self.reads_source |= node.attr in READERS
+        elif isinstance(node, ast.Name):
+            self.reads_source |= node.id in READERS and node.id.startswith("__")
+        else:
+            self.reads_source |= node.arg == "use_attribute_docstrings"
 
 
 def _is_idle(value: Value) -> bool:

@@ -92,7 +92,7 @@ def test_a_decorated_function_keeps_its_annotations_and_another_call_its_descrip
         ("ConfigDict(use_attribute_docstrings=True)", True),
         ("argparse.ArgumentParser(description=__doc__)", True),
         ("Field(1, description='words')", False),
-        ("train([1])", False),
+        ("train([1], signature, description=description)", False),
     ],
 )
 def test_who_reads_docstrings_descriptions_or_annotations_when_it_runs_is_known(line: str, reads: bool) -> None:
