@@ -29,11 +29,15 @@ def line_lock(origin: Path) -> tuple[str, str] | None:
 
 def changed(text: str, change: Change) -> str:
     """The text of a dvc.lock after a change of its content, written as DVC does: what is not changed stays equal."""
-    yaml = YAML()
-    yaml.default_flow_style = False
-    content = yaml.load(text)
+    content = YAML().load(text)
     change(content)
-    stream = StringIO()
+    return as_dvc_writes(content)
+
+
+def as_dvc_writes(content: Any) -> str:
+    """Content as the YAML of dvc.lock."""
+    yaml, stream = YAML(), StringIO()
+    yaml.default_flow_style = False
     yaml.dump(content, stream)
     return stream.getvalue()
 

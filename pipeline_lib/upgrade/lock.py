@@ -71,6 +71,17 @@ def upgrade_lock(lock: Any, today: Today, cache: DvcCache, *, leave: Collection[
     return steps
 
 
+def carry_over(stage: str, entry: Any, today: Today, cache: DvcCache) -> bool:
+    """Give one entry today's code, in place; False where that would be another result, or nobody can tell."""
+    try:
+        step = _step(stage, entry, today, cache, left=stage not in KEPT_STAGES)
+    except BadData:
+        return False
+    if not step.stale:
+        _carry_over(stage, entry, today)
+    return not step.stale
+
+
 def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) -> Step:
     if left:
         return Step(stage, "", "left as it is, as you asked")

@@ -39,44 +39,58 @@ def run(options: argparse.Namespace) -> int:
     """
     from flows.cli.project import find_project
     from pipeline_lib.errors import Interrupted, UsageError
-    from pipeline_lib.files.atomic import write_text
-    from pipeline_lib.registry.dvc_cache import dvc_cache
     from pipeline_lib.settings import load_settings
-    from pipeline_lib.upgrade.lock import read_today, upgrade_lock
     from tasks.line_lock import LineTaken, holding_the_line
-    from tasks.line_upgrade import LOCK, changed, commit_lock, line_lock
+    from tasks.line_upgrade import LOCK
     from tasks.workspace import LINE
 
     origin = find_project(Path.cwd())
-    settings, lock = load_settings(origin), origin / LOCK
-    state, cache = settings.state_folder(origin), dvc_cache(origin, settings)
-    steps: dict[str, list[Step]] = {}
+    state = load_settings(origin).state_folder(origin)
     try:
         with holding_the_line(state, "upgrade", waits=False, on_wait=lambda holder: None):
-            line, today = line_lock(origin), read_today(origin, state)
-
-            def upgraded(place: str, text: str) -> str:
-                def change(content: object) -> None:
-                    steps[place] = upgrade_lock(content, today, cache, leave=options.leave)
-
-                return changed(text, change)
-
-            here = upgraded(LOCK, lock.read_text(encoding="utf-8")) if lock.exists() else None
-            nightly = upgraded(LINE, line[1]) if line else None
-            if line and nightly and nightly != line[1]:
-                commit_lock(origin, line[0], nightly)
-            if here:
-                write_text(lock, here)
+            steps = _upgrade(origin, options.leave)
     except LineTaken as taken:
         remedy = "wait until it ends; `perennial status` shows it"
         raise Interrupted("a run is at work", file=LINE, value=taken.holder, remedy=remedy) from None
     if not steps:
         remedy = "run `dvc repro` or `perennial run`"
-        raise UsageError("nothing ran here yet, so there is nothing to upgrade", file=lock, remedy=remedy)
+        raise UsageError("nothing ran here yet, so there is nothing to upgrade", file=origin / LOCK, remedy=remedy)
     for place, those in steps.items():
         print(_told(place, those))
     print("now run `dvc repro`, or wait for the night")
     return 0
+
+
+def _upgrade(origin: Path, leave: list[str]) -> dict[str, list[Step]]:
+    """Upgrade the dvc.lock of the checkout, that of the line, and DVC's run-cache; returns the steps of the former."""
+    from pipeline_lib.files.atomic import write_text
+    from pipeline_lib.registry.dvc_cache import dvc_cache
+    from pipeline_lib.settings import load_settings
+    from pipeline_lib.upgrade.lock import carry_over, read_today, upgrade_lock
+    from tasks.line_upgrade import LOCK, changed, commit_lock, line_lock
+    from tasks.run_cache import upgrade_run_cache
+    from tasks.workspace import LINE
+
+    settings = load_settings(origin)
+    today, cache = read_today(origin, settings.state_folder(origin)), dvc_cache(origin, settings)
+    steps: dict[str, list[Step]] = {}
+
+    def upgraded(place: str, text: str) -> str:
+        def change(content: object) -> None:
+            steps[place] = upgrade_lock(content, today, cache, leave=leave)
+
+        return changed(text, change)
+
+    # All is worked out before anything is written: a refusal leaves everything as it was.
+    file, line = origin / LOCK, line_lock(origin)
+    here = upgraded(LOCK, file.read_text(encoding="utf-8")) if file.exists() else None
+    nightly = upgraded(LINE, line[1]) if line else None
+    if line and nightly and nightly != line[1]:
+        commit_lock(origin, line[0], nightly)
+    if here:
+        write_text(file, here)
+    upgrade_run_cache(cache.folders, lambda stage, entry: carry_over(stage, entry, today, cache))
+    return steps
 
 
 def _told(place: str, steps: list[Step]) -> str:
