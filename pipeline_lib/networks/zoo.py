@@ -55,7 +55,7 @@ def timm_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        remedy = "run `python -m pip install '.[timm]'`, or choose another train.network"
+        remedy = "run `make setup WITH=timm`, or choose another train.network"
         raise DependencyMissing(
             "timm is not installed", file="params.yaml", value=TIMM + name, remedy=remedy
         ) from error

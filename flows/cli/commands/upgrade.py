@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_lib.upgrade.releases import KEPT_STAGES
-
 if TYPE_CHECKING:
     from pipeline_lib.upgrade.lock import Step
 
@@ -26,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="STAGE",
-        choices=KEPT_STAGES,
         help="leave this stage as it is, to be run again (may be given several times)",
     )
 
@@ -34,16 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Upgrade both dvc.lock, or neither, and say what will run again.
 
-    Raises BadData where code of no known release ran, or is checked out; UsageError where nothing ran yet; Interrupted
-    while a run holds the line.
+    Raises BadData where code of no known release ran, or is checked out; UsageError where nothing ran yet, and for a
+    stage to leave that is none; Interrupted while a run holds the line.
     """
     from flows.cli.project import find_project
     from pipeline_lib.errors import Interrupted, UsageError
     from pipeline_lib.settings import load_settings
+    from pipeline_lib.upgrade.releases import KEPT_STAGES
     from tasks.line_lock import LineTaken, holding_the_line
     from tasks.line_upgrade import LOCK
     from tasks.workspace import LINE
 
+    if unknown := sorted(set(options.leave) - set(KEPT_STAGES)):
+        remedy = f"name one of {', '.join(KEPT_STAGES)}"
+        raise UsageError("no stage that keeps results", file="--leave", value=", ".join(unknown), remedy=remedy)
     origin = find_project(Path.cwd())
     state = load_settings(origin).state_folder(origin)
     try:
