@@ -107,14 +107,18 @@ def _unknown(stage: str, code: LockedCode, releases: tuple[Release, ...], cache:
     """The error that names the files by which the code differs from the nearest release."""
     found = cache.find(code.md5) if code.md5 else None
     text = found.read_text(encoding="utf-8") if found else code.text
-    candidates = [differing(text, release.code[stage]) for release in releases] if text else []
-    files = min(candidates, key=len, default=[f"{FINGERPRINT}{stage}.txt"])
+    nearest = max(reversed(releases), key=lambda release: _in_common(text, release.code[stage]))
+    files = differing(text, nearest.code[stage]) if text else [f"{FINGERPRINT}{stage}.txt"]
     remedy = (
         f"`perennial upgrade --leave {stage}` upgrades the other stages, and `dvc repro` then works {stage} anew with "
         "today's code"
     )
     what = f"dvc.lock says that {stage} ran with code of no known release"
     return BadData(what, file=files[0], value=_named(files[1:]), remedy=remedy)
+
+
+def _in_common(one: str, other: str) -> int:
+    return len(set(one.splitlines()) & set(other.splitlines()))
 
 
 def _named(files: list[str]) -> str:
