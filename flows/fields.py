@@ -1,4 +1,4 @@
-"""Describe the fields of a Pydantic model for people, with values as YAML has them."""
+"""Describe the fields of a Pydantic model in plain text, with values written as in YAML."""
 
 from __future__ import annotations
 
@@ -21,36 +21,43 @@ NAMES = {type(None): "null", str: "text", Any: "any value"}
 def key_lines(
     model: Any, *, prefix: str, present: Mapping[str, Any], otherwise: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """Two or more lines per field: `train.epochs = null   (int ≥ 1 ≤ 1000 or null, default null)`, its meaning below.
+    """Describe each field in two or more lines: value, type and default, and below them its meaning.
 
-    present: the values that the file sets; a group of fields is described field by field. otherwise: what null stands
-    for, where it stands for a value.
+    The first line reads `train.epochs = null   (int ≥ 1 ≤ 1000 or null, default null)`.
+
+    present: the values that the file sets; nested models are described field by field. otherwise: the values of
+    missing or null keys that differ from the model's own defaults.
     """
     lines: list[str] = []
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             lines += key_lines(field.annotation, prefix=f"{prefix}{name}.", present=present.get(name) or {})
             continue
-        value = present[name] if name in present else "?" if field.is_required() else _default(field)
-        meant = (otherwise or {}).get(name) if value is None else None
-        said = "" if meant is None else f", which stands for {as_yaml(meant)}"
-        lines.append(f"{prefix}{name} = {as_yaml(value)}{said}   ({type_of(field)}, {default_of(field)})")
+        value = present.get(name)
+        said = ""
+        if value is None and name in (otherwise or {}):
+            value, said = (otherwise or {})[name], ", by default"
+        elif name not in present:
+            value = "?" if field.is_required() else _default(field)
+        default = "required" if field.is_required() else f"default {default_of(model, name)}"
+        lines.append(f"{prefix}{name} = {as_yaml(value)}{said}   ({type_of(field)}, {default})")
         lines += wrap(field.description or "", WIDTH, initial_indent="    ", subsequent_indent="    ")
     return lines
 
 
-def default_of(field: FieldInfo) -> str:
-    """`default 3`, or `required`."""
-    return "required" if field.is_required() else f"default {as_yaml(_default(field))}"
+def default_of(model: Any, name: str) -> str:
+    """The default of a field as people read it: a value as YAML has it, or its model's words for where it is from."""
+    words: str = getattr(model, "DEFAULTS_IN_WORDS", {}).get(name, "")
+    return words or as_yaml(_default(model.model_fields[name]))
 
 
 def type_of(field: FieldInfo) -> str:
-    """Type and bounds: `int ≥ 1 ≤ 1000 or null`, `auto, raw, jpg`."""
+    """Format type and bounds: `int ≥ 1 ≤ 1000 or null`, `auto, raw, jpg`."""
     return _type(field.annotation, field.metadata)
 
 
 def as_yaml(value: Any) -> str:
-    """A value on one line as params.yaml would have it."""
+    """Format a value on one line, as in params.yaml."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {as_yaml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -63,7 +70,7 @@ def as_yaml(value: Any) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether YAML reads it as this text where no quotes stand around it."""
+    """Whether YAML reads the unquoted text as this string."""
     try:
         return bool(YAML(typ="safe", pure=True).load(f"[{text}]") == [text])
     except YAMLError:

@@ -102,7 +102,8 @@ def settings() -> str:
     head = (
         "# Settings\n\n"
         + NOTE
-        + "Where and how a run works: `settings.toml` or, stronger, the environment. Changing one re-runs nothing.\n\n"
+        + "Where and how a run works, set in `settings.toml` or, with priority, in the environment. "
+        "Changing a setting re-runs nothing.\n\n"
     )
     rows = [
         (
@@ -197,10 +198,16 @@ def _fields(model: type[BaseModel]) -> str:
     if not model.model_fields:
         return "No parameters.\n"
     rows = [
-        (f"`{name}`", type_of(field), _default(field), field.description or "")
+        (f"`{name}`", type_of(field), _default_of(model, name), field.description or "")
         for name, field in model.model_fields.items()
     ]
     return _table(("key", "type and bounds", "default", "meaning"), rows)
+
+
+def _default_of(model: type[BaseModel], name: str) -> str:
+    """A default as YAML has it, or the model's words for where it is from."""
+    words: str = getattr(model, "DEFAULTS_IN_WORDS", {}).get(name, "")
+    return words or _default(model.model_fields[name])
 
 
 def _default(field: Any) -> str:

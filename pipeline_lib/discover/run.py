@@ -20,7 +20,7 @@ from pipeline_lib.tables.listing import LISTING
 log = logging.getLogger(__name__)
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[DiscoverParams]) -> None:
     """params.yaml -> listing.parquet, sources.json, and for each later stage the fingerprint of its code.
 
     Raises ConfigError for a mistake in any section, what `train` would raise at what it names and cannot have, and
@@ -28,7 +28,7 @@ def run(job: StageRun) -> None:
     """
     _check_the_whole_line(job)
     write_fingerprints(job.writes, job.settings.state_folder(job.checkout))
-    params: DiscoverParams = job.params
+    params = job.params
     described = sources_as_json(params.sources)
     kept = _kept_listing(job.settings.state_folder(job.checkout), described)
     if _is_fresh(kept, params):
@@ -48,11 +48,11 @@ def run(job: StageRun) -> None:
     write_text(job.writes["sources"], described)
 
 
-def _check_the_whole_line(job: StageRun) -> None:
+def _check_the_whole_line(job: StageRun[DiscoverParams]) -> None:
     """Fail now, and not after hours of data. Modules by name: what other stages know is no code dep of this one."""
     everything = import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
     training = StageRun(job.checkout, {}, {}, everything.train, job.settings)
-    import_module("pipeline_lib.train.ahead").look_ahead(training)
+    import_module("pipeline_lib.train.preflight").look_ahead(training)
 
 
 def _is_fresh(kept: Path, params: DiscoverParams) -> bool:

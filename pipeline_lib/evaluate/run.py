@@ -25,12 +25,11 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import open_still
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Calibrated, Classifier
-from pipeline_lib.networks.device import open_device
-from pipeline_lib.networks.exported import open_exported
+from pipeline_lib.networks.device import choose_device
+from pipeline_lib.networks.exported import load_exported
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
-from pipeline_lib.networks.weights import NAME as WEIGHTS
-from pipeline_lib.networks.weights import load_weights
+from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, load_weights
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
@@ -49,12 +48,12 @@ class Answers:
     kept_BHWC: npt.NDArray[np.uint8]
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[EvaluateParams]) -> None:
     """Score validation and test, calibrate on validation, write tables and export.
 
     Raises BadData when a split is empty, the weights are of other classes, or the export does not repeat torch.
     """
-    params: EvaluateParams = job.params
+    params = job.params
     about = read_model_file(job.reads["weights"])
     classes = read_classes(job.reads["classes"])
     if tuple(classes["class_id"]) != about.classes:
@@ -65,7 +64,7 @@ def run(job: StageRun) -> None:
             value=about.classes[:5],
             remedy=remedy,
         )
-    device = open_device(job.settings.device, threads=params.threads, seed=0)
+    device = choose_device(job.settings.device, threads=params.threads, seed=0)
     network = build_network(about.network, n_classes=len(classes), side_px=about.side_px)
     load_weights(network, job.reads["weights"])
     model = Classifier(network, mean=about.mean, std=about.std, name=about.network).to(device)
@@ -77,8 +76,10 @@ def run(job: StageRun) -> None:
     _export(job, calibrated, about.model_copy(update={"temperature": temperature}), test.kept_BHWC)
 
 
-def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, device: torch.device) -> Answers:
-    params: EvaluateParams = job.params
+def _answers(
+    job: StageRun[EvaluateParams], model: Classifier, about: ModelFile, split: str, *, device: torch.device
+) -> Answers:
+    params = job.params
     path = job.reads["selection"] / f"{split}.parquet"
     rows = SELECTION.read(path)
     if rows.empty:
@@ -113,8 +114,10 @@ def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, 
     )
 
 
-def _write_tables(job: StageRun, splits: dict[str, Answers], *, temperature: float, class_ids: tuple[str, ...]) -> None:
-    params: EvaluateParams = job.params
+def _write_tables(
+    job: StageRun[EvaluateParams], splits: dict[str, Answers], *, temperature: float, class_ids: tuple[str, ...]
+) -> None:
+    params = job.params
     log_p = {split: log_softmax(answers.logits_NK / temperature) for split, answers in splits.items()}
     frames = {
         split: predictions(answers.image_ids, split, log_p_NK=log_p[split], labels_N=answers.labels_N)
@@ -152,11 +155,13 @@ def _say_what_is_not_measured(table: pd.DataFrame) -> None:
         log.warning("%d of %d classes have no test picture: not measured (%s)", len(unmeasured), len(table), named)
 
 
-def _export(job: StageRun, model: Calibrated, about: ModelFile, images_BHWC: npt.NDArray[np.uint8]) -> None:
-    params: EvaluateParams = job.params
+def _export(
+    job: StageRun[EvaluateParams], model: Calibrated, about: ModelFile, images_BHWC: npt.NDArray[np.uint8]
+) -> None:
+    params = job.params
     with atomic_folder(job.writes["export"]) as folder:
-        link_or_copy(job.reads["weights"] / WEIGHTS, folder / WEIGHTS)
+        link_or_copy(job.reads["weights"] / WEIGHTS_FILE, folder / WEIGHTS_FILE)
         about.write(folder)
         export_onnx(model, folder, side_px=about.side_px)
-        parity = measure_parity(model, open_exported(folder, threads=params.threads), images_BHWC)
+        parity = measure_parity(model, load_exported(folder, threads=params.threads), images_BHWC)
         write_text(folder / "parity.json", json.dumps(asdict(parity), indent=1, sort_keys=True) + "\n")

@@ -12,6 +12,7 @@ PACKAGE = "pipeline_lib"
 # Modules that a stage imports and that cannot change the bytes it writes, each with the reason.
 CANNOT_CHANGE_BYTES = {
     "pipeline_lib.files.atomic": "moves finished bytes into place",
+    "pipeline_lib.files.lock": "holds off other processes",
     "pipeline_lib.errors": "words of failures",
     "pipeline_lib.fingerprints": "says what code there is",
     "pipeline_lib.fingerprints.coverage": "says what code there is",
@@ -35,8 +36,8 @@ CANNOT_CHANGE_BYTES = {
 }
 # Imports that fetch bytes which a digest in params.yaml pins, so that the importer does not depend on how.
 PINNED_BY_DIGEST = {
-    ("pipeline_lib.train.starting_weights", "pipeline_lib.registry"),
-    ("pipeline_lib.train.teacher", "pipeline_lib.registry"),
+    ("pipeline_lib.train.initial_weights", "pipeline_lib.registry"),
+    ("pipeline_lib.train.soft_targets", "pipeline_lib.registry"),
 }
 BESIDE = ("*.[ch]", "templates/*")  # what a module compiles or fills in, as they lie beside it
 
