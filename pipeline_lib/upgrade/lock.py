@@ -117,8 +117,11 @@ def _unknown(stage: str, code: LockedCode, releases: tuple[Release, ...], cache:
     return BadData(what, file=files[0], value=_named(files[1:]), remedy=remedy)
 
 
-def _in_common(one: str, other: str) -> int:
-    return len(set(one.splitlines()) & set(other.splitlines()))
+def _in_common(one: str, other: str) -> tuple[int, int]:
+    """How many lines two texts share, and how many paths."""
+    lines, others = one.splitlines(), other.splitlines()
+    paths = [{line.partition("  ")[2] for line in those} for those in (lines, others)]
+    return len(set(lines) & set(others)), len(paths[0] & paths[1])
 
 
 def _named(files: list[str]) -> str:
