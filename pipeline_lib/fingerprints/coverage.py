@@ -18,6 +18,7 @@ CANNOT_CHANGE_BYTES = {
     "pipeline_lib.fingerprints.coverage": "says what code there is",
     "pipeline_lib.fingerprints.fingerprint": "says what code there is",
     "pipeline_lib.fingerprints.normal_form": "says what code there is",
+    "pipeline_lib.harness.cpu_clock": "ends processes",
     "pipeline_lib.harness.gpu_watch": "looks on",
     "pipeline_lib.harness.line": "finds paths, which dvc.yaml itself holds",
     "pipeline_lib.harness.memo": "brings back the same bytes, checked by digest",
