@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup line developers demo test check every unit up down docs lock audit sbom competitors clean
+.PHONY: help setup line developers demo test check every format unit coverage up down docs lock audit sbom competitors clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,10 @@ check: developers  ## lint, types and import contracts only
 	ruff format --check .
 	mypy
 	lint-imports
+
+format: developers  ## fix what ruff can fix, and format the code
+	ruff check --fix .
+	ruff format .
 
 unit: developers  ## the quick tests only
 	@python -m pytest tests/unit tests/contracts -n 2 --dist loadfile --no-loadscope-reorder -q

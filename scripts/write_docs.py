@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from pydantic import BaseModel
 
+from flows.cli.parser import COMMANDS
 from flows.fields import as_yaml, type_of
 from pipeline_lib import errors, reasons
 from pipeline_lib.harness.line import STAGES
@@ -59,6 +60,7 @@ def pages() -> dict[str, str]:
         "docs/settings.md": settings(),
         "docs/reasons.md": reason_codes(),
         "docs/exit-codes.md": exit_codes(),
+        "docs/commands.md": commands(),
         "docs/benchmarks.md": benchmarks(),
         "docs/files.md": files(),
         "docs/layouts.md": layouts(),
@@ -141,7 +143,36 @@ def exit_codes() -> str:
     kinds = sorted(errors.all_kinds(), key=lambda kind: (kind.exit_code, kind.code))
     rows = [("0", "`ok`", "Done, or nothing to do."), ("130", "`ctrl_c`", "Stopped by Ctrl-C.")]
     rows += [(str(kind.exit_code), f"`{kind.code}`", (inspect.getdoc(kind) or "").splitlines()[0]) for kind in kinds]
-    return head + _table(("exit code", "code", "meaning"), sorted(rows, key=lambda row: int(row[0])))
+    table = _table(("exit code", "code", "meaning"), sorted(rows, key=lambda row: int(row[0])))
+    tree = "\n".join(["PipelineError", *_exception_tree(errors.PipelineError)])
+    words = (
+        "The exceptions of `pipeline_lib/errors.py`, each with its code and exit code. `except BadData` also catches "
+    )
+    words += "what stands below it; everything that a user can fix is a `PipelineError`, anything else is a defect."
+    return f"{head}{table}\n## The exceptions\n\n{words}\n\n```text\n{tree}\n```\n"
+
+
+def _exception_tree(kind: type[errors.PipelineError], before: str = "") -> list[str]:
+    """One line for each exception below `kind`, drawn as a tree. before: what stands left of these lines."""
+    children = kind.__subclasses__()
+    lines = []
+    for child in children:
+        corner, below = ("└── ", "    ") if child is children[-1] else ("├── ", "│   ")
+        drawn = f"{before}{corner}{child.__name__}"
+        lines.append(f"{drawn:<32} {child.exit_code:>3}  {child.code}")
+        lines += _exception_tree(child, before + below)
+    return lines
+
+
+def commands() -> str:
+    """Every command of `perennial`, with the line that `perennial --help` has of it."""
+    head = "# Commands\n\n" + NOTE
+    head += "`perennial COMMAND --help` names the arguments. [Exit codes](exit-codes.md) are the same for all; "
+    head += "[operations](operations.md) says when to use what.\n\n"
+    found = ((name, importlib.import_module(f"flows.cli.commands.{name}").HELP) for name in COMMANDS)
+    return head + _table(
+        ("command", "what it does"), [(f"`perennial {name}`", _sentence(text)) for name, text in found]
+    )
 
 
 def benchmarks() -> str:

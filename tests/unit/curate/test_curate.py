@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -78,6 +79,27 @@ def test_votes_that_do_not_settle_a_training_picture_ask_for_more_and_may_set_it
         asked = curated.review[curated.review["kind"] == "need_more_votes"]
         assert asked["image_id"].to_list() == ["s/q"]
         assert asked["note"].iloc[0] == "1 vote does not settle it; 1 more for cat would"
+
+
+def test_a_picture_that_votes_give_another_class_is_remarked():
+    people = ("ana", "ben", "cleo")
+    votes = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(15) for who in people]
+    votes += [("s/cat18", who, "dog") for who in people]
+
+    row = decided(votes=votes, max_label_issue_rate=1).rows.loc["s/cat18"]
+
+    assert (row["class_id"], row["flags"], row["decided_by"]) == ("dog", ["relabelled_by_votes"], "votes")
+
+
+def test_a_doubted_label_of_a_test_picture_is_remarked_and_the_picture_stays():
+    noise = np.random.default_rng(0).normal(0, 0.05, (40, 2))
+    cats = [Picture(f"s/cat{n}", "cat", vector=tuple(np.add((0, 1), off))) for n, off in enumerate(noise)]
+    dogs = [Picture(f"s/dog{n}", "dog", vector=tuple(np.add((1, 0), off))) for n, off in enumerate(noise)]
+    odd = Picture("s/odd", "cat", split="test", vector=(1.0, 0.0))
+
+    row = curate(make_found([*cats, *dogs, odd]), PARAMS).manifest.set_index("image_id").loc["s/odd"]
+
+    assert (row["decision"], row["flags"], row["label_suggested"]) == ("keep", ["label_review"], "dog")
 
 
 def test_copies_across_published_splits_leave_training_and_the_leak_is_counted():
