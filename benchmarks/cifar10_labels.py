@@ -34,9 +34,9 @@ from sklearn.metrics import average_precision_score
 
 from benchmarks.results_file import Row, row, write_results
 from pipeline_lib.curate import label_issues as room
-from pipeline_lib.curate.confident import confident_joint, label_doubt
+from pipeline_lib.curate.confident_learning import confident_joint, label_doubt
+from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.picture import squeeze
 

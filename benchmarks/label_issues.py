@@ -30,11 +30,11 @@ from sklearn.metrics import average_precision_score
 from benchmarks.results_file import Row, row, write_results
 from benchmarks.votes import measured_apart
 from demo.annotators import LOOKALIKE
-from pipeline_lib.curate.confident import confident_joint
+from pipeline_lib.curate.confident_learning import confident_joint
+from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.label_issues import Opinion, judge_labels
 from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.picture import squeeze
 

@@ -85,7 +85,8 @@ def _export(origin: Path, folder: Path, most: int) -> int:
 
 def _import(origin: Path, file: Path) -> int:
     from pipeline_lib.atomic_files import write_text
-    from pipeline_lib.curate.run import OVERRIDES, check_overrides, read_overrides
+    from pipeline_lib.curate.curation_files import OVERRIDES, read_overrides
+    from pipeline_lib.curate.run import check_overrides
     from pipeline_lib.line import read_line
     from pipeline_lib.params import load_params
     from pipeline_lib.review import merge

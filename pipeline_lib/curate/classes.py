@@ -1,23 +1,26 @@
-"""The classes that are left: their sizes, their order, their cap, and the weights of their rows."""
+"""Classes: what people say of them in curation/classes.csv, and which are left with how many images.
+
+curation/classes.csv holds names, definitions and parents, and is tracked by git. It is a dictionary, not a list of the
+classes to use: ancestors that no image has (ImageNet's inner synsets) belong in it, a class may be absent from it.
+Merging, renaming and excluding are overrides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
 
-from pipeline_lib.curate.class_words import ClassWords, check_leaves, names_of
+from pipeline_lib.curate.curation_files import CLASS_WORDS, OVERRIDES, read_lines
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.splits import hash_01
-from pipeline_lib.errors import DataCheckFailed
+from pipeline_lib.errors import ConfigError, DataCheckFailed
 from pipeline_lib.tables.manifest import SPLITS
 
-NAMED = 10  # examples in a message
-BETA = 0.999  # of the effective number of samples; the middle of the paper's 0.9 to 0.9999
-OVERRIDES, CLASS_WORDS = "curation/overrides.csv", Path("curation/classes.csv")
 DO_WITHOUT = f"add pictures, exclude_class in {OVERRIDES}, or set curate.small_classes: drop in params.yaml"
 
 FEWER = "lower curate.min_images_per_class where it dropped the others"
@@ -38,26 +41,6 @@ def too_small(kept: pd.DataFrame, params: CurateParams, file: Path) -> pd.Series
     return kept["class_id"].isin(small.index) & (params.small_classes == "drop")
 
 
-def over_cap(standing: pd.DataFrame, params: CurateParams) -> pd.Series:
-    """Training rows beyond `cap_per_class`; val and test are never cut.
-
-    standing: class_id, split, group_id, keep and relabel of the rows that stand. What a person kept or relabelled
-    comes first, then the order of a hash of the picture, so that new pictures displace few old ones.
-    """
-    train = standing[standing["split"] == "train"]
-    if params.cap_per_class is None or train.empty:
-        return pd.Series(False, index=standing.index)
-    order = pd.DataFrame(
-        {
-            "class_id": train["class_id"],
-            "wanted": ~(train["keep"] | train["relabel"].notna()),
-            "draw": hash_01(train.index, f"cap {params.split_salt}"),
-        }
-    ).sort_values(["class_id", "wanted", "draw"], kind="stable")
-    rank = order.groupby("class_id", sort=False).cumcount()
-    return (rank >= params.cap_per_class).reindex(standing.index, fill_value=False)
-
-
 def class_table(kept: pd.DataFrame, words: Mapping[str, ClassWords], file: Path) -> pd.DataFrame:
     """classes.csv: label (0-based, in the order of class_ids), class_id, name, n_train, n_val, n_test.
 
@@ -73,22 +56,6 @@ def class_table(kept: pd.DataFrame, words: Mapping[str, ClassWords], file: Path)
     ids = pd.Series(order, dtype="str")
     head = pd.DataFrame({"label": np.arange(len(ids)), "class_id": ids, "name": ids.map(names).astype("str")})
     return head.join(sizes.reset_index(drop=True))
-
-
-def row_weights(kept: pd.DataFrame, params: CurateParams) -> pd.Series:
-    """Weight in the loss by image_id: by class size in training, mean 1 over the training rows; 1 in val and test.
-
-    `effective`: 1 / ((1 - beta^n) / (1 - beta)), the effective number of samples (Y. Cui, M. Jia, T.-Y. Lin, Y. Song,
-    S. Belongie, "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, equation 2).
-    """
-    train = kept["split"] == "train"
-    size = kept["class_id"].map(kept[train].groupby("class_id").size()).astype(float)
-    powers = {"none": 0.0, "sqrt": -0.5, "inverse": -1.0}
-    if params.class_weights == "effective":
-        weight = (1 - BETA) / (1 - BETA**size)
-    else:
-        weight = size ** powers[params.class_weights]
-    return (weight / weight[train].mean()).where(train, 1.0).astype("float32")
 
 
 def _natural(ids: pd.Index) -> Callable[[str], Any]:
@@ -109,3 +76,90 @@ def _check_trainable(sizes: pd.DataFrame, file: Path) -> None:
     if len(sizes) < 2:
         what, value = "a classifier needs two classes", ", ".join(sizes.index)
         raise DataCheckFailed(what, file=file, value=value, remedy=f"add pictures of another class, or {FEWER}")
+
+
+COLUMNS = ("class_id", "name", "definition", "parents")
+SEPARATOR = ";"  # between parents
+NAMED = 10  # examples in a message
+
+
+@dataclass(frozen=True)
+class ClassWords:
+    """One line. class_id: the wnid in ImageNet, else the folder's name. name: in words; "" means the id."""
+
+    class_id: str
+    name: str
+    definition: str
+    parents: tuple[str, ...]
+
+
+def parse_class_words(text: str, file: Path) -> dict[str, ClassWords]:
+    """Read the file's text, by class_id. Raises ConfigError listing every malformed line, unknown parent and circle."""
+    found: dict[str, ClassWords] = {}
+    faults: list[str] = []
+    for number, values in read_lines(normalize("NFC", text), file, COLUMNS):
+        fault = values if isinstance(values, str) else _malformed(values, found)
+        if fault:
+            faults.append(f"line {number}: {fault}")
+        else:
+            parents = tuple(name.strip() for name in values[3].split(SEPARATOR) if name.strip())
+            found[values[0]] = ClassWords(values[0], values[1], values[2], parents)
+    faults += [
+        f"{word.class_id}: no class {p!r} to be its parent"
+        for word in found.values()
+        for p in word.parents
+        if p not in found
+    ]
+    faults += [f"{name}: is an ancestor of itself" for name in found if name in ancestors(name, found)]
+    if faults:
+        count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        remedy = "mend these lines; docs/classes.md shows the file"
+        raise ConfigError(count, file=file, value="; ".join(faults), remedy=remedy)
+    return found
+
+
+def ancestors(class_id: str, words: Mapping[str, ClassWords]) -> set[str]:
+    """All classes above one, by any path; itself only where the parents form a circle."""
+    above: set[str] = set()
+    queue = list(words[class_id].parents) if class_id in words else []
+    while queue:
+        parent = queue.pop()
+        if parent not in above:
+            above.add(parent)
+            queue += words[parent].parents if parent in words else ()
+    return above
+
+
+def check_leaves(used: Iterable[str], words: Mapping[str, ClassWords], file: Path) -> None:
+    """Raise DataCheckFailed when a class in use is an ancestor of another: a picture could rightly have both labels."""
+    used = sorted(used)
+    chosen = set(used)
+    pairs = [f"{upper} above {lower}" for lower in used for upper in sorted(ancestors(lower, words) & chosen)]
+    if pairs:
+        more = f" and {len(pairs) - NAMED} more" if len(pairs) > NAMED else ""
+        raise DataCheckFailed(
+            "classes in use lie above others in use",
+            file=file,
+            value=", ".join(pairs[:NAMED]) + more,
+            remedy="merge_class or exclude_class one of each in curation/overrides.csv, or mend `parents`",
+        )
+
+
+def names_of(used: Iterable[str], words: Mapping[str, ClassWords]) -> dict[str, str]:
+    """class_id -> its name in words, made unique: crane (n02012849), crane (n03126707)."""
+    names = {class_id: (words[class_id].name if class_id in words else "") or class_id for class_id in used}
+    taken: dict[str, int] = {}
+    for name in names.values():
+        taken[name] = taken.get(name, 0) + 1
+    return {
+        class_id: f"{name} ({class_id})" if taken[name] > 1 and name != class_id else name
+        for class_id, name in names.items()
+    }
+
+
+def _malformed(values: list[str], found: Mapping[str, ClassWords]) -> str:
+    if len(values) != len(COLUMNS):
+        return f"{len(values)} cells instead of {len(COLUMNS)}"
+    if not values[0]:
+        return "the class_id is empty"
+    return f"class {values[0]!r} stands there twice" if values[0] in found else ""

@@ -5,60 +5,38 @@ The first reason that applies is the primary one. Nothing a model thinks takes a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.curate.class_words import ClassWords
-from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
-from pipeline_lib.curate.duplicates import Views, group_duplicates
-from pipeline_lib.curate.figures import (
+from pipeline_lib.curate.classes import class_table, too_small
+from pipeline_lib.curate.decisions import Verdicts, check_limits, refused
+from pipeline_lib.curate.duplicates import group_duplicates
+from pipeline_lib.curate.inputs import Inputs, join_rows
+from pipeline_lib.curate.label_issues import Opinion, judge_labels
+from pipeline_lib.curate.labels import Labels, decide_labels
+from pipeline_lib.curate.outliers import outlier_scores
+from pipeline_lib.curate.overrides import class_changes, picture_changes, refuse_faults, stale_lines
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.quality import placeholders, quality_remarks
+from pipeline_lib.curate.review_queue import review_queue
+from pipeline_lib.curate.selection import over_cap, row_weights, selection, unlabelled, vote_targets
+from pipeline_lib.curate.settle import Settled, settle
+from pipeline_lib.curate.splits import assign_splits, leaking, leaks_if_split_by_file, split_keys
+from pipeline_lib.curate.statistics import (
+    balance,
     class_figures,
+    data_profile,
     duplicate_figures,
     issue_figures,
-    leaks_if_split_by_file,
+    ledger,
     override_figures,
     rounded,
     row_figures,
 )
-from pipeline_lib.curate.label_issues import Opinion, judge_labels
-from pipeline_lib.curate.labels import Labels, decide_labels
-from pipeline_lib.curate.ledger import balance, ledger
-from pipeline_lib.curate.limits import check_limits
-from pipeline_lib.curate.more_to_learn import unlabelled, vote_targets
-from pipeline_lib.curate.outliers import outlier_scores
-from pipeline_lib.curate.overrides import Override, class_changes, picture_changes, refuse_faults, stale_lines
-from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.profile import data_profile
-from pipeline_lib.curate.quality import placeholders, quality_remarks
-from pipeline_lib.curate.review import review_queue
-from pipeline_lib.curate.rows import join_rows
-from pipeline_lib.curate.settle import Settled, leaking, settle
-from pipeline_lib.curate.splits import assign_splits, split_keys
-from pipeline_lib.curate.verdicts import Verdicts, refused
 from pipeline_lib.reasons import Reason, Remark
-from pipeline_lib.tables.manifest import MANIFEST, SPLITS
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the earlier stages and people hand over. manifest_file and overrides_file are named in messages only.
-
-    features: without `view`, which `views` reads for those pictures that it is asked for.
-    """
-
-    members: pd.DataFrame
-    images: pd.DataFrame
-    votes: pd.DataFrame
-    features: pd.DataFrame
-    views: Views
-    overrides: tuple[Override, ...]
-    class_words: Mapping[str, ClassWords]
-    overrides_file: Path
-    manifest_file: Path
+from pipeline_lib.tables.manifest import MANIFEST
 
 
 @dataclass(frozen=True)
@@ -81,7 +59,7 @@ class Curated:
     figures: dict[str, Any]
 
 
-def curate(found: Found, params: CurateParams) -> Curated:
+def curate(found: Inputs, params: CurateParams) -> Curated:
     """Decide on every member. Raises BadData for overrides that do not fit, DataCheckFailed for limits passed."""
     features = found.features.set_index("image_id")
     rows, labels = labelled(found, params)
@@ -117,7 +95,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
     }
     return Curated(
         manifest=manifest.reset_index(),
-        selection=_selection(manifest, classes),
+        selection=selection(manifest, classes),
         unlabelled=rows.index[learned].to_frame(index=False),
         targets=vote_targets(labels.soft, kept, params),
         classes=classes,
@@ -129,7 +107,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
     )
 
 
-def labelled(found: Found, params: CurateParams) -> tuple[pd.DataFrame, Labels]:
+def labelled(found: Inputs, params: CurateParams) -> tuple[pd.DataFrame, Labels]:
     """Every row with its class, its split and the orders people gave about it."""
     rows = join_rows(found.members, found.images)
     votes = found.votes.astype("str")
@@ -218,10 +196,3 @@ def _manifest(rows: pd.DataFrame, verdicts: Verdicts, weights: pd.Series) -> pd.
         decided_by=decided_by,
     )
     return table[[column.name for column in MANIFEST.columns if column.name != "image_id"]]
-
-
-def _selection(manifest: pd.DataFrame, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    kept = manifest[manifest["decision"] == "keep"]
-    label = kept["class_id"].map(classes.set_index("class_id")["label"]).astype("int32")
-    table = kept.assign(label=label).reset_index()
-    return {split: table.loc[table["split"] == split, ["image_id", "label", "class_id", "weight"]] for split in SPLITS}

@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline_lib.curate.active import rank_to_label
-from pipeline_lib.curate.confident import confident_joint, label_doubt
+from pipeline_lib.curate.active_learning import rank_to_label
+from pipeline_lib.curate.confident_learning import confident_joint, label_doubt
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import hash_01
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline_lib.curate.active_learning import StoppingRule, learn_stopping
 from pipeline_lib.curate.overrides import ClassChanges
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.stopping import StoppingRule, learn_stopping
 from pipeline_lib.curate.votes import Consensus, aggregate, agreement, known_answers, krippendorff_alpha
 
 RECEIVED = "\0received:"  # no annotator of a votes file has such a name

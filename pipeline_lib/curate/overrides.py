@@ -15,7 +15,7 @@ from unicodedata import normalize
 import pandas as pd
 
 from pipeline_lib.csv_cells import plain
-from pipeline_lib.curate.curation_csv import read_lines
+from pipeline_lib.curate.curation_files import read_lines
 from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.tables.manifest import SPLITS
 

@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from pipeline_lib.atomic_files import atomic_folder, write_text
 from pipeline_lib.csv_cells import frame_as_csv
-from pipeline_lib.curate.class_words import parse_class_words
-from pipeline_lib.curate.decide import Curated, Found, curate, labelled
+from pipeline_lib.curate.decide import Curated, curate, labelled
+from pipeline_lib.curate.inputs import Inputs, read_inputs
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.vectors import axes_by_kind, cut
-from pipeline_lib.errors import ConfigError
 from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
@@ -35,30 +29,13 @@ from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
-OVERRIDES, CLASS_WORDS = Path("curation/overrides.csv"), Path("curation/classes.csv")
 
 
 def run(job: StageRun) -> None:
     """Run the stage."""
-    curated = curate(read_found(job), job.params)
+    curated = curate(read_inputs(job), job.params)
     _write(curated, job)
     _say(curated)
-
-
-def read_found(job: StageRun) -> Found:
-    """Read what the stage decides on. Raises ConfigError for a malformed file of people's."""
-    file, words_file = job.checkout / OVERRIDES, job.checkout / CLASS_WORDS
-    return Found(
-        members=MEMBERS.read(job.reads["members"]),
-        images=IMAGES.read(job.reads["images"]),
-        votes=VOTES.read(job.reads["votes"]),
-        features=_features(job.reads["features"], job.params),
-        views=partial(_views, job.reads["features"]),
-        overrides=parse_overrides(_text(file), file),
-        class_words=parse_class_words(_text(words_file), words_file),
-        overrides_file=OVERRIDES,
-        manifest_file=job.writes["manifest"].relative_to(job.checkout),
-    )
 
 
 def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params: CurateParams) -> None:
@@ -66,7 +43,7 @@ def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params:
 
     reads: the stage's artifacts by role. file: is named in messages only.
     """
-    found = Found(
+    found = Inputs(
         members=MEMBERS.read(reads["members"]),
         images=IMAGES.read(reads["images"]),
         votes=VOTES.read(reads["votes"]),
@@ -78,43 +55,6 @@ def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params:
         manifest_file=file,
     )
     labelled(found, params)
-
-
-def read_overrides(checkout: Path) -> str:
-    """The text of curation/overrides.csv. Raises ConfigError."""
-    return _text(checkout / OVERRIDES)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        remedy = f"restore it with `git checkout curation/{file.name}`; its header line alone says nothing"
-        raise ConfigError("the file is absent", file=file, remedy=remedy) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError("not UTF-8 text", file=file, value=str(error), remedy="save it as UTF-8") from error
-
-
-def _features(folder: Path, params: CurateParams) -> pd.DataFrame:
-    """The features of all shards with shortened vectors, one shard's full ones in memory at a time."""
-    paths = sorted(folder.glob("*.parquet"))
-    described = ["image_id", "kind", "thumbnail", "vector"]
-    each = math.ceil(params.cl_train_rows / max(len(paths), 1))
-    sample = [FEATURES.read(path, ["kind", "vector"]).groupby("kind").head(each) for path in paths]
-    axes = axes_by_kind(pd.concat([FEATURES.empty(), *sample]), seed=params.seed)
-    shortened = (cut(FEATURES.read(path, described), axes) for path in paths)
-    return pd.concat([FEATURES.empty()[described], *shortened], ignore_index=True)
-
-
-def _views(folder: Path, image_ids: pd.Index) -> dict[str, bytes]:
-    """The views of these pictures, one shard's in memory at a time; all of a million would be 5 GB."""
-    found: dict[str, bytes] = {}
-    for path in sorted(folder.glob("*.parquet")):
-        if FEATURES.read(path, ["image_id"])["image_id"].isin(image_ids).any():
-            views = FEATURES.read(path, ["image_id", "view"])
-            wanted = views[views["image_id"].isin(image_ids)]
-            found |= dict(zip(wanted["image_id"], wanted["view"], strict=True))
-    return found
 
 
 def _write(curated: Curated, job: StageRun) -> None:

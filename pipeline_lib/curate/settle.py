@@ -1,10 +1,9 @@
-"""Which copy of a picture stays, and which training pictures would leak into evaluation."""
+"""Which copy of a picture stays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 AUTHORITY = {"received": 0, "votes": 1, "override": 2}
@@ -44,20 +43,6 @@ def settle(rows: pd.DataFrame, *, shielded: pd.Series) -> Settled:
     surplus = best.reindex(copies.index, fill_value=False) & ~shielded[copies.index] & ~leak
     parts = {"conflict": conflict, "leak": leak, "surplus": surplus, "disputed": wrong & ~train}
     return Settled(**{name: mask.reindex(rows.index, fill_value=False).astype(bool) for name, mask in parts.items()})
-
-
-def leaking(rows: pd.DataFrame) -> pd.Series:
-    """Training rows that share pixels or a subject with a val or test row. rows: those that would be kept."""
-    train = rows["split"] == "train"
-    subject = rows["source"] + ":" + rows["subject"]
-    tied = pd.Series(False, index=rows.index)
-    for key in (rows["sha256"], rows["pixel_hash"], rows["dup_group"], subject):  # by hash too: a check of the groups
-        code, distinct = pd.factorize(key)
-        evaluated = np.zeros(len(distinct) + 1, bool)  # the last one stands for no key, which ties nothing
-        evaluated[code[~train.to_numpy()]] = True
-        evaluated[-1] = False
-        tied |= evaluated[code]
-    return train & tied
 
 
 def _trusted(copies: pd.DataFrame) -> pd.Series:

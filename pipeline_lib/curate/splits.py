@@ -51,6 +51,26 @@ def assign_splits(keys: pd.Series, rows: pd.DataFrame, params: CurateParams) -> 
     return published.fillna(drawn).mask(cut, drawn).rename("split")
 
 
+def leaking(rows: pd.DataFrame) -> pd.Series:
+    """Training rows that share pixels or a subject with a val or test row. rows: those that would be kept."""
+    train = rows["split"] == "train"
+    subject = rows["source"] + ":" + rows["subject"]
+    tied = pd.Series(False, index=rows.index)
+    for key in (rows["sha256"], rows["pixel_hash"], rows["dup_group"], subject):  # by hash too: a check of the groups
+        code, distinct = pd.factorize(key)
+        evaluated = np.zeros(len(distinct) + 1, bool)  # the last one stands for no key, which ties nothing
+        evaluated[code[~train.to_numpy()]] = True
+        evaluated[-1] = False
+        tied |= evaluated[code]
+    return train & tied
+
+
+def leaks_if_split_by_file(rows: pd.DataFrame, params: CurateParams) -> int:
+    """How many training pictures would be tied to evaluation if splits were drawn file by file, as is usual."""
+    drawn = assign_splits(rows.index.to_series(), rows, params)
+    return int(leaking(rows.assign(split=drawn)).sum())
+
+
 def hash_01(keys: Iterable[str], salt: str) -> NDArray[np.float64]:
     """A uniform number in [0, 1) for each key: blake2b-64 of salt and key."""
     salted = hashlib.blake2b(salt.encode() + b"\0", digest_size=8)

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_lib.curate.class_words import parse_class_words
-from pipeline_lib.curate.decide import Found
+from pipeline_lib.curate.classes import parse_class_words
+from pipeline_lib.curate.inputs import Inputs, join_rows
 from pipeline_lib.curate.overrides import parse_overrides
-from pipeline_lib.curate.rows import join_rows
 from pipeline_lib.inspect.small_view import small_view
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
@@ -95,11 +94,11 @@ def digest(text: str, size: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
-def make_found(pictures, *, votes=(), overrides: str = "", class_words: str = "") -> Found:
+def make_found(pictures, *, votes=(), overrides: str = "", class_words: str = "") -> Inputs:
     """votes: (image_id, annotator, label). overrides, class_words: lines below the header."""
     decoded = [picture for picture in pictures if picture.refusal is None]
     sound = [picture for picture in decoded if picture.row().get("refusal") is None]
-    return Found(
+    return Inputs(
         members=typed([picture.member() for picture in pictures], MEMBERS),
         images=typed([picture.row() for picture in decoded], IMAGES),
         votes=typed([dict(zip(("image_id", "annotator", "label"), vote, strict=True)) for vote in votes], VOTES),

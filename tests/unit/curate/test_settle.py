@@ -2,7 +2,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_lib.curate.settle import leaking, settle
+from pipeline_lib.curate.settle import settle
+from pipeline_lib.curate.splits import leaking
 from tests.unit.curate.made_tables import Picture, make_rows
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_lib.curate.stopping import POOL_WEIGHT, learn_stopping
+from pipeline_lib.curate.active_learning import POOL_WEIGHT, learn_stopping
 
 
 def votes_of(tallies):

@@ -1,4 +1,4 @@
-"""How a CSV file of curation/ is read: strictly, with the columns it must have, line by line."""
+"""The files in curation/ that people write: where they lie and how they are read, strictly, line by line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline_lib.errors import ConfigError
+
+OVERRIDES, CLASS_WORDS = Path("curation/overrides.csv"), Path("curation/classes.csv")
+
+
+def read_overrides(checkout: Path) -> str:
+    """The text of curation/overrides.csv. Raises ConfigError."""
+    return read_text(checkout / OVERRIDES)
+
+
+def read_text(file: Path) -> str:
+    """Read one of them. Raises ConfigError where it is absent or not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        remedy = f"restore it with `git checkout curation/{file.name}`; its header line alone says nothing"
+        raise ConfigError("the file is absent", file=file, remedy=remedy) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError("not UTF-8 text", file=file, value=str(error), remedy="save it as UTF-8") from error
 
 
 def read_lines(text: str, file: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str] | str]]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline_lib.curate import confident
-from pipeline_lib.curate.confident import NONE, confident_joint
+from pipeline_lib.curate import confident_learning
+from pipeline_lib.curate.confident_learning import NONE, confident_joint
 
 
 def probabilities(*, n: int, n_classes: int, sharpness: float, seed: int):
@@ -22,7 +22,7 @@ def test_the_joint_and_its_off_diagonals_are_cleanlabs(monkeypatch, n_classes, s
     count = pytest.importorskip("cleanlab.count", reason="cleanlab is not installed: no oracle to compare with")
     p_NK, given = probabilities(n=3000, n_classes=n_classes + 1, sharpness=sharpness, seed=n_classes)
     p_NK, oracle = p_NK[:, :-1], p_NK[:, :-1].astype(np.float64)
-    monkeypatch.setattr(confident, "BLOCK_VALUES", 20_000)
+    monkeypatch.setattr(confident_learning, "BLOCK_VALUES", 20_000)
 
     ours = confident_joint(p_NK, given)
 

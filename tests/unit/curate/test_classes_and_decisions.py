@@ -4,11 +4,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
+from pipeline_lib.curate.classes import class_table, too_small
 from pipeline_lib.curate.decide import curate
-from pipeline_lib.curate.ledger import balance, ledger
-from pipeline_lib.curate.limits import check_limits
+from pipeline_lib.curate.decisions import check_limits
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.selection import over_cap, row_weights
+from pipeline_lib.curate.statistics import balance, ledger
 from pipeline_lib.errors import DataCheckFailed
 from tests.unit.curate.made_tables import Picture, make_found
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from pipeline_lib.curate.vectors import DIRECTIONS, axes_by_kind, cut
+from pipeline_lib.curate.inputs import DIRECTIONS, axes_by_kind, cut
 
 
 def table(vectors_ND, kind="pixels"):

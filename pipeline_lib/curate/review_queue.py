@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline_lib.curate.decisions import Verdicts
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.verdicts import Verdicts
 from pipeline_lib.reasons import Reason, Remark
 from pipeline_lib.tables.review import REVIEW
 

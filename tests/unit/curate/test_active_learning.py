@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 
-from pipeline_lib.curate.active import rank_to_label
+from pipeline_lib.curate.active_learning import rank_to_label
 from pipeline_lib.curate.label_issues import judge_labels
 from pipeline_lib.curate.params import CurateParams
 
