@@ -122,7 +122,7 @@ class OutOfFold:
 
 
 def out_of_fold(vectors_ND: NDArray[np.float32], codes: NDArray[np.int64], names: pd.Index) -> OutOfFold:
-    """What `judge_labels` computes, with the logistic regression's own probabilities kept."""
+    """What `find_label_issues` computes, with the logistic regression's own probabilities kept."""
     start = time.perf_counter()
     scaled = room._unit_scale(vectors_ND)
     fold, draw = room.folds_of(pd.Series(names, index=names), codes, n_folds=PARAMS.cl_folds, salt=PARAMS.split_salt)

@@ -170,7 +170,7 @@ def _curation(cifar: Cifar, found: Inputs, seed: int) -> dict[str, dict[str, flo
         cpu_min = (time.process_time() - cpu) / 60
         is_right = drawn["label"][train["image_id"]].to_numpy() == train["class_id"].to_numpy()
         top1 = float(cifar.line.right(weights, cifar.test).mean())
-        agree = 100 * float(chosen.figures["label_issues"]["out_of_fold_accuracy"])
+        agree = 100 * float(chosen.statistics["label_issues"]["out_of_fold_accuracy"])
         figures = (100 * top1, 100 * float(is_right.mean()), len(train), cpu_min, agree)
         measured[way] = dict(zip(UNITS, figures, strict=True))
         shown = ", ".join(f"{name} {value:.1f}" for name, value in measured[way].items())

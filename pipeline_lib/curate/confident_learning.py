@@ -1,14 +1,14 @@
 """Confident learning over a probability matrix of any height, a block of rows in memory at a time.
 
 C. Northcutt, L. Jiang, I. Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, 2021: a
-class is confident of a picture when its probability reaches the mean that pictures given that class have; pictures of
+class is confident of an image when its probability reaches the mean that images given that class have; images of
 which another class than the given one is confident count off the diagonal of the confident joint. Where several
 classes are confident the most probable of all counts, as in cleanlab, whose counts and indices these are (a test).
 
-The matrix holds float16 in [0, 1], as little as ranks need: 1.28 million pictures x 1,000 classes are 2.6 GB on disk.
+The matrix holds float16 in [0, 1], as little as ranks need: 1.28 million images x 1,000 classes are 2.6 GB on disk.
 Non-negative float16 sort like their bits, so all comparisons are done on 16-bit integers, without any conversion.
 
-Legend: N pictures, K classes, B pictures of one block.
+Legend: N images, K classes, B images of one block.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ConfidentJoint:
-    """thresholds [K]: see above; NaN for a class that no picture has. believed [N]: the confident class, or NONE.
+    """thresholds [K]: see above; NaN for a class that no image has. believed [N]: the confident class, or NONE.
 
     given, believed_by_pair, counts: the joint, cell by cell, without the empty ones. noise_rate: share 0..1 of wrong
     labels, estimated with each given class's counts scaled to its size.
@@ -71,7 +71,7 @@ def confident_joint(p_NK: Half, labels: Codes) -> ConfidentJoint:
 def label_doubt(p_NK: Half, labels: Codes, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     """How doubtful each label is, 0..1: 1 - sqrt(p / sqrt(p_max) x q / sqrt(q_max)) of the given and the best class.
 
-    p / p_max alone forgets how sure the predictors are, p alone how hard the picture is; their geometric mean stands
+    p / p_max alone forgets how sure the predictors are, p alone how hard the image is; their geometric mean stands
     between. q is p over the class's threshold, normalised: classes that are seldom predicted surely are judged by their
     own measure. Ranks wrong labels better than p (self-confidence) and than the margin; benchmarks/cifar10_labels.py.
     """
@@ -88,7 +88,7 @@ def label_doubt(p_NK: Half, labels: Codes, thresholds: NDArray[np.float64]) -> N
 
 
 def _thresholds(p_NK: Half, labels: Codes) -> NDArray[np.float64]:
-    """The mean probability of each class over the pictures given it."""
+    """The mean probability of each class over the images given it."""
     n_classes = p_NK.shape[1]
     p_given = p_NK[np.arange(len(labels)), labels].astype(np.float64)
     with np.errstate(invalid="ignore"):

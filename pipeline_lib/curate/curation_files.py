@@ -1,4 +1,8 @@
-"""The files in curation/ that people write: where they lie and how they are read, strictly, line by line."""
+"""The files in curation/ that people write: where they lie and how they are read, strictly, line by line.
+
+Not to be taken for line/curate/classes.csv, the table of classes that the stage writes: curation/classes.csv holds what
+people know of classes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from pathlib import Path
 
 from pipeline_lib.errors import ConfigError
 
-OVERRIDES, CLASS_WORDS = Path("curation/overrides.csv"), Path("curation/classes.csv")
+OVERRIDES = Path("curation/overrides.csv")
+CLASS_WORDS = Path("curation/classes.csv")
+BYTE_ORDER_MARK = "\ufeff"  # Excel begins UTF-8 files with it
 
 
 def read_overrides(checkout: Path) -> str:
@@ -18,7 +24,7 @@ def read_overrides(checkout: Path) -> str:
 
 
 def read_text(file: Path) -> str:
-    """Read one of them. Raises ConfigError where it is absent or not UTF-8."""
+    """The text of one of these files. Raises ConfigError where it is absent or not UTF-8."""
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -29,11 +35,11 @@ def read_text(file: Path) -> str:
 
 
 def read_lines(text: str, file: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str] | str]]:
-    """Yield (number, cells) for each line that says something; last (number, fault) where the CSV itself breaks off.
+    """Yield (number, cells) for each line that is not empty; last (number, fault) where the CSV itself breaks off.
 
     Raises ConfigError when the first line does not name `columns`.
     """
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    reader = csv.reader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK)), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         if header != list(columns):

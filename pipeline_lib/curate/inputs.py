@@ -54,20 +54,61 @@ FROM_IMAGES = (
     "blur_ratio",
 )
 TEXT = ("source", "shard", "sha256", "label_received", "split_received", "subject", "refusal", "format", "pixel_hash")
-DIRECTIONS = 128  # 1.28 million pictures: 0.7 GB instead of 9 GB
+DESCRIBED = ["image_id", "kind", "thumbnail", "vector"]  # columns of features, without `view`
+DIRECTIONS = 128  # 1.28 million images: 0.7 GB instead of 9 GB
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the earlier stages and people hand over. manifest_file and overrides_file are named in messages only.
+
+    features: without `view`, which `views` reads for the images that it is asked for.
+    """
+
+    members: pd.DataFrame
+    images: pd.DataFrame
+    votes: pd.DataFrame
+    features: pd.DataFrame
+    views: Views
+    overrides: tuple[Override, ...]
+    class_words: Mapping[str, ClassWords]
+    overrides_file: Path
+    manifest_file: Path
+
+
+def read_inputs(job: StageRun) -> Inputs:
+    """Read what the stage decides on. Raises ConfigError for a malformed file of people's."""
+    overrides_file = job.checkout / OVERRIDES
+    words_file = job.checkout / CLASS_WORDS
+    features = job.reads["features"]
+    return Inputs(
+        members=MEMBERS.read(job.reads["members"]),
+        images=IMAGES.read(job.reads["images"]),
+        votes=VOTES.read(job.reads["votes"]),
+        features=_short_features(features, job.params),
+        views=partial(_views, features),
+        overrides=parse_overrides(read_text(overrides_file), overrides_file),
+        class_words=parse_class_words(read_text(words_file), words_file),
+        overrides_file=OVERRIDES,
+        manifest_file=job.writes["manifest"].relative_to(job.checkout),
+    )
 
 
 def join_rows(members: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """One row per member, sorted by image_id, with what its decode told; text as str, an absent value as NaN.
+    """One row per member, sorted by image_id, with decode metadata; text as str, an absent value as NaN.
 
     `refusal` is the download's reason, else the decoder's. White space around a received label is not part of it.
     """
-    found = images.set_index("image_id")[list(FROM_IMAGES)].rename(columns={"refusal": "decode_refusal"})
+    found = images.set_index("image_id")[list(FROM_IMAGES)]
+    found = found.rename(columns={"refusal": "decode_refusal"})
     rows = members.set_index("image_id").sort_index().join(found)
     rows = rows.astype(dict.fromkeys((*TEXT, "decode_refusal"), "str"))
+
+    # The first refusal counts; a member that was not refused must have been decoded.
     rows["refusal"] = rows["refusal"].fillna(rows["decode_refusal"])
     unseen = rows["refusal"].isna() & ~rows.index.isin(found.index)
     assert not unseen.any(), f"inspect says nothing of {rows.index[unseen][0]}"
+
     label = rows["label_received"].str.strip()
     rows["label_received"] = label.where(label != "")
     rows.index = rows.index.astype("str")
@@ -84,7 +125,8 @@ class Axes:
 
 def axes_by_kind(sample: pd.DataFrame, *, seed: int) -> dict[str, Axes]:
     """The directions to keep for each kind of vector. sample: kind and vector, a few thousand rows of each kind."""
-    return {str(kind): _axes(_stacked(part), seed) for kind, part in sample.groupby("kind", sort=True)}
+    parts = sample.groupby("kind", sort=True)
+    return {str(kind): _axes(_stacked(part), seed) for kind, part in parts}
 
 
 def cut(features: pd.DataFrame, axes: dict[str, Axes]) -> pd.DataFrame:
@@ -94,7 +136,8 @@ def cut(features: pd.DataFrame, axes: dict[str, Axes]) -> pd.DataFrame:
     vectors = pd.Series(index=features.index, dtype=object)
     with threadpool_limits(1):  # the same bits on every machine size
         for kind, part in features.groupby("kind", sort=True):
-            short_NR = (_stacked(part) - axes[str(kind)].mean_D) @ axes[str(kind)].axes_DR
+            kept = axes[str(kind)]
+            short_NR = (_stacked(part) - kept.mean_D) @ kept.axes_DR
             vectors[part.index] = pd.Series(list(short_NR), index=part.index, dtype=object)
     return features.assign(vector=vectors)
 
@@ -104,10 +147,10 @@ def _axes(vectors_ND: NDArray[np.float32], seed: int) -> Axes:
     from threadpoolctl import threadpool_limits
 
     mean_D = vectors_ND.mean(axis=0)
-    if min(vectors_ND.shape) <= DIRECTIONS:
+    if min(vectors_ND.shape) <= DIRECTIONS:  # short already: all directions stay
         return Axes(mean_D, np.eye(vectors_ND.shape[1], dtype=np.float32))
     with threadpool_limits(1):  # the same bits on every machine size
-        rows_RD = randomized_svd(vectors_ND - mean_D, DIRECTIONS, n_iter=2, random_state=seed)[2]
+        _, _, rows_RD = randomized_svd(vectors_ND - mean_D, DIRECTIONS, n_iter=2, random_state=seed)
     return Axes(mean_D, np.ascontiguousarray(rows_RD.T))
 
 
@@ -115,57 +158,28 @@ def _stacked(part: pd.DataFrame) -> NDArray[np.float32]:
     return np.stack(part["vector"].to_list()).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What the earlier stages and people hand over. manifest_file and overrides_file are named in messages only.
-
-    features: without `view`, which `views` reads for those pictures that it is asked for.
-    """
-
-    members: pd.DataFrame
-    images: pd.DataFrame
-    votes: pd.DataFrame
-    features: pd.DataFrame
-    views: Views
-    overrides: tuple[Override, ...]
-    class_words: Mapping[str, ClassWords]
-    overrides_file: Path
-    manifest_file: Path
-
-
-def read_inputs(job: StageRun) -> Inputs:
-    """Read what the stage decides on. Raises ConfigError for a malformed file of people's."""
-    file, words_file = job.checkout / OVERRIDES, job.checkout / CLASS_WORDS
-    return Inputs(
-        members=MEMBERS.read(job.reads["members"]),
-        images=IMAGES.read(job.reads["images"]),
-        votes=VOTES.read(job.reads["votes"]),
-        features=_features(job.reads["features"], job.params),
-        views=partial(_views, job.reads["features"]),
-        overrides=parse_overrides(read_text(file), file),
-        class_words=parse_class_words(read_text(words_file), words_file),
-        overrides_file=OVERRIDES,
-        manifest_file=job.writes["manifest"].relative_to(job.checkout),
-    )
-
-
-def _features(folder: Path, params: CurateParams) -> pd.DataFrame:
+def _short_features(folder: Path, params: CurateParams) -> pd.DataFrame:
     """The features of all shards with shortened vectors, one shard's full ones in memory at a time."""
     paths = sorted(folder.glob("*.parquet"))
-    described = ["image_id", "kind", "thumbnail", "vector"]
+
+    # As many of each shard, so that the sample holds about as many rows as a fold learns from.
     each = math.ceil(params.cl_train_rows / max(len(paths), 1))
     sample = [FEATURES.read(path, ["kind", "vector"]).groupby("kind").head(each) for path in paths]
     axes = axes_by_kind(pd.concat([FEATURES.empty(), *sample]), seed=params.seed)
-    shortened = (cut(FEATURES.read(path, described), axes) for path in paths)
-    return pd.concat([FEATURES.empty()[described], *shortened], ignore_index=True)
+
+    shortened = (cut(FEATURES.read(path, DESCRIBED), axes) for path in paths)
+    return pd.concat([FEATURES.empty()[DESCRIBED], *shortened], ignore_index=True)
 
 
 def _views(folder: Path, image_ids: pd.Index) -> dict[str, bytes]:
-    """The views of these pictures, one shard's in memory at a time; all of a million would be 5 GB."""
+    """The views of these images, one shard's in memory at a time; all of a million would be 5 GB."""
     found: dict[str, bytes] = {}
     for path in sorted(folder.glob("*.parquet")):
-        if FEATURES.read(path, ["image_id"])["image_id"].isin(image_ids).any():
-            views = FEATURES.read(path, ["image_id", "view"])
-            wanted = views[views["image_id"].isin(image_ids)]
-            found |= dict(zip(wanted["image_id"], wanted["view"], strict=True))
+        # The names alone first: most shards hold none of the images asked for.
+        names = FEATURES.read(path, ["image_id"])["image_id"]
+        if not names.isin(image_ids).any():
+            continue
+        views = FEATURES.read(path, ["image_id", "view"])
+        wanted = views[views["image_id"].isin(image_ids)]
+        found |= dict(zip(wanted["image_id"], wanted["view"], strict=True))
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.curate.decisions import Verdicts
+from pipeline_lib.curate.decisions import Decisions
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.reasons import Reason, Remark
 from pipeline_lib.tables.review import REVIEW
@@ -24,50 +24,72 @@ QUALITY = (
 )
 
 
-def review_queue(rows: pd.DataFrame, verdicts: Verdicts, maybe: pd.DataFrame, params: CurateParams) -> pd.DataFrame:
-    """One row per picture and question, in the columns of REVIEW. What a person has decided on is not asked again.
+def review_queue(rows: pd.DataFrame, decided: Decisions, maybe: pd.DataFrame, params: CurateParams) -> pd.DataFrame:
+    """One row per image and question, in the columns of REVIEW. What a person has decided on is not asked again.
 
     rows: everything decided, by image_id. maybe: pairs that might be copies, see `duplicates.Groups`.
     """
-    reason = verdicts.reason
-    asking = rows[~(rows["keep"] | rows["remove"] | rows["relabel"].notna())]
-    standing = asking["refusal"].isna() & (verdicts.standing | reason.isin(UNSETTLED))[asking.index]
+    reason = decided.reason
+    by_person = rows["keep"] | rows["remove"] | rows["relabel"].notna()
+    asking = rows[~by_person]
+    sound = asking["refusal"].isna()
+    standing = decided.standing[asking.index]
+    kept = asking[standing]
+
+    # Votes can still bring in what has no class yet, or no sure one.
+    open_to_votes = sound & (standing | reason[asking.index].isin(UNSETTLED))
+    in_conflict = decided.marks[Reason.LABEL_CONFLICT][asking.index]
+    left_out_copy = (asking["dup_kind"] == "near") & reason[asking.index].isin(LEFT_OUT_COPY)
     parts = [
-        _label_issues(asking[asking["refusal"].isna()]),
-        _conflicts(asking[verdicts.marks[Reason.LABEL_CONFLICT][asking.index]], rows),
-        _more_votes(asking[(asking["votes_missing"] > 0) & standing]),
-        _near_copies(asking[(asking["dup_kind"] == "near") & reason[asking.index].isin(LEFT_OUT_COPY)], reason),
-        _maybe_copies(maybe, asking[verdicts.standing[asking.index]], params.dup_questions),
-        _quality(asking[verdicts.standing[asking.index]], verdicts),
+        _label_issues(asking[sound]),
+        _conflicts(asking[in_conflict], rows),
+        _more_votes(asking[(asking["votes_missing"] > 0) & open_to_votes]),
+        _near_copies(asking[left_out_copy], reason),
+        _maybe_copies(maybe, kept, params.dup_questions),
+        _quality(kept, decided),
         _outliers(asking[asking["ood_score"] > params.ood_percentile / 100]),
         _to_label(asking[asking["class_id"].isna() & asking["al_rank"].notna()]),
     ]
-    asked = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
-    unasked = asking[~asking.index.isin(asked["image_id"]) & (verdicts.decisions() == "quarantine")[asking.index]]
-    queue = pd.concat([asked, _quarantined(unasked, reason)]) if len(unasked) else asked
-    queue = queue.sort_values(["kind", "urgency", "image_id"], ascending=[True, False, True]) if len(queue) else queue
+    queue = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
+
+    # Quarantined images last: only those that no other question is about.
+    quarantined = (decided.kinds() == "quarantine")[asking.index]
+    unasked = asking[~asking.index.isin(queue["image_id"]) & quarantined]
+    if len(unasked):
+        queue = pd.concat([queue, _quarantined(unasked, reason)])
+    if len(queue):
+        queue = queue.sort_values(["kind", "urgency", "image_id"], ascending=[True, False, True])
     queue = queue.assign(rank=queue.groupby("kind").cumcount() + 1)
     return queue[[column.name for column in REVIEW.columns]].reset_index(drop=True)
 
 
 def _questions(kind: str, rows: pd.DataFrame, **columns: Any) -> pd.DataFrame:
+    """Rows as questions. columns: suggested, score, urgency and note, one value for all or one for each."""
     frame = pd.DataFrame(
-        {"image_id": rows.index, "sha256": rows["sha256"].to_numpy(), "given": rows["class_id"].to_numpy()}
+        {
+            "image_id": rows.index,
+            "sha256": rows["sha256"].to_numpy(),
+            "given": rows["class_id"].to_numpy(),
+        }
     )
     return frame.assign(kind=kind, **columns)
 
 
 def _label_issues(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every picture whose predictors prefer another class, the most doubtful first."""
-    suspected = (
-        rows["class_id"].notna() & rows["label_suggested"].notna() & (rows["label_suggested"] != rows["class_id"])
-    )
-    other = rows[suspected]
+    """Every image whose predictors prefer another class, the most doubtful first."""
+    has_both = rows["class_id"].notna() & rows["label_suggested"].notna()
+    other = rows[has_both & (rows["label_suggested"] != rows["class_id"])]
     doubt = other["label_doubt"].to_numpy()
     notes = {"auto": "left out of training", "review": "still used; decide", "none": "a weak suspicion; still used"}
     note = "looks like " + other["label_suggested"] + " out of sample; " + other["label_issue"].map(notes)
-    suggested = other["label_suggested"].to_numpy()
-    return _questions("label_issue", other, suggested=suggested, score=doubt, urgency=doubt, note=note.to_numpy())
+    return _questions(
+        "label_issue",
+        other,
+        suggested=other["label_suggested"].to_numpy(),
+        score=doubt,
+        urgency=doubt,
+        note=note.to_numpy(),
+    )
 
 
 def _outliers(rows: pd.DataFrame) -> pd.DataFrame:
@@ -77,15 +99,22 @@ def _outliers(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _to_label(rows: pd.DataFrame) -> pd.DataFrame:
-    """Pictures without a class, the ones that teach the predictors most first."""
-    guess = ("has no class; perhaps " + rows["label_suggested"]).fillna("has no class").to_numpy()
-    columns = {"suggested": rows["label_suggested"].to_numpy(), "score": rows["p_suggested"].to_numpy()}
-    return _questions("to_label", rows, **columns, urgency=-rows["al_rank"].to_numpy(), note=guess)
+    """Images without a class, the ones that teach the predictors most first."""
+    guess = ("has no class; perhaps " + rows["label_suggested"]).fillna("has no class")
+    return _questions(
+        "to_label",
+        rows,
+        suggested=rows["label_suggested"].to_numpy(),
+        score=rows["p_suggested"].to_numpy(),
+        urgency=-rows["al_rank"].to_numpy(),
+        note=guess.to_numpy(),
+    )
 
 
 def _conflicts(chosen: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     members = rows[rows["dup_group"].isin(chosen["dup_group"])]
-    labels = members.groupby("dup_group")["class_id"].agg(lambda found: ", ".join(sorted(set(found.dropna()))))
+    classes = members.groupby("dup_group")["class_id"]
+    labels = classes.agg(lambda found: ", ".join(sorted(set(found.dropna()))))
     note = "copies of this picture have the classes " + chosen["dup_group"].map(labels)
     return _questions(
         "duplicate_conflict", chosen, suggested=None, score=float("nan"), urgency=0.0, note=note.to_numpy()
@@ -93,28 +122,40 @@ def _conflicts(chosen: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _more_votes(rows: pd.DataFrame) -> pd.DataFrame:
-    doubt = (1 - rows["label_confidence"]).to_numpy()
-    more = rows["votes_missing"].astype("int64").astype("str") + " more for " + rows["voted"].astype("str") + " would"
+    """Images whose votes do not settle the class, the least sure first."""
+    n_missing = rows["votes_missing"].astype("int64").astype("str")
+    more = n_missing + " more for " + rows["voted"].astype("str") + " would"
     cast = rows["n_votes"].astype("str") + " votes do not settle it; "
-    note = cast.mask(rows["n_votes"] == 1, "1 vote does not settle it; ") + more
-    columns = {"suggested": rows["voted"].to_numpy(), "score": rows["label_confidence"].to_numpy()}
-    return _questions("need_more_votes", rows, **columns, urgency=doubt, note=note.to_numpy())
+    cast = cast.mask(rows["n_votes"] == 1, "1 vote does not settle it; ")
+    note = cast + more
+    return _questions(
+        "need_more_votes",
+        rows,
+        suggested=rows["voted"].to_numpy(),
+        score=rows["label_confidence"].to_numpy(),
+        urgency=(1 - rows["label_confidence"]).to_numpy(),
+        note=note.to_numpy(),
+    )
 
 
 def _near_copies(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:
-    """Pictures left out as nearly equal to another one; those that would have leaked into evaluation first."""
+    """Images left out as nearly equal to another one; those that would have leaked into evaluation first."""
     note = "left out as nearly the same picture as others of its group"
     leak = (reason[rows.index] == Reason.LEAK_TRAIN_EVAL.value).to_numpy(dtype=float)
     return _questions("near_duplicate", rows, suggested=None, score=float("nan"), urgency=leak, note=note)
 
 
 def _maybe_copies(maybe: pd.DataFrame, standing: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Kept pictures that might be copies of another kept one, each with its likeliest; the `most` likeliest of all."""
+    """Kept images that might be copies of another kept one, each with its likeliest; the `most` likeliest of all."""
     split = standing["split"]
-    pairs = maybe[maybe["image_id"].isin(standing.index) & maybe["other"].isin(standing.index)]
+    both_stand = maybe["image_id"].isin(standing.index) & maybe["other"].isin(standing.index)
+    pairs = maybe[both_stand]
+
+    # Of a training and an evaluation image it is the training one that may go, so it is the one asked about.
     evaluated = (pairs["image_id"].map(split) != "train") & (pairs["other"].map(split) == "train")
     turned = pairs.rename(columns={"image_id": "other", "other": "image_id"})[list(pairs.columns)]
-    pairs = pairs.where(~evaluated, turned).sort_values(["score", "image_id", "other"], ascending=[False, True, True])
+    pairs = pairs.where(~evaluated, turned)
+    pairs = pairs.sort_values(["score", "image_id", "other"], ascending=[False, True, True])
     pairs = pairs.drop_duplicates("image_id").head(most)
     note = ("may be a copy of " + pairs["other"] + " (" + pairs["other"].map(split) + "); both are used").to_numpy()
     score = pairs["score"].to_numpy(dtype=float)
@@ -123,15 +164,15 @@ def _maybe_copies(maybe: pd.DataFrame, standing: pd.DataFrame, most: int) -> pd.
 
 
 def _quarantined(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:
-    """Quarantined pictures that no other question is about; those that can be shown first."""
+    """Quarantined images that no other question is about; those that can be shown first."""
     note = "left out: " + reason[rows.index].str.replace("_", " ")
     shown = rows["refusal"].isna().to_numpy(dtype=float)
     return _questions("quarantined", rows, suggested=None, score=float("nan"), urgency=shown, note=note.to_numpy())
 
 
-def _quality(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
-    """Remarked pictures that are used; those with several remarks first."""
-    marked = pd.DataFrame({code.value: verdicts.marks[code][rows.index] for code in QUALITY})
+def _quality(rows: pd.DataFrame, decided: Decisions) -> pd.DataFrame:
+    """Remarked images that are used; those with several remarks first."""
+    marked = pd.DataFrame({code.value: decided.marks[code][rows.index] for code in QUALITY})
     chosen = marked[marked.any(axis=1)]
     words = [code.value.replace("_", " ") for code in QUALITY]
     note = ["remarked: " + ", ".join(compress(words, line)) for line in chosen.to_numpy().tolist()]

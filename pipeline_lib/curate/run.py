@@ -1,7 +1,7 @@
-"""curate: decide on every picture, and write what was decided.
+"""curate: decide on every image, and write what was decided.
 
 Reads members, images, features, votes and curation/overrides.csv; writes the manifest of all rows, the selections of
-the kept ones, the classes, the review queue, the annotators' quality and the numbers of it all.
+the kept ones, the classes, the review queue, the annotators' quality and summary statistics.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline_lib.atomic_files import atomic_folder, write_text
 from pipeline_lib.csv_cells import frame_as_csv
-from pipeline_lib.curate.decide import Curated, curate, labelled
+from pipeline_lib.curate.decide import Curated, curate, label_and_split
 from pipeline_lib.curate.inputs import Inputs, read_inputs
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.params import CurateParams
@@ -29,13 +29,17 @@ from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
+UNLABELLED_FILE = "unlabelled.parquet"
+# The soft labels that training may learn: a part of line/curate/soft_labels.parquet, which holds all that were voted.
+VOTE_TARGETS_FILE = "soft_labels.parquet"
 
 
 def run(job: StageRun) -> None:
     """Run the stage."""
-    curated = curate(read_inputs(job), job.params)
+    inputs = read_inputs(job)
+    curated = curate(inputs, job.params)
     _write(curated, job)
-    _say(curated)
+    _log_summary(curated)
 
 
 def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params: CurateParams) -> None:
@@ -43,50 +47,62 @@ def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params:
 
     reads: the stage's artifacts by role. file: is named in messages only.
     """
-    found = Inputs(
+    inputs = Inputs(
         members=MEMBERS.read(reads["members"]),
         images=IMAGES.read(reads["images"]),
         votes=VOTES.read(reads["votes"]),
-        features=FEATURES.empty(),
+        features=FEATURES.empty(),  # labels and splits need none, and reading them takes longest
         views=lambda _: {},
         overrides=parse_overrides(text, file),
         class_words={},
         overrides_file=file,
         manifest_file=file,
     )
-    labelled(found, params)
+    label_and_split(inputs, params)
 
 
 def _write(curated: Curated, job: StageRun) -> None:
+    # For people, reports and lineage: every row.
     MANIFEST.write(curated.manifest, job.writes["manifest"])
     REVIEW.write(curated.review, job.writes["review"])
     SOFT_LABELS.write(curated.labels.soft, job.writes["soft_labels"])
+
+    # For training, in one folder: it is trained again when any of these files changes.
     with atomic_folder(job.writes["selection"]) as folder:
         for split, rows in curated.selection.items():
             SELECTION.write(rows, folder / f"{split}.parquet")
-        UNLABELLED.write(curated.unlabelled, folder / "unlabelled.parquet")
-        SOFT_LABELS.write(curated.targets, folder / "soft_labels.parquet")
-    csv = {"classes": curated.classes, "balance": curated.balance}
-    csv |= {"annotators": curated.labels.annotators, "stopping": curated.labels.stopping}
-    for role, table in csv.items():
+        UNLABELLED.write(curated.unlabelled, folder / UNLABELLED_FILE)
+        SOFT_LABELS.write(curated.targets, folder / VOTE_TARGETS_FILE)
+
+    tables = {
+        "classes": curated.classes,
+        "balance": curated.balance,
+        "annotators": curated.labels.annotators,
+        "stopping": curated.labels.stopping,
+    }
+    for role, table in tables.items():
         write_text(job.writes[role], frame_as_csv(table))
-    write_text(job.writes["profile"], json.dumps(curated.profile, ensure_ascii=False) + "\n")
-    write_text(job.writes["curation"], json.dumps(curated.figures, indent=1, ensure_ascii=False) + "\n")
+    profile = json.dumps(curated.profile, ensure_ascii=False)
+    statistics = json.dumps(curated.statistics, indent=1, ensure_ascii=False)
+    write_text(job.writes["profile"], profile + "\n")
+    write_text(job.writes["curation"], statistics + "\n")
 
 
-def _say(curated: Curated) -> None:
-    figures = curated.figures
-    balance, splits = figures["ledger"], figures["splits"]
+def _log_summary(curated: Curated) -> None:
+    statistics = curated.statistics
+    balance = statistics["ledger"]
+    splits = statistics["splits"]
     parts = "{kept} kept, {quarantined} quarantined, {removed} removed".format(**balance)
     log.info("%d found = %s", balance["discovered"], parts)
-    log.info("train %d, val %d, test %d; %d classes", *splits.values(), figures["classes"]["kept"])
-    if figures["classes"]["absent"]:
-        log.warning("%d classes of the list have no picture left", figures["classes"]["absent"])
-    if figures["overrides"]["overruled"]:
-        log.warning("%d pictures with a keep override are left out all the same", figures["overrides"]["overruled"])
-    if figures["votes"]["of_unknown_pictures"]:
-        log.warning("%d votes name pictures that no source holds", figures["votes"]["of_unknown_pictures"])
-    if figures["duplicates"]["buckets_cut"]:
-        log.warning(
-            "%d very large groups of similar pictures were not compared in full", figures["duplicates"]["buckets_cut"]
-        )
+    log.info("train %d, val %d, test %d; %d classes", *splits.values(), statistics["classes"]["kept"])
+
+    # Each of these is worth a person's look, and none of them an end.
+    warnings = {
+        "%d classes of the list have no image left": statistics["classes"]["absent"],
+        "%d images with a keep override are left out all the same": statistics["overrides"]["overruled"],
+        "%d votes name images that no source holds": statistics["votes"]["of_unknown_pictures"],
+        "%d very large groups of similar images were not compared in full": statistics["duplicates"]["buckets_cut"],
+    }
+    for message, n in warnings.items():
+        if n:
+            log.warning(message, n)

@@ -121,7 +121,7 @@ def test_a_listed_class_without_any_picture_is_announced(line: Checkout) -> None
 
     said = line.python("pipeline_lib.stage", "curate").output
 
-    assert "1 classes of the list have no picture left" in said
+    assert "1 classes of the list have no image left" in said
 
 
 def test_wrong_settings_are_reported_at_once(line: Checkout) -> None:

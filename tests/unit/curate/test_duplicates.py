@@ -1,6 +1,7 @@
 from pipeline_lib.curate.duplicates import group_duplicates
 from pipeline_lib.curate.params import CurateParams
-from tests.unit.curate.made_tables import Picture, make_found, make_rows
+from tests.unit.curate.made_tables import Image as Picture
+from tests.unit.curate.made_tables import make_found, make_rows
 
 
 def grouped(pictures, **params):

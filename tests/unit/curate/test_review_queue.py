@@ -1,25 +1,25 @@
-"""The queue of questions for people: which pictures, in which order, and not again once they have answered."""
+"""The queue of questions for people: which images, in which order, and not again once they have answered."""
 
 import pandas as pd
 import pytest
 
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
-from tests.unit.curate.made_tables import Picture, make_found
+from tests.unit.curate.made_tables import Image, make_found
 
-PLAIN = [Picture(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)]
-PLAIN += [Picture(f"s/{label}-{split}", label, split=split) for label in ("cat", "dog") for split in ("val", "test")]
+PLAIN = [Image(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)]
+PLAIN += [Image(f"s/{label}-{split}", label, split=split) for label in ("cat", "dog") for split in ("val", "test")]
 COPIES = [
-    Picture("s/a", split="train", details="u", image={"phash": 0}),
-    Picture("s/b", split="train", details="u", image={"phash": 1}),
+    Image("s/a", split="train", details="u", image={"phash": 0}),
+    Image("s/b", split="train", details="u", image={"phash": 1}),
 ]
 LEAK = [
-    Picture("s/x", split="train", details="v", image={"phash": 255 << 56}),
-    Picture("s/y", split="test", details="v", image={"phash": 127 << 57}),
+    Image("s/x", split="train", details="v", image={"phash": 255 << 56}),
+    Image("s/y", split="test", details="v", image={"phash": 127 << 57}),
 ]
-BROKEN = Picture("s/broken", image={"refusal": "decode_truncated"})
-SMALL = Picture("s/cow", "cow", split="train")
-SOFT = Picture("s/soft", split="train", image={"blur_ratio": 0.9})
+BROKEN = Image("s/broken", image={"refusal": "decode_truncated"})
+SMALL = Image("s/cow", "cow", split="train")
+SOFT = Image("s/soft", split="train", image={"blur_ratio": 0.9})
 
 
 def queue(overrides: str = "") -> pd.DataFrame:
@@ -33,7 +33,7 @@ def test_near_copies_that_were_left_out_are_asked_about_leaks_first() -> None:
     assert asked["image_id"].to_list() == ["s/x", "s/b"]
 
 
-def test_what_is_quarantined_and_asked_about_nowhere_else_is_shown_readable_pictures_first() -> None:
+def test_what_is_quarantined_and_asked_about_nowhere_else_is_shown_readable_images_first() -> None:
     asked = queue().query("kind == 'quarantined'")
 
     assert asked["image_id"].to_list() == ["s/cow", "s/broken"]

@@ -173,7 +173,7 @@ def test_what_can_be_used_is_kept_with_its_remarks(done, name):
 
 
 def test_every_file_is_accounted_for_once(done):
-    balance = done.curated.figures["ledger"]
+    balance = done.curated.statistics["ledger"]
 
     assert balance["discovered"] == len(CASES) + 1  # and the system file that `download` refused
     assert (balance["kept"], balance["quarantined"], balance["removed"]) == (len(KEPT), len(REFUSED), 1)
