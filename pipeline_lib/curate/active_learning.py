@@ -4,7 +4,7 @@
 is the one with the largest product of uncertainty (1 - the margin between its two likeliest classes) and distance to
 the nearest image that is labelled or already chosen. Uncertainty alone asks the same question many times, distance
 alone asks for oddities (O. Sener, S. Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set
-Approach", ICLR 2018, is the distance alone). Measured: benchmarks/active_learning.py.
+Approach", ICLR 2018, is the distance alone). Measured: benchmarks/curation/active_learning.py.
 
 **How many votes**: ImageNet's dynamic consensus (J. Deng et al., "ImageNet: A Large-Scale Hierarchical Image Database",
 CVPR 2009, section 3.2). Some images of each class are voted on by ten people or more; they tell how often a class is

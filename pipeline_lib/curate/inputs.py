@@ -25,7 +25,7 @@ from pipeline_lib.curate.curation_files import CLASS_WORDS, OVERRIDES, read_text
 from pipeline_lib.curate.duplicates import Views
 from pipeline_lib.curate.overrides import Override, parse_overrides
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.stage import StageRun
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline_lib.atomic_files import atomic_folder, write_text
-from pipeline_lib.csv_cells import frame_as_csv
 from pipeline_lib.curate.decide import Curated, curate, label_and_split
 from pipeline_lib.curate.inputs import Inputs, read_inputs
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.stage import StageRun
+from pipeline_lib.files.atomic import atomic_folder, write_text
+from pipeline_lib.files.csv_cells import frame_as_csv
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST

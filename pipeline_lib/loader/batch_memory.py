@@ -1,7 +1,7 @@
 """Memory for batches: each has its own, and what nobody holds any more is used again.
 
 Fresh memory costs a page fault for every 4 kB, and FFCV's own buffers, which it uses again while a batch is still held,
-would cost a copy. benchmarks/loaders.py shows what is left: `stock` copies, `ffcv` does not.
+would cost a copy. benchmarks/speed/loaders.py shows what is left: `stock` copies, `ffcv` does not.
 """
 
 from __future__ import annotations
