@@ -41,12 +41,12 @@ def trial_name(run: str, number: int) -> str:
 def kill_leftovers(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Kill what a cancelled or crashed run left. Prefect calls this after the run's own process has ended."""
     for folder in _records(origin_of_run()).glob(f"*-{str(flow_run.id)[:8]}"):
-        process_group.sweep(folder)
+        process_group.kill_recorded(folder)
 
 
 @contextlib.contextmanager
 def on_the_line(origin: Path, run: str) -> Iterator[None]:
-    """Hold the line, sweep and announce what dead runs left, and leave no process behind.
+    """Hold the line, kill what dead runs left, announce what they promoted, and leave no process behind.
 
     Where another run holds the line, one that a schedule started raises LineTaken: the next is due anyway. One that a
     person asked for waits for as long as it takes, in the state AwaitingLine, until it is cancelled.
@@ -64,7 +64,7 @@ def on_the_line(origin: Path, run: str) -> Iterator[None]:
         if waited:
             get_run_logger().info("the line is free")
             _show_state("Running", "the line is free")
-        _sweep_dead_runs(origin)
+        _kill_what_dead_runs_left(origin)
         process_group.STOPPING.clear()
         for run_before in announce_left(origin):
             get_run_logger().info("announced the promotion that run %s made and did not live to announce", run_before)
@@ -128,10 +128,10 @@ def _records(origin: Path) -> Path:
     return load_settings(origin).state_folder(origin) / "running"
 
 
-def _sweep_dead_runs(origin: Path) -> None:
+def _kill_what_dead_runs_left(origin: Path) -> None:
     """Kill what runs that died without a hook (kill -9 of worker and flow) left."""
     for folder in _records(origin).glob("*"):
         if process_group.recorded_pid(folder / FLOW) is None:
-            killed = process_group.sweep(folder)
+            killed = process_group.kill_recorded(folder)
             if killed:
                 get_run_logger().warning("killed what a dead run left: %s of %s", killed, folder.name)

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         description="who is told of training's curves, with commas between: tensorboard, mlflow, wandb",
     )
     candidate: bool = Field(
-        False, description="register a challenger at most; set by `perennial run` for runs with overrides"
+        False, description="register a challenger at most; set by `perennial run` for runs with changed parameters"
     )
     dvc_push: bool = Field(
         True, description="push to the default DVC remote, where one is configured, before registering"

@@ -1,7 +1,7 @@
 """The result of a run as one commit: params.yaml, dvc.lock and the metrics, on top of the commit it ran from.
 
-The branch `perennial/line` is the history of the nights; a run with overrides stays off it. Each run has a tag, since
-DVC's garbage collection keeps what branches and tags name and nothing else.
+The branch `perennial/line` is the history of the nights; a run with changed parameters stays off it. Each run has a
+tag, since DVC's garbage collection keeps what branches and tags name and nothing else.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.harness.line import STAGES
+from tasks.changed_params import flat
 from tasks.git import commit_of, git, git_environment
-from tasks.overrides import flat
 from tasks.workspace import LINE, Workspace, uncached_outs
 
 BRANCH = f"refs/heads/{LINE}"
@@ -102,8 +102,8 @@ def _same_result(workspace: Workspace, tree: str, tip: str) -> bool:
 
 
 def _commit(workspace: Workspace, tree: str, *, parents: list[str]) -> str:
-    """Commit a tree; the run's name, its code and its overrides stand in the message."""
-    changes = "".join(f"Override: {key}={value}\n" for key, value in flat(workspace.overrides).items())
+    """Commit a tree; the run's name, its code and its changed parameters stand in the message."""
+    changes = "".join(f"Changed: {key}={value}\n" for key, value in flat(workspace.changes).items())
     message = f"Run {workspace.run}\n\nCode: {workspace.commit}\n{changes}"
     options = [word for parent in dict.fromkeys(parents) for word in ("-p", parent)]
     return git(workspace.origin, "commit-tree", tree, *options, "-m", message)

@@ -1,7 +1,8 @@
 """Processes that end with the run: each is started in its own group, on record, and killed as a group.
 
 A worker kills the flow's group only, and dvc stands in a group of its own so that a stubborn stage can be killed after
-our own grace of 5 seconds; so killing it is our duty. The record outlives `kill -9` of the flow: the next run sweeps.
+our own grace of 5 seconds; so killing it is our duty. The record outlives `kill -9` of the flow: the next run reads it
+and kills what is left.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def started(
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a command in its own process group; stdout and stderr come as one stream of lines.
 
-    record: the file that names the group for a sweep. The group is killed when the block is left by an exception.
+    record: the file that names the group, so that a later run can kill it. The group is killed when the block is
+    left by an exception.
     """
     process = subprocess.Popen(
         command,
@@ -65,7 +67,7 @@ def stop_all() -> None:
 
 
 def put_on_record(pid: int, record: Path) -> None:
-    """Write down a process so that a later sweep finds it, and cannot mistake another one for it."""
+    """Write down a process so that a later run finds it, and cannot mistake another one for it."""
     record.parent.mkdir(parents=True, exist_ok=True)
     write_text(record, json.dumps({"pid": pid, "start_time": start_time(pid)}))
 
@@ -80,7 +82,7 @@ def recorded_pid(record: Path) -> int | None:
     return int(entry["pid"]) if alive else None
 
 
-def sweep(folder: Path) -> list[int]:
+def kill_recorded(folder: Path) -> list[int]:
     """Kill the groups on record in a folder (their flow is gone) and forget them; returns the pids killed."""
     killed = []
     for record in sorted(folder.glob("*.json")):

@@ -1,4 +1,4 @@
-"""The trials of a sweep: what each set of overrides reached on validation, and which is best.
+"""The trials of a sweep: what each set of changed parameters reached on validation, and which is best.
 
 The test split has no part in this. A validation score that was the best of many is optimistic; the winner's test score,
 asked once, is not.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline_lib.errors import ConfigError, UsageError
 from pipeline_lib.harness.line import STAGES, read_line
-from tasks.overrides import flat
+from tasks.changed_params import flat
 from tasks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,38 +25,38 @@ SWEPT = STAGES[STAGES.index("download") : STAGES.index("train") + 1]
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of overrides (flat: `train.epochs` -> 2) and the validation scores of the epoch it kept.
+    """One set of changed parameters (flat: `train.epochs` -> 2) and the validation scores of the epoch it kept.
 
     val_loss: nats per picture. val_top1: 0..1. error: why it has no scores, "" for one that has.
     """
 
     number: int
-    overrides: dict[str, Any]
+    changes: dict[str, Any]
     val_loss: float = math.nan
     val_top1: float = math.nan
     epoch: int = 0
     error: str = ""
 
 
-def check_sections(overrides: dict[str, Any]) -> None:
+def check_sections(changes: dict[str, Any]) -> None:
     """Raise UsageError for a section of params.yaml that a sweep cannot compare."""
-    strange = [section for section in overrides if section not in SWEPT]
+    strange = [section for section in changes if section not in SWEPT]
     if strange:
         remedy = f"sweep keys of {', '.join(SWEPT)}: validation scores on one listing of the sources are compared"
         raise UsageError("this section cannot be swept", file="--set", value=", ".join(strange), remedy=remedy)
 
 
-def stages_of_trial(overrides: dict[str, Any]) -> tuple[str, ...]:
+def stages_of_trial(changes: dict[str, Any]) -> tuple[str, ...]:
     """The stages that may differ from the sweep's own: from the first one whose parameters are swept to `train`."""
-    return SWEPT[min(SWEPT.index(section) for section in overrides) :]
+    return SWEPT[min(SWEPT.index(section) for section in changes) :]
 
 
 def check_same_validation(workspace: Workspace, base: Workspace) -> None:
-    """Raise ConfigError where the overrides changed which pictures validate, or their labels."""
+    """Raise ConfigError where the changed parameters decide which pictures validate, or what their labels are."""
     mine, theirs = _validation(workspace), _validation(base)
     if not mine.equals(theirs):
         remedy = "sweep keys that leave the validation split alone; those of train do"
-        value = ", ".join(flat(workspace.overrides))
+        value = ", ".join(flat(workspace.changes))
         what = f"{len(mine)} other validation pictures or labels than the sweep's {len(theirs)}: no fair comparison"
         raise ConfigError(what, file="params.yaml", value=value, remedy=remedy)
 
@@ -64,7 +64,7 @@ def check_same_validation(workspace: Workspace, base: Workspace) -> None:
 def read_trial(number: int, workspace: Workspace) -> Trial:
     """The scores that a trained workspace reached on validation."""
     kept = json.loads(read_line(workspace.folder).path("validation").read_text(encoding="utf-8"))
-    return Trial(number, flat(workspace.overrides), kept["val_loss"], kept["val_top1"], kept["epoch"])
+    return Trial(number, flat(workspace.changes), kept["val_loss"], kept["val_top1"], kept["epoch"])
 
 
 def best_trial(trials: list[Trial], by: By) -> Trial | None:

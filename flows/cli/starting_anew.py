@@ -74,10 +74,10 @@ def start_model_name(
 def _is_taken(name: str, origin: Path, settings: Settings) -> bool:
     """Whether versions of that name are known: as git tags, or in a registry that is a file. No server is asked."""
     from pipeline_lib.registry.mlflow_store import SQLITE
-    from pipeline_lib.registry.registry import open_registry
+    from pipeline_lib.registry.registry import load_registry
     from tasks.git import git
 
     if git(origin, "tag", "--list", f"{name}@v*", f"{name}#*"):
         return True
-    registry = open_registry(settings.model_copy(update={"model_name": name}), origin)
+    registry = load_registry(settings.model_copy(update={"model_name": name}), origin)
     return registry.uri.startswith(SQLITE) and bool(registry.versions())

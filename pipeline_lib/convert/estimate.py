@@ -22,7 +22,7 @@ CLEARLY = 0.8  # the sample may be a fifth off; a disk that fills up after all i
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ConversionEstimate:
     """What a sample of n pictures says of all that are to be done. work_s: for one worker."""
 
     n: int
@@ -55,7 +55,7 @@ def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
         raise NoSpace(what, file=folder, value=value, remedy=remedy)
 
 
-def estimate(tasks: Sequence[Task]) -> Estimate:
+def estimate(tasks: Sequence[Task]) -> ConversionEstimate:
     """Convert a few pictures without keeping them; the first one, which loads what the others find loaded, twice."""
     places = [(task, picture) for task in tasks for picture in task.pictures]
     n = min(SAMPLE, max(1, len(places) // SHARE))
@@ -69,4 +69,4 @@ def estimate(tasks: Sequence[Task]) -> Estimate:
             taken.append((len(stored.content), time.perf_counter() - began))
     sizes_bytes, seconds = zip(*taken[1:], strict=True)
     scale = len(places) / n
-    return Estimate(n, round(sum(sizes_bytes) * scale), sum(seconds) * scale)
+    return ConversionEstimate(n, round(sum(sizes_bytes) * scale), sum(seconds) * scale)

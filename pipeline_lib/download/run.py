@@ -15,8 +15,8 @@ from pipeline_lib.download.annotations import read_subjects, read_votes
 from pipeline_lib.download.archives import take_archive
 from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
-from pipeline_lib.download.plan import Plan, Unit, plan_source
-from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
+from pipeline_lib.download.plan import DownloadPlan, Unit, plan_source
+from pipeline_lib.download.stored import MEMBERS_FILE, StoredUnit, read_stored, write_members
 from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
 from pipeline_lib.errors import BadData, NoSpace, SourceChanged
 from pipeline_lib.files.atomic import atomic_folder, remove_tree
@@ -26,7 +26,7 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.sources.places import Place, open_place
+from pipeline_lib.sources.places import Place, place_of
 from pipeline_lib.sources.source import Source, read_sources
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.members import MEMBERS
@@ -42,7 +42,7 @@ def run(job: StageRun) -> None:
     settings: Settings = job.settings
     root, limits = settings.origin(job.checkout), job.params.shard_sizes()
     listing, sources = LISTING.read(job.reads["listing"]), read_sources(job.reads["sources"])
-    places = {source.name: open_place(source.uri, settings, root=root) for source in sources}
+    places = {source.name: place_of(source.uri, settings, root=root) for source in sources}
     archive_limits: ArchiveLimits = job.params.archive_limits()
     plans = {
         one.name: plan_source(
@@ -82,7 +82,7 @@ def _store_all(
     memo: Memo,
     settings: Settings,
     limits: ArchiveLimits,
-) -> dict[Unit, Stored]:
+) -> dict[Unit, StoredUnit]:
     """Bring every unit into `folder`: from the memo, else from its source."""
     desk = folder / "incoming"
     stored = {unit: _restore(unit, desk, folder, memo, limits) for unit in units}
@@ -104,7 +104,7 @@ def _store_all(
     return {unit: arrived for unit, arrived in stored.items() if arrived is not None}
 
 
-def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo, limits: ArchiveLimits) -> Stored | None:
+def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo, limits: ArchiveLimits) -> StoredUnit | None:
     remove_tree(desk)
     return _place(read_stored(desk), folder) if memo.restore(unit.memo_key(limits), desk) else None
 
@@ -119,7 +119,7 @@ def _fetch(
     workers: int,
     step: Callable[[int], None],
     limits: ArchiveLimits,
-) -> Stored:
+) -> StoredUnit:
     """Bring a unit as listed. Where an object changed since, begin it again with all its objects as they are now: the
     memo knows them as that version, which the next listing names. Raises SourceChanged when they keep changing, or
     when one grew beyond the size that is taken, which the next listing refuses.
@@ -144,9 +144,9 @@ def _fetch(
     return _place(stored, folder)
 
 
-def _place(stored: Stored, folder: Path) -> Stored:
+def _place(stored: StoredUnit, folder: Path) -> StoredUnit:
     """Move the container to where it stays."""
-    return Stored(stored.container.rename(folder / stored.container.name), stored.members)
+    return StoredUnit(stored.container.rename(folder / stored.container.name), stored.members)
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
@@ -161,8 +161,8 @@ def require_space(folder: Path, needed_bytes: int) -> None:
 
 def _tables(
     sources: tuple[Source, ...],
-    plans: dict[str, Plan],
-    stored: dict[Unit, Stored],
+    plans: dict[str, DownloadPlan],
+    stored: dict[Unit, StoredUnit],
     settings: Settings,
     *,
     root: Path,
@@ -190,5 +190,5 @@ def _tables(
 
 
 def _read_csv(uri: str, settings: Settings, root: Path) -> bytes:
-    place = open_place(uri, settings, root=root)
+    place = place_of(uri, settings, root=root)
     return place.read(next(place.list()))

@@ -15,7 +15,7 @@ import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
-Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
+TWO_SIDED_95 = 1.959963984540054  # the normal distribution's 97.5 % point
 ECE_BINS = 15
 
 
@@ -31,9 +31,9 @@ def wilson(right: int, n: int) -> Interval:
     """The score interval of a share (Wilson 1927, doi 10.1080/01621459.1927.10502953); 0..1 where n is 0."""
     if n == 0:
         return Interval(0.0, 1.0)
-    share, z2 = right / n, Z95**2
+    share, z2 = right / n, TWO_SIDED_95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    half = TWO_SIDED_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return Interval(max(centre - half, 0.0), min(centre + half, 1.0))
 
 

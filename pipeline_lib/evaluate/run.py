@@ -40,7 +40,7 @@ NAMED = 10  # classes in a message
 
 
 @dataclass(frozen=True)
-class Answers:
+class ScoredSplit:
     """What the model said of one split, in no order that matters; `kept_BHWC`: the first few pictures it saw."""
 
     image_ids: list[str]
@@ -77,7 +77,7 @@ def run(job: StageRun) -> None:
     _export(job, calibrated, about.model_copy(update={"temperature": temperature}), test.kept_BHWC)
 
 
-def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, device: torch.device) -> Answers:
+def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, device: torch.device) -> ScoredSplit:
     params: EvaluateParams = job.params
     path = job.reads["selection"] / f"{split}.parquet"
     rows = SELECTION.read(path)
@@ -105,7 +105,7 @@ def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, 
     position_N = torch.cat(positions).numpy()
     assert sorted(position_N) == list(range(len(rows))), "a picture was scored twice or never"
     seen = rows.iloc[position_N]
-    return Answers(
+    return ScoredSplit(
         list(seen["image_id"]),
         seen["label"].to_numpy(np.int64),
         torch.cat(logits).double().numpy(),
@@ -113,7 +113,9 @@ def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, 
     )
 
 
-def _write_tables(job: StageRun, splits: dict[str, Answers], *, temperature: float, class_ids: tuple[str, ...]) -> None:
+def _write_tables(
+    job: StageRun, splits: dict[str, ScoredSplit], *, temperature: float, class_ids: tuple[str, ...]
+) -> None:
     params: EvaluateParams = job.params
     log_p = {split: log_softmax(answers.logits_NK / temperature) for split, answers in splits.items()}
     frames = {

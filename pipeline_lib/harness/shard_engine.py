@@ -9,7 +9,7 @@ from socket import gethostname
 from typing import Any, TypeVar
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, Interrupted, PipelineError, ServiceUnavailable
-from pipeline_lib.harness.shard_workers import At, Place, Step, attempt, work_on_shards
+from pipeline_lib.harness.shard_workers import At, Step, WorkerPlace, attempt, work_on_shards
 from pipeline_lib.settings import Settings
 
 Unit = TypeVar("Unit")
@@ -95,6 +95,6 @@ def _there(task: Callable[[Any, At], Any], unit: Any, shard: str, versions: dict
         remedy = "install requirements.lock on every machine of the cluster"
         what = "a machine of the Dask cluster has other versions, which may write other bytes"
         return 0, ConfigError(what, file=gethostname(), value="; ".join(differing), remedy=remedy)
-    place = Place()
+    place = WorkerPlace()
     answer = attempt(task, unit, shard, place, place.at)
     return int(place.begun), answer

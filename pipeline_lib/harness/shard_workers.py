@@ -76,7 +76,7 @@ def shared_name(image_id: str) -> str:
     return raw[: NAME_BYTES - 1 - len(mark)].decode(errors="ignore") + mark
 
 
-class Place(ctypes.Structure):
+class WorkerPlace(ctypes.Structure):
     """Where a process is. It lies in memory shared with the parent, who reads it also after a kill."""
 
     _fields_ = (("begun", ctypes.c_uint64), ("image_id", ctypes.c_char * NAME_BYTES))
@@ -101,7 +101,7 @@ class _Worker:
     def __init__(self, task: Callable[[Any, At], Any], *, forked: bool, image_cpu_s: float) -> None:
         context: Any = multiprocessing.get_context("fork" if forked else "spawn")
         self.pipe, far_end = context.Pipe()
-        self.place: Place = context.RawValue(Place)
+        self.place: WorkerPlace = context.RawValue(WorkerPlace)
         arguments = (task, far_end, self.place, os.getpid(), image_cpu_s)
         self.process: BaseProcess = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
@@ -185,7 +185,7 @@ class _Pool:
 
 
 def _work_here(task: Callable[[Any, At], Any], units: Mapping[str, Any], step: Step) -> Iterator[tuple[str, Any]]:
-    place = Place()
+    place = WorkerPlace()
 
     def at(image_id: str) -> None:
         place.at(image_id)
@@ -224,7 +224,9 @@ def _share_out(pool: _Pool, units: Mapping[str, Any], step: Step) -> Iterator[tu
             yield done
 
 
-def _serve(task: Callable[[Any, At], Any], pipe: Connection, place: Place, parent_pid: int, image_cpu_s: float) -> None:
+def _serve(
+    task: Callable[[Any, At], Any], pipe: Connection, place: WorkerPlace, parent_pid: int, image_cpu_s: float
+) -> None:
     """The life of a worker: it ends when it is killed, or with its parent, also one gone before we are ready.
 
     The limit is one on CPU time, not on the clock, so that a busy machine changes no verdict.
@@ -243,7 +245,7 @@ def _serve(task: Callable[[Any, At], Any], pipe: Connection, place: Place, paren
         pipe.send(answer)
 
 
-def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: Place, at: At) -> Any:
+def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: WorkerPlace, at: At) -> Any:
     """The task's result, or the error to raise: a border, where a defect still reaches the user in one line."""
     place.image_id = b""
     try:

@@ -29,11 +29,11 @@ from pipeline_lib.tables.selection import SELECTION
 
 log = logging.getLogger(__name__)
 BATCH = 128
-MEMO = 2  # raised when the file of answers is written otherwise
+ANSWERS_VERSION = 2  # raised when the file of answers is written otherwise
 
 
 @dataclass(frozen=True)
-class Answers:
+class ModelAnswers:
     """What a model says. classes: its own, by output index. by_image: image_id -> one of them."""
 
     classes: tuple[str, ...]
@@ -71,7 +71,7 @@ def ask_reference(champion: Champion, job: StageRun, *, closure: Closure, regist
     return ask_champion(version, job, closure=closure, registry=registry)
 
 
-def _champion(version: Version, answers: Answers, job: StageRun, registry: Registry) -> Champion:
+def _champion(version: Version, answers: ModelAnswers, job: StageRun, registry: Registry) -> Champion:
     """The champion with its answers, and what its classes are called today."""
     profiles = [md5 for path, md5 in version.closure.stages["curate"].outs.items() if Path(path).stem == "profile"]
     then = read_became(registry.cache.find(profiles[0]) if profiles else None)
@@ -80,10 +80,10 @@ def _champion(version: Version, answers: Answers, job: StageRun, registry: Regis
     return Champion(version.number, answers.by_image, today, recorded=then is not None and now is not None)
 
 
-def _from_json(text: str) -> Answers:
+def _from_json(text: str) -> ModelAnswers:
     """What `ask_champion` noted of an earlier run."""
     content = json.loads(text)
-    return Answers(tuple(content["classes"]), pd.Series(content["answers"], dtype="str"))
+    return ModelAnswers(tuple(content["classes"]), pd.Series(content["answers"], dtype="str"))
 
 
 def test_inputs(closure: Closure) -> dict[str, str]:
@@ -92,24 +92,24 @@ def test_inputs(closure: Closure) -> dict[str, str]:
     return {Path(path).stem: md5 for path, md5 in deps.items() if Path(path).stem in ("betons", "classes", "test")}
 
 
-def _recorded(version: Version, job: StageRun, registry: Registry) -> Answers:
+def _recorded(version: Version, job: StageRun, registry: Registry) -> ModelAnswers:
     """Predictions as recorded when the champion was evaluated, on today's classes.csv. Raises SourceMissing."""
     path = registry.cache.object(version.closure.md5_of("predictions"))
     table = PREDICTIONS.read(path, ["image_id", "split", "predicted"]).query("split == 'test'")
     names = read_classes(job.reads["classes"])["class_id"]
     said = names.loc[table["predicted"].to_numpy(int)].to_numpy()
-    return Answers(tuple(names), pd.Series(said, index=table["image_id"].to_numpy()))
+    return ModelAnswers(tuple(names), pd.Series(said, index=table["image_id"].to_numpy()))
 
 
 def _memo(version: Version, closure: Closure, registry: Registry) -> Path:
     """Where the answers of this model on these test rows are kept."""
     key = hashlib.sha256(
-        json.dumps([MEMO, version.model_md5, test_inputs(closure)], sort_keys=True).encode()
+        json.dumps([ANSWERS_VERSION, version.model_md5, test_inputs(closure)], sort_keys=True).encode()
     ).hexdigest()
     return registry.state_folder / "champion_answers" / f"{key}.json"
 
 
-def score(model: ExportedModel, job: StageRun) -> Answers:
+def score(model: ExportedModel, job: StageRun) -> ModelAnswers:
     """What an exported model says of today's test rows, in its own classes and its own view of today's betons."""
     from pipeline_lib.loader import open_still  # with torch: 2 s that most runs need not pay
 
@@ -129,4 +129,4 @@ def score(model: ExportedModel, job: StageRun) -> Answers:
             said_B = model.probabilities(batch.images_BHWC.numpy()).argmax(axis=1)
             ids_B = rows["image_id"].iloc[batch.positions_B.numpy()]
             answers |= {image: model.about.classes[k] for image, k in zip(ids_B, said_B.tolist(), strict=True)}
-    return Answers(model.about.classes, pd.Series(answers))
+    return ModelAnswers(model.about.classes, pd.Series(answers))

@@ -12,7 +12,7 @@ from pipeline_lib.registry import Comparison, Rule
 from pipeline_lib.registry.closure import Closure
 
 NEAR, SUPERIOR = "near the reference", "better where only the seed changed"
-Z_REFERENCE = (
+ONE_SIDED_995 = (
     2.5758293035489004  # 99.5 %, one-sided: more than for the champion, as the same is asked night after night
 )
 SEED = "seed"
@@ -29,14 +29,14 @@ def allowed_behind(comparison: Comparison) -> float:
 def near_reference(comparison: Comparison) -> Rule:
     """A loss of `allowed_behind` or more is ruled out. comparison: of the new model with the reference."""
     allowed = allowed_behind(comparison)
-    near = _statistic(comparison, -allowed) > Z_REFERENCE
+    near = _statistic(comparison, -allowed) > ONE_SIDED_995
     worse = comparison.high < 0
     return Rule(NEAR, near or (False if worse else None), sentences.behind_reference(comparison, allowed, near=near))
 
 
 def supersedes(comparison: Comparison) -> bool:
     """Whether the new model becomes the reference, if it is promoted: it is superior, as certainly as it is asked."""
-    return _statistic(comparison, 0.0) > Z_REFERENCE
+    return _statistic(comparison, 0.0) > ONE_SIDED_995
 
 
 def better_than_its_twin(comparison: Comparison) -> Rule:

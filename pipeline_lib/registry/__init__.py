@@ -2,7 +2,7 @@
 
 from pipeline_lib.registry.outcome import Outcome, outcome_of
 from pipeline_lib.registry.records import Attempt, Version
-from pipeline_lib.registry.registry import Registry, open_registry
+from pipeline_lib.registry.registry import Registry, load_registry
 from pipeline_lib.registry.verdict import ClassChange, Comparison, Rule, Verdict
 
 __all__ = [
@@ -14,6 +14,6 @@ __all__ = [
     "Rule",
     "Verdict",
     "Version",
-    "open_registry",
+    "load_registry",
     "outcome_of",
 ]

@@ -298,7 +298,7 @@ class Registry:
         return self._store
 
 
-def open_registry(settings: Settings, checkout: Path) -> Registry:
+def load_registry(settings: Settings, checkout: Path) -> Registry:
     """The registry that the settings name; SQLite in the state folder by default. Creates nothing yet."""
     state = settings.state_folder(checkout)
     uri = settings.registry_uri or f"{SQLITE}{state / 'registry.db'}"

@@ -16,9 +16,9 @@ from pipeline_lib.files.csv_cells import plain, read_frame
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Verdict
-from pipeline_lib.report import figures, galleries
+from pipeline_lib.report import charts, galleries
 from pipeline_lib.report.drift import Drift, Previous, drift_since
-from pipeline_lib.report.ledger import Ledger, open_ledger
+from pipeline_lib.report.ledger import Ledger, ledger_of
 from pipeline_lib.report.thumbnails import thumbnails
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.manifest import MANIFEST
@@ -65,8 +65,8 @@ class Content:
     run: Run
     test: Mapping[str, float]
     validation: Mapping[str, float]
-    top1_range: figures.Range
-    delta_range: figures.Range | None
+    top1_range: charts.Range
+    delta_range: charts.Range | None
     ledger: Ledger
     drift: Drift | None
     label_issues: galleries.Gallery
@@ -75,9 +75,9 @@ class Content:
     n_duplicate_groups: int
     mistakes: galleries.Gallery
     pictures: Mapping[str, str]
-    loss_chart: figures.Chart
-    top1_chart: figures.Chart
-    confusion: figures.Matrix | None
+    loss_chart: charts.Chart
+    top1_chart: charts.Chart
+    confusion: charts.Matrix | None
     pairs: tuple[Pair, ...]
     classes: tuple[dict[str, Any], ...]
     annotators: tuple[dict[str, Any], ...]
@@ -102,7 +102,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         validation=json.loads(files["validation"].read_text(encoding="utf-8")),
         top1_range=_top1_range(test),
         delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
-        ledger=open_ledger(manifest, read_frame(files["balance"], ("class_id",))),
+        ledger=ledger_of(manifest, read_frame(files["balance"], ("class_id",))),
         drift=drift_since(run.previous, files["profile"]) if run.previous else None,
         label_issues=issues,
         changed_by_votes=changed,
@@ -112,7 +112,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         pictures=_pictures(cards, files),
         loss_chart=_chart(curves, {"training": "train_loss", "validation": "val_loss"}),
         top1_chart=_chart(curves.assign(percent=100 * curves["val_top1"]), {"validation": "percent"}),
-        confusion=figures.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
+        confusion=charts.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
         pairs=_pairs(counts_KK, names),
         classes=_records(_read_per_class(files["per_class"]), "f1"),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
@@ -135,23 +135,23 @@ def _pictures(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[st
     return thumbnails([card.image_id for card in cards], members=members, shards=files["shards"], rules=rules)
 
 
-def _top1_range(test: Mapping[str, float]) -> figures.Range:
+def _top1_range(test: Mapping[str, float]) -> charts.Range:
     """The interval on a scale that ends at 100 % and begins where the interval still has room."""
     step = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if test["top1_low"] > 1 - step * 0.9 or step == 1)
     start = 1 - step
     marks = {start: f"{100 * start:.0f} %", 1.0: "100 %"}
-    return figures.interval(test["top1_low"], test["top1"], test["top1_high"], scale=(start, 1.0), marks=marks)
+    return charts.interval(test["top1_low"], test["top1"], test["top1_high"], scale=(start, 1.0), marks=marks)
 
 
-def _delta_range(comparison: Comparison) -> figures.Range:
+def _delta_range(comparison: Comparison) -> charts.Range:
     reach = 1.15 * max(abs(comparison.low), abs(comparison.high), comparison.margin)
     marks = {-comparison.margin: "may be lost", 0.0: "equal"}
-    return figures.interval(comparison.low, comparison.delta, comparison.high, scale=(-reach, reach), marks=marks)
+    return charts.interval(comparison.low, comparison.delta, comparison.high, scale=(-reach, reach), marks=marks)
 
 
-def _chart(curves: pd.DataFrame, columns: Mapping[str, str]) -> figures.Chart:
+def _chart(curves: pd.DataFrame, columns: Mapping[str, str]) -> charts.Chart:
     series = {name: [float(value) for value in curves[column]] for name, column in columns.items()}
-    return figures.line_chart([int(epoch) for epoch in curves["epoch"]], series)
+    return charts.line_chart([int(epoch) for epoch in curves["epoch"]], series)
 
 
 def _confusion_counts(predictions: pd.DataFrame, n_classes: int) -> np.ndarray[Any, np.dtype[np.int64]]:

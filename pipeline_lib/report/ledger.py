@@ -49,7 +49,7 @@ class Ledger:
     splits: dict[str, int]
 
 
-def open_ledger(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
+def ledger_of(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
     """Count a manifest. A picture without a decided class counts under the one it came with. balance: balance.csv."""
     classes = manifest["class_id"].fillna(manifest["label_received"]).fillna(NO_CLASS)
     lost = balance[balance["decision"] != "keep"]

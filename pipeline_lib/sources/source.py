@@ -13,7 +13,7 @@ from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.params_file import Params
 from pipeline_lib.shown import redacted
 
-Layout = Literal[
+LayoutName = Literal[
     "auto", "class_folders", "split_class_folders", "class_split_folders", "leaf_folders", "split_leaf_folders", "flat"
 ]
 SplitName = Literal["train", "val", "test"]
@@ -26,7 +26,7 @@ class Source(Params):
         pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60, description="its name; every image_id begins with it"
     )
     uri: str = Field(min_length=1, description="archive (tar, zip), folder, or s3://bucket/prefix")
-    layout: Layout = Field("auto", description="how paths tell class and split; auto looks at the folders")
+    layout: LayoutName = Field("auto", description="how paths tell class and split; auto looks at the folders")
     splits: dict[str, SplitName] | None = Field(
         None,
         description="folder names that stand for a split, such as {dev: val, testing: test}; pictures of other folders "

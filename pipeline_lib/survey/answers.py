@@ -11,7 +11,7 @@ from pipeline_lib.errors import UsageError
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import Doubt
 from pipeline_lib.sources.layout import LAYOUTS, FolderLayout, detect_layout
-from pipeline_lib.sources.places import Place, open_place
+from pipeline_lib.sources.places import Place, place_of
 from pipeline_lib.survey.contents import Seen
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")
@@ -20,7 +20,7 @@ TRIED = 20  # tables that are looked into
 
 
 @dataclass(frozen=True)
-class Answer:
+class SourceAnswer:
     """layout: a name of LAYOUTS. splits: folder -> split, as params.yaml has stated it. labels: the file's address."""
 
     layout: str | None = None
@@ -29,7 +29,7 @@ class Answer:
 
 
 def read_answer(
-    answer: Answer, doubt: Doubt | None, names: Sequence[str], settings: Settings, *, uri: str, root: Path
+    answer: SourceAnswer, doubt: Doubt | None, names: Sequence[str], settings: Settings, *, uri: str, root: Path
 ) -> tuple[FolderLayout, ReceivedLabels | None]:
     """The layout that the answer means for these pictures, and its labels.
 
@@ -37,7 +37,7 @@ def read_answer(
     """
     received = None
     if answer.labels:
-        place = open_place(answer.labels, settings, root=root)
+        place = place_of(answer.labels, settings, root=root)
         received = read_labels(place.read(next(place.list())), file=answer.labels, members=frozenset(names))
     layout = detect_layout(names, "auto")
     if answer.layout is None:
@@ -55,7 +55,7 @@ def read_answer(
     return layout, received
 
 
-def open_doubt(answer: Answer, doubt: Doubt | None, received: ReceivedLabels | None) -> Doubt | None:
+def remaining_doubt(answer: SourceAnswer, doubt: Doubt | None, received: ReceivedLabels | None) -> Doubt | None:
     """What is left to ask. With a table of labels folders can tell splits only, and not even these when it has some."""
     if doubt is None or answer.layout is not None:
         return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline_lib.params import LineParams
 from pipeline_lib.survey.look import Survey
-from pipeline_lib.survey.trial import Trial
+from pipeline_lib.survey.trial import CostTrial
 from pipeline_lib.train.recipes import STATISTICS_VIEWS, Recipe
 
 OFF = 1.5  # what an estimate may be wrong by, either way, before it stops being one
@@ -17,7 +17,7 @@ STARTS_S = 30.0  # eight stages that start, DVC between them, export and report:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RunEstimate:
     """Seconds of wall time and bytes for one run from nothing. n: pictures tried."""
 
     n: int
@@ -39,7 +39,7 @@ class Estimate:
         return self.shards_bytes + self.betons_bytes + self.other_bytes
 
 
-def scale(trial: Trial, survey: Survey, params: LineParams, *, workers: int) -> Estimate:
+def scale(trial: CostTrial, survey: Survey, params: LineParams, *, workers: int) -> RunEstimate:
     """What all pictures cost, when one costs what the trial found. workers: processes that prepare pictures."""
     n, splits = survey.n_images, dict(survey.splits)
     n_test = splits.get("test") or round(n * params.curate.test_fraction)
@@ -49,7 +49,7 @@ def scale(trial: Trial, survey: Survey, params: LineParams, *, workers: int) -> 
     statistics = 0 if recipe.freeze_batch_norm else min(n_train, STATISTICS_VIEWS)  # of batch normalisation
     looks = (n_val + statistics) * recipe.epochs + (n_train if recipe.probe_epochs else 0)
     steps = n_train * _passes(recipe)
-    return Estimate(
+    return RunEstimate(
         n=trial.n,
         prepare_s=n * trial.prepare_s / workers + n * CURATE_S,
         train_s=steps * trial.step_s + looks * trial.look_s,
@@ -60,7 +60,7 @@ def scale(trial: Trial, survey: Survey, params: LineParams, *, workers: int) -> 
     )
 
 
-def describe_estimate(found: Estimate, *, free_bytes: int, is_remote: bool) -> str:
+def describe_estimate(found: RunEstimate, *, free_bytes: int, is_remote: bool) -> str:
     """Two lines for a person."""
     sizes = f"{_megabytes(found.shards_bytes)} as received, {_megabytes(found.betons_bytes)} as training reads them"
     disk = f"disk     about {_megabytes(found.size_bytes)}: {sizes}, the rest model and tables"

@@ -22,8 +22,8 @@ from pipeline_lib.shards.sniff import may_be_picture, sniff
 from pipeline_lib.sources.doubt import Doubt, find_doubt
 from pipeline_lib.sources.layout import Detected, FolderLayout
 from pipeline_lib.sources.names import is_archive, is_undecided, respelled, without_archive_ending
-from pipeline_lib.sources.places import Place, open_place
-from pipeline_lib.survey.answers import Answer, open_doubt, read_answer, tables_of_labels
+from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.survey.answers import SourceAnswer, read_answer, remaining_doubt, tables_of_labels
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
 SAMPLED = 200
@@ -62,16 +62,16 @@ class Survey:
         return round(statistics.median(self.short_sides_px)) if self.short_sides_px else None
 
 
-NO_ANSWER = Answer()
+NO_ANSWER = SourceAnswer()
 
 
-def survey(uri: str, settings: Settings, *, root: Path, answer: Answer = NO_ANSWER) -> Survey:
+def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = NO_ANSWER) -> Survey:
     """Look at a folder, archive or s3:// address. answer: what a person says of its layout and labels.
 
     Raises BadData when it has no picture or a table of labels is wrong, UsageError for a layout that gives no class,
     and what listing raises.
     """
-    place = open_place(uri, settings, root=root)
+    place = place_of(uri, settings, root=root)
     contents = look_into(place)
     files, n_unopened = _opened(contents.files)
     taken = [one for one in files if one.refused is None]
@@ -109,7 +109,7 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: Answer = NO_ANSW
         ),
         samples=samples,
         splits_stated=layout.splits,
-        doubt=open_doubt(answer, doubt, received),
+        doubt=remaining_doubt(answer, doubt, received),
         labels=answer.labels,
         columns=received.columns if received else "",
     )

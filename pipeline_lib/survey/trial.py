@@ -18,7 +18,7 @@ PIXELS_OF_A_BATCH = 250_000  # 5 pictures of 224 px: less than a second on one c
 
 
 @dataclass(frozen=True)
-class Trial:
+class CostTrial:
     """n: pictures tried. kept_bytes: of a picture in a beton; weights_bytes: of the network.
 
     Seconds of wall time per picture: prepare_s of one worker that decodes, measures and converts it; step_s of the
@@ -33,7 +33,7 @@ class Trial:
     look_s: float
 
 
-def try_out(survey: Survey, params: LineParams, settings: Settings) -> Trial | None:
+def try_out(survey: Survey, params: LineParams, settings: Settings) -> CostTrial | None:
     """Try up to 50 sampled pictures, and a step of training; None when none of them could be decoded."""
     costs = _prepare(survey, params)
     if not costs:
@@ -41,7 +41,7 @@ def try_out(survey: Survey, params: LineParams, settings: Settings) -> Trial | N
     seconds, sizes_bytes = zip(*costs, strict=True)
     weights_bytes, step_s, look_s = _steps(params, settings, n_classes=max(2, len(survey.classes)))
     n = len(costs)
-    return Trial(n, sum(sizes_bytes) / n, weights_bytes, sum(seconds) / n, step_s, look_s)
+    return CostTrial(n, sum(sizes_bytes) / n, weights_bytes, sum(seconds) / n, step_s, look_s)
 
 
 def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:

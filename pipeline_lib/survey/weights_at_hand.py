@@ -52,9 +52,9 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
     if name.startswith(TORCHVISION):
         return AtHand(_of_torchvision(name.removeprefix(TORCHVISION), n_classes))
     if name.startswith(REGISTERED):
-        from pipeline_lib.registry import open_registry
+        from pipeline_lib.registry import load_registry
 
-        registry = open_registry(settings, root)
+        registry = load_registry(settings, root)
         version = registry.version(name.removeprefix(REGISTERED))
         file = registry.export_folder(version) / "model.safetensors"
         return AtHand(_of_a_file(file, f"{REGISTERED}{version.number}", f"version {version.number} of the registry"))

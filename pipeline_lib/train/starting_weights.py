@@ -12,7 +12,7 @@ from torch import nn
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.weights import NAME, start_from
-from pipeline_lib.registry import open_registry
+from pipeline_lib.registry import load_registry
 from pipeline_lib.train.params import REGISTERED, TORCHVISION, TrainParams
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def give_starting_weights(network: nn.Module, job: StageRun) -> dict[str, str] |
     if name.startswith(TORCHVISION):
         path, digest = _from_torchvision(name.removeprefix(TORCHVISION))
     elif name.startswith(REGISTERED):
-        registry = open_registry(job.settings, job.checkout)
+        registry = load_registry(job.settings, job.checkout)
         path, digest = registry.export_folder(registry.version(name.removeprefix(REGISTERED))) / NAME, ""
     else:
         path, digest = job.settings.origin(job.checkout) / name, ""

@@ -16,7 +16,7 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.weights import NAME, load_weights
-from pipeline_lib.registry import open_registry
+from pipeline_lib.registry import load_registry
 from pipeline_lib.train.params import REGISTERED
 
 
@@ -52,7 +52,7 @@ def open_teacher(job: StageRun, classes: list[str], device: torch.device) -> Tea
     if name is None:
         return None
     if name.startswith(REGISTERED):
-        registry = open_registry(job.settings, job.checkout)
+        registry = load_registry(job.settings, job.checkout)
         folder = registry.export_folder(registry.version(name.removeprefix(REGISTERED)))
     else:
         folder = job.settings.origin(job.checkout) / name

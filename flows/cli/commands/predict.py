@@ -25,11 +25,11 @@ def run(options: argparse.Namespace) -> int:
     """Print the labels; a file that cannot be read is named on stderr. Returns the exit code of the last such fault."""
     from flows.cli.project import find_project
     from pipeline_lib.predict import predict
-    from pipeline_lib.registry.registry import open_registry
+    from pipeline_lib.registry.registry import load_registry
     from pipeline_lib.settings import load_settings
 
     origin = find_project(Path.cwd())
-    registry = open_registry(load_settings(origin), origin)
+    registry = load_registry(load_settings(origin), origin)
     folder = registry.export_folder(registry.version(options.version))
     code = 0
     for prediction in predict(options.images, folder):

@@ -8,7 +8,7 @@ from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.run import run as convert
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.run import run
-from pipeline_lib.registry import Verdict, open_registry
+from pipeline_lib.registry import Verdict, load_registry
 from pipeline_lib.settings import Settings
 from testing.tiny_line import CLASSES, TinyLine, make_line, receive, write_export
 
@@ -22,7 +22,7 @@ def with_betons(line: TinyLine) -> TinyLine:
 
 
 def latest_verdict(line: TinyLine) -> Verdict:
-    return open_registry(Settings(), line.root).versions()[-1].verdict
+    return load_registry(Settings(), line.root).versions()[-1].verdict
 
 
 def test_when_the_test_pictures_changed_the_champions_own_model_answers_again(
@@ -84,7 +84,7 @@ def test_a_class_that_was_renamed_counts_neither_for_nor_against_a_model(
 
     run(line.job(loader="torchvision", workers=1))
 
-    attempt = open_registry(Settings(), line.root)._reader().attempts()[-1]
+    attempt = load_registry(Settings(), line.root)._reader().attempts()[-1]
     assert attempt.verdict.decision == decision
     assert attempt.verdict.sentence.startswith(sentence)
     assert attempt.verdict.comparison is not None

@@ -14,9 +14,9 @@ from pipeline_lib.lineage import Fact, Lineage, Step
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import ClassChange, Comparison, Rule, Verdict
 from pipeline_lib.report import Previous, Run, gather, render_card, render_report
-from pipeline_lib.report.figures import interval, line_chart, matrix, nice_ticks
+from pipeline_lib.report.charts import interval, line_chart, matrix, nice_ticks
 from pipeline_lib.report.galleries import worst_mistakes
-from pipeline_lib.report.ledger import LedgerRow, ReasonCount, open_ledger
+from pipeline_lib.report.ledger import LedgerRow, ReasonCount, ledger_of
 from pipeline_lib.report.thumbnails import data_uri, thumbnails
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
@@ -151,7 +151,7 @@ def test_names_of_others_are_text_on_the_page_and_in_the_card(line: TinyLine) ->
 
 
 def test_the_ledger_accounts_for_every_picture(line: TinyLine) -> None:
-    ledger = open_ledger(MANIFEST.read(line.path("manifest")), pd.read_csv(line.path("balance")))
+    ledger = ledger_of(MANIFEST.read(line.path("manifest")), pd.read_csv(line.path("balance")))
 
     assert ledger.total == LedgerRow("all", 97, 96, 0, 1)
     assert sum(row.discovered for row in ledger.by_class) == 97

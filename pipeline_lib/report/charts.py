@@ -1,4 +1,4 @@
-"""Geometry of the figures, in SVG user units; the template draws it, so that text is escaped in one place."""
+"""Geometry of the charts, in SVG user units; the template draws it, so that text is escaped in one place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One curve. points: `x,y x,y ...` for a polyline; end_x, end_y: its last point."""
 
     name: str
@@ -36,7 +36,7 @@ class Line:
 class Chart:
     """A line chart with its axes."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[Curve, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     width: int = CHART_WIDTH
@@ -93,7 +93,7 @@ def line_chart(x: Sequence[float], curves: Mapping[str, Sequence[float]]) -> Cha
     lines = []
     for name, values in curves.items():
         placed = [place(a, b) for a, b in zip(x, values, strict=True) if math.isfinite(b)]
-        lines.append(Line(name, " ".join(f"{a:.1f},{b:.1f}" for a, b in placed), *placed[-1]))
+        lines.append(Curve(name, " ".join(f"{a:.1f},{b:.1f}" for a, b in placed), *placed[-1]))
     x_marks = [mark for mark in nice_ticks(first, last, about=5) if first <= mark <= last and mark == round(mark)]
     return Chart(
         tuple(lines),
