@@ -123,7 +123,7 @@ class ServiceUnavailable(PipelineError):
 class DependencyMissing(PipelineError):
     """A package or program that this step needs is not installed."""
 
-    code, exit_code = "dependency_missing", 70
+    code, exit_code = "dependency_missing", 72
 
 
 class NoSpace(PipelineError):

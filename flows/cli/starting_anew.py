@@ -48,7 +48,7 @@ def start_model_name(
     The name stays where a person chose it, and where training starts from a version that is registered under it.
     """
     from pipeline_lib.files.atomic import write_text
-    from pipeline_lib.survey.model_name import free_name, is_our_line, with_model_name
+    from pipeline_lib.survey.earlier_data import free_name, is_our_line, with_model_name
     from pipeline_lib.train.params import REGISTERED
 
     path = origin / SETTINGS

@@ -13,11 +13,10 @@ import pandas as pd
 import torch
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.evaluate.calibrate import Floats, Labels, fit_temperature, log_softmax
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
 from pipeline_lib.evaluate.metrics import per_class, summarise
 from pipeline_lib.evaluate.params import EvaluateParams
-from pipeline_lib.evaluate.predictions import predictions
+from pipeline_lib.evaluate.predictions import Floats, Labels, fit_temperature, log_softmax, predictions
 from pipeline_lib.files.atomic import atomic_folder, link_or_copy, write_text
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.harness.progress import Meter

@@ -2,6 +2,10 @@
 
 Its recorded predictions serve when it was evaluated on these very betons, classes and test rows. Else its exported ONNX
 is run on today's test rows (today's code may no longer build its network), once: the answers are kept by (model, rows).
+
+Its classes become today's through the renames and merges that `curate` recorded: profile.json of each version says what
+every received class became. A champion's class is today's class when all that went into it then goes into one class
+now.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +24,6 @@ from pipeline_lib.errors import PipelineError
 from pipeline_lib.files.atomic import write_text
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.exported import ExportedModel, open_exported
-from pipeline_lib.register.class_map import classes_today, read_became
 from pipeline_lib.register.gate import Champion
 from pipeline_lib.registry import Registry, Version
 from pipeline_lib.registry.closure import Closure
@@ -30,6 +34,7 @@ from pipeline_lib.tables.selection import SELECTION
 log = logging.getLogger(__name__)
 BATCH = 128
 ANSWERS_VERSION = 2  # raised when the file of answers is written otherwise
+Became = Mapping[str, str | None]  # received class -> class id; None: excluded
 
 
 @dataclass(frozen=True)
@@ -130,3 +135,29 @@ def score(model: ExportedModel, job: StageRun) -> ModelAnswers:
             ids_B = rows["image_id"].iloc[batch.positions_B.numpy()]
             answers |= {image: model.about.classes[k] for image, k in zip(ids_B, said_B.tolist(), strict=True)}
     return ModelAnswers(model.about.classes, pd.Series(answers))
+
+
+def read_became(profile: Path | None) -> Became | None:
+    """What every received class became, out of a profile.json; None when it is absent or older than the record."""
+    if profile is None:
+        return None
+    became: Became | None = json.loads(profile.read_text(encoding="utf-8")).get("became")
+    return became
+
+
+def classes_today(champion_classes: Iterable[str], then: Became | None, now: Became | None) -> dict[str, str]:
+    """Champion's class id -> today's class id, without those that were split or excluded since.
+
+    then, now: what received classes became when the champion was trained, and today. Without both records, or where
+    the sources themselves no longer use the name, a class is known by its id.
+    """
+    if then is None or now is None:
+        return {name: name for name in champion_classes}
+    today: dict[str, str] = {}
+    for name in champion_classes:
+        still_received = [received for received, became in then.items() if became == name and received in now]
+        candidates = {now[received] for received in still_received} if still_received else {name}
+        wanted = candidates - {None}
+        if len(wanted) == 1:
+            today[name] = str(wanted.pop())
+    return today

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from pipeline_lib.register import sentences
 from pipeline_lib.register.paired import score
-from pipeline_lib.registry import Comparison, Rule
+from pipeline_lib.registry import Comparison, Rule, RuleName
 from pipeline_lib.registry.closure import Closure
 
-NEAR, SUPERIOR = "near the reference", "better where only the seed changed"
-ONE_SIDED_995 = (
-    2.5758293035489004  # 99.5 %, one-sided: more than for the champion, as the same is asked night after night
-)
+# The normal distribution's 99.5 % point: more than for the champion, as the same is asked night after night.
+ONE_SIDED_995 = 2.5758293035489004
 SEED = "seed"
 
 
@@ -30,8 +28,11 @@ def near_reference(comparison: Comparison) -> Rule:
     """A loss of `allowed_behind` or more is ruled out. comparison: of the new model with the reference."""
     allowed = allowed_behind(comparison)
     near = _statistic(comparison, -allowed) > ONE_SIDED_995
-    worse = comparison.high < 0
-    return Rule(NEAR, near or (False if worse else None), sentences.behind_reference(comparison, allowed, near=near))
+    sentence = sentences.behind_reference(comparison, allowed, near=near)
+    if near:
+        return Rule(RuleName.NEAR_REFERENCE, True, sentence)
+    certainly_worse = comparison.high < 0
+    return Rule(RuleName.NEAR_REFERENCE, False if certainly_worse else None, sentence)
 
 
 def supersedes(comparison: Comparison) -> bool:
@@ -41,17 +42,21 @@ def supersedes(comparison: Comparison) -> bool:
 
 def better_than_its_twin(comparison: Comparison) -> Rule:
     """For a model that differs from the champion by its seed alone: only what is superior is worth a change."""
-    return Rule(
-        SUPERIOR, True if comparison.low > 0 else None, f"only the seed changed, and {sentences.compared(comparison)}"
-    )
+    superior = comparison.low > 0
+    sentence = f"only the seed changed, and {sentences.compared(comparison)}"
+    return Rule(RuleName.BETTER_THAN_TWIN, True if superior else None, sentence)
 
 
 def only_seed_differs(new: Closure, old: Closure) -> bool:
     """Whether two lines were made from the same data, code and parameters but for `train.seed`."""
-    train, before = new.stages["train"], old.stages["train"]
-    params = [dict(one.params.get("train", one.params)) for one in (train, before)]
-    seeds = [one.pop(SEED, None) for one in params]
-    return train.deps == before.deps and params[0] == params[1] and seeds[0] != seeds[1]
+    ours = new.stages["train"]
+    theirs = old.stages["train"]
+    our_params = dict(ours.params.get("train", ours.params))
+    their_params = dict(theirs.params.get("train", theirs.params))
+    our_seed = our_params.pop(SEED, None)
+    their_seed = their_params.pop(SEED, None)
+    same_otherwise = ours.deps == theirs.deps and our_params == their_params
+    return same_otherwise and our_seed != their_seed
 
 
 def _statistic(comparison: Comparison, change: float) -> float:

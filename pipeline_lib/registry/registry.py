@@ -19,10 +19,18 @@ from pathlib import Path
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.files.atomic import private_folder
+from pipeline_lib.registry.aliases import (
+    before,
+    check_reason,
+    keep_reference,
+    no_champion,
+    set_reference,
+    taken_back,
+    was_deleted,
+)
 from pipeline_lib.registry.dvc_cache import DvcCache, dvc_cache
 from pipeline_lib.registry.git_tags import mirror, read_tags
 from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore
-from pipeline_lib.registry.pinned import keep_reference, set_reference
 from pipeline_lib.registry.read_sqlite import SqliteReader
 from pipeline_lib.registry.reconcile import finish_rollback, reconcile
 from pipeline_lib.registry.records import (
@@ -51,7 +59,6 @@ from pipeline_lib.registry.records import (
     now,
     with_alias,
 )
-from pipeline_lib.registry.succession import before, check_reason, no_champion, taken_back, was_deleted
 from pipeline_lib.registry.verdict import REGISTERED
 from pipeline_lib.settings import Settings
 

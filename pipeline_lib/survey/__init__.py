@@ -3,9 +3,8 @@
 from pipeline_lib.survey.advice import Advice, advise, gains_from_weights
 from pipeline_lib.survey.answers import SourceAnswer
 from pipeline_lib.survey.earlier_data import NewData, Renewal, answer_before, new_data, no_longer_read, renewals
-from pipeline_lib.survey.estimate import RunEstimate, describe_estimate, scale
+from pipeline_lib.survey.estimate import CostTrial, RunEstimate, describe_estimate, scale, try_out
 from pipeline_lib.survey.look import Survey, survey
-from pipeline_lib.survey.trial import CostTrial, try_out
 from pipeline_lib.survey.weights_at_hand import AtHand, Weights, cached_weights, named_weights
 from pipeline_lib.survey.words import describe, describe_doubt
 

@@ -1,12 +1,20 @@
-"""How long a line will take and how much disk: a trial on this machine, scaled to all pictures."""
+"""How long a line will take and how much disk: what one image costs on this machine, scaled to all of them.
+
+A few images are decoded and converted, and a fresh network takes two training steps.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from pipeline_lib.convert.stored import Picture, stored_form
+from pipeline_lib.inspect.picture import examine
+from pipeline_lib.inspect.shard import describe_shapes
 from pipeline_lib.params import LineParams
+from pipeline_lib.settings import Settings
 from pipeline_lib.survey.look import Survey
-from pipeline_lib.survey.trial import CostTrial
 from pipeline_lib.train.recipes import STATISTICS_VIEWS, Recipe
 
 OFF = 1.5  # what an estimate may be wrong by, either way, before it stops being one
@@ -14,6 +22,8 @@ TABLES_BYTES = 6_000  # of a picture in the tables of inspect and curate: thumbn
 MODEL_COPIES = 6  # weights, export, ONNX; and while it trains, three in a checkpoint
 CURATE_S = 0.0017  # of a picture: 97 s for 60,000, benchmarks/results/cifar10_stages.json
 STARTS_S = 30.0  # eight stages that start, DVC between them, export and report: about a third of `make demo`
+TRIED, TRIED_S = 50, 2.0  # pictures, and after how many seconds it is enough
+PIXELS_OF_A_BATCH = 250_000  # 5 pictures of 224 px: less than a second on one core, and enough to be busy with
 
 
 @dataclass(frozen=True)
@@ -91,3 +101,88 @@ def _span(seconds: float) -> str:
     unit, divisor, step = ("s", 1, 10) if high < 120 else ("minutes", 60, 1) if high < 7200 else ("hours", 3600, 1)
     least, most = round(low / divisor / step) * step, max(round(high / divisor / step), 1) * step
     return f"{max(least, 1)} to {most} {unit}" if least < most else f"{most} {unit}"
+
+
+@dataclass(frozen=True)
+class CostTrial:
+    """n: pictures tried. kept_bytes: of a picture in a beton; weights_bytes: of the network.
+
+    Seconds of wall time per picture: prepare_s of one worker that decodes, measures and converts it; step_s of the
+    training process with all its threads, for an update with the largest views; look_s for an answer.
+    """
+
+    n: int
+    kept_bytes: float
+    weights_bytes: int
+    prepare_s: float
+    step_s: float
+    look_s: float
+
+
+def try_out(survey: Survey, params: LineParams, settings: Settings) -> CostTrial | None:
+    """Try up to 50 sampled pictures, and a step of training; None when none of them could be decoded."""
+    costs = _prepare(survey, params)
+    if not costs:
+        return None
+    seconds, sizes_bytes = zip(*costs, strict=True)
+    weights_bytes, step_s, look_s = _steps(params, settings, n_classes=max(2, len(survey.classes)))
+    n = len(costs)
+    return CostTrial(n, sum(sizes_bytes) / n, weights_bytes, sum(seconds) / n, step_s, look_s)
+
+
+def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
+    """Seconds and kept bytes of each picture; the first one, which loads what the others find loaded, goes twice."""
+    rules, costs, started = params.inspect.pixel_rules(), [], time.perf_counter()
+    samples = survey.samples[:: -(-len(survey.samples) // TRIED) or 1]
+    for seen in [*samples[:1], *samples]:
+        if seen.size_bytes > params.download.max_file_bytes:
+            continue
+        data = seen.first(seen.size_bytes) if seen.first else b""
+        began = time.perf_counter()
+        examined = examine(seen.name, data, params.inspect)
+        found = examined.findings
+        if len(data) < seen.size_bytes or examined.grey_HW is None:
+            continue
+        describe_shapes(examined.grey_HW)
+        size = {name: int(found[name]) for name in ("width_px", "height_px", "exif_orientation")}
+        picture = Picture(image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size)
+        stored = stored_form(data, picture, params.convert, rules, shards=Path(survey.uri))
+        costs.append((time.perf_counter() - began, len(stored.content)))
+        if time.perf_counter() - started > TRIED_S:
+            break
+    return costs[1:] or costs
+
+
+def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[int, float, float]:
+    """Bytes of the weights, and the seconds per picture of an update and of an answer; each the second of two."""
+    import torch
+
+    from pipeline_lib.loader import Batch
+    from pipeline_lib.networks.build import build_network
+    from pipeline_lib.networks.classifier import Classifier
+    from pipeline_lib.networks.device import open_device
+    from pipeline_lib.train.learner import Learner, phases
+    from pipeline_lib.train.objective import Objective
+
+    recipe = replace(params.train.resolved(), compile="off")  # which takes longer than what is tried
+    side_px = max(recipe.training_sides())
+    device = open_device(settings.device, threads=params.train.threads, seed=0)
+    network = build_network(recipe.network, n_classes=n_classes, side_px=recipe.side_px, auxiliary=True)
+    model = Classifier(network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std).to(device)
+    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=device)
+    n = recipe.batch_size if device.type == "cuda" else min(recipe.batch_size, max(4, PIXELS_OF_A_BATCH // side_px**2))
+    images_BHWC = torch.randint(256, (n, side_px, side_px, 3), dtype=torch.uint8)
+    batch = Batch(images_BHWC, torch.arange(n) % n_classes, torch.ones(n), torch.arange(n))
+    learner.begin_epoch()
+    step_s = look_s = 0.0
+    for _ in range(2):  # the first one also prepares kernels and memory
+        began = time.perf_counter()
+        float(learner.update(batch, rate=recipe.peak_learning_rate))  # waits for a GPU
+        step_s = (time.perf_counter() - began) / n
+    model.eval()
+    for _ in range(2):
+        began = time.perf_counter()
+        with torch.no_grad():
+            model(batch.images_BHWC.to(device)).cpu()
+        look_s = (time.perf_counter() - began) / n
+    return 4 * sum(tensor.numel() for tensor in network.state_dict().values()), step_s, look_s

@@ -1,14 +1,15 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib.register.class_map import classes_today
+from pipeline_lib.register.champion import classes_today
 from pipeline_lib.register.gate import Champion, Evaluation, judge, same_model
 from pipeline_lib.register.params import RegisterParams
-from pipeline_lib.registry import Verdict
+from pipeline_lib.registry import RuleName, Verdict
 from pipeline_lib.registry.verdict import verdict_from_json
 
 IDS = [f"s/{i:03d}.png" for i in range(400)]
@@ -218,3 +219,11 @@ def test_a_verdict_of_before_the_counts_is_still_read() -> None:
     found = verdict_from_json(old)
 
     assert (found.class_changes[0].name, found.class_changes[0].n_challenger, found.notes) == ("a", None, ())
+
+
+def test_every_rule_has_a_name_that_the_docs_explain_in_the_order_in_which_it_is_asked():
+    table = (Path(__file__).parents[3] / "docs/gate.md").read_text(encoding="utf-8")
+
+    explained = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
+
+    assert explained[1 : len(RuleName) + 1] == list(RuleName)
