@@ -15,7 +15,7 @@ from pipeline_lib.registry.closure import Closure
 
 log = logging.getLogger(__name__)
 REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"
-REPORT_VERSION = 4  # raised when the report shows the same artifacts otherwise
+REPORT_VERSION = 5  # raised when the report shows the same artifacts otherwise
 
 
 def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, registry: Registry) -> Path:

@@ -18,17 +18,17 @@ from pipeline_lib.survey.look import Survey
 from pipeline_lib.train.recipes import STATISTICS_VIEWS, Recipe
 
 OFF = 1.5  # what an estimate may be wrong by, either way, before it stops being one
-TABLES_BYTES = 6_000  # of a picture in the tables of inspect and curate: thumbnail, vector, rows
+TABLES_BYTES = 6_000  # of an image in the tables of inspect and curate: thumbnail, vector, rows
 MODEL_COPIES = 6  # weights, export, ONNX; and while it trains, three in a checkpoint
-CURATE_S = 0.0017  # of a picture: 97 s for 60,000, benchmarks/results/cifar10_stages.json
+CURATE_S = 0.0017  # of an image: 97 s for 60,000, benchmarks/results/cifar10_stages.json
 STARTS_S = 30.0  # eight stages that start, DVC between them, export and report: about a third of `make demo`
-TRIED, TRIED_S = 50, 2.0  # pictures, and after how many seconds it is enough
-PIXELS_OF_A_BATCH = 250_000  # 5 pictures of 224 px: less than a second on one core, and enough to be busy with
+TRIED, TRIED_S = 50, 2.0  # images, and after how many seconds it is enough
+PIXELS_OF_A_BATCH = 250_000  # 5 images of 224 px: less than a second on one core, and enough to be busy with
 
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """Seconds of wall time and bytes for one run from nothing. n: pictures tried."""
+    """Seconds of wall time and bytes for one run from nothing. n: images tried."""
 
     n: int
     prepare_s: float
@@ -50,7 +50,7 @@ class RunEstimate:
 
 
 def scale(trial: CostTrial, survey: Survey, params: LineParams, *, workers: int) -> RunEstimate:
-    """What all pictures cost, when one costs what the trial found. workers: processes that prepare pictures."""
+    """What all images cost, when one costs what the trial found. workers: processes that prepare images."""
     n, splits = survey.n_images, dict(survey.splits)
     n_test = splits.get("test") or round(n * params.curate.test_fraction)
     n_val = splits.get("val") or round(n * params.curate.val_fraction)
@@ -78,7 +78,7 @@ def describe_estimate(found: RunEstimate, *, free_bytes: int, is_remote: bool) -
     if found.size_bytes > free_bytes:
         disk += ". Too little: free some, or set convert.short_side_px to keep less"
     fetching = ", fetching not counted" if is_remote else ""
-    tried = f"{found.n} pictures and one training step were tried on this machine{fetching}"
+    tried = f"{found.n} images and one training step were tried on this machine{fetching}"
     return f"{disk}\ntime     about {_span(found.total_s)}, of it {_span(found.train_s)} of training; {tried}"
 
 
@@ -105,9 +105,9 @@ def _span(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class CostTrial:
-    """n: pictures tried. kept_bytes: of a picture in a beton; weights_bytes: of the network.
+    """n: images tried. kept_bytes: of an image in a beton; weights_bytes: of the network.
 
-    Seconds of wall time per picture: prepare_s of one worker that decodes, measures and converts it; step_s of the
+    Seconds of wall time per image: prepare_s of one worker that decodes, measures and converts it; step_s of the
     training process with all its threads, for an update with the largest views; look_s for an answer.
     """
 
@@ -120,7 +120,7 @@ class CostTrial:
 
 
 def try_out(survey: Survey, params: LineParams, settings: Settings) -> CostTrial | None:
-    """Try up to 50 sampled pictures, and a step of training; None when none of them could be decoded."""
+    """Try up to 50 sampled images, and a step of training; None when none of them could be decoded."""
     costs = _prepare(survey, params)
     if not costs:
         return None
@@ -131,7 +131,7 @@ def try_out(survey: Survey, params: LineParams, settings: Settings) -> CostTrial
 
 
 def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
-    """Seconds and kept bytes of each picture; the first one, which loads what the others find loaded, goes twice."""
+    """Seconds and kept bytes of each image; the first one, which loads what the others find loaded, goes twice."""
     rules, costs, started = params.inspect.pixel_rules(), [], time.perf_counter()
     samples = survey.samples[:: -(-len(survey.samples) // TRIED) or 1]
     for seen in [*samples[:1], *samples]:
@@ -145,8 +145,8 @@ def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
             continue
         describe_shapes(examined.grey_HW)
         size = {name: int(found[name]) for name in ("width_px", "height_px", "exif_orientation")}
-        picture = Picture(image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size)
-        stored = stored_form(data, picture, params.convert, rules, shards=Path(survey.uri))
+        image = Picture(image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size)
+        stored = stored_form(data, image, params.convert, rules, shards=Path(survey.uri))
         costs.append((time.perf_counter() - began, len(stored.content)))
         if time.perf_counter() - started > TRIED_S:
             break
@@ -154,7 +154,7 @@ def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
 
 
 def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[int, float, float]:
-    """Bytes of the weights, and the seconds per picture of an update and of an answer; each the second of two."""
+    """Bytes of the weights, and the seconds per image of an update and of an answer; each the second of two."""
     import torch
 
     from pipeline_lib.loader import Batch
