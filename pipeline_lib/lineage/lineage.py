@@ -64,8 +64,11 @@ def as_mermaid(lineage: Lineage) -> str:
 
 def _step_lines(step: Step) -> list[str]:
     by = f"  (by {step.made_by})" if step.made_by and step.made_by != step.title else ""
+    lines = [f"  {step.title}{by}"]
     width = max((len(fact.label) for fact in step.facts), default=0)
-    return [f"  {step.title}{by}", *(f"    {fact.label:<{width}}  {_value(fact)}" for fact in step.facts), ""]
+    for fact in step.facts:
+        lines.append(f"    {fact.label:<{width}}  {_value(fact)}")
+    return [*lines, ""]
 
 
 def _value(fact: Fact) -> str:

@@ -85,17 +85,28 @@ class Content:
 
 def gather(run: Run, files: Mapping[str, Path]) -> Content:
     """Read the artifacts (role -> path) and choose what is shown."""
-    manifest, review = MANIFEST.read(files["manifest"]), REVIEW.read(files["review"])
+    manifest = MANIFEST.read(files["manifest"])
+    review = REVIEW.read(files["review"])
     predictions = PREDICTIONS.read(files["predictions"])
     classes = read_classes(files["classes"])
     names: dict[int, str] = dict(zip(classes["label"], classes["name"], strict=True))
-    issues, changed = galleries.label_issues(review), galleries.changed_by_votes(manifest)
-    groups, n_groups = galleries.duplicates(manifest)
+
+    # What is shown decides which images are read: some hundred of a million.
+    issues = galleries.label_issues(review)
+    changed = galleries.changed_by_votes(manifest)
     mistakes = galleries.worst_mistakes(predictions, names)
-    cards = [*issues.cards, *changed.cards, *mistakes.cards, *(card for group in groups for card in group.cards)]
+    groups, n_groups = galleries.duplicates(manifest)
+    cards = [*issues.cards, *changed.cards, *mistakes.cards]
+    for group in groups:
+        cards += group.cards
+
     test = json.loads(files["metrics"].read_text(encoding="utf-8"))["test"]
     counts_KK = _confusion_counts(predictions, len(names))
+    confusion = None
+    if len(names) <= MATRIX_CLASSES:
+        confusion = charts.matrix(counts_KK, list(names.values()))
     curves = pd.read_csv(files["curves"])
+    percent = curves.assign(percent=100 * curves["val_top1"])
     return Content(
         run=run,
         test=test,
@@ -111,8 +122,8 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         mistakes=mistakes,
         images=_images(cards, files),
         loss_chart=_chart(curves, {"training": "train_loss", "validation": "val_loss"}),
-        top1_chart=_chart(curves.assign(percent=100 * curves["val_top1"]), {"validation": "percent"}),
-        confusion=charts.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
+        top1_chart=_chart(percent, {"validation": "percent"}),
+        confusion=confusion,
         pairs=_pairs(counts_KK, names),
         classes=_records(_read_per_class(files["per_class"]), "f1"),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
@@ -128,17 +139,17 @@ def _read_per_class(file: Path) -> pd.DataFrame:
 
 def _images(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
     columns = ["image_id", "container", "offset_bytes", "size_bytes"]
-    rules = PixelRules.model_validate(
-        json.loads((files["betons"] / "pixels.json").read_text(encoding="utf-8"))["pixel_rules"]
-    )
+    pixels = json.loads((files["betons"] / "pixels.json").read_text(encoding="utf-8"))
+    rules = PixelRules.model_validate(pixels["pixel_rules"])
     members = MEMBERS.read(files["members"], columns)
     return thumbnails([card.image_id for card in cards], members=members, shards=files["shards"], rules=rules)
 
 
 def _top1_range(test: Mapping[str, float]) -> charts.Range:
     """The interval on a scale that ends at 100 % and begins where the interval still has room."""
-    step = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if test["top1_low"] > 1 - step * 0.9 or step == 1)
-    start = 1 - step
+    lengths = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    length = next(one for one in lengths if test["top1_low"] > 1 - one * 0.9 or one == 1)
+    start = 1 - length
     marks = {start: f"{100 * start:.0f} %", 1.0: "100 %"}
     return charts.interval(test["top1_low"], test["top1"], test["top1_high"], scale=(start, 1.0), marks=marks)
 
@@ -165,10 +176,11 @@ def _pairs(counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, s
     """The most frequent confusions, most frequent first."""
     found = [(i, j) for i, j in zip(*np.nonzero(counts_KK), strict=True) if i != j]
     found.sort(key=lambda cell: (-counts_KK[cell], cell))
-    return tuple(
-        Pair(names[int(i)], names[int(j)], int(counts_KK[i, j]), int(counts_KK[i].sum()))
-        for i, j in found[:SHOWN_PAIRS]
-    )
+    pairs = []
+    for i, j in found[:SHOWN_PAIRS]:
+        count, of = int(counts_KK[i, j]), int(counts_KK[i].sum())
+        pairs.append(Pair(names[int(i)], names[int(j)], count, of))
+    return tuple(pairs)
 
 
 def _records(table: pd.DataFrame, by: str) -> tuple[dict[str, Any], ...]:

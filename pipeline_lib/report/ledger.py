@@ -52,14 +52,18 @@ class Ledger:
 def ledger_of(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
     """Count a manifest. An image without a decided class counts under the one it came with. balance: balance.csv."""
     classes = manifest["class_id"].fillna(manifest["label_received"]).fillna(NO_CLASS)
+
+    # Why images were not kept, the commonest reason first.
     lost = balance[balance["decision"] != "keep"]
     reasons = [_reason(str(reason), rows) for reason, rows in lost.groupby("reason")]
+    reasons.sort(key=lambda found: (-found.count, found.reason))
+
     kept = manifest.loc[manifest["decision"] == "keep", "split"].value_counts()
     return Ledger(
         total=_row("all", manifest),
         by_source=tuple(_row(str(name), rows) for name, rows in manifest.groupby("source")),
         by_class=tuple(_row(str(name), rows) for name, rows in manifest.groupby(classes)),
-        reasons=tuple(sorted(reasons, key=lambda found: (-found.count, found.reason))),
+        reasons=tuple(reasons),
         splits={split: int(kept.get(split, 0)) for split in SPLITS},
     )
 

@@ -73,6 +73,8 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = N
     """
     place = place_of(uri, settings, root=root)
     contents = look_into(place)
+
+    # Which files will be taken: by name, and by their first bytes where a name does not tell.
     files, n_unopened = _opened(contents.files)
     taken = [one for one in files if one.refused is None]
     refused = Counter(str(one.refused) for one in files if one.refused is not None)
@@ -80,14 +82,31 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = N
         counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items())) or "no files"
         remedy = "name the folder, archive or s3://bucket/prefix that holds images"
         raise BadData("no image is there", file=uri, value=counts, remedy=remedy)
+
+    # How their folders are read, and what that or a table of labels gives each of them.
     names = [one.name for one in taken]
     archives = [without_archive_ending(one.key) for one in contents.archives] if not place.is_single else []
     doubt = find_doubt(names, archives)
     layout, received = read_answer(answer, doubt, names, settings, uri=uri, root=root)
-    labels = Counter(received.class_of.get(name) if received else layout.label(name) for name in names)
-    splits = Counter((received.split_of.get(name) if received else None) or layout.split(name) for name in names)
+    if received:
+        labels = Counter(received.class_of.get(name) for name in names)
+        splits = Counter(received.split_of.get(name) or layout.split(name) for name in names)
+    else:
+        labels = Counter(layout.label(name) for name in names)
+        splits = Counter(layout.split(name) for name in names)
+
+    # Sizes and formats, out of a sample.
     samples = _samples(taken)
     formats, sides_px, unreadable = _headers(samples)
+
+    # What a person should know before starting.
+    problems = _unreadable_formats(taken, formats)
+    problems += _problems(layout, labels, splits, contents, unreadable, received)
+    if received is None:
+        problems += _respelled(layout, taken)
+        problems += tables_of_labels(uri, place, contents.files, names, root=root)
+    if n_unopened:
+        problems.append(f"{n_unopened} more files have names that do not say what they are.")
     return Survey(
         uri=uri,
         kind=_kind(place, contents, uri),
@@ -100,13 +119,7 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = N
         refused=tuple(sorted(refused.items())),
         formats=tuple(formats.most_common()),
         short_sides_px=tuple(sorted(sides_px)),
-        problems=(
-            *_unreadable_formats(taken, formats),
-            *_problems(layout, labels, splits, contents, unreadable, received),
-            *(_respelled(layout, taken) if received is None else ()),
-            *(tables_of_labels(uri, place, contents.files, names, root=root) if received is None else ()),
-            *([f"{n_unopened} more files have names that do not say what they are."] if n_unopened else ()),
-        ),
+        problems=tuple(problems),
         samples=samples,
         splits_stated=layout.splits,
         doubt=remaining_doubt(answer, doubt, received),
@@ -118,9 +131,13 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = N
 def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
     """The files, those refused whose bytes are no image's, as `download` will; and how many were not looked at."""
     undecided = [one for one in files if one.first and is_undecided(one.name)]
-    no_images = {one.name for one in undecided[:OPENED] if one.first and not may_be_picture(one.first(SNIFFED_BYTES))}
-    judged = [replace(one, fault=Reason.NOT_IMAGE) if one.name in no_images else one for one in files]
-    return judged, max(len(undecided) - OPENED, 0)
+    no_images: set[str] = set()
+    for one in undecided[:OPENED]:
+        head = one.first(SNIFFED_BYTES) if one.first else b""
+        if not may_be_picture(head):
+            no_images.add(one.name)
+    sniffed = [replace(one, fault=Reason.NOT_IMAGE) if one.name in no_images else one for one in files]
+    return sniffed, max(len(undecided) - OPENED, 0)
 
 
 def _unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:

@@ -47,7 +47,7 @@ def test_a_large_index_of_few_images_is_called_steady(tmp_path):
         Previous(1, write(tmp_path / "c", [300, 100], {"x": 400})), write(tmp_path / "d", [100, 300], {"x": 400})
     ).columns[0]
 
-    assert (few.verdict, many.verdict) == ("steady", "large")
+    assert (few.size, many.size) == ("steady", "large")
     assert few.psi > 0.25
 
 
