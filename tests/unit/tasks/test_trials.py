@@ -35,7 +35,7 @@ def test_a_grid_is_every_combination_with_the_last_key_fastest() -> None:
     [
         ([], r"--set: nothing to compare \(found: no key\)\. Remedy: give a key several values"),
         (["train.epochs=1"], "--set: nothing to compare .found: train.epochs=1"),
-        (["train.epochs"], "--set: not an override .found: train.epochs"),
+        (["train.epochs"], "--set: not a parameter and its value .found: train.epochs"),
         (["train.epochs=1,"], "--set: nothing to compare"),
         (["train.epochs=2,2"], "--set: nothing to compare .found: train.epochs=2,2"),
         (["train.epochs=null,2"], "--set: null cannot be set for one run"),

@@ -75,7 +75,7 @@ def test_the_project_is_found_from_a_folder_below(
     [
         (["run", "--set", "train.epochs=-1"], 78, r"error[config]"),
         (["run", "--set", "train.epoch=2"], 78, "no such key, nearest is train.epochs"),
-        (["run", "--set", "epochs"], 2, "--set: not an override (found: epochs)"),
+        (["run", "--set", "epochs"], 2, "--set: not a parameter and its value (found: epochs)"),
         (["sweep", "--set", "train.epochs=2"], 2, "--set: nothing to compare (found: train.epochs=2)"),
         (["sweep", "--set", "train.epochs=2,-1"], 78, "error[config]"),
         (["sweep", "--set", "evaluate.threads=1,2"], 2, "--set: this section cannot be swept (found: evaluate)"),
