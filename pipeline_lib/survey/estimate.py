@@ -6,7 +6,7 @@ A few images are decoded and converted, and a fresh network takes two training s
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.convert.stored import Picture, stored_form
@@ -54,7 +54,7 @@ def scale(trial: CostTrial, survey: Survey, params: LineParams, *, workers: int)
     n, splits = survey.n_images, dict(survey.splits)
     n_test = splits.get("test") or round(n * params.curate.test_fraction)
     n_val = splits.get("val") or round(n * params.curate.val_fraction)
-    recipe = params.train.resolved()
+    recipe = params.train
     n_train = n - n_test - n_val
     statistics = 0 if recipe.freeze_batch_norm else min(n_train, STATISTICS_VIEWS)  # of batch normalisation
     looks = (n_val + statistics) * recipe.epochs + (n_train if recipe.probe_epochs else 0)
@@ -160,13 +160,13 @@ def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[i
     from pipeline_lib.loader import Batch
     from pipeline_lib.networks.build import build_network
     from pipeline_lib.networks.classifier import Classifier
-    from pipeline_lib.networks.device import open_device
+    from pipeline_lib.networks.device import choose_device
     from pipeline_lib.train.learner import Learner, phases
-    from pipeline_lib.train.objective import Objective
+    from pipeline_lib.train.loss import Objective
 
-    recipe = replace(params.train.resolved(), compile="off")  # which takes longer than what is tried
+    recipe = params.train.changed(compile="off")  # which takes longer than what is tried
     side_px = max(recipe.training_sides())
-    device = open_device(settings.device, threads=params.train.threads, seed=0)
+    device = choose_device(settings.device, threads=params.train.threads, seed=0)
     network = build_network(recipe.network, n_classes=n_classes, side_px=recipe.side_px, auxiliary=True)
     model = Classifier(network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std).to(device)
     learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=device)
