@@ -1,4 +1,4 @@
-"""Reason codes: why a picture was not kept, or what was remarked about it. One enum, documented in docs/reasons.md.
+"""Reason codes: why an image was not kept, or what was remarked about it. One enum, documented in docs/reasons.md.
 
 A picture that is not kept has exactly one primary reason. Remarks never exclude by themselves.
 """
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a picture is quarantined (a fault, can be mended) or removed (a choice)."""
+    """Why an image is quarantined (a fault, can be mended) or removed (a choice)."""
 
     # found while listing
     BROKEN_LINK = "broken_link"  # a link that leads nowhere, or back to a folder above it
@@ -16,17 +16,17 @@ class Reason(StrEnum):
     TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, sparse file, absolute or climbing path
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive
     IGNORED_SYSTEM_FILE = "ignored_system_file"  # .DS_Store, ._x, Thumbs.db, __MACOSX
-    NOT_A_PICTURE_NAME = "not_a_picture_name"  # the name's ending is none of a picture (readme.txt)
+    NOT_A_PICTURE_NAME = "not_a_picture_name"  # the name's ending is none of an image (readme.txt)
     FILE_TOO_LARGE = "file_too_large"  # over download.max_file_bytes
     # found while decoding
     EMPTY = "empty"  # no bytes, or only zeros
     NOT_IMAGE = "not_image"  # HTML, JSON, pickle, text, ...
-    UNSUPPORTED_FORMAT = "unsupported_format"  # a picture format outside the allow-list
+    UNSUPPORTED_FORMAT = "unsupported_format"  # an image format outside the allow-list
     UNSUPPORTED_MODE = "unsupported_mode"  # float samples and the like
     DECODE_TRUNCATED = "decode_truncated"  # the data ends early
     DECODE_CORRUPT = "decode_corrupt"  # damage inside: a strict decoder objects
     TOO_MANY_PIXELS = "too_many_pixels"  # over max_pixels or a side over 65,500 px: a bomb or a panorama
-    TOO_MUCH_MEMORY = "too_much_memory"  # more than any picture of max_pixels needs; or its worker was killed twice
+    TOO_MUCH_MEMORY = "too_much_memory"  # more than any image of max_pixels needs; or its worker was killed twice
     TOO_MUCH_WORK = "too_much_work"  # so many frames, scans or chunks, or seconds of CPU time, as no photograph needs
     DECODER_CRASHED = "decoder_crashed"  # it ended the process that decodes it, twice
     TOO_SMALL = "too_small"  # shorter side under min_side_px
@@ -35,13 +35,13 @@ class Reason(StrEnum):
     PLACEHOLDER = "placeholder"  # "photo unavailable": little to see, and many files have the same pixels
     LABEL_MISSING = "label_missing"  # the source gave it no class
     LABEL_UNKNOWN = "label_unknown"  # not in the class list
-    LABEL_CONFLICT = "label_conflict"  # same picture, different classes
+    LABEL_CONFLICT = "label_conflict"  # same image, different classes
     LABEL_ISSUE = "label_issue"  # training row whose label is very probably wrong
     VOTES_UNDECIDED = "votes_undecided"  # annotators disagree too much to decide
-    DUPLICATE = "duplicate"  # another picture of its group is kept
-    LEAK_TRAIN_EVAL = "leak_train_eval"  # a training picture that stands in val or test too, or whose subject does
-    CLASS_TOO_SMALL = "class_too_small"  # fewer kept training pictures than min_images_per_class
-    OVER_CLASS_CAP = "over_class_cap"  # a training picture beyond cap_per_class
+    DUPLICATE = "duplicate"  # another image of its group is kept
+    LEAK_TRAIN_EVAL = "leak_train_eval"  # a training image that stands in val or test too, or whose subject does
+    CLASS_TOO_SMALL = "class_too_small"  # fewer kept training images than min_images_per_class
+    OVER_CLASS_CAP = "over_class_cap"  # a training image beyond cap_per_class
     CLASS_EXCLUDED = "class_excluded"  # left out by an override
     OVERRIDE_REMOVED = "override_removed"  # left out by a person
 
@@ -53,7 +53,7 @@ class Remark(StrEnum):
     EXIF_ROTATED = "exif_rotated"  # EXIF says that the camera was not upright
     HAS_GPS = "has_gps"  # a position in EXIF; it stays behind in the shards
     SEVERAL_FRAMES = "several_frames"  # an animation, of which the first frame is used
-    TRAILING_BYTES = "trailing_bytes"  # more bytes after the end of the picture
+    TRAILING_BYTES = "trailing_bytes"  # more bytes after the end of the image
     ON_BLACK = "on_black"  # light shapes on transparency, laid over black: on white nothing would be seen
     LOW_BITS = "low_bits"  # 16-bit samples that use 12 bits or fewer: nearly black; scale them to 16 bits
     ENDS_GREY = "ends_grey"  # its last rows are the grey of a file that was cut off and saved again

@@ -1,7 +1,7 @@
 """Lay out the review page: one HTML file that asks for nothing from any network and writes nothing but a download.
 
 What comes from data goes into JSON blocks, which the script puts on the page as text. The browser runs one script and
-one style sheet only, named by their digests. Pictures lie in blocks of 100, read when one of them is shown.
+one style sheet only, named by their digests. Images lie in blocks of 100, read when one of them is shown.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pipeline_lib.review.questions import COPIES, Question, Questions
 
 TEMPLATES = Path(__file__).parent / "templates"
 PALETTE = Path(__file__).parents[1] / "report" / "templates" / "palette.css"
-BLOCK = 100  # pictures
+BLOCK = 100  # images
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind of question is put. first: what key 1 says of the picture, and the action it stands for."""
+    """How a kind of question is put. first: what key 1 says of the image, and the action it stands for."""
 
     title: str
     ask: str
@@ -88,7 +88,7 @@ def _question(one: Question, numbers: dict[str, int]) -> dict[str, Any]:
 
 
 def _answers(one: Question) -> list[str]:
-    """The actions that can be carried out on this picture; `copy` and `skip` write no line."""
+    """The actions that can be carried out on this image; `copy` and `skip` write no line."""
     if not one.usable:
         return ["remove", "skip"]
     first = [] if one.kind == "quarantined" or not one.given else [WORDS.get(one.kind, WORDS["quality"]).first[0]]
