@@ -1,4 +1,4 @@
-"""The best labels for pictures in files, with the pixels of training and without torch."""
+"""Classify image files, with the same pixels as in training and without torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The five best guesses for a file, best first (fewer with fewer classes); none where `fault` says why."""
+    """The five best guesses for a file, best first (fewer with fewer classes); none if there is a `fault`."""
 
     file: Path
     guesses: tuple[Guess, ...]
@@ -38,9 +38,9 @@ class Prediction:
 
 
 def predict(files: Sequence[Path], model_folder: Path) -> list[Prediction]:
-    """One prediction per file, in the order of `files`; a file that cannot be read has its own fault.
+    """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault.
 
-    Raises BadData when the model folder (evaluate's export) is absent or damaged.
+    Raises BadData if the model folder (evaluate's export) is missing or damaged.
     """
     model = load_exported(model_folder)
     answers = {file: answer for batch in _batched(files) for file, answer in _predict_batch(batch, model)}
@@ -48,27 +48,27 @@ def predict(files: Sequence[Path], model_folder: Path) -> list[Prediction]:
 
 
 def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
-    """The pixels (HWC, uint8) that the model sees of a file, decoded and sized by the rules it was trained with.
+    """Return a file's pixels (HWC, uint8), decoded and resized by the rules that the model was trained with.
 
-    Where `convert` encoded its pictures again, the small loss of that JPEG is not repeated.
+    If `convert` re-encoded its images as JPEG, that small loss is not repeated here.
 
     Raises SourceMissing, or BadData with the reason code of the decoder.
     """
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name a picture file") from error
+        raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name an image file") from error
     rules, kept = _pixel_rules(about)
     try:
         pixels_HWC = decode(data, rules).pixels_HWC
     except Undecodable as error:
-        remedy = "name a picture (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
-        raise BadData(f"no usable picture: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
+        remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs can open"
+        raise BadData(f"not a usable image: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
     return centre_square(kept.apply(pixels_HWC), side_px=about.side_px)
 
 
 def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
-    """How bytes become pixels, and the size at which `convert` kept them. Raises BadData."""
+    """Read the model's decoding rules, and the image size that `convert` stored. Raises BadData."""
     try:
         sizes = {key: about.pixels[key] for key in KeptSize.model_fields if key in about.pixels}
         return PixelRules.model_validate(about.pixels.get("pixel_rules", {})), KeptSize.model_validate(sizes)
@@ -76,7 +76,7 @@ def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
         fault = error.errors()[0]
         value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
         remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
-        raise BadData("not the pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
+        raise BadData("no valid pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
 
 
 def _predict_batch(files: Sequence[Path], model: ExportedModel) -> Iterator[tuple[Path, Prediction]]:

@@ -102,7 +102,8 @@ def settings() -> str:
     head = (
         "# Settings\n\n"
         + NOTE
-        + "Where and how a run works: `settings.toml` or, stronger, the environment. Changing one re-runs nothing.\n\n"
+        + "Where and how a run works, set in `settings.toml` or, with priority, in the environment. "
+        "Changing a setting re-runs nothing.\n\n"
     )
     rows = [
         (

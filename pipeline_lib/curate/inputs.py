@@ -76,7 +76,7 @@ class Inputs:
     manifest_file: Path
 
 
-def read_inputs(job: StageRun) -> Inputs:
+def read_inputs(job: StageRun[CurateParams]) -> Inputs:
     """Read what the stage decides on. Raises ConfigError for a malformed file of people's."""
     overrides_file = job.checkout / OVERRIDES
     words_file = job.checkout / CLASS_WORDS

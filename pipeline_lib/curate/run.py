@@ -34,7 +34,7 @@ UNLABELLED_FILE = "unlabelled.parquet"
 VOTE_TARGETS_FILE = "soft_labels.parquet"
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[CurateParams]) -> None:
     """Run the stage."""
     inputs = read_inputs(job)
     curated = curate(inputs, job.params)
@@ -61,7 +61,7 @@ def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params:
     label_and_split(inputs, params)
 
 
-def _write(curated: Curated, job: StageRun) -> None:
+def _write(curated: Curated, job: StageRun[CurateParams]) -> None:
     # For people, reports and lineage: every row.
     MANIFEST.write(curated.manifest, job.writes["manifest"])
     REVIEW.write(curated.review, job.writes["review"])

@@ -19,14 +19,14 @@ from pipeline_lib.tables.listing import LISTING
 log = logging.getLogger(__name__)
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[DiscoverParams]) -> None:
     """params.yaml -> listing.parquet and sources.json.
 
     Raises ConfigError for a mistake in any section, what `train` would raise at what it names and cannot have, and
     DataCheckFailed when too much is gone since the last run.
     """
     _check_the_whole_line(job)
-    params: DiscoverParams = job.params
+    params = job.params
     described = sources_as_json(params.sources)
     kept = _kept_listing(job.settings.state_folder(job.checkout), described)
     if _is_fresh(kept, params):
@@ -46,7 +46,7 @@ def run(job: StageRun) -> None:
     write_text(job.writes["sources"], described)
 
 
-def _check_the_whole_line(job: StageRun) -> None:
+def _check_the_whole_line(job: StageRun[DiscoverParams]) -> None:
     """Fail now, and not after hours of data. Modules by name: what other stages know is no code dep of this one."""
     everything = import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
     training = StageRun(job.checkout, {}, {}, everything.train, job.settings)

@@ -15,6 +15,7 @@ from pipeline_lib.download.annotations import read_subjects, read_votes
 from pipeline_lib.download.archives import take_archive
 from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
+from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.plan import DownloadPlan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, StoredUnit, read_stored, write_members
 from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
@@ -37,7 +38,7 @@ TRIES = 3  # of a unit whose objects change while they are read
 FORMAT_VERSION = 3  # of packed shards and repacked archives: raise it when their bytes change
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[DownloadParams]) -> None:
     """listing.parquet, sources.json and the sources -> shards/, members.parquet, votes.parquet."""
     settings: Settings = job.settings
     root, limits = settings.origin(job.checkout), job.params.shard_sizes()

@@ -49,12 +49,12 @@ class ScoredSplit:
     kept_BHWC: npt.NDArray[np.uint8]
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[EvaluateParams]) -> None:
     """Score validation and test, calibrate on validation, write tables and export.
 
     Raises BadData when a split is empty, the weights are of other classes, or the export does not repeat torch.
     """
-    params: EvaluateParams = job.params
+    params = job.params
 
     # The weights must be of today's classes: their outputs are numbered in the order of classes.csv.
     about = read_model_file(job.reads["weights"])
@@ -86,9 +86,9 @@ def run(job: StageRun) -> None:
 
 
 def _score_split(
-    job: StageRun, model: Classifier, about: ModelFile, split: str, *, device: torch.device
+    job: StageRun[EvaluateParams], model: Classifier, about: ModelFile, split: str, *, device: torch.device
 ) -> ScoredSplit:
-    params: EvaluateParams = job.params
+    params = job.params
     path = job.reads["selection"] / f"{split}.parquet"
     rows = SELECTION.read(path)
     if rows.empty:
@@ -129,9 +129,9 @@ def _score_split(
 
 
 def _write_tables(
-    job: StageRun, splits: dict[str, ScoredSplit], *, temperature: float, class_ids: tuple[str, ...]
+    job: StageRun[EvaluateParams], splits: dict[str, ScoredSplit], *, temperature: float, class_ids: tuple[str, ...]
 ) -> None:
-    params: EvaluateParams = job.params
+    params = job.params
     frames: dict[str, pd.DataFrame] = {}
     metrics: dict[str, Any] = {}
     for split, scored in splits.items():
@@ -169,8 +169,10 @@ def _warn_of_what_is_not_measured(table: pd.DataFrame) -> None:
         log.warning("%d of %d classes have no test image: not measured (%s)", len(unmeasured), len(table), named)
 
 
-def _export(job: StageRun, model: Calibrated, about: ModelFile, images_BHWC: npt.NDArray[np.uint8]) -> None:
-    params: EvaluateParams = job.params
+def _export(
+    job: StageRun[EvaluateParams], model: Calibrated, about: ModelFile, images_BHWC: npt.NDArray[np.uint8]
+) -> None:
+    params = job.params
     with atomic_folder(job.writes["export"]) as folder:
         link_or_copy(job.reads["weights"] / WEIGHTS_FILE, folder / WEIGHTS_FILE)
         about.write(folder)

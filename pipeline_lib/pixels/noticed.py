@@ -1,4 +1,4 @@
-"""What is remarked about pixels that decode well, and yet may not show what somebody photographed."""
+"""Remarks about pixels that decode without error and yet may not show the original picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PNG, WebP, AVIF, GIF, BMP, TIFF, Netpbm and HEIC through Pillow, with the checks that Pillow leaves out."""
+"""Decode PNG, WebP, AVIF, GIF, BMP, TIFF, Netpbm and HEIC with Pillow, and with checks that Pillow leaves out."""
 
 from __future__ import annotations
 

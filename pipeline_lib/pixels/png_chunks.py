@@ -1,4 +1,4 @@
-"""Walk the chunks of a PNG: where it ends, and the same file without what no pixel depends on."""
+"""Walk the chunks of a PNG: find its end, and remove the chunks that no pixel depends on."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ def test_a_file_that_is_no_picture_has_its_own_fault_and_the_others_are_predicte
     found = predict([torn, good, absent, tmp_path], evaluated / "export")
 
     assert [bool(prediction.guesses) for prediction in found] == [False, True, False, False]
-    assert f"{torn}: no usable picture: decode_truncated" in str(found[0].fault)
-    assert f"{absent}: cannot be read (found: No such file or directory). Remedy: name a picture file" in str(
+    assert f"{torn}: not a usable image: decode_truncated" in str(found[0].fault)
+    assert f"{absent}: cannot be read (found: No such file or directory). Remedy: name an image file" in str(
         found[2].fault
     )
     assert "Is a directory" in str(found[3].fault)

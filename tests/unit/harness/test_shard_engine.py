@@ -72,7 +72,7 @@ def test_a_machine_with_other_versions_is_refused(settings, monkeypatch):
 
 
 def test_workers_that_die_are_an_error_with_the_shards_name(settings):
-    with pytest.raises(Interrupted, match=r"^shard a: Dask's workers died.*local workers name the picture"):
+    with pytest.raises(Interrupted, match=r"^shard a: several Dask workers died.*local workers name the image"):
         work(deadly, {"a": 1}, settings)
 
 

@@ -138,7 +138,7 @@ def test_the_datasheet_has_the_numbers_the_terms_and_every_question(released: Pa
 
     assert "97 files were found: 96 are kept, 0 quarantined (a fault), 1 removed (a choice)" in page
     assert "Train 24, validation 12, test 60" in page
-    assert "| tiny | `images` | CC0-1.0 (https://creativecommons.org/publicdomain/zero/1.0/)" in page
+    assert "| tiny | `pictures` | CC0-1.0 (https://creativecommons.org/publicdomain/zero/1.0/)" in page
     assert "To test a release." in page and page.count("*Not answered; see") == len(QUESTIONS) - 1
     assert "version 1.2.0" in page
     assert "\n| red | 8 | 4 | 20 |\n" in page
@@ -159,7 +159,7 @@ def test_a_taken_name_is_refused(checkout: Path, capsys: pytest.CaptureFixture[s
     assert refused(capsys) == (
         2,
         "perennial dataset: error[usage]: tag dataset/colours: the name is taken. "
-        "Remedy: choose another; a release never changes\n",
+        "Remedy: choose another name; a release never changes\n",
     )
 
 
@@ -184,7 +184,7 @@ def test_uncommitted_changes_are_refused(checkout: Path, capsys: pytest.CaptureF
     code, said = refused(capsys)
 
     assert code == 2
-    assert "what is not committed cannot be released (found: params.yaml). Remedy: commit them: `git add" in said
+    assert "uncommitted changes cannot be released (found: params.yaml). Remedy: commit them: `git add" in said
 
 
 def test_without_a_finished_run_nothing_is_released(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,11 +255,11 @@ LICENCE = {"uri": "pictures", "name": "CC0-1.0"}
     [
         (
             {"licences": {"digits": {"uri": "demo/out/digits.tar", "name": "CC-BY-4.0"}}},
-            "it speaks of other sources than this data's (tiny at images) (found: digits at demo/out/digits.tar). "
+            "it speaks of other sources than this data's (tiny at pictures) (found: digits at demo/out/digits.tar). "
             "Remedy: describe this data in it, with name and uri of each source under `licences` as in params.yaml",
         ),
-        ({"licences": {"tiny": LICENCE, "digits": LICENCE}}, "(tiny at images) (found: digits at images)"),
-        ({"licences": {"tiny": LICENCE | {"uri": "elsewhere"}}}, "(tiny at images) (found: tiny at elsewhere)"),
+        ({"licences": {"tiny": LICENCE, "digits": LICENCE}}, "(tiny at pictures) (found: digits at pictures)"),
+        ({"licences": {"tiny": LICENCE | {"uri": "elsewhere"}}}, "(tiny at pictures) (found: tiny at elsewhere)"),
         (
             {"classes": ["red", "green", *"0123456"]},
             "its classes are not those of this data (found: the data have blue; it names 0, 1, 2, 3, 4 and 2 more). "

@@ -150,7 +150,7 @@ def test_versions_promote_and_rollback_on_the_command_line(
     make_line(checkout)
     monkeypatch.chdir(checkout)
     assert main(["versions"]) == 0
-    assert "no model was registered yet: `dvc repro`" in capsys.readouterr().out
+    assert "no model is registered yet: `dvc repro`" in capsys.readouterr().out
     for wrong, model in (([1, 2], "one"), ([1], "two"), ([], "three")):
         run(make_line(checkout, wrong=wrong, model=model).job())
 

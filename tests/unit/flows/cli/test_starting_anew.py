@@ -86,10 +86,10 @@ def test_after_init_no_file_speaks_of_the_demo_any_more(project: Path, capsys: p
         f"wrote    {project}/params.yaml",
         f"anew     {DATASHEET}: it was the demo's; fill it in before a release",
         f"anew     {SETTINGS}: model_name is my-pets; models of earlier data stay under perennial",
-        "note     demo/out/votes.csv (votes of digits) is not read any more",
-        "note     demo/out/subjects.csv (subjects of digits) is not read any more",
-        "next     look at params.yaml, then `dvc repro` (here) or `perennial run` (in a workspace of its own):",
-        "         6 pictures are read where they are, packed into shards, decoded, checked and split,",
+        "note     demo/out/votes.csv (votes of digits) is no longer read",
+        "note     demo/out/subjects.csv (subjects of digits) is no longer read",
+        "next     look at params.yaml, then `dvc repro` (here) or `perennial run` (in a separate workspace):",
+        "         6 images are read where they are, packed into shards, decoded, checked and split,",
     ]
     assert f"git add params.yaml {DATASHEET} {SETTINGS} && git commit" in said
 
@@ -115,10 +115,10 @@ def test_what_people_wrote_of_the_demo_is_named_and_not_lost(project: Path, caps
     said = init(capsys, "photos", code=2)
 
     assert said == (
-        "perennial init: error[usage]: curation: what people wrote of earlier data would be lost (found: "
+        "perennial init: error[usage]: curation: text that people wrote about earlier data would be lost (found: "
         f"{DATASHEET}: of digits; {OVERRIDES}: 2 lines; {CLASSES}: 1 class, not committed). Remedy: commit them "
         f"(`git add {DATASHEET} {OVERRIDES} {CLASSES} && git commit`) or copy them; "
-        "`perennial init --force` starts them anew\n"
+        "`perennial init --force` replaces them\n"
     )
     assert changed(project) == {CLASSES}
 
