@@ -28,7 +28,7 @@ def prepare(
     with_edits: bool,
     after: Workspace | None = None,
 ) -> Workspace:
-    """Open the workspace of a run, see open_workspace, and log its starting point."""
+    """Open the workspace of a run, see create_workspace, and log its starting point."""
     log = get_run_logger()
     workspace = create_workspace(origin, run=run, changes=changes, branch=branch, with_edits=with_edits, after=after)
     log.info("workspace %s with %s", workspace.folder, workspace.taken)

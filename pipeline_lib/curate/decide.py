@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline_lib.curate.classes import class_table, too_small
-from pipeline_lib.curate.decisions import Decisions, check_limits, refused
+from pipeline_lib.curate.decisions import Decisions, check_limits, check_other_files, refused
 from pipeline_lib.curate.duplicates import group_duplicates
 from pipeline_lib.curate.inputs import Inputs, join_rows
 from pipeline_lib.curate.label_issues import LabelIssues, find_label_issues
@@ -102,6 +102,7 @@ def curate(inputs: Inputs, params: CurateParams) -> Curated:
     kept = rows[decided.standing]
     manifest = _manifest(rows, decided, row_weights(kept, params))
     leaks = leaking(kept)
+    check_other_files(manifest, params, inputs.manifest_file)
     check_limits(manifest[~learned], leaks, params, inputs.manifest_file)
     classes = class_table(kept, inputs.class_words, inputs.manifest_file)
 

@@ -6,6 +6,7 @@ stage and names the ten worst images, with why.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.reasons import Reason, Remark
 from pipeline_lib.remedies import LEAVES_NOTHING, remedy_of
+from pipeline_lib.sources.names import is_companion, with_and_without_ending
 
 # Nothing is wrong with the file: a rule or a person chose to do without it.
 CHOICES = frozenset(
@@ -32,6 +34,7 @@ CHOICES = frozenset(
 )
 MOST_CODES = 63  # one bit each of an int64
 NAMED = 10  # examples in a message
+FEW = 5  # files beside the images, such as README, licence and tables: in a small set each is a large share
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,36 @@ def check_limits(manifest: pd.DataFrame, leaks: pd.Series, params: CurateParams,
     _check_quarantine(manifest, params.max_quarantine_rate, file)
     _check_label_issues(manifest, params.max_label_issue_rate, file)
     _check_leakage(leaks.index[leaks], params.max_leakage, file)
+
+
+def check_other_files(manifest: pd.DataFrame, params: CurateParams, file: Path) -> None:
+    """Raise DataCheckFailed when too many files are no images by their names and go with no image either.
+
+    A few lie beside any images, and so do companions of images. A large share of others says that images came in
+    another form, or that the folder is another one. manifest: as written, indexed by image_id, all rows.
+    """
+    is_other = manifest["reason"] == Reason.NOT_A_PICTURE_NAME.value
+    allowed = max(FEW, params.max_quarantine_rate * len(manifest))
+    if is_other.sum() <= allowed:  # the usual case, settled without a look at names
+        return
+    images = with_and_without_ending(manifest.index[~is_other])
+    others = [image_id for image_id in sorted(manifest.index[is_other]) if not is_companion(image_id, images)]
+    if len(others) <= allowed:
+        return
+    endings = Counter(_ending(image_id) for image_id in others)
+    each = ", ".join(f"{ending}: {n}" for ending, n in endings.most_common())
+    raise DataCheckFailed(
+        f"{len(others)} of {len(manifest)} files are no images by their names, {allowed:.0f} are allowed",
+        file=file,
+        value=f"{each}; {', '.join(others[:NAMED])}",
+        remedy="name the folder that holds the images in discover.sources, save what should be images as JPEG or PNG, "
+        "or raise curate.max_quarantine_rate in params.yaml",
+    )
+
+
+def _ending(image_id: str) -> str:
+    last = image_id.rpartition("/")[2]
+    return f".{last.rpartition('.')[2].lower()}" if "." in last else last
 
 
 def _check_quarantine(manifest: pd.DataFrame, limit: float, file: Path) -> None:

@@ -149,7 +149,11 @@ class CurateParams(Params):
         description="whether training gets images without a class and guesses it, instead of quarantining them",
     )
     max_quarantine_rate: float = Field(
-        0.2, ge=0, le=1, description="largest share of quarantined images; a larger one stops the line, 0..1"
+        0.2,
+        ge=0,
+        le=1,
+        description="largest share of quarantined images, and, counted apart, of files that are no images and "
+        "belong to none (docs/files.md); a larger one stops the line, 0..1",
     )
     max_label_issue_rate: float = Field(
         0.15,

@@ -21,7 +21,7 @@ from pipeline_lib.review.answers import Answer
 from pipeline_lib.review.questions import Question, Questions
 
 LABEL, VERDICT = "label", "verdict"  # the names of the two control tags
-VERDICTS = {"remove the picture": "remove", "not a duplicate": "not_duplicate"}
+VERDICTS = {"remove the image": "remove", "not a duplicate": "not_duplicate"}
 REMEDY = "export the project of `perennial review export` again, as JSON or JSON-MIN"
 
 
@@ -185,7 +185,7 @@ def _key(task: dict[str, Any], number: int, file: Path) -> tuple[str, str]:
     for name in ("sha256", "image_id"):
         if data.get(name):
             return name, str(data[name])
-    raise BadData(f"task {number} names no picture: it has no key, sha256 or image_id", file=file, remedy=REMEDY)
+    raise BadData(f"task {number} names no image: it has no key, sha256 or image_id", file=file, remedy=REMEDY)
 
 
 def _data(task: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from pipeline_lib.curate.overrides import COLUMNS
 from pipeline_lib.review.questions import COPIES, Question, Questions
+from pipeline_lib.shown import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 PALETTE = Path(__file__).parents[1] / "report" / "templates" / "palette.css"
@@ -36,12 +37,12 @@ class Kind:
 WORDS = {
     "label_issue": Kind("Labels", "Is this label right?"),
     "need_more_votes": Kind("Votes", "The votes do not settle it. What is it?"),
-    "to_label": Kind("To label", "This picture has no label. What is it?"),
-    "duplicate_conflict": Kind("Conflicts", "Copies of this picture have different labels. What is it?"),
-    "near_duplicate": Kind("Copies", "Is this the same picture as the ones beside it?", ("copy", "It is a copy")),
-    "outlier": Kind("Outliers", "This picture is unlike the others of its class. Is its label right?"),
-    "quarantined": Kind("Quarantine", "This picture was set aside. What should become of it?"),
-    "quality": Kind("Quality", "The picture is poor. Is it still good enough, and its label right?"),
+    "to_label": Kind("To label", "This image has no label. What is it?"),
+    "duplicate_conflict": Kind("Conflicts", "Copies of this image have different labels. What is it?"),
+    "near_duplicate": Kind("Copies", "Is this the same image as the ones beside it?", ("copy", "It is a copy")),
+    "outlier": Kind("Outliers", "This image is unlike the others of its class. Is its label right?"),
+    "quarantined": Kind("Quarantine", "This image was set aside. What should become of it?"),
+    "quality": Kind("Quality", "The image is poor. Is it still good enough, and its label right?"),
 }
 
 
@@ -55,7 +56,7 @@ def render_page(found: Questions, *, name: str) -> str:
     )
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("review.html.jinja").render(
-        name=name,
+        name=shown(name),
         n=len(found.asked),
         total=sum(found.totals.values()),
         script=Markup(script),  # noqa: S704 - our own file

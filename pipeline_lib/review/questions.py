@@ -46,7 +46,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Question:
-    """One question about one image.
+    """One question about one picture.
 
     id: the same as long as the question is. key_type, key: how an override names the image: by its bytes, unless
     other images have the same ones. given: "" without a class. suggested: "" for none. p_given, p_suggested: 0..1, or
@@ -72,7 +72,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Questions:
-    """Everything a review shows. totals: kind -> how many there are. pictures: image_id -> data URI or ""."""
+    """Everything a review shows. totals: kind -> how many there are. images: image_id -> data URI or ""."""
 
     asked: tuple[Question, ...]
     totals: Mapping[str, int]
