@@ -56,16 +56,29 @@ def confident_joint(p_NK: Half, labels: Codes) -> ConfidentJoint:
     n_classes = p_NK.shape[1]
     if len(labels) != len(p_NK) or (len(labels) and not 0 <= labels.min() <= labels.max() < n_classes):
         raise ValueError(f"{len(labels)} labels of {n_classes} classes do not fit a matrix of {p_NK.shape}")
+
+    # The class that each row is confidently of. A class that no image was given is never believed in.
     thresholds = _thresholds(p_NK, labels)
-    least_K = _least_bits(np.where(np.isnan(thresholds), np.inf, thresholds - SLACK))
+    reachable = np.where(np.isnan(thresholds), np.inf, thresholds - SLACK)
+    least_K = _least_bits(reachable)
     believed = np.full(len(labels), NONE, dtype=np.int64)
     for rows in _blocks(p_NK):
         believed[rows] = _believed(_bits(p_NK[rows]), least_K)
+
+    # The joint of given and believed class, without the empty cells: of a million there are few.
     sure = believed != NONE
     cells, counts = np.unique(labels[sure] * n_classes + believed[sure], return_counts=True)
-    given, right = cells // n_classes, cells % n_classes
-    noise_rate = _noise_rate(given, right, counts, np.bincount(labels, minlength=n_classes))
-    return ConfidentJoint(thresholds, believed, given, right, counts, noise_rate)
+    given = cells // n_classes
+    right = cells % n_classes
+    sizes = np.bincount(labels, minlength=n_classes)
+    return ConfidentJoint(
+        thresholds=thresholds,
+        believed=believed,
+        given=given,
+        believed_by_pair=right,
+        counts=counts,
+        noise_rate=_noise_rate(given, right, counts, sizes),
+    )
 
 
 def label_doubt(p_NK: Half, labels: Codes, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -80,11 +93,14 @@ def label_doubt(p_NK: Half, labels: Codes, thresholds: NDArray[np.float64]) -> N
     usual = np.maximum(np.where(np.isnan(thresholds), 1, thresholds), LEAST_P).astype(np.float32)
     for rows in _blocks(p_NK):
         p_BK = np.maximum(p_NK[rows].astype(np.float32), LEAST_P)
-        numbers, given = np.arange(len(p_BK)), labels[rows]
-        share = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1))
+        numbers = np.arange(len(p_BK))
+        given = labels[rows]
+        p_share = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1))
+
+        # The same by each class's own measure; in place, as a block is large.
         p_BK /= usual
-        q_given = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1) * p_BK.sum(axis=1))
-        doubt[rows] = 1 - np.sqrt(share * q_given)
+        q_share = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1) * p_BK.sum(axis=1))
+        doubt[rows] = 1 - np.sqrt(p_share * q_share)
     return doubt.clip(0, 1)
 
 
@@ -99,7 +115,10 @@ def _thresholds(p_NK: Half, labels: Codes) -> NDArray[np.float64]:
 def _believed(bits_BK: NDArray[np.uint16], least_K: NDArray[np.uint16]) -> Codes:
     """The confident class of each row: the most probable one where it reaches its threshold, as nearly always."""
     best = bits_BK.argmax(axis=1)
-    believed = np.where(bits_BK[np.arange(len(best)), best] >= least_K[best], best, NONE)
+    highest = bits_BK[np.arange(len(best)), best]
+    believed = np.where(highest >= least_K[best], best, NONE)
+
+    # The few rows whose most probable class does not reach its threshold: another class may reach a lower one.
     for rows in np.array_split(np.flatnonzero(believed == NONE), max(1, len(best) // 4096)):
         confident_BK = bits_BK[rows] >= least_K
         n_confident = confident_BK.sum(axis=1)
@@ -125,12 +144,15 @@ def _least_bits(thresholds: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 def _noise_rate(given: Codes, believed: Codes, counts: Codes, sizes: Codes) -> float:
     """1 - the calibrated diagonal: each row of the joint scaled to the size of its class (section 3.1, equation 3)."""
-    sure = np.bincount(given, counts, len(sizes))
-    right = np.bincount(given[given == believed], counts[given == believed], len(sizes))
-    missing = right == 0  # cleanlab's rule: one right label in each class at least
-    sure, right = sure + missing, right + missing
     total = sizes.sum()
-    return float(1 - (right / sure * sizes).sum() / total) if total else float("nan")
+    if not total:
+        return float("nan")
+    agrees = given == believed
+    n_sure = np.bincount(given, counts, len(sizes))
+    n_right = np.bincount(given[agrees], counts[agrees], len(sizes))
+    missing = n_right == 0  # cleanlab's rule: one right label in each class at least
+    calibrated = (n_right + missing) / (n_sure + missing) * sizes
+    return float(1 - calibrated.sum() / total)
 
 
 def _blocks(p_NK: Half) -> Iterator[slice]:
