@@ -15,13 +15,17 @@ DARK_P99 = 64  # luminance, 0..255, of the brightest hundredth
 LIGHT_P1 = 225  # luminance, 0..255, of the darkest hundredth
 LOW_ENTROPY_BIT = 2.0  # of luminance, 0..8
 SHARP_ENTROPY_BIT = 3.5  # below, there are too few edges to tell a blur from a plain subject
+# Of 100 products on white, at 40 % of width and height the least has .81 bit, at 30 % .45, at 20 % .20; placeholders
+# with a line of text have .34 at most, with a drawn icon .38 (JPEG quality 90) and .53 (40).
+LOW_SUBJECT_BIT = 0.5
 BLURRED_RATIO = 0.5
 BLUR_MIN_SIDE_PX = 64  # an enlarged thumbnail is smooth without being out of focus
 
 
 def low_information(rows: pd.DataFrame) -> pd.Series:
-    """Nearly one grey level all over."""
-    return _below(rows["entropy_bit"], LOW_ENTROPY_BIT)
+    """Nearly one grey level all over, and little to see beside it."""
+    one_level = _below(rows["entropy_bit"], LOW_ENTROPY_BIT)
+    return one_level & _below(rows["subject_bit"], LOW_SUBJECT_BIT)
 
 
 def placeholders(rows: pd.DataFrame, params: CurateParams) -> pd.Series:
