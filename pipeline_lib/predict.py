@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +14,33 @@ from pydantic import ValidationError
 from pipeline_lib.backbones import Backbone, open_builtin
 from pipeline_lib.backbones.builtin import imagenet_classes
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
-from pipeline_lib.networks.exported import ExportedModel, load_exported
+from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name, work_on_shards
+from pipeline_lib.networks.exported import load_exported
 from pipeline_lib.networks.model_file import MODEL_FILE, ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
+from pipeline_lib.reasons import Reason
 
 BEST = 5
 FILES_AT_ONCE = 64
 
+_Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How a model sees a file. rules: how bytes become pixels HWC. view: those -> what the network looks at, HWC."""
+
+    rules: PixelRules
+    view: Callable[[_Pixels], _Pixels]
+
 
 @dataclass(frozen=True)
 class Model:
-    """What prediction needs of a model.
-
-    classes: id and name by output index. rules: how bytes become pixels. view: decoded pixels HWC -> what the model
-    sees. probabilities: views BHWC, uint8 -> probabilities BK.
-    """
+    """A model that is open. classes: id and name by output index. probabilities: views BHWC -> probabilities_BK."""
 
     classes: Sequence[tuple[str, str]]
-    rules: PixelRules
-    view: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
-    probabilities: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+    sight: Sight
+    probabilities: Callable[[_Pixels], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -55,36 +63,57 @@ class Prediction:
 
 def exported_model(folder: Path) -> Model:
     """Open evaluate's export. Raises BadData if it is missing or damaged."""
-    return model_of(load_exported(folder))
-
-
-def model_of(exported: ExportedModel) -> Model:
-    """Return an open export as a model that sees images as `convert` sized them. Raises BadData."""
+    exported = load_exported(folder)
     about = exported.about
-    rules, kept = _pixel_rules(about)
-    return Model(
-        classes=tuple(zip(about.classes, about.names, strict=True)),
-        rules=rules,
-        # Where `convert` encoded its images again, the small loss of that JPEG is not repeated.
-        view=lambda pixels_HWC: centre_square(kept.apply(pixels_HWC), side_px=about.side_px),
-        probabilities=exported.probabilities,
-    )
+    return Model(tuple(zip(about.classes, about.names, strict=True)), trained_sight(about), exported.probabilities)
 
 
 def builtin_model(backbone: Backbone) -> Model:
     """Open a built-in backbone, with ImageNet's classes. Raises DependencyMissing, BadData."""
     opened = open_builtin(backbone)
-    return Model(imagenet_classes(), PixelRules(), backbone.view, opened.probabilities)
+    return Model(imagenet_classes(), Sight(PixelRules(), backbone.view), opened.probabilities)
 
 
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
     """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault."""
-    answers = {file: answer for batch in _batched(files) for file, answer in _predict_batch(batch, model)}
+    batches = {f"batch {n}": _Batch(tuple(some)) for n, some in enumerate(_batched(list(dict.fromkeys(files))))}
+    # in a process of its own: what a hostile image does to its decoder, it does there
+    work = work_on_shards(
+        partial(_read_batch, sight=model.sight), batches, workers=1, step=int, spare=_Batch.without, little=True
+    )
+    answers = {file: answer for _, read in work for file, answer in _predict_batch(read, model)}
     return [answers[file] for file in files]
 
 
-def read_pixels(file: Path, model: Model) -> npt.NDArray[np.uint8]:
-    """Return the pixels (HWC, uint8) that the model sees of a file.
+@dataclass(frozen=True)
+class _Batch:
+    """Files to read at once. fatal: `shared_name` of a file -> what decoding it ended the process with, twice."""
+
+    files: tuple[Path, ...]
+    fatal: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, name: str, cause: str) -> _Batch:
+        return replace(self, fatal={**self.fatal, name: cause})
+
+
+def _read_batch(batch: _Batch, at: At, *, sight: Sight) -> list[tuple[Path, _Pixels | PipelineError]]:
+    """The pixels of each file, or its fault."""
+    read: list[tuple[Path, _Pixels | PipelineError]] = []
+    for file in batch.files:
+        if cause := batch.fatal.get(shared_name(str(file))):
+            reason = REASON_OF_DEATH.get(cause, Reason.DECODER_CRASHED)
+            read.append((file, _unusable(file, reason, f"decoding it ended the process twice ({cause})")))
+            continue
+        at(str(file))
+        try:
+            read.append((file, read_pixels(file, sight)))
+        except PipelineError as fault:
+            read.append((file, fault))
+    return read
+
+
+def read_pixels(file: Path, sight: Sight) -> _Pixels:
+    """Return a file's pixels (HWC, uint8) as a model sees them.
 
     Raises SourceMissing, or BadData with the reason code of the decoder.
     """
@@ -93,18 +122,26 @@ def read_pixels(file: Path, model: Model) -> npt.NDArray[np.uint8]:
     except OSError as error:
         raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name an image file") from error
     try:
-        pixels_HWC = decode(data, model.rules).pixels_HWC
+        pixels_HWC = decode(data, sight.rules).pixels_HWC
     except Undecodable as error:
-        remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs can open"
-        raise BadData(f"not a usable image: {error.reason}", file=file, value=error.detail, remedy=remedy) from error
-    return model.view(pixels_HWC)
+        raise _unusable(file, error.reason, error.detail) from error
+    return sight.view(pixels_HWC)
 
 
-def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
-    """Read the model's decoding rules, and the image size that `convert` stored. Raises BadData."""
+def _unusable(file: Path, reason: Reason, detail: str) -> BadData:
+    remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs can open"
+    return BadData(f"not a usable image: {reason}", file=file, value=detail, remedy=remedy)
+
+
+def trained_sight(about: ModelFile) -> Sight:
+    """Return how a trained model sees: decoded and resized as its images were.
+
+    If `convert` re-encoded them as JPEG, that small loss is not repeated. Raises BadData.
+    """
     try:
         sizes = {key: about.pixels[key] for key in KeptSize.model_fields if key in about.pixels}
-        return PixelRules.model_validate(about.pixels.get("pixel_rules", {})), KeptSize.model_validate(sizes)
+        rules = PixelRules.model_validate(about.pixels.get("pixel_rules", {}))
+        return Sight(rules, partial(_trained_view, kept=KeptSize.model_validate(sizes), side_px=about.side_px))
     except ValidationError as error:
         fault = error.errors()[0]
         value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
@@ -112,14 +149,20 @@ def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
         raise BadData("no valid pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
 
 
-def _predict_batch(files: Sequence[Path], model: Model) -> Iterator[tuple[Path, Prediction]]:
+def _trained_view(pixels_HWC: _Pixels, *, kept: KeptSize, side_px: int) -> _Pixels:
+    return centre_square(kept.apply(pixels_HWC), side_px=side_px)
+
+
+def _predict_batch(
+    read: Sequence[tuple[Path, _Pixels | PipelineError]], model: Model
+) -> Iterator[tuple[Path, Prediction]]:
     readable, pixels = [], []
-    for file in files:
-        try:
-            pixels.append(read_pixels(file, model))
+    for file, answer in read:
+        if isinstance(answer, PipelineError):
+            yield file, Prediction(file, (), answer)
+        else:
             readable.append(file)
-        except PipelineError as fault:
-            yield file, Prediction(file, (), fault)
+            pixels.append(answer)
     if readable:
         for file, p_K in zip(readable, model.probabilities(np.stack(pixels)), strict=True):
             yield file, Prediction(file, _guesses(p_K, model))

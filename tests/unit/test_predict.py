@@ -10,11 +10,11 @@ from PIL import Image
 
 from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import BadData
-from pipeline_lib.networks.exported import ExportedModel
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, centre_square
-from pipeline_lib.predict import builtin_model, exported_model, model_of, predict, read_pixels
+from pipeline_lib.predict import builtin_model, exported_model, predict, read_pixels, trained_sight
 from pipeline_lib.tables.predictions import PREDICTIONS
+from testing.images import progressive_jpeg
 
 
 def test_files_get_the_classes_and_probabilities_of_the_predictions_table(small_line, evaluated: Path) -> None:
@@ -47,6 +47,21 @@ def test_a_file_that_is_no_picture_has_its_own_fault_and_the_others_are_predicte
     assert "Is a directory" in str(found[3].fault)
 
 
+def test_an_image_that_keeps_its_decoder_busy_is_passed_over_and_the_others_are_predicted(
+    small_line, evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bomb = small_line.file("src/test000.png"), tmp_path / "bomb.jpg"
+    bomb.write_bytes(progressive_jpeg(5600, 32))  # 63 kB, about a second: the costliest whose scans pass the count
+    monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.3)
+
+    found = predict([bomb, good], exported_model(evaluated / "export"))
+
+    assert [bool(prediction.guesses) for prediction in found] == [False, True]
+    assert f"{bomb}: not a usable image: too_much_work (found: decoding it ended the process twice (SIGPROF))" in str(
+        found[0].fault
+    )
+
+
 def test_the_same_file_twice_is_answered_twice(small_line, evaluated: Path) -> None:
     one, two = predict([small_line.file("src/test000.png")] * 2, exported_model(evaluated / "export"))
 
@@ -72,7 +87,7 @@ def test_a_file_is_sized_as_convert_sized_the_pictures_and_older_models_have_few
         pixels=described, recipe={}, parent=None, epoch=1,
     )  # fmt: skip
 
-    seen = read_pixels(tmp_path / "x.png", model_of(ExportedModel(about, session=None)))
+    seen = read_pixels(tmp_path / "x.png", trained_sight(about))
 
     assert np.array_equal(seen, centre_square(KeptSize(**kept).apply(pixels), side_px=32))
 
