@@ -23,7 +23,7 @@ from pipeline_lib.reasons import Reason
 BEST = 5
 FILES_AT_ONCE = 64
 
-_Pixels = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Sight:
     """How a model sees a file. rules: how bytes become pixels HWC. view: those -> what the network looks at, HWC."""
 
     rules: PixelRules
-    view: Callable[[_Pixels], _Pixels]
+    view: Callable[[Pixels], Pixels]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Model:
 
     classes: Sequence[tuple[str, str]]
     sight: Sight
-    probabilities: Callable[[_Pixels], npt.NDArray[np.float32]]
+    probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def builtin_model(backbone: Backbone) -> Model:
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
     """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault."""
     batches = {f"batch {n}": _Batch(tuple(some)) for n, some in enumerate(_batched(list(dict.fromkeys(files))))}
-    # in a process of its own: what a hostile image does to its decoder, it does there
+    # Images are decoded in a process of their own: what a hostile one does to its decoder, it does there.
     work = work_on_shards(
         partial(_read_batch, sight=model.sight), batches, workers=1, step=int, spare=_Batch.without, little=True
     )
@@ -96,9 +96,9 @@ class _Batch:
         return replace(self, fatal={**self.fatal, name: cause})
 
 
-def _read_batch(batch: _Batch, at: At, *, sight: Sight) -> list[tuple[Path, _Pixels | PipelineError]]:
-    """The pixels of each file, or its fault."""
-    read: list[tuple[Path, _Pixels | PipelineError]] = []
+def _read_batch(batch: _Batch, at: At, *, sight: Sight) -> list[tuple[Path, Pixels | PipelineError]]:
+    """Return the pixels that the model sees of each file, or the file's fault."""
+    read: list[tuple[Path, Pixels | PipelineError]] = []
     for file in batch.files:
         if cause := batch.fatal.get(shared_name(str(file))):
             reason = REASON_OF_DEATH.get(cause, Reason.DECODER_CRASHED)
@@ -112,7 +112,7 @@ def _read_batch(batch: _Batch, at: At, *, sight: Sight) -> list[tuple[Path, _Pix
     return read
 
 
-def read_pixels(file: Path, sight: Sight) -> _Pixels:
+def read_pixels(file: Path, sight: Sight) -> Pixels:
     """Return a file's pixels (HWC, uint8) as a model sees them.
 
     Raises SourceMissing, or BadData with the reason code of the decoder.
@@ -149,12 +149,12 @@ def trained_sight(about: ModelFile) -> Sight:
         raise BadData("no valid pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
 
 
-def _trained_view(pixels_HWC: _Pixels, *, kept: KeptSize, side_px: int) -> _Pixels:
+def _trained_view(pixels_HWC: Pixels, *, kept: KeptSize, side_px: int) -> Pixels:
     return centre_square(kept.apply(pixels_HWC), side_px=side_px)
 
 
 def _predict_batch(
-    read: Sequence[tuple[Path, _Pixels | PipelineError]], model: Model
+    read: Sequence[tuple[Path, Pixels | PipelineError]], model: Model
 ) -> Iterator[tuple[Path, Prediction]]:
     readable, pixels = [], []
     for file, answer in read:
