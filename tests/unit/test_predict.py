@@ -10,10 +10,9 @@ from PIL import Image
 
 from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import BadData
-from pipeline_lib.networks.exported import ExportedModel
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, centre_square
-from pipeline_lib.predict import builtin_model, exported_model, model_of, predict, read_pixels
+from pipeline_lib.predict import builtin_model, exported_model, predict, read_pixels, trained_sight
 from pipeline_lib.tables.predictions import PREDICTIONS
 from testing.images import progressive_jpeg
 
@@ -88,8 +87,7 @@ def test_a_file_is_sized_as_convert_sized_the_pictures_and_older_models_have_few
         pixels=described, recipe={}, parent=None, epoch=1,
     )  # fmt: skip
 
-    model = model_of(ExportedModel(about, session=None))
-    seen = read_pixels(tmp_path / "x.png", model.rules, model.view)
+    seen = read_pixels(tmp_path / "x.png", trained_sight(about))
 
     assert np.array_equal(seen, centre_square(KeptSize(**kept).apply(pixels), side_px=32))
 
