@@ -6,10 +6,13 @@ to it; it never moves by a point estimate, which favours the luckiest of many (t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline_lib.register import sentences
 from pipeline_lib.register.paired import score
 from pipeline_lib.registry import Comparison, Rule, RuleName
 from pipeline_lib.registry.closure import Closure
+from pipeline_lib.upgrade.releases import Release, make_the_same_bytes
 
 # The normal distribution's 99.5 % point: more than for the champion, as the same is asked night after night.
 ONE_SIDED_995 = 2.5758293035489004
@@ -47,16 +50,16 @@ def better_than_its_twin(comparison: Comparison) -> Rule:
     return Rule(RuleName.BETTER_THAN_TWIN, True if superior else None, sentence)
 
 
-def only_seed_differs(new: Closure, old: Closure) -> bool:
-    """Whether two lines were made from the same data, code and parameters but for `train.seed`."""
-    ours = new.stages["train"]
-    theirs = old.stages["train"]
-    our_params = dict(ours.params.get("train", ours.params))
-    their_params = dict(theirs.params.get("train", theirs.params))
-    our_seed = our_params.pop(SEED, None)
-    their_seed = their_params.pop(SEED, None)
-    same_otherwise = ours.deps == theirs.deps and our_params == their_params
-    return same_otherwise and our_seed != their_seed
+def only_seed_differs(new: Closure, old: Closure, releases: Sequence[Release] = ()) -> bool:
+    """Whether two lines were made from the same data, code and parameters but for `train.seed`.
+
+    releases: says of which other code the bytes are the same.
+    """
+    train, before = new.stages["train"], old.stages["train"]
+    params = [dict(one.params.get("train", one.params)) for one in (train, before)]
+    seeds = [one.pop(SEED, None) for one in params]
+    same = params[0] == params[1] and make_the_same_bytes("train", train.deps, before.deps, releases)
+    return same and seeds[0] != seeds[1]
 
 
 def _statistic(comparison: Comparison, change: float) -> float:
