@@ -84,7 +84,7 @@ def test_few_photographs_are_finetuned_from_what_lies_in_torchs_cache(tmp_path: 
     assert params.weights_sha256 == sha256(resnet18)
     assert (params.probe_epochs, params.epochs) == (500, 5)  # 42 images to train on are 2 steps an epoch
     assert advise(photographs(), name="mine", at_hand=at_hand).reason == (
-        f"60 images are few, and weights are at hand: {resnet18.name} in torch's cache"
+        f"60 images are few, and weights are available: {resnet18.name} in torch's cache"
     )
 
 
@@ -155,7 +155,7 @@ def test_the_built_in_weights_serve_training_and_curation(tmp_path: Path) -> Non
         named(tmp_path, "builtin:resnet")
 
 
-def test_weights_that_saw_larger_pictures_get_them(tmp_path: Path, cache: Path) -> None:
+def test_weights_that_saw_larger_images_get_them(tmp_path: Path, cache: Path) -> None:
     params = params_for(tmp_path, named(tmp_path, "torchvision:Inception_V3_Weights.IMAGENET1K_V1"), is_named=True)
 
     assert (params.network, params.side_px) == ("inception_v3", 299)
