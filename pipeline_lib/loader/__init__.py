@@ -1,6 +1,6 @@
-"""Batches of pictures from betons: the order, the augmentation and the evaluation view, the same in both loaders."""
+"""Batches of images from betons: the order, the training views and the evaluation view, the same in every loader."""
 
-from pipeline_lib.loader.augment import Augmentation
+from pipeline_lib.loader.augmentation import Augmentation
 from pipeline_lib.loader.batches import Batch, BatchLoader
 from pipeline_lib.loader.open import open_loader, open_still
 

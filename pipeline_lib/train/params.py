@@ -13,6 +13,9 @@ from pipeline_lib.train.schedule import Schedule
 
 TORCHVISION, REGISTERED = "torchvision:", "registered:"  # how train.weights begins when it is no file
 
+# What FFCV's own Loader, unlike ours, has no transform for (pipeline_lib/loader/ffcv_loader.py).
+NOT_IN_FFCV = ("rotation_deg", "zoom", "shear_deg", "brightness", "contrast", "saturation", "cutout_px")
+
 
 class TrainParams(Params):
     """A recipe, and what to change in it: null takes the recipe's own value."""
@@ -199,6 +202,11 @@ class TrainParams(Params):
     processes: int = Field(
         1, ge=1, le=256, description="processes that share each batch, one per GPU; another number gives other bits"
     )
+    views: Literal["keyed", "ffcv"] = Field(
+        "keyed",
+        description="who crops, resizes and augments training images; keyed: drawn from seed, epoch and image, so that a "
+        "training can be repeated; ffcv: FFCV's own Loader, whose draws cannot be repeated",
+    )
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
@@ -244,6 +252,14 @@ class TrainParams(Params):
                 raise ValueError(f"{name} takes the whole picture away: make it smaller than side_px, {least}")
         return self
 
+    @model_validator(mode="after")
+    def _ffcv_has_these_augmentations(self) -> Self:
+        recipe = self.resolved()
+        asked_for = [name for name in NOT_IN_FFCV if getattr(recipe, name)]
+        if self.views == "ffcv" and asked_for:
+            raise ValueError(f"views = ffcv has no {', '.join(asked_for)}: set them to 0, or views to keyed")
+        return self
+
     def resolved(self) -> Recipe:
         """The recipe with the overrides applied."""
         own = {field.name: getattr(self, field.name, None) for field in fields(Recipe)}
@@ -259,6 +275,8 @@ class TrainParams(Params):
             "seed": self.seed,
             "threads": self.threads,
             "processes": self.processes,
+            # Absent means keyed, as in records of earlier versions, which the gate compares with.
+            **({"views": self.views} if self.views != "keyed" else {}),
         }
 
 

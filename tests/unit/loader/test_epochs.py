@@ -1,4 +1,4 @@
-"""Both loaders: what an epoch is for each process, from any step on, and with balanced classes."""
+"""Both decoders: what an epoch is for each process, from any step on, and with balanced classes."""
 
 from typing import Any
 
