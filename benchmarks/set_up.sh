@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv-benchmarks: the product's locked packages, and those of the loaders that benchmarks/loaders.py compares with.
+# Make .venv-benchmarks: the product's locked packages, and those of the loaders that benchmarks/speed/loaders.py compares with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,4 +18,4 @@ fi
 [ -x .venv-benchmarks/bin/python ] || uv venv --quiet --python .venv/bin/python .venv-benchmarks
 uv pip sync --quiet --compile-bytecode --python .venv-benchmarks/bin/python --require-hashes \
   requirements.lock benchmarks/requirements.lock || fail "could not install benchmarks/requirements.lock; see above"
-printf 'competitors: done; run: .venv-benchmarks/bin/python -m benchmarks.loaders\n'
+printf 'competitors: done; run: .venv-benchmarks/bin/python -m benchmarks.speed.loaders\n'

@@ -15,10 +15,10 @@ import pandas as pd
 from demo.grades import SOURCE, Rows
 from pipeline_lib.curate.params import PARAMS
 from pipeline_lib.curate.splits import assign_splits
-from pipeline_lib.line import read_line
+from pipeline_lib.harness.line import read_line
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.params_file import load_section
 from pipeline_lib.settings import load_settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.table import Table

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib.line import read_line
+from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.line import read_line
 from pipeline_lib.registry import open_registry, outcome_of
 from pipeline_lib.registry.records import MODEL
 from pipeline_lib.settings import load_settings
-from pipeline_lib.yaml_files import read_yaml
 
 LATEST_REPORT = "reports/latest/report.html"  # below the state folder
 

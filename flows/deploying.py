@@ -13,7 +13,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
 
 from pipeline_lib.errors import ConfigError, ServiceUnavailable
-from pipeline_lib.yaml_files import read_yaml
+from pipeline_lib.files.yaml_files import read_yaml
 
 AUTOMATIONS = tuple(Path(__file__).with_name(f"{name}_automation.yaml") for name in ("zombie", "pending"))
 

@@ -12,8 +12,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from pipeline_lib.atomic_files import private_folder
 from pipeline_lib.errors import ConfigError
+from pipeline_lib.files.atomic import private_folder
 from pipeline_lib.settings import load_settings
 from tasks.process_group import recorded_pid
 

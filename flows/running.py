@@ -17,7 +17,7 @@ from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from flows.project import find_project
+from flows.cli.project import find_project
 from pipeline_lib.errors import PipelineError
 from pipeline_lib.settings import load_settings
 from tasks import process_group

@@ -19,7 +19,7 @@ from pathlib import Path
 from flows.prefect_home import HOST, make_prefect_home, prefect_environment
 from flows.server_health import wait_until_healthy
 from pipeline_lib.errors import ServiceUnavailable
-from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.harness.parent_watch import die_with_parents
 from tasks.process_group import kill_group
 
 RUN_SERVER_START_S = 300.0

@@ -16,12 +16,12 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.evaluate.params import EvaluateParams
+from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.line import STAGES
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.line import STAGES
 from pipeline_lib.params_file import Params, parse
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.train.params import TrainParams
-from pipeline_lib.yaml_files import read_yaml
 
 
 class LineParams(Params):

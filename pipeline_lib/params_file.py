@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.yaml_files import read_yaml
+from pipeline_lib.files.yaml_files import read_yaml
 
 
 class Params(BaseModel):

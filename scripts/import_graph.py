@@ -12,23 +12,23 @@ ROOT = Path(__file__).parents[1]
 
 # Modules that a stage imports and that cannot change the bytes it writes, each with the reason.
 CANNOT_CHANGE_BYTES = {
-    "pipeline_lib.atomic_files": "moves finished bytes into place",
+    "pipeline_lib.files.atomic": "moves finished bytes into place",
     "pipeline_lib.errors": "words of failures",
-    "pipeline_lib.gpu_watch": "looks on",
-    "pipeline_lib.line": "finds paths, which dvc.yaml itself holds",
-    "pipeline_lib.memo": "brings back the same bytes, checked by digest",
+    "pipeline_lib.harness.gpu_watch": "looks on",
+    "pipeline_lib.harness.line": "finds paths, which dvc.yaml itself holds",
+    "pipeline_lib.harness.memo": "brings back the same bytes, checked by digest",
     "pipeline_lib.params_file": "reads params, which DVC tracks by value",
     "pipeline_lib.params": "checks the sections of every stage; each stage reads its own, which DVC tracks by value",
-    "pipeline_lib.parent_watch": "ends processes",
-    "pipeline_lib.progress": "talks",
+    "pipeline_lib.harness.parent_watch": "ends processes",
+    "pipeline_lib.harness.progress": "talks",
     "pipeline_lib.reasons": "an enum: a new code changes no old row",
     "pipeline_lib.settings": "a setting never changes a result",
-    "pipeline_lib.shard_workers": "runs the same function in other processes",
+    "pipeline_lib.harness.shard_workers": "runs the same function in other processes",
     "pipeline_lib.shown": "shows texts to people",
-    "pipeline_lib.stage": "the harness: reads, locks, reports",
-    "pipeline_lib.terminal": "talks",
-    "pipeline_lib.tracking": "tells others what curves.csv holds",
-    "pipeline_lib.yaml_files": "reads params, which DVC tracks by value",
+    "pipeline_lib.harness.stage": "the harness: reads, locks, reports",
+    "pipeline_lib.harness.terminal": "talks",
+    "pipeline_lib.harness.tracking": "tells others what curves.csv holds",
+    "pipeline_lib.files.yaml_files": "reads params, which DVC tracks by value",
 }
 
 # Imports that fetch bytes which a digest in params.yaml pins, so that the importer does not depend on how.

@@ -33,7 +33,7 @@ def votes() -> str:
 
 
 def cifar10_votes() -> str:
-    """Every figure of benchmarks/cifar10_votes.py."""
+    """Every figure of benchmarks/curation/cifar10_votes.py."""
     return every_figure("cifar10_votes")
 
 

@@ -10,7 +10,7 @@ RESULTS = Path(__file__).parents[1] / "benchmarks/results"
 
 
 def results(name: str) -> dict[str, Any]:
-    """Machine, versions and rows, as benchmarks/results_file.py writes them."""
+    """Machine, versions and rows, as benchmarks/support/results_file.py writes them."""
     content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return content
 

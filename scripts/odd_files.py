@@ -17,8 +17,8 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import quality_remarks
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine
-from pipeline_lib.shards.names import is_undecided, refusal
 from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
+from pipeline_lib.sources.names import is_undecided, refusal
 from pipeline_lib.tables.images import IMAGES
 
 SIDE_PX: Final = 64

@@ -1,6 +1,6 @@
 """Folders as people have them, and how `perennial init` reads each: the table of docs/layouts.md.
 
-The doubtful ones are also the cases of tests/unit/download/test_layout_doubt.py.
+The doubtful ones are also the cases of tests/unit/sources/test_layout_doubt.py.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from pipeline_lib.shards.doubt import find_doubt, in_words, reading_of
-from pipeline_lib.shards.layout import LAYOUTS, layout_of_folders
+from pipeline_lib.sources.doubt import find_doubt, in_words, reading_of
+from pipeline_lib.sources.layout import LAYOUTS, layout_of_folders
 
 
 def below(*folders: str, n: int = 2) -> list[str]:

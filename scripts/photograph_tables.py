@@ -12,7 +12,7 @@ def photographs() -> str:
     both = [results("photograph_copies"), results("photograph_damage")]
     copies, damage = map(_by_case, both)
     n_images = int(copies["photographs"]["images"])
-    commands = "`python -m benchmarks.photograph_copies` and `.photograph_damage`"
+    commands = "`python -m benchmarks.curation.photograph_copies` and `...photograph_damage`"
     lines = [f"| photographs: {n_images} of clothing, {commands} | |", "|---|---|"]
     lines += [*_copies(copies), *_damage(damage)]
     return "\n".join([*lines, "", " ".join(dict.fromkeys(map(hardware, both))), ""])

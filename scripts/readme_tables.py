@@ -60,7 +60,7 @@ def scorecard() -> str:
     lines = [f"| {words} | {_worst(rows, metric, end)} |" for words, metric, end in SCORES]
     lines.append(f"| … over {seeds[0]['n']} training seeds | {_worst(seeds, 'top1_true', 'min')} |")
     lines.append(f"| … labels as received | {_worst(rows, 'top1_received', 'min')} |")
-    head = f"| planted in the demo, graded by `python -m benchmarks.scorecard` | worst of {rows[0]['n']} seeds |"
+    head = f"| planted in the demo, graded by `python -m benchmarks.whole.scorecard` | worst of {rows[0]['n']} seeds |"
     n_test = int(min(row["min"] for row in rows if row["metric"] == "n_test"))
     return "\n".join([head, "|---|---|", *lines, "", f"{n_test} test pictures or more. {hardware(measured)}", ""])
 
@@ -70,7 +70,7 @@ def first_run() -> str:
     measured = results("first_run")
     wall = {row["case"]: row["median"] for row in measured["rows"] if row["metric"] == "wall"}
     disk = {row["metric"]: row["median"] for row in measured["rows"] if row["case"] == "disk"}
-    head = "| a fresh clone, timed by `python -m benchmarks.first_run` | wall time |"
+    head = "| a fresh clone, timed by `python -m benchmarks.whole.first_run` | wall time |"
     lines = [f"| `{case}` | {_duration(seconds)} |" for case, seconds in wall.items()]
     notes = (
         "Set-up with the packages in uv's cache; a first download adds what the connection takes.",

@@ -1,4 +1,4 @@
-"""The tables of docs/speed.md: what benchmarks/loaders.py, conversion.py, kill_convert.py and cifar10.py measured."""
+"""The tables of docs/speed.md: what loaders.py, conversion.py, kill_convert.py and cifar10.py measured."""
 
 from __future__ import annotations
 
@@ -69,32 +69,32 @@ def long_run() -> str:
 
 
 def conversion() -> str:
-    """Every figure of benchmarks/conversion.py."""
+    """Every figure of benchmarks/speed/conversion.py."""
     return every_figure("conversion", "pillow", "simplejpeg", "ffcv")
 
 
 def kills() -> str:
-    """Every figure of benchmarks/kill_convert.py."""
+    """Every figure of benchmarks/robustness/kill_convert.py."""
     return every_figure("kill_convert")
 
 
 def kills_of_training() -> str:
-    """Every figure of benchmarks/kill_train.py."""
+    """Every figure of benchmarks/robustness/kill_train.py."""
     return every_figure("kill_train")
 
 
 def cifar10() -> str:
-    """Every figure of benchmarks/cifar10.py."""
+    """Every figure of benchmarks/training/cifar10.py."""
     return every_figure("cifar10", "ffcv", called=LOADERS)
 
 
 def cifar10_stages() -> str:
-    """Every figure of benchmarks/cifar10.py --stages-only."""
+    """Every figure of benchmarks/training/cifar10.py --stages-only."""
     return every_figure("cifar10_stages")
 
 
 def training() -> str:
-    """Every figure of benchmarks/training.py."""
+    """Every figure of benchmarks/speed/training.py."""
     return every_figure("training", "torchvision", "ffcv")
 
 

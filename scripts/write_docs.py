@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from flows.fields import as_yaml, type_of
 from pipeline_lib import errors, reasons
-from pipeline_lib.line import STAGES
+from pipeline_lib.harness.line import STAGES
 from pipeline_lib.settings import PREFIX, Settings
 from pipeline_lib.tables.table import Table
 from scripts import odd_folders
@@ -148,12 +148,14 @@ def benchmarks() -> str:
     head += "Each runs all its sides itself and writes a result file, from which the tables of these pages are made. "
     head += "`python -m benchmarks.NAME`; the module's docstring says what it needs and how long it takes.\n\n"
     rows = []
-    for file in sorted((ROOT / "benchmarks").glob("*.py")):
+    for file in sorted((ROOT / "benchmarks").glob("*/*.py")):
         text = file.read_text(encoding="utf-8")
-        if "__main__" in text and not file.stem.startswith("one_"):  # those are started by another
+        if "__main__" in text and file.parent.name != "support":  # those are started by another
             result = ROOT / "benchmarks/results" / f"{file.stem}.json"
             link = f"[{result.name}](../{result.relative_to(ROOT)})" if result.exists() else ""
-            rows.append((f"`{file.stem}`", (ast.get_docstring(ast.parse(text)) or "").splitlines()[0], link))
+            rows.append(
+                (f"`{file.parent.name}.{file.stem}`", (ast.get_docstring(ast.parse(text)) or "").splitlines()[0], link)
+            )
     return head + _table(("name", "what it measures", "result"), rows)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from pipeline_lib.line import read_line
+from pipeline_lib.harness.line import read_line
 from pipeline_lib.lineage import as_mermaid, lineage_of_version
 from tasks.registration import Registration
 from tasks.trials import Trial

@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """A line of pipeline_lib.progress, read back. percent: 0 to 100."""
+    """A line of pipeline_lib.harness.progress, read back. percent: 0 to 100."""
 
     what: str
     percent: float

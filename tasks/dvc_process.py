@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline_lib.errors import Interrupted
-from pipeline_lib.stage import REASONS
+from pipeline_lib.harness.stage import REASONS
 from tasks.dvc_config import SITE_CACHE
 from tasks.dvc_outcome import Outcome, failure_of, outcome_of, plain
 from tasks.process_group import STOPPING, started

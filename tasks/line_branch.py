@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from pipeline_lib.errors import Interrupted
-from pipeline_lib.line import STAGES
+from pipeline_lib.harness.line import STAGES
 from tasks.git import commit_of, git, git_environment
 from tasks.overrides import flat
 from tasks.workspace import LINE, Workspace, uncached_outs

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline_lib.atomic_files import private_folder
+from pipeline_lib.files.atomic import private_folder
 from tasks.process_group import put_on_record, recorded_pid
 from tasks.workspace import FLOW
 

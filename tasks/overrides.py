@@ -11,10 +11,10 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import UsageError
+from pipeline_lib.files.atomic import write_text
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.params import check_params
-from pipeline_lib.yaml_files import read_yaml
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, Any]:

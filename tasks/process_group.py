@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline_lib.atomic_files import write_text
-from pipeline_lib.parent_watch import start_time
+from pipeline_lib.files.atomic import write_text
+from pipeline_lib.harness.parent_watch import start_time
 
 GRACE_S = 5.0
 STOPPING = threading.Event()  # set when the flow is told to stop: nothing may be started or tried again

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline_lib.errors import ConfigError, UsageError
-from pipeline_lib.line import STAGES, read_line
+from pipeline_lib.harness.line import STAGES, read_line
 from tasks.overrides import flat
 from tasks.workspace import Workspace
 

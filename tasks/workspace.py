@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.atomic_files import private_folder, remove_tree
 from pipeline_lib.errors import ConfigError
+from pipeline_lib.files.atomic import private_folder, remove_tree
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.params import load_params
 from pipeline_lib.settings import Settings, load_settings
-from pipeline_lib.yaml_files import read_yaml
 from tasks.dvc_config import share_cache_and_remotes
 from tasks.git import checked_out, commit_of, git
 from tasks.overrides import apply_overrides, split_changes

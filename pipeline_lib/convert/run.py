@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline_lib.atomic_files import atomic_folder, write_text
 from pipeline_lib.convert.estimate import announce
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.pixelate import check_detector
 from pipeline_lib.convert.shard import Task, convert_shard
 from pipeline_lib.convert.stored import Picture
-from pipeline_lib.memo import Memo, stage_key
+from pipeline_lib.files.atomic import atomic_folder, write_text
+from pipeline_lib.harness.memo import Memo, stage_key
+from pipeline_lib.harness.progress import progress
+from pipeline_lib.harness.shard_engine import map_shards, n_workers
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.pixels.other_formats import HEIC_LIBRARY, reads_heic
-from pipeline_lib.progress import progress
-from pipeline_lib.shard_engine import map_shards, n_workers
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.betons.layout import MAX_PAGE_BYTES
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.read_back import Written, check_written
 from pipeline_lib.convert.stored import Picture, stored_form
 from pipeline_lib.errors import BadData
+from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.tables.beton_index import BETON_INDEX

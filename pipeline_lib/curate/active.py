@@ -3,7 +3,7 @@
 Greedy: the next picture is the one with the largest product of uncertainty (1 - the margin between its two likeliest
 classes) and distance to the nearest picture that is labelled or already chosen. Uncertainty alone asks the same
 question many times, distance alone asks for oddities (O. Sener, S. Savarese, "Active Learning for Convolutional Neural
-Networks: A Core-Set Approach", ICLR 2018, is the distance alone). Measured: benchmarks/active_learning.py.
+Networks: A Core-Set Approach", ICLR 2018, is the distance alone). Measured: benchmarks/curation/active_learning.py.
 
 Legend: N candidates, M labelled pictures, D features.
 """

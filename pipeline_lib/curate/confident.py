@@ -73,7 +73,8 @@ def label_doubt(p_NK: Half, labels: Codes, thresholds: NDArray[np.float64]) -> N
 
     p / p_max alone forgets how sure the predictors are, p alone how hard the picture is; their geometric mean stands
     between. q is p over the class's threshold, normalised: classes that are seldom predicted surely are judged by their
-    own measure. Ranks wrong labels better than p (self-confidence) and than the margin; benchmarks/cifar10_labels.py.
+    own measure. Ranks wrong labels better than p (self-confidence) and than the margin;
+    benchmarks/curation/cifar10_labels.py.
     """
     doubt = np.empty(len(labels))
     usual = np.maximum(np.where(np.isnan(thresholds), 1, thresholds), LEAST_P).astype(np.float32)

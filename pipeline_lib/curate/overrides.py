@@ -14,9 +14,9 @@ from unicodedata import normalize
 
 import pandas as pd
 
-from pipeline_lib.csv_cells import plain
 from pipeline_lib.curate.curation_csv import read_lines
 from pipeline_lib.errors import BadData, ConfigError
+from pipeline_lib.files.csv_cells import plain
 from pipeline_lib.tables.manifest import SPLITS
 
 COLUMNS = ("key_type", "key", "action", "value", "expected_old", "reason", "author", "date")

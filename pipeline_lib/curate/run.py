@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline_lib.atomic_files import atomic_folder, write_text
-from pipeline_lib.csv_cells import frame_as_csv
 from pipeline_lib.curate.class_words import parse_class_words
 from pipeline_lib.curate.decide import Curated, Found, curate, labelled
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.stage import StageRun
+from pipeline_lib.files.atomic import atomic_folder, write_text
+from pipeline_lib.files.csv_cells import frame_as_csv
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST

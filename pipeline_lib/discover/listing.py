@@ -10,10 +10,10 @@ import pandas as pd
 
 from pipeline_lib.errors import SourceMissing
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards.doubt import doubt_of_source, stand_in
-from pipeline_lib.shards.names import is_archive, refusal
-from pipeline_lib.shards.places import MEND, SourceObject, open_place
-from pipeline_lib.sources import Source
+from pipeline_lib.sources.doubt import doubt_of_source, stand_in
+from pipeline_lib.sources.names import is_archive, refusal
+from pipeline_lib.sources.places import MEND, SourceObject, open_place
+from pipeline_lib.sources.source import Source
 from pipeline_lib.tables.listing import LISTING
 
 log = logging.getLogger(__name__)

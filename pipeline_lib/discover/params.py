@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from pipeline_lib.params_file import Params
-from pipeline_lib.sources import Source
+from pipeline_lib.sources.source import Source
 
 Hours = Annotated[float, Field(ge=0, le=8760)]
 

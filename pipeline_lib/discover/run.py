@@ -8,12 +8,12 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from pipeline_lib.atomic_files import atomic_file, write_text
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.discover.withdrawn import check_withdrawn, last_run
-from pipeline_lib.sources import sources_as_json
-from pipeline_lib.stage import StageRun
+from pipeline_lib.files.atomic import atomic_file, write_text
+from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.sources.source import sources_as_json
 from pipeline_lib.tables.listing import LISTING
 
 log = logging.getLogger(__name__)

@@ -18,10 +18,10 @@ import pandas as pd
 
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.errors import BadData, DataCheckFailed
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.registry.dvc_cache import dvc_cache
 from pipeline_lib.settings import Settings
 from pipeline_lib.tables.listing import LISTING
-from pipeline_lib.yaml_files import read_yaml
 
 log = logging.getLogger(__name__)
 NAMED = 5  # examples in a message

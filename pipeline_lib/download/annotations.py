@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.shards.names import encode_name
+from pipeline_lib.sources.names import encode_name
 
 log = logging.getLogger(__name__)
 SHOWN = 5

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.shards.names import PICTURE_ENDINGS, encode_name
-from pipeline_lib.shards.split_names import split_names
+from pipeline_lib.sources.names import PICTURE_ENDINGS, encode_name
+from pipeline_lib.sources.split_names import split_names
 
 log = logging.getLogger(__name__)
 SHOWN = 5

@@ -12,11 +12,11 @@ from pipeline_lib.download.plan import Unit
 from pipeline_lib.download.stored import Stored, StoredMember
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import shard_id
-from pipeline_lib.shards.names import is_undecided
-from pipeline_lib.shards.places import Place, SourceObject
-from pipeline_lib.shards.s3 import READS_PER_WORKER
 from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
 from pipeline_lib.shards.tar_files import write_end, write_member
+from pipeline_lib.sources.names import is_undecided
+from pipeline_lib.sources.places import Place, SourceObject
+from pipeline_lib.sources.s3 import READS_PER_WORKER
 
 READ_WHOLE_BYTES = 16 << 20
 

@@ -12,9 +12,9 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards
 from pipeline_lib.shards.found import refusal_of
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.shards.names import without_archive_ending
-from pipeline_lib.shards.places import SourceObject
-from pipeline_lib.sources import Source
+from pipeline_lib.sources.names import without_archive_ending
+from pipeline_lib.sources.places import SourceObject
+from pipeline_lib.sources.source import Source
 
 
 @dataclass(frozen=True)

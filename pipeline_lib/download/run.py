@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline_lib.atomic_files import atomic_folder, remove_tree
 from pipeline_lib.download.annotations import read_subjects, read_votes
 from pipeline_lib.download.archives import take_archive
 from pipeline_lib.download.labels_file import read_labels, report_labels
@@ -20,14 +19,15 @@ from pipeline_lib.download.plan import Plan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
 from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
 from pipeline_lib.errors import BadData, NoSpace, SourceChanged
-from pipeline_lib.memo import Memo, stage_key
-from pipeline_lib.progress import Meter
+from pipeline_lib.files.atomic import atomic_folder, remove_tree
+from pipeline_lib.harness.memo import Memo, stage_key
+from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.shards.places import Place, open_place
-from pipeline_lib.sources import Source, read_sources
-from pipeline_lib.stage import StageRun
+from pipeline_lib.sources.places import Place, open_place
+from pipeline_lib.sources.source import Source, read_sources
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES

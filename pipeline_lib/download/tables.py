@@ -17,10 +17,10 @@ from pipeline_lib.download.stored import Stored, StoredMember
 from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
-from pipeline_lib.shards.doubt import doubt_of_source
-from pipeline_lib.shards.layout import detect_layout
-from pipeline_lib.shards.names import respelled
-from pipeline_lib.sources import Source
+from pipeline_lib.sources.doubt import doubt_of_source
+from pipeline_lib.sources.layout import detect_layout
+from pipeline_lib.sources.names import respelled
+from pipeline_lib.sources.source import Source
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
 

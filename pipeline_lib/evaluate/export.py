@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.errors import BadData
+from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.networks.classifier import Calibrated
 from pipeline_lib.networks.exported import NAME, ExportedModel
 

@@ -12,14 +12,16 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from pipeline_lib.atomic_files import atomic_folder, link_or_copy, write_text
-from pipeline_lib.csv_cells import frame_as_csv
 from pipeline_lib.errors import BadData
 from pipeline_lib.evaluate.calibrate import Floats, Labels, fit_temperature, log_softmax
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
 from pipeline_lib.evaluate.metrics import per_class, summarise
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.predictions import predictions
+from pipeline_lib.files.atomic import atomic_folder, link_or_copy, write_text
+from pipeline_lib.files.csv_cells import frame_as_csv
+from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import open_still
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Calibrated, Classifier
@@ -29,8 +31,6 @@ from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 from pipeline_lib.networks.weights import NAME as WEIGHTS
 from pipeline_lib.networks.weights import load_weights
-from pipeline_lib.progress import Meter
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION

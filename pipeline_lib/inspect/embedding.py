@@ -67,7 +67,7 @@ def _load(network: str, weights: Path) -> Any:
     import torch
     import torchvision
 
-    from pipeline_lib.weight_files import read_weight_file
+    from pipeline_lib.files.weight_files import read_weight_file
 
     torch.set_num_threads(1)
     model = torchvision.models.get_model(network, weights=None)

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline_lib.atomic_files import atomic_folder, link_or_copy, remove_tree, write_text
 from pipeline_lib.errors import BadData
+from pipeline_lib.files.atomic import atomic_folder, link_or_copy, remove_tree, write_text
+from pipeline_lib.harness.memo import Memo, stage_key
+from pipeline_lib.harness.progress import progress
+from pipeline_lib.harness.shard_engine import map_shards
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.inspect.embedding import check_weights
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.shard import FEATURES_FILE, IMAGES_FILE, ShardTask, ShardUnit
-from pipeline_lib.memo import Memo, stage_key
 from pipeline_lib.pixels.other_formats import HEIC_LIBRARY, reads_heic
-from pipeline_lib.progress import progress
 from pipeline_lib.reasons import Reason
 from pipeline_lib.remedies import remedy_of
-from pipeline_lib.shard_engine import map_shards
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.harness.shard_workers import shared_name
 from pipeline_lib.inspect.embedding import embed, view
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.memory_limit import picture_memory_bytes
@@ -20,7 +21,6 @@ from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import Examined, examine, refused, squeeze
 from pipeline_lib.inspect.small_view import small_view
 from pipeline_lib.reasons import Reason
-from pipeline_lib.shard_workers import shared_name
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES

@@ -66,7 +66,7 @@ def keep_freed_memory() -> None:
     """Use freed memory again, where malloc is glibc's, instead of giving it back to the system and asking for it anew.
 
     Every step frees and takes the same tensors; without this, one of resnet18 waits for 10,000 pages to be cleared. The
-    peak of memory grows by about a hundredth (benchmarks/freed_memory.py), and the results stay what they are.
+    peak of memory grows by about a hundredth (benchmarks/speed/freed_memory.py), and the results stay what they are.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
-from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import BadData
+from pipeline_lib.files.atomic import write_text
 
 NAME = "model.json"
 MOST_SIDE_PX = 4096  # a side beyond it is a mistake or an attack: what is opened is resized to it

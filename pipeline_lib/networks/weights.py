@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
+from pipeline_lib.files.atomic import atomic_file
+from pipeline_lib.files.weight_files import read_weight_file
 from pipeline_lib.networks.auxiliary import auxiliary_heads
 from pipeline_lib.networks.build import head_name
-from pipeline_lib.weight_files import read_weight_file
 
 log = logging.getLogger(__name__)
 NAME = "model.safetensors"

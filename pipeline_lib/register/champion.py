@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import PipelineError
+from pipeline_lib.files.atomic import write_text
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.exported import ExportedModel, open_exported
 from pipeline_lib.register.class_map import classes_today, read_became
 from pipeline_lib.register.gate import Champion
 from pipeline_lib.registry import Registry, Version
 from pipeline_lib.registry.closure import Closure
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION

@@ -83,7 +83,7 @@ def _crossing(b: int, c: int, n: int, z: float) -> float:
 def visible_loss(comparison: Comparison) -> float:
     """The true loss of top-1 that keeps a model from promotion four times in five, at today's share of disputed images.
 
-    By the normal approximation of c - b. benchmarks/gate.py says how often such a loss is noticed in simulations.
+    By the normal approximation of c - b. benchmarks/whole/gate.py says how often such a loss is noticed in simulations.
     """
     n, allowed = comparison.n_images, comparison.margin
     disputed = (comparison.n_only_champion + comparison.n_only_challenger) / n

@@ -7,11 +7,11 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline_lib.atomic_files import atomic_folder
+from pipeline_lib.files.atomic import atomic_folder
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.attempt import libraries
 from pipeline_lib.registry import Attempt, Registry, Version, records
 from pipeline_lib.registry.closure import Closure
-from pipeline_lib.stage import StageRun
 
 log = logging.getLogger(__name__)
 REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.register.attempt import Question, ask, attempt_tags
 from pipeline_lib.register.publish import publish
@@ -20,7 +21,6 @@ from pipeline_lib.registry.closure import Closure, read_closure
 from pipeline_lib.registry.git_tags import take_snapshot
 from pipeline_lib.registry.reconcile import reconcile
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 
 log = logging.getLogger(__name__)
 

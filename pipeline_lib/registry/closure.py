@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.yaml_files import read_yaml
+from pipeline_lib.files.yaml_files import read_yaml
 
 
 @dataclass(frozen=True)

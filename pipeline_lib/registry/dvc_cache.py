@@ -13,8 +13,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib.atomic_files import link_or_copy, remove_tree, shared_folder
 from pipeline_lib.errors import OutputDamaged, SourceMissing
+from pipeline_lib.files.atomic import link_or_copy, remove_tree, shared_folder
 from pipeline_lib.settings import Settings
 
 REMEDY = "bring it back with `dvc fetch --all-tags` from the remote, or `dvc repro` where it was made"

@@ -17,8 +17,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline_lib.atomic_files import private_folder
 from pipeline_lib.errors import UsageError
+from pipeline_lib.files.atomic import private_folder
 from pipeline_lib.registry.dvc_cache import DvcCache, dvc_cache
 from pipeline_lib.registry.git_tags import mirror, read_tags
 from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore

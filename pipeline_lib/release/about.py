@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from pipeline_lib.errors import BadData, ConfigError
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.params_file import Params
-from pipeline_lib.yaml_files import read_yaml
 
 QUESTIONS = {  # of Gebru et al., "Datasheets for Datasets", CACM 64(12), 2021, that no table of the line answers
     "purpose": "For what purpose was the dataset created?",

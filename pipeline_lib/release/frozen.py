@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.progress import progress
+from pipeline_lib.harness.progress import progress
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.registry.dvc_cache import DvcCache
 from pipeline_lib.settings import Settings

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from pipeline_lib.atomic_files import atomic_folder
 from pipeline_lib.errors import BadData, UsageError
-from pipeline_lib.line import read_line
+from pipeline_lib.files.atomic import atomic_folder
+from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.line import read_line
 from pipeline_lib.registry.closure import Closure, read_closure
 from pipeline_lib.registry.dvc_cache import dvc_cache
 from pipeline_lib.release.about import check_classes, read_about
@@ -21,7 +22,6 @@ from pipeline_lib.release.frozen import FrozenFile, as_checksums, freeze, freeze
 from pipeline_lib.settings import Settings
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.manifest import MANIFEST
-from pipeline_lib.yaml_files import read_yaml
 
 FOLDER = Path("releases")
 ABOUT = Path("curation/datasheet.yaml")

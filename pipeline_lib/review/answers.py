@@ -7,8 +7,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib.csv_cells import plain
 from pipeline_lib.curate.overrides import parse_overrides
+from pipeline_lib.files.csv_cells import plain
 
 
 @dataclass(frozen=True)

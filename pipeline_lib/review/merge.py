@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from pipeline_lib.csv_cells import guarded
 from pipeline_lib.curate.overrides import parse_overrides
+from pipeline_lib.files.csv_cells import guarded
 from pipeline_lib.review.answers import Answer
 
 

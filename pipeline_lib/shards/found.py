@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline_lib.reasons import Reason
-from pipeline_lib.shards.names import is_undecided, refusal
 from pipeline_lib.shards.sniff import may_be_picture
+from pipeline_lib.sources.names import is_undecided, refusal
 
 
 @dataclass(frozen=True, slots=True)

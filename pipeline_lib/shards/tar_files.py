@@ -9,8 +9,8 @@ from typing import BinaryIO
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
-from pipeline_lib.shards.names import encode_name, without_archive_ending
 from pipeline_lib.shards.tar_headers import CHUNK_BYTES, BrokenTar, TarMember, read_members
+from pipeline_lib.sources.names import encode_name, without_archive_ending
 
 __all__ = ["CHUNK_BYTES", "REMEDY", "walk_tar", "write_end", "write_member", "write_member_of"]
 REMEDY = "fetch the archive again from where it came, and compare its size and checksum"

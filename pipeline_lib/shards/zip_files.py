@@ -16,9 +16,9 @@ from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.shards.names import encode_name
 from pipeline_lib.shards.sniff import HEAD_BYTES
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, write_end, write_member_of
+from pipeline_lib.sources.names import encode_name
 
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
 # Bits of the general purpose flag, APPNOTE.TXT 4.4.4. Encrypted: members, by strong encryption, the directory

@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline_lib.download.labels_file import ReceivedLabels, is_labels_table, read_labels
 from pipeline_lib.errors import UsageError
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards.doubt import Doubt
-from pipeline_lib.shards.layout import LAYOUTS, FolderLayout, detect_layout
-from pipeline_lib.shards.places import Place, open_place
+from pipeline_lib.sources.doubt import Doubt
+from pipeline_lib.sources.layout import LAYOUTS, FolderLayout, detect_layout
+from pipeline_lib.sources.places import Place, open_place
 from pipeline_lib.survey.contents import Seen
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")

@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.reasons import Reason
-from pipeline_lib.shards.names import encode_name, is_archive, refusal, without_archive_ending
-from pipeline_lib.shards.places import Place, SourceObject
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
 from pipeline_lib.shards.tar_headers import BrokenTar, read_members
 from pipeline_lib.shards.zip_files import files_of, member_start, open_zip
+from pipeline_lib.sources.names import encode_name, is_archive, refusal, without_archive_ending
+from pipeline_lib.sources.places import Place, SourceObject
 
 HEAD_BYTES = 1 << 18  # a header, with room for the metadata before it
 REMOTE_MEMBERS = 2_000  # of one archive on S3: each costs up to a request

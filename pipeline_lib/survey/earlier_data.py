@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import ConfigError
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.release.about import TODO
 from pipeline_lib.release.fresh import fresh_about
-from pipeline_lib.shards.layout import LAYOUTS
+from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.survey.look import Survey
-from pipeline_lib.yaml_files import read_yaml
 
 DATASHEET, OVERRIDES, CLASSES = "curation/datasheet.yaml", "curation/overrides.csv", "curation/classes.csv"
 LAST_CLASSES = "line/curate/classes.csv"

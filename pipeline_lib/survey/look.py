@@ -17,12 +17,12 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards.doubt import Doubt, find_doubt
-from pipeline_lib.shards.layout import Detected, FolderLayout
-from pipeline_lib.shards.names import is_archive, is_undecided, respelled, without_archive_ending
-from pipeline_lib.shards.places import Place, open_place
 from pipeline_lib.shards.sniff import HEAD_BYTES as SNIFFED_BYTES
 from pipeline_lib.shards.sniff import may_be_picture, sniff
+from pipeline_lib.sources.doubt import Doubt, find_doubt
+from pipeline_lib.sources.layout import Detected, FolderLayout
+from pipeline_lib.sources.names import is_archive, is_undecided, respelled, without_archive_ending
+from pipeline_lib.sources.places import Place, open_place
 from pipeline_lib.survey.answers import Answer, open_doubt, read_answer, tables_of_labels
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
-from pipeline_lib.memo import digest
+from pipeline_lib.harness.memo import digest
 from pipeline_lib.networks.model_file import NAME as MODEL_FILE
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.settings import Settings

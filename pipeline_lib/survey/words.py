@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline_lib.shards.doubt import Doubt, in_words
-from pipeline_lib.shards.layout import LAYOUTS
+from pipeline_lib.sources.doubt import Doubt, in_words
+from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.survey.look import Survey
 
 SHOWN = 10

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline_lib.csv_cells import read_frame
+from pipeline_lib.files.csv_cells import read_frame
 
 
 def read_classes(path: Path) -> pd.DataFrame:

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.errors import BadData
+from pipeline_lib.files.atomic import atomic_file
 
 ROWS_PER_GROUP = 65_536
 

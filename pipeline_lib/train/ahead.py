@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_lib.stage import StageRun
+from pipeline_lib.harness.stage import StageRun
 
 
 def look_ahead(job: StageRun) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from pipeline_lib.stage import StageRun
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.train.objective import Objective, logit_offsets
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.soft_labels import read_soft_labels

@@ -22,9 +22,9 @@ from typing import IO, Any
 
 import torch
 
-from pipeline_lib.atomic_files import atomic_file, remove_tree
 from pipeline_lib.errors import Interrupted
-from pipeline_lib.stage import StageRun
+from pipeline_lib.files.atomic import atomic_file, remove_tree
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.train.ranks import given_by_rank_0, highest, rank, world
 
 log = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch.distributed import DistError
 
-from pipeline_lib.atomic_files import write_text
 from pipeline_lib.errors import ConfigError, Interrupted, PipelineError, StageDied, read_reason
-from pipeline_lib.parent_watch import die_with_parents
+from pipeline_lib.files.atomic import write_text
+from pipeline_lib.harness.parent_watch import die_with_parents
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.shown import log_to_stderr, shown
-from pipeline_lib.stage import StageRun
 from pipeline_lib.train.meeting import Node, Seat
 
 RESTARTS = 3  # after the death of a process; each goes on from the last checkpoint

@@ -25,11 +25,11 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.tracking import Tell
 from pipeline_lib.loader import Batch, BatchLoader
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
-from pipeline_lib.progress import Meter
-from pipeline_lib.tracking import Tell
 from pipeline_lib.train.budget import Stopwatch, step_by_time
 from pipeline_lib.train.checkpoint import Checkpoints
 from pipeline_lib.train.feed import fed

@@ -9,8 +9,8 @@ from functools import partial
 import pandas as pd
 import torch
 
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import Augmentation, BatchLoader, open_loader
-from pipeline_lib.stage import StageRun
 from pipeline_lib.train.ranks import on_this_machine, rank, world
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.resizing import ResizingLoader

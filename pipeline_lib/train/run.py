@@ -16,8 +16,11 @@ from typing import cast
 import pandas as pd
 import torch
 
-from pipeline_lib.atomic_files import atomic_file, atomic_folder, write_text
 from pipeline_lib.errors import BadData
+from pipeline_lib.files.atomic import atomic_file, atomic_folder, write_text
+from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.harness.tracking import Tell, open_trackers
 from pipeline_lib.loader import BatchLoader
 from pipeline_lib.networks.build import build_network, check_side, normalisation
 from pipeline_lib.networks.classifier import Classifier
@@ -25,12 +28,9 @@ from pipeline_lib.networks.device import computed_on, open_device
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.networks.weights import put_weights, save_weights
-from pipeline_lib.progress import Meter
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.unlabelled import UNLABELLED
-from pipeline_lib.tracking import Tell, open_trackers
 from pipeline_lib.train.aims import Aims, read_aims
 from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, told_to_stop
 from pipeline_lib.train.launch import train_in_processes

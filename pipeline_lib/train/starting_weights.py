@@ -10,9 +10,9 @@ from typing import Any
 from torch import nn
 
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.weights import NAME, start_from
 from pipeline_lib.registry import open_registry
-from pipeline_lib.stage import StageRun
 from pipeline_lib.train.params import REGISTERED, TORCHVISION, TrainParams
 
 log = logging.getLogger(__name__)

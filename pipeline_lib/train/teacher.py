@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline_lib.errors import ConfigError, SourceMissing
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.weights import NAME, load_weights
 from pipeline_lib.registry import open_registry
-from pipeline_lib.stage import StageRun
 from pipeline_lib.train.params import REGISTERED
 
 

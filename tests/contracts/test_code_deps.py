@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline_lib.line import STAGES
-from pipeline_lib.yaml_files import read_yaml
+from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.line import STAGES
 from scripts.import_graph import CANNOT_CHANGE_BYTES, ROOT, expected_deps, source_file
 
 STAGES_OF_DVC = read_yaml(ROOT / "dvc.yaml")["stages"]

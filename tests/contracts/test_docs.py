@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import COMMANDS
+from flows.cli.parser import COMMANDS
 from scripts.write_docs import pages
 
 ROOT = Path(__file__).parents[2]

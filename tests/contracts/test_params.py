@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from pipeline_lib.line import STAGES
+from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.line import STAGES
 from pipeline_lib.params import LineParams, load_params
-from pipeline_lib.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[2]
 

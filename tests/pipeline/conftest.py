@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.checkout import Checkout, commit, throw_away_checkout
+from testing.checkout import Checkout, commit, throw_away_checkout
 
 HERE = Path(__file__).parent
 

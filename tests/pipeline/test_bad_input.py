@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.checkout import Checkout, Repro
+from testing.checkout import Checkout, Repro
 
 
 def failure(line: Checkout, stage: str) -> tuple[dict[str, Any], str]:
@@ -20,7 +20,7 @@ def failure(line: Checkout, stage: str) -> tuple[dict[str, Any], str]:
 
 def failure_of_stage(line: Checkout, stage: str) -> tuple[dict[str, Any], str]:
     """The same of the stage alone, as dvc calls it."""
-    said = line.python("pipeline_lib.stage", stage, check=False)
+    said = line.python("pipeline_lib.harness.stage", stage, check=False)
 
     assert said.exit_code == line.reason(stage)["exit_code"]
     return line.reason(stage), the_line(said, stage)
@@ -119,7 +119,7 @@ def test_a_class_with_too_few_pictures_stops_the_line_where_that_is_asked_for(li
 def test_a_listed_class_without_any_picture_is_announced(line: Checkout) -> None:
     line.set_param("curate.classes", '["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "eleven"]')
 
-    said = line.python("pipeline_lib.stage", "curate").output
+    said = line.python("pipeline_lib.harness.stage", "curate").output
 
     assert "1 classes of the list have no picture left" in said
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.checkout import Checkout, commit, throw_away_checkout
+from testing.checkout import Checkout, commit, throw_away_checkout
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def by_flow(start: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A copy of it in which `perennial run` has made the line."""
     checkout = start.copy_to(tmp_path_factory.mktemp("by-flow") / "line")
-    checkout.python("flows.cli", "run")
+    checkout.python("flows.cli.parser", "run")
     return checkout
 
 

@@ -7,7 +7,7 @@ import json
 from demo.figures import lock_digest
 from demo.targets import TARGETS, missed
 from pipeline_lib.tables.predictions import PREDICTIONS
-from tests.pipeline.checkout import Checkout
+from testing.checkout import Checkout
 
 
 def test_every_planted_fault_is_found_with_votes_and_without(line: Checkout) -> None:

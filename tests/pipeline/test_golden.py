@@ -6,7 +6,7 @@ They hold for the locked versions of Pillow, pyarrow and simplejpeg. Later stage
 
 from __future__ import annotations
 
-from tests.pipeline.checkout import Checkout
+from testing.checkout import Checkout
 
 GOLDEN = {
     "line/discover/listing.parquet": "0253b7ebcf1ad4176a94edb9d3f9f972",

@@ -14,8 +14,8 @@ from demo.planted import read_plants
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
-from tests.pipeline.archive import edit_archive, read_archive
-from tests.pipeline.checkout import Checkout
+from testing.archive import edit_archive, read_archive
+from testing.checkout import Checkout
 
 
 def betons(checkout: Checkout) -> dict[str, str]:

@@ -1,13 +1,16 @@
-"""kill -9 leaves no process and no half-written file. `python -m benchmarks.kill_nine` does it in every stage."""
+"""kill -9 leaves no process and no half-written file.
+
+`python -m benchmarks.robustness.kill_nine` does it in every stage.
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from tests.pipeline.checkout import Checkout
-from tests.pipeline.kill import Killed, kill_during
+from testing.checkout import Checkout
+from testing.kill import Killed, kill_during
 
-BUSY_S = 120.0  # a machine that tests may have other work; benchmarks/kill_nine.py measures against the promised five
+BUSY_S = 120.0  # tests may share their machine; benchmarks/robustness/kill_nine.py measures the promised five
 
 
 def kill_at_work(line: Checkout, stage: str, *, victim: Literal["stage", "dvc"], after_s: float) -> Killed:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from demo.finished_line import read_manifest
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.tables.beton_index import BETON_INDEX
-from pipeline_lib.yaml_files import read_yaml
-from tests.pipeline.checkout import Checkout, Repro, throw_away_checkout
-from tests.pipeline.photographs import CLASSES, OF_A_CLASS, write_photographs
-from tests.pipeline.versions import versions
+from testing.checkout import Checkout, Repro, throw_away_checkout
+from testing.photographs import CLASSES, OF_A_CLASS, write_photographs
+from testing.versions import versions
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 @pytest.fixture(scope="module")
 def surveyed(checkout: Checkout, photographs: Path) -> Repro:
-    return checkout.python("flows.cli", "init", str(photographs), TORCH_HOME=str(checkout.folder / "nothing there"))
+    return checkout.python(
+        "flows.cli.parser", "init", str(photographs), TORCH_HOME=str(checkout.folder / "nothing there")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_a_model_of_the_photographs_is_registered_and_names_one(trained: Checkou
     (version,) = versions(trained)
     picture = photographs / "meadow" / "large_10.jpg"
 
-    said = trained.python("flows.cli", "predict", str(picture), "--version", str(version.number), check=False)
+    said = trained.python("flows.cli.parser", "predict", str(picture), "--version", str(version.number), check=False)
 
     assert version.metrics
     assert said.exit_code == 0, said.output

@@ -9,7 +9,7 @@ import pytest
 from demo.finished_line import curate_without_votes, read_manifest
 from demo.grades import SOURCE, Rows
 from demo.planted import PlantList, read_plants
-from tests.pipeline.checkout import Checkout
+from testing.checkout import Checkout
 
 
 @pytest.fixture(scope="module")

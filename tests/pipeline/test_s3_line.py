@@ -16,7 +16,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.pipeline.checkout import Checkout, commit
+from testing.checkout import Checkout, commit
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def test_a_run_reads_its_pictures_from_s3_and_pushes_its_data_and_a_fresh_clone_
         "PREFECT_HOME": str(tmp_path / "prefect"),
     }
 
-    said = on_s3.python("flows.cli", "run", **environment)
+    said = on_s3.python("flows.cli.parser", "run", **environment)
 
     assert "Promoted to champion" in said.output
     assert "Running stage 'download'" in said.output and "Running stage 'inspect'" not in said.output  # the same bytes

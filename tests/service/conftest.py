@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from flows.prefect_home import server_url
-from tests.toy.repository import make_toy_repository
-from tests.toy.served import PATIENCE_MS, Served, free_port
-from tests.toy.small_line import make_small_line
+from testing.served import PATIENCE_MS, Served, free_port
+from testing.small_line import make_small_line
+from testing.toy_repository import make_toy_repository
 
 REBOUND = "--host-resolver-rules=MAP rebound.example 127.0.0.1"  # a web page's own name, which now points here
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from flows.prefect_home import credential_file
 from tasks.git import git
 from tasks.workspace import FLOW
-from tests.toy.served import PATIENCE_MS, Served, stage_processes, wait_until
+from testing.served import PATIENCE_MS, Served, stage_processes, wait_until
 
 
 def flow_pid(served: Served, run_id: str) -> int:

@@ -19,11 +19,24 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from flows.prefect_home import HOST, credential_file
-from pipeline_lib.line import STAGES
-from pipeline_lib.parent_watch import descendants
+from pipeline_lib.harness.line import STAGES
+from pipeline_lib.harness.parent_watch import descendants
 from pipeline_lib.train.run import run as train_stage
 from tasks.git import commit_of, git
 from tasks.workspace import LINE
+from testing.attack import PREFLIGHT, ask, knock, order, serving_a_page
+from testing.served import (
+    PATIENCE_MS,
+    PERENNIAL,
+    WAIT_S,
+    Served,
+    environment,
+    processes,
+    stage_processes,
+    wait_until,
+)
+from testing.small_line import QUICK, SmallLine
+from testing.whole_line import give_whole_line
 from tests.service.steps import (
     announced,
     branch_of_its_own_data,
@@ -34,19 +47,6 @@ from tests.service.steps import (
     runs,
     wait_for_stage,
 )
-from tests.toy.attack import PREFLIGHT, ask, knock, order, serving_a_page
-from tests.toy.served import (
-    PATIENCE_MS,
-    PERENNIAL,
-    WAIT_S,
-    Served,
-    environment,
-    processes,
-    stage_processes,
-    wait_until,
-)
-from tests.toy.small_line import QUICK, SmallLine
-from tests.toy.whole_line import give_whole_line
 
 pytestmark = pytest.mark.service
 ENDLESS = f"discover:{4 * WAIT_S}"  # a stage that no test can wait long enough for to end by itself

@@ -19,11 +19,10 @@ from PIL import Image
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.errors import ArchiveDamaged, BadData, CredentialsRefused, ServiceUnavailable, SourceMissing
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards import s3
-from pipeline_lib.shards.places import BucketPlace
-from pipeline_lib.sources import Source
+from pipeline_lib.sources.places import BucketPlace
+from pipeline_lib.sources.source import Source, s3
 from pipeline_lib.survey import survey
-from tests.unit.download.sources_at_hand import SMALL_SHARDS, Taken, pictures, take_sources, tar_of
+from testing.sources import SMALL_SHARDS, Taken, pictures, take_sources, tar_of
 
 pytestmark = pytest.mark.service
 BUCKET = "pictures"

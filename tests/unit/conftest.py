@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
 
 import pytest
 
-from tests.toy.small_line import SmallLine, make_small_line
+from testing.small_line import SmallLine, make_small_line
 
 ROOT = Path(__file__).parents[2]
 

@@ -92,7 +92,7 @@ function go(place) {
 
 // --- the file
 
-// As pipeline_lib/csv_cells.py: a spreadsheet must not run a cell.
+// As pipeline_lib/files/csv_cells.py: a spreadsheet must not run a cell.
 const guarded = (cell) => (/^'*[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell);
 const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.convert.params import ConvertParams
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules, Undecodable, decode
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_lib.atomic_files import atomic_file
 from pipeline_lib.betons.layout import HEADER, SAMPLES_AT, Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
@@ -16,6 +15,7 @@ from pipeline_lib.convert.jpeg_stream import encode_jpeg
 from pipeline_lib.convert.read_back import Written, check_written
 from pipeline_lib.convert.stored import Stored
 from pipeline_lib.errors import BadData, NoSpace, OutputDamaged
+from pipeline_lib.files.atomic import atomic_file
 
 PAGE = 2**21
 Photo = Callable[[int, int, int], Array]

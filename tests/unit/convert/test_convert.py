@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline_lib import shard_engine
 from pipeline_lib.betons.layout import JPG, RAW, Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert import run as stage
 from pipeline_lib.convert.run import run
 from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.harness import shard_engine
 from pipeline_lib.pixels import KeptSize, PixelRules, decode, shrink_to
 from pipeline_lib.tables.beton_index import BETON_INDEX
 from pipeline_lib.tables.images import IMAGES

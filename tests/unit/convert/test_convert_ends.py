@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from pipeline_lib import shard_engine
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.convert import estimate, shard
 from pipeline_lib.convert.params import ConvertParams
@@ -22,8 +21,9 @@ from pipeline_lib.convert.run import run
 from pipeline_lib.convert.shard import Task, convert_shard
 from pipeline_lib.convert.stored import Picture, stored_form
 from pipeline_lib.errors import BadData, CodeFailed, NoSpace
+from pipeline_lib.harness import shard_engine
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
-from pipeline_lib.stage import StageRun
 
 from .conftest import Inspected
 

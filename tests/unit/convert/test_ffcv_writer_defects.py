@@ -25,13 +25,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline_lib import shard_engine
 from pipeline_lib.betons.layout import SAMPLES_AT, Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.beton_writer import BetonWriter
 from pipeline_lib.convert.run import run
 from pipeline_lib.convert.stored import Stored
 from pipeline_lib.errors import Interrupted, OutputDamaged
+from pipeline_lib.harness import shard_engine
 from pipeline_lib.pixels import PixelRules, decode
 from pipeline_lib.tables.beton_index import BETON_INDEX
 from pipeline_lib.tables.selection import SELECTION

@@ -3,11 +3,11 @@ import re
 import pandas as pd
 import pytest
 
-from pipeline_lib.csv_cells import frame_as_csv
 from pipeline_lib.curate.class_words import ancestors, check_leaves, names_of, parse_class_words
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import ConfigError, DataCheckFailed
+from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.tables.classes import read_classes
 from tests.unit.curate.made_tables import CLASS_WORDS, WORDS_HEADER, Picture, make_found
 

@@ -10,8 +10,8 @@ from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.run import run
 from pipeline_lib.errors import ConfigError
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.discover.run import run
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 
 PARAMS = """\
 discover: {sources: [{name: pics, uri: pics}]}

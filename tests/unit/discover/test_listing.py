@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.discover.run import run
 from pipeline_lib.errors import BadData, ConfigError, OutputDamaged, SourceMissing
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources import read_sources
-from pipeline_lib.stage import StageRun
+from pipeline_lib.sources.source import read_sources
 from pipeline_lib.tables.listing import LISTING
 
 Discover = Callable[..., dict[str, Path]]

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.settings import Settings
-from tests.unit.download.sources_at_hand import SMALL_SHARDS, Take, Taken, take_sources
+from testing.sources import SMALL_SHARDS, Take, Taken, take_sources
 
 
 @pytest.fixture

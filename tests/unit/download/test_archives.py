@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import ArchiveDamaged, BadData
-from tests.unit.download.sources_at_hand import Take, pictures, tar_of
+from testing.sources import Take, pictures, tar_of
 
 
 def test_members_of_a_tar_are_read_where_they_lie(take: Take, tmp_path: Path) -> None:

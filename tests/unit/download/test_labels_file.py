@@ -6,7 +6,7 @@ import pytest
 
 from pipeline_lib.download.labels_file import ReceivedLabels, is_labels_table, read_labels
 from pipeline_lib.errors import BadData
-from tests.unit.download.sources_at_hand import Take, tar_of
+from testing.sources import Take, tar_of
 
 MEMBERS = frozenset({"a/1.jpg", "a/2.jpg", "b/caf%E9 %231.jpg", "b/10.png"})
 

@@ -14,11 +14,11 @@ import pytest
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.run import require_space
 from pipeline_lib.errors import BadData, CredentialsRefused, NoSpace, OutputDamaged, SourceChanged, SourceMissing
-from pipeline_lib.memo import digest
+from pipeline_lib.harness.memo import digest
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards.places import LocalPlace, SourceObject
 from pipeline_lib.shards.read import MemberBytes
-from tests.unit.download.sources_at_hand import SMALL_SHARDS, Take, pictures, tar_of
+from pipeline_lib.sources.places import LocalPlace, SourceObject
+from testing.sources import SMALL_SHARDS, Take, pictures, tar_of
 
 DAY_NS = 86_400_000_000_000
 

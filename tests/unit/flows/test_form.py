@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows.form import MAX_VISIBLE, Advanced, Change, overrides_of, visible_keys
-from pipeline_lib.line import STAGES
+from pipeline_lib.harness.line import STAGES
 from pipeline_lib.params import LineParams
 
 

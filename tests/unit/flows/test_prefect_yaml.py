@@ -13,7 +13,7 @@ from prefect.events.schemas.automations import AutomationCore
 
 from flows.deploying import AUTOMATIONS
 from flows.serving import POOL
-from pipeline_lib.yaml_files import read_yaml
+from pipeline_lib.files.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[3]
 CONTENT = read_yaml(ROOT / "prefect.yaml")

@@ -24,10 +24,10 @@ from flows.prefect_home import (
 )
 from flows.server_health import basic_auth, check_door
 from flows.serving import branch_to_deploy, bring_up, take_down
-from pipeline_lib.atomic_files import private_folder
 from pipeline_lib.errors import ConfigError, ServiceUnavailable, UsageError
+from pipeline_lib.files.atomic import private_folder
 from tasks.git import git
-from tests.toy.repository import make_toy_repository
+from testing.toy_repository import make_toy_repository
 
 
 @pytest.fixture

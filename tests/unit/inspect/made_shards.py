@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.run import run
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS

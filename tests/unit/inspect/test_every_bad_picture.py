@@ -19,8 +19,8 @@ from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
+from testing.images import encoded, photo, with_claimed_size, with_zeroed_page
 from tests.unit.inspect.made_shards import inspect, make_source
-from tests.unit.pixels.made_pictures import encoded, photo, with_claimed_size, with_zeroed_page
 from tests.unit.pixels.test_pixels_refusals import HOSTILE_PICKLE
 
 COPIES = 12  # of the placeholder; curate.placeholder_copies is 10

@@ -8,8 +8,8 @@ import pytest
 from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.pixels import centre_square
+from testing.images import encoded, photo
 from tests.unit.inspect.made_shards import features_of, inspect, make_source
-from tests.unit.pixels.made_pictures import encoded, photo
 
 PICTURES = {f"made/a/{seed}.png": photo(width=250, height=230, seed=seed) for seed in range(3)}
 

@@ -15,7 +15,7 @@ from pipeline_lib.inspect.picture import examine, luminance, squeeze
 from pipeline_lib.inspect.quality import blur_ratio, measure
 from pipeline_lib.inspect.run import FORMAT_VERSION
 from pipeline_lib.pixels import PixelRules
-from tests.unit.pixels.made_pictures import encoded, photo
+from testing.images import encoded, photo
 
 PARAMS = InspectParams()
 

@@ -14,14 +14,14 @@ from PIL import Image
 
 import pipeline_lib.inspect.picture as examining
 import pipeline_lib.inspect.run as stage
-from pipeline_lib import shard_engine
 from pipeline_lib.errors import BadData, Interrupted, OutputDamaged
+from pipeline_lib.harness import shard_engine
+from pipeline_lib.harness.shard_engine import map_shards
 from pipeline_lib.inspect import shard
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine, luminance
-from pipeline_lib.shard_engine import map_shards
+from testing.images import encoded, photo, with_claimed_size
 from tests.unit.inspect.made_shards import CONTAINER, digests, features_of, images_of, inspect, make_source
-from tests.unit.pixels.made_pictures import encoded, photo, with_claimed_size
 
 GPS = Image.Exif()
 GPS.get_ifd(0x8825)[1] = "N"

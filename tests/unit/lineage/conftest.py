@@ -1,3 +1,3 @@
-from tests.unit.registry_at_hand import checkout, database, name
+from testing.registries import checkout, database, name
 
 __all__ = ["checkout", "database", "name"]

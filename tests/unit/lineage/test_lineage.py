@@ -8,7 +8,7 @@ from pipeline_lib.errors import UsageError
 from pipeline_lib.lineage import as_json, as_mermaid, as_text, lineage_of
 from pipeline_lib.register.run import run
 from pipeline_lib.settings import Settings
-from tests.unit.register.tiny_line import TinyLine, keep, make_line
+from testing.tiny_line import TinyLine, keep, make_line
 
 CHAIN = ["registry version", "evaluation", "weights", "params and code", "betons", "selection and manifest", "shards"]
 

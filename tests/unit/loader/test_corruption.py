@@ -1,4 +1,7 @@
-"""Damaged betons end in a name or in right pixels. The short version of `python -m benchmarks.corruption`."""
+"""Damaged betons end in a name or in right pixels.
+
+The short version of `python -m benchmarks.robustness.corruption`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.loader_corruption import BROKEN_PROMISES, HOW, Outcome, run_cases
+
 from .conftest import KINDS
-from .corruption import BROKEN_PROMISES, HOW, Outcome, run_cases
 
 
 @pytest.mark.parametrize("kind", KINDS)

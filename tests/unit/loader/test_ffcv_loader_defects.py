@@ -25,9 +25,9 @@ from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.loader.open import Kind
 from pipeline_lib.pixels import PixelRules, decode
 from pipeline_lib.tables.beton_index import BETON_INDEX
+from testing.damaged_betons import SIDE_PX, encoded, noise, put_size, put_stream, smooth
 
 from .conftest import Betons, digest, joined, one_epoch, write_beton
-from .damaged import SIDE_PX, encoded, noise, put_size, put_stream, smooth
 
 ROOT = Path(__file__).parents[3]
 KINDS = [kind for kind in get_args(Kind) if kind != "auto"]

@@ -14,8 +14,9 @@ from pipeline_lib.loader import ffcv_guards  # isort: skip  # before ffcv: it ke
 from ffcv.fields.decoders import CenterCropRGBImageDecoder
 from ffcv.loader import OrderOption
 
+from testing.damaged_betons import smooth
+
 from .conftest import write_beton
-from .damaged import smooth
 
 PICTURES = {f"{number}.png": smooth(number, 32, 32) for number in range(40)}
 UNEQUAL = {f"{number}.png": smooth(number, 20 + number, 60 - number) for number in range(40)}

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline_lib.native.build import FOLDER
 
-HERE = Path(__file__).parent
-SOURCES = [str(HERE / "resize_digest.c"), str(FOLDER / "views.c"), str(FOLDER / "resize.c")]
+TESTING = Path(__file__).parents[3] / "testing"
+SOURCES = [str(TESTING / "resize_digest.c"), str(FOLDER / "views.c"), str(FOLDER / "resize.c")]
 ARM_COMPILER, ARM_EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64-static"
 
 

@@ -1,6 +1,6 @@
 """The C decoder under AddressSanitizer and UndefinedBehaviorSanitizer, on mutated pictures. fuzz_views.c says how.
 
-The short version of `python -m benchmarks.fuzz_views`.
+The short version of `python -m benchmarks.robustness.fuzz_views`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from PIL import Image
 
 from pipeline_lib.betons.layout import JPG
 from pipeline_lib.native.views import Status
+from testing.view_fuzzing import SANITIZED, compile_fuzzer, jpeg, photo, write_seeds
 
-from .fuzzing import SANITIZED, compile_fuzzer, jpeg, photo, write_seeds
 from .test_views import show
 
 MUTATIONS = 50  # of each of 27 seeds

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline_lib.pixels import KeptSize, shrink_to
 from pipeline_lib.pixels.kept_size import PADDING_GREY
-from tests.unit.pixels.made_pictures import photo
+from testing.images import photo
 
 LIMITS = st.none() | st.integers(8, 300)
 SHAPES = ("as_is", "square_crop", "square_pad")

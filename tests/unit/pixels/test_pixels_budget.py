@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline_lib.pixels import Undecodable, budget, decode
-from tests.unit.pixels.made_pictures import RULES, encoded, refusal
+from testing.images import RULES, encoded, refusal
 
 
 def tiff_of(n_frames, *, circle=False):

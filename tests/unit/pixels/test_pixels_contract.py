@@ -18,7 +18,7 @@ from sklearn.datasets import load_sample_image
 from torchvision.io import ImageReadMode, decode_image
 
 from pipeline_lib.pixels import PixelRules, decode
-from tests.unit.pixels.made_pictures import RULES, encoded
+from testing.images import RULES, encoded
 
 PHOTOGRAPH = load_sample_image("china.jpg")[100:261, 200:433].copy()  # real, and of odd sides: 233 x 161 px
 

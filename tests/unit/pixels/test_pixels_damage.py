@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline_lib.pixels import Undecodable, decode
-from tests.unit.pixels.made_pictures import PAGE_BYTES, RULES, encoded, photo, pillow_pixels, refusal, with_zeroed_page
+from testing.images import PAGE_BYTES, RULES, encoded, photo, pillow_pixels, refusal, with_zeroed_page
 
 LARGE = encoded(photo(width=500, height=375), "JPEG", quality=92)
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from PIL.ExifTags import IFD, Base
 
 from pipeline_lib.pixels import PixelRules, decode
-from tests.unit.pixels.made_pictures import RULES, encoded, photo
+from testing.images import RULES, encoded, photo
 
 ORIENTATIONS = range(1, 9)
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline_lib.pixels import decode
-from tests.unit.pixels.made_pictures import RULES, encoded, grey_jpeg_with_sampling, photo, pillow_pixels
+from testing.images import RULES, encoded, grey_jpeg_with_sampling, photo, pillow_pixels
 
 
 def test_lossless_rgb_comes_back_as_it_went_in():

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 
 from pipeline_lib.pixels import PixelRules, Undecodable, decode, sniff
 from pipeline_lib.reasons import Reason
-from tests.unit.pixels.made_pictures import RULES, encoded, photo, refusal, with_claimed_size, with_zeroed_page
+from testing.images import RULES, encoded, photo, refusal, with_claimed_size, with_zeroed_page
 
 # Calls exit("...") when it is unpickled: protocol 4, builtins.exit, one argument, reduce.
 HOSTILE_PICKLE = b"\x80\x04\x8c\x08builtins\x8c\x04exit\x93\x8c\x10it was unpickled\x85R."

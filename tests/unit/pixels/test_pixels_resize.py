@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline_lib.pixels import centre_square, shrink_to, view
-from tests.unit.pixels.made_pictures import photo
+from testing.images import photo
 
 
 @pytest.mark.parametrize(

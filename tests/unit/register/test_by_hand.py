@@ -6,8 +6,8 @@ import pytest
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.register.run import run
-from tests.unit.register.registrations import REASON, aliases, champion_in_git, die_at, registered, registry_of, said
-from tests.unit.register.tiny_line import make_line
+from testing.registrations import REASON, aliases, champion_in_git, die_at, registered, registry_of, said
+from testing.tiny_line import make_line
 
 
 def test_a_held_challenger_becomes_champion_on_a_persons_word(

@@ -6,11 +6,11 @@ import pytest
 
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.run import run as convert
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.run import run
 from pipeline_lib.registry import Verdict, open_registry
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
-from tests.unit.register.tiny_line import CLASSES, TinyLine, make_line, receive, write_export
+from testing.tiny_line import CLASSES, TinyLine, make_line, receive, write_export
 
 
 def with_betons(line: TinyLine) -> TinyLine:

@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline_lib.register.run import run
-from tests.unit.register.registrations import aliases, champion_in_git, git, registered, said
+from testing.registrations import aliases, champion_in_git, git, registered, said
 
 
 def test_when_the_champion_is_deleted_its_predecessor_takes_over_and_git_says_so_too(

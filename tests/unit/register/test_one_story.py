@@ -7,8 +7,8 @@ import pytest
 from demo.verdict import read_judged
 from pipeline_lib.errors import UsageError
 from pipeline_lib.registry.records import VERSION
-from tests.unit.register.registrations import MANY, REASON, registered, registry_of, said
-from tests.unit.register.tiny_line import make_line
+from testing.registrations import MANY, REASON, registered, registry_of, said
+from testing.tiny_line import make_line
 
 
 def test_with_nothing_new_nothing_is_promoted_and_the_champion_is_named(

@@ -10,13 +10,13 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from flows.commands import versions
+from flows.cli.commands import versions
 from pipeline_lib.errors import UsageError
 from pipeline_lib.register.run import run
 from pipeline_lib.registry.git_tags import read_tags
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
-from tests.unit.register.registrations import (
+from testing.registrations import (
     IDENTITY,
     MANY,
     REASON,
@@ -27,8 +27,8 @@ from tests.unit.register.registrations import (
     registry_of,
     said,
 )
+from testing.tiny_line import TinyLine, make_line, receive
 from tests.unit.register.test_champion import with_betons
-from tests.unit.register.tiny_line import TinyLine, make_line, receive
 
 
 def reference(line: TinyLine) -> int | None:
@@ -178,7 +178,7 @@ def test_a_person_pins_another_reference_with_a_reason_and_every_clone_knows(
     pinned = registry_of(line).version("reference")
     assert (pinned.number, in_git(line, name)) == (2, 2)
     assert git(clone, "tag", "-l", f"{name}#champion#4", "--format=%(taggername)") != ""
-    monkeypatch.setattr("flows.project.find_project", lambda _: clone)
+    monkeypatch.setattr("flows.cli.project.find_project", lambda _: clone)
     versions.run(Namespace(json=False))
     assert "reference by hand on 2" in (shown := capsys.readouterr().out) and "knew no frost" in shown
     versions.run(Namespace(json=True))

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.register.run import run
-from tests.unit.register.registrations import (
+from testing.registrations import (
     IDENTITY,
     MANY,
     REASON,
@@ -23,7 +23,7 @@ from tests.unit.register.registrations import (
     registry_of,
     said,
 )
-from tests.unit.register.tiny_line import TinyLine, make_line
+from testing.tiny_line import TinyLine, make_line
 
 
 def test_a_fresh_clone_takes_versions_and_champion_from_the_tags_before_it_judges(

@@ -11,8 +11,8 @@ import pytest
 from pipeline_lib.errors import BadData
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.register.run import run
-from tests.unit.register.registrations import MANY, aliases, die_at, git, registered, registry_of
-from tests.unit.register.tiny_line import TinyLine, keep, make_line
+from testing.registrations import MANY, aliases, die_at, git, registered, registry_of
+from testing.tiny_line import TinyLine, keep, make_line
 
 
 def state(line: TinyLine) -> dict[str, Any]:

@@ -1,3 +1,3 @@
-from tests.unit.registry_at_hand import checkout, database, name, other_database
+from testing.registries import checkout, database, name, other_database
 
 __all__ = ["checkout", "database", "name", "other_database"]

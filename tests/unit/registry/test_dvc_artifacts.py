@@ -13,7 +13,7 @@ import pytest
 from pipeline_lib.errors import SourceMissing, UsageError
 from pipeline_lib.register.run import run
 from tasks.dvc_artifacts import DvcArtifactRepository
-from tests.unit.register.tiny_line import ROOT, TinyLine, make_line
+from testing.tiny_line import ROOT, TinyLine, make_line
 
 
 @pytest.fixture

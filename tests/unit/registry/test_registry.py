@@ -16,8 +16,8 @@ from pipeline_lib.registry.mlflow_store import MlflowStore
 from pipeline_lib.registry.read_sqlite import SqliteReader
 from pipeline_lib.registry.records import join_long, split_long
 from pipeline_lib.settings import Settings
-from tests.toy.served import refusing_port
-from tests.unit.register.tiny_line import make_line
+from testing.served import refusing_port
+from testing.tiny_line import make_line
 
 
 def two_versions(checkout: Path) -> None:

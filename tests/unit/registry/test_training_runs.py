@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from pipeline_lib.harness.tracking import TAG, open_trackers
 from pipeline_lib.settings import load_settings
-from pipeline_lib.tracking import TAG, open_trackers
 
 
 def test_a_training_is_one_run_also_when_it_was_stopped_and_went_on(tmp_path: Path, database: str, name: str) -> None:

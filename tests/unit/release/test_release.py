@@ -13,13 +13,13 @@ import mlcroissant
 import pytest
 from ruamel.yaml import YAML
 
-from flows.cli import main
+from flows.cli.parser import main
+from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.release import fresh_about
 from pipeline_lib.release.about import QUESTIONS
 from pipeline_lib.release.write import version_of
 from pipeline_lib.tables.manifest import MANIFEST
-from pipeline_lib.yaml_files import read_yaml
-from tests.unit.register.tiny_line import ROOT, make_line, receive
+from testing.tiny_line import ROOT, make_line, receive
 
 ABOUT = {
     "title": "Three colours",

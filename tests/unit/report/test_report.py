@@ -21,7 +21,7 @@ from pipeline_lib.report.thumbnails import data_uri, thumbnails
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.predictions import PREDICTIONS
-from tests.unit.register.tiny_line import TinyLine, make_line
+from testing.tiny_line import TinyLine, make_line
 
 RULE = Rule("better than the floor", True, "top-1 96.7 %")
 COMPARISON = Comparison(1, 60, 2, 0, 1.0, 0.967, -0.032, -0.07, 0.006, 0.055)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline_lib.line import STAGES
+from pipeline_lib.harness.line import STAGES
 from pipeline_lib.params import LineParams, check_params
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import Survey, Trial, describe_estimate, scale, survey, try_out
-from tests.unit.download.sources_at_hand import tar_of
+from testing.sources import tar_of
 
 TRIAL = Trial(n=50, kept_bytes=10_000, weights_bytes=40_000_000, prepare_s=0.04, step_s=0.02, look_s=0.005)
 SOURCES = {"sources": [{"name": "mine", "uri": "pics.tar"}]}

@@ -13,7 +13,7 @@ from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.params import LineParams, load_params
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import Survey, advise, describe, survey
-from tests.unit.download.sources_at_hand import tar_of
+from testing.sources import tar_of
 
 
 def picture(width_px: int, height_px: int, *, kind: str = "PNG") -> bytes:

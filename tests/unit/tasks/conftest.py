@@ -11,7 +11,7 @@ import pytest
 from tasks import process_group
 from tasks.dvc_process import run_dvc
 from tasks.workspace import Workspace, open_workspace
-from tests.toy.repository import ROOT, make_toy_repository
+from testing.toy_repository import ROOT, make_toy_repository
 
 
 @pytest.fixture(autouse=True)

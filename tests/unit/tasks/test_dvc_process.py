@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import BadData, Interrupted, PipelineError, StageDied
-from pipeline_lib.parent_watch import descendants
+from pipeline_lib.harness.parent_watch import descendants
 from tasks import process_group
 from tasks.dvc_outcome import Outcome
 from tasks.dvc_process import bring_up_to_date, run_dvc
 from tasks.line_branch import keep_result
 from tasks.workspace import Workspace, open_workspace
-from tests.pipeline.kill import is_alive
+from testing.kill import is_alive
 
 pytestmark = pytest.mark.pipeline
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tasks.line_lock import LineTaken, holder_of_line, holding_the_line, waiting_for_line
-from tests.toy.served import wait_until
+from testing.served import wait_until
 
 HOLD = """
 import sys, time

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows.cli import main
+from flows.cli.parser import main
 from flows.line import result_of
 from flows.local_run import RunResult, summary
 from pipeline_lib.register.run import run
@@ -20,9 +20,9 @@ from pipeline_lib.settings import Settings
 from tasks.notification import announce, announce_left, expect_to_announce
 from tasks.registration import Registration, registration_of
 from tasks.workspace import Workspace
-from tests.toy.repository import ROOT
-from tests.unit.register.tiny_line import TinyLine, make_line
-from tests.unit.registry_at_hand import checkout, database, name
+from testing.registries import checkout, database, name
+from testing.tiny_line import TinyLine, make_line
+from testing.toy_repository import ROOT
 
 __all__ = ["checkout", "database", "name"]
 REASON = "it took sevens for ones"

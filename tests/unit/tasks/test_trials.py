@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.errors import ConfigError, UsageError
-from pipeline_lib.line import read_line
+from pipeline_lib.harness.line import read_line
 from tasks.overrides import parse_grid
 from tasks.trials import (
     Trial,

@@ -21,7 +21,7 @@ from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.open_images import open_images
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.schedule import kept_share, learning_rate
-from tests.toy.small_line import SmallLine, make_small_line
+from testing.small_line import SmallLine, make_small_line
 
 SMALL = {"network": "mini_resnet", "side_px": 32, "batch_size": 12, "epochs": 1}
 DIGITS = 6

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.train.ahead import look_ahead
 from pipeline_lib.train.params import TrainParams
 

@@ -15,7 +15,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.train import meeting
 from pipeline_lib.train.meeting import FirstNode, OtherNode, first_node
 from pipeline_lib.train.run import run
-from tests.toy.served import free_port
+from testing.served import free_port
 
 
 @pytest.fixture

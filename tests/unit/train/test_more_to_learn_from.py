@@ -15,8 +15,8 @@ import torch
 from pydantic import ValidationError
 
 from pipeline_lib.errors import ConfigError, Interrupted, SourceMissing
+from pipeline_lib.harness.progress import Meter
 from pipeline_lib.networks.model_file import read_model_file
-from pipeline_lib.progress import Meter
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.unlabelled import UNLABELLED

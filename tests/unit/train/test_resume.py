@@ -1,4 +1,7 @@
-"""A training that is stopped, or killed, goes on as if nothing had been. benchmarks/kill_train.py kills 20 times."""
+"""A training that is stopped, or killed, goes on as if nothing had been.
+
+benchmarks/robustness/kill_train.py kills 20 times.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ import pytest
 import torch
 
 from pipeline_lib.errors import Interrupted
-from pipeline_lib.progress import Meter
+from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.progress import Meter
 from pipeline_lib.train import checkpoint
 from pipeline_lib.train.checkpoint import CODE, Checkpoints, place_for
 from pipeline_lib.train.probe import prepare
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.run import run
-from pipeline_lib.yaml_files import read_yaml
-from tests.toy.small_line import trained_bytes
+from testing.small_line import trained_bytes
 
 ROOT = Path(__file__).parents[3]
 SHORT = {"epochs": 2, "batch_size": 16}  # 3 steps in an epoch
@@ -184,8 +187,8 @@ def test_checkpoints_of_trainings_that_were_given_up_go_after_some_days(tmp_path
 
 DYING = """
 import os, signal, sys
-from pipeline_lib.progress import Meter
-from pipeline_lib.stage import main
+from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.stage import main
 steps, real = [], Meter.step
 def count(meter, *arguments):
     real(meter, *arguments)

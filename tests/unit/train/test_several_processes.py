@@ -22,12 +22,12 @@ from pydantic import ValidationError
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from pipeline_lib.errors import BadData, ConfigError, Interrupted, StageDied
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.weights import load_weights
 from pipeline_lib.settings import Settings
-from pipeline_lib.stage import StageRun
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train import launch
 from pipeline_lib.train import run as stage
@@ -41,8 +41,8 @@ from pipeline_lib.train.open_images import open_images
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.ranks import given_by_rank_0, joined, rank
 from pipeline_lib.train.recipes import RECIPES
-from tests.toy.served import free_port
-from tests.toy.small_line import trained_bytes
+from testing.served import free_port
+from testing.small_line import trained_bytes
 
 TWO = {"epochs": 2, "batch_size": 16, "processes": 2}  # 3 steps in an epoch
 TWO |= {"budget_minutes": 600}  # so long that it changes nothing: but they tell each other the time

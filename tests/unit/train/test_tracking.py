@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.errors import ConfigError, DependencyMissing
+from pipeline_lib.harness.tracking import open_trackers
 from pipeline_lib.settings import Settings, load_settings
-from pipeline_lib.tracking import open_trackers
 from pipeline_lib.train.run import run
 
 CURVE = {1: 0.5, 2: 0.25}

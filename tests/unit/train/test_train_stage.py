@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from pipeline_lib.errors import BadData, ConfigError
+from pipeline_lib.harness.progress import Meter
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import read_model_file
-from pipeline_lib.progress import Meter
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.learner import phases
 from pipeline_lib.train.loop import Loaders, train
@@ -23,7 +23,7 @@ from pipeline_lib.train.objective import Objective
 from pipeline_lib.train.open_images import open_images
 from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.run import run
-from tests.toy.small_line import trained_bytes
+from testing.small_line import trained_bytes
 
 
 def test_it_learns(trained: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows.cli import main
+from flows.cli.parser import main
 from pipeline_lib.train.run import rates_of, run
 from pipeline_lib.train.try_rates import Tried, peak_rate
 

@@ -1,0 +1,236 @@
+"""Damage planted among photographs: what is refused by name, what is missed, and which sound files are doubted.
+
+    python -m benchmarks.curation.photograph_damage --data FOLDER [--sheet FOLDER] [--each 100]
+
+FOLDER: clothing.tar, as for photograph_copies. Of each kind of damage, and of each sound way to save a photograph
+again, `--each` photographs drawn at random go through `inspect`'s examination at its defaults, beside all photographs
+as they are. Named: the expected reason or remark was given. Noticed: refused, or remarked where the original is not.
+`--sheet` draws sound files that were refused or remarked unexpectedly, and damaged ones that passed without a word.
+Takes half a minute; writes benchmarks/results/photograph_damage.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw, ImageOps
+
+from benchmarks.curation.photograph_copies import read_photographs
+from benchmarks.robustness.damage import DAMAGES
+from benchmarks.support.results_file import Row, row, write_results
+from demo.damage import html, spliced, truncated
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.quality import quality_remarks
+from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.inspect.picture import examine
+from pipeline_lib.reasons import Reason, Remark
+
+Change = Callable[[bytes, bytes, random.Random], bytes]  # a photograph, another one, draws
+TILE_PX, CAPTION_PX, PER_LINE = 200, 28, 6
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to damage or to save again. expected: the reason or remark it should get; None: not a word."""
+
+    change: Change
+    expected: Reason | Remark | None
+    ending: str = ".jpg"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What examining one file says: the reason of a refusal, or the remarks."""
+
+    refusal: str | None
+    remarks: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One planted file: its kind, the photograph it was made of, and its bytes."""
+
+    kind: str
+    original: str
+    data: bytes
+
+
+def _picture(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def _saved(picture: Image.Image, form: str = "JPEG", **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, form, **options)
+    return file.getvalue()
+
+
+def _grey_below(data: bytes, *, keep: float) -> bytes:
+    """Cut off, opened by a program that forgives, and saved again: a sound file with a part of a photograph."""
+    return _saved(_picture(truncated(data, keep=keep) + b"\xff\xd9"), quality=90)
+
+
+def _on_white(data: bytes, *, share: float) -> bytes:
+    """As shops show a product: on a white page of the photograph's size, at this share of its width and height."""
+    picture = _picture(data)
+    page = Image.new("RGB", picture.size, "white")
+    product = picture.resize(
+        (round(picture.width * share), round(picture.height * share)),
+        Image.Resampling.LANCZOS,
+    )
+    page.paste(product, ((page.width - product.width) // 2, (page.height - product.height) // 2))
+    return _saved(page, quality=90)
+
+
+def _turned(data: bytes) -> bytes:
+    """Stored on its side, with the EXIF orientation that sets it upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return _saved(_picture(data).transpose(Image.Transpose.ROTATE_90), quality=90, exif=exif)
+
+
+def _png_of_16_bits(data: bytes) -> bytes:
+    samples = np.asarray(_picture(data)).astype(np.uint16) * 257
+    return cv2.imencode(".png", samples[..., ::-1])[1].tobytes()
+
+
+DAMAGED: dict[str, Kind] = {
+    "cut off": Kind(
+        lambda data, other, rng: truncated(data, keep=rng.uniform(0.1, 0.95)),
+        Reason.DECODE_TRUNCATED,
+    ),
+    "a 4 KB page of zeros": Kind(DAMAGES["a 4 KB page of zeros"], Reason.DECODE_CORRUPT),
+    "a 512 B sector of zeros": Kind(DAMAGES["a 512 B sector of zeros"], Reason.DECODE_CORRUPT),
+    "last 30 % zeros": Kind(DAMAGES["last 30 % zeros"], Reason.DECODE_TRUNCATED),
+    "8 random bytes": Kind(DAMAGES["8 random bytes"], Reason.DECODE_CORRUPT),
+    "halves of two files": Kind(lambda data, other, rng: spliced(data, other), Reason.DECODE_CORRUPT),
+    "cut in half, saved again": Kind(lambda data, other, rng: _grey_below(data, keep=0.5), Remark.ENDS_GREY),
+    "cut off anywhere, saved again": Kind(
+        lambda data, other, rng: _grey_below(data, keep=rng.uniform(0.1, 0.95)),
+        Remark.ENDS_GREY,
+    ),
+    "HTML named .jpg": Kind(lambda data, other, rng: html(rng.randrange(1000)), Reason.NOT_IMAGE),
+    "empty file": Kind(lambda data, other, rng: b"", Reason.EMPTY),
+}
+SOUND: dict[str, Kind] = {
+    "progressive JPEG": Kind(lambda data, other, rng: _saved(_picture(data), quality=90, progressive=True), None),
+    "CMYK JPEG": Kind(lambda data, other, rng: _saved(_picture(data).convert("CMYK"), quality=90), None),
+    "turned by EXIF": Kind(lambda data, other, rng: _turned(data), Remark.EXIF_ROTATED),
+    "PNG named .jpg": Kind(lambda data, other, rng: _saved(_picture(data), "PNG"), Remark.EXT_MISMATCH),
+    "on a white page, at 70 %": Kind(lambda data, other, rng: _on_white(data, share=0.7), None),
+    "on a white page, at 40 %": Kind(lambda data, other, rng: _on_white(data, share=0.4), None),
+    "PNG of 16 bits": Kind(lambda data, other, rng: _png_of_16_bits(data), None, ".png"),
+}
+
+
+def planted(photographs: Mapping[str, bytes], kinds: Mapping[str, Kind], each: int) -> dict[str, Plant]:
+    """Name of the file -> what it is; every kind has draws of its own, so that a new kind changes no other."""
+    plants = {}
+    for kind_name, kind in kinds.items():
+        rng = random.Random(kind_name)
+        drawn = rng.sample(sorted(photographs), each + 1)
+        for name, other in itertools.pairwise(drawn):
+            data = kind.change(photographs[name], photographs[other], rng)
+            plants[f"{kind_name}/{Path(name).with_suffix(kind.ending)}"] = Plant(kind_name, name, data)
+    return plants
+
+
+def verdicts(files: Mapping[str, bytes]) -> dict[str, Verdict]:
+    """What `inspect` and the remarks of `curate` say about each file, by name."""
+    findings = pd.DataFrame([examine(name, data, InspectParams()).findings for name, data in files.items()])
+    remarks = pd.DataFrame(quality_remarks(findings, CurateParams()))
+    refusals = findings["refusal"].astype(object).where(findings["refusal"].notna(), None)
+    return {
+        name: Verdict(refusal, frozenset(str(remark) for remark in remarks.columns[remarks.iloc[at].to_numpy()]))
+        for at, (name, refusal) in enumerate(zip(files, refusals, strict=True))
+    }
+
+
+def _said(verdict: Verdict, before: Verdict) -> frozenset[str]:
+    """The reason, or the remarks that the original does not have."""
+    return frozenset({verdict.refusal}) if verdict.refusal else verdict.remarks - before.remarks
+
+
+def damage_rows(plants: Mapping[str, Plant], said: Mapping[str, frozenset[str]]) -> Iterable[Row]:
+    """The shares named and noticed of each kind, and the words that were said."""
+    for kind_name, kind in DAMAGED.items():
+        names = [name for name, plant in plants.items() if plant.kind == kind_name]
+        yield row(kind_name, "damaged", "files", [len(names)])
+        yield row(kind_name, "named", "share", [sum(kind.expected in said[name] for name in names) / len(names)])
+        yield row(kind_name, "noticed", "share", [sum(bool(said[name]) for name in names) / len(names)])
+        yield from _word_rows(kind_name, [said[name] for name in names])
+
+
+def sound_rows(case: str, found: list[Verdict], said: list[frozenset[str]]) -> Iterable[Row]:
+    """Sound files that were refused, those doubted without cause, and the words that were said."""
+    refused = [verdict.refusal is not None for verdict in found]
+    yield row(case, "sound", "files", [len(found)])
+    yield row(case, "refused", "files", [sum(refused)])
+    yield row(case, "remarked", "files", [sum(map(bool, said)) - sum(refused)])
+    yield from _word_rows(case, said)
+
+
+def _word_rows(case: str, said: Iterable[frozenset[str]]) -> Iterable[Row]:
+    counted = Counter(word for words in said for word in words)
+    for word, n_files in sorted(counted.items()):
+        yield row(case, f"said {word}", "files", [n_files])
+
+
+def sheet(tiles: Iterable[tuple[str, bytes]]) -> Image.Image:
+    """Captioned pictures in lines of PER_LINE."""
+    tiles = list(tiles)
+    n_lines = max(1, -(-len(tiles) // PER_LINE))
+    whole = Image.new("RGB", (PER_LINE * TILE_PX, n_lines * (TILE_PX + CAPTION_PX)), "black")
+    draw = ImageDraw.Draw(whole)
+    for number, (caption, data) in enumerate(tiles):
+        left, top = number % PER_LINE * TILE_PX, number // PER_LINE * (TILE_PX + CAPTION_PX)
+        whole.paste(ImageOps.contain(_picture(data), (TILE_PX - 6,) * 2), (left, top + CAPTION_PX))
+        draw.multiline_text((left + 2, top + 1), caption, fill="white", font_size=11, spacing=1)
+    return whole
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.photograph_damage", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder with clothing.tar")
+    parser.add_argument("--sheet", type=Path, help="a folder for the contact sheet")
+    parser.add_argument("--each", type=int, default=100, help="files of each kind (default 100)")
+    options = parser.parse_args()
+    photographs = read_photographs(options.data / "clothing.tar")
+    plants = planted(photographs, DAMAGED | SOUND, options.each)
+    found = verdicts(photographs | {name: plant.data for name, plant in plants.items()})
+    said = {name: _said(found[name], found[plant.original]) for name, plant in plants.items()}
+    nothing = Verdict(None, frozenset())
+    as_they_are = {name: _said(found[name], nothing) for name in photographs}
+    rows = list(damage_rows(plants, said))
+    missed = [(name, "passed without a word") for name in said if plants[name].kind in DAMAGED and not said[name]]
+    doubted = [(name, ", ".join(sorted(words))) for name, words in as_they_are.items() if words]
+    for kind_name, kind in SOUND.items():
+        names = [name for name, plant in plants.items() if plant.kind == kind_name]
+        unexpected = {name: said[name] - {kind.expected} for name in names}
+        yes = [name for name in names if kind.expected in said[name]]
+        rows += sound_rows(kind_name, [found[name] for name in names], list(unexpected.values()))
+        rows.append(row(kind_name, "expected remark", "files", [len(yes)]))
+        doubted += [(name, ", ".join(sorted(words))) for name, words in unexpected.items() if words]
+    rows += sound_rows("as they are", [found[name] for name in photographs], list(as_they_are.values()))
+    for one in rows:
+        print(f"{one.case}: {one.metric} {one.median:g} {one.unit}")
+    if options.sheet:
+        data_of = photographs | {name: plant.data for name, plant in plants.items()}
+        tiles = [(f"{Path(name).parts[0]}\n{words}", name) for name, words in doubted + missed]
+        sheet((caption, data_of[name]) for caption, name in tiles).save(options.sheet / "doubted_and_missed.png")
+    print(f"wrote {write_results('photograph_damage', rows, also=('opencv-python',))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Row 18 of the acceptance table: votes of annotators of unequal quality, a fifth of them spammers.
+
+    python -m benchmarks.curation.votes [--crowd-kit PYTHON] [--seeds 5]
+
+Simulated annotators: right with a probability drawn from Beta(8, 2); 20 % spammers who guess, 5 % adversaries who are
+wrong nine times of ten; half of the errors go to one confusable class. Each picture gets its votes from annotators
+drawn at random. PYTHON: an interpreter that has crowd-kit (`pip install crowd-kit` in an environment of its own), whose
+OneCoinDawidSkene and DawidSkene then aggregate the same votes. Writes benchmarks/results/votes.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.support.results_file import Row, row, write_results
+from pipeline_lib.curate.votes import aggregate, majority
+
+SPAMMERS, ADVERSARIES = 0.2, 0.05
+MOST_CLASSES_FOR_THEIRS = 10  # with 100 classes crowd-kit takes minutes a run
+THEIRS = """
+import sys, time, pandas as pd
+from crowdkit.aggregation import DawidSkene, OneCoinDawidSkene
+votes = pd.read_csv(sys.argv[1], dtype=str).rename(columns={"image_id": "task", "annotator": "worker"})
+for name, method in (("one-coin", OneCoinDawidSkene), ("full", DawidSkene)):
+    start = time.perf_counter()
+    labels = method(n_iter=100).fit_predict(votes)
+    labels.rename("label").rename_axis("image_id").reset_index().to_csv(sys.argv[2] + name, index=False)
+    print(name, time.perf_counter() - start)
+"""
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """votes: image_id, annotator, label. truth: class by image_id."""
+
+    votes: pd.DataFrame
+    truth: pd.Series
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How large a crowd votes on how much."""
+
+    n_pictures: int
+    n_classes: int
+    n_annotators: int
+    votes_each: int
+
+    def __str__(self) -> str:
+        return f"{self.n_pictures} pictures x {self.n_classes} classes, {self.votes_each} votes each"
+
+
+SETTINGS = (Setting(2000, 10, 40, 3), Setting(2000, 10, 40, 5), Setting(2000, 100, 40, 5), Setting(20_000, 10, 200, 3))
+LARGE = Setting(200_000, 1000, 2000, 3)
+
+
+def draw_crowd(setting: Setting, seed: int) -> Crowd:
+    """Simulated votes."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, setting.n_classes, setting.n_pictures)
+    picture = np.repeat(np.arange(setting.n_pictures), setting.votes_each)
+    annotator = rng.random((setting.n_pictures, setting.n_annotators)).argpartition(setting.votes_each, axis=1)
+    annotator = annotator[:, : setting.votes_each].ravel()
+    accuracy = rng.beta(8, 2, setting.n_annotators)
+    kind = rng.permutation(setting.n_annotators) / setting.n_annotators
+    accuracy[kind < SPAMMERS] = 1 / setting.n_classes
+    accuracy[kind >= 1 - ADVERSARIES] = 0.1
+    right = rng.random(len(picture)) < accuracy[annotator]
+    anywhere = (truth[picture] + rng.integers(1, setting.n_classes, len(picture))) % setting.n_classes
+    lookalike = truth[picture] ^ 1 if setting.n_classes % 2 == 0 else anywhere
+    said = np.where(right, truth[picture], np.where(rng.random(len(picture)) < 0.5, lookalike, anywhere))
+    names = np.char.add("i", np.char.zfill(np.arange(setting.n_pictures).astype(str), 6))
+    columns = {"image_id": names[picture], "annotator": annotator.astype(str), "label": said.astype(str)}
+    return Crowd(pd.DataFrame(columns).astype("str"), pd.Series(truth.astype(str), index=names))
+
+
+def accuracy(labels: pd.Series, crowd: Crowd) -> float:
+    """Share of right labels, in percent."""
+    return float(100 * (labels.reindex(crowd.truth.index) == crowd.truth).mean())
+
+
+def compare(setting: Setting, seeds: int, crowd_kit: str | None) -> list[Row]:
+    """Accuracy of the majority, of ours, and of crowd-kit's on the same votes."""
+    found: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        crowd = draw_crowd(setting, seed)
+        found.setdefault("majority", []).append(accuracy(majority(crowd.votes), crowd))
+        start = time.perf_counter()
+        consensus = aggregate(crowd.votes, setting.n_classes).labels
+        found.setdefault("seconds, ours", []).append(time.perf_counter() - start)
+        found.setdefault("ours", []).append(accuracy(consensus["label"], crowd))
+        sure = consensus[consensus["posterior"] >= 0.9]
+        found.setdefault("ours, posterior from .9", []).append(
+            accuracy(sure["label"], Crowd(crowd.votes, crowd.truth[sure.index]))
+        )
+        found.setdefault("share with posterior from .9", []).append(100 * len(sure) / len(consensus))
+        theirs = crowd_kit if setting.n_classes <= MOST_CLASSES_FOR_THEIRS else None
+        for name, value in _theirs(crowd, theirs).items():
+            found.setdefault(name, []).append(value)
+    found["ours minus majority"] = [a - b for a, b in zip(found["ours"], found["majority"], strict=True)]
+    if "crowd-kit one-coin" in found:
+        pairs = zip(found["ours"], found["crowd-kit one-coin"], strict=True)
+        found["ours minus crowd-kit one-coin"] = [a - b for a, b in pairs]
+    print(setting, {name: round(float(np.median(values)), 2) for name, values in found.items()}, flush=True)
+    return [
+        row(f"row 18: {setting}", name, "s" if "seconds" in name else "%", values) for name, values in found.items()
+    ]
+
+
+def _theirs(crowd: Crowd, crowd_kit: str | None) -> dict[str, float]:
+    if crowd_kit is None:
+        return {}
+    with tempfile.TemporaryDirectory() as temporary:
+        votes, out = Path(temporary) / "votes.csv", Path(temporary) / "labels-"
+        crowd.votes.to_csv(votes, index=False)
+        command = [crowd_kit, "-c", THEIRS, str(votes), str(out)]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        if done.returncode:
+            sys.exit(f"{crowd_kit}: crowd-kit failed\n{done.stderr[-2000:]}")
+        figures: dict[str, float] = {}
+        for line in done.stdout.splitlines():
+            name, seconds = line.split()
+            labels = pd.read_csv(f"{out}{name}", dtype=str).set_index("image_id")["label"]
+            figures[f"crowd-kit {name}"] = accuracy(labels, crowd)
+            figures[f"seconds, crowd-kit {name}"] = float(seconds)
+        return figures
+
+
+def measured_apart(work: Callable[[], None]) -> tuple[float, float]:
+    """Seconds, and how far the peak memory of a process of its own rose, in MB."""
+    results: multiprocessing.Queue[tuple[float, float]] = multiprocessing.Queue()
+
+    def child() -> None:
+        before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+        work()
+        seconds = time.perf_counter() - start
+        results.put((seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    measured = results.get(timeout=300)
+    process.join()
+    return measured
+
+
+def cost_at_size(runs: int) -> list[Row]:
+    """Time and memory of 600,000 votes on 1,000 classes."""
+    crowd = draw_crowd(LARGE, 0)
+    measured = [measured_apart(lambda: _aggregate_all(crowd)) for _ in range(runs)]
+    seconds, memory = ([pair[n] for pair in measured] for n in (0, 1))
+    print(LARGE, seconds, memory, flush=True)
+    return [row(f"row 18: {LARGE}", "wall", "s", seconds), row(f"row 18: {LARGE}", "extra memory", "MB", memory)]
+
+
+def _aggregate_all(crowd: Crowd) -> None:
+    aggregate(crowd.votes, LARGE.n_classes)
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.votes", description=__doc__)
+    parser.add_argument("--crowd-kit", metavar="PYTHON", help="an interpreter that has crowd-kit")
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    rows = [one for setting in SETTINGS for one in compare(setting, options.seeds, options.crowd_kit)]
+    print(f"wrote {write_results('votes', [*rows, *cost_at_size(3)])}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""`perennial promote REF`: a person's word makes a version champion, or the reference."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "make a version champion, or the reference, on your own word"
+EPILOG = (
+    "For a challenger that the gate held, or a version that was rolled back. The next model is compared with it. "
+    "`--as reference` pins the model that no champion may fall far behind (docs/gate.md)."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `perennial promote`."""
+    parser.add_argument("ref", metavar="REF", help="a version number or an alias, such as challenger")
+    parser.add_argument(
+        "--as", dest="alias", choices=("champion", "reference"), default="champion", help="what it becomes (champion)"
+    )
+    parser.add_argument("--reason", required=True, help="why, kept with the version")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Promote or pin, and print where that leaves champion and reference. Raises UsageError: version, reason."""
+    from flows.cli.project import find_project
+    from pipeline_lib.registry.registry import open_registry
+    from pipeline_lib.settings import load_settings
+
+    origin = find_project(Path.cwd())
+    registry = open_registry(load_settings(origin), origin)
+    if options.alias == "reference":
+        print(f"reference is version {registry.pin(options.ref, reason=options.reason).number}")
+        return 0
+    version = registry.promote(options.ref, reason=options.reason)
+    print(f"champion is version {version.number}")
+    reference = registry.reference()
+    if reference is not None and reference.number != version.number:
+        print(
+            f"reference is still version {reference.number}, which no new model may be far behind; "
+            f"`perennial promote {version.number} --as reference --reason TEXT` moves it"
+        )
+    return 0

@@ -1,0 +1,35 @@
+"""`perennial report [REF]`: where the report lies."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "print where the report of the last run, or of a version, lies"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `perennial report`."""
+    parser.add_argument("ref", nargs="?", help="a version number or an alias (default: the last run)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the path. Raises UsageError for an unknown version, SourceMissing when no report was written."""
+    from flows.cli.project import find_project
+    from pipeline_lib.errors import SourceMissing
+    from pipeline_lib.register.publish import REPORT, report_path
+    from pipeline_lib.registry import open_registry, records
+    from pipeline_lib.settings import load_settings
+
+    origin = find_project(Path.cwd())
+    settings = load_settings(origin)
+    report = settings.state_folder(origin) / "reports" / "latest" / REPORT
+    if options.ref:
+        key = open_registry(settings, origin).version(options.ref).tags[records.KEY]
+        report = report_path(settings.state_folder(origin), key)
+    if not report.exists():
+        raise SourceMissing(
+            "no report is there", file=report, remedy="run `dvc repro` or `perennial run`; it writes one"
+        )
+    print(report.resolve())
+    return 0

@@ -1,0 +1,43 @@
+"""`perennial run`: the flow `retrain`, here and now."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "run the whole line in a workspace of its own, each stage a Prefect task"
+EPILOG = (
+    "With --set, the result is a candidate: it is registered, never promoted, and stays off the branch perennial/line. "
+    "A value that params.yaml has already changes nothing and does not count."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `perennial run`."""
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a parameter")
+    parser.add_argument(
+        "--branch", default="", help="take code and parameters from this branch (default: what is here)"
+    )
+    parser.add_argument(
+        "--fail-if-held", action="store_true", help="exit with 3 when the model is not the champion afterwards"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the flow in this process. Raises the PipelineError of the stage that failed."""
+    from flows.cli.project import find_project
+    from flows.local_run import run_here, summary
+    from pipeline_lib.errors import GateHeld
+    from tasks.overrides import check_overrides, parse_overrides
+
+    origin = find_project(Path.cwd())
+    overrides = parse_overrides(options.set)
+    if not options.branch:  # fail before Prefect starts, which takes seconds
+        check_overrides(origin / "params.yaml", overrides)
+    result = run_here(origin, overrides=overrides, branch=options.branch)
+    print(result.as_json() if options.json else summary(result))
+    if options.fail_if_held and not result.is_champion:
+        remedy = "read the report; `perennial versions` shows which version is champion"
+        raise GateHeld("this model is not the champion", file=result.report, value=result.sentence, remedy=remedy)
+    return 0

@@ -1,0 +1,46 @@
+"""`perennial sweep`: the flow `sweep`, here and now."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "train with several sets of parameters, compare on validation, evaluate and register the best"
+EPILOG = (
+    "Every combination is trained, one after another; `perennial sweep --set train.peak_learning_rate=0.02,0.05 "
+    "--set train.seed=0,1` trains four times. Only the best is evaluated on the test split and registered, as a "
+    "candidate. Started again, a sweep takes finished trials from DVC's cache."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `perennial sweep`."""
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=A,B,...", help="values of a parameter to try"
+    )
+    parser.add_argument(
+        "--by",
+        choices=("val_loss", "val_top1"),
+        default="val_loss",
+        help="what decides (default: val_loss, finer than top-1 on few pictures)",
+    )
+    parser.add_argument("--branch", default="", help="take code and parameters from this branch")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the flow in this process. Raises the PipelineError that ended it."""
+    from flows.cli.project import find_project
+    from flows.local_run import comparison, sweep_here
+    from tasks.overrides import check_overrides, parse_grid
+    from tasks.trials import check_sections
+
+    origin = find_project(Path.cwd())
+    combinations = parse_grid(options.set)
+    check_sections(combinations[0])
+    if not options.branch:  # fail before Prefect starts, which takes seconds
+        for overrides in combinations:
+            check_overrides(origin / "params.yaml", overrides)
+    result = sweep_here(origin, grid=options.set, by=options.by, branch=options.branch)
+    print(result.as_json() if options.json else comparison(result))
+    return 0

@@ -1,0 +1,25 @@
+"""`perennial up`: Prefect server, work pool, worker and deployments on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "start a Prefect server, pool and worker on loopback and deploy the flows; safe to repeat"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `perennial up`."""
+    parser.add_argument("--port", type=int, default=4200, help="port of the server on 127.0.0.1 (default 4200)")
+    parser.add_argument(
+        "--branch", default="", help="the branch that deployed runs take (default: the one checked out now)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start what is not running, and print where it is. Raises UsageError or ServiceUnavailable."""
+    from flows.cli.project import find_project
+    from flows.serving import bring_up
+
+    print(bring_up(find_project(Path.cwd()), port=options.port, branch=options.branch))
+    return 0

@@ -1,0 +1,120 @@
+"""Results of work units (shards) already done, found again by a key that names everything their bytes depend on.
+
+The memo saves time and never changes a byte: it lies in the state folder, is no output, may be deleted at any time, and
+what it gives back is checked against the digests written with it. A damaged or half-written entry counts as absent.
+A file is read again for that only when its size, date or inode is not as it was, as git and DVC do: else finding all
+shards of a large set unchanged would cost more than converting the few new ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import math
+import shutil
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from pipeline_lib.files.atomic import link_or_copy, shared_folder
+
+log = logging.getLogger(__name__)
+FILES = "files.json"  # name -> what is known of the file
+
+
+class Memo:
+    """The memo of one stage: `entry key -> files`.
+
+    folder: `<state folder>/memo/<stage>`. stage_key: everything shared by all entries, see `stage_key`.
+    """
+
+    def __init__(self, folder: Path, stage_key: str) -> None:
+        self.folder, self.stage_key = folder, stage_key
+        self.hits = self.misses = 0
+
+    def restore(self, unit: str, target: Path) -> bool:
+        """Bring the files of a unit back into the folder `target`; False when there is no sound entry for it."""
+        entry = self._entry(unit)
+        if not _sound(entry):
+            self.misses += 1
+            return False
+        target.mkdir(parents=True, exist_ok=True)
+        try:
+            for name in json.loads((entry / FILES).read_text(encoding="utf-8")):
+                link_or_copy(entry / name, target / name)
+            (entry / FILES).touch()
+        except FileNotFoundError:  # another run is just tidying up
+            self.misses += 1
+            return False
+        self.hits += 1
+        return True
+
+    def keep(self, unit: str, files: list[Path]) -> None:
+        """Remember the files of a unit, under their names. The files must never be written in place afterwards."""
+        entry = self._entry(unit)
+        with shared_folder(entry) as folder:
+            for file in files:
+                link_or_copy(file, folder / file.name)
+            known = {file.name: [digest(file), *_stamp(folder / file.name)] for file in files}
+            (folder / FILES).write_text(json.dumps(known), encoding="utf-8")
+
+    def forget_older_than(self, days: int) -> int:
+        """Remove entries that nothing asked for in that many days; returns how many went."""
+        now = time.time()
+        limits = {".partial": now - 86_400, "": now - days * 86_400}  # a day-old half is a killed run's
+        old = [entry for entry in self.folder.glob("*/*") if _last_used(entry) < limits[entry.suffix]]
+        for entry in old:
+            shutil.rmtree(entry, ignore_errors=True)  # another run may be at the same entry
+        return len(old)
+
+    def _entry(self, unit: str) -> Path:
+        key = hashlib.sha256(f"{self.stage_key}\0{unit}".encode()).hexdigest()
+        return self.folder / key[:2] / key
+
+
+def stage_key(*, format_version: int, params: str, libraries: tuple[str, ...]) -> str:
+    """The part of the key that all units of a stage share.
+
+    format_version: a constant of the stage, raised whenever its code writes other bytes for the same input (the golden
+    hashes guard it). params: those that change bytes, as canonical JSON. libraries: distributions whose version does.
+    """
+    versions = ",".join(f"{name}={version(name)}" for name in libraries)
+    return f"{format_version}|{params}|{versions}"
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sound(entry: Path) -> bool:
+    if not (entry / FILES).exists():
+        return False
+    try:
+        expected: dict[str, list[str | int]] = json.loads((entry / FILES).read_text(encoding="utf-8"))
+        sound = all(
+            _stamp(entry / name) == stamp or digest(entry / name) == value for name, (value, *stamp) in expected.items()
+        )
+    except (OSError, ValueError):
+        sound = False
+    if not sound:
+        log.warning("memo: entry %s is damaged and dropped; its shard is worked again", entry.name[:12])
+        shutil.rmtree(entry, ignore_errors=True)
+    return sound
+
+
+def _stamp(path: Path) -> list[int]:
+    """Size, date and inode: another one of these means that the bytes may be others."""
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+
+
+def _last_used(entry: Path) -> float:
+    """Seconds since 1970; never for an entry that is just going."""
+    for path in (entry / FILES, entry):
+        with contextlib.suppress(FileNotFoundError):
+            return path.stat().st_mtime
+    return math.inf

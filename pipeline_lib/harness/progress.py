@@ -1,0 +1,85 @@
+"""Progress that fits where it is read: one live line on a terminal, one line every 30 seconds in a log.
+
+The line has a fixed form, which the Prefect task parses into a progress artifact:
+`progress: convert 1200/5000 images, 24 %, 310 images/s, 12 s left`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from pipeline_lib.harness.terminal import show_live
+from pipeline_lib.settings import Settings
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+LIVE_EVERY_S = 0.2
+
+
+@contextlib.contextmanager
+def progress(what: str, unit: str, total: int, settings: Settings) -> Iterator[Callable[[int], object]]:
+    """Give a function that is called with how many more are done, and shows their share, the rate and the time left."""
+    if sys.stderr.isatty():
+        with tqdm(desc=what, unit=f" {unit}", total=total, leave=False) as bar:
+            yield bar.update
+    else:
+        yield Meter(what, unit, total, settings.progress_every_s).step
+
+
+class Meter:
+    """Count steps, and say how far they are: one live line on a terminal, else a log line every `every_s` seconds."""
+
+    def __init__(self, what: str, unit: str, total: int, every_s: float) -> None:
+        self.what, self.unit, self.total = what, unit, total
+        self.live = sys.stderr.isatty()
+        self.every_s = LIVE_EVERY_S if self.live else every_s
+        self.done, self.skipped, self.waited_s, self.started = 0, 0, 0.0, time.monotonic()
+        self.last = self.started
+
+    def skip(self, count: int) -> None:
+        """Count what an earlier run has done: it is no part of the rate."""
+        self.done += count
+        self.skipped += count
+
+    def waited_for(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The same items, timing how long each one kept us waiting: the line then tells the share of that time."""
+        while True:
+            began = time.monotonic()
+            item = next(items, None)
+            self.waited_s += time.monotonic() - began
+            if item is None:
+                return
+            yield item
+
+    def step(self, count: int = 1, note: str = "", most_s: float = math.inf) -> None:
+        """Add to the count; `note` (loss, accuracy) ends the line when it is time for one.
+
+        most_s: seconds after which the work ends, done or not.
+        """
+        self.done += count
+        now = time.monotonic()
+        if now - self.last < self.every_s:
+            return
+        self.last = now
+        line = self._line(now - self.started, note, most_s)
+        if self.live:
+            show_live(line.removeprefix("progress: "))
+        else:
+            log.info(line)
+
+    def _line(self, elapsed_s: float, note: str, most_s: float) -> str:
+        rate = (self.done - self.skipped) / elapsed_s
+        percent = 100 * self.done / max(self.total, 1)
+        share = f"{self.done}/{self.total} {self.unit}, {percent:.0f} %"
+        left_s = max(0, min((self.total - self.done) / rate, most_s))
+        line = f"progress: {self.what} {share}, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
+        waited = f"{100 * self.waited_s / elapsed_s:.0f} % waiting for data" if self.waited_s else ""
+        return ", ".join(part for part in (line, waited, note) if part)

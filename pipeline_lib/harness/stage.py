@@ -1,0 +1,150 @@
+"""Run one stage of the line: `python -m pipeline_lib.stage curate`, which is what dvc.yaml calls.
+
+The harness reads the stage's own section of params.yaml, the settings and its paths, holds a lock on its outputs, ends
+with its parent, and turns a failure into one last line plus `line/reasons/<stage>.json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib
+import json
+import logging
+import os
+import resource
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline_lib.errors import DependencyMissing, Interrupted, PipelineError, defect
+from pipeline_lib.files.atomic import private_folder
+from pipeline_lib.harness.gpu_watch import watched_gpus
+from pipeline_lib.harness.parent_watch import die_with_parents
+from pipeline_lib.harness.terminal import clearing
+from pipeline_lib.shown import log_to_stderr, shown
+
+log = logging.getLogger(__name__)
+REASONS = Path("line/reasons")
+LOCK_WAIT_S = 10.0  # a killed dvc's stage notices within a second or two; longer means a live rival
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What a stage's `run(job)` is given. `params` is the stage's own frozen model."""
+
+    checkout: Path
+    reads: dict[str, Path]
+    writes: dict[str, Path]
+    params: Any
+    settings: Any
+
+
+def run_stage(stage: str, checkout: Path) -> None:
+    """Run one stage in a checkout. Raises PipelineError."""
+    from pipeline_lib.harness.line import STAGES, read_line
+    from pipeline_lib.params_file import load_section
+    from pipeline_lib.settings import load_settings
+
+    assert stage in STAGES, stage
+    settings = load_settings(checkout)
+    die_with_parents(settings.supervisor_pid)
+    files = read_line(checkout).stage_files(stage)
+    model = importlib.import_module(f"pipeline_lib.{stage}.params").PARAMS
+    params = load_section(checkout / "params.yaml", stage, model)
+    job = StageRun(checkout, files.reads, files.writes, params, settings)
+    with _sole_run(checkout, stage), _recorded(private_folder(settings.state_folder(checkout)), stage):
+        importlib.import_module(f"pipeline_lib.{stage}.run").run(job)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the stage named in `arguments`; returns the documented exit code."""
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # before torch loads: spinning threads cost tenfold on busy cores
+    stage, checkout = arguments[0], Path.cwd()
+    log_to_stderr(f"{stage}: %(message)s", before=clearing())
+    logging.getLogger("pipeline_lib").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    reason = checkout / REASONS / f"{stage}.json"
+    reason.unlink(missing_ok=True)
+    try:
+        run_stage(stage, checkout)
+    except PipelineError as error:
+        failure = error
+    except ModuleNotFoundError as error:
+        remedy = "activate the project's environment: `. .venv/bin/activate` (after `make setup`)"
+        failure = DependencyMissing(
+            "a package is not installed", file=sys.executable, value=error.name or "", remedy=remedy
+        )
+    except KeyboardInterrupt:
+        failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; it continues with what is done")
+    except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
+        sys.stderr.write(shown(traceback.format_exc()))
+        failure = defect(error, file=stage)
+    else:
+        return 0
+    reason.parent.mkdir(parents=True, exist_ok=True)
+    reason.write_text(failure.as_json(), encoding="utf-8")
+    sys.stderr.write(f"{clearing()}{stage}: error[{failure.code}]: {failure}\n")
+    sys.stderr.flush()
+    return failure.exit_code
+
+
+@contextlib.contextmanager
+def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
+    """Hold the lock on a stage's outputs: after `kill -9` of dvc its stage may still be ending."""
+    path = checkout / REASONS / f"{stage}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        deadline = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    remedy = "wait for the other run to end, or stop it"
+                    raise Interrupted(
+                        "another run of this stage is writing the same outputs", file=path, remedy=remedy
+                    ) from None
+                time.sleep(0.1)
+        yield
+
+
+@contextlib.contextmanager
+def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
+    """Append what DVC must not track (when, where, how long, how much memory) to operations.jsonl."""
+    started, clock, ok = datetime.now(UTC), time.monotonic(), False
+    gpus: list[dict[str, Any]] = []
+    try:
+        with watched_gpus() as gpus:
+            yield
+        ok = True
+    finally:
+        used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        peak_mb = max(one.ru_maxrss for one in used) // 1024  # of the largest process
+        cpu = sum(one.ru_utime for one in used)
+        entry = {
+            "stage": stage,
+            "started": started.isoformat(timespec="seconds"),
+            "wall_s": round(time.monotonic() - clock, 3),
+            "cpu_s": round(cpu, 3),
+            "peak_mb": peak_mb,
+            "ok": ok,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            **({"gpus": gpus} if gpus else {}),
+        }
+        with (state_folder / "operations.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,198 @@
+"""Folders that can be read in more than one way: found by their names and shape, each reading with what it gives.
+
+Nothing is decided here. `perennial init` asks, `discover` and `download` warn; what params.yaml states is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline_lib.sources.layout import Detected, FolderLayout, Folders, layout_of_folders
+from pipeline_lib.sources.names import class_name, without_archive_ending
+from pipeline_lib.sources.source import Source
+from pipeline_lib.sources.split_names import split_names
+
+SHOWN = 5
+DEEP = 0.1  # share of pictures below the class folders from which their folders may be the classes
+_PARTS = re.compile(r"(fold|part|batch|shard|chunk|set|split|session|cv|kfold)[ _-]?\d+", re.IGNORECASE)
+_SHARD = re.compile(r"(.*\D)?\d{4,}")  # an archive of WebDataset: 000000.tar, train-0017.tar
+_OF_IMAGES = {
+    "image", "images", "img", "imgs", "jpegimages", "rgb", "photo", "photos", "picture", "pictures", "data", "input",
+    "inputs",
+}  # fmt: skip
+_OF_ANNOTATIONS = {
+    "mask", "masks", "annotation", "annotations", "label", "labels", "gt", "groundtruth", "segmentation",
+    "segmentations", "segmentationclass", "trimaps", "depth", "target", "targets",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read the folders. splits: folder -> split, {} where none names one. Counts are of pictures, by name.
+
+    n_without: pictures that get no class.
+    """
+
+    layout: Detected
+    splits: Mapping[str, str]
+    classes: tuple[tuple[str, int], ...]
+    split_counts: tuple[tuple[str, int], ...]
+    n_without: int
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """why: a clause. readings: those that the names allow, the likeliest first."""
+
+    why: str
+    readings: tuple[Reading, ...]
+
+
+def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | None:
+    """What is doubtful in the folders of some pictures; None: nothing. archives: those that stand as folders."""
+    folders = Counter(name.rpartition("/")[0] for name in names)
+    counts = Counter({tuple(path.split("/")) if path else (): n for path, n in folders.items()})
+    found = layout_of_folders(list(counts), "auto")
+    if found.kind == "flat":
+        return None
+    below: Counter[Folders] = Counter()
+    for path, n in counts.items():
+        below[path[found.depth :]] += n
+    why = _why(below, found.kind, frozenset(archives) if found.depth == 0 else frozenset())
+    return Doubt(why, _readings(counts, below, found)) if why else None
+
+
+def doubt_of_source(source: Source, names: Sequence[str], archives: Sequence[str] = ()) -> str | None:
+    """A warning where the folders of a source are doubtful and params.yaml states nothing of them; else None.
+
+    archives: names of archives that hold the pictures, or whose own names stand for them.
+    """
+    if source.splits is not None or source.labels is not None:
+        return None
+    doubt = find_doubt(names, [without_archive_ending(name) for name in archives])
+    if doubt is None:
+        return None
+    taken = layout_of_folders([tuple(name.split("/")[:-1]) for name in names], source.layout).kind
+    others = "; ".join(f"{one.layout}: {in_words(one)}" for one in doubt.readings)
+    return (
+        f"source {source.name}: {doubt.why}. They are read as {taken}, as before. Possible readings: {others}. "
+        f"State one with `layout` and `splits` in discover.sources of params.yaml ({as_params(doubt.readings[0])}, "
+        "say; `splits: {}` where no folder is a split), or run `perennial init`."
+    )
+
+
+def stand_in(archive: str) -> str:
+    """The name of a picture in an archive that was not opened."""
+    return f"{without_archive_ending(archive)}/a picture"
+
+
+def in_words(reading: Reading) -> str:
+    """Its classes and splits with their counts."""
+    classes = f"{len(reading.classes)} classes: {_counts(reading.classes)}" if reading.classes else "no classes"
+    splits = f"; splits {_counts(reading.split_counts)}" if reading.split_counts else ""
+    renamed = [f"{folder} is {split}" for folder, split in reading.splits.items() if folder.lower() != split]
+    splits += f" ({', '.join(renamed)})" if renamed else ""
+    return classes + splits + (f"; {reading.n_without} without a class" if reading.n_without else "")
+
+
+def as_params(reading: Reading) -> str:
+    """`layout: class_folders, splits: {}`."""
+    splits = ", ".join(f"{folder}: {split}" for folder, split in reading.splits.items())
+    return f"layout: {reading.layout}, splits: {{{splits}}}"
+
+
+def reading_of(layout: FolderLayout, counts: Mapping[Folders, int]) -> Reading:
+    """What a layout gives. counts: pictures by their folders."""
+    classes: Counter[str | None] = Counter()
+    splits: Counter[str | None] = Counter()
+    for path, n in counts.items():
+        folder = layout.class_of(path)
+        classes[None if folder is None else class_name(folder)] += n
+        splits[layout.split_of(path)] += n
+    n_without = classes[None]
+    return Reading(layout.kind, dict(layout.splits or {}), _named(classes), _named(splits), n_without)
+
+
+def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> str:
+    """The first thing that is strange; "" for ordinary folders. below: pictures by their folders below the shared."""
+    if kind == "split_class_folders":
+        inner: Counter[Folders] = Counter()
+        for path, n in below.items():
+            inner[path[1:]] += n
+        return _not_classes(inner) or _deep(inner)
+    tops = {path[0] for path in below if path}
+    splits = split_names(tops)
+    if len(set(splits.values())) > 1:
+        return f"folders are named like splits ({_some(splits)})"
+    inside = {path[1] for path in below if len(path) > 1}
+    inside_splits = split_names(inside)
+    if inside and (set(inside_splits) == inside or len(set(inside_splits.values())) > 1):
+        return f"the folders hold folders named like splits ({_some(inside_splits)})"
+    if tops and tops <= archives and all(_SHARD.fullmatch(top) for top in tops):
+        return f"the archives are numbered like parts of one data set ({_some(tops)})"
+    return _not_classes(below) or _deep(below)
+
+
+def _not_classes(below: Counter[Folders]) -> str:
+    tops = {path[0] for path in below if path}
+    plain = {re.sub(r"[\W_]", "", top.lower()): top for top in tops}
+    if len(tops) > 1 and all(_PARTS.fullmatch(top) for top in tops):
+        return f"folders are numbered like parts of one data set ({_some(tops)})"
+    if plain.keys() & _OF_IMAGES and plain.keys() & _OF_ANNOTATIONS:
+        return f"folders are named like images and annotations ({_some(tops)})"
+    return ""
+
+
+def _deep(below: Counter[Folders]) -> str:
+    """Whether folders below the first may be the classes: all pictures of a folder lie in them, or many of all."""
+    inside = {path[1] for path in below if len(path) > 1}
+    if len(inside) < 2:
+        return ""
+    n_deep = sum(n for path, n in below.items() if len(path) > 1)
+    tops = {path[0] for path in below if path}
+    without_own = tops - {path[0] for path in below if len(path) == 1}
+    if n_deep < DEEP * sum(below.values()) and not without_own:
+        return ""
+    return f"pictures lie in folders inside folders ({_some(inside)} in {_some(tops)})"
+
+
+def _readings(counts: Counter[Folders], below: Counter[Folders], found: FolderLayout) -> tuple[Reading, ...]:
+    """Each layout that the names allow, without those that give the same as one before."""
+    tops = split_names({path[0] for path in below if path})
+    inside = split_names({path[1] for path in below if len(path) > 1})
+    deepest = max(map(len, below))
+    is_split = found.kind == "split_class_folders"
+    possible: list[tuple[Detected, Mapping[str, str]]] = []
+    if tops:
+        possible += [("split_class_folders", tops)]
+        possible += [("split_leaf_folders", tops)] if deepest > 2 else []
+        possible = possible[::-1] if is_split else possible
+    if inside and not is_split:
+        possible += [("class_split_folders", inside)]
+    if not is_split:
+        possible += [("leaf_folders", {})] if deepest > 1 else []
+        possible += [("class_folders", {})]
+    possible.insert(len(possible) if len(possible) > 1 else 0, ("flat", {}))
+    readings: list[Reading] = []
+    for kind, splits in possible:
+        one = reading_of(FolderLayout(kind, found.depth, splits), counts)
+        if all((one.classes, one.split_counts) != (other.classes, other.split_counts) for other in readings):
+            readings.append(one)
+    return tuple(readings)
+
+
+def _some(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:SHOWN]) + (", ..." if len(ordered) > SHOWN else "")
+
+
+def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((name, count) for name, count in counts.items() if name is not None))
+
+
+def _counts(pairs: Sequence[tuple[str, int]]) -> str:
+    shown = ", ".join(f"{name} {count}" for name, count in pairs[:SHOWN])
+    return shown + (f", and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else "")

@@ -1,0 +1,146 @@
+"""What a path says of a picture: its class and its split. One table of layouts, each a name and a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Literal
+
+from pipeline_lib.sources.names import class_name
+from pipeline_lib.sources.split_names import SPLIT_FOLDERS
+
+Detected = Literal[
+    "class_folders", "split_class_folders", "class_split_folders", "leaf_folders", "split_leaf_folders", "flat"
+]
+Folders = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How folders are read. meaning: for people. class_of: of the folders of a picture below the shared ones.
+
+    split_at: which of these names the split, where one does.
+    """
+
+    meaning: str
+    class_of: Callable[[Folders], str | None]
+    split_at: int | None = None
+
+
+def _first(folders: Folders) -> str | None:
+    return folders[0] if folders else None
+
+
+def _second(folders: Folders) -> str | None:
+    return folders[1] if len(folders) > 1 else None
+
+
+def _last(folders: Folders) -> str | None:
+    return folders[-1] if folders else None
+
+
+def _last_below_first(folders: Folders) -> str | None:
+    return _last(folders[1:])
+
+
+def _none(_: Folders) -> str | None:
+    return None
+
+
+LAYOUTS: Mapping[Detected, Layout] = {
+    "class_folders": Layout("one folder per class", _first),
+    "split_class_folders": Layout("train/val/test folders with one folder per class in each", _second, 0),
+    "class_split_folders": Layout("one folder per class with train/val/test folders in each", _first, 1),
+    "leaf_folders": Layout("the innermost folder is the class, folders above it only group", _last),
+    "split_leaf_folders": Layout(
+        "train/val/test folders, in each the innermost folder is the class", _last_below_first, 0
+    ),
+    "flat": Layout("no class folders", _none),
+}
+
+
+@dataclass(frozen=True)
+class FolderLayout:
+    """Which folder of a path names what.
+
+    depth: folders above the first that tells (`digits/` in `digits/7/a.png`). splits: folder -> split as params.yaml
+    states it; a picture of another folder then has neither split nor, below split folders, a class. None: the usual
+    names.
+    """
+
+    kind: Detected
+    depth: int
+    splits: Mapping[str, str] | None = None
+
+    def label(self, name: str) -> str | None:
+        """The class that the class folder names; None where the path has none."""
+        folder = self.class_folder(name)
+        return None if folder is None else class_name(folder)
+
+    def class_folder(self, name: str) -> str | None:
+        """The class folder as the path spells it."""
+        return self.class_of(tuple(name.split("/")[:-1]))
+
+    def split(self, name: str) -> str | None:
+        """train, val or test where the layout has split folders."""
+        return self.split_of(tuple(name.split("/")[:-1]))
+
+    def class_of(self, folders: Folders) -> str | None:
+        """As `class_folder`, for the folders of a path."""
+        layout, below = LAYOUTS[self.kind], folders[self.depth :]
+        if self.splits is not None and layout.split_at == 0 and _first(below) not in self.splits:
+            return None
+        return layout.class_of(below)
+
+    def split_of(self, folders: Folders) -> str | None:
+        """As `split`, for the folders of a path."""
+        at, below = LAYOUTS[self.kind].split_at, folders[self.depth :]
+        if at is None or at >= len(below):
+            return None
+        return SPLIT_FOLDERS.get(below[at].lower()) if self.splits is None else self.splits.get(below[at])
+
+
+def detect_layout(names: Sequence[str], declared: str, splits: Mapping[str, str] | None = None) -> FolderLayout:
+    """Find the layout of a source from the names of its pictures; `declared` is params.yaml's word, or "auto".
+
+    Folders shared by all pictures are skipped, unless one is a split folder. The next folders are splits when all of
+    them are named so (a class may be called `train`, beside `bus` and `plane`), else classes. splits: as params.yaml
+    states them.
+    """
+    return layout_of_folders([tuple(name.split("/")[:-1]) for name in names], declared, splits)
+
+
+def layout_of_folders(
+    folders: Sequence[Folders], declared: str, splits: Mapping[str, str] | None = None
+) -> FolderLayout:
+    """As `detect_layout`, from the folders of each picture, or each folder once."""
+    kind: Detected = next((kind for kind in LAYOUTS if kind == declared), "split_class_folders")  # the last: "auto"
+    if not folders:
+        return FolderLayout("flat" if declared == "auto" else kind, 0, splits)
+    shared = _shared(min(folders), max(folders))
+    depth = len(shared)
+    split_above = [at for at, folder in enumerate(shared) if _is_split(folder, splits)]
+    next_folders = {path[depth] for path in folders if len(path) > depth}
+    if declared == "flat" or (declared == "auto" and not next_folders and not split_above):
+        return FolderLayout("flat", depth, splits)
+    if kind in ("class_folders", "leaf_folders"):
+        return FolderLayout(kind, depth if next_folders else max(depth - 1, 0), splits)
+    if kind == "class_split_folders":
+        is_one_class = all(_is_split(folder, splits) for folder in next_folders)
+        return FolderLayout(kind, max(depth - is_one_class, 0), splits)
+    if split_above:
+        return FolderLayout(kind, split_above[-1], splits)
+    if declared == kind or all(_is_split(folder, splits) for folder in next_folders):
+        return FolderLayout(kind, depth, splits)
+    return FolderLayout("class_folders", depth, splits)
+
+
+def _is_split(folder: str, splits: Mapping[str, str] | None) -> bool:
+    return folder.lower() in SPLIT_FOLDERS if splits is None else folder in splits
+
+
+def _shared(first: Folders, last: Folders) -> Folders:
+    """The folders that the smallest and the largest of many paths begin with, and so all between them."""
+    same = [one for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
+    return tuple(same)

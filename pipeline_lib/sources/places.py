@@ -1,0 +1,233 @@
+"""Where a source's objects lie: a local file or folder, or a bucket. List them, read them, fetch them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline_lib.errors import BadData, CredentialsRefused, SourceChanged, SourceMissing
+from pipeline_lib.reasons import Reason
+from pipeline_lib.settings import Settings
+from pipeline_lib.sources import s3
+from pipeline_lib.sources.names import decode_name, encode_name, is_archive
+
+MEND = "mend discover.sources in params.yaml"
+LATEST_NS = 2**63 - 1  # in the year 2262: what a table holds; a camera's or a toolbox's wrong date may be any
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """One file or S3 key. key: stored name below the place. etag: S3 only, without quotes.
+
+    fault: why a file that is there cannot be read; it is a verdict on that file, and the run goes on.
+    """
+
+    key: str
+    size_bytes: int
+    modified_ns: int
+    etag: str | None = None
+    fault: Reason | None = None
+
+
+class Place(Protocol):
+    """Where objects lie. is_single: the address names one object, not a folder or prefix."""
+
+    address: str
+    is_single: bool
+
+    def list(self) -> Iterator[SourceObject]:
+        """Every object, in no particular order. Raises SourceMissing, CredentialsRefused, ServiceUnavailable."""
+
+    def look(self, wanted: SourceObject) -> SourceObject:
+        """The version of an object that is there now. Raises SourceMissing or BadData when none is."""
+
+    def read(self, wanted: SourceObject) -> bytes:
+        """The bytes of an object as listed. Raises SourceChanged when it changed since."""
+
+    def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
+        """Some of the bytes of an object as listed; fewer at its end."""
+
+    def local_path(self, wanted: SourceObject) -> Path | None:
+        """The file itself where it is local and as listed."""
+
+    def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
+        """Write an object to a file; only for what has no local path."""
+
+
+def open_place(uri: str, settings: Settings, *, root: Path) -> Place:
+    """The place that a source's uri names; relative paths resolve against `root`."""
+    if uri.startswith("s3://"):
+        return BucketPlace(uri, s3.open_client(settings))
+    return LocalPlace(uri, root / Path(uri).expanduser())
+
+
+class LocalPlace:
+    """A file or a folder of this machine."""
+
+    def __init__(self, address: str, path: Path) -> None:
+        if not path.exists():
+            raise SourceMissing(
+                "no such file or folder", file=address, value=f"looked at {path}", remedy=f"{MEND}, or put it there"
+            )
+        self.address, self.is_single = address, path.is_file()
+        self._folder = path.parent if self.is_single else path
+        self._only = path if self.is_single else None
+
+    def list(self) -> Iterator[SourceObject]:
+        """Every file below, hidden ones too; links to files and folders are followed."""
+        if self._only:
+            yield self._object(self._only)
+            return
+        for folder, below, files in os.walk(self._folder, followlinks=True, onerror=_raise_unreadable):
+            circles = [name for name in below if _is_circle(Path(folder, name))]
+            below[:] = [name for name in below if name not in circles]  # `os.walk` goes into what is left here
+            yield from (self._faulty(Path(folder, name), Reason.BROKEN_LINK) for name in circles)
+            yield from (self._object(Path(folder, name)) for name in files)
+
+    def look(self, wanted: SourceObject) -> SourceObject:
+        """The file as it is now."""
+        return self._object(self._folder / os.fsdecode(decode_name(wanted.key)))
+
+    def read(self, wanted: SourceObject) -> bytes:
+        """The bytes of a file."""
+        data = self.read_part(wanted, start=0, size_bytes=wanted.size_bytes)
+        self.local_path(wanted)  # and it did not change while we read
+        return data
+
+    def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
+        """Some of the bytes of a file."""
+        path = self.local_path(wanted)
+        try:
+            with path.open("rb") as file:
+                file.seek(start)
+                return file.read(size_bytes)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    def local_path(self, wanted: SourceObject) -> Path:
+        """The path of a file. Raises SourceChanged when it is not as listed."""
+        path = self._folder / os.fsdecode(decode_name(wanted.key))
+        try:
+            now = path.stat()
+        except OSError as error:
+            raise BadData(
+                "the file went after it was listed", file=path, value=error.strerror, remedy=s3.RELIST
+            ) from error
+        if (now.st_size, _within_table(now.st_mtime_ns)) != (wanted.size_bytes, wanted.modified_ns):
+            found = f"{now.st_size} bytes instead of {wanted.size_bytes}, or a newer date"
+            raise SourceChanged("the file changed after it was listed", file=path, value=found, remedy=s3.RELIST)
+        return path
+
+    def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
+        """Never needed: local archives are read where they are."""
+        raise AssertionError(wanted)
+
+    def _object(self, path: Path) -> SourceObject:
+        try:
+            facts = path.stat()
+        except OSError:
+            return self._faulty(path, Reason.BROKEN_LINK if path.is_symlink() else Reason.UNREADABLE_FILE)
+        if not stat.S_ISREG(facts.st_mode) or not os.access(path, os.R_OK):
+            return self._faulty(path, Reason.UNREADABLE_FILE)
+        return SourceObject(self._key(path), facts.st_size, _within_table(facts.st_mtime_ns))
+
+    def _faulty(self, path: Path, fault: Reason) -> SourceObject:
+        """A picture that cannot be read. Raises BadData for a whole archive or table, which nothing replaces."""
+        key = self._key(path)
+        if self._only or is_archive(key):
+            remedy = "remove it, mend where it points, or allow reading it (`chmod u+r`)"
+            raise BadData("it cannot be read", file=path, value=fault, remedy=remedy)
+        return SourceObject(key, 0, 0, fault=fault)
+
+    def _key(self, path: Path) -> str:
+        return encode_name(os.fsencode(path.relative_to(self._folder).as_posix()))
+
+
+class BucketPlace:
+    """A prefix of a bucket, or one key that is an archive or a CSV."""
+
+    def __init__(self, uri: str, client: Any) -> None:
+        self.address, self._client = uri, client
+        self._bucket, key = s3.parse_uri(uri)
+        self.is_single = is_archive(key) or key.endswith(".csv")
+        self._only = key if self.is_single else None
+        folder = key.rpartition("/")[0] if self.is_single else key.rstrip("/")
+        self._prefix = f"{folder}/" if folder else ""
+
+    def list(self) -> Iterator[SourceObject]:
+        """Every object below the prefix; markers of empty folders are none."""
+        if self._only:
+            yield self._object(s3.head(self._client, self._bucket, self._only))
+            return
+        for entry in s3.list_keys(self._client, self._bucket, self._prefix):
+            if not entry["Key"].endswith("/"):
+                yield self._object(entry)
+
+    def look(self, wanted: SourceObject) -> SourceObject:
+        """The version that the bucket has now."""
+        return self._object(s3.head(self._client, self._bucket, self._key(wanted)))
+
+    def read(self, wanted: SourceObject) -> bytes:
+        """The bytes of the listed version of an object."""
+        key, etag = self._key(wanted), wanted.etag or ""
+        return s3.read_object(self._client, self._bucket, key, etag=etag, size_bytes=wanted.size_bytes)
+
+    def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
+        """Some of the bytes of the listed version of an object."""
+        size_bytes = min(size_bytes, wanted.size_bytes - start)
+        if size_bytes <= 0:
+            return b""
+        key, etag = self._key(wanted), wanted.etag or ""
+        return s3.read_range(self._client, self._bucket, key, etag=etag, start=start, size_bytes=size_bytes)
+
+    def local_path(self, wanted: SourceObject) -> None:
+        """There is none."""
+
+    def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
+        """Write the listed version of an object to a file."""
+        key, etag = self._key(wanted), wanted.etag or ""
+        s3.fetch_object(
+            self._client,
+            self._bucket,
+            key,
+            etag=etag,
+            size_bytes=wanted.size_bytes,
+            target=target,
+            workers=workers,
+            step=step,
+        )
+
+    def _key(self, wanted: SourceObject) -> str:
+        return self._prefix + decode_name(wanted.key).decode()
+
+    def _object(self, entry: Any) -> SourceObject:
+        modified = entry["LastModified"]
+        modified_ns = int(modified.timestamp()) * 1_000_000_000 + modified.microsecond * 1000
+        key = encode_name(entry["Key"].removeprefix(self._prefix).encode())
+        return SourceObject(key, entry["Size"], _within_table(modified_ns), entry["ETag"].strip('"'))
+
+
+def _is_circle(folder: Path) -> bool:
+    """Whether a linked folder leads back to one above it, however named: it would be listed for ever."""
+    return folder.is_symlink() and any(folder.samefile(above) for above in folder.absolute().parents)
+
+
+def _within_table(modified_ns: int) -> int:
+    return max(-LATEST_NS, min(modified_ns, LATEST_NS))
+
+
+def _raise_unreadable(error: OSError) -> None:
+    raise _unreadable(Path(error.filename), error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> Exception:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return CredentialsRefused(
+            "not allowed to read it", file=path, value=error.strerror, remedy=f"chmod u+rX {path}"
+        )
+    return SourceMissing("cannot be read", file=path, value=error.strerror, remedy="check the disk, then run again")

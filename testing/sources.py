@@ -1,0 +1,83 @@
+"""Sources to take pictures from, and discover and download run as their stages do, without DVC."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline_lib.discover.listing import list_sources
+from pipeline_lib.download.params import DownloadParams
+from pipeline_lib.download.run import run
+from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.settings import Settings
+from pipeline_lib.shards.read import MemberBytes
+from pipeline_lib.sources.source import Source, sources_as_json
+from pipeline_lib.tables.listing import LISTING
+from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.votes import VOTES
+
+SMALL_SHARDS = DownloadParams(shard_min_bytes=500, shard_target_bytes=2000, shard_max_bytes=6000)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What download wrote."""
+
+    folder: Path
+
+    @property
+    def members(self) -> pd.DataFrame:
+        return MEMBERS.read(self.folder / "members.parquet").set_index("image_id")
+
+    @property
+    def votes(self) -> pd.DataFrame:
+        return VOTES.read(self.folder / "votes.parquet")
+
+    def read(self, image_id: str) -> bytes:
+        row = self.members.loc[image_id]
+        with MemberBytes(self.folder / "shards") as shards:
+            return shards.read(row["container"], row["offset_bytes"], row["size_bytes"])
+
+    def bytes_by_file(self) -> dict[str, bytes]:
+        return {
+            str(file.relative_to(self.folder)): file.read_bytes() for file in self.folder.rglob("*") if file.is_file()
+        }
+
+
+Take = Callable[..., Taken]
+
+
+def take_sources(
+    folder: Path, sources: tuple[dict[str, Any], ...], *, out: str, params: DownloadParams, settings: Settings
+) -> Taken:
+    """Run both stages in `folder`, which is checkout, root of the sources and place of the results in `out`."""
+    parsed = tuple(Source.model_validate({"name": "pics", **source}) for source in sources)
+    reads = {"listing": folder / "listing.parquet", "sources": folder / "sources.json"}
+    LISTING.write(list_sources(parsed, settings, root=folder), reads["listing"])
+    reads["sources"].write_text(sources_as_json(parsed))
+    target = folder / out
+    writes = {"shards": target / "shards", "members": target / "members.parquet", "votes": target / "votes.parquet"}
+    run(StageRun(folder, reads, writes, params, settings))
+    return Taken(target)
+
+
+def tar_of(path: Path, members: dict[str, bytes], *, mode: str = "w") -> Path:
+    """Write a tar with plain members in the order given."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def pictures(count: int, *, size_bytes: int = 300, classes: int = 2) -> dict[str, bytes]:
+    """Files that look like pictures by their names; download does not look inside."""
+    return {f"{n % classes}/{n:04d}.jpg": bytes([n % 251]) * (size_bytes + n % 7) for n in range(count)}

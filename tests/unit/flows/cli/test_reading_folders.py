@@ -1,0 +1,158 @@
+"""`perennial init` on folders that can be read in several ways, and on pictures whose classes stand in a table."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from flows.cli.parser import main
+from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.params import load_params
+from pipeline_lib.sources.layout import LAYOUTS
+from pipeline_lib.sources.source import Source
+from testing.toy_repository import ROOT, make_toy_repository
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    origin = make_toy_repository(tmp_path / "origin")
+    monkeypatch.chdir(origin)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    for name in ("PERENNIAL_ROOT", "DVC_ROOT", "PERENNIAL_MODEL_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pipeline_lib.survey.try_out", lambda *_: None)  # nothing here is about time
+    return origin
+
+
+def write(folder: Path, *names: str) -> None:
+    for number, name in enumerate(names):
+        file = io.BytesIO()
+        Image.new("RGB", (40, 30), (number, 90, 30)).save(file, "PNG")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(file.getvalue())
+
+
+def split_folders(project: Path) -> None:
+    write(project / "photos", *(f"{s}/{c}/{s}{c}.png" for s in ("train", "dev") for c in ("cat", "dog")))
+    write(project / "photos", "docs/banner.png")
+
+
+def source(project: Path) -> Source:
+    return load_params(project / "params.yaml").discover.sources[0]
+
+
+def test_without_a_terminal_the_choices_are_named_and_nothing_is_written(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split_folders(project)
+    before = (project / "params.yaml").read_bytes()
+
+    assert main(["init", "photos", "--force"]) == 2
+
+    out, err = capsys.readouterr()
+    assert "1. split_class_folders: train/val/test folders with one folder per class in each" in out
+    assert "2 classes: cat 2, dog 2; splits train 2, val 2 (dev is val); 1 without a class" in out
+    assert "3 classes: dev 2, docs 1, train 2" in out
+    assert "`perennial init photos --layout NAME` with NAME one of split_class_folders, leaf_folders, class_fol" in err
+    assert (project / "params.yaml").read_bytes() == before
+
+
+def test_the_answer_is_recorded_and_not_asked_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    split_folders(project)
+
+    assert main(["init", "photos", "--force", "--layout", "split_class_folders"]) == 0
+    first = source(project)
+    assert main(["init", "photos", "--force"]) == 0
+
+    assert (first.layout, first.splits) == ("split_class_folders", {"dev": "val", "train": "train"})
+    assert source(project) == first
+    assert "classes  2: cat 2, dog 2\nsplits   train 2, val 2\n" in capsys.readouterr().out
+
+
+def test_on_a_terminal_a_person_is_asked(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(project / "photos", *(f"{c}/{n}.png" for c in ("train", "test", "plane", "car") for n in range(3)))
+    said = iter(["9", "class_folders"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: next(said))
+
+    assert main(["init", "photos", "--force"]) == 0
+
+    assert (source(project).layout, source(project).splits) == ("class_folders", {})
+    assert "classes  4: car 3, plane 3, test 3, train 3" in capsys.readouterr().out
+
+
+def test_a_layout_that_is_none_or_finds_no_class_is_a_usage_error(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(project / "photos", "1.png", "2.png")
+
+    assert main(["init", "photos", "--force", "--layout", "folders"]) == 2
+    assert main(["init", "photos", "--force", "--layout", "leaf_folders"]) == 2
+
+    err = capsys.readouterr().err
+    assert "--layout: no such layout (found: folders). Remedy: name one of class_folders, " in err
+    assert (
+        "photos: layout leaf_folders (the innermost folder is the class, folders above it only group) finds no" in err
+    )
+
+
+def test_a_table_beside_or_among_the_pictures_is_named_and_used_when_told(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(project / "photos", *(f"{n}.png" for n in range(4)))
+    table = "filename,label\n0.png,cat\n1.png,cat\n2.png,dog\n9.png,dog\n"
+    (project / "labels.csv").write_text(table)
+    (project / "photos" / "inside.csv").write_text(table)
+
+    assert main(["init", "photos", "--force"]) == 0
+    out = capsys.readouterr().out
+    assert "inside.csv is a table of labels of these pictures and is not used: `perennial init photos --labels" in out
+    assert f"`perennial init photos --labels {project}/labels.csv` takes the classes from it" in out
+
+    assert main(["init", "photos", "--force", "--labels", "labels.csv"]) == 0
+    out = capsys.readouterr().out
+    assert "labels   labels.csv: pictures in column filename, classes in label" in out
+    assert "classes  2: cat 2, dog 1" in out
+    assert "note     1 pictures have no class in the table; they will be quarantined: 3.png." in out
+    assert "note     1 lines of the table are about pictures that are not there." in out
+    assert (source(project).layout, source(project).labels) == ("flat", "labels.csv")
+
+
+def test_with_a_table_folders_are_asked_about_splits_only(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(project / "superclasses", "animals/cat/1.png", "vehicles/car/2.png")
+    write(project / "splits", "train/1.png", "dev/2.png")
+    (project / "labels.csv").write_text("filename,label\n1.png,cat\n2.png,car\n")
+    (project / "with_splits.csv").write_text("filename,label,split\n1.png,cat,train\n2.png,car,test\n")
+
+    assert main(["init", "superclasses", "--force", "--labels", "labels.csv"]) == 0
+    assert main(["init", "splits", "--force", "--labels", "with_splits.csv"]) == 0
+    assert main(["init", "splits", "--force", "--labels", "labels.csv"]) == 2
+    assert "NAME one of split_class_folders, flat" in capsys.readouterr().err
+    assert main(["init", "splits", "--force", "--labels", "labels.csv", "--layout", "split_class_folders"]) == 0
+
+    assert "classes  2: car 1, cat 1\nsplits   train 1, val 1\n" in capsys.readouterr().out
+
+
+def test_the_page_on_labels_names_every_layout() -> None:
+    page = (ROOT / "docs/labels.md").read_text()
+
+    assert [name for name, layout in LAYOUTS.items() if f"| `{name}` | {layout.meaning} |" not in page] == []
+    assert set(LAYOUTS) == set(read_choices()) - {"auto"}
+
+
+def read_choices() -> tuple[str, ...]:
+    return Source.model_fields["layout"].annotation.__args__
+
+
+def test_params_written_are_yaml_whatever_the_folders_are_called(project: Path) -> None:
+    write(project / "photos", *(f"{s}/{c}/{s}.png" for s in ("dev: set", "train #1 set") for c in ("cat", "dog")))
+
+    code = main(["init", "photos", "--force", "--layout", "leaf_folders"])
+
+    assert code == 0
+    assert read_yaml(project / "params.yaml")["discover"]["sources"][0]["layout"] == "leaf_folders"

@@ -1,0 +1,91 @@
+"""Shards on a real Dask cluster. That inspect and convert write the same bytes there is tested beside them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from pipeline_lib.errors import BadData, CodeFailed, ConfigError, DependencyMissing, Interrupted, ServiceUnavailable
+from pipeline_lib.harness.shard_engine import map_shards
+from pipeline_lib.settings import Settings
+from testing.served import refusing_port
+
+LIBRARIES = ("numpy", "pillow")
+
+
+def doubled(unit, at):
+    for number in range(unit):
+        at(f"picture-{number}")
+    return 2 * unit, os.getpid()
+
+
+def refused(unit, at):
+    at("a.jpg")
+    raise BadData("the file is damaged", file="a.jpg", remedy="restore it")
+
+
+def broken(unit, at):
+    at("a.jpg")
+    raise KeyError("no such column")
+
+
+def deadly(unit, at):
+    os._exit(9)
+
+
+@pytest.fixture
+def settings(dask_address: str) -> Settings:
+    return Settings(dask_address=dask_address)
+
+
+def work(task, units, settings, libraries=LIBRARIES):
+    steps: list[int] = []
+    found = dict(map_shards(task, units, size_bytes=0, libraries=libraries, settings=settings, step=steps.append))
+    return found, sum(steps)
+
+
+def test_every_shard_is_worked_on_the_cluster_and_its_pictures_are_counted(settings):
+    found, n_pictures = work(doubled, {"a": 1, "b": 2, "c": 3}, settings)
+
+    assert {shard: number for shard, (number, _) in found.items()} == {"a": 2, "b": 4, "c": 6}
+    assert os.getpid() not in {pid for _, pid in found.values()}
+    assert n_pictures == 6
+
+
+def test_an_error_of_the_task_arrives_as_it_was_raised(settings):
+    with pytest.raises(BadData, match=r"^a.jpg: the file is damaged. Remedy: restore it"):
+        work(refused, {"a": 1}, settings)
+
+
+def test_a_defect_names_the_shard_and_the_picture(settings):
+    with pytest.raises(CodeFailed, match=r"shard a, a.jpg: KeyError in our code"):
+        work(broken, {"a": 1}, settings)
+
+
+def test_a_machine_with_other_versions_is_refused(settings, monkeypatch):
+    monkeypatch.setattr("pipeline_lib.harness.shard_engine.version", lambda name: "0.1")
+
+    with pytest.raises(ConfigError, match=r"other versions.*numpy .*, not 0.1; pillow .*install requirements.lock"):
+        work(doubled, {"a": 1}, settings)
+
+
+def test_workers_that_die_are_an_error_with_the_shards_name(settings):
+    with pytest.raises(Interrupted, match=r"^shard a: Dask's workers died.*local workers name the picture"):
+        work(deadly, {"a": 1}, settings)
+
+
+def test_no_scheduler_is_an_error_with_the_address(monkeypatch):
+    monkeypatch.setattr("pipeline_lib.harness.shard_engine.REACH_S", 0.2)
+
+    with refusing_port() as port:
+        with pytest.raises(ServiceUnavailable, match=rf"no Dask scheduler answers \(found: tcp://127.0.0.1:{port}\)"):
+            work(doubled, {"a": 1}, Settings(dask_address=f"tcp://127.0.0.1:{port}"))
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+
+    with pytest.raises(DependencyMissing, match=r"pip install '\.\[dask\]'"):
+        work(doubled, {"a": 1}, Settings(dask_address="tcp://127.0.0.1:9"))

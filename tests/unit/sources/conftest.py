@@ -1,0 +1,3 @@
+from tests.unit.download.conftest import take
+
+__all__ = ["take"]
