@@ -112,11 +112,11 @@ def decode_natively(images: Images, positions_B: Array, views: Views, out_BHWC: 
 def decode_in_python(images: Images, positions_B: Array, views: Views, out_BHWC: Array) -> None:
     """Decode with simplejpeg and resize with Pillow, one whole image after another. See `Decode`."""
     for n, position in enumerate(positions_B.tolist()):
-        image_HWC = _read_image(images, position)
+        image_HWC = read_image(images, position)
         cut_and_resize(image_HWC, views.boxes_N4[n], bool(views.flips_N[n]), out_BHWC[n])
 
 
-def _read_image(images: Images, position: int) -> Array:
+def read_image(images: Images, position: int) -> Array:
     """One image as stored, uint8 RGB [H, W, 3]. Raises OutputDamaged."""
     images.check(position)
     row = images.stored_N[position]

@@ -1,7 +1,7 @@
-"""FFCV 1.0.2's own Loader over our betons: its decoders, resize and augmentations, compiled by it (`train.views: ffcv`).
+"""FFCV 1.0.2's own Loader over our betons: its decoders, resize and augmentations (`train.views: ffcv`).
 
-Order, ranks and batches are ours. Views are drawn by FFCV, which cannot be seeded, so a run cannot be repeated; and they
-are resized by area, as FFCV does, where all other loaders resize as `pixels.view` does.
+Order, ranks and batches are ours. Views are drawn by FFCV, which cannot be seeded, so a run cannot be repeated; and
+they are resized by area, as FFCV does, where all other loaders resize as `pixels.view` does.
 
 The only module that imports ffcv. It prevents these defects (docs/ffcv.md lists all of them):
 
@@ -189,11 +189,11 @@ class SelectionReader(Reader):  # type: ignore[misc]  # ffcv publishes no types
         # FFCV's table of samples, in the order of the selection, with pointers into `memory`.
         offsets_N = images.addresses_N - np.uint64(start)
         self.num_samples = len(images)
-        self.metadata = np.zeros(len(images), self.metadata.dtype)
-        for name in ("mode", "width", "height"):
-            self.metadata["f0"][name] = images.stored_N[name]
-        self.metadata["f0"]["data_ptr"] = offsets_N
-        self.metadata["f1"] = images.row_N
+        table_N: Array = np.zeros(len(images), self.metadata_type)
+        table_N["f0"] = images.stored_N
+        table_N["f0"]["data_ptr"] = offsets_N
+        table_N["f1"] = images.row_N
+        self.metadata = table_N
 
         # FFCV finds the size of an image by a search among rising pointers.
         rising = np.argsort(offsets_N)

@@ -46,10 +46,10 @@ def open_loader(
     centred square. shuffle: an order keyed by (seed, epoch), else that of the selection. drop_last: leave out a last
     batch that is not full; evaluation must not. workers: decoding threads, whose number changes nothing.
 
-    kind: `native` (our C decoder), `python` (libraries only; slower), `resident` (decoded once and kept on `device`) and
-    `auto` (on a GPU resident where it can be used, else native where it can be used, else python) give the same bytes.
-    Without a device `resident` is `auto`. `ffcv` is FFCV's own Loader: the same images in the same order, but views
-    that it draws and resizes itself and that cannot be repeated.
+    kind: `native` (our C decoder), `python` (libraries only; slower), `resident` (decoded once and kept on `device`)
+    and `auto` (on a GPU resident where it can be used, else native where it can be used, else python) give the same
+    bytes. Without a device `resident` is `auto`. `ffcv` is FFCV's own Loader: the same images in the same order, but
+    views that it draws and resizes itself and that cannot be repeated.
 
     sampling: `as_is` shows every image once in an epoch; `balanced` draws as many with replacement, every class
     equally often, each visit with a view of its own. How much an image counts in the loss is another matter: the

@@ -204,8 +204,8 @@ class TrainParams(Params):
     )
     views: Literal["keyed", "ffcv"] = Field(
         "keyed",
-        description="who crops, resizes and augments training images; keyed: drawn from seed, epoch and image, so that a "
-        "training can be repeated; ffcv: FFCV's own Loader, whose draws cannot be repeated",
+        description="who crops, resizes and augments training images; keyed: drawn from seed, epoch and image, so that "
+        "a training can be repeated; ffcv: FFCV's own Loader, whose draws cannot be repeated",
     )
 
     @model_validator(mode="after")
