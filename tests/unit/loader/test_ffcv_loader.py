@@ -83,13 +83,14 @@ print(torch.get_num_threads())
 """
 
 
-def test_it_ends_in_silence_and_leaves_torchs_threads_alone(betons: Betons, tmp_path: Path) -> None:
+def test_it_says_no_more_than_that_to_its_end_and_leaves_torchs_threads_alone(betons: Betons, tmp_path: Path) -> None:
     betons.selection("small").to_pickle(tmp_path / "selection")
     command = [sys.executable, "-c", SCRIPT, str(betons.folder), str(tmp_path / "selection")]
 
     ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
 
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "3\n", "")
+    said = "FFCV's own Loader draws the views: a training with it cannot be repeated\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "3\n", said)
 
 
 def test_it_says_that_a_training_cannot_be_repeated(betons: Betons, caplog: pytest.LogCaptureFixture) -> None:
