@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,16 @@ def betons(tmp_path_factory: pytest.TempPathFactory) -> Betons:
 def own_betons(tmp_path: Path) -> Betons:
     """A set of its own, for a test that damages it."""
     return make_betons(tmp_path)
+
+
+@pytest.fixture
+def uncompiled() -> Iterator[None]:
+    """FFCV's own switch: the same Python, without seconds of compiling for each of its Loaders."""
+    from pipeline_lib.loader.ffcv_loader import Compiler
+
+    Compiler.set_enabled(False)
+    yield
+    Compiler.set_enabled(True)
 
 
 def write_beton(folder: Path, shard: str, pictures: dict[str, Array], params: ConvertParams) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from pydantic import ValidationError
 from pipeline_lib.errors import ConfigError, DependencyMissing, OutputDamaged
 from pipeline_lib.loader import Augmentation
 from pipeline_lib.loader.ffcv_loader import KNOWN as KNOWN_TO_FFCV
+from pipeline_lib.loader.ffcv_loader import EpochIterator
 from pipeline_lib.pixels import centre_square
 from pipeline_lib.train.params import NOT_IN_FFCV, TrainParams
 
-from .conftest import Betons, damage_jpeg, one_epoch
+from .conftest import Betons, damage_jpeg, digest, one_epoch
 
 KNOWN = Augmentation(scale_min=0.3, flip=True, shift_px=2)
 
@@ -64,6 +66,54 @@ def test_an_augmentation_that_ffcv_does_not_have_is_refused_by_name(betons: Beto
         ConfigError, match=r"FFCV has no such augmentation \(found: rotation_deg, contrast\).*set train\.views to keyed"
     ):
         betons.open(kind="ffcv", augmentation=Augmentation(rotation_deg=3, contrast=0.1))
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_leaving_an_epoch_early_leaves_no_thread_behind(betons: Betons) -> None:
+    loader = betons.open(kind="ffcv", augmentation=KNOWN, batch_size=4)
+    before = threading.active_count()
+
+    for epoch in range(4):  # FFCV's thread looks twice a second
+        for _ in loader.epoch(epoch):
+            break
+
+    assert threading.active_count() <= before
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_an_error_in_ffcvs_thread_reaches_the_caller(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFCV's own epoch thread would end, and the trainer wait forever."""
+
+    def broken(*_: object) -> None:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(EpochIterator, "run_pipeline", broken)
+
+    with pytest.raises(MemoryError, match="no more"):
+        one_epoch(betons.open(kind="ffcv", augmentation=KNOWN))
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_batches_may_be_kept(betons: Betons) -> None:
+    """FFCV uses its buffers again after five batches."""
+    copies, kept = [], []
+    for batch in betons.open("small", kind="ffcv", augmentation=None, batch_size=3).epoch(0):
+        copies.append(batch.images_BHWC.clone())
+        kept.append(batch.images_BHWC)
+
+    assert all(torch.equal(*pair) for pair in zip(kept, copies, strict=True))
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_an_epoch_may_be_resumed_at_any_step_and_shared_between_processes(betons: Betons) -> None:
+    """The order is ours, where FFCV's own starts anew and its distributed loading pads."""
+    options: dict[str, Any] = {"kind": "ffcv", "augmentation": None, "batch_size": 5}
+    whole = [digest(batch) for batch in betons.open(**options).epoch(2)]
+    ranks = [betons.open(**options, rank=rank, world=3) for rank in range(3)]
+
+    assert [digest(batch) for batch in betons.open(**options).epoch(2, 4)] == whole[4:]
+    shown = [at for loader in ranks for batch in loader.epoch(2) for at in batch.positions_B.tolist()]
+    assert sorted(shown) == list(range(70))
 
 
 SCRIPT = """
