@@ -50,7 +50,7 @@ def test_evaluation_shows_the_centre_of_each_image_by_ffcvs_resize(betons: Beton
     loader = betons.open("raw", kind="ffcv", augmentation=None, shuffle=False, workers=2)
 
     for image_id, pixels in zip(loader.image_ids, one_epoch(loader).images_BHWC.numpy(), strict=True):
-        expected = centre_square(betons.pictures[image_id], side_px=32).astype(int)
+        expected = centre_square(betons.images[image_id], side_px=32).astype(int)
         assert np.abs(pixels - expected).mean() < 5
 
 
