@@ -3,54 +3,57 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test check every unit up down docs lock audit sbom competitors clean
+.PHONY: help setup line developers demo test check every unit up down docs lock audit sbom competitors clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup:  ## system packages, .venv, locked dependencies
-	@scripts/set_up.sh
+setup:  ## system packages, .venv, locked dependencies (FOR=predict: .venv-predict, small, for `perennial predict` alone)
+	@scripts/set_up.sh $(FOR)
 
-demo: setup  ## set up, run the whole line on planted digits, print the scorecard
+line developers: # the packages that the targets below need, see scripts/set_up.sh
+	@scripts/set_up.sh $@
+
+demo: line  ## set up, run the whole line on planted digits, print the scorecard
 	@python -m demo.main
 
 test:  ## set up, then lint, types, import contracts and every test that needs no GPU
-	@scripts/set_up.sh --for-tests
+	@scripts/set_up.sh tests
 	@$(MAKE) --no-print-directory -j 2 check every
 
 every: # beside `check`: both wait now and then
 	@OMP_NUM_THREADS=1 python -m pytest -m 'not gpu' -n 2 --dist loadfile --no-loadscope-reorder
 
-check:  ## lint, types and import contracts only
+check: developers  ## lint, types and import contracts only
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
 
-unit:  ## the quick tests only
+unit: developers  ## the quick tests only
 	@python -m pytest tests/unit tests/contracts -n 2 --dist loadfile --no-loadscope-reorder -q
 
-up: setup  ## start a Prefect server, pool and worker on loopback, and deploy the flows
+up: line  ## start a Prefect server, pool and worker on loopback, and deploy the flows
 	@perennial up
 
 down:  ## stop them
 	@perennial down
 
-docs:  ## write the generated pages of docs/ again
+docs: developers  ## write the generated pages of docs/ again
 	@python -m scripts.write_docs
 
 lock:  ## resolve the dependencies anew into requirements.lock
-	@python -m uv pip compile -q --python-version 3.11 --extra dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+	@python -m scripts.write_lock
 	@benchmarks/set_up.sh --lock
 
-audit: setup  ## ask the Python advisory database about every locked dependency
+audit: line  ## ask the Python advisory database about every locked dependency
 	@python -m uv tool run pip-audit==2.9.0 --strict --require-hashes --disable-pip -r requirements.lock
 
-sbom: setup  ## write build/sbom.cdx.json: every locked dependency with its hashes (CycloneDX), for a release
+sbom: line  ## write build/sbom.cdx.json: every locked dependency with its hashes (CycloneDX), for a release
 	@mkdir -p build && PYTHONWARNINGS=ignore python -m uv tool run --from cyclonedx-bom==7.1.0 cyclonedx-py requirements requirements.lock \
 	  --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json && echo build/sbom.cdx.json
 
-competitors: setup  ## .venv-benchmarks: the loaders that benchmarks/speed/loaders.py compares with
+competitors: line  ## .venv-benchmarks: the loaders that benchmarks/speed/loaders.py compares with
 	@benchmarks/set_up.sh
 
 clean:  ## remove what the line made (not the registry in .perennial, not .dvc/cache)

@@ -23,25 +23,30 @@ def key_lines(
 ) -> list[str]:
     """Two or more lines per field: `train.epochs = null   (int ≥ 1 ≤ 1000 or null, default null)`, its meaning below.
 
-    present: the values that the file sets; a group of fields is described field by field. otherwise: what null stands
-    for, where it stands for a value.
+    present: the values that the file sets; a group of fields is described field by field. otherwise: the values of keys
+    that are absent or null, where they are others than the model's own defaults.
     """
     lines: list[str] = []
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             lines += key_lines(field.annotation, prefix=f"{prefix}{name}.", present=present.get(name) or {})
             continue
-        value = present[name] if name in present else "?" if field.is_required() else _default(field)
-        meant = (otherwise or {}).get(name) if value is None else None
-        said = "" if meant is None else f", which stands for {as_yaml(meant)}"
-        lines.append(f"{prefix}{name} = {as_yaml(value)}{said}   ({type_of(field)}, {default_of(field)})")
+        value = present.get(name)
+        said = ""
+        if value is None and name in (otherwise or {}):
+            value, said = (otherwise or {})[name], ", by default"
+        elif name not in present:
+            value = "?" if field.is_required() else _default(field)
+        default = "required" if field.is_required() else f"default {default_of(model, name)}"
+        lines.append(f"{prefix}{name} = {as_yaml(value)}{said}   ({type_of(field)}, {default})")
         lines += wrap(field.description or "", WIDTH, initial_indent="    ", subsequent_indent="    ")
     return lines
 
 
-def default_of(field: FieldInfo) -> str:
-    """`default 3`, or `required`."""
-    return "required" if field.is_required() else f"default {as_yaml(_default(field))}"
+def default_of(model: Any, name: str) -> str:
+    """The default of a field as people read it: a value as YAML has it, or its model's words for where it is from."""
+    words: str = getattr(model, "DEFAULTS_IN_WORDS", {}).get(name, "")
+    return words or as_yaml(_default(model.model_fields[name]))
 
 
 def type_of(field: FieldInfo) -> str:

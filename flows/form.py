@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.fields import FieldInfo
 
-from flows.fields import as_yaml
+from flows.fields import default_of
 from pipeline_lib.params import LineParams
 
 MAX_VISIBLE = 8
@@ -51,10 +50,11 @@ def _set_values(form: BaseModel) -> dict[str, Any]:
     return form.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
-def _without_default(field: FieldInfo, title: str) -> tuple[Any, Any]:
+def _without_default(model: type[BaseModel], name: str, title: str) -> tuple[Any, Any]:
     """The same type and bounds, not required, and with no default for the form to send back."""
-    value = None if field.is_required() else field.get_default(call_default_factory=True)
-    default = "" if value is None else f" Default: {as_yaml(value)}."
+    field = model.model_fields[name]
+    said = "null" if field.is_required() else default_of(model, name)
+    default = "" if said == "null" else f" Default: {said}."
     kind: Any = field.annotation
     if field.metadata:
         kind = Annotated[kind, *field.metadata]
@@ -81,7 +81,7 @@ def _for_the_form(schema: dict[str, Any]) -> None:
 
 def _optional(model: type[BaseModel]) -> type[BaseModel]:
     """The model of a section with no field required."""
-    fields: dict[str, Any] = {name: _without_default(field, name) for name, field in model.model_fields.items()}
+    fields: dict[str, Any] = {name: _without_default(model, name, name) for name in model.model_fields}
     form: type[BaseModel] = create_model(
         f"{model.__name__}Changes", __config__=_CONFIG, __doc__=model.__doc__ or "", **fields
     )
@@ -92,7 +92,7 @@ def _change_form() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for field, key in visible_keys().items():
         section, _, name = key.partition(".")
-        fields[field] = _without_default(_sections()[section].model_fields[name], key)
+        fields[field] = _without_default(_sections()[section], name, key)
     assert len(fields) <= MAX_VISIBLE, f"{len(fields)} visible fields: {list(fields)}"
     doc = "What to change for this run only; a field left empty keeps the value of params.yaml."
     form: type[BaseModel] = create_model("Change", __config__=_CONFIG, __doc__=doc, **fields)

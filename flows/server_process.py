@@ -14,6 +14,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from flows.prefect_home import HOST, make_prefect_home, prefect_environment
@@ -40,6 +41,8 @@ def start_server(
     origin: Path, listener: socket.socket, *, log: Path, run_pid: int | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a server on a listening socket. run_pid: it ends with this run, and has no pages."""
+    if find_spec("prefect") is None:
+        raise ModuleNotFoundError("Prefect is not installed", name="prefect")
     url = url_of(listener)
     with log.open("ab") as output:
         return subprocess.Popen(

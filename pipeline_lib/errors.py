@@ -7,6 +7,7 @@ line and leave with its exit code. What only we can break is an `assert`. Exit c
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -166,6 +167,18 @@ def defect(error: Exception, *, file: str) -> CodeFailed:
     """What to tell people of an exception that nobody foresaw."""
     remedy = "report this with the traceback above"
     return CodeFailed(f"{type(error).__name__} in our code", file=file, value=error, remedy=remedy)
+
+
+def missing_module(error: ModuleNotFoundError, *, file: str) -> PipelineError:
+    """What to tell people of a module that Python did not find: a package of another set than the one installed.
+
+    A module of our own is a defect. file: the command or stage that wanted it.
+    """
+    package = (error.name or "").partition(".")[0]
+    if package in {"", "flows", "tasks", "pipeline_lib", "demo"}:
+        return defect(error, file=file)
+    remedy = "run `make setup`, then `. .venv/bin/activate` (scripts/set_up.sh names the sets of packages)"
+    return DependencyMissing(f"{file} needs a package", file=sys.prefix, value=f"no {package}", remedy=remedy)
 
 
 def read_reason(text: str) -> PipelineError:

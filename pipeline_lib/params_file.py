@@ -19,6 +19,7 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     GONE: ClassVar[Mapping[str, str]] = {}  # key of an earlier version -> what to set in its place
+    DEFAULTS_IN_WORDS: ClassVar[Mapping[str, str]] = {}  # key -> where its default comes from, if from elsewhere
 
 
 Section = TypeVar("Section", bound=BaseModel)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
-from pipeline_lib.networks.exported import ExportedModel, open_exported
-from pipeline_lib.networks.model_file import NAME, ModelFile
+from pipeline_lib.networks.exported import ExportedModel, load_exported
+from pipeline_lib.networks.model_file import MODEL_FILE, ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
 
 BEST = 5
@@ -42,7 +42,7 @@ def predict(files: Sequence[Path], model_folder: Path) -> list[Prediction]:
 
     Raises BadData when the model folder (evaluate's export) is absent or damaged.
     """
-    model = open_exported(model_folder)
+    model = load_exported(model_folder)
     answers = {file: answer for batch in _batched(files) for file, answer in _predict_batch(batch, model)}
     return [answers[file] for file in files]
 
@@ -76,7 +76,7 @@ def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
         fault = error.errors()[0]
         value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
         remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
-        raise BadData("not the pixel rules of a model", file=NAME, value=value, remedy=remedy) from error
+        raise BadData("not the pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
 
 
 def _predict_batch(files: Sequence[Path], model: ExportedModel) -> Iterator[tuple[Path, Prediction]]:

@@ -33,8 +33,8 @@ CANNOT_CHANGE_BYTES = {
 
 # Imports that fetch bytes which a digest in params.yaml pins, so that the importer does not depend on how.
 PINNED_BY_DIGEST = {
-    ("pipeline_lib.train.starting_weights", "pipeline_lib.registry"),
-    ("pipeline_lib.train.teacher", "pipeline_lib.registry"),
+    ("pipeline_lib.train.initial_weights", "pipeline_lib.registry"),
+    ("pipeline_lib.train.soft_targets", "pipeline_lib.registry"),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from flows.fields import as_yaml
@@ -85,15 +84,15 @@ def imbalance() -> str:
 
 def recipes() -> str:
     """The numbers behind each recipe's name, where recipes differ; the five longer resnet-N differ in their epochs."""
-    shown = {name: vars(recipe) for name, recipe in RECIPES.items() if not name.startswith("resnet-") or name == FIRST}
+    shown = {name: dict(recipe) for name, recipe in RECIPES.items() if not name.startswith("resnet-") or name == FIRST}
     lines = [f"| | {' | '.join(f'`{name}`' for name in shown)} |", "|---" * (len(shown) + 1) + "|"]
     alike = {}
-    for field in fields(Recipe):
-        values = [as_yaml(recipe[field.name]) for recipe in shown.values()]
+    for key in Recipe.model_fields:
+        values = [as_yaml(recipe[key]) for recipe in shown.values()]
         if len(set(values)) == 1:
-            alike[field.name] = values[0]
+            alike[key] = values[0]
         else:
-            lines.append(f"| `{field.name}` | {' | '.join(values)} |")
+            lines.append(f"| `{key}` | {' | '.join(values)} |")
     note = "In all of them: " + ", ".join(f"`{name}` {value}" for name, value in alike.items()) + "."
     return "\n".join([*lines, "", note, ""])
 

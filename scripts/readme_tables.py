@@ -41,6 +41,12 @@ SCORES = (
     ("top-1 on the test split, true labels", "top1_true", "min"),
 )
 
+PACKAGE_SETS = (
+    ("predict", "`perennial predict` of a model that is there", "`make setup FOR=predict` (in `.venv-predict`)"),
+    ("line", "the whole line, both doors", "`make setup`, and by itself `make demo`"),
+    ("developers", "tests and checks", "by itself `make test`; `make check`, or `make setup FOR=developers`"),
+)
+
 
 def with_tables(page: str) -> str:
     """A page's text with the tables it has marks for written anew."""
@@ -81,6 +87,19 @@ def first_run() -> str:
     return "\n".join([head, "|---|---|", *lines, "", " ".join(notes), ""])
 
 
+def package_sets() -> str:
+    """What each set of packages takes."""
+    measured = results("package_sets")
+    found: dict[str, dict[str, float]] = {}
+    for row in measured["rows"]:
+        found.setdefault(row["case"], {})[row["metric"]] = row["median"]
+    lines = ["| for | command | packages | disk |", "|---|---|---|---|"]
+    for name, what, command in PACKAGE_SETS:
+        lines.append(f"| {what} | {command} | {found[name]['packages']:.0f} | {found[name]['disk'] / 1000:.1f} GB |")
+    by = "Measured by `python -m benchmarks.whole.package_sets`, the environment with pip and compiled bytecode."
+    return "\n".join([*lines, "", f"{by} {hardware(measured)}", ""])
+
+
 def _worst(rows: list[dict[str, Any]], metric: str, end: str) -> str:
     if metric == "refused":  # one row per kind of damage
         values = [row for row in rows if row["metric"].startswith("refused_")]
@@ -105,6 +124,7 @@ TABLES = {
     "cifar10 curation": learning_tables.cifar10_curation,
     "scorecard": scorecard,
     "first run": first_run,
+    "package sets": package_sets,
     "loaders": loaders,
     "loaders in short": loaders_in_short,
     "long run": long_run,

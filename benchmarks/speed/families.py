@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,14 +18,13 @@ import torch
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
 from pipeline_lib.loader import Batch
-from pipeline_lib.networks.auxiliary import drop_auxiliary_heads
-from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.build import build_network, drop_auxiliary_heads
 from pipeline_lib.networks.classifier import Calibrated, Classifier
-from pipeline_lib.networks.exported import open_exported
+from pipeline_lib.networks.exported import load_exported
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.least_batch import LEAST_VALUES
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loss import Objective
+from pipeline_lib.train.preflight import LEAST_VALUES
 from pipeline_lib.train.recipes import HALF, RECIPES
 
 # Small ones first: what was written stands when the time is up.
@@ -34,7 +32,7 @@ SIDES = {"shufflenet_v2_x0_5": 32, "squeezenet1_1": 32, "mobilenet_v3_small": 32
 SIDES |= {"mobilenet_v2": 32, "regnet_y_400mf": 32, "googlenet": 32, "efficientnet_b0": 32, "vit_s_16": 32}
 SIDES |= {"densenet121": 32, "inception_v3": 75, "swin_t": 32, "convnext_tiny": 32, "resnext50_32x4d": 32}
 SIDES |= {"swin_v2_t": 32, "alexnet": 64, "wide_resnet50_2": 32, "maxvit_t": 224, "vgg11": 32}
-RECIPE = replace(RECIPES["photo"], ema_half_life_epochs=0.0)
+RECIPE = RECIPES["photo"].changed(ema_half_life_epochs=0.0)
 
 
 def main() -> None:
@@ -90,7 +88,7 @@ def _exported_difference(model: Classifier, name: str, side_px: int, images_BHWC
     with tempfile.TemporaryDirectory() as folder:
         about.write(Path(folder))
         export_onnx(calibrated, Path(folder), side_px=side_px)
-        return measure_parity(calibrated, open_exported(Path(folder), threads=1), images_BHWC.numpy()).max_abs_dp
+        return measure_parity(calibrated, load_exported(Path(folder), threads=1), images_BHWC.numpy()).max_abs_dp
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ PER_STEP = {"CPU time": "s/step", "page faults": "1/step"}
 
 def steps_of(case: Case) -> dict[str, float]:
     """Figures of a step in this process: medians; and the peak of memory."""
-    cpu = device.open_device("cpu", threads=1, seed=0)
+    cpu = device.choose_device("cpu", threads=1, seed=0)
     learner = new_learner(case.recipe, case, cpu)
     learner.begin_epoch()
     images_BHWC = torch.randint(0, 256, (case.batch_size, case.side_px, case.side_px, 3), dtype=torch.uint8)

@@ -29,7 +29,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -47,20 +47,19 @@ from pipeline_lib.harness.progress import Meter
 from pipeline_lib.loader import Augmentation, Batch, BatchLoader, open_loader
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
-from pipeline_lib.networks.device import open_device
-from pipeline_lib.train.batch_statistics import estimate_statistics
+from pipeline_lib.networks.device import choose_device
+from pipeline_lib.train.batch_norm import estimate_statistics
 from pipeline_lib.train.checkpoint import Checkpoints
-from pipeline_lib.train.feed import fed
 from pipeline_lib.train.learner import Learner, phases
+from pipeline_lib.train.loaders import copied_ahead
 from pipeline_lib.train.loop import Loaders, train
-from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loss import EpochLoss, Objective
 from pipeline_lib.train.recipes import RECIPES, Recipe
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does, before the first parallel region
 N_CLASSES = 10
 PAIRS, WARM_UP = 100, 5  # steps
-AVERAGE_KEPT = 0.99  # of the moving average of the weights, per step
+AVERAGE_DECAY = 0.99  # of the moving average of the weights, per step
 DISTINCT = 256  # pictures of noise; a beton holds each several times
 RATIOS = (
     *(("pipeline", "synthetic"), ("resident", "synthetic"), ("synthetic", "eager"), ("trainer", "bare loop")),
@@ -86,7 +85,7 @@ class Case:
     def recipe(self) -> Recipe:
         """One epoch of the recipe `photo`."""
         size = {"network": self.network, "side_px": self.side_px, "batch_size": self.batch_size}
-        return replace(RECIPES["photo"], epochs=1, **size)
+        return RECIPES["photo"].changed(epochs=1, **size)
 
 
 CASES = {
@@ -166,15 +165,15 @@ def new_learner(recipe: Recipe, case: Case, device: torch.device) -> Learner:
     (phase,) = phases(recipe)
     objective = Objective(label_smoothing=recipe.label_smoothing)
     return Learner(
-        new_model(case, device), recipe, phase, objective=objective, device=device, average_kept=AVERAGE_KEPT
+        new_model(case, device), recipe, phase, objective=objective, device=device, average_decay=AVERAGE_DECAY
     )
 
 
 def updates(learner: Learner, batches: Iterator[Batch]) -> int:
     """Our update on each batch; returns the number of pictures."""
     learner.begin_epoch()
-    losses, count = Losses(learner.device, []), 0
-    for batch in fed(batches, learner.device):
+    losses, count = EpochLoss(learner.device, []), 0
+    for batch in copied_ahead(batches, learner.device):
         learner.update(batch, rate=0.01, before=losses.add)
         count += len(batch.labels_B)
     return count
@@ -191,7 +190,7 @@ def bare_steps(case: Case, device: torch.device) -> tuple[AveragedModel, Callabl
         weight_decay=recipe.weight_decay,
         fused=device.type == "cuda",
     )
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_KEPT), use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True)
 
     def step(batch: Batch) -> None:
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
@@ -219,7 +218,7 @@ def bare_loop(case: Case, batches: Iterator[Batch], device: torch.device) -> int
 
 def step_ratios(case: Case, batches: Sequence[Batch], device: torch.device, *, pairs: int) -> list[float]:
     """CPU time of a bare step by that of ours, in turn, now one first and now the other; 1: ours takes as long."""
-    learner, losses = new_learner(case.recipe, case, device), Losses(device, [])
+    learner, losses = new_learner(case.recipe, case, device), EpochLoss(device, [])
     learner.begin_epoch()
     sides = {"bare": bare_steps(case, device)[1], "ours": partial(learner.update, rate=0.01, before=losses.add)}
     ratios = []
@@ -235,14 +234,14 @@ def step_ratios(case: Case, batches: Sequence[Batch], device: torch.device, *, p
 
 def trainer(case: Case, loader: Replayed, device: torch.device, folder: Path) -> int:
     """Our `train`, with checkpoints that are due every two minutes, and one batch to validate on."""
-    checkpoints = Checkpoints(folder, every_s=120, told=threading.Event())
+    checkpoints = Checkpoints(folder, every_s=120, stop_requested=threading.Event())
     meter = Meter("train", "images", len(loader) * case.batch_size, 30)
     small = Batch(*(tensor[:2] for tensor in vars(loader.batches[0]).values()))
     loaders = Loaders(train=loader, val=Replayed([small], loader.image_ids, 1))
     objective = Objective(label_smoothing=case.recipe.label_smoothing)
     train(
         new_model(case, device),
-        replace(case.recipe, compile="off"),
+        case.recipe.changed(compile="off"),
         objective=objective,
         loaders=loaders,
         device=device,
@@ -282,7 +281,7 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
             "trainer": lambda n: trainer(case, memory, device, folder),
         }
         if device.type == "cuda":
-            eager = new_learner(replace(case.recipe, compile="off"), case, device)
+            eager = new_learner(case.recipe.changed(compile="off"), case, device)
             sides["eager"] = lambda n: updates(eager, memory.epoch(n))
         taken: dict[str, list[float]] = {name: [] for name in sides}
         for number in range(rounds + 1):
@@ -318,7 +317,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="decoding threads; 0: every core")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of a step (default 1)")
     options = parser.parse_args()
-    device = open_device(options.device, threads=options.threads, seed=0)
+    device = choose_device(options.device, threads=options.threads, seed=0)
     torch.set_deterministic_debug_mode("default")
     workers = options.workers or len(os.sched_getaffinity(0))
     rows: list[Row] = []

@@ -16,7 +16,7 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import read_model_file
-from pipeline_lib.networks.weights import load_weights
+from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.settings import Settings
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS

@@ -5,7 +5,7 @@
 At 32 px the last maps of these networks are one pixel, so a batch of B images gives B values a channel. Four steps on
 noise at the recipe `photo`'s settings and a rate of 1e-3; then the largest logit, by its absolute value, of images that
 were not trained on, statistics estimated as for every validation. Sound networks answer below 100. The limit of
-pipeline_lib/train/least_batch.py rests on it. Writes benchmarks/results/least_batch.json; some 5 CPU minutes.
+pipeline_lib/train/preflight.py rests on it. Writes benchmarks/results/least_batch.json; some 5 CPU minutes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline_lib.loader import Batch
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.recipes import RECIPES
 
 NETWORKS = ("efficientnet_b0", "mnasnet0_5", "shufflenet_v2_x0_5", "regnet_y_400mf", "mobilenet_v2", "resnet18")

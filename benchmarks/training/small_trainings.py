@@ -55,7 +55,7 @@ from pipeline_lib.networks.build import build_network, head_name
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import read_model_file
-from pipeline_lib.networks.weights import load_weights
+from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import AtHand, advise, survey
 from pipeline_lib.survey.weights_at_hand import Weights

@@ -9,7 +9,7 @@ import sys
 import traceback
 from importlib import import_module
 
-from pipeline_lib.errors import PipelineError, defect, exit_codes
+from pipeline_lib.errors import CodeFailed, PipelineError, defect, exit_codes, missing_module
 from pipeline_lib.shown import log_to_stderr, shown, shown_on_stdout
 
 COMMANDS = (
@@ -54,6 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our stdout, `head` say, has had enough
         sys.stderr.close()
         return 0
+    except ModuleNotFoundError as error:
+        failure = missing_module(error, file=f"perennial {options.command}")
+        if options.verbose or failure.code == CodeFailed.code:
+            sys.stderr.write(shown(traceback.format_exc()))
+        print(f"perennial {options.command}: error[{failure.code}]: {failure}", file=sys.stderr)
+        return failure.exit_code
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
         sys.stderr.write(shown(traceback.format_exc()))
         failure = defect(error, file=f"perennial {options.command}")

@@ -50,7 +50,7 @@ def _check_the_whole_line(job: StageRun) -> None:
     """Fail now, and not after hours of data. Modules by name: what other stages know is no code dep of this one."""
     everything = import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
     training = StageRun(job.checkout, {}, {}, everything.train, job.settings)
-    import_module("pipeline_lib.train.ahead").look_ahead(training)
+    import_module("pipeline_lib.train.preflight").look_ahead(training)
 
 
 def _is_fresh(kept: Path, params: DiscoverParams) -> bool:

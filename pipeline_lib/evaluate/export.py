@@ -15,7 +15,7 @@ import torch
 from pipeline_lib.errors import BadData
 from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.networks.classifier import Calibrated
-from pipeline_lib.networks.exported import NAME, ExportedModel
+from pipeline_lib.networks.exported import ONNX_FILE, ExportedModel
 
 ALLOWED_DP = 1e-3  # float32 rounding gave 7e-7; a wrong pixel order or normalisation gives 0.1 and more
 
@@ -51,7 +51,7 @@ def export_onnx(model: Calibrated, folder: Path, *, side_px: int) -> None:
     proto = program.model_proto
     _forget_origin(proto)
     onnx.checker.check_model(proto)
-    with atomic_file(folder / NAME) as file:
+    with atomic_file(folder / ONNX_FILE) as file:
         file.write(proto.SerializeToString(deterministic=True))
 
 
@@ -65,7 +65,7 @@ def measure_parity(model: Calibrated, exported: ExportedModel, images_BHWC: npt.
     if not dp <= ALLOWED_DP:
         remedy = "choose a network that exports faithfully, and report this one"
         raise BadData(
-            "model.onnx does not repeat torch", file=NAME, value=f"probabilities differ by {dp:.2g}", remedy=remedy
+            "model.onnx does not repeat torch", file=ONNX_FILE, value=f"probabilities differ by {dp:.2g}", remedy=remedy
         )
     return Parity(len(images_BHWC), agreement, dp)
 

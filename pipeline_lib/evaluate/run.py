@@ -25,12 +25,11 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import open_still
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Calibrated, Classifier
-from pipeline_lib.networks.device import open_device
-from pipeline_lib.networks.exported import open_exported
+from pipeline_lib.networks.device import choose_device
+from pipeline_lib.networks.exported import load_exported
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
-from pipeline_lib.networks.weights import NAME as WEIGHTS
-from pipeline_lib.networks.weights import load_weights
+from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, load_weights
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
@@ -65,7 +64,7 @@ def run(job: StageRun) -> None:
             value=about.classes[:5],
             remedy=remedy,
         )
-    device = open_device(job.settings.device, threads=params.threads, seed=0)
+    device = choose_device(job.settings.device, threads=params.threads, seed=0)
     network = build_network(about.network, n_classes=len(classes), side_px=about.side_px)
     load_weights(network, job.reads["weights"])
     model = Classifier(network, mean=about.mean, std=about.std, name=about.network).to(device)
@@ -155,8 +154,8 @@ def _say_what_is_not_measured(table: pd.DataFrame) -> None:
 def _export(job: StageRun, model: Calibrated, about: ModelFile, images_BHWC: npt.NDArray[np.uint8]) -> None:
     params: EvaluateParams = job.params
     with atomic_folder(job.writes["export"]) as folder:
-        link_or_copy(job.reads["weights"] / WEIGHTS, folder / WEIGHTS)
+        link_or_copy(job.reads["weights"] / WEIGHTS_FILE, folder / WEIGHTS_FILE)
         about.write(folder)
         export_onnx(model, folder, side_px=about.side_px)
-        parity = measure_parity(model, open_exported(folder, threads=params.threads), images_BHWC)
+        parity = measure_parity(model, load_exported(folder, threads=params.threads), images_BHWC)
         write_text(folder / "parity.json", json.dumps(asdict(parity), indent=1, sort_keys=True) + "\n")

@@ -59,7 +59,7 @@ def _work_on_dask(
         from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
     except ModuleNotFoundError as error:
-        remedy = "`python -m pip install '.[dask]'`, or unset dask_address"
+        remedy = "`make setup WITH=dask`, or unset dask_address"
         what, value = "dask_address needs a package", error.name or ""
         raise DependencyMissing(what, file="settings.toml", value=value, remedy=remedy) from error
     try:

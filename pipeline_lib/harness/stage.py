@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.errors import DependencyMissing, Interrupted, PipelineError, defect
+from pipeline_lib.errors import Interrupted, PipelineError, defect, missing_module
 from pipeline_lib.files.atomic import private_folder
 from pipeline_lib.harness.gpu_watch import watched_gpus
 from pipeline_lib.harness.parent_watch import die_with_parents
@@ -79,10 +79,7 @@ def main(arguments: list[str]) -> int:
     except PipelineError as error:
         failure = error
     except ModuleNotFoundError as error:
-        remedy = "activate the project's environment: `. .venv/bin/activate` (after `make setup`)"
-        failure = DependencyMissing(
-            "a package is not installed", file=sys.executable, value=error.name or "", remedy=remedy
-        )
+        failure = missing_module(error, file=stage)
     except KeyboardInterrupt:
         failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; it continues with what is done")
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so

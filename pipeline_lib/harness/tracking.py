@@ -151,7 +151,7 @@ def _wandb(training: Training, settings: Settings, state: Path) -> Tracker:
 
 
 def _missing(package: str, error: ModuleNotFoundError) -> DependencyMissing:
-    remedy = f"`python -m pip install '.[trackers]'`, or take {package} out of the setting trackers"
+    remedy = f"`make setup WITH=trackers`, or take {package} out of the setting trackers"
     return DependencyMissing(
         "a tracker's package is not installed", file=package, value=error.name or "", remedy=remedy
     )

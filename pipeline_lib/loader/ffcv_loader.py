@@ -34,6 +34,7 @@ from pipeline_lib.loader.augmentation import Augmentation
 from pipeline_lib.loader.batches import Batch
 from pipeline_lib.loader.images import Images
 from pipeline_lib.loader.plan import Plan
+from pipeline_lib.loader.view_params import IN_FFCV
 
 
 @contextlib.contextmanager
@@ -62,7 +63,7 @@ with _cheap_import():
     from ffcv.transforms import RandomHorizontalFlip, RandomTranslate, ToTensor
 
 BATCHES_AHEAD = 3
-KNOWN = ("scale_min", "ratio_max", "flip", "shift_px")  # fields of Augmentation that FFCV has transforms for
+KNOWN = (*IN_FFCV, "ratio_max")  # fields of Augmentation that FFCV has transforms for
 
 # Its epoch thread does nothing on a GPU for us, and would open the first one in each process.
 epoch_iterator.IS_CUDA = False

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
-def open_device(wanted: str, *, threads: int, seed: int) -> torch.device:
+def choose_device(wanted: str, *, threads: int, seed: int) -> torch.device:
     """Resolve `auto`, `cpu` or `cuda`, and make what follows repeatable: on a CPU the same seed and number of
     threads give the same bits. Raises ConfigError when a GPU is asked for and there is none.
     """

@@ -1,4 +1,4 @@
-"""model.json: all that is needed beside the weights to repeat what a model saw and says. Loads no torch."""
+"""model.json: all that is needed beside the weights to repeat a model's answers. Loads no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from pipeline_lib.errors import BadData
 from pipeline_lib.files.atomic import write_text
 
-NAME = "model.json"
+MODEL_FILE = "model.json"
 MOST_SIDE_PX = 4096  # a side beyond it is a mistake or an attack: what is opened is resized to it
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 
@@ -31,9 +31,8 @@ class ModelFile(BaseModel):
     pixels: dict[str, Any]  # betons/pixels.json: how bytes became pixels
     recipe: dict[str, Any]  # the resolved recipe, with seed and threads
     parent: dict[str, str] | None  # the weights it started from
-    trained_on: dict[str, str | int] | None = (
-        None  # device, processor, instruction set, threads; None: before it was kept
-    )
+    # Device, processor, instruction set, threads; None: trained before this was recorded.
+    trained_on: dict[str, str | int] | None = None
     epoch: int  # the epoch whose weights were kept, 1-based
     temperature: Positive | None = None  # set by evaluate
 
@@ -44,18 +43,20 @@ class ModelFile(BaseModel):
         return self
 
     def trained_in_words(self) -> str:
-        """On what it was trained: `cpu, AMD EPYC, AVX512, 2 threads`; "" where that was not kept."""
+        """The machine it was trained on: `cpu, AMD EPYC, AVX512, 2 threads`; "" where that was not recorded."""
         on = self.trained_on
-        return f"{on['device']}, {on['processor']}, {on['instruction_set']}, {on['threads']} threads" if on else ""
+        if not on:
+            return ""
+        return f"{on['device']}, {on['processor']}, {on['instruction_set']}, {on['threads']} threads"
 
     def write(self, folder: Path) -> None:
         """Write folder/model.json."""
-        write_text(folder / NAME, json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
+        write_text(folder / MODEL_FILE, json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
 
 
 def read_model_file(folder: Path) -> ModelFile:
-    """Read folder/model.json. Raises BadData when it is absent or of another form."""
-    path = folder / NAME
+    """Read folder/model.json. Raises BadData when it is absent or not of this format."""
+    path = folder / MODEL_FILE
     remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
     try:
         return ModelFile.model_validate_json(path.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa"
 SIXTEEN_BIT: Final = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2"}
 PILLOW_NAME: Final = {kind: kind.upper() for kind in DECODABLE} | {"netpbm": "PPM", "heic": "HEIF"}
 HEIC_LIBRARY: Final = "pi-heif"
-READ_HEIC: Final = "`python -m pip install '.[heic]'` reads it"
+READ_HEIC: Final = "`make setup WITH=heic` reads it"
 WITHOUT_CHECKSUM: Final = ("webp", "avif", "heic")  # GIF and BMP too, but whole sectors of black are nothing odd there
 ENDS_EARLY: Final = (
     "truncated",

@@ -18,7 +18,7 @@ import pandas as pd
 from pipeline_lib.errors import PipelineError
 from pipeline_lib.files.atomic import write_text
 from pipeline_lib.harness.stage import StageRun
-from pipeline_lib.networks.exported import ExportedModel, open_exported
+from pipeline_lib.networks.exported import ExportedModel, load_exported
 from pipeline_lib.register.class_map import classes_today, read_became
 from pipeline_lib.register.gate import Champion
 from pipeline_lib.registry import Registry, Version
@@ -51,7 +51,7 @@ def ask_champion(version: Version, job: StageRun, *, closure: Closure, registry:
             return _champion(version, _recorded(version, job, registry), job, registry)
         if memo.exists():
             return _champion(version, _from_json(memo.read_text(encoding="utf-8")), job, registry)
-        model = open_exported(registry.export_folder(version), threads=job.settings.worker_count())
+        model = load_exported(registry.export_folder(version), threads=job.settings.worker_count())
     except PipelineError as error:
         log.warning("version %d cannot be asked: %s", version.number, error)
         why = f"version {version.number} cannot be asked: {error.what}; {error.remedy}"

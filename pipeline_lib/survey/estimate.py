@@ -44,7 +44,7 @@ def scale(trial: Trial, survey: Survey, params: LineParams, *, workers: int) -> 
     n, splits = survey.n_images, dict(survey.splits)
     n_test = splits.get("test") or round(n * params.curate.test_fraction)
     n_val = splits.get("val") or round(n * params.curate.val_fraction)
-    recipe = params.train.resolved()
+    recipe = params.train
     n_train = n - n_test - n_val
     statistics = 0 if recipe.freeze_batch_norm else min(n_train, STATISTICS_VIEWS)  # of batch normalisation
     looks = (n_val + statistics) * recipe.epochs + (n_train if recipe.probe_epochs else 0)

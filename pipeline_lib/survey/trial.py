@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.convert.stored import Picture, stored_form
@@ -74,13 +74,13 @@ def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[i
     from pipeline_lib.loader import Batch
     from pipeline_lib.networks.build import build_network
     from pipeline_lib.networks.classifier import Classifier
-    from pipeline_lib.networks.device import open_device
+    from pipeline_lib.networks.device import choose_device
     from pipeline_lib.train.learner import Learner, phases
-    from pipeline_lib.train.objective import Objective
+    from pipeline_lib.train.loss import Objective
 
-    recipe = replace(params.train.resolved(), compile="off")  # which takes longer than what is tried
+    recipe = params.train.changed(compile="off")  # which takes longer than what is tried
     side_px = max(recipe.training_sides())
-    device = open_device(settings.device, threads=params.train.threads, seed=0)
+    device = choose_device(settings.device, threads=params.train.threads, seed=0)
     network = build_network(recipe.network, n_classes=n_classes, side_px=recipe.side_px, auxiliary=True)
     model = Classifier(network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std).to(device)
     learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=device)

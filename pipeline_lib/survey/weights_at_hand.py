@@ -9,8 +9,7 @@ from typing import Any
 
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
 from pipeline_lib.harness.memo import digest
-from pipeline_lib.networks.model_file import NAME as MODEL_FILE
-from pipeline_lib.networks.model_file import read_model_file
+from pipeline_lib.networks.model_file import MODEL_FILE, read_model_file
 from pipeline_lib.settings import Settings
 from pipeline_lib.train.params import REGISTERED, TORCHVISION
 from pipeline_lib.train.recipes import RECIPES
@@ -118,7 +117,7 @@ def _side_px(enum: Any) -> int:
 
 
 def _of_torchvision(name: str, n_classes: int) -> Weights:
-    from pipeline_lib.train.starting_weights import torchvision_weights
+    from pipeline_lib.train.initial_weights import torchvision_weights
 
     enum, path = torchvision_weights(name)
     network = next((network for network, one in _enums() if one == enum), "")
@@ -151,11 +150,11 @@ def _check(weights: Weights, path: Path, n_classes: int) -> None:
     Raises ConfigError, BadData.
     """
     from pipeline_lib.networks.build import build_network
-    from pipeline_lib.networks.weights import start_from
+    from pipeline_lib.train.initial_weights import read_weights, start_from
 
     named = NAMED_BY_DIGEST.fullmatch(path.stem)
     if named and not weights.sha256.startswith(named["digest"]):
         what, remedy = "the file is not the one that its name promises", "remove or rename it"
         raise ConfigError(what, file=path, value=f"sha256 {weights.sha256[:8]}...", remedy=remedy)
     network = build_network(weights.network, n_classes=max(2, n_classes), side_px=weights.side_px, auxiliary=True)
-    start_from(network, path, sha256=weights.sha256)
+    start_from(network, read_weights(path, sha256=weights.sha256))

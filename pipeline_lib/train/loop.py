@@ -1,16 +1,16 @@
 """The training loop: through the phases of a recipe, epoch by epoch, to the weights that validate best.
 
-A run can stop after any step and go on from its checkpoint as if nothing had been: on a CPU, bit for bit. So whatever
-the next step depends on must be in one of these places, and nowhere else:
+A run can stop after any step and continue from its checkpoint as if nothing had happened: on a CPU, bit for bit. So
+whatever the next step depends on must be in one of these places, and nowhere else:
 
 - `Learner.state` and `load_state`: weights, moving average, optimiser, and what else an update changes;
-- `Standing`, here: where the run is, the curves, the best weights, the losses of this epoch;
+- `LoopState`, here: how far the run is, the curves, the best weights, the losses of this epoch;
 - torch's own random state, saved beside them. Another generator belongs into `Learner.state`;
-- `Learner.own_state`: what differs among processes that train together;
+- `Learner.buffers_state`: what differs among processes that train together;
 - a function of the step or of the curves, as the learning rate is: nothing to save. Early stopping reads `curves`.
 
-Several processes run this same loop (ranks.py), each with its share of every batch. They must all come by the same
-collective calls; writing and talking is for rank 0.
+Several processes run this same loop (distributed.py), each with its share of every batch. They must all make the same
+collective calls; writing and logging is for rank 0.
 """
 
 from __future__ import annotations
@@ -30,31 +30,17 @@ from pipeline_lib.harness.tracking import Tell
 from pipeline_lib.loader import Batch, BatchLoader
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
-from pipeline_lib.train.budget import Stopwatch, step_by_time
 from pipeline_lib.train.checkpoint import Checkpoints
-from pipeline_lib.train.feed import fed
-from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.memory import named_in_validation, with_remedy
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.ranks import gathered, rank, sums, world
+from pipeline_lib.train.curves import Epoch, Trained, best, report
+from pipeline_lib.train.distributed import Stopwatch, gather_objects, rank, sum_over_ranks, world
+from pipeline_lib.train.learner import Learner, Phase, phases
+from pipeline_lib.train.loaders import ResizingLoader, copied_ahead
+from pipeline_lib.train.loss import EpochLoss, Objective
+from pipeline_lib.train.out_of_memory import named_in_validation, with_remedy
 from pipeline_lib.train.recipes import Recipe
-from pipeline_lib.train.resizing import ResizingLoader
-from pipeline_lib.train.schedule import kept_share, learning_rate, out_of_patience
+from pipeline_lib.train.schedule import ema_decay, learning_rate, out_of_patience, step_by_time
 
 log = logging.getLogger(__name__)
-MOST_LINES = 50  # of epochs, in a log
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of curves.csv: losses are means per image in nats, learning_rate is the last step's."""
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_top1: float
-    learning_rate: float
 
 
 @dataclass(frozen=True)
@@ -66,31 +52,43 @@ class Loaders:
 
 
 @dataclass
-class Standing:
-    """How far a run has come: `step` steps of epoch `epoch` of phase `phase` are done, all counted from 0."""
+class LoopState:
+    """How far a run has come: `step` steps of epoch `epoch` of phase `phase` are done, all counted from 0.
+
+    curves: of all phases. best_state: on the CPU. rate: of the last step. spent_s: of the phase's time, where that is
+    limited. ahead: epochs by which the size of the images is ahead. loss: `EpochLoss.state` of an unfinished epoch.
+    """
 
     phase: int = 0
     epoch: int = 0
     step: int = 0
-    curves: list[Epoch] = field(default_factory=list)  # of all phases
-    best_state: dict[str, torch.Tensor] = field(default_factory=dict)  # on the CPU
-    rate: float = 0.0  # learning rate of the last step
-    spent_s: float = 0.0  # of the phase's time, where it is limited
-    ahead: int = 0  # epochs by which the pictures' size is ahead
-    loss: list[float] = field(default_factory=list)  # Losses.state of an epoch that goes on
+    curves: list[Epoch] = field(default_factory=list)
+    best_state: dict[str, torch.Tensor] = field(default_factory=dict)
+    rate: float = 0.0
+    spent_s: float = 0.0
+    ahead: int = 0
+    loss: list[float] = field(default_factory=list)
 
-    def as_state(self) -> dict[str, Any]:
+    def as_record(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {**vars(self), "curves": [asdict(epoch) for epoch in self.curves]}
 
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> LoopState:
+        """What `as_record` gave."""
+        return cls(**{**record, "curves": [Epoch(**row) for row in record["curves"]]})
 
-@dataclass(frozen=True)
-class Trained:
-    """The curves, and the weights (a network's state dict) of the epoch that validated best."""
+    def start_next_epoch(self) -> None:
+        """The epoch is over."""
+        self.epoch += 1
+        self.step = 0
+        self.loss = []
 
-    curves: list[Epoch]
-    best: Epoch
-    state: dict[str, torch.Tensor]
+    def start_next_phase(self) -> None:
+        """The phase is over."""
+        self.phase += 1
+        self.epoch = 0
+        self.spent_s = 0.0
 
 
 def train(
@@ -107,48 +105,49 @@ def train(
 ) -> Trained:
     """Train `model` in place through the recipe's phases; keep the epoch with the lowest validation loss.
 
-    saved: what `checkpoints` had kept, to go on from. tell: is given the figures of each epoch. Raises ConfigError when
-    the loss stops being finite or the memory does not suffice, Interrupted after SIGTERM, when all is saved.
+    saved: a checkpoint to continue from. tell: called with each epoch's metrics. Raises ConfigError when the loss stops
+    being finite or memory runs out, Interrupted after SIGTERM, when all is saved.
     """
-    at, plan = Standing(), phases(recipe)
+    plan = phases(recipe)
+    n_epochs = sum(phase.epochs for phase in plan)
+    at = LoopState()
     if saved:
-        at = Standing(**{**saved["at"], "curves": [Epoch(**row) for row in saved["at"]["curves"]]})
-        done = sum(phase.epochs for phase in plan[: at.phase]) + at.epoch
-        log.info("going on from the checkpoint: %d epochs and %d steps are done", done, at.step)
-        meter.skip((done * len(loaders.train) + at.step) * recipe.batch_size)
+        at = LoopState.of_record(saved["at"])
+        _skip_done(at, plan, meter, recipe.batch_size, n_steps=len(loaders.train))
+
     while at.phase < len(plan):
-        kept = kept_share(recipe.ema_half_life_epochs, len(loaders.train))
-        learner = Learner(model, recipe, plan[at.phase], objective=objective, device=device, average_kept=kept)
+        decay = ema_decay(recipe.ema_half_life_epochs, len(loaders.train))
+        learner = Learner(model, recipe, plan[at.phase], objective=objective, device=device, average_decay=decay)
+
+        # Continue in the middle of a phase, or save where what came before this phase took long.
         if saved:
-            learner.load_state(saved["learner"])
-            learner.load_own_state(saved["ranks"][rank()]["buffers"])
-            at.loss = saved["ranks"][rank()]["loss"]
-            _set_random_state(saved["ranks"][rank()]["random"])
+            _restore(learner, at, saved)
             saved = None
-        elif checkpoints and checkpoints.due(0):  # what came before this phase took long
-            _keep(checkpoints, learner, at, [])
+        elif checkpoints and checkpoints.due(0):
+            _save(checkpoints, learner, at, [])
+
         while at.epoch < learner.phase.epochs and (at.step or not _time_is_up(learner, at)):
             _epoch(learner, loaders, at, meter=meter, checkpoints=checkpoints)
-            n_epochs = sum(phase.epochs for phase in plan)
-            if is_logged(len(at.curves), n_epochs):
-                log.info("epoch %d/%d: %s", len(at.curves), n_epochs, _in_words(at.curves[-1]))
-            if tell:
-                tell(at.curves[-1].epoch, asdict(at.curves[-1]))
-            if out_of_patience([epoch.val_loss for epoch in at.curves[-at.epoch :]], recipe.patience):
+            report(at.curves[-1], n_epochs, tell)
+            val_losses = [epoch.val_loss for epoch in at.curves[-at.epoch :]]
+            if out_of_patience(val_losses, recipe.patience):
                 log.info("stopping: %d epochs without a lower validation loss", recipe.patience)
                 break
-        at.phase, at.epoch, at.spent_s = at.phase + 1, 0, 0.0
-    return Trained(at.curves, best(at.curves), at.best_state)
+        at.start_next_phase()
+    return Trained(curves=at.curves, best=best(at.curves), state=at.best_state)
 
 
-def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, checkpoints: Checkpoints | None) -> None:
-    """Train the epoch that stands at `at`, or the rest of it, validate, and bring `at` to the next one."""
+def _epoch(learner: Learner, loaders: Loaders, at: LoopState, *, meter: Meter, checkpoints: Checkpoints | None) -> None:
+    """Train the epoch that stands at `at`, or the rest of it, validate, and move `at` to the next one."""
     learner.begin_epoch()
-    _grow(learner, loaders, at)
-    losses = Losses(learner.device, loaders.train.image_ids, at.loss)
-    number, budget_s, stopwatch = len(at.curves), learner.phase.budget_s or math.inf, Stopwatch()
-    top1 = f", validation top-1 {100 * at.curves[-1].val_top1:.1f} %" if at.curves else ""
-    for batch in meter.waited_for(fed(_batches(loaders.train, number, at.step), learner.device)):
+    _resize(learner, loaders, at)
+    number = len(at.curves)
+    losses = EpochLoss(learner.device, loaders.train.image_ids, at.loss)
+    stopwatch = Stopwatch()
+
+    # The training steps.
+    batches = copied_ahead(_batches(loaders.train, number, at.step), learner.device)
+    for batch in meter.waited_for(batches):
         if _time_is_up(learner, at):
             break
         at.rate = _rate(learner, loaders, at)
@@ -156,43 +155,78 @@ def _epoch(learner: Learner, loaders: Loaders, at: Standing, *, meter: Meter, ch
         at.step += 1
         if learner.phase.budget_s:
             at.spent_s += stopwatch.lap()
-        note = f"epoch {number + 1}, step {at.step}/{len(loaders.train)}, loss {losses.so_far:.3f}{top1}"
-        meter.step(len(batch.labels_B) * world(), note, budget_s - at.spent_s)
+        _show(meter, learner, at, n_images=len(batch.labels_B) * world(), n_steps=len(loaders.train), losses=losses)
         if checkpoints and checkpoints.due(at.step):
-            _keep(checkpoints, learner, at, losses.state())
+            _save(checkpoints, learner, at, losses.state())
             stopwatch.restart()
+
+    # Validation, and the weights if they are the best so far.
     with named_in_validation():
         learner.end_epoch(_batches(loaders.train, number, 0))
-        val_loss, val_top1 = validate(learner.judged, loaders.val, learner.device)
-    at.curves.append(Epoch(number + 1, losses.mean(), val_loss, val_top1, at.rate))
-    if at.curves[-1] is best(at.curves):
-        weights = learner.judged.network.state_dict()
+        val_loss, val_top1 = validate(learner.evaluated, loaders.val, learner.device)
+    epoch = Epoch(
+        epoch=number + 1,
+        train_loss=losses.mean(),
+        val_loss=val_loss,
+        val_top1=val_top1,
+        learning_rate=at.rate,
+    )
+    at.curves.append(epoch)
+    if epoch is best(at.curves):
+        weights = learner.evaluated.network.state_dict()
         at.best_state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-    at.epoch, at.step, at.loss = at.epoch + 1, 0, []
+    at.start_next_epoch()
 
 
-def _keep(checkpoints: Checkpoints, learner: Learner, at: Standing, loss: list[float]) -> None:
-    """Save where the run stands, with the losses of this epoch. Raises Interrupted when told to stop."""
-    own = {"loss": loss, "buffers": learner.own_state(), "random": _random_state()}
-    checkpoints.save({"at": at.as_state(), "learner": learner.state(), "ranks": gathered(own)})
-    checkpoints.stop_if_told()
+def _show(meter: Meter, learner: Learner, at: LoopState, *, n_images: int, n_steps: int, losses: EpochLoss) -> None:
+    """One line of progress with the loss so far and the last validation."""
+    note = f"epoch {len(at.curves) + 1}, step {at.step}/{n_steps}, loss {losses.so_far:.3f}"
+    if at.curves:
+        note += f", validation top-1 {100 * at.curves[-1].val_top1:.1f} %"
+    budget_s = learner.phase.budget_s or math.inf
+    meter.step(n_images, note, budget_s - at.spent_s)
 
 
-def _rate(learner: Learner, loaders: Loaders, at: Standing) -> float:
-    """The learning rate of the step that comes."""
-    phase, recipe, n_steps = learner.phase, learner.recipe, learner.phase.epochs * len(loaders.train)
-    done = at.epoch * len(loaders.train) + at.step
-    step = step_by_time(done, n_steps, spent_s=at.spent_s, budget_s=phase.budget_s)
-    peak = phase.peak_learning_rate
-    return learning_rate(step, n_steps, peak=peak, schedule=recipe.schedule, warm_up=recipe.warm_up)
+def _save(checkpoints: Checkpoints, learner: Learner, at: LoopState, loss: list[float]) -> None:
+    """Save the state of the run, with the losses of this epoch. Raises Interrupted when a stop was requested."""
+    own = {"loss": loss, "buffers": learner.buffers_state(), "random": _random_state()}
+    ranks = gather_objects(own)
+    checkpoints.save({"at": at.as_record(), "learner": learner.state(), "ranks": ranks})
+    checkpoints.stop_if_requested()
 
 
-def _time_is_up(learner: Learner, at: Standing) -> bool:
+def _restore(learner: Learner, at: LoopState, saved: Mapping[str, Any]) -> None:
+    """Bring learner, losses and random state to what `_save` saved."""
+    own = saved["ranks"][rank()]
+    learner.load_state(saved["learner"])
+    learner.load_buffers_state(own["buffers"])
+    at.loss = own["loss"]
+    _set_random_state(own["random"])
+
+
+def _skip_done(at: LoopState, plan: list[Phase], meter: Meter, batch_size: int, *, n_steps: int) -> None:
+    """Show what a checkpoint had done as done. n_steps: of an epoch."""
+    n_epochs = sum(phase.epochs for phase in plan[: at.phase]) + at.epoch
+    log.info("going on from the checkpoint: %d epochs and %d steps are done", n_epochs, at.step)
+    meter.skip((n_epochs * n_steps + at.step) * batch_size)
+
+
+def _rate(learner: Learner, loaders: Loaders, at: LoopState) -> float:
+    """The learning rate of the next step."""
+    phase = learner.phase
+    recipe = learner.recipe
+    n_steps = phase.epochs * len(loaders.train)
+    n_done = at.epoch * len(loaders.train) + at.step
+    step = step_by_time(n_done, n_steps, spent_s=at.spent_s, budget_s=phase.budget_s)
+    return learning_rate(step, n_steps, peak=phase.peak_learning_rate, schedule=recipe.schedule, warm_up=recipe.warm_up)
+
+
+def _time_is_up(learner: Learner, at: LoopState) -> bool:
     return 0 < learner.phase.budget_s <= at.spent_s
 
 
-def _grow(learner: Learner, loaders: Loaders, at: Standing) -> None:
-    """Let growing pictures follow the time: an epoch has the size that is due when it begins, a probe's the first."""
+def _resize(learner: Learner, loaders: Loaders, at: LoopState) -> None:
+    """Let the size of the images follow the time: an epoch has the size due when it begins, a probe the first size."""
     phase = learner.phase
     if at.step == 0:
         due = step_by_time(at.epoch, phase.epochs, spent_s=at.spent_s, budget_s=phase.budget_s)
@@ -203,34 +237,16 @@ def _grow(learner: Learner, loaders: Loaders, at: Standing) -> None:
 
 def validate(model: Classifier, loader: BatchLoader, device: torch.device) -> tuple[float, float]:
     """Mean loss in nats (no smoothing) and top-1 (0..1) over every image of all processes' loaders."""
-    loss, right, images = 0.0, 0, 0
+    loss = 0.0
+    n_right = 0
+    n_images = 0
     for scored in score(model, loader, device):
         labels_B = scored.batch.labels_B.cpu()
         loss += F.cross_entropy(scored.logits_BK, labels_B, reduction="sum").item()
-        right += int((scored.logits_BK.argmax(1) == labels_B).sum())
-        images += len(labels_B)
-    all_loss, all_right, all_images = sums([loss, right, images])
+        n_right += int((scored.logits_BK.argmax(1) == labels_B).sum())
+        n_images += len(labels_B)
+    all_loss, all_right, all_images = sum_over_ranks([loss, n_right, n_images])
     return all_loss / all_images, all_right / all_images
-
-
-def best(curves: list[Epoch]) -> Epoch:
-    """The first epoch with the lowest validation loss.
-
-    Not the highest top-1: on 182 pictures one picture is half a percent, and luck would choose an early epoch.
-    """
-    return min(curves, key=lambda epoch: epoch.val_loss)
-
-
-def doubt(curves: list[Epoch], n_val: int) -> str:
-    """What speaks against the epoch that is kept: a later one that was right clearly more often; "" for nothing."""
-    kept, highest = best(curves), max(curves, key=lambda epoch: epoch.val_top1)
-    error = math.sqrt(0.5 / n_val)  # of a difference of two shares, at most
-    if highest.epoch <= kept.epoch or highest.val_top1 - kept.val_top1 < 2 * error:
-        return ""
-    return (
-        f"epoch {highest.epoch} was right more often ({100 * highest.val_top1:.2f} %), with a higher validation loss: "
-        "the network is too sure of itself. Try a lower train.peak_learning_rate, starting weights or more pictures"
-    )
 
 
 def _batches(loader: BatchLoader, epoch: int, start: int) -> Iterator[Batch]:
@@ -241,20 +257,12 @@ def _batches(loader: BatchLoader, epoch: int, start: int) -> Iterator[Batch]:
         yield batch
 
 
-def is_logged(epoch: int, n_epochs: int) -> bool:
-    """Whether an epoch (from 1) gets a line of its own: every one, or of many some fifty, and the last."""
-    return epoch % -(-n_epochs // MOST_LINES) == 0 or epoch == n_epochs
-
-
-def _in_words(epoch: Epoch) -> str:
-    losses = f"training loss {epoch.train_loss:.4f}, validation loss {epoch.val_loss:.4f}"
-    return f"{losses}, top-1 {100 * epoch.val_top1:.2f} %"
-
-
 def _random_state() -> list[torch.Tensor]:
-    """Torch's, of the CPU and of our CUDA device: dropout draws from it."""
-    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if on_gpu else [])]
+    """torch's, of the CPU and of our CUDA device: dropout draws from it."""
+    states = [torch.get_rng_state()]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        states.append(torch.cuda.get_rng_state())
+    return states
 
 
 def _set_random_state(states: list[torch.Tensor]) -> None:

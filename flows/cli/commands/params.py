@@ -35,6 +35,6 @@ def run(options: argparse.Namespace) -> int:
     present = read_yaml(find_project(Path.cwd()) / "params.yaml")
     recipe = RECIPES.get((present.get("train") or {}).get("recipe", "quick"))
     for name, model in wanted.items():
-        otherwise = vars(recipe) if recipe and name == "train" else {}
+        otherwise = dict(recipe) if recipe and name == "train" else {}
         print("\n".join(key_lines(model, prefix=f"{name}.", present=present.get(name) or {}, otherwise=otherwise)))
     return 0

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-HELP = "try learning rates on the line's pictures for up to 100 steps, and name one"
+HELP = "try learning rates on the line's images for up to 100 steps, and name one"
 EPILOG = "Changes nothing. The recipe's other numbers are those of params.yaml."
 LINES = 20
 
@@ -25,16 +25,15 @@ def run(options: argparse.Namespace) -> int:
     from pipeline_lib.params_file import load_section
     from pipeline_lib.settings import load_settings
     from pipeline_lib.train.params import TrainParams
-    from pipeline_lib.train.run import rates_of
-    from pipeline_lib.train.try_rates import peak_rate
+    from pipeline_lib.train.rate_finder import find_rates, peak_rate
 
     checkout = find_project(Path.cwd())
     files = read_line(checkout).stage_files("train")
     absent = [path for path in files.reads.values() if not path.exists()]
     if absent:
-        raise SourceMissing("there are no pictures to try", file=absent[0], remedy="run `dvc repro curate convert`")
+        raise SourceMissing("there are no images to try", file=absent[0], remedy="run `dvc repro curate convert`")
     params = load_section(checkout / "params.yaml", "train", TrainParams)
-    tried = rates_of(StageRun(checkout, files.reads, files.writes, params, load_settings(checkout)))
+    tried = find_rates(StageRun(checkout, files.reads, files.writes, params, load_settings(checkout)))
     for found in tried[:: max(1, len(tried) // LINES)]:
         print(f"{found.rate:.2e}  loss {found.loss:.3f}")
     print(f"train:\n  peak_learning_rate: {peak_rate(tried):g}  # a tenth of the rate with the lowest loss")

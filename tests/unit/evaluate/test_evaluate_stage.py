@@ -15,9 +15,9 @@ from pipeline_lib.evaluate.export import measure_parity
 from pipeline_lib.evaluate.run import run
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Calibrated, Classifier
-from pipeline_lib.networks.exported import open_exported
+from pipeline_lib.networks.exported import load_exported
 from pipeline_lib.networks.model_file import read_model_file
-from pipeline_lib.networks.weights import load_weights
+from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
 
@@ -61,7 +61,7 @@ def test_classes_keep_their_names_in_every_table(evaluated: Path) -> None:
 
 
 def test_the_exported_model_repeats_torch_for_any_number_of_pictures(evaluated: Path) -> None:
-    exported, model = open_exported(evaluated / "export"), _model(evaluated / "export").eval()
+    exported, model = load_exported(evaluated / "export"), _model(evaluated / "export").eval()
 
     for n in (1, 5):
         images_BHWC = np.random.default_rng(n).integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
@@ -78,7 +78,7 @@ def test_parity_is_measured_on_all_test_pictures_where_they_are_few(evaluated: P
 
 
 def test_an_export_that_does_not_repeat_torch_is_refused(evaluated: Path) -> None:
-    exported, other = open_exported(evaluated / "export"), _model(evaluated / "export", temperature=4.0)
+    exported, other = load_exported(evaluated / "export"), _model(evaluated / "export", temperature=4.0)
     images_BHWC = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
 
     with pytest.raises(BadData, match=r"model.onnx: model.onnx does not repeat torch \(found: probabilities differ by"):

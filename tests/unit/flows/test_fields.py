@@ -57,10 +57,10 @@ def test_a_value_is_written_as_yaml_has_it(value: Any, said: str) -> None:
     assert as_yaml(value) == said
 
 
-def test_what_null_stands_for_is_said_and_a_group_is_described_field_by_field() -> None:
+def test_the_value_behind_null_is_said_and_a_group_is_described_field_by_field() -> None:
     lines = key_lines(Keys, prefix="train.", present={"uri": "a.tar"}, otherwise={"side_px": 32, "uri": "b.tar"})
 
-    assert "train.side_px = null, which stands for 32   (int > 0 or null, default null)" in lines
+    assert "train.side_px = 32, by default   (int > 0 or null, default null)" in lines
     assert "    a side, pixels" in lines
     assert "train.uri = a.tar   (text, required)" in lines
     assert "train.part.on = true   (bool, default true)" in lines

@@ -87,5 +87,5 @@ def test_no_scheduler_is_an_error_with_the_address(monkeypatch):
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
 
-    with pytest.raises(DependencyMissing, match=r"pip install '\.\[dask\]'"):
+    with pytest.raises(DependencyMissing, match=r"make setup WITH=dask"):
         work(doubled, {"a": 1}, Settings(dask_address="tcp://127.0.0.1:9"))

@@ -188,7 +188,7 @@ def test_every_file_is_accounted_for_once(done):
         ("drawing.svg.jpg", "svg"),
         ("hostile.pickle.jpg", "pickle"),  # it would end the process if anything unpickled it
         ("program.eps.jpg", "eps"),
-        ("photo.heic", "heic; `python -m pip install '.[heic]'` reads it"),
+        ("photo.heic", "heic; `make setup WITH=heic` reads it"),
     ],
 )
 def test_what_is_no_picture_is_named_for_what_it_is(done, name, kind):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ from pydantic import ValidationError
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, OutputDamaged
 from pipeline_lib.loader import Augmentation
-from pipeline_lib.loader.ffcv_loader import KNOWN as KNOWN_TO_FFCV
-from pipeline_lib.loader.ffcv_loader import EpochIterator
+from pipeline_lib.loader.ffcv_loader import EpochIterator, operations_of
+from pipeline_lib.loader.view_params import IN_FFCV, ViewParams
 from pipeline_lib.pixels import centre_square
-from pipeline_lib.train.params import NOT_IN_FFCV, TrainParams
+from pipeline_lib.train.params import TrainParams
 
 from .conftest import Betons, damage_jpeg, digest, one_epoch
 
@@ -162,7 +161,9 @@ def test_without_ffcv_asking_for_it_is_an_error(betons: Betons, monkeypatch: pyt
 
 def test_params_refuse_at_once_what_ffcv_does_not_have() -> None:
     """Before the first stage, and for exactly the augmentations that its loader would refuse."""
-    assert {*KNOWN_TO_FFCV, *NOT_IN_FFCV} == {field.name for field in fields(Augmentation)}
+    ours = {name: 0.5 for name in ViewParams.model_fields if name not in IN_FFCV}
+    with pytest.raises(ConfigError, match="FFCV has no such augmentation .found: " + ", ".join(ours)):
+        operations_of(Augmentation(**{**ours, "cutout_px": 1}), side_px=32)
 
     with pytest.raises(ValidationError, match="views = ffcv has no rotation_deg, contrast: set them to 0, or views to"):
         TrainParams(views="ffcv", rotation_deg=3, contrast=0.1)

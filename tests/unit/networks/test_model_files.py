@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pipeline_lib.errors import BadData, ConfigError, NotFinite
-from pipeline_lib.networks.device import computed_on, open_device
-from pipeline_lib.networks.exported import ExportedModel, open_exported
+from pipeline_lib.networks.device import choose_device, computed_on
+from pipeline_lib.networks.exported import ExportedModel, load_exported
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 
 
@@ -65,18 +65,18 @@ def test_a_damaged_onnx_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"torn")
 
     with pytest.raises(BadData, match="model.onnx: onnxruntime cannot open the model"):
-        open_exported(tmp_path)
+        load_exported(tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_asking_for_a_gpu_that_is_not_there_is_an_error_and_not_a_silent_slow_run() -> None:
     with pytest.raises(ConfigError, match="settings.toml: no CUDA device is available.*PERENNIAL_DEVICE=auto"):
-        open_device("cuda", threads=1, seed=0)
+        choose_device("cuda", threads=1, seed=0)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc is told to keep memory")
 def test_on_a_cpu_tensors_take_the_pages_that_earlier_ones_freed() -> None:
-    open_device("cpu", threads=1, seed=0)
+    choose_device("cpu", threads=1, seed=0)
     n_pages = []
     for _ in range(4):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -102,7 +102,7 @@ def test_an_exported_model_that_answers_no_number_says_so() -> None:
 
 
 def test_a_model_says_on_what_it_was_trained() -> None:
-    on = computed_on(open_device("cpu", threads=1, seed=0))
+    on = computed_on(choose_device("cpu", threads=1, seed=0))
 
     assert on["device"] == "cpu" and on["threads"] == 1 and on["processor"]
     assert on["instruction_set"] == torch.backends.cpu.get_cpu_capability()

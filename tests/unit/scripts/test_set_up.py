@@ -12,8 +12,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-TOOLS = ("bash", "cat", "chmod", "cp", "cut", "dirname", "env", "grep", "mkdir", "rm", "sha256sum", "touch")
+TOOLS = (
+    "touch",
+    "bash",
+    "cat",
+    "chmod",
+    "cp",
+    "cut",
+    "dirname",
+    "env",
+    "grep",
+    "mkdir",
+    "rm",
+    "sed",
+    "sha256sum",
+    "sort",
+)
 SYSTEM = "g++ pkg-config libopencv-dev libturbojpeg0-dev libjpeg-dev libgl1"
+
+LOCK = "# predict: what it needs\nnumpy==1\n# line: besides\ntorch==1\n# developers: besides\npytest==1\n"
 
 # Each fake writes down how it was called, and fails where the test says so.
 FAKE = """#!/usr/bin/env bash
@@ -35,7 +52,7 @@ importlib.util.find_spec = lambda name: None if name == "ensurepip" and "-venv" 
 os.path.exists = lambda path: path == "/its own include/Python.h" and "-dev" not in lacks
 sysconfig.get_path = {{"include": "/its own include"}}.get
 exec(code)' "$2" "$lacks" ;;
-  "-m venv --clear .venv") rm -rf .venv && mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+  "-m venv --clear "*) rm -rf "$4" && mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
   "-m uv --version") exit 1 ;;
 esac
 """
@@ -69,13 +86,14 @@ class Machine:
         with (self.folder / "installed").open("a") as installed:
             installed.writelines(f"{name}\n" for name in packages.split())
 
-    def set_up(self, *arguments: str, failing: str = "") -> subprocess.CompletedProcess[str]:
-        """Run the script. failing: each command whose line holds these words fails."""
+    def set_up(self, *arguments: str, failing: str = "", extras: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the script. failing: each command whose line holds these words fails. extras: optional packages."""
         environment = {
             "PATH": f"{self.folder / 'pyenv'}{os.pathsep}{self.folder / 'bin'}",
             "ASKED": str(self.folder / "asked"),
             "INSTALLED": str(self.folder / "installed"),
             "FAILING": failing,
+            **({"WITH": extras} if extras else {}),
         }
         (self.folder / "asked").write_text("")
         command = [str(self.folder / "project/scripts/set_up.sh"), *arguments]
@@ -90,6 +108,11 @@ class Machine:
         (line,) = self.asked("apt-get install") or [""]
         return line.removeprefix("apt-get install -y -qq --no-install-recommends").strip()
 
+    def locked(self, environment: str = ".venv") -> list[str]:
+        """The packages that were last installed into an environment."""
+        lines = (self.folder / "project" / environment / "locked.txt").read_text().splitlines()
+        return [line.partition("==")[0] for line in lines if not line.startswith("#")]
+
     def made_with(self) -> str:
         """The name of the Python that made the environment."""
         (name,) = [line.split()[0] for line in self.asked() if "-m venv" in line]
@@ -102,8 +125,8 @@ def machine(tmp_path: Path) -> Machine:
     machine = Machine(tmp_path)
     for folder in ("project/scripts", "pyenv", "bin"):
         (tmp_path / folder).mkdir(parents=True)
-    for name in ("requirements.lock", "pyproject.toml"):
-        (tmp_path / "project" / name).write_text("")
+    (tmp_path / "project/requirements.lock").write_text(LOCK)
+    (tmp_path / "project/pyproject.toml").write_text("heic = []\ntimm = []\n")
     script = (ROOT / "scripts/set_up.sh").read_text()
     assert script.count("/etc/os-release") == 1
     copy = tmp_path / "project/scripts/set_up.sh"
@@ -202,7 +225,7 @@ def test_a_python_without_venv_or_headers_alone_is_refused_with_what_it_lacks(ma
 # The environment
 
 
-@pytest.mark.parametrize("arguments", [[], ["--for-tests"]])
+@pytest.mark.parametrize("arguments", [[], ["developers"], ["tests"]])
 def test_a_second_run_calls_nothing_and_says_nothing(machine: Machine, arguments: list[str]) -> None:
     machine.add_python("python3", 11)
     first = machine.set_up(*arguments)
@@ -216,7 +239,7 @@ def test_a_second_run_calls_nothing_and_says_nothing(machine: Machine, arguments
 def test_a_new_lock_is_installed_into_the_environment_that_is_there(machine: Machine) -> None:
     machine.add_python("python3", 11)
     machine.set_up()
-    (machine.folder / "project/requirements.lock").write_text("new==1\n")
+    (machine.folder / "project/requirements.lock").write_text(LOCK + "new==1\n")
 
     assert machine.set_up().returncode == 0
     assert [line for line in machine.asked() if "-m venv" in line] == []
@@ -232,6 +255,108 @@ def test_an_environment_whose_python_is_gone_is_made_anew(machine: Machine) -> N
 
     assert machine.set_up().returncode == 0
     assert machine.asked("python3 -m venv --clear .venv")
+
+
+# Sets of packages
+
+
+@pytest.mark.parametrize(
+    ("of", "packages"),
+    [
+        ("line", ["numpy", "torch"]),
+        ("developers", ["numpy", "torch", "pytest"]),
+        ("tests", ["numpy", "torch", "pytest"]),
+    ],
+)
+def test_a_set_is_the_lock_up_to_the_end_of_its_part(machine: Machine, of: str, packages: list[str]) -> None:
+    machine.add_python("python3", 11)
+
+    assert machine.set_up(of).returncode == 0
+    assert machine.locked() == packages
+
+
+def test_the_tests_add_the_developers_packages_and_the_demo_after_them_removes_none(machine: Machine) -> None:
+    machine.add_python("python3", 11)
+    machine.set_up()
+    machine.set_up("tests")
+
+    after = machine.set_up()
+
+    assert machine.locked() == ["numpy", "torch", "pytest"]
+    assert (after.returncode, machine.asked("python -m uv pip sync")) == (0, [])
+
+
+def test_an_environment_of_developers_stays_one_under_a_new_lock(machine: Machine) -> None:
+    machine.add_python("python3", 11)
+    machine.set_up("developers")
+    (machine.folder / "project/requirements.lock").write_text(LOCK + "new==1\n")
+
+    assert machine.set_up().returncode == 0
+    assert machine.locked() == ["numpy", "torch", "pytest", "new"]
+
+
+def test_prediction_alone_gets_a_small_environment_of_its_own_without_system_packages_or_headers(
+    machine: Machine,
+) -> None:
+    machine.add_python("python3", 12, lacks="python3.12-dev")
+
+    done = machine.set_up("predict")
+    again = machine.set_up("predict")
+
+    assert "set-up: done; activate it with: . .venv-predict/bin/activate\n" in done.stdout
+    assert machine.locked(".venv-predict") == ["numpy"]
+    assert not (machine.folder / "project/.venv").exists()
+    assert (again.returncode, again.stdout, machine.asked()) == (0, "", [])
+
+
+def test_prediction_alone_needs_no_uv_and_no_decoder(machine: Machine) -> None:
+    machine.add_python("python3", 11)
+
+    machine.set_up("predict")
+
+    assert not machine.asked("apt-get")
+    assert [line for line in machine.asked("python -m") if "-m uv" in line or "-m pipeline_lib" in line] == []
+    assert [line for line in machine.asked("python -m pip") if "--no-deps --require-hashes" in line]
+
+
+def test_the_small_environment_takes_optional_packages_too(machine: Machine) -> None:
+    machine.add_python("python3", 11)
+
+    machine.set_up("predict", extras="heic")
+
+    assert [line for line in machine.asked("python -m pip") if line.endswith("--editable .[heic]")]
+
+
+def test_an_unknown_set_or_extra_is_refused_with_the_names_there_are(machine: Machine) -> None:
+    machine.add_python("python3", 11)
+
+    of, extra = machine.set_up("training"), machine.set_up(extras="heic,time")
+
+    assert of.stderr == (
+        "set-up: no such set of packages: training; "
+        "choose one of predict, line, developers, tests (make setup FOR=predict)\n"
+    )
+    assert extra.stderr == (
+        "set-up: no such extra: time; pyproject.toml names them: dask, faces, heic, timm, trackers\n"
+    )
+    assert (of.returncode, extra.returncode) == (69, 69)
+    assert not (machine.folder / "project/.venv").exists()
+
+
+def test_optional_packages_are_installed_once_and_come_again_with_a_new_lock(machine: Machine) -> None:
+    machine.add_python("python3", 11)
+    machine.set_up()
+
+    machine.set_up(extras="timm,heic")
+    first = machine.asked("python -m uv pip install")
+    machine.set_up()
+    second = machine.asked()
+    (machine.folder / "project/requirements.lock").write_text(LOCK + "new==1\n")
+    machine.set_up()
+
+    assert [line for line in first if line.endswith("--constraint requirements.lock --editable .[heic,timm]")]
+    assert second == []
+    assert [line for line in machine.asked() if line.endswith("--editable .[heic,timm]")]
 
 
 # System packages
@@ -266,7 +391,7 @@ def test_the_tests_need_chromium_too_though_all_else_is_there(machine: Machine) 
     machine.add_python("python3", 11)
     machine.set_up()
 
-    assert machine.set_up("--for-tests").returncode == 0
+    assert machine.set_up("tests").returncode == 0
     assert machine.asked_to_install() == "chromium"
 
 
@@ -274,7 +399,7 @@ def test_ubuntus_chromium_is_not_asked_for_and_set_up_says_what_is_skipped(machi
     machine.become_ubuntu()
     machine.add_python("python3", 12)
 
-    done = machine.set_up("--for-tests")
+    done = machine.set_up("tests")
 
     assert done.returncode == 0
     assert machine.asked_to_install() == SYSTEM
@@ -288,7 +413,7 @@ def test_a_chromium_on_the_path_is_enough(machine: Machine, ubuntu: bool) -> Non
     machine.add_python("python3", 12)
     machine.add("chromium")
 
-    done = machine.set_up("--for-tests")
+    done = machine.set_up("tests")
 
     assert machine.asked_to_install() == SYSTEM
     assert "browser" not in done.stdout
@@ -309,7 +434,7 @@ def test_a_user_without_sudo_is_told_the_exact_line(machine: Machine) -> None:
     leave_root(machine, sudo=False)
     machine.add_python("python3", 11)
 
-    done = machine.set_up("--for-tests")
+    done = machine.set_up("tests")
 
     assert done.returncode == 69
     assert done.stderr == f"set-up: run as root: apt-get install {SYSTEM} chromium\n"
@@ -343,7 +468,7 @@ def test_elsewhere_than_on_debian_set_up_goes_on_once_they_are(machine: Machine)
     machine.add("pkg-config")
     machine.add_python("python3", 12)
 
-    assert machine.set_up("--for-tests").returncode == 0
+    assert machine.set_up("tests").returncode == 0
     assert machine.asked("pkg-config") == ["pkg-config --exists opencv4 libturbojpeg"]
     assert machine.made_with() == "python3"
 
@@ -362,9 +487,9 @@ UV = ".venv/bin/python -m uv pip"
         ("pip install --quiet", "could not install uv; run: .venv/bin/python -m pip install uv=="),
         (
             "uv pip sync",
-            f"could not install them; run: {UV} sync --python .venv/bin/python --require-hashes requirements.lock",
+            f"could not install them; run: {UV} sync --python .venv/bin/python --require-hashes .venv/locked.txt",
         ),
-        ("--editable", f"could not install the project; run: {UV} install --no-deps --editable ."),
+        ("--editable", f"could not install the project; run: {UV} install --no-deps --editable '.'"),
         ("native.build", "could not compile the decoder; run: .venv/bin/python -m pipeline_lib.native.build"),
         (
             "core.site_cache_dir",

@@ -163,7 +163,7 @@ def test_heic_is_named_with_its_remedy_before_anything_is_written(
     found = look(tmp_path, "pics.tar")
 
     assert "HEIC" in dict(found.formats)
-    assert found.problems[0].startswith("30 of 90 pictures are HEIC and will be set aside: `python -m pip install '.[h")
+    assert found.problems[0].startswith("30 of 90 pictures are HEIC and will be set aside: `make setup WITH=heic`")
 
 
 def test_files_beside_pictures_are_not_counted_and_names_from_the_web_are_opened(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import yaml
 from pipeline_lib.errors import BadData, ConfigError, PipelineError, SourceMissing
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.model_file import ModelFile
-from pipeline_lib.networks.weights import save_weights
+from pipeline_lib.networks.saved_weights import save_weights
 from pipeline_lib.params import load_params
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import AtHand, Survey, advise, cached_weights, named_weights

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,10 +16,10 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.open_images import open_images
+from pipeline_lib.train.loaders import open_images
+from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.recipes import RECIPES
-from pipeline_lib.train.schedule import kept_share, learning_rate
+from pipeline_lib.train.schedule import ema_decay, learning_rate
 from testing.small_line import SmallLine, make_small_line
 
 SMALL = {"network": "mini_resnet", "side_px": 32, "batch_size": 12, "epochs": 1}
@@ -29,7 +28,7 @@ DIGITS = 6
 
 def first_losses(line: SmallLine, name: str) -> list[float]:
     """Of every step of one epoch of each phase; and then the mean loss of those images for the model that is judged."""
-    recipe = replace(RECIPES[name], **SMALL)
+    recipe = RECIPES[name].changed(**SMALL)
     job = line.train(line.folder)
     torch.manual_seed(0)
     network = build_network(recipe.network, n_classes=3, side_px=32).to(memory_format=torch.channels_last)
@@ -38,8 +37,8 @@ def first_losses(line: SmallLine, name: str) -> list[float]:
     loader, objective = open_images(job, rows, recipe, training=True), Objective(label_smoothing=recipe.label_smoothing)
     losses = []
     for phase in phases(recipe):
-        kept = kept_share(recipe.ema_half_life_epochs, len(loader))
-        options = {"objective": objective, "device": torch.device("cpu"), "average_kept": kept}
+        kept = ema_decay(recipe.ema_half_life_epochs, len(loader))
+        options = {"objective": objective, "device": torch.device("cpu"), "average_decay": kept}
         learner = Learner(model, recipe, phase, **options)
         learner.begin_epoch()
         for step, batch in enumerate(loader.epoch(0)):
@@ -54,7 +53,7 @@ def first_losses(line: SmallLine, name: str) -> list[float]:
 @torch.no_grad()
 def _judged_loss(learner: Learner, loader) -> float:
     batches = list(loader.epoch(0))
-    losses = [torch.nn.functional.cross_entropy(learner.judged(one.images_BHWC), one.labels_B) for one in batches]
+    losses = [torch.nn.functional.cross_entropy(learner.evaluated(one.images_BHWC), one.labels_B) for one in batches]
     return torch.stack(losses).mean().item()
 
 

@@ -1,19 +1,17 @@
 """One small member of every family that torchvision classifies with trains two steps and loads again."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from pipeline_lib.loader import Batch
-from pipeline_lib.networks.auxiliary import auxiliary_heads, drop_auxiliary_heads
-from pipeline_lib.networks.build import OURS, build_network, head_name
+from pipeline_lib.networks.build import OURS, auxiliary_heads, build_network, drop_auxiliary_heads, head_name
 from pipeline_lib.networks.classifier import Classifier
-from pipeline_lib.networks.weights import load_weights, save_weights
+from pipeline_lib.networks.saved_weights import load_weights, save_weights
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.least_batch import LEAST_VALUES
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loss import Objective
+from pipeline_lib.train.preflight import LEAST_VALUES
 from pipeline_lib.train.recipes import RECIPES
 
 # The least side that fits, or 32. benchmarks/speed/families.py trains, exports and checks these and the larger ones
@@ -26,7 +24,7 @@ EXTRA = {"resnet18+blur": 32, "timm:mobilenetv3_small_050": 32, "timm:vit_tiny_p
 
 
 def _batch(side_px: int) -> Batch:
-    """Few images; at a small side as many as `check_part` wants for maps of one pixel."""
+    """Few images; at a small side as many as `check_batch` wants for maps of one pixel."""
     n = 3 if side_px >= 64 else LEAST_VALUES
     return Batch(
         torch.randint(0, 256, (n, side_px, side_px, 3), dtype=torch.uint8),
@@ -39,7 +37,7 @@ def _batch(side_px: int) -> Batch:
 def _learner(name: str, side_px: int) -> Learner:
     torch.manual_seed(0)
     network = build_network(name, n_classes=3, side_px=side_px, auxiliary=True)
-    recipe, half = replace(RECIPES["photo"], ema_half_life_epochs=0.0), (0.5, 0.5, 0.5)
+    recipe, half = RECIPES["photo"].changed(ema_half_life_epochs=0.0), (0.5, 0.5, 0.5)
     model = Classifier(network, mean=half, std=half)
     return Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=torch.device("cpu"))
 
@@ -101,7 +99,7 @@ def test_without_its_auxiliary_heads_a_network_is_the_one_that_evaluates() -> No
     assert network.state_dict().keys() == build_network("googlenet", n_classes=3, side_px=32).state_dict().keys()
 
 
-def test_inception_says_that_it_trains_without_its_auxiliary_head_on_small_pictures(caplog) -> None:
+def test_inception_says_that_it_trains_without_its_auxiliary_head_on_small_images(caplog) -> None:
     with caplog.at_level("INFO"):
         network = build_network("inception_v3", n_classes=3, side_px=75, auxiliary=True)
 

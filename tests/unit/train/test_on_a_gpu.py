@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,9 @@ from pipeline_lib.loader.resident_loader import show
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.settings import Settings
-from pipeline_lib.train.feed import fed
 from pipeline_lib.train.learner import Learner, phases
-from pipeline_lib.train.losses import Losses
-from pipeline_lib.train.objective import Objective
+from pipeline_lib.train.loaders import copied_ahead
+from pipeline_lib.train.loss import EpochLoss, Objective
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
 
@@ -43,11 +41,11 @@ def test_it_learns_on_a_gpu_too(small_line, tmp_path: Path) -> None:
 
 
 def test_no_step_waits_for_the_gpu() -> None:
-    recipe, cuda = replace(RECIPES["cifar_speed"], mixup_alpha=0.2, clip_norm=1.0), torch.device("cuda")
+    recipe, cuda = RECIPES["cifar_speed"].changed(mixup_alpha=0.2, clip_norm=1.0), torch.device("cuda")
     model = Classifier(build_network("speed_net", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std).to(cuda)
-    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=cuda, average_kept=0.9)
+    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=cuda, average_decay=0.9)
     cpu = torch.zeros(16, 32, 32, 3, dtype=torch.uint8), torch.zeros(16).long(), torch.ones(16), torch.arange(16)
-    (batch,), losses = fed([Batch(*(tensor.pin_memory() for tensor in cpu))], cuda), Losses(cuda, [])
+    (batch,), losses = copied_ahead([Batch(*(tensor.pin_memory() for tensor in cpu))], cuda), EpochLoss(cuda, [])
     learner.update(batch, rate=0.01, before=losses.add)  # compiles
 
     torch.cuda.set_sync_debug_mode("error")
@@ -60,7 +58,7 @@ def test_no_step_waits_for_the_gpu() -> None:
     assert np.isfinite(losses.mean())
 
 
-def test_pictures_that_stay_on_the_gpu_are_shown_as_on_a_cpu() -> None:
+def test_images_that_stay_on_the_gpu_are_shown_as_on_a_cpu() -> None:
     torch.manual_seed(0)
     pixels_NHWC = torch.randint(0, 256, (9, 32, 32, 3), dtype=torch.uint8)
     how = torch.arange(9), torch.rand(9) < 0.5, torch.randint(-5, 6, (9, 2)), torch.randint(-4, 32, (9, 2))
@@ -81,7 +79,7 @@ def test_memory_of_a_batch_is_not_used_again_before_its_copy_is_done() -> None:
             yield Batch(torch.from_numpy(pixels_BHWC), *(torch.full((64,), number) for _ in range(3)))
 
     seen = []
-    for batch in fed(batches(), torch.device("cuda")):
+    for batch in copied_ahead(batches(), torch.device("cuda")):
         torch.cuda._sleep(10_000_000)
         seen.append(torch.stack([batch.images_BHWC.amin(), batch.images_BHWC.amax()]))
 

@@ -1,6 +1,5 @@
 """Recipes by name: they are whole, they train, and a growing size or a probe does what it says."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +9,12 @@ from pydantic import ValidationError
 
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
-from pipeline_lib.networks.speed import Whitening
+from pipeline_lib.networks.speed_net import Whitening
 from pipeline_lib.tables.selection import SELECTION
-from pipeline_lib.train.objective import Objective
-from pipeline_lib.train.open_images import open_images
+from pipeline_lib.train.initial_weights import whiten_and_probe
+from pipeline_lib.train.loaders import open_images
+from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.params import TrainParams
-from pipeline_lib.train.probe import prepare
 from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.run import run
 from pipeline_lib.train.schedule import learning_rate, out_of_patience, side_px
@@ -39,7 +38,7 @@ def test_linear_rises_for_its_warm_up_and_falls_in_a_line_whose_next_step_would_
     assert _rates("linear", 8, warm_up=0.25) == pytest.approx([0.5, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7])
 
 
-def test_pictures_grow_in_steps_of_32_pixels_as_ffcvs_do() -> None:
+def test_images_grow_in_steps_of_32_pixels_as_ffcvs_do() -> None:
     """Its 16-epoch recipe is at 160 up to epoch 11 and at 192 from epoch 13 on."""
     sides = RECIPES["resnet-16"].training_sides()
 
@@ -69,14 +68,14 @@ def test_what_does_not_fit_together_is_refused(params: dict[str, object], words:
 
 
 def test_a_side_of_ones_own_takes_the_place_of_a_recipes_growing_sizes() -> None:
-    assert set(TrainParams(recipe="resnet-16", side_px=128).resolved().training_sides()) == {128}
+    assert set(TrainParams(recipe="resnet-16", side_px=128).training_sides()) == {128}
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("quick", "photo", "finetune")])
-def test_every_recipe_trains_on_small_pictures(small_line, tmp_path: Path, name: str) -> None:
+def test_every_recipe_trains_on_small_images(small_line, tmp_path: Path, name: str) -> None:
     """With a small network, so that it stays a matter of seconds; quick, photo and finetune have tests of their own."""
     if name.startswith("resnet-") and name != "resnet-16":
-        assert RECIPES[name] == replace(RECIPES["resnet-16"], epochs=int(name[7:]), warm_up=2 / int(name[7:]))
+        assert RECIPES[name] == RECIPES["resnet-16"].changed(epochs=int(name[7:]), warm_up=2 / int(name[7:]))
         return
     network = {"network": "speed_net"} if name == "cifar_speed" else {}
 
@@ -104,9 +103,9 @@ def test_training_stops_when_patience_is_out(small_line, tmp_path: Path) -> None
 
 def test_patience_begins_anew_after_a_probe(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     probe, whole = [0.5, 0.6], [0.9, 0.8, 0.85]
-    losses = iter(probe + whole)
+    losses = iter(probe + whole)  # the loop trains the head too
     monkeypatch.setattr("pipeline_lib.train.loop.validate", lambda *_: (next(losses), 0.5))
-    monkeypatch.setattr("pipeline_lib.train.run.prepare", lambda model, recipe, **_: recipe)  # the loop trains the head
+    monkeypatch.setattr("pipeline_lib.train.run.whiten_and_probe", lambda model, recipe, **_: recipe)
 
     run(small_line.train(tmp_path, epochs=10, probe_epochs=10, patience=1))
 
@@ -119,15 +118,17 @@ def _prepared(small_line, recipe: Recipe) -> tuple[Classifier, Recipe]:
     model = Classifier(network, mean=recipe.mean, std=recipe.std)
     job = small_line.train(small_line.folder)
     rows = SELECTION.read(job.reads["selection"] / "train.parquet")
-    left = prepare(model, recipe, objective=Objective(), open_still=lambda: open_images(job, rows, recipe), device=CPU)
+    left = whiten_and_probe(
+        model, recipe, objective=Objective(), open_still=lambda: open_images(job, rows, recipe), device=CPU
+    )
     return model, left
 
 
 def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(small_line) -> None:
-    recipe = replace(RECIPES["quick"], batch_size=16)
+    recipe = RECIPES["quick"].changed(batch_size=16)
     before, _ = _prepared(small_line, recipe)
 
-    after, left = _prepared(small_line, replace(recipe, probe_epochs=3))
+    after, left = _prepared(small_line, recipe.changed(probe_epochs=3))
 
     pairs = zip(before.network.state_dict().items(), after.network.state_dict().values(), strict=True)
     assert {name for (name, one), other in pairs if not torch.equal(one, other)} == {"head.weight", "head.bias"}
@@ -136,10 +137,10 @@ def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(s
 
 def test_a_probe_finds_what_a_linear_head_can_find(small_line, trained: Path) -> None:
     """On a trained backbone with a fresh head: nearly as good as the head it was trained with."""
-    from pipeline_lib.networks.weights import load_weights
+    from pipeline_lib.networks.saved_weights import load_weights
     from pipeline_lib.train.loop import validate
 
-    recipe = replace(RECIPES["quick"], batch_size=16, probe_epochs=60, probe_learning_rate=0.03)
+    recipe = RECIPES["quick"].changed(batch_size=16, probe_epochs=60, probe_learning_rate=0.03)
     network = build_network("mini_resnet", n_classes=3, side_px=32)
     load_weights(network, trained / "weights")
     torch.manual_seed(0)
@@ -148,15 +149,15 @@ def test_a_probe_finds_what_a_linear_head_can_find(small_line, trained: Path) ->
     job = small_line.train(small_line.folder)
     rows = {split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val")}
 
-    prepare(
+    whiten_and_probe(
         model, recipe, objective=Objective(), open_still=lambda: open_images(job, rows["train"], recipe), device=CPU
     )
 
     assert validate(model, open_images(job, rows["val"], recipe), CPU)[1] > 0.8
 
 
-def test_a_head_that_is_no_linear_layer_is_probed_with_the_pictures(small_line) -> None:
-    _, left = _prepared(small_line, replace(RECIPES["photo"], network="squeezenet1_1", probe_epochs=3, side_px=32))
+def test_a_head_that_is_no_linear_layer_is_probed_with_the_images(small_line) -> None:
+    _, left = _prepared(small_line, RECIPES["photo"].changed(network="squeezenet1_1", probe_epochs=3, side_px=32))
 
     assert left.probe_epochs == 3
 
