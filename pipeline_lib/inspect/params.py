@@ -7,44 +7,51 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.pixels.rules import PixelRules
 
 
 class InspectParams(PixelRules):
-    """The pixel rules of the whole line, what is refused for its shape, and how features are made."""
+    """The pixel rules of the whole line, limits on an image's shape, and how features are computed."""
 
     min_side_px: int = Field(
         8,
         ge=1,
         le=10_000,
-        description="pictures with a shorter side are refused as too_small; 8 px is the smallest scan that still shows "
-        "a digit (those of scikit-learn), 32 px suits photographs",
+        description="minimum length of an image's shorter side, pixels; smaller images are refused as too_small. 8 "
+        "px is the smallest scan that still shows a digit (those of scikit-learn), 32 px suits photographs",
     )
     aspect_quarantine: float = Field(
-        10.0, ge=1, le=10_000, description="pictures this many times longer than wide, or wider than long, are refused"
+        10.0, ge=1, le=10_000, description="largest ratio of long to short side; images at or above it are refused"
     )
     embedding_weights: Path | None = Field(
         None,
-        description="a local weight file (.safetensors, .pth) for the features; relative to the repository. "
-        "null: gradients (HOG), good for digits and simple shapes, poor for photographs",
+        description="weights of the network that computes the features: builtin:efficientnet_lite0, which set-up "
+        "installed, or a local file (.safetensors, .pth) relative to the repository. null: gradients (HOG), good for "
+        "digits and simple shapes, poor for photographs",
     )
     weights_sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="sha256 of embedding_weights, as `sha256sum` prints it"
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="sha256 of the file that embedding_weights names, as `sha256sum` prints it",
     )
     embedding_network: Literal["resnet18", "resnet34", "resnet50"] = Field(
-        "resnet50", description="the torchvision network that embedding_weights belong to"
+        "resnet50", description="torchvision network that the file belongs to which embedding_weights names"
     )
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
-        if (self.embedding_weights is None) != (self.weights_sha256 is None):
+        if builtin_backbone(self.embedding_weights):  # pinned by its name
+            if self.weights_sha256:
+                raise ValueError("weights_sha256 is for a file: leave it out beside built-in embedding_weights")
+        elif (self.embedding_weights is None) != (self.weights_sha256 is None):
             raise ValueError(
                 "embedding_weights and weights_sha256 go together: name the file and what `sha256sum` prints for it"
             )
         return self
 
     def pixel_rules(self) -> PixelRules:
-        """The part that every later stage repeats."""
+        """The rules that every later stage applies too."""
         return PixelRules(**{name: getattr(self, name) for name in PixelRules.model_fields})
 
 

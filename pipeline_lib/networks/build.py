@@ -135,7 +135,7 @@ def timm_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        what, remedy = "timm is not installed", "run `make setup WITH=timm`, or choose another train.network"
+        what, remedy = "timm is not installed", "run `make setup`, or choose another train.network"
         raise DependencyMissing(what, file="params.yaml", value=TIMM + name, remedy=remedy) from error
     if not timm.is_model(name):
         raise no_such_network(TIMM + name, known=[TIMM + other for other in timm.list_models()])

@@ -7,7 +7,6 @@ that the next step depends on; another input, parameter or line of code gives an
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -18,14 +17,17 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
+from filelock import AcquireReturnProxy, Timeout, UnixFileLock
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.files.atomic import atomic_file, remove_tree
+from pipeline_lib.files.lock import process_lock
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.train.distributed import broadcast_object, max_over_ranks, rank, world
+from pipeline_lib.train.params import TrainParams
 
 log = logging.getLogger(__name__)
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -33,12 +35,7 @@ LOCK_FILE = "lock"
 LOCK_WAIT_S = 10.0
 ASK_EVERY_S = 0.5  # between two questions to all GPUs, which wait for the answer
 DAY_S = 86_400
-LIBRARY = Path(__file__).parents[1]
-CODE = (
-    "betons", "files/csv_cells.py", "files/weight_files.py", "loader", "native", "networks", "pixels",
-    "shards/sniff.py", "tables", "train",
-)  # fmt: skip
-NOT_READ = (".beton", ".pyc", ".so")  # of betons the index, which holds the checksum of each image, stands for the file
+NOT_READ = ".beton"  # the index, which holds the checksum of each image, stands for the file
 
 
 class Checkpoints:
@@ -123,11 +120,10 @@ def place_for(folder: Path, key: str, *, keep_days: int) -> Iterator[Path]:
         remove_tree(place.rename(done))
 
 
-def inputs_key(job: StageRun, device: torch.device) -> str:
-    """The name of this training: its code, parameters, device, and every file it reads."""
-    code = [file for name in CODE for file in _files_below(LIBRARY / name)]
+def inputs_key(job: StageRun[TrainParams], device: torch.device) -> str:
+    """The name of this training: its parameters, device, and every file it reads, the fingerprint of its code too."""
     data = [file for role in sorted(job.reads) for file in _files_below(job.reads[role])]
-    files = [file for file in (*code, *data) if file.is_file() and file.suffix not in NOT_READ]
+    files = [file for file in data if file.is_file() and file.suffix != NOT_READ]
     facts = {"params": job.params.model_dump(mode="json"), "torch": torch.__version__, "device": device.type}
     return key_of(facts, files)
 
@@ -159,32 +155,18 @@ def stop_signals() -> Iterator[threading.Event]:
             signal.signal(sign, handler)
 
 
-def _locked(place: Path) -> IO[str]:
-    """Make the folder, for this process alone: one that was killed with its parent may need some seconds to end."""
+def _locked(place: Path) -> AcquireReturnProxy[UnixFileLock]:
+    """Make the folder and hold its lock. A process that was killed with its parent may hold it some seconds longer."""
     deadline = time.monotonic() + LOCK_WAIT_S
-    while (lock := _try_lock(place)) is None:
-        if time.monotonic() > deadline:
-            what, remedy = "another process trains the very same", "wait for it to end, or stop it; then run again"
-            raise Interrupted(what, file=place, remedy=remedy)
-        time.sleep(0.1)
-    return lock
-
-
-def _try_lock(place: Path) -> IO[str] | None:
-    """The lock file, ours until it is closed; None while another has it, or has just removed it with the folder."""
-    place.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as opened:
+    while True:
+        place.mkdir(parents=True, exist_ok=True)
         try:
-            lock = opened.enter_context((place / LOCK_FILE).open("a", encoding="utf-8"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_ours = os.path.samestat(os.fstat(lock.fileno()), (place / LOCK_FILE).stat())
-        except (BlockingIOError, FileNotFoundError):
-            return None
-        if not is_ours:
-            return None
-        # Leaving the block must not close it.
-        opened.pop_all()
-        return lock
+            return process_lock(place / LOCK_FILE).acquire(timeout=max(0.0, deadline - time.monotonic()))
+        except FileNotFoundError:  # the other process is done and has just removed the folder
+            continue
+        except Timeout:
+            what, remedy = "another process runs the same training", "wait for it to end, or stop it; then run again"
+            raise Interrupted(what, file=place, remedy=remedy) from None
 
 
 def _forget(folder: Path, *, before: float) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline_lib.backbones import builtin_backbone, weight_file
+from pipeline_lib.backbones.timm_names import timm_names
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.files.weight_files import read_weight_file
 from pipeline_lib.harness.stage import StageRun
@@ -48,19 +50,23 @@ class StartingWeights:
     def as_record(self) -> dict[str, str]:
         """For model.json."""
         where = {"weights": self.name} if self.name else {}
-        return {**where, "weights_sha256": self.sha256}
+        backbone = builtin_backbone(self.name)
+        licence = {"licence": backbone.licence, "origin": backbone.origin} if backbone else {}
+        return {**where, "weights_sha256": self.sha256, **licence}
 
 
-def read_starting_weights(job: StageRun) -> StartingWeights | None:
+def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
     """Read the weights that train.weights names; None where it names none.
 
     Raises SourceMissing when they cannot be had, ConfigError when their digest is not weights_sha256, BadData when they
     are damaged.
     """
-    params: TrainParams = job.params
+    params = job.params
     name = params.weights
     if name is None:
         return None
+    if backbone := builtin_backbone(name):
+        return read_weights(weight_file(backbone), sha256=backbone.sha256, name=name)
     if name.startswith(TORCHVISION):
         file, digest = _from_torchvision(name.removeprefix(TORCHVISION))
         return read_weights(file, sha256=params.weights_sha256 or digest, name=name)
@@ -84,7 +90,9 @@ def read_weights(file: Path, *, sha256: str, name: str = "") -> StartingWeights:
     if not sha256 or not found.startswith(sha256):
         remedy = f"if this is the file you mean, set train.weights_sha256 to {found}"
         raise ConfigError("train.weights_sha256 is of another file", file=file, value=found, remedy=remedy)
-    return StartingWeights(name=name, file=file, sha256=found, tensors=read_weight_file(file))
+    tensors = read_weight_file(file)
+    renamed = {new: tensors[own] for own, new in timm_names(tensors).items()}
+    return StartingWeights(name=name, file=file, sha256=found, tensors=renamed)
 
 
 def start_from(network: nn.Module, weights: StartingWeights) -> None:
