@@ -6,6 +6,8 @@ from pydantic import Field
 
 from pipeline_lib.params_file import Params
 
+IN_FFCV = ("scale_min", "flip", "shift_px")  # what FFCV's own Loader can do too (ffcv_loader.py)
+
 
 class ViewParams(Params):
     """How training views vary. The defaults vary nothing: the evaluation view."""

@@ -61,7 +61,7 @@ def open_images(
         shuffle=training,
         seed=job.params.seed,
         drop_last=training,  # a last batch of one would break batch normalisation
-        kind=job.settings.loader,
+        kind="ffcv" if training and job.params.views == "ffcv" else job.settings.loader,
         workers=max(1, job.settings.worker_count() // processes_on_this_machine()),
         sampling=recipe.sampling if training else "as_is",
         rank=rank() if share else 0,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from pipeline_lib.backbones import BUILTIN, builtin_backbone
+from pipeline_lib.loader.view_params import IN_FFCV, ViewParams
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, VISIBLE, Recipe
 
@@ -71,6 +72,11 @@ class TrainingChoices(Params):
         ge=1,
         le=256,
         description="number of processes that share each batch, one per GPU; another number changes last digits",
+    )
+    views: Literal["keyed", "ffcv"] = Field(
+        "keyed",
+        description="who crops, resizes and augments training images; keyed: drawn from seed, epoch and image, so that "
+        "a training can be repeated; ffcv: FFCV's own Loader, whose draws cannot be repeated",
     )
 
 
@@ -156,10 +162,20 @@ class TrainParams(Recipe, TrainingChoices):
                 raise ValueError(f"{name} takes the whole image away: make it smaller than side_px, {smallest_px}")
         return self
 
+    @model_validator(mode="after")
+    def _ffcv_has_these_augmentations(self) -> Self:
+        ours = {name: field.default for name, field in ViewParams.model_fields.items() if name not in IN_FFCV}
+        asked_for = [name for name, default in ours.items() if getattr(self, name) != default]
+        if self.views == "ffcv" and asked_for:
+            raise ValueError(f"views = ffcv has no {', '.join(asked_for)}: set them to 0, or views to keyed")
+        return self
+
     def as_record(self) -> dict[str, object]:
         """What model.json says of the training: every number that was used."""
         numbers = self.model_dump(include={*Recipe.model_fields, "seed", "threads", "processes"})
-        return {"name": self.recipe, **numbers}
+        # Absent means keyed, as in records of earlier versions, which the gate compares with.
+        views = {"views": self.views} if self.views != "keyed" else {}
+        return {"name": self.recipe, **numbers, **views}
 
 
 PARAMS = TrainParams
