@@ -2,8 +2,11 @@
 
 import io
 import struct
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from pipeline_lib.pixels import PixelRules, Undecodable, decode
@@ -12,7 +15,7 @@ RULES = PixelRules()
 PAGE_BYTES = 4096
 
 
-def photo(*, width=160, height=120, seed=0):
+def photo(*, width: int = 160, height: int = 120, seed: int = 0) -> npt.NDArray[np.uint8]:
     """Something like a photograph: smooth colours, a few edges, a little noise. uint8 [height, width, 3]."""
     random = np.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
@@ -21,7 +24,7 @@ def photo(*, width=160, height=120, seed=0):
     return np.clip(pixels + random.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
 
 
-def encoded(picture, kind, **options):
+def encoded(picture: npt.NDArray[np.uint8] | Image.Image, kind: str, **options: Any) -> bytes:
     """The file that Pillow writes of an array or a picture."""
     buffer = io.BytesIO()
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
@@ -29,12 +32,12 @@ def encoded(picture, kind, **options):
     return buffer.getvalue()
 
 
-def pillow_pixels(data):
+def pillow_pixels(data: bytes) -> npt.NDArray[np.int_]:
     """What Pillow makes of a file, as int RGB."""
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
 
-def refusal(data, rules=RULES):
+def refusal(data: bytes, rules: PixelRules = RULES) -> str:
     """The reason code of a file that is refused, or "" when it is decoded."""
     try:
         decode(data, rules)
@@ -43,18 +46,18 @@ def refusal(data, rules=RULES):
     return ""
 
 
-def with_zeroed_page(data, *, start):
+def with_zeroed_page(data: bytes, *, start: int) -> bytes:
     """The file with PAGE_BYTES zeros at `start`, its length unchanged."""
     return data[:start] + bytes(PAGE_BYTES) + data[start + PAGE_BYTES :]
 
 
-def with_claimed_size(jpeg, *, width, height):
+def with_claimed_size(jpeg: bytes, *, width: int, height: int) -> bytes:
     """A JPEG whose header claims another size."""
     at = jpeg.index(b"\xff\xc0") + 5
     return jpeg[:at] + struct.pack(">HH", height, width) + jpeg[at + 4 :]
 
 
-def grey_jpeg_with_sampling(factors, *, side=32):
+def grey_jpeg_with_sampling(factors: Sequence[tuple[int, int]], *, side: int = 32) -> bytes:
     """A mid-grey JPEG with any sampling factors ((h, v) of Y, Cb, Cr), written bit by bit.
 
     Every block of a mid-grey picture is all zeros: with the standard Huffman tables (T.81 annex K) that is 00 1010 for

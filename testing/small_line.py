@@ -42,12 +42,14 @@ class SmallLine:
         names = {"betons": "betons", "selection": "selection", "classes": "classes.csv"}
         return {role: self.folder / name for role, name in names.items()}
 
-    def train(self, out: Path, *, settings: Settings | None = None, **params: Any) -> StageRun:
+    def train(self, out: Path, *, settings: Settings | None = None, **params: Any) -> StageRun[TrainParams]:
         """A job for the train stage that writes below `out`."""
         writes = {"weights": out / "weights", "curves": out / "curves.csv", "validation": out / "validation.json"}
         return StageRun(self.folder, self.reads(), writes, TrainParams(**QUICK | params), settings or self.settings())
 
-    def evaluate(self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any) -> StageRun:
+    def evaluate(
+        self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any
+    ) -> StageRun[EvaluateParams]:
         """A job for the evaluate stage that writes below `out`."""
         names = ("predictions.parquet", "export", "metrics.json", "per_class.csv", "confusion.csv")
         writes = {Path(name).stem: out / name for name in names}

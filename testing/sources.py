@@ -40,7 +40,7 @@ class Taken:
         return VOTES.read(self.folder / "votes.parquet")
 
     def read(self, image_id: str) -> bytes:
-        row = self.members.loc[image_id]
+        row: Any = self.members.loc[image_id]
         with MemberBytes(self.folder / "shards") as shards:
             return shards.read(row["container"], row["offset_bytes"], row["size_bytes"])
 

@@ -54,7 +54,7 @@ class TinyLine:
 
     root: Path
 
-    def job(self, *, params: RegisterParams | None = None, **settings: Any) -> StageRun:
+    def job(self, *, params: RegisterParams | None = None, **settings: Any) -> StageRun[RegisterParams]:
         files = self.files.stage_files("register")
         return StageRun(self.root, files.reads, files.writes, params or RegisterParams(), Settings(**settings))
 
@@ -178,14 +178,14 @@ def _write_curated(line: TinyLine, members: pd.DataFrame, names: tuple[str, ...]
     became = dict(zip(CLASSES, names, strict=True))
     class_id = members["label_received"].map(became)
     facts = members[["image_id", "source", "sha256", "shard", "size_bytes", "label_received"]]
-    kept = {"decision": "keep", "split": SPLITS, "weight": 1.0, "reason": None}
+    kept: dict[str, Any] = {"decision": "keep", "split": SPLITS, "weight": 1.0, "reason": None}
     manifest = facts.assign(
         class_id=class_id,
         label_source="received",
         n_votes=0,
         label_issue="none",
         group_id=facts["image_id"],
-        flags=[[] for _ in range(len(facts))],
+        flags=pd.Series([[] for _ in range(len(facts))], index=facts.index, dtype=object),
         decided_by="rule",
         **kept,
     )
@@ -193,9 +193,8 @@ def _write_curated(line: TinyLine, members: pd.DataFrame, names: tuple[str, ...]
         image_id="tiny/red/copy.png", decision="remove", reason="duplicate", split=None, weight=None, dup_kind="bytes"
     )
     both = pd.concat([manifest, lost]).assign(dup_group=None)
-    both["dup_group"] = np.where(
-        both["image_id"].isin([facts["image_id"][0], "tiny/red/copy.png"]), facts["image_id"][0], None
-    )
+    copies = both["image_id"].isin([facts["image_id"][0], "tiny/red/copy.png"])
+    both["dup_group"] = pd.Series(np.where(copies, facts["image_id"][0], None), index=both.index, dtype=object)
     MANIFEST.write(_filled(MANIFEST, both), line.path("manifest"))
     rows = pd.DataFrame({"image_id": facts["image_id"], "class_id": class_id, "weight": 1.0})
     rows["label"] = [i % 3 for i in range(len(rows))]

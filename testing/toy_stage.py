@@ -70,7 +70,7 @@ def run_itself(stage: str, pause_s: float) -> int:
         time.sleep(pause_s)
         step(*args, **named)
 
-    Meter.step = slow_step
+    Meter.step = slow_step  # type: ignore[method-assign] # in a process of its own
     code = real.main([stage])
     time.sleep(float(wish("TOY_LINGER", stage) or 0))
     return code

@@ -62,7 +62,7 @@ def test_a_run_reads_its_pictures_from_s3_and_pushes_its_data_and_a_fresh_clone_
     on_s3: Checkout, buckets: Buckets, tmp_path: Path
 ) -> None:
     secret = "a-secret-that-must-not-be-written-anywhere"
-    environment = {
+    environment: dict[str, Any] = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_DEFAULT_REGION": "us-east-1",

@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -141,7 +142,7 @@ def wait_for_checkpoint(served: Served, run_id: str, *, after: float = 0.0) -> N
 def test_a_training_killed_with_its_flow_and_then_cancelled_ends_in_the_bytes_of_an_undisturbed_one(
     served: Served, tmp_path: Path
 ) -> None:
-    params = {**QUICK, "epochs": 20}
+    params: dict[str, Any] = {**QUICK, "epochs": 20}
     train_stage(SmallLine(served.origin / ".perennial/small_line").train(tmp_path, **params))
     real, slow = served.wish("TOY_REAL", "train"), served.wish("TOY_PAUSE", "train:0.5")  # 140 steps, a minute
     settings = served.origin / "settings.toml"

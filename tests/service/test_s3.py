@@ -19,8 +19,9 @@ from PIL import Image
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.errors import ArchiveDamaged, BadData, CredentialsRefused, ServiceUnavailable, SourceMissing
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources import s3
 from pipeline_lib.sources.places import BucketPlace
-from pipeline_lib.sources.source import Source, s3
+from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
 from testing.sources import SMALL_SHARDS, Taken, pictures, take_sources, tar_of
 
@@ -159,7 +160,8 @@ def test_an_archive_put_again_between_two_parts_is_never_spliced(
     server.put({"pics.tar": b"a" * 5000})
     place, listed_object = place_and_object(server, f"s3://{BUCKET}/pics.tar")
 
-    read, n_parts = s3._read, iter(range(5))
+    read: Callable[..., bytes] = s3._read
+    n_parts = iter(range(5))
 
     def put_again_before_the_second(*arguments: Any, **wanted: Any) -> bytes:
         if next(n_parts) == 1:  # in the reader itself: told of a part, another thread has read on
@@ -181,7 +183,7 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
     server.put({**files, "set.tar": archive})
     again = pictures(12) | {"0/0000.jpg": b"better"}
     left = [{"set/0/0000.jpg": b"better", "set.tar": tar_of(tmp_path / "again.tar", again).read_bytes()}]
-    read = s3._read
+    read: Callable[..., bytes] = s3._read
 
     def put_again(*arguments: Any, **wanted: Any) -> bytes:
         if left:
@@ -261,7 +263,7 @@ def test_an_answer_of_s3_becomes_one_line(code: str, status: int, kind: type[Exc
 
     answer = {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     with pytest.raises(kind, match=message), s3.translated(f"s3://{BUCKET}/set/a.jpg"):
-        raise ClientError(answer, "GetObject")  # type: ignore[arg-type]
+        raise ClientError(answer, "GetObject")
 
 
 class BrokenOnce:

@@ -150,7 +150,7 @@ run.run(pickle.load(open(sys.argv[1], "rb")))
 """
 
 
-def start(job: StageRun) -> subprocess.Popen[str]:
+def start(job: StageRun[ConvertParams]) -> subprocess.Popen[str]:
     (job.checkout / "job").write_bytes(pickle.dumps(job))
     command = [sys.executable, "-c", SCRIPT, str(job.checkout / "job")]
     return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3])

@@ -194,7 +194,7 @@ def test_a_picture_without_rows_cannot_be_written_or_opened(
 
 @pytest.mark.parametrize(("params", "size"), [({"short_side_px": 8}, (1, 5000)), ({"long_side_px": 500}, (1, 500))])
 def test_a_line_of_pixels_stays_one_when_it_shrinks(
-    params: dict[str, int], size: tuple[int, int], stock: dict[str, Any], inspected: Inspected, encoded: Encoded
+    params: dict[str, Any], size: tuple[int, int], stock: dict[str, Any], inspected: Inspected, encoded: Encoded
 ) -> None:
     """FFCV's `max_resolution` makes its short side 0."""
     inspected.put({"aa": {"line.png": encoded(np.full((1, 5000, 3), 9, np.uint8), "PNG")}})

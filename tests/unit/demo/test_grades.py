@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from demo import grades
-from demo.planted import Plant, PlantList
+from demo.planted import DAMAGE, FOREIGN, Plant, PlantList
 
 TRUTH = {"0/a.jpg": "0", "1/b.jpg": "0", "1/c.jpg": "1", "1/d.jpg": "1", "0/e.jpg": "1", "1/f.jpg": "1", "0/g.jpg": "0"}
 PLANTS = PlantList(
@@ -28,7 +28,7 @@ PLANTS = PlantList(
 
 def row(member: str, **changes: Any) -> dict[str, Any]:
     received = member.partition("/")[0]
-    sound = {
+    sound: dict[str, Any] = {
         "image_id": grades.image_id(member),
         "label_received": received,
         "class_id": received,
@@ -144,7 +144,7 @@ def test_a_damaged_file_refused_for_another_reason_is_not_counted() -> None:
     assert {grade.value for grade in wrong} == {0}
 
 
-DAMAGED = (*grades.DAMAGE, *grades.FOREIGN)
+DAMAGED = (*DAMAGE, *FOREIGN)
 
 
 def test_an_odd_picture_must_be_kept_and_remarked_upon() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from PIL import Image
@@ -146,7 +147,7 @@ def test_the_page_on_labels_names_every_layout() -> None:
 
 
 def read_choices() -> tuple[str, ...]:
-    return Source.model_fields["layout"].annotation.__args__
+    return get_args(Source.model_fields["layout"].annotation)
 
 
 def test_params_written_are_yaml_whatever_the_folders_are_called(project: Path) -> None:
