@@ -152,6 +152,12 @@ class CredentialsRefused(PipelineError):
     code, exit_code = "credentials", 77
 
 
+class ObjectRefused(CredentialsRefused):
+    """One object of a source may not be read; `download` quarantines it, as long as few are refused."""
+
+    code = "object_refused"
+
+
 class ConfigError(PipelineError):
     """params.yaml, settings.toml, an environment variable or dvc.yaml has a wrong key or value."""
 

@@ -11,7 +11,8 @@ class Reason(StrEnum):
 
     # found while listing
     BROKEN_LINK = "broken_link"  # a link to nothing, or back to a folder above it
-    UNREADABLE_FILE = "unreadable_file"  # a file without read permission, a socket, pipe or device
+    UNREADABLE_FILE = "unreadable_file"  # a file or S3 key without read permission, a socket, pipe or device
+    UNREADABLE_FOLDER = "unreadable_folder"  # a folder without read permission, with all that lies in it: one row
     # found while downloading
     TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, sparse file, absolute or climbing path
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive
@@ -55,7 +56,7 @@ class Remark(StrEnum):
     SEVERAL_FRAMES = "several_frames"  # an animation, of which the first frame is used
     TRAILING_BYTES = "trailing_bytes"  # extra bytes after the end of the image
     ON_BLACK = "on_black"  # light shapes on transparency, laid over black: on white they would be invisible
-    LOW_BITS = "low_bits"  # 16-bit samples that use 12 bits or fewer: nearly black; scale them to 16 bits
+    LOW_BITS = "low_bits"  # 16-bit samples that use 12 bits or fewer, and no sBIT says so: nearly black
     ENDS_GREY = "ends_grey"  # the last rows have the grey of a file that was cut off and saved again
     ELONGATED = "elongated"  # more than aspect_review times longer than wide, or wider than long
     DARK = "dark"  # even the brightest hundredth of its pixels is dark

@@ -10,7 +10,9 @@ from pipeline_lib.reasons import Reason
 OVERRIDES: Final = "curation/overrides.csv"
 REMEDY_OF: Final[Mapping[Reason, str]] = {
     Reason.BROKEN_LINK: "fix or remove these links",
-    Reason.UNREADABLE_FILE: "allow reading these files (`chmod u+r`), or remove them from the source",
+    Reason.UNREADABLE_FILE: "allow reading these files (`chmod u+r`; of S3 keys s3:GetObject, then `dvc repro --force "
+    "download`), or remove them from the source",
+    Reason.UNREADABLE_FOLDER: "allow reading these folders (`chmod u+rx`), or remove them from the source",
     Reason.EMPTY: "fetch these files again, or remove them from the source",
     Reason.NOT_IMAGE: "check the content of these files, and remove them from the source",
     Reason.UNSUPPORTED_FORMAT: "save these files as JPEG or PNG (docs/pictures.md says which formats are read)",

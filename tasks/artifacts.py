@@ -13,6 +13,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from pipeline_lib.harness.line import read_line
 from pipeline_lib.lineage import as_mermaid, lineage_of_version
+from pipeline_lib.shown import as_markdown
 from tasks.registration import Registration
 from tasks.trials import Trial
 from tasks.workspace import Workspace
@@ -51,11 +52,14 @@ def show_verdict(registration: Registration) -> None:
     """Show the outcome for the model, the gate's rules, the model's lineage and a link to the report."""
     outcome, verdict, version = registration.outcome, registration.verdict, registration.version
     signs = {True: "passed", False: "failed", None: "cannot tell"}
-    rules = "\n".join(f"| {rule.name} | {signs[rule.passed]} | {rule.sentence} |" for rule in verdict.rules)
+    rules = "\n".join(
+        f"| {as_markdown(rule.name)} | {signs[rule.passed]} | {as_markdown(rule.sentence)} |" for rule in verdict.rules
+    )
     numbered = f", version {version.number}" if version else ""
     judged = "" if outcome.happened != "unchanged" else "The verdict at that time:\n\n"
-    text = f"# {outcome.happened}{numbered}\n\n{outcome.sentence}\n\n{judged}| rule | | |\n|---|---|---|\n{rules}\n"
-    text += "".join(f"\n- {note}" for note in verdict.notes)
+    sentence = as_markdown(outcome.sentence)
+    text = f"# {outcome.happened}{numbered}\n\n{sentence}\n\n{judged}| rule | | |\n|---|---|---|\n{rules}\n"
+    text += "".join(f"\n- {as_markdown(note)}" for note in verdict.notes)
     create_markdown_artifact(text, key="verdict", description=outcome.sentence)
     create_link_artifact(
         registration.report.as_uri(),

@@ -31,7 +31,7 @@ def page_bytes(largest_picture_bytes: int) -> int:
 
 
 class BetonWriter:
-    """Append pictures to an open file, which is a beton once `finish` has returned.
+    """Append images to an open file, which is a beton once `finish` has returned.
 
     n_max: maximum number of pictures, which fixes the start of the data. page_size: bytes, see `page_bytes`.
     Raises BadData naming a picture that takes more than a page.
@@ -51,7 +51,7 @@ class BetonWriter:
             remedy = "set convert.long_side_px, which shrinks pictures, and run `dvc repro`"
             what = f"more bytes than a page of {self.page_size}"
             raise BadData(what, file=name, value=f"{len(data)} bytes", remedy=remedy)
-        if self._position % self.page_size + len(data) > self.page_size:  # a picture never crosses a page
+        if self._position % self.page_size + len(data) > self.page_size:  # an image never crosses a page
             self._position = _next_multiple(self._position, self.page_size)
         self._file.seek(self._position)
         self._file.write(data)

@@ -37,7 +37,7 @@ def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
         return
     found = estimate(tasks)
     log.info(
-        "%d pictures in %d shards to do, about %d MB and %d s with %d workers (measured on %d)",
+        "%d images in %d shards to do, about %d MB and %d s with %d workers (measured on %d)",
         *(
             n_pictures,
             len(tasks),

@@ -1,4 +1,4 @@
-"""The stage `convert`: every shard becomes a beton of its decodable pictures, without labels, splits or decisions."""
+"""The stage `convert`: every shard becomes a beton of its decodable images, without labels, splits or decisions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)
-FORMAT = 3  # raise it when the code writes other bytes for the same input
+FORMAT = 4  # raise it when the code writes other bytes for the same input
 LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
 SEEN = ("width_px", "height_px", "exif_orientation")  # findings of `inspect` about a picture
 
@@ -47,7 +47,7 @@ def run(job: StageRun[ConvertParams]) -> None:
         write_text(folder / "pixels.json", described)
     memo.forget_older_than(job.settings.memo_days)
     log.info(
-        "%d pictures in %d betons, %d shards from the memo",
+        "%d images in %d betons, %d shards from the memo",
         sum(len(task.pictures) for task in tasks),
         sum(bool(task.pictures) for task in tasks),
         memo.hits,

@@ -90,10 +90,10 @@ def _decoded(data: bytes, picture: Picture, rules: PixelRules, shards: Path) -> 
         decoded = decode(data, rules)
     except Undecodable as error:
         value = f"{picture.image_id}: {error}"
-        what = "a picture no longer decodes"
+        what = "an image no longer decodes"
         raise OutputDamaged(what, file=shards / picture.container, value=value, remedy=remedy) from error
     if (decoded.width_px, decoded.height_px) != (picture.width_px, picture.height_px):
         value = f"{picture.image_id}: {decoded.width_px} x {decoded.height_px}"
-        what = f"a picture is no longer {picture.width_px} x {picture.height_px}, as `inspect` saw it"
+        what = f"an image is no longer {picture.width_px} x {picture.height_px}, as `inspect` saw it"
         raise OutputDamaged(what, file=shards / picture.container, value=value, remedy=remedy)
     return decoded.pixels_HWC

@@ -26,13 +26,15 @@ class DiscoverParams(Params):
         0.05,
         ge=0,
         le=1,
-        description="largest share (0..1) of a source's objects, or of their bytes, that may have disappeared "
-        "since the last run; up to 5 loose files may always disappear",
+        description="largest share (0..1) of a source's objects (of an archive's members), or of their bytes, that may "
+        "have disappeared since a person last accepted a withdrawal; up to 5 loose files or members may always "
+        "disappear",
     )
     withdrawn_accepted: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{8}$",
-        description="code from the error message about a larger withdrawal, to accept exactly that withdrawal",
+        description="code from the error message about a larger withdrawal, or about other data at another address, to "
+        "accept exactly that",
     )
 
     @field_validator("sources")

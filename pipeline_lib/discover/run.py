@@ -10,10 +10,11 @@ from pathlib import Path
 
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.params import DiscoverParams
-from pipeline_lib.discover.withdrawn import check_withdrawn, last_run
+from pipeline_lib.discover.withdrawn import holdings_of
 from pipeline_lib.files.atomic import atomic_file, write_text
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.sources.source import sources_as_json
+from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
 from pipeline_lib.tables.listing import LISTING
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ def run(job: StageRun[DiscoverParams]) -> None:
     """params.yaml -> listing.parquet and sources.json.
 
     Raises ConfigError for a mistake in any section, what `train` would raise at what it names and cannot have, and
-    DataCheckFailed when too much is gone since the last run.
+    DataCheckFailed when too much is gone since a person last decided on it.
     """
     _check_the_whole_line(job)
     params = job.params
@@ -37,10 +38,12 @@ def run(job: StageRun[DiscoverParams]) -> None:
         _copy(kept, job.writes["listing"])
     else:
         frame = list_sources(params.sources, job.settings, root=job.settings.origin(job.checkout))
-        last = last_run(job.checkout, job.settings, job.writes["listing"])
-        if last is not None:
-            check_withdrawn(last, frame, params)
+        records = Records(job.settings.state_folder(job.checkout) / "held" / "objects")
+        last = LastRun.of("discover", job.checkout, job.settings)
+        holdings = holdings_of(params.sources, frame, records, last, job.writes["listing"])
+        accepted = refuse_withdrawn(holdings, params)
         LISTING.write(frame, job.writes["listing"])
+        records.keep(holdings, accepted)
         log.info("%d objects, %d bytes in %d sources", len(frame), frame["size_bytes"].sum(), len(params.sources))
         _copy(job.writes["listing"], kept)
     write_text(job.writes["sources"], described)

@@ -9,6 +9,7 @@ from socket import gethostname
 from typing import Any, TypeVar
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, Interrupted, PipelineError, ServiceUnavailable
+from pipeline_lib.harness import cpu_clock
 from pipeline_lib.harness.shard_workers import At, Place, Step, attempt, work_on_shards
 from pipeline_lib.settings import Settings
 
@@ -70,9 +71,11 @@ def _work_on_dask(
             "no Dask scheduler answers", file="dask_address", value=address, remedy=remedy
         ) from error
     versions = {name: version(name) for name in libraries}
+    cpu_s = cpu_clock.IMAGE_CPU_S
     with client:
         futures = {
-            client.submit(_there, task, unit, shard, versions, pure=False): shard for shard, unit in units.items()
+            client.submit(_there, task, unit, shard, versions, cpu_s, pure=False): shard
+            for shard, unit in units.items()
         }
         for future in as_completed(list(futures)):
             shard = futures.pop(future)
@@ -91,13 +94,26 @@ def _work_on_dask(
             yield shard, answer
 
 
-def _there(task: Callable[[Any, At], Any], unit: Any, shard: str, versions: dict[str, str]) -> tuple[int, Any]:
-    """Run on a machine of the cluster: return the number of images, and the task's result or the error to raise."""
+def _there(
+    task: Callable[[Any, At], Any], unit: Any, shard: str, versions: dict[str, str], image_cpu_s: float
+) -> tuple[int, Any]:
+    """Run on a machine of the cluster: return the number of images, and the task's result or the error to raise.
+
+    An image that takes too much CPU time ends Dask's worker, as one does that crashes its decoder.
+    """
     differing = [f"{name} {version(name)}, not {ours}" for name, ours in versions.items() if version(name) != ours]
     if differing:
         remedy = "install requirements.lock on every machine of the cluster"
         what = "a machine of the Dask cluster has other versions, which may write other bytes"
         return 0, ConfigError(what, file=gethostname(), value="; ".join(differing), remedy=remedy)
-    place = Place()
-    answer = attempt(task, unit, shard, place, place.at)
+    place, start_clock = Place(), cpu_clock.thread_clock()
+
+    def at(image_id: str) -> None:
+        place.at(image_id)
+        start_clock(image_cpu_s)
+
+    try:
+        answer = attempt(task, unit, shard, place, at)
+    finally:
+        start_clock(0)
     return int(place.begun), answer

@@ -21,7 +21,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from pipeline_lib.errors import Interrupted, PipelineError, defect
+from pipeline_lib.harness import cpu_clock
 from pipeline_lib.harness.parent_watch import die_with_parents
+from pipeline_lib.reasons import Reason
 from pipeline_lib.shown import shown
 
 Unit = TypeVar("Unit")
@@ -29,8 +31,10 @@ Result = TypeVar("Result")
 At = Callable[[str], None]
 Step = Callable[[int], object]
 Spare = Callable[[Any, str, str], Any]
+OF_INSPECT = "the folder memo/inspect of the state folder"
 NAME_BYTES = 4096  # size of the shared memory for an image's name, including the final zero byte
-IMAGE_CPU_S = 120.0  # limit per image; the costliest image that can be decoded takes a tenth of it
+# SIGKILL: sent by the kernel when memory runs out. SIGPROF: the end of the CPU time of an image, see cpu_clock.
+REASON_OF_DEATH = {"SIGKILL": Reason.TOO_MUCH_MEMORY, "SIGPROF": Reason.TOO_MUCH_WORK}
 LOSSES_OF_A_SHARD = 4  # deaths of workers at different images, after which the images are not the cause
 LOOK_EVERY_S = 0.5  # how often the parent reads the workers' counters
 
@@ -43,7 +47,7 @@ def work_on_shards(
     step: Step,
     spare: Callable[[Unit, str, str], Unit] | None = None,
     little: bool = False,
-    image_cpu_s: float = IMAGE_CPU_S,
+    image_cpu_s: float | None = None,
 ) -> Iterator[tuple[str, Result]]:
     """Yield (shard, task(unit, at)) as shards are done, in any order.
 
@@ -51,16 +55,20 @@ def work_on_shards(
     images begun since its last call. spare(unit, shared_name, cause): returns the unit to continue with after a worker
     died twice at the same image, given as `shared_name(image_id)`; cause is a signal's name or "exit code N". The first
     death may be a transient machine failure, so the shard is retried as it is. A worker that uses more than image_cpu_s
-    of CPU time for one image is ended by SIGPROF. Without `spare` there is no such limit, the first death ends the
-    work, and a single worker or shard is processed in this process. little: the work takes no longer than a new process
-    takes to load its libraries, so that workers are forked if possible. Raises the task's PipelineError; Interrupted
-    when a worker was killed; CodeFailed for a defect in the task (its traceback is printed).
+    of CPU time for one image (None: IMAGE_CPU_S) is ended by SIGPROF. Without `spare` the first death ends the work.
+    image_cpu_s = 0 is for work that decodes nothing from outside: it has no limit, and without `spare` a single worker
+    or shard is processed in this process. little: the work takes no longer than a new process takes to load its
+    libraries, so that workers are forked if possible. Raises the task's PipelineError; Interrupted when a worker was
+    killed; CodeFailed for a defect in the task (its traceback is printed).
     """
+    limit_s = cpu_clock.IMAGE_CPU_S if image_cpu_s is None else image_cpu_s
     n_workers = min(workers, len(units))
-    if n_workers <= 1 and spare is None:
+    if not units:
+        return
+    if n_workers <= 1 and spare is None and not limit_s:
         yield from _work_here(task, units, step)
         return
-    pool = _Pool(task, n_workers, spare, forked=little or n_workers == 1, image_cpu_s=image_cpu_s if spare else 0)
+    pool = _Pool(task, n_workers, spare, forked=little or n_workers == 1, image_cpu_s=limit_s)
     try:
         yield from _share_out(pool, units, step)
     finally:
@@ -226,23 +234,18 @@ def _share_out(pool: _Pool, units: Mapping[str, Any], step: Step) -> Iterator[tu
 
 
 def _serve(task: Callable[[Any, At], Any], pipe: Connection, place: Place, parent_pid: int, image_cpu_s: float) -> None:
-    """Run a worker until it is killed or its parent ends, even if that happens before the worker is ready.
-
-    The limit is on CPU time, not wall time, so that a busy machine changes no verdict.
-    """
+    """Run a worker until it is killed or its parent ends, even if that happens before the worker is ready."""
     die_with_parents(parent_pid)
 
     def at(image_id: str) -> None:
         place.at(image_id)
-        signal.setitimer(
-            signal.ITIMER_PROF, image_cpu_s
-        )  # SIGPROF ends a process without a handler for it; 0: no limit
+        cpu_clock.start_process_clock(image_cpu_s)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     while True:
         shard, unit = pipe.recv()
         answer = attempt(task, unit, shard, place, at)
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        cpu_clock.start_process_clock(0)
         pipe.send(answer)
 
 
@@ -260,4 +263,9 @@ def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: Place,
 
 def _killed(place: str, cause: str) -> Interrupted:
     remedy = "probably out of memory: set PERENNIAL_WORKERS to fewer workers and run again; finished work is kept"
+    if cause == "SIGPROF":
+        remedy = (
+            f"it used more than {cpu_clock.IMAGE_CPU_S:.0f} s of CPU time: remove {OF_INSPECT} and run "
+            "`dvc repro --force inspect`, which skips it"
+        )
     return Interrupted("a worker process was killed", file=place, value=cause, remedy=remedy)

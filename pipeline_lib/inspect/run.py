@@ -115,6 +115,12 @@ def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
         remedy = remedy_of(Reason(max(sorted(refused), key=lambda reason: refused[reason])))
         raise BadData(f"none of {expected} pictures can be used", file=writes["images"], value=reasons, remedy=remedy)
+    if n_low := int(images["low_bits"].eq(True).sum()):
+        log.warning(
+            "%d images use at most 12 of their 16 bits and are nearly black (low_bits): scale them to 16 bits, or let "
+            "a grey PNG state its bits (sBIT)",
+            n_low,
+        )
     IMAGES.write(images, writes["images"])
     log.info(
         "%d pictures, %d refused%s",

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline_lib.errors import OutputDamaged
-from pipeline_lib.harness.shard_workers import shared_name
+from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, shared_name
 from pipeline_lib.inspect.embedding import embed, view
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.memory_limit import picture_memory_bytes
@@ -30,8 +30,6 @@ BATCH: Final = 32  # batch size of the embedding network
 THUMBNAIL_PX: Final = 32
 # Enlarging a 32 px digit to this side costs its predictors nothing: 99.6 % (kNN) and 99.2 % (LR) at 32 and at 64 px.
 HOG_PX: Final = 64
-# SIGKILL: sent by the kernel when memory runs out. SIGPROF: the end of the CPU time of an image, see shard_workers.
-REASON_OF_DEATH: Final = {"SIGKILL": Reason.TOO_MUCH_MEMORY, "SIGPROF": Reason.TOO_MUCH_WORK}
 IMAGES_FILE: Final = "images.parquet"
 FEATURES_FILE: Final = "features.parquet"
 

@@ -1,6 +1,6 @@
 """Limit the work for one image by its structure, before any pixel is decoded, so that the verdict is reproducible.
 
-All other cases end at a worker's limit of CPU time per image (shard_workers.IMAGE_CPU_S).
+All other cases end at a worker's limit of CPU time per image (harness/cpu_clock.py).
 """
 
 from __future__ import annotations

@@ -14,6 +14,21 @@ LOW_LEVELS: Final = 16  # of 256: 16-bit samples that never pass 12 bits are as 
 INVISIBLE: Final = 240  # on white paper nothing is darker than this
 
 
+def is_low_justified(samples_HW: NDArray[np.integer], stated_bits: int) -> bool:
+    """Whether 16-bit samples, of which the file states that it uses fewer bits, hold them in the low bits.
+
+    The PNG specification (11.3.2.7, third edition) wants them in the high bits, the others zero or the high bits again;
+    cameras and microscopes write them low. Certain where no sample passes the stated bits and some is of neither form
+    that the specification knows, so that nothing is guessed.
+    """
+    if samples_HW.max() >> stated_bits:
+        return False
+    spare = 16 - stated_bits
+    high_HW = samples_HW >> spare
+    repeated_HW = (high_HW << spare) | (high_HW >> (stated_bits - spare))
+    return bool(((samples_HW != high_HW << spare) & (samples_HW != repeated_HW)).any())
+
+
 def ends_grey(pixels_HWC: NDArray[np.uint8]) -> bool:
     """Whether the last rows are the grey that decoders paint where the data stopped: it was cut off, then saved again.
 

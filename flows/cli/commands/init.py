@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     from flows.cli.starting_anew import refuse_to_lose_words, start_files, start_model_name
     from pipeline_lib.files.atomic import write_text
     from pipeline_lib.settings import load_settings
-    from pipeline_lib.survey import advise, describe, new_data, no_longer_read, renewals
+    from pipeline_lib.survey import advise, decision_on_address, describe, new_data, no_longer_read, renewals
     from tasks.snapshot import uncommitted
 
     os.environ.setdefault(
@@ -73,17 +73,18 @@ def run(options: argparse.Namespace) -> int:
     found = survey_without_doubt(uri, settings, origin, layout=options.layout, labels=options.labels)
     at_hand = _weights(options.weights, found, settings, origin)
     advice = advise(found, name=options.name, at_hand=at_hand, is_named=options.weights is not None)
-    if options.dry_run:
-        print(advice.params, end="")
-        return 0
     data = new_data(found, options.name, origin)
+    text = decision_on_address(advice.params, data)
+    if options.dry_run:
+        print(text, end="")
+        return 0
     anew = renewals(origin, data)
     if not options.force:
         refuse_to_lose_words(anew, edited)
-    checked = _checked(params, advice.params)
+    checked = _checked(params, text)
     started = start_files(origin, anew)
     model, renamed = start_model_name(origin, data, settings, weights=options.weights)
-    write_text(params, advice.params)  # last: after a kill before this line, the same data still count as new
+    write_text(params, text)  # last: after a kill before this line, the same data still count as new
     print(describe(found))
     for refused in at_hand.refused:
         print(f"note     {refused}")

@@ -17,6 +17,7 @@ from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.register.run import run as register
 from pipeline_lib.release.fresh import fresh_about
 from pipeline_lib.settings import load_settings
+from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.earlier_data import DEMO_DATASHEETS, NewData
 from pipeline_lib.survey.model_name import with_model_name
 from testing.tiny_line import make_line
@@ -74,6 +75,19 @@ def init(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> 
 
 def test_the_demos_datasheet_as_shipped_is_known_by_its_digest() -> None:
     assert hashlib.sha256((ROOT / DATASHEET).read_bytes()).hexdigest() in DEMO_DATASHEETS
+
+
+def test_a_name_that_stands_for_other_data_from_now_on_is_a_decision_that_discover_takes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(capsys, "photos", "--name", "pets")
+    assert "withdrawn_accepted" not in (project / "params.yaml").read_text()
+    shutil.copytree(project / "photos", project / "other")
+
+    init(capsys, "other", "--name", "pets", "--force")
+
+    code = decision([other_address("pets", "photos", "other")])
+    assert read_yaml(project / "params.yaml")["discover"]["withdrawn_accepted"] == code
 
 
 def test_after_init_no_file_speaks_of_the_demo_any_more(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
