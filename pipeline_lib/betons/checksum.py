@@ -1,4 +1,4 @@
-"""The checksum of a picture in a beton: what tells a flipped bit from a pixel, which no decoder can."""
+"""The checksum of an image in a beton: what tells a flipped bit from a pixel, which no decoder can."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
 |-------------------|----------------------------------------------------------------------------------------|
 | 0                 | HEADER                                                                                 |
 | 24                | DESCRIPTOR of `image`, then of `row`                                                   |
-| 24 + 2 * 1041     | SAMPLE per picture                                                                     |
-| next page         | pages of pictures; a picture lies inside one page, the rest of a page is zero          |
-| alloc_table_ptr   | ALLOCATION per picture, to the end of the file                                         |
+| 24 + 2 * 1041     | SAMPLE per image                                                                     |
+| next page         | pages of images; an image lies inside one page, the rest of a page is zero          |
+| alloc_table_ptr   | ALLOCATION per image, to the end of the file                                         |
 
 Source: ffcv 1.0.2, ffcv/types.py and ffcv/writer.py; tests compare with what its own writer makes.
 """

@@ -1,6 +1,6 @@
 """Read a beton with numpy alone, after checking that every pointer in it stays inside it.
 
-FFCV itself checks nothing: a truncated file gives wrong pictures, negative dimensions or a segmentation fault.
+FFCV itself checks nothing: a truncated file gives wrong images, negative dimensions or a segmentation fault.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from pipeline_lib.errors import OutputDamaged
 
 @dataclass(frozen=True)
 class Beton:
-    """An open beton of N pictures. The file is mapped, not read: pictures come from the page cache."""
+    """An open beton of N images. The file is mapped, not read: images come from the page cache."""
 
     path: Path
     samples_N: Array  # SAMPLE
-    sizes_N: Array  # uint64: bytes of each picture
+    sizes_N: Array  # uint64: bytes of each image
     content: Array  # uint8: the whole file, read-only
 
     def stored(self, row: int) -> Array:
-        """The bytes of a picture as stored, uint8 [size]: a JPEG stream, or raw RGB in row-major order."""
+        """The bytes of an image as stored, uint8 [size]: a JPEG stream, or raw RGB in row-major order."""
         start = int(self.samples_N["image"]["data_ptr"][row])
         return self.content[start : start + int(self.sizes_N[row])]
 
     def checksum(self, row: int) -> int:
-        """The checksum of a picture as it now is."""
+        """The checksum of an image as it now is."""
         image = self.samples_N["image"][row]
         mode, height, width = int(image["mode"]), int(image["height"]), int(image["width"])
         return checksum(self.stored(row).data, mode=mode, height=height, width=width)
@@ -55,7 +55,7 @@ def open_beton(path: Path) -> Beton:
 
 
 def _consistent(samples_N: Array, allocations: Array, end: int, page_size: int) -> bool:
-    """Whether each picture lies in one page, where both tables say, and a raw one has the size of its pixels."""
+    """Whether each image lies in one page, where both tables say, and a raw one has the size of its pixels."""
     image, start, size = samples_N["image"], allocations["ptr"], allocations["size"]
     n_values = image["width"].astype(np.uint64) * image["height"] * 3
     last = start + size - np.uint64(1)

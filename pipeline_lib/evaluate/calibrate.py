@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
-# Where validation is all right the loss has no minimum: a free fit ended at 0.03 on 180 pictures, every wrong answer at
+# Where validation is all right the loss has no minimum: a free fit ended at 0.03 on 180 images, every wrong answer at
 # confidence 1 and a test loss of 0.42 nats in place of 0.04.
 LOWEST, HIGHEST = 0.25, 4.0
 FEW_ERRORS = 10

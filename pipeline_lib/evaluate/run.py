@@ -40,7 +40,7 @@ NAMED = 10  # classes in a message
 
 @dataclass(frozen=True)
 class Answers:
-    """What the model said of one split, in no order that matters; `kept_BHWC`: the first few pictures it saw."""
+    """What the model said of one split, in no order that matters; `kept_BHWC`: the first few images it saw."""
 
     image_ids: list[str]
     labels_N: Labels
@@ -83,8 +83,8 @@ def _answers(
     path = job.reads["selection"] / f"{split}.parquet"
     rows = SELECTION.read(path)
     if rows.empty:
-        remedy = "add pictures to the source, or see in line/curate/curation.json why they were left out"
-        raise BadData(f"no pictures in the {split} split", file=path, value="0 rows", remedy=remedy)
+        remedy = "add images to the source, or see in line/curate/curation.json why they were left out"
+        raise BadData(f"no images in the {split} split", file=path, value="0 rows", remedy=remedy)
     loader = open_still(
         job.reads["betons"],
         rows,
@@ -104,7 +104,7 @@ def _answers(
             room -= len(scored.batch.positions_B)
             meter.step(len(scored.batch.positions_B))
     position_N = torch.cat(positions).numpy()
-    assert sorted(position_N) == list(range(len(rows))), "a picture was scored twice or never"
+    assert sorted(position_N) == list(range(len(rows))), "an image was scored twice or never"
     seen = rows.iloc[position_N]
     return Answers(
         list(seen["image_id"]),
@@ -142,7 +142,7 @@ def _write_tables(
     for role, frame in (("per_class", table), ("confusion", confusion)):
         write_text(job.writes[role], frame_as_csv(frame))
     log.info(
-        "test: top-1 %.2f %% (%.2f to %.2f), %d pictures",
+        "test: top-1 %.2f %% (%.2f to %.2f), %d images",
         *(100 * figures["test"][key] for key in ("top1", "top1_low", "top1_high")),
         len(test),
     )
@@ -152,7 +152,7 @@ def _say_what_is_not_measured(table: pd.DataFrame) -> None:
     unmeasured = list(table.loc[table["support"] == 0, "class"])
     if unmeasured:
         named = ", ".join(unmeasured[:NAMED]) + (" ..." if len(unmeasured) > NAMED else "")
-        log.warning("%d of %d classes have no test picture: not measured (%s)", len(unmeasured), len(table), named)
+        log.warning("%d of %d classes have no test image: not measured (%s)", len(unmeasured), len(table), named)
 
 
 def _export(

@@ -35,7 +35,7 @@ def check_weights(path: Path, sha256: str) -> None:
         )
 
 
-def embed(pictures: list[NDArray[np.uint8]], *, network: str, weights: Path) -> NDArray[np.float32]:
+def embed(images: list[NDArray[np.uint8]], *, network: str, weights: Path) -> NDArray[np.float32]:
     """Compute pooled features [N, D] of views from `view`: the network without its classifier, in one CPU thread.
 
     Always on the CPU: on a GPU the last bits depend on the card, and outputs must not.
@@ -44,7 +44,7 @@ def embed(pictures: list[NDArray[np.uint8]], *, network: str, weights: Path) -> 
 
     model = _load(network, weights)
     with torch.inference_mode():
-        vectors_ND: NDArray[np.float32] = model(_normalised(pictures)).numpy()
+        vectors_ND: NDArray[np.float32] = model(_normalised(images)).numpy()
     return vectors_ND
 
 
@@ -53,10 +53,10 @@ def view(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return centre_square(pixels_HWC, side_px=SIDE_PX)
 
 
-def _normalised(pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
+def _normalised(images: list[NDArray[np.uint8]]) -> torch.Tensor:
     import torch
 
-    images_BCHW = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    images_BCHW = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     return (images_BCHW - mean) / std
 

@@ -22,7 +22,7 @@ BORDER_PART: Final = 4  # at most a fourth of the side is taken off at each edge
 
 @dataclass(frozen=True)
 class PerceptualHashes:
-    """whole: 64-bit hash of the picture without a border. crops: of its centres, one for each of CROPS."""
+    """whole: 64-bit hash of the image without a border. crops: of its centres, one for each of CROPS."""
 
     whole: int
     crops: tuple[int, ...]
@@ -36,32 +36,32 @@ def pixel_hash(pixels_HWC: NDArray[np.uint8]) -> str:
 
 
 def perceptual_hashes(grey_HW: NDArray[np.uint8]) -> PerceptualHashes:
-    """The hashes that tell near copies of a grey picture: of all of it but a border, and of its centre.
+    """The hashes that tell near copies of a grey image: of all of it but a border, and of its centre.
 
-    A copy that lost its edges has the hash of one of the original's centres. The picture is made small once, so five
+    A copy that lost its edges has the hash of one of the original's centres. The image is made small once, so five
     hashes cost little more than one.
     """
     small = resize(grey_HW, width=VIEW_PX, height=VIEW_PX)
     left, top, right, bottom = _without_border(small)
-    picture = Image.fromarray(small)
+    image = Image.fromarray(small)
 
     def hash_of(part: float) -> int:
         across, down = (right - left) * (1 - part) / 2, (bottom - top) * (1 - part) / 2
         box = (left + across, top + down, right - across, bottom - down)
-        return phash(np.asarray(picture.resize((PHASH_SIDE_PX,) * 2, Image.Resampling.BICUBIC, box=box)))
+        return phash(np.asarray(image.resize((PHASH_SIDE_PX,) * 2, Image.Resampling.BICUBIC, box=box)))
 
     return PerceptualHashes(hash_of(1.0), tuple(hash_of(part) for part in CROPS))
 
 
 def phash(grey_HW: NDArray[np.uint8]) -> int:
-    """64-bit DCT perceptual hash of a 32x32 grey picture; the first bit in reading order is the highest.
+    """64-bit DCT perceptual hash of a 32x32 grey image; the first bit in reading order is the highest.
 
     The signs of the 8x8 lowest frequencies of the DCT-II (the first, the mean, is always set). After Zauner,
     "Implementation and benchmarking of perceptual image hash functions" (2010), who compares with the median instead:
-    that of the signs is as robust, and the hash of a mirrored or turned picture follows from it without the picture
+    that of the signs is as robust, and the hash of a mirrored or turned image follows from it without the image
     (`curate/hash_pairs.py`). Of no use below about 64 px, where different digits share hashes.
 
-    A frequency that a picture has not (half of those of a symmetric one) is 0 on every processor and counts as no sign:
+    A frequency that an image has not (half of those of a symmetric one) is 0 on every processor and counts as no sign:
     the sums are of whole numbers below 2^53, so float64 holds them exactly, in whatever order they are added. With the
     cosines themselves the bit would be the sign of the rounding of one BLAS kernel.
     """

@@ -1,4 +1,4 @@
-"""Measure the look of a picture: light, contrast, blur. `curate` judges the values."""
+"""Measure the look of an image: light, contrast, blur. `curate` judges the values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ cv2.setNumThreads(1)  # the stage has a process per core already
 
 @dataclass(frozen=True)
 class Quality:
-    """Luminance percentiles 0..255, entropy 0..8 bit, blur ratio 0..1 (near 1: blurred; 0 for a flat picture)."""
+    """Luminance percentiles 0..255, entropy 0..8 bit, blur ratio 0..1 (near 1: blurred; 0 for a flat image)."""
 
     luminance_p1: int
     luminance_p50: int
@@ -26,17 +26,17 @@ class Quality:
 
 
 def measure(grey_HW: NDArray[np.uint8]) -> Quality:
-    """Measure a grey picture, best one of about 256 px: the blur ratio depends on the scale."""
+    """Measure a grey image, best one of about 256 px: the blur ratio depends on the scale."""
     counts = np.bincount(grey_HW.ravel(), minlength=256)
     p1, p50, p99 = (_percentile(counts, percent) for percent in (1, 50, 99))
     return Quality(p1, p50, p99, _entropy_bit(counts), blur_ratio(grey_HW))
 
 
 def blur_ratio(grey_HW: NDArray[np.uint8]) -> float:
-    """Variance of the Laplacian after one more blur, over before: sharp pictures lose most of it, blurred ones little.
+    """Variance of the Laplacian after one more blur, over before: sharp images lose most of it, blurred ones little.
 
     The re-blur idea is of Crete et al., "The blur effect" (SPIE 2007), the variance of the Laplacian of Pech-Pacheco et
-    al. (ICPR 2000). A first blur takes away rounding and JPEG noise: it is all the detail that a blurred picture has,
+    al. (ICPR 2000). A first blur takes away rounding and JPEG noise: it is all the detail that a blurred image has,
     and without that step a strongly blurred one counts as sharp. Measured on 40 crops of scikit-learn's two photographs
     (256 px, JPEG 90), 2nd to 98th percentile: sharp .24 to .39, Gaussian blur of 2 px .54 to .63, 3 px .69 to .75, 6 px
     .82 to .89; a scan of 8 px enlarged to 32 px .40 to .60.

@@ -117,7 +117,7 @@ def score(model: ExportedModel, job: StageRun[RegisterParams]) -> Answers:
     from pipeline_lib.loader import open_still  # with torch: 2 s that most runs need not pay
 
     rows = SELECTION.read(job.reads["selection"] / "test.parquet")
-    log.info("the test pictures changed: asking a registered model about %d of them", len(rows))
+    log.info("the test images changed: asking a registered model about %d of them", len(rows))
     answers: dict[str, str] = {}
     loader = open_still(
         job.reads["betons"],

@@ -71,7 +71,7 @@ def _settle_question(
         metrics={f"test.{name}": float(value) for name, value in metrics.items()},
         trained_on=read_model_file(job.reads["export"]).trained_in_words(),
         snapshot=take_snapshot(job.checkout),
-        description=f"{verdict.sentence}\n\nTop-1 {metrics['top1']:.2%} on {metrics['n']} test pictures.",
+        description=f"{verdict.sentence}\n\nTop-1 {metrics['top1']:.2%} on {metrics['n']} test images.",
     )
     return registry.record(tags, title=f"{verdict.decision} {question.key[:12]}")
 

@@ -21,7 +21,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Challenger against champion on the same pictures.
+    """Challenger against champion on the same images.
 
     n_images: test images of the classes that both know. delta, low, high, margin: fractions of top-1; delta is
     observed, low and high are one-sided 95 % bounds of the true difference.

@@ -18,10 +18,10 @@ from pipeline_lib.params_file import Params
 QUESTIONS = {  # of Gebru et al., "Datasheets for Datasets", CACM 64(12), 2021, that no table of the line answers
     "purpose": "For what purpose was the dataset created?",
     "funding": "Who created and funded it?",
-    "represents": "What do the pictures show, and of what larger set are they a sample?",
+    "represents": "What do the images show, and of what larger set are they a sample?",
     "confidential": "Might anything be confidential, offensive or sensitive?",
     "people": "Does it show people? Can they be identified?",
-    "acquired": "How were the pictures acquired, by whom, and over what time?",
+    "acquired": "How were the images acquired, by whom, and over what time?",
     "consent": "Were those shown told, and did they consent? Can they withdraw?",
     "ethics": "Was there an ethical review?",
     "uses": "For which tasks has it been used, and for which could it be?",

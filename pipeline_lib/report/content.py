@@ -50,7 +50,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Pair:
-    """Pictures of class `actual` that were taken for `predicted`."""
+    """Images of class `actual` that were taken for `predicted`."""
 
     actual: str
     predicted: str
@@ -60,7 +60,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Content:
-    """The whole page. pictures: image_id -> data URI."""
+    """The whole page. images: image_id -> data URI."""
 
     run: Run
     test: Mapping[str, float]
@@ -74,7 +74,7 @@ class Content:
     duplicates: tuple[galleries.DuplicateGroup, ...]
     n_duplicate_groups: int
     mistakes: galleries.Gallery
-    pictures: Mapping[str, str]
+    images: Mapping[str, str]
     loss_chart: figures.Chart
     top1_chart: figures.Chart
     confusion: figures.Matrix | None
@@ -109,7 +109,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         duplicates=groups,
         n_duplicate_groups=n_groups,
         mistakes=mistakes,
-        pictures=_pictures(cards, files),
+        images=_images(cards, files),
         loss_chart=_chart(curves, {"training": "train_loss", "validation": "val_loss"}),
         top1_chart=_chart(curves.assign(percent=100 * curves["val_top1"]), {"validation": "percent"}),
         confusion=figures.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
@@ -126,7 +126,7 @@ def _read_per_class(file: Path) -> pd.DataFrame:
     return table.assign(**figures_of, **{"class": table["class"].map(plain)})
 
 
-def _pictures(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
+def _images(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
     columns = ["image_id", "container", "offset_bytes", "size_bytes"]
     rules = PixelRules.model_validate(
         json.loads((files["betons"] / "pixels.json").read_text(encoding="utf-8"))["pixel_rules"]

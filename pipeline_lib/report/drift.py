@@ -1,4 +1,4 @@
-"""How the pictures of this version differ from those of the version before, out of their profiles.
+"""How the images of this version differ from those of the version before, out of their profiles.
 
 The population stability index of a histogram is the sum over its bins of (p - q) ln(p / q), p and q the shares now and
 before. Under .1 little has changed, from .25 on much (N. Siddiqi, "Credit Risk Scorecards", Wiley 2006). Two samples of
@@ -48,7 +48,7 @@ class ColumnDrift:
 
 @dataclass(frozen=True)
 class ClassShift:
-    """A class whose share of all pictures changed beyond chance; before or now is 0 for a new or a vanished one."""
+    """A class whose share of all images changed beyond chance; before or now is 0 for a new or a vanished one."""
 
     name: str
     n_before: int

@@ -1,4 +1,4 @@
-"""Which pictures to show: label issues, labels changed by votes, duplicates, worst mistakes. Worst first."""
+"""Which images to show: label issues, labels changed by votes, duplicates, worst mistakes. Worst first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN, SHOWN_GROUPS, SHOWN_IN_GROUP = 24, 12, 4
 
 @dataclass(frozen=True)
 class Card:
-    """One picture with its caption. was -> now: a label and what is said instead; note: the line below."""
+    """One image with its caption. was -> now: a label and what is said instead; note: the line below."""
 
     image_id: str
     was: str
@@ -31,7 +31,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """Pictures that show the same thing. across_splits: keeping them apart from training was needed."""
+    """Images that show the same thing. across_splits: keeping them apart from training was needed."""
 
     kind: str
     size: int

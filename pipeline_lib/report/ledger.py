@@ -1,4 +1,4 @@
-"""Where every picture went: discovered = kept + quarantined + removed, in total, by source and by class."""
+"""Where every image went: discovered = kept + quarantined + removed, in total, by source and by class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_CLASS = "(no class)"
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """Counts of pictures under one name."""
+    """Counts of images under one name."""
 
     name: str
     discovered: int
@@ -22,12 +22,12 @@ class LedgerRow:
     removed: int
 
     def __post_init__(self) -> None:
-        assert self.discovered == self.kept + self.quarantined + self.removed, f"pictures were lost: {self}"
+        assert self.discovered == self.kept + self.quarantined + self.removed, f"images were lost: {self}"
 
 
 @dataclass(frozen=True)
 class ReasonCount:
-    """How many pictures were not kept for one reason. decision: quarantine or remove.
+    """How many images were not kept for one reason. decision: quarantine or remove.
 
     would_be: split -> how many of them would have gone there; those that cannot be used are in none.
     """
@@ -40,7 +40,7 @@ class ReasonCount:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The accounts of one manifest. splits: name -> kept pictures in it."""
+    """The accounts of one manifest. splits: name -> kept images in it."""
 
     total: LedgerRow
     by_source: tuple[LedgerRow, ...]
@@ -50,7 +50,7 @@ class Ledger:
 
 
 def open_ledger(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
-    """Count a manifest. A picture without a decided class counts under the one it came with. balance: balance.csv."""
+    """Count a manifest. An image without a decided class counts under the one it came with. balance: balance.csv."""
     classes = manifest["class_id"].fillna(manifest["label_received"]).fillna(NO_CLASS)
     lost = balance[balance["decision"] != "keep"]
     reasons = [_reason(str(reason), rows) for reason, rows in lost.groupby("reason")]

@@ -31,7 +31,7 @@ class Answer:
 def read_answer(
     answer: Answer, doubt: Doubt | None, names: Sequence[str], settings: Settings, *, uri: str, root: Path
 ) -> tuple[FolderLayout, ReceivedLabels | None]:
-    """The layout that the answer means for these pictures, and its labels.
+    """The layout that the answer means for these images, and its labels.
 
     Raises UsageError for a layout that gives no class, and what reading the table raises.
     """
@@ -68,7 +68,7 @@ def open_doubt(answer: Answer, doubt: Doubt | None, received: ReceivedLabels | N
 def tables_of_labels(
     uri: str, place: Place, files: Sequence[Seen], names: Sequence[str], *, root: Path
 ) -> Iterator[str]:
-    """A sentence for each table of labels of these pictures inside the source or beside it."""
+    """A sentence for each table of labels of these images inside the source or beside it."""
     loose = set() if place.is_single else {one.key for one in place.list() if one.key.lower().endswith(TABLE_ENDINGS)}
     inside = [(one.name, one.first) for one in files if one.first and one.name.lower().endswith(TABLE_ENDINGS)]
     for name, first in inside[:TRIED]:
@@ -76,7 +76,7 @@ def tables_of_labels(
             file = f"{uri.rstrip('/')}/{name}"
             is_loose = name in loose
             use = f"`perennial init {uri} --labels {file}`" if is_loose else "take it out, then `init --labels FILE`"
-            yield f"{name} is a table of labels of these pictures and is not used: {use} takes the classes from it."
+            yield f"{name} is a table of labels of these images and is not used: {use} takes the classes from it."
     if "://" in uri:
         return
     folder = (root / Path(uri).expanduser()).resolve().parent
@@ -85,5 +85,5 @@ def tables_of_labels(
         with table.open("rb") as opened:
             if is_labels_table(opened.read(HEAD_BYTES), members=names):
                 use = f"`perennial init {uri} --labels {table}`"
-                what = f"{table.name} beside them is a table of labels of these pictures and is not used"
+                what = f"{table.name} beside them is a table of labels of these images and is not used"
                 yield f"{what}: {use} takes the classes from it."

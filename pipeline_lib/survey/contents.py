@@ -1,4 +1,4 @@
-"""The pictures of a source, and the beginning of some, without taking the source."""
+"""The images of a source, and the beginning of some, without taking the source."""
 
 from __future__ import annotations
 

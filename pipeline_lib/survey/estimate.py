@@ -1,4 +1,4 @@
-"""How long a line will take and how much disk: a trial on this machine, scaled to all pictures."""
+"""How long a line will take and how much disk: a trial on this machine, scaled to all images."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pipeline_lib.survey.trial import Trial
 from pipeline_lib.train.recipes import STATISTICS_VIEWS, Recipe
 
 OFF = 1.5  # what an estimate may be wrong by, either way, before it stops being one
-TABLES_BYTES = 6_000  # of a picture in the tables of inspect and curate: thumbnail, vector, rows
+TABLES_BYTES = 6_000  # of an image in the tables of inspect and curate: thumbnail, vector, rows
 MODEL_COPIES = 6  # weights, export, ONNX; and while it trains, three in a checkpoint
-CURATE_S = 0.0017  # of a picture: 97 s for 60,000, benchmarks/results/cifar10_stages.json
+CURATE_S = 0.0017  # of an image: 97 s for 60,000, benchmarks/results/cifar10_stages.json
 STARTS_S = 30.0  # eight stages that start, DVC between them, export and report: about a third of `make demo`
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of wall time and bytes for one run from nothing. n: pictures tried."""
+    """Seconds of wall time and bytes for one run from nothing. n: images tried."""
 
     n: int
     prepare_s: float
@@ -40,7 +40,7 @@ class Estimate:
 
 
 def scale(trial: Trial, survey: Survey, params: LineParams, *, workers: int) -> Estimate:
-    """What all pictures cost, when one costs what the trial found. workers: processes that prepare pictures."""
+    """What all images cost, when one costs what the trial found. workers: processes that prepare images."""
     n, splits = survey.n_images, dict(survey.splits)
     n_test = splits.get("test") or round(n * params.curate.test_fraction)
     n_val = splits.get("val") or round(n * params.curate.val_fraction)
@@ -68,7 +68,7 @@ def describe_estimate(found: Estimate, *, free_bytes: int, is_remote: bool) -> s
     if found.size_bytes > free_bytes:
         disk += ". Too little: free some, or set convert.short_side_px to keep less"
     fetching = ", fetching not counted" if is_remote else ""
-    tried = f"{found.n} pictures and one training step were tried on this machine{fetching}"
+    tried = f"{found.n} images and one training step were tried on this machine{fetching}"
     return f"{disk}\ntime     about {_span(found.total_s)}, of it {_span(found.train_s)} of training; {tried}"
 
 

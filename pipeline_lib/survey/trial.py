@@ -1,4 +1,4 @@
-"""What one picture costs on this machine: a few are decoded and converted, and a fresh network takes two steps."""
+"""What one image costs on this machine: a few are decoded and converted, and a fresh network takes two steps."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib.convert.stored import Picture, stored_form
-from pipeline_lib.inspect.picture import examine
+from pipeline_lib.convert.stored import ReceivedImage, stored_form
+from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.shard import describe_shapes
 from pipeline_lib.params import LineParams
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey.look import Survey
 
-TRIED, TRIED_S = 50, 2.0  # pictures, and after how many seconds it is enough
-PIXELS_OF_A_BATCH = 250_000  # 5 pictures of 224 px: less than a second on one core, and enough to be busy with
+TRIED, TRIED_S = 50, 2.0  # images, and after how many seconds it is enough
+PIXELS_OF_A_BATCH = 250_000  # 5 images of 224 px: less than a second on one core, and enough to be busy with
 
 
 @dataclass(frozen=True)
 class Trial:
-    """n: pictures tried. kept_bytes: of a picture in a beton; weights_bytes: of the network.
+    """n: images tried. kept_bytes: of an image in a beton; weights_bytes: of the network.
 
-    Seconds of wall time per picture: prepare_s of one worker that decodes, measures and converts it; step_s of the
+    Seconds of wall time per image: prepare_s of one worker that decodes, measures and converts it; step_s of the
     training process with all its threads, for an update with the largest views; look_s for an answer.
     """
 
@@ -34,7 +34,7 @@ class Trial:
 
 
 def try_out(survey: Survey, params: LineParams, settings: Settings) -> Trial | None:
-    """Try up to 50 sampled pictures, and a step of training; None when none of them could be decoded."""
+    """Try up to 50 sampled images, and a step of training; None when none of them could be decoded."""
     costs = _prepare(survey, params)
     if not costs:
         return None
@@ -45,7 +45,7 @@ def try_out(survey: Survey, params: LineParams, settings: Settings) -> Trial | N
 
 
 def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
-    """Seconds and kept bytes of each picture; the first one, which loads what the others find loaded, goes twice."""
+    """Seconds and kept bytes of each image; the first one, which loads what the others find loaded, goes twice."""
     rules, costs, started = params.inspect.pixel_rules(), [], time.perf_counter()
     samples = survey.samples[:: -(-len(survey.samples) // TRIED) or 1]
     for seen in [*samples[:1], *samples]:
@@ -59,8 +59,8 @@ def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
             continue
         describe_shapes(examined.grey_HW)
         size = {name: int(found[name]) for name in ("width_px", "height_px", "exif_orientation")}
-        picture = Picture(image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size)
-        stored = stored_form(data, picture, params.convert, rules, shards=Path(survey.uri))
+        image = ReceivedImage(image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size)
+        stored = stored_form(data, image, params.convert, rules, shards=Path(survey.uri))
         costs.append((time.perf_counter() - began, len(stored.content)))
         if time.perf_counter() - started > TRIED_S:
             break
@@ -68,7 +68,7 @@ def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
 
 
 def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[int, float, float]:
-    """Bytes of the weights, and the seconds per picture of an update and of an answer; each the second of two."""
+    """Bytes of the weights, and the seconds per image of an update and of an answer; each the second of two."""
     import torch
 
     from pipeline_lib.loader import Batch

@@ -24,7 +24,7 @@ class Weights:
     """What training could start from.
 
     name: as train.weights spells it. sha256: hex; "" where torchvision's file name pins what is still to be fetched.
-    network: "" when neither name nor file tell. side_px: of the pictures it was trained on. where: for people.
+    network: "" when neither name nor file tell. side_px: of the images it was trained on. where: for people.
     """
 
     name: str

@@ -15,7 +15,7 @@ def describe(survey: Survey) -> str:
     """What was recognised, in a few lines."""
     more = "" if survey.is_complete else "at least "
     lines = [
-        f"{survey.uri}: {survey.kind}, {more}{survey.n_images} pictures, {_size(survey.size_bytes)}",
+        f"{survey.uri}: {survey.kind}, {more}{survey.n_images} images, {_size(survey.size_bytes)}",
         f"layout   {LAYOUTS[survey.layout].meaning}",
         *([f"labels   {survey.labels}: {survey.columns}"] if survey.labels else []),
         f"classes  {len(survey.classes)}: {_counts(survey.classes)}" if survey.classes else "classes  none",

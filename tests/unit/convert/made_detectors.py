@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 
 def corner(pixels_HWC: npt.NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
-    """One box, part of it outside the picture."""
+    """One box, part of it outside the image."""
     return [(-5, -5, 20, 12)]
 
 

@@ -71,7 +71,7 @@ def test_a_mistake_in_a_table_of_labels_is_named(text: str | bytes, message: str
         read(text)
 
 
-def test_a_name_that_several_pictures_have_is_refused_unless_its_path_tells() -> None:
+def test_a_name_that_several_images_have_is_refused_unless_its_path_tells() -> None:
     members = frozenset({"x/1.jpg", "y/1.jpg", "1.png"})
 
     assert read("filename,label\nx/1.jpg,cat\n1.png,dog\n", members).class_of == {"x/1.jpg": "cat", "1.png": "dog"}

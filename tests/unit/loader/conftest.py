@@ -18,7 +18,7 @@ from pipeline_lib.betons.layout import Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.shard import Task, convert_shard
-from pipeline_lib.convert.stored import Picture
+from pipeline_lib.convert.stored import ReceivedImage
 from pipeline_lib.loader import Augmentation, Batch, BatchLoader, open_loader
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.tables.beton_index import BETON_INDEX
@@ -109,7 +109,7 @@ def write_beton(folder: Path, shard: str, pictures: dict[str, Array], params: Co
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "PNG")
         data, (height, width) = stream.getvalue(), pixels.shape[:2]
-        places.append(Picture(image_id, f"{shard}.bin", len(content), len(data), width, height, 1))
+        places.append(ReceivedImage(image_id, f"{shard}.bin", len(content), len(data), width, height, 1))
         content += data
     (folder / "shards" / f"{shard}.bin").write_bytes(content)
     task = Task(shard, tuple(places), folder / "shards", params, PixelRules())

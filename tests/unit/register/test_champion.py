@@ -1,4 +1,4 @@
-"""The champion is asked again about today's test pictures: its real ONNX on real betons."""
+"""The champion is asked again about today's test images: its real ONNX on real betons."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def latest_verdict(line: TinyLine) -> Verdict:
     return open_registry(Settings(), line.root).versions()[-1].verdict
 
 
-def test_when_the_test_pictures_changed_the_champions_own_model_answers_again(
+def test_when_the_test_images_changed_the_champions_own_model_answers_again(
     checkout: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(make_line(checkout, wrong=[1, 2, 3]).job())
@@ -39,7 +39,7 @@ def test_when_the_test_pictures_changed_the_champions_own_model_answers_again(
     assert comparison.champion_top1 == 1.0  # its recorded answers, with three mistakes, were of other betons
 
 
-def test_its_answers_are_kept_for_the_next_model_on_the_same_pictures(
+def test_its_answers_are_kept_for_the_next_model_on_the_same_images(
     checkout: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(make_line(checkout, wrong=[1, 2, 3]).job())
@@ -51,7 +51,7 @@ def test_its_answers_are_kept_for_the_next_model_on_the_same_pictures(
 
 
 def test_classes_are_compared_by_name_where_the_champion_counted_them_otherwise(checkout: Path) -> None:
-    """The champion's outputs stand for (blue, red, green): it says blue for red pictures, and so on."""
+    """The champion's outputs stand for (blue, red, green): it says blue for red images, and so on."""
     old = make_line(checkout)
     write_export(old.path("export"), "one", classes=(CLASSES[2], CLASSES[0], CLASSES[1]))
     receive(old)
@@ -78,7 +78,7 @@ RENAMED = ("crimson", "green", "blue")  # `class_id,red,rename_class,crimson`
 def test_a_class_that_was_renamed_counts_neither_for_nor_against_a_model(
     checkout: Path, wrong: range, decision: str, sentence: str
 ) -> None:
-    """The champion answers "red" to every crimson picture. Taken as mistakes, 20 of 60 wrong would look like none."""
+    """The champion answers "red" to every crimson image. Taken as mistakes, 20 of 60 wrong would look like none."""
     run(make_line(checkout).job())
     line = with_betons(make_line(checkout, wrong=wrong, model="two", names=RENAMED))
 

@@ -18,7 +18,7 @@ PARITY = {"n": 400, "argmax_agreement": 1.0, "max_abs_dp": 1e-6}
 
 
 def evaluation(wrong: int = 4, *, parity: dict[str, float] = PARITY, train_id: str = "s/train.png") -> Evaluation:
-    """400 test pictures of 4 classes, the first `wrong` of them answered wrongly."""
+    """400 test images of 4 classes, the first `wrong` of them answered wrongly."""
     right = np.arange(400) >= wrong
     predictions = pd.DataFrame({"image_id": IDS, "split": "test", "correct": right, "p_label": 0.9})
     test = pd.DataFrame({"image_id": IDS, "class_id": LABELS.astype(str), "label": LABELS})
@@ -161,7 +161,7 @@ def test_saying_the_largest_class_is_not_enough() -> None:
     assert verdict(evaluation(300), None).decision == "reject"
 
 
-def test_a_test_picture_that_was_trained_on_refuses_the_model() -> None:
+def test_a_test_image_that_was_trained_on_refuses_the_model() -> None:
     found = verdict(evaluation(train_id=IDS[0]), None)
 
     assert "Refused: 1 test images were trained or chosen on" in found.sentence

@@ -39,7 +39,7 @@ def test_a_column_without_values_has_no_index() -> None:
     assert all(math.isnan(number) for number in stability_index([0, 0], [1, 2]))
 
 
-def test_a_large_index_of_few_pictures_is_called_steady(tmp_path: Path) -> None:
+def test_a_large_index_of_few_images_is_called_steady(tmp_path: Path) -> None:
     few = drift_since(
         Previous(1, write(tmp_path / "a", [3, 1], {"x": 4})), write(tmp_path / "b", [1, 3], {"x": 4})
     ).columns[0]
