@@ -118,7 +118,7 @@ def test_a_second_init_of_the_same_data_changes_nothing(project: Path, capsys: p
     said = init(capsys, "photos")
 
     assert changed(project) == set()
-    assert "model    images: as before" in said and "anew" not in said
+    assert "model    pictures: as before" in said and "anew" not in said
 
 
 def test_what_people_wrote_of_the_demo_is_named_and_not_lost(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,14 +185,14 @@ def test_a_source_that_moved_keeps_overrides_words_and_the_models_name(
 
     said = init(capsys, "elsewhere")
 
-    assert "model    images: as before" in said
+    assert "model    pictures: as before" in said
     assert changed(project) - {name for name in changed(project) if name.startswith("photos/")} == {"params.yaml"}
 
 
 def test_other_data_of_the_same_name_are_new_data(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     init(capsys, "photos")
     commit(project)
-    git(project, "tag", "images@v0.0.1")
+    git(project, "tag", "pictures@v0.0.1")
     (project / "boats").mkdir()
     shutil.copytree("photos/cat", "boats/yacht")
     shutil.copytree("photos/dog", "boats/barge")
@@ -201,7 +201,7 @@ def test_other_data_of_the_same_name_are_new_data(project: Path, capsys: pytest.
 
     assert read_yaml(project / DATASHEET)["classes"] == ["barge", "yacht"]
     assert "nobody had filled it in, and it was of other sources or classes" in said
-    assert f"{SETTINGS}: model_name is images-2; models of earlier data stay under images" in said
+    assert f"{SETTINGS}: model_name is pictures-2; models of earlier data stay under pictures" in said
     assert (project / SETTINGS).read_text().count("model_name") == 1
 
 
@@ -215,7 +215,7 @@ def test_overrides_that_only_name_images_of_a_source_that_is_no_more_are_of_earl
     said = init(capsys, "photos", code=2)
 
     assert f"(found: {OVERRIDES}: 1 line)" in said
-    append(project / OVERRIDES, "image_id,images/cat/1.png,remove,,,,ana,\n")
+    append(project / OVERRIDES, "image_id,pictures/cat/1.png,remove,,,,ana,\n")
     assert "anew" not in init(capsys, "photos")
 
 
