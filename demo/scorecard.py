@@ -23,7 +23,7 @@ def grade_line(root: Path, folder: Path, *, without_votes: bool) -> list[Grade]:
     without_votes: also curate a second time as if nobody had voted. Raises PipelineError when a table is absent.
     """
     plants, manifest = _plants(folder), finished_line.read_manifest(root)
-    _check_same_pictures(plants, manifest, folder)
+    _check_same_images(plants, manifest, folder)
     graded = grades.grade_label_errors(manifest, plants, variant="with_votes")
     if without_votes:
         unvoted = finished_line.curate_without_votes(root)
@@ -73,11 +73,11 @@ def _grade_ffcv(root: Path) -> list[Grade]:
     return [Grade("ffcv_reads", equal.count / equal.of, "FFCV's own Loader reads our betons", words)]
 
 
-def _check_same_pictures(plants: PlantList, manifest: grades.Rows, folder: Path) -> None:
+def _check_same_images(plants: PlantList, manifest: grades.Rows, folder: Path) -> None:
     absent = [member for member in plants.true_labels if grades.image_id(member) not in manifest]
     if absent:
         raise BadData(
-            "the line below was run on other pictures than these",
+            "the line below was run on other images than these",
             file=folder / "plants.json",
             value=f"{len(absent)} of {len(plants.true_labels)} are not in the manifest, {absent[0]} is the first",
             remedy="run `dvc repro` with the params.yaml of the demo (`git checkout params.yaml`), then score",

@@ -46,9 +46,9 @@ TARGETS = (
         "every case of bad input: the exact reason, the run ends, the accounts balance",
         "100 %",
         (
-            "unit/inspect/test_every_bad_picture.py::test_what_cannot_be_used_is_quarantined_with_its_reason",
-            "unit/inspect/test_every_bad_picture.py::test_what_can_be_used_is_kept_with_its_remarks",
-            "unit/inspect/test_every_bad_picture.py::test_every_file_is_accounted_for_once",
+            "unit/inspect/test_every_bad_image.py::test_what_cannot_be_used_is_quarantined_with_its_reason",
+            "unit/inspect/test_every_bad_image.py::test_what_can_be_used_is_kept_with_its_remarks",
+            "unit/inspect/test_every_bad_image.py::test_every_file_is_accounted_for_once",
         ),
     ),
     Target(

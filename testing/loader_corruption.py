@@ -125,9 +125,8 @@ class Bench:
     def show(self, augmentation: Augmentation | None) -> Array:
         """All images in the order of their rows, uint8 [N, side, side, 3]."""
         options: dict[str, Any] = {"batch_size": 4, "side_px": 40, "shuffle": False, "seed": 1, "drop_last": False}
-        loader = open_loader(
-            self.folder / "betons", self.selection, augmentation=augmentation, kind=self.kind, workers=2, **options
-        )  # type: ignore[arg-type]
+        options["kind"] = self.kind  # of the command line
+        loader = open_loader(self.folder / "betons", self.selection, augmentation=augmentation, workers=2, **options)
         return np.concatenate([batch.images_BHWC.numpy().copy() for batch in loader.epoch(0)])
 
     def outcome(self, damaged: Damaged, augmentation: Augmentation | None) -> Outcome:

@@ -29,7 +29,7 @@ from pipeline_lib.curate.duplicate_small_images import AlikeDetails, alike_detai
 from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.hog import hog
-from pipeline_lib.inspect.picture import luminance, squeeze
+from pipeline_lib.inspect.image import luminance, squeeze
 
 AGREEMENTS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 PER_LINE, LINES, SCALE = 10, 10, 2

@@ -38,7 +38,7 @@ from pipeline_lib.curate.confident_learning import confident_joint, label_doubt
 from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.hog import hog
-from pipeline_lib.inspect.picture import squeeze
+from pipeline_lib.inspect.image import squeeze
 
 PARAMS = CurateParams()
 SIDE, FILTERS, QUIET = 6, 128, 0.25

@@ -36,7 +36,7 @@ from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.hog import hog
-from pipeline_lib.inspect.picture import squeeze
+from pipeline_lib.inspect.image import squeeze
 
 PARAMS = CurateParams()
 WEAK_DIRECTIONS = 3

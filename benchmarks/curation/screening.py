@@ -38,8 +38,8 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import quality_remarks
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine
 from pipeline_lib.inspect.run import run as inspect
 from pipeline_lib.inspect.shard import ShardTask, ShardUnit
 from pipeline_lib.pixels import PixelRules

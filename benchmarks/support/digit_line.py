@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from benchmarks.support.file_line import FileLine, Picture
-from demo.pictures import load_scans, png
+from demo.images import load_scans, png
 
 TEST, VAL = 0.2, 0.1  # shares of all 1,797 digits
 

@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.read_back import Written
-from pipeline_lib.convert.stored import Picture, stored_form
+from pipeline_lib.convert.stored import ReceivedImage, stored_form
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.tables.beton_index import BETON_INDEX
 
@@ -70,7 +70,7 @@ def write_beton(jpegs: Sequence[Path], folder: Path, *, params: ConvertParams) -
         for path in jpegs:
             with Image.open(path) as opened:
                 width, height = opened.size
-            image = Picture(path.stem, path.name, 0, path.stat().st_size, width, height, 1)
+            image = ReceivedImage(path.stem, path.name, 0, path.stat().st_size, width, height, 1)
             stored = stored_form(path.read_bytes(), image, params, PixelRules(), shards=path.parent)
             writer.add(stored, name=path.stem)
             checksums.append(Written.of(path.stem, stored).checksum)

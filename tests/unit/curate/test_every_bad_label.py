@@ -1,6 +1,6 @@
 """Row 14 of the acceptance table, the side of labels and tables: each case with its exact reason code or error.
 
-Images: tests/unit/inspect/test_every_bad_picture.py. Votes and subjects files:
+Images: tests/unit/inspect/test_every_bad_image.py. Votes and subjects files:
 tests/unit/download/test_votes_and_subjects.py.
 """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
@@ -16,7 +17,8 @@ from PIL import Image
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.params import ConvertParams
-from pipeline_lib.convert.shard import Picture, Task, convert_shard
+from pipeline_lib.convert.shard import Task, convert_shard
+from pipeline_lib.convert.stored import ReceivedImage
 from pipeline_lib.loader import Augmentation, Batch, BatchLoader, open_loader
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.tables.beton_index import BETON_INDEX
@@ -54,7 +56,7 @@ def make_betons(folder: Path) -> Betons:
     rng = np.random.default_rng(0)
     sizes = [(int(rng.integers(20, 90)), int(rng.integers(20, 90))) for _ in range(20)]
     shards = {"small": [(32, 32)] * 30, "raw": sizes, "jpg": sizes}
-    images = {}
+    images: dict[str, npt.NDArray[np.uint8]] = {}
     for shard, shapes in shards.items():
         named = {f"{shard}/{number}.png": _photo(number, *shape) for number, shape in enumerate(shapes)}
         mode = ConvertParams(mode="jpg" if shard == "jpg" else "raw")
@@ -117,7 +119,7 @@ def write_beton(folder: Path, shard: str, images: dict[str, Array], params: Conv
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "PNG")
         data, (height, width) = stream.getvalue(), pixels.shape[:2]
-        places.append(Picture(image_id, f"{shard}.bin", len(content), len(data), width, height, 1))
+        places.append(ReceivedImage(image_id, f"{shard}.bin", len(content), len(data), width, height, 1))
         content += data
     (folder / "shards" / f"{shard}.bin").write_bytes(content)
     task = Task(shard, tuple(places), folder / "shards", params, PixelRules())

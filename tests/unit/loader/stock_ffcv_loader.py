@@ -24,7 +24,7 @@ import torch
 
 torch.set_num_threads(2)
 # Numba's layer on TBB waits for ever at the end of a process that has forked and may use one core only.
-numba.config.THREADING_LAYER = "workqueue"
+numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined] # made at run time
 numba.typed.Dict = dict  # ffcv fills one as it is imported: 3 s of compiling
 
 import torch.utils.data.distributed as torch_distributed  # noqa: E402
@@ -140,7 +140,8 @@ def scratch_bytes(path: Path) -> int:
 def last_of_three(path: Path) -> torch.Tensor:
     """The rows of the last batch of three images in batches of two, after Squeeze."""
     pipelines = {"image": None, "row": [IntDecoder(), ToTensor(), Squeeze()]}
-    return list(loader(path, indices=range(3), drop_last=False, pipelines=pipelines))[-1][0]
+    last: tuple[torch.Tensor, ...] = list(loader(path, indices=range(3), drop_last=False, pipelines=pipelines))[-1]
+    return last[0]
 
 
 def order(path: Path, seed: int, epoch: int, count: int = 50) -> list[int]:

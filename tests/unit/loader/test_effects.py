@@ -32,7 +32,7 @@ def hwc(image_CHW: torch.Tensor) -> Array:
     return image_CHW.permute(1, 2, 0).numpy().astype(int)
 
 
-def warp(degrees: float, zoom: float, shear: float) -> dict[str, Array]:
+def warp(degrees: float, zoom: float, shear: float) -> dict[str, Any]:
     """These columns of Views, of one image."""
     return {"rotations_N": np.array([degrees]), "zooms_N": np.array([zoom]), "shears_N": np.array([shear])}
 
@@ -87,7 +87,7 @@ def test_each_colour_is_torchvisions_but_for_rounding(name: str, factor: float) 
     """torchvision rounds down, luma too, where we round to the nearest."""
     expected = hwc(getattr(functional, f"adjust_{name}")(PHOTO_CHW, factor))
 
-    difference = np.abs(changed(replace(UNCHANGED, **{f"{name}_N": np.array([factor])})) - expected)
+    difference = np.abs(changed(replace(UNCHANGED, **dict[str, Any]({f"{name}_N": np.array([factor])}))) - expected)
 
     assert difference.max() <= 2
     assert difference.mean() <= 1
@@ -97,7 +97,11 @@ def test_colours_change_in_the_order_brightness_contrast_saturation() -> None:
     expected = functional.adjust_brightness(PHOTO_CHW, 1.6)
     expected = functional.adjust_saturation(functional.adjust_contrast(expected, 0.5), 1.4)
 
-    factors = {"brightness_N": np.array([1.6]), "contrast_N": np.array([0.5]), "saturation_N": np.array([1.4])}
+    factors: dict[str, Any] = {
+        "brightness_N": np.array([1.6]),
+        "contrast_N": np.array([0.5]),
+        "saturation_N": np.array([1.4]),
+    }
     difference = np.abs(changed(replace(UNCHANGED, **factors)) - hwc(expected))
 
     assert difference.max() <= 4

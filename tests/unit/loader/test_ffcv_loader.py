@@ -161,7 +161,7 @@ def test_without_ffcv_asking_for_it_is_an_error(betons: Betons, monkeypatch: pyt
 
 def test_params_refuse_at_once_what_ffcv_does_not_have() -> None:
     """Before the first stage, and for exactly the augmentations that its loader would refuse."""
-    ours = {name: 0.5 for name in ViewParams.model_fields if name not in IN_FFCV}
+    ours: dict[str, Any] = {name: 0.5 for name in ViewParams.model_fields if name not in IN_FFCV}
     with pytest.raises(ConfigError, match="FFCV has no such augmentation .found: " + ", ".join(ours)):
         operations_of(Augmentation(**{**ours, "cutout_px": 1}), side_px=32)
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("uncompiled")
 def test_every_order_with_and_without_the_os_cache(
     mode: str, os_cache: bool, order: OrderOption, tmp_path: Path
 ) -> None:
-    write_beton(tmp_path, "aa", IMAGES, ConvertParams(mode=mode))  # type: ignore[arg-type]
+    write_beton(tmp_path, "aa", IMAGES, ConvertParams(mode=mode))
 
     batches = Loader(
         str(tmp_path / "betons" / "aa.beton"), batch_size=8, num_workers=1, order=order, os_cache=os_cache, seed=1

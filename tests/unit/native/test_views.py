@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ def encoded(pixels: Array, **options: object) -> Array:
     return np.frombuffer(stream.getvalue(), np.uint8)
 
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "4:4:4": {"subsampling": "4:4:4"},
     "4:2:2": {"subsampling": "4:2:2"},
     "4:2:0": {"subsampling": "4:2:0"},
@@ -177,7 +179,7 @@ def test_the_python_table_is_the_c_struct(tmp_path: Path) -> None:
 
 
 def test_one_version_of_the_sources_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     first = build.library_path()
     made = first.stat().st_mtime_ns
 
@@ -188,14 +190,14 @@ def test_one_version_of_the_sources_is_compiled_once(monkeypatch: pytest.MonkeyP
 def test_a_library_that_does_not_load_on_this_machine_is_compiled_anew(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     build.library_path().write_bytes(b"compiled for another libjpeg")
 
     assert load.__wrapped__().render_views
 
 
 def test_a_library_that_never_loads_is_told_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(build, "LIBRARIES", ())
 
     with pytest.raises(DependencyMissing, match=r"the C decoder cannot be used .*undefined symbol: jpeg_"):
@@ -203,7 +205,7 @@ def test_a_library_that_never_loads_is_told_with_what_it_lacks(monkeypatch: pyte
 
 
 def test_without_a_compiler_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setenv("CC", "no-such-compiler")
 
     with pytest.raises(DependencyMissing, match=r"the C decoder cannot be used .*no C compiler.*run `make setup`"):

@@ -21,7 +21,7 @@ def exported(*tasks: dict[str, object]) -> label_studio.Exported:
 
 def task(
     key: str, *choices: str, verdict: str = "", when: str = "2026-11-21T10:00:00Z", who: object = 3, **more: object
-):
+) -> dict[str, object]:
     """A task as the JSON export holds it."""
     result = [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [c]}} for c in choices]
     if verdict:

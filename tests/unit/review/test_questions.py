@@ -7,6 +7,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -16,7 +17,7 @@ from tests.unit.review.conftest import EVIL, FORMULA
 SCRIPT = re.compile(r'<script type="application/json" id="([\w-]+)">(.*?)</script>', re.DOTALL)
 
 
-def blocks(page: str) -> dict[str, object]:
+def blocks(page: str) -> dict[str, Any]:
     return {name: json.loads(text) for name, text in SCRIPT.findall(page)}
 
 

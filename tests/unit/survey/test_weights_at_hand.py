@@ -214,7 +214,9 @@ def test_weights_that_cannot_be_used_are_told_before_params_are_written(
         (2000, {}),
     ],
 )
-def test_few_small_images_get_smaller_batches_and_as_many_epochs_as_make_400_steps(n_images, lines) -> None:
+def test_few_small_images_get_smaller_batches_and_as_many_epochs_as_make_400_steps(
+    n_images: int, lines: dict[str, float]
+) -> None:
     found = yaml.safe_load(advise(photographs(n_images, short_side_px=32), name="mine").params)["train"]
 
     assert {key: found[key] for key in found if key not in ("recipe", "side_px")} == lines
