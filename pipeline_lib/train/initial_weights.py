@@ -25,7 +25,7 @@ from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, put_weights
 from pipeline_lib.networks.speed_net import Whitening
-from pipeline_lib.registry import open_registry
+from pipeline_lib.registry import load_registry
 from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.params import REGISTERED, TORCHVISION, TrainParams
 from pipeline_lib.train.recipes import Recipe
@@ -71,7 +71,7 @@ def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
         file, digest = _from_torchvision(name.removeprefix(TORCHVISION))
         return read_weights(file, sha256=params.weights_sha256 or digest, name=name)
     if name.startswith(REGISTERED):
-        registry = open_registry(job.settings, job.checkout)
+        registry = load_registry(job.settings, job.checkout)
         version = registry.version(name.removeprefix(REGISTERED))
         file = registry.export_folder(version) / WEIGHTS_FILE
         return read_weights(file, sha256=params.weights_sha256 or "", name=name)
