@@ -109,7 +109,7 @@ def every_figure(name: str, *libraries: str) -> str:
     lines = [_line(("", "", "median (least to most)", "runs")), "|---" * 4 + "|"]
     for row in measured["rows"]:
         largest = abs(row["max"])
-        digits = 0 if largest >= 100 or row["unit"] == "pictures" else 1 if largest >= 10 else 3
+        digits = 0 if largest >= 100 or row["unit"] == "images" else 1 if largest >= 10 else 3
         value = (
             f"{row['median']:.{digits}f} {row['unit']}" if row["n"] == 1 else f"{_spread(row, digits)} {row['unit']}"
         )

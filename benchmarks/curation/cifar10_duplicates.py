@@ -149,7 +149,7 @@ def main() -> None:
         row("images", "test", "images", [int(cifar.is_test.sum())]),
         row("details", "wall", "s", [cost[0]]),
         row("details", "CPU", "s", [cost[1]]),
-        row("details", "different pictures agree by less than", "agreement", [alike.chance]),
+        row("details", "different images agree by less than", "agreement", [alike.chance]),
         row(f"pixels within {params.dup_small_rms:g} levels", "pairs", "pairs", [len(equal)]),
         *found_rows(cifar, alike, published),
     ]

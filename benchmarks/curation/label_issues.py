@@ -157,7 +157,7 @@ def weak_rows(digits: Digits, seeds: int) -> list[Row]:
 
 
 def outlier_rows(digits: Digits, seeds: int) -> list[Row]:
-    """Patches of two photographs, 2 % of the pictures, under labels of digits."""
+    """Patches of two photographs, 2 % of the images, under labels of digits."""
     from sklearn.metrics import roc_auc_score
 
     n_strangers = round(STRANGERS * len(digits.truth))

@@ -89,10 +89,10 @@ def line_rows(checkout: Checkout, archive: Path) -> list[Row]:
 
 
 def load_rows(checkout: Checkout) -> list[Row]:
-    """CPU per picture of training views, in this process, after an epoch to warm up."""
+    """CPU per image of training views, in this process, after an epoch to warm up."""
     selection = SELECTION.read(checkout.folder / "line/curate/selection/train.parquet")
     frame = pd.DataFrame({name: selection[name].to_numpy() for name in ("image_id", "label", "weight")})
-    rows = [row("training pictures", "selected", "pictures", [len(frame)])]
+    rows = [row("training images", "selected", "images", [len(frame)])]
     for name, kind in LOADERS.items():
         loader = open_loader(
             checkout.folder / "line/convert/betons",
@@ -107,10 +107,10 @@ def load_rows(checkout: Checkout) -> list[Row]:
             workers=2,
         )
         costs = [_epoch_cost(loader, epoch) for epoch in range(1 + EPOCHS_TIMED)][1:]
-        n_pictures = len(loader) * 512
-        rows.append(row(f"load, {name}", "CPU per picture", "µs", [1e6 * cost.cpu_s / n_pictures for cost in costs]))
-        rows.append(row(f"load, {name}", "pictures per second of a core", "1/s", [n_pictures / c.cpu_s for c in costs]))
-        rows.append(row(f"load, {name}", "pictures per second", "1/s", [n_pictures / cost.wall_s for cost in costs]))
+        n_images = len(loader) * 512
+        rows.append(row(f"load, {name}", "CPU per image", "µs", [1e6 * cost.cpu_s / n_images for cost in costs]))
+        rows.append(row(f"load, {name}", "images per second of a core", "1/s", [n_images / c.cpu_s for c in costs]))
+        rows.append(row(f"load, {name}", "images per second", "1/s", [n_images / cost.wall_s for cost in costs]))
     return rows
 
 

@@ -120,7 +120,7 @@ def advised(drawn: Draw, folder: Path, weights: Weights | None) -> dict[str, Any
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.data)
     found = survey(str(folder), Settings(root=folder), root=folder)
-    content: dict[str, Any] = yaml.safe_load(advise(found, name="pictures", at_hand=AtHand(weights)).params)
+    content: dict[str, Any] = yaml.safe_load(advise(found, name="images", at_hand=AtHand(weights)).params)
     return content
 
 

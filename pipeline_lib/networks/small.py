@@ -1,4 +1,4 @@
-"""Four small networks for small pictures: float images_BCHW in, logits_BK out; the last layer is the head.
+"""Four small networks for small images: float images_BCHW in, logits_BK out; the last layer is the head.
 
 B images, C channels (3), H = W pixels, K classes.
 """

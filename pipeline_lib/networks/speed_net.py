@@ -18,7 +18,7 @@ LEAST_VARIANCE = 5e-4  # added to the eigenvalues
 class Whitening(nn.Module):
     """Patches of 2x2 pixels onto their principal directions, each scaled to variance 1, and the same mirrored.
 
-    The filters are no parameters: `whiten` computes them once from pictures, before that they are random directions.
+    The filters are no parameters: `whiten` computes them once from images, before that they are random directions.
     """
 
     filters: Tensor  # float32 [24, 3, 2, 2]
@@ -34,7 +34,7 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def whiten(self, x_BCHW: Tensor) -> None:
-        """Set the filters from normalised pictures; a few thousand suffice."""
+        """Set the filters from normalised images; a few thousand suffice."""
         patches = F.unfold(x_BCHW.float(), PATCH).transpose(1, 2).reshape(-1, 3 * PATCH**2)
         values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
         half = (vectors / torch.sqrt(values + LEAST_VARIANCE)).T.flip(0).view(-1, 3, PATCH, PATCH)

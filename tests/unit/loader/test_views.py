@@ -22,7 +22,7 @@ from pipeline_lib.loader.augmentation import (
 from pipeline_lib.loader.render import apply_effects, cut_and_resize
 from pipeline_lib.pixels import centre_square
 
-KEYS = image_keys([f"picture {number}" for number in range(4000)])
+KEYS = image_keys([f"image {number}" for number in range(4000)])
 
 
 def test_random_numbers_are_frozen() -> None:

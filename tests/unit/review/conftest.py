@@ -35,7 +35,7 @@ def photo(shade: int) -> bytes:
     return buffer.getvalue()
 
 
-PICTURES = [  # image_id, sha256, class, split, duplicate group, kind, decision, reason
+FOUND = [  # image_id, sha256, class, split, duplicate group, kind, decision, reason
     (f"s/{EVIL}.jpg", "a1", CAT, "train", None, None, "keep", None),
     ("s/formula.jpg", "a2", FORMULA, "train", None, None, "keep", None),
     ("s/copy.jpg", "a3", DOG, None, "s/copy.jpg", "near", "remove", "leak_train_eval"),
@@ -70,7 +70,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     roles["shards"].mkdir()
     (roles["shards"] / "a.bin").write_bytes(b"".join(data))
     columns = ["image_id", "sha256", "class_id", "split", "dup_group", "dup_kind", "decision", "reason"]
-    manifest = pd.DataFrame(PICTURES, columns=columns)
+    manifest = pd.DataFrame(FOUND, columns=columns)
     sizes = [len(one) for one in data]
     facts: dict[str, Any] = {
         "source": "s",
