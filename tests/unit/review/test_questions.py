@@ -89,7 +89,7 @@ def test_nothing_from_data_can_end_a_block_and_only_one_script_may_run(files: di
 def test_images_hold_no_metadata(files: dict[str, Path]) -> None:
     page = render_page(gather(files, most=100), name="m")
 
-    uris = blocks(page)["pictures-0"]
+    uris = blocks(page)["images-0"]
     images = [base64.b64decode(uri.partition(",")[2]) for uri in uris]
     assert len(images) == 6
     assert all(not Image.open(io.BytesIO(one)).getexif() for one in images)
