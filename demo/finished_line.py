@@ -37,6 +37,11 @@ def read_manifest(root: Path) -> Rows:
     return read_rows(MANIFEST, read_line(root).path("manifest"))
 
 
+def betons(root: Path) -> Path:
+    """The folder of betons of the line below `root`."""
+    return read_line(root).path("betons")
+
+
 def read_predictions(root: Path) -> Rows:
     """The predictions of the line below `root`."""
     return read_rows(PREDICTIONS, read_line(root).path("predictions"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from demo import finished_line, grades
+from demo import ffcv_reads, finished_line, grades
 from demo.grades import Grade
 from demo.planted import PlantList, read_plants
 from pipeline_lib.errors import BadData, SourceMissing
+
+log = logging.getLogger(__name__)
 
 DISK = ("line", ".dvc/cache", ".perennial", ".venv")
 
@@ -34,6 +37,7 @@ def grade_line(root: Path, folder: Path, *, without_votes: bool) -> list[Grade]:
     graded += grades.grade_damage(manifest, plants)
     graded += grades.grade_oddities(manifest, plants)
     graded.append(_grade_positions(plants, root))
+    graded += _grade_ffcv(root)
     predictions, classes = finished_line.read_predictions(root), finished_line.read_classes(root)
     return graded + grades.grade_accuracy(predictions, plants, classes)
 
@@ -56,6 +60,17 @@ def _grade_positions(plants: PlantList, root: Path) -> Grade:
     found = finished_line.files_with(map(bytes.fromhex, plants.needles_hex), root)
     words = ", ".join(str(file) for file in found) or "in no file behind download"
     return Grade("gps_found", len(found), "GPS positions", words)
+
+
+def _grade_ffcv(root: Path) -> list[Grade]:
+    """The share of images that FFCV's own Loader shows as our loaders do; nothing where ffcv cannot be imported."""
+    try:
+        equal = ffcv_reads.compare(finished_line.betons(root))
+    except (ImportError, OSError) as error:
+        log.warning("FFCV's own Loader was not tried on the betons: %s", error)
+        return []
+    words = f"{equal.count} of {equal.of} images equal"
+    return [Grade("ffcv_reads", equal.count / equal.of, "FFCV's own Loader reads our betons", words)]
 
 
 def _check_same_pictures(plants: PlantList, manifest: grades.Rows, folder: Path) -> None:

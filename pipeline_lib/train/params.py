@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from pipeline_lib.loader.view_params import IN_FFCV
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, VISIBLE, Recipe
 
@@ -69,6 +70,11 @@ class TrainingChoices(Params):
         ge=1,
         le=256,
         description="number of processes that share each batch, one per GPU; another number changes last digits",
+    )
+    views: Literal["keyed", "ffcv"] = Field(
+        "keyed",
+        description="maker of the training views; keyed: drawn from seed, epoch and image, so that a training can be "
+        "repeated; ffcv: FFCV's own Loader, whose draws cannot be repeated",
     )
 
 
@@ -143,10 +149,20 @@ class TrainParams(Recipe, TrainingChoices):
                 raise ValueError(f"{name} takes the whole image away: make it smaller than side_px, {smallest_px}")
         return self
 
+    @model_validator(mode="after")
+    def _ffcv_has_these_augmentations(self) -> Self:
+        missing = [name for name in self.varied() if name not in IN_FFCV]
+        if self.views == "ffcv" and missing:
+            raise ValueError(f"views = ffcv has no {', '.join(missing)}: set them to 0, or views to keyed")
+        return self
+
     def as_record(self) -> dict[str, object]:
         """What model.json says of the training: every number that was used."""
-        numbers = self.model_dump(include={*Recipe.model_fields, "seed", "threads", "processes"})
-        return {"name": self.recipe, **numbers}
+        recorded = {*Recipe.model_fields, "seed", "threads", "processes"}
+        # Absent means keyed, as in records of earlier versions, which the gate compares with.
+        if self.views != "keyed":
+            recorded.add("views")
+        return {"name": self.recipe, **self.model_dump(include=recorded)}
 
 
 PARAMS = TrainParams

@@ -39,9 +39,10 @@ def test_the_bytes_are_those_of_ffcvs_own_writer_with_one_worker(
     mode: str, photo: Photo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Oracle. Pictures large enough that pages are left partly empty; our JPEG encoder stands in for theirs."""
-    from pipeline_lib.loader import ffcv_guards  # isort: skip  # before ffcv: it keeps torch's threads as they are
+    from pipeline_lib.loader import ffcv_loader  # isort: skip  # noqa: F401 - first: it keeps torch's threads as they are
 
     import ffcv.fields.rgb_image
+    from ffcv.fields import IntField, RGBImageField
     from ffcv.writer import DatasetWriter
 
     pictures = [photo(n, 400 + n, 500) for n in range(8)]
@@ -50,7 +51,7 @@ def test_the_bytes_are_those_of_ffcvs_own_writer_with_one_worker(
         "encode_jpeg",
         lambda p, quality: np.frombuffer(encode_jpeg(p, quality=quality), np.uint8),
     )
-    fields = {"image": ffcv_guards.RGBImageField(write_mode=mode), "row": ffcv_guards.IntField()}
+    fields = {"image": RGBImageField(write_mode=mode), "row": IntField()}
 
     DatasetWriter(str(tmp_path / "theirs"), fields, page_size=PAGE, num_workers=1).from_indexed_dataset(
         [(picture, row) for row, picture in enumerate(pictures)]
@@ -61,7 +62,7 @@ def test_the_bytes_are_those_of_ffcvs_own_writer_with_one_worker(
 
 
 def test_ffcvs_own_loader_reads_what_was_written(photo: Photo, tmp_path: Path) -> None:
-    from pipeline_lib.loader.ffcv_guards import Loader
+    from pipeline_lib.loader.ffcv_loader import Loader
 
     pictures = [photo(n, 40, 30) for n in range(7)]
     write(tmp_path / "x.beton", pictures)

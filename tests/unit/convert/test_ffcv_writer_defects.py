@@ -224,7 +224,7 @@ def test_how_a_picture_is_kept_depends_on_nothing_but_the_picture(
 def test_ffcv_reads_our_two_fields_by_their_names_and_loses_one_of_two_long_ones(
     stock: dict[str, Any], inspected: Inspected, encoded: Encoded, photo: Photo
 ) -> None:
-    from pipeline_lib.loader.ffcv_guards import Reader
+    from pipeline_lib.loader.ffcv_loader import Reader
 
     inspected.put({"aa": {"a.png": encoded(photo(1, 8, 8), "PNG")}})
     run(inspected.job("betons"))

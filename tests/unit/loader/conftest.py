@@ -21,7 +21,7 @@ from pipeline_lib.loader import Augmentation, Batch, BatchLoader, open_loader
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.tables.beton_index import BETON_INDEX
 
-KINDS = ["ffcv", "torchvision"]
+KINDS = ["native", "python"]
 CROPS = Augmentation(scale_min=0.3, flip=True)
 EVERYTHING = Augmentation(
     scale_min=0.3, ratio_max=1.5, flip=True, shift_px=3, rotation_deg=15, zoom=0.2, shear_deg=10,
@@ -45,7 +45,7 @@ class Betons:
     def open(self, prefix: str = "", **options: Any) -> BatchLoader:
         """Open a loader; the defaults are those of training."""
         defaults: dict[str, Any] = {"batch_size": 16, "side_px": 32, "augmentation": EVERYTHING, "shuffle": True}
-        defaults |= {"seed": 7, "drop_last": False, "kind": "ffcv", "workers": 2}
+        defaults |= {"seed": 7, "drop_last": False, "kind": "native", "workers": 2}
         return open_loader(self.folder, self.selection(prefix), **(defaults | options))
 
 

@@ -1,4 +1,4 @@
-"""Both loaders: what an epoch is for each process, from any step on, and with balanced classes."""
+"""Both decoders: what an epoch is for each process, from any step on, and with balanced classes."""
 
 from typing import Any
 
@@ -146,7 +146,7 @@ def test_the_first_visit_of_a_balanced_epoch_is_the_view_of_an_ordinary_one(kind
 
 def test_too_few_pictures_for_all_processes_are_refused(betons: Betons) -> None:
     found = r"\(found: 30 pictures, batches of 16 in each of 2 processes\)"
-    with pytest.raises(BadData, match=rf"too few pictures for one batch {found}\. Remedy: lower train\.batch_size"):
+    with pytest.raises(BadData, match=rf"too few images for one batch {found}\. Remedy: lower train\.batch_size"):
         betons.open("small", drop_last=True, rank=0, world=2)
 
 

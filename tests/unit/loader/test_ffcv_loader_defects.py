@@ -1,4 +1,4 @@
-"""Each defect of FFCV's Loader, seen in FFCV itself, and that it cannot reach who calls `open_loader`.
+"""Each defect of FFCV's Loader, seen in FFCV itself, and that it cannot reach whoever calls `open_loader`.
 
 docs/ffcv.md lists them all; what other files test is linked there.
 """
@@ -22,16 +22,16 @@ from PIL import Image
 
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.loader.open import Kind
 from pipeline_lib.pixels import PixelRules, decode
-from pipeline_lib.settings import Settings
 from pipeline_lib.tables.beton_index import BETON_INDEX
 from testing.damaged_betons import SIDE_PX, encoded, noise, put_size, put_stream, smooth
 
 from .conftest import Betons, digest, joined, one_epoch, write_beton
 
 ROOT = Path(__file__).parents[3]
-KINDS = [kind for kind in get_args(Settings.model_fields["loader"].annotation) if kind != "auto"]
-OURS = [kind for kind in KINDS if kind != "stock"]  # `stock` is there to compare with: it compiles, and takes memory
+KINDS = [kind for kind in get_args(Kind) if kind != "auto"]
+OURS = [kind for kind in KINDS if kind != "ffcv"]  # FFCV's own Loader compiles, and takes memory
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +200,8 @@ def test_nothing_is_compiled_and_one_large_picture_takes_its_own_memory_only(kin
 
 
 def test_ffcvs_tables_of_pages_are_never_built(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Python set per page and an entry per picture: 2 s of CPU and 600 MB for ImageNet."""
-    from pipeline_lib.loader import ffcv_guards  # isort: skip  # before ffcv: it keeps torch's threads as they are
+    """A Python set per page and an entry per image: 2 s of CPU and 600 MB for ImageNet."""
+    from pipeline_lib.loader import ffcv_loader  # isort: skip  # before ffcv: it keeps torch's threads as they are
 
     from ffcv.memory_managers.base import MemoryManager
 
@@ -210,8 +210,8 @@ def test_ffcvs_tables_of_pages_are_never_built(betons: Betons, monkeypatch: pyte
 
     monkeypatch.setattr(MemoryManager, "__init__", built)
 
-    assert issubclass(ffcv_guards.OSCacheManager, MemoryManager)
-    assert len(one_epoch(betons.open(kind="ffcv")).positions_B) == 70
+    assert issubclass(ffcv_loader.OSCacheManager, MemoryManager)
+    assert len(one_epoch(betons.open(kind="ffcv", augmentation=None)).positions_B) == 70
 
 
 def test_a_damaged_index_is_refused_where_ffcv_would_read_beyond_its_tables(own_betons: Betons) -> None:
@@ -219,7 +219,7 @@ def test_a_damaged_index_is_refused_where_ffcv_would_read_beyond_its_tables(own_
     index = BETON_INDEX.read(path)
     BETON_INDEX.write(index.assign(row=[*range(len(index) - 1), 10**6]), path)
 
-    message = r"raw\.beton: .* do not belong together \(found: 20 pictures, rows 0 to 1000000 in the index\)\. Remedy: "
+    message = r"raw\.beton: .* do not belong together \(found: 20 images, rows 0 to 1000000 in the index\)\. Remedy: "
     with pytest.raises(OutputDamaged, match=message):
         own_betons.open("raw")
 
@@ -238,13 +238,13 @@ def imported_from_ffcv(path: Path) -> set[str]:
 
 
 def test_one_module_imports_ffcv_and_takes_nothing_that_works_on_a_gpu_or_writes() -> None:
-    from pipeline_lib.loader import ffcv_guards
+    from pipeline_lib.loader import ffcv_loader
 
     product = [path for folder in ("pipeline_lib", "tasks", "flows") for path in (ROOT / folder).rglob("*.py")]
 
     importing = {str(path.relative_to(ROOT)): names for path in product if (names := imported_from_ffcv(path))}
 
-    assert list(importing) == ["pipeline_lib/loader/ffcv_guards.py"]
+    assert list(importing) == ["pipeline_lib/loader/ffcv_loader.py"]
     kept_out = {"DatasetWriter", "NormalizeImage", "ToDevice", "ToTorchImage", "Squeeze", "OrderOption"}
-    assert importing["pipeline_lib/loader/ffcv_guards.py"] & kept_out == set()
-    assert not ffcv_guards.epoch_iterator.IS_CUDA
+    assert importing["pipeline_lib/loader/ffcv_loader.py"] & kept_out == set()
+    assert not ffcv_loader.epoch_iterator.IS_CUDA

@@ -8,18 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.betons.layout import Array
-from pipeline_lib.loader.pictures import Pictures
-from pipeline_lib.loader.plan import Plan
-from pipeline_lib.loader.sampling import Sampling
+from pipeline_lib.loader.images import Images
+from pipeline_lib.loader.plan import Plan, Sampling
 
 
 def plans(
     n: int, *, batch_size: int, world: int, drop_last: bool, sampling: Sampling = "as_is", shuffle: bool = True
 ) -> list[Plan]:
     """One per process, over n pictures of three classes."""
-    image_ids, rows = tuple(f"picture {number}" for number in range(n)), np.arange(n)
-    pictures = Pictures(image_ids, torch.from_numpy(rows % 3), torch.ones(n), (), np.zeros(n, int), rows, rows)
-    return [Plan(pictures, batch_size, 32, None, shuffle, 5, drop_last, sampling, rank, world) for rank in range(world)]
+    image_ids, rows = tuple(f"image {number}" for number in range(n)), np.arange(n)
+    images = Images(image_ids, torch.from_numpy(rows % 3), torch.ones(n), (), np.zeros(n, int), rows, rows)
+    return [Plan(images, batch_size, 32, None, shuffle, 5, drop_last, sampling, rank, world) for rank in range(world)]
 
 
 def visits(plan: Plan, epoch: int, start: int = 0) -> list[list[int]]:

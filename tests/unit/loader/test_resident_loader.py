@@ -21,7 +21,7 @@ def test_pictures_on_the_device_are_shown_as_the_decoding_loader_shows_them(
     betons: Betons, augmentation: Any, options: dict[str, Any]
 ) -> None:
     decoded, resident = (
-        betons.open(kind=kind, augmentation=augmentation, device=CPU, **options) for kind in ("ffcv", "resident")
+        betons.open(kind=kind, augmentation=augmentation, device=CPU, **options) for kind in ("native", "resident")
     )
 
     assert (len(resident), resident.kind) == (len(decoded), "resident")
@@ -54,4 +54,4 @@ def test_pictures_that_cannot_stay_say_why(betons: Betons, monkeypatch: pytest.M
 def test_without_a_device_to_train_on_and_on_a_cpu_auto_decodes(betons: Betons) -> None:
     kinds = [betons.open(kind=kind, device=device).kind for kind, device in (("resident", None), ("auto", CPU))]
 
-    assert kinds == ["ffcv", "ffcv"]
+    assert kinds == ["native", "native"]

@@ -3,12 +3,12 @@
 import numpy as np
 from scipy.stats import chisquare
 
-from pipeline_lib.loader.keyed_random import picture_keys, repeated_keys
-from pipeline_lib.loader.sampling import balanced, repetitions, shuffled
+from pipeline_lib.loader.augmentation import image_keys, repeated_keys
+from pipeline_lib.loader.plan import balanced, repetitions, shuffled
 
 SIZES = (2000, 300, 80, 20)
 LABELS = np.repeat(np.arange(4), SIZES)
-KEYS = picture_keys([f"picture {number}" for number in range(len(LABELS))])
+KEYS = image_keys([f"picture {number}" for number in range(len(LABELS))])
 
 
 def test_a_balanced_epoch_is_as_long_and_shows_every_class_equally_often() -> None:

@@ -11,25 +11,30 @@ from scipy.stats import chisquare
 
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.loader import Augmentation
-from pipeline_lib.loader.augment import centre_views, draw_views
-from pipeline_lib.loader.effects import apply_effects
-from pipeline_lib.loader.keyed_random import Draw, picture_keys, random_bits, random_uniform
-from pipeline_lib.loader.render import render
+from pipeline_lib.loader.augmentation import (
+    Draw,
+    centre_views,
+    draw_views,
+    image_keys,
+    random_bits,
+    random_uniform,
+)
+from pipeline_lib.loader.render import apply_effects, cut_and_resize
 from pipeline_lib.pixels import centre_square
 
-KEYS = picture_keys([f"picture {number}" for number in range(4000)])
+KEYS = image_keys([f"picture {number}" for number in range(4000)])
 
 
 def test_random_numbers_are_frozen() -> None:
     """A change of these values changes every training run."""
-    bits = random_bits(picture_keys(["a", "b"]), Draw.FLIP, seed=1, epoch=2)
+    bits = random_bits(image_keys(["a", "b"]), Draw.FLIP, seed=1, epoch=2)
 
     assert [hex(value) for value in bits.tolist()] == ["0xa1d782355aa9775b", "0x62cc56ba0b3027c0"]
 
 
 def test_splitmix64_gives_the_published_sequence() -> None:
     """Oracle: the first outputs for seed 1234567 in Vigna's test vector (https://prng.di.unimi.it/splitmix64.c)."""
-    from pipeline_lib.loader.keyed_random import _mix
+    from pipeline_lib.loader.augmentation import _mix
 
     golden = np.uint64(0x9E3779B97F4A7C15)
     states = np.array([1234567], np.uint64) + golden * np.arange(3, dtype=np.uint64)
@@ -100,12 +105,12 @@ def drawn_numbers(epoch: int) -> dict[str, Array]:
     numbers = {"top": top / (1001 - height), "left": left / (1001 - width)}
     numbers |= {"flip": 1 - 0.5 * views.flips_N, "down": views.shifts_N2[:, 0] / 5 + 0.4}
     for name, column, middle, limit in (
-        ("rotation", views.warps_N3[:, 0], 0, 30),
-        ("zoom", views.warps_N3[:, 1], 1, 0.2),
-        ("shear", views.warps_N3[:, 2], 0, 10),
-        ("brightness", views.colours_N3[:, 0], 1, 0.4),
-        ("contrast", views.colours_N3[:, 1], 1, 0.3),
-        ("saturation", views.colours_N3[:, 2], 1, 0.5),
+        ("rotation", views.rotations_N, 0, 30),
+        ("zoom", views.zooms_N, 1, 0.2),
+        ("shear", views.shears_N, 0, 10),
+        ("brightness", views.brightness_N, 1, 0.4),
+        ("contrast", views.contrast_N, 1, 0.3),
+        ("saturation", views.saturation_N, 1, 0.5),
     ):
         numbers[name] = (column - middle) / (2 * limit) + 0.5
     return numbers | {"cutout down": views.cutouts_N2[:, 0], "cutout right": views.cutouts_N2[:, 1]}
@@ -150,7 +155,7 @@ def test_the_views_of_a_picture_do_not_depend_on_its_company() -> None:
 
 def rendered(picture: Array, box: list[int], *, flip: bool = False, shift: tuple[int, int] = (0, 0)) -> Array:
     out = np.empty((4, 4, 3), np.uint8)
-    render(picture, np.array(box), flip, out)
+    cut_and_resize(picture, np.array(box), flip, out)
     view = centre_views(np.array([4]), np.array([4]))
     apply_effects(replace(view, shifts_N2=np.array([shift])), 0, out)
     return out[..., 0]

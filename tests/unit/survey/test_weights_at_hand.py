@@ -80,9 +80,9 @@ def test_few_photographs_are_finetuned_from_what_lies_in_torchs_cache(tmp_path: 
 
     assert smaller.stat().st_size < resnet18.stat().st_size
     params = params_for(tmp_path, at_hand)
-    assert (params.recipe, params.network, params.weights) == ("finetune", None, str(resnet18))
+    assert (params.recipe, params.network, params.weights) == ("finetune", "resnet18", str(resnet18))
     assert params.weights_sha256 == sha256(resnet18)
-    assert (params.probe_epochs, params.epochs) == (500, None)  # 42 images to train on are 2 steps an epoch
+    assert (params.probe_epochs, params.epochs) == (500, 5)  # 42 images to train on are 2 steps an epoch
     assert advise(photographs(), name="mine", at_hand=at_hand).reason == (
         f"60 pictures are few, and weights are at hand: {resnet18.name} in torch's cache"
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_the_same_seed_and_threads_give_the_same_bytes(small_line, trained: Path
 
 
 def test_both_loaders_and_any_number_of_workers_give_the_same_bytes(small_line, trained: Path, tmp_path: Path) -> None:
-    settings = small_line.settings().model_copy(update={"loader": "torchvision", "workers": 2})
+    settings = small_line.settings().model_copy(update={"loader": "python", "workers": 2})
 
     run(small_line.train(tmp_path, settings=settings))
 
@@ -178,3 +179,17 @@ def test_images_of_a_single_class_are_refused(small_line, tmp_path: Path) -> Non
 
     with pytest.raises(BadData, match="train.parquet: the training images are all of one class.*a second class"):
         run(job)
+
+
+def test_ffcvs_own_loader_draws_training_views_where_params_say_so_and_evaluation_stays(
+    small_line, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A parameter, on the record of the model: another setting of the machine never chooses it."""
+    caplog.set_level(logging.INFO)
+
+    run(small_line.train(tmp_path, views="ffcv", epochs=4))
+
+    assert "a training with it cannot be repeated" in caplog.text
+    assert "ffcv loader" in caplog.text
+    assert read_model_file(tmp_path / "weights").recipe["views"] == "ffcv"
+    assert pd.read_csv(tmp_path / "curves.csv")["val_top1"].max() > 0.6
