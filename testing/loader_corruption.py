@@ -85,8 +85,8 @@ def damage(beton: Beton, rng: np.random.Generator, how: str) -> Damaged:
 
 def make_beton(folder: Path) -> None:
     """One beton of raw images and JPEGs of several kinds, in `folder`/betons."""
-    pictures = {f"{n:02}.png": smooth(n, *size) for n, size in enumerate((*SIZES, *SIZES))}
-    write_beton(folder, "aa", pictures, ConvertParams(mode="auto", raw_up_to_px=60))
+    images = {f"{n:02}.png": smooth(n, *size) for n, size in enumerate((*SIZES, *SIZES))}
+    write_beton(folder, "aa", images, ConvertParams(mode="auto", raw_up_to_px=60))
 
 
 def run_cases(folder: Path, kind: str, *, count: int, seed: int) -> list[tuple[str, Outcome]]:

@@ -1,8 +1,8 @@
-"""Betons made by `convert` itself: small raw pictures, and larger ones raw and as JPEG, in three shards."""
+"""Betons made by `convert` itself: small raw images, and larger ones raw and as JPEG, in three shards."""
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,11 @@ class Betons:
     """A folder of betons, and the pixels that were put in: image_id -> uint8 RGB."""
 
     folder: Path
-    pictures: dict[str, Array]
+    images: dict[str, Array]
 
     def selection(self, prefix: str = "") -> pd.DataFrame:
-        """The pictures whose name begins so, in an order that is not that of the betons."""
-        image_ids = sorted((name for name in self.pictures if name.startswith(prefix)), key=lambda name: name[::-1])
+        """The images whose name begins so, in an order that is not that of the betons."""
+        image_ids = sorted((name for name in self.images if name.startswith(prefix)), key=lambda name: name[::-1])
         numbers = np.arange(len(image_ids))
         return pd.DataFrame({"image_id": image_ids, "label": numbers % 10, "weight": 1 + numbers / 8})
 
@@ -50,21 +50,21 @@ class Betons:
 
 
 def make_betons(folder: Path) -> Betons:
-    """Shards `small` (30 pictures of 32x32, raw), `raw` (20 of many sizes) and `jpg` (20 of many sizes)."""
+    """Shards `small` (30 images of 32x32, raw), `raw` (20 of many sizes) and `jpg` (20 of many sizes)."""
     rng = np.random.default_rng(0)
     sizes = [(int(rng.integers(20, 90)), int(rng.integers(20, 90))) for _ in range(20)]
     shards = {"small": [(32, 32)] * 30, "raw": sizes, "jpg": sizes}
-    pictures = {}
+    images = {}
     for shard, shapes in shards.items():
         named = {f"{shard}/{number}.png": _photo(number, *shape) for number, shape in enumerate(shapes)}
         mode = ConvertParams(mode="jpg" if shard == "jpg" else "raw")
         write_beton(folder, shard, named, mode)
-        pictures |= named
-    return Betons(folder / "betons", pictures)
+        images |= named
+    return Betons(folder / "betons", images)
 
 
 def damage_jpeg(betons: Betons, row: int) -> str:
-    """Cut a stored JPEG short by overwriting its second half; returns the picture's image_id."""
+    """Cut a stored JPEG short by overwriting its second half; returns the image's image_id."""
     path = betons.folder / "jpg.beton"
     beton = open_beton(path)
     start, size = int(beton.samples_N["image"]["data_ptr"][row]), int(beton.sizes_N[row])
@@ -98,12 +98,22 @@ def own_betons(tmp_path: Path) -> Betons:
     return make_betons(tmp_path)
 
 
-def write_beton(folder: Path, shard: str, pictures: dict[str, Array], params: ConvertParams) -> None:
-    """Convert pictures (image_id -> uint8 RGB) as one shard into `folder`/betons."""
+@pytest.fixture
+def uncompiled() -> Iterator[None]:
+    """FFCV's own switch: the same Python, without seconds of compiling for each of its Loaders."""
+    from pipeline_lib.loader.ffcv_loader import Compiler
+
+    Compiler.set_enabled(False)
+    yield
+    Compiler.set_enabled(True)
+
+
+def write_beton(folder: Path, shard: str, images: dict[str, Array], params: ConvertParams) -> None:
+    """Convert images (image_id -> uint8 RGB) as one shard into `folder`/betons."""
     (folder / "shards").mkdir(parents=True, exist_ok=True)
     (folder / "betons").mkdir(exist_ok=True)
     content, places = b"", []
-    for image_id, pixels in pictures.items():
+    for image_id, pixels in images.items():
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "PNG")
         data, (height, width) = stream.getvalue(), pixels.shape[:2]

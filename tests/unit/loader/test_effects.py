@@ -22,8 +22,8 @@ PHOTO = cv2.normalize(cv2.GaussianBlur(NOISE, (0, 0), 1.5), None, 0, 255, cv2.NO
 PHOTO_CHW = torch.from_numpy(PHOTO).permute(2, 0, 1).contiguous()
 
 
-def changed(views: Views, picture: Array = PHOTO) -> Array:
-    image = picture.copy()
+def changed(views: Views, image: Array = PHOTO) -> Array:
+    image = image.copy()
     apply_effects(views, 0, image)
     return image
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from pydantic import ValidationError
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, OutputDamaged
 from pipeline_lib.loader import Augmentation
+from pipeline_lib.loader.ffcv_loader import EpochIterator, operations_of
+from pipeline_lib.loader.view_params import IN_FFCV, ViewParams
 from pipeline_lib.pixels import centre_square
 from pipeline_lib.train.params import TrainParams
 
-from .conftest import Betons, damage_jpeg, one_epoch
+from .conftest import Betons, damage_jpeg, digest, one_epoch
 
 KNOWN = Augmentation(scale_min=0.3, flip=True, shift_px=2)
 
@@ -46,7 +49,7 @@ def test_evaluation_shows_the_centre_of_each_image_by_ffcvs_resize(betons: Beton
     loader = betons.open("raw", kind="ffcv", augmentation=None, shuffle=False, workers=2)
 
     for image_id, pixels in zip(loader.image_ids, one_epoch(loader).images_BHWC.numpy(), strict=True):
-        expected = centre_square(betons.pictures[image_id], side_px=32).astype(int)
+        expected = centre_square(betons.images[image_id], side_px=32).astype(int)
         assert np.abs(pixels - expected).mean() < 5
 
 
@@ -62,6 +65,54 @@ def test_an_augmentation_that_ffcv_does_not_have_is_refused_by_name(betons: Beto
         ConfigError, match=r"FFCV has no such augmentation \(found: rotation_deg, contrast\).*set train\.views to keyed"
     ):
         betons.open(kind="ffcv", augmentation=Augmentation(rotation_deg=3, contrast=0.1))
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_leaving_an_epoch_early_leaves_no_thread_behind(betons: Betons) -> None:
+    loader = betons.open(kind="ffcv", augmentation=KNOWN, batch_size=4)
+    before = threading.active_count()
+
+    for epoch in range(4):  # FFCV's thread looks twice a second
+        for _ in loader.epoch(epoch):
+            break
+
+    assert threading.active_count() <= before
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_an_error_in_ffcvs_thread_reaches_the_caller(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFCV's own epoch thread would end, and the trainer wait forever."""
+
+    def broken(*_: object) -> None:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(EpochIterator, "run_pipeline", broken)
+
+    with pytest.raises(MemoryError, match="no more"):
+        one_epoch(betons.open(kind="ffcv", augmentation=KNOWN))
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_batches_may_be_kept(betons: Betons) -> None:
+    """FFCV uses its buffers again after five batches."""
+    copies, kept = [], []
+    for batch in betons.open("small", kind="ffcv", augmentation=None, batch_size=3).epoch(0):
+        copies.append(batch.images_BHWC.clone())
+        kept.append(batch.images_BHWC)
+
+    assert all(torch.equal(*pair) for pair in zip(kept, copies, strict=True))
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_an_epoch_may_be_resumed_at_any_step_and_shared_between_processes(betons: Betons) -> None:
+    """The order is ours, where FFCV's own starts anew and its distributed loading pads."""
+    options: dict[str, Any] = {"kind": "ffcv", "augmentation": None, "batch_size": 5}
+    whole = [digest(batch) for batch in betons.open(**options).epoch(2)]
+    ranks = [betons.open(**options, rank=rank, world=3) for rank in range(3)]
+
+    assert [digest(batch) for batch in betons.open(**options).epoch(2, 4)] == whole[4:]
+    shown = [at for loader in ranks for batch in loader.epoch(2) for at in batch.positions_B.tolist()]
+    assert sorted(shown) == list(range(70))
 
 
 SCRIPT = """
@@ -109,6 +160,10 @@ def test_without_ffcv_asking_for_it_is_an_error(betons: Betons, monkeypatch: pyt
 
 
 def test_params_refuse_at_once_what_ffcv_does_not_have() -> None:
-    """Before the first stage, and for exactly the augmentations that its loader would refuse: both ask IN_FFCV."""
+    """Before the first stage, and for exactly the augmentations that its loader would refuse."""
+    ours = {name: 0.5 for name in ViewParams.model_fields if name not in IN_FFCV}
+    with pytest.raises(ConfigError, match="FFCV has no such augmentation .found: " + ", ".join(ours)):
+        operations_of(Augmentation(**{**ours, "cutout_px": 1}), side_px=32)
+
     with pytest.raises(ValidationError, match="views = ffcv has no rotation_deg, contrast: set them to 0, or views to"):
         TrainParams(views="ffcv", rotation_deg=3, contrast=0.1)

@@ -48,7 +48,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     [
         ("torch threads after import", 1),
         ("seed 0 epoch 1 is seed 1 epoch 0", True),
-        ("one picture more keeps the order", False),
+        ("one image more keeps the order", False),
         ("waits after an error", True),
         ("threads after five breaks", 5),
         ("rows kept of 50 in a list", 10),
@@ -62,7 +62,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         ("rows shown for row 30", [25]),
         ("error of opening a cut table", ""),
         ("type after NormalizeImage(float16)", "torch.int16"),
-        ("scratch for 2 pictures of 768 bytes", 5 * 2 * 768),
+        ("scratch for 2 images of 768 bytes", 5 * 2 * 768),
     ],
 )
 def test_ffcv_itself_has_the_defect(what: str, found: object, stock: dict[str, Any]) -> None:
@@ -72,9 +72,9 @@ def test_ffcv_itself_has_the_defect(what: str, found: object, stock: dict[str, A
 @pytest.fixture
 def jpegs(tmp_path: Path) -> Betons:
     """Ten JPEGs of noise in one beton, with room for other streams in their places."""
-    pictures = {f"jpg/{number}.png": noise(number) for number in range(10)}
-    write_beton(tmp_path, "jpg", pictures, ConvertParams(mode="jpg", jpeg_quality=100))
-    return Betons(tmp_path / "betons", pictures)
+    images = {f"jpg/{number}.png": noise(number) for number in range(10)}
+    write_beton(tmp_path, "jpg", images, ConvertParams(mode="jpg", jpeg_quality=100))
+    return Betons(tmp_path / "betons", images)
 
 
 DAMAGED: dict[str, Callable[[], bytes]] = {
@@ -88,7 +88,7 @@ DAMAGED: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("damage", DAMAGED)
 @pytest.mark.parametrize("kind", KINDS)
 def test_bytes_that_are_no_sound_rgb_jpeg_are_named_and_never_shown(kind: Any, damage: str, jpegs: Betons) -> None:
-    """FFCV shows the picture that was in the same place five batches ago."""
+    """FFCV shows the image that was in the same place five batches ago."""
     put_stream(jpegs.folder / "jpg.beton", 7, DAMAGED[damage]())
 
     with pytest.raises(OutputDamaged, match=r"jpg\.beton: .*row 7, jpg/7\.png"):
@@ -97,7 +97,7 @@ def test_bytes_that_are_no_sound_rgb_jpeg_are_named_and_never_shown(kind: Any, d
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cmyk_jpeg_is_named_or_shown_as_the_pixel_policy_shows_it(kind: Any, jpegs: Betons) -> None:
-    """`convert` stores none; simplejpeg reads it rightly, libjpeg refuses it, and FFCV shows another picture."""
+    """`convert` stores none; simplejpeg reads it rightly, libjpeg refuses it, and FFCV shows another image."""
     stream = encoded(Image.fromarray(smooth(1)).convert("CMYK"))
     put_stream(jpegs.folder / "jpg.beton", 7, stream)
 
@@ -130,7 +130,7 @@ def test_a_last_batch_of_one_is_a_batch(kind: Any, betons: Betons) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_there_may_be_more_workers_than_cores_or_pictures(kind: Any, betons: Betons) -> None:
+def test_there_may_be_more_workers_than_cores_or_images(kind: Any, betons: Betons) -> None:
     many = 4 * (os.cpu_count() or 1) + 20
 
     first, second = (
@@ -181,13 +181,11 @@ with event.install_recorder("numba:compile") as compiled:
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_nothing_is_compiled_and_one_large_picture_takes_its_own_memory_only(kind: str, tmp_path: Path) -> None:
-    """FFCV compiles for 5 s and more, and keeps the largest picture's pixels times batch times 5: here 3 GB."""
-    pictures = {
-        f"jpg/{number}.png": smooth(number, *((1500, 2000) if number == 3 else (40, 40))) for number in range(64)
-    }
-    write_beton(tmp_path, "jpg", pictures, ConvertParams(mode="jpg"))
-    Betons(tmp_path / "betons", pictures).selection().to_pickle(tmp_path / "selection")
+def test_nothing_is_compiled_and_one_large_image_takes_its_own_memory_only(kind: str, tmp_path: Path) -> None:
+    """FFCV compiles for 5 s and more, and keeps the largest image's pixels times batch times 5: here 3 GB."""
+    images = {f"jpg/{number}.png": smooth(number, *((1500, 2000) if number == 3 else (40, 40))) for number in range(64)}
+    write_beton(tmp_path, "jpg", images, ConvertParams(mode="jpg"))
+    Betons(tmp_path / "betons", images).selection().to_pickle(tmp_path / "selection")
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "betons"), str(tmp_path / "selection"), kind, "700000000"]
 
     # threads reserve memory each, and their number is that of the cores

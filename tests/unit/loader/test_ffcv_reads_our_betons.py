@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from pipeline_lib.loader import ffcv_loader  # isort: skip  # noqa: F401 - first
 
 from ffcv.fields.decoders import CenterCropRGBImageDecoder
 from ffcv.loader import Loader, OrderOption
-from ffcv.pipeline.compiler import Compiler
 
 from testing.damaged_betons import smooth
 
@@ -24,12 +22,7 @@ IMAGES = {f"{number}.png": smooth(number, 32, 32) for number in range(40)}
 UNEQUAL = {f"{number}.png": smooth(number, 20 + number, 60 - number) for number in range(40)}
 
 
-@pytest.fixture(autouse=True)
-def uncompiled() -> Iterator[None]:
-    """FFCV's own switch: the same Python, without seconds of compiling for each Loader."""
-    Compiler.set_enabled(False)
-    yield
-    Compiler.set_enabled(True)
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 @pytest.mark.parametrize("order", [OrderOption.SEQUENTIAL, OrderOption.RANDOM, OrderOption.QUASI_RANDOM])

@@ -52,7 +52,7 @@ def test_any_epoch_can_be_asked_for_again(betons: Betons) -> None:
     assert digest(one_epoch(loader, 0)) == straight[0]
 
 
-def test_a_picture_that_comes_reorders_and_changes_no_other(betons: Betons) -> None:
+def test_an_image_that_comes_reorders_and_changes_no_other(betons: Betons) -> None:
     options: dict[str, Any] = {"batch_size": 8, "side_px": 32, "augmentation": EVERYTHING, "shuffle": True}
     options |= {"seed": 7, "drop_last": False, "kind": "native", "workers": 1}
     selection = betons.selection("raw")
@@ -68,13 +68,13 @@ def test_a_picture_that_comes_reorders_and_changes_no_other(betons: Betons) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_evaluation_sees_every_picture_once_as_the_pixel_policy_shows_it(kind: Any, betons: Betons) -> None:
+def test_evaluation_sees_every_image_once_as_the_pixel_policy_shows_it(kind: Any, betons: Betons) -> None:
     loader = betons.open("raw", kind=kind, augmentation=None, shuffle=False, batch_size=7)
     batch = one_epoch(loader)
 
     assert batch.positions_B.tolist() == list(range(20))
     for image_id, pixels in zip(loader.image_ids, batch.images_BHWC.numpy(), strict=True):
-        assert np.array_equal(pixels, centre_square(betons.pictures[image_id], side_px=32))
+        assert np.array_equal(pixels, centre_square(betons.images[image_id], side_px=32))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,12 +82,12 @@ def test_a_jpeg_is_seen_as_the_pixel_policy_shows_it_but_for_its_loss(kind: Any,
     loader = betons.open("jpg", kind=kind, augmentation=None, shuffle=False)
 
     for image_id, pixels in zip(loader.image_ids, one_epoch(loader).images_BHWC.numpy(), strict=True):
-        expected = centre_square(betons.pictures[image_id], side_px=32).astype(int)
+        expected = centre_square(betons.images[image_id], side_px=32).astype(int)
         assert np.abs(pixels - expected).mean() < 4
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_and_weights_are_those_of_the_picture(kind: Any, betons: Betons) -> None:
+def test_labels_and_weights_are_those_of_the_image(kind: Any, betons: Betons) -> None:
     loader, selection = betons.open(kind=kind), betons.selection()
 
     batch = one_epoch(loader)
@@ -100,7 +100,7 @@ def test_labels_and_weights_are_those_of_the_picture(kind: Any, betons: Betons) 
 
 @pytest.mark.parametrize(("drop_last", "sizes"), [(False, [16, 14]), (True, [16])])
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_drop_last_leaves_pictures_out(kind: Any, drop_last: bool, sizes: list[int], betons: Betons) -> None:
+def test_only_drop_last_leaves_images_out(kind: Any, drop_last: bool, sizes: list[int], betons: Betons) -> None:
     loader = betons.open("small", kind=kind, drop_last=drop_last)
 
     assert [len(batch.positions_B) for batch in loader.epoch(0)] == sizes
@@ -140,7 +140,7 @@ def test_leaving_an_epoch_early_leaves_no_thread_behind(kind: Any, betons: Beton
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_picture_that_does_not_decode_is_named_at_once(kind: Any, own_betons: Betons) -> None:
+def test_an_image_that_does_not_decode_is_named_at_once(kind: Any, own_betons: Betons) -> None:
     """FFCV itself shows another image's pixels, torchvision grey ones."""
     image_id = damage_jpeg(own_betons, 5)
     before, seen = threading.active_count(), 0
@@ -169,7 +169,7 @@ def test_any_error_while_decoding_reaches_the_caller(
         one_epoch(loader)
 
 
-def test_a_selected_picture_that_no_beton_holds_is_named(betons: Betons) -> None:
+def test_a_selected_image_that_no_beton_holds_is_named(betons: Betons) -> None:
     stranger = pd.DataFrame({"image_id": ["raw/1.png", "who/1.png", "who/2.png"], "label": 0, "weight": 1.0})
 
     with pytest.raises(
@@ -191,7 +191,7 @@ def test_a_selection_that_gives_no_batch_is_refused(prefix: str, drop_last: bool
 
 def test_a_folder_without_betons_is_told(betons: Betons, tmp_path: Path) -> None:
     with pytest.raises(BadData, match=r"no betons there\. Remedy: run `dvc repro convert`"):
-        Betons(tmp_path, betons.pictures).open()
+        Betons(tmp_path, betons.images).open()
 
 
 def test_a_truncated_beton_is_refused_before_training(own_betons: Betons) -> None:
