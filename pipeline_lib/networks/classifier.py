@@ -21,7 +21,14 @@ class Classifier(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: nn.Module, *, mean: Triple, std: Triple, name: str = "") -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        mean: Triple,
+        std: Triple,
+        name: str = "",
+    ) -> None:
         super().__init__()
         self._mean, self._std = mean, std  # of the buffers below, before float32 rounds them
         self.network, self.name = network, name or type(network).__name__

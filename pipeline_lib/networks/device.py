@@ -22,8 +22,12 @@ def choose_device(wanted: str, *, threads: int, seed: int) -> torch.device:
     """
     has_gpu = torch.cuda.is_available()
     if wanted == "cuda" and not has_gpu:
-        remedy = 'set device = "auto" (PERENNIAL_DEVICE=auto), or install the NVIDIA driver'
-        raise ConfigError("no CUDA device is available", file="settings.toml", value="device = cuda", remedy=remedy)
+        raise ConfigError(
+            "no CUDA device is available",
+            file="settings.toml",
+            value="device = cuda",
+            remedy='set device = "auto" (PERENNIAL_DEVICE=auto), or install the NVIDIA driver',
+        )
     if wanted == "auto" and not has_gpu and shutil.which("nvidia-smi"):
         log.warning("nvidia-smi is here, but torch sees no GPU (an old driver, most often): computing on the CPU")
     device = torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")

@@ -40,13 +40,22 @@ def score(model: Classifier, loader: BatchLoader, device: torch.device) -> Itera
 
 
 def _not_finite(
-    model: Classifier, batch: Batch, logits_BK: torch.Tensor, image_ids: Sequence[str], device: torch.device
+    model: Classifier,
+    batch: Batch,
+    logits_BK: torch.Tensor,
+    image_ids: Sequence[str],
+    device: torch.device,
 ) -> NotFinite:
     """The error that names the network, the first layer that overflows, and the first images it does so for."""
     strange_B = ~torch.isfinite(logits_BK).all(dim=1)
     images = [image_ids[position] for position in batch.positions_B[strange_B][:SHOWN_IMAGES].tolist()]
     layer = first_not_finite(model, batch.images_BHWC[strange_B].to(device))
-    return NotFinite.of(model.name, layer=layer, images=images, n_images=int(strange_B.sum()))
+    return NotFinite.of(
+        model.name,
+        layer=layer,
+        images=images,
+        n_images=int(strange_B.sum()),
+    )
 
 
 @torch.no_grad()

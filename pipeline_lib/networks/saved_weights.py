@@ -39,9 +39,12 @@ def load_weights(network: nn.Module, folder: Path) -> None:
     try:
         put_weights(network, load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
-        what = "these weights do not fit the network of model.json"
-        remedy = "run `dvc repro train` again, or `dvc checkout` to restore it"
-        raise BadData(what, file=path, value=str(error)[:300], remedy=remedy) from error
+        raise BadData(
+            "these weights do not fit the network of model.json",
+            file=path,
+            value=str(error)[:300],
+            remedy="run `dvc repro train` again, or `dvc checkout` to restore it",
+        ) from error
 
 
 def put_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], *, strict: bool = True) -> None:

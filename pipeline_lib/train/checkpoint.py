@@ -102,8 +102,11 @@ class Checkpoints:
     def stop_if_requested(self) -> None:
         """Raises Interrupted in all processes when one of them was told to stop."""
         if max_over_ranks(self.stop_requested.is_set()):
-            what, remedy = "training was told to stop", "run again; it continues from its checkpoint"
-            raise Interrupted(what, file=self.file, remedy=remedy)
+            raise Interrupted(
+                "training was told to stop",
+                file=self.file,
+                remedy="run again; it continues from its checkpoint",
+            )
 
 
 @contextlib.contextmanager
@@ -159,13 +162,31 @@ def stop_signals() -> Iterator[threading.Event]:
             signal.signal(sign, handler)
 
 
+def random_state() -> list[torch.Tensor]:
+    """torch's, of the CPU and of our CUDA device: dropout draws from it."""
+    states = [torch.get_rng_state()]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        states.append(torch.cuda.get_rng_state())
+    return states
+
+
+def set_random_state(states: list[torch.Tensor]) -> None:
+    """Continue from a `random_state`."""
+    torch.set_rng_state(states[0])
+    for state in states[1:]:
+        torch.cuda.set_rng_state(state)
+
+
 def _locked(place: Path) -> IO[str]:
     """Make the folder, for this process alone: one that was killed with its parent may need some seconds to end."""
     deadline = time.monotonic() + LOCK_WAIT_S
     while (lock := _try_lock(place)) is None:
         if time.monotonic() > deadline:
-            what, remedy = "another process trains the very same", "wait for it to end, or stop it; then run again"
-            raise Interrupted(what, file=place, remedy=remedy)
+            raise Interrupted(
+                "another process trains the very same",
+                file=place,
+                remedy="wait for it to end, or stop it; then run again",
+            )
         time.sleep(0.1)
     return lock
 

@@ -48,7 +48,11 @@ def best_of(rounds: list[Trained]) -> Trained:
     curves = [epoch for trained in rounds for epoch in trained.curves]
     counted = [replace(epoch, epoch=number) for number, epoch in enumerate(curves, 1)]
     chosen = min(rounds, key=lambda trained: trained.best.val_loss)
-    return Trained(curves=counted, best=best(counted), state=chosen.state)
+    return Trained(
+        curves=counted,
+        best=best(counted),
+        state=chosen.state,
+    )
 
 
 def doubt(curves: list[Epoch], n_val: int) -> str:

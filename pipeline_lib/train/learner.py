@@ -84,7 +84,12 @@ def compiler_named() -> Iterator[None]:
     except torch._dynamo.exc.TorchDynamoException as error:
         what, remedy = "the network cannot be compiled", "set train.compile to off"
         said = " ".join(str(error).splitlines()[:2])[:300]  # which compiler, and what it says
-        raise ConfigError(what, file="params.yaml", value=said, remedy=remedy) from error
+        raise ConfigError(
+            what,
+            file="params.yaml",
+            value=said,
+            remedy=remedy,
+        ) from error
 
 
 class Learner:

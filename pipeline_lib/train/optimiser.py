@@ -182,7 +182,13 @@ def build_optimiser(network: nn.Module, recipe: Recipe) -> Optimiser:
     if recipe.optimiser == "muon":
         return Muon(groups, fused=is_on_gpu)
     if recipe.optimiser == "sgd" and is_on_gpu:
-        return torch.optim.SGD(groups, lr=0.0, momentum=MOMENTUM, nesterov=True, fused=True)
+        return torch.optim.SGD(
+            groups,
+            lr=0.0,
+            momentum=MOMENTUM,
+            nesterov=True,
+            fused=True,
+        )
     if recipe.optimiser == "sgd":
         return NesterovSGD(groups)
     kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
@@ -209,7 +215,11 @@ def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         layer = name.rpartition(".")[0]
         decays = weight.ndim > 1
         is_matrix = recipe.optimiser == "muon" and decays and name.endswith("weight") and layer != head
-        kind = _Kind(share=shares[layer], is_exempt_from_decay=not decays, is_no_matrix=not is_matrix)
+        kind = _Kind(
+            share=shares[layer],
+            is_exempt_from_decay=not decays,
+            is_no_matrix=not is_matrix,
+        )
         groups.setdefault(kind, []).append(weight)
     return [
         {

@@ -12,9 +12,9 @@ from itertools import chain
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.device import choose_device
-from pipeline_lib.train.initial_weights import whiten_and_probe
 from pipeline_lib.train.inputs import read_inputs, read_selected
 from pipeline_lib.train.learner import Learner, phases
+from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.loaders import open_images, open_training_views
 
 LOWEST_RATE = 1e-5
@@ -42,7 +42,13 @@ def find_rates(job: StageRun) -> list[Tried]:
     model = inputs.starting_model()
     objective = inputs.objective(inputs.params, rows)
     open_still = partial(open_images, job, rows, inputs.params, share=False)
-    recipe = whiten_and_probe(model, inputs.params, objective=objective, open_still=open_still, device=device)
+    recipe = whiten_and_probe(
+        model,
+        inputs.params,
+        objective=objective,
+        open_still=open_still,
+        device=device,
+    )
 
     learner = Learner(model, recipe, phases(recipe)[-1], objective=objective, device=device)
     with closing(open_training_views(job, rows, recipe, device)) as loader:

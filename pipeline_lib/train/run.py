@@ -26,9 +26,9 @@ from pipeline_lib.train.batch_norm import MOST_IMAGES, FitOfStatistics, check_st
 from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, stop_signals
 from pipeline_lib.train.curves import Trained, best_of, doubt
 from pipeline_lib.train.distributed import process_group, rank, train_in_processes, world
-from pipeline_lib.train.initial_weights import whiten_and_probe
 from pipeline_lib.train.inputs import Selected, TrainingInputs, read_inputs, read_selected
 from pipeline_lib.train.learner import phases
+from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.loaders import open_images, open_training_views
 from pipeline_lib.train.loop import Loaders, train
 from pipeline_lib.train.params import TrainParams
@@ -99,7 +99,16 @@ def _train(job: StageRun, selected: Selected, folder: Path, device: torch.device
         recipe = recipe.changed(budget_minutes=recipe.budget_minutes / n_rounds)
 
         # The first round learns from the labels alone, each later one also from what the best model so far guesses.
-        rounds = [_learn(inputs, selected.train, recipe, val=val, tell=tell, checkpoints=checkpoints)]
+        rounds = [
+            _learn(
+                inputs,
+                selected.train,
+                recipe,
+                val=val,
+                tell=tell,
+                checkpoints=checkpoints,
+            )
+        ]
         for number in range(1, n_rounds):
             rows = guess_labels(inputs, best_of(rounds))
             shorter = as_many_steps(recipe, n_labelled=len(selected.train), n_all=len(rows))

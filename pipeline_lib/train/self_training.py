@@ -46,7 +46,12 @@ def guess_labels(inputs: TrainingInputs, trained: Trained) -> pd.DataFrame:
 
 
 def with_guessed(
-    rows: pd.DataFrame, image_ids: pd.Series, probabilities_NK: np.ndarray, classes: list[str], *, confidence: float
+    rows: pd.DataFrame,
+    image_ids: pd.Series,
+    probabilities_NK: np.ndarray,
+    classes: list[str],
+    *,
+    confidence: float,
 ) -> pd.DataFrame:
     """The labelled rows (image_id, label, class_id, weight), and behind them those whose label was guessed.
 

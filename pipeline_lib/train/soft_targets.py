@@ -114,9 +114,12 @@ def read_teacher(job: StageRun, classes: list[str], device: torch.device) -> Tea
     about = read_model_file(folder)
     unknown = [name for name in classes if name not in about.classes]
     if unknown:
-        what, value = f"the teacher does not know {len(unknown)} of {len(classes)} classes", ", ".join(unknown[:3])
-        remedy = "choose a train.teacher that was trained on all of them, or leave it out"
-        raise ConfigError(what, file=folder, value=value, remedy=remedy)
+        raise ConfigError(
+            f"the teacher does not know {len(unknown)} of {len(classes)} classes",
+            file=folder,
+            value=", ".join(unknown[:3]),
+            remedy="choose a train.teacher that was trained on all of them, or leave it out",
+        )
     output_K = torch.tensor([about.classes.index(name) for name in classes], device=device)
 
     # It evaluates only, and nothing in it trains.
@@ -125,7 +128,11 @@ def read_teacher(job: StageRun, classes: list[str], device: torch.device) -> Tea
     network.to(memory_format=torch.channels_last)
     model = Classifier(network, mean=about.mean, std=about.std).to(device)
     model.eval().requires_grad_(False)
-    return Teacher(model=model, output_K=output_K, side_px=about.side_px)
+    return Teacher(
+        model=model,
+        output_K=output_K,
+        side_px=about.side_px,
+    )
 
 
 def _teacher_folder(name: str, job: StageRun) -> Path:
@@ -138,9 +145,16 @@ def _teacher_folder(name: str, job: StageRun) -> Path:
 
 def _check_digest(file: Path, wanted: str | None) -> None:
     if not file.is_file():
-        remedy = "name a folder with model.json and model.safetensors, as line/train/weights is, or registered:3"
-        raise SourceMissing("train.teacher: no such model", file=file, remedy=remedy)
+        raise SourceMissing(
+            "train.teacher: no such model",
+            file=file,
+            remedy="name a folder with model.json and model.safetensors, as line/train/weights is, or registered:3",
+        )
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if found != wanted:
-        remedy = f"if this is the teacher you mean, set train.teacher_sha256 to {found}"
-        raise ConfigError("train.teacher_sha256 is of another teacher", file=file, value=found, remedy=remedy)
+        raise ConfigError(
+            "train.teacher_sha256 is of another teacher",
+            file=file,
+            value=found,
+            remedy=f"if this is the teacher you mean, set train.teacher_sha256 to {found}",
+        )
