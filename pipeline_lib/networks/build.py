@@ -80,6 +80,7 @@ def head_name(network: nn.Module) -> str:
     published = getattr(network, "pretrained_cfg", None)
     if isinstance(published, dict):  # timm says which one it is
         return str(published["classifier"])
+    # Elsewhere the head is the last module with weights of its own.
     with_weights: list[str] = [
         name for name, module in network.named_modules() if next(module.parameters(recurse=False), None) is not None
     ]
@@ -94,6 +95,7 @@ def _by_name(name: str, *, n_classes: int, side_px: int, auxiliary: bool) -> nn.
     known = torchvision_names()
     if name not in known:
         raise no_such_network(name, known=[*OURS, *known])
+    # Inception's auxiliary head has convolutions that need large maps.
     least_px = AUXILIARY_LEAST_SIDE_PX.get(name, 0)
     if auxiliary and side_px < least_px:
         log.info("%s trains without its auxiliary head, which needs %d px", name, least_px)
@@ -113,6 +115,7 @@ def torchvision_network(name: str, *, n_classes: int, side_px: int, auxiliary: b
     """
     import torchvision.models as zoo  # takes seconds, so only where it is needed
 
+    # What some families want to be told beside the number of classes.
     options: dict[str, Any] = {}
     if name in AUXILIARY_LEAST_SIDE_PX:
         # transform_input: torchvision's weights were trained with other means; from scratch it is only another scale
@@ -159,6 +162,7 @@ def timm_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
         raise no_such_network(TIMM + name, known=[TIMM + other for other in timm.list_models()])
     published = timm.get_pretrained_cfg(name)
     options: dict[str, Any] = {}
+    # Only networks of a fixed size take one.
     if published and published.fixed_input_size:
         options = {"img_size": side_px}
     return timm.create_model(name, pretrained=False, num_classes=n_classes, **options)

@@ -42,7 +42,7 @@ class ExportedModel:
 
 def load_exported(folder: Path, *, threads: int = 0) -> ExportedModel:
     """Load an export folder on the CPU; 0 threads: every core. Raises BadData when it is absent or damaged."""
-    import onnxruntime
+    import onnxruntime  # takes a second, so only where it is needed
 
     about = read_model_file(folder)
     options = onnxruntime.SessionOptions()

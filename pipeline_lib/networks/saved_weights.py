@@ -23,6 +23,7 @@ def save_weights(network: nn.Module, folder: Path) -> None:
 
     Heads that only train are left out.
     """
+    # Evaluation builds the network without these heads.
     training_only = tuple(f"{name}." for name in auxiliary_heads(network))
     state = {
         name: tensor.detach().cpu().contiguous()
@@ -49,6 +50,7 @@ def load_weights(network: nn.Module, folder: Path) -> None:
 
 def put_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], *, strict: bool = True) -> None:
     """`load_state_dict` of a plain dict, with the versions of modules that torchvision's MNASNet insists on."""
+    # A plain dict has no metadata, and MNASNet takes that for an old version.
     state = OrderedDict(tensors)
     state._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
     network.load_state_dict(state, strict=strict)

@@ -51,6 +51,7 @@ def read_starting_weights(job: StageRun) -> StartingWeights | None:
     name = params.weights
     if name is None:
         return None
+    # The name of torchvision's file holds the beginning of its digest.
     if name.startswith(TORCHVISION):
         file, digest = _from_torchvision(name.removeprefix(TORCHVISION))
         return read_weights(file, sha256=params.weights_sha256 or digest, name=name)
@@ -59,6 +60,7 @@ def read_starting_weights(job: StageRun) -> StartingWeights | None:
         version = registry.version(name.removeprefix(REGISTERED))
         file = registry.export_folder(version) / WEIGHTS_FILE
         return read_weights(file, sha256=params.weights_sha256 or "", name=name)
+    # A path is relative to the repository, also where a run works in a workspace of its own.
     file = job.settings.origin(job.checkout) / name
     return read_weights(file, sha256=params.weights_sha256 or "")
 
@@ -93,6 +95,7 @@ def start_from(network: nn.Module, weights: StartingWeights) -> None:
     fresh weights would stay in all directions that few images do not show. Another head (SqueezeNet's, in front of a
     ReLU) keeps fresh ones. A log line says so. Raises ConfigError when the file is of another network.
     """
+    # What has the same name and shape is taken.
     own = network.state_dict()
     fits = {name: tensor for name, tensor in weights.tensors.items() if _has_shape_of(own.get(name), tensor)}
     head = head_name(network)
@@ -110,6 +113,7 @@ def start_from(network: nn.Module, weights: StartingWeights) -> None:
         )
     put_weights(network, fits, strict=False)
 
+    # What became of the head, for the log.
     is_fresh = any(name.startswith(f"{head}.") for name in left)
     fate = f"{head} kept"
     if is_fresh:
@@ -159,6 +163,7 @@ def _from_torchvision(name: str) -> tuple[Path, str]:
     """The file, fetched when it is absent, and how its sha256 begins."""
     weights, path = torchvision_weights(name)
     digest = path.stem.rpartition("-")[2]  # resnet18-f37072fd.pth: the first eight digits
+    # torch's own cache, so that other programs share it.
     if not path.is_file():
         log.info("fetching %s into %s", path.name, path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -81,6 +81,7 @@ class TrainingInputs:
             classes=self.classes["class_id"],
             device=self.device,
         )
+        # Logit adjustment needs the sizes of the classes among these very rows.
         sizes_K = class_sizes(rows, n_classes=len(self.classes), sampling=recipe.sampling)
         offsets_K = logit_offsets(sizes_K, strength=recipe.logit_adjustment)
         return Objective(
@@ -162,6 +163,7 @@ def _network(params: TrainParams, *, n_classes: int) -> nn.Module:
 
 def _mean_and_std(params: TrainParams, network: nn.Module) -> tuple[Triple, Triple]:
     """The normalisation that params.yaml sets; else the network's published one; else the recipe's."""
+    # A person's numbers differ from the recipe's.
     own = (params.mean, params.std)
     recipe = RECIPES[params.recipe]
     if own != (recipe.mean, recipe.std):

@@ -39,6 +39,7 @@ class Phase:
 
 def phases(recipe: Recipe) -> list[Phase]:
     """The head alone where the recipe probes first, then everything. Each has its epochs' share of the time."""
+    # The same time for an epoch of either kind.
     epoch_s = 60 * recipe.budget_minutes / (recipe.probe_epochs + recipe.epochs)
     probe = Phase(
         epochs=recipe.probe_epochs,

@@ -61,6 +61,7 @@ def whiten_and_probe(
 
 def whiten(model: Classifier, loader: BatchLoader, device: torch.device) -> None:
     """Give a network that begins with whitening its filters, from the first images of `loader`; else do nothing."""
+    # The first images of an order by position: the same in every process.
     layers = [module for module in model.network.modules() if isinstance(module, Whitening)]
     if not layers:
         return
@@ -90,6 +91,7 @@ def probe_head(
     log.info("a head for %d images with %d features each", *features.inputs_NF.shape)
 
     optimiser = torch.optim.AdamW(head.parameters(), weight_decay=recipe.weight_decay)
+    # Equal batches of about the recipe's size.
     n_images = len(features.weights_N)
     n_batches = max(1, n_images // recipe.batch_size)
     n_steps = recipe.probe_epochs * n_batches
@@ -133,6 +135,7 @@ def _compute_features(
     labels: list[Tensor] = []
     weights: list[Tensor] = []
     positions: list[Tensor] = []
+    # The hook sees what enters the head, whatever the network around it is.
     hook = head.register_forward_pre_hook(lambda _, given: inputs.append(given[0].float().clone()))
     try:
         for scored in score(model, loader, device):

@@ -136,6 +136,7 @@ def train(
         while at.epoch < learner.phase.epochs and (at.step or not _time_is_up(learner, at)):
             _epoch(learner, loaders, at, meter=meter, checkpoints=checkpoints)
             report(at.curves[-1], n_epochs, tell)
+            # Patience counts the epochs of this phase alone.
             val_losses = [epoch.val_loss for epoch in at.curves[-at.epoch :]]
             if out_of_patience(val_losses, recipe.patience):
                 log.info("stopping: %d epochs without a lower validation loss", recipe.patience)
@@ -171,6 +172,7 @@ def _epoch(
         at.rate = _rate(learner, loaders, at)
         with_remedy(partial(learner.update, rate=at.rate, before=losses.add), batch)
         at.step += 1
+        # Only a limited phase has to agree on the time, which costs a message between processes.
         if learner.phase.budget_s:
             at.spent_s += stopwatch.lap()
         _show(
@@ -197,6 +199,7 @@ def _epoch(
         learning_rate=at.rate,
     )
     at.curves.append(epoch)
+    # Copied to the CPU: the next step changes the weights in place.
     if epoch is best(at.curves):
         weights = learner.evaluated.network.state_dict()
         at.best_state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
@@ -222,6 +225,7 @@ def _show(
 
 def _save(checkpoints: Checkpoints, learner: Learner, at: LoopState, loss: list[float]) -> None:
     """Save the state of the run, with the losses of this epoch. Raises Interrupted when a stop was requested."""
+    # What differs among the processes is gathered in rank 0, which writes.
     own = {"loss": loss, "buffers": learner.buffers_state(), "random": random_state()}
     ranks = gather_objects(own)
     checkpoints.save({"at": at.as_record(), "learner": learner.state(), "ranks": ranks})
@@ -257,6 +261,7 @@ def _rate(learner: Learner, loaders: Loaders, at: LoopState) -> float:
     recipe = learner.recipe
     n_steps = phase.epochs * len(loaders.train)
     n_done = at.epoch * len(loaders.train) + at.step
+    # With a budget, the schedule may be further than the steps.
     step = step_by_time(n_done, n_steps, spent_s=at.spent_s, budget_s=phase.budget_s)
     return learning_rate(
         step,
@@ -291,6 +296,7 @@ def validate(model: Classifier, loader: BatchLoader, device: torch.device) -> tu
         loss += F.cross_entropy(scored.logits_BK, labels_B, reduction="sum").item()
         n_right += int((scored.logits_BK.argmax(1) == labels_B).sum())
         n_images += len(labels_B)
+    # Every process has its share of the images, and none is counted twice.
     all_loss, all_right, all_images = sum_over_ranks([loss, n_right, n_images])
     return all_loss / all_images, all_right / all_images
 

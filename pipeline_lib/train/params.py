@@ -130,6 +130,7 @@ class TrainParams(Recipe, TrainingChoices):
 
     @model_validator(mode="after")
     def _batches_can_be_shared(self) -> Self:
+        # Batch normalisation needs two images at once.
         size = self.batch_size
         if size < 2 * self.micro_batches * self.processes:
             among = f" for {self.processes} processes" if self.processes > 1 else ""
@@ -143,6 +144,7 @@ class TrainParams(Recipe, TrainingChoices):
         for name, size_px in (("train_from_px", self.train_from_px), ("train_to_px", self.train_to_px)):
             if 0 < size_px < 16:
                 raise ValueError(f"{name} is 16 or more, or 0 for side_px")
+        # What growing images begin with counts too.
         smallest_px = min(self.side_px, *self.training_sides())
         for name, size_px in (("shift_px", self.shift_px), ("cutout_px", self.cutout_px)):
             if size_px >= smallest_px:

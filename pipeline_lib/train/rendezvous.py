@@ -62,6 +62,7 @@ class FirstNode:
 
     def meet(self) -> Seat:
         """Open an attempt, and wait until every seat is taken."""
+        # A new name for each attempt: what an earlier one left in the store does not count.
         run = uuid.uuid4().hex
         deadline = time.monotonic() + WAIT_S
         self.store.set("run", run)
@@ -78,6 +79,7 @@ class FirstNode:
                     remedy="start `perennial join` on the others, or lower train_nodes; then run again",
                 )
             time.sleep(LOOK_EVERY_S)
+        # All seats are taken: begin.
         self.store.set(f"{run}/go", "")
         return Seat(
             run=run,
@@ -212,6 +214,7 @@ class OtherNode:
             if store.check(["ended"]):
                 store.add("left", 1)
                 raise read_reason(store.get("ended").decode())
+            # One seat in each attempt; the node that comes last finds none and waits for the next.
             run = store.get("run").decode()
             if run != self.last_run:
                 self.last_run = run

@@ -37,6 +37,7 @@ class SoftLabels:
 
     def targets(self, labels_B: Tensor, positions_B: Tensor) -> Tensor:
         """float32 targets_BK of the images at these positions."""
+        # -1 would index the last row, so it is clamped and then not taken.
         row_B = self.row_N[positions_B]
         certain_BK = F.one_hot(labels_B, self.probabilities_MK.shape[1]).float()
         voted_BK = self.probabilities_MK[row_B.clamp(min=0)]
@@ -52,6 +53,7 @@ def soft_labels_of(
     """
     if table.empty:
         return None
+    # From one row per named class to one row per image; the columns in the order of the outputs.
     by_class = table.set_index(["image_id", "class_id"])["probability"]
     named = by_class.unstack()  # noqa: PD010 - each pair comes once
     probabilities_MK = spread_rest(named.reindex(columns=classes).to_numpy(np.float64))
@@ -64,6 +66,7 @@ def soft_labels_of(
 
 def spread_rest(named_MK: np.ndarray) -> np.ndarray:
     """Fill what is NaN: classes that nobody named share the rest evenly. The rows add up to 1."""
+    # Rounding may take a sum a little above 1.
     is_unnamed_MK = np.isnan(named_MK)
     rest_M = np.clip(1 - np.nansum(named_MK, axis=1), 0, 1)
     each_M = rest_M / np.maximum(is_unnamed_MK.sum(axis=1), 1)
@@ -150,6 +153,7 @@ def _check_digest(file: Path, wanted: str | None) -> None:
             file=file,
             remedy="name a folder with model.json and model.safetensors, as line/train/weights is, or registered:3",
         )
+    # Another teacher would be another training.
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if found != wanted:
         raise ConfigError(
