@@ -45,6 +45,7 @@ MIN_PAGE_BYTES, MAX_PAGE_BYTES = 1 << 21, 1 << 31  # powers of two; FFCV refuses
 
 def descriptors() -> Array:
     """The two field descriptors: an RGB image (FFCV's type 2) and an integer (type 1), neither with arguments."""
+    # Kinds of FFCV's own, so that its readers need no option.
     fields = np.zeros(2, DESCRIPTOR)
     fields["type_id"] = (2, 1)
     fields["name"] = (b"image", b"row")

@@ -73,6 +73,8 @@ def _consistent(samples_N: Array, allocations: Array, end: int, page_size: int) 
     image = samples_N["image"]
     start = allocations["ptr"]
     size = allocations["size"]
+
+    # In 64 bits: width and height are stored in 16.
     n_values = image["width"].astype(np.uint64) * image["height"] * 3
     last = start + size - np.uint64(1)
     return bool(

@@ -200,6 +200,7 @@ def random_bits(keys_N: U64, draw: int, *, seed: int, epoch: int) -> U64:
 
     Source: the output function of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), chained over the parts of the key.
     """
+    # The parts go through the mixer one by one, so that seed 0 in epoch 1 is not seed 1 in epoch 0.
     state = np.zeros(1, np.uint64)
     for part in (seed, epoch, draw):
         state = _mix(state ^ np.uint64(part & MASK))

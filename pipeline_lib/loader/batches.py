@@ -65,8 +65,11 @@ class BatchMemory:
         try:
             block = self._free.pop()
         except IndexError:
+            # Only pinned memory can be copied to a GPU while it computes.
             pinned = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
             block = torch.empty(self._shape, dtype=torch.uint8, pin_memory=pinned).numpy()
+
+        # A view of the block, so that its end tells that nobody holds the batch; the block itself stays with us.
         array = block[:count]
         weakref.finalize(array, self._free.append, block).atexit = False
         return array

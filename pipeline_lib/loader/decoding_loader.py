@@ -45,6 +45,7 @@ class DecodingLoader:
         return len(self._plan)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        # One thread puts batches together, a few ahead of training; it has the others decode its batch.
         with ThreadPoolExecutor(1, "batches") as ahead, ThreadPoolExecutor(self._workers, "images") as pool:
             waiting: deque[tuple[Array, Future[torch.Tensor]]] = deque()
             try:
@@ -122,6 +123,8 @@ def read_image(images: Images, position: int) -> Array:
     row = images.stored_N[position]
     stored = images.stored(position)
     shape = (int(row["height"]), int(row["width"]), 3)
+
+    # Raw pixels need no decoding, and their number is that of the shape: open_beton has seen to it.
     if row["mode"] == RAW:
         return stored.reshape(shape)
     try:

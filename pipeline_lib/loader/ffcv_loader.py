@@ -19,7 +19,6 @@ import contextlib
 import ctypes
 import queue
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba
@@ -86,7 +85,9 @@ class FfcvLoader:
     def __init__(self, plan: Plan, *, workers: int) -> None:
         self._plan = plan
         self.image_ids: Sequence[str] = plan.images.image_ids
-        check_images(plan.images, workers=workers)
+        # FFCV compares no checksums while it reads.
+        for position in range(len(plan.images)):
+            plan.images.check(position)
         operations = operations_of(plan.augmentation, plan.side_px)
         self._pipeline = _Pipeline(plan.images, operations, batch_size=plan.batch_size, workers=workers)
         _kept.append(self._pipeline)
@@ -117,6 +118,8 @@ def operations_of(augmentation: Augmentation | None, side_px: int) -> list[Opera
     if unknown:
         remedy = "set train.views to keyed, or these keys of train to 0"
         raise ConfigError("FFCV has no such augmentation", file="params.yaml", value=", ".join(unknown), remedy=remedy)
+
+    # A decoder, which crops and resizes, then its transforms.
     operations: list[Operation] = [CenterCropRGBImageDecoder(size, ratio=1)]
     if augmentation.scale_min < 1:
         scale = (augmentation.scale_min, 1.0)
@@ -127,19 +130,6 @@ def operations_of(augmentation: Augmentation | None, side_px: int) -> list[Opera
     if augmentation.shift_px:
         operations.append(RandomTranslate(augmentation.shift_px))
     return operations
-
-
-def check_images(images: Images, *, workers: int) -> None:
-    """Compare the checksum of every image, which FFCV does not do while it reads. Raises OutputDamaged."""
-
-    def damaged(positions: Array) -> list[int]:
-        return [position for position in positions.tolist() if not images.is_whole(position)]
-
-    parts = np.array_split(np.arange(len(images)), workers)
-    with ThreadPoolExecutor(workers, "check") as pool:
-        for found in pool.map(damaged, parts):
-            if found:
-                raise images.damaged(found[0])
 
 
 class _Pipeline(Loader):  # type: ignore[misc]  # ffcv publishes no types
@@ -206,6 +196,7 @@ class _Memory(OSCacheManager):  # type: ignore[misc]  # ffcv publishes no types
     """
 
     def __init__(self, reader: SelectionReader) -> None:
+        # What the epoch thread and the compiled decoder ask for, and no more.
         self.reader = reader
         self.ptrs = reader.pointers_N
         self.sizes = reader.sizes_N

@@ -123,12 +123,15 @@ def _read_indexes(folder: Path) -> pd.DataFrame:
         raise BadData("no betons there", file=folder, remedy="run `dvc repro convert`")
     names = [path.name.removesuffix(INDEX_ENDING) for path in paths]
     frames = [BETON_INDEX.read(path) for path in paths]
+
+    # A category per row instead of a name: a million rows hold a few hundred names.
     codes = np.repeat(np.arange(len(paths)), [len(frame) for frame in frames])
     return pd.concat(frames, ignore_index=True).assign(beton=pd.Categorical.from_codes(codes, pd.Index(names)))
 
 
 def _open_indexed(path: Path, rows: Array) -> Beton:
     """Open a beton whose index names each of its rows once, in order: any other would read beyond its tables."""
+    # A file and an index of different runs may both be whole.
     beton = open_beton(path)
     if not np.array_equal(rows, np.arange(len(beton.samples_N))):
         value = f"{len(beton.samples_N)} images, rows {rows.min()} to {rows.max()} in the index"

@@ -64,11 +64,14 @@ def open_loader(
     whole), DependencyMissing (a loader asked for that is not usable here), ConfigError (an augmentation that `ffcv` or
     `resident` does not have, or images that do not fit).
     """
+    # Said here in the user's words: further on, an epoch without batches would look like a training that did nothing.
     if len(selection) < (batch_size * world if drop_last else 1):
         batches = f"batches of {batch_size}" + (f" in each of {world} processes" if world > 1 else "")
         value = f"{len(selection)} images, {batches}"
         remedy = "lower train.batch_size, or select more images"
         raise BadData("too few images for one batch", file=betons, value=value, remedy=remedy)
+
+    # Everything that decides on pixels and order; what comes after decides on speed alone, but for `ffcv`.
     plan = Plan(
         images=find_images(betons, selection),
         batch_size=batch_size,
@@ -83,6 +86,8 @@ def open_loader(
     )
     if kind == "ffcv":
         return _open_ffcv(plan, workers=workers)
+
+    # What stays on the device is decoded once by one of the others, each image as it is.
     if device is not None and _can_stay(plan, kind, device):
         with closing(_open_decoding(as_evaluated(plan), "auto", workers=workers)) as still:
             return ResidentLoader(plan, still, device)

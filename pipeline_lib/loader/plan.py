@@ -66,6 +66,7 @@ class Plan:
     def order(self, epoch: int, start: int = 0) -> Array:
         """The visits of an epoch of this process from batch `start` on: every world-th one of the common order."""
         assert start >= 0, start
+        # All processes draw the same order and each takes its own visits: nothing has to be sent between them.
         common = self._common_order(epoch)[: self._visits_of_all]
         return common[self.rank :: self.world][start * self.batch_size :]
 
@@ -75,6 +76,7 @@ class Plan:
             return np.arange(len(self.images))
         if self.sampling == "as_is":
             return shuffled(keys_N, seed=self.seed, epoch=epoch)
+        # An image that comes again gets another number, and so another view.
         positions_N = balanced(keys_N, self.images.labels_N.numpy(), seed=self.seed, epoch=epoch)
         visits_N: Array = positions_N + len(self.images) * repetitions(positions_N)
         return visits_N

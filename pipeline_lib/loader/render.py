@@ -37,6 +37,7 @@ def cut_and_resize(image_HWC: Array, box: Array, flip: bool, out_HWC: Array) -> 
     top, left, height, width = box
     side = len(out_HWC)
     view_HWC = image_HWC[top : top + height, left : left + width]
+    # A box of the right size is shown as it is, without a resize that would change nothing.
     if (height, width) != (side, side):
         view_HWC = view(view_HWC, side_px=side)
     if flip:
@@ -48,6 +49,7 @@ def apply_effects(views: Views, n: int, image_HWC: Array) -> None:
     """Change image `n` of a batch, already cut, resized and mirrored: uint8 [side, side, 3], contiguous, in place."""
     down, right = views.shifts_N2[n].tolist()
     warp = (float(views.rotations_N[n]), float(views.zooms_N[n]), float(views.shears_N[n]))
+    # One interpolation at most: the shift is part of the affine map where there is one.
     if warp != UNWARPED:
         _warp(image_HWC, _inverse_affine(len(image_HWC), down, right, *warp))
     elif down or right:

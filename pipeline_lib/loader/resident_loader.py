@@ -33,6 +33,8 @@ class ResidentLoader:
         self._plan = plan
         self._device = device
         self.image_ids: Sequence[str] = plan.images.image_ids
+
+        # Filled by position, whatever the order of `still`.
         shape = (len(self.image_ids), plan.side_px, plan.side_px, 3)
         self._pixels_NHWC = torch.empty(shape, dtype=torch.uint8, device=device)
         for batch in still.epoch(0):
@@ -90,6 +92,8 @@ def obstacle(plan: Plan, device: torch.device) -> str | None:
     """Why these images cannot be shown from this device; None where they can."""
     if plan.augmentation and not set(plan.augmentation.varied()).issubset(ON_DEVICE):
         return "crops, turns and colours are drawn while decoding"
+
+    # Three bytes a pixel, one size for all.
     needed = len(plan.images) * plan.side_px**2 * 3
     free = MOST * _free_bytes(device)
     return f"{needed / GB:.1f} GB, where {free / GB:.1f} GB are to spare" if needed > free else None

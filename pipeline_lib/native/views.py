@@ -48,6 +48,7 @@ def render_views(table_N: Array, out_NHWC: Array) -> None:
 
     The memory that the table names must be there. Raises DependencyMissing where the decoder cannot be compiled.
     """
+    # C checks no types: what is wrong here would be read and written beyond its memory.
     count, side = out_NHWC.shape[:2]
     assert table_N.dtype == VIEW and len(table_N) == count, (table_N.dtype, len(table_N), count)
     assert out_NHWC.dtype == np.uint8 and out_NHWC.shape[2:] == (side, 3), (out_NHWC.dtype, out_NHWC.shape)
