@@ -1,4 +1,4 @@
-"""Tell a running Prefect server about the work pool, the deployments of prefect.yaml and the automations."""
+"""Register the work pool, the deployments of prefect.yaml and the automations with a running Prefect server."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ def deploy_all(origin: Path, pool: str, *, branch: str) -> None:
     done = subprocess.run(command, cwd=origin, env=environment, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()[-1:]
-        remedy = "mend that file, or restore it from git"
-        raise ConfigError("Prefect refused it", file=origin / "prefect.yaml", value=" ".join(said), remedy=remedy)
+        remedy = "fix that file, or restore it from git"
+        raise ConfigError(
+            "Prefect refused this file", file=origin / "prefect.yaml", value=" ".join(said), remedy=remedy
+        )
 
 
 def _install(client: SyncPrefectClient, wanted: AutomationCore) -> None:
-    """Create an automation, or bring one of an earlier version up to date; switched off in the UI, it stays off."""
+    """Create or update an automation; one that was switched off in the UI stays off."""
     found = client.read_automations_by_name(wanted.name)
     if not found:
         client.create_automation(wanted)
@@ -61,6 +63,6 @@ def wait_for_worker(pool: str, *, timeout_s: float) -> None:
     with get_client(sync_client=True) as client:
         while not any(worker.status == "ONLINE" for worker in client.read_workers_for_work_pool(pool)):
             if time.monotonic() > deadline:
-                remedy = "read worker.log in the state folder's prefect/; `perennial down` and up again"
+                remedy = "read worker.log in the state folder's prefect/, then run `perennial down` and `perennial up`"
                 raise ServiceUnavailable("the worker did not start", file=pool, remedy=remedy)
             time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""Describe the fields of a Pydantic model for people, with values as YAML has them."""
+"""Describe the fields of a Pydantic model in plain text, with values written as in YAML."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ NAMES = {type(None): "null", str: "text", Any: "any value"}
 def key_lines(
     model: Any, *, prefix: str, present: Mapping[str, Any], otherwise: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """Two or more lines per field: `train.epochs = null   (int ≥ 1 ≤ 1000 or null, default null)`, its meaning below.
+    """Describe each field in two or more lines: value, type and default, and below them its meaning.
 
-    present: the values that the file sets; a group of fields is described field by field. otherwise: the values of keys
-    that are absent or null, where they are others than the model's own defaults.
+    The first line reads `train.epochs = null   (int ≥ 1 ≤ 1000 or null, default null)`.
+
+    present: the values that the file sets; nested models are described field by field. otherwise: the values of
+    missing or null keys that differ from the model's own defaults.
     """
     lines: list[str] = []
     for name, field in model.model_fields.items():
@@ -50,12 +52,12 @@ def default_of(model: Any, name: str) -> str:
 
 
 def type_of(field: FieldInfo) -> str:
-    """Type and bounds: `int ≥ 1 ≤ 1000 or null`, `auto, raw, jpg`."""
+    """Format type and bounds: `int ≥ 1 ≤ 1000 or null`, `auto, raw, jpg`."""
     return _type(field.annotation, field.metadata)
 
 
 def as_yaml(value: Any) -> str:
-    """A value on one line as params.yaml would have it."""
+    """Format a value on one line, as in params.yaml."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {as_yaml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -68,7 +70,7 @@ def as_yaml(value: Any) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether YAML reads it as this text where no quotes stand around it."""
+    """Whether YAML reads the unquoted text as this string."""
     try:
         return bool(YAML(typ="safe", pure=True).load(f"[{text}]") == [text])
     except YAMLError:

@@ -1,8 +1,8 @@
-"""The parameter form of the flow, made from the models of params.yaml.
+"""Build the parameter form of the flow from the models of params.yaml.
 
-A field left alone (null) keeps the value of params.yaml: every field is optional and none has a default; bounds, units
-and meaning are those of the stage's own model. Fields that a model marks as visible come first; all keys are folded
-under `advanced`, which Prefect shows closed since nothing (null) is its first choice.
+Every field is optional and has no default: an untouched field (null) keeps the value of params.yaml. Bounds, units and
+meaning come from the stage's own model. Fields that a model marks as visible come first; all keys are folded under
+`advanced`, which Prefect shows closed because null is its first choice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CONFIG = ConfigDict(extra="forbid", populate_by_name=True)
 
 
 def visible_keys() -> dict[str, str]:
-    """Form field -> key in params.yaml, as in `train_epochs` -> `train.epochs`, for the fields marked visible."""
+    """Map each visible form field to its key in params.yaml, such as `train_epochs` -> `train.epochs`."""
     return {
         f"{section}_{name}": f"{section}.{name}"
         for section, model in _sections().items()
@@ -30,7 +30,7 @@ def visible_keys() -> dict[str, str]:
 
 
 def overrides_of(change: BaseModel, advanced: BaseModel | None) -> dict[str, Any]:
-    """What a filled form sets: section -> key -> value, empty when it was left alone."""
+    """Return the changes that a submitted form makes: section -> key -> value, empty for an untouched form."""
     overrides = {section: values for section, values in _set_values(advanced).items() if values} if advanced else {}
     for field, value in _set_values(change).items():
         section, _, name = visible_keys()[field].partition(".")
@@ -51,7 +51,7 @@ def _set_values(form: BaseModel) -> dict[str, Any]:
 
 
 def _without_default(model: type[BaseModel], name: str, title: str) -> tuple[Any, Any]:
-    """The same type and bounds, not required, and with no default for the form to send back."""
+    """Make a field optional without a default, so that an untouched field sends nothing; type and bounds stay."""
     field = model.model_fields[name]
     said = "null" if field.is_required() else default_of(model, name)
     default = "" if said == "null" else f" Default: {said}."
@@ -63,10 +63,10 @@ def _without_default(model: type[BaseModel], name: str, title: str) -> tuple[Any
 
 
 def _for_the_form(schema: dict[str, Any]) -> None:
-    """How a field looks in Prefect's form: without a default, and without a choice of null beside its type.
+    """Adapt a field's JSON schema to Prefect's form: no default, and no choice of null beside its type.
 
-    Measured with Prefect 3.8.8: the form sends null for every field left alone, and the server lets that pass for
-    numbers and texts; a choice must have null among its values, several types must have it among them.
+    Measured with Prefect 3.8.8: the form sends null for every untouched field. The server accepts that for numbers and
+    texts; an enum needs null among its values, a union needs null among its types.
     """
     schema.pop("default", None)
     kinds = [kind for kind in schema.pop("anyOf", []) if kind != NULL]
@@ -80,7 +80,7 @@ def _for_the_form(schema: dict[str, Any]) -> None:
 
 
 def _optional(model: type[BaseModel]) -> type[BaseModel]:
-    """The model of a section with no field required."""
+    """Copy the model of a section with every field optional."""
     fields: dict[str, Any] = {name: _without_default(model, name, name) for name in model.model_fields}
     form: type[BaseModel] = create_model(
         f"{model.__name__}Changes", __config__=_CONFIG, __doc__=model.__doc__ or "", **fields
@@ -94,7 +94,7 @@ def _change_form() -> type[BaseModel]:
         section, _, name = key.partition(".")
         fields[field] = _without_default(_sections()[section], name, key)
     assert len(fields) <= MAX_VISIBLE, f"{len(fields)} visible fields: {list(fields)}"
-    doc = "What to change for this run only; a field left empty keeps the value of params.yaml."
+    doc = "Parameters to change for this run only; an empty field keeps the value of params.yaml."
     form: type[BaseModel] = create_model("Change", __config__=_CONFIG, __doc__=doc, **fields)
     return form
 

@@ -1,4 +1,4 @@
-"""The stages as tasks, in their order; what needs nothing of another runs beside it."""
+"""The stages as tasks, in order; independent stages run in parallel."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ TO_TRAIN = {"download": download, "inspect": inspect, "curate": curate, "convert
 
 
 def run_line(workspace: Workspace) -> None:
-    """Run all stages. Raises the first fault."""
+    """Run all stages. Raises the first error."""
     data = start_data(workspace)
     judge(workspace, *data, start(train, replace(workspace), *data[-2:]))
 
 
 def start_data(workspace: Workspace) -> tuple[Future, ...]:
-    """Start the stages from `discover` to `convert`; `curate` and `convert` need nothing of each other."""
+    """Start the stages from `discover` to `convert`; `curate` and `convert` run in parallel."""
     # A copy: Prefect draws an edge from the task that returned the very object it finds among another's arguments.
     here = replace(workspace)
     listed = start(discover, here)
@@ -43,7 +43,7 @@ def start_data(workspace: Workspace) -> tuple[Future, ...]:
 
 
 def judge(workspace: Workspace, *before: Future) -> None:
-    """After the last of `before`, evaluate on the test split, push and register. Raises the first fault."""
+    """Evaluate on the test split after the last of `before`, push and register. Raises the first error."""
     here = replace(workspace)
     scored = start(evaluate, here, *before[-1:])
     pushed = start(push, here, scored)
@@ -54,7 +54,7 @@ def judge(workspace: Workspace, *before: Future) -> None:
 
 
 def result_of(workspace: Workspace, commit: str) -> dict[str, Any]:
-    """What a completed run says of its model, see flows.local_run.RunResult."""
+    """Collect the fields of flows.local_run.RunResult for a completed run."""
     data: dict[str, Any] = {"run": workspace.run, "commit": commit, "candidate": workspace.candidate}
     data["metrics"] = read_metrics(workspace)
     registration = registration_of(workspace)

@@ -1,4 +1,4 @@
-"""Run a flow in this process, on this project's server when it is up, else on one of its own."""
+"""Run a flow in this process, with this project's Prefect server if it is up, else with a temporary one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run left. commit: params.yaml, dvc.lock and metrics; metrics: section -> name -> value.
+    """The result of a run. commit: holds params.yaml, dvc.lock and metrics; metrics: section -> name -> value.
 
     happened, version, champion, is_champion, sentence: see pipeline_lib.registry.Outcome; empty for a line that
     registers nothing. report: its path.
@@ -37,13 +37,13 @@ class RunResult:
     report: str = ""
 
     def as_json(self) -> str:
-        """For `perennial run --json`."""
+        """Format for `perennial run --json`."""
         return json.dumps(asdict(self), indent=1)
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep found. trials: see tasks.trials.Trial; best, not_told_apart: their numbers; result: of the best."""
+    """The result of a sweep. trials: see tasks.trials.Trial; best, not_told_apart: trial numbers; result: best's."""
 
     trials: list[dict[str, Any]]
     by: str
@@ -53,7 +53,7 @@ class SweepResult:
     result: RunResult
 
     def as_json(self) -> str:
-        """For `perennial sweep --json`; a failed trial has null scores."""
+        """Format for `perennial sweep --json`; a failed trial has null scores."""
         trials = [{**one, "val_loss": None, "val_top1": None} if one["error"] else one for one in self.trials]
         return json.dumps({**asdict(self), "trials": trials}, indent=1)
 
@@ -78,17 +78,17 @@ def sweep_here(origin: Path, *, grid: list[str], by: Literal["val_loss", "val_to
 
 
 def _reach_prefect(origin: Path) -> None:
-    """Set the environment, which Prefect reads when it is imported."""
+    """Set the environment for Prefect, which reads it on import; start a server if none is up."""
     stays = server_url(origin)
     if stays is not None:
         check_door(stays, credential(origin))
     url = stays or start_run_server(origin)
     os.environ.update(prefect_environment(origin, url, pages=stays is not None))
-    logging.getLogger().handlers.clear()  # Prefect formats its log only where nobody else has begun to
+    logging.getLogger().handlers.clear()  # Prefect sets up its log format only if nobody else has
 
 
 def _data(state: State[Any]) -> dict[str, Any]:
-    """The data of the state that a flow ended in. Raises it when it is an error."""
+    """Return the data of a flow's final state. Raises the error that it holds, if any."""
     data: dict[str, Any] | BaseException = state.result(raise_on_failure=False)
     if isinstance(data, BaseException):
         raise data
@@ -96,21 +96,21 @@ def _data(state: State[Any]) -> dict[str, Any]:
 
 
 def summary(result: RunResult) -> str:
-    """The result for people."""
+    """Format the result of a run as text."""
     test = result.metrics.get("test", {})
     scores = ", ".join(f"{name} {test[name]:.4f}" for name in ("top1", "top5", "f1") if name in test)
     lines = [f"run {result.run}: {scores}" if scores else f"run {result.run}"]
     if result.sentence:
         lines += [f"  {result.sentence}", f"  report: {result.report}"]
     if result.candidate:
-        lines.append(f"  a run with overrides stays off the line: git show perennial/run/{result.run}")
+        lines.append(f"  a run with changed parameters stays off the line: git show perennial/run/{result.run}")
     else:
         lines.append("  into this checkout: git checkout perennial/line -- dvc.lock params.yaml line && dvc checkout")
     return "\n".join(lines)
 
 
 def comparison(result: SweepResult) -> str:
-    """The trials and the best's result for people."""
+    """Format the trials, and the result of the best one, as text."""
     swept = list(dict.fromkeys(key for trial in result.trials for key in trial["overrides"]))
     rows = [["trial", *swept, "validation loss", "top-1", "epoch"]]
     for trial in result.trials:
@@ -120,8 +120,10 @@ def comparison(result: SweepResult) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines += [f"trial {trial['number']}: {trial['error']}" for trial in result.trials if trial["error"]]
-    lines.append(f"best by {result.by} on {result.validation_pictures} validation pictures: trial {result.best}")
+    lines.append(f"best by {result.by} on {result.validation_pictures} validation images: trial {result.best}")
     if result.not_told_apart:
         others = ", ".join(map(str, result.not_told_apart))
-        lines.append(f"  within one standard error of its top-1: trial {others}; more pictures or seeds would tell")
-    return "\n".join([*lines, "the best alone, asked once on the test split:", summary(result.result)])
+        lines.append(
+            f"  within one standard error of its top-1: trial {others}; more images or seeds would separate them"
+        )
+    return "\n".join([*lines, "the best trial, evaluated once on the test split:", summary(result.result)])

@@ -1,6 +1,6 @@
-"""Where this project's own Prefect lies and how to reach it: in the state folder, on loopback, telling nobody.
+"""This project's own Prefect: its folder in the state folder, its address on loopback, its credential.
 
-Whoever reaches its API runs code as the owner: it asks for a credential that only the owner's processes can read.
+Whoever can call its API can run code as the owner, so the API asks for a credential that only the owner can read.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ HOST = "127.0.0.1"
 
 
 def prefect_home(origin: Path) -> Path:
-    """The folder of Prefect's database, logs, credential and process records."""
+    """Return the folder of Prefect's database, logs, credential and process records."""
     return load_settings(origin).state_folder(origin) / "prefect"
 
 
 def make_prefect_home(origin: Path) -> Path:
-    """The same, made. Prefect itself makes no folder whose parent is absent, and then waits in vain."""
+    """Create the folder of `prefect_home`. Prefect does not create missing parents, and then waits without end."""
     private_folder(load_settings(origin).state_folder(origin))
     return private_folder(prefect_home(origin))
 
 
 def server_record(origin: Path) -> Path:
-    """The record of the server's process, see process_group."""
+    """Return the file that records the server's process, see process_group."""
     return prefect_home(origin) / "server.json"
 
 
 def server_url(origin: Path) -> str | None:
-    """The address of the running server of this project, None when there is none."""
+    """Return the address of this project's running server, None if there is none."""
     address = prefect_home(origin) / "address.json"
     if recorded_pid(server_record(origin)) is None or not address.exists():
         return None
@@ -45,12 +45,12 @@ def server_url(origin: Path) -> str | None:
 
 
 def credential_file(origin: Path) -> Path:
-    """The file of the credential, which a person pastes into the UI's login once."""
+    """Return the file of the credential, which a person pastes into the UI's login once."""
     return prefect_home(origin) / "credential"
 
 
 def credential(origin: Path) -> str:
-    """`user:password` of this project's Prefect, made at random when it is first needed.
+    """Return `user:password` of this project's Prefect, created at random on first use.
 
     Raises ConfigError where other users can read or write the file.
     """
@@ -61,14 +61,17 @@ def credential(origin: Path) -> str:
     with path.open(encoding="utf-8") as file:
         status = os.fstat(file.fileno())
         if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            remedy = "`perennial down`, delete it, and `perennial up` makes another; the file system must keep modes"
+            remedy = (
+                "run `perennial down`, delete the file, run `perennial up`, which creates another; the "
+                "file system must keep file modes"
+            )
             mode = f"owner {status.st_uid}, mode {status.st_mode & 0o777:o}"
             raise ConfigError("others can read or write Prefect's credential", file=path, value=mode, remedy=remedy)
         return file.read().strip()
 
 
 def _make_credential(path: Path) -> None:
-    """Put a new one there, whole and readable by nobody else from the start; where another process did, it stays."""
+    """Create the file atomically, readable by the owner alone; one that another process has just created stays."""
     number, partial = tempfile.mkstemp(dir=path.parent, prefix="credential-")  # mode 600, and no file of others
     with os.fdopen(number, "w") as file:
         file.write(f"perennial:{secrets.token_urlsafe(32)}\n")
@@ -78,9 +81,11 @@ def _make_credential(path: Path) -> None:
 
 
 def prefect_environment(origin: Path, url: str, *, pages: bool = True) -> dict[str, str]:
-    """Environment variables for Prefect and its server at `url`; without pages, a run names none.
+    """Return the environment variables for Prefect and its server at `url`.
 
-    They carry the credential: for processes of the owner, never for a command line or a log, which others can read.
+    pages: whether the server has web pages, so that a run prints their addresses.
+
+    They hold the credential: pass them to processes of the owner, never on a command line or to a log.
     """
     secret = credential(origin)
     return {

@@ -34,13 +34,13 @@ def retrain(
 ) -> State[Any]:
     """Bring the whole line up to date and register the model.
 
-    A run from the command line takes uncommitted edits in, a deployed one not.
+    A run from the command line includes uncommitted edits, a deployed run does not.
 
     Args:
-        change: What to set differently for this run only. A run with changes registers a candidate at most.
+        change: Parameters to change for this run only. A run with changes registers a candidate at most.
         branch: The branch, tag or commit whose stages, parameters and DVC remotes to use, for example `main` or
             `more-epochs`. Left empty: whatever is checked out when the run begins.
-        advanced: Every other key of params.yaml, by section, for this run only. Example: `{"train": {"seed": 2}}`.
+        advanced: All other keys of params.yaml, by section, for this run only. Example: `{"train": {"seed": 2}}`.
     """
     origin, run = origin_of_run(), flow_run.name or run_name()
     try:

@@ -1,4 +1,4 @@
-"""What every flow run does around its stages: a name, a place on record, and an end that leaves no process."""
+"""Around the stages of every flow run: naming, registration and clean-up of processes."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from tasks.workspace import FLOW, forget_old_workspaces
 
 
 def run_name() -> str:
-    """The name of the flow run, its workspace and its tag: when it started, and the start of its id."""
+    """Return the name of the flow run, its workspace and its tag: start time and first 8 characters of the id."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}"
 
 
 def trial_name(run: str, number: int) -> str:
-    """The name of a trial's workspace: it ends as the run's own does, so that the same hook finds what it left."""
+    """Return the name of a trial's workspace, which ends like the run's, so that `kill_leftovers` finds both."""
     started, _, flow_id = run.rpartition("-")
     return f"{started}-t{number}-{flow_id}"
 
 
 def kill_leftovers(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Kill what a cancelled or crashed run left. Prefect calls this after the run's own process has ended."""
+    """Kill the processes of a cancelled or crashed run. Prefect calls this after the run's own process has ended."""
     for folder in _records(origin_of_run()).glob(f"*-{str(flow_run.id)[:8]}"):
         process_group.sweep(folder)
 
 
 @contextlib.contextmanager
 def on_the_line(origin: Path, run: str) -> Iterator[None]:
-    """Hold the line, sweep and announce what dead runs left, and leave no process behind.
+    """Hold the line while the block runs, clean up after dead runs, and leave no process behind.
 
-    Where another run holds the line, one that a schedule started raises LineTaken: the next is due anyway. One that a
-    person asked for waits for as long as it takes, in the state AwaitingLine, until it is cancelled.
+    While another run holds the line, a scheduled run raises LineTaken, since the next one is due anyway. A run that a
+    person started waits in the state AwaitingLine, without a time limit, until it is cancelled.
     """
     state, waited = load_settings(origin).state_folder(origin), False
 
@@ -67,37 +67,37 @@ def on_the_line(origin: Path, run: str) -> Iterator[None]:
         _sweep_dead_runs(origin)
         process_group.STOPPING.clear()
         for run_before in announce_left(origin):
-            get_run_logger().info("announced the promotion that run %s made and did not live to announce", run_before)
+            get_run_logger().info("announced a promotion by run %s, which ended before it could", run_before)
         with _leaving_no_process():
             yield
 
 
 def skipped(taken: LineTaken) -> State[Any]:
-    """The end of a scheduled run that found the line taken."""
+    """Return the final state of a scheduled run that found the line taken."""
     sentence = f"Skipped: {taken}; the next scheduled run is not affected, `retrain` starts one by hand."
     get_run_logger().info(sentence)
     return Completed(name="Skipped", message=sentence)
 
 
 def is_scheduled() -> bool:
-    """Whether a schedule started this flow run, and no person."""
+    """Whether a schedule started this flow run, not a person."""
     context = FlowRunContext.get()
     return bool(context and context.flow_run and context.flow_run.auto_scheduled)
 
 
 def _show_state(name: str, message: str) -> None:
-    """Rename the running state. A server that is gone for a moment shows the old name, and the run goes on."""
+    """Rename the running state. If the server cannot be reached, the run goes on under the old name."""
     state: State[Any] = State(type=StateType.RUNNING, name=name, message=message)
     try:
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(UUID(str(flow_run.id)), state, force=True)
     except httpx.HTTPError as error:
-        get_run_logger().warning("the server did not hear of the state %s: %s", name, error)
+        get_run_logger().warning("could not tell the server of the state %s: %s", name, error)
 
 
 @contextlib.contextmanager
 def _leaving_no_process() -> Iterator[None]:
-    """Kill what this process started when it ends by Ctrl-C, a cancellation or a defect; a stage's error passes."""
+    """Kill our child processes on Ctrl-C, cancellation or a defect; after an error of a stage there are none."""
     try:
         yield
     except PipelineError:
@@ -108,19 +108,19 @@ def _leaving_no_process() -> Iterator[None]:
 
 
 def forget_what_is_old(origin: Path) -> None:
-    """Remove workspaces and tags of earlier runs, as far as the settings keep no more."""
+    """Remove the workspaces and tags of earlier runs beyond the number that the settings keep."""
     settings = load_settings(origin)
     forget_old_workspaces(origin, settings)
     forget_old_runs(origin, settings.keep_runs)
 
 
 def put_on_record(origin: Path, run: str) -> None:
-    """Say that the processes of `run` belong to this flow, so that no other run takes them for left behind."""
+    """Record that the processes of `run` belong to this flow, so that no other run kills them as leftovers."""
     process_group.put_on_record(os.getpid(), _records(origin) / run / FLOW)
 
 
 def origin_of_run() -> Path:
-    """The repository that the run works for."""
+    """Return the original repository of the run."""
     return Path(os.environ.get("PERENNIAL_ROOT") or find_project(Path.cwd())).resolve()
 
 
@@ -129,9 +129,9 @@ def _records(origin: Path) -> Path:
 
 
 def _sweep_dead_runs(origin: Path) -> None:
-    """Kill what runs that died without a hook (kill -9 of worker and flow) left."""
+    """Kill the processes of runs that died without a hook (kill -9 of worker and flow)."""
     for folder in _records(origin).glob("*"):
         if process_group.recorded_pid(folder / FLOW) is None:
             killed = process_group.sweep(folder)
             if killed:
-                get_run_logger().warning("killed what a dead run left: %s of %s", killed, folder.name)
+                get_run_logger().warning("killed processes of a dead run: %s of %s", killed, folder.name)

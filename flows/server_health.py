@@ -1,4 +1,4 @@
-"""Whether a Prefect server answers, and to whom."""
+"""Check that a Prefect server answers, and only to those with the credential."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 
 from pipeline_lib.errors import ServiceUnavailable
 
-ask_directly = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # a proxy would be elsewhere
+ask_directly = urllib.request.build_opener(
+    urllib.request.ProxyHandler({})
+).open  # the server is on loopback, which no proxy reaches
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes], *, log: Path, timeout_s: float, remedy: str) -> None:
@@ -27,28 +29,30 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes], *, log: Path,
 
 
 def check_door(url: str, credential: str) -> None:
-    """Raises ServiceUnavailable where the server answers without the credential, or not to ours."""
-    remedy = "`perennial down` (it ends the runs that are at work), then `perennial up`"
+    """Check the server's authentication. Raises ServiceUnavailable if it needs no credential or refuses ours."""
+    remedy = "run `perennial down` (it stops current runs), then `perennial up`"
     if _answer(url, {}) == 200:
-        raise ServiceUnavailable("the Prefect server there takes orders from anybody", file=url, remedy=remedy)
+        raise ServiceUnavailable(
+            "the Prefect server at this address accepts requests without a credential", file=url, remedy=remedy
+        )
     if _answer(url, basic_auth(credential)) == 401:
         raise ServiceUnavailable("the Prefect server was started with another credential", file=url, remedy=remedy)
 
 
 def basic_auth(credential: str) -> dict[str, str]:
-    """The header that says the credential."""
+    """Return the HTTP header with the credential."""
     return {"Authorization": f"Basic {base64.b64encode(credential.encode()).decode()}"}
 
 
 def _answer(url: str, headers: dict[str, str]) -> int:
-    """The status of a question that only those who have the credential may ask; 0 without an answer in time."""
+    """Return the HTTP status of a request that needs the credential; 0 if no answer comes in time."""
     request = urllib.request.Request(f"{url}/api/admin/version", headers=headers)  # noqa: S310 - our own address
     try:
         with ask_directly(request, timeout=10) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
-    except OSError:  # too busy: what follows has retries of its own
+    except OSError:  # too busy: later requests have their own retries
         return 0
 
 

@@ -1,10 +1,10 @@
-"""The process of a Prefect server: the one that `perennial up` starts and that stays, or one of a single run.
+"""The process of a Prefect server: the lasting one that `perennial up` starts, or a temporary one for a single run.
 
-It does what `prefect server start` does, and refuses requests for another host than its own: a web page whose name was
-made to point here (DNS rebinding) sends that name. Its socket listens before it starts, so that no other program
-answers at its address, and is sent the credential, while it is starting.
+It does the same as `prefect server start`, and also refuses requests for any host name but its own, which protects
+against DNS rebinding by a web page. Its socket listens before the server starts, so that no other program can answer
+at its address and receive the credential.
 
-`python -m flows.server_process SOCKET` serves on that file descriptor, with a PID as long as that process lives.
+`python -m flows.server_process SOCKET [PID]` serves on that file descriptor, and ends with the process PID if given.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ RUN_SERVER_START_S = 300.0
 
 
 def listen(port: int) -> socket.socket:
-    """Listen on a port of loopback, 0: on a free one. Raises ServiceUnavailable where another program does."""
+    """Listen on a loopback port (0: any free one). Raises ServiceUnavailable if another program uses it."""
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        remedy = f"stop what listens there, or use another: `perennial up --port {port + 1}`"
+        remedy = f"stop the program that uses it, or choose another port: `perennial up --port {port + 1}`"
         raise ServiceUnavailable(
             "the port is taken", file=f"http://{HOST}:{port}", value=port, remedy=remedy
         ) from error
@@ -40,7 +40,7 @@ def listen(port: int) -> socket.socket:
 def start_server(
     origin: Path, listener: socket.socket, *, log: Path, run_pid: int | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a server on a listening socket. run_pid: it ends with this run, and has no pages."""
+    """Start a server on a listening socket. run_pid: process of a run; the server ends with it and has no pages."""
     if find_spec("prefect") is None:
         raise ModuleNotFoundError("Prefect is not installed", name="prefect")
     url = url_of(listener)
@@ -63,11 +63,11 @@ def start_server(
 
 
 def start_run_server(origin: Path) -> str:
-    """Start a server for this run, where none is up; its address. Raises ServiceUnavailable when it does not start.
+    """Start a temporary server for this run and return its address. Raises ServiceUnavailable if it does not start.
 
-    It stands in a session of its own, so that Ctrl-C reaches the run alone, which still reports its end to it;
-    Prefect's own temporary server would be gone by then, and would outlive a run that is killed. To be called before
-    Prefect is imported: it is stopped after Prefect, at its own exit, has sent what it holds.
+    It has its own session, so that Ctrl-C stops the run alone, which still reports its end to the server. Prefect's own
+    temporary server would be gone by then, and would outlive a killed run. Call this before Prefect is imported: exit
+    handlers run in reverse order, and Prefect's must send its last records before the server stops.
     """
     log = make_prefect_home(origin) / "run_server.log"
     log.unlink(missing_ok=True)
@@ -81,7 +81,7 @@ def start_run_server(origin: Path) -> str:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The address of a server on this socket."""
+    """Return the address of a server on this socket."""
     return f"http://{HOST}:{listener.getsockname()[1]}"
 
 
@@ -91,7 +91,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def main(descriptor: int, run_pid: int | None = None) -> None:
-    """Serve Prefect until told to stop; for a run its API alone."""
+    """Serve Prefect until a signal stops it; for a run, the API without pages."""
     if run_pid is not None:
         die_with_parents(run_pid)
     import uvicorn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
@@ -21,6 +20,7 @@ from flows.prefect_home import (
 from flows.server_health import check_door, wait_until_healthy
 from flows.server_process import listen, start_server, url_of
 from pipeline_lib.errors import UsageError
+from pipeline_lib.files.lock import process_lock
 from pipeline_lib.harness.parent_watch import descendants
 from tasks.git import checked_out, commit_of
 from tasks.process_group import kill_group, put_on_record, recorded_pid
@@ -31,14 +31,13 @@ RUN_GRACE_S = 15.0  # a flow gives its stages 5 s of their own
 
 
 def bring_up(origin: Path, *, port: int, branch: str = "") -> str:
-    """Start what is not running, deploy, and say where it is. May be repeated at once.
+    """Start server and worker unless they run, deploy the flows, and return instructions. Safe to repeat.
 
-    branch: what deployed runs take; "" for the one that is checked out. Raises UsageError where that is none, and
+    branch: the branch that deployed runs use; "": the one checked out now. Raises UsageError if there is none, and
     ServiceUnavailable.
     """
     branch = branch_to_deploy(origin, branch)
-    with (make_prefect_home(origin) / "up.lock").open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with process_lock(make_prefect_home(origin) / "up.lock"):
         return _bring_up(origin, port=port, branch=branch)
 
 
@@ -57,29 +56,31 @@ def _bring_up(origin: Path, *, port: int, branch: str) -> str:
         wait_for_worker(POOL, timeout_s=START_S)
     return (
         f"Prefect is up at {url}\n"
-        f"  log in:   once per browser, with the line in {credential_file(origin)}; show it to nobody\n"
+        f"  log in:   once per browser, with the line in {credential_file(origin)}; keep it secret\n"
         f"  run now:  {url}/deployments, `retrain`, Run; or `perennial run` here\n"
-        f"  branch:   {branch}, whatever is checked out; another: `perennial up --branch NAME`\n"
-        "            deployed runs take what is committed there; `perennial run` takes edits here in, too\n"
-        "  nightly:  02:00 UTC, see prefect.yaml; switch it off in the UI or there\n"
+        f"  branch:   {branch}, whatever is checked out; to change it: `perennial up --branch NAME`\n"
+        "            deployed runs use its commits; `perennial run` also includes uncommitted edits here\n"
+        "  nightly:  02:00 UTC; to switch it off, use the UI or edit prefect.yaml\n"
         "  stop:     perennial down"
     )
 
 
 def branch_to_deploy(origin: Path, branch: str) -> str:
-    """The branch, tag or commit asked for, else the branch checked out. Raises UsageError where there is none."""
+    """Return the branch, tag or commit asked for, else the branch checked out. Raises UsageError if there is none."""
     named = branch or checked_out(origin)
     if named is None:
-        remedy = "name one that `git branch -a` lists: `perennial up --branch NAME`"
+        remedy = "name a branch that `git branch -a` lists: `perennial up --branch NAME`"
         raise UsageError("no branch is checked out", file=origin, value="detached HEAD", remedy=remedy)
     if commit_of(origin, named) is None:
-        remedy = "name one that `git branch -a` lists" if branch else "run `git add -A && git commit -m start` there"
+        remedy = (
+            "name a branch that `git branch -a` lists" if branch else "run `git add -A && git commit -m start` there"
+        )
         raise UsageError("no commit to run from", file=origin, value=named, remedy=remedy)
     return named
 
 
 def take_down(origin: Path) -> list[str]:
-    """Stop runs of the worker, the worker and the server, in this order; returns what was running."""
+    """Stop the worker's runs, the worker and the server, in this order; return the names of those that were running."""
     stopped = []
     worker = recorded_pid(prefect_home(origin) / "worker.json")
     for pid in descendants(worker) if worker else []:
@@ -97,20 +98,20 @@ def take_down(origin: Path) -> list[str]:
 
 
 def _start_server(origin: Path, port: int) -> str:
-    """Start it and wait until it answers; its address."""
+    """Start the server, wait until it answers, and return its address."""
     log = make_prefect_home(origin) / "server.log"
     with listen(port) as listener:
         url = url_of(listener)
         process = start_server(origin, listener, log=log)
     put_on_record(process.pid, server_record(origin))
     (prefect_home(origin) / "address.json").write_text(json.dumps({"port": port}), encoding="utf-8")
-    remedy = "`perennial down` and up again"
+    remedy = "run `perennial down`, then `perennial up`"
     wait_until_healthy(url, process, log=log, timeout_s=START_S, remedy=remedy)
     return url
 
 
 def _start(arguments: list[str], origin: Path, url: str, name: str) -> None:
-    """Start `prefect ...` as a process that outlives this one, with its output in <name>.log."""
+    """Start `prefect ...` as a process that outlives this one and writes to <name>.log."""
     home = prefect_home(origin)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = {**os.environ, **prefect_environment(origin, url), "PATH": path}

@@ -57,13 +57,13 @@ from tasks.workspace import Workspace, forget_workspace
 def sweep(grid: list[str], by: By = "val_loss", branch: str = "") -> State[Any]:
     """Train every combination of a grid, one after another, and register the best as a candidate.
 
-    The sources are listed once, so all trials see the same pictures. A trial that fails is reported and passed over. A
-    sweep that is started again finds its finished trials in DVC's cache.
+    The sources are listed once, so all trials see the same images. A failed trial is reported and left out. A sweep
+    that is started again takes its finished trials from DVC's cache.
 
     Args:
-        grid: One line per parameter, with the values to try: section.key=value,value. For example
+        grid: The values to try, one line per parameter: section.key=value,value. For example
             `train.peak_learning_rate=0.02,0.05` and `train.seed=0,1`, which train four times.
-        by: What decides, of the epoch that each trial kept; the loss is finer than top-1 on few pictures.
+        by: The validation score to choose by, at each trial's best epoch; with few images the loss is finer than top-1.
         branch: The branch, tag or commit whose stages, parameters and DVC remotes to use, for example `main`. Left
             empty: whatever is checked out when the run begins.
     """
@@ -102,7 +102,7 @@ class Tried:
 
 
 def _try_all(combinations: list[dict[str, Any]], base: Workspace, by: By) -> Tried:
-    """Train each; of the workspaces only the best's stays. Raises ConfigError when no trial came to its end."""
+    """Train every combination and keep the workspace of the best alone. Raises ConfigError if every trial failed."""
     trials: list[Trial] = []
     kept: Workspace | None = None
     for number, overrides in enumerate(combinations, 1):
@@ -118,13 +118,13 @@ def _try_all(combinations: list[dict[str, Any]], base: Workspace, by: By) -> Tri
             forget_workspace(workspace)
     best = best_trial(trials, by)
     if best is None or kept is None:
-        remedy = "mend what the first trial says"
-        raise ConfigError("no trial came to its end", file="sweep", value=trials[0].error, remedy=remedy)
+        remedy = "fix the error of the first trial, shown here"
+        raise ConfigError("every trial failed", file="sweep", value=trials[0].error, remedy=remedy)
     return Tried(trials, best, kept)
 
 
 def _try(number: int, workspace: Workspace, base: Workspace) -> Trial:
-    """Bring one trial to its validation scores; a failure becomes part of the comparison. Raises when told to stop."""
+    """Run one trial up to its validation scores; a failure becomes part of the comparison. Raises when told to stop."""
     try:
         for stage in stages_of_trial(workspace.overrides):
             if stage == "train":
@@ -139,7 +139,7 @@ def _try(number: int, workspace: Workspace, base: Workspace) -> Trial:
 
 
 def _data(tried: Tried, by: By, commit: str) -> dict[str, Any]:
-    """What `perennial sweep` prints, see flows.local_run.SweepResult."""
+    """Collect the fields of flows.local_run.SweepResult."""
     n = count_validation(tried.workspace)
     return {
         "trials": [asdict(trial) for trial in tried.trials],

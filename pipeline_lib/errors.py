@@ -1,7 +1,8 @@
-"""Every error that a user can mend, in one tree.
+"""Every error that a user can fix, in one tree.
 
-A `PipelineError` names the file, the value found there and the remedy; the command line and the flow print its one
-line and leave with its exit code. What only we can break is an `assert`. Exit codes follow sysexits.h where it has one.
+A `PipelineError` names the file, the value found there and the remedy; the command line and the flow print it as one
+line and end with its exit code. Faults that only our own code can cause are `assert`s. Exit codes follow sysexits.h
+where it has one.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from pipeline_lib.shown import shown
 
 
 class PipelineError(Exception):
-    """Say in one line what is wrong, where, and how to mend it.
+    """Say in one line what is wrong, where, and how to fix it.
 
-    what: the fault as a sentence without a full stop. file: the file, key or address at fault. value: what was found
-    there ("" when absence is the fault). remedy: what to do or type now. All as they may be shown, see shown.py.
+    what: the fault as a sentence without a full stop. file: the file, key or address at fault. value: the value found
+    there ("" if something is missing). remedy: what to do or type now. All are cleaned for display, see shown.py.
     """
 
     code: ClassVar[str]
@@ -34,75 +35,75 @@ class PipelineError(Exception):
         return f"{self.file}: {_one_line(self.what)}{found}. Remedy: {_one_line(self.remedy)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by facts: a worker process sends its error to the stage."""
+        """Pickle the constructor's arguments: a worker process sends its error to the stage."""
         return _rebuild, (type(self), self.what, self.file, self.value, self.remedy)
 
     def as_json(self) -> str:
-        """The `reason.json` a failed stage leaves: code, file, what, value, remedy, exit_code."""
+        """Format the `reason.json` of a failed stage: code, file, what, value, remedy, exit_code."""
         where = {"code": self.code, "file": self.file, "what": self.what, "value": str(self.value)}
         fields = {**where, "remedy": self.remedy}
         return json.dumps({**fields, "exit_code": self.exit_code}, indent=1) + "\n"
 
 
 class ProgramFailed(PipelineError):
-    """git or dvc refused, for a reason that we do not know; the line has its own words."""
+    """git or dvc failed for a reason unknown to us; the line quotes its message."""
 
     code, exit_code = "program_failed", 1
 
 
 class UsageError(PipelineError):
-    """A command was called with arguments that do not fit."""
+    """A command was called with wrong arguments, or cannot run in the current state."""
 
     code, exit_code = "usage", 2
 
 
 class GateHeld(PipelineError):
-    """The model of this run is not the champion, and the caller asked to be told by the exit code."""
+    """The model of this run is not the champion, and `--fail-if-held` asks for an exit code."""
 
     code, exit_code = "gate_held", 3
 
 
 class DataCheckFailed(PipelineError):
-    """A limit on the data (quarantine rate, leakage, empty class) was passed."""
+    """A limit on the data (quarantine rate, leakage, empty class) was exceeded."""
 
     code, exit_code = "data_check_failed", 4
 
 
 class BadData(PipelineError):
-    """A source, table or file holds what cannot be used."""
+    """A source, table or file has content that cannot be used."""
 
     code, exit_code = "bad_data", 65
 
 
 class ArchiveDamaged(BadData):
-    """An archive ends early or has a broken member header; nothing after that point can be trusted."""
+    """An archive ends early or has a broken member header; nothing behind that point can be trusted."""
 
     code = "archive_damaged"
 
 
 class SourceChanged(BadData):
-    """An object of a source is not the version that was listed; `download` takes the new one, a few times."""
+    """An object of a source is no longer the version that was listed; `download` retries with the new one."""
 
     code = "source_changed"
 
 
 class OutputDamaged(BadData):
-    """A file we wrote does not read back as it was written."""
+    """A file that we wrote does not read back as it was written."""
 
     code = "output_damaged"
 
 
 class NotFinite(BadData):
-    """A trained network answers with infinity or NaN: it cannot be validated, evaluated or kept."""
+    """A trained network gives infinity or NaN, so that it cannot be validated, evaluated or kept."""
 
     code = "not_finite"
 
     @classmethod
     def of(cls, network: str, *, layer: str, images: Sequence[str], n_images: int) -> Self:
-        """network: its name. layer: the first whose output is not finite. images: the first of n_images image ids."""
+        """Build the error. layer: the first whose output is not finite. images: the first of n_images image ids."""
         more = f", ... ({n_images} images)" if n_images > len(images) else ""
         return cls(
-            "the network's answer to some images is not finite",
+            "the network's output for some images is not finite",
             file="params.yaml",
             value=f"{network}, layer {layer}, images {', '.join(images)}{more}",
             remedy="raise train.side_px or train.batch_size, or lower train.peak_learning_rate, then train again",
@@ -110,7 +111,7 @@ class NotFinite(BadData):
 
 
 class SourceMissing(PipelineError):
-    """A file, folder, bucket or prefix that was named does not exist."""
+    """A named file, folder, bucket or prefix does not exist."""
 
     code, exit_code = "source_missing", 66
 
@@ -122,33 +123,39 @@ class ServiceUnavailable(PipelineError):
 
 
 class DependencyMissing(PipelineError):
-    """A package or program that this step needs is not installed."""
+    """A required package or program is not installed."""
 
     code, exit_code = "dependency_missing", 70
 
 
 class NoSpace(PipelineError):
-    """The disk is full, or would be."""
+    """The disk is full, or would become full."""
 
     code, exit_code = "no_space", 73
 
 
 class Interrupted(PipelineError):
-    """A run was told to stop, or found another one at work; running it again continues."""
+    """A run was stopped, or found another run in progress; running it again continues."""
 
     code, exit_code = "interrupted", 75
 
 
 class StageDied(Interrupted):
-    """A stage was ended by a signal (out of memory, kill -9): the one failure that is worth trying again unchanged."""
+    """A signal ended a stage (out of memory, kill -9): the only error that is retried as it is."""
 
     code = "stage_died"
 
 
 class CredentialsRefused(PipelineError):
-    """Credentials are absent, expired or not allowed to do this."""
+    """Credentials are missing, expired or lack a permission."""
 
     code, exit_code = "credentials", 77
+
+
+class ObjectRefused(CredentialsRefused):
+    """One object of a source may not be read; `download` quarantines it, as long as few are refused."""
+
+    code = "object_refused"
 
 
 class ConfigError(PipelineError):
@@ -158,13 +165,13 @@ class ConfigError(PipelineError):
 
 
 class CodeFailed(PipelineError):
-    """Our own code broke: a defect to report, with the traceback printed above the line."""
+    """A defect in our own code, to be reported with the traceback printed above the line."""
 
     code, exit_code = "defect", 70
 
 
 def defect(error: Exception, *, file: str) -> CodeFailed:
-    """What to tell people of an exception that nobody foresaw."""
+    """Turn an unforeseen exception into an error for the user."""
     remedy = "report this with the traceback above"
     return CodeFailed(f"{type(error).__name__} in our code", file=file, value=error, remedy=remedy)
 
@@ -182,14 +189,14 @@ def missing_module(error: ModuleNotFoundError, *, file: str) -> PipelineError:
 
 
 def read_reason(text: str) -> PipelineError:
-    """The error that `as_json` wrote, as its own class again."""
+    """Read an error written by `as_json` back into its own class."""
     fields = json.loads(text)
     kind = {kind.code: kind for kind in all_kinds()}[fields["code"]]
     return kind(fields["what"], file=fields["file"], value=fields["value"], remedy=fields["remedy"])
 
 
 def exit_codes() -> dict[int, list[str]]:
-    """Exit code -> the codes of the errors that leave with it, in ascending order."""
+    """Map each exit code, in ascending order, to the codes of its errors."""
     codes: dict[int, list[str]] = {}
     for kind in sorted(all_kinds(), key=lambda kind: kind.exit_code):
         codes.setdefault(kind.exit_code, []).append(kind.code)
@@ -197,7 +204,7 @@ def exit_codes() -> dict[int, list[str]]:
 
 
 def all_kinds() -> list[type[PipelineError]]:
-    """Every class of the tree but its root, which nothing raises."""
+    """Return every class of the tree except its root, which is never raised."""
     return _below(PipelineError)
 
 

@@ -1,4 +1,4 @@
-"""All of params.yaml as one model: what the Prefect form, `perennial init` and the contract tests see.
+"""All of params.yaml as one model, for the Prefect form, `perennial init` and the contract tests.
 
 Stages do not import this file: each reads its own section, so a new key of one stage re-runs no other.
 """
@@ -43,6 +43,6 @@ def load_params(path: Path) -> LineParams:
 
 
 def check_params(path: Path, content: dict[str, Any]) -> LineParams:
-    """Check sections already read; `path` names them in errors. Raises ConfigError listing every mistake at once."""
+    """Check the content of the file `path`. Raises ConfigError listing every mistake at once."""
     models: dict[str, Any] = {stage: import_module(f"pipeline_lib.{stage}.params").PARAMS for stage in STAGES}
     return LineParams.model_validate(parse(path, content, models))

@@ -26,13 +26,13 @@ Section = TypeVar("Section", bound=BaseModel)
 
 
 def load_section(path: Path, name: str, model: type[Section]) -> Section:
-    """One section of params.yaml. Raises ConfigError naming the file and each wrong key with its value."""
+    """Read one section of params.yaml. Raises ConfigError naming the file and each wrong key with its value."""
     content = read_yaml(path)
     return parse(path, {name: content.get(name)} if name in content else {}, {name: model})[name]
 
 
 def parse(path: Path, content: dict[str, Any], models: dict[str, type[Section]]) -> dict[str, Section]:
-    """Check all sections against their models. Raises one ConfigError with every fault, worded for people."""
+    """Check all sections against their models. Raises one ConfigError with every fault."""
     faults: list[str] = [_unknown(name, list(models), "section") for name in content if name not in models]
     sections: dict[str, Section] = {}
     for name, model in models.items():
@@ -45,7 +45,7 @@ def parse(path: Path, content: dict[str, Any], models: dict[str, type[Section]])
             faults += [_describe(name, fault, model) for fault in error.errors()]
     if faults:
         count = f"{len(faults)} wrong parameter{'s' if len(faults) > 1 else ''}"
-        remedy = "mend these keys; docs/parameters.md lists every key with its bounds"
+        remedy = "fix these keys; docs/parameters.md lists every key with its bounds"
         raise ConfigError(count, file=path, value="; ".join(faults), remedy=remedy)
     return sections
 
@@ -54,7 +54,7 @@ def _describe(section: str, fault: Any, model: type[BaseModel]) -> str:
     key = ".".join([section, *map(str, fault["loc"])])
     if fault["type"] == "extra_forbidden":
         if instead := getattr(model, "GONE", {}).get(fault["loc"][-1]):
-            return f"{key} is no more: {instead}"
+            return f"{key} no longer exists: {instead}"
         return _unknown(key, [f"{section}.{name}" for name in model.model_fields], "key")
     if fault["type"] == "missing":
         return f"{key}: missing"

@@ -1,68 +1,69 @@
-"""Reason codes: why a picture was not kept, or what was remarked about it. One enum, documented in docs/reasons.md.
+"""Reason codes: why an image was not kept, or a remark about it. One enum, documented in docs/reasons.md.
 
-A picture that is not kept has exactly one primary reason. Remarks never exclude by themselves.
+An image that is not kept has exactly one primary reason. Remarks never exclude by themselves.
 """
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a picture is quarantined (a fault, can be mended) or removed (a choice)."""
+    """Why an image is quarantined (a fault, can be fixed) or removed (a choice)."""
 
     # found while listing
-    BROKEN_LINK = "broken_link"  # a link that leads nowhere, or back to a folder above it
-    UNREADABLE_FILE = "unreadable_file"  # a file that may not be read, a socket, pipe or device
+    BROKEN_LINK = "broken_link"  # a link to nothing, or back to a folder above it
+    UNREADABLE_FILE = "unreadable_file"  # a file or S3 key without read permission, a socket, pipe or device
+    UNREADABLE_FOLDER = "unreadable_folder"  # a folder without read permission, with all that lies in it: one row
     # found while downloading
     TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, sparse file, absolute or climbing path
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive
     IGNORED_SYSTEM_FILE = "ignored_system_file"  # .DS_Store, ._x, Thumbs.db, __MACOSX
-    NOT_A_PICTURE_NAME = "not_a_picture_name"  # the name's ending is none of a picture (readme.txt)
+    NOT_A_PICTURE_NAME = "not_a_picture_name"  # the file name's ending is not one of an image (readme.txt)
     FILE_TOO_LARGE = "file_too_large"  # over download.max_file_bytes
     # found while decoding
     EMPTY = "empty"  # no bytes, or only zeros
     NOT_IMAGE = "not_image"  # HTML, JSON, pickle, text, ...
-    UNSUPPORTED_FORMAT = "unsupported_format"  # a picture format outside the allow-list
+    UNSUPPORTED_FORMAT = "unsupported_format"  # an image format outside the allow-list
     UNSUPPORTED_MODE = "unsupported_mode"  # float samples and the like
     DECODE_TRUNCATED = "decode_truncated"  # the data ends early
-    DECODE_CORRUPT = "decode_corrupt"  # damage inside: a strict decoder objects
+    DECODE_CORRUPT = "decode_corrupt"  # damage inside, found by a strict decoder
     TOO_MANY_PIXELS = "too_many_pixels"  # over max_pixels or a side over 65,500 px: a bomb or a panorama
-    TOO_MUCH_MEMORY = "too_much_memory"  # more than any picture of max_pixels needs; or its worker was killed twice
-    TOO_MUCH_WORK = "too_much_work"  # so many frames, scans or chunks, or seconds of CPU time, as no photograph needs
-    DECODER_CRASHED = "decoder_crashed"  # it ended the process that decodes it, twice
+    TOO_MUCH_MEMORY = "too_much_memory"  # more than an image of max_pixels can need; or its worker was killed twice
+    TOO_MUCH_WORK = "too_much_work"  # more frames, scans, chunks or CPU seconds than any photograph needs
+    DECODER_CRASHED = "decoder_crashed"  # decoding it ended the process, twice
     TOO_SMALL = "too_small"  # shorter side under min_side_px
-    ODD_ASPECT = "odd_aspect"  # far longer than wide, or wider than long
+    ODD_ASPECT = "odd_aspect"  # much longer than wide, or much wider than long
     # found while curating
-    PLACEHOLDER = "placeholder"  # "photo unavailable": little to see, and many files have the same pixels
-    LABEL_MISSING = "label_missing"  # the source gave it no class
+    PLACEHOLDER = "placeholder"  # such as "photo unavailable": little content, and many files have the same pixels
+    LABEL_MISSING = "label_missing"  # the source gives it no class
     LABEL_UNKNOWN = "label_unknown"  # not in the class list
-    LABEL_CONFLICT = "label_conflict"  # same picture, different classes
-    LABEL_ISSUE = "label_issue"  # training row whose label is very probably wrong
+    LABEL_CONFLICT = "label_conflict"  # same image, different classes
+    LABEL_ISSUE = "label_issue"  # training image whose label is very probably wrong
     VOTES_UNDECIDED = "votes_undecided"  # annotators disagree too much to decide
-    DUPLICATE = "duplicate"  # another picture of its group is kept
-    LEAK_TRAIN_EVAL = "leak_train_eval"  # a training picture that stands in val or test too, or whose subject does
-    CLASS_TOO_SMALL = "class_too_small"  # fewer kept training pictures than min_images_per_class
-    OVER_CLASS_CAP = "over_class_cap"  # a training picture beyond cap_per_class
+    DUPLICATE = "duplicate"  # another image of its group is kept
+    LEAK_TRAIN_EVAL = "leak_train_eval"  # a training image that is also in val or test, or whose subject is
+    CLASS_TOO_SMALL = "class_too_small"  # fewer kept training images than min_images_per_class
+    OVER_CLASS_CAP = "over_class_cap"  # a training image beyond cap_per_class
     CLASS_EXCLUDED = "class_excluded"  # left out by an override
     OVERRIDE_REMOVED = "override_removed"  # left out by a person
 
 
 class Remark(StrEnum):
-    """What was noticed and does not exclude."""
+    """A remark about an image, which does not exclude it."""
 
-    EXT_MISMATCH = "ext_mismatch"  # the name says another format than the bytes
-    EXIF_ROTATED = "exif_rotated"  # EXIF says that the camera was not upright
-    HAS_GPS = "has_gps"  # a position in EXIF; it stays behind in the shards
+    EXT_MISMATCH = "ext_mismatch"  # the file name's ending differs from the format of the bytes
+    EXIF_ROTATED = "exif_rotated"  # according to EXIF, the camera was not upright
+    HAS_GPS = "has_gps"  # a position in EXIF; it is stored in the shards only
     SEVERAL_FRAMES = "several_frames"  # an animation, of which the first frame is used
-    TRAILING_BYTES = "trailing_bytes"  # more bytes after the end of the picture
-    ON_BLACK = "on_black"  # light shapes on transparency, laid over black: on white nothing would be seen
-    LOW_BITS = "low_bits"  # 16-bit samples that use 12 bits or fewer: nearly black; scale them to 16 bits
-    ENDS_GREY = "ends_grey"  # its last rows are the grey of a file that was cut off and saved again
+    TRAILING_BYTES = "trailing_bytes"  # extra bytes after the end of the image
+    ON_BLACK = "on_black"  # light shapes on transparency, laid over black: on white they would be invisible
+    LOW_BITS = "low_bits"  # 16-bit samples that use 12 bits or fewer, and no sBIT says so: nearly black
+    ENDS_GREY = "ends_grey"  # the last rows have the grey of a file that was cut off and saved again
     ELONGATED = "elongated"  # more than aspect_review times longer than wide, or wider than long
-    DARK = "dark"  # even its brightest hundredth is dark
-    LIGHT = "light"  # even its darkest hundredth is light
-    BLURRED = "blurred"  # out of focus or shaken, as far as its edges tell
-    LOW_INFORMATION = "low_information"  # nearly one grey level all over
-    LABEL_REVIEW = "label_review"  # its label is doubted: a person should look
-    RELABELLED_BY_VOTES = "relabelled_by_votes"  # annotators' votes gave it another class than the source
-    RELABELLED_BY_OVERRIDE = "relabelled_by_override"  # a row of overrides.csv gave it another class
-    LEARNED_UNLABELLED = "learned_unlabelled"  # without a class, and given to training all the same
+    DARK = "dark"  # even the brightest hundredth of its pixels is dark
+    LIGHT = "light"  # even the darkest hundredth of its pixels is light
+    BLURRED = "blurred"  # out of focus or shaken, judged by its edges
+    LOW_INFORMATION = "low_information"  # almost the same grey everywhere
+    LABEL_REVIEW = "label_review"  # its label is in doubt: a person should check it
+    RELABELLED_BY_VOTES = "relabelled_by_votes"  # the annotators' votes give it another class than the source
+    RELABELLED_BY_OVERRIDE = "relabelled_by_override"  # a line of overrides.csv gives it another class
+    LEARNED_UNLABELLED = "learned_unlabelled"  # without a class, and used in training all the same

@@ -1,4 +1,4 @@
-"""What helps against a reason code, for the messages of limits: a key that cannot help is worse than none."""
+"""Remedies for reason codes, for the messages of limits: a key that cannot help is worse than none."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from pipeline_lib.reasons import Reason
 OVERRIDES: Final = "curation/overrides.csv"
 REMEDY_OF: Final[Mapping[Reason, str]] = {
     Reason.BROKEN_LINK: "fix or remove these links",
-    Reason.UNREADABLE_FILE: "allow reading these files (`chmod u+r`), or remove them from the source",
+    Reason.UNREADABLE_FILE: "allow reading these files (`chmod u+r`; of S3 keys s3:GetObject, then `dvc repro --force "
+    "download`), or remove them from the source",
+    Reason.UNREADABLE_FOLDER: "allow reading these folders (`chmod u+rx`), or remove them from the source",
     Reason.EMPTY: "fetch these files again, or remove them from the source",
-    Reason.NOT_IMAGE: "look at what these files hold, and remove them from the source",
+    Reason.NOT_IMAGE: "check the content of these files, and remove them from the source",
     Reason.UNSUPPORTED_FORMAT: "save these files as JPEG or PNG (docs/pictures.md says which formats are read)",
     Reason.UNSUPPORTED_MODE: "save these files with 8 or 16 bits per channel",
     Reason.TOO_MANY_PIXELS: "raise inspect.max_pixels in params.yaml, or shrink these images",
     Reason.FILE_TOO_LARGE: "save these images smaller, or raise download.max_file_bytes in params.yaml",
-    Reason.TOO_MUCH_WORK: "save these images anew, as JPEG or PNG of one frame",
+    Reason.TOO_MUCH_WORK: "save these images again, as JPEG or PNG with one frame",
     Reason.TOO_SMALL: "lower inspect.min_side_px in params.yaml",
     Reason.ODD_ASPECT: "raise inspect.aspect_quarantine in params.yaml",
     Reason.PLACEHOLDER: "raise curate.placeholder_copies in params.yaml if they are sound",
@@ -29,10 +31,10 @@ REMEDY_OF: Final[Mapping[Reason, str]] = {
     Reason.CLASS_TOO_SMALL: "add images to these classes, lower curate.min_images_per_class or set "
     f"curate.small_classes: keep in params.yaml, or leave them out with exclude_class in {OVERRIDES}",
 }
-# Where more of the same would leave too little to train on, no limit is offered.
+# No limit is offered where raising it would leave too little to train on.
 LEAVES_NOTHING: Final = frozenset({Reason.CLASS_TOO_SMALL, Reason.LABEL_MISSING})
 
 
 def remedy_of(reason: Reason) -> str:
-    """What to do about files with this reason; "fix the source" where nothing here can help."""
+    """Return the remedy for a reason; "fix the source" if no parameter can help."""
     return REMEDY_OF.get(reason, "fix the source")

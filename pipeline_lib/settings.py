@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline_lib.errors import ConfigError
 
 PREFIX = "PERENNIAL_"
-MACHINE_FILES = ("settings.toml", ".dvc/config")  # of this machine: edits of them are taken into no commit of ours
+MACHINE_FILES = ("settings.toml", ".dvc/config")  # they describe this machine, so our commits never include them
 TRACKER = "(tensorboard|mlflow|wandb)"
 # Loaders of earlier versions. FFCV's own Loader changes pixels, so it is a parameter now and no setting.
 LOADERS_GONE = {
@@ -29,67 +29,83 @@ LOADERS_GONE = {
 
 
 class Settings(BaseSettings):
-    """The settings of one run: settings.toml, or the environment with PERENNIAL_ and capitals."""
+    """The settings of one run, from settings.toml and from environment variables such as PERENNIAL_WORKERS."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    workers: int = Field(0, ge=0, le=1024, description="processes or threads of a stage; 0 takes every core")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto takes a GPU that is there")
+    workers: int = Field(0, ge=0, le=1024, description="number of processes or threads per stage; 0: one per core")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="device for training and evaluation; auto: the GPU if there is one"
+    )
     loader: Literal["auto", "native", "python", "resident"] = Field(
         "auto",
-        description="how images are read from betons, all with the same pixels; native: C decoder; python: libraries "
-        "only, slower; resident: decoded once and kept on the training device, for augmentation that only flips, "
-        "shifts and hides; auto: resident on a GPU where it can be used, else native, else python",
+        description="loader that reads the betons, all with the same pixels; native: C decoder; python: libraries "
+        "only, slower; resident: images are decoded once and stay on the training device, for augmentation by flip, "
+        "shift and cutout only; auto: resident on a GPU if the images fit, else native, else python",
     )
     dask_address: str | None = Field(
         None,
-        description="a Dask scheduler, `tcp://host:8786`: inspect and convert work their shards on its machines, which "
-        "share this folder and run the same lock file",
+        description="address of a Dask scheduler, such as `tcp://host:8786`; inspect and convert then process "
+        "their shards on its workers, which must share this folder and have the packages of the same lock file",
     )
     state_dir: Path = Field(
-        Path(".perennial"), description="registry, memo, reports, locks; relative to the original repository"
+        Path(".perennial"),
+        description="folder of registry, memo, reports and locks, relative to the original repository",
     )
     root: Path | None = Field(
-        None, description="the original repository of a workspace; set by `perennial run`, not by people"
+        None, description="original repository of a workspace; set by `perennial run`, do not set by hand"
     )
     supervisor_pid: int | None = Field(
-        None, description="a stage ends when this process is gone; set by the flow, not by people"
+        None, description="process whose end stops the stage; set by the flow, do not set by hand"
     )
     progress_every_s: float = Field(
-        30.0, gt=0, le=3600, description="seconds between progress lines where there is no terminal"
+        30.0, gt=0, le=3600, description="seconds between progress lines in a log (a terminal shows one live line)"
     )
     checkpoint_every_s: float = Field(
-        120.0, ge=0, le=86_400, description="seconds between checkpoints while training: what kill -9 can cost"
+        120.0,
+        ge=0,
+        le=86_400,
+        description="seconds between training checkpoints; at most this much work is lost in a crash",
     )
     train_nodes: int = Field(
-        1, ge=1, le=1024, description="machines that share train.processes; the others run `perennial join`"
+        1,
+        ge=1,
+        le=1024,
+        description="number of machines that share train.processes; all but the first run `perennial join`",
     )
     train_rendezvous: str = Field(
         "localhost:29400",
         pattern=r"^[^\s:]+:\d{1,5}$",
-        description="host:port of the first of them, where all meet; open to every process that reaches it",
+        description="host:port of the first training machine, where the others join; it has no password, so keep "
+        "it on a trusted network",
     )
-    s3_endpoint_url: str | None = Field(None, description="an S3-compatible server; unset takes boto3's own choice")
-    aws_profile: str | None = Field(None, description="a profile of ~/.aws/config")
-    registry_uri: str | None = Field(None, description="MLflow registry; unset: SQLite in the state folder")
-    model_name: str = Field("perennial", pattern=r"^[a-z0-9][a-z0-9-]*$", description="the registered model's name")
+    s3_endpoint_url: str | None = Field(None, description="address of an S3-compatible server; unset: boto3's default")
+    aws_profile: str | None = Field(None, description="profile in ~/.aws/config to take S3 credentials from")
+    registry_uri: str | None = Field(None, description="URI of the MLflow registry; unset: SQLite in the state folder")
+    model_name: str = Field("perennial", pattern=r"^[a-z0-9][a-z0-9-]*$", description="name of the registered model")
     trackers: str = Field(
         "",
         pattern=rf"^({TRACKER}(,{TRACKER})*)?$",
-        description="who is told of training's curves, with commas between: tensorboard, mlflow, wandb",
+        description="comma-separated experiment trackers that receive the training curves: tensorboard, mlflow, wandb",
     )
     candidate: bool = Field(
-        False, description="register a challenger at most; set by `perennial run` for runs with overrides"
+        False,
+        description="whether to register a challenger at most; set by `perennial run` for runs with changed parameters",
     )
     dvc_push: bool = Field(
-        True, description="push to the default DVC remote, where one is configured, before registering"
+        True, description="whether to push to the default DVC remote, if one is configured, before registering"
     )
-    keep_workspaces: int = Field(3, ge=0, le=1000, description="workspaces of finished runs kept for inspection")
-    keep_runs: int = Field(100, ge=1, le=100_000, description="runs whose git tag, and so whose data, is kept")
+    keep_workspaces: int = Field(
+        3, ge=0, le=1000, description="number of workspaces of finished runs to keep for inspection"
+    )
+    keep_runs: int = Field(
+        100, ge=1, le=100_000, description="number of runs whose git tag, and so whose data, is kept"
+    )
     memo_days: int = Field(
         60,
         ge=0,
-        description="days that unused memo entries (0: none) and checkpoints of unfinished trainings (least: 1) stay",
+        description="days to keep unused memo entries (0: none) and the checkpoints of unfinished training (at "
+        "least 1 day)",
     )
 
     @field_validator("loader", mode="before")
@@ -137,7 +153,7 @@ def load_settings(checkout: Path) -> Settings:
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError("not valid TOML", file=path, value=str(error), remedy="mend that line") from error
+        raise ConfigError("not valid TOML", file=path, value=str(error), remedy="fix that line") from error
     faults = [
         _unknown(name, PREFIX)
         for name in os.environ
@@ -152,7 +168,7 @@ def load_settings(checkout: Path) -> Settings:
             for fault in error.errors()
         ]
     if faults:
-        remedy = "mend these keys; `perennial settings` lists every key with its meaning"
+        remedy = "fix these keys; `perennial settings` lists every key with its meaning"
         raise ConfigError(f"{len(faults)} wrong settings", file=path, value="; ".join(faults), remedy=remedy)
     return settings
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Modules that a stage imports and that cannot change the bytes it writes, each with the reason.
 CANNOT_CHANGE_BYTES = {
     "pipeline_lib.files.atomic": "moves finished bytes into place",
+    "pipeline_lib.files.lock": "holds off other processes",
     "pipeline_lib.errors": "words of failures",
     "pipeline_lib.harness.gpu_watch": "looks on",
     "pipeline_lib.harness.line": "finds paths, which dvc.yaml itself holds",

@@ -77,7 +77,11 @@ def encoded(pixels: Pixels | Image.Image, kind: str, **options: Any) -> bytes:
 
 def png_with(name: bytes, body: bytes, *, crc_error: int = 0, mode: str = "RGB") -> bytes:
     """A PNG with one more chunk after the first."""
-    data = encoded(Image.fromarray(photo()).convert(mode), "PNG")
+    return with_chunk(encoded(Image.fromarray(photo()).convert(mode), "PNG"), name, body, crc_error=crc_error)
+
+
+def with_chunk(data: bytes, name: bytes, body: bytes, *, crc_error: int = 0) -> bytes:
+    """The PNG with one more chunk after the first."""
     crc = zlib.crc32(name + body) ^ crc_error
     return data[:PNG_HEAD] + len(body).to_bytes(4, "big") + name + body + crc.to_bytes(4, "big") + data[PNG_HEAD:]
 
@@ -145,6 +149,8 @@ def _samples() -> Iterator[Odd]:
     grey = photo()[..., 0].astype(np.uint16)
     yield Odd("16_bit.png", "PNG of 16 bits", encoded(grey * 257, "PNG"))
     yield Odd("12_in_16.png", "PNG of 16 bits that uses 12 of them", encoded(grey * 16, "PNG"))
+    stated = with_chunk(encoded(grey * 16 + (grey >> 4), "PNG"), b"sBIT", bytes([12]))
+    yield Odd("12_stated.png", "PNG of 16 bits that uses 12 of them and says so (sBIT), grey", stated)
     yield Odd("float.tif", "TIFF of floats, grey", tiff_of_floats(1))
     yield Odd("float_rgb.tif", "TIFF of floats, colour", tiff_of_floats(3))
     yield Odd("icon.png", "dark shape on transparency", _dark_icon())

@@ -14,12 +14,12 @@ from pipeline_lib.sources.layout import LAYOUTS, layout_of_folders
 
 
 def below(*folders: str, n: int = 2) -> list[str]:
-    """Names of n pictures in each folder."""
+    """Names of n images in each folder."""
     return [f"{folder}/{number}.jpg" for folder in folders for number in range(n)]
 
 
 def each(outer: str, inner: str = "cat dog") -> list[str]:
-    """Names of pictures where every folder of `outer` holds all folders of `inner`."""
+    """Names of images where every folder of `outer` holds all folders of `inner`."""
     return below(*(f"{one}/{other}" for one in outer.split() for other in inner.split()))
 
 
@@ -32,8 +32,8 @@ ORDINARY: Final[Mapping[str, list[str]]] = {
     "digits": below("0", "1", "2"),
     "a class called train": below("train", "plane", "car"),
     "classes that end in train": below("bullet_train", "steam_train"),
-    "class folders and a loose picture": [*below("cat", "dog"), "banner.png"],
-    "pictures without folders": ["a.jpg", "b.jpg"],
+    "class folders and a loose image": [*below("cat", "dog"), "banner.png"],
+    "images without folders": ["a.jpg", "b.jpg"],
 }
 DOUBTFUL: Final[Mapping[str, list[str]]] = {
     "train, dev, testing": each("train dev testing"),
@@ -47,7 +47,7 @@ DOUBTFUL: Final[Mapping[str, list[str]]] = {
     "German names": each("Trainingsdaten Testdaten"),
     "a fourth folder beside the splits": [*each("train val test"), "docs/banner.png"],
     "train and a stray folder": [*each("train"), "docs/banner.png"],
-    "train, test and unlabelled pictures": [*each("train test"), *below("unlabeled")],
+    "train, test and unlabelled images": [*each("train test"), *below("unlabeled")],
     "flat dev, train, testing": below("train", "dev", "testing"),
     "superclasses": [*each("animals"), *below("vehicles/car", "vehicles/plane")],
     "superclasses of one class each": below("animals/cat", "vehicles/car"),
@@ -62,18 +62,18 @@ DOUBTFUL: Final[Mapping[str, list[str]]] = {
     "images and annotations, with classes": each("JPEGImages SegmentationClass"),
     "class, then split": each("cat dog", "train test"),
     "class, then split and something else": each("cat dog", "train val extra"),
-    "one folder beside loose pictures": [*each("photos"), "banner.png"],
+    "one folder beside loose images": [*each("photos"), "banner.png"],
 }
 
 
 def tree_of(names: list[str]) -> str:
-    """The folders of some pictures, shortened: `train/cat, train/dog, val/cat, ...`."""
+    """The folders of some images, shortened: `train/cat, train/dog, val/cat, ...`."""
     folders = list(dict.fromkeys(name.rpartition("/")[0] or name for name in names))
     return ", ".join(f"`{folder}`" for folder in folders[:4]) + (", ..." if len(folders) > 4 else "")
 
 
 def reading(names: list[str]) -> str:
-    """How the pictures are read, in the words of the table: at once, or the readings that `init` asks for."""
+    """How the images are read, in the words of the table: at once, or the readings that `init` asks for."""
     if doubt := find_doubt(names):
         return "asks: " + "; ".join(f"`{one.layout}`: {in_words(one)}" for one in doubt.readings)
     counts = Counter(tuple(name.split("/")[:-1]) for name in names)

@@ -102,7 +102,8 @@ def settings() -> str:
     head = (
         "# Settings\n\n"
         + NOTE
-        + "Where and how a run works: `settings.toml` or, stronger, the environment. Changing one re-runs nothing.\n\n"
+        + "Where and how a run works, set in `settings.toml` or, with priority, in the environment. "
+        "Changing a setting re-runs nothing.\n\n"
     )
     rows = [
         (
@@ -168,7 +169,26 @@ def files() -> str:
     head += "[pictures](pictures.md) how strictly is decoded. Files with a remark are used.\n\n"
     with patch("pipeline_lib.pixels.other_formats.reads_heic", return_value=False):
         rows = [(f"`{file.name}`", file.what, outcome(file)) for file in odd_files()]
-    return head + _table(("file", "what it is", "what happens"), rows)
+    return head + _table(("file", "what it is", "what happens"), rows) + OTHER_FILES
+
+
+OTHER_FILES = """
+## Files that are no images, beside images
+
+Set aside, and counted by `curate.max_quarantine_rate`, is what should be an image and is none: damaged files, formats
+that are not read, other bytes under an image's name, and what may not be read. Not counted are system files and files
+that are no images by their names (`not_a_picture_name`), as long as these belong there:
+
+- up to five of them, such as a README, a licence or a table of labels;
+- those that go with an image: `a.json`, `a.jpg.json` or `annotations/a.xml` with `a.jpg`;
+- of others as many as the same limit allows, counted apart. More stop the run, as a folder of 40 % PDFs does: then
+  images came in another form, or the folder is another one.
+
+A folder that may not be read is one row (`unreadable_folder`), since nobody knows what lies in it; a file or S3 key
+that may not be read is `unreadable_file`. More of them than the limit allows stop the run in `download`, before any
+image is decoded. A source none of which may be read, and an archive that may not, stop it at once. After an S3 key
+was allowed (s3:GetObject), `dvc repro --force download` reads it: S3's listing does not tell who may read what.
+"""
 
 
 def layouts() -> str:

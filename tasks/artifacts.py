@@ -1,4 +1,4 @@
-"""What a run shows in the Prefect UI beside its log: scores, data ledger, verdict, lineage, the way to the report.
+"""Show the results of a run in the Prefect UI: scores, data ledger, verdict, lineage and a link to the report.
 
 The keys are the same in every run, so the UI shows their history.
 """
@@ -13,55 +13,59 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from pipeline_lib.harness.line import read_line
 from pipeline_lib.lineage import as_mermaid, lineage_of_version
+from pipeline_lib.shown import as_markdown
 from tasks.registration import Registration
 from tasks.trials import Trial
 from tasks.workspace import Workspace
 
 
 def read_metrics(workspace: Workspace) -> dict[str, Any]:
-    """The content of metrics.json, empty when the line has none."""
+    """Return the content of metrics.json, empty when the line has none."""
     metrics = read_line(workspace.folder).path("metrics")
     return dict(json.loads(metrics.read_text(encoding="utf-8"))) if metrics.exists() else {}
 
 
 def show_scores(workspace: Workspace) -> None:
-    """A table: one row per split, one column per score."""
+    """Show a table with one row per split and one column per score."""
     rows = [
         {"split": split, **_rounded(scores)}
         for split, scores in read_metrics(workspace).items()
         if isinstance(scores, dict)
     ]
     create_table_artifact(
-        rows, key="scores", description="Scores, with the bounds of the 95 % interval as _low and _high."
+        rows, key="scores", description="Scores, with the bounds of their 95 % confidence intervals as _low and _high."
     )
 
 
 def show_ledger(workspace: Workspace) -> None:
-    """Where every picture went: discovered = kept + quarantined + removed, and why."""
+    """Show how many images were kept, quarantined and removed, and for which reasons."""
     curation = json.loads(read_line(workspace.folder).path("curation").read_text(encoding="utf-8"))
     ledger, reasons = curation["ledger"], curation["reasons"]
     counts = ", ".join(f"{ledger[name]} {name}" for name in ("discovered", "kept", "quarantined", "removed"))
     table = "\n".join(f"| `{code}` | {count} |" for code, count in reasons.items())
     create_markdown_artifact(
-        f"**{counts}**\n\n| reason | pictures |\n|---|---|\n{table}\n", key="data-ledger", description=counts
+        f"**{counts}**\n\n| reason | images |\n|---|---|\n{table}\n", key="data-ledger", description=counts
     )
 
 
 def show_verdict(registration: Registration) -> None:
-    """What became of the model, the gate's rules, and the model's lineage; where the report lies."""
+    """Show the outcome for the model, the gate's rules, the model's lineage and a link to the report."""
     outcome, verdict, version = registration.outcome, registration.verdict, registration.version
     signs = {True: "passed", False: "failed", None: "cannot tell"}
-    rules = "\n".join(f"| {rule.name} | {signs[rule.passed]} | {rule.sentence} |" for rule in verdict.rules)
+    rules = "\n".join(
+        f"| {as_markdown(rule.name)} | {signs[rule.passed]} | {as_markdown(rule.sentence)} |" for rule in verdict.rules
+    )
     numbered = f", version {version.number}" if version else ""
-    judged = "" if outcome.happened != "unchanged" else "As it was judged then:\n\n"
-    text = f"# {outcome.happened}{numbered}\n\n{outcome.sentence}\n\n{judged}| rule | | |\n|---|---|---|\n{rules}\n"
-    text += "".join(f"\n- {note}" for note in verdict.notes)
+    judged = "" if outcome.happened != "unchanged" else "The verdict at that time:\n\n"
+    sentence = as_markdown(outcome.sentence)
+    text = f"# {outcome.happened}{numbered}\n\n{sentence}\n\n{judged}| rule | | |\n|---|---|---|\n{rules}\n"
+    text += "".join(f"\n- {as_markdown(note)}" for note in verdict.notes)
     create_markdown_artifact(text, key="verdict", description=outcome.sentence)
     create_link_artifact(
         registration.report.as_uri(),
         key="report",
         link_text=str(registration.report),
-        description="Where the report lies.",
+        description="The report of this run.",
     )
     if version:
         graph = as_mermaid(lineage_of_version(version, str(version.number)))
@@ -69,7 +73,7 @@ def show_verdict(registration: Registration) -> None:
 
 
 def show_trials(trials: list[Trial], best: Trial) -> None:
-    """A table in the Prefect UI: a row per trial, the swept keys first."""
+    """Show a table with one row per trial, the swept keys first."""
     rows = [
         {
             "trial": trial.number,

@@ -1,4 +1,4 @@
-"""The stage `curate` as a task: decide on every picture."""
+"""The stage `curate` as a task: decide on every image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.stage_task import run_stage_task, stage_options
 from tasks.workspace import Workspace
 
 
-@task(**stage_options("curate", "decide on every picture"))
+@task(**stage_options("curate", "decide on every image"))
 def curate(workspace: Workspace) -> State[None]:
     """Bring `curate` up to date in a workspace."""
     state = run_stage_task("curate", workspace)

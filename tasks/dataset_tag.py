@@ -12,24 +12,24 @@ SHOWN = 5
 
 
 def tag_of(name: str) -> str:
-    """The tag of a release."""
+    """Return the git tag of a release."""
     return f"dataset/{name}"
 
 
 def clean_commit(checkout: Path, name: str) -> str:
-    """The commit a release is made from. Raises UsageError when the tag exists or something is not committed."""
+    """Return the commit to release. Raises UsageError if the tag exists or the checkout has uncommitted changes."""
     if commit_of(checkout, f"refs/tags/{tag_of(name)}"):
-        remedy = "choose another; a release never changes"
+        remedy = "choose another name; a release never changes"
         raise UsageError("the name is taken", file=f"tag {tag_of(name)}", remedy=remedy)
     head = commit_of(checkout, "HEAD")
     if head is None:
-        raise UsageError("git has no commit yet", file=checkout, remedy="commit the project, and its run")
+        raise UsageError("git has no commit yet", file=checkout, remedy="commit the project and the results of a run")
     changed = uncommitted(checkout)
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         remedy = "commit them: `git add dvc.lock line && git commit -a`"
         value = ", ".join(changed[:SHOWN]) + more
-        raise UsageError("what is not committed cannot be released", file=checkout, value=value, remedy=remedy)
+        raise UsageError("uncommitted changes cannot be released", file=checkout, value=value, remedy=remedy)
     return head
 
 

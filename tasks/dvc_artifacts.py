@@ -2,7 +2,7 @@
 
 Named in pyproject.toml as the entry point `mlflow.artifact_repository: dvc`, so that
 `mlflow.artifacts.download_artifacts("models:/NAME@champion")` works in any process of this environment. Read-only: DVC
-holds every byte, the registry a pointer.
+holds the bytes, the registry only points to them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pipeline_lib.errors import SourceMissing, UsageError
 
 
 class DvcArtifactRepository(ArtifactRepository):
-    """The files of one DVC object. The project is the one of PERENNIAL_ROOT, or around the working folder."""
+    """The files of one DVC object, in the project PERENNIAL_ROOT, by default the one around the working folder."""
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
-        """The files and folders directly below `path`."""
+        """List the files and folders directly below `path`."""
         below = PurePosixPath(path or "")
         found: dict[str, FileInfo] = {}
         for name in self._files:
@@ -53,14 +53,14 @@ class DvcArtifactRepository(ArtifactRepository):
         self._refuse(local_dir)
 
     def _refuse(self, path: str) -> None:
-        remedy = "make the file an out of a DVC stage; it is registered from there"
+        remedy = "make the file an output of a DVC stage, which is then registered"
         raise UsageError(
             "models kept by DVC are read-only for MLflow", file=self.artifact_uri, value=path, remedy=remedy
         )
 
     @cached_property
     def _files(self) -> dict[str, str]:
-        """relative path -> md5."""
+        """Map relative path to md5."""
         md5 = urlsplit(self.artifact_uri).path.strip("/")
         entries = json.loads(self._object(md5).read_bytes())
         return {entry["relpath"]: entry["md5"] for entry in entries}
@@ -72,7 +72,7 @@ class DvcArtifactRepository(ArtifactRepository):
         return Repo(os.environ.get("PERENNIAL_ROOT") or None)
 
     def _object(self, md5: str) -> Path:
-        """The object's file in the local cache, fetched from the default remote where it is absent."""
+        """Return the object's file in the local cache; fetch it from the default remote if it is missing."""
         cache = self._repo.cache.local
         path = Path(cache.oid_to_path(md5))
         if not path.exists():
@@ -87,13 +87,13 @@ class DvcArtifactRepository(ArtifactRepository):
         try:
             remote = self._repo.cloud.get_remote_odb()
         except NoRemoteError:
-            remedy = "`dvc repro` where it was made, or add the remote it was pushed to with `dvc remote add -d`"
+            remedy = "run `dvc repro` here, or add the remote that holds it with `dvc remote add -d`"
             raise SourceMissing(
                 "not in DVC's cache, and no remote is set", file=self.artifact_uri, value=md5, remedy=remedy
             ) from None
         result = transfer(remote, self._repo.cache.local, {HashInfo("md5", md5)}, shallow=True)
         if result.failed or not Path(self._repo.cache.local.oid_to_path(md5)).exists():
-            remedy = "`dvc push` where it was made"
+            remedy = "run `dvc push` in the repository where the model was made"
             raise SourceMissing(
                 "neither DVC's cache nor the remote has it", file=self.artifact_uri, value=md5, remedy=remedy
             )

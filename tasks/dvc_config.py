@@ -6,16 +6,16 @@ from pathlib import Path
 
 from dvc.config import Config
 
-SITE_CACHE = ".dvc/tmp/site"  # below a workspace, so that it goes with it
+SITE_CACHE = ".dvc/tmp/site"  # inside the workspace, so that it is removed with it
 
 
 def share_cache_and_remotes(origin: Path, workspace: Path) -> None:
     """Write the workspace's .dvc/config.local: the origin's own, with paths relative to the origin made absolute.
 
-    The cache and config.local are the origin's as it stands. The remotes are those of the workspace's own commit: what
-    another branch calls its storage is none of ours. config.local is git-ignored, so a clone lacks it, with the
-    credentials' profile in it. It may hold secrets, and DVC keeps pickles in its site cache: both are for the owner
-    alone.
+    Cache and config.local are the origin's current ones. The remotes come from the workspace's own commit, since
+    another branch may use other storage. config.local is git-ignored and so missing in a clone, and with it the name of
+    the credentials' profile. It may hold secrets, and DVC keeps pickles in its site cache: only the owner can read
+    either.
     """
     config = workspace / ".dvc" / "config"
     committed = Config.load_file(str(config)).get("remote", {}) if config.exists() else {}
@@ -28,6 +28,6 @@ def share_cache_and_remotes(origin: Path, workspace: Path) -> None:
             content[section] = dict(values)
         content.setdefault("cache", {})["dir"] = str(Path(str(cache)).resolve())
         for name, remote in committed.items():
-            if "://" not in remote["url"]:  # a folder, as the commit names it from where the origin lies
+            if "://" not in remote["url"]:  # a folder, relative to the origin in the commit
                 folder = (origin / ".dvc" / Path(remote["url"]).expanduser()).resolve()
                 content.setdefault("remote", {}).setdefault(name, {}).setdefault("url", str(folder))

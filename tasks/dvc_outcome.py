@@ -1,4 +1,4 @@
-"""What the lines of `dvc repro --single-item STAGE` say: what became of the stage, how far it is, why it failed."""
+"""Parse the output of `dvc repro --single-item STAGE`: outcome and progress of the stage, or why it failed."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Progress:
 
 
 def plain(line: str) -> str:
-    """A line without colours and without its line break."""
+    """Strip colours and the line break from a line."""
     return ANSI.sub("", line).rstrip()
 
 
 def outcome_of(line: str) -> Outcome | None:
-    """What one line of dvc 3.67 says about the stage, None when it says nothing."""
+    """Return the outcome that a line of dvc 3.67 reports, None for other lines."""
     if line.startswith("Running stage "):
         return Outcome.RAN
     if "is cached - skipping run, checking out outputs" in line:
@@ -49,7 +49,7 @@ def outcome_of(line: str) -> Outcome | None:
 
 
 def progress_of(line: str) -> Progress | None:
-    """The progress that a line reports, None for other lines."""
+    """Return the progress that a line reports, None for other lines."""
     found = PROGRESS.search(line)
     if not found:
         return None
@@ -58,7 +58,7 @@ def progress_of(line: str) -> Progress | None:
 
 
 def failure_of(stage: str, lines: Sequence[str], *, exit_code: int, reason: Path) -> PipelineError:
-    """Why a stage failed: its own reason.json, the signal that ended it, or dvc's last error.
+    """Return the error of a failed stage: its own reason.json, the signal that ended it, or dvc's last error.
 
     lines: the last lines of dvc. exit_code: dvc's own, 255 for every failure, negative when a signal ended dvc itself.
     """
@@ -67,20 +67,20 @@ def failure_of(stage: str, lines: Sequence[str], *, exit_code: int, reason: Path
     exited = [int(found[1]) for line in lines if (found := EXITED.search(line))]
     signal = _signal(exited[-1] if exited else exit_code)
     if signal:
-        remedy = "run again; it continues with what is done. Signal 9 unasked for is most often too little memory"
+        remedy = "run again; finished work is kept. An unexpected signal 9 mostly means too little memory"
         return StageDied("a signal ended the stage", file=stage, value=f"signal {signal}", remedy=remedy)
     errors = [line for line in lines if line.startswith("ERROR: ")] or list(lines[-1:])
     said = errors[-1].removeprefix("ERROR: ") if errors else f"exit code {exit_code}"
     if "is busy, it is being blocked by" in said:
         return Interrupted(
-            "another dvc works on these files", file=stage, value=said, remedy="run again when it is done"
+            "another dvc process is using these files", file=stage, value=said, remedy="run again when it is done"
         )
-    remedy = f"run `dvc repro {stage}` in the checkout and read what it says above this line"
+    remedy = f"run `dvc repro {stage}` in the checkout and read its output"
     return ProgramFailed("dvc could not bring the stage up to date", file=stage, value=said, remedy=remedy)
 
 
 def _signal(exit_code: int) -> int:
-    """The signal that an exit code stands for, 0 for none. A shell reports 128 + signal, Python the negative."""
+    """Return the signal that an exit code stands for, 0 if none. A shell reports 128 + signal, Python -signal."""
     if exit_code < 0:
         return -exit_code
     return exit_code - 128 if 128 < exit_code < 192 else 0

@@ -1,4 +1,4 @@
-"""Bring one DVC stage up to date in a subprocess, so that its GPU memory goes with it and a crash kills no flow."""
+"""Bring one DVC stage up to date in a subprocess, so that its GPU memory is freed and a crash kills no flow."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def bring_up_to_date(stage: str, workspace: Workspace, *, on_line: Callable[[str
 
 
 def run_dvc(arguments: list[str], workspace: Workspace, *, name: str, on_line: Callable[[str], None]) -> None:
-    """Run a dvc command in a workspace; `name` stands for it in the record and in errors.
+    """Run a dvc command in a workspace; `name` identifies it in the record and in errors.
 
-    Raises the PipelineError that its stage left, StageDied, Interrupted, or one with dvc's last error.
+    Raises the PipelineError that its stage left, StageDied, Interrupted, or ProgramFailed with dvc's last error.
     """
     reason = workspace.folder / REASONS / f"{name}.json"
     reason.unlink(missing_ok=True)
@@ -59,13 +59,13 @@ def run_dvc(arguments: list[str], workspace: Workspace, *, name: str, on_line: C
     finally:
         _leave(workspace.folder)
     if STOPPING.is_set():
-        raise Interrupted("the run was told to stop", file=name, remedy="run again; it continues with what is done")
+        raise Interrupted("the run was stopped", file=name, remedy="run again; finished work is kept")
     if dvc.returncode:
         raise failure_of(name, last, exit_code=dvc.returncode, reason=reason)
 
 
 def child_environment(workspace: Workspace) -> dict[str, str]:
-    """The environment of dvc and its stage: this Python first on the path, and the settings that a run sets."""
+    """Return the environment of dvc and its stage: this Python first on the path, and the settings of the run."""
     environment = {**os.environ, **workspace.settings()}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
     environment["PERENNIAL_SUPERVISOR_PID"] = str(os.getpid())
@@ -77,9 +77,9 @@ def child_environment(workspace: Workspace) -> dict[str, str]:
 
 
 def _enter(folder: Path) -> None:
-    """Count a dvc into a workspace, first dropping the read-write lock that a killed one left.
+    """Count a dvc process in a workspace, after removing the read-write lock of a killed one if it is the first.
 
-    A lock entry whose pid now belongs to another process blocks for ever, and `--wait-for-lock` does not help.
+    A lock entry whose pid now belongs to another process would block without end, also with `--wait-for-lock`.
     """
     with _counting:
         if not _at_work.get(folder):

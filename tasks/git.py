@@ -1,4 +1,4 @@
-"""Git as a subprocess, with its refusals turned into one line."""
+"""Run git as a subprocess, and turn its errors into one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IDENTITY = {
 
 
 def git_environment(index: Path | None = None) -> dict[str, str]:
-    """Our environment with an identity, and without what a hook of another repository may have put there (GIT_DIR)."""
+    """Return our environment with a git identity, without variables of another repository's hook (GIT_DIR)."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return {**inherited, **IDENTITY, **({"GIT_INDEX_FILE": str(index)} if index else {})}
 
@@ -25,21 +25,21 @@ def git_environment(index: Path | None = None) -> dict[str, str]:
 def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
     """Run git in `folder` and return its stdout without the last line break.
 
-    index: an index file to use instead of the checkout's own, so that what is staged there stays as it is.
-    Raises ProgramFailed with git's own words.
+    index: an index file to use instead of the checkout's own, whose staged changes so stay untouched.
+    Raises ProgramFailed with git's own message.
     """
     command = ["git", *arguments]
     done = subprocess.run(
         command, cwd=folder, env=git_environment(index), capture_output=True, encoding="utf-8", check=False
     )
     if done.returncode:
-        remedy = f"run `git {' '.join(arguments)}` there yourself to see why"
+        remedy = f"run `git {' '.join(arguments)}` there to see why"
         raise ProgramFailed("git refused", file=folder, value=done.stderr, remedy=remedy)
     return done.stdout.rstrip("\n")
 
 
 def commit_of(folder: Path, revision: str) -> str | None:
-    """The full hash of the commit that a revision names; None when there is none of that name."""
+    """Return the full hash of the commit that a revision names, None if there is no such commit."""
     command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
     done = subprocess.run(
         command, cwd=folder, env=git_environment(), capture_output=True, encoding="utf-8", check=False
@@ -48,7 +48,7 @@ def commit_of(folder: Path, revision: str) -> str | None:
 
 
 def checked_out(folder: Path) -> str | None:
-    """The branch that is checked out; None for a detached HEAD, or where there is no repository."""
+    """Return the branch that is checked out, None for a detached HEAD or outside a repository."""
     command = ["git", "symbolic-ref", "--quiet", "--short", "HEAD"]
     done = subprocess.run(
         command, cwd=folder, env=git_environment(), capture_output=True, encoding="utf-8", check=False

@@ -1,7 +1,7 @@
-"""The result of a run as one commit: params.yaml, dvc.lock and the metrics, on top of the commit it ran from.
+"""Commit the result of a run: params.yaml, dvc.lock and the metrics, on top of the commit it ran from.
 
-The branch `perennial/line` is the history of the nights; a run with overrides stays off it. Each run has a tag, since
-DVC's garbage collection keeps what branches and tags name and nothing else.
+The branch `perennial/line` is the history of results; a run with changed parameters stays off it. Each run has a tag,
+since DVC's garbage collection keeps only data that branches and tags refer to.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tasks.workspace import LINE, Workspace, uncached_outs
 
 BRANCH = f"refs/heads/{LINE}"
 TAG = "perennial/run/"
-RIVALS = 20  # results that may come in between before we give up
+RIVALS = 20  # number of results of other runs that may get in before ours until we give up
 
 
 def commit_for_register(workspace: Workspace) -> None:
-    """Make the workspace stand on a commit with this run's receipts, which is what a registered version names."""
+    """Commit this run's receipts in the workspace; a registered version refers to this commit."""
     sort_lock(workspace.folder / "dvc.lock")
     tree = _result_tree(workspace)
     if tree != git(workspace.origin, "rev-parse", f"{workspace.commit}^{{tree}}"):
@@ -31,11 +31,11 @@ def commit_for_register(workspace: Workspace) -> None:
 
 
 def keep_result(workspace: Workspace) -> str:
-    """Commit the result of a run and tag it; put it on the line unless it is a candidate. Returns the commit.
+    """Commit and tag the result of a run, and put it on the line unless it is a candidate. Returns the commit.
 
     `register` adds its own receipt to dvc.lock, so this commit comes on top of the one that `register` saw.
-    Two runs that end at once are ordered by compare-and-swap: the later one comes on top of the earlier.
-    Raises Interrupted when others keep winning.
+    Two runs that end at once are ordered by compare-and-swap: the later result comes on top of the earlier one.
+    Raises Interrupted when other runs keep getting in first.
     """
     sort_lock(workspace.folder / "dvc.lock")
     tree, seen = _result_tree(workspace), git(workspace.folder, "rev-parse", "HEAD")
@@ -52,18 +52,18 @@ def keep_result(workspace: Workspace) -> str:
 
 
 def forget_old_runs(origin: Path, keep: int) -> list[str]:
-    """Remove the tags of all but the newest `keep` runs, whose names begin with their time; returns the runs forgotten.
+    """Remove the tags of all but the newest `keep` runs, whose names begin with their time; return the removed runs.
 
-    What the registry points to has tags of its own, and the line its branch: DVC's garbage collection keeps both.
+    DVC's garbage collection still keeps registered models, which have their own tags, and the line, which is a branch.
     """
     tags = git(origin, "tag", "--list", f"{TAG}*", "--sort=-refname").splitlines()
     for tag in tags[keep:]:
-        git(origin, "update-ref", "-d", f"refs/tags/{tag}")  # no fault when another run was faster
+        git(origin, "update-ref", "-d", f"refs/tags/{tag}")  # no error if another run has just removed it
     return [tag.removeprefix(TAG) for tag in tags[keep:]]
 
 
 def sort_lock(lock: Path) -> None:
-    """Put the stages of a dvc.lock in the order of the line: of two that run at once, either may end first."""
+    """Sort the stages of a dvc.lock in the order of the line: of two parallel stages, either may end first."""
     head, *blocks = _blocks(lock.read_text(encoding="utf-8").splitlines(keepends=True))
     known = {f"  {stage}:\n": number for number, stage in enumerate(STAGES)}
     blocks.sort(key=lambda block: known.get(block[0], len(STAGES)))
@@ -71,7 +71,7 @@ def sort_lock(lock: Path) -> None:
 
 
 def _blocks(lines: list[str]) -> list[list[str]]:
-    """The lines before the first stage, then the lines of each stage (which start with two spaces and a name)."""
+    """Split into the lines before the first stage, and the lines of each stage (from two spaces and a name)."""
     blocks: list[list[str]] = [[]]
     for line in lines:
         if line.startswith("  ") and line[2] not in " -":
@@ -81,7 +81,7 @@ def _blocks(lines: list[str]) -> list[list[str]]:
 
 
 def _result_tree(workspace: Workspace) -> str:
-    """The tree of the run's commit with its params.yaml, dvc.lock and metrics, written to the origin's objects."""
+    """Write the tree of the run's commit, with its params.yaml, dvc.lock and metrics, to the origin's objects."""
     folder = workspace.folder
     files = [name for name in ["params.yaml", "dvc.lock", *uncached_outs(folder)] if (folder / name).exists()]
     with tempfile.TemporaryDirectory() as scratch:
@@ -102,7 +102,7 @@ def _same_result(workspace: Workspace, tree: str, tip: str) -> bool:
 
 
 def _commit(workspace: Workspace, tree: str, *, parents: list[str]) -> str:
-    """Commit a tree; the run's name, its code and its overrides stand in the message."""
+    """Commit a tree with the run's name, code and changed parameters in the message."""
     changes = "".join(f"Override: {key}={value}\n" for key, value in flat(workspace.overrides).items())
     message = f"Run {workspace.run}\n\nCode: {workspace.commit}\n{changes}"
     options = [word for parent in dict.fromkeys(parents) for word in ("-p", parent)]
@@ -110,7 +110,7 @@ def _commit(workspace: Workspace, tree: str, *, parents: list[str]) -> str:
 
 
 def _swap(origin: Path, commit: str, tip: str) -> bool:
-    """Move the branch from `tip` ("" when it does not exist) to `commit`; False when it no longer stood there."""
+    """Move the branch from `tip` ("" if it does not exist) to `commit`; return False if it has moved meanwhile."""
     command = ["git", "update-ref", BRANCH, commit, tip]
     return _succeeds(command, origin)
 

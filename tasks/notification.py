@@ -1,7 +1,7 @@
-"""Tell Prefect what became of a model, as an event: an automation can send it on by mail, chat or webhook.
+"""Announce the outcome for a model as a Prefect event, which an automation can send by mail, chat or webhook.
 
-A run that dies after `register` has promoted and before that was said leaves a file of its name in the state folder's
-`unannounced/`; the next run says it instead.
+A run that dies between promoting a model and announcing it leaves a file of its name in the state folder's
+`unannounced/`; the next run makes the announcement.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ PROMOTE = "promote"
 
 
 def announce(registration: Registration, workspace: Workspace) -> None:
-    """Emit `perennial.model.<what happened>` with its sentence, the versions and where the report lies.
+    """Emit `perennial.model.<what happened>` with its sentence, the versions and the path of the report.
 
-    `promote` only by the run that promoted, and only while its model is the champion: whoever deploys acts on it.
+    `promote` is emitted only by the run that promoted, while its model is champion, since deployments react to it.
     """
     _emit(registration.outcome, workspace.run, registration.report)
 
 
 def expect_to_announce(workspace: Workspace) -> None:
-    """Put on record that this run may promote, before it does."""
+    """Record that this run may promote, before it does."""
     record = _unannounced(workspace.state) / workspace.run
     record.parent.mkdir(parents=True, exist_ok=True)
     record.touch()
 
 
 def forget_announcement(workspace: Workspace) -> None:
-    """This run has said what there was to say."""
+    """Remove the record: this run has made its announcement."""
     (_unannounced(workspace.state) / workspace.run).unlink(missing_ok=True)
 
 
 def announce_left(origin: Path, *, said: str | None = None) -> list[str]:
-    """Announce what dead runs promoted and did not say, if it is the champion now. Needs the line.
+    """Announce promotions by dead runs that are still champion. The caller holds the line.
 
-    said: the registration key that a run has just been through `register` with, and announced; that run has also
-    carried out what dead runs only recorded, so no record stays. Without it, one stays until its promotion is found.
-    Returns the runs named in the announcements.
+    said: the registration key that the calling run has just registered and announced. That run has also carried out
+    the decisions that dead runs only recorded, so all records are removed. Without it, a record stays until its
+    promotion is found. Returns the runs named in the announcements.
     """
     settings, named = load_settings(origin), []
     left = {path.name: path for path in _unannounced(settings.state_folder(origin)).glob("*")}
@@ -68,9 +68,10 @@ def announce_left(origin: Path, *, said: str | None = None) -> list[str]:
 
 
 def _emit(outcome: Outcome, run: str, report: Path) -> None:
-    """Return when it is sent: only then may the record go that it is to be said.
+    """Emit an event and wait until it is sent: only then may the record be removed.
 
-    The event's id follows from what it says, and the server keeps one of an id: killed in between, it is said once.
+    The event's id is a hash of its content, and the server keeps one event per id, so that after a kill in between
+    the announcement is still made once.
     """
     sent = emit_event(
         event=f"perennial.model.{outcome.happened}",
@@ -83,7 +84,7 @@ def _emit(outcome: Outcome, run: str, report: Path) -> None:
         },
         id=uuid5(NAMESPACE_URL, f"perennial:{report}:{run}:{outcome.happened}:{outcome.version}"),
     )
-    if sent is not None:  # None where events are switched off
+    if sent is not None:  # None if events are switched off
         EventsWorker.instance().wait_until_empty()
 
 

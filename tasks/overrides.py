@@ -1,4 +1,4 @@
-"""Values set for one run only: `train.epochs=2` on the command line, or a field of the Prefect form."""
+"""Parameters changed for one run only: `train.epochs=2` on the command line, or a field of the Prefect form."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from pipeline_lib.params import check_params
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, Any]:
-    """`["train.epochs=2"]` -> `{"train": {"epochs": 2}}`; values are YAML. Raises UsageError.
+    """Parse `["train.epochs=2"]` into `{"train": {"epochs": 2}}`; values are YAML. Raises UsageError.
 
-    Null is refused: in the flow's form it means that a field was left alone.
+    Null is refused: in the flow's form it stands for an untouched field.
     """
     return _nested({key: _value(argument, text) for argument, key, text in _split(arguments)})
 
 
 def parse_grid(arguments: list[str]) -> list[dict[str, Any]]:
-    """`["train.epochs=2,4", "train.seed=0,1"]` -> the overrides of all four combinations, the last key fastest.
+    """Parse `["train.epochs=2,4", "train.seed=0,1"]` into all four combinations; the last key varies fastest.
 
-    The commas are those of a YAML list, and of `dvc exp run -S`; a value given twice counts once. Raises UsageError,
-    also for fewer than two.
+    Commas separate values as in a YAML list and in `dvc exp run -S`; a repeated value counts once. Raises UsageError,
+    also for fewer than two combinations.
     """
     given = {key: _value(argument, f"[{text}]") for argument, key, text in _split(arguments)}
     values = {key: [one for at, one in enumerate(those) if one not in those[:at]] for key, those in given.items()}
@@ -46,14 +46,14 @@ def parse_grid(arguments: list[str]) -> list[dict[str, Any]]:
 
 
 def check_overrides(params: Path, overrides: dict[str, Any]) -> None:
-    """Raise ConfigError when params.yaml would not be right with these values in it; nothing is written."""
+    """Raise ConfigError if params.yaml would be invalid with these values; nothing is written."""
     content = read_yaml(params)
     merge(content, overrides)
     check_params(params, content)
 
 
 def split_changes(params: Path, overrides: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The overrides that change what params.yaml means, and those (flat) that repeat it: given there, or by default."""
+    """Split into overrides that change a value, and (flat) those that repeat params.yaml or a default."""
     if not overrides:
         return {}, {}
     content = read_yaml(params)
@@ -67,10 +67,10 @@ def split_changes(params: Path, overrides: dict[str, Any]) -> tuple[dict[str, An
 
 
 def apply_overrides(params: Path, overrides: dict[str, Any]) -> None:
-    """Set values in params.yaml, keeping its comments and order. Whether they are allowed is for the models to say."""
+    """Set values in params.yaml, keeping its comments and order. The values are checked elsewhere."""
     if not overrides:
         return
-    read_yaml(params)  # for its words, should the file be absent or broken
+    read_yaml(params)  # for its error message if the file is missing or invalid
     yaml = YAML()
     yaml.preserve_quotes = True
     content = yaml.load(params)
@@ -81,7 +81,7 @@ def apply_overrides(params: Path, overrides: dict[str, Any]) -> None:
 
 
 def flat(overrides: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"train": {"epochs": 2}}` -> `{"train.epochs": 2}`."""
+    """Flatten `{"train": {"epochs": 2}}` into `{"train.epochs": 2}`."""
     values: dict[str, Any] = {}
     for key, value in overrides.items():
         values |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
@@ -98,12 +98,12 @@ def merge(content: Any, overrides: dict[str, Any]) -> None:
 
 
 def _split(arguments: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Each argument with its key and the text of its value."""
+    """Yield each argument with its key and the text of its value."""
     for argument in arguments:
         key, sign, text = argument.partition("=")
         if not (sign and "." in key and all(key.split("."))):
             remedy = "write section.key=value, as in `--set train.epochs=2`; `perennial params` lists the keys"
-            raise UsageError("not an override", file="--set", value=argument, remedy=remedy)
+            raise UsageError("not a parameter with a value", file="--set", value=argument, remedy=remedy)
         yield argument, key, text
 
 
@@ -130,5 +130,5 @@ def _value(argument: str, text: str) -> Any:
 
 
 def _null(argument: str) -> UsageError:
-    remedy = "set it to null in params.yaml; a run takes your uncommitted edits in"
+    remedy = "set it to null in params.yaml; a run includes your uncommitted edits"
     return UsageError("null cannot be set for one run", file="--set", value=argument, remedy=remedy)

@@ -1,4 +1,4 @@
-"""Open the run's workspace as a task: the clone, the checked parameters, the last results linked from the cache."""
+"""Open the run's workspace as a task: clone, check the parameters, link the last results from the cache."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def prepare(
     with_edits: bool,
     after: Workspace | None = None,
 ) -> Workspace:
-    """Open the workspace of a run, see open_workspace, and say in the log what it starts from."""
+    """Open the workspace of a run, see open_workspace, and log its starting point."""
     log = get_run_logger()
     workspace = open_workspace(origin, run=run, overrides=overrides, branch=branch, with_edits=with_edits, after=after)
     log.info("workspace %s with %s", workspace.folder, workspace.taken)
     for remark in workspace.remarks:
         log.warning(remark)
     for key, value in flat(workspace.overrides).items():
-        log.info("override: %s = %s", key, value)
+        log.info("changed parameter: %s = %s", key, value)
     if workspace.candidate:
-        log.info("a run with overrides registers a candidate at most, and stays off the line")
+        log.info("a run with changed parameters registers a candidate at most, and stays off the line")
     if (workspace.folder / "dvc.lock").exists():
         run_dvc(["checkout", "--quiet", "--force", "--allow-missing"], workspace, name="checkout", on_line=log.info)
     return workspace

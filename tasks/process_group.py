@@ -1,7 +1,7 @@
-"""Processes that end with the run: each is started in its own group, on record, and killed as a group.
+"""Processes that end with the run: each is started in its own group, recorded in a file, and killed as a group.
 
-A worker kills the flow's group only, and dvc stands in a group of its own so that a stubborn stage can be killed after
-our own grace of 5 seconds; so killing it is our duty. The record outlives `kill -9` of the flow: the next run sweeps.
+A Prefect worker kills only the flow's group. dvc runs in its own group, so that we can kill a stubborn stage after a
+grace period of 5 seconds, and so we must. The record survives `kill -9` of the flow, and the next run cleans up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline_lib.files.atomic import write_text
 from pipeline_lib.harness.parent_watch import start_time
 
 GRACE_S = 5.0
-STOPPING = threading.Event()  # set when the flow is told to stop: nothing may be started or tried again
+STOPPING = threading.Event()  # set when the flow is to stop: nothing may be started or retried
 _LIVE: set[subprocess.Popen[str]] = set()
 
 
@@ -30,7 +30,7 @@ def started(
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a command in its own process group; stdout and stderr come as one stream of lines.
 
-    record: the file that names the group for a sweep. The group is killed when the block is left by an exception.
+    record: the file that names the group for `sweep`. The group is killed when an exception leaves the block.
     """
     process = subprocess.Popen(
         command,
@@ -45,7 +45,7 @@ def started(
     _LIVE.add(process)
     put_on_record(process.pid, record)
     try:
-        if STOPPING.is_set():  # told to stop while we were starting
+        if STOPPING.is_set():  # the flow was stopped while we were starting
             kill_group(process.pid)
         yield process
         process.wait()
@@ -58,20 +58,20 @@ def started(
 
 
 def stop_all() -> None:
-    """Kill every group that this process started, and start none again."""
+    """Kill every group that this process started, and prevent further starts."""
     STOPPING.set()
     for process in list(_LIVE):
         kill_group(process.pid)
 
 
 def put_on_record(pid: int, record: Path) -> None:
-    """Write down a process so that a later sweep finds it, and cannot mistake another one for it."""
+    """Record a process so that a later `sweep` finds it and does not mistake another process for it."""
     record.parent.mkdir(parents=True, exist_ok=True)
     write_text(record, json.dumps({"pid": pid, "start_time": start_time(pid)}))
 
 
 def recorded_pid(record: Path) -> int | None:
-    """The pid on record when that very process still lives, else None."""
+    """Return the recorded pid if that very process is still alive, else None."""
     try:
         entry = json.loads(record.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -81,10 +81,10 @@ def recorded_pid(record: Path) -> int | None:
 
 
 def sweep(folder: Path) -> list[int]:
-    """Kill the groups on record in a folder (their flow is gone) and forget them; returns the pids killed."""
+    """Kill the groups recorded in a folder (their flow is gone), remove the records and return the killed pids."""
     killed = []
     for record in sorted(folder.glob("*.json")):
-        if (pid := recorded_pid(record)) and pid != os.getpid():  # not the flow that ends in this very process
+        if (pid := recorded_pid(record)) and pid != os.getpid():  # not ourselves, a flow about to end
             kill_group(pid)
             killed.append(pid)
         record.unlink(missing_ok=True)
@@ -92,7 +92,7 @@ def sweep(folder: Path) -> list[int]:
 
 
 def kill_group(pgid: int, *, grace_s: float = GRACE_S) -> None:
-    """Send TERM to a process group, and KILL to what is left after the grace."""
+    """Send TERM to a process group, and KILL to processes that remain after the grace period."""
     deadline = time.monotonic() + grace_s
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
@@ -106,7 +106,7 @@ def kill_group(pgid: int, *, grace_s: float = GRACE_S) -> None:
 
 
 def group_lives(pgid: int) -> bool:
-    """Whether a process of the group still runs; zombies, which only wait to be collected, do not count."""
+    """Whether a process of the group still runs; zombies do not count."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue

@@ -1,5 +1,4 @@
-"""Push the results to the default DVC remote before the model is registered: a version must never point at bytes that
-only one disk holds."""
+"""Push the results to the default DVC remote before registration, so that no version depends on a single disk."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from tasks.workspace import Workspace
     retry_delay_seconds=10,
 )
 def push(workspace: Workspace) -> State[None]:
-    """Push data, and the run-cache with it, unless there is no remote or the setting `dvc_push` is off."""
+    """Push data and run-cache, unless there is no remote or the setting `dvc_push` is off."""
     remote = Config(str(workspace.folder / ".dvc"))["core"].get("remote")
     if not remote:
         return Completed(name="NoRemote", message="no DVC remote is configured: nothing pushed")

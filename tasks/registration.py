@@ -1,4 +1,4 @@
-"""What the registry answers, now, to the run of a workspace."""
+"""Find the registry's current answer to the run of a workspace."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tasks.workspace import Workspace
 
 @dataclass(frozen=True)
 class Registration:
-    """What became of a run's model, the version it has (None when it was refused), its verdict, and its report.
+    """The outcome for a run's model, its version (None if it was refused), its verdict and its report.
 
-    key: of the question, see pipeline_lib.register.attempt.
+    key: identifies the question, see pipeline_lib.register.attempt.
     """
 
     key: str
@@ -30,9 +30,9 @@ class Registration:
 
 
 def registration_of(workspace: Workspace) -> Registration | None:
-    """Put the question again that `register` put, and find its recorded answer; None when there is none.
+    """Find the recorded answer to the question that `register` asked; None if there is none.
 
-    What the answer means depends on what became of the registry since, see Outcome.
+    The outcome also depends on later changes of the registry, see Outcome.
     """
     registry = open_registry(load_settings(workspace.origin), workspace.origin)
     params = load_params(workspace.folder / "params.yaml").register_

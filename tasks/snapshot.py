@@ -1,4 +1,4 @@
-"""Uncommitted edits as a commit that touches neither the checkout nor its index nor a branch."""
+"""Commit uncommitted edits without touching the checkout, its index or a branch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from pipeline_lib.settings import MACHINE_FILES
 from tasks.git import git
 
-# New files count as edits only where the line looks: a folder of pictures beside the code must not end up in git.
+# New files count as edits only in the folders of the code: images in other folders must not end up in git.
 NEW_FILES = ("flows", "tasks", "pipeline_lib", "curation", "dvc.lock", "dvc.yaml", "params.yaml")
 
 
 def uncommitted(checkout: Path) -> list[str]:
-    """The files that differ from HEAD or are new, below the checkout; ignored files and results never count.
+    """List the files below the checkout that are new or differ from HEAD, except ignored files and results.
 
-    Nor do files of the machine: their edits may hold a password, and a snapshot goes out with `git push --tags`.
+    Settings of the machine do not count either: they may hold a password, and `git push --tags` publishes snapshots.
     """
     others = [f":(exclude,top){name}" for name in MACHINE_FILES]
     changed = git(checkout, "diff", "--name-only", "--no-renames", "HEAD", "--", ":/", *others).splitlines()
@@ -24,10 +24,10 @@ def uncommitted(checkout: Path) -> list[str]:
 
 
 def snapshot(checkout: Path, files: list[str]) -> str:
-    """Commit the present content of `files` on top of HEAD, through an index of its own; returns the commit."""
+    """Commit the current content of `files` on top of HEAD, through a separate index; return the commit."""
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index"
         git(checkout, "read-tree", "HEAD", index=index)
         git(checkout, "add", "--all", "--", *files, index=index)
         tree = git(checkout, "write-tree", index=index)
-    return git(checkout, "commit-tree", tree, "-p", "HEAD", "-m", "Uncommitted edits, taken in by a run")
+    return git(checkout, "commit-tree", tree, "-p", "HEAD", "-m", "Uncommitted edits, included by a run")

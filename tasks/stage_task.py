@@ -1,4 +1,4 @@
-"""What the eight stage tasks share: retries, live log, progress, and a state that says what became of the stage."""
+"""Shared by the eight stage tasks: retries, live log, progress, and a final state named after the outcome."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from tasks.workspace import Workspace
 
 SAYING = {
     Outcome.RAN: "ran",
-    Outcome.FROM_CACHE: "done before: brought back from the cache",
+    Outcome.FROM_CACHE: "done before: restored from the cache",
     Outcome.ALREADY_CURRENT: "already up to date",
 }
 SHOW_EVERY_S = 1.0
 LOG_EVERY_S = 30.0
-# What dvc advises a person to do next; the run does all of it.
+# dvc's advice on what to do next, which the run does by itself
 ADVICE = ("To track the changes", "git add ", "To enable auto staging", "dvc config core.autostage", "Use `dvc push`")
 
 
 def _died(task: Any, run: Any, state: State[Any]) -> bool:
-    """Whether a stage is worth another try: a signal ended it, and nobody asked the run to stop."""
+    """Whether to retry a stage: a signal ended it, and nobody stopped the run."""
     return isinstance(state.data, StageDied) and not STOPPING.is_set()
 
 
 def stage_options(stage: str, description: str) -> dict[str, Any]:
-    """The options of a stage's `@task`.
+    """Return the options of a stage's `@task`.
 
     DVC alone decides what is stale: a second cache in Prefect would answer "why did it not run?" differently.
     """
@@ -54,7 +54,7 @@ def stage_options(stage: str, description: str) -> dict[str, Any]:
 def run_stage_task(stage: str, workspace: Workspace) -> State[None]:
     """Bring a stage up to date inside a task run; the state is named Ran, FromCache or AlreadyCurrent.
 
-    A failed stage gives Failed with its one-line reason; one that a signal ended raises StageDied, so as to be retried.
+    A failed stage gives Failed with its one-line reason; a stage ended by a signal raises StageDied, to be retried.
     """
     artifact = _ProgressArtifact(stage)
     try:
@@ -68,7 +68,7 @@ def run_stage_task(stage: str, workspace: Workspace) -> State[None]:
 
 
 def _listener(artifact: _ProgressArtifact) -> Callable[[str], None]:
-    """Give each line to the run's log; progress goes to an artifact at most once a second, to the log every 30 s."""
+    """Return a callback that logs each line; progress goes to an artifact once a second, to the log every 30 s."""
     log, logged = get_run_logger(), 0.0
 
     def read(line: str) -> None:
@@ -85,7 +85,7 @@ def _listener(artifact: _ProgressArtifact) -> Callable[[str], None]:
 
 
 class _ProgressArtifact:
-    """The progress bar of one stage in the UI, made when there is progress to show."""
+    """The progress bar of one stage in the UI, created at the first progress line."""
 
     def __init__(self, stage: str) -> None:
         self.stage, self.shown = stage, 0.0
@@ -105,6 +105,6 @@ class _ProgressArtifact:
             update_progress_artifact(self.id, progress=progress.percent, description=text)
 
     def finish(self) -> None:
-        """End at 100 %: a stage reports now and then, and a training may end early."""
+        """End at 100 %: the last report of a stage may be earlier, and training may stop early."""
         if self.id is not None and self.last is not None and self.last.percent < 100:
             update_progress_artifact(self.id, progress=100.0, description=f"{self.last.what}: done")

@@ -1,7 +1,7 @@
-"""The trials of a sweep: what each set of overrides reached on validation, and which is best.
+"""The trials of a sweep: the validation scores of each set of parameters, and the best trial.
 
-The test split has no part in this. A validation score that was the best of many is optimistic; the winner's test score,
-asked once, is not.
+The test split plays no part. The best of many validation scores is optimistic; the winner's test score, computed once,
+is not.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ SWEPT = STAGES[STAGES.index("download") : STAGES.index("train") + 1]
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of overrides (flat: `train.epochs` -> 2) and the validation scores of the epoch it kept.
+    """One set of changed parameters (flat: `train.epochs` -> 2) and the validation scores of its best epoch.
 
-    val_loss: nats per picture. val_top1: 0..1. error: why it has no scores, "" for one that has.
+    val_loss: nats per image. val_top1: 0..1. error: why there are no scores, "" if there are.
     """
 
     number: int
@@ -42,33 +42,33 @@ def check_sections(overrides: dict[str, Any]) -> None:
     """Raise UsageError for a section of params.yaml that a sweep cannot compare."""
     strange = [section for section in overrides if section not in SWEPT]
     if strange:
-        remedy = f"sweep keys of {', '.join(SWEPT)}: validation scores on one listing of the sources are compared"
+        remedy = f"sweep keys of {', '.join(SWEPT)}, which leave the listing of the sources alone"
         raise UsageError("this section cannot be swept", file="--set", value=", ".join(strange), remedy=remedy)
 
 
 def stages_of_trial(overrides: dict[str, Any]) -> tuple[str, ...]:
-    """The stages that may differ from the sweep's own: from the first one whose parameters are swept to `train`."""
+    """Return the stages of a trial that may differ from the sweep's: the first with swept parameters, up to `train`."""
     return SWEPT[min(SWEPT.index(section) for section in overrides) :]
 
 
 def check_same_validation(workspace: Workspace, base: Workspace) -> None:
-    """Raise ConfigError where the overrides changed which pictures validate, or their labels."""
+    """Raise ConfigError if the changed parameters led to another validation split or other labels."""
     mine, theirs = _validation(workspace), _validation(base)
     if not mine.equals(theirs):
-        remedy = "sweep keys that leave the validation split alone; those of train do"
+        remedy = "sweep only keys that leave the validation split alone, such as those of train"
         value = ", ".join(flat(workspace.overrides))
-        what = f"{len(mine)} other validation pictures or labels than the sweep's {len(theirs)}: no fair comparison"
+        what = f"{len(mine)} validation images that differ, or whose labels do, from the sweep's {len(theirs)}"
         raise ConfigError(what, file="params.yaml", value=value, remedy=remedy)
 
 
 def read_trial(number: int, workspace: Workspace) -> Trial:
-    """The scores that a trained workspace reached on validation."""
+    """Read the validation scores of a trained workspace."""
     kept = json.loads(read_line(workspace.folder).path("validation").read_text(encoding="utf-8"))
     return Trial(number, flat(workspace.overrides), kept["val_loss"], kept["val_top1"], kept["epoch"])
 
 
 def best_trial(trials: list[Trial], by: By) -> Trial | None:
-    """The lowest loss, or the highest top-1 and among equals the lowest loss; the first of equals; None without any."""
+    """Return the trial with the lowest loss or highest top-1 (ties: lowest loss, then first); None if all failed."""
     scored = [trial for trial in trials if not trial.error]
     if by == "val_loss":
         return min(scored, key=lambda trial: trial.val_loss, default=None)
@@ -76,9 +76,9 @@ def best_trial(trials: list[Trial], by: By) -> Trial | None:
 
 
 def not_told_apart(trials: list[Trial], best: Trial, n: int) -> list[int]:
-    """The other trials whose top-1 is within one standard error of the best's, on n validation pictures.
+    """Return the other trials whose top-1 is within one standard error of the best's, on n validation images.
 
-    The standard error of a share p of n is sqrt(p (1 - p) / n). The same pictures for all make it a cautious bound.
+    The standard error of a share p of n is sqrt(p (1 - p) / n), a cautious bound since all trials see the same images.
     """
     error = math.sqrt(best.val_top1 * (1 - best.val_top1) / n)
     others = [trial for trial in trials if trial != best and not trial.error]
@@ -86,12 +86,12 @@ def not_told_apart(trials: list[Trial], best: Trial, n: int) -> list[int]:
 
 
 def count_validation(workspace: Workspace) -> int:
-    """How many pictures validate."""
+    """Count the validation images."""
     return len(_validation(workspace))
 
 
 def _validation(workspace: Workspace) -> pd.DataFrame:
-    import pandas as pd  # half a second that only a sweep needs: every flow run imports this module
+    import pandas as pd  # takes half a second, and every flow run imports this module
 
     rows = pd.read_parquet(read_line(workspace.folder).path("selection") / "val.parquet", columns=["image_id", "label"])
     return rows.sort_values("image_id", ignore_index=True)

@@ -1,7 +1,7 @@
-"""A run's own workspace: a clone at a recorded commit that shares DVC's cache, so that no checkout gets dirty.
+"""A run's own workspace: a clone at a recorded commit that shares DVC's cache and leaves the checkout untouched.
 
-It lies in `<state folder>/workspaces/<run>`. Code and params come from the commit; dvc.lock and the metrics from the
-last run on the branch `perennial/line`, where there is one.
+Its folder is `<state folder>/workspaces/<run>`. Code and params come from the commit; dvc.lock and the metrics from the
+last run on the branch `perennial/line`, if there is one.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ FLOW = "flow.json"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where one run works. commit: of its code and params. overrides: section -> key -> value, set in params.yaml."""
+    """The workspace of one run. commit: its code and params. overrides: section -> key -> value, set in params.yaml."""
 
     origin: Path
     state: Path
     run: str
     commit: str
     overrides: dict[str, Any]
-    remarks: tuple[str, ...]  # what was taken in or left out of the checkout, for the log
-    branch: str = ""  # as it was asked for, or what is checked out
+    remarks: tuple[str, ...]  # edits of the checkout that were included or left out, for the log
+    branch: str = ""  # the branch asked for, else the one checked out
 
     @property
     def folder(self) -> Path:
-        """The clone."""
+        """The folder of the clone."""
         return self.state / "workspaces" / self.run
 
     @property
     def records(self) -> Path:
-        """Who works for this run, see process_group."""
+        """The folder that records the processes of this run, see process_group."""
         return self.state / "running" / self.run
 
     @property
     def taken(self) -> str:
-        """The branch and commit that the run took, for people."""
+        """The branch and commit of the run, as text."""
         named = self.branch and not self.commit.startswith(self.branch)
         return f"{self.branch} at commit {self.commit[:12]}" if named else f"commit {self.commit[:12]}"
 
@@ -75,14 +75,13 @@ def open_workspace(
 ) -> Workspace:
     """Clone the repository at `origin` for one run, and check its params.yaml with the overrides in it.
 
-    branch: whose code and params to use; None takes what is checked out. with_edits: take uncommitted edits in, as a
-    snapshot commit that touches no checkout; they are left out, and named, otherwise. after: start from the results of
-    this workspace instead of the last run's.
-    Raises ConfigError for a wrong parameter, branch or folder.
+    branch: the source of code and params; None: what is checked out. with_edits: include uncommitted edits, as a
+    snapshot commit that leaves the checkout alone; otherwise they are left out and named. after: start from the results
+    of this workspace instead of the last run's. Raises ConfigError for a wrong parameter, branch or folder.
     """
     commit, remarks = _start_commit(origin, branch, with_edits=with_edits and branch is None)
     state = private_folder(load_settings(origin).state_folder(origin))
-    said = () if after else remarks  # a sweep says it once
+    said = () if after else remarks  # a sweep logs this once
     workspace = Workspace(origin, state, run, commit, overrides, said, branch or checked_out(origin) or "")
     remove_tree(workspace.folder)
     workspace.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +93,7 @@ def open_workspace(
     else:
         _bring_last_result(workspace)
     params = workspace.folder / "params.yaml"
-    if after is None:  # a trial of a sweep is a candidate whatever its values are
+    if after is None:  # a trial of a sweep is always a candidate
         workspace = _without_repetitions(workspace, params)
     apply_overrides(params, workspace.overrides)
     load_params(params)
@@ -102,14 +101,14 @@ def open_workspace(
 
 
 def _without_repetitions(workspace: Workspace, params: Path) -> Workspace:
-    """The same workspace without the overrides that params.yaml says already, which it names."""
+    """Remove, and name in the remarks, the overrides that equal the values of params.yaml."""
     changes, repeated = split_changes(params, workspace.overrides)
-    said = tuple(f"no override, params.yaml means it already: {key} = {value}" for key, value in repeated.items())
+    said = tuple(f"not a change, params.yaml has this value: {key} = {value}" for key, value in repeated.items())
     return replace(workspace, overrides=changes, remarks=(*workspace.remarks, *said))
 
 
 def uncached_outs(root: Path) -> list[str]:
-    """The metrics that git holds instead of DVC's cache (`cache: false`), as dvc.yaml spells them."""
+    """Return the metrics that git holds instead of DVC's cache (`cache: false`), as spelt in dvc.yaml."""
     stages: dict[str, Any] = read_yaml(root / "dvc.yaml")["stages"]
     entries = [
         entry for stage in stages.values() for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, ())
@@ -131,7 +130,7 @@ def forget_old_workspaces(origin: Path, settings: Settings) -> list[str]:
 
 
 def forget_workspace(workspace: Workspace) -> None:
-    """Remove a workspace whose results are in DVC's cache, or not wanted."""
+    """Remove a workspace whose results are in DVC's cache or not needed."""
     _remove(workspace.folder, workspace.records)
 
 
@@ -141,7 +140,7 @@ def _remove(*folders: Path) -> None:
 
 
 def _made(folder: Path) -> float:
-    """When a workspace was made, in seconds since 1970; 0 for one that is just being removed."""
+    """Return the creation time of a workspace in seconds since 1970; 0 while another run removes it."""
     try:
         return folder.stat().st_mtime
     except FileNotFoundError:
@@ -149,22 +148,22 @@ def _made(folder: Path) -> float:
 
 
 def _start_commit(origin: Path, branch: str | None, *, with_edits: bool) -> tuple[str, tuple[str, ...]]:
-    """The commit to start from, and what to say about edits that are not in it."""
+    """Return the commit to start from, and remarks about uncommitted edits."""
     commit = commit_of(origin, branch or "HEAD") if (origin / ".git").exists() else None
     if commit is None:
         remedy = (
-            "name one that `git branch -a` lists"
+            "name a branch that `git branch -a` lists"
             if branch
             else "run `git init && git add -A && git commit -m start` there"
         )
         raise ConfigError("no commit to run from", file=origin, value=branch or "", remedy=remedy)
     edits = uncommitted(origin)
-    if not edits or commit != commit_of(origin, "HEAD"):  # edits on top of another commit say nothing of this one
+    if not edits or commit != commit_of(origin, "HEAD"):  # the edits belong to another commit
         return commit, ()
     if not with_edits:
-        return commit, (f"left out, since this run takes only what is committed: {', '.join(edits)}",)
+        return commit, (f"left out, since this run uses committed files only: {', '.join(edits)}",)
     taken = snapshot(origin, edits)
-    return taken, (f"uncommitted edits are taken in as snapshot commit {taken[:12]}: {', '.join(edits)}",)
+    return taken, (f"uncommitted edits are included as snapshot commit {taken[:12]}: {', '.join(edits)}",)
 
 
 def _bring_result(workspace: Workspace, after: Workspace) -> None:
@@ -176,7 +175,7 @@ def _bring_result(workspace: Workspace, after: Workspace) -> None:
 
 
 def _bring_last_result(workspace: Workspace) -> None:
-    """Put the last run's dvc.lock and metrics in place: what they describe need not be worked again."""
+    """Put the last run's dvc.lock and metrics in place, so that up-to-date stages are not run again."""
     tip = commit_of(workspace.origin, LINE)
     if tip is None:
         return

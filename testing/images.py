@@ -71,3 +71,39 @@ def grey_jpeg_with_sampling(factors, *, side=32):
     bits = ("001010" * luma + "0000" * sum(colours)) * units
     bits += "1" * (-len(bits) % 8)
     return bytes(plain[:scan]) + int(bits, 2).to_bytes(len(bits) // 8, "big") + b"\xff\xd9"
+
+
+def progressive_jpeg(side, n_scans):
+    """A grey JPEG of one shade: a scan of the means, then of each frequency, bit plane by bit plane (T.81 annex G).
+
+    Each scan after the first says in a few bytes that it changes no block.
+    """
+    blocks = (side // 8) ** 2
+    data = b"\xff\xd8" + segment(0xDB, b"\0" + bytes(64 * [1]))
+    data += segment(0xC2, struct.pack(">BHHB", 8, side, side, 1) + b"\1\x11\0")
+    data += segment(0xC4, b"\0\1" + bytes(15) + b"\0") + segment(0xC4, b"\x10\1" + bytes(15) + b"\xe0")
+    data += segment(0xDA, b"\1\1\0\0\0\0") + as_bytes("0" * blocks)
+    run = as_bytes("".join("0" + format(length - 16384, "014b") for length in runs_of(blocks)))
+    planes = [
+        (k, high, low) for k in range(1, 64) for high, low in [(0, 7), *((bit + 1, bit) for bit in range(6, -1, -1))]
+    ]
+    for k, high, low in planes[: n_scans - 1]:
+        data += segment(0xDA, bytes([1, 1, 0, k, k, high << 4 | low])) + run
+    return data + b"\xff\xd9"
+
+
+def runs_of(blocks):
+    """A number of blocks as end-of-band runs of 16,384 to 32,767."""
+    while blocks:
+        run = min(blocks, 32767) if not 0 < blocks - 32767 < 16384 else blocks - 16384
+        yield run
+        blocks -= run
+
+
+def segment(marker, content):
+    return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def as_bytes(bits):
+    bits += "1" * (-len(bits) % 8)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")

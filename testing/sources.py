@@ -51,6 +51,7 @@ class Taken:
 
 
 Take = Callable[..., Taken]
+PARAMS = "discover: {sources: [{name: pics, uri: pics}]}\ncurate: {max_quarantine_rate: 0.2}\n"
 
 
 def take_sources(
@@ -61,6 +62,9 @@ def take_sources(
     reads = {"listing": folder / "listing.parquet", "sources": folder / "sources.json"}
     LISTING.write(list_sources(parsed, settings, root=folder), reads["listing"])
     reads["sources"].write_text(sources_as_json(parsed))
+    params_file = folder / "params.yaml"
+    if not params_file.exists():
+        params_file.write_text(PARAMS)
     target = folder / out
     writes = {"shards": target / "shards", "members": target / "members.parquet", "votes": target / "votes.parquet"}
     run(StageRun(folder, reads, writes, params, settings))

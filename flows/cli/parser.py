@@ -34,8 +34,8 @@ CTRL_C = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code. Data goes to stdout, talk to stderr."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the terminal cannot show is escaped, as on stderr
+    """Run one command and return its exit code. Results go to stdout, messages to stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # escape what the terminal cannot show, as stderr does
         sys.stdout.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.WARNING
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"perennial {options.command}: stopped by Ctrl-C", file=sys.stderr)
         return CTRL_C
-    except BrokenPipeError:  # the reader of our stdout, `head` say, has had enough
+    except BrokenPipeError:  # the reader of our stdout, such as `head`, has closed it
         sys.stderr.close()
         return 0
     except ModuleNotFoundError as error:
@@ -69,14 +69,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Build the parser with all commands."""
     parser = argparse.ArgumentParser(
         prog="perennial",
         description="An image classifier that retrains itself.",
         epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="say more, and show the traceback of an error")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="print debug messages and the traceback of an error"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         command = import_module(f"flows.cli.commands.{name}")
@@ -88,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _epilog() -> str:
     lines = [f"  {code:>3}  {', '.join(names)}" for code, names in exit_codes().items()]
-    head = "`dvc repro` does the same work without Prefect. `perennial COMMAND --help` says more.\n\nexit codes:\n"
+    head = "`dvc repro` does the same work without Prefect. `perennial COMMAND --help`: one command.\n\nexit codes:\n"
     return "\n".join([head + "    0  ok", *lines, f"  {CTRL_C}  stopped by Ctrl-C"])
 
 

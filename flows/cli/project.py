@@ -1,4 +1,4 @@
-"""Find the project that a command is meant for, and name files as its params.yaml does."""
+"""Find the project of a command, and write paths as its params.yaml does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipeline_lib.errors import UsageError
 
 
 def find_project(start: Path) -> Path:
-    """The nearest folder with a dvc.yaml, from `start` upwards. Raises UsageError."""
+    """Return the nearest folder with a dvc.yaml, from `start` upwards. Raises UsageError."""
     for folder in (start, *start.parents):
         if (folder / "dvc.yaml").is_file():
             return folder
@@ -16,6 +16,6 @@ def find_project(start: Path) -> Path:
 
 
 def inside(origin: Path, path: str | Path) -> str:
-    """A path given on the command line as params.yaml names it: relative to the project where it lies in it."""
+    """Write a path from the command line as in params.yaml: relative to the project if it is inside it."""
     full = Path(path).expanduser().resolve()
     return str(full.relative_to(origin.resolve())) if full.is_relative_to(origin.resolve()) else str(full)

@@ -1,4 +1,4 @@
-"""How `perennial init` comes to one reading of a source's folders: as said, as said before, or by asking."""
+"""Choose how `perennial init` reads a source's folders: as given, as recorded earlier, or by asking."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def survey_without_doubt(
     uri: str, settings: Settings, origin: Path, *, layout: str | None, labels: str | None
 ) -> Survey:
-    """Look at the source, and ask how its folders are read where they allow several ways.
+    """Survey the source, and ask which layout is meant where its folders can be read in several ways.
 
-    layout, labels: from the command line. Raises UsageError for an unknown layout, and with the choices where nobody
-    can be asked.
+    layout, labels: from the command line. Raises UsageError for an unknown layout, and, listing the choices, if there
+    is no terminal to ask on.
     """
     from flows.cli.project import inside
     from pipeline_lib.errors import UsageError
@@ -39,17 +39,17 @@ def survey_without_doubt(
 
 
 def _ask(doubt: Doubt, uri: str) -> str:
-    """The name of a reading. Raises UsageError where no terminal is there, or no answer."""
+    """Ask for a layout and return its name. Raises UsageError without a terminal or without an answer."""
     from pipeline_lib.errors import UsageError
     from pipeline_lib.survey import describe_doubt
 
     names = [one.layout for one in doubt.readings]
     print(f"{uri}: {describe_doubt(doubt)}", flush=True)
-    print("  Where one folder alone holds what you want, name it: `perennial init FOLDER`.", flush=True)
+    print("  If you only want one of the folders, name it: `perennial init FOLDER`.", flush=True)
     if sys.stdin.isatty():
         for _ in range(3):
             try:
-                said = input(f"Which one? 1 to {len(names)}, or its name (nothing: stop) ").strip()
+                said = input(f"Which one? 1 to {len(names)}, or its name (empty: stop) ").strip()
             except EOFError:
                 said = ""
             if said in names:

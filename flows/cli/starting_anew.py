@@ -1,4 +1,4 @@
-"""What `perennial init` starts anew for new data, beside params.yaml: files of curation/, and the model's name."""
+"""What `perennial init` resets for new data beside params.yaml: files of curation/, and the model's name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTINGS, VARIABLE = "settings.toml", "PERENNIAL_MODEL_NAME"
 
 
 def refuse_to_lose_words(anew: Sequence[Renewal], uncommitted: Collection[str]) -> None:
-    """Raise UsageError naming each file of earlier data that holds what people wrote."""
+    """Raise UsageError naming each file of earlier data with text that people wrote."""
     from pipeline_lib.errors import UsageError
 
     written = [one for one in anew if one.words]
@@ -25,12 +25,14 @@ def refuse_to_lose_words(anew: Sequence[Renewal], uncommitted: Collection[str]) 
         )
         names = " ".join(one.file for one in written)
         keep = f"commit them (`git add {names} && git commit`) or copy them"
-        remedy = f"{keep}; `perennial init --force` starts them anew"
-        raise UsageError("what people wrote of earlier data would be lost", file="curation", value=value, remedy=remedy)
+        remedy = f"{keep}; `perennial init --force` replaces them"
+        raise UsageError(
+            "text that people wrote about earlier data would be lost", file="curation", value=value, remedy=remedy
+        )
 
 
 def start_files(origin: Path, anew: Sequence[Renewal]) -> list[str]:
-    """Write the files; returns the lines for people."""
+    """Write the files; return the lines to print."""
     from pipeline_lib.files.atomic import write_text
     from pipeline_lib.survey.earlier_data import DATASHEET
 
@@ -43,9 +45,9 @@ def start_files(origin: Path, anew: Sequence[Renewal]) -> list[str]:
 def start_model_name(
     origin: Path, data: NewData, settings: Settings, *, weights: str | None
 ) -> tuple[str, tuple[str, ...]]:
-    """Name the models of new data in settings.toml; returns a line for people, and the files written.
+    """Name the models of new data in settings.toml; return the line to print, and the files written.
 
-    The name stays where a person chose it, and where training starts from a version that is registered under it.
+    The name stays if a person chose it, or if training starts from a version that is registered under it.
     """
     from pipeline_lib.files.atomic import write_text
     from pipeline_lib.survey.model_name import free_name, is_our_line, with_model_name
@@ -72,7 +74,7 @@ def start_model_name(
 
 
 def _is_taken(name: str, origin: Path, settings: Settings) -> bool:
-    """Whether versions of that name are known: as git tags, or in a registry that is a file. No server is asked."""
+    """Whether versions of that name exist as git tags or in a registry file. No server is asked."""
     from pipeline_lib.registry.mlflow_store import SQLITE
     from pipeline_lib.registry.registry import open_registry
     from tasks.git import git

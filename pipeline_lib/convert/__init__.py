@@ -1,5 +1,5 @@
-"""Conversion: each shard becomes a beton of its decodable pictures, without labels, splits or decisions.
+"""Conversion: each shard becomes a beton of its decodable images, without labels, splits or decisions.
 
-run.py maps shards, with an estimate before (estimate.py); shard.py converts one. stored.py decides on the bytes of each
-picture (jpeg_stream.py, pixelate.py), beton_writer.py writes them, and read_back.py reads every row back.
+run.py maps the shards, after an estimate (estimate.py); shard.py converts one. stored.py chooses the stored bytes of
+each picture (jpeg_stream.py, pixelate.py), beton_writer.py writes them, and read_back.py reads every row back.
 """

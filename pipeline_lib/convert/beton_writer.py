@@ -1,7 +1,7 @@
-"""Write a beton: one process, so no waiting for others, the same bytes every time.
+"""Write a beton in a single process, with the same bytes every time.
 
-FFCV's own writer hangs for ever when a worker fails or the disk is full, and gives other bytes at each run with two
-workers. This one writes byte for byte what that one writes with a single worker.
+FFCV's own writer hangs when a worker fails or the disk is full, and with two workers each run gives other bytes. This
+writer gives the same bytes as FFCV's with a single worker.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from pipeline_lib.pixels.raster import MAX_SIDE_PX
 
 
 def page_bytes(largest_picture_bytes: int) -> int:
-    """The smallest page that FFCV accepts and that holds the largest picture."""
+    """Return the smallest page size that FFCV accepts and that holds the largest picture."""
     return max(MIN_PAGE_BYTES, 1 << (largest_picture_bytes - 1).bit_length())
 
 
 class BetonWriter:
-    """Append pictures to an open file, which is a beton once `finish` has returned.
+    """Append images to an open file, which is a beton once `finish` has returned.
 
-    n_max: how many pictures there may be at most (fixes where the data begins). page_size: bytes, see `page_bytes`.
+    n_max: maximum number of pictures, which fixes the start of the data. page_size: bytes, see `page_bytes`.
     Raises BadData naming a picture that takes more than a page.
     """
 
@@ -48,10 +48,10 @@ class BetonWriter:
         data, sides = stored.content, (stored.width, stored.height)
         assert self.count < len(self._samples) and data and 0 < min(sides) <= max(sides) <= MAX_SIDE_PX, (sides, name)
         if len(data) > self.page_size:
-            remedy = "set convert.long_side_px, so that pictures shrink, and run `dvc repro`"
+            remedy = "set convert.long_side_px, which shrinks pictures, and run `dvc repro`"
             what = f"more bytes than a page of {self.page_size}"
             raise BadData(what, file=name, value=f"{len(data)} bytes", remedy=remedy)
-        if self._position % self.page_size + len(data) > self.page_size:  # a picture never crosses a page
+        if self._position % self.page_size + len(data) > self.page_size:  # an image never crosses a page
             self._position = _next_multiple(self._position, self.page_size)
         self._file.seek(self._position)
         self._file.write(data)

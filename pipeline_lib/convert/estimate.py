@@ -1,4 +1,4 @@
-"""How long a conversion will take and how much it will write, found by converting a few of its pictures first."""
+"""Estimate the time and the size of a conversion by converting a few of its pictures first."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pipeline_lib.errors import NoSpace
 from pipeline_lib.shards.read import MemberBytes
 
 log = logging.getLogger(__name__)
-SAMPLE = 24  # pictures, evenly over the work
-SHARE = 20  # one picture in so many at most, so that an estimate costs 5 % of the work or less
-CLEARLY = 0.8  # the sample may be a fifth off; a disk that fills up after all is told when it does
+SAMPLE = 24  # number of pictures, spread evenly over the work
+SHARE = 20  # at most one picture in 20, so that the estimate costs 5 % of the work or less
+CLEARLY = 0.8  # the estimate may be a fifth off; a disk that fills up later is reported then
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a sample of n pictures says of all that are to be done. work_s: for one worker."""
+    """Estimate for all pictures to convert, from a sample of n. work_s: for one worker."""
 
     n: int
     size_bytes: int
@@ -31,13 +31,13 @@ class Estimate:
 
 
 def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
-    """Say in one line what lies ahead. Raises NoSpace when the disk of `folder` is clearly too small for it."""
+    """Log the estimate in one line. Raises NoSpace if the disk of `folder` is clearly too small."""
     n_pictures = sum(len(task.pictures) for task in tasks)
-    if n_pictures < SHARE:  # done before anyone would read an estimate
+    if n_pictures < SHARE:  # finished before anyone could read an estimate
         return
     found = estimate(tasks)
     log.info(
-        "%d pictures in %d shards to do, about %d MB and %d s with %d workers (measured on %d)",
+        "%d images in %d shards to do, about %d MB and %d s with %d workers (measured on %d)",
         *(
             n_pictures,
             len(tasks),
@@ -50,13 +50,14 @@ def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < CLEARLY * found.size_bytes:
         value = f"{free_bytes / 1e6:.0f} MB free"
-        remedy = "free some space (docs/operations.md says what may go), or set convert.short_side_px to keep less"
+        remedy = "free some space (docs/operations.md lists what can be deleted), or set convert.short_side_px to "
+        "store less"
         what = f"the disk is too small: {n_pictures} pictures take about {found.size_bytes / 1e6:.0f} MB"
         raise NoSpace(what, file=folder, value=value, remedy=remedy)
 
 
 def estimate(tasks: Sequence[Task]) -> Estimate:
-    """Convert a few pictures without keeping them; the first one, which loads what the others find loaded, twice."""
+    """Convert a few pictures without keeping them; the first one twice, since its first time includes loading."""
     places = [(task, picture) for task in tasks for picture in task.pictures]
     n = min(SAMPLE, max(1, len(places) // SHARE))
     chosen = places[:: len(places) // n][:n]

@@ -1,8 +1,8 @@
 """A face detector for `convert.pixelate`: `pipeline_lib.convert.faces:frontal`. Needs the extra `faces`.
 
-The cascade of local binary patterns that OpenCV trained and scikit-image ships, so that nothing is downloaded. It is
-meant for upright frontal faces and misses others: profiles, small or turned heads. Look at a sample of what it did, and
-name a detector of your own where that matters.
+It uses the cascade of local binary patterns that OpenCV trained and scikit-image ships, so nothing is downloaded. The
+cascade finds upright frontal faces and misses others: profiles, small or turned heads. Check a sample of the results,
+and name a detector of your own if you need more.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 from pipeline_lib.betons.layout import Array
 
 SMALLEST_PX = 24  # the cascade's own window
-MARGIN = 0.15  # of the box's side, at each edge: the window leaves out hair and chin
+MARGIN = 0.15  # share of the box's side added at each edge, since the window leaves out hair and chin
 
 
 def frontal(pixels_HWC: Array) -> list[tuple[int, int, int, int]]:
-    """Boxes (left, top, right, bottom) of frontal faces of at least SMALLEST_PX, with a margin."""
+    """Find frontal faces of at least SMALLEST_PX; return boxes (left, top, right, bottom) with a margin."""
     height, width = pixels_HWC.shape[:2]
     if min(height, width) < SMALLEST_PX:
         return []

@@ -1,4 +1,4 @@
-"""JPEG streams: passed on as received where that changes no pixel, else encoded. Metadata never gets through."""
+"""JPEG streams: kept as received if that changes no pixel, else encoded, in both cases without metadata."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in compressed data: no
 
 
 def passed_on(data: bytes, *, width: int, height: int) -> bytes | None:
-    """The stream without its metadata, if it holds the picture that `data` shows, upright and of this size; else None.
+    """Return the stream without metadata if it shows the same picture as `data`, upright and of this size, else None.
 
     None for CMYK, RGB marked as such by Adobe's segment, 12 bits, rare codings and samplings, damage, and a stream that
-    takes more bytes than the pixels. That colours stay is libjpeg's own word on both headers: of the segments that are
-    left out only JFIF's and Adobe's mean anything to it, and they mean the colour space.
+    takes more bytes than the pixels. That the colours stay the same is checked with libjpeg on both headers: of the
+    removed segments it only interprets JFIF's and Adobe's, which give the colour space.
     """
     bare = without_metadata(data)
     if bare is None or len(bare) > 3 * width * height:
@@ -38,8 +38,8 @@ def passed_on(data: bytes, *, width: int, height: int) -> bytes | None:
 def is_sound(stream: bytes) -> bool:
     """Whether libjpeg decodes all of a stream without a warning.
 
-    Every bit of the compressed data is decoded, so every damage that a full decode sees is seen (a test compares).
-    Pixels, which nobody will look at, are made at an eighth of the size, of the luminance alone: a third less work.
+    Every bit of the compressed data is decoded, so it finds all damage that a full decode finds (a test compares both).
+    The unused pixels are computed at an eighth of the size, luminance only, which saves a third of the work.
     """
     try:
         simplejpeg.decode_jpeg(stream, colorspace="GRAY", min_height=1, min_width=1, strict=True)
@@ -49,9 +49,9 @@ def is_sound(stream: bytes) -> bool:
 
 
 def without_metadata(stream: bytes) -> bytes | None:
-    """Leave out all application and comment segments, and what follows the end mark. No coefficient changes.
+    """Remove all application and comment segments, and bytes after the end mark. No coefficient changes.
 
-    None when the marker structure is broken or the coding is none of baseline, extended or progressive Huffman.
+    None if the marker structure is broken or the coding is not baseline, extended or progressive Huffman.
     """
     kept, at = [stream[:2]], 2
     while at + 4 <= len(stream) and stream[at] == 0xFF:

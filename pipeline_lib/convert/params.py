@@ -1,4 +1,4 @@
-"""Parameters of `convert`: how large pictures are kept, and in what form."""
+"""Parameters of `convert`: the size and the form in which images are stored."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from pipeline_lib.pixels import KeptSize
 
 
 class ConvertParams(KeptSize):
-    """Changing any of these rewrites every beton."""
+    """The size and the form in which images are stored. Changing any of these rewrites every beton."""
 
     mode: Literal["auto", "raw", "jpg"] = Field(
         "auto",
-        description="raw: exact and fast to read; jpg: a tenth of the space; auto: a mix, each picture by raw_up_to_px",
+        description="form in which images are stored; raw: exact and fast to read; jpg: a tenth of the space; "
+        "auto: raw up to raw_up_to_px, jpg above",
     )
     raw_up_to_px: int = Field(
         64,
         ge=0,
         le=4096,
-        description="mode auto: raw up to this short side (of the kept picture, in pixels), jpg above",
+        description="short side of the stored image, pixels, up to which mode auto stores raw pixels instead of jpg",
     )
     jpeg_quality: int = Field(
         90,
         ge=50,
         le=100,
-        description="quality of pictures that are encoded again (libjpeg's scale, 50 to 100); JPEGs that already fit "
-        "are passed on as received, without their metadata",
+        description="JPEG quality of re-encoded images (libjpeg's scale); JPEGs that already fit are stored as "
+        "received, without their metadata",
     )
 
     pixelate: str | None = Field(
         None,
         pattern=r"^[\w.]+:\w+$",
-        description="a detector, `module:function`, whose boxes are made unrecognisable before pictures are stored; "
-        "pipeline_lib.convert.faces:frontal finds frontal faces (extra `faces`). null: pictures as they are",
+        description="detector, as `module:function`, of what to make unrecognisable before images are stored; "
+        "pipeline_lib.convert.faces:frontal finds frontal faces (extra `faces`). null: nothing is pixelated",
     )
     pixelate_sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="sha256 of the detector's file, as `sha256sum` prints it"
+        None, pattern="^[0-9a-f]{64}$", description="sha256 of the file with the detector, as `sha256sum` prints it"
     )
 
     @model_validator(mode="after")
@@ -47,7 +48,7 @@ class ConvertParams(KeptSize):
         return self
 
     def is_raw(self, width: int, height: int) -> bool:
-        """Whether a picture kept at this size is stored as raw pixels."""
+        """Whether an image stored at this size is stored as raw pixels."""
         return self.mode == "raw" or (self.mode == "auto" and min(width, height) <= self.raw_up_to_px)
 
 

@@ -1,11 +1,11 @@
-"""Faces, or whatever else a detector of yours finds, made unrecognisable before pictures are stored.
+"""Make faces, or whatever else your detector finds, unrecognisable before pictures are stored.
 
-The detector is a function that a module in this repository defines: uint8 RGB pixels [H, W, 3] to boxes (left, top,
-right, bottom) in pixels. A parameter never names a function of a library: `pickle:loads` would make code of an image.
-Its file is pinned by sha256, so that another detector is another parameter, and other betons. Cells of a sixth of the
+The detector is a function of a module in this repository, from uint8 RGB pixels [H, W, 3] to boxes (left, top, right,
+bottom) in pixels. A parameter never names a function of a library: `pickle:loads` would run code from an image. Its
+file is pinned by sha256, so that another detector means another parameter, and other betons. Cells of a sixth of the
 box's longer side leave 6 x 6 colours at most; Yang et al., "A Study of Face Obfuscation in ImageNet" (ICML 2022),
-found blurred faces to cost a classifier less than one per cent. Only betons are changed: shards hold what was
-received, and reviewers see that.
+found blurred faces to cost a classifier less than one per cent. Only betons are changed: shards hold the
+received pictures, and reviewers see these.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
 
 def check_detector(dotted: str, sha256: str) -> None:
-    """Raise ConfigError when there is no such module or function, or its file is not the one that params.yaml pins."""
+    """Raise ConfigError if the module or function does not exist, or its file is not the pinned one."""
     module, _, name = dotted.partition(":")
     try:
         found = importlib.util.find_spec(module)
@@ -57,13 +57,13 @@ def check_detector(dotted: str, sha256: str) -> None:
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether a file is part of the repository, and not of the environment that may lie in it."""
+    """Whether a file is part of the repository, not of a virtual environment inside it."""
     file = file.resolve()
     return file.is_relative_to(REPOSITORY) and not file.is_relative_to(Path(sys.prefix).resolve())
 
 
 def find_boxes(pixels_HWC: Array, dotted: str) -> list[Box]:
-    """What the detector finds, cut to the picture, without empty boxes."""
+    """Run the detector; return its boxes, clipped to the picture, without empty ones."""
     height, width = pixels_HWC.shape[:2]
     cut = [
         (max(0, int(left)), max(0, int(top)), min(width, int(right)), min(height, int(bottom)))
@@ -73,7 +73,7 @@ def find_boxes(pixels_HWC: Array, dotted: str) -> list[Box]:
 
 
 def pixelate(pixels_HWC: Array, boxes: Iterable[Box]) -> Array:
-    """A copy in which every box consists of at most CELLS x CELLS cells, each of the mean colour of what it hides."""
+    """Return a copy in which each box consists of at most CELLS x CELLS cells, each of its mean colour."""
     changed = pixels_HWC.copy()
     for left, top, right, bottom in boxes:
         part = Image.fromarray(np.ascontiguousarray(changed[top:bottom, left:right]))

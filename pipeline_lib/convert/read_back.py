@@ -1,4 +1,4 @@
-"""Read a beton back, row by row, and compare with what was meant."""
+"""Read a beton back, row by row, and compare it with the intended content."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pipeline_lib.errors import OutputDamaged
 
 @dataclass(frozen=True)
 class Written:
-    """What a row must hold."""
+    """The expected content of a row."""
 
     image_id: str
     checksum: int
 
     @classmethod
     def of(cls, image_id: str, stored: Stored) -> Self:
-        """From what is handed to the writer."""
+        """Build from the arguments of the writer."""
         return cls(image_id, checksum(stored.content, mode=stored.mode, height=stored.height, width=stored.width))
 
 
 def check_written(path: Path, written: list[Written]) -> None:
-    """Compare mode, size and bytes of every row with what was meant. Raises OutputDamaged naming the first bad one.
+    """Compare mode, size and bytes of every row. Raises OutputDamaged naming the first wrong row.
 
-    A JPEG whose bytes are those that `is_sound` decoded needs no second decode.
+    A JPEG whose bytes `is_sound` has decoded needs no second decode.
     """
     beton = open_beton(path)
     bad = [meant.image_id for row, meant in enumerate(written) if beton.checksum(row) != meant.checksum]

@@ -1,4 +1,4 @@
-"""The stage `convert`: every shard becomes a beton of its decodable pictures, without labels, splits or decisions."""
+"""The stage `convert`: every shard becomes a beton of its decodable images, without labels, splits or decisions."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)
-FORMAT = 3  # raise it when the code writes other bytes for the same input
+FORMAT = 4  # raise it when the code writes other bytes for the same input
 LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
-SEEN = ("width_px", "height_px", "exif_orientation")  # what `inspect` saw in a picture
+SEEN = ("width_px", "height_px", "exif_orientation")  # findings of `inspect` about a picture
 
 
-def run(job: StageRun) -> None:
-    """Read shards, members, images and pixel rules; write betons/. Raises ConfigError, and as `convert_shard`."""
-    if job.params.pixelate:
+def run(job: StageRun[ConvertParams]) -> None:
+    """Read shards, members, images and pixel rules; write betons/. Raises ConfigError, and as `convert_shard` does."""
+    if job.params.pixelate and job.params.pixelate_sha256:
         check_detector(job.params.pixelate, job.params.pixelate_sha256)
     rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text(encoding="utf-8"))
     members = MEMBERS.read(job.reads["members"])
@@ -47,20 +47,20 @@ def run(job: StageRun) -> None:
         write_text(folder / "pixels.json", described)
     memo.forget_older_than(job.settings.memo_days)
     log.info(
-        "%d pictures in %d betons, %d shards from the memo",
+        "%d images in %d betons, %d shards from the memo",
         sum(len(task.pictures) for task in tasks),
         sum(bool(task.pictures) for task in tasks),
         memo.hits,
     )
 
 
-def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun) -> None:
-    """Fill the folder; a finished shard is remembered at once."""
+def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun[ConvertParams]) -> None:
+    """Fill the folder; each finished shard goes into the memo at once."""
     size_bytes = sum(picture.size_bytes for task in todo.values() for picture in task.pictures)
     announce(list(todo.values()), folder, workers=n_workers(size_bytes, job.settings))
     n_pictures = sum(len(task.pictures) for task in todo.values())
     convert = partial(convert_shard, folder=folder)
-    with progress("convert", "pictures", n_pictures, job.settings) as step:
+    with progress("convert", "images", n_pictures, job.settings) as step:
         work = map_shards(
             convert, todo, size_bytes=size_bytes, libraries=_libraries(), settings=job.settings, step=step
         )
@@ -71,7 +71,7 @@ def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun)
 def plan_tasks(
     members: pd.DataFrame, images: pd.DataFrame, *, shards_folder: Path, params: ConvertParams, rules: PixelRules
 ) -> list[Task]:
-    """One task per shard, in the order of their names; a shard without a decodable picture has an empty one."""
+    """Make one task per shard, sorted by name; a shard without decodable pictures gets an empty task."""
     decodable = images[images["refusal"].isna()].drop(columns="refusal")
     held = members.dropna(subset=["shard"]).merge(decodable, on="image_id", how="left", validate="one_to_one")
     held = held.sort_values(["shard", "row_in_shard"])
@@ -86,7 +86,7 @@ def plan_tasks(
 
 
 def pixels_description(params: ConvertParams, rules: PixelRules) -> str:
-    """pixels.json: all that decides on stored pixels, so that prediction can repeat it. Canonical JSON."""
+    """Return the text of pixels.json: all rules for stored pixels, so that prediction can repeat them."""
     unused = {"pixelate", "pixelate_sha256"} if params.pixelate is None else set()
     described = {"pixel_rules": rules.model_dump(), **params.model_dump(exclude=unused)}
     return json.dumps(described, indent=1, sort_keys=True) + "\n"

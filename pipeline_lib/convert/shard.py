@@ -23,7 +23,7 @@ from pipeline_lib.tables.beton_index import BETON_INDEX
 
 @dataclass(frozen=True)
 class Task:
-    """One shard to convert. Small and picklable: it travels to a worker process."""
+    """One shard to convert. Small and picklable, since it is sent to a worker process."""
 
     shard: str
     pictures: tuple[Picture, ...]  # in the order of the shard
@@ -33,21 +33,21 @@ class Task:
 
     @property
     def unit(self) -> str:
-        """What the memo knows the result by, beside the parameters: the shard, and which pictures are decodable."""
+        """The memo's key of the result, beside the parameters: the shard and its decodable pictures."""
         image_ids = "\n".join(picture.image_id for picture in self.pictures)
         return f"{self.shard}:{hashlib.sha256(image_ids.encode()).hexdigest()}"
 
     def files(self, folder: Path) -> list[Path]:
-        """What the shard becomes: an index, and a beton unless no picture of it is decodable."""
+        """The output files of the shard: an index, and a beton if at least one picture is decodable."""
         beton = [folder / f"{self.shard}.beton"] if self.pictures else []
         return [*beton, folder / f"{self.shard}.index.parquet"]
 
 
 def convert_shard(task: Task, at: Callable[[str], None], *, folder: Path) -> None:
-    """Write the beton and the index of a shard into `folder`. at: told the image_id of each picture as its turn comes.
+    """Write the beton and the index of a shard into `folder`. at: called with each image_id when its turn comes.
 
-    Raises OutputDamaged when the shard's bytes no longer decode as `inspect` saw, or the beton does not read back;
-    BadData when a picture is too large for a beton; NoSpace.
+    Raises OutputDamaged if the shard's bytes no longer decode as they did in `inspect`, or the beton does not read
+    back; BadData when a picture is too large for a beton; NoSpace.
     """
     written = _write_beton(task, folder / f"{task.shard}.beton", at) if task.pictures else []
     rows = [(row, one.image_id, one.checksum) for row, one in enumerate(written)]
@@ -56,7 +56,7 @@ def convert_shard(task: Task, at: Callable[[str], None], *, folder: Path) -> Non
 
 
 def _write_beton(task: Task, path: Path, at: Callable[[str], None]) -> list[Written]:
-    """Write and check a beton; what its rows hold."""
+    """Write and check a beton; return the content of its rows."""
     page_size = page_bytes(_largest(task))
     written: list[Written] = []
     with atomic_file(path) as file, MemberBytes(task.shards_folder) as members:
@@ -73,16 +73,16 @@ def _write_beton(task: Task, path: Path, at: Callable[[str], None]) -> list[Writ
 
 
 def _largest(task: Task) -> int:
-    """The bytes that the largest picture takes at most. Raises BadData naming it when no page can hold it."""
+    """Return an upper bound on the bytes of the largest picture. Raises BadData naming it if no page can hold it."""
     size_bytes, image_id = max((most_bytes(picture, task.params), picture.image_id) for picture in task.pictures)
     if size_bytes > MAX_PAGE_BYTES:
-        value, remedy = f"{size_bytes} bytes", "set convert.long_side_px, so that it shrinks, and run `dvc repro`"
+        value, remedy = f"{size_bytes} bytes", "set convert.long_side_px, which shrinks it, and run `dvc repro`"
         what = f"a beton holds pictures of at most {MAX_PAGE_BYTES} bytes"
         raise BadData(what, file=image_id, value=value, remedy=remedy)
     return size_bytes
 
 
 def most_bytes(picture: Picture, params: ConvertParams) -> int:
-    """No stored form takes more bytes than the pixels, but for pictures far smaller than a page."""
+    """Return an upper bound: no stored form takes more bytes than the pixels, except tiny pictures, below a page."""
     width, height = params.of(picture.width_px, picture.height_px)
     return 3 * (width + 1) * (height + 1)

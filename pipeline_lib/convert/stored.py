@@ -1,4 +1,4 @@
-"""From a picture as received to the bytes that a beton keeps of it."""
+"""Turn a picture as received into the bytes that a beton stores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline_lib.pixels import PixelRules, Undecodable, decode
 
 @dataclass(frozen=True)
 class Picture:
-    """Where the bytes of a decodable picture lie, and what `inspect` saw in them. The size is that once decoded."""
+    """The place of a decodable picture's bytes, and the findings of `inspect`. The size is the decoded one."""
 
     image_id: str
     container: str
@@ -38,19 +38,19 @@ class Stored:
 
     @classmethod
     def raw(cls, pixels_HWC: Array) -> Self:
-        """Keep the pixels themselves (uint8 RGB)."""
+        """Store the pixels themselves (uint8 RGB)."""
         return cls(RAW, pixels_HWC.shape[1], pixels_HWC.shape[0], pixels_HWC.tobytes())
 
     @classmethod
     def jpg(cls, stream: bytes, *, width: int, height: int) -> Self:
-        """Keep a JPEG stream whose picture has this size."""
+        """Store a JPEG stream whose picture has this size."""
         return cls(JPG, width, height, stream)
 
 
 def stored_form(data: bytes, picture: Picture, params: ConvertParams, rules: PixelRules, *, shards: Path) -> Stored:
-    """Decide how a picture is kept. data: its bytes as received, passed on where they already are what is wanted.
+    """Choose the stored form of a picture. data: its bytes as received, which are stored unchanged if they fit.
 
-    Raises OutputDamaged when they no longer show what `inspect` saw.
+    Raises OutputDamaged if they no longer decode as they did in `inspect`.
     """
     received = picture.width_px, picture.height_px
     width, height = params.of(*received)
@@ -76,7 +76,7 @@ def stored_form(data: bytes, picture: Picture, params: ConvertParams, rules: Pix
 
 
 def _pixelated(data: bytes, picture: Picture, params: ConvertParams, rules: PixelRules, shards: Path) -> Array | None:
-    """The picture with what the detector found made unrecognisable; None when it found nothing or there is none."""
+    """Return the picture with all detected boxes pixelated; None if there are none, or no detector."""
     if params.pixelate is None:
         return None
     pixels_HWC = _decoded(data, picture, rules, shards)
@@ -90,10 +90,10 @@ def _decoded(data: bytes, picture: Picture, rules: PixelRules, shards: Path) -> 
         decoded = decode(data, rules)
     except Undecodable as error:
         value = f"{picture.image_id}: {error}"
-        what = "a picture no longer decodes"
+        what = "an image no longer decodes"
         raise OutputDamaged(what, file=shards / picture.container, value=value, remedy=remedy) from error
     if (decoded.width_px, decoded.height_px) != (picture.width_px, picture.height_px):
         value = f"{picture.image_id}: {decoded.width_px} x {decoded.height_px}"
-        what = f"a picture is no longer {picture.width_px} x {picture.height_px}, as `inspect` saw it"
+        what = f"an image is no longer {picture.width_px} x {picture.height_px}, as `inspect` saw it"
         raise OutputDamaged(what, file=shards / picture.container, value=value, remedy=remedy)
     return decoded.pixels_HWC

@@ -27,7 +27,7 @@ from pipeline_lib.curate.figures import (
 from pipeline_lib.curate.label_issues import Opinion, judge_labels
 from pipeline_lib.curate.labels import Labels, decide_labels
 from pipeline_lib.curate.ledger import balance, ledger
-from pipeline_lib.curate.limits import check_limits
+from pipeline_lib.curate.limits import check_limits, check_other_files
 from pipeline_lib.curate.more_to_learn import unlabelled, vote_targets
 from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.overrides import Override, class_changes, picture_changes, refuse_faults, stale_lines
@@ -103,6 +103,7 @@ def curate(found: Found, params: CurateParams) -> Curated:
     verdicts = verdicts.remark(Remark.LEARNED_UNLABELLED, learned)
     kept = rows[verdicts.standing]
     manifest = _manifest(rows, verdicts, row_weights(kept, params))
+    check_other_files(manifest, params, found.manifest_file)
     check_limits(manifest[~learned], leaking(kept), params, found.manifest_file)
     classes = class_table(kept, found.class_words, found.manifest_file)
     figures = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +11,10 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.reasons import Reason
 from pipeline_lib.remedies import LEAVES_NOTHING, remedy_of
+from pipeline_lib.sources.names import is_companion, with_and_without_ending
 
 NAMED = 10  # examples in a message
+FEW = 5  # files beside the images, such as README, licence and tables: in a small set each is a large share
 
 
 def check_limits(manifest: pd.DataFrame, leaks: pd.Series, params: CurateParams, file: Path) -> None:
@@ -44,6 +47,36 @@ def _check_quarantine(manifest: pd.DataFrame, limit: float, file: Path) -> None:
     raise_limit = ", or raise curate.max_quarantine_rate in params.yaml"
     remedy = remedy_of(commonest) + (raise_limit if commonest not in LEAVES_NOTHING else "")
     raise DataCheckFailed(what, file=file, value=value, remedy=remedy)
+
+
+def check_other_files(manifest: pd.DataFrame, params: CurateParams, file: Path) -> None:
+    """Raise DataCheckFailed when too many files are no images by their names and go with no image either.
+
+    A few lie beside any images, and so do companions of images. A large share of others says that images came in
+    another form, or that the folder is another one. manifest: as written, indexed by image_id, all rows.
+    """
+    limit = params.max_quarantine_rate
+    is_other = manifest["reason"] == Reason.NOT_A_PICTURE_NAME.value
+    allowed = max(FEW, limit * len(manifest))
+    if is_other.sum() <= allowed:  # the usual case, settled without a look at names
+        return
+    images = with_and_without_ending(manifest.index[~is_other])
+    others = [image_id for image_id in sorted(manifest.index[is_other]) if not is_companion(image_id, images)]
+    if len(others) <= allowed:
+        return
+    endings = Counter(_ending(image_id) for image_id in others)
+    what = f"{len(others)} of {len(manifest)} files are no images by their names, {allowed:.0f} are allowed"
+    value = f"{', '.join(f'{ending}: {n}' for ending, n in endings.most_common())}; {', '.join(others[:NAMED])}"
+    remedy = (
+        "name the folder that holds the images in discover.sources, save what should be images as JPEG or PNG, "
+        "or raise curate.max_quarantine_rate in params.yaml"
+    )
+    raise DataCheckFailed(what, file=file, value=value, remedy=remedy)
+
+
+def _ending(image_id: str) -> str:
+    last = image_id.rpartition("/")[2]
+    return f".{last.rpartition('.')[2].lower()}" if "." in last else last
 
 
 def _check_label_issues(manifest: pd.DataFrame, limit: float, file: Path) -> None:

@@ -104,7 +104,11 @@ class CurateParams(Params):
         False, description="training gets the pictures without a class too, and guesses it; they are not quarantined"
     )
     max_quarantine_rate: float = Field(
-        0.2, ge=0, le=1, description="share of quarantined pictures that stops the line, 0..1"
+        0.2,
+        ge=0,
+        le=1,
+        description="share of quarantined images that stops the line, and, counted apart, of files that are no images "
+        "and belong to none (docs/files.md), 0..1",
     )
     max_label_issue_rate: float = Field(
         0.15, ge=0, le=1, description="share of doubted labels, of those judged, that stops the line, 0..1"

@@ -38,14 +38,14 @@ log = logging.getLogger(__name__)
 OVERRIDES, CLASS_WORDS = Path("curation/overrides.csv"), Path("curation/classes.csv")
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[CurateParams]) -> None:
     """Run the stage."""
     curated = curate(read_found(job), job.params)
     _write(curated, job)
     _say(curated)
 
 
-def read_found(job: StageRun) -> Found:
+def read_found(job: StageRun[CurateParams]) -> Found:
     """Read what the stage decides on. Raises ConfigError for a malformed file of people's."""
     file, words_file = job.checkout / OVERRIDES, job.checkout / CLASS_WORDS
     return Found(
@@ -117,7 +117,7 @@ def _views(folder: Path, image_ids: pd.Index) -> dict[str, bytes]:
     return found
 
 
-def _write(curated: Curated, job: StageRun) -> None:
+def _write(curated: Curated, job: StageRun[CurateParams]) -> None:
     MANIFEST.write(curated.manifest, job.writes["manifest"])
     REVIEW.write(curated.review, job.writes["review"])
     SOFT_LABELS.write(curated.labels.soft, job.writes["soft_labels"])

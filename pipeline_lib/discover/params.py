@@ -13,25 +13,28 @@ Hours = Annotated[float, Field(ge=0, le=8760)]
 
 
 class DiscoverParams(Params):
-    """Which sources there are, and how often they are looked at."""
+    """Which sources to read, and how often to list them."""
 
     refresh: Literal["always", "never"] | Hours = Field(
         "always",
-        description="when to list the sources anew: always, never (offline), or after that many hours",
+        description="when to list the sources again: always, never (offline), or once the last listing is this "
+        "many hours old",
         json_schema_extra={"visible": True},
     )
-    sources: tuple[Source, ...] = Field(min_length=1, description="where the pictures come from")
+    sources: tuple[Source, ...] = Field(min_length=1, description="sources of images")
     max_withdrawn_rate: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="largest share of a source's objects, or of their bytes, that may be gone since the last run; "
-        "up to 5 loose files may go in any case",
+        description="largest share (0..1) of a source's objects (of an archive's members), or of their bytes, that may "
+        "have disappeared since a person last accepted a withdrawal; up to 5 loose files or members may always "
+        "disappear",
     )
     withdrawn_accepted: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{8}$",
-        description="a larger withdrawal that a person accepts, by the code in the error; it fits no other one",
+        description="code from the error message about a larger withdrawal, or about other data at another address, to "
+        "accept exactly that",
     )
 
     @field_validator("sources")

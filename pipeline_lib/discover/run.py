@@ -10,23 +10,24 @@ from pathlib import Path
 
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.params import DiscoverParams
-from pipeline_lib.discover.withdrawn import check_withdrawn, last_run
+from pipeline_lib.discover.withdrawn import holdings_of
 from pipeline_lib.files.atomic import atomic_file, write_text
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.sources.source import sources_as_json
+from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
 from pipeline_lib.tables.listing import LISTING
 
 log = logging.getLogger(__name__)
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[DiscoverParams]) -> None:
     """params.yaml -> listing.parquet and sources.json.
 
     Raises ConfigError for a mistake in any section, what `train` would raise at what it names and cannot have, and
-    DataCheckFailed when too much is gone since the last run.
+    DataCheckFailed when too much is gone since a person last decided on it.
     """
     _check_the_whole_line(job)
-    params: DiscoverParams = job.params
+    params = job.params
     described = sources_as_json(params.sources)
     kept = _kept_listing(job.settings.state_folder(job.checkout), described)
     if _is_fresh(kept, params):
@@ -37,16 +38,18 @@ def run(job: StageRun) -> None:
         _copy(kept, job.writes["listing"])
     else:
         frame = list_sources(params.sources, job.settings, root=job.settings.origin(job.checkout))
-        last = last_run(job.checkout, job.settings, job.writes["listing"])
-        if last is not None:
-            check_withdrawn(last, frame, params)
+        records = Records(job.settings.state_folder(job.checkout) / "held" / "objects")
+        last = LastRun.of("discover", job.checkout, job.settings)
+        holdings = holdings_of(params.sources, frame, records, last, job.writes["listing"])
+        accepted = refuse_withdrawn(holdings, params)
         LISTING.write(frame, job.writes["listing"])
+        records.keep(holdings, accepted)
         log.info("%d objects, %d bytes in %d sources", len(frame), frame["size_bytes"].sum(), len(params.sources))
         _copy(job.writes["listing"], kept)
     write_text(job.writes["sources"], described)
 
 
-def _check_the_whole_line(job: StageRun) -> None:
+def _check_the_whole_line(job: StageRun[DiscoverParams]) -> None:
     """Fail now, and not after hours of data. Modules by name: what other stages know is no code dep of this one."""
     everything = import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
     training = StageRun(job.checkout, {}, {}, everything.train, job.settings)

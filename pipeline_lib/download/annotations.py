@@ -1,7 +1,7 @@
-"""Votes and subjects: CSV files beside the pictures, checked line by line.
+"""Votes and subjects: CSV files beside the images, checked line by line.
 
-Pictures are withdrawn while their lines stay behind, so a line about an absent picture is left out and counted; a file
-whose every line is about absent pictures spells them wrongly, and is an error.
+Images are withdrawn while their lines stay behind, so a line about an absent image is left out and counted; a file
+whose every line is about absent images spells them wrongly, and is an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline_lib.sources.names import encode_name
 log = logging.getLogger(__name__)
 SHOWN = 5
 USE_LABELS = (
-    "these may be labels, one for each picture: then name the file as `labels` in place of `votes` in "
+    "these may be labels, one for each image: then name the file as `labels` in place of `votes` in "
     "discover.sources of params.yaml; else "
 )
 VOTES_HEADER = ("member", "annotator", "label")
@@ -38,16 +38,14 @@ class Line:
 def read_votes(data: bytes, *, file: str, members: frozenset[str]) -> list[Line]:
     """The votes of a source. Raises BadData: header, empty cell, no known member, two votes of one annotator on one."""
     lines = _known(list(_read(data, VOTES_HEADER, file=file)), members, file=file)
-    _refuse_repeated(
-        lines, ("member", "annotator"), file=file, remedy="keep one vote of each annotator on each picture"
-    )
+    _refuse_repeated(lines, ("member", "annotator"), file=file, remedy="keep one vote of each annotator on each image")
     return lines
 
 
 def read_subjects(data: bytes, *, file: str, members: frozenset[str]) -> dict[str, str]:
     """member -> subject. Raises BadData: header, empty cells, no known member, a member named twice."""
     lines = _known(list(_read(data, SUBJECTS_HEADER, file=file)), members, file=file)
-    _refuse_repeated(lines, ("member",), file=file, remedy="name each picture once")
+    _refuse_repeated(lines, ("member",), file=file, remedy="name each image once")
     return {line.member: line.cells["subject"] for line in lines}
 
 
@@ -80,12 +78,12 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
         raise BadData("not UTF-8 text", file=file, value=error, remedy="save it as CSV UTF-8") from error
     except csv.Error as error:
         raise BadData(
-            "not valid CSV", file=f"{file}:{reader.reader.line_num}", value=error, remedy="mend the quotes of that line"
+            "not valid CSV", file=f"{file}:{reader.reader.line_num}", value=error, remedy="fix the quotes of that line"
         ) from error
 
 
 def _known(lines: list[Line], members: frozenset[str], *, file: str) -> list[Line]:
-    """The lines about pictures that the source has."""
+    """The lines about images that the source has."""
     # macOS decomposes the names of files (NFD), and a table typed by people composes them (NFC)
     spelt = {normalize("NFC", member): member for member in members} | {member: member for member in members}
     lines = [
@@ -98,8 +96,8 @@ def _known(lines: list[Line], members: frozenset[str], *, file: str) -> list[Lin
     shown = "; ".join(f"line {line.number}: {line.cells['member']}" for line in unknown[:SHOWN])
     if len(unknown) == len(lines):
         remedy = "write members as paths below the source, without its name"
-        raise BadData("no line names a picture that the source has", file=file, value=shown, remedy=remedy)
-    log.warning("%s: %d lines about pictures that the source does not have, left out: %s", file, len(unknown), shown)
+        raise BadData("no line names an image that the source has", file=file, value=shown, remedy=remedy)
+    log.warning("%s: %d lines about images that the source does not have, left out: %s", file, len(unknown), shown)
     return [line for line in lines if line.member in members]
 
 

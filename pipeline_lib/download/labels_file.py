@@ -1,4 +1,4 @@
-"""A table of labels: one class per picture, in a CSV as people have them. It is a label as received, not a vote.
+"""A table of labels: one class per image, in a CSV as people have them. It is a label as received, not a vote.
 
 Columns are found by their names and reported. What could be meant in two ways is an error that names the lines.
 """
@@ -50,7 +50,7 @@ class Columns:
 class ReceivedLabels:
     """class_of, split_of: by member, as the tables spell it. columns: what was found, for people.
 
-    without: members that no line gives a class. unknown: lines about pictures that the source does not have.
+    without: members that no line gives a class. unknown: lines about images that the source does not have.
     """
 
     class_of: Mapping[str, str]
@@ -63,8 +63,8 @@ class ReceivedLabels:
 def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedLabels:
     """The classes of a source's pictures. members: their names. See docs/labels.md for the rules.
 
-    Raises BadData: not text, no such columns, a line that names several pictures or none, two classes for one picture,
-    an unknown split, no line about a picture of the source.
+    Raises BadData: not text, no such columns, a line that names several images or none, two classes for one image,
+    an unknown split, no line about an image of the source.
     """
     text = _decoded(data, file)
     columns = find_columns(text, file=file)
@@ -78,13 +78,13 @@ def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedL
     unknown = [f"line {number}: {cells[column]}" for number, cells, found in matched if not found]
     if not known:
         remedy = "write names as they are in the source: paths below it, or file names"
-        what = f"no line names a picture that the source has (column {column})"
+        what = f"no line names an image that the source has (column {column})"
         raise BadData(what, file=file, value=_some(unknown) or "no lines", remedy=remedy)
     classes = ((number, member, normalize("NFC", cells[columns.label])) for number, cells, member in known)
     class_of = _one_each(classes, "classes", file)
     split_of = _splits(known, columns.split, file)
     without = tuple(sorted(members - class_of.keys()))
-    said = f"pictures in column {column}, classes in {columns.label}"
+    said = f"images in column {column}, classes in {columns.label}"
     said += f", splits in {columns.split}" if columns.split else ""
     return ReceivedLabels(class_of, split_of, said, without, tuple(unknown))
 
@@ -92,12 +92,12 @@ def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedL
 def report_labels(labels: ReceivedLabels, file: str) -> None:
     """Log which columns were read, and count what is left over on either side."""
     n_classes = len(set(labels.class_of.values()))
-    log.info("%s: %s; %d pictures, %d classes", file, labels.columns, len(labels.class_of), n_classes)
+    log.info("%s: %s; %d images, %d classes", file, labels.columns, len(labels.class_of), n_classes)
     if labels.unknown:
-        what = "%s: %d lines about pictures that the source does not have, left out: %s"
+        what = "%s: %d lines about images that the source does not have, left out: %s"
         log.warning(what, file, len(labels.unknown), _some(labels.unknown))
     if labels.without:
-        what = "%s: %d pictures have no class in it and will be quarantined as label_missing: %s; add lines for them"
+        what = "%s: %d images have no class in it and will be quarantined as label_missing: %s; add lines for them"
         log.warning(what, file, len(labels.without), _some(labels.without))
 
 
@@ -116,7 +116,7 @@ def find_columns(text: str, *, file: str) -> Columns:
         remedy = "name the file as `votes` in place of `labels` in discover.sources of params.yaml"
         raise BadData("these are votes of several people, not one label each", file=where, value=found, remedy=remedy)
     if not files or not labels:
-        lacking = " and ".join(what for what, there in (("picture", files), ("class", labels)) if not there)
+        lacking = " and ".join(what for what, there in (("image", files), ("class", labels)) if not there)
         remedy = "make its first line name the columns, such as `filename,label` (docs/labels.md lists the names)"
         raise BadData(f"no column for the {lacking}", file=where, value=found, remedy=remedy)
     if len(labels) > 1 or len(splits) > 1 or len(set(names)) < len(names):
@@ -139,9 +139,9 @@ def is_labels_table(head: bytes, *, members: Iterable[str]) -> bool:
 
 
 class _Finder:
-    """Finds the pictures that a cell may mean: of the same path, as far as the shorter of the two goes.
+    """Finds the images that a cell may mean: of the same path, as far as the shorter of the two goes.
 
-    A name without the ending of a picture stands for that of any. Names are compared composed (Unicode's NFC): a table
+    A name without the ending of an image stands for that of any. Names are compared composed (Unicode's NFC): a table
     comes from a keyboard, and files may come from macOS, which decomposes their names.
     """
 
@@ -203,7 +203,7 @@ def _rows(text: str, columns: Columns, file: str) -> list[tuple[int, dict[str, s
 def _refuse_nameless(rows: Sequence[tuple[int, Mapping[str, str]]], column: str, file: str) -> None:
     nameless = [f"line {number}" for number, cells in rows if not cells[column]]
     if nameless:
-        what = f"{len(nameless)} lines name no picture (column {column})"
+        what = f"{len(nameless)} lines name no image (column {column})"
         raise BadData(what, file=file, value=_some(nameless), remedy="write the file name, or remove the line")
 
 
@@ -211,7 +211,7 @@ def _refuse_ambiguous(matched: Sequence[tuple[int, Mapping[str, str], Sequence[s
     several = [f"line {number}: {cells[column]} ({_some(found)})" for number, cells, found in matched if len(found) > 1]
     if several:
         remedy = "write each as the path below the source, with its ending"
-        raise BadData(f"{len(several)} lines may mean several pictures", file=file, value=_some(several), remedy=remedy)
+        raise BadData(f"{len(several)} lines may mean several images", file=file, value=_some(several), remedy=remedy)
 
 
 def _one_each(cells: Iterable[tuple[int, str, str]], what: str, file: str) -> dict[str, str]:
@@ -224,9 +224,9 @@ def _one_each(cells: Iterable[tuple[int, str, str]], what: str, file: str) -> di
             if said != cell:
                 differing.append(f"lines {before} and {number}: {member} is {said} and {cell}")
     if differing:
-        remedy = "keep one line for each; what several people said of a picture belongs into `votes`"
+        remedy = "keep one line for each; what several people said of an image belongs into `votes`"
         raise BadData(
-            f"{len(differing)} pictures have two {what}", file=file, value=_some(differing, "; "), remedy=remedy
+            f"{len(differing)} images have two {what}", file=file, value=_some(differing, "; "), remedy=remedy
         )
     return {member: cell for member, (_, cell) in first.items()}
 

@@ -6,10 +6,12 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.download.plan import Unit
 from pipeline_lib.download.stored import Stored, StoredMember
+from pipeline_lib.errors import ObjectRefused
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import shard_id
 from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
@@ -24,49 +26,59 @@ READ_WHOLE_BYTES = 16 << 20
 def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]) -> Stored:
     """Read the unit's objects, several at once, and write them in the unit's order to `<shard id>.tar` in `folder`.
 
-    What neither name nor bytes call a picture is listed and not written. step: told the bytes of each object that is
-    done. Raises SourceChanged when an object changed since it was listed.
+    What neither name nor bytes call an image, and what may not be read, is listed and not written. step: told the bytes
+    of each object that is done. Raises SourceChanged when an object changed since it was listed.
     """
     members = []
     partial = folder / "pack"
     with partial.open("wb") as file:
-        for wanted, data, sha256 in _read_ahead(unit.objects, place, workers * READS_PER_WORKER):
-            if data is None:
-                members.append(StoredMember(wanted.key, -1, wanted.size_bytes, None, Reason.NOT_IMAGE))
-                step(wanted.size_bytes)
-                continue
-            offset = write_member(file, wanted.key, data)
-            members.append(StoredMember(wanted.key, offset, len(data), sha256, None))
-            step(len(data))
+        for read in _read_ahead(unit.objects, place, workers * READS_PER_WORKER):
+            name, size_bytes = read.wanted.key, read.wanted.size_bytes
+            if read.refused:
+                members.append(StoredMember(name, -1, size_bytes, None, read.refused))
+            else:
+                offset = write_member(file, name, read.data)
+                members.append(StoredMember(name, offset, len(read.data), read.sha256, None))
+            step(size_bytes)
         write_end(file)
     identity = shard_id([(f"{unit.source.name}/{member.name}", member.sha256) for member in members if member.sha256])
     return Stored(partial.rename(folder / f"{identity}.tar"), tuple(members))
 
 
-Read = tuple[SourceObject, bytes | None, str]
+@dataclass(frozen=True)
+class _Read:
+    """An object with its bytes and their sha256, or why it is not taken."""
+
+    wanted: SourceObject
+    data: bytes = b""
+    sha256: str = ""
+    refused: Reason | None = None
 
 
-def _read_ahead(objects: tuple[SourceObject, ...], place: Place, threads: int) -> Iterator[Read]:
-    """Yield (object, bytes or None for no picture, sha256) in order; at most two per thread are held in memory."""
-    waiting: deque[Future[Read]] = deque()
-
-    def read(wanted: SourceObject) -> Read:
-        is_open = is_undecided(wanted.key)
-        # what is no picture may be of any size; of a usual one the head would cost a second request to S3
-        if is_open and wanted.size_bytes > READ_WHOLE_BYTES and not may_be_picture(_head(place, wanted)):
-            return wanted, None, ""
-        data = place.read(wanted)
-        if is_open and not may_be_picture(data[:HEAD_BYTES]):
-            return wanted, None, ""
-        return wanted, data, hashlib.sha256(data).hexdigest()
-
+def _read_ahead(objects: tuple[SourceObject, ...], place: Place, threads: int) -> Iterator[_Read]:
+    """Yield the objects as read, in order; at most two per thread are held in memory."""
+    waiting: deque[Future[_Read]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for wanted in objects:
-            waiting.append(pool.submit(read, wanted))
+            waiting.append(pool.submit(_read, wanted, place))
             if len(waiting) >= 2 * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _read(wanted: SourceObject, place: Place) -> _Read:
+    is_open = is_undecided(wanted.key)
+    try:
+        # what is no image may be of any size; of a usual one the head would cost a second request to S3
+        if is_open and wanted.size_bytes > READ_WHOLE_BYTES and not may_be_picture(_head(place, wanted)):
+            return _Read(wanted, refused=Reason.NOT_IMAGE)
+        data = place.read(wanted)
+    except ObjectRefused:
+        return _Read(wanted, refused=Reason.UNREADABLE_FILE)
+    if is_open and not may_be_picture(data[:HEAD_BYTES]):
+        return _Read(wanted, refused=Reason.NOT_IMAGE)
+    return _Read(wanted, data, hashlib.sha256(data).hexdigest())
 
 
 def _head(place: Place, wanted: SourceObject) -> bytes:

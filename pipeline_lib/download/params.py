@@ -12,36 +12,44 @@ MIB = 1 << 20
 
 
 class DownloadParams(Params):
-    """How pictures are grouped into shards, the unit of work and of reuse, and what an archive may unpack to."""
+    """How images are grouped into shards, the unit of work and of reuse, and limits on what an archive unpacks to."""
 
     shard_min_bytes: int = Field(
-        256 * MIB, ge=1, le=1 << 40, description="a piece shorter than this joins what follows, bytes"
+        256 * MIB,
+        ge=1,
+        le=1 << 40,
+        description="minimum size of a shard, bytes; a smaller piece is joined to the next one",
     )
     shard_target_bytes: int = Field(
-        1024 * MIB, ge=2, le=1 << 40, description="size of most shards, bytes; at least twice the minimum"
+        1024 * MIB, ge=2, le=1 << 40, description="typical size of a shard, bytes; at least twice shard_min_bytes"
     )
     shard_max_bytes: int = Field(
-        2048 * MIB, ge=4, le=1 << 40, description="no shard of several pictures is larger, bytes"
+        2048 * MIB,
+        ge=4,
+        le=1 << 40,
+        description="maximum size of a shard, bytes, except where a single image is larger",
     )
     max_file_bytes: int = Field(
         2_304_000_000,
         ge=1,
         le=1 << 40,
-        description="files over this size, loose or in an archive, are refused as file_too_large; the default is the "
-        "memory that an image of 64 million pixels may take, so that no larger file can be used; bytes",
+        description="maximum size of a file, loose or in an archive, bytes; larger files are refused as "
+        "file_too_large. The default is the memory that decoding an image of 64 million pixels may take",
     )
     max_unpacked_bytes: int = Field(
         1 << 40,
         ge=1,
         le=1 << 50,
-        description="a compressed archive that unpacks to more is refused as a whole; ImageNet: 150 GB; bytes",
+        description="maximum unpacked size of a compressed archive, bytes; a larger one is refused as a whole "
+        "(ImageNet: 150 GB)",
     )
     max_unpacked_ratio: int = Field(
         200,
         ge=1,
         le=1 << 30,
-        description="a compressed archive that unpacks to more than 256 MiB and to more bytes than this for each byte "
-        "received is refused as a whole; deflate reaches about 1,000, photographs are compressed already",
+        description="maximum ratio of unpacked to received bytes of a compressed archive that unpacks to more than "
+        "256 MiB; above it the archive is refused as a whole. Deflate reaches about 1,000; photographs hardly "
+        "compress at all",
     )
 
     @model_validator(mode="after")
@@ -53,11 +61,11 @@ class DownloadParams(Params):
         return self
 
     def shard_sizes(self) -> ShardSizes:
-        """The limits as `cut_shards` wants them."""
+        """The limits in the form `cut_shards` takes."""
         return ShardSizes(self.shard_min_bytes, self.shard_target_bytes, self.shard_max_bytes)
 
     def archive_limits(self) -> ArchiveLimits:
-        """The limits as `take_archive` wants them."""
+        """The limits in the form `take_archive` takes."""
         return ArchiveLimits(self.max_file_bytes, self.max_unpacked_bytes, self.max_unpacked_ratio)
 
 

@@ -52,7 +52,7 @@ def plan_source(
     """Plan one source. is_single: its address is one archive, whose members need no prefix to differ from others'.
 
     Loose objects are packed in the order (last-modified, key), so that new ones come last. Raises BadData when an
-    archive and a folder of the same name would give their pictures the same image_id.
+    archive and a folder of the same name would give their images the same image_id.
     """
     archives = _objects(listing, source, "archive")
     loose = _objects(listing, source, "image")
@@ -68,7 +68,7 @@ def plan_source(
 
 
 def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source) -> None:
-    """Raise BadData for `train.tar` beside `train/` or `train.zip`: the same pictures twice, most probably."""
+    """Raise BadData for `train.tar` beside `train/` or `train.zip`: the same images twice, most probably."""
     owners: dict[str, str] = {}
     for key in archives:
         prefix = without_archive_ending(key) + "/"
@@ -77,7 +77,7 @@ def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source)
         if rival:
             remedy = "remove one of the two from the source, or name only one of them in discover.sources"
             raise BadData(
-                f"{key} and {rival} would give pictures the same names", file=source.uri, value=prefix, remedy=remedy
+                f"{key} and {rival} would give images the same names", file=source.uri, value=prefix, remedy=remedy
             )
 
 

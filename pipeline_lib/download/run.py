@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,29 +17,40 @@ from pipeline_lib.download.annotations import read_subjects, read_votes
 from pipeline_lib.download.archives import take_archive
 from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
+from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.plan import Plan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
 from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
-from pipeline_lib.errors import BadData, NoSpace, SourceChanged
+from pipeline_lib.download.withdrawn import holdings_of
+from pipeline_lib.errors import BadData, DataCheckFailed, NoSpace, SourceChanged
 from pipeline_lib.files.atomic import atomic_folder, remove_tree
 from pipeline_lib.harness.memo import Memo, stage_key
 from pipeline_lib.harness.progress import Meter
 from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.params_file import load_section
+from pipeline_lib.reasons import Reason
+from pipeline_lib.remedies import remedy_of
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
+from pipeline_lib.sources.doubt import doubt_of_source
 from pipeline_lib.sources.places import Place, open_place
+from pipeline_lib.sources.s3 import RELIST
 from pipeline_lib.sources.source import Source, read_sources
+from pipeline_lib.sources.warned import warn_once
+from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
+NAMED = 5  # examples in a message
+UNREADABLE = frozenset({Reason.UNREADABLE_FILE, Reason.UNREADABLE_FOLDER})
 TRIES = 3  # of a unit whose objects change while they are read
 FORMAT_VERSION = 3  # of packed shards and repacked archives: raise it when their bytes change
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[DownloadParams]) -> None:
     """listing.parquet, sources.json and the sources -> shards/, members.parquet, votes.parquet."""
     settings: Settings = job.settings
     root, limits = settings.origin(job.checkout), job.params.shard_sizes()
@@ -62,8 +75,21 @@ def run(job: StageRun) -> None:
         units = [unit for plan in plans.values() for unit in plan.units]
         stored = _store_all(units, places, folder, memo, settings, archive_limits)
         members, votes = _tables(sources, plans, stored, settings, root=root, limits=limits)
+        _check_unreadable(members, job)
+        records = Records(settings.state_folder(job.checkout) / "held" / "members")
+        holdings = holdings_of(
+            sources,
+            plans,
+            members,
+            records,
+            LastRun.of("download", job.checkout, settings),
+            members_file=job.writes["members"],
+            sources_file=job.reads["sources"],
+        )
+        accepted = refuse_withdrawn(holdings, _section(job, "discover"))
     MEMBERS.write(members, job.writes["members"])
     VOTES.write(votes, job.writes["votes"])
+    records.keep(holdings, accepted)
     memo.forget_older_than(settings.memo_days)
     refused = int(members["refusal"].notna().sum())
     log.info(
@@ -89,24 +115,36 @@ def _store_all(
     pending = [unit for unit, arrived in stored.items() if arrived is None]
     require_space(folder, sum(unit.size_bytes for unit in pending))
     meter = Meter("download", "bytes", sum(unit.size_bytes for unit in pending), settings.progress_every_s)
+    changed: list[str] = []
     for unit in pending:
-        stored[unit] = _fetch(
-            unit,
-            places[unit.source.name],
-            desk,
-            folder,
-            memo,
-            workers=settings.worker_count(),
-            step=meter.step,
-            limits=limits,
+        place = places[unit.source.name]
+        fetched = _fetch(
+            unit, place, desk, folder, memo, workers=settings.worker_count(), step=meter.step, limits=limits
         )
+        stored[unit] = fetched.stored
+        changed += [f"{place.address.rstrip('/')}/{key}" for key in fetched.changed]
     remove_tree(desk)
+    if changed:  # only now: all that was read is in the memo, so that the next run reads nothing twice
+        raise SourceChanged(
+            "the source changed during the run",
+            file=changed[0],
+            value=f"{len(changed)} objects are not the versions listed",
+            remedy=f"{RELIST}; what was read is kept",
+        )
     return {unit: arrived for unit, arrived in stored.items() if arrived is not None}
 
 
 def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo, limits: ArchiveLimits) -> Stored | None:
     remove_tree(desk)
     return _place(read_stored(desk), folder) if memo.restore(unit.memo_key(limits), desk) else None
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """changed: the objects that are not the listed version, but a later one."""
+
+    stored: Stored
+    changed: tuple[str, ...]
 
 
 def _fetch(
@@ -119,11 +157,14 @@ def _fetch(
     workers: int,
     step: Callable[[int], None],
     limits: ArchiveLimits,
-) -> Stored:
+) -> _Fetched:
     """Bring a unit as listed. Where an object changed since, begin it again with all its objects as they are now: the
-    memo knows them as that version, which the next listing names. Raises SourceChanged when they keep changing, or
-    when one grew beyond the size that is taken, which the next listing refuses.
+    memo knows them as that version, which the next listing names. This run must not end well then: DVC would know the
+    new bytes by the listing of the old ones, and bring them back should the source ever return to those. Raises
+    SourceChanged when they keep changing, or when one grew beyond the size that is taken, which the next listing
+    refuses.
     """
+    listed = unit
     bring = pack if unit.kind == "pack" else partial(take_archive, limits=limits)
     for tries_left in reversed(range(TRIES)):
         remove_tree(desk)
@@ -140,8 +181,41 @@ def _fetch(
                 raise
             log.warning("%s: %s; it is read again as it is now", error.file, error.what)
     write_members(stored, desk / MEMBERS_FILE)
-    memo.keep(unit.memo_key(limits), [stored.container, desk / MEMBERS_FILE])
-    return _place(stored, folder)
+    if unreadable := [one.name for one in stored.members if one.refused is Reason.UNREADABLE_FILE]:
+        some = ", ".join(f"{place.address.rstrip('/')}/{name}" for name in unreadable[:NAMED])
+        log.warning("%d objects may not be read: %s; they are quarantined", len(unreadable), some)
+    else:  # a permission is no part of the key: what was refused is asked for again
+        memo.keep(unit.memo_key(limits), [stored.container, desk / MEMBERS_FILE])
+    pairs = zip(listed.objects, unit.objects, strict=True)
+    return _Fetched(_place(stored, folder), tuple(new.key for old, new in pairs if new != old))
+
+
+def _check_unreadable(members: pd.DataFrame, job: StageRun[DownloadParams]) -> None:
+    """Raise DataCheckFailed when more of the files may not be read than `curate` would let pass: before a pixel is
+    decoded, and before DVC takes what a lost permission left for the source.
+    """
+    unreadable = members.loc[members["refusal"].isin(UNREADABLE), ["image_id", "refusal"]]
+    if unreadable.empty:
+        return
+    limit = _section(job, "curate").max_quarantine_rate
+    if len(unreadable) <= limit * len(members):
+        return
+    named = ", ".join(f"{image_id} ({reason})" for image_id, reason in unreadable.iloc[:NAMED].itertuples(index=False))
+    first = Reason(unreadable["refusal"].iloc[0])
+    raise DataCheckFailed(
+        f"{len(unreadable)} of {len(members)} files may not be read, {limit * len(members):.0f} are allowed",
+        file="discover.sources",
+        value=named,
+        remedy=f"{remedy_of(first)}, or raise curate.max_quarantine_rate in params.yaml",
+    )
+
+
+def _section(job: StageRun[DownloadParams], stage: str) -> Any:
+    """The parameters of another stage, read for its limits: they stop a run and change no byte, so DVC need not know.
+
+    By name: a stage imports no other.
+    """
+    return load_section(job.checkout / "params.yaml", stage, import_module(f"pipeline_lib.{stage}.params").PARAMS)
 
 
 def _place(stored: Stored, folder: Path) -> Stored:
@@ -174,8 +248,11 @@ def _tables(
         plan = plans[source.name]
         frame = members_of_source(source, plan, [stored[unit] for unit in plan.units], limits)
         names = frozenset(frame["image_id"].str.removeprefix(f"{source.name}/"))
+        taken = frozenset(frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/"))
+        if archives := [unit.objects[0].key for unit in plan.units if unit.kind == "archive"]:
+            doubt = doubt_of_source(source, sorted(taken), archives)  # `discover` told of what is loose
+            warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
         if source.labels:
-            taken = frozenset(frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/"))
             labels = read_labels(_read_csv(source.labels, settings, root), file=source.labels, members=taken)
             report_labels(labels, source.labels)
             frame = with_labels(frame, source, labels)

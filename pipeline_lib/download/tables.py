@@ -17,7 +17,6 @@ from pipeline_lib.download.stored import Stored, StoredMember
 from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
-from pipeline_lib.sources.doubt import doubt_of_source
 from pipeline_lib.sources.layout import detect_layout
 from pipeline_lib.sources.names import respelled
 from pipeline_lib.sources.source import Source
@@ -40,7 +39,7 @@ class Row:
 def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limits: ShardSizes) -> pd.DataFrame:
     """The members of one source, as MEMBERS has them but for the subject, which is empty.
 
-    stored: one for each unit of the plan. Raises BadData when the source has no picture at all.
+    stored: one for each unit of the plan. Raises BadData when the source has no image at all.
     """
     rows: list[Row] = []
     shard_of: dict[str, tuple[str, int]] = {}
@@ -55,13 +54,8 @@ def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limi
         counts = ", ".join(
             f"{reason}: {count}" for reason, count in sorted(Counter(row.refused for row in rows).items())
         )
-        remedy = "name the folder or archive that holds pictures in discover.sources of params.yaml"
-        raise BadData("the source holds no picture", file=source.uri, value=counts or "no files", remedy=remedy)
-    archives = [unit.objects[0].key for unit in plan.units if unit.kind == "archive"]
-    names = [row.member.name for row in rows if row.refused is None]
-    doubt = doubt_of_source(source, names, archives) if archives else None  # `discover` told of what is loose
-    if doubt:
-        log.warning("%s", doubt)
+        remedy = "name the folder or archive that holds images in discover.sources of params.yaml"
+        raise BadData("the source holds no image", file=source.uri, value=counts or "no files", remedy=remedy)
     return _frame(source, rows, shard_of)
 
 

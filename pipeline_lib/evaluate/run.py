@@ -48,12 +48,12 @@ class Answers:
     kept_BHWC: npt.NDArray[np.uint8]
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[EvaluateParams]) -> None:
     """Score validation and test, calibrate on validation, write tables and export.
 
     Raises BadData when a split is empty, the weights are of other classes, or the export does not repeat torch.
     """
-    params: EvaluateParams = job.params
+    params = job.params
     about = read_model_file(job.reads["weights"])
     classes = read_classes(job.reads["classes"])
     if tuple(classes["class_id"]) != about.classes:
@@ -76,8 +76,10 @@ def run(job: StageRun) -> None:
     _export(job, calibrated, about.model_copy(update={"temperature": temperature}), test.kept_BHWC)
 
 
-def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, device: torch.device) -> Answers:
-    params: EvaluateParams = job.params
+def _answers(
+    job: StageRun[EvaluateParams], model: Classifier, about: ModelFile, split: str, *, device: torch.device
+) -> Answers:
+    params = job.params
     path = job.reads["selection"] / f"{split}.parquet"
     rows = SELECTION.read(path)
     if rows.empty:
@@ -112,8 +114,10 @@ def _answers(job: StageRun, model: Classifier, about: ModelFile, split: str, *, 
     )
 
 
-def _write_tables(job: StageRun, splits: dict[str, Answers], *, temperature: float, class_ids: tuple[str, ...]) -> None:
-    params: EvaluateParams = job.params
+def _write_tables(
+    job: StageRun[EvaluateParams], splits: dict[str, Answers], *, temperature: float, class_ids: tuple[str, ...]
+) -> None:
+    params = job.params
     log_p = {split: log_softmax(answers.logits_NK / temperature) for split, answers in splits.items()}
     frames = {
         split: predictions(answers.image_ids, split, log_p_NK=log_p[split], labels_N=answers.labels_N)
@@ -151,8 +155,10 @@ def _say_what_is_not_measured(table: pd.DataFrame) -> None:
         log.warning("%d of %d classes have no test picture: not measured (%s)", len(unmeasured), len(table), named)
 
 
-def _export(job: StageRun, model: Calibrated, about: ModelFile, images_BHWC: npt.NDArray[np.uint8]) -> None:
-    params: EvaluateParams = job.params
+def _export(
+    job: StageRun[EvaluateParams], model: Calibrated, about: ModelFile, images_BHWC: npt.NDArray[np.uint8]
+) -> None:
+    params = job.params
     with atomic_folder(job.writes["export"]) as folder:
         link_or_copy(job.reads["weights"] / WEIGHTS_FILE, folder / WEIGHTS_FILE)
         about.write(folder)

@@ -1,7 +1,7 @@
-"""Files and folders that appear whole or not at all, also after kill -9.
+"""Write files and folders that appear whole or not at all, also after kill -9.
 
-Everything is written beside its final name (same file system), flushed to the disk and renamed. What a killed run left
-beside it is removed by the next run.
+Everything is written beside its final name (same file system), flushed to the disk and renamed. The next run removes
+partial files that a killed run left.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pipeline_lib.errors import NoSpace
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file that is renamed to `path` when the block ends without an error.
 
-    Raises NoSpace when the disk is full; the old file at `path`, if any, is then still there. What lies at the partial
-    name is removed and never followed: it may be a link that somebody put there.
+    Raises NoSpace when the disk is full; an old file at `path` then stays. Anything at the partial name is removed, and
+    a link there is never followed, since somebody else may have put it there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
@@ -42,7 +42,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; it takes the place of `path` when the block ends without an error."""
+    """Yield an empty folder to fill, which replaces `path` when the block ends without an error."""
     partial = path.with_name(f"{path.name}.partial")
     remove_tree(partial)
     partial.mkdir(parents=True)
@@ -58,7 +58,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def shared_folder(path: Path) -> Iterator[Path]:
-    """As `atomic_folder`, for a place where other processes may put the same content at this moment: the first wins."""
+    """Like `atomic_folder`, but safe when several processes write the same content; the first one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f"{path.name}.", suffix=".partial", dir=path.parent))
     try:
@@ -75,7 +75,7 @@ def shared_folder(path: Path) -> Iterator[Path]:
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made where it is absent and closed to other users (mode 700) where it is ours."""
+    """Create the folder if it is missing, close it to other users (mode 700) if it is ours, and return it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = path.stat()
     if status.st_uid == os.geteuid() and status.st_mode & 0o077:
@@ -92,7 +92,7 @@ def write_text(path: Path, text: str) -> None:
 def link_or_copy(source: Path, target: Path) -> None:
     """Give `target` the bytes of `source` without a second copy where the file system can link.
 
-    A linked file must never be written in place; everything here is replaced by rename instead.
+    A linked file must never be written in place; everything in this module is replaced by rename instead.
     """
     target.unlink(missing_ok=True)
     try:
@@ -112,20 +112,20 @@ def remove_tree(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
+    """Flush the names in a folder to the disk."""
     _sync(path)
 
 
 @contextlib.contextmanager
 def translate_full_disk(path: Path) -> Iterator[None]:
-    """Turn ENOSPC and EDQUOT into NoSpace, which says how much is left."""
+    """Turn ENOSPC and EDQUOT into NoSpace, which names the free space."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         left_mb = shutil.disk_usage(path.parent).free // 1_000_000
-        remedy = "free some space (docs/operations.md says what may go) and run again; it continues"
+        remedy = "free some space (docs/operations.md lists what can be deleted) and run again; finished work is kept"
         raise NoSpace("the disk is full", file=path, value=f"{left_mb} MB left", remedy=remedy) from error
 
 

@@ -1,4 +1,4 @@
-"""Weight files that people name: read without running anything that lies in them."""
+"""Read weight files that people name, without running any code in them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ WRAPPERS = ("module.", "_orig_mod.", "network.")  # DistributedDataParallel, tor
 
 
 def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict of a .safetensors or .pth file, without training wrappers or the prefixes they leave.
+    """Read the state dict of a .safetensors or .pth file, without training wrappers and their prefixes.
 
-    Raises BadData on anything that is no state dict; pickled code is refused by torch and never run.
+    Raises BadData on anything that is not a state dict; torch refuses pickled code and never runs it.
     """
     try:
         safe = path.suffix == ".safetensors"
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's word on an old pickle, before it refuses it
+            warnings.simplefilter("ignore")  # torch's warning about an old pickle, before it refuses it
             content = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # hostile bytes: torch lets errors of zip, struct and unpickling through
-        remedy = "name a .safetensors file, or a .pth file that holds a state dict and nothing else"
+        remedy = "name a .safetensors file, or a .pth file with a state dict and nothing else"
         what = "not a weight file that can be read safely"
         raise BadData(what, file=path, value=_cause(error), remedy=remedy) from error
     for key in ("state_dict", "model"):
@@ -39,7 +39,7 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _cause(error: Exception) -> str:
-    """What torch found, without its advice to load the file unsafely, which stands in paragraphs of its own."""
+    """Return torch's message without its advice to load the file unsafely, which is in separate paragraphs."""
     paragraphs = [part.strip() for part in str(error).split("\n\n")]
     found = [part for part in paragraphs if part and not any(word in part for word in ADVICE)]
     text = " ".join(found) or str(error).partition("WeightsUnpickler error:")[2].partition("Check the")[0]

@@ -25,7 +25,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ConfigError("not valid YAML", file=where, value=error.problem or "", remedy="mend that line") from error
+        raise ConfigError("not valid YAML", file=where, value=error.problem or "", remedy="fix that line") from error
     except (UnicodeDecodeError, ReaderError) as error:
         raise ConfigError("not a text file", file=path, value=error.reason, remedy="save it as UTF-8") from error
     if not isinstance(content, dict):
@@ -37,5 +37,5 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=16)
 def _parsed(text: str) -> Any:
-    """Reading dvc.yaml takes a fifth of a second, and a stage asks for it several times."""
+    """Parse a file, with a cache: dvc.yaml takes a fifth of a second, and a stage reads it several times."""
     return YAML(typ="safe", pure=True).load(text)

@@ -1,4 +1,4 @@
-"""How busy the NVIDIA GPUs are while a stage runs, as `nvidia-smi` says, for operations.jsonl."""
+"""Measure the use of NVIDIA GPUs while a stage runs, with `nvidia-smi`, for operations.jsonl."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUERY = "--query-gpu=index,name,utilization.gpu,memory.used"
 
 @dataclass
 class Gpu:
-    """One GPU of the machine. used_percent: share of the time in which it computed, mean of `samples` looks."""
+    """One GPU of the machine. used_percent: share of the time in which it computed, mean of `samples` samples."""
 
     name: str
     used_percent: float = 0.0
@@ -25,16 +25,16 @@ class Gpu:
     samples: int = 0
 
     def see(self, percent: int, used_mb: int) -> None:
-        """Take in one look."""
+        """Add one sample."""
         self.used_percent = (self.used_percent * self.samples + percent) / (self.samples + 1)
         self.peak_mb, self.samples = max(self.peak_mb, used_mb), self.samples + 1
 
 
 @contextlib.contextmanager
 def watched_gpus() -> Iterator[list[dict[str, Any]]]:
-    """Look every two seconds while the block runs; the list is filled when it ends, and stays empty without a GPU.
+    """Sample every two seconds while the block runs; the yielded list is filled at its end, empty without a GPU.
 
-    All processes' use counts. CUDA_VISIBLE_DEVICES, where it is set, says which GPUs.
+    The use by all processes counts. CUDA_VISIBLE_DEVICES, if set, selects the GPUs.
     """
     figures: list[dict[str, Any]] = []
     tool = shutil.which("nvidia-smi")
@@ -50,7 +50,7 @@ def watched_gpus() -> Iterator[list[dict[str, Any]]]:
         *([f"--id={chosen}"] if chosen else []),
     ]
     seen: dict[str, Gpu] = {}
-    # Should we be killed, the tool ends at its next line: nobody reads it.
+    # If we are killed, the tool ends at its next line, which nobody reads.
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8") as watching:
         assert watching.stdout is not None
         reader = threading.Thread(target=count, args=(watching.stdout, seen), daemon=True)
@@ -64,7 +64,7 @@ def watched_gpus() -> Iterator[list[dict[str, Any]]]:
 
 
 def count(lines: Iterable[str], seen: dict[str, Gpu]) -> None:
-    """Take in lines such as `0, NVIDIA H200, 87, 20480`; one that is no such line (no driver, [N/A]) says nothing."""
+    """Parse lines such as `0, NVIDIA H200, 87, 20480`, and skip all others (no driver, [N/A])."""
     for line in lines:
         index, name, percent, used_mb = [*line.strip().split(", "), "", "", ""][:4]
         if percent.isdigit() and used_mb.isdigit():

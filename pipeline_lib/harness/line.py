@@ -1,4 +1,4 @@
-"""Where the artifacts of the line lie, read from dvc.yaml: the only place that spells their paths.
+"""The paths of the line's artifacts, read from dvc.yaml, the only file that spells them.
 
 A role is the name of a file without its ending (`manifest` for `line/curate/manifest.parquet`) and is unique over the
 whole line. Code asks for roles, never for paths.
@@ -18,7 +18,7 @@ STAGES = ("discover", "download", "inspect", "curate", "convert", "train", "eval
 
 @dataclass(frozen=True)
 class StageFiles:
-    """What one stage reads and writes, by role."""
+    """The files that one stage reads and writes, by role."""
 
     reads: dict[str, Path]
     writes: dict[str, Path]
@@ -33,17 +33,17 @@ class Line:
     deps: dict[str, tuple[Path, ...]]  # stage -> every dep as dvc.yaml lists it, code and data
 
     def path(self, role: str) -> Path:
-        """The path of an artifact, whether or not it exists yet."""
+        """Return the path of an artifact, whether or not it exists yet."""
         for outs in self.writes.values():
             if role in outs:
                 return outs[role]
         raise AssertionError(f"dvc.yaml has no out whose name is {role!r}")
 
     def stage_files(self, stage: str) -> StageFiles:
-        """The files of one stage. Deps that no stage writes are code, curation files or settings: not among them."""
+        """Return the files of one stage, without deps that no stage writes: code, curation files and settings."""
         by_path = {path: role for outs in self.writes.values() for role, path in outs.items()}
         reads = {by_path[dep]: dep for dep in self.deps[stage] if dep in by_path}
-        for dep in self.deps[stage]:  # one file of a folder that another stage writes
+        for dep in self.deps[stage]:  # a file in a folder that another stage writes
             reads |= {by_path[folder]: folder for folder in dep.parents if folder in by_path}
         return StageFiles(reads=reads, writes=self.writes[stage])
 
@@ -66,7 +66,7 @@ def read_line(root: Path) -> Line:
 
 
 def _roles(root: Path, stage: dict[str, Any]) -> dict[str, Path]:
-    """role -> path of every out, metric and plot of one stage; an entry is a path or {path: options}."""
+    """Map role to path for every out, metric and plot of a stage; an entry is a path or {path: options}."""
     entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, ())]
     paths = [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
     return {Path(path).stem: root / path for path in paths}

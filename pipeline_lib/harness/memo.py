@@ -1,9 +1,9 @@
-"""Results of work units (shards) already done, found again by a key that names everything their bytes depend on.
+"""Store the results of finished work units (shards) under a key made of everything that their bytes depend on.
 
-The memo saves time and never changes a byte: it lies in the state folder, is no output, may be deleted at any time, and
-what it gives back is checked against the digests written with it. A damaged or half-written entry counts as absent.
-A file is read again for that only when its size, date or inode is not as it was, as git and DVC do: else finding all
-shards of a large set unchanged would cost more than converting the few new ones.
+The memo saves time and never changes a byte. It is in the state folder, is no output and can be deleted at any time.
+Restored files are checked against the digests stored with them; a damaged or partial entry counts as missing. Like git
+and DVC, the check reads a file only if its size, date or inode has changed: otherwise it would cost more to find all
+shards of a large set unchanged than to convert the few new ones.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pathlib import Path
 from pipeline_lib.files.atomic import link_or_copy, shared_folder
 
 log = logging.getLogger(__name__)
-FILES = "files.json"  # name -> what is known of the file
+FILES = "files.json"  # name -> digest and stat of the file
 
 
 class Memo:
-    """The memo of one stage: `entry key -> files`.
+    """The memo of one stage: entry key -> files.
 
     folder: `<state folder>/memo/<stage>`. stage_key: everything shared by all entries, see `stage_key`.
     """
@@ -35,7 +35,7 @@ class Memo:
         self.hits = self.misses = 0
 
     def restore(self, unit: str, target: Path) -> bool:
-        """Bring the files of a unit back into the folder `target`; False when there is no sound entry for it."""
+        """Restore the files of a unit into the folder `target`; return False if there is no valid entry for it."""
         entry = self._entry(unit)
         if not _sound(entry):
             self.misses += 1
@@ -45,14 +45,14 @@ class Memo:
             for name in json.loads((entry / FILES).read_text(encoding="utf-8")):
                 link_or_copy(entry / name, target / name)
             (entry / FILES).touch()
-        except FileNotFoundError:  # another run is just tidying up
+        except FileNotFoundError:  # another run is removing it
             self.misses += 1
             return False
         self.hits += 1
         return True
 
     def keep(self, unit: str, files: list[Path]) -> None:
-        """Remember the files of a unit, under their names. The files must never be written in place afterwards."""
+        """Store the files of a unit under their names. They must never be written in place afterwards."""
         entry = self._entry(unit)
         with shared_folder(entry) as folder:
             for file in files:
@@ -61,12 +61,15 @@ class Memo:
             (folder / FILES).write_text(json.dumps(known), encoding="utf-8")
 
     def forget_older_than(self, days: int) -> int:
-        """Remove entries that nothing asked for in that many days; returns how many went."""
+        """Remove entries that were not used for that many days; return their number."""
         now = time.time()
-        limits = {".partial": now - 86_400, "": now - days * 86_400}  # a day-old half is a killed run's
+        limits = {
+            ".partial": now - 86_400,
+            "": now - days * 86_400,
+        }  # a partial entry older than a day is left from a killed run
         old = [entry for entry in self.folder.glob("*/*") if _last_used(entry) < limits[entry.suffix]]
         for entry in old:
-            shutil.rmtree(entry, ignore_errors=True)  # another run may be at the same entry
+            shutil.rmtree(entry, ignore_errors=True)  # another run may be removing the same entry
         return len(old)
 
     def _entry(self, unit: str) -> Path:
@@ -75,17 +78,18 @@ class Memo:
 
 
 def stage_key(*, format_version: int, params: str, libraries: tuple[str, ...]) -> str:
-    """The part of the key that all units of a stage share.
+    """Compute the part of the key that all units of a stage share.
 
     format_version: a constant of the stage, raised whenever its code writes other bytes for the same input (the golden
-    hashes guard it). params: those that change bytes, as canonical JSON. libraries: distributions whose version does.
+    hashes guard it). params: the parameters that change bytes, as canonical JSON. libraries: distributions whose
+    version changes bytes.
     """
     versions = ",".join(f"{name}={version(name)}" for name in libraries)
     return f"{format_version}|{params}|{versions}"
 
 
 def digest(path: Path) -> str:
-    """sha256 of a file, in hex."""
+    """Return the sha256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -101,19 +105,19 @@ def _sound(entry: Path) -> bool:
     except (OSError, ValueError):
         sound = False
     if not sound:
-        log.warning("memo: entry %s is damaged and dropped; its shard is worked again", entry.name[:12])
+        log.warning("memo: entry %s is damaged and removed; its shard is processed again", entry.name[:12])
         shutil.rmtree(entry, ignore_errors=True)
     return sound
 
 
 def _stamp(path: Path) -> list[int]:
-    """Size, date and inode: another one of these means that the bytes may be others."""
+    """Return size, date and inode of a file; if one of them differs, the bytes may differ."""
     facts = path.stat()
     return [facts.st_size, facts.st_mtime_ns, facts.st_ino]
 
 
 def _last_used(entry: Path) -> float:
-    """Seconds since 1970; never for an entry that is just going."""
+    """Return the time of last use in seconds since 1970; infinity for an entry that is being removed."""
     for path in (entry / FILES, entry):
         with contextlib.suppress(FileNotFoundError):
             return path.stat().st_mtime

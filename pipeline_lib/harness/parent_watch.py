@@ -1,8 +1,8 @@
-"""End a stage when the process that wants its result is gone, also after kill -9.
+"""End a stage when the process that started it is gone, also after kill -9.
 
-Two guards: the kernel's parent-death signal (Linux) for the direct parent, and a thread that looks twice a second for a
-parent or supervisor that vanished (DVC starts a stage through a shell, which may stand between them). The signal is
-SIGTERM, which ends a stage at once; training saves its checkpoint first, within a grace.
+Two guards: the kernel's parent-death signal (Linux) for the direct parent, and a thread that checks twice a second for
+a missing parent or supervisor (DVC starts a stage through a shell, which may be in between). The signal is SIGTERM,
+which ends a stage at once; training saves its checkpoint first, within a grace period.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 LOOK_EVERY_S = 0.5
-GRACE_S = 3.0  # dvc and Prefect kill what is left 5 s after their own SIGTERM
+GRACE_S = 3.0  # dvc and Prefect send SIGKILL 5 s after their own SIGTERM
 
 
 def die_with_parents(supervisor_pid: int | None = None, *, grace_s: float = GRACE_S) -> None:
     """End this process and its children when its parent, dvc above a shell, or the supervisor ends. Linux only.
 
-    grace_s: what a process that handles SIGTERM is given for it; with 0 it is not asked.
+    grace_s: seconds that a process that handles SIGTERM gets to end; with 0 it is killed at once.
     """
     if sys.platform != "linux":
         return
@@ -34,7 +34,7 @@ def die_with_parents(supervisor_pid: int | None = None, *, grace_s: float = GRAC
 
 
 def _watch(born: dict[int, str], grace_s: float) -> None:
-    # A supervisor that was gone before we looked has no start time, and ends us at once.
+    # A supervisor that is already gone has no start time, and ends us at once.
     while all(start and start_time(pid) == start for pid, start in born.items()):
         time.sleep(LOOK_EVERY_S)
     if grace_s and signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -49,14 +49,14 @@ def _watch(born: dict[int, str], grace_s: float) -> None:
 
 
 def _ancestors_to_dvc() -> list[int]:
-    """Our parent, and its parent too where our parent is only the shell that dvc started."""
+    """Return our parent, and also its parent if ours is only the shell that dvc started."""
     parent = os.getppid()
     shells = ("sh", "dash", "bash", "zsh", "fish", "ksh")
     return [parent, int(_stat(parent)[1])] if _name(parent) in shells else [parent]
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that a process started, and those that they started."""
+    """Return all descendants of a process."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
@@ -70,7 +70,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def start_time(pid: int) -> str:
-    """When a process started, in clock ticks; "" for one that is gone or a zombie. Tells a reused pid apart."""
+    """Return a process's start time in clock ticks, "" if it is gone or a zombie. It identifies a reused pid."""
     fields = _stat(pid)
     return fields[19] if fields and fields[0] != "Z" else ""
 
@@ -83,7 +83,7 @@ def _name(pid: int) -> str:
 
 
 def _stat(pid: int) -> list[str]:
-    """/proc/PID/stat from the state on (man 5 proc): [state, ppid, ..., 19: starttime]; [] when it is gone."""
+    """Read /proc/PID/stat from the state on (man 5 proc): [state, ppid, ..., 19: starttime]; [] if it is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

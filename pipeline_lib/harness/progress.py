@@ -1,6 +1,6 @@
-"""Progress that fits where it is read: one live line on a terminal, one line every 30 seconds in a log.
+"""Show progress: one live line on a terminal, one line every 30 seconds in a log.
 
-The line has a fixed form, which the Prefect task parses into a progress artifact:
+Both have the same form, which the Prefect task parses into a progress artifact:
 `progress: convert 1200/5000 images, 24 %, 310 images/s, 12 s left`.
 """
 
@@ -14,9 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm
-
-from pipeline_lib.harness.terminal import show_live
+from pipeline_lib.harness.terminal import clear_live, show_live
 from pipeline_lib.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -26,16 +24,15 @@ LIVE_EVERY_S = 0.2
 
 @contextlib.contextmanager
 def progress(what: str, unit: str, total: int, settings: Settings) -> Iterator[Callable[[int], object]]:
-    """Give a function that is called with how many more are done, and shows their share, the rate and the time left."""
-    if sys.stderr.isatty():
-        with tqdm(desc=what, unit=f" {unit}", total=total, leave=False) as bar:
-            yield bar.update
-    else:
+    """Yield a callback; call it with the number of items just finished. The live line goes when the block ends."""
+    try:
         yield Meter(what, unit, total, settings.progress_every_s).step
+    finally:
+        clear_live()
 
 
 class Meter:
-    """Count steps, and say how far they are: one live line on a terminal, else a log line every `every_s` seconds."""
+    """Count finished items and show their share, the rate and the time left, in a log every `every_s` seconds."""
 
     def __init__(self, what: str, unit: str, total: int, every_s: float) -> None:
         self.what, self.unit, self.total = what, unit, total
@@ -45,12 +42,12 @@ class Meter:
         self.last = self.started
 
     def skip(self, count: int) -> None:
-        """Count what an earlier run has done: it is no part of the rate."""
+        """Count items that an earlier run has finished, which do not count for the rate."""
         self.done += count
         self.skipped += count
 
     def waited_for(self, items: Iterator[Item]) -> Iterator[Item]:
-        """The same items, timing how long each one kept us waiting: the line then tells the share of that time."""
+        """Yield the same items and time the wait for each; the line then shows the share of that time."""
         while True:
             began = time.monotonic()
             item = next(items, None)
@@ -60,9 +57,9 @@ class Meter:
             yield item
 
     def step(self, count: int = 1, note: str = "", most_s: float = math.inf) -> None:
-        """Add to the count; `note` (loss, accuracy) ends the line when it is time for one.
+        """Add to the count, and show a line, ending in `note` (loss, accuracy), when it is time for one.
 
-        most_s: seconds after which the work ends, done or not.
+        most_s: seconds after which the work ends, finished or not.
         """
         self.done += count
         now = time.monotonic()

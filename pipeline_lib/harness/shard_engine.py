@@ -1,4 +1,4 @@
-"""Where the shards of a stage are worked: in this process, on the local cores, or on a Dask cluster that is there."""
+"""Run a stage's shards: in-process, on local cores, or on an existing Dask cluster."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from socket import gethostname
 from typing import Any, TypeVar
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, Interrupted, PipelineError, ServiceUnavailable
+from pipeline_lib.harness import cpu_clock
 from pipeline_lib.harness.shard_workers import At, Place, Step, attempt, work_on_shards
 from pipeline_lib.settings import Settings
 
@@ -30,9 +31,9 @@ def map_shards(
 ) -> Iterator[tuple[str, Result]]:
     """Yield (shard, task(unit, at)) as shards are done, in any order; see work_on_shards for task, step, spare.
 
-    size_bytes: of all pictures; little work starts no process that loads its libraries anew. libraries: distributions
-    whose version decides on the bytes: machines of a cluster must have the same ones. Raises what work_on_shards
-    raises, and of a cluster: DependencyMissing, ServiceUnavailable, ConfigError.
+    size_bytes: total of all images; for little work no new process is started. libraries: distributions whose version
+    changes the bytes, so that machines of a cluster must have the same versions. Raises as work_on_shards does, and on
+    a cluster DependencyMissing, ServiceUnavailable, ConfigError.
     """
     if settings.dask_address and units:
         return _work_on_dask(task, units, libraries=libraries, address=settings.dask_address, step=step)
@@ -42,7 +43,7 @@ def map_shards(
 
 
 def n_workers(size_bytes: int, settings: Settings) -> int:
-    """Local workers for so many bytes of pictures: all cores, or one where starting others would take longer."""
+    """Return the number of local workers for this many bytes of images: all cores, or one for little work."""
     return settings.worker_count() if size_bytes > SMALL_BYTES else 1
 
 
@@ -54,7 +55,7 @@ def _work_on_dask(
     address: str,
     step: Step,
 ) -> Iterator[tuple[str, Result]]:
-    """As work_on_shards. Dask gives the shard of a worker that died to another one, and gives up after the third."""
+    """Like work_on_shards, on Dask, which gives a dead worker's shard to another one, and gives up after the third."""
     try:
         from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
@@ -70,17 +71,22 @@ def _work_on_dask(
             "no Dask scheduler answers", file="dask_address", value=address, remedy=remedy
         ) from error
     versions = {name: version(name) for name in libraries}
+    cpu_s = cpu_clock.IMAGE_CPU_S
     with client:
         futures = {
-            client.submit(_there, task, unit, shard, versions, pure=False): shard for shard, unit in units.items()
+            client.submit(_there, task, unit, shard, versions, cpu_s, pure=False): shard
+            for shard, unit in units.items()
         }
         for future in as_completed(list(futures)):
             shard = futures.pop(future)
             try:
                 n_pictures, answer = future.result()
             except KilledWorker as error:
-                remedy = "read that worker's log; unset dask_address and run again: local workers name the picture"
-                what, machine = "Dask's workers died at this shard, one after the other", str(error.last_worker.address)
+                remedy = "read that worker's log; unset dask_address and run again: local workers name the image"
+                what, machine = (
+                    "several Dask workers died in turn while processing this shard",
+                    str(error.last_worker.address),
+                )
                 raise Interrupted(what, file=f"shard {shard}", value=machine, remedy=remedy) from error
             step(n_pictures)
             if isinstance(answer, PipelineError):
@@ -88,13 +94,26 @@ def _work_on_dask(
             yield shard, answer
 
 
-def _there(task: Callable[[Any, At], Any], unit: Any, shard: str, versions: dict[str, str]) -> tuple[int, Any]:
-    """On a machine of the cluster: the number of pictures, and the task's result or the error to raise."""
+def _there(
+    task: Callable[[Any, At], Any], unit: Any, shard: str, versions: dict[str, str], image_cpu_s: float
+) -> tuple[int, Any]:
+    """Run on a machine of the cluster: return the number of images, and the task's result or the error to raise.
+
+    An image that takes too much CPU time ends Dask's worker, as one does that crashes its decoder.
+    """
     differing = [f"{name} {version(name)}, not {ours}" for name, ours in versions.items() if version(name) != ours]
     if differing:
         remedy = "install requirements.lock on every machine of the cluster"
         what = "a machine of the Dask cluster has other versions, which may write other bytes"
         return 0, ConfigError(what, file=gethostname(), value="; ".join(differing), remedy=remedy)
-    place = Place()
-    answer = attempt(task, unit, shard, place, place.at)
+    place, start_clock = Place(), cpu_clock.thread_clock()
+
+    def at(image_id: str) -> None:
+        place.at(image_id)
+        start_clock(image_cpu_s)
+
+    try:
+        answer = attempt(task, unit, shard, place, at)
+    finally:
+        start_clock(0)
     return int(place.begun), answer

@@ -1,7 +1,7 @@
-"""Work on many shards in processes, where a worker that dies is named with the picture it held.
+"""Process shards in worker processes, and name the image at which a worker died.
 
-A picture that ends its worker twice can be passed over, so that no file stops a run; see `spare`.
-multiprocessing's own pools lose that name: a Pool waits for ever, and ProcessPoolExecutor fails every shard at once.
+An image that ends its worker twice can be skipped, so that no file stops a run; see `spare`. multiprocessing's own
+pools cannot name it: a Pool waits without end, and ProcessPoolExecutor fails every shard at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from pipeline_lib.errors import Interrupted, PipelineError, defect
+from pipeline_lib.harness import cpu_clock
 from pipeline_lib.harness.parent_watch import die_with_parents
+from pipeline_lib.reasons import Reason
 from pipeline_lib.shown import shown
 
 Unit = TypeVar("Unit")
@@ -29,10 +31,12 @@ Result = TypeVar("Result")
 At = Callable[[str], None]
 Step = Callable[[int], object]
 Spare = Callable[[Any, str, str], Any]
-NAME_BYTES = 4096  # of the memory that an image's name is shared in, with the zero that ends it
-IMAGE_CPU_S = 120.0  # of a worker between two images; the costliest image that is decoded takes a tenth of it
-LOSSES_OF_A_SHARD = 4  # workers, at pictures that differ: then it is not the pictures
-LOOK_EVERY_S = 0.5  # how often the parent counts what its workers did
+OF_INSPECT = "the folder memo/inspect of the state folder"
+NAME_BYTES = 4096  # size of the shared memory for an image's name, including the final zero byte
+# SIGKILL: sent by the kernel when memory runs out. SIGPROF: the end of the CPU time of an image, see cpu_clock.
+REASON_OF_DEATH = {"SIGKILL": Reason.TOO_MUCH_MEMORY, "SIGPROF": Reason.TOO_MUCH_WORK}
+LOSSES_OF_A_SHARD = 4  # deaths of workers at different images, after which the images are not the cause
+LOOK_EVERY_S = 0.5  # how often the parent reads the workers' counters
 
 
 def work_on_shards(
@@ -43,24 +47,28 @@ def work_on_shards(
     step: Step,
     spare: Callable[[Unit, str, str], Unit] | None = None,
     little: bool = False,
-    image_cpu_s: float = IMAGE_CPU_S,
+    image_cpu_s: float | None = None,
 ) -> Iterator[tuple[str, Result]]:
     """Yield (shard, task(unit, at)) as shards are done, in any order.
 
-    task and units must pickle. The task calls `at(image_id)` before each picture; `step` is told how many pictures were
-    begun since its last call. spare(unit, shared_name, cause): the unit to go on with after a worker died twice at the
-    same picture, given as `shared_name(image_id)`; cause is a signal's name or "exit code N". A first death may have
-    been an accident of the machine, so the shard is tried again as it was. A worker that uses more than image_cpu_s
-    of CPU time for one picture is ended by SIGPROF. Without `spare` there is no such limit, the first death ends the
-    work, and one worker, or one shard, is worked in this process. little: the work takes no longer than a new process
-    takes to load its libraries, so that workers are forked where that can be done. Raises the task's PipelineError;
-    Interrupted when a worker was killed; CodeFailed when the task broke (its traceback is printed).
+    task and units must pickle. The task calls `at(image_id)` before each image; `step` is called with the number of
+    images begun since its last call. spare(unit, shared_name, cause): returns the unit to continue with after a worker
+    died twice at the same image, given as `shared_name(image_id)`; cause is a signal's name or "exit code N". The first
+    death may be a transient machine failure, so the shard is retried as it is. A worker that uses more than image_cpu_s
+    of CPU time for one image (None: IMAGE_CPU_S) is ended by SIGPROF. Without `spare` the first death ends the work.
+    image_cpu_s = 0 is for work that decodes nothing from outside: it has no limit, and without `spare` a single worker
+    or shard is processed in this process. little: the work takes no longer than a new process takes to load its
+    libraries, so that workers are forked if possible. Raises the task's PipelineError; Interrupted when a worker was
+    killed; CodeFailed for a defect in the task (its traceback is printed).
     """
+    limit_s = cpu_clock.IMAGE_CPU_S if image_cpu_s is None else image_cpu_s
     n_workers = min(workers, len(units))
-    if n_workers <= 1 and spare is None:
+    if not units:
+        return
+    if n_workers <= 1 and spare is None and not limit_s:
         yield from _work_here(task, units, step)
         return
-    pool = _Pool(task, n_workers, spare, forked=little or n_workers == 1, image_cpu_s=image_cpu_s if spare else 0)
+    pool = _Pool(task, n_workers, spare, forked=little or n_workers == 1, image_cpu_s=limit_s)
     try:
         yield from _share_out(pool, units, step)
     finally:
@@ -68,7 +76,7 @@ def work_on_shards(
 
 
 def shared_name(image_id: str) -> str:
-    """The image_id, or its beginning and its sha256 where it is too long to share: a key of up to 4,095 bytes."""
+    """Return the image_id, or its beginning and sha256 if it is too long: a key of up to 4,095 bytes."""
     raw = image_id.encode()
     if len(raw) < NAME_BYTES:
         return image_id
@@ -77,7 +85,7 @@ def shared_name(image_id: str) -> str:
 
 
 class Place(ctypes.Structure):
-    """Where a process is. It lies in memory shared with the parent, who reads it also after a kill."""
+    """The progress of a process, in memory shared with the parent, which can read it even after a kill."""
 
     _fields_ = (("begun", ctypes.c_uint64), ("image_id", ctypes.c_char * NAME_BYTES))
 
@@ -86,16 +94,17 @@ class Place(ctypes.Structure):
         self.begun += 1
 
     def of(self, shard: str) -> str:
-        """The shard and its picture, for messages."""
+        """Return the shard and its image, for messages."""
         image_id = self.image_id.decode(errors="replace")
         return f"shard {shard}, {image_id}" if image_id else f"shard {shard}"
 
 
 class _Worker:
-    """One process and the shard it holds.
+    """One process and its shard.
 
-    Spawned for long work: a forked child could inherit a lock that one of our threads held. For little work, and where
-    one alone is there to die in our place, forked before we have threads that matter: no 2 s to load what we have.
+    For long work it is spawned: a forked child could inherit a lock that one of our threads held. For little work, or a
+    single worker that only isolates us from crashes, it is forked before we have threads that matter, which saves the
+    2 s for loading the libraries.
     """
 
     def __init__(self, task: Callable[[Any, At], Any], *, forked: bool, image_cpu_s: float) -> None:
@@ -105,7 +114,7 @@ class _Worker:
         arguments = (task, far_end, self.place, os.getpid(), image_cpu_s)
         self.process: BaseProcess = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
-        far_end.close()  # so that a dead worker reads as the end of the pipe
+        far_end.close()  # so that the death of the worker closes the pipe
         self.shard, self.unit = "", None
 
     def give(self, shard: str, unit: Any) -> None:
@@ -113,7 +122,7 @@ class _Worker:
         self.pipe.send((shard, unit))
 
     def take(self) -> Any:
-        """The answer. Raises what the task raised; EOFError when the process has died."""
+        """Receive the answer. Raises the task's error; EOFError if the process has died."""
         try:
             answer = self.pipe.recv()
         except ConnectionResetError:
@@ -134,7 +143,7 @@ class _Worker:
 
 
 class _Pool:
-    """The workers, and what is known of the pictures at which some died."""
+    """The workers, and the images at which workers have died."""
 
     def __init__(
         self,
@@ -156,12 +165,12 @@ class _Pool:
         return self.begun_by_the_dead + sum(int(worker.place.begun) for worker in self.workers)
 
     def replace(self, dead: _Worker) -> _Worker:
-        """A new worker, at the shard of the dead one. Raises Interrupted when that would help no more."""
+        """Start a new worker with the shard of the dead one. Raises Interrupted if that cannot help."""
         cause, image_id = dead.cause_of_death(), dead.place.image_id.decode(errors="replace")
         unit, suspect = dead.unit, (dead.shard, image_id)
         self.losses[dead.shard] += 1
         self.deaths[suspect] += 1
-        # a third death at one picture: it was passed over and came again, so passing over does not help
+        # a third death at one image: it was skipped and came again, so skipping does not help
         if (
             self.spare is None
             or not image_id
@@ -225,26 +234,23 @@ def _share_out(pool: _Pool, units: Mapping[str, Any], step: Step) -> Iterator[tu
 
 
 def _serve(task: Callable[[Any, At], Any], pipe: Connection, place: Place, parent_pid: int, image_cpu_s: float) -> None:
-    """The life of a worker: it ends when it is killed, or with its parent, also one gone before we are ready.
-
-    The limit is one on CPU time, not on the clock, so that a busy machine changes no verdict.
-    """
+    """Run a worker until it is killed or its parent ends, even if that happens before the worker is ready."""
     die_with_parents(parent_pid)
 
     def at(image_id: str) -> None:
         place.at(image_id)
-        signal.setitimer(signal.ITIMER_PROF, image_cpu_s)  # SIGPROF ends a process that does not ask for it; 0: none
+        cpu_clock.start_process_clock(image_cpu_s)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     while True:
         shard, unit = pipe.recv()
         answer = attempt(task, unit, shard, place, at)
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        cpu_clock.start_process_clock(0)
         pipe.send(answer)
 
 
 def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: Place, at: At) -> Any:
-    """The task's result, or the error to raise: a border, where a defect still reaches the user in one line."""
+    """Return the task's result or the error to raise; a defect, too, becomes a one-line error here."""
     place.image_id = b""
     try:
         return task(unit, at)
@@ -256,5 +262,10 @@ def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: Place,
 
 
 def _killed(place: str, cause: str) -> Interrupted:
-    remedy = "mostly memory ran out: set PERENNIAL_WORKERS to fewer workers and run again; it continues"
+    remedy = "probably out of memory: set PERENNIAL_WORKERS to fewer workers and run again; finished work is kept"
+    if cause == "SIGPROF":
+        remedy = (
+            f"it used more than {cpu_clock.IMAGE_CPU_S:.0f} s of CPU time: remove {OF_INSPECT} and run "
+            "`dvc repro --force inspect`, which skips it"
+        )
     return Interrupted("a worker process was killed", file=place, value=cause, remedy=remedy)

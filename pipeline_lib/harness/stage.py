@@ -21,36 +21,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
 
 from pipeline_lib.errors import Interrupted, PipelineError, defect, missing_module
 from pipeline_lib.files.atomic import private_folder
 from pipeline_lib.harness.gpu_watch import watched_gpus
 from pipeline_lib.harness.parent_watch import die_with_parents
 from pipeline_lib.harness.terminal import clearing
+from pipeline_lib.settings import Settings, load_settings
 from pipeline_lib.shown import log_to_stderr, shown
 
 log = logging.getLogger(__name__)
 REASONS = Path("line/reasons")
-LOCK_WAIT_S = 10.0  # a killed dvc's stage notices within a second or two; longer means a live rival
+LOCK_WAIT_S = 10.0  # the stage of a killed dvc ends within a second or two; a longer wait means a live rival
+
+ParamsT_co = TypeVar("ParamsT_co", bound=BaseModel, covariant=True)
 
 
 @dataclass(frozen=True)
-class StageRun:
-    """What a stage's `run(job)` is given. `params` is the stage's own frozen model."""
+class StageRun(Generic[ParamsT_co]):
+    """The one argument of a stage's `run`: its files by role, its own section of params.yaml, and the settings."""
 
     checkout: Path
     reads: dict[str, Path]
     writes: dict[str, Path]
-    params: Any
-    settings: Any
+    params: ParamsT_co
+    settings: Settings
 
 
 def run_stage(stage: str, checkout: Path) -> None:
     """Run one stage in a checkout. Raises PipelineError."""
     from pipeline_lib.harness.line import STAGES, read_line
     from pipeline_lib.params_file import load_section
-    from pipeline_lib.settings import load_settings
 
     assert stage in STAGES, stage
     settings = load_settings(checkout)
@@ -67,7 +71,7 @@ def main(arguments: list[str]) -> int:
     """Run the stage named in `arguments`; returns the documented exit code."""
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
-    )  # before torch loads: spinning threads cost tenfold on busy cores
+    )  # before torch loads: spinning threads slow busy cores down tenfold
     stage, checkout = arguments[0], Path.cwd()
     log_to_stderr(f"{stage}: %(message)s", before=clearing())
     logging.getLogger("pipeline_lib").setLevel(logging.INFO)
@@ -81,7 +85,7 @@ def main(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         failure = missing_module(error, file=stage)
     except KeyboardInterrupt:
-        failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; it continues with what is done")
+        failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; finished work is kept")
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
         sys.stderr.write(shown(traceback.format_exc()))
         failure = defect(error, file=stage)
@@ -96,13 +100,14 @@ def main(arguments: list[str]) -> int:
 
 @contextlib.contextmanager
 def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
-    """Hold the lock on a stage's outputs: after `kill -9` of dvc its stage may still be ending."""
+    """Hold the lock on a stage's outputs: after `kill -9` of dvc, its stage may still be running."""
     path = checkout / REASONS / f"{stage}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
+                # not `process_lock`, which a fork does not hold: forked workers may write after the stage was killed
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
@@ -117,7 +122,7 @@ def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
-    """Append what DVC must not track (when, where, how long, how much memory) to operations.jsonl."""
+    """Append facts that DVC must not track (time, host, duration, memory) to operations.jsonl."""
     started, clock, ok = datetime.now(UTC), time.monotonic(), False
     gpus: list[dict[str, Any]] = []
     try:

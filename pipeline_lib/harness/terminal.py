@@ -1,19 +1,25 @@
-"""A live line: on a terminal each text overwrites the one before."""
+"""Show a live line on a terminal: each text overwrites the one before."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 
-BACK = "\r\x1b[K"  # to the start of the line, which is wiped (ECMA-48: CR, EL)
+BACK = "\r\x1b[K"  # back to the start of the line, and clear it (ECMA-48: CR, EL)
 
 
 def clearing() -> str:
-    """What a line of the log begins with so as to replace a live line; "" where there is no terminal."""
+    """Return the prefix that makes a log line replace a live line; "" without a terminal."""
     return BACK if sys.stderr.isatty() else ""
 
 
+def clear_live() -> None:
+    """Clear the live line, if there is a terminal."""
+    sys.stderr.write(clearing())
+    sys.stderr.flush()
+
+
 def show_live(text: str) -> None:
-    """Write over the live line, cut to the width of the terminal: a longer one would not be wiped whole."""
+    """Overwrite the live line, cut to the width of the terminal, since a wrapped line could not be cleared."""
     sys.stderr.write(BACK + text[: shutil.get_terminal_size().columns - 1])
     sys.stderr.flush()

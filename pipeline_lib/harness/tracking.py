@@ -1,13 +1,12 @@
-"""The curves of a training for the tools that people watch: TensorBoard, MLflow, Weights & Biases (setting `trackers`).
+"""Send training curves to experiment trackers: TensorBoard, MLflow, Weights & Biases (setting `trackers`).
 
-They are told and never asked: no result depends on them, and curves.csv holds the same numbers. One that cannot be
-opened ends the stage before it has begun; one that fails later is named in the log and told no more, since a server's
-trouble must not cost a training.
+No result depends on a tracker, and curves.csv holds the same numbers. A tracker that cannot be opened ends the stage
+before training starts. One that fails later is named in the log and not called again, since a server's failure must not
+end a training.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import DependencyMissing
+from pipeline_lib.files.lock import process_lock
 from pipeline_lib.settings import Settings
 
 log = logging.getLogger(__name__)
 Tell = Callable[[int, Mapping[str, float]], object]  # epoch (1-based), name -> value
 TAG = "perennial_training"
-PATIENCE = {  # with a server that has gone: other processes wait for the one that tells, five minutes at most
+PATIENCE = {  # with an unreachable server: the other processes wait at most five minutes for rank 0
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
@@ -30,7 +30,7 @@ PATIENCE = {  # with a server that has gone: other processes wait for the one th
 
 @dataclass(frozen=True)
 class Training:
-    """What trackers call a training. name: the same for one that was stopped and goes on. folder: where files go."""
+    """The training as trackers see it. name: the same after a stop and restart. folder: for the tracker's files."""
 
     name: str
     params: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Tracker:
-    """One of them: how it is told, and how it is closed."""
+    """One tracker: functions to send the metrics of an epoch and to close it."""
 
     name: str
     tell: Tell
@@ -49,9 +49,9 @@ class Tracker:
 
 @contextmanager
 def open_trackers(name: str, params: Mapping[str, Any], *, settings: Settings, checkout: Path) -> Iterator[Tell]:
-    """Open what the setting names; gives a function that tells them all.
+    """Open the trackers that the setting names; yield a function that sends an epoch's metrics to all.
 
-    Raises DependencyMissing when a package is absent, ServiceUnavailable when the MLflow server is.
+    Raises DependencyMissing if a package is missing, ServiceUnavailable if the MLflow server does not answer.
     """
     state = settings.state_folder(checkout)
     training = Training(name, params, state / "tracking", settings.model_name)
@@ -70,17 +70,17 @@ def open_trackers(name: str, params: Mapping[str, Any], *, settings: Settings, c
 
 
 def _forgiven(name: str, act: Callable[[], object]) -> bool:
-    """Whether it went well; a failure is said."""
+    """Call a tracker and return whether it succeeded; a failure is logged."""
     try:
         act()
     except Exception as error:  # noqa: BLE001 - see the module's docstring
-        log.warning("%s failed and is told no more, training goes on: %s: %s", name, type(error).__name__, error)
+        log.warning("%s failed and is not used any more, training goes on: %s: %s", name, type(error).__name__, error)
         return False
     return True
 
 
 def _tensorboard(training: Training, settings: Settings, state: Path) -> Tracker:
-    """Event files in <state folder>/tracking/tensorboard/<name>: `tensorboard --logdir` shows all trainings."""
+    """Write event files to <state folder>/tracking/tensorboard/<name>; `tensorboard --logdir` shows all trainings."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError as error:
@@ -97,14 +97,13 @@ def _tensorboard(training: Training, settings: Settings, state: Path) -> Tracker
 
 
 def _mlflow(training: Training, settings: Settings, state: Path) -> Tracker:
-    """A run of the experiment `<model name>-training`, where the registry is: SQLite by default, or a server."""
+    """Write to a run of the experiment `<model name>-training` in the registry: SQLite by default, or a server."""
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore
 
     state.mkdir(parents=True, exist_ok=True)
-    with (state / "registry.lock").open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with process_lock(state / "registry.lock"):
         uri = settings.registry_uri or f"{SQLITE}{state / 'registry.db'}"
         store = MlflowStore(uri, f"{training.project}-training")
     found = store.client.search_runs([store.experiment], filter_string=f"tags.{TAG} = '{training.name}'", max_results=1)
@@ -125,7 +124,7 @@ def _mlflow(training: Training, settings: Settings, state: Path) -> Tracker:
 
 
 def _wandb(training: Training, settings: Settings, state: Path) -> Tracker:
-    """A run in <state folder>/tracking/wandb, offline unless WANDB_MODE says `online`; `wandb sync` sends it later."""
+    """Write a run to <state folder>/tracking/wandb, offline unless WANDB_MODE=online; `wandb sync` sends it later."""
     try:
         import wandb
     except ModuleNotFoundError as error:
@@ -151,7 +150,7 @@ def _wandb(training: Training, settings: Settings, state: Path) -> Tracker:
 
 
 def _missing(package: str, error: ModuleNotFoundError) -> DependencyMissing:
-    remedy = f"`make setup WITH=trackers`, or take {package} out of the setting trackers"
+    remedy = f"`make setup WITH=trackers`, or remove {package} from the setting trackers"
     return DependencyMissing(
         "a tracker's package is not installed", file=package, value=error.name or "", remedy=remedy
     )

@@ -1,5 +1,5 @@
-"""Inspection: every picture is decoded once, strictly, and all that only pixels can tell is written down.
+"""Inspection: decode every picture once, strictly, and record everything that only its pixels can tell.
 
-run.py maps shards over cores, shard.py does one, picture.py one picture: hashes.py, quality.py and, for the features,
-hog.py or embedding.py. memory_limit.py bounds what a hostile picture takes. Nothing is judged here: that is `curate`.
+run.py maps shards over cores, shard.py inspects a shard, picture.py a picture, with hashes.py, quality.py and, for the
+features, hog.py or embedding.py. memory_limit.py bounds the memory for a hostile picture. All decisions are `curate`'s.
 """

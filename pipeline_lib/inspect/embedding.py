@@ -1,4 +1,4 @@
-"""Embeddings of photographs by a network whose weights the user names: no download, no pickle, no surprise."""
+"""Embed photographs with a network whose weights the user names: no download, no pickle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STD: Final = (0.229, 0.224, 0.225)
 
 
 def check_weights(path: Path, sha256: str) -> None:
-    """Raise ConfigError when the weight file is absent or not the one that params.yaml pins."""
+    """Raise ConfigError if the weight file is missing or not the one that params.yaml pins."""
     if not path.is_file():
         remedy = "put the file there, or set inspect.embedding_weights to null"
         raise ConfigError("inspect.embedding_weights: no such file", file=path, remedy=remedy)
@@ -36,9 +36,9 @@ def check_weights(path: Path, sha256: str) -> None:
 
 
 def embed(pictures: list[NDArray[np.uint8]], *, network: str, weights: Path) -> NDArray[np.float32]:
-    """Pooled features [N, D] of views from `view`: the network without its classifier, on the CPU, one thread.
+    """Compute pooled features [N, D] of views from `view`: the network without its classifier, in one CPU thread.
 
-    Always the CPU: on a GPU the last bits depend on the card, and outputs must not.
+    Always on the CPU: on a GPU the last bits depend on the card, and outputs must not.
     """
     import torch
 
@@ -49,7 +49,7 @@ def embed(pictures: list[NDArray[np.uint8]], *, network: str, weights: Path) -> 
 
 
 def view(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What the network looks at: the centre square at SIDE_PX."""
+    """Return the network's input: the central square at SIDE_PX."""
     return centre_square(pixels_HWC, side_px=SIDE_PX)
 
 
@@ -63,7 +63,7 @@ def _normalised(pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
 
 @functools.cache
 def _load(network: str, weights: Path) -> Any:
-    """The network without its last layer; kept for the life of a worker. Raises ConfigError, BadData."""
+    """Load the network without its last layer; cached for the life of a worker. Raises ConfigError, BadData."""
     import torch
     import torchvision
 

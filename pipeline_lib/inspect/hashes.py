@@ -1,4 +1,4 @@
-"""Hashes of pixels: one that changes with any pixel, and some that survive re-encoding, resizing, cropping, borders."""
+"""Hash pixels: exactly, and perceptually, robust to re-encoding, resizing, cropping and borders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline_lib.pixels.resize import resize
 
-VIEW_PX: Final = 128  # what all perceptual hashes of a picture are taken from
+VIEW_PX: Final = 128  # side of the view from which all perceptual hashes are computed
 PHASH_SIDE_PX: Final = 32
 FREQUENCIES: Final = 8
 CROPS: Final = (0.95, 0.90, 0.85, 0.80)  # of the side

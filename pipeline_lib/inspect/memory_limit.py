@@ -1,4 +1,4 @@
-"""How much memory one picture may take: more is refused by the kernel, and becomes a verdict on that picture."""
+"""Limit the memory for one picture: the kernel refuses more, which becomes a verdict on that picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BYTES_BESIDE: Final = 256_000_000
 
 
 def picture_memory_bytes(max_pixels: int) -> int:
-    """What any picture of up to `max_pixels` can be examined in, and half as much again."""
+    """Return the memory that suffices for any picture of up to `max_pixels`, plus a half."""
     return BYTES_BESIDE + BYTES_PER_PIXEL * max_pixels
 
 
@@ -24,7 +24,7 @@ def picture_memory_bytes(max_pixels: int) -> int:
 def memory_limit(size_bytes: int) -> Iterator[None]:
     """Let this process grow by at most this much (RLIMIT_DATA, see getrlimit(2)); past that MemoryError. Linux only.
 
-    Only the soft limit is set, and set back. A decoder that does not look at what malloc gives it ends the process.
+    Only the soft limit is set, and reset. A decoder that does not check the result of malloc ends the process.
     """
     if sys.platform != "linux":
         yield

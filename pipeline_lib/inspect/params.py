@@ -11,28 +11,28 @@ from pipeline_lib.pixels.rules import PixelRules
 
 
 class InspectParams(PixelRules):
-    """The pixel rules of the whole line, what is refused for its shape, and how features are made."""
+    """The pixel rules of the whole line, limits on an image's shape, and how features are computed."""
 
     min_side_px: int = Field(
         8,
         ge=1,
         le=10_000,
-        description="pictures with a shorter side are refused as too_small; 8 px is the smallest scan that still shows "
-        "a digit (those of scikit-learn), 32 px suits photographs",
+        description="minimum length of an image's shorter side, pixels; smaller images are refused as too_small. 8 "
+        "px is the smallest scan that still shows a digit (those of scikit-learn), 32 px suits photographs",
     )
     aspect_quarantine: float = Field(
-        10.0, ge=1, le=10_000, description="pictures this many times longer than wide, or wider than long, are refused"
+        10.0, ge=1, le=10_000, description="largest ratio of long to short side; images at or above it are refused"
     )
     embedding_weights: Path | None = Field(
         None,
-        description="a local weight file (.safetensors, .pth) for the features; relative to the repository. "
-        "null: gradients (HOG), good for digits and simple shapes, poor for photographs",
+        description="local weight file (.safetensors, .pth) of the network that computes the features, relative to the "
+        "repository. null: gradients (HOG), good for digits and simple shapes, poor for photographs",
     )
     weights_sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="sha256 of embedding_weights, as `sha256sum` prints it"
+        None, pattern="^[0-9a-f]{64}$", description="sha256 of the file embedding_weights, as `sha256sum` prints it"
     )
     embedding_network: Literal["resnet18", "resnet34", "resnet50"] = Field(
-        "resnet50", description="the torchvision network that embedding_weights belong to"
+        "resnet50", description="torchvision network that embedding_weights belong to"
     )
 
     @model_validator(mode="after")
@@ -44,7 +44,7 @@ class InspectParams(PixelRules):
         return self
 
     def pixel_rules(self) -> PixelRules:
-        """The part that every later stage repeats."""
+        """The rules that every later stage applies too."""
         return PixelRules(**{name: getattr(self, name) for name in PixelRules.model_fields})
 
 

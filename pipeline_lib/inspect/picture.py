@@ -1,4 +1,4 @@
-"""Examine one picture: everything that only its pixels can tell, decoded once."""
+"""Examine one picture: decode it once and measure everything that only pixels can tell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline_lib.pixels import Decoded, Undecodable, decode, shrink_to
 from pipeline_lib.pixels.resize import resize
 from pipeline_lib.reasons import Reason
 
-SCREEN_PX: Final = 256  # short side at which pictures are measured; smaller ones as they are
+SCREEN_PX: Final = 256  # short side at which pictures are measured; smaller ones keep their size
 FORMAT_OF_ENDING: Final = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "jpeg"),
     **dict.fromkeys((".tif", ".tiff"), "tiff"),
@@ -30,7 +30,7 @@ FORMAT_OF_ENDING: Final = {
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found out about one picture.
+    """The findings about one picture.
 
     findings: the columns of IMAGES that a decode can fill. pixels_HWC: the canonical pixels; grey_HW: their luminance
     with a short side of at most SCREEN_PX. Both uint8, None when the picture cannot be used.
@@ -54,14 +54,14 @@ def examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
 
 
 def refused(reason: Reason, detail: str) -> Examined:
-    """A picture that cannot be used, and of which nothing else is known."""
+    """Return the findings about a picture that cannot be used: a reason and nothing else."""
     return Examined({"refusal": reason.value, "detail": detail})
 
 
 def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
     decoded = decode(data, params.pixel_rules())
     refusal, detail = _shape_refusal(decoded, params)
-    # made small once: every smaller view, of hashes, quality and features, is made of this one
+    # reduced once: all smaller views, for hashes, quality and features, start from it
     grey_HW = shrink_to(luminance(decoded.pixels_HWC), short_side_px=SCREEN_PX)
     hashes = perceptual_hashes(grey_HW)
     findings = {
@@ -88,12 +88,12 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
 
 
 def luminance(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Luma of ITU-R BT.601, as Pillow rounds it."""
+    """Compute the luma of ITU-R BT.601, rounded like Pillow's."""
     return np.asarray(Image.fromarray(pixels_HWC).convert("L"))
 
 
 def squeeze(grey_HW: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
-    """The whole picture as a square of `side_px`, whatever its aspect."""
+    """Resize the whole picture to a square of `side_px`, whatever its aspect ratio."""
     return resize(grey_HW, width=side_px, height=side_px)
 
 

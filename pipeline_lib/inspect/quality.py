@@ -1,4 +1,4 @@
-"""Figures on how a picture looks: light, contrast, blur. They are measured here and judged in `curate`."""
+"""Measure the look of a picture: light, contrast, blur. `curate` judges the values."""
 
 from __future__ import annotations
 

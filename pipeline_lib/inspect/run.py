@@ -31,9 +31,9 @@ LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpe
 EMBEDDING_LIBRARIES = ("torch", "torchvision")
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[InspectParams]) -> None:
     """Write images.parquet, features/ and pixel_rules.json. Raises ConfigError, OutputDamaged, Interrupted."""
-    params: InspectParams = job.params
+    params = job.params
     task = ShardTask(job.reads["shards"], params, _weights(job))
     members = MEMBERS.read(job.reads["members"])
     members = members[members["shard"].notna()]
@@ -48,9 +48,9 @@ def run(job: StageRun) -> None:
     memo.forget_older_than(job.settings.memo_days)
 
 
-def _weights(job: StageRun) -> Path | None:
-    """The weight file, checked before any picture is read; relative to the original repository, also in a workspace."""
-    params: InspectParams = job.params
+def _weights(job: StageRun[InspectParams]) -> Path | None:
+    """Return the weight file, checked before any picture is read; its path is relative to the original repository."""
+    params = job.params
     if params.embedding_weights is None or params.weights_sha256 is None:
         return None
     path = job.settings.origin(job.checkout) / params.embedding_weights
@@ -59,7 +59,7 @@ def _weights(job: StageRun) -> Path | None:
 
 
 def _stage_key(params: InspectParams) -> str:
-    """Where a weight file lies is no part of the key: its sha256 is."""
+    """Return the memo's key, with the sha256 of a weight file but not its path."""
     content = params.model_dump_json(exclude={"embedding_weights"})
     return stage_key(format_version=FORMAT_VERSION, params=content, libraries=_libraries(params))
 
@@ -69,12 +69,12 @@ def _libraries(params: InspectParams) -> tuple[str, ...]:
     return LIBRARIES + heic + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
 
 
-def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun) -> None:
-    """Fill the folder of every shard, from the memo or by work; a finished shard is remembered at once."""
+def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun[InspectParams]) -> None:
+    """Fill the folder of every shard, from the memo or by inspecting it; a finished shard is stored at once."""
     left = {shard: unit for shard, unit in shards.items() if not memo.restore(_memo_unit(unit), unit.folder)}
-    log.info("%d shards, %d of them known from earlier runs", len(shards), memo.hits)
+    log.info("%d shards, %d of them in the memo of earlier runs", len(shards), memo.hits)
     n_pictures = sum(len(unit.members) for unit in left.values())
-    with progress("inspect", "pictures", n_pictures, job.settings) as step:
+    with progress("inspect", "images", n_pictures, job.settings) as step:
         work = map_shards(
             task,
             left,
@@ -86,13 +86,13 @@ def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job:
         )
         for shard, n_passed_over in work:
             unit = left[shard]
-            if n_passed_over:  # not remembered: another day, with another decoder or more memory, it may go well
+            if n_passed_over:  # not stored: with another decoder or more memory it may succeed later
                 continue
             memo.keep(_memo_unit(unit), [unit.folder / IMAGES_FILE, unit.folder / FEATURES_FILE])
 
 
 def _pass_over(unit: ShardUnit, image_id: str, cause: str) -> ShardUnit:
-    log.warning("%s ended the process that decoded it, twice (%s); it is passed over", image_id, cause)
+    log.warning("%s ended the process that decoded it, twice (%s); it is skipped", image_id, cause)
     return unit.without(image_id, cause)
 
 
@@ -103,7 +103,7 @@ def _memo_unit(unit: ShardUnit) -> str:
 
 
 def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected: int) -> None:
-    """Put the tables of all shards in their place."""
+    """Combine the tables of all shards into the outputs."""
     with atomic_folder(writes["features"]) as folder:
         for shard in shards:
             link_or_copy(parts / shard / FEATURES_FILE, folder / f"{shard}.parquet")
@@ -115,6 +115,12 @@ def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
         remedy = remedy_of(Reason(max(sorted(refused), key=lambda reason: refused[reason])))
         raise BadData(f"none of {expected} pictures can be used", file=writes["images"], value=reasons, remedy=remedy)
+    if n_low := int(images["low_bits"].eq(True).sum()):
+        log.warning(
+            "%d images use at most 12 of their 16 bits and are nearly black (low_bits): scale them to 16 bits, or let "
+            "a grey PNG state its bits (sBIT)",
+            n_low,
+        )
     IMAGES.write(images, writes["images"])
     log.info(
         "%d pictures, %d refused%s",

@@ -1,4 +1,4 @@
-"""Inspect one shard: a pure function of its bytes and the parameters, so its result can be remembered."""
+"""Inspect one shard: a pure function of its bytes and the parameters, so that the memo can store the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline_lib.errors import OutputDamaged
-from pipeline_lib.harness.shard_workers import shared_name
+from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, shared_name
 from pipeline_lib.inspect.embedding import embed, view
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.memory_limit import picture_memory_bytes
@@ -26,28 +26,26 @@ from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 
 KEYS: Final = ("image_id", "shard", "row_in_shard")
-BATCH: Final = 32  # pictures the embedding network takes at once
+BATCH: Final = 32  # batch size of the embedding network
 THUMBNAIL_PX: Final = 32
 # Enlarging a 32 px digit to this side costs its predictors nothing: 99.6 % (kNN) and 99.2 % (LR) at 32 and at 64 px.
 HOG_PX: Final = 64
-# SIGKILL: sent by the kernel when memory runs out. SIGPROF: the end of the CPU time of an image, see shard_workers.
-REASON_OF_DEATH: Final = {"SIGKILL": Reason.TOO_MUCH_MEMORY, "SIGPROF": Reason.TOO_MUCH_WORK}
 IMAGES_FILE: Final = "images.parquet"
 FEATURES_FILE: Final = "features.parquet"
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """What a worker needs for any shard. weights: where the embedding's weight file lies, checked; None for HOG."""
+    """The task of a worker, for any shard. weights: path of the embedding's checked weight file; None for HOG."""
 
     shards: Path
     params: InspectParams
     weights: Path | None
 
     def __call__(self, unit: ShardUnit, at: Callable[[str], None]) -> int:
-        """Inspect a shard and write its two tables; returns how many pictures were passed over. Raises OutputDamaged.
+        """Inspect a shard, write its two tables and return the number of skipped pictures. Raises OutputDamaged.
 
-        at: told the image_id of each picture as its turn comes.
+        at: called with each image_id when its turn comes.
         """
         with MemberBytes(self.shards) as members:
             tables = inspect_shard(unit, members, self, at)
@@ -60,8 +58,8 @@ class ShardTask:
 class ShardUnit:
     """members: the rows of MEMBERS of one shard. folder: where its two tables go.
 
-    fatal: shared_name(image_id) -> the signal or exit code that decoding it ended a process with, twice; it is not
-    tried again.
+    fatal: shared_name(image_id) -> the signal or exit code with which decoding it twice ended a process; these are
+    skipped.
     """
 
     members: pd.DataFrame
@@ -69,7 +67,7 @@ class ShardUnit:
     fatal: dict[str, str] = field(default_factory=dict)
 
     def without(self, name: str, cause: str) -> ShardUnit:
-        """The same, with one more picture passed over. name: `shared_name` of its image_id."""
+        """Return a copy with one more picture skipped. name: `shared_name` of its image_id."""
         return replace(self, fatal={**self.fatal, name: cause})
 
 
@@ -103,7 +101,7 @@ def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Cal
 def _examined(
     member: dict[Any, Any], unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]
 ) -> Examined:
-    """One picture; unread when it is too large a file, or ended its process before."""
+    """Examine one picture; a file that is too large, or has ended its process before, is not read."""
     image_id, size_bytes = str(member["image_id"]), int(member["size_bytes"])
     if cause := unit.fatal.get(shared_name(image_id)):
         reason = REASON_OF_DEATH.get(cause, Reason.DECODER_CRASHED)
@@ -115,14 +113,14 @@ def _examined(
 
 
 def describe_shapes(grey_HW: NDArray[np.uint8]) -> dict[str, Any]:
-    """Thumbnail and HOG. One side for pictures of any size, so that all vectors of a source can be compared."""
+    """Compute thumbnail and HOG, at one side for pictures of any size, so that all vectors are comparable."""
     thumbnail = squeeze(grey_HW, side_px=THUMBNAIL_PX)
     vector = hog(squeeze(grey_HW, side_px=HOG_PX))
     return {"kind": "hog", "thumbnail": thumbnail.tobytes(), "vector": vector}
 
 
 def _embedded(described: list[dict[str, Any]], views: list[NDArray[np.uint8]], task: ShardTask) -> list[dict[str, Any]]:
-    """The rows with an embedding in place of HOG, where a weight file is named."""
+    """Replace HOG by an embedding if a weight file is named."""
     if task.weights is None or not views:
         return described
     assert task.params.weights_sha256 is not None
@@ -132,12 +130,12 @@ def _embedded(described: list[dict[str, Any]], views: list[NDArray[np.uint8]], t
 
 
 def _read(source: MemberBytes, member: dict[Any, Any], shards: Path) -> bytes:
-    """The bytes of a member, which must be those that `download` recorded. Raises OutputDamaged."""
+    """Read the bytes of a member and compare them with the record of `download`. Raises OutputDamaged."""
     data = source.read(member["container"], int(member["offset_bytes"]), int(member["size_bytes"]))
     if hashlib.sha256(data).hexdigest() != member["sha256"]:
         remedy = "the disk or a program changed it: remove that file, then `dvc checkout`, or `dvc repro`"
         raise OutputDamaged(
-            "a member's bytes are not those that were downloaded",
+            "a member's bytes differ from the downloaded ones",
             file=shards / member["container"],
             value=member["image_id"],
             remedy=remedy,
@@ -146,5 +144,5 @@ def _read(source: MemberBytes, member: dict[Any, Any], shards: Path) -> bytes:
 
 
 def _frame(rows: list[dict[str, Any]], table: Any) -> pd.DataFrame:
-    """Rows as a frame of the table's columns; object cells, since None in an integer column would make it float."""
+    """Make a frame of the table's columns; of dtype object, since None would turn an integer column into float."""
     return pd.DataFrame(rows, columns=[column.name for column in table.columns], dtype=object)

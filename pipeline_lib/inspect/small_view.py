@@ -1,4 +1,4 @@
-"""The small coloured view of a photograph that `curate` compares copies by."""
+"""Make the small colour view of a photograph by which `curate` compares copies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUALITY: Final = 90  # with full colour resolution: some 4.6 kB, a sixth of the 
 
 
 def small_view(pixels_HWC: NDArray[np.uint8]) -> bytes | None:
-    """The whole picture as a square of SIDE_PX, whatever its aspect, as JPEG; None when a side is under 64 px."""
+    """Reduce the whole picture to a square of SIDE_PX as JPEG, whatever its aspect; None if a side is below 64 px."""
     if min(pixels_HWC.shape[:2]) < LEAST_SIDE_PX:
         return None
     file = io.BytesIO()

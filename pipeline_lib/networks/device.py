@@ -80,7 +80,7 @@ def keep_freed_memory() -> None:
     """Reuse freed memory, where malloc is glibc's, instead of returning it to the system and asking for it anew.
 
     Every step frees and allocates the same tensors; without this, one of resnet18 waits for 10,000 pages to be cleared.
-    The peak of memory grows by about a hundredth (benchmarks/speed/freed_memory.py), and the results stay what they are.
+    The peak of memory grows by about a hundredth (benchmarks/speed/freed_memory.py), and results do not change.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

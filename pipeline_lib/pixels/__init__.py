@@ -1,4 +1,4 @@
-"""The one decode policy: from the bytes of a picture to canonical RGB pixels, or a reason why not.
+"""The decode policy: from the bytes of a picture to canonical RGB pixels, or a reason for refusing it.
 
 Used by inspect, convert, predict and the report, so that all of them see the same pixels.
 """

@@ -1,6 +1,6 @@
-"""How much work one image may cost, told from its structure before any pixel is decoded, so that the verdict is fixed.
+"""Limit the work for one image by its structure, before any pixel is decoded, so that the verdict is reproducible.
 
-What no count foresees is ended by the CPU time that a worker process has for an image (shard_workers.IMAGE_CPU_S).
+All other cases end at a worker's limit of CPU time per image (harness/cpu_clock.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Strict decoding: a damaged picture is refused, where Pillow and OpenCV would show grey or a stranger."""
+"""Decode strictly: refuse a damaged picture, where Pillow and OpenCV would show grey or another picture."""
 
 from __future__ import annotations
 

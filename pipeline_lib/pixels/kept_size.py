@@ -1,6 +1,6 @@
-"""How large a picture is kept: what `convert` does once, and prediction repeats.
+"""The size of stored pictures: applied by `convert`, and again in prediction.
 
-The order is fixed: cut to a square, shrink (once, bicubic), pad to a square. A picture never grows.
+The order is fixed: crop to a square, shrink (once, bicubic), pad to a square. A picture is never enlarged.
 """
 
 from __future__ import annotations
@@ -14,35 +14,41 @@ from pydantic import Field
 from pipeline_lib.params_file import Params
 from pipeline_lib.pixels.resize import resize, scaled
 
-PADDING_GREY = 128  # about nothing, once a network has subtracted the mean
+PADDING_GREY = 128  # close to zero after a network has subtracted the mean
 
 
 class KeptSize(Params):
-    """Limits on the sides, and the shape. Both limits may be given: then both hold."""
+    """Limits on the sides of stored images, and their shape. Where both limits are given, both hold."""
 
     short_side_px: int | None = Field(
         None,
         ge=8,
         le=4096,
-        description="pictures shrink to this short side, in pixels, and never grow; null keeps their size",
+        description="length to which the short side of images is reduced, pixels (images are never enlarged); null "
+        "keeps their size",
         json_schema_extra={"visible": True},
     )
     long_side_px: int | None = Field(
-        None, ge=8, le=16_384, description="the same for the long side; with both limits, both hold"
+        None,
+        ge=8,
+        le=16_384,
+        description="length to which the long side of images is reduced, pixels (images are never enlarged); with "
+        "short_side_px too, both limits hold",
     )
     shape: Literal["as_is", "square_crop", "square_pad"] = Field(
         "as_is",
-        description="square_crop: the centre is cut to a square; square_pad: grey (128) bars make a square of the long "
-        "side; both limits then are limits on the side of the square",
+        description="shape of stored images; as_is: unchanged; square_crop: the central square; square_pad: a "
+        "square as wide as the long side, filled up with grey (128) bars. For squares, the side limits apply to "
+        "the square",
     )
 
     def of(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height at which a picture of this width and height is kept, in pixels."""
+        """Return the stored width and height of a picture of this width and height, in pixels."""
         width, height = self._shrunk(*self._cut(width, height))
         return (max(width, height),) * 2 if self.shape == "square_pad" else (width, height)
 
     def apply(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The pixels as they are kept; the same array where nothing is to be done."""
+        """Return the stored pixels; the same array if nothing changes."""
         height, width = pixels_HWC.shape[:2]
         cut = self._cut(width, height)
         if cut != (width, height):
@@ -57,7 +63,7 @@ class KeptSize(Params):
         return (min(width, height),) * 2 if self.shape == "square_crop" else (width, height)
 
     def _shrunk(self, width: int, height: int) -> tuple[int, int]:
-        """The smaller of the two ratios limit/side, at most 1, applied in integers."""
+        """Apply the smaller of the two ratios limit/side, at most 1, in integers."""
         short, long = min(width, height), max(width, height)
         limits = [(self.short_side_px, long if self.shape == "square_pad" else short), (self.long_side_px, long)]
         ratios = [(limit, side) for limit, side in limits if limit is not None and limit < side]
@@ -68,7 +74,7 @@ class KeptSize(Params):
 
 
 def _padded(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bars of equal width on both sides; the odd row or column goes to the end."""
+    """Add bars of equal width on both sides; an odd row or column goes to the end."""
     height, width = pixels_HWC.shape[:2]
     side = max(height, width)
     if height == width:

@@ -1,4 +1,4 @@
-"""See what a decoder cannot: a stretch of compressed data that a disk or a broken download replaced by zeros.
+"""Detect what a decoder cannot: compressed data that a disk or a broken download replaced by zeros.
 
 Zeros are valid Huffman codes, and the decoder finds back into step after them. If it made as many blocks of them as
 were lost, nothing else is wrong with the stream, and a grey stripe is taken for the picture. But the zeros fill whole

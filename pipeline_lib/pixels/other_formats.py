@@ -1,4 +1,4 @@
-"""PNG, WebP, AVIF, GIF, BMP, TIFF, Netpbm and HEIC through Pillow, with the checks that Pillow leaves out."""
+"""Decode PNG, WebP, AVIF, GIF, BMP, TIFF, Netpbm and HEIC with Pillow, and with checks that Pillow leaves out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline_lib.pixels.budget import refuse_frames, silence_libtiff, tiff_fram
 from pipeline_lib.pixels.end_marks import END_OF
 from pipeline_lib.pixels.exif import read_exif
 from pipeline_lib.pixels.lost_sectors import refuse_lost_sectors
-from pipeline_lib.pixels.noticed import LOW_LEVELS, on_paper
+from pipeline_lib.pixels.noticed import LOW_LEVELS, is_low_justified, on_paper
 from pipeline_lib.pixels.png_chunks import read_png
 from pipeline_lib.pixels.raster import Raster, memory_ran_out, refuse_bomb
 from pipeline_lib.pixels.rules import Undecodable
@@ -64,7 +64,8 @@ def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
             refuse_bomb(*picture.size, max_pixels)
             if kind in WITHOUT_CHECKSUM:
                 refuse_lost_sectors(data, start=0, end=end)
-            return _raster(picture, data, trailing_bytes=len(data) - end, is_deep=bool(png and png.sample_bits == 16))
+            is_deep, stated_bits = bool(png and png.sample_bits == 16), png.significant_bits if png else 0
+            return _raster(picture, data, trailing_bytes=len(data) - end, is_deep=is_deep, stated_bits=stated_bits)
     except (Undecodable, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -96,8 +97,8 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
-def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int, is_deep: bool) -> Raster:
-    """is_deep: the samples have 16 bits, also where Pillow's mode has 8."""
+def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int, is_deep: bool, stated_bits: int) -> Raster:
+    """is_deep: the samples have 16 bits, also where Pillow's mode has 8. stated_bits: those that the file says."""
     n_frames = tiff_frames(data) if picture.format == "TIFF" else int(getattr(picture, "n_frames", 1))
     refuse_frames(n_frames)
     mode = picture.mode
@@ -106,15 +107,17 @@ def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int, is_deep: 
         raise Undecodable(Reason.UNSUPPORTED_MODE, mode)
     picture.load()
     exif = read_exif(data) if picture.format == "TIFF" else read_exif(picture.info.get("exif", b""))
-    pixels_HWC, on_black = _to_rgb(picture)
+    pixels_HWC, on_black = _to_rgb(picture, stated_bits=stated_bits)
     low_bits = is_deep and 0 < int(pixels_HWC.max()) < LOW_LEVELS
     return Raster(pixels_HWC, mode, exif, n_frames, trailing_bytes, on_black, low_bits)
 
 
-def _to_rgb(picture: Image.Image) -> tuple[NDArray[np.uint8], bool]:
+def _to_rgb(picture: Image.Image, *, stated_bits: int) -> tuple[NDArray[np.uint8], bool]:
     """uint8 RGB, and whether it lies on black."""
     if picture.mode in SIXTEEN_BIT or picture.mode == "I":
-        high = (np.asarray(picture) >> 8).astype(np.uint8)
+        samples_HW = np.asarray(picture)
+        shift = stated_bits - 8 if 8 < stated_bits < 16 and is_low_justified(samples_HW, stated_bits) else 8
+        high = (samples_HW >> shift).astype(np.uint8)
         return np.repeat(high[..., None], 3, axis=2), False
     if picture.has_transparency_data:
         return on_paper(picture)

@@ -1,4 +1,4 @@
-"""Walk the chunks of a PNG: where it ends, and the same file without what no pixel depends on."""
+"""Walk the chunks of a PNG: find its end, and remove the chunks that no pixel depends on."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ TRANSPARENCY_BYTES: Final = {0: (2,), 2: (6,), 3: tuple(range(1, 257))}  # of tR
 
 @dataclass(frozen=True)
 class Png:
-    """end: offset after the last chunk. essential: the file without ignored chunks. sample_bits: 1 to 16."""
+    """end: offset after the last chunk. essential: the file without ignored chunks. sample_bits: 1 to 16.
+
+    significant_bits: what sBIT states of the samples, the most of its channels; sample_bits where it states nothing.
+    """
 
     end: int
     essential: bytes
     sample_bits: int
+    significant_bits: int
 
 
 def read_png(data: bytes) -> Png:
@@ -38,6 +42,8 @@ def read_png(data: bytes) -> Png:
     written = len(data.rstrip(b"\0"))  # the last chunk never ends in a zero, so zeros at the end are no part of it
     parts, at, ignored = [data[:SIGNATURE_BYTES]], SIGNATURE_BYTES, False
     n_chunks = 0
+    sample_bits = data[SIGNATURE_BYTES + 16] if len(data) > SIGNATURE_BYTES + 16 else 0
+    significant_bits = sample_bits
     while True:
         n_chunks += 1
         refuse_chunks(n_chunks)
@@ -45,14 +51,17 @@ def read_png(data: bytes) -> Png:
         end = at + 12 + length
         if end > written:
             raise _stops(data, at)
+        is_sound = zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
+        if name == b"sBIT" and is_sound and 0 < length <= 4 and 0 < max(data[at + 8 : end - 4]) <= sample_bits:
+            significant_bits = max(data[at + 8 : end - 4])
         if name in IGNORED:
             ignored = True
-        elif zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+        elif not is_sound:
             raise Undecodable(Reason.DECODE_CORRUPT, f"wrong CRC in chunk {name!r} at byte {at}")
         elif name != b"tRNS" or _is_transparency(data, length):
             parts.append(data[at:end])
         if name == b"IEND":
-            return Png(end, b"".join(parts) if ignored else data[:end], data[SIGNATURE_BYTES + 16])
+            return Png(end, b"".join(parts) if ignored else data[:end], sample_bits, significant_bits)
         at = end
 
 

@@ -1,4 +1,4 @@
-"""What both decoders hand on: the pixels as stored, before the orientation rule, and what was learnt on the way."""
+"""The result of both decoders: the pixels as stored, before the orientation rule, and findings on the way."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ MAX_SIDE_PX = 65_500  # libjpeg's limit: a longer side could not be stored again
 
 
 def memory_ran_out(error: Exception) -> bool:
-    """Whether a decoder failed for want of memory, in the words of libjpeg and OpenCV, or of Pillow."""
+    """Whether a decoder ran out of memory, by the messages of libjpeg, OpenCV and Pillow."""
     return any(words in str(error).lower() for words in ("insufficient memory", "out of memory"))
 
 
 def refuse_bomb(width_px: int, height_px: int, max_pixels: int) -> None:
-    """Raise Undecodable(too_many_pixels) on what a header claims, before memory is spent on it."""
+    """Raise Undecodable(too_many_pixels) by the size in the header, before memory is allocated."""
     if width_px * height_px > max_pixels:
         raise Undecodable(Reason.TOO_MANY_PIXELS, f"{width_px} x {height_px}, the limit is {max_pixels} pixels")
     if max(width_px, height_px) > MAX_SIDE_PX:

@@ -1,4 +1,4 @@
-"""What may be chosen about decoding, what comes out, and how a refusal looks."""
+"""The configurable rules of decoding, its result, and its refusal."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ PILLOW_PIXEL_LIMIT = 178_956_970
 
 
 class PixelRules(Params):
-    """The part of the policy that a user may change. The rest is fixed, see `decode`."""
+    """The part of the decoding policy that a user may change. The rest is fixed, see `decode`."""
 
     exif_orientation: Literal["apply", "ignore"] = Field(
         "apply",
-        description="turn pictures upright as their EXIF says; `ignore` repeats what ImageNet's own pipelines do",
+        description="what to do with the EXIF orientation; apply: turn the image upright; ignore: leave it, as "
+        "ImageNet's own pipelines do",
     )
     max_pixels: int = Field(
         64_000_000,
         ge=1,
         le=PILLOW_PIXEL_LIMIT,
-        description="pictures with more pixels (width x height in the header) are refused before any decoding; pixels",
+        description="maximum number of pixels (width x height in the header) of an image; larger ones are refused "
+        "before decoding",
     )
 
 

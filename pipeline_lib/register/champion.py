@@ -21,6 +21,7 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.exported import ExportedModel, load_exported
 from pipeline_lib.register.class_map import classes_today, read_became
 from pipeline_lib.register.gate import Champion
+from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.registry import Registry, Version
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.tables.classes import read_classes
@@ -40,7 +41,7 @@ class Answers:
     by_image: pd.Series
 
 
-def ask_champion(version: Version, job: StageRun, *, closure: Closure, registry: Registry) -> Champion:
+def ask_champion(version: Version, job: StageRun[RegisterParams], *, closure: Closure, registry: Registry) -> Champion:
     """The champion's answers on today's test rows; silent, with reason and remedy, when its bytes are not at hand.
 
     Raises PipelineError when today's own betons or selection are at fault.
@@ -61,7 +62,9 @@ def ask_champion(version: Version, job: StageRun, *, closure: Closure, registry:
     return _champion(version, answers, job, registry)
 
 
-def ask_reference(champion: Champion, job: StageRun, *, closure: Closure, registry: Registry) -> Champion | None:
+def ask_reference(
+    champion: Champion, job: StageRun[RegisterParams], *, closure: Closure, registry: Registry
+) -> Champion | None:
     """The pinned model's answers: not asked again where it is the champion; None where that one is silent too."""
     version = registry.reference()
     if version is None:
@@ -71,7 +74,7 @@ def ask_reference(champion: Champion, job: StageRun, *, closure: Closure, regist
     return ask_champion(version, job, closure=closure, registry=registry)
 
 
-def _champion(version: Version, answers: Answers, job: StageRun, registry: Registry) -> Champion:
+def _champion(version: Version, answers: Answers, job: StageRun[RegisterParams], registry: Registry) -> Champion:
     """The champion with its answers, and what its classes are called today."""
     profiles = [md5 for path, md5 in version.closure.stages["curate"].outs.items() if Path(path).stem == "profile"]
     then = read_became(registry.cache.find(profiles[0]) if profiles else None)
@@ -92,7 +95,7 @@ def test_inputs(closure: Closure) -> dict[str, str]:
     return {Path(path).stem: md5 for path, md5 in deps.items() if Path(path).stem in ("betons", "classes", "test")}
 
 
-def _recorded(version: Version, job: StageRun, registry: Registry) -> Answers:
+def _recorded(version: Version, job: StageRun[RegisterParams], registry: Registry) -> Answers:
     """Predictions as recorded when the champion was evaluated, on today's classes.csv. Raises SourceMissing."""
     path = registry.cache.object(version.closure.md5_of("predictions"))
     table = PREDICTIONS.read(path, ["image_id", "split", "predicted"]).query("split == 'test'")
@@ -109,7 +112,7 @@ def _memo(version: Version, closure: Closure, registry: Registry) -> Path:
     return registry.state_folder / "champion_answers" / f"{key}.json"
 
 
-def score(model: ExportedModel, job: StageRun) -> Answers:
+def score(model: ExportedModel, job: StageRun[RegisterParams]) -> Answers:
     """What an exported model says of today's test rows, in its own classes and its own view of today's betons."""
     from pipeline_lib.loader import open_still  # with torch: 2 s that most runs need not pay
 

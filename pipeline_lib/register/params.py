@@ -8,37 +8,43 @@ from pipeline_lib.params_file import Params
 
 
 class RegisterParams(Params):
-    """When a new model takes the champion's place."""
+    """When a new model replaces the champion."""
 
     min_top1: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="top-1 on the test split below which no model is registered, 0..1; 0 asks only to beat the "
-        "largest class",
+        description="minimum top-1 accuracy on the test split (0..1) to register a model; at 0 a model only has to "
+        "beat always naming the largest class",
         json_schema_extra={"visible": True},
     )
     smallest_margin: float = Field(
         0.005,
         gt=0,
         le=0.1,
-        description="loss of top-1 (a fraction) that still counts as not worse, with 7,200 test images or more; "
-        "fewer get max(this, 3 sqrt(0.02 / n), 3 / (n + 3)), or nothing could ever be decided",
+        description="loss of top-1 accuracy (0..1) that still counts as not worse, with 7,200 test images or more; "
+        "with fewer, n, the margin is max(this, 3 sqrt(0.02 / n), 3 / (n + 3)), since a smaller one could not be "
+        "decided",
     )
     class_loss: float = Field(
-        0.02, gt=0, le=1, description="loss of a class's recall (a fraction) from which a loss beyond chance counts"
+        0.02,
+        gt=0,
+        le=1,
+        description="smallest loss of a class's recall (0..1) that counts against a model, if it is beyond chance",
     )
     class_significance: float = Field(
         0.05,
         gt=0,
         lt=0.5,
-        description="family-wise level at which a class's loss refuses a model (one-sided exact McNemar, Holm)",
+        description="family-wise significance level at which the loss of a class rejects a model (one-sided exact "
+        "McNemar, Holm)",
     )
     class_hold_significance: float = Field(
         0.02,
         gt=0,
         lt=0.5,
-        description="chance that an equally good model is held because of some class's loss (exact, over all classes)",
+        description="probability that an equally good model is held back by the loss of some class (exact, over "
+        "all classes)",
     )
 
 

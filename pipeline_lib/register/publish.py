@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline_lib.files.atomic import atomic_folder
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.attempt import libraries
+from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.registry import Attempt, Registry, Version, records
 from pipeline_lib.registry.closure import Closure
 
@@ -18,7 +19,9 @@ REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"
 FORMAT = 4  # raised when the report shows the same artifacts otherwise
 
 
-def publish(attempt: Attempt, version: Version | None, *, job: StageRun, closure: Closure, registry: Registry) -> Path:
+def publish(
+    attempt: Attempt, version: Version | None, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry
+) -> Path:
     """Write the report unless it already shows these artifacts and this verdict, and point `latest` to it."""
     folder = report_path(registry.state_folder, attempt.tags[records.KEY]).parent
     previous = previous_profile(registry, version)
@@ -50,7 +53,7 @@ def _write(
     attempt: Attempt,
     version: Version | None,
     *,
-    job: StageRun,
+    job: StageRun[RegisterParams],
     closure: Closure,
     previous: tuple[int, Path] | None,
     shown: str,

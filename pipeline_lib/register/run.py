@@ -15,6 +15,7 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.register.attempt import Question, ask, attempt_tags
+from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.register.publish import publish
 from pipeline_lib.registry import Attempt, Registry, Verdict, open_registry, outcome_of
 from pipeline_lib.registry.closure import Closure, read_closure
@@ -25,7 +26,7 @@ from pipeline_lib.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[RegisterParams]) -> None:
     """Settle the question this line puts, mirror the registry as git tags, publish the report.
 
     Raises BadData when dvc.lock is not the receipt of the files at hand, ServiceUnavailable when the registry refuses.
@@ -56,7 +57,7 @@ def is_candidate(settings: Settings) -> bool:
 
 
 def _settle_question(
-    question: Question, known: Attempt | None, *, job: StageRun, closure: Closure, registry: Registry
+    question: Question, known: Attempt | None, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry
 ) -> Attempt:
     """Judge and record; a verdict that is provisional again is not recorded twice."""
     verdict = _judge(question, job=job, closure=closure, registry=registry)
@@ -75,7 +76,7 @@ def _settle_question(
     return registry.record(tags, title=f"{verdict.decision} {question.key[:12]}")
 
 
-def _judge(question: Question, *, job: StageRun, closure: Closure, registry: Registry) -> Verdict:
+def _judge(question: Question, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry) -> Verdict:
     """Gather what the gate looks at, and ask it."""
     # Here and not above: pandas and SciPy cost 2 s that a run with nothing new need not pay.
     from pipeline_lib.register.champion import ask_champion, ask_reference

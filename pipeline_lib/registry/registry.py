@@ -9,7 +9,6 @@ champion to its predecessor when the champion was deleted, and refuses where a n
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.files.atomic import private_folder
+from pipeline_lib.files.lock import process_lock
 from pipeline_lib.registry.dvc_cache import DvcCache, dvc_cache
 from pipeline_lib.registry.git_tags import mirror, read_tags
 from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore
@@ -229,8 +229,7 @@ class Registry:
     def locked(self) -> Iterator[None]:
         """Hold the registry's lock; waits for a run that holds it."""
         private_folder(self.state_folder)
-        with (self.state_folder / "registry.lock").open("a", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with process_lock(self.state_folder / "registry.lock"):
             self.is_locked = True
             try:
                 yield

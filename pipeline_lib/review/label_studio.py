@@ -1,6 +1,6 @@
 """Label Studio's files: tasks with predictions to import there, and the answers it exports.
 
-Formats: https://labelstud.io/guide/tasks (basic JSON), /guide/predictions, /guide/export (JSON and JSON_MIN). Pictures
+Formats: https://labelstud.io/guide/tasks (basic JSON), /guide/predictions, /guide/export (JSON and JSON_MIN). Images
 travel inside the tasks, as data URIs. An export may hold a task twice, answers of several people, skipped tasks.
 """
 
@@ -21,13 +21,13 @@ from pipeline_lib.review.answers import Answer
 from pipeline_lib.review.questions import Question, Questions
 
 LABEL, VERDICT = "label", "verdict"  # the names of the two control tags
-VERDICTS = {"remove the picture": "remove", "not a duplicate": "not_duplicate"}
+VERDICTS = {"remove the image": "remove", "not a duplicate": "not_duplicate"}
 REMEDY = "export the project of `perennial review export` again, as JSON or JSON-MIN"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What people answered. unanswered: tasks without an answer. disputed: pictures on which people differ."""
+    """What people answered. unanswered: tasks without an answer. disputed: images on which people differ."""
 
     answers: tuple[Answer, ...]
     unanswered: int
@@ -104,7 +104,7 @@ class _Said:
 
 
 def tasks(found: Questions) -> list[dict[str, Any]]:
-    """One task for each picture asked about that can be shown, with the suggestion as its prediction."""
+    """One task for each image asked about that can be shown, with the suggestion as its prediction."""
     by_picture: dict[str, list[Question]] = {}
     for one in found.asked:
         if one.usable:
@@ -139,7 +139,7 @@ def read_exported(text: str, file: Path) -> Exported:
         raise BadData("not JSON", file=file, value=str(error), remedy=REMEDY) from error
     if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
         raise BadData("not a list of Label Studio tasks", file=file, remedy=REMEDY)
-    said: dict[str, dict[str, _Said]] = {}  # picture -> person -> what they said last
+    said: dict[str, dict[str, _Said]] = {}  # image -> person -> what they said last
     keys = [_key(task, number, file) for number, task in enumerate(content, 1)]
     for number, (task, (key_type, key)) in enumerate(zip(content, keys, strict=True), 1):
         for one in _said_of(task, key_type, key, number=number, file=file):
@@ -178,14 +178,14 @@ def _task(asked: list[Question], picture: str) -> dict[str, Any]:
 
 
 def _key(task: dict[str, Any], number: int, file: Path) -> tuple[str, str]:
-    """The picture of a task: as the task was made, else by whatever of its names are left."""
+    """The image of a task: as the task was made, else by whatever of its names are left."""
     data = _data(task)
     if data.get("key_type") in PICTURE_KEYS and data.get("key"):
         return str(data["key_type"]), str(data["key"])
     for name in ("sha256", "image_id"):
         if data.get(name):
             return name, str(data[name])
-    raise BadData(f"task {number} names no picture: it has no key, sha256 or image_id", file=file, remedy=REMEDY)
+    raise BadData(f"task {number} names no image: it has no key, sha256 or image_id", file=file, remedy=REMEDY)
 
 
 def _data(task: dict[str, Any]) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def _said_of(task: dict[str, Any], key_type: str, key: str, *, number: int, file
 
 
 def _answers(said: _Said) -> list[Answer]:
-    """The lines for one picture: it goes, or it has a label and may be no copy."""
+    """The lines for one image: it goes, or it has a label and may be no copy."""
     orders = [("remove", "")] if "remove" in said.verdicts else []
     if not orders:
         orders = [("not_duplicate", "")] if "not_duplicate" in said.verdicts else []

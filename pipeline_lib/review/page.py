@@ -1,7 +1,7 @@
 """Lay out the review page: one HTML file that asks for nothing from any network and writes nothing but a download.
 
 What comes from data goes into JSON blocks, which the script puts on the page as text. The browser runs one script and
-one style sheet only, named by their digests. Pictures lie in blocks of 100, read when one of them is shown.
+one style sheet only, named by their digests. Images lie in blocks of 100, read when one of them is shown.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from markupsafe import Markup
 
 from pipeline_lib.curate.overrides import COLUMNS
 from pipeline_lib.review.questions import COPIES, Question, Questions
+from pipeline_lib.shown import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 PALETTE = Path(__file__).parents[1] / "report" / "templates" / "palette.css"
-BLOCK = 100  # pictures
+BLOCK = 100  # images
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind of question is put. first: what key 1 says of the picture, and the action it stands for."""
+    """How a kind of question is put. first: what key 1 says of the image, and the action it stands for."""
 
     title: str
     ask: str
@@ -36,12 +37,12 @@ class Kind:
 WORDS = {
     "label_issue": Kind("Labels", "Is this label right?"),
     "need_more_votes": Kind("Votes", "The votes do not settle it. What is it?"),
-    "to_label": Kind("To label", "This picture has no label. What is it?"),
-    "duplicate_conflict": Kind("Conflicts", "Copies of this picture have different labels. What is it?"),
-    "near_duplicate": Kind("Copies", "Is this the same picture as the ones beside it?", ("copy", "It is a copy")),
-    "outlier": Kind("Outliers", "This picture is unlike the others of its class. Is its label right?"),
-    "quarantined": Kind("Quarantine", "This picture was set aside. What should become of it?"),
-    "quality": Kind("Quality", "The picture is poor. Is it still good enough, and its label right?"),
+    "to_label": Kind("To label", "This image has no label. What is it?"),
+    "duplicate_conflict": Kind("Conflicts", "Copies of this image have different labels. What is it?"),
+    "near_duplicate": Kind("Copies", "Is this the same image as the ones beside it?", ("copy", "It is a copy")),
+    "outlier": Kind("Outliers", "This image is unlike the others of its class. Is its label right?"),
+    "quarantined": Kind("Quarantine", "This image was set aside. What should become of it?"),
+    "quality": Kind("Quality", "The image is poor. Is it still good enough, and its label right?"),
 }
 
 
@@ -55,7 +56,7 @@ def render_page(found: Questions, *, name: str) -> str:
     )
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("review.html.jinja").render(
-        name=name,
+        name=shown(name),
         n=len(found.asked),
         total=sum(found.totals.values()),
         script=Markup(script),  # noqa: S704 - our own file
@@ -88,7 +89,7 @@ def _question(one: Question, numbers: dict[str, int]) -> dict[str, Any]:
 
 
 def _answers(one: Question) -> list[str]:
-    """The actions that can be carried out on this picture; `copy` and `skip` write no line."""
+    """The actions that can be carried out on this image; `copy` and `skip` write no line."""
     if not one.usable:
         return ["remove", "skip"]
     first = [] if one.kind == "quarantined" or not one.given else [WORDS.get(one.kind, WORDS["quality"]).first[0]]

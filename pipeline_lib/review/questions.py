@@ -1,4 +1,4 @@
-"""What is asked about which picture, gathered from the review queue, the manifest and the votes. Most urgent first."""
+"""What is asked about which image, gathered from the review queue, the manifest and the votes. Most urgent first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.votes import VOTES
 
-SIDE_PX = 224  # short side of a picture on the page
+SIDE_PX = 224  # short side of an image on the page
 KINDS = (  # in order
     "label_issue",
     "need_more_votes",
@@ -37,7 +37,7 @@ SHOWN_COPIES = 5
 
 @dataclass(frozen=True)
 class Copy:
-    """Another picture of the same duplicate group. fate: `kept, test` or why it was left out."""
+    """Another image of the same duplicate group. fate: `kept, test` or why it was left out."""
 
     image_id: str
     label: str
@@ -48,8 +48,8 @@ class Copy:
 class Question:
     """One question about one picture.
 
-    id: the same as long as the question is. key_type, key: how an override names the picture: by its bytes, unless
-    other pictures have the same ones. given: "" without a class. suggested: "" for none. p_given, p_suggested: 0..1, or
+    id: the same as long as the question is. key_type, key: how an override names the image: by its bytes, unless
+    other images have the same ones. given: "" without a class. suggested: "" for none. p_given, p_suggested: 0..1, or
     None. votes: annotator -> class. usable: its bytes give a picture. near: its copies are near ones only.
     """
 
@@ -72,7 +72,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Questions:
-    """Everything a review shows. totals: kind -> how many there are. pictures: image_id -> data URI or ""."""
+    """Everything a review shows. totals: kind -> how many there are. images: image_id -> data URI or ""."""
 
     asked: tuple[Question, ...]
     totals: Mapping[str, int]
@@ -153,7 +153,7 @@ def _with_copies(manifest: pd.DataFrame, shown: set[str]) -> pd.DataFrame:
 
 
 def _copies(image_id: str, group: pd.DataFrame | None) -> tuple[Copy, ...]:
-    """The other pictures of the group, kept ones first."""
+    """The other images of the group, kept ones first."""
     if group is None:
         return ()
     others = group[group.index != image_id].rename_axis("image_id").sort_values(["decision", "image_id"])
@@ -167,7 +167,7 @@ def _fate(row: pd.Series) -> str:
 
 
 def _classes(files: Mapping[str, Path], manifest: pd.DataFrame) -> Iterable[str]:
-    """Classes a picture may be given: the line's, then those that only pictures left out have."""
+    """Classes an image may be given: the line's, then those that only images left out have."""
     kept = list(read_classes(files["classes"])["class_id"])
     return [*kept, *sorted(set(manifest["class_id"].dropna()) - set(kept))]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 DECODABLE: Final = ("jpeg", "png", "webp", "avif", "gif", "bmp", "tiff", "netpbm", "heic")
-# Pictures made of pixels that we do not decode. Drawings and documents (svg, eps, pdf) hold no pixels: not images.
+# Images made of pixels that we do not decode. Drawings and documents (svg, eps, pdf) hold no pixels: not images.
 OTHER_PICTURES: Final = ("jpeg2000", "jpegxl", "ico", "psd", "pam", "pfm", "exr", "dds")
 
 _SIGNATURES: Final = (

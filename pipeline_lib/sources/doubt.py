@@ -1,6 +1,6 @@
 """Folders that can be read in more than one way: found by their names and shape, each reading with what it gives.
 
-Nothing is decided here. `perennial init` asks, `discover` and `download` warn; what params.yaml states is taken.
+Nothing is decided here. `perennial init` asks, `discover` and `download` warn once; what params.yaml states is taken.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.split_names import split_names
 
 SHOWN = 5
-DEEP = 0.1  # share of pictures below the class folders from which their folders may be the classes
+DEEP = 0.1  # share of images below the class folders from which their folders may be the classes
 _PARTS = re.compile(r"(fold|part|batch|shard|chunk|set|split|session|cv|kfold)[ _-]?\d+", re.IGNORECASE)
 _SHARD = re.compile(r"(.*\D)?\d{4,}")  # an archive of WebDataset: 000000.tar, train-0017.tar
 _OF_IMAGES = {
@@ -31,9 +31,9 @@ _OF_ANNOTATIONS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read the folders. splits: folder -> split, {} where none names one. Counts are of pictures, by name.
+    """One way to read the folders. splits: folder -> split, {} where none names one. Counts are of images, by name.
 
-    n_without: pictures that get no class.
+    n_without: images that get no class.
     """
 
     layout: Detected
@@ -51,8 +51,17 @@ class Doubt:
     readings: tuple[Reading, ...]
 
 
+@dataclass(frozen=True)
+class SourceDoubt:
+    """What to say of a source. identity: the same text for as long as the doubt is the same, whatever the counts."""
+
+    source: str
+    text: str
+    identity: str
+
+
 def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | None:
-    """What is doubtful in the folders of some pictures; None: nothing. archives: those that stand as folders."""
+    """What is doubtful in the folders of some images; None: nothing. archives: those that stand as folders."""
     folders = Counter(name.rpartition("/")[0] for name in names)
     counts = Counter({tuple(path.split("/")) if path else (): n for path, n in folders.items()})
     found = layout_of_folders(list(counts), "auto")
@@ -65,10 +74,10 @@ def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | No
     return Doubt(why, _readings(counts, below, found)) if why else None
 
 
-def doubt_of_source(source: Source, names: Sequence[str], archives: Sequence[str] = ()) -> str | None:
+def doubt_of_source(source: Source, names: Sequence[str], archives: Sequence[str] = ()) -> SourceDoubt | None:
     """A warning where the folders of a source are doubtful and params.yaml states nothing of them; else None.
 
-    archives: names of archives that hold the pictures, or whose own names stand for them.
+    archives: names of archives that hold the images, or whose own names stand for them.
     """
     if source.splits is not None or source.labels is not None:
         return None
@@ -77,16 +86,18 @@ def doubt_of_source(source: Source, names: Sequence[str], archives: Sequence[str
         return None
     taken = layout_of_folders([tuple(name.split("/")[:-1]) for name in names], source.layout).kind
     others = "; ".join(f"{one.layout}: {in_words(one)}" for one in doubt.readings)
-    return (
+    text = (
         f"source {source.name}: {doubt.why}. They are read as {taken}, as before. Possible readings: {others}. "
         f"State one with `layout` and `splits` in discover.sources of params.yaml ({as_params(doubt.readings[0])}, "
         "say; `splits: {}` where no folder is a split), or run `perennial init`."
     )
+    identity = "\n".join([doubt.why, taken, *map(as_params, doubt.readings)])
+    return SourceDoubt(source.name, text, identity)
 
 
 def stand_in(archive: str) -> str:
-    """The name of a picture in an archive that was not opened."""
-    return f"{without_archive_ending(archive)}/a picture"
+    """The name of an image in an archive that was not opened."""
+    return f"{without_archive_ending(archive)}/an image"
 
 
 def in_words(reading: Reading) -> str:
@@ -105,7 +116,7 @@ def as_params(reading: Reading) -> str:
 
 
 def reading_of(layout: FolderLayout, counts: Mapping[Folders, int]) -> Reading:
-    """What a layout gives. counts: pictures by their folders."""
+    """What a layout gives. counts: images by their folders."""
     classes: Counter[str | None] = Counter()
     splits: Counter[str | None] = Counter()
     for path, n in counts.items():
@@ -117,7 +128,7 @@ def reading_of(layout: FolderLayout, counts: Mapping[Folders, int]) -> Reading:
 
 
 def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> str:
-    """The first thing that is strange; "" for ordinary folders. below: pictures by their folders below the shared."""
+    """The first thing that is strange; "" for ordinary folders. below: images by their folders below the shared."""
     if kind == "split_class_folders":
         inner: Counter[Folders] = Counter()
         for path, n in below.items():
@@ -147,7 +158,7 @@ def _not_classes(below: Counter[Folders]) -> str:
 
 
 def _deep(below: Counter[Folders]) -> str:
-    """Whether folders below the first may be the classes: all pictures of a folder lie in them, or many of all."""
+    """Whether folders below the first may be the classes: all images of a folder lie in them, or many of all."""
     inside = {path[1] for path in below if len(path) > 1}
     if len(inside) < 2:
         return ""
@@ -156,7 +167,7 @@ def _deep(below: Counter[Folders]) -> str:
     without_own = tops - {path[0] for path in below if len(path) == 1}
     if n_deep < DEEP * sum(below.values()) and not without_own:
         return ""
-    return f"pictures lie in folders inside folders ({_some(inside)} in {_some(tops)})"
+    return f"images lie in folders inside folders ({_some(inside)} in {_some(tops)})"
 
 
 def _readings(counts: Counter[Folders], below: Counter[Folders], found: FolderLayout) -> tuple[Reading, ...]:

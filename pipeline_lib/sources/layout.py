@@ -1,4 +1,4 @@
-"""What a path says of a picture: its class and its split. One table of layouts, each a name and a pure function."""
+"""What a path says of an image: its class and its split. One table of layouts, each a name and a pure function."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Folders = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """How folders are read. meaning: for people. class_of: of the folders of a picture below the shared ones.
+    """How folders are read. meaning: for people. class_of: of the folders of an image below the shared ones.
 
     split_at: which of these names the split, where one does.
     """
@@ -65,7 +65,7 @@ class FolderLayout:
     """Which folder of a path names what.
 
     depth: folders above the first that tells (`digits/` in `digits/7/a.png`). splits: folder -> split as params.yaml
-    states it; a picture of another folder then has neither split nor, below split folders, a class. None: the usual
+    states it; an image of another folder then has neither split nor, below split folders, a class. None: the usual
     names.
     """
 
@@ -102,9 +102,9 @@ class FolderLayout:
 
 
 def detect_layout(names: Sequence[str], declared: str, splits: Mapping[str, str] | None = None) -> FolderLayout:
-    """Find the layout of a source from the names of its pictures; `declared` is params.yaml's word, or "auto".
+    """Find the layout of a source from the names of its images; `declared` is params.yaml's word, or "auto".
 
-    Folders shared by all pictures are skipped, unless one is a split folder. The next folders are splits when all of
+    Folders shared by all images are skipped, unless one is a split folder. The next folders are splits when all of
     them are named so (a class may be called `train`, beside `bus` and `plane`), else classes. splits: as params.yaml
     states them.
     """
@@ -114,7 +114,7 @@ def detect_layout(names: Sequence[str], declared: str, splits: Mapping[str, str]
 def layout_of_folders(
     folders: Sequence[Folders], declared: str, splits: Mapping[str, str] | None = None
 ) -> FolderLayout:
-    """As `detect_layout`, from the folders of each picture, or each folder once."""
+    """As `detect_layout`, from the folders of each image, or each folder once."""
     kind: Detected = next((kind for kind in LAYOUTS if kind == declared), "split_class_folders")  # the last: "auto"
     if not folders:
         return FolderLayout("flat" if declared == "auto" else kind, 0, splits)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from urllib.parse import unquote_to_bytes
 
 from pipeline_lib.reasons import Reason
@@ -17,7 +17,7 @@ PICTURE_ENDINGS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"}
     | {"avif", "heic", "heif", "hif", "jp2", "j2k", "jxl", "tga", "psd", "ico", "svg"}
 )
-# What a camera saw before it made a picture of it. Most are TIFFs whose first picture is a stamp-sized preview.
+# What a camera saw before it made an image of it. Most are TIFFs whose first image is a stamp-sized preview.
 RAW_ENDINGS = frozenset(
     {"dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "orf", "rw2", "raf", "pef", "srw", "3fr", "fff"}
     | {"iiq", "erf", "kdc", "dcr", "mrw", "rwl", "x3f", "gpr"}
@@ -39,7 +39,7 @@ OTHER_NAMES = frozenset(
     | {"md5sums", "sha256sums"}
 )
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
-SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir"})
+SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir", "lost+found"})
 # C0 and C1 controls, line and paragraph separators, bidirectional overrides (they hide an ending), undecodable bytes
 _MISLEADING = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _UNSAFE_CHARACTERS = re.compile(f"[%#{_MISLEADING}]")
@@ -90,6 +90,22 @@ def refusal(name: str) -> Reason | None:
         return Reason.UNSUPPORTED_FORMAT
     is_other = ending in OTHER_ENDINGS or parts[-1].lower() in OTHER_NAMES
     return Reason.NOT_A_PICTURE_NAME if is_other else None
+
+
+def is_companion(name: str, images: Container[str]) -> bool:
+    """Whether a file that is no image by its name goes with one: `a.json` and `a.jpg.json` with `a.jpg`.
+
+    images: the last parts of the names of images, each also without its ending. Folders may differ (annotations/a.xml).
+    """
+    last = name.rpartition("/")[2]
+    dots = [at for at, character in enumerate(last) if character == "."]
+    return any(last[:at] in images for at in dots)
+
+
+def with_and_without_ending(names: Iterable[str]) -> frozenset[str]:
+    """The last parts of names, each also without its ending, as `is_companion` wants them."""
+    lasts = {name.rpartition("/")[2] for name in names}
+    return frozenset(lasts | {last.rpartition(".")[0] for last in lasts if "." in last})
 
 
 def is_undecided(name: str) -> bool:

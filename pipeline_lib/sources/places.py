@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline_lib.errors import BadData, CredentialsRefused, SourceChanged, SourceMissing
+from pipeline_lib.errors import BadData, ObjectRefused, SourceChanged, SourceMissing
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources import s3
 from pipeline_lib.sources.names import decode_name, encode_name, is_archive
 
-MEND = "mend discover.sources in params.yaml"
+MEND = "fix discover.sources in params.yaml"
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 LATEST_NS = 2**63 - 1  # in the year 2262: what a table holds; a camera's or a toolbox's wrong date may be any
 
 
@@ -47,7 +48,7 @@ class Place(Protocol):
         """The version of an object that is there now. Raises SourceMissing or BadData when none is."""
 
     def read(self, wanted: SourceObject) -> bytes:
-        """The bytes of an object as listed. Raises SourceChanged when it changed since."""
+        """The bytes of an object as listed. Raises SourceChanged when it changed since, ObjectRefused."""
 
     def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
         """Some of the bytes of an object as listed; fewer at its end."""
@@ -70,11 +71,15 @@ class LocalPlace:
     """A file or a folder of this machine."""
 
     def __init__(self, address: str, path: Path) -> None:
-        if not path.exists():
+        try:
+            is_there, is_file = path.exists(), path.is_file()
+        except PermissionError as error:  # of a folder above it
+            raise _unreadable(path, error) from error
+        if not is_there:
             raise SourceMissing(
                 "no such file or folder", file=address, value=f"looked at {path}", remedy=f"{MEND}, or put it there"
             )
-        self.address, self.is_single = address, path.is_file()
+        self.address, self.is_single = address, is_file
         self._folder = path.parent if self.is_single else path
         self._only = path if self.is_single else None
 
@@ -83,11 +88,14 @@ class LocalPlace:
         if self._only:
             yield self._object(self._only)
             return
-        for folder, below, files in os.walk(self._folder, followlinks=True, onerror=_raise_unreadable):
+        closed: list[Path] = []
+        for folder, below, files in os.walk(self._folder, followlinks=True, onerror=_noted_in(closed, self._folder)):
             circles = [name for name in below if _is_circle(Path(folder, name))]
             below[:] = [name for name in below if name not in circles]  # `os.walk` goes into what is left here
             yield from (self._faulty(Path(folder, name), Reason.BROKEN_LINK) for name in circles)
             yield from (self._object(Path(folder, name)) for name in files)
+        # what lies in them nobody knows, so each is one object
+        yield from (SourceObject(self._key(folder), 0, 0, fault=Reason.UNREADABLE_FOLDER) for folder in closed)
 
     def look(self, wanted: SourceObject) -> SourceObject:
         """The file as it is now."""
@@ -130,17 +138,18 @@ class LocalPlace:
     def _object(self, path: Path) -> SourceObject:
         try:
             facts = path.stat()
-        except OSError:
-            return self._faulty(path, Reason.BROKEN_LINK if path.is_symlink() else Reason.UNREADABLE_FILE)
+        except OSError as error:
+            is_forbidden = error.errno in FORBIDDEN or not path.is_symlink()
+            return self._faulty(path, Reason.UNREADABLE_FILE if is_forbidden else Reason.BROKEN_LINK)
         if not stat.S_ISREG(facts.st_mode) or not os.access(path, os.R_OK):
             return self._faulty(path, Reason.UNREADABLE_FILE)
         return SourceObject(self._key(path), facts.st_size, _within_table(facts.st_mtime_ns))
 
     def _faulty(self, path: Path, fault: Reason) -> SourceObject:
-        """A picture that cannot be read. Raises BadData for a whole archive or table, which nothing replaces."""
+        """An image that cannot be read. Raises BadData for a whole archive or table, which nothing replaces."""
         key = self._key(path)
         if self._only or is_archive(key):
-            remedy = "remove it, mend where it points, or allow reading it (`chmod u+r`)"
+            remedy = "remove it, fix where it points, or allow reading it (`chmod u+r`)"
             raise BadData("it cannot be read", file=path, value=fault, remedy=remedy)
         return SourceObject(key, 0, 0, fault=fault)
 
@@ -214,20 +223,29 @@ class BucketPlace:
 
 def _is_circle(folder: Path) -> bool:
     """Whether a linked folder leads back to one above it, however named: it would be listed for ever."""
-    return folder.is_symlink() and any(folder.samefile(above) for above in folder.absolute().parents)
+    try:
+        return folder.is_symlink() and any(folder.samefile(above) for above in folder.absolute().parents)
+    except PermissionError:  # of a folder that may be listed and not entered; `os.walk` will find it closed
+        return False
+
+
+def _noted_in(closed: list[Path], top: Path) -> Callable[[OSError], None]:
+    """What `os.walk` calls with the error of a folder: one below `top` that may not be read is noted, others raised."""
+
+    def note(error: OSError) -> None:
+        folder = Path(error.filename)
+        if error.errno not in FORBIDDEN or folder == top:
+            raise _unreadable(folder, error) from error
+        closed.append(folder)
+
+    return note
 
 
 def _within_table(modified_ns: int) -> int:
     return max(-LATEST_NS, min(modified_ns, LATEST_NS))
 
 
-def _raise_unreadable(error: OSError) -> None:
-    raise _unreadable(Path(error.filename), error) from error
-
-
 def _unreadable(path: Path, error: OSError) -> Exception:
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return CredentialsRefused(
-            "not allowed to read it", file=path, value=error.strerror, remedy=f"chmod u+rX {path}"
-        )
+    if error.errno in FORBIDDEN:
+        return ObjectRefused("not allowed to read it", file=path, value=error.strerror, remedy=f"chmod u+rX {path}")
     return SourceMissing("cannot be read", file=path, value=error.strerror, remedy="check the disk, then run again")

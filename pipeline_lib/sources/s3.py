@@ -16,6 +16,7 @@ from typing import Any
 from pipeline_lib.errors import (
     BadData,
     CredentialsRefused,
+    ObjectRefused,
     PipelineError,
     ServiceUnavailable,
     SourceChanged,
@@ -31,9 +32,12 @@ DENIED = frozenset(
     {"403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
     | {"AllAccessDisabled", "TokenRefreshRequired", "RequestTimeTooSkewed"}
 )
+# What S3 answers when this one object may not be read: by a policy or its owner, or since it lies in an archive tier.
+OBJECT_DENIED = frozenset({"403", "AccessDenied", "Forbidden", "InvalidObjectState"})
 ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
 CHANGED = frozenset({"412", "PreconditionFailed"})
 LOGIN = "log in (`aws sso login`, `aws configure`, AWS_ACCESS_KEY_ID), or name a profile: aws_profile in settings.toml"
+ALLOW = "allow s3:GetObject on it, or restore it from its archive tier, then `dvc repro --force download`"
 RELIST = "run again: `dvc repro` lists the source anew"
 
 
@@ -61,8 +65,11 @@ def open_client(settings: Settings) -> Any:
 
 
 @contextlib.contextmanager
-def translated(address: str) -> Iterator[None]:
-    """Turn botocore's exceptions into ours; `address` is what was being read. This is their only border."""
+def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
+    """Turn botocore's exceptions into ours; `address` is what was being read. This is their only border.
+
+    is_object: what was listed is being read, so that a refusal may be of this object alone.
+    """
     from botocore import exceptions as boto
 
     refused = (
@@ -76,7 +83,7 @@ def translated(address: str) -> Iterator[None]:
     try:
         yield
     except boto.ClientError as error:
-        raise _translate(error.response, address) from error
+        raise _translate(error.response, address, is_object=is_object) from error
     except refused as error:
         raise CredentialsRefused("no usable AWS credentials", file=address, value=error, remedy=LOGIN) from error
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
@@ -84,7 +91,7 @@ def translated(address: str) -> Iterator[None]:
         raise ServiceUnavailable("S3 does not answer as it should", file=address, value=error, remedy=remedy) from error
 
 
-def _translate(response: Any, address: str) -> PipelineError:
+def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError:
     fault = response.get("Error", {})
     code, status = str(fault.get("Code", "")), response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     found = f"{code} {fault.get('Message', '')}".strip()
@@ -93,17 +100,19 @@ def _translate(response: Any, address: str) -> PipelineError:
             "no such bucket",
             file=address,
             value=found,
-            remedy="mend discover.sources in params.yaml, or s3_endpoint_url in settings.toml",
+            remedy="fix discover.sources in params.yaml, or s3_endpoint_url in settings.toml",
         )
     if code in ABSENT:
         return SourceMissing(
             "no such object on S3",
             file=address,
             value=found,
-            remedy=f"mend discover.sources in params.yaml; if it was removed just now, {RELIST}",
+            remedy=f"fix discover.sources in params.yaml; if it was removed just now, {RELIST}",
         )
     if code in CHANGED:
         return SourceChanged("the object changed after it was listed", file=address, value=found, remedy=RELIST)
+    if is_object and code in OBJECT_DENIED:
+        return ObjectRefused("S3 refused access to this object", file=address, value=found, remedy=ALLOW)
     if code in DENIED:
         return CredentialsRefused("S3 refused access", file=address, value=found, remedy=LOGIN)
     return ServiceUnavailable(
@@ -173,7 +182,7 @@ def _read(client: Any, bucket: str, key: str, *, etag: str, start: int, size_byt
     address = f"s3://{bucket}/{key}"
     wanted = {} if whole else {"Range": f"bytes={start}-{start + size_bytes - 1}"}
     for tries_left in reversed(range(TRIES)):
-        with translated(address):
+        with translated(address, is_object=True):
             try:
                 answer = client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"', **wanted)
                 data: bytes = answer["Body"].read(size_bytes + 1)

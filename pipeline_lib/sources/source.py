@@ -1,4 +1,4 @@
-"""What a source of pictures is: one entry of `discover.sources`, and the sources.json that hands it to `download`."""
+"""A source of images: one entry of `discover.sources`, and sources.json, which hands the entries to `download`."""
 
 from __future__ import annotations
 
@@ -23,26 +23,34 @@ class Source(Params):
     """One source. Relative paths resolve against the original repository."""
 
     name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60, description="its name; every image_id begins with it"
+        pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        max_length=60,
+        description="name of the source, the first part of every image_id",
     )
-    uri: str = Field(min_length=1, description="archive (tar, zip), folder, or s3://bucket/prefix")
-    layout: Layout = Field("auto", description="how paths tell class and split; auto looks at the folders")
+    uri: str = Field(
+        min_length=1, description="where the source is: an archive (tar, zip), a folder, or s3://bucket/prefix"
+    )
+    layout: Layout = Field("auto", description="how paths give class and split; auto: found from the folders")
     splits: dict[str, SplitName] | None = Field(
         None,
-        description="folder names that stand for a split, such as {dev: val, testing: test}; pictures of other folders "
-        "beside them have no class; {} states that none does, and ends all doubt; null: train, val and test in their "
+        description="folder names that stand for a split, such as {dev: val, testing: test}; images in other "
+        "folders beside them have no class. {}: no folder stands for a split. null: train, val and test in their "
         "usual spellings",
     )
-    split: SplitName | None = Field(
-        None, description="the split of the whole source, where it is an extra test set, say"
-    )
+    split: SplitName | None = Field(None, description="split of the whole source, for instance of an extra test set")
     labels: str | None = Field(
         None,
-        description="CSV with the class of each picture, in place of folders: columns for file name, class and, where "
-        "there is one, split, found by their names (docs/labels.md)",
+        description="CSV file with the class of each image, instead of class folders; its columns for file name, "
+        "class and (optional) split are found by their names (docs/labels.md)",
     )
-    votes: str | None = Field(None, description="CSV with the columns member, annotator, label")
-    subjects: str | None = Field(None, description="CSV with the columns member, subject")
+    votes: str | None = Field(
+        None, description="CSV file of annotators' votes, with the columns member, annotator, label"
+    )
+    subjects: str | None = Field(
+        None,
+        description="CSV file of the person or object shown, which never spans two splits, with the columns "
+        "member, subject",
+    )
 
     def __hash__(self) -> int:
         return hash((self.name, self.uri))  # `splits` is a dict
@@ -50,7 +58,7 @@ class Source(Params):
     @model_validator(mode="after")
     def _splits_are_read(self) -> Source:
         if self.splits and self.layout in ("class_folders", "leaf_folders", "flat"):
-            raise ValueError(f"layout {self.layout} reads no splits: leave `splits` away, or choose a split_... layout")
+            raise ValueError(f"layout {self.layout} reads no splits: leave out `splits`, or choose a split_... layout")
         return self
 
     @field_validator("uri", "labels", "votes", "subjects")

@@ -2,7 +2,15 @@
 
 from pipeline_lib.survey.advice import Advice, advise, gains_from_weights
 from pipeline_lib.survey.answers import Answer
-from pipeline_lib.survey.earlier_data import NewData, Renewal, answer_before, new_data, no_longer_read, renewals
+from pipeline_lib.survey.earlier_data import (
+    NewData,
+    Renewal,
+    answer_before,
+    decision_on_address,
+    new_data,
+    no_longer_read,
+    renewals,
+)
 from pipeline_lib.survey.estimate import Estimate, describe_estimate, scale
 from pipeline_lib.survey.look import Survey, survey
 from pipeline_lib.survey.trial import Trial, try_out
@@ -22,6 +30,7 @@ __all__ = [
     "advise",
     "answer_before",
     "cached_weights",
+    "decision_on_address",
     "describe",
     "describe_doubt",
     "describe_estimate",

@@ -18,6 +18,7 @@ from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.release.about import TODO
 from pipeline_lib.release.fresh import fresh_about
 from pipeline_lib.sources.layout import LAYOUTS
+from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.look import Survey
 
 DATASHEET, OVERRIDES, CLASSES = "curation/datasheet.yaml", "curation/overrides.csv", "curation/classes.csv"
@@ -62,6 +63,19 @@ def new_data(found: Survey, name: str, origin: Path) -> NewData:
         source.get("name") == name and (source.get("uri") == found.uri or may_have_moved) for source in earlier
     )
     return NewData(name, found.uri, classes, earlier, is_new=not is_same)
+
+
+def decision_on_address(params: str, data: NewData) -> str:
+    """The text of params.yaml with the decision that a source's name stands for other data from now on, where it does.
+
+    Without it `discover` would ask: a name whose new address holds nothing of the old images may be a mistake.
+    """
+    before = next((str(source.get("uri")) for source in data.earlier if source.get("name") == data.name), data.uri)
+    if before == data.uri:
+        return params
+    code = decision([other_address(data.name, before, data.uri)])
+    why = f"`perennial init`: {data.name} is at another address now"
+    return params.replace("discover:\n", f"discover:\n  withdrawn_accepted: '{code}'  # {why}\n", 1)
 
 
 def answer_before(origin: Path, uri: str) -> tuple[str, Mapping[str, str]] | None:

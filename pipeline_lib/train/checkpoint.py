@@ -7,7 +7,6 @@ that the next step depends on; another input, parameter or line of code gives an
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -18,14 +17,17 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
+from filelock import AcquireReturnProxy, Timeout, UnixFileLock
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.files.atomic import atomic_file, remove_tree
+from pipeline_lib.files.lock import process_lock
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.train.distributed import broadcast_object, max_over_ranks, rank, world
+from pipeline_lib.train.params import TrainParams
 
 log = logging.getLogger(__name__)
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -126,7 +128,7 @@ def place_for(folder: Path, key: str, *, keep_days: int) -> Iterator[Path]:
         remove_tree(place.rename(done))
 
 
-def inputs_key(job: StageRun, device: torch.device) -> str:
+def inputs_key(job: StageRun[TrainParams], device: torch.device) -> str:
     """The name of this training: its code, parameters, device, and every file it reads."""
     code = [file for name in CODE for file in _files_below(LIBRARY / name)]
     data = [file for role in sorted(job.reads) for file in _files_below(job.reads[role])]
@@ -177,35 +179,21 @@ def set_random_state(states: list[torch.Tensor]) -> None:
         torch.cuda.set_rng_state(state)
 
 
-def _locked(place: Path) -> IO[str]:
-    """Make the folder, for this process alone: one that was killed with its parent may need some seconds to end."""
+def _locked(place: Path) -> AcquireReturnProxy[UnixFileLock]:
+    """Make the folder and hold its lock. A process that was killed with its parent may hold it some seconds longer."""
     deadline = time.monotonic() + LOCK_WAIT_S
-    while (lock := _try_lock(place)) is None:
-        if time.monotonic() > deadline:
+    while True:
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            return process_lock(place / LOCK_FILE).acquire(timeout=max(0.0, deadline - time.monotonic()))
+        except FileNotFoundError:  # the other process is done and has just removed the folder
+            continue
+        except Timeout:
             raise Interrupted(
-                "another process trains the very same",
+                "another process runs the same training",
                 file=place,
                 remedy="wait for it to end, or stop it; then run again",
-            )
-        time.sleep(0.1)
-    return lock
-
-
-def _try_lock(place: Path) -> IO[str] | None:
-    """The lock file, ours until it is closed; None while another has it, or has just removed it with the folder."""
-    place.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as opened:
-        try:
-            lock = opened.enter_context((place / LOCK_FILE).open("a", encoding="utf-8"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_ours = os.path.samestat(os.fstat(lock.fileno()), (place / LOCK_FILE).stat())
-        except (BlockingIOError, FileNotFoundError):
-            return None
-        if not is_ours:
-            return None
-        # Leaving the block must not close it.
-        opened.pop_all()
-        return lock
+            ) from None
 
 
 def _forget(folder: Path, *, before: float) -> None:

@@ -30,6 +30,7 @@ from pipeline_lib.files.atomic import write_text
 from pipeline_lib.harness.parent_watch import die_with_parents
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.shown import log_to_stderr, shown
+from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.rendezvous import Node, Seat
 
 LONGEST_WAIT = timedelta(minutes=5)  # of one process for the others; then all begin again from the checkpoint
@@ -39,7 +40,7 @@ REASON = "reason.json"  # in the checkpoint's folder: why the processes ended
 LOADED_ONCE = ("pipeline_lib.train.run", "torch._dynamo")  # DistributedDataParallel loads the latter
 NO_ALARM = "ignore::RuntimeWarning:runpy"  # that the stage, which is their main module, is loaded already
 log = logging.getLogger(__name__)
-Work = Callable[[StageRun, Path], None]
+Work = Callable[[StageRun[TrainParams], Path], None]
 
 
 @contextlib.contextmanager
@@ -178,7 +179,7 @@ class Stopwatch:
         return broadcast_number(self.last - began)
 
 
-def train_in_processes(work: Work, job: StageRun, folder: Path, *, node: Node) -> None:
+def train_in_processes(work: Work, job: StageRun[TrainParams], folder: Path, *, node: Node) -> None:
     """Run `work(job, folder)` in this node's share of train.processes, which find each other through torch.distributed.
 
     Raises ConfigError for more processes than GPUs, the PipelineError of a process, Interrupted after SIGTERM,
@@ -205,7 +206,7 @@ def train_in_processes(work: Work, job: StageRun, folder: Path, *, node: Node) -
     )
 
 
-def _attempt(work: Work, job: StageRun, folder: Path, seat: Seat) -> str:
+def _attempt(work: Work, job: StageRun[TrainParams], folder: Path, seat: Seat) -> str:
     """Run this node's processes to their end, which is ""; otherwise says which died."""
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -242,7 +243,7 @@ def _attempt(work: Work, job: StageRun, folder: Path, seat: Seat) -> str:
     return ""
 
 
-def _member(work: Work, job: StageRun, folder: Path, stage_pid: int) -> None:
+def _member(work: Work, job: StageRun[TrainParams], folder: Path, stage_pid: int) -> None:
     """The life of one process. It watches the stage: the server that forked it lives as long as it does.
 
     A stage that is gone was killed: to stop in order would stop the processes of other nodes too.
@@ -268,7 +269,7 @@ def _raise_reason(folder: Path) -> None:
         raise read_reason((folder / REASON).read_text(encoding="utf-8"))
 
 
-def _check_gpus(job: StageRun, n_processes: int) -> None:
+def _check_gpus(job: StageRun[TrainParams], n_processes: int) -> None:
     """Raise ConfigError for more processes than GPUs. Without any GPU, processes share the CPU."""
     n_gpus = torch.cuda.device_count() if job.settings.device != "cpu" else 0
     if 0 < n_gpus < n_processes:

@@ -41,13 +41,13 @@ class StartingWeights:
         return {**where, "weights_sha256": self.sha256}
 
 
-def read_starting_weights(job: StageRun) -> StartingWeights | None:
+def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
     """Read the weights that train.weights names; None where it names none.
 
     Raises SourceMissing when they cannot be had, ConfigError when their digest is not weights_sha256, BadData when they
     are damaged.
     """
-    params: TrainParams = job.params
+    params = job.params
     name = params.weights
     if name is None:
         return None

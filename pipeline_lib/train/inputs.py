@@ -37,7 +37,7 @@ class Selected:
 class TrainingInputs:
     """What every step of the stage is handed. classes: classes.csv, K rows; soft_labels: rows of its table."""
 
-    job: StageRun
+    job: StageRun[TrainParams]
     device: torch.device
     classes: pd.DataFrame
     selected: Selected
@@ -103,7 +103,7 @@ class TrainingInputs:
         return parent or None
 
 
-def read_inputs(job: StageRun, selected: Selected, device: torch.device) -> TrainingInputs:
+def read_inputs(job: StageRun[TrainParams], selected: Selected, device: torch.device) -> TrainingInputs:
     """Read what else a training needs. Raises SourceMissing, ConfigError or BadData for what cannot be used."""
     classes = read_classes(job.reads["classes"])
     return TrainingInputs(
@@ -117,7 +117,7 @@ def read_inputs(job: StageRun, selected: Selected, device: torch.device) -> Trai
     )
 
 
-def read_selected(job: StageRun) -> Selected:
+def read_selected(job: StageRun[TrainParams]) -> Selected:
     """Read the selection. Raises BadData when there is nothing to train or validate on, or only one class."""
     folder = job.reads["selection"]
     train = _read_rows(folder / "train.parquet", least=2, purpose="train")

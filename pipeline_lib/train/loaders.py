@@ -14,12 +14,15 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import Augmentation, Batch, BatchLoader, open_loader
 from pipeline_lib.loader.view_params import ViewParams
 from pipeline_lib.train.distributed import processes_on_this_machine, rank, world
+from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
 
-def open_training_views(job: StageRun, rows: pd.DataFrame, recipe: Recipe, device: torch.device) -> BatchLoader:
+def open_training_views(
+    job: StageRun[TrainParams], rows: pd.DataFrame, recipe: Recipe, device: torch.device
+) -> BatchLoader:
     """Open the training views of `rows`, of one size or of growing sizes. device: where images may stay."""
     sides_E = recipe.training_sides()
     open_at = partial(open_images, job, rows, recipe, training=True, device=device)
@@ -31,7 +34,7 @@ def open_training_views(job: StageRun, rows: pd.DataFrame, recipe: Recipe, devic
 
 
 def open_images(
-    job: StageRun,
+    job: StageRun[TrainParams],
     rows: pd.DataFrame,
     recipe: Recipe,
     *,

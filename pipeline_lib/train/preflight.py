@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 LEAST_VALUES = 8
 
 
-def look_ahead(job: StageRun) -> None:
+def look_ahead(job: StageRun[TrainParams]) -> None:
     """Build the network, give it its starting weights, open the teacher and the device, and forget them all.
 
     job: with the params of `train` and no files. What recipes set by themselves is not tried: it works. Raises what
     `train` would: ConfigError, SourceMissing, BadData, DependencyMissing.
     """
-    params: TrainParams = job.params
+    params = job.params
     is_as_shipped = _network_and_batch(params) == _network_and_batch(RECIPES[params.recipe])
     needs_files = params.weights is not None or params.teacher is not None
     if is_as_shipped and not needs_files and params.processes == 1 and job.settings.device != "cuda":

@@ -16,6 +16,7 @@ from pipeline_lib.train.inputs import read_inputs, read_selected
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.loaders import open_images, open_training_views
+from pipeline_lib.train.params import TrainParams
 
 LOWEST_RATE = 1e-5
 HIGHEST_RATE = 10.0
@@ -32,7 +33,7 @@ class Tried:
     loss: float
 
 
-def find_rates(job: StageRun) -> list[Tried]:
+def find_rates(job: StageRun[TrainParams]) -> list[Tried]:
     """Try rates from low to high where training would begin; writes nothing. Raises as the stage does."""
     device = choose_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
     inputs = read_inputs(job, read_selected(job), device)

@@ -40,13 +40,13 @@ from pipeline_lib.train.self_training import as_many_steps, counted_on, guess_la
 log = logging.getLogger(__name__)
 
 
-def run(job: StageRun) -> None:
+def run(job: StageRun[TrainParams]) -> None:
     """Train on the training rows of the selection; write the weights that validate best, their scores, and the curves.
 
     A run that was stopped continues from its checkpoint, and writes what an undisturbed one writes. Raises BadData when
     there is nothing to train or validate on, ConfigError when the parameters do not fit, Interrupted after SIGTERM.
     """
-    params: TrainParams = job.params
+    params = job.params
     selected = read_selected(job)
     check_nodes(params.processes, job.settings.train_nodes)
     device = _open_device(job)
@@ -60,7 +60,7 @@ def run(job: StageRun) -> None:
             train_in_processes(_train_as_one_of_them, job, folder, node=node)
 
 
-def join(job: StageRun) -> None:
+def join(job: StageRun[TrainParams]) -> None:
     """Run this node's share of a stage's processes; writes none of its outputs.
 
     Raises what ended the training on the first node, or what kept the nodes from meeting.
@@ -71,17 +71,17 @@ def join(job: StageRun) -> None:
         train_in_processes(_train_as_one_of_them, job, Path(folder), node=node)
 
 
-def _train_as_one_of_them(job: StageRun, folder: Path) -> None:
+def _train_as_one_of_them(job: StageRun[TrainParams], folder: Path) -> None:
     device = _open_device(job)
     with process_group(device):
         _train(job, read_selected(job), folder, device)
 
 
-def _open_device(job: StageRun) -> torch.device:
+def _open_device(job: StageRun[TrainParams]) -> torch.device:
     return choose_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
 
 
-def _train(job: StageRun, selected: Selected, folder: Path, device: torch.device) -> None:
+def _train(job: StageRun[TrainParams], selected: Selected, folder: Path, device: torch.device) -> None:
     """What each process does; rank 0 writes files and tells trackers. folder: of the checkpoints, named by the key."""
     inputs = read_inputs(job, selected, device)
     recipe: Recipe = inputs.params

@@ -101,13 +101,13 @@ class Teacher:
         return logits_BK
 
 
-def read_teacher(job: StageRun, classes: list[str], device: torch.device) -> Teacher | None:
+def read_teacher(job: StageRun[TrainParams], classes: list[str], device: torch.device) -> Teacher | None:
     """Read the model that train.teacher names, its outputs in the order of `classes`; None where it names none.
 
     Raises SourceMissing when it is not there, ConfigError when its digest is not teacher_sha256 or it does not know a
     class, BadData when it is damaged.
     """
-    params: TrainParams = job.params
+    params = job.params
     if params.teacher is None:
         return None
     folder = _teacher_folder(params.teacher, job)
@@ -138,7 +138,7 @@ def read_teacher(job: StageRun, classes: list[str], device: torch.device) -> Tea
     )
 
 
-def _teacher_folder(name: str, job: StageRun) -> Path:
+def _teacher_folder(name: str, job: StageRun[TrainParams]) -> Path:
     if name.startswith(REGISTERED):
         registry = open_registry(job.settings, job.checkout)
         return registry.export_folder(registry.version(name.removeprefix(REGISTERED)))

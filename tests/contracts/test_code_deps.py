@@ -17,7 +17,7 @@ def test_a_stage_lists_exactly_the_modules_that_can_change_its_bytes(stage: str)
 
     expected = expected_deps(stage)
 
-    assert listed == expected, "mend dvc.yaml with: python -m scripts.write_deps"
+    assert listed == expected, "fix dvc.yaml with: python -m scripts.write_deps"
 
 
 def test_every_module_that_cannot_change_bytes_still_exists() -> None:

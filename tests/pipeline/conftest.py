@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 from pathlib import Path
 
 import pytest
 
+from pipeline_lib.files.lock import process_lock
 from testing.checkout import Checkout, commit, throw_away_checkout
 
 HERE = Path(__file__).parent
@@ -28,8 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id_or_main: str) -
     shared = tmp_path_factory.getbasetemp()
     shared = shared.parent if worker_id_or_main != "main" else shared
     done, folder = shared / "finished-line.done", shared / "finished-line"
-    with (shared / "finished-line.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with process_lock(shared / "finished-line.lock"):
         if not done.exists():
             checkout = throw_away_checkout(folder)
             checkout.python("demo.plant")

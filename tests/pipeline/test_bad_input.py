@@ -70,7 +70,7 @@ def test_half_a_folder_gone_stops_discover_until_a_person_accepts_it(line: Check
     reason, said = failure(line, "discover")
 
     assert (reason["code"], reason["exit_code"]) == ("data_check_failed", 4)
-    assert "source pics: 20 of 40 objects (0: 20), such as 0/0.jpg" in said
+    assert "source pics: 20 of 40 objects are gone (0: 20), such as 0/0.jpg" in said
     assert line.lock() == before
     decision = reason["remedy"].partition("discover.withdrawn_accepted: ")[2][:10]
     line.set_param("discover.withdrawn_accepted", decision)

@@ -17,10 +17,18 @@ from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from pipeline_lib.discover.listing import list_sources
-from pipeline_lib.errors import ArchiveDamaged, BadData, CredentialsRefused, ServiceUnavailable, SourceMissing
+from pipeline_lib.errors import (
+    ArchiveDamaged,
+    BadData,
+    CredentialsRefused,
+    ServiceUnavailable,
+    SourceChanged,
+    SourceMissing,
+)
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources import s3
 from pipeline_lib.sources.places import BucketPlace
-from pipeline_lib.sources.source import Source, s3
+from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
 from testing.sources import SMALL_SHARDS, Taken, pictures, take_sources, tar_of
 
@@ -190,7 +198,11 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
 
     monkeypatch.setattr(s3, "_read", put_again)
 
-    assert take({"uri": f"s3://{BUCKET}/{uri}"}).read("pics/0/0000.jpg") == b"better"
+    with pytest.raises(SourceChanged, match="the source changed during the run .*what was read is kept"):
+        take({"uri": f"s3://{BUCKET}/{uri}"})
+    taken = take({"uri": f"s3://{BUCKET}/{uri}"})
+
+    assert taken.read("pics/0/0000.jpg") == b"better"
 
 
 def test_an_object_withdrawn_after_the_listing_is_named(server: Server) -> None:
@@ -215,7 +227,7 @@ def test_a_put_again_object_is_another_version_in_the_next_run(server: Server, t
 def test_a_missing_bucket_prefix_or_archive_is_named(server: Server) -> None:
     with pytest.raises(
         SourceMissing,
-        match=r"s3://no-such-bucket/x/: no such bucket \(found: NoSuchBucket .*Remedy: mend discover.sources",
+        match=r"s3://no-such-bucket/x/: no such bucket \(found: NoSuchBucket .*Remedy: fix discover.sources",
     ):
         listed("s3://no-such-bucket/x", server.url)
     with pytest.raises(SourceMissing, match=rf"s3://{BUCKET}/nothing: nothing is there"):
@@ -262,6 +274,33 @@ def test_an_answer_of_s3_becomes_one_line(code: str, status: int, kind: type[Exc
     answer = {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     with pytest.raises(kind, match=message), s3.translated(f"s3://{BUCKET}/set/a.jpg"):
         raise ClientError(answer, "GetObject")  # type: ignore[arg-type]
+
+
+def test_a_key_that_s3_refuses_is_quarantined_and_asked_for_again_next_time(
+    server: Server, take: Callable[..., Taken], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Moto refuses nobody, so one key answers with S3's documented 403, through botocore's own exception."""
+    from botocore.client import BaseClient
+    from botocore.exceptions import ClientError
+
+    server.put(pictures(10), prefix="set/")
+    call = BaseClient._make_api_call
+
+    def refuse_one(client: Any, operation: str, wanted: dict[str, Any]) -> Any:
+        if operation == "GetObject" and wanted["Key"].endswith("0003.jpg"):
+            refusal = {"Error": {"Code": "AccessDenied", "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(refusal, operation)  # type: ignore[arg-type]
+        return call(client, operation, wanted)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse_one)
+    refused = take({"uri": f"s3://{BUCKET}/set"}).members["refusal"]
+    monkeypatch.undo()
+    for name, value in {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
+        monkeypatch.setenv(name, value)
+
+    assert refused.dropna().to_dict() == {"pics/1/0003.jpg": "unreadable_file"}
+    assert f"1 objects may not be read: s3://{BUCKET}/set/1/0003.jpg; they are quarantined" in caplog.text
+    assert take({"uri": f"s3://{BUCKET}/set"}).members["refusal"].isna().all()
 
 
 class BrokenOnce:

@@ -45,7 +45,7 @@ CLUSTER = """
 import dask, sys
 from distributed import LocalCluster
 dask.config.set({"distributed.scheduler.allowed-failures": 0})
-with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+with LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster:
     print(cluster.scheduler_address, flush=True)
     sys.stdin.read()
 """
@@ -53,7 +53,7 @@ with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as 
 
 @pytest.fixture(scope="session")
 def dask_address() -> Iterator[str]:
-    """A Dask scheduler and two workers on loopback, in processes of their own; a worker that dies is not replaced."""
+    """A Dask scheduler and three workers on loopback, in processes of their own; a worker that dies is not replaced."""
     command = [sys.executable, "-c", CLUSTER]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
         assert cluster.stdout is not None

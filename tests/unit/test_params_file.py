@@ -68,7 +68,7 @@ def test_a_section_that_is_absent_is_named(tmp_path: Path) -> None:
 def test_broken_yaml_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("a: 1\nb: [1\n")
 
-    with pytest.raises(ConfigError, match=r"params.yaml:3:1: not valid YAML .*Remedy: mend that line"):
+    with pytest.raises(ConfigError, match=r"params.yaml:3:1: not valid YAML .*Remedy: fix that line"):
         read_yaml(tmp_path / "params.yaml")
 
 

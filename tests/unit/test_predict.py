@@ -12,6 +12,7 @@ from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, centre_square
 from pipeline_lib.predict import predict, read_pixels
 from pipeline_lib.tables.predictions import PREDICTIONS
+from testing.images import progressive_jpeg
 
 
 def test_files_get_the_classes_and_probabilities_of_the_predictions_table(small_line, evaluated: Path) -> None:
@@ -37,11 +38,26 @@ def test_a_file_that_is_no_picture_has_its_own_fault_and_the_others_are_predicte
     found = predict([torn, good, absent, tmp_path], evaluated / "export")
 
     assert [bool(prediction.guesses) for prediction in found] == [False, True, False, False]
-    assert f"{torn}: no usable picture: decode_truncated" in str(found[0].fault)
-    assert f"{absent}: cannot be read (found: No such file or directory). Remedy: name a picture file" in str(
+    assert f"{torn}: not a usable image: decode_truncated" in str(found[0].fault)
+    assert f"{absent}: cannot be read (found: No such file or directory). Remedy: name an image file" in str(
         found[2].fault
     )
     assert "Is a directory" in str(found[3].fault)
+
+
+def test_an_image_that_keeps_its_decoder_busy_is_passed_over_and_the_others_are_predicted(
+    small_line, evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bomb = small_line.file("src/test000.png"), tmp_path / "bomb.jpg"
+    bomb.write_bytes(progressive_jpeg(5600, 32))  # 63 kB, about a second: the costliest whose scans pass the count
+    monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.3)
+
+    found = predict([bomb, good], evaluated / "export")
+
+    assert [bool(prediction.guesses) for prediction in found] == [False, True]
+    assert f"{bomb}: no usable image: too_much_work (found: decoding it ended the process twice (SIGPROF))" in str(
+        found[0].fault
+    )
 
 
 def test_the_same_file_twice_is_answered_twice(small_line, evaluated: Path) -> None:

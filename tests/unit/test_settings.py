@@ -56,7 +56,7 @@ def test_every_wrong_setting_is_reported_at_once(tmp_path: Path, monkeypatch: py
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("workers = = 3\n")
 
-    with pytest.raises(ConfigError, match=r"settings.toml: not valid TOML .*line 1.*Remedy: mend that line"):
+    with pytest.raises(ConfigError, match=r"settings.toml: not valid TOML .*line 1.*Remedy: fix that line"):
         load_settings(tmp_path)
 
 

@@ -34,7 +34,7 @@ def test_an_address_is_shown_without_its_secret(address: str, said: str) -> None
 
 def test_an_error_says_no_secret_wherever_it_stands_and_its_reason_stores_none() -> None:
     secret = "https://ann:hush@host/a"
-    error = BadData(f"{secret} is bad", file=secret, value=f"{WIPE}{secret}", remedy=f"mend {secret}")
+    error = BadData(f"{secret} is bad", file=secret, value=f"{WIPE}{secret}", remedy=f"fix {secret}")
 
     assert "hush" not in str(error) + error.as_json() + str(read_reason(error.as_json()))
     assert "\x1b" not in str(error) and "\\x1b[2J" in str(error)

@@ -1,4 +1,4 @@
-"""`perennial dataset release NAME`: freeze the data of the last run. `classes FILE`: take over ImageNet's synsets."""
+"""`perennial dataset release NAME`: freeze the data of the last run. `classes FILE`: import ImageNet's synsets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-HELP = "release the data of the last run (datasheet, Croissant, git tag), or take over ImageNet's class names"
+HELP = "release the data of the last run (datasheet, Croissant, git tag), or import ImageNet's class names"
 RELEASE = (
-    "Writes releases/NAME, commits it and tags the commit dataset/NAME. `git checkout dataset/NAME && dvc pull` brings "
-    "the very files back. Terms and people's answers stand in curation/datasheet.yaml. See docs/releases.md."
+    "Writes releases/NAME, commits it and tags the commit dataset/NAME. `git checkout dataset/NAME && "
+    "dvc pull` restores the exact files. Terms and people's answers are in curation/datasheet.yaml. See "
+    "docs/releases.md."
 )
 CLASSES = "Writes curation/classes.csv: names, definitions and parents of the classes. See docs/classes.md."
 
@@ -20,15 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     release = actions.add_parser(
         "release", help="freeze manifest, selection and shards' hashes under a name", description=RELEASE
     )
-    release.add_argument("name", help="digits-1.0.0, say; a version at its end becomes the dataset's")
+    release.add_argument(
+        "name", help="name of the release, such as digits-1.0.0; a version at its end becomes the dataset's version"
+    )
     classes = actions.add_parser(
         "classes", help="write curation/classes.csv from ImageNet's own files", description=CLASSES
     )
-    classes.add_argument("file", type=Path, help="the devkit's data/meta.mat, or LOC_synset_mapping.txt")
+    classes.add_argument("file", type=Path, help="data/meta.mat of the devkit, or LOC_synset_mapping.txt")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do one of the two. Raises UsageError, BadData, ConfigError, SourceMissing."""
+    """Release a dataset or import class names. Raises UsageError, BadData, ConfigError, SourceMissing."""
     from flows.cli.project import find_project
 
     origin = find_project(Path.cwd())
@@ -36,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _release(origin: Path, name: str) -> int:
-    """Release and print where it lies."""
+    """Write a release and print its folder and tag."""
     from pipeline_lib.errors import PipelineError
     from pipeline_lib.files.atomic import remove_tree
     from pipeline_lib.release import check_name, write_release
@@ -51,20 +54,20 @@ def _release(origin: Path, name: str) -> int:
     except PipelineError:
         remove_tree(released.folder)
         raise
-    print(f"{released.folder}: {released.n_kept:,} pictures kept, {len(released.files)} files with their sha256")
+    print(f"{released.folder}: {released.n_kept:,} images kept, {len(released.files)} files with their sha256")
     print(f"tag {tag_of(name)} on commit {tagged[:12]}; share it with `git push origin {tag_of(name)}`")
     return 0
 
 
 def _classes(origin: Path, file: Path) -> int:
-    """Write the file unless it says something already."""
+    """Write curation/classes.csv unless it already lists classes."""
     from pipeline_lib.errors import UsageError
     from pipeline_lib.files.atomic import write_text
     from pipeline_lib.survey.imagenet_classes import imagenet_classes
 
     target = origin / "curation/classes.csv"
     if target.exists() and len(target.read_text(encoding="utf-8").splitlines()) > 1:
-        raise UsageError("the file has classes already", file=target, remedy="move it away, or add lines by hand")
+        raise UsageError("the file already lists classes", file=target, remedy="move it away, or add lines by hand")
     text = imagenet_classes(file)
     write_text(target, text)
     print(f"{target}: {text.count(chr(10)) - 1:,} classes")

@@ -1,4 +1,4 @@
-"""`perennial down`: end what `perennial up` started."""
+"""`perennial down`: stop what `perennial up` started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`perennial join`: a further machine for a training that runs on another one."""
+"""`perennial join`: add this machine to a training that runs on another one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 import os
 from pathlib import Path
 
-HELP = "take part in a training of the first node, as the setting train_nodes asks for; write nothing"
+HELP = "join the training of the first node (setting train_nodes) from another machine; write no files"
 EPILOG = (
     "Run it in a checkout of the same commit with the same params.yaml, after `dvc pull`, or in the first node's own "
-    "folder where machines share it. Settings: train_rendezvous, the first node's host:port. It waits for the first "
-    "node, takes its share of train.processes, and ends with it."
+    "folder if the machines share it. Set train_rendezvous to the first node's host:port. The command waits for the "
+    "first node, runs its share of train.processes, and ends with the training."
 )
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train until the first node is done. Raises what ended it."""
+    """Train until the first node is done. Raises the error that ended the training."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
     from flows.cli.project import find_project
     from pipeline_lib.harness.line import read_line

@@ -1,11 +1,11 @@
-"""`perennial lineage [REF]`: where a model or a file comes from."""
+"""`perennial lineage [REF]`: the origin of a model or a file."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "print where a model or a file comes from, with hashes, and what was made from it"
+HELP = "print what a model or a file was made from, with hashes, and what was made from it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ref",
         nargs="?",
         default="champion",
-        help="a version, an alias, a file of the line or an md5 (default: champion)",
+        help="a version number, an alias, a file of the line or an md5 (default: champion)",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print as JSON")

@@ -1,4 +1,4 @@
-"""`perennial params`: what every key of params.yaml means."""
+"""`perennial params`: describe every key of params.yaml."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "say what every key of params.yaml means, with its bounds, its default and its present value"
+HELP = "describe every key of params.yaml: meaning, bounds, default and current value"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial params`."""
-    parser.add_argument("section", nargs="?", help="one section only, such as train")
+    parser.add_argument("section", nargs="?", help="section to describe, such as train (default: all)")
     parser.add_argument("--json", action="store_true", help="print the JSON schema instead")
 
 

@@ -1,4 +1,4 @@
-"""`perennial predict IMAGE...`: what the champion sees."""
+"""`perennial predict IMAGE...`: classify images with the champion."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline_lib.predict import Prediction
 
-HELP = "print the five best labels for pictures, from the champion"
+HELP = "print the champion's five most probable classes for each image"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial predict`."""
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="picture files")
-    parser.add_argument("--version", default="champion", metavar="REF", help="another version: a number or an alias")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files")
+    parser.add_argument(
+        "--version", default="champion", metavar="REF", help="version number or alias to use (default: champion)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 

@@ -1,14 +1,14 @@
-"""`perennial promote REF`: a person's word makes a version champion, or the reference."""
+"""`perennial promote REF`: make a version champion or reference by a person's decision."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "make a version champion, or the reference, on your own word"
+HELP = "make a version champion or reference by your own decision"
 EPILOG = (
-    "For a challenger that the gate held, or a version that was rolled back. The next model is compared with it. "
-    "`--as reference` pins the model that no champion may fall far behind (docs/gate.md)."
+    "Use it for a challenger that the gate held, or a version that was rolled back. The next model is compared with "
+    "the new champion. `--as reference` pins the model that no champion may fall far behind (docs/gate.md)."
 )
 
 
@@ -16,13 +16,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `perennial promote`."""
     parser.add_argument("ref", metavar="REF", help="a version number or an alias, such as challenger")
     parser.add_argument(
-        "--as", dest="alias", choices=("champion", "reference"), default="champion", help="what it becomes (champion)"
+        "--as",
+        dest="alias",
+        choices=("champion", "reference"),
+        default="champion",
+        help="alias to give to the version (default: champion)",
     )
-    parser.add_argument("--reason", required=True, help="why, kept with the version")
+    parser.add_argument("--reason", required=True, help="reason for the decision, recorded with the version")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Promote or pin, and print where that leaves champion and reference. Raises UsageError: version, reason."""
+    """Promote or pin, and print champion and reference. Raises UsageError for an unknown version or empty reason."""
     from flows.cli.project import find_project
     from pipeline_lib.registry.registry import open_registry
     from pipeline_lib.settings import load_settings

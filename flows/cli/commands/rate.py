@@ -1,4 +1,4 @@
-"""`perennial rate`: try learning rates, and name one."""
+"""`perennial rate`: try learning rates and suggest one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-HELP = "try learning rates on the line's images for up to 100 steps, and name one"
-EPILOG = "Changes nothing. The recipe's other numbers are those of params.yaml."
+HELP = "try learning rates on the line's images for up to 100 steps, and suggest one"
+EPILOG = "Changes no file. All other parameters are taken from params.yaml."
 LINES = 20
 
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print rates with their losses and the line for params.yaml. Raises SourceMissing before the first run."""
+    """Print rates with their losses, and lines for params.yaml. Raises SourceMissing before the first run."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
     from flows.cli.project import find_project
     from pipeline_lib.errors import SourceMissing
@@ -31,7 +31,9 @@ def run(options: argparse.Namespace) -> int:
     files = read_line(checkout).stage_files("train")
     absent = [path for path in files.reads.values() if not path.exists()]
     if absent:
-        raise SourceMissing("there are no images to try", file=absent[0], remedy="run `dvc repro curate convert`")
+        raise SourceMissing(
+            "there are no images to train on yet", file=absent[0], remedy="run `dvc repro curate convert`"
+        )
     params = load_section(checkout / "params.yaml", "train", TrainParams)
     tried = find_rates(StageRun(checkout, files.reads, files.writes, params, load_settings(checkout)))
     for found in tried[:: max(1, len(tried) // LINES)]:

@@ -1,11 +1,11 @@
-"""`perennial report [REF]`: where the report lies."""
+"""`perennial report [REF]`: print the path of a report."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "print where the report of the last run, or of a version, lies"
+HELP = "print the path of the report of the last run, or of a version"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         report = report_path(settings.state_folder(origin), key)
     if not report.exists():
         raise SourceMissing(
-            "no report is there", file=report, remedy="run `dvc repro` or `perennial run`; it writes one"
+            "there is no report yet", file=report, remedy="run `dvc repro` or `perennial run`, which write one"
         )
     print(report.resolve())
     return 0

@@ -1,4 +1,4 @@
-"""`perennial review`: questions to people, and their answers into curation/overrides.csv."""
+"""`perennial review`: ask people about doubtful images, and write their answers to curation/overrides.csv."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from pipeline_lib.review import Questions
     from pipeline_lib.review.answers import Answer
 
-HELP = "make a page to review doubtful pictures in a browser; take the answers in; exchange with Label Studio"
-EPILOG = "Without an action it writes the page and prints where it lies. docs/review.md says how to work with it."
+HELP = "make a page to review doubtful images in a browser; import the answers; exchange with Label Studio"
+EPILOG = "Without an action, it writes the page and prints its path. docs/review.md describes the work with it."
 MOST = 2000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial review`."""
-    parser.add_argument("--most", type=_count, default=MOST, metavar="N", help=f"questions at most (default {MOST})")
-    parser.add_argument("--open", action="store_true", help="open the page in the browser of this machine")
+    parser.add_argument(
+        "--most", type=_count, default=MOST, metavar="N", help=f"maximum number of questions (default {MOST})"
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in this machine's browser")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     taken = actions.add_parser("import", help="merge answers (the page's CSV, Label Studio's JSON) into overrides.csv")
     taken.add_argument("answers", type=Path, metavar="FILE")
@@ -30,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    """A number of at least 1, for argparse."""
+    """Parse a number of at least 1, for argparse."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"not a number of questions: {text}")
     return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the page, take answers in or write tasks. Raises UsageError, BadData, ConfigError."""
+    """Write the page, import answers or export tasks. Raises UsageError, BadData, ConfigError."""
     from flows.cli.project import find_project
 
     origin = find_project(Path.cwd())
@@ -97,7 +99,7 @@ def _import(origin: Path, file: Path) -> int:
         params = load_params(origin / "params.yaml").curate
         check_overrides(merged.text, named, reads=read_line(origin).stage_files("curate").reads, params=params)
         write_text(origin / OVERRIDES, merged.text)
-    known = f", {merged.known} known already" if merged.known else ""
+    known = f", {merged.known} already there" if merged.known else ""
     print(f"{OVERRIDES}: {merged.added} lines added{known}")
     if merged.added:
         print("next: `git diff curation`, commit, then `dvc repro` or `perennial run`", file=sys.stderr)
@@ -116,9 +118,9 @@ def _answers(file: Path) -> tuple[Answer, ...]:
     if not text.lstrip("\ufeff \n").startswith(("[", "{")):
         return read_answers(text, file)
     exported = read_exported(text, file)
-    print(f"{exported.unanswered} tasks are not answered", file=sys.stderr)
+    print(f"{exported.unanswered} tasks without an answer", file=sys.stderr)
     for key in exported.disputed:
-        print(f"left out, people differ: {key}", file=sys.stderr)
+        print(f"left out, annotators disagree: {key}", file=sys.stderr)
     return exported.answers
 
 

@@ -1,24 +1,22 @@
-"""`perennial rollback`: the previous champion, or another version, is champion again."""
+"""`perennial rollback`: make the previous champion, or another version, champion again."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "make the previous champion champion again"
-EPILOG = (
-    "The version that is rolled back stays in the registry and is not promoted again by a run; `perennial promote` can."
-)
+HELP = "make the previous version champion again"
+EPILOG = "The version that is rolled back stays in the registry. No run promotes it again; `perennial promote` can."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial rollback`."""
-    parser.add_argument("--to", metavar="REF", help="a version number (default: the champion before this one)")
-    parser.add_argument("--reason", required=True, help="why, kept with the version that is rolled back")
+    parser.add_argument("--to", metavar="REF", help="version number or alias (default: the previous champion)")
+    parser.add_argument("--reason", required=True, help="reason, recorded with the version that is rolled back")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Roll back and print the version in use now. Raises UsageError when there is none to go back to."""
+    """Roll back and print the new champion. Raises UsageError when there is no version to go back to."""
     from flows.cli.project import find_project
     from pipeline_lib.registry.registry import open_registry
     from pipeline_lib.settings import load_settings

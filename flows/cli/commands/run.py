@@ -1,25 +1,29 @@
-"""`perennial run`: the flow `retrain`, here and now."""
+"""`perennial run`: run the flow `retrain` in this process."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "run the whole line in a workspace of its own, each stage a Prefect task"
+HELP = "run the whole line in a separate workspace, each stage as a Prefect task"
 EPILOG = (
     "With --set, the result is a candidate: it is registered, never promoted, and stays off the branch perennial/line. "
-    "A value that params.yaml has already changes nothing and does not count."
+    "A value that equals the one in params.yaml is no change."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial run`."""
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a parameter")
     parser.add_argument(
-        "--branch", default="", help="take code and parameters from this branch (default: what is here)"
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="change a parameter for this run; may be repeated",
     )
+    parser.add_argument("--branch", default="", help="branch to take code and parameters from (default: this checkout)")
     parser.add_argument(
-        "--fail-if-held", action="store_true", help="exit with 3 when the model is not the champion afterwards"
+        "--fail-if-held", action="store_true", help="exit with code 3 if the model does not become champion"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 

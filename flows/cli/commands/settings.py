@@ -1,4 +1,4 @@
-"""`perennial settings`: what every setting means."""
+"""`perennial settings`: describe every setting."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "say what every key of settings.toml means, with its default and its present value"
-EPILOG = "Each key may also stand in the environment, as PERENNIAL_WORKERS=4. Changing one re-runs nothing."
+HELP = "describe every key of settings.toml: meaning, default and current value"
+EPILOG = "Each key can also be set in the environment, as in PERENNIAL_WORKERS=4. Changing a setting re-runs nothing."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial settings`."""
-    parser.add_argument("--json", action="store_true", help="print the present values as JSON")
+    parser.add_argument("--json", action="store_true", help="print the current values as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`perennial status`: what runs now."""
+"""`perennial status`: show what is running."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "say whether the server is up, which run holds the line and which wait for it"
+HELP = "show whether the server is up, which run holds the line and which runs wait for it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""`perennial sweep`: the flow `sweep`, here and now."""
+"""`perennial sweep`: run the flow `sweep` in this process."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from pathlib import Path
 
 HELP = "train with several sets of parameters, compare on validation, evaluate and register the best"
 EPILOG = (
-    "Every combination is trained, one after another; `perennial sweep --set train.peak_learning_rate=0.02,0.05 "
+    "Trains every combination, one after another: `perennial sweep --set train.peak_learning_rate=0.02,0.05 "
     "--set train.seed=0,1` trains four times. Only the best is evaluated on the test split and registered, as a "
-    "candidate. Started again, a sweep takes finished trials from DVC's cache."
+    "candidate. A sweep that is started again takes its finished trials from DVC's cache."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial sweep`."""
     parser.add_argument(
-        "--set", action="append", default=[], metavar="SECTION.KEY=A,B,...", help="values of a parameter to try"
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=A,B,...",
+        help="values to try for a parameter; may be repeated",
     )
     parser.add_argument(
         "--by",
         choices=("val_loss", "val_top1"),
         default="val_loss",
-        help="what decides (default: val_loss, finer than top-1 on few pictures)",
+        help="validation score to choose the best by (default: val_loss, finer than top-1 with few images)",
     )
-    parser.add_argument("--branch", default="", help="take code and parameters from this branch")
+    parser.add_argument("--branch", default="", help="branch to take code and parameters from (default: this checkout)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

@@ -1,4 +1,4 @@
-"""`perennial up`: Prefect server, work pool, worker and deployments on this machine."""
+"""`perennial up`: start a Prefect server, work pool and worker on this machine, and deploy the flows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ HELP = "start a Prefect server, pool and worker on loopback and deploy the flows
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial up`."""
     parser.add_argument("--port", type=int, default=4200, help="port of the server on 127.0.0.1 (default 4200)")
-    parser.add_argument(
-        "--branch", default="", help="the branch that deployed runs take (default: the one checked out now)"
-    )
+    parser.add_argument("--branch", default="", help="branch that deployed runs use (default: the one checked out now)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Start what is not running, and print where it is. Raises UsageError or ServiceUnavailable."""
+    """Start server and worker unless they run, and print the address. Raises UsageError or ServiceUnavailable."""
     from flows.cli.project import find_project
     from flows.serving import bring_up
 

@@ -1,4 +1,4 @@
-"""`perennial versions`: what the registry holds."""
+"""`perennial versions`: list the registered models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one version a line, oldest first; without any, what the last model was told."""
+    """Print one version per line, oldest first; if there is none, the verdict on the last model."""
     from flows.cli.project import find_project
     from pipeline_lib.registry.registry import open_registry
     from pipeline_lib.settings import load_settings
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _facts(version: Version) -> dict[str, Any]:
-    """*_at, *_since: ISO 8601, None where not known or no longer so. top1: 0..1 on test, None where not measured."""
+    """*_at, *_since: ISO 8601, None if unknown or no longer true. top1: 0..1 on test, None if not measured."""
     from pipeline_lib.registry import records
 
     is_reference = records.REFERENCE in version.aliases
@@ -78,5 +78,5 @@ def _on(when: str | None) -> str:
 
 def _none(last: Attempt | None) -> str:
     if last is None:
-        return "no model was registered yet: `dvc repro` or `perennial run` trains, judges and registers one"
-    return f"no model was registered yet. The last one: {last.verdict.sentence}"
+        return "no model is registered yet: `dvc repro` or `perennial run` trains, evaluates and registers one"
+    return f"no model is registered yet. The last one: {last.verdict.sentence}"

@@ -36,10 +36,10 @@ function tell(text) {
 // --- questions and answers
 
 const shown = () => questions.filter((q) => !kind || q.kind === kind);
-const twins = new Map();  // picture -> questions about it
+const twins = new Map();  // image -> questions about it
 for (const q of questions) twins.set(q.image_id, [...(twins.get(q.image_id) || []), q]);
 
-// The answer to a question, or the decision given to another question about the same picture.
+// The answer to a question, or the decision given to another question about the same image.
 function answerTo(q) {
   const own = state.answers[q.id];
   if (own) return own;

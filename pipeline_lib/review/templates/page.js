@@ -1,9 +1,25 @@
 // --- drawing; text goes in as text, never as HTML
 
+// Characters that a browser would obey instead of showing them, as their escapes: as pipeline_lib/shown.py does.
+const OBEYED = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu;
+const visible = (text) => text.replace(OBEYED, (found) => {
+  const code = found.codePointAt(0);
+  return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+});
+
 function element(tag, text = "", name = "") {
   const made = document.createElement(tag);
-  made.textContent = text;
+  made.textContent = visible(text);
   if (name) made.className = name;
+  return made;
+}
+
+// A name of a file, class or person: it turns the direction of nothing beside it.
+const isolated = (text) => element("bdi", text);
+
+function named(tag, text, name = "") {
+  const made = element(tag, "", name);
+  made.append(isolated(text));
   return made;
 }
 
@@ -20,20 +36,20 @@ function uri(number) {
 }
 
 function picture(number, words) {
-  if (number === null) return element("div", "no picture", "none");
+  if (number === null) return element("div", "no image", "none");
   const made = element("img");
   made.src = uri(number);
-  made.alt = words;
+  made.alt = visible(words);
   if (made.src.startsWith("data:image/png")) made.className = "tiny";
   return made;
 }
 
 function figure(number, label, fate, image_id) {
   const made = element("figure");
-  made.title = image_id;
+  made.title = visible(image_id);
   const caption = element("figcaption");
-  caption.append(element("b", label || "no class"), " ", element("small", fate));
-  made.append(picture(number, `picture ${image_id}`), caption);
+  caption.append(named("b", label || "no class"), " ", element("small", fate));
+  made.append(picture(number, `image ${image_id}`), caption);
   return made;
 }
 
@@ -41,15 +57,15 @@ function odds(label, share) {
   const row = element("div");
   const bar = element("progress");
   bar.value = share;
-  bar.setAttribute("aria-label", `probability of ${label}`);
-  row.append(element("span", label), bar, element("span", `${(100 * share).toFixed(1)} %`, "n"));
+  bar.setAttribute("aria-label", visible(`probability of ${label}`));
+  row.append(named("span", label), bar, element("span", `${(100 * share).toFixed(1)} %`, "n"));
   return row;
 }
 
 function words(q, action) {
   return {
-    keep: "Label is right", copy: "It is a copy", suggestion: `It is ${q.suggested}`, relabel: "Another class …",
-    remove: "Remove the picture", not_duplicate: "Not a duplicate", skip: "Skip",
+    keep: ["Label is right"], copy: ["It is a copy"], suggestion: ["It is ", isolated(q.suggested || "")],
+    relabel: ["Another class …"], remove: ["Remove the image"], not_duplicate: ["Not a duplicate"], skip: ["Skip"],
   }[action];
 }
 
@@ -59,37 +75,38 @@ const said = (a) => ({
 const key = { keep: "1", copy: "1", suggestion: "2", relabel: "3", remove: "4", not_duplicate: "5", skip: "0" };
 
 function drawQuestion(q, number, of) {
-  $("pictures").replaceChildren(figure(q.picture, q.given, q.copies.length ? "this picture" : "", q.image_id),
+  $("pictures").replaceChildren(figure(q.picture, q.given, q.copies.length ? "this image" : "", q.image_id),
     ...q.copies.map((c) => figure(c.picture, c.label, c.fate, c.image_id)));
   $("pictures").classList.toggle("several", q.copies.length > 0);
   $("kind").textContent = data.kinds[q.kind].title;
   $("place").textContent = `${number + 1} of ${of}`;
   $("ask").textContent = data.kinds[q.kind].ask;
   const suggestion = q.suggested && q.suggested !== q.given;
-  $("labels").replaceChildren(element("small", "labelled "), element("span", q.given || "no class", suggestion ? "was" : ""));
-  if (suggestion) $("labels").append(" → ", element("b", q.suggested));
+  $("labels").replaceChildren(element("small", "labelled "), named("span", q.given || "no class", suggestion ? "was" : ""));
+  if (suggestion) $("labels").append(" → ", named("b", q.suggested));
   const judged = q.p_given !== null && q.p_suggested !== null;
   $("odds").replaceChildren(...(judged ? [odds(q.given, q.p_given), odds(q.suggested, q.p_suggested)] : []));
   $("votes").replaceChildren(...q.votes.map(([who, label]) => {
-    const vote = element("span", `${who}: `);
-    vote.append(element("b", label));
+    const vote = named("span", who);
+    vote.append(": ", named("b", label));
     return vote;
   }));
-  $("note").textContent = q.note;
-  $("name").textContent = q.image_id;
+  $("note").textContent = visible(q.note);
+  $("name").replaceChildren(isolated(q.image_id));
   const given = answerTo(q);
   $("answers").replaceChildren(...q.answers.map((action) => {
-    const button = element("button", words(q, action));
+    const button = element("button");
+    button.append(...words(q, action));
     const taken = given?.action === "relabel" && given.value === q.suggested && q.answers.includes("suggestion");
     const chosen = given && !given.elsewhere && (taken ? action === "suggestion" : action === given.action);
-    if (action === "relabel" && chosen) button.textContent = `Another class: ${given.value}`;
+    if (action === "relabel" && chosen) button.replaceChildren("Another class: ", isolated(given.value));
     button.prepend(element("kbd", key[action]));
     button.setAttribute("aria-pressed", String(Boolean(chosen)));
     button.dataset.action = action;
     button.onclick = (event) => { answer(q, action); if ($("choose").hidden) refocus(event, "#answers button"); };
     return button;
   }));
-  if (given?.elsewhere) $("note").textContent += `. Answered with another question: ${said(given)}.`;
+  if (given?.elsewhere) $("note").textContent += visible(`. Answered with another question: ${said(given)}.`);
 }
 
 function drawList(list) {
@@ -99,11 +116,11 @@ function drawList(list) {
   $("later").disabled = first + PAGE >= list.length;
   $("list").replaceChildren(...list.slice(first, first + PAGE).map((q, i) => {
     const a = answerTo(q), item = element("li"), button = element("button");
-    button.append(picture(q.picture, ""), element("span", q.given || "no class"));
-    if (q.suggested && q.suggested !== q.given) button.append(" → ", element("b", q.suggested));
-    if (a) button.append(element("em", said(a)));
+    button.append(picture(q.picture, ""), named("span", q.given || "no class"));
+    if (q.suggested && q.suggested !== q.given) button.append(" → ", named("b", q.suggested));
+    if (a) button.append(named("em", said(a)));
     button.className = a ? (a.action === "skip" ? "skipped" : "answered") : "";
-    button.setAttribute("aria-label", `question ${first + i + 1}, ${q.given} ${a ? said(a) : "not answered"}`);
+    button.setAttribute("aria-label", visible(`question ${first + i + 1}, ${q.given} ${a ? said(a) : "not answered"}`));
     if (first + i === at) button.setAttribute("aria-current", "true");
     button.onclick = (event) => {
       go(first + i);
@@ -138,7 +155,7 @@ function draw() {
   $("undo").disabled = !state.history.length;
   drawKinds();
   $("question").hidden = !list.length;
-  if (!list.length) return tell("Nothing to ask: no label is doubted, no picture is set aside.");
+  if (!list.length) return tell("Nothing to ask: no label is doubted, no image is set aside.");
   drawQuestion(list[at], at, list.length);
   drawList(list);
 }
@@ -165,7 +182,7 @@ function drawClasses() {
   const names = matching();
   marked = Math.min(marked, Math.max(names.length - 1, 0));
   $("found").replaceChildren(...names.map((name, i) => {
-    const item = element("li", name);
+    const item = named("li", name);
     item.id = `class-${i}`;
     item.role = "option";
     item.setAttribute("aria-selected", String(i === marked));

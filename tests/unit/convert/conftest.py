@@ -1,4 +1,4 @@
-"""Real pictures in real containers, as `download` and `inspect` leave them."""
+"""Real images in real containers, as `download` and `inspect` leave them."""
 
 import ctypes
 import io
@@ -24,7 +24,7 @@ from pipeline_lib.tables.members import MEMBERS
 
 @pytest.fixture
 def photo() -> Callable[[int, int, int], Array]:
-    """A smooth picture with a little noise, as photographs are: (seed, height, width) -> uint8 RGB."""
+    """A smooth image with a little noise, as photographs are: (seed, height, width) -> uint8 RGB."""
 
     def make(seed: int, height: int, width: int) -> Array:
         y, x = np.mgrid[0:height, 0:width] / 9

@@ -57,13 +57,13 @@ class Ending(Raising):
 KILLING: dict[str, Any] = {
     "a sample that cannot be read": Raising(),
     "a worker that is killed": Ending(),
-    "a float picture": [(SOUND.astype(np.float32), 0)],
-    **{f"a picture of mode {mode}": [(GREY.convert(mode), 0)] for mode in ("L", "P", "RGBA", "LA", "CMYK", "I;16")},
+    "a float image": [(SOUND.astype(np.float32), 0)],
+    **{f"an image of mode {mode}": [(GREY.convert(mode), 0)] for mode in ("L", "P", "RGBA", "LA", "CMYK", "I;16")},
     "a label that is a word": [(SOUND, "cat")],
     "no label": [(SOUND, None)],
     "a label of 2^63": [(SOUND, 2**63)],
-    "a picture 70000 px wide": [(np.zeros((1, 70_000, 3), np.uint8), 0)],
-    "a picture larger than a page": [(np.zeros((1000, 1000, 3), np.uint8), 0)],
+    "an image 70000 px wide": [(np.zeros((1, 70_000, 3), np.uint8), 0)],
+    "an image larger than a page": [(np.zeros((1000, 1000, 3), np.uint8), 0)],
 }
 
 
@@ -137,7 +137,7 @@ def fields_of_two_long_names(path: Path) -> list[str]:
 
 
 def size_written(path: Path, **options: Any) -> int:
-    """The bytes that a picture of 100 x 100 takes: 30,000 when raw."""
+    """The bytes that an image of 100 x 100 takes: 30,000 when raw."""
     fields = {"image": RGBImageField(**options), "label": IntField()}
     return int(write(path, [(np.zeros((100, 100, 3), np.uint8), 0)], fields).alloc_table["size"][0])
 
@@ -157,7 +157,7 @@ def main(folder: Path) -> None:
         "killing": {name: after_killing(folder / "killing", samples) for name, samples in KILLING.items()},
         "rows after Ctrl-C": interrupted_at_the_end(folder / "interrupted"),
         "label 1.7": int(write(folder / "label", [(SOUND, 1.7)]).metadata["f1"][0]),
-        "rows of a picture 0 px high": len(write(folder / "flat", [(SOUND[:0], 0)]).metadata),
+        "rows of an image 0 px high": len(write(folder / "flat", [(SOUND[:0], 0)]).metadata),
         "fields of two long names": fields_of_two_long_names(folder / "names"),
         "bytes, smart without threshold": size_written(folder / "smart", write_mode="smart"),
         "bytes, smart with threshold 0.5": size_written(folder / "smart", write_mode="smart", smart_threshold=0.5),

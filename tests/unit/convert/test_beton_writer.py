@@ -38,7 +38,7 @@ def write(path: Path, pictures: list[Array], *, jpg: bool = False) -> None:
 def test_the_bytes_are_those_of_ffcvs_own_writer_with_one_worker(
     mode: str, photo: Photo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Oracle. Pictures large enough that pages are left partly empty; our JPEG encoder stands in for theirs."""
+    """Oracle. Images large enough that pages are left partly empty; our JPEG encoder stands in for theirs."""
     from pipeline_lib.loader import ffcv_loader  # isort: skip  # noqa: F401 - first: it keeps torch's threads as they are
 
     import ffcv.fields.rgb_image

@@ -1,4 +1,4 @@
-"""The stage on real pictures: what it writes, what it remembers, and how it ends when something is wrong."""
+"""The stage on real images: what it writes, what it remembers, and how it ends when something is wrong."""
 
 import hashlib
 import json
@@ -130,7 +130,7 @@ def test_raw_betons_are_frozen(inspected: Inspected, encoded: Encoded) -> None:
     run(inspected.job("betons", mode="raw"))
 
     digest = hashlib.sha256((inspected.folder / "betons" / "aa.beton").read_bytes()).hexdigest()
-    assert (stage.FORMAT, digest[:16]) == (3, "ff22d8ec7bd166a9")
+    assert (stage.FORMAT, digest[:16]) == (4, "ff22d8ec7bd166a9")
 
 
 def test_pixels_json_says_all_that_prediction_must_repeat(mixed: Inspected) -> None:
@@ -172,7 +172,7 @@ def test_a_picture_of_another_size_than_inspect_saw_is_told(mixed: Inspected) ->
 
     with pytest.raises(
         OutputDamaged,
-        match=r"aa\.bin: a picture is no longer 31 x 32, .* \(found: s/a/0\.png: 32 x 32\)\. Remedy: run",
+        match=r"aa\.bin: an image is no longer 31 x 32, .* \(found: s/a/0\.png: 32 x 32\)\. Remedy: run",
     ):
         run(mixed.job("betons"))
 
@@ -181,9 +181,7 @@ def test_a_shard_that_changed_since_inspect_is_told_with_the_picture(mixed: Insp
     container = mixed.folder / "shards" / "aa.bin"
     container.write_bytes(bytes(100) + container.read_bytes()[100:])
 
-    with pytest.raises(
-        OutputDamaged, match=r"aa\.bin: a picture no longer decodes \(found: s/a/0\.png: decode_corrupt"
-    ):
+    with pytest.raises(OutputDamaged, match=r"aa\.bin: an image no longer decodes \(found: s/a/0\.png: decode_corrupt"):
         run(mixed.job("betons"))
 
     assert not (mixed.folder / "betons").exists()

@@ -1,4 +1,4 @@
-"""How convert ends when something is wrong: one line that names the picture, nothing under the final name, no hang."""
+"""How convert ends when something is wrong: one line that names the image, nothing under the final name, no hang."""
 
 import logging
 import os
@@ -20,10 +20,11 @@ from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.run import run
 from pipeline_lib.convert.shard import Task, convert_shard
 from pipeline_lib.convert.stored import Picture, stored_form
-from pipeline_lib.errors import BadData, CodeFailed, NoSpace
+from pipeline_lib.errors import BadData, CodeFailed, Interrupted, NoSpace
 from pipeline_lib.harness import shard_engine
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
+from testing.images import progressive_jpeg
 
 from .conftest import Inspected
 
@@ -34,7 +35,7 @@ SIDE_PX = 80  # kept as JPEG
 
 @pytest.fixture
 def two_shards(inspected: Inspected, photo: Photo, encoded: Encoded) -> Inspected:
-    """Five pictures in each of two shards."""
+    """Five images in each of two shards."""
     names = {name: [f"s/{name}/{number}.jpg" for number in range(5)] for name in ("aa", "bb")}
     inspected.put({name: {one: encoded(photo(1, SIDE_PX, SIDE_PX)) for one in ids} for name, ids in names.items()})
     return inspected
@@ -55,6 +56,19 @@ def test_a_picture_that_breaks_our_code_is_named_with_a_traceback(
 
     assert "break_at_three" in capfd.readouterr().err
     assert not (two_shards.folder / "betons").exists()
+
+
+def test_an_image_that_keeps_its_decoder_busy_is_named_with_the_remedy(
+    inspected: Inspected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with another version of a decoder than `inspect` had. One shard: one worker, and the limit all the same."""
+    inspected.put({"aa": {"s/0.jpg": progressive_jpeg(2048, 200), "s/bomb.jpg": progressive_jpeg(5600, 32)}})
+    monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.5)
+
+    with pytest.raises(Interrupted, match=r"^shard aa, s/bomb.jpg: .*SIGPROF.*dvc repro --force inspect`"):
+        run(inspected.job("betons", short_side_px=64))
+
+    assert not (inspected.folder / "betons").exists()
 
 
 def test_a_disk_that_fills_up_in_a_worker_is_told_and_nothing_is_left_under_the_final_name(
@@ -78,7 +92,7 @@ def test_a_picture_too_large_for_any_page_is_named_before_it_is_decoded(tmp_path
 
     with pytest.raises(
         BadData,
-        match=r"^s/strip\.png: a beton holds pictures of at most 2147483648 bytes \(found: 10800360003 bytes\)\. "
+        match=r"^s/strip\.png: a beton holds images of at most 2147483648 bytes \(found: 10800360003 bytes\)\. "
         r"Remedy: set convert\.long_side_px",
     ):
         convert_shard(task, print, folder=tmp_path)
@@ -88,7 +102,7 @@ def test_a_picture_too_large_for_any_page_is_named_before_it_is_decoded(tmp_path
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten pictures are worth an estimate."""
+    """Ten images are worth an estimate."""
     monkeypatch.setattr(estimate, "SHARE", 2)
 
 
@@ -99,7 +113,7 @@ def test_space_and_time_are_told_before_the_work(two_shards: Inspected, caplog: 
     run(two_shards.job("betons", workers=1))
 
     said = [record.getMessage() for record in caplog.records if record.name == estimate.__name__]
-    assert [line.partition(", about")[0] for line in said] == ["10 pictures in 2 shards to do"]
+    assert [line.partition(", about")[0] for line in said] == ["10 images in 2 shards to do"]
     assert said[0].endswith("with 1 workers (measured on 5)")
 
 
@@ -120,13 +134,13 @@ def test_the_estimate_of_pictures_of_one_size_is_exact(two_shards: Inspected) ->
 def test_a_disk_that_is_clearly_too_small_is_told_before_the_work(
     two_shards: Inspected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten pictures of 80 x 80 take 192,000 bytes as raw pixels; the disk has half of them."""
+    """Ten images of 80 x 80 take 192,000 bytes as raw pixels; the disk has half of them."""
     usage = shutil.disk_usage(two_shards.folder)._replace(free=96_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
     with pytest.raises(
         NoSpace,
-        match=r"betons\.partial: the disk is too small: 10 pictures take about 0 MB \(found: 0 MB free\)\. "
+        match=r"betons\.partial: the disk is too small: 10 images take about 0 MB \(found: 0 MB free\)\. "
         r"Remedy: free some space .*, or set convert\.short_side_px",
     ):
         run(two_shards.job("betons", mode="raw"))

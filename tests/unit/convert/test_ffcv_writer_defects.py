@@ -185,7 +185,7 @@ def test_a_picture_without_rows_cannot_be_written_or_opened(
     struct.pack_into("<H", content, SAMPLES_AT + 3, 0)
     path.write_bytes(content)
 
-    assert stock["rows of a picture 0 px high"] == 1
+    assert stock["rows of an image 0 px high"] == 1
     with (tmp_path / "x").open("wb") as file, pytest.raises(AssertionError):
         BetonWriter(file, n_max=1, page_size=2**21).add(Stored.raw(np.zeros((0, 8, 3), np.uint8)), name="a")
     with pytest.raises(OutputDamaged, match=r"aa\.beton: pointers in a beton do not fit together"):

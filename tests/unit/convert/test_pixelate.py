@@ -1,4 +1,4 @@
-"""What a detector finds is unrecognisable in betons, and the rest of the picture is as it was."""
+"""What a detector finds is unrecognisable in betons, and the rest of the image is as it was."""
 
 import hashlib
 import importlib.util

@@ -7,7 +7,7 @@ import pytest
 from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.ledger import balance, ledger
-from pipeline_lib.curate.limits import check_limits
+from pipeline_lib.curate.limits import check_limits, check_other_files
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
 from tests.unit.curate.made_tables import Picture, make_found
@@ -213,6 +213,38 @@ def test_the_commonest_reason_of_quarantine_is_named_first():
     message = failure(lambda: check_limits(manifest, pd.Series(False, index=index), CurateParams(), FILE))
 
     assert "(found: decode_corrupt: 2, empty: 1; s/1 (decode_corrupt), s/2 (decode_corrupt), s/0 (empty))" in message
+
+
+def files(*, images: list[str], others: list[str]) -> pd.DataFrame:
+    reasons = [None] * len(images) + ["not_a_picture_name"] * len(others)
+    decisions = ["keep"] * len(images) + ["remove"] * len(others)
+    return pd.DataFrame({"decision": decisions, "reason": reasons}, index=[*images, *others])
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ["s/README.md", "s/LICENSE", "s/labels.csv", "s/paper.pdf", "s/cat/notes.txt"],
+        [f"s/cat/{n}.jpg.json" for n in range(10)],  # what a photo service knew of each
+        [f"s/annotations/{n}.xml" for n in range(10)] + [f"s/cat/{n}.txt" for n in range(10)],
+    ],
+    ids=["a few", "one beside each image", "annotations and captions"],
+)
+def test_files_that_belong_beside_images_count_against_no_limit(others):
+    check_other_files(files(images=[f"s/cat/{n}.jpg" for n in range(10)], others=others), CurateParams(), FILE)
+
+
+def test_a_folder_of_documents_stops_the_line():
+    documents = [f"s/scans/{n}.pdf" for n in range(7)] + ["s/scans/README"]
+    manifest = files(images=[f"s/cat/a{n}.jpg" for n in range(12)], others=documents)
+
+    message = failure(lambda: check_other_files(manifest, CurateParams(), FILE))
+
+    assert "8 of 20 files are no images by their names, 5 are allowed (found: .pdf: 7, README: 1; s/scans/0.pdf" in (
+        message.replace("s/scans/README, s/scans/0.pdf", "s/scans/0.pdf")
+    )
+    assert "Remedy: name the folder that holds the images in discover.sources, save what should be images" in message
+    check_other_files(manifest, CurateParams(max_quarantine_rate=0.4), FILE)
 
 
 def test_leakage_stops_the_line():

@@ -97,9 +97,9 @@ def test_duplicates_are_found_when_they_share_a_group_and_not_when_both_have_non
 
 
 def test_a_conflict_is_settled_when_the_wrong_copy_goes_or_gets_the_right_class() -> None:
-    gone, mended, left = manifest(e={"decision": "remove"}), manifest(e={"class_id": "1"}), manifest()
+    gone, fixed, left = manifest(e={"decision": "remove"}), manifest(e={"class_id": "1"}), manifest()
 
-    assert [grades.grade_conflicts(rows, PLANTS).value for rows in (gone, mended, left)] == [1, 1, 0]
+    assert [grades.grade_conflicts(rows, PLANTS).value for rows in (gone, fixed, left)] == [1, 1, 0]
 
 
 ALONE = {grades.image_id(member): "test" if member.startswith("0") else "train" for member in TRUTH}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from pipeline_lib.discover.run import run
 from pipeline_lib.errors import BadData, ConfigError, OutputDamaged, SourceMissing
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources.places import LocalPlace
 from pipeline_lib.sources.source import read_sources
 from pipeline_lib.tables.listing import LISTING
 
@@ -129,11 +133,69 @@ def test_a_file_that_cannot_be_read_is_listed_with_why_and_the_others_are_taken(
     assert {key for _, key, _ in rows(listing)} - set(faults(listing)) == {"a/1.jpg", "b/2.jpg"}
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that another user of the machine may enter, as pytest's own may not be."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def listed_by_another_user(folder: Path) -> list[tuple[str, str | None]]:
+    """(key, fault) of all that a place lists; by another user where we are root, who may read everything."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.getuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            answer = [(one.key, one.fault) for one in LocalPlace("pics", folder).list()]
+        except BaseException as error:
+            answer = [(repr(error), None)]
+        os.write(writer, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as pipe:
+        return sorted((key, fault) for key, fault in json.load(pipe))
+
+
+def test_a_folder_that_may_not_be_read_is_listed_as_one_fault_and_the_others_are_taken(open_folder: Path) -> None:
+    for name in ("cats/1.jpg", "dogs/deep/2.jpg", "owls/3.jpg", "owls/inside/4.jpg"):
+        write(open_folder / "pics" / name)
+    (open_folder / "pics" / "dogs" / "deep").chmod(0)
+    (open_folder / "pics" / "owls").chmod(0o444)  # its names may be read, and nothing behind them
+
+    found = listed_by_another_user(open_folder / "pics")
+
+    (open_folder / "pics" / "owls").chmod(0o755)
+    (open_folder / "pics" / "dogs" / "deep").chmod(0o755)
+    assert found == [
+        ("cats/1.jpg", None),
+        ("dogs/deep", "unreadable_folder"),
+        ("owls/3.jpg", "unreadable_file"),
+        ("owls/inside", "unreadable_folder"),
+    ]
+
+
+@pytest.mark.parametrize("closed", ["pics", "pics/inside"])
+def test_a_source_that_may_not_be_read_at_all_is_named_with_the_remedy(open_folder: Path, closed: str) -> None:
+    write(open_folder / "pics" / "inside" / "1.jpg")
+    (open_folder / closed).chmod(0)
+
+    [(error, _)] = listed_by_another_user(open_folder / "pics" / "inside")
+
+    (open_folder / closed).chmod(0o755)
+    assert re.match(r"ObjectRefused\(.*not allowed to read it .*Remedy: chmod u\+rX", error)
+
+
 def test_an_archive_that_cannot_be_read_stops_the_run(discover: Discover, tmp_path: Path) -> None:
     write(tmp_path / "pics" / "1.jpg")
     (tmp_path / "pics" / "more.tar").symlink_to(tmp_path / "gone.tar")
 
-    with pytest.raises(BadData, match=r"pics/more.tar: it cannot be read \(found: broken_link\). Remedy: remove it, m"):
+    with pytest.raises(BadData, match=r"pics/more.tar: it cannot be read \(found: broken_link\). Remedy: remove it, f"):
         discover({"uri": "pics"})
 
 
@@ -146,7 +208,7 @@ def test_a_date_after_2262_stops_nothing(discover: Discover, tmp_path: Path) -> 
 
 def test_a_missing_source_is_named_with_where_it_was_looked_for(discover: Discover, tmp_path: Path) -> None:
     expected = re.escape(
-        f"pics.tar: no such file or folder (found: looked at {tmp_path}/pics.tar). Remedy: mend discover.sources"
+        f"pics.tar: no such file or folder (found: looked at {tmp_path}/pics.tar). Remedy: fix discover.sources"
     )
     with pytest.raises(SourceMissing, match=expected):
         discover({"uri": "pics.tar"})
@@ -163,7 +225,7 @@ def test_an_empty_folder_is_a_missing_source(discover: Discover, tmp_path: Path)
     (tmp_path / "pics").mkdir()
 
     with pytest.raises(
-        SourceMissing, match=r"pics: nothing is there. Remedy: mend discover.sources in params.yaml, or put"
+        SourceMissing, match=r"pics: nothing is there. Remedy: fix discover.sources in params.yaml, or put"
     ):
         discover({"uri": "pics"})
 
@@ -263,6 +325,7 @@ def test_doubtful_folders_are_warned_of_until_params_state_a_reading(
 
     listing = discover({"uri": "pics", "layout": "class_folders"})["listing"].read_bytes()
     [warning] = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    shutil.rmtree(tmp_path / ".perennial")
     caplog.clear()
     stated = discover({"uri": "pics", "layout": "class_folders", "splits": {}})["listing"].read_bytes()
 
@@ -271,6 +334,31 @@ def test_doubtful_folders_are_warned_of_until_params_state_a_reading(
     assert "(layout: split_class_folders, splits: {dev: val, train: train}, say; `splits: {}` where no" in warning
     assert not caplog.records
     assert stated == listing
+
+
+def test_a_doubt_is_warned_of_once_and_again_when_it_is_another_one(
+    discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a params.yaml of an earlier release has it: a layout in doubt that nobody stated."""
+    for name in ("train/cat/1.jpg", "dev/cat/2.jpg"):
+        write(tmp_path / "pics" / name)
+
+    def warnings() -> list[str]:
+        caplog.clear()
+        discover({"uri": "pics"})
+        return [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+    first = warnings()
+    write(tmp_path / "pics" / "train/cat/3.jpg")
+    more_images = warnings()
+    write(tmp_path / "pics" / "testing/cat/4.jpg")
+    more_folders = warnings()
+
+    assert len(first) == 1
+    assert more_images == []
+    assert len(more_folders) == 1
+    assert "(dev, testing, train)" in more_folders[0]
+    assert warnings() == []
 
 
 def test_numbered_archives_are_warned_of_by_their_names(

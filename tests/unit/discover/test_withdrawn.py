@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from pipeline_lib.errors import DataCheckFailed
+from pipeline_lib.sources.withdrawn import decision, other_address
 
 Discover = Callable[..., dict[str, Path]]
 Nightly = Callable[..., dict[str, Path]]
@@ -60,7 +61,7 @@ def test_half_a_folder_gone_stops_the_run_and_names_it(nightly: Nightly, tmp_pat
 
     with pytest.raises(
         DataCheckFailed,
-        match=r"max_withdrawn_rate = 0.05 \(found: source pics: 30 of 100 objects \(cats: 30\), such as cats/000.jpg",
+        match=r"rate = 0.05 allows \(found: source pics: 30 of 100 objects are gone \(cats: 30\), such as cats/000.jpg",
     ):
         nightly({"uri": "pics"})
 
@@ -83,7 +84,7 @@ def test_a_withdrawal_is_accepted_by_its_number_and_the_next_one_is_not(nightly:
     nightly({"uri": "pics"}, withdrawn_accepted=decision)
     shutil.rmtree(pics / "owls")
 
-    with pytest.raises(DataCheckFailed, match="source pics: 40 of 110 objects") as second:
+    with pytest.raises(DataCheckFailed, match="source pics: 40 of 110 objects are gone") as second:
         nightly({"uri": "pics"}, withdrawn_accepted=decision)
     assert accepted_by(second) != decision
 
@@ -115,7 +116,7 @@ def test_one_archive_of_many_counts_by_its_bytes(nightly: Nightly, tmp_path: Pat
     nightly({"uri": "pics"})
     (tmp_path / "pics" / "07.tar").unlink()
 
-    with pytest.raises(DataCheckFailed, match=r"source pics: 1 of 100 objects \(top: 1\), such as 07.tar"):
+    with pytest.raises(DataCheckFailed, match=r"source pics: 1 of 100 objects are gone \(top: 1\), such as 07.tar"):
         nightly({"uri": "pics"})
 
 
@@ -125,21 +126,62 @@ def test_a_wrong_address_is_found_and_a_source_taken_out_is_a_decision(nightly: 
     nightly({"uri": "pics"}, {"name": "more", "uri": "more"})
     nightly({"uri": "pics"})
 
-    with pytest.raises(DataCheckFailed, match="source pics: 30 of 60 objects"):
+    with pytest.raises(DataCheckFailed, match="pics: at pics/cats, named in place of pics, 30 of 60 objects"):
         nightly({"uri": "pics/cats"})
 
 
-def test_other_data_at_another_address_are_compared_with_nothing(nightly: Nightly, tmp_path: Path) -> None:
-    fill(tmp_path / "pics", {"cats": 30, "dogs": 30})
+def test_an_address_that_holds_nothing_of_the_source_is_a_decision(nightly: Nightly, tmp_path: Path) -> None:
+    fill(tmp_path / "pics", {"cats": 3})
     other = fill(tmp_path / "other", {"buses": 20})
     nightly({"uri": "pics"})
 
-    nightly({"uri": "other"})
+    expected = r"source pics: at other, named in place of pics, 3 of 3 objects are gone \(cats: 3\), such as "
+    with pytest.raises(DataCheckFailed, match=expected) as refused:
+        nightly({"uri": "other"})
+    assert accepted_by(refused) == decision([other_address("pics", "pics", "other")])  # as `perennial init` writes it
+    nightly({"uri": "other"}, withdrawn_accepted=accepted_by(refused))
     shutil.rmtree(other / "buses")
     fill(other, {"trams": 20})
 
-    with pytest.raises(DataCheckFailed, match="source pics: 20 of 20 objects"):
-        nightly({"uri": "other"})
+    with pytest.raises(DataCheckFailed, match="source pics: 20 of 20 objects are gone"):
+        nightly({"uri": "other"}, withdrawn_accepted=accepted_by(refused))
+
+
+@pytest.mark.parametrize("added", [0, 6])
+def test_a_little_each_night_adds_up_until_a_person_decides(nightly: Nightly, tmp_path: Path, added: int) -> None:
+    """4 of 100 a night: 4 % pass, the 8 % of two nights do not, however many came meanwhile."""
+    pics = fill(tmp_path / "pics", {"cats": 100})
+
+    def lose_four(night: int) -> None:
+        for n in range(4 * night, 4 * night + 4):
+            (pics / "cats" / f"{n:03d}.jpg").unlink()
+        fill(pics, {f"new{night}": added})
+
+    nightly({"uri": "pics"})
+    lose_four(0)
+    nightly({"uri": "pics"})
+    lose_four(1)
+    expected = rf"8 of {100 + added} objects are gone \(cats: 8\), such as cats/000"
+    with pytest.raises(DataCheckFailed, match=expected) as two:
+        nightly({"uri": "pics"})
+
+    nightly({"uri": "pics"}, withdrawn_accepted=accepted_by(two))
+    lose_four(2)
+    nightly({"uri": "pics"}, withdrawn_accepted=accepted_by(two))
+
+
+def test_two_sources_that_lost_too_much_are_one_decision(nightly: Nightly, tmp_path: Path) -> None:
+    sources = ({"uri": "pics"}, {"name": "more", "uri": "more"})
+    for name in ("pics", "more"):
+        fill(tmp_path / name, {"cats": 30, "dogs": 30})
+    nightly(*sources)
+    for name in ("pics", "more"):
+        shutil.rmtree(tmp_path / name / "cats")
+    with pytest.raises(DataCheckFailed, match=r"source pics: 30 of 60 .*; source more: 30 of 60") as both:
+        nightly(*sources)
+
+    nightly(*sources, withdrawn_accepted=accepted_by(both))
+    nightly(*sources)
 
 
 def test_a_source_that_moved_as_it_is_goes_on(nightly: Nightly, tmp_path: Path) -> None:
@@ -156,6 +198,7 @@ def test_a_last_listing_that_the_cache_lost_is_said(
     pics = fill(tmp_path / "pics", {"cats": 30, "dogs": 30})
     nightly({"uri": "pics"})
     shutil.rmtree(tmp_path / ".dvc")
+    shutil.rmtree(tmp_path / ".perennial")
     shutil.rmtree(pics / "cats")
 
     nightly({"uri": "pics"})

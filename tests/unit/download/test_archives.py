@@ -62,7 +62,7 @@ def test_hostile_members_are_refused_one_by_one_and_nothing_is_written_outside(t
         "pics/a/notes.txt": "not_a_picture_name",
     }
     written = {path.relative_to(tmp_path).parts[0] for path in set(tmp_path.rglob("*")) - before}
-    assert written <= {"out", ".perennial", "listing.parquet", "sources.json"}
+    assert written <= {"out", ".perennial", "listing.parquet", "sources.json", "params.yaml"}
 
 
 def test_a_name_that_is_not_utf8_is_kept_percent_encoded(take: Take, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_stored_zip_stays_as_received(take: Take, tmp_path: Path) -> None:
 
 
 def test_a_deflated_zip_is_repacked_into_a_tar(take: Take, tmp_path: Path) -> None:
-    files = {**pictures(20), "notes.txt": b"not a picture"}
+    files = {**pictures(20), "notes.txt": b"not an image"}
     zip_of(tmp_path / "pics.zip", files, zipfile.ZIP_DEFLATED)
 
     taken = take({"uri": "pics.zip"})
@@ -267,7 +267,7 @@ def test_an_archive_beside_its_own_unpacked_folder_is_refused(take: Take, tmp_pa
     (tmp_path / "pics" / "cats").mkdir()
     (tmp_path / "pics" / "cats" / "x.jpg").write_bytes(b"1")
 
-    with pytest.raises(BadData, match="cats.tar and cats/x.jpg would give pictures the same names"):
+    with pytest.raises(BadData, match="cats.tar and cats/x.jpg would give images the same names"):
         take({"uri": "pics"})
 
 
@@ -276,7 +276,7 @@ def test_two_archives_of_one_stem_are_refused(take: Take, tmp_path: Path) -> Non
     tar_of(tmp_path / "pics" / "cats.tar.gz", {"x.jpg": b"1"}, mode="w:gz")
 
     with pytest.raises(
-        BadData, match=r"cats.tar.gz and cats.tar would give pictures the same names .*Remedy: remove one"
+        BadData, match=r"cats.tar.gz and cats.tar would give images the same names .*Remedy: remove one"
     ):
         take({"uri": "pics"})
 

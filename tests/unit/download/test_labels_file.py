@@ -1,4 +1,4 @@
-"""One label per picture in a CSV as people have it: a label as received, by rules that name what does not fit."""
+"""One label per image in a CSV as people have it: a label as received, by rules that name what does not fit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_spreadsheets_unicode_text_is_read() -> None:
 def test_what_was_read_and_what_is_left_over_is_told() -> None:
     labels = read("filename;label;Split\n1.jpg;cat;dev\ngone.jpg;dog;train\n2.jpg;;test\n")
 
-    assert labels.columns == "pictures in column filename, classes in label, splits in Split"
+    assert labels.columns == "images in column filename, classes in label, splits in Split"
     assert (labels.class_of, labels.split_of) == ({"a/1.jpg": "cat"}, {"a/1.jpg": "val", "a/2.jpg": "test"})
     assert labels.without == ("a/2.jpg", "b/10.png", "b/caf%E9 %231.jpg")
     assert labels.unknown == ("line 3: gone.jpg",)
@@ -50,15 +50,15 @@ def test_what_was_read_and_what_is_left_over_is_told() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "labels.csv:1: no column for the picture and class"),
-        ("a/1.jpg,cat\n", r"labels.csv:1: no column for the picture and class \(found: a/1.jpg, cat\)"),
+        ("", "labels.csv:1: no column for the image and class"),
+        ("a/1.jpg,cat\n", r"labels.csv:1: no column for the image and class \(found: a/1.jpg, cat\)"),
         ("filename,MEL,NV\n1.jpg,1,0\n", r"labels.csv:1: no column for the class \(found: filename, MEL, NV\)"),
         ("filename,label,class\n", r"labels.csv:1: several columns may be meant \(found: label, class\)"),
         ("filename,label,label\n", "labels.csv:1: several columns may be meant"),
         ("member,annotator,label\n1.jpg,ana,cat\n", "labels.csv:1: these are votes .* name the file as `votes`"),
-        ("filename,label\n,cat\n1.jpg,cat\n", r"1 lines name no picture \(column filename\) \(found: line 2\)"),
-        ("filename,label\nx.jpg,cat\nb/1.jpg,dog\n", r"no line names a picture .*\(found: line 2: x.jpg, line 3: b"),
-        ("filename,label\n1.jpg,cat\na/1.jpg,dog\n", r"1 pictures have two classes \(found: lines 2 and 3: a/1.jpg is"),
+        ("filename,label\n,cat\n1.jpg,cat\n", r"1 lines name no image \(column filename\) \(found: line 2\)"),
+        ("filename,label\nx.jpg,cat\nb/1.jpg,dog\n", r"no line names an image .*\(found: line 2: x.jpg, line 3: b"),
+        ("filename,label\n1.jpg,cat\na/1.jpg,dog\n", r"1 images have two classes \(found: lines 2 and 3: a/1.jpg is"),
         ("filename,label,split\n1.jpg,cat,later\n", r"column split holds what is no split \(found: later\)"),
         (b"filename,label\n1.jpg,cat\n2.jpg,caf\xe9\n", "labels.csv:3: not UTF-8 text .*Remedy: save it as CSV UTF-8"),
         ('filename,label\n"1.jpg"x,cat\n', "labels.csv:2: not valid CSV"),
@@ -73,11 +73,9 @@ def test_a_name_that_several_pictures_have_is_refused_unless_its_path_tells() ->
     members = frozenset({"x/1.jpg", "y/1.jpg", "1.png"})
 
     assert read("filename,label\nx/1.jpg,cat\n1.png,dog\n", members).class_of == {"x/1.jpg": "cat", "1.png": "dog"}
-    with pytest.raises(
-        BadData, match=r"1 lines may mean several pictures \(found: line 2: 1.jpg \(x/1.jpg, y/1.jpg\)\)"
-    ):
+    with pytest.raises(BadData, match=r"1 lines may mean several images \(found: line 2: 1.jpg \(x/1.jpg, y/1.jpg\)\)"):
         read("filename,label\n1.jpg,cat\n", members)
-    with pytest.raises(BadData, match="may mean several pictures"):
+    with pytest.raises(BadData, match="may mean several images"):
         read("filename,label\nx/1.jpg,cat\n1,dog\n", members)
 
 

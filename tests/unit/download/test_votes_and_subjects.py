@@ -1,4 +1,4 @@
-"""CSV files beside the pictures: every mistake is named with its line."""
+"""CSV files beside the images: every mistake is named with its line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_byte_order_mark_windows_line_ends_quotes_and_further_columns_are_read()
         ),
         (
             "member,label\na/1.jpg,a\n",
-            r"votes.csv:1: the columns .*Remedy: these may be labels, one for each picture: then name .* as `labels`",
+            r"votes.csv:1: the columns .*Remedy: these may be labels, one for each image: then name .* as `labels`",
         ),
         ("member,annotator,label,label\n", "votes.csv:1: the columns"),
         ("", "votes.csv:1: the columns"),
@@ -57,7 +57,7 @@ def test_byte_order_mark_windows_line_ends_quotes_and_further_columns_are_read()
         ("member,annotator,label\na/1.jpg,ana,  \n", "votes.csv:2: an empty cell"),
         (
             "member,annotator,label\na/9.jpg,ana,a\n",
-            r"no line names a picture that the source has \(found: line 2: a/9.jpg\). Remedy: write members as paths",
+            r"no line names an image that the source has \(found: line 2: a/9.jpg\). Remedy: write members as paths",
         ),
         (
             "member,annotator,label\na/1.jpg,ana,a\na/1.jpg,ana,b\n",
@@ -78,9 +78,7 @@ def test_votes_on_withdrawn_pictures_are_left_out_and_the_first_five_named(caplo
     read = votes("member,annotator,label\n" + lines + "a/1.jpg,ana,a\n")
 
     assert read == [(9, "a/1.jpg", "ana", "a")]
-    assert (
-        "votes.csv: 7 lines about pictures that the source does not have, left out: line 2: gone/0.jpg" in caplog.text
-    )
+    assert "votes.csv: 7 lines about images that the source does not have, left out: line 2: gone/0.jpg" in caplog.text
     assert "line 6: gone/4.jpg" in caplog.text and "gone/5.jpg" not in caplog.text
 
 

@@ -43,7 +43,7 @@ def test_a_taken_port_is_named_with_another_to_use(origin: Path) -> None:
         port = taken.getsockname()[1]
 
         with pytest.raises(
-            ServiceUnavailable, match=rf"the port is taken .* use another: `perennial up --port {port + 1}`"
+            ServiceUnavailable, match=rf"the port is taken .* choose another port: `perennial up --port {port + 1}`"
         ):
             bring_up(origin, port=port)
 
@@ -75,7 +75,9 @@ def test_without_a_branch_or_a_commit_to_run_from_nothing_is_deployed(origin: Pa
 
     with pytest.raises(UsageError, match=r"no branch is checked out .*detached HEAD.*perennial up --branch NAME"):
         branch_to_deploy(origin, "")
-    with pytest.raises(UsageError, match=r"no commit to run from \(found: nope\)\. Remedy: name one that `git branch"):
+    with pytest.raises(
+        UsageError, match=r"no commit to run from \(found: nope\)\. Remedy: name a branch that `git branch"
+    ):
         branch_to_deploy(origin, "nope")
     with pytest.raises(UsageError, match=r"no commit to run from \(found: main\)\. Remedy: run `git add -A"):
         branch_to_deploy(empty, "")
@@ -116,7 +118,9 @@ def test_a_credential_that_others_can_read_is_none(tmp_path: Path) -> None:
     credential(tmp_path)
     credential_file(tmp_path).chmod(0o644)
 
-    with pytest.raises(ConfigError, match=r"others can read or write .*mode 644.*`perennial down`, delete it, and"):
+    with pytest.raises(
+        ConfigError, match=r"others can read or write .*mode 644.*`perennial down`, delete the file, run"
+    ):
         credential(tmp_path)
 
 
@@ -134,7 +138,7 @@ def test_a_state_folder_that_others_could_look_into_is_closed(tmp_path: Path) ->
 
 @contextmanager
 def door(secret: str | None) -> Iterator[str]:
-    """The address of a server that asks for a credential, None: that takes orders from anybody."""
+    """The address of a server that asks for a credential, None: that accepts requests without a credential."""
 
     class Door(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -152,7 +156,10 @@ def door(secret: str | None) -> Iterator[str]:
 
 
 def test_a_server_of_an_earlier_version_or_with_another_credential_is_named_with_the_remedy() -> None:
-    with door(None) as url, pytest.raises(ServiceUnavailable, match=r"takes orders from anybody.*`perennial down`"):
+    with (
+        door(None) as url,
+        pytest.raises(ServiceUnavailable, match=r"accepts requests without a credential.*`perennial down`"),
+    ):
         check_door(url, "perennial:ours")
     with door("perennial:old") as url, pytest.raises(ServiceUnavailable, match=r"another credential.*`perennial down`"):
         check_door(url, "perennial:ours")

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.progress import Meter, progress
 from pipeline_lib.harness.terminal import clearing
+from pipeline_lib.settings import Settings
 from tasks.dvc_outcome import progress_of
 
 
@@ -90,3 +91,14 @@ def test_a_log_line_wipes_the_live_line_and_nothing_where_there_is_none(monkeypa
         assert clearing() == "\r\x1b[K"
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert clearing() == ""
+
+
+def test_the_live_line_is_gone_when_the_work_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline_lib.harness.progress.LIVE_EVERY_S", 0.0)
+
+    with terminal(monkeypatch) as end:
+        with progress("convert", "images", 4, Settings()) as step:
+            step(1)
+        said = read_whole(end)
+
+    assert re.fullmatch("\r\x1b\\[Kconvert 1/4 images, 25 %, .*\r\x1b\\[K", said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ LIBRARIES = ("numpy", "pillow")
 
 def doubled(unit, at):
     for number in range(unit):
-        at(f"picture-{number}")
+        at(f"image-{number}")
     return 2 * unit, os.getpid()
 
 
@@ -29,6 +30,19 @@ def refused(unit, at):
 def broken(unit, at):
     at("a.jpg")
     raise KeyError("no such column")
+
+
+def endless(unit, at):
+    at("a.jpg")
+    while True:
+        sum(range(1000))
+
+
+def many(unit, at):
+    for number in range(40):
+        at(f"image-{number}")
+        sum(range(1_500_000))
+    return time.thread_time()
 
 
 def deadly(unit, at):
@@ -71,8 +85,17 @@ def test_a_machine_with_other_versions_is_refused(settings, monkeypatch):
         work(doubled, {"a": 1}, settings)
 
 
+def test_a_picture_that_takes_too_much_processor_time_ends_the_work_with_the_shards_name(settings, monkeypatch):
+    monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.3)
+
+    used_s, _ = work(many, {"a": 1}, settings)
+    assert used_s["a"] > 0.3  # by all images together, which is no fault
+    with pytest.raises(Interrupted, match=r"^shard a: Dask's workers died.*local workers name the image"):
+        work(endless, {"a": 1}, settings)
+
+
 def test_workers_that_die_are_an_error_with_the_shards_name(settings):
-    with pytest.raises(Interrupted, match=r"^shard a: Dask's workers died.*local workers name the picture"):
+    with pytest.raises(Interrupted, match=r"^shard a: several Dask workers died.*local workers name the image"):
         work(deadly, {"a": 1}, settings)
 
 

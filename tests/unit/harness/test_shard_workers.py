@@ -16,8 +16,8 @@ from tests.unit.harness import worker_tasks
 UNITS = {f"shard-{number}": number for number in range(7)}
 
 
-def work(task, units=UNITS, *, workers=2, step=lambda count: None, spare=None):
-    return list(work_on_shards(task, units, workers=workers, step=step, spare=spare))
+def work(task, units=UNITS, *, workers=2, step=lambda count: None, spare=None, **limit):
+    return list(work_on_shards(task, units, workers=workers, step=step, spare=spare, **limit))
 
 
 def test_every_shard_is_done_once():
@@ -33,8 +33,10 @@ def test_the_work_is_done_in_other_processes():
     assert os.getpid() not in pids
 
 
-def test_one_shard_needs_no_other_process():
-    assert work(worker_tasks.pid, {"only": 1}, workers=8) == [("only", os.getpid())]
+def test_one_shard_needs_no_other_process_when_nothing_from_outside_is_decoded():
+    assert work(worker_tasks.pid, {"only": 1}, workers=8, image_cpu_s=0) == [("only", os.getpid())]
+    [(_, pid)] = work(worker_tasks.pid, {"only": 1}, workers=8)
+    assert pid != os.getpid()
 
 
 def test_no_shards_are_no_work():
@@ -42,7 +44,7 @@ def test_no_shards_are_no_work():
 
 
 def test_a_killed_worker_is_named_with_its_picture_and_leaves_none_behind():
-    message = r"^shard shard-3, picture 3: a worker process was killed \(found: SIGKILL\)\. Remedy: .*PERENNIAL_WORKERS"
+    message = r"^shard shard-3, image 3: a worker process was killed \(found: SIGKILL\)\. Remedy: .*PERENNIAL_WORKERS"
 
     others = children_of(os.getpid())
 
@@ -53,7 +55,7 @@ def test_a_killed_worker_is_named_with_its_picture_and_leaves_none_behind():
 
 
 def test_a_worker_that_leaves_is_named_with_its_picture_and_exit_code():
-    with pytest.raises(Interrupted, match=r"^shard shard-3, picture 3: .* \(found: exit code 7\)\. .*it continues$"):
+    with pytest.raises(Interrupted, match=r"^shard shard-3, image 3: .* \(found: exit code 7\)\. .*it continues$"):
         work(worker_tasks.leave_at_three)
 
 
@@ -63,13 +65,13 @@ def test_a_picture_that_ends_its_worker_twice_is_passed_over_by_name_and_the_res
 
     def without(numbers, image_id, cause):
         told.append((image_id, cause))
-        return [number for number in numbers if f"picture {number}" != image_id]
+        return [number for number in numbers if f"image {number}" != image_id]
 
     units = {"a": [1, 2], "b": [6, 7, 8], "c": [3], "d": [7]}
     done = dict(work(worker_tasks.be_killed_by_seven, units, workers=workers, spare=without))
 
     assert done == {"a": [1, 2], "b": [6, 8], "c": [3], "d": []}
-    assert told == [("picture 7", "SIGSEGV")] * 2
+    assert told == [("image 7", "SIGSEGV")] * 2
     assert set(children_of(os.getpid())) <= set(others)
 
 
@@ -93,13 +95,13 @@ def test_a_picture_that_comes_again_after_it_was_passed_over_ends_the_work():
     def no_help(numbers, image_id, cause):
         return numbers
 
-    with pytest.raises(Interrupted, match=r"^shard a, picture 7: a worker process was killed \(found: SIGSEGV\)"):
+    with pytest.raises(Interrupted, match=r"^shard a, image 7: a worker process was killed \(found: SIGSEGV\)"):
         work(worker_tasks.be_killed_by_seven, {"a": [7]}, spare=no_help)
 
 
 def test_a_picture_that_takes_too_much_processor_time_is_passed_over():
     def without(numbers, image_id, cause):
-        assert (image_id, cause) == ("picture 7", "SIGPROF")
+        assert (image_id, cause) == ("image 7", "SIGPROF")
         return [number for number in numbers if number != 7]
 
     units = {"a": [6, 7, 8]}
@@ -108,6 +110,11 @@ def test_a_picture_that_takes_too_much_processor_time_is_passed_over():
     )
 
     assert done == {"a": [6, 8]}
+
+
+def test_an_image_that_takes_too_much_processor_time_is_named_where_it_cannot_be_passed_over():
+    with pytest.raises(Interrupted, match=r"^shard a, image 7: .*SIGPROF.*used more than 120 s of CPU time: remove"):
+        work(worker_tasks.work_for_ever_on_seven, {"a": [6, 7]}, workers=1, image_cpu_s=0.3)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -120,7 +127,7 @@ def test_a_worker_that_was_killed_once_costs_no_picture(workers, tmp_path):
 
 
 def test_workers_that_die_again_and_again_at_other_pictures_end_the_work(tmp_path):
-    with pytest.raises(Interrupted, match=r"^shard a, picture 4: a worker process was killed \(found: SIGKILL\)"):
+    with pytest.raises(Interrupted, match=r"^shard a, image 4: a worker process was killed \(found: SIGKILL\)"):
         work(worker_tasks.be_killed_anywhere, {"a": str(tmp_path)}, spare=never)
 
 
@@ -140,7 +147,7 @@ def test_a_users_error_arrives_whole():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_defect_is_told_as_one_with_its_picture_and_traceback(workers, capfd):
-    message = r"^shard shard-3, picture 3: ZeroDivisionError in our code \(found: .*\)\. Remedy: report"
+    message = r"^shard shard-3, image 3: ZeroDivisionError in our code \(found: .*\)\. Remedy: report"
 
     with pytest.raises(CodeFailed, match=message):
         work(worker_tasks.fail_at_three, workers=workers)

@@ -13,13 +13,14 @@ from scripts.odd_files import (
     photo,
     png_with,
     white_icon,
+    with_chunk,
 )
 
 RULES = PixelRules()
 FILES = {file.name: file for file in odd_files()}
 SOUND = (
     *("photo.ppm", "photo.pgm", "deep.pgm", "plain.ppm", "long_text.png", "long_profile.png", "bomb.png"),
-    *("short_gama.png", "short_chrm.png", "flipped_gama.png", "16_bit.png", "icon.png", "x.jpg_large"),
+    *("short_gama.png", "short_chrm.png", "flipped_gama.png", "16_bit.png", "12_stated.png", "icon.png", "x.jpg_large"),
 )
 TOLD = {
     "photo.mpo": "read, with a remark: `trailing_bytes`",
@@ -54,6 +55,34 @@ def test_its_pixels_are_those_that_were_saved(name: str) -> None:
 
 def test_the_high_byte_of_a_16_bit_pgm_is_kept() -> None:
     assert (decode(FILES["deep.pgm"].data, RULES).pixels_HWC[..., 0] == photo()[..., 0]).all()
+
+
+@pytest.mark.parametrize("bits", [9, 10, 12, 14])
+def test_samples_that_lie_in_the_low_bits_are_scaled_by_the_bits_that_the_file_states(bits: int) -> None:
+    """8 bits scaled to `bits` as PNG scales them, so that the exact inverse is known."""
+    grey = photo()[..., 0].astype(np.uint16)
+    low = encoded((grey << (bits - 8)) | (grey >> (16 - bits)), "PNG")
+
+    assert (decode(with_chunk(low, b"sBIT", bytes([bits])), RULES).pixels_HWC[..., 0] == grey).all()
+    assert decode(low, RULES).pixels_HWC.max() <= 1 << (bits - 8)  # without the statement nothing is guessed
+
+
+def test_a_stated_number_of_bits_changes_no_file_that_keeps_to_the_specification() -> None:
+    twelve = np.arange(256, dtype=np.uint16).repeat(2).reshape(16, 32)  # dark: under 2^12 also in the high bits
+    for samples in (twelve << 4, (twelve << 4) | (twelve >> 8)):
+        plain = encoded(samples, "PNG")
+
+        stated = decode(with_chunk(plain, b"sBIT", bytes([12])), RULES)
+
+        assert (stated.pixels_HWC == decode(plain, RULES).pixels_HWC).all()
+
+
+@pytest.mark.parametrize("body", [b"", bytes([0]), bytes([17]), bytes([12, 12, 12, 12, 12])])
+def test_a_senseless_number_of_bits_is_no_statement(body: bytes) -> None:
+    grey = photo()[..., 0].astype(np.uint16)
+    low = encoded(grey * 16 + (grey >> 4), "PNG")
+
+    assert (decode(with_chunk(low, b"sBIT", body), RULES).pixels_HWC == decode(low, RULES).pixels_HWC).all()
 
 
 def test_the_checksum_of_what_pixels_depend_on_still_counts() -> None:

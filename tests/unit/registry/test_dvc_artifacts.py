@@ -81,7 +81,10 @@ def test_mlflow_may_not_write_into_dvc(line: TinyLine) -> None:
 
 
 def test_bytes_that_are_nowhere_are_said_to_be(line: TinyLine) -> None:
-    with pytest.raises(SourceMissing, match="neither DVC's cache nor the remote has it.*`dvc push` where it was made"):
+    with pytest.raises(
+        SourceMissing,
+        match="neither DVC's cache nor the remote has it.*run `dvc push` in the repository where the model was made",
+    ):
         DvcArtifactRepository(f"dvc://md5/{'0' * 32}.dir").list_artifacts()
 
 

@@ -159,7 +159,7 @@ def test_a_taken_name_is_refused(checkout: Path, capsys: pytest.CaptureFixture[s
     assert refused(capsys) == (
         2,
         "perennial dataset: error[usage]: tag dataset/colours: the name is taken. "
-        "Remedy: choose another; a release never changes\n",
+        "Remedy: choose another name; a release never changes\n",
     )
 
 
@@ -184,7 +184,7 @@ def test_uncommitted_changes_are_refused(checkout: Path, capsys: pytest.CaptureF
     code, said = refused(capsys)
 
     assert code == 2
-    assert "what is not committed cannot be released (found: params.yaml). Remedy: commit them: `git add" in said
+    assert "uncommitted changes cannot be released (found: params.yaml). Remedy: commit them: `git add" in said
 
 
 def test_without_a_finished_run_nothing_is_released(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

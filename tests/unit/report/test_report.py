@@ -145,6 +145,7 @@ def test_names_of_others_are_text_on_the_page_and_in_the_card(line: TinyLine) ->
 
     html, card = render_report(content), render_card(content)
 
+    assert '<bdi class="' in html  # a class name of another script turns nothing around it
     assert "<b>[x]" not in html and "\u202e" not in html + card
     assert card.count("&lt;b>\\[x\\](javascript") == card.count("javascript") - 1 == 4
     assert "source a `'<b>[x](javascript:alert(1))\\u202e`" in card  # in a span of code

@@ -1,4 +1,4 @@
-"""A small line with doubtful pictures: GPS, copies, a broken file, and names that must not run as code."""
+"""A small line with doubtful images: GPS, copies, a broken file, and names that must not run as code."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ PICTURES = [  # image_id, sha256, class, split, duplicate group, kind, decision,
 QUEUE = [  # kind, rank, image_id, given, suggested, score, note
     ("label_issue", 1, f"s/{EVIL}.jpg", CAT, DOG, 0.9, "looks like dog out of sample; still used; decide"),
     ("label_issue", 2, "s/formula.jpg", FORMULA, CAT, 0.4, "a weak suspicion"),
-    ("duplicate_conflict", 1, "s/twin1.jpg", DOG, None, None, "copies of this picture have the classes cat, dog"),
-    ("near_duplicate", 1, "s/copy.jpg", DOG, None, None, "left out as nearly the same picture"),
+    ("duplicate_conflict", 1, "s/twin1.jpg", DOG, None, None, "copies of this image have the classes cat, dog"),
+    ("near_duplicate", 1, "s/copy.jpg", DOG, None, None, "left out as nearly the same image"),
     ("quarantined", 1, "s/broken.jpg", CAT, None, None, "left out: decode truncated"),
     ("something_new", 1, "s/original.jpg", DOG, None, None, "a kind that came later"),
 ]

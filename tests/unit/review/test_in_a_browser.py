@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,30 @@ def test_a_review_with_keys_alone_gives_the_lines_it_means(page: Page) -> None:
         ("a3", "not_duplicate", "", "dog"),
         ("a4", "keep", "", "dog"),
     ]
+
+
+def test_a_name_that_would_turn_text_around_is_shown_with_its_escape_and_answered_as_it_is(
+    browser_context: BrowserContext, files: dict[str, Path], tmp_path: Path
+) -> None:
+    found = gather(files, most=100)
+    hostile = replace(
+        found.asked[0], image_id="s/\u202egpj.exe", given="cat\u202e", suggested="כלב", note="is cat\u202e"
+    )
+    (tmp_path / "x.html").write_text(render_page(replace(found, asked=(hostile,)), name="pets\u202e"))
+    page = browser_context.new_page()
+    page.goto((tmp_path / "x.html").as_uri())
+
+    seen = page.locator("body").inner_text()
+
+    assert "\u202e" not in seen
+    for name in ("pets\\u202e", "s/\\u202egpj.exe", "labelled cat\\u202e → כלב", "is cat\\u202e"):
+        assert name in seen
+    expect(page.locator("#labels bdi")).to_have_text(["cat\\u202e", "כלב"])
+    expect(page.locator("#name bdi")).to_have_count(1)
+    assert page.locator("[title*='\u202e'], [alt*='\u202e'], [aria-label*='\u202e']").count() == 0
+    press(page, "2")
+    assert downloaded(page) == [(hostile.key, "relabel", "כלב", "cat\u202e")]
+    page.close()
 
 
 def test_keys_that_do_not_fit_a_question_do_nothing(page: Page) -> None:

@@ -70,7 +70,7 @@ def test_every_kind_of_answer_is_understood() -> None:
     found = exported(
         task("right", "cat"),
         task("wrong", "dog"),
-        task("bad", verdict="remove the picture"),
+        task("bad", verdict="remove the image"),
         task("alone", "cat", verdict="not a duplicate"),
         task("skipped", "dog", was_cancelled=True),
         task("empty"),
@@ -120,7 +120,7 @@ def test_json_min_and_the_old_word_completions_are_read() -> None:
         ('[{"sha256": "a", "annotations": [{"result": [{"value": 5}]}]}]', r"task 1 .* \(found: 0.result.0.value: "),
         ('[{"sha256": "a", "label": {"choices": 7}}]', r"task 1 .* \(found: 0.label"),
         ('[{"sha256": "a", "label": "x", "annotator": {"name": "b"}}]', r"task 1 .* \(found: 0.annotator"),
-        ('[{"data": {"image": "x"}}]', "task 1 names no picture: it has no key, sha256 or image_id"),
+        ('[{"data": {"image": "x"}}]', "task 1 names no image: it has no key, sha256 or image_id"),
     ],
 )
 def test_what_is_no_export_is_refused(text: str, said: str) -> None:

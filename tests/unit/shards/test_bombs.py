@@ -113,7 +113,7 @@ def test_a_member_of_a_zip_without_a_name_is_refused(take: Take, tmp_path: Path)
     """Python's own is_dir() fails at it."""
     (tmp_path / "pics.zip").write_bytes(raw_zip(b"", file_size=4))
 
-    with pytest.raises(BadData, match=r"holds no picture \(found: tar_unsafe_member: 1\)"):
+    with pytest.raises(BadData, match=r"holds no image \(found: tar_unsafe_member: 1\)"):
         take({"uri": "pics.zip"})
 
 

@@ -31,7 +31,7 @@ DOUBTFUL = {  # the likeliest reading, its classes and splits
     "German names": ("split_class_folders", "cat dog", "Testdaten:test Trainingsdaten:train"),
     "a fourth folder beside the splits": ("split_class_folders", "cat dog", "test:test train:train val:val"),
     "train and a stray folder": ("split_class_folders", "cat dog", "train:train"),
-    "train, test and unlabelled pictures": ("split_class_folders", "cat dog", "test:test train:train"),
+    "train, test and unlabelled images": ("split_class_folders", "cat dog", "test:test train:train"),
     "flat dev, train, testing": ("split_class_folders", "", "dev:val testing:test train:train"),
     "superclasses": ("leaf_folders", "car cat dog plane", ""),
     "superclasses of one class each": ("leaf_folders", "car cat", ""),
@@ -44,7 +44,7 @@ DOUBTFUL = {  # the likeliest reading, its classes and splits
     "images and annotations, with classes": ("leaf_folders", "cat dog", ""),
     "class, then split": ("class_split_folders", "cat dog", "test:test train:train"),
     "class, then split and something else": ("class_split_folders", "cat dog", "train:train val:val"),
-    "one folder beside loose pictures": ("leaf_folders", "cat dog", ""),
+    "one folder beside loose images": ("leaf_folders", "cat dog", ""),
 }
 
 
@@ -91,7 +91,7 @@ ORDINARY = (
     "label_a label_b", "apple_pie baby_back_ribs baklava", "001.Black_footed_Albatross 002.Laysan_Albatross",
     "Apple___healthy Apple___scab", "dev_board breadboard", "photos paintings", "image text", "depth_sensor camera",
     "male female", "young old", "yes no", "real fake", "eval_form invoice letter", "training_shoe sandal boot",
-    "validation_stamp postmark", "picture frame", "unknown known", "crossing stop yield", "train_station airport",
+    "validation_stamp postmark", "image frame", "unknown known", "crossing stop yield", "train_station airport",
 )  # fmt: skip
 
 

@@ -111,7 +111,7 @@ def test_a_single_split_folder_above_classes_is_a_split() -> None:
 
 
 def test_pictures_in_a_split_folder_without_class_folder_have_no_class() -> None:
-    """As ImageNet's validation pictures in Kaggle's archive."""
+    """As ImageNet's validation images in Kaggle's archive."""
     names = ["CLS-LOC/train/n1/a.JPEG", "CLS-LOC/train/n2/c.JPEG", "CLS-LOC/val/b.JPEG"]
 
     assert told(names) == [("n1", "train"), ("n2", "train"), (None, "val")]

@@ -68,4 +68,4 @@ def test_the_command_writes_the_file_once(meta_mat, tmp_path, monkeypatch, capsy
 
     said = capsys.readouterr()
     assert said.out.endswith("curation/classes.csv: 4 classes\n")
-    assert "classes.csv: the file has classes already. Remedy: move it away" in said.err
+    assert "classes.csv: the file already lists classes. Remedy: move it away" in said.err

@@ -76,4 +76,4 @@ def test_a_lock_held_by_another_dvc_says_so(tmp_path: Path) -> None:
     error = failure_of("train", lines, exit_code=255, reason=tmp_path / "none")
 
     assert isinstance(error, Interrupted)
-    assert "another dvc works on these files" in str(error)
+    assert "another dvc process is using these files" in str(error)

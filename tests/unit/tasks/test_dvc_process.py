@@ -99,7 +99,7 @@ def test_stopping_kills_dvc_and_a_stubborn_stage(workspace: Workspace, monkeypat
     assert not thread.is_alive()
     assert children and not children & set(descendants(os.getpid()))
     assert isinstance(raised[0], Interrupted)
-    assert "the run was told to stop" in str(raised[0])
+    assert "the run was stopped" in str(raised[0])
 
 
 def test_two_stages_at_once_in_one_workspace_both_run(finished: Workspace) -> None:

@@ -26,7 +26,9 @@ def test_values_are_yaml() -> None:
 
 @pytest.mark.parametrize("argument", ["epochs=2", "train.epochs", ".epochs=2", "train.=2", "=2"])
 def test_what_is_no_override_is_refused_with_an_example(argument: str) -> None:
-    with pytest.raises(UsageError, match=r"--set: not an override \(found: .*\)\. Remedy: write section\.key=value"):
+    with pytest.raises(
+        UsageError, match=r"--set: not a parameter with a value \(found: .*\)\. Remedy: write section\.key=value"
+    ):
         parse_overrides([argument])
 
 

@@ -111,7 +111,7 @@ def test_a_run_with_overrides_that_ends_in_the_champions_own_bytes_does_not_say_
 
     assert "Nothing new: version 1 is champion since 2" in said
     assert "Promoted" not in said
-    assert "a run with overrides stays off the line" in said
+    assert "a run with changed parameters stays off the line" in said
 
 
 def test_a_stage_that_is_killed_after_it_recorded_still_counts_as_this_nights_promotion(
@@ -150,7 +150,7 @@ def test_versions_promote_and_rollback_on_the_command_line(
     make_line(checkout)
     monkeypatch.chdir(checkout)
     assert main(["versions"]) == 0
-    assert "no model was registered yet: `dvc repro`" in capsys.readouterr().out
+    assert "no model is registered yet: `dvc repro`" in capsys.readouterr().out
     for wrong, model in (([1, 2], "one"), ([1], "two"), ([], "three")):
         run(make_line(checkout, wrong=wrong, model=model).job())
 

@@ -35,7 +35,7 @@ def test_a_grid_is_every_combination_with_the_last_key_fastest() -> None:
     [
         ([], r"--set: nothing to compare \(found: no key\)\. Remedy: give a key several values"),
         (["train.epochs=1"], "--set: nothing to compare .found: train.epochs=1"),
-        (["train.epochs"], "--set: not an override .found: train.epochs"),
+        (["train.epochs"], "--set: not a parameter with a value .found: train.epochs"),
         (["train.epochs=1,"], "--set: nothing to compare"),
         (["train.epochs=2,2"], "--set: nothing to compare .found: train.epochs=2,2"),
         (["train.epochs=null,2"], "--set: null cannot be set for one run"),
@@ -97,7 +97,7 @@ def test_trials_on_other_validation_pictures_or_labels_are_not_compared(origin: 
         _validate_on(workspace, labels)
 
     check_same_validation(same, base)
-    with pytest.raises(ConfigError, match=r"params.yaml: 3 other validation pictures or labels .*found: curate.seed"):
+    with pytest.raises(ConfigError, match=r"params.yaml: 3 validation images that differ.*found: curate.seed"):
         check_same_validation(other, base)
 
 

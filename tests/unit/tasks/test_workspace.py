@@ -117,7 +117,7 @@ def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) ->
     assert (workspace.folder / "curation" / "new.csv").exists()
     assert git(origin, "rev-parse", f"{workspace.commit}^") == git(origin, "rev-parse", "HEAD")
     assert workspace.remarks[0].endswith("curation/new.csv, curation/overrides.csv")
-    assert "taken in as snapshot commit" in workspace.remarks[0]
+    assert "included as snapshot commit" in workspace.remarks[0]
     assert git(origin, "status", "--porcelain").splitlines() == [" M curation/overrides.csv", "?? curation/new.csv"]
 
 
@@ -142,7 +142,7 @@ def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path
     workspace = opened(origin, branch=git(origin, "branch", "--show-current") if is_named else None)
 
     assert "# an edit" not in (workspace.folder / "params.yaml").read_text()
-    assert workspace.remarks == ("left out, since this run takes only what is committed: params.yaml",)
+    assert workspace.remarks == ("left out, since this run uses committed files only: params.yaml",)
 
 
 def test_a_folder_of_pictures_beside_the_code_does_not_end_up_in_git(origin: Path) -> None:
@@ -167,7 +167,8 @@ def test_code_and_params_come_from_the_branch_asked_for(origin: Path) -> None:
 
 def test_a_branch_that_does_not_exist_is_named(origin: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"no commit to run from \(found: nowhere\)\. Remedy: name one that `git branch -a` lists"
+        ConfigError,
+        match="no commit to run from \\(found: nowhere\\)\\. Remedy: name a branch that `git branch -a` lists",
     ):
         opened(origin, branch="nowhere")
 
@@ -214,7 +215,7 @@ def test_an_override_that_params_yaml_says_already_is_none(origin: Path) -> None
     )
 
     assert (workspace.overrides, workspace.candidate) == ({}, False)
-    assert f"no override, params.yaml means it already: train.seed = {seed}" in workspace.remarks
+    assert f"not a change, params.yaml has this value: train.seed = {seed}" in workspace.remarks
     assert (workspace.folder / "params.yaml").read_text() == before
 
 

@@ -249,7 +249,7 @@ def test_an_answer_that_is_no_number_names_network_layer_and_images() -> None:
 
     with pytest.raises(
         NotFinite,
-        match=r"the network's answer to some images is not finite .found: mini_resnet, layer block2\.bn1 "
+        match=r"the network's output for some images is not finite .found: mini_resnet, layer block2\.bn1 "
         r"\(BatchNorm2d\), images image 0, image 1\). Remedy: raise train\.side_px or train\.batch_size",
     ):
         list(score(model, loader, CPU))
@@ -320,7 +320,8 @@ def test_a_key_of_an_earlier_version_is_refused_with_the_one_to_set(tmp_path: Pa
     (tmp_path / "params.yaml").write_text("train: {ema_decay: 0.95}\n")
 
     with pytest.raises(
-        ConfigError, match=r"train\.ema_decay is no more: set train\.ema_half_life_epochs, in epochs and not per step"
+        ConfigError,
+        match=r"train\.ema_decay no longer exists: set train\.ema_half_life_epochs, in epochs and not per step",
     ):
         load_section(tmp_path / "params.yaml", "train", TrainParams)
 

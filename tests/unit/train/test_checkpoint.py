@@ -152,7 +152,7 @@ def test_two_runs_of_the_same_training_do_not_write_the_same_checkpoint(
     monkeypatch.setattr(checkpoint, "LOCK_WAIT_S", 0.2)
 
     with place_for(tmp_path, "k", keep_days=1):
-        with pytest.raises(Interrupted, match="another process trains the very same.*wait for it to end"):
+        with pytest.raises(Interrupted, match="another process runs the same training.*wait for it to end"):
             with place_for(tmp_path, "k", keep_days=1):
                 pass
 

@@ -36,4 +36,4 @@ def test_before_the_first_run_the_command_says_what_to_run(tmp_path, monkeypatch
     code = main(["rate"])
 
     assert code != 0
-    assert "there are no images to try. Remedy: run `dvc repro curate convert`" in capsys.readouterr().err
+    assert "there are no images to train on yet. Remedy: run `dvc repro curate convert`" in capsys.readouterr().err

@@ -74,7 +74,7 @@ def test_a_tracker_that_fails_is_named_and_told_no_more(
 
     assert told == [1]
     assert caplog.messages == [
-        "tensorboard failed and is told no more, training goes on: ZeroDivisionError: division by zero"
+        "tensorboard failed and is not used any more, training goes on: ZeroDivisionError: division by zero"
     ]
 
 

@@ -75,13 +75,13 @@ def test_the_project_is_found_from_a_folder_below(
     [
         (["run", "--set", "train.epochs=-1"], 78, r"error[config]"),
         (["run", "--set", "train.epoch=2"], 78, "no such key, nearest is train.epochs"),
-        (["run", "--set", "epochs"], 2, "--set: not an override (found: epochs)"),
+        (["run", "--set", "epochs"], 2, "--set: not a parameter with a value (found: epochs)"),
         (["sweep", "--set", "train.epochs=2"], 2, "--set: nothing to compare (found: train.epochs=2)"),
         (["sweep", "--set", "train.epochs=2,-1"], 78, "error[config]"),
         (["sweep", "--set", "evaluate.threads=1,2"], 2, "--set: this section cannot be swept (found: evaluate)"),
         (["predict", "nothing.jpg"], 2, "error[usage]"),
         (["rollback", "--reason", "worse"], 2, "there is no previous champion to go back to"),
-        (["report"], 66, "no report is there. Remedy: run `dvc repro` or `perennial run`; it writes one"),
+        (["report"], 66, "there is no report yet. Remedy: run `dvc repro` or `perennial run`, which write one"),
         (["params", "trian"], 2, "perennial params: no such section (found: trian). Remedy: choose one of discover,"),
         (["init", "nowhere"], 66, "error[source_missing]"),
         (["review"], 65, "review.parquet: the review table is absent. Remedy: run `dvc repro`"),
@@ -134,7 +134,7 @@ def test_init_refuses_to_lose_uncommitted_edits_unless_forced(
     code = main(["init", "nowhere"])
 
     assert code == 2
-    assert "it has edits that git does not know yet, which would be lost" in capsys.readouterr().err
+    assert "it has uncommitted edits, which would be lost" in capsys.readouterr().err
     assert main(["init", "nowhere", "--force"]) == 66
     assert "# mine" in (project / "params.yaml").read_text()
 

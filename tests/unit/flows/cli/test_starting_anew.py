@@ -17,6 +17,7 @@ from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.register.run import run as register
 from pipeline_lib.release.fresh import fresh_about
 from pipeline_lib.settings import load_settings
+from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.earlier_data import DEMO_DATASHEETS, NewData
 from pipeline_lib.survey.model_name import with_model_name
 from testing.tiny_line import make_line
@@ -76,6 +77,19 @@ def test_the_demos_datasheet_as_shipped_is_known_by_its_digest() -> None:
     assert hashlib.sha256((ROOT / DATASHEET).read_bytes()).hexdigest() in DEMO_DATASHEETS
 
 
+def test_a_name_that_stands_for_other_data_from_now_on_is_a_decision_that_discover_takes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(capsys, "photos", "--name", "pets")
+    assert "withdrawn_accepted" not in (project / "params.yaml").read_text()
+    shutil.copytree(project / "photos", project / "other")
+
+    init(capsys, "other", "--name", "pets", "--force")
+
+    code = decision([other_address("pets", "photos", "other")])
+    assert read_yaml(project / "params.yaml")["discover"]["withdrawn_accepted"] == code
+
+
 def test_after_init_no_file_speaks_of_the_demo_any_more(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = init(capsys, "photos", "--name", "my_pets")
 
@@ -87,10 +101,10 @@ def test_after_init_no_file_speaks_of_the_demo_any_more(project: Path, capsys: p
         f"wrote    {project}/params.yaml",
         f"anew     {DATASHEET}: it was the demo's; fill it in before a release",
         f"anew     {SETTINGS}: model_name is my-pets; models of earlier data stay under perennial",
-        "note     demo/out/votes.csv (votes of digits) is not read any more",
-        "note     demo/out/subjects.csv (subjects of digits) is not read any more",
-        "next     look at params.yaml, then `dvc repro` (here) or `perennial run` (in a workspace of its own):",
-        "         6 pictures are read where they are, packed into shards, decoded, checked and split,",
+        "note     demo/out/votes.csv (votes of digits) is no longer read",
+        "note     demo/out/subjects.csv (subjects of digits) is no longer read",
+        "next     look at params.yaml, then `dvc repro` (here) or `perennial run` (in a separate workspace):",
+        "         6 images are read where they are, packed into shards, decoded, checked and split,",
     ]
     assert f"git add params.yaml {DATASHEET} {SETTINGS} && git commit" in said
 
@@ -116,10 +130,10 @@ def test_what_people_wrote_of_the_demo_is_named_and_not_lost(project: Path, caps
     said = init(capsys, "photos", code=2)
 
     assert said == (
-        "perennial init: error[usage]: curation: what people wrote of earlier data would be lost (found: "
+        "perennial init: error[usage]: curation: text that people wrote about earlier data would be lost (found: "
         f"{DATASHEET}: of digits; {OVERRIDES}: 2 lines; {CLASSES}: 1 class, not committed). Remedy: commit them "
         f"(`git add {DATASHEET} {OVERRIDES} {CLASSES} && git commit`) or copy them; "
-        "`perennial init --force` starts them anew\n"
+        "`perennial init --force` replaces them\n"
     )
     assert changed(project) == {CLASSES}
 

@@ -1,0 +1,25 @@
+"""Doubts that people were warned of, so that they are told once and not every night."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from pipeline_lib.files.atomic import write_text
+from pipeline_lib.sources.doubt import SourceDoubt
+
+log = logging.getLogger(__name__)
+
+
+def warn_once(doubt: SourceDoubt | None, folder: Path, *, stage: str) -> None:
+    """Log a warning of a doubt, unless the last one of this source and stage was of the same doubt.
+
+    folder: where the last ones are kept, below the state folder. Without them the warning comes again, no more.
+    """
+    if doubt is None:
+        return
+    path = folder / f"{stage}-{doubt.source}.txt"
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") == doubt.identity:
+        return
+    log.warning("%s", doubt.text)
+    write_text(path, doubt.identity)
