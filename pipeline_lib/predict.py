@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from pipeline_lib.backbones import Backbone, open_builtin
+from pipeline_lib.backbones.builtin import imagenet_classes
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name, work_on_shards
 from pipeline_lib.networks.exported import ExportedModel, load_exported
@@ -20,11 +22,27 @@ from pipeline_lib.reasons import Reason
 
 BEST = 5
 FILES_AT_ONCE = 64
+Pixels = npt.NDArray[np.uint8]
+View = Callable[[Pixels], Pixels]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What prediction needs of a model.
+
+    classes: id and name by output index. rules: how bytes become pixels. view: decoded pixels HWC -> what the model
+    sees. probabilities: views BHWC, uint8 -> probabilities BK.
+    """
+
+    classes: Sequence[tuple[str, str]]
+    rules: PixelRules
+    view: View
+    probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A class (its id, and its name in words) and its calibrated probability, 0..1."""
+    """A class (its id, and its name in words) and its probability, 0..1; a trained model's is calibrated."""
 
     class_id: str
     name: str
@@ -40,16 +58,41 @@ class Prediction:
     fault: PipelineError | None = None
 
 
-def predict(files: Sequence[Path], model_folder: Path) -> list[Prediction]:
-    """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault.
+def exported_model(folder: Path) -> Model:
+    """Open evaluate's export. Raises BadData if it is missing or damaged."""
+    return model_of(load_exported(folder))
 
-    Raises BadData if the model folder (evaluate's export) is missing or damaged.
-    """
-    model = load_exported(model_folder)
+
+def model_of(exported: ExportedModel) -> Model:
+    """Return an open export as a model that sees images as `convert` sized them. Raises BadData."""
+    about = exported.about
+    rules, kept = _pixel_rules(about)
+    return Model(
+        classes=tuple(zip(about.classes, about.names, strict=True)),
+        rules=rules,
+        # Where `convert` encoded its images again, the small loss of that JPEG is not repeated.
+        view=lambda pixels_HWC: centre_square(kept.apply(pixels_HWC), side_px=about.side_px),
+        probabilities=exported.probabilities,
+    )
+
+
+def builtin_model(backbone: Backbone) -> Model:
+    """Open a built-in backbone, with ImageNet's classes. Raises DependencyMissing, BadData."""
+    opened = open_builtin(backbone)
+    return Model(imagenet_classes(), PixelRules(), backbone.view, opened.probabilities)
+
+
+def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
+    """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault."""
     batches = {f"batch {n}": _Batch(tuple(some)) for n, some in enumerate(_batched(list(dict.fromkeys(files))))}
-    # in a process of its own: what a hostile image does to its decoder, it does there
+    # Images are decoded in a process of their own: what a hostile one does to its decoder, it does there.
     work = work_on_shards(
-        partial(_read_batch, about=model.about), batches, workers=1, step=int, spare=_Batch.without, little=True
+        partial(_read_batch, rules=model.rules, view=model.view),
+        batches,
+        workers=1,
+        step=int,
+        spare=_Batch.without,
+        little=True,
     )
     answers = {file: answer for _, read in work for file, answer in _predict_batch(read, model)}
     return [answers[file] for file in files]
@@ -66,12 +109,9 @@ class _Batch:
         return replace(self, fatal={**self.fatal, name: cause})
 
 
-_Pixels = npt.NDArray[np.uint8]
-
-
-def _read_batch(batch: _Batch, at: At, *, about: ModelFile) -> list[tuple[Path, _Pixels | PipelineError]]:
-    """The pixels of each file, or its fault."""
-    read: list[tuple[Path, _Pixels | PipelineError]] = []
+def _read_batch(batch: _Batch, at: At, *, rules: PixelRules, view: View) -> list[tuple[Path, Pixels | PipelineError]]:
+    """Return the pixels that the model sees of each file, or the file's fault."""
+    read: list[tuple[Path, Pixels | PipelineError]] = []
     for file in batch.files:
         if cause := batch.fatal.get(shared_name(str(file))):
             reason = REASON_OF_DEATH.get(cause, Reason.DECODER_CRASHED)
@@ -79,16 +119,14 @@ def _read_batch(batch: _Batch, at: At, *, about: ModelFile) -> list[tuple[Path, 
             continue
         at(str(file))
         try:
-            read.append((file, read_pixels(file, about)))
+            read.append((file, read_pixels(file, rules, view)))
         except PipelineError as fault:
             read.append((file, fault))
     return read
 
 
-def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
-    """Return a file's pixels (HWC, uint8), decoded and resized by the rules that the model was trained with.
-
-    If `convert` re-encoded its images as JPEG, that small loss is not repeated here.
+def read_pixels(file: Path, rules: PixelRules, view: View) -> Pixels:
+    """Return the pixels (HWC) that a model sees of a file, see Model.
 
     Raises SourceMissing, or BadData with the reason code of the decoder.
     """
@@ -96,17 +134,16 @@ def read_pixels(file: Path, about: ModelFile) -> npt.NDArray[np.uint8]:
         data = file.read_bytes()
     except OSError as error:
         raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name an image file") from error
-    rules, kept = _pixel_rules(about)
     try:
         pixels_HWC = decode(data, rules).pixels_HWC
     except Undecodable as error:
         raise _unusable(file, error.reason, error.detail) from error
-    return centre_square(kept.apply(pixels_HWC), side_px=about.side_px)
+    return view(pixels_HWC)
 
 
 def _unusable(file: Path, reason: Reason, detail: str) -> BadData:
-    remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs show"
-    return BadData(f"no usable image: {reason}", file=file, value=detail, remedy=remedy)
+    remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs can open"
+    return BadData(f"not a usable image: {reason}", file=file, value=detail, remedy=remedy)
 
 
 def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
@@ -122,7 +159,7 @@ def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
 
 
 def _predict_batch(
-    read: Sequence[tuple[Path, _Pixels | PipelineError]], model: ExportedModel
+    read: Sequence[tuple[Path, Pixels | PipelineError]], model: Model
 ) -> Iterator[tuple[Path, Prediction]]:
     readable, pixels = [], []
     for file, answer in read:
@@ -133,12 +170,13 @@ def _predict_batch(
             pixels.append(answer)
     if readable:
         for file, p_K in zip(readable, model.probabilities(np.stack(pixels)), strict=True):
-            yield file, Prediction(file, _guesses(p_K, model.about))
+            yield file, Prediction(file, _guesses(p_K, model))
 
 
-def _guesses(p_K: npt.NDArray[np.float32], about: ModelFile) -> tuple[Guess, ...]:
+def _guesses(p_K: npt.NDArray[np.float32], model: Model) -> tuple[Guess, ...]:
     best = np.argsort(-p_K, kind="stable")[:BEST]
-    return tuple(Guess(about.classes[k], about.names[k], float(p_K[k])) for k in best)
+    named = ((*model.classes[int(k)], float(p_K[k])) for k in best)
+    return tuple(Guess(class_id, name, p) for class_id, name, p in named)
 
 
 def _batched(files: Sequence[Path]) -> Iterator[Sequence[Path]]:

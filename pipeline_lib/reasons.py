@@ -62,7 +62,7 @@ class Remark(StrEnum):
     DARK = "dark"  # even the brightest hundredth of its pixels is dark
     LIGHT = "light"  # even the darkest hundredth of its pixels is light
     BLURRED = "blurred"  # out of focus or shaken, judged by its edges
-    LOW_INFORMATION = "low_information"  # almost the same grey everywhere
+    LOW_INFORMATION = "low_information"  # almost the same grey everywhere, and little beside it
     LABEL_REVIEW = "label_review"  # its label is in doubt: a person should check it
     RELABELLED_BY_VOTES = "relabelled_by_votes"  # the annotators' votes give it another class than the source
     RELABELLED_BY_OVERRIDE = "relabelled_by_override"  # a line of overrides.csv gives it another class

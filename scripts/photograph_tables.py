@@ -27,7 +27,17 @@ def _copies(found: dict[str, dict[str, float]]) -> list[str]:
         f"| copies found, of {n_copies:g} planted in {len(kinds)} ways | {100 * n_found / n_copies:.1f} % |",
         *(f"| … {case} | {100 * row['found']:.1f} % |" for case, row in kinds.items()),
         f"| different photographs taken for copies: as they are, with planted copies | {', '.join(false)} |",
+        *_prints(found),
         f"| questions about possible copies in the set as it is | {found['as they are']['questions']:g} |",
+    ]
+
+
+def _prints(found: dict[str, dict[str, float]]) -> list[str]:
+    prints = {case.split(" ")[3]: row for case, row in found.items() if "taken for copies" in row}
+    return [
+        f"| two prints of {size} of the sides on one photograph taken for copies, of {row['pairs']:g} pairs "
+        f"| {row['taken for copies']:g} |"
+        for size, row in prints.items()
     ]
 
 
@@ -41,6 +51,9 @@ def _damage(found: dict[str, dict[str, float]]) -> list[str]:
     n_again = sum(row["sound"] for row in again.values())
     of_sound = f"{sound['as they are']['sound']:g} as they are and {n_again:g} saved again in {len(again)} ways"
     doubted = {case: row["remarked"] for case, row in sound.items() if row["remarked"]}
+    placeholders = [row for row in found.values() if "placeholders" in row]
+    n_pages = sum(row["placeholders"] for row in placeholders)
+    n_said = sum(row["placeholders"] * row["named"] for row in placeholders)
     of_damaged = f"{n_files:g} damaged in {len(damaged)} ways (100 % of each but these)"
     return [
         f"| damaged files named, of {of_damaged} | {100 * n_named / n_files:.1f} % |",
@@ -48,6 +61,7 @@ def _damage(found: dict[str, dict[str, float]]) -> list[str]:
         f"| sound files refused, of {of_sound} | {sum(row['refused'] for row in sound.values()):g} |",
         f"| … remarked without cause | {sum(doubted.values()):g} |",
         *(f"| … of these, {case} | {n_files:g} |" for case, n_files in doubted.items()),
+        f"| placeholders remarked as `low_information`, of {n_pages:g} | {100 * n_said / n_pages:.1f} % |",
     ]
 
 

@@ -9,7 +9,7 @@
 #
 # An environment that holds the developers' packages keeps them, so that `make demo` after `make test` removes none.
 #
-# WITH=heic,timm in the environment adds optional packages, extras of pyproject.toml; an environment keeps those it has.
+# WITH=heic,trackers in the environment adds optional packages, extras of pyproject.toml; an environment keeps those it has.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -46,7 +46,7 @@ wanted=${WITH:-}
 # shellcheck disable=SC2046,SC2086 # words
 extras=$(printf '%s\n' ${wanted//,/ } $(cat $venv/extras 2>/dev/null) | sort -u)
 for extra in $extras; do
-  grep -q "^$extra = \[" pyproject.toml || fail "no such extra: $extra; pyproject.toml names them: dask, faces, heic, timm, trackers"
+  grep -q "^$extra = \[" pyproject.toml || fail "no such extra: $extra; pyproject.toml names them: dask, faces, heic, trackers"
 done
 project=.${extras:+"[${extras//$'\n'/,}]"}
 version=$({ cat "$0" requirements.lock pyproject.toml; echo "$extras"; } | sha256sum | cut -c1-16)

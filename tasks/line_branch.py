@@ -46,7 +46,7 @@ def keep_result(workspace: Workspace) -> str:
         if tip and _same_result(workspace, tree, tip):
             return _tagged(workspace, tip)
         commit = _commit(workspace, tree, parents=[tip, seen] if tip else [seen])
-        if _swap(workspace.origin, commit, tip or ""):
+        if move_line(workspace.origin, commit, tip or ""):
             return _tagged(workspace, commit)
     raise Interrupted("other runs kept moving the branch", file=LINE, remedy="run again when they are done")
 
@@ -109,7 +109,7 @@ def _commit(workspace: Workspace, tree: str, *, parents: list[str]) -> str:
     return git(workspace.origin, "commit-tree", tree, *options, "-m", message)
 
 
-def _swap(origin: Path, commit: str, tip: str) -> bool:
+def move_line(origin: Path, commit: str, tip: str) -> bool:
     """Move the branch from `tip` ("" if it does not exist) to `commit`; return False if it has moved meanwhile."""
     command = ["git", "update-ref", BRANCH, commit, tip]
     return _succeeds(command, origin)

@@ -10,6 +10,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline_lib.fingerprints import FINGERPRINT
+
 ROOT = Path(__file__).parents[1]
 IGNORED = ".perennial/\n/line/**\n!/line/**/\n!/line/curate/curation.json\n!/line/evaluate/metrics.json\n__pycache__/\n"
 
@@ -20,7 +22,8 @@ def make_toy_repository(folder: Path) -> Path:
     line: Any = yaml.load(ROOT / "dvc.yaml")
     for name, stage in line["stages"].items():
         stage["cmd"] = f"python toy_stage.py {name}"
-        stage["deps"] = [dep for dep in stage.get("deps", []) if dep.startswith(("line/", "curation/"))]
+        stage["deps"] = [dep for dep in stage.get("deps", []) if FINGERPRINT not in dep]
+        stage["outs"] = [out for out in stage.get("outs", []) if FINGERPRINT not in out]
     (folder / "curation").mkdir(parents=True)
     with (folder / "dvc.yaml").open("w") as file:
         yaml.dump(line, file)

@@ -5,9 +5,9 @@
 FOLDER: cifar10.tar (JPEG or PNG, `train|test/<class>/<name>`), and train_votes.csv.gz and test_vote_counts.csv.gz, of
 which the columns member and original_index are read. --published: duplicates_cifar10.csv and
 duplicates_cifar10_test.csv of Barz and Denzler (Journal of Imaging 6(6):41, 2020; https://github.com/cvjena/cifair,
-folder meta), which name one partner for each of 325 test images. --sheet: a picture of pairs drawn at random, of those
+folder meta), which name one partner for each of 325 test images. --sheet: an image of pairs drawn at random, of those
 that count as copies (upper half) and of those that become questions (lower half). What is compared is what `inspect`
-writes and how `curate` compares pictures under 64 px. Writes benchmarks/results/cifar10_duplicates.json.
+writes and how `curate` compares images under 64 px. Writes benchmarks/results/cifar10_duplicates.json.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Cifar:
 
 
 def read_cifar(archive: Path) -> Cifar:
-    """Decode all pictures, sorted by name."""
+    """Decode all images, sorted by name."""
     with tarfile.open(archive) as tar:
         found = {one.name: tar.extractfile(one) for one in tar if one.isfile()}
         files = {name: file.read() for name, file in found.items() if file is not None}
@@ -118,8 +118,8 @@ def sheet(cifar: Cifar, alike: AlikeDetails, params: CurateParams) -> Image.Imag
         _tiles(cifar, alike.pairs[rng.permutation(group)[: PER_LINE * LINES]], PER_LINE) for group in (certain, maybe)
     ]
     whole = np.concatenate([parts[0], np.zeros((6, parts[0].shape[1], 3), np.uint8), parts[1]])
-    picture = Image.fromarray(whole)
-    return picture.resize((picture.width * SCALE, picture.height * SCALE), Image.Resampling.NEAREST)
+    image = Image.fromarray(whole)
+    return image.resize((image.width * SCALE, image.height * SCALE), Image.Resampling.NEAREST)
 
 
 def _tiles(cifar: Cifar, pairs: NDArray[np.int64], per_line: int) -> NDArray[np.uint8]:
@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.cifar10_duplicates", description=__doc__)
     parser.add_argument("data", type=Path, help="the folder with cifar10.tar")
     parser.add_argument("--published", type=Path, help="the folder with the published lists")
-    parser.add_argument("--sheet", type=Path, help="where the picture of pairs goes")
+    parser.add_argument("--sheet", type=Path, help="where the image of pairs goes")
     options = parser.parse_args()
     params = CurateParams()
     cifar = read_cifar(options.data / "cifar10.tar")

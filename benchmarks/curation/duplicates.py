@@ -1,11 +1,11 @@
-"""How many altered copies of a picture are found, how many different pictures are taken for copies, and how fast.
+"""How many altered copies of an image are found, how many different images are taken for copies, and how fast.
 
     python -m benchmarks.curation.duplicates [--photographs 120] [--scenes 60] [--hashes 1281167]
 
 Photographs of benchmarks/support/photographs.py and drawn scenes are altered in one way at a time, and go with the
-originals through `inspect` and the grouping of `curate` at their defaults. Found: the copy is in its original's group.
-Different pictures: windows of different photographs. The join is measured on random hashes with planted pairs. Writes
-benchmarks/results/duplicates.json.
+originals through `inspect` and the grouping of `curate` at their defaults. Found: the copy is in its original's group;
+asked: it is not, and the pair is among the questions of the review queue. Different images: windows of different
+photographs. The join is measured on random hashes with planted pairs. Writes benchmarks/results/duplicates.json.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
+from benchmarks.curation.photograph_copies import asked
 from benchmarks.support.photographs import FOLDER, make_photographs
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.duplicates import Groups, group_duplicates
-from pipeline_lib.curate.hash_pairs import close_pairs, orientations
+from pipeline_lib.curate.hash_pairs import close_pairs, proposed_pairs
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.picture import examine, squeeze
@@ -35,28 +36,28 @@ PLANTED = 5000
 N_PHOTOGRAPHS = 1024  # for the false positives: half a million pairs of different photographs
 
 
-def _jpeg(picture: Image.Image, quality: int = 90, kind: str = "JPEG") -> bytes:
+def _jpeg(image: Image.Image, quality: int = 90, kind: str = "JPEG") -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind, quality=quality)
+    image.save(file, kind, quality=quality)
     return file.getvalue()
 
 
-def _part(picture: Image.Image, share: float, *, corner: bool = False) -> Image.Image:
+def _part(image: Image.Image, share: float, *, corner: bool = False) -> Image.Image:
     """The centre, or the upper left corner, of this share of each side."""
-    width, height = picture.size
+    width, height = image.size
     left, top = (0, 0) if corner else (round(width * (1 - share) / 2), round(height * (1 - share) / 2))
-    return picture.crop((left, top, left + round(width * share), top + round(height * share)))
+    return image.crop((left, top, left + round(width * share), top + round(height * share)))
 
 
-def _sized(picture: Image.Image, share: float) -> Image.Image:
-    return picture.resize((round(picture.width * share), round(picture.height * share)), Image.Resampling.BICUBIC)
+def _sized(image: Image.Image, share: float) -> Image.Image:
+    return image.resize((round(image.width * share), round(image.height * share)), Image.Resampling.BICUBIC)
 
 
-def _captioned(picture: Image.Image) -> Image.Image:
+def _captioned(image: Image.Image) -> Image.Image:
     """A strip of a tenth of the height with text over the lower edge."""
-    captioned = picture.copy()
-    pen, top = ImageDraw.Draw(captioned), round(picture.height * 0.9)
-    pen.rectangle((0, top, picture.width, picture.height), fill="white")
+    captioned = image.copy()
+    pen, top = ImageDraw.Draw(captioned), round(image.height * 0.9)
+    pen.rectangle((0, top, image.width, image.height), fill="white")
     pen.text((5, top + 5), "a caption, as agencies print it", fill="black")
     return captioned
 
@@ -105,10 +106,10 @@ def drawn_scene(number: int) -> Image.Image:
     return scene
 
 
-def grouped(pictures: Iterable[tuple[str, bytes]]) -> Groups:
-    """The groups of some encoded pictures, as `inspect` and `curate` make them."""
+def grouped(images: Iterable[tuple[str, bytes]]) -> Groups:
+    """The groups of some encoded images, as `inspect` and `curate` make them."""
     rows, features, views = [], [], {}
-    for name, data in pictures:
+    for name, data in images:
         examined = examine(name, data, InspectParams())
         assert examined.grey_HW is not None and examined.pixels_HWC is not None, (name, examined.findings)
         views[name] = small_view(examined.pixels_HWC) or b""
@@ -121,28 +122,30 @@ def grouped(pictures: Iterable[tuple[str, bytes]]) -> Groups:
 
 
 def recall_rows(originals: list[Image.Image]) -> list[Row]:
-    """For each change, the share of copies that are in their original's group."""
-    plain = [(f"{n:05}/original", _jpeg(picture, 95)) for n, picture in enumerate(originals)]
+    """For each change, the shares of copies that are in their original's group, and that are asked about."""
+    plain = [(f"{n:05}/original", _jpeg(image, 95)) for n, image in enumerate(originals)]
     rows = []
     for name in (*ENCODINGS, *CHANGES):
-        found = []
         copies = []
-        for n, picture in enumerate(originals):
-            data = _jpeg(picture, *ENCODINGS[name]) if name in ENCODINGS else _jpeg(CHANGES[name](picture))
+        for n, image in enumerate(originals):
+            data = _jpeg(image, *ENCODINGS[name]) if name in ENCODINGS else _jpeg(CHANGES[name](image))
             copies.append((f"{n:05}/copy", data))
-        group = grouped([*plain, *copies]).frame["dup_group"]
-        for n in range(len(originals)):
-            found.append(group[f"{n:05}/copy"] == group[f"{n:05}/original"])
+        groups = grouped([*plain, *copies])
+        group, questions = groups.frame["dup_group"], asked(groups)
+        pairs = [(f"{n:05}/copy", f"{n:05}/original") for n in range(len(originals))]
+        found = [bool(group[copy] == group[original]) for copy, original in pairs]
+        open_ = [not there and frozenset(pair) in questions for there, pair in zip(found, pairs, strict=True)]
         rows.append(row(name, "found", "share", [float(np.mean(found))]))
-        print(f"{name}: {np.mean(found):.3f} of {len(found)}", flush=True)
+        rows.append(row(name, "asked", "share", [float(np.mean(open_))]))
+        print(f"{name}: {np.mean(found):.3f} of {len(found)} found, {sum(open_)} asked", flush=True)
     return rows
 
 
 def false_rows(paths: list[Path]) -> list[Row]:
     """Pairs of windows of different photographs that fall into one group, or become a question."""
-    pictures = [(f"{path.parent.name}/{path.name}", path.read_bytes()) for path in paths]
-    groups = grouped(pictures)
-    photograph = pd.Series([name.partition("/")[0] for name, _ in pictures], index=groups.frame.index)
+    images = [(f"{path.parent.name}/{path.name}", path.read_bytes()) for path in paths]
+    groups = grouped(images)
+    photograph = pd.Series([name.partition("/")[0] for name, _ in images], index=groups.frame.index)
     n_pairs = (len(photograph) ** 2 - (photograph.value_counts() ** 2).sum()) // 2
     false = sum(
         (len(part) ** 2 - (part.value_counts() ** 2).sum()) // 2
@@ -165,14 +168,17 @@ def join_rows(n: int) -> list[Row]:
         (f"row 12: 3 bits, {n} hashes", 3, n, False),
         (f"row 12: 6 bits, {n} hashes", 6, n, False),
         (f"row 12: 10 bits, for review, {n // 10} hashes", 10, n // 10, False),
-        (f"row 12: 6 bits, 8 orientations and 5 parts, {n // 10} hashes", 6, n // 10, True),
+        (f"row 12: 6 bits, all forms and parts, {n // 10} hashes", 6, n // 10, True),
     ):
-        hashes = rng.integers(0, 2**64, (5 if whole else 1, n_hashes), dtype=np.uint64)
+        hashes = rng.integers(0, 2**64, (7 if whole else 1, n_hashes), dtype=np.uint64)
         at = rng.choice(n_hashes, (PLANTED, 2), replace=False)
         flips = [sum(1 << int(bit) for bit in rng.choice(64, max_bits, replace=False)) for _ in range(PLANTED)]
         hashes[0, at[:, 1]] = hashes[0, at[:, 0]] ^ np.array(flips, np.uint64)
         wall, cpu = time.monotonic(), time.process_time()
-        found = close_pairs(orientations(hashes[0]) if whole else hashes, hashes, max_bits=max_bits)
+        if whole:
+            found = proposed_pairs(hashes[0], hashes[1:], max_bits=max_bits)
+        else:
+            found = close_pairs(hashes, hashes, max_bits=max_bits)
         wall, cpu = time.monotonic() - wall, time.process_time() - cpu
         there = {tuple(pair) for pair in found.pairs.tolist()}
         recall = np.mean([tuple(sorted(pair)) in there for pair in at.tolist()])
@@ -198,7 +204,7 @@ def main() -> None:
     chosen = paths[:: max(1, len(paths) // options.photographs)][: options.photographs]
     originals = [Image.open(path).convert("RGB") for path in chosen]
     originals += [drawn_scene(number) for number in range(options.scenes)]
-    rows = [row("row 8: originals", "photographs and scenes", "pictures", [len(originals)])]
+    rows = [row("row 8: originals", "photographs and scenes", "images", [len(originals)])]
     rows += join_rows(options.hashes) + false_rows(paths) + recall_rows(originals)
     print(f"wrote {write_results('duplicates', rows)}")
 

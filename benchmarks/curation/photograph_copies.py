@@ -7,7 +7,8 @@ grouping of `curate` at their defaults, twice: as they are, and with altered cop
 kind of change, no photograph altered twice. Found: the copy is in its original's group; asked: among the questions of
 the review queue. False: photographs in a group with another one that is no copy of it, by the plant list; pairs that
 stand in the archive itself count as false until a person has looked (`--sheet` draws all groups and the first questions
-of the archive as it is). Writes benchmarks/results/photograph_copies.json.
+of the archive as it is). Different prints on one photograph are no copies.
+Writes benchmarks/results/photograph_copies.json.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 TILE_PX, PER_LINE = 160, 8
 
 
-def _cropped(picture: Photograph, share: float) -> Photograph:
-    left, top = round(picture.width * share / 2), round(picture.height * share / 2)
-    return picture.crop((left, top, picture.width - left, picture.height - top))
+def _cropped(image: Photograph, share: float) -> Photograph:
+    left, top = round(image.width * share / 2), round(image.height * share / 2)
+    return image.crop((left, top, image.width - left, image.height - top))
 
 
 CHANGES: dict[str, tuple[Callable[[Photograph], Photograph], int]] = {  # change and JPEG quality
@@ -52,7 +53,8 @@ CHANGES: dict[str, tuple[Callable[[Photograph], Photograph], int]] = {  # change
     "JPEG quality 40": (lambda p: p, 40),
     "brighter by 20 %": (lambda p: ImageEnhance.Brightness(p).enhance(1.2), 90),
 }
-LOOKED_AT, HELD_OUT = 13, (14, 15)  # draws of the originals: thresholds were chosen on the first
+PRINTS, N_PRINTS = (0.08, 0.12, 0.2, 0.3), 80
+LOOKED_AT, HELD_OUT = 13, (14, 15, 16, 17)  # draws of the originals: thresholds were chosen on the first
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Inspected:
 
 
 def read_photographs(archive: Path) -> dict[str, bytes]:
-    """The files of a tar that are named like pictures, by name."""
+    """The files of a tar that are named like images, by name."""
     with tarfile.open(archive) as tar:
         found = {one.name: tar.extractfile(one) for one in tar if one.isfile() and one.name.lower().endswith(ENDINGS)}
         return {name: file.read() for name, file in found.items() if file is not None}
@@ -86,12 +88,12 @@ def planted(photographs: dict[str, bytes], each: int, *, draw: int) -> dict[str,
     return copies
 
 
-def inspected(pictures: dict[str, bytes]) -> Inspected:
-    """What `inspect` finds in each picture, those that it refuses left out."""
+def inspected(images: dict[str, bytes]) -> Inspected:
+    """What `inspect` finds in each image, those that it refuses left out."""
     start = time.process_time()
     rows, features, views = [], [], {}
-    for name in sorted(pictures):
-        found = examine(name, pictures[name], InspectParams())
+    for name in sorted(images):
+        found = examine(name, images[name], InspectParams())
         if found.grey_HW is None or found.pixels_HWC is None:
             continue
         rows.append({"image_id": name, "sha256": name, **found.findings})
@@ -113,12 +115,12 @@ def grouped(seen: Inspected) -> tuple[Groups, float]:
 
 def copy_rows(groups: Groups, copies: dict[str, tuple[str, str, bytes]]) -> list[Row]:
     """Recall by kind, and what is false."""
-    group, asked = groups.frame["dup_group"], _asked(groups)
+    group, questions = groups.frame["dup_group"], asked(groups)
     rows = []
     for kind in CHANGES:
         pairs = [(copy, original) for copy, (of_kind, original, _) in copies.items() if of_kind == kind]
         found = [bool(group[copy] == group[original]) for copy, original in pairs]
-        open_ = [not there and frozenset(pair) in asked for there, pair in zip(found, pairs, strict=True)]
+        open_ = [not there and frozenset(pair) in questions for there, pair in zip(found, pairs, strict=True)]
         rows.append(row(kind, "copies", "images", [len(pairs)]))
         rows.append(row(kind, "found", "share", [sum(found) / len(pairs)]))
         rows.append(row(kind, "asked", "share", [sum(open_) / len(pairs)]))
@@ -142,24 +144,56 @@ def held_out_rows(photographs: dict[str, bytes], each: int) -> list[Row]:
     ]
 
 
+def print_rows(photographs: dict[str, bytes]) -> list[Row]:
+    """Two prints on one blank, as shops render them: one photograph with other pixels in a part of it."""
+    names = sorted(photographs)
+    random.Random(LOOKED_AT).shuffle(names)
+    rows = []
+    for share in PRINTS:
+        images = {}
+        for number in range(N_PRINTS):
+            blank, *motifs = names[3 * number : 3 * number + 3]
+            for motif in motifs:
+                images[f"{number:03}/{motif}"] = _printed(photographs[blank], photographs[motif], share)
+        groups, _ = grouped(inspected(images))
+        case = f"different prints of {share:.0%} of the sides on one photograph"
+        together = int(groups.frame["dup_group"].dropna().nunique())
+        rows.append(row(case, "pairs", "pairs", [N_PRINTS]))
+        rows.append(row(case, "taken for copies", "pairs", [together]))
+        rows.append(row(case, "asked", "pairs", [len(asked(groups))]))
+        print(f"{case}: {together} of {N_PRINTS} taken for copies, {len(asked(groups))} asked", flush=True)
+    return rows
+
+
+def _printed(blank: bytes, motif: bytes, share: float) -> bytes:
+    """The blank with the middle of the motif on its chest."""
+    page, printed = (Image.open(io.BytesIO(data)).convert("RGB") for data in (blank, motif))
+    middle = _cropped(printed, 0.5).resize((round(page.width * share), round(page.height * share)))
+    page.paste(middle, ((page.width - middle.width) // 2, (page.height - middle.height) // 3))
+    file = io.BytesIO()
+    page.save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
 def false_rows(case: str, groups: Groups, original_of: dict[str, str]) -> list[Row]:
     """Groups of photographs that are no copies by the plant list, the images a rule would take out, questions."""
     group = groups.frame["dup_group"].dropna()
     source = pd.Series({name: original_of.get(name, name) for name in group.index}, dtype="str")
     distinct = source.groupby(group).nunique()
-    asked = _asked(groups)
-    apart = sum(len({original_of.get(name, name) for name in pair}) > 1 for pair in asked)
-    print(f"{case}: {(distinct > 1).sum()} groups of different ones, {len(asked)} questions", flush=True)
+    questions = asked(groups)
+    apart = sum(len({original_of.get(name, name) for name in pair}) > 1 for pair in questions)
+    print(f"{case}: {(distinct > 1).sum()} groups of different ones, {len(questions)} questions", flush=True)
     return [
         row(case, "groups", "groups", [int(group.nunique())]),
         row(case, "groups of different photographs", "groups", [int((distinct > 1).sum())]),
         row(case, "different photographs left out", "images", [int((distinct - 1).sum())]),
-        row(case, "questions", "pairs", [len(asked)]),
+        row(case, "questions", "pairs", [len(questions)]),
         row(case, "questions about different photographs", "pairs", [apart]),
     ]
 
 
-def _asked(groups: Groups) -> set[frozenset[str]]:
+def asked(groups: Groups) -> set[frozenset[str]]:
+    """The pairs of the review queue: each image with its likeliest, the likeliest dup_questions of all."""
     likeliest = groups.maybe.sort_values("score", ascending=False).drop_duplicates("image_id")
     pairs = likeliest.head(CurateParams().dup_questions)
     return {frozenset(pair) for pair in pairs[["image_id", "other"]].itertuples(index=False)}
@@ -203,6 +237,7 @@ def main() -> None:
         *copy_rows(groups, copies),
         *false_rows("with planted copies", groups, {name: original for name, (_, original, _) in copies.items()}),
         *held_out_rows(photographs, options.each),
+        *print_rows(photographs),
     ]
     if options.sheet:
         sheet(as_it_is, photographs).save(options.sheet / "groups_and_questions.png")

@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from benchmarks.curation.photograph_copies import read_photographs
 from benchmarks.robustness.damage import DAMAGES
@@ -65,30 +65,62 @@ class Plant:
     data: bytes
 
 
-def _picture(data: bytes) -> Image.Image:
+def _image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
-def _saved(picture: Image.Image, form: str = "JPEG", **options: object) -> bytes:
+def _saved(image: Image.Image, form: str = "JPEG", **options: object) -> bytes:
     file = io.BytesIO()
-    picture.save(file, form, **options)
+    image.save(file, form, **options)
     return file.getvalue()
 
 
 def _grey_below(data: bytes, *, keep: float) -> bytes:
     """Cut off, opened by a program that forgives, and saved again: a sound file with a part of a photograph."""
-    return _saved(_picture(truncated(data, keep=keep) + b"\xff\xd9"), quality=90)
+    return _saved(_image(truncated(data, keep=keep) + b"\xff\xd9"), quality=90)
 
 
 def _on_white(data: bytes, *, share: float) -> bytes:
     """As shops show a product: on a white page of the photograph's size, at this share of its width and height."""
-    picture = _picture(data)
-    page = Image.new("RGB", picture.size, "white")
-    product = picture.resize(
-        (round(picture.width * share), round(picture.height * share)),
+    image = _image(data)
+    page = Image.new("RGB", image.size, "white")
+    product = image.resize(
+        (round(image.width * share), round(image.height * share)),
         Image.Resampling.LANCZOS,
     )
     page.paste(product, ((page.width - product.width) // 2, (page.height - product.height) // 2))
+    return _saved(page, quality=90)
+
+
+def _page(rng: random.Random) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """An empty page as shops show it where there is no photograph: its size, its grey."""
+    page = Image.new(
+        "RGB", rng.choice([(300, 300), (400, 300), (640, 480)]), rng.choice(["white", "#eeeeee", "#cccccc"])
+    )
+    return page, ImageDraw.Draw(page)
+
+
+def _no_photograph(rng: random.Random) -> bytes:
+    page, pen = _page(rng)
+    font = ImageFont.load_default(rng.choice([20, 30, 40]))
+    text = rng.choice(["no photo available", "NO IMAGE", "image not found"])
+    pen.text(
+        (page.width / 2, page.height / 2),
+        text,
+        fill=rng.choice(["black", "#787878", "#a00000"]),
+        font=font,
+        anchor="mm",
+    )
+    return _saved(page, quality=90)
+
+
+def _camera(rng: random.Random) -> bytes:
+    page, pen = _page(rng)
+    ink, paper = rng.choice(["#b0b0b0", "#787878", "#5a6e82"]), page.getpixel((0, 0))
+    x, y, half = page.width / 2, page.height / 2, rng.uniform(0.15, 0.3) * min(page.size)
+    pen.rounded_rectangle((x - half, y - 0.7 * half, x + half, y + 0.7 * half), 10, fill=ink)
+    for radius, colour in ((0.4, paper), (0.25, ink)):
+        pen.ellipse((x - radius * half, y - radius * half, x + radius * half, y + radius * half), fill=colour)
     return _saved(page, quality=90)
 
 
@@ -96,11 +128,11 @@ def _turned(data: bytes) -> bytes:
     """Stored on its side, with the EXIF orientation that sets it upright."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    return _saved(_picture(data).transpose(Image.Transpose.ROTATE_90), quality=90, exif=exif)
+    return _saved(_image(data).transpose(Image.Transpose.ROTATE_90), quality=90, exif=exif)
 
 
 def _png_of_16_bits(data: bytes) -> bytes:
-    samples = np.asarray(_picture(data)).astype(np.uint16) * 257
+    samples = np.asarray(_image(data)).astype(np.uint16) * 257
     return cv2.imencode(".png", samples[..., ::-1])[1].tobytes()
 
 
@@ -123,13 +155,18 @@ DAMAGED: dict[str, Kind] = {
     "empty file": Kind(lambda data, other, rng: b"", Reason.EMPTY),
 }
 SOUND: dict[str, Kind] = {
-    "progressive JPEG": Kind(lambda data, other, rng: _saved(_picture(data), quality=90, progressive=True), None),
-    "CMYK JPEG": Kind(lambda data, other, rng: _saved(_picture(data).convert("CMYK"), quality=90), None),
+    "progressive JPEG": Kind(lambda data, other, rng: _saved(_image(data), quality=90, progressive=True), None),
+    "CMYK JPEG": Kind(lambda data, other, rng: _saved(_image(data).convert("CMYK"), quality=90), None),
     "turned by EXIF": Kind(lambda data, other, rng: _turned(data), Remark.EXIF_ROTATED),
-    "PNG named .jpg": Kind(lambda data, other, rng: _saved(_picture(data), "PNG"), Remark.EXT_MISMATCH),
+    "PNG named .jpg": Kind(lambda data, other, rng: _saved(_image(data), "PNG"), Remark.EXT_MISMATCH),
     "on a white page, at 70 %": Kind(lambda data, other, rng: _on_white(data, share=0.7), None),
     "on a white page, at 40 %": Kind(lambda data, other, rng: _on_white(data, share=0.4), None),
+    "on a white page, at 30 %": Kind(lambda data, other, rng: _on_white(data, share=0.3), None),
     "PNG of 16 bits": Kind(lambda data, other, rng: _png_of_16_bits(data), None, ".png"),
+}
+PLACEHOLDERS: dict[str, Kind] = {
+    "placeholders with a line of text": Kind(lambda data, other, rng: _no_photograph(rng), Remark.LOW_INFORMATION),
+    "placeholders with a drawn camera": Kind(lambda data, other, rng: _camera(rng), Remark.LOW_INFORMATION),
 }
 
 
@@ -187,14 +224,14 @@ def _word_rows(case: str, said: Iterable[frozenset[str]]) -> Iterable[Row]:
 
 
 def sheet(tiles: Iterable[tuple[str, bytes]]) -> Image.Image:
-    """Captioned pictures in lines of PER_LINE."""
+    """Captioned images in lines of PER_LINE."""
     tiles = list(tiles)
     n_lines = max(1, -(-len(tiles) // PER_LINE))
     whole = Image.new("RGB", (PER_LINE * TILE_PX, n_lines * (TILE_PX + CAPTION_PX)), "black")
     draw = ImageDraw.Draw(whole)
     for number, (caption, data) in enumerate(tiles):
         left, top = number % PER_LINE * TILE_PX, number // PER_LINE * (TILE_PX + CAPTION_PX)
-        whole.paste(ImageOps.contain(_picture(data), (TILE_PX - 6,) * 2), (left, top + CAPTION_PX))
+        whole.paste(ImageOps.contain(_image(data), (TILE_PX - 6,) * 2), (left, top + CAPTION_PX))
         draw.multiline_text((left + 2, top + 1), caption, fill="white", font_size=11, spacing=1)
     return whole
 
@@ -207,7 +244,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100, help="files of each kind (default 100)")
     options = parser.parse_args()
     photographs = read_photographs(options.data / "clothing.tar")
-    plants = planted(photographs, DAMAGED | SOUND, options.each)
+    plants = planted(photographs, DAMAGED | SOUND | PLACEHOLDERS, options.each)
     found = verdicts(photographs | {name: plant.data for name, plant in plants.items()})
     said = {name: _said(found[name], found[plant.original]) for name, plant in plants.items()}
     nothing = Verdict(None, frozenset())
@@ -222,6 +259,10 @@ def main() -> None:
         rows += sound_rows(kind_name, [found[name] for name in names], list(unexpected.values()))
         rows.append(row(kind_name, "expected remark", "files", [len(yes)]))
         doubted += [(name, ", ".join(sorted(words))) for name, words in unexpected.items() if words]
+    for kind_name, kind in PLACEHOLDERS.items():
+        named = [kind.expected in found[name].remarks for name, plant in plants.items() if plant.kind == kind_name]
+        rows.append(row(kind_name, "placeholders", "files", [len(named)]))
+        rows.append(row(kind_name, "named", "share", [sum(named) / len(named)]))
     rows += sound_rows("as they are", [found[name] for name in photographs], list(as_they_are.values()))
     for one in rows:
         print(f"{one.case}: {one.metric} {one.median:g} {one.unit}")

@@ -5,7 +5,7 @@
 
 All read the same photographs (benchmarks/support/photographs.py; --images: your own, for instance ImageNet's) and give
 the same output (benchmarks/support/competitors). A run of a loader is a process of its own: one epoch to warm up, then
-three against the clock, on two cores with two workers and files in the page cache. Repeats go round in turn, so that a
+three that are measured, on two cores with two workers and files in the page cache. Repeats go round in turn, so that a
 machine whose speed drifts is unfair to none, and ratios are taken within a repeat. --before: a checkout of an earlier
 version, whose default loader is measured beside this one's. Writes benchmarks/results/loaders.json.
 """
@@ -79,10 +79,8 @@ CASES = (
 )
 METRICS = {  # measured -> metric, unit
     "cpu_ms": ("CPU per image", "ms"),
-    "images_per_s": ("images per second", "1/s"),
     "first_batch_cpu_s": ("CPU to first batch", "s"),
     "first_batch_s": ("process start to first batch", "s"),
-    "after_torch_s": ("of it, after the import of torch", "s"),
     "memory_mb": ("memory beside the page cache", "MB"),
 }
 

@@ -56,6 +56,7 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
         "luminance_p50": random.integers(60, 200, n),
         "luminance_p99": random.integers(200, 256, n),
         "entropy_bit": random.normal(7, 0.5, n),
+        "subject_bit": random.normal(5, 0.5, n),
         "blur_ratio": random.beta(2, 8, n),
     }
     overrides_file, manifest_file = Path("curation/overrides.csv"), Path("line/curate/manifest.parquet")

@@ -24,34 +24,29 @@ LOOK_EVERY = 4  # batches, at memory
 def measure(
     *, module: str, option: str, folder: str, started: float, epochs: int, memory_at: list[int]
 ) -> dict[str, Any]:
-    """One epoch to warm up, in which the output is checked, then `epochs` against the clock.
+    """One epoch to warm up, in which the output is checked, then `epochs` that are measured.
 
     started: time.monotonic() of the parent when it started this process. memory_at: epochs (0 is the first) after which
     to look at memory, threads and open files.
     """
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # as many cores as workers, on any machine
     import_module("torch")  # which training needs, whatever the loader
-    torch_s = time.monotonic() - started
     competitor = import_module(f"benchmarks.support.competitors.{module}")
     open_epoch = competitor.open_batches(Path(folder), option)
     first = _first_epoch(open_epoch, started)
 
-    # Against the clock: from the second epoch on, when everything is compiled and in memory.
+    # From the second epoch on everything is compiled and in memory.
     n_images = 0
     looks = []
     cpu_before_s = cpu_of_tree_s()
-    clock = time.monotonic()
     for epoch in range(1, epochs + 1):
         n_images += sum(len(images) for images in open_epoch(epoch))
         if epoch in memory_at:
             looks.append(look())
-    wall_s = time.monotonic() - clock
     cpu_s = cpu_of_tree_s() - cpu_before_s
     return {
         **first,
-        "after_torch_s": first["first_batch_s"] - torch_s,
         "cpu_ms": 1000 * cpu_s / n_images,
-        "images_per_s": n_images / wall_s,
         "n_images": n_images // epochs,
         "looks": looks,
     }

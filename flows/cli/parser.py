@@ -27,6 +27,7 @@ COMMANDS = (
         "dataset",
         "params",
         "rate",
+        "upgrade",
     ),
     *("join", "settings", "up", "status", "down"),
 )

@@ -1,8 +1,8 @@
-"""Pairs of small pictures that show the same, though their light, colour, place or scale differs.
+"""Pairs of small images that show the same, though their light, colour, place or scale differs.
 
-Neighbours in the feature space propose, the second look decides. How much two different pictures agree depends on
+Neighbours in the feature space propose, the second look decides. How much two different images agree depends on
 what is shown: photographs little, handwritten digits of one class very much. So a set is its own yardstick: where its
-pictures agree as much as copies do with a neighbour that is surely another one, their eighth, details tell nothing.
+images agree as much as copies do with a neighbour that is surely another one, their eighth, details tell nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pipeline_lib.curate.hash_pairs import Pairs
 from pipeline_lib.curate.second_look import agreement
 
 NEAREST, COSINE = 5, 0.7  # looked at: this many neighbours, when their vectors are this close
-OTHER = 8  # the neighbour that is taken for another picture
-SAMPLE = 256  # pictures that measure how much different ones agree; smaller sets are left to their pixels
+OTHER = 8  # the neighbour that is taken for another image
+SAMPLE = 256  # images that measure how much different ones agree; smaller sets are left to their pixels
 CHANCE_PERCENT = 99
-TELLING = 0.8  # where different pictures agree more than this, no agreement makes a copy
+TELLING = 0.8  # where different images agree more than this, no agreement makes a copy
 BLOCK_ROWS = 2048
 
 
 @dataclass(frozen=True)
 class AlikeDetails:
-    """pairs [n, 2]: positions, first < second. score: their agreement [n]. chance: what different pictures reach."""
+    """pairs [n, 2]: positions, first < second. score: their agreement [n]. chance: what different images reach."""
 
     pairs: Pairs
     score: NDArray[np.floating]
@@ -34,7 +34,7 @@ class AlikeDetails:
 
 
 def alike_details(vectors_ND: NDArray[np.float32], thumbnails_NP: NDArray[np.uint8], *, least: float) -> AlikeDetails:
-    """Pairs that agree by at least `least`; none where different pictures of the set agree as much."""
+    """Pairs that agree by at least `least`; none where different images of the set agree as much."""
     from threadpoolctl import threadpool_limits
 
     nothing = AlikeDetails(np.empty((0, 2), np.int64), np.empty(0), np.nan)
@@ -66,7 +66,7 @@ def _chance(vectors_ND: NDArray[np.float32], thumbnails_NP: NDArray[np.uint8]) -
 
 
 def _neighbours(vectors_ND: NDArray[np.float32]) -> Pairs:
-    """Each picture with its nearest others, among those close enough; every pair once, sorted."""
+    """Each image with its nearest others, among those close enough; every pair once, sorted."""
     found = [np.empty((0, 2), np.int64)]
     for start in range(0, len(vectors_ND), BLOCK_ROWS):
         cosine = vectors_ND[start : start + BLOCK_ROWS] @ vectors_ND.T

@@ -1,4 +1,4 @@
-"""Which pictures are copies of each other: equal in bytes, in pixels, or nearly so.
+"""Which images are copies of each other: equal in bytes, in pixels, or nearly so.
 
 Every pair of a group agrees (`linkage.py`). Pairs that are less alike are questions for a person.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline_lib.curate.alike_details import alike_details, stacked
 from pipeline_lib.curate.closer_look import Likeness, likeness, view_pixels
-from pipeline_lib.curate.hash_pairs import ClosePairs, Pairs, close_pairs, orientations
+from pipeline_lib.curate.hash_pairs import ClosePairs, Pairs, close_pairs, proposed_pairs
 from pipeline_lib.curate.linkage import Agree, complete_groups
 from pipeline_lib.curate.near import alike_pixels
 from pipeline_lib.curate.params import CurateParams
@@ -57,7 +57,7 @@ def group_duplicates(
 ) -> Groups:
     """Group the copies among sound rows. features: thumbnail (bytes, 32x32 grey), vector and kind by image_id.
 
-    views: see `Views`. apart: pictures that people called not_duplicate; they have no near copies.
+    views: see `Views`. apart: images that people called not_duplicate; they have no near copies.
     """
     by_bytes, by_pixels = _equal_pairs(rows["sha256"]), _equal_pairs(rows["pixel_hash"])
     unlike = np.zeros(len(rows), bool) if apart is None else rows.index.isin(apart)
@@ -135,13 +135,14 @@ def _near_small(rows: pd.DataFrame, features: pd.DataFrame, seen: Mask, params: 
 
 
 def _near_large(rows: pd.DataFrame, views: Views, seen: Mask, params: CurateParams) -> Near:
-    """By perceptual hash and a closer look. Blank pictures are left out: their hash is that of any other blank one.
+    """By perceptual hash and a closer look. Blank images are left out: their hash is that of any other blank one.
 
     A copy may be turned or mirrored, and may have lost its edges: then its hash is that of a centre of the original.
-    What is only to be asked about is looked for in whole pictures as they stand.
+    What is only to be asked about is looked for in whole images as they stand.
     """
     usable = seen & (_short_side(rows) >= SMALL_SIDE_PX) & ~low_information(rows) & rows["phash"].notna()
-    chosen = np.flatnonzero(usable)
+    # one of each kind of pixels: the others go with it
+    chosen = np.flatnonzero(usable & ~rows["pixel_hash"].where(usable).duplicated().to_numpy())
     whole_1N = rows["phash"].iloc[chosen].to_numpy(dtype=np.uint64)[None]
     proposed = _proposed(whole_1N, rows["phash_variants"].iloc[chosen], params)
     unsure = close_pairs(whole_1N, whole_1N, max_bits=params.dup_review_hamming)
@@ -168,11 +169,10 @@ def _near_large(rows: pd.DataFrame, views: Views, seen: Mask, params: CuratePara
     )
 
 
-def _proposed(whole_1N: NDArray[np.uint64], crops: pd.Series, params: CurateParams) -> ClosePairs:
-    if not params.dup_variants or not len(crops):
+def _proposed(whole_1N: NDArray[np.uint64], variants: pd.Series, params: CurateParams) -> ClosePairs:
+    if not params.dup_variants or not len(variants):
         return close_pairs(whole_1N, whole_1N, max_bits=params.dup_auto_hamming)
-    stored_VN = np.concatenate([whole_1N, np.array(crops.to_list(), dtype=np.uint64).T])
-    return close_pairs(orientations(whole_1N[0]), stored_VN, max_bits=params.dup_auto_hamming)
+    return proposed_pairs(whole_1N[0], np.array(variants.to_list(), np.uint64).T, max_bits=params.dup_auto_hamming)
 
 
 def _thumbnails(features: pd.DataFrame) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
-"""Groups of pictures of which every pair agrees: complete linkage (Sorensen, 1948), never a chain.
+"""Groups of images of which every pair agrees: complete linkage (Sorensen, 1948), never a chain.
 
-Ten trousers in one pose are alike one to the next without any two being one picture. A group is therefore joined only
-when each of its pictures agrees with each of the other's.
+Ten trousers in one pose are alike one to the next without any two being one image. A group is therefore joined only
+when each of its images agrees with each of the other's.
 """
 
 from __future__ import annotations

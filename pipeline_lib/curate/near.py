@@ -1,10 +1,10 @@
-"""Pairs of small pictures that look the same, by their pixels.
+"""Pairs of small images that look the same, by their pixels.
 
 Under 64 px a perceptual hash is no use (381 of 1,797 genuine digits pair up at distance 6). The RMS difference of
 32x32 grey thumbnails tells: between different digits it is at least 8.2 levels, between a digit and its copy (JPEG
 q80 to q95, brightness +-2) at most 3.5.
 
-Legend: N pictures, P pixels of a thumbnail (1,024), C cells of a coarse thumbnail (64).
+Legend: N images, P pixels of a thumbnail (1,024), C cells of a coarse thumbnail (64).
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from pipeline_lib.curate.hash_pairs import Pairs
 THUMBNAIL_SIDE_PX, COARSE_SIDE = 32, 8
 BLOCK_ROWS = 2048  # 2048 x 2048 float32 distances: 16 MB at a time
 ROUNDING = 0.5  # squared grey levels: float32 error of a coarse distance, with room; candidates are checked in integers
-FAINT = (
-    0.2  # near means within 5 levels and within a fifth of the picture's own contrast, or blank pages would all pair
-)
+FAINT = 0.2  # near means within 5 levels and within a fifth of the image's own contrast, or blank pages would all pair
 
 
 def alike_pixels(thumbnails_NP: NDArray[np.uint8], *, max_rms: float) -> Pairs:

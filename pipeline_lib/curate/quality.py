@@ -13,13 +13,16 @@ from pipeline_lib.reasons import Remark
 
 DARK_P99, LIGHT_P1 = 64, 225  # luminance, 0..255
 LOW_ENTROPY_BIT, SHARP_ENTROPY_BIT = 2.0, 3.5
+# Of 100 products on white, at 40 % of width and height the least has .81 bit, at 30 % .45, at 20 % .20; placeholders
+# with a line of text have .34 at most, with a drawn icon .38 (JPEG quality 90) and .53 (40).
+LOW_SUBJECT_BIT = 0.5
 BLURRED_RATIO = 0.5
 BLUR_MIN_SIDE_PX = 64  # an enlarged thumbnail is smooth without being out of focus
 
 
 def low_information(rows: pd.DataFrame) -> pd.Series:
-    """Nearly one grey level all over."""
-    return _below(rows["entropy_bit"], LOW_ENTROPY_BIT)
+    """Nearly one grey level all over, and little to see beside it."""
+    return _below(rows["entropy_bit"], LOW_ENTROPY_BIT) & _below(rows["subject_bit"], LOW_SUBJECT_BIT)
 
 
 def placeholders(rows: pd.DataFrame, params: CurateParams) -> pd.Series:

@@ -28,6 +28,7 @@ FROM_IMAGES = (
     "luminance_p50",
     "luminance_p99",
     "entropy_bit",
+    "subject_bit",
     "blur_ratio",
 )
 TEXT = ("source", "shard", "sha256", "label_received", "split_received", "subject", "refusal", "format", "pixel_hash")

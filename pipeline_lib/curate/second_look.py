@@ -1,4 +1,4 @@
-"""How well the details of two pictures agree, whatever their light: the second look at pairs of small pictures.
+"""How well the details of two images agree, whatever their light: the second look at pairs of small images.
 
 A perceptual hash or a feature vector proposes pairs; in a large set some of them are alike by chance. Here the 32x32
 thumbnails are laid over each other: without their coarse brightness (a blur of 2 px taken away), shifted by some
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE_PX: Final = 32
-TEMPLATE_PX: Final = 24  # so the pictures may be shifted by 4 px to each side
-PARTS_PX: Final = (18, 20, 22, 24, 26)  # the part of one picture that is laid over the other, brought to TEMPLATE_PX
+TEMPLATE_PX: Final = 24  # so the images may be shifted by 4 px to each side
+PARTS_PX: Final = (18, 20, 22, 24, 26)  # the part of one image that is laid over the other, brought to TEMPLATE_PX
 COARSE_SIGMA_PX: Final = 2.0
 COARSE_SIDE: Final = 8
 cv2.setNumThreads(1)  # the same sums on every machine
@@ -25,7 +25,7 @@ cv2.setNumThreads(1)  # the same sums on every machine
 def agreement(
     thumbnails_NP: NDArray[np.uint8], pairs: NDArray[np.int64], *, turned: bool = False
 ) -> NDArray[np.float32]:
-    """Agreement of each pair, -1..1. turned: the second picture is first brought to its likeliest orientation."""
+    """Agreement of each pair, -1..1. turned: the second image is first brought to its likeliest orientation."""
     found = np.full(len(pairs), -1.0, np.float32)
     for at, (first, second) in enumerate(pairs):
         a, b = (thumbnails_NP[one].reshape(SIDE_PX, SIDE_PX).astype(np.float32) for one in (first, second))

@@ -1,4 +1,4 @@
-"""List what the sources hold. Always runs; when the listing is unchanged, nothing downstream does."""
+"""List what the sources hold, and the line's own code. Always runs; nothing downstream does while both stay equal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.discover.withdrawn import holdings_of
 from pipeline_lib.files.atomic import atomic_file, write_text
+from pipeline_lib.fingerprints import write_fingerprints
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.sources.source import sources_as_json
 from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
@@ -21,12 +22,13 @@ log = logging.getLogger(__name__)
 
 
 def run(job: StageRun[DiscoverParams]) -> None:
-    """params.yaml -> listing.parquet and sources.json.
+    """params.yaml -> listing.parquet, sources.json, and for each later stage the fingerprint of its code.
 
     Raises ConfigError for a mistake in any section, what `train` would raise at what it names and cannot have, and
     DataCheckFailed when too much is gone since a person last decided on it.
     """
     _check_the_whole_line(job)
+    write_fingerprints(job.writes, job.settings.state_folder(job.checkout))
     params = job.params
     described = sources_as_json(params.sources)
     kept = _kept_listing(job.settings.state_folder(job.checkout), described)

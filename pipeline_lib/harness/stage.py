@@ -53,6 +53,7 @@ class StageRun(Generic[ParamsT_co]):
 
 def run_stage(stage: str, checkout: Path) -> None:
     """Run one stage in a checkout. Raises PipelineError."""
+    from pipeline_lib.fingerprints import check_fingerprint
     from pipeline_lib.harness.line import STAGES, read_line
     from pipeline_lib.params_file import load_section
 
@@ -60,6 +61,7 @@ def run_stage(stage: str, checkout: Path) -> None:
     settings = load_settings(checkout)
     die_with_parents(settings.supervisor_pid)
     files = read_line(checkout).stage_files(stage)
+    check_fingerprint(stage, files.reads, settings.state_folder(checkout))
     model = importlib.import_module(f"pipeline_lib.{stage}.params").PARAMS
     params = load_section(checkout / "params.yaml", stage, model)
     job = StageRun(checkout, files.reads, files.writes, params, settings)

@@ -1,16 +1,23 @@
-"""Embed photographs with a network whose weights the user names: no download, no pickle."""
+"""Embed photographs with the built-in backbone, or with a network whose weights the user names.
+
+No download, no pickle. Always on the CPU, in one thread: on a GPU the last bits depend on the card.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline_lib.backbones import Backbone, BuiltinModel, builtin_backbone, open_builtin, weight_file
 from pipeline_lib.errors import ConfigError
+from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.pixels import centre_square
 
 if TYPE_CHECKING:
@@ -19,6 +26,44 @@ if TYPE_CHECKING:
 SIDE_PX: Final = 224
 MEAN: Final = (0.485, 0.456, 0.406)  # of ImageNet's training set, as every torchvision weight file expects
 STD: Final = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """How images become vectors.
+
+    sha256: of the weights. libraries: those that make the bytes. view: pixels HWC -> what the network looks at.
+    vectors: views -> pooled features_ND.
+    """
+
+    sha256: str
+    libraries: tuple[str, ...]
+    view: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    vectors: Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
+
+
+def embedding(params: InspectParams, weights: Path | None) -> Embedding | None:
+    """Return the embedding that params name; None for HOG. weights: the path of the file that they name."""
+    if backbone := builtin_backbone(params.embedding_weights):
+        return Embedding(backbone.sha256, ("onnx", "onnxruntime"), backbone.view, functools.partial(_builtin, backbone))
+    if weights is None or params.weights_sha256 is None:
+        return None
+    embed = functools.partial(_by_torch, network=params.embedding_network, weights=weights)
+    return Embedding(params.weights_sha256, ("torch", "torchvision"), view, embed)
+
+
+def find_weights(params: InspectParams, origin: Path) -> Path | None:
+    """Return the file that params name, checked; None for HOG. origin: the folder that its path is relative to.
+
+    Raises ConfigError, and of built-in weights DependencyMissing and BadData.
+    """
+    if backbone := builtin_backbone(params.embedding_weights):
+        return weight_file(backbone)
+    if params.embedding_weights is None or params.weights_sha256 is None:
+        return None
+    path = origin / params.embedding_weights
+    check_weights(path, params.weights_sha256)
+    return path
 
 
 def check_weights(path: Path, sha256: str) -> None:
@@ -35,16 +80,23 @@ def check_weights(path: Path, sha256: str) -> None:
         )
 
 
-def embed(pictures: list[NDArray[np.uint8]], *, network: str, weights: Path) -> NDArray[np.float32]:
-    """Compute pooled features [N, D] of views from `view`: the network without its classifier, in one CPU thread.
+def _builtin(backbone: Backbone, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    return _opened(backbone).features(np.stack(images))
 
-    Always on the CPU: on a GPU the last bits depend on the card, and outputs must not.
-    """
+
+@functools.cache
+def _opened(backbone: Backbone) -> BuiltinModel:
+    """Kept for the life of a worker."""
+    return open_builtin(backbone, threads=1)
+
+
+def _by_torch(images: Sequence[NDArray[np.uint8]], *, network: str, weights: Path) -> NDArray[np.float32]:
+    """Compute pooled features [N, D] of views from `view`: the network without its classifier."""
     import torch
 
     model = _load(network, weights)
     with torch.inference_mode():
-        vectors_ND: NDArray[np.float32] = model(_normalised(pictures)).numpy()
+        vectors_ND: NDArray[np.float32] = model(_normalised(images)).numpy()
     return vectors_ND
 
 
@@ -53,7 +105,7 @@ def view(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return centre_square(pixels_HWC, side_px=SIDE_PX)
 
 
-def _normalised(pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
+def _normalised(pictures: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
     import torch
 
     images_BCHW = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255

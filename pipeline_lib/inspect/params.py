@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.pixels.rules import PixelRules
 
 
@@ -25,19 +26,25 @@ class InspectParams(PixelRules):
     )
     embedding_weights: Path | None = Field(
         None,
-        description="local weight file (.safetensors, .pth) of the network that computes the features, relative to the "
-        "repository. null: gradients (HOG), good for digits and simple shapes, poor for photographs",
+        description="weights of the network that computes the features: builtin:efficientnet_lite0, which set-up "
+        "installed, or a local file (.safetensors, .pth) relative to the repository. null: gradients (HOG), good for "
+        "digits and simple shapes, poor for photographs",
     )
     weights_sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="sha256 of the file embedding_weights, as `sha256sum` prints it"
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="sha256 of the file that embedding_weights names, as `sha256sum` prints it",
     )
     embedding_network: Literal["resnet18", "resnet34", "resnet50"] = Field(
-        "resnet50", description="torchvision network that embedding_weights belong to"
+        "resnet50", description="torchvision network that the file belongs to which embedding_weights names"
     )
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
-        if (self.embedding_weights is None) != (self.weights_sha256 is None):
+        if builtin_backbone(self.embedding_weights):  # pinned by its name
+            if self.weights_sha256:
+                raise ValueError("weights_sha256 is for a file: leave it out beside built-in embedding_weights")
+        elif (self.embedding_weights is None) != (self.weights_sha256 is None):
             raise ValueError(
                 "embedding_weights and weights_sha256 go together: name the file and what `sha256sum` prints for it"
             )

@@ -81,7 +81,7 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
         "ends_grey": decoded.ends_grey,
         "pixel_hash": pixel_hash(decoded.pixels_HWC),
         "phash": hashes.whole,
-        "phash_variants": hashes.crops,
+        "phash_variants": hashes.variants,
         **asdict(measure(grey_HW)),
     }
     return Examined(findings) if refusal else Examined(findings, decoded.pixels_HWC, grey_HW)

@@ -15,7 +15,7 @@ from pipeline_lib.harness.memo import Memo, stage_key
 from pipeline_lib.harness.progress import progress
 from pipeline_lib.harness.shard_engine import map_shards
 from pipeline_lib.harness.stage import StageRun
-from pipeline_lib.inspect.embedding import check_weights
+from pipeline_lib.inspect.embedding import embedding, find_weights
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.shard import FEATURES_FILE, IMAGES_FILE, ShardTask, ShardUnit
 from pipeline_lib.pixels.other_formats import HEIC_LIBRARY, reads_heic
@@ -28,13 +28,14 @@ log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 9  # raise it when the same picture gives other findings; frozen findings in the tests guard it
 LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpeg")
-EMBEDDING_LIBRARIES = ("torch", "torchvision")
 
 
 def run(job: StageRun[InspectParams]) -> None:
     """Write images.parquet, features/ and pixel_rules.json. Raises ConfigError, OutputDamaged, Interrupted."""
     params = job.params
-    task = ShardTask(job.reads["shards"], params, _weights(job))
+    # Relative to the original repository, also in a workspace; checked before any image is read.
+    weights = find_weights(params, job.settings.origin(job.checkout))
+    task = ShardTask(job.reads["shards"], params, weights)
     members = MEMBERS.read(job.reads["members"])
     members = members[members["shard"].notna()]
     parts = job.writes["images"].with_name("shards.partial")
@@ -48,25 +49,18 @@ def run(job: StageRun[InspectParams]) -> None:
     memo.forget_older_than(job.settings.memo_days)
 
 
-def _weights(job: StageRun[InspectParams]) -> Path | None:
-    """Return the weight file, checked before any picture is read; its path is relative to the original repository."""
-    params = job.params
-    if params.embedding_weights is None or params.weights_sha256 is None:
-        return None
-    path = job.settings.origin(job.checkout) / params.embedding_weights
-    check_weights(path, params.weights_sha256)
-    return Path(path)
-
-
 def _stage_key(params: InspectParams) -> str:
     """Return the memo's key, with the sha256 of a weight file but not its path."""
-    content = params.model_dump_json(exclude={"embedding_weights"})
+    network = embedding(params, params.embedding_weights)
+    pinned = params.model_copy(update={"weights_sha256": network.sha256 if network else None})
+    content = pinned.model_dump_json(exclude={"embedding_weights"})
     return stage_key(format_version=FORMAT_VERSION, params=content, libraries=_libraries(params))
 
 
 def _libraries(params: InspectParams) -> tuple[str, ...]:
     heic = (HEIC_LIBRARY,) if reads_heic() else ()
-    return LIBRARIES + heic + (EMBEDDING_LIBRARIES if params.embedding_weights else ())
+    network = embedding(params, params.embedding_weights)
+    return LIBRARIES + heic + (network.libraries if network else ())
 
 
 def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun[InspectParams]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, shared_name
-from pipeline_lib.inspect.embedding import embed, view
+from pipeline_lib.inspect.embedding import Embedding, embedding
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.memory_limit import picture_memory_bytes
 from pipeline_lib.inspect.params import InspectParams
@@ -81,6 +81,7 @@ class ShardTables:
 
 def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]) -> ShardTables:
     """Examine every member of a shard; one full-size picture is in memory at a time, and small views of BATCH."""
+    network = embedding(task.params, task.weights)
     images: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
     rows = unit.members.sort_values("row_in_shard").to_dict("records")
@@ -93,8 +94,8 @@ def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Cal
             if examined.grey_HW is not None and examined.pixels_HWC is not None:
                 view_of_it = {"view": small_view(examined.pixels_HWC)}
                 described.append({"image_id": member["image_id"], **describe_shapes(examined.grey_HW), **view_of_it})
-                views += [view(examined.pixels_HWC)] if task.weights else []
-        features += _embedded(described, views, task)
+                views += [network.view(examined.pixels_HWC)] if network else []
+        features += _embedded(described, views, network)
     return ShardTables(_frame(images, IMAGES), _frame(features, FEATURES))
 
 
@@ -119,13 +120,14 @@ def describe_shapes(grey_HW: NDArray[np.uint8]) -> dict[str, Any]:
     return {"kind": "hog", "thumbnail": thumbnail.tobytes(), "vector": vector}
 
 
-def _embedded(described: list[dict[str, Any]], views: list[NDArray[np.uint8]], task: ShardTask) -> list[dict[str, Any]]:
-    """Replace HOG by an embedding if a weight file is named."""
-    if task.weights is None or not views:
+def _embedded(
+    described: list[dict[str, Any]], views: list[NDArray[np.uint8]], network: Embedding | None
+) -> list[dict[str, Any]]:
+    """Replace HOG by an embedding if weights are named."""
+    if network is None or not views:
         return described
-    assert task.params.weights_sha256 is not None
-    vectors_ND = embed(views, network=task.params.embedding_network, weights=task.weights)
-    kind = f"embedding:{task.params.weights_sha256[:12]}"
+    vectors_ND = network.vectors(views)
+    kind = f"embedding:{network.sha256[:12]}"
     return [row | {"kind": kind, "vector": vector} for row, vector in zip(described, vectors_ND, strict=True)]
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.fingerprints import FINGERPRINT
 from pipeline_lib.lineage.lineage import Fact, Step
 from pipeline_lib.registry.closure import Closure, StageReceipt
 
@@ -82,8 +83,10 @@ def paths_of(closure: Closure, md5: str) -> list[str]:
 
 
 def code_digest(receipt: StageReceipt) -> str:
-    """How many files and folders of code a stage was run with, and one hash over them."""
+    """The fingerprint of the code a stage was run with; of an older line, one hash over its files and folders."""
     code = sorted((dep, md5) for dep, md5 in receipt.deps.items() if _is_code(dep))
+    if len(code) == 1 and _is_fingerprint(code[0][0]):
+        return f"fingerprint md5 {code[0][1]}"
     digest = hashlib.sha256(json.dumps(code).encode()).hexdigest()
     return f"{len(code)} files and folders, sha256 {digest[:16]}" if code else "not among its deps"
 
@@ -111,7 +114,11 @@ def _overlaps(dep: str, known: str) -> bool:
 
 
 def _is_code(path: str) -> bool:
-    return Path(path).parts[0] == "pipeline_lib"
+    return _is_fingerprint(path) or Path(path).parts[0] == "pipeline_lib"  # a line made before there were fingerprints
+
+
+def _is_fingerprint(path: str) -> bool:
+    return Path(path).name.startswith(FINGERPRINT)
 
 
 def _outs_step(title: str, closure: Closure, stage: str, roles: Iterable[str]) -> Step:

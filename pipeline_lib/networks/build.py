@@ -156,7 +156,7 @@ def timm_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
             "timm is not installed",
             file="params.yaml",
             value=TIMM + name,
-            remedy="run `make setup WITH=timm`, or choose another train.network",
+            remedy="run `make setup`, or choose another train.network",
         ) from error
     if not timm.is_model(name):
         raise no_such_network(TIMM + name, known=[TIMM + other for other in timm.list_models()])

@@ -6,10 +6,13 @@ to it; it never moves by a point estimate, which favours the luckiest of many (t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline_lib.register import sentences
 from pipeline_lib.register.paired import score
 from pipeline_lib.registry import Comparison, Rule
 from pipeline_lib.registry.closure import Closure
+from pipeline_lib.upgrade.releases import Release, make_the_same_bytes
 
 NEAR, SUPERIOR = "near the reference", "better where only the seed changed"
 Z_REFERENCE = (
@@ -46,12 +49,16 @@ def better_than_its_twin(comparison: Comparison) -> Rule:
     )
 
 
-def only_seed_differs(new: Closure, old: Closure) -> bool:
-    """Whether two lines were made from the same data, code and parameters but for `train.seed`."""
+def only_seed_differs(new: Closure, old: Closure, releases: Sequence[Release] = ()) -> bool:
+    """Whether two lines were made from the same data, code and parameters but for `train.seed`.
+
+    releases: says of which other code the bytes are the same.
+    """
     train, before = new.stages["train"], old.stages["train"]
     params = [dict(one.params.get("train", one.params)) for one in (train, before)]
     seeds = [one.pop(SEED, None) for one in params]
-    return train.deps == before.deps and params[0] == params[1] and seeds[0] != seeds[1]
+    same = params[0] == params[1] and make_the_same_bytes("train", train.deps, before.deps, releases)
+    return same and seeds[0] != seeds[1]
 
 
 def _statistic(comparison: Comparison, change: float) -> float:

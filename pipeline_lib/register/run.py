@@ -84,10 +84,12 @@ def _judge(question: Question, *, job: StageRun[RegisterParams], closure: Closur
     from pipeline_lib.register.reference import only_seed_differs
     from pipeline_lib.tables.predictions import PREDICTIONS
     from pipeline_lib.tables.selection import SELECTION
+    from pipeline_lib.upgrade.releases import known_releases
 
     champion = registry.champion()
     if champion is not None and champion.model_md5 == question.model_md5:
         return same_model(champion.number)
+    releases = known_releases(job.checkout)
     evaluation = Evaluation(
         predictions=PREDICTIONS.read(job.reads["predictions"]),
         selection={
@@ -103,7 +105,7 @@ def _judge(question: Question, *, job: StageRun[RegisterParams], closure: Closur
         candidate=is_candidate(job.settings),
         rolled_back=registry.rolled_back(question.model_md5),
         reference=ask_reference(asked, job, closure=closure, registry=registry) if asked else None,
-        only_seed_changed=champion is not None and only_seed_differs(closure, champion.closure),
+        only_seed_changed=champion is not None and only_seed_differs(closure, champion.closure, releases),
     )
 
 

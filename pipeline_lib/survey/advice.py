@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 
+from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.shown import visible
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.weights_at_hand import TO_FETCH, AtHand, Weights
@@ -24,6 +25,7 @@ VOTES = (
     "      labels: null  # no class folders: name a CSV with the columns filename,label (docs/labels.md)\n"
     "      votes: null  # or what several people said: member,annotator,label\n"
 )
+EMBEDDING = "  embedding_weights: {}  # what curation compares photographs by; null: gradients\n"
 TEMPLATE = """\
 # Everything that changes results, one section per stage; `perennial params` says what every key means, with its bounds.
 # Written for {uri} ({summary}).
@@ -42,7 +44,7 @@ download:
 
 inspect:
   min_side_px: {min_side_px}  # smaller pictures are set aside as too_small
-
+{embedding}
 curate: {{}}
 
 convert:
@@ -87,6 +89,7 @@ def advise(survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bo
         target_bytes=target,
         max_bytes=target * 2,
         min_side_px=8 if side_px <= SMALL_PX else 32,
+        embedding=EMBEDDING.format(weights.name) if weights and builtin_backbone(weights.name) else "",
         recipe=training.recipe,
         recipe_why=training.why,
         short_side_px=training.short_side_px or "null",

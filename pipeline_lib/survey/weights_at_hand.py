@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.networks.model_file import MODEL_FILE, read_model_file
@@ -46,8 +47,14 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
     """The weights that a person names, as in train.weights. Nothing is fetched.
 
     root: the project. Raises SourceMissing when a file is not there, UsageError for a version that is not, ConfigError
-    for a name that torchvision does not know or a file of another network, BadData for a file that is none.
+    for a name that neither set-up nor torchvision knows or a file of another network, BadData for a file that is none.
     """
+    try:
+        backbone = builtin_backbone(name)
+    except ValueError as error:
+        raise ConfigError("--weights cannot be used", file="--weights", value=name, remedy=str(error)) from error
+    if backbone:
+        return AtHand(Weights(backbone.ref, "", backbone.network, backbone.side_px, "those that set-up installed"))
     if name.startswith(TORCHVISION):
         return AtHand(_of_torchvision(name.removeprefix(TORCHVISION), n_classes))
     if name.startswith(REGISTERED):

@@ -6,7 +6,7 @@ from pipeline_lib.tables.table import Column, Table
 
 IMAGES = Table(
     name="images",
-    version=3,
+    version=4,
     meaning="one row per member with bytes; `refusal` says why one cannot be used",
     key=("image_id",),
     columns=(
@@ -48,14 +48,21 @@ IMAGES = Table(
         ),
         Column(
             "phash_variants",
-            pa.list_(pa.uint64(), 4),
-            "the same of its centre, of 95, 90, 85 and 80 % of the side",
+            pa.list_(pa.uint64(), 6),
+            "the same of its centre, of 95, 90, 85 and 80 % of the side; of the image with its border; of the middle "
+            "80 % of that",
             nullable=True,
         ),
         Column("luminance_p1", pa.uint8(), "1st percentile of luminance, 0..255", nullable=True),
         Column("luminance_p50", pa.uint8(), "median of luminance, 0..255", nullable=True),
         Column("luminance_p99", pa.uint8(), "99th percentile of luminance, 0..255", nullable=True),
         Column("entropy_bit", pa.float32(), "entropy of the luminance histogram, 0..8", nullable=True),
+        Column(
+            "subject_bit",
+            pa.float32(),
+            "information beside the commonest level, 8 levels around it included: bit per pixel of the image",
+            nullable=True,
+        ),
         Column(
             "blur_ratio",
             pa.float32(),

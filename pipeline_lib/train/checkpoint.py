@@ -35,12 +35,7 @@ LOCK_FILE = "lock"
 LOCK_WAIT_S = 10.0
 ASK_EVERY_S = 0.5  # between two questions to all GPUs, which wait for the answer
 DAY_S = 86_400
-LIBRARY = Path(__file__).parents[1]
-CODE = (
-    "betons", "files/csv_cells.py", "files/weight_files.py", "loader", "native", "networks", "pixels",
-    "shards/sniff.py", "tables", "train",
-)  # fmt: skip
-NOT_READ = (".beton", ".pyc", ".so")  # of betons the index, which holds the checksum of each image, stands for the file
+NOT_READ = ".beton"  # the index, which holds the checksum of each image, stands for the file
 
 
 class Checkpoints:
@@ -129,10 +124,9 @@ def place_for(folder: Path, key: str, *, keep_days: int) -> Iterator[Path]:
 
 
 def inputs_key(job: StageRun[TrainParams], device: torch.device) -> str:
-    """The name of this training: its code, parameters, device, and every file it reads."""
-    code = [file for name in CODE for file in _files_below(LIBRARY / name)]
+    """The name of this training: its parameters, device, and every file it reads, the fingerprint of its code too."""
     data = [file for role in sorted(job.reads) for file in _files_below(job.reads[role])]
-    files = [file for file in (*code, *data) if file.is_file() and file.suffix not in NOT_READ]
+    files = [file for file in data if file.is_file() and file.suffix != NOT_READ]
     facts = {"params": job.params.model_dump(mode="json"), "torch": torch.__version__, "device": device.type}
     return key_of(facts, files)
 

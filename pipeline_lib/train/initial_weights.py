@@ -12,6 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pipeline_lib.backbones import builtin_backbone, weight_file
+from pipeline_lib.backbones.timm_names import timm_names
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.files.weight_files import read_weight_file
 from pipeline_lib.harness.stage import StageRun
@@ -38,7 +40,9 @@ class StartingWeights:
     def as_record(self) -> dict[str, str]:
         """For model.json."""
         where = {"weights": self.name} if self.name else {}
-        return {**where, "weights_sha256": self.sha256}
+        backbone = builtin_backbone(self.name)
+        licence = {"licence": backbone.licence, "origin": backbone.origin} if backbone else {}
+        return {**where, "weights_sha256": self.sha256, **licence}
 
 
 def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
@@ -51,6 +55,9 @@ def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
     name = params.weights
     if name is None:
         return None
+    # The package pins the file of a built-in backbone.
+    if backbone := builtin_backbone(name):
+        return read_weights(weight_file(backbone), sha256=backbone.sha256, name=name)
     # The name of torchvision's file holds the beginning of its digest.
     if name.startswith(TORCHVISION):
         file, digest = _from_torchvision(name.removeprefix(TORCHVISION))
@@ -80,12 +87,10 @@ def read_weights(file: Path, *, sha256: str, name: str = "") -> StartingWeights:
             value=found,
             remedy=f"if this is the file you mean, set train.weights_sha256 to {found}",
         )
-    return StartingWeights(
-        name=name,
-        file=file,
-        sha256=found,
-        tensors=read_weight_file(file),
-    )
+    tensors = read_weight_file(file)
+    # Some publishers' names are other ones than timm's for the same network.
+    renamed = {new: tensors[own] for own, new in timm_names(tensors).items()}
+    return StartingWeights(name=name, file=file, sha256=found, tensors=renamed)
 
 
 def start_from(network: nn.Module, weights: StartingWeights) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from pipeline_lib.backbones import BUILTIN, builtin_backbone
 from pipeline_lib.loader.view_params import IN_FFCV
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, VISIBLE, Recipe
@@ -45,7 +46,8 @@ class TrainingChoices(Params):
     weights: str | None = Field(
         None,
         description="weights to start from: a file (.safetensors or .pth) relative to the repository, "
-        "torchvision:ResNet18_Weights.IMAGENET1K_V1, or registered:VERSION",
+        "torchvision:ResNet18_Weights.IMAGENET1K_V1, registered:VERSION, or builtin:efficientnet_lite0, which set-up "
+        "installed and which brings its network along",
     )
     weights_sha256: str | None = Field(None, pattern=DIGEST, description="sha256 of the file of weights, in hex")
     teacher: str | None = Field(
@@ -99,6 +101,8 @@ class TrainParams(Recipe, TrainingChoices):
         if not isinstance(name, str) or name not in RECIPES:
             return own  # the type of `recipe` says what is wrong
         numbers = dict(RECIPES[name])
+        if backbone := builtin_backbone(own.get("weights")):
+            numbers["network"] = backbone.network
         # A recipe's growing sizes belong to its own side_px.
         if "side_px" in own:
             numbers["train_from_px"] = 0
@@ -107,8 +111,8 @@ class TrainParams(Recipe, TrainingChoices):
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
-        # The name of torchvision's file holds its digest.
-        is_pinned_by_name = self.weights is not None and self.weights.startswith(TORCHVISION)
+        # The name of torchvision's file holds its digest; the code holds that of a built-in one.
+        is_pinned_by_name = self.weights is not None and self.weights.startswith((TORCHVISION, BUILTIN))
         if (self.weights is None) != (self.weights_sha256 is None) and not is_pinned_by_name:
             raise ValueError("weights and weights_sha256 go together: `sha256sum FILE` prints the second")
         if self.recipe == "finetune" and self.weights is None:
@@ -118,6 +122,15 @@ class TrainParams(Recipe, TrainingChoices):
             )
         if self.freeze_batch_norm and self.weights is None:
             raise ValueError("freeze_batch_norm keeps what weights bring along: set weights too, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _built_in_weights_have_their_network(self) -> Self:
+        backbone = builtin_backbone(self.weights)
+        if backbone and self.network != backbone.network:
+            raise ValueError(f"{self.weights} goes with network {backbone.network}: leave network out")
+        if backbone and self.weights_sha256:
+            raise ValueError(f"weights_sha256 is for a file: leave it out beside {self.weights}")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The demo's bytes up to the betons are frozen: they guard `dvc commit` after a pure refactor, and the memo.
+"""The demo's bytes up to the betons are frozen: they guard `same` in upgrade/releases.toml, and the memo.
 
 When a hash changes and should, raise the stage's format constant (the memo's key holds it) and write the new hash here.
 They hold for the locked versions of Pillow, pyarrow and simplejpeg. Later stages depend on the processor's arithmetic.

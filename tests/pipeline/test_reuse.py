@@ -56,6 +56,25 @@ def test_a_changed_setting_runs_nothing(line: Checkout) -> None:
     assert line.lock() == before
 
 
+def test_a_comment_everywhere_runs_nothing_and_code_that_is_as_it_was_brings_its_results_back(line: Checkout) -> None:
+    """DVC's run-cache keys on the fingerprint, so that an edit that is taken back costs nothing."""
+    for file in (line.folder / "pipeline_lib").rglob("*.py"):
+        file.write_text(file.read_text() + "\n# A comment.\n")
+    edited = line.folder / "pipeline_lib/convert/run.py"
+    commented = edited.read_text()
+
+    assert line.repro().ran == ALWAYS
+    edited.write_text(commented + "\nNEW = 1\n")
+    refused = line.repro("--single-item", "--force", "convert", check=False)
+    changed = line.repro()
+    edited.write_text(commented)
+    back = line.repro()
+
+    assert refused.exit_code != 0 and "pipeline_lib/convert/run.py: the code of convert changed" in refused.output
+    assert changed.ran == ["discover", "convert", "register"]  # the same bytes as before: nothing follows
+    assert (back.ran, back.restored) == (ALWAYS, ["convert"])
+
+
 def test_with_the_memo_alone_the_same_bytes_come_out(line: Checkout) -> None:
     before = line.lock()
     for name in ("line", ".dvc/cache"):

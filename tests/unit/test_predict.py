@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 from PIL import Image
 
+from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import BadData
+from pipeline_lib.networks.exported import ExportedModel
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, centre_square
-from pipeline_lib.predict import predict, read_pixels
+from pipeline_lib.predict import builtin_model, exported_model, model_of, predict, read_pixels
 from pipeline_lib.tables.predictions import PREDICTIONS
 from testing.images import progressive_jpeg
 
@@ -20,7 +23,7 @@ def test_files_get_the_classes_and_probabilities_of_the_predictions_table(small_
     rows = rows[rows["split"] == "test"]
     files = [small_line.file(image_id) for image_id in rows["image_id"]]
 
-    found = predict(files, evaluated / "export")
+    found = predict(files, exported_model(evaluated / "export"))
 
     classes = ("007", "stripes", "NA")
     assert [prediction.file for prediction in found] == files
@@ -35,7 +38,7 @@ def test_a_file_that_is_no_picture_has_its_own_fault_and_the_others_are_predicte
     good, torn, absent = small_line.file("src/test000.png"), tmp_path / "torn.png", tmp_path / "absent.png"
     torn.write_bytes(good.read_bytes()[:200])
 
-    found = predict([torn, good, absent, tmp_path], evaluated / "export")
+    found = predict([torn, good, absent, tmp_path], exported_model(evaluated / "export"))
 
     assert [bool(prediction.guesses) for prediction in found] == [False, True, False, False]
     assert f"{torn}: not a usable image: decode_truncated" in str(found[0].fault)
@@ -52,23 +55,23 @@ def test_an_image_that_keeps_its_decoder_busy_is_passed_over_and_the_others_are_
     bomb.write_bytes(progressive_jpeg(5600, 32))  # 63 kB, about a second: the costliest whose scans pass the count
     monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.3)
 
-    found = predict([bomb, good], evaluated / "export")
+    found = predict([bomb, good], exported_model(evaluated / "export"))
 
     assert [bool(prediction.guesses) for prediction in found] == [False, True]
-    assert f"{bomb}: no usable image: too_much_work (found: decoding it ended the process twice (SIGPROF))" in str(
+    assert f"{bomb}: not a usable image: too_much_work (found: decoding it ended the process twice (SIGPROF))" in str(
         found[0].fault
     )
 
 
 def test_the_same_file_twice_is_answered_twice(small_line, evaluated: Path) -> None:
-    one, two = predict([small_line.file("src/test000.png")] * 2, evaluated / "export")
+    one, two = predict([small_line.file("src/test000.png")] * 2, exported_model(evaluated / "export"))
 
     assert one == two
 
 
 def test_without_a_model_it_says_what_makes_one(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="model.json: the model is absent. Remedy: run `dvc repro evaluate`"):
-        predict([], tmp_path)
+        exported_model(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,16 @@ def test_a_file_is_sized_as_convert_sized_the_pictures_and_older_models_have_few
         pixels=described, recipe={}, parent=None, epoch=1,
     )  # fmt: skip
 
-    seen = read_pixels(tmp_path / "x.png", about)
+    model = model_of(ExportedModel(about, session=None))
+    seen = read_pixels(tmp_path / "x.png", model.rules, model.view)
 
     assert np.array_equal(seen, centre_square(KeptSize(**kept).apply(pixels), side_px=32))
+
+
+def test_the_built_in_model_names_what_is_in_a_photograph() -> None:
+    flower, church = (Path(sklearn.__file__).parent / f"datasets/images/{name}.jpg" for name in ("flower", "china"))
+
+    found = predict([flower, church], builtin_model(EFFICIENTNET_LITE0))
+
+    assert [prediction.guesses[0].name for prediction in found] == ["daisy", "palace"]
+    assert [len(prediction.guesses) for prediction in found] == [5, 5]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.settings import load_settings
+from pipeline_lib.loader.open import Kind
+from pipeline_lib.settings import Settings, load_settings
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,3 +82,8 @@ def test_a_loader_of_an_earlier_version_is_refused_with_what_to_set_instead(
 
     with pytest.raises(ConfigError, match=rf"loader = '{gone}': is no more: {instead}"):
         load_settings(tmp_path)
+
+
+def test_no_setting_chooses_the_loader_that_shows_other_pixels() -> None:
+    """Every loader but FFCV's own gives the same bytes (tests/unit/loader); FFCV's own is a parameter."""
+    assert {*get_args(Settings.model_fields["loader"].annotation)} == {*get_args(Kind)} - {"ffcv"}

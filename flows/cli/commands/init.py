@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights to start from: a file, torchvision:ResNet18_Weights.IMAGENET1K_V1 (downloaded once, when "
-        "training starts) or registered:VERSION; by default weights in torch's cache (TORCH_HOME), if there are any, "
-        "for up to 20,000 photographs",
+        help="weights to start from: builtin:efficientnet_lite0 (curation compares photographs by it too), a file, "
+        "torchvision:ResNet18_Weights.IMAGENET1K_V1 (downloaded once, when training starts) or registered:VERSION; "
+        "by default weights in torch's cache (TORCH_HOME), if there are any, for up to 20,000 photographs",
     )
     parser.add_argument(
         "--force",

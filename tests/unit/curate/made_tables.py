@@ -73,11 +73,14 @@ class Picture:
             "ends_grey": False,
             "pixel_hash": digest(looks, 16),
             "phash": int(digest(looks, 8), 16),
-            "phash_variants": [int(digest(f"{looks} {part}", 8), 16) for part in (95, 90, 85, 80)],
+            "phash_variants": [
+                int(digest(f"{looks} {part}", 8), 16) for part in ("95", "90", "85", "80", "uncut", "middle")
+            ],
             "luminance_p1": 5,
             "luminance_p50": 100,
             "luminance_p99": 250,
             "entropy_bit": 7.0,
+            "subject_bit": 5.0,
             "blur_ratio": 0.1,
         }
         return {**found, **self.image}

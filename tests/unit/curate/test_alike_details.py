@@ -1,4 +1,4 @@
-"""The second look and what it finds among small pictures."""
+"""The second look and what it finds among small images."""
 
 import cv2
 import numpy as np
@@ -14,24 +14,24 @@ SIDE = 32
 
 @pytest.fixture(scope="module")
 def scenes():
-    """400 drawn pictures of lines and ellipses, grey, [400, 96, 96]."""
+    """400 drawn images of lines and ellipses, grey, [400, 96, 96]."""
     rng = np.random.default_rng(0)
     drawn = np.full((400, 96, 96), 120, np.uint8)
-    for picture in drawn:
+    for image in drawn:
         for _ in range(12):
             ends, size, level = rng.integers(0, 96, (2, 2)).tolist(), rng.integers(4, 30, 2).tolist(), rng.integers(256)
-            cv2.line(picture, *ends, int(level), 4)
-            cv2.ellipse(picture, ends[0], size, int(rng.integers(180)), 0, 360, int(rng.integers(256)), -1)
+            cv2.line(image, *ends, int(level), 4)
+            cv2.ellipse(image, ends[0], size, int(rng.integers(180)), 0, 360, int(rng.integers(256)), -1)
     return drawn
 
 
-def small(pictures) -> np.ndarray:
+def small(images) -> np.ndarray:
     """Thumbnails, uint8 [N, 1024]."""
-    return np.stack([np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.BICUBIC)).ravel() for one in pictures])
+    return np.stack([np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.BICUBIC)).ravel() for one in images])
 
 
 def vectors(thumbnails) -> np.ndarray:
-    """The coarse picture without its brightness, float32 [N, 64]."""
+    """The coarse image without its brightness, float32 [N, 64]."""
     cells = thumbnails.reshape(-1, 8, 4, 8, 4).mean(axis=(2, 4)).reshape(-1, 64)
     return (cells - cells.mean(axis=1, keepdims=True)).astype(np.float32)
 
@@ -41,7 +41,7 @@ def copies(scenes):
     return [cv2.resize(one[6:, 6:], (96, 96)) // 2 + 30 for one in scenes]
 
 
-def test_a_darker_shifted_and_larger_copy_agrees_and_another_picture_does_not(scenes):
+def test_a_darker_shifted_and_larger_copy_agrees_and_another_image_does_not(scenes):
     originals, changed = scenes[:60:3], copies(scenes[:60:3])
     thumbnails = small([*originals, *changed])
     n = len(originals)
@@ -61,7 +61,7 @@ def test_a_turned_copy_agrees_only_when_turns_are_asked_for(scenes):
     assert agreement(thumbnails, pair)[0] < 0.7
 
 
-def test_copies_among_pictures_of_much_detail_are_found_and_only_they(scenes):
+def test_copies_among_images_of_much_detail_are_found_and_only_they(scenes):
     thumbnails = np.concatenate([small(scenes), small(copies(scenes[:10]))])
 
     found = alike_details(vectors(thumbnails), thumbnails, least=0.85)

@@ -105,7 +105,7 @@ def test_test_copies_with_different_classes_stay_and_are_shown():
 
 def test_poor_pictures_are_remarked_and_shown_but_used():
     curated = decided(
-        Picture("s/night", image={"luminance_p99": 30, "entropy_bit": 1.0}),
+        Picture("s/night", image={"luminance_p99": 30, "entropy_bit": 1.0, "subject_bit": 0.2}),
         Picture("s/soft", image={"blur_ratio": 0.9}),
     )
 

@@ -1,10 +1,10 @@
-"""Oracle: brute force over all pairs; for the orientations, the hash of the picture itself turned."""
+"""Oracle: brute force over all pairs; for the orientations, the hash of the image itself turned."""
 
 import numpy as np
 import pytest
 
 from pipeline_lib.curate import hash_pairs
-from pipeline_lib.curate.hash_pairs import close_pairs, orientations
+from pipeline_lib.curate.hash_pairs import close_pairs, orientations, proposed_pairs
 from pipeline_lib.inspect.hashes import phash
 
 
@@ -55,20 +55,37 @@ def test_the_join_of_orientations_with_variants_finds_what_brute_force_finds():
 
 def test_the_hashes_of_all_eight_orientations_follow_from_one():
     grey = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)
-    turned = [
-        form for picture in (grey, grey.T) for form in (picture, picture[:, ::-1], picture[::-1], picture[::-1, ::-1])
-    ]
+    turned = [form for image in (grey, grey.T) for form in (image, image[:, ::-1], image[::-1], image[::-1, ::-1])]
 
     assert orientations(np.array([phash(grey)], np.uint64))[:, 0].tolist() == [phash(form) for form in turned]
 
 
-def test_a_thousand_equal_hashes_make_a_chain_and_not_half_a_million_pairs():
+def test_images_of_one_hash_are_all_paired_with_each_other_and_with_those_of_a_near_hash():
+    hashes = np.array([[7] * 10 + [15] * 5 + [2**64 - 1]], np.uint64)
+
+    found = close_pairs(hashes, hashes, max_bits=6)
+
+    assert {tuple(pair) for pair in found.pairs.tolist()} == by_brute_force(hashes, hashes, 6)
+    assert len(found.pairs) == 15 * 14 // 2
+    assert found.n_cut == 0
+
+
+def test_a_thousand_equal_hashes_make_a_chain_and_not_half_a_million_pairs_and_are_counted_as_cut():
     equal = np.full((1, 1000), 7, dtype=np.uint64)
 
     found = close_pairs(equal, equal, max_bits=6)
 
-    assert len(found.pairs) == 999
-    assert found.n_cut == 0
+    assert len(found.pairs) == 16 * 15 // 2 + 1000 - 16
+    assert found.n_cut == 1
+
+
+@pytest.mark.parametrize("part", range(6), ids=["95 %", "90 %", "85 %", "80 %", "uncut", "middle"])
+def test_a_part_of_one_image_proposes_the_pair_with_the_whole_or_the_like_part_of_another(part):
+    rng = np.random.default_rng(0)
+    whole, variants = (rng.integers(0, 2**64, shape, dtype=np.uint64) for shape in (50, (6, 50)))
+    variants[part, 3] = (variants[part, 7] if part == 5 else whole[7]) ^ np.uint64(0b111)
+
+    assert proposed_pairs(whole, variants, max_bits=6).pairs.tolist() == [[3, 7]]
 
 
 def test_a_bucket_over_the_cap_is_reported(monkeypatch):
@@ -78,7 +95,7 @@ def test_a_bucket_over_the_cap_is_reported(monkeypatch):
     assert close_pairs(hashes, hashes, max_bits=1).n_cut > 0
 
 
-def test_no_pictures_make_no_pairs():
+def test_no_images_make_no_pairs():
     none = np.empty((1, 0), np.uint64)
 
     assert close_pairs(none, none, max_bits=6).pairs.shape == (0, 2)

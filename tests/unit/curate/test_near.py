@@ -56,7 +56,7 @@ def test_the_blocked_search_finds_what_brute_force_finds(monkeypatch):
     assert found == expected
 
 
-def test_faint_pictures_pair_only_when_they_are_nearly_equal():
+def test_faint_images_pair_only_when_they_are_nearly_equal():
     rng = np.random.default_rng(1)
     blank_pages = rng.integers(249, 256, (20, 1024)).astype(np.uint8)
 

@@ -1,10 +1,14 @@
 """The queue of questions for people: which pictures, in which order, and not again once they have answered."""
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.inspect.small_view import small_view
 from tests.unit.curate.made_tables import Picture, make_found
 
 PLAIN = [Picture(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)]
@@ -57,3 +61,26 @@ def test_what_a_person_has_decided_is_not_asked_again(image_id: str, action: str
 
     assert image_id in before
     assert after == before - {image_id}
+
+
+def test_at_most_dup_questions_possible_copies_are_asked_about_the_likeliest_first() -> None:
+    """Pairs that differ by eight bits and look the same: each is a question, noise of more levels a less likely one."""
+    rng = np.random.default_rng(0)
+    pictures, shown = [], {}
+    for number, noise in enumerate((40, 5, 20)):
+        levels = rng.integers(0, 256, (24, 24, 3)).repeat(5, axis=0).repeat(5, axis=1)
+        noisy = (levels + rng.integers(-noise, noise + 1, levels.shape)).clip(0, 255)
+        phash = int(rng.integers(2**62))
+        for name, bits, pixels in ((f"s/p{number}", phash, levels), (f"s/q{number}", phash ^ 0xFF, noisy)):
+            pictures.append(Picture(name, split="train", image={"phash": bits}))
+            shown[name] = small_view(pixels.astype(np.uint8))
+    found = make_found([*PLAIN, *pictures])
+    views = found.views
+    found = replace(found, views=lambda ids: {**views(ids), **{name: shown[name] for name in ids if name in shown}})
+
+    asked = [
+        curate(found, CurateParams(dup_questions=most)).review.query("kind == 'near_review'")["image_id"].to_list()
+        for most in (48, 2, 0)
+    ]
+
+    assert asked == [["s/q1", "s/q2", "s/q0"], ["s/q1", "s/q2"], []]

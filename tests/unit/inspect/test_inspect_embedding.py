@@ -5,8 +5,11 @@ import hashlib
 import numpy as np
 import pytest
 
+from pipeline_lib.backbones import open_builtin
+from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.inspect.run import _stage_key
 from pipeline_lib.pixels import centre_square
 from testing.images import encoded, photo
 from tests.unit.inspect.made_shards import features_of, inspect, make_source
@@ -108,3 +111,39 @@ def test_a_file_that_holds_no_weights_is_refused_and_never_executed(source, tmp_
         BadData, match=rf"{name}: not a weight file that can be read safely \(found: .*Remedy: name a \.safe"
     ):
         inspect(source, params_for(tmp_path / name))
+
+
+# The built-in backbone
+
+BUILTIN = {"embedding_weights": EFFICIENTNET_LITE0.ref}
+
+
+def test_the_built_in_backbone_describes_images_without_torch_and_the_table_says_which_weights_did(source):
+    params = InspectParams(**BUILTIN)
+
+    features = features_of(inspect(source, params))
+
+    views = np.stack([EFFICIENTNET_LITE0.view(pixels) for pixels in PICTURES.values()])
+    expected = open_builtin(EFFICIENTNET_LITE0, threads=1).features(views)
+    assert np.array_equal(np.stack(features.loc[list(PICTURES), "vector"]), expected)
+    assert set(features["kind"]) == {f"embedding:{EFFICIENTNET_LITE0.sha256[:12]}"}
+
+
+def test_what_is_remembered_of_a_shard_is_told_apart_by_the_weights_however_they_are_named(weight_files):
+    of_file = params_for(weight_files / "weights.pth")
+
+    keys = {_stage_key(InspectParams()), _stage_key(InspectParams(**BUILTIN)), _stage_key(of_file)}
+
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({**BUILTIN, "weights_sha256": "0" * 64}, "weights_sha256 is for a file: leave it out"),
+        ({"embedding_weights": "builtin:resnet"}, "no such built-in backbone: name builtin:efficientnet_lite0"),
+    ],
+)
+def test_a_built_in_name_is_pinned_by_itself_and_must_be_one(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        InspectParams(**wrong)

@@ -62,7 +62,7 @@ def test_an_unknown_network_of_timm_is_refused_with_the_nearest_names() -> None:
 def test_without_timm_its_networks_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
 
-    with pytest.raises(DependencyMissing, match=r"timm is not installed .found: timm:resnet18.*make setup WITH=timm"):
+    with pytest.raises(DependencyMissing, match=r"timm is not installed .found: timm:resnet18.*make setup"):
         build_network("timm:resnet18", n_classes=3, side_px=32)
 
 

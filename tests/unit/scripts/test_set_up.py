@@ -126,7 +126,7 @@ def machine(tmp_path: Path) -> Machine:
     for folder in ("project/scripts", "pyenv", "bin"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "project/requirements.lock").write_text(LOCK)
-    (tmp_path / "project/pyproject.toml").write_text("heic = []\ntimm = []\n")
+    (tmp_path / "project/pyproject.toml").write_text("heic = []\ntrackers = []\n")
     script = (ROOT / "scripts/set_up.sh").read_text()
     assert script.count("/etc/os-release") == 1
     copy = tmp_path / "project/scripts/set_up.sh"
@@ -336,9 +336,7 @@ def test_an_unknown_set_or_extra_is_refused_with_the_names_there_are(machine: Ma
         "set-up: no such set of packages: training; "
         "choose one of predict, line, developers, tests (make setup FOR=predict)\n"
     )
-    assert extra.stderr == (
-        "set-up: no such extra: time; pyproject.toml names them: dask, faces, heic, timm, trackers\n"
-    )
+    assert extra.stderr == ("set-up: no such extra: time; pyproject.toml names them: dask, faces, heic, trackers\n")
     assert (of.returncode, extra.returncode) == (69, 69)
     assert not (machine.folder / "project/.venv").exists()
 
@@ -347,16 +345,16 @@ def test_optional_packages_are_installed_once_and_come_again_with_a_new_lock(mac
     machine.add_python("python3", 11)
     machine.set_up()
 
-    machine.set_up(extras="timm,heic")
+    machine.set_up(extras="trackers,heic")
     first = machine.asked("python -m uv pip install")
     machine.set_up()
     second = machine.asked()
     (machine.folder / "project/requirements.lock").write_text(LOCK + "new==1\n")
     machine.set_up()
 
-    assert [line for line in first if line.endswith("--constraint requirements.lock --editable .[heic,timm]")]
+    assert [line for line in first if line.endswith("--constraint requirements.lock --editable .[heic,trackers]")]
     assert second == []
-    assert [line for line in machine.asked() if line.endswith("--editable .[heic,timm]")]
+    assert [line for line in machine.asked() if line.endswith("--editable .[heic,trackers]")]
 
 
 # System packages

@@ -143,6 +143,18 @@ def test_torchvisions_weights_may_be_named_and_are_not_fetched_yet(tmp_path: Pat
     assert list(cache.iterdir()) == []
 
 
+def test_the_built_in_weights_serve_training_and_curation(tmp_path: Path) -> None:
+    at_hand = named(tmp_path, "builtin:efficientnet_lite0")
+
+    params = params_for(tmp_path, at_hand, is_named=True)
+
+    assert (params.recipe, params.weights, params.side_px) == ("finetune", "builtin:efficientnet_lite0", 224)
+    assert params.network == "timm:tf_efficientnet_lite0"
+    assert str(load_params(tmp_path / "params.yaml").inspect.embedding_weights) == "builtin:efficientnet_lite0"
+    with pytest.raises(ConfigError, match="--weights cannot be used .*no such built-in backbone: name builtin:eff"):
+        named(tmp_path, "builtin:resnet")
+
+
 def test_weights_that_saw_larger_pictures_get_them(tmp_path: Path, cache: Path) -> None:
     params = params_for(tmp_path, named(tmp_path, "torchvision:Inception_V3_Weights.IMAGENET1K_V1"), is_named=True)
 

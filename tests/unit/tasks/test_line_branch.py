@@ -92,14 +92,14 @@ def test_a_run_with_overrides_stays_off_the_line(done: Workspace) -> None:
 
 def test_two_results_at_once_are_ordered_and_none_is_lost(done: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     rival = git(done.origin, "commit-tree", f"{done.commit}^{{tree}}", "-p", done.commit, "-m", "rival")
-    swap, beaten = line_branch._swap, []
+    swap, beaten = line_branch.move_line, []
 
     def swap_after_the_rival(origin: Path, commit: str, tip: str) -> bool:
         if not beaten:
             beaten.append(git(origin, "update-ref", line_branch.BRANCH, rival))
         return swap(origin, commit, tip)
 
-    monkeypatch.setattr(line_branch, "_swap", swap_after_the_rival)
+    monkeypatch.setattr(line_branch, "move_line", swap_after_the_rival)
     commit = keep_result(done)
 
     assert commit_of(done.origin, LINE) == commit
@@ -107,7 +107,7 @@ def test_two_results_at_once_are_ordered_and_none_is_lost(done: Workspace, monke
 
 
 def test_a_run_that_always_loses_gives_up_with_a_remedy(done: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line_branch, "_swap", lambda *_: False)
+    monkeypatch.setattr(line_branch, "move_line", lambda *_: False)
 
     with pytest.raises(Interrupted, match=r"perennial/line: other runs kept moving the branch\. Remedy: run again"):
         keep_result(done)

@@ -23,10 +23,10 @@ import pytest
 import torch
 
 from pipeline_lib.errors import Interrupted
-from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.line import read_line
 from pipeline_lib.harness.progress import Meter
 from pipeline_lib.train import checkpoint
-from pipeline_lib.train.checkpoint import CODE, Checkpoints, place_for
+from pipeline_lib.train.checkpoint import Checkpoints, place_for
 from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.run import run
@@ -242,7 +242,6 @@ def test_after_kill_nine_the_stage_goes_on_from_the_last_checkpoint_to_the_same_
 
 
 def test_the_key_of_a_checkpoint_holds_all_the_code_that_dvc_tracks_for_the_stage() -> None:
-    deps = read_yaml(ROOT / "dvc.yaml")["stages"]["train"]["deps"]
+    reads = read_line(ROOT).stage_files("train").reads  # all of which the key holds
 
-    tracked = [Path(dep).relative_to("pipeline_lib") for dep in deps if dep.startswith("pipeline_lib/")]
-    assert [one for one in tracked if not any(one.is_relative_to(held) for held in CODE)] == []
+    assert reads["code_of_train"] == ROOT / "line/discover/code_of_train.txt"

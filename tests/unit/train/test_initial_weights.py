@@ -4,13 +4,18 @@ import hashlib
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision.models as zoo
 
+from pipeline_lib.backbones import weight_file
+from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
+from pipeline_lib.backbones.torch_file import read_tensors
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
-from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.build import build_network, normalisation
 from pipeline_lib.train.initial_weights import read_starting_weights, start_from
+from pipeline_lib.train.params import TrainParams
 
 NAME = "torchvision:SqueezeNet1_1_Weights.IMAGENET1K_V1"
 
@@ -99,3 +104,37 @@ def test_a_registered_version_is_built_upon(small_line, trained: Path, tmp_path:
 
 def test_a_network_from_scratch_has_no_parent(small_line, tmp_path: Path) -> None:
     assert read_starting_weights(small_line.train(tmp_path)) is None
+
+
+def test_the_built_in_weights_are_named_with_digest_and_licence_and_only_the_head_is_fresh(small_line) -> None:
+    params = {"recipe": "finetune", "weights": EFFICIENTNET_LITE0.ref}
+    job = small_line.train(small_line.folder, **params)
+    network = build_network(job.params.network, n_classes=3, side_px=32)
+
+    weights = read_starting_weights(job)
+
+    assert weights is not None and weights.as_record() == {
+        "weights": "builtin:efficientnet_lite0",
+        "weights_sha256": EFFICIENTNET_LITE0.sha256,
+        "licence": "Apache-2.0",
+        "origin": EFFICIENTNET_LITE0.origin,
+    }
+    start_from(network, weights)
+    stem = read_tensors(weight_file(EFFICIENTNET_LITE0))["_conv_stem.weight"]
+    assert np.array_equal(network.conv_stem.weight.detach(), stem)
+    assert not network.classifier.weight.any()
+    assert normalisation(network) == (EFFICIENTNET_LITE0.mean, EFFICIENTNET_LITE0.std)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"network": "resnet18"}, "goes with network timm:tf_efficientnet_lite0: leave network out"),
+        ({"weights_sha256": "0" * 64}, "weights_sha256 is for a file: leave it out beside builtin:efficientnet_lite0"),
+        ({"weights": "builtin:resnet"}, "no such built-in backbone: name builtin:efficientnet_lite0"),
+    ],
+)
+def test_built_in_weights_bring_network_and_digest_along(wrong: dict[str, str], said: str) -> None:
+    assert TrainParams(weights=EFFICIENTNET_LITE0.ref).network == EFFICIENTNET_LITE0.network
+    with pytest.raises(ValueError, match=said):
+        TrainParams(**{"weights": EFFICIENTNET_LITE0.ref, **wrong})

@@ -1,0 +1,12 @@
+"""The built-in backbone: a small network trained on ImageNet whose weights come with set-up.
+
+builtin.py says which there are and finds their files, torch_file.py reads them, lite0.py makes a network of them for
+ONNX Runtime, model.py runs it: nothing here loads torch. Training takes the same weights under timm's names.
+"""
+
+from __future__ import annotations
+
+from pipeline_lib.backbones.builtin import BUILTIN, Backbone, builtin_backbone, weight_file
+from pipeline_lib.backbones.model import BuiltinModel, open_builtin
+
+__all__ = ["BUILTIN", "Backbone", "BuiltinModel", "builtin_backbone", "open_builtin", "weight_file"]

@@ -1,0 +1,78 @@
+"""Which model `perennial predict --model REF` asks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import sklearn
+
+from flows.cli.parser import main
+
+FLOWER = str(Path(sklearn.__file__).parent / "datasets/images/flower.jpg")
+
+
+@pytest.mark.parametrize("name", ["builtin", "builtin:efficientnet_lite0"])
+def test_the_built_in_model_needs_no_project(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    code = main(["predict", "--model", name, "--json", FLOWER])
+
+    answer = json.loads(capsys.readouterr().out)
+    assert (code, answer["file"], len(answer["guesses"])) == (0, FLOWER, 5)
+    assert (answer["guesses"][0]["class"], answer["guesses"][0]["name"]) == ("n11939491", "daisy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_is_an_exported_model_and_needs_no_project(
+    small_line,
+    evaluated: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").symlink_to(evaluated / "export")
+    image = str(small_line.file("src/test000.png"))
+
+    assert main(["predict", "--model", "./mine", image]) == 0
+    assert capsys.readouterr().out.startswith(f"{image}: ")
+
+
+def test_elsewhere_than_in_a_project_the_error_names_what_goes_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+
+    codes = main(["predict", FLOWER]), main(["predict", "--model", "mine", FLOWER])
+
+    first, second = capsys.readouterr().err.splitlines()
+    remedy = "Remedy: change into the folder that holds dvc.yaml, or name `--model builtin`, which needs no training"
+    assert codes == (2, 2)
+    assert first.endswith(remedy)
+    assert second.endswith(f"{remedy}, or `--model ./mine`, the folder here")
+
+
+def test_a_built_in_model_of_another_name_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--model", "builtin:resnet", FLOWER]) == 2
+    assert "--model: no such built-in backbone: name builtin:efficientnet_lite0 (found: builtin:resnet)" in (
+        capsys.readouterr().err
+    )
+
+
+def test_the_older_option_goes_on_working_and_says_the_new_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    main(["predict", "--version", "builtin", FLOWER])
+
+    assert "--version is called --model now: `perennial predict --model builtin`" in caplog.text
+    assert "daisy" in capsys.readouterr().out
