@@ -26,14 +26,14 @@ TOO_HIGH = 4.0  # times the lowest smoothed loss: the end
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedRate:
     """A rate, and the smoothed training loss after a step at it, nats."""
 
     rate: float
     loss: float
 
 
-def find_rates(job: StageRun[TrainParams]) -> list[Tried]:
+def find_rates(job: StageRun[TrainParams]) -> list[TriedRate]:
     """Try rates from low to high where training would begin; writes nothing. Raises as the stage does."""
     device = choose_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
     inputs = read_inputs(job, read_selected(job), device)
@@ -57,9 +57,9 @@ def find_rates(job: StageRun[TrainParams]) -> list[Tried]:
         return try_rates(learner, batches)
 
 
-def try_rates(learner: Learner, batches: Iterable[Batch]) -> list[Tried]:
+def try_rates(learner: Learner, batches: Iterable[Batch]) -> list[TriedRate]:
     """Take one step at each of up to 100 rates from 1e-5 to 10, geometrically, until the loss runs away."""
-    tried: list[Tried] = []
+    tried: list[TriedRate] = []
     mean = 0.0
     learner.begin_epoch()
     for step, batch in zip(range(STEPS), batches, strict=False):
@@ -73,11 +73,11 @@ def try_rates(learner: Learner, batches: Iterable[Batch]) -> list[Tried]:
             break
         if tried and smoothed > TOO_HIGH * min(found.loss for found in tried):
             break
-        tried.append(Tried(rate=rate, loss=smoothed))
+        tried.append(TriedRate(rate=rate, loss=smoothed))
     return tried
 
 
-def peak_rate(tried: list[Tried]) -> float:
+def peak_rate(tried: list[TriedRate]) -> float:
     """A tenth of the rate at which the loss was lowest, to two digits: the careful end of what trains."""
     lowest = min(tried, key=lambda found: found.loss)
     return float(f"{lowest.rate / 10:.2g}")

@@ -160,7 +160,7 @@ class OtherNode:
         while True:
             self._find_first_node(deadline)
             try:
-                self.store = _open_store(self.rendezvous)
+                self.store = _join_store(self.rendezvous)
                 self._check_key(self.store)
                 return self._take_seat(self.store, deadline)
             except DistError:
@@ -247,15 +247,15 @@ def check_nodes(processes: int, nodes: int) -> None:
         )
 
 
-def _open_store(rendezvous: str) -> TCPStore:
-    """Open the first node's store. Raises ServiceUnavailable where something listens that never answers.
+def _join_store(rendezvous: str) -> TCPStore:
+    """Join the first node's store. Raises ServiceUnavailable where something listens that never answers.
 
-    torch's own timeout does not cover that case, so a thread opens the store and this one waits for it.
+    torch's own timeout does not cover that case, so a thread joins the store and this one waits for it.
     """
     host, port = _host_and_port(rendezvous)
-    opened: Future[TCPStore] = Future()
+    joined: Future[TCPStore] = Future()
 
-    def open_it() -> None:
+    def join_it() -> None:
         try:
             store = TCPStore(
                 host,
@@ -265,13 +265,13 @@ def _open_store(rendezvous: str) -> TCPStore:
                 timeout=STORE_LIMIT,
             )
         except DistError as error:
-            opened.set_exception(error)
+            joined.set_exception(error)
         else:
-            opened.set_result(store)
+            joined.set_result(store)
 
-    threading.Thread(target=open_it, daemon=True).start()
+    threading.Thread(target=join_it, daemon=True).start()
     try:
-        return opened.result(timeout=ANSWER_S)
+        return joined.result(timeout=ANSWER_S)
     except TimeoutError:
         raise ServiceUnavailable(
             "what listens here is no training",

@@ -49,7 +49,7 @@ def run(job: StageRun[TrainParams]) -> None:
     params = job.params
     selected = read_selected(job)
     check_nodes(params.processes, job.settings.train_nodes)
-    device = _open_device(job)
+    device = _choose_device(job)
     key = inputs_key(job, device)
     places = job.settings.state_folder(job.checkout) / "checkpoints"
     with place_for(places, key, keep_days=job.settings.memo_days) as folder:
@@ -65,19 +65,19 @@ def join(job: StageRun[TrainParams]) -> None:
 
     Raises what ended the training on the first node, or what kept the nodes from meeting.
     """
-    device = _open_device(job)
+    device = _choose_device(job)
     node = OtherNode(job.settings.train_rendezvous, partial(inputs_key, job, device))
     with tempfile.TemporaryDirectory() as folder:
         train_in_processes(_train_as_one_of_them, job, Path(folder), node=node)
 
 
 def _train_as_one_of_them(job: StageRun[TrainParams], folder: Path) -> None:
-    device = _open_device(job)
+    device = _choose_device(job)
     with process_group(device):
         _train(job, read_selected(job), folder, device)
 
 
-def _open_device(job: StageRun[TrainParams]) -> torch.device:
+def _choose_device(job: StageRun[TrainParams]) -> torch.device:
     return choose_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
 
 
