@@ -16,44 +16,23 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from pipeline_lib.betons.layout import Array
+from pipeline_lib.loader.view_params import ViewParams
 
 U64 = npt.NDArray[np.uint64]
 MASK = 2**64 - 1
 CROP_TRIES = 10
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How training views vary. The defaults vary nothing: the evaluation view.
+class Augmentation(ViewParams):
+    """How training views vary: what params.yaml can say of them, and what is the same in all trainings.
 
-    scale_min: smallest share of the image's area that a random crop may show, (0, 1]; 1 means no random crop.
-    ratio_max: crops are at most this much wider than high, or higher than wide; 1 or more.
-    flip: mirror every second view, left to right (wrong for digits, text and signs).
-    shift_px: move the finished view by up to this many pixels each way; what comes in at the border repeats the edge.
-    rotation_deg, shear_deg: turn and slant the view by up to this many degrees, either way.
-    zoom, brightness, contrast, saturation: multiply by a factor between 1 - value and 1 + value, uniform; zoom < 1.
-    cutout_px: hide a square of this side; 0 hides nothing.
+    ratio_max: crops are at most this much wider than high, or higher than wide.
     """
 
-    scale_min: float = 1.0
-    ratio_max: float = 4 / 3
-    flip: bool = False
-    shift_px: int = 0
-    rotation_deg: float = 0.0
-    zoom: float = 0.0
-    shear_deg: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    cutout_px: int = 0
-
-    def __post_init__(self) -> None:
-        assert 0 < self.scale_min <= 1 <= self.ratio_max, self
-        assert self.shift_px >= 0 and self.cutout_px >= 0, self
-        assert 0 <= self.rotation_deg <= 180 and 0 <= self.shear_deg < 90 and 0 <= self.zoom < 1, self
-        assert all(0 <= value <= 1 for value in (self.brightness, self.contrast, self.saturation)), self
+    ratio_max: float = Field(4 / 3, ge=1)
 
 
 @dataclass(frozen=True)

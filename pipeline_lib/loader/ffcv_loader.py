@@ -19,7 +19,6 @@ import contextlib
 import ctypes
 import queue
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numba
@@ -62,7 +61,6 @@ with _cheap_import():
     from ffcv.transforms import RandomHorizontalFlip, RandomTranslate, ToTensor
 
 BATCHES_AHEAD = 3
-KNOWN = (*IN_FFCV, "ratio_max")  # fields of Augmentation that FFCV has transforms for
 
 # Its epoch thread does nothing on a GPU for us, and would open the first one in each process.
 epoch_iterator.IS_CUDA = False
@@ -116,8 +114,7 @@ def operations_of(augmentation: Augmentation | None, side_px: int) -> list[Opera
     size = (side_px, side_px)
     if augmentation is None:
         return [CenterCropRGBImageDecoder(size, ratio=1)]
-    others = [field for field in fields(Augmentation) if field.name not in KNOWN]
-    unknown = [field.name for field in others if getattr(augmentation, field.name) != field.default]
+    unknown = [name for name in augmentation.varied() if name not in IN_FFCV]
     if unknown:
         remedy = "set train.views to keyed, or these keys of train to 0"
         raise ConfigError("FFCV has no such augmentation", file="params.yaml", value=", ".join(unknown), remedy=remedy)

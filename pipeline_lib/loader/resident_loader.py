@@ -14,13 +14,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pipeline_lib.loader.augmentation import Augmentation
 from pipeline_lib.loader.batches import Batch, BatchLoader
 from pipeline_lib.loader.plan import Plan
 from pipeline_lib.loader.render import CUTOUT_GREY
 
 MOST = 0.5  # of the memory that is free: the training step needs the rest
 GB = 1e9
+ON_DEVICE = ("flip", "shift_px", "cutout_px")  # the keys of augmentation that this loader can show
 
 
 class ResidentLoader:
@@ -90,11 +90,7 @@ def as_evaluated(plan: Plan) -> Plan:
 
 def obstacle(plan: Plan, device: torch.device) -> str | None:
     """Why these images cannot be shown from this device; None where they can."""
-    augmentation = plan.augmentation or Augmentation()
-
-    # Without a crop the ratio of crops says nothing.
-    plain = Augmentation(flip=augmentation.flip, shift_px=augmentation.shift_px, cutout_px=augmentation.cutout_px)
-    if replace(augmentation, ratio_max=plain.ratio_max) != plain:
+    if plan.augmentation and not set(plan.augmentation.varied()).issubset(ON_DEVICE):
         return "crops, turns and colours are drawn while decoding"
 
     # Three bytes a pixel, one size for all.

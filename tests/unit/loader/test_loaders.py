@@ -1,12 +1,10 @@
 """Both decoders on real betons: the contract they share, and how they fail."""
 
-import json
 import logging
 import shutil
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -272,7 +270,7 @@ def test_another_process_sees_the_same_bytes_in_silence_without_ffcv_and_keeps_t
 ) -> None:
     betons.selection("raw").to_pickle(tmp_path / "selection")
     command = [sys.executable, "-c", SCRIPT, str(betons.folder), str(tmp_path / "selection")]
-    command.append(json.dumps(asdict(EVERYTHING)))
+    command.append(EVERYTHING.model_dump_json())
 
     ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
 

@@ -12,6 +12,7 @@ import torch
 
 from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.harness.progress import Meter
+from pipeline_lib.loader.view_params import ViewParams
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import read_model_file
@@ -105,6 +106,10 @@ def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone
 
 AUGMENTATIONS = [("shift_px", 2), ("flip", True), ("scale_min", 0.3), ("rotation_deg", 20), ("zoom", 0.3)]
 AUGMENTATIONS += [("shear_deg", 20), ("brightness", 0.5), ("contrast", 0.5), ("saturation", 0.5), ("cutout_px", 8)]
+
+
+def test_no_augmentation_is_missing_below() -> None:
+    assert {name for name, _ in AUGMENTATIONS} == set(ViewParams.model_fields)
 
 
 @pytest.mark.parametrize(("name", "value"), AUGMENTATIONS)
