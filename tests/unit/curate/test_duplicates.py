@@ -1,7 +1,7 @@
 from itertools import combinations
 
 import numpy as np
-from PIL import Image
+from PIL import Image as Pillow
 from sklearn.datasets import load_sample_images
 
 from pipeline_lib.curate.duplicates import group_duplicates
@@ -133,7 +133,7 @@ def test_copies_are_found_although_a_different_image_of_the_same_hash_stands_bet
 
 def test_two_images_of_one_hash_that_are_each_like_a_third_are_not_all_one_group():
     """The grey one is a copy of the red or of the turquoise one, as far as can be seen; these two are no copies."""
-    grey = np.asarray(Image.fromarray(load_sample_images().images[1]).convert("L"), np.float64)[..., None]
+    grey = np.asarray(Pillow.fromarray(load_sample_images().images[1]).convert("L"), np.float64)[..., None]
     tints = {"s/red": (1, 0.6, 0.5), "s/grey": (0.7, 0.7, 0.7), "s/turquoise": (0.5, 0.8, 0.9)}
     shown = {name: small_view((grey * tint).astype(np.uint8)) for name, tint in tints.items()}
     images = [MadeImage(name, image={"phash": ORIGINAL}) for name in tints]
