@@ -71,7 +71,7 @@ TARGETS = (
         17,
         "splits: leaks; rows moved by 10 % more data; deviation of a class's share (n ≥ 100)",
         "0; 0; ≤ .025",
-        ("unit/curate/test_splits.py::test_adding_pictures_moves_no_picture",),
+        ("unit/curate/test_splits.py::test_adding_images_moves_no_image",),
     ),
     Target(
         18,

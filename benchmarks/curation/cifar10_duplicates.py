@@ -26,9 +26,9 @@ from PIL import Image
 
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.alike_details import AlikeDetails, alike_details
+from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.near import alike_pixels
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.picture import luminance, squeeze
 

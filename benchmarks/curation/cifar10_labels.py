@@ -34,9 +34,9 @@ from sklearn.metrics import average_precision_score
 
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate import label_issues as room
-from pipeline_lib.curate.confident import confident_joint, label_doubt
+from pipeline_lib.curate.confident_learning import confident_joint, label_doubt
+from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.picture import squeeze
 
@@ -122,7 +122,7 @@ class OutOfFold:
 
 
 def out_of_fold(vectors_ND: NDArray[np.float32], codes: NDArray[np.int64], names: pd.Index) -> OutOfFold:
-    """What `judge_labels` computes, with the logistic regression's own probabilities kept."""
+    """What `find_label_issues` computes, with the logistic regression's own probabilities kept."""
     start = time.perf_counter()
     scaled = room._unit_scale(vectors_ND)
     fold, draw = room.folds_of(pd.Series(names, index=names), codes, n_folds=PARAMS.cl_folds, salt=PARAMS.split_salt)

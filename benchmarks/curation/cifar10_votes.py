@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.curate.stopping import StoppingRule, learn_stopping
+from pipeline_lib.curate.active_learning import StoppingRule, learn_stopping
 from pipeline_lib.curate.votes import aggregate, krippendorff_alpha, majority
 
 MOST_ASKED, N_CALIBRATION = 10, 1000

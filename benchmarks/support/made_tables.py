@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline_lib.curate.decide import Found
+from pipeline_lib.curate.inputs import Inputs
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
@@ -18,7 +18,7 @@ from pipeline_lib.tables.votes import VOTES
 COPIES = 0.01  # share of pictures that have the bytes of another
 
 
-def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
+def made_found(n: int, *, n_classes: int, seed: int = 0) -> Inputs:
     """n pictures in classes of unequal size, 1 % copies, 1 % damaged, 3 % in subjects; no features, no phashes."""
     random = np.random.default_rng(seed)
     number = np.arange(n)
@@ -60,7 +60,7 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
         "blur_ratio": random.beta(2, 8, n),
     }
     overrides_file, manifest_file = Path("curation/overrides.csv"), Path("line/curate/manifest.parquet")
-    return Found(
+    return Inputs(
         members=as_read(members, MEMBERS),
         images=as_read(images, IMAGES),
         votes=VOTES.empty(),

@@ -37,9 +37,9 @@ import pandas as pd
 from benchmarks.support.beton_line import BetonLine
 from benchmarks.support.results_file import Row, kept_rows, row, write_results
 from benchmarks.training.cifar10 import STAGES, run_stage
-from pipeline_lib.curate.decide import Found, curate
+from pipeline_lib.curate.decide import curate
+from pipeline_lib.curate.inputs import Inputs, read_inputs
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.run import read_found
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION
@@ -148,7 +148,7 @@ def _case(way: str) -> str:
     return f"CIFAR-10N worst, {way}"
 
 
-def _curation(cifar: Cifar, found: Found, seed: int) -> dict[str, dict[str, float]]:
+def _curation(cifar: Cifar, found: Inputs, seed: int) -> dict[str, dict[str, float]]:
     """One draw, all ways."""
     drawn = cifar.votes.sample(N_PICTURES, random_state=seed).set_index("image_id")
     alone = _of(found, drawn["worst"], VOTES.empty())
@@ -170,7 +170,7 @@ def _curation(cifar: Cifar, found: Found, seed: int) -> dict[str, dict[str, floa
         cpu_min = (time.process_time() - cpu) / 60
         is_right = drawn["label"][train["image_id"]].to_numpy() == train["class_id"].to_numpy()
         top1 = float(cifar.line.right(weights, cifar.test).mean())
-        agree = 100 * float(chosen.figures["label_issues"]["out_of_fold_accuracy"])
+        agree = 100 * float(chosen.statistics["label_issues"]["out_of_fold_accuracy"])
         figures = (100 * top1, 100 * float(is_right.mean()), len(train), cpu_min, agree)
         measured[way] = dict(zip(UNITS, figures, strict=True))
         shown = ", ".join(f"{name} {value:.1f}" for name, value in measured[way].items())
@@ -178,16 +178,16 @@ def _curation(cifar: Cifar, found: Found, seed: int) -> dict[str, dict[str, floa
     return measured
 
 
-def _found(cifar: Cifar) -> Found:
+def _found(cifar: Cifar) -> Inputs:
     """What `curate` reads on this line."""
     line = cifar.folder / "line"
     reads = {name: line / f"{stage}/{name}.parquet" for name, stage in (("members", "download"), ("images", "inspect"))}
     reads |= {"votes": line / "download/votes.parquet", "features": line / "inspect/features"}
     writes = {"manifest": cifar.folder / "line/curate/manifest.parquet"}
-    return read_found(StageRun(cifar.folder, reads, writes, CurateParams(), cifar.line.settings))
+    return read_inputs(StageRun(cifar.folder, reads, writes, CurateParams(), cifar.line.settings))
 
 
-def _of(found: Found, received: pd.Series, votes: pd.DataFrame) -> Found:
+def _of(found: Inputs, received: pd.Series, votes: pd.DataFrame) -> Inputs:
     """A tenth of the test pictures, and some training pictures with other labels received: class by image_id."""
     test = found.members["image_id"][found.members["split_received"] == "test"].iloc[::10]
     members = found.members[found.members["image_id"].isin([*test, *received.index])]

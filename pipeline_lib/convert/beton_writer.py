@@ -20,7 +20,7 @@ from pipeline_lib.betons.layout import (
     VERSION,
     descriptors,
 )
-from pipeline_lib.convert.stored import Stored
+from pipeline_lib.convert.stored import StoredForm
 from pipeline_lib.errors import BadData
 from pipeline_lib.pixels.raster import MAX_SIDE_PX
 
@@ -43,7 +43,7 @@ class BetonWriter:
         self._file, self._position = file, _next_multiple(SAMPLES_AT + n_max * SAMPLE.itemsize, page_size)
         self._samples, self._allocations = np.zeros(n_max, SAMPLE), np.zeros(n_max, ALLOCATION)
 
-    def add(self, stored: Stored, *, name: str) -> None:
+    def add(self, stored: StoredForm, *, name: str) -> None:
         """Append a picture. name: its image_id, for messages."""
         data, sides = stored.content, (stored.width, stored.height)
         assert self.count < len(self._samples) and data and 0 < min(sides) <= max(sides) <= MAX_SIDE_PX, (sides, name)

@@ -22,7 +22,7 @@ CLEARLY = 0.8  # the estimate may be a fifth off; a disk that fills up later is 
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ConversionEstimate:
     """Estimate for all pictures to convert, from a sample of n. work_s: for one worker."""
 
     n: int
@@ -56,7 +56,7 @@ def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
         raise NoSpace(what, file=folder, value=value, remedy=remedy)
 
 
-def estimate(tasks: Sequence[Task]) -> Estimate:
+def estimate(tasks: Sequence[Task]) -> ConversionEstimate:
     """Convert a few pictures without keeping them; the first one twice, since its first time includes loading."""
     places = [(task, picture) for task in tasks for picture in task.pictures]
     n = min(SAMPLE, max(1, len(places) // SHARE))
@@ -70,4 +70,4 @@ def estimate(tasks: Sequence[Task]) -> Estimate:
             taken.append((len(stored.content), time.perf_counter() - began))
     sizes_bytes, seconds = zip(*taken[1:], strict=True)
     scale = len(places) / n
-    return Estimate(n, round(sum(sizes_bytes) * scale), sum(seconds) * scale)
+    return ConversionEstimate(n, round(sum(sizes_bytes) * scale), sum(seconds) * scale)

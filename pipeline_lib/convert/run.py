@@ -25,7 +25,7 @@ from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)
-FORMAT = 4  # raise it when the code writes other bytes for the same input
+FORMAT_VERSION = 4  # raise it when the code writes other bytes for the same input
 LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
 SEEN = ("width_px", "height_px", "exif_orientation")  # findings of `inspect` about a picture
 
@@ -40,7 +40,7 @@ def run(job: StageRun[ConvertParams]) -> None:
     tasks = plan_tasks(members, images, shards_folder=job.reads["shards"], params=job.params, rules=rules)
     described = pixels_description(job.params, rules)
     memo_folder = job.settings.state_folder(job.checkout) / "memo" / "convert"
-    memo = Memo(memo_folder, stage_key(format_version=FORMAT, params=described, libraries=_libraries()))
+    memo = Memo(memo_folder, stage_key(format_version=FORMAT_VERSION, params=described, libraries=_libraries()))
     with atomic_folder(job.writes["betons"]) as folder:
         todo = {task.shard: task for task in tasks if not memo.restore(task.unit, folder)}
         _convert_all(todo, folder, memo, job)

@@ -28,7 +28,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredForm:
     """A row of a beton. mode: JPG or RAW. content: the JPEG stream, or the pixels in row-major order."""
 
     mode: int
@@ -47,7 +47,7 @@ class Stored:
         return cls(JPG, width, height, stream)
 
 
-def stored_form(data: bytes, picture: Picture, params: ConvertParams, rules: PixelRules, *, shards: Path) -> Stored:
+def stored_form(data: bytes, picture: Picture, params: ConvertParams, rules: PixelRules, *, shards: Path) -> StoredForm:
     """Choose the stored form of a picture. data: its bytes as received, which are stored unchanged if they fit.
 
     Raises OutputDamaged if they no longer decode as they did in `inspect`.
@@ -66,13 +66,13 @@ def stored_form(data: bytes, picture: Picture, params: ConvertParams, rules: Pix
     ):
         stream = passed_on(data, width=width, height=height)
         if stream is not None:
-            return Stored.jpg(stream, width=width, height=height)
+            return StoredForm.jpg(stream, width=width, height=height)
     pixels_HWC = params.apply(_decoded(data, picture, rules, shards) if hidden is None else hidden)
     if is_raw:
-        return Stored.raw(pixels_HWC)
+        return StoredForm.raw(pixels_HWC)
     stream = encode_jpeg(pixels_HWC, quality=params.jpeg_quality)
     assert is_sound(stream), picture.image_id
-    return Stored.jpg(stream, width=width, height=height)
+    return StoredForm.jpg(stream, width=width, height=height)
 
 
 def _pixelated(data: bytes, picture: Picture, params: ConvertParams, rules: PixelRules, shards: Path) -> Array | None:

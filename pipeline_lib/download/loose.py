@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.download.plan import Unit
-from pipeline_lib.download.stored import Stored, StoredMember
+from pipeline_lib.download.stored import StoredMember, StoredUnit
 from pipeline_lib.errors import ObjectRefused
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import shard_id
@@ -23,7 +23,7 @@ from pipeline_lib.sources.s3 import READS_PER_WORKER
 READ_WHOLE_BYTES = 16 << 20
 
 
-def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]) -> Stored:
+def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]) -> StoredUnit:
     """Read the unit's objects, several at once, and write them in the unit's order to `<shard id>.tar` in `folder`.
 
     What neither name nor bytes call an image, and what may not be read, is listed and not written. step: told the bytes
@@ -42,7 +42,7 @@ def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable
             step(size_bytes)
         write_end(file)
     identity = shard_id([(f"{unit.source.name}/{member.name}", member.sha256) for member in members if member.sha256])
-    return Stored(partial.rename(folder / f"{identity}.tar"), tuple(members))
+    return StoredUnit(partial.rename(folder / f"{identity}.tar"), tuple(members))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, Interrupted, PipelineError, ServiceUnavailable
 from pipeline_lib.harness import cpu_clock
-from pipeline_lib.harness.shard_workers import At, Place, Step, attempt, work_on_shards
+from pipeline_lib.harness.shard_workers import At, Step, WorkerPlace, attempt, work_on_shards
 from pipeline_lib.settings import Settings
 
 Unit = TypeVar("Unit")
@@ -106,7 +106,7 @@ def _there(
         remedy = "install requirements.lock on every machine of the cluster"
         what = "a machine of the Dask cluster has other versions, which may write other bytes"
         return 0, ConfigError(what, file=gethostname(), value="; ".join(differing), remedy=remedy)
-    place, start_clock = Place(), cpu_clock.thread_clock()
+    place, start_clock = WorkerPlace(), cpu_clock.thread_clock()
 
     def at(image_id: str) -> None:
         place.at(image_id)

@@ -42,7 +42,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Layout:
+class JpegLayout:
     """The structure by its markers. end: offset after the end mark, None if it is missing. frame: None if missing.
 
     compressed: offset of the first scan.
@@ -80,7 +80,7 @@ def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
     return Raster(pixels_HWC, MODES[layout.frame.n_components], layout.exif, 1, len(data) - layout.end)
 
 
-def read_layout(data: bytes) -> Layout:
+def read_layout(data: bytes) -> JpegLayout:
     """Walk the markers up to the end mark, over thumbnails and compressed data, without decoding."""
     exif, scans, at, compressed = Exif(), 0, 2, len(data)
     end: int | None = None
@@ -99,7 +99,7 @@ def read_layout(data: bytes) -> Layout:
         if marker == SOS:
             scans, compressed = scans + 1, min(at, compressed)
         at += 2 + length
-    return Layout(end, exif, frame, scans, compressed)
+    return JpegLayout(end, exif, frame, scans, compressed)
 
 
 def _refuse_frame(frame: Frame, max_pixels: int) -> None:

@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from pipeline_lib.curate.overrides import PICTURE_KEYS
+from pipeline_lib.curate.overrides import IMAGE_KEYS
 from pipeline_lib.errors import BadData
 from pipeline_lib.review.answers import Answer
 from pipeline_lib.review.questions import Question, Questions
@@ -132,7 +132,7 @@ def labelling_config(classes: Iterable[str]) -> str:
 
 
 def read_exported(text: str, file: Path) -> Exported:
-    """The answers of an export. Raises BadData when it is no export, or a task names no picture."""
+    """The answers of an export. Raises BadData when it is no export, or a task names no image."""
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -180,7 +180,7 @@ def _task(asked: list[Question], picture: str) -> dict[str, Any]:
 def _key(task: dict[str, Any], number: int, file: Path) -> tuple[str, str]:
     """The image of a task: as the task was made, else by whatever of its names are left."""
     data = _data(task)
-    if data.get("key_type") in PICTURE_KEYS and data.get("key"):
+    if data.get("key_type") in IMAGE_KEYS and data.get("key"):
         return str(data["key_type"]), str(data["key"])
     for name in ("sha256", "image_id"):
         if data.get(name):

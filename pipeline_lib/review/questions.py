@@ -50,7 +50,7 @@ class Question:
 
     id: the same as long as the question is. key_type, key: how an override names the image: by its bytes, unless
     other images have the same ones. given: "" without a class. suggested: "" for none. p_given, p_suggested: 0..1, or
-    None. votes: annotator -> class. usable: its bytes give a picture. near: its copies are near ones only.
+    None. votes: annotator -> class. usable: its bytes give an image. near: its copies are near ones only.
     """
 
     id: str

@@ -60,10 +60,10 @@ class Place(Protocol):
         """Write an object to a file; only for what has no local path."""
 
 
-def open_place(uri: str, settings: Settings, *, root: Path) -> Place:
+def place_of(uri: str, settings: Settings, *, root: Path) -> Place:
     """The place that a source's uri names; relative paths resolve against `root`."""
     if uri.startswith("s3://"):
-        return BucketPlace(uri, s3.open_client(settings))
+        return BucketPlace(uri, s3.s3_client(settings))
     return LocalPlace(uri, root / Path(uri).expanduser())
 
 

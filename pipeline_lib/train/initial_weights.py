@@ -19,7 +19,7 @@ from pipeline_lib.files.weight_files import read_weight_file
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.build import auxiliary_heads, head_name
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, put_weights
-from pipeline_lib.registry import open_registry
+from pipeline_lib.registry import load_registry
 from pipeline_lib.train.params import REGISTERED, TORCHVISION, TrainParams
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
         file, digest = _from_torchvision(name.removeprefix(TORCHVISION))
         return read_weights(file, sha256=params.weights_sha256 or digest, name=name)
     if name.startswith(REGISTERED):
-        registry = open_registry(job.settings, job.checkout)
+        registry = load_registry(job.settings, job.checkout)
         version = registry.version(name.removeprefix(REGISTERED))
         file = registry.export_folder(version) / WEIGHTS_FILE
         return read_weights(file, sha256=params.weights_sha256 or "", name=name)

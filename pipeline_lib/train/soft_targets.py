@@ -21,7 +21,7 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, load_weights
-from pipeline_lib.registry import open_registry
+from pipeline_lib.registry import load_registry
 from pipeline_lib.train.params import REGISTERED, TrainParams
 
 
@@ -140,7 +140,7 @@ def read_teacher(job: StageRun[TrainParams], classes: list[str], device: torch.d
 
 def _teacher_folder(name: str, job: StageRun[TrainParams]) -> Path:
     if name.startswith(REGISTERED):
-        registry = open_registry(job.settings, job.checkout)
+        registry = load_registry(job.settings, job.checkout)
         return registry.export_folder(registry.version(name.removeprefix(REGISTERED)))
     folder: Path = job.settings.origin(job.checkout) / name
     return folder

@@ -113,7 +113,7 @@ def test_a_class_with_too_few_pictures_stops_the_line_where_that_is_asked_for(li
     reason, said = failure_of_stage(line, "curate")
 
     assert (reason["code"], reason["exit_code"]) == ("data_check_failed", 4)
-    assert "classes have fewer than 130 training pictures" in said and "small_classes: drop" in reason["remedy"]
+    assert "classes have fewer than 130 training images" in said and "small_classes: drop" in reason["remedy"]
 
 
 def test_a_listed_class_without_any_picture_is_announced(line: Checkout) -> None:
@@ -121,7 +121,7 @@ def test_a_listed_class_without_any_picture_is_announced(line: Checkout) -> None
 
     said = line.python("pipeline_lib.harness.stage", "curate").output
 
-    assert "1 classes of the list have no picture left" in said
+    assert "1 classes of the list have no image left" in said
 
 
 def test_wrong_settings_are_reported_at_once(line: Checkout) -> None:

@@ -45,7 +45,7 @@ def trained(checkout: Checkout, surveyed: Repro) -> Checkout:
 def test_init_says_what_it_recognised_and_writes_params_for_photographs(checkout: Checkout, surveyed: Repro) -> None:
     params = read_yaml(checkout.folder / "params.yaml")
 
-    assert f"{len(CLASSES) * OF_A_CLASS} pictures" in surveyed.output
+    assert f"{len(CLASSES) * OF_A_CLASS} images" in surveyed.output
     assert "one folder per class" in surveyed.output
     assert all(f"{label} {OF_A_CLASS}" in surveyed.output for label in CLASSES)
     assert params["train"]["recipe"] == "photo"

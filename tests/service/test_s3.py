@@ -146,7 +146,7 @@ def test_a_truncated_archive_key_stops_the_run(server: Server, take: Callable[..
 
 
 def place_and_object(server: Server, uri: str) -> tuple[BucketPlace, Any]:
-    place = BucketPlace(uri, s3.open_client(Settings(s3_endpoint_url=server.url)))
+    place = BucketPlace(uri, s3.s3_client(Settings(s3_endpoint_url=server.url)))
     return place, next(iter(place.list()))
 
 

@@ -13,7 +13,7 @@ from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.jpeg_stream import encode_jpeg
 from pipeline_lib.convert.read_back import Written, check_written
-from pipeline_lib.convert.stored import Stored
+from pipeline_lib.convert.stored import StoredForm
 from pipeline_lib.errors import BadData, NoSpace, OutputDamaged
 from pipeline_lib.files.atomic import atomic_file
 
@@ -21,9 +21,11 @@ PAGE = 2**21
 Photo = Callable[[int, int, int], Array]
 
 
-def stored(pixels: Array, *, jpg: bool = False) -> Stored:
+def stored(pixels: Array, *, jpg: bool = False) -> StoredForm:
     height, width = pixels.shape[:2]
-    return Stored.jpg(encode_jpeg(pixels, quality=90), width=width, height=height) if jpg else Stored.raw(pixels)
+    return (
+        StoredForm.jpg(encode_jpeg(pixels, quality=90), width=width, height=height) if jpg else StoredForm.raw(pixels)
+    )
 
 
 def write(path: Path, pictures: list[Array], *, jpg: bool = False) -> None:

@@ -123,14 +123,14 @@ def test_other_parameters_do_not_find_the_old_betons_in_the_memo(mixed: Inspecte
 
 
 def test_raw_betons_are_frozen(inspected: Inspected, encoded: Encoded) -> None:
-    """When this hash changes, memos would give old bytes: raise convert.run.FORMAT with it."""
+    """When this hash changes, memos would give old bytes: raise convert.run.FORMAT_VERSION with it."""
     pictures = {f"{n}.png": encoded(np.full((4 + n, 5, 3), 40 * n, np.uint8), "PNG") for n in range(6)}
     inspected.put({"aa": pictures})
 
     run(inspected.job("betons", mode="raw"))
 
     digest = hashlib.sha256((inspected.folder / "betons" / "aa.beton").read_bytes()).hexdigest()
-    assert (stage.FORMAT, digest[:16]) == (4, "ff22d8ec7bd166a9")
+    assert (stage.FORMAT_VERSION, digest[:16]) == (4, "ff22d8ec7bd166a9")
 
 
 def test_pixels_json_says_all_that_prediction_must_repeat(mixed: Inspected) -> None:

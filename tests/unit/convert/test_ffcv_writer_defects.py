@@ -29,7 +29,7 @@ from pipeline_lib.betons.layout import SAMPLES_AT, Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.beton_writer import BetonWriter
 from pipeline_lib.convert.run import run
-from pipeline_lib.convert.stored import Stored
+from pipeline_lib.convert.stored import StoredForm
 from pipeline_lib.errors import Interrupted, OutputDamaged
 from pipeline_lib.harness import shard_engine
 from pipeline_lib.pixels import PixelRules, decode
@@ -187,7 +187,7 @@ def test_a_picture_without_rows_cannot_be_written_or_opened(
 
     assert stock["rows of an image 0 px high"] == 1
     with (tmp_path / "x").open("wb") as file, pytest.raises(AssertionError):
-        BetonWriter(file, n_max=1, page_size=2**21).add(Stored.raw(np.zeros((0, 8, 3), np.uint8)), name="a")
+        BetonWriter(file, n_max=1, page_size=2**21).add(StoredForm.raw(np.zeros((0, 8, 3), np.uint8)), name="a")
     with pytest.raises(OutputDamaged, match=r"aa\.beton: pointers in a beton do not fit together"):
         open_beton(path)
 

@@ -2,8 +2,9 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_lib.curate.settle import leaking, settle
-from tests.unit.curate.made_tables import Picture, make_rows
+from pipeline_lib.curate.settle import settle
+from pipeline_lib.curate.splits import leaking
+from tests.unit.curate.made_tables import Image, make_rows
 
 
 def copies(*rows, shielded=()):
@@ -73,7 +74,7 @@ def test_a_shielded_copy_stays_in_a_conflict():
 
 
 def test_a_shared_subject_is_a_leak():
-    rows = make_rows([Picture("s/a", subject="ann"), Picture("s/b", subject="ann"), Picture("s/c", subject="bob")])
+    rows = make_rows([Image("s/a", subject="ann"), Image("s/b", subject="ann"), Image("s/c", subject="bob")])
 
     leaks = leaking(rows.assign(split=["train", "test", "train"], dup_group=None))
 
@@ -90,7 +91,7 @@ ONE_COPY = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ONE_COPY, min_size=1, max_size=5), ONE_COPY)
-def test_a_new_training_copy_takes_no_evaluation_picture_out(group, new):
+def test_a_new_training_copy_takes_no_evaluation_image_out(group, new):
     before = copies(*[(str(n), *copy) for n, copy in enumerate(group)])
     after = copies(*[(str(n), *copy) for n, copy in enumerate(group)], ("new", "train", *new[1:]))
 

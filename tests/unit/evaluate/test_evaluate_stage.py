@@ -31,7 +31,7 @@ def _model(export: Path, *, temperature: float | None = None) -> Calibrated:
     )
 
 
-def test_every_validation_and_test_picture_is_predicted_once_with_its_own_label(small_line, evaluated: Path) -> None:
+def test_every_validation_and_test_image_is_predicted_once_with_its_own_label(small_line, evaluated: Path) -> None:
     found = PREDICTIONS.read(evaluated / "predictions.parquet").set_index("image_id")
 
     for split in ("val", "test"):
@@ -60,7 +60,7 @@ def test_classes_keep_their_names_in_every_table(evaluated: Path) -> None:
     assert list(table["support"]) == [14, 13, 13]
 
 
-def test_the_exported_model_repeats_torch_for_any_number_of_pictures(evaluated: Path) -> None:
+def test_the_exported_model_repeats_torch_for_any_number_of_images(evaluated: Path) -> None:
     exported, model = load_exported(evaluated / "export"), _model(evaluated / "export").eval()
 
     for n in (1, 5):
@@ -69,7 +69,7 @@ def test_the_exported_model_repeats_torch_for_any_number_of_pictures(evaluated: 
         np.testing.assert_allclose(exported.probabilities(images_BHWC), expected, atol=1e-5)
 
 
-def test_parity_is_measured_on_all_test_pictures_where_they_are_few(evaluated: Path) -> None:
+def test_parity_is_measured_on_all_test_images_where_they_are_few(evaluated: Path) -> None:
     parity = json.loads((evaluated / "export/parity.json").read_text())
 
     assert parity["n"] == 40
@@ -122,5 +122,5 @@ def test_an_empty_test_split_is_refused(small_line, trained: Path, tmp_path: Pat
     SELECTION.write(SELECTION.empty(), tmp_path / "selection/test.parquet")
     job.reads["selection"] = tmp_path / "selection"
 
-    with pytest.raises(BadData, match="test.parquet: no pictures in the test split .found: 0 rows.*curation.json"):
+    with pytest.raises(BadData, match="test.parquet: no images in the test split .found: 0 rows.*curation.json"):
         run(job)

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline_lib.curate.decide import Curated, Found, curate
+from pipeline_lib.curate.decide import Curated, curate
+from pipeline_lib.curate.inputs import Inputs
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
@@ -139,7 +140,7 @@ def done(tmp_path_factory):
         patch.setenv("PATH", str(trap.parent), prepend=":")
         out = inspect(folder)
     images, members = IMAGES.read(out / "images.parquet"), MEMBERS.read(folder / "members.parquet")
-    found = Found(
+    found = Inputs(
         members=members.assign(label_received=np.where(np.arange(len(members)) % 2, "a", "b")),
         images=images,
         views=lambda _: {},
@@ -172,7 +173,7 @@ def test_what_can_be_used_is_kept_with_its_remarks(done, name):
 
 
 def test_every_file_is_accounted_for_once(done):
-    balance = done.curated.figures["ledger"]
+    balance = done.curated.statistics["ledger"]
 
     assert balance["discovered"] == len(CASES) + 1  # and the system file that `download` refused
     assert (balance["kept"], balance["quarantined"], balance["removed"]) == (len(KEPT), len(REFUSED), 1)

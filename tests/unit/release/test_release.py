@@ -310,7 +310,7 @@ def test_a_fresh_datasheet_is_refused_until_its_placeholders_are_replaced(
     "classes", [["no", "007", "1e3", 'it\'s "here"', "Äpfel: rot", "#1", "TODO"], [f"n{i:08}" for i in range(1000)]]
 )
 def test_any_class_and_address_survive_in_a_fresh_datasheet(tmp_path: Path, classes: list[str]) -> None:
-    sources = {"007": 'my pictures: "1"', "b": "s3://bucket/#1"}
+    sources = {"007": 'my images: "1"', "b": "s3://bucket/#1"}
 
     (tmp_path / "datasheet.yaml").write_text(fresh_about(sources, classes))
 

@@ -39,7 +39,7 @@ def test_a_column_without_values_has_no_index():
     assert all(math.isnan(number) for number in stability_index([0, 0], [1, 2]))
 
 
-def test_a_large_index_of_few_pictures_is_called_steady(tmp_path):
+def test_a_large_index_of_few_images_is_called_steady(tmp_path):
     few = drift_since(
         Previous(1, write(tmp_path / "a", [3, 1], {"x": 4})), write(tmp_path / "b", [1, 3], {"x": 4})
     ).columns[0]
@@ -47,7 +47,7 @@ def test_a_large_index_of_few_pictures_is_called_steady(tmp_path):
         Previous(1, write(tmp_path / "c", [300, 100], {"x": 400})), write(tmp_path / "d", [100, 300], {"x": 400})
     ).columns[0]
 
-    assert (few.verdict, many.verdict) == ("steady", "large")
+    assert (few.size, many.size) == ("steady", "large")
     assert few.psi > 0.25
 
 

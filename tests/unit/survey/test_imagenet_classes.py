@@ -3,7 +3,7 @@ import pytest
 from scipy.io import savemat
 
 from flows.cli.parser import main
-from pipeline_lib.curate.class_words import ancestors, parse_class_words
+from pipeline_lib.curate.classes import ancestors, parse_class_words
 from pipeline_lib.errors import BadData, SourceMissing
 from pipeline_lib.survey.imagenet_classes import imagenet_classes
 

@@ -84,7 +84,7 @@ def test_few_photographs_are_finetuned_from_what_lies_in_torchs_cache(tmp_path: 
     assert params.weights_sha256 == sha256(resnet18)
     assert (params.probe_epochs, params.epochs) == (500, 5)  # 42 images to train on are 2 steps an epoch
     assert advise(photographs(), name="mine", at_hand=at_hand).reason == (
-        f"60 pictures are few, and weights are at hand: {resnet18.name} in torch's cache"
+        f"60 images are few, and weights are at hand: {resnet18.name} in torch's cache"
     )
 
 
@@ -118,7 +118,7 @@ def test_a_cached_file_that_its_name_does_not_fit_is_not_used_and_told(cache: Pa
     [
         (photographs(), "photo", f"finetune would do better on so few: add `--weights {RESNET18}`"),
         (photographs(30_000), "photo", "photographs from scratch: 30000 are enough for it"),
-        (photographs(short_side_px=32), "quick", "small pictures, no mirroring"),
+        (photographs(short_side_px=32), "quick", "small images, no mirroring"),
     ],
 )
 def test_without_weights_the_reason_says_whether_some_would_be_better(found: Survey, recipe: str, reason: str) -> None:

@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import BadData, Interrupted, ProgramFailed, StageDied
-from tasks.dvc_outcome import Outcome, Progress, failure_of, outcome_of, plain, progress_of
+from tasks.dvc_outcome import Progress, StageOutcome, failure_of, plain, progress_of, stage_outcome
 
 
 @pytest.mark.parametrize(
     ("line", "outcome"),
     [
-        ("Running stage 'train':", Outcome.RAN),
-        ("Stage 'train' is cached - skipping run, checking out outputs", Outcome.FROM_CACHE),
-        ("Stage 'train' didn't change, skipping", Outcome.ALREADY_CURRENT),
+        ("Running stage 'train':", StageOutcome.RAN),
+        ("Stage 'train' is cached - skipping run, checking out outputs", StageOutcome.FROM_CACHE),
+        ("Stage 'train' didn't change, skipping", StageOutcome.ALREADY_CURRENT),
         ("Data and pipelines are up to date.", None),
         ("train: the stage 'x' is cached in memory", None),
     ],
 )
-def test_each_way_to_be_up_to_date_has_its_line(line: str, outcome: Outcome | None) -> None:
-    assert outcome_of(line) == outcome
+def test_each_way_to_be_up_to_date_has_its_line(line: str, outcome: StageOutcome | None) -> None:
+    assert stage_outcome(line) == outcome
 
 
 def test_a_progress_line_of_the_library_is_read_back() -> None:

@@ -111,15 +111,15 @@ def test_a_table_beside_or_among_the_pictures_is_named_and_used_when_told(
 
     assert main(["init", "photos", "--force"]) == 0
     out = capsys.readouterr().out
-    assert "inside.csv is a table of labels of these pictures and is not used: `perennial init photos --labels" in out
+    assert "inside.csv is a table of labels of these images and is not used: `perennial init photos --labels" in out
     assert f"`perennial init photos --labels {project}/labels.csv` takes the classes from it" in out
 
     assert main(["init", "photos", "--force", "--labels", "labels.csv"]) == 0
     out = capsys.readouterr().out
     assert "labels   labels.csv: images in column filename, classes in label" in out
     assert "classes  2: cat 2, dog 1" in out
-    assert "note     1 pictures have no class in the table; they will be quarantined: 3.png." in out
-    assert "note     1 lines of the table are about pictures that are not there." in out
+    assert "note     1 images have no class in the table; they will be quarantined: 3.png." in out
+    assert "note     1 lines of the table are about images that are not there." in out
     assert (source(project).layout, source(project).labels) == ("flat", "labels.csv")
 
 

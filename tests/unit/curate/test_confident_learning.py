@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline_lib.curate import confident
-from pipeline_lib.curate.confident import NONE, confident_joint
+from pipeline_lib.curate import confident_learning
+from pipeline_lib.curate.confident_learning import NONE, confident_joint
 
 
 def probabilities(*, n: int, n_classes: int, sharpness: float, seed: int):
@@ -22,7 +22,7 @@ def test_the_joint_and_its_off_diagonals_are_cleanlabs(monkeypatch, n_classes, s
     count = pytest.importorskip("cleanlab.count", reason="cleanlab is not installed: no oracle to compare with")
     p_NK, given = probabilities(n=3000, n_classes=n_classes + 1, sharpness=sharpness, seed=n_classes)
     p_NK, oracle = p_NK[:, :-1], p_NK[:, :-1].astype(np.float64)
-    monkeypatch.setattr(confident, "BLOCK_VALUES", 20_000)
+    monkeypatch.setattr(confident_learning, "BLOCK_VALUES", 20_000)
 
     ours = confident_joint(p_NK, given)
 
@@ -36,7 +36,7 @@ def test_the_joint_and_its_off_diagonals_are_cleanlabs(monkeypatch, n_classes, s
     assert ours.noise_rate == pytest.approx(1 - np.trace(calibrated) / calibrated.sum(), abs=2 / len(given) * n_classes)
 
 
-def test_a_class_is_confident_from_the_mean_of_its_own_pictures():
+def test_a_class_is_confident_from_the_mean_of_its_own_images():
     """Class 0 has p = .9 and .5, so its threshold is .7; class 1 has .8 and .2 (row 3), so .5. Row 1 (.5 | .5): class 1
     is confident. Row 3 (.8 | .2): class 0 is."""
     p_NK = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [0.8, 0.2]], np.float16)
@@ -49,13 +49,13 @@ def test_a_class_is_confident_from_the_mean_of_its_own_pictures():
     assert found.noise_rate == pytest.approx(0.5)
 
 
-def test_a_picture_that_no_class_is_confident_of_is_not_counted():
+def test_an_image_that_no_class_is_confident_of_is_not_counted():
     p_NK = np.array([[0.9, 0.1, 0], [0.1, 0.9, 0], [0.34, 0.33, 0.33]], np.float16)
 
     found = confident_joint(np.repeat(p_NK, [5, 5, 1], axis=0), np.array([0] * 5 + [1] * 5 + [2]))
 
     assert found.believed[:10].tolist() == [0] * 5 + [1] * 5
-    assert found.believed[10] == 2  # its own class's only picture sets the threshold
+    assert found.believed[10] == 2  # its own class's only image sets the threshold
     assert confident_joint(p_NK[2:], np.array([1])).believed.tolist() == [1]
     assert confident_joint(p_NK[[0, 0, 2]], np.array([0, 0, 0])).believed.tolist() == [0, 0, NONE]
 

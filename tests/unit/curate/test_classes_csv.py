@@ -3,13 +3,13 @@ import re
 import pandas as pd
 import pytest
 
-from pipeline_lib.curate.class_words import ancestors, check_leaves, names_of, parse_class_words
+from pipeline_lib.curate.classes import ancestors, check_leaves, names_of, parse_class_words
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import ConfigError, DataCheckFailed
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.tables.classes import read_classes
-from tests.unit.curate.made_tables import CLASS_WORDS, WORDS_HEADER, Picture, make_found
+from tests.unit.curate.made_tables import CLASS_WORDS, WORDS_HEADER, Image, make_found
 
 IMAGENET = """\
 n02012849,crane,"large long-necked wading bird of marshes and plains",n01503061
@@ -18,7 +18,7 @@ n01503061,bird,"warm-blooded egg-laying vertebrates, feathered",n00004258
 n00004258,entity,,
 n02084071,dog,,n00004258; n01503061
 """
-PICTURES = [Picture(f"s/{name}{n}", name) for name in ("n02012849", "n03126707", "n02084071") for n in range(16)]
+IMAGES = [Image(f"s/{name}{n}", name) for name in ("n02012849", "n03126707", "n02084071") for n in range(16)]
 
 
 def parse(lines: str):
@@ -42,21 +42,21 @@ def test_names_of_classes_are_made_unique_by_their_ids():
 
 
 def test_the_table_of_classes_has_the_names_in_words():
-    curated = curate(make_found(PICTURES, class_words=IMAGENET), CurateParams(max_label_issue_rate=1))
+    curated = curate(make_found(IMAGES, class_words=IMAGENET), CurateParams(max_label_issue_rate=1))
 
     assert curated.classes["name"].to_list() == ["crane (n02012849)", "dog", "crane (n03126707)"]
 
 
 def test_a_class_above_another_in_use_stops_the_line():
-    birds = [Picture(f"s/bird{n}", "n01503061") for n in range(16)]
+    birds = [Image(f"s/bird{n}", "n01503061") for n in range(16)]
 
     with pytest.raises(DataCheckFailed) as caught:
-        curate(make_found([*PICTURES, *birds], class_words=IMAGENET), CurateParams(max_label_issue_rate=1))
+        curate(make_found([*IMAGES, *birds], class_words=IMAGENET), CurateParams(max_label_issue_rate=1))
 
     assert str(caught.value) == (
         "curation/classes.csv: classes in use lie above others in use (found: n01503061 above n02012849, "
         "n01503061 above n02084071). Remedy: merge_class or exclude_class one of each in curation/overrides.csv, "
-        "or mend `parents`"
+        "or fix `parents`"
     )
 
 

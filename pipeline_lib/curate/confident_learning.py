@@ -1,14 +1,14 @@
 """Confident learning over a probability matrix of any height, a block of rows in memory at a time.
 
 C. Northcutt, L. Jiang, I. Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, 2021: a
-class is confident of a picture when its probability reaches the mean that pictures given that class have; pictures of
+class is confident of an image when its probability reaches the mean that images given that class have; images of
 which another class than the given one is confident count off the diagonal of the confident joint. Where several
 classes are confident the most probable of all counts, as in cleanlab, whose counts and indices these are (a test).
 
-The matrix holds float16 in [0, 1], as little as ranks need: 1.28 million pictures x 1,000 classes are 2.6 GB on disk.
+The matrix holds float16 in [0, 1], as little as ranks need: 1.28 million images x 1,000 classes are 2.6 GB on disk.
 Non-negative float16 sort like their bits, so all comparisons are done on 16-bit integers, without any conversion.
 
-Legend: N pictures, K classes, B pictures of one block.
+Legend: N images, K classes, B images of one block.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ConfidentJoint:
-    """thresholds [K]: see above; NaN for a class that no picture has. believed [N]: the confident class, or NONE.
+    """thresholds [K]: see above; NaN for a class that no image has. believed [N]: the confident class, or NONE.
 
     given, believed_by_pair, counts: the joint, cell by cell, without the empty ones. noise_rate: share 0..1 of wrong
     labels, estimated with each given class's counts scaled to its size.
@@ -56,22 +56,35 @@ def confident_joint(p_NK: Half, labels: Codes) -> ConfidentJoint:
     n_classes = p_NK.shape[1]
     if len(labels) != len(p_NK) or (len(labels) and not 0 <= labels.min() <= labels.max() < n_classes):
         raise ValueError(f"{len(labels)} labels of {n_classes} classes do not fit a matrix of {p_NK.shape}")
+
+    # The class that each row is confidently of. A class that no image was given is never believed in.
     thresholds = _thresholds(p_NK, labels)
-    least_K = _least_bits(np.where(np.isnan(thresholds), np.inf, thresholds - SLACK))
+    reachable = np.where(np.isnan(thresholds), np.inf, thresholds - SLACK)
+    least_K = _least_bits(reachable)
     believed = np.full(len(labels), NONE, dtype=np.int64)
     for rows in _blocks(p_NK):
         believed[rows] = _believed(_bits(p_NK[rows]), least_K)
+
+    # The joint of given and believed class, without the empty cells: of a million there are few.
     sure = believed != NONE
     cells, counts = np.unique(labels[sure] * n_classes + believed[sure], return_counts=True)
-    given, right = cells // n_classes, cells % n_classes
-    noise_rate = _noise_rate(given, right, counts, np.bincount(labels, minlength=n_classes))
-    return ConfidentJoint(thresholds, believed, given, right, counts, noise_rate)
+    given = cells // n_classes
+    right = cells % n_classes
+    sizes = np.bincount(labels, minlength=n_classes)
+    return ConfidentJoint(
+        thresholds=thresholds,
+        believed=believed,
+        given=given,
+        believed_by_pair=right,
+        counts=counts,
+        noise_rate=_noise_rate(given, right, counts, sizes),
+    )
 
 
 def label_doubt(p_NK: Half, labels: Codes, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     """How doubtful each label is, 0..1: 1 - sqrt(p / sqrt(p_max) x q / sqrt(q_max)) of the given and the best class.
 
-    p / p_max alone forgets how sure the predictors are, p alone how hard the picture is; their geometric mean stands
+    p / p_max alone forgets how sure the predictors are, p alone how hard the image is; their geometric mean stands
     between. q is p over the class's threshold, normalised: classes that are seldom predicted surely are judged by their
     own measure. Ranks wrong labels better than p (self-confidence) and than the margin;
     benchmarks/curation/cifar10_labels.py.
@@ -80,16 +93,19 @@ def label_doubt(p_NK: Half, labels: Codes, thresholds: NDArray[np.float64]) -> N
     usual = np.maximum(np.where(np.isnan(thresholds), 1, thresholds), LEAST_P).astype(np.float32)
     for rows in _blocks(p_NK):
         p_BK = np.maximum(p_NK[rows].astype(np.float32), LEAST_P)
-        numbers, given = np.arange(len(p_BK)), labels[rows]
-        share = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1))
+        numbers = np.arange(len(p_BK))
+        given = labels[rows]
+        p_share = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1))
+
+        # The same by each class's own measure; in place, as a block is large.
         p_BK /= usual
-        q_given = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1) * p_BK.sum(axis=1))
-        doubt[rows] = 1 - np.sqrt(share * q_given)
+        q_share = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1) * p_BK.sum(axis=1))
+        doubt[rows] = 1 - np.sqrt(p_share * q_share)
     return doubt.clip(0, 1)
 
 
 def _thresholds(p_NK: Half, labels: Codes) -> NDArray[np.float64]:
-    """The mean probability of each class over the pictures given it."""
+    """The mean probability of each class over the images given it."""
     n_classes = p_NK.shape[1]
     p_given = p_NK[np.arange(len(labels)), labels].astype(np.float64)
     with np.errstate(invalid="ignore"):
@@ -99,7 +115,10 @@ def _thresholds(p_NK: Half, labels: Codes) -> NDArray[np.float64]:
 def _believed(bits_BK: NDArray[np.uint16], least_K: NDArray[np.uint16]) -> Codes:
     """The confident class of each row: the most probable one where it reaches its threshold, as nearly always."""
     best = bits_BK.argmax(axis=1)
-    believed = np.where(bits_BK[np.arange(len(best)), best] >= least_K[best], best, NONE)
+    highest = bits_BK[np.arange(len(best)), best]
+    believed = np.where(highest >= least_K[best], best, NONE)
+
+    # The few rows whose most probable class does not reach its threshold: another class may reach a lower one.
     for rows in np.array_split(np.flatnonzero(believed == NONE), max(1, len(best) // 4096)):
         confident_BK = bits_BK[rows] >= least_K
         n_confident = confident_BK.sum(axis=1)
@@ -125,12 +144,15 @@ def _least_bits(thresholds: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 def _noise_rate(given: Codes, believed: Codes, counts: Codes, sizes: Codes) -> float:
     """1 - the calibrated diagonal: each row of the joint scaled to the size of its class (section 3.1, equation 3)."""
-    sure = np.bincount(given, counts, len(sizes))
-    right = np.bincount(given[given == believed], counts[given == believed], len(sizes))
-    missing = right == 0  # cleanlab's rule: one right label in each class at least
-    sure, right = sure + missing, right + missing
     total = sizes.sum()
-    return float(1 - (right / sure * sizes).sum() / total) if total else float("nan")
+    if not total:
+        return float("nan")
+    agrees = given == believed
+    n_sure = np.bincount(given, counts, len(sizes))
+    n_right = np.bincount(given[agrees], counts[agrees], len(sizes))
+    missing = n_right == 0  # cleanlab's rule: one right label in each class at least
+    calibrated = (n_right + missing) / (n_sure + missing) * sizes
+    return float(1 - calibrated.sum() / total)
 
 
 def _blocks(p_NK: Half) -> Iterator[slice]:

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from pipeline_lib.curate.vectors import DIRECTIONS, axes_by_kind, cut
+from pipeline_lib.curate.inputs import DIRECTIONS, axes_by_kind, cut
 
 
 def table(vectors_ND, kind="pixels"):
@@ -10,7 +10,7 @@ def table(vectors_ND, kind="pixels"):
     return pd.DataFrame({"image_id": ids, "kind": kind, "vector": list(vectors_ND.astype(np.float32))})
 
 
-def test_distances_survive_when_the_pictures_differ_in_few_directions():
+def test_distances_survive_when_the_images_differ_in_few_directions():
     rng = np.random.default_rng(0)
     vectors_ND = rng.normal(size=(300, 20)) @ rng.normal(size=(20, 500))
     features = table(vectors_ND)

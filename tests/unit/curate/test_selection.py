@@ -1,4 +1,4 @@
-"""Pictures without a class and votes, on their way to training."""
+"""Images without a class and votes, on their way to training."""
 
 from functools import cache
 
@@ -7,13 +7,13 @@ import pytest
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
-from tests.unit.curate.made_tables import Picture, make_found
+from tests.unit.curate.made_tables import Image, make_found
 
-PICTURES = [Picture(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
+IMAGES = [Image(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
 
 
 def _curated(*more, votes=(), overrides="", **params):
-    return curate(make_found([*PICTURES, *more], votes=votes, overrides=overrides), CurateParams(cl_folds=2, **params))
+    return curate(make_found([*IMAGES, *more], votes=votes, overrides=overrides), CurateParams(cl_folds=2, **params))
 
 
 @cache
@@ -22,18 +22,18 @@ def _splits():
     return {split: manifest.index[manifest["split"] == split][0] for split in ("train", "val", "test")}
 
 
-def _nameless(name: str, **facts) -> Picture:
+def _nameless(name: str, **facts) -> Image:
     """Of a source that publishes it as training, so that no hash moves it."""
-    return Picture(f"t/{name}", label=None, split="train", source="t", **facts)
+    return Image(f"t/{name}", label=None, split="train", source="t", **facts)
 
 
-def test_by_default_training_gets_neither_pictures_without_a_class_nor_votes():
+def test_by_default_training_gets_neither_images_without_a_class_nor_votes():
     curated = _curated(_nameless("new"), votes=[("s/cat1", "ana", "cat")])
 
     assert curated.unlabelled.empty and curated.targets.empty
 
 
-def test_a_picture_without_a_class_reaches_training_and_its_manifest_row_says_so():
+def test_an_image_without_a_class_reaches_training_and_its_manifest_row_says_so():
     row = _curated(_nameless("new"), learn_unlabelled=True)
 
     assert row.unlabelled["image_id"].to_list() == ["t/new"]
@@ -42,21 +42,21 @@ def test_a_picture_without_a_class_reaches_training_and_its_manifest_row_says_so
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_a_copy_of_an_evaluation_picture_never_reaches_training_without_its_class(split: str):
+def test_a_copy_of_an_evaluation_image_never_reaches_training_without_its_class(split: str):
     curated = _curated(_nameless("copy", looks=_splits()[split]), learn_unlabelled=True)
 
     assert curated.unlabelled.empty
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_a_picture_without_a_class_that_was_drawn_for_evaluation_does_not_train(split: str):
-    curated = _curated(Picture("t/new", label=None, split=split, source="t"), learn_unlabelled=True)
+def test_an_image_without_a_class_that_was_drawn_for_evaluation_does_not_train(split: str):
+    curated = _curated(Image("t/new", label=None, split=split, source="t"), learn_unlabelled=True)
 
     assert curated.unlabelled.empty
 
 
 def test_a_subject_of_the_evaluation_does_not_train_without_a_class_either():
-    mine = Picture("t/mine", label="cat", split="test", source="t", subject="ana")
+    mine = Image("t/mine", label="cat", split="test", source="t", subject="ana")
 
     curated = _curated(mine, _nameless("hers", subject="ana"), learn_unlabelled=True)
 
@@ -71,10 +71,10 @@ def test_of_copies_without_a_class_one_trains_and_none_where_a_labelled_copy_doe
     assert curated.unlabelled["image_id"].to_list() == ["t/one"]
 
 
-def test_pictures_that_train_without_a_class_do_not_stop_the_line_as_quarantined():
+def test_images_that_train_without_a_class_do_not_stop_the_line_as_quarantined():
     many = [_nameless(f"new{n}") for n in range(30)]
 
-    with pytest.raises(DataCheckFailed, match="30 of 70 pictures are quarantined"):
+    with pytest.raises(DataCheckFailed, match="30 of 70 images are quarantined"):
         _curated(*many)
     assert len(_curated(*many, learn_unlabelled=True).unlabelled) == 30
 

@@ -1,4 +1,4 @@
-"""The queue of questions for people: which pictures, in which order, and not again once they have answered."""
+"""The queue of questions for people: which images, in which order, and not again once they have answered."""
 
 from dataclasses import replace
 
@@ -9,21 +9,21 @@ import pytest
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.small_view import small_view
-from tests.unit.curate.made_tables import Picture, make_found
+from tests.unit.curate.made_tables import Image, make_found
 
-PLAIN = [Picture(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)]
-PLAIN += [Picture(f"s/{label}-{split}", label, split=split) for label in ("cat", "dog") for split in ("val", "test")]
+PLAIN = [Image(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)]
+PLAIN += [Image(f"s/{label}-{split}", label, split=split) for label in ("cat", "dog") for split in ("val", "test")]
 COPIES = [
-    Picture("s/a", split="train", details="u", image={"phash": 0}),
-    Picture("s/b", split="train", details="u", image={"phash": 1}),
+    Image("s/a", split="train", details="u", image={"phash": 0}),
+    Image("s/b", split="train", details="u", image={"phash": 1}),
 ]
 LEAK = [
-    Picture("s/x", split="train", details="v", image={"phash": 255 << 56}),
-    Picture("s/y", split="test", details="v", image={"phash": 127 << 57}),
+    Image("s/x", split="train", details="v", image={"phash": 255 << 56}),
+    Image("s/y", split="test", details="v", image={"phash": 127 << 57}),
 ]
-BROKEN = Picture("s/broken", image={"refusal": "decode_truncated"})
-SMALL = Picture("s/cow", "cow", split="train")
-SOFT = Picture("s/soft", split="train", image={"blur_ratio": 0.9})
+BROKEN = Image("s/broken", image={"refusal": "decode_truncated"})
+SMALL = Image("s/cow", "cow", split="train")
+SOFT = Image("s/soft", split="train", image={"blur_ratio": 0.9})
 
 
 def queue(overrides: str = "") -> pd.DataFrame:
@@ -37,7 +37,7 @@ def test_near_copies_that_were_left_out_are_asked_about_leaks_first() -> None:
     assert asked["image_id"].to_list() == ["s/x", "s/b"]
 
 
-def test_what_is_quarantined_and_asked_about_nowhere_else_is_shown_readable_pictures_first() -> None:
+def test_what_is_quarantined_and_asked_about_nowhere_else_is_shown_readable_images_first() -> None:
     asked = queue().query("kind == 'quarantined'")
 
     assert asked["image_id"].to_list() == ["s/cow", "s/broken"]
@@ -66,15 +66,15 @@ def test_what_a_person_has_decided_is_not_asked_again(image_id: str, action: str
 def test_at_most_dup_questions_possible_copies_are_asked_about_the_likeliest_first() -> None:
     """Pairs that differ by eight bits and look the same: each is a question, noise of more levels a less likely one."""
     rng = np.random.default_rng(0)
-    pictures, shown = [], {}
+    images, shown = [], {}
     for number, noise in enumerate((40, 5, 20)):
         levels = rng.integers(0, 256, (24, 24, 3)).repeat(5, axis=0).repeat(5, axis=1)
         noisy = (levels + rng.integers(-noise, noise + 1, levels.shape)).clip(0, 255)
         phash = int(rng.integers(2**62))
         for name, bits, pixels in ((f"s/p{number}", phash, levels), (f"s/q{number}", phash ^ 0xFF, noisy)):
-            pictures.append(Picture(name, split="train", image={"phash": bits}))
+            images.append(Image(name, split="train", image={"phash": bits}))
             shown[name] = small_view(pixels.astype(np.uint8))
-    found = make_found([*PLAIN, *pictures])
+    found = make_found([*PLAIN, *images])
     views = found.views
     found = replace(found, views=lambda ids: {**views(ids), **{name: shown[name] for name in ids if name in shown}})
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 
-from pipeline_lib.curate.active import rank_to_label
-from pipeline_lib.curate.label_issues import judge_labels
+from pipeline_lib.curate.active_learning import rank_to_label
+from pipeline_lib.curate.label_issues import find_label_issues
 from pipeline_lib.curate.params import CurateParams
 
 
@@ -13,7 +13,7 @@ def on_a_line(*places):
     return np.array([[place] for place in places], dtype=np.float32)
 
 
-def test_equally_uncertain_pictures_are_asked_farthest_first():
+def test_equally_uncertain_images_are_asked_farthest_first():
     """Labelled at 0. Of 1, 2, 9, 10: 10 is farthest; then 2 (2 from 0) before 1 and 9 (1 from 0, 1 from 10)."""
     order = rank_to_label(np.ones(4), on_a_line(1, 2, 9, 10), on_a_line(0), n=4)
 
@@ -48,10 +48,10 @@ def digits(n_without_class):
     return rows, features, pd.Series(raw.target[:400].astype(str), index=ids)
 
 
-def test_pictures_without_a_class_get_a_guess_and_the_first_of_them_a_rank():
+def test_images_without_a_class_get_a_guess_and_the_first_of_them_a_rank():
     rows, features, truth = digits(100)
 
-    frame = judge_labels(rows, features, CurateParams(label_next=20)).frame
+    frame = find_label_issues(rows, features, CurateParams(label_next=20)).frame
 
     asked = frame[rows["class_id"].isna()]
     assert sorted(asked["al_rank"].dropna()) == list(range(1, 21))
@@ -64,17 +64,17 @@ def test_labels_are_ranked_for_review_by_their_doubt():
     rows, features, truth = digits(0)
     rows.loc["i007", "class_id"] = "5" if truth["i007"] != "5" else "6"
 
-    frame = judge_labels(rows, features, CurateParams()).frame
+    frame = find_label_issues(rows, features, CurateParams()).frame
 
     assert frame["al_rank"].idxmin() == frame["label_doubt"].idxmax() == "i007"
     other = frame["label_suggested"] != rows["class_id"]
     assert frame["al_rank"].notna().equals(other)
 
 
-def test_before_anything_is_labelled_unlike_pictures_are_asked_first():
+def test_before_anything_is_labelled_unlike_images_are_asked_first():
     rows, features, _ = digits(400)
 
-    frame = judge_labels(rows, features, CurateParams(label_next=30)).frame
+    frame = find_label_issues(rows, features, CurateParams(label_next=30)).frame
 
     assert frame["al_rank"].notna().sum() == 30
     assert frame["label_suggested"].isna().all()

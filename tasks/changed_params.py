@@ -17,7 +17,7 @@ from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.params import check_params
 
 
-def parse_overrides(arguments: list[str]) -> dict[str, Any]:
+def parse_changes(arguments: list[str]) -> dict[str, Any]:
     """Parse `["train.epochs=2"]` into `{"train": {"epochs": 2}}`; values are YAML. Raises UsageError.
 
     Null is refused: in the flow's form it stands for an untouched field.
@@ -45,52 +45,52 @@ def parse_grid(arguments: list[str]) -> list[dict[str, Any]]:
     return grid
 
 
-def check_overrides(params: Path, overrides: dict[str, Any]) -> None:
+def check_changes(params: Path, changes: dict[str, Any]) -> None:
     """Raise ConfigError if params.yaml would be invalid with these values; nothing is written."""
     content = read_yaml(params)
-    merge(content, overrides)
+    merge(content, changes)
     check_params(params, content)
 
 
-def split_changes(params: Path, overrides: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split into overrides that change a value, and (flat) those that repeat params.yaml or a default."""
-    if not overrides:
+def split_changes(params: Path, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split into values that change params.yaml, and (flat) those that repeat params.yaml or a default."""
+    if not changes:
         return {}, {}
     content = read_yaml(params)
     now = flat(check_params(params, content).model_dump(mode="json", by_alias=True))
-    merge(content, overrides)
+    merge(content, changes)
     wished = flat(check_params(params, content).model_dump(mode="json", by_alias=True))
-    given = flat(overrides)
+    given = flat(changes)
     missing = object()
     repeated = {key: value for key, value in given.items() if wished.get(key, missing) == now.get(key, None)}
     return _nested({key: value for key, value in given.items() if key not in repeated}), repeated
 
 
-def apply_overrides(params: Path, overrides: dict[str, Any]) -> None:
+def apply_changes(params: Path, changes: dict[str, Any]) -> None:
     """Set values in params.yaml, keeping its comments and order. The values are checked elsewhere."""
-    if not overrides:
+    if not changes:
         return
     read_yaml(params)  # for its error message if the file is missing or invalid
     yaml = YAML()
     yaml.preserve_quotes = True
     content = yaml.load(params)
-    merge(content, overrides)
+    merge(content, changes)
     text = StringIO()
     yaml.dump(content, text)
     write_text(params, text.getvalue())
 
 
-def flat(overrides: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(changes: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten `{"train": {"epochs": 2}}` into `{"train.epochs": 2}`."""
     values: dict[str, Any] = {}
-    for key, value in overrides.items():
+    for key, value in changes.items():
         values |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return values
 
 
-def merge(content: Any, overrides: dict[str, Any]) -> None:
-    """Set the overrides in the content of params.yaml, in place."""
-    for key, value in overrides.items():
+def merge(content: Any, changes: dict[str, Any]) -> None:
+    """Set the values in the content of params.yaml, in place."""
+    for key, value in changes.items():
         if isinstance(value, dict) and isinstance(content.get(key), dict):
             merge(content[key], value)
         else:
@@ -108,14 +108,14 @@ def _split(arguments: list[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _nested(values: dict[str, Any]) -> dict[str, Any]:
-    overrides: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     for key, value in values.items():
         *path, last = key.split(".")
-        below = overrides
+        below = changes
         for step in path:
             below = below.setdefault(step, {})
         below[last] = value
-    return overrides
+    return changes
 
 
 def _value(argument: str, text: str) -> Any:

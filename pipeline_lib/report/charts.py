@@ -1,4 +1,4 @@
-"""Geometry of the figures, in SVG user units; the template draws it, so that text is escaped in one place."""
+"""Geometry of the charts, in SVG user units; the template draws it, so that text is escaped in one place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One curve. points: `x,y x,y ...` for a polyline; end_x, end_y: its last point."""
 
     name: str
@@ -36,7 +36,7 @@ class Line:
 class Chart:
     """A line chart with its axes."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[Curve, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     width: int = CHART_WIDTH
@@ -81,24 +81,33 @@ class Matrix:
 def line_chart(x: Sequence[float], curves: Mapping[str, Sequence[float]]) -> Chart:
     """Curves over the same x; missing values leave a gap at the ends only."""
     finite = [value for values in curves.values() for value in values if math.isfinite(value)]
-    y_marks = nice_ticks(min(finite), max(finite))
-    low, high = min(y_marks[0], *finite), max(y_marks[-1], *finite)
     first, last = min(x), max(x)
 
-    def place(a: float, b: float) -> tuple[float, float]:
-        across = (a - first) / ((last - first) or 1)
-        up = (b - low) / ((high - low) or 1)
-        return LEFT + across * (CHART_WIDTH - LEFT - RIGHT), CHART_HEIGHT - BOTTOM - up * (CHART_HEIGHT - TOP - BOTTOM)
+    # The y axis ends at round numbers, the x axis at the first and the last value.
+    y_marks = nice_ticks(min(finite), max(finite))
+    low = min(y_marks[0], *finite)
+    high = max(y_marks[-1], *finite)
+    x_marks = nice_ticks(first, last, about=5)
+    x_marks = [mark for mark in x_marks if first <= mark <= last and mark == round(mark)]
 
-    lines = []
+    def across(a: float) -> float:
+        share = (a - first) / ((last - first) or 1)
+        return LEFT + share * (CHART_WIDTH - LEFT - RIGHT)
+
+    def down(b: float) -> float:
+        share = (b - low) / ((high - low) or 1)
+        return CHART_HEIGHT - BOTTOM - share * (CHART_HEIGHT - TOP - BOTTOM)
+
+    drawn = []
     for name, values in curves.items():
-        placed = [place(a, b) for a, b in zip(x, values, strict=True) if math.isfinite(b)]
-        lines.append(Line(name, " ".join(f"{a:.1f},{b:.1f}" for a, b in placed), *placed[-1]))
-    x_marks = [mark for mark in nice_ticks(first, last, about=5) if first <= mark <= last and mark == round(mark)]
+        placed = [(across(a), down(b)) for a, b in zip(x, values, strict=True) if math.isfinite(b)]
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in placed)
+        end_x, end_y = placed[-1]
+        drawn.append(Curve(name, points, end_x, end_y))
     return Chart(
-        tuple(lines),
-        tuple(Tick(place(mark, low)[0], f"{mark:.0f}") for mark in x_marks),
-        tuple(Tick(place(first, mark)[1], f"{mark:.4g}") for mark in y_marks),
+        lines=tuple(drawn),
+        x_ticks=tuple(Tick(across(mark), f"{mark:.0f}") for mark in x_marks),
+        y_ticks=tuple(Tick(down(mark), f"{mark:.4g}") for mark in y_marks),
     )
 
 
@@ -108,14 +117,18 @@ def nice_ticks(low: float, high: float, *, about: int = 4) -> list[float]:
     power = 10 ** math.floor(math.log10(span / about))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * about >= span)
     first = math.floor(low / step)
-    return [round((first + k) * step, 10) for k in range(math.ceil(high / step) - first + 1)]
+    last = math.ceil(high / step)
+    return [round(number * step, 10) for number in range(first, last + 1)]
 
 
 def interval(low: float, value: float, high: float, *, scale: tuple[float, float], marks: Mapping[float, str]) -> Range:
     """Place a value, its interval and marks on a scale."""
 
+    start, end = scale
+
     def percent(place: float) -> float:
-        return 100 * min(max((place - scale[0]) / (scale[1] - scale[0]), 0.0), 1.0)
+        share = (place - start) / (end - start)
+        return 100 * min(max(share, 0.0), 1.0)
 
     placed = tuple(Tick(percent(at), label) for at, label in marks.items())
     return Range(percent(low), percent(value), percent(high), placed)
@@ -128,7 +141,16 @@ def matrix(counts_KK: npt.NDArray[np.int64], names: Sequence[str]) -> Matrix:
     cells = []
     for i, j in np.ndindex(counts_KK.shape):
         count = int(counts_KK[i, j])
-        if count:
-            title = f"{names[i]} taken for {names[j]}: {count} of {total_K[i]}"
-            cells.append(Cell(j * side, i * side, count, count / float(total_K[i]), bool(i == j), title))
+        if not count:
+            continue
+        cells.append(
+            Cell(
+                x=j * side,
+                y=i * side,
+                count=count,
+                strength=count / float(total_K[i]),
+                right=bool(i == j),
+                title=f"{names[i]} taken for {names[j]}: {count} of {total_K[i]}",
+            )
+        )
     return Matrix(tuple(cells), tuple(names), side)

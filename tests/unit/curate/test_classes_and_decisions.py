@@ -4,19 +4,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
+from pipeline_lib.curate.classes import class_table, too_small
 from pipeline_lib.curate.decide import curate
-from pipeline_lib.curate.ledger import balance, ledger
-from pipeline_lib.curate.limits import check_limits, check_other_files
+from pipeline_lib.curate.decisions import check_limits, check_other_files
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.selection import over_cap, row_weights
+from pipeline_lib.curate.statistics import balance, ledger
 from pipeline_lib.errors import DataCheckFailed
-from tests.unit.curate.made_tables import Picture, make_found
+from tests.unit.curate.made_tables import Image, make_found
 
 FILE = Path("line/curate/manifest.parquet")
 
 
 def kept(**sizes: tuple[int, int, int]) -> pd.DataFrame:
-    """Rows of classes with (train, val, test) pictures."""
+    """Rows of classes with (train, val, test) images."""
     rows = [
         (name, split)
         for name, counts in sizes.items()
@@ -69,21 +70,21 @@ def test_effective_weights_follow_the_papers_formula():
     assert weights[rows["split"] == "train"].mean() == pytest.approx(1)
 
 
-def test_a_cap_takes_training_pictures_only_and_leaves_those_a_person_chose():
-    pictures = [Picture(f"s/{n:03}", split=split) for n, split in enumerate(["train"] * 30 + ["val", "test"] * 10)]
-    dogs = [Picture(f"d/{n}", "dog", split, vector=(1, 0)) for n, split in enumerate(["train"] * 4 + ["val", "test"])]
+def test_a_cap_takes_training_images_only_and_leaves_those_a_person_chose():
+    images = [Image(f"s/{n:03}", split=split) for n, split in enumerate(["train"] * 30 + ["val", "test"] * 10)]
+    dogs = [Image(f"d/{n}", "dog", split, vector=(1, 0)) for n, split in enumerate(["train"] * 4 + ["val", "test"])]
     wish = "image_id,s/007,keep,,,,,\nimage_id,s/011,keep,,,,,\n"
 
-    curated = curate(make_found([*pictures, *dogs], overrides=wish), CurateParams(cap_per_class=4))
+    curated = curate(make_found([*images, *dogs], overrides=wish), CurateParams(cap_per_class=4))
 
     rows = curated.manifest.set_index("image_id")
     over = rows[rows["reason"] == "over_class_cap"]
     assert len(over) == 26 and set(over["class_id"]) == {"cat"} and set(over["decision"]) == {"remove"}
     assert (rows.loc[["s/007", "s/011"], "decision"] == "keep").all()
-    assert curated.figures["splits"] == {"train": 8, "val": 11, "test": 11}
+    assert curated.statistics["splits"] == {"train": 8, "val": 11, "test": 11}
 
 
-def test_new_pictures_displace_few_of_those_under_a_cap():
+def test_new_images_displace_few_of_those_under_a_cap():
     rows = kept(a=(1000, 0, 0)).assign(keep=False, relabel=pd.Series(dtype="str"))
     params = CurateParams(cap_per_class=500)
 
@@ -100,22 +101,22 @@ def test_a_cap_under_the_least_size_of_a_class_is_refused():
         CurateParams(cap_per_class=3, min_images_per_class=4)
 
 
-def test_a_class_with_too_few_training_pictures_is_dropped_kept_or_refused():
+def test_a_class_with_too_few_training_images_is_dropped_kept_or_refused():
     rows = kept(a=(5, 1, 1), b=(1, 1, 1))
 
     assert set(rows.loc[too_small(rows, CurateParams(), FILE), "class_id"]) == {"b"}
     assert not too_small(rows, CurateParams(small_classes="keep"), FILE).any()
     message = failure(lambda: too_small(rows, CurateParams(small_classes="fail"), FILE))
-    assert "1 classes have fewer than 2 training pictures (found: b: 1). Remedy: add pictures, exclude_class" in message
+    assert "1 classes have fewer than 2 training images (found: b: 1). Remedy: add images, exclude_class" in message
 
 
 def test_what_cannot_be_trained_on_is_refused():
-    assert "no train picture is left. Remedy: add pictures" in failure(lambda: class_table(kept(a=(0, 1, 1)), {}, FILE))
-    assert "no train picture is left" in failure(lambda: class_table(kept(), {}, FILE))
+    assert "no train image is left. Remedy: add images" in failure(lambda: class_table(kept(a=(0, 1, 1)), {}, FILE))
+    assert "no train image is left" in failure(lambda: class_table(kept(), {}, FILE))
     no_val = failure(lambda: class_table(kept(a=(3, 0, 1)), {}, FILE))
-    assert "no val picture is left. Remedy: add pictures, raise curate.val_fraction in params.yaml, or" in no_val
+    assert "no val image is left. Remedy: add images, raise curate.val_fraction in params.yaml, or" in no_val
     empty = failure(lambda: class_table(kept(a=(3, 1, 1), b=(0, 1, 1)), {}, FILE))
-    assert "1 classes have no training picture (found: b). Remedy:" in empty
+    assert "1 classes have no training image (found: b). Remedy:" in empty
     assert "a classifier needs two classes (found: a)" in failure(lambda: class_table(kept(a=(3, 1, 1)), {}, FILE))
 
 
@@ -134,7 +135,7 @@ def test_the_ledger_balances_by_source():
     assert found["discovered"] == found["kept"] + found["quarantined"] + found["removed"] == 3
 
 
-def test_the_balance_holds_every_picture_once_by_class_split_decision_and_reason():
+def test_the_balance_holds_every_image_once_by_class_split_decision_and_reason():
     manifest = pd.DataFrame(
         {
             "label_received": pd.array(["x", "x", "y", None], dtype="str"),
@@ -164,18 +165,18 @@ def test_a_row_without_a_decision_is_our_defect():
 
 
 def test_too_much_quarantine_stops_the_line_and_names_ten_examples():
-    pictures = [Picture(f"s/{n:02d}", image={"refusal": "decode_truncated"} if n < 12 else {}) for n in range(30)]
+    images = [Image(f"s/{n:02d}", image={"refusal": "decode_truncated"} if n < 12 else {}) for n in range(30)]
 
-    message = failure(lambda: curate(make_found(pictures), CurateParams()))
+    message = failure(lambda: curate(make_found(images), CurateParams()))
 
-    assert "12 of 30 pictures are quarantined, 6 are allowed (found: decode_truncated: 12; " in message
+    assert "12 of 30 images are quarantined, 6 are allowed (found: decode_truncated: 12; " in message
     assert "12; s/00 (decode_truncated), s/01 (decode_truncated), " in message
     assert "s/09 (decode_truncated) and 2 more). Remedy: fix the source, or raise curate.max_quarantine_rate" in message
 
 
 def test_the_remedy_for_small_classes_is_one_that_helps():
-    pictures = [Picture(f"s/{n:02d}", label="ab"[n % 2]) for n in range(20)]
-    found = make_found(pictures)
+    images = [Image(f"s/{n:02d}", label="ab"[n % 2]) for n in range(20)]
+    found = make_found(images)
 
     message = failure(lambda: curate(found, CurateParams(min_images_per_class=9)))
 
@@ -186,7 +187,7 @@ def test_the_remedy_for_small_classes_is_one_that_helps():
 
 
 def judged(*names: str, p_given: float, p_suggested: float) -> pd.DataFrame:
-    """Manifest rows of kept pictures called cat; doubted where a dog is likelier."""
+    """Manifest rows of kept images called cat; doubted where a dog is likelier."""
     doubted = "review" if p_suggested > p_given else "none"
     columns = {"decision": "keep", "reason": None, "class_id": "cat", "label_suggested": "dog", "label_issue": doubted}
     return pd.DataFrame({**columns, "p_given": p_given, "p_suggested": p_suggested}, index=list(names))
@@ -254,7 +255,7 @@ def test_leakage_stops_the_line():
     message = failure(lambda: check_limits(manifest, leaks, CurateParams(), FILE))
 
     assert (
-        "1 training pictures are tied to val or test, 0 are allowed (found: s/a (tied to val or test)). Remedy: remove"
+        "1 training images are tied to val or test, 0 are allowed (found: s/a (tied to val or test)). Remedy: remove"
         in message
     )
     check_limits(manifest, leaks, CurateParams(max_leakage=1), FILE)
@@ -265,10 +266,10 @@ def test_wrong_fractions_are_refused():
         CurateParams(test_fraction=0.6, val_fraction=0.5)
 
 
-def test_many_pictures_without_a_class_are_told_of_the_table_of_labels():
-    pictures = [Picture(f"s/{n}", label="cat" if n < 4 else None) for n in range(40)]
+def test_many_images_without_a_class_are_told_of_the_table_of_labels():
+    images = [Image(f"s/{n}", label="cat" if n < 4 else None) for n in range(40)]
 
-    said = failure(lambda: curate(make_found(pictures), CurateParams()))
+    said = failure(lambda: curate(make_found(images), CurateParams()))
 
     assert "label_missing: 36" in said
     assert "Remedy: give these images a class: name a table of labels (one line per image) as `labels` of" in said
