@@ -125,6 +125,7 @@ TABLES = {
     "scorecard": scorecard,
     "first run": first_run,
     "package sets": package_sets,
+    "backbone": speed_tables.backbone,
     "loaders": loaders,
     "loaders in short": loaders_in_short,
     "long run": long_run,
