@@ -15,28 +15,31 @@ from pipeline_lib.backbones import Backbone, open_builtin
 from pipeline_lib.backbones.builtin import imagenet_classes
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name, work_on_shards
-from pipeline_lib.networks.exported import ExportedModel, load_exported
+from pipeline_lib.networks.exported import load_exported
 from pipeline_lib.networks.model_file import MODEL_FILE, ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
 from pipeline_lib.reasons import Reason
 
 BEST = 5
 FILES_AT_ONCE = 64
+
 Pixels = npt.NDArray[np.uint8]
-View = Callable[[Pixels], Pixels]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How a model sees a file. rules: how bytes become pixels HWC. view: those -> what the network looks at, HWC."""
+
+    rules: PixelRules
+    view: Callable[[Pixels], Pixels]
 
 
 @dataclass(frozen=True)
 class Model:
-    """What prediction needs of a model.
-
-    classes: id and name by output index. rules: how bytes become pixels. view: decoded pixels HWC -> what the model
-    sees. probabilities: views BHWC, uint8 -> probabilities BK.
-    """
+    """A model that is open. classes: id and name by output index. probabilities: views BHWC -> probabilities_BK."""
 
     classes: Sequence[tuple[str, str]]
-    rules: PixelRules
-    view: View
+    sight: Sight
     probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
 
 
@@ -60,26 +63,15 @@ class Prediction:
 
 def exported_model(folder: Path) -> Model:
     """Open evaluate's export. Raises BadData if it is missing or damaged."""
-    return model_of(load_exported(folder))
-
-
-def model_of(exported: ExportedModel) -> Model:
-    """Return an open export as a model that sees images as `convert` sized them. Raises BadData."""
+    exported = load_exported(folder)
     about = exported.about
-    rules, kept = _pixel_rules(about)
-    return Model(
-        classes=tuple(zip(about.classes, about.names, strict=True)),
-        rules=rules,
-        # Where `convert` encoded its images again, the small loss of that JPEG is not repeated.
-        view=lambda pixels_HWC: centre_square(kept.apply(pixels_HWC), side_px=about.side_px),
-        probabilities=exported.probabilities,
-    )
+    return Model(tuple(zip(about.classes, about.names, strict=True)), trained_sight(about), exported.probabilities)
 
 
 def builtin_model(backbone: Backbone) -> Model:
     """Open a built-in backbone, with ImageNet's classes. Raises DependencyMissing, BadData."""
     opened = open_builtin(backbone)
-    return Model(imagenet_classes(), PixelRules(), backbone.view, opened.probabilities)
+    return Model(imagenet_classes(), Sight(PixelRules(), backbone.view), opened.probabilities)
 
 
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
@@ -87,12 +79,7 @@ def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
     batches = {f"batch {n}": _Batch(tuple(some)) for n, some in enumerate(_batched(list(dict.fromkeys(files))))}
     # Images are decoded in a process of their own: what a hostile one does to its decoder, it does there.
     work = work_on_shards(
-        partial(_read_batch, rules=model.rules, view=model.view),
-        batches,
-        workers=1,
-        step=int,
-        spare=_Batch.without,
-        little=True,
+        partial(_read_batch, sight=model.sight), batches, workers=1, step=int, spare=_Batch.without, little=True
     )
     answers = {file: answer for _, read in work for file, answer in _predict_batch(read, model)}
     return [answers[file] for file in files]
@@ -109,7 +96,7 @@ class _Batch:
         return replace(self, fatal={**self.fatal, name: cause})
 
 
-def _read_batch(batch: _Batch, at: At, *, rules: PixelRules, view: View) -> list[tuple[Path, Pixels | PipelineError]]:
+def _read_batch(batch: _Batch, at: At, *, sight: Sight) -> list[tuple[Path, Pixels | PipelineError]]:
     """Return the pixels that the model sees of each file, or the file's fault."""
     read: list[tuple[Path, Pixels | PipelineError]] = []
     for file in batch.files:
@@ -119,14 +106,14 @@ def _read_batch(batch: _Batch, at: At, *, rules: PixelRules, view: View) -> list
             continue
         at(str(file))
         try:
-            read.append((file, read_pixels(file, rules, view)))
+            read.append((file, read_pixels(file, sight)))
         except PipelineError as fault:
             read.append((file, fault))
     return read
 
 
-def read_pixels(file: Path, rules: PixelRules, view: View) -> Pixels:
-    """Return the pixels (HWC) that a model sees of a file, see Model.
+def read_pixels(file: Path, sight: Sight) -> Pixels:
+    """Return a file's pixels (HWC, uint8) as a model sees them.
 
     Raises SourceMissing, or BadData with the reason code of the decoder.
     """
@@ -135,10 +122,10 @@ def read_pixels(file: Path, rules: PixelRules, view: View) -> Pixels:
     except OSError as error:
         raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name an image file") from error
     try:
-        pixels_HWC = decode(data, rules).pixels_HWC
+        pixels_HWC = decode(data, sight.rules).pixels_HWC
     except Undecodable as error:
         raise _unusable(file, error.reason, error.detail) from error
-    return view(pixels_HWC)
+    return sight.view(pixels_HWC)
 
 
 def _unusable(file: Path, reason: Reason, detail: str) -> BadData:
@@ -146,16 +133,24 @@ def _unusable(file: Path, reason: Reason, detail: str) -> BadData:
     return BadData(f"not a usable image: {reason}", file=file, value=detail, remedy=remedy)
 
 
-def _pixel_rules(about: ModelFile) -> tuple[PixelRules, KeptSize]:
-    """Read the model's decoding rules, and the image size that `convert` stored. Raises BadData."""
+def trained_sight(about: ModelFile) -> Sight:
+    """Return how a trained model sees: decoded and resized as its images were.
+
+    If `convert` re-encoded them as JPEG, that small loss is not repeated. Raises BadData.
+    """
     try:
         sizes = {key: about.pixels[key] for key in KeptSize.model_fields if key in about.pixels}
-        return PixelRules.model_validate(about.pixels.get("pixel_rules", {})), KeptSize.model_validate(sizes)
+        rules = PixelRules.model_validate(about.pixels.get("pixel_rules", {}))
+        return Sight(rules, partial(_trained_view, kept=KeptSize.model_validate(sizes), side_px=about.side_px))
     except ValidationError as error:
         fault = error.errors()[0]
         value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
         remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
         raise BadData("no valid pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
+
+
+def _trained_view(pixels_HWC: Pixels, *, kept: KeptSize, side_px: int) -> Pixels:
+    return centre_square(kept.apply(pixels_HWC), side_px=side_px)
 
 
 def _predict_batch(

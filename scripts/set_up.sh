@@ -135,7 +135,7 @@ install_line() {
 # Make .venv-predict by pip alone, which every environment has: uv would be a sixth of it.
 install_predict() {
   local list=.venv-predict/locked.txt pip=".venv-predict/bin/python -m pip --disable-pip-version-check --quiet install"
-  say "3/4 locked dependencies (200 MB on disk)"
+  say "3/4 locked dependencies (250 MB on disk)"
   cut_lock >$list
   $pip --no-deps --require-hashes --requirement $list || fail "could not install them; run: $pip --require-hashes --requirement $list"
   say "4/4 perennial itself"

@@ -36,7 +36,7 @@ from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.hog import hog
-from pipeline_lib.inspect.picture import squeeze
+from pipeline_lib.inspect.image import squeeze
 
 PARAMS = CurateParams()
 WEAK_DIRECTIONS = 3
@@ -157,7 +157,7 @@ def weak_rows(digits: Digits, seeds: int) -> list[Row]:
 
 
 def outlier_rows(digits: Digits, seeds: int) -> list[Row]:
-    """Patches of two photographs, 2 % of the pictures, under labels of digits."""
+    """Patches of two photographs, 2 % of the images, under labels of digits."""
     from sklearn.metrics import roc_auc_score
 
     n_strangers = round(STRANGERS * len(digits.truth))

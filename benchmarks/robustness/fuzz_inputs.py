@@ -37,8 +37,8 @@ from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.download.archives import find_members
 from pipeline_lib.errors import BadData
 from pipeline_lib.harness.shard_workers import work_on_shards
+from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.sources.places import place_of

@@ -15,11 +15,11 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.table import Table
 from pipeline_lib.tables.votes import VOTES
 
-COPIES = 0.01  # share of pictures that have the bytes of another
+COPIES = 0.01  # share of images that have the bytes of another
 
 
 def made_found(n: int, *, n_classes: int, seed: int = 0) -> Inputs:
-    """n pictures in classes of unequal size, 1 % copies, 1 % damaged, 3 % in subjects; no features, no phashes."""
+    """n images in classes of unequal size, 1 % copies, 1 % damaged, 3 % in subjects; no features, no phashes."""
     random = np.random.default_rng(seed)
     number = np.arange(n)
     looks = np.where(random.random(n) < COPIES, random.integers(0, n, n), number)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pipeline_lib.betons.checksum import checksum
+from pipeline_lib.betons.layout import checksum
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.stored import StoredForm
 from pipeline_lib.errors import OutputDamaged

@@ -12,6 +12,7 @@ import pandas as pd
 
 from pipeline_lib.curate.classes import class_table, too_small
 from pipeline_lib.curate.decisions import Decisions, check_limits, check_other_files, refused
+from pipeline_lib.curate.duplicate_choice import Settled, settle
 from pipeline_lib.curate.duplicates import group_duplicates
 from pipeline_lib.curate.inputs import Inputs, join_rows
 from pipeline_lib.curate.label_issues import LabelIssues, find_label_issues
@@ -22,7 +23,6 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import placeholders, quality_remarks
 from pipeline_lib.curate.review_queue import review_queue
 from pipeline_lib.curate.selection import over_cap, row_weights, selection, unlabelled, vote_targets
-from pipeline_lib.curate.settle import Settled, settle
 from pipeline_lib.curate.splits import assign_splits, leaking, leaks_if_split_by_file, split_keys
 from pipeline_lib.curate.statistics import (
     balance,

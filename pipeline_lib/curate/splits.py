@@ -5,8 +5,8 @@ source that brings the missing split, or leaves its splits to us, ends that.
 
 The hash is taken of the split key: the subject (person, burst) where there is one, else the pixels, else the bytes.
 Exact copies therefore fall together whatever their names. A near copy may fall elsewhere; then the training copy
-leaves (`settle.py`), because evaluation never moves. The key holds no other image: the id of a duplicate group would
-change, and move its members, with the next copy.
+leaves (`duplicate_choice.py`), because evaluation never moves. The key holds no other image: the id of a duplicate
+group would change, and move its members, with the next copy.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pipeline_lib.download.stored import StoredMember, StoredUnit
 from pipeline_lib.errors import ObjectRefused
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import shard_id
-from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
+from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_image
 from pipeline_lib.shards.tar_files import write_end, write_member
 from pipeline_lib.sources.names import is_undecided
 from pipeline_lib.sources.places import Place, SourceObject
@@ -71,12 +71,12 @@ def _read(wanted: SourceObject, place: Place) -> _Read:
     is_open = is_undecided(wanted.key)
     try:
         # what is no image may be of any size; of a usual one the head would cost a second request to S3
-        if is_open and wanted.size_bytes > READ_WHOLE_BYTES and not may_be_picture(_head(place, wanted)):
+        if is_open and wanted.size_bytes > READ_WHOLE_BYTES and not may_be_image(_head(place, wanted)):
             return _Read(wanted, refused=Reason.NOT_IMAGE)
         data = place.read(wanted)
     except ObjectRefused:
         return _Read(wanted, refused=Reason.UNREADABLE_FILE)
-    if is_open and not may_be_picture(data[:HEAD_BYTES]):
+    if is_open and not may_be_image(data[:HEAD_BYTES]):
         return _Read(wanted, refused=Reason.NOT_IMAGE)
     return _Read(wanted, data, hashlib.sha256(data).hexdigest())
 

@@ -80,7 +80,7 @@ def _work_on_dask(
         for future in as_completed(list(futures)):
             shard = futures.pop(future)
             try:
-                n_pictures, answer = future.result()
+                n_images, answer = future.result()
             except KilledWorker as error:
                 remedy = "read that worker's log; unset dask_address and run again: local workers name the image"
                 what, machine = (
@@ -88,7 +88,7 @@ def _work_on_dask(
                     str(error.last_worker.address),
                 )
                 raise Interrupted(what, file=f"shard {shard}", value=machine, remedy=remedy) from error
-            step(n_pictures)
+            step(n_images)
             if isinstance(answer, PipelineError):
                 raise answer
             yield shard, answer

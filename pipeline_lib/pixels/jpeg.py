@@ -58,7 +58,7 @@ class JpegLayout:
 def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
     """Decode a whole JPEG strictly. Raises Undecodable, MemoryError.
 
-    Truncated means that no end mark closes the picture (also when zeros fill the rest); other damage is corrupt.
+    Truncated means that no end mark closes the image (also when zeros fill the rest); other damage is corrupt.
     """
     layout = read_layout(data)
     damage = Reason.DECODE_CORRUPT if layout.end is not None else Reason.DECODE_TRUNCATED
@@ -126,9 +126,9 @@ def _pixels(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
 
 def _pixels_of_odd_sampling(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
     """Legal but rare sampling factors, which TurboJPEG cannot name: Pillow decodes them, less strictly."""
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
-        refuse_bomb(*picture.size, max_pixels)
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        refuse_bomb(*image.size, max_pixels)
+        return np.asarray(image.convert("RGB"))
 
 
 def _cmyk_to_rgb(inverted_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -105,11 +105,11 @@ class _Said:
 
 def tasks(found: Questions) -> list[dict[str, Any]]:
     """One task for each image asked about that can be shown, with the suggestion as its prediction."""
-    by_picture: dict[str, list[Question]] = {}
+    by_image: dict[str, list[Question]] = {}
     for one in found.asked:
         if one.usable:
-            by_picture.setdefault(one.image_id, []).append(one)
-    return [_task(asked, found.pictures[image_id]) for image_id, asked in by_picture.items()]
+            by_image.setdefault(one.image_id, []).append(one)
+    return [_task(asked, found.images[image_id]) for image_id, asked in by_image.items()]
 
 
 def labelling_config(classes: Iterable[str]) -> str:
@@ -153,7 +153,7 @@ def read_exported(text: str, file: Path) -> Exported:
     return Exported(tuple(answers), unanswered, tuple(sorted(disputed)))
 
 
-def _task(asked: list[Question], picture: str) -> dict[str, Any]:
+def _task(asked: list[Question], image: str) -> dict[str, Any]:
     first = asked[0]
     suggested = next((one for one in asked if one.suggested and one.suggested != one.given), None)
     votes = ", ".join(f"{who}: {label}" for who, label in first.votes)
@@ -163,7 +163,7 @@ def _task(asked: list[Question], picture: str) -> dict[str, Any]:
         *([f"votes: {votes}"] if votes else []),
     ]
     names = {"image_id": first.image_id, "key_type": first.key_type, "key": first.key, "given": first.given}
-    task: dict[str, Any] = {"data": {"image": picture, **names, "note": "; ".join(notes)}}
+    task: dict[str, Any] = {"data": {"image": image, **names, "note": "; ".join(notes)}}
     if suggested:
         choice = {
             "from_name": LABEL,

@@ -43,7 +43,7 @@ download:
   shard_max_bytes: {max_bytes}
 
 inspect:
-  min_side_px: {min_side_px}  # smaller pictures are set aside as too_small
+  min_side_px: {min_side_px}  # smaller images are set aside as too_small
 {embedding}
 curate: {{}}
 
@@ -141,7 +141,7 @@ def _finetune(survey: Survey, side_px: int, weights: Weights) -> _Training:
         lines.append(f"network: {weights.network}")
     if weights.side_px != usual.side_px:
         lines.append(f"side_px: {weights.side_px}  # what these weights are used to")
-    why = f"{survey.n_images} images are few, and weights are at hand: {weights.where}"
+    why = f"{survey.n_images} images are few, and weights are available: {weights.where}"
     if side_px <= weights.side_px <= SMALL_PX:
         return _Training("finetune", why, None, "small images keep their size", tuple(lines))
     return _Training("finetune", why, weights.side_px * 8 // 7, _room(weights.side_px), tuple(lines))

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_lib.convert.stored import Picture, stored_form
-from pipeline_lib.inspect.picture import examine
+from pipeline_lib.convert.stored import ReceivedImage, stored_form
+from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.shard import describe_shapes
 from pipeline_lib.params import LineParams
 from pipeline_lib.settings import Settings
@@ -145,7 +145,7 @@ def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
             continue
         describe_shapes(examined.grey_HW)
         size = {name: int(found[name]) for name in ("width_px", "height_px", "exif_orientation")}
-        image = Picture(image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size)
+        image = ReceivedImage(image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size)
         stored = stored_form(data, image, params.convert, rules, shards=Path(survey.uri))
         costs.append((time.perf_counter() - began, len(stored.content)))
         if time.perf_counter() - started > TRIED_S:

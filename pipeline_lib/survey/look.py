@@ -18,7 +18,7 @@ from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.sniff import HEAD_BYTES as SNIFFED_BYTES
-from pipeline_lib.shards.sniff import may_be_picture, sniff
+from pipeline_lib.shards.sniff import may_be_image, sniff
 from pipeline_lib.sources.doubt import Doubt, find_doubt
 from pipeline_lib.sources.layout import Detected, FolderLayout
 from pipeline_lib.sources.names import is_archive, is_undecided, respelled, without_archive_ending
@@ -134,7 +134,7 @@ def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
     no_images: set[str] = set()
     for one in undecided[:OPENED]:
         head = one.first(SNIFFED_BYTES) if one.first else b""
-        if not may_be_picture(head):
+        if not may_be_image(head):
             no_images.add(one.name)
     sniffed = [replace(one, fault=Reason.NOT_IMAGE) if one.name in no_images else one for one in files]
     return sniffed, max(len(undecided) - OPENED, 0)

@@ -17,7 +17,7 @@ from testing.versions import versions
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photographs") / "my pictures"
+    folder = tmp_path_factory.mktemp("photographs") / "my images"
     write_photographs(folder, seed=0)
     return folder
 
@@ -79,9 +79,9 @@ def test_rotated_photographs_have_the_size_they_are_shown_in(trained: Checkout, 
 
 def test_a_model_of_the_photographs_is_registered_and_names_one(trained: Checkout, photographs: Path) -> None:
     (version,) = versions(trained)
-    picture = photographs / "meadow" / "large_10.jpg"
+    image = photographs / "meadow" / "large_10.jpg"
 
-    said = trained.python("flows.cli.parser", "predict", str(picture), "--version", str(version.number), check=False)
+    said = trained.python("flows.cli.parser", "predict", str(image), "--version", str(version.number), check=False)
 
     assert version.metrics
     assert said.exit_code == 0, said.output

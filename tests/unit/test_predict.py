@@ -10,10 +10,9 @@ from PIL import Image
 
 from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import BadData
-from pipeline_lib.networks.exported import ExportedModel
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, centre_square
-from pipeline_lib.predict import builtin_model, exported_model, model_of, predict, read_pixels
+from pipeline_lib.predict import builtin_model, exported_model, predict, read_pixels, trained_sight
 from pipeline_lib.tables.predictions import PREDICTIONS
 from testing.images import progressive_jpeg
 
@@ -32,7 +31,7 @@ def test_files_get_the_classes_and_probabilities_of_the_predictions_table(small_
         assert [guess.p for guess in prediction.guesses] == pytest.approx(list(row.top_p), abs=1e-3)
 
 
-def test_a_file_that_is_no_picture_has_its_own_fault_and_the_others_are_predicted(
+def test_a_file_that_is_no_image_has_its_own_fault_and_the_others_are_predicted(
     small_line, evaluated: Path, tmp_path: Path
 ) -> None:
     good, torn, absent = small_line.file("src/test000.png"), tmp_path / "torn.png", tmp_path / "absent.png"
@@ -77,7 +76,7 @@ def test_without_a_model_it_says_what_makes_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kept", [{"short_side_px": 40}, {"short_side_px": None, "long_side_px": 50, "shape": "square_pad"}, {}]
 )
-def test_a_file_is_sized_as_convert_sized_the_pictures_and_older_models_have_fewer_keys(
+def test_a_file_is_sized_as_convert_sized_the_images_and_older_models_have_fewer_keys(
     kept: dict[str, Any], tmp_path: Path
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
@@ -88,8 +87,7 @@ def test_a_file_is_sized_as_convert_sized_the_pictures_and_older_models_have_few
         pixels=described, recipe={}, parent=None, epoch=1,
     )  # fmt: skip
 
-    model = model_of(ExportedModel(about, session=None))
-    seen = read_pixels(tmp_path / "x.png", model.rules, model.view)
+    seen = read_pixels(tmp_path / "x.png", trained_sight(about))
 
     assert np.array_equal(seen, centre_square(KeptSize(**kept).apply(pixels), side_px=32))
 

@@ -23,7 +23,7 @@ OVERRIDES, MANIFEST = Path("curation/overrides.csv"), Path("line/curate/manifest
 
 
 @dataclass(frozen=True)
-class Image:
+class MadeImage:
     """One image: `looks` decides on its bytes and pixels (two with the same looks are copies), `details` on its
     thumbnail.
     """

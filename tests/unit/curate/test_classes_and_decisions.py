@@ -11,7 +11,7 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.selection import over_cap, row_weights
 from pipeline_lib.curate.statistics import balance, ledger
 from pipeline_lib.errors import DataCheckFailed
-from tests.unit.curate.made_tables import Image, make_found
+from tests.unit.curate.made_tables import MadeImage, make_found
 
 FILE = Path("line/curate/manifest.parquet")
 
@@ -71,8 +71,8 @@ def test_effective_weights_follow_the_papers_formula():
 
 
 def test_a_cap_takes_training_images_only_and_leaves_those_a_person_chose():
-    images = [Image(f"s/{n:03}", split=split) for n, split in enumerate(["train"] * 30 + ["val", "test"] * 10)]
-    dogs = [Image(f"d/{n}", "dog", split, vector=(1, 0)) for n, split in enumerate(["train"] * 4 + ["val", "test"])]
+    images = [MadeImage(f"s/{n:03}", split=split) for n, split in enumerate(["train"] * 30 + ["val", "test"] * 10)]
+    dogs = [MadeImage(f"d/{n}", "dog", split, vector=(1, 0)) for n, split in enumerate(["train"] * 4 + ["val", "test"])]
     wish = "image_id,s/007,keep,,,,,\nimage_id,s/011,keep,,,,,\n"
 
     curated = curate(make_found([*images, *dogs], overrides=wish), CurateParams(cap_per_class=4))
@@ -165,7 +165,7 @@ def test_a_row_without_a_decision_is_our_defect():
 
 
 def test_too_much_quarantine_stops_the_line_and_names_ten_examples():
-    images = [Image(f"s/{n:02d}", image={"refusal": "decode_truncated"} if n < 12 else {}) for n in range(30)]
+    images = [MadeImage(f"s/{n:02d}", image={"refusal": "decode_truncated"} if n < 12 else {}) for n in range(30)]
 
     message = failure(lambda: curate(make_found(images), CurateParams()))
 
@@ -175,7 +175,7 @@ def test_too_much_quarantine_stops_the_line_and_names_ten_examples():
 
 
 def test_the_remedy_for_small_classes_is_one_that_helps():
-    images = [Image(f"s/{n:02d}", label="ab"[n % 2]) for n in range(20)]
+    images = [MadeImage(f"s/{n:02d}", label="ab"[n % 2]) for n in range(20)]
     found = make_found(images)
 
     message = failure(lambda: curate(found, CurateParams(min_images_per_class=9)))
@@ -267,7 +267,7 @@ def test_wrong_fractions_are_refused():
 
 
 def test_many_images_without_a_class_are_told_of_the_table_of_labels():
-    images = [Image(f"s/{n}", label="cat" if n < 4 else None) for n in range(40)]
+    images = [MadeImage(f"s/{n}", label="cat" if n < 4 else None) for n in range(40)]
 
     said = failure(lambda: curate(make_found(images), CurateParams()))
 

@@ -9,7 +9,7 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import ConfigError, DataCheckFailed
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.tables.classes import read_classes
-from tests.unit.curate.made_tables import CLASS_WORDS, WORDS_HEADER, Image, make_found
+from tests.unit.curate.made_tables import CLASS_WORDS, WORDS_HEADER, MadeImage, make_found
 
 IMAGENET = """\
 n02012849,crane,"large long-necked wading bird of marshes and plains",n01503061
@@ -18,7 +18,7 @@ n01503061,bird,"warm-blooded egg-laying vertebrates, feathered",n00004258
 n00004258,entity,,
 n02084071,dog,,n00004258; n01503061
 """
-IMAGES = [Image(f"s/{name}{n}", name) for name in ("n02012849", "n03126707", "n02084071") for n in range(16)]
+IMAGES = [MadeImage(f"s/{name}{n}", name) for name in ("n02012849", "n03126707", "n02084071") for n in range(16)]
 
 
 def parse(lines: str):
@@ -48,7 +48,7 @@ def test_the_table_of_classes_has_the_names_in_words():
 
 
 def test_a_class_above_another_in_use_stops_the_line():
-    birds = [Image(f"s/bird{n}", "n01503061") for n in range(16)]
+    birds = [MadeImage(f"s/bird{n}", "n01503061") for n in range(16)]
 
     with pytest.raises(DataCheckFailed) as caught:
         curate(make_found([*IMAGES, *birds], class_words=IMAGENET), CurateParams(max_label_issue_rate=1))

@@ -21,22 +21,22 @@ from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
-from tests.unit.curate.made_tables import HEADER, WORDS_HEADER, Image, make_found
+from tests.unit.curate.made_tables import HEADER, WORDS_HEADER, MadeImage, make_found
 
-GIVEN_IMAGES = [Image(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
+GIVEN_IMAGES = [MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
 PARAMS = CurateParams()
 
 
-def decided(*more: Image, votes=(), **params) -> SimpleNamespace:
+def decided(*more: MadeImage, votes=(), **params) -> SimpleNamespace:
     curated = curate(make_found([*GIVEN_IMAGES, *more], votes=votes), CurateParams(**params))
     return SimpleNamespace(rows=curated.manifest.set_index("image_id"), **vars(curated))
 
 
 def test_every_member_has_one_row_and_one_reason_unless_it_is_kept():
     curated = decided(
-        Image("s/.DS_Store", refusal="ignored_system_file", label=None),
-        Image("s/torn", image={"refusal": "decode_truncated"}),
-        Image("s/nameless", label=None),
+        MadeImage("s/.DS_Store", refusal="ignored_system_file", label=None),
+        MadeImage("s/torn", image={"refusal": "decode_truncated"}),
+        MadeImage("s/nameless", label=None),
     )
 
     rows = curated.rows
@@ -53,14 +53,14 @@ def test_every_member_has_one_row_and_one_reason_unless_it_is_kept():
 
 
 def test_classes_outside_the_list_are_removed_and_an_absent_one_is_counted():
-    curated = decided(Image("s/cow", label="cow"), classes=("cat", "dog", "unicorn"))
+    curated = decided(MadeImage("s/cow", label="cow"), classes=("cat", "dog", "unicorn"))
 
     assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == ["remove", "label_unknown"]
     assert curated.statistics["classes"]["absent"] == 1
 
 
 def test_a_class_too_small_to_learn_is_quarantined():
-    curated = decided(Image("s/cow", label="cow", split="train"))
+    curated = decided(MadeImage("s/cow", label="cow", split="train"))
 
     assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == ["quarantine", "class_too_small"]
     assert curated.classes["class_id"].to_list() == ["cat", "dog"]
@@ -69,7 +69,7 @@ def test_a_class_too_small_to_learn_is_quarantined():
 def test_votes_that_do_not_settle_a_training_image_ask_for_more_and_may_set_it_aside():
     votes = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(9) for who in ("ana", "ben")]
     votes += [("s/q", "ana", "dog")]
-    question = Image("s/q", split="train")
+    question = MadeImage("s/q", split="train")
 
     kept, aside = decided(question, votes=votes), decided(question, votes=votes, undecided_votes="quarantine")
 
@@ -81,7 +81,7 @@ def test_votes_that_do_not_settle_a_training_image_ask_for_more_and_may_set_it_a
         assert asked["note"].iloc[0] == "1 vote does not settle it; 1 more for cat would"
 
 
-def test_a_picture_that_votes_give_another_class_is_remarked():
+def test_a_image_that_votes_give_another_class_is_remarked():
     people = ("ana", "ben", "cleo")
     votes = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(15) for who in people]
     votes += [("s/cat18", who, "dog") for who in people]
@@ -91,11 +91,11 @@ def test_a_picture_that_votes_give_another_class_is_remarked():
     assert (row["class_id"], row["flags"], row["decided_by"]) == ("dog", ["relabelled_by_votes"], "votes")
 
 
-def test_a_doubted_label_of_a_test_picture_is_remarked_and_the_picture_stays():
+def test_a_doubted_label_of_a_test_image_is_remarked_and_the_image_stays():
     noise = np.random.default_rng(0).normal(0, 0.05, (40, 2))
-    cats = [Picture(f"s/cat{n}", "cat", vector=tuple(np.add((0, 1), off))) for n, off in enumerate(noise)]
-    dogs = [Picture(f"s/dog{n}", "dog", vector=tuple(np.add((1, 0), off))) for n, off in enumerate(noise)]
-    odd = Picture("s/odd", "cat", split="test", vector=(1.0, 0.0))
+    cats = [MadeImage(f"s/cat{n}", "cat", vector=tuple(np.add((0, 1), off))) for n, off in enumerate(noise)]
+    dogs = [MadeImage(f"s/dog{n}", "dog", vector=tuple(np.add((1, 0), off))) for n, off in enumerate(noise)]
+    odd = MadeImage("s/odd", "cat", split="test", vector=(1.0, 0.0))
 
     row = curate(make_found([*cats, *dogs, odd]), PARAMS).manifest.set_index("image_id").loc["s/odd"]
 
@@ -103,7 +103,7 @@ def test_a_doubted_label_of_a_test_picture_is_remarked_and_the_picture_stays():
 
 
 def test_copies_across_published_splits_leave_training_and_the_leak_is_counted():
-    curated = decided(Image("s/a", split="train", looks="x"), Image("s/b", split="test", looks="x"))
+    curated = decided(MadeImage("s/a", split="train", looks="x"), MadeImage("s/b", split="test", looks="x"))
 
     assert curated.rows.loc["s/a", "reason"] == "leak_train_eval"
     assert curated.rows.loc["s/b", "decision"] == "keep"
@@ -111,13 +111,13 @@ def test_copies_across_published_splits_leave_training_and_the_leak_is_counted()
 
 
 def test_images_of_a_subject_seen_in_test_leave_training():
-    curated = decided(Image("s/a", split="train", subject="ann"), Image("s/b", split="test", subject="ann"))
+    curated = decided(MadeImage("s/a", split="train", subject="ann"), MadeImage("s/b", split="test", subject="ann"))
 
     assert curated.rows.loc["s/a", "reason"] == "leak_train_eval"
 
 
 def test_test_copies_with_different_classes_stay_and_are_shown():
-    curated = decided(Image("s/a", split="test", looks="x"), Image("s/b", "dog", split="test", looks="x"))
+    curated = decided(MadeImage("s/a", split="test", looks="x"), MadeImage("s/b", "dog", split="test", looks="x"))
 
     assert (curated.rows.loc[["s/a", "s/b"], "decision"] == "keep").all()
     shown = curated.review[curated.review["kind"] == "duplicate_conflict"]
@@ -127,8 +127,8 @@ def test_test_copies_with_different_classes_stay_and_are_shown():
 
 def test_poor_images_are_remarked_and_shown_but_used():
     curated = decided(
-        Image("s/night", image={"luminance_p99": 30, "entropy_bit": 1.0, "subject_bit": 0.2}),
-        Image("s/soft", image={"blur_ratio": 0.9}),
+        MadeImage("s/night", image={"luminance_p99": 30, "entropy_bit": 1.0, "subject_bit": 0.2}),
+        MadeImage("s/soft", image={"blur_ratio": 0.9}),
     )
 
     assert curated.rows.loc["s/night", "flags"] == ["dark", "low_information"]
@@ -142,7 +142,7 @@ def test_poor_images_are_remarked_and_shown_but_used():
 
 
 def test_an_enlarged_thumbnail_is_not_called_blurred():
-    assert decided(Image("s/tiny", side_px=32, image={"blur_ratio": 0.9})).rows.loc["s/tiny", "flags"] == []
+    assert decided(MadeImage("s/tiny", side_px=32, image={"blur_ratio": 0.9})).rows.loc["s/tiny", "flags"] == []
 
 
 @pytest.fixture
@@ -223,7 +223,9 @@ def test_near_and_mirrored_copies_count_as_leaks_and_leave_training():
     }
     curated = decided(
         *(
-            Image(name, label="cat", split="test" if name == "s/seen" else "train", details="u", image={"phash": bits})
+            MadeImage(
+                name, label="cat", split="test" if name == "s/seen" else "train", details="u", image={"phash": bits}
+            )
             for name, bits in hashes.items()
         )
     )
@@ -237,8 +239,8 @@ def test_near_and_mirrored_copies_count_as_leaks_and_leave_training():
 def test_a_pair_that_might_be_copies_is_asked_about_and_both_stay():
     first, second = 0x9D2B_6E41_F078_35C3, 0x9D2B_6E41_F078_35C3 ^ 0xFF
     curated = decided(
-        Image("s/eval", label="cat", split="test", details="u", image={"phash": first}),
-        Image("s/train", label="cat", split="train", details="u", image={"phash": second}),
+        MadeImage("s/eval", label="cat", split="test", details="u", image={"phash": first}),
+        MadeImage("s/train", label="cat", split="train", details="u", image={"phash": second}),
     )
 
     asked = curated.review[curated.review["kind"] == "near_review"]

@@ -1,6 +1,6 @@
 """Row 14 of the acceptance table, the side of labels and tables: each case with its exact reason code or error.
 
-Images: tests/unit/inspect/test_every_bad_picture.py. Votes and subjects files:
+Images: tests/unit/inspect/test_every_bad_image.py. Votes and subjects files:
 tests/unit/download/test_votes_and_subjects.py.
 """
 
@@ -12,9 +12,9 @@ from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import ConfigError, DataCheckFailed
-from tests.unit.curate.made_tables import HEADER, OVERRIDES, Image, make_found
+from tests.unit.curate.made_tables import HEADER, OVERRIDES, MadeImage, make_found
 
-GOOD = [Image(f"s/{label}{n}", label=label) for label in ("3", "cat") for n in range(20)]
+GOOD = [MadeImage(f"s/{label}{n}", label=label) for label in ("3", "cat") for n in range(20)]
 LISTED = CurateParams(classes=("3", "cat"), max_label_issue_rate=1)
 TRAIN = {"split": "train"}
 
@@ -38,7 +38,7 @@ BAD_LABELS = {
 @pytest.fixture(scope="module")
 def decided():
     """Every bad label in one set, its image named by the case."""
-    bad = [Image(f"s/{case}", label=label) for case, (label, _, _) in BAD_LABELS.items()]
+    bad = [MadeImage(f"s/{case}", label=label) for case, (label, _, _) in BAD_LABELS.items()]
     return curate(make_found([*GOOD, *bad]), LISTED)
 
 
@@ -60,8 +60,8 @@ def test_the_ledger_balances_over_all_bad_labels(decided):
 
 
 def test_one_image_with_two_labels_is_quarantined_in_training_unless_votes_decide():
-    twins = [Image("s/x", "cat", looks="same", **TRAIN), Image("s/y", "3", looks="same", **TRAIN)]
-    ends = [Image("s/v", "cat", split="val"), Image("s/t", "cat", split="test")]
+    twins = [MadeImage("s/x", "cat", looks="same", **TRAIN), MadeImage("s/y", "3", looks="same", **TRAIN)]
+    ends = [MadeImage("s/v", "cat", split="val"), MadeImage("s/t", "cat", split="test")]
     votes = [(f"s/{name}", who, "cat") for name in ("x", "y") for who in ("ana", "ben", "cleo")]
     votes += [(p.image_id, who, p.label) for p in GOOD[15:25] for who in ("ana", "ben", "cleo")]
 
@@ -74,7 +74,7 @@ def test_one_image_with_two_labels_is_quarantined_in_training_unless_votes_decid
 
 
 def test_a_class_of_one_image_is_dropped_kept_out_or_refused_and_a_listed_class_without_any_is_counted():
-    images = [*GOOD, Image("s/one", "emu", **TRAIN), Image("s/v", split="val"), Image("s/t", split="test")]
+    images = [*GOOD, MadeImage("s/one", "emu", **TRAIN), MadeImage("s/v", split="val"), MadeImage("s/t", split="test")]
     names = ("3", "cat", "emu", "gnu")
 
     dropped = curate(make_found(images), CurateParams(classes=names, max_label_issue_rate=1))

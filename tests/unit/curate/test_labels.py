@@ -4,11 +4,11 @@ import pytest
 from pipeline_lib.curate.labels import decide_labels
 from pipeline_lib.curate.overrides import ClassChanges
 from pipeline_lib.curate.params import CurateParams
-from tests.unit.curate.made_tables import Image, make_found, make_rows
+from tests.unit.curate.made_tables import MadeImage, make_found, make_rows
 
 PEOPLE = ("ana", "ben", "cleo")
 NO_CHANGES = ClassChanges({}, frozenset())
-CATS = [Image(f"s/cat{n}") for n in range(30)] + [Image(f"s/dog{n}", label="dog") for n in range(30)]
+CATS = [MadeImage(f"s/cat{n}") for n in range(30)] + [MadeImage(f"s/dog{n}", label="dog") for n in range(30)]
 TRUE_VOTES = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(20) for who in PEOPLE]
 
 
@@ -42,7 +42,7 @@ def test_one_vote_that_agrees_leaves_no_question():
 
 
 def test_votes_label_an_image_that_came_without_a_label():
-    images = [*CATS, Image("s/new", label=None)]
+    images = [*CATS, MadeImage("s/new", label=None)]
 
     row = labels_of(images, [*TRUE_VOTES, *[("s/new", who, "dog") for who in PEOPLE]]).frame.loc["s/new"]
 
@@ -50,7 +50,7 @@ def test_votes_label_an_image_that_came_without_a_label():
 
 
 def test_when_nothing_is_labelled_the_classes_are_those_voted_for():
-    images = [Image(f"s/{n}", label=None) for n in range(20)]
+    images = [MadeImage(f"s/{n}", label=None) for n in range(20)]
     votes = [(f"s/{n}", who, "cat" if n % 2 else "dog") for n in range(20) for who in PEOPLE]
 
     labels = labels_of(images, votes)

@@ -8,9 +8,9 @@ from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.overrides import CLASS_ACTIONS, IMAGE_ACTIONS, class_changes, parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import BadData, ConfigError
-from tests.unit.curate.made_tables import HEADER, OVERRIDES, Image, digest, make_found
+from tests.unit.curate.made_tables import HEADER, OVERRIDES, MadeImage, digest, make_found
 
-IMAGES = [Image(f"s/{label}{n}", label=label) for label in ("cat", "dog", "hen") for n in range(16)]
+IMAGES = [MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog", "hen") for n in range(16)]
 
 
 def manifest_with(overrides: str = "", *, votes=(), images=IMAGES) -> pd.DataFrame:
@@ -60,14 +60,14 @@ def test_an_image_is_put_into_the_split_a_person_names():
 
 
 def test_keep_saves_a_copy_that_would_go():
-    images = [*IMAGES, Image("s/a", "cat", "train", looks="x"), Image("s/b", "cat", "train", looks="x")]
+    images = [*IMAGES, MadeImage("s/a", "cat", "train", looks="x"), MadeImage("s/b", "cat", "train", looks="x")]
 
     assert manifest_with(images=images).loc["s/b", "reason"] == "duplicate"
     assert manifest_with(line("image_id", "s/b", "keep"), images=images).loc["s/b", "decision"] == "keep"
 
 
 def test_keep_does_not_keep_a_training_copy_of_a_test_image():
-    images = [*IMAGES, Image("s/a", "cat", "test", looks="x"), Image("s/b", "cat", "train", looks="x")]
+    images = [*IMAGES, MadeImage("s/a", "cat", "test", looks="x"), MadeImage("s/b", "cat", "train", looks="x")]
     found = make_found(images, overrides=line("image_id", "s/b", "keep"))
 
     curated = curate(found, CurateParams())
@@ -174,8 +174,8 @@ WRONG_FOR_THE_DATA = {
 
 @pytest.mark.parametrize("text", WRONG_FOR_THE_DATA)
 def test_a_line_that_does_not_fit_the_data_is_refused_with_its_number(text):
-    images = [*IMAGES, Image("s/bad", image={"refusal": "decode_corrupt"}), Image("s/none", label=None)]
-    images.append(Image("s/twin", looks="s/cat1"))
+    images = [*IMAGES, MadeImage("s/bad", image={"refusal": "decode_corrupt"}), MadeImage("s/none", label=None)]
+    images.append(MadeImage("s/twin", looks="s/cat1"))
 
     with pytest.raises(BadData, match=re.escape(WRONG_FOR_THE_DATA[text])):
         manifest_with(text, images=images)
@@ -195,8 +195,8 @@ def test_all_lines_that_do_not_fit_the_data_are_one_error_in_the_order_of_the_fi
 
 def test_an_image_called_no_duplicate_is_no_near_copy_of_anything():
     hashes = {"phash": 2**40 - 1}
-    images = [*IMAGES, *(Image(f"s/{name}", "cat", "train", details="u", image=hashes) for name in "abc")]
-    images += [Image("s/v", split="val"), Image("s/t", split="test")]
+    images = [*IMAGES, *(MadeImage(f"s/{name}", "cat", "train", details="u", image=hashes) for name in "abc")]
+    images += [MadeImage("s/v", split="val"), MadeImage("s/t", split="test")]
 
     before = manifest_with(images=images)
     after = manifest_with(line("image_id", "s/b", "not_duplicate"), images=images)

@@ -9,21 +9,21 @@ import pytest
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.small_view import small_view
-from tests.unit.curate.made_tables import Image, make_found
+from tests.unit.curate.made_tables import MadeImage, make_found
 
-PLAIN = [Image(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)]
-PLAIN += [Image(f"s/{label}-{split}", label, split=split) for label in ("cat", "dog") for split in ("val", "test")]
+PLAIN = [MadeImage(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)]
+PLAIN += [MadeImage(f"s/{label}-{split}", label, split=split) for label in ("cat", "dog") for split in ("val", "test")]
 COPIES = [
-    Image("s/a", split="train", details="u", image={"phash": 0}),
-    Image("s/b", split="train", details="u", image={"phash": 1}),
+    MadeImage("s/a", split="train", details="u", image={"phash": 0}),
+    MadeImage("s/b", split="train", details="u", image={"phash": 1}),
 ]
 LEAK = [
-    Image("s/x", split="train", details="v", image={"phash": 255 << 56}),
-    Image("s/y", split="test", details="v", image={"phash": 127 << 57}),
+    MadeImage("s/x", split="train", details="v", image={"phash": 255 << 56}),
+    MadeImage("s/y", split="test", details="v", image={"phash": 127 << 57}),
 ]
-BROKEN = Image("s/broken", image={"refusal": "decode_truncated"})
-SMALL = Image("s/cow", "cow", split="train")
-SOFT = Image("s/soft", split="train", image={"blur_ratio": 0.9})
+BROKEN = MadeImage("s/broken", image={"refusal": "decode_truncated"})
+SMALL = MadeImage("s/cow", "cow", split="train")
+SOFT = MadeImage("s/soft", split="train", image={"blur_ratio": 0.9})
 
 
 def queue(overrides: str = "") -> pd.DataFrame:
@@ -72,7 +72,7 @@ def test_at_most_dup_questions_possible_copies_are_asked_about_the_likeliest_fir
         noisy = (levels + rng.integers(-noise, noise + 1, levels.shape)).clip(0, 255)
         phash = int(rng.integers(2**62))
         for name, bits, pixels in ((f"s/p{number}", phash, levels), (f"s/q{number}", phash ^ 0xFF, noisy)):
-            images.append(Image(name, split="train", image={"phash": bits}))
+            images.append(MadeImage(name, split="train", image={"phash": bits}))
             shown[name] = small_view(pixels.astype(np.uint8))
     found = make_found([*PLAIN, *images])
     views = found.views

@@ -7,9 +7,9 @@ import pytest
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
-from tests.unit.curate.made_tables import Image, make_found
+from tests.unit.curate.made_tables import MadeImage, make_found
 
-IMAGES = [Image(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
+IMAGES = [MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
 
 
 def _curated(*more, votes=(), overrides="", **params):
@@ -22,9 +22,9 @@ def _splits():
     return {split: manifest.index[manifest["split"] == split][0] for split in ("train", "val", "test")}
 
 
-def _nameless(name: str, **facts) -> Image:
+def _nameless(name: str, **facts) -> MadeImage:
     """Of a source that publishes it as training, so that no hash moves it."""
-    return Image(f"t/{name}", label=None, split="train", source="t", **facts)
+    return MadeImage(f"t/{name}", label=None, split="train", source="t", **facts)
 
 
 def test_by_default_training_gets_neither_images_without_a_class_nor_votes():
@@ -50,13 +50,13 @@ def test_a_copy_of_an_evaluation_image_never_reaches_training_without_its_class(
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_an_image_without_a_class_that_was_drawn_for_evaluation_does_not_train(split: str):
-    curated = _curated(Image("t/new", label=None, split=split, source="t"), learn_unlabelled=True)
+    curated = _curated(MadeImage("t/new", label=None, split=split, source="t"), learn_unlabelled=True)
 
     assert curated.unlabelled.empty
 
 
 def test_a_subject_of_the_evaluation_does_not_train_without_a_class_either():
-    mine = Image("t/mine", label="cat", split="test", source="t", subject="ana")
+    mine = MadeImage("t/mine", label="cat", split="test", source="t", subject="ana")
 
     curated = _curated(mine, _nameless("hers", subject="ana"), learn_unlabelled=True)
 

@@ -3,7 +3,7 @@ import pandas as pd
 
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import assign_splits, hash_01, split_keys
-from tests.unit.curate.made_tables import Image, make_rows
+from tests.unit.curate.made_tables import MadeImage, make_rows
 
 PARAMS = CurateParams()
 
@@ -20,7 +20,7 @@ def splits_of_keys(numbers):
 
 
 def test_fractions_hold_in_expectation():
-    splits = splits_of([Image(f"s/{n}") for n in range(4000)])
+    splits = splits_of([MadeImage(f"s/{n}") for n in range(4000)])
 
     shares = splits.value_counts(normalize=True)
 
@@ -37,7 +37,7 @@ def test_adding_images_moves_no_image():
 
 
 def test_exact_copies_fall_into_the_same_split_whatever_their_names():
-    images = [Image(f"s/{n}-{copy}", looks=f"looks {n}") for n in range(200) for copy in "ab"]
+    images = [MadeImage(f"s/{n}-{copy}", looks=f"looks {n}") for n in range(200) for copy in "ab"]
 
     splits = splits_of(images)
 
@@ -45,7 +45,7 @@ def test_exact_copies_fall_into_the_same_split_whatever_their_names():
 
 
 def test_all_images_of_a_subject_fall_into_the_same_split():
-    splits = splits_of([Image(f"s/{n}", subject=f"person {n % 20}") for n in range(400)])
+    splits = splits_of([MadeImage(f"s/{n}", subject=f"person {n % 20}") for n in range(400)])
 
     person = np.array([int(name.split("/")[1]) % 20 for name in splits.index])
 
@@ -54,7 +54,7 @@ def test_all_images_of_a_subject_fall_into_the_same_split():
 
 
 def test_published_splits_are_respected_and_the_missing_one_is_cut_out_of_train():
-    images = [Image(f"s/{n}", split="test" if n % 4 == 0 else "train") for n in range(400)]
+    images = [MadeImage(f"s/{n}", split="test" if n % 4 == 0 else "train") for n in range(400)]
 
     splits = splits_of(images)
 
@@ -64,8 +64,8 @@ def test_published_splits_are_respected_and_the_missing_one_is_cut_out_of_train(
 
 
 def test_a_source_declared_as_train_stays_train_beside_one_that_leaves_its_splits_to_us():
-    images = [Image(f"a/{n}", split="train", source="a") for n in range(100)]
-    images += [Image(f"b/{n}", source="b") for n in range(100)]
+    images = [MadeImage(f"a/{n}", split="train", source="a") for n in range(100)]
+    images += [MadeImage(f"b/{n}", source="b") for n in range(100)]
 
     splits = splits_of(images)
 

@@ -20,6 +20,7 @@ from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
+from testing.small_line import SmallLine
 
 
 def _model(export: Path, *, temperature: float | None = None) -> Calibrated:
@@ -31,7 +32,9 @@ def _model(export: Path, *, temperature: float | None = None) -> Calibrated:
     )
 
 
-def test_every_validation_and_test_image_is_predicted_once_with_its_own_label(small_line, evaluated: Path) -> None:
+def test_every_validation_and_test_image_is_predicted_once_with_its_own_label(
+    small_line: SmallLine, evaluated: Path
+) -> None:
     found = PREDICTIONS.read(evaluated / "predictions.parquet").set_index("image_id")
 
     for split in ("val", "test"):
@@ -94,9 +97,9 @@ def test_the_onnx_file_says_nothing_of_the_machine_or_the_source_tree(evaluated:
 
 
 def test_running_again_elsewhere_gives_the_same_bytes_through_either_loader(
-    small_line, trained: Path, evaluated: Path, tmp_path: Path
+    small_line: SmallLine, trained: Path, evaluated: Path, tmp_path: Path
 ) -> None:
-    settings = small_line.settings().model_copy(update={"loader": "torchvision", "workers": 2})
+    settings = small_line.settings().model_copy(update={"loader": "python", "workers": 2})
 
     run(small_line.evaluate(trained / "weights", tmp_path, settings=settings))
 
@@ -105,7 +108,7 @@ def test_running_again_elsewhere_gives_the_same_bytes_through_either_loader(
             assert file.read_bytes() == (tmp_path / file.relative_to(evaluated)).read_bytes(), file.name
 
 
-def test_weights_of_other_classes_are_refused(small_line, trained: Path, tmp_path: Path) -> None:
+def test_weights_of_other_classes_are_refused(small_line: SmallLine, trained: Path, tmp_path: Path) -> None:
     job = small_line.evaluate(trained / "weights", tmp_path)
     job.reads["classes"] = tmp_path / "classes.csv"
     job.reads["classes"].write_text("label,class_id,name\n0,cat,cat\n1,dog,dog\n")
@@ -116,7 +119,7 @@ def test_weights_of_other_classes_are_refused(small_line, trained: Path, tmp_pat
         run(job)
 
 
-def test_an_empty_test_split_is_refused(small_line, trained: Path, tmp_path: Path) -> None:
+def test_an_empty_test_split_is_refused(small_line: SmallLine, trained: Path, tmp_path: Path) -> None:
     job = small_line.evaluate(trained / "weights", tmp_path)
     shutil.copytree(small_line.folder / "selection", tmp_path / "selection")
     SELECTION.write(SELECTION.empty(), tmp_path / "selection/test.parquet")

@@ -58,7 +58,7 @@ def test_the_schema_keeps_bounds_and_meaning_and_sends_no_default_back() -> None
     epochs = Change.model_json_schema()["properties"]["train_epochs"]
 
     assert (epochs["type"], epochs["minimum"], epochs["title"]) == ("integer", 1, "train.epochs")
-    assert "passes over the training pictures" in epochs["description"]
+    assert "passes over the training images" in epochs["description"]
     assert "default" not in epochs and "anyOf" not in epochs
 
 

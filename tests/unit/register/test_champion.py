@@ -15,7 +15,7 @@ from testing.tiny_line import CLASSES, TinyLine, make_line, receive, write_expor
 
 def with_betons(line: TinyLine) -> TinyLine:
     files = line.files.stage_files("convert")
-    settings = Settings(workers=1, loader="torchvision")
+    settings = Settings(workers=1, loader="python")
     convert(StageRun(line.root, files.reads, files.writes, ConvertParams(), settings))
     receive(line)
     return line
@@ -31,7 +31,7 @@ def test_when_the_test_images_changed_the_champions_own_model_answers_again(
     run(make_line(checkout, wrong=[1, 2, 3]).job())
     line = with_betons(make_line(checkout, model="two"))
 
-    run(line.job(loader="torchvision", workers=1))
+    run(line.job(loader="python", workers=1))
 
     comparison = latest_verdict(line).comparison
     assert comparison is not None
@@ -45,7 +45,7 @@ def test_its_answers_are_kept_for_the_next_model_on_the_same_images(
     run(make_line(checkout, wrong=[1, 2, 3]).job())
     for model in ("two", "three"):
         line = with_betons(make_line(checkout, wrong=range(20), model=model))
-        run(line.job(loader="torchvision", workers=1))
+        run(line.job(loader="python", workers=1))
 
     assert caplog.text.count("asking a registered model") == 1
 
@@ -58,7 +58,7 @@ def test_classes_are_compared_by_name_where_the_champion_counted_them_otherwise(
     run(old.job())
     line = with_betons(make_line(checkout, model="two"))
 
-    run(line.job(loader="torchvision", workers=1))
+    run(line.job(loader="python", workers=1))
 
     comparison = latest_verdict(line).comparison
     assert comparison is not None
@@ -82,7 +82,7 @@ def test_a_class_that_was_renamed_counts_neither_for_nor_against_a_model(
     run(make_line(checkout).job())
     line = with_betons(make_line(checkout, wrong=wrong, model="two", names=RENAMED))
 
-    run(line.job(loader="torchvision", workers=1))
+    run(line.job(loader="python", workers=1))
 
     attempt = load_registry(Settings(), line.root)._reader().attempts()[-1]
     assert attempt.verdict.decision == decision
@@ -99,7 +99,7 @@ def test_without_a_record_of_the_renaming_only_the_classes_of_equal_name_are_com
     run(old.job())
     line = with_betons(make_line(checkout, model="two", names=RENAMED))
 
-    run(line.job(loader="torchvision", workers=1))
+    run(line.job(loader="python", workers=1))
 
     found = latest_verdict(line)
     assert found.comparison is not None

@@ -221,7 +221,7 @@ def test_a_verdict_of_before_the_counts_is_still_read() -> None:
     assert (found.class_changes[0].name, found.class_changes[0].n_challenger, found.notes) == ("a", None, ())
 
 
-def test_every_rule_has_a_name_that_the_docs_explain_in_the_order_in_which_it_is_asked():
+def test_every_rule_has_a_name_that_the_docs_explain_in_the_order_in_which_it_is_asked() -> None:
     table = (Path(__file__).parents[3] / "docs/gate.md").read_text(encoding="utf-8")
 
     explained = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]

@@ -37,12 +37,12 @@ def test_colours_are_stripped() -> None:
 
 def test_the_stages_own_reason_comes_before_all_words_of_dvc(tmp_path: Path) -> None:
     reason = tmp_path / "train.json"
-    reason.write_text(BadData("no pictures", file="a.tar", value="0", remedy="name another").as_json())
+    reason.write_text(BadData("no images", file="a.tar", value="0", remedy="name another").as_json())
 
     error = failure_of("train", ["ERROR: failed to reproduce"], exit_code=255, reason=reason)
 
     assert isinstance(error, BadData)
-    assert str(error) == "a.tar: no pictures (found: 0). Remedy: name another"
+    assert str(error) == "a.tar: no images (found: 0). Remedy: name another"
 
 
 @pytest.mark.parametrize("said", ["exited with -9", "exited with 137"])

@@ -51,7 +51,7 @@ def test_a_line_of_the_stage_arrives_without_colours(workspace: Workspace) -> No
 def test_a_failed_stage_raises_its_own_reason(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_FAIL", "discover")
 
-    with pytest.raises(BadData, match=r"^pictures\.tar: no picture in it \(found: 0 members\)\. Remedy: name another"):
+    with pytest.raises(BadData, match=r"^images\.tar: no image in it \(found: 0 members\)\. Remedy: name another"):
         bring_up_to_date("discover", workspace, on_line=silent)
 
 

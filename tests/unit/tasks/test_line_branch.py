@@ -92,7 +92,8 @@ def test_a_run_with_overrides_stays_off_the_line(done: Workspace) -> None:
 
 def test_two_results_at_once_are_ordered_and_none_is_lost(done: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     rival = git(done.origin, "commit-tree", f"{done.commit}^{{tree}}", "-p", done.commit, "-m", "rival")
-    swap, beaten = line_branch.move_line, []
+    swap = line_branch.move_line
+    beaten: list[str] = []
 
     def swap_after_the_rival(origin: Path, commit: str, tip: str) -> bool:
         if not beaten:

@@ -65,7 +65,7 @@ def test_the_best_has_the_lowest_loss_or_the_highest_top1_and_a_failed_trial_is_
 
 
 def test_trials_within_one_standard_error_of_the_best_top1_are_named() -> None:
-    """0.9 of 100 pictures has a standard error of sqrt(0.9 * 0.1 / 100) = 0.03."""
+    """0.9 of 100 images has a standard error of sqrt(0.9 * 0.1 / 100) = 0.03."""
     trials = [Trial(1, {}, 0.5, 0.9), Trial(2, {}, 0.6, 0.88), Trial(3, {}, 0.7, 0.8), Trial(4, {}, error="diverged")]
 
     assert not_told_apart(trials, trials[0], 100) == [2]

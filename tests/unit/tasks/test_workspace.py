@@ -145,7 +145,7 @@ def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path
     assert workspace.remarks == ("left out, since this run uses committed files only: params.yaml",)
 
 
-def test_a_folder_of_pictures_beside_the_code_does_not_end_up_in_git(origin: Path) -> None:
+def test_a_folder_of_images_beside_the_code_does_not_end_up_in_git(origin: Path) -> None:
     (origin / "photos").mkdir()
     (origin / "photos" / "cat.jpg").write_bytes(b"\xff\xd8")
 

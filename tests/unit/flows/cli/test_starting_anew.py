@@ -261,7 +261,7 @@ def test_a_damaged_datasheet_is_what_people_wrote(project: Path, capsys: pytest.
 def test_the_line_in_the_settings_replaces_its_own_and_no_other() -> None:
     first = with_model_name("# model_name = ...\nworkers = 2", "cats", "cats")
 
-    second = with_model_name(first + "loader = 'ffcv'\n", "dogs", "dogs")
+    second = with_model_name(first + "loader = 'native'\n", "dogs", "dogs")
 
     assert tomllib.loads(first) == {"workers": 2, "model_name": "cats"}
-    assert tomllib.loads(second) == {"workers": 2, "loader": "ffcv", "model_name": "dogs"}
+    assert tomllib.loads(second) == {"workers": 2, "loader": "native", "model_name": "dogs"}

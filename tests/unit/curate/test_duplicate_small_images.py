@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from pipeline_lib.curate import near
-from pipeline_lib.curate.near import alike_pixels
+from pipeline_lib.curate import duplicate_small_images
+from pipeline_lib.curate.duplicate_small_images import alike_pixels
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def reencoded(n: int, scan: np.ndarray, quality: int) -> np.ndarray:
 
 
 def test_the_blocked_search_finds_what_brute_force_finds(monkeypatch):
-    monkeypatch.setattr(near, "BLOCK_ROWS", 32)
+    monkeypatch.setattr(duplicate_small_images, "BLOCK_ROWS", 32)
     rng = np.random.default_rng(0)
     base = rng.integers(0, 256, (100, 1024))
     noisy = base + rng.normal(0, 5, base.shape)

@@ -2,9 +2,9 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_lib.curate.settle import settle
+from pipeline_lib.curate.duplicate_choice import settle
 from pipeline_lib.curate.splits import leaking
-from tests.unit.curate.made_tables import Image, make_rows
+from tests.unit.curate.made_tables import MadeImage, make_rows
 
 
 def copies(*rows, shielded=()):
@@ -74,7 +74,9 @@ def test_a_shielded_copy_stays_in_a_conflict():
 
 
 def test_a_shared_subject_is_a_leak():
-    rows = make_rows([Image("s/a", subject="ann"), Image("s/b", subject="ann"), Image("s/c", subject="bob")])
+    rows = make_rows(
+        [MadeImage("s/a", subject="ann"), MadeImage("s/b", subject="ann"), MadeImage("s/c", subject="bob")]
+    )
 
     leaks = leaking(rows.assign(split=["train", "test", "train"], dup_group=None))
 

@@ -1,4 +1,4 @@
-"""Digits as picture files: ordinary JPEG and PNG, and the odd kinds a real collection holds."""
+"""Digits as image files: ordinary JPEG and PNG, and the odd kinds a real collection holds."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def png(pixels: Grey) -> bytes:
 
 
 def png_16bit(pixels: Grey) -> bytes:
-    """The same picture with 16 bits per sample (0..65535)."""
+    """The same image with 16 bits per sample (0..65535)."""
     return _file(Image.fromarray(pixels.astype(np.uint16) * 257), "PNG")
 
 
 def palette_png(pixels: Grey) -> bytes:
-    """The same picture through a palette of 64 colours."""
+    """The same image through a palette of 64 colours."""
     return _file(Image.fromarray(pixels).convert("RGB").quantize(64), "PNG")
 
 
@@ -102,7 +102,7 @@ def pixels_of(data: bytes) -> Grey:
 
 
 def mosaic(scans: Grey, *, tiles: int) -> Grey:
-    """tiles x tiles digits in one picture; large enough to lose a page and keep its head."""
+    """tiles x tiles digits in one image; large enough to lose a page and keep its head."""
     rows = scans[: tiles * tiles].reshape(tiles, tiles, SIDE_PX, SIDE_PX)
     return rows.transpose(0, 2, 1, 3).reshape(tiles * SIDE_PX, tiles * SIDE_PX)
 

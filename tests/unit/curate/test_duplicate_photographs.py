@@ -5,8 +5,8 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 from sklearn.datasets import load_sample_images
 
-from pipeline_lib.curate.closer_look import likeness, view_pixels
-from pipeline_lib.curate.linkage import complete_groups
+from pipeline_lib.curate.duplicate_photographs import likeness, view_pixels
+from pipeline_lib.curate.duplicates import complete_groups
 from pipeline_lib.inspect.small_view import small_view
 
 FLOWER = Image.fromarray(load_sample_images().images[1])

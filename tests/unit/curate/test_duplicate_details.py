@@ -6,8 +6,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from pipeline_lib.curate.alike_details import SAMPLE, alike_details
-from pipeline_lib.curate.second_look import agreement
+from pipeline_lib.curate.duplicate_small_images import SAMPLE, agreement, alike_details
 
 SIDE = 32
 

@@ -1,4 +1,4 @@
-"""Examine one picture: decode it once and measure everything that only pixels can tell."""
+"""Examine one image: decode it once and measure everything that only pixels can tell."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline_lib.inspect.hashes import perceptual_hashes, pixel_hash
-from pipeline_lib.inspect.memory_limit import memory_limit, picture_memory_bytes
+from pipeline_lib.inspect.memory_limit import image_memory_bytes, memory_limit
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.quality import measure
 from pipeline_lib.pixels import Decoded, Undecodable, decode, shrink_to
 from pipeline_lib.pixels.resize import resize
 from pipeline_lib.reasons import Reason
 
-SCREEN_PX: Final = 256  # short side at which pictures are measured; smaller ones keep their size
+SCREEN_PX: Final = 256  # short side at which images are measured; smaller ones keep their size
 FORMAT_OF_ENDING: Final = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "jpeg"),
     **dict.fromkeys((".tif", ".tiff"), "tiff"),
@@ -30,10 +30,10 @@ FORMAT_OF_ENDING: Final = {
 
 @dataclass(frozen=True)
 class Examined:
-    """The findings about one picture.
+    """The findings about one image.
 
     findings: the columns of IMAGES that a decode can fill. pixels_HWC: the canonical pixels; grey_HW: their luminance
-    with a short side of at most SCREEN_PX. Both uint8, None when the picture cannot be used.
+    with a short side of at most SCREEN_PX. Both uint8, None when the image cannot be used.
     """
 
     findings: dict[str, Any]
@@ -42,8 +42,8 @@ class Examined:
 
 
 def examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
-    """Decode and measure one picture. Damaged or hostile bytes are a finding, never an error."""
-    allowed_bytes = picture_memory_bytes(params.max_pixels)
+    """Decode and measure one image. Damaged or hostile bytes are a finding, never an error."""
+    allowed_bytes = image_memory_bytes(params.max_pixels)
     try:
         with memory_limit(allowed_bytes):
             return _examine(image_id, data, params)
@@ -54,7 +54,7 @@ def examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
 
 
 def refused(reason: Reason, detail: str) -> Examined:
-    """Return the findings about a picture that cannot be used: a reason and nothing else."""
+    """Return the findings about an image that cannot be used: a reason and nothing else."""
     return Examined({"refusal": reason.value, "detail": detail})
 
 
@@ -93,7 +93,7 @@ def luminance(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def squeeze(grey_HW: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
-    """Resize the whole picture to a square of `side_px`, whatever its aspect ratio."""
+    """Resize the whole image to a square of `side_px`, whatever its aspect ratio."""
     return resize(grey_HW, width=side_px, height=side_px)
 
 

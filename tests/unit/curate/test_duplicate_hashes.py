@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline_lib.curate import hash_pairs
-from pipeline_lib.curate.hash_pairs import close_pairs, orientations, proposed_pairs
+from pipeline_lib.curate import duplicate_hashes
+from pipeline_lib.curate.duplicate_hashes import close_pairs, orientations, proposed_pairs
 from pipeline_lib.inspect.hashes import phash
 
 
@@ -35,7 +35,7 @@ def test_the_join_finds_every_pair_that_brute_force_finds(max_bits):
 
 @pytest.mark.parametrize("n_bands_equal", [1, 2, 3, 4])
 def test_any_number_of_bands_finds_the_same(n_bands_equal, monkeypatch):
-    monkeypatch.setattr(hash_pairs, "SORTING", 10.0 ** (3 * (4 - n_bands_equal) - 3))
+    monkeypatch.setattr(duplicate_hashes, "SORTING", 10.0 ** (3 * (4 - n_bands_equal) - 3))
     hashes = planted(600)
 
     found = close_pairs(hashes, hashes, max_bits=6)
@@ -89,7 +89,7 @@ def test_a_part_of_one_image_proposes_the_pair_with_the_whole_or_the_like_part_o
 
 
 def test_a_bucket_over_the_cap_is_reported(monkeypatch):
-    monkeypatch.setattr(hash_pairs, "BUCKET_CAP", 10)
+    monkeypatch.setattr(duplicate_hashes, "BUCKET_CAP", 10)
     hashes = np.arange(200, dtype=np.uint64)[None]
 
     assert close_pairs(hashes, hashes, max_bits=1).n_cut > 0

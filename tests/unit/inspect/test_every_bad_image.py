@@ -1,4 +1,4 @@
-"""One table of everything that a source may hold in place of a sound picture, and what becomes of each.
+"""One table of everything that a source may hold in place of a sound image, and what becomes of each.
 
 All of it goes through `inspect` and `curate` in one run: the run ends, the balance holds, and each file has exactly its
 reason, or its remarks when it is kept.
@@ -27,7 +27,7 @@ from tests.unit.pixels.test_pixels_refusals import HOSTILE_PICKLE
 COPIES = 12  # of the placeholder; curate.placeholder_copies is 10
 
 
-def picture(seed):
+def image(seed):
     """A photograph of its own, so that no case is a copy of another; behind a fence, so that none is blurred."""
     pixels = photo(width=200, height=150, seed=seed)
     pixels[::10] //= 2
@@ -36,15 +36,15 @@ def picture(seed):
 
 
 def jpeg(seed, **options):
-    return encoded(picture(seed), "JPEG", quality=95, **options)
+    return encoded(image(seed), "JPEG", quality=95, **options)
 
 
 def png(mode, seed):
-    return encoded(Image.fromarray(picture(seed)).convert(mode), "PNG")
+    return encoded(Image.fromarray(image(seed)).convert(mode), "PNG")
 
 
 def moving(kind, seed):
-    return encoded(picture(seed), kind, save_all=True, append_images=[Image.fromarray(picture(seed + 500))])
+    return encoded(image(seed), kind, save_all=True, append_images=[Image.fromarray(image(seed + 500))])
 
 
 def exif_of(orientation, *, gps=False):
@@ -58,7 +58,7 @@ def exif_of(orientation, *, gps=False):
 def text_bomb():
     body = b"k\0\0" + zlib.compress(bytes(100_000_000))
     chunk = len(body).to_bytes(4, "big") + b"zTXt" + body + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
-    sound = encoded(picture(30), "PNG")
+    sound = encoded(image(30), "PNG")
     return sound[:33] + chunk + sound[33:]
 
 
@@ -88,24 +88,24 @@ REFUSED = {  # name: (bytes, reason)
     "1x3000.png": (encoded(Image.new("RGB", (1, 3000)), "PNG"), "too_small"),
     "20000x4.png": (encoded(Image.new("RGB", (20_000, 4)), "PNG"), "too_small"),
     "11_to_1.png": (encoded(np.tile(photo(width=66, height=30), (1, 5, 1)), "PNG"), "odd_aspect"),
-    "float.tif": (encoded(Image.fromarray(picture(7)).convert("F"), "TIFF"), "unsupported_mode"),
+    "float.tif": (encoded(Image.fromarray(image(7)).convert("F"), "TIFF"), "unsupported_mode"),
     "photo.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported_format"),
     **{f"gone/{number}.jpg": (photo_unavailable() + bytes(number), "placeholder") for number in range(COPIES)},
 }
 KEPT = {  # name: (bytes, remarks)
     "sound.jpg": (jpeg(10), []),
     "a_png.jpg": (png("RGB", 11), ["ext_mismatch"]),
-    "a_webp.jpg": (encoded(picture(12), "WEBP"), ["ext_mismatch"]),
-    "an_avif.jpg": (encoded(picture(13), "AVIF"), ["ext_mismatch"]),
-    "a_gif.jpg": (encoded(picture(14), "GIF"), ["ext_mismatch"]),
+    "a_webp.jpg": (encoded(image(12), "WEBP"), ["ext_mismatch"]),
+    "an_avif.jpg": (encoded(image(13), "AVIF"), ["ext_mismatch"]),
+    "a_gif.jpg": (encoded(image(14), "GIF"), ["ext_mismatch"]),
     "a_jpeg.png": (jpeg(15), ["ext_mismatch"]),
     "5_to_1.jpg": (encoded(np.tile(photo(width=100, height=60, seed=16), (1, 3, 1)), "JPEG"), ["elongated"]),
-    "cmyk.jpg": (encoded(Image.fromarray(picture(17)).convert("CMYK"), "JPEG"), []),
+    "cmyk.jpg": (encoded(Image.fromarray(image(17)).convert("CMYK"), "JPEG"), []),
     "grey.png": (png("L", 18), []),
     "palette.png": (png("P", 19), []),
     "alpha.png": (png("RGBA", 20), []),
     "one_bit.png": (png("1", 21), ["low_information"]),
-    "16_bit.png": (encoded(picture(22)[..., 0].astype(np.uint16) * 257, "PNG"), []),
+    "16_bit.png": (encoded(image(22)[..., 0].astype(np.uint16) * 257, "PNG"), []),
     "moving.gif": (moving("GIF", 23), ["several_frames"]),
     "moving.webp": (moving("WEBP", 24), ["several_frames"]),
     "on_its_side.jpg": (jpeg(25, exif=exif_of(6)), ["exif_rotated"]),
@@ -192,7 +192,7 @@ def test_every_file_is_accounted_for_once(done):
         ("photo.heic", "heic; `make setup WITH=heic` reads it"),
     ],
 )
-def test_what_is_no_picture_is_named_for_what_it_is(done, name, kind):
+def test_what_is_no_image_is_named_for_what_it_is(done, name, kind):
     assert done.images.loc[f"made/{name}", "detail"] == kind
 
 
@@ -201,10 +201,10 @@ def test_postscript_is_never_run(done):
 
 
 def test_16_bits_keep_their_mean(done):
-    assert abs(int(done.images.loc["made/16_bit.png", "luminance_p50"]) - np.median(picture(22)[..., 0])) <= 1
+    assert abs(int(done.images.loc["made/16_bit.png", "luminance_p50"]) - np.median(image(22)[..., 0])) <= 1
 
 
-def test_a_picture_on_its_side_has_its_upright_size(done):
+def test_an_image_on_its_side_has_its_upright_size(done):
     assert done.images.loc["made/on_its_side.jpg", ["width_px", "height_px"]].tolist() == [150, 200]
 
 
