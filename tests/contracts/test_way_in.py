@@ -39,6 +39,7 @@ SAID_OTHERWISE = {
     ("A kind of source", "pipeline_lib/settings.py"): "s3_endpoint_url",
     ("A kind of source", "settings.toml"): "s3_endpoint_url",
     ("A metric with a gate rule", "pipeline_lib/register/params.py"): "min_top1",
+    ("A metric with a gate rule", "pipeline_lib/registry/verdict.py"): "better than the floor",
     ("A metric with a gate rule", "docs/gate.md"): "register.min_top1",
     ("A metric with a gate rule", "tests/unit/register/"): "min_top1",
     ("A network", "tests/unit/networks/test_build.py"): "OURS",
