@@ -38,6 +38,7 @@ SAID_OTHERWISE = {
     ("A kind of source", "docs/dependencies.md"): "boto3",
     ("A kind of source", "pipeline_lib/settings.py"): "s3_endpoint_url",
     ("A kind of source", "settings.toml"): "s3_endpoint_url",
+    ("A kind of source", "tests/unit/discover/test_listing.py"): "s3://",
     ("A metric with a gate rule", "pipeline_lib/register/params.py"): "min_top1",
     ("A metric with a gate rule", "pipeline_lib/registry/verdict.py"): "better than the floor",
     ("A metric with a gate rule", "docs/gate.md"): "register.min_top1",
@@ -48,7 +49,7 @@ SAID_OTHERWISE = {
 
 def recipes() -> dict[str, list[str]]:
     """Each recipe's title and its steps."""
-    sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
+    sections = re.split(r"^## ", PAGE.partition("## Tried")[0], flags=re.MULTILINE)[1:]
     return {
         title: re.findall(r"^\d+\. (.*(?:\n   .*)*)", body, re.MULTILINE)
         for title, _, body in (section.partition("\n") for section in sections)
