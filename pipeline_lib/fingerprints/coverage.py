@@ -28,6 +28,7 @@ CANNOT_CHANGE_BYTES = {
     "pipeline_lib.harness.progress": "talks",
     "pipeline_lib.reasons": "an enum: a new code changes no old row",
     "pipeline_lib.settings": "a setting never changes a result",
+    "pipeline_lib.harness.shards_once": "brings back what the memo has, and runs the rest",
     "pipeline_lib.harness.shard_workers": "runs the same function in other processes",
     "pipeline_lib.shown": "shows texts to people",
     "pipeline_lib.harness.stage": "the harness: reads, locks, reports",
