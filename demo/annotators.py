@@ -1,4 +1,4 @@
-"""Three people of unequal quality look at every picture and say what they see."""
+"""Three people of unequal quality look at every image and say what they see."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOKALIKE = {"1": "8", "8": "1", "3": "9", "9": "3", "4": "7", "7": "4", "5": "6
 
 @dataclass(frozen=True)
 class Annotator:
-    """accuracy: share of pictures named rightly, 0..1. swaps: a pair of classes taken for each other at `swap_rate`."""
+    """accuracy: share of images named rightly, 0..1. swaps: a pair of classes taken for each other at `swap_rate`."""
 
     name: str
     accuracy: float

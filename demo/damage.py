@@ -30,7 +30,7 @@ def spliced(first: bytes, second: bytes) -> bytes:
 
 
 def html(number: int) -> bytes:
-    """A sign-in page that a download saved under a picture's name."""
+    """A sign-in page that a download saved under an image's name."""
     return HTML % number
 
 

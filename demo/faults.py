@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from demo import damage, pictures
+from demo import damage, images
 from demo.annotators import LOOKALIKE, wrong_label
-from demo.pictures import Digits, Grey
+from demo.images import Digits, Grey
 
 FLIPS_OF_A_KIND = 33
 COPIES = {"duplicate_bytes": 24, "duplicate_pixels": 24, "duplicate_near": 30, "duplicate_conflict": 10}
-ODD_PICTURES: tuple[tuple[str, int, str, str, Callable[[Grey], bytes]], ...] = (
+ODD_IMAGES: tuple[tuple[str, int, str, str, Callable[[Grey], bytes]], ...] = (
     # kind, how many, ending of the name, remark expected, writer
-    ("png_named_jpg", 4, ".jpg", "ext_mismatch", pictures.png),
-    ("exif_rotated", 4, ".jpg", "exif_rotated", pictures.rotated_jpeg),
-    ("gps", 4, ".jpg", "has_gps", pictures.located_jpeg),
-    ("png_16bit", 1, ".png", "", pictures.png_16bit),
-    ("cmyk", 1, ".jpg", "", pictures.cmyk_jpeg),
-    ("palette", 1, ".png", "", pictures.palette_png),
-    ("animated_gif", 1, ".gif", "several_frames", pictures.animated_gif),
+    ("png_named_jpg", 4, ".jpg", "ext_mismatch", images.png),
+    ("exif_rotated", 4, ".jpg", "exif_rotated", images.rotated_jpeg),
+    ("gps", 4, ".jpg", "has_gps", images.located_jpeg),
+    ("png_16bit", 1, ".png", "", images.png_16bit),
+    ("cmyk", 1, ".jpg", "", images.cmyk_jpeg),
+    ("palette", 1, ".png", "", images.palette_png),
+    ("animated_gif", 1, ".gif", "several_frames", images.animated_gif),
 )
 DAMAGED_OF_A_KIND = 3
 MOSAIC_TILES = 10  # 320 px: some 40 kB, room for a lost page
-OTHER_TILES = 12  # halves of equally large pictures can make a sound JPEG (5 of 117 did), which no decoder tells
+OTHER_TILES = 12  # halves of equally large images can make a sound JPEG (5 of 117 did), which no decoder tells
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ def _plain(digits: Digits, n: int) -> Item:
     """A digit as it should be: JPEG, every third in colour, every seventh a PNG."""
     label = digits.labels[n]
     if n % 7 == 0:
-        return Item(pictures.png(digits.images[n]), label, label, ending=".png")
-    return Item(pictures.jpeg(digits.images[n], colour=n % 3 == 0), label, label)
+        return Item(images.png(digits.images[n]), label, label, ending=".png")
+    return Item(images.jpeg(digits.images[n], colour=n % 3 == 0), label, label)
 
 
 def _odd(digits: Digits, order: list[int]) -> Iterator[Item]:
     position = iter(order)
-    for kind, count, ending, remark, write in ODD_PICTURES:
+    for kind, count, ending, remark, write in ODD_IMAGES:
         for _ in range(count):
             n = next(position)
             yield Item(write(digits.images[n]), digits.labels[n], digits.labels[n], ending, kind, remark)
@@ -94,18 +94,18 @@ def _copy(item: Item, kind: str, serial: int, rng: np.random.Generator) -> Item:
     if kind == "duplicate_conflict":
         return replace(item, folder=LOOKALIKE[item.truth])
     if kind == "duplicate_pixels" and serial % 2:
-        return replace(item, data=pictures.png(pictures.pixels_of(item.data)), ending=".png")
+        return replace(item, data=images.png(images.pixels_of(item.data)), ending=".png")
     if kind == "duplicate_pixels":
-        return replace(item, data=pictures.commented_jpeg(item.data, f"copy {serial}"))
+        return replace(item, data=images.commented_jpeg(item.data, f"copy {serial}"))
     if kind == "duplicate_near":
-        brighter = pictures.pixels_of(item.data).astype(np.int16) + int(rng.choice([-2, -1, 1, 2]))
+        brighter = images.pixels_of(item.data).astype(np.int16) + int(rng.choice([-2, -1, 1, 2]))
         pixels = brighter.clip(0, 255).astype(np.uint8)
-        return replace(item, data=pictures.jpeg(pixels, quality=int(rng.integers(80, 91))))
+        return replace(item, data=images.jpeg(pixels, quality=int(rng.integers(80, 91))))
     return item
 
 
 def _damaged(digits: Digits, rng: np.random.Generator) -> Iterator[Item]:
-    """Files that hold no usable picture, in the folder of some class."""
+    """Files that hold no usable image, in the folder of some class."""
     for n in range(DAMAGED_OF_A_KIND):
         folder = str(3 * n)
         first, second, other = (_mosaic(digits, rng, tiles=k) for k in (MOSAIC_TILES, MOSAIC_TILES, OTHER_TILES))
@@ -114,7 +114,7 @@ def _damaged(digits: Digits, rng: np.random.Generator) -> Iterator[Item]:
         yield Item(damage.zeroed_page(second, page=1 + n), folder, kind="zeroed_page", code="decode_corrupt")
         yield Item(damage.spliced(first, other), folder, kind="spliced", code="decode_corrupt")
         yield Item(damage.html(n), folder, kind="html", code="not_image")
-    small = pictures.jpeg(digits.images[0])
+    small = images.jpeg(digits.images[0])
     for data in (b"", b"", bytes(700)):
         yield Item(data, "2", kind="empty", code="empty")
     for data, ending in (
@@ -127,7 +127,7 @@ def _damaged(digits: Digits, rng: np.random.Generator) -> Iterator[Item]:
 
 def _mosaic(digits: Digits, rng: np.random.Generator, *, tiles: int) -> bytes:
     chosen = digits.images[rng.integers(0, len(digits.images), tiles**2)]
-    return pictures.jpeg(pictures.mosaic(chosen, tiles=tiles))
+    return images.jpeg(images.mosaic(chosen, tiles=tiles))
 
 
 def _foreign() -> Iterator[Item]:

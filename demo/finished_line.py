@@ -37,6 +37,11 @@ def read_manifest(root: Path) -> Rows:
     return read_rows(MANIFEST, read_line(root).path("manifest"))
 
 
+def betons(root: Path) -> Path:
+    """The folder of betons of the line below `root`."""
+    return read_line(root).path("betons")
+
+
 def read_predictions(root: Path) -> Rows:
     """The predictions of the line below `root`."""
     return read_rows(PREDICTIONS, read_line(root).path("predictions"))
@@ -49,7 +54,7 @@ def read_classes(root: Path) -> dict[int, str]:
 
 
 def curate_without_votes(root: Path) -> Rows:
-    """The manifest that the same pictures get when nobody voted: only the out-of-sample model can object to a label."""
+    """The manifest that the same images get when nobody voted: only the out-of-sample model can object to a label."""
     from pipeline_lib.curate.run import run
 
     files = read_line(root).stage_files("curate")
@@ -65,7 +70,7 @@ def curate_without_votes(root: Path) -> Rows:
 
 
 def splits_alone(images: Iterable[str], root: Path) -> dict[str, str]:
-    """The split of each picture if it were drawn by its name alone, as if no two had anything in common."""
+    """The split of each image if it were drawn by its name alone, as if no two had anything in common."""
     names = pd.Index(list(images), dtype="str")
     unpublished = pd.DataFrame({"source": SOURCE, "split_received": pd.Series(None, index=names, dtype="str")})
     splits = assign_splits(names.to_series(), unpublished, load_section(root / "params.yaml", "curate", PARAMS))

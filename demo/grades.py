@@ -46,12 +46,12 @@ def grade_label_errors(manifest: Rows, plants: PlantList, *, variant: str) -> li
 
 
 def grade_labels_kept(manifest: Rows, plants: PlantList) -> Grade:
-    """Share of kept pictures that stand in the wrong class, beside those that arrived so."""
+    """Share of kept images that stand in the wrong class, beside those that arrived so."""
     truths = {image_id(member): label for member, label in plants.true_labels.items()}
     kept = [image for image in _kept(manifest) if image in truths]
     left = sum(manifest[image]["class_id"] != truths[image] for image in kept)
     arrived = sum(received_label(member) != label for member, label in plants.true_labels.items())
-    words = f"{left} of {len(kept)} kept pictures ({arrived} arrived so)"
+    words = f"{left} of {len(kept)} kept images ({arrived} arrived so)"
     return Grade("wrong_classes_kept", _share(left, len(kept)), "wrong classes left", words)
 
 
@@ -71,7 +71,7 @@ def grade_duplicates(manifest: Rows, plants: PlantList) -> list[Grade]:
 
 
 def grade_conflicts(manifest: Rows, plants: PlantList) -> Grade:
-    """Pictures that arrived twice, in two classes: settled when no copy is kept in the wrong one."""
+    """Images that arrived twice, in two classes: settled when no copy is kept in the wrong one."""
     pairs = plants.of_kind("duplicate_conflict")
     settled = sum(_rightly_placed(manifest, plants, pair.member, pair.of) for pair in pairs)
     return Grade(
@@ -82,9 +82,9 @@ def grade_conflicts(manifest: Rows, plants: PlantList) -> Grade:
 def grade_leaks(
     manifest: Rows, plants: PlantList, *, subjects: Mapping[str, str], alone: Mapping[str, str]
 ) -> list[Grade]:
-    """Pairs (copies, or pictures of one person) kept in two different splits: none is the only good number.
+    """Pairs (copies, or images of one person) kept in two different splits: none is the only good number.
 
-    subjects: person by member. alone: the split each picture would have if nothing were known of the others.
+    subjects: person by member. alone: the split each image would have if nothing were known of the others.
     """
     kept = _kept(manifest)
     pairs = [(image_id(plant.member), image_id(plant.of)) for plant in plants.plants if plant.of] + _same_person(
@@ -92,17 +92,17 @@ def grade_leaks(
     )
     planted = sum(alone[a] != alone[b] for a, b in pairs)
     leaks = sum(a in kept and b in kept and kept[a]["split"] != kept[b]["split"] for a, b in pairs)
-    words = f"{leaks} left; {planted} of {len(pairs)} pairs would cross if each picture were drawn alone"
+    words = f"{leaks} left; {planted} of {len(pairs)} pairs would cross if each image were drawn alone"
     return [Grade("leaks", leaks, "leaks across splits", words), Grade("leaks_planted", planted)]
 
 
 def grade_unplanted(manifest: Rows, plants: PlantList) -> Grade:
-    """Share of the pictures without any planted fault that were not kept."""
+    """Share of the images without any planted fault that were not kept."""
     planted = plants.involved()
     sound = [image_id(member) for member in plants.true_labels if member not in planted]
     lost = len(set(sound) - _kept(manifest).keys())
     share = _share(lost, len(sound))
-    return Grade("unplanted_removed", share, "sound pictures lost", f"{lost} of {len(sound)} ({share:.2%})")
+    return Grade("unplanted_removed", share, "sound images lost", f"{lost} of {len(sound)} ({share:.2%})")
 
 
 def grade_damage(manifest: Rows, plants: PlantList) -> list[Grade]:
@@ -117,7 +117,7 @@ def grade_damage(manifest: Rows, plants: PlantList) -> list[Grade]:
 
 
 def grade_oddities(manifest: Rows, plants: PlantList) -> list[Grade]:
-    """Odd but sound pictures: kept, and remarked upon where there is a remark for it."""
+    """Odd but sound images: kept, and remarked upon where there is a remark for it."""
     kept = _kept(manifest)
 
     def grade(key: str, name: str, *kinds: str) -> Grade:

@@ -20,12 +20,12 @@ import numpy as np
 
 from demo.annotators import cast_votes
 from demo.faults import Item, plan
-from demo.pictures import GPS_DATUM, load_scans
+from demo.images import GPS_DATUM, load_scans
 from demo.planted import FOLDER, PLANTER_VERSION, Plant, PlantList, is_planted, read_plants, write_plants
 
 EPOCH_S = 1_704_067_200  # 2024-01-01 UTC; every file time is counted from here
 FORGET = "person-00"
-PERSONS, PICTURES_EACH, PICTURES_TO_FORGET = 20, 6, 12
+PERSONS, IMAGES_EACH, IMAGES_TO_FORGET = 20, 6, 12
 
 
 def plant(folder: Path, *, seed: int) -> PlantList:
@@ -70,9 +70,9 @@ def _subjects(plants: PlantList, rng: np.random.Generator) -> list[tuple[str, st
     """Some people wrote several digits; the first of them will ask to be forgotten."""
     involved = plants.involved()
     free = [member for member in plants.true_labels if member not in involved]
-    chosen = [str(member) for member in rng.choice(free, PICTURES_TO_FORGET + PERSONS * PICTURES_EACH, replace=False)]
-    people = [FORGET] * PICTURES_TO_FORGET
-    people += [f"person-{n + 1:02d}" for n in range(PERSONS) for _ in range(PICTURES_EACH)]
+    chosen = [str(member) for member in rng.choice(free, IMAGES_TO_FORGET + PERSONS * IMAGES_EACH, replace=False)]
+    people = [FORGET] * IMAGES_TO_FORGET
+    people += [f"person-{n + 1:02d}" for n in range(PERSONS) for _ in range(IMAGES_EACH)]
     return sorted(zip(chosen, people, strict=True))
 
 
@@ -105,10 +105,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (default demo/out)")
     options = parser.parse_args()
     plants = plant(options.folder, seed=options.seed)
-    pictures, faults = len(plants.true_labels), len(plants.plants)
-    print(
-        f"{options.folder}/digits.tar: {pictures} pictures of 10 classes, {faults} planted faults (seed {options.seed})"
-    )
+    images, faults = len(plants.true_labels), len(plants.plants)
+    print(f"{options.folder}/digits.tar: {images} images of 10 classes, {faults} planted faults (seed {options.seed})")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Plant:
 class PlantList:
     """The truth about one archive.
 
-    true_labels: class of every picture that can be decoded, by member. needles_hex: byte strings of the planted GPS
+    true_labels: class of every image that can be decoded, by member. needles_hex: byte strings of the planted GPS
     positions, which must not be found behind `download`. forget: the person to forget, as in subjects.csv.
     """
 
@@ -66,7 +66,7 @@ def received_label(member: str) -> str:
 
 
 def write_plants(plants: PlantList, path: Path) -> None:
-    """Write the list as JSON, one line per picture and per plant."""
+    """Write the list as JSON, one line per image and per plant."""
     path.write_text(json.dumps(asdict(plants), indent=0, sort_keys=True) + "\n", encoding="utf-8")
 
 

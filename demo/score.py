@@ -21,8 +21,8 @@ from pipeline_lib.errors import DataCheckFailed, PipelineError
 
 NEXT = (
     "open the report in a browser",
-    "teach it your own pictures:  perennial init PATH-or-s3://bucket/prefix",
-    "name one picture's five best labels:  perennial predict IMAGE",
+    "teach it your own images:  perennial init PATH-or-s3://bucket/prefix",
+    "name one image's five best labels:  perennial predict IMAGE",
 )
 
 

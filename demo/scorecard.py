@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from demo import finished_line, grades
+from demo import ffcv_reads, finished_line, grades
 from demo.grades import Grade
 from demo.planted import PlantList, read_plants
 from pipeline_lib.errors import BadData, SourceMissing
+
+log = logging.getLogger(__name__)
 
 DISK = ("line", ".dvc/cache", ".perennial", ".venv")
 
@@ -20,7 +23,7 @@ def grade_line(root: Path, folder: Path, *, without_votes: bool) -> list[Grade]:
     without_votes: also curate a second time as if nobody had voted. Raises PipelineError when a table is absent.
     """
     plants, manifest = _plants(folder), finished_line.read_manifest(root)
-    _check_same_pictures(plants, manifest, folder)
+    _check_same_images(plants, manifest, folder)
     graded = grades.grade_label_errors(manifest, plants, variant="with_votes")
     if without_votes:
         unvoted = finished_line.curate_without_votes(root)
@@ -34,6 +37,7 @@ def grade_line(root: Path, folder: Path, *, without_votes: bool) -> list[Grade]:
     graded += grades.grade_damage(manifest, plants)
     graded += grades.grade_oddities(manifest, plants)
     graded.append(_grade_positions(plants, root))
+    graded += _grade_ffcv(root)
     predictions, classes = finished_line.read_predictions(root), finished_line.read_classes(root)
     return graded + grades.grade_accuracy(predictions, plants, classes)
 
@@ -58,11 +62,22 @@ def _grade_positions(plants: PlantList, root: Path) -> Grade:
     return Grade("gps_found", len(found), "GPS positions", words)
 
 
-def _check_same_pictures(plants: PlantList, manifest: grades.Rows, folder: Path) -> None:
+def _grade_ffcv(root: Path) -> list[Grade]:
+    """The share of images that FFCV's own Loader shows as our loaders do; nothing where ffcv cannot be imported."""
+    try:
+        equal = ffcv_reads.compare(finished_line.betons(root))
+    except (ImportError, OSError) as error:
+        log.warning("FFCV's own Loader was not tried on the betons: %s", error)
+        return []
+    words = f"{equal.count} of {equal.of} images equal"
+    return [Grade("ffcv_reads", equal.count / equal.of, "FFCV's own Loader reads our betons", words)]
+
+
+def _check_same_images(plants: PlantList, manifest: grades.Rows, folder: Path) -> None:
     absent = [member for member in plants.true_labels if grades.image_id(member) not in manifest]
     if absent:
         raise BadData(
-            "the line below was run on other pictures than these",
+            "the line below was run on other images than these",
             file=folder / "plants.json",
             value=f"{len(absent)} of {len(plants.true_labels)} are not in the manifest, {absent[0]} is the first",
             remedy="run `dvc repro` with the params.yaml of the demo (`git checkout params.yaml`), then score",

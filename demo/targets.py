@@ -43,6 +43,7 @@ TARGETS = (
     Target("refused_text_file", 1.0),
     Target("ext_mismatch_kept", 1.0),
     Target("oddities_kept", 1.0),
+    Target("ffcv_reads", 1.0),
     Target("gps_found", 0, at_least=False),
     Target("top1_true", 0.98),
     Target("n_test", 300),

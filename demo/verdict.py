@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.harness.line import read_line
-from pipeline_lib.registry import open_registry, outcome_of
+from pipeline_lib.registry import load_registry, outcome_of
 from pipeline_lib.registry.records import MODEL
 from pipeline_lib.settings import load_settings
 
@@ -26,7 +26,7 @@ class Judged:
 def read_judged(root: Path) -> Judged:
     """What became of this line's exported model."""
     settings = load_settings(root)
-    registry = open_registry(settings, root)
+    registry = load_registry(settings, root)
     attempts = [attempt for attempt in registry.attempts() if attempt.tags.get(MODEL) == _model_md5(root)]
     sentence = "no verdict on this model is recorded"
     if attempts:

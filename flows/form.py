@@ -29,13 +29,13 @@ def visible_keys() -> dict[str, str]:
     }
 
 
-def overrides_of(change: BaseModel, advanced: BaseModel | None) -> dict[str, Any]:
+def changes_of(change: BaseModel, advanced: BaseModel | None) -> dict[str, Any]:
     """Return the changes that a submitted form makes: section -> key -> value, empty for an untouched form."""
-    overrides = {section: values for section, values in _set_values(advanced).items() if values} if advanced else {}
+    changes = {section: values for section, values in _set_values(advanced).items() if values} if advanced else {}
     for field, value in _set_values(change).items():
         section, _, name = visible_keys()[field].partition(".")
-        overrides.setdefault(section, {})[name] = value
-    return overrides
+        changes.setdefault(section, {})[name] = value
+    return changes
 
 
 def _sections() -> dict[str, type[BaseModel]]:

@@ -29,7 +29,7 @@ TO_TRAIN = {"download": download, "inspect": inspect, "curate": curate, "convert
 def run_line(workspace: Workspace) -> None:
     """Run all stages. Raises the first error."""
     data = start_data(workspace)
-    judge(workspace, *data, start(train, replace(workspace), *data[-2:]))
+    evaluate_and_register(workspace, *data, start(train, replace(workspace), *data[-2:]))
 
 
 def start_data(workspace: Workspace) -> tuple[Future, ...]:
@@ -42,7 +42,7 @@ def start_data(workspace: Workspace) -> tuple[Future, ...]:
     return listed, packed, decoded, start(curate, here, decoded), start(convert, here, decoded)
 
 
-def judge(workspace: Workspace, *before: Future) -> None:
+def evaluate_and_register(workspace: Workspace, *before: Future) -> None:
     """Evaluate on the test split after the last of `before`, push and register. Raises the first error."""
     here = replace(workspace)
     scored = start(evaluate, here, *before[-1:])

@@ -54,17 +54,25 @@ class SweepResult:
 
     def as_json(self) -> str:
         """Format for `perennial sweep --json`; a failed trial has null scores."""
-        trials = [{**one, "val_loss": None, "val_top1": None} if one["error"] else one for one in self.trials]
-        return json.dumps({**asdict(self), "trials": trials}, indent=1)
+        return json.dumps({**asdict(self), "trials": [_printed(one) for one in self.trials]}, indent=1)
 
 
-def run_here(origin: Path, *, overrides: dict[str, Any], branch: str) -> RunResult:
+def _printed(trial: dict[str, Any]) -> dict[str, Any]:
+    """A trial as scripts know it: its changed parameters are called overrides there."""
+    known = {"changes": "overrides"}
+    printed = {known.get(name, name): value for name, value in trial.items()}
+    if trial["error"]:
+        printed |= {"val_loss": None, "val_top1": None}
+    return printed
+
+
+def run_here(origin: Path, *, changes: dict[str, Any], branch: str) -> RunResult:
     """Run the whole line. Raises the PipelineError of the stage that failed."""
     _reach_prefect(origin)
     from flows.form import Advanced
     from flows.retrain import retrain
 
-    advanced = Advanced.model_validate(overrides)
+    advanced = Advanced.model_validate(changes)
     return RunResult(**_data(retrain(advanced=advanced, branch=branch, return_state=True)))
 
 
@@ -111,11 +119,11 @@ def summary(result: RunResult) -> str:
 
 def comparison(result: SweepResult) -> str:
     """Format the trials, and the result of the best one, as text."""
-    swept = list(dict.fromkeys(key for trial in result.trials for key in trial["overrides"]))
+    swept = list(dict.fromkeys(key for trial in result.trials for key in trial["changes"]))
     rows = [["trial", *swept, "validation loss", "top-1", "epoch"]]
     for trial in result.trials:
         scores = [f"{trial['val_loss']:.4f}", f"{100 * trial['val_top1']:.2f} %", str(trial["epoch"])]
-        values = [str(trial["overrides"].get(key, "")) for key in swept]
+        values = [str(trial["changes"].get(key, "")) for key in swept]
         rows.append([str(trial["number"]), *values, *(["no result", "", ""] if trial["error"] else scores)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]

@@ -9,7 +9,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.form import Advanced, Change, overrides_of
+from flows.form import Advanced, Change, changes_of
 from flows.line import result_of, run_line
 from flows.running import forget_what_is_old, kill_leftovers, on_the_line, origin_of_run, run_name, skipped
 from pipeline_lib.errors import PipelineError
@@ -45,8 +45,8 @@ def retrain(
     origin, run = origin_of_run(), flow_run.name or run_name()
     try:
         with on_the_line(origin, run):
-            overrides, with_edits = overrides_of(change, advanced), deployment.id is None
-            workspace = prepare(origin, run=run, overrides=overrides, branch=branch or None, with_edits=with_edits)
+            changes, with_edits = changes_of(change, advanced), deployment.id is None
+            workspace = prepare(origin, run=run, changes=changes, branch=branch or None, with_edits=with_edits)
             run_line(workspace)
             commit = keep_result(workspace)
             get_run_logger().info("result: commit %s, tag perennial/run/%s", commit[:12], run)

@@ -41,7 +41,7 @@ def trial_name(run: str, number: int) -> str:
 def kill_leftovers(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Kill the processes of a cancelled or crashed run. Prefect calls this after the run's own process has ended."""
     for folder in _records(origin_of_run()).glob(f"*-{str(flow_run.id)[:8]}"):
-        process_group.sweep(folder)
+        process_group.kill_recorded(folder)
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def on_the_line(origin: Path, run: str) -> Iterator[None]:
         if waited:
             get_run_logger().info("the line is free")
             _show_state("Running", "the line is free")
-        _sweep_dead_runs(origin)
+        _kill_what_dead_runs_left(origin)
         process_group.STOPPING.clear()
         for run_before in announce_left(origin):
             get_run_logger().info("announced a promotion by run %s, which ended before it could", run_before)
@@ -128,10 +128,10 @@ def _records(origin: Path) -> Path:
     return load_settings(origin).state_folder(origin) / "running"
 
 
-def _sweep_dead_runs(origin: Path) -> None:
+def _kill_what_dead_runs_left(origin: Path) -> None:
     """Kill the processes of runs that died without a hook (kill -9 of worker and flow)."""
     for folder in _records(origin).glob("*"):
         if process_group.recorded_pid(folder / FLOW) is None:
-            killed = process_group.sweep(folder)
+            killed = process_group.kill_recorded(folder)
             if killed:
                 get_run_logger().warning("killed processes of a dead run: %s of %s", killed, folder.name)

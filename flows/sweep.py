@@ -13,7 +13,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.line import TO_TRAIN, judge, result_of, start, start_data
+from flows.line import TO_TRAIN, evaluate_and_register, result_of, start, start_data
 from flows.running import (
     forget_what_is_old,
     kill_leftovers,
@@ -27,9 +27,9 @@ from flows.running import (
 from pipeline_lib.errors import ConfigError, PipelineError
 from tasks import process_group
 from tasks.artifacts import show_trials
+from tasks.changed_params import check_changes, flat, parse_grid
 from tasks.line_branch import keep_result
 from tasks.line_lock import LineTaken
-from tasks.overrides import check_overrides, flat, parse_grid
 from tasks.prepare import prepare
 from tasks.trials import (
     By,
@@ -72,14 +72,14 @@ def sweep(grid: list[str], by: By = "val_loss", branch: str = "") -> State[Any]:
         with on_the_line(origin, run):
             combinations, with_edits = parse_grid(grid), deployment.id is None
             check_sections(combinations[0])
-            base = prepare(origin, run=run, overrides={}, branch=branch or None, with_edits=with_edits)
-            for overrides in combinations:
-                check_overrides(base.folder / "params.yaml", overrides)
+            base = prepare(origin, run=run, changes={}, branch=branch or None, with_edits=with_edits)
+            for changes in combinations:
+                check_changes(base.folder / "params.yaml", changes)
             for future in start_data(base):
                 future.result()
             tried = _try_all(combinations, base, by)
             show_trials(tried.trials, tried.best)
-            judge(tried.workspace)
+            evaluate_and_register(tried.workspace)
             commit = keep_result(tried.workspace)
             get_run_logger().info("best: trial %d, commit %s", tried.best.number, commit[:12])
             forget_what_is_old(origin)
@@ -93,7 +93,7 @@ def sweep(grid: list[str], by: By = "val_loss", branch: str = "") -> State[Any]:
 
 
 @dataclass(frozen=True)
-class Tried:
+class SweptTrials:
     """All trials, the best, and its workspace."""
 
     trials: list[Trial]
@@ -101,15 +101,15 @@ class Tried:
     workspace: Workspace
 
 
-def _try_all(combinations: list[dict[str, Any]], base: Workspace, by: By) -> Tried:
+def _try_all(combinations: list[dict[str, Any]], base: Workspace, by: By) -> SweptTrials:
     """Train every combination and keep the workspace of the best alone. Raises ConfigError if every trial failed."""
     trials: list[Trial] = []
     kept: Workspace | None = None
-    for number, overrides in enumerate(combinations, 1):
+    for number, changes in enumerate(combinations, 1):
         run = trial_name(base.run, number)
         put_on_record(base.origin, run)
         workspace = prepare.with_options(task_run_name=f"prepare {number}")(
-            base.origin, run=run, overrides=overrides, branch=base.commit, with_edits=False, after=base
+            base.origin, run=run, changes=changes, branch=base.commit, with_edits=False, after=base
         )
         trials.append(_try(number, workspace, base))
         if best_trial(trials, by) is trials[-1]:
@@ -120,13 +120,13 @@ def _try_all(combinations: list[dict[str, Any]], base: Workspace, by: By) -> Tri
     if best is None or kept is None:
         remedy = "fix the error of the first trial, shown here"
         raise ConfigError("every trial failed", file="sweep", value=trials[0].error, remedy=remedy)
-    return Tried(trials, best, kept)
+    return SweptTrials(trials, best, kept)
 
 
 def _try(number: int, workspace: Workspace, base: Workspace) -> Trial:
     """Run one trial up to its validation scores; a failure becomes part of the comparison. Raises when told to stop."""
     try:
-        for stage in stages_of_trial(workspace.overrides):
+        for stage in stages_of_trial(workspace.changes):
             if stage == "train":
                 check_same_validation(workspace, base)
             start(TO_TRAIN[stage].with_options(task_run_name=f"{stage} {number}"), replace(workspace)).result()
@@ -135,10 +135,10 @@ def _try(number: int, workspace: Workspace, base: Workspace) -> Trial:
         if process_group.STOPPING.is_set():
             raise
         get_run_logger().warning("trial %d has no result: %s", number, error)
-        return Trial(number, flat(workspace.overrides), error=str(error))
+        return Trial(number, flat(workspace.changes), error=str(error))
 
 
-def _data(tried: Tried, by: By, commit: str) -> dict[str, Any]:
+def _data(tried: SweptTrials, by: By, commit: str) -> dict[str, Any]:
     """Collect the fields of flows.local_run.SweepResult."""
     n = count_validation(tried.workspace)
     return {

@@ -125,7 +125,7 @@ class ServiceUnavailable(PipelineError):
 class DependencyMissing(PipelineError):
     """A required package or program is not installed."""
 
-    code, exit_code = "dependency_missing", 70
+    code, exit_code = "dependency_missing", 72
 
 
 class NoSpace(PipelineError):

@@ -15,7 +15,7 @@ REMEDY_OF: Final[Mapping[Reason, str]] = {
     Reason.UNREADABLE_FOLDER: "allow reading these folders (`chmod u+rx`), or remove them from the source",
     Reason.EMPTY: "fetch these files again, or remove them from the source",
     Reason.NOT_IMAGE: "check the content of these files, and remove them from the source",
-    Reason.UNSUPPORTED_FORMAT: "save these files as JPEG or PNG (docs/pictures.md says which formats are read)",
+    Reason.UNSUPPORTED_FORMAT: "save these files as JPEG or PNG (docs/bad-images.md says which formats are read)",
     Reason.UNSUPPORTED_MODE: "save these files with 8 or 16 bits per channel",
     Reason.TOO_MANY_PIXELS: "raise inspect.max_pixels in params.yaml, or shrink these images",
     Reason.FILE_TOO_LARGE: "save these images smaller, or raise download.max_file_bytes in params.yaml",

@@ -1,7 +1,5 @@
 """Where and how a run works: workers, devices, endpoints, folders. Changing a setting never changes a result.
 
-The one exception is `loader = stock`: FFCV's own loader cannot be seeded.
-
 Sources, strongest first: `PERENNIAL_*` environment variables, then settings.toml. No secrets: S3 credentials come from
 boto3's own chain; a setting may name a profile or an endpoint, never a key.
 """
@@ -14,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline_lib.errors import ConfigError
@@ -22,6 +20,12 @@ from pipeline_lib.errors import ConfigError
 PREFIX = "PERENNIAL_"
 MACHINE_FILES = ("settings.toml", ".dvc/config")  # they describe this machine, so our commits never include them
 TRACKER = "(tensorboard|mlflow|wandb)"
+# Loaders of earlier versions. FFCV's own Loader changes pixels, so it is a parameter now and no setting.
+LOADERS_GONE = {
+    "ffcv": "set native, which shows the same pixels; FFCV's own Loader is `train.views: ffcv` in params.yaml",
+    "stock": "FFCV's own Loader changes what training sees, so it is `train.views: ffcv` in params.yaml; set auto here",
+    "torchvision": "set python, which shows the same pixels",
+}
 
 
 class Settings(BaseSettings):
@@ -33,12 +37,11 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="device for training and evaluation; auto: the GPU if there is one"
     )
-    loader: Literal["auto", "ffcv", "stock", "torchvision", "resident"] = Field(
+    loader: Literal["auto", "native", "python", "resident"] = Field(
         "auto",
-        description="loader that reads the betons; ffcv: our decoder; torchvision: same pixels, slower; stock: "
-        "FFCV's own, which cannot be seeded; resident: images are decoded once and stay on the training device, "
-        "for augmentation by flip, shift and cutout only; auto: resident on a GPU if the images fit, else ffcv, "
-        "else torchvision",
+        description="loader that reads the betons, all with the same pixels; native: C decoder; python: libraries "
+        "only, slower; resident: images are decoded once and stay on the training device, for augmentation by flip, "
+        "shift and cutout only; auto: resident on a GPU if the images fit, else native, else python",
     )
     dask_address: str | None = Field(
         None,
@@ -105,6 +108,13 @@ class Settings(BaseSettings):
         "least 1 day)",
     )
 
+    @field_validator("loader", mode="before")
+    @classmethod
+    def _loader_is_not_of_an_earlier_version(cls, value: object) -> object:
+        if isinstance(value, str) and (instead := LOADERS_GONE.get(value)):
+            raise ValueError(f"is no more: {instead}")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -154,7 +164,8 @@ def load_settings(checkout: Path) -> Settings:
         settings = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
     except ValidationError as error:
         faults += [
-            f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()
+            f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
         ]
     if faults:
         remedy = "fix these keys; `perennial settings` lists every key with its meaning"

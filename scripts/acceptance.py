@@ -46,9 +46,9 @@ TARGETS = (
         "every case of bad input: the exact reason, the run ends, the accounts balance",
         "100 %",
         (
-            "unit/inspect/test_every_bad_picture.py::test_what_cannot_be_used_is_quarantined_with_its_reason",
-            "unit/inspect/test_every_bad_picture.py::test_what_can_be_used_is_kept_with_its_remarks",
-            "unit/inspect/test_every_bad_picture.py::test_every_file_is_accounted_for_once",
+            "unit/inspect/test_every_bad_image.py::test_what_cannot_be_used_is_quarantined_with_its_reason",
+            "unit/inspect/test_every_bad_image.py::test_what_can_be_used_is_kept_with_its_remarks",
+            "unit/inspect/test_every_bad_image.py::test_every_file_is_accounted_for_once",
         ),
     ),
     Target(
@@ -71,7 +71,7 @@ TARGETS = (
         17,
         "splits: leaks; rows moved by 10 % more data; deviation of a class's share (n ≥ 100)",
         "0; 0; ≤ .025",
-        ("unit/curate/test_splits.py::test_adding_pictures_moves_no_picture",),
+        ("unit/curate/test_splits.py::test_adding_images_moves_no_image",),
     ),
     Target(
         18,
@@ -79,8 +79,8 @@ TARGETS = (
         "≥ 7 points; ≤ .5; ≤ 10 s, ≤ 1 GB",
     ),
     Target(19, "full pass over a manifest of 1.28 M / 14.2 M rows", "≤ 10 s, 1.5 GB / ≤ 150 s, 8 GB"),
-    Target(20, "screening at 500x375", "≥ 60 pictures/s per core"),
-    Target(21, "quality remarks on planted pictures", "recall ≥ .95, ≤ 1 % false"),
+    Target(20, "screening at 500x375", "≥ 60 images/s per core"),
+    Target(21, "quality remarks on planted images", "recall ≥ .95, ≤ 1 % false"),
     Target(
         22,
         "the same input twice; one or several workers; an empty memo",
@@ -96,7 +96,7 @@ TARGETS = (
         "0",
         (
             "pipeline/test_demo.py::test_the_gps_positions_are_in_the_archive_as_received_and_nowhere_behind",
-            "unit/review/test_questions.py::test_pictures_hold_no_metadata",
+            "unit/review/test_questions.py::test_images_hold_no_metadata",
         ),
     ),
 )

@@ -79,7 +79,7 @@ def cifar10_labels() -> str:
 
 
 def next_to_label() -> str:
-    """Accuracy after labelling n more pictures."""
+    """Accuracy after labelling n more images."""
     measured = results("active_learning")
     found = _by_case(measured)
     ways = ("by al_rank", "at random", "least probable first")

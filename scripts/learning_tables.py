@@ -9,7 +9,7 @@ from pipeline_lib.train.recipes import RECIPES, Recipe
 from scripts.measured import hardware, results
 
 FIRST = "resnet-16"
-PRETRAINED, TESTED = "training pictures", "test pictures of the other classes"
+PRETRAINED, TESTED = "training images", "test images of the other classes"
 WAYS = ("plain", "class weights", "balanced sampling", "logit adjustment")
 
 
@@ -79,7 +79,7 @@ def imbalance() -> str:
     lines = [f"| found, % | {' | '.join(digits)} |", "|---" * (len(digits) + 1) + "|"]
     for way in WAYS:
         lines.append(f"| {way} | " + " | ".join(f"{found[f'{way}, {digit}']['median']:.0f}" for digit in digits) + " |")
-    return "\n".join([*lines, "", f"Median of {found['plain']['n']} seeds, 36 test pictures a class or one less.", ""])
+    return "\n".join([*lines, "", f"Median of {found['plain']['n']} seeds, 36 test images a class or one less.", ""])
 
 
 def recipes() -> str:
@@ -101,28 +101,28 @@ def cifar10_recipes() -> str:
     """Recipes trained on CIFAR-10 on one core."""
     measured = results("cifar10_training")
     found = {(row["case"], row["metric"]): row["median"] for row in measured["rows"]}
-    head = "| on CIFAR-10, one core | epochs | training pictures | CPU time, min | top-1 on the 10,000 test pictures |"
+    head = "| on CIFAR-10, one core | epochs | training images | CPU time, min | top-1 on the 10,000 test images |"
     lines = [head, "|---|---|---|---|---|"]
     for case in dict.fromkeys(case for case, metric in found if metric == "epochs"):
-        cells = [f"{found[case, 'epochs']:.0f}", f"{found[case, 'training pictures']:,.0f}"]
+        cells = [f"{found[case, 'epochs']:.0f}", f"{found[case, 'training images']:,.0f}"]
         cells += [f"{found[case, 'training CPU']:.0f}", f"{found[case, 'top-1 on test']:.1f} %"]
         lines.append(f"| {case} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"One run each. {hardware(measured, 'ffcv')}", ""])
 
 
 def cifar10_transfer() -> str:
-    """What starting weights win on ten pictures of each class."""
+    """What starting weights win on ten images of each class."""
     measured = results("cifar10_transfer")
     found = {(row["case"], row["metric"]): row for row in measured["rows"]}
-    lines = ["| ten pictures of each of five classes of CIFAR-10 | top-1 on test, % | won, points |", "|---|---|---|"]
+    lines = ["| ten images of each of five classes of CIFAR-10 | top-1 on test, % | won, points |", "|---|---|---|"]
     for case in dict.fromkeys(case for case, metric in found if metric == "top-1 on test"):
         won = next((row for (of, metric), row in found.items() if of == case and metric.startswith("won")), None)
         lines.append(f"| {case} | {_spread(found[case, 'top-1 on test'])} | {_spread(won) if won else ''} |")
     over = next(metric for _, metric in found if metric.startswith("won")).removeprefix("won over ")
     n_known, n_test = (f"{found['weights', name]['median']:,.0f}" for name in (PRETRAINED, TESTED))
     top1 = found[over, "top-1 on test"]
-    note = f"Median (least to most) of {top1['n']} draws; won over {over}, in pairs. Weights from {n_known} pictures "
-    note += f"of the five other classes; {n_test} test pictures. {hardware(measured, 'ffcv')}"
+    note = f"Median (least to most) of {top1['n']} draws; won over {over}, in pairs. Weights from {n_known} images "
+    note += f"of the five other classes; {n_test} test images. {hardware(measured, 'ffcv')}"
     return "\n".join([*lines, "", note, ""])
 
 
@@ -130,12 +130,10 @@ def cifar10_curation() -> str:
     """What curation wins where people labelled CIFAR-10 badly."""
     measured = results("cifar10_training")
     found = {(row["case"], row["metric"]): row for row in measured["rows"] if "worst" in row["case"]}
-    head = (
-        "| CIFAR-10N worst | training pictures | their labels right, % | top-1 on test, % | won by curation, points |"
-    )
+    head = "| CIFAR-10N worst | training images | their labels right, % | top-1 on test, % | won by curation, points |"
     lines = [head, "|---|---|---|---|---|"]
     for case in dict.fromkeys(case for case, _ in found):
-        n, right, top1 = (found[case, name] for name in ("training pictures", "training labels right", "top-1 on test"))
+        n, right, top1 = (found[case, name] for name in ("training images", "training labels right", "top-1 on test"))
         won = found.get((case, "won over the labels as given"))
         cells = [f"{n['median']:,.0f}", f"{right['median']:.1f}", _spread(top1), _spread(won) if won else ""]
         lines.append(f"| {case.partition(', ')[2]} | {' | '.join(cells)} |")

@@ -15,9 +15,9 @@ from PIL import Image, TiffImagePlugin
 
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import quality_remarks
+from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine
-from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
+from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_image
 from pipeline_lib.sources.names import is_undecided, refusal
 from pipeline_lib.tables.images import IMAGES
 
@@ -48,7 +48,7 @@ def outcome(file: Odd) -> str:
     """What becomes of a file, in the words of the table: read, with remarks; or why it is set aside."""
     if reason := refusal(file.name):
         return f"not taken, by its name: `{reason}`"
-    if is_undecided(file.name) and not may_be_picture(file.data[:HEAD_BYTES]):
+    if is_undecided(file.name) and not may_be_image(file.data[:HEAD_BYTES]):
         return "not taken, by its bytes: `not_image`"
     found = examine(f"made/{file.name}", file.data, InspectParams()).findings
     if found["refusal"]:
@@ -69,9 +69,9 @@ def photo(seed: int = 0, *, side_px: int = SIDE_PX) -> Pixels:
 
 def encoded(pixels: Pixels | Image.Image, kind: str, **options: Any) -> bytes:
     """A file of Pillow's format `kind`."""
-    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -161,11 +161,11 @@ def _by_name() -> Iterator[Odd]:
     jpeg = encoded(photo(), "JPEG")
     names = ("x.jpg?size=large", "x.jpg_large", "photo 2.0 (front)", "0a1b2c3d", "x.jpg!d")
     yield from (Odd(name, "JPEG with a name from the web or a store", jpeg) for name in names)
-    yield Odd("page.png", "web page saved under a picture's name", b"<!doctype html><html></html>")
+    yield Odd("page.png", "web page saved under an image's name", b"<!doctype html><html></html>")
     yield Odd("x.php?id=7", "web page with a name that says nothing", b"<!doctype html><html></html>")
     yield Odd("LICENSE", "a licence", b"Permission is hereby granted")
     yield Odd("labels.csv", "a table", b"a,b\n")
-    yield Odd("photo.jpg.json", "what a photo service knew of a picture", b"{}")
+    yield Odd("photo.jpg.json", "what a photo service knew of an image", b"{}")
     yield Odd("._photo.jpg", "what macOS leaves in zips", bytes(64))
 
 

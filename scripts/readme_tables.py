@@ -29,12 +29,12 @@ SCORES = (
     ("near duplicates found", "near_duplicates_recall", "min"),
     ("copies with conflicting labels settled rightly", "conflicts_settled", "min"),
     (
-        "pairs of copies or of one person that would cross splits if each picture were drawn alone",
+        "pairs of copies or of one person that would cross splits if each image were drawn alone",
         "leaks_planted",
         "min",
     ),
     ("… that do cross", "leaks", "max"),
-    ("sound pictures lost", "unplanted_removed", "max"),
+    ("sound images lost", "unplanted_removed", "max"),
     ("truncated, zeroed, spliced, HTML, empty, bomb: refused with the exact reason", "refused", "min"),
     ("PNG named .jpg, EXIF-rotated, CMYK, 16-bit, GIF: kept, and remarked", "oddities_kept", "min"),
     ("files behind `download` with a GPS position", "gps_found", "max"),
@@ -68,7 +68,7 @@ def scorecard() -> str:
     lines.append(f"| … labels as received | {_worst(rows, 'top1_received', 'min')} |")
     head = f"| planted in the demo, graded by `python -m benchmarks.whole.scorecard` | worst of {rows[0]['n']} seeds |"
     n_test = int(min(row["min"] for row in rows if row["metric"] == "n_test"))
-    return "\n".join([head, "|---|---|", *lines, "", f"{n_test} test pictures or more. {hardware(measured)}", ""])
+    return "\n".join([head, "|---|---|", *lines, "", f"{n_test} test images or more. {hardware(measured)}", ""])
 
 
 def first_run() -> str:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from scripts.measured import hardware, results
 
 Figures = dict[str, dict[str, Any]]  # metric -> row
-CPU, RATE, TIMES = "CPU per picture", "pictures per second", "CPU of stock FFCV over its own"
-SHARE = "FFCV's CPU time by this loader's"
-FIRST, AFTER_TORCH = "process start to first batch", "of it, after the import of torch"
+CPU, TIMES = "CPU per image", "CPU of stock FFCV over its own"
+SHARE = "speed-up over FFCV (CPU time)"
+FIRST_CPU = "CPU to first batch"
 MEMORY = "memory beside the page cache"
 RIVALS = ("ffcv", "torchvision", "webdataset", "litdata", "mosaicml-streaming", "nvidia-dali-cuda130")
-LOADERS = {  # as the settings name them -> as people know them
-    "load, ffcv": "load, Perennial",
-    "load, stock": "load, FFCV 1.0.2",
-    "load, torchvision": "load, Perennial with libraries only",
-    "quick, 1 epochs, ffcv": "quick, 1 epoch, Perennial",
-    "quick, 1 epochs, stock": "quick, 1 epoch, FFCV 1.0.2",
-    "ours minus stock, same seed": "Perennial minus FFCV 1.0.2, same seed",
-}
 IN_SHORT = (
     "jpg500, torchvision ImageFolder, PIL",
     "jpg500, LitData",
@@ -35,24 +26,21 @@ IN_SHORT = (
 def loaders() -> str:
     """Every loader: median, least and most of every figure."""
     measured = results("loaders")
-    head = ("reads, loader", "CPU ms per picture", "pictures per second", SHARE, "first batch, s")
-    lines = [_line((*head, "of it, after `import torch`", "memory, MB")), "|---" * 7 + "|"]
+    head = ("reads, loader", "CPU ms per image", SHARE, "CPU to first batch, s", "memory, MB")
+    lines = [_line(head), "|---" * len(head) + "|"]
     for case, figures in _cases(measured).items():
-        spreads = [
-            _spread(figures[name], digits)
-            for name, digits in ((CPU, 3), (RATE, 0), (TIMES, 2), (FIRST, 1), (AFTER_TORCH, 1))
-        ]
-        lines.append(_line((_bold(case), *spreads, _spread(figures[MEMORY], 0))))
+        digits = {CPU: 3, TIMES: 2, FIRST_CPU: 2, MEMORY: 0}
+        lines.append(_line((_bold(case), *(_spread(figures[name], places) for name, places in digits.items()))))
     return "\n".join([*lines, "", _notes(measured), ""])
 
 
 def loaders_in_short() -> str:
     """The medians of some."""
     measured = results("loaders")
-    lines = [_line(("reads, loader", "CPU ms per picture", SHARE, "first batch")), "|---" * 4 + "|"]
+    lines = [_line(("reads, loader", "CPU ms per image", SHARE, "CPU to first batch")), "|---" * 4 + "|"]
     cases = _cases(measured)
     for case in IN_SHORT:
-        cpu, times, first = (cases[case][name]["median"] for name in (CPU, TIMES, FIRST))
+        cpu, times, first = (cases[case][name]["median"] for name in (CPU, TIMES, FIRST_CPU))
         lines.append(_line((_bold(case), f"{cpu:.2f}", f"{times:.1f} x", f"{first:.1f} s")))
     return "\n".join([*lines, "", hardware(measured), ""])
 
@@ -85,7 +73,7 @@ def kills_of_training() -> str:
 
 def cifar10() -> str:
     """Every figure of benchmarks/training/cifar10.py."""
-    return every_figure("cifar10", "ffcv", called=LOADERS)
+    return every_figure("cifar10", "ffcv")
 
 
 def cifar10_stages() -> str:
@@ -115,17 +103,17 @@ def freed_memory() -> str:
     return "\n".join([*lines, "", f"Of {n} pairs of processes: median (least to most). {hardware(measured)}", ""])
 
 
-def every_figure(name: str, *libraries: str, called: Mapping[str, str] | None = None) -> str:
-    """A result file as a table, one line per figure. called: case -> what the table calls it."""
+def every_figure(name: str, *libraries: str) -> str:
+    """A result file as a table, one line per figure."""
     measured = results(name)
     lines = [_line(("", "", "median (least to most)", "runs")), "|---" * 4 + "|"]
     for row in measured["rows"]:
         largest = abs(row["max"])
-        digits = 0 if largest >= 100 or row["unit"] == "pictures" else 1 if largest >= 10 else 3
+        digits = 0 if largest >= 100 or row["unit"] == "images" else 1 if largest >= 10 else 3
         value = (
             f"{row['median']:.{digits}f} {row['unit']}" if row["n"] == 1 else f"{_spread(row, digits)} {row['unit']}"
         )
-        lines.append(_line(((called or {}).get(row["case"], row["case"]), row["metric"], value, str(row["n"]))))
+        lines.append(_line((row["case"], row["metric"], value, str(row["n"]))))
     return "\n".join([*lines, "", hardware(measured, *libraries), ""])
 
 
@@ -137,12 +125,12 @@ def _cases(measured: dict[str, Any]) -> dict[str, Figures]:
 
 
 def _notes(measured: dict[str, Any]) -> str:
-    pictures = {row["metric"]: row for row in measured["rows"] if row["case"] == "pictures"}
+    images = {row["metric"]: row for row in measured["rows"] if row["case"] == "images"}
     n = next(iter(_cases(measured).values()))[CPU]["n"]
-    size, density = pictures["size"], pictures["mean bytes per pixel"]["median"]
+    size, density = images["size"], images["mean bytes per pixel"]["median"]
     return (
-        f"Median (least to most) of {n} processes each, three epochs of {size['n']} pictures after the first one. "
-        f"The pictures: {size['median']:.0f} kB in the median, {density:.2f} bytes per pixel. "
+        f"Median (least to most) of {n} processes each, three epochs of {size['n']} images after the first one. "
+        f"The images: {size['median']:.0f} kB in the median, {density:.2f} bytes per pixel. "
         f"{hardware(measured, *RIVALS)}"
     )
 

@@ -123,13 +123,13 @@ def reason_codes() -> str:
     """Every reason and remark, with the comment that stands beside it in the enum."""
     lines = inspect.getsource(reasons).splitlines()
     comment = {line.split('"')[1]: line.partition("  # ")[2] for line in lines if ' = "' in line}
-    head = "# Reason codes\n\n" + NOTE + "A picture that is not kept has exactly one primary reason.\n\n"
+    head = "# Reason codes\n\n" + NOTE + "An image that is not kept has exactly one primary reason.\n\n"
     why = [(f"`{code}`", comment[code]) for code in reasons.Reason]
     remarks = [(f"`{code}`", comment[code]) for code in reasons.Remark]
     return (
         head
         + _table(("reason", "meaning"), why)
-        + "\nRemarks never exclude a picture by themselves.\n\n"
+        + "\nRemarks never exclude an image by themselves.\n\n"
         + _table(("remark", "meaning"), remarks)
     )
 
@@ -166,8 +166,8 @@ def files() -> str:
     """What becomes of files as people have them: each row is a real file, made and examined now."""
     head = "# Files: what is read, and what is set aside\n\n" + NOTE
     head += "Each row was made and examined (`scripts/odd_files.py`). The bytes say what a file is; its name does only "
-    head += "where it is that of a file beside pictures. [Reason codes](reasons.md) say what the codes mean, "
-    head += "[pictures](pictures.md) how strictly is decoded. Files with a remark are used.\n\n"
+    head += "where it is that of a file beside images. [Reason codes](reasons.md) say what the codes mean, "
+    head += "[images](bad-images.md) how strictly is decoded. Files with a remark are used.\n\n"
     with patch("pipeline_lib.pixels.other_formats.reads_heic", return_value=False):
         rows = [(f"`{file.name}`", file.what, outcome(file)) for file in odd_files()]
     return head + _table(("file", "what it is", "what happens"), rows) + OTHER_FILES

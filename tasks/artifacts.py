@@ -77,7 +77,7 @@ def show_trials(trials: list[Trial], best: Trial) -> None:
     rows = [
         {
             "trial": trial.number,
-            **trial.overrides,
+            **trial.changes,
             "validation loss": _shown(trial.val_loss),
             "validation top-1": _shown(trial.val_top1),
             "epoch kept": trial.epoch,

@@ -15,7 +15,7 @@ PROGRESS = re.compile(r"progress: (?P<what>\S+) (?P<done>\d+)/(?P<total>\d+) (?P
 EXITED = re.compile(r"exited with (-?\d+)")
 
 
-class Outcome(StrEnum):
+class StageOutcome(StrEnum):
     """How a stage came to be up to date; the value is the name of the Prefect state."""
 
     RAN = "Ran"
@@ -37,14 +37,14 @@ def plain(line: str) -> str:
     return ANSI.sub("", line).rstrip()
 
 
-def outcome_of(line: str) -> Outcome | None:
+def stage_outcome(line: str) -> StageOutcome | None:
     """Return the outcome that a line of dvc 3.67 reports, None for other lines."""
     if line.startswith("Running stage "):
-        return Outcome.RAN
+        return StageOutcome.RAN
     if "is cached - skipping run, checking out outputs" in line:
-        return Outcome.FROM_CACHE
+        return StageOutcome.FROM_CACHE
     if line.startswith("Stage ") and "didn't change, skipping" in line:
-        return Outcome.ALREADY_CURRENT
+        return StageOutcome.ALREADY_CURRENT
     return None
 
 

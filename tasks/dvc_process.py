@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.harness.stage import REASONS
 from tasks.dvc_config import SITE_CACHE
-from tasks.dvc_outcome import Outcome, failure_of, outcome_of, plain
+from tasks.dvc_outcome import StageOutcome, failure_of, plain, stage_outcome
 from tasks.process_group import STOPPING, started
 from tasks.workspace import Workspace
 
@@ -21,15 +21,15 @@ _counting = threading.Lock()
 _at_work: dict[Path, int] = {}  # workspace -> dvc processes of ours
 
 
-def bring_up_to_date(stage: str, workspace: Workspace, *, on_line: Callable[[str], None]) -> Outcome:
+def bring_up_to_date(stage: str, workspace: Workspace, *, on_line: Callable[[str], None]) -> StageOutcome:
     """Run `dvc repro --single-item STAGE` in a workspace, giving each line to `on_line`.
 
     Raises the PipelineError that the stage left as its reason, StageDied when a signal ended it.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[StageOutcome] = []
 
     def read(line: str) -> None:
-        if outcome := outcome_of(line):
+        if outcome := stage_outcome(line):
             outcomes.append(outcome)
         on_line(line)
 

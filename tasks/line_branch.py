@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.harness.line import STAGES
+from tasks.changed_params import flat
 from tasks.git import commit_of, git, git_environment
-from tasks.overrides import flat
 from tasks.workspace import LINE, Workspace, uncached_outs
 
 BRANCH = f"refs/heads/{LINE}"
@@ -103,7 +103,7 @@ def _same_result(workspace: Workspace, tree: str, tip: str) -> bool:
 
 def _commit(workspace: Workspace, tree: str, *, parents: list[str]) -> str:
     """Commit a tree with the run's name, code and changed parameters in the message."""
-    changes = "".join(f"Override: {key}={value}\n" for key, value in flat(workspace.overrides).items())
+    changes = "".join(f"Changed: {key}={value}\n" for key, value in flat(workspace.changes).items())
     message = f"Run {workspace.run}\n\nCode: {workspace.commit}\n{changes}"
     options = [word for parent in dict.fromkeys(parents) for word in ("-p", parent)]
     return git(workspace.origin, "commit-tree", tree, *options, "-m", message)

@@ -13,7 +13,7 @@ from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
 
 from pipeline_lib.register.publish import report_path
-from pipeline_lib.registry import Outcome, open_registry, outcome_of
+from pipeline_lib.registry import Outcome, load_registry, outcome_of
 from pipeline_lib.registry.records import KEY, SETTLED_BY
 from pipeline_lib.settings import load_settings
 from tasks.registration import Registration
@@ -51,7 +51,7 @@ def announce_left(origin: Path, *, said: str | None = None) -> list[str]:
     """
     settings, named = load_settings(origin), []
     left = {path.name: path for path in _unannounced(settings.state_folder(origin)).glob("*")}
-    registry = open_registry(settings, origin)
+    registry = load_registry(settings, origin)
     versions = registry.versions() if left else []
     for attempt in registry.attempts() if left else []:
         run, key = attempt.tags.get(SETTLED_BY, ""), attempt.tags[KEY]

@@ -8,9 +8,9 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.changed_params import flat
 from tasks.dvc_process import run_dvc
-from tasks.overrides import flat
-from tasks.workspace import Workspace, open_workspace
+from tasks.workspace import Workspace, create_workspace
 
 
 @task(
@@ -23,18 +23,18 @@ def prepare(
     origin: Path,
     *,
     run: str,
-    overrides: dict[str, Any],
+    changes: dict[str, Any],
     branch: str | None,
     with_edits: bool,
     after: Workspace | None = None,
 ) -> Workspace:
-    """Open the workspace of a run, see open_workspace, and log its starting point."""
+    """Open the workspace of a run, see create_workspace, and log its starting point."""
     log = get_run_logger()
-    workspace = open_workspace(origin, run=run, overrides=overrides, branch=branch, with_edits=with_edits, after=after)
+    workspace = create_workspace(origin, run=run, changes=changes, branch=branch, with_edits=with_edits, after=after)
     log.info("workspace %s with %s", workspace.folder, workspace.taken)
     for remark in workspace.remarks:
         log.warning(remark)
-    for key, value in flat(workspace.overrides).items():
+    for key, value in flat(workspace.changes).items():
         log.info("changed parameter: %s = %s", key, value)
     if workspace.candidate:
         log.info("a run with changed parameters registers a candidate at most, and stays off the line")

@@ -30,7 +30,7 @@ def started(
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a command in its own process group; stdout and stderr come as one stream of lines.
 
-    record: the file that names the group for `sweep`. The group is killed when an exception leaves the block.
+    record: the file that names the group for `kill_recorded`. The group is killed when an exception leaves the block.
     """
     process = subprocess.Popen(
         command,
@@ -65,7 +65,7 @@ def stop_all() -> None:
 
 
 def put_on_record(pid: int, record: Path) -> None:
-    """Record a process so that a later `sweep` finds it and does not mistake another process for it."""
+    """Record a process so that a later `kill_recorded` finds it and does not mistake another process for it."""
     record.parent.mkdir(parents=True, exist_ok=True)
     write_text(record, json.dumps({"pid": pid, "start_time": start_time(pid)}))
 
@@ -80,7 +80,7 @@ def recorded_pid(record: Path) -> int | None:
     return int(entry["pid"]) if alive else None
 
 
-def sweep(folder: Path) -> list[int]:
+def kill_recorded(folder: Path) -> list[int]:
     """Kill the groups recorded in a folder (their flow is gone), remove the records and return the killed pids."""
     killed = []
     for record in sorted(folder.glob("*.json")):

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline_lib.params import load_params
 from pipeline_lib.register.attempt import ask
 from pipeline_lib.register.publish import report_path
-from pipeline_lib.registry import Outcome, Verdict, Version, open_registry, outcome_of
+from pipeline_lib.registry import Outcome, Verdict, Version, load_registry, outcome_of
 from pipeline_lib.registry.closure import read_closure
 from pipeline_lib.registry.records import SETTLED_BY, with_number
 from pipeline_lib.settings import load_settings
@@ -34,7 +34,7 @@ def registration_of(workspace: Workspace) -> Registration | None:
 
     The outcome also depends on later changes of the registry, see Outcome.
     """
-    registry = open_registry(load_settings(workspace.origin), workspace.origin)
+    registry = load_registry(load_settings(workspace.origin), workspace.origin)
     params = load_params(workspace.folder / "params.yaml").register_
     closure = read_closure(workspace.folder).without("register")
     question = ask(closure, params, name=registry.name, candidate=workspace.candidate)

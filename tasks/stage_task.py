@@ -13,15 +13,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
 from pipeline_lib.errors import PipelineError, StageDied
-from tasks.dvc_outcome import Outcome, Progress, progress_of
+from tasks.dvc_outcome import Progress, StageOutcome, progress_of
 from tasks.dvc_process import bring_up_to_date
 from tasks.process_group import STOPPING
 from tasks.workspace import Workspace
 
 SAYING = {
-    Outcome.RAN: "ran",
-    Outcome.FROM_CACHE: "done before: restored from the cache",
-    Outcome.ALREADY_CURRENT: "already up to date",
+    StageOutcome.RAN: "ran",
+    StageOutcome.FROM_CACHE: "done before: restored from the cache",
+    StageOutcome.ALREADY_CURRENT: "already up to date",
 }
 SHOW_EVERY_S = 1.0
 LOG_EVERY_S = 30.0

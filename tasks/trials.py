@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline_lib.errors import ConfigError, UsageError
 from pipeline_lib.harness.line import STAGES, read_line
-from tasks.overrides import flat
+from tasks.changed_params import flat
 from tasks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,24 +31,24 @@ class Trial:
     """
 
     number: int
-    overrides: dict[str, Any]
+    changes: dict[str, Any]
     val_loss: float = math.nan
     val_top1: float = math.nan
     epoch: int = 0
     error: str = ""
 
 
-def check_sections(overrides: dict[str, Any]) -> None:
+def check_sections(changes: dict[str, Any]) -> None:
     """Raise UsageError for a section of params.yaml that a sweep cannot compare."""
-    strange = [section for section in overrides if section not in SWEPT]
+    strange = [section for section in changes if section not in SWEPT]
     if strange:
         remedy = f"sweep keys of {', '.join(SWEPT)}, which leave the listing of the sources alone"
         raise UsageError("this section cannot be swept", file="--set", value=", ".join(strange), remedy=remedy)
 
 
-def stages_of_trial(overrides: dict[str, Any]) -> tuple[str, ...]:
+def stages_of_trial(changes: dict[str, Any]) -> tuple[str, ...]:
     """Return the stages of a trial that may differ from the sweep's: the first with swept parameters, up to `train`."""
-    return SWEPT[min(SWEPT.index(section) for section in overrides) :]
+    return SWEPT[min(SWEPT.index(section) for section in changes) :]
 
 
 def check_same_validation(workspace: Workspace, base: Workspace) -> None:
@@ -56,7 +56,7 @@ def check_same_validation(workspace: Workspace, base: Workspace) -> None:
     mine, theirs = _validation(workspace), _validation(base)
     if not mine.equals(theirs):
         remedy = "sweep only keys that leave the validation split alone, such as those of train"
-        value = ", ".join(flat(workspace.overrides))
+        value = ", ".join(flat(workspace.changes))
         what = f"{len(mine)} validation images that differ, or whose labels do, from the sweep's {len(theirs)}"
         raise ConfigError(what, file="params.yaml", value=value, remedy=remedy)
 
@@ -64,7 +64,7 @@ def check_same_validation(workspace: Workspace, base: Workspace) -> None:
 def read_trial(number: int, workspace: Workspace) -> Trial:
     """Read the validation scores of a trained workspace."""
     kept = json.loads(read_line(workspace.folder).path("validation").read_text(encoding="utf-8"))
-    return Trial(number, flat(workspace.overrides), kept["val_loss"], kept["val_top1"], kept["epoch"])
+    return Trial(number, flat(workspace.changes), kept["val_loss"], kept["val_top1"], kept["epoch"])
 
 
 def best_trial(trials: list[Trial], by: By) -> Trial | None:

@@ -16,9 +16,9 @@ from pipeline_lib.files.atomic import private_folder, remove_tree
 from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.params import load_params
 from pipeline_lib.settings import Settings, load_settings
+from tasks.changed_params import apply_changes, split_changes
 from tasks.dvc_config import share_cache_and_remotes
 from tasks.git import checked_out, commit_of, git
-from tasks.overrides import apply_overrides, split_changes
 from tasks.process_group import recorded_pid
 from tasks.snapshot import snapshot, uncommitted
 
@@ -28,13 +28,13 @@ FLOW = "flow.json"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The workspace of one run. commit: its code and params. overrides: section -> key -> value, set in params.yaml."""
+    """The workspace of one run. commit: its code and params. changes: section -> key -> value, set in params.yaml."""
 
     origin: Path
     state: Path
     run: str
     commit: str
-    overrides: dict[str, Any]
+    changes: dict[str, Any]
     remarks: tuple[str, ...]  # edits of the checkout that were included or left out, for the log
     branch: str = ""  # the branch asked for, else the one checked out
 
@@ -57,23 +57,23 @@ class Workspace:
     @property
     def candidate(self) -> bool:
         """Whether the result stays off the line and is never promoted."""
-        return bool(self.overrides)
+        return bool(self.changes)
 
     def settings(self) -> dict[str, str]:
         """The environment variables that this workspace gives to its stages."""
         return {"PERENNIAL_ROOT": str(self.origin), "PERENNIAL_CANDIDATE": str(self.candidate).lower()}
 
 
-def open_workspace(
+def create_workspace(
     origin: Path,
     *,
     run: str,
-    overrides: dict[str, Any],
+    changes: dict[str, Any],
     branch: str | None,
     with_edits: bool,
     after: Workspace | None = None,
 ) -> Workspace:
-    """Clone the repository at `origin` for one run, and check its params.yaml with the overrides in it.
+    """Clone the repository at `origin` for one run, and check its params.yaml with the changes in it.
 
     branch: the source of code and params; None: what is checked out. with_edits: include uncommitted edits, as a
     snapshot commit that leaves the checkout alone; otherwise they are left out and named. after: start from the results
@@ -82,7 +82,7 @@ def open_workspace(
     commit, remarks = _start_commit(origin, branch, with_edits=with_edits and branch is None)
     state = private_folder(load_settings(origin).state_folder(origin))
     said = () if after else remarks  # a sweep logs this once
-    workspace = Workspace(origin, state, run, commit, overrides, said, branch or checked_out(origin) or "")
+    workspace = Workspace(origin, state, run, commit, changes, said, branch or checked_out(origin) or "")
     remove_tree(workspace.folder)
     workspace.folder.parent.mkdir(parents=True, exist_ok=True)
     git(origin, "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(workspace.folder))
@@ -95,16 +95,16 @@ def open_workspace(
     params = workspace.folder / "params.yaml"
     if after is None:  # a trial of a sweep is always a candidate
         workspace = _without_repetitions(workspace, params)
-    apply_overrides(params, workspace.overrides)
+    apply_changes(params, workspace.changes)
     load_params(params)
     return workspace
 
 
 def _without_repetitions(workspace: Workspace, params: Path) -> Workspace:
-    """Remove, and name in the remarks, the overrides that equal the values of params.yaml."""
-    changes, repeated = split_changes(params, workspace.overrides)
+    """Remove, and name in the remarks, the changes that equal the values of params.yaml."""
+    changes, repeated = split_changes(params, workspace.changes)
     said = tuple(f"not a change, params.yaml has this value: {key} = {value}" for key, value in repeated.items())
-    return replace(workspace, overrides=changes, remarks=(*workspace.remarks, *said))
+    return replace(workspace, changes=changes, remarks=(*workspace.remarks, *said))
 
 
 def uncached_outs(root: Path) -> list[str]:

@@ -17,7 +17,7 @@ from flows.prefect_home import HOST
 from flows.server_health import basic_auth
 from flows.serving import POOL
 
-PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+PREFLIGHT: dict[str, Any] = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
 STEP = "prefect.deployments.steps.run_shell_script"
 
 
@@ -58,7 +58,7 @@ def order(url: str, command: str, *, credential: str) -> list[int]:
 
 def knock(url: str, command: str = "true") -> list[int]:
     """The first request by another user, a page, one of a rebound name, a guess, and a preflight; their statuses."""
-    page = {"Origin": "https://evil.example"}
+    page: dict[str, Any] = {"Origin": "https://evil.example"}
     return [
         ask(url, "POST", "flows/", {"name": command}).status,
         ask(url, "POST", "flows/", {"name": command}, **page).status,

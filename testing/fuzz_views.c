@@ -1,9 +1,9 @@
 /* A fuzzer of the C decoder: any bytes as a JPEG or as raw pixels, any box, any side.
  *
  * With clang it is a libFuzzer target; with -DREPLAY it is a program that mutates the files it is given, for machines
- * without clang:  fuzz_views MUTATIONS SEED FILE...  Each file is an input: HEAD bytes of choices, then the picture.
+ * without clang:  fuzz_views MUTATIONS SEED FILE...  Each file is an input: HEAD bytes of choices, then the image.
  *
- * Beside crashes, sanitizers and time it looks for pictures that are wrong without a word. A plain decode of all rows
+ * Beside crashes, sanitizers and time it looks for images that are wrong without a word. A plain decode of all rows
  * down to the end of the box is the oracle: what is shown has to be its pixels, where it is clean, and nothing may be
  * shown where libjpeg found an error or a warning. libjpeg itself is not instrumented, so all memory that it is given
  * ends at a page that nobody may touch.
@@ -121,12 +121,12 @@ static void compare_with_oracle(const View *view, ViewStatus status) {
     int bottom = view->top + view->box_height;
     uint8_t *rows = malloc(stride * (size_t)bottom);
     int clean = decode_rows(view->stored, view->size, bottom, rows, stride);
-    if (clean && status != VIEW_DONE) fail("a sound picture is refused");
-    if (!clean && status == VIEW_DONE) fail("a damaged picture is shown");
+    if (clean && status != VIEW_DONE) fail("a sound image is refused");
+    if (!clean && status == VIEW_DONE) fail("a damaged image is shown");
     if (status == VIEW_DONE) {
         Scratch scratch = {0};
         Part box;
-        if (decode_box(view, &box, &scratch) != VIEW_DONE) fail("the box of a picture that was shown is not");
+        if (decode_box(view, &box, &scratch) != VIEW_DONE) fail("the box of an image that was shown is not");
         for (int row = 0; row < view->box_height; row++) {
             const uint8_t *meant = rows + (size_t)(view->top + row) * stride + (size_t)view->left * 3;
             if (memcmp(box.pixels + (size_t)row * box.stride, meant, (size_t)view->box_width * 3) != 0)
@@ -189,7 +189,7 @@ static void check_jpeg(const uint8_t *head, View *view, int side) {
     if (known && head[1] % 16 != 0)
         compare_with_oracle(view, status);
     else if (status == VIEW_DONE)
-        fail("a picture of another size than recorded is shown");
+        fail("an image of another size than recorded is shown");
     counts[status]++;
 }
 
@@ -267,7 +267,7 @@ int main(int count, char **words) {
         memcpy(mutant, file, mutant_size = size);
         LLVMFuzzerTestOneInput(mutant, mutant_size);
         for (long m = 0; m < mutations; m++) {
-            alarm(20); /* ends a picture that takes for ever */
+            alarm(20); /* ends an image that takes for ever */
             memcpy(mutant, file, size);
             for (size_t i = 0; i < HEAD; i++) mutant[i] = (uint8_t)draw(256);
             mutant[0] = (uint8_t)((mutant[0] & ~1) | (file[0] & 1));

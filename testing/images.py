@@ -1,9 +1,12 @@
-"""Pictures and files made for the tests of decoding."""
+"""Images and files made for the tests of decoding."""
 
 import io
 import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from pipeline_lib.pixels import PixelRules, Undecodable, decode
@@ -12,7 +15,7 @@ RULES = PixelRules()
 PAGE_BYTES = 4096
 
 
-def photo(*, width=160, height=120, seed=0):
+def photo(*, width: int = 160, height: int = 120, seed: int = 0) -> npt.NDArray[np.uint8]:
     """Something like a photograph: smooth colours, a few edges, a little noise. uint8 [height, width, 3]."""
     random = np.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
@@ -21,20 +24,20 @@ def photo(*, width=160, height=120, seed=0):
     return np.clip(pixels + random.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
 
 
-def encoded(picture, kind, **options):
-    """The file that Pillow writes of an array or a picture."""
+def encoded(pixels: npt.NDArray[np.uint8] | Image.Image, kind: str, **options: Any) -> bytes:
+    """The file that Pillow writes of an array or an image."""
     buffer = io.BytesIO()
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def pillow_pixels(data):
+def pillow_pixels(data: bytes) -> npt.NDArray[np.int_]:
     """What Pillow makes of a file, as int RGB."""
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
 
-def refusal(data, rules=RULES):
+def refusal(data: bytes, rules: PixelRules = RULES) -> str:
     """The reason code of a file that is refused, or "" when it is decoded."""
     try:
         decode(data, rules)
@@ -43,21 +46,21 @@ def refusal(data, rules=RULES):
     return ""
 
 
-def with_zeroed_page(data, *, start):
+def with_zeroed_page(data: bytes, *, start: int) -> bytes:
     """The file with PAGE_BYTES zeros at `start`, its length unchanged."""
     return data[:start] + bytes(PAGE_BYTES) + data[start + PAGE_BYTES :]
 
 
-def with_claimed_size(jpeg, *, width, height):
+def with_claimed_size(jpeg: bytes, *, width: int, height: int) -> bytes:
     """A JPEG whose header claims another size."""
     at = jpeg.index(b"\xff\xc0") + 5
     return jpeg[:at] + struct.pack(">HH", height, width) + jpeg[at + 4 :]
 
 
-def grey_jpeg_with_sampling(factors, *, side=32):
+def grey_jpeg_with_sampling(factors: Sequence[tuple[int, int]], *, side: int = 32) -> bytes:
     """A mid-grey JPEG with any sampling factors ((h, v) of Y, Cb, Cr), written bit by bit.
 
-    Every block of a mid-grey picture is all zeros: with the standard Huffman tables (T.81 annex K) that is 00 1010 for
+    Every block of a mid-grey image is all zeros: with the standard Huffman tables (T.81 annex K) that is 00 1010 for
     luminance (difference 0, end of block) and 00 00 for colour.
     """
     plain = bytearray(encoded(Image.new("YCbCr", (side, side), (128, 128, 128)), "JPEG", subsampling=0))
@@ -73,7 +76,7 @@ def grey_jpeg_with_sampling(factors, *, side=32):
     return bytes(plain[:scan]) + int(bits, 2).to_bytes(len(bits) // 8, "big") + b"\xff\xd9"
 
 
-def progressive_jpeg(side, n_scans):
+def progressive_jpeg(side: int, n_scans: int) -> bytes:
     """A grey JPEG of one shade: a scan of the means, then of each frequency, bit plane by bit plane (T.81 annex G).
 
     Each scan after the first says in a few bytes that it changes no block.
@@ -92,7 +95,7 @@ def progressive_jpeg(side, n_scans):
     return data + b"\xff\xd9"
 
 
-def runs_of(blocks):
+def runs_of(blocks: int) -> Iterator[int]:
     """A number of blocks as end-of-band runs of 16,384 to 32,767."""
     while blocks:
         run = min(blocks, 32767) if not 0 < blocks - 32767 < 16384 else blocks - 16384
@@ -100,10 +103,10 @@ def runs_of(blocks):
         blocks -= run
 
 
-def segment(marker, content):
+def segment(marker: int, content: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
 
 
-def as_bytes(bits):
+def as_bytes(bits: str) -> bytes:
     bits += "1" * (-len(bits) % 8)
     return int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")

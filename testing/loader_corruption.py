@@ -37,7 +37,7 @@ class Outcome(StrEnum):
     """What became of a damaged beton."""
 
     REFUSED = "refused when it was opened, by name"
-    NAMED = "the damaged picture is named"
+    NAMED = "the damaged image is named"
     SAME = "shown as if nothing had happened, every pixel right"
     SILENT = "shown with other pixels, without a word"
     TRACEBACK = "an error that is not for users"
@@ -84,9 +84,9 @@ def damage(beton: Beton, rng: np.random.Generator, how: str) -> Damaged:
 
 
 def make_beton(folder: Path) -> None:
-    """One beton of raw pictures and JPEGs of several kinds, in `folder`/betons."""
-    pictures = {f"{n:02}.png": smooth(n, *size) for n, size in enumerate((*SIZES, *SIZES))}
-    write_beton(folder, "aa", pictures, ConvertParams(mode="auto", raw_up_to_px=60))
+    """One beton of raw images and JPEGs of several kinds, in `folder`/betons."""
+    images = {f"{n:02}.png": smooth(n, *size) for n, size in enumerate((*SIZES, *SIZES))}
+    write_beton(folder, "aa", images, ConvertParams(mode="auto", raw_up_to_px=60))
 
 
 def run_cases(folder: Path, kind: str, *, count: int, seed: int) -> list[tuple[str, Outcome]]:
@@ -120,14 +120,13 @@ class Bench:
 
     def views(self) -> list[Augmentation | None]:
         """Evaluation and training views; training views of FFCV cannot be repeated, so not compared."""
-        return [None] if self.kind == "stock" else [None, TRAINING]
+        return [None] if self.kind == "ffcv" else [None, TRAINING]
 
     def show(self, augmentation: Augmentation | None) -> Array:
-        """All pictures in the order of their rows, uint8 [N, side, side, 3]."""
+        """All images in the order of their rows, uint8 [N, side, side, 3]."""
         options: dict[str, Any] = {"batch_size": 4, "side_px": 40, "shuffle": False, "seed": 1, "drop_last": False}
-        loader = open_loader(
-            self.folder / "betons", self.selection, augmentation=augmentation, kind=self.kind, workers=2, **options
-        )  # type: ignore[arg-type]
+        options["kind"] = self.kind  # of the command line
+        loader = open_loader(self.folder / "betons", self.selection, augmentation=augmentation, workers=2, **options)
         return np.concatenate([batch.images_BHWC.numpy().copy() for batch in loader.epoch(0)])
 
     def outcome(self, damaged: Damaged, augmentation: Augmentation | None) -> Outcome:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline_lib.register.run import run
-from pipeline_lib.registry import Registry, open_registry
+from pipeline_lib.registry import Registry, load_registry
 from pipeline_lib.registry.mlflow_store import MlflowStore
 from pipeline_lib.registry.records import REFERENCE
 from pipeline_lib.settings import Settings
@@ -21,7 +21,7 @@ WRITES = ("open_attempt", "create_version", "tag_version", "set_alias", "remove_
 
 
 def registry_of(line: TinyLine) -> Registry:
-    return open_registry(Settings(), line.root)
+    return load_registry(Settings(), line.root)
 
 
 def registered(checkout: Path, *, wrong: Any = (), model: str = "one", **settings: Any) -> TinyLine:

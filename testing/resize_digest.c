@@ -1,10 +1,10 @@
-/* Resize pictures of many sizes made of keyed noise and print a digest: the same on every processor. */
+/* Resize images of many sizes made of keyed noise and print a digest: the same on every processor. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "views.h"
 
-ViewStatus decode_box(const View *view, Part *box, Scratch *scratch) { /* raw pictures only: no libjpeg needed */
+ViewStatus decode_box(const View *view, Part *box, Scratch *scratch) { /* raw images only: no libjpeg needed */
     (void)view, (void)box, (void)scratch;
     return VIEW_DAMAGED;
 }

@@ -1,4 +1,4 @@
-"""A small line up to `convert`, made by the real convert: noisy pictures of three classes."""
+"""A small line up to `convert`, made by the real convert: noisy images of three classes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUICK = {"epochs": 6, "batch_size": 8, "peak_learning_rate": 0.1, "ema_half_life
 
 @dataclass(frozen=True)
 class SmallLine:
-    """Pictures of three classes in files and in betons, and their selection, below one folder."""
+    """Images of three classes in files and in betons, and their selection, below one folder."""
 
     folder: Path
 
@@ -42,12 +42,14 @@ class SmallLine:
         names = {"betons": "betons", "selection": "selection", "classes": "classes.csv"}
         return {role: self.folder / name for role, name in names.items()}
 
-    def train(self, out: Path, *, settings: Settings | None = None, **params: Any) -> StageRun:
+    def train(self, out: Path, *, settings: Settings | None = None, **params: Any) -> StageRun[TrainParams]:
         """A job for the train stage that writes below `out`."""
         writes = {"weights": out / "weights", "curves": out / "curves.csv", "validation": out / "validation.json"}
         return StageRun(self.folder, self.reads(), writes, TrainParams(**QUICK | params), settings or self.settings())
 
-    def evaluate(self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any) -> StageRun:
+    def evaluate(
+        self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any
+    ) -> StageRun[EvaluateParams]:
         """A job for the evaluate stage that writes below `out`."""
         names = ("predictions.parquet", "export", "metrics.json", "per_class.csv", "confusion.csv")
         writes = {Path(name).stem: out / name for name in names}
@@ -67,13 +69,13 @@ def trained_bytes(out: Path) -> list[bytes]:
 
 
 def make_small_line(folder: Path) -> SmallLine:
-    """Two shards of noisy pictures of 24 to 40 px, converted, with train, val and test selected."""
+    """Two shards of noisy images of 24 to 40 px, converted, with train, val and test selected."""
     line = SmallLine(folder)
     rows = [(split, n) for split, count in SPLITS.items() for n in range(count)]
-    pictures = {f"src/{split}{n:03}.png": _picture(seed, seed % 3) for seed, (split, n) in enumerate(rows)}
-    _write_shards(line.folder, pictures)
+    images = {f"src/{split}{n:03}.png": _image(seed, seed % 3) for seed, (split, n) in enumerate(rows)}
+    _write_shards(line.folder, images)
     for split in SPLITS:
-        chosen = [(image_id, seed % 3) for seed, image_id in enumerate(pictures) if image_id.startswith(f"src/{split}")]
+        chosen = [(image_id, seed % 3) for seed, image_id in enumerate(images) if image_id.startswith(f"src/{split}")]
         frame = pd.DataFrame(chosen, columns=["image_id", "label"]).assign(weight=1.0)
         frame["class_id"] = [CLASSES[label] for label in frame["label"]]
         SELECTION.write(frame, line.folder / "selection" / f"{split}.parquet")
@@ -86,7 +88,7 @@ def make_small_line(folder: Path) -> SmallLine:
     return line
 
 
-def _picture(seed: int, label: int) -> bytes:
+def _image(seed: int, label: int) -> bytes:
     """A PNG of waves whose direction is the class, under noise."""
     random = np.random.default_rng(seed)
     height, width = random.integers(24, 41, 2)
@@ -98,12 +100,12 @@ def _picture(seed: int, label: int) -> bytes:
     return stream.getvalue()
 
 
-def _write_shards(folder: Path, pictures: dict[str, bytes]) -> None:
+def _write_shards(folder: Path, files: dict[str, bytes]) -> None:
     """What download and inspect would leave, and the betons that convert makes of it."""
     members, images = [], []
     for number, shard in enumerate(("a" * 16, "b" * 16)):
         content = b""
-        for row, (image_id, data) in enumerate(list(pictures.items())[number::2]):
+        for row, (image_id, data) in enumerate(list(files.items())[number::2]):
             size = Image.open(io.BytesIO(data)).size
             place = {"container": shard, "offset_bytes": len(content), "size_bytes": len(data), "source": "src"}
             members.append({"image_id": image_id, "shard": shard, "row_in_shard": row, **place})

@@ -1,4 +1,4 @@
-"""Sources to take pictures from, and discover and download run as their stages do, without DVC."""
+"""Sources to take images from, and discover and download run as their stages do, without DVC."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Taken:
         return VOTES.read(self.folder / "votes.parquet")
 
     def read(self, image_id: str) -> bytes:
-        row = self.members.loc[image_id]
+        row: Any = self.members.loc[image_id]
         with MemberBytes(self.folder / "shards") as shards:
             return shards.read(row["container"], row["offset_bytes"], row["size_bytes"])
 
@@ -82,6 +82,6 @@ def tar_of(path: Path, members: dict[str, bytes], *, mode: str = "w") -> Path:
     return path
 
 
-def pictures(count: int, *, size_bytes: int = 300, classes: int = 2) -> dict[str, bytes]:
-    """Files that look like pictures by their names; download does not look inside."""
+def images(count: int, *, size_bytes: int = 300, classes: int = 2) -> dict[str, bytes]:
+    """Files that look like images by their names; download does not look inside."""
     return {f"{n % classes}/{n:04d}.jpg": bytes([n % 251]) * (size_bytes + n % 7) for n in range(count)}

@@ -1,4 +1,4 @@
-"""A line of 96 plain pictures in three colours, written table by table, with dvc.lock and DVC's cache beside it.
+"""A line of 96 plain images in three colours, written table by table, with dvc.lock and DVC's cache beside it.
 
 Classes: red, green, blue. The exported model is a real ONNX file that answers with the strongest colour.
 """
@@ -54,7 +54,7 @@ class TinyLine:
 
     root: Path
 
-    def job(self, *, params: RegisterParams | None = None, **settings: Any) -> StageRun:
+    def job(self, *, params: RegisterParams | None = None, **settings: Any) -> StageRun[RegisterParams]:
         files = self.files.stage_files("register")
         return StageRun(self.root, files.reads, files.writes, params or RegisterParams(), Settings(**settings))
 
@@ -74,7 +74,7 @@ def make_line(
     git: bool = True,
     names: tuple[str, ...] = CLASSES,
 ) -> TinyLine:
-    """Write the line. wrong: test pictures (0..59) answered wrongly. model: another word, other bytes.
+    """Write the line. wrong: test images (0..59) answered wrongly. model: another word, other bytes.
 
     names: what an override renames red, green and blue to.
     """
@@ -110,7 +110,7 @@ def receive(line: TinyLine) -> None:
         outs = [_path(out) for kind in ("outs", "metrics", "plots") for out in entry.get(kind, ())]
         outs = [out for out in outs if (line.root / out).exists()]  # register reads few of them
         deps = [dep for dep in entry.get("deps", ()) if (line.root / dep).exists()]
-        params = {stage: {"sources": [{"name": "tiny", "uri": "pictures"}]} if stage == "discover" else {}}
+        params = {stage: {"sources": [{"name": "tiny", "uri": "images"}]} if stage == "discover" else {}}
         stages[stage] = {
             "cmd": entry["cmd"],
             "deps": [{"path": dep, "hash": "md5", "md5": keep(line.root, line.root / dep)} for dep in deps],
@@ -143,10 +143,10 @@ def image_ids() -> list[str]:
 
 def _write_data(line: TinyLine, names: tuple[str, ...]) -> None:
     ids, random = image_ids(), np.random.default_rng(0)
-    pictures = [_picture(i % 3, random) for i in range(len(ids))]
+    files = [_image(i % 3, random) for i in range(len(ids))]
     line.path("shards").mkdir(parents=True, exist_ok=True)
-    (line.path("shards") / "a.bin").write_bytes(b"".join(pictures))
-    sizes = [len(data) for data in pictures]
+    (line.path("shards") / "a.bin").write_bytes(b"".join(files))
+    sizes = [len(data) for data in files]
     members = pd.DataFrame(
         {
             "image_id": ids,
@@ -156,7 +156,7 @@ def _write_data(line: TinyLine, names: tuple[str, ...]) -> None:
             "container": "a.bin",
             "offset_bytes": np.cumsum([0, *sizes[:-1]]),
             "size_bytes": sizes,
-            "sha256": [hashlib.sha256(data).hexdigest() for data in pictures],
+            "sha256": [hashlib.sha256(data).hexdigest() for data in files],
             "label_received": [CLASSES[i % 3] for i in range(len(ids))],
         }
     )
@@ -165,7 +165,7 @@ def _write_data(line: TinyLine, names: tuple[str, ...]) -> None:
         table.write(table.empty(), line.path(role))
     images = members[["image_id", "shard", "row_in_shard"]].assign(width_px=SIDE_PX, height_px=SIDE_PX)
     IMAGES.write(_filled(IMAGES, images), line.path("images"))
-    line.path("sources").write_text('{"tiny": "pictures"}')
+    line.path("sources").write_text('{"tiny": "images"}')
     line.path("features").mkdir(parents=True, exist_ok=True)
     (line.path("features") / "a.parquet").write_bytes(b"none")
     line.path("pixel_rules").write_text(json.dumps(RULES))
@@ -178,14 +178,14 @@ def _write_curated(line: TinyLine, members: pd.DataFrame, names: tuple[str, ...]
     became = dict(zip(CLASSES, names, strict=True))
     class_id = members["label_received"].map(became)
     facts = members[["image_id", "source", "sha256", "shard", "size_bytes", "label_received"]]
-    kept = {"decision": "keep", "split": SPLITS, "weight": 1.0, "reason": None}
+    kept: dict[str, Any] = {"decision": "keep", "split": SPLITS, "weight": 1.0, "reason": None}
     manifest = facts.assign(
         class_id=class_id,
         label_source="received",
         n_votes=0,
         label_issue="none",
         group_id=facts["image_id"],
-        flags=[[] for _ in range(len(facts))],
+        flags=pd.Series([[] for _ in range(len(facts))], index=facts.index, dtype=object),
         decided_by="rule",
         **kept,
     )
@@ -193,9 +193,8 @@ def _write_curated(line: TinyLine, members: pd.DataFrame, names: tuple[str, ...]
         image_id="tiny/red/copy.png", decision="remove", reason="duplicate", split=None, weight=None, dup_kind="bytes"
     )
     both = pd.concat([manifest, lost]).assign(dup_group=None)
-    both["dup_group"] = np.where(
-        both["image_id"].isin([facts["image_id"][0], "tiny/red/copy.png"]), facts["image_id"][0], None
-    )
+    copies = both["image_id"].isin([facts["image_id"][0], "tiny/red/copy.png"])
+    both["dup_group"] = pd.Series(np.where(copies, facts["image_id"][0], None), index=both.index, dtype=object)
     MANIFEST.write(_filled(MANIFEST, both), line.path("manifest"))
     rows = pd.DataFrame({"image_id": facts["image_id"], "class_id": class_id, "weight": 1.0})
     rows["label"] = [i % 3 for i in range(len(rows))]
@@ -207,7 +206,7 @@ def _write_curated(line: TinyLine, members: pd.DataFrame, names: tuple[str, ...]
     counts = pd.DataFrame({"label": range(3), "class_id": names, "name": names})
     counts.assign(n_train=8, n_val=4, n_test=20).to_csv(line.path("classes"), index=False)
     SOFT_LABELS.write(SOFT_LABELS.empty(), line.path("soft_labels"))
-    line.path("stopping").write_text("class_id,n_pictures,first_vote_right,unanimous_votes\n")
+    line.path("stopping").write_text("class_id,n_images,first_vote_right,unanimous_votes\n")
     line.path("annotators").write_text("annotator,n_votes,accuracy,agreement\nana,12,0.9,0.8\n")
     line.path("curation").write_text("{}\n")
     balance = "red,train,keep,,32\ngreen,val,keep,,32\nblue,test,keep,,32\nred,train,remove,duplicate,1\n"
@@ -269,7 +268,7 @@ def write_export(folder: Path, model: str, classes: tuple[str, ...] = CLASSES) -
     (folder / "parity.json").write_text(json.dumps({"n": 60, "argmax_agreement": 1.0, "max_abs_dp": 1e-7}))
 
 
-def _picture(k: int, random: np.random.Generator) -> bytes:
+def _image(k: int, random: np.random.Generator) -> bytes:
     pixels_HWC = random.integers(0, 60, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
     pixels_HWC[:, :, k] += 180
     buffer = io.BytesIO()

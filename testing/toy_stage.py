@@ -70,7 +70,7 @@ def run_itself(stage: str, pause_s: float) -> int:
         time.sleep(pause_s)
         step(*args, **named)
 
-    Meter.step = slow_step
+    Meter.step = slow_step  # type: ignore[method-assign] # in a process of its own
     code = real.main([stage])
     time.sleep(float(wish("TOY_LINGER", stage) or 0))
     return code
@@ -87,7 +87,7 @@ def main(stage: str) -> int:
     print(f"\x1b[32mprogress: {stage} 1/2 things, 50 %, 3 things/s, 1 s left\x1b[0m", flush=True)
     time.sleep(float(wish("TOY_SLEEP", stage) or 0))
     if wish("TOY_FAIL", stage) in ("1", str(params and params.get("epochs"))):
-        error = BadData("no picture in it", file="pictures.tar", value="0 members", remedy="name another archive")
+        error = BadData("no image in it", file="images.tar", value="0 members", remedy="name another archive")
         reason = Path(f"line/reasons/{stage}.json")
         reason.parent.mkdir(parents=True, exist_ok=True)
         reason.write_text(error.as_json())

@@ -55,7 +55,7 @@ def jpeg(pixels: Array | Image.Image, **options: object) -> bytes:
 
 
 def photo(height: int, width: int) -> Array:
-    """A smooth picture with some noise, uint8 RGB."""
+    """A smooth image with some noise, uint8 RGB."""
     y, x = np.mgrid[0:height, 0:width] / 9
     waves = np.stack([np.sin(x), np.cos(y * 0.7), np.sin(x + y)], axis=-1) * 100 + 127
     return (waves + np.random.default_rng(0).normal(0, 8, waves.shape)).clip(0, 255).astype(np.uint8)

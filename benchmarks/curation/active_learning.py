@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.curation.label_issues import Digits, read_digits
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.curate.label_issues import judge_labels
+from pipeline_lib.curate.label_issues import find_label_issues
 from pipeline_lib.curate.params import CurateParams
 
 N_TEST, N_START, STEPS, DRAWS = 500, 60, (40, 80, 160, 320), 5
@@ -39,7 +39,7 @@ def one_seed(digits: Digits, seed: int) -> dict[tuple[int, str], float]:
     test, start, pool = order[:N_TEST], order[N_TEST : N_TEST + N_START], order[N_TEST + N_START :]
     known = digits.truth.where(digits.truth.index.isin(start))[order[N_TEST:]]
     rows = pd.DataFrame({"class_id": known, "fold_group": known.index}, index=known.index)
-    frame = judge_labels(rows, digits.features, CurateParams(label_next=max(STEPS))).frame
+    frame = find_label_issues(rows, digits.features, CurateParams(label_next=max(STEPS))).frame
     ranked = frame.loc[pool, "al_rank"].dropna().sort_values().index
     unsure = frame.loc[pool, "p_suggested"].sort_values(kind="stable").index
     found = {(0, "nothing more"): accuracy(start, test, digits)}

@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.curate.alike_details import AlikeDetails, alike_details
-from pipeline_lib.curate.near import alike_pixels
+from pipeline_lib.curate.duplicate_small_images import AlikeDetails, alike_details, alike_pixels
+from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.inspect.hog import hog
-from pipeline_lib.inspect.picture import luminance, squeeze
+from pipeline_lib.inspect.image import luminance, squeeze
 
 AGREEMENTS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 PER_LINE, LINES, SCALE = 10, 10, 2
@@ -150,7 +149,7 @@ def main() -> None:
         row("images", "test", "images", [int(cifar.is_test.sum())]),
         row("details", "wall", "s", [cost[0]]),
         row("details", "CPU", "s", [cost[1]]),
-        row("details", "different pictures agree by less than", "agreement", [alike.chance]),
+        row("details", "different images agree by less than", "agreement", [alike.chance]),
         row(f"pixels within {params.dup_small_rms:g} levels", "pairs", "pairs", [len(equal)]),
         *found_rows(cifar, alike, published),
     ]

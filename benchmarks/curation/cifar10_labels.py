@@ -1,4 +1,4 @@
-"""Wrong labels among CIFAR-10's training pictures, as people really made them (CIFAR-10N).
+"""Wrong labels among CIFAR-10's training images, as people really made them (CIFAR-10N).
 
     python -m benchmarks.curation.cifar10_labels FOLDER [--features hog patches] [--noise worst aggregate]
 
@@ -34,26 +34,26 @@ from sklearn.metrics import average_precision_score
 
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate import label_issues as room
-from pipeline_lib.curate.confident import confident_joint, label_doubt
+from pipeline_lib.curate.confident_learning import confident_joint, label_doubt
+from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.inspect.hog import hog
-from pipeline_lib.inspect.picture import squeeze
+from pipeline_lib.inspect.image import squeeze
 
 PARAMS = CurateParams()
 SIDE, FILTERS, QUIET = 6, 128, 0.25
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """images_NHWC: uint8. table: label (published), worst and aggregate by member, in the same order."""
 
     images_NHWC: NDArray[np.uint8]
     table: pd.DataFrame
 
 
-def read_pictures(folder: Path) -> Pictures:
-    """The training pictures and their labels."""
+def read_images(folder: Path) -> Images:
+    """The training images and their labels."""
     table = pd.read_csv(folder / "train_votes.csv.gz", dtype=str).set_index("member").sort_index()
     found = {}
     with tarfile.open(folder / "cifar10.tar") as archive:
@@ -61,7 +61,7 @@ def read_pictures(folder: Path) -> Pictures:
             data = archive.extractfile(member) if member.name in table.index else None
             if data is not None:
                 found[member.name] = decode_jpeg(data.read())
-    return Pictures(np.stack([found[name] for name in table.index]), table)
+    return Images(np.stack([found[name] for name in table.index]), table)
 
 
 def hog_vectors(images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -71,7 +71,7 @@ def hog_vectors(images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def patch_vectors(images_NHWC: NDArray[np.uint8], seed: int = 0) -> NDArray[np.float32]:
-    """Responses to whitened random patches of the pictures themselves, every second pixel, pooled over quadrants."""
+    """Responses to whitened random patches of the images themselves, every second pixel, pooled over quadrants."""
     import torch
     from torch.nn import functional
 
@@ -122,7 +122,7 @@ class OutOfFold:
 
 
 def out_of_fold(vectors_ND: NDArray[np.float32], codes: NDArray[np.int64], names: pd.Index) -> OutOfFold:
-    """What `judge_labels` computes, with the logistic regression's own probabilities kept."""
+    """What `find_label_issues` computes, with the logistic regression's own probabilities kept."""
     start = time.perf_counter()
     scaled = room._unit_scale(vectors_ND)
     fold, draw = room.folds_of(pd.Series(names, index=names), codes, n_folds=PARAMS.cl_folds, salt=PARAMS.split_salt)
@@ -189,19 +189,19 @@ def main() -> int:
     options = parser.parse_args()
     if not (options.folder / "cifar10.tar").is_file():
         sys.exit(f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes")
-    pictures = read_pictures(options.folder)
-    truth = pd.Categorical(pictures.table["label"]).codes.astype(np.int64)
+    images = read_images(options.folder)
+    truth = pd.Categorical(images.table["label"]).codes.astype(np.int64)
     rows: list[Row] = []
     for name in options.features:
         start = time.perf_counter()
-        vectors = pd.Series(list(makers[name](pictures.images_NHWC)), index=pictures.table.index)
-        rows.append(row(f"CIFAR-10, {name}", "features", "ms per picture", [_each_ms(start, len(vectors))]))
+        vectors = pd.Series(list(makers[name](images.images_NHWC)), index=images.table.index)
+        rows.append(row(f"CIFAR-10, {name}", "features", "ms per image", [_each_ms(start, len(vectors))]))
         features = pd.DataFrame({"kind": name, "vector": vectors})
         sample = features.iloc[:: max(1, len(features) // PARAMS.cl_train_rows)]
         vectors_ND = np.stack(cut(features, axes_by_kind(sample, seed=PARAMS.seed))["vector"].to_list())
         for noise in options.noise:
-            codes = pd.Categorical(pictures.table[noise], categories=sorted(set(pictures.table["label"]))).codes
-            found = out_of_fold(vectors_ND, codes.astype(np.int64), pictures.table.index)
+            codes = pd.Categorical(images.table[noise], categories=sorted(set(images.table["label"]))).codes
+            found = out_of_fold(vectors_ND, codes.astype(np.int64), images.table.index)
             rows += judged_rows(f"CIFAR-10N {noise}, {name}", found, codes.astype(np.int64), truth)
             print("\n".join(f"{one.case}: {one.metric} {one.median:.4f}" for one in rows[-15:]), flush=True)
     print(f"wrote {write_results('cifar10_labels', rows, also=['cleanlab'])}")

@@ -2,11 +2,11 @@
 
     python -m benchmarks.curation.cifar10_votes FOLDER [--seeds 5]
 
-FOLDER holds train_votes.csv.gz (CIFAR-10N, Wei et al. 2022: three people on each training picture, without their
-names) and test_vote_counts.csv.gz (CIFAR-10H, Peterson et al. 2019: some fifty people on each test picture); their
+FOLDER holds train_votes.csv.gz (CIFAR-10N, Wei et al. 2022: three people on each training image, without their
+names) and test_vote_counts.csv.gz (CIFAR-10H, Peterson et al. 2019: some fifty people on each test image); their
 licences forbid commerce, so they are no part of this repository. The published labels count as the truth. Soft labels:
 three or five of the fifty votes are drawn and aggregated; what they say is compared with the shares of all the others.
-Stopping: a thousand pictures keep all their votes and teach the rule; every other picture is asked for one vote after
+Stopping: a thousand images keep all their votes and teach the rule; every other image is asked for one vote after
 another, in random order, until its class's table is sure enough. Writes benchmarks/results/cifar10_votes.json.
 """
 
@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.curate.stopping import StoppingRule, learn_stopping
+from pipeline_lib.curate.active_learning import StoppingRule, learn_stopping
 from pipeline_lib.curate.votes import aggregate, krippendorff_alpha, majority
 
 MOST_ASKED, N_CALIBRATION = 10, 1000
@@ -29,7 +29,7 @@ LEAST = 1e-3  # a class nobody named still has this much, for the cross entropy
 
 
 def train_rows(folder: Path) -> list[Row]:
-    """Three anonymous votes on 50,000 pictures: majority against one-coin Dawid-Skene, and agreement."""
+    """Three anonymous votes on 50,000 images: majority against one-coin Dawid-Skene, and agreement."""
     table = pd.read_csv(folder / "train_votes.csv.gz", dtype=str)
     votes = table.drop(columns="label").melt("member", [f"vote_{n}" for n in (1, 2, 3)], "annotator", "label")
     votes = votes.rename(columns={"member": "image_id"})
@@ -44,13 +44,13 @@ def train_rows(folder: Path) -> list[Row]:
         row(case, "majority right", "share", [float((majority(votes) == truth.sort_index()).mean())]),
         row(case, "one-coin Dawid-Skene right", "share", [float(right.mean())]),
         row(case, "right where the posterior is .9 or more", "share", [float(right[sure].mean())]),
-        row(case, "posterior .9 or more", "share of pictures", [float(sure.mean())]),
+        row(case, "posterior .9 or more", "share of images", [float(sure.mean())]),
         row(case, "Krippendorff's alpha", "alpha", [krippendorff_alpha(votes)]),
     ]
 
 
 class Fifty:
-    """All votes on the test pictures: order_NV, their classes in a random order, -1 where there are no more."""
+    """All votes on the test images: order_NV, their classes in a random order, -1 where there are no more."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         table = pd.read_csv(folder / "test_vote_counts.csv.gz")
@@ -63,11 +63,11 @@ class Fifty:
         for n, counts in enumerate(self.counts_NK):
             self.order_NV[n, : counts.sum()] = rng.permutation(np.repeat(np.arange(len(counts)), counts))
 
-    def votes(self, pictures: NDArray[np.int64], most: int) -> pd.DataFrame:
-        """The first votes of some pictures, as the votes table has them; annotators are mere positions."""
-        part = self.order_NV[pictures, :most]
+    def votes(self, images: NDArray[np.int64], most: int) -> pd.DataFrame:
+        """The first votes of some images, as the votes table has them; annotators are mere positions."""
+        part = self.order_NV[images, :most]
         at, position = np.nonzero(part >= 0)
-        columns = {"image_id": self.names[pictures[at]], "annotator": position.astype(str)}
+        columns = {"image_id": self.names[images[at]], "annotator": position.astype(str)}
         return pd.DataFrame({**columns, "label": self.classes[part[at, position]]}).astype("str")
 
 
@@ -114,7 +114,7 @@ def _distances(target: NDArray[np.float64], belief: NDArray[np.float64]) -> tupl
 
 
 def stopping_rows(folder: Path, seeds: int) -> list[Row]:
-    """Votes spent and labels right: the learnt rule at some thresholds, against a fixed number for every picture."""
+    """Votes spent and labels right: the learnt rule at some thresholds, against a fixed number for every image."""
     found: dict[str, list[tuple[float, float]]] = {}
     for seed in range(seeds):
         crowd = Fifty(folder, seed)
@@ -131,13 +131,13 @@ def stopping_rows(folder: Path, seeds: int) -> list[Row]:
             found.setdefault(f"until {threshold}", []).append((float(spent.mean()), right))
     rows = []
     for name, pairs in found.items():
-        rows.append(row(f"CIFAR-10H, stopping: {name}", "votes per picture", "votes", [pair[0] for pair in pairs]))
+        rows.append(row(f"CIFAR-10H, stopping: {name}", "votes per image", "votes", [pair[0] for pair in pairs]))
         rows.append(row(f"CIFAR-10H, stopping: {name}", "labels right", "share", [pair[1] for pair in pairs]))
     return rows
 
 
 def _ask(crowd: Fifty, asked: NDArray[np.int64], rule: StoppingRule, threshold: float) -> tuple[NDArray[np.int64], ...]:
-    """Ask until the rule is satisfied, MOST_ASKED times at most: votes spent and label of each picture."""
+    """Ask until the rule is satisfied, MOST_ASKED times at most: votes spent and label of each image."""
     spent, label = np.full(len(asked), MOST_ASKED), np.zeros(len(asked), np.int64)
     running = np.ones(len(asked), dtype=bool)
     for n in range(1, MOST_ASKED + 1):

@@ -24,11 +24,11 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from benchmarks.curation.photograph_copies import asked
 from benchmarks.support.photographs import FOLDER, make_photographs
 from benchmarks.support.results_file import Row, row, write_results
+from pipeline_lib.curate.duplicate_hashes import close_pairs, proposed_pairs
 from pipeline_lib.curate.duplicates import Groups, group_duplicates
-from pipeline_lib.curate.hash_pairs import close_pairs, proposed_pairs
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.inspect.image import examine, squeeze
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine, squeeze
 from pipeline_lib.inspect.small_view import small_view
 
 Change = Callable[[Image.Image], Image.Image]

@@ -30,13 +30,13 @@ from sklearn.metrics import average_precision_score
 from benchmarks.curation.votes import measured_apart
 from benchmarks.support.results_file import Row, row, write_results
 from demo.annotators import LOOKALIKE
-from pipeline_lib.curate.confident import confident_joint
-from pipeline_lib.curate.label_issues import Opinion, judge_labels
+from pipeline_lib.curate import label_issues
+from pipeline_lib.curate.confident_learning import confident_joint
+from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.vectors import axes_by_kind, cut
 from pipeline_lib.inspect.hog import hog
-from pipeline_lib.inspect.picture import squeeze
+from pipeline_lib.inspect.image import squeeze
 
 PARAMS = CurateParams()
 WEAK_DIRECTIONS = 3
@@ -74,10 +74,10 @@ def flip(truth: pd.Series, *, share: float, kind: str, seed: int) -> pd.Series:
     return given
 
 
-def judge(given: pd.Series, features: pd.DataFrame) -> Opinion:
+def judge(given: pd.Series, features: pd.DataFrame) -> label_issues.LabelIssues:
     """What `curate` thinks of these labels."""
     rows = pd.DataFrame({"class_id": given, "fold_group": given.index}, index=given.index).astype("str")
-    return judge_labels(rows, features, PARAMS)
+    return label_issues.find_label_issues(rows, features, PARAMS)
 
 
 def planted_rows(digits: Digits, *, share: float, kind: str, seeds: int) -> list[Row]:
@@ -157,7 +157,7 @@ def weak_rows(digits: Digits, seeds: int) -> list[Row]:
 
 
 def outlier_rows(digits: Digits, seeds: int) -> list[Row]:
-    """Patches of two photographs, 2 % of the pictures, under labels of digits."""
+    """Patches of two photographs, 2 % of the images, under labels of digits."""
     from sklearn.metrics import roc_auc_score
 
     n_strangers = round(STRANGERS * len(digits.truth))

@@ -28,8 +28,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.duplicates import Groups, group_duplicates
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine
 from pipeline_lib.inspect.shard import describe_shapes
 from pipeline_lib.inspect.small_view import small_view
 

@@ -31,8 +31,8 @@ from benchmarks.support.results_file import Row, row, write_results
 from demo.damage import html, spliced, truncated
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import quality_remarks
+from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine
 from pipeline_lib.reasons import Reason, Remark
 
 Change = Callable[[bytes, bytes, random.Random], bytes]  # a photograph, another one, draws

@@ -3,8 +3,8 @@
     python -m benchmarks.curation.screening [--count 1024] [--images FOLDER]
 
 The photographs are those of benchmarks/support/photographs.py. Rows are named after the acceptance table of issue 5: 13
-damage noticed, beside Pillow and OpenCV; 20 pictures per CPU second of one core at 500 x 375 (hashed, decoded,
-perceptual hashes, quality, features, tables written); 21 quality remarks on planted pictures, and on the photographs as
+damage noticed, beside Pillow and OpenCV; 20 images per CPU second of one core at 500 x 375 (hashed, decoded,
+perceptual hashes, quality, features, tables written); 21 quality remarks on planted images, and on the photographs as
 they are; 22 the same bytes with 1 and 8 workers, with an empty and a full memo; 23 planted GPS positions in the outputs
 of inspect and convert and in the report's thumbnails. Writes benchmarks/results/screening.json.
 """
@@ -38,8 +38,8 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import quality_remarks
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine
 from pipeline_lib.inspect.run import run as inspect
 from pipeline_lib.inspect.shard import ShardTask, ShardUnit
 from pipeline_lib.pixels import PixelRules
@@ -49,8 +49,8 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.tables.members import MEMBERS
 
 PARAMS = InspectParams()
-DAMAGED, DRAWS = 100, 3  # pictures of a draw, and draws
-PLANTED = 100  # pictures of each kind
+DAMAGED, DRAWS = 100, 3  # images of a draw, and draws
+PLANTED = 100  # images of each kind
 SPEED_SIZE, SPEED_COUNT, REPEATS = (500, 375), 200, 5
 POSITION = "GPS-AREA-4711"
 
@@ -75,7 +75,7 @@ def damage_rows(files: Sequence[bytes]) -> Iterator[Row]:
 
 
 def encoded_again(data: bytes) -> Iterator[bytes]:
-    """The picture as other JPEGs: progressive, of optimised codes, poor, without subsampling, with restart marks."""
+    """The image as other JPEGs: progressive, of optimised codes, poor, without subsampling, with restart marks."""
     picture = Image.open(io.BytesIO(data))
     options: list[dict[str, object]] = [{"progressive": True}, {"optimize": True}, {"quality": 30}]
     options += [{"subsampling": 0}, {"restart_marker_rows": 1}]
@@ -86,7 +86,7 @@ def encoded_again(data: bytes) -> Iterator[bytes]:
 
 
 def speed_rows(paths: Sequence[Path], folder: Path) -> Iterator[Row]:
-    """Row 20: one shard of pictures of SPEED_SIZE through the very task of a worker."""
+    """Row 20: one shard of images of SPEED_SIZE through the very task of a worker."""
     chosen = [path for path in paths if Image.open(path).size == SPEED_SIZE][:SPEED_COUNT]
     source = Source(chosen, folder).list("all", range(len(chosen)), shard_bytes=1e12)
     unit = ShardUnit(MEMBERS.read(source / "members.parquet"), folder / "out")
@@ -100,9 +100,9 @@ def speed_rows(paths: Sequence[Path], folder: Path) -> Iterator[Row]:
         wall.append(len(chosen) / (time.perf_counter() - began[1]))
     size = np.mean([path.stat().st_size for path in chosen]) / 1000
     case = "row 20: screen at 500 x 375"
-    yield row(case, "pictures per second of CPU", "1/s", cpu)
-    yield row(case, "pictures per second, one process", "1/s", wall)
-    yield row(case, "size of a picture", "kB", [size])
+    yield row(case, "images per second of CPU", "1/s", cpu)
+    yield row(case, "images per second, one process", "1/s", wall)
+    yield row(case, "size of an image", "kB", [size])
 
 
 PLANTS: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -115,7 +115,7 @@ PLANTS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def quality_rows(files: Sequence[bytes]) -> Iterator[Row]:
-    """Row 21: recall on planted pictures, and the photographs that carry each remark as they are."""
+    """Row 21: recall on planted images, and the photographs that carry each remark as they are."""
     step = len(files) // PLANTED
     for name, plant in PLANTS.items():
         planted = [_jpeg(plant(Image.open(io.BytesIO(data)))) for data in files[::step]]
@@ -195,7 +195,7 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.screening", description=__doc__)
     parser.add_argument("--count", type=int, default=1024, help="photographs (default 1024)")
-    parser.add_argument("--images", type=Path, help="a folder of pictures of your own")
+    parser.add_argument("--images", type=Path, help="a folder of images of your own")
     options = parser.parse_args()
     paths = make_photographs(FOLDER, count=options.count, images=options.images)
     files = [path.read_bytes() for path in paths]

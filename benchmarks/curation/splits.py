@@ -2,10 +2,10 @@
 
     python -m benchmarks.curation.splits [--rows 60000] [--seeds 5]
 
-60,000 pictures in 300 classes whose sizes fall as 1 / (rank + 10), 3 % of them in subjects of four (persons, bursts)
-that must not be torn apart; val is a tenth, test a fifth. Then a tenth more pictures arrive, among them copies of old
-ones. Counted with the functions of `curate`: subjects in two splits, old pictures that moved, evaluation pictures that
-moved although a copy came, and the standard deviation over classes of at least 100 pictures of their share in val.
+60,000 images in 300 classes whose sizes fall as 1 / (rank + 10), 3 % of them in subjects of four (persons, bursts)
+that must not be torn apart; val is a tenth, test a fifth. Then a tenth more images arrive, among them copies of old
+ones. Counted with the functions of `curate`: subjects in two splits, old images that moved, evaluation images that
+moved although a copy came, and the standard deviation over classes of at least 100 images of their share in val.
 Writes benchmarks/results/splits.json.
 """
 
@@ -26,7 +26,7 @@ PARAMS = CurateParams()
 
 
 def made_rows(n: int, seed: int) -> pd.DataFrame:
-    """n old pictures and n / 10 new ones, a tenth of which are copies of old ones; index image_id."""
+    """n old images and n / 10 new ones, a tenth of which are copies of old ones; index image_id."""
     random = np.random.default_rng(seed)
     total = n + n // 10
     looks = np.arange(total)
@@ -50,7 +50,7 @@ def split(rows: pd.DataFrame) -> pd.Series:
 
 
 def torn(splits: pd.Series, groups: pd.Series) -> float:
-    """How many groups lie in more than one split. groups: NaN for pictures of none."""
+    """How many groups lie in more than one split. groups: NaN for images of none."""
     ends = splits.groupby(groups).agg(["min", "max"])
     return float((ends["min"] != ends["max"]).sum())
 
@@ -66,9 +66,9 @@ def measure(n: int, seed: int) -> dict[str, float]:
     return {
         "subjects in two splits": torn(after, rows["subject"]),
         "equal pixels of no subject in two splits": torn(after[alone], rows.loc[alone, "pixel_hash"]),
-        "old pictures moved by a tenth more data": float((before != after[before.index]).sum()),
-        "evaluation pictures moved by a copy of them": float((before != after[before.index])[evaluated][copied].sum()),
-        "evaluation pictures of which a copy came": float(copied.sum()),
+        "old images moved by a tenth more data": float((before != after[before.index]).sum()),
+        "evaluation images moved by a copy of them": float((before != after[before.index])[evaluated][copied].sum()),
+        "evaluation images of which a copy came": float(copied.sum()),
         "standard deviation of the share in val": float(shares.loc[shares["size"] >= LARGE, "mean"].std()),
         "share in val": float((after == "val").mean()),
         "share in test": float((after == "test").mean()),
@@ -78,12 +78,12 @@ def measure(n: int, seed: int) -> dict[str, float]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.splits", description=__doc__)
-    parser.add_argument("--rows", type=int, default=60_000, help="pictures (default 60000)")
+    parser.add_argument("--rows", type=int, default=60_000, help="images (default 60000)")
     parser.add_argument("--seeds", type=int, default=5, help="how many sets (default 5)")
     options = parser.parse_args()
     found = [measure(options.rows, seed) for seed in range(options.seeds)]
-    case = f"row 17: {options.rows} pictures, {CLASSES} classes"
-    units = {name: "share" if "share" in name else "subjects" if "subject" in name else "pictures" for name in found[0]}
+    case = f"row 17: {options.rows} images, {CLASSES} classes"
+    units = {name: "share" if "share" in name else "subjects" if "subject" in name else "images" for name in found[0]}
     rows = [row(case, name, unit, [one[name] for one in found]) for name, unit in units.items()]
     print(f"wrote {write_results('splits', rows)}")
     for one in rows:

@@ -3,7 +3,7 @@
     python -m benchmarks.curation.votes [--crowd-kit PYTHON] [--seeds 5]
 
 Simulated annotators: right with a probability drawn from Beta(8, 2); 20 % spammers who guess, 5 % adversaries who are
-wrong nine times of ten; half of the errors go to one confusable class. Each picture gets its votes from annotators
+wrong nine times of ten; half of the errors go to one confusable class. Each image gets its votes from annotators
 drawn at random. PYTHON: an interpreter that has crowd-kit (`pip install crowd-kit` in an environment of its own), whose
 OneCoinDawidSkene and DawidSkene then aggregate the same votes. Writes benchmarks/results/votes.json.
 """
@@ -53,13 +53,13 @@ class Crowd:
 class Setting:
     """How large a crowd votes on how much."""
 
-    n_pictures: int
+    n_images: int
     n_classes: int
     n_annotators: int
     votes_each: int
 
     def __str__(self) -> str:
-        return f"{self.n_pictures} pictures x {self.n_classes} classes, {self.votes_each} votes each"
+        return f"{self.n_images} images x {self.n_classes} classes, {self.votes_each} votes each"
 
 
 SETTINGS = (Setting(2000, 10, 40, 3), Setting(2000, 10, 40, 5), Setting(2000, 100, 40, 5), Setting(20_000, 10, 200, 3))
@@ -69,20 +69,20 @@ LARGE = Setting(200_000, 1000, 2000, 3)
 def draw_crowd(setting: Setting, seed: int) -> Crowd:
     """Simulated votes."""
     rng = np.random.default_rng(seed)
-    truth = rng.integers(0, setting.n_classes, setting.n_pictures)
-    picture = np.repeat(np.arange(setting.n_pictures), setting.votes_each)
-    annotator = rng.random((setting.n_pictures, setting.n_annotators)).argpartition(setting.votes_each, axis=1)
+    truth = rng.integers(0, setting.n_classes, setting.n_images)
+    image = np.repeat(np.arange(setting.n_images), setting.votes_each)
+    annotator = rng.random((setting.n_images, setting.n_annotators)).argpartition(setting.votes_each, axis=1)
     annotator = annotator[:, : setting.votes_each].ravel()
     accuracy = rng.beta(8, 2, setting.n_annotators)
     kind = rng.permutation(setting.n_annotators) / setting.n_annotators
     accuracy[kind < SPAMMERS] = 1 / setting.n_classes
     accuracy[kind >= 1 - ADVERSARIES] = 0.1
-    right = rng.random(len(picture)) < accuracy[annotator]
-    anywhere = (truth[picture] + rng.integers(1, setting.n_classes, len(picture))) % setting.n_classes
-    lookalike = truth[picture] ^ 1 if setting.n_classes % 2 == 0 else anywhere
-    said = np.where(right, truth[picture], np.where(rng.random(len(picture)) < 0.5, lookalike, anywhere))
-    names = np.char.add("i", np.char.zfill(np.arange(setting.n_pictures).astype(str), 6))
-    columns = {"image_id": names[picture], "annotator": annotator.astype(str), "label": said.astype(str)}
+    right = rng.random(len(image)) < accuracy[annotator]
+    anywhere = (truth[image] + rng.integers(1, setting.n_classes, len(image))) % setting.n_classes
+    lookalike = truth[image] ^ 1 if setting.n_classes % 2 == 0 else anywhere
+    said = np.where(right, truth[image], np.where(rng.random(len(image)) < 0.5, lookalike, anywhere))
+    names = np.char.add("i", np.char.zfill(np.arange(setting.n_images).astype(str), 6))
+    columns = {"image_id": names[image], "annotator": annotator.astype(str), "label": said.astype(str)}
     return Crowd(pd.DataFrame(columns).astype("str"), pd.Series(truth.astype(str), index=names))
 
 

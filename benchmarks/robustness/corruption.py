@@ -1,6 +1,6 @@
 """1,000 damaged betons through each loader: what is refused, named, or shown.
 
-    python -m benchmarks.robustness.corruption [--cases 1000] [--stock-cases 120] [--seed 0]
+    python -m benchmarks.robustness.corruption [--cases 1000] [--ffcv-cases 120] [--seed 0]
 
 Flipped bits, cuts and zeros in stored JPEGs, flipped bits in raw pixels and in the tables, cut files. The kinds of
 damage take turns; how they are judged is in testing/loader_corruption.py. Writes benchmarks/results/corruption.json.
@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.support.results_file import Row, row, write_results
 from testing.loader_corruption import BROKEN_PROMISES, HOW, Outcome, run_cases
 
-STOCK = "stock"  # compiles anew for each beton it opens: seconds a case
+FFCV = "ffcv"  # compiles anew for each beton it opens: seconds a case
 
 
 def rows_of(kind: str, found: list[tuple[str, Outcome]]) -> list[Row]:
@@ -37,13 +37,13 @@ def rows_of(kind: str, found: list[tuple[str, Outcome]]) -> list[Row]:
 def main() -> int:
     """Command line; 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.corruption", description=__doc__)
-    parser.add_argument("--cases", type=int, default=1000, help="for each of ffcv and torchvision (default 1000)")
-    parser.add_argument("--stock-cases", type=int, default=120, help="for stock (default 120)")
+    parser.add_argument("--cases", type=int, default=1000, help="for each of native and python (default 1000)")
+    parser.add_argument("--ffcv-cases", type=int, default=120, help="for ffcv (default 120)")
     parser.add_argument("--seed", type=int, default=0, help="of the damage (default 0)")
     options = parser.parse_args()
     rows, n_broken = [], 0
-    for kind in ("ffcv", "torchvision", STOCK):
-        count = options.stock_cases if kind == STOCK else options.cases
+    for kind in ("native", "python", FFCV):
+        count = options.ffcv_cases if kind == FFCV else options.cases
         with tempfile.TemporaryDirectory() as folder:
             found = run_cases(Path(folder), kind, count=count, seed=options.seed)
         rows += rows_of(kind, found)

@@ -67,15 +67,15 @@ def we_notice(data: bytes) -> bool:
 def pillow_notices(data: bytes) -> bool:
     """Whether Pillow's load, which torchvision's ImageFolder uses, raises."""
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.load()
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
     except (OSError, SyntaxError, ValueError):
         return True
     return False
 
 
 def opencv_notices(data: bytes) -> bool:
-    """Whether OpenCV gives no picture."""
+    """Whether OpenCV gives no image."""
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is None
 
 

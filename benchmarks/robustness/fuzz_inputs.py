@@ -37,11 +37,11 @@ from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.download.archives import find_members
 from pipeline_lib.errors import BadData
 from pipeline_lib.harness.shard_workers import work_on_shards
+from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.sources.places import open_place
+from pipeline_lib.sources.places import place_of
 from pipeline_lib.survey.contents import look_into
 
 IMAGE_CPU_S: Final = 20.0
@@ -215,7 +215,7 @@ def take(kind: str, data: bytes, folder: Path) -> bool:
 
 def _survey(archive: Path) -> None:
     """What `perennial init` reads of an archive."""
-    for seen in look_into(open_place(archive.name, Settings(), root=archive.parent)).files:
+    for seen in look_into(place_of(archive.name, Settings(), root=archive.parent)).files:
         if seen.first is not None:
             seen.first(1000)
 

@@ -1,12 +1,12 @@
-"""Converting JPEG files: ours against FFCV's DatasetWriter, and what one per cent more pictures cost.
+"""Converting JPEG files: ours against FFCV's DatasetWriter, and what one per cent more images cost.
 
     python -m benchmarks.speed.conversion [--count 2048] [--times 4] [--repeats 5] [--images FOLDER]
 
 The same photographs (benchmarks/support/photographs.py, each `times` times under another name), the same quality 90,
 two workers, sides in turn. Ours reads every row back and checks it; the stock writer checks nothing, so it is also
-given with its own Loader reading every picture back. Compared: JPEGs that already fit, which ours passes on; pictures
+given with its own Loader reading every image back. Compared: JPEGs that already fit, which ours passes on; images
 shrunk to 256 px, which both encode; how far stored pixels are from their source; and ours alone at one per cent more
-pictures. Writes benchmarks/results/conversion.json.
+images. Writes benchmarks/results/conversion.json.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from pipeline_lib.tables.table import Table
 
 SHARDS = 128  # so that one per cent is more than one shard
 SHRUNK_PX = 256
-COMPARED = 64  # pictures whose stored pixels are compared with those of their source
+COMPARED = 64  # images whose stored pixels are compared with those of their source
 Taken = dict[str, float]
 
 
@@ -61,7 +61,7 @@ class Source:
                 container.write(data)
 
     def list(self, name: str, pictures: Sequence[int], *, shard_bytes: float) -> Path:
-        """Tables of pictures in this order, as download and inspect write them; a number may come more than once."""
+        """Tables of images in this order, as download and inspect write them; a number may come more than once."""
         rows = pd.DataFrame([self.facts[number % len(self.facts)] for number in pictures])
         rows["image_id"] = [f"photographs/{number:06}.jpg" for number in pictures]
         limits = ShardSizes(int(shard_bytes / 4), int(shard_bytes), int(shard_bytes * 2))
@@ -133,18 +133,18 @@ def _with_read_back(taken: Taken) -> Taken:
 
 def _rows(case: str, taken: Sequence[Taken], n: int) -> list[Row]:
     return [
-        row(case, "CPU per picture", "ms", [1000 * one["convert_cpu_s"] / n for one in taken]),
-        row(case, "speed, two workers", "pictures/s", [n / one["convert_wall_s"] for one in taken]),
-        row(case, "size", "kB/picture", [one["size_bytes"] / n / 1000 for one in taken]),
+        row(case, "CPU per image", "ms", [1000 * one["convert_cpu_s"] / n for one in taken]),
+        row(case, "speed, two workers", "images/s", [n / one["convert_wall_s"] for one in taken]),
+        row(case, "size", "kB/image", [one["size_bytes"] / n / 1000 for one in taken]),
     ]
 
 
 def _line(name: str, taken: Mapping[str, float], n: int) -> str:
-    return f"{name} {1000 * taken['convert_cpu_s'] / n:.2f} CPU ms, {n / taken['convert_wall_s']:.0f} pictures/s"
+    return f"{name} {1000 * taken['convert_cpu_s'] / n:.2f} CPU ms, {n / taken['convert_wall_s']:.0f} images/s"
 
 
 def _distances(source: Path, kept: Path) -> list[float]:
-    """Mean absolute difference, in levels 0..255, of stored pictures to what Pillow decodes of their files."""
+    """Mean absolute difference, in levels 0..255, of stored images to what Pillow decodes of their files."""
     files = (source / "files.txt").read_text(encoding="utf-8").splitlines()
     return [
         float(np.abs(_pixels(stream).astype(int) - _pixels(Path(files[number]).read_bytes())).mean())
@@ -153,7 +153,7 @@ def _distances(source: Path, kept: Path) -> list[float]:
 
 
 def _streams(kept: Path) -> list[tuple[int, bytes]]:
-    """Some (number of the picture, JPEG stream) of FFCV's file, or of our folder of betons."""
+    """Some (number of the image, JPEG stream) of FFCV's file, or of our folder of betons."""
     if kept.is_file():
         beton = _open_stock(kept)
         return [(int(beton.samples_N["row"][at]), beton.stored(at).tobytes()) for at in range(COMPARED)]
@@ -165,7 +165,7 @@ def _streams(kept: Path) -> list[tuple[int, bytes]]:
 
 
 def _open_stock(path: Path) -> Beton:
-    """FFCV's file: two workers write samples in any order, so sizes are looked up by where a picture lies."""
+    """FFCV's file: two workers write samples in any order, so sizes are looked up by where an image lies."""
     content = np.memmap(path, np.uint8, mode="r")
     header = content[: HEADER.itemsize].view(HEADER)[0]
     samples_N = content[SAMPLES_AT : SAMPLES_AT + int(header["num_samples"]) * SAMPLE.itemsize].view(SAMPLE)
@@ -179,7 +179,7 @@ def _pixels(data: bytes) -> Array:
 
 
 def grow(source: Source, n: int, repeats: int, *, shard_bytes: float) -> list[Row]:
-    """Ours at one per cent more pictures: behind the others, and scattered among them."""
+    """Ours at one per cent more images: behind the others, and scattered among them."""
     more, rng = n // 100, random.Random(0)
     scattered = list(range(n))
     for number in range(n, n + more):
@@ -197,8 +197,8 @@ def grow(source: Source, n: int, repeats: int, *, shard_bytes: float) -> list[Ro
                 share = again[f"convert_{kind}_s"] / full[f"convert_{kind}_s"]
                 shares.setdefault((case, f"{kind} time"), []).append(share)
             shares.setdefault((case, "shards written"), []).append(again["new"] / again["shards"])
-            print(f"1 % more pictures, {case}: {again['new']} of {again['shards']} shards, {share:.1%} of the time")
-    return [row(f"1 % more pictures, {case}", metric, "share", shares[case, metric]) for case, metric in shares]
+            print(f"1 % more images, {case}: {again['new']} of {again['shards']} shards, {share:.1%} of the time")
+    return [row(f"1 % more images, {case}", metric, "share", shares[case, metric]) for case, metric in shares]
 
 
 def main() -> None:
@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2048, help="photographs (default 2048)")
     parser.add_argument("--times", type=int, default=4, help="how often each comes (default 4)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each side (default 5)")
-    parser.add_argument("--images", type=Path, help="a folder of pictures of your own")
+    parser.add_argument("--images", type=Path, help="a folder of images of your own")
     options = parser.parse_args()
     paths = make_photographs(FOLDER, count=options.count, images=options.images)
     n = len(paths) * options.times

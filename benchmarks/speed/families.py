@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed.families
 
-One small member of each, on random pictures of the least side that fits; writes benchmarks/results/families.json. A
+One small member of each, on random images of the least side that fits; writes benchmarks/results/families.json. A
 step that follows a saved state must give the weights of an undisturbed one, bit for bit; the exported network must
 answer as torch does (probabilities within 0.001), or the benchmark stops.
 """

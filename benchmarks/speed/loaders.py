@@ -5,9 +5,9 @@
 
 All read the same photographs (benchmarks/support/photographs.py; --images: your own, for instance ImageNet's) and give
 the same output (benchmarks/support/competitors). A run of a loader is a process of its own: one epoch to warm up, then
-three against the clock, on two cores with two workers and files in the page cache. Repeats go round in turn, so that a
-machine whose speed drifts is unfair to none, and ratios are taken within a repeat. Writes
-benchmarks/results/loaders.json.
+three that are measured, on two cores with two workers and files in the page cache. Repeats go round in turn, so that a
+machine whose speed drifts is unfair to none, and ratios are taken within a repeat. --before: a checkout of an earlier
+version, whose default loader is measured beside this one's. Writes benchmarks/results/loaders.json.
 """
 
 from __future__ import annotations
@@ -38,26 +38,29 @@ STORED = ROOT / "build/loaders"
 LIBRARIES = ("webdataset", "litdata", "mosaicml-streaming", "nvidia-dali-cuda130")
 EPOCHS = 3
 LONG_EPOCHS = 20
+OWN = ("OMP_NUM_THREADS", "PYTHONPATH")  # variables of this process that a loader's process must not get
 MAX_S = 300  # of one process; ours takes a few seconds
 LEVEL_TOLERANCE = 4.0  # of 255: crops are random, so means of all pixels differ a little
 
 
 @dataclass(frozen=True)
 class Case:
-    """A loader and what it reads. store: a key of STORES, or `files`."""
+    """A loader and what it reads. store: a key of STORES, or `files`. checkout: whose code it is, None for this one."""
 
     name: str
-    pictures: str  # jpg500 or raw400
+    form: str  # jpg500 or raw400
     module: str
     store: str
     option: str = ""
+    checkout: Path | None = None
 
     def __str__(self) -> str:
-        return f"{self.pictures}, {self.name}"
+        return f"{self.form}, {self.name}"
 
 
-STOCK = {pictures: Case("FFCV 1.0.2", pictures, "stock_ffcv", pictures) for pictures in ("jpg500", "raw400")}
-OURS = {pictures: Case("Perennial", pictures, "perennial", pictures, "ffcv") for pictures in ("jpg500", "raw400")}
+FORMS = ("jpg500", "raw400")
+STOCK = {form: Case("FFCV 1.0.2", form, "stock_ffcv", form) for form in FORMS}
+OURS = {form: Case("Perennial", form, "perennial", form, "native") for form in FORMS}
 CASES = (
     Case("torchvision ImageFolder, PIL", "jpg500", "image_folder", "files", "pil"),
     Case("torchvision ImageFolder, decode_image", "jpg500", "image_folder", "files", "native"),
@@ -66,19 +69,18 @@ CASES = (
     Case("MosaicML Streaming", "jpg500", "mosaic", "mds"),
     Case("DALI on the CPU", "jpg500", "dali", "files"),
     STOCK["jpg500"],
-    Case("Perennial, `loader = stock`", "jpg500", "perennial", "jpg500", "stock"),
-    Case("Perennial, `loader = torchvision`", "jpg500", "perennial", "jpg500", "torchvision"),
+    Case("Perennial, `train.views: ffcv`", "jpg500", "perennial", "jpg500", "ffcv"),
+    Case("Perennial, `loader = python`", "jpg500", "perennial", "jpg500", "python"),
     OURS["jpg500"],
     STOCK["raw400"],
-    Case("Perennial, `loader = stock`", "raw400", "perennial", "raw400", "stock"),
-    Case("Perennial, `loader = torchvision`", "raw400", "perennial", "raw400", "torchvision"),
+    Case("Perennial, `train.views: ffcv`", "raw400", "perennial", "raw400", "ffcv"),
+    Case("Perennial, `loader = python`", "raw400", "perennial", "raw400", "python"),
     OURS["raw400"],
 )
 METRICS = {  # measured -> metric, unit
-    "cpu_ms": ("CPU per picture", "ms"),
-    "pictures_per_s": ("pictures per second", "1/s"),
+    "cpu_ms": ("CPU per image", "ms"),
+    "first_batch_cpu_s": ("CPU to first batch", "s"),
     "first_batch_s": ("process start to first batch", "s"),
-    "after_torch_s": ("of it, after the import of torch", "s"),
     "memory_mb": ("memory beside the page cache", "MB"),
 }
 
@@ -93,27 +95,47 @@ def run_loader(case: Case, *, epochs: int = EPOCHS, memory_at: Sequence[int] = (
         "benchmarks.support.one_loader",
         json.dumps(task | {"epochs": epochs, "memory_at": memory_at}),
     ]
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    environment = {name: value for name, value in os.environ.items() if name not in OWN}
+    folder = ROOT if case.checkout is None else beside(case.checkout)
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=MAX_S, check=False
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=MAX_S, check=False
     )
     if done.returncode:
         sys.exit(
             f"{case}: exit code {done.returncode}\n{done.stderr[-2000:]}\nRemedy: run `make competitors`, then again"
         )
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    print(f"{case}: {measured['cpu_ms']:.3f} ms, first batch {measured['first_batch_s']:.1f} s", flush=True)
+    first = f"first batch {measured['first_batch_s']:.1f} s, {measured['first_batch_cpu_s']:.2f} of CPU"
+    print(f"{case}: {measured['cpu_ms']:.3f} ms, {first}, {measured['memory_mb']:.0f} MB", flush=True)
     return measured
 
 
+def beside(checkout: Path) -> Path:
+    """A folder with the library of another checkout and the benchmarks of this one."""
+    folder = STORED / "before"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, of in (("pipeline_lib", checkout), ("benchmarks", ROOT)):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(of.resolve() / name)
+    return folder
+
+
+def before(checkout: Path) -> list[Case]:
+    """The default loader of an earlier version, which is called by its commit."""
+    git = ["git", "-C", str(checkout), "rev-parse", "--short=7", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, encoding="utf-8", check=True).stdout.strip()
+    return [Case(f"Perennial at {commit}", form, "perennial", form, "auto", checkout) for form in FORMS]
+
+
 def check_shown(measured: Mapping[Case, dict[str, Any]], *, count: int) -> None:
-    """Every loader must have shown all the pictures, or its figures mean nothing. Raises SystemExit."""
+    """Every loader must have shown all the images, or its figures mean nothing. Raises SystemExit."""
     expected = next(iter(measured.values()))["mean_level"]
     for case, figures in measured.items():
         if abs(figures["mean_level"] - expected) > LEVEL_TOLERANCE:
             sys.exit(f"{case}: other pixels (mean level {figures['mean_level']:.1f}, another loader's {expected:.1f})")
-        if not count - WORKERS * BATCH_SIZE < figures["n_pictures"] <= count:  # each worker may drop part of a batch
-            sys.exit(f"{case}: {figures['n_pictures']} pictures in an epoch of {count}")
+        # Each worker may drop part of a batch.
+        if not count - WORKERS * BATCH_SIZE < figures["n_images"] <= count:
+            sys.exit(f"{case}: {figures['n_images']} images in an epoch of {count}")
 
 
 def rows_of(runs: Mapping[Case, list[dict[str, Any]]]) -> list[Row]:
@@ -121,8 +143,8 @@ def rows_of(runs: Mapping[Case, list[dict[str, Any]]]) -> list[Row]:
     rows = []
     for case, repeats in runs.items():
         rows += [row(str(case), *METRICS[name], [one[name] for one in repeats]) for name in METRICS]
-        if STOCK[case.pictures] in runs:
-            pairs = zip(runs[STOCK[case.pictures]], repeats, strict=True)
+        if STOCK[case.form] in runs:
+            pairs = zip(runs[STOCK[case.form]], repeats, strict=True)
             rows.append(
                 row(str(case), "CPU of stock FFCV over its own", "x", [a["cpu_ms"] / b["cpu_ms"] for a, b in pairs])
             )
@@ -141,27 +163,30 @@ def long_rows(case: Case) -> list[Row]:
     ]
 
 
-def picture_rows(jpegs: Sequence[Path]) -> list[Row]:
-    """What the pictures are."""
-    size_bytes, n_px = [path.stat().st_size for path in jpegs], [math.prod(Image.open(path).size) for path in jpegs]
+def image_rows(jpegs: Sequence[Path]) -> list[Row]:
+    """What the images are."""
+    size_bytes = [path.stat().st_size for path in jpegs]
+    n_px = [math.prod(Image.open(path).size) for path in jpegs]
     return [
-        row("pictures", "size", "kB", [size / 1000 for size in size_bytes]),
-        row("pictures", "mean bytes per pixel", "B", [sum(size_bytes) / sum(n_px)]),
+        row("images", "size", "kB", [size / 1000 for size in size_bytes]),
+        row("images", "mean bytes per pixel", "B", [sum(size_bytes) / sum(n_px)]),
     ]
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.loaders", description=__doc__)
-    parser.add_argument("--images", type=Path, help="a folder of pictures of your own")
-    parser.add_argument("--count", type=int, default=2048, help="pictures in an epoch (default 2048)")
+    parser.add_argument("--images", type=Path, help="a folder of images of your own")
+    parser.add_argument("--count", type=int, default=2048, help="images in an epoch (default 2048)")
     parser.add_argument("--repeats", type=int, default=5, help="processes of each loader (default 5)")
     parser.add_argument("--only", help="loaders whose name has this in it; writes no result")
+    parser.add_argument("--before", type=Path, help="a checkout of an earlier version, measured beside this one")
     options = parser.parse_args()
     jpegs = make_photographs(PHOTOGRAPHS, count=options.count, images=options.images)
     for store in STORES:
         write_store(store, jpegs, STORED / store)
-    cases = [case for case in CASES if options.only is None or options.only in str(case)]
+    every = [*CASES, *(before(options.before) if options.before else ())]
+    cases = [case for case in every if options.only is None or options.only in str(case)]
     if not cases:
         parser.error(f"no loader has {options.only} in its name")
     runs: dict[Case, list[dict[str, Any]]] = defaultdict(list)
@@ -172,7 +197,7 @@ def main() -> None:
         for case in cases:
             runs[case].append(measured[case])
     if options.only is None:
-        rows = [*picture_rows(jpegs), *rows_of(runs)]
+        rows = [*image_rows(jpegs), *rows_of(runs)]
         rows += [one for case in (*OURS.values(), *STOCK.values()) for one in long_rows(case)]
         print(f"wrote {write_results('loaders', rows, also=LIBRARIES)}")
 

@@ -1,13 +1,13 @@
-"""What feeding costs, and what our training loop costs: pictures per second, in one process, in alternating rounds.
+"""What feeding costs, and what our training loop costs: images per second, in one process, in alternating rounds.
 
     python -m benchmarks.speed.training [--device auto] [--rounds 7] [--workers 0]
 
 Ratios, each of neighbours in time. *Pipeline to synthetic*: the same update on batches from the betons and on batches
-that lie in memory. *Resident to synthetic*: on pictures that stay on the device, flipped there. *Trainer to bare
+that lie in memory. *Resident to synthetic*: on images that stay on the device, flipped there. *Trainer to bare
 loop*: our whole trainer (schedule, average, loss, progress, checkpoints, one small validation) and the dozen lines of
 torch that anybody would write, for one short epoch, with what comes around its steps (the statistics of batch
 normalisation for the average are estimated by both, over the epoch's images); both from memory and
-uncompiled: compiling would take longer than all they do. Pictures are JPEG of 1/f^1.5 noise, never zeros. One round
+uncompiled: compiling would take longer than all they do. Images are JPEG of 1/f^1.5 noise, never zeros. One round
 of each to warm up, which compiles, is not counted. Every second round goes through the sides the other way round: a
 shared machine's speed drifts. *Synthetic to statistics*: what estimating batch normalisation's statistics costs per
 view, as a share of a training image. *Our step to a bare step*, on a CPU: the two alone, step by step in turn, which a
@@ -60,7 +60,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
 N_CLASSES = 10
 PAIRS, WARM_UP = 100, 5  # steps
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, per step
-DISTINCT = 256  # pictures of noise; a beton holds each several times
+DISTINCT = 256  # images of noise; a beton holds each several times
 RATIOS = (
     *(("pipeline", "synthetic"), ("resident", "synthetic"), ("synthetic", "eager"), ("trainer", "bare loop")),
     ("synthetic", "statistics"),  # what a view of the estimate costs, as a share of an image that is trained on
@@ -122,7 +122,7 @@ def noise(random: np.random.Generator, side_px: int) -> Image.Image:
 
 
 def write_noise(folder: Path, case: Case, *, count: int) -> pd.DataFrame:
-    """`count` pictures in a beton."""
+    """`count` images in a beton."""
     random = np.random.default_rng(0)
     for number in range(count):
         path = folder / f"{number:05}.jpg"
@@ -170,7 +170,7 @@ def new_learner(recipe: Recipe, case: Case, device: torch.device) -> Learner:
 
 
 def updates(learner: Learner, batches: Iterator[Batch]) -> int:
-    """Our update on each batch; returns the number of pictures."""
+    """Our update on each batch; returns the number of images."""
     learner.begin_epoch()
     losses, count = EpochLoss(learner.device, []), 0
     for batch in copied_ahead(batches, learner.device):
@@ -206,7 +206,7 @@ def bare_steps(case: Case, device: torch.device) -> tuple[AveragedModel, Callabl
 
 
 def bare_loop(case: Case, batches: Iterator[Batch], device: torch.device) -> int:
-    """A fresh model through the batches, and `update_bn` as torch's docs say; returns the number of pictures."""
+    """A fresh model through the batches, and `update_bn` as torch's docs say; returns the number of images."""
     (average, step), seen, count = bare_steps(case, device), [], 0
     for batch in batches:
         step(batch)
@@ -252,7 +252,7 @@ def trainer(case: Case, loader: Replayed, device: torch.device, folder: Path) ->
 
 
 def rate(work: Callable[[], int], device: torch.device) -> float:
-    """Pictures per second, of the clock on a GPU, of the CPU's time without one."""
+    """Images per second, of the clock on a GPU, of the CPU's time without one."""
     clock = time.monotonic if device.type == "cuda" else time.process_time
     began = clock()
     count = work()
@@ -290,13 +290,13 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
                 if number:
                     taken[name].append(found)
     for name, values in taken.items():
-        print(f"{case.name}: {name} {statistics.median(values):.0f} pictures/s", flush=True)
+        print(f"{case.name}: {name} {statistics.median(values):.0f} images/s", flush=True)
     steps: list[Row] = []
     if device.type == "cpu":
         ratios = step_ratios(case, memory.batches, device, pairs=PAIRS)
         print(f"{case.name}: our step to a bare step {statistics.median(ratios):.3f}", flush=True)
         steps = [row(case.name, "our step to a bare step", "ratio", ratios)]
-    unit = "pictures/s" if device.type == "cuda" else "pictures/CPU-s"
+    unit = "images/s" if device.type == "cuda" else "images/CPU-s"
     result = [row(case.name, name, unit, values) for name, values in taken.items()]
     if device.type == "cuda":
         result.append(row(case.name, "peak memory", "GB", [torch.cuda.max_memory_allocated() / 1e9]))

@@ -26,7 +26,7 @@ from pipeline_lib.train.run import run
 
 
 class BetonLine:
-    """What `train` needs of a line. folder: for what it writes. betons: of all pictures."""
+    """What `train` needs of a line. folder: for what it writes. betons: of all images."""
 
     def __init__(self, folder: Path, betons: Path) -> None:
         self.folder, self.betons = folder, betons

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from benchmarks.support.file_line import FileLine, Picture
-from demo.pictures import load_scans, png
+from benchmarks.support.file_line import FileLine, Image
+from demo.images import load_scans, png
 
 TEST, VAL = 0.2, 0.1  # shares of all 1,797 digits
 
@@ -37,8 +37,8 @@ class DigitLine(FileLine):
         return Split(train, val, test)
 
 
-def digits() -> list[Picture]:
+def digits() -> list[Image]:
     """All 1,797, each 32 px as PNG; the class is the digit."""
     scans = load_scans()
     named = zip(scans.labels, scans.images, strict=True)
-    return [Picture(f"digits/{number:04}.png", str(label), png(image)) for number, (label, image) in enumerate(named)]
+    return [Image(f"digits/{number:04}.png", str(label), png(image)) for number, (label, image) in enumerate(named)]

@@ -1,4 +1,4 @@
-"""Pictures in files as a line up to `convert`: what trainings on any small collection start from."""
+"""Images in files as a line up to `convert`: what trainings on any small collection start from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Picture:
 
 
 class FileLine(BetonLine):
-    """Betons of all pictures below a folder. rows: image_id, class_id, label (by the order of class_id), weight."""
+    """Betons of all images below a folder. rows: image_id, class_id, label (by the order of class_id), weight."""
 
     def __init__(
         self, folder: Path, pictures: Sequence[Picture], *, convert: Mapping[str, object] | None = None

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline_lib.curate.decide import Found
+from pipeline_lib.curate.inputs import Inputs
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.table import Table
 from pipeline_lib.tables.votes import VOTES
 
-COPIES = 0.01  # share of pictures that have the bytes of another
+COPIES = 0.01  # share of images that have the bytes of another
 
 
-def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
-    """n pictures in classes of unequal size, 1 % copies, 1 % damaged, 3 % in subjects; no features, no phashes."""
+def made_found(n: int, *, n_classes: int, seed: int = 0) -> Inputs:
+    """n images in classes of unequal size, 1 % copies, 1 % damaged, 3 % in subjects; no features, no phashes."""
     random = np.random.default_rng(seed)
     number = np.arange(n)
     looks = np.where(random.random(n) < COPIES, random.integers(0, n, n), number)
@@ -60,7 +60,7 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Found:
         "blur_ratio": random.beta(2, 8, n),
     }
     overrides_file, manifest_file = Path("curation/overrides.csv"), Path("line/curate/manifest.parquet")
-    return Found(
+    return Inputs(
         members=as_read(members, MEMBERS),
         images=as_read(images, IMAGES),
         votes=VOTES.empty(),

@@ -58,7 +58,7 @@ def convert_with_ours(source: Path, out: Path, longest_px: int | None) -> dict[s
 
 
 class Photographs:
-    """The pictures of a source as FFCV's writer takes them: (PIL picture, number) by index."""
+    """The images of a source as FFCV's writer takes them: (PIL image, number) by index."""
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
@@ -96,7 +96,7 @@ def convert_with_stock(source: Path, out: Path, longest_px: int | None, *, read_
 
 
 def _read_epochs(path: Path) -> Iterator[int]:
-    """Read every picture with FFCV's Loader, epoch by epoch; it decodes in full and hands over 8 x 8 pixels."""
+    """Read every image with FFCV's Loader, epoch by epoch; it decodes in full and hands over 8 x 8 pixels."""
     from ffcv.fields.decoders import CenterCropRGBImageDecoder, IntDecoder
     from ffcv.loader import Loader, OrderOption
 

@@ -24,49 +24,55 @@ LOOK_EVERY = 4  # batches, at memory
 def measure(
     *, module: str, option: str, folder: str, started: float, epochs: int, memory_at: list[int]
 ) -> dict[str, Any]:
-    """One epoch to warm up, in which the output is checked, then `epochs` against the clock.
+    """One epoch to warm up, in which the output is checked, then `epochs` that are measured.
 
     started: time.monotonic() of the parent when it started this process. memory_at: epochs (0 is the first) after which
     to look at memory, threads and open files.
     """
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # as many cores as workers, on any machine
     import_module("torch")  # which training needs, whatever the loader
-    torch_s = time.monotonic() - started
     competitor = import_module(f"benchmarks.support.competitors.{module}")
     open_epoch = competitor.open_batches(Path(folder), option)
-    first_batch, memory_mb, mean_level = _first_epoch(open_epoch, started)
-    n_pictures, looks = 0, []
-    cpu_s, clock = cpu_of_tree_s(), time.monotonic()
+    first = _first_epoch(open_epoch, started)
+
+    # From the second epoch on everything is compiled and in memory.
+    n_images = 0
+    looks = []
+    cpu_before_s = cpu_of_tree_s()
     for epoch in range(1, epochs + 1):
-        n_pictures += sum(len(images) for images in open_epoch(epoch))
+        n_images += sum(len(images) for images in open_epoch(epoch))
         if epoch in memory_at:
             looks.append(look())
-    wall_s, cpu_s = time.monotonic() - clock, cpu_of_tree_s() - cpu_s
+    cpu_s = cpu_of_tree_s() - cpu_before_s
     return {
-        "first_batch_s": first_batch,
-        "after_torch_s": first_batch - torch_s,
-        "cpu_ms": 1000 * cpu_s / n_pictures,
-        "pictures_per_s": n_pictures / wall_s,
-        "memory_mb": memory_mb,
-        "mean_level": mean_level,
-        "n_pictures": n_pictures // epochs,
+        **first,
+        "cpu_ms": 1000 * cpu_s / n_images,
+        "n_images": n_images // epochs,
         "looks": looks,
     }
 
 
-def _first_epoch(open_epoch: Any, started: float) -> tuple[float, float, float]:
-    """Seconds from the start to the first batch, most memory in MB, mean level of all pixels (0 to 255)."""
+def _first_epoch(open_epoch: Any, started: float) -> dict[str, float]:
+    """Wall and CPU seconds to the first batch, most memory in MB, mean level of all pixels (0 to 255)."""
     from benchmarks.support.competitors import BATCH_SIZE, SIDE_PX
 
-    first_batch, memory_mb, levels = 0.0, 0.0, []
+    first_batch_s = first_batch_cpu_s = memory_mb = 0.0
+    levels = []
     for number, images in enumerate(open_epoch(0)):
-        first_batch = first_batch or time.monotonic() - started
+        if number == 0:
+            first_batch_s = time.monotonic() - started
+            first_batch_cpu_s = cpu_of_tree_s()
         shapes = {(BATCH_SIZE, 3, SIDE_PX, SIDE_PX), (BATCH_SIZE, SIDE_PX, SIDE_PX, 3)}
         assert str(images.dtype) == "torch.uint8" and tuple(images.shape) in shapes, (images.dtype, images.shape)
         levels.append(float(images.float().mean()))
         if number % LOOK_EVERY == 0:
             memory_mb = max(memory_mb, memory_of_tree_mb())
-    return first_batch, memory_mb, sum(levels) / len(levels)
+    return {
+        "first_batch_s": first_batch_s,
+        "first_batch_cpu_s": first_batch_cpu_s,
+        "memory_mb": memory_mb,
+        "mean_level": sum(levels) / len(levels),
+    }
 
 
 def look() -> dict[str, float]:

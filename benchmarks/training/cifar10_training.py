@@ -3,16 +3,16 @@
     python -m benchmarks.training.cifar10_training FOLDER [--only cifar_speed quick curation] [--line LINE] [--seeds 3]
 
 FOLDER holds cifar10.tar and train_votes.csv.gz (CIFAR-10N, Wei et al. 2022: the votes of three people on each training
-picture; its licence forbids commerce, so it is no part of this repository). The stages up to `convert` make betons of
+image; its licence forbids commerce, so it is no part of this repository). The stages up to `convert` make betons of
 it in a throw-away checkout; --line names one that did already. Every training is the real stage on one thread, and is
-tested on all 10,000 test pictures with their published labels.
+tested on all 10,000 test images with their published labels.
 
-cifar_speed, quick: trained on what `curate` selects of the training pictures, some ten minutes of one core each.
-curation: LeNet on N_PICTURES training pictures whose label received is CIFAR-10N's `worst`, wrong where one of
+cifar_speed, quick: trained on what `curate` selects of the training images, some ten minutes of one core each.
+curation: LeNet on N_IMAGES training images whose label received is CIFAR-10N's `worst`, wrong where one of
 three people was wrong (40 %); validation has such labels too. Ways: as given (by default `curate` leaves no doubted
 label out here, its predictors know too little); without what it doubts, that guard (cl_auto_min_accuracy) taken off;
 and with the posterior of the three people's votes in place of `worst`, which is one of them. A seed is another draw of
-pictures and another seed of training; all ways have the same, and as many steps. Copies are left out everywhere. Writes
+images and another seed of training; all ways have the same, and as many steps. Copies are left out everywhere. Writes
 benchmarks/results/cifar10_training.json; `--only` keeps the rows of the other cases.
 """
 
@@ -37,9 +37,9 @@ import pandas as pd
 from benchmarks.support.beton_line import BetonLine
 from benchmarks.support.results_file import Row, kept_rows, row, write_results
 from benchmarks.training.cifar10 import STAGES, run_stage
-from pipeline_lib.curate.decide import Found, curate
+from pipeline_lib.curate.decide import curate
+from pipeline_lib.curate.inputs import Inputs, read_inputs
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.run import read_found
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION
@@ -51,22 +51,22 @@ RECIPES: dict[str, dict[str, Any]] = {
     "quick": {"recipe": "quick", "flip": True, "epochs": 8},
 }
 CASES = (*RECIPES, "curation")
-N_PICTURES = 10_000
+N_IMAGES = 10_000
 NO_LIMITS = {"max_quarantine_rate": 1.0, "max_label_issue_rate": 1.0}  # what would stop a line that people watch
 STUDENT = {"network": "lenet", "flip": True, "batch_size": 64}
-EPOCHS = 8  # of the labels as given; fewer pictures are seen more often, in as many steps
+EPOCHS = 8  # of the labels as given; fewer images are seen more often, in as many steps
 GIVEN = "labels as given"
 DOUBTED = {"doubted labels left out, cl_margin 0.2": 0.2, "doubted labels left out, cl_margin 0": 0.0}
 VOTES_LEARNT = "three people's votes learnt"
 WAYS = (GIVEN, *DOUBTED, VOTES_LEARNT)
 TOP1 = "top-1 on test"
 AGREE = "predictors out of fold agree with the label"
-UNITS = {TOP1: "%", "training labels right": "%", "training pictures": "pictures", "training CPU": "min", AGREE: "%"}
+UNITS = {TOP1: "%", "training labels right": "%", "training images": "images", "training CPU": "min", AGREE: "%"}
 
 
 @dataclass(frozen=True)
 class Cifar:
-    """line: trains on the betons. folder: of the checkout. votes: the table of CIFAR-10N. test: all test pictures."""
+    """line: trains on the betons. folder: of the checkout. votes: the table of CIFAR-10N. test: all test images."""
 
     line: BetonLine
     folder: Path
@@ -84,7 +84,7 @@ def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
     members = MEMBERS.read(checkout / "line/download/members.parquet")
     test = members[members["split_received"] == "test"].rename(columns={"label_received": "class_id"})
     votes = pd.read_csv(source / "train_votes.csv.gz", dtype=str)
-    votes["image_id"] = "pictures/" + votes["member"]
+    votes["image_id"] = "images/" + votes["member"]
     line = BetonLine(scratch, checkout / "line/convert/betons")
     return Cifar(line, checkout, votes, test[["image_id", "class_id"]])
 
@@ -120,8 +120,8 @@ def recipe_rows(cifar: Cifar, case: str) -> list[Row]:
     return [
         row(case, "top-1 on test", "%", [100 * float(cifar.line.right(weights, cifar.test).mean())]),
         row(case, "epochs", "epochs", [RECIPES[case]["epochs"]]),
-        row(case, "training pictures", "pictures", [len(train)]),
-        row(case, "test pictures", "pictures", [len(cifar.test)]),
+        row(case, "training images", "images", [len(train)]),
+        row(case, "test images", "images", [len(cifar.test)]),
         row(case, "training CPU", "min", [cpu_s / 60]),
     ]
 
@@ -148,9 +148,9 @@ def _case(way: str) -> str:
     return f"CIFAR-10N worst, {way}"
 
 
-def _curation(cifar: Cifar, found: Found, seed: int) -> dict[str, dict[str, float]]:
+def _curation(cifar: Cifar, found: Inputs, seed: int) -> dict[str, dict[str, float]]:
     """One draw, all ways."""
-    drawn = cifar.votes.sample(N_PICTURES, random_state=seed).set_index("image_id")
+    drawn = cifar.votes.sample(N_IMAGES, random_state=seed).set_index("image_id")
     alone = _of(found, drawn["worst"], VOTES.empty())
     asked = _of(found, pd.Series(pd.NA, index=drawn.index, dtype="str"), _as_table(drawn))
     curated = {
@@ -170,7 +170,7 @@ def _curation(cifar: Cifar, found: Found, seed: int) -> dict[str, dict[str, floa
         cpu_min = (time.process_time() - cpu) / 60
         is_right = drawn["label"][train["image_id"]].to_numpy() == train["class_id"].to_numpy()
         top1 = float(cifar.line.right(weights, cifar.test).mean())
-        agree = 100 * float(chosen.figures["label_issues"]["out_of_fold_accuracy"])
+        agree = 100 * float(chosen.statistics["label_issues"]["out_of_fold_accuracy"])
         figures = (100 * top1, 100 * float(is_right.mean()), len(train), cpu_min, agree)
         measured[way] = dict(zip(UNITS, figures, strict=True))
         shown = ", ".join(f"{name} {value:.1f}" for name, value in measured[way].items())
@@ -178,17 +178,17 @@ def _curation(cifar: Cifar, found: Found, seed: int) -> dict[str, dict[str, floa
     return measured
 
 
-def _found(cifar: Cifar) -> Found:
+def _found(cifar: Cifar) -> Inputs:
     """What `curate` reads on this line."""
     line = cifar.folder / "line"
     reads = {name: line / f"{stage}/{name}.parquet" for name, stage in (("members", "download"), ("images", "inspect"))}
     reads |= {"votes": line / "download/votes.parquet", "features": line / "inspect/features"}
     writes = {"manifest": cifar.folder / "line/curate/manifest.parquet"}
-    return read_found(StageRun(cifar.folder, reads, writes, CurateParams(), cifar.line.settings))
+    return read_inputs(StageRun(cifar.folder, reads, writes, CurateParams(), cifar.line.settings))
 
 
-def _of(found: Found, received: pd.Series, votes: pd.DataFrame) -> Found:
-    """A tenth of the test pictures, and some training pictures with other labels received: class by image_id."""
+def _of(found: Inputs, received: pd.Series, votes: pd.DataFrame) -> Inputs:
+    """A tenth of the test images, and some training images with other labels received: class by image_id."""
     test = found.members["image_id"][found.members["split_received"] == "test"].iloc[::10]
     members = found.members[found.members["image_id"].isin([*test, *received.index])]
     drawn, label = members["image_id"].isin(received.index), members["label_received"]

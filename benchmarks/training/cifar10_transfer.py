@@ -1,11 +1,11 @@
-"""What starting weights win on small photographs: ten pictures of each of five classes of CIFAR-10, one core.
+"""What starting weights win on small photographs: ten images of each of five classes of CIFAR-10, one core.
 
     python -m benchmarks.training.cifar10_transfer FOLDER [--line LINE] [--seeds 5]
 
 FOLDER holds cifar10.tar and train_votes.csv.gz, see cifar10_training.py, which also says what LINE is. The weights are
 learnt once, from all that `curate` selects of the five KNOWN classes, by `quick` in PRETRAINING epochs; they never see
-the five others. A seed is another draw of ten training and ten validation pictures of each of those, and another seed
-of training; all ways have the same, and are tested on the 5,000 published test pictures. Every training is the real
+the five others. A seed is another draw of ten training and ten validation images of each of those, and another seed
+of training; all ways have the same, and are tested on the 5,000 published test images. Every training is the real
 stage. Writes benchmarks/results/cifar10_transfer.json. Some 10 CPU minutes beside the stages.
 """
 
@@ -56,9 +56,9 @@ def transfer_rows(cifar: Cifar, seeds: int) -> list[Row]:
     rows += [row(way, f"won over {plain}", "points", [run[way] - run[plain] for run in runs]) for way in FINE_TUNED]
     return [
         *rows,
-        row("weights", "training pictures", "pictures", [len(known["train"])]),
+        row("weights", "training images", "images", [len(known["train"])]),
         row("weights", "training CPU", "min", [cpu_min]),
-        row("weights", "test pictures of the other classes", "pictures", [len(test)]),
+        row("weights", "test images of the other classes", "images", [len(test)]),
     ]
 
 

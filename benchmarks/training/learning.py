@@ -4,7 +4,7 @@
                                            votes]
 
 Every run is the real train stage on real betons, tested on 360 digits that it never saw. A seed is another draw of
-training, validation and test pictures and another seed of the training; both sides of a comparison have the same.
+training, validation and test images and another seed of the training; both sides of a comparison have the same.
 The draws 20, 21, ... were not looked at while choosing defaults. All but `quick` and LeNet see 16 px, a
 quarter of the work. `--only` replaces the rows of those cases and keeps the others. Writes
 benchmarks/results/learning.json. Some 20 CPU minutes on a core without AVX-512.
@@ -31,7 +31,7 @@ from benchmarks.support.results_file import Row, kept_rows, row, write_results
 FIRST_SEED = 20
 SMALL = {"side_px": 16, "shift_px": 1}
 KNOWN, NEW = list("01234"), list("56789")  # classes
-LARGEST, SMALLEST = 120, 6  # training pictures of digit 0 and of digit 9
+LARGEST, SMALLEST = 120, 6  # training images of digit 0 and of digit 9
 TAIL = list("6789")
 
 Found = dict[str, list[float]]
@@ -44,7 +44,7 @@ def quick(line: DigitLine, seed: int) -> dict[str, float]:
 
 
 def transfer(line: DigitLine, seed: int) -> dict[str, float]:
-    """Ten pictures of each of five classes: from nothing, and from weights trained on the five others.
+    """Ten images of each of five classes: from nothing, and from weights trained on the five others.
 
     The second is a linear probe, then all layers, the first at a tenth of the rate. Ten epochs are 30 steps.
     """
@@ -66,7 +66,7 @@ def transfer(line: DigitLine, seed: int) -> dict[str, float]:
 
 
 def distillation(line: DigitLine, seed: int) -> dict[str, float]:
-    """LeNet on a tenth of the pictures, alone and with the answers of a mini-ResNet that was trained on all.
+    """LeNet on a tenth of the images, alone and with the answers of a mini-ResNet that was trained on all.
 
     The teacher learns without label smoothing, which would wash out what it knows of wrong classes (Müller et al. 2019,
     arXiv 1906.02629).
@@ -86,7 +86,7 @@ def distillation(line: DigitLine, seed: int) -> dict[str, float]:
 
 
 def imbalance(line: DigitLine, seed: int) -> dict[str, float]:
-    """From 120 training pictures of digit 0 in even ratios down to 6 of digit 9; tested on all classes alike."""
+    """From 120 training images of digit 0 in even ratios down to 6 of digit 9; tested on all classes alike."""
     split = line.split(seed)
     sizes = np.round(LARGEST * (SMALLEST / LARGEST) ** (np.arange(10) / 9)).astype(int)
     train = pd.concat([_of_class(split.train, k).sample(n, random_state=seed) for k, n in enumerate(sizes)])
@@ -108,7 +108,7 @@ def imbalance(line: DigitLine, seed: int) -> dict[str, float]:
 
 
 def semi_supervised(line: DigitLine, seed: int) -> dict[str, float]:
-    """A tenth of the labels: those pictures alone, and with the other nine tenths without a label."""
+    """A tenth of the labels: those images alone, and with the other nine tenths without a label."""
     split = line.split(seed)
     few = split.train.groupby("label").sample(frac=0.1, random_state=seed)
     val, rest = _sample(split.val, 4, seed), split.train.drop(few.index)
@@ -121,7 +121,7 @@ def semi_supervised(line: DigitLine, seed: int) -> dict[str, float]:
 
 
 def votes(line: DigitLine, seed: int) -> dict[str, float]:
-    """Half of the pictures, three votes each, right in 60 %: the winner as the label, and the posterior."""
+    """Half of the images, three votes each, right in 60 %: the winner as the label, and the posterior."""
     split, rng = line.split(seed), np.random.default_rng(seed)
     train = split.train.groupby("label").sample(frac=0.5, random_state=seed)
     soft_NK = _posterior(train["label"].to_numpy(), rng)

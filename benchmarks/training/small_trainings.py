@@ -48,7 +48,7 @@ from benchmarks.support.digit_line import digits
 from benchmarks.support.file_line import FileLine, Picture
 from benchmarks.support.results_file import Row, kept_rows, row, write_results
 from pipeline_lib.inspect.hog import hog
-from pipeline_lib.inspect.picture import luminance, squeeze
+from pipeline_lib.inspect.image import luminance, squeeze
 from pipeline_lib.inspect.shard import HOG_PX
 from pipeline_lib.loader import open_still
 from pipeline_lib.networks.build import build_network, head_name
@@ -120,7 +120,7 @@ def advised(drawn: Draw, folder: Path, weights: Weights | None) -> dict[str, Any
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.data)
     found = survey(str(folder), Settings(root=folder), root=folder)
-    content: dict[str, Any] = yaml.safe_load(advise(found, name="pictures", at_hand=AtHand(weights)).params)
+    content: dict[str, Any] = yaml.safe_load(advise(found, name="images", at_hand=AtHand(weights)).params)
     return content
 
 

@@ -23,10 +23,10 @@ import pandas as pd
 from scipy.special import gammaln
 
 from benchmarks.support.results_file import Row, row, write_results
+from pipeline_lib.register.champion import classes_today
 from pipeline_lib.register.class_losses import class_changes, holm, mcnemar_loss
-from pipeline_lib.register.class_map import classes_today
 from pipeline_lib.register.gate import Champion, Evaluation, as_good, fight
-from pipeline_lib.register.paired import Z95, compare, margin, score, visible_loss
+from pipeline_lib.register.paired import ONE_SIDED_95, compare, margin, score, visible_loss
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.register.reference import near_reference, supersedes
 from pipeline_lib.registry import Comparison, Rule
@@ -80,7 +80,7 @@ def former_interval(
     b, c = np.asarray(b, float), np.asarray(c, float)
     change = (c - b) / (n + 2)
     error = np.sqrt((b + c + 1) - (c - b) ** 2 / (n + 2)) / (n + 2)
-    return change - Z95 * error, change + Z95 * error
+    return change - ONE_SIDED_95 * error, change + ONE_SIDED_95 * error
 
 
 def former_promotes(one: Night) -> bool:
@@ -146,7 +146,7 @@ def error_at_margin(n: int) -> list[Row]:
     b, c = (grid.ravel() for grid in np.meshgrid(np.arange(n + 1), np.arange(n + 1)))
     b, c = b[b + c <= n], c[b + c <= n]
     ways = gammaln(n + 1) - gammaln(b + 1) - gammaln(c + 1) - gammaln(n - b - c + 1)
-    passes = {"before": former_interval(b, c, n)[0] > -allowed, "now": score(b, c, n, -allowed) > Z95}
+    passes = {"before": former_interval(b, c, n)[0] > -allowed, "now": score(b, c, n, -allowed) > ONE_SIDED_95}
     errors: dict[str, list[float]] = {"before": [], "now": []}
     for disputed in np.concatenate([np.arange(allowed + 1e-9, 0.1, 0.002), np.arange(0.1, 0.4, 0.02)]):
         p_b, p_c = (disputed + allowed) / 2, (disputed - allowed) / 2

@@ -31,7 +31,7 @@ def score_seed(checkout: Checkout, *, plant_seed: int) -> Figures:
 
 
 def train_seed(checkout: Checkout, seed: int) -> Figures:
-    """Train and evaluate the same pictures with another seed."""
+    """Train and evaluate the same images with another seed."""
     checkout.set_param("train.seed", str(seed))
     checkout.repro()
     return _figures(checkout, f"training seed {seed}")

@@ -23,7 +23,7 @@ def survey_without_doubt(
     from flows.cli.project import inside
     from pipeline_lib.errors import UsageError
     from pipeline_lib.sources.layout import LAYOUTS
-    from pipeline_lib.survey import Answer, answer_before, survey
+    from pipeline_lib.survey import SourceAnswer, answer_before, survey
 
     if layout is not None and layout not in LAYOUTS:
         remedy = f"name one of {', '.join(LAYOUTS)}"
@@ -31,11 +31,11 @@ def survey_without_doubt(
     table = labels if labels is None or "://" in labels else inside(origin, labels)
     before = answer_before(origin, uri) if layout is None else None
     stated, splits = before or (layout, None)
-    found = survey(uri, settings, root=origin, answer=Answer(stated, splits, table))
+    found = survey(uri, settings, root=origin, answer=SourceAnswer(stated, splits, table))
     if found.doubt is None:
         return found
     chosen = _ask(found.doubt, uri)
-    return survey(uri, settings, root=origin, answer=Answer(chosen, None, table))
+    return survey(uri, settings, root=origin, answer=SourceAnswer(chosen, None, table))
 
 
 def _ask(doubt: Doubt, uri: str) -> str:

@@ -50,7 +50,7 @@ def start_model_name(
     The name stays if a person chose it, or if training starts from a version that is registered under it.
     """
     from pipeline_lib.files.atomic import write_text
-    from pipeline_lib.survey.model_name import free_name, is_our_line, with_model_name
+    from pipeline_lib.survey.earlier_data import free_name, is_our_line, with_model_name
     from pipeline_lib.train.params import REGISTERED
 
     path = origin / SETTINGS
@@ -76,10 +76,10 @@ def start_model_name(
 def _is_taken(name: str, origin: Path, settings: Settings) -> bool:
     """Whether versions of that name exist as git tags or in a registry file. No server is asked."""
     from pipeline_lib.registry.mlflow_store import SQLITE
-    from pipeline_lib.registry.registry import open_registry
+    from pipeline_lib.registry.registry import load_registry
     from tasks.git import git
 
     if git(origin, "tag", "--list", f"{name}@v*", f"{name}#*"):
         return True
-    registry = open_registry(settings.model_copy(update={"model_name": name}), origin)
+    registry = load_registry(settings.model_copy(update={"model_name": name}), origin)
     return registry.uri.startswith(SQLITE) and bool(registry.versions())

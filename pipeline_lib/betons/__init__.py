@@ -1,1 +1,1 @@
-"""Betons: FFCV files of pictures, one per shard. Their layout, and reading them back without FFCV."""
+"""Betons: FFCV files of images, one per shard. Their layout, and reading them back without FFCV."""

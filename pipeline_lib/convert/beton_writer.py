@@ -20,21 +20,21 @@ from pipeline_lib.betons.layout import (
     VERSION,
     descriptors,
 )
-from pipeline_lib.convert.stored import Stored
+from pipeline_lib.convert.stored import StoredForm
 from pipeline_lib.errors import BadData
 from pipeline_lib.pixels.raster import MAX_SIDE_PX
 
 
-def page_bytes(largest_picture_bytes: int) -> int:
-    """Return the smallest page size that FFCV accepts and that holds the largest picture."""
-    return max(MIN_PAGE_BYTES, 1 << (largest_picture_bytes - 1).bit_length())
+def page_bytes(largest_image_bytes: int) -> int:
+    """Return the smallest page size that FFCV accepts and that holds the largest image."""
+    return max(MIN_PAGE_BYTES, 1 << (largest_image_bytes - 1).bit_length())
 
 
 class BetonWriter:
     """Append images to an open file, which is a beton once `finish` has returned.
 
-    n_max: maximum number of pictures, which fixes the start of the data. page_size: bytes, see `page_bytes`.
-    Raises BadData naming a picture that takes more than a page.
+    n_max: maximum number of images, which fixes the start of the data. page_size: bytes, see `page_bytes`.
+    Raises BadData naming an image that takes more than a page.
     """
 
     def __init__(self, file: BinaryIO, *, n_max: int, page_size: int) -> None:
@@ -43,12 +43,12 @@ class BetonWriter:
         self._file, self._position = file, _next_multiple(SAMPLES_AT + n_max * SAMPLE.itemsize, page_size)
         self._samples, self._allocations = np.zeros(n_max, SAMPLE), np.zeros(n_max, ALLOCATION)
 
-    def add(self, stored: Stored, *, name: str) -> None:
-        """Append a picture. name: its image_id, for messages."""
+    def add(self, stored: StoredForm, *, name: str) -> None:
+        """Append an image. name: its image_id, for messages."""
         data, sides = stored.content, (stored.width, stored.height)
         assert self.count < len(self._samples) and data and 0 < min(sides) <= max(sides) <= MAX_SIDE_PX, (sides, name)
         if len(data) > self.page_size:
-            remedy = "set convert.long_side_px, which shrinks pictures, and run `dvc repro`"
+            remedy = "set convert.long_side_px, which shrinks images, and run `dvc repro`"
             what = f"more bytes than a page of {self.page_size}"
             raise BadData(what, file=name, value=f"{len(data)} bytes", remedy=remedy)
         if self._position % self.page_size + len(data) > self.page_size:  # an image never crosses a page

@@ -1,4 +1,4 @@
-"""Estimate the time and the size of a conversion by converting a few of its pictures first."""
+"""Estimate the time and the size of a conversion by converting a few of its images first."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pipeline_lib.errors import NoSpace
 from pipeline_lib.shards.read import MemberBytes
 
 log = logging.getLogger(__name__)
-SAMPLE = 24  # number of pictures, spread evenly over the work
-SHARE = 20  # at most one picture in 20, so that the estimate costs 5 % of the work or less
+SAMPLE = 24  # number of images, spread evenly over the work
+SHARE = 20  # at most one image in 20, so that the estimate costs 5 % of the work or less
 CLEARLY = 0.8  # the estimate may be a fifth off; a disk that fills up later is reported then
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Estimate for all pictures to convert, from a sample of n. work_s: for one worker."""
+class ConversionEstimate:
+    """Estimate for all images to convert, from a sample of n. work_s: for one worker."""
 
     n: int
     size_bytes: int
@@ -32,14 +32,14 @@ class Estimate:
 
 def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
     """Log the estimate in one line. Raises NoSpace if the disk of `folder` is clearly too small."""
-    n_pictures = sum(len(task.pictures) for task in tasks)
-    if n_pictures < SHARE:  # finished before anyone could read an estimate
+    n_images = sum(len(task.images) for task in tasks)
+    if n_images < SHARE:  # finished before anyone could read an estimate
         return
     found = estimate(tasks)
     log.info(
         "%d images in %d shards to do, about %d MB and %d s with %d workers (measured on %d)",
         *(
-            n_pictures,
+            n_images,
             len(tasks),
             math.ceil(found.size_bytes / 1e6),
             math.ceil(found.work_s / workers),
@@ -52,22 +52,22 @@ def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
         value = f"{free_bytes / 1e6:.0f} MB free"
         remedy = "free some space (docs/operations.md lists what can be deleted), or set convert.short_side_px to "
         "store less"
-        what = f"the disk is too small: {n_pictures} pictures take about {found.size_bytes / 1e6:.0f} MB"
+        what = f"the disk is too small: {n_images} images take about {found.size_bytes / 1e6:.0f} MB"
         raise NoSpace(what, file=folder, value=value, remedy=remedy)
 
 
-def estimate(tasks: Sequence[Task]) -> Estimate:
-    """Convert a few pictures without keeping them; the first one twice, since its first time includes loading."""
-    places = [(task, picture) for task in tasks for picture in task.pictures]
+def estimate(tasks: Sequence[Task]) -> ConversionEstimate:
+    """Convert a few images without keeping them; the first one twice, since its first time includes loading."""
+    places = [(task, image) for task in tasks for image in task.images]
     n = min(SAMPLE, max(1, len(places) // SHARE))
     chosen = places[:: len(places) // n][:n]
     taken = []
     with MemberBytes(tasks[0].shards_folder) as members:
-        for task, picture in [chosen[0], *chosen]:
+        for task, image in [chosen[0], *chosen]:
             began = time.perf_counter()
-            data = members.read(picture.container, picture.offset_bytes, picture.size_bytes)
-            stored = stored_form(data, picture, task.params, task.rules, shards=task.shards_folder)
+            data = members.read(image.container, image.offset_bytes, image.size_bytes)
+            stored = stored_form(data, image, task.params, task.rules, shards=task.shards_folder)
             taken.append((len(stored.content), time.perf_counter() - began))
     sizes_bytes, seconds = zip(*taken[1:], strict=True)
     scale = len(places) / n
-    return Estimate(n, round(sum(sizes_bytes) * scale), sum(seconds) * scale)
+    return ConversionEstimate(n, round(sum(sizes_bytes) * scale), sum(seconds) * scale)

@@ -18,7 +18,7 @@ NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in compressed data: no
 
 
 def passed_on(data: bytes, *, width: int, height: int) -> bytes | None:
-    """Return the stream without metadata if it shows the same picture as `data`, upright and of this size, else None.
+    """Return the stream without metadata if it shows the same image as `data`, upright and of this size, else None.
 
     None for CMYK, RGB marked as such by Adobe's segment, 12 bits, rare codings and samplings, damage, and a stream that
     takes more bytes than the pixels. That the colours stay the same is checked with libjpeg on both headers: of the

@@ -1,11 +1,11 @@
-"""Make faces, or whatever else your detector finds, unrecognisable before pictures are stored.
+"""Make faces, or whatever else your detector finds, unrecognisable before images are stored.
 
 The detector is a function of a module in this repository, from uint8 RGB pixels [H, W, 3] to boxes (left, top, right,
 bottom) in pixels. A parameter never names a function of a library: `pickle:loads` would run code from an image. Its
 file is pinned by sha256, so that another detector means another parameter, and other betons. Cells of a sixth of the
 box's longer side leave 6 x 6 colours at most; Yang et al., "A Study of Face Obfuscation in ImageNet" (ICML 2022),
 found blurred faces to cost a classifier less than one per cent. Only betons are changed: shards hold the
-received pictures, and reviewers see these.
+received images, and reviewers see these.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _is_ours(file: Path) -> bool:
 
 
 def find_boxes(pixels_HWC: Array, dotted: str) -> list[Box]:
-    """Run the detector; return its boxes, clipped to the picture, without empty ones."""
+    """Run the detector; return its boxes, clipped to the image, without empty ones."""
     height, width = pixels_HWC.shape[:2]
     cut = [
         (max(0, int(left)), max(0, int(top)), min(width, int(right)), min(height, int(bottom)))

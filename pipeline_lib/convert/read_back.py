@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pipeline_lib.betons.checksum import checksum
+from pipeline_lib.betons.layout import checksum
 from pipeline_lib.betons.read import open_beton
-from pipeline_lib.convert.stored import Stored
+from pipeline_lib.convert.stored import StoredForm
 from pipeline_lib.errors import OutputDamaged
 
 
@@ -20,7 +20,7 @@ class Written:
     checksum: int
 
     @classmethod
-    def of(cls, image_id: str, stored: Stored) -> Self:
+    def of(cls, image_id: str, stored: StoredForm) -> Self:
         """Build from the arguments of the writer."""
         return cls(image_id, checksum(stored.content, mode=stored.mode, height=stored.height, width=stored.width))
 

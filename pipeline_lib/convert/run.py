@@ -13,7 +13,7 @@ from pipeline_lib.convert.estimate import announce
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.pixelate import check_detector
 from pipeline_lib.convert.shard import Task, convert_shard
-from pipeline_lib.convert.stored import Picture
+from pipeline_lib.convert.stored import ReceivedImage
 from pipeline_lib.files.atomic import atomic_folder, write_text
 from pipeline_lib.harness.memo import Memo, stage_key
 from pipeline_lib.harness.progress import progress
@@ -25,9 +25,9 @@ from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)
-FORMAT = 4  # raise it when the code writes other bytes for the same input
+FORMAT_VERSION = 4  # raise it when the code writes other bytes for the same input
 LIBRARIES = ("numpy", "pandas", "pillow", "pyarrow", "simplejpeg")  # make the bytes
-SEEN = ("width_px", "height_px", "exif_orientation")  # findings of `inspect` about a picture
+SEEN = ("width_px", "height_px", "exif_orientation")  # findings of `inspect` about an image
 
 
 def run(job: StageRun[ConvertParams]) -> None:
@@ -40,7 +40,7 @@ def run(job: StageRun[ConvertParams]) -> None:
     tasks = plan_tasks(members, images, shards_folder=job.reads["shards"], params=job.params, rules=rules)
     described = pixels_description(job.params, rules)
     memo_folder = job.settings.state_folder(job.checkout) / "memo" / "convert"
-    memo = Memo(memo_folder, stage_key(format_version=FORMAT, params=described, libraries=_libraries()))
+    memo = Memo(memo_folder, stage_key(format_version=FORMAT_VERSION, params=described, libraries=_libraries()))
     with atomic_folder(job.writes["betons"]) as folder:
         todo = {task.shard: task for task in tasks if not memo.restore(task.unit, folder)}
         _convert_all(todo, folder, memo, job)
@@ -48,19 +48,19 @@ def run(job: StageRun[ConvertParams]) -> None:
     memo.forget_older_than(job.settings.memo_days)
     log.info(
         "%d images in %d betons, %d shards from the memo",
-        sum(len(task.pictures) for task in tasks),
-        sum(bool(task.pictures) for task in tasks),
+        sum(len(task.images) for task in tasks),
+        sum(bool(task.images) for task in tasks),
         memo.hits,
     )
 
 
 def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun[ConvertParams]) -> None:
     """Fill the folder; each finished shard goes into the memo at once."""
-    size_bytes = sum(picture.size_bytes for task in todo.values() for picture in task.pictures)
+    size_bytes = sum(image.size_bytes for task in todo.values() for image in task.images)
     announce(list(todo.values()), folder, workers=n_workers(size_bytes, job.settings))
-    n_pictures = sum(len(task.pictures) for task in todo.values())
+    n_images = sum(len(task.images) for task in todo.values())
     convert = partial(convert_shard, folder=folder)
-    with progress("convert", "images", n_pictures, job.settings) as step:
+    with progress("convert", "images", n_images, job.settings) as step:
         work = map_shards(
             convert, todo, size_bytes=size_bytes, libraries=_libraries(), settings=job.settings, step=step
         )
@@ -71,18 +71,18 @@ def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun[
 def plan_tasks(
     members: pd.DataFrame, images: pd.DataFrame, *, shards_folder: Path, params: ConvertParams, rules: PixelRules
 ) -> list[Task]:
-    """Make one task per shard, sorted by name; a shard without decodable pictures gets an empty task."""
+    """Make one task per shard, sorted by name; a shard without decodable images gets an empty task."""
     decodable = images[images["refusal"].isna()].drop(columns="refusal")
     held = members.dropna(subset=["shard"]).merge(decodable, on="image_id", how="left", validate="one_to_one")
     held = held.sort_values(["shard", "row_in_shard"])
     numbers = [held[name].fillna(0).astype(int) for name in ("offset_bytes", "size_bytes", *SEEN)]
     columns = [column.tolist() for column in (held["image_id"], held["container"], *numbers)]
-    pictures: dict[str, list[Picture]] = {}
+    by_shard: dict[str, list[ReceivedImage]] = {}
     for shard, is_decodable, *values in zip(held["shard"], held[SEEN[0]].notna(), *columns, strict=True):
-        of_shard = pictures.setdefault(shard, [])
+        of_shard = by_shard.setdefault(shard, [])
         if is_decodable:
-            of_shard.append(Picture(*values))
-    return [Task(shard, tuple(of_shard), shards_folder, params, rules) for shard, of_shard in pictures.items()]
+            of_shard.append(ReceivedImage(*values))
+    return [Task(shard, tuple(of_shard), shards_folder, params, rules) for shard, of_shard in by_shard.items()]
 
 
 def pixels_description(params: ConvertParams, rules: PixelRules) -> str:

@@ -13,7 +13,7 @@ from pipeline_lib.betons.layout import MAX_PAGE_BYTES
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.read_back import Written, check_written
-from pipeline_lib.convert.stored import Picture, stored_form
+from pipeline_lib.convert.stored import ReceivedImage, stored_form
 from pipeline_lib.errors import BadData
 from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.pixels import PixelRules
@@ -26,20 +26,20 @@ class Task:
     """One shard to convert. Small and picklable, since it is sent to a worker process."""
 
     shard: str
-    pictures: tuple[Picture, ...]  # in the order of the shard
+    images: tuple[ReceivedImage, ...]  # in the order of the shard
     shards_folder: Path
     params: ConvertParams
     rules: PixelRules
 
     @property
     def unit(self) -> str:
-        """The memo's key of the result, beside the parameters: the shard and its decodable pictures."""
-        image_ids = "\n".join(picture.image_id for picture in self.pictures)
+        """The memo's key of the result, beside the parameters: the shard and its decodable images."""
+        image_ids = "\n".join(image.image_id for image in self.images)
         return f"{self.shard}:{hashlib.sha256(image_ids.encode()).hexdigest()}"
 
     def files(self, folder: Path) -> list[Path]:
-        """The output files of the shard: an index, and a beton if at least one picture is decodable."""
-        beton = [folder / f"{self.shard}.beton"] if self.pictures else []
+        """The output files of the shard: an index, and a beton if at least one image is decodable."""
+        beton = [folder / f"{self.shard}.beton"] if self.images else []
         return [*beton, folder / f"{self.shard}.index.parquet"]
 
 
@@ -47,9 +47,9 @@ def convert_shard(task: Task, at: Callable[[str], None], *, folder: Path) -> Non
     """Write the beton and the index of a shard into `folder`. at: called with each image_id when its turn comes.
 
     Raises OutputDamaged if the shard's bytes no longer decode as they did in `inspect`, or the beton does not read
-    back; BadData when a picture is too large for a beton; NoSpace.
+    back; BadData when an image is too large for a beton; NoSpace.
     """
-    written = _write_beton(task, folder / f"{task.shard}.beton", at) if task.pictures else []
+    written = _write_beton(task, folder / f"{task.shard}.beton", at) if task.images else []
     rows = [(row, one.image_id, one.checksum) for row, one in enumerate(written)]
     columns = [column.name for column in BETON_INDEX.columns]
     BETON_INDEX.write(pd.DataFrame(rows, columns=columns), folder / f"{task.shard}.index.parquet")
@@ -60,29 +60,29 @@ def _write_beton(task: Task, path: Path, at: Callable[[str], None]) -> list[Writ
     page_size = page_bytes(_largest(task))
     written: list[Written] = []
     with atomic_file(path) as file, MemberBytes(task.shards_folder) as members:
-        writer = BetonWriter(file, n_max=len(task.pictures), page_size=page_size)
-        for picture in task.pictures:
-            at(picture.image_id)
-            data = members.read(picture.container, picture.offset_bytes, picture.size_bytes)
-            stored = stored_form(data, picture, task.params, task.rules, shards=task.shards_folder)
-            writer.add(stored, name=picture.image_id)
-            written.append(Written.of(picture.image_id, stored))
+        writer = BetonWriter(file, n_max=len(task.images), page_size=page_size)
+        for image in task.images:
+            at(image.image_id)
+            data = members.read(image.container, image.offset_bytes, image.size_bytes)
+            stored = stored_form(data, image, task.params, task.rules, shards=task.shards_folder)
+            writer.add(stored, name=image.image_id)
+            written.append(Written.of(image.image_id, stored))
         writer.finish()
         check_written(Path(file.name), written)
     return written
 
 
 def _largest(task: Task) -> int:
-    """Return an upper bound on the bytes of the largest picture. Raises BadData naming it if no page can hold it."""
-    size_bytes, image_id = max((most_bytes(picture, task.params), picture.image_id) for picture in task.pictures)
+    """Return an upper bound on the bytes of the largest image. Raises BadData naming it if no page can hold it."""
+    size_bytes, image_id = max((most_bytes(image, task.params), image.image_id) for image in task.images)
     if size_bytes > MAX_PAGE_BYTES:
         value, remedy = f"{size_bytes} bytes", "set convert.long_side_px, which shrinks it, and run `dvc repro`"
-        what = f"a beton holds pictures of at most {MAX_PAGE_BYTES} bytes"
+        what = f"a beton holds images of at most {MAX_PAGE_BYTES} bytes"
         raise BadData(what, file=image_id, value=value, remedy=remedy)
     return size_bytes
 
 
-def most_bytes(picture: Picture, params: ConvertParams) -> int:
-    """Return an upper bound: no stored form takes more bytes than the pixels, except tiny pictures, below a page."""
-    width, height = params.of(picture.width_px, picture.height_px)
+def most_bytes(image: ReceivedImage, params: ConvertParams) -> int:
+    """Return an upper bound: no stored form takes more bytes than the pixels, except tiny images, below a page."""
+    width, height = params.of(image.width_px, image.height_px)
     return 3 * (width + 1) * (height + 1)

@@ -1,4 +1,4 @@
-"""Turn a picture as received into the bytes that a beton stores."""
+"""Turn an image as received into the bytes that a beton stores."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pipeline_lib.pixels import PixelRules, Undecodable, decode
 
 
 @dataclass(frozen=True)
-class Picture:
-    """The place of a decodable picture's bytes, and the findings of `inspect`. The size is the decoded one."""
+class ReceivedImage:
+    """The place of a decodable image's bytes, and the findings of `inspect`. The size is the decoded one."""
 
     image_id: str
     container: str
@@ -28,7 +28,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredForm:
     """A row of a beton. mode: JPG or RAW. content: the JPEG stream, or the pixels in row-major order."""
 
     mode: int
@@ -43,20 +43,22 @@ class Stored:
 
     @classmethod
     def jpg(cls, stream: bytes, *, width: int, height: int) -> Self:
-        """Store a JPEG stream whose picture has this size."""
+        """Store a JPEG stream whose image has this size."""
         return cls(JPG, width, height, stream)
 
 
-def stored_form(data: bytes, picture: Picture, params: ConvertParams, rules: PixelRules, *, shards: Path) -> Stored:
-    """Choose the stored form of a picture. data: its bytes as received, which are stored unchanged if they fit.
+def stored_form(
+    data: bytes, image: ReceivedImage, params: ConvertParams, rules: PixelRules, *, shards: Path
+) -> StoredForm:
+    """Choose the stored form of an image. data: its bytes as received, which are stored unchanged if they fit.
 
     Raises OutputDamaged if they no longer decode as they did in `inspect`.
     """
-    received = picture.width_px, picture.height_px
+    received = image.width_px, image.height_px
     width, height = params.of(*received)
     is_raw = params.is_raw(width, height)
-    is_upright = picture.exif_orientation == 1 or rules.exif_orientation == "ignore"
-    hidden = _pixelated(data, picture, params, rules, shards)
+    is_upright = image.exif_orientation == 1 or rules.exif_orientation == "ignore"
+    hidden = _pixelated(data, image, params, rules, shards)
     if (
         hidden is None
         and not is_raw
@@ -66,34 +68,36 @@ def stored_form(data: bytes, picture: Picture, params: ConvertParams, rules: Pix
     ):
         stream = passed_on(data, width=width, height=height)
         if stream is not None:
-            return Stored.jpg(stream, width=width, height=height)
-    pixels_HWC = params.apply(_decoded(data, picture, rules, shards) if hidden is None else hidden)
+            return StoredForm.jpg(stream, width=width, height=height)
+    pixels_HWC = params.apply(_decoded(data, image, rules, shards) if hidden is None else hidden)
     if is_raw:
-        return Stored.raw(pixels_HWC)
+        return StoredForm.raw(pixels_HWC)
     stream = encode_jpeg(pixels_HWC, quality=params.jpeg_quality)
-    assert is_sound(stream), picture.image_id
-    return Stored.jpg(stream, width=width, height=height)
+    assert is_sound(stream), image.image_id
+    return StoredForm.jpg(stream, width=width, height=height)
 
 
-def _pixelated(data: bytes, picture: Picture, params: ConvertParams, rules: PixelRules, shards: Path) -> Array | None:
-    """Return the picture with all detected boxes pixelated; None if there are none, or no detector."""
+def _pixelated(
+    data: bytes, image: ReceivedImage, params: ConvertParams, rules: PixelRules, shards: Path
+) -> Array | None:
+    """Return the image with all detected boxes pixelated; None if there are none, or no detector."""
     if params.pixelate is None:
         return None
-    pixels_HWC = _decoded(data, picture, rules, shards)
+    pixels_HWC = _decoded(data, image, rules, shards)
     boxes = find_boxes(pixels_HWC, params.pixelate)
     return pixelate(pixels_HWC, boxes) if boxes else None
 
 
-def _decoded(data: bytes, picture: Picture, rules: PixelRules, shards: Path) -> Array:
+def _decoded(data: bytes, image: ReceivedImage, rules: PixelRules, shards: Path) -> Array:
     remedy = "run `dvc checkout line/download/shards`, then `dvc repro`"
     try:
         decoded = decode(data, rules)
     except Undecodable as error:
-        value = f"{picture.image_id}: {error}"
+        value = f"{image.image_id}: {error}"
         what = "an image no longer decodes"
-        raise OutputDamaged(what, file=shards / picture.container, value=value, remedy=remedy) from error
-    if (decoded.width_px, decoded.height_px) != (picture.width_px, picture.height_px):
-        value = f"{picture.image_id}: {decoded.width_px} x {decoded.height_px}"
-        what = f"an image is no longer {picture.width_px} x {picture.height_px}, as `inspect` saw it"
-        raise OutputDamaged(what, file=shards / picture.container, value=value, remedy=remedy)
+        raise OutputDamaged(what, file=shards / image.container, value=value, remedy=remedy) from error
+    if (decoded.width_px, decoded.height_px) != (image.width_px, image.height_px):
+        value = f"{image.image_id}: {decoded.width_px} x {decoded.height_px}"
+        what = f"an image is no longer {image.width_px} x {image.height_px}, as `inspect` saw it"
+        raise OutputDamaged(what, file=shards / image.container, value=value, remedy=remedy)
     return decoded.pixels_HWC

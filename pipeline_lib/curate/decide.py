@@ -1,72 +1,52 @@
-"""All decisions on all pictures, in order: refusals, people's orders, labels, copies, the model's doubts, class sizes.
+"""All decisions on all images, in order: refusals, people's overrides, labels, copies, the model's doubts, class sizes.
 
-The first reason that applies is the primary one. Nothing a model thinks takes a picture out of val or test.
+The first reason that applies is the primary one. A model's opinion never removes a val or test image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.curate.class_words import ClassWords
-from pipeline_lib.curate.classes import class_table, over_cap, row_weights, too_small
-from pipeline_lib.curate.duplicates import Views, group_duplicates
-from pipeline_lib.curate.figures import (
-    class_figures,
-    duplicate_figures,
-    issue_figures,
-    leaks_if_split_by_file,
-    override_figures,
-    rounded,
-    row_figures,
-)
-from pipeline_lib.curate.label_issues import Opinion, judge_labels
+from pipeline_lib.curate.classes import class_table, too_small
+from pipeline_lib.curate.decisions import Decisions, check_limits, check_other_files, refused
+from pipeline_lib.curate.duplicate_choice import Settled, settle
+from pipeline_lib.curate.duplicates import group_duplicates
+from pipeline_lib.curate.inputs import Inputs, join_rows
+from pipeline_lib.curate.label_issues import LabelIssues, find_label_issues
 from pipeline_lib.curate.labels import Labels, decide_labels
-from pipeline_lib.curate.ledger import balance, ledger
-from pipeline_lib.curate.limits import check_limits, check_other_files
-from pipeline_lib.curate.more_to_learn import unlabelled, vote_targets
 from pipeline_lib.curate.outliers import outlier_scores
-from pipeline_lib.curate.overrides import Override, class_changes, picture_changes, refuse_faults, stale_lines
+from pipeline_lib.curate.overrides import class_changes, image_changes, refuse_faults, stale_lines
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.profile import data_profile
 from pipeline_lib.curate.quality import placeholders, quality_remarks
-from pipeline_lib.curate.review import review_queue
-from pipeline_lib.curate.rows import join_rows
-from pipeline_lib.curate.settle import Settled, leaking, settle
-from pipeline_lib.curate.splits import assign_splits, split_keys
-from pipeline_lib.curate.verdicts import Verdicts, refused
+from pipeline_lib.curate.review_queue import review_queue
+from pipeline_lib.curate.selection import over_cap, row_weights, selection, unlabelled, vote_targets
+from pipeline_lib.curate.splits import assign_splits, leaking, leaks_if_split_by_file, split_keys
+from pipeline_lib.curate.statistics import (
+    balance,
+    class_statistics,
+    data_profile,
+    duplicate_statistics,
+    issue_statistics,
+    ledger,
+    override_statistics,
+    rounded,
+    row_statistics,
+)
 from pipeline_lib.reasons import Reason, Remark
-from pipeline_lib.tables.manifest import MANIFEST, SPLITS
+from pipeline_lib.tables.manifest import MANIFEST
 
-
-@dataclass(frozen=True)
-class Found:
-    """What the earlier stages and people hand over. manifest_file and overrides_file are named in messages only.
-
-    features: without `view`, which `views` reads for those pictures that it is asked for.
-    """
-
-    members: pd.DataFrame
-    images: pd.DataFrame
-    votes: pd.DataFrame
-    features: pd.DataFrame
-    views: Views
-    overrides: tuple[Override, ...]
-    class_words: Mapping[str, ClassWords]
-    overrides_file: Path
-    manifest_file: Path
+BY_PEOPLE = ("votes", "override")  # values of label_source
 
 
 @dataclass(frozen=True)
 class Curated:
     """The tables of the stage.
 
-    unlabelled, targets: what training learns from beside labels. labels: what votes say; balance: balance.csv; profile
-    and figures: the JSON files.
+    unlabelled, targets: what training learns from beside labels. labels: what votes say. balance: balance.csv.
+    profile, statistics: the JSON files profile.json and curation.json.
     """
 
     manifest: pd.DataFrame
@@ -78,151 +58,189 @@ class Curated:
     labels: Labels
     balance: pd.DataFrame
     profile: dict[str, Any]
-    figures: dict[str, Any]
+    statistics: dict[str, Any]
 
 
-def curate(found: Found, params: CurateParams) -> Curated:
+def curate(inputs: Inputs, params: CurateParams) -> Curated:
     """Decide on every member. Raises BadData for overrides that do not fit, DataCheckFailed for limits passed."""
-    features = found.features.set_index("image_id")
-    rows, labels = labelled(found, params)
-    verdicts = _before_copies(rows, labels.classes, params)
+    features = inputs.features.set_index("image_id")
+
+    # What people and files say comes before anything that is computed from pixels.
+    rows, labels = label_and_split(inputs, params)
+    decided = _by_files_and_people(rows, labels.classes, params)
+
+    # Copies among all sound images, also those left out: an excluded copy still tells what its group is.
+    sound = rows[rows["refusal"].isna()]
     apart = rows.index[rows["not_duplicate"]]
-    groups = group_duplicates(rows[rows["refusal"].isna()], features, found.views, params, apart=apart)
+    groups = group_duplicates(sound, features, inputs.views, params, apart=apart)
     rows = rows.join(groups.frame)
-    standing = rows[verdicts.standing]
-    leaks = {"if_split_by_file": leaks_if_split_by_file(standing, params), "before": int(leaking(standing).sum())}
+
+    # One copy of each group stays, and training keeps nothing that val or test would meet again.
+    standing = rows[decided.standing]
+    leakage = {
+        "if_split_by_file": leaks_if_split_by_file(standing, params),
+        "before": int(leaking(standing).sum()),
+    }
     settled = settle(standing, shielded=rows["keep"] | rows["relabel"].notna())
-    verdicts = _after_copies(verdicts, rows, settled)
-    opinion = _opinion(rows[verdicts.standing | (verdicts.reason == Reason.LABEL_MISSING.value)], features, params)
-    rows = _doubted(rows, opinion, params).join(outlier_scores(rows[verdicts.standing], features, params))
-    verdicts = verdicts.exclude(Reason.LABEL_ISSUE, rows["label_issue"] == "auto")
-    verdicts = verdicts.exclude(Reason.OVER_CLASS_CAP, over_cap(rows[verdicts.standing], params))
-    small = too_small(rows[verdicts.standing], params, found.manifest_file)
-    verdicts = _remarked(verdicts.exclude(Reason.CLASS_TOO_SMALL, small), rows, params)
-    learned = unlabelled(rows, verdicts, params)
-    verdicts = verdicts.remark(Remark.LEARNED_UNLABELLED, learned)
-    kept = rows[verdicts.standing]
-    manifest = _manifest(rows, verdicts, row_weights(kept, params))
-    check_other_files(manifest, params, found.manifest_file)
-    check_limits(manifest[~learned], leaking(kept), params, found.manifest_file)
-    classes = class_table(kept, found.class_words, found.manifest_file)
-    figures = {
+    decided = _by_copies(decided, rows, settled)
+
+    # Labels are doubted among what stands; copies that are left share a fold, or one would tell the other's answer.
+    issues = _label_issues(rows, decided, features, params)
+    rows = _with_label_issue(rows, issues, params)
+    rows = rows.join(outlier_scores(rows[decided.standing], features, params))
+    decided = decided.exclude(Reason.LABEL_ISSUE, rows["label_issue"] == "auto")
+
+    # The sizes of classes come last: they count what is left.
+    decided = decided.exclude(Reason.OVER_CLASS_CAP, over_cap(rows[decided.standing], params))
+    small = too_small(rows[decided.standing], params, inputs.manifest_file)
+    decided = decided.exclude(Reason.CLASS_TOO_SMALL, small)
+    decided = _with_remarks(decided, rows, params)
+    learned = unlabelled(rows, decided, params)
+    decided = decided.remark(Remark.LEARNED_UNLABELLED, learned)
+
+    # Limits are checked before classes are numbered: their message says more than "no image is left".
+    kept = rows[decided.standing]
+    manifest = _manifest(rows, decided, row_weights(kept, params))
+    leaks = leaking(kept)
+    check_other_files(manifest, params, inputs.manifest_file)
+    check_limits(manifest[~learned], leaks, params, inputs.manifest_file)
+    classes = class_table(kept, inputs.class_words, inputs.manifest_file)
+
+    statistics = {
         "ledger": ledger(manifest),
-        **row_figures(rows, verdicts),
-        "classes": class_figures(labels.classes, classes),
-        "votes": labels.figures,
-        "label_issues": issue_figures(rows, opinion),
-        "duplicates": {**duplicate_figures(rows, verdicts), "maybe": len(groups.maybe), "buckets_cut": groups.n_cut},
-        "leakage": {**leaks, "after": int(leaking(kept).sum())},
-        "overrides": override_figures(rows, verdicts, n_lines=len(found.overrides)),
+        **row_statistics(rows, decided),
+        "classes": class_statistics(labels.classes, classes),
+        "votes": labels.statistics,
+        "label_issues": issue_statistics(rows, issues),
+        "duplicates": {
+            **duplicate_statistics(rows, decided),
+            "maybe": len(groups.maybe),
+            "buckets_cut": groups.n_cut,
+        },
+        "leakage": {**leakage, "after": int(leaks.sum())},
+        "overrides": override_statistics(rows, decided, n_lines=len(inputs.overrides)),
     }
     return Curated(
         manifest=manifest.reset_index(),
-        selection=_selection(manifest, classes),
+        selection=selection(manifest, classes),
         unlabelled=rows.index[learned].to_frame(index=False),
         targets=vote_targets(labels.soft, kept, params),
         classes=classes,
-        review=review_queue(rows, verdicts, groups.maybe, params),
+        review=review_queue(rows, decided, groups.maybe, params),
         labels=labels,
         balance=balance(manifest, rows["split"]),
         profile=data_profile(kept, labels.became),
-        figures=rounded(figures),
+        statistics=rounded(statistics),
     )
 
 
-def labelled(found: Found, params: CurateParams) -> tuple[pd.DataFrame, Labels]:
-    """Every row with its class, its split and the orders people gave about it."""
-    rows = join_rows(found.members, found.images)
-    votes = found.votes.astype("str")
-    known = {*rows["label_received"].dropna().unique(), *votes["label"].dropna().unique()}
-    changes = class_changes(found.overrides, known)
+def label_and_split(inputs: Inputs, params: CurateParams) -> tuple[pd.DataFrame, Labels]:
+    """Every row with its class, its split and the overrides that people wrote about it."""
+    rows = join_rows(inputs.members, inputs.images)
+    votes = inputs.votes.astype("str")
+
+    # Classes are renamed and merged first, so that votes and overrides speak of today's classes.
+    received = set(rows["label_received"].dropna().unique())
+    voted_for = set(votes["label"].dropna().unique())
+    changes = class_changes(inputs.overrides, received | voted_for)
     labels = decide_labels(rows, votes, changes, params)
-    orders = picture_changes(found.overrides, rows, labels.classes)
+
+    # Splits are drawn over all images that can be used, so that no decision moves another image.
     keys = split_keys(rows)
     usable = rows["refusal"].isna()
     splits = assign_splits(keys[usable], rows[usable], params).reindex(rows.index)
+
+    # All faulty lines of the file in one error, instead of one per run.
+    orders = image_changes(inputs.overrides, rows, labels.classes)
     stale = stale_lines(orders, labels=labels.frame["class_id"], splits=splits)
-    refuse_faults(*changes.faults, *orders.faults, *stale, file=found.overrides_file)
-    rows = rows.join(labels.frame).join(orders.frame.astype({"relabel": "str", "split": "str"}))
+    refuse_faults(*changes.faults, *orders.faults, *stale, file=inputs.overrides_file)
+
+    # An override wins over votes and the received label, and over the drawn split.
+    rows = rows.join(labels.frame)
+    rows = rows.join(orders.frame.astype({"relabel": "str", "split": "str"}))
     class_id = rows["relabel"].fillna(rows["class_id"])
-    decided = rows.assign(
+    flags = {name: rows[name].fillna(False).astype(bool) for name in ("keep", "remove", "not_duplicate")}
+    rows = rows.assign(
         class_id=class_id,
         label_source=rows["label_source"].mask(rows["relabel"].notna(), "override"),
         excluded=class_id.isin(changes.excluded),
         split=rows["split"].fillna(splits),
         group_id=keys,
         touched=rows.index.isin(orders.frame.index),
-        **{order: rows[order].fillna(False).astype(bool) for order in ("keep", "remove", "not_duplicate")},
+        **flags,
     )
-    return decided, labels
+    return rows, labels
 
 
-def _before_copies(rows: pd.DataFrame, classes: tuple[str, ...], params: CurateParams) -> Verdicts:
-    unsettled = rows["undecided"] & (rows["split"] == "train") & ~rows["keep"] & rows["relabel"].isna()
-    return (
-        refused(rows)
-        .exclude(Reason.OVERRIDE_REMOVED, rows["remove"])
-        .exclude(Reason.PLACEHOLDER, placeholders(rows, params) & ~rows["keep"])
-        .exclude(Reason.CLASS_EXCLUDED, rows["excluded"])
-        .exclude(Reason.LABEL_MISSING, rows["class_id"].isna())
-        .exclude(Reason.LABEL_UNKNOWN, rows["class_id"].notna() & ~rows["class_id"].isin(classes) & ~rows["excluded"])
-        .exclude(Reason.VOTES_UNDECIDED, unsettled & (params.undecided_votes == "quarantine"))
-    )
+def _by_files_and_people(rows: pd.DataFrame, classes: tuple[str, ...], params: CurateParams) -> Decisions:
+    """What needs no look at other images' content."""
+    unlisted = rows["class_id"].notna() & ~rows["class_id"].isin(classes) & ~rows["excluded"]
+    settled_by_hand = rows["keep"] | rows["relabel"].notna()
+    unsettled = rows["undecided"] & (rows["split"] == "train") & ~settled_by_hand
+
+    decided = refused(rows)
+    decided = decided.exclude(Reason.OVERRIDE_REMOVED, rows["remove"])
+    decided = decided.exclude(Reason.PLACEHOLDER, placeholders(rows, params) & ~rows["keep"])
+    decided = decided.exclude(Reason.CLASS_EXCLUDED, rows["excluded"])
+    decided = decided.exclude(Reason.LABEL_MISSING, rows["class_id"].isna())
+    decided = decided.exclude(Reason.LABEL_UNKNOWN, unlisted)
+    return decided.exclude(Reason.VOTES_UNDECIDED, unsettled & (params.undecided_votes == "quarantine"))
 
 
-def _after_copies(verdicts: Verdicts, rows: pd.DataFrame, settled: Settled) -> Verdicts:
-    verdicts = (
-        verdicts.exclude(Reason.LABEL_CONFLICT, settled.conflict)
-        .remark(Reason.LABEL_CONFLICT, settled.disputed)
-        .exclude(Reason.LEAK_TRAIN_EVAL, settled.leak)
-        .exclude(Reason.DUPLICATE, settled.surplus)
-    )
-    return verdicts.exclude(Reason.LEAK_TRAIN_EVAL, leaking(rows[verdicts.standing]))  # what a subject still ties
+def _by_copies(decided: Decisions, rows: pd.DataFrame, settled: Settled) -> Decisions:
+    decided = decided.exclude(Reason.LABEL_CONFLICT, settled.conflict)
+    decided = decided.remark(Reason.LABEL_CONFLICT, settled.disputed)
+    decided = decided.exclude(Reason.LEAK_TRAIN_EVAL, settled.leak)
+    decided = decided.exclude(Reason.DUPLICATE, settled.surplus)
+    # What a subject (a person, a burst) still ties to val or test.
+    return decided.exclude(Reason.LEAK_TRAIN_EVAL, leaking(rows[decided.standing]))
 
 
-def _opinion(standing: pd.DataFrame, features: pd.DataFrame, params: CurateParams) -> Opinion:
-    fold_group = standing["dup_group"].fillna(standing["group_id"])
-    return judge_labels(standing.assign(fold_group=fold_group), features, params)
+def _label_issues(rows: pd.DataFrame, decided: Decisions, features: pd.DataFrame, params: CurateParams) -> LabelIssues:
+    """Doubt the labels that stand; images without a class are ranked for labelling beside them."""
+    asked = decided.standing | (decided.reason == Reason.LABEL_MISSING.value)
+    chosen = rows[asked]
+    fold_group = chosen["dup_group"].fillna(chosen["group_id"])
+    return find_label_issues(chosen.assign(fold_group=fold_group), features, params)
 
 
-def _doubted(rows: pd.DataFrame, opinion: Opinion, params: CurateParams) -> pd.DataFrame:
+def _with_label_issue(rows: pd.DataFrame, issues: LabelIssues, params: CurateParams) -> pd.DataFrame:
     """Add label_issue. `auto`: a training label no person confirmed, doubted by predictors that are good enough."""
-    doubted = opinion.frame["doubted"].reindex(rows.index, fill_value=False).astype(bool)
-    by_people = rows["label_source"].isin(["votes", "override"]) | rows["keep"]
-    automatic = doubted & (rows["split"] == "train") & ~by_people & (opinion.accuracy >= params.cl_auto_min_accuracy)
-    issue = pd.Series("none", index=rows.index, dtype="str").mask(doubted, "review").mask(automatic, "auto")
-    return rows.join(opinion.frame.drop(columns="doubted")).assign(label_issue=issue)
+    doubted = issues.frame["doubted"].reindex(rows.index, fill_value=False).astype(bool)
+    by_people = rows["label_source"].isin(BY_PEOPLE) | rows["keep"]
+    good_enough = issues.accuracy >= params.cl_auto_min_accuracy
+    automatic = doubted & (rows["split"] == "train") & ~by_people & good_enough
+
+    issue = pd.Series("none", index=rows.index, dtype="str")
+    issue = issue.mask(doubted, "review").mask(automatic, "auto")
+    return rows.join(issues.frame.drop(columns="doubted")).assign(label_issue=issue)
 
 
-def _remarked(verdicts: Verdicts, rows: pd.DataFrame, params: CurateParams) -> Verdicts:
+def _with_remarks(decided: Decisions, rows: pd.DataFrame, params: CurateParams) -> Decisions:
+    relabelled = (rows["label_source"] == "votes") & (rows["class_id"] != rows["label_received"])
     remarks = {
         **quality_remarks(rows, params),
         Remark.LABEL_REVIEW: rows["label_issue"] == "review",
-        Remark.RELABELLED_BY_VOTES: (rows["label_source"] == "votes") & (rows["class_id"] != rows["label_received"]),
+        Remark.RELABELLED_BY_VOTES: relabelled,
         Remark.RELABELLED_BY_OVERRIDE: rows["relabel"].notna(),
     }
     for code, mask in remarks.items():
-        verdicts = verdicts.remark(code, mask & rows["refusal"].isna())
-    return verdicts
+        decided = decided.remark(code, mask & rows["refusal"].isna())
+    return decided
 
 
-def _manifest(rows: pd.DataFrame, verdicts: Verdicts, weights: pd.Series) -> pd.DataFrame:
-    by_votes = verdicts.marks[Remark.RELABELLED_BY_VOTES] | (verdicts.reason == Reason.VOTES_UNDECIDED.value)
-    by_override = rows["touched"] | (verdicts.reason == Reason.CLASS_EXCLUDED.value)
-    decided_by = pd.Series("rule", index=rows.index, dtype="str").mask(by_votes, "votes").mask(by_override, "override")
+def _manifest(rows: pd.DataFrame, decided: Decisions, weights: pd.Series) -> pd.DataFrame:
+    """The columns of MANIFEST, by image_id."""
+    by_votes = decided.marks[Remark.RELABELLED_BY_VOTES] | (decided.reason == Reason.VOTES_UNDECIDED.value)
+    by_override = rows["touched"] | (decided.reason == Reason.CLASS_EXCLUDED.value)
+    decided_by = pd.Series("rule", index=rows.index, dtype="str")
+    decided_by = decided_by.mask(by_votes, "votes").mask(by_override, "override")
     table = rows.assign(
-        split=rows["split"].where(verdicts.standing),
+        split=rows["split"].where(decided.standing),
         weight=weights.reindex(rows.index),
-        decision=verdicts.decisions(),
-        reason=verdicts.reason,
-        flags=verdicts.flags(),
+        decision=decided.kinds(),
+        reason=decided.reason,
+        flags=decided.flags(),
         decided_by=decided_by,
     )
     return table[[column.name for column in MANIFEST.columns if column.name != "image_id"]]
-
-
-def _selection(manifest: pd.DataFrame, classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    kept = manifest[manifest["decision"] == "keep"]
-    label = kept["class_id"].map(classes.set_index("class_id")["label"]).astype("int32")
-    table = kept.assign(label=label).reset_index()
-    return {split: table.loc[table["split"] == split, ["image_id", "label", "class_id", "weight"]] for split in SPLITS}

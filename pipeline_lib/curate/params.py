@@ -11,85 +11,128 @@ from pipeline_lib.params_file import Params
 
 
 class CurateParams(Params):
-    """What decides on a picture. The defaults were measured on planted errors; see each room's docstring."""
+    """What decides on an image. The defaults were measured on planted errors; see pipeline_lib/curate."""
 
     classes: tuple[str, ...] | None = Field(
-        None, description="the classes to use; others are removed as label_unknown. null: every class received"
+        None,
+        description="classes to use; labels outside the list are removed as label_unknown. null: every class received",
     )
-    min_images_per_class: int = Field(2, ge=1, le=1_000_000, description="kept training pictures a class must have")
+    min_images_per_class: int = Field(
+        2, ge=1, le=1_000_000, description="smallest number of kept training images of a class"
+    )
     small_classes: Literal["fail", "drop", "keep"] = Field(
-        "drop", description="what to do with a class under min_images_per_class"
+        "drop", description="what happens to a class with fewer training images than min_images_per_class"
     )
-    test_fraction: float = Field(0.2, gt=0, le=0.8, description="share of the unpublished pictures put in test, 0..1")
-    val_fraction: float = Field(0.1, gt=0, le=0.8, description="share of the unpublished pictures put in val, 0..1")
-    split_salt: str = Field("v1", min_length=1, max_length=64, description="another salt is another draw of all splits")
+    test_fraction: float = Field(
+        0.2, gt=0, le=0.8, description="share of the images without a published split that goes to test, 0..1"
+    )
+    val_fraction: float = Field(
+        0.1, gt=0, le=0.8, description="share of the images without a published split that goes to val, 0..1"
+    )
+    split_salt: str = Field(
+        "v1",
+        min_length=1,
+        max_length=64,
+        description="salt of the hash that draws the splits; another salt draws all of them anew",
+    )
     vote_threshold: float = Field(
-        0.9, ge=0.5, lt=1, description="posterior from which the votes replace the label received, 0..1"
+        0.9, ge=0.5, lt=1, description="posterior probability from which votes replace the received label, 0..1"
     )
     vote_min: int = Field(
-        2, ge=1, le=100, description="people's votes a picture needs before votes may change its label"
+        2, ge=1, le=100, description="smallest number of people's votes that may change an image's label"
     )
     calibration_votes: int = Field(
-        10, ge=3, le=100, description="votes from which a picture teaches how many votes its class needs"
+        10, ge=3, le=100, description="number of votes from which an image teaches how many votes its class needs"
     )
     expert_annotators: tuple[str, ...] = Field(
-        (), description="annotators whose votes are known answers: they decide, and the others are scored on them"
+        (), description="annotators whose votes are known answers: they decide, and other annotators are scored on them"
     )
     undecided_votes: Literal["keep", "quarantine"] = Field(
-        "keep", description="a training picture whose voters disagree: keep its label, or leave it out"
+        "keep",
+        description="what happens to a training image whose voters disagree: its label is kept, or it is quarantined",
     )
-    cl_folds: int = Field(5, ge=2, le=20, description="folds of the out-of-sample predictions")
+    cl_folds: int = Field(5, ge=2, le=20, description="number of folds of the out-of-sample predictions")
     cl_margin: float = Field(
-        0.4, ge=0, le=1, description="a label is doubted when another class is this much more probable, 0..1"
+        0.4,
+        ge=0,
+        le=1,
+        description="difference of probability by which another class must win before a label is doubted, 0..1",
     )
     cl_auto_min_accuracy: float = Field(
-        0.85, ge=0, le=1, description="out-of-fold accuracy from which doubted training pictures are left out, 0..1"
+        0.85,
+        ge=0,
+        le=1,
+        description="out-of-fold accuracy of the predictors from which doubted training images are left out, 0..1",
     )
     cl_train_rows: int = Field(
-        20_000, ge=100, le=10_000_000, description="most pictures a fold's predictors learn from"
+        20_000, ge=100, le=10_000_000, description="largest number of images that the predictors of a fold learn from"
     )
     ood_percentile: float = Field(
-        99.5, ge=50, le=100, description="pictures further from their class than this share are queued as outliers, %"
+        99.5,
+        ge=50,
+        le=100,
+        description="percentile of the distance from the own class above which images are queued as outliers, %",
     )
-    label_next: int = Field(500, ge=1, le=100_000, description="pictures without a class that are ranked for labelling")
+    label_next: int = Field(
+        500, ge=1, le=100_000, description="number of images without a class that are ranked for labelling"
+    )
     dup_auto_hamming: int = Field(
-        6, ge=0, le=8, description="bits of 64 by which perceptual hashes of near duplicates may differ"
+        6,
+        ge=0,
+        le=8,
+        description="largest number of differing bits, of 64, between perceptual hashes of near duplicates",
     )
     dup_review_hamming: int = Field(
-        10, ge=0, le=12, description="bits up to which a pair is shown for review instead; dup_auto_hamming: none is"
+        10,
+        ge=0,
+        le=12,
+        description="largest number of differing hash bits of a pair shown for review; dup_auto_hamming: none is shown",
     )
     dup_auto_agreement: float = Field(
         0.9,
         ge=0,
         le=1,
-        description="near duplicates under 64 px: agreement of their details from which they are copies",
+        description="agreement of details from which images under 64 px are copies, 0..1",
     )
     dup_review_agreement: float = Field(
-        0.7, ge=0, le=1, description="agreement from which a pair under 64 px is shown for review instead"
+        0.7,
+        ge=0,
+        le=1,
+        description="agreement of details from which a pair of images under 64 px is shown for review, 0..1",
     )
     dup_variants: bool = Field(
-        True, description="find mirrored, turned and centre-cropped copies too, not only whole upright ones"
+        True,
+        description="whether mirrored, turned and centre-cropped copies are found too, not only whole upright ones",
     )
     dup_small_rms: float = Field(
         5.0,
         ge=0,
         le=64,
-        description="near duplicates under 64 px: RMS difference of 32x32 thumbnails, grey levels of 255",
+        description="largest RMS difference of the 32x32 thumbnails of copies under 64 px, in grey levels of 255",
     )
     dup_questions: int = Field(
-        48, ge=0, le=1_000_000, description="most questions about possible copies (near_review), the likeliest first"
+        48,
+        ge=0,
+        le=1_000_000,
+        description="largest number of questions about possible copies (near_review), the likeliest first",
     )
     cap_per_class: int | None = Field(
-        None, ge=1, le=10_000_000, description="most training pictures of a class, chosen by a hash; null: all"
+        None,
+        ge=1,
+        le=10_000_000,
+        description="largest number of training images of a class, chosen by a hash; null: no limit",
     )
     placeholder_copies: int = Field(
         10,
         ge=2,
         le=1_000_000,
-        description="files with the same pixels and little to see that make a placeholder; all of them are left out",
+        description="number of files with the same, nearly plain pixels from which they are left out as a placeholder",
     )
     aspect_review: float = Field(
-        4.0, ge=1, le=10_000, description="pictures this many times longer than wide, or wider than long, are shown"
+        4.0,
+        ge=1,
+        le=10_000,
+        description="aspect ratio, longer by shorter side, above which an image is shown for review",
     )
     class_weights: Literal["none", "inverse", "sqrt", "effective"] = Field(
         "none",
@@ -98,25 +141,30 @@ class CurateParams(Params):
         json_schema_extra={"visible": True},
     )
     learn_votes: bool = Field(
-        False, description="training learns what the votes make of a picture, as probabilities, not only the winner"
+        False,
+        description="whether training learns the votes' class probabilities of an image, not only the winning class",
     )
     learn_unlabelled: bool = Field(
-        False, description="training gets the pictures without a class too, and guesses it; they are not quarantined"
+        False,
+        description="whether training gets images without a class and guesses it, instead of quarantining them",
     )
     max_quarantine_rate: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="share of quarantined images that stops the line, and, counted apart, of files that are no images "
-        "and belong to none (docs/files.md), 0..1",
+        description="largest share of quarantined images, and, counted apart, of files that are no images and "
+        "belong to none (docs/files.md); a larger one stops the line, 0..1",
     )
     max_label_issue_rate: float = Field(
-        0.15, ge=0, le=1, description="share of doubted labels, of those judged, that stops the line, 0..1"
+        0.15,
+        ge=0,
+        le=1,
+        description="largest share of doubted labels among the scored ones; a larger one stops the line, 0..1",
     )
     max_leakage: int = Field(
-        0, ge=0, description="training pictures tied to val or test that stop the line when passed"
+        0, ge=0, description="largest number of training images tied to val or test; more stop the line"
     )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="of the out-of-sample predictors")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="random seed of the out-of-sample predictors")
 
     @field_validator("classes")
     @classmethod
@@ -127,7 +175,7 @@ class CurateParams(Params):
     @model_validator(mode="after")
     def _some_training_is_left(self) -> Self:
         if self.test_fraction + self.val_fraction >= 1:
-            raise ValueError("test_fraction + val_fraction must stay under 1, so that training pictures are left")
+            raise ValueError("test_fraction + val_fraction must stay under 1, so that training images are left")
         return self
 
     @model_validator(mode="after")

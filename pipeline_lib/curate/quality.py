@@ -1,6 +1,6 @@
-"""Remarks on a picture's technical quality. They flag and rank for review; none of them excludes.
+"""Remarks on an image's technical quality. They flag and rank for review; none of them excludes.
 
-Thresholds: measured on 570 ordinary and 20 planted pictures of each kind at 256 px (recall 1.00; dark 2, blurred 2
+Thresholds: measured on 570 ordinary and 20 planted images of each kind at 256 px (recall 1.00; dark 2, blurred 2
 false of 570). Blur depends on the subject, so it is a score to look at and never a reason.
 """
 
@@ -11,8 +11,10 @@ import pandas as pd
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.reasons import Remark
 
-DARK_P99, LIGHT_P1 = 64, 225  # luminance, 0..255
-LOW_ENTROPY_BIT, SHARP_ENTROPY_BIT = 2.0, 3.5
+DARK_P99 = 64  # luminance, 0..255, of the brightest hundredth
+LIGHT_P1 = 225  # luminance, 0..255, of the darkest hundredth
+LOW_ENTROPY_BIT = 2.0  # of luminance, 0..8
+SHARP_ENTROPY_BIT = 3.5  # below, there are too few edges to tell a blur from a plain subject
 # Of 100 products on white, at 40 % of width and height the least has .81 bit, at 30 % .45, at 20 % .20; placeholders
 # with a line of text have .34 at most, with a drawn icon .38 (JPEG quality 90) and .53 (40).
 LOW_SUBJECT_BIT = 0.5
@@ -22,22 +24,28 @@ BLUR_MIN_SIDE_PX = 64  # an enlarged thumbnail is smooth without being out of fo
 
 def low_information(rows: pd.DataFrame) -> pd.Series:
     """Nearly one grey level all over, and little to see beside it."""
-    return _below(rows["entropy_bit"], LOW_ENTROPY_BIT) & _below(rows["subject_bit"], LOW_SUBJECT_BIT)
+    one_level = _below(rows["entropy_bit"], LOW_ENTROPY_BIT)
+    return one_level & _below(rows["subject_bit"], LOW_SUBJECT_BIT)
 
 
 def placeholders(rows: pd.DataFrame, params: CurateParams) -> pd.Series:
     """Boolean Series: "photo unavailable" and the like. Little to see, and the same pixels in many files."""
-    same = rows.groupby("pixel_hash")["pixel_hash"].transform("size")
-    return low_information(rows) & (same >= params.placeholder_copies)
+    n_same = rows.groupby("pixel_hash")["pixel_hash"].transform("size")
+    return low_information(rows) & (n_same >= params.placeholder_copies)
 
 
 def quality_remarks(rows: pd.DataFrame, params: CurateParams) -> dict[Remark, pd.Series]:
     """Boolean Series over `rows` for each remark: what the decode noticed and what the pixels say."""
-    dark = _below(rows["luminance_p99"], DARK_P99)
-    light = _above(rows["luminance_p1"], LIGHT_P1)
     sides = rows[["width_px", "height_px"]].astype("Float64")
     short_side = sides.min(axis=1)
-    judged = ~_below(rows["entropy_bit"], SHARP_ENTROPY_BIT) & ~_below(short_side, BLUR_MIN_SIDE_PX) & ~dark & ~light
+    aspect = sides.max(axis=1) / short_side
+    dark = _below(rows["luminance_p99"], DARK_P99)
+    light = _above(rows["luminance_p1"], LIGHT_P1)
+
+    # Where little is to be seen, or was enlarged, soft edges are no fault.
+    has_edges = ~_below(rows["entropy_bit"], SHARP_ENTROPY_BIT)
+    is_large = ~_below(short_side, BLUR_MIN_SIDE_PX)
+    blurred = _above(rows["blur_ratio"], BLURRED_RATIO) & has_edges & is_large & ~dark & ~light
     return {
         Remark.EXT_MISMATCH: _true(rows["ext_mismatch"]),
         Remark.EXIF_ROTATED: _above(rows["exif_orientation"], 1),
@@ -47,15 +55,16 @@ def quality_remarks(rows: pd.DataFrame, params: CurateParams) -> dict[Remark, pd
         Remark.ON_BLACK: _true(rows["on_black"]),
         Remark.LOW_BITS: _true(rows["low_bits"]),
         Remark.ENDS_GREY: _true(rows["ends_grey"]),
-        Remark.ELONGATED: _above(sides.max(axis=1) / short_side, params.aspect_review),
+        Remark.ELONGATED: _above(aspect, params.aspect_review),
         Remark.DARK: dark,
         Remark.LIGHT: light,
-        Remark.BLURRED: _above(rows["blur_ratio"], BLURRED_RATIO) & judged,
+        Remark.BLURRED: blurred,
         Remark.LOW_INFORMATION: low_information(rows),
     }
 
 
 def _true(values: pd.Series) -> pd.Series:
+    """An absent value is no."""
     return values.fillna(False).astype(bool)
 
 

@@ -11,7 +11,7 @@ from pipeline_lib.errors import SourceMissing
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import SourceDoubt, doubt_of_source, stand_in
 from pipeline_lib.sources.names import is_archive, refusal
-from pipeline_lib.sources.places import MEND, SourceObject, open_place
+from pipeline_lib.sources.places import FIX_SOURCES, SourceObject, place_of
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.tables.listing import LISTING
@@ -25,16 +25,16 @@ def list_sources(sources: tuple[Source, ...], settings: Settings, *, root: Path)
 
 
 def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[str, object]]:
-    place = open_place(source.uri, settings, root=root)
+    place = place_of(source.uri, settings, root=root)
     found = list(place.list())
     if not found:
-        raise SourceMissing("nothing is there", file=place.address, remedy=f"{MEND}, or put images there")
+        raise SourceMissing("nothing is there", file=place.address, remedy=f"{FIX_SOURCES}, or put images there")
     rows = [_row(source, "archive" if is_archive(one.key) and not one.fault else "image", one) for one in found]
     if not place.is_single:
         warn_once(_doubt(source, [one.key for one in found]), root / settings.state_dir / "doubts", stage="discover")
     for kind, uri in (("labels", source.labels), ("votes", source.votes), ("subjects", source.subjects)):
         if uri:
-            rows += [_row(source, kind, one) for one in open_place(uri, settings, root=root).list()]
+            rows += [_row(source, kind, one) for one in place_of(uri, settings, root=root).list()]
     return rows
 
 

@@ -27,7 +27,7 @@ SUBJECTS_HEADER = ("member", "subject")
 
 
 @dataclass(frozen=True)
-class Line:
+class AnnotationLine:
     """One line of a CSV. number: 1-based. cells: stripped, by column. member: as the tables spell it."""
 
     number: int
@@ -35,7 +35,7 @@ class Line:
     member: str
 
 
-def read_votes(data: bytes, *, file: str, members: frozenset[str]) -> list[Line]:
+def read_votes(data: bytes, *, file: str, members: frozenset[str]) -> list[AnnotationLine]:
     """The votes of a source. Raises BadData: header, empty cell, no known member, two votes of one annotator on one."""
     lines = _known(list(_read(data, VOTES_HEADER, file=file)), members, file=file)
     _refuse_repeated(lines, ("member", "annotator"), file=file, remedy="keep one vote of each annotator on each image")
@@ -49,7 +49,7 @@ def read_subjects(data: bytes, *, file: str, members: frozenset[str]) -> dict[st
     return {line.member: line.cells["subject"] for line in lines}
 
 
-def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
+def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[AnnotationLine]:
     """Parse UTF-8, comma-separated; a byte order mark and further columns are let be."""
     try:
         reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True, restval="")
@@ -65,7 +65,7 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
         for row in reader:
             cells = {name: (row[name] or "").strip() for name in header}
             member = encode_name(cells["member"].removeprefix("./").encode("utf-8", "surrogateescape"))
-            line = Line(reader.line_num, cells, member)
+            line = AnnotationLine(reader.line_num, cells, member)
             if not all(line.cells.values()):
                 raise BadData(
                     "an empty cell",
@@ -82,7 +82,7 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Line]:
         ) from error
 
 
-def _known(lines: list[Line], members: frozenset[str], *, file: str) -> list[Line]:
+def _known(lines: list[AnnotationLine], members: frozenset[str], *, file: str) -> list[AnnotationLine]:
     """The lines about images that the source has."""
     # macOS decomposes the names of files (NFD), and a table typed by people composes them (NFC)
     spelt = {normalize("NFC", member): member for member in members} | {member: member for member in members}
@@ -101,7 +101,7 @@ def _known(lines: list[Line], members: frozenset[str], *, file: str) -> list[Lin
     return [line for line in lines if line.member in members]
 
 
-def _refuse_repeated(lines: list[Line], key: tuple[str, ...], *, file: str, remedy: str) -> None:
+def _refuse_repeated(lines: list[AnnotationLine], key: tuple[str, ...], *, file: str, remedy: str) -> None:
     first: dict[tuple[str, ...], int] = {}
     repeated = []
     for line in lines:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.download.plan import Unit
-from pipeline_lib.download.stored import Stored, digest_members
+from pipeline_lib.download.stored import StoredUnit, digest_members
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.shards.cut import shard_id
 from pipeline_lib.shards.found import Found
@@ -24,7 +24,7 @@ FICLONE = 0x40049409  # linux/fs.h: give a file the blocks of another, copied wh
 
 def take_archive(
     unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None], limits: ArchiveLimits
-) -> Stored:
+) -> StoredUnit:
     """Bring an archive into `folder` and find its members.
 
     Raises ArchiveDamaged, which names the byte where it breaks; BadData when it unpacks to more than `limits` allow.
@@ -45,7 +45,7 @@ def take_archive(
         container, found, prefix=unit.prefix, name=name, workers=workers, max_file_bytes=limits.max_file_bytes
     )
     identity = shard_id([(f"{unit.source.name}/{one.name}", one.sha256) for one in members if one.sha256])
-    return Stored(container.rename(folder / f"archive-{identity}{ending}"), members)
+    return StoredUnit(container.rename(folder / f"archive-{identity}{ending}"), members)
 
 
 def find_members(

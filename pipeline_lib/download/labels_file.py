@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.sources.names import PICTURE_ENDINGS, encode_name
+from pipeline_lib.sources.names import IMAGE_ENDINGS, encode_name
 from pipeline_lib.sources.split_names import split_names
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table of labels, as it spells them. files: each that may name the picture."""
+    """The columns of a table of labels, as it spells them. files: each that may name the image."""
 
     delimiter: str
     names: tuple[str, ...]
@@ -61,7 +61,7 @@ class ReceivedLabels:
 
 
 def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedLabels:
-    """The classes of a source's pictures. members: their names. See docs/labels.md for the rules.
+    """The classes of a source's images. members: their names. See docs/labels.md for the rules.
 
     Raises BadData: not text, no such columns, a line that names several images or none, two classes for one image,
     an unknown split, no line about an image of the source.
@@ -127,7 +127,7 @@ def find_columns(text: str, *, file: str) -> Columns:
 
 
 def is_labels_table(head: bytes, *, members: Iterable[str]) -> bool:
-    """Whether a file that begins so is a table of labels of these pictures."""
+    """Whether a file that begins so is a table of labels of these images."""
     try:
         text = _decoded(head[: head.rfind(b"\n") + 1] or head, "")
         columns = find_columns(text, file="")
@@ -171,7 +171,7 @@ def _agree(member: Sequence[str], cell: Sequence[str]) -> bool:
 
 def _without_ending(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
-    return stem if dot and ending.lower() in PICTURE_ENDINGS else name
+    return stem if dot and ending.lower() in IMAGE_ENDINGS else name
 
 
 def _decoded(data: bytes, file: str) -> str:
@@ -215,7 +215,7 @@ def _refuse_ambiguous(matched: Sequence[tuple[int, Mapping[str, str], Sequence[s
 
 
 def _one_each(cells: Iterable[tuple[int, str, str]], what: str, file: str) -> dict[str, str]:
-    """member -> cell; an empty one says nothing. Raises BadData where two lines say different things of one picture."""
+    """member -> cell; an empty one says nothing. Raises BadData where two lines say different things of one image."""
     first: dict[str, tuple[int, str]] = {}
     differing = []
     for number, member, cell in cells:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.download.plan import Unit
-from pipeline_lib.download.stored import Stored, StoredMember
+from pipeline_lib.download.stored import StoredMember, StoredUnit
 from pipeline_lib.errors import ObjectRefused
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import shard_id
-from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_picture
+from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_image
 from pipeline_lib.shards.tar_files import write_end, write_member
 from pipeline_lib.sources.names import is_undecided
 from pipeline_lib.sources.places import Place, SourceObject
@@ -23,7 +23,7 @@ from pipeline_lib.sources.s3 import READS_PER_WORKER
 READ_WHOLE_BYTES = 16 << 20
 
 
-def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]) -> Stored:
+def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]) -> StoredUnit:
     """Read the unit's objects, several at once, and write them in the unit's order to `<shard id>.tar` in `folder`.
 
     What neither name nor bytes call an image, and what may not be read, is listed and not written. step: told the bytes
@@ -42,7 +42,7 @@ def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable
             step(size_bytes)
         write_end(file)
     identity = shard_id([(f"{unit.source.name}/{member.name}", member.sha256) for member in members if member.sha256])
-    return Stored(partial.rename(folder / f"{identity}.tar"), tuple(members))
+    return StoredUnit(partial.rename(folder / f"{identity}.tar"), tuple(members))
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ def _read(wanted: SourceObject, place: Place) -> _Read:
     is_open = is_undecided(wanted.key)
     try:
         # what is no image may be of any size; of a usual one the head would cost a second request to S3
-        if is_open and wanted.size_bytes > READ_WHOLE_BYTES and not may_be_picture(_head(place, wanted)):
+        if is_open and wanted.size_bytes > READ_WHOLE_BYTES and not may_be_image(_head(place, wanted)):
             return _Read(wanted, refused=Reason.NOT_IMAGE)
         data = place.read(wanted)
     except ObjectRefused:
         return _Read(wanted, refused=Reason.UNREADABLE_FILE)
-    if is_open and not may_be_picture(data[:HEAD_BYTES]):
+    if is_open and not may_be_image(data[:HEAD_BYTES]):
         return _Read(wanted, refused=Reason.NOT_IMAGE)
     return _Read(wanted, data, hashlib.sha256(data).hexdigest())
 

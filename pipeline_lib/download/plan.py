@@ -39,7 +39,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DownloadPlan:
     """One source's units, in order, and the loose objects refused unread, with why."""
 
     units: tuple[Unit, ...]
@@ -48,7 +48,7 @@ class Plan:
 
 def plan_source(
     source: Source, listing: pd.DataFrame, limits: ShardSizes, *, max_file_bytes: int, is_single: bool
-) -> Plan:
+) -> DownloadPlan:
     """Plan one source. is_single: its address is one archive, whose members need no prefix to differ from others'.
 
     Loose objects are packed in the order (last-modified, key), so that new ones come last. Raises BadData when an
@@ -64,7 +64,7 @@ def plan_source(
     taken = sorted((one for one, reason in judged if reason is None), key=lambda one: (one.modified_ns, one.key))
     shards = cut_shards([one.key for one in taken], [one.size_bytes for one in taken], limits)
     units += [Unit(source, "pack", tuple(taken[at] for at in shard)) for shard in shards]
-    return Plan(tuple(units), tuple((one, reason) for one, reason in judged if reason is not None))
+    return DownloadPlan(tuple(units), tuple((one, reason) for one, reason in judged if reason is not None))
 
 
 def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source) -> None:

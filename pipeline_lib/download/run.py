@@ -18,8 +18,8 @@ from pipeline_lib.download.archives import take_archive
 from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
 from pipeline_lib.download.params import DownloadParams
-from pipeline_lib.download.plan import Plan, Unit, plan_source
-from pipeline_lib.download.stored import MEMBERS_FILE, Stored, read_stored, write_members
+from pipeline_lib.download.plan import DownloadPlan, Unit, plan_source
+from pipeline_lib.download.stored import MEMBERS_FILE, StoredUnit, read_stored, write_members
 from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
 from pipeline_lib.download.withdrawn import holdings_of
 from pipeline_lib.errors import BadData, DataCheckFailed, NoSpace, SourceChanged
@@ -34,7 +34,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.sources.doubt import doubt_of_source
-from pipeline_lib.sources.places import Place, open_place
+from pipeline_lib.sources.places import Place, place_of
 from pipeline_lib.sources.s3 import RELIST
 from pipeline_lib.sources.source import Source, read_sources
 from pipeline_lib.sources.warned import warn_once
@@ -55,7 +55,7 @@ def run(job: StageRun[DownloadParams]) -> None:
     settings: Settings = job.settings
     root, limits = settings.origin(job.checkout), job.params.shard_sizes()
     listing, sources = LISTING.read(job.reads["listing"]), read_sources(job.reads["sources"])
-    places = {source.name: open_place(source.uri, settings, root=root) for source in sources}
+    places = {source.name: place_of(source.uri, settings, root=root) for source in sources}
     archive_limits: ArchiveLimits = job.params.archive_limits()
     plans = {
         one.name: plan_source(
@@ -108,7 +108,7 @@ def _store_all(
     memo: Memo,
     settings: Settings,
     limits: ArchiveLimits,
-) -> dict[Unit, Stored]:
+) -> dict[Unit, StoredUnit]:
     """Bring every unit into `folder`: from the memo, else from its source."""
     desk = folder / "incoming"
     stored = {unit: _restore(unit, desk, folder, memo, limits) for unit in units}
@@ -134,7 +134,7 @@ def _store_all(
     return {unit: arrived for unit, arrived in stored.items() if arrived is not None}
 
 
-def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo, limits: ArchiveLimits) -> Stored | None:
+def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo, limits: ArchiveLimits) -> StoredUnit | None:
     remove_tree(desk)
     return _place(read_stored(desk), folder) if memo.restore(unit.memo_key(limits), desk) else None
 
@@ -143,7 +143,7 @@ def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo, limits: ArchiveLi
 class _Fetched:
     """changed: the objects that are not the listed version, but a later one."""
 
-    stored: Stored
+    stored: StoredUnit
     changed: tuple[str, ...]
 
 
@@ -218,9 +218,9 @@ def _section(job: StageRun[DownloadParams], stage: str) -> Any:
     return load_section(job.checkout / "params.yaml", stage, import_module(f"pipeline_lib.{stage}.params").PARAMS)
 
 
-def _place(stored: Stored, folder: Path) -> Stored:
+def _place(stored: StoredUnit, folder: Path) -> StoredUnit:
     """Move the container to where it stays."""
-    return Stored(stored.container.rename(folder / stored.container.name), stored.members)
+    return StoredUnit(stored.container.rename(folder / stored.container.name), stored.members)
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
@@ -235,8 +235,8 @@ def require_space(folder: Path, needed_bytes: int) -> None:
 
 def _tables(
     sources: tuple[Source, ...],
-    plans: dict[str, Plan],
-    stored: dict[Unit, Stored],
+    plans: dict[str, DownloadPlan],
+    stored: dict[Unit, StoredUnit],
     settings: Settings,
     *,
     root: Path,
@@ -267,5 +267,5 @@ def _tables(
 
 
 def _read_csv(uri: str, settings: Settings, root: Path) -> bytes:
-    place = open_place(uri, settings, root=root)
+    place = place_of(uri, settings, root=root)
     return place.read(next(place.list()))

@@ -35,7 +35,7 @@ class StoredMember:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredUnit:
     """A unit's container and members, in the order of the unit."""
 
     container: Path
@@ -76,13 +76,13 @@ def _member(handle: int, found: Found, prefix: str, archive: str, max_file_bytes
     return StoredMember(prefix + found.name, found.offset_bytes, found.size_bytes, sha256.hexdigest(), None)
 
 
-def write_members(stored: Stored, path: Path) -> None:
+def write_members(stored: StoredUnit, path: Path) -> None:
     """Put the members beside the container, for the memo."""
     columns = [field.name for field in fields(StoredMember)]
     pd.DataFrame(map(astuple, stored.members), columns=columns).to_parquet(path)
 
 
-def read_stored(folder: Path) -> Stored:
+def read_stored(folder: Path) -> StoredUnit:
     """What `write_members` wrote, with the container that lies in the same folder."""
     frame = pd.read_parquet(folder / MEMBERS_FILE).astype(object).where(lambda cells: cells.notna(), None)
     members = [
@@ -92,4 +92,4 @@ def read_stored(folder: Path) -> Stored:
         for row in (StoredMember(*cells) for cells in frame.itertuples(index=False))
     ]
     container = next(file for file in folder.iterdir() if file.name != MEMBERS_FILE)
-    return Stored(container, tuple(members))
+    return StoredUnit(container, tuple(members))

@@ -10,10 +10,10 @@ from unicodedata import normalize
 
 import pandas as pd
 
-from pipeline_lib.download.annotations import Line
+from pipeline_lib.download.annotations import AnnotationLine
 from pipeline_lib.download.labels_file import ReceivedLabels
-from pipeline_lib.download.plan import Plan, Unit
-from pipeline_lib.download.stored import Stored, StoredMember
+from pipeline_lib.download.plan import DownloadPlan, Unit
+from pipeline_lib.download.stored import StoredMember, StoredUnit
 from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
@@ -36,7 +36,9 @@ class Row:
     container: str | None
 
 
-def members_of_source(source: Source, plan: Plan, stored: Sequence[Stored], limits: ShardSizes) -> pd.DataFrame:
+def members_of_source(
+    source: Source, plan: DownloadPlan, stored: Sequence[StoredUnit], limits: ShardSizes
+) -> pd.DataFrame:
     """The members of one source, as MEMBERS has them but for the subject, which is empty.
 
     stored: one for each unit of the plan. Raises BadData when the source has no image at all.
@@ -121,7 +123,7 @@ def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> 
     return frame.assign(label_received=label.mask(absent, None), split_received=split.where(split.notna(), None))
 
 
-def votes_frame(source: Source, lines: list[Line]) -> pd.DataFrame:
+def votes_frame(source: Source, lines: list[AnnotationLine]) -> pd.DataFrame:
     """The votes of one source, as VOTES has them."""
     rows = [
         (f"{source.name}/{line.member}", line.cells["annotator"], normalize("NFC", line.cells["label"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline_lib.download.plan import Plan
+from pipeline_lib.download.plan import DownloadPlan
 from pipeline_lib.errors import PipelineError
 from pipeline_lib.sources.source import Source, read_sources
 from pipeline_lib.sources.withdrawn import Holding, LastRun, Records
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def holdings_of(
     sources: Sequence[Source],
-    plans: Mapping[str, Plan],
+    plans: Mapping[str, DownloadPlan],
     members: pd.DataFrame,
     records: Records,
     last: LastRun | None,

@@ -56,7 +56,7 @@ def export_onnx(model: Calibrated, folder: Path, *, side_px: int) -> None:
 
 
 def measure_parity(model: Calibrated, exported: ExportedModel, images_BHWC: npt.NDArray[np.uint8]) -> Parity:
-    """Run both on the same pictures. Raises BadData when a probability differs by more than 0.001."""
+    """Run both on the same images. Raises BadData when a probability differs by more than 0.001."""
     with torch.no_grad():
         expected_BK = model.eval()(torch.from_numpy(images_BHWC)).numpy()
     found_BK = exported.probabilities(images_BHWC)

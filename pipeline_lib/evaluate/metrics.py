@@ -1,6 +1,6 @@
-"""Figures of one split, with intervals of 95 %. N images, K classes.
+"""Metrics of one split, with intervals of 95 %. N images, K classes.
 
-Macro figures are means over the classes that the split has images of: of the others nothing is measured, and a zero
+Macro metrics are means over the classes that the split has images of: of the others nothing is measured, and a zero
 in their place would be a statement about the model.
 """
 
@@ -15,8 +15,9 @@ import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
-Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
+TWO_SIDED_95 = 1.959963984540054  # the normal distribution's 97.5 % point
 ECE_BINS = 15
+LEAST_P = 1e-12  # of a true class, so that its logarithm is finite
 
 
 @dataclass(frozen=True)
@@ -31,35 +32,41 @@ def wilson(right: int, n: int) -> Interval:
     """The score interval of a share (Wilson 1927, doi 10.1080/01621459.1927.10502953); 0..1 where n is 0."""
     if n == 0:
         return Interval(0.0, 1.0)
-    share, z2 = right / n, Z95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    share = right / n
+    z2 = TWO_SIDED_95**2
+    shrink = 1 + z2 / n
+    centre = (share + z2 / (2 * n)) / shrink
+    half = TWO_SIDED_95 / shrink * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return Interval(max(centre - half, 0.0), min(centre + half, 1.0))
 
 
 def summarise(p_NK: Floats, labels_N: Labels, *, rounds: int, seed: int) -> dict[str, float]:
-    """The flat figures of metrics.json: shares 0..1, nll in nats per image, n images.
+    """The flat content of metrics.json: shares 0..1, nll in nats per image, n images.
 
     n_classes_measured: classes with images, those over which precision, recall and f1 are means.
     """
-    n, predicted_N = len(labels_N), p_NK.argmax(axis=1)
-    right, among_five = int((predicted_N == labels_N).sum()), int(_in_top5(p_NK, labels_N).sum())
-    table = per_class(predicted_N, labels_N, n_classes=p_NK.shape[1])
+    n, n_classes = p_NK.shape
+    predicted_N = p_NK.argmax(axis=1)
+    correct_N = predicted_N == labels_N
+    n_right = int(correct_N.sum())
+    n_among_five = int(_in_top5(p_NK, labels_N).sum())
+    table = per_class(predicted_N, labels_N, n_classes=n_classes)
     present = table[table["support"] > 0]
-    f1 = bootstrap_macro_f1(predicted_N, labels_N, n_classes=p_NK.shape[1], rounds=rounds, seed=seed)
+    f1 = bootstrap_macro_f1(predicted_N, labels_N, n_classes=n_classes, rounds=rounds, seed=seed)
+    p_true_N = np.maximum(p_NK[np.arange(n), labels_N], LEAST_P)
     return {
         "n": n,
-        "n_classes": p_NK.shape[1],
+        "n_classes": n_classes,
         "n_classes_measured": len(present),
-        **_share("top1", right, n),
-        **_share("top5", among_five, n),
+        **_share("top1", n_right, n),
+        **_share("top5", n_among_five, n),
         "precision": float(present["precision"].mean()),
         "recall": float(present["recall"].mean()),
         "f1": float(present["f1"].mean()),
         "f1_low": f1.low,
         "f1_high": f1.high,
-        "nll": float(-np.log(np.maximum(p_NK[np.arange(n), labels_N], 1e-12)).mean()),
-        "ece": expected_calibration_error(p_NK.max(axis=1), predicted_N == labels_N),
+        "nll": float(-np.log(p_true_N).mean()),
+        "ece": expected_calibration_error(p_NK.max(axis=1), correct_N),
     }
 
 
@@ -67,7 +74,7 @@ def per_class(predicted_N: Labels, labels_N: Labels, *, n_classes: int) -> pd.Da
     """One row per class, in label order: support, precision, recall (with _low and _high) and f1.
 
     A class that was never predicted has precision 0, as in scikit-learn with zero_division=0. A class without
-    images has no figures (NaN): that all predictions of it are wrong was certain before.
+    images has no metrics (NaN): that all predictions of it are wrong was certain before.
     """
     support = np.bincount(labels_N, minlength=n_classes)
     chosen = np.bincount(predicted_N, minlength=n_classes)
@@ -81,7 +88,8 @@ def per_class(predicted_N: Labels, labels_N: Labels, *, n_classes: int) -> pd.Da
         f1 = 2 * hits[k] / (support[k] + chosen[k]) if support[k] else math.nan
         rows.append({"support": int(support[k]), **shares, "f1": float(f1)})
     table = pd.DataFrame(rows)
-    table.loc[table["support"] == 0, table.columns.drop("support")] = math.nan
+    measured = table.columns.drop("support")
+    table.loc[table["support"] == 0, measured] = math.nan
     return table
 
 
@@ -99,22 +107,28 @@ def bootstrap_macro_f1(predicted_N: Labels, labels_N: Labels, *, n_classes: int,
     Drawing N images anew is drawing the counts of the (label, predicted) pairs from a multinomial, which is cheap.
     """
     pairs, counts = np.unique(labels_N * n_classes + predicted_N, return_counts=True)
-    actual, chosen = pairs // n_classes, pairs % n_classes
+    actual = pairs // n_classes
+    chosen = pairs % n_classes
+    is_hit = actual == chosen
     random = np.random.default_rng(seed)
     scores = []
     for _ in range(rounds):
         drawn = random.multinomial(len(labels_N), counts / counts.sum())
         support = np.bincount(actual, drawn, n_classes)
-        hits = np.bincount(actual[actual == chosen], drawn[actual == chosen], n_classes)
+        hits = np.bincount(actual[is_hit], drawn[is_hit], n_classes)
         total = support + np.bincount(chosen, drawn, n_classes)
-        scores.append(np.mean(2 * hits[support > 0] / total[support > 0]))
+
+        # F1 of each class that this draw has images of: twice the hits over actual and predicted ones.
+        present = support > 0
+        scores.append(np.mean(2 * hits[present] / total[present]))
     low, high = np.percentile(scores, [2.5, 97.5])
     return Interval(float(low), float(high))
 
 
 def _in_top5(p_NK: Floats, labels_N: Labels) -> npt.NDArray[np.bool_]:
-    top: npt.NDArray[np.bool_] = (top_classes(p_NK) == labels_N[:, None]).any(axis=1)
-    return top
+    is_label_N5 = top_classes(p_NK) == labels_N[:, None]
+    among: npt.NDArray[np.bool_] = is_label_N5.any(axis=1)
+    return among
 
 
 def top_classes(p_NK: Floats, most: int = 5) -> Labels:

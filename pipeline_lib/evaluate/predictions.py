@@ -1,29 +1,90 @@
-"""The predictions table from logits."""
+"""Calibrated predictions: from logits to probabilities, and from those to the predictions table.
+
+Temperature scaling (Guo et al. 2017, arXiv 1706.04599): one number that makes confidences honest.
+
+N images, K classes; logits float, labels int.
+"""
 
 from __future__ import annotations
 
+import logging
+import math
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from pipeline_lib.evaluate.calibrate import Floats, Labels
 from pipeline_lib.evaluate.metrics import top_classes
+
+log = logging.getLogger(__name__)
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+# Where validation is all right the loss has no minimum: a free fit ended at 0.03 on 180 images, every wrong answer at
+# confidence 1 and a test loss of 0.42 nats in place of 0.04.
+LOWEST, HIGHEST = 0.25, 4.0
+FEW_ERRORS = 10
+HALVINGS = 40  # of an interval of length 4: to 4e-12
+
+
+def log_softmax(logits_NK: Floats) -> Floats:
+    """Natural logarithm of the softmax over the last axis."""
+    shifted_NK = logits_NK - logits_NK.max(axis=1, keepdims=True)
+    total_N1 = np.exp(shifted_NK).sum(axis=1, keepdims=True)
+    result: Floats = shifted_NK - np.log(total_N1)
+    return result
+
+
+def fit_temperature(logits_NK: Floats, labels_N: Labels) -> float:
+    """The temperature in [0.25, 4] with the lowest loss of softmax(logits / temperature).
+
+    The loss is convex in 1 / temperature, so the sign of its slope leads a bisection there.
+    """
+    n_wrong = int((logits_NK.argmax(axis=1) != labels_N).sum())
+    if n_wrong < FEW_ERRORS:
+        log.warning(
+            "the temperature is fitted on %d validation errors: confidences are rough (%d or more are wanted)",
+            n_wrong,
+            FEW_ERRORS,
+        )
+    low, high = 1 / HIGHEST, 1 / LOWEST
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if _slope(middle, logits_NK, labels_N) > 0:
+            high = middle
+        else:
+            low = middle
+    temperature = round(1 / high, 6)
+    return min(max(temperature, LOWEST), HIGHEST)
 
 
 def predictions(image_ids: list[str], split: str, *, log_p_NK: Floats, labels_N: Labels) -> pd.DataFrame:
     """One row per image of a split, as tables/predictions.py says. log_p_NK: calibrated log-probabilities."""
-    rows, top = np.arange(len(labels_N)), top_classes(log_p_NK)
+    rows_N = np.arange(len(labels_N))
     p_NK = np.exp(log_p_NK)
+    top = top_classes(log_p_NK)
+    predicted_N = top[:, 0]
     return pd.DataFrame(
         {
             "image_id": image_ids,
             "split": split,
             "label": labels_N.astype(np.int32),
-            "predicted": top[:, 0].astype(np.int32),
-            "correct": top[:, 0] == labels_N,
-            "p_label": p_NK[rows, labels_N].astype(np.float32),
-            "p_predicted": p_NK[rows, top[:, 0]].astype(np.float32),
-            "loss": -log_p_NK[rows, labels_N].astype(np.float32),
+            "predicted": predicted_N.astype(np.int32),
+            "correct": predicted_N == labels_N,
+            "p_label": p_NK[rows_N, labels_N].astype(np.float32),
+            "p_predicted": p_NK[rows_N, predicted_N].astype(np.float32),
+            "loss": -log_p_NK[rows_N, labels_N].astype(np.float32),
             "top_classes": list(top.astype(np.int32)),
             "top_p": list(np.take_along_axis(p_NK, top, axis=1).astype(np.float32)),
         }
     )
+
+
+def _slope(inverse: float, logits_NK: Floats, labels_N: Labels) -> float:
+    """d loss / d (1 / temperature): the mean logit under the prediction less the mean logit of the truth."""
+    p_NK = np.exp(log_softmax(logits_NK * inverse))
+    expected_N = (p_NK * logits_NK).sum(axis=1)
+    true_N = logits_NK[np.arange(len(labels_N)), labels_N]
+    slope = float((expected_N - true_N).mean())
+    assert math.isfinite(slope)
+    return slope

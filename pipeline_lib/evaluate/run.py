@@ -6,6 +6,7 @@ import json
 import logging
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,10 @@ import pandas as pd
 import torch
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.evaluate.calibrate import Floats, Labels, fit_temperature, log_softmax
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
 from pipeline_lib.evaluate.metrics import per_class, summarise
 from pipeline_lib.evaluate.params import EvaluateParams
-from pipeline_lib.evaluate.predictions import predictions
+from pipeline_lib.evaluate.predictions import Floats, Labels, fit_temperature, log_softmax, predictions
 from pipeline_lib.files.atomic import atomic_folder, link_or_copy, write_text
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.harness.progress import Meter
@@ -36,11 +36,12 @@ from pipeline_lib.tables.selection import SELECTION
 
 log = logging.getLogger(__name__)
 NAMED = 10  # classes in a message
+SHOWN = 5  # of the classes of the weights, in a message
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the model said of one split, in no order that matters; `kept_BHWC`: the first few pictures it saw."""
+class ScoredSplit:
+    """What the model said of one split, in no order that matters; `kept_BHWC`: the first few images it saw."""
 
     image_ids: list[str]
     labels_N: Labels
@@ -54,37 +55,45 @@ def run(job: StageRun[EvaluateParams]) -> None:
     Raises BadData when a split is empty, the weights are of other classes, or the export does not repeat torch.
     """
     params = job.params
+
+    # The weights must be of today's classes: their outputs are numbered in the order of classes.csv.
     about = read_model_file(job.reads["weights"])
     classes = read_classes(job.reads["classes"])
     if tuple(classes["class_id"]) != about.classes:
-        remedy = "run `dvc repro train`"
         raise BadData(
             "the weights are of other classes than classes.csv",
             file=job.reads["weights"],
-            value=about.classes[:5],
-            remedy=remedy,
+            value=about.classes[:SHOWN],
+            remedy="run `dvc repro train`",
         )
+
+    # Build the network and load its weights.
     device = choose_device(job.settings.device, threads=params.threads, seed=0)
     network = build_network(about.network, n_classes=len(classes), side_px=about.side_px)
     load_weights(network, job.reads["weights"])
     model = Classifier(network, mean=about.mean, std=about.std, name=about.network).to(device)
 
-    val, test = _answers(job, model, about, "val", device=device), _answers(job, model, about, "test", device=device)
+    # Calibrate on validation, so that nothing is chosen on the test split.
+    val = _score_split(job, model, about, "val", device=device)
+    test = _score_split(job, model, about, "test", device=device)
     temperature = fit_temperature(val.logits_NK, val.labels_N)
     _write_tables(job, {"val": val, "test": test}, temperature=temperature, class_ids=about.classes)
+
+    # The export has the temperature inside: its probabilities are the calibrated ones.
     calibrated = Calibrated(model.cpu(), temperature=temperature)
-    _export(job, calibrated, about.model_copy(update={"temperature": temperature}), test.kept_BHWC)
+    about = about.model_copy(update={"temperature": temperature})
+    _export(job, calibrated, about, test.kept_BHWC)
 
 
-def _answers(
+def _score_split(
     job: StageRun[EvaluateParams], model: Classifier, about: ModelFile, split: str, *, device: torch.device
-) -> Answers:
+) -> ScoredSplit:
     params = job.params
     path = job.reads["selection"] / f"{split}.parquet"
     rows = SELECTION.read(path)
     if rows.empty:
-        remedy = "add pictures to the source, or see in line/curate/curation.json why they were left out"
-        raise BadData(f"no pictures in the {split} split", file=path, value="0 rows", remedy=remedy)
+        remedy = "add images to the source, or see in line/curate/curation.json why they were left out"
+        raise BadData(f"no images in the {split} split", file=path, value="0 rows", remedy=remedy)
     loader = open_still(
         job.reads["betons"],
         rows,
@@ -94,7 +103,10 @@ def _answers(
         workers=job.settings.worker_count(),
     )
     meter = Meter(f"evaluate {split}", "images", len(rows), job.settings.progress_every_s)
-    positions, logits, kept, room = [], [], [], params.parity_images
+    positions: list[torch.Tensor] = []
+    logits: list[torch.Tensor] = []
+    kept: list[torch.Tensor] = []  # images for the parity check
+    room = params.parity_images
     with closing(loader):
         for scored in score(model, loader, device):
             positions.append(scored.batch.positions_B)
@@ -103,56 +115,58 @@ def _answers(
                 kept.append(scored.batch.images_BHWC[:room].clone())
             room -= len(scored.batch.positions_B)
             meter.step(len(scored.batch.positions_B))
+
+    # The loader gives images in an order of its own; each brings its position in the selection.
     position_N = torch.cat(positions).numpy()
-    assert sorted(position_N) == list(range(len(rows))), "a picture was scored twice or never"
+    assert sorted(position_N) == list(range(len(rows))), "an image was scored twice or never"
     seen = rows.iloc[position_N]
-    return Answers(
-        list(seen["image_id"]),
-        seen["label"].to_numpy(np.int64),
-        torch.cat(logits).double().numpy(),
-        torch.cat(kept).numpy(),
+    return ScoredSplit(
+        image_ids=list(seen["image_id"]),
+        labels_N=seen["label"].to_numpy(np.int64),
+        logits_NK=torch.cat(logits).double().numpy(),
+        kept_BHWC=torch.cat(kept).numpy(),
     )
 
 
 def _write_tables(
-    job: StageRun[EvaluateParams], splits: dict[str, Answers], *, temperature: float, class_ids: tuple[str, ...]
+    job: StageRun[EvaluateParams], splits: dict[str, ScoredSplit], *, temperature: float, class_ids: tuple[str, ...]
 ) -> None:
     params = job.params
-    log_p = {split: log_softmax(answers.logits_NK / temperature) for split, answers in splits.items()}
-    frames = {
-        split: predictions(answers.image_ids, split, log_p_NK=log_p[split], labels_N=answers.labels_N)
-        for split, answers in splits.items()
-    }
-    figures = {
-        split: summarise(
-            np.exp(log_p[split]), answers.labels_N, rounds=params.bootstrap_rounds, seed=params.bootstrap_seed
+    frames: dict[str, pd.DataFrame] = {}
+    metrics: dict[str, Any] = {}
+    for split, scored in splits.items():
+        log_p_NK = log_softmax(scored.logits_NK / temperature)
+        frames[split] = predictions(scored.image_ids, split, log_p_NK=log_p_NK, labels_N=scored.labels_N)
+        metrics[split] = summarise(
+            np.exp(log_p_NK),
+            scored.labels_N,
+            rounds=params.bootstrap_rounds,
+            seed=params.bootstrap_seed,
         )
-        for split, answers in splits.items()
-    }
     PREDICTIONS.write(pd.concat(frames.values()), job.writes["predictions"])
-    write_text(job.writes["metrics"], json.dumps({**figures, "temperature": temperature}, indent=1) + "\n")
+    write_text(job.writes["metrics"], json.dumps({**metrics, "temperature": temperature}, indent=1) + "\n")
+
+    # Per class and per pair of classes: on the test split alone.
     test = frames["test"].sort_values("image_id")
-    table = per_class(test["predicted"].to_numpy(np.int64), test["label"].to_numpy(np.int64), n_classes=len(class_ids))
+    predicted_N = test["predicted"].to_numpy(np.int64)
+    label_N = test["label"].to_numpy(np.int64)
+    table = per_class(predicted_N, label_N, n_classes=len(class_ids))
     table.insert(0, "class", class_ids)
-    _say_what_is_not_measured(table)
+    write_text(job.writes["per_class"], frame_as_csv(table))
     names = np.array(class_ids, dtype=object)
-    confusion = pd.DataFrame(
-        {"image_id": test["image_id"], "actual": names[test["label"]], "predicted": names[test["predicted"]]}
-    )
-    for role, frame in (("per_class", table), ("confusion", confusion)):
-        write_text(job.writes[role], frame_as_csv(frame))
-    log.info(
-        "test: top-1 %.2f %% (%.2f to %.2f), %d pictures",
-        *(100 * figures["test"][key] for key in ("top1", "top1_low", "top1_high")),
-        len(test),
-    )
+    confusion = {"image_id": test["image_id"], "actual": names[label_N], "predicted": names[predicted_N]}
+    write_text(job.writes["confusion"], frame_as_csv(pd.DataFrame(confusion)))
+
+    _warn_of_what_is_not_measured(table)
+    top1, low, high = (100 * metrics["test"][key] for key in ("top1", "top1_low", "top1_high"))
+    log.info("test: top-1 %.2f %% (%.2f to %.2f), %d images", top1, low, high, len(test))
 
 
-def _say_what_is_not_measured(table: pd.DataFrame) -> None:
+def _warn_of_what_is_not_measured(table: pd.DataFrame) -> None:
     unmeasured = list(table.loc[table["support"] == 0, "class"])
     if unmeasured:
         named = ", ".join(unmeasured[:NAMED]) + (" ..." if len(unmeasured) > NAMED else "")
-        log.warning("%d of %d classes have no test picture: not measured (%s)", len(unmeasured), len(table), named)
+        log.warning("%d of %d classes have no test image: not measured (%s)", len(unmeasured), len(table), named)
 
 
 def _export(

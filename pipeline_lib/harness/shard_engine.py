@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, Interrupted, PipelineError, ServiceUnavailable
 from pipeline_lib.harness import cpu_clock
-from pipeline_lib.harness.shard_workers import At, Place, Step, attempt, work_on_shards
+from pipeline_lib.harness.shard_workers import At, Step, WorkerPlace, attempt, work_on_shards
 from pipeline_lib.settings import Settings
 
 Unit = TypeVar("Unit")
@@ -80,7 +80,7 @@ def _work_on_dask(
         for future in as_completed(list(futures)):
             shard = futures.pop(future)
             try:
-                n_pictures, answer = future.result()
+                n_images, answer = future.result()
             except KilledWorker as error:
                 remedy = "read that worker's log; unset dask_address and run again: local workers name the image"
                 what, machine = (
@@ -88,7 +88,7 @@ def _work_on_dask(
                     str(error.last_worker.address),
                 )
                 raise Interrupted(what, file=f"shard {shard}", value=machine, remedy=remedy) from error
-            step(n_pictures)
+            step(n_images)
             if isinstance(answer, PipelineError):
                 raise answer
             yield shard, answer
@@ -106,7 +106,7 @@ def _there(
         remedy = "install requirements.lock on every machine of the cluster"
         what = "a machine of the Dask cluster has other versions, which may write other bytes"
         return 0, ConfigError(what, file=gethostname(), value="; ".join(differing), remedy=remedy)
-    place, start_clock = Place(), cpu_clock.thread_clock()
+    place, start_clock = WorkerPlace(), cpu_clock.thread_clock()
 
     def at(image_id: str) -> None:
         place.at(image_id)

@@ -84,7 +84,7 @@ def shared_name(image_id: str) -> str:
     return raw[: NAME_BYTES - 1 - len(mark)].decode(errors="ignore") + mark
 
 
-class Place(ctypes.Structure):
+class WorkerPlace(ctypes.Structure):
     """The progress of a process, in memory shared with the parent, which can read it even after a kill."""
 
     _fields_ = (("begun", ctypes.c_uint64), ("image_id", ctypes.c_char * NAME_BYTES))
@@ -110,7 +110,7 @@ class _Worker:
     def __init__(self, task: Callable[[Any, At], Any], *, forked: bool, image_cpu_s: float) -> None:
         context: Any = multiprocessing.get_context("fork" if forked else "spawn")
         self.pipe, far_end = context.Pipe()
-        self.place: Place = context.RawValue(Place)
+        self.place: WorkerPlace = context.RawValue(WorkerPlace)
         arguments = (task, far_end, self.place, os.getpid(), image_cpu_s)
         self.process: BaseProcess = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
@@ -194,7 +194,7 @@ class _Pool:
 
 
 def _work_here(task: Callable[[Any, At], Any], units: Mapping[str, Any], step: Step) -> Iterator[tuple[str, Any]]:
-    place = Place()
+    place = WorkerPlace()
 
     def at(image_id: str) -> None:
         place.at(image_id)
@@ -233,7 +233,9 @@ def _share_out(pool: _Pool, units: Mapping[str, Any], step: Step) -> Iterator[tu
             yield done
 
 
-def _serve(task: Callable[[Any, At], Any], pipe: Connection, place: Place, parent_pid: int, image_cpu_s: float) -> None:
+def _serve(
+    task: Callable[[Any, At], Any], pipe: Connection, place: WorkerPlace, parent_pid: int, image_cpu_s: float
+) -> None:
     """Run a worker until it is killed or its parent ends, even if that happens before the worker is ready."""
     die_with_parents(parent_pid)
 
@@ -249,7 +251,7 @@ def _serve(task: Callable[[Any, At], Any], pipe: Connection, place: Place, paren
         pipe.send(answer)
 
 
-def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: Place, at: At) -> Any:
+def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: WorkerPlace, at: At) -> Any:
     """Return the task's result or the error to raise; a defect, too, becomes a one-line error here."""
     place.image_id = b""
     try:

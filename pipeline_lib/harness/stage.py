@@ -25,7 +25,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from pipeline_lib.errors import Interrupted, PipelineError, defect, missing_module
+from pipeline_lib.errors import Interrupted, PipelineError, UsageError, defect, missing_module
 from pipeline_lib.files.atomic import private_folder
 from pipeline_lib.harness.gpu_watch import watched_gpus
 from pipeline_lib.harness.parent_watch import die_with_parents
@@ -74,7 +74,12 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # before torch loads: spinning threads slow busy cores down tenfold
-    stage, checkout = arguments[0], Path.cwd()
+    try:
+        stage = _stage_named_in(arguments)
+    except UsageError as error:
+        sys.stderr.write(f"stage: error[{error.code}]: {error}\n")
+        return error.exit_code
+    checkout = Path.cwd()
     log_to_stderr(f"{stage}: %(message)s", before=clearing())
     logging.getLogger("pipeline_lib").setLevel(logging.INFO)
     logging.captureWarnings(True)
@@ -98,6 +103,17 @@ def main(arguments: list[str]) -> int:
     sys.stderr.write(f"{clearing()}{stage}: error[{failure.code}]: {failure}\n")
     sys.stderr.flush()
     return failure.exit_code
+
+
+def _stage_named_in(arguments: list[str]) -> str:
+    """The one argument, which must be a stage's name. Raises UsageError."""
+    from pipeline_lib.harness.line import STAGES
+
+    if len(arguments) == 1 and arguments[0] in STAGES:
+        return arguments[0]
+    remedy = f"name one of {', '.join(STAGES)}"
+    value = " ".join(arguments) or "no name"
+    raise UsageError("not a stage", file="python -m pipeline_lib.stage", value=value, remedy=remedy)
 
 
 @contextlib.contextmanager

@@ -105,10 +105,10 @@ def view(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return centre_square(pixels_HWC, side_px=SIDE_PX)
 
 
-def _normalised(pictures: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+def _normalised(images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
     import torch
 
-    images_BCHW = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    images_BCHW = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     return (images_BCHW - mean) / std
 

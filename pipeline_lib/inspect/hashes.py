@@ -75,7 +75,7 @@ def phash(grey_HW: NDArray[np.uint8]) -> int:
     The signs of the 8x8 lowest frequencies of the DCT-II (the first, the mean, is always set). After Zauner,
     "Implementation and benchmarking of perceptual image hash functions" (2010), who compares with the median instead:
     that of the signs is as robust, and the hash of a mirrored or turned image follows from it without the image
-    (`curate/hash_pairs.py`). Of no use below about 64 px, where different digits share hashes.
+    (`curate/duplicate_hashes.py`). Of no use below about 64 px, where different digits share hashes.
 
     A frequency that an image has not (half of those of a symmetric one) is 0 on every processor and counts as no sign:
     the sums are of whole numbers below 2^53, so float64 holds them exactly, in whatever order they are added. With the

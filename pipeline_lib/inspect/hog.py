@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients: a picture's shapes as a vector, without any training.
+"""Histograms of oriented gradients: an image's shapes as a vector, without any training.
 
 Dalal and Triggs, CVPR 2005: unsigned gradients in 9 directions, shared linearly between the two nearest; cells of an
 eighth of the side; blocks of 2 x 2 cells, normalised by L2-Hys. Own lines, because OpenCV 5 no longer ships it and
@@ -20,9 +20,9 @@ VECTOR_LENGTH: Final = (CELLS - BLOCK + 1) ** 2 * BLOCK**2 * BINS  # 1764
 
 
 def hog(grey_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Describe a square grey picture whose side is a multiple of CELLS, by VECTOR_LENGTH values in 0..1.
+    """Describe a square grey image whose side is a multiple of CELLS, by VECTOR_LENGTH values in 0..1.
 
-    The length does not depend on the side: the cells grow with the picture.
+    The length does not depend on the side: the cells grow with the image.
     """
     cells = _normalised(_cell_histograms(grey_HW))
     return cells.astype(np.float32)

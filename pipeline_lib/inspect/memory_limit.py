@@ -1,4 +1,4 @@
-"""Limit the memory for one picture: the kernel refuses more, which becomes a verdict on that picture."""
+"""Limit the memory for one image: the kernel refuses more, which becomes a verdict on that image."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ BYTES_PER_PIXEL: Final = 32
 BYTES_BESIDE: Final = 256_000_000
 
 
-def picture_memory_bytes(max_pixels: int) -> int:
-    """Return the memory that suffices for any picture of up to `max_pixels`, plus a half."""
+def image_memory_bytes(max_pixels: int) -> int:
+    """Return the memory that suffices for any image of up to `max_pixels`, plus a half."""
     return BYTES_BESIDE + BYTES_PER_PIXEL * max_pixels
 
 

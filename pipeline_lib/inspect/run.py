@@ -1,4 +1,4 @@
-"""inspect: decode every picture once, strictly; hashes, quality and features, shard by shard on all cores."""
+"""inspect: decode every image once, strictly; hashes, quality and features, shard by shard on all cores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)
 
-FORMAT_VERSION = 9  # raise it when the same picture gives other findings; frozen findings in the tests guard it
+FORMAT_VERSION = 9  # raise it when the same image gives other findings; frozen findings in the tests guard it
 LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpeg")
 
 
@@ -67,8 +67,8 @@ def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job:
     """Fill the folder of every shard, from the memo or by inspecting it; a finished shard is stored at once."""
     left = {shard: unit for shard, unit in shards.items() if not memo.restore(_memo_unit(unit), unit.folder)}
     log.info("%d shards, %d of them in the memo of earlier runs", len(shards), memo.hits)
-    n_pictures = sum(len(unit.members) for unit in left.values())
-    with progress("inspect", "images", n_pictures, job.settings) as step:
+    n_images = sum(len(unit.members) for unit in left.values())
+    with progress("inspect", "images", n_images, job.settings) as step:
         work = map_shards(
             task,
             left,
@@ -91,7 +91,7 @@ def _pass_over(unit: ShardUnit, image_id: str, cause: str) -> ShardUnit:
 
 
 def _memo_unit(unit: ShardUnit) -> str:
-    """The shard's identity and the names of its pictures, which the tables hold too."""
+    """The shard's identity and the names of its images, which the tables hold too."""
     names = unit.members.sort_values("row_in_shard")[["shard", "image_id", "sha256"]]
     return hashlib.sha256("\n".join(names.astype(str).agg("\t".join, axis=1)).encode()).hexdigest()
 
@@ -108,7 +108,7 @@ def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected
     if expected and len(images) == refused.total():
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
         remedy = remedy_of(Reason(max(sorted(refused), key=lambda reason: refused[reason])))
-        raise BadData(f"none of {expected} pictures can be used", file=writes["images"], value=reasons, remedy=remedy)
+        raise BadData(f"none of {expected} images can be used", file=writes["images"], value=reasons, remedy=remedy)
     if n_low := int(images["low_bits"].eq(True).sum()):
         log.warning(
             "%d images use at most 12 of their 16 bits and are nearly black (low_bits): scale them to 16 bits, or let "
@@ -117,7 +117,7 @@ def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected
         )
     IMAGES.write(images, writes["images"])
     log.info(
-        "%d pictures, %d refused%s",
+        "%d images, %d refused%s",
         len(images),
         refused.total(),
         "".join(f"; {r} {n}" for r, n in refused.most_common()),

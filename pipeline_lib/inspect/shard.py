@@ -16,9 +16,9 @@ from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, shared_name
 from pipeline_lib.inspect.embedding import Embedding, embedding
 from pipeline_lib.inspect.hog import hog
-from pipeline_lib.inspect.memory_limit import picture_memory_bytes
+from pipeline_lib.inspect.image import Examined, examine, refused, squeeze
+from pipeline_lib.inspect.memory_limit import image_memory_bytes
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import Examined, examine, refused, squeeze
 from pipeline_lib.inspect.small_view import small_view
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.read import MemberBytes
@@ -43,7 +43,7 @@ class ShardTask:
     weights: Path | None
 
     def __call__(self, unit: ShardUnit, at: Callable[[str], None]) -> int:
-        """Inspect a shard, write its two tables and return the number of skipped pictures. Raises OutputDamaged.
+        """Inspect a shard, write its two tables and return the number of skipped images. Raises OutputDamaged.
 
         at: called with each image_id when its turn comes.
         """
@@ -67,20 +67,20 @@ class ShardUnit:
     fatal: dict[str, str] = field(default_factory=dict)
 
     def without(self, name: str, cause: str) -> ShardUnit:
-        """Return a copy with one more picture skipped. name: `shared_name` of its image_id."""
+        """Return a copy with one more image skipped. name: `shared_name` of its image_id."""
         return replace(self, fatal={**self.fatal, name: cause})
 
 
 @dataclass(frozen=True)
 class ShardTables:
-    """One row of IMAGES per member, one of FEATURES per usable picture."""
+    """One row of IMAGES per member, one of FEATURES per usable image."""
 
     images: pd.DataFrame
     features: pd.DataFrame
 
 
 def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]) -> ShardTables:
-    """Examine every member of a shard; one full-size picture is in memory at a time, and small views of BATCH."""
+    """Examine every member of a shard; one full-size image is in memory at a time, and small views of BATCH."""
     network = embedding(task.params, task.weights)
     images: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
@@ -102,19 +102,19 @@ def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Cal
 def _examined(
     member: dict[Any, Any], unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]
 ) -> Examined:
-    """Examine one picture; a file that is too large, or has ended its process before, is not read."""
+    """Examine one image; a file that is too large, or has ended its process before, is not read."""
     image_id, size_bytes = str(member["image_id"]), int(member["size_bytes"])
     if cause := unit.fatal.get(shared_name(image_id)):
         reason = REASON_OF_DEATH.get(cause, Reason.DECODER_CRASHED)
         return refused(reason, f"decoding it ended the process twice ({cause})")
-    if size_bytes > picture_memory_bytes(task.params.max_pixels):
+    if size_bytes > image_memory_bytes(task.params.max_pixels):
         return refused(Reason.TOO_MUCH_MEMORY, f"the file alone has {size_bytes} bytes")
     at(image_id)
     return examine(image_id, _read(source, member, task.shards), task.params)
 
 
 def describe_shapes(grey_HW: NDArray[np.uint8]) -> dict[str, Any]:
-    """Compute thumbnail and HOG, at one side for pictures of any size, so that all vectors are comparable."""
+    """Compute thumbnail and HOG, at one side for images of any size, so that all vectors are comparable."""
     thumbnail = squeeze(grey_HW, side_px=THUMBNAIL_PX)
     vector = hog(squeeze(grey_HW, side_px=HOG_PX))
     return {"kind": "hog", "thumbnail": thumbnail.tobytes(), "vector": vector}

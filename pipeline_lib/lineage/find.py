@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline_lib.errors import UsageError
 from pipeline_lib.lineage.lineage import Fact, Lineage, Step
 from pipeline_lib.lineage.receipts import made_from, made_with, md5_at, paths_of, steps_to_weights
-from pipeline_lib.registry import Registry, Version, open_registry, records
+from pipeline_lib.registry import Registry, Version, load_registry, records
 from pipeline_lib.registry.closure import Closure, read_closure
 from pipeline_lib.settings import Settings
 
@@ -20,7 +20,7 @@ def lineage_of(ref: str, *, checkout: Path, settings: Settings) -> Lineage:
 
     Raises UsageError when nothing of that name is known.
     """
-    registry = open_registry(settings, checkout)
+    registry = load_registry(settings, checkout)
     path = _line_path(ref, checkout)
     if path is not None:
         return _of_file(ref, path, None, checkout=checkout, registry=registry)

@@ -57,13 +57,14 @@ def made_with(closure: Closure, path: str) -> tuple[Step, ...]:
     """The outs that depend on a file of the line, directly or not, stage by stage."""
     steps: list[Step] = []
     touched = {path}
+    producer = _producer(closure, path)
     for stage, receipt in _in_order(closure):
-        if any(_overlaps(dep, known) for dep in receipt.deps for known in touched) and stage != _producer(
-            closure, path
-        ):
-            touched |= set(receipt.outs)
-            facts = tuple(Fact(out, md5, md5=True) for out, md5 in receipt.outs.items())
-            steps.append(Step(stage, stage, facts))
+        reads_it = any(_overlaps(dep, known) for dep in receipt.deps for known in touched)
+        if not reads_it or stage == producer:
+            continue
+        touched |= set(receipt.outs)
+        facts = tuple(Fact(out, md5, md5=True) for out, md5 in receipt.outs.items())
+        steps.append(Step(stage, stage, facts))
     return tuple(steps)
 
 
@@ -78,8 +79,11 @@ def md5_at(closure: Closure, path: str) -> str | None:
 
 def paths_of(closure: Closure, md5: str) -> list[str]:
     """The paths whose md5 begins with the one given (at least 6 hex digits), in line order."""
-    found = [(p, h) for _, receipt in _in_order(closure) for p, h in {**receipt.outs, **receipt.deps}.items()]
-    return list(dict.fromkeys(path for path, hash_ in found if hash_.startswith(md5)))
+    found: list[str] = []
+    for _, receipt in _in_order(closure):
+        hashes = {**receipt.outs, **receipt.deps}
+        found += [path for path, hash_ in hashes.items() if hash_.startswith(md5)]
+    return list(dict.fromkeys(found))
 
 
 def code_digest(receipt: StageReceipt) -> str:

@@ -1,4 +1,4 @@
-"""Batches of images from betons: the order, the augmentation and the evaluation view, the same in every loader.
+"""Batches of images from betons: the order, the training views and the evaluation view, the same in every loader.
 
 Names are imported on first use: `train`'s section of params.yaml describes augmentation by `view_params`, and reading
 params.yaml must not take the seconds that torch takes to load.
@@ -10,12 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline_lib.loader.augment import Augmentation
+    from pipeline_lib.loader.augmentation import Augmentation
     from pipeline_lib.loader.batches import Batch, BatchLoader
     from pipeline_lib.loader.open import open_loader, open_still
 
 __all__ = ["Augmentation", "Batch", "BatchLoader", "open_loader", "open_still"]
-MODULES = ("augment", "batches", "open")  # in which the names above are found
+MODULES = ("augmentation", "batches", "open")  # in which the names above are found
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
-"""The loader that keeps the pictures on the device: decoded once, then shown from there (`resident` in the settings).
+"""The loader that keeps the images on the device: decoded once, then shown from there (`resident`).
 
-The same views as the other loaders, bit for bit, where augmentation only mirrors, shifts and hides: each picture by its
-own draws, a whole batch at once. B of N pictures, H = W = side_px.
+The same views as the other loaders, bit for bit, where augmentation only mirrors, shifts and hides: each image by its
+own draws, a whole batch at once. B of N images, H = W = side_px.
 """
 
 from __future__ import annotations
@@ -14,40 +14,48 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pipeline_lib.loader.augment import Augmentation
 from pipeline_lib.loader.batches import Batch, BatchLoader
-from pipeline_lib.loader.effects import CUTOUT_GREY
 from pipeline_lib.loader.plan import Plan
+from pipeline_lib.loader.render import CUTOUT_GREY
 
-MOST = 0.5  # of the memory that is free: the step needs the rest
+MOST = 0.5  # of the memory that is free: the training step needs the rest
 GB = 1e9
+ON_DEVICE = ("flip", "shift_px", "cutout_px")  # the keys of augmentation that this loader can show
 
 
 class ResidentLoader:
-    """See BatchLoader. Nothing is copied to the device after the first lines of an epoch."""
+    """See BatchLoader. Within an epoch nothing is copied to the device but the draws, once."""
 
     kind = "resident"
 
     def __init__(self, plan: Plan, still: BatchLoader, device: torch.device) -> None:
-        """still: gives the same pictures by position, as evaluation sees them; it is read once."""
-        self._plan, self._device = plan, device
-        self.image_ids: Sequence[str] = plan.pictures.image_ids
+        """still: gives the same images by position, as evaluation sees them; it is read once."""
+        self._plan = plan
+        self._device = device
+        self.image_ids: Sequence[str] = plan.images.image_ids
+
+        # Filled by position, whatever the order of `still`.
         shape = (len(self.image_ids), plan.side_px, plan.side_px, 3)
         self._pixels_NHWC = torch.empty(shape, dtype=torch.uint8, device=device)
         for batch in still.epoch(0):
             self._pixels_NHWC[batch.positions_B.to(device)] = batch.images_BHWC.to(device)
-        self._labels_N, self._weights_N = plan.pictures.labels_N.to(device), plan.pictures.weights_N.to(device)
+        self._labels_N = plan.images.labels_N.to(device)
+        self._weights_N = plan.images.weights_N.to(device)
 
     def __len__(self) -> int:
         return len(self._plan)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         visits = self._plan.order(epoch, start)
-        views, here = self._plan.views(visits, epoch), partial(torch.as_tensor, device=self._device)
+        views = self._plan.views(visits, epoch)
         corners = (views.cutouts_N2 * self._plan.side_px).astype(int) - views.cutout_px // 2
-        drawn = [here(self._plan.positions(visits)), here(views.flips_N), here(views.shifts_N2), here(corners)]
+
+        # The draws of the whole epoch go to the device at once; each batch is then a slice of them.
+        on_device = partial(torch.as_tensor, device=self._device)
+        drawn = (self._plan.positions(visits), views.flips_N, views.shifts_N2, corners)
+        columns = [on_device(column) for column in drawn]
         for first in range(0, len(visits), self._plan.batch_size):
-            positions_B, *how = (tensor[first : first + self._plan.batch_size] for tensor in drawn)
+            positions_B, *how = (column[first : first + self._plan.batch_size] for column in columns)
             images_BHWC = show(self._pixels_NHWC, positions_B, *how, cutout_px=views.cutout_px)
             yield Batch(images_BHWC, self._labels_N[positions_B], self._weights_N[positions_B], positions_B)
 
@@ -59,11 +67,14 @@ class ResidentLoader:
 def show(
     pixels_NHWC: Tensor, positions_B: Tensor, flips_B: Tensor, shifts_B2: Tensor, corners_B2: Tensor, *, cutout_px: int
 ) -> Tensor:
-    """Mirror, shift (down, right) with the edge repeated, hide the square at (top, left): what effects.py does."""
+    """Mirror, shift (down, right) with the edge repeated, hide the square at (top, left): as render.py does it."""
+    # Which row and column of the stored image each row and column of its view shows.
     line = torch.arange(pixels_NHWC.shape[1], device=pixels_NHWC.device)
     rows_BH, columns_BW = ((line - shifts_B2[:, axis, None]).clamp(0, len(line) - 1) for axis in (0, 1))
     columns_BW = torch.where(flips_B[:, None], len(line) - 1 - columns_BW, columns_BW)
     images_BHWC = pixels_NHWC[positions_B[:, None, None], rows_BH[:, :, None], columns_BW[:, None, :]]
+
+    # The square is in the finished view: neither mirrored nor shifted.
     if cutout_px:
         from_BS2 = line[None, :, None] - corners_B2[:, None, :]
         inside_BS2 = (from_BS2 >= 0) & (from_BS2 < cutout_px)
@@ -73,23 +84,24 @@ def show(
 
 
 def as_evaluated(plan: Plan) -> Plan:
-    """Every picture once, by position, as evaluation sees it."""
+    """Every image once, by position, as evaluation sees it."""
     return replace(plan, augmentation=None, shuffle=False, drop_last=False, sampling="as_is", rank=0, world=1)
 
 
 def obstacle(plan: Plan, device: torch.device) -> str | None:
-    """Why these pictures cannot be shown from this device; None where they can."""
-    augmentation = plan.augmentation or Augmentation()
-    plain = Augmentation(flip=augmentation.flip, shift_px=augmentation.shift_px, cutout_px=augmentation.cutout_px)
-    if replace(augmentation, ratio_max=plain.ratio_max) != plain:
+    """Why these images cannot be shown from this device; None where they can."""
+    if plan.augmentation and not set(plan.augmentation.varied()).issubset(ON_DEVICE):
         return "crops, turns and colours are drawn while decoding"
-    needed, free = len(plan.pictures.image_ids) * plan.side_px**2 * 3, MOST * _free_bytes(device)
+
+    # Three bytes a pixel, one size for all.
+    needed = len(plan.images) * plan.side_px**2 * 3
+    free = MOST * _free_bytes(device)
     return f"{needed / GB:.1f} GB, where {free / GB:.1f} GB are to spare" if needed > free else None
 
 
 def _free_bytes(device: torch.device) -> int:
-    """With what torch holds on a GPU and does not use: the step before a picture's size grew had it."""
+    """Free memory, including torch's cached blocks on a GPU (left over from a smaller image size)."""
     if device.type == "cuda":
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + unused
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from pipeline_lib.params_file import Params
 
+IN_FFCV = ("scale_min", "flip", "shift_px")  # the keys that FFCV's own Loader has transforms for
+
 
 class ViewParams(Params):
     """How training views vary. The defaults vary nothing: the evaluation view."""
@@ -68,3 +70,7 @@ class ViewParams(Params):
         le=512,
         description="augmentation: side of a grey square that hides a random part of a view, in pixels; 0 hides none",
     )
+
+    def varied(self) -> list[str]:
+        """The keys of augmentation that vary something: those whose values are not the defaults."""
+        return [name for name, field in ViewParams.model_fields.items() if getattr(self, name) != field.default]

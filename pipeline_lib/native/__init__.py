@@ -1,1 +1,1 @@
-"""C code: from stored pictures to what a network sees. views.h describes it; `build` compiles it, `views` calls it."""
+"""C code: from stored images to what a network sees. views.h describes it; `build` compiles it, `views` calls it."""

@@ -34,6 +34,7 @@ def library_path(*, anew: bool = False) -> Path:
     path = Path(sys.prefix) / "lib" / "perennial" / f"views-{_version()}.so"
     if anew or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed once it is whole: several processes may compile at once, and one may be killed.
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             compiled = Path(folder) / path.name
             compile_to(compiled)
@@ -50,6 +51,7 @@ def compile_to(path: Path, *flags: str) -> None:
     command = [compiler, *FLAGS, *flags, *sources, "-o", str(path), *LIBRARIES]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0:
+        # The first line that tells of an error; the others repeat the sources.
         lines = [line for line in done.stderr.splitlines() if "rror" in line or "cannot" in line]
         raise unusable(next(iter(lines), "no output"))
 
@@ -64,7 +66,7 @@ def _version() -> str:
 
 def unusable(found: str) -> DependencyMissing:
     """The error for a decoder that is not there. found: what the compiler or the loader said."""
-    remedy = "run `make setup`, which installs a compiler and libjpeg-dev, or set PERENNIAL_LOADER=torchvision"
+    remedy = "run `make setup`, which installs a compiler and libjpeg-dev, or set PERENNIAL_LOADER=python"
     return DependencyMissing("the C decoder cannot be used", file=FOLDER, value=found, remedy=remedy)
 
 

@@ -1,7 +1,7 @@
 /* Decode a box of a JPEG with libjpeg-turbo: rows above are skipped, columns beside and rows below are not decoded.
  *
  * The pixels are those of a full decode. libjpeg smooths chroma over neighbouring columns, and not at all in a very
- * narrow picture, so MARGIN columns more are decoded on each side of the box and thrown away.
+ * narrow image, so MARGIN columns more are decoded on each side of the box and thrown away.
  */
 #include "views.h"
 

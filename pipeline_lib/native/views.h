@@ -1,6 +1,6 @@
-/* From a stored picture to the pixels that a network sees: cut a box, bring it to a square, mirror it.
+/* From a stored image to the pixels that a network sees: cut a box, bring it to a square, mirror it.
  *
- * A view of a JPEG decodes only the rows and columns of its box (libjpeg-turbo does the decoding); a raw picture is
+ * A view of a JPEG decodes only the rows and columns of its box (libjpeg-turbo does the decoding); a raw image is
  * read in place. Everything is integer arithmetic: the same bytes on every machine and for any number of threads.
  */
 #ifndef VIEWS_H
@@ -9,12 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One picture and what to show of it. Python fills an array of these: VIEW in views.py. */
+/* One image and what to show of it. Python fills an array of these: VIEW in views.py. */
 typedef struct {
     const uint8_t *stored; /* a JPEG stream, or raw RGB in row-major order */
     uint64_t size;         /* bytes stored */
     int32_t raw;           /* 1: raw RGB, 0: JPEG */
-    int32_t height, width; /* of the whole picture, as the beton records them */
+    int32_t height, width; /* of the whole image, as the beton records them */
     int32_t top, left, box_height, box_width;
     int32_t flip;   /* 1: mirror left and right */
     int32_t status; /* ViewStatus: what became of it */
@@ -24,7 +24,7 @@ typedef struct {
 typedef enum {
     VIEW_DONE = 0,
     VIEW_DAMAGED = 1,  /* libjpeg reports an error or a warning: some pixel would be wrong */
-    VIEW_MISFIT = 2,   /* the picture has not the recorded size, or the box does not lie in it */
+    VIEW_MISFIT = 2,   /* the image has not the recorded size, or the box does not lie in it */
     VIEW_NO_MEMORY = 3
 } ViewStatus;
 

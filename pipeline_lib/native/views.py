@@ -11,9 +11,9 @@ import numpy as np
 from pipeline_lib.betons.layout import RAW, Array
 from pipeline_lib.native.build import library_path, unusable
 
-# `View` of views.h
-_NUMBERS = ("raw", "height", "width", "top", "left", "box_height", "box_width", "flip", "status", "unused")
-VIEW = np.dtype([("stored", "u8"), ("size", "u8"), *((name, "i4") for name in _NUMBERS)], align=True)
+# `View` of views.h, column by column.
+_COUNTS = ("raw", "height", "width", "top", "left", "box_height", "box_width", "flip", "status", "unused")
+VIEW = np.dtype([("stored", "u8"), ("size", "u8"), *((name, "i4") for name in _COUNTS)], align=True)
 
 
 class Status(IntEnum):
@@ -32,8 +32,11 @@ def view_table(images_N: Array, *, addresses_N: Array, sizes_N: Array, boxes_N4:
     boxes_N4: top, left, height, width of the part shown, in stored pixels.
     """
     table_N = np.zeros(len(images_N), VIEW)
-    table_N["stored"], table_N["size"], table_N["raw"] = addresses_N, sizes_N, images_N["mode"] == RAW
-    table_N["height"], table_N["width"] = images_N["height"], images_N["width"]
+    table_N["stored"] = addresses_N
+    table_N["size"] = sizes_N
+    table_N["raw"] = images_N["mode"] == RAW
+    table_N["height"] = images_N["height"]
+    table_N["width"] = images_N["width"]
     for number, name in enumerate(("top", "left", "box_height", "box_width")):
         table_N[name] = boxes_N4[:, number]
     table_N["flip"] = flips_N
@@ -45,6 +48,7 @@ def render_views(table_N: Array, out_NHWC: Array) -> None:
 
     The memory that the table names must be there. Raises DependencyMissing where the decoder cannot be compiled.
     """
+    # C checks no types: what is wrong here would be read and written beyond its memory.
     count, side = out_NHWC.shape[:2]
     assert table_N.dtype == VIEW and len(table_N) == count, (table_N.dtype, len(table_N), count)
     assert out_NHWC.dtype == np.uint8 and out_NHWC.shape[2:] == (side, 3), (out_NHWC.dtype, out_NHWC.shape)
@@ -57,7 +61,8 @@ def load() -> ctypes.CDLL:
     """The compiled sources, compiled if need be. Raises DependencyMissing."""
     try:
         library = ctypes.CDLL(str(library_path()))
-    except OSError:  # compiled for another libjpeg or libc: by a machine that shares this folder, or before an upgrade
+    except OSError:
+        # Compiled for another libjpeg or libc: by a machine that shares this folder, or before an upgrade.
         library = _load_anew()
     library.render_views.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
     library.render_views.restype = ctypes.c_int

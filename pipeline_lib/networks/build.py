@@ -36,7 +36,12 @@ def build_network(name: str, *, n_classes: int, side_px: int, auxiliary: bool = 
     name: with `+blur` at its end, striding convolutions blur first. auxiliary: with the heads that only train.
     Raises ConfigError when no network has this name, or it cannot take images of this size.
     """
-    network = _by_name(name.removesuffix(BLUR), n_classes=n_classes, side_px=side_px, auxiliary=auxiliary)
+    network = _by_name(
+        name.removesuffix(BLUR),
+        n_classes=n_classes,
+        side_px=side_px,
+        auxiliary=auxiliary,
+    )
     if name.endswith(BLUR):
         network = add_blur_pool(network)
     check_side(network, name, n_classes=n_classes, side_px=side_px)
@@ -50,11 +55,12 @@ def check_side(network: nn.Module, name: str, *, n_classes: int, side_px: int) -
         with torch.no_grad():
             logits_BK = network(torch.zeros(1, 3, side_px, side_px))
     except (RuntimeError, ValueError, AssertionError) as error:  # timm and torchvision assert their sizes
-        what, remedy = (
+        raise ConfigError(
             f"{name} cannot take images of {side_px} px",
-            "raise train.side_px, or choose another train.network",
-        )
-        raise ConfigError(what, file="params.yaml", value=error, remedy=remedy) from error
+            file="params.yaml",
+            value=error,
+            remedy="raise train.side_px, or choose another train.network",
+        ) from error
     assert logits_BK.shape == (1, n_classes), logits_BK.shape
 
 
@@ -74,6 +80,7 @@ def head_name(network: nn.Module) -> str:
     published = getattr(network, "pretrained_cfg", None)
     if isinstance(published, dict):  # timm says which one it is
         return str(published["classifier"])
+    # Elsewhere the head is the last module with weights of its own.
     with_weights: list[str] = [
         name for name, module in network.named_modules() if next(module.parameters(recurse=False), None) is not None
     ]
@@ -88,11 +95,17 @@ def _by_name(name: str, *, n_classes: int, side_px: int, auxiliary: bool) -> nn.
     known = torchvision_names()
     if name not in known:
         raise no_such_network(name, known=[*OURS, *known])
+    # Inception's auxiliary head has convolutions that need large maps.
     least_px = AUXILIARY_LEAST_SIDE_PX.get(name, 0)
     if auxiliary and side_px < least_px:
         log.info("%s trains without its auxiliary head, which needs %d px", name, least_px)
         auxiliary = False
-    return torchvision_network(name, n_classes=n_classes, side_px=side_px, auxiliary=auxiliary)
+    return torchvision_network(
+        name,
+        n_classes=n_classes,
+        side_px=side_px,
+        auxiliary=auxiliary,
+    )
 
 
 def torchvision_network(name: str, *, n_classes: int, side_px: int, auxiliary: bool) -> nn.Module:
@@ -102,6 +115,7 @@ def torchvision_network(name: str, *, n_classes: int, side_px: int, auxiliary: b
     """
     import torchvision.models as zoo  # takes seconds, so only where it is needed
 
+    # What some families want to be told beside the number of classes.
     options: dict[str, Any] = {}
     if name in AUXILIARY_LEAST_SIDE_PX:
         # transform_input: torchvision's weights were trained with other means; from scratch it is only another scale
@@ -115,9 +129,12 @@ def torchvision_network(name: str, *, n_classes: int, side_px: int, auxiliary: b
             return zoo.VisionTransformer(**VIT_S_SIZES, **options, num_classes=n_classes)  # type: ignore[no-any-return]
         return zoo.get_model(name, weights=None, num_classes=n_classes, **options)  # type: ignore[no-any-return]
     except (ValueError, AssertionError) as error:  # torchvision asserts that a side is a whole number of patches
-        what = f"{name} cannot take images of {side_px} px"
-        remedy = "choose another train.side_px (224 fits all of torchvision's networks)"
-        raise ConfigError(what, file="params.yaml", value=error, remedy=remedy) from error
+        raise ConfigError(
+            f"{name} cannot take images of {side_px} px",
+            file="params.yaml",
+            value=error,
+            remedy="choose another train.side_px (224 fits all of torchvision's networks)",
+        ) from error
 
 
 def torchvision_names() -> list[str]:
@@ -135,12 +152,17 @@ def timm_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        what, remedy = "timm is not installed", "run `make setup`, or choose another train.network"
-        raise DependencyMissing(what, file="params.yaml", value=TIMM + name, remedy=remedy) from error
+        raise DependencyMissing(
+            "timm is not installed",
+            file="params.yaml",
+            value=TIMM + name,
+            remedy="run `make setup`, or choose another train.network",
+        ) from error
     if not timm.is_model(name):
         raise no_such_network(TIMM + name, known=[TIMM + other for other in timm.list_models()])
     published = timm.get_pretrained_cfg(name)
     options: dict[str, Any] = {}
+    # Only networks of a fixed size take one.
     if published and published.fixed_input_size:
         options = {"img_size": side_px}
     return timm.create_model(name, pretrained=False, num_classes=n_classes, **options)
@@ -149,8 +171,12 @@ def timm_network(name: str, *, n_classes: int, side_px: int) -> nn.Module:
 def no_such_network(name: str, *, known: list[str]) -> ConfigError:
     """The error for a name that is not among `known`, with the nearest that are."""
     nearest = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0))
-    remedy = f"set train.network to a name of docs/recipes.md; nearest: {nearest}"
-    return ConfigError("train.network: no such network", file="params.yaml", value=name, remedy=remedy)
+    return ConfigError(
+        "train.network: no such network",
+        file="params.yaml",
+        value=name,
+        remedy=f"set train.network to a name of docs/recipes.md; nearest: {nearest}",
+    )
 
 
 def auxiliary_heads(network: nn.Module) -> list[str]:

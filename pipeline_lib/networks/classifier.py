@@ -21,24 +21,37 @@ class Classifier(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: nn.Module, *, mean: Triple, std: Triple, name: str = "") -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        mean: Triple,
+        std: Triple,
+        name: str = "",
+    ) -> None:
         super().__init__()
-        self._mean, self._std = mean, std  # of the buffers below, before float32 rounds them
-        self.network, self.name = network, name or type(network).__name__
+        # As they were given, before float32 rounds them in the buffers below.
+        self._mean = mean
+        self._std = std
+        self.network = network
+        self.name = name or type(network).__name__
+        # Not persistent: the state dict is the network's own.
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images_BHWC: torch.Tensor) -> torch.Tensor:
+        """Compute logits_BK."""
         return self.network(self.normalised(images_BHWC))  # type: ignore[no-any-return]
 
     @property
     def mean_and_std(self) -> tuple[Triple, Triple]:
-        """As they were given."""
+        """The normalisation, as it was given."""
         return self._mean, self._std
 
     def normalised(self, images_BHWC: torch.Tensor) -> torch.Tensor:
-        """What the network itself is given: float32 images_BCHW."""
-        return (images_BHWC.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        """Compute the network's own input: float32 images_BCHW."""
+        images_BCHW = images_BHWC.permute(0, 3, 1, 2).float() / 255
+        return (images_BCHW - self.mean) / self.std
 
 
 class Calibrated(nn.Module):
@@ -50,4 +63,6 @@ class Calibrated(nn.Module):
         self.temperature = temperature
 
     def forward(self, images_BHWC: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(self.classifier(images_BHWC).float() / self.temperature, dim=1)
+        """Compute probabilities_BK."""
+        logits_BK = self.classifier(images_BHWC).float()
+        return torch.softmax(logits_BK / self.temperature, dim=1)

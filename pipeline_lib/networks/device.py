@@ -1,4 +1,4 @@
-"""Where torch computes, and with how many threads."""
+"""The device that torch computes on, and its settings."""
 
 from __future__ import annotations
 
@@ -22,18 +22,27 @@ def choose_device(wanted: str, *, threads: int, seed: int) -> torch.device:
     """
     has_gpu = torch.cuda.is_available()
     if wanted == "cuda" and not has_gpu:
-        remedy = 'set device = "auto" (PERENNIAL_DEVICE=auto), or install the NVIDIA driver'
-        raise ConfigError("no CUDA device is available", file="settings.toml", value="device = cuda", remedy=remedy)
+        raise ConfigError(
+            "no CUDA device is available",
+            file="settings.toml",
+            value="device = cuda",
+            remedy='set device = "auto" (PERENNIAL_DEVICE=auto), or install the NVIDIA driver',
+        )
     if wanted == "auto" and not has_gpu and shutil.which("nvidia-smi"):
         log.warning("nvidia-smi is here, but torch sees no GPU (an old driver, most often): computing on the CPU")
     device = torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
-    if device.type == "cpu":
+    is_cpu = device.type == "cpu"
+    if is_cpu:
         keep_freed_memory()
+
+    # The number of threads changes the order of sums, and so last digits.
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    # As use_deterministic_algorithms, without loading torch's compiler. Some of cuda's operations have no such form.
-    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "default")
-    torch.backends.cudnn.benchmark = device.type == "cuda"  # tries its algorithms for each of our few shapes
+    # As use_deterministic_algorithms, without loading torch's compiler. Some of CUDA's operations have no such form.
+    torch.set_deterministic_debug_mode("error" if is_cpu else "default")
+    # cuDNN tries its algorithms once for each of our few shapes.
+    torch.backends.cudnn.benchmark = not is_cpu
+    # Filling fresh memory takes time, and we read none before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
 
@@ -44,8 +53,11 @@ def computed_on(device: torch.device) -> dict[str, str | int]:
     device: `cpu`, or the GPU's model. processor: its model; instruction_set: the vector kernels that torch takes on it.
     threads: of one step on the CPU.
     """
+    device_name = device.type
+    if device.type == "cuda":
+        device_name = torch.cuda.get_device_name(device)
     return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "device": device_name,
         "processor": _processor(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
@@ -58,17 +70,21 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def keep_freed_memory() -> None:
-    """Use freed memory again, where malloc is glibc's, instead of giving it back to the system and asking for it anew.
+    """Reuse freed memory, where malloc is glibc's, instead of returning it to the system and asking for it anew.
 
-    Every step frees and takes the same tensors; without this, one of resnet18 waits for 10,000 pages to be cleared. The
-    peak of memory grows by about a hundredth (benchmarks/speed/freed_memory.py), and the results stay what they are.
+    Every step frees and allocates the same tensors; without this, one of resnet18 waits for 10,000 pages to be cleared.
+    The peak of memory grows by about a hundredth (benchmarks/speed/freed_memory.py), and results do not change.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(M_TRIM_THRESHOLD, -1)  # never, however much is free at the end
-        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # where it would have grown to, were the other one not set
+        # Never return memory, however much is free at the end of the heap.
+        libc.mallopt(M_TRIM_THRESHOLD, -1)
+        # Setting one threshold stops this one from growing by itself; it would have grown to here.
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)

@@ -31,15 +31,18 @@ class ExportedModel:
         is_finite_B = np.isfinite(probabilities_BK).all(axis=1)
         if not is_finite_B.all():
             n_bad = int((~is_finite_B).sum())
-            what = "the exported model's answer to some images is not finite"
-            value = f"{self.about.network}, {n_bad} of {len(probabilities_BK)} images"
-            raise NotFinite(what, file=ONNX_FILE, value=value, remedy="train again, then evaluate")
+            raise NotFinite(
+                "the exported model's answer to some images is not finite",
+                file=ONNX_FILE,
+                value=f"{self.about.network}, {n_bad} of {len(probabilities_BK)} images",
+                remedy="train again, then evaluate",
+            )
         return probabilities_BK
 
 
 def load_exported(folder: Path, *, threads: int = 0) -> ExportedModel:
     """Load an export folder on the CPU; 0 threads: every core. Raises BadData when it is absent or damaged."""
-    import onnxruntime
+    import onnxruntime  # takes a second, so only where it is needed
 
     about = read_model_file(folder)
     options = onnxruntime.SessionOptions()
@@ -49,8 +52,10 @@ def load_exported(folder: Path, *, threads: int = 0) -> ExportedModel:
     try:
         session = onnxruntime.InferenceSession(str(folder / ONNX_FILE), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common base but this
-        remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
         raise BadData(
-            "onnxruntime cannot open the model", file=folder / ONNX_FILE, value=error, remedy=remedy
+            "onnxruntime cannot open the model",
+            file=folder / ONNX_FILE,
+            value=error,
+            remedy="run `dvc repro evaluate` again, or `dvc checkout` to restore it",
         ) from error
     return ExportedModel(about, session)

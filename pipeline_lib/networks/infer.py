@@ -12,7 +12,7 @@ from pipeline_lib.errors import NotFinite
 from pipeline_lib.loader import Batch, BatchLoader
 from pipeline_lib.networks.classifier import Classifier
 
-SHOWN_IMAGES = 3
+SHOWN_IMAGES = 3  # named in an error
 
 
 @dataclass(frozen=True)
@@ -26,33 +26,45 @@ class Scored:
 def score(model: Classifier, loader: BatchLoader, device: torch.device) -> Iterator[Scored]:
     """Yield each batch with its logits, in evaluation mode and float32 (on a GPU, convolutions take torch's TF32).
 
-    Raises NotFinite when the answer to an image is no number.
+    Raises NotFinite when the logits of an image are not finite.
     """
     model.eval()
     threads = torch.get_num_threads()
     for batch in loader.epoch(0):
-        torch.set_num_threads(threads)  # ffcv sets its own number at each start
+        # FFCV sets its own number of threads at each start.
+        torch.set_num_threads(threads)
         with torch.no_grad():
-            logits_BK = model(batch.images_BHWC.to(device)).float().cpu()
+            logits_BK = model(batch.images_BHWC.to(device))
+        logits_BK = logits_BK.float().cpu()
         if not torch.isfinite(logits_BK).all():
             raise _not_finite(model, batch, logits_BK, loader.image_ids, device)
-        yield Scored(batch, logits_BK)
+        yield Scored(batch=batch, logits_BK=logits_BK)
 
 
 def _not_finite(
-    model: Classifier, batch: Batch, logits_BK: torch.Tensor, image_ids: Sequence[str], device: torch.device
+    model: Classifier,
+    batch: Batch,
+    logits_BK: torch.Tensor,
+    image_ids: Sequence[str],
+    device: torch.device,
 ) -> NotFinite:
     """The error that names the network, the first layer that overflows, and the first images it does so for."""
-    strange_B = ~torch.isfinite(logits_BK).all(dim=1)
-    images = [image_ids[position] for position in batch.positions_B[strange_B][:SHOWN_IMAGES].tolist()]
-    layer = first_not_finite(model, batch.images_BHWC[strange_B].to(device))
-    return NotFinite.of(model.name, layer=layer, images=images, n_images=int(strange_B.sum()))
+    is_bad_B = ~torch.isfinite(logits_BK).all(dim=1)
+    positions = batch.positions_B[is_bad_B][:SHOWN_IMAGES].tolist()
+    layer = first_not_finite(model, batch.images_BHWC[is_bad_B].to(device))
+    return NotFinite.of(
+        model.name,
+        layer=layer,
+        images=[image_ids[position] for position in positions],
+        n_images=int(is_bad_B.sum()),
+    )
 
 
 @torch.no_grad()
 def first_not_finite(model: Classifier, images_BHWC: torch.Tensor) -> str:
     """The first layer, in the order of computation, whose output has a value that is not finite: its name and kind."""
     found: list[str] = []
+    hooks: list[torch.utils.hooks.RemovableHandle] = []
 
     def watch(name: str, module: nn.Module) -> None:
         def look(_: nn.Module, __: object, output: object) -> None:
@@ -61,9 +73,10 @@ def first_not_finite(model: Classifier, images_BHWC: torch.Tensor) -> str:
 
         hooks.append(module.register_forward_hook(look))
 
-    hooks: list[torch.utils.hooks.RemovableHandle] = []
+    # Only layers without layers of their own: a block overflows where one of its layers does.
     for name, module in model.network.named_modules():
-        if next(module.children(), None) is None:
+        is_leaf = next(module.children(), None) is None
+        if is_leaf:
             watch(name, module)
     try:
         model(images_BHWC)

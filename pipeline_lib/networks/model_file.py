@@ -63,7 +63,12 @@ def read_model_file(folder: Path) -> ModelFile:
     except FileNotFoundError:
         raise BadData("the model is absent", file=path, remedy=remedy) from None
     except (ValidationError, UnicodeDecodeError) as error:
-        raise BadData("not a model description of format 1", file=path, value=_first(error), remedy=remedy) from error
+        raise BadData(
+            "not a model description of format 1",
+            file=path,
+            value=_first(error),
+            remedy=remedy,
+        ) from error
 
 
 def _first(error: ValidationError | UnicodeDecodeError) -> str:

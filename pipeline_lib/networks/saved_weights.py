@@ -23,6 +23,7 @@ def save_weights(network: nn.Module, folder: Path) -> None:
 
     Heads that only train are left out.
     """
+    # Evaluation builds the network without these heads.
     training_only = tuple(f"{name}." for name in auxiliary_heads(network))
     state = {
         name: tensor.detach().cpu().contiguous()
@@ -39,13 +40,17 @@ def load_weights(network: nn.Module, folder: Path) -> None:
     try:
         put_weights(network, load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
-        what = "these weights do not fit the network of model.json"
-        remedy = "run `dvc repro train` again, or `dvc checkout` to restore it"
-        raise BadData(what, file=path, value=str(error)[:300], remedy=remedy) from error
+        raise BadData(
+            "these weights do not fit the network of model.json",
+            file=path,
+            value=str(error)[:300],
+            remedy="run `dvc repro train` again, or `dvc checkout` to restore it",
+        ) from error
 
 
 def put_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], *, strict: bool = True) -> None:
     """`load_state_dict` of a plain dict, with the versions of modules that torchvision's MNASNet insists on."""
+    # A plain dict has no metadata, and MNASNet takes that for an old version.
     state = OrderedDict(tensors)
     state._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
     network.load_state_dict(state, strict=strict)

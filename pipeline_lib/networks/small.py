@@ -1,4 +1,4 @@
-"""Four small networks for small pictures: float images_BCHW in, logits_BK out; the last layer is the head.
+"""Four small networks for small images: float images_BCHW in, logits_BK out; the last layer is the head.
 
 B images, C channels (3), H = W pixels, K classes.
 """
@@ -19,12 +19,15 @@ class Residual(nn.Module):
         self.bn1 = nn.BatchNorm2d(n_out)
         self.conv2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(n_out)
-        same = n_in == n_out and stride == 1
+        # Made also where it is not needed: it draws from the random state, so weights stay those of earlier versions.
         wider = nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out))
-        self.shortcut = nn.Identity() if same else wider
+        keeps_shape = n_in == n_out and stride == 1
+        self.shortcut = nn.Identity() if keeps_shape else wider
 
     def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
-        y_BCHW = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x_BCHW)))))
+        """Compute the block's output, [B, n_out, H / stride, W / stride]."""
+        y_BCHW = F.relu(self.bn1(self.conv1(x_BCHW)))
+        y_BCHW = self.bn2(self.conv2(y_BCHW))
         return F.relu(y_BCHW + self.shortcut(x_BCHW))
 
 
@@ -33,15 +36,25 @@ class MiniResNet(nn.Module):
 
     def __init__(self, n_classes: int, width: int = 16) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )
         self.block1 = Residual(width, width, 1)
         self.block2 = Residual(width, 2 * width, 2)
         self.block3 = Residual(2 * width, 4 * width, 2)
         self.head = nn.Linear(4 * width, n_classes)
 
     def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
-        y_BCHW = self.block3(self.block2(self.block1(self.stem(x_BCHW))))
-        return self.head(y_BCHW.mean((2, 3)))  # type: ignore[no-any-return]
+        """Compute logits_BK."""
+        y_BCHW = self.stem(x_BCHW)
+        y_BCHW = self.block1(y_BCHW)
+        y_BCHW = self.block2(y_BCHW)
+        y_BCHW = self.block3(y_BCHW)
+        # Global average pooling.
+        features_BC = y_BCHW.mean((2, 3))
+        return self.head(features_BC)  # type: ignore[no-any-return]
 
 
 def lenet(n_classes: int) -> nn.Module:
@@ -56,7 +69,8 @@ def lenet(n_classes: int) -> nn.Module:
         nn.Conv2d(6, 16, 5),
         nn.Tanh(),
         nn.AvgPool2d(2),
-        nn.AdaptiveAvgPool2d(5),  # does nothing at 32 pixels
+        # Does nothing at 32 pixels.
+        nn.AdaptiveAvgPool2d(5),
         nn.Flatten(),
         nn.Linear(400, 120),
         nn.Tanh(),
@@ -77,7 +91,8 @@ def small_cnn(n_classes: int) -> nn.Module:
         nn.MaxPool2d(2),
         nn.Conv2d(64, 64, 3, padding=1),
         nn.ReLU(),
-        nn.AdaptiveAvgPool2d(8),  # does nothing at 32 pixels
+        # Does nothing at 32 pixels.
+        nn.AdaptiveAvgPool2d(8),
         nn.Flatten(),
         nn.Dropout(0.5),
         nn.Linear(4096, n_classes),
@@ -93,7 +108,8 @@ def two_layer_cnn(n_classes: int) -> nn.Module:
         nn.Conv2d(32, 64, 3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        nn.AdaptiveAvgPool2d(8),  # does nothing at 32 pixels
+        # Does nothing at 32 pixels.
+        nn.AdaptiveAvgPool2d(8),
         nn.Flatten(),
         nn.Linear(4096, 128),
         nn.ReLU(),

@@ -1,4 +1,4 @@
-"""The decode policy: from the bytes of a picture to canonical RGB pixels, or a reason for refusing it.
+"""The decode policy: from the bytes of an image to canonical RGB pixels, or a reason for refusing it.
 
 Used by inspect, convert, predict and the report, so that all of them see the same pixels.
 """

@@ -1,6 +1,6 @@
-"""Find where a picture ends in its file, checking the structure on the way there.
+"""Find where an image ends in its file, checking the structure on the way there.
 
-Each function gives the offset after the picture's last byte. Raises Undecodable: decode_truncated when the file stops
+Each function gives the offset after the image's last byte. Raises Undecodable: decode_truncated when the file stops
 before that, decode_corrupt when the structure is broken.
 """
 

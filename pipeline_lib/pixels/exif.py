@@ -1,7 +1,7 @@
 """Read the two facts that we need from EXIF: orientation, and whether it contains a position.
 
 EXIF is a TIFF header and a list of tags (CIPA DC-008 Exif 2.32, section 4.5). It is read here in a few lines because
-the metadata of real pictures is often broken: a broken block is ignored silently.
+the metadata of real images is often broken: a broken block is ignored silently.
 """
 
 from __future__ import annotations

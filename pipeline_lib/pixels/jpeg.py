@@ -42,7 +42,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Layout:
+class JpegLayout:
     """The structure by its markers. end: offset after the end mark, None if it is missing. frame: None if missing.
 
     compressed: offset of the first scan.
@@ -58,7 +58,7 @@ class Layout:
 def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
     """Decode a whole JPEG strictly. Raises Undecodable, MemoryError.
 
-    Truncated means that no end mark closes the picture (also when zeros fill the rest); other damage is corrupt.
+    Truncated means that no end mark closes the image (also when zeros fill the rest); other damage is corrupt.
     """
     layout = read_layout(data)
     damage = Reason.DECODE_CORRUPT if layout.end is not None else Reason.DECODE_TRUNCATED
@@ -80,7 +80,7 @@ def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
     return Raster(pixels_HWC, MODES[layout.frame.n_components], layout.exif, 1, len(data) - layout.end)
 
 
-def read_layout(data: bytes) -> Layout:
+def read_layout(data: bytes) -> JpegLayout:
     """Walk the markers up to the end mark, over thumbnails and compressed data, without decoding."""
     exif, scans, at, compressed = Exif(), 0, 2, len(data)
     end: int | None = None
@@ -99,7 +99,7 @@ def read_layout(data: bytes) -> Layout:
         if marker == SOS:
             scans, compressed = scans + 1, min(at, compressed)
         at += 2 + length
-    return Layout(end, exif, frame, scans, compressed)
+    return JpegLayout(end, exif, frame, scans, compressed)
 
 
 def _refuse_frame(frame: Frame, max_pixels: int) -> None:
@@ -126,9 +126,9 @@ def _pixels(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
 
 def _pixels_of_odd_sampling(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
     """Legal but rare sampling factors, which TurboJPEG cannot name: Pillow decodes them, less strictly."""
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
-        refuse_bomb(*picture.size, max_pixels)
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        refuse_bomb(*image.size, max_pixels)
+        return np.asarray(image.convert("RGB"))
 
 
 def _cmyk_to_rgb(inverted_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:

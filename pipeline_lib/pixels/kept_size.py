@@ -1,6 +1,6 @@
-"""The size of stored pictures: applied by `convert`, and again in prediction.
+"""The size of stored images: applied by `convert`, and again in prediction.
 
-The order is fixed: crop to a square, shrink (once, bicubic), pad to a square. A picture is never enlarged.
+The order is fixed: crop to a square, shrink (once, bicubic), pad to a square. An image is never enlarged.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class KeptSize(Params):
     )
 
     def of(self, width: int, height: int) -> tuple[int, int]:
-        """Return the stored width and height of a picture of this width and height, in pixels."""
+        """Return the stored width and height of an image of this width and height, in pixels."""
         width, height = self._shrunk(*self._cut(width, height))
         return (max(width, height),) * 2 if self.shape == "square_pad" else (width, height)
 

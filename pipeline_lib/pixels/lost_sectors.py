@@ -1,7 +1,7 @@
 """Detect what a decoder cannot: compressed data that a disk or a broken download replaced by zeros.
 
 Zeros are valid Huffman codes, and the decoder finds back into step after them. If it made as many blocks of them as
-were lost, nothing else is wrong with the stream, and a grey stripe is taken for the picture. But the zeros fill whole
+were lost, nothing else is wrong with the stream, and a grey stripe is taken for the image. But the zeros fill whole
 sectors of the file, and compressed data hardly ever holds as many; where it does (a large area of one colour), it
 neither begins nor ends at a multiple of 512.
 """
@@ -14,7 +14,7 @@ from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
 
 SECTOR_BYTES: Final = 512
-SLACK_BYTES: Final = 2  # zeros of the picture's own beside the lost ones
+SLACK_BYTES: Final = 2  # zeros of the image's own beside the lost ones
 ZEROS: Final = bytes(SECTOR_BYTES)
 
 

@@ -1,4 +1,4 @@
-"""Remarks about pixels that decode without error and yet may not show the original picture."""
+"""Remarks about pixels that decode without error and yet may not show the original image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_low_justified(samples_HW: NDArray[np.integer], stated_bits: int) -> bool:
 def ends_grey(pixels_HWC: NDArray[np.uint8]) -> bool:
     """Whether the last rows are the grey that decoders paint where the data stopped: it was cut off, then saved again.
 
-    pixels_HWC: as stored, before the orientation rule. A picture that is grey all over is not meant.
+    pixels_HWC: as stored, before the orientation rule. An image that is grey all over is not meant.
     """
     distance_HWC = np.abs(pixels_HWC[-1:].astype(np.int16) - MID_GREY)
     if distance_HWC.max() > GREY_SLACK:  # the usual case, settled by one row
@@ -43,13 +43,13 @@ def ends_grey(pixels_HWC: NDArray[np.uint8]) -> bool:
     return len(painted) > 0 and bool(height - 1 - painted[-1] >= height * LEAST_GREY_SHARE)
 
 
-def on_paper(picture: Image.Image) -> tuple[NDArray[np.uint8], bool]:
-    """Lay a picture with transparency over white; over black where white would swallow all of it, as white icons.
+def on_paper(image: Image.Image) -> tuple[NDArray[np.uint8], bool]:
+    """Lay an image with transparency over white; over black where white would swallow all of it, as white icons.
 
     Returns uint8 RGB, and whether the paper is black. Black only when no pixel on white is darker than INVISIBLE in any
     channel although the transparency has a shape.
     """
-    drawn = picture.convert("RGBA")
+    drawn = image.convert("RGBA")
     on_white = _laid_over(drawn, "white")
     alpha_HW = np.asarray(drawn.getchannel("A"))
     if on_white.min() >= INVISIBLE and alpha_HW.min() < alpha_HW.max():

@@ -46,7 +46,7 @@ ENDS_EARLY: Final = (
 
 
 def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
-    """Decode the first frame of a picture that is no JPEG. Raises Undecodable, MemoryError.
+    """Decode the first frame of an image that is no JPEG. Raises Undecodable, MemoryError.
 
     Truncated means that the format's end mark is missing (PNG, GIF, WebP, AVIF) or that Pillow says so (BMP, TIFF,
     Netpbm).
@@ -60,12 +60,12 @@ def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
     try:
         png = read_png(data) if kind == "png" else None
         end = png.end if png else END_OF[kind](data)
-        with Image.open(io.BytesIO(png.essential if png else data), formats=[PILLOW_NAME[kind]]) as picture:
-            refuse_bomb(*picture.size, max_pixels)
+        with Image.open(io.BytesIO(png.essential if png else data), formats=[PILLOW_NAME[kind]]) as image:
+            refuse_bomb(*image.size, max_pixels)
             if kind in WITHOUT_CHECKSUM:
                 refuse_lost_sectors(data, start=0, end=end)
             is_deep, stated_bits = bool(png and png.sample_bits == 16), png.significant_bits if png else 0
-            return _raster(picture, data, trailing_bytes=len(data) - end, is_deep=is_deep, stated_bits=stated_bits)
+            return _raster(image, data, trailing_bytes=len(data) - end, is_deep=is_deep, stated_bits=stated_bits)
     except (Undecodable, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -97,31 +97,31 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
-def _raster(picture: Image.Image, data: bytes, *, trailing_bytes: int, is_deep: bool, stated_bits: int) -> Raster:
+def _raster(image: Image.Image, data: bytes, *, trailing_bytes: int, is_deep: bool, stated_bits: int) -> Raster:
     """is_deep: the samples have 16 bits, also where Pillow's mode has 8. stated_bits: those that the file says."""
-    n_frames = tiff_frames(data) if picture.format == "TIFF" else int(getattr(picture, "n_frames", 1))
+    n_frames = tiff_frames(data) if image.format == "TIFF" else int(getattr(image, "n_frames", 1))
     refuse_frames(n_frames)
-    mode = picture.mode
-    is_deep |= mode in SIXTEEN_BIT or (mode == "I" and picture.format == "PPM")
+    mode = image.mode
+    is_deep |= mode in SIXTEEN_BIT or (mode == "I" and image.format == "PPM")
     if mode not in MODES and not is_deep:
         raise Undecodable(Reason.UNSUPPORTED_MODE, mode)
-    picture.load()
-    exif = read_exif(data) if picture.format == "TIFF" else read_exif(picture.info.get("exif", b""))
-    pixels_HWC, on_black = _to_rgb(picture, stated_bits=stated_bits)
+    image.load()
+    exif = read_exif(data) if image.format == "TIFF" else read_exif(image.info.get("exif", b""))
+    pixels_HWC, on_black = _to_rgb(image, stated_bits=stated_bits)
     low_bits = is_deep and 0 < int(pixels_HWC.max()) < LOW_LEVELS
     return Raster(pixels_HWC, mode, exif, n_frames, trailing_bytes, on_black, low_bits)
 
 
-def _to_rgb(picture: Image.Image, *, stated_bits: int) -> tuple[NDArray[np.uint8], bool]:
+def _to_rgb(image: Image.Image, *, stated_bits: int) -> tuple[NDArray[np.uint8], bool]:
     """uint8 RGB, and whether it lies on black."""
-    if picture.mode in SIXTEEN_BIT or picture.mode == "I":
-        samples_HW = np.asarray(picture)
+    if image.mode in SIXTEEN_BIT or image.mode == "I":
+        samples_HW = np.asarray(image)
         shift = stated_bits - 8 if 8 < stated_bits < 16 and is_low_justified(samples_HW, stated_bits) else 8
         high = (samples_HW >> shift).astype(np.uint8)
         return np.repeat(high[..., None], 3, axis=2), False
-    if picture.has_transparency_data:
-        return on_paper(picture)
-    return np.asarray(picture.convert("RGB")), False
+    if image.has_transparency_data:
+        return on_paper(image)
+    return np.asarray(image.convert("RGB")), False
 
 
 def _damage(data: bytes, kind: str, error: Exception) -> Undecodable:

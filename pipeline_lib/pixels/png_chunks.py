@@ -13,7 +13,7 @@ from pipeline_lib.reasons import Reason
 SIGNATURE_BYTES: Final = 8
 LAST_CHUNK: Final = b"\0\0\0\0IEND\xaeB`\x82"
 # Colour spaces, texts, sizes in print, dates (PNG specification 11.3, third edition). We ignore what they say, so their
-# damage is no damage to the picture, and a text or profile that unpacks to gigabytes is never unpacked.
+# damage is no damage to the image, and a text or profile that unpacks to gigabytes is never unpacked.
 IGNORED: Final = frozenset(
     b"gAMA cHRM sRGB iCCP cICP mDCV cLLI tEXt zTXt iTXt pHYs tIME bKGD hIST sPLT sBIT iDOT".split()
 )
@@ -37,7 +37,7 @@ def read_png(data: bytes) -> Png:
     """Check each chunk's CRC (PNG specification 5.3), which Pillow skips for pixel data, but for those ignored.
 
     Raises Undecodable: decode_truncated when the file stops before its last chunk, too_much_work for more chunks than
-    any picture needs, decode_corrupt for other damage.
+    any image needs, decode_corrupt for other damage.
     """
     written = len(data.rstrip(b"\0"))  # the last chunk never ends in a zero, so zeros at the end are no part of it
     parts, at, ignored = [data[:SIGNATURE_BYTES]], SIGNATURE_BYTES, False

@@ -1,7 +1,7 @@
 """Change the size of canonical pixels, always with antialiasing: the filter's support grows with the reduction.
 
 Pillow's `resize`: integer arithmetic, so the same bytes on every machine, and free of the aliasing of OpenCV's and
-torch's plain filters. Pictures that are kept smaller are shrunk once, by the better filter (bicubic). What a network
+torch's plain filters. Images that are kept smaller are shrunk once, by the better filter (bicubic). What a network
 looks at is made anew at each visit, by the filter that torchvision's recipes train and evaluate with (bilinear), which
 takes half as many pixels into account.
 """
@@ -14,9 +14,9 @@ from PIL import Image
 
 
 def shrink_to(pixels_HWC: NDArray[np.uint8], *, short_side_px: int) -> NDArray[np.uint8]:
-    """Make the short side `short_side_px` and keep the aspect; a picture that is no larger comes back as it is.
+    """Make the short side `short_side_px` and keep the aspect; an image that is no larger comes back as it is.
 
-    Grey pictures [H, W] are taken too.
+    Grey images [H, W] are taken too.
     """
     height, width = pixels_HWC.shape[:2]
     short = min(height, width)
@@ -34,20 +34,20 @@ def centre_square(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.
 
 
 def view(part_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
-    """A part of a picture as a network sees it: `side_px` x `side_px`, antialiased bilinear, columns first, then rows.
+    """A part of an image as a network sees it: `side_px` x `side_px`, antialiased bilinear, columns first, then rows.
 
     Two calls, because Pillow alone decides by size which comes first, and bytes between them are rounded.
     native/resize.c gives the same bytes.
     """
-    picture = Image.fromarray(np.ascontiguousarray(part_HWC))
-    columns = picture.resize((side_px, picture.height), Image.Resampling.BILINEAR)
+    image = Image.fromarray(np.ascontiguousarray(part_HWC))
+    columns = image.resize((side_px, image.height), Image.Resampling.BILINEAR)
     return np.array(columns.resize((side_px, side_px), Image.Resampling.BILINEAR))
 
 
 def resize(pixels_HWC: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:
-    """Bring a picture to exactly this size, antialiased bicubic. Grey pictures [H, W] are taken too."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels_HWC))
-    return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
+    """Bring an image to exactly this size, antialiased bicubic. Grey images [H, W] are taken too."""
+    image = Image.fromarray(np.ascontiguousarray(pixels_HWC))
+    return np.array(image.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def scaled(length: int, numerator: int, denominator: int) -> int:

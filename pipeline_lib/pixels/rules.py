@@ -34,7 +34,7 @@ class PixelRules(Params):
 
 
 class Undecodable(Exception):
-    """The bytes give no usable picture. A verdict on one file: the run goes on.
+    """The bytes give no usable image. A verdict on one file: the run goes on.
 
     reason: the reason code. detail: what the decoder said, or what the bytes are instead; one line.
     """
@@ -46,11 +46,11 @@ class Undecodable(Exception):
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture in canonical form. H: height, W: width, C: red, green, blue.
+    """An image in canonical form. H: height, W: width, C: red, green, blue.
 
     pixels_HWC: uint8, contiguous, after the orientation rule. format: one of `sniff.DECODABLE`. mode: colour
     mode as received, in Pillow's names. exif_orientation: 1..8 as the file says, 1 when absent. n_frames: 1 or more,
-    the first is used. trailing_bytes: bytes after the end of the picture; always 0 for BMP, TIFF and Netpbm, which mark
+    the first is used. trailing_bytes: bytes after the end of the image; always 0 for BMP, TIFF and Netpbm, which mark
     no end. width_px, height_px: of pixels_HWC. on_black: transparency was laid over black. low_bits: its 16-bit samples
     use at most the lowest 12 bits. ends_grey: it ends in the grey that decoders paint after the data stopped.
     """

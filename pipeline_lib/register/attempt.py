@@ -16,7 +16,7 @@ LIBRARIES = ("torch", "torchvision", "ffcv", "numpy", "pillow", "simplejpeg", "o
 
 
 @dataclass(frozen=True)
-class Question:
+class GateQuestion:
     """May this model, with this evaluation, be registered under this name, by this rule?"""
 
     name: str
@@ -30,14 +30,14 @@ class Question:
         return hashlib.sha256(f"{self.model_md5}\0{self.evaluation_md5}\0{self.name}".encode()).hexdigest()
 
 
-def ask(closure: Closure, params: RegisterParams, *, name: str, candidate: bool) -> Question:
+def ask(closure: Closure, params: RegisterParams, *, name: str, candidate: bool) -> GateQuestion:
     """The question that the receipts of a line put."""
     rule = hashlib.sha256(f"{params.model_dump_json()}|{candidate}".encode()).hexdigest()
-    return Question(name, closure.md5_of("export"), closure.md5_of("predictions"), rule)
+    return GateQuestion(name, closure.md5_of("export"), closure.md5_of("predictions"), rule)
 
 
 def attempt_tags(
-    question: Question,
+    question: GateQuestion,
     verdict: Verdict,
     *,
     closure: Closure,

@@ -38,10 +38,15 @@ def class_changes(
     lost_K = np.bincount(index_N, weights=champion_N & ~challenger_N, minlength=len(names)).astype(int)
     won_K = np.bincount(index_N, weights=challenger_N & ~champion_N, minlength=len(names)).astype(int)
     disputed_K = lost_K + won_K
+
+    # A loss refuses or holds a model only when it is large as well as beyond chance.
     p_K = mcnemar_loss(lost_K, won_K)
     holm_K = holm(p_K)
     large_K = (lost_K - won_K) / n_K >= class_loss
-    falls_K = (p_K <= surest_by_chance(disputed_K, hold_significance) * SAME) & large_K
+    by_chance = surest_by_chance(disputed_K, hold_significance)
+    falls_K = (p_K <= by_chance * SAME) & large_K
+
+    # A class whose every right answer might be lost without being seen.
     hidden_K = 0.5**right_K > tail_to_hold(disputed_K, hold_significance)
     changes = [
         ClassChange(
@@ -84,6 +89,8 @@ def surest_by_chance(disputed_K: Counts, significance: float) -> float:
 
     disputed_K: b + c of each class, given which the classes are independent.
     """
+    # The chance that no class shows a tail of p or less is a product over classes; its logarithm falls in steps, one at
+    # each tail that some class can show.
     sizes, n_classes = np.unique(disputed_K[disputed_K > 0], return_counts=True)
     steps: list[tuple[float, float]] = []  # a tail that a class can show, and what it adds to -log P(no class does)
     for size, count in zip(sizes.tolist(), n_classes.tolist(), strict=True):
@@ -93,6 +100,8 @@ def surest_by_chance(disputed_K: Counts, significance: float) -> float:
         steps += zip(tails.tolist(), (-count * added).tolist(), strict=True)
     if not steps:
         return 0.0
+
+    # All classes' steps in order of p; of equal tails the last one has the chance of all of them.
     tails, added = np.array(sorted(steps)).T
     chance = -np.expm1(-np.cumsum(added))
     last_equal = np.searchsorted(tails, tails * SAME, side="right") - 1
@@ -127,22 +136,30 @@ def visible_class_loss(
     """Images of the median class, and the loss of its recall that is noticed four times in five; None: no loss is."""
     disputed_K = np.array([change.n_only_champion + change.n_only_challenger for change in changes])
     n_K = np.array([change.n_images for change in changes])
-    n = int(np.median(n_K))
+    n_median = int(np.median(n_K))
     p = tail_to_hold(disputed_K, hold_significance)
     background = float(disputed_K.sum() / n_K.sum())
-    tested = np.arange(1, 101) / 100
-    noticed = [_noticed(loss, n, p, background, class_loss) >= POWER for loss in tested]
-    return n, float(tested[int(np.argmax(noticed))]) if any(noticed) else None
+    for points in range(1, 101):
+        loss = points / 100
+        if _noticed(loss, n_median, p, background, class_loss) >= POWER:
+            return n_median, loss
+    return n_median, None
 
 
 def _noticed(loss: float, n: int, p: float, background: float, class_loss: float) -> float:
     """How often a class of n images with this true loss has a tail of p or less and loses `class_loss` or more."""
     won = background / 2 * (1 - loss)
     lost = min(loss + background / 2, 1 - won)
+    disputed = min(lost + won, 1.0)
     disputed_M = np.arange(1, n + 1)
-    least_M = _least_lost(disputed_M, p)
-    least_M = np.maximum(least_M, np.ceil((disputed_M + class_loss * n) / 2 - 1e-9))
-    chance_M = bdtr(disputed_M, n, min(lost + won, 1.0)) - bdtr(disputed_M - 1, n, min(lost + won, 1.0))
+
+    # How many must be lost: enough for the tail, and enough for the size of the loss.
+    for_tail_M = _least_lost(disputed_M, p)
+    for_size_M = np.ceil((disputed_M + class_loss * n) / 2 - 1e-9)
+    least_M = np.maximum(for_tail_M, for_size_M)
+
+    # Over all numbers of disputed images: how likely the number is, times how often so many of them are lost.
+    chance_M = bdtr(disputed_M, n, disputed) - bdtr(disputed_M - 1, n, disputed)
     shows_M = np.where(least_M > disputed_M, 0.0, bdtrc(least_M - 1, disputed_M, lost / (lost + won)))
     return float((chance_M * shows_M).sum())
 
@@ -151,10 +168,10 @@ def _least_lost(disputed_M: Counts, p: float) -> Counts:
     """The fewest lost of so many disputed images whose tail is p or less; one more than all: none is."""
     low, high = np.zeros_like(disputed_M), disputed_M + 1
     while (low < high).any():
+        is_open = low < high
         middle = (low + high) // 2
-        enough = np.where(
-            middle > disputed_M, True, mcnemar_loss(middle, np.maximum(disputed_M - middle, 0)) <= p * SAME
-        )
-        high = np.where(enough & (low < high), middle, high)
-        low = np.where(~enough & (low < high), middle + 1, low)
+        rest = np.maximum(disputed_M - middle, 0)
+        enough = (middle > disputed_M) | (mcnemar_loss(middle, rest) <= p * SAME)
+        high = np.where(enough & is_open, middle, high)
+        low = np.where(~enough & is_open, middle + 1, low)
     return low

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from pipeline_lib.registry import Comparison
 
 Flags = npt.NDArray[np.bool_]
-Z95 = 1.6448536269514722  # the normal distribution's 95 % point: one-sided bounds
+ONE_SIDED_95 = 1.6448536269514722  # the normal distribution's 95 % point: one-sided bounds
 POWER = 0.8  # a loss is visible when it is noticed this often
 HALVINGS = 60  # of an interval of length 2: to 2e-18
 
@@ -44,7 +44,7 @@ def margin(n: int, smallest: float) -> float:
     return max(smallest, 3 * math.sqrt(0.02 / n), 3 / (n + 3))
 
 
-def score_interval(b: int, c: int, n: int, *, z: float = Z95) -> tuple[float, float]:
+def score_interval(b: int, c: int, n: int, *, z: float = ONE_SIDED_95) -> tuple[float, float]:
     """Tango's score interval for (c - b) / n, each end at z standard deviations.
 
     T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
@@ -104,4 +104,4 @@ def _noticed(loss: float, n: int, disputed: float, allowed: float) -> float:
     statistic = float(score(b, c, n, -allowed))
     error_at_margin = distance / statistic if statistic else 0.0
     spread = math.sqrt(max(n * (disputed - loss**2), 1e-12))
-    return float(ndtr((Z95 * error_at_margin - distance) / spread))
+    return float(ndtr((ONE_SIDED_95 * error_at_margin - distance) / spread))

@@ -16,7 +16,7 @@ from pipeline_lib.registry.closure import Closure
 
 log = logging.getLogger(__name__)
 REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"
-FORMAT = 4  # raised when the report shows the same artifacts otherwise
+REPORT_VERSION = 5  # raised when the report shows the same artifacts otherwise
 
 
 def publish(
@@ -83,7 +83,7 @@ def _write(
 def _shown(attempt: Attempt, version: Version | None, closure: Closure, previous: tuple[int, Path] | None) -> str:
     """A digest of all that the report is made from."""
     outs = [sorted(receipt.outs.items()) for receipt in closure.stages.values()]
-    parts = [FORMAT, attempt.tags[records.VERDICT], version.number if version else None, outs]
+    parts = [REPORT_VERSION, attempt.tags[records.VERDICT], version.number if version else None, outs]
     parts.append(previous[0] if previous else None)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 
 from pipeline_lib.register import sentences
 from pipeline_lib.register.paired import score
-from pipeline_lib.registry import Comparison, Rule
+from pipeline_lib.registry import Comparison, Rule, RuleName
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.upgrade.releases import Release, make_the_same_bytes
 
-NEAR, SUPERIOR = "near the reference", "better where only the seed changed"
-Z_REFERENCE = (
-    2.5758293035489004  # 99.5 %, one-sided: more than for the champion, as the same is asked night after night
-)
+# The normal distribution's 99.5 % point: more than for the champion, as the same is asked night after night.
+ONE_SIDED_995 = 2.5758293035489004
 SEED = "seed"
 
 
@@ -32,21 +30,24 @@ def allowed_behind(comparison: Comparison) -> float:
 def near_reference(comparison: Comparison) -> Rule:
     """A loss of `allowed_behind` or more is ruled out. comparison: of the new model with the reference."""
     allowed = allowed_behind(comparison)
-    near = _statistic(comparison, -allowed) > Z_REFERENCE
-    worse = comparison.high < 0
-    return Rule(NEAR, near or (False if worse else None), sentences.behind_reference(comparison, allowed, near=near))
+    near = _statistic(comparison, -allowed) > ONE_SIDED_995
+    sentence = sentences.behind_reference(comparison, allowed, near=near)
+    if near:
+        return Rule(RuleName.NEAR_REFERENCE, True, sentence)
+    certainly_worse = comparison.high < 0
+    return Rule(RuleName.NEAR_REFERENCE, False if certainly_worse else None, sentence)
 
 
 def supersedes(comparison: Comparison) -> bool:
     """Whether the new model becomes the reference, if it is promoted: it is superior, as certainly as it is asked."""
-    return _statistic(comparison, 0.0) > Z_REFERENCE
+    return _statistic(comparison, 0.0) > ONE_SIDED_995
 
 
 def better_than_its_twin(comparison: Comparison) -> Rule:
     """For a model that differs from the champion by its seed alone: only what is superior is worth a change."""
-    return Rule(
-        SUPERIOR, True if comparison.low > 0 else None, f"only the seed changed, and {sentences.compared(comparison)}"
-    )
+    superior = comparison.low > 0
+    sentence = f"only the seed changed, and {sentences.compared(comparison)}"
+    return Rule(RuleName.BETTER_THAN_TWIN, True if superior else None, sentence)
 
 
 def only_seed_differs(new: Closure, old: Closure, releases: Sequence[Release] = ()) -> bool:
@@ -54,11 +55,14 @@ def only_seed_differs(new: Closure, old: Closure, releases: Sequence[Release] = 
 
     releases: says of which other code the bytes are the same.
     """
-    train, before = new.stages["train"], old.stages["train"]
-    params = [dict(one.params.get("train", one.params)) for one in (train, before)]
-    seeds = [one.pop(SEED, None) for one in params]
-    same = params[0] == params[1] and make_the_same_bytes("train", train.deps, before.deps, releases)
-    return same and seeds[0] != seeds[1]
+    ours = new.stages["train"]
+    theirs = old.stages["train"]
+    our_params = dict(ours.params.get("train", ours.params))
+    their_params = dict(theirs.params.get("train", theirs.params))
+    our_seed = our_params.pop(SEED, None)
+    their_seed = their_params.pop(SEED, None)
+    same_code = make_the_same_bytes("train", ours.deps, theirs.deps, releases)
+    return same_code and our_params == their_params and our_seed != their_seed
 
 
 def _statistic(comparison: Comparison, change: float) -> float:

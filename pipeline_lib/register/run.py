@@ -14,10 +14,10 @@ from pathlib import Path
 from pipeline_lib.errors import BadData
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.model_file import read_model_file
-from pipeline_lib.register.attempt import Question, ask, attempt_tags
+from pipeline_lib.register.attempt import GateQuestion, ask, attempt_tags
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.register.publish import publish
-from pipeline_lib.registry import Attempt, Registry, Verdict, open_registry, outcome_of
+from pipeline_lib.registry import Attempt, Registry, Verdict, load_registry, outcome_of
 from pipeline_lib.registry.closure import Closure, read_closure
 from pipeline_lib.registry.git_tags import take_snapshot
 from pipeline_lib.registry.reconcile import reconcile
@@ -33,7 +33,7 @@ def run(job: StageRun[RegisterParams]) -> None:
     """
     closure = read_closure(job.checkout).without("register")
     _check_receipt(job.reads["predictions"], closure)
-    registry = open_registry(job.settings, job.checkout)
+    registry = load_registry(job.settings, job.checkout)
     question = ask(closure, job.params, name=registry.name, candidate=is_candidate(job.settings))
     with registry.locked():
         carried_out = registry.settle()  # what a killed run left
@@ -52,12 +52,17 @@ def run(job: StageRun[RegisterParams]) -> None:
 
 
 def is_candidate(settings: Settings) -> bool:
-    """Whether this run may register a challenger at most: a run with overrides, or an experiment of DVC."""
+    """Whether this run may register a challenger at most: a run with changed parameters, or an experiment of DVC."""
     return settings.candidate or "DVC_EXP_BASELINE_REV" in os.environ
 
 
 def _settle_question(
-    question: Question, known: Attempt | None, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry
+    question: GateQuestion,
+    known: Attempt | None,
+    *,
+    job: StageRun[RegisterParams],
+    closure: Closure,
+    registry: Registry,
 ) -> Attempt:
     """Judge and record; a verdict that is provisional again is not recorded twice."""
     verdict = _judge(question, job=job, closure=closure, registry=registry)
@@ -71,12 +76,12 @@ def _settle_question(
         metrics={f"test.{name}": float(value) for name, value in metrics.items()},
         trained_on=read_model_file(job.reads["export"]).trained_in_words(),
         snapshot=take_snapshot(job.checkout),
-        description=f"{verdict.sentence}\n\nTop-1 {metrics['top1']:.2%} on {metrics['n']} test pictures.",
+        description=f"{verdict.sentence}\n\nTop-1 {metrics['top1']:.2%} on {metrics['n']} test images.",
     )
     return registry.record(tags, title=f"{verdict.decision} {question.key[:12]}")
 
 
-def _judge(question: Question, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry) -> Verdict:
+def _judge(question: GateQuestion, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry) -> Verdict:
     """Gather what the gate looks at, and ask it."""
     # Here and not above: pandas and SciPy cost 2 s that a run with nothing new need not pay.
     from pipeline_lib.register.champion import ask_champion, ask_reference

@@ -2,8 +2,8 @@
 
 from pipeline_lib.registry.outcome import Outcome, outcome_of
 from pipeline_lib.registry.records import Attempt, Version
-from pipeline_lib.registry.registry import Registry, open_registry
-from pipeline_lib.registry.verdict import ClassChange, Comparison, Rule, Verdict
+from pipeline_lib.registry.registry import Registry, load_registry
+from pipeline_lib.registry.verdict import ClassChange, Comparison, Rule, RuleName, Verdict
 
 __all__ = [
     "Attempt",
@@ -12,8 +12,9 @@ __all__ = [
     "Outcome",
     "Registry",
     "Rule",
+    "RuleName",
     "Verdict",
     "Version",
-    "open_registry",
+    "load_registry",
     "outcome_of",
 ]

@@ -99,22 +99,28 @@ def mirror(versions: list[Version], *, name: str, checkout: Path, origin: Path) 
 
 def _wanted_tags(versions: list[Version], existing: Tags, name: str) -> dict[str, tuple[str, str]]:
     """tag -> (commit, message) of what is not there yet."""
-    known = [version for version in versions if version.tags.get(COMMIT)]
-    wanted = {
-        f"{name}@v0.0.{v.number}": (v.tags[COMMIT], version_message(v))
-        for v in known
-        if v.number not in existing.versions
-    }
+    wanted: dict[str, tuple[str, str]] = {}
+
+    # Versions that have no tag, and tags whose version is gone.
+    for version in versions:
+        if version.tags.get(COMMIT) and version.number not in existing.versions:
+            wanted[f"{name}@v0.0.{version.number}"] = (version.tags[COMMIT], version_message(version))
     deleted = set(existing.versions) - {version.number for version in versions} - existing.gone
     for number in sorted(deleted):
         message = f"{name} version {number} is no longer in the registry"
         wanted[f"{name}@v0.0.{number}!"] = (existing.versions[number].commit, message)
-    turn, champion = existing.turn, with_alias(versions, CHAMPION)
+
+    # The champion, or the reference beside it, where the newest tag names another.
+    turn = existing.turn
     following = turn.number + 1 if turn else 1
+    champion = with_alias(versions, CHAMPION)
     reference = with_alias(versions, REFERENCE)
+    now = (champion.number if champion else None, reference.number if reference else None)
     said = (turn.champion, turn.reference) if turn else None
-    if champion and champion.tags.get(COMMIT) and said != (champion.number, reference.number if reference else None):
+    if champion and champion.tags.get(COMMIT) and said != now:
         wanted[f"{name}#champion#{following}"] = (champion.tags[COMMIT], turn_message(versions, champion))
+
+    # No champion is left where there was one.
     if champion is None and turn and turn.champion is not None and turn.champion in existing.versions:
         commit = existing.versions[turn.champion].commit
         wanted[f"{name}#champion!#{following}"] = (commit, turn_message(versions, None))

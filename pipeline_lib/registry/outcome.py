@@ -52,11 +52,15 @@ class Outcome:
 
 def outcome_of(attempt: Attempt, versions: Sequence[Version], *, is_new: bool) -> Outcome:
     """attempt: the settled question of the model. versions: all there are now. is_new: this run settled it."""
-    champion, version = with_alias(versions, CHAMPION), _version_of(attempt, versions)
+    champion = with_alias(versions, CHAMPION)
+    version = _version_of(attempt, versions)
     is_champion = champion is not None and champion.model_md5 == attempt.tags[MODEL]
+
+    # A promotion of this run has no effect where somebody was faster: it is told as past, like any earlier verdict.
     decision = attempt.verdict.decision
     took_effect = is_new and (is_champion or decision not in ("promote", "current"))
-    sentence = _of_this_run(attempt, version, champion) if took_effect else _of_the_past(attempt, version, champion)
+    tell = _of_this_run if took_effect else _of_the_past
+    sentence = tell(attempt, version, champion)
     return Outcome(
         happened=decision if took_effect else "unchanged",
         version=version.number if version else None,
@@ -83,24 +87,36 @@ def _of_this_run(attempt: Attempt, version: Version | None, champion: Version | 
 
 def _of_the_past(attempt: Attempt, version: Version | None, champion: Version | None) -> str:
     """What was decided once, what became of it since, and who is champion now."""
-    if version is not None and version == champion:
+    if version is None:
+        decided = f"this model {_decided(attempt)}"
+        since = ""
+        if VERSION in attempt.tags:
+            since = f" as version {attempt.tags[VERSION]}, which was deleted since"
+        return f"Nothing new: {decided}{since}; {_now(champion)}.{_grounds(attempt)}"
+
+    promoted_at = day(version.tags.get(PROMOTED_AT) or version.tags.get(REGISTERED_AT))
+    if version == champion:
+        since = promoted_at.replace(" on ", " since ")
         why = f", by hand: {version.tags[PROMOTED_FOR]}" if PROMOTED_FOR in version.tags else ""
-        since = day(version.tags.get(PROMOTED_AT) or version.tags.get(REGISTERED_AT)).replace(" on ", " since ")
         return f"Nothing new: version {version.number} is champion{since}{why}."
-    subject = f"version {version.number}" if version else "this model"
-    decision = attempt.verdict.decision
-    decided = f"{subject} {WAS[decision]}{day(attempt.tags.get(REGISTERED_AT))}"
-    if version is not None and version.was_champion:
-        decided = f"{subject} was promoted{day(version.tags.get(PROMOTED_AT) or version.tags.get(REGISTERED_AT))}"
+
     since = ""
-    if version is not None and version.rolled_back:
+    if version.rolled_back:
         since = f" and rolled back{day(version.tags.get(ROLLED_BACK_AT))} ({version.rolled_back})"
-    elif version is None and VERSION in attempt.tags:
-        since = f" as version {attempt.tags[VERSION]}, which was deleted since"
-    elif version is not None and decision in ("candidate", "inconclusive") and CHALLENGER not in version.aliases:
+    elif attempt.verdict.decision in ("candidate", "inconclusive") and CHALLENGER not in version.aliases:
         since = ", and another is challenger now"
-    grounds = "" if version is not None and version.was_champion else f' The verdict then: "{attempt.verdict.sentence}"'
-    return f"Nothing new: {decided}{since}; {_now(champion)}.{grounds}"
+    if version.was_champion:
+        return f"Nothing new: version {version.number} was promoted{promoted_at}{since}; {_now(champion)}."
+    decided = f"version {version.number} {_decided(attempt)}"
+    return f"Nothing new: {decided}{since}; {_now(champion)}.{_grounds(attempt)}"
+
+
+def _decided(attempt: Attempt) -> str:
+    return f"{WAS[attempt.verdict.decision]}{day(attempt.tags.get(REGISTERED_AT))}"
+
+
+def _grounds(attempt: Attempt) -> str:
+    return f' The verdict then: "{attempt.verdict.sentence}"'
 
 
 def _now(champion: Version | None) -> str:

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pipeline_lib.registry.aliases import before, heir, keep_reference
 from pipeline_lib.registry.git_tags import read_tags
-from pipeline_lib.registry.pinned import keep_reference
 from pipeline_lib.registry.records import (
     CHALLENGER,
     CHAMPION,
@@ -27,7 +27,6 @@ from pipeline_lib.registry.records import (
     with_alias,
     with_number,
 )
-from pipeline_lib.registry.succession import before, heir
 from pipeline_lib.registry.tag_records import Tags, Turn, check_one_story, lost_versions, records_of
 
 if TYPE_CHECKING:

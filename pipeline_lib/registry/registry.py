@@ -19,10 +19,10 @@ from pathlib import Path
 from pipeline_lib.errors import UsageError
 from pipeline_lib.files.atomic import private_folder
 from pipeline_lib.files.lock import process_lock
+from pipeline_lib.registry import aliases
 from pipeline_lib.registry.dvc_cache import DvcCache, dvc_cache
 from pipeline_lib.registry.git_tags import mirror, read_tags
 from pipeline_lib.registry.mlflow_store import SQLITE, MlflowStore
-from pipeline_lib.registry.pinned import keep_reference, set_reference
 from pipeline_lib.registry.read_sqlite import SqliteReader
 from pipeline_lib.registry.reconcile import finish_rollback, reconcile
 from pipeline_lib.registry.records import (
@@ -51,7 +51,6 @@ from pipeline_lib.registry.records import (
     now,
     with_alias,
 )
-from pipeline_lib.registry.succession import before, check_reason, no_champion, taken_back, was_deleted
 from pipeline_lib.registry.verdict import REGISTERED
 from pipeline_lib.settings import Settings
 
@@ -93,7 +92,7 @@ class Registry:
             if wanted == str(version.number) or wanted in version.aliases:
                 return version
         if wanted == CHAMPION:
-            raise no_champion(self.last_attempt(), versions, uri=self.uri)
+            raise aliases.no_champion(self.last_attempt(), versions, uri=self.uri)
         known = ", ".join([str(v.number) + (f" ({', '.join(v.aliases)})" if v.aliases else "") for v in versions])
         raise UsageError(
             "no such model version", file=self.uri, value=ref, remedy=f"name one of: {known or 'none yet'}"
@@ -130,7 +129,9 @@ class Registry:
         """
         numbers = {version.number for version in self.versions()}
         found = [
-            attempt for attempt in self.attempts() if attempt.tags[KEY] == key and not was_deleted(attempt, numbers)
+            attempt
+            for attempt in self.attempts()
+            if attempt.tags[KEY] == key and not aliases.was_deleted(attempt, numbers)
         ]
         promoted = [attempt for attempt in found if attempt.verdict.decision == "promote"]
         same_rule = [attempt for attempt in found if attempt.tags[RULE] == rule]
@@ -138,7 +139,7 @@ class Registry:
 
     def rolled_back(self, model_md5: str) -> str | None:
         """Why a version with these model bytes was taken back, if one was and there is a champion to compare with."""
-        return taken_back(model_md5, self.versions(), self.attempts())
+        return aliases.taken_back(model_md5, self.versions(), self.attempts())
 
     def version_of(self, key: str) -> Version | None:
         """The version that was made for a registration key."""
@@ -168,7 +169,7 @@ class Registry:
 
     def promote(self, ref: str, *, reason: str) -> Version:
         """Make a version champion on a person's word. Raises UsageError for an unknown version or without a reason."""
-        check_reason(reason)
+        aliases.check_reason(reason)
         wanted = self.version(ref).number
         with self._by_hand():
             version = self.version(str(wanted))
@@ -180,10 +181,10 @@ class Registry:
 
     def pin(self, ref: str, *, reason: str) -> Version:
         """Make a version the reference on a person's word. Raises UsageError as `promote`, and for one rolled back."""
-        check_reason(reason)
+        aliases.check_reason(reason)
         wanted = self.version(ref).number
         with self._by_hand():
-            set_reference(self, wanted, reason=reason)
+            aliases.set_reference(self, wanted, reason=reason)
         return self.version(str(wanted))
 
     def rollback(self, *, reason: str, to: str | None = None) -> Version:
@@ -191,12 +192,12 @@ class Registry:
 
         Raises UsageError when there is none, or without a reason.
         """
-        check_reason(reason)
+        aliases.check_reason(reason)
         self.known_versions()
         with self._by_hand():
             versions = self.versions()
             champion = with_alias(versions, CHAMPION)
-            target = self.version(to) if to else before(champion, versions) if champion else None
+            target = self.version(to) if to else aliases.before(champion, versions) if champion else None
             if champion is None or target is None:
                 remedy = "a rollback needs two promotions before it; `perennial versions` shows what there is"
                 raise UsageError("there is no previous champion to go back to", file=self.uri, remedy=remedy)
@@ -222,7 +223,7 @@ class Registry:
             self.settle()
             reconcile(self)
             yield
-            keep_reference(self)
+            aliases.keep_reference(self)
             self.mirror_tags(self.origin)
 
     @contextmanager
@@ -248,7 +249,7 @@ class Registry:
             if decision == "promote":
                 self._promote(number)
                 if attempt.verdict.becomes_reference:
-                    set_reference(self, number)
+                    aliases.set_reference(self, number)
             elif (champion := self.champion()) is None or champion.number != number:
                 store.set_alias(CHALLENGER, number)
         if self.run and not restored:
@@ -297,7 +298,7 @@ class Registry:
         return self._store
 
 
-def open_registry(settings: Settings, checkout: Path) -> Registry:
+def load_registry(settings: Settings, checkout: Path) -> Registry:
     """The registry that the settings name; SQLite in the state folder by default. Creates nothing yet."""
     state = settings.state_folder(checkout)
     uri = settings.registry_uri or f"{SQLITE}{state / 'registry.db'}"

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, astuple, dataclass
+from enum import StrEnum
 from typing import Any, Literal
 
 Decision = Literal["promote", "candidate", "inconclusive", "reject", "current"]
 REGISTERED: tuple[Decision, ...] = ("promote", "candidate", "inconclusive")  # the others get no version
 
 
+class RuleName(StrEnum):
+    """The rules of the gate, in the order in which they are asked; docs/gate.md says what each asks."""
+
+    NEW_MODEL = "a new model"
+    EVERY_IMAGE_ONCE = "every test image once"
+    UNSEEN_IMAGES = "tested on unseen images"
+    FLOOR = "better than the floor"
+    EXPORT_EQUALS_NETWORK = "export equals the network"
+    NOT_ROLLED_BACK = "not rolled back"
+    AS_GOOD = "as good as the champion"
+    NO_CLASS_LOST = "no class lost"
+    BETTER_THAN_TWIN = "better where only the seed changed"
+    NEAR_REFERENCE = "near the reference"
+
+
 @dataclass(frozen=True)
 class Rule:
-    """One rule of the gate. passed: None when the data at hand cannot tell."""
+    """One rule of the gate, as it went. name: a RuleName; verdicts of the past may hold others.
+
+    passed: None when the data cannot tell.
+    """
 
     name: str
     passed: bool | None
@@ -21,7 +40,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Challenger against champion on the same pictures.
+    """Challenger against champion on the same images.
 
     n_images: test images of the classes that both know. delta, low, high, margin: fractions of top-1; delta is
     observed, low and high are one-sided 95 % bounds of the true difference.

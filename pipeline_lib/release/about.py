@@ -5,6 +5,7 @@ It names the sources and classes it speaks of, so that a release of other data u
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +19,10 @@ from pipeline_lib.params_file import Params
 QUESTIONS = {  # of Gebru et al., "Datasheets for Datasets", CACM 64(12), 2021, that no table of the line answers
     "purpose": "For what purpose was the dataset created?",
     "funding": "Who created and funded it?",
-    "represents": "What do the pictures show, and of what larger set are they a sample?",
+    "represents": "What do the images show, and of what larger set are they a sample?",
     "confidential": "Might anything be confidential, offensive or sensitive?",
     "people": "Does it show people? Can they be identified?",
-    "acquired": "How were the pictures acquired, by whom, and over what time?",
+    "acquired": "How were the images acquired, by whom, and over what time?",
     "consent": "Were those shown told, and did they consent? Can they withdraw?",
     "ethics": "Was there an ethical review?",
     "uses": "For which tasks has it been used, and for which could it be?",
@@ -31,6 +32,26 @@ QUESTIONS = {  # of Gebru et al., "Datasheets for Datasets", CACM 64(12), 2021, 
 }
 TODO = "TODO:"  # how every placeholder of the fresh file begins
 SHOWN = 5  # classes in a message
+WIDTH = 120
+TEMPLATE = """\
+# What only people know of the data; `perennial dataset release NAME` puts it into the datasheet (docs/releases.md).
+# Started by `perennial init`; a release is refused until each TODO is replaced by what is true.
+title: "TODO: the name of the dataset"
+description: "TODO: what the images show, and where they come from"
+url: "TODO: where the dataset is described"
+creators:
+  - "TODO: who made it"
+licences: # one entry for each source of params.yaml
+{licences}classes: {classes}
+answers: # what is absent is shown as not answered
+{questions}"""
+LICENCE = """\
+  {name}:
+    uri: {uri}
+    name: "TODO: SPDX identifier, or the name of the terms"
+    url: "" # where the terms can be read
+    note: "" # what has to be observed
+"""
 
 
 class Licence(Params):
@@ -121,3 +142,32 @@ def _placeholders(content: Any, place: str = "") -> Iterator[str]:
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def fresh_about(sources: Mapping[str, str], classes: Iterable[str]) -> str:
+    """The text of the file. sources: name -> address, as in params.yaml. classes: class_id of each, none if unknown."""
+    return TEMPLATE.format(
+        licences="".join(LICENCE.format(name=_scalar(name), uri=_scalar(uri)) for name, uri in sources.items()),
+        classes=_list(sorted(classes) or [f"{TODO} the classes, as line/curate/classes.csv names them"]),
+        questions="".join(f"  # {key}: {question}\n" for key, question in QUESTIONS.items()),
+    )
+
+
+def _scalar(text: str) -> str:
+    """As JSON, which YAML reads: a source called 007 or a class called no stays what it is."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _list(names: list[str]) -> str:
+    """On one line where that is short, else on lines of WIDTH."""
+    cells = [_scalar(name) for name in names]
+    line = f"[{', '.join(cells)}]"
+    if len(line) <= WIDTH - len("classes: "):
+        return line
+    rows: list[str] = []
+    for cell in cells:
+        if rows and len(rows[-1]) + len(f" {cell},") <= WIDTH:
+            rows[-1] += f" {cell},"
+        else:
+            rows.append(f"    {cell},")
+    return "\n".join(["[", *rows, "  ]"])

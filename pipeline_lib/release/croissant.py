@@ -32,7 +32,7 @@ CLASS_COLUMNS = {
     "label": ("sc:Integer", "index of the class in a model's output, 0-based"),
     "class_id": ("sc:Text", "the class"),
     "name": ("sc:Text", "the class in words"),
-    **{f"n_{split}": ("sc:Integer", f"kept pictures in {split}") for split in SPLITS},
+    **{f"n_{split}": ("sc:Integer", f"kept images in {split}") for split in SPLITS},
 }
 TERMS = "citeAs column conformsTo equivalentProperty extract field fileProperty fileObject fileSet format includes"
 TERMS += " isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate"
@@ -86,7 +86,7 @@ def _file(file: FrozenFile) -> dict[str, Any]:
 
 
 def _record_sets(files: Sequence[FrozenFile]) -> list[dict[str, Any]]:
-    """Every picture with its decision, where its bytes lie, the selected rows of each split, and the classes."""
+    """Every image with its decision, where its bytes lie, the selected rows of each split, and the classes."""
     path = {PurePosixPath(file.path).stem: file.path for file in files if file.role != "shards"}
     tables = {"manifest": MANIFEST, "members": MEMBERS, **dict.fromkeys(SPLITS, SELECTION)}
     sets = [_record_set(name, path[name], table.meaning, _columns(table)) for name, table in tables.items()]

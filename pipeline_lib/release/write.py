@@ -33,7 +33,7 @@ FIRST = "1.0.0"  # of a name that does not end in a version
 
 @dataclass(frozen=True)
 class Released:
-    """What was written. n_kept: pictures of the selections."""
+    """What was written. n_kept: images of the selections."""
 
     folder: Path
     files: tuple[FrozenFile, ...]

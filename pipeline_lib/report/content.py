@@ -16,9 +16,9 @@ from pipeline_lib.files.csv_cells import plain, read_frame
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Verdict
-from pipeline_lib.report import figures, galleries
+from pipeline_lib.report import charts, galleries
 from pipeline_lib.report.drift import Drift, Previous, drift_since
-from pipeline_lib.report.ledger import Ledger, open_ledger
+from pipeline_lib.report.ledger import Ledger, ledger_of
 from pipeline_lib.report.thumbnails import thumbnails
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.manifest import MANIFEST
@@ -50,7 +50,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Pair:
-    """Pictures of class `actual` that were taken for `predicted`."""
+    """Images of class `actual` that were taken for `predicted`."""
 
     actual: str
     predicted: str
@@ -60,13 +60,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Content:
-    """The whole page. pictures: image_id -> data URI."""
+    """The whole page. images: image_id -> data URI."""
 
     run: Run
     test: Mapping[str, float]
     validation: Mapping[str, float]
-    top1_range: figures.Range
-    delta_range: figures.Range | None
+    top1_range: charts.Range
+    delta_range: charts.Range | None
     ledger: Ledger
     drift: Drift | None
     label_issues: galleries.Gallery
@@ -74,10 +74,10 @@ class Content:
     duplicates: tuple[galleries.DuplicateGroup, ...]
     n_duplicate_groups: int
     mistakes: galleries.Gallery
-    pictures: Mapping[str, str]
-    loss_chart: figures.Chart
-    top1_chart: figures.Chart
-    confusion: figures.Matrix | None
+    images: Mapping[str, str]
+    loss_chart: charts.Chart
+    top1_chart: charts.Chart
+    confusion: charts.Matrix | None
     pairs: tuple[Pair, ...]
     classes: tuple[dict[str, Any], ...]
     annotators: tuple[dict[str, Any], ...]
@@ -85,34 +85,45 @@ class Content:
 
 def gather(run: Run, files: Mapping[str, Path]) -> Content:
     """Read the artifacts (role -> path) and choose what is shown."""
-    manifest, review = MANIFEST.read(files["manifest"]), REVIEW.read(files["review"])
+    manifest = MANIFEST.read(files["manifest"])
+    review = REVIEW.read(files["review"])
     predictions = PREDICTIONS.read(files["predictions"])
     classes = read_classes(files["classes"])
     names: dict[int, str] = dict(zip(classes["label"], classes["name"], strict=True))
-    issues, changed = galleries.label_issues(review), galleries.changed_by_votes(manifest)
-    groups, n_groups = galleries.duplicates(manifest)
+
+    # What is shown decides which images are read: some hundred of a million.
+    issues = galleries.label_issues(review)
+    changed = galleries.changed_by_votes(manifest)
     mistakes = galleries.worst_mistakes(predictions, names)
-    cards = [*issues.cards, *changed.cards, *mistakes.cards, *(card for group in groups for card in group.cards)]
+    groups, n_groups = galleries.duplicates(manifest)
+    cards = [*issues.cards, *changed.cards, *mistakes.cards]
+    for group in groups:
+        cards += group.cards
+
     test = json.loads(files["metrics"].read_text(encoding="utf-8"))["test"]
     counts_KK = _confusion_counts(predictions, len(names))
+    confusion = None
+    if len(names) <= MATRIX_CLASSES:
+        confusion = charts.matrix(counts_KK, list(names.values()))
     curves = pd.read_csv(files["curves"])
+    percent = curves.assign(percent=100 * curves["val_top1"])
     return Content(
         run=run,
         test=test,
         validation=json.loads(files["validation"].read_text(encoding="utf-8")),
         top1_range=_top1_range(test),
         delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
-        ledger=open_ledger(manifest, read_frame(files["balance"], ("class_id",))),
+        ledger=ledger_of(manifest, read_frame(files["balance"], ("class_id",))),
         drift=drift_since(run.previous, files["profile"]) if run.previous else None,
         label_issues=issues,
         changed_by_votes=changed,
         duplicates=groups,
         n_duplicate_groups=n_groups,
         mistakes=mistakes,
-        pictures=_pictures(cards, files),
+        images=_images(cards, files),
         loss_chart=_chart(curves, {"training": "train_loss", "validation": "val_loss"}),
-        top1_chart=_chart(curves.assign(percent=100 * curves["val_top1"]), {"validation": "percent"}),
-        confusion=figures.matrix(counts_KK, list(names.values())) if len(names) <= MATRIX_CLASSES else None,
+        top1_chart=_chart(percent, {"validation": "percent"}),
+        confusion=confusion,
         pairs=_pairs(counts_KK, names),
         classes=_records(_read_per_class(files["per_class"]), "f1"),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
@@ -126,32 +137,32 @@ def _read_per_class(file: Path) -> pd.DataFrame:
     return table.assign(**figures_of, **{"class": table["class"].map(plain)})
 
 
-def _pictures(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
+def _images(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
     columns = ["image_id", "container", "offset_bytes", "size_bytes"]
-    rules = PixelRules.model_validate(
-        json.loads((files["betons"] / "pixels.json").read_text(encoding="utf-8"))["pixel_rules"]
-    )
+    pixels = json.loads((files["betons"] / "pixels.json").read_text(encoding="utf-8"))
+    rules = PixelRules.model_validate(pixels["pixel_rules"])
     members = MEMBERS.read(files["members"], columns)
     return thumbnails([card.image_id for card in cards], members=members, shards=files["shards"], rules=rules)
 
 
-def _top1_range(test: Mapping[str, float]) -> figures.Range:
+def _top1_range(test: Mapping[str, float]) -> charts.Range:
     """The interval on a scale that ends at 100 % and begins where the interval still has room."""
-    step = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if test["top1_low"] > 1 - step * 0.9 or step == 1)
-    start = 1 - step
+    lengths = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    length = next(one for one in lengths if test["top1_low"] > 1 - one * 0.9 or one == 1)
+    start = 1 - length
     marks = {start: f"{100 * start:.0f} %", 1.0: "100 %"}
-    return figures.interval(test["top1_low"], test["top1"], test["top1_high"], scale=(start, 1.0), marks=marks)
+    return charts.interval(test["top1_low"], test["top1"], test["top1_high"], scale=(start, 1.0), marks=marks)
 
 
-def _delta_range(comparison: Comparison) -> figures.Range:
+def _delta_range(comparison: Comparison) -> charts.Range:
     reach = 1.15 * max(abs(comparison.low), abs(comparison.high), comparison.margin)
-    marks = {-comparison.margin: "may be lost", 0.0: "equal"}
-    return figures.interval(comparison.low, comparison.delta, comparison.high, scale=(-reach, reach), marks=marks)
+    marks = {-comparison.margin: "allowed loss", 0.0: "equal"}
+    return charts.interval(comparison.low, comparison.delta, comparison.high, scale=(-reach, reach), marks=marks)
 
 
-def _chart(curves: pd.DataFrame, columns: Mapping[str, str]) -> figures.Chart:
+def _chart(curves: pd.DataFrame, columns: Mapping[str, str]) -> charts.Chart:
     series = {name: [float(value) for value in curves[column]] for name, column in columns.items()}
-    return figures.line_chart([int(epoch) for epoch in curves["epoch"]], series)
+    return charts.line_chart([int(epoch) for epoch in curves["epoch"]], series)
 
 
 def _confusion_counts(predictions: pd.DataFrame, n_classes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -165,10 +176,11 @@ def _pairs(counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, s
     """The most frequent confusions, most frequent first."""
     found = [(i, j) for i, j in zip(*np.nonzero(counts_KK), strict=True) if i != j]
     found.sort(key=lambda cell: (-counts_KK[cell], cell))
-    return tuple(
-        Pair(names[int(i)], names[int(j)], int(counts_KK[i, j]), int(counts_KK[i].sum()))
-        for i, j in found[:SHOWN_PAIRS]
-    )
+    pairs = []
+    for i, j in found[:SHOWN_PAIRS]:
+        count, of = int(counts_KK[i, j]), int(counts_KK[i].sum())
+        pairs.append(Pair(names[int(i)], names[int(j)], count, of))
+    return tuple(pairs)
 
 
 def _records(table: pd.DataFrame, by: str) -> tuple[dict[str, Any], ...]:

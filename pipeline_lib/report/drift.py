@@ -1,4 +1,4 @@
-"""How the pictures of this version differ from those of the version before, out of their profiles.
+"""How the images of this version differ from those of the version before, out of their profiles.
 
 The population stability index of a histogram is the sum over its bins of (p - q) ln(p / q), p and q the shares now and
 before. Under .1 little has changed, from .25 on much (N. Siddiqi, "Credit Risk Scorecards", Wiley 2006). Two samples of
@@ -33,11 +33,11 @@ class Previous:
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """One measured column. verdict: steady, moderate or large. bins: shares before and now, 0..1, bin by bin."""
+    """One measured column. size: steady, moderate or large. bins: shares before and now, 0..1, bin by bin."""
 
     name: str
     psi: float
-    verdict: str
+    size: str
     bins: tuple[tuple[float, float], ...]
 
     @property
@@ -48,7 +48,7 @@ class ColumnDrift:
 
 @dataclass(frozen=True)
 class ClassShift:
-    """A class whose share of all pictures changed beyond chance; before or now is 0 for a new or a vanished one."""
+    """A class whose share of all images changed beyond chance; before or now is 0 for a new or a vanished one."""
 
     name: str
     n_before: int
@@ -70,14 +70,17 @@ class Drift:
 
 def drift_since(previous: Previous, profile: Path) -> Drift:
     """Compare two profile.json."""
-    before, now = (json.loads(path.read_text(encoding="utf-8")) for path in (previous.profile, profile))
-    columns = tuple(
-        _column(name, before["columns"][name]["counts"], found["counts"])
-        for name, found in now["columns"].items()
-        if found["edges"] == before["columns"].get(name, {}).get("edges")
-    )
+    before = json.loads(previous.profile.read_text(encoding="utf-8"))
+    now = json.loads(profile.read_text(encoding="utf-8"))
+
+    # Histograms can be compared where their bins are the same.
+    columns: list[ColumnDrift] = []
+    for name, found in now["columns"].items():
+        earlier = before["columns"].get(name, {})
+        if found["edges"] == earlier.get("edges"):
+            columns.append(_column(name, earlier["counts"], found["counts"]))
     shifts = _class_shifts(before["classes"], now["classes"])
-    return Drift(previous.number, before == now, columns, tuple(shifts[:SHOWN_CLASSES]), len(shifts))
+    return Drift(previous.number, before == now, tuple(columns), tuple(shifts[:SHOWN_CLASSES]), len(shifts))
 
 
 def stability_index(before: list[int], now: list[int]) -> tuple[float, float]:
@@ -92,16 +95,21 @@ def stability_index(before: list[int], now: list[int]) -> tuple[float, float]:
     if not counts.sum(axis=1).all():
         return math.nan, math.nan
     n_before, n_now = counts.sum(axis=1)
-    q, p = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
-    chance = (1 / n_before + 1 / n_now) * chi2.isf(CHANCE, max(counts.shape[1] - 1, 1))
-    return float(((p - q) * np.log(p / q)).sum()), float(chance)
+    smoothed = counts + 0.5
+    q, p = smoothed / smoothed.sum(axis=1, keepdims=True)
+    index = ((p - q) * np.log(p / q)).sum()
+    degrees = max(counts.shape[1] - 1, 1)
+    chance = (1 / n_before + 1 / n_now) * chi2.isf(CHANCE, degrees)
+    return float(index), float(chance)
 
 
 def _column(name: str, before: list[int], now: list[int]) -> ColumnDrift:
     psi, chance = stability_index(before, now)
-    verdict = "large" if psi >= LARGE else "moderate" if psi >= MODERATE else "steady"
+    size = "steady"
+    if psi > chance:
+        size = "large" if psi >= LARGE else "moderate" if psi >= MODERATE else "steady"
     bins = zip(_shares(before).tolist(), _shares(now).tolist(), strict=True)
-    return ColumnDrift(name, psi, verdict if psi > chance else "steady", tuple(bins))
+    return ColumnDrift(name, psi, size, tuple(bins))
 
 
 def _shares(counts: list[int]) -> NDArray[np.float64]:
@@ -112,17 +120,24 @@ def _class_shifts(before: Mapping[str, int], now: Mapping[str, int]) -> list[Cla
     """Classes that came, went, or whose shares differ by more than a two-proportion z-test leaves to chance."""
     from scipy.stats import norm
 
-    n_before, n_now = sum(before.values()), sum(now.values())
+    n_before = sum(before.values())
+    n_now = sum(now.values())
     if not n_before or not n_now:
         return []
     limit = norm.isf(CHANCE / 2)
-    shifts: list[tuple[float, ClassShift]] = []
+    z_of: dict[str, float] = {}
+    shifts: list[ClassShift] = []
     for name in sorted({*before, *now}):
-        had, has = before.get(name, 0), now.get(name, 0)
+        had = before.get(name, 0)
+        has = now.get(name, 0)
         one = ClassShift(name, had, has, had / n_before, has / n_now)
+
+        # How many standard errors of the difference lie between the shares.
         pooled = (had + has) / (n_before + n_now)
         spread = math.sqrt(pooled * (1 - pooled) * (1 / n_before + 1 / n_now))
         z = abs(one.now - one.before) / spread if spread else 0.0
-        if z > limit or not (had and has):
-            shifts.append((z, one))
-    return [one for _, one in sorted(shifts, key=lambda shift: (-shift[0], shift[1].name))]
+        came_or_went = not (had and has)
+        if z > limit or came_or_went:
+            z_of[name] = z
+            shifts.append(one)
+    return sorted(shifts, key=lambda shift: (-z_of[shift.name], shift.name))

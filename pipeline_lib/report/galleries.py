@@ -1,4 +1,4 @@
-"""Which pictures to show: label issues, labels changed by votes, duplicates, worst mistakes. Worst first."""
+"""Which images to show: label issues, labels changed by votes, duplicates, worst mistakes. Worst first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN, SHOWN_GROUPS, SHOWN_IN_GROUP = 24, 12, 4
 
 @dataclass(frozen=True)
 class Card:
-    """One picture with its caption. was -> now: a label and what is said instead; note: the line below."""
+    """One image with its caption. was -> now: a label and what is said instead; note: the line below."""
 
     image_id: str
     was: str
@@ -31,7 +31,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """Pictures that show the same thing. across_splits: keeping them apart from training was needed."""
+    """Images that show the same thing. across_splits: keeping them apart from training was needed."""
 
     kind: str
     size: int
@@ -42,22 +42,18 @@ class DuplicateGroup:
 def label_issues(review: pd.DataFrame) -> Gallery:
     """Labels that the out-of-sample predictors doubt, from the review queue."""
     rows = review[review["kind"] == "label_issue"].sort_values("rank")
-    cards = [
-        Card(
-            row["image_id"],
-            _text(row["given"]),
-            _text(row["suggested"]),
-            f"score {row['score']:.2f}" if pd.notna(row["score"]) else "",
-        )
-        for row in rows.head(SHOWN).to_dict("records")
-    ]
+    cards = []
+    for row in rows.head(SHOWN).to_dict("records"):
+        note = f"score {row['score']:.2f}" if pd.notna(row["score"]) else ""
+        cards.append(Card(row["image_id"], _text(row["given"]), _text(row["suggested"]), note))
     return Gallery(tuple(cards), len(rows))
 
 
 def changed_by_votes(manifest: pd.DataFrame) -> Gallery:
     """Labels that people's votes overruled, least certain first."""
     changed = manifest["label_received"].notna() & (manifest["label_received"] != manifest["class_id"])
-    rows = manifest[changed.fillna(False) & (manifest["label_source"] == "votes").fillna(False)]
+    by_votes = manifest["label_source"] == "votes"
+    rows = manifest[changed.fillna(False) & by_votes.fillna(False)]
     rows = rows.sort_values(["label_confidence", "image_id"])
     cards = [
         Card(row["image_id"], _text(row["label_received"]), _text(row["class_id"]), f"{row['n_votes']} votes")
@@ -91,17 +87,14 @@ def worst_mistakes(predictions: pd.DataFrame, names: Mapping[int, str]) -> Galle
 
 
 def _group(rows: pd.DataFrame) -> DuplicateGroup:
-    cards = [
-        Card(
-            row["image_id"],
-            _text(row["class_id"]) or _text(row["label_received"]),
-            "",
-            _fate(row["split"], row["reason"]),
-        )
-        for row in rows.sort_values(["decision", "image_id"]).head(SHOWN_IN_GROUP).to_dict("records")
-    ]
-    leak = bool((rows["reason"] == "leak_train_eval").fillna(False).any())
-    return DuplicateGroup(str(rows["dup_kind"].dropna().min()), len(rows), leak, tuple(cards))
+    shown = rows.sort_values(["decision", "image_id"]).head(SHOWN_IN_GROUP)
+    cards = []
+    for row in shown.to_dict("records"):
+        label = _text(row["class_id"]) or _text(row["label_received"])
+        cards.append(Card(row["image_id"], label, "", _fate(row["split"], row["reason"])))
+    leaks = (rows["reason"] == "leak_train_eval").fillna(False)
+    kind = str(rows["dup_kind"].dropna().min())
+    return DuplicateGroup(kind, len(rows), bool(leaks.any()), tuple(cards))
 
 
 def _fate(split: Any, reason: Any) -> str:

@@ -1,4 +1,4 @@
-"""Where every picture went: discovered = kept + quarantined + removed, in total, by source and by class."""
+"""Where every image went: discovered = kept + quarantined + removed, in total, by source and by class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_CLASS = "(no class)"
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """Counts of pictures under one name."""
+    """Counts of images under one name."""
 
     name: str
     discovered: int
@@ -22,12 +22,12 @@ class LedgerRow:
     removed: int
 
     def __post_init__(self) -> None:
-        assert self.discovered == self.kept + self.quarantined + self.removed, f"pictures were lost: {self}"
+        assert self.discovered == self.kept + self.quarantined + self.removed, f"images were lost: {self}"
 
 
 @dataclass(frozen=True)
 class ReasonCount:
-    """How many pictures were not kept for one reason. decision: quarantine or remove.
+    """How many images were not kept for one reason. decision: quarantine or remove.
 
     would_be: split -> how many of them would have gone there; those that cannot be used are in none.
     """
@@ -40,7 +40,7 @@ class ReasonCount:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The accounts of one manifest. splits: name -> kept pictures in it."""
+    """The accounts of one manifest. splits: name -> kept images in it."""
 
     total: LedgerRow
     by_source: tuple[LedgerRow, ...]
@@ -49,17 +49,21 @@ class Ledger:
     splits: dict[str, int]
 
 
-def open_ledger(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
-    """Count a manifest. A picture without a decided class counts under the one it came with. balance: balance.csv."""
+def ledger_of(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
+    """Count a manifest. An image without a decided class counts under the one it came with. balance: balance.csv."""
     classes = manifest["class_id"].fillna(manifest["label_received"]).fillna(NO_CLASS)
+
+    # Why images were not kept, the commonest reason first.
     lost = balance[balance["decision"] != "keep"]
     reasons = [_reason(str(reason), rows) for reason, rows in lost.groupby("reason")]
+    reasons.sort(key=lambda found: (-found.count, found.reason))
+
     kept = manifest.loc[manifest["decision"] == "keep", "split"].value_counts()
     return Ledger(
         total=_row("all", manifest),
         by_source=tuple(_row(str(name), rows) for name, rows in manifest.groupby("source")),
         by_class=tuple(_row(str(name), rows) for name, rows in manifest.groupby(classes)),
-        reasons=tuple(sorted(reasons, key=lambda found: (-found.count, found.reason))),
+        reasons=tuple(reasons),
         splits={split: int(kept.get(split, 0)) for split in SPLITS},
     )
 

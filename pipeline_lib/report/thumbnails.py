@@ -1,4 +1,4 @@
-"""Pictures as data URIs: decoded by the one policy, made small, encoded anew, so that no metadata goes along."""
+"""Images as data URIs: decoded by the one policy, made small, encoded anew, so that no metadata goes along."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TINY_PX = 64  # up to here PNG is smaller than JPEG and shows the very pixels
 def thumbnails(
     image_ids: Iterable[str], *, members: pd.DataFrame, shards: Path, rules: PixelRules, short_side_px: int = SIDE_PX
 ) -> dict[str, str]:
-    """image_id -> data URI; "" where the bytes give no picture. members: the members table."""
+    """image_id -> data URI; "" where the bytes give no image. members: the members table."""
     wanted = members[members["image_id"].isin(list(image_ids)) & members["container"].notna()]
     found: dict[str, str] = {}
     with MemberBytes(shards) as source:
@@ -38,11 +38,11 @@ def thumbnails(
 
 
 def data_uri(pixels_HWC: npt.NDArray[np.uint8]) -> str:
-    """A PNG (tiny pictures) or JPEG of these pixels, without metadata, as a `data:` URI."""
-    picture, buffer = Image.fromarray(pixels_HWC), io.BytesIO()
-    tiny = max(picture.size) <= TINY_PX
+    """A PNG (tiny images) or JPEG of these pixels, without metadata, as a `data:` URI."""
+    image, buffer = Image.fromarray(pixels_HWC), io.BytesIO()
+    tiny = max(image.size) <= TINY_PX
     if tiny:
-        picture.save(buffer, "PNG", optimize=True)
+        image.save(buffer, "PNG", optimize=True)
     else:
-        picture.save(buffer, "JPEG", quality=82)
+        image.save(buffer, "JPEG", quality=82)
     return f"data:image/{'png' if tiny else 'jpeg'};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from pipeline_lib.curate.overrides import PICTURE_KEYS
+from pipeline_lib.curate.overrides import IMAGE_KEYS
 from pipeline_lib.errors import BadData
 from pipeline_lib.review.answers import Answer
 from pipeline_lib.review.questions import Question, Questions
@@ -105,11 +105,11 @@ class _Said:
 
 def tasks(found: Questions) -> list[dict[str, Any]]:
     """One task for each image asked about that can be shown, with the suggestion as its prediction."""
-    by_picture: dict[str, list[Question]] = {}
+    by_image: dict[str, list[Question]] = {}
     for one in found.asked:
         if one.usable:
-            by_picture.setdefault(one.image_id, []).append(one)
-    return [_task(asked, found.pictures[image_id]) for image_id, asked in by_picture.items()]
+            by_image.setdefault(one.image_id, []).append(one)
+    return [_task(asked, found.images[image_id]) for image_id, asked in by_image.items()]
 
 
 def labelling_config(classes: Iterable[str]) -> str:
@@ -132,7 +132,7 @@ def labelling_config(classes: Iterable[str]) -> str:
 
 
 def read_exported(text: str, file: Path) -> Exported:
-    """The answers of an export. Raises BadData when it is no export, or a task names no picture."""
+    """The answers of an export. Raises BadData when it is no export, or a task names no image."""
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -153,7 +153,7 @@ def read_exported(text: str, file: Path) -> Exported:
     return Exported(tuple(answers), unanswered, tuple(sorted(disputed)))
 
 
-def _task(asked: list[Question], picture: str) -> dict[str, Any]:
+def _task(asked: list[Question], image: str) -> dict[str, Any]:
     first = asked[0]
     suggested = next((one for one in asked if one.suggested and one.suggested != one.given), None)
     votes = ", ".join(f"{who}: {label}" for who, label in first.votes)
@@ -163,7 +163,7 @@ def _task(asked: list[Question], picture: str) -> dict[str, Any]:
         *([f"votes: {votes}"] if votes else []),
     ]
     names = {"image_id": first.image_id, "key_type": first.key_type, "key": first.key, "given": first.given}
-    task: dict[str, Any] = {"data": {"image": picture, **names, "note": "; ".join(notes)}}
+    task: dict[str, Any] = {"data": {"image": image, **names, "note": "; ".join(notes)}}
     if suggested:
         choice = {
             "from_name": LABEL,
@@ -180,7 +180,7 @@ def _task(asked: list[Question], picture: str) -> dict[str, Any]:
 def _key(task: dict[str, Any], number: int, file: Path) -> tuple[str, str]:
     """The image of a task: as the task was made, else by whatever of its names are left."""
     data = _data(task)
-    if data.get("key_type") in PICTURE_KEYS and data.get("key"):
+    if data.get("key_type") in IMAGE_KEYS and data.get("key"):
         return str(data["key_type"]), str(data["key"])
     for name in ("sha256", "image_id"):
         if data.get(name):

@@ -48,7 +48,7 @@ WORDS = {
 
 def render_page(found: Questions, *, name: str) -> str:
     """The page. name: what is reviewed, for its title."""
-    numbers = {image_id: number for number, image_id in enumerate(i for i in found.pictures if found.pictures[i])}
+    numbers = {image_id: number for number, image_id in enumerate(i for i in found.images if found.images[i])}
     blocks = [list(numbers)[start : start + BLOCK] for start in range(0, len(numbers), BLOCK)]
     script, style = (
         _source("answers.js") + _source("page.js"),
@@ -64,7 +64,7 @@ def render_page(found: Questions, *, name: str) -> str:
         script_digest=_digest(script),
         style_digest=_digest(style),
         data=_json(_data(found, numbers, name)),
-        blocks=[_json([found.pictures[image_id] for image_id in block]) for block in blocks],
+        blocks=[_json([found.images[image_id] for image_id in block]) for block in blocks],
     )
 
 
@@ -84,8 +84,8 @@ def _data(found: Questions, numbers: dict[str, int], name: str) -> dict[str, Any
 
 
 def _question(one: Question, numbers: dict[str, int]) -> dict[str, Any]:
-    copies = [{**asdict(copy), "picture": numbers.get(copy.image_id)} for copy in one.copies]
-    return {**asdict(one), "copies": copies, "picture": numbers.get(one.image_id), "answers": _answers(one)}
+    copies = [{**asdict(copy), "image": numbers.get(copy.image_id)} for copy in one.copies]
+    return {**asdict(one), "copies": copies, "image": numbers.get(one.image_id), "answers": _answers(one)}
 
 
 def _answers(one: Question) -> list[str]:

@@ -46,11 +46,11 @@ class Copy:
 
 @dataclass(frozen=True)
 class Question:
-    """One question about one picture.
+    """One question about one image.
 
     id: the same as long as the question is. key_type, key: how an override names the image: by its bytes, unless
     other images have the same ones. given: "" without a class. suggested: "" for none. p_given, p_suggested: 0..1, or
-    None. votes: annotator -> class. usable: its bytes give a picture. near: its copies are near ones only.
+    None. votes: annotator -> class. usable: its bytes give an image. near: its copies are near ones only.
     """
 
     id: str
@@ -78,7 +78,7 @@ class Questions:
     totals: Mapping[str, int]
     classes: tuple[str, ...]
     sources: tuple[str, ...]
-    pictures: Mapping[str, str]
+    images: Mapping[str, str]
 
 
 def gather(files: Mapping[str, Path], *, most: int) -> Questions:
@@ -108,7 +108,7 @@ def gather(files: Mapping[str, Path], *, most: int) -> Questions:
         totals={str(kind): int(n) for kind, n in review["kind"].value_counts(sort=False).items()},
         classes=tuple(_classes(files, manifest)),
         sources=tuple(sorted(set(manifest["source"]))),
-        pictures=_pictures(needed & usable, files),
+        images=_images(needed & usable, files),
     )
 
 
@@ -172,7 +172,7 @@ def _classes(files: Mapping[str, Path], manifest: pd.DataFrame) -> Iterable[str]
     return [*kept, *sorted(set(manifest["class_id"].dropna()) - set(kept))]
 
 
-def _pictures(image_ids: Iterable[str], files: Mapping[str, Path]) -> dict[str, str]:
+def _images(image_ids: Iterable[str], files: Mapping[str, Path]) -> dict[str, str]:
     columns = ["image_id", "container", "offset_bytes", "size_bytes"]
     rules = PixelRules.model_validate(json.loads(files["pixel_rules"].read_text(encoding="utf-8")))
     members = MEMBERS.read(files["members"], columns)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline_lib.reasons import Reason
-from pipeline_lib.shards.sniff import may_be_picture
+from pipeline_lib.shards.sniff import may_be_image
 from pipeline_lib.sources.names import is_undecided, refusal
 
 
@@ -37,5 +37,5 @@ def refusal_of(
         return reason
     if size_bytes > max_file_bytes:
         return Reason.FILE_TOO_LARGE
-    is_other = head is not None and is_undecided(name) and not may_be_picture(head())
+    is_other = head is not None and is_undecided(name) and not may_be_image(head())
     return Reason.NOT_IMAGE if is_other else None

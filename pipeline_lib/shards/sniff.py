@@ -6,7 +6,7 @@ from typing import Final
 
 DECODABLE: Final = ("jpeg", "png", "webp", "avif", "gif", "bmp", "tiff", "netpbm", "heic")
 # Images made of pixels that we do not decode. Drawings and documents (svg, eps, pdf) hold no pixels: not images.
-OTHER_PICTURES: Final = ("jpeg2000", "jpegxl", "ico", "psd", "pam", "pfm", "exr", "dds")
+OTHER_IMAGES: Final = ("jpeg2000", "jpegxl", "ico", "psd", "pam", "pfm", "exr", "dds")
 
 _SIGNATURES: Final = (
     ("jpeg", b"\xff\xd8\xff"),
@@ -39,15 +39,15 @@ HEAD_BYTES: Final = 4096
 _ZEROED_HEAD_BYTES: Final = 32  # no format we know begins with so many zeros; a lost disk sector does
 
 
-def may_be_picture(head: bytes) -> bool:
+def may_be_image(head: bytes) -> bool:
     """Whether a file that begins so is one for the decoder to judge; HEAD_BYTES of it are enough."""
-    return sniff(head) in (*DECODABLE, *OTHER_PICTURES, "empty", "zeroed_head")
+    return sniff(head) in (*DECODABLE, *OTHER_IMAGES, "empty", "zeroed_head")
 
 
 def sniff(data: bytes) -> str:
     """Name the kind of a file's content.
 
-    One of DECODABLE, of OTHER_PICTURES, or: empty (no bytes or only zeros), zeroed_head (begins with zeros, then goes
+    One of DECODABLE, of OTHER_IMAGES, or: empty (no bytes or only zeros), zeroed_head (begins with zeros, then goes
     on), html, svg, xml, json, pickle, zip, gzip, pdf, eps, numpy, parquet, video, text, unknown.
     """
     if not data.strip(b"\0"):

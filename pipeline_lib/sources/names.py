@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from pipeline_lib.reasons import Reason
 
-PICTURE_ENDINGS = frozenset(
+IMAGE_ENDINGS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"}
     | {"avif", "heic", "heif", "hif", "jp2", "j2k", "jxl", "tga", "psd", "ico", "svg"}
 )
@@ -22,7 +22,7 @@ RAW_ENDINGS = frozenset(
     {"dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "orf", "rw2", "raf", "pef", "srw", "3fr", "fff"}
     | {"iiq", "erf", "kdc", "dcr", "mrw", "rwl", "x3f", "gpr"}
 )
-# Of files that lie beside pictures. Any other ending, and none, says nothing: `x.jpg?size=large`, `x.jpg_large`.
+# Of files that lie beside images. Any other ending, and none, says nothing: `x.jpg?size=large`, `x.jpg_large`.
 OTHER_ENDINGS = frozenset(
     {"txt", "md", "rst", "rtf", "csv", "tsv", "json", "jsonl", "ndjson", "xml", "yaml", "yml", "toml", "ini", "cfg"}
     | {"conf", "log", "html", "htm", "css", "js", "py", "pyc", "ipynb", "sh", "bat", "exe", "c", "h", "cpp", "m", "r"}
@@ -110,7 +110,7 @@ def with_and_without_ending(names: Iterable[str]) -> frozenset[str]:
 
 def is_undecided(name: str) -> bool:
     """Whether a name does not say what the file is: object stores and web pages are full of such."""
-    return refusal(name) is None and _ending(name) not in PICTURE_ENDINGS
+    return refusal(name) is None and _ending(name) not in IMAGE_ENDINGS
 
 
 def is_archive(name: str) -> bool:

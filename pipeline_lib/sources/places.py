@@ -16,7 +16,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.sources import s3
 from pipeline_lib.sources.names import decode_name, encode_name, is_archive
 
-MEND = "fix discover.sources in params.yaml"
+FIX_SOURCES = "fix discover.sources in params.yaml"
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 LATEST_NS = 2**63 - 1  # in the year 2262: what a table holds; a camera's or a toolbox's wrong date may be any
 
@@ -60,10 +60,10 @@ class Place(Protocol):
         """Write an object to a file; only for what has no local path."""
 
 
-def open_place(uri: str, settings: Settings, *, root: Path) -> Place:
+def place_of(uri: str, settings: Settings, *, root: Path) -> Place:
     """The place that a source's uri names; relative paths resolve against `root`."""
     if uri.startswith("s3://"):
-        return BucketPlace(uri, s3.open_client(settings))
+        return BucketPlace(uri, s3.s3_client(settings))
     return LocalPlace(uri, root / Path(uri).expanduser())
 
 
@@ -77,7 +77,10 @@ class LocalPlace:
             raise _unreadable(path, error) from error
         if not is_there:
             raise SourceMissing(
-                "no such file or folder", file=address, value=f"looked at {path}", remedy=f"{MEND}, or put it there"
+                "no such file or folder",
+                file=address,
+                value=f"looked at {path}",
+                remedy=f"{FIX_SOURCES}, or put it there",
             )
         self.address, self.is_single = address, is_file
         self._folder = path.parent if self.is_single else path

@@ -47,7 +47,7 @@ def parse_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def open_client(settings: Settings) -> Any:
+def s3_client(settings: Settings) -> Any:
     """A boto3 S3 client (thread-safe). Raises CredentialsRefused when the profile does not exist."""
     import boto3
     from botocore.config import Config

@@ -13,7 +13,7 @@ from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.params_file import Params
 from pipeline_lib.shown import redacted
 
-Layout = Literal[
+LayoutName = Literal[
     "auto", "class_folders", "split_class_folders", "class_split_folders", "leaf_folders", "split_leaf_folders", "flat"
 ]
 SplitName = Literal["train", "val", "test"]
@@ -30,7 +30,7 @@ class Source(Params):
     uri: str = Field(
         min_length=1, description="where the source is: an archive (tar, zip), a folder, or s3://bucket/prefix"
     )
-    layout: Layout = Field("auto", description="how paths give class and split; auto: found from the folders")
+    layout: LayoutName = Field("auto", description="how paths give class and split; auto: found from the folders")
     splits: dict[str, SplitName] | None = Field(
         None,
         description="folder names that stand for a split, such as {dev: val, testing: test}; images in other "

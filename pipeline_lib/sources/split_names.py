@@ -22,7 +22,7 @@ _WORDS: Mapping[str, str] = SPLIT_FOLDERS | {
 }  # fmt: skip
 _EVALUATION = frozenset({"eval", "evaluation", "evalset"})  # val, or test where another folder is val
 _SAYS_NOTHING = {
-    "set", "data", "dataset", "split", "folder", "dir", "images", "image", "imgs", "img", "pictures", "pics", "photos",
+    "set", "data", "dataset", "split", "folder", "dir", "images", "image", "imgs", "img", "pics", "photos",
     "photo", "jpg", "jpeg", "png", "crops",
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Look at a source and advise on params.yaml: what `perennial init` does."""
 
 from pipeline_lib.survey.advice import Advice, advise, gains_from_weights
-from pipeline_lib.survey.answers import Answer
+from pipeline_lib.survey.answers import SourceAnswer
 from pipeline_lib.survey.earlier_data import (
     NewData,
     Renewal,
@@ -11,21 +11,20 @@ from pipeline_lib.survey.earlier_data import (
     no_longer_read,
     renewals,
 )
-from pipeline_lib.survey.estimate import Estimate, describe_estimate, scale
+from pipeline_lib.survey.estimate import CostTrial, RunEstimate, describe_estimate, scale, try_out
 from pipeline_lib.survey.look import Survey, survey
-from pipeline_lib.survey.trial import Trial, try_out
 from pipeline_lib.survey.weights_at_hand import AtHand, Weights, cached_weights, named_weights
 from pipeline_lib.survey.words import describe, describe_doubt
 
 __all__ = [
     "Advice",
-    "Answer",
     "AtHand",
-    "Estimate",
+    "CostTrial",
     "NewData",
     "Renewal",
+    "RunEstimate",
+    "SourceAnswer",
     "Survey",
-    "Trial",
     "Weights",
     "advise",
     "answer_before",

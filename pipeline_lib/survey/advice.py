@@ -1,4 +1,4 @@
-"""From a survey to a params.yaml: the recipe and sizes that suit the pictures."""
+"""From a survey to a params.yaml: the recipe and sizes that suit the images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.weights_at_hand import TO_FETCH, AtHand, Weights
 from pipeline_lib.train.recipes import RECIPES
 
-SMALL_PX = 64  # up to this short side pictures are trained on as they are
+SMALL_PX = 64  # up to this short side images are trained on as they are
 SHARDS = 10  # a small source is cut into about this many, so that a change touches a part of it only
 LEAST_BATCH = 16  # below, batch statistics are too rough to normalise by
 # Steps in which a network learns its images from scratch, and a head alone from features that are computed once:
@@ -43,7 +43,7 @@ download:
   shard_max_bytes: {max_bytes}
 
 inspect:
-  min_side_px: {min_side_px}  # smaller pictures are set aside as too_small
+  min_side_px: {min_side_px}  # smaller images are set aside as too_small
 {embedding}
 curate: {{}}
 
@@ -82,7 +82,7 @@ def advise(survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bo
     params = TEMPLATE.format(
         uri=_quoted(survey.uri),
         name=name,
-        summary=f"{survey.n_images} pictures, {len(survey.classes)} classes, median short side {side_px} px",
+        summary=f"{survey.n_images} images, {len(survey.classes)} classes, median short side {side_px} px",
         layout=survey.layout,
         more=_more(survey),
         min_bytes=target // 4,
@@ -141,16 +141,16 @@ def _finetune(survey: Survey, side_px: int, weights: Weights) -> _Training:
         lines.append(f"network: {weights.network}")
     if weights.side_px != usual.side_px:
         lines.append(f"side_px: {weights.side_px}  # what these weights are used to")
-    why = f"{survey.n_images} pictures are few, and weights are at hand: {weights.where}"
+    why = f"{survey.n_images} images are few, and weights are available: {weights.where}"
     if side_px <= weights.side_px <= SMALL_PX:
-        return _Training("finetune", why, None, "small pictures keep their size", tuple(lines))
+        return _Training("finetune", why, None, "small images keep their size", tuple(lines))
     return _Training("finetune", why, weights.side_px * 8 // 7, _room(weights.side_px), tuple(lines))
 
 
 def _small(survey: Survey, side_px: int) -> _Training:
     side = 32 if side_px <= 32 else 64
     lines = (f"side_px: {side}  # what the network sees",)
-    return _Training("quick", "small pictures, no mirroring", None, "small pictures keep their size", lines)
+    return _Training("quick", "small images, no mirroring", None, "small images keep their size", lines)
 
 
 def _from_scratch(survey: Survey, side_px: int, weights: Weights | None) -> _Training:

@@ -11,7 +11,7 @@ from pipeline_lib.errors import UsageError
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import Doubt
 from pipeline_lib.sources.layout import LAYOUTS, FolderLayout, detect_layout
-from pipeline_lib.sources.places import Place, open_place
+from pipeline_lib.sources.places import Place, place_of
 from pipeline_lib.survey.contents import Seen
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")
@@ -20,7 +20,7 @@ TRIED = 20  # tables that are looked into
 
 
 @dataclass(frozen=True)
-class Answer:
+class SourceAnswer:
     """layout: a name of LAYOUTS. splits: folder -> split, as params.yaml has stated it. labels: the file's address."""
 
     layout: str | None = None
@@ -29,15 +29,15 @@ class Answer:
 
 
 def read_answer(
-    answer: Answer, doubt: Doubt | None, names: Sequence[str], settings: Settings, *, uri: str, root: Path
+    answer: SourceAnswer, doubt: Doubt | None, names: Sequence[str], settings: Settings, *, uri: str, root: Path
 ) -> tuple[FolderLayout, ReceivedLabels | None]:
-    """The layout that the answer means for these pictures, and its labels.
+    """The layout that the answer means for these images, and its labels.
 
     Raises UsageError for a layout that gives no class, and what reading the table raises.
     """
     received = None
     if answer.labels:
-        place = open_place(answer.labels, settings, root=root)
+        place = place_of(answer.labels, settings, root=root)
         received = read_labels(place.read(next(place.list())), file=answer.labels, members=frozenset(names))
     layout = detect_layout(names, "auto")
     if answer.layout is None:
@@ -55,7 +55,7 @@ def read_answer(
     return layout, received
 
 
-def open_doubt(answer: Answer, doubt: Doubt | None, received: ReceivedLabels | None) -> Doubt | None:
+def remaining_doubt(answer: SourceAnswer, doubt: Doubt | None, received: ReceivedLabels | None) -> Doubt | None:
     """What is left to ask. With a table of labels folders can tell splits only, and not even these when it has some."""
     if doubt is None or answer.layout is not None:
         return None
@@ -68,7 +68,7 @@ def open_doubt(answer: Answer, doubt: Doubt | None, received: ReceivedLabels | N
 def tables_of_labels(
     uri: str, place: Place, files: Sequence[Seen], names: Sequence[str], *, root: Path
 ) -> Iterator[str]:
-    """A sentence for each table of labels of these pictures inside the source or beside it."""
+    """A sentence for each table of labels of these images inside the source or beside it."""
     loose = set() if place.is_single else {one.key for one in place.list() if one.key.lower().endswith(TABLE_ENDINGS)}
     inside = [(one.name, one.first) for one in files if one.first and one.name.lower().endswith(TABLE_ENDINGS)]
     for name, first in inside[:TRIED]:
@@ -76,7 +76,7 @@ def tables_of_labels(
             file = f"{uri.rstrip('/')}/{name}"
             is_loose = name in loose
             use = f"`perennial init {uri} --labels {file}`" if is_loose else "take it out, then `init --labels FILE`"
-            yield f"{name} is a table of labels of these pictures and is not used: {use} takes the classes from it."
+            yield f"{name} is a table of labels of these images and is not used: {use} takes the classes from it."
     if "://" in uri:
         return
     folder = (root / Path(uri).expanduser()).resolve().parent
@@ -85,5 +85,5 @@ def tables_of_labels(
         with table.open("rb") as opened:
             if is_labels_table(opened.read(HEAD_BYTES), members=names):
                 use = f"`perennial init {uri} --labels {table}`"
-                what = f"{table.name} beside them is a table of labels of these pictures and is not used"
+                what = f"{table.name} beside them is a table of labels of these images and is not used"
                 yield f"{what}: {use} takes the classes from it."

@@ -1,4 +1,4 @@
-"""The pictures of a source, and the beginning of some, without taking the source."""
+"""The images of a source, and the beginning of some, without taking the source."""
 
 from __future__ import annotations
 
@@ -62,13 +62,16 @@ def look_into(place: Place) -> Contents:
     found = sorted(place.list(), key=lambda one: one.key)
     archives = [one for one in found if is_archive(one.key)]
     files = [_loose(place, one) for one in found if not is_archive(one.key)]
-    is_complete, is_remote = True, bool(archives) and place.local_path(archives[0]) is None
-    for archive in archives[: REMOTE_ARCHIVES if is_remote else None]:
+
+    # Over a network only the beginning is looked at: each member may cost a request.
+    is_remote = bool(archives) and place.local_path(archives[0]) is None
+    opened = archives[:REMOTE_ARCHIVES] if is_remote else archives
+    is_complete = len(opened) == len(archives)
+    for archive in opened:
         prefix = "" if place.is_single else without_archive_ending(archive.key) + "/"
-        inside, whole = _archive(place, archive, limit=REMOTE_MEMBERS if is_remote else None)
+        inside, is_whole = _archive(place, archive, limit=REMOTE_MEMBERS if is_remote else None)
         files += [replace(one, name=prefix + one.name) for one in inside]
-        is_complete &= whole
-    is_complete = is_complete and not (is_remote and len(archives) > REMOTE_ARCHIVES)
+        is_complete = is_complete and is_whole
     return Contents(tuple(files), tuple(archives), is_complete)
 
 

@@ -1,6 +1,9 @@
 """Which files of the repository speak of earlier data (the demo's, at first), and what `perennial init` makes of them.
 
 Only what nobody wrote is started anew without asking: the demo's own datasheet, and a fresh one that nobody filled in.
+
+The name under which models are registered is one of these things: under the name of earlier data its champion would
+answer for the new classes, and be compared with the first new model.
 """
 
 from __future__ import annotations
@@ -8,15 +11,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping
+import itertools
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.files.yaml_files import read_yaml
-from pipeline_lib.release.about import TODO
-from pipeline_lib.release.fresh import fresh_about
+from pipeline_lib.release.about import TODO, fresh_about
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.look import Survey
@@ -27,6 +31,8 @@ DEMO_DATASHEETS = (  # sha256 of each that was shipped; a contract test adds tod
     "bda8d2f964759659d3191226281c82be5b563c1e542a585ac0fceb1be6f8c94b",
     "7da7b0fdc7e5042424c6fb440993e53a799160c2b756d8d48048dba9e4ef18fe",
 )
+MARK = "# by `perennial init`, for the source"
+OURS = re.compile(rf"^model_name = .*{re.escape(MARK)} .*\n?", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -172,3 +178,22 @@ def _rows(path: Path) -> tuple[str, list[list[str]]]:
     header, _, rest = text.partition("\n")
     rows = [[cell.strip() for cell in cells] for cells in csv.reader(io.StringIO(rest))]
     return header.rstrip("\r") + "\n", [row for row in rows if any(row) and not row[0].startswith("#")]
+
+
+def free_name(source: str, is_taken: Callable[[str], bool]) -> str:
+    """The source's name as a model's, with a number behind it when models of that name are registered already."""
+    name = source.replace("_", "-")
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(one for one in names if not is_taken(one))
+
+
+def is_our_line(settings: str) -> bool:
+    """Whether it was `init` that named the model in settings.toml, and not a person."""
+    return bool(OURS.search(settings))
+
+
+def with_model_name(settings: str, name: str, source: str) -> str:
+    """The text of settings.toml with the name in a line of our own, in place of the one before."""
+    kept = OURS.sub("", settings)
+    end = "" if kept.endswith("\n") or not kept else "\n"
+    return f'{kept}{end}model_name = "{name}"  {MARK} {source}\n'

@@ -18,12 +18,12 @@ from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.sniff import HEAD_BYTES as SNIFFED_BYTES
-from pipeline_lib.shards.sniff import may_be_picture, sniff
+from pipeline_lib.shards.sniff import may_be_image, sniff
 from pipeline_lib.sources.doubt import Doubt, find_doubt
 from pipeline_lib.sources.layout import Detected, FolderLayout
 from pipeline_lib.sources.names import is_archive, is_undecided, respelled, without_archive_ending
-from pipeline_lib.sources.places import Place, open_place
-from pipeline_lib.survey.answers import Answer, open_doubt, read_answer, tables_of_labels
+from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.survey.answers import SourceAnswer, read_answer, remaining_doubt, tables_of_labels
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
 SAMPLED = 200
@@ -36,7 +36,7 @@ HEIC_ENDINGS = (".heic", ".heif", ".hif")
 
 @dataclass(frozen=True)
 class Survey:
-    """What a source holds. Counts are of pictures by name; sizes and formats are of a sample of up to 200."""
+    """What a source holds. Counts are of images by name; sizes and formats are of a sample of up to 200."""
 
     uri: str
     kind: str  # "folder", "archive", "S3 prefix", ...
@@ -44,10 +44,10 @@ class Survey:
     n_images: int
     size_bytes: int
     is_complete: bool  # False: only the beginning of an archive was looked at, so the counts are lower bounds
-    classes: tuple[tuple[str, int], ...]  # (class, pictures), by name
+    classes: tuple[tuple[str, int], ...]  # (class, images), by name
     splits: tuple[tuple[str, int], ...]
     refused: tuple[tuple[str, int], ...]  # (reason, files)
-    formats: tuple[tuple[str, int], ...]  # (format, sampled pictures), most first
+    formats: tuple[tuple[str, int], ...]  # (format, sampled images), most first
     short_sides_px: tuple[int, ...]  # of the sample, sorted
     problems: tuple[str, ...]
     samples: tuple[Seen, ...] = field(default=(), compare=False, repr=False)  # those that were looked at
@@ -58,36 +58,55 @@ class Survey:
 
     @property
     def short_side_px(self) -> int | None:
-        """The median; None when no sampled picture could be read."""
+        """The median; None when no sampled image could be read."""
         return round(statistics.median(self.short_sides_px)) if self.short_sides_px else None
 
 
-NO_ANSWER = Answer()
+NO_ANSWER = SourceAnswer()
 
 
-def survey(uri: str, settings: Settings, *, root: Path, answer: Answer = NO_ANSWER) -> Survey:
+def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = NO_ANSWER) -> Survey:
     """Look at a folder, archive or s3:// address. answer: what a person says of its layout and labels.
 
-    Raises BadData when it has no picture or a table of labels is wrong, UsageError for a layout that gives no class,
+    Raises BadData when it has no image or a table of labels is wrong, UsageError for a layout that gives no class,
     and what listing raises.
     """
-    place = open_place(uri, settings, root=root)
+    place = place_of(uri, settings, root=root)
     contents = look_into(place)
+
+    # Which files will be taken: by name, and by their first bytes where a name does not tell.
     files, n_unopened = _opened(contents.files)
     taken = [one for one in files if one.refused is None]
     refused = Counter(str(one.refused) for one in files if one.refused is not None)
     if not taken:
         counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items())) or "no files"
-        remedy = "name the folder, archive or s3://bucket/prefix that holds pictures"
-        raise BadData("no picture is there", file=uri, value=counts, remedy=remedy)
+        remedy = "name the folder, archive or s3://bucket/prefix that holds images"
+        raise BadData("no image is there", file=uri, value=counts, remedy=remedy)
+
+    # How their folders are read, and what that or a table of labels gives each of them.
     names = [one.name for one in taken]
     archives = [without_archive_ending(one.key) for one in contents.archives] if not place.is_single else []
     doubt = find_doubt(names, archives)
     layout, received = read_answer(answer, doubt, names, settings, uri=uri, root=root)
-    labels = Counter(received.class_of.get(name) if received else layout.label(name) for name in names)
-    splits = Counter((received.split_of.get(name) if received else None) or layout.split(name) for name in names)
+    if received:
+        labels = Counter(received.class_of.get(name) for name in names)
+        splits = Counter(received.split_of.get(name) or layout.split(name) for name in names)
+    else:
+        labels = Counter(layout.label(name) for name in names)
+        splits = Counter(layout.split(name) for name in names)
+
+    # Sizes and formats, out of a sample.
     samples = _samples(taken)
     formats, sides_px, unreadable = _headers(samples)
+
+    # What a person should know before starting.
+    problems = _unreadable_formats(taken, formats)
+    problems += _problems(layout, labels, splits, contents, unreadable, received)
+    if received is None:
+        problems += _respelled(layout, taken)
+        problems += tables_of_labels(uri, place, contents.files, names, root=root)
+    if n_unopened:
+        problems.append(f"{n_unopened} more files have names that do not say what they are.")
     return Survey(
         uri=uri,
         kind=_kind(place, contents, uri),
@@ -100,45 +119,43 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: Answer = NO_ANSW
         refused=tuple(sorted(refused.items())),
         formats=tuple(formats.most_common()),
         short_sides_px=tuple(sorted(sides_px)),
-        problems=(
-            *_unreadable_formats(taken, formats),
-            *_problems(layout, labels, splits, contents, unreadable, received),
-            *(_respelled(layout, taken) if received is None else ()),
-            *(tables_of_labels(uri, place, contents.files, names, root=root) if received is None else ()),
-            *([f"{n_unopened} more files have names that do not say what they are."] if n_unopened else ()),
-        ),
+        problems=tuple(problems),
         samples=samples,
         splits_stated=layout.splits,
-        doubt=open_doubt(answer, doubt, received),
+        doubt=remaining_doubt(answer, doubt, received),
         labels=answer.labels,
         columns=received.columns if received else "",
     )
 
 
 def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
-    """The files, those refused whose bytes are no picture's, as `download` will; and how many were not looked at."""
+    """The files, those refused whose bytes are no image's, as `download` will; and how many were not looked at."""
     undecided = [one for one in files if one.first and is_undecided(one.name)]
-    no_pictures = {one.name for one in undecided[:OPENED] if one.first and not may_be_picture(one.first(SNIFFED_BYTES))}
-    judged = [replace(one, fault=Reason.NOT_IMAGE) if one.name in no_pictures else one for one in files]
-    return judged, max(len(undecided) - OPENED, 0)
+    no_images: set[str] = set()
+    for one in undecided[:OPENED]:
+        head = one.first(SNIFFED_BYTES) if one.first else b""
+        if not may_be_image(head):
+            no_images.add(one.name)
+    sniffed = [replace(one, fault=Reason.NOT_IMAGE) if one.name in no_images else one for one in files]
+    return sniffed, max(len(undecided) - OPENED, 0)
 
 
 def _unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:
-    """What most of a phone's pictures are, and what reads them; named before anything is written."""
+    """What most of a phone's images are, and what reads them; named before anything is written."""
     n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
     if reads_heic() or not n_heic:
         return []
-    return [f"{n_heic} of {len(taken)} pictures are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."]
+    return [f"{n_heic} of {len(taken)} images are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."]
 
 
 def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
-    """Up to SAMPLED pictures, evenly spread."""
+    """Up to SAMPLED images, evenly spread."""
     within_reach = [one for one in taken if one.first]
     return tuple(within_reach[:: -(-len(within_reach) // SAMPLED) or 1])
 
 
 def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
-    """Formats and short sides of pictures, and how many of them are none."""
+    """Formats and short sides of images, and how many of them are none."""
     formats: Counter[str] = Counter()
     sides_px, unreadable = [], 0
     for one in samples:
@@ -155,12 +172,12 @@ def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
 
 
 def _header(head: bytes) -> tuple[str, int] | None:
-    """(format, short side in pixels) as the header says; None for what has no header of a picture."""
+    """(format, short side in pixels) as the header says; None for what has no header of an image."""
     if head.startswith(PNG_START):  # its size comes first, and what Pillow may stumble over is ignored later on too
         return "PNG", min(struct.unpack_from(">II", head.ljust(PNG_SIZE_END, b"\0"), len(PNG_START)))
     try:
-        with Image.open(io.BytesIO(head), formats=FORMATS) as picture:
-            return picture.format or "?", min(picture.size)
+        with Image.open(io.BytesIO(head), formats=FORMATS) as image:
+            return image.format or "?", min(image.size)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
@@ -195,31 +212,29 @@ def _problems(
     problems = []
     if not classes:
         problems.append(
-            "No class can be told from the folders: name a table of labels (`--labels FILE`, one line per picture) or "
-            "a votes file, or sort the pictures into class folders."
+            "No class can be told from the folders: name a table of labels (`--labels FILE`, one line per image) or "
+            "a votes file, or sort the images into class folders."
         )
     elif len(classes) == 1:
         problems.append("There is one class only; a classifier needs two.")
     if received and labels[None]:
         more = ", ..." if labels[None] > 5 else ""
         said = ", ".join(received.without[:5]) + more
-        problems.append(f"{labels[None]} pictures have no class in the table; they will be quarantined: {said}.")
+        problems.append(f"{labels[None]} images have no class in the table; they will be quarantined: {said}.")
     elif classes and labels[None]:
-        problems.append(f"{labels[None]} pictures lie outside the class folders and have no class.")
+        problems.append(f"{labels[None]} images lie outside the class folders and have no class.")
     if received and received.unknown:
-        problems.append(f"{len(received.unknown)} lines of the table are about pictures that are not there.")
+        problems.append(f"{len(received.unknown)} lines of the table are about images that are not there.")
     nested = sum(is_archive(one.name) for one in contents.files)
     if nested:
         problems.append(f"{nested} archives lie inside an archive and are not opened: unpack the outer one first.")
     few = sorted(name for name, count in classes.items() if count < FEW)
     if few:
         problems.append(
-            f"{len(few)} classes have fewer than {FEW} pictures: {', '.join(few[:5])}{' ...' if len(few) > 5 else ''}."
+            f"{len(few)} classes have fewer than {FEW} images: {', '.join(few[:5])}{' ...' if len(few) > 5 else ''}."
         )
     if unreadable:
-        problems.append(
-            f"{unreadable} of the sampled files are no pictures that can be read; they will be quarantined."
-        )
+        problems.append(f"{unreadable} of the sampled files are no images that can be read; they will be quarantined.")
     if not contents.is_complete:
         problems.append(
             "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."

@@ -25,7 +25,7 @@ class Weights:
     """What training could start from.
 
     name: as train.weights spells it. sha256: hex; "" where torchvision's file name pins what is still to be fetched.
-    network: "" when neither name nor file tell. side_px: of the pictures it was trained on. where: for people.
+    network: "" when neither name nor file tell. side_px: of the images it was trained on. where: for people.
     """
 
     name: str
@@ -58,9 +58,9 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
     if name.startswith(TORCHVISION):
         return AtHand(_of_torchvision(name.removeprefix(TORCHVISION), n_classes))
     if name.startswith(REGISTERED):
-        from pipeline_lib.registry import open_registry
+        from pipeline_lib.registry import load_registry
 
-        registry = open_registry(settings, root)
+        registry = load_registry(settings, root)
         version = registry.version(name.removeprefix(REGISTERED))
         file = registry.export_folder(version) / "model.safetensors"
         return AtHand(_of_a_file(file, f"{REGISTERED}{version.number}", f"version {version.number} of the registry"))

@@ -13,13 +13,18 @@ SHOWN = 10
 
 def describe(survey: Survey) -> str:
     """What was recognised, in a few lines."""
-    more = "" if survey.is_complete else "at least "
+    at_least = "" if survey.is_complete else "at least "
+    n_images = f"{at_least}{survey.n_images} images"
     lines = [
-        f"{survey.uri}: {survey.kind}, {more}{survey.n_images} pictures, {_size(survey.size_bytes)}",
+        f"{survey.uri}: {survey.kind}, {n_images}, {_size(survey.size_bytes)}",
         f"layout   {LAYOUTS[survey.layout].meaning}",
-        *([f"labels   {survey.labels}: {survey.columns}"] if survey.labels else []),
-        f"classes  {len(survey.classes)}: {_counts(survey.classes)}" if survey.classes else "classes  none",
     ]
+    if survey.labels:
+        lines.append(f"labels   {survey.labels}: {survey.columns}")
+    if survey.classes:
+        lines.append(f"classes  {len(survey.classes)}: {_counts(survey.classes)}")
+    else:
+        lines.append("classes  none")
     if survey.splits:
         lines.append(f"splits   {_counts(survey.splits)}")
     if survey.short_sides_px:
@@ -30,7 +35,8 @@ def describe(survey: Survey) -> str:
         lines.append(f"formats  {_counts(survey.formats)}")
     if survey.refused:
         lines.append(f"refused  {_counts(survey.refused)}")
-    return "\n".join([*lines, *(f"note     {problem}" for problem in survey.problems)])
+    lines += [f"note     {problem}" for problem in survey.problems]
+    return "\n".join(lines)
 
 
 def describe_doubt(doubt: Doubt) -> str:
@@ -43,7 +49,9 @@ def describe_doubt(doubt: Doubt) -> str:
 
 def _counts(pairs: Sequence[tuple[str, int]]) -> str:
     shown = ", ".join(f"{name} {count}" for name, count in pairs[:SHOWN])
-    return shown + (f", and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else "")
+    if len(pairs) > SHOWN:
+        return f"{shown}, and {len(pairs) - SHOWN} more"
+    return shown
 
 
 def _size(size_bytes: float) -> str:

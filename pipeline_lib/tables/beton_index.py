@@ -1,4 +1,4 @@
-"""betons/<shard>.index.parquet: which picture is which row of a beton."""
+"""betons/<shard>.index.parquet: which image is which row of a beton."""
 
 import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""features/<shard>.parquet: a vector per picture, for label issues and duplicates of small images."""
+"""features/<shard>.parquet: a vector per image, for label issues and duplicates of small images."""
 
 import pyarrow as pa
 
@@ -7,7 +7,7 @@ from pipeline_lib.tables.table import Column, Table
 FEATURES = Table(
     name="features",
     version=2,
-    meaning="one row per usable picture of a shard (no refusal)",
+    meaning="one row per usable image of a shard (no refusal)",
     key=("image_id",),
     columns=(
         Column("image_id", pa.string(), "as in members"),

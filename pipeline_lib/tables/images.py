@@ -1,4 +1,4 @@
-"""images.parquet: what only a decode can tell of a picture."""
+"""images.parquet: what only a decode can tell of an image."""
 
 import pyarrow as pa
 

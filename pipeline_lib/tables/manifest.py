@@ -1,4 +1,4 @@
-"""manifest.parquet: what we know of each picture, and what was decided. One of the two tables that all else reads."""
+"""manifest.parquet: what we know of each image, and what was decided. One of the two tables that all else reads."""
 
 import pyarrow as pa
 

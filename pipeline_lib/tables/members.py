@@ -1,4 +1,4 @@
-"""members.parquet: every picture as received, and where its bytes lie."""
+"""members.parquet: every image as received, and where its bytes lie."""
 
 import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""predictions.parquet: what the model said of each picture. The other table that all else reads."""
+"""predictions.parquet: what the model said of each image. The other table that all else reads."""
 
 import pyarrow as pa
 
@@ -7,7 +7,7 @@ from pipeline_lib.tables.table import Column, Table
 PREDICTIONS = Table(
     name="predictions",
     version=1,
-    meaning="one row per evaluated picture (test and val)",
+    meaning="one row per evaluated image (test and val)",
     key=("image_id",),
     columns=(
         Column("image_id", pa.string(), "as in members"),

@@ -7,7 +7,7 @@ from pipeline_lib.tables.table import Column, Table
 REVIEW = Table(
     name="review",
     version=1,
-    meaning="one row per picture and question",
+    meaning="one row per image and question",
     key=("kind", "rank"),
     columns=(
         Column(

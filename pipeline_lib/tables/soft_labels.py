@@ -7,7 +7,7 @@ from pipeline_lib.tables.table import Column, Table
 SOFT_LABELS = Table(
     name="soft_labels",
     version=1,
-    meaning="one row per picture that was voted on and class that somebody (or the label received) named",
+    meaning="one row per image that was voted on and class that somebody (or the label received) named",
     key=("image_id", "class_id"),
     columns=(
         Column("image_id", pa.string(), "as in members"),

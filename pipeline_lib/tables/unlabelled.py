@@ -1,4 +1,4 @@
-"""selection/unlabelled.parquet: pictures without a class that training may learn from."""
+"""selection/unlabelled.parquet: images without a class that training may learn from."""
 
 import pyarrow as pa
 
@@ -7,7 +7,7 @@ from pipeline_lib.tables.table import Column, Table
 UNLABELLED = Table(
     name="unlabelled",
     version=1,
-    meaning="one row per training picture without a class, no two of them copies; empty unless curate.learn_unlabelled",
+    meaning="one row per training image without a class, no two of them copies; empty unless curate.learn_unlabelled",
     key=("image_id",),
     columns=(Column("image_id", pa.string(), "as in members"),),
 )

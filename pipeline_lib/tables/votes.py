@@ -1,4 +1,4 @@
-"""votes.parquet: what each annotator said of each picture."""
+"""votes.parquet: what each annotator said of each image."""
 
 import pyarrow as pa
 

@@ -34,6 +34,7 @@ def batch_norms(model: nn.Module) -> list[_BatchNorm]:
 @contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[list[_BatchNorm]]:
     """Within it, batch normalisation takes each batch's own statistics; all other layers are as they evaluate."""
+    # A layer in training mode normalises by its batch, and updates its statistics by its momentum.
     model.eval()
     layers = batch_norms(model)
     momenta = [layer.momentum for layer in layers]
@@ -102,6 +103,7 @@ class FitOfStatistics:
         It is worse than with each batch's own statistics by more than 5 points and by three standard errors of the
         paired difference.
         """
+        # Few images differ by luck, and many by a little that does no harm.
         n_lost = self.right_by_batch - self.right
         least_lost = max(LEAST_GAP * self.n, STANDARD_ERRORS * math.sqrt(self.differ))
         if n_lost <= least_lost:
@@ -123,6 +125,7 @@ def check_statistics(
     `score` does.
     """
     right_N = torch.cat([_is_right(one.logits_BK, one.batch.labels_B) for one in score(model, loader, device)])
+    # Without batch normalisation both modes are one.
     by_batch_N = right_N
     if batch_norms(model) and not is_frozen:
         by_batch_N = _right_by_batch(model, loader, device)

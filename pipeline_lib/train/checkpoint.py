@@ -99,8 +99,11 @@ class Checkpoints:
     def stop_if_requested(self) -> None:
         """Raises Interrupted in all processes when one of them was told to stop."""
         if max_over_ranks(self.stop_requested.is_set()):
-            what, remedy = "training was told to stop", "run again; it continues from its checkpoint"
-            raise Interrupted(what, file=self.file, remedy=remedy)
+            raise Interrupted(
+                "training was told to stop",
+                file=self.file,
+                remedy="run again; it continues from its checkpoint",
+            )
 
 
 @contextlib.contextmanager
@@ -155,6 +158,21 @@ def stop_signals() -> Iterator[threading.Event]:
             signal.signal(sign, handler)
 
 
+def random_state() -> list[torch.Tensor]:
+    """torch's, of the CPU and of our CUDA device: dropout draws from it."""
+    states = [torch.get_rng_state()]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        states.append(torch.cuda.get_rng_state())
+    return states
+
+
+def set_random_state(states: list[torch.Tensor]) -> None:
+    """Continue from a `random_state`."""
+    torch.set_rng_state(states[0])
+    for state in states[1:]:
+        torch.cuda.set_rng_state(state)
+
+
 def _locked(place: Path) -> AcquireReturnProxy[UnixFileLock]:
     """Make the folder and hold its lock. A process that was killed with its parent may hold it some seconds longer."""
     deadline = time.monotonic() + LOCK_WAIT_S
@@ -165,8 +183,11 @@ def _locked(place: Path) -> AcquireReturnProxy[UnixFileLock]:
         except FileNotFoundError:  # the other process is done and has just removed the folder
             continue
         except Timeout:
-            what, remedy = "another process runs the same training", "wait for it to end, or stop it; then run again"
-            raise Interrupted(what, file=place, remedy=remedy) from None
+            raise Interrupted(
+                "another process runs the same training",
+                file=place,
+                remedy="wait for it to end, or stop it; then run again",
+            ) from None
 
 
 def _forget(folder: Path, *, before: float) -> None:

@@ -45,10 +45,15 @@ def best(curves: list[Epoch]) -> Epoch:
 
 def best_of(rounds: list[Trained]) -> Trained:
     """The curves of all rounds, one after the other, and the weights that validate best among them."""
+    # Each round counts its epochs from 1; curves.csv counts them on.
     curves = [epoch for trained in rounds for epoch in trained.curves]
     counted = [replace(epoch, epoch=number) for number, epoch in enumerate(curves, 1)]
     chosen = min(rounds, key=lambda trained: trained.best.val_loss)
-    return Trained(curves=counted, best=best(counted), state=chosen.state)
+    return Trained(
+        curves=counted,
+        best=best(counted),
+        state=chosen.state,
+    )
 
 
 def doubt(curves: list[Epoch], n_val: int) -> str:
@@ -56,6 +61,7 @@ def doubt(curves: list[Epoch], n_val: int) -> str:
 
     n_val: images of the validation split.
     """
+    # An earlier epoch was right more often before the loss fell: no reason to worry.
     kept = best(curves)
     highest = max(curves, key=lambda epoch: epoch.val_top1)
     standard_error = math.sqrt(0.5 / n_val)  # of a difference of two shares, at most

@@ -198,8 +198,12 @@ def train_in_processes(work: Work, job: StageRun[TrainParams], folder: Path, *, 
         if not died:
             return node.leave()
         log.warning("a training process died (%s): all begin again from the checkpoint", died)
-    remedy = "read the lines above; when memory ran out, lower train.processes or train.batch_size"
-    raise StageDied(f"a training process died, {1 + RESTARTS} times", file=folder, value=died, remedy=remedy)
+    raise StageDied(
+        f"a training process died, {1 + RESTARTS} times",
+        file=folder,
+        value=died,
+        remedy="read the lines above; when memory ran out, lower train.processes or train.batch_size",
+    )
 
 
 def _attempt(work: Work, job: StageRun[TrainParams], folder: Path, seat: Seat) -> str:
@@ -218,13 +222,17 @@ def _attempt(work: Work, job: StageRun[TrainParams], folder: Path, seat: Seat) -
         rdzv_configs={"rank": seat.node, "timeout": AGREE_S},
         logs_specs=DefaultLogsSpecs(log_dir=str(folder)),  # its empty folders go with the checkpoint
         max_restarts=0,  # an attempt of ours begins on all nodes
-        start_method="forkserver",  # the libraries are loaded once for all processes, and by no thread of ours
+        start_method="forkserver",  # the libraries are loaded once for all processes, and by no thread of ours,
     )
     try:
         elastic_launch(config, _member)(work, job, folder, os.getpid())
     except SignalException as error:
-        what, remedy = "training was told to stop", "run again; it continues from its checkpoint"
-        raise Interrupted(what, file=folder, value=error.sigval.name, remedy=remedy) from error
+        raise Interrupted(
+            "training was told to stop",
+            file=folder,
+            value=error.sigval.name,
+            remedy="run again; it continues from its checkpoint",
+        ) from error
     except ChildFailedError as error:
         # What a process could say itself is better than its exit code.
         _raise_reason(folder)
@@ -265,5 +273,9 @@ def _check_gpus(job: StageRun[TrainParams], n_processes: int) -> None:
     """Raise ConfigError for more processes than GPUs. Without any GPU, processes share the CPU."""
     n_gpus = torch.cuda.device_count() if job.settings.device != "cpu" else 0
     if 0 < n_gpus < n_processes:
-        what, remedy = "more processes than GPUs", f"set train.processes to {n_gpus}, or PERENNIAL_DEVICE=cpu"
-        raise ConfigError(what, file="params.yaml", value=f"{n_processes} processes, {n_gpus} GPUs", remedy=remedy)
+        raise ConfigError(
+            "more processes than GPUs",
+            file="params.yaml",
+            value=f"{n_processes} processes, {n_gpus} GPUs",
+            remedy=f"set train.processes to {n_gpus}, or PERENNIAL_DEVICE=cpu",
+        )

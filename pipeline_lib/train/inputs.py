@@ -66,13 +66,22 @@ class TrainingInputs:
         # As the images come: a fifth less time, also on a CPU.
         network.to(memory_format=torch.channels_last)
         mean, std = _mean_and_std(self.params, network)
-        return Classifier(network, mean=mean, std=std, name=self.params.network).to(self.device)
+        return Classifier(
+            network,
+            mean=mean,
+            std=std,
+            name=self.params.network,
+        ).to(self.device)
 
     def objective(self, recipe: Recipe, rows: pd.DataFrame) -> Objective:
         """The loss of a training on these rows (image_id, label, weight)."""
         soft_labels = soft_labels_of(
-            self.soft_labels, image_ids=rows["image_id"], classes=self.classes["class_id"], device=self.device
+            self.soft_labels,
+            image_ids=rows["image_id"],
+            classes=self.classes["class_id"],
+            device=self.device,
         )
+        # Logit adjustment needs the sizes of the classes among these very rows.
         sizes_K = class_sizes(rows, n_classes=len(self.classes), sampling=recipe.sampling)
         offsets_K = logit_offsets(sizes_K, strength=recipe.logit_adjustment)
         return Objective(
@@ -114,25 +123,39 @@ def read_selected(job: StageRun[TrainParams]) -> Selected:
     train = _read_rows(folder / "train.parquet", least=2, purpose="train")
     val = _read_rows(folder / "val.parquet", least=1, purpose="validate")
     if train["label"].nunique() < 2:
-        what = "the training images are all of one class"
-        remedy = "give the source a second class; one class leaves nothing to learn"
-        raise BadData(what, file=folder / "train.parquet", remedy=remedy)
+        raise BadData(
+            "the training images are all of one class",
+            file=folder / "train.parquet",
+            remedy="give the source a second class; one class leaves nothing to learn",
+        )
     unlabelled = UNLABELLED.read(folder / "unlabelled.parquet")
-    return Selected(train=train, val=val, unlabelled=unlabelled)
+    return Selected(
+        train=train,
+        val=val,
+        unlabelled=unlabelled,
+    )
 
 
 def _read_rows(path: Path, *, least: int, purpose: str) -> pd.DataFrame:
     rows = SELECTION.read(path)
     if len(rows) < least:
-        what, value = f"too few images to {purpose} on", f"{len(rows)} rows"
-        remedy = "add images to the source, or see in line/curate/curation.json why they were left out"
-        raise BadData(what, file=path, value=value, remedy=remedy)
+        raise BadData(
+            f"too few images to {purpose} on",
+            file=path,
+            value=f"{len(rows)} rows",
+            remedy="add images to the source, or see in line/curate/curation.json why they were left out",
+        )
     return rows
 
 
 def _network(params: TrainParams, *, n_classes: int) -> nn.Module:
     """Build the network, which must take every size that training shows it."""
-    network = build_network(params.network, n_classes=n_classes, side_px=params.side_px, auxiliary=True)
+    network = build_network(
+        params.network,
+        n_classes=n_classes,
+        side_px=params.side_px,
+        auxiliary=True,
+    )
     for side_px in {*params.training_sides()} - {params.side_px}:
         check_side(network, params.network, n_classes=n_classes, side_px=side_px)
     return network
@@ -140,6 +163,7 @@ def _network(params: TrainParams, *, n_classes: int) -> nn.Module:
 
 def _mean_and_std(params: TrainParams, network: nn.Module) -> tuple[Triple, Triple]:
     """The normalisation that params.yaml sets; else the network's published one; else the recipe's."""
+    # A person's numbers differ from the recipe's.
     own = (params.mean, params.std)
     recipe = RECIPES[params.recipe]
     if own != (recipe.mean, recipe.std):

@@ -39,6 +39,7 @@ class Phase:
 
 def phases(recipe: Recipe) -> list[Phase]:
     """The head alone where the recipe probes first, then everything. Each has its epochs' share of the time."""
+    # The same time for an epoch of either kind.
     epoch_s = 60 * recipe.budget_minutes / (recipe.probe_epochs + recipe.epochs)
     probe = Phase(
         epochs=recipe.probe_epochs,
@@ -84,7 +85,12 @@ def compiler_named() -> Iterator[None]:
     except torch._dynamo.exc.TorchDynamoException as error:
         what, remedy = "the network cannot be compiled", "set train.compile to off"
         said = " ".join(str(error).splitlines()[:2])[:300]  # which compiler, and what it says
-        raise ConfigError(what, file="params.yaml", value=said, remedy=remedy) from error
+        raise ConfigError(
+            what,
+            file="params.yaml",
+            value=said,
+            remedy=remedy,
+        ) from error
 
 
 class Learner:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields
 from functools import partial
 
 import pandas as pd
@@ -13,6 +12,7 @@ import torch
 
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import Augmentation, Batch, BatchLoader, open_loader
+from pipeline_lib.loader.view_params import ViewParams
 from pipeline_lib.train.distributed import processes_on_this_machine, rank, world
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import Recipe
@@ -50,8 +50,8 @@ def open_images(
     """
     n_processes = world() if share else 1
     batch_size = min(recipe.batch_size, len(rows)) // n_processes
-    described = {field.name for field in fields(Augmentation)}
-    augmentation = Augmentation(**recipe.model_dump(include=described))
+    augmentation = Augmentation(**recipe.model_dump(include=set(ViewParams.model_fields)))
+    by_ffcv = training and job.params.views == "ffcv"
     return open_loader(
         job.reads["betons"],
         rows,
@@ -61,7 +61,7 @@ def open_images(
         shuffle=training,
         seed=job.params.seed,
         drop_last=training,  # a last batch of one would break batch normalisation
-        kind=job.settings.loader,
+        kind="ffcv" if by_ffcv else job.settings.loader,
         workers=max(1, job.settings.worker_count() // processes_on_this_machine()),
         sampling=recipe.sampling if training else "as_is",
         rank=rank() if share else 0,

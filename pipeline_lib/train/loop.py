@@ -30,7 +30,7 @@ from pipeline_lib.harness.tracking import Tell
 from pipeline_lib.loader import Batch, BatchLoader
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
-from pipeline_lib.train.checkpoint import Checkpoints
+from pipeline_lib.train.checkpoint import Checkpoints, random_state, set_random_state
 from pipeline_lib.train.curves import Epoch, Trained, best, report
 from pipeline_lib.train.distributed import Stopwatch, gather_objects, rank, sum_over_ranks, world
 from pipeline_lib.train.learner import Learner, Phase, phases
@@ -117,7 +117,14 @@ def train(
 
     while at.phase < len(plan):
         decay = ema_decay(recipe.ema_half_life_epochs, len(loaders.train))
-        learner = Learner(model, recipe, plan[at.phase], objective=objective, device=device, average_decay=decay)
+        learner = Learner(
+            model,
+            recipe,
+            plan[at.phase],
+            objective=objective,
+            device=device,
+            average_decay=decay,
+        )
 
         # Continue in the middle of a phase, or save where what came before this phase took long.
         if saved:
@@ -129,15 +136,27 @@ def train(
         while at.epoch < learner.phase.epochs and (at.step or not _time_is_up(learner, at)):
             _epoch(learner, loaders, at, meter=meter, checkpoints=checkpoints)
             report(at.curves[-1], n_epochs, tell)
+            # Patience counts the epochs of this phase alone.
             val_losses = [epoch.val_loss for epoch in at.curves[-at.epoch :]]
             if out_of_patience(val_losses, recipe.patience):
                 log.info("stopping: %d epochs without a lower validation loss", recipe.patience)
                 break
         at.start_next_phase()
-    return Trained(curves=at.curves, best=best(at.curves), state=at.best_state)
+    return Trained(
+        curves=at.curves,
+        best=best(at.curves),
+        state=at.best_state,
+    )
 
 
-def _epoch(learner: Learner, loaders: Loaders, at: LoopState, *, meter: Meter, checkpoints: Checkpoints | None) -> None:
+def _epoch(
+    learner: Learner,
+    loaders: Loaders,
+    at: LoopState,
+    *,
+    meter: Meter,
+    checkpoints: Checkpoints | None,
+) -> None:
     """Train the epoch that stands at `at`, or the rest of it, validate, and move `at` to the next one."""
     learner.begin_epoch()
     _resize(learner, loaders, at)
@@ -153,9 +172,17 @@ def _epoch(learner: Learner, loaders: Loaders, at: LoopState, *, meter: Meter, c
         at.rate = _rate(learner, loaders, at)
         with_remedy(partial(learner.update, rate=at.rate, before=losses.add), batch)
         at.step += 1
+        # Only a limited phase has to agree on the time, which costs a message between processes.
         if learner.phase.budget_s:
             at.spent_s += stopwatch.lap()
-        _show(meter, learner, at, n_images=len(batch.labels_B) * world(), n_steps=len(loaders.train), losses=losses)
+        _show(
+            meter,
+            learner,
+            at,
+            n_images=len(batch.labels_B) * world(),
+            n_steps=len(loaders.train),
+            losses=losses,
+        )
         if checkpoints and checkpoints.due(at.step):
             _save(checkpoints, learner, at, losses.state())
             stopwatch.restart()
@@ -172,13 +199,22 @@ def _epoch(learner: Learner, loaders: Loaders, at: LoopState, *, meter: Meter, c
         learning_rate=at.rate,
     )
     at.curves.append(epoch)
+    # Copied to the CPU: the next step changes the weights in place.
     if epoch is best(at.curves):
         weights = learner.evaluated.network.state_dict()
         at.best_state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
     at.start_next_epoch()
 
 
-def _show(meter: Meter, learner: Learner, at: LoopState, *, n_images: int, n_steps: int, losses: EpochLoss) -> None:
+def _show(
+    meter: Meter,
+    learner: Learner,
+    at: LoopState,
+    *,
+    n_images: int,
+    n_steps: int,
+    losses: EpochLoss,
+) -> None:
     """One line of progress with the loss so far and the last validation."""
     note = f"epoch {len(at.curves) + 1}, step {at.step}/{n_steps}, loss {losses.so_far:.3f}"
     if at.curves:
@@ -189,7 +225,8 @@ def _show(meter: Meter, learner: Learner, at: LoopState, *, n_images: int, n_ste
 
 def _save(checkpoints: Checkpoints, learner: Learner, at: LoopState, loss: list[float]) -> None:
     """Save the state of the run, with the losses of this epoch. Raises Interrupted when a stop was requested."""
-    own = {"loss": loss, "buffers": learner.buffers_state(), "random": _random_state()}
+    # What differs among the processes is gathered in rank 0, which writes.
+    own = {"loss": loss, "buffers": learner.buffers_state(), "random": random_state()}
     ranks = gather_objects(own)
     checkpoints.save({"at": at.as_record(), "learner": learner.state(), "ranks": ranks})
     checkpoints.stop_if_requested()
@@ -201,10 +238,17 @@ def _restore(learner: Learner, at: LoopState, saved: Mapping[str, Any]) -> None:
     learner.load_state(saved["learner"])
     learner.load_buffers_state(own["buffers"])
     at.loss = own["loss"]
-    _set_random_state(own["random"])
+    set_random_state(own["random"])
 
 
-def _skip_done(at: LoopState, plan: list[Phase], meter: Meter, batch_size: int, *, n_steps: int) -> None:
+def _skip_done(
+    at: LoopState,
+    plan: list[Phase],
+    meter: Meter,
+    batch_size: int,
+    *,
+    n_steps: int,
+) -> None:
     """Show what a checkpoint had done as done. n_steps: of an epoch."""
     n_epochs = sum(phase.epochs for phase in plan[: at.phase]) + at.epoch
     log.info("going on from the checkpoint: %d epochs and %d steps are done", n_epochs, at.step)
@@ -217,8 +261,15 @@ def _rate(learner: Learner, loaders: Loaders, at: LoopState) -> float:
     recipe = learner.recipe
     n_steps = phase.epochs * len(loaders.train)
     n_done = at.epoch * len(loaders.train) + at.step
+    # With a budget, the schedule may be further than the steps.
     step = step_by_time(n_done, n_steps, spent_s=at.spent_s, budget_s=phase.budget_s)
-    return learning_rate(step, n_steps, peak=phase.peak_learning_rate, schedule=recipe.schedule, warm_up=recipe.warm_up)
+    return learning_rate(
+        step,
+        n_steps,
+        peak=phase.peak_learning_rate,
+        schedule=recipe.schedule,
+        warm_up=recipe.warm_up,
+    )
 
 
 def _time_is_up(learner: Learner, at: LoopState) -> bool:
@@ -245,6 +296,7 @@ def validate(model: Classifier, loader: BatchLoader, device: torch.device) -> tu
         loss += F.cross_entropy(scored.logits_BK, labels_B, reduction="sum").item()
         n_right += int((scored.logits_BK.argmax(1) == labels_B).sum())
         n_images += len(labels_B)
+    # Every process has its share of the images, and none is counted twice.
     all_loss, all_right, all_images = sum_over_ranks([loss, n_right, n_images])
     return all_loss / all_images, all_right / all_images
 
@@ -255,17 +307,3 @@ def _batches(loader: BatchLoader, epoch: int, start: int) -> Iterator[Batch]:
     for batch in loader.epoch(epoch, start):
         torch.set_num_threads(threads)
         yield batch
-
-
-def _random_state() -> list[torch.Tensor]:
-    """torch's, of the CPU and of our CUDA device: dropout draws from it."""
-    states = [torch.get_rng_state()]
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        states.append(torch.cuda.get_rng_state())
-    return states
-
-
-def _set_random_state(states: list[torch.Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    for state in states[1:]:
-        torch.cuda.set_rng_state(state)

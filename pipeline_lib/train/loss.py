@@ -151,8 +151,12 @@ class EpochLoss:
             if not math.isfinite(loss):
                 images = ", ".join(self.image_ids[position] for position in positions_B[:3].tolist())
                 found = f"loss {loss} at step {self.n_steps} of the epoch, images {images}, ..."
-                remedy = "lower train.peak_learning_rate; a tenth of it is a good first try"
-                raise ConfigError("the training diverged", file="params.yaml", value=found, remedy=remedy)
+                raise ConfigError(
+                    "the training diverged",
+                    file="params.yaml",
+                    value=found,
+                    remedy="lower train.peak_learning_rate; a tenth of it is a good first try",
+                )
             self.total += loss * len(positions_B)
             self.n_images += len(positions_B)
         self.waiting.clear()

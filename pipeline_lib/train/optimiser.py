@@ -95,6 +95,7 @@ class Muon:
     def __init__(self, groups: list[dict[str, Any]], *, fused: bool) -> None:
         self._matrices = [{**group, "lr": 0.0} for group in groups if group["matrix"]]
         self._momenta = [_zeros_like(group["params"]) for group in self._matrices]
+        # A network without biases and head in training leaves nothing to AdamW.
         rest = [group for group in groups if not group["matrix"]]
         self._others = torch.optim.AdamW(rest, lr=0.0, fused=fused) if rest else None
 
@@ -134,8 +135,10 @@ def _muon_step(weight: Tensor, momentum: Tensor, *, rate: float, decay: float) -
     """Change a weight and its momentum in place."""
     assert weight.grad is not None
     momentum.lerp_(weight.grad, 1 - MUON_MOMENTUM)
+    # The gradient and the momentum after this step, as Nesterov has it.
     nesterov = weight.grad.lerp(momentum, MUON_MOMENTUM)
     direction = orthogonalised(nesterov.flatten(1))
+    # Decay before the step, as in AdamW.
     weight.mul_(1 - rate * decay)
     scale = 0.2 * max(direction.shape) ** 0.5
     weight.add_(direction.view_as(weight).to(weight.dtype), alpha=-rate * scale)
@@ -143,6 +146,7 @@ def _muon_step(weight: Tensor, momentum: Tensor, *, rate: float, decay: float) -
 
 def orthogonalised(matrix: Tensor) -> Tensor:
     """Nearly U V^T of the matrix U S V^T: five Newton-Schulz steps, on a GPU in bfloat16, in which a CPU is slow."""
+    # The iteration converges for singular values up to 1, which the division by the norm ensures.
     a, b, c = NEWTON_SCHULZ
     x = matrix.bfloat16() if matrix.is_cuda else matrix.float()
     # The smaller Gram matrix is the cheaper one.
@@ -182,7 +186,13 @@ def build_optimiser(network: nn.Module, recipe: Recipe) -> Optimiser:
     if recipe.optimiser == "muon":
         return Muon(groups, fused=is_on_gpu)
     if recipe.optimiser == "sgd" and is_on_gpu:
-        return torch.optim.SGD(groups, lr=0.0, momentum=MOMENTUM, nesterov=True, fused=True)
+        return torch.optim.SGD(
+            groups,
+            lr=0.0,
+            momentum=MOMENTUM,
+            nesterov=True,
+            fused=True,
+        )
     if recipe.optimiser == "sgd":
         return NesterovSGD(groups)
     kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
@@ -207,9 +217,14 @@ def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         if not weight.requires_grad:
             continue
         layer = name.rpartition(".")[0]
+        # Biases and normalisation layers have one dimension.
         decays = weight.ndim > 1
         is_matrix = recipe.optimiser == "muon" and decays and name.endswith("weight") and layer != head
-        kind = _Kind(share=shares[layer], is_exempt_from_decay=not decays, is_no_matrix=not is_matrix)
+        kind = _Kind(
+            share=shares[layer],
+            is_exempt_from_decay=not decays,
+            is_no_matrix=not is_matrix,
+        )
         groups.setdefault(kind, []).append(weight)
     return [
         {
@@ -228,11 +243,13 @@ def rate_shares(network: nn.Module, *, first: float) -> dict[str, float]:
     As the discriminative rates of Howard and Ruder (2018, arXiv 1801.06146, section 3.2), by the order of the layers
     in the network, so that it serves every network. Bands, because each share is a group of its own to the optimiser.
     """
+    # A layer's weight and bias share its rate.
     trained = [name.rpartition(".")[0] for name, weight in network.named_parameters() if weight.requires_grad]
     layers = list(dict.fromkeys(trained))
     last = len(layers) - 1
     shares: dict[str, float] = {}
     for n, layer in enumerate(layers):
+        # The head has the last band for itself where there are enough layers.
         band = BANDS - 1 if n == last else n * (BANDS - 1) // max(last, 1)
         shares[layer] = first ** (1 - band / (BANDS - 1))
     return shares
@@ -257,6 +274,7 @@ class Average(AveragedModel):
     def update_parameters(self, model: nn.Module) -> None:
         """Add the weights after one more step."""
         n_before = int(self.n_averaged)  # on the host
+        # Smaller at the beginning, so that the first weights are soon forgotten.
         decay = min(self.decay, n_before / (n_before + AVERAGE_WARM_UP))
         own = [weight.detach() for weight in self.module.parameters()]
         new = [weight.detach() for weight in model.parameters()]

@@ -32,9 +32,12 @@ def with_remedy(update: Callable[[Batch], torch.Tensor], batch: Batch) -> torch.
             raise
         said = str(error).splitlines()[0]
     # Leave the except block first: the traceback keeps the failed step's tensors alive.
-    value = f"{len(batch.labels_B)} images in a step: {said}"
-    remedy = f"{_advice(update, batch)}; or lower train.side_px, or choose a smaller train.network"
-    raise ConfigError("out of memory", file="params.yaml", value=value, remedy=remedy)
+    raise ConfigError(
+        "out of memory",
+        file="params.yaml",
+        value=f"{len(batch.labels_B)} images in a step: {said}",
+        remedy=f"{_advice(update, batch)}; or lower train.side_px, or choose a smaller train.network",
+    )
 
 
 @contextlib.contextmanager
@@ -46,8 +49,12 @@ def named_in_validation() -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         said = str(error).splitlines()[0]
-        remedy = "lower train.batch_size, which validation takes whole, or train.side_px"
-        raise ConfigError("out of memory while validating", file="params.yaml", value=said, remedy=remedy) from error
+        raise ConfigError(
+            "out of memory while validating",
+            file="params.yaml",
+            value=said,
+            remedy="lower train.batch_size, which validation takes whole, or train.side_px",
+        ) from error
 
 
 def _advice(update: Callable[[Batch], torch.Tensor], batch: Batch) -> str:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from pipeline_lib.backbones import BUILTIN, builtin_backbone
+from pipeline_lib.loader.view_params import IN_FFCV
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, VISIBLE, Recipe
 
@@ -71,6 +72,11 @@ class TrainingChoices(Params):
         ge=1,
         le=256,
         description="number of processes that share each batch, one per GPU; another number changes last digits",
+    )
+    views: Literal["keyed", "ffcv"] = Field(
+        "keyed",
+        description="maker of the training views; keyed: drawn from seed, epoch and image, so that a training can be "
+        "repeated; ffcv: FFCV's own Loader, whose draws cannot be repeated",
     )
 
 
@@ -137,6 +143,7 @@ class TrainParams(Recipe, TrainingChoices):
 
     @model_validator(mode="after")
     def _batches_can_be_shared(self) -> Self:
+        # Batch normalisation needs two images at once.
         size = self.batch_size
         if size < 2 * self.micro_batches * self.processes:
             among = f" for {self.processes} processes" if self.processes > 1 else ""
@@ -150,16 +157,27 @@ class TrainParams(Recipe, TrainingChoices):
         for name, size_px in (("train_from_px", self.train_from_px), ("train_to_px", self.train_to_px)):
             if 0 < size_px < 16:
                 raise ValueError(f"{name} is 16 or more, or 0 for side_px")
+        # What growing images begin with counts too.
         smallest_px = min(self.side_px, *self.training_sides())
         for name, size_px in (("shift_px", self.shift_px), ("cutout_px", self.cutout_px)):
             if size_px >= smallest_px:
                 raise ValueError(f"{name} takes the whole image away: make it smaller than side_px, {smallest_px}")
         return self
 
+    @model_validator(mode="after")
+    def _ffcv_has_these_augmentations(self) -> Self:
+        missing = [name for name in self.varied() if name not in IN_FFCV]
+        if self.views == "ffcv" and missing:
+            raise ValueError(f"views = ffcv has no {', '.join(missing)}: set them to 0, or views to keyed")
+        return self
+
     def as_record(self) -> dict[str, object]:
         """What model.json says of the training: every number that was used."""
-        numbers = self.model_dump(include={*Recipe.model_fields, "seed", "threads", "processes"})
-        return {"name": self.recipe, **numbers}
+        recorded = {*Recipe.model_fields, "seed", "threads", "processes"}
+        # Absent means keyed, as in records of earlier versions, which the gate compares with.
+        if self.views != "keyed":
+            recorded.add("views")
+        return {"name": self.recipe, **self.model_dump(include=recorded)}
 
 
 PARAMS = TrainParams

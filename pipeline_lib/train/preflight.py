@@ -70,9 +70,12 @@ def check_batch(network: nn.Module, recipe: Recipe, *, n_images: int | None, pro
     """
     n_at_once = smallest_part(recipe, n_images=n_images, processes=processes)
     if n_at_once < 2:
-        value = f"{n_images} training images, {processes} processes, train.micro_batches {recipe.micro_batches}"
-        remedy = "lower train.processes or train.micro_batches, or add training images"
-        raise ConfigError("a step would see one image at a time", file="params.yaml", value=value, remedy=remedy)
+        raise ConfigError(
+            "a step would see one image at a time",
+            file="params.yaml",
+            value=f"{n_images} training images, {processes} processes, train.micro_batches {recipe.micro_batches}",
+            remedy="lower train.processes or train.micro_batches, or add training images",
+        )
 
     # Frozen batch normalisation computes no statistics.
     if recipe.freeze_batch_norm:
@@ -81,10 +84,13 @@ def check_batch(network: nn.Module, recipe: Recipe, *, n_images: int | None, pro
     layer, n_px = fewest_pixels(network, side_px)
     n_values = n_at_once * n_px
     if layer and n_values < LEAST_VALUES:
-        what = f"{recipe.network} cannot be trained at {side_px} px with {n_at_once} images at once"
-        value = f"batch normalisation {layer} would see {n_values} values a channel, {LEAST_VALUES} are needed"
-        remedy = f"set train.side_px to {2 * side_px} or more, raise train.batch_size, or choose another train.network"
-        raise ConfigError(what, file="params.yaml", value=value, remedy=remedy)
+        raise ConfigError(
+            f"{recipe.network} cannot be trained at {side_px} px with {n_at_once} images at once",
+            file="params.yaml",
+            value=f"batch normalisation {layer} would see {n_values} values a channel, {LEAST_VALUES} are needed",
+            remedy=f"set train.side_px to {2 * side_px} or more, raise train.batch_size, or choose another "
+            "train.network",
+        )
 
 
 def fewest_pixels(network: nn.Module, side_px: int) -> tuple[str, int]:

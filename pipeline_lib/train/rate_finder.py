@@ -12,9 +12,9 @@ from itertools import chain
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import Batch
 from pipeline_lib.networks.device import choose_device
-from pipeline_lib.train.initial_weights import whiten_and_probe
 from pipeline_lib.train.inputs import read_inputs, read_selected
 from pipeline_lib.train.learner import Learner, phases
+from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.loaders import open_images, open_training_views
 from pipeline_lib.train.params import TrainParams
 
@@ -26,14 +26,14 @@ TOO_HIGH = 4.0  # times the lowest smoothed loss: the end
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedRate:
     """A rate, and the smoothed training loss after a step at it, nats."""
 
     rate: float
     loss: float
 
 
-def find_rates(job: StageRun[TrainParams]) -> list[Tried]:
+def find_rates(job: StageRun[TrainParams]) -> list[TriedRate]:
     """Try rates from low to high where training would begin; writes nothing. Raises as the stage does."""
     device = choose_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
     inputs = read_inputs(job, read_selected(job), device)
@@ -43,7 +43,13 @@ def find_rates(job: StageRun[TrainParams]) -> list[Tried]:
     model = inputs.starting_model()
     objective = inputs.objective(inputs.params, rows)
     open_still = partial(open_images, job, rows, inputs.params, share=False)
-    recipe = whiten_and_probe(model, inputs.params, objective=objective, open_still=open_still, device=device)
+    recipe = whiten_and_probe(
+        model,
+        inputs.params,
+        objective=objective,
+        open_still=open_still,
+        device=device,
+    )
 
     learner = Learner(model, recipe, phases(recipe)[-1], objective=objective, device=device)
     with closing(open_training_views(job, rows, recipe, device)) as loader:
@@ -51,9 +57,9 @@ def find_rates(job: StageRun[TrainParams]) -> list[Tried]:
         return try_rates(learner, batches)
 
 
-def try_rates(learner: Learner, batches: Iterable[Batch]) -> list[Tried]:
+def try_rates(learner: Learner, batches: Iterable[Batch]) -> list[TriedRate]:
     """Take one step at each of up to 100 rates from 1e-5 to 10, geometrically, until the loss runs away."""
-    tried: list[Tried] = []
+    tried: list[TriedRate] = []
     mean = 0.0
     learner.begin_epoch()
     for step, batch in zip(range(STEPS), batches, strict=False):
@@ -67,11 +73,11 @@ def try_rates(learner: Learner, batches: Iterable[Batch]) -> list[Tried]:
             break
         if tried and smoothed > TOO_HIGH * min(found.loss for found in tried):
             break
-        tried.append(Tried(rate=rate, loss=smoothed))
+        tried.append(TriedRate(rate=rate, loss=smoothed))
     return tried
 
 
-def peak_rate(tried: list[Tried]) -> float:
+def peak_rate(tried: list[TriedRate]) -> float:
     """A tenth of the rate at which the loss was lowest, to two digits: the careful end of what trains."""
     lowest = min(tried, key=lambda found: found.loss)
     return float(f"{lowest.rate / 10:.2g}")

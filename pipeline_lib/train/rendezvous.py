@@ -62,6 +62,7 @@ class FirstNode:
 
     def meet(self) -> Seat:
         """Open an attempt, and wait until every seat is taken."""
+        # A new name for each attempt: what an earlier one left in the store does not count.
         run = uuid.uuid4().hex
         deadline = time.monotonic() + WAIT_S
         self.store.set("run", run)
@@ -71,12 +72,21 @@ class FirstNode:
         while (n_came := self.store.add(f"{run}/came", 0)) < n_others:
             self._log_refused()
             if time.monotonic() > deadline:
-                value = f"{1 + n_came} of {self.nodes} nodes within {WAIT_S:g} s"
-                remedy = "start `perennial join` on the others, or lower train_nodes; then run again"
-                raise ServiceUnavailable("not every node came", file=self.address, value=value, remedy=remedy)
+                raise ServiceUnavailable(
+                    "not every node came",
+                    file=self.address,
+                    value=f"{1 + n_came} of {self.nodes} nodes within {WAIT_S:g} s",
+                    remedy="start `perennial join` on the others, or lower train_nodes; then run again",
+                )
             time.sleep(LOOK_EVERY_S)
+        # All seats are taken: begin.
         self.store.set(f"{run}/go", "")
-        return Seat(run=run, node=0, nodes=self.nodes, address=self.address)
+        return Seat(
+            run=run,
+            node=0,
+            nodes=self.nodes,
+            address=self.address,
+        )
 
     def leave(self) -> None:
         """Wait for the others to leave: their store ends with this process."""
@@ -101,8 +111,12 @@ def first_node(rendezvous: str, *, nodes: int, key: str) -> Iterator[FirstNode]:
     try:
         listener = socket.create_server((host, port))
     except OSError as error:
-        remedy = "set train_rendezvous to a name or address of this machine and a free port"
-        raise ConfigError("cannot wait for nodes here", file=rendezvous, value=str(error), remedy=remedy) from error
+        raise ConfigError(
+            "cannot wait for nodes here",
+            file=rendezvous,
+            value=str(error),
+            remedy="set train_rendezvous to a name or address of this machine and a free port",
+        ) from error
 
     # The store takes the open socket over, so nobody can take the port in between.
     port = listener.getsockname()[1]
@@ -146,7 +160,7 @@ class OtherNode:
         while True:
             self._find_first_node(deadline)
             try:
-                self.store = _open_store(self.rendezvous)
+                self.store = _join_store(self.rendezvous)
                 self._check_key(self.store)
                 return self._take_seat(self.store, deadline)
             except DistError:
@@ -168,9 +182,12 @@ class OtherNode:
                 return socket.create_connection(_host_and_port(self.rendezvous), timeout=5).close()
             except OSError as error:
                 if time.monotonic() > deadline:
-                    what, value = "no training waits for nodes here", f"{error}, for {WAIT_S:g} s"
-                    remedy = "start the stage on the first node, with train_nodes and the same train_rendezvous"
-                    raise ServiceUnavailable(what, file=self.rendezvous, value=value, remedy=remedy) from error
+                    raise ServiceUnavailable(
+                        "no training waits for nodes here",
+                        file=self.rendezvous,
+                        value=f"{error}, for {WAIT_S:g} s",
+                        remedy="start the stage on the first node, with train_nodes and the same train_rendezvous",
+                    ) from error
             time.sleep(LOOK_EVERY_S)
 
     def _check_key(self, store: TCPStore) -> None:
@@ -180,7 +197,12 @@ class OtherNode:
         if theirs != ours:
             value = f"inputs {ours[:8]} on {socket.gethostname()}, {theirs[:8]} on the first node"
             remedy = "give this checkout the first one's commit, params.yaml and torch, `dvc pull`, and run again"
-            error = ConfigError("this node would train something else", file="line", value=value, remedy=remedy)
+            error = ConfigError(
+                "this node would train something else",
+                file="line",
+                value=value,
+                remedy=remedy,
+            )
             store.set("refused", str(error))
             raise error
 
@@ -192,50 +214,71 @@ class OtherNode:
             if store.check(["ended"]):
                 store.add("left", 1)
                 raise read_reason(store.get("ended").decode())
+            # One seat in each attempt; the node that comes last finds none and waits for the next.
             run = store.get("run").decode()
             if run != self.last_run:
                 self.last_run = run
                 number = store.add(f"{run}/came", 1)
             if number < nodes and store.check([f"{run}/go"]):
-                return Seat(run=run, node=number, nodes=nodes, address=self.rendezvous)
+                return Seat(
+                    run=run,
+                    node=number,
+                    nodes=nodes,
+                    address=self.rendezvous,
+                )
             if time.monotonic() > deadline:
-                what, value = "no seat in a training", f"{nodes} nodes, waited {WAIT_S:g} s"
-                remedy = "start as many nodes as the first one's train_nodes says, itself among them"
-                raise ServiceUnavailable(what, file=self.rendezvous, value=value, remedy=remedy)
+                raise ServiceUnavailable(
+                    "no seat in a training",
+                    file=self.rendezvous,
+                    value=f"{nodes} nodes, waited {WAIT_S:g} s",
+                    remedy="start as many nodes as the first one's train_nodes says, itself among them",
+                )
             time.sleep(LOOK_EVERY_S)
 
 
 def check_nodes(processes: int, nodes: int) -> None:
     """Raise ConfigError unless every node gets equally many processes."""
     if processes % nodes:
-        what, value = "the processes cannot be shared among the nodes", f"{processes} processes on {nodes} nodes"
-        remedy = "make train.processes a multiple of train_nodes"
-        raise ConfigError(what, file="settings.toml", value=value, remedy=remedy)
+        raise ConfigError(
+            "the processes cannot be shared among the nodes",
+            file="settings.toml",
+            value=f"{processes} processes on {nodes} nodes",
+            remedy="make train.processes a multiple of train_nodes",
+        )
 
 
-def _open_store(rendezvous: str) -> TCPStore:
-    """Open the first node's store. Raises ServiceUnavailable where something listens that never answers.
+def _join_store(rendezvous: str) -> TCPStore:
+    """Join the first node's store. Raises ServiceUnavailable where something listens that never answers.
 
-    torch's own timeout does not cover that case, so a thread opens the store and this one waits for it.
+    torch's own timeout does not cover that case, so a thread joins the store and this one waits for it.
     """
     host, port = _host_and_port(rendezvous)
-    opened: Future[TCPStore] = Future()
+    joined: Future[TCPStore] = Future()
 
-    def open_it() -> None:
+    def join_it() -> None:
         try:
-            store = TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=STORE_LIMIT)
+            store = TCPStore(
+                host,
+                port,
+                is_master=False,
+                wait_for_workers=False,
+                timeout=STORE_LIMIT,
+            )
         except DistError as error:
-            opened.set_exception(error)
+            joined.set_exception(error)
         else:
-            opened.set_result(store)
+            joined.set_result(store)
 
-    threading.Thread(target=open_it, daemon=True).start()
+    threading.Thread(target=join_it, daemon=True).start()
     try:
-        return opened.result(timeout=ANSWER_S)
+        return joined.result(timeout=ANSWER_S)
     except TimeoutError:
-        what, value = "what listens here is no training", f"no answer in {ANSWER_S:g} s"
-        remedy = "give the first node's train_rendezvous"
-        raise ServiceUnavailable(what, file=rendezvous, value=value, remedy=remedy) from None
+        raise ServiceUnavailable(
+            "what listens here is no training",
+            file=rendezvous,
+            value=f"no answer in {ANSWER_S:g} s",
+            remedy="give the first node's train_rendezvous",
+        ) from None
 
 
 def _host_and_port(rendezvous: str) -> tuple[str, int]:

@@ -26,9 +26,9 @@ from pipeline_lib.train.batch_norm import MOST_IMAGES, FitOfStatistics, check_st
 from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, stop_signals
 from pipeline_lib.train.curves import Trained, best_of, doubt
 from pipeline_lib.train.distributed import process_group, rank, train_in_processes, world
-from pipeline_lib.train.initial_weights import whiten_and_probe
 from pipeline_lib.train.inputs import Selected, TrainingInputs, read_inputs, read_selected
 from pipeline_lib.train.learner import phases
+from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.loaders import open_images, open_training_views
 from pipeline_lib.train.loop import Loaders, train
 from pipeline_lib.train.params import TrainParams
@@ -49,7 +49,7 @@ def run(job: StageRun[TrainParams]) -> None:
     params = job.params
     selected = read_selected(job)
     check_nodes(params.processes, job.settings.train_nodes)
-    device = _open_device(job)
+    device = _choose_device(job)
     key = inputs_key(job, device)
     places = job.settings.state_folder(job.checkout) / "checkpoints"
     with place_for(places, key, keep_days=job.settings.memo_days) as folder:
@@ -65,19 +65,19 @@ def join(job: StageRun[TrainParams]) -> None:
 
     Raises what ended the training on the first node, or what kept the nodes from meeting.
     """
-    device = _open_device(job)
+    device = _choose_device(job)
     node = OtherNode(job.settings.train_rendezvous, partial(inputs_key, job, device))
     with tempfile.TemporaryDirectory() as folder:
         train_in_processes(_train_as_one_of_them, job, Path(folder), node=node)
 
 
 def _train_as_one_of_them(job: StageRun[TrainParams], folder: Path) -> None:
-    device = _open_device(job)
+    device = _choose_device(job)
     with process_group(device):
         _train(job, read_selected(job), folder, device)
 
 
-def _open_device(job: StageRun[TrainParams]) -> torch.device:
+def _choose_device(job: StageRun[TrainParams]) -> torch.device:
     return choose_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
 
 
@@ -99,7 +99,16 @@ def _train(job: StageRun[TrainParams], selected: Selected, folder: Path, device:
         recipe = recipe.changed(budget_minutes=recipe.budget_minutes / n_rounds)
 
         # The first round learns from the labels alone, each later one also from what the best model so far guesses.
-        rounds = [_learn(inputs, selected.train, recipe, val=val, tell=tell, checkpoints=checkpoints)]
+        rounds = [
+            _learn(
+                inputs,
+                selected.train,
+                recipe,
+                val=val,
+                tell=tell,
+                checkpoints=checkpoints,
+            )
+        ]
         for number in range(1, n_rounds):
             rows = guess_labels(inputs, best_of(rounds))
             shorter = as_many_steps(recipe, n_labelled=len(selected.train), n_all=len(rows))

@@ -14,7 +14,14 @@ RAMP = (0.7, 0.85)  # shares of the epochs between which images grow: about thos
 SIZE_STEP_PX = 32
 
 
-def learning_rate(step: int, n_steps: int, *, peak: float, schedule: Schedule, warm_up: float | None = None) -> float:
+def learning_rate(
+    step: int,
+    n_steps: int,
+    *,
+    peak: float,
+    schedule: Schedule,
+    warm_up: float | None = None,
+) -> float:
     """Compute the learning rate of a step, above 0: a rise in a line to `peak`, then the schedule's fall.
 
     step: 0 .. n_steps - 1. warm_up: share of the steps in which the rate rises, 0..1; None takes the schedule's own.

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 def guess_labels(inputs: TrainingInputs, trained: Trained) -> pd.DataFrame:
     """The labelled rows, and behind them those without a label that the model so far is sure of."""
+    # Every process guesses all labels; rank 0's are taken, whose last bits may differ on another GPU.
     model = inputs.model_to_fill()
     put_weights(model.network, trained.state)
     unlabelled = inputs.selected.unlabelled
@@ -46,12 +47,18 @@ def guess_labels(inputs: TrainingInputs, trained: Trained) -> pd.DataFrame:
 
 
 def with_guessed(
-    rows: pd.DataFrame, image_ids: pd.Series, probabilities_NK: np.ndarray, classes: list[str], *, confidence: float
+    rows: pd.DataFrame,
+    image_ids: pd.Series,
+    probabilities_NK: np.ndarray,
+    classes: list[str],
+    *,
+    confidence: float,
 ) -> pd.DataFrame:
     """The labelled rows (image_id, label, class_id, weight), and behind them those whose label was guessed.
 
     A guessed image weighs in the loss as the labelled ones of its class do.
     """
+    # As frequent as the classes are among the labelled images.
     share_K = np.bincount(rows["label"], minlength=len(classes)) / len(rows)
     guesses = pseudo_labels(probabilities_NK, share_K, confidence=confidence)
 

@@ -21,7 +21,7 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, load_weights
-from pipeline_lib.registry import open_registry
+from pipeline_lib.registry import load_registry
 from pipeline_lib.train.params import REGISTERED, TrainParams
 
 
@@ -37,6 +37,7 @@ class SoftLabels:
 
     def targets(self, labels_B: Tensor, positions_B: Tensor) -> Tensor:
         """float32 targets_BK of the images at these positions."""
+        # -1 would index the last row, so it is clamped and then not taken.
         row_B = self.row_N[positions_B]
         certain_BK = F.one_hot(labels_B, self.probabilities_MK.shape[1]).float()
         voted_BK = self.probabilities_MK[row_B.clamp(min=0)]
@@ -52,6 +53,7 @@ def soft_labels_of(
     """
     if table.empty:
         return None
+    # From one row per named class to one row per image; the columns in the order of the outputs.
     by_class = table.set_index(["image_id", "class_id"])["probability"]
     named = by_class.unstack()  # noqa: PD010 - each pair comes once
     probabilities_MK = spread_rest(named.reindex(columns=classes).to_numpy(np.float64))
@@ -64,6 +66,7 @@ def soft_labels_of(
 
 def spread_rest(named_MK: np.ndarray) -> np.ndarray:
     """Fill what is NaN: classes that nobody named share the rest evenly. The rows add up to 1."""
+    # Rounding may take a sum a little above 1.
     is_unnamed_MK = np.isnan(named_MK)
     rest_M = np.clip(1 - np.nansum(named_MK, axis=1), 0, 1)
     each_M = rest_M / np.maximum(is_unnamed_MK.sum(axis=1), 1)
@@ -114,9 +117,12 @@ def read_teacher(job: StageRun[TrainParams], classes: list[str], device: torch.d
     about = read_model_file(folder)
     unknown = [name for name in classes if name not in about.classes]
     if unknown:
-        what, value = f"the teacher does not know {len(unknown)} of {len(classes)} classes", ", ".join(unknown[:3])
-        remedy = "choose a train.teacher that was trained on all of them, or leave it out"
-        raise ConfigError(what, file=folder, value=value, remedy=remedy)
+        raise ConfigError(
+            f"the teacher does not know {len(unknown)} of {len(classes)} classes",
+            file=folder,
+            value=", ".join(unknown[:3]),
+            remedy="choose a train.teacher that was trained on all of them, or leave it out",
+        )
     output_K = torch.tensor([about.classes.index(name) for name in classes], device=device)
 
     # It evaluates only, and nothing in it trains.
@@ -125,12 +131,16 @@ def read_teacher(job: StageRun[TrainParams], classes: list[str], device: torch.d
     network.to(memory_format=torch.channels_last)
     model = Classifier(network, mean=about.mean, std=about.std).to(device)
     model.eval().requires_grad_(False)
-    return Teacher(model=model, output_K=output_K, side_px=about.side_px)
+    return Teacher(
+        model=model,
+        output_K=output_K,
+        side_px=about.side_px,
+    )
 
 
 def _teacher_folder(name: str, job: StageRun[TrainParams]) -> Path:
     if name.startswith(REGISTERED):
-        registry = open_registry(job.settings, job.checkout)
+        registry = load_registry(job.settings, job.checkout)
         return registry.export_folder(registry.version(name.removeprefix(REGISTERED)))
     folder: Path = job.settings.origin(job.checkout) / name
     return folder
@@ -138,9 +148,17 @@ def _teacher_folder(name: str, job: StageRun[TrainParams]) -> Path:
 
 def _check_digest(file: Path, wanted: str | None) -> None:
     if not file.is_file():
-        remedy = "name a folder with model.json and model.safetensors, as line/train/weights is, or registered:3"
-        raise SourceMissing("train.teacher: no such model", file=file, remedy=remedy)
+        raise SourceMissing(
+            "train.teacher: no such model",
+            file=file,
+            remedy="name a folder with model.json and model.safetensors, as line/train/weights is, or registered:3",
+        )
+    # Another teacher would be another training.
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if found != wanted:
-        remedy = f"if this is the teacher you mean, set train.teacher_sha256 to {found}"
-        raise ConfigError("train.teacher_sha256 is of another teacher", file=file, value=found, remedy=remedy)
+        raise ConfigError(
+            "train.teacher_sha256 is of another teacher",
+            file=file,
+            value=found,
+            remedy=f"if this is the teacher you mean, set train.teacher_sha256 to {found}",
+        )

@@ -30,7 +30,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Step:
+class UpgradeStep:
     """What becomes of one stage. since: the release that it ran with. stale: why it will run again, else ""."""
 
     stage: str
@@ -57,7 +57,7 @@ def read_today(root: Path, state_folder: Path) -> Today:
     )
 
 
-def upgrade_lock(lock: Any, today: Today, cache: DvcCache, *, leave: Collection[str] = ()) -> list[Step]:
+def upgrade_lock(lock: Any, today: Today, cache: DvcCache, *, leave: Collection[str] = ()) -> list[UpgradeStep]:
     """Change the content of a dvc.lock in place; returns a step per stage that it holds, in the order of the line.
 
     leave: stages to leave as they are, whatever their code. Nothing is changed when this raises BadData: a stage ran
@@ -82,9 +82,9 @@ def carry_over(stage: str, entry: Any, today: Today, cache: DvcCache) -> bool:
     return not step.stale
 
 
-def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) -> Step:
+def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) -> UpgradeStep:
     if left:
-        return Step(stage, "", "left as it is, as you asked")
+        return UpgradeStep(stage, "", "left as it is, as you asked")
     *_, newest = today.releases
     if today.code[stage] != newest.code[stage]:
         files = differing(today.code[stage], newest.code[stage])
@@ -100,7 +100,7 @@ def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) 
     since, changes = known
     if not changes and not _is_wired_as_then(entry, stage, today):
         changes = ["it reads or writes other files now"]
-    return Step(stage, since, "; ".join(changes))
+    return UpgradeStep(stage, since, "; ".join(changes))
 
 
 def _unknown(stage: str, code: LockedCode, releases: tuple[Release, ...], cache: DvcCache) -> BadData:

@@ -21,9 +21,7 @@ def test_every_measured_case_belongs_to_a_row() -> None:
     cases = {row["case"] for file in files for row in json.loads(file.read_text())["rows"]}
 
     strays = [
-        case
-        for case in cases
-        if case.startswith("row ") and not (ROW.match(case) and 1 <= int(ROW.match(case)[1]) <= 23)
+        case for case in cases if case.startswith("row ") and not ((row := ROW.match(case)) and 1 <= int(row[1]) <= 23)
     ]
 
     assert strays == []

@@ -59,9 +59,9 @@ def test_a_missing_source_is_named_with_what_to_do(line: Checkout) -> None:
 
 def test_half_a_folder_gone_stops_discover_until_a_person_accepts_it(line: Checkout) -> None:
     for n in range(40):
-        picture = line.folder / "pics" / f"{n % 2}" / f"{n}.jpg"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(bytes([n]))
+        image = line.folder / "pics" / f"{n % 2}" / f"{n}.jpg"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.write_bytes(bytes([n]))
     line.set_param("discover.sources", "[{name: pics, uri: pics}]")
     line.repro("discover")
     before = line.lock()
@@ -106,22 +106,22 @@ def test_an_override_that_names_nothing_is_refused_with_its_line(line: Checkout,
     assert "overrides.csv" in said and complaint in said and "line 2" in said
 
 
-def test_a_class_with_too_few_pictures_stops_the_line_where_that_is_asked_for(line: Checkout) -> None:
+def test_a_class_with_too_few_images_stops_the_line_where_that_is_asked_for(line: Checkout) -> None:
     line.set_param("curate.small_classes", "fail")
     line.set_param("curate.min_images_per_class", "130")
 
     reason, said = failure_of_stage(line, "curate")
 
     assert (reason["code"], reason["exit_code"]) == ("data_check_failed", 4)
-    assert "classes have fewer than 130 training pictures" in said and "small_classes: drop" in reason["remedy"]
+    assert "classes have fewer than 130 training images" in said and "small_classes: drop" in reason["remedy"]
 
 
-def test_a_listed_class_without_any_picture_is_announced(line: Checkout) -> None:
+def test_a_listed_class_without_any_image_is_announced(line: Checkout) -> None:
     line.set_param("curate.classes", '["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "eleven"]')
 
     said = line.python("pipeline_lib.harness.stage", "curate").output
 
-    assert "1 classes of the list have no picture left" in said
+    assert "1 classes of the list have no image left" in said
 
 
 def test_wrong_settings_are_reported_at_once(line: Checkout) -> None:

@@ -11,7 +11,7 @@ from testing.checkout import Checkout, commit, throw_away_checkout
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A committed checkout with pictures and no cache, memo or registry. Not to be changed."""
+    """A committed checkout with images and no cache, memo or registry. Not to be changed."""
     checkout = throw_away_checkout(tmp_path_factory.mktemp("doors") / "start")
     checkout.python("demo.plant")
     checkout.shorten_training(3)  # as in `finished`

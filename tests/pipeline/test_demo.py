@@ -30,13 +30,13 @@ def test_a_missed_target_is_told_by_the_exit_code(line: Checkout) -> None:
     assert "the demo missed its targets (found: top1_true 0." in said.output
 
 
-def test_scoring_pictures_that_the_line_has_not_seen_says_so(line: Checkout) -> None:
+def test_scoring_images_that_the_line_has_not_seen_says_so(line: Checkout) -> None:
     line.python("demo.plant", "--seed", "1")
 
     said = line.python("demo.score", check=False)
 
     assert said.exit_code == 65
-    assert "plants.json: the line below was run on other pictures than these" in said.output
+    assert "plants.json: the line below was run on other images than these" in said.output
 
 
 def test_the_scorecard_names_the_verdict_the_report_the_disk_and_what_to_do_next(line: Checkout) -> None:

@@ -1,4 +1,4 @@
-"""Two pictures appended, one replaced, one withdrawn: only the shards that DESIGN.md names are worked again."""
+"""Two images appended, one replaced, one withdrawn: only the shards that DESIGN.md names are worked again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from demo.pictures import jpeg, load_scans
+from demo.images import jpeg, load_scans
 from demo.planted import read_plants
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
@@ -93,7 +93,7 @@ def test_rows_of_the_other_shards_are_the_same(finished: Checkout, changed: Chec
     pd.testing.assert_frame_equal(same[0], same[1])
 
 
-def test_appended_pictures_are_in_and_the_withdrawn_one_is_out(finished: Checkout, changed: Checkout) -> None:
+def test_appended_images_are_in_and_the_withdrawn_one_is_out(finished: Checkout, changed: Checkout) -> None:
     _, withdrawn = touched(finished)
 
     manifest = MANIFEST.read(changed.folder / "line/curate/manifest.parquet").set_index("image_id")
@@ -102,7 +102,7 @@ def test_appended_pictures_are_in_and_the_withdrawn_one_is_out(finished: Checkou
     assert f"digits/{withdrawn}" not in manifest.index
 
 
-def test_pictures_that_stayed_keep_their_split(finished: Checkout, changed: Checkout) -> None:
+def test_images_that_stayed_keep_their_split(finished: Checkout, changed: Checkout) -> None:
     path = "line/curate/manifest.parquet"
     before, after = (MANIFEST.read(checkout.folder / path).set_index("image_id") for checkout in (finished, changed))
     both = before[before["decision"] == "keep"].index.intersection(after[after["decision"] == "keep"].index)

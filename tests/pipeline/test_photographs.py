@@ -17,7 +17,7 @@ from testing.versions import versions
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photographs") / "my pictures"
+    folder = tmp_path_factory.mktemp("photographs") / "my images"
     write_photographs(folder, seed=0)
     return folder
 
@@ -45,7 +45,7 @@ def trained(checkout: Checkout, surveyed: Repro) -> Checkout:
 def test_init_says_what_it_recognised_and_writes_params_for_photographs(checkout: Checkout, surveyed: Repro) -> None:
     params = read_yaml(checkout.folder / "params.yaml")
 
-    assert f"{len(CLASSES) * OF_A_CLASS} pictures" in surveyed.output
+    assert f"{len(CLASSES) * OF_A_CLASS} images" in surveyed.output
     assert "one folder per class" in surveyed.output
     assert all(f"{label} {OF_A_CLASS}" in surveyed.output for label in CLASSES)
     assert params["train"]["recipe"] == "photo"
@@ -79,9 +79,9 @@ def test_rotated_photographs_have_the_size_they_are_shown_in(trained: Checkout, 
 
 def test_a_model_of_the_photographs_is_registered_and_names_one(trained: Checkout, photographs: Path) -> None:
     (version,) = versions(trained)
-    picture = photographs / "meadow" / "large_10.jpg"
+    image = photographs / "meadow" / "large_10.jpg"
 
-    said = trained.python("flows.cli.parser", "predict", str(picture), "--version", str(version.number), check=False)
+    said = trained.python("flows.cli.parser", "predict", str(image), "--version", str(version.number), check=False)
 
     assert version.metrics
     assert said.exit_code == 0, said.output

@@ -39,7 +39,7 @@ def test_nothing_alike_stands_in_training_and_evaluation(finished: Checkout, ali
     assert splits and {len(found) for found in splits.values()} == {1}
 
 
-def test_hardly_any_unplanted_picture_is_lost_without_votes(plants: PlantList, without_votes: Rows) -> None:
+def test_hardly_any_unplanted_image_is_lost_without_votes(plants: PlantList, without_votes: Rows) -> None:
     unplanted = [name for name in plants.true_labels if name not in plants.involved()]
 
     lost = [name for name in unplanted if without_votes[f"{SOURCE}/{name}"]["decision"] != "keep"]
@@ -47,7 +47,7 @@ def test_hardly_any_unplanted_picture_is_lost_without_votes(plants: PlantList, w
     assert len(lost) <= 0.01 * len(unplanted)
 
 
-def test_no_model_takes_a_picture_out_of_evaluation(without_votes: Rows) -> None:
+def test_no_model_takes_an_image_out_of_evaluation(without_votes: Rows) -> None:
     left_out = [row for row in without_votes.values() if row["reason"] == "label_issue"]
 
     evaluated = [row for row in without_votes.values() if row["split"] in ("val", "test")]

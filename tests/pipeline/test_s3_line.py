@@ -1,6 +1,6 @@
-"""Pictures in a bucket, data pushed to a bucket, through `perennial run`, against a real S3 server.
+"""Images in a bucket, data pushed to a bucket, through `perennial run`, against a real S3 server.
 
-The pictures are those of the finished line, so that what lies between download and register comes from the cache.
+The images are those of the finished line, so that what lies between download and register comes from the cache.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from testing.checkout import Checkout, commit
 
 @dataclass(frozen=True)
 class Buckets:
-    """A server on loopback with two buckets, `pictures` and `store`."""
+    """A server on loopback with two buckets, `images` and `store`."""
 
     url: str
     client: Any
@@ -38,7 +38,7 @@ def buckets() -> Iterator[Buckets]:
     url = f"http://{host}:{port}"
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
     client = session.client("s3", endpoint_url=url)
-    for bucket in ("pictures", "store"):
+    for bucket in ("images", "store"):
         client.create_bucket(Bucket=bucket)
     yield Buckets(url, client)
     server.stop()
@@ -49,20 +49,20 @@ def on_s3(line: Checkout, buckets: Buckets) -> Checkout:
     """A committed checkout whose source is an archive in one bucket and whose DVC remote is the other; no registry."""
     shutil.rmtree(line.folder / ".perennial")
     line.run("git", "tag", "--delete", *line.run("git", "tag").output.split())  # from which it would be rebuilt
-    buckets.client.upload_file(str(line.folder / "demo/out/digits.tar"), "pictures", "2026/digits.tar")
+    buckets.client.upload_file(str(line.folder / "demo/out/digits.tar"), "images", "2026/digits.tar")
     params = line.folder / "params.yaml"
-    params.write_text(params.read_text().replace("uri: demo/out/digits.tar", "uri: s3://pictures/2026/digits.tar"))
+    params.write_text(params.read_text().replace("uri: demo/out/digits.tar", "uri: s3://images/2026/digits.tar"))
     line.python("dvc", "remote", "add", "--default", "store", "s3://store/dvc")
     line.python("dvc", "remote", "modify", "store", "endpointurl", buckets.url)
-    commit(line, "Pictures and data in S3")
+    commit(line, "Images and data in S3")
     return line
 
 
-def test_a_run_reads_its_pictures_from_s3_and_pushes_its_data_and_a_fresh_clone_pulls_them_and_computes_nothing(
+def test_a_run_reads_its_images_from_s3_and_pushes_its_data_and_a_fresh_clone_pulls_them_and_computes_nothing(
     on_s3: Checkout, buckets: Buckets, tmp_path: Path
 ) -> None:
     secret = "a-secret-that-must-not-be-written-anywhere"
-    environment = {
+    environment: dict[str, Any] = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_DEFAULT_REGION": "us-east-1",

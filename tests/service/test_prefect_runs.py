@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -92,7 +93,7 @@ def test_a_failed_stage_fails_the_run_and_the_command_with_its_one_line(served: 
 
     wish.unlink()
     (run,) = served.ask("flow_runs/filter", {"flow_runs": {"deployment_id": {"is_null_": True}}})
-    line = "pictures.tar: no picture in it (found: 0 members). Remedy: name another archive"
+    line = "images.tar: no image in it (found: 0 members). Remedy: name another archive"
     assert (run["state_type"], run["state"]["message"]) == ("FAILED", line)
     assert served.task_states(run["id"])["discover"] == "Failed"
     assert (said.returncode, said.stderr.splitlines()[-1]) == (65, f"perennial run: error[bad_data]: {line}")
@@ -141,7 +142,7 @@ def wait_for_checkpoint(served: Served, run_id: str, *, after: float = 0.0) -> N
 def test_a_training_killed_with_its_flow_and_then_cancelled_ends_in_the_bytes_of_an_undisturbed_one(
     served: Served, tmp_path: Path
 ) -> None:
-    params = {**QUICK, "epochs": 20}
+    params: dict[str, Any] = {**QUICK, "epochs": 20}
     train_stage(SmallLine(served.origin / ".perennial/small_line").train(tmp_path, **params))
     real, slow = served.wish("TOY_REAL", "train"), served.wish("TOY_PAUSE", "train:0.5")  # 140 steps, a minute
     settings = served.origin / "settings.toml"
@@ -184,7 +185,7 @@ def test_a_sweep_evaluates_only_what_validates_best_and_passes_over_what_fails(s
     (table,) = [one for one in served.ask("artifacts/filter", {}) if one["key"] == "sweep"]
     rows = [(row["train.epochs"], row["validation loss"], row[""]) for row in json.loads(table["data"])]
     assert rows[:2] == [(1, 1.0, ""), (2, 0.5, "best")]
-    assert rows[2][2].startswith("pictures.tar: no picture in it")
+    assert rows[2][2].startswith("images.tar: no image in it")
     states = served.task_states(run["id"])
     assert {states["train 1"], states["train 2"]} <= {"Ran", "FromCache"}  # other tests trained so, too
     assert states["train 3"] == "Failed"

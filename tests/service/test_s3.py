@@ -30,10 +30,10 @@ from pipeline_lib.sources import s3
 from pipeline_lib.sources.places import BucketPlace
 from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
-from testing.sources import SMALL_SHARDS, Taken, pictures, take_sources, tar_of
+from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
 
 pytestmark = pytest.mark.service
-BUCKET = "pictures"
+BUCKET = "images"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def listed(uri: str, url: str | None, **settings: Any) -> Any:
 
 
 def test_a_prefix_is_listed_packed_and_read_back(server: Server, take: Callable[..., Taken]) -> None:
-    files = pictures(12)
+    files = images(12)
     server.put(files, "set/")
     server.put({"set-old/9/other.jpg": b"other", "set/": b"", "set/0/caf\u00e9 #1.jpg": b"name"})
 
@@ -111,7 +111,7 @@ def test_every_page_of_a_long_listing_is_read(server: Server, monkeypatch: pytes
 def test_an_unchanged_prefix_gives_the_same_bytes_with_other_workers_and_no_memo(
     server: Server, take: Callable[..., Taken], tmp_path: Path
 ) -> None:
-    server.put(pictures(12), "set/")
+    server.put(images(12), "set/")
 
     first = take({"uri": f"s3://{BUCKET}/set"}, "first", workers=1, state_dir=tmp_path / "a").bytes_by_file()
 
@@ -123,7 +123,7 @@ def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
     server: Server, take: Callable[..., Taken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int
 ) -> None:
     monkeypatch.setattr(s3, "PART_BYTES", part_bytes)
-    files = pictures(40)
+    files = images(40)
     archive = tar_of(tmp_path / "pics.tar", files).read_bytes()
     server.put({"sets/pics.tar": archive, "sets/votes.csv": b"member,annotator,label\n0/0000.jpg,ana,0\n"})
 
@@ -136,7 +136,7 @@ def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
 
 
 def test_a_truncated_archive_key_stops_the_run(server: Server, take: Callable[..., Taken], tmp_path: Path) -> None:
-    archive = tar_of(tmp_path / "pics.tar", pictures(40)).read_bytes()
+    archive = tar_of(tmp_path / "pics.tar", images(40)).read_bytes()
     server.put({"pics.tar": archive[:20480]})
 
     with pytest.raises(
@@ -146,7 +146,7 @@ def test_a_truncated_archive_key_stops_the_run(server: Server, take: Callable[..
 
 
 def place_and_object(server: Server, uri: str) -> tuple[BucketPlace, Any]:
-    place = BucketPlace(uri, s3.open_client(Settings(s3_endpoint_url=server.url)))
+    place = BucketPlace(uri, s3.s3_client(Settings(s3_endpoint_url=server.url)))
     return place, next(iter(place.list()))
 
 
@@ -167,7 +167,8 @@ def test_an_archive_put_again_between_two_parts_is_never_spliced(
     server.put({"pics.tar": b"a" * 5000})
     place, listed_object = place_and_object(server, f"s3://{BUCKET}/pics.tar")
 
-    read, n_parts = s3._read, iter(range(5))
+    read: Callable[..., bytes] = s3._read
+    n_parts = iter(range(5))
 
     def put_again_before_the_second(*arguments: Any, **wanted: Any) -> bytes:
         if next(n_parts) == 1:  # in the reader itself: told of a part, another thread has read on
@@ -184,12 +185,12 @@ def test_an_archive_put_again_between_two_parts_is_never_spliced(
 def test_an_object_put_again_while_it_is_read_is_started_again(
     server: Server, take: Callable[..., Taken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
-    files = {f"set/{name}": data for name, data in pictures(12).items()}
-    archive = tar_of(tmp_path / "set.tar", pictures(12)).read_bytes()
+    files = {f"set/{name}": data for name, data in images(12).items()}
+    archive = tar_of(tmp_path / "set.tar", images(12)).read_bytes()
     server.put({**files, "set.tar": archive})
-    again = pictures(12) | {"0/0000.jpg": b"better"}
+    again = images(12) | {"0/0000.jpg": b"better"}
     left = [{"set/0/0000.jpg": b"better", "set.tar": tar_of(tmp_path / "again.tar", again).read_bytes()}]
-    read = s3._read
+    read: Callable[..., bytes] = s3._read
 
     def put_again(*arguments: Any, **wanted: Any) -> bytes:
         if left:
@@ -217,7 +218,7 @@ def test_an_object_withdrawn_after_the_listing_is_named(server: Server) -> None:
 
 
 def test_a_put_again_object_is_another_version_in_the_next_run(server: Server, take: Callable[..., Taken]) -> None:
-    server.put(pictures(12), "set/")
+    server.put(images(12), "set/")
     take({"uri": f"s3://{BUCKET}/set"}, "first")
     server.put({"set/0/0000.jpg": b"better"})
 
@@ -273,7 +274,7 @@ def test_an_answer_of_s3_becomes_one_line(code: str, status: int, kind: type[Exc
 
     answer = {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     with pytest.raises(kind, match=message), s3.translated(f"s3://{BUCKET}/set/a.jpg"):
-        raise ClientError(answer, "GetObject")  # type: ignore[arg-type]
+        raise ClientError(answer, "GetObject")
 
 
 def test_a_key_that_s3_refuses_is_quarantined_and_asked_for_again_next_time(
@@ -283,13 +284,13 @@ def test_a_key_that_s3_refuses_is_quarantined_and_asked_for_again_next_time(
     from botocore.client import BaseClient
     from botocore.exceptions import ClientError
 
-    server.put(pictures(10), prefix="set/")
+    server.put(images(10), prefix="set/")
     call = BaseClient._make_api_call
 
     def refuse_one(client: Any, operation: str, wanted: dict[str, Any]) -> Any:
         if operation == "GetObject" and wanted["Key"].endswith("0003.jpg"):
             refusal = {"Error": {"Code": "AccessDenied", "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-            raise ClientError(refusal, operation)  # type: ignore[arg-type]
+            raise ClientError(refusal, operation)
         return call(client, operation, wanted)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", refuse_one)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def small_line(tmp_path_factory: pytest.TempPathFactory) -> SmallLine:
-    """Two shards of noisy pictures of 24 to 40 px, converted, with train, val and test selected."""
+    """Two shards of noisy images of 24 to 40 px, converted, with train, val and test selected."""
     return make_small_line(tmp_path_factory.mktemp("small_line"))
 
 

@@ -30,3 +30,13 @@ def test_the_reason_file_holds_what_a_program_needs() -> None:
 @pytest.mark.parametrize("kind", errors.all_kinds())
 def test_every_kind_of_error_is_documented_and_has_a_code(kind: type[errors.PipelineError]) -> None:
     assert kind.__doc__ and kind.code == kind.code.lower() and 1 <= kind.exit_code < 128
+
+
+def test_one_exit_code_means_one_thing_and_its_narrower_cases() -> None:
+    """A program that asks for the code alone must not take our defect for a package that is not installed."""
+    kinds = {kind.code: kind for kind in errors.all_kinds()}
+
+    for codes in errors.exit_codes().values():
+        wider = [code for code in codes if all(issubclass(kinds[other], kinds[code]) for other in codes)]
+        assert len(wider) == 1, codes
+    assert errors.exit_codes()[70] == ["defect"]

@@ -31,7 +31,7 @@ def test_files_get_the_classes_and_probabilities_of_the_predictions_table(small_
         assert [guess.p for guess in prediction.guesses] == pytest.approx(list(row.top_p), abs=1e-3)
 
 
-def test_a_file_that_is_no_picture_has_its_own_fault_and_the_others_are_predicted(
+def test_a_file_that_is_no_image_has_its_own_fault_and_the_others_are_predicted(
     small_line, evaluated: Path, tmp_path: Path
 ) -> None:
     good, torn, absent = small_line.file("src/test000.png"), tmp_path / "torn.png", tmp_path / "absent.png"
@@ -76,7 +76,7 @@ def test_without_a_model_it_says_what_makes_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kept", [{"short_side_px": 40}, {"short_side_px": None, "long_side_px": 50, "shape": "square_pad"}, {}]
 )
-def test_a_file_is_sized_as_convert_sized_the_pictures_and_older_models_have_fewer_keys(
+def test_a_file_is_sized_as_convert_sized_the_images_and_older_models_have_fewer_keys(
     kept: dict[str, Any], tmp_path: Path
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.settings import load_settings
+from pipeline_lib.loader.open import Kind
+from pipeline_lib.settings import Settings, load_settings
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +60,30 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"settings.toml: not valid TOML .*line 1.*Remedy: fix that line"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("gone", "instead"),
+    [
+        ("ffcv", r"set native, which shows the same pixels; FFCV's own Loader is `train\.views: ffcv` in params\.yaml"),
+        ("stock", r"FFCV's own Loader changes what training sees, so it is `train\.views: ffcv` .*; set auto here"),
+        ("torchvision", "set python, which shows the same pixels"),
+    ],
+)
+@pytest.mark.parametrize("where", ["file", "environment"])
+def test_a_loader_of_an_earlier_version_is_refused_with_what_to_set_instead(
+    gone: str, instead: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old `ffcv` was our decoder: it must not become FFCV's own Loader, which shows other pixels."""
+    if where == "file":
+        (tmp_path / "settings.toml").write_text(f'loader = "{gone}"\n')
+    else:
+        monkeypatch.setenv("PERENNIAL_LOADER", gone)
+
+    with pytest.raises(ConfigError, match=rf"loader = '{gone}': is no more: {instead}"):
+        load_settings(tmp_path)
+
+
+def test_no_setting_chooses_the_loader_that_shows_other_pixels() -> None:
+    """Every loader but FFCV's own gives the same bytes (tests/unit/loader); FFCV's own is a parameter."""
+    assert {*get_args(Settings.model_fields["loader"].annotation)} == {*get_args(Kind)} - {"ffcv"}

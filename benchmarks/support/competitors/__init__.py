@@ -1,7 +1,7 @@
 """The loaders that benchmarks/speed/loaders.py times: one small module each, written as its own documentation advises.
 
 Each module has one function, `open_batches(folder, option) -> Batches`. All give the same output: batches of BATCH_SIZE
-pictures, uint8 RGB of SIDE_PX x SIDE_PX (channels first or last, as the loader likes), each a random-resized crop
+images, uint8 RGB of SIDE_PX x SIDE_PX (channels first or last, as the loader likes), each a random-resized crop
 (SCALE of the area, RATIO of the sides), antialiased in the loader's own way, every second one mirrored.
 """
 

@@ -12,13 +12,13 @@ from benchmarks.support.competitors.torch_view import random_view
 
 def open_batches(folder: Path, option: str) -> Batches:
     """The chunks in `folder`."""
-    pictures = Views(str(folder), shuffle=True, drop_last=True)
-    loader = StreamingDataLoader(pictures, batch_size=BATCH_SIZE, num_workers=WORKERS, persistent_workers=True)
+    images = Views(str(folder), shuffle=True, drop_last=True)
+    loader = StreamingDataLoader(images, batch_size=BATCH_SIZE, num_workers=WORKERS, persistent_workers=True)
     return lambda epoch: (batch["image"] for batch in loader)
 
 
 class Views(StreamingDataset):
-    """Random views of the stored pictures."""
+    """Random views of the stored images."""
 
     def __init__(self, *arguments, **options) -> None:
         super().__init__(*arguments, **options)

@@ -14,7 +14,7 @@ from pipeline_lib.tables.beton_index import BETON_INDEX
 
 def open_batches(folder: Path, option: str) -> Batches:
     """The beton and the index in `folder`."""
-    image_ids = BETON_INDEX.read(folder / "pictures.index.parquet")["image_id"]
+    image_ids = BETON_INDEX.read(folder / "images.index.parquet")["image_id"]
     loader = open_loader(
         folder,
         pd.DataFrame({"image_id": image_ids, "label": np.arange(len(image_ids)) % 1000, "weight": 1.0}),

@@ -16,7 +16,7 @@ def open_batches(folder: Path, option: str) -> Batches:
     """The beton in `folder`."""
     decoder = RandomResizedCropRGBImageDecoder((SIDE_PX, SIDE_PX), SCALE, RATIO)
     loader = Loader(
-        str(folder / "pictures.beton"),
+        str(folder / "images.beton"),
         batch_size=BATCH_SIZE,
         num_workers=WORKERS,
         order=OrderOption.RANDOM,

@@ -1,4 +1,4 @@
-"""The same pictures in every loader's own form, written once. JPEG goes in byte for byte as the files hold it."""
+"""The same images in every loader's own form, written once. JPEG goes in byte for byte as the files hold it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from PIL import Image
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.read_back import Written
-from pipeline_lib.convert.stored import Picture, stored_form
+from pipeline_lib.convert.stored import ReceivedImage, stored_form
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.tables.beton_index import BETON_INDEX
 
-TAR_PICTURES = 64  # small, so that two workers get equally many
+TAR_IMAGES = 64  # small, so that two workers get equally many
 
 
 def write_store(store: str, jpegs: Sequence[Path], folder: Path) -> None:
-    """Write the pictures as `store`, a key of STORES, into `folder`; nothing is done when they are there already."""
+    """Write the images as `store`, a key of STORES, into `folder`; nothing is done when they are there already."""
     done = folder / "written.txt"
     said = "\n".join(f"{path} {path.stat().st_mtime_ns}" for path in jpegs)
     if done.exists() and done.read_text(encoding="utf-8") == said:
@@ -36,7 +36,7 @@ def write_tar_files(jpegs: Sequence[Path], folder: Path) -> None:
     """For WebDataset."""
     import webdataset
 
-    with webdataset.ShardWriter(str(folder / "%03d.tar"), maxcount=TAR_PICTURES, verbose=0) as writer:
+    with webdataset.ShardWriter(str(folder / "%03d.tar"), maxcount=TAR_IMAGES, verbose=0) as writer:
         for number, path in enumerate(jpegs):
             writer.write({"__key__": path.stem, "jpg": path.read_bytes(), "cls": number % 1000})
 
@@ -59,25 +59,25 @@ def write_mosaic_shards(jpegs: Sequence[Path], folder: Path) -> None:
 
     with streaming.MDSWriter(out=str(folder), columns={"image": "jpeg", "label": "int"}) as writer:
         for number, path in enumerate(jpegs):
-            with Image.open(path) as picture:
-                writer.write({"image": picture, "label": number % 1000})
+            with Image.open(path) as image:
+                writer.write({"image": image, "label": number % 1000})
 
 
 def write_beton(jpegs: Sequence[Path], folder: Path, *, params: ConvertParams) -> None:
-    """For FFCV and for us: what `convert` keeps of each picture with these parameters."""
-    with (folder / "pictures.beton").open("wb") as file:
+    """For FFCV and for us: what `convert` keeps of each image with these parameters."""
+    with (folder / "images.beton").open("wb") as file:
         writer, checksums = BetonWriter(file, n_max=len(jpegs), page_size=page_bytes(1 << 23)), []
         for path in jpegs:
             with Image.open(path) as opened:
                 width, height = opened.size
-            picture = Picture(path.stem, path.name, 0, path.stat().st_size, width, height, 1)
-            stored = stored_form(path.read_bytes(), picture, params, PixelRules(), shards=path.parent)
+            image = ReceivedImage(path.stem, path.name, 0, path.stat().st_size, width, height, 1)
+            stored = stored_form(path.read_bytes(), image, params, PixelRules(), shards=path.parent)
             writer.add(stored, name=path.stem)
             checksums.append(Written.of(path.stem, stored).checksum)
         writer.finish()
     names = [path.stem for path in jpegs]
     rows = {"row": range(len(jpegs)), "image_id": names, "checksum": checksums}
-    BETON_INDEX.write(pd.DataFrame(rows), folder / "pictures.index.parquet")
+    BETON_INDEX.write(pd.DataFrame(rows), folder / "images.index.parquet")
 
 
 STORES: dict[str, Callable[[Sequence[Path], Path], None]] = {

@@ -1,4 +1,4 @@
-"""The view that loaders without one of their own show: torchvision's, of a PIL picture or of a tensor."""
+"""The view that loaders without one of their own show: torchvision's, of a PIL image or of a tensor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from benchmarks.support.competitors import RATIO, SCALE, SIDE_PX
 
 
 def random_view() -> v2.Compose:
-    """From a PIL picture, or uint8 [3, H, W], to uint8 [3, SIDE_PX, SIDE_PX]."""
+    """From a PIL image, or uint8 [3, H, W], to uint8 [3, SIDE_PX, SIDE_PX]."""
     crop = v2.RandomResizedCrop((SIDE_PX, SIDE_PX), scale=SCALE, ratio=RATIO, antialias=True)
     return v2.Compose([crop, v2.RandomHorizontalFlip(), v2.PILToTensor()])

@@ -13,7 +13,7 @@ from benchmarks.support.competitors.torch_view import random_view
 def open_batches(folder: Path, option: str) -> Batches:
     """The tar files in `folder`."""
     urls = sorted(str(path) for path in folder.glob("*.tar"))
-    pictures = (
+    images = (
         webdataset.WebDataset(urls, shardshuffle=len(urls))
         .shuffle(1000)
         .decode("pil")
@@ -21,5 +21,5 @@ def open_batches(folder: Path, option: str) -> Batches:
         .map_tuple(random_view())
         .batched(BATCH_SIZE, partial=False)
     )
-    loader = webdataset.WebLoader(pictures, batch_size=None, num_workers=WORKERS, persistent_workers=True)
+    loader = webdataset.WebLoader(images, batch_size=None, num_workers=WORKERS, persistent_workers=True)
     return lambda epoch: (images for images, _ in loader)

@@ -70,12 +70,12 @@ def _registered(ref: str) -> Path:
     """The export of a version. Raises UsageError, also outside of a project, with what else can be named."""
     from flows.cli.project import find_project
     from pipeline_lib.errors import UsageError
-    from pipeline_lib.registry.registry import open_registry
+    from pipeline_lib.registry.registry import load_registry
     from pipeline_lib.settings import load_settings
 
     try:
         origin = find_project(Path.cwd())
-        registry = open_registry(load_settings(origin), origin)
+        registry = load_registry(load_settings(origin), origin)
         return registry.export_folder(registry.version(ref))
     except UsageError as error:
         folder = f", or `--model ./{ref}`, the folder here" if Path(ref).is_dir() else ""

@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Promote or pin, and print champion and reference. Raises UsageError for an unknown version or empty reason."""
     from flows.cli.project import find_project
-    from pipeline_lib.registry.registry import open_registry
+    from pipeline_lib.registry.registry import load_registry
     from pipeline_lib.settings import load_settings
 
     origin = find_project(Path.cwd())
-    registry = open_registry(load_settings(origin), origin)
+    registry = load_registry(load_settings(origin), origin)
     if options.alias == "reference":
         print(f"reference is version {registry.pin(options.ref, reason=options.reason).number}")
         return 0

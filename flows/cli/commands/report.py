@@ -18,14 +18,14 @@ def run(options: argparse.Namespace) -> int:
     from flows.cli.project import find_project
     from pipeline_lib.errors import SourceMissing
     from pipeline_lib.register.publish import REPORT, report_path
-    from pipeline_lib.registry import open_registry, records
+    from pipeline_lib.registry import load_registry, records
     from pipeline_lib.settings import load_settings
 
     origin = find_project(Path.cwd())
     settings = load_settings(origin)
     report = settings.state_folder(origin) / "reports" / "latest" / REPORT
     if options.ref:
-        key = open_registry(settings, origin).version(options.ref).tags[records.KEY]
+        key = load_registry(settings, origin).version(options.ref).tags[records.KEY]
         report = report_path(settings.state_folder(origin), key)
     if not report.exists():
         raise SourceMissing(

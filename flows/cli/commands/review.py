@@ -86,7 +86,8 @@ def _export(origin: Path, folder: Path, most: int) -> int:
 
 
 def _import(origin: Path, file: Path) -> int:
-    from pipeline_lib.curate.run import OVERRIDES, check_overrides, read_overrides
+    from pipeline_lib.curate.curation_files import OVERRIDES, read_overrides
+    from pipeline_lib.curate.run import check_overrides
     from pipeline_lib.files.atomic import write_text
     from pipeline_lib.harness.line import read_line
     from pipeline_lib.params import load_params

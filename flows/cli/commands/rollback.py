@@ -18,10 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Roll back and print the new champion. Raises UsageError when there is no version to go back to."""
     from flows.cli.project import find_project
-    from pipeline_lib.registry.registry import open_registry
+    from pipeline_lib.registry.registry import load_registry
     from pipeline_lib.settings import load_settings
 
     origin = find_project(Path.cwd())
-    version = open_registry(load_settings(origin), origin).rollback(reason=options.reason, to=options.to)
+    version = load_registry(load_settings(origin), origin).rollback(reason=options.reason, to=options.to)
     print(f"champion is version {version.number} again")
     return 0

@@ -33,13 +33,13 @@ def run(options: argparse.Namespace) -> int:
     from flows.cli.project import find_project
     from flows.local_run import run_here, summary
     from pipeline_lib.errors import GateHeld
-    from tasks.overrides import check_overrides, parse_overrides
+    from tasks.changed_params import check_changes, parse_changes
 
     origin = find_project(Path.cwd())
-    overrides = parse_overrides(options.set)
+    changes = parse_changes(options.set)
     if not options.branch:  # fail before Prefect starts, which takes seconds
-        check_overrides(origin / "params.yaml", overrides)
-    result = run_here(origin, overrides=overrides, branch=options.branch)
+        check_changes(origin / "params.yaml", changes)
+    result = run_here(origin, changes=changes, branch=options.branch)
     print(result.as_json() if options.json else summary(result))
     if options.fail_if_held and not result.is_champion:
         remedy = "read the report; `perennial versions` shows which version is champion"

@@ -36,15 +36,15 @@ def run(options: argparse.Namespace) -> int:
     """Run the flow in this process. Raises the PipelineError that ended it."""
     from flows.cli.project import find_project
     from flows.local_run import comparison, sweep_here
-    from tasks.overrides import check_overrides, parse_grid
+    from tasks.changed_params import check_changes, parse_grid
     from tasks.trials import check_sections
 
     origin = find_project(Path.cwd())
     combinations = parse_grid(options.set)
     check_sections(combinations[0])
     if not options.branch:  # fail before Prefect starts, which takes seconds
-        for overrides in combinations:
-            check_overrides(origin / "params.yaml", overrides)
+        for changes in combinations:
+            check_changes(origin / "params.yaml", changes)
     result = sweep_here(origin, grid=options.set, by=options.by, branch=options.branch)
     print(result.as_json() if options.json else comparison(result))
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline_lib.upgrade.lock import Step
+    from pipeline_lib.upgrade.lock import UpgradeStep
 
 HELP = "after `git pull`: keep the results that the new code would make again byte for byte"
 EPILOG = (
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _upgrade(origin: Path, leave: list[str]) -> dict[str, list[Step]]:
+def _upgrade(origin: Path, leave: list[str]) -> dict[str, list[UpgradeStep]]:
     """Upgrade the dvc.lock of the checkout, that of the line, and DVC's run-cache; returns the steps of the former."""
     from pipeline_lib.files.atomic import write_text
     from pipeline_lib.registry.dvc_cache import dvc_cache
@@ -74,7 +74,7 @@ def _upgrade(origin: Path, leave: list[str]) -> dict[str, list[Step]]:
 
     settings = load_settings(origin)
     today, cache = read_today(origin, settings.state_folder(origin)), dvc_cache(origin, settings)
-    steps: dict[str, list[Step]] = {}
+    steps: dict[str, list[UpgradeStep]] = {}
 
     def upgraded(place: str, text: str) -> str:
         def change(content: object) -> None:
@@ -94,7 +94,7 @@ def _upgrade(origin: Path, leave: list[str]) -> dict[str, list[Step]]:
     return steps
 
 
-def _told(place: str, steps: list[Step]) -> str:
+def _told(place: str, steps: list[UpgradeStep]) -> str:
     """What becomes of each stage of one dvc.lock, in lines."""
     width = max((len(step.stage) for step in steps), default=0)
     lines = [f"{place}:"]

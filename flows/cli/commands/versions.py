@@ -21,11 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one version per line, oldest first; if there is none, the verdict on the last model."""
     from flows.cli.project import find_project
-    from pipeline_lib.registry.registry import open_registry
+    from pipeline_lib.registry.registry import load_registry
     from pipeline_lib.settings import load_settings
 
     origin = find_project(Path.cwd())
-    registry = open_registry(load_settings(origin), origin)
+    registry = load_registry(load_settings(origin), origin)
     versions = registry.known_versions()
     if options.json:
         print(json.dumps([_facts(version) for version in versions], indent=1))

@@ -31,11 +31,11 @@ function refocus(event, selector) {
 const blocks = new Map();
 function uri(number) {
   const block = Math.floor(number / data.block);
-  if (!blocks.has(block)) blocks.set(block, JSON.parse($(`pictures-${block}`).textContent));
+  if (!blocks.has(block)) blocks.set(block, JSON.parse($(`images-${block}`).textContent));
   return blocks.get(block)[number % data.block];
 }
 
-function picture(number, words) {
+function image(number, words) {
   if (number === null) return element("div", "no image", "none");
   const made = element("img");
   made.src = uri(number);
@@ -49,7 +49,7 @@ function figure(number, label, fate, image_id) {
   made.title = visible(image_id);
   const caption = element("figcaption");
   caption.append(named("b", label || "no class"), " ", element("small", fate));
-  made.append(picture(number, `image ${image_id}`), caption);
+  made.append(image(number, `image ${image_id}`), caption);
   return made;
 }
 
@@ -75,9 +75,9 @@ const said = (a) => ({
 const key = { keep: "1", copy: "1", suggestion: "2", relabel: "3", remove: "4", not_duplicate: "5", skip: "0" };
 
 function drawQuestion(q, number, of) {
-  $("pictures").replaceChildren(figure(q.picture, q.given, q.copies.length ? "this image" : "", q.image_id),
-    ...q.copies.map((c) => figure(c.picture, c.label, c.fate, c.image_id)));
-  $("pictures").classList.toggle("several", q.copies.length > 0);
+  $("images").replaceChildren(figure(q.image, q.given, q.copies.length ? "this image" : "", q.image_id),
+    ...q.copies.map((c) => figure(c.image, c.label, c.fate, c.image_id)));
+  $("images").classList.toggle("several", q.copies.length > 0);
   $("kind").textContent = data.kinds[q.kind].title;
   $("place").textContent = `${number + 1} of ${of}`;
   $("ask").textContent = data.kinds[q.kind].ask;
@@ -116,7 +116,7 @@ function drawList(list) {
   $("later").disabled = first + PAGE >= list.length;
   $("list").replaceChildren(...list.slice(first, first + PAGE).map((q, i) => {
     const a = answerTo(q), item = element("li"), button = element("button");
-    button.append(picture(q.picture, ""), named("span", q.given || "no class"));
+    button.append(image(q.image, ""), named("span", q.given || "no class"));
     if (q.suggested && q.suggested !== q.given) button.append(" → ", named("b", q.suggested));
     if (a) button.append(named("em", said(a)));
     button.className = a ? (a.action === "skip" ? "skipped" : "answered") : "";

@@ -7,6 +7,7 @@ import pickle
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def network() -> torch.nn.Module:
     return network.eval()
 
 
-def test_features_and_probabilities_are_those_of_timms_network(network: torch.nn.Module) -> None:
+def test_features_and_probabilities_are_those_of_timms_network(network: Any) -> None:
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (LITE0.mean, LITE0.std))
     images_BCHW = (torch.from_numpy(VIEWS[:4]).permute(0, 3, 1, 2) / 255 - mean) / std
 
@@ -62,6 +63,7 @@ def test_features_have_the_same_bits_in_batches_of_any_size_and_for_any_number_o
 
 def test_what_it_expects_of_an_image_is_what_timms_configuration_says() -> None:
     about = timm.get_pretrained_cfg(TIMM_NAME)
+    assert about is not None
 
     assert (about.mean, about.std, about.crop_pct, about.interpolation) == (
         LITE0.mean,
@@ -109,11 +111,12 @@ def test_every_tensor_has_a_name_of_timms() -> None:
 
 
 def test_the_thousand_classes_are_those_that_torchvision_and_timm_know() -> None:
-    from timm.data import ImageNetInfo
+    from timm.data.imagenet_info import ImageNetInfo
     from torchvision.models._meta import _IMAGENET_CATEGORIES
 
+    info: Any = ImageNetInfo("imagenet-1k")
     assert [name for _, name in imagenet_classes()] == _IMAGENET_CATEGORIES
-    assert [class_id for class_id, _ in imagenet_classes()] == ImageNetInfo("imagenet-1k").label_names()
+    assert [class_id for class_id, _ in imagenet_classes()] == info.label_names()
 
 
 # What is not there, or is not the one

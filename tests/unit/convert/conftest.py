@@ -81,7 +81,7 @@ class Inspected:
         IMAGES.write(_frame(images, IMAGES), self.folder / "images.parquet")
         (self.folder / "pixel_rules.json").write_text(PixelRules().model_dump_json())
 
-    def job(self, name: str, *, workers: int = 1, state: str = "state", **params: Any) -> StageRun:
+    def job(self, name: str, *, workers: int = 1, state: str = "state", **params: Any) -> StageRun[ConvertParams]:
         """A run of `convert` that writes the folder `name`."""
         reads = {role: self.folder / role for role in ("shards",)}
         reads |= {role: self.folder / f"{role}.parquet" for role in ("members", "images")}

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 # Numba's layer on TBB waits for ever at the end of a process that has forked and may use one core only.
-numba.config.THREADING_LAYER = "workqueue"
+numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined] # made at run time
 numba.typed.Dict = dict  # ffcv fills one as it is imported: 3 s of compiling
 
 import ffcv.writer  # noqa: E402

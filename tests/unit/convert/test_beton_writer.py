@@ -13,7 +13,7 @@ from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.beton_writer import BetonWriter, page_bytes
 from pipeline_lib.convert.jpeg_stream import encode_jpeg
 from pipeline_lib.convert.read_back import Written, check_written
-from pipeline_lib.convert.stored import Stored
+from pipeline_lib.convert.stored import StoredForm
 from pipeline_lib.errors import BadData, NoSpace, OutputDamaged
 from pipeline_lib.files.atomic import atomic_file
 
@@ -21,15 +21,17 @@ PAGE = 2**21
 Photo = Callable[[int, int, int], Array]
 
 
-def stored(pixels: Array, *, jpg: bool = False) -> Stored:
+def stored(pixels: Array, *, jpg: bool = False) -> StoredForm:
     height, width = pixels.shape[:2]
-    return Stored.jpg(encode_jpeg(pixels, quality=90), width=width, height=height) if jpg else Stored.raw(pixels)
+    return (
+        StoredForm.jpg(encode_jpeg(pixels, quality=90), width=width, height=height) if jpg else StoredForm.raw(pixels)
+    )
 
 
-def write(path: Path, pictures: list[Array], *, jpg: bool = False) -> None:
+def write(path: Path, images: list[Array], *, jpg: bool = False) -> None:
     with atomic_file(path) as file:
-        writer = BetonWriter(file, n_max=len(pictures), page_size=PAGE)
-        for number, pixels in enumerate(pictures):
+        writer = BetonWriter(file, n_max=len(images), page_size=PAGE)
+        for number, pixels in enumerate(images):
             writer.add(stored(pixels, jpg=jpg), name=str(number))
         writer.finish()
 
@@ -39,56 +41,57 @@ def test_the_bytes_are_those_of_ffcvs_own_writer_with_one_worker(
     mode: str, photo: Photo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Oracle. Images large enough that pages are left partly empty; our JPEG encoder stands in for theirs."""
-    from pipeline_lib.loader import ffcv_guards  # isort: skip  # before ffcv: it keeps torch's threads as they are
+    from pipeline_lib.loader import ffcv_loader  # isort: skip  # noqa: F401 - first: it keeps torch's threads as they are
 
     import ffcv.fields.rgb_image
+    from ffcv.fields import IntField, RGBImageField
     from ffcv.writer import DatasetWriter
 
-    pictures = [photo(n, 400 + n, 500) for n in range(8)]
+    images = [photo(n, 400 + n, 500) for n in range(8)]
     monkeypatch.setattr(
         ffcv.fields.rgb_image,
         "encode_jpeg",
         lambda p, quality: np.frombuffer(encode_jpeg(p, quality=quality), np.uint8),
     )
-    fields = {"image": ffcv_guards.RGBImageField(write_mode=mode), "row": ffcv_guards.IntField()}
+    fields = {"image": RGBImageField(write_mode=mode), "row": IntField()}
 
     DatasetWriter(str(tmp_path / "theirs"), fields, page_size=PAGE, num_workers=1).from_indexed_dataset(
-        [(picture, row) for row, picture in enumerate(pictures)]
+        [(image, row) for row, image in enumerate(images)]
     )
-    write(tmp_path / "ours", pictures, jpg=mode == "jpg")
+    write(tmp_path / "ours", images, jpg=mode == "jpg")
 
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 
 def test_ffcvs_own_loader_reads_what_was_written(photo: Photo, tmp_path: Path) -> None:
-    from pipeline_lib.loader.ffcv_guards import Loader
+    from pipeline_lib.loader.ffcv_loader import Loader
 
-    pictures = [photo(n, 40, 30) for n in range(7)]
-    write(tmp_path / "x.beton", pictures)
+    written = [photo(n, 40, 30) for n in range(7)]
+    write(tmp_path / "x.beton", written)
 
     batches = list(Loader(str(tmp_path / "x.beton"), batch_size=7, num_workers=1, drop_last=False))
 
     images, rows = batches[0]
-    assert np.array_equal(images.numpy(), np.stack(pictures))
+    assert np.array_equal(images.numpy(), np.stack(written))
     assert rows.flatten().tolist() == list(range(7))
 
 
 def test_a_beton_reads_back_as_it_was_written(photo: Photo, tmp_path: Path) -> None:
-    pictures = [photo(n, 10 + n, 20) for n in range(5)]
-    write(tmp_path / "x.beton", pictures)
+    images = [photo(n, 10 + n, 20) for n in range(5)]
+    write(tmp_path / "x.beton", images)
 
     beton = open_beton(tmp_path / "x.beton")
 
-    assert [beton.stored(row).tobytes() for row in range(5)] == [picture.tobytes() for picture in pictures]
+    assert [beton.stored(row).tobytes() for row in range(5)] == [image.tobytes() for image in images]
     assert beton.samples_N["image"]["height"].tolist() == [10, 11, 12, 13, 14]
 
 
-def test_a_page_is_the_smallest_that_ffcv_accepts_and_the_largest_picture_fits() -> None:
+def test_a_page_is_the_smallest_that_ffcv_accepts_and_the_largest_image_fits() -> None:
     assert page_bytes(1) == page_bytes(2**21) == 2**21
     assert page_bytes(2**21 + 1) == 2**22
 
 
-def test_a_picture_larger_than_a_page_is_named(photo: Photo, tmp_path: Path) -> None:
+def test_an_image_larger_than_a_page_is_named(photo: Photo, tmp_path: Path) -> None:
     with pytest.raises(
         BadData, match=rf"^wide/1\.png: more bytes than a page of {PAGE} \(found: 3000000 bytes\)\. Remedy: set"
     ):
@@ -163,10 +166,10 @@ def test_an_absent_beton_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("jpg", [False, True])
-def test_one_changed_byte_of_a_picture_does_not_read_back(jpg: bool, photo: Photo, tmp_path: Path) -> None:
-    pictures = [photo(n, 80, 80) for n in range(2)]
-    write(tmp_path / "x.beton", pictures, jpg=jpg)
-    meant = [Written.of(f"p{n}", stored(pixels, jpg=jpg)) for n, pixels in enumerate(pictures)]
+def test_one_changed_byte_of_an_image_does_not_read_back(jpg: bool, photo: Photo, tmp_path: Path) -> None:
+    images = [photo(n, 80, 80) for n in range(2)]
+    write(tmp_path / "x.beton", images, jpg=jpg)
+    meant = [Written.of(f"p{n}", stored(pixels, jpg=jpg)) for n, pixels in enumerate(images)]
     check_written(tmp_path / "x.beton", meant)
     set_bytes(tmp_path / "x.beton", int(open_beton(tmp_path / "x.beton").samples_N["image"]["data_ptr"][1]) + 400, 0)
 

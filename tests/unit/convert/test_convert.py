@@ -48,7 +48,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_every_decodable_picture_is_one_row_and_no_other_is(mixed: Inspected) -> None:
+def test_every_decodable_image_is_one_row_and_no_other_is(mixed: Inspected) -> None:
     run(mixed.job("betons"))
 
     index = BETON_INDEX.read(mixed.folder / "betons" / "bb.index.parquet")
@@ -56,7 +56,7 @@ def test_every_decodable_picture_is_one_row_and_no_other_is(mixed: Inspected) ->
     assert len(open_beton(mixed.folder / "betons" / "bb.beton").samples_N) == 4
 
 
-def test_a_shard_without_a_decodable_picture_has_an_empty_index_and_no_beton(mixed: Inspected) -> None:
+def test_a_shard_without_a_decodable_image_has_an_empty_index_and_no_beton(mixed: Inspected) -> None:
     run(mixed.job("betons"))
 
     assert BETON_INDEX.read(mixed.folder / "betons" / "cc.index.parquet").empty
@@ -72,7 +72,7 @@ def test_raw_rows_hold_exactly_the_pixels_that_the_decode_policy_gives(mixed: In
     assert [tuple(sample["image"])[1:3] for sample in beton.samples_N] == [(100, 60), (60, 100), (60, 60), (60, 60)]
 
 
-def test_auto_keeps_small_pictures_raw_and_passes_fitting_jpegs_on(mixed: Inspected) -> None:
+def test_auto_keeps_small_images_raw_and_passes_fitting_jpegs_on(mixed: Inspected) -> None:
     run(mixed.job("betons"))
 
     small, large = (open_beton(mixed.folder / "betons" / f"{shard}.beton") for shard in ("aa", "bb"))
@@ -123,14 +123,14 @@ def test_other_parameters_do_not_find_the_old_betons_in_the_memo(mixed: Inspecte
 
 
 def test_raw_betons_are_frozen(inspected: Inspected, encoded: Encoded) -> None:
-    """When this hash changes, memos would give old bytes: raise convert.run.FORMAT with it."""
-    pictures = {f"{n}.png": encoded(np.full((4 + n, 5, 3), 40 * n, np.uint8), "PNG") for n in range(6)}
-    inspected.put({"aa": pictures})
+    """When this hash changes, memos would give old bytes: raise convert.run.FORMAT_VERSION with it."""
+    images = {f"{n}.png": encoded(np.full((4 + n, 5, 3), 40 * n, np.uint8), "PNG") for n in range(6)}
+    inspected.put({"aa": images})
 
     run(inspected.job("betons", mode="raw"))
 
     digest = hashlib.sha256((inspected.folder / "betons" / "aa.beton").read_bytes()).hexdigest()
-    assert (stage.FORMAT, digest[:16]) == (4, "ff22d8ec7bd166a9")
+    assert (stage.FORMAT_VERSION, digest[:16]) == (4, "ff22d8ec7bd166a9")
 
 
 def test_pixels_json_says_all_that_prediction_must_repeat(mixed: Inspected) -> None:
@@ -166,7 +166,7 @@ def test_auto_mixes_raw_and_jpeg_by_the_short_side_that_is_kept(mixed: Inspected
     assert [mode.tolist() for mode in modes] == [[JPG, JPG, RAW, RAW], [JPG] * 4]
 
 
-def test_a_picture_of_another_size_than_inspect_saw_is_told(mixed: Inspected) -> None:
+def test_an_image_of_another_size_than_inspect_saw_is_told(mixed: Inspected) -> None:
     table = IMAGES.read(mixed.folder / "images.parquet")
     IMAGES.write(table.assign(width_px=table["width_px"].replace(32, 31)), mixed.folder / "images.parquet")
 
@@ -177,7 +177,7 @@ def test_a_picture_of_another_size_than_inspect_saw_is_told(mixed: Inspected) ->
         run(mixed.job("betons"))
 
 
-def test_a_shard_that_changed_since_inspect_is_told_with_the_picture(mixed: Inspected) -> None:
+def test_a_shard_that_changed_since_inspect_is_told_with_the_image(mixed: Inspected) -> None:
     container = mixed.folder / "shards" / "aa.bin"
     container.write_bytes(bytes(100) + container.read_bytes()[100:])
 

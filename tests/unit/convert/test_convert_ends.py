@@ -19,7 +19,7 @@ from pipeline_lib.convert import estimate, shard
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.run import run
 from pipeline_lib.convert.shard import Task, convert_shard
-from pipeline_lib.convert.stored import Picture, stored_form
+from pipeline_lib.convert.stored import ReceivedImage, stored_form
 from pipeline_lib.errors import BadData, CodeFailed, Interrupted, NoSpace
 from pipeline_lib.harness import shard_engine
 from pipeline_lib.harness.stage import StageRun
@@ -41,11 +41,11 @@ def two_shards(inspected: Inspected, photo: Photo, encoded: Encoded) -> Inspecte
     return inspected
 
 
-def test_a_picture_that_breaks_our_code_is_named_with_a_traceback(
+def test_an_image_that_breaks_our_code_is_named_with_a_traceback(
     two_shards: Inspected, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def break_at_three(data: bytes, picture: Picture, *rest: Any, **shards: Any) -> Any:
-        return 1 // 0 if picture.image_id == "s/bb/3.jpg" else stored_form(data, picture, *rest, **shards)
+    def break_at_three(data: bytes, image: ReceivedImage, *rest: Any, **shards: Any) -> Any:
+        return 1 // 0 if image.image_id == "s/bb/3.jpg" else stored_form(data, image, *rest, **shards)
 
     monkeypatch.setattr(shard, "stored_form", break_at_three)
 
@@ -85,9 +85,9 @@ def test_a_disk_that_fills_up_in_a_worker_is_told_and_nothing_is_left_under_the_
     assert not (tiny_disk / "betons").exists()
 
 
-def test_a_picture_too_large_for_any_page_is_named_before_it_is_decoded(tmp_path: Path) -> None:
+def test_an_image_too_large_for_any_page_is_named_before_it_is_decoded(tmp_path: Path) -> None:
     """A strip of 60,000 px becomes 10.8 GB with bars around it."""
-    strip = Picture("s/strip.png", "aa.bin", 0, 1, 60_000, 8, 1)
+    strip = ReceivedImage("s/strip.png", "aa.bin", 0, 1, 60_000, 8, 1)
     task = Task("aa", (strip,), tmp_path, ConvertParams(shape="square_pad"), PixelRules())
 
     with pytest.raises(
@@ -117,11 +117,11 @@ def test_space_and_time_are_told_before_the_work(two_shards: Inspected, caplog: 
     assert said[0].endswith("with 1 workers (measured on 5)")
 
 
-def test_the_estimate_of_pictures_of_one_size_is_exact(two_shards: Inspected) -> None:
-    picture = Picture(
+def test_the_estimate_of_images_of_one_size_is_exact(two_shards: Inspected) -> None:
+    image = ReceivedImage(
         "s/aa/0.jpg", "aa.bin", 0, (two_shards.folder / "shards/aa.bin").stat().st_size, SIDE_PX, SIDE_PX, 1
     )
-    task = Task("aa", (picture,) * 100, two_shards.folder / "shards", ConvertParams(mode="raw"), PixelRules())
+    task = Task("aa", (image,) * 100, two_shards.folder / "shards", ConvertParams(mode="raw"), PixelRules())
 
     found = estimate.estimate([task])
 
@@ -164,7 +164,7 @@ run.run(pickle.load(open(sys.argv[1], "rb")))
 """
 
 
-def start(job: StageRun) -> subprocess.Popen[str]:
+def start(job: StageRun[ConvertParams]) -> subprocess.Popen[str]:
     (job.checkout / "job").write_bytes(pickle.dumps(job))
     command = [sys.executable, "-c", SCRIPT, str(job.checkout / "job")]
     return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3])

@@ -29,7 +29,7 @@ from pipeline_lib.betons.layout import SAMPLES_AT, Array
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.beton_writer import BetonWriter
 from pipeline_lib.convert.run import run
-from pipeline_lib.convert.stored import Stored
+from pipeline_lib.convert.stored import StoredForm
 from pipeline_lib.errors import Interrupted, OutputDamaged
 from pipeline_lib.harness import shard_engine
 from pipeline_lib.pixels import PixelRules, decode
@@ -54,14 +54,14 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture
 def every_mode(photo: Photo, encoded: Encoded) -> dict[str, bytes]:
     """Files in the colour modes that end FFCV's worker, and two that no one can show."""
-    picture = Image.fromarray(photo(1, 40, 60))
-    wide = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
-    pngs = {mode: encoded(np.asarray(picture.convert(mode)), "PNG") for mode in ("L", "RGBA", "LA")}
+    image = Image.fromarray(photo(1, 40, 60))
+    wide = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    pngs = {mode: encoded(np.asarray(image.convert(mode)), "PNG") for mode in ("L", "RGBA", "LA")}
     return pngs | {
-        "P": encoded(np.asarray(picture.quantize()), "PNG"),
+        "P": encoded(np.asarray(image.quantize()), "PNG"),
         "I;16": encoded(np.asarray(wide), "PNG"),
-        "CMYK": encoded(np.asarray(picture.convert("CMYK")), "TIFF"),
-        "F": encoded(np.asarray(picture.convert("F")), "TIFF"),
+        "CMYK": encoded(np.asarray(image.convert("CMYK")), "TIFF"),
+        "F": encoded(np.asarray(image.convert("F")), "TIFF"),
         "cut": encoded(photo(2, 120, 160))[:2000],
     }
 
@@ -73,7 +73,7 @@ def test_ffcvs_writer_waits_for_ever_once_a_worker_has_died(stock: dict[str, Any
         assert state == {"waits": True, "allocations_at": 0, "old_file": False}, case
 
 
-def test_pictures_that_end_ffcvs_worker_are_converted_or_have_been_refused(
+def test_images_that_end_ffcvs_worker_are_converted_or_have_been_refused(
     inspected: Inspected, every_mode: dict[str, bytes]
 ) -> None:
     inspected.put({"aa": every_mode})
@@ -175,7 +175,7 @@ def test_a_label_that_is_no_class_number_gets_into_no_selection(
     assert not (tmp_path / "train.parquet").exists()
 
 
-def test_a_picture_without_rows_cannot_be_written_or_opened(
+def test_an_image_without_rows_cannot_be_written_or_opened(
     stock: dict[str, Any], inspected: Inspected, encoded: Encoded, photo: Photo, tmp_path: Path
 ) -> None:
     inspected.put({"aa": {"a.png": encoded(photo(1, 8, 8), "PNG")}})
@@ -187,14 +187,14 @@ def test_a_picture_without_rows_cannot_be_written_or_opened(
 
     assert stock["rows of an image 0 px high"] == 1
     with (tmp_path / "x").open("wb") as file, pytest.raises(AssertionError):
-        BetonWriter(file, n_max=1, page_size=2**21).add(Stored.raw(np.zeros((0, 8, 3), np.uint8)), name="a")
+        BetonWriter(file, n_max=1, page_size=2**21).add(StoredForm.raw(np.zeros((0, 8, 3), np.uint8)), name="a")
     with pytest.raises(OutputDamaged, match=r"aa\.beton: pointers in a beton do not fit together"):
         open_beton(path)
 
 
 @pytest.mark.parametrize(("params", "size"), [({"short_side_px": 8}, (1, 5000)), ({"long_side_px": 500}, (1, 500))])
 def test_a_line_of_pixels_stays_one_when_it_shrinks(
-    params: dict[str, int], size: tuple[int, int], stock: dict[str, Any], inspected: Inspected, encoded: Encoded
+    params: dict[str, Any], size: tuple[int, int], stock: dict[str, Any], inspected: Inspected, encoded: Encoded
 ) -> None:
     """FFCV's `max_resolution` makes its short side 0."""
     inspected.put({"aa": {"line.png": encoded(np.full((1, 5000, 3), 9, np.uint8), "PNG")}})
@@ -206,7 +206,7 @@ def test_a_line_of_pixels_stays_one_when_it_shrinks(
     assert (image["height"], image["width"]) == size
 
 
-def test_how_a_picture_is_kept_depends_on_nothing_but_the_picture(
+def test_how_an_image_is_kept_depends_on_nothing_but_the_image(
     stock: dict[str, Any], inspected: Inspected, encoded: Encoded, photo: Photo
 ) -> None:
     """FFCV's `proportion` draws lots in each worker; its `smart` compares a ratio with a number of bytes."""
@@ -224,7 +224,7 @@ def test_how_a_picture_is_kept_depends_on_nothing_but_the_picture(
 def test_ffcv_reads_our_two_fields_by_their_names_and_loses_one_of_two_long_ones(
     stock: dict[str, Any], inspected: Inspected, encoded: Encoded, photo: Photo
 ) -> None:
-    from pipeline_lib.loader.ffcv_guards import Reader
+    from pipeline_lib.loader.ffcv_loader import Reader
 
     inspected.put({"aa": {"a.png": encoded(photo(1, 8, 8), "PNG")}})
     run(inspected.job("betons"))

@@ -55,7 +55,7 @@ def test_a_grey_jpeg_is_passed_on(photo: Photo, encoded: Encoded) -> None:
     assert passed(stream) is not None
 
 
-def test_position_comments_profiles_and_what_follows_the_picture_are_taken_out(photo: Photo, encoded: Encoded) -> None:
+def test_position_comments_profiles_and_what_follows_the_image_are_taken_out(photo: Photo, encoded: Encoded) -> None:
     block = Image.Exif()
     block.get_ifd(0x8825)[1] = "N-GPS-MARK"
     block[0x8825] = block.get_ifd(0x8825)

@@ -3,9 +3,12 @@
 import hashlib
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -16,25 +19,28 @@ from pipeline_lib.convert.run import run
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.pixels import PixelRules, decode
 from tests.unit.convert import made_detectors
+from tests.unit.convert.conftest import Inspected
 
+Photo = Callable[[int, int, int], npt.NDArray[np.uint8]]
+Encoded = Callable[..., bytes]
 MODULE = "tests.unit.convert.made_detectors"
 SHA256 = hashlib.sha256(Path(made_detectors.__file__).read_bytes()).hexdigest()
-CORNER = {"pixelate": f"{MODULE}:corner", "pixelate_sha256": SHA256}
-NOTHING = {"pixelate": f"{MODULE}:nothing", "pixelate_sha256": SHA256}
+CORNER: dict[str, Any] = {"pixelate": f"{MODULE}:corner", "pixelate_sha256": SHA256}
+NOTHING: dict[str, Any] = {"pixelate": f"{MODULE}:nothing", "pixelate_sha256": SHA256}
 
 
 @pytest.fixture
-def one(inspected, photo, encoded):
+def one(inspected: Inspected, photo: Photo, encoded: Encoded) -> Inspected:
     """One JPEG that could be passed on as it is."""
     inspected.put({"aa": {"a.jpg": encoded(photo(1, 60, 80))}})
     return inspected
 
 
-def stored(inspected, name):
+def stored(inspected: Inspected, name: str) -> bytes:
     return bytes(open_beton(inspected.folder / name / "aa.beton").stored(0))
 
 
-def test_boxes_are_made_of_few_cells_and_the_rest_stays(one):
+def test_boxes_are_made_of_few_cells_and_the_rest_stays(one: Inspected) -> None:
     run(one.job("betons", mode="raw", **CORNER))
     run(one.job("plain", mode="raw"))
 
@@ -46,14 +52,15 @@ def test_boxes_are_made_of_few_cells_and_the_rest_stays(one):
     assert np.array_equal(hidden[:, 20:], plain[:, 20:])
 
 
-def test_a_jpeg_is_passed_on_where_nothing_is_found_and_encoded_again_where_something_is(one):
-    for name, params in (("plain", {}), ("nothing", NOTHING), ("corner", CORNER)):
+def test_a_jpeg_is_passed_on_where_nothing_is_found_and_encoded_again_where_something_is(one: Inspected) -> None:
+    every: dict[str, dict[str, Any]] = {"plain": {}, "nothing": NOTHING, "corner": CORNER}
+    for name, params in every.items():
         run(one.job(name, raw_up_to_px=0, **params))
 
     assert stored(one, "plain") == stored(one, "nothing") != stored(one, "corner")
 
 
-def test_the_receipt_names_the_detector_and_its_sha256_and_nothing_where_there_is_none(one):
+def test_the_receipt_names_the_detector_and_its_sha256_and_nothing_where_there_is_none(one: Inspected) -> None:
     run(one.job("betons", **CORNER))
     run(one.job("plain"))
 
@@ -74,19 +81,21 @@ def test_the_receipt_names_the_detector_and_its_sha256_and_nothing_where_there_i
         (f"{MODULE}:corner", "0" * 64, rf"not the one that .* \(found: {SHA256}\)\. Remedy: restore the file, or set"),
     ],
 )
-def test_a_detector_that_is_absent_or_another_one_stops_the_stage(one, dotted, sha256, complaint):
+def test_a_detector_that_is_absent_or_another_one_stops_the_stage(
+    one: Inspected, dotted: str, sha256: str, complaint: str
+) -> None:
     with pytest.raises(ConfigError, match=complaint):
         run(one.job("betons", pixelate=dotted, pixelate_sha256=sha256))
 
 
 @pytest.mark.parametrize("half", [{"pixelate": "a:b"}, {"pixelate_sha256": "0" * 64}])
-def test_a_detector_without_its_hash_or_a_hash_without_a_detector_is_a_mistake(half):
+def test_a_detector_without_its_hash_or_a_hash_without_a_detector_is_a_mistake(half: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="pixelate and pixelate_sha256 go together"):
-        ConvertParams(**half)
+        ConvertParams.model_validate(half)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("skimage") is None, reason="needs the extra `faces` (scikit-image)")
-def test_the_face_in_a_real_photograph_is_found_and_cannot_be_found_afterwards():
+def test_the_face_in_a_real_photograph_is_found_and_cannot_be_found_afterwards() -> None:
     """Eileen Collins, photographed by NASA (public domain), in scikit-image; her nose is near (225, 120)."""
     import skimage.data
 

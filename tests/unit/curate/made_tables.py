@@ -1,4 +1,4 @@
-"""Small made-up tables for `curate`: pictures by name, each unlike every other unless told otherwise."""
+"""Small made-up tables for `curate`: images by name, each unlike every other unless told otherwise."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_lib.curate.class_words import parse_class_words
-from pipeline_lib.curate.decide import Found
+from pipeline_lib.curate.classes import parse_class_words
+from pipeline_lib.curate.inputs import Inputs, join_rows
 from pipeline_lib.curate.overrides import parse_overrides
-from pipeline_lib.curate.rows import join_rows
 from pipeline_lib.inspect.small_view import small_view
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
@@ -24,8 +23,8 @@ OVERRIDES, MANIFEST = Path("curation/overrides.csv"), Path("line/curate/manifest
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture: `looks` decides on its bytes and pixels (two with the same looks are copies), `details` on its
+class MadeImage:
+    """One image: `looks` decides on its bytes and pixels (two with the same looks are copies), `details` on its
     thumbnail.
     """
 
@@ -98,15 +97,15 @@ def digest(text: str, size: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
-def make_found(pictures, *, votes=(), overrides: str = "", class_words: str = "") -> Found:
+def make_found(images, *, votes=(), overrides: str = "", class_words: str = "") -> Inputs:
     """votes: (image_id, annotator, label). overrides, class_words: lines below the header."""
-    decoded = [picture for picture in pictures if picture.refusal is None]
-    sound = [picture for picture in decoded if picture.row().get("refusal") is None]
-    return Found(
-        members=typed([picture.member() for picture in pictures], MEMBERS),
-        images=typed([picture.row() for picture in decoded], IMAGES),
+    decoded = [image for image in images if image.refusal is None]
+    sound = [image for image in decoded if image.row().get("refusal") is None]
+    return Inputs(
+        members=typed([image.member() for image in images], MEMBERS),
+        images=typed([image.row() for image in decoded], IMAGES),
         votes=typed([dict(zip(("image_id", "annotator", "label"), vote, strict=True)) for vote in votes], VOTES),
-        features=typed([picture.features() for picture in sound], FEATURES),
+        features=typed([image.features() for image in sound], FEATURES),
         views=lambda image_ids: {one.image_id: one.features()["view"] for one in sound if one.image_id in image_ids},
         overrides=parse_overrides(HEADER + overrides, OVERRIDES),
         class_words=parse_class_words(WORDS_HEADER + class_words, CLASS_WORDS),
@@ -115,9 +114,9 @@ def make_found(pictures, *, votes=(), overrides: str = "", class_words: str = ""
     )
 
 
-def make_rows(pictures):
-    """The joined rows of some pictures."""
-    found = make_found(pictures)
+def make_rows(images):
+    """The joined rows of some images."""
+    found = make_found(images)
     return join_rows(found.members, found.images)
 
 

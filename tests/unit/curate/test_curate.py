@@ -20,26 +20,26 @@ from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
-from tests.unit.curate.made_tables import HEADER, WORDS_HEADER, Picture, make_found
+from tests.unit.curate.made_tables import HEADER, WORDS_HEADER, MadeImage, make_found
 
-PICTURES = [Picture(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
+GIVEN_IMAGES = [MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
 PARAMS = CurateParams()
 
 
-def decided(*more: Picture, votes=(), **params) -> SimpleNamespace:
-    curated = curate(make_found([*PICTURES, *more], votes=votes), CurateParams(**params))
+def decided(*more: MadeImage, votes=(), **params) -> SimpleNamespace:
+    curated = curate(make_found([*GIVEN_IMAGES, *more], votes=votes), CurateParams(**params))
     return SimpleNamespace(rows=curated.manifest.set_index("image_id"), **vars(curated))
 
 
 def test_every_member_has_one_row_and_one_reason_unless_it_is_kept():
     curated = decided(
-        Picture("s/.DS_Store", refusal="ignored_system_file", label=None),
-        Picture("s/torn", image={"refusal": "decode_truncated"}),
-        Picture("s/nameless", label=None),
+        MadeImage("s/.DS_Store", refusal="ignored_system_file", label=None),
+        MadeImage("s/torn", image={"refusal": "decode_truncated"}),
+        MadeImage("s/nameless", label=None),
     )
 
     rows = curated.rows
-    assert len(rows) == len(PICTURES) + 3
+    assert len(rows) == len(GIVEN_IMAGES) + 3
     assert (rows["reason"].isna() == (rows["decision"] == "keep")).all()
     assert rows["split"].notna().eq(rows["decision"] == "keep").all()
     found = rows.loc[["s/.DS_Store", "s/torn", "s/nameless"], ["decision", "reason"]].to_numpy().tolist()
@@ -48,27 +48,27 @@ def test_every_member_has_one_row_and_one_reason_unless_it_is_kept():
         ["quarantine", "decode_truncated"],
         ["quarantine", "label_missing"],
     ]
-    assert curated.figures["ledger"]["discovered"] == len(rows)
+    assert curated.statistics["ledger"]["discovered"] == len(rows)
 
 
 def test_classes_outside_the_list_are_removed_and_an_absent_one_is_counted():
-    curated = decided(Picture("s/cow", label="cow"), classes=("cat", "dog", "unicorn"))
+    curated = decided(MadeImage("s/cow", label="cow"), classes=("cat", "dog", "unicorn"))
 
     assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == ["remove", "label_unknown"]
-    assert curated.figures["classes"]["absent"] == 1
+    assert curated.statistics["classes"]["absent"] == 1
 
 
 def test_a_class_too_small_to_learn_is_quarantined():
-    curated = decided(Picture("s/cow", label="cow", split="train"))
+    curated = decided(MadeImage("s/cow", label="cow", split="train"))
 
     assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == ["quarantine", "class_too_small"]
     assert curated.classes["class_id"].to_list() == ["cat", "dog"]
 
 
-def test_votes_that_do_not_settle_a_training_picture_ask_for_more_and_may_set_it_aside():
+def test_votes_that_do_not_settle_a_training_image_ask_for_more_and_may_set_it_aside():
     votes = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(9) for who in ("ana", "ben")]
     votes += [("s/q", "ana", "dog")]
-    question = Picture("s/q", split="train")
+    question = MadeImage("s/q", split="train")
 
     kept, aside = decided(question, votes=votes), decided(question, votes=votes, undecided_votes="quarantine")
 
@@ -81,21 +81,21 @@ def test_votes_that_do_not_settle_a_training_picture_ask_for_more_and_may_set_it
 
 
 def test_copies_across_published_splits_leave_training_and_the_leak_is_counted():
-    curated = decided(Picture("s/a", split="train", looks="x"), Picture("s/b", split="test", looks="x"))
+    curated = decided(MadeImage("s/a", split="train", looks="x"), MadeImage("s/b", split="test", looks="x"))
 
     assert curated.rows.loc["s/a", "reason"] == "leak_train_eval"
     assert curated.rows.loc["s/b", "decision"] == "keep"
-    assert {"before": 1, "after": 0}.items() <= curated.figures["leakage"].items()
+    assert {"before": 1, "after": 0}.items() <= curated.statistics["leakage"].items()
 
 
-def test_pictures_of_a_subject_seen_in_test_leave_training():
-    curated = decided(Picture("s/a", split="train", subject="ann"), Picture("s/b", split="test", subject="ann"))
+def test_images_of_a_subject_seen_in_test_leave_training():
+    curated = decided(MadeImage("s/a", split="train", subject="ann"), MadeImage("s/b", split="test", subject="ann"))
 
     assert curated.rows.loc["s/a", "reason"] == "leak_train_eval"
 
 
 def test_test_copies_with_different_classes_stay_and_are_shown():
-    curated = decided(Picture("s/a", split="test", looks="x"), Picture("s/b", "dog", split="test", looks="x"))
+    curated = decided(MadeImage("s/a", split="test", looks="x"), MadeImage("s/b", "dog", split="test", looks="x"))
 
     assert (curated.rows.loc[["s/a", "s/b"], "decision"] == "keep").all()
     shown = curated.review[curated.review["kind"] == "duplicate_conflict"]
@@ -103,10 +103,10 @@ def test_test_copies_with_different_classes_stay_and_are_shown():
     assert shown["note"].iloc[0] == "copies of this picture have the classes cat, dog"
 
 
-def test_poor_pictures_are_remarked_and_shown_but_used():
+def test_poor_images_are_remarked_and_shown_but_used():
     curated = decided(
-        Picture("s/night", image={"luminance_p99": 30, "entropy_bit": 1.0, "subject_bit": 0.2}),
-        Picture("s/soft", image={"blur_ratio": 0.9}),
+        MadeImage("s/night", image={"luminance_p99": 30, "entropy_bit": 1.0, "subject_bit": 0.2}),
+        MadeImage("s/soft", image={"blur_ratio": 0.9}),
     )
 
     assert curated.rows.loc["s/night", "flags"] == ["dark", "low_information"]
@@ -120,13 +120,13 @@ def test_poor_pictures_are_remarked_and_shown_but_used():
 
 
 def test_an_enlarged_thumbnail_is_not_called_blurred():
-    assert decided(Picture("s/tiny", side_px=32, image={"blur_ratio": 0.9})).rows.loc["s/tiny", "flags"] == []
+    assert decided(MadeImage("s/tiny", side_px=32, image={"blur_ratio": 0.9})).rows.loc["s/tiny", "flags"] == []
 
 
 @pytest.fixture
 def job(tmp_path):
-    """The stage's files for PICTURES, in two feature shards."""
-    found = make_found(PICTURES, votes=[("s/cat1", "ana", "cat")])
+    """The stage's files for GIVEN_IMAGES, in two feature shards."""
+    found = make_found(GIVEN_IMAGES, votes=[("s/cat1", "ana", "cat")])
     reads = {role: tmp_path / f"{role}.parquet" for role in ("members", "images", "votes")} | {
         "features": tmp_path / "features"
     }
@@ -201,15 +201,15 @@ def test_near_and_mirrored_copies_count_as_leaks_and_leave_training():
     }
     curated = decided(
         *(
-            Picture(
+            MadeImage(
                 name, label="cat", split="test" if name == "s/seen" else "train", details="u", image={"phash": bits}
             )
             for name, bits in hashes.items()
         )
     )
 
-    assert curated.figures["leakage"]["before"] == 2
-    assert curated.figures["leakage"]["after"] == 0
+    assert curated.statistics["leakage"]["before"] == 2
+    assert curated.statistics["leakage"]["after"] == 0
     assert curated.rows.loc[["s/mirrored", "s/near"], "reason"].tolist() == ["leak_train_eval"] * 2
     assert curated.rows.loc["s/seen", "decision"] == "keep"
 
@@ -217,8 +217,8 @@ def test_near_and_mirrored_copies_count_as_leaks_and_leave_training():
 def test_a_pair_that_might_be_copies_is_asked_about_and_both_stay():
     first, second = 0x9D2B_6E41_F078_35C3, 0x9D2B_6E41_F078_35C3 ^ 0xFF
     curated = decided(
-        Picture("s/eval", label="cat", split="test", details="u", image={"phash": first}),
-        Picture("s/train", label="cat", split="train", details="u", image={"phash": second}),
+        MadeImage("s/eval", label="cat", split="test", details="u", image={"phash": first}),
+        MadeImage("s/train", label="cat", split="train", details="u", image={"phash": second}),
     )
 
     asked = curated.review[curated.review["kind"] == "near_review"]

@@ -1,13 +1,13 @@
 from itertools import combinations
 
 import numpy as np
-from PIL import Image
+from PIL import Image as Pillow
 from sklearn.datasets import load_sample_images
 
 from pipeline_lib.curate.duplicates import group_duplicates
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.small_view import small_view
-from tests.unit.curate.made_tables import Picture, make_found, make_rows
+from tests.unit.curate.made_tables import MadeImage, make_found, make_rows
 
 
 def grouped(images, **params):
@@ -22,12 +22,12 @@ def groups_of(images, **params):
 
 def test_copies_are_grouped_under_the_smallest_name_with_the_closest_kind():
     images = [
-        Picture("s/d", looks="x"),
-        Picture("s/b", looks="x"),
-        Picture("s/c", image={"pixel_hash": "p"}),
-        Picture("s/a", details="u", image={"pixel_hash": "p", "phash": 0}),
-        Picture("s/e", details="u", image={"phash": 0b111111}),
-        Picture("s/f", details="u", image={"phash": 2**64 - 1}),
+        MadeImage("s/d", looks="x"),
+        MadeImage("s/b", looks="x"),
+        MadeImage("s/c", image={"pixel_hash": "p"}),
+        MadeImage("s/a", details="u", image={"pixel_hash": "p", "phash": 0}),
+        MadeImage("s/e", details="u", image={"phash": 0b111111}),
+        MadeImage("s/f", details="u", image={"phash": 2**64 - 1}),
     ]
 
     groups = groups_of(images)
@@ -51,11 +51,11 @@ def test_copies_are_grouped_under_the_smallest_name_with_the_closest_kind():
 def test_blank_images_are_no_near_copies_of_each_other():
     blank = {"phash": 0, "entropy_bit": 0.5, "subject_bit": 0.0}
 
-    assert groups_of([Picture(f"s/{name}", details="u", image=blank) for name in "ab"])["dup_group"].isna().all()
+    assert groups_of([MadeImage(f"s/{name}", details="u", image=blank) for name in "ab"])["dup_group"].isna().all()
 
 
 def test_small_images_are_compared_by_pixels_and_not_by_their_hash():
-    images = [Picture("s/a", side_px=32, image={"phash": 1}), Picture("s/b", side_px=32, image={"phash": 1})]
+    images = [MadeImage("s/a", side_px=32, image={"phash": 1}), MadeImage("s/b", side_px=32, image={"phash": 1})]
 
     assert groups_of(images)["dup_group"].isna().all()
 
@@ -65,8 +65,8 @@ ORIGINAL, ITS_CROPS = 0x9D2B_6E41_F078_35C3, [0xA157_1C9E_22F4_8D03, 0x5BE0_93D7
 
 def test_a_cropped_copy_is_found_by_the_hash_of_the_originals_centre():
     images = [
-        Picture("s/a", details="u", image={"phash": ORIGINAL, "phash_variants": ITS_CROPS}),
-        Picture("s/b", details="u", image={"phash": ITS_CROPS[1] ^ 0b111}),
+        MadeImage("s/a", details="u", image={"phash": ORIGINAL, "phash_variants": ITS_CROPS}),
+        MadeImage("s/b", details="u", image={"phash": ITS_CROPS[1] ^ 0b111}),
     ]
 
     assert groups_of(images)["dup_group"].tolist() == ["s/a", "s/a"]
@@ -76,8 +76,8 @@ def test_a_cropped_copy_is_found_by_the_hash_of_the_originals_centre():
 def test_a_mirrored_copy_is_found_by_the_hash_of_the_mirrored_original():
     every_second_column = 0x5555_5555_5555_5555
     images = [
-        Picture("s/a", details="u", image={"phash": ORIGINAL}),
-        Picture("s/b", details="u", image={"phash": ORIGINAL ^ every_second_column ^ 0b11}),
+        MadeImage("s/a", details="u", image={"phash": ORIGINAL}),
+        MadeImage("s/b", details="u", image={"phash": ORIGINAL ^ every_second_column ^ 0b11}),
     ]
 
     assert groups_of(images)["dup_kind"].tolist() == ["near", "near"]
@@ -86,9 +86,9 @@ def test_a_mirrored_copy_is_found_by_the_hash_of_the_mirrored_original():
 
 def test_images_that_differ_by_more_bits_are_a_question_and_no_group():
     images = [
-        Picture("s/a", details="u", image={"phash": ORIGINAL}),
-        Picture("s/b", details="u", image={"phash": ORIGINAL ^ 0b1111_1111}),
-        Picture("s/c", details="u", image={"phash": ORIGINAL ^ (0xFFF << 40)}),
+        MadeImage("s/a", details="u", image={"phash": ORIGINAL}),
+        MadeImage("s/b", details="u", image={"phash": ORIGINAL ^ 0b1111_1111}),
+        MadeImage("s/c", details="u", image={"phash": ORIGINAL ^ (0xFFF << 40)}),
     ]
 
     groups = grouped(images)
@@ -101,9 +101,9 @@ def test_images_that_differ_by_more_bits_are_a_question_and_no_group():
 
 def test_a_pair_joined_through_a_third_image_is_no_question():
     images = [
-        Picture("s/a", details="u", image={"phash": ORIGINAL}),
-        Picture("s/b", details="u", image={"phash": ORIGINAL ^ 0b1_1111}),
-        Picture("s/c", details="u", image={"phash": ORIGINAL ^ 0b11_1111_1111}),
+        MadeImage("s/a", details="u", image={"phash": ORIGINAL}),
+        MadeImage("s/b", details="u", image={"phash": ORIGINAL ^ 0b1_1111}),
+        MadeImage("s/c", details="u", image={"phash": ORIGINAL ^ 0b11_1111_1111}),
     ]
 
     groups = grouped(images)
@@ -113,7 +113,7 @@ def test_a_pair_joined_through_a_third_image_is_no_question():
 
 
 def test_a_pair_of_equal_hashes_and_unlike_details_is_neither_a_group_nor_a_question():
-    groups = grouped([Picture("s/a", image={"phash": ORIGINAL}), Picture("s/b", image={"phash": ORIGINAL})])
+    groups = grouped([MadeImage("s/a", image={"phash": ORIGINAL}), MadeImage("s/b", image={"phash": ORIGINAL})])
 
     assert groups.frame["dup_group"].isna().all()
     assert groups.maybe.empty
@@ -121,9 +121,9 @@ def test_a_pair_of_equal_hashes_and_unlike_details_is_neither_a_group_nor_a_ques
 
 def test_copies_are_found_although_a_different_image_of_the_same_hash_stands_between_them():
     images = [
-        Picture("s/a", details="u", image={"phash": ORIGINAL}),
-        Picture("s/b", details="w", image={"phash": ORIGINAL}),
-        Picture("s/c", details="u", image={"phash": ORIGINAL}),
+        MadeImage("s/a", details="u", image={"phash": ORIGINAL}),
+        MadeImage("s/b", details="w", image={"phash": ORIGINAL}),
+        MadeImage("s/c", details="u", image={"phash": ORIGINAL}),
     ]
 
     groups = groups_of(images)
@@ -133,10 +133,10 @@ def test_copies_are_found_although_a_different_image_of_the_same_hash_stands_bet
 
 def test_two_images_of_one_hash_that_are_each_like_a_third_are_not_all_one_group():
     """The grey one is a copy of the red or of the turquoise one, as far as can be seen; these two are no copies."""
-    grey = np.asarray(Image.fromarray(load_sample_images().images[1]).convert("L"), np.float64)[..., None]
+    grey = np.asarray(Pillow.fromarray(load_sample_images().images[1]).convert("L"), np.float64)[..., None]
     tints = {"s/red": (1, 0.6, 0.5), "s/grey": (0.7, 0.7, 0.7), "s/turquoise": (0.5, 0.8, 0.9)}
     shown = {name: small_view((grey * tint).astype(np.uint8)) for name, tint in tints.items()}
-    images = [Picture(name, image={"phash": ORIGINAL}) for name in tints]
+    images = [MadeImage(name, image={"phash": ORIGINAL}) for name in tints]
     found = make_found(images)
 
     groups = group_duplicates(

@@ -1,6 +1,6 @@
 """Row 14 of the acceptance table, the side of labels and tables: each case with its exact reason code or error.
 
-Pictures: tests/unit/inspect/test_every_bad_picture.py. Votes and subjects files:
+Images: tests/unit/inspect/test_every_bad_image.py. Votes and subjects files:
 tests/unit/download/test_votes_and_subjects.py.
 """
 
@@ -12,9 +12,9 @@ from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import ConfigError, DataCheckFailed
-from tests.unit.curate.made_tables import HEADER, OVERRIDES, Picture, make_found
+from tests.unit.curate.made_tables import HEADER, OVERRIDES, MadeImage, make_found
 
-GOOD = [Picture(f"s/{label}{n}", label=label) for label in ("3", "cat") for n in range(20)]
+GOOD = [MadeImage(f"s/{label}{n}", label=label) for label in ("3", "cat") for n in range(20)]
 LISTED = CurateParams(classes=("3", "cat"), max_label_issue_rate=1)
 TRAIN = {"split": "train"}
 
@@ -37,8 +37,8 @@ BAD_LABELS = {
 
 @pytest.fixture(scope="module")
 def decided():
-    """Every bad label in one set, its picture named by the case."""
-    bad = [Picture(f"s/{case}", label=label) for case, (label, _, _) in BAD_LABELS.items()]
+    """Every bad label in one set, its image named by the case."""
+    bad = [MadeImage(f"s/{case}", label=label) for case, (label, _, _) in BAD_LABELS.items()]
     return curate(make_found([*GOOD, *bad]), LISTED)
 
 
@@ -53,15 +53,15 @@ def test_a_bad_label_has_its_exact_code_and_makes_no_class(decided, case):
 
 
 def test_the_ledger_balances_over_all_bad_labels(decided):
-    ledger = decided.figures["ledger"]
+    ledger = decided.statistics["ledger"]
 
     assert ledger["discovered"] == len(GOOD) + len(BAD_LABELS) == decided.balance["n"].sum()
     assert ledger["discovered"] == ledger["kept"] + ledger["quarantined"] + ledger["removed"]
 
 
-def test_one_picture_with_two_labels_is_quarantined_in_training_unless_votes_decide():
-    twins = [Picture("s/x", "cat", looks="same", **TRAIN), Picture("s/y", "3", looks="same", **TRAIN)]
-    ends = [Picture("s/v", "cat", split="val"), Picture("s/t", "cat", split="test")]
+def test_one_image_with_two_labels_is_quarantined_in_training_unless_votes_decide():
+    twins = [MadeImage("s/x", "cat", looks="same", **TRAIN), MadeImage("s/y", "3", looks="same", **TRAIN)]
+    ends = [MadeImage("s/v", "cat", split="val"), MadeImage("s/t", "cat", split="test")]
     votes = [(f"s/{name}", who, "cat") for name in ("x", "y") for who in ("ana", "ben", "cleo")]
     votes += [(p.image_id, who, p.label) for p in GOOD[15:25] for who in ("ana", "ben", "cleo")]
 
@@ -73,16 +73,16 @@ def test_one_picture_with_two_labels_is_quarantined_in_training_unless_votes_dec
     assert voted.loc["s/x", "decision"] == "keep" and voted.loc["s/y", "reason"] == "duplicate"
 
 
-def test_a_class_of_one_picture_is_dropped_kept_out_or_refused_and_a_listed_class_without_any_is_counted():
-    pictures = [*GOOD, Picture("s/one", "emu", **TRAIN), Picture("s/v", split="val"), Picture("s/t", split="test")]
+def test_a_class_of_one_image_is_dropped_kept_out_or_refused_and_a_listed_class_without_any_is_counted():
+    images = [*GOOD, MadeImage("s/one", "emu", **TRAIN), MadeImage("s/v", split="val"), MadeImage("s/t", split="test")]
     names = ("3", "cat", "emu", "gnu")
 
-    dropped = curate(make_found(pictures), CurateParams(classes=names, max_label_issue_rate=1))
-    with pytest.raises(DataCheckFailed, match=r"1 classes have fewer than 2 training pictures \(found: emu: 1\)"):
-        curate(make_found(pictures), CurateParams(classes=names, small_classes="fail", max_label_issue_rate=1))
+    dropped = curate(make_found(images), CurateParams(classes=names, max_label_issue_rate=1))
+    with pytest.raises(DataCheckFailed, match=r"1 classes have fewer than 2 training images \(found: emu: 1\)"):
+        curate(make_found(images), CurateParams(classes=names, small_classes="fail", max_label_issue_rate=1))
 
     assert dropped.manifest.set_index("image_id").loc["s/one", "reason"] == "class_too_small"
-    assert dropped.figures["classes"]["absent"] == 2
+    assert dropped.statistics["classes"]["absent"] == 2
 
 
 LINE = "image_id,s/x,keep,,,why,me,2026-11-21"

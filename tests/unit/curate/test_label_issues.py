@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from pipeline_lib.curate import label_issues
-from pipeline_lib.curate.label_issues import folds_of, judge_labels
+from pipeline_lib.curate.label_issues import find_label_issues, folds_of
 from pipeline_lib.curate.params import CurateParams
 
 PARAMS = CurateParams()
@@ -30,7 +30,7 @@ def digits():
 @pytest.fixture(scope="module")
 def opinion(digits):
     rows, features, _, _ = digits
-    return judge_labels(rows, features, PARAMS)
+    return find_label_issues(rows, features, PARAMS)
 
 
 def test_flipped_labels_are_doubted_and_the_true_class_is_suggested(digits, opinion):
@@ -69,16 +69,16 @@ def test_the_ranking_is_as_good_as_cleanlabs_on_logistic_regression(digits, opin
 def test_an_opinion_is_the_same_bit_for_bit_when_asked_again(digits, opinion):
     rows, features, _, _ = digits
 
-    again = judge_labels(rows, features.sample(frac=1, random_state=1), PARAMS)
+    again = find_label_issues(rows, features.sample(frac=1, random_state=1), PARAMS)
 
     pd.testing.assert_frame_equal(again.frame, opinion.frame, check_exact=True)
 
 
-def test_a_large_set_is_learnt_from_a_sample_and_every_picture_is_still_judged(digits, monkeypatch):
+def test_a_large_set_is_learnt_from_a_sample_and_every_image_is_still_judged(digits, monkeypatch):
     rows, features, flipped, _ = digits
     monkeypatch.setattr(label_issues, "BLOCK_ROWS", 50)
 
-    opinion = judge_labels(rows, features, CurateParams(cl_train_rows=250))
+    opinion = find_label_issues(rows, features, CurateParams(cl_train_rows=250))
 
     assert opinion.frame["p_given"].notna().all()
     assert len(set(opinion.frame.index[opinion.frame["doubted"]]) & flipped) >= 18
@@ -89,7 +89,7 @@ def test_with_many_classes_the_trees_are_left_out(digits, monkeypatch):
     monkeypatch.setattr(label_issues, "MOST_CLASSES_FOR_TREES", 5)
     monkeypatch.setattr(label_issues, "TREES", 0)  # would be refused by scikit-learn
 
-    assert judge_labels(rows, features, PARAMS).frame["p_given"].notna().all()
+    assert find_label_issues(rows, features, PARAMS).frame["p_given"].notna().all()
 
 
 def test_vectors_of_different_kinds_are_judged_apart_and_too_few_of_a_kind_not_at_all(digits):
@@ -99,7 +99,7 @@ def test_vectors_of_different_kinds_are_judged_apart_and_too_few_of_a_kind_not_a
     features.loc[few, "kind"] = "embedding:0123"
     features.loc[few, "vector"] = pd.Series([np.zeros(3, np.float32)] * 20, index=few)
 
-    opinion = judge_labels(rows, features, PARAMS)
+    opinion = find_label_issues(rows, features, PARAMS)
 
     assert opinion.frame.loc[few, "p_given"].isna().all()
     assert not opinion.frame.loc[few, "doubted"].any()
@@ -109,7 +109,7 @@ def test_vectors_of_different_kinds_are_judged_apart_and_too_few_of_a_kind_not_a
 def test_without_features_nothing_is_doubted_and_the_accuracy_is_undefined(digits):
     rows, features, _, _ = digits
 
-    opinion = judge_labels(rows, features.iloc[:0], PARAMS)
+    opinion = find_label_issues(rows, features.iloc[:0], PARAMS)
 
     assert not opinion.frame["doubted"].any()
     assert np.isnan(opinion.accuracy)

@@ -4,17 +4,17 @@ import pytest
 from pipeline_lib.curate.labels import decide_labels
 from pipeline_lib.curate.overrides import ClassChanges
 from pipeline_lib.curate.params import CurateParams
-from tests.unit.curate.made_tables import Picture, make_found, make_rows
+from tests.unit.curate.made_tables import MadeImage, make_found, make_rows
 
 PEOPLE = ("ana", "ben", "cleo")
 NO_CHANGES = ClassChanges({}, frozenset())
-CATS = [Picture(f"s/cat{n}") for n in range(30)] + [Picture(f"s/dog{n}", label="dog") for n in range(30)]
+CATS = [MadeImage(f"s/cat{n}") for n in range(30)] + [MadeImage(f"s/dog{n}", label="dog") for n in range(30)]
 TRUE_VOTES = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(20) for who in PEOPLE]
 
 
-def labels_of(pictures, votes, **params):
-    frame = make_found(pictures, votes=votes).votes.astype("str")
-    return decide_labels(make_rows(pictures), frame, NO_CHANGES, CurateParams(**params))
+def labels_of(images, votes, **params):
+    frame = make_found(images, votes=votes).votes.astype("str")
+    return decide_labels(make_rows(images), frame, NO_CHANGES, CurateParams(**params))
 
 
 def test_a_label_is_replaced_when_the_votes_against_it_are_nearly_certain():
@@ -41,31 +41,31 @@ def test_one_vote_that_agrees_leaves_no_question():
     assert not row["undecided"]
 
 
-def test_votes_label_a_picture_that_came_without_a_label():
-    pictures = [*CATS, Picture("s/new", label=None)]
+def test_votes_label_an_image_that_came_without_a_label():
+    images = [*CATS, MadeImage("s/new", label=None)]
 
-    row = labels_of(pictures, [*TRUE_VOTES, *[("s/new", who, "dog") for who in PEOPLE]]).frame.loc["s/new"]
+    row = labels_of(images, [*TRUE_VOTES, *[("s/new", who, "dog") for who in PEOPLE]]).frame.loc["s/new"]
 
     assert (row["class_id"], row["label_source"]) == ("dog", "votes")
 
 
 def test_when_nothing_is_labelled_the_classes_are_those_voted_for():
-    pictures = [Picture(f"s/{n}", label=None) for n in range(20)]
+    images = [MadeImage(f"s/{n}", label=None) for n in range(20)]
     votes = [(f"s/{n}", who, "cat" if n % 2 else "dog") for n in range(20) for who in PEOPLE]
 
-    labels = labels_of(pictures, votes)
+    labels = labels_of(images, votes)
 
     assert labels.classes == ("cat", "dog")
     assert set(labels.frame["label_source"]) == {"votes"}
 
 
-def test_votes_for_a_class_outside_the_list_or_an_unknown_picture_are_counted_and_left_out():
+def test_votes_for_a_class_outside_the_list_or_an_unknown_image_are_counted_and_left_out():
     votes = [*TRUE_VOTES, ("s/cat25", "ana", "cow"), ("s/nobody", "ana", "cat")]
 
     labels = labels_of(CATS, votes)
 
-    assert labels.figures["for_unknown_classes"] == 1
-    assert labels.figures["of_unknown_pictures"] == 1
+    assert labels.statistics["for_unknown_classes"] == 1
+    assert labels.statistics["of_unknown_pictures"] == 1
     assert labels.frame.loc["s/cat25", "n_votes"] == 0
 
 
@@ -124,7 +124,7 @@ def test_a_guesser_weighs_nothing_and_the_careful_weigh_much():
     assert weight["ana"] > 2
 
 
-def test_soft_labels_of_a_picture_with_two_opinions_add_up_to_one_with_two_classes():
+def test_soft_labels_of_an_image_with_two_opinions_add_up_to_one_with_two_classes():
     votes = [*TRUE_VOTES, ("s/cat25", "ana", "dog"), ("s/cat25", "ben", "dog")]
 
     soft = labels_of(CATS, votes).soft.set_index(["image_id", "class_id"])["probability"]
@@ -145,7 +145,7 @@ def test_a_class_that_others_are_taken_for_needs_more_votes():
 
     labels = labels_of(CATS, votes)
 
-    assert labels.figures["classes_calibrated"] == 2
+    assert labels.statistics["classes_calibrated"] == 2
     needed = labels.stopping.set_index("class_id")
     assert needed.loc["cat", "first_vote_right"] == pytest.approx(20 / 26, abs=0.03)
     assert needed["n_pictures"].to_dict() == {"cat": 40, "dog": 20}

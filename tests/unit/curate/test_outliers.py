@@ -55,7 +55,7 @@ def test_a_sample_of_a_large_class_finds_the_same_strangers(monkeypatch):
     assert set(scores[:200].nlargest(3).index) == {"a000", "a001", "a002"}
 
 
-def test_a_small_class_and_a_picture_without_one_have_no_score():
+def test_a_small_class_and_an_image_without_one_have_no_score():
     rows, features = clouds()
     rows.loc[rows.index[:160], "class_id"] = np.nan
 

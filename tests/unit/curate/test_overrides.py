@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.curate.decide import curate
-from pipeline_lib.curate.overrides import CLASS_ACTIONS, PICTURE_ACTIONS, class_changes, parse_overrides
+from pipeline_lib.curate.overrides import CLASS_ACTIONS, IMAGE_ACTIONS, class_changes, parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import BadData, ConfigError
-from tests.unit.curate.made_tables import HEADER, OVERRIDES, Picture, digest, make_found
+from tests.unit.curate.made_tables import HEADER, OVERRIDES, MadeImage, digest, make_found
 
-PICTURES = [Picture(f"s/{label}{n}", label=label) for label in ("cat", "dog", "hen") for n in range(16)]
+IMAGES = [MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog", "hen") for n in range(16)]
 
 
-def manifest_with(overrides: str = "", *, votes=(), pictures=PICTURES) -> pd.DataFrame:
-    found = make_found(pictures, overrides=overrides, votes=votes)
+def manifest_with(overrides: str = "", *, votes=(), images=IMAGES) -> pd.DataFrame:
+    found = make_found(images, overrides=overrides, votes=votes)
     return curate(found, CurateParams(max_label_issue_rate=1)).manifest.set_index("image_id")  # all vectors are alike
 
 
@@ -43,13 +43,13 @@ def test_an_override_changes_exactly_its_rows():
     assert "relabelled_by_override" in row["flags"]
 
 
-def test_a_picture_is_removed_by_its_bytes_under_any_name():
+def test_an_image_is_removed_by_its_bytes_under_any_name():
     row = manifest_with(line("sha256", digest("s/cat1", 32), "remove")).loc["s/cat1"]
 
     assert (row["decision"], row["reason"], row["decided_by"]) == ("remove", "override_removed", "override")
 
 
-def test_a_picture_is_put_into_the_split_a_person_names():
+def test_an_image_is_put_into_the_split_a_person_names():
     before = manifest_with()
     chosen = before.index[before["split"] == "train"][0]
 
@@ -60,20 +60,20 @@ def test_a_picture_is_put_into_the_split_a_person_names():
 
 
 def test_keep_saves_a_copy_that_would_go():
-    pictures = [*PICTURES, Picture("s/a", "cat", "train", looks="x"), Picture("s/b", "cat", "train", looks="x")]
+    images = [*IMAGES, MadeImage("s/a", "cat", "train", looks="x"), MadeImage("s/b", "cat", "train", looks="x")]
 
-    assert manifest_with(pictures=pictures).loc["s/b", "reason"] == "duplicate"
-    assert manifest_with(line("image_id", "s/b", "keep"), pictures=pictures).loc["s/b", "decision"] == "keep"
+    assert manifest_with(images=images).loc["s/b", "reason"] == "duplicate"
+    assert manifest_with(line("image_id", "s/b", "keep"), images=images).loc["s/b", "decision"] == "keep"
 
 
-def test_keep_does_not_keep_a_training_copy_of_a_test_picture():
-    pictures = [*PICTURES, Picture("s/a", "cat", "test", looks="x"), Picture("s/b", "cat", "train", looks="x")]
-    found = make_found(pictures, overrides=line("image_id", "s/b", "keep"))
+def test_keep_does_not_keep_a_training_copy_of_a_test_image():
+    images = [*IMAGES, MadeImage("s/a", "cat", "test", looks="x"), MadeImage("s/b", "cat", "train", looks="x")]
+    found = make_found(images, overrides=line("image_id", "s/b", "keep"))
 
     curated = curate(found, CurateParams())
 
     assert curated.manifest.set_index("image_id").loc["s/b", "reason"] == "leak_train_eval"
-    assert curated.figures["overrides"]["overruled"] == 1
+    assert curated.statistics["overrides"]["overruled"] == 1
 
 
 def test_a_merged_class_goes_into_the_other_with_its_votes():
@@ -87,7 +87,7 @@ def test_a_merged_class_goes_into_the_other_with_its_votes():
 
 
 def test_a_renamed_class_has_its_new_name_everywhere():
-    curated = curate(make_found(PICTURES, overrides=line("class_id", "cat", "rename_class", "tomcat")), CurateParams())
+    curated = curate(make_found(IMAGES, overrides=line("class_id", "cat", "rename_class", "tomcat")), CurateParams())
 
     assert curated.classes["class_id"].to_list() == ["dog", "hen", "tomcat"]
     assert "tomcat" in set(curated.selection["train"]["class_id"])
@@ -96,8 +96,8 @@ def test_a_renamed_class_has_its_new_name_everywhere():
 def test_what_every_received_class_became_is_on_record():
     orders = line("class_id", "cat", "rename_class", "tomcat") + line("class_id", "hen", "merge_class", "dog")
 
-    renamed = curate(make_found(PICTURES, overrides=orders), CurateParams())
-    excluded = curate(make_found(PICTURES, overrides=line("class_id", "hen", "exclude_class")), CurateParams())
+    renamed = curate(make_found(IMAGES, overrides=orders), CurateParams())
+    excluded = curate(make_found(IMAGES, overrides=line("class_id", "hen", "exclude_class")), CurateParams())
 
     assert renamed.profile["became"] == {"cat": "tomcat", "dog": "dog", "hen": "dog"}
     assert excluded.profile["became"] == {"cat": "cat", "dog": "dog", "hen": None}
@@ -150,8 +150,8 @@ def test_all_malformed_lines_are_listed_at_once():
 
 
 WRONG_FOR_THE_DATA = {
-    line("image_id", "s/nobody", "keep"): "line 2: no picture has image_id 's/nobody'",
-    line("sha256", "00ff", "remove"): "line 2: no picture has sha256 '00ff'",
+    line("image_id", "s/nobody", "keep"): "line 2: no image has image_id 's/nobody'",
+    line("sha256", "00ff", "remove"): "line 2: no image has sha256 '00ff'",
     line("image_id", "s/cat1", "relabel", "cow"): "line 2: there is no class 'cow'",
     line("image_id", "s/cat1", "relabel", "dog", "hen"): "line 2: s/cat1 is now cat, not hen",
     line("image_id", "s/none", "keep", "", "hen"): "line 2: s/none is now unlabelled, not hen",
@@ -159,7 +159,7 @@ WRONG_FOR_THE_DATA = {
     line("image_id", "s/cat1", "keep") + line("image_id", "s/cat1", "remove"): "line 3: contradicts line 2 on s/cat1",
     line("image_id", "s/cat1", "relabel", "dog")
     + line("sha256", digest("s/cat1", 32), "relabel", "hen"): "line 3: contradicts line 2 on s/cat1",
-    line("image_id", "s/twin", "not_duplicate"): "line 2: s/twin has the very pixels of another picture",
+    line("image_id", "s/twin", "not_duplicate"): "line 2: s/twin has the very pixels of another image",
     line("class_id", "cow", "exclude_class"): "line 2: no class 'cow' was received",
     line("class_id", "cat", "merge_class", "cow"): "line 2: no class 'cow' to merge into; rename_class makes a new one",
     line("class_id", "cat", "rename_class", "dog"): "line 2: class 'dog' exists; use merge_class",
@@ -174,11 +174,11 @@ WRONG_FOR_THE_DATA = {
 
 @pytest.mark.parametrize("text", WRONG_FOR_THE_DATA)
 def test_a_line_that_does_not_fit_the_data_is_refused_with_its_number(text):
-    pictures = [*PICTURES, Picture("s/bad", image={"refusal": "decode_corrupt"}), Picture("s/none", label=None)]
-    pictures.append(Picture("s/twin", looks="s/cat1"))
+    images = [*IMAGES, MadeImage("s/bad", image={"refusal": "decode_corrupt"}), MadeImage("s/none", label=None)]
+    images.append(MadeImage("s/twin", looks="s/cat1"))
 
     with pytest.raises(BadData, match=re.escape(WRONG_FOR_THE_DATA[text])):
-        manifest_with(text, pictures=pictures)
+        manifest_with(text, images=images)
 
 
 def test_all_lines_that_do_not_fit_the_data_are_one_error_in_the_order_of_the_file():
@@ -193,13 +193,13 @@ def test_all_lines_that_do_not_fit_the_data_are_one_error_in_the_order_of_the_fi
         manifest_with(text)
 
 
-def test_a_picture_called_no_duplicate_is_no_near_copy_of_anything():
+def test_an_image_called_no_duplicate_is_no_near_copy_of_anything():
     hashes = {"phash": 2**40 - 1}
-    pictures = [*PICTURES, *(Picture(f"s/{name}", "cat", "train", details="u", image=hashes) for name in "abc")]
-    pictures += [Picture("s/v", split="val"), Picture("s/t", split="test")]
+    images = [*IMAGES, *(MadeImage(f"s/{name}", "cat", "train", details="u", image=hashes) for name in "abc")]
+    images += [MadeImage("s/v", split="val"), MadeImage("s/t", split="test")]
 
-    before = manifest_with(pictures=pictures)
-    after = manifest_with(line("image_id", "s/b", "not_duplicate"), pictures=pictures)
+    before = manifest_with(images=images)
+    after = manifest_with(line("image_id", "s/b", "not_duplicate"), images=images)
 
     assert before.loc[["s/b", "s/c"], "reason"].to_list() == ["duplicate", "duplicate"]
     assert after.loc[["s/b", "s/c"], "decision"].to_list() == ["keep", "remove"]
@@ -237,7 +237,7 @@ def test_the_examples_in_the_documentation_can_be_read():
 
     overrides = parse_overrides(text, OVERRIDES)
 
-    assert {o.action for o in overrides} == {*PICTURE_ACTIONS, *CLASS_ACTIONS}
+    assert {o.action for o in overrides} == {*IMAGE_ACTIONS, *CLASS_ACTIONS}
 
 
 def test_classes_are_named_as_people_write_them_whatever_their_spelling_in_unicode() -> None:

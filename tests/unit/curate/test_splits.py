@@ -3,13 +3,13 @@ import pandas as pd
 
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import assign_splits, hash_01, split_keys
-from tests.unit.curate.made_tables import Picture, make_rows
+from tests.unit.curate.made_tables import MadeImage, make_rows
 
 PARAMS = CurateParams()
 
 
-def splits_of(pictures, params=PARAMS):
-    rows = make_rows(pictures)
+def splits_of(images, params=PARAMS):
+    rows = make_rows(images)
     return assign_splits(split_keys(rows), rows, params)
 
 
@@ -20,7 +20,7 @@ def splits_of_keys(numbers):
 
 
 def test_fractions_hold_in_expectation():
-    splits = splits_of([Picture(f"s/{n}") for n in range(4000)])
+    splits = splits_of([MadeImage(f"s/{n}") for n in range(4000)])
 
     shares = splits.value_counts(normalize=True)
 
@@ -28,7 +28,7 @@ def test_fractions_hold_in_expectation():
     assert abs(shares["val"] - 0.1) < 0.02
 
 
-def test_adding_pictures_moves_no_picture():
+def test_adding_images_moves_no_image():
     everything = splits_of_keys(range(1000))
 
     for part in (range(1), range(0, 1000, 7), range(500, 1000)):
@@ -37,15 +37,15 @@ def test_adding_pictures_moves_no_picture():
 
 
 def test_exact_copies_fall_into_the_same_split_whatever_their_names():
-    pictures = [Picture(f"s/{n}-{copy}", looks=f"looks {n}") for n in range(200) for copy in "ab"]
+    images = [MadeImage(f"s/{n}-{copy}", looks=f"looks {n}") for n in range(200) for copy in "ab"]
 
-    splits = splits_of(pictures)
+    splits = splits_of(images)
 
     assert (splits[0::2].to_numpy() == splits[1::2].to_numpy()).all()
 
 
-def test_all_pictures_of_a_subject_fall_into_the_same_split():
-    splits = splits_of([Picture(f"s/{n}", subject=f"person {n % 20}") for n in range(400)])
+def test_all_images_of_a_subject_fall_into_the_same_split():
+    splits = splits_of([MadeImage(f"s/{n}", subject=f"person {n % 20}") for n in range(400)])
 
     person = np.array([int(name.split("/")[1]) % 20 for name in splits.index])
 
@@ -54,20 +54,20 @@ def test_all_pictures_of_a_subject_fall_into_the_same_split():
 
 
 def test_published_splits_are_respected_and_the_missing_one_is_cut_out_of_train():
-    pictures = [Picture(f"s/{n}", split="test" if n % 4 == 0 else "train") for n in range(400)]
+    images = [MadeImage(f"s/{n}", split="test" if n % 4 == 0 else "train") for n in range(400)]
 
-    splits = splits_of(pictures)
+    splits = splits_of(images)
 
-    published = pd.Series({picture.image_id: picture.split for picture in pictures}).reindex(splits.index)
+    published = pd.Series({image.image_id: image.split for image in images}).reindex(splits.index)
     assert (splits[published == "test"] == "test").all()
     assert set(splits[published == "train"]) == {"train", "val"}
 
 
 def test_a_source_declared_as_train_stays_train_beside_one_that_leaves_its_splits_to_us():
-    pictures = [Picture(f"a/{n}", split="train", source="a") for n in range(100)]
-    pictures += [Picture(f"b/{n}", source="b") for n in range(100)]
+    images = [MadeImage(f"a/{n}", split="train", source="a") for n in range(100)]
+    images += [MadeImage(f"b/{n}", source="b") for n in range(100)]
 
-    splits = splits_of(pictures)
+    splits = splits_of(images)
 
     assert set(splits[splits.index.str.startswith("a/")]) == {"train"}
     assert set(splits[splits.index.str.startswith("b/")]) == {"train", "val", "test"}

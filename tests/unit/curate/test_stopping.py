@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_lib.curate.stopping import POOL_WEIGHT, learn_stopping
+from pipeline_lib.curate.active_learning import POOL_WEIGHT, learn_stopping
 
 
 def votes_of(tallies):
-    """tallies: picture -> {class: votes}."""
+    """tallies: image -> {class: votes}."""
     rows = [(image, label) for image, said in tallies.items() for label, n in said.items() for _ in range(n)]
     return pd.DataFrame(rows, columns=["image_id", "label"]).astype("str")
 
@@ -19,7 +19,7 @@ def tallies_of(*rows):
 
 
 def test_the_table_counts_the_orders_in_which_votes_may_come():
-    """One picture: 3 votes for x, 1 for y, and x is right. The first vote is for x in 3/4 of all orders: of those
+    """One image: 3 votes for x, 1 for y, and x is right. The first vote is for x in 3/4 of all orders: of those
     orders the class x was right in all. For y, 1/4 of the orders begin with it, and y was wrong. With the pool over
     both classes (right 3/4 + 1 of 1 + 2 = .583), x: (3/4 + 2 * .583) / (3/4 + 2) = .697; y: 2 * .583 / 2.25 = .519."""
     rule = learn_stopping(votes_of({"i": {"x": 3, "y": 1}}), pd.Series({"i": "x"}), calibration_votes=4)
@@ -58,7 +58,7 @@ def test_the_votes_missing_lead_to_the_threshold_and_no_further():
     assert rule.confidence(tallies_of(("a", missing, missing))).iloc[0] < 0.9
 
 
-def test_pictures_with_few_votes_teach_nothing():
+def test_images_with_few_votes_teach_nothing():
     rule = learn_stopping(votes_of({"i": {"x": 9}}), pd.Series({"i": "x"}), calibration_votes=10)
 
     assert rule.p_right == {}

@@ -24,7 +24,7 @@ def simulate(*, n: int, n_classes: int, accuracies, seed: int):
 
 
 def test_the_posterior_of_one_vote_against_another_follows_from_the_two_qualities():
-    """Two people who agree on 9 pictures and differ on the tenth have equal qualities q, so it is a draw: with K = 2
+    """Two people who agree on 9 images and differ on the tenth have equal qualities q, so it is a draw: with K = 2
     classes the posterior of either label is 1/2 and the label that sorts first is named."""
     votes = votes_of(*[(f"i{n}", who, "x") for n in range(9) for who in "ab"], ("i9", "a", "x"), ("i9", "b", "y"))
 
@@ -96,7 +96,7 @@ def test_alpha_equals_krippendorffs_published_example():
     assert krippendorff_alpha(votes_of(*triples)) == pytest.approx(0.743, abs=0.0005)
 
 
-def test_alpha_is_undefined_when_nobody_voted_twice_on_a_picture():
+def test_alpha_is_undefined_when_nobody_voted_twice_on_an_image():
     assert np.isnan(krippendorff_alpha(votes_of(("i", "a", "x"), ("j", "b", "y"))))
 
 

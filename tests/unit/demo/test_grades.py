@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from demo import grades
-from demo.planted import Plant, PlantList
+from demo.planted import DAMAGE, FOREIGN, Plant, PlantList
 
 TRUTH = {"0/a.jpg": "0", "1/b.jpg": "0", "1/c.jpg": "1", "1/d.jpg": "1", "0/e.jpg": "1", "1/f.jpg": "1", "0/g.jpg": "0"}
 PLANTS = PlantList(
@@ -28,7 +28,7 @@ PLANTS = PlantList(
 
 def row(member: str, **changes: Any) -> dict[str, Any]:
     received = member.partition("/")[0]
-    sound = {
+    sound: dict[str, Any] = {
         "image_id": grades.image_id(member),
         "label_received": received,
         "class_id": received,
@@ -81,12 +81,12 @@ def test_votes_that_confirm_a_label_do_not_make_it_suspected() -> None:
     assert grades.grade_label_errors(confirmed, PLANTS, variant="with_votes")[0].value == 0
 
 
-def test_wrong_classes_left_are_counted_among_kept_pictures_only() -> None:
+def test_wrong_classes_left_are_counted_among_kept_images_only() -> None:
     one_removed = manifest(b={"decision": "remove"})
 
     grade = grades.grade_labels_kept(one_removed, PLANTS)
 
-    assert grade.words == "1 of 6 kept pictures (2 arrived so)"
+    assert grade.words == "1 of 6 kept images (2 arrived so)"
 
 
 def test_duplicates_are_found_when_they_share_a_group_and_not_when_both_have_none() -> None:
@@ -116,7 +116,7 @@ def test_a_leak_needs_two_kept_copies_in_different_splits() -> None:
     assert leaks(removed, {})["leaks"] == 0
 
 
-def test_pictures_of_one_person_in_two_splits_are_a_leak() -> None:
+def test_images_of_one_person_in_two_splits_are_a_leak() -> None:
     people = {"0/a.jpg": "ann", "1/b.jpg": "ann", "1/c.jpg": "bob"}
 
     assert leaks(manifest(a={"split": "val"}, c={"split": "test"}), people)["leaks"] == 2  # a-b, c-d
@@ -126,7 +126,7 @@ def test_planted_leaks_are_the_pairs_that_would_cross_if_drawn_alone() -> None:
     assert leaks(manifest(), {"0/a.jpg": "ann", "1/b.jpg": "ann"})["leaks_planted"] == 2  # a-b, e-f
 
 
-def test_sound_pictures_are_those_that_no_plant_touches() -> None:
+def test_sound_images_are_those_that_no_plant_touches() -> None:
     lost = manifest(a={"decision": "quarantine"}, b={"decision": "quarantine"})
 
     grade = grades.grade_unplanted(lost, PLANTS)
@@ -144,10 +144,10 @@ def test_a_damaged_file_refused_for_another_reason_is_not_counted() -> None:
     assert {grade.value for grade in wrong} == {0}
 
 
-DAMAGED = (*grades.DAMAGE, *grades.FOREIGN)
+DAMAGED = (*DAMAGE, *FOREIGN)
 
 
-def test_an_odd_picture_must_be_kept_and_remarked_upon() -> None:
+def test_an_odd_image_must_be_kept_and_remarked_upon() -> None:
     remarked, silent = manifest(g={"flags": ["ext_mismatch"]}), manifest()
     lost = manifest(g={"flags": ["ext_mismatch"], "decision": "quarantine"})
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 
-from demo import damage, pictures
+from demo import damage, images
 from demo.plant import FORGET, plant
 from demo.planted import DAMAGE, ODDITIES, PlantList, read_plants, received_label
 from pipeline_lib.pixels import PixelRules, Undecodable, decode
@@ -78,7 +78,7 @@ def test_every_scan_of_scikit_learn_is_in_the_archive_once_before_copies(plants:
 
 
 def test_the_scans_are_the_ones_scikit_learn_loads() -> None:
-    scans = pictures.load_scans()
+    scans = images.load_scans()
 
     centres = scans.images[:, 2::4, 2::4].astype(float)  # one pixel near the middle of each enlarged one
     assert np.corrcoef(centres.ravel(), load_digits().images.ravel())[0, 1] > 0.95
@@ -112,7 +112,7 @@ def test_near_duplicates_differ_a_little_in_their_pixels(plants: PlantList, file
         assert 0 < np.abs(here - there).mean() < 6
 
 
-def test_a_plain_pillow_takes_a_zeroed_page_for_a_sound_picture(plants: PlantList, files: dict[str, bytes]) -> None:
+def test_a_plain_pillow_takes_a_zeroed_page_for_a_sound_image(plants: PlantList, files: dict[str, bytes]) -> None:
     for plant_ in plants.of_kind("zeroed_page"):
         Image.open(io.BytesIO(files[plant_.member])).load()
 
@@ -131,16 +131,16 @@ def test_damaged_files_are_refused_by_the_decode_policy_with_the_expected_code(
 
 
 @pytest.mark.parametrize("kind", ODDITIES)
-def test_odd_pictures_decode_to_a_digit_of_32_pixels(plants: PlantList, files: dict[str, bytes], kind: str) -> None:
+def test_odd_images_decode_to_a_digit_of_32_pixels(plants: PlantList, files: dict[str, bytes], kind: str) -> None:
     for plant_ in plants.of_kind(kind):
         assert decode(files[plant_.member], RULES).pixels_HWC.shape == (32, 32, 3)
         assert not plant_.code or Remark(plant_.code)
 
 
 def test_a_rotated_digit_stands_upright_once_its_orientation_is_applied() -> None:
-    pixels = pictures.load_scans().images[0]
+    pixels = images.load_scans().images[0]
 
-    shown = ImageOps.exif_transpose(Image.open(io.BytesIO(pictures.rotated_jpeg(pixels))))
+    shown = ImageOps.exif_transpose(Image.open(io.BytesIO(images.rotated_jpeg(pixels))))
 
     assert np.abs(np.asarray(shown).astype(int) - pixels).mean() < 2
 
@@ -154,7 +154,7 @@ def test_the_gps_needles_are_in_the_planted_files_and_in_no_other(plants: PlantL
     assert len(holding) >= 3
 
 
-def test_three_annotators_of_unequal_quality_voted_on_every_picture(planted_folder: Path, plants: PlantList) -> None:
+def test_three_annotators_of_unequal_quality_voted_on_every_image(planted_folder: Path, plants: PlantList) -> None:
     votes = rows(planted_folder / "votes.csv")
 
     right = Counter(vote["annotator"] for vote in votes if vote["label"] == plants.true_labels[vote["member"]])
@@ -164,9 +164,7 @@ def test_three_annotators_of_unequal_quality_voted_on_every_picture(planted_fold
     assert accuracies["ana"] > 0.96 > accuracies["ben"] > 0.91 > accuracies["cleo"] > 0.80
 
 
-def test_the_person_to_forget_has_a_dozen_pictures_without_other_faults(
-    planted_folder: Path, plants: PlantList
-) -> None:
+def test_the_person_to_forget_has_a_dozen_images_without_other_faults(planted_folder: Path, plants: PlantList) -> None:
     people = rows(planted_folder / "subjects.csv")
 
     theirs = [row["member"] for row in people if row["subject"] == FORGET]

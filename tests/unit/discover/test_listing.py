@@ -233,9 +233,9 @@ def test_an_empty_folder_is_a_missing_source(discover: Discover, tmp_path: Path)
 def test_refresh_never_keeps_the_last_listing_and_says_so(
     discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    picture = write(tmp_path / "pics" / "a.jpg")
+    image = write(tmp_path / "pics" / "a.jpg")
     first = discover({"uri": "pics"})["listing"].read_bytes()
-    picture.write_bytes(b"changed")
+    image.write_bytes(b"changed")
     caplog.set_level("INFO")
 
     kept = discover({"uri": "pics"}, refresh="never")["listing"]
@@ -245,9 +245,9 @@ def test_refresh_never_keeps_the_last_listing_and_says_so(
 
 
 def test_refresh_never_needs_no_source_any_more(discover: Discover, tmp_path: Path) -> None:
-    picture = write(tmp_path / "pics" / "a.jpg")
+    image = write(tmp_path / "pics" / "a.jpg")
     first = discover({"uri": "pics"})["listing"].read_bytes()
-    picture.unlink()
+    image.unlink()
 
     assert discover({"uri": "pics"}, refresh="never")["listing"].read_bytes() == first
 
@@ -265,9 +265,9 @@ def test_refresh_never_lists_sources_that_were_never_listed(
 
 
 def test_a_listing_is_kept_for_its_hours_and_made_anew_after_them(discover: Discover, tmp_path: Path) -> None:
-    picture = write(tmp_path / "pics" / "a.jpg")
+    image = write(tmp_path / "pics" / "a.jpg")
     first = discover({"uri": "pics"})["listing"].read_bytes()
-    picture.write_bytes(b"changed")
+    image.write_bytes(b"changed")
     assert discover({"uri": "pics"}, refresh=2)["listing"].read_bytes() == first
     [kept] = (tmp_path / ".perennial" / "listing").iterdir()
     three_hours_ago = kept.stat().st_mtime - 3 * 3600

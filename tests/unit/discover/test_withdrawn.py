@@ -89,7 +89,7 @@ def test_a_withdrawal_is_accepted_by_its_number_and_the_next_one_is_not(nightly:
     assert accepted_by(second) != decision
 
 
-def test_a_few_pictures_of_a_small_set_and_those_that_moved_are_no_accident(nightly: Nightly, tmp_path: Path) -> None:
+def test_a_few_images_of_a_small_set_and_those_that_moved_are_no_accident(nightly: Nightly, tmp_path: Path) -> None:
     pics = fill(tmp_path / "pics", {"cats": 10, "dogs": 10})
     nightly({"uri": "pics"})
     for n in range(5):

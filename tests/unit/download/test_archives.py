@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import ArchiveDamaged, BadData
-from testing.sources import Take, pictures, tar_of
+from testing.sources import Take, images, tar_of
 
 
 def test_members_of_a_tar_are_read_where_they_lie(take: Take, tmp_path: Path) -> None:
-    files = pictures(30)
+    files = images(30)
     archive = tar_of(tmp_path / "pics.tar", files)
 
     taken = take({"uri": "pics.tar"})
@@ -74,7 +74,7 @@ def test_a_name_that_is_not_utf8_is_kept_percent_encoded(take: Take, tmp_path: P
 @pytest.mark.parametrize("blocks", [2, 20, 41])
 def test_a_tar_cut_at_a_member_boundary_stops_the_run(take: Take, tmp_path: Path, blocks: int) -> None:
     """Python's tarfile reads such an archive to its end without a word: each member takes two blocks here."""
-    archive = tar_of(tmp_path / "pics.tar", pictures(40))
+    archive = tar_of(tmp_path / "pics.tar", images(40))
     archive.write_bytes(archive.read_bytes()[: blocks * 512])
 
     with pytest.raises(
@@ -84,7 +84,7 @@ def test_a_tar_cut_at_a_member_boundary_stops_the_run(take: Take, tmp_path: Path
 
 
 def test_a_flipped_bit_in_a_header_stops_the_run_and_names_the_byte(take: Take, tmp_path: Path) -> None:
-    archive = tar_of(tmp_path / "pics.tar", pictures(40))
+    archive = tar_of(tmp_path / "pics.tar", images(40))
     data = bytearray(archive.read_bytes())
     data[20 * 1024 + 3] ^= 1
     archive.write_bytes(bytes(data))
@@ -94,7 +94,7 @@ def test_a_flipped_bit_in_a_header_stops_the_run_and_names_the_byte(take: Take, 
 
 
 def test_a_block_of_zeros_inside_does_not_end_a_tar_silently(take: Take, tmp_path: Path) -> None:
-    archive = tar_of(tmp_path / "pics.tar", pictures(40))
+    archive = tar_of(tmp_path / "pics.tar", images(40))
     data = bytearray(archive.read_bytes())
     data[20 * 1024 : 20 * 1024 + 512] = bytes(512)
     archive.write_bytes(bytes(data))
@@ -120,7 +120,7 @@ def test_a_web_page_saved_as_a_tar_stops_the_run(take: Take, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("ending", ["tar.gz", "tar.bz2", "tar.xz"])
 def test_a_compressed_tar_becomes_one_plain_tar(take: Take, tmp_path: Path, ending: str) -> None:
-    files = pictures(20)
+    files = images(20)
     tar_of(tmp_path / f"pics.{ending}", files, mode=f"w:{ending[4:]}")
 
     taken = take({"uri": f"pics.{ending}"})
@@ -131,7 +131,7 @@ def test_a_compressed_tar_becomes_one_plain_tar(take: Take, tmp_path: Path, endi
 
 @pytest.mark.parametrize("ending", ["tar.gz", "tar.bz2", "tar.xz"])
 def test_a_compressed_tar_that_is_cut_off_stops_the_run(take: Take, tmp_path: Path, ending: str) -> None:
-    archive = tar_of(tmp_path / f"pics.{ending}", pictures(20), mode=f"w:{ending[4:]}")
+    archive = tar_of(tmp_path / f"pics.{ending}", images(20), mode=f"w:{ending[4:]}")
     archive.write_bytes(archive.read_bytes()[:-40])
 
     with pytest.raises(ArchiveDamaged, match="the compressed archive is cut off or damaged after .* unpacked bytes"):
@@ -146,7 +146,7 @@ def zip_of(path: Path, files: dict[str, bytes], method: int) -> Path:
 
 
 def test_a_stored_zip_stays_as_received(take: Take, tmp_path: Path) -> None:
-    files = pictures(20)
+    files = images(20)
     archive = zip_of(tmp_path / "pics.zip", files, zipfile.ZIP_STORED)
 
     taken = take({"uri": "pics.zip"})
@@ -157,7 +157,7 @@ def test_a_stored_zip_stays_as_received(take: Take, tmp_path: Path) -> None:
 
 
 def test_a_deflated_zip_is_repacked_into_a_tar(take: Take, tmp_path: Path) -> None:
-    files = {**pictures(20), "notes.txt": b"not an image"}
+    files = {**images(20), "notes.txt": b"not an image"}
     zip_of(tmp_path / "pics.zip", files, zipfile.ZIP_DEFLATED)
 
     taken = take({"uri": "pics.zip"})
@@ -178,7 +178,7 @@ def test_a_damaged_member_of_a_stored_zip_is_found_by_its_checksum(take: Take, t
 
 
 def test_a_damaged_member_of_a_deflated_zip_stops_the_run(take: Take, tmp_path: Path) -> None:
-    archive = zip_of(tmp_path / "pics.zip", pictures(5), zipfile.ZIP_DEFLATED)
+    archive = zip_of(tmp_path / "pics.zip", images(5), zipfile.ZIP_DEFLATED)
     data = bytearray(archive.read_bytes())
     data[42] ^= 0xFF  # of the first member: 30 bytes of header and 10 of name come before
     archive.write_bytes(bytes(data))
@@ -188,7 +188,7 @@ def test_a_damaged_member_of_a_deflated_zip_stops_the_run(take: Take, tmp_path: 
 
 
 def test_a_zip_that_is_cut_off_stops_the_run(take: Take, tmp_path: Path) -> None:
-    archive = zip_of(tmp_path / "pics.zip", pictures(20), zipfile.ZIP_STORED)
+    archive = zip_of(tmp_path / "pics.zip", images(20), zipfile.ZIP_STORED)
     archive.write_bytes(archive.read_bytes()[:-30])
 
     with pytest.raises(ArchiveDamaged, match="the zip archive is cut off or damaged at its directory"):
@@ -196,7 +196,7 @@ def test_a_zip_that_is_cut_off_stops_the_run(take: Take, tmp_path: Path) -> None
 
 
 def test_a_zip_whose_local_header_is_overwritten_stops_the_run(take: Take, tmp_path: Path) -> None:
-    archive = zip_of(tmp_path / "pics.zip", pictures(5), zipfile.ZIP_STORED)
+    archive = zip_of(tmp_path / "pics.zip", images(5), zipfile.ZIP_STORED)
     data = bytearray(archive.read_bytes())
     second = data.index(b"PK\3\4", 1)
     data[second : second + 4] = b"XXXX"
@@ -229,7 +229,7 @@ def test_an_encrypted_zip_says_what_to_do(take: Take, tmp_path: Path) -> None:
 
 
 def test_a_tar_of_tars_is_read_by_offset_with_the_inner_name_as_class(take: Take, tmp_path: Path) -> None:
-    """As ImageNet's train archive: <wnid>.tar inside, each with its pictures."""
+    """As ImageNet's train archive: <wnid>.tar inside, each with its images."""
     inner = {
         wnid: tar_of(tmp_path / "in" / f"{wnid}.tar", {f"{wnid}_{n}.JPEG": wnid.encode() * n for n in (1, 2)})
         for wnid in ("n01", "n02")
@@ -282,7 +282,7 @@ def test_two_archives_of_one_stem_are_refused(take: Take, tmp_path: Path) -> Non
 
 
 def test_a_change_in_an_archive_keeps_the_shards_before_and_after_it(take: Take, tmp_path: Path) -> None:
-    files = pictures(200)
+    files = images(200)
     tar_of(tmp_path / "pics.tar", files)
     before = take({"uri": "pics.tar"}).members
     gone = "0/0100.jpg"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pipeline_lib.download.labels_file import ReceivedLabels, is_labels_table, read_labels
@@ -69,7 +71,7 @@ def test_a_mistake_in_a_table_of_labels_is_named(text: str | bytes, message: str
         read(text)
 
 
-def test_a_name_that_several_pictures_have_is_refused_unless_its_path_tells() -> None:
+def test_a_name_that_several_images_have_is_refused_unless_its_path_tells() -> None:
     members = frozenset({"x/1.jpg", "y/1.jpg", "1.png"})
 
     assert read("filename,label\nx/1.jpg,cat\n1.png,dog\n", members).class_of == {"x/1.jpg": "cat", "1.png": "dog"}
@@ -79,7 +81,7 @@ def test_a_name_that_several_pictures_have_is_refused_unless_its_path_tells() ->
         read("filename,label\nx/1.jpg,cat\n1,dog\n", members)
 
 
-def test_a_table_stands_above_folders_and_gives_splits(take: Take, tmp_path) -> None:
+def test_a_table_stands_above_folders_and_gives_splits(take: Take, tmp_path: Path) -> None:
     tar_of(tmp_path / "pics.tar", {"a/1.jpg": b"1", "a/2.jpg": b"2", "b/3.jpg": b"3", "b/4.jpg": b"4"})
     (tmp_path / "labels.csv").write_text("file,class,subset\n1,cat,train\n2,dog,dev\n3,cat,\n")
 
@@ -91,7 +93,7 @@ def test_a_table_stands_above_folders_and_gives_splits(take: Take, tmp_path) -> 
     assert set(whole["split_received"]) == {"test"}
 
 
-def test_splits_that_params_state_are_read_and_other_folders_have_no_class(take: Take, tmp_path) -> None:
+def test_splits_that_params_state_are_read_and_other_folders_have_no_class(take: Take, tmp_path: Path) -> None:
     names = ("train/cat/1", "dev/dog/2", "docs/x/3")
     tar_of(tmp_path / "pics.tar", {f"{name}.jpg": name.encode() for name in names})
 
@@ -100,5 +102,5 @@ def test_splits_that_params_state_are_read_and_other_folders_have_no_class(take:
     ).members
 
     told = members[["label_received", "split_received"]].fillna("")
-    assert told.loc["pics/dev/dog/2.jpg"].to_list() == ["dog", "val"]
-    assert told.loc["pics/docs/x/3.jpg"].to_list() == ["", ""]
+    assert list(told.loc["pics/dev/dog/2.jpg"]) == ["dog", "val"]
+    assert list(told.loc["pics/docs/x/3.jpg"]) == ["", ""]

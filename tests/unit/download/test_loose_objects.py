@@ -28,7 +28,7 @@ from pipeline_lib.harness.memo import digest
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.sources.places import LocalPlace, SourceObject
-from testing.sources import SMALL_SHARDS, Take, pictures, tar_of
+from testing.sources import SMALL_SHARDS, Take, images, tar_of
 
 DAY_NS = 86_400_000_000_000
 
@@ -47,7 +47,7 @@ def order_of_shards(members: pd.DataFrame, names: Iterable[str]) -> list[str]:
 
 
 def test_files_are_packed_by_date_into_tars_that_any_tool_reads(take: Take, tmp_path: Path) -> None:
-    files = pictures(60)
+    files = images(60)
     folder_of(tmp_path / "pics", files)
 
     taken = take({"uri": "pics"})
@@ -64,8 +64,8 @@ def test_files_are_packed_by_date_into_tars_that_any_tool_reads(take: Take, tmp_
 
 
 def test_one_and_four_workers_full_and_empty_memo_write_the_same_bytes(take: Take, tmp_path: Path) -> None:
-    folder_of(tmp_path / "pics", pictures(60))
-    tar_of(tmp_path / "more.tar", pictures(60))
+    folder_of(tmp_path / "pics", images(60))
+    tar_of(tmp_path / "more.tar", images(60))
     sources = ({"uri": "pics"}, {"uri": "more.tar", "name": "more"})
 
     first = take(*sources, out="first", workers=1, state_dir=tmp_path / "a").bytes_by_file()
@@ -75,7 +75,7 @@ def test_one_and_four_workers_full_and_empty_memo_write_the_same_bytes(take: Tak
 
 
 def test_what_the_memo_holds_is_not_read_again(take: Take, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder_of(tmp_path / "pics", pictures(60))
+    folder_of(tmp_path / "pics", images(60))
     n_shards = take({"uri": "pics"}, out="first").members["shard"].nunique()
     caplog.set_level("INFO")
 
@@ -85,7 +85,7 @@ def test_what_the_memo_holds_is_not_read_again(take: Take, tmp_path: Path, caplo
 
 
 def test_a_damaged_memo_entry_is_fetched_again(take: Take, tmp_path: Path) -> None:
-    folder_of(tmp_path / "pics", pictures(60))
+    folder_of(tmp_path / "pics", images(60))
     first = take({"uri": "pics"}, out="first").bytes_by_file()
     for file in (tmp_path / ".perennial" / "memo").rglob("*.tar"):
         file.unlink()
@@ -95,7 +95,7 @@ def test_a_damaged_memo_entry_is_fetched_again(take: Take, tmp_path: Path) -> No
 
 
 def test_appended_files_change_the_last_shard_only(take: Take, tmp_path: Path) -> None:
-    files = pictures(100)
+    files = images(100)
     folder_of(tmp_path / "pics", files)
     before = order_of_shards(take({"uri": "pics"}).members, files)
     folder_of(tmp_path / "pics", {"0/new1.jpg": b"1" * 300, "1/new2.jpg": b"2" * 300}, first_day=100)
@@ -107,11 +107,11 @@ def test_appended_files_change_the_last_shard_only(take: Take, tmp_path: Path) -
 
 
 def test_a_withdrawn_file_changes_its_shard_and_at_most_the_next(take: Take, tmp_path: Path) -> None:
-    files = pictures(100)
+    files = images(100)
     folder_of(tmp_path / "pics", files)
     members = take({"uri": "pics"}).members
     before = order_of_shards(members, files)
-    home = before.index(members.loc["pics/1/0033.jpg", "shard"])
+    home = before.index(str(members.loc["pics/1/0033.jpg", "shard"]))
     (tmp_path / "pics" / "1" / "0033.jpg").unlink()
 
     after = set(take({"uri": "pics"}).members["shard"])
@@ -121,11 +121,11 @@ def test_a_withdrawn_file_changes_its_shard_and_at_most_the_next(take: Take, tmp
 
 
 def test_a_replaced_file_leaves_its_shard_and_joins_the_last(take: Take, tmp_path: Path) -> None:
-    files = pictures(100)
+    files = images(100)
     folder_of(tmp_path / "pics", files)
     members = take({"uri": "pics"}).members
     before = order_of_shards(members, files)
-    home = before.index(members.loc["pics/1/0033.jpg", "shard"])
+    home = before.index(str(members.loc["pics/1/0033.jpg", "shard"]))
     folder_of(tmp_path / "pics", {"1/0033.jpg": b"better"}, first_day=100)
 
     taken = take({"uri": "pics"})
@@ -147,7 +147,7 @@ def test_system_files_and_texts_are_counted_and_not_packed(take: Take, tmp_path:
 
 
 def test_the_users_archive_stays_writable_and_its_own_file(take: Take, tmp_path: Path) -> None:
-    archive = tar_of(tmp_path / "pics.tar", pictures(10))
+    archive = tar_of(tmp_path / "pics.tar", images(10))
     content = digest(archive)
 
     taken = take({"uri": "pics.tar"})
@@ -159,9 +159,9 @@ def test_the_users_archive_stays_writable_and_its_own_file(take: Take, tmp_path:
     assert digest(archive) == content
 
 
-def test_the_split_of_an_extra_test_set_is_that_of_all_its_pictures(take: Take, tmp_path: Path) -> None:
-    tar_of(tmp_path / "pics.tar", pictures(10))
-    tar_of(tmp_path / "extra.tar", pictures(4))
+def test_the_split_of_an_extra_test_set_is_that_of_all_its_images(take: Take, tmp_path: Path) -> None:
+    tar_of(tmp_path / "pics.tar", images(10))
+    tar_of(tmp_path / "extra.tar", images(4))
 
     members = take({"uri": "pics.tar"}, {"uri": "extra.tar", "name": "extra", "split": "test"}).members
 
@@ -169,7 +169,7 @@ def test_the_split_of_an_extra_test_set_is_that_of_all_its_pictures(take: Take, 
     assert members.loc[members["source"] == "pics", "split_received"].isna().all()
 
 
-def test_a_source_without_pictures_says_what_it_holds(take: Take, tmp_path: Path) -> None:
+def test_a_source_without_images_says_what_it_holds(take: Take, tmp_path: Path) -> None:
     folder_of(tmp_path / "pics", {"a.txt": b"1", ".x": b"2"})
 
     expected = r"pics: the source holds no image \(found: ignored_system_file: 1, not_a_picture_name: 1\). Remedy: name"
@@ -276,7 +276,7 @@ def test_files_that_may_not_be_read_are_quarantined_by_name_until_they_are_too_m
     take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, n_refused: int
 ) -> None:
     """As on a network disk that lets root list and not read: what is refused shows only when it is opened."""
-    folder_of(tmp_path / "pics", pictures(10))
+    folder_of(tmp_path / "pics", images(10))
     open_file = Path.open
     refused = {f"{n:04d}.jpg" for n in range(n_refused)}
 
@@ -329,7 +329,7 @@ def test_a_container_that_ends_early_or_is_absent_is_named(tmp_path: Path) -> No
 
 
 def test_a_failed_run_leaves_no_half_written_shards(take: Take, tmp_path: Path) -> None:
-    folder_of(tmp_path / "pics", pictures(60))
+    folder_of(tmp_path / "pics", images(60))
     good = take({"uri": "pics"}).bytes_by_file()
     tar_of(tmp_path / "pics" / "broken.tar", {"a.jpg": bytes(3000)})
     (tmp_path / "pics" / "broken.tar").write_bytes((tmp_path / "pics" / "broken.tar").read_bytes()[:2000])
@@ -357,7 +357,7 @@ def test_settings_do_not_reach_the_results() -> None:
 
 
 def test_a_broken_link_is_quarantined_by_name_and_a_date_beyond_2262_is_packed(take: Take, tmp_path: Path) -> None:
-    folder_of(tmp_path / "pics", pictures(4))
+    folder_of(tmp_path / "pics", images(4))
     os.utime(tmp_path / "pics" / "0" / "0000.jpg", (2**33 + 2**32, 2**33 + 2**32))
     (tmp_path / "pics" / "0" / "lost.jpg").symlink_to(tmp_path / "gone.jpg")
 
@@ -367,14 +367,14 @@ def test_a_broken_link_is_quarantined_by_name_and_a_date_beyond_2262_is_packed(t
     assert members["shard"].notna().sum() == 4
 
 
-def test_a_name_from_the_web_is_packed_by_its_bytes_and_what_is_no_picture_is_counted(
+def test_a_name_from_the_web_is_packed_by_its_bytes_and_what_is_no_image_is_counted(
     take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jpeg = b"\xff\xd8\xff" + bytes(300)
     monkeypatch.setattr("pipeline_lib.download.loose.READ_WHOLE_BYTES", 1000)  # of more only the head is read
     web = {"a/x.jpg?size=large": jpeg, "b/photo 2.0 (front)": jpeg}
     files = web | {"b/x.php?id=1": b"<html>", "b/dump.bin": b"\1" * 2000}
-    folder_of(tmp_path / "pics", files | pictures(4))
+    folder_of(tmp_path / "pics", files | images(4))
     tar_of(tmp_path / "more.tar", files)
 
     members = take({"uri": "pics"}, {"uri": "more.tar", "name": "more"}).members

@@ -19,7 +19,7 @@ def votes(text: str | bytes) -> list[tuple[int, str, str, str]]:
     return [(line.number, line.member, line.cells["annotator"], line.cells["label"]) for line in lines]
 
 
-def test_votes_and_subjects_join_their_pictures(take: Take, tmp_path: Path) -> None:
+def test_votes_and_subjects_join_their_images(take: Take, tmp_path: Path) -> None:
     tar_of(tmp_path / "pics.tar", {"./a/1.jpg": b"1", "./b/2.jpg": b"2"})
     (tmp_path / "votes.csv").write_text("member,annotator,label\na/1.jpg,ana,a\na/1.jpg,ben,b\n./b/2.jpg,ana,b\n")
     (tmp_path / "subjects.csv").write_text("member,subject\nb/2.jpg,person 7\n")
@@ -72,7 +72,7 @@ def test_a_mistake_in_a_votes_file_is_named_with_its_line(text: str | bytes, mes
         votes(text)
 
 
-def test_votes_on_withdrawn_pictures_are_left_out_and_the_first_five_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_votes_on_withdrawn_images_are_left_out_and_the_first_five_named(caplog: pytest.LogCaptureFixture) -> None:
     lines = "".join(f"gone/{n}.jpg,ana,a\n" for n in range(7))
 
     read = votes("member,annotator,label\n" + lines + "a/1.jpg,ana,a\n")

@@ -12,7 +12,7 @@ import yaml
 
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.sources.withdrawn import decision, other_address
-from testing.sources import PARAMS, Take, pictures, tar_of
+from testing.sources import PARAMS, Take, images, tar_of
 
 Nightly = Callable[..., None]
 
@@ -57,7 +57,7 @@ def without(files: dict[str, bytes], n: int) -> dict[str, bytes]:
 def test_an_archive_that_shrank_stops_the_run_and_names_what_went(
     nightly: Nightly, tmp_path: Path, state_is_new: bool
 ) -> None:
-    files = pictures(60)
+    files = images(60)
     tar_of(tmp_path / "pics.tar", files)
     nightly("pics.tar")
     if state_is_new:  # the last run's members stand in
@@ -76,7 +76,7 @@ def test_an_archive_that_shrank_stops_the_run_and_names_what_went(
 
 
 def test_members_that_go_a_few_each_night_add_up(nightly: Nightly, tmp_path: Path) -> None:
-    files = pictures(100)
+    files = images(100)
     tar_of(tmp_path / "pics" / "a.tar", files)
     nightly("pics")
     tar_of(tmp_path / "pics" / "a.tar", without(files, 4))
@@ -88,7 +88,7 @@ def test_members_that_go_a_few_each_night_add_up(nightly: Nightly, tmp_path: Pat
 
 
 def test_the_next_release_of_an_archive_is_compared_by_its_members(nightly: Nightly, tmp_path: Path) -> None:
-    files = pictures(60)
+    files = images(60)
     tar_of(tmp_path / "v1.tar", files)
     tar_of(tmp_path / "v2.tar", files | {f"2/{n}.jpg": bytes([n]) * 50 for n in range(30)})
     tar_of(tmp_path / "other.tar", {f"buses/{n}.jpg": bytes([n]) * 60 for n in range(30)})
@@ -106,8 +106,8 @@ def test_the_next_release_of_an_archive_is_compared_by_its_members(nightly: Nigh
 def test_members_of_an_archive_that_discover_was_asked_about_are_not_asked_for_again(
     nightly: Nightly, tmp_path: Path
 ) -> None:
-    tar_of(tmp_path / "pics" / "a.tar", pictures(60))
-    tar_of(tmp_path / "pics" / "b.tar", pictures(30, size_bytes=400))
+    tar_of(tmp_path / "pics" / "a.tar", images(60))
+    tar_of(tmp_path / "pics" / "b.tar", images(30, size_bytes=400))
     nightly("pics")
     (tmp_path / "pics" / "b.tar").unlink()
 

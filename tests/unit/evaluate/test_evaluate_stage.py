@@ -20,6 +20,7 @@ from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
+from testing.small_line import SmallLine
 
 
 def _model(export: Path, *, temperature: float | None = None) -> Calibrated:
@@ -31,7 +32,9 @@ def _model(export: Path, *, temperature: float | None = None) -> Calibrated:
     )
 
 
-def test_every_validation_and_test_picture_is_predicted_once_with_its_own_label(small_line, evaluated: Path) -> None:
+def test_every_validation_and_test_image_is_predicted_once_with_its_own_label(
+    small_line: SmallLine, evaluated: Path
+) -> None:
     found = PREDICTIONS.read(evaluated / "predictions.parquet").set_index("image_id")
 
     for split in ("val", "test"):
@@ -60,7 +63,7 @@ def test_classes_keep_their_names_in_every_table(evaluated: Path) -> None:
     assert list(table["support"]) == [14, 13, 13]
 
 
-def test_the_exported_model_repeats_torch_for_any_number_of_pictures(evaluated: Path) -> None:
+def test_the_exported_model_repeats_torch_for_any_number_of_images(evaluated: Path) -> None:
     exported, model = load_exported(evaluated / "export"), _model(evaluated / "export").eval()
 
     for n in (1, 5):
@@ -69,7 +72,7 @@ def test_the_exported_model_repeats_torch_for_any_number_of_pictures(evaluated: 
         np.testing.assert_allclose(exported.probabilities(images_BHWC), expected, atol=1e-5)
 
 
-def test_parity_is_measured_on_all_test_pictures_where_they_are_few(evaluated: Path) -> None:
+def test_parity_is_measured_on_all_test_images_where_they_are_few(evaluated: Path) -> None:
     parity = json.loads((evaluated / "export/parity.json").read_text())
 
     assert parity["n"] == 40
@@ -94,9 +97,9 @@ def test_the_onnx_file_says_nothing_of_the_machine_or_the_source_tree(evaluated:
 
 
 def test_running_again_elsewhere_gives_the_same_bytes_through_either_loader(
-    small_line, trained: Path, evaluated: Path, tmp_path: Path
+    small_line: SmallLine, trained: Path, evaluated: Path, tmp_path: Path
 ) -> None:
-    settings = small_line.settings().model_copy(update={"loader": "torchvision", "workers": 2})
+    settings = small_line.settings().model_copy(update={"loader": "python", "workers": 2})
 
     run(small_line.evaluate(trained / "weights", tmp_path, settings=settings))
 
@@ -105,7 +108,7 @@ def test_running_again_elsewhere_gives_the_same_bytes_through_either_loader(
             assert file.read_bytes() == (tmp_path / file.relative_to(evaluated)).read_bytes(), file.name
 
 
-def test_weights_of_other_classes_are_refused(small_line, trained: Path, tmp_path: Path) -> None:
+def test_weights_of_other_classes_are_refused(small_line: SmallLine, trained: Path, tmp_path: Path) -> None:
     job = small_line.evaluate(trained / "weights", tmp_path)
     job.reads["classes"] = tmp_path / "classes.csv"
     job.reads["classes"].write_text("label,class_id,name\n0,cat,cat\n1,dog,dog\n")
@@ -116,11 +119,11 @@ def test_weights_of_other_classes_are_refused(small_line, trained: Path, tmp_pat
         run(job)
 
 
-def test_an_empty_test_split_is_refused(small_line, trained: Path, tmp_path: Path) -> None:
+def test_an_empty_test_split_is_refused(small_line: SmallLine, trained: Path, tmp_path: Path) -> None:
     job = small_line.evaluate(trained / "weights", tmp_path)
     shutil.copytree(small_line.folder / "selection", tmp_path / "selection")
     SELECTION.write(SELECTION.empty(), tmp_path / "selection/test.parquet")
     job.reads["selection"] = tmp_path / "selection"
 
-    with pytest.raises(BadData, match="test.parquet: no pictures in the test split .found: 0 rows.*curation.json"):
+    with pytest.raises(BadData, match="test.parquet: no images in the test split .found: 0 rows.*curation.json"):
         run(job)

@@ -6,7 +6,6 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support, top_k_accuracy_score
 
-from pipeline_lib.evaluate.calibrate import HIGHEST, LOWEST, fit_temperature, log_softmax
 from pipeline_lib.evaluate.metrics import (
     bootstrap_macro_f1,
     expected_calibration_error,
@@ -15,7 +14,7 @@ from pipeline_lib.evaluate.metrics import (
     top_classes,
     wilson,
 )
-from pipeline_lib.evaluate.predictions import predictions
+from pipeline_lib.evaluate.predictions import HIGHEST, LOWEST, fit_temperature, log_softmax, predictions
 
 RANDOM = np.random.default_rng(7)
 LABELS = RANDOM.integers(0, 8, 400)

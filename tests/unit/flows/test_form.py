@@ -7,28 +7,28 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows.form import MAX_VISIBLE, Advanced, Change, overrides_of, visible_keys
+from flows.form import MAX_VISIBLE, Advanced, Change, changes_of, visible_keys
 from pipeline_lib.harness.line import STAGES
 from pipeline_lib.params import LineParams
 
 
 def test_a_form_left_alone_changes_nothing() -> None:
-    assert overrides_of(Change(), Advanced()) == {}
+    assert changes_of(Change(), Advanced()) == {}
 
 
 def test_what_is_filled_in_becomes_an_override_and_nothing_else() -> None:
     change = Change.model_validate({"train_epochs": 2})
     advanced = Advanced.model_validate({"train": {"seed": 7}, "register": {"min_top1": 0.5}, "inspect": {}})
 
-    assert overrides_of(change, advanced) == {"train": {"seed": 7, "epochs": 2}, "register": {"min_top1": 0.5}}
+    assert changes_of(change, advanced) == {"train": {"seed": 7, "epochs": 2}, "register": {"min_top1": 0.5}}
 
 
 def test_null_means_left_alone_since_the_form_sends_it_for_every_empty_field() -> None:
     change = Change.model_validate({**dict.fromkeys(visible_keys()), "train_epochs": 3})
     advanced = Advanced.model_validate({"train": {"optimiser": None, "seed": None}, "curate": None})
 
-    assert overrides_of(change, advanced) == {"train": {"epochs": 3}}
-    assert overrides_of(change, None) == {"train": {"epochs": 3}}
+    assert changes_of(change, advanced) == {"train": {"epochs": 3}}
+    assert changes_of(change, None) == {"train": {"epochs": 3}}
 
 
 def test_a_choice_in_the_form_may_be_empty() -> None:
@@ -58,7 +58,7 @@ def test_the_schema_keeps_bounds_and_meaning_and_sends_no_default_back() -> None
     epochs = Change.model_json_schema()["properties"]["train_epochs"]
 
     assert (epochs["type"], epochs["minimum"], epochs["title"]) == ("integer", 1, "train.epochs")
-    assert "passes over the training pictures" in epochs["description"]
+    assert "passes over the training images" in epochs["description"]
     assert "default" not in epochs and "anyOf" not in epochs
 
 

@@ -60,12 +60,12 @@ def work(task, units, settings, libraries=LIBRARIES):
     return found, sum(steps)
 
 
-def test_every_shard_is_worked_on_the_cluster_and_its_pictures_are_counted(settings):
-    found, n_pictures = work(doubled, {"a": 1, "b": 2, "c": 3}, settings)
+def test_every_shard_is_worked_on_the_cluster_and_its_images_are_counted(settings):
+    found, n_images = work(doubled, {"a": 1, "b": 2, "c": 3}, settings)
 
     assert {shard: number for shard, (number, _) in found.items()} == {"a": 2, "b": 4, "c": 6}
     assert os.getpid() not in {pid for _, pid in found.values()}
-    assert n_pictures == 6
+    assert n_images == 6
 
 
 def test_an_error_of_the_task_arrives_as_it_was_raised(settings):
@@ -73,7 +73,7 @@ def test_an_error_of_the_task_arrives_as_it_was_raised(settings):
         work(refused, {"a": 1}, settings)
 
 
-def test_a_defect_names_the_shard_and_the_picture(settings):
+def test_a_defect_names_the_shard_and_the_image(settings):
     with pytest.raises(CodeFailed, match=r"shard a, a.jpg: KeyError in our code"):
         work(broken, {"a": 1}, settings)
 
@@ -85,7 +85,7 @@ def test_a_machine_with_other_versions_is_refused(settings, monkeypatch):
         work(doubled, {"a": 1}, settings)
 
 
-def test_a_picture_that_takes_too_much_processor_time_ends_the_work_with_the_shards_name(settings, monkeypatch):
+def test_an_image_that_takes_too_much_processor_time_ends_the_work_with_the_shards_name(settings, monkeypatch):
     monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.3)
 
     used_s, _ = work(many, {"a": 1}, settings)

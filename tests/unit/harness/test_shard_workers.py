@@ -43,7 +43,7 @@ def test_no_shards_are_no_work():
     assert work(worker_tasks.pid, {}, workers=8) == []
 
 
-def test_a_killed_worker_is_named_with_its_picture_and_leaves_none_behind():
+def test_a_killed_worker_is_named_with_its_image_and_leaves_none_behind():
     message = r"^shard shard-3, image 3: a worker process was killed \(found: SIGKILL\)\. Remedy: .*PERENNIAL_WORKERS"
 
     others = children_of(os.getpid())
@@ -54,13 +54,13 @@ def test_a_killed_worker_is_named_with_its_picture_and_leaves_none_behind():
     assert set(children_of(os.getpid())) <= set(others)
 
 
-def test_a_worker_that_leaves_is_named_with_its_picture_and_exit_code():
+def test_a_worker_that_leaves_is_named_with_its_image_and_exit_code():
     with pytest.raises(Interrupted, match=r"^shard shard-3, image 3: .* \(found: exit code 7\)\. .*it continues$"):
         work(worker_tasks.leave_at_three)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_picture_that_ends_its_worker_twice_is_passed_over_by_name_and_the_rest_is_done(workers):
+def test_an_image_that_ends_its_worker_twice_is_passed_over_by_name_and_the_rest_is_done(workers):
     told, others = [], children_of(os.getpid())
 
     def without(numbers, image_id, cause):
@@ -76,7 +76,7 @@ def test_a_picture_that_ends_its_worker_twice_is_passed_over_by_name_and_the_res
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "é" * 3000, "y" * 100_000])
-def test_a_picture_of_any_length_of_name_is_passed_over(name):
+def test_an_image_of_any_length_of_name_is_passed_over(name):
     """Two names that differ only behind the 4,095 bytes that are shared with the parent."""
     told = []
 
@@ -91,7 +91,7 @@ def test_a_picture_of_any_length_of_name_is_passed_over(name):
     assert len(told[0].encode()) <= 4095
 
 
-def test_a_picture_that_comes_again_after_it_was_passed_over_ends_the_work():
+def test_an_image_that_comes_again_after_it_was_passed_over_ends_the_work():
     def no_help(numbers, image_id, cause):
         return numbers
 
@@ -99,7 +99,7 @@ def test_a_picture_that_comes_again_after_it_was_passed_over_ends_the_work():
         work(worker_tasks.be_killed_by_seven, {"a": [7]}, spare=no_help)
 
 
-def test_a_picture_that_takes_too_much_processor_time_is_passed_over():
+def test_an_image_that_takes_too_much_processor_time_is_passed_over():
     def without(numbers, image_id, cause):
         assert (image_id, cause) == ("image 7", "SIGPROF")
         return [number for number in numbers if number != 7]
@@ -118,7 +118,7 @@ def test_an_image_that_takes_too_much_processor_time_is_named_where_it_cannot_be
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_worker_that_was_killed_once_costs_no_picture(workers, tmp_path):
+def test_a_worker_that_was_killed_once_costs_no_image(workers, tmp_path):
     units = {"a": str(tmp_path / "a"), "b": str(tmp_path / "b")}
 
     done = dict(work(worker_tasks.be_killed_once, units, workers=workers, spare=never))
@@ -126,14 +126,14 @@ def test_a_worker_that_was_killed_once_costs_no_picture(workers, tmp_path):
     assert done == units
 
 
-def test_workers_that_die_again_and_again_at_other_pictures_end_the_work(tmp_path):
+def test_workers_that_die_again_and_again_at_other_images_end_the_work(tmp_path):
     with pytest.raises(Interrupted, match=r"^shard a, image 4: a worker process was killed \(found: SIGKILL\)"):
         work(worker_tasks.be_killed_anywhere, {"a": str(tmp_path)}, spare=never)
 
 
-def test_a_worker_that_dies_before_any_picture_ends_the_work():
+def test_a_worker_that_dies_before_any_image_ends_the_work():
     with pytest.raises(Interrupted, match=r"^shard only: a worker process was killed \(found: SIGKILL\)"):
-        work(worker_tasks.be_killed_before_any_picture, {"only": 1}, spare=never)
+        work(worker_tasks.be_killed_before_any_image, {"only": 1}, spare=never)
 
 
 def test_one_worker_with_a_spare_is_another_process_too():
@@ -146,7 +146,7 @@ def test_a_users_error_arrives_whole():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_defect_is_told_as_one_with_its_picture_and_traceback(workers, capfd):
+def test_a_defect_is_told_as_one_with_its_image_and_traceback(workers, capfd):
     message = r"^shard shard-3, image 3: ZeroDivisionError in our code \(found: .*\)\. Remedy: report"
 
     with pytest.raises(CodeFailed, match=message):
@@ -156,7 +156,7 @@ def test_a_defect_is_told_as_one_with_its_picture_and_traceback(workers, capfd):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_pictures_of_all_workers_are_counted(workers):
+def test_the_images_of_all_workers_are_counted(workers):
     counts = []
 
     work(worker_tasks.square, workers=workers, step=counts.append)

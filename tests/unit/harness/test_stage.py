@@ -67,6 +67,17 @@ def test_a_stage_that_works_leaves_its_output_and_a_line_in_operations(checkout:
     assert entry["stage"] == "discover" and entry["ok"] and entry["wall_s"] >= 0
 
 
+@pytest.mark.parametrize("arguments", [["nosuch"], [], ["discover", "download"], ["../discover"]])
+def test_what_is_no_stage_is_a_usage_error_that_lists_the_stages(checkout: Path, arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "pipeline_lib.stage", *arguments]
+
+    said = subprocess.run(command, cwd=checkout, text=True, capture_output=True, check=False)
+
+    assert said.returncode == 2
+    assert "not a stage (found: " in said.stderr and "Remedy: name one of discover, download, inspect" in said.stderr
+    assert not (checkout / "line").exists()
+
+
 def test_a_mendable_failure_is_the_last_line_and_the_reason_file(checkout: Path) -> None:
     process = start(checkout, "mendable")
     _, err = process.communicate(timeout=60)

@@ -89,7 +89,7 @@ def be_killed_once(marker: str, at: Callable[[str], None]) -> str:
 
 
 def be_killed_anywhere(folder: str, at: Callable[[str], None]) -> str:
-    """Ends the process every time, each time at another picture."""
+    """Ends the process every time, each time at another image."""
     count = len(list(Path(folder).iterdir()))
     at(f"image {count}")
     (Path(folder) / str(count)).touch()
@@ -97,6 +97,6 @@ def be_killed_anywhere(folder: str, at: Callable[[str], None]) -> str:
     return folder
 
 
-def be_killed_before_any_picture(number: int, at: Callable[[str], None]) -> int:
+def be_killed_before_any_image(number: int, at: Callable[[str], None]) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return number

@@ -13,7 +13,7 @@ from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 
-CONTAINER = "pictures.bin"
+CONTAINER = "images.bin"
 
 
 def make_source(folder: Path, files: dict[str, bytes], *, per_shard: int = 4) -> None:

@@ -1,4 +1,4 @@
-"""A named weight file makes the features of photographs; its sha256 is checked before a picture is read."""
+"""A named weight file makes the features of photographs; its sha256 is checked before an image is read."""
 
 import hashlib
 
@@ -14,7 +14,7 @@ from pipeline_lib.pixels import centre_square
 from testing.images import encoded, photo
 from tests.unit.inspect.made_shards import features_of, inspect, make_source
 
-PICTURES = {f"made/a/{seed}.png": photo(width=250, height=230, seed=seed) for seed in range(3)}
+IMAGES = {f"made/a/{seed}.png": photo(width=250, height=230, seed=seed) for seed in range(3)}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def weight_files(network, tmp_path_factory):
 
 @pytest.fixture
 def source(tmp_path):
-    make_source(tmp_path, {name: encoded(pixels, "PNG") for name, pixels in PICTURES.items()}, per_shard=2)
+    make_source(tmp_path, {name: encoded(pixels, "PNG") for name, pixels in IMAGES.items()}, per_shard=2)
     return tmp_path
 
 
@@ -58,7 +58,7 @@ def test_vectors_are_the_pooled_features_of_torchvisions_network(source, weight_
 
     features = features_of(inspect(source, params))
 
-    first = np.stack([centre_square(pixels, side_px=224) for pixels in PICTURES.values()])
+    first = np.stack([centre_square(pixels, side_px=224) for pixels in IMAGES.values()])
     images = torch.from_numpy(first).permute(0, 3, 1, 2) / 255
     images = (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
         3, 1, 1
@@ -68,7 +68,7 @@ def test_vectors_are_the_pooled_features_of_torchvisions_network(source, weight_
     with torch.inference_mode():
         network(images)
     handle.remove()
-    assert np.stack(features.loc[list(PICTURES), "vector"]) == pytest.approx(pooled[0].numpy(), abs=1e-4)
+    assert np.stack(features.loc[list(IMAGES), "vector"]) == pytest.approx(pooled[0].numpy(), abs=1e-4)
     assert set(features["kind"]) == {f"embedding:{params.weights_sha256[:12]}"}
 
 
@@ -123,9 +123,9 @@ def test_the_built_in_backbone_describes_images_without_torch_and_the_table_says
 
     features = features_of(inspect(source, params))
 
-    views = np.stack([EFFICIENTNET_LITE0.view(pixels) for pixels in PICTURES.values()])
+    views = np.stack([EFFICIENTNET_LITE0.view(pixels) for pixels in IMAGES.values()])
     expected = open_builtin(EFFICIENTNET_LITE0, threads=1).features(views)
-    assert np.array_equal(np.stack(features.loc[list(PICTURES), "vector"]), expected)
+    assert np.array_equal(np.stack(features.loc[list(IMAGES), "vector"]), expected)
     assert set(features["kind"]) == {f"embedding:{EFFICIENTNET_LITE0.sha256[:12]}"}
 
 

@@ -1,4 +1,4 @@
-"""What is found out about one picture; numpy, scipy and arithmetic are the oracles."""
+"""What is found out about one image; numpy, scipy and arithmetic are the oracles."""
 
 import hashlib
 import io
@@ -10,8 +10,8 @@ from scipy.fft import dctn
 from sklearn.datasets import load_sample_images
 
 from pipeline_lib.inspect.hashes import perceptual_hashes, phash, pixel_hash
+from pipeline_lib.inspect.image import examine, luminance, squeeze
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine, luminance, squeeze
 from pipeline_lib.inspect.quality import blur_ratio, measure
 from pipeline_lib.inspect.run import FORMAT_VERSION
 from pipeline_lib.pixels import PixelRules
@@ -36,8 +36,8 @@ def test_the_perceptual_hash_is_the_signs_of_the_low_frequencies_of_the_dct():
     assert phash(grey) == expected
 
 
-def test_a_frequency_that_a_picture_has_not_sets_no_bit_whatever_the_processor():
-    """A picture that is its own mirror image has no odd frequency across; a rounding's sign is no finding."""
+def test_a_frequency_that_an_image_has_not_sets_no_bit_whatever_the_processor():
+    """An image that is its own mirror image has no odd frequency across; a rounding's sign is no finding."""
     half = np.random.default_rng(0).integers(0, 256, (32, 16), dtype=np.uint8)
 
     bits = np.unpackbits(np.frombuffer(phash(np.hstack([half, half[:, ::-1]])).to_bytes(8, "big"), np.uint8))
@@ -50,16 +50,16 @@ def test_a_frequency_that_a_picture_has_not_sets_no_bit_whatever_the_processor()
 def test_findings_of_whole_numbers_are_frozen():
     """When they change, memos would give old ones: raise inspect.run.FORMAT_VERSION with them."""
     row, column, colour = np.ogrid[:90, :120, :3]
-    picture = ((row * row // 7 + column * (3 + colour)) % 251).astype(np.uint8)
+    image = ((row * row // 7 + column * (3 + colour)) % 251).astype(np.uint8)
 
-    found = examine("a.png", encoded(picture, "PNG"), PARAMS).findings
+    found = examine("a.png", encoded(image, "PNG"), PARAMS).findings
 
     whole = ("pixel_hash", "phash", "phash_variants", "luminance_p1", "luminance_p50", "luminance_p99")
     digest = hashlib.sha256(repr([found[name] for name in whole]).encode()).hexdigest()
     assert (FORMAT_VERSION, digest[:16]) == (9, "0ad9a4aa9fa31cda")
 
 
-def test_re_encoding_resizing_and_greying_move_few_bits_and_another_picture_many():
+def test_re_encoding_resizing_and_greying_move_few_bits_and_another_image_many():
     for seed in range(5):
         pixels = photo(width=320, height=240, seed=seed)
         grey = np.asarray(Image.fromarray(pixels).convert("L").convert("RGB"))
@@ -80,7 +80,7 @@ def test_a_plain_border_does_not_change_the_hash_and_a_crop_has_the_hash_of_the_
         assert (original.crops[-1] ^ cropped.whole).bit_count() <= 6
 
 
-def test_a_picture_of_one_colour_has_no_border():
+def test_an_image_of_one_colour_has_no_border():
     flat = np.full((50, 60), 7, np.uint8)
 
     assert perceptual_hashes(flat).whole == phash(flat[:32, :32])
@@ -128,7 +128,7 @@ def test_blurred_photographs_have_a_ratio_over_a_half_sharp_ones_under_it_and_fl
         blurred = [sharp.filter(ImageFilter.GaussianBlur(radius_px)) for radius_px in (2, 3, 6, 12)]
 
         assert blur_ratio(np.asarray(sharp)) < 0.4
-        assert min(blur_ratio(np.asarray(picture)) for picture in blurred) > 0.5
+        assert min(blur_ratio(np.asarray(image)) for image in blurred) > 0.5
     assert blur_ratio(np.full((64, 64), 7, np.uint8)) == 0
 
 
@@ -144,11 +144,11 @@ def test_blurred_photographs_have_a_ratio_over_a_half_sharp_ones_under_it_and_fl
         ("a/1.heic", True),
     ],
 )
-def test_a_png_is_mismatched_when_its_name_says_another_picture_format(name, mismatch):
+def test_a_png_is_mismatched_when_its_name_says_another_image_format(name, mismatch):
     assert examine(name, encoded(photo(), "PNG"), PARAMS).findings["ext_mismatch"] == mismatch
 
 
-def test_a_refused_picture_has_its_reason_and_nothing_else():
+def test_a_refused_image_has_its_reason_and_nothing_else():
     examined = examine("a.jpg", b"<html>", PARAMS)
 
     assert examined.findings == {"refusal": "not_image", "detail": "html"}

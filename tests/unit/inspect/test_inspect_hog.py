@@ -1,4 +1,4 @@
-"""Gradients describe small pictures well enough to find wrong labels."""
+"""Gradients describe small images well enough to find wrong labels."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from pipeline_lib.inspect.hog import BINS, VECTOR_LENGTH, hog
-from pipeline_lib.inspect.picture import squeeze
+from pipeline_lib.inspect.image import squeeze
 from pipeline_lib.inspect.shard import HOG_PX
 
 
@@ -19,7 +19,7 @@ def digits():
     scans, labels = load_digits(return_X_y=True)
     small = np.rint(scans.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     stored = [Image.fromarray(scan).resize((32, 32), Image.Resampling.BICUBIC) for scan in small]
-    return np.stack([hog(squeeze(np.asarray(picture), side_px=HOG_PX)) for picture in stored]), labels
+    return np.stack([hog(squeeze(np.asarray(image), side_px=HOG_PX)) for image in stored]), labels
 
 
 @pytest.mark.parametrize("predictor", [KNeighborsClassifier(5), LogisticRegression(max_iter=100)], ids=["kNN", "LR"])
@@ -59,5 +59,5 @@ def test_more_light_and_contrast_hardly_change_the_vector():
     assert np.abs(hog(grey) - hog(grey * 2 + 30)).max() < 1e-4
 
 
-def test_a_flat_picture_is_all_zeros_and_not_a_division_by_zero():
+def test_a_flat_image_is_all_zeros_and_not_a_division_by_zero():
     assert not hog(np.full((32, 32), 90, np.uint8)).any()

@@ -1,4 +1,4 @@
-"""The stage: one row per picture, whatever it holds; the same bytes with any number of workers and any memo."""
+"""The stage: one row per image, whatever it holds; the same bytes with any number of workers and any memo."""
 
 import functools
 import json
@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pipeline_lib.inspect.picture as examining
+import pipeline_lib.inspect.image as examining
 import pipeline_lib.inspect.run as stage
 from pipeline_lib.errors import BadData, Interrupted, OutputDamaged
 from pipeline_lib.harness import shard_engine
 from pipeline_lib.harness.shard_engine import map_shards
 from pipeline_lib.inspect import shard
+from pipeline_lib.inspect.image import examine, luminance
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.picture import examine, luminance
 from testing.images import encoded, photo, with_claimed_size
 from tests.unit.inspect.made_shards import CONTAINER, digests, features_of, images_of, inspect, make_source
 
@@ -30,7 +30,7 @@ GPS[0x0112] = 6
 
 @functools.cache
 def files():
-    """Sound, odd and damaged pictures of small and large sizes."""
+    """Sound, odd and damaged images of small and large sizes."""
     jpeg = encoded(photo(width=320, height=240), "JPEG", quality=95)
     odd = {
         "made/a/disguised.jpg": encoded(photo(), "PNG"),
@@ -54,7 +54,7 @@ def source(tmp_path):
     return tmp_path
 
 
-def test_every_member_with_bytes_has_a_row_and_every_usable_picture_has_features(source):
+def test_every_member_with_bytes_has_a_row_and_every_usable_image_has_features(source):
     out = inspect(source)
 
     images, features = images_of(out), features_of(out)
@@ -62,7 +62,7 @@ def test_every_member_with_bytes_has_a_row_and_every_usable_picture_has_features
     assert set(features.index) == set(images.index[images["refusal"].isna()])
 
 
-def test_each_fault_has_its_reason_and_no_sound_picture_has_one(source):
+def test_each_fault_has_its_reason_and_no_sound_image_has_one(source):
     refused = images_of(inspect(source))["refusal"].dropna().to_dict()
 
     assert refused == {
@@ -87,14 +87,14 @@ def test_what_a_decode_can_tell_is_told(source):
     assert images.loc["made/a/zip.jpg", "trailing_bytes"] == 4
 
 
-def test_small_and_large_pictures_have_vectors_that_can_be_compared(source):
+def test_small_and_large_images_have_vectors_that_can_be_compared(source):
     features = features_of(inspect(source))
 
     assert set(features["kind"]) == {"hog"}
     assert features["vector"].map(len).nunique() == 1
 
 
-def test_the_thumbnail_of_a_32_px_picture_is_its_luminance(tmp_path):
+def test_the_thumbnail_of_a_32_px_image_is_its_luminance(tmp_path):
     make_source(tmp_path, {"made/a/1.png": encoded(photo(width=32, height=32), "PNG")})
 
     thumbnail = features_of(inspect(tmp_path)).loc["made/a/1.png", "thumbnail"]
@@ -148,7 +148,7 @@ def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(source
     assert len(images_of(out)) == len(files())
 
 
-def test_a_picture_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_in_the_next_run(
+def test_an_image_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_in_the_next_run(
     source, monkeypatch, caplog
 ):
     caplog.set_level("INFO")
@@ -187,31 +187,31 @@ def test_an_image_with_a_name_of_any_length_that_never_ends_is_quarantined_by_na
     assert images["refusal"].dropna().to_dict() == {f"{long_name}2.jpg": "too_much_work"}
 
 
-def refusals_within_30_mb(encoded_pictures):
-    """Each picture's refusal and detail at that limit, then without it; for a process with no freed memory to reuse."""
-    enough = examining.picture_memory_bytes
+def refusals_within_30_mb(encoded_images):
+    """Each image's refusal and detail at that limit, then without it; for a process with no freed memory to reuse."""
+    enough = examining.image_memory_bytes
     found = []
-    for picture in encoded_pictures:
+    for image in encoded_images:
         for allowed in (lambda max_pixels: 30_000_000, enough):
-            examining.picture_memory_bytes = allowed
-            findings = examine("a", picture, InspectParams()).findings
+            examining.image_memory_bytes = allowed
+            findings = examine("a", image, InspectParams()).findings
             found.append((findings["refusal"], findings["detail"]))
     return found
 
 
-def test_a_picture_that_takes_too_much_memory_is_refused_and_the_process_goes_on():
+def test_an_image_that_takes_too_much_memory_is_refused_and_the_process_goes_on():
     large = photo(width=250, height=250).repeat(16, 0).repeat(16, 1)
-    pictures = [encoded(large, kind) for kind in ("JPEG", "PNG", "TIFF")]
+    images = [encoded(large, kind) for kind in ("JPEG", "PNG", "TIFF")]
 
     with multiprocessing.get_context("spawn").Pool(1) as fresh:
-        found = fresh.apply(refusals_within_30_mb, (pictures,))
+        found = fresh.apply(refusals_within_30_mb, (images,))
 
     assert found == 3 * [("too_much_memory", "more than 30 MB"), (None, None)]
 
 
-def test_a_file_larger_than_the_memory_of_a_picture_is_not_read(tmp_path, monkeypatch):
+def test_a_file_larger_than_the_memory_of_an_image_is_not_read(tmp_path, monkeypatch):
     make_source(tmp_path, {"made/a/1.jpg": encoded(photo(), "JPEG"), "made/a/2.jpg": bytes(20_000)})
-    monkeypatch.setattr(shard, "picture_memory_bytes", lambda max_pixels: 19_999)
+    monkeypatch.setattr(shard, "image_memory_bytes", lambda max_pixels: 19_999)
 
     images = images_of(inspect(tmp_path))
 
@@ -256,9 +256,9 @@ def test_a_shard_whose_bytes_changed_on_disk_stops_the_stage_and_names_the_file(
         inspect(source)
 
 
-def test_a_source_without_one_usable_picture_stops_the_line(tmp_path):
+def test_a_source_without_one_usable_image_stops_the_line(tmp_path):
     make_source(tmp_path, {"made/a/1.jpg": b"<html>", "made/a/2.jpg": b""})
 
-    message = r"images\.parquet: none of 2 pictures can be used \(found: empty 1, not_image 1\)\. Remedy: fetch these"
+    message = r"images\.parquet: none of 2 images can be used \(found: empty 1, not_image 1\)\. Remedy: fetch these"
     with pytest.raises(BadData, match=message):
         inspect(tmp_path)

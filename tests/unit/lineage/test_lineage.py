@@ -26,7 +26,7 @@ def test_a_version_leads_back_to_its_source(line: TinyLine, name: str) -> None:
 
     assert [step.title for step in found.steps] == [*CHAIN, "listing and source"]
     assert found.title == f"{name} version 1 (champion, reference)"
-    assert "pictures" in {fact.value for fact in found.steps[-1].facts}
+    assert "images" in {fact.value for fact in found.steps[-1].facts}
 
 
 def test_every_hash_is_that_of_the_file(line: TinyLine) -> None:

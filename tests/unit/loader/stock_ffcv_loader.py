@@ -2,7 +2,7 @@
 
     python -m tests.unit.loader.stock_ffcv_loader FOLDER
 
-It writes two data sets of 50 pictures of 16 x 16 there, with the fields of our betons: `image` and `row` (0 to 49).
+It writes two data sets of 50 images of 16 x 16 there, with the fields of our betons: `image` and `row` (0 to 49).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 
 torch.set_num_threads(2)
 # Numba's layer on TBB waits for ever at the end of a process that has forked and may use one core only.
-numba.config.THREADING_LAYER = "workqueue"
+numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined] # made at run time
 numba.typed.Dict = dict  # ffcv fills one as it is imported: 3 s of compiling
 
 import torch.utils.data.distributed as torch_distributed  # noqa: E402
@@ -41,7 +41,7 @@ THREADS_AFTER_IMPORT = torch.get_num_threads()
 
 
 def write(path: Path, mode: str) -> Path:
-    """50 pictures of noise."""
+    """50 images of noise."""
     noise = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
     fields = {"image": RGBImageField(write_mode=mode), "row": IntField()}
     DatasetWriter(str(path), fields, num_workers=1).from_indexed_dataset([(p, row) for row, p in enumerate(noise)])
@@ -94,7 +94,7 @@ def rows_kept_of_a_list(path: Path) -> int:
 
 
 def rows_of_two_ranks(path: Path) -> list[int]:
-    """What two processes see of 5 pictures in evaluation order."""
+    """What two processes see of 5 images in evaluation order."""
     seen = []
     for rank in (0, 1):
         group = mock.Mock(is_available=lambda: True, get_world_size=lambda: 2, get_rank=lambda rank=rank: rank)
@@ -138,9 +138,10 @@ def scratch_bytes(path: Path) -> int:
 
 
 def last_of_three(path: Path) -> torch.Tensor:
-    """The rows of the last batch of three pictures in batches of two, after Squeeze."""
+    """The rows of the last batch of three images in batches of two, after Squeeze."""
     pipelines = {"image": None, "row": [IntDecoder(), ToTensor(), Squeeze()]}
-    return list(loader(path, indices=range(3), drop_last=False, pipelines=pipelines))[-1][0]
+    last: tuple[torch.Tensor, ...] = list(loader(path, indices=range(3), drop_last=False, pipelines=pipelines))[-1]
+    return last[0]
 
 
 def order(path: Path, seed: int, epoch: int, count: int = 50) -> list[int]:
@@ -161,7 +162,7 @@ def main(folder: Path) -> None:
     found = {
         "torch threads after import": THREADS_AFTER_IMPORT,
         "seed 0 epoch 1 is seed 1 epoch 0": order(raw, 0, 1) == order(raw, 1, 0),
-        "one picture more keeps the order": [row for row in order(raw, 0, 0) if row != 49] == order(raw, 0, 0, 49),
+        "one image more keeps the order": [row for row in order(raw, 0, 0) if row != 49] == order(raw, 0, 0, 49),
         "waits after an error": waits_after_an_error(raw),
         "threads after five breaks": threads_after_breaks(raw),
         "rows kept of 50 in a list": rows_kept_of_a_list(raw),
@@ -175,7 +176,7 @@ def main(folder: Path) -> None:
         "rows shown for row 30": rows_shown_for_a_damaged_one(jpg),
         "error of opening a cut table": error_of(lambda: Reader(str(cut))),
         "type after NormalizeImage(float16)": type_after_normalizing(raw),
-        "scratch for 2 pictures of 768 bytes": scratch_bytes(raw),
+        "scratch for 2 images of 768 bytes": scratch_bytes(raw),
     }
     print(json.dumps(found, indent=1))
 

@@ -12,8 +12,10 @@ import pytest
 
 from testing.loader_corruption import BROKEN_PROMISES, HOW, Outcome, run_cases
 
+from .conftest import KINDS
 
-@pytest.mark.parametrize("kind", ["ffcv", "torchvision"])
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_damage_crashes_hangs_or_is_shown_where_it_can_be_known(kind: str, tmp_path: Path) -> None:
     outcomes = run_cases(tmp_path, kind, count=96, seed=0)
 
@@ -26,4 +28,4 @@ def test_no_damage_crashes_hangs_or_is_shown_where_it_can_be_known(kind: str, tm
 def test_a_process_that_ends_early_is_counted_as_a_crash(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"where a folder should be")
 
-    assert run_cases(tmp_path / "file", "ffcv", count=1, seed=0) == [(HOW[0], Outcome.CRASH)]
+    assert run_cases(tmp_path / "file", "native", count=1, seed=0) == [(HOW[0], Outcome.CRASH)]

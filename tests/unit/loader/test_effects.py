@@ -12,8 +12,8 @@ from torchvision.transforms.v2 import functional
 
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.loader import Augmentation
-from pipeline_lib.loader.augment import Views, centre_views, draw_views
-from pipeline_lib.loader.effects import CUTOUT_GREY, apply_effects
+from pipeline_lib.loader.augmentation import Views, centre_views, draw_views
+from pipeline_lib.loader.render import CUTOUT_GREY, apply_effects
 
 SIDE = 48
 UNCHANGED = centre_views(np.array([SIDE]), np.array([SIDE]))
@@ -22,14 +22,19 @@ PHOTO = cv2.normalize(cv2.GaussianBlur(NOISE, (0, 0), 1.5), None, 0, 255, cv2.NO
 PHOTO_CHW = torch.from_numpy(PHOTO).permute(2, 0, 1).contiguous()
 
 
-def changed(views: Views, picture: Array = PHOTO) -> Array:
-    image = picture.copy()
+def changed(views: Views, image: Array = PHOTO) -> Array:
+    image = image.copy()
     apply_effects(views, 0, image)
     return image
 
 
 def hwc(image_CHW: torch.Tensor) -> Array:
     return image_CHW.permute(1, 2, 0).numpy().astype(int)
+
+
+def warp(degrees: float, zoom: float, shear: float) -> dict[str, Any]:
+    """These columns of Views, of one image."""
+    return {"rotations_N": np.array([degrees]), "zooms_N": np.array([zoom]), "shears_N": np.array([shear])}
 
 
 WARPS = [(0, 0, 30, 1, 0), (0, 0, 0, 1.3, 0), (0, 0, 0, 0.7, 0), (0, 0, 0, 1, 20), (2, -3, -15, 1.2, -10)]
@@ -45,7 +50,7 @@ def test_shift_rotation_zoom_and_shear_are_torchvisions_affine(
     expected = hwc(functional.affine(PHOTO_CHW, **options))
     inside = hwc(functional.affine(torch.full_like(PHOTO_CHW, 255), **options)) == 255
 
-    views = replace(UNCHANGED, shifts_N2=np.array([[down, right]]), warps_N3=np.array([[degrees, zoom, shear]]))
+    views = replace(UNCHANGED, shifts_N2=np.array([[down, right]]), **warp(degrees, zoom, shear))
 
     difference = np.abs(changed(views) - expected)[inside]
     assert inside.mean() > 0.4
@@ -56,7 +61,7 @@ def test_shift_rotation_zoom_and_shear_are_torchvisions_affine(
 def test_what_a_warp_brings_in_at_the_border_repeats_the_edge() -> None:
     columns = np.repeat(np.arange(SIDE, dtype=np.uint8)[None, :, None], SIDE, axis=0).repeat(3, axis=2)
 
-    smaller = changed(replace(UNCHANGED, warps_N3=np.array([[0.0, 0.5, 0.0]])), columns)
+    smaller = changed(replace(UNCHANGED, **warp(0.0, 0.5, 0.0)), columns)
 
     assert (smaller[:, : SIDE // 4] == 0).all()
     assert (smaller[:, -SIDE // 4 :] == SIDE - 1).all()
@@ -80,12 +85,9 @@ def test_a_shift_beyond_the_view_leaves_its_corner() -> None:
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
 def test_each_colour_is_torchvisions_but_for_rounding(name: str, factor: float) -> None:
     """torchvision rounds down, luma too, where we round to the nearest."""
-    factors = np.ones((1, 3))
-    factors[0, ["brightness", "contrast", "saturation"].index(name)] = factor
-
     expected = hwc(getattr(functional, f"adjust_{name}")(PHOTO_CHW, factor))
 
-    difference = np.abs(changed(replace(UNCHANGED, colours_N3=factors)) - expected)
+    difference = np.abs(changed(replace(UNCHANGED, **dict[str, Any]({f"{name}_N": np.array([factor])}))) - expected)
 
     assert difference.max() <= 2
     assert difference.mean() <= 1
@@ -95,7 +97,12 @@ def test_colours_change_in_the_order_brightness_contrast_saturation() -> None:
     expected = functional.adjust_brightness(PHOTO_CHW, 1.6)
     expected = functional.adjust_saturation(functional.adjust_contrast(expected, 0.5), 1.4)
 
-    difference = np.abs(changed(replace(UNCHANGED, colours_N3=np.array([[1.6, 0.5, 1.4]]))) - hwc(expected))
+    factors: dict[str, Any] = {
+        "brightness_N": np.array([1.6]),
+        "contrast_N": np.array([0.5]),
+        "saturation_N": np.array([1.4]),
+    }
+    difference = np.abs(changed(replace(UNCHANGED, **factors)) - hwc(expected))
 
     assert difference.max() <= 4
     assert difference.mean() < 2

@@ -1,4 +1,4 @@
-"""Each defect of FFCV's Loader, seen in FFCV itself, and that it cannot reach who calls `open_loader`.
+"""Each defect of FFCV's Loader, seen in FFCV itself, and that it cannot reach whoever calls `open_loader`.
 
 docs/ffcv.md lists them all; what other files test is linked there.
 """
@@ -22,16 +22,16 @@ from PIL import Image
 
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.loader.open import Kind
 from pipeline_lib.pixels import PixelRules, decode
-from pipeline_lib.settings import Settings
 from pipeline_lib.tables.beton_index import BETON_INDEX
 from testing.damaged_betons import SIDE_PX, encoded, noise, put_size, put_stream, smooth
 
 from .conftest import Betons, digest, joined, one_epoch, write_beton
 
 ROOT = Path(__file__).parents[3]
-KINDS = [kind for kind in get_args(Settings.model_fields["loader"].annotation) if kind != "auto"]
-OURS = [kind for kind in KINDS if kind != "stock"]  # `stock` is there to compare with: it compiles, and takes memory
+KINDS = [kind for kind in get_args(Kind) if kind != "auto"]
+OURS = [kind for kind in KINDS if kind != "ffcv"]  # FFCV's own Loader compiles, and takes memory
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     [
         ("torch threads after import", 1),
         ("seed 0 epoch 1 is seed 1 epoch 0", True),
-        ("one picture more keeps the order", False),
+        ("one image more keeps the order", False),
         ("waits after an error", True),
         ("threads after five breaks", 5),
         ("rows kept of 50 in a list", 10),
@@ -62,7 +62,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         ("rows shown for row 30", [25]),
         ("error of opening a cut table", ""),
         ("type after NormalizeImage(float16)", "torch.int16"),
-        ("scratch for 2 pictures of 768 bytes", 5 * 2 * 768),
+        ("scratch for 2 images of 768 bytes", 5 * 2 * 768),
     ],
 )
 def test_ffcv_itself_has_the_defect(what: str, found: object, stock: dict[str, Any]) -> None:
@@ -72,9 +72,9 @@ def test_ffcv_itself_has_the_defect(what: str, found: object, stock: dict[str, A
 @pytest.fixture
 def jpegs(tmp_path: Path) -> Betons:
     """Ten JPEGs of noise in one beton, with room for other streams in their places."""
-    pictures = {f"jpg/{number}.png": noise(number) for number in range(10)}
-    write_beton(tmp_path, "jpg", pictures, ConvertParams(mode="jpg", jpeg_quality=100))
-    return Betons(tmp_path / "betons", pictures)
+    images = {f"jpg/{number}.png": noise(number) for number in range(10)}
+    write_beton(tmp_path, "jpg", images, ConvertParams(mode="jpg", jpeg_quality=100))
+    return Betons(tmp_path / "betons", images)
 
 
 DAMAGED: dict[str, Callable[[], bytes]] = {
@@ -88,7 +88,7 @@ DAMAGED: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("damage", DAMAGED)
 @pytest.mark.parametrize("kind", KINDS)
 def test_bytes_that_are_no_sound_rgb_jpeg_are_named_and_never_shown(kind: Any, damage: str, jpegs: Betons) -> None:
-    """FFCV shows the picture that was in the same place five batches ago."""
+    """FFCV shows the image that was in the same place five batches ago."""
     put_stream(jpegs.folder / "jpg.beton", 7, DAMAGED[damage]())
 
     with pytest.raises(OutputDamaged, match=r"jpg\.beton: .*row 7, jpg/7\.png"):
@@ -97,7 +97,7 @@ def test_bytes_that_are_no_sound_rgb_jpeg_are_named_and_never_shown(kind: Any, d
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cmyk_jpeg_is_named_or_shown_as_the_pixel_policy_shows_it(kind: Any, jpegs: Betons) -> None:
-    """`convert` stores none; simplejpeg reads it rightly, libjpeg refuses it, and FFCV shows another picture."""
+    """`convert` stores none; simplejpeg reads it rightly, libjpeg refuses it, and FFCV shows another image."""
     stream = encoded(Image.fromarray(smooth(1)).convert("CMYK"))
     put_stream(jpegs.folder / "jpg.beton", 7, stream)
 
@@ -130,7 +130,7 @@ def test_a_last_batch_of_one_is_a_batch(kind: Any, betons: Betons) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_there_may_be_more_workers_than_cores_or_pictures(kind: Any, betons: Betons) -> None:
+def test_there_may_be_more_workers_than_cores_or_images(kind: Any, betons: Betons) -> None:
     many = 4 * (os.cpu_count() or 1) + 20
 
     first, second = (
@@ -181,13 +181,11 @@ with event.install_recorder("numba:compile") as compiled:
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_nothing_is_compiled_and_one_large_picture_takes_its_own_memory_only(kind: str, tmp_path: Path) -> None:
-    """FFCV compiles for 5 s and more, and keeps the largest picture's pixels times batch times 5: here 3 GB."""
-    pictures = {
-        f"jpg/{number}.png": smooth(number, *((1500, 2000) if number == 3 else (40, 40))) for number in range(64)
-    }
-    write_beton(tmp_path, "jpg", pictures, ConvertParams(mode="jpg"))
-    Betons(tmp_path / "betons", pictures).selection().to_pickle(tmp_path / "selection")
+def test_nothing_is_compiled_and_one_large_image_takes_its_own_memory_only(kind: str, tmp_path: Path) -> None:
+    """FFCV compiles for 5 s and more, and keeps the largest image's pixels times batch times 5: here 3 GB."""
+    images = {f"jpg/{number}.png": smooth(number, *((1500, 2000) if number == 3 else (40, 40))) for number in range(64)}
+    write_beton(tmp_path, "jpg", images, ConvertParams(mode="jpg"))
+    Betons(tmp_path / "betons", images).selection().to_pickle(tmp_path / "selection")
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "betons"), str(tmp_path / "selection"), kind, "700000000"]
 
     # threads reserve memory each, and their number is that of the cores
@@ -200,8 +198,8 @@ def test_nothing_is_compiled_and_one_large_picture_takes_its_own_memory_only(kin
 
 
 def test_ffcvs_tables_of_pages_are_never_built(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Python set per page and an entry per picture: 2 s of CPU and 600 MB for ImageNet."""
-    from pipeline_lib.loader import ffcv_guards  # isort: skip  # before ffcv: it keeps torch's threads as they are
+    """A Python set per page and an entry per image: 2 s of CPU and 600 MB for ImageNet."""
+    from pipeline_lib.loader import ffcv_loader  # isort: skip  # before ffcv: it keeps torch's threads as they are
 
     from ffcv.memory_managers.base import MemoryManager
 
@@ -210,8 +208,8 @@ def test_ffcvs_tables_of_pages_are_never_built(betons: Betons, monkeypatch: pyte
 
     monkeypatch.setattr(MemoryManager, "__init__", built)
 
-    assert issubclass(ffcv_guards.OSCacheManager, MemoryManager)
-    assert len(one_epoch(betons.open(kind="ffcv")).positions_B) == 70
+    assert issubclass(ffcv_loader.OSCacheManager, MemoryManager)
+    assert len(one_epoch(betons.open(kind="ffcv", augmentation=None)).positions_B) == 70
 
 
 def test_a_damaged_index_is_refused_where_ffcv_would_read_beyond_its_tables(own_betons: Betons) -> None:
@@ -219,7 +217,7 @@ def test_a_damaged_index_is_refused_where_ffcv_would_read_beyond_its_tables(own_
     index = BETON_INDEX.read(path)
     BETON_INDEX.write(index.assign(row=[*range(len(index) - 1), 10**6]), path)
 
-    message = r"raw\.beton: .* do not belong together \(found: 20 pictures, rows 0 to 1000000 in the index\)\. Remedy: "
+    message = r"raw\.beton: .* do not belong together \(found: 20 images, rows 0 to 1000000 in the index\)\. Remedy: "
     with pytest.raises(OutputDamaged, match=message):
         own_betons.open("raw")
 
@@ -238,13 +236,13 @@ def imported_from_ffcv(path: Path) -> set[str]:
 
 
 def test_one_module_imports_ffcv_and_takes_nothing_that_works_on_a_gpu_or_writes() -> None:
-    from pipeline_lib.loader import ffcv_guards
+    from pipeline_lib.loader import ffcv_loader
 
     product = [path for folder in ("pipeline_lib", "tasks", "flows") for path in (ROOT / folder).rglob("*.py")]
 
     importing = {str(path.relative_to(ROOT)): names for path in product if (names := imported_from_ffcv(path))}
 
-    assert list(importing) == ["pipeline_lib/loader/ffcv_guards.py"]
+    assert list(importing) == ["pipeline_lib/loader/ffcv_loader.py"]
     kept_out = {"DatasetWriter", "NormalizeImage", "ToDevice", "ToTorchImage", "Squeeze", "OrderOption"}
-    assert importing["pipeline_lib/loader/ffcv_guards.py"] & kept_out == set()
-    assert not ffcv_guards.epoch_iterator.IS_CUDA
+    assert importing["pipeline_lib/loader/ffcv_loader.py"] & kept_out == set()
+    assert not vars(ffcv_loader)["epoch_iterator"].IS_CUDA

@@ -1,12 +1,10 @@
-"""Both loaders on real betons: the contract they share, and how they fail."""
+"""Both decoders on real betons: the contract they share, and how they fail."""
 
-import json
 import logging
 import shutil
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import torch
 
 from pipeline_lib.errors import BadData, DependencyMissing, OutputDamaged
 from pipeline_lib.loader import open_loader, plan
+from pipeline_lib.native.build import unusable
 from pipeline_lib.pixels import centre_square
 
 from .conftest import CROPS, EVERYTHING, KINDS, Betons, damage_jpeg, digest, joined, one_epoch
@@ -24,7 +23,7 @@ from .conftest import CROPS, EVERYTHING, KINDS, Betons, damage_jpeg, digest, joi
 
 @pytest.mark.parametrize("prefix", ["small", "raw", "jpg"])
 @pytest.mark.parametrize("augmentation", [None, CROPS, EVERYTHING])
-def test_both_loaders_give_the_same_order_labels_weights_views_and_pixels(
+def test_both_decoders_give_the_same_order_labels_weights_views_and_pixels(
     prefix: str, augmentation: Any, betons: Betons
 ) -> None:
     first, second = (one_epoch(betons.open(prefix, kind=kind, augmentation=augmentation), 3) for kind in KINDS)
@@ -53,9 +52,9 @@ def test_any_epoch_can_be_asked_for_again(betons: Betons) -> None:
     assert digest(one_epoch(loader, 0)) == straight[0]
 
 
-def test_a_picture_that_comes_reorders_and_changes_no_other(betons: Betons) -> None:
+def test_an_image_that_comes_reorders_and_changes_no_other(betons: Betons) -> None:
     options: dict[str, Any] = {"batch_size": 8, "side_px": 32, "augmentation": EVERYTHING, "shuffle": True}
-    options |= {"seed": 7, "drop_last": False, "kind": "ffcv", "workers": 1}
+    options |= {"seed": 7, "drop_last": False, "kind": "native", "workers": 1}
     selection = betons.selection("raw")
     fewer = selection.drop(index=4)
 
@@ -69,13 +68,13 @@ def test_a_picture_that_comes_reorders_and_changes_no_other(betons: Betons) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_evaluation_sees_every_picture_once_as_the_pixel_policy_shows_it(kind: Any, betons: Betons) -> None:
+def test_evaluation_sees_every_image_once_as_the_pixel_policy_shows_it(kind: Any, betons: Betons) -> None:
     loader = betons.open("raw", kind=kind, augmentation=None, shuffle=False, batch_size=7)
     batch = one_epoch(loader)
 
     assert batch.positions_B.tolist() == list(range(20))
     for image_id, pixels in zip(loader.image_ids, batch.images_BHWC.numpy(), strict=True):
-        assert np.array_equal(pixels, centre_square(betons.pictures[image_id], side_px=32))
+        assert np.array_equal(pixels, centre_square(betons.images[image_id], side_px=32))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,12 +82,12 @@ def test_a_jpeg_is_seen_as_the_pixel_policy_shows_it_but_for_its_loss(kind: Any,
     loader = betons.open("jpg", kind=kind, augmentation=None, shuffle=False)
 
     for image_id, pixels in zip(loader.image_ids, one_epoch(loader).images_BHWC.numpy(), strict=True):
-        expected = centre_square(betons.pictures[image_id], side_px=32).astype(int)
+        expected = centre_square(betons.images[image_id], side_px=32).astype(int)
         assert np.abs(pixels - expected).mean() < 4
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_and_weights_are_those_of_the_picture(kind: Any, betons: Betons) -> None:
+def test_labels_and_weights_are_those_of_the_image(kind: Any, betons: Betons) -> None:
     loader, selection = betons.open(kind=kind), betons.selection()
 
     batch = one_epoch(loader)
@@ -101,7 +100,7 @@ def test_labels_and_weights_are_those_of_the_picture(kind: Any, betons: Betons) 
 
 @pytest.mark.parametrize(("drop_last", "sizes"), [(False, [16, 14]), (True, [16])])
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_drop_last_leaves_pictures_out(kind: Any, drop_last: bool, sizes: list[int], betons: Betons) -> None:
+def test_only_drop_last_leaves_images_out(kind: Any, drop_last: bool, sizes: list[int], betons: Betons) -> None:
     loader = betons.open("small", kind=kind, drop_last=drop_last)
 
     assert [len(batch.positions_B) for batch in loader.epoch(0)] == sizes
@@ -110,7 +109,6 @@ def test_only_drop_last_leaves_pictures_out(kind: Any, drop_last: bool, sizes: l
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_may_be_kept(kind: Any, betons: Betons) -> None:
-    """FFCV uses its buffers again after five batches."""
     loader = betons.open("small", kind=kind, batch_size=3)
     copies, kept = [], []
     for batch in loader.epoch(0):
@@ -134,7 +132,7 @@ def test_leaving_an_epoch_early_leaves_no_thread_behind(kind: Any, betons: Beton
     loader = betons.open(kind=kind, batch_size=4)
     before = threading.active_count()
 
-    for epoch in range(20 if kind == "torchvision" else 6):  # FFCV's thread looks twice a second
+    for epoch in range(20):
         for _ in loader.epoch(epoch):
             break
 
@@ -142,12 +140,12 @@ def test_leaving_an_epoch_early_leaves_no_thread_behind(kind: Any, betons: Beton
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_picture_that_does_not_decode_is_named_at_once(kind: Any, own_betons: Betons) -> None:
-    """FFCV itself shows another picture's pixels, torchvision grey ones."""
+def test_an_image_that_does_not_decode_is_named_at_once(kind: Any, own_betons: Betons) -> None:
+    """FFCV itself shows another image's pixels, torchvision grey ones."""
     image_id = damage_jpeg(own_betons, 5)
     before, seen = threading.active_count(), 0
 
-    message = rf"jpg\.beton: a picture in the beton is damaged \(found: row 5, {image_id}\)\. Remedy: remove the file"
+    message = rf"jpg\.beton: an image in the beton is damaged \(found: row 5, {image_id}\)\. Remedy: remove the file"
     with pytest.raises(OutputDamaged, match=message):
         loader = own_betons.open("jpg", batch_size=4, kind=kind, shuffle=False)
         for _ in loader.epoch(0):
@@ -161,8 +159,6 @@ def test_a_picture_that_does_not_decode_is_named_at_once(kind: Any, own_betons: 
 def test_any_error_while_decoding_reaches_the_caller(
     kind: Any, betons: Betons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FFCV's own epoch thread would end, and the trainer wait for ever."""
-
     def broken(*_: object, **__: object) -> None:
         raise MemoryError("no more")
 
@@ -173,29 +169,29 @@ def test_any_error_while_decoding_reaches_the_caller(
         one_epoch(loader)
 
 
-def test_a_selected_picture_that_no_beton_holds_is_named(betons: Betons) -> None:
+def test_a_selected_image_that_no_beton_holds_is_named(betons: Betons) -> None:
     stranger = pd.DataFrame({"image_id": ["raw/1.png", "who/1.png", "who/2.png"], "label": 0, "weight": 1.0})
 
     with pytest.raises(
-        BadData, match=r"selected pictures are in no beton \(found: who/1\.png and 1 more\)\. Remedy: run"
+        BadData, match=r"selected images are in no beton \(found: who/1\.png and 1 more\)\. Remedy: run"
     ):
         open_loader(
             betons.folder, stranger, batch_size=2, side_px=32, augmentation=None, shuffle=False, seed=0,
-            drop_last=False, kind="torchvision", workers=1,
+            drop_last=False, kind="python", workers=1,
         )  # fmt: skip
 
 
 @pytest.mark.parametrize(("prefix", "drop_last"), [("nothing", False), ("small", True)])
 def test_a_selection_that_gives_no_batch_is_refused(prefix: str, drop_last: bool, betons: Betons) -> None:
     with pytest.raises(
-        BadData, match=r"too few pictures for one batch \(found: \d+ pictures, batches of 64\)\. Remedy: lower"
+        BadData, match=r"too few images for one batch \(found: \d+ images, batches of 64\)\. Remedy: lower"
     ):
         betons.open(prefix, batch_size=64, drop_last=drop_last)
 
 
 def test_a_folder_without_betons_is_told(betons: Betons, tmp_path: Path) -> None:
     with pytest.raises(BadData, match=r"no betons there\. Remedy: run `dvc repro convert`"):
-        Betons(tmp_path, betons.pictures).open()
+        Betons(tmp_path, betons.images).open()
 
 
 def test_a_truncated_beton_is_refused_before_training(own_betons: Betons) -> None:
@@ -207,39 +203,49 @@ def test_a_truncated_beton_is_refused_before_training(own_betons: Betons) -> Non
 
 
 def test_the_index_of_another_beton_is_refused(own_betons: Betons) -> None:
-    """Rows beyond the end would be a segmentation fault in FFCV."""
+    """Rows beyond the end would be a segmentation fault."""
     shutil.copy(own_betons.folder / "raw.beton", own_betons.folder / "small.beton")
 
     with pytest.raises(
-        OutputDamaged, match=r"small\.beton: a beton and its index do not belong together \(found: 20 pic"
+        OutputDamaged, match=r"small\.beton: a beton and its index do not belong together \(found: 20 im"
     ):
         own_betons.open("small")
 
 
-def test_without_ffcv_auto_says_so_and_takes_the_other_loader(
-    betons: Betons, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that cannot compile the C decoder."""
+
+    def fail() -> None:
+        raise unusable("no C compiler")
+
+    monkeypatch.setattr("pipeline_lib.loader.open.load", fail)
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_without_the_c_decoder_auto_says_so_and_takes_the_python_one(
+    betons: Betons, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pipeline_lib.loader.ffcv_loader", None)
     caplog.set_level(logging.WARNING)
 
     loader = betons.open(kind="auto")
 
-    assert loader.kind == "torchvision"
-    assert len(caplog.records) == 1
-    assert "ffcv cannot be used" in caplog.text
+    assert loader.kind == "python"
+    assert [record.getMessage() for record in caplog.records] == [
+        "the C decoder cannot be used (no C compiler): loader `python` reads the betons, same images, slower"
+    ]
 
 
-def test_without_ffcv_asking_for_it_is_an_error(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pipeline_lib.loader.ffcv_loader", None)
-
+@pytest.mark.usefixtures("no_compiler")
+def test_without_the_c_decoder_asking_for_it_is_an_error(betons: Betons) -> None:
     with pytest.raises(
-        DependencyMissing, match=r"ffcv cannot be used \(found: .*\)\. Remedy: run `make setup`, or set PERENNIAL_"
+        DependencyMissing, match=r"C decoder cannot be used \(found: no C compiler\).*PERENNIAL_LOADER=python"
     ):
-        betons.open(kind="ffcv")
+        betons.open(kind="native")
 
 
-def test_auto_takes_ffcv_where_it_is_installed(betons: Betons) -> None:
-    assert betons.open(kind="auto").kind == "ffcv"
+def test_auto_takes_the_c_decoder_where_it_can(betons: Betons) -> None:
+    assert betons.open(kind="auto").kind == "native"
 
 
 SCRIPT = """
@@ -249,25 +255,25 @@ from pathlib import Path
 from pipeline_lib.loader import Augmentation, open_loader
 everything = Augmentation(**json.loads(sys.argv[3]))
 torch.set_num_threads(3)
-for kind in ("torchvision", "ffcv"):
+for kind in ("python", "native"):
     loader = open_loader(Path(sys.argv[1]), pd.read_pickle(sys.argv[2]), batch_size=16, side_px=32, kind=kind,
                          augmentation=everything, shuffle=True, seed=7, drop_last=False, workers=1)
     batches = list(loader.epoch(0))
     images, positions = torch.cat([b.images_BHWC for b in batches]), torch.cat([b.positions_B for b in batches])
     print(hashlib.sha256(images.numpy().tobytes() + positions.numpy().tobytes()).hexdigest())
-    print(torch.get_num_threads(), "ffcv" in sys.modules)
+    print(torch.get_num_threads(), bool({"ffcv", "numba"} & set(sys.modules)))
 """
 
 
-def test_another_process_sees_the_same_bytes_in_silence_and_keeps_torchs_threads(
+def test_another_process_sees_the_same_bytes_in_silence_without_ffcv_and_keeps_torchs_threads(
     betons: Betons, tmp_path: Path
 ) -> None:
     betons.selection("raw").to_pickle(tmp_path / "selection")
     command = [sys.executable, "-c", SCRIPT, str(betons.folder), str(tmp_path / "selection")]
-    command.append(json.dumps(asdict(EVERYTHING)))
+    command.append(EVERYTHING.model_dump_json())
 
     ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
 
     expected = digest(one_epoch(betons.open("raw")))
     assert ended.stderr == ""
-    assert ended.stdout.split() == [expected, "3", "False", expected, "3", "True"]
+    assert ended.stdout.split() == [expected, "3", "False", expected, "3", "False"]

@@ -1,4 +1,4 @@
-"""The batches of every process, for any number of pictures, batch size and processes: no pixels needed."""
+"""The batches of every process, for any number of images, batch size and processes: no pixels needed."""
 
 from itertools import chain
 
@@ -8,18 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.betons.layout import Array
-from pipeline_lib.loader.pictures import Pictures
-from pipeline_lib.loader.plan import Plan
-from pipeline_lib.loader.sampling import Sampling
+from pipeline_lib.loader.images import Images
+from pipeline_lib.loader.plan import Plan, Sampling
 
 
 def plans(
     n: int, *, batch_size: int, world: int, drop_last: bool, sampling: Sampling = "as_is", shuffle: bool = True
 ) -> list[Plan]:
-    """One per process, over n pictures of three classes."""
-    image_ids, rows = tuple(f"picture {number}" for number in range(n)), np.arange(n)
-    pictures = Pictures(image_ids, torch.from_numpy(rows % 3), torch.ones(n), (), np.zeros(n, int), rows, rows)
-    return [Plan(pictures, batch_size, 32, None, shuffle, 5, drop_last, sampling, rank, world) for rank in range(world)]
+    """One per process, over n images of three classes."""
+    image_ids, rows = tuple(f"image {number}" for number in range(n)), np.arange(n)
+    images = Images(image_ids, torch.from_numpy(rows % 3), torch.ones(n), (), np.zeros(n, int), rows, rows)
+    return [Plan(images, batch_size, 32, None, shuffle, 5, drop_last, sampling, rank, world) for rank in range(world)]
 
 
 def visits(plan: Plan, epoch: int, start: int = 0) -> list[list[int]]:
@@ -45,7 +44,7 @@ def test_training_batches_of_all_processes_are_those_of_one(
 
 
 @given(numbers, few, few, st.booleans())
-def test_evaluation_shows_every_picture_exactly_once_over_all_processes(
+def test_evaluation_shows_every_image_exactly_once_over_all_processes(
     n: int, batch_size: int, world: int, shuffle: bool
 ) -> None:
     ranks = plans(n, batch_size=batch_size, world=world, drop_last=False, shuffle=shuffle)
@@ -69,7 +68,7 @@ def test_an_epoch_resumed_is_the_rest_of_the_whole(
     assert plan.order(3, start).tolist() == list(chain(*visits(plan, 3)[start:]))
 
 
-def test_no_visit_comes_twice_though_its_picture_may() -> None:
+def test_no_visit_comes_twice_though_its_image_may() -> None:
     (plan,) = plans(50, batch_size=8, world=1, drop_last=False, sampling="balanced")
 
     order: Array = plan.order(0)

@@ -1,4 +1,4 @@
-"""Pictures that stay on the device: the views of the other loaders, and what cannot stay."""
+"""Images that stay on the device: the views of the other loaders, and what cannot stay."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ NAMES = ("images_BHWC", "labels_B", "weights_B", "positions_B")
 
 @pytest.mark.parametrize("augmentation", [None, MOVED, Augmentation(shift_px=40)])
 @pytest.mark.parametrize("options", [{}, {"sampling": "balanced", "rank": 1, "world": 2}], ids=["alone", "one of two"])
-def test_pictures_on_the_device_are_shown_as_the_decoding_loader_shows_them(
+def test_images_on_the_device_are_shown_as_the_decoding_loader_shows_them(
     betons: Betons, augmentation: Any, options: dict[str, Any]
 ) -> None:
     decoded, resident = (
-        betons.open(kind=kind, augmentation=augmentation, device=CPU, **options) for kind in ("ffcv", "resident")
+        betons.open(kind=kind, augmentation=augmentation, device=CPU, **options) for kind in ("native", "resident")
     )
 
     assert (len(resident), resident.kind) == (len(decoded), "resident")
@@ -40,7 +40,7 @@ def test_an_epoch_goes_on_after_any_batch(betons: Betons) -> None:
     assert list(loader.epoch(2, len(loader))) == []
 
 
-def test_pictures_that_cannot_stay_say_why(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_cannot_stay_say_why(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         ConfigError, match="cannot stay on the device .*crops, turns and colours.*PERENNIAL_LOADER=auto"
     ):
@@ -54,4 +54,4 @@ def test_pictures_that_cannot_stay_say_why(betons: Betons, monkeypatch: pytest.M
 def test_without_a_device_to_train_on_and_on_a_cpu_auto_decodes(betons: Betons) -> None:
     kinds = [betons.open(kind=kind, device=device).kind for kind, device in (("resident", None), ("auto", CPU))]
 
-    assert kinds == ["ffcv", "ffcv"]
+    assert kinds == ["native", "native"]

@@ -1,14 +1,14 @@
-"""Which pictures an epoch shows: pure functions."""
+"""Which images an epoch shows: pure functions."""
 
 import numpy as np
 from scipy.stats import chisquare
 
-from pipeline_lib.loader.keyed_random import picture_keys, repeated_keys
-from pipeline_lib.loader.sampling import balanced, repetitions, shuffled
+from pipeline_lib.loader.augmentation import image_keys, repeated_keys
+from pipeline_lib.loader.plan import balanced, repetitions, shuffled
 
 SIZES = (2000, 300, 80, 20)
 LABELS = np.repeat(np.arange(4), SIZES)
-KEYS = picture_keys([f"picture {number}" for number in range(len(LABELS))])
+KEYS = image_keys([f"image {number}" for number in range(len(LABELS))])
 
 
 def test_a_balanced_epoch_is_as_long_and_shows_every_class_equally_often() -> None:
@@ -18,7 +18,7 @@ def test_a_balanced_epoch_is_as_long_and_shows_every_class_equally_often() -> No
     assert chisquare(np.bincount(LABELS[shown])).pvalue > 0.001
 
 
-def test_every_picture_of_a_class_is_drawn_equally_often() -> None:
+def test_every_image_of_a_class_is_drawn_equally_often() -> None:
     shown = np.concatenate([balanced(KEYS, LABELS, seed=0, epoch=epoch) for epoch in range(20)])
 
     for label in range(4):
@@ -53,11 +53,11 @@ def test_orders_are_frozen() -> None:
     assert balanced(KEYS[1996:2004], LABELS[1996:2004], seed=1, epoch=2).tolist() == [7, 4, 5, 3, 5, 6, 4, 4]
 
 
-def test_repetitions_count_how_often_a_picture_came_before() -> None:
+def test_repetitions_count_how_often_an_image_came_before() -> None:
     assert repetitions(np.array([5, 2, 5, 5, 0, 2])).tolist() == [0, 0, 1, 2, 0, 1]
 
 
-def test_a_repeated_picture_has_a_key_of_its_own_and_the_first_visit_the_pictures() -> None:
+def test_a_repeated_image_has_a_key_of_its_own_and_the_first_visit_the_images() -> None:
     keys = np.stack([repeated_keys(KEYS, np.full(len(KEYS), repetition)) for repetition in range(3)])
 
     assert np.array_equal(keys[0], KEYS)

@@ -11,25 +11,30 @@ from scipy.stats import chisquare
 
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.loader import Augmentation
-from pipeline_lib.loader.augment import centre_views, draw_views
-from pipeline_lib.loader.effects import apply_effects
-from pipeline_lib.loader.keyed_random import Draw, picture_keys, random_bits, random_uniform
-from pipeline_lib.loader.render import render
+from pipeline_lib.loader.augmentation import (
+    Draw,
+    centre_views,
+    draw_views,
+    image_keys,
+    random_bits,
+    random_uniform,
+)
+from pipeline_lib.loader.render import apply_effects, cut_and_resize
 from pipeline_lib.pixels import centre_square
 
-KEYS = picture_keys([f"picture {number}" for number in range(4000)])
+KEYS = image_keys([f"image {number}" for number in range(4000)])
 
 
 def test_random_numbers_are_frozen() -> None:
     """A change of these values changes every training run."""
-    bits = random_bits(picture_keys(["a", "b"]), Draw.FLIP, seed=1, epoch=2)
+    bits = random_bits(image_keys(["a", "b"]), Draw.FLIP, seed=1, epoch=2)
 
     assert [hex(value) for value in bits.tolist()] == ["0xa1d782355aa9775b", "0x62cc56ba0b3027c0"]
 
 
 def test_splitmix64_gives_the_published_sequence() -> None:
     """Oracle: the first outputs for seed 1234567 in Vigna's test vector (https://prng.di.unimi.it/splitmix64.c)."""
-    from pipeline_lib.loader.keyed_random import _mix
+    from pipeline_lib.loader.augmentation import _mix
 
     golden = np.uint64(0x9E3779B97F4A7C15)
     states = np.array([1234567], np.uint64) + golden * np.arange(3, dtype=np.uint64)
@@ -51,7 +56,7 @@ sizes = st.integers(1, 500)
 
 
 @given(sizes, sizes, st.floats(0.05, 0.99), st.floats(1, 4), st.integers(0, 2**40), st.integers(0, 1000))
-def test_a_crop_lies_in_the_picture_whatever_its_size(
+def test_a_crop_lies_in_the_image_whatever_its_size(
     height: int, width: int, scale_min: float, ratio_max: float, seed: int, epoch: int
 ) -> None:
     count = 20
@@ -89,7 +94,7 @@ def test_shifts_and_flips_take_every_value_equally_often() -> None:
 
 
 def drawn_numbers(epoch: int) -> dict[str, Array]:
-    """Everything that is drawn for 4,000 pictures, each brought to [0, 1)."""
+    """Everything that is drawn for 4,000 images, each brought to [0, 1)."""
     augmentation = Augmentation(
         scale_min=0.25, flip=True, shift_px=2, rotation_deg=30, zoom=0.2, shear_deg=10,
         brightness=0.4, contrast=0.3, saturation=0.5, cutout_px=8,
@@ -100,12 +105,12 @@ def drawn_numbers(epoch: int) -> dict[str, Array]:
     numbers = {"top": top / (1001 - height), "left": left / (1001 - width)}
     numbers |= {"flip": 1 - 0.5 * views.flips_N, "down": views.shifts_N2[:, 0] / 5 + 0.4}
     for name, column, middle, limit in (
-        ("rotation", views.warps_N3[:, 0], 0, 30),
-        ("zoom", views.warps_N3[:, 1], 1, 0.2),
-        ("shear", views.warps_N3[:, 2], 0, 10),
-        ("brightness", views.colours_N3[:, 0], 1, 0.4),
-        ("contrast", views.colours_N3[:, 1], 1, 0.3),
-        ("saturation", views.colours_N3[:, 2], 1, 0.5),
+        ("rotation", views.rotations_N, 0, 30),
+        ("zoom", views.zooms_N, 1, 0.2),
+        ("shear", views.shears_N, 0, 10),
+        ("brightness", views.brightness_N, 1, 0.4),
+        ("contrast", views.contrast_N, 1, 0.3),
+        ("saturation", views.saturation_N, 1, 0.5),
     ):
         numbers[name] = (column - middle) / (2 * limit) + 0.5
     return numbers | {"cutout down": views.cutouts_N2[:, 0], "cutout right": views.cutouts_N2[:, 1]}
@@ -120,7 +125,7 @@ def test_what_is_drawn_from_a_range_is_uniform_over_the_whole_of_it(name: str) -
     assert chisquare(np.histogram(numbers, bins=20, range=(0, 1))[0]).pvalue > 0.001
 
 
-def test_no_two_draws_of_a_picture_are_related_nor_are_its_epochs() -> None:
+def test_no_two_draws_of_an_image_are_related_nor_are_its_epochs() -> None:
     columns = np.stack([*drawn_numbers(0).values(), *drawn_numbers(1).values()])
 
     unrelated = 4.5 / np.sqrt(len(KEYS))  # standard errors, for 276 pairs
@@ -137,7 +142,7 @@ def test_nothing_is_flipped_or_moved_unless_asked_for() -> None:
     assert (views.boxes_N4 == [0, 0, 32, 32]).all()
 
 
-def test_the_views_of_a_picture_do_not_depend_on_its_company() -> None:
+def test_the_views_of_an_image_do_not_depend_on_its_company() -> None:
     sides = np.full(len(KEYS), 64)
     augmentation = Augmentation(scale_min=0.3, flip=True, shift_px=2)
 
@@ -148,9 +153,9 @@ def test_the_views_of_a_picture_do_not_depend_on_its_company() -> None:
     assert alone.shifts_N2[0].tolist() == together.shifts_N2[99].tolist()
 
 
-def rendered(picture: Array, box: list[int], *, flip: bool = False, shift: tuple[int, int] = (0, 0)) -> Array:
+def rendered(image: Array, box: list[int], *, flip: bool = False, shift: tuple[int, int] = (0, 0)) -> Array:
     out = np.empty((4, 4, 3), np.uint8)
-    render(picture, np.array(box), flip, out)
+    cut_and_resize(image, np.array(box), flip, out)
     view = centre_views(np.array([4]), np.array([4]))
     apply_effects(replace(view, shifts_N2=np.array([shift])), 0, out)
     return out[..., 0]
@@ -158,7 +163,7 @@ def rendered(picture: Array, box: list[int], *, flip: bool = False, shift: tuple
 
 @pytest.fixture
 def counted() -> Iterator[Array]:
-    """A 6x6 picture whose value at row y, column x is 10 y + x."""
+    """A 6x6 image whose value at row y, column x is 10 y + x."""
     yield np.repeat((10 * np.arange(6)[:, None] + np.arange(6)).astype(np.uint8)[..., None], 3, axis=2)
 
 
@@ -181,7 +186,7 @@ def test_a_shift_moves_down_and_right_and_repeats_the_edge(counted: Array) -> No
 
 @pytest.mark.parametrize("shape", [(4, 4), (9, 5), (5, 9), (3, 2), (64, 41)])
 def test_the_evaluation_view_is_the_centre_square_of_the_pixel_policy(shape: tuple[int, int]) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     views = draw_views(None, KEYS[:1], np.array([shape[0]]), np.array([shape[1]]), seed=0, epoch=0)
 
-    assert np.array_equal(rendered(picture, views.boxes_N4[0]), centre_square(picture, side_px=4)[..., 0])
+    assert np.array_equal(rendered(image, views.boxes_N4[0]), centre_square(image, side_px=4)[..., 0])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ def encoded(pixels: Array, **options: object) -> Array:
     return np.frombuffer(stream.getvalue(), np.uint8)
 
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "4:4:4": {"subsampling": "4:4:4"},
     "4:2:2": {"subsampling": "4:2:2"},
     "4:2:0": {"subsampling": "4:2:0"},
@@ -59,7 +61,7 @@ KINDS = {
 
 @st.composite
 def boxes(draw: st.DrawFn, *, square: bool = False) -> tuple[int, int, Box]:
-    """Height and width of a picture, and a box in it."""
+    """Height and width of an image, and a box in it."""
     height, width = draw(st.integers(1, 427)), draw(st.integers(1, 640))
     box_h = draw(st.integers(1, min(height, width) if square else height))
     box_w = box_h if square else draw(st.integers(1, width))
@@ -105,7 +107,7 @@ def test_a_resized_view_is_pillows_byte_for_byte(place: tuple[int, int, Box], si
 
 @pytest.mark.parametrize("value", [0, 1, 128, 254, 255])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5000), (900, 11), (224, 224)])
-def test_an_even_picture_stays_even(value: int, shape: tuple[int, int]) -> None:
+def test_an_even_image_stays_even(value: int, shape: tuple[int, int]) -> None:
     pixels = np.full((*shape, 3), value, np.uint8)
 
     _, shown = show(pixels, mode=RAW, size=shape, box=(0, 0, *shape), side=33)
@@ -158,13 +160,13 @@ def test_a_jpeg_of_another_size_than_recorded_is_a_misfit() -> None:
     "box", [(0, 0, 0, 5), (0, 0, 5, 0), (-1, 0, 5, 5), (0, -1, 5, 5), (424, 0, 4, 4), (0, 638, 4, 4)]
 )
 @pytest.mark.parametrize("mode", [RAW, JPG])
-def test_a_box_outside_the_picture_is_a_misfit(box: Box, mode: int) -> None:
+def test_a_box_outside_the_image_is_a_misfit(box: Box, mode: int) -> None:
     stored = PHOTOGRAPHS[0] if mode == RAW else encoded(PHOTOGRAPHS[0])
 
     assert show(stored, mode=mode, size=(427, 640), box=box, side=8)[0] == Status.MISFIT
 
 
-def test_a_raw_picture_with_too_few_bytes_is_a_misfit() -> None:
+def test_a_raw_image_with_too_few_bytes_is_a_misfit() -> None:
     assert show(PHOTOGRAPHS[0][:-1], mode=RAW, size=(427, 640), box=(0, 0, 9, 9), side=8)[0] == Status.MISFIT
 
 
@@ -177,7 +179,7 @@ def test_the_python_table_is_the_c_struct(tmp_path: Path) -> None:
 
 
 def test_one_version_of_the_sources_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     first = build.library_path()
     made = first.stat().st_mtime_ns
 
@@ -188,14 +190,14 @@ def test_one_version_of_the_sources_is_compiled_once(monkeypatch: pytest.MonkeyP
 def test_a_library_that_does_not_load_on_this_machine_is_compiled_anew(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     build.library_path().write_bytes(b"compiled for another libjpeg")
 
     assert load.__wrapped__().render_views
 
 
 def test_a_library_that_never_loads_is_told_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(build, "LIBRARIES", ())
 
     with pytest.raises(DependencyMissing, match=r"the C decoder cannot be used .*undefined symbol: jpeg_"):
@@ -203,7 +205,7 @@ def test_a_library_that_never_loads_is_told_with_what_it_lacks(monkeypatch: pyte
 
 
 def test_without_a_compiler_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(build.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setenv("CC", "no-such-compiler")
 
     with pytest.raises(DependencyMissing, match=r"the C decoder cannot be used .*no C compiler.*run `make setup`"):

@@ -1,4 +1,4 @@
-"""The C decoder under AddressSanitizer and UndefinedBehaviorSanitizer, on mutated pictures. fuzz_views.c says how.
+"""The C decoder under AddressSanitizer and UndefinedBehaviorSanitizer, on mutated images. fuzz_views.c says how.
 
 The short version of `python -m benchmarks.robustness.fuzz_views`.
 """
@@ -32,7 +32,7 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_mutated_pictures_end_in_their_own_pixels_or_in_an_error(fuzzer: Path, tmp_path: Path) -> None:
+def test_mutated_images_end_in_their_own_pixels_or_in_an_error(fuzzer: Path, tmp_path: Path) -> None:
     seeds = [str(path) for path in write_seeds(tmp_path / "seeds")]
     command = [str(fuzzer), str(MUTATIONS), "1", *seeds]
 
@@ -64,7 +64,7 @@ def test_a_progressive_jpeg_that_lacks_scans_shows_the_same_pixels_in_every_box(
 
 
 def complains(stream: bytes) -> bool:
-    """Whether a strict decode of the whole picture finds damage."""
+    """Whether a strict decode of the whole image finds damage."""
     try:
         simplejpeg.decode_jpeg(stream, "RGB", strict=True)
     except ValueError:
@@ -72,7 +72,7 @@ def complains(stream: bytes) -> bool:
     return False
 
 
-def test_a_view_down_to_the_last_row_sees_all_that_a_strict_decode_of_the_picture_sees() -> None:
+def test_a_view_down_to_the_last_row_sees_all_that_a_strict_decode_of_the_image_sees() -> None:
     """A flipped bit may shift all blocks after it without an error, and tell on itself by data that is left over."""
     stream, rng = jpeg(photo(97, 161)), np.random.default_rng(0)
     seen = []
@@ -103,7 +103,7 @@ print(table["status"][0])
 
 
 def test_a_lack_of_memory_is_not_called_damage(tmp_path: Path) -> None:
-    """A progressive picture is decoded as a whole: two bytes for each of 30 million pixels."""
+    """A progressive image is decoded as a whole: two bytes for each of 30 million pixels."""
     (tmp_path / "large.jpg").write_bytes(jpeg(Image.new("L", (6000, 5000)), progressive=True))
 
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "large.jpg")]

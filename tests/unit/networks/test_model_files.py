@@ -4,6 +4,7 @@ import json
 import platform
 import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_a_model_description_of_another_form_is_refused(tmp_path: Path, content:
         ({"names": ("A",)}, "2 classes, but 1 names"),
     ],
 )
-def test_a_model_description_with_odd_values_is_refused_by_name(tmp_path: Path, odd: dict, said: str) -> None:
+def test_a_model_description_with_odd_values_is_refused_by_name(tmp_path: Path, odd: dict[str, Any], said: str) -> None:
     (tmp_path / "model.json").write_text(json.dumps(_about().model_dump(mode="json") | odd))
 
     with pytest.raises(BadData, match=f"not a model description of format 1 .*{said}"):

@@ -1,4 +1,4 @@
-"""How large pictures are kept: the two limits, the two squares, and that nothing ever grows."""
+"""How large images are kept: the two limits, the two squares, and that nothing ever grows."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ SHAPES = ("as_is", "square_crop", "square_pad")
         ({"shape": "square_pad", "long_side_px": 100}, (100, 100)),
     ],
 )
-def test_a_picture_of_400_by_300_is_kept_as_asked(rules, expected):
+def test_an_image_of_400_by_300_is_kept_as_asked(rules, expected):
     size = KeptSize(**rules)
 
     assert size.of(400, 300) == expected
@@ -68,7 +68,7 @@ def test_a_crop_is_cut_before_it_shrinks():
     assert np.array_equal(KeptSize(shape="square_crop", long_side_px=96).apply(pixels), np.asarray(expected))
 
 
-def test_bars_are_grey_and_the_picture_between_them_is_as_it_was():
+def test_bars_are_grey_and_the_image_between_them_is_as_it_was():
     pixels = photo(width=41, height=30)
 
     padded = KeptSize(shape="square_pad").apply(pixels)

@@ -1,4 +1,4 @@
-"""Files as people have them: read where the picture in them is sound, else set aside under the right name."""
+"""Files as people have them: read where the image in them is sound, else set aside under the right name."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_a_sound_picture_is_read(name: str) -> None:
+def test_a_sound_image_is_read(name: str) -> None:
     assert outcome(FILES[name]) == "read"
 
 
@@ -108,7 +108,7 @@ def test_a_transparency_without_a_shape_stays_white() -> None:
     assert not decode(encoded(nothing, "PNG"), RULES).on_black
 
 
-def test_only_a_grey_end_is_remarked_and_neither_a_grey_picture_nor_a_border() -> None:
+def test_only_a_grey_end_is_remarked_and_neither_a_grey_image_nor_a_border() -> None:
     border = photo(side_px=128)
     border[-4:] = 128
 

@@ -164,8 +164,8 @@ def test_a_gif_cut_inside_a_block_says_so():
 def test_bytes_after_the_end_are_counted_and_cost_nothing(kind):
     sound = encoded(photo(), kind)
 
-    decoded = decode(sound + b"PK\3\4 a zip behind a picture", RULES)
+    decoded = decode(sound + b"PK\3\4 a zip behind an image", RULES)
 
     assert decode(sound, RULES).trailing_bytes == 0
-    assert decoded.trailing_bytes == len(b"PK\3\4 a zip behind a picture")
+    assert decoded.trailing_bytes == len(b"PK\3\4 a zip behind an image")
     assert (decoded.pixels_HWC == decode(sound, RULES).pixels_HWC).all()

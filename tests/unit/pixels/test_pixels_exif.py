@@ -1,4 +1,4 @@
-"""Which way up, and whether a position is given away; broken metadata never costs the picture."""
+"""Which way up, and whether a position is given away; broken metadata never costs the image."""
 
 import io
 import subprocess
@@ -25,7 +25,7 @@ def exif_of(orientation=1, *, gps=False):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_pictures_are_turned_upright_as_pillow_turns_them(kind, orientation):
+def test_images_are_turned_upright_as_pillow_turns_them(kind, orientation):
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encoded(photo(width=33, height=21), kind, exif=exif_of(orientation), **options)
 
@@ -66,7 +66,7 @@ def test_an_orientation_outside_1_to_8_counts_as_upright():
     assert decode(encoded(photo(), "JPEG", exif=exif_of(9)), RULES).exif_orientation == 1
 
 
-def test_corrupt_exif_and_profile_keep_the_picture_and_print_nothing(tmp_path):
+def test_corrupt_exif_and_profile_keep_the_image_and_print_nothing(tmp_path):
     good = exif_of(6, gps=True).tobytes()
     blocks = [good[:cut] for cut in range(7, len(good), 7)] + [
         b"Exif\0\0" + bytes(40),

@@ -69,11 +69,11 @@ def test_grey_with_alpha_is_laid_over_white():
 
 
 def test_a_transparent_palette_entry_is_white_and_the_others_keep_their_colour():
-    picture = Image.new("P", (16, 8), 0)
-    picture.putpalette([10, 20, 30, 200, 100, 50])
-    picture.paste(1, (8, 0, 16, 8))
+    image = Image.new("P", (16, 8), 0)
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.paste(1, (8, 0, 16, 8))
 
-    pixels = decode(encoded(picture, "PNG", transparency=0), RULES).pixels_HWC
+    pixels = decode(encoded(image, "PNG", transparency=0), RULES).pixels_HWC
 
     assert (pixels[:, :8] == 255).all()
     assert (pixels[:, 8:] == (200, 100, 50)).all()

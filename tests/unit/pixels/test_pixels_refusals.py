@@ -38,7 +38,7 @@ DOCUMENTS = {
     "text": "ein schöner Text".encode(),
     "unknown": bytes(range(128, 250)) + b"\0",
 }
-OTHER_PICTURES = {
+OTHER_IMAGES = {
     "ico": encoded(photo(width=32, height=32), "ICO"),
     "psd": b"8BPS\0\1" + bytes(20),
     "jpeg2000": encoded(photo(width=32, height=32), "JPEG2000"),
@@ -55,10 +55,10 @@ def test_a_document_or_drawing_is_no_image_and_is_named(kind):
     assert (caught.value.reason, caught.value.detail) == (Reason.NOT_IMAGE, kind)
 
 
-@pytest.mark.parametrize("kind", OTHER_PICTURES)
-def test_a_picture_outside_the_list_is_an_unsupported_format(kind):
+@pytest.mark.parametrize("kind", OTHER_IMAGES)
+def test_an_image_outside_the_list_is_an_unsupported_format(kind):
     with pytest.raises(Undecodable, match=f"^unsupported_format: {kind}$"):
-        decode(OTHER_PICTURES[kind], RULES)
+        decode(OTHER_IMAGES[kind], RULES)
 
 
 @pytest.mark.parametrize("data", [b"", bytes(1), bytes(5000)])
@@ -104,7 +104,7 @@ def test_the_size_of_a_webp_is_read_before_pillow_makes_room_for_its_pixels(opti
     assert refusal(data, PixelRules(max_pixels=3500)) == ""
 
 
-def test_the_refusal_of_a_large_picture_names_its_size_and_the_limit():
+def test_the_refusal_of_a_large_image_names_its_size_and_the_limit():
     with pytest.raises(Undecodable, match="^too_many_pixels: 160 x 120, the limit is 1000 pixels$"):
         decode(encoded(photo(), "JPEG"), PixelRules(max_pixels=1000))
 

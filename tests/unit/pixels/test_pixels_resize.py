@@ -19,13 +19,13 @@ def test_the_short_side_is_as_asked_and_the_aspect_is_kept(size, expected):
     assert (shrunk.shape[1], shrunk.shape[0]) == expected
 
 
-def test_a_small_picture_is_never_enlarged_by_shrinking():
+def test_a_small_image_is_never_enlarged_by_shrinking():
     pixels = photo(width=60, height=50)
 
     assert np.array_equal(shrink_to(pixels, short_side_px=100), pixels)
 
 
-def test_the_centre_square_of_a_large_picture_is_its_middle():
+def test_the_centre_square_of_a_large_image_is_its_middle():
     pixels = np.zeros((100, 300, 3), np.uint8)
     pixels[:, 100:200] = 200
 
@@ -38,7 +38,7 @@ def test_a_centre_square_of_the_same_size_changes_no_pixel():
     assert np.array_equal(centre_square(pixels, side_px=64), pixels)
 
 
-def test_a_small_picture_is_enlarged_to_the_square():
+def test_a_small_image_is_enlarged_to_the_square():
     assert centre_square(photo(width=9, height=8), side_px=32).shape == (32, 32, 3)
 
 

@@ -1,4 +1,4 @@
-"""The champion is asked again about today's test pictures: its real ONNX on real betons."""
+"""The champion is asked again about today's test images: its real ONNX on real betons."""
 
 from pathlib import Path
 
@@ -8,30 +8,30 @@ from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.convert.run import run as convert
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.run import run
-from pipeline_lib.registry import Verdict, open_registry
+from pipeline_lib.registry import Verdict, load_registry
 from pipeline_lib.settings import Settings
 from testing.tiny_line import CLASSES, TinyLine, make_line, receive, write_export
 
 
 def with_betons(line: TinyLine) -> TinyLine:
     files = line.files.stage_files("convert")
-    settings = Settings(workers=1, loader="torchvision")
+    settings = Settings(workers=1, loader="python")
     convert(StageRun(line.root, files.reads, files.writes, ConvertParams(), settings))
     receive(line)
     return line
 
 
 def latest_verdict(line: TinyLine) -> Verdict:
-    return open_registry(Settings(), line.root).versions()[-1].verdict
+    return load_registry(Settings(), line.root).versions()[-1].verdict
 
 
-def test_when_the_test_pictures_changed_the_champions_own_model_answers_again(
+def test_when_the_test_images_changed_the_champions_own_model_answers_again(
     checkout: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(make_line(checkout, wrong=[1, 2, 3]).job())
     line = with_betons(make_line(checkout, model="two"))
 
-    run(line.job(loader="torchvision", workers=1))
+    run(line.job(loader="python", workers=1))
 
     comparison = latest_verdict(line).comparison
     assert comparison is not None
@@ -39,26 +39,26 @@ def test_when_the_test_pictures_changed_the_champions_own_model_answers_again(
     assert comparison.champion_top1 == 1.0  # its recorded answers, with three mistakes, were of other betons
 
 
-def test_its_answers_are_kept_for_the_next_model_on_the_same_pictures(
+def test_its_answers_are_kept_for_the_next_model_on_the_same_images(
     checkout: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(make_line(checkout, wrong=[1, 2, 3]).job())
     for model in ("two", "three"):
         line = with_betons(make_line(checkout, wrong=range(20), model=model))
-        run(line.job(loader="torchvision", workers=1))
+        run(line.job(loader="python", workers=1))
 
     assert caplog.text.count("asking a registered model") == 1
 
 
 def test_classes_are_compared_by_name_where_the_champion_counted_them_otherwise(checkout: Path) -> None:
-    """The champion's outputs stand for (blue, red, green): it says blue for red pictures, and so on."""
+    """The champion's outputs stand for (blue, red, green): it says blue for red images, and so on."""
     old = make_line(checkout)
     write_export(old.path("export"), "one", classes=(CLASSES[2], CLASSES[0], CLASSES[1]))
     receive(old)
     run(old.job())
     line = with_betons(make_line(checkout, model="two"))
 
-    run(line.job(loader="torchvision", workers=1))
+    run(line.job(loader="python", workers=1))
 
     comparison = latest_verdict(line).comparison
     assert comparison is not None
@@ -78,13 +78,13 @@ RENAMED = ("crimson", "green", "blue")  # `class_id,red,rename_class,crimson`
 def test_a_class_that_was_renamed_counts_neither_for_nor_against_a_model(
     checkout: Path, wrong: range, decision: str, sentence: str
 ) -> None:
-    """The champion answers "red" to every crimson picture. Taken as mistakes, 20 of 60 wrong would look like none."""
+    """The champion answers "red" to every crimson image. Taken as mistakes, 20 of 60 wrong would look like none."""
     run(make_line(checkout).job())
     line = with_betons(make_line(checkout, wrong=wrong, model="two", names=RENAMED))
 
-    run(line.job(loader="torchvision", workers=1))
+    run(line.job(loader="python", workers=1))
 
-    attempt = open_registry(Settings(), line.root)._reader().attempts()[-1]
+    attempt = load_registry(Settings(), line.root)._reader().attempts()[-1]
     assert attempt.verdict.decision == decision
     assert attempt.verdict.sentence.startswith(sentence)
     assert attempt.verdict.comparison is not None
@@ -99,7 +99,7 @@ def test_without_a_record_of_the_renaming_only_the_classes_of_equal_name_are_com
     run(old.job())
     line = with_betons(make_line(checkout, model="two", names=RENAMED))
 
-    run(line.job(loader="torchvision", workers=1))
+    run(line.job(loader="python", workers=1))
 
     found = latest_verdict(line)
     assert found.comparison is not None

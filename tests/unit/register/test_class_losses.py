@@ -96,6 +96,7 @@ def test_the_visible_loss_of_a_class_is_noticed_four_times_in_five() -> None:
     changes = tuple(changes_of({f"c{k}": (34, 33, 1, 1) for k in range(10)}).values())
     n, loss = visible_class_loss(changes, hold_significance=0.02, class_loss=0.02)
     assert (n, loss) == (34, pytest.approx(0.28, abs=0.06))
+    assert loss is not None
     background = 2 / 34
     random = np.random.default_rng(4)
     won = random.binomial(34, background / 2 * (1 - loss), 4_000)

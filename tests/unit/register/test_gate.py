@@ -1,14 +1,15 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib.register.class_map import classes_today
+from pipeline_lib.register.champion import classes_today
 from pipeline_lib.register.gate import Champion, Evaluation, judge, same_model
 from pipeline_lib.register.params import RegisterParams
-from pipeline_lib.registry import Verdict
+from pipeline_lib.registry import RuleName, Verdict
 from pipeline_lib.registry.verdict import verdict_from_json
 
 IDS = [f"s/{i:03d}.png" for i in range(400)]
@@ -18,7 +19,7 @@ PARITY = {"n": 400, "argmax_agreement": 1.0, "max_abs_dp": 1e-6}
 
 
 def evaluation(wrong: int = 4, *, parity: dict[str, float] = PARITY, train_id: str = "s/train.png") -> Evaluation:
-    """400 test pictures of 4 classes, the first `wrong` of them answered wrongly."""
+    """400 test images of 4 classes, the first `wrong` of them answered wrongly."""
     right = np.arange(400) >= wrong
     predictions = pd.DataFrame({"image_id": IDS, "split": "test", "correct": right, "p_label": 0.9})
     test = pd.DataFrame({"image_id": IDS, "class_id": LABELS.astype(str), "label": LABELS})
@@ -161,7 +162,7 @@ def test_saying_the_largest_class_is_not_enough() -> None:
     assert verdict(evaluation(300), None).decision == "reject"
 
 
-def test_a_test_picture_that_was_trained_on_refuses_the_model() -> None:
+def test_a_test_image_that_was_trained_on_refuses_the_model() -> None:
     found = verdict(evaluation(train_id=IDS[0]), None)
 
     assert "Refused: 1 test images were trained or chosen on" in found.sentence
@@ -218,3 +219,11 @@ def test_a_verdict_of_before_the_counts_is_still_read() -> None:
     found = verdict_from_json(old)
 
     assert (found.class_changes[0].name, found.class_changes[0].n_challenger, found.notes) == ("a", None, ())
+
+
+def test_every_rule_has_a_name_that_the_docs_explain_in_the_order_in_which_it_is_asked() -> None:
+    table = (Path(__file__).parents[3] / "docs/gate.md").read_text(encoding="utf-8")
+
+    explained = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
+
+    assert explained[1 : len(RuleName) + 1] == list(RuleName)

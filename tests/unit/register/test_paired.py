@@ -3,7 +3,7 @@ import pytest
 from scipy.special import gammaln
 
 from pipeline_lib.register.gate import as_good
-from pipeline_lib.register.paired import Z95, compare, margin, score, score_interval, visible_loss
+from pipeline_lib.register.paired import ONE_SIDED_95, compare, margin, score, score_interval, visible_loss
 from pipeline_lib.registry import Comparison
 
 Z975 = 1.959963984540054
@@ -37,7 +37,7 @@ def test_the_error_at_the_margin_stays_near_five_percent_at_338_images() -> None
     n, loss = 338, margin(338, 0.005)
     b, c = (grid.ravel() for grid in np.meshgrid(np.arange(n + 1), np.arange(n + 1)))
     b, c = b[b + c <= n], c[b + c <= n]
-    passes = score(b, c, n, -loss) > Z95
+    passes = score(b, c, n, -loss) > ONE_SIDED_95
     ways = gammaln(n + 1) - gammaln(b + 1) - gammaln(c + 1) - gammaln(n - b - c + 1)
 
     errors = []
@@ -55,7 +55,7 @@ def test_the_interval_ends_where_the_statistic_is_the_normal_quantile(b: int, c:
     low, high = score_interval(b, c, n)
 
     assert low <= (c - b) / n <= high
-    for end, z in ((low, Z95), (high, -Z95)):
+    for end, z in ((low, ONE_SIDED_95), (high, -ONE_SIDED_95)):
         if abs(end) < 1 - 1e-9:
             assert float(score(b, c, n, end)) == pytest.approx(z, abs=1e-6)
 
@@ -125,6 +125,6 @@ def test_the_visible_loss_is_noticed_four_times_in_five(n: int, disputed: float)
     p_b, p_c = (disputed + loss) / 2, (disputed - loss) / 2
     drawn = np.random.default_rng(1).multinomial(n, [p_b, p_c, 1 - p_b - p_c], 20_000)
 
-    noticed = score(drawn[:, 0], drawn[:, 1], n, -margin(n, 0.005)) <= Z95
+    noticed = score(drawn[:, 0], drawn[:, 1], n, -margin(n, 0.005)) <= ONE_SIDED_95
 
     assert noticed.mean() == pytest.approx(0.8, abs=0.04)

@@ -99,7 +99,7 @@ def test_the_reference_of_todays_test_images_is_asked_anew_and_only_once_where_i
     for model, wrong in (("two", []), ("three", MANY)):
         line = with_betons(make_line(checkout, wrong=wrong, model=model))
         caplog.clear()
-        run(line.job(loader="torchvision", workers=1))
+        run(line.job(loader="python", workers=1))
         counts.append(caplog.text.count("asking a registered model about 60"))
 
     assert counts == [1, 0]  # the reference's answers are kept; version 2 was evaluated on these images
@@ -109,7 +109,7 @@ def test_a_relabelled_test_set_asks_the_champion_and_the_reference_anew(
     checkout: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     registered(checkout, wrong=[1, 2])
-    run(with_betons(make_line(checkout, model="two")).job(loader="torchvision", workers=1))
+    run(with_betons(make_line(checkout, model="two")).job(loader="python", workers=1))
     line = with_betons(make_line(checkout, model="three"))
     test, predictions = line.path("selection") / "test.parquet", line.path("predictions")
     relabelled = SELECTION.read(test).query("label != 1")["image_id"].iloc[0]
@@ -120,7 +120,7 @@ def test_a_relabelled_test_set_asks_the_champion_and_the_reference_anew(
     receive(line)
     caplog.clear()
 
-    run(line.job(loader="torchvision", workers=1))
+    run(line.job(loader="python", workers=1))
 
     assert caplog.text.count("asking a registered model about 60") == 2
     assert (aliases(line)[3], reference(line)) == (("champion",), 1)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_lib.errors import OutputDamaged, ServiceUnavailable, SourceMissing, UsageError
 from pipeline_lib.register.run import run
-from pipeline_lib.registry import open_registry
+from pipeline_lib.registry import load_registry
 from pipeline_lib.registry.closure import closure_from_json, read_closure
 from pipeline_lib.registry.dvc_cache import dvc_cache
 from pipeline_lib.registry.mlflow_store import MlflowStore
@@ -38,7 +38,7 @@ def test_what_is_read_straight_from_sqlite_is_what_mlflow_says(checkout: Path, n
 
 def test_a_version_has_many_names(checkout: Path, name: str) -> None:
     two_versions(checkout)
-    registry = open_registry(Settings(), checkout)
+    registry = load_registry(Settings(), checkout)
 
     for ref in (
         "champion",
@@ -57,11 +57,11 @@ def test_an_unknown_version_is_refused_with_those_there_are(checkout: Path) -> N
 
     message = "no such model version (found: 7). Remedy: name one of: 1 (previous, reference), 2 (champion)"
     with pytest.raises(UsageError, match=re.escape(message)):
-        open_registry(Settings(), checkout).version("7")
+        load_registry(Settings(), checkout).version("7")
 
 
 def test_an_empty_registry_has_no_champion_and_is_not_created_by_asking(tmp_path: Path) -> None:
-    registry = open_registry(Settings(), tmp_path)
+    registry = load_registry(Settings(), tmp_path)
 
     assert registry.champion() is None
     assert not (tmp_path / ".perennial").exists()
@@ -70,7 +70,7 @@ def test_an_empty_registry_has_no_champion_and_is_not_created_by_asking(tmp_path
 def test_rollbacks_walk_back_through_the_promotions(checkout: Path) -> None:
     two_versions(checkout)
     run(make_line(checkout, model="three").job())
-    registry = open_registry(Settings(), checkout)
+    registry = load_registry(Settings(), checkout)
 
     numbers = [registry.rollback(reason="bad").number for _ in range(2)]
 
@@ -85,7 +85,7 @@ def test_the_export_of_a_version_comes_out_of_the_cache(checkout: Path) -> None:
     run(line.job())
     expected = (line.path("export") / "model.onnx").read_bytes()
     shutil.rmtree(line.path("export"))
-    registry = open_registry(Settings(), checkout)
+    registry = load_registry(Settings(), checkout)
 
     folder = registry.export_folder(registry.version("champion"))
 
@@ -95,7 +95,7 @@ def test_the_export_of_a_version_comes_out_of_the_cache(checkout: Path) -> None:
 def test_a_damaged_object_of_the_cache_is_never_handed_out(checkout: Path) -> None:
     line = make_line(checkout)
     run(line.job())
-    registry = open_registry(Settings(), checkout)
+    registry = load_registry(Settings(), checkout)
     champion = registry.version("champion")
     held = registry.cache.object(registry.cache.listing(champion.model_md5)["model.onnx"])
     held.unlink()

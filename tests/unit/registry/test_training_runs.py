@@ -19,6 +19,7 @@ def test_a_training_is_one_run_also_when_it_was_stopped_and_went_on(tmp_path: Pa
 
     client = MlflowClient(tracking_uri=database)
     experiment = client.get_experiment_by_name(f"{name}-training")
+    assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id], filter_string=f"tags.{TAG} = 'lenet-0f'")
     curve = client.get_metric_history(run.info.run_id, "val_loss")
     assert [(point.step, point.value) for point in curve] == [(1, 0.5), (2, 0.25)]

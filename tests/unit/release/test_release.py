@@ -27,12 +27,12 @@ ABOUT = {
     "url": "https://example.org/colours",
     "creators": ["Ana"],
     "licences": {
-        "tiny": {"uri": "pictures", "name": "CC0-1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
+        "tiny": {"uri": "images", "name": "CC0-1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
     },
     "classes": ["red", "green", "blue"],
     "answers": {"purpose": "To test a release."},
 }
-PARAMS = {"discover": {"sources": [{"name": "tiny", "uri": "pictures"}]}, "download": {}, "inspect": {}, "curate": {}}
+PARAMS = {"discover": {"sources": [{"name": "tiny", "uri": "images"}]}, "download": {}, "inspect": {}, "curate": {}}
 CURATION = {
     "ledger": {"discovered": 97, "kept": 96, "quarantined": 0, "removed": 1},
     "reasons": {"duplicate": 1},
@@ -138,7 +138,7 @@ def test_the_datasheet_has_the_numbers_the_terms_and_every_question(released: Pa
 
     assert "97 files were found: 96 are kept, 0 quarantined (a fault), 1 removed (a choice)" in page
     assert "Train 24, validation 12, test 60" in page
-    assert "| tiny | `pictures` | CC0-1.0 (https://creativecommons.org/publicdomain/zero/1.0/)" in page
+    assert "| tiny | `images` | CC0-1.0 (https://creativecommons.org/publicdomain/zero/1.0/)" in page
     assert "To test a release." in page and page.count("*Not answered; see") == len(QUESTIONS) - 1
     assert "version 1.2.0" in page
     assert "\n| red | 8 | 4 | 20 |\n" in page
@@ -247,7 +247,7 @@ def test_a_datasheet_with_gaps_is_refused(
     assert left == code and said in line
 
 
-LICENCE = {"uri": "pictures", "name": "CC0-1.0"}
+LICENCE = {"uri": "images", "name": "CC0-1.0"}
 
 
 @pytest.mark.parametrize(
@@ -255,11 +255,11 @@ LICENCE = {"uri": "pictures", "name": "CC0-1.0"}
     [
         (
             {"licences": {"digits": {"uri": "demo/out/digits.tar", "name": "CC-BY-4.0"}}},
-            "it speaks of other sources than this data's (tiny at pictures) (found: digits at demo/out/digits.tar). "
+            "it speaks of other sources than this data's (tiny at images) (found: digits at demo/out/digits.tar). "
             "Remedy: describe this data in it, with name and uri of each source under `licences` as in params.yaml",
         ),
-        ({"licences": {"tiny": LICENCE, "digits": LICENCE}}, "(tiny at pictures) (found: digits at pictures)"),
-        ({"licences": {"tiny": LICENCE | {"uri": "elsewhere"}}}, "(tiny at pictures) (found: tiny at elsewhere)"),
+        ({"licences": {"tiny": LICENCE, "digits": LICENCE}}, "(tiny at images) (found: digits at images)"),
+        ({"licences": {"tiny": LICENCE | {"uri": "elsewhere"}}}, "(tiny at images) (found: tiny at elsewhere)"),
         (
             {"classes": ["red", "green", *"0123456"]},
             "its classes are not those of this data (found: the data have blue; it names 0, 1, 2, 3, 4 and 2 more). "
@@ -291,7 +291,7 @@ def test_a_fresh_datasheet_is_refused_until_its_placeholders_are_replaced(
     checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     datasheet = checkout / "curation/datasheet.yaml"
-    datasheet.write_text(fresh_about({"tiny": "pictures"}, ["red", "green", "blue"]))
+    datasheet.write_text(fresh_about({"tiny": "images"}, ["red", "green", "blue"]))
     git(checkout, "commit", "-qam", "a fresh datasheet")
 
     left, line = refused(capsys)
@@ -310,7 +310,7 @@ def test_a_fresh_datasheet_is_refused_until_its_placeholders_are_replaced(
     "classes", [["no", "007", "1e3", 'it\'s "here"', "Äpfel: rot", "#1", "TODO"], [f"n{i:08}" for i in range(1000)]]
 )
 def test_any_class_and_address_survive_in_a_fresh_datasheet(tmp_path: Path, classes: list[str]) -> None:
-    sources = {"007": 'my pictures: "1"', "b": "s3://bucket/#1"}
+    sources = {"007": 'my images: "1"', "b": "s3://bucket/#1"}
 
     (tmp_path / "datasheet.yaml").write_text(fresh_about(sources, classes))
 

@@ -14,7 +14,7 @@ def write(path: Path, counts: list[int], classes: dict[str, int], edges: tuple[f
     return path
 
 
-def test_the_index_is_the_sum_over_the_bins_that_are_not_empty_in_both():
+def test_the_index_is_the_sum_over_the_bins_that_are_not_empty_in_both() -> None:
     """(100.5 : 50.5) of 151 before, (50.5 : 100.5) now: (p - q) ln(p / q) is the same in both bins."""
     p, q = 100.5 / 151, 50.5 / 151
 
@@ -23,7 +23,7 @@ def test_the_index_is_the_sum_over_the_bins_that_are_not_empty_in_both():
     assert psi == pytest.approx(2 * (p - q) * math.log(p / q))
 
 
-def test_chance_alone_passes_its_limit_once_in_a_thousand():
+def test_chance_alone_passes_its_limit_once_in_a_thousand() -> None:
     random, shares = np.random.default_rng(0), np.full(10, 0.1)
 
     over = 0
@@ -35,11 +35,11 @@ def test_chance_alone_passes_its_limit_once_in_a_thousand():
     assert over <= 8
 
 
-def test_a_column_without_values_has_no_index():
+def test_a_column_without_values_has_no_index() -> None:
     assert all(math.isnan(number) for number in stability_index([0, 0], [1, 2]))
 
 
-def test_a_large_index_of_few_pictures_is_called_steady(tmp_path):
+def test_a_large_index_of_few_images_is_called_steady(tmp_path: Path) -> None:
     few = drift_since(
         Previous(1, write(tmp_path / "a", [3, 1], {"x": 4})), write(tmp_path / "b", [1, 3], {"x": 4})
     ).columns[0]
@@ -47,11 +47,11 @@ def test_a_large_index_of_few_pictures_is_called_steady(tmp_path):
         Previous(1, write(tmp_path / "c", [300, 100], {"x": 400})), write(tmp_path / "d", [100, 300], {"x": 400})
     ).columns[0]
 
-    assert (few.verdict, many.verdict) == ("steady", "large")
+    assert (few.size, many.size) == ("steady", "large")
     assert few.psi > 0.25
 
 
-def test_classes_that_came_went_or_changed_their_share_are_named(tmp_path):
+def test_classes_that_came_went_or_changed_their_share_are_named(tmp_path: Path) -> None:
     before = write(tmp_path / "a", [1, 1], {"cat": 500, "dog": 500, "hen": 100, "gone": 9})
     now = write(tmp_path / "b", [1, 1], {"cat": 700, "dog": 300, "hen": 105, "new": 9})
 
@@ -61,7 +61,7 @@ def test_classes_that_came_went_or_changed_their_share_are_named(tmp_path):
     assert (drift.version, drift.n_classes, drift.same) == (3, 4, False)
 
 
-def test_the_same_data_are_called_the_same_and_other_bins_are_not_compared(tmp_path):
+def test_the_same_data_are_called_the_same_and_other_bins_are_not_compared(tmp_path: Path) -> None:
     before = write(tmp_path / "a", [1, 1], {"cat": 5})
 
     assert drift_since(Previous(1, before), before).same

@@ -14,9 +14,9 @@ from pipeline_lib.lineage import Fact, Lineage, Step
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import ClassChange, Comparison, Rule, Verdict
 from pipeline_lib.report import Previous, Run, gather, render_card, render_report
-from pipeline_lib.report.figures import interval, line_chart, matrix, nice_ticks
+from pipeline_lib.report.charts import interval, line_chart, matrix, nice_ticks
 from pipeline_lib.report.galleries import worst_mistakes
-from pipeline_lib.report.ledger import LedgerRow, ReasonCount, open_ledger
+from pipeline_lib.report.ledger import LedgerRow, ReasonCount, ledger_of
 from pipeline_lib.report.thumbnails import data_uri, thumbnails
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
@@ -97,7 +97,7 @@ def test_every_class_is_shown_with_its_counts_and_what_it_means(line: TinyLine) 
     assert "These images show little." in html
 
 
-def test_a_class_without_test_pictures_is_last_and_not_measured(tmp_path: Path) -> None:
+def test_a_class_without_test_images_is_last_and_not_measured(tmp_path: Path) -> None:
     line = make_line(tmp_path, git=False)
     table = line.path("per_class")
     head, red, *others = table.read_text().splitlines()
@@ -108,10 +108,10 @@ def test_a_class_without_test_pictures_is_last_and_not_measured(tmp_path: Path) 
     content = gather(run, line.job().reads)
 
     assert [(row["class"], row["f1"]) for row in content.classes][-1] == ("NA", None)
-    assert "1 of 3 classes have no test picture: nothing is measured of them" in render_report(content)
+    assert "1 of 3 classes have no test image: nothing is measured of them" in render_report(content)
     card = render_card(content)
     assert "Lowest F1: green 91.0 %, blue 92.0 %." in card
-    assert "1 of 3 classes have no test picture" in card
+    assert "1 of 3 classes have no test image" in card
 
 
 def test_the_verdict_is_told_with_its_day_and_the_network_with_what_it_makes_of_its_own_images(line: TinyLine) -> None:
@@ -125,13 +125,13 @@ def test_the_same_line_gives_the_same_page(line: TinyLine) -> None:
     assert page(line) == page(line)
 
 
-def test_the_card_says_what_was_measured_on_how_many_pictures(line: TinyLine) -> None:
+def test_the_card_says_what_was_measured_on_how_many_images(line: TinyLine) -> None:
     run = Run("m", None, "f" * 64, Verdict("reject", "Refused.", (RULE,)), LINEAGE, {})
 
     card = render_card(gather(run, line.job().reads))
 
-    assert "On 60 test pictures that were never trained on" in card
-    assert "97 pictures discovered: 96 kept (24 train, 12 validation, 60 test), 0 quarantined, 1 removed" in card
+    assert "On 60 test images that were never trained on" in card
+    assert "97 images discovered: 96 kept (24 train, 12 validation, 60 test), 0 quarantined, 1 removed" in card
 
 
 HOSTILE = "<b>[x](javascript:alert(1))\u202e"
@@ -151,8 +151,8 @@ def test_names_of_others_are_text_on_the_page_and_in_the_card(line: TinyLine) ->
     assert "source a `'<b>[x](javascript:alert(1))\\u202e`" in card  # in a span of code
 
 
-def test_the_ledger_accounts_for_every_picture(line: TinyLine) -> None:
-    ledger = open_ledger(MANIFEST.read(line.path("manifest")), pd.read_csv(line.path("balance")))
+def test_the_ledger_accounts_for_every_image(line: TinyLine) -> None:
+    ledger = ledger_of(MANIFEST.read(line.path("manifest")), pd.read_csv(line.path("balance")))
 
     assert ledger.total == LedgerRow("all", 97, 96, 0, 1)
     assert sum(row.discovered for row in ledger.by_class) == 97
@@ -168,13 +168,13 @@ def test_the_data_are_compared_with_those_of_the_version_before(line: TinyLine, 
 
     html = render_report(gather(run, line.job().reads))
 
-    assert "The kept pictures beside those of version 1" in html
+    assert "The kept images beside those of version 1" in html
     assert re.search(r'<td>entropy bit</td><td class="n">[2-9]\.\d+</td><td class="no">large</td>', html)
     assert '<td>teal</td><td class="n">50 → 0</td>' in html
 
 
-def test_a_ledger_that_loses_pictures_is_a_defect() -> None:
-    with pytest.raises(AssertionError, match="pictures were lost"):
+def test_a_ledger_that_loses_images_is_a_defect() -> None:
+    with pytest.raises(AssertionError, match="images were lost"):
         LedgerRow("all", 10, 8, 1, 0)
 
 
@@ -211,14 +211,14 @@ def test_a_thumbnail_shows_the_pixels_and_none_of_the_metadata(tmp_path: Path) -
     assert abs(int(np.asarray(shown)[50, 50, 0]) - 90) <= 2
 
 
-def test_a_file_that_is_no_picture_has_no_thumbnail(tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_has_no_thumbnail(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"<html>")
     members = pd.DataFrame({"image_id": ["x"], "container": ["a.bin"], "offset_bytes": [0], "size_bytes": [6]})
 
     assert thumbnails(["x"], members=members, shards=tmp_path, rules=PixelRules()) == {"x": ""}
 
 
-def test_tiny_pictures_are_kept_exactly() -> None:
+def test_tiny_images_are_kept_exactly() -> None:
     pixels_HWC = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
     shown = Image.open(io.BytesIO(base64.b64decode(data_uri(pixels_HWC).partition(",")[2])))
@@ -226,7 +226,7 @@ def test_tiny_pictures_are_kept_exactly() -> None:
     assert (np.asarray(shown) == pixels_HWC).all()
 
 
-def test_only_the_pictures_asked_for_are_read(line: TinyLine) -> None:
+def test_only_the_images_asked_for_are_read(line: TinyLine) -> None:
     members = MEMBERS.read(line.path("members"))
 
     found = thumbnails(["tiny/red/000.png"], members=members, shards=line.path("shards"), rules=PixelRules())

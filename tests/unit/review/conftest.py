@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.review import REVIEW
+from pipeline_lib.tables.table import Table
 from pipeline_lib.tables.votes import VOTES
 
 EVIL = "<script>window.pwned=1</script>"
@@ -33,7 +35,7 @@ def photo(shade: int) -> bytes:
     return buffer.getvalue()
 
 
-PICTURES = [  # image_id, sha256, class, split, duplicate group, kind, decision, reason
+FOUND = [  # image_id, sha256, class, split, duplicate group, kind, decision, reason
     (f"s/{EVIL}.jpg", "a1", CAT, "train", None, None, "keep", None),
     ("s/formula.jpg", "a2", FORMULA, "train", None, None, "keep", None),
     ("s/copy.jpg", "a3", DOG, None, "s/copy.jpg", "near", "remove", "leak_train_eval"),
@@ -68,18 +70,26 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     roles["shards"].mkdir()
     (roles["shards"] / "a.bin").write_bytes(b"".join(data))
     columns = ["image_id", "sha256", "class_id", "split", "dup_group", "dup_kind", "decision", "reason"]
-    manifest = pd.DataFrame(PICTURES, columns=columns)
-    facts = {
+    manifest = pd.DataFrame(FOUND, columns=columns)
+    sizes = [len(one) for one in data]
+    facts: dict[str, Any] = {
         "source": "s",
         "shard": "abc",
-        "size_bytes": [len(one) for one in data],
+        "size_bytes": sizes,
         "label_received": manifest["class_id"],
     }
-    rest = {"n_votes": 0, "label_issue": "none", "group_id": "g", "flags": [[]] * len(data), "decided_by": "rule"}
+    rest: dict[str, Any] = {
+        "n_votes": 0,
+        "label_issue": "none",
+        "group_id": "g",
+        "flags": [[]] * len(data),
+        "decided_by": "rule",
+    }
     manifest = manifest.assign(**facts, **rest)
-    manifest.loc[0, ["label_suggested", "p_given", "p_suggested"]] = [DOG, 0.05, 0.92]
+    for column, cell in (("label_suggested", DOG), ("p_given", 0.05), ("p_suggested", 0.92)):
+        manifest.loc[0, column] = cell
     write(MANIFEST, manifest, roles["manifest"])
-    offsets = np.cumsum([0, *facts["size_bytes"][:-1]])
+    offsets = np.cumsum([0, *sizes[:-1]])
     members = manifest[["image_id", "source", "shard", "size_bytes", "sha256", "label_received"]]
     members = members.assign(row_in_shard=range(len(data)), container="a.bin", offset_bytes=offsets)
     write(MEMBERS, members, roles["members"])
@@ -92,7 +102,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return roles
 
 
-def write(table, frame: pd.DataFrame, path: Path) -> None:
+def write(table: Table, frame: pd.DataFrame, path: Path) -> None:
     """Write a table, with empty cells in the columns that the frame does not have."""
     absent = {column.name: None for column in table.columns if column.name not in frame}
     table.write(frame.assign(**absent), path)

@@ -21,7 +21,7 @@ def exported(*tasks: dict[str, object]) -> label_studio.Exported:
 
 def task(
     key: str, *choices: str, verdict: str = "", when: str = "2026-11-21T10:00:00Z", who: object = 3, **more: object
-):
+) -> dict[str, object]:
     """A task as the JSON export holds it."""
     result = [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [c]}} for c in choices]
     if verdict:
@@ -34,7 +34,7 @@ def orders(found: label_studio.Exported) -> list[tuple[str, str, str, str]]:
     return [(answer.key, answer.action, answer.value, answer.expected_old) for answer in found.answers]
 
 
-def test_a_task_holds_its_picture_and_the_suggestion_as_a_prediction(files: dict[str, Path]) -> None:
+def test_a_task_holds_its_image_and_the_suggestion_as_a_prediction(files: dict[str, Path]) -> None:
     tasks = label_studio.tasks(gather(files, most=100))
 
     first = tasks[0]
@@ -92,7 +92,7 @@ def test_a_task_that_is_there_twice_counts_once_with_its_latest_answer() -> None
     assert orders(exported(late, early, late)) == [("a", "relabel", "dog", "cat")]
 
 
-def test_where_people_differ_nothing_is_taken_and_the_picture_is_named() -> None:
+def test_where_people_differ_nothing_is_taken_and_the_image_is_named() -> None:
     found = exported(task("a", "dog"), task("a", "hen", who={"id": 4, "email": "ben@example.org"}), task("b", "dog"))
 
     assert orders(found) == [("b", "relabel", "dog", "cat")]

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -16,7 +17,7 @@ from tests.unit.review.conftest import EVIL, FORMULA
 SCRIPT = re.compile(r'<script type="application/json" id="([\w-]+)">(.*?)</script>', re.DOTALL)
 
 
-def blocks(page: str) -> dict[str, object]:
+def blocks(page: str) -> dict[str, Any]:
     return {name: json.loads(text) for name, text in SCRIPT.findall(page)}
 
 
@@ -43,7 +44,7 @@ def test_of_too_many_questions_the_most_urgent_of_every_kind_are_asked(files: di
     assert found.totals["label_issue"] == 2
 
 
-def test_a_picture_is_named_by_its_bytes_unless_another_one_has_them_too(files: dict[str, Path]) -> None:
+def test_an_image_is_named_by_its_bytes_unless_another_one_has_them_too(files: dict[str, Path]) -> None:
     keys = {one.image_id: (one.key_type, one.key) for one in gather(files, most=100).asked}
 
     assert keys["s/formula.jpg"] == ("sha256", "a2")
@@ -85,15 +86,15 @@ def test_nothing_from_data_can_end_a_block_and_only_one_script_may_run(files: di
     assert not re.search(r'(src|href)="|url\(|https?://', page)
 
 
-def test_pictures_hold_no_metadata(files: dict[str, Path]) -> None:
+def test_images_hold_no_metadata(files: dict[str, Path]) -> None:
     page = render_page(gather(files, most=100), name="m")
 
-    uris = blocks(page)["pictures-0"]
-    pictures = [base64.b64decode(uri.partition(",")[2]) for uri in uris]
-    assert len(pictures) == 6
-    assert all(not Image.open(io.BytesIO(one)).getexif() for one in pictures)
-    assert not any(b"SecretMaker" in one or b"Exif" in one for one in pictures)
-    assert {min(Image.open(io.BytesIO(one)).size) for one in pictures} == {224}
+    uris = blocks(page)["images-0"]
+    images = [base64.b64decode(uri.partition(",")[2]) for uri in uris]
+    assert len(images) == 6
+    assert all(not Image.open(io.BytesIO(one)).getexif() for one in images)
+    assert not any(b"SecretMaker" in one or b"Exif" in one for one in images)
+    assert {min(Image.open(io.BytesIO(one)).size) for one in images} == {224}
 
 
 def test_the_same_line_gives_the_same_page(files: dict[str, Path]) -> None:

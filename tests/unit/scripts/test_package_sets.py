@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from flows import server_process
 from pipeline_lib.errors import missing_module
 from scripts.write_lock import SETS, pins_of
+from testing.small_line import SmallLine
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -85,7 +86,7 @@ def _run_with_few_packages(code: str, *arguments: str) -> subprocess.CompletedPr
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_models_predict_with_the_packages_of_the_small_set_alone(small_line, evaluated: Path) -> None:
+def test_models_predict_with_the_packages_of_the_small_set_alone(small_line: SmallLine, evaluated: Path) -> None:
     code = """
 import pipeline_lib.registry.registry
 from flows.cli import main

@@ -18,7 +18,7 @@ from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards import limits
 from pipeline_lib.shards.tar_headers import TarMember, read_members
-from pipeline_lib.sources.places import open_place
+from pipeline_lib.sources.places import place_of
 from pipeline_lib.survey.contents import look_into
 from testing.sources import SMALL_SHARDS, Take, tar_of
 
@@ -96,14 +96,14 @@ def test_init_looks_into_a_hostile_tar_and_stops(tmp_path: Path, ending: str) ->
     (tmp_path / f"pics.{ending}").write_bytes(data if ending == "tar" else gzip.compress(data))
 
     with pytest.raises(ArchiveDamaged, match="the size in a pax header is no number of 0 or more"):
-        look_into(open_place(f"pics.{ending}", Settings(), root=tmp_path))
+        look_into(place_of(f"pics.{ending}", Settings(), root=tmp_path))
 
 
 def test_init_names_the_damaged_member_of_a_zip(tmp_path: Path) -> None:
     data = bytearray(deflated_zip(tmp_path / "pics.zip", "a/x.jpg", 5000).read_bytes())
     data[2] ^= 0xFF  # the signature of its local header
     (tmp_path / "pics.zip").write_bytes(bytes(data))
-    seen = look_into(open_place("pics.zip", Settings(), root=tmp_path)).files
+    seen = look_into(place_of("pics.zip", Settings(), root=tmp_path)).files
 
     with pytest.raises(ArchiveDamaged, match=r"pics\.zip: the zip archive is damaged at byte 0, member a/ok\.jpg"):
         _ = [one.first(100) for one in seen if one.first]

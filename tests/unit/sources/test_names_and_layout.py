@@ -110,14 +110,14 @@ def test_a_single_split_folder_above_classes_is_a_split() -> None:
     assert told(["imagenette/val/n1/a.png", "imagenette/val/n2/b.png"]) == [("n1", "val"), ("n2", "val")]
 
 
-def test_pictures_in_a_split_folder_without_class_folder_have_no_class() -> None:
+def test_images_in_a_split_folder_without_class_folder_have_no_class() -> None:
     """As ImageNet's validation images in Kaggle's archive."""
     names = ["CLS-LOC/train/n1/a.JPEG", "CLS-LOC/train/n2/c.JPEG", "CLS-LOC/val/b.JPEG"]
 
     assert told(names) == [("n1", "train"), ("n2", "train"), (None, "val")]
 
 
-def test_flat_pictures_have_neither_class_nor_split() -> None:
+def test_flat_images_have_neither_class_nor_split() -> None:
     assert told(["all/a.png", "all/b.png"]) == [(None, None), (None, None)]
 
 

@@ -1,4 +1,4 @@
-"""What `perennial init` says of time and disk: a trial on this machine, scaled to all pictures."""
+"""What `perennial init` says of time and disk: a trial on this machine, scaled to all images."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PIL import Image
 from pipeline_lib.harness.line import STAGES
 from pipeline_lib.params import LineParams, check_params
 from pipeline_lib.settings import Settings
-from pipeline_lib.survey import Survey, Trial, describe_estimate, scale, survey, try_out
+from pipeline_lib.survey import CostTrial, Survey, describe_estimate, scale, survey, try_out
 from testing.sources import tar_of
 
-TRIAL = Trial(n=50, kept_bytes=10_000, weights_bytes=40_000_000, prepare_s=0.04, step_s=0.02, look_s=0.005)
+TRIAL = CostTrial(n=50, kept_bytes=10_000, weights_bytes=40_000_000, prepare_s=0.04, step_s=0.02, look_s=0.005)
 SOURCES = {"sources": [{"name": "mine", "uri": "pics.tar"}]}
 
 
@@ -42,19 +42,19 @@ def test_the_trial_decodes_what_was_sampled_and_takes_a_step(found: Survey) -> N
 
     assert trial is not None
     assert trial.n == 8
-    assert trial.kept_bytes == 48 * 40 * 3  # small pictures are kept as pixels
+    assert trial.kept_bytes == 48 * 40 * 3  # small images are kept as pixels
     assert min(trial.prepare_s, trial.step_s, trial.look_s) > 0
     assert 4 * 70_000 < trial.weights_bytes < 4 * 90_000  # mini_resnet has 78,000 weights
 
 
-def test_nothing_is_estimated_from_pictures_that_cannot_be_decoded(found: Survey) -> None:
+def test_nothing_is_estimated_from_images_that_cannot_be_decoded(found: Survey) -> None:
     torn = tuple(replace(one, first=lambda size_bytes: b"\x89PNG"[:size_bytes]) for one in found.samples)
 
     assert try_out(replace(found, samples=torn), params(), Settings()) is None
 
 
-def test_an_estimate_is_the_trial_times_pictures_and_passes(found: Survey) -> None:
-    """1,000 pictures: 200 test, 100 val, 700 train, 10 epochs: 7,000 updates; 10 x (100 + 700) answers, to validate and
+def test_an_estimate_is_the_trial_times_images_and_passes(found: Survey) -> None:
+    """1,000 images: 200 test, 100 val, 700 train, 10 epochs: 7,000 updates; 10 x (100 + 700) answers, to validate and
     for the statistics of batch normalisation."""
     estimate = scale(TRIAL, replace(found, n_images=1000, size_bytes=5_000_000), params(epochs=10), workers=2)
 
@@ -64,7 +64,7 @@ def test_an_estimate_is_the_trial_times_pictures_and_passes(found: Survey) -> No
     assert estimate.size_bytes == pytest.approx(5e6 + 1e7 + 6e6 + 24e7)
 
 
-def test_a_probe_looks_at_each_training_picture_once_more_and_growing_pictures_cost_less(found: Survey) -> None:
+def test_a_probe_looks_at_each_training_image_once_more_and_growing_images_cost_less(found: Survey) -> None:
     some, network = replace(found, n_images=1000), {"weights": "w.pth", "weights_sha256": "0" * 64}
 
     probed = scale(TRIAL, some, params(recipe="finetune", epochs=1, **network), workers=1)
@@ -82,6 +82,6 @@ def test_people_read_ranges_and_what_they_rest_on(found: Survey) -> None:
     assert said == [
         "disk     about 260 MB: 5 MB as received, 10 MB as training reads them, the rest model and tables; 100 MB free."
         " Too little: free some, or set convert.short_side_px to keep less",
-        "time     about 3 to 6 minutes, of it 2 to 4 minutes of training; 50 pictures and one training step were tried"
+        "time     about 3 to 6 minutes, of it 2 to 4 minutes of training; 50 images and one training step were tried"
         " on this machine, fetching not counted",
     ]

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 from flows.cli.parser import main
-from pipeline_lib.curate.class_words import ancestors, parse_class_words
+from pipeline_lib.curate.classes import ancestors, parse_class_words
 from pipeline_lib.errors import BadData, SourceMissing
 from pipeline_lib.survey.imagenet_classes import imagenet_classes
 
@@ -16,7 +18,7 @@ SYNSETS = [  # ID, WNID, words, gloss, number of children, children
 
 
 @pytest.fixture
-def meta_mat(tmp_path):
+def meta_mat(tmp_path: Path) -> Path:
     """A file like the devkit's: children padded with zeros."""
     kinds = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O"), ("gloss", "O"), ("num_children", "O")]
     synsets = np.empty(len(SYNSETS), dtype=[*kinds, ("children", "O")])
@@ -26,7 +28,7 @@ def meta_mat(tmp_path):
     return tmp_path / "meta.mat"
 
 
-def test_the_devkits_file_gives_names_definitions_and_parents(meta_mat):
+def test_the_devkits_file_gives_names_definitions_and_parents(meta_mat: Path) -> None:
     words = parse_class_words(imagenet_classes(meta_mat), meta_mat)
 
     assert (words["n03126707"].name, words["n03126707"].definition) == ("crane", "lifts, and moves")
@@ -34,7 +36,7 @@ def test_the_devkits_file_gives_names_definitions_and_parents(meta_mat):
     assert words["n00001740"].parents == ()
 
 
-def test_the_mapping_gives_the_first_word_of_each_class(tmp_path):
+def test_the_mapping_gives_the_first_word_of_each_class(tmp_path: Path) -> None:
     file = tmp_path / "LOC_synset_mapping.txt"
     file.write_text("n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n")
 
@@ -43,7 +45,7 @@ def test_the_mapping_gives_the_first_word_of_each_class(tmp_path):
     assert lines == ["class_id,name,definition,parents", "n01440764,tench,,", "n01443537,goldfish,,"]
 
 
-def test_another_file_is_refused(tmp_path):
+def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("0 tench\n")
     savemat(tmp_path / "x.mat", {"other": 1})
 
@@ -57,7 +59,9 @@ def test_another_file_is_refused(tmp_path):
         imagenet_classes(tmp_path / "nothing.mat")
 
 
-def test_the_command_writes_the_file_once(meta_mat, tmp_path, monkeypatch, capsys):
+def test_the_command_writes_the_file_once(
+    meta_mat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "curation").mkdir()
     (tmp_path / "curation/classes.csv").write_text("class_id,name,definition,parents\n")

@@ -16,7 +16,7 @@ from pipeline_lib.survey import Survey, advise, describe, survey
 from testing.sources import tar_of
 
 
-def picture(width_px: int, height_px: int, *, kind: str = "PNG") -> bytes:
+def image(width_px: int, height_px: int, *, kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (width_px, height_px), (10, 90, 200)).save(file, kind)
     return file.getvalue()
@@ -31,11 +31,11 @@ def params_for(tmp_path: Path, found: Survey) -> LineParams:
     return load_params(tmp_path / "params.yaml")
 
 
-SMALL = {f"{label}/{n}.png": picture(28, 32) for label in ("cat", "dog") for n in range(30)}
-PHOTOS = {f"train/{label}/{n}.jpg": picture(400, 300, kind="JPEG") for label in ("cat", "dog") for n in range(25)}
+SMALL = {f"{label}/{n}.png": image(28, 32) for label in ("cat", "dog") for n in range(30)}
+PHOTOS = {f"train/{label}/{n}.jpg": image(400, 300, kind="JPEG") for label in ("cat", "dog") for n in range(25)}
 
 
-def test_a_folder_of_small_pictures_gets_the_quick_recipe(tmp_path: Path) -> None:
+def test_a_folder_of_small_images_gets_the_quick_recipe(tmp_path: Path) -> None:
     for name, data in SMALL.items():
         (tmp_path / "pics" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "pics" / name).write_bytes(data)
@@ -87,7 +87,7 @@ def test_a_zip_is_looked_into_without_unpacking_it(tmp_path: Path) -> None:
 
 def test_a_folder_of_archives_is_read_as_classes(tmp_path: Path) -> None:
     for wnid in ("n01", "n02"):
-        tar_of(tmp_path / "pics" / f"{wnid}.tar", {f"{n}.png": picture(80, 90) for n in range(20)})
+        tar_of(tmp_path / "pics" / f"{wnid}.tar", {f"{n}.png": image(80, 90) for n in range(20)})
 
     found = look(tmp_path, "pics")
 
@@ -97,38 +97,38 @@ def test_a_folder_of_archives_is_read_as_classes(tmp_path: Path) -> None:
 
 
 def test_what_a_person_should_know_is_said_in_sentences(tmp_path: Path) -> None:
-    files = {"cat/1.jpg": b"<html>", "dog/2.png": picture(40, 40), "loose.png": picture(40, 40)}
+    files = {"cat/1.jpg": b"<html>", "dog/2.png": image(40, 40), "loose.png": image(40, 40)}
     tar_of(tmp_path / "pics.tar", files)
 
     text = describe(look(tmp_path, "pics.tar"))
 
     assert text.splitlines() == [
-        "pics.tar: archive, 3 pictures, 220 bytes",
+        "pics.tar: archive, 3 images, 220 bytes",
         "layout   one folder per class",
         "classes  2: cat 1, dog 1",
         "sizes    short side 40 to 40 px, median 40 px, of 2 sampled",
         "formats  PNG 2",
-        "note     1 pictures lie outside the class folders and have no class.",
-        "note     2 classes have fewer than 20 pictures: cat, dog.",
-        "note     1 of the sampled files are no pictures that can be read; they will be quarantined.",
+        "note     1 images lie outside the class folders and have no class.",
+        "note     2 classes have fewer than 20 images: cat, dog.",
+        "note     1 of the sampled files are no images that can be read; they will be quarantined.",
     ]
 
 
-def test_pictures_without_class_folders_are_told_to_bring_labels_or_votes(tmp_path: Path) -> None:
-    tar_of(tmp_path / "pics.tar", {f"{n}.png": picture(40, 40) for n in range(20)})
+def test_images_without_class_folders_are_told_to_bring_labels_or_votes(tmp_path: Path) -> None:
+    tar_of(tmp_path / "pics.tar", {f"{n}.png": image(40, 40) for n in range(20)})
 
     found = look(tmp_path, "pics.tar")
 
     assert "No class can be told from the folders" in describe(found)
-    assert "`--labels FILE`, one line per picture" in describe(found)
+    assert "`--labels FILE`, one line per image" in describe(found)
     assert "labels: null  # no class folders" in advise(found, name="mine").params
     params_for(tmp_path, found)
 
 
-def test_a_source_without_pictures_says_what_it_holds(tmp_path: Path) -> None:
+def test_a_source_without_images_says_what_it_holds(tmp_path: Path) -> None:
     tar_of(tmp_path / "pics.tar", {"a.txt": b"1"})
 
-    with pytest.raises(BadData, match=r"pics.tar: no picture is there \(found: not_a_picture_name: 1\)"):
+    with pytest.raises(BadData, match=r"pics.tar: no image is there \(found: not_a_picture_name: 1\)"):
         look(tmp_path, "pics.tar")
 
 
@@ -137,7 +137,7 @@ def test_a_damaged_archive_is_found_before_params_are_written(tmp_path: Path, en
     path = tmp_path / f"pics.{ending}"
     if ending == "zip":
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("a/1.png", picture(40, 40))
+            archive.writestr("a/1.png", image(40, 40))
     else:
         tar_of(path, PHOTOS, mode=mode)
     path.write_bytes(path.read_bytes()[:-40] if ending != "tar" else path.read_bytes()[:2000])
@@ -148,7 +148,7 @@ def test_a_damaged_archive_is_found_before_params_are_written(tmp_path: Path, en
 
 @pytest.mark.parametrize("uri", ["my pics: 1", "-x", "12", 'it\'s "here"', "s3pics", "#1"])
 def test_any_address_survives_yaml(tmp_path: Path, uri: str) -> None:
-    tar_of(tmp_path / uri / "a.tar", {f"{n}/x.png": picture(40, 40) for n in range(3)})
+    tar_of(tmp_path / uri / "a.tar", {f"{n}/x.png": image(40, 40) for n in range(3)})
 
     assert params_for(tmp_path, look(tmp_path, uri)).discover.sources[0].uri == uri
 
@@ -163,12 +163,12 @@ def test_heic_is_named_with_its_remedy_before_anything_is_written(
     found = look(tmp_path, "pics.tar")
 
     assert "HEIC" in dict(found.formats)
-    assert found.problems[0].startswith("30 of 90 pictures are HEIC and will be set aside: `make setup WITH=heic`")
+    assert found.problems[0].startswith("30 of 90 images are HEIC and will be set aside: `make setup WITH=heic`")
 
 
-def test_files_beside_pictures_are_not_counted_and_names_from_the_web_are_opened(tmp_path: Path) -> None:
-    web = {"cat/x.jpg?size=large": picture(28, 32), "cat/y.jpg_large": picture(28, 32), "dog/z.php?id=1": b"<html>"}
-    ppm = {f"dog/{n}.ppm": picture(28, 32, kind="PPM") for n in range(3)}
+def test_files_beside_images_are_not_counted_and_names_from_the_web_are_opened(tmp_path: Path) -> None:
+    web = {"cat/x.jpg?size=large": image(28, 32), "cat/y.jpg_large": image(28, 32), "dog/z.php?id=1": b"<html>"}
+    ppm = {f"dog/{n}.ppm": image(28, 32, kind="PPM") for n in range(3)}
     tar_of(tmp_path / "pics.tar", SMALL | web | ppm | {"LICENSE": b"free", "cat/README": b"cats"})
 
     found = look(tmp_path, "pics.tar")
@@ -179,7 +179,7 @@ def test_files_beside_pictures_are_not_counted_and_names_from_the_web_are_opened
 
 
 def test_one_name_in_two_spellings_is_one_class_and_named(tmp_path: Path) -> None:
-    tar_of(tmp_path / "pics.tar", SMALL | {"caf\u00e9/1.png": picture(28, 32), "cafe\u0301/2.png": picture(28, 32)})
+    tar_of(tmp_path / "pics.tar", SMALL | {"caf\u00e9/1.png": image(28, 32), "cafe\u0301/2.png": image(28, 32)})
 
     found = look(tmp_path, "pics.tar")
 

@@ -84,7 +84,7 @@ def test_few_photographs_are_finetuned_from_what_lies_in_torchs_cache(tmp_path: 
     assert params.weights_sha256 == sha256(resnet18)
     assert (params.probe_epochs, params.epochs) == (500, 5)  # 42 images to train on are 2 steps an epoch
     assert advise(photographs(), name="mine", at_hand=at_hand).reason == (
-        f"60 pictures are few, and weights are at hand: {resnet18.name} in torch's cache"
+        f"60 images are few, and weights are available: {resnet18.name} in torch's cache"
     )
 
 
@@ -118,7 +118,7 @@ def test_a_cached_file_that_its_name_does_not_fit_is_not_used_and_told(cache: Pa
     [
         (photographs(), "photo", f"finetune would do better on so few: add `--weights {RESNET18}`"),
         (photographs(30_000), "photo", "photographs from scratch: 30000 are enough for it"),
-        (photographs(short_side_px=32), "quick", "small pictures, no mirroring"),
+        (photographs(short_side_px=32), "quick", "small images, no mirroring"),
     ],
 )
 def test_without_weights_the_reason_says_whether_some_would_be_better(found: Survey, recipe: str, reason: str) -> None:
@@ -155,7 +155,7 @@ def test_the_built_in_weights_serve_training_and_curation(tmp_path: Path) -> Non
         named(tmp_path, "builtin:resnet")
 
 
-def test_weights_that_saw_larger_pictures_get_them(tmp_path: Path, cache: Path) -> None:
+def test_weights_that_saw_larger_images_get_them(tmp_path: Path, cache: Path) -> None:
     params = params_for(tmp_path, named(tmp_path, "torchvision:Inception_V3_Weights.IMAGENET1K_V1"), is_named=True)
 
     assert (params.network, params.side_px) == ("inception_v3", 299)
@@ -214,7 +214,9 @@ def test_weights_that_cannot_be_used_are_told_before_params_are_written(
         (2000, {}),
     ],
 )
-def test_few_small_images_get_smaller_batches_and_as_many_epochs_as_make_400_steps(n_images, lines) -> None:
+def test_few_small_images_get_smaller_batches_and_as_many_epochs_as_make_400_steps(
+    n_images: int, lines: dict[str, float]
+) -> None:
     found = yaml.safe_load(advise(photographs(n_images, short_side_px=32), name="mine").params)["train"]
 
     assert {key: found[key] for key in found if key not in ("recipe", "side_px")} == lines

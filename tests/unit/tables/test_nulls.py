@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,7 +57,7 @@ def values_of(kind: pa.DataType) -> st.SearchStrategy:
 
 
 @st.composite
-def rows_of(draw: st.DrawFn, table: Table) -> list[dict]:
+def rows_of(draw: st.DrawFn, table: Table) -> list[dict[str, Any]]:
     n = draw(st.integers(1, 5))
     keys = [draw(st.lists(values_of(kind), min_size=n, max_size=n, unique=True)) for kind in key_types(table)]
     rows = []
@@ -75,12 +77,14 @@ def key_types(table: Table) -> list[pa.DataType]:
 
 
 @pytest.mark.parametrize("table", [*TABLES, HASHES], ids=lambda table: table.name)
-def test_a_table_with_nulls_is_read_back_equal_to_the_bit(table, tmp_path_factory):
+def test_a_table_with_nulls_is_read_back_equal_to_the_bit(
+    table: Table, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("table") / "table.parquet"
 
     @settings(max_examples=25, deadline=None)
     @given(rows_of(table))
-    def written_and_read(rows):
+    def written_and_read(rows: list[dict[str, Any]]) -> None:
         table.write(pd.DataFrame(rows, columns=[c.name for c in table.columns], dtype=object), path)
 
         found = table.read(path)
@@ -97,7 +101,7 @@ def test_a_table_with_nulls_is_read_back_equal_to_the_bit(table, tmp_path_factor
     written_and_read()
 
 
-def test_a_null_beside_64_bit_hashes_takes_none_of_their_bits(tmp_path):
+def test_a_null_beside_64_bit_hashes_takes_none_of_their_bits(tmp_path: Path) -> None:
     """pyarrow's own `to_pandas` makes float64 of both rows."""
     rows = [{"row": 0, "fixed": [2**63 + 1, 5], "free": [2**53 + 1], "flags": [True]}]
     rows.append({"row": 1, "fixed": None, "free": None, "flags": None})
@@ -108,10 +112,10 @@ def test_a_null_beside_64_bit_hashes_takes_none_of_their_bits(tmp_path):
     assert found["fixed"][0].dtype == np.uint64
     assert found["fixed"][0].tolist() == [2**63 + 1, 5]
     assert (found["free"][0].dtype, found["free"][0].tolist()) == (np.int64, [2**53 + 1])
-    assert found.loc[1, ["fixed", "free", "flags"]].tolist() == [None, None, None]
+    assert list(found.loc[1, ["fixed", "free", "flags"]]) == [None, None, None]
 
 
-def plain(cell):
+def plain(cell: Any) -> Any:
     """A cell as it was written."""
     if isinstance(cell, np.ndarray):
         return cell.tolist()

@@ -59,7 +59,7 @@ def test_an_absent_table_says_what_to_run(tmp_path: Path) -> None:
 
 def test_a_row_twice_or_an_empty_cell_is_our_own_mistake(tmp_path: Path) -> None:
     twice = pd.concat([votes(), votes()])
-    empty = votes().assign(label=[None, "1"])
+    empty = votes().assign(label=pd.Series([None, "1"], dtype=object))
 
     with pytest.raises(AssertionError, match="is not unique"):
         VOTES.write(twice, tmp_path / "v.parquet")

@@ -10,7 +10,7 @@ import pytest
 
 from tasks import process_group
 from tasks.dvc_process import run_dvc
-from tasks.workspace import Workspace, open_workspace
+from tasks.workspace import Workspace, create_workspace
 from testing.toy_repository import ROOT, make_toy_repository
 
 
@@ -32,7 +32,7 @@ def origin(tmp_path: Path) -> Path:
 @pytest.fixture
 def workspace(origin: Path) -> Workspace:
     """A workspace of that repository."""
-    return open_workspace(origin, run="night-1", overrides={}, branch=None, with_edits=False)
+    return create_workspace(origin, run="night-1", changes={}, branch=None, with_edits=False)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", str(ROOT))
     origin = make_toy_repository(tmp_path_factory.mktemp("finished") / "origin")
-    workspace = open_workspace(origin, run="night-0", overrides={}, branch=None, with_edits=False)
+    workspace = create_workspace(origin, run="night-0", changes={}, branch=None, with_edits=False)
     run_dvc(["repro"], workspace, name="line", on_line=lambda line: None)
     patch.undo()
     return workspace

@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import BadData, Interrupted, ProgramFailed, StageDied
-from tasks.dvc_outcome import Outcome, Progress, failure_of, outcome_of, plain, progress_of
+from tasks.dvc_outcome import Progress, StageOutcome, failure_of, plain, progress_of, stage_outcome
 
 
 @pytest.mark.parametrize(
     ("line", "outcome"),
     [
-        ("Running stage 'train':", Outcome.RAN),
-        ("Stage 'train' is cached - skipping run, checking out outputs", Outcome.FROM_CACHE),
-        ("Stage 'train' didn't change, skipping", Outcome.ALREADY_CURRENT),
+        ("Running stage 'train':", StageOutcome.RAN),
+        ("Stage 'train' is cached - skipping run, checking out outputs", StageOutcome.FROM_CACHE),
+        ("Stage 'train' didn't change, skipping", StageOutcome.ALREADY_CURRENT),
         ("Data and pipelines are up to date.", None),
         ("train: the stage 'x' is cached in memory", None),
     ],
 )
-def test_each_way_to_be_up_to_date_has_its_line(line: str, outcome: Outcome | None) -> None:
-    assert outcome_of(line) == outcome
+def test_each_way_to_be_up_to_date_has_its_line(line: str, outcome: StageOutcome | None) -> None:
+    assert stage_outcome(line) == outcome
 
 
 def test_a_progress_line_of_the_library_is_read_back() -> None:
@@ -37,12 +37,12 @@ def test_colours_are_stripped() -> None:
 
 def test_the_stages_own_reason_comes_before_all_words_of_dvc(tmp_path: Path) -> None:
     reason = tmp_path / "train.json"
-    reason.write_text(BadData("no pictures", file="a.tar", value="0", remedy="name another").as_json())
+    reason.write_text(BadData("no images", file="a.tar", value="0", remedy="name another").as_json())
 
     error = failure_of("train", ["ERROR: failed to reproduce"], exit_code=255, reason=reason)
 
     assert isinstance(error, BadData)
-    assert str(error) == "a.tar: no pictures (found: 0). Remedy: name another"
+    assert str(error) == "a.tar: no images (found: 0). Remedy: name another"
 
 
 @pytest.mark.parametrize("said", ["exited with -9", "exited with 137"])

@@ -15,10 +15,10 @@ import pytest
 from pipeline_lib.errors import BadData, Interrupted, PipelineError, StageDied
 from pipeline_lib.harness.parent_watch import descendants
 from tasks import process_group
-from tasks.dvc_outcome import Outcome
+from tasks.dvc_outcome import StageOutcome
 from tasks.dvc_process import bring_up_to_date, run_dvc
 from tasks.line_branch import keep_result
-from tasks.workspace import Workspace, open_workspace
+from tasks.workspace import Workspace, create_workspace
 from testing.kill import is_alive
 
 pytestmark = pytest.mark.pipeline
@@ -30,14 +30,14 @@ def silent(line: str) -> None:
 
 def test_a_stage_runs_once_is_then_current_and_comes_from_the_cache_in_another_workspace(workspace: Workspace) -> None:
     for stage in ("discover", "download"):
-        assert bring_up_to_date(stage, workspace, on_line=silent) == Outcome.RAN
-    other = open_workspace(workspace.origin, run="night-2", overrides={}, branch=None, with_edits=False)
+        assert bring_up_to_date(stage, workspace, on_line=silent) == StageOutcome.RAN
+    other = create_workspace(workspace.origin, run="night-2", changes={}, branch=None, with_edits=False)
     bring_up_to_date("discover", other, on_line=silent)
 
     again = bring_up_to_date("download", workspace, on_line=silent)
     elsewhere = bring_up_to_date("download", other, on_line=silent)
 
-    assert (again, elsewhere) == (Outcome.ALREADY_CURRENT, Outcome.FROM_CACHE)
+    assert (again, elsewhere) == (StageOutcome.ALREADY_CURRENT, StageOutcome.FROM_CACHE)
 
 
 def test_a_line_of_the_stage_arrives_without_colours(workspace: Workspace) -> None:
@@ -51,7 +51,7 @@ def test_a_line_of_the_stage_arrives_without_colours(workspace: Workspace) -> No
 def test_a_failed_stage_raises_its_own_reason(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_FAIL", "discover")
 
-    with pytest.raises(BadData, match=r"^pictures\.tar: no picture in it \(found: 0 members\)\. Remedy: name another"):
+    with pytest.raises(BadData, match=r"^images\.tar: no image in it \(found: 0 members\)\. Remedy: name another"):
         bring_up_to_date("discover", workspace, on_line=silent)
 
 
@@ -61,7 +61,7 @@ def test_a_killed_stage_is_told_from_a_failed_one(workspace: Workspace, monkeypa
     with pytest.raises(StageDied, match="a signal ended the stage"):
         bring_up_to_date("discover", workspace, on_line=silent)
 
-    assert bring_up_to_date("discover", workspace, on_line=silent) == Outcome.RAN
+    assert bring_up_to_date("discover", workspace, on_line=silent) == StageOutcome.RAN
 
 
 def test_a_lock_entry_of_a_killed_dvc_whose_pid_lives_on_as_another_process_does_not_block(
@@ -74,7 +74,7 @@ def test_a_lock_entry_of_a_killed_dvc_whose_pid_lives_on_as_another_process_does
 
     outcome = bring_up_to_date("discover", workspace, on_line=silent)
 
-    assert outcome == Outcome.RAN
+    assert outcome == StageOutcome.RAN
 
 
 def test_stopping_kills_dvc_and_a_stubborn_stage(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,10 +104,10 @@ def test_stopping_kills_dvc_and_a_stubborn_stage(workspace: Workspace, monkeypat
 
 def test_two_stages_at_once_in_one_workspace_both_run(finished: Workspace) -> None:
     keep_result(finished)
-    overrides = {"curate": {"class_weights": "inverse"}, "convert": {"short_side_px": 64}}
-    workspace = open_workspace(finished.origin, run="both", overrides=overrides, branch=None, with_edits=False)
+    changes = {"curate": {"class_weights": "inverse"}, "convert": {"short_side_px": 64}}
+    workspace = create_workspace(finished.origin, run="both", changes=changes, branch=None, with_edits=False)
     run_dvc(["checkout", "--quiet", "--force", "--allow-missing"], workspace, name="checkout", on_line=silent)
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, StageOutcome] = {}
 
     def work(stage: str) -> None:
         outcomes[stage] = bring_up_to_date(stage, workspace, on_line=silent)
@@ -118,7 +118,7 @@ def test_two_stages_at_once_in_one_workspace_both_run(finished: Workspace) -> No
     for thread in threads:
         thread.join()
 
-    assert outcomes == {"curate": Outcome.RAN, "convert": Outcome.RAN}
+    assert outcomes == {"curate": StageOutcome.RAN, "convert": StageOutcome.RAN}
 
 
 def test_an_unknown_dvc_command_fails_with_its_words(workspace: Workspace) -> None:

@@ -13,7 +13,7 @@ from pipeline_lib.errors import Interrupted
 from tasks import line_branch
 from tasks.git import commit_of, git
 from tasks.line_branch import commit_for_register, forget_old_runs, keep_result, sort_lock
-from tasks.workspace import LINE, Workspace, open_workspace
+from tasks.workspace import LINE, Workspace, create_workspace
 
 
 @pytest.fixture
@@ -81,18 +81,19 @@ def test_the_same_result_again_adds_a_tag_and_no_commit(done: Workspace) -> None
 
 
 def test_a_run_with_overrides_stays_off_the_line(done: Workspace) -> None:
-    workspace = replace(done, overrides={"train": {"epochs": 2}})
+    workspace = replace(done, changes={"train": {"epochs": 2}})
 
     commit = keep_result(workspace)
 
     assert commit_of(done.origin, LINE) is None
     assert commit_of(done.origin, "perennial/run/night-1") == commit
-    assert "Override: train.epochs=2" in git(done.origin, "show", "-s", "--format=%B", commit)
+    assert "Changed: train.epochs=2" in git(done.origin, "show", "-s", "--format=%B", commit)
 
 
 def test_two_results_at_once_are_ordered_and_none_is_lost(done: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     rival = git(done.origin, "commit-tree", f"{done.commit}^{{tree}}", "-p", done.commit, "-m", "rival")
-    swap, beaten = line_branch.move_line, []
+    swap = line_branch.move_line
+    beaten: list[str] = []
 
     def swap_after_the_rival(origin: Path, commit: str, tip: str) -> bool:
         if not beaten:
@@ -116,7 +117,7 @@ def test_a_run_that_always_loses_gives_up_with_a_remedy(done: Workspace, monkeyp
 def test_the_next_workspace_starts_from_the_last_lock_and_metrics(done: Workspace) -> None:
     keep_result(done)
 
-    following = open_workspace(done.origin, run="night-2", overrides={}, branch=None, with_edits=False)
+    following = create_workspace(done.origin, run="night-2", changes={}, branch=None, with_edits=False)
 
     assert (following.folder / "dvc.lock").read_text() == (done.folder / "dvc.lock").read_text()
     assert (following.folder / "line/evaluate/metrics.json").read_text() == "{}\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tasks import process_group
-from tasks.process_group import group_lives, kill_group, put_on_record, recorded_pid, started, sweep
+from tasks.process_group import group_lives, kill_group, kill_recorded, put_on_record, recorded_pid, started
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(1200)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
@@ -70,28 +70,28 @@ def test_stop_all_ends_what_other_threads_wait_for_and_lets_nothing_start(tmp_pa
     assert codes == [-15, -15]
 
 
-def test_a_sweep_kills_what_is_on_record_and_forgets_it(tmp_path: Path) -> None:
+def test_what_is_on_record_is_killed_and_forgets_it(tmp_path: Path) -> None:
     process = sleeper()
     put_on_record(process.pid, tmp_path / "train.json")
 
-    killed = sweep(tmp_path)
+    killed = kill_recorded(tmp_path)
 
     assert killed == [process.pid]
     assert process.wait(timeout=60) == -15
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_does_not_kill_the_process_that_sweeps(tmp_path: Path) -> None:
+def test_the_process_that_kills_is_not_killed(tmp_path: Path) -> None:
     put_on_record(os.getpid(), tmp_path / "flow.json")
 
-    assert sweep(tmp_path) == []
+    assert kill_recorded(tmp_path) == []
 
 
 def test_a_pid_that_now_belongs_to_another_process_is_not_touched(tmp_path: Path) -> None:
     process = sleeper()
     (tmp_path / "train.json").write_text(json.dumps({"pid": process.pid, "start_time": "1"}))
 
-    killed = sweep(tmp_path)
+    killed = kill_recorded(tmp_path)
 
     assert killed == []
     assert process.poll() is None

@@ -14,7 +14,7 @@ from flows.cli.parser import main
 from flows.line import result_of
 from flows.local_run import RunResult, summary
 from pipeline_lib.register.run import run
-from pipeline_lib.registry import open_registry
+from pipeline_lib.registry import load_registry
 from pipeline_lib.registry.mlflow_store import MlflowStore
 from pipeline_lib.settings import Settings
 from tasks.notification import announce, announce_left, expect_to_announce
@@ -28,11 +28,11 @@ __all__ = ["checkout", "database", "name"]
 REASON = "it took sevens for ones"
 
 
-def night(checkout: Path, run_name: str, *, wrong: Any = (), model: str = "one", overrides: Any = None) -> Workspace:
+def night(checkout: Path, run_name: str, *, wrong: Any = (), model: str = "one", changes: Any = None) -> Workspace:
     """A run's workspace whose line has been through evaluate."""
     if not checkout.exists():
         make_line(checkout)
-    workspace = Workspace(checkout, checkout / ".perennial", run_name, "c" * 40, overrides or {}, ())
+    workspace = Workspace(checkout, checkout / ".perennial", run_name, "c" * 40, changes or {}, ())
     shutil.rmtree(workspace.folder, ignore_errors=True)
     make_line(workspace.folder, wrong=wrong, model=model, git=False)
     for folder in (workspace.folder, checkout):
@@ -72,7 +72,7 @@ def test_after_a_rollback_the_next_run_ends_with_3_names_the_champion_and_announ
 ) -> None:
     register(night(checkout, "night-1", wrong=[1]))
     register(night(checkout, "night-2", model="two"))
-    open_registry(Settings(), checkout).rollback(reason=REASON)
+    load_registry(Settings(), checkout).rollback(reason=REASON)
     again = night(checkout, "night-3", model="two")
     announce(register(again), again)
     result = RunResult(**result_of(again, "c" * 40))
@@ -104,7 +104,7 @@ def test_a_line_with_nothing_new_whose_model_is_champion_ends_with_0(
 
 def test_a_run_with_overrides_that_ends_in_the_champions_own_bytes_does_not_say_promoted(checkout: Path) -> None:
     register(night(checkout, "night-1"))
-    trial = night(checkout, "trial", overrides={"train": {"seed": 2}})
+    trial = night(checkout, "trial", changes={"train": {"seed": 2}})
     register(trial)
 
     said = summary(RunResult(**result_of(trial, "c" * 40)))
@@ -134,7 +134,7 @@ def test_a_promotion_that_was_taken_back_before_it_was_announced_is_not_announce
     register(night(checkout, "night-1", wrong=[1]))
     workspace = night(checkout, "night-2", model="two")
     register(workspace)
-    open_registry(Settings(), checkout).rollback(reason=REASON)
+    load_registry(Settings(), checkout).rollback(reason=REASON)
     registration = registration_of(workspace)
     assert registration is not None
 
@@ -243,7 +243,7 @@ def test_a_promotion_that_nobody_announced_is_not_announced_after_a_rollback(che
     dies = night(checkout, "night-2", model="two")
     expect_to_announce(dies)
     register(dies)
-    open_registry(Settings(), checkout).rollback(reason=REASON)
+    load_registry(Settings(), checkout).rollback(reason=REASON)
 
     assert announce_left(checkout) == []
     assert events == []

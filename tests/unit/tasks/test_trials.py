@@ -10,7 +10,7 @@ import pytest
 
 from pipeline_lib.errors import ConfigError, UsageError
 from pipeline_lib.harness.line import read_line
-from tasks.overrides import parse_grid
+from tasks.changed_params import parse_grid
 from tasks.trials import (
     Trial,
     best_trial,
@@ -20,7 +20,7 @@ from tasks.trials import (
     read_trial,
     stages_of_trial,
 )
-from tasks.workspace import Workspace, open_workspace
+from tasks.workspace import Workspace, create_workspace
 
 
 def test_a_grid_is_every_combination_with_the_last_key_fastest() -> None:
@@ -65,14 +65,14 @@ def test_the_best_has_the_lowest_loss_or_the_highest_top1_and_a_failed_trial_is_
 
 
 def test_trials_within_one_standard_error_of_the_best_top1_are_named() -> None:
-    """0.9 of 100 pictures has a standard error of sqrt(0.9 * 0.1 / 100) = 0.03."""
+    """0.9 of 100 images has a standard error of sqrt(0.9 * 0.1 / 100) = 0.03."""
     trials = [Trial(1, {}, 0.5, 0.9), Trial(2, {}, 0.6, 0.88), Trial(3, {}, 0.7, 0.8), Trial(4, {}, error="diverged")]
 
     assert not_told_apart(trials, trials[0], 100) == [2]
 
 
 def test_a_trial_is_scored_by_the_epoch_it_kept(finished: Workspace) -> None:
-    workspace = replace(finished, overrides={"train": {"epochs": 10}})
+    workspace = replace(finished, changes={"train": {"epochs": 10}})
 
     assert read_trial(3, workspace) == Trial(3, {"train.epochs": 10}, val_loss=0.1, val_top1=0.75, epoch=1)
 
@@ -85,11 +85,11 @@ def _validate_on(workspace: Workspace, labels: list[int]) -> None:
 
 
 def test_trials_on_other_validation_pictures_or_labels_are_not_compared(origin: Path) -> None:
-    overrides = {"curate": {"seed": 1}}
+    changes = {"curate": {"seed": 1}}
     base, same, other = (
         replace(
-            open_workspace(origin, run=run, overrides={}, branch=None, with_edits=False),
-            overrides=overrides,
+            create_workspace(origin, run=run, changes={}, branch=None, with_edits=False),
+            changes=changes,
         )
         for run in ("base", "same", "other")
     )
@@ -102,8 +102,8 @@ def test_trials_on_other_validation_pictures_or_labels_are_not_compared(origin: 
 
 
 def test_a_trial_starts_from_the_results_of_another_workspace(finished: Workspace) -> None:
-    trial = open_workspace(
-        finished.origin, run="t1", overrides={}, branch=finished.commit, with_edits=False, after=finished
+    trial = create_workspace(
+        finished.origin, run="t1", changes={}, branch=finished.commit, with_edits=False, after=finished
     )
 
     assert (trial.folder / "dvc.lock").read_bytes() == (finished.folder / "dvc.lock").read_bytes()

@@ -17,25 +17,25 @@ from pipeline_lib.settings import load_settings
 from tasks.dvc_config import SITE_CACHE
 from tasks.git import git
 from tasks.process_group import put_on_record
-from tasks.workspace import FLOW, Workspace, forget_old_workspaces, open_workspace, uncached_outs
+from tasks.workspace import FLOW, Workspace, create_workspace, forget_old_workspaces, uncached_outs
 
 
 def opened(origin: Path, **options: object) -> Workspace:
-    arguments = {"run": "night-1", "overrides": {}, "branch": None, "with_edits": False} | options
-    return open_workspace(origin, **arguments)  # type: ignore[arg-type]
+    arguments = {"run": "night-1", "changes": {}, "branch": None, "with_edits": False} | options
+    return create_workspace(origin, **arguments)  # type: ignore[arg-type]
 
 
 def test_the_checkout_stays_as_it_was(origin: Path) -> None:
     before = git(origin, "status", "--porcelain"), git(origin, "for-each-ref"), (origin / "params.yaml").read_bytes()
 
-    opened(origin, overrides={"train": {"epochs": 2}})
+    opened(origin, changes={"train": {"epochs": 2}})
 
     after = git(origin, "status", "--porcelain"), git(origin, "for-each-ref"), (origin / "params.yaml").read_bytes()
     assert before == after
 
 
 def test_overrides_stand_in_the_workspaces_params_only(origin: Path) -> None:
-    workspace = opened(origin, overrides={"train": {"epochs": 2}})
+    workspace = opened(origin, changes={"train": {"epochs": 2}})
 
     assert "epochs: 2" in (workspace.folder / "params.yaml").read_text()
     assert workspace.candidate
@@ -48,7 +48,7 @@ def test_a_wrong_override_is_refused_with_the_nearest_key(origin: Path) -> None:
         ConfigError,
         match=r"params\.yaml: 1 wrong parameter \(found: train\.epoch: no such key, nearest is train\.epochs",
     ):
-        opened(origin, overrides={"train": {"epoch": 2}})
+        opened(origin, changes={"train": {"epoch": 2}})
 
 
 def test_it_shares_the_cache_of_its_origin_also_when_that_was_named_relatively(origin: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path
     assert workspace.remarks == ("left out, since this run uses committed files only: params.yaml",)
 
 
-def test_a_folder_of_pictures_beside_the_code_does_not_end_up_in_git(origin: Path) -> None:
+def test_a_folder_of_images_beside_the_code_does_not_end_up_in_git(origin: Path) -> None:
     (origin / "photos").mkdir()
     (origin / "photos" / "cat.jpg").write_bytes(b"\xff\xd8")
 
@@ -210,30 +210,30 @@ def test_an_override_that_params_yaml_says_already_is_none(origin: Path) -> None
     seed = load_params(params).train.seed
     before = params.read_text()
 
-    workspace = open_workspace(
-        origin, run="night-1", overrides={"train": {"seed": seed}}, branch=None, with_edits=False
+    workspace = create_workspace(
+        origin, run="night-1", changes={"train": {"seed": seed}}, branch=None, with_edits=False
     )
 
-    assert (workspace.overrides, workspace.candidate) == ({}, False)
+    assert (workspace.changes, workspace.candidate) == ({}, False)
     assert f"not a change, params.yaml has this value: train.seed = {seed}" in workspace.remarks
     assert (workspace.folder / "params.yaml").read_text() == before
 
 
 def test_of_several_overrides_those_that_change_something_stay(origin: Path) -> None:
     seed = load_params(origin / "params.yaml").train.seed
-    overrides = {"train": {"seed": seed, "epochs": 77}}
+    changes = {"train": {"seed": seed, "epochs": 77}}
 
-    workspace = open_workspace(origin, run="night-1", overrides=overrides, branch=None, with_edits=False)
+    workspace = create_workspace(origin, run="night-1", changes=changes, branch=None, with_edits=False)
 
-    assert workspace.overrides == {"train": {"epochs": 77}}
+    assert workspace.changes == {"train": {"epochs": 77}}
 
 
 def test_a_trial_of_a_sweep_keeps_its_overrides_so_that_it_stays_a_candidate(origin: Path) -> None:
-    base = open_workspace(origin, run="sweep-1", overrides={}, branch=None, with_edits=False)
+    base = create_workspace(origin, run="sweep-1", changes={}, branch=None, with_edits=False)
     seed = load_params(origin / "params.yaml").train.seed
 
-    trial = open_workspace(
-        origin, run="sweep-1-t1", overrides={"train": {"seed": seed}}, branch=None, with_edits=False, after=base
+    trial = create_workspace(
+        origin, run="sweep-1-t1", changes={"train": {"seed": seed}}, branch=None, with_edits=False, after=base
     )
 
     assert trial.candidate

@@ -27,7 +27,7 @@ from pipeline_lib.harness.line import read_line
 from pipeline_lib.harness.progress import Meter
 from pipeline_lib.train import checkpoint
 from pipeline_lib.train.checkpoint import Checkpoints, place_for
-from pipeline_lib.train.initial_weights import whiten_and_probe
+from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.run import run
 from testing.small_line import trained_bytes

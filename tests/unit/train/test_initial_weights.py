@@ -90,7 +90,7 @@ def test_a_registered_version_is_built_upon(small_line, trained: Path, tmp_path:
         def export_folder(self, version: str) -> Path:
             return shutil.copytree(trained / "weights", tmp_path / version, dirs_exist_ok=True)
 
-    monkeypatch.setattr("pipeline_lib.train.initial_weights.open_registry", lambda settings, checkout: OneVersion())
+    monkeypatch.setattr("pipeline_lib.train.initial_weights.load_registry", lambda settings, checkout: OneVersion())
     network = build_network("mini_resnet", n_classes=3, side_px=32)
     digest = _sha256(trained / "weights/model.safetensors")
     job = small_line.train(tmp_path, weights="registered:3", weights_sha256=digest)

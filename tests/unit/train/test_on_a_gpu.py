@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipeline_lib.loader import Batch
-from pipeline_lib.loader.batch_memory import BatchMemory
+from pipeline_lib.loader.batches import BatchMemory
 from pipeline_lib.loader.resident_loader import show
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier

@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 
 from flows.cli.parser import main
-from pipeline_lib.train.rate_finder import Tried, find_rates, peak_rate
+from pipeline_lib.train.rate_finder import TriedRate, find_rates, peak_rate
 from pipeline_lib.train.run import run
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_a_tenth_of_the_rate_with_the_lowest_loss_is_named() -> None:
-    assert peak_rate([Tried(0.01, 1.2), Tried(0.456, 0.7), Tried(2.0, 3.0)]) == 0.046
+    assert peak_rate([TriedRate(0.01, 1.2), TriedRate(0.456, 0.7), TriedRate(2.0, 3.0)]) == 0.046
 
 
 def test_rates_rise_until_the_loss_runs_away_and_the_one_that_is_named_trains(small_line, tmp_path) -> None:

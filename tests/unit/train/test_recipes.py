@@ -11,7 +11,7 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.speed_net import Whitening
 from pipeline_lib.tables.selection import SELECTION
-from pipeline_lib.train.initial_weights import whiten_and_probe
+from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.loaders import open_images
 from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.params import TrainParams

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.harness.progress import Meter
+from pipeline_lib.loader.view_params import ViewParams
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import read_model_file
@@ -39,7 +41,7 @@ def test_the_same_seed_and_threads_give_the_same_bytes(small_line, trained: Path
 
 
 def test_both_loaders_and_any_number_of_workers_give_the_same_bytes(small_line, trained: Path, tmp_path: Path) -> None:
-    settings = small_line.settings().model_copy(update={"loader": "torchvision", "workers": 2})
+    settings = small_line.settings().model_copy(update={"loader": "python", "workers": 2})
 
     run(small_line.train(tmp_path, settings=settings))
 
@@ -104,6 +106,10 @@ def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone
 
 AUGMENTATIONS = [("shift_px", 2), ("flip", True), ("scale_min", 0.3), ("rotation_deg", 20), ("zoom", 0.3)]
 AUGMENTATIONS += [("shear_deg", 20), ("brightness", 0.5), ("contrast", 0.5), ("saturation", 0.5), ("cutout_px", 8)]
+
+
+def test_no_augmentation_is_missing_below() -> None:
+    assert {name for name, _ in AUGMENTATIONS} == set(ViewParams.model_fields)
 
 
 @pytest.mark.parametrize(("name", "value"), AUGMENTATIONS)
@@ -178,3 +184,17 @@ def test_images_of_a_single_class_are_refused(small_line, tmp_path: Path) -> Non
 
     with pytest.raises(BadData, match="train.parquet: the training images are all of one class.*a second class"):
         run(job)
+
+
+def test_ffcvs_own_loader_draws_training_views_where_params_say_so_and_evaluation_stays(
+    small_line, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A parameter, on the record of the model: another setting of the machine never chooses it."""
+    caplog.set_level(logging.INFO)
+
+    run(small_line.train(tmp_path, views="ffcv", epochs=4))
+
+    assert "a training with it cannot be repeated" in caplog.text
+    assert "ffcv loader" in caplog.text
+    assert read_model_file(tmp_path / "weights").recipe["views"] == "ffcv"
+    assert pd.read_csv(tmp_path / "curves.csv")["val_top1"].max() > 0.6

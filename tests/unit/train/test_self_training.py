@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.unlabelled import UNLABELLED
+from pipeline_lib.train import initial_weights, inputs, soft_targets
 from pipeline_lib.train.curves import Epoch, Trained, best_of, doubt
 from pipeline_lib.train.loss import class_sizes
 from pipeline_lib.train.params import TrainParams
@@ -185,6 +187,36 @@ def test_images_without_a_label_are_guessed_and_trained_on(small_line, tmp_path:
     curves = pd.read_csv(tmp_path / "curves.csv")
     assert len(curves) == 12 + -(-12 * 24 // (24 + n_taken))
     assert curves["epoch"].is_monotonic_increasing
+
+
+def test_weights_teacher_and_tables_are_read_once_however_many_rounds_there_are(
+    small_line, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = trained / "weights"
+    parents = {"weights": str(weights / "model.safetensors"), "weights_sha256": _digest(weights)}
+    parents |= {"teacher": str(weights), "teacher_sha256": _digest(weights)}
+    rounds = {"epochs": 1, "self_training_rounds": 2, "pseudo_confidence": 0.0}
+    job = _few_labels(small_line, tmp_path / "out", tmp_path, **rounds, **parents)
+    read: list[str] = []
+
+    def count(target: object, name: str, word: str) -> None:
+        real = getattr(target, name)
+        monkeypatch.setattr(target, name, lambda *given, **options: read.append(word) or real(*given, **options))
+
+    count(initial_weights, "read_weight_file", "starting weights")
+    count(soft_targets, "load_weights", "teacher")
+    count(inputs, "read_classes", "classes")
+    for table, word in ((SELECTION, "selection"), (UNLABELLED, "unlabelled"), (SOFT_LABELS, "soft labels")):
+        real = table.read
+        monkeypatch.setattr(
+            inputs, table.name.upper(), SimpleNamespace(read=lambda path, w=word, r=real: read.append(w) or r(path))
+        )
+
+    run(job)
+
+    assert len(pd.read_csv(tmp_path / "out/curves.csv")) == 3
+    once = ["classes", "soft labels", "starting weights", "teacher", "unlabelled"]
+    assert sorted(read) == sorted([*once, "selection", "selection"])  # of train and of val
 
 
 def test_stopped_after_every_single_step_self_training_writes_the_same_bytes(

@@ -139,7 +139,7 @@ def test_init_refuses_to_lose_uncommitted_edits_unless_forced(
     assert "# mine" in (project / "params.yaml").read_text()
 
 
-def test_init_writes_parameters_for_a_folder_of_pictures(
+def test_init_writes_parameters_for_a_folder_of_images(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from PIL import Image

@@ -9,6 +9,7 @@ import pytest
 import sklearn
 
 from flows.cli.parser import main
+from testing.small_line import SmallLine
 
 FLOWER = str(Path(sklearn.__file__).parent / "datasets/images/flower.jpg")
 
@@ -28,7 +29,7 @@ def test_the_built_in_model_needs_no_project(
 
 
 def test_a_path_is_an_exported_model_and_needs_no_project(
-    small_line,
+    small_line: SmallLine,
     evaluated: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,9 +1,10 @@
-"""`perennial init` on folders that can be read in several ways, and on pictures whose classes stand in a table."""
+"""`perennial init` on folders that can be read in several ways, and on images whose classes stand in a table."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from PIL import Image
@@ -101,7 +102,7 @@ def test_a_layout_that_is_none_or_finds_no_class_is_a_usage_error(
     )
 
 
-def test_a_table_beside_or_among_the_pictures_is_named_and_used_when_told(
+def test_a_table_beside_or_among_the_images_is_named_and_used_when_told(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(project / "photos", *(f"{n}.png" for n in range(4)))
@@ -111,15 +112,15 @@ def test_a_table_beside_or_among_the_pictures_is_named_and_used_when_told(
 
     assert main(["init", "photos", "--force"]) == 0
     out = capsys.readouterr().out
-    assert "inside.csv is a table of labels of these pictures and is not used: `perennial init photos --labels" in out
+    assert "inside.csv is a table of labels of these images and is not used: `perennial init photos --labels" in out
     assert f"`perennial init photos --labels {project}/labels.csv` takes the classes from it" in out
 
     assert main(["init", "photos", "--force", "--labels", "labels.csv"]) == 0
     out = capsys.readouterr().out
     assert "labels   labels.csv: images in column filename, classes in label" in out
     assert "classes  2: cat 2, dog 1" in out
-    assert "note     1 pictures have no class in the table; they will be quarantined: 3.png." in out
-    assert "note     1 lines of the table are about pictures that are not there." in out
+    assert "note     1 images have no class in the table; they will be quarantined: 3.png." in out
+    assert "note     1 lines of the table are about images that are not there." in out
     assert (source(project).layout, source(project).labels) == ("flat", "labels.csv")
 
 
@@ -146,7 +147,7 @@ def test_the_page_on_labels_names_every_layout() -> None:
 
 
 def read_choices() -> tuple[str, ...]:
-    return Source.model_fields["layout"].annotation.__args__
+    return get_args(Source.model_fields["layout"].annotation)
 
 
 def test_params_written_are_yaml_whatever_the_folders_are_called(project: Path) -> None:

@@ -15,11 +15,10 @@ from flows.cli.parser import main
 from flows.cli.starting_anew import start_model_name
 from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.register.run import run as register
-from pipeline_lib.release.fresh import fresh_about
+from pipeline_lib.release.about import fresh_about
 from pipeline_lib.settings import load_settings
 from pipeline_lib.sources.withdrawn import decision, other_address
-from pipeline_lib.survey.earlier_data import DEMO_DATASHEETS, NewData
-from pipeline_lib.survey.model_name import with_model_name
+from pipeline_lib.survey.earlier_data import DEMO_DATASHEETS, NewData, with_model_name
 from testing.tiny_line import make_line
 from testing.toy_repository import ROOT, make_toy_repository
 
@@ -262,7 +261,7 @@ def test_a_damaged_datasheet_is_what_people_wrote(project: Path, capsys: pytest.
 def test_the_line_in_the_settings_replaces_its_own_and_no_other() -> None:
     first = with_model_name("# model_name = ...\nworkers = 2", "cats", "cats")
 
-    second = with_model_name(first + "loader = 'ffcv'\n", "dogs", "dogs")
+    second = with_model_name(first + "loader = 'native'\n", "dogs", "dogs")
 
     assert tomllib.loads(first) == {"workers": 2, "model_name": "cats"}
-    assert tomllib.loads(second) == {"workers": 2, "loader": "ffcv", "model_name": "dogs"}
+    assert tomllib.loads(second) == {"workers": 2, "loader": "native", "model_name": "dogs"}
