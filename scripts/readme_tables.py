@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts import death_tables, gate_tables, label_tables, learning_tables, speed_tables
-from scripts.acceptance import acceptance
+from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
 from scripts.photograph_tables import photographs
