@@ -16,7 +16,7 @@ import pandas as pd
 from pipeline_lib.betons.layout import Array
 from pipeline_lib.betons.read import Beton
 from pipeline_lib.loader.decoding_loader import read_image
-from pipeline_lib.loader.images import INDEX_ENDING, find_images
+from pipeline_lib.loader.find_images import INDEX_ENDING, find_images
 from pipeline_lib.pixels import centre_square
 from pipeline_lib.tables.beton_index import BETON_INDEX
 

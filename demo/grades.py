@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from demo.planted import DAMAGE, FOREIGN, ODDITIES, PlantList, received_label
+from demo.plant_list import DAMAGE, FOREIGN, ODDITIES, PlantList, received_label
 from pipeline_lib.reasons import Reason, Remark
 
 Rows = Mapping[str, Mapping[str, Any]]

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from demo.figures import FIGURES, lock_digest, read_figures
-from demo.planted import FOLDER, is_planted
+from demo.plant_list import FOLDER, is_planted
+from demo.score_file import FIGURES, lock_digest, read_figures
 from demo.verdict import read_judged
 
 

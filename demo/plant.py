@@ -21,7 +21,7 @@ import numpy as np
 from demo.annotators import cast_votes
 from demo.faults import Item, plan
 from demo.images import GPS_DATUM, load_scans
-from demo.planted import FOLDER, PLANTER_VERSION, Plant, PlantList, is_planted, read_plants, write_plants
+from demo.plant_list import FOLDER, PLANTER_VERSION, Plant, PlantList, is_planted, read_plants, write_plants
 
 EPOCH_S = 1_704_067_200  # 2024-01-01 UTC; every file time is counted from here
 FORGET = "person-00"

@@ -12,8 +12,8 @@ import logging
 import sys
 from pathlib import Path
 
-from demo.figures import lock_digest, write_figures
-from demo.planted import FOLDER
+from demo.plant_list import FOLDER
+from demo.score_file import lock_digest, write_figures
 from demo.scorecard import card, disk_lines, grade_line
 from demo.targets import missed
 from demo.verdict import Judged, read_judged

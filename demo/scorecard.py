@@ -9,7 +9,7 @@ from pathlib import Path
 
 from demo import ffcv_reads, finished_line, grades
 from demo.grades import Grade
-from demo.planted import PlantList, read_plants
+from demo.plant_list import PlantList, read_plants
 from pipeline_lib.errors import BadData, SourceMissing
 
 log = logging.getLogger(__name__)

@@ -43,7 +43,10 @@ class RunResult:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The result of a sweep. trials: see tasks.trials.Trial; best, not_told_apart: trial numbers; result: best's."""
+    """The result of a sweep.
+
+    trials: see tasks.sweep_trials.Trial; best, not_told_apart: trial numbers; result: best's.
+    """
 
     trials: list[dict[str, Any]]
     by: str

@@ -31,7 +31,7 @@ from tasks.changed_params import check_changes, flat, parse_grid
 from tasks.line_branch import keep_result
 from tasks.line_lock import LineTaken
 from tasks.prepare import prepare
-from tasks.trials import (
+from tasks.sweep_trials import (
     By,
     Trial,
     best_trial,

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pipeline_lib.shown import shown
+from pipeline_lib.safe_text import shown
 
 
 class PipelineError(Exception):
     """Say in one line what is wrong, where, and how to fix it.
 
     what: the fault as a sentence without a full stop. file: the file, key or address at fault. value: the value found
-    there ("" if something is missing). remedy: what to do or type now. All are cleaned for display, see shown.py.
+    there ("" if something is missing). remedy: what to do or type now. All are cleaned for display, see safe_text.py.
     """
 
     code: ClassVar[str]

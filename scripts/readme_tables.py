@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts import death_tables, gate_tables, label_tables, learning_tables, speed_tables
-from scripts.acceptance import acceptance
+from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
 from scripts.photograph_tables import photographs
@@ -95,9 +95,13 @@ def package_sets() -> str:
         found.setdefault(row["case"], {})[row["metric"]] = row["median"]
     lines = ["| for | command | packages | disk |", "|---|---|---|---|"]
     for name, what, command in PACKAGE_SETS:
-        lines.append(f"| {what} | {command} | {found[name]['packages']:.0f} | {found[name]['disk'] / 1000:.1f} GB |")
+        lines.append(f"| {what} | {command} | {found[name]['packages']:.0f} | {_size(found[name]['disk'])} |")
     by = "Measured by `python -m benchmarks.whole.package_sets`, the environment with pip and compiled bytecode."
     return "\n".join([*lines, "", f"{by} {hardware(measured)}", ""])
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 
 
 def _worst(rows: list[dict[str, Any]], metric: str, end: str) -> str:

@@ -21,8 +21,8 @@ from pathlib import Path, PurePosixPath
 
 from ruamel.yaml import YAML
 
+from pipeline_lib.code_fingerprints import fingerprint
 from pipeline_lib.files.atomic import write_text
-from pipeline_lib.fingerprints import fingerprint
 from pipeline_lib.upgrade.releases import FOLDER, KEPT_STAGES, NEXT, TABLE, as_text, is_code, read_releases
 
 ROOT = Path(__file__).parents[1]

@@ -13,9 +13,9 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from pipeline_lib.harness.line import read_line
 from pipeline_lib.lineage import as_mermaid, lineage_of_version
-from pipeline_lib.shown import as_markdown
+from pipeline_lib.safe_text import as_markdown
 from tasks.registration import Registration
-from tasks.trials import Trial
+from tasks.sweep_trials import Trial
 from tasks.workspace import Workspace
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import BaseFileLock, Timeout
 
 from pipeline_lib.files.atomic import private_folder
-from pipeline_lib.files.lock import process_lock
+from pipeline_lib.files.process_lock import process_lock
 from tasks.process_group import put_on_record, recorded_pid
 from tasks.workspace import FLOW
 

@@ -19,7 +19,7 @@ LOCK = "dvc.lock"
 Change = Callable[[Any], object]  # is given the content of a dvc.lock, which it changes in place
 
 
-def line_lock(origin: Path) -> tuple[str, str] | None:
+def dvc_lock_of_line(origin: Path) -> tuple[str, str] | None:
     """The commit at the tip of the line and the text of its dvc.lock; None where no run has made one."""
     tip = commit_of(origin, LINE)
     if tip is None or LOCK not in git(origin, "ls-tree", "--name-only", tip).splitlines():

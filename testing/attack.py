@@ -15,7 +15,7 @@ from typing import Any
 
 from flows.prefect_home import HOST
 from flows.server_health import basic_auth
-from flows.serving import POOL
+from flows.up_and_down import POOL
 
 PREFLIGHT: dict[str, Any] = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
 STEP = "prefect.deployments.steps.run_shell_script"

@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline_lib.fingerprints import FINGERPRINT
+from pipeline_lib.code_fingerprints import FINGERPRINT
 
 ROOT = Path(__file__).parents[1]
 IGNORED = ".perennial/\n/line/**\n!/line/**/\n!/line/curate/curation.json\n!/line/evaluate/metrics.json\n__pycache__/\n"

@@ -4,7 +4,7 @@
 
 A line holds what was asked for, a digest of what is stored, and a digest of the pixels shown. The sides of the images
 are those at which decoders differ: single pixels, less than a block, one more than a block, and a whole photograph.
-`python -m benchmarks.speed.decoder_elsewhere` compares the lines of several processors.
+`python -m benchmarks.robustness.decoder_elsewhere` compares the lines of several processors.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import traceback
 from importlib import import_module
 
 from pipeline_lib.errors import CodeFailed, PipelineError, defect, exit_codes, missing_module
-from pipeline_lib.shown import log_to_stderr, shown, shown_on_stdout
+from pipeline_lib.safe_text import log_to_stderr, shown, shown_on_stdout
 
 COMMANDS = (
     *(

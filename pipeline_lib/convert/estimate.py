@@ -6,13 +6,15 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.convert.shard import Task
 from pipeline_lib.convert.stored import stored_form
 from pipeline_lib.errors import NoSpace
+from pipeline_lib.harness.shard_engine import n_workers
+from pipeline_lib.settings import Settings
 from pipeline_lib.shards.read import MemberBytes
 
 log = logging.getLogger(__name__)
@@ -30,12 +32,14 @@ class ConversionEstimate:
     work_s: float
 
 
-def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
+def announce(left: Collection[Task], *, folder: Path, settings: Settings) -> None:
     """Log the estimate in one line. Raises NoSpace if the disk of `folder` is clearly too small."""
-    n_images = sum(len(task.images) for task in tasks)
+    tasks = list(left)
+    n_images = sum(task.n_images for task in tasks)
     if n_images < SHARE:  # finished before anyone could read an estimate
         return
     found = estimate(tasks)
+    workers = n_workers(sum(task.size_bytes for task in tasks), settings)
     log.info(
         "%d images in %d shards to do, about %d MB and %d s with %d workers (measured on %d)",
         *(
@@ -50,8 +54,7 @@ def announce(tasks: Sequence[Task], folder: Path, *, workers: int) -> None:
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < CLEARLY * found.size_bytes:
         value = f"{free_bytes / 1e6:.0f} MB free"
-        remedy = "free some space (docs/operations.md lists what can be deleted), or set convert.short_side_px to "
-        "store less"
+        remedy = "free some space (docs/operations.md lists what can be deleted), or set convert.short_side_px"
         what = f"the disk is too small: {n_images} images take about {found.size_bytes / 1e6:.0f} MB"
         raise NoSpace(what, file=folder, value=value, remedy=remedy)
 

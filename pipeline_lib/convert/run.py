@@ -16,8 +16,7 @@ from pipeline_lib.convert.shard import Task, convert_shard
 from pipeline_lib.convert.stored import ReceivedImage
 from pipeline_lib.files.atomic import atomic_folder, write_text
 from pipeline_lib.harness.memo import Memo, stage_key
-from pipeline_lib.harness.progress import progress
-from pipeline_lib.harness.shard_engine import map_shards, n_workers
+from pipeline_lib.harness.shards_once import run_shards_once
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.pixels.other_formats import HEIC_LIBRARY, reads_heic
@@ -37,39 +36,39 @@ def run(job: StageRun[ConvertParams]) -> None:
     rules = PixelRules.model_validate_json(job.reads["pixel_rules"].read_text(encoding="utf-8"))
     members = MEMBERS.read(job.reads["members"])
     images = IMAGES.read(job.reads["images"], ["image_id", "refusal", *SEEN])
-    tasks = plan_tasks(members, images, shards_folder=job.reads["shards"], params=job.params, rules=rules)
     described = pixels_description(job.params, rules)
     memo_folder = job.settings.state_folder(job.checkout) / "memo" / "convert"
     memo = Memo(memo_folder, stage_key(format_version=FORMAT_VERSION, params=described, libraries=_libraries()))
     with atomic_folder(job.writes["betons"]) as folder:
-        todo = {task.shard: task for task in tasks if not memo.restore(task.unit, folder)}
-        _convert_all(todo, folder, memo, job)
+        tasks = plan_tasks(
+            members, images, shards_folder=job.reads["shards"], folder=folder, params=job.params, rules=rules
+        )
+        run_shards_once(
+            "convert",
+            convert_shard,
+            {task.shard: task for task in tasks},
+            memo=memo,
+            libraries=_libraries(),
+            settings=job.settings,
+            announce=partial(announce, folder=folder, settings=job.settings),
+        )
         write_text(folder / "pixels.json", described)
     memo.forget_older_than(job.settings.memo_days)
     log.info(
-        "%d images in %d betons, %d shards from the memo",
+        "%d images in %d betons",
         sum(len(task.images) for task in tasks),
         sum(bool(task.images) for task in tasks),
-        memo.hits,
     )
 
 
-def _convert_all(todo: dict[str, Task], folder: Path, memo: Memo, job: StageRun[ConvertParams]) -> None:
-    """Fill the folder; each finished shard goes into the memo at once."""
-    size_bytes = sum(image.size_bytes for task in todo.values() for image in task.images)
-    announce(list(todo.values()), folder, workers=n_workers(size_bytes, job.settings))
-    n_images = sum(len(task.images) for task in todo.values())
-    convert = partial(convert_shard, folder=folder)
-    with progress("convert", "images", n_images, job.settings) as step:
-        work = map_shards(
-            convert, todo, size_bytes=size_bytes, libraries=_libraries(), settings=job.settings, step=step
-        )
-        for shard, _ in work:
-            memo.keep(todo[shard].unit, todo[shard].files(folder))
-
-
 def plan_tasks(
-    members: pd.DataFrame, images: pd.DataFrame, *, shards_folder: Path, params: ConvertParams, rules: PixelRules
+    members: pd.DataFrame,
+    images: pd.DataFrame,
+    *,
+    shards_folder: Path,
+    folder: Path,
+    params: ConvertParams,
+    rules: PixelRules,
 ) -> list[Task]:
     """Make one task per shard, sorted by name; a shard without decodable images gets an empty task."""
     decodable = images[images["refusal"].isna()].drop(columns="refusal")
@@ -82,7 +81,7 @@ def plan_tasks(
         of_shard = by_shard.setdefault(shard, [])
         if is_decodable:
             of_shard.append(ReceivedImage(*values))
-    return [Task(shard, tuple(of_shard), shards_folder, params, rules) for shard, of_shard in by_shard.items()]
+    return [Task(shard, folder, tuple(of_shard), shards_folder, params, rules) for shard, of_shard in by_shard.items()]
 
 
 def pixels_description(params: ConvertParams, rules: PixelRules) -> str:

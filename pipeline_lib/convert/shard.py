@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -23,36 +24,55 @@ from pipeline_lib.tables.beton_index import BETON_INDEX
 
 @dataclass(frozen=True)
 class Task:
-    """One shard to convert. Small and picklable, since it is sent to a worker process."""
+    """One shard to convert into `folder`. Small and picklable, since it is sent to a worker process."""
 
     shard: str
+    folder: Path
     images: tuple[ReceivedImage, ...]  # in the order of the shard
     shards_folder: Path
     params: ConvertParams
     rules: PixelRules
 
     @property
-    def unit(self) -> str:
-        """The memo's key of the result, beside the parameters: the shard and its decodable images."""
+    def memo_key(self) -> str:
+        """The shard and its decodable images."""
         image_ids = "\n".join(image.image_id for image in self.images)
         return f"{self.shard}:{hashlib.sha256(image_ids.encode()).hexdigest()}"
 
-    def files(self, folder: Path) -> list[Path]:
+    @property
+    def n_images(self) -> int:
+        return len(self.images)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(image.size_bytes for image in self.images)
+
+    @property
+    def beton(self) -> Path:
+        """Its beton, if at least one image is decodable."""
+        return self.folder / f"{self.shard}.beton"
+
+    @property
+    def index(self) -> Path:
+        """The image of each row."""
+        return self.folder / f"{self.shard}.index.parquet"
+
+    def files(self) -> list[Path]:
         """The output files of the shard: an index, and a beton if at least one image is decodable."""
-        beton = [folder / f"{self.shard}.beton"] if self.images else []
-        return [*beton, folder / f"{self.shard}.index.parquet"]
+        return [self.beton, self.index] if self.images else [self.index]
 
 
-def convert_shard(task: Task, at: Callable[[str], None], *, folder: Path) -> None:
-    """Write the beton and the index of a shard into `folder`. at: called with each image_id when its turn comes.
+def convert_shard(task: Task, at: Callable[[str], None]) -> Literal[True]:
+    """Write the beton and the index of a shard; the memo may always keep them. at: called with each image_id in turn.
 
     Raises OutputDamaged if the shard's bytes no longer decode as they did in `inspect`, or the beton does not read
     back; BadData when an image is too large for a beton; NoSpace.
     """
-    written = _write_beton(task, folder / f"{task.shard}.beton", at) if task.images else []
+    written = _write_beton(task, task.beton, at) if task.images else []
     rows = [(row, one.image_id, one.checksum) for row, one in enumerate(written)]
     columns = [column.name for column in BETON_INDEX.columns]
-    BETON_INDEX.write(pd.DataFrame(rows, columns=columns), folder / f"{task.shard}.index.parquet")
+    BETON_INDEX.write(pd.DataFrame(rows, columns=columns), task.index)
+    return True
 
 
 def _write_beton(task: Task, path: Path, at: Callable[[str], None]) -> list[Written]:

@@ -8,11 +8,11 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from pipeline_lib.code_fingerprints import write_fingerprints
 from pipeline_lib.discover.listing import list_sources
+from pipeline_lib.discover.objects_before import holdings_of
 from pipeline_lib.discover.params import DiscoverParams
-from pipeline_lib.discover.withdrawn import holdings_of
 from pipeline_lib.files.atomic import atomic_file, write_text
-from pipeline_lib.fingerprints import write_fingerprints
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.sources.source import sources_as_json
 from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn

@@ -17,11 +17,11 @@ from pipeline_lib.download.annotations import read_subjects, read_votes
 from pipeline_lib.download.archives import take_archive
 from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
+from pipeline_lib.download.members_before import holdings_of
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.plan import DownloadPlan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, StoredUnit, read_stored, write_members
 from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
-from pipeline_lib.download.withdrawn import holdings_of
 from pipeline_lib.errors import BadData, DataCheckFailed, NoSpace, SourceChanged
 from pipeline_lib.files.atomic import atomic_folder, remove_tree
 from pipeline_lib.harness.memo import Memo, stage_key

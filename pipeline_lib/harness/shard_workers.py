@@ -24,7 +24,7 @@ from pipeline_lib.errors import Interrupted, PipelineError, defect
 from pipeline_lib.harness import cpu_clock
 from pipeline_lib.harness.parent_watch import die_with_parents
 from pipeline_lib.reasons import Reason
-from pipeline_lib.shown import shown
+from pipeline_lib.safe_text import shown
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")

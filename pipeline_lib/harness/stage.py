@@ -30,8 +30,8 @@ from pipeline_lib.files.atomic import private_folder
 from pipeline_lib.harness.gpu_watch import watched_gpus
 from pipeline_lib.harness.parent_watch import die_with_parents
 from pipeline_lib.harness.terminal import clearing
+from pipeline_lib.safe_text import log_to_stderr, shown
 from pipeline_lib.settings import Settings, load_settings
-from pipeline_lib.shown import log_to_stderr, shown
 
 log = logging.getLogger(__name__)
 REASONS = Path("line/reasons")
@@ -53,7 +53,7 @@ class StageRun(Generic[ParamsT_co]):
 
 def run_stage(stage: str, checkout: Path) -> None:
     """Run one stage in a checkout. Raises PipelineError."""
-    from pipeline_lib.fingerprints import check_fingerprint
+    from pipeline_lib.code_fingerprints import check_fingerprint
     from pipeline_lib.harness.line import STAGES, read_line
     from pipeline_lib.params_file import load_section
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import DependencyMissing
-from pipeline_lib.files.lock import process_lock
+from pipeline_lib.files.process_lock import process_lock
 from pipeline_lib.settings import Settings
 
 log = logging.getLogger(__name__)

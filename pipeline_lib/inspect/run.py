@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import hashlib
 import logging
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pandas as pd
 from pipeline_lib.errors import BadData
 from pipeline_lib.files.atomic import atomic_folder, link_or_copy, remove_tree, write_text
 from pipeline_lib.harness.memo import Memo, stage_key
-from pipeline_lib.harness.progress import progress
-from pipeline_lib.harness.shard_engine import map_shards
+from pipeline_lib.harness.shards_once import run_shards_once
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.inspect.embedding import embedding, find_weights
 from pipeline_lib.inspect.params import InspectParams
@@ -42,7 +40,15 @@ def run(job: StageRun[InspectParams]) -> None:
     remove_tree(parts)
     shards = {str(shard): ShardUnit(rows, parts / str(shard)) for shard, rows in members.groupby("shard")}
     memo = Memo(job.settings.state_folder(job.checkout) / "memo" / "inspect", _stage_key(params))
-    _inspect_all(shards, task, memo, job)
+    run_shards_once(
+        "inspect",
+        task,
+        shards,
+        memo=memo,
+        libraries=_libraries(params),
+        settings=job.settings,
+        spare=_pass_over,
+    )
     _gather(sorted(shards), parts, job.writes, expected=len(members))
     write_text(job.writes["pixel_rules"], params.pixel_rules().model_dump_json(indent=1) + "\n")
     remove_tree(parts)
@@ -63,37 +69,9 @@ def _libraries(params: InspectParams) -> tuple[str, ...]:
     return LIBRARIES + heic + (network.libraries if network else ())
 
 
-def _inspect_all(shards: dict[str, ShardUnit], task: ShardTask, memo: Memo, job: StageRun[InspectParams]) -> None:
-    """Fill the folder of every shard, from the memo or by inspecting it; a finished shard is stored at once."""
-    left = {shard: unit for shard, unit in shards.items() if not memo.restore(_memo_unit(unit), unit.folder)}
-    log.info("%d shards, %d of them in the memo of earlier runs", len(shards), memo.hits)
-    n_images = sum(len(unit.members) for unit in left.values())
-    with progress("inspect", "images", n_images, job.settings) as step:
-        work = map_shards(
-            task,
-            left,
-            size_bytes=sum(int(unit.members["size_bytes"].sum()) for unit in left.values()),
-            libraries=_libraries(job.params),
-            settings=job.settings,
-            step=step,
-            spare=_pass_over,
-        )
-        for shard, n_passed_over in work:
-            unit = left[shard]
-            if n_passed_over:  # not stored: with another decoder or more memory it may succeed later
-                continue
-            memo.keep(_memo_unit(unit), [unit.folder / IMAGES_FILE, unit.folder / FEATURES_FILE])
-
-
 def _pass_over(unit: ShardUnit, image_id: str, cause: str) -> ShardUnit:
     log.warning("%s ended the process that decoded it, twice (%s); it is skipped", image_id, cause)
     return unit.without(image_id, cause)
-
-
-def _memo_unit(unit: ShardUnit) -> str:
-    """The shard's identity and the names of its images, which the tables hold too."""
-    names = unit.members.sort_values("row_in_shard")[["shard", "image_id", "sha256"]]
-    return hashlib.sha256("\n".join(names.astype(str).agg("\t".join, axis=1)).encode()).hexdigest()
 
 
 def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected: int) -> None:

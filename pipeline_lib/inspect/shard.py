@@ -42,16 +42,17 @@ class ShardTask:
     params: InspectParams
     weights: Path | None
 
-    def __call__(self, unit: ShardUnit, at: Callable[[str], None]) -> int:
-        """Inspect a shard, write its two tables and return the number of skipped images. Raises OutputDamaged.
+    def __call__(self, unit: ShardUnit, at: Callable[[str], None]) -> bool:
+        """Inspect a shard and write its two tables. Raises OutputDamaged.
 
-        at: called with each image_id when its turn comes.
+        Returns whether no image was skipped: with another decoder or more memory it may succeed later, so the memo does
+        not keep the tables. at: called with each image_id when its turn comes.
         """
         with MemberBytes(self.shards) as members:
             tables = inspect_shard(unit, members, self, at)
         IMAGES.write(tables.images, unit.folder / IMAGES_FILE)
         FEATURES.write(tables.features, unit.folder / FEATURES_FILE)
-        return len(unit.fatal)
+        return not unit.fatal
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,24 @@ class ShardUnit:
     members: pd.DataFrame
     folder: Path
     fatal: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def memo_key(self) -> str:
+        """The shard's identity and the names of its images, which the tables hold too."""
+        names = self.members.sort_values("row_in_shard")[["shard", "image_id", "sha256"]]
+        return hashlib.sha256("\n".join(names.astype(str).agg("\t".join, axis=1)).encode()).hexdigest()
+
+    @property
+    def n_images(self) -> int:
+        return len(self.members)
+
+    @property
+    def size_bytes(self) -> int:
+        return int(self.members["size_bytes"].sum())
+
+    def files(self) -> list[Path]:
+        """The two tables."""
+        return [self.folder / IMAGES_FILE, self.folder / FEATURES_FILE]
 
     def without(self, name: str, cause: str) -> ShardUnit:
         """Return a copy with one more image skipped. name: `shared_name` of its image_id."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_lib.fingerprints import FINGERPRINT
+from pipeline_lib.code_fingerprints import FINGERPRINT
 from pipeline_lib.lineage.lineage import Fact, Step
 from pipeline_lib.registry.closure import Closure, StageReceipt
 

@@ -19,8 +19,8 @@ import torch
 from pipeline_lib.betons.layout import RAW, Array
 from pipeline_lib.loader.augmentation import Views
 from pipeline_lib.loader.batches import Batch, BatchMemory
-from pipeline_lib.loader.images import Images
-from pipeline_lib.loader.plan import Plan
+from pipeline_lib.loader.epoch_plan import Plan
+from pipeline_lib.loader.find_images import Images
 from pipeline_lib.loader.render import apply_effects, cut_and_resize
 from pipeline_lib.native.views import Status, render_views, view_table
 

@@ -30,8 +30,8 @@ from pipeline_lib.betons.layout import Array
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.loader.augmentation import Augmentation
 from pipeline_lib.loader.batches import Batch
-from pipeline_lib.loader.images import Images
-from pipeline_lib.loader.plan import Plan
+from pipeline_lib.loader.epoch_plan import Plan
+from pipeline_lib.loader.find_images import Images
 from pipeline_lib.loader.view_params import IN_FFCV
 
 

@@ -14,8 +14,8 @@ from pipeline_lib.errors import BadData, ConfigError, DependencyMissing
 from pipeline_lib.loader.augmentation import Augmentation
 from pipeline_lib.loader.batches import BatchLoader
 from pipeline_lib.loader.decoding_loader import DecodingLoader
-from pipeline_lib.loader.images import find_images
-from pipeline_lib.loader.plan import Plan, Sampling
+from pipeline_lib.loader.epoch_plan import Plan, Sampling
+from pipeline_lib.loader.find_images import find_images
 from pipeline_lib.loader.resident_loader import ResidentLoader, as_evaluated, obstacle
 from pipeline_lib.native.views import load
 

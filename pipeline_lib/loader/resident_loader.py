@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline_lib.loader.batches import Batch, BatchLoader
-from pipeline_lib.loader.plan import Plan
+from pipeline_lib.loader.epoch_plan import Plan
 from pipeline_lib.loader.render import CUTOUT_GREY
 
 MOST = 0.5  # of the memory that is free: the training step needs the rest

@@ -84,7 +84,7 @@ def _settle_question(
 def _judge(question: GateQuestion, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry) -> Verdict:
     """Gather what the gate looks at, and ask it."""
     # Here and not above: pandas and SciPy cost 2 s that a run with nothing new need not pay.
-    from pipeline_lib.register.champion import ask_champion, ask_reference
+    from pipeline_lib.register.champion_answers import ask_champion, ask_reference
     from pipeline_lib.register.gate import Evaluation, judge, same_model
     from pipeline_lib.register.reference import only_seed_differs
     from pipeline_lib.tables.predictions import PREDICTIONS

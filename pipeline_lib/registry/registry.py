@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.files.atomic import private_folder
-from pipeline_lib.files.lock import process_lock
+from pipeline_lib.files.process_lock import process_lock
 from pipeline_lib.registry import aliases
 from pipeline_lib.registry.dvc_cache import DvcCache, dvc_cache
 from pipeline_lib.registry.git_tags import mirror, read_tags

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline_lib.release.about import About
+from pipeline_lib.release.datasheet_answers import About
 from pipeline_lib.release.frozen import FrozenFile
 from pipeline_lib.tables.manifest import MANIFEST, SPLITS
 from pipeline_lib.tables.members import MEMBERS

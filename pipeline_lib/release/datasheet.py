@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.release.about import QUESTIONS, About
+from pipeline_lib.release.datasheet_answers import QUESTIONS, About
 from pipeline_lib.release.frozen import FrozenFile
-from pipeline_lib.shown import as_code, as_markdown
+from pipeline_lib.safe_text import as_code, as_markdown
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_CLASSES = 50

@@ -15,9 +15,9 @@ from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.harness.line import read_line
 from pipeline_lib.registry.closure import Closure, read_closure
 from pipeline_lib.registry.dvc_cache import dvc_cache
-from pipeline_lib.release.about import check_classes, read_about
 from pipeline_lib.release.croissant import croissant
 from pipeline_lib.release.datasheet import Facts, datasheet
+from pipeline_lib.release.datasheet_answers import check_classes, read_about
 from pipeline_lib.release.frozen import FrozenFile, as_checksums, freeze, freeze_file
 from pipeline_lib.settings import Settings
 from pipeline_lib.tables.classes import read_classes

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from pipeline_lib.report.content import Content
-from pipeline_lib.shown import as_code, as_markdown, shown
+from pipeline_lib.safe_text import as_code, as_markdown, shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 PILL = {  # decision -> word, tone

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from pipeline_lib.curate.overrides import COLUMNS
 from pipeline_lib.review.questions import COPIES, Question, Questions
-from pipeline_lib.shown import shown
+from pipeline_lib.safe_text import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 PALETTE = Path(__file__).parents[1] / "report" / "templates" / "palette.css"

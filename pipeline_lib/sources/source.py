@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.params_file import Params
-from pipeline_lib.shown import redacted
+from pipeline_lib.safe_text import redacted
 
 LayoutName = Literal[
     "auto", "class_folders", "split_class_folders", "class_split_folders", "leaf_folders", "split_leaf_folders", "flat"

@@ -1,6 +1,5 @@
 """Look at a source and advise on params.yaml: what `perennial init` does."""
 
-from pipeline_lib.survey.advice import Advice, advise, gains_from_weights
 from pipeline_lib.survey.answers import SourceAnswer
 from pipeline_lib.survey.earlier_data import (
     NewData,
@@ -13,6 +12,7 @@ from pipeline_lib.survey.earlier_data import (
 )
 from pipeline_lib.survey.estimate import CostTrial, RunEstimate, describe_estimate, scale, try_out
 from pipeline_lib.survey.look import Survey, survey
+from pipeline_lib.survey.recipe_choice import Advice, advise, gains_from_weights
 from pipeline_lib.survey.weights_at_hand import AtHand, Weights, cached_weights, named_weights
 from pipeline_lib.survey.words import describe, describe_doubt
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.files.yaml_files import read_yaml
-from pipeline_lib.release.about import TODO, fresh_about
+from pipeline_lib.release.datasheet_answers import TODO, fresh_about
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.look import Survey

@@ -24,7 +24,7 @@ from filelock import AcquireReturnProxy, Timeout, UnixFileLock
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.files.atomic import atomic_file, remove_tree
-from pipeline_lib.files.lock import process_lock
+from pipeline_lib.files.process_lock import process_lock
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.train.distributed import broadcast_object, max_over_ranks, rank, world
 from pipeline_lib.train.params import TrainParams

@@ -29,7 +29,7 @@ from pipeline_lib.errors import ConfigError, Interrupted, PipelineError, StageDi
 from pipeline_lib.files.atomic import write_text
 from pipeline_lib.harness.parent_watch import die_with_parents
 from pipeline_lib.harness.stage import StageRun
-from pipeline_lib.shown import log_to_stderr, shown
+from pipeline_lib.safe_text import log_to_stderr, shown
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.rendezvous import Node, Seat
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.code_fingerprints import FINGERPRINT
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.fingerprints import FINGERPRINT
 from pipeline_lib.harness.line import STAGES
 
 Deps = Mapping[str, str]  # path -> md5

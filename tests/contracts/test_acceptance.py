@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from scripts.acceptance import NOT_MEASURED, TARGETS, acceptance
+from scripts.curation_tables import NOT_MEASURED, TARGETS, acceptance
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"row (\d+): ")

@@ -10,9 +10,9 @@ from pathlib import Path
 import grimp
 import pytest
 
+from pipeline_lib.code_fingerprints.coverage import CANNOT_CHANGE_BYTES, PINNED_BY_DIGEST, files_beside, module_files
+from pipeline_lib.code_fingerprints.fingerprint import FINGERPRINT, LIBRARY, fingerprint, readers_of_source
 from pipeline_lib.files.yaml_files import read_yaml
-from pipeline_lib.fingerprints.coverage import CANNOT_CHANGE_BYTES, PINNED_BY_DIGEST, files_beside, module_files
-from pipeline_lib.fingerprints.fingerprint import FINGERPRINT, LIBRARY, fingerprint, readers_of_source
 from pipeline_lib.harness.line import STAGES
 from pipeline_lib.upgrade.releases import CHANGED, KEPT_STAGES, NEXT, SAME, read_releases
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.files.lock import process_lock
+from pipeline_lib.files.process_lock import process_lock
 from testing.checkout import Checkout, commit, throw_away_checkout
 
 HERE = Path(__file__).parent

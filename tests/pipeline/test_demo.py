@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from demo.figures import lock_digest
+from demo.score_file import lock_digest
 from demo.targets import TARGETS, missed
 from pipeline_lib.tables.predictions import PREDICTIONS
 from testing.checkout import Checkout
@@ -65,7 +65,7 @@ def test_after_the_scorecard_another_demo_says_that_nothing_changed(line: Checko
 
 def test_the_gps_positions_are_in_the_archive_as_received_and_nowhere_behind(line: Checkout) -> None:
     from demo.finished_line import files_with
-    from demo.planted import read_plants
+    from demo.plant_list import read_plants
 
     plants = read_plants(line.folder / "demo/out/plants.json")
     needles = [bytes.fromhex(text) for text in plants.needles_hex]

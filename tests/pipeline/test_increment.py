@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from demo.images import jpeg, load_scans
-from demo.planted import read_plants
+from demo.plant_list import read_plants
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS

@@ -8,7 +8,7 @@ import pytest
 
 from demo.finished_line import curate_without_votes, read_manifest
 from demo.grades import SOURCE, Rows
-from demo.planted import PlantList, read_plants
+from demo.plant_list import PlantList, read_plants
 from testing.checkout import Checkout
 
 

@@ -63,12 +63,12 @@ def _classes(origin: Path, file: Path) -> int:
     """Write curation/classes.csv unless it already lists classes."""
     from pipeline_lib.errors import UsageError
     from pipeline_lib.files.atomic import write_text
-    from pipeline_lib.survey.imagenet_classes import imagenet_classes
+    from pipeline_lib.survey.imagenet_devkit import classes_csv
 
     target = origin / "curation/classes.csv"
     if target.exists() and len(target.read_text(encoding="utf-8").splitlines()) > 1:
         raise UsageError("the file already lists classes", file=target, remedy="move it away, or add lines by hand")
-    text = imagenet_classes(file)
+    text = classes_csv(file)
     write_text(target, text)
     print(f"{target}: {text.count(chr(10)) - 1:,} classes")
     return 0

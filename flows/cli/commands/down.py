@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Stop them and wait until they are gone."""
     from flows.cli.project import find_project
-    from flows.serving import take_down
+    from flows.up_and_down import take_down
 
     stopped = take_down(find_project(Path.cwd()))
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running", file=sys.stderr)

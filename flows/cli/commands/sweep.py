@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from flows.cli.project import find_project
     from flows.local_run import comparison, sweep_here
     from tasks.changed_params import check_changes, parse_grid
-    from tasks.trials import check_sections
+    from tasks.sweep_trials import check_sections
 
     origin = find_project(Path.cwd())
     combinations = parse_grid(options.set)

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Start server and worker unless they run, and print the address. Raises UsageError or ServiceUnavailable."""
     from flows.cli.project import find_project
-    from flows.serving import bring_up
+    from flows.up_and_down import bring_up
 
     print(bring_up(find_project(Path.cwd()), port=options.port, branch=options.branch))
     return 0

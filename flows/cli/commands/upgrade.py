@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline_lib.upgrade.lock import UpgradeStep
+    from pipeline_lib.upgrade.dvc_lock import UpgradeStep
 
 HELP = "after `git pull`: keep the results that the new code would make again byte for byte"
 EPILOG = (
@@ -67,8 +67,8 @@ def _upgrade(origin: Path, leave: list[str]) -> dict[str, list[UpgradeStep]]:
     from pipeline_lib.files.atomic import write_text
     from pipeline_lib.registry.dvc_cache import dvc_cache
     from pipeline_lib.settings import load_settings
-    from pipeline_lib.upgrade.lock import carry_over, read_today, upgrade_lock
-    from tasks.line_upgrade import LOCK, changed, commit_lock, line_lock
+    from pipeline_lib.upgrade.dvc_lock import carry_over, read_today, upgrade_lock
+    from tasks.line_upgrade import LOCK, changed, commit_lock, dvc_lock_of_line
     from tasks.run_cache import upgrade_run_cache
     from tasks.workspace import LINE
 
@@ -83,7 +83,7 @@ def _upgrade(origin: Path, leave: list[str]) -> dict[str, list[UpgradeStep]]:
         return changed(text, change)
 
     # All is worked out before anything is written: a refusal leaves everything as it was.
-    file, line = origin / LOCK, line_lock(origin)
+    file, line = origin / LOCK, dvc_lock_of_line(origin)
     here = upgraded(LOCK, file.read_text(encoding="utf-8")) if file.exists() else None
     nightly = upgraded(LINE, line[1]) if line else None
     if line and nightly and nightly != line[1]:

@@ -1,6 +1,6 @@
 // --- drawing; text goes in as text, never as HTML
 
-// Characters that a browser would obey instead of showing them, as their escapes: as pipeline_lib/shown.py does.
+// Characters that a browser would obey instead of showing them, as their escapes: as pipeline_lib/safe_text.py does.
 const OBEYED = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu;
 const visible = (text) => text.replace(OBEYED, (found) => {
   const code = found.codePointAt(0);

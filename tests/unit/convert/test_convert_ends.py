@@ -88,14 +88,14 @@ def test_a_disk_that_fills_up_in_a_worker_is_told_and_nothing_is_left_under_the_
 def test_an_image_too_large_for_any_page_is_named_before_it_is_decoded(tmp_path: Path) -> None:
     """A strip of 60,000 px becomes 10.8 GB with bars around it."""
     strip = ReceivedImage("s/strip.png", "aa.bin", 0, 1, 60_000, 8, 1)
-    task = Task("aa", (strip,), tmp_path, ConvertParams(shape="square_pad"), PixelRules())
+    task = Task("aa", tmp_path, (strip,), tmp_path, ConvertParams(shape="square_pad"), PixelRules())
 
     with pytest.raises(
         BadData,
         match=r"^s/strip\.png: a beton holds images of at most 2147483648 bytes \(found: 10800360003 bytes\)\. "
         r"Remedy: set convert\.long_side_px",
     ):
-        convert_shard(task, print, folder=tmp_path)
+        convert_shard(task, print)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -121,7 +121,9 @@ def test_the_estimate_of_images_of_one_size_is_exact(two_shards: Inspected) -> N
     image = ReceivedImage(
         "s/aa/0.jpg", "aa.bin", 0, (two_shards.folder / "shards/aa.bin").stat().st_size, SIDE_PX, SIDE_PX, 1
     )
-    task = Task("aa", (image,) * 100, two_shards.folder / "shards", ConvertParams(mode="raw"), PixelRules())
+    task = Task(
+        "aa", two_shards.folder, (image,) * 100, two_shards.folder / "shards", ConvertParams(mode="raw"), PixelRules()
+    )
 
     found = estimate.estimate([task])
 

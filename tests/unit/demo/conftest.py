@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.plant import plant
-from demo.planted import PlantList, read_plants
+from demo.plant_list import PlantList, read_plants
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from demo import grades
-from demo.planted import DAMAGE, FOREIGN, Plant, PlantList
+from demo.plant_list import DAMAGE, FOREIGN, Plant, PlantList
 
 TRUTH = {"0/a.jpg": "0", "1/b.jpg": "0", "1/c.jpg": "1", "1/d.jpg": "1", "0/e.jpg": "1", "1/f.jpg": "1", "0/g.jpg": "0"}
 PLANTS = PlantList(

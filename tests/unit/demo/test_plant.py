@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from demo import damage, images
 from demo.plant import FORGET, plant
-from demo.planted import DAMAGE, ODDITIES, PlantList, read_plants, received_label
+from demo.plant_list import DAMAGE, ODDITIES, PlantList, read_plants, received_label
 from pipeline_lib.pixels import PixelRules, Undecodable, decode
 from pipeline_lib.reasons import Reason, Remark
 

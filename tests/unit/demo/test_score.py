@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from demo import score
-from demo.figures import lock_digest, read_figures, write_figures
 from demo.finished_line import disk_use
 from demo.grades import Grade
+from demo.score_file import lock_digest, read_figures, write_figures
 from demo.scorecard import card
 from demo.targets import TARGETS, missed
 from pipeline_lib.errors import DataCheckFailed

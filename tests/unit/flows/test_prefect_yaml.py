@@ -12,7 +12,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.schemas.automations import AutomationCore
 
 from flows.deploying import AUTOMATIONS
-from flows.serving import POOL
+from flows.up_and_down import POOL
 from pipeline_lib.files.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[3]

@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 import pipeline_lib.inspect.image as examining
-import pipeline_lib.inspect.run as stage
 from pipeline_lib.errors import BadData, Interrupted, OutputDamaged
-from pipeline_lib.harness import shard_engine
+from pipeline_lib.harness import shard_engine, shards_once
 from pipeline_lib.harness.shard_engine import map_shards
 from pipeline_lib.inspect import shard
 from pipeline_lib.inspect.image import examine, luminance
@@ -124,7 +123,7 @@ def test_a_dask_cluster_writes_the_same_bytes(source, dask_address, monkeypatch)
 def test_known_shards_are_not_decoded_again(source, monkeypatch):
     inspect(source)
     monkeypatch.setattr(
-        stage,
+        shards_once,
         "map_shards",
         lambda task, units, **_: iter(units.items() if not units else pytest.fail(str(units))),
     )
@@ -138,7 +137,7 @@ def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(source
         raise Interrupted("a worker process was killed", file="shard x", remedy="run again; finished work is kept")
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted, match="finished work is kept"):
-        patched.setattr(stage, "map_shards", interrupted_after_two)
+        patched.setattr(shards_once, "map_shards", interrupted_after_two)
         inspect(source)
     caplog.set_level("INFO")
 

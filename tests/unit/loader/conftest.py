@@ -122,8 +122,8 @@ def write_beton(folder: Path, shard: str, images: dict[str, Array], params: Conv
         places.append(ReceivedImage(image_id, f"{shard}.bin", len(content), len(data), width, height, 1))
         content += data
     (folder / "shards" / f"{shard}.bin").write_bytes(content)
-    task = Task(shard, tuple(places), folder / "shards", params, PixelRules())
-    convert_shard(task, lambda image_id: None, folder=folder / "betons")
+    task = Task(shard, folder / "betons", tuple(places), folder / "shards", params, PixelRules())
+    convert_shard(task, lambda image_id: None)
 
 
 def _photo(seed: int, height: int, width: int) -> Array:

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from pipeline_lib.errors import BadData, DependencyMissing, OutputDamaged
-from pipeline_lib.loader import open_loader, plan
+from pipeline_lib.loader import epoch_plan as plan
+from pipeline_lib.loader import open_loader
 from pipeline_lib.native.build import unusable
 from pipeline_lib.pixels import centre_square
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import chisquare
 
 from pipeline_lib.loader.augmentation import image_keys, repeated_keys
-from pipeline_lib.loader.plan import balanced, repetitions, shuffled
+from pipeline_lib.loader.epoch_plan import balanced, repetitions, shuffled
 
 SIZES = (2000, 300, 80, 20)
 LABELS = np.repeat(np.arange(4), SIZES)

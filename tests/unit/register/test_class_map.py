@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.register.champion import Became, classes_today, read_became
+from pipeline_lib.register.champion_answers import Became, classes_today, read_became
 
 SAME: Became = {"3": "3", "9": "9", "cat": "cat", "Cat": "Cat"}
 

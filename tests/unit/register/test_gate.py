@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_lib.register.champion import classes_today
+from pipeline_lib.register.champion_answers import classes_today
 from pipeline_lib.register.gate import Champion, Evaluation, judge, same_model
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.registry import RuleName, Verdict

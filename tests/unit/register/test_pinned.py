@@ -28,7 +28,7 @@ from testing.registrations import (
     said,
 )
 from testing.tiny_line import TinyLine, make_line, receive
-from tests.unit.register.test_champion import with_betons
+from tests.unit.register.test_champion_answers import with_betons
 
 
 def reference(line: TinyLine) -> int | None:

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from flows.cli.parser import main
 from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.release import fresh_about
-from pipeline_lib.release.about import QUESTIONS
+from pipeline_lib.release.datasheet_answers import QUESTIONS
 from pipeline_lib.release.write import version_of
 from pipeline_lib.tables.manifest import MANIFEST
 from testing.tiny_line import ROOT, make_line, receive

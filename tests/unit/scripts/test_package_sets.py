@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from flows import server_process
-from pipeline_lib.errors import missing_module
+from pipeline_lib.errors import DependencyMissing, missing_module
 from scripts.write_lock import SETS, pins_of
 from testing.small_line import SmallLine
 
@@ -110,7 +110,7 @@ def test_a_command_that_needs_another_set_says_in_one_line_what_to_install() -> 
 
     remedy = r"Remedy: run `make setup`, then `\. \.venv/bin/activate` \(.*\)"
     lines = done.stderr.splitlines()
-    assert done.stdout.split() == ["70"] * len(commands)
+    assert done.stdout.split() == [str(DependencyMissing.exit_code)] * len(commands)
     assert len(lines) == len(commands)
     for command, line in zip(commands, lines, strict=True):
         said = rf"perennial {command[0]}: error\[dependency_missing\]: .*needs a package \(found: no \w+\)\. {remedy}"

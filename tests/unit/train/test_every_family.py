@@ -14,8 +14,8 @@ from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.preflight import LEAST_VALUES
 from pipeline_lib.train.recipes import RECIPES
 
-# The least side that fits, or 32. benchmarks/speed/families.py trains, exports and checks these and the larger ones
-# whole.
+# The least side that fits, or 32. benchmarks/robustness/families.py trains, exports and checks these and the larger
+# ones whole.
 FAMILIES = {"alexnet": 64, "convnext_tiny": 32, "densenet121": 32, "efficientnet_b0": 32, "googlenet": 32}
 FAMILIES |= {"inception_v3": 75, "maxvit_t": 224, "mnasnet0_5": 64, "mobilenet_v2": 32, "mobilenet_v3_small": 32}
 FAMILIES |= {"regnet_y_400mf": 32, "resnet18": 32, "shufflenet_v2_x0_5": 32, "squeezenet1_1": 32, "swin_t": 32}

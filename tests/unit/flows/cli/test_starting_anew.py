@@ -15,7 +15,7 @@ from flows.cli.parser import main
 from flows.cli.starting_anew import start_model_name
 from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.register.run import run as register
-from pipeline_lib.release.about import fresh_about
+from pipeline_lib.release.datasheet_answers import fresh_about
 from pipeline_lib.settings import load_settings
 from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.earlier_data import DEMO_DATASHEETS, NewData, with_model_name

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.betons.layout import Array
-from pipeline_lib.loader.images import Images
-from pipeline_lib.loader.plan import Plan, Sampling
+from pipeline_lib.loader.epoch_plan import Plan, Sampling
+from pipeline_lib.loader.find_images import Images
 
 
 def plans(

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from pipeline_lib.backbones import builtin_backbone
-from pipeline_lib.shown import visible
+from pipeline_lib.safe_text import visible
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.weights_at_hand import TO_FETCH, AtHand, Weights
 from pipeline_lib.train.recipes import RECIPES

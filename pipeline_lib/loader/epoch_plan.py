@@ -28,7 +28,7 @@ from pipeline_lib.loader.augmentation import (
     repeated_keys,
 )
 from pipeline_lib.loader.batches import Batch
-from pipeline_lib.loader.images import Images
+from pipeline_lib.loader.find_images import Images
 
 Sampling = Literal["as_is", "balanced"]
 

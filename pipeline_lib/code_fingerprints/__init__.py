@@ -1,6 +1,6 @@
 """What of our code can change a stage's bytes, as one text per stage: a digest of each module in its normal form."""
 
-from pipeline_lib.fingerprints.fingerprint import (
+from pipeline_lib.code_fingerprints.fingerprint import (
     FINGERPRINT,
     check_fingerprint,
     differing,

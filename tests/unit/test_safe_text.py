@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.errors import BadData, read_reason
-from pipeline_lib.shown import OBEYED, ShownFormatter, as_code, as_markdown, redacted, shown, shown_on_stdout
+from pipeline_lib.safe_text import OBEYED, ShownFormatter, as_code, as_markdown, redacted, shown, shown_on_stdout
 from pipeline_lib.sources.source import Source
 
 WIPE, TURN = "\x1b[2J", "\u202e"

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline_lib.code_fingerprints import FINGERPRINT, differing, fingerprint
 from pipeline_lib.errors import BadData
 from pipeline_lib.files.yaml_files import read_yaml
-from pipeline_lib.fingerprints import FINGERPRINT, differing, fingerprint
 from pipeline_lib.harness.line import read_line
 from pipeline_lib.registry.dvc_cache import DvcCache
 from pipeline_lib.upgrade.releases import (

@@ -11,7 +11,7 @@ import pytest
 from pipeline_lib.errors import ConfigError, UsageError
 from pipeline_lib.harness.line import read_line
 from tasks.changed_params import parse_grid
-from tasks.trials import (
+from tasks.sweep_trials import (
     Trial,
     best_trial,
     check_same_validation,

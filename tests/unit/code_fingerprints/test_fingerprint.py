@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from pipeline_lib.code_fingerprints import check_fingerprint, differing, fingerprint, write_fingerprints
 from pipeline_lib.errors import BadData, Interrupted
-from pipeline_lib.fingerprints import check_fingerprint, differing, fingerprint, write_fingerprints
+from pipeline_lib.upgrade.releases import KEPT_STAGES
+
+ROOT = Path(__file__).parents[3]
 
 FILES = {
     "__init__.py": "",
@@ -101,3 +106,23 @@ def test_a_stage_whose_code_changed_after_discover_does_not_run(tmp_path: Path) 
         check_fingerprint("curate", files, tmp_path)
     assert files["code_of_curate"].exists() and not files["listing"].exists()
     assert "".join(lines) == fingerprint("curate")
+
+
+ALL_STAGES = """
+import sys
+sys.dont_write_bytecode = True
+from pipeline_lib.code_fingerprints import fingerprint
+print("".join(fingerprint(stage) for stage in sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_the_same_source_has_the_same_fingerprint_under_every_python(version: str) -> None:
+    command = [f"python{version}", "-c", ALL_STAGES, *KEPT_STAGES]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYENV_VERSION": version}
+    try:
+        other = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no Python {version} runs here: {error}")
+
+    assert other.stdout == "".join(fingerprint(stage) for stage in KEPT_STAGES) + "\n"

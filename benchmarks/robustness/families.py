@@ -1,6 +1,6 @@
 """Every family that torchvision classifies with trains two steps, goes on from a saved state, and exports to ONNX.
 
-    python -m benchmarks.speed.families
+    python -m benchmarks.robustness.families
 
 One small member of each, on random images of the least side that fits; writes benchmarks/results/families.json. A
 step that follows a saved state must give the weights of an undisturbed one, bit for bit; the exported network must

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.fingerprints.normal_form import c_form, python_form
+from pipeline_lib.code_fingerprints.normal_form import c_form, python_form
 
 LIBRARY = Path(__file__).parents[3] / "pipeline_lib"
 BEFORE = b'''

@@ -23,7 +23,7 @@ from flows.prefect_home import (
     server_url,
 )
 from flows.server_health import basic_auth, check_door
-from flows.serving import branch_to_deploy, bring_up, take_down
+from flows.up_and_down import branch_to_deploy, bring_up, take_down
 from pipeline_lib.errors import ConfigError, ServiceUnavailable, UsageError
 from pipeline_lib.files.atomic import private_folder
 from tasks.git import git

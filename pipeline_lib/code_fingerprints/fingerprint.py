@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.code_fingerprints import normal_form
+from pipeline_lib.code_fingerprints.coverage import Import, by_file, module_files, modules_of
+from pipeline_lib.code_fingerprints.normal_form import c_form, python_form
 from pipeline_lib.errors import BadData, Interrupted
 from pipeline_lib.files.atomic import write_text
-from pipeline_lib.fingerprints import normal_form
-from pipeline_lib.fingerprints.coverage import Import, by_file, module_files, modules_of
-from pipeline_lib.fingerprints.normal_form import c_form, python_form
 
 FINGERPRINT = "code_of_"  # begins the role of a fingerprint, and the name of its file; the stage's name follows
 LIBRARY = Path(__file__).parents[1]

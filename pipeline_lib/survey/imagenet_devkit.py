@@ -22,7 +22,7 @@ MAPPING_LINE = re.compile(r"(n\d{8})\s+(\S.*)")
 REMEDY = "name the devkit's data/meta.mat, or LOC_synset_mapping.txt"
 
 
-def imagenet_classes(file: Path) -> str:
+def classes_csv(file: Path) -> str:
     """The text of curation/classes.csv. Raises SourceMissing, BadData when the file is neither of the two."""
     if not file.is_file():
         raise SourceMissing("no such file", file=file, remedy=REMEDY)

@@ -20,7 +20,7 @@ from flows.prefect_home import (
 from flows.server_health import check_door, wait_until_healthy
 from flows.server_process import listen, start_server, url_of
 from pipeline_lib.errors import UsageError
-from pipeline_lib.files.lock import process_lock
+from pipeline_lib.files.process_lock import process_lock
 from pipeline_lib.harness.parent_watch import descendants
 from tasks.git import checked_out, commit_of
 from tasks.process_group import kill_group, put_on_record, recorded_pid

@@ -7,7 +7,7 @@ from scipy.io import savemat
 from flows.cli.parser import main
 from pipeline_lib.curate.classes import ancestors, parse_class_words
 from pipeline_lib.errors import BadData, SourceMissing
-from pipeline_lib.survey.imagenet_classes import imagenet_classes
+from pipeline_lib.survey.imagenet_devkit import classes_csv
 
 SYNSETS = [  # ID, WNID, words, gloss, number of children, children
     (1, "n02012849", "crane", "wading bird", 0, []),
@@ -29,7 +29,7 @@ def meta_mat(tmp_path: Path) -> Path:
 
 
 def test_the_devkits_file_gives_names_definitions_and_parents(meta_mat: Path) -> None:
-    words = parse_class_words(imagenet_classes(meta_mat), meta_mat)
+    words = parse_class_words(classes_csv(meta_mat), meta_mat)
 
     assert (words["n03126707"].name, words["n03126707"].definition) == ("crane", "lifts, and moves")
     assert ancestors("n02012849", words) == {"n01503061", "n00001740"}
@@ -40,7 +40,7 @@ def test_the_mapping_gives_the_first_word_of_each_class(tmp_path: Path) -> None:
     file = tmp_path / "LOC_synset_mapping.txt"
     file.write_text("n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n")
 
-    lines = imagenet_classes(file).splitlines()
+    lines = classes_csv(file).splitlines()
 
     assert lines == ["class_id,name,definition,parents", "n01440764,tench,,", "n01443537,goldfish,,"]
 
@@ -52,11 +52,11 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         BadData, match=r"x.txt:1: not a line `wnid words` \(found: 0 tench\). Remedy: name the devkit's"
     ):
-        imagenet_classes(tmp_path / "x.txt")
+        classes_csv(tmp_path / "x.txt")
     with pytest.raises(BadData, match="x.mat: not the devkit's meta.mat .*Remedy: name the devkit's data/meta.mat"):
-        imagenet_classes(tmp_path / "x.mat")
+        classes_csv(tmp_path / "x.mat")
     with pytest.raises(SourceMissing, match=r"no such file. Remedy: name the devkit's"):
-        imagenet_classes(tmp_path / "nothing.mat")
+        classes_csv(tmp_path / "nothing.mat")
 
 
 def test_the_command_writes_the_file_once(

@@ -13,7 +13,7 @@ from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.harness.line import read_line
 from pipeline_lib.registry.dvc_cache import DvcCache
 from pipeline_lib.train.params import TrainParams
-from pipeline_lib.upgrade.lock import Today, read_today, upgrade_lock
+from pipeline_lib.upgrade.dvc_lock import Today, read_today, upgrade_lock
 from pipeline_lib.upgrade.releases import (
     CHANGED,
     KEPT_STAGES,

@@ -1,7 +1,7 @@
 """Run the C decoder's tests on an emulated ARM, and compare its pixels on three processors.
 
     apt-get install qemu-user-static
-    python -m benchmarks.speed.decoder_elsewhere
+    python -m benchmarks.robustness.decoder_elsewhere
 
 About five minutes. The decoder is compiled by gcc for aarch64 inside scripts/on_arm.sh, with Debian's libjpeg-turbo for
 that processor, and tests/unit/native runs there as it is, sanitizers included. The library that this machine compiled
@@ -58,7 +58,7 @@ def compare(lines: list[str], expected: list[str], *, case: str) -> list[Row]:
 
 def main() -> int:
     """Command line; 1 when a test fails or a byte differs."""
-    argparse.ArgumentParser(prog="python -m benchmarks.speed.decoder_elsewhere", description=__doc__).parse_args()
+    argparse.ArgumentParser(prog="python -m benchmarks.robustness.decoder_elsewhere", description=__doc__).parse_args()
     if shutil.which(ON_OLD_X86[0]) is None:
         sys.exit(f"{ON_OLD_X86[0]}: not found. Remedy: apt-get install qemu-user-static")
     here = view_digests(sys.executable)
