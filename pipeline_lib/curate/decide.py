@@ -159,7 +159,10 @@ def label_and_split(inputs: Inputs, params: CurateParams) -> tuple[pd.DataFrame,
     rows = rows.join(labels.frame)
     rows = rows.join(orders.frame.astype({"relabel": "str", "split": "str"}))
     class_id = rows["relabel"].fillna(rows["class_id"])
-    flags = {name: rows[name].fillna(False).astype(bool) for name in ("keep", "remove", "not_duplicate")}
+    flags = {
+        name: rows[name].astype("boolean").fillna(False).astype(bool)  # all empty where there are no overrides
+        for name in ("keep", "remove", "not_duplicate")
+    }
     rows = rows.assign(
         class_id=class_id,
         label_source=rows["label_source"].mask(rows["relabel"].notna(), "override"),
