@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 CLASSES = tuple("0123456789")
-LOOKALIKE = {"1": "8", "8": "1", "3": "9", "9": "3", "4": "7", "7": "4", "5": "6", "6": "5", "0": "2", "2": "0"}
+LOOKALIKE = {
+    "1": "8",
+    "8": "1",
+    "3": "9",
+    "9": "3",
+    "4": "7",
+    "7": "4",
+    "5": "6",
+    "6": "5",
+    "0": "2",
+    "2": "0",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,9 @@ ANNOTATORS = (
 )
 
 
-def cast_votes(true_labels: Mapping[str, str], rng: np.random.Generator) -> list[tuple[str, str, str]]:
+def cast_votes(
+    true_labels: Mapping[str, str], rng: np.random.Generator
+) -> list[tuple[str, str, str]]:
     """Every annotator's vote on every member: rows of (member, annotator, label), in the members' order."""
     return [
         (member, annotator.name, _vote(label, annotator, rng))

@@ -6,9 +6,7 @@ import struct
 import zlib
 
 PAGE_BYTES = 4096
-HTML = (
-    b"<!DOCTYPE html>\n<html><head><title>403</title></head><body><h1>Please sign in</h1><p>case %d</p></body></html>\n"
-)
+HTML = b"<!DOCTYPE html>\n<html><head><title>403</title></head><body><h1>Please sign in</h1><p>case %d</p></body></html>\n"
 
 
 def truncated(data: bytes, *, keep: float) -> bytes:
@@ -40,7 +38,12 @@ def png_bomb(side_px: int) -> bytes:
     packer = zlib.compressobj(9)
     body = b"".join(packer.compress(row) for _ in range(side_px)) + packer.flush()
     header = struct.pack(">IIBBBBB", side_px, side_px, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", header)
+        + _chunk(b"IDAT", body)
+        + _chunk(b"IEND", b"")
+    )
 
 
 def jpeg_bomb(data: bytes, *, side_px: int) -> bytes:

@@ -12,7 +12,12 @@ from demo.annotators import LOOKALIKE, wrong_label
 from demo.images import Digits, Grey
 
 FLIPS_OF_A_KIND = 33
-COPIES = {"duplicate_bytes": 24, "duplicate_pixels": 24, "duplicate_near": 30, "duplicate_conflict": 10}
+COPIES = {
+    "duplicate_bytes": 24,
+    "duplicate_pixels": 24,
+    "duplicate_near": 30,
+    "duplicate_conflict": 10,
+}
 ODD_IMAGES: tuple[tuple[str, int, str, str, Callable[[Grey], bytes]], ...] = (
     # kind, how many, ending of the name, remark expected, writer
     ("png_named_jpg", 4, ".jpg", "ext_mismatch", images.png),
@@ -69,16 +74,18 @@ def _odd(digits: Digits, order: list[int]) -> Iterator[Item]:
     for kind, count, ending, remark, write in ODD_IMAGES:
         for _ in range(count):
             n = next(position)
-            yield Item(write(digits.images[n]), digits.labels[n], digits.labels[n], ending, kind, remark)
+            yield Item(
+                write(digits.images[n]), digits.labels[n], digits.labels[n], ending, kind, remark
+            )
 
 
 def _flipped(digits: Digits, order: list[int], rng: np.random.Generator) -> list[Item]:
     """Digits in the wrong folder: any wrong class, or the one that people confuse it with."""
     items = [_plain(digits, n) for n in order[: 2 * FLIPS_OF_A_KIND]]
     anywhere, lookalike = items[:FLIPS_OF_A_KIND], items[FLIPS_OF_A_KIND:]
-    return [replace(item, folder=wrong_label(item.truth, rng), kind="flip_uniform") for item in anywhere] + [
-        replace(item, folder=LOOKALIKE[item.truth], kind="flip_pair") for item in lookalike
-    ]
+    return [
+        replace(item, folder=wrong_label(item.truth, rng), kind="flip_uniform") for item in anywhere
+    ] + [replace(item, folder=LOOKALIKE[item.truth], kind="flip_pair") for item in lookalike]
 
 
 def _copies(items: list[Item], first_plain: int, rng: np.random.Generator) -> Iterator[Item]:
@@ -108,10 +115,17 @@ def _damaged(digits: Digits, rng: np.random.Generator) -> Iterator[Item]:
     """Files that hold no usable image, in the folder of some class."""
     for n in range(DAMAGED_OF_A_KIND):
         folder = str(3 * n)
-        first, second, other = (_mosaic(digits, rng, tiles=k) for k in (MOSAIC_TILES, MOSAIC_TILES, OTHER_TILES))
+        first, second, other = (
+            _mosaic(digits, rng, tiles=k) for k in (MOSAIC_TILES, MOSAIC_TILES, OTHER_TILES)
+        )
         truncated = damage.truncated(first, keep=0.4 + 0.2 * n)
         yield Item(truncated, folder, kind="truncated", code="decode_truncated")
-        yield Item(damage.zeroed_page(second, page=1 + n), folder, kind="zeroed_page", code="decode_corrupt")
+        yield Item(
+            damage.zeroed_page(second, page=1 + n),
+            folder,
+            kind="zeroed_page",
+            code="decode_corrupt",
+        )
         yield Item(damage.spliced(first, other), folder, kind="spliced", code="decode_corrupt")
         yield Item(damage.html(n), folder, kind="html", code="not_image")
     small = images.jpeg(digits.images[0])
@@ -131,5 +145,9 @@ def _mosaic(digits: Digits, rng: np.random.Generator, *, tiles: int) -> bytes:
 
 
 def _foreign() -> Iterator[Item]:
-    yield Item(b"\0\0\0\1Bud1", "5", kind="system_file", code="ignored_system_file", name="5/.DS_Store")
-    yield Item(b"Handwritten digits\n", "", kind="text_file", code="not_a_picture_name", name="readme.txt")
+    yield Item(
+        b"\0\0\0\1Bud1", "5", kind="system_file", code="ignored_system_file", name="5/.DS_Store"
+    )
+    yield Item(
+        b"Handwritten digits\n", "", kind="text_file", code="not_a_picture_name", name="readme.txt"
+    )

@@ -22,7 +22,9 @@ from pipeline_lib.tables.beton_index import BETON_INDEX
 
 BATCH_SIZE = 64  # FFCV keeps the largest image's pixels times this times 5
 
-_kept: list[Any] = []  # to the end of the process: numba prints errors when FFCV's compiled functions are dropped
+_kept: list[
+    Any
+] = []  # to the end of the process: numba prints errors when FFCV's compiled functions are dropped
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,14 @@ def compare(betons: Path) -> Equal:
     equal = 0
     for number, beton in enumerate(images.betons):
         positions = np.flatnonzero(images.beton_N == number)
-        position_of_row = dict(zip(images.row_N[positions].tolist(), positions.tolist(), strict=True))
+        position_of_row = dict(
+            zip(images.row_N[positions].tolist(), positions.tolist(), strict=True)
+        )
         for row, pixels_HWC in read_with_ffcv(beton):
             image_HWC = read_image(images, position_of_row[row])
-            equal += np.array_equal(pixels_HWC, centre_square(image_HWC, side_px=min(image_HWC.shape[:2])))
+            equal += np.array_equal(
+                pixels_HWC, centre_square(image_HWC, side_px=min(image_HWC.shape[:2]))
+            )
     return Equal(equal, of=len(images))
 
 
@@ -59,7 +65,12 @@ def read_with_ffcv(beton: Beton) -> Iterator[tuple[int, Array]]:
     for side in np.unique(sides_N).tolist():
         rows = np.flatnonzero(sides_N == side)
         pipelines = {"image": [CenterCropRGBImageDecoder((side, side), ratio=1)]}
-        options: dict[str, Any] = {"num_workers": 1, "drop_last": False, "indices": rows, "pipelines": pipelines}
+        options: dict[str, Any] = {
+            "num_workers": 1,
+            "drop_last": False,
+            "indices": rows,
+            "pipelines": pipelines,
+        }
         loader = Loader(str(beton.path), batch_size=min(len(rows), BATCH_SIZE), **options)
         _kept.append(loader)
         for images_BHWC, rows_B1 in loader:

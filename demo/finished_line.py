@@ -72,16 +72,30 @@ def curate_without_votes(root: Path) -> Rows:
 def splits_alone(images: Iterable[str], root: Path) -> dict[str, str]:
     """The split of each image if it were drawn by its name alone, as if no two had anything in common."""
     names = pd.Index(list(images), dtype="str")
-    unpublished = pd.DataFrame({"source": SOURCE, "split_received": pd.Series(None, index=names, dtype="str")})
-    splits = assign_splits(names.to_series(), unpublished, load_section(root / "params.yaml", "curate", PARAMS))
+    unpublished = pd.DataFrame(
+        {"source": SOURCE, "split_received": pd.Series(None, index=names, dtype="str")}
+    )
+    splits = assign_splits(
+        names.to_series(), unpublished, load_section(root / "params.yaml", "curate", PARAMS)
+    )
     return {str(name): str(split) for name, split in splits.items()}
 
 
 def files_with(needles: Iterable[bytes], root: Path) -> list[Path]:
     """Files that hold one of these byte strings: reports, and outputs except those of `download` (as received)."""
     line, state = read_line(root), load_settings(root).state_folder(root)
-    places = [path for stage, roles in line.writes.items() if stage != "download" for path in roles.values()]
-    files = [file for place in (*places, state / "reports") for file in (place, *place.rglob("*")) if file.is_file()]
+    places = [
+        path
+        for stage, roles in line.writes.items()
+        if stage != "download"
+        for path in roles.values()
+    ]
+    files = [
+        file
+        for place in (*places, state / "reports")
+        for file in (place, *place.rglob("*"))
+        if file.is_file()
+    ]
     wanted = tuple(needles)
     return [file for file in files if any(needle in file.read_bytes() for needle in wanted)]
 

@@ -34,9 +34,18 @@ def grade_label_errors(manifest: Rows, plants: PlantList, *, variant: str) -> li
     variant: "with_votes" or "without_votes".
     """
     flips = {image_id(plant.member) for plant in plants.of_kind("flip_uniform", "flip_pair")}
-    wrong = {image_id(member) for member, label in plants.true_labels.items() if label != received_label(member)}
-    found = {image_id(member) for member in plants.true_labels if _suspected(manifest[image_id(member)])}
-    recall, precision = _share(len(found & flips), len(flips)), _share(len(found & wrong), len(found))
+    wrong = {
+        image_id(member)
+        for member, label in plants.true_labels.items()
+        if label != received_label(member)
+    }
+    found = {
+        image_id(member) for member in plants.true_labels if _suspected(manifest[image_id(member)])
+    }
+    recall, precision = (
+        _share(len(found & flips), len(flips)),
+        _share(len(found & wrong), len(found)),
+    )
     words = f"{len(found & flips)}/{len(flips)} found (precision {precision:.2f})"
     key = f"label_errors_{variant}"
     return [
@@ -59,8 +68,13 @@ def grade_duplicates(manifest: Rows, plants: PlantList) -> list[Grade]:
     """Pairs whose members were put into one group of duplicates."""
 
     def grade(key: str, name: str, *kinds: str) -> Grade:
-        pairs = [(manifest[image_id(plant.member)], manifest[image_id(plant.of)]) for plant in plants.of_kind(*kinds)]
-        same = sum(a["dup_group"] is not None and a["dup_group"] == b["dup_group"] for a, b in pairs)
+        pairs = [
+            (manifest[image_id(plant.member)], manifest[image_id(plant.of)])
+            for plant in plants.of_kind(*kinds)
+        ]
+        same = sum(
+            a["dup_group"] is not None and a["dup_group"] == b["dup_group"] for a, b in pairs
+        )
         return Grade(key, _share(same, len(pairs)), name, f"{same}/{len(pairs)} found")
 
     exact = ("duplicate_bytes", "duplicate_pixels", "duplicate_conflict")
@@ -75,7 +89,10 @@ def grade_conflicts(manifest: Rows, plants: PlantList) -> Grade:
     pairs = plants.of_kind("duplicate_conflict")
     settled = sum(_rightly_placed(manifest, plants, pair.member, pair.of) for pair in pairs)
     return Grade(
-        "conflicts_settled", _share(settled, len(pairs)), "conflicting copies", f"{settled}/{len(pairs)} settled"
+        "conflicts_settled",
+        _share(settled, len(pairs)),
+        "conflicting copies",
+        f"{settled}/{len(pairs)} settled",
     )
 
 
@@ -87,12 +104,14 @@ def grade_leaks(
     subjects: person by member. alone: the split each image would have if nothing were known of the others.
     """
     kept = _kept(manifest)
-    pairs = [(image_id(plant.member), image_id(plant.of)) for plant in plants.plants if plant.of] + _same_person(
-        subjects
-    )
+    pairs = [
+        (image_id(plant.member), image_id(plant.of)) for plant in plants.plants if plant.of
+    ] + _same_person(subjects)
     planted = sum(alone[a] != alone[b] for a, b in pairs)
     leaks = sum(a in kept and b in kept and kept[a]["split"] != kept[b]["split"] for a, b in pairs)
-    words = f"{leaks} left; {planted} of {len(pairs)} pairs would cross if each image were drawn alone"
+    words = (
+        f"{leaks} left; {planted} of {len(pairs)} pairs would cross if each image were drawn alone"
+    )
     return [Grade("leaks", leaks, "leaks across splits", words), Grade("leaks_planted", planted)]
 
 
@@ -102,7 +121,9 @@ def grade_unplanted(manifest: Rows, plants: PlantList) -> Grade:
     sound = [image_id(member) for member in plants.true_labels if member not in planted]
     lost = len(set(sound) - _kept(manifest).keys())
     share = _share(lost, len(sound))
-    return Grade("unplanted_removed", share, "sound images lost", f"{lost} of {len(sound)} ({share:.2%})")
+    return Grade(
+        "unplanted_removed", share, "sound images lost", f"{lost} of {len(sound)} ({share:.2%})"
+    )
 
 
 def grade_damage(manifest: Rows, plants: PlantList) -> list[Grade]:
@@ -112,7 +133,9 @@ def grade_damage(manifest: Rows, plants: PlantList) -> list[Grade]:
         files = plants.of_kind(kind)
         right = sum(manifest[image_id(plant.member)]["reason"] == plant.code for plant in files)
         words = f"{right}/{len(files)} refused as {files[0].code}"
-        grades.append(Grade(f"refused_{kind}", _share(right, len(files)), kind.replace("_", " "), words))
+        grades.append(
+            Grade(f"refused_{kind}", _share(right, len(files)), kind.replace("_", " "), words)
+        )
     return grades
 
 
@@ -124,7 +147,9 @@ def grade_oddities(manifest: Rows, plants: PlantList) -> list[Grade]:
         files = plants.of_kind(*kinds)
         rows = [(kept.get(image_id(plant.member)), plant.code) for plant in files]
         right = sum(row is not None and (not code or code in row["flags"]) for row, code in rows)
-        return Grade(key, _share(right, len(files)), name, f"{right}/{len(files)} kept and remarked")
+        return Grade(
+            key, _share(right, len(files)), name, f"{right}/{len(files)} kept and remarked"
+        )
 
     others = [kind for kind in ODDITIES if kind != "png_named_jpg"]
     return [
@@ -135,11 +160,21 @@ def grade_oddities(manifest: Rows, plants: PlantList) -> list[Grade]:
 
 def grade_accuracy(predictions: Rows, plants: PlantList, classes: Mapping[int, str]) -> list[Grade]:
     """Top-1 on the test split: against the truth, and against the labels as they arrived."""
-    test = {image: classes[row["predicted"]] for image, row in predictions.items() if row["split"] == "test"}
+    test = {
+        image: classes[row["predicted"]]
+        for image, row in predictions.items()
+        if row["split"] == "test"
+    }
     members = {image: image.removeprefix(f"{SOURCE}/") for image in test}
-    on_true = _share(sum(plants.true_labels[members[image]] == test[image] for image in test), len(test))
-    on_received = _share(sum(received_label(members[image]) == test[image] for image in test), len(test))
-    words = f"{on_true:.2%} on true labels, {on_received:.2%} on labels as received (n = {len(test)})"
+    on_true = _share(
+        sum(plants.true_labels[members[image]] == test[image] for image in test), len(test)
+    )
+    on_received = _share(
+        sum(received_label(members[image]) == test[image] for image in test), len(test)
+    )
+    words = (
+        f"{on_true:.2%} on true labels, {on_received:.2%} on labels as received (n = {len(test)})"
+    )
     return [
         Grade("top1_true", on_true, "top-1 on test", words),
         Grade("top1_received", on_received),
@@ -155,7 +190,10 @@ def image_id(member: str) -> str:
 def _suspected(row: Mapping[str, Any]) -> bool:
     """The line says that the received label is wrong, or that it cannot tell: by votes, or out of sample."""
     changed = row["label_source"] == "votes" and row["class_id"] != row["label_received"]
-    flagged = row["label_issue"] != "none" or row["reason"] in (Reason.LABEL_ISSUE, Reason.VOTES_UNDECIDED)
+    flagged = row["label_issue"] != "none" or row["reason"] in (
+        Reason.LABEL_ISSUE,
+        Reason.VOTES_UNDECIDED,
+    )
     return bool(changed or flagged)
 
 
@@ -165,7 +203,9 @@ def _kept(manifest: Rows) -> dict[str, Mapping[str, Any]]:
 
 def _rightly_placed(manifest: Rows, plants: PlantList, *members: str) -> bool:
     kept = [member for member in members if manifest[image_id(member)]["decision"] == "keep"]
-    return all(manifest[image_id(member)]["class_id"] == plants.true_labels[member] for member in kept)
+    return all(
+        manifest[image_id(member)]["class_id"] == plants.true_labels[member] for member in kept
+    )
 
 
 def _same_person(subjects: Mapping[str, str]) -> list[tuple[str, str]]:

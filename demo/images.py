@@ -35,14 +35,25 @@ def load_scans() -> Digits:
     package = find_spec("sklearn")  # only its file: importing it takes seconds
     if package is None or package.origin is None:
         raise ModuleNotFoundError("scikit-learn is not installed", name="sklearn")
-    with gzip.open(Path(package.origin).parent / "datasets/data/digits.csv.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(
+        Path(package.origin).parent / "datasets/data/digits.csv.gz", "rt", encoding="utf-8"
+    ) as file:
         rows = np.loadtxt(file, delimiter=",")  # 64 intensities, then the digit
     small = np.rint(rows[:, :64].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-    large = [np.asarray(Image.fromarray(scan).resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC)) for scan in small]
+    large = [
+        np.asarray(Image.fromarray(scan).resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC))
+        for scan in small
+    ]
     return Digits(np.stack(large), tuple(str(label) for label in rows[:, 64].astype(int)))
 
 
-def jpeg(pixels: Grey, *, quality: int = JPEG_QUALITY, colour: bool = False, exif: Image.Exif | None = None) -> bytes:
+def jpeg(
+    pixels: Grey,
+    *,
+    quality: int = JPEG_QUALITY,
+    colour: bool = False,
+    exif: Image.Exif | None = None,
+) -> bytes:
     """A baseline JPEG; `colour` stores three equal channels."""
     image = Image.fromarray(pixels)
     options = {"exif": exif} if exif else {}
@@ -66,7 +77,9 @@ def palette_png(pixels: Grey) -> bytes:
 
 def cmyk_jpeg(pixels: Grey) -> bytes:
     """A JPEG for print: four inks."""
-    return _file(Image.fromarray(pixels).convert("RGB").convert("CMYK"), "JPEG", quality=JPEG_QUALITY)
+    return _file(
+        Image.fromarray(pixels).convert("RGB").convert("CMYK"), "JPEG", quality=JPEG_QUALITY
+    )
 
 
 def animated_gif(pixels: Grey) -> bytes:
@@ -86,7 +99,9 @@ def located_jpeg(pixels: Grey) -> bytes:
     """A JPEG whose EXIF tells where it was taken."""
     exif = Image.Exif()
     exif[Base.Make] = "Planted"
-    exif.get_ifd(IFD.GPSInfo).update({1: "N", 2: GPS_LATITUDE, 3: "E", 4: (8.0, 32.0, 12.5), 18: GPS_DATUM})
+    exif.get_ifd(IFD.GPSInfo).update(
+        {1: "N", 2: GPS_LATITUDE, 3: "E", 4: (8.0, 32.0, 12.5), 18: GPS_DATUM}
+    )
     return jpeg(pixels, exif=exif)
 
 

@@ -20,15 +20,23 @@ def main() -> int:
         from demo.plant import plant
 
         plants = plant(FOLDER, seed=0)
-        print(f"planted {len(plants.plants)} faults among {len(plants.true_labels)} images in {FOLDER}/digits.tar")
+        print(
+            f"planted {len(plants.plants)} faults among {len(plants.true_labels)} images in {FOLDER}/digits.tar"
+        )
     failed = bring_up_to_date(root)
     if failed:
         return failed
     scored = read_figures(FOLDER)
     if scored.get("dvc_lock_sha256") == lock_digest(root):
-        print(f"\nNothing changed: the same images, parameters and model ({time.monotonic() - began:.1f} s).")
-        print(f"  top-1 on test {float(scored['top1_true']):.2%} on true labels; gate: {read_judged(root).sentence}")
-        print(f"  the full scorecard is in {FOLDER / FIGURES}; `python -m demo.score` prints it again")
+        print(
+            f"\nNothing changed: the same images, parameters and model ({time.monotonic() - began:.1f} s)."
+        )
+        print(
+            f"  top-1 on test {float(scored['top1_true']):.2%} on true labels; gate: {read_judged(root).sentence}"
+        )
+        print(
+            f"  the full scorecard is in {FOLDER / FIGURES}; `python -m demo.score` prints it again"
+        )
         return 0
     from demo.score import main as print_score
 
@@ -43,7 +51,9 @@ def bring_up_to_date(root: Path) -> int:
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
-    return subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, env=environment, check=False).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", "repro"], cwd=root, env=environment, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

@@ -21,7 +21,15 @@ import numpy as np
 from demo.annotators import cast_votes
 from demo.faults import Item, plan
 from demo.images import GPS_DATUM, load_scans
-from demo.plant_list import FOLDER, PLANTER_VERSION, Plant, PlantList, is_planted, read_plants, write_plants
+from demo.plant_list import (
+    FOLDER,
+    PLANTER_VERSION,
+    Plant,
+    PlantList,
+    is_planted,
+    read_plants,
+    write_plants,
+)
 
 EPOCH_S = 1_704_067_200  # 2024-01-01 UTC; every file time is counted from here
 FORGET = "person-00"
@@ -42,35 +50,54 @@ def plant(folder: Path, *, seed: int) -> PlantList:
     members = _names(items, order)
     plants = _plant_list(items, order, members, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
-    modified_s = EPOCH_S + PLANTER_VERSION * 1_000_000 + seed  # another seed is another file, also for a listing
+    modified_s = (
+        EPOCH_S + PLANTER_VERSION * 1_000_000 + seed
+    )  # another seed is another file, also for a listing
     _write(folder / "digits.tar", _tar((members[n], items[n].data) for n in order), modified_s)
     votes = [("member", "annotator", "label"), *cast_votes(plants.true_labels, rng)]
     _write(folder / "votes.csv", _csv(votes), modified_s)
-    _write(folder / "subjects.csv", _csv([("member", "subject"), *_subjects(plants, rng)]), modified_s)
+    _write(
+        folder / "subjects.csv", _csv([("member", "subject"), *_subjects(plants, rng)]), modified_s
+    )
     write_plants(plants, done)
     return plants
 
 
 def _names(items: Sequence[Item], order: Sequence[int]) -> dict[int, str]:
     """Member names by item: class folder and place in the archive, which tell nothing of the fault."""
-    return {n: items[n].name or f"{items[n].folder}/{place:05d}{items[n].ending}" for place, n in enumerate(order)}
+    return {
+        n: items[n].name or f"{items[n].folder}/{place:05d}{items[n].ending}"
+        for place, n in enumerate(order)
+    }
 
 
-def _plant_list(items: Sequence[Item], order: Sequence[int], members: dict[int, str], *, seed: int) -> PlantList:
+def _plant_list(
+    items: Sequence[Item], order: Sequence[int], members: dict[int, str], *, seed: int
+) -> PlantList:
     planted = [
-        Plant(items[n].kind, members[n], members[of] if (of := items[n].of) is not None else "", items[n].code)
+        Plant(
+            items[n].kind,
+            members[n],
+            members[of] if (of := items[n].of) is not None else "",
+            items[n].code,
+        )
         for n in order
         if items[n].kind
     ]
     truths = {members[n]: items[n].truth for n in order if items[n].truth}
-    return PlantList(seed, PLANTER_VERSION, truths, tuple(planted), (GPS_DATUM.encode().hex(),), FORGET)
+    return PlantList(
+        seed, PLANTER_VERSION, truths, tuple(planted), (GPS_DATUM.encode().hex(),), FORGET
+    )
 
 
 def _subjects(plants: PlantList, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Some people wrote several digits; the first of them will ask to be forgotten."""
     involved = plants.involved()
     free = [member for member in plants.true_labels if member not in involved]
-    chosen = [str(member) for member in rng.choice(free, IMAGES_TO_FORGET + PERSONS * IMAGES_EACH, replace=False)]
+    chosen = [
+        str(member)
+        for member in rng.choice(free, IMAGES_TO_FORGET + PERSONS * IMAGES_EACH, replace=False)
+    ]
     people = [FORGET] * IMAGES_TO_FORGET
     people += [f"person-{n + 1:02d}" for n in range(PERSONS) for _ in range(IMAGES_EACH)]
     return sorted(zip(chosen, people, strict=True))
@@ -102,11 +129,15 @@ def main() -> None:
     """Command line: plant, and say what was planted."""
     parser = argparse.ArgumentParser(prog="python -m demo.plant", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="which faults, where (default 0)")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (default demo/out)")
+    parser.add_argument(
+        "--folder", type=Path, default=FOLDER, help="where to write (default demo/out)"
+    )
     options = parser.parse_args()
     plants = plant(options.folder, seed=options.seed)
     images, faults = len(plants.true_labels), len(plants.plants)
-    print(f"{options.folder}/digits.tar: {images} images of 10 classes, {faults} planted faults (seed {options.seed})")
+    print(
+        f"{options.folder}/digits.tar: {images} images of 10 classes, {faults} planted faults (seed {options.seed})"
+    )
 
 
 if __name__ == "__main__":

@@ -75,4 +75,6 @@ def read_plants(path: Path) -> PlantList:
     content = json.loads(path.read_text(encoding="utf-8"))
     plants: Iterable[dict[str, str]] = content.pop("plants")
     needles = tuple(content.pop("needles_hex"))
-    return PlantList(plants=tuple(Plant(**plant) for plant in plants), needles_hex=needles, **content)
+    return PlantList(
+        plants=tuple(Plant(**plant) for plant in plants), needles_hex=needles, **content
+    )

@@ -39,7 +39,15 @@ def score(root: Path, folder: Path, *, without_votes: bool) -> dict[str, float]:
 
 def print_closing(judged: Judged, root: Path) -> None:
     """What the gate made of the model, where the report lies, where the disk went, what to do next."""
-    print("\nGate", f"  {judged.sentence}", "Report", f"  {judged.report}", "Disk", *disk_lines(root), sep="\n")
+    print(
+        "\nGate",
+        f"  {judged.sentence}",
+        "Report",
+        f"  {judged.report}",
+        "Disk",
+        *disk_lines(root),
+        sep="\n",
+    )
     print("Next", *(f"  {step}" for step in NEXT), sep="\n")
 
 
@@ -49,18 +57,27 @@ def check(figures: dict[str, float]) -> None:
     if phrases:
         remedy = "look at the report's ledger and label issues; demo/targets.py holds the bounds"
         raise DataCheckFailed(
-            "the demo missed its targets", file=FOLDER / "score.json", value="; ".join(phrases), remedy=remedy
+            "the demo missed its targets",
+            file=FOLDER / "score.json",
+            value="; ".join(phrases),
+            remedy=remedy,
         )
 
 
 def main() -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m demo.score", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the plant list lies (default demo/out)")
     parser.add_argument(
-        "--without-votes", action="store_true", help="curate once more as if nobody had voted, and grade that too"
+        "--folder", type=Path, default=FOLDER, help="where the plant list lies (default demo/out)"
     )
-    parser.add_argument("--check", action="store_true", help="leave with exit code 4 when a target is missed")
+    parser.add_argument(
+        "--without-votes",
+        action="store_true",
+        help="curate once more as if nobody had voted, and grade that too",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="leave with exit code 4 when a target is missed"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:

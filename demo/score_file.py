@@ -19,7 +19,9 @@ def write_figures(figures: Mapping[str, float], folder: Path, *, lock: str) -> N
 def read_figures(folder: Path) -> Mapping[str, float | str]:
     """What score.json holds; empty when there is none yet."""
     path = folder / FIGURES
-    figures: dict[str, float | str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    figures: dict[str, float | str] = (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    )
     return figures
 
 

@@ -70,7 +70,9 @@ def _grade_ffcv(root: Path) -> list[Grade]:
         log.warning("FFCV's own Loader was not tried on the betons: %s", error)
         return []
     words = f"{equal.count} of {equal.of} images equal"
-    return [Grade("ffcv_reads", equal.count / equal.of, "FFCV's own Loader reads our betons", words)]
+    return [
+        Grade("ffcv_reads", equal.count / equal.of, "FFCV's own Loader reads our betons", words)
+    ]
 
 
 def _check_same_images(plants: PlantList, manifest: grades.Rows, folder: Path) -> None:
@@ -87,7 +89,11 @@ def _check_same_images(plants: PlantList, manifest: grades.Rows, folder: Path) -
 def _plants(folder: Path) -> PlantList:
     path = folder / "plants.json"
     if not path.exists():
-        raise SourceMissing("there is no plant list to score against", file=path, remedy="run `python -m demo.plant`")
+        raise SourceMissing(
+            "there is no plant list to score against",
+            file=path,
+            remedy="run `python -m demo.plant`",
+        )
     return read_plants(path)
 
 

@@ -20,7 +20,11 @@ class Target:
             return ""
         value = figures[self.key]
         met = value >= self.bound if self.at_least else value <= self.bound
-        return "" if met else f"{self.key} {value:.4g}, {'at least' if self.at_least else 'at most'} {self.bound:g}"
+        return (
+            ""
+            if met
+            else f"{self.key} {value:.4g}, {'at least' if self.at_least else 'at most'} {self.bound:g}"
+        )
 
 
 TARGETS = (

@@ -27,12 +27,16 @@ def read_judged(root: Path) -> Judged:
     """What became of this line's exported model."""
     settings = load_settings(root)
     registry = load_registry(settings, root)
-    attempts = [attempt for attempt in registry.attempts() if attempt.tags.get(MODEL) == _model_md5(root)]
+    attempts = [
+        attempt for attempt in registry.attempts() if attempt.tags.get(MODEL) == _model_md5(root)
+    ]
     sentence = "no verdict on this model is recorded"
     if attempts:
         sentence = outcome_of(attempts[-1], registry.versions(), is_new=True).sentence
     report = settings.state_folder(root) / LATEST_REPORT
-    return Judged(sentence, os.path.relpath(report, root) if report.exists() else "none was written")
+    return Judged(
+        sentence, os.path.relpath(report, root) if report.exists() else "none was written"
+    )
 
 
 def _model_md5(root: Path) -> str:

@@ -15,7 +15,9 @@ from prefect.events.schemas.automations import AutomationCore
 from pipeline_lib.errors import ConfigError, ServiceUnavailable
 from pipeline_lib.files.yaml_files import read_yaml
 
-AUTOMATIONS = tuple(Path(__file__).with_name(f"{name}_automation.yaml") for name in ("zombie", "pending"))
+AUTOMATIONS = tuple(
+    Path(__file__).with_name(f"{name}_automation.yaml") for name in ("zombie", "pending")
+)
 
 
 def deploy_all(origin: Path, pool: str, *, branch: str) -> None:
@@ -29,12 +31,17 @@ def deploy_all(origin: Path, pool: str, *, branch: str) -> None:
             _install(client, AutomationCore.model_validate(read_yaml(file)))
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     environment = {**os.environ, "DEPLOYED_BRANCH": branch}
-    done = subprocess.run(command, cwd=origin, env=environment, capture_output=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        command, cwd=origin, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()[-1:]
         remedy = "fix that file, or restore it from git"
         raise ConfigError(
-            "Prefect refused this file", file=origin / "prefect.yaml", value=" ".join(said), remedy=remedy
+            "Prefect refused this file",
+            file=origin / "prefect.yaml",
+            value=" ".join(said),
+            remedy=remedy,
         )
 
 
@@ -61,7 +68,9 @@ def wait_for_worker(pool: str, *, timeout_s: float) -> None:
     """Wait until a worker asks the pool for work. Raises ServiceUnavailable."""
     deadline = time.monotonic() + timeout_s
     with get_client(sync_client=True) as client:
-        while not any(worker.status == "ONLINE" for worker in client.read_workers_for_work_pool(pool)):
+        while not any(
+            worker.status == "ONLINE" for worker in client.read_workers_for_work_pool(pool)
+        ):
             if time.monotonic() > deadline:
                 remedy = "read worker.log in the state folder's prefect/, then run `perennial down` and `perennial up`"
                 raise ServiceUnavailable("the worker did not start", file=pool, remedy=remedy)

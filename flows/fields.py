@@ -19,7 +19,11 @@ NAMES = {type(None): "null", str: "text", Any: "any value"}
 
 
 def key_lines(
-    model: Any, *, prefix: str, present: Mapping[str, Any], otherwise: Mapping[str, Any] | None = None
+    model: Any,
+    *,
+    prefix: str,
+    present: Mapping[str, Any],
+    otherwise: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Describe each field in two or more lines: value, type and default, and below them its meaning.
 
@@ -31,7 +35,9 @@ def key_lines(
     lines: list[str] = []
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            lines += key_lines(field.annotation, prefix=f"{prefix}{name}.", present=present.get(name) or {})
+            lines += key_lines(
+                field.annotation, prefix=f"{prefix}{name}.", present=present.get(name) or {}
+            )
             continue
         value = present.get(name)
         said = ""
@@ -41,7 +47,9 @@ def key_lines(
             value = "?" if field.is_required() else _default(field)
         default = "required" if field.is_required() else f"default {default_of(model, name)}"
         lines.append(f"{prefix}{name} = {as_yaml(value)}{said}   ({type_of(field)}, {default})")
-        lines += wrap(field.description or "", WIDTH, initial_indent="    ", subsequent_indent="    ")
+        lines += wrap(
+            field.description or "", WIDTH, initial_indent="    ", subsequent_indent="    "
+        )
     return lines
 
 
@@ -90,7 +98,12 @@ def _type(kind: Any, metadata: Sequence[Any] = ()) -> str:
         return " or ".join(_type(one, () if one is type(None) else metadata) for one in arguments)
     if origin is Literal:
         return ", ".join(map(str, arguments))
-    bounds = [f"{sign} {getattr(one, key)}" for one in metadata for key, sign in SIGNS.items() if hasattr(one, key)]
+    bounds = [
+        f"{sign} {getattr(one, key)}"
+        for one in metadata
+        for key, sign in SIGNS.items()
+        if hasattr(one, key)
+    ]
     return " ".join([_name(kind, origin, arguments), *bounds])
 
 

@@ -31,7 +31,11 @@ def visible_keys() -> dict[str, str]:
 
 def changes_of(change: BaseModel, advanced: BaseModel | None) -> dict[str, Any]:
     """Return the changes that a submitted form makes: section -> key -> value, empty for an untouched form."""
-    changes = {section: values for section, values in _set_values(advanced).items() if values} if advanced else {}
+    changes = (
+        {section: values for section, values in _set_values(advanced).items() if values}
+        if advanced
+        else {}
+    )
     for field, value in _set_values(change).items():
         section, _, name = visible_keys()[field].partition(".")
         changes.setdefault(section, {})[name] = value
@@ -59,7 +63,9 @@ def _without_default(model: type[BaseModel], name: str, title: str) -> tuple[Any
     if field.metadata:
         kind = Annotated[kind, *field.metadata]
     description = f"{(field.description or '').rstrip('.')}.{default}"
-    return kind | None, Field(None, title=title, description=description, json_schema_extra=_for_the_form)
+    return kind | None, Field(
+        None, title=title, description=description, json_schema_extra=_for_the_form
+    )
 
 
 def _for_the_form(schema: dict[str, Any]) -> None:
@@ -81,7 +87,9 @@ def _for_the_form(schema: dict[str, Any]) -> None:
 
 def _optional(model: type[BaseModel]) -> type[BaseModel]:
     """Copy the model of a section with every field optional."""
-    fields: dict[str, Any] = {name: _without_default(model, name, name) for name in model.model_fields}
+    fields: dict[str, Any] = {
+        name: _without_default(model, name, name) for name in model.model_fields
+    }
     form: type[BaseModel] = create_model(
         f"{model.__name__}Changes", __config__=_CONFIG, __doc__=model.__doc__ or "", **fields
     )

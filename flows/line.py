@@ -23,7 +23,13 @@ from tasks.train import train
 from tasks.workspace import Workspace
 
 Future = PrefectFuture[State[None]]
-TO_TRAIN = {"download": download, "inspect": inspect, "curate": curate, "convert": convert, "train": train}
+TO_TRAIN = {
+    "download": download,
+    "inspect": inspect,
+    "curate": curate,
+    "convert": convert,
+    "train": train,
+}
 
 
 def run_line(workspace: Workspace) -> None:
@@ -55,7 +61,11 @@ def evaluate_and_register(workspace: Workspace, *before: Future) -> None:
 
 def result_of(workspace: Workspace, commit: str) -> dict[str, Any]:
     """Collect the fields of flows.local_run.RunResult for a completed run."""
-    data: dict[str, Any] = {"run": workspace.run, "commit": commit, "candidate": workspace.candidate}
+    data: dict[str, Any] = {
+        "run": workspace.run,
+        "commit": commit,
+        "candidate": workspace.candidate,
+    }
     data["metrics"] = read_metrics(workspace)
     registration = registration_of(workspace)
     if registration:

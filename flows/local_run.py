@@ -57,7 +57,9 @@ class SweepResult:
 
     def as_json(self) -> str:
         """Format for `perennial sweep --json`; a failed trial has null scores."""
-        return json.dumps({**asdict(self), "trials": [_printed(one) for one in self.trials]}, indent=1)
+        return json.dumps(
+            {**asdict(self), "trials": [_printed(one) for one in self.trials]}, indent=1
+        )
 
 
 def _printed(trial: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +81,9 @@ def run_here(origin: Path, *, changes: dict[str, Any], branch: str) -> RunResult
     return RunResult(**_data(retrain(advanced=advanced, branch=branch, return_state=True)))
 
 
-def sweep_here(origin: Path, *, grid: list[str], by: Literal["val_loss", "val_top1"], branch: str) -> SweepResult:
+def sweep_here(
+    origin: Path, *, grid: list[str], by: Literal["val_loss", "val_top1"], branch: str
+) -> SweepResult:
     """Run a sweep. Raises the PipelineError that ended it."""
     _reach_prefect(origin)
     from flows.sweep import sweep
@@ -109,14 +113,20 @@ def _data(state: State[Any]) -> dict[str, Any]:
 def summary(result: RunResult) -> str:
     """Format the result of a run as text."""
     test = result.metrics.get("test", {})
-    scores = ", ".join(f"{name} {test[name]:.4f}" for name in ("top1", "top5", "f1") if name in test)
+    scores = ", ".join(
+        f"{name} {test[name]:.4f}" for name in ("top1", "top5", "f1") if name in test
+    )
     lines = [f"run {result.run}: {scores}" if scores else f"run {result.run}"]
     if result.sentence:
         lines += [f"  {result.sentence}", f"  report: {result.report}"]
     if result.candidate:
-        lines.append(f"  a run with changed parameters stays off the line: git show perennial/run/{result.run}")
+        lines.append(
+            f"  a run with changed parameters stays off the line: git show perennial/run/{result.run}"
+        )
     else:
-        lines.append("  into this checkout: git checkout perennial/line -- dvc.lock params.yaml line && dvc checkout")
+        lines.append(
+            "  into this checkout: git checkout perennial/line -- dvc.lock params.yaml line && dvc checkout"
+        )
     return "\n".join(lines)
 
 
@@ -125,16 +135,31 @@ def comparison(result: SweepResult) -> str:
     swept = list(dict.fromkeys(key for trial in result.trials for key in trial["changes"]))
     rows = [["trial", *swept, "validation loss", "top-1", "epoch"]]
     for trial in result.trials:
-        scores = [f"{trial['val_loss']:.4f}", f"{100 * trial['val_top1']:.2f} %", str(trial["epoch"])]
+        scores = [
+            f"{trial['val_loss']:.4f}",
+            f"{100 * trial['val_top1']:.2f} %",
+            str(trial["epoch"]),
+        ]
         values = [str(trial["changes"].get(key, "")) for key in swept]
-        rows.append([str(trial["number"]), *values, *(["no result", "", ""] if trial["error"] else scores)])
+        rows.append(
+            [str(trial["number"]), *values, *(["no result", "", ""] if trial["error"] else scores)]
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines += [f"trial {trial['number']}: {trial['error']}" for trial in result.trials if trial["error"]]
-    lines.append(f"best by {result.by} on {result.validation_pictures} validation images: trial {result.best}")
+    lines = [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    lines += [
+        f"trial {trial['number']}: {trial['error']}" for trial in result.trials if trial["error"]
+    ]
+    lines.append(
+        f"best by {result.by} on {result.validation_pictures} validation images: trial {result.best}"
+    )
     if result.not_told_apart:
         others = ", ".join(map(str, result.not_told_apart))
         lines.append(
             f"  within one standard error of its top-1: trial {others}; more images or seeds would separate them"
         )
-    return "\n".join([*lines, "the best trial, evaluated once on the test split:", summary(result.result)])
+    return "\n".join(
+        [*lines, "the best trial, evaluated once on the test split:", summary(result.result)]
+    )

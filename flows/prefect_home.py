@@ -66,13 +66,20 @@ def credential(origin: Path) -> str:
                 "file system must keep file modes"
             )
             mode = f"owner {status.st_uid}, mode {status.st_mode & 0o777:o}"
-            raise ConfigError("others can read or write Prefect's credential", file=path, value=mode, remedy=remedy)
+            raise ConfigError(
+                "others can read or write Prefect's credential",
+                file=path,
+                value=mode,
+                remedy=remedy,
+            )
         return file.read().strip()
 
 
 def _make_credential(path: Path) -> None:
     """Create the file atomically, readable by the owner alone; one that another process has just created stays."""
-    number, partial = tempfile.mkstemp(dir=path.parent, prefix="credential-")  # mode 600, and no file of others
+    number, partial = tempfile.mkstemp(
+        dir=path.parent, prefix="credential-"
+    )  # mode 600, and no file of others
     with os.fdopen(number, "w") as file:
         file.write(f"perennial:{secrets.token_urlsafe(32)}\n")
     with contextlib.suppress(FileExistsError):

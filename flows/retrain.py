@@ -11,7 +11,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.form import Advanced, Change, changes_of
 from flows.line import result_of, run_line
-from flows.running import forget_what_is_old, kill_leftovers, on_the_line, origin_of_run, run_name, skipped
+from flows.running import (
+    forget_what_is_old,
+    kill_leftovers,
+    on_the_line,
+    origin_of_run,
+    run_name,
+    skipped,
+)
 from pipeline_lib.errors import PipelineError
 from tasks.line_branch import keep_result
 from tasks.line_lock import LineTaken
@@ -46,7 +53,9 @@ def retrain(
     try:
         with on_the_line(origin, run):
             changes, with_edits = changes_of(change, advanced), deployment.id is None
-            workspace = prepare(origin, run=run, changes=changes, branch=branch or None, with_edits=with_edits)
+            workspace = prepare(
+                origin, run=run, changes=changes, branch=branch or None, with_edits=with_edits
+            )
             run_line(workspace)
             commit = keep_result(workspace)
             get_run_logger().info("result: commit %s, tag perennial/run/%s", commit[:12], run)

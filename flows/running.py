@@ -67,14 +67,18 @@ def on_the_line(origin: Path, run: str) -> Iterator[None]:
         _kill_what_dead_runs_left(origin)
         process_group.STOPPING.clear()
         for run_before in announce_left(origin):
-            get_run_logger().info("announced a promotion by run %s, which ended before it could", run_before)
+            get_run_logger().info(
+                "announced a promotion by run %s, which ended before it could", run_before
+            )
         with _leaving_no_process():
             yield
 
 
 def skipped(taken: LineTaken) -> State[Any]:
     """Return the final state of a scheduled run that found the line taken."""
-    sentence = f"Skipped: {taken}; the next scheduled run is not affected, `retrain` starts one by hand."
+    sentence = (
+        f"Skipped: {taken}; the next scheduled run is not affected, `retrain` starts one by hand."
+    )
     get_run_logger().info(sentence)
     return Completed(name="Skipped", message=sentence)
 
@@ -134,4 +138,6 @@ def _kill_what_dead_runs_left(origin: Path) -> None:
         if process_group.recorded_pid(folder / FLOW) is None:
             killed = process_group.kill_recorded(folder)
             if killed:
-                get_run_logger().warning("killed processes of a dead run: %s of %s", killed, folder.name)
+                get_run_logger().warning(
+                    "killed processes of a dead run: %s of %s", killed, folder.name
+                )

@@ -16,14 +16,19 @@ ask_directly = urllib.request.build_opener(
 ).open  # the server is on loopback, which no proxy reaches
 
 
-def wait_until_healthy(url: str, process: subprocess.Popen[bytes], *, log: Path, timeout_s: float, remedy: str) -> None:
+def wait_until_healthy(
+    url: str, process: subprocess.Popen[bytes], *, log: Path, timeout_s: float, remedy: str
+) -> None:
     """Return when the server answers. Raises ServiceUnavailable with the last line of its log when it does not."""
     deadline = time.monotonic() + timeout_s
     while not _healthy(url):
         if process.poll() is not None or time.monotonic() > deadline:
             last = (log.read_text(encoding="utf-8").strip().splitlines() or [""])[-1]
             raise ServiceUnavailable(
-                "the Prefect server did not start", file=url, value=last, remedy=f"read {log}; {remedy}"
+                "the Prefect server did not start",
+                file=url,
+                value=last,
+                remedy=f"read {log}; {remedy}",
             )
         time.sleep(0.3)
 
@@ -33,10 +38,14 @@ def check_door(url: str, credential: str) -> None:
     remedy = "run `perennial down` (it stops current runs), then `perennial up`"
     if _answer(url, {}) == 200:
         raise ServiceUnavailable(
-            "the Prefect server at this address accepts requests without a credential", file=url, remedy=remedy
+            "the Prefect server at this address accepts requests without a credential",
+            file=url,
+            remedy=remedy,
         )
     if _answer(url, basic_auth(credential)) == 401:
-        raise ServiceUnavailable("the Prefect server was started with another credential", file=url, remedy=remedy)
+        raise ServiceUnavailable(
+            "the Prefect server was started with another credential", file=url, remedy=remedy
+        )
 
 
 def basic_auth(credential: str) -> dict[str, str]:

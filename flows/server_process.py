@@ -101,7 +101,9 @@ def main(descriptor: int, run_pid: int | None = None) -> None:
 
     api = get_current_settings().server.api
     config = uvicorn.Config(
-        TrustedHostMiddleware(create_app(ephemeral=run_pid is not None, final=True), allowed_hosts=[HOST]),
+        TrustedHostMiddleware(
+            create_app(ephemeral=run_pid is not None, final=True), allowed_hosts=[HOST]
+        ),
         log_level="warning" if run_pid is None else "error",
         lifespan="on",
         timeout_keep_alive=api.keepalive_timeout,

@@ -72,7 +72,9 @@ def sweep(grid: list[str], by: By = "val_loss", branch: str = "") -> State[Any]:
         with on_the_line(origin, run):
             combinations, with_edits = parse_grid(grid), deployment.id is None
             check_sections(combinations[0])
-            base = prepare(origin, run=run, changes={}, branch=branch or None, with_edits=with_edits)
+            base = prepare(
+                origin, run=run, changes={}, branch=branch or None, with_edits=with_edits
+            )
             for changes in combinations:
                 check_changes(base.folder / "params.yaml", changes)
             for future in start_data(base):
@@ -129,7 +131,9 @@ def _try(number: int, workspace: Workspace, base: Workspace) -> Trial:
         for stage in stages_of_trial(workspace.changes):
             if stage == "train":
                 check_same_validation(workspace, base)
-            start(TO_TRAIN[stage].with_options(task_run_name=f"{stage} {number}"), replace(workspace)).result()
+            start(
+                TO_TRAIN[stage].with_options(task_run_name=f"{stage} {number}"), replace(workspace)
+            ).result()
         return read_trial(number, workspace)
     except PipelineError as error:
         if process_group.STOPPING.is_set():

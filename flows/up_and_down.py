@@ -47,12 +47,20 @@ def _bring_up(origin: Path, *, port: int, branch: str) -> str:
         url = _start_server(origin, port)
     check_door(url, credential(origin))
     os.environ.update(prefect_environment(origin, url))
-    from flows.deploying import deploy_all, wait_for_worker  # Prefect reads the environment when it is imported
+    from flows.deploying import (
+        deploy_all,
+        wait_for_worker,
+    )  # Prefect reads the environment when it is imported
 
     deploy_all(origin, POOL, branch=branch)
     worker = prefect_home(origin) / "worker.json"
     if recorded_pid(worker) is None:
-        _start(["worker", "start", "--pool", POOL, "--name", POOL, "--type", "process"], origin, url, "worker")
+        _start(
+            ["worker", "start", "--pool", POOL, "--name", POOL, "--type", "process"],
+            origin,
+            url,
+            "worker",
+        )
         wait_for_worker(POOL, timeout_s=START_S)
     return (
         f"Prefect is up at {url}\n"
@@ -70,10 +78,14 @@ def branch_to_deploy(origin: Path, branch: str) -> str:
     named = branch or checked_out(origin)
     if named is None:
         remedy = "name a branch that `git branch -a` lists: `perennial up --branch NAME`"
-        raise UsageError("no branch is checked out", file=origin, value="detached HEAD", remedy=remedy)
+        raise UsageError(
+            "no branch is checked out", file=origin, value="detached HEAD", remedy=remedy
+        )
     if commit_of(origin, named) is None:
         remedy = (
-            "name a branch that `git branch -a` lists" if branch else "run `git add -A && git commit -m start` there"
+            "name a branch that `git branch -a` lists"
+            if branch
+            else "run `git add -A && git commit -m start` there"
         )
         raise UsageError("no commit to run from", file=origin, value=named, remedy=remedy)
     return named

@@ -27,7 +27,9 @@ class PipelineError(Exception):
     exit_code: ClassVar[int]
 
     def __init__(self, what: str, *, file: str | Path, remedy: str, value: object = "") -> None:
-        self.what, self.file, self.value, self.remedy = (shown(str(part)) for part in (what, file, value, remedy))
+        self.what, self.file, self.value, self.remedy = (
+            shown(str(part)) for part in (what, file, value, remedy)
+        )
         super().__init__(str(self))
 
     def __str__(self) -> str:
@@ -185,7 +187,9 @@ def missing_module(error: ModuleNotFoundError, *, file: str) -> PipelineError:
     if package in {"", "flows", "tasks", "pipeline_lib", "demo"}:
         return defect(error, file=file)
     remedy = "run `make setup`, then `. .venv/bin/activate` (scripts/set_up.sh names the sets of packages)"
-    return DependencyMissing(f"{file} needs a package", file=sys.prefix, value=f"no {package}", remedy=remedy)
+    return DependencyMissing(
+        f"{file} needs a package", file=sys.prefix, value=f"no {package}", remedy=remedy
+    )
 
 
 def read_reason(text: str) -> PipelineError:
@@ -208,7 +212,9 @@ def all_kinds() -> list[type[PipelineError]]:
     return _below(PipelineError)
 
 
-def _rebuild(kind: type[PipelineError], what: str, file: str, value: str, remedy: str) -> PipelineError:
+def _rebuild(
+    kind: type[PipelineError], what: str, file: str, value: str, remedy: str
+) -> PipelineError:
     return kind(what, file=file, value=value, remedy=remedy)
 
 

@@ -44,5 +44,7 @@ def load_params(path: Path) -> LineParams:
 
 def check_params(path: Path, content: dict[str, Any]) -> LineParams:
     """Check the content of the file `path`. Raises ConfigError listing every mistake at once."""
-    models: dict[str, Any] = {stage: import_module(f"pipeline_lib.{stage}.params").PARAMS for stage in STAGES}
+    models: dict[str, Any] = {
+        stage: import_module(f"pipeline_lib.{stage}.params").PARAMS for stage in STAGES
+    }
     return LineParams.model_validate(parse(path, content, models))

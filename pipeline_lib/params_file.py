@@ -19,7 +19,9 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     GONE: ClassVar[Mapping[str, str]] = {}  # key of an earlier version -> what to set in its place
-    DEFAULTS_IN_WORDS: ClassVar[Mapping[str, str]] = {}  # key -> where its default comes from, if from elsewhere
+    DEFAULTS_IN_WORDS: ClassVar[
+        Mapping[str, str]
+    ] = {}  # key -> where its default comes from, if from elsewhere
 
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -31,9 +33,13 @@ def load_section(path: Path, name: str, model: type[Section]) -> Section:
     return parse(path, {name: content.get(name)} if name in content else {}, {name: model})[name]
 
 
-def parse(path: Path, content: dict[str, Any], models: dict[str, type[Section]]) -> dict[str, Section]:
+def parse(
+    path: Path, content: dict[str, Any], models: dict[str, type[Section]]
+) -> dict[str, Section]:
     """Check all sections against their models. Raises one ConfigError with every fault."""
-    faults: list[str] = [_unknown(name, list(models), "section") for name in content if name not in models]
+    faults: list[str] = [
+        _unknown(name, list(models), "section") for name in content if name not in models
+    ]
     sections: dict[str, Section] = {}
     for name, model in models.items():
         if name not in content:
@@ -60,7 +66,9 @@ def _describe(section: str, fault: Any, model: type[BaseModel]) -> str:
         return f"{key}: missing"
     said = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "literal_error":
-        near = difflib.get_close_matches(str(fault["input"]), re.findall("'([^']+)'", fault["ctx"]["expected"]), n=1)
+        near = difflib.get_close_matches(
+            str(fault["input"]), re.findall("'([^']+)'", fault["ctx"]["expected"]), n=1
+        )
         said += f"; nearest is {near[0]}" if near else ""
     is_of_several = fault["type"] == "value_error" and isinstance(
         fault["input"], dict

@@ -65,7 +65,11 @@ def exported_model(folder: Path) -> Model:
     """Open evaluate's export. Raises BadData if it is missing or damaged."""
     exported = load_exported(folder)
     about = exported.about
-    return Model(tuple(zip(about.classes, about.names, strict=True)), trained_sight(about), exported.probabilities)
+    return Model(
+        tuple(zip(about.classes, about.names, strict=True)),
+        trained_sight(about),
+        exported.probabilities,
+    )
 
 
 def builtin_model(backbone: Backbone) -> Model:
@@ -76,10 +80,18 @@ def builtin_model(backbone: Backbone) -> Model:
 
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
     """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault."""
-    batches = {f"batch {n}": _Batch(tuple(some)) for n, some in enumerate(_batched(list(dict.fromkeys(files))))}
+    batches = {
+        f"batch {n}": _Batch(tuple(some))
+        for n, some in enumerate(_batched(list(dict.fromkeys(files))))
+    }
     # Images are decoded in a process of their own: what a hostile one does to its decoder, it does there.
     work = work_on_shards(
-        partial(_read_batch, sight=model.sight), batches, workers=1, step=int, spare=_Batch.without, little=True
+        partial(_read_batch, sight=model.sight),
+        batches,
+        workers=1,
+        step=int,
+        spare=_Batch.without,
+        little=True,
     )
     answers = {file: answer for _, read in work for file, answer in _predict_batch(read, model)}
     return [answers[file] for file in files]
@@ -96,13 +108,17 @@ class _Batch:
         return replace(self, fatal={**self.fatal, name: cause})
 
 
-def _read_batch(batch: _Batch, at: At, *, sight: Sight) -> list[tuple[Path, Pixels | PipelineError]]:
+def _read_batch(
+    batch: _Batch, at: At, *, sight: Sight
+) -> list[tuple[Path, Pixels | PipelineError]]:
     """Return the pixels that the model sees of each file, or the file's fault."""
     read: list[tuple[Path, Pixels | PipelineError]] = []
     for file in batch.files:
         if cause := batch.fatal.get(shared_name(str(file))):
             reason = REASON_OF_DEATH.get(cause, Reason.DECODER_CRASHED)
-            read.append((file, _unusable(file, reason, f"decoding it ended the process twice ({cause})")))
+            read.append(
+                (file, _unusable(file, reason, f"decoding it ended the process twice ({cause})"))
+            )
             continue
         at(str(file))
         try:
@@ -120,7 +136,9 @@ def read_pixels(file: Path, sight: Sight) -> Pixels:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise SourceMissing("cannot be read", file=file, value=error.strerror, remedy="name an image file") from error
+        raise SourceMissing(
+            "cannot be read", file=file, value=error.strerror, remedy="name an image file"
+        ) from error
     try:
         pixels_HWC = decode(data, sight.rules).pixels_HWC
     except Undecodable as error:
@@ -141,12 +159,17 @@ def trained_sight(about: ModelFile) -> Sight:
     try:
         sizes = {key: about.pixels[key] for key in KeptSize.model_fields if key in about.pixels}
         rules = PixelRules.model_validate(about.pixels.get("pixel_rules", {}))
-        return Sight(rules, partial(_trained_view, kept=KeptSize.model_validate(sizes), side_px=about.side_px))
+        return Sight(
+            rules,
+            partial(_trained_view, kept=KeptSize.model_validate(sizes), side_px=about.side_px),
+        )
     except ValidationError as error:
         fault = error.errors()[0]
         value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
         remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
-        raise BadData("no valid pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy) from error
+        raise BadData(
+            "no valid pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy
+        ) from error
 
 
 def _trained_view(pixels_HWC: Pixels, *, kept: KeptSize, side_px: int) -> Pixels:

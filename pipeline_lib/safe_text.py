@@ -16,11 +16,18 @@ from typing import TextIO
 
 SECRETS = (
     (re.compile(r"(?<=://)[^\s/@'\"]+@"), "***@"),  # user:password@ in an address
-    (re.compile(r"(?i)([?&][^=&\s]*(?:token|secret|passw|signature|credential|apikey)[^=&\s]*=)[^&\s'\"]+"), r"\1***"),
+    (
+        re.compile(
+            r"(?i)([?&][^=&\s]*(?:token|secret|passw|signature|credential|apikey)[^=&\s]*=)[^&\s'\"]+"
+        ),
+        r"\1***",
+    ),
 )
 # Control characters but tab and line feed, what turns the direction of text (Unicode TR 9: marks, embeddings, overrides
 # and isolates), and halves of characters, which stand for bytes that are no UTF-8 and cannot be written.
-OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def shown(text: str) -> str:
@@ -37,7 +44,9 @@ def redacted(text: str) -> str:
 
 def visible(text: str) -> str:
     """Replace each character that a terminal or browser would obey instead of showing by its escape."""
-    return OBEYED.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+    return OBEYED.sub(
+        lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text
+    )
 
 
 MARKUP = re.compile(r"[\\`\[\]|]")

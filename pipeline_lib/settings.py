@@ -18,7 +18,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline_lib.errors import ConfigError
 
 PREFIX = "PERENNIAL_"
-MACHINE_FILES = ("settings.toml", ".dvc/config")  # they describe this machine, so our commits never include them
+MACHINE_FILES = (
+    "settings.toml",
+    ".dvc/config",
+)  # they describe this machine, so our commits never include them
 TRACKER = "(tensorboard|mlflow|wandb)"
 # Loaders of earlier versions. FFCV's own Loader changes pixels, so it is a parameter now and no setting.
 LOADERS_GONE = {
@@ -33,7 +36,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    workers: int = Field(0, ge=0, le=1024, description="number of processes or threads per stage; 0: one per core")
+    workers: int = Field(
+        0, ge=0, le=1024, description="number of processes or threads per stage; 0: one per core"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="device for training and evaluation; auto: the GPU if there is one"
     )
@@ -53,13 +58,17 @@ class Settings(BaseSettings):
         description="folder of registry, memo, reports and locks, relative to the original repository",
     )
     root: Path | None = Field(
-        None, description="original repository of a workspace; set by `perennial run`, do not set by hand"
+        None,
+        description="original repository of a workspace; set by `perennial run`, do not set by hand",
     )
     supervisor_pid: int | None = Field(
         None, description="process whose end stops the stage; set by the flow, do not set by hand"
     )
     progress_every_s: float = Field(
-        30.0, gt=0, le=3600, description="seconds between progress lines in a log (a terminal shows one live line)"
+        30.0,
+        gt=0,
+        le=3600,
+        description="seconds between progress lines in a log (a terminal shows one live line)",
     )
     checkpoint_every_s: float = Field(
         120.0,
@@ -79,10 +88,18 @@ class Settings(BaseSettings):
         description="host:port of the first training machine, where the others join; it has no password, so keep "
         "it on a trusted network",
     )
-    s3_endpoint_url: str | None = Field(None, description="address of an S3-compatible server; unset: boto3's default")
-    aws_profile: str | None = Field(None, description="profile in ~/.aws/config to take S3 credentials from")
-    registry_uri: str | None = Field(None, description="URI of the MLflow registry; unset: SQLite in the state folder")
-    model_name: str = Field("perennial", pattern=r"^[a-z0-9][a-z0-9-]*$", description="name of the registered model")
+    s3_endpoint_url: str | None = Field(
+        None, description="address of an S3-compatible server; unset: boto3's default"
+    )
+    aws_profile: str | None = Field(
+        None, description="profile in ~/.aws/config to take S3 credentials from"
+    )
+    registry_uri: str | None = Field(
+        None, description="URI of the MLflow registry; unset: SQLite in the state folder"
+    )
+    model_name: str = Field(
+        "perennial", pattern=r"^[a-z0-9][a-z0-9-]*$", description="name of the registered model"
+    )
     trackers: str = Field(
         "",
         pattern=rf"^({TRACKER}(,{TRACKER})*)?$",
@@ -93,13 +110,17 @@ class Settings(BaseSettings):
         description="whether to register a challenger at most; set by `perennial run` for runs with changed parameters",
     )
     dvc_push: bool = Field(
-        True, description="whether to push to the default DVC remote, if one is configured, before registering"
+        True,
+        description="whether to push to the default DVC remote, if one is configured, before registering",
     )
     keep_workspaces: int = Field(
         3, ge=0, le=1000, description="number of workspaces of finished runs to keep for inspection"
     )
     keep_runs: int = Field(
-        100, ge=1, le=100_000, description="number of runs whose git tag, and so whose data, is kept"
+        100,
+        ge=1,
+        le=100_000,
+        description="number of runs whose git tag, and so whose data, is kept",
     )
     memo_days: int = Field(
         60,
@@ -151,9 +172,13 @@ def load_settings(checkout: Path) -> Settings:
     original = os.environ.get(f"{PREFIX}ROOT") or os.environ.get("DVC_ROOT") or checkout
     path = Path(original) / "settings.toml"
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        values: dict[str, Any] = (
+            tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        )
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError("not valid TOML", file=path, value=str(error), remedy="fix that line") from error
+        raise ConfigError(
+            "not valid TOML", file=path, value=str(error), remedy="fix that line"
+        ) from error
     faults = [
         _unknown(name, PREFIX)
         for name in os.environ
@@ -161,7 +186,9 @@ def load_settings(checkout: Path) -> Settings:
     ]
     faults += [_unknown(name, "") for name in values if name not in Settings.model_fields]
     try:
-        settings = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
+        settings = Settings(
+            **{name: value for name, value in values.items() if name in Settings.model_fields}
+        )
     except ValidationError as error:
         faults += [
             f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
@@ -169,7 +196,9 @@ def load_settings(checkout: Path) -> Settings:
         ]
     if faults:
         remedy = "fix these keys; `perennial settings` lists every key with its meaning"
-        raise ConfigError(f"{len(faults)} wrong settings", file=path, value="; ".join(faults), remedy=remedy)
+        raise ConfigError(
+            f"{len(faults)} wrong settings", file=path, value="; ".join(faults), remedy=remedy
+        )
     return settings
 
 

@@ -27,7 +27,9 @@ class Target:
 
 TARGETS = (
     Target(
-        1, "digits, 5 and 10 % uniform and pair flips, 5 seeds: left out automatically", "recall ≥ .90, precision ≥ .94"
+        1,
+        "digits, 5 and 10 % uniform and pair flips, 5 seeds: left out automatically",
+        "recall ≥ .90, precision ≥ .94",
     ),
     Target(2, "the same: ranking", "AP ≥ .96, precision@k ≥ .93"),
     Target(3, "the same: suggested label right", "≥ .97"),
@@ -36,11 +38,19 @@ TARGETS = (
     Target(6, "confident learning, 200,000 x 1000, one core", "≤ 6 s, ≤ 250 MB; equals cleanlab"),
     Target(7, "noisy Imagenette, 5 %, with a trained model", "precision@k ≥ .8"),
     Target(8, "copies: encoded anew, resized, WebP, grey, blurred", "recall ≥ .97"),
-    Target(9, "copies: mirrored, turned / centre crops of 95, 90, 80 % / border of 5 %", "≥ .99 / .95, .90, .85 / .85"),
+    Target(
+        9,
+        "copies: mirrored, turned / centre crops of 95, 90, 80 % / border of 5 %",
+        "≥ .99 / .95, .90, .85 / .85",
+    ),
     Target(10, "copies: corner crops, captions", "≥ .85, else documented as not covered"),
     Target(11, "copies: false pairs at 6 bits among 100,000 distinct pairs", "0"),
     Target(12, "hash join of 1.28 M, 3 bits / 6 bits, one core", "≤ 10 s / ≤ 120 s, recall 1.0"),
-    Target(13, "damage: truncated / 4 KB zeroed, spliced / 512 B zeroed", "1.00 / ≥ .97 / ≥ .80; no false alarm"),
+    Target(
+        13,
+        "damage: truncated / 4 KB zeroed, spliced / 512 B zeroed",
+        "1.00 / ≥ .97 / ≥ .80; no false alarm",
+    ),
     Target(
         14,
         "every case of bad input: the exact reason, the run ends, the accounts balance",
@@ -65,7 +75,9 @@ TARGETS = (
         16,
         "kill -9 at 20 random points, then a rerun",
         "the same hashes",
-        ("pipeline/test_kill.py::test_from_nothing_and_after_kill_nine_of_a_stage_and_of_dvc_the_same_bytes_come_out",),
+        (
+            "pipeline/test_kill.py::test_from_nothing_and_after_kill_nine_of_a_stage_and_of_dvc_the_same_bytes_come_out",
+        ),
     ),
     Target(
         17,
@@ -78,7 +90,9 @@ TARGETS = (
         "votes: over majority (20 % spam, 3 votes); beside crowd-kit; 200,000 x 1000",
         "≥ 7 points; ≤ .5; ≤ 10 s, ≤ 1 GB",
     ),
-    Target(19, "full pass over a manifest of 1.28 M / 14.2 M rows", "≤ 10 s, 1.5 GB / ≤ 150 s, 8 GB"),
+    Target(
+        19, "full pass over a manifest of 1.28 M / 14.2 M rows", "≤ 10 s, 1.5 GB / ≤ 150 s, 8 GB"
+    ),
     Target(20, "screening at 500x375", "≥ 60 images/s per core"),
     Target(21, "quality remarks on planted images", "recall ≥ .95, ≤ 1 % false"),
     Target(
@@ -100,7 +114,10 @@ TARGETS = (
         ),
     ),
 )
-ALSO = {16: (("kill_nine", None), ("kill_convert", None)), 23: (("scorecard", "gps_found"),)}  # file, metric or all
+ALSO = {
+    16: (("kill_nine", None), ("kill_convert", None)),
+    23: (("scorecard", "gps_found"),),
+}  # file, metric or all
 
 
 def acceptance() -> str:
@@ -113,9 +130,13 @@ def acceptance() -> str:
     for target in TARGETS:
         cells = figures.get(target.number, [])
         tests = [("", "", ", ".join(_link(test) for test in target.tests))] if target.tests else []
-        for place, (case, measured, where) in enumerate([*cells, *tests] or [("", NOT_MEASURED, "")]):
+        for place, (case, measured, where) in enumerate(
+            [*cells, *tests] or [("", NOT_MEASURED, "")]
+        ):
             head = (str(target.number), target.what, target.target) if place == 0 else ("", "", "")
-            lines.append("| " + " | ".join((*head, case, measured or "kept by tests", where)) + " |")
+            lines.append(
+                "| " + " | ".join((*head, case, measured or "kept by tests", where)) + " |"
+            )
     return "\n".join([*lines, "", *_machines(), ""])
 
 
@@ -129,7 +150,9 @@ def _figures() -> dict[int, list[tuple[str, str, str]]]:
     figures: dict[int, list[tuple[str, str, str]]] = {}
     for (number, case, file), rows in found.items():
         where = f"[{file}](../benchmarks/results/{file}.json)"
-        figures.setdefault(number, []).append((case, "; ".join(_figure(row) for row in rows), where))
+        figures.setdefault(number, []).append(
+            (case, "; ".join(_figure(row) for row in rows), where)
+        )
     return figures
 
 
@@ -138,13 +161,19 @@ def _numbers(file: str, row: dict[str, Any]) -> list[tuple[int, str]]:
     if head.startswith("row ") and head[4:].isdigit():
         return [(int(head[4:]), case)]
     also = [
-        number for number, places in ALSO.items() for place in places if place in ((file, None), (file, row["metric"]))
+        number
+        for number, places in ALSO.items()
+        for place in places
+        if place in ((file, None), (file, row["metric"]))
     ]
     return [(number, row["case"]) for number in also]
 
 
 def _files() -> dict[str, list[dict[str, Any]]]:
-    return {path.stem: json.loads(path.read_text(encoding="utf-8"))["rows"] for path in sorted(RESULTS.glob("*.json"))}
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))["rows"]
+        for path in sorted(RESULTS.glob("*.json"))
+    }
 
 
 def _figure(row: dict[str, Any]) -> str:
@@ -166,5 +195,7 @@ def _link(test: str) -> str:
 def _machines() -> list[str]:
     """The machines of the files that were used, each once."""
     used = {where.partition("]")[0][1:] for rows in _figures().values() for _, _, where in rows}
-    contents = [json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in sorted(used)]
+    contents = [
+        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in sorted(used)
+    ]
     return list(dict.fromkeys(hardware(content) for content in contents))

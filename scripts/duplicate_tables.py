@@ -24,6 +24,8 @@ def cifar10_copies() -> str:
             share = row["published test images"] / published["test images"]
             cells = [f"{row[name]:.0f}" for name in ("pairs with a test image", "test images")]
             cells += [f"{row['published pairs']:.0f} of {published['pairs']:.0f}", f"{share:.0%}"]
-            lines.append(f"| {agreement}{defaults.get(float(agreement), '')} | {' | '.join(cells)} |")
+            lines.append(
+                f"| {agreement}{defaults.get(float(agreement), '')} | {' | '.join(cells)} |"
+            )
     seconds = f"{found['images']['all']:.0f} images compared in {found['details']['wall']:.0f} s. "
     return "\n".join([*lines, "", seconds + hardware(measured), ""])

@@ -16,9 +16,13 @@ def renamed() -> str:
         if "promoted now" in found[case]:
             cells = [_spread(found[case][f"promoted {when}"]) for when in ("before", "now")]
             lines.append(f"| {case} | {' | '.join(cells)} |")
-    note = "Worse by the margin: exact, the median (least to most) over shares in dispute. The rest: "
+    note = (
+        "Worse by the margin: exact, the median (least to most) over shares in dispute. The rest: "
+    )
     nights = {row["n"] for row in measured["rows"] if row["case"].startswith("one class")}
-    return "\n".join([*lines, "", f"{note}{max(nights)} simulated nights. {hardware(measured, 'scipy')}", ""])
+    return "\n".join(
+        [*lines, "", f"{note}{max(nights)} simulated nights. {hardware(measured, 'scipy')}", ""]
+    )
 
 
 def lost() -> str:
@@ -26,18 +30,27 @@ def lost() -> str:
     found = _by_case(results("gate"))
     kinds = ("equal models", "a class gone", "half a class lost")
     head = [f"{kind}, {when}" for kind in kinds for when in ("before", "now")]
-    lines = [f"| classes x images; stopped by a class, % of nights | {' | '.join(head)} | nights |", "|---" * 8 + "|"]
+    lines = [
+        f"| classes x images; stopped by a class, % of nights | {' | '.join(head)} | nights |",
+        "|---" * 8 + "|",
+    ]
     for case, metrics in found.items():
         if "equal models, stopped now" in metrics:
-            rows = [metrics[f"{kind}, stopped {when}"] for kind in kinds for when in ("before", "now")]
-            lines.append(f"| {case} | {' | '.join(_percent(row['median']) for row in rows)} | {rows[0]['n']} |")
+            rows = [
+                metrics[f"{kind}, stopped {when}"] for kind in kinds for when in ("before", "now")
+            ]
+            lines.append(
+                f"| {case} | {' | '.join(_percent(row['median']) for row in rows)} | {rows[0]['n']} |"
+            )
     return "\n".join([*lines, ""])
 
 
 def shown() -> str:
     """The loss that the gate says the images can show, and how often it was noticed."""
     found = _by_case(results("gate"))
-    lines = ["| test images | loss of top-1 said to be shown, points | models with it that were not promoted, % |"]
+    lines = [
+        "| test images | loss of top-1 said to be shown, points | models with it that were not promoted, % |"
+    ]
     lines.append("|---|---|---|")
     for case, metrics in found.items():
         if "loss said to be shown" in metrics:
@@ -55,7 +68,9 @@ def nights() -> str:
     for case, metrics in found.items():
         if "over 2 m" in metrics:
             lost, late = metrics["lost after 60 nights"], metrics["lost, 95th of 100 histories"]
-            shares = " | ".join(_percent(metrics[name]["median"]) for name in ("over 2 m", "promoted"))
+            shares = " | ".join(
+                _percent(metrics[name]["median"]) for name in ("over 2 m", "promoted")
+            )
             spread = f"{lost['median']:.1f} ({lost['min']:.1f} to {lost['max']:.1f})"
             lines.append(f"| {case} | {spread} | {late['median']:.1f} | {shares} |")
     n = max(metrics["over 2 m"]["n"] for metrics in found.values() if "over 2 m" in metrics)

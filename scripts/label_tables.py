@@ -14,22 +14,25 @@ def votes() -> str:
     """Simulated crowds: accuracy of each way to aggregate."""
     measured = results("votes")
     found = _by_case(measured)
-    head = (
-        "| simulated crowd, 20 % spammers | majority | one-coin Dawid-Skene | crowd-kit's | ours, posterior from .9 |"
-    )
+    head = "| simulated crowd, 20 % spammers | majority | one-coin Dawid-Skene | crowd-kit's | ours, posterior from .9 |"
     lines = [head, "|---|---|---|---|---|"]
     for case in dict.fromkeys(case for case, metric in found if metric == "majority"):
         theirs = found.get((case, "crowd-kit one-coin"))
         cells = [_points(found[case, "majority"]), f"**{_points(found[case, 'ours'])}**"]
         cells.append(_points(theirs) if theirs else "–")
-        sure, share = found[case, "ours, posterior from .9"], found[case, "share with posterior from .9"]
+        sure, share = (
+            found[case, "ours, posterior from .9"],
+            found[case, "share with posterior from .9"],
+        )
         cells.append(f"{_points(sure)} on {share['median']:.0f} %")
         lines.append(f"| {case.removeprefix('row 18: ')} | {' | '.join(cells)} |")
     large = next(case for case, metric in found if metric == "extra memory")
     wall, memory = found[large, "wall"], found[large, "extra memory"]
     note = f"{large.removeprefix('row 18: ')}: {wall['median']:.1f} s, {memory['median']:.0f} MB. "
     n = max(row["n"] for row in found.values())
-    return _page(lines, f"Labels right, in percent, median of {n} draws. {note}{hardware(measured)}")
+    return _page(
+        lines, f"Labels right, in percent, median of {n} draws. {note}{hardware(measured)}"
+    )
 
 
 def cifar10_votes() -> str:
@@ -45,7 +48,10 @@ def digits() -> str:
     lines = [head + " rank |", "|---|---|---|---|---|---|---|"]
     theirs = "cleanlab, logistic regression, "
     for case in dict.fromkeys(case for case, metric in found if metric == theirs + "recall"):
-        keys = [(f"row 1: {case}", "automatic tier, recall"), (f"row 1: {case}", "automatic tier, precision")]
+        keys = [
+            (f"row 1: {case}", "automatic tier, recall"),
+            (f"row 1: {case}", "automatic tier, precision"),
+        ]
         keys += [(f"row 2: {case}", "ranking, average precision"), (case, theirs + "recall")]
         keys += [(case, theirs + "precision"), (case, theirs + "average precision")]
         lines.append(f"| {case} | {' | '.join(_share(found[key]) for key in keys)} |")
@@ -91,7 +97,10 @@ def next_to_label() -> str:
         cells = [f"{100 * found[case, way]['median']:.1f} %" for way in ways]
         lines.append(f"| {case} | {' | '.join(cells)} |")
     n = found[case, "by al_rank"]["n"]
-    return _page(lines, f"Accuracy on 500 other digits, median of {n} seeds. {hardware(measured, 'scikit-learn')}")
+    return _page(
+        lines,
+        f"Accuracy on 500 other digits, median of {n} seeds. {hardware(measured, 'scikit-learn')}",
+    )
 
 
 def _by_case(measured: dict[str, Any]) -> Rows:

@@ -60,11 +60,16 @@ def least_batch() -> str:
     for row in measured["rows"]:
         found.setdefault(row["case"], {})[row["metric"].split(", ")[1].split()[0]] = row
     sizes = list(next(iter(found.values())))
-    lines = [f"| largest logit, values a channel | {' | '.join(sizes)} |", "|---" * (len(sizes) + 1) + "|"]
+    lines = [
+        f"| largest logit, values a channel | {' | '.join(sizes)} |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
     for network, rows in found.items():
         lines.append(f"| {network} | {' | '.join(_largest(rows[size]['max']) for size in sizes)} |")
     n = measured["rows"][0]["n"]
-    return "\n".join([*lines, "", f"The most of {n} seeds, networks of 32 px. {hardware(measured)}", ""])
+    return "\n".join(
+        [*lines, "", f"The most of {n} seeds, networks of 32 px. {hardware(measured)}", ""]
+    )
 
 
 def _largest(value: float) -> str:
@@ -78,13 +83,28 @@ def imbalance() -> str:
     digits = sorted({way.split(", ")[1] for way in found if way.startswith("plain, ")})
     lines = [f"| found, % | {' | '.join(digits)} |", "|---" * (len(digits) + 1) + "|"]
     for way in WAYS:
-        lines.append(f"| {way} | " + " | ".join(f"{found[f'{way}, {digit}']['median']:.0f}" for digit in digits) + " |")
-    return "\n".join([*lines, "", f"Median of {found['plain']['n']} seeds, 36 test images a class or one less.", ""])
+        lines.append(
+            f"| {way} | "
+            + " | ".join(f"{found[f'{way}, {digit}']['median']:.0f}" for digit in digits)
+            + " |"
+        )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Median of {found['plain']['n']} seeds, 36 test images a class or one less.",
+            "",
+        ]
+    )
 
 
 def recipes() -> str:
     """The numbers behind each recipe's name, where recipes differ; the five longer resnet-N differ in their epochs."""
-    shown = {name: dict(recipe) for name, recipe in RECIPES.items() if not name.startswith("resnet-") or name == FIRST}
+    shown = {
+        name: dict(recipe)
+        for name, recipe in RECIPES.items()
+        if not name.startswith("resnet-") or name == FIRST
+    }
     lines = [f"| | {' | '.join(f'`{name}`' for name in shown)} |", "|---" * (len(shown) + 1) + "|"]
     alike = {}
     for key in Recipe.model_fields:
@@ -93,7 +113,9 @@ def recipes() -> str:
             alike[key] = values[0]
         else:
             lines.append(f"| `{key}` | {' | '.join(values)} |")
-    note = "In all of them: " + ", ".join(f"`{name}` {value}" for name, value in alike.items()) + "."
+    note = (
+        "In all of them: " + ", ".join(f"`{name}` {value}" for name, value in alike.items()) + "."
+    )
     return "\n".join([*lines, "", note, ""])
 
 
@@ -114,10 +136,18 @@ def cifar10_transfer() -> str:
     """What starting weights win on ten images of each class."""
     measured = results("cifar10_transfer")
     found = {(row["case"], row["metric"]): row for row in measured["rows"]}
-    lines = ["| ten images of each of five classes of CIFAR-10 | top-1 on test, % | won, points |", "|---|---|---|"]
+    lines = [
+        "| ten images of each of five classes of CIFAR-10 | top-1 on test, % | won, points |",
+        "|---|---|---|",
+    ]
     for case in dict.fromkeys(case for case, metric in found if metric == "top-1 on test"):
-        won = next((row for (of, metric), row in found.items() if of == case and metric.startswith("won")), None)
-        lines.append(f"| {case} | {_spread(found[case, 'top-1 on test'])} | {_spread(won) if won else ''} |")
+        won = next(
+            (row for (of, metric), row in found.items() if of == case and metric.startswith("won")),
+            None,
+        )
+        lines.append(
+            f"| {case} | {_spread(found[case, 'top-1 on test'])} | {_spread(won) if won else ''} |"
+        )
     over = next(metric for _, metric in found if metric.startswith("won")).removeprefix("won over ")
     n_known, n_test = (f"{found['weights', name]['median']:,.0f}" for name in (PRETRAINED, TESTED))
     top1 = found[over, "top-1 on test"]
@@ -129,13 +159,23 @@ def cifar10_transfer() -> str:
 def cifar10_curation() -> str:
     """What curation wins where people labelled CIFAR-10 badly."""
     measured = results("cifar10_training")
-    found = {(row["case"], row["metric"]): row for row in measured["rows"] if "worst" in row["case"]}
+    found = {
+        (row["case"], row["metric"]): row for row in measured["rows"] if "worst" in row["case"]
+    }
     head = "| CIFAR-10N worst | training images | their labels right, % | top-1 on test, % | won by curation, points |"
     lines = [head, "|---|---|---|---|---|"]
     for case in dict.fromkeys(case for case, _ in found):
-        n, right, top1 = (found[case, name] for name in ("training images", "training labels right", "top-1 on test"))
+        n, right, top1 = (
+            found[case, name]
+            for name in ("training images", "training labels right", "top-1 on test")
+        )
         won = found.get((case, "won over the labels as given"))
-        cells = [f"{n['median']:,.0f}", f"{right['median']:.1f}", _spread(top1), _spread(won) if won else ""]
+        cells = [
+            f"{n['median']:,.0f}",
+            f"{right['median']:.1f}",
+            _spread(top1),
+            _spread(won) if won else "",
+        ]
         lines.append(f"| {case.partition(', ')[2]} | {' | '.join(cells)} |")
     note = f"Median (least to most) of {top1['n']} draws. {hardware(measured, 'scikit-learn')}"
     return "\n".join([*lines, "", note, ""])

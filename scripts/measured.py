@@ -19,4 +19,6 @@ def hardware(measured: dict[str, Any], *also: str) -> str:
     """A sentence: cores, processor, Python, torch, and the versions of further libraries."""
     machine, versions = measured["machine"], measured["versions"]
     named = ", ".join(f"{name} {versions[name]}" for name in ("torch", *also))
-    return f"On {machine['cores']} cores of an {machine['cpu']}, Python {versions['python']}, {named}."
+    return (
+        f"On {machine['cores']} cores of an {machine['cpu']}, Python {versions['python']}, {named}."
+    )

@@ -69,7 +69,9 @@ DOUBTFUL: Final[Mapping[str, list[str]]] = {
 def tree_of(names: list[str]) -> str:
     """The folders of some images, shortened: `train/cat, train/dog, val/cat, ...`."""
     folders = list(dict.fromkeys(name.rpartition("/")[0] or name for name in names))
-    return ", ".join(f"`{folder}`" for folder in folders[:4]) + (", ..." if len(folders) > 4 else "")
+    return ", ".join(f"`{folder}`" for folder in folders[:4]) + (
+        ", ..." if len(folders) > 4 else ""
+    )
 
 
 def reading(names: list[str]) -> str:

@@ -22,7 +22,10 @@ def _copies(found: dict[str, dict[str, float]]) -> list[str]:
     kinds = {case: row for case, row in found.items() if "copies" in row}
     n_copies = sum(row["copies"] for row in kinds.values())
     n_found = sum(row["copies"] * row["found"] for row in kinds.values())
-    false = [f"{found[case]['different photographs left out']:g}" for case in ("as they are", "with planted copies")]
+    false = [
+        f"{found[case]['different photographs left out']:g}"
+        for case in ("as they are", "with planted copies")
+    ]
     return [
         f"| copies found, of {n_copies:g} planted in {len(kinds)} ways | {100 * n_found / n_copies:.1f} % |",
         *(f"| … {case} | {100 * row['found']:.1f} % |" for case, row in kinds.items()),

@@ -35,16 +35,28 @@ SCORES = (
     ),
     ("… that do cross", "leaks", "max"),
     ("sound images lost", "unplanted_removed", "max"),
-    ("truncated, zeroed, spliced, HTML, empty, bomb: refused with the exact reason", "refused", "min"),
+    (
+        "truncated, zeroed, spliced, HTML, empty, bomb: refused with the exact reason",
+        "refused",
+        "min",
+    ),
     ("PNG named .jpg, EXIF-rotated, CMYK, 16-bit, GIF: kept, and remarked", "oddities_kept", "min"),
     ("files behind `download` with a GPS position", "gps_found", "max"),
     ("top-1 on the test split, true labels", "top1_true", "min"),
 )
 
 PACKAGE_SETS = (
-    ("predict", "`perennial predict` of a model that is there", "`make setup FOR=predict` (in `.venv-predict`)"),
+    (
+        "predict",
+        "`perennial predict` of a model that is there",
+        "`make setup FOR=predict` (in `.venv-predict`)",
+    ),
     ("line", "the whole line, both doors", "`make setup`, and by itself `make demo`"),
-    ("developers", "tests and checks", "by itself `make test`; `make check`, or `make setup FOR=developers`"),
+    (
+        "developers",
+        "tests and checks",
+        "by itself `make test`; `make check`, or `make setup FOR=developers`",
+    ),
 )
 
 
@@ -68,7 +80,9 @@ def scorecard() -> str:
     lines.append(f"| … labels as received | {_worst(rows, 'top1_received', 'min')} |")
     head = f"| planted in the demo, graded by `python -m benchmarks.whole.scorecard` | worst of {rows[0]['n']} seeds |"
     n_test = int(min(row["min"] for row in rows if row["metric"] == "n_test"))
-    return "\n".join([head, "|---|---|", *lines, "", f"{n_test} test images or more. {hardware(measured)}", ""])
+    return "\n".join(
+        [head, "|---|---|", *lines, "", f"{n_test} test images or more. {hardware(measured)}", ""]
+    )
 
 
 def first_run() -> str:
@@ -95,7 +109,9 @@ def package_sets() -> str:
         found.setdefault(row["case"], {})[row["metric"]] = row["median"]
     lines = ["| for | command | packages | disk |", "|---|---|---|---|"]
     for name, what, command in PACKAGE_SETS:
-        lines.append(f"| {what} | {command} | {found[name]['packages']:.0f} | {_size(found[name]['disk'])} |")
+        lines.append(
+            f"| {what} | {command} | {found[name]['packages']:.0f} | {_size(found[name]['disk'])} |"
+        )
     by = "Measured by `python -m benchmarks.whole.package_sets`, the environment with pip and compiled bytecode."
     return "\n".join([*lines, "", f"{by} {hardware(measured)}", ""])
 
@@ -123,9 +139,13 @@ def coverage() -> str:
     found = {(row["case"], row["metric"]): row["median"] for row in measured["rows"]}
     packages = [row["case"] for row in measured["rows"] if row["metric"] == "lines run"]
     head = "| lines run by `make coverage` | of | share |\n|---|---|---|"
-    lines = [f"| {one} | {found[one, 'lines']:,} | {found[one, 'lines run']:.1f} % |" for one in packages]
+    lines = [
+        f"| {one} | {found[one, 'lines']:,} | {found[one, 'lines run']:.1f} % |" for one in packages
+    ]
     when = measured["measured"]
-    counts = ", ".join(f"{row['median']:,} {row['metric']}" for row in measured["rows"] if row["case"] == "tests")
+    counts = ", ".join(
+        f"{row['median']:,} {row['metric']}" for row in measured["rows"] if row["case"] == "tests"
+    )
     tests = f"Unit tests and contracts at {when['commit']}, once on {when['date']}: {counts}"
     return "\n".join([head, *lines, "", f"{tests}. {hardware(measured)}", ""])
 

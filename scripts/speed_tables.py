@@ -11,7 +11,14 @@ CPU, TIMES = "CPU per image", "CPU of stock FFCV over its own"
 SHARE = "speed-up over FFCV (CPU time)"
 FIRST_CPU = "CPU to first batch"
 MEMORY = "memory beside the page cache"
-RIVALS = ("ffcv", "torchvision", "webdataset", "litdata", "mosaicml-streaming", "nvidia-dali-cuda130")
+RIVALS = (
+    "ffcv",
+    "torchvision",
+    "webdataset",
+    "litdata",
+    "mosaicml-streaming",
+    "nvidia-dali-cuda130",
+)
 IN_SHORT = (
     "jpg500, torchvision ImageFolder, PIL",
     "jpg500, LitData",
@@ -30,14 +37,21 @@ def loaders() -> str:
     lines = [_line(head), "|---" * len(head) + "|"]
     for case, figures in _cases(measured).items():
         digits = {CPU: 3, TIMES: 2, FIRST_CPU: 2, MEMORY: 0}
-        lines.append(_line((_bold(case), *(_spread(figures[name], places) for name, places in digits.items()))))
+        lines.append(
+            _line(
+                (_bold(case), *(_spread(figures[name], places) for name, places in digits.items()))
+            )
+        )
     return "\n".join([*lines, "", _notes(measured), ""])
 
 
 def loaders_in_short() -> str:
     """The medians of some."""
     measured = results("loaders")
-    lines = [_line(("reads, loader", "CPU ms per image", SHARE, "CPU to first batch")), "|---" * 4 + "|"]
+    lines = [
+        _line(("reads, loader", "CPU ms per image", SHARE, "CPU to first batch")),
+        "|---" * 4 + "|",
+    ]
     cases = _cases(measured)
     for case in IN_SHORT:
         cpu, times, first = (cases[case][name]["median"] for name in (CPU, TIMES, FIRST_CPU))
@@ -89,18 +103,28 @@ def training() -> str:
 def freed_memory() -> str:
     """What keeping freed memory changes: a line per network."""
     measured = results("freed_memory")
-    head = ("network", "CPU time, kept / given back", "page faults a step, given back", "kept", "peak, MB, given back")
+    head = (
+        "network",
+        "CPU time, kept / given back",
+        "page faults a step, given back",
+        "kept",
+        "peak, MB, given back",
+    )
     lines = [_line((*head, "kept")), "|---" * 6 + "|"]
     rows = measured["rows"]
     for case in dict.fromkeys(row["case"] for row in rows):
         figures = {row["metric"]: row for row in rows if row["case"] == case}
         both = [
-            f"{figure}, freed memory {side}" for figure in ("page faults", "peak") for side in ("given back", "kept")
+            f"{figure}, freed memory {side}"
+            for figure in ("page faults", "peak")
+            for side in ("given back", "kept")
         ]
         ratio = _spread(figures["CPU time, kept to given back"], 3)
         lines.append(_line((case, ratio, *(f"{figures[name]['median']:,.0f}" for name in both))))
     n = rows[0]["n"]
-    return "\n".join([*lines, "", f"Of {n} pairs of processes: median (least to most). {hardware(measured)}", ""])
+    return "\n".join(
+        [*lines, "", f"Of {n} pairs of processes: median (least to most). {hardware(measured)}", ""]
+    )
 
 
 def every_figure(name: str, *libraries: str) -> str:
@@ -111,7 +135,9 @@ def every_figure(name: str, *libraries: str) -> str:
         largest = abs(row["max"])
         digits = 0 if largest >= 100 or row["unit"] == "images" else 1 if largest >= 10 else 3
         value = (
-            f"{row['median']:.{digits}f} {row['unit']}" if row["n"] == 1 else f"{_spread(row, digits)} {row['unit']}"
+            f"{row['median']:.{digits}f} {row['unit']}"
+            if row["n"] == 1
+            else f"{_spread(row, digits)} {row['unit']}"
         )
         lines.append(_line((row["case"], row["metric"], value, str(row["n"]))))
     return "\n".join([*lines, "", hardware(measured, *libraries), ""])

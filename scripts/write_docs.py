@@ -81,7 +81,10 @@ def data_dictionary() -> str:
         table: Table = getattr(importlib.import_module(f"pipeline_lib.tables.{name}"), name.upper())
         keys = ", ".join(f"`{key}`" for key in table.key)
         text += f"\n## {table.name} (version {table.version})\n\n{_sentence(table.meaning)} Sorted by {keys}.\n\n"
-        rows = [(f"`{c.name}`", f"{c.type}{' or empty' if c.nullable else ''}", c.meaning) for c in table.columns]
+        rows = [
+            (f"`{c.name}`", f"{c.type}{' or empty' if c.nullable else ''}", c.meaning)
+            for c in table.columns
+        ]
         text += _table(("column", "type", "meaning"), rows)
     return text
 
@@ -97,7 +100,10 @@ def parameters() -> str:
         model = importlib.import_module(f"pipeline_lib.{stage}.params").PARAMS
         text += f"\n## {stage}\n\n{_sentence(inspect.getdoc(model) or '')}\n\n" + _fields(model)
         for nested in _nested(model):
-            text += f"\n### {nested.__name__}\n\n{_sentence(inspect.getdoc(nested) or '')}\n\n" + _fields(nested)
+            text += (
+                f"\n### {nested.__name__}\n\n{_sentence(inspect.getdoc(nested) or '')}\n\n"
+                + _fields(nested)
+            )
     return text
 
 
@@ -126,7 +132,11 @@ def reason_codes() -> str:
     """Every reason and remark, with the comment that stands beside it in the enum."""
     lines = inspect.getsource(reasons).splitlines()
     comment = {line.split('"')[1]: line.partition("  # ")[2] for line in lines if ' = "' in line}
-    head = "# Reason codes\n\n" + NOTE + "An image that is not kept has exactly one primary reason.\n\n"
+    head = (
+        "# Reason codes\n\n"
+        + NOTE
+        + "An image that is not kept has exactly one primary reason.\n\n"
+    )
     why = [(f"`{code}`", comment[code]) for code in reasons.Reason]
     remarks = [(f"`{code}`", comment[code]) for code in reasons.Remark]
     return (
@@ -144,12 +154,13 @@ def exit_codes() -> str:
     head += "the stage's last line and `line/reasons/<stage>.json` say why.\n\n"
     kinds = sorted(errors.all_kinds(), key=lambda kind: (kind.exit_code, kind.code))
     rows = [("0", "`ok`", "Done, or nothing to do."), ("130", "`ctrl_c`", "Stopped by Ctrl-C.")]
-    rows += [(str(kind.exit_code), f"`{kind.code}`", (inspect.getdoc(kind) or "").splitlines()[0]) for kind in kinds]
+    rows += [
+        (str(kind.exit_code), f"`{kind.code}`", (inspect.getdoc(kind) or "").splitlines()[0])
+        for kind in kinds
+    ]
     table = _table(("exit code", "code", "meaning"), sorted(rows, key=lambda row: int(row[0])))
     tree = "\n".join(["PipelineError", *_exception_tree(errors.PipelineError)])
-    words = (
-        "The exceptions of `pipeline_lib/errors.py`, each with its code and exit code. `except BadData` also catches "
-    )
+    words = "The exceptions of `pipeline_lib/errors.py`, each with its code and exit code. `except BadData` also catches "
     words += "what stands below it; everything that a user can fix is a `PipelineError`, anything else is a defect."
     return f"{head}{table}\n## The exceptions\n\n{words}\n\n```text\n{tree}\n```\n"
 
@@ -171,9 +182,12 @@ def commands() -> str:
     head = "# Commands\n\n" + NOTE
     head += "`perennial COMMAND --help` names the arguments. [Exit codes](exit-codes.md) are the same for all; "
     head += "[operations](operations.md) says when to use what.\n\n"
-    found = ((name, importlib.import_module(f"flows.cli.commands.{name}").HELP) for name in COMMANDS)
+    found = (
+        (name, importlib.import_module(f"flows.cli.commands.{name}").HELP) for name in COMMANDS
+    )
     return head + _table(
-        ("command", "what it does"), [(f"`perennial {name}`", _sentence(text)) for name, text in found]
+        ("command", "what it does"),
+        [(f"`perennial {name}`", _sentence(text)) for name, text in found],
     )
 
 
@@ -189,7 +203,11 @@ def benchmarks() -> str:
             result = ROOT / "benchmarks/results" / f"{file.stem}.json"
             link = f"[{result.name}](../{result.relative_to(ROOT)})" if result.exists() else ""
             rows.append(
-                (f"`{file.parent.name}.{file.stem}`", (ast.get_docstring(ast.parse(text)) or "").splitlines()[0], link)
+                (
+                    f"`{file.parent.name}.{file.stem}`",
+                    (ast.get_docstring(ast.parse(text)) or "").splitlines()[0],
+                    link,
+                )
             )
     return head + _table(("name", "what it measures", "result"), rows)
 
@@ -231,7 +249,10 @@ def layouts() -> str:
     head += "init` names the readings and asks for one, or ends with 2; the answer stands in `params.yaml` and is not "
     head += "asked again ([labels](labels.md)).\n\n"
     shapes = {**odd_folders.ORDINARY, **odd_folders.DOUBTFUL}
-    rows = [(what, odd_folders.tree_of(names), odd_folders.reading(names)) for what, names in shapes.items()]
+    rows = [
+        (what, odd_folders.tree_of(names), odd_folders.reading(names))
+        for what, names in shapes.items()
+    ]
     return head + _table(("what it is", "folders", "how it is read"), rows)
 
 

@@ -36,7 +36,11 @@ def main() -> None:
         parts = []
         for name, extra, meaning in SETS:
             needed = pins_of(_compiled(extra, "--constraint", str(whole)))
-            parts.append("".join([f"# {name}: {meaning}\n", *(pins[key] for key in needed if key not in known)]))
+            parts.append(
+                "".join(
+                    [f"# {name}: {meaning}\n", *(pins[key] for key in needed if key not in known)]
+                )
+            )
             known |= set(needed)
     LOCK.write_text("".join(parts), encoding="utf-8")
 
@@ -51,7 +55,9 @@ def _compiled(extra: str, *options: str) -> str:
     """What uv resolves for the project with one of its extras. Raises CalledProcessError, uv's words on stderr."""
     extras = ["--extra", extra] if extra else []
     command = [*COMPILE, *OPTIONS, *extras, *options, "pyproject.toml"]
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
+    return subprocess.run(
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE, encoding="utf-8"
+    ).stdout
 
 
 if __name__ == "__main__":

@@ -23,19 +23,35 @@ from ruamel.yaml import YAML
 
 from pipeline_lib.code_fingerprints import fingerprint
 from pipeline_lib.files.atomic import write_text
-from pipeline_lib.upgrade.releases import FOLDER, KEPT_STAGES, NEXT, TABLE, as_text, is_code, read_releases
+from pipeline_lib.upgrade.releases import (
+    FOLDER,
+    KEPT_STAGES,
+    NEXT,
+    TABLE,
+    as_text,
+    is_code,
+    read_releases,
+)
 
 ROOT = Path(__file__).parents[1]
 HEAD = f'[[release]]\nname = "{NEXT}"\n'
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--name", help="the name of a release, such as 2026-12")
-    parser.add_argument("--before", metavar="COMMIT", help="a commit from before there were fingerprints")
+    parser.add_argument(
+        "--before", metavar="COMMIT", help="a commit from before there were fingerprints"
+    )
     options = parser.parse_args()
     if options.before:
-        add_row(options.name, _git("rev-parse", options.before).decode().strip(), code_before(options.before))
+        add_row(
+            options.name,
+            _git("rev-parse", options.before).decode().strip(),
+            code_before(options.before),
+        )
         return 0
     now = {stage: fingerprint(stage) for stage in KEPT_STAGES}
     write_code(NEXT, now)
@@ -59,7 +75,11 @@ def write_code(release: str, code: dict[str, str]) -> None:
 def undeclared() -> list[str]:
     """The stages whose code is not that of the last release, and of which `next` does not say what became of them."""
     *_, last, following = read_releases(ROOT)
-    return [stage for stage in KEPT_STAGES if last.code[stage] != following.code[stage] and stage not in following.said]
+    return [
+        stage
+        for stage in KEPT_STAGES
+        if last.code[stage] != following.code[stage] and stage not in following.said
+    ]
 
 
 def add_row(name: str, commit: str, code: dict[str, str]) -> None:
@@ -67,17 +87,29 @@ def add_row(name: str, commit: str, code: dict[str, str]) -> None:
     write_code(name, code)
     table = ROOT / FOLDER / TABLE
     text = table.read_text(encoding="utf-8")
-    write_text(table, text.replace(HEAD, f'[[release]]\nname = "{name}"\ncommit = "{commit}"\n\n{HEAD}'))
+    write_text(
+        table, text.replace(HEAD, f'[[release]]\nname = "{name}"\ncommit = "{commit}"\n\n{HEAD}')
+    )
 
 
 def code_before(commit: str) -> dict[str, str]:
     """stage -> the lines that dvc.lock had for the code deps of a commit, computed from git as DVC does from files."""
-    with tarfile.open(fileobj=io.BytesIO(_git("archive", commit, "dvc.yaml", "pipeline_lib"))) as archive:
-        contents = {one.name: archive.extractfile(one) for one in archive.getmembers() if one.isfile()}
+    with tarfile.open(
+        fileobj=io.BytesIO(_git("archive", commit, "dvc.yaml", "pipeline_lib"))
+    ) as archive:
+        contents = {
+            one.name: archive.extractfile(one) for one in archive.getmembers() if one.isfile()
+        }
         files = {name: file.read() for name, file in contents.items() if file}
     stages = YAML(typ="safe", pure=True).load(files["dvc.yaml"].decode())["stages"]
-    md5s = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in files.items()}
-    return {stage: as_text({d: md5_of(d, md5s) for d in stages[stage]["deps"] if is_code(d)}) for stage in KEPT_STAGES}
+    md5s = {
+        name: hashlib.md5(content, usedforsecurity=False).hexdigest()
+        for name, content in files.items()
+    }
+    return {
+        stage: as_text({d: md5_of(d, md5s) for d in stages[stage]["deps"] if is_code(d)})
+        for stage in KEPT_STAGES
+    }
 
 
 def md5_of(dep: str, md5s: dict[str, str]) -> str:
@@ -85,7 +117,10 @@ def md5_of(dep: str, md5s: dict[str, str]) -> str:
     if dep in md5s:
         return md5s[dep]
     names = sorted(name for name in md5s if PurePosixPath(dep) in PurePosixPath(name).parents)
-    listing = [{"md5": md5s[name], "relpath": PurePosixPath(name).relative_to(dep).as_posix()} for name in names]
+    listing = [
+        {"md5": md5s[name], "relpath": PurePosixPath(name).relative_to(dep).as_posix()}
+        for name in names
+    ]
     listing.sort(key=lambda entry: PurePosixPath(entry["relpath"]).parts)
     text = json.dumps(listing, sort_keys=True)
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"

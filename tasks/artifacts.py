@@ -33,7 +33,9 @@ def show_scores(workspace: Workspace) -> None:
         if isinstance(scores, dict)
     ]
     create_table_artifact(
-        rows, key="scores", description="Scores, with the bounds of their 95 % confidence intervals as _low and _high."
+        rows,
+        key="scores",
+        description="Scores, with the bounds of their 95 % confidence intervals as _low and _high.",
     )
 
 
@@ -41,10 +43,14 @@ def show_ledger(workspace: Workspace) -> None:
     """Show how many images were kept, quarantined and removed, and for which reasons."""
     curation = json.loads(read_line(workspace.folder).path("curation").read_text(encoding="utf-8"))
     ledger, reasons = curation["ledger"], curation["reasons"]
-    counts = ", ".join(f"{ledger[name]} {name}" for name in ("discovered", "kept", "quarantined", "removed"))
+    counts = ", ".join(
+        f"{ledger[name]} {name}" for name in ("discovered", "kept", "quarantined", "removed")
+    )
     table = "\n".join(f"| `{code}` | {count} |" for code, count in reasons.items())
     create_markdown_artifact(
-        f"**{counts}**\n\n| reason | images |\n|---|---|\n{table}\n", key="data-ledger", description=counts
+        f"**{counts}**\n\n| reason | images |\n|---|---|\n{table}\n",
+        key="data-ledger",
+        description=counts,
     )
 
 
@@ -53,7 +59,8 @@ def show_verdict(registration: Registration) -> None:
     outcome, verdict, version = registration.outcome, registration.verdict, registration.version
     signs = {True: "passed", False: "failed", None: "cannot tell"}
     rules = "\n".join(
-        f"| {as_markdown(rule.name)} | {signs[rule.passed]} | {as_markdown(rule.sentence)} |" for rule in verdict.rules
+        f"| {as_markdown(rule.name)} | {signs[rule.passed]} | {as_markdown(rule.sentence)} |"
+        for rule in verdict.rules
     )
     numbered = f", version {version.number}" if version else ""
     judged = "" if outcome.happened != "unchanged" else "The verdict at that time:\n\n"
@@ -93,4 +100,7 @@ def _shown(value: float) -> float | str:
 
 
 def _rounded(scores: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in scores.items()}
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in scores.items()
+    }

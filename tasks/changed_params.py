@@ -32,16 +32,22 @@ def parse_grid(arguments: list[str]) -> list[dict[str, Any]]:
     also for fewer than two combinations.
     """
     given = {key: _value(argument, f"[{text}]") for argument, key, text in _split(arguments)}
-    values = {key: [one for at, one in enumerate(those) if one not in those[:at]] for key, those in given.items()}
+    values = {
+        key: [one for at, one in enumerate(those) if one not in those[:at]]
+        for key, those in given.items()
+    }
     for key, choices in values.items():
         if None in choices:
             raise _null(f"{key}={choices}")
-    grid = [_nested(dict(zip(values, chosen, strict=True))) for chosen in itertools.product(*values.values())]
+    grid = [
+        _nested(dict(zip(values, chosen, strict=True)))
+        for chosen in itertools.product(*values.values())
+    ]
     if len(grid) < 2:
-        remedy = (
-            "give a key several values, as in `--set train.peak_learning_rate=0.02,0.05,0.1`, or use `perennial run`"
+        remedy = "give a key several values, as in `--set train.peak_learning_rate=0.02,0.05,0.1`, or use `perennial run`"
+        raise UsageError(
+            "nothing to compare", file="--set", value=" ".join(arguments) or "no key", remedy=remedy
         )
-        raise UsageError("nothing to compare", file="--set", value=" ".join(arguments) or "no key", remedy=remedy)
     return grid
 
 
@@ -62,7 +68,9 @@ def split_changes(params: Path, changes: dict[str, Any]) -> tuple[dict[str, Any]
     wished = flat(check_params(params, content).model_dump(mode="json", by_alias=True))
     given = flat(changes)
     missing = object()
-    repeated = {key: value for key, value in given.items() if wished.get(key, missing) == now.get(key, None)}
+    repeated = {
+        key: value for key, value in given.items() if wished.get(key, missing) == now.get(key, None)
+    }
     return _nested({key: value for key, value in given.items() if key not in repeated}), repeated
 
 
@@ -84,7 +92,9 @@ def flat(changes: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten `{"train": {"epochs": 2}}` into `{"train.epochs": 2}`."""
     values: dict[str, Any] = {}
     for key, value in changes.items():
-        values |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        values |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        )
     return values
 
 
@@ -103,7 +113,9 @@ def _split(arguments: list[str]) -> Iterator[tuple[str, str, str]]:
         key, sign, text = argument.partition("=")
         if not (sign and "." in key and all(key.split("."))):
             remedy = "write section.key=value, as in `--set train.epochs=2`; `perennial params` lists the keys"
-            raise UsageError("not a parameter with a value", file="--set", value=argument, remedy=remedy)
+            raise UsageError(
+                "not a parameter with a value", file="--set", value=argument, remedy=remedy
+            )
         yield argument, key, text
 
 
@@ -123,7 +135,9 @@ def _value(argument: str, text: str) -> Any:
         value = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         remedy = "quote it for the shell, as in `--set 'train.weights=\"a: b\"'`"
-        raise UsageError("the value is not YAML", file="--set", value=argument, remedy=remedy) from error
+        raise UsageError(
+            "the value is not YAML", file="--set", value=argument, remedy=remedy
+        ) from error
     if value is None:
         raise _null(argument)
     return value

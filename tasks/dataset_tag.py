@@ -23,13 +23,19 @@ def clean_commit(checkout: Path, name: str) -> str:
         raise UsageError("the name is taken", file=f"tag {tag_of(name)}", remedy=remedy)
     head = commit_of(checkout, "HEAD")
     if head is None:
-        raise UsageError("git has no commit yet", file=checkout, remedy="commit the project and the results of a run")
+        raise UsageError(
+            "git has no commit yet",
+            file=checkout,
+            remedy="commit the project and the results of a run",
+        )
     changed = uncommitted(checkout)
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         remedy = "commit them: `git add dvc.lock line && git commit -a`"
         value = ", ".join(changed[:SHOWN]) + more
-        raise UsageError("uncommitted changes cannot be released", file=checkout, value=value, remedy=remedy)
+        raise UsageError(
+            "uncommitted changes cannot be released", file=checkout, value=value, remedy=remedy
+        )
     return head
 
 

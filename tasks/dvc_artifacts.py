@@ -32,7 +32,9 @@ class DvcArtifactRepository(ArtifactRepository):
             if below in PurePosixPath(name).parents:
                 part = PurePosixPath(name).relative_to(below).parts
                 child = str(below / part[0])
-                found[child] = FileInfo(child, len(part) > 1, None if len(part) > 1 else self._size(name))
+                found[child] = FileInfo(
+                    child, len(part) > 1, None if len(part) > 1 else self._size(name)
+                )
         return [found[name] for name in sorted(found)]
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
@@ -40,7 +42,10 @@ class DvcArtifactRepository(ArtifactRepository):
         if remote_file_path not in self._files:
             remedy = f"name one of: {', '.join(self._files)}"
             raise UsageError(
-                "the model has no such file", file=self.artifact_uri, value=remote_file_path, remedy=remedy
+                "the model has no such file",
+                file=self.artifact_uri,
+                value=remote_file_path,
+                remedy=remedy,
             )
         shutil.copyfile(self._object(self._files[remote_file_path]), local_path)
 
@@ -55,7 +60,10 @@ class DvcArtifactRepository(ArtifactRepository):
     def _refuse(self, path: str) -> None:
         remedy = "make the file an output of a DVC stage, which is then registered"
         raise UsageError(
-            "models kept by DVC are read-only for MLflow", file=self.artifact_uri, value=path, remedy=remedy
+            "models kept by DVC are read-only for MLflow",
+            file=self.artifact_uri,
+            value=path,
+            remedy=remedy,
         )
 
     @cached_property
@@ -87,15 +95,23 @@ class DvcArtifactRepository(ArtifactRepository):
         try:
             remote = self._repo.cloud.get_remote_odb()
         except NoRemoteError:
-            remedy = "run `dvc repro` here, or add the remote that holds it with `dvc remote add -d`"
+            remedy = (
+                "run `dvc repro` here, or add the remote that holds it with `dvc remote add -d`"
+            )
             raise SourceMissing(
-                "not in DVC's cache, and no remote is set", file=self.artifact_uri, value=md5, remedy=remedy
+                "not in DVC's cache, and no remote is set",
+                file=self.artifact_uri,
+                value=md5,
+                remedy=remedy,
             ) from None
         result = transfer(remote, self._repo.cache.local, {HashInfo("md5", md5)}, shallow=True)
         if result.failed or not Path(self._repo.cache.local.oid_to_path(md5)).exists():
             remedy = "run `dvc push` in the repository where the model was made"
             raise SourceMissing(
-                "neither DVC's cache nor the remote has it", file=self.artifact_uri, value=md5, remedy=remedy
+                "neither DVC's cache nor the remote has it",
+                file=self.artifact_uri,
+                value=md5,
+                remedy=remedy,
             )
 
     def _size(self, name: str) -> int:

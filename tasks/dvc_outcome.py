@@ -68,15 +68,22 @@ def failure_of(stage: str, lines: Sequence[str], *, exit_code: int, reason: Path
     signal = _signal(exited[-1] if exited else exit_code)
     if signal:
         remedy = "run again; finished work is kept. An unexpected signal 9 mostly means too little memory"
-        return StageDied("a signal ended the stage", file=stage, value=f"signal {signal}", remedy=remedy)
+        return StageDied(
+            "a signal ended the stage", file=stage, value=f"signal {signal}", remedy=remedy
+        )
     errors = [line for line in lines if line.startswith("ERROR: ")] or list(lines[-1:])
     said = errors[-1].removeprefix("ERROR: ") if errors else f"exit code {exit_code}"
     if "is busy, it is being blocked by" in said:
         return Interrupted(
-            "another dvc process is using these files", file=stage, value=said, remedy="run again when it is done"
+            "another dvc process is using these files",
+            file=stage,
+            value=said,
+            remedy="run again when it is done",
         )
     remedy = f"run `dvc repro {stage}` in the checkout and read its output"
-    return ProgramFailed("dvc could not bring the stage up to date", file=stage, value=said, remedy=remedy)
+    return ProgramFailed(
+        "dvc could not bring the stage up to date", file=stage, value=said, remedy=remedy
+    )
 
 
 def _signal(exit_code: int) -> int:

@@ -21,7 +21,9 @@ _counting = threading.Lock()
 _at_work: dict[Path, int] = {}  # workspace -> dvc processes of ours
 
 
-def bring_up_to_date(stage: str, workspace: Workspace, *, on_line: Callable[[str], None]) -> StageOutcome:
+def bring_up_to_date(
+    stage: str, workspace: Workspace, *, on_line: Callable[[str], None]
+) -> StageOutcome:
     """Run `dvc repro --single-item STAGE` in a workspace, giving each line to `on_line`.
 
     Raises the PipelineError that the stage left as its reason, StageDied when a signal ended it.
@@ -38,7 +40,9 @@ def bring_up_to_date(stage: str, workspace: Workspace, *, on_line: Callable[[str
     return outcomes[-1]
 
 
-def run_dvc(arguments: list[str], workspace: Workspace, *, name: str, on_line: Callable[[str], None]) -> None:
+def run_dvc(
+    arguments: list[str], workspace: Workspace, *, name: str, on_line: Callable[[str], None]
+) -> None:
     """Run a dvc command in a workspace; `name` identifies it in the record and in errors.
 
     Raises the PipelineError that its stage left, StageDied, Interrupted, or ProgramFailed with dvc's last error.
@@ -51,7 +55,9 @@ def run_dvc(arguments: list[str], workspace: Workspace, *, name: str, on_line: C
     _enter(workspace.folder)
     try:
         record = workspace.records / f"{name}.json"
-        with started(command, cwd=workspace.folder, environment=child_environment(workspace), record=record) as dvc:
+        with started(
+            command, cwd=workspace.folder, environment=child_environment(workspace), record=record
+        ) as dvc:
             assert dvc.stdout is not None
             for raw in dvc.stdout:
                 last.append(plain(raw))
@@ -59,7 +65,9 @@ def run_dvc(arguments: list[str], workspace: Workspace, *, name: str, on_line: C
     finally:
         _leave(workspace.folder)
     if STOPPING.is_set():
-        raise Interrupted("the run was stopped", file=name, remedy="run again; finished work is kept")
+        raise Interrupted(
+            "the run was stopped", file=name, remedy="run again; finished work is kept"
+        )
     if dvc.returncode:
         raise failure_of(name, last, exit_code=dvc.returncode, reason=reason)
 
@@ -67,9 +75,13 @@ def run_dvc(arguments: list[str], workspace: Workspace, *, name: str, on_line: C
 def child_environment(workspace: Workspace) -> dict[str, str]:
     """Return the environment of dvc and its stage: this Python first on the path, and the settings of the run."""
     environment = {**os.environ, **workspace.settings()}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    environment["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    )
     environment["PERENNIAL_SUPERVISOR_PID"] = str(os.getpid())
-    environment.setdefault("PERENNIAL_PROGRESS_EVERY_S", "1")  # shown as an artifact, not as lines of the log
+    environment.setdefault(
+        "PERENNIAL_PROGRESS_EVERY_S", "1"
+    )  # shown as an artifact, not as lines of the log
     environment["DVC_SITE_CACHE_DIR"] = str(workspace.folder / SITE_CACHE)
     environment["DVC_NO_ANALYTICS"] = "1"
     environment.pop("DVC_ROOT", None)

@@ -30,7 +30,12 @@ def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
     """
     command = ["git", *arguments]
     done = subprocess.run(
-        command, cwd=folder, env=git_environment(index), capture_output=True, encoding="utf-8", check=False
+        command,
+        cwd=folder,
+        env=git_environment(index),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     if done.returncode:
         remedy = f"run `git {' '.join(arguments)}` there to see why"
@@ -42,7 +47,12 @@ def commit_of(folder: Path, revision: str) -> str | None:
     """Return the full hash of the commit that a revision names, None if there is no such commit."""
     command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
     done = subprocess.run(
-        command, cwd=folder, env=git_environment(), capture_output=True, encoding="utf-8", check=False
+        command,
+        cwd=folder,
+        env=git_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     return done.stdout.strip() or None
 
@@ -51,6 +61,11 @@ def checked_out(folder: Path) -> str | None:
     """Return the branch that is checked out, None for a detached HEAD or outside a repository."""
     command = ["git", "symbolic-ref", "--quiet", "--short", "HEAD"]
     done = subprocess.run(
-        command, cwd=folder, env=git_environment(), capture_output=True, encoding="utf-8", check=False
+        command,
+        cwd=folder,
+        env=git_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     return done.stdout.strip() or None

@@ -48,7 +48,9 @@ def keep_result(workspace: Workspace) -> str:
         commit = _commit(workspace, tree, parents=[tip, seen] if tip else [seen])
         if move_line(workspace.origin, commit, tip or ""):
             return _tagged(workspace, commit)
-    raise Interrupted("other runs kept moving the branch", file=LINE, remedy="run again when they are done")
+    raise Interrupted(
+        "other runs kept moving the branch", file=LINE, remedy="run again when they are done"
+    )
 
 
 def forget_old_runs(origin: Path, keep: int) -> list[str]:
@@ -58,7 +60,9 @@ def forget_old_runs(origin: Path, keep: int) -> list[str]:
     """
     tags = git(origin, "tag", "--list", f"{TAG}*", "--sort=-refname").splitlines()
     for tag in tags[keep:]:
-        git(origin, "update-ref", "-d", f"refs/tags/{tag}")  # no error if another run has just removed it
+        git(
+            origin, "update-ref", "-d", f"refs/tags/{tag}"
+        )  # no error if another run has just removed it
     return [tag.removeprefix(TAG) for tag in tags[keep:]]
 
 
@@ -83,13 +87,24 @@ def _blocks(lines: list[str]) -> list[list[str]]:
 def _result_tree(workspace: Workspace) -> str:
     """Write the tree of the run's commit, with its params.yaml, dvc.lock and metrics, to the origin's objects."""
     folder = workspace.folder
-    files = [name for name in ["params.yaml", "dvc.lock", *uncached_outs(folder)] if (folder / name).exists()]
+    files = [
+        name
+        for name in ["params.yaml", "dvc.lock", *uncached_outs(folder)]
+        if (folder / name).exists()
+    ]
     with tempfile.TemporaryDirectory() as scratch:
         index = Path(scratch) / "index"
         git(workspace.origin, "read-tree", workspace.commit, index=index)
         for name in files:
             blob = git(workspace.origin, "hash-object", "-w", "--no-filters", str(folder / name))
-            git(workspace.origin, "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}", index=index)
+            git(
+                workspace.origin,
+                "update-index",
+                "--add",
+                "--cacheinfo",
+                f"100644,{blob},{name}",
+                index=index,
+            )
         return git(workspace.origin, "write-tree", index=index)
 
 
@@ -116,7 +131,12 @@ def move_line(origin: Path, commit: str, tip: str) -> bool:
 
 
 def _succeeds(command: list[str], folder: Path) -> bool:
-    return subprocess.run(command, cwd=folder, env=git_environment(), capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(
+            command, cwd=folder, env=git_environment(), capture_output=True, check=False
+        ).returncode
+        == 0
+    )
 
 
 def _tagged(workspace: Workspace, commit: str) -> str:

@@ -31,7 +31,9 @@ class LineTaken(Exception):
 
 
 @contextlib.contextmanager
-def holding_the_line(state: Path, run: str, *, waits: bool, on_wait: Callable[[str], None]) -> Iterator[None]:
+def holding_the_line(
+    state: Path, run: str, *, waits: bool, on_wait: Callable[[str], None]
+) -> Iterator[None]:
     """Hold the line while the block runs.
 
     waits: False raises LineTaken if the line is not free. on_wait: called with the run waited for, whenever it changes.
@@ -69,10 +71,14 @@ def waiting_for_line(state: Path) -> list[str]:
     return sorted(record.stem for record in _waiting(state).glob("*.json") if recorded_pid(record))
 
 
-def _take(lock: BaseFileLock, state: Path, run: str, *, waits: bool, on_wait: Callable[[str], None]) -> None:
+def _take(
+    lock: BaseFileLock, state: Path, run: str, *, waits: bool, on_wait: Callable[[str], None]
+) -> None:
     told = None
     while True:
-        earlier = [one for one in waiting_for_line(state) if one < run or not waits]  # names begin with a time
+        earlier = [
+            one for one in waiting_for_line(state) if one < run or not waits
+        ]  # names begin with a time
         if not earlier and _acquired(lock):
             return
         holder = holder_of_line(state) or next(iter(earlier), "another")

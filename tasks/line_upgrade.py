@@ -51,6 +51,16 @@ def commit_lock(origin: Path, tip: str, text: str) -> None:
         git(origin, "read-tree", tip, index=index)
         git(origin, "update-index", "--cacheinfo", f"100644,{blob},{LOCK}", index=index)
         tree = git(origin, "write-tree", index=index)
-    commit = git(origin, "commit-tree", tree, "-p", tip, "-m", "Upgrade: dvc.lock names today's code, the same bytes")
+    commit = git(
+        origin,
+        "commit-tree",
+        tree,
+        "-p",
+        tip,
+        "-m",
+        "Upgrade: dvc.lock names today's code, the same bytes",
+    )
     if not move_line(origin, commit, tip):
-        raise Interrupted("a run moved the branch meanwhile", file=LINE, remedy="run `perennial upgrade` again")
+        raise Interrupted(
+            "a run moved the branch meanwhile", file=LINE, remedy="run `perennial upgrade` again"
+        )

@@ -30,14 +30,23 @@ def prepare(
 ) -> Workspace:
     """Open the workspace of a run, see create_workspace, and log its starting point."""
     log = get_run_logger()
-    workspace = create_workspace(origin, run=run, changes=changes, branch=branch, with_edits=with_edits, after=after)
+    workspace = create_workspace(
+        origin, run=run, changes=changes, branch=branch, with_edits=with_edits, after=after
+    )
     log.info("workspace %s with %s", workspace.folder, workspace.taken)
     for remark in workspace.remarks:
         log.warning(remark)
     for key, value in flat(workspace.changes).items():
         log.info("changed parameter: %s = %s", key, value)
     if workspace.candidate:
-        log.info("a run with changed parameters registers a candidate at most, and stays off the line")
+        log.info(
+            "a run with changed parameters registers a candidate at most, and stays off the line"
+        )
     if (workspace.folder / "dvc.lock").exists():
-        run_dvc(["checkout", "--quiet", "--force", "--allow-missing"], workspace, name="checkout", on_line=log.info)
+        run_dvc(
+            ["checkout", "--quiet", "--force", "--allow-missing"],
+            workspace,
+            name="checkout",
+            on_line=log.info,
+        )
     return workspace

@@ -86,7 +86,9 @@ def kill_recorded(folder: Path) -> list[int]:
     """Kill the groups recorded in a folder (their flow is gone), remove the records and return the killed pids."""
     killed = []
     for record in sorted(folder.glob("*.json")):
-        if (pid := recorded_pid(record)) and pid != os.getpid():  # not ourselves, a flow about to end
+        if (
+            pid := recorded_pid(record)
+        ) and pid != os.getpid():  # not ourselves, a flow about to end
             kill_group(pid)
             killed.append(pid)
         record.unlink(missing_ok=True)
@@ -113,7 +115,9 @@ def group_lives(pgid: int) -> bool:
         if not entry.name.isdigit():
             continue
         try:
-            state, _, group = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
+            state, _, group = (
+                (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
+            )
         except OSError:  # ended while we looked
             continue
         if int(group) == pgid and state != "Z":

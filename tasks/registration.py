@@ -44,4 +44,6 @@ def registration_of(workspace: Workspace) -> Registration | None:
     versions = registry.versions()
     outcome = outcome_of(attempt, versions, is_new=attempt.tags.get(SETTLED_BY) == workspace.run)
     report = report_path(workspace.state, question.key)
-    return Registration(question.key, outcome, attempt.verdict, with_number(versions, outcome.version), report)
+    return Registration(
+        question.key, outcome, attempt.verdict, with_number(versions, outcome.version), report
+    )

@@ -18,7 +18,9 @@ def uncommitted(checkout: Path) -> list[str]:
     Settings of the machine do not count either: they may hold a password, and `git push --tags` publishes snapshots.
     """
     others = [f":(exclude,top){name}" for name in MACHINE_FILES]
-    changed = git(checkout, "diff", "--name-only", "--no-renames", "HEAD", "--", ":/", *others).splitlines()
+    changed = git(
+        checkout, "diff", "--name-only", "--no-renames", "HEAD", "--", ":/", *others
+    ).splitlines()
     new = git(checkout, "ls-files", "--others", "--exclude-standard", "--", *NEW_FILES).splitlines()
     return sorted({*changed, *new})
 
@@ -30,4 +32,6 @@ def snapshot(checkout: Path, files: list[str]) -> str:
         git(checkout, "read-tree", "HEAD", index=index)
         git(checkout, "add", "--all", "--", *files, index=index)
         tree = git(checkout, "write-tree", index=index)
-    return git(checkout, "commit-tree", tree, "-p", "HEAD", "-m", "Uncommitted edits, included by a run")
+    return git(
+        checkout, "commit-tree", tree, "-p", "HEAD", "-m", "Uncommitted edits, included by a run"
+    )

@@ -26,7 +26,13 @@ SAYING = {
 SHOW_EVERY_S = 1.0
 LOG_EVERY_S = 30.0
 # dvc's advice on what to do next, which the run does by itself
-ADVICE = ("To track the changes", "git add ", "To enable auto staging", "dvc config core.autostage", "Use `dvc push`")
+ADVICE = (
+    "To track the changes",
+    "git add ",
+    "To enable auto staging",
+    "dvc config core.autostage",
+    "Use `dvc push`",
+)
 
 
 def _died(task: Any, run: Any, state: State[Any]) -> bool:
@@ -99,7 +105,9 @@ class _ProgressArtifact:
         self.shown = now
         text = f"{progress.what}: {progress.rest}"
         if self.id is None:
-            made = create_progress_artifact(progress.percent, key=f"{self.stage}-progress", description=text)
+            made = create_progress_artifact(
+                progress.percent, key=f"{self.stage}-progress", description=text
+            )
             self.id = made if isinstance(made, UUID) else None
         else:
             update_progress_artifact(self.id, progress=progress.percent, description=text)

@@ -43,7 +43,9 @@ def check_sections(changes: dict[str, Any]) -> None:
     strange = [section for section in changes if section not in SWEPT]
     if strange:
         remedy = f"sweep keys of {', '.join(SWEPT)}, which leave the listing of the sources alone"
-        raise UsageError("this section cannot be swept", file="--set", value=", ".join(strange), remedy=remedy)
+        raise UsageError(
+            "this section cannot be swept", file="--set", value=", ".join(strange), remedy=remedy
+        )
 
 
 def stages_of_trial(changes: dict[str, Any]) -> tuple[str, ...]:
@@ -93,5 +95,7 @@ def count_validation(workspace: Workspace) -> int:
 def _validation(workspace: Workspace) -> pd.DataFrame:
     import pandas as pd  # takes half a second, and every flow run imports this module
 
-    rows = pd.read_parquet(read_line(workspace.folder).path("selection") / "val.parquet", columns=["image_id", "label"])
+    rows = pd.read_parquet(
+        read_line(workspace.folder).path("selection") / "val.parquet", columns=["image_id", "label"]
+    )
     return rows.sort_values("image_id", ignore_index=True)

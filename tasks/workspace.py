@@ -52,7 +52,9 @@ class Workspace:
     def taken(self) -> str:
         """The branch and commit of the run, as text."""
         named = self.branch and not self.commit.startswith(self.branch)
-        return f"{self.branch} at commit {self.commit[:12]}" if named else f"commit {self.commit[:12]}"
+        return (
+            f"{self.branch} at commit {self.commit[:12]}" if named else f"commit {self.commit[:12]}"
+        )
 
     @property
     def candidate(self) -> bool:
@@ -61,7 +63,10 @@ class Workspace:
 
     def settings(self) -> dict[str, str]:
         """The environment variables that this workspace gives to its stages."""
-        return {"PERENNIAL_ROOT": str(self.origin), "PERENNIAL_CANDIDATE": str(self.candidate).lower()}
+        return {
+            "PERENNIAL_ROOT": str(self.origin),
+            "PERENNIAL_CANDIDATE": str(self.candidate).lower(),
+        }
 
 
 def create_workspace(
@@ -82,7 +87,9 @@ def create_workspace(
     commit, remarks = _start_commit(origin, branch, with_edits=with_edits and branch is None)
     state = private_folder(load_settings(origin).state_folder(origin))
     said = () if after else remarks  # a sweep logs this once
-    workspace = Workspace(origin, state, run, commit, changes, said, branch or checked_out(origin) or "")
+    workspace = Workspace(
+        origin, state, run, commit, changes, said, branch or checked_out(origin) or ""
+    )
     remove_tree(workspace.folder)
     workspace.folder.parent.mkdir(parents=True, exist_ok=True)
     git(origin, "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(workspace.folder))
@@ -103,7 +110,10 @@ def create_workspace(
 def _without_repetitions(workspace: Workspace, params: Path) -> Workspace:
     """Remove, and name in the remarks, the changes that equal the values of params.yaml."""
     changes, repeated = split_changes(params, workspace.changes)
-    said = tuple(f"not a change, params.yaml has this value: {key} = {value}" for key, value in repeated.items())
+    said = tuple(
+        f"not a change, params.yaml has this value: {key} = {value}"
+        for key, value in repeated.items()
+    )
     return replace(workspace, changes=changes, remarks=(*workspace.remarks, *said))
 
 
@@ -111,10 +121,17 @@ def uncached_outs(root: Path) -> list[str]:
     """Return the metrics that git holds instead of DVC's cache (`cache: false`), as spelt in dvc.yaml."""
     stages: dict[str, Any] = read_yaml(root / "dvc.yaml")["stages"]
     entries = [
-        entry for stage in stages.values() for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, ())
+        entry
+        for stage in stages.values()
+        for kind in ("outs", "metrics", "plots")
+        for entry in stage.get(kind, ())
     ]
     return [
-        path for entry in entries if isinstance(entry, dict) for path, how in entry.items() if how.get("cache") is False
+        path
+        for entry in entries
+        if isinstance(entry, dict)
+        for path, how in entry.items()
+        if how.get("cache") is False
     ]
 
 
@@ -122,7 +139,9 @@ def forget_old_workspaces(origin: Path, settings: Settings) -> list[str]:
     """Remove the workspaces of finished runs, oldest first, until the setting `keep_workspaces` is met."""
     state = settings.state_folder(origin)
     folders = sorted((state / "workspaces").glob("*"), key=_made)
-    finished = [folder for folder in folders if recorded_pid(state / "running" / folder.name / FLOW) is None]
+    finished = [
+        folder for folder in folders if recorded_pid(state / "running" / folder.name / FLOW) is None
+    ]
     old = finished[: max(0, len(finished) - settings.keep_workspaces)]
     for folder in old:
         _remove(folder, state / "running" / folder.name)
@@ -147,7 +166,9 @@ def _made(folder: Path) -> float:
         return 0.0
 
 
-def _start_commit(origin: Path, branch: str | None, *, with_edits: bool) -> tuple[str, tuple[str, ...]]:
+def _start_commit(
+    origin: Path, branch: str | None, *, with_edits: bool
+) -> tuple[str, tuple[str, ...]]:
     """Return the commit to start from, and remarks about uncommitted edits."""
     commit = commit_of(origin, branch or "HEAD") if (origin / ".git").exists() else None
     if commit is None:
@@ -163,7 +184,9 @@ def _start_commit(origin: Path, branch: str | None, *, with_edits: bool) -> tupl
     if not with_edits:
         return commit, (f"left out, since this run uses committed files only: {', '.join(edits)}",)
     taken = snapshot(origin, edits)
-    return taken, (f"uncommitted edits are included as snapshot commit {taken[:12]}: {', '.join(edits)}",)
+    return taken, (
+        f"uncommitted edits are included as snapshot commit {taken[:12]}: {', '.join(edits)}",
+    )
 
 
 def _bring_result(workspace: Workspace, after: Workspace) -> None:

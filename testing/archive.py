@@ -15,7 +15,11 @@ def read_archive(path: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
 
 
 def edit_archive(
-    path: Path, *, append: Mapping[str, bytes], replace: Mapping[str, bytes], withdraw: frozenset[str]
+    path: Path,
+    *,
+    append: Mapping[str, bytes],
+    replace: Mapping[str, bytes],
+    withdraw: frozenset[str],
 ) -> None:
     """Write the archive again: members keep their place and time, new ones come last."""
     kept = [(member, data) for member, data in read_archive(path) if member.name not in withdraw]

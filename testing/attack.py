@@ -17,7 +17,10 @@ from flows.prefect_home import HOST
 from flows.server_health import basic_auth
 from flows.up_and_down import POOL
 
-PREFLIGHT: dict[str, Any] = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+PREFLIGHT: dict[str, Any] = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "content-type",
+}
 STEP = "prefect.deployments.steps.run_shell_script"
 
 
@@ -31,11 +34,21 @@ class Answer:
 
 
 def ask(
-    url: str, method: str, path: str, body: dict[str, Any] | None = None, *, credential: str = "", **headers: str
+    url: str,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    credential: str = "",
+    **headers: str,
 ) -> Answer:
     """One request to the API, with any header: also those that a library would set by itself, as Host."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-    sent = {"Content-Type": "application/json", **headers, **(basic_auth(credential) if credential else {})}
+    sent = {
+        "Content-Type": "application/json",
+        **headers,
+        **(basic_auth(credential) if credential else {}),
+    }
     connection.request(method, f"/api/{path}", None if body is None else json.dumps(body), sent)
     answer = connection.getresponse()
     text = answer.read()
@@ -47,9 +60,18 @@ def ask(
 def order(url: str, command: str, *, credential: str) -> list[int]:
     """The three requests that run a command in the worker, as issue 14 found them; their statuses."""
     flow = ask(url, "POST", "flows/", {"name": "attack"}, credential=credential)
-    step = {"name": "attack", "flow_id": flow.content["id"], "work_pool_name": POOL, "entrypoint": "absent.py:absent"}
+    step = {
+        "name": "attack",
+        "flow_id": flow.content["id"],
+        "work_pool_name": POOL,
+        "entrypoint": "absent.py:absent",
+    }
     deployment = ask(
-        url, "POST", "deployments/", {**step, "pull_steps": [{STEP: {"script": command}}]}, credential=credential
+        url,
+        "POST",
+        "deployments/",
+        {**step, "pull_steps": [{STEP: {"script": command}}]},
+        credential=credential,
     )
     path = f"deployments/{deployment.content['id']}/create_flow_run"
     run = ask(url, "POST", path, {"state": {"type": "SCHEDULED"}}, credential=credential)

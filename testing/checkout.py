@@ -44,11 +44,26 @@ class Checkout:
 
     def environment(self, **changes: str) -> dict[str, str]:
         """This Python first on the path, two threads, and no dvc state shared with other checkouts."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PERENNIAL_", "DVC_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PERENNIAL_", "DVC_"))
+        }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         site = str(self.folder / ".dvc/tmp/site")
-        names = {f"GIT_{who}_{what}": "Test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        return {**kept, **names, "PATH": path, "DVC_SITE_CACHE_DIR": site, "DVC_NO_ANALYTICS": "1", **changes}
+        names = {
+            f"GIT_{who}_{what}": "Test"
+            for who in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        return {
+            **kept,
+            **names,
+            "PATH": path,
+            "DVC_SITE_CACHE_DIR": site,
+            "DVC_NO_ANALYTICS": "1",
+            **changes,
+        }
 
     def run(self, *command: str, check: bool = True, **environment: str) -> Repro:
         """Run a command in the checkout; with `check`, a failure fails the test with what was said."""
@@ -80,11 +95,15 @@ class Checkout:
     def out_hashes(self) -> dict[str, str]:
         """md5 of every output, by path, from dvc.lock."""
         stages = read_yaml(self.folder / "dvc.lock")["stages"]
-        return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
+        return {
+            out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())
+        }
 
     def reason(self, stage: str) -> dict[str, Any]:
         """The reason.json that a failed stage left."""
-        reason: dict[str, Any] = json.loads((self.folder / "line/reasons" / f"{stage}.json").read_text())
+        reason: dict[str, Any] = json.loads(
+            (self.folder / "line/reasons" / f"{stage}.json").read_text()
+        )
         return reason
 
     def set_param(self, name: str, value: str) -> None:
@@ -104,7 +123,11 @@ class Checkout:
 
     def shorten_training(self, epochs: int) -> None:
         """Fewer epochs, in one thread: two would wait for each other where two tests share two cores."""
-        for name, value in (("train.epochs", epochs), ("train.threads", 1), ("evaluate.threads", 1)):
+        for name, value in (
+            ("train.epochs", epochs),
+            ("train.threads", 1),
+            ("evaluate.threads", 1),
+        ):
             self.set_param(name, str(value))
 
     def copy_to(self, folder: Path) -> Checkout:
@@ -125,7 +148,11 @@ class Checkout:
 def throw_away_checkout(folder: Path) -> Checkout:
     """Copy the tracked and the not yet tracked files of this working tree into a new git repository."""
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=TREE, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=TREE,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
         if (TREE / name).is_file() and not name.startswith("tests/"):

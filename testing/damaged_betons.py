@@ -18,7 +18,9 @@ SIDE_PX = 64
 def smooth(seed: int, height: int = SIDE_PX, width: int = SIDE_PX) -> Array:
     """An image that takes few bytes as a JPEG, uint8 RGB."""
     y, x = np.mgrid[0:height, 0:width] / 9
-    return (np.stack([np.sin(x + seed), np.cos(y * 0.7 + seed), np.sin(x + y)], axis=-1) * 110 + 127).astype(np.uint8)
+    return (
+        np.stack([np.sin(x + seed), np.cos(y * 0.7 + seed), np.sin(x + y)], axis=-1) * 110 + 127
+    ).astype(np.uint8)
 
 
 def noise(seed: int) -> Array:

@@ -63,13 +63,17 @@ def grey_jpeg_with_sampling(factors: Sequence[tuple[int, int]], *, side: int = 3
     Every block of a mid-grey image is all zeros: with the standard Huffman tables (T.81 annex K) that is 00 1010 for
     luminance (difference 0, end of block) and 00 00 for colour.
     """
-    plain = bytearray(encoded(Image.new("YCbCr", (side, side), (128, 128, 128)), "JPEG", subsampling=0))
+    plain = bytearray(
+        encoded(Image.new("YCbCr", (side, side), (128, 128, 128)), "JPEG", subsampling=0)
+    )
     frame = plain.index(b"\xff\xc0")
     for number, (across, down) in enumerate(factors):
         plain[frame + 11 + 3 * number] = across << 4 | down
     scan = plain.index(b"\xff\xda")
     scan += 2 + int.from_bytes(plain[scan + 2 : scan + 4], "big")
-    units = -(-side // (8 * max(h for h, _ in factors))) * -(-side // (8 * max(v for _, v in factors)))
+    units = -(-side // (8 * max(h for h, _ in factors))) * -(
+        -side // (8 * max(v for _, v in factors))
+    )
     luma, *colours = (h * v for h, v in factors)
     bits = ("001010" * luma + "0000" * sum(colours)) * units
     bits += "1" * (-len(bits) % 8)
@@ -84,11 +88,15 @@ def progressive_jpeg(side: int, n_scans: int) -> bytes:
     blocks = (side // 8) ** 2
     data = b"\xff\xd8" + segment(0xDB, b"\0" + bytes(64 * [1]))
     data += segment(0xC2, struct.pack(">BHHB", 8, side, side, 1) + b"\1\x11\0")
-    data += segment(0xC4, b"\0\1" + bytes(15) + b"\0") + segment(0xC4, b"\x10\1" + bytes(15) + b"\xe0")
+    data += segment(0xC4, b"\0\1" + bytes(15) + b"\0") + segment(
+        0xC4, b"\x10\1" + bytes(15) + b"\xe0"
+    )
     data += segment(0xDA, b"\1\1\0\0\0\0") + as_bytes("0" * blocks)
     run = as_bytes("".join("0" + format(length - 16384, "014b") for length in runs_of(blocks)))
     planes = [
-        (k, high, low) for k in range(1, 64) for high, low in [(0, 7), *((bit + 1, bit) for bit in range(6, -1, -1))]
+        (k, high, low)
+        for k in range(1, 64)
+        for high, low in [(0, 7), *((bit + 1, bit) for bit in range(6, -1, -1))]
     ]
     for k, high, low in planes[: n_scans - 1]:
         data += segment(0xDA, bytes([1, 1, 0, k, k, high << 4 | low])) + run

@@ -29,7 +29,12 @@ class Killed:
 
 
 def kill_during(
-    checkout: Checkout, stage: str, *, victim: Literal["stage", "dvc"], after_s: float, grace_s: float = GRACE_S
+    checkout: Checkout,
+    stage: str,
+    *,
+    victim: Literal["stage", "dvc"],
+    after_s: float,
+    grace_s: float = GRACE_S,
 ) -> Killed:
     """Start `dvc repro`; when `stage` has worked for `after_s`, kill -9 the victim and wait for the rest to end."""
     with (checkout.folder.parent / "killed.log").open("a") as log:
@@ -46,7 +51,9 @@ def kill_during(
         hit = is_alive(pid)
         if hit:
             os.kill(dvc.pid if victim == "dvc" else pid, signal.SIGKILL)
-        elif dvc.poll() is None:  # the stage was quicker than we: nothing to see, but the run must end
+        elif (
+            dvc.poll() is None
+        ):  # the stage was quicker than we: nothing to see, but the run must end
             dvc.kill()
         began = time.monotonic()
         dvc.wait(timeout=60)  # reaped; a dvc whose stage died ends by itself

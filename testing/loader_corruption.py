@@ -57,16 +57,29 @@ class Damaged:
     row: int | None
 
 
-HOW = ("bits of a JPEG", "a JPEG cut", "zeros in a JPEG", "bits of raw pixels", "bits of the tables", "the file cut")
+HOW = (
+    "bits of a JPEG",
+    "a JPEG cut",
+    "zeros in a JPEG",
+    "bits of raw pixels",
+    "bits of the tables",
+    "the file cut",
+)
 
 
 def damage(beton: Beton, rng: np.random.Generator, how: str) -> Damaged:
     """One kind of damage, at a random place."""
-    content, end = bytearray(beton.content.tobytes()), len(beton.content) - len(beton.samples_N) * ALLOCATION.itemsize
+    content, end = (
+        bytearray(beton.content.tobytes()),
+        len(beton.content) - len(beton.samples_N) * ALLOCATION.itemsize,
+    )
     if how == "the file cut":
         return Damaged(bytes(content[: rng.integers(len(content))]), how, None)
     if how == "bits of the tables":
-        tables = [*range(SAMPLES_AT + len(beton.samples_N) * SAMPLE.itemsize), *range(end, len(content))]
+        tables = [
+            *range(SAMPLES_AT + len(beton.samples_N) * SAMPLE.itemsize),
+            *range(end, len(content)),
+        ]
         _flip(content, rng.choice(tables, rng.integers(1, 4)), rng)
         return Damaged(bytes(content), how, None)
     is_jpeg = beton.samples_N["image"]["mode"] == JPG
@@ -97,7 +110,9 @@ def run_cases(folder: Path, kind: str, *, count: int, seed: int) -> list[tuple[s
         case = [str(folder), kind, str(seed), str(len(found)), str(end)]
         command = [sys.executable, "-m", "testing.loader_corruption", *case]
         try:
-            ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=BATCH_S, check=False)
+            ended = subprocess.run(
+                command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=BATCH_S, check=False
+            )
             said, last = ended.stdout, Outcome.CRASH
         except subprocess.TimeoutExpired as late:
             said, last = (late.stdout or b"").decode(), Outcome.HANG  # bytes, whatever `text` says
@@ -124,9 +139,17 @@ class Bench:
 
     def show(self, augmentation: Augmentation | None) -> Array:
         """All images in the order of their rows, uint8 [N, side, side, 3]."""
-        options: dict[str, Any] = {"batch_size": 4, "side_px": 40, "shuffle": False, "seed": 1, "drop_last": False}
+        options: dict[str, Any] = {
+            "batch_size": 4,
+            "side_px": 40,
+            "shuffle": False,
+            "seed": 1,
+            "drop_last": False,
+        }
         options["kind"] = self.kind  # of the command line
-        loader = open_loader(self.folder / "betons", self.selection, augmentation=augmentation, workers=2, **options)
+        loader = open_loader(
+            self.folder / "betons", self.selection, augmentation=augmentation, workers=2, **options
+        )
         return np.concatenate([batch.images_BHWC.numpy().copy() for batch in loader.epoch(0)])
 
     def outcome(self, damaged: Damaged, augmentation: Augmentation | None) -> Outcome:

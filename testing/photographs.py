@@ -24,7 +24,11 @@ def write_photographs(folder: Path, *, seed: int) -> dict[str, list[str]]:
         (folder / label).mkdir(parents=True)
         for number in range(OF_A_CLASS):
             kind, ending, save = KINDS[number] if number < len(KINDS) else KINDS[0]
-            size = (3000, 2000) if kind == "large" else tuple(int(side) for side in rng.integers(180, 520, 2))
+            size = (
+                (3000, 2000)
+                if kind == "large"
+                else tuple(int(side) for side in rng.integers(180, 520, 2))
+            )
             name = f"{label}/{kind}_{number:02d}{ending}"
             (folder / name).write_bytes(save(Image.fromarray(_scene(label, size[0], size[1], rng))))
             members.setdefault(kind, []).append(name)
@@ -34,13 +38,17 @@ def write_photographs(folder: Path, *, seed: int) -> dict[str, list[str]]:
 def _scene(label: str, width_px: int, height_px: int, rng: np.random.Generator) -> Pixels:
     """Smooth noise in the colours of the class, with its texture: blades, courses of bricks, stars."""
     grain = rng.integers(0, 60, (height_px // 8 + 1, width_px // 8 + 1, 1), dtype=np.uint8)
-    noise = np.kron(grain, np.ones((8, 8, 1), dtype=np.uint8))[:height_px, :width_px].astype(np.int16)
+    noise = np.kron(grain, np.ones((8, 8, 1), dtype=np.uint8))[:height_px, :width_px].astype(
+        np.int16
+    )
     y, x = np.mgrid[:height_px, :width_px][:, :, :, None]
     scale = max(4, min(width_px, height_px) // int(rng.integers(8, 20)))
     if label == "meadow":
         scene = np.array([60, 140, 40]) + noise + 40 * ((x + y // 3) % scale < scale // 3)
     elif label == "brick wall":
-        joint = (y % scale < scale // 6 + 1) | ((x + scale * (y // scale % 2)) % (2 * scale) < scale // 6 + 1)
+        joint = (y % scale < scale // 6 + 1) | (
+            (x + scale * (y // scale % 2)) % (2 * scale) < scale // 6 + 1
+        )
         scene = np.where(joint, 190, np.array([160, 70, 50])) + noise // 2
     else:
         stars = rng.random((height_px, width_px, 1)) > 0.998

@@ -17,7 +17,15 @@ from testing.tiny_line import TinyLine, make_line
 MANY = range(20)
 REASON = "it took sevens for ones"
 IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.org")
-WRITES = ("open_attempt", "create_version", "tag_version", "set_alias", "remove_alias", "close_attempt", "set_turn")
+WRITES = (
+    "open_attempt",
+    "create_version",
+    "tag_version",
+    "set_alias",
+    "remove_alias",
+    "close_attempt",
+    "set_turn",
+)
 
 
 def registry_of(line: TinyLine) -> Registry:
@@ -32,17 +40,24 @@ def registered(checkout: Path, *, wrong: Any = (), model: str = "one", **setting
 
 def aliases(line: TinyLine) -> dict[int, tuple[str, ...]]:
     """version -> its aliases but for the reference, of which test_pinned.py tells."""
-    return {v.number: tuple(a for a in v.aliases if a != REFERENCE) for v in registry_of(line).versions()}
+    return {
+        v.number: tuple(a for a in v.aliases if a != REFERENCE)
+        for v in registry_of(line).versions()
+    }
 
 
 def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
 def champion_in_git(checkout: Path, name: str) -> str:
     """What the newest tag of a champion says."""
-    tags = git(checkout, "tag", "-l", f"{name}#champion*", "--format=%(refname:short) %(subject)").splitlines()
+    tags = git(
+        checkout, "tag", "-l", f"{name}#champion*", "--format=%(refname:short) %(subject)"
+    ).splitlines()
     newest = max(tags, key=lambda line: int(line.split()[0].rpartition("#")[2]))
     return newest.split(maxsplit=1)[1]
 

@@ -46,7 +46,9 @@ class Served:
             timeout=WAIT_S,
         )
 
-    def ask(self, path: str, body: dict[str, Any] | None = None, *, method: str | None = None) -> Any:
+    def ask(
+        self, path: str, body: dict[str, Any] | None = None, *, method: str | None = None
+    ) -> Any:
         """POST to the API of the server, or GET without a body, or by another method.
 
         SQLite at its busiest makes the server answer 503, or nothing for half a minute, as to any client.
@@ -65,7 +67,9 @@ class Served:
                     raise AssertionError(f"{path}: {error.read().decode()}") from error
                 time.sleep(1)
             except TimeoutError:
-                assert body is None or path.endswith("/filter"), f"{path}: no answer; asking twice might do it twice"
+                assert body is None or path.endswith("/filter"), (
+                    f"{path}: no answer; asking twice might do it twice"
+                )
         raise AssertionError(f"{path}: busy ten times")
 
     def trigger(self, parameters: dict[str, Any] | None = None, *, flow: str = "retrain") -> str:
@@ -90,7 +94,11 @@ class Served:
     def task_states(self, run_id: str) -> dict[str, str]:
         """Task run name -> state name; without a run that was just made and has no state yet."""
         body = {"flow_runs": {"id": {"any_": [run_id]}}}
-        return {run["name"]: run["state"]["name"] for run in self.ask("task_runs/filter", body) if run["state"]}
+        return {
+            run["name"]: run["state"]["name"]
+            for run in self.ask("task_runs/filter", body)
+            if run["state"]
+        }
 
     def wish(self, name: str, value: str) -> Path:
         """Ask the toy stages for something, see testing/toy_stage.py; the file is the wish."""
@@ -107,10 +115,18 @@ class Served:
 
 def environment() -> dict[str, str]:
     """That of the tests without what a surrounding run may have set, and with this Python and repository first."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "PERENNIAL_", "DVC_"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PREFECT_", "PERENNIAL_", "DVC_"))
+    }
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     before = kept.get("PYTHONPATH")
-    return {**kept, "PATH": path, "PYTHONPATH": f"{ROOT}{os.pathsep}{before}" if before else str(ROOT)}
+    return {
+        **kept,
+        "PATH": path,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{before}" if before else str(ROOT),
+    }
 
 
 def free_port() -> int:
@@ -131,7 +147,9 @@ def refusing_port() -> Iterator[int]:
         yield int(held.getsockname()[1])
 
 
-def wait_until(happened: Callable[[], Any], *, timeout_s: float = WAIT_S, every_s: float = 0.5) -> None:
+def wait_until(
+    happened: Callable[[], Any], *, timeout_s: float = WAIT_S, every_s: float = 0.5
+) -> None:
     """Look twice a second, or as often as that; fails when it has not happened in time."""
     deadline = time.monotonic() + timeout_s
     while not happened():

@@ -24,9 +24,19 @@ from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.train.params import TrainParams
 
-CLASSES = ("007", "stripes", "NA")  # names that a careless reader would turn into a number and a hole
+CLASSES = (
+    "007",
+    "stripes",
+    "NA",
+)  # names that a careless reader would turn into a number and a hole
 SPLITS = {"train": 60, "val": 24, "test": 40}
-QUICK = {"epochs": 6, "batch_size": 8, "peak_learning_rate": 0.1, "ema_half_life_epochs": 0.5, "threads": 1}  # 42 steps
+QUICK = {
+    "epochs": 6,
+    "batch_size": 8,
+    "peak_learning_rate": 0.1,
+    "ema_half_life_epochs": 0.5,
+    "threads": 1,
+}  # 42 steps
 
 
 @dataclass(frozen=True)
@@ -42,10 +52,22 @@ class SmallLine:
         names = {"betons": "betons", "selection": "selection", "classes": "classes.csv"}
         return {role: self.folder / name for role, name in names.items()}
 
-    def train(self, out: Path, *, settings: Settings | None = None, **params: Any) -> StageRun[TrainParams]:
+    def train(
+        self, out: Path, *, settings: Settings | None = None, **params: Any
+    ) -> StageRun[TrainParams]:
         """A job for the train stage that writes below `out`."""
-        writes = {"weights": out / "weights", "curves": out / "curves.csv", "validation": out / "validation.json"}
-        return StageRun(self.folder, self.reads(), writes, TrainParams(**QUICK | params), settings or self.settings())
+        writes = {
+            "weights": out / "weights",
+            "curves": out / "curves.csv",
+            "validation": out / "validation.json",
+        }
+        return StageRun(
+            self.folder,
+            self.reads(),
+            writes,
+            TrainParams(**QUICK | params),
+            settings or self.settings(),
+        )
 
     def evaluate(
         self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any
@@ -55,7 +77,11 @@ class SmallLine:
         writes = {Path(name).stem: out / name for name in names}
         reads = {**self.reads(), "weights": weights}
         return StageRun(
-            self.folder, reads, writes, EvaluateParams(**{"threads": 1, **params}), settings or self.settings()
+            self.folder,
+            reads,
+            writes,
+            EvaluateParams(**{"threads": 1, **params}),
+            settings or self.settings(),
         )
 
     def settings(self) -> Settings:
@@ -72,17 +98,30 @@ def make_small_line(folder: Path) -> SmallLine:
     """Two shards of noisy images of 24 to 40 px, converted, with train, val and test selected."""
     line = SmallLine(folder)
     rows = [(split, n) for split, count in SPLITS.items() for n in range(count)]
-    images = {f"src/{split}{n:03}.png": _image(seed, seed % 3) for seed, (split, n) in enumerate(rows)}
+    images = {
+        f"src/{split}{n:03}.png": _image(seed, seed % 3) for seed, (split, n) in enumerate(rows)
+    }
     _write_shards(line.folder, images)
     for split in SPLITS:
-        chosen = [(image_id, seed % 3) for seed, image_id in enumerate(images) if image_id.startswith(f"src/{split}")]
+        chosen = [
+            (image_id, seed % 3)
+            for seed, image_id in enumerate(images)
+            if image_id.startswith(f"src/{split}")
+        ]
         frame = pd.DataFrame(chosen, columns=["image_id", "label"]).assign(weight=1.0)
         frame["class_id"] = [CLASSES[label] for label in frame["label"]]
         SELECTION.write(frame, line.folder / "selection" / f"{split}.parquet")
     SOFT_LABELS.write(SOFT_LABELS.empty(), line.folder / "selection/soft_labels.parquet")
     UNLABELLED.write(UNLABELLED.empty(), line.folder / "selection/unlabelled.parquet")
     classes = pd.DataFrame(
-        {"label": range(3), "class_id": CLASSES, "name": CLASSES, "n_train": 20, "n_val": 8, "n_test": 13}
+        {
+            "label": range(3),
+            "class_id": CLASSES,
+            "name": CLASSES,
+            "n_train": 20,
+            "n_val": 8,
+            "n_test": 13,
+        }
     )
     classes.to_csv(line.folder / "classes.csv", index=False)
     return line
@@ -94,7 +133,9 @@ def _image(seed: int, label: int) -> bytes:
     height, width = random.integers(24, 41, 2)
     y, x = np.mgrid[0:height, 0:width]
     wave = np.sin([x, y, x + y][label] / 2 + random.uniform(0, 6)) * 60 + 128
-    pixels = (wave[..., None] + random.normal(0, 20, (height, width, 3))).clip(0, 255).astype(np.uint8)
+    pixels = (
+        (wave[..., None] + random.normal(0, 20, (height, width, 3))).clip(0, 255).astype(np.uint8)
+    )
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
@@ -107,10 +148,21 @@ def _write_shards(folder: Path, files: dict[str, bytes]) -> None:
         content = b""
         for row, (image_id, data) in enumerate(list(files.items())[number::2]):
             size = Image.open(io.BytesIO(data)).size
-            place = {"container": shard, "offset_bytes": len(content), "size_bytes": len(data), "source": "src"}
+            place = {
+                "container": shard,
+                "offset_bytes": len(content),
+                "size_bytes": len(data),
+                "source": "src",
+            }
             members.append({"image_id": image_id, "shard": shard, "row_in_shard": row, **place})
             images.append(
-                {"image_id": image_id, "shard": shard, "row_in_shard": row, "width_px": size[0], "height_px": size[1]}
+                {
+                    "image_id": image_id,
+                    "shard": shard,
+                    "row_in_shard": row,
+                    "width_px": size[0],
+                    "height_px": size[1],
+                }
                 | {"exif_orientation": 1}
             )
             content += data
@@ -125,7 +177,9 @@ def _write_shards(folder: Path, files: dict[str, bytes]) -> None:
     reads = {role: folder / f"{role}.parquet" for role in ("members", "images")}
     reads |= {"shards": folder / "shards", "pixel_rules": folder / "pixel_rules.json"}
     settings = Settings(workers=1, root=folder)
-    convert_stage.run(StageRun(folder, reads, {"betons": folder / "betons"}, ConvertParams(), settings))
+    convert_stage.run(
+        StageRun(folder, reads, {"betons": folder / "betons"}, ConvertParams(), settings)
+    )
 
 
 def _filled(rows: list[dict[str, Any]], table: Any) -> pd.DataFrame:

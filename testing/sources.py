@@ -46,7 +46,9 @@ class Taken:
 
     def bytes_by_file(self) -> dict[str, bytes]:
         return {
-            str(file.relative_to(self.folder)): file.read_bytes() for file in self.folder.rglob("*") if file.is_file()
+            str(file.relative_to(self.folder)): file.read_bytes()
+            for file in self.folder.rglob("*")
+            if file.is_file()
         }
 
 
@@ -55,7 +57,12 @@ PARAMS = "discover: {sources: [{name: pics, uri: pics}]}\ncurate: {max_quarantin
 
 
 def take_sources(
-    folder: Path, sources: tuple[dict[str, Any], ...], *, out: str, params: DownloadParams, settings: Settings
+    folder: Path,
+    sources: tuple[dict[str, Any], ...],
+    *,
+    out: str,
+    params: DownloadParams,
+    settings: Settings,
 ) -> Taken:
     """Run both stages in `folder`, which is checkout, root of the sources and place of the results in `out`."""
     parsed = tuple(Source.model_validate({"name": "pics", **source}) for source in sources)
@@ -66,7 +73,11 @@ def take_sources(
     if not params_file.exists():
         params_file.write_text(PARAMS)
     target = folder / out
-    writes = {"shards": target / "shards", "members": target / "members.parquet", "votes": target / "votes.parquet"}
+    writes = {
+        "shards": target / "shards",
+        "members": target / "members.parquet",
+        "votes": target / "votes.parquet",
+    }
     run(StageRun(folder, reads, writes, params, settings))
     return Taken(target)
 
@@ -84,4 +95,6 @@ def tar_of(path: Path, members: dict[str, bytes], *, mode: str = "w") -> Path:
 
 def images(count: int, *, size_bytes: int = 300, classes: int = 2) -> dict[str, bytes]:
     """Files that look like images by their names; download does not look inside."""
-    return {f"{n % classes}/{n:04d}.jpg": bytes([n % 251]) * (size_bytes + n % 7) for n in range(count)}
+    return {
+        f"{n % classes}/{n:04d}.jpg": bytes([n % 251]) * (size_bytes + n % 7) for n in range(count)
+    }

@@ -54,9 +54,13 @@ class TinyLine:
 
     root: Path
 
-    def job(self, *, params: RegisterParams | None = None, **settings: Any) -> StageRun[RegisterParams]:
+    def job(
+        self, *, params: RegisterParams | None = None, **settings: Any
+    ) -> StageRun[RegisterParams]:
         files = self.files.stage_files("register")
-        return StageRun(self.root, files.reads, files.writes, params or RegisterParams(), Settings(**settings))
+        return StageRun(
+            self.root, files.reads, files.writes, params or RegisterParams(), Settings(**settings)
+        )
 
     def path(self, role: str) -> Path:
         return self.files.path(role)
@@ -110,12 +114,20 @@ def receive(line: TinyLine) -> None:
         outs = [_path(out) for kind in ("outs", "metrics", "plots") for out in entry.get(kind, ())]
         outs = [out for out in outs if (line.root / out).exists()]  # register reads few of them
         deps = [dep for dep in entry.get("deps", ()) if (line.root / dep).exists()]
-        params = {stage: {"sources": [{"name": "tiny", "uri": "images"}]} if stage == "discover" else {}}
+        params = {
+            stage: {"sources": [{"name": "tiny", "uri": "images"}]} if stage == "discover" else {}
+        }
         stages[stage] = {
             "cmd": entry["cmd"],
-            "deps": [{"path": dep, "hash": "md5", "md5": keep(line.root, line.root / dep)} for dep in deps],
+            "deps": [
+                {"path": dep, "hash": "md5", "md5": keep(line.root, line.root / dep)}
+                for dep in deps
+            ],
             "params": {"params.yaml": params},
-            "outs": [{"path": out, "hash": "md5", "md5": keep(line.root, line.root / out)} for out in outs],
+            "outs": [
+                {"path": out, "hash": "md5", "md5": keep(line.root, line.root / out)}
+                for out in outs
+            ],
         }
     YAML().dump({"schema": "2.0", "stages": stages}, line.root / "dvc.lock")
 
@@ -124,7 +136,10 @@ def keep(root: Path, path: Path) -> str:
     """Put a file or folder into `.dvc/cache` as DVC does; its md5."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        listing = [{"md5": keep(root, file), "relpath": file.relative_to(path).as_posix()} for file in files]
+        listing = [
+            {"md5": keep(root, file), "relpath": file.relative_to(path).as_posix()}
+            for file in files
+        ]
         return _store(root, json.dumps(listing).encode(), ".dir")
     return _store(root, path.read_bytes(), "")
 
@@ -163,14 +178,18 @@ def _write_data(line: TinyLine, names: tuple[str, ...]) -> None:
     MEMBERS.write(_filled(MEMBERS, members), line.path("members"))
     for table, role in ((LISTING, "listing"), (VOTES, "votes")):
         table.write(table.empty(), line.path(role))
-    images = members[["image_id", "shard", "row_in_shard"]].assign(width_px=SIDE_PX, height_px=SIDE_PX)
+    images = members[["image_id", "shard", "row_in_shard"]].assign(
+        width_px=SIDE_PX, height_px=SIDE_PX
+    )
     IMAGES.write(_filled(IMAGES, images), line.path("images"))
     line.path("sources").write_text('{"tiny": "images"}')
     line.path("features").mkdir(parents=True, exist_ok=True)
     (line.path("features") / "a.parquet").write_bytes(b"none")
     line.path("pixel_rules").write_text(json.dumps(RULES))
     line.path("betons").mkdir(parents=True, exist_ok=True)
-    (line.path("betons") / "pixels.json").write_text(json.dumps({"pixel_rules": RULES, "short_side_px": None}))
+    (line.path("betons") / "pixels.json").write_text(
+        json.dumps({"pixel_rules": RULES, "short_side_px": None})
+    )
     _write_curated(line, members, names)
 
 
@@ -190,18 +209,34 @@ def _write_curated(line: TinyLine, members: pd.DataFrame, names: tuple[str, ...]
         **kept,
     )
     lost = manifest.iloc[:1].assign(
-        image_id="tiny/red/copy.png", decision="remove", reason="duplicate", split=None, weight=None, dup_kind="bytes"
+        image_id="tiny/red/copy.png",
+        decision="remove",
+        reason="duplicate",
+        split=None,
+        weight=None,
+        dup_kind="bytes",
     )
     both = pd.concat([manifest, lost]).assign(dup_group=None)
     copies = both["image_id"].isin([facts["image_id"][0], "tiny/red/copy.png"])
-    both["dup_group"] = pd.Series(np.where(copies, facts["image_id"][0], None), index=both.index, dtype=object)
+    both["dup_group"] = pd.Series(
+        np.where(copies, facts["image_id"][0], None), index=both.index, dtype=object
+    )
     MANIFEST.write(_filled(MANIFEST, both), line.path("manifest"))
     rows = pd.DataFrame({"image_id": facts["image_id"], "class_id": class_id, "weight": 1.0})
     rows["label"] = [i % 3 for i in range(len(rows))]
     for split in ("train", "val", "test"):
-        SELECTION.write(rows[np.array(SPLITS) == split], line.path("selection") / f"{split}.parquet")
-    review = {"kind": "label_issue", "rank": [1], "image_id": [facts["image_id"][3]], "sha256": [facts["sha256"][3]]}
-    doubted = pd.DataFrame({**review, "given": "red", "suggested": "blue", "score": 0.9, "note": "looks blue"})
+        SELECTION.write(
+            rows[np.array(SPLITS) == split], line.path("selection") / f"{split}.parquet"
+        )
+    review = {
+        "kind": "label_issue",
+        "rank": [1],
+        "image_id": [facts["image_id"][3]],
+        "sha256": [facts["sha256"][3]],
+    }
+    doubted = pd.DataFrame(
+        {**review, "given": "red", "suggested": "blue", "score": 0.9, "note": "looks blue"}
+    )
     REVIEW.write(doubted, line.path("review"))
     counts = pd.DataFrame({"label": range(3), "class_id": names, "name": names})
     counts.assign(n_train=8, n_val=4, n_test=20).to_csv(line.path("classes"), index=False)
@@ -209,13 +244,19 @@ def _write_curated(line: TinyLine, members: pd.DataFrame, names: tuple[str, ...]
     line.path("stopping").write_text("class_id,n_images,first_vote_right,unanimous_votes\n")
     line.path("annotators").write_text("annotator,n_votes,accuracy,agreement\nana,12,0.9,0.8\n")
     line.path("curation").write_text("{}\n")
-    balance = "red,train,keep,,32\ngreen,val,keep,,32\nblue,test,keep,,32\nred,train,remove,duplicate,1\n"
+    balance = (
+        "red,train,keep,,32\ngreen,val,keep,,32\nblue,test,keep,,32\nred,train,remove,duplicate,1\n"
+    )
     line.path("balance").write_text("class_id,split,decision,reason,n\n" + balance)
     line.path("profile").write_text(json.dumps({**PROFILE, "became": became}))
 
 
-def _write_model(line: TinyLine, wrong: Collection[int], model: str, names: tuple[str, ...]) -> None:
-    test = pd.DataFrame({"image_id": image_ids(), "split": SPLITS, "label": [i % 3 for i in range(len(SPLITS))]})
+def _write_model(
+    line: TinyLine, wrong: Collection[int], model: str, names: tuple[str, ...]
+) -> None:
+    test = pd.DataFrame(
+        {"image_id": image_ids(), "split": SPLITS, "label": [i % 3 for i in range(len(SPLITS))]}
+    )
     test = test[test["split"] != "train"].reset_index(drop=True)
     missed = test["split"].eq("test") & (test.index - N_VAL).isin(list(wrong))
     test["predicted"] = np.where(missed, (test["label"] + 1) % 3, test["label"])
@@ -226,12 +267,22 @@ def _write_model(line: TinyLine, wrong: Collection[int], model: str, names: tupl
     test["top_p"] = [[0.8, 0.1] for _ in range(len(test))]
     PREDICTIONS.write(test, line.path("predictions"))
     top1 = 1 - len(set(wrong)) / N_TEST
-    metrics = {"n": N_TEST, "top1": top1, "top1_low": top1 - 0.05, "top1_high": min(top1 + 0.02, 1.0), "top5": 1.0}
+    metrics = {
+        "n": N_TEST,
+        "top1": top1,
+        "top1_low": top1 - 0.05,
+        "top1_high": min(top1 + 0.02, 1.0),
+        "top5": 1.0,
+    }
     metrics |= {"precision": top1, "recall": top1, "f1": top1, "ece": 0.02}
-    line.path("metrics").write_text(json.dumps({"test": metrics, "val": metrics, "temperature": 1.0}))
+    line.path("metrics").write_text(
+        json.dumps({"test": metrics, "val": metrics, "temperature": 1.0})
+    )
     line.path("per_class").write_text(
         "class,support,precision,precision_low,precision_high,recall,recall_low,recall_high,f1\n"
-        + "".join(f"{name},20,1.0,0.8,1.0,0.9,0.7,1.0,{0.9 + i / 100}\n" for i, name in enumerate(names))
+        + "".join(
+            f"{name},20,1.0,0.8,1.0,0.9,0.7,1.0,{0.9 + i / 100}\n" for i, name in enumerate(names)
+        )
     )
     line.path("confusion").write_text("image_id,actual,predicted\n")
     line.path("weights").mkdir(parents=True, exist_ok=True)
@@ -239,7 +290,13 @@ def _write_model(line: TinyLine, wrong: Collection[int], model: str, names: tupl
     line.path("curves").write_text(
         "epoch,train_loss,val_loss,val_top1,learning_rate\n1,1.0,1.1,0.5,0.1\n2,0.4,0.5,0.9,0.0\n"
     )
-    kept = {"epoch": 2, "val_loss": 0.5, "val_top1": 0.9, "train_top1": 0.96, "train_top1_batch_statistics": 0.97}
+    kept = {
+        "epoch": 2,
+        "val_loss": 0.5,
+        "val_top1": 0.9,
+        "train_top1": 0.96,
+        "train_top1_batch_statistics": 0.97,
+    }
     line.path("validation").write_text(json.dumps(kept))
     write_export(line.path("export"), model, names)
 
@@ -254,18 +311,33 @@ def write_export(folder: Path, model: str, classes: tuple[str, ...] = CLASSES) -
         helper.make_node("ReduceMean", ["floats"], ["means"], axes=[1, 2], keepdims=0),
         helper.make_node("Softmax", ["means"], ["probabilities"], axis=1),
     ]
-    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", SIDE_PX, SIDE_PX, 3])
+    images = helper.make_tensor_value_info(
+        "images", TensorProto.UINT8, ["batch", SIDE_PX, SIDE_PX, 3]
+    )
     answers = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
     graph = helper.make_graph(nodes, model, [images], [answers])
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "model.onnx"
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+        folder / "model.onnx",
     )
-    about = {"format": 1, "network": "colour", "classes": classes, "names": classes, "side_px": SIDE_PX}
-    about |= {"mean": [0, 0, 0], "std": [1, 1, 1], "pixels": {"pixel_rules": RULES, "short_side_px": None}}
+    about = {
+        "format": 1,
+        "network": "colour",
+        "classes": classes,
+        "names": classes,
+        "side_px": SIDE_PX,
+    }
+    about |= {
+        "mean": [0, 0, 0],
+        "std": [1, 1, 1],
+        "pixels": {"pixel_rules": RULES, "short_side_px": None},
+    }
     about |= {"recipe": {}, "parent": None, "epoch": 1, "temperature": 1.0}
     (folder / "model.json").write_text(json.dumps(about))
-    (folder / "parity.json").write_text(json.dumps({"n": 60, "argmax_agreement": 1.0, "max_abs_dp": 1e-7}))
+    (folder / "parity.json").write_text(
+        json.dumps({"n": 60, "argmax_agreement": 1.0, "max_abs_dp": 1e-7})
+    )
 
 
 def _image(k: int, random: np.random.Generator) -> bytes:
@@ -278,7 +350,9 @@ def _image(k: int, random: np.random.Generator) -> bytes:
 
 def _filled(table: Any, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with empty cells in the columns it does not have."""
-    return frame.assign(**{column.name: None for column in table.columns if column.name not in frame})
+    return frame.assign(
+        **{column.name: None for column in table.columns if column.name not in frame}
+    )
 
 
 def _path(entry: Any) -> str:

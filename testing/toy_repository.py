@@ -31,14 +31,19 @@ def make_toy_repository(folder: Path) -> Path:
     for name in ("overrides.csv", "classes.csv"):
         shutil.copy(ROOT / "curation" / name, folder / "curation" / name)
     shutil.copy(Path(__file__).with_name("toy_stage.py"), folder / "toy_stage.py")
-    nightly, in_twelve_hours = "0 2 * * *", f"0 {(datetime.now(UTC).hour + 12) % 24} * * *"  # not while tests run
+    nightly, in_twelve_hours = (
+        "0 2 * * *",
+        f"0 {(datetime.now(UTC).hour + 12) % 24} * * *",
+    )  # not while tests run
     deployments = (ROOT / "prefect.yaml").read_text()
     assert nightly in deployments
     (folder / "prefect.yaml").write_text(deployments.replace(nightly, in_twelve_hours))
     (folder / "flows").symlink_to(ROOT / "flows")
     (folder / ".gitignore").write_text(IGNORED)
     (folder / ".dvc").mkdir()
-    (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n[cache]\n    type = hardlink,copy\n")
+    (folder / ".dvc" / "config").write_text(
+        "[core]\n    analytics = false\n[cache]\n    type = hardlink,copy\n"
+    )
     (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
     for command in (["init", "-q", "-b", "main"], ["add", "-A"]):
         subprocess.run(["git", *command], cwd=folder, check=True)

@@ -55,7 +55,9 @@ def wish(name: str, stage: str) -> str:
 
 def digest(path: Path) -> str:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
+    return hashlib.sha256(
+        b"".join(file.read_bytes() for file in files if file.is_file())
+    ).hexdigest()
 
 
 def run_itself(stage: str, pause_s: float) -> int:
@@ -81,13 +83,18 @@ def main(stage: str) -> int:
         return run_itself(stage, float(wish("TOY_PAUSE", stage) or 0))
     die_with_parents(load_settings(Path()).supervisor_pid)
     yaml = YAML(typ="safe", pure=True)
-    entry, params = yaml.load(Path("dvc.yaml"))["stages"][stage], yaml.load(Path("params.yaml"))[stage]
+    entry, params = (
+        yaml.load(Path("dvc.yaml"))["stages"][stage],
+        yaml.load(Path("params.yaml"))[stage],
+    )
     if wish("TOY_STUBBORN", stage):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print(f"\x1b[32mprogress: {stage} 1/2 things, 50 %, 3 things/s, 1 s left\x1b[0m", flush=True)
     time.sleep(float(wish("TOY_SLEEP", stage) or 0))
     if wish("TOY_FAIL", stage) in ("1", str(params and params.get("epochs"))):
-        error = BadData("no image in it", file="images.tar", value="0 members", remedy="name another archive")
+        error = BadData(
+            "no image in it", file="images.tar", value="0 members", remedy="name another archive"
+        )
         reason = Path(f"line/reasons/{stage}.json")
         reason.parent.mkdir(parents=True, exist_ok=True)
         reason.write_text(error.as_json())
@@ -108,7 +115,9 @@ def main(stage: str) -> int:
         elif given.is_file():
             shutil.copy(given, path)
         elif path.name == "validation.json":
-            path.write_text(json.dumps({"epoch": 1, "val_loss": 1 / (params["epochs"] or 10), "val_top1": 0.75}))
+            path.write_text(
+                json.dumps({"epoch": 1, "val_loss": 1 / (params["epochs"] or 10), "val_top1": 0.75})
+            )
         elif path.suffix == ".json":
             path.write_text(json.dumps(CURATION if path.stem == "curation" else METRICS) + "\n")
         elif path.suffix:

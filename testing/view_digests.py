@@ -32,7 +32,9 @@ def lines() -> Iterator[str]:
             for _ in range(VIEWS):
                 box = random_box(rng, height, width)
                 side, flip = int(rng.integers(1, 301)), bool(rng.integers(2))
-                status, shown = show(stored, mode=mode, size=(height, width), box=box, flip=flip, side=side)
+                status, shown = show(
+                    stored, mode=mode, size=(height, width), box=box, flip=flip, side=side
+                )
                 asked = f"{name}, {height} x {width}, box {box}, side {side}, flip {flip}"
                 yield f"{asked}: {digest(stored)} {Status(status).name} {digest(shown)}"
 

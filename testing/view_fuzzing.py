@@ -50,7 +50,9 @@ def write_seeds(folder: Path) -> list[Path]:
 def jpeg(pixels: Array | Image.Image, **options: object) -> bytes:
     """The JPEG that Pillow writes."""
     stream = io.BytesIO()
-    (pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)).save(stream, "JPEG", **options)
+    (pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)).save(
+        stream, "JPEG", **options
+    )
     return stream.getvalue()
 
 
@@ -58,7 +60,9 @@ def photo(height: int, width: int) -> Array:
     """A smooth image with some noise, uint8 RGB."""
     y, x = np.mgrid[0:height, 0:width] / 9
     waves = np.stack([np.sin(x), np.cos(y * 0.7), np.sin(x + y)], axis=-1) * 100 + 127
-    return (waves + np.random.default_rng(0).normal(0, 8, waves.shape)).clip(0, 255).astype(np.uint8)
+    return (
+        (waves + np.random.default_rng(0).normal(0, 8, waves.shape)).clip(0, 255).astype(np.uint8)
+    )
 
 
 def _contents() -> Iterator[tuple[int, bytes]]:

@@ -28,7 +28,9 @@ N_TEST, N_START, STEPS, DRAWS = 500, 60, (40, 80, 160, 320), 5
 def accuracy(labelled: pd.Index, test: pd.Index, digits: Digits) -> float:
     """Share of the test set named rightly after learning from `labelled`, 0..1."""
     vectors = digits.features["vector"]
-    model = LogisticRegression(max_iter=300).fit(np.stack(vectors[labelled]), digits.truth[labelled])
+    model = LogisticRegression(max_iter=300).fit(
+        np.stack(vectors[labelled]), digits.truth[labelled]
+    )
     return float(model.score(np.stack(vectors[test]), digits.truth[test]))
 
 
@@ -46,7 +48,10 @@ def one_seed(digits: Digits, seed: int) -> dict[tuple[int, str], float]:
     for n in STEPS:
         found[n, "by al_rank"] = accuracy(start.append(ranked[:n]), test, digits)
         found[n, "least probable first"] = accuracy(start.append(unsure[:n]), test, digits)
-        draws = [accuracy(start.append(pool[rng.permutation(len(pool))[:n]]), test, digits) for _ in range(DRAWS)]
+        draws = [
+            accuracy(start.append(pool[rng.permutation(len(pool))[:n]]), test, digits)
+            for _ in range(DRAWS)
+        ]
         found[n, "at random"] = float(np.mean(draws))
         found[n, "al_rank minus random"] = found[n, "by al_rank"] - found[n, "at random"]
     return found
@@ -54,7 +59,9 @@ def one_seed(digits: Digits, seed: int) -> dict[tuple[int, str], float]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.active_learning", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.active_learning", description=__doc__
+    )
     parser.add_argument("--seeds", type=int, default=10)
     digits = read_digits()
     runs = [one_seed(digits, seed) for seed in range(parser.parse_args().seeds)]

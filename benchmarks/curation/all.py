@@ -26,7 +26,9 @@ ON_CIFAR10 = ("curation.cifar10_labels", "curation.cifar10_votes", "curation.cif
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cifar10", metavar="FOLDER", help="CIFAR-10 with people's votes")
     options = parser.parse_args(arguments)
     commands = [[f"benchmarks.{name}"] for name in MADE]

@@ -54,7 +54,9 @@ def read_cifar(archive: Path) -> Cifar:
     names = sorted(files)
     pixels = [np.asarray(Image.open(io.BytesIO(files[name])).convert("RGB")) for name in names]
     greys = [luminance(one) for one in pixels]
-    table = pd.DataFrame({"kind": "hog", "vector": [hog(squeeze(grey, side_px=64)) for grey in greys]})
+    table = pd.DataFrame(
+        {"kind": "hog", "vector": [hog(squeeze(grey, side_px=64)) for grey in greys]}
+    )
     short = cut(table, axes_by_kind(table.iloc[::3], seed=0))
     return Cifar(
         names,
@@ -67,21 +69,28 @@ def read_cifar(archive: Path) -> Cifar:
 
 def published_pairs(data: Path, lists: Path, names: list[str]) -> dict[tuple[int, int], int]:
     """Positions of the published pairs (smaller first) -> 1: the same shot, 2: very similar."""
-    index = pd.concat(pd.read_csv(data / name) for name in ("train_votes.csv.gz", "test_vote_counts.csv.gz"))
+    index = pd.concat(
+        pd.read_csv(data / name) for name in ("train_votes.csv.gz", "test_vote_counts.csv.gz")
+    )
     position = {name: at for at, name in enumerate(names)}
     place = {
         (member.partition("/")[0], original): position[member]
         for member, original in index[["member", "original_index"]].itertuples(index=False)
     }
     pairs = {}
-    for file, other in (("duplicates_cifar10.csv", "train"), ("duplicates_cifar10_test.csv", "test")):
+    for file, other in (
+        ("duplicates_cifar10.csv", "train"),
+        ("duplicates_cifar10_test.csv", "test"),
+    ):
         for line in pd.read_csv(lists / file).itertuples(index=False):
             ends = sorted((place["test", line.TestID], place[other, line.TrainID]))
             pairs[ends[0], ends[1]] = int(line.Judgment)
     return pairs
 
 
-def found_rows(cifar: Cifar, alike: AlikeDetails, published: dict[tuple[int, int], int]) -> list[Row]:
+def found_rows(
+    cifar: Cifar, alike: AlikeDetails, published: dict[tuple[int, int], int]
+) -> list[Row]:
     """Pairs and test images found at each agreement, and how many of the published ones are among them."""
     listed = {at for pair in published for at in pair if cifar.is_test[at]}
     rows = [row("published", "pairs", "pairs", [len(published)])] if published else []
@@ -94,12 +103,19 @@ def found_rows(cifar: Cifar, alike: AlikeDetails, published: dict[tuple[int, int
         rows += [
             row(case, "pairs in all", "pairs", [len(chosen)]),
             row(case, "pairs with a test image", "pairs", [len(with_test)]),
-            row(case, "pairs of test and train", "pairs", [sum(not cifar.is_test[list(p)].all() for p in with_test)]),
+            row(
+                case,
+                "pairs of test and train",
+                "pairs",
+                [sum(not cifar.is_test[list(p)].all() for p in with_test)],
+            ),
             row(case, "test images", "images", [len(images)]),
         ]
         if published:
             rows += [
-                row(case, "published pairs", "pairs", [sum(pair in published for pair in with_test)]),
+                row(
+                    case, "published pairs", "pairs", [sum(pair in published for pair in with_test)]
+                ),
                 row(case, "published test images", "images", [len(images & listed)]),
             ]
     return rows
@@ -110,11 +126,14 @@ def sheet(cifar: Cifar, alike: AlikeDetails, params: CurateParams) -> Image.Imag
     with_test = cifar.is_test[alike.pairs].any(axis=1)
     certain = np.flatnonzero(with_test & (alike.score >= params.dup_auto_agreement))
     maybe = np.flatnonzero(
-        with_test & (alike.score < params.dup_auto_agreement) & (alike.score >= params.dup_review_agreement)
+        with_test
+        & (alike.score < params.dup_auto_agreement)
+        & (alike.score >= params.dup_review_agreement)
     )
     rng = np.random.default_rng(0)
     parts = [
-        _tiles(cifar, alike.pairs[rng.permutation(group)[: PER_LINE * LINES]], PER_LINE) for group in (certain, maybe)
+        _tiles(cifar, alike.pairs[rng.permutation(group)[: PER_LINE * LINES]], PER_LINE)
+        for group in (certain, maybe)
     ]
     whole = np.concatenate([parts[0], np.zeros((6, parts[0].shape[1], 3), np.uint8), parts[1]])
     image = Image.fromarray(whole)
@@ -125,21 +144,27 @@ def _tiles(cifar: Cifar, pairs: NDArray[np.int64], per_line: int) -> NDArray[np.
     gap = np.full((32, 6, 3), 255, np.uint8)
     tiles = [np.concatenate([*cifar.pixels_NHWC[pair], gap], axis=1) for pair in pairs]
     tiles += [np.full_like(gap, 255, shape=(32, 70, 3))] * (-len(tiles) % per_line)
-    lines = [np.concatenate(tiles[at : at + per_line], axis=1) for at in range(0, len(tiles), per_line)]
+    lines = [
+        np.concatenate(tiles[at : at + per_line], axis=1) for at in range(0, len(tiles), per_line)
+    ]
     between = np.full((4, lines[0].shape[1], 3), 255, np.uint8)
     return np.concatenate([part for line in lines for part in (line, between)])
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.cifar10_duplicates", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.cifar10_duplicates", description=__doc__
+    )
     parser.add_argument("data", type=Path, help="the folder with cifar10.tar")
     parser.add_argument("--published", type=Path, help="the folder with the published lists")
     parser.add_argument("--sheet", type=Path, help="where the image of pairs goes")
     options = parser.parse_args()
     params = CurateParams()
     cifar = read_cifar(options.data / "cifar10.tar")
-    published = published_pairs(options.data, options.published, cifar.names) if options.published else {}
+    published = (
+        published_pairs(options.data, options.published, cifar.names) if options.published else {}
+    )
     start, start_cpu = time.monotonic(), time.process_time()
     alike = alike_details(cifar.vectors_ND, cifar.thumbnails_NP, least=AGREEMENTS[0])
     cost = time.monotonic() - start, time.process_time() - start_cpu

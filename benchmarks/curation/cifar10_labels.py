@@ -84,9 +84,16 @@ def patch_vectors(images_NHWC: NDArray[np.uint8], seed: int = 0) -> NDArray[np.f
             x = torch.from_numpy(images_NHWC[start : start + 256]).permute(0, 3, 1, 2).float()
             mean = functional.conv2d(x, box, stride=2)
             variance = (functional.conv2d(x * x, box, stride=2) - mean * mean).clamp(min=0)
-            response = functional.conv2d(x, filters_FCHW, stride=2) * torch.rsqrt(variance + 10) - offsets_F
+            response = (
+                functional.conv2d(x, filters_FCHW, stride=2) * torch.rsqrt(variance + 10)
+                - offsets_F
+            )
             parts = (torch.relu(response - QUIET), torch.relu(-response - QUIET))
-            pooled.append(torch.cat([functional.adaptive_avg_pool2d(part, 2) for part in parts], 1).flatten(1).numpy())
+            pooled.append(
+                torch.cat([functional.adaptive_avg_pool2d(part, 2) for part in parts], 1)
+                .flatten(1)
+                .numpy()
+            )
     vectors = np.concatenate(pooled)
     return np.asarray((vectors - vectors.mean(axis=0)) / vectors.std(axis=0), dtype=np.float32)
 
@@ -97,7 +104,10 @@ def _filters(images_NHWC: NDArray[np.uint8], seed: int) -> tuple[Any, Any]:
     rng = np.random.default_rng(seed)
     numbers = rng.integers(0, len(images_NHWC), 40_000)
     tops, lefts = rng.integers(0, 33 - SIDE, (2, 40_000))
-    cuts = [images_NHWC[n, t : t + SIDE, left : left + SIDE] for n, t, left in zip(numbers, tops, lefts, strict=True)]
+    cuts = [
+        images_NHWC[n, t : t + SIDE, left : left + SIDE]
+        for n, t, left in zip(numbers, tops, lefts, strict=True)
+    ]
     patches = np.stack(cuts).transpose(0, 3, 1, 2).reshape(len(cuts), -1).astype(np.float32)
     patches -= patches.mean(axis=1, keepdims=True)
     patches /= np.sqrt(patches.var(axis=1, keepdims=True) + 10)
@@ -121,11 +131,15 @@ class OutOfFold:
     seconds: float
 
 
-def out_of_fold(vectors_ND: NDArray[np.float32], codes: NDArray[np.int64], names: pd.Index) -> OutOfFold:
+def out_of_fold(
+    vectors_ND: NDArray[np.float32], codes: NDArray[np.int64], names: pd.Index
+) -> OutOfFold:
     """What `find_label_issues` computes, with the logistic regression's own probabilities kept."""
     start = time.perf_counter()
     scaled = room._unit_scale(vectors_ND)
-    fold, draw = room.folds_of(pd.Series(names, index=names), codes, n_folds=PARAMS.cl_folds, salt=PARAMS.split_salt)
+    fold, draw = room.folds_of(
+        pd.Series(names, index=names), codes, n_folds=PARAMS.cl_folds, salt=PARAMS.split_salt
+    )
     n_classes = int(codes.max()) + 1
     ours, logistic = (np.zeros((len(codes), n_classes)) for _ in range(2))
     with warnings.catch_warnings():
@@ -139,7 +153,9 @@ def out_of_fold(vectors_ND: NDArray[np.float32], codes: NDArray[np.int64], names
     return OutOfFold(ours, logistic, time.perf_counter() - start)
 
 
-def judged_rows(case: str, found: OutOfFold, codes: NDArray[np.int64], truth: NDArray[np.int64]) -> list[Row]:
+def judged_rows(
+    case: str, found: OutOfFold, codes: NDArray[np.int64], truth: NDArray[np.int64]
+) -> list[Row]:
     """Average precision, precision and recall of everybody."""
     wrong = codes != truth
     half = found.ours.astype(np.float16)
@@ -147,9 +163,16 @@ def judged_rows(case: str, found: OutOfFold, codes: NDArray[np.int64], truth: ND
     doubt = label_doubt(half, codes, joint.thresholds)
     rows = [
         row(case, "wrong labels", "share", [float(wrong.mean())]),
-        row(case, "ours, accuracy out of fold against the truth", "share", [_accuracy(found.ours, truth)]),
+        row(
+            case,
+            "ours, accuracy out of fold against the truth",
+            "share",
+            [_accuracy(found.ours, truth)],
+        ),
         row(case, "ours, noise rate estimated", "share", [joint.noise_rate]),
-        row(case, "ours, average precision", "share", [float(average_precision_score(wrong, doubt))]),
+        row(
+            case, "ours, average precision", "share", [float(average_precision_score(wrong, doubt))]
+        ),
         row(case, "ours, seconds", "s", [found.seconds]),
     ]
     p_given = found.ours[np.arange(len(codes)), codes]
@@ -163,7 +186,12 @@ def judged_rows(case: str, found: OutOfFold, codes: NDArray[np.int64], truth: ND
         quality = get_label_quality_scores(codes, p_NK, method="self_confidence")
         average = float(average_precision_score(wrong, -quality))
         rows.append(row(case, f"cleanlab on {name}, average precision", "share", [average]))
-        rows += _found(case, f"cleanlab on {name}, default filter", find_label_issues(codes, p_NK, n_jobs=1), wrong)
+        rows += _found(
+            case,
+            f"cleanlab on {name}, default filter",
+            find_label_issues(codes, p_NK, n_jobs=1),
+            wrong,
+        )
     return rows
 
 
@@ -181,29 +209,44 @@ def _found(case: str, name: str, chosen: NDArray[np.bool_], wrong: NDArray[np.bo
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.cifar10_labels", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.cifar10_labels", description=__doc__
+    )
     parser.add_argument("folder", type=Path)
     makers = {"hog": hog_vectors, "patches": patch_vectors}
     parser.add_argument("--features", nargs="+", choices=list(makers), default=list(makers))
-    parser.add_argument("--noise", nargs="+", choices=("worst", "aggregate"), default=["worst", "aggregate"])
+    parser.add_argument(
+        "--noise", nargs="+", choices=("worst", "aggregate"), default=["worst", "aggregate"]
+    )
     options = parser.parse_args()
     if not (options.folder / "cifar10.tar").is_file():
-        sys.exit(f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes")
+        sys.exit(
+            f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes"
+        )
     images = read_images(options.folder)
     truth = pd.Categorical(images.table["label"]).codes.astype(np.int64)
     rows: list[Row] = []
     for name in options.features:
         start = time.perf_counter()
         vectors = pd.Series(list(makers[name](images.images_NHWC)), index=images.table.index)
-        rows.append(row(f"CIFAR-10, {name}", "features", "ms per image", [_each_ms(start, len(vectors))]))
+        rows.append(
+            row(f"CIFAR-10, {name}", "features", "ms per image", [_each_ms(start, len(vectors))])
+        )
         features = pd.DataFrame({"kind": name, "vector": vectors})
         sample = features.iloc[:: max(1, len(features) // PARAMS.cl_train_rows)]
-        vectors_ND = np.stack(cut(features, axes_by_kind(sample, seed=PARAMS.seed))["vector"].to_list())
+        vectors_ND = np.stack(
+            cut(features, axes_by_kind(sample, seed=PARAMS.seed))["vector"].to_list()
+        )
         for noise in options.noise:
-            codes = pd.Categorical(images.table[noise], categories=sorted(set(images.table["label"]))).codes
+            codes = pd.Categorical(
+                images.table[noise], categories=sorted(set(images.table["label"]))
+            ).codes
             found = out_of_fold(vectors_ND, codes.astype(np.int64), images.table.index)
             rows += judged_rows(f"CIFAR-10N {noise}, {name}", found, codes.astype(np.int64), truth)
-            print("\n".join(f"{one.case}: {one.metric} {one.median:.4f}" for one in rows[-15:]), flush=True)
+            print(
+                "\n".join(f"{one.case}: {one.metric} {one.median:.4f}" for one in rows[-15:]),
+                flush=True,
+            )
     print(f"wrote {write_results('cifar10_labels', rows, also=['cleanlab'])}")
     return 0
 

@@ -31,7 +31,9 @@ LEAST = 1e-3  # a class nobody named still has this much, for the cross entropy
 def train_rows(folder: Path) -> list[Row]:
     """Three anonymous votes on 50,000 images: majority against one-coin Dawid-Skene, and agreement."""
     table = pd.read_csv(folder / "train_votes.csv.gz", dtype=str)
-    votes = table.drop(columns="label").melt("member", [f"vote_{n}" for n in (1, 2, 3)], "annotator", "label")
+    votes = table.drop(columns="label").melt(
+        "member", [f"vote_{n}" for n in (1, 2, 3)], "annotator", "label"
+    )
     votes = votes.rename(columns={"member": "image_id"})
     truth = table.set_index("member")["label"]
     labels = aggregate(votes, 10).labels
@@ -39,9 +41,21 @@ def train_rows(folder: Path) -> list[Row]:
     right = labels["label"] == truth.reindex(labels.index)
     case = "CIFAR-10N, 3 votes on each of 50,000"
     return [
-        row(case, "single votes right", "share", [float((votes["label"] == votes["image_id"].map(truth)).mean())]),
-        row(case, "published aggregate right", "share", [float((table["aggregate"] == table["label"]).mean())]),
-        row(case, "majority right", "share", [float((majority(votes) == truth.sort_index()).mean())]),
+        row(
+            case,
+            "single votes right",
+            "share",
+            [float((votes["label"] == votes["image_id"].map(truth)).mean())],
+        ),
+        row(
+            case,
+            "published aggregate right",
+            "share",
+            [float((table["aggregate"] == table["label"]).mean())],
+        ),
+        row(
+            case, "majority right", "share", [float((majority(votes) == truth.sort_index()).mean())]
+        ),
         row(case, "one-coin Dawid-Skene right", "share", [float(right.mean())]),
         row(case, "right where the posterior is .9 or more", "share", [float(right[sure].mean())]),
         row(case, "posterior .9 or more", "share of images", [float(sure.mean())]),
@@ -61,7 +75,9 @@ class Fifty:
         rng = np.random.default_rng(seed)
         self.order_NV = np.full((len(table), self.counts_NK.sum(axis=1).max()), -1)
         for n, counts in enumerate(self.counts_NK):
-            self.order_NV[n, : counts.sum()] = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+            self.order_NV[n, : counts.sum()] = rng.permutation(
+                np.repeat(np.arange(len(counts)), counts)
+            )
 
     def votes(self, images: NDArray[np.int64], most: int) -> pd.DataFrame:
         """The first votes of some images, as the votes table has them; annotators are mere positions."""
@@ -121,29 +137,50 @@ def stopping_rows(folder: Path, seeds: int) -> list[Row]:
         order = np.random.default_rng(seed).permutation(len(crowd.names))
         teaching, asked = order[:N_CALIBRATION], order[N_CALIBRATION:]
         votes = crowd.votes(teaching, crowd.order_NV.shape[1])
-        rule = learn_stopping(votes, aggregate(votes, 10).labels["label"], calibration_votes=MOST_ASKED)
+        rule = learn_stopping(
+            votes, aggregate(votes, 10).labels["label"], calibration_votes=MOST_ASKED
+        )
         for n in (1, 2, 3, 5, MOST_ASKED):
             leading = np.eye(10)[crowd.order_NV[asked, :n]].sum(axis=1).argmax(axis=1)
-            found.setdefault(f"{n} votes each", []).append((n, (leading == crowd.truth_N[asked]).mean()))
+            found.setdefault(f"{n} votes each", []).append(
+                (n, (leading == crowd.truth_N[asked]).mean())
+            )
         for threshold in (0.9, 0.95, 0.98):
             spent, label = _ask(crowd, asked, rule, threshold)
             right = float((label == crowd.truth_N[asked]).mean())
             found.setdefault(f"until {threshold}", []).append((float(spent.mean()), right))
     rows = []
     for name, pairs in found.items():
-        rows.append(row(f"CIFAR-10H, stopping: {name}", "votes per image", "votes", [pair[0] for pair in pairs]))
-        rows.append(row(f"CIFAR-10H, stopping: {name}", "labels right", "share", [pair[1] for pair in pairs]))
+        rows.append(
+            row(
+                f"CIFAR-10H, stopping: {name}",
+                "votes per image",
+                "votes",
+                [pair[0] for pair in pairs],
+            )
+        )
+        rows.append(
+            row(
+                f"CIFAR-10H, stopping: {name}", "labels right", "share", [pair[1] for pair in pairs]
+            )
+        )
     return rows
 
 
-def _ask(crowd: Fifty, asked: NDArray[np.int64], rule: StoppingRule, threshold: float) -> tuple[NDArray[np.int64], ...]:
+def _ask(
+    crowd: Fifty, asked: NDArray[np.int64], rule: StoppingRule, threshold: float
+) -> tuple[NDArray[np.int64], ...]:
     """Ask until the rule is satisfied, MOST_ASKED times at most: votes spent and label of each image."""
     spent, label = np.full(len(asked), MOST_ASKED), np.zeros(len(asked), np.int64)
     running = np.ones(len(asked), dtype=bool)
     for n in range(1, MOST_ASKED + 1):
         tally = np.eye(10)[crowd.order_NV[asked, :n]].sum(axis=1)
         leading = tally.argmax(axis=1)
-        columns = {"label": crowd.classes[leading], "n_for": tally.max(axis=1).astype(int), "n_votes": n}
+        columns = {
+            "label": crowd.classes[leading],
+            "n_for": tally.max(axis=1).astype(int),
+            "n_votes": n,
+        }
         sure = (rule.confidence(pd.DataFrame(columns)) >= threshold).to_numpy()
         label[running] = leading[running]
         stops = running & sure
@@ -153,7 +190,9 @@ def _ask(crowd: Fifty, asked: NDArray[np.int64], rule: StoppingRule, threshold: 
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.cifar10_votes", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.cifar10_votes", description=__doc__
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()

@@ -45,12 +45,16 @@ def _jpeg(image: Image.Image, quality: int = 90, kind: str = "JPEG") -> bytes:
 def _part(image: Image.Image, share: float, *, corner: bool = False) -> Image.Image:
     """The centre, or the upper left corner, of this share of each side."""
     width, height = image.size
-    left, top = (0, 0) if corner else (round(width * (1 - share) / 2), round(height * (1 - share) / 2))
+    left, top = (
+        (0, 0) if corner else (round(width * (1 - share) / 2), round(height * (1 - share) / 2))
+    )
     return image.crop((left, top, left + round(width * share), top + round(height * share)))
 
 
 def _sized(image: Image.Image, share: float) -> Image.Image:
-    return image.resize((round(image.width * share), round(image.height * share)), Image.Resampling.BICUBIC)
+    return image.resize(
+        (round(image.width * share), round(image.height * share)), Image.Resampling.BICUBIC
+    )
 
 
 def _captioned(image: Image.Image) -> Image.Image:
@@ -92,7 +96,9 @@ ENCODINGS = {
 def drawn_scene(number: int) -> Image.Image:
     """Ellipses, boxes and lines of random place, size and colour on a sloping background, 400 x 300 px."""
     rng = np.random.default_rng(number)
-    slope = np.linspace(0, 1, 400)[None, :, None] * rng.uniform(-80, 80, 3) + rng.uniform(60, 190, 3)
+    slope = np.linspace(0, 1, 400)[None, :, None] * rng.uniform(-80, 80, 3) + rng.uniform(
+        60, 190, 3
+    )
     noisy = np.repeat(slope, 300, axis=0) + rng.normal(0, 4, (300, 400, 3))
     scene = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
     pen = ImageDraw.Draw(scene)
@@ -102,7 +108,9 @@ def drawn_scene(number: int) -> Image.Image:
         colour = tuple(int(level) for level in rng.integers(0, 256, 3))
         draw = (pen.ellipse, pen.rectangle)[int(rng.integers(2))]
         draw((int(x), int(y), int(x + w), int(y + h)), fill=colour)
-        pen.line((int(x), int(y), *(int(end) for end in rng.integers(0, 300, 2))), fill=colour, width=3)
+        pen.line(
+            (int(x), int(y), *(int(end) for end in rng.integers(0, 300, 2))), fill=colour, width=3
+        )
     return scene
 
 
@@ -111,14 +119,19 @@ def grouped(images: Iterable[tuple[str, bytes]]) -> Groups:
     rows, features, views = [], [], {}
     for name, data in images:
         examined = examine(name, data, InspectParams())
-        assert examined.grey_HW is not None and examined.pixels_HWC is not None, (name, examined.findings)
+        assert examined.grey_HW is not None and examined.pixels_HWC is not None, (
+            name,
+            examined.findings,
+        )
         views[name] = small_view(examined.pixels_HWC) or b""
         thumbnail = squeeze(examined.grey_HW, side_px=32).tobytes()
         rows.append({"image_id": name, "sha256": name, **examined.findings})
         features.append({"image_id": name, "kind": "none", "thumbnail": thumbnail, "vector": [0.0]})
     tables = (pd.DataFrame(table).set_index("image_id") for table in (rows, features))
     frame, seen = tables
-    return group_duplicates(frame, seen, lambda names: {name: views[name] for name in names}, CurateParams())
+    return group_duplicates(
+        frame, seen, lambda names: {name: views[name] for name in names}, CurateParams()
+    )
 
 
 def recall_rows(originals: list[Image.Image]) -> list[Row]:
@@ -128,13 +141,18 @@ def recall_rows(originals: list[Image.Image]) -> list[Row]:
     for name in (*ENCODINGS, *CHANGES):
         copies = []
         for n, image in enumerate(originals):
-            data = _jpeg(image, *ENCODINGS[name]) if name in ENCODINGS else _jpeg(CHANGES[name](image))
+            data = (
+                _jpeg(image, *ENCODINGS[name]) if name in ENCODINGS else _jpeg(CHANGES[name](image))
+            )
             copies.append((f"{n:05}/copy", data))
         groups = grouped([*plain, *copies])
         group, questions = groups.frame["dup_group"], asked(groups)
         pairs = [(f"{n:05}/copy", f"{n:05}/original") for n in range(len(originals))]
         found = [bool(group[copy] == group[original]) for copy, original in pairs]
-        open_ = [not there and frozenset(pair) in questions for there, pair in zip(found, pairs, strict=True)]
+        open_ = [
+            not there and frozenset(pair) in questions
+            for there, pair in zip(found, pairs, strict=True)
+        ]
         rows.append(row(name, "found", "share", [float(np.mean(found))]))
         rows.append(row(name, "asked", "share", [float(np.mean(open_))]))
         print(f"{name}: {np.mean(found):.3f} of {len(found)} found, {sum(open_)} asked", flush=True)
@@ -151,7 +169,9 @@ def false_rows(paths: list[Path]) -> list[Row]:
         (len(part) ** 2 - (part.value_counts() ** 2).sum()) // 2
         for _, part in photograph.groupby(groups.frame["dup_group"])
     )
-    asked = (groups.maybe["image_id"].map(photograph) != groups.maybe["other"].map(photograph)).sum()
+    asked = (
+        groups.maybe["image_id"].map(photograph) != groups.maybe["other"].map(photograph)
+    ).sum()
     case = "row 11: different photographs"
     return [
         row(case, "pairs", "pairs", [int(n_pairs)]),
@@ -172,7 +192,10 @@ def join_rows(n: int) -> list[Row]:
     ):
         hashes = rng.integers(0, 2**64, (7 if whole else 1, n_hashes), dtype=np.uint64)
         at = rng.choice(n_hashes, (PLANTED, 2), replace=False)
-        flips = [sum(1 << int(bit) for bit in rng.choice(64, max_bits, replace=False)) for _ in range(PLANTED)]
+        flips = [
+            sum(1 << int(bit) for bit in rng.choice(64, max_bits, replace=False))
+            for _ in range(PLANTED)
+        ]
         hashes[0, at[:, 1]] = hashes[0, at[:, 0]] ^ np.array(flips, np.uint64)
         wall, cpu = time.monotonic(), time.process_time()
         if whole:
@@ -187,7 +210,12 @@ def join_rows(n: int) -> list[Row]:
             row(case, "CPU", "s", [cpu]),
             row(case, "planted pairs found", "share", [float(recall)]),
             row(case, "buckets cut", "buckets", [found.n_cut]),
-            row(case, "peak memory so far", "GB", [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6]),
+            row(
+                case,
+                "peak memory so far",
+                "GB",
+                [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6],
+            ),
         ]
         print(f"{case}: {wall:.1f} s, {recall:.4f} found", flush=True)
     return rows
@@ -195,10 +223,16 @@ def join_rows(n: int) -> list[Row]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.duplicates", description=__doc__)
-    parser.add_argument("--photographs", type=int, default=120, help="photographs to alter (default 120)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.duplicates", description=__doc__
+    )
+    parser.add_argument(
+        "--photographs", type=int, default=120, help="photographs to alter (default 120)"
+    )
     parser.add_argument("--scenes", type=int, default=60, help="drawn scenes to alter (default 60)")
-    parser.add_argument("--hashes", type=int, default=1_281_167, help="hashes to join (default: ImageNet's train)")
+    parser.add_argument(
+        "--hashes", type=int, default=1_281_167, help="hashes to join (default: ImageNet's train)"
+    )
     options = parser.parse_args()
     paths = make_photographs(FOLDER, count=N_PHOTOGRAPHS, images=None)
     chosen = paths[:: max(1, len(paths) // options.photographs)][: options.photographs]

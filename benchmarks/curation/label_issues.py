@@ -70,13 +70,17 @@ def flip(truth: pd.Series, *, share: float, kind: str, seed: int) -> pd.Series:
     chosen = rng.permutation(len(truth))[: round(share * len(truth))]
     given = truth.copy()
     anywhere = (truth.iloc[chosen].astype(int) + rng.integers(1, 10, len(chosen))) % 10
-    given.iloc[chosen] = anywhere.astype(str) if kind == "uniform" else truth.iloc[chosen].map(LOOKALIKE)
+    given.iloc[chosen] = (
+        anywhere.astype(str) if kind == "uniform" else truth.iloc[chosen].map(LOOKALIKE)
+    )
     return given
 
 
 def judge(given: pd.Series, features: pd.DataFrame) -> label_issues.LabelIssues:
     """What `curate` thinks of these labels."""
-    rows = pd.DataFrame({"class_id": given, "fold_group": given.index}, index=given.index).astype("str")
+    rows = pd.DataFrame({"class_id": given, "fold_group": given.index}, index=given.index).astype(
+        "str"
+    )
     return label_issues.find_label_issues(rows, features, PARAMS)
 
 
@@ -93,15 +97,23 @@ def planted_rows(digits: Digits, *, share: float, kind: str, seeds: int) -> list
         auto = opinion.frame["doubted"] & (opinion.accuracy >= PARAMS.cl_auto_min_accuracy)
         note("row 1: automatic tier, recall", (auto & wrong).sum() / wrong.sum())
         note("row 1: automatic tier, precision", (auto & wrong).sum() / auto.sum())
-        note("row 2: ranking, average precision", average_precision_score(wrong, opinion.frame["label_doubt"]))
+        note(
+            "row 2: ranking, average precision",
+            average_precision_score(wrong, opinion.frame["label_doubt"]),
+        )
         worst = opinion.frame["label_doubt"].nlargest(int(wrong.sum())).index
         note("row 2: ranking, precision at k", wrong[worst].mean())
-        note("row 3: suggested label right", (opinion.frame["label_suggested"] == digits.truth)[auto & wrong].mean())
+        note(
+            "row 3: suggested label right",
+            (opinion.frame["label_suggested"] == digits.truth)[auto & wrong].mean(),
+        )
         note("noise rate by confident learning", opinion.noise_rate)
         for name, value in _cleanlabs(given, digits, wrong).items():
             note(name, value)
     case = f"{share:.0%} {kind} flips"
-    print(case, {name: round(float(np.mean(values)), 3) for name, values in found.items()}, flush=True)
+    print(
+        case, {name: round(float(np.mean(values)), 3) for name, values in found.items()}, flush=True
+    )
     return [_named(name, case, values) for name, values in found.items()]
 
 
@@ -117,7 +129,9 @@ def _cleanlabs(given: pd.Series, digits: Digits, wrong: pd.Series) -> dict[str, 
     from sklearn.model_selection import cross_val_predict
 
     codes, vectors = given.astype(int).to_numpy(), np.stack(digits.features["vector"])
-    p_NK = cross_val_predict(LogisticRegression(max_iter=400), vectors, codes, cv=5, method="predict_proba")
+    p_NK = cross_val_predict(
+        LogisticRegression(max_iter=400), vectors, codes, cv=5, method="predict_proba"
+    )
     issues = find_label_issues(codes, p_NK)
     return {
         "cleanlab, logistic regression, recall": (issues & wrong).sum() / wrong.sum(),
@@ -147,7 +161,9 @@ def weak_rows(digits: Digits, seeds: int) -> list[Row]:
             opinion = judge(given, features)
             accuracies.append(opinion.accuracy)
             automatic.append(float(opinion.accuracy >= PARAMS.cl_auto_min_accuracy))
-            precisions.append(average_precision_score(given != digits.truth, opinion.frame["label_doubt"]))
+            precisions.append(
+                average_precision_score(given != digits.truth, opinion.frame["label_doubt"])
+            )
         case = f"row 5: weak predictor, {share:.0%} {kind} flips"
         print(case, np.mean(accuracies), np.mean(automatic), np.mean(precisions), flush=True)
         rows.append(row(case, "out-of-fold accuracy", "share", accuracies))
@@ -174,18 +190,26 @@ def outlier_rows(digits: Digits, seeds: int) -> list[Row]:
         for n in range(n_strangers):
             photograph = photographs[n % 2]
             top, left = (int(rng.integers(0, size - 64)) for size in photograph.shape)
-            small = squeeze(photograph[top : top + 64, left : left + 64].astype(np.uint8), side_px=8)
+            small = squeeze(
+                photograph[top : top + 64, left : left + 64].astype(np.uint8), side_px=8
+            )
             vectors.append(hog(squeeze(small, side_px=64)))
-        features = pd.concat([digits.whole, pd.DataFrame({"kind": "hog", "vector": vectors}, index=names)])
+        features = pd.concat(
+            [digits.whole, pd.DataFrame({"kind": "hog", "vector": vectors}, index=names)]
+        )
         labels = pd.Series(rng.integers(0, 10, n_strangers).astype(str), index=names)
         rows = pd.DataFrame({"class_id": pd.concat([digits.truth, labels])})
         scores = outlier_scores(rows, cut(features, axes_by_kind(features, seed=0)), PARAMS)
         strange = scores.index.isin(names)
         found["AUROC"].append(roc_auc_score(strange, scores))
         found["average precision"].append(average_precision_score(strange, scores))
-        found["queued at the default that are strangers"].append(strange[scores > PARAMS.ood_percentile / 100].mean())
+        found["queued at the default that are strangers"].append(
+            strange[scores > PARAMS.ood_percentile / 100].mean()
+        )
     case = f"outliers: {STRANGERS:.0%} patches of photographs among digits"
-    print(case, {name: round(float(np.mean(values)), 3) for name, values in found.items()}, flush=True)
+    print(
+        case, {name: round(float(np.mean(values)), 3) for name, values in found.items()}, flush=True
+    )
     return [row(case, name, "share", values) for name, values in found.items()]
 
 
@@ -194,9 +218,14 @@ def size_rows(runs: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         labels = _large_matrix(Path(folder) / "p.npy")
         p_NK = np.load(Path(folder) / "p.npy", mmap_mode="r")
-        measured = [measured_apart(lambda: _read_and_count(Path(folder) / "p.npy", labels)) for _ in range(runs)]
+        measured = [
+            measured_apart(lambda: _read_and_count(Path(folder) / "p.npy", labels))
+            for _ in range(runs)
+        ]
         start = time.perf_counter()
-        _, theirs = compute_confident_joint(labels, p_NK.astype(np.float32), return_indices_of_off_diagonals=True)
+        _, theirs = compute_confident_joint(
+            labels, p_NK.astype(np.float32), return_indices_of_off_diagonals=True
+        )
         cleanlab_s = time.perf_counter() - start
         tracemalloc.start()
         ours = confident_joint(p_NK, labels).off_diagonal(labels)
@@ -208,7 +237,12 @@ def size_rows(runs: int) -> list[Row]:
     return [
         row(case, "wall", "s", [seconds for seconds, _ in measured]),
         row(case, "extra memory, allocated", "MB", [allocated_mb]),
-        row(case, "extra memory, with the pages of the mapped file", "MB", [memory for _, memory in measured]),
+        row(
+            case,
+            "extra memory, with the pages of the mapped file",
+            "MB",
+            [memory for _, memory in measured],
+        ),
         row(case, "off-diagonals equal to cleanlab's (Jaccard)", "share", [same]),
         row(case, "wall, cleanlab's compute_confident_joint", "s", [cleanlab_s]),
     ]
@@ -235,7 +269,9 @@ def _read_and_count(path: Path, labels: np.ndarray) -> None:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.label_issues", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.label_issues", description=__doc__
+    )
     parser.add_argument("--seeds", type=int, default=5)
     seeds = parser.parse_args().seeds
     digits = read_digits()

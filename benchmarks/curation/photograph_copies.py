@@ -49,12 +49,18 @@ CHANGES: dict[str, tuple[Callable[[Photograph], Photograph], int]] = {  # change
     "white border of 8 %": (lambda p: ImageOps.expand(p, round(0.08 * min(p.size)), "white"), 90),
     "mirrored": (ImageOps.mirror, 90),
     "turned by 90 degrees": (lambda p: p.transpose(Image.Transpose.ROTATE_90), 90),
-    "half the size": (lambda p: p.resize((p.width // 2, p.height // 2), Image.Resampling.LANCZOS), 90),
+    "half the size": (
+        lambda p: p.resize((p.width // 2, p.height // 2), Image.Resampling.LANCZOS),
+        90,
+    ),
     "JPEG quality 40": (lambda p: p, 40),
     "brighter by 20 %": (lambda p: ImageEnhance.Brightness(p).enhance(1.2), 90),
 }
 PRINTS, N_PRINTS = (0.08, 0.12, 0.2, 0.3), 80
-LOOKED_AT, HELD_OUT = 13, (14, 15, 16, 17)  # draws of the originals: thresholds were chosen on the first
+LOOKED_AT, HELD_OUT = (
+    13,
+    (14, 15, 16, 17),
+)  # draws of the originals: thresholds were chosen on the first
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,17 @@ class Inspected:
 def read_photographs(archive: Path) -> dict[str, bytes]:
     """The files of a tar that are named like images, by name."""
     with tarfile.open(archive) as tar:
-        found = {one.name: tar.extractfile(one) for one in tar if one.isfile() and one.name.lower().endswith(ENDINGS)}
+        found = {
+            one.name: tar.extractfile(one)
+            for one in tar
+            if one.isfile() and one.name.lower().endswith(ENDINGS)
+        }
         return {name: file.read() for name, file in found.items() if file is not None}
 
 
-def planted(photographs: dict[str, bytes], each: int, *, draw: int) -> dict[str, tuple[str, str, bytes]]:
+def planted(
+    photographs: dict[str, bytes], each: int, *, draw: int
+) -> dict[str, tuple[str, str, bytes]]:
     """Name of the copy -> (kind, name of the original, bytes)."""
     names = sorted(photographs)
     random.Random(draw).shuffle(names)
@@ -108,7 +120,10 @@ def grouped(seen: Inspected) -> tuple[Groups, float]:
     """The groups and questions at default settings, and the CPU seconds they took."""
     start = time.process_time()
     groups = group_duplicates(
-        seen.rows, seen.features, lambda names: {name: seen.views[name] for name in names}, CurateParams()
+        seen.rows,
+        seen.features,
+        lambda names: {name: seen.views[name] for name in names},
+        CurateParams(),
     )
     return groups, time.process_time() - start
 
@@ -118,9 +133,14 @@ def copy_rows(groups: Groups, copies: dict[str, tuple[str, str, bytes]]) -> list
     group, questions = groups.frame["dup_group"], asked(groups)
     rows = []
     for kind in CHANGES:
-        pairs = [(copy, original) for copy, (of_kind, original, _) in copies.items() if of_kind == kind]
+        pairs = [
+            (copy, original) for copy, (of_kind, original, _) in copies.items() if of_kind == kind
+        ]
         found = [bool(group[copy] == group[original]) for copy, original in pairs]
-        open_ = [not there and frozenset(pair) in questions for there, pair in zip(found, pairs, strict=True)]
+        open_ = [
+            not there and frozenset(pair) in questions
+            for there, pair in zip(found, pairs, strict=True)
+        ]
         rows.append(row(kind, "copies", "images", [len(pairs)]))
         rows.append(row(kind, "found", "share", [sum(found) / len(pairs)]))
         rows.append(row(kind, "asked", "share", [sum(open_) / len(pairs)]))
@@ -133,11 +153,17 @@ def held_out_rows(photographs: dict[str, bytes], each: int) -> list[Row]:
     found, false = [], []
     for draw in HELD_OUT:
         copies = planted(photographs, each, draw=draw)
-        groups, _ = grouped(inspected({**photographs, **{name: data for name, (_, _, data) in copies.items()}}))
+        groups, _ = grouped(
+            inspected({**photographs, **{name: data for name, (_, _, data) in copies.items()}})
+        )
         rows = copy_rows(groups, copies)
         found.append(min(one.median for one in rows if one.metric == "found"))
         originals = {name: original for name, (_, original, _) in copies.items()}
-        false += [one.median for one in false_rows(f"draw {draw}", groups, originals) if "different" in one.metric][:1]
+        false += [
+            one.median
+            for one in false_rows(f"draw {draw}", groups, originals)
+            if "different" in one.metric
+        ][:1]
     return [
         row("held-out draws", "found, of the kind that is found least", "share", found),
         row("held-out draws", "groups of different photographs", "groups", false),
@@ -154,14 +180,19 @@ def print_rows(photographs: dict[str, bytes]) -> list[Row]:
         for number in range(N_PRINTS):
             blank, *motifs = names[3 * number : 3 * number + 3]
             for motif in motifs:
-                images[f"{number:03}/{motif}"] = _printed(photographs[blank], photographs[motif], share)
+                images[f"{number:03}/{motif}"] = _printed(
+                    photographs[blank], photographs[motif], share
+                )
         groups, _ = grouped(inspected(images))
         case = f"different prints of {share:.0%} of the sides on one photograph"
         together = int(groups.frame["dup_group"].dropna().nunique())
         rows.append(row(case, "pairs", "pairs", [N_PRINTS]))
         rows.append(row(case, "taken for copies", "pairs", [together]))
         rows.append(row(case, "asked", "pairs", [len(asked(groups))]))
-        print(f"{case}: {together} of {N_PRINTS} taken for copies, {len(asked(groups))} asked", flush=True)
+        print(
+            f"{case}: {together} of {N_PRINTS} taken for copies, {len(asked(groups))} asked",
+            flush=True,
+        )
     return rows
 
 
@@ -182,7 +213,10 @@ def false_rows(case: str, groups: Groups, original_of: dict[str, str]) -> list[R
     distinct = source.groupby(group).nunique()
     questions = asked(groups)
     apart = sum(len({original_of.get(name, name) for name in pair}) > 1 for pair in questions)
-    print(f"{case}: {(distinct > 1).sum()} groups of different ones, {len(questions)} questions", flush=True)
+    print(
+        f"{case}: {(distinct > 1).sum()} groups of different ones, {len(questions)} questions",
+        flush=True,
+    )
     return [
         row(case, "groups", "groups", [int(group.nunique())]),
         row(case, "groups of different photographs", "groups", [int((distinct > 1).sum())]),
@@ -204,20 +238,26 @@ def sheet(groups: Groups, photographs: dict[str, bytes]) -> Image.Image:
     group = groups.frame["dup_group"].dropna()
     lines = [list(part.index) for _, part in group.groupby(group)]
     pairs = groups.maybe.sort_values("score", ascending=False).drop_duplicates("image_id")
-    flat = pairs.head(CurateParams().dup_questions)[["image_id", "other"]].to_numpy().ravel().tolist()
+    flat = (
+        pairs.head(CurateParams().dup_questions)[["image_id", "other"]].to_numpy().ravel().tolist()
+    )
     lines += [[]] if lines else []
     lines += [flat[at : at + PER_LINE] for at in range(0, len(flat), PER_LINE)]
     whole = Image.new("RGB", (PER_LINE * TILE_PX, max(1, len(lines)) * TILE_PX), "black")
     for down, line in enumerate(lines):
         for across, name in enumerate(line[:PER_LINE]):
-            tile = ImageOps.contain(Image.open(io.BytesIO(photographs[name])).convert("RGB"), (TILE_PX - 6,) * 2)
+            tile = ImageOps.contain(
+                Image.open(io.BytesIO(photographs[name])).convert("RGB"), (TILE_PX - 6,) * 2
+            )
             whole.paste(tile, (across * TILE_PX, down * TILE_PX))
     return whole
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.photograph_copies", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.photograph_copies", description=__doc__
+    )
     parser.add_argument("--data", type=Path, required=True, help="a folder with clothing.tar")
     parser.add_argument("--sheet", type=Path, help="a folder for the contact sheet")
     parser.add_argument("--each", type=int, default=40, help="copies of each kind (default 40)")
@@ -235,7 +275,11 @@ def main() -> None:
         row("photographs", "grouping", "CPU s", [cpu_s]),
         *false_rows("as they are", as_it_is, {}),
         *copy_rows(groups, copies),
-        *false_rows("with planted copies", groups, {name: original for name, (_, original, _) in copies.items()}),
+        *false_rows(
+            "with planted copies",
+            groups,
+            {name: original for name, (_, original, _) in copies.items()},
+        ),
         *held_out_rows(photographs, options.each),
         *print_rows(photographs),
     ]

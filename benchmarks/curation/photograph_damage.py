@@ -95,7 +95,9 @@ def _on_white(data: bytes, *, share: float) -> bytes:
 def _page(rng: random.Random) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """An empty page as shops show it where there is no photograph: its size, its grey."""
     page = Image.new(
-        "RGB", rng.choice([(300, 300), (400, 300), (640, 480)]), rng.choice(["white", "#eeeeee", "#cccccc"])
+        "RGB",
+        rng.choice([(300, 300), (400, 300), (640, 480)]),
+        rng.choice(["white", "#eeeeee", "#cccccc"]),
     )
     return page, ImageDraw.Draw(page)
 
@@ -120,7 +122,10 @@ def _camera(rng: random.Random) -> bytes:
     x, y, half = page.width / 2, page.height / 2, rng.uniform(0.15, 0.3) * min(page.size)
     pen.rounded_rectangle((x - half, y - 0.7 * half, x + half, y + 0.7 * half), 10, fill=ink)
     for radius, colour in ((0.4, paper), (0.25, ink)):
-        pen.ellipse((x - radius * half, y - radius * half, x + radius * half, y + radius * half), fill=colour)
+        pen.ellipse(
+            (x - radius * half, y - radius * half, x + radius * half, y + radius * half),
+            fill=colour,
+        )
     return _saved(page, quality=90)
 
 
@@ -145,8 +150,12 @@ DAMAGED: dict[str, Kind] = {
     "a 512 B sector of zeros": Kind(DAMAGES["a 512 B sector of zeros"], Reason.DECODE_CORRUPT),
     "last 30 % zeros": Kind(DAMAGES["last 30 % zeros"], Reason.DECODE_TRUNCATED),
     "8 random bytes": Kind(DAMAGES["8 random bytes"], Reason.DECODE_CORRUPT),
-    "halves of two files": Kind(lambda data, other, rng: spliced(data, other), Reason.DECODE_CORRUPT),
-    "cut in half, saved again": Kind(lambda data, other, rng: _grey_below(data, keep=0.5), Remark.ENDS_GREY),
+    "halves of two files": Kind(
+        lambda data, other, rng: spliced(data, other), Reason.DECODE_CORRUPT
+    ),
+    "cut in half, saved again": Kind(
+        lambda data, other, rng: _grey_below(data, keep=0.5), Remark.ENDS_GREY
+    ),
     "cut off anywhere, saved again": Kind(
         lambda data, other, rng: _grey_below(data, keep=rng.uniform(0.1, 0.95)),
         Remark.ENDS_GREY,
@@ -155,22 +164,34 @@ DAMAGED: dict[str, Kind] = {
     "empty file": Kind(lambda data, other, rng: b"", Reason.EMPTY),
 }
 SOUND: dict[str, Kind] = {
-    "progressive JPEG": Kind(lambda data, other, rng: _saved(_image(data), quality=90, progressive=True), None),
-    "CMYK JPEG": Kind(lambda data, other, rng: _saved(_image(data).convert("CMYK"), quality=90), None),
+    "progressive JPEG": Kind(
+        lambda data, other, rng: _saved(_image(data), quality=90, progressive=True), None
+    ),
+    "CMYK JPEG": Kind(
+        lambda data, other, rng: _saved(_image(data).convert("CMYK"), quality=90), None
+    ),
     "turned by EXIF": Kind(lambda data, other, rng: _turned(data), Remark.EXIF_ROTATED),
-    "PNG named .jpg": Kind(lambda data, other, rng: _saved(_image(data), "PNG"), Remark.EXT_MISMATCH),
+    "PNG named .jpg": Kind(
+        lambda data, other, rng: _saved(_image(data), "PNG"), Remark.EXT_MISMATCH
+    ),
     "on a white page, at 70 %": Kind(lambda data, other, rng: _on_white(data, share=0.7), None),
     "on a white page, at 40 %": Kind(lambda data, other, rng: _on_white(data, share=0.4), None),
     "on a white page, at 30 %": Kind(lambda data, other, rng: _on_white(data, share=0.3), None),
     "PNG of 16 bits": Kind(lambda data, other, rng: _png_of_16_bits(data), None, ".png"),
 }
 PLACEHOLDERS: dict[str, Kind] = {
-    "placeholders with a line of text": Kind(lambda data, other, rng: _no_photograph(rng), Remark.LOW_INFORMATION),
-    "placeholders with a drawn camera": Kind(lambda data, other, rng: _camera(rng), Remark.LOW_INFORMATION),
+    "placeholders with a line of text": Kind(
+        lambda data, other, rng: _no_photograph(rng), Remark.LOW_INFORMATION
+    ),
+    "placeholders with a drawn camera": Kind(
+        lambda data, other, rng: _camera(rng), Remark.LOW_INFORMATION
+    ),
 }
 
 
-def planted(photographs: Mapping[str, bytes], kinds: Mapping[str, Kind], each: int) -> dict[str, Plant]:
+def planted(
+    photographs: Mapping[str, bytes], kinds: Mapping[str, Kind], each: int
+) -> dict[str, Plant]:
     """Name of the file -> what it is; every kind has draws of its own, so that a new kind changes no other."""
     plants = {}
     for kind_name, kind in kinds.items():
@@ -178,17 +199,24 @@ def planted(photographs: Mapping[str, bytes], kinds: Mapping[str, Kind], each: i
         drawn = rng.sample(sorted(photographs), each + 1)
         for name, other in itertools.pairwise(drawn):
             data = kind.change(photographs[name], photographs[other], rng)
-            plants[f"{kind_name}/{Path(name).with_suffix(kind.ending)}"] = Plant(kind_name, name, data)
+            plants[f"{kind_name}/{Path(name).with_suffix(kind.ending)}"] = Plant(
+                kind_name, name, data
+            )
     return plants
 
 
 def verdicts(files: Mapping[str, bytes]) -> dict[str, Verdict]:
     """What `inspect` and the remarks of `curate` say about each file, by name."""
-    findings = pd.DataFrame([examine(name, data, InspectParams()).findings for name, data in files.items()])
+    findings = pd.DataFrame(
+        [examine(name, data, InspectParams()).findings for name, data in files.items()]
+    )
     remarks = pd.DataFrame(quality_remarks(findings, CurateParams()))
     refusals = findings["refusal"].astype(object).where(findings["refusal"].notna(), None)
     return {
-        name: Verdict(refusal, frozenset(str(remark) for remark in remarks.columns[remarks.iloc[at].to_numpy()]))
+        name: Verdict(
+            refusal,
+            frozenset(str(remark) for remark in remarks.columns[remarks.iloc[at].to_numpy()]),
+        )
         for at, (name, refusal) in enumerate(zip(files, refusals, strict=True))
     }
 
@@ -203,8 +231,15 @@ def damage_rows(plants: Mapping[str, Plant], said: Mapping[str, frozenset[str]])
     for kind_name, kind in DAMAGED.items():
         names = [name for name, plant in plants.items() if plant.kind == kind_name]
         yield row(kind_name, "damaged", "files", [len(names)])
-        yield row(kind_name, "named", "share", [sum(kind.expected in said[name] for name in names) / len(names)])
-        yield row(kind_name, "noticed", "share", [sum(bool(said[name]) for name in names) / len(names)])
+        yield row(
+            kind_name,
+            "named",
+            "share",
+            [sum(kind.expected in said[name] for name in names) / len(names)],
+        )
+        yield row(
+            kind_name, "noticed", "share", [sum(bool(said[name]) for name in names) / len(names)]
+        )
         yield from _word_rows(kind_name, [said[name] for name in names])
 
 
@@ -238,7 +273,9 @@ def sheet(tiles: Iterable[tuple[str, bytes]]) -> Image.Image:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.photograph_damage", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.photograph_damage", description=__doc__
+    )
     parser.add_argument("--data", type=Path, required=True, help="a folder with clothing.tar")
     parser.add_argument("--sheet", type=Path, help="a folder for the contact sheet")
     parser.add_argument("--each", type=int, default=100, help="files of each kind (default 100)")
@@ -250,7 +287,11 @@ def main() -> None:
     nothing = Verdict(None, frozenset())
     as_they_are = {name: _said(found[name], nothing) for name in photographs}
     rows = list(damage_rows(plants, said))
-    missed = [(name, "passed without a word") for name in said if plants[name].kind in DAMAGED and not said[name]]
+    missed = [
+        (name, "passed without a word")
+        for name in said
+        if plants[name].kind in DAMAGED and not said[name]
+    ]
     doubted = [(name, ", ".join(sorted(words))) for name, words in as_they_are.items() if words]
     for kind_name, kind in SOUND.items():
         names = [name for name, plant in plants.items() if plant.kind == kind_name]
@@ -260,16 +301,24 @@ def main() -> None:
         rows.append(row(kind_name, "expected remark", "files", [len(yes)]))
         doubted += [(name, ", ".join(sorted(words))) for name, words in unexpected.items() if words]
     for kind_name, kind in PLACEHOLDERS.items():
-        named = [kind.expected in found[name].remarks for name, plant in plants.items() if plant.kind == kind_name]
+        named = [
+            kind.expected in found[name].remarks
+            for name, plant in plants.items()
+            if plant.kind == kind_name
+        ]
         rows.append(row(kind_name, "placeholders", "files", [len(named)]))
         rows.append(row(kind_name, "named", "share", [sum(named) / len(named)]))
-    rows += sound_rows("as they are", [found[name] for name in photographs], list(as_they_are.values()))
+    rows += sound_rows(
+        "as they are", [found[name] for name in photographs], list(as_they_are.values())
+    )
     for one in rows:
         print(f"{one.case}: {one.metric} {one.median:g} {one.unit}")
     if options.sheet:
         data_of = photographs | {name: plant.data for name, plant in plants.items()}
         tiles = [(f"{Path(name).parts[0]}\n{words}", name) for name, words in doubted + missed]
-        sheet((caption, data_of[name]) for caption, name in tiles).save(options.sheet / "doubted_and_missed.png")
+        sheet((caption, data_of[name]) for caption, name in tiles).save(
+            options.sheet / "doubted_and_missed.png"
+        )
     print(f"wrote {write_results('photograph_damage', rows, also=('opencv-python',))}")
 
 

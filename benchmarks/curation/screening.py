@@ -119,13 +119,21 @@ def quality_rows(files: Sequence[bytes]) -> Iterator[Row]:
     step = len(files) // PLANTED
     for name, plant in PLANTS.items():
         planted = [_jpeg(plant(Image.open(io.BytesIO(data)))) for data in files[::step]]
-        yield row("row 21: planted", f"{name} found", "share", [_remarked(planted)[Remark(name)].mean()])
+        yield row(
+            "row 21: planted", f"{name} found", "share", [_remarked(planted)[Remark(name)].mean()]
+        )
     small = [_jpeg(Image.open(io.BytesIO(data)).resize((40, 24))) for data in files[::step]]
-    refused = [examine("a.jpg", data, InspectParams(min_side_px=32)).findings["refusal"] for data in small]
-    yield row("row 21: planted", "too_small found", "share", [refused.count("too_small") / len(refused)])
+    refused = [
+        examine("a.jpg", data, InspectParams(min_side_px=32)).findings["refusal"] for data in small
+    ]
+    yield row(
+        "row 21: planted", "too_small found", "share", [refused.count("too_small") / len(refused)]
+    )
     remarks = _remarked(files)
     for name in PLANTS:
-        yield row("row 21: photographs as they are", f"{name}", "share", [remarks[Remark(name)].mean()])
+        yield row(
+            "row 21: photographs as they are", f"{name}", "share", [remarks[Remark(name)].mean()]
+        )
     anything = pd.concat([remarks[Remark(name)] for name in PLANTS], axis=1).any(axis=1)
     yield row("row 21: photographs as they are", "any of these", "share", [anything.mean()])
 
@@ -144,7 +152,10 @@ def _jpeg(picture: Image.Image, **options: object) -> bytes:
 def same_bytes_rows(paths: Sequence[Path], folder: Path) -> Iterator[Row]:
     """Row 22: digests of all outputs of a whole run of the stage."""
     source = Source(paths, folder).list("all", range(len(paths)), shard_bytes=4e6)
-    found = [_inspected(source, workers=workers, state=state) for workers, state in ((1, "a"), (8, "b"), (8, "b"))]
+    found = [
+        _inspected(source, workers=workers, state=state)
+        for workers, state in ((1, "a"), (8, "b"), (8, "b"))
+    ]
     shards = len(list((source / "out/features").iterdir()))
     case = f"row 22: {len(paths)} photographs in {shards} shards"
     yield row(case, "8 workers as 1, empty memo", "share", [float(found[1] == found[0])])
@@ -154,16 +165,31 @@ def same_bytes_rows(paths: Sequence[Path], folder: Path) -> Iterator[Row]:
 
 def _inspected(source: Path, *, workers: int, state: str) -> dict[str, str]:
     shutil.rmtree(source / "out", ignore_errors=True)
-    inspect(_job(source, InspectParams(), ("images.parquet", "features", "pixel_rules.json"), workers, state))
+    inspect(
+        _job(
+            source,
+            InspectParams(),
+            ("images.parquet", "features", "pixel_rules.json"),
+            workers,
+            state,
+        )
+    )
     files = sorted(path for path in (source / "out").rglob("*") if path.is_file())
     return {str(path.relative_to(source)): digest(path) for path in files}
 
 
-def _job(source: Path, params: object, outputs: Sequence[str], workers: int = 1, state: str = "state") -> StageRun:
+def _job(
+    source: Path, params: object, outputs: Sequence[str], workers: int = 1, state: str = "state"
+) -> StageRun:
     reads = {name.partition(".")[0]: source / name for name in ("shards", "members.parquet")}
-    reads |= {"images": source / "out/images.parquet", "pixel_rules": source / "out/pixel_rules.json"}
+    reads |= {
+        "images": source / "out/images.parquet",
+        "pixel_rules": source / "out/pixel_rules.json",
+    }
     writes = {name.partition(".")[0]: source / "out" / name for name in outputs}
-    return StageRun(source, reads, writes, params, Settings(workers=workers, state_dir=source.parent / state))
+    return StageRun(
+        source, reads, writes, params, Settings(workers=workers, state_dir=source.parent / state)
+    )
 
 
 def position_rows(paths: Sequence[Path], folder: Path) -> Iterator[Row]:
@@ -179,9 +205,13 @@ def position_rows(paths: Sequence[Path], folder: Path) -> Iterator[Row]:
     inspect(_job(source, InspectParams(), ("images.parquet", "features", "pixel_rules.json")))
     convert(_job(source, ConvertParams(), ("betons",)))
     members = MEMBERS.read(source / "members.parquet")
-    pictures = thumbnails(members["image_id"], members=members, shards=source / "shards", rules=PixelRules())
+    pictures = thumbnails(
+        members["image_id"], members=members, shards=source / "shards", rules=PixelRules()
+    )
     for number, uri in enumerate(pictures.values()):
-        (source / "out" / f"thumbnail-{number}").write_bytes(base64.b64decode(uri.partition(",")[2]))
+        (source / "out" / f"thumbnail-{number}").write_bytes(
+            base64.b64decode(uri.partition(",")[2])
+        )
     outputs = [path for path in (source / "out").rglob("*") if path.is_file()]
     has_gps = pd.read_parquet(source / "out/images.parquet")["has_gps"]
     needles = [POSITION.encode(), b"Exif\0\0", b"eXIf"]
@@ -193,7 +223,9 @@ def position_rows(paths: Sequence[Path], folder: Path) -> Iterator[Row]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.screening", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.screening", description=__doc__
+    )
     parser.add_argument("--count", type=int, default=1024, help="photographs (default 1024)")
     parser.add_argument("--images", type=Path, help="a folder of images of your own")
     options = parser.parse_args()
@@ -202,7 +234,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         rows = [*speed_rows(paths, folder / "speed"), *damage_rows(files), *quality_rows(files)]
-        rows += [*same_bytes_rows(paths[::2], folder / "same"), *position_rows(paths[::20], folder / "located")]
+        rows += [
+            *same_bytes_rows(paths[::2], folder / "same"),
+            *position_rows(paths[::20], folder / "located"),
+        ]
     for one in rows:
         print(json.dumps([one.case, one.metric, round(one.median, 4)]))
     print(f"wrote {write_results('screening', rows, also=('opencv-python',))}")

@@ -61,15 +61,23 @@ def measure(n: int, seed: int) -> dict[str, float]:
     before, after = split(rows.iloc[:n]), split(rows)
     evaluated = before.index[before != "train"]
     copied = rows["pixel_hash"].duplicated(keep=False)[evaluated]
-    alone = rows["subject"].isna()  # a copy in a subject goes with it, and the training copy leaves (duplicates.py)
+    alone = rows[
+        "subject"
+    ].isna()  # a copy in a subject goes with it, and the training copy leaves (duplicates.py)
     shares = (after == "val").groupby(rows["class"]).agg(["mean", "size"])
     return {
         "subjects in two splits": torn(after, rows["subject"]),
-        "equal pixels of no subject in two splits": torn(after[alone], rows.loc[alone, "pixel_hash"]),
+        "equal pixels of no subject in two splits": torn(
+            after[alone], rows.loc[alone, "pixel_hash"]
+        ),
         "old images moved by a tenth more data": float((before != after[before.index]).sum()),
-        "evaluation images moved by a copy of them": float((before != after[before.index])[evaluated][copied].sum()),
+        "evaluation images moved by a copy of them": float(
+            (before != after[before.index])[evaluated][copied].sum()
+        ),
         "evaluation images of which a copy came": float(copied.sum()),
-        "standard deviation of the share in val": float(shares.loc[shares["size"] >= LARGE, "mean"].std()),
+        "standard deviation of the share in val": float(
+            shares.loc[shares["size"] >= LARGE, "mean"].std()
+        ),
         "share in val": float((after == "val").mean()),
         "share in test": float((after == "test").mean()),
     }
@@ -77,13 +85,18 @@ def measure(n: int, seed: int) -> dict[str, float]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.splits", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.splits", description=__doc__
+    )
     parser.add_argument("--rows", type=int, default=60_000, help="images (default 60000)")
     parser.add_argument("--seeds", type=int, default=5, help="how many sets (default 5)")
     options = parser.parse_args()
     found = [measure(options.rows, seed) for seed in range(options.seeds)]
     case = f"row 17: {options.rows} images, {CLASSES} classes"
-    units = {name: "share" if "share" in name else "subjects" if "subject" in name else "images" for name in found[0]}
+    units = {
+        name: "share" if "share" in name else "subjects" if "subject" in name else "images"
+        for name in found[0]
+    }
     rows = [row(case, name, unit, [one[name] for one in found]) for name, unit in units.items()]
     print(f"wrote {write_results('splits', rows)}")
     for one in rows:

@@ -62,7 +62,12 @@ class Setting:
         return f"{self.n_images} images x {self.n_classes} classes, {self.votes_each} votes each"
 
 
-SETTINGS = (Setting(2000, 10, 40, 3), Setting(2000, 10, 40, 5), Setting(2000, 100, 40, 5), Setting(20_000, 10, 200, 3))
+SETTINGS = (
+    Setting(2000, 10, 40, 3),
+    Setting(2000, 10, 40, 5),
+    Setting(2000, 100, 40, 5),
+    Setting(20_000, 10, 200, 3),
+)
 LARGE = Setting(200_000, 1000, 2000, 3)
 
 
@@ -71,7 +76,9 @@ def draw_crowd(setting: Setting, seed: int) -> Crowd:
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, setting.n_classes, setting.n_images)
     image = np.repeat(np.arange(setting.n_images), setting.votes_each)
-    annotator = rng.random((setting.n_images, setting.n_annotators)).argpartition(setting.votes_each, axis=1)
+    annotator = rng.random((setting.n_images, setting.n_annotators)).argpartition(
+        setting.votes_each, axis=1
+    )
     annotator = annotator[:, : setting.votes_each].ravel()
     accuracy = rng.beta(8, 2, setting.n_annotators)
     kind = rng.permutation(setting.n_annotators) / setting.n_annotators
@@ -80,9 +87,15 @@ def draw_crowd(setting: Setting, seed: int) -> Crowd:
     right = rng.random(len(image)) < accuracy[annotator]
     anywhere = (truth[image] + rng.integers(1, setting.n_classes, len(image))) % setting.n_classes
     lookalike = truth[image] ^ 1 if setting.n_classes % 2 == 0 else anywhere
-    said = np.where(right, truth[image], np.where(rng.random(len(image)) < 0.5, lookalike, anywhere))
+    said = np.where(
+        right, truth[image], np.where(rng.random(len(image)) < 0.5, lookalike, anywhere)
+    )
     names = np.char.add("i", np.char.zfill(np.arange(setting.n_images).astype(str), 6))
-    columns = {"image_id": names[image], "annotator": annotator.astype(str), "label": said.astype(str)}
+    columns = {
+        "image_id": names[image],
+        "annotator": annotator.astype(str),
+        "label": said.astype(str),
+    }
     return Crowd(pd.DataFrame(columns).astype("str"), pd.Series(truth.astype(str), index=names))
 
 
@@ -105,17 +118,26 @@ def compare(setting: Setting, seeds: int, crowd_kit: str | None) -> list[Row]:
         found.setdefault("ours, posterior from .9", []).append(
             accuracy(sure["label"], Crowd(crowd.votes, crowd.truth[sure.index]))
         )
-        found.setdefault("share with posterior from .9", []).append(100 * len(sure) / len(consensus))
+        found.setdefault("share with posterior from .9", []).append(
+            100 * len(sure) / len(consensus)
+        )
         theirs = crowd_kit if setting.n_classes <= MOST_CLASSES_FOR_THEIRS else None
         for name, value in _theirs(crowd, theirs).items():
             found.setdefault(name, []).append(value)
-    found["ours minus majority"] = [a - b for a, b in zip(found["ours"], found["majority"], strict=True)]
+    found["ours minus majority"] = [
+        a - b for a, b in zip(found["ours"], found["majority"], strict=True)
+    ]
     if "crowd-kit one-coin" in found:
         pairs = zip(found["ours"], found["crowd-kit one-coin"], strict=True)
         found["ours minus crowd-kit one-coin"] = [a - b for a, b in pairs]
-    print(setting, {name: round(float(np.median(values)), 2) for name, values in found.items()}, flush=True)
+    print(
+        setting,
+        {name: round(float(np.median(values)), 2) for name, values in found.items()},
+        flush=True,
+    )
     return [
-        row(f"row 18: {setting}", name, "s" if "seconds" in name else "%", values) for name, values in found.items()
+        row(f"row 18: {setting}", name, "s" if "seconds" in name else "%", values)
+        for name, values in found.items()
     ]
 
 
@@ -161,7 +183,10 @@ def cost_at_size(runs: int) -> list[Row]:
     measured = [measured_apart(lambda: _aggregate_all(crowd)) for _ in range(runs)]
     seconds, memory = ([pair[n] for pair in measured] for n in (0, 1))
     print(LARGE, seconds, memory, flush=True)
-    return [row(f"row 18: {LARGE}", "wall", "s", seconds), row(f"row 18: {LARGE}", "extra memory", "MB", memory)]
+    return [
+        row(f"row 18: {LARGE}", "wall", "s", seconds),
+        row(f"row 18: {LARGE}", "extra memory", "MB", memory),
+    ]
 
 
 def _aggregate_all(crowd: Crowd) -> None:
@@ -170,11 +195,15 @@ def _aggregate_all(crowd: Crowd) -> None:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curation.votes", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curation.votes", description=__doc__
+    )
     parser.add_argument("--crowd-kit", metavar="PYTHON", help="an interpreter that has crowd-kit")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
-    rows = [one for setting in SETTINGS for one in compare(setting, options.seeds, options.crowd_kit)]
+    rows = [
+        one for setting in SETTINGS for one in compare(setting, options.seeds, options.crowd_kit)
+    ]
     print(f"wrote {write_results('votes', [*rows, *cost_at_size(3)])}")
     return 0
 

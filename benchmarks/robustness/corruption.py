@@ -36,8 +36,12 @@ def rows_of(kind: str, found: list[tuple[str, Outcome]]) -> list[Row]:
 
 def main() -> int:
     """Command line; 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.corruption", description=__doc__)
-    parser.add_argument("--cases", type=int, default=1000, help="for each of native and python (default 1000)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.robustness.corruption", description=__doc__
+    )
+    parser.add_argument(
+        "--cases", type=int, default=1000, help="for each of native and python (default 1000)"
+    )
     parser.add_argument("--ffcv-cases", type=int, default=120, help="for ffcv (default 120)")
     parser.add_argument("--seed", type=int, default=0, help="of the damage (default 0)")
     options = parser.parse_args()

@@ -46,10 +46,18 @@ DAMAGES: Final[dict[str, Damage]] = {
     "end mark lost": lambda data, other, rng: data[:-2],
     "last 30 % zeros": lambda data, other, rng: zeroed(data, len(data) * 7 // 10, len(data)),
     "a 4 KB page of zeros": lambda data, other, rng: zeroed(data, _aligned(data, PAGE, rng), PAGE),
-    "4 KB of zeros anywhere": lambda data, other, rng: zeroed(data, rng.randrange(1024, len(data) - PAGE), PAGE),
-    "a 512 B sector of zeros": lambda data, other, rng: zeroed(data, _aligned(data, SECTOR, rng), SECTOR),
-    "512 B of zeros anywhere": lambda data, other, rng: zeroed(data, rng.randrange(1024, len(data) - SECTOR), SECTOR),
-    "spliced with another file": lambda data, other, rng: data[: len(data) // 2] + other[len(other) // 2 :],
+    "4 KB of zeros anywhere": lambda data, other, rng: zeroed(
+        data, rng.randrange(1024, len(data) - PAGE), PAGE
+    ),
+    "a 512 B sector of zeros": lambda data, other, rng: zeroed(
+        data, _aligned(data, SECTOR, rng), SECTOR
+    ),
+    "512 B of zeros anywhere": lambda data, other, rng: zeroed(
+        data, rng.randrange(1024, len(data) - SECTOR), SECTOR
+    ),
+    "spliced with another file": lambda data, other, rng: (
+        data[: len(data) // 2] + other[len(other) // 2 :]
+    ),
     "8 random bytes": lambda data, other, rng: _flip_bytes(data, 8, rng),
     "1 flipped bit": lambda data, other, rng: _flip_bit(data, rng),
 }

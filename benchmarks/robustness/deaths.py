@@ -79,7 +79,11 @@ class Ground:
     def ask_nothing(self) -> None:
         """Stages that do not dawdle, and end in the newest model."""
         self.served.forget_wishes()
-        give_whole_line(self.served.origin, wrong=range(max(0, 24 - 8 * self.models)), model=f"model {self.models}")
+        give_whole_line(
+            self.served.origin,
+            wrong=range(max(0, 24 - 8 * self.models)),
+            model=f"model {self.models}",
+        )
         self.served.wish("TOY_REAL", "register")
 
     def trigger(self) -> str:
@@ -88,11 +92,16 @@ class Ground:
 
     def pid(self, name: str) -> int:
         """Of the server or the worker."""
-        return int(json.loads((self.state / "prefect" / f"{name}.json").read_text(encoding="utf-8"))["pid"])
+        return int(
+            json.loads((self.state / "prefect" / f"{name}.json").read_text(encoding="utf-8"))["pid"]
+        )
 
     def engine(self, run: str) -> int:
         """The process of a run at work or waiting, or the only one of the worker."""
-        records = (*self.state.glob(f"running/*-{run[:8]}/flow.json"), *self.state.glob(f"waiting/*-{run[:8]}.json"))
+        records = (
+            *self.state.glob(f"running/*-{run[:8]}/flow.json"),
+            *self.state.glob(f"waiting/*-{run[:8]}.json"),
+        )
         if records:
             return int(json.loads(records[0].read_text(encoding="utf-8"))["pid"])
         return descendants(self.pid("worker"))[0]
@@ -102,7 +111,9 @@ class Ground:
         self.models += 1
         self.ask_nothing()
         params = self.served.origin / "params.yaml"
-        text = re.sub("epochs: [a-z0-9]+", f"epochs: {self.models}", params.read_text(encoding="utf-8"))
+        text = re.sub(
+            "epochs: [a-z0-9]+", f"epochs: {self.models}", params.read_text(encoding="utf-8")
+        )
         params.write_text(text, encoding="utf-8")
         git(self.served.origin, "commit", "-q", "-a", "-m", f"epochs {self.models}")
 
@@ -120,13 +131,18 @@ class Ground:
             self.served.wish("TOY_LINGER", "register:600")
         reported, run = self.reports(), self.trigger()
         at_last: dict[str, Callable[[], Any]] = {
-            "pending": lambda: self.served.run_of(run)["state_type"] == "PENDING" and descendants(self.pid("worker")),
+            "pending": lambda: (
+                self.served.run_of(run)["state_type"] == "PENDING"
+                and descendants(self.pid("worker"))
+            ),
             "waiting for the line": lambda: (
                 any(one.endswith(run[:8]) for one in waiting_for_line(self.state))
                 and self.served.run_of(run)["state_name"] == "AwaitingLine"
             ),
             "in a stage": lambda: self.served.task_states(run).get("discover") == "Running",
-            "between stages": lambda: self.served.task_states(run).get("discover") in ("Ran", "FromCache"),
+            "between stages": lambda: (
+                self.served.task_states(run).get("discover") in ("Ran", "FromCache")
+            ),
             "promoted, not announced": lambda: self.reports() > reported,
         }
         _watch(at_last[moment])
@@ -167,7 +183,9 @@ def die(ground: Ground, moment: str, victim: str) -> Death:
     started = time.monotonic()
     death.next_state = ground.served.wait_for_end(ground.trigger())["state_name"]
     death.next_s = time.monotonic() - started
-    print(f"{moment}, {victim}: free after {death.free_s:.1f} s, next {death.next_state}", flush=True)
+    print(
+        f"{moment}, {victim}: free after {death.free_s:.1f} s, next {death.next_state}", flush=True
+    )
     return death
 
 
@@ -185,28 +203,43 @@ def rows_of(ground: Ground, death: Death) -> list[Row]:
     if "engine" in death.victim and death.moment != "waiting for the line":
         rows.append(row(case, "until the line was free", "s", [death.free_s]))
     if death.moment == "promoted, not announced":
-        rows.append(row(case, "announcements of the promotion", "events", [float(_announcements(ground, death.run))]))
+        rows.append(
+            row(
+                case,
+                "announcements of the promotion",
+                "events",
+                [float(_announcements(ground, death.run))],
+            )
+        )
     return rows
 
 
 def _announcements(ground: Ground, run: str) -> int:
     wanted = {"filter": {"event": {"name": ["perennial.model.promote"]}}}
     names = [
-        event["resource"]["prefect.resource.name"] for event in ground.served.ask("events/filter", wanted)["events"]
+        event["resource"]["prefect.resource.name"]
+        for event in ground.served.ask("events/filter", wanted)["events"]
     ]
     return sum(name.endswith(run[:8]) for name in names)
 
 
 def main() -> int:
     """Command line; 1 when a next run did not complete, or a promotion was not announced once."""
-    argparse.ArgumentParser(prog="python -m benchmarks.robustness.deaths", description=__doc__).parse_args()
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.robustness.deaths", description=__doc__
+    ).parse_args()
     deaths: list[Death] = []
     with tempfile.TemporaryDirectory() as temporary:
         ground = Ground(Path(temporary) / "origin")
         try:
             for moment, victim in KILLS:
                 deaths.append(die(ground, moment, victim))
-                rows = [one for death in deaths if ground.served.has_ended(death.run) for one in rows_of(ground, death)]
+                rows = [
+                    one
+                    for death in deaths
+                    if ground.served.has_ended(death.run)
+                    for one in rows_of(ground, death)
+                ]
                 write_results("deaths", rows, also=("prefect",))  # so far: the whole takes a while
             rows = [one for death in deaths for one in rows_of(ground, death)]
         finally:

@@ -36,7 +36,10 @@ def run_tests() -> list[Row]:
     """How the tests of the decoder end on ARM."""
     command = [*ON_ARM, "-m", "pytest", "-q", "tests/unit/native", "-k", f"not {LEFT_OUT}"]
     said = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", said.stdout[-300:])}
+    counts = {
+        word: int(n)
+        for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", said.stdout[-300:])
+    }
     if not counts or counts.get("failed") or counts.get("error"):
         print(said.stdout, said.stderr, file=sys.stderr)
     return [row("tests on aarch64", word, "tests", [counts.get(word, 0)]) for word in OUTCOMES]
@@ -46,19 +49,26 @@ def view_digests(*run_by: str) -> list[str]:
     """What testing/view_digests.py prints. Raises CalledProcessError."""
     command = [*run_by, "-m", "testing.view_digests"]
     environment = {name: value for name, value in os.environ.items() if name not in UNSET}
-    said = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True, cwd=ROOT, env=environment)
+    said = subprocess.run(
+        command, stdout=subprocess.PIPE, encoding="utf-8", check=True, cwd=ROOT, env=environment
+    )
     return said.stdout.splitlines()
 
 
 def compare(lines: list[str], expected: list[str], *, case: str) -> list[Row]:
     """How many views there are, and how many of them are not this machine's."""
     different = sum(one != other for one, other in zip(lines, expected, strict=True))
-    return [row(case, "views", "views", [len(lines)]), row(case, "views of other bytes", "views", [different])]
+    return [
+        row(case, "views", "views", [len(lines)]),
+        row(case, "views of other bytes", "views", [different]),
+    ]
 
 
 def main() -> int:
     """Command line; 1 when a test fails or a byte differs."""
-    argparse.ArgumentParser(prog="python -m benchmarks.robustness.decoder_elsewhere", description=__doc__).parse_args()
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.robustness.decoder_elsewhere", description=__doc__
+    ).parse_args()
     if shutil.which(ON_OLD_X86[0]) is None:
         sys.exit(f"{ON_OLD_X86[0]}: not found. Remedy: apt-get install qemu-user-static")
     here = view_digests(sys.executable)
@@ -69,7 +79,11 @@ def main() -> int:
     ]
     print(f"wrote {write_results('decoder_elsewhere', rows)}")
     figures = {(one.case, one.metric): one.median for one in rows}
-    wrong = sum(n for (_, metric), n in figures.items() if metric in ("failed", "error", "views of other bytes"))
+    wrong = sum(
+        n
+        for (_, metric), n in figures.items()
+        if metric in ("failed", "error", "views of other bytes")
+    )
     return int(wrong > 0 or figures["tests on aarch64", "passed"] == 0)
 
 

@@ -28,9 +28,27 @@ from pipeline_lib.train.preflight import LEAST_VALUES
 from pipeline_lib.train.recipes import HALF, RECIPES
 
 # Small ones first: what was written stands when the time is up.
-SIDES = {"shufflenet_v2_x0_5": 32, "squeezenet1_1": 32, "mobilenet_v3_small": 32, "mnasnet0_5": 64, "resnet18": 32}
-SIDES |= {"mobilenet_v2": 32, "regnet_y_400mf": 32, "googlenet": 32, "efficientnet_b0": 32, "vit_s_16": 32}
-SIDES |= {"densenet121": 32, "inception_v3": 75, "swin_t": 32, "convnext_tiny": 32, "resnext50_32x4d": 32}
+SIDES = {
+    "shufflenet_v2_x0_5": 32,
+    "squeezenet1_1": 32,
+    "mobilenet_v3_small": 32,
+    "mnasnet0_5": 64,
+    "resnet18": 32,
+}
+SIDES |= {
+    "mobilenet_v2": 32,
+    "regnet_y_400mf": 32,
+    "googlenet": 32,
+    "efficientnet_b0": 32,
+    "vit_s_16": 32,
+}
+SIDES |= {
+    "densenet121": 32,
+    "inception_v3": 75,
+    "swin_t": 32,
+    "convnext_tiny": 32,
+    "resnext50_32x4d": 32,
+}
 SIDES |= {"swin_v2_t": 32, "alexnet": 64, "wide_resnet50_2": 32, "maxvit_t": 224, "vgg11": 32}
 RECIPE = RECIPES["photo"].changed(ema_half_life_epochs=0.0)
 
@@ -63,7 +81,10 @@ def _rows(name: str, side_px: int) -> list[Row]:
     drop_auxiliary_heads(learner.model.network)
     difference = _exported_difference(learner.model, name, side_px, images_BHWC)
     n_weights = sum(weight.numel() for weight in learner.model.parameters())
-    print(f"{name:20} {n_weights / 1e6:6.1f} M weights, resumes, ONNX differs by {difference:.1e}", flush=True)
+    print(
+        f"{name:20} {n_weights / 1e6:6.1f} M weights, resumes, ONNX differs by {difference:.1e}",
+        flush=True,
+    )
     return [
         row(name, "weights", "million", [n_weights / 1e6]),
         row(name, "largest difference of a probability under ONNX", "", [difference]),
@@ -74,12 +95,16 @@ def _learner(name: str, side_px: int) -> Learner:
     torch.manual_seed(1)
     network = build_network(name, n_classes=3, side_px=side_px, auxiliary=True)
     model = Classifier(network, mean=HALF, std=HALF)
-    learner = Learner(model, RECIPE, phases(RECIPE)[-1], objective=Objective(), device=torch.device("cpu"))
+    learner = Learner(
+        model, RECIPE, phases(RECIPE)[-1], objective=Objective(), device=torch.device("cpu")
+    )
     learner.begin_epoch()
     return learner
 
 
-def _exported_difference(model: Classifier, name: str, side_px: int, images_BHWC: torch.Tensor) -> float:
+def _exported_difference(
+    model: Classifier, name: str, side_px: int, images_BHWC: torch.Tensor
+) -> float:
     about = ModelFile(
         network=name, classes=("a", "b", "c"), names=("a", "b", "c"), side_px=side_px, mean=HALF, std=HALF,
         pixels={}, recipe={}, parent=None, epoch=1,
@@ -88,7 +113,9 @@ def _exported_difference(model: Classifier, name: str, side_px: int, images_BHWC
     with tempfile.TemporaryDirectory() as folder:
         about.write(Path(folder))
         export_onnx(calibrated, Path(folder), side_px=side_px)
-        return measure_parity(calibrated, load_exported(Path(folder), threads=1), images_BHWC.numpy()).max_abs_dp
+        return measure_parity(
+            calibrated, load_exported(Path(folder), threads=1), images_BHWC.numpy()
+        ).max_abs_dp
 
 
 if __name__ == "__main__":

@@ -47,8 +47,17 @@ from pipeline_lib.survey.contents import look_into
 IMAGE_CPU_S: Final = 20.0
 MEMORY_BYTES: Final = 2_500_000_000
 MUTATIONS_OF_A_UNIT: Final = 500
-LIMITS: Final = ArchiveLimits(max_file_bytes=10_000_000, max_unpacked_bytes=100_000_000, max_ratio=200)
-EXTREMES: Final = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\1", b"\1\0\0\0")
+LIMITS: Final = ArchiveLimits(
+    max_file_bytes=10_000_000, max_unpacked_bytes=100_000_000, max_ratio=200
+)
+EXTREMES: Final = (
+    b"\0\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff",
+    b"\x80\0\0\0",
+    b"\0\0\0\1",
+    b"\1\0\0\0",
+)
 ARCHIVES: Final = ("tar", "tar.gz", "zip")
 
 
@@ -79,7 +88,10 @@ def seeds_of(kind: str) -> list[bytes]:
     pixels = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     smooth = Image.fromarray(pixels).resize((6, 4)).resize((64, 48), Image.Resampling.BICUBIC)
     if kind in ARCHIVES:
-        return [_archive(kind, form) for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
+        return [
+            _archive(kind, form)
+            for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
+        ]
     return [_encoded(_in_mode(smooth, mode), kind, options) for mode, options in VARIANTS[kind]]
 
 
@@ -251,7 +263,9 @@ def fuzz(unit: Unit, at: Callable[[str], None]) -> Fuzzed:
 
 def passed_over(unit: Unit, number: str, cause: str) -> Unit:
     """The unit without a mutation that ended two processes; it is kept in the current folder."""
-    Path(f"fuzz-{unit.kind}-{number}").write_bytes(mutation(unit.kind, unit.seed, int(number), seeds_of(unit.kind)))
+    Path(f"fuzz-{unit.kind}-{number}").write_bytes(
+        mutation(unit.kind, unit.seed, int(number), seeds_of(unit.kind))
+    )
     print(f"{unit.kind} {number}: {cause}", file=sys.stderr)
     causes.setdefault(unit.kind, {})[number] = cause
     return replace(unit, ended={**unit.ended, number: cause})
@@ -275,31 +289,50 @@ def rows_of(kind: str, results: list[Fuzzed], n_mutations: int) -> list[Row]:
     return [
         *(row(kind, metric, "inputs", [count]) for metric, count in counts.items()),
         row(kind, "slowest", "CPU s", [round(max(one.slowest_s for one in results), 3)]),
-        row(kind, "peak memory of a worker", "MB", [round(max(one.peak_bytes for one in results) / 1e6)]),
+        row(
+            kind,
+            "peak memory of a worker",
+            "MB",
+            [round(max(one.peak_bytes for one in results) / 1e6)],
+        ),
     ]
 
 
 def main() -> int:
     """Command line; 1 when a mutation was no verdict."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.fuzz_inputs", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.robustness.fuzz_inputs", description=__doc__
+    )
     parser.add_argument("--mutations", type=int, default=2000, help="of each format (default 2000)")
     parser.add_argument("--seed", type=int, default=1, help="of the mutations (default 1)")
-    parser.add_argument("--formats", default=",".join((*VARIANTS, *ARCHIVES)), help="which, with commas between")
+    parser.add_argument(
+        "--formats", default=",".join((*VARIANTS, *ARCHIVES)), help="which, with commas between"
+    )
     options = parser.parse_args()
     rows = []
     for kind in options.formats.split(","):
         starts = range(0, options.mutations, MUTATIONS_OF_A_UNIT)
         units = {
-            str(start): Unit(kind, start, min(start + MUTATIONS_OF_A_UNIT, options.mutations), options.seed)
+            str(start): Unit(
+                kind, start, min(start + MUTATIONS_OF_A_UNIT, options.mutations), options.seed
+            )
             for start in starts
         }
-        work = work_on_shards(fuzz, units, workers=2, step=int, spare=passed_over, image_cpu_s=IMAGE_CPU_S)
+        work = work_on_shards(
+            fuzz, units, workers=2, step=int, spare=passed_over, image_cpu_s=IMAGE_CPU_S
+        )
         results = [result for _, result in work]
         for number, said in sorted(item for one in results for item in one.defects.items()):
-            Path(f"fuzz-{kind}-{number}").write_bytes(mutation(kind, options.seed, int(number), seeds_of(kind)))
+            Path(f"fuzz-{kind}-{number}").write_bytes(
+                mutation(kind, options.seed, int(number), seeds_of(kind))
+            )
             print(f"{kind} {number}: {said}", file=sys.stderr)
         rows += rows_of(kind, results, options.mutations)
-        print(", ".join(f"{one.metric} {one.median:g}" for one in rows if one.case == kind), kind, flush=True)
+        print(
+            ", ".join(f"{one.metric} {one.median:g}" for one in rows if one.case == kind),
+            kind,
+            flush=True,
+        )
     print(f"wrote {write_results('fuzz_inputs', rows)}")
     bad = ("crashes", "hangs", "out of memory", "defects")
     return int(any(one.median for one in rows if one.metric in bad))

@@ -45,7 +45,9 @@ def fuzz(folder: Path, *, seconds: int, seed: int) -> Fuzzed:
     command = [str(folder / "fuzz_views"), *limits, "-print_final_stats=1", str(folder / "corpus")]
     ended = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", check=False)
     after = os.times()
-    cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
+    cpu_s = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
     return Fuzzed(ended.stderr, cpu_s, ended.returncode != 0)
 
 
@@ -53,9 +55,16 @@ def lines_reached(folder: Path) -> dict[str, float]:
     """Source file of the decoder -> share of its lines that the corpus reaches, by gcov."""
     compile_fuzzer(folder / "covered", "--coverage", "-DREPLAY", compiler="gcc")
     corpus = sorted(map(str, (folder / "corpus").iterdir()))
-    subprocess.run([str(folder / "covered"), "0", "1", *corpus], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [str(folder / "covered"), "0", "1", *corpus],
+        check=True,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+    )
     notes = sorted(map(str, folder.glob("*.gcda")))
-    said = subprocess.run(["gcov", "-n", *notes], check=True, cwd=folder, capture_output=True, encoding="utf-8").stdout
+    said = subprocess.run(
+        ["gcov", "-n", *notes], check=True, cwd=folder, capture_output=True, encoding="utf-8"
+    ).stdout
     found = re.findall(r"^File '.*/(\w+\.c)'\nLines executed:([\d.]+)%", said, re.MULTILINE)
     return {name: float(percent) / 100 for name, percent in found if name in build.SOURCES}
 
@@ -67,13 +76,18 @@ def rows_of(fuzzed: Fuzzed, lines: dict[str, float], *, case: str) -> list[Row]:
         row(case, "inputs", "inputs", [inputs]),
         row(case, "cpu", "s", [round(fuzzed.cpu_s)]),
         row(case, "crashes, leaks, hangs and wrong pixels", "inputs", [int(fuzzed.failed)]),
-        *(row(case, f"lines of {name} reached", "share", [round(share, 3)]) for name, share in sorted(lines.items())),
+        *(
+            row(case, f"lines of {name} reached", "share", [round(share, 3)])
+            for name, share in sorted(lines.items())
+        ),
     ]
 
 
 def main() -> int:
     """Command line; 1 when an input failed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.fuzz_views", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.robustness.fuzz_views", description=__doc__
+    )
     parser.add_argument("--seconds", type=int, default=600, help="how long (default 600)")
     parser.add_argument("--seed", type=int, default=1, help="of libFuzzer (default 1)")
     options = parser.parse_args()

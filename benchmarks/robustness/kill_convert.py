@@ -45,7 +45,10 @@ class Stage:
 
 
 DOWNLOADED = {"line/download/shards": "shards", "line/download/members.parquet": "members.parquet"}
-INSPECTED = {"line/inspect/images.parquet": "images.parquet", "line/inspect/pixel_rules.json": "pixel_rules.json"}
+INSPECTED = {
+    "line/inspect/images.parquet": "images.parquet",
+    "line/inspect/pixel_rules.json": "pixel_rules.json",
+}
 CONVERT = Stage("convert", DOWNLOADED | INSPECTED, ("line/convert/betons/*",))
 
 
@@ -94,7 +97,9 @@ def kill(checkout: Checkout, stage: Stage, *, after_s: float, a_worker: bool) ->
     """Start the stage and kill it, or one of its workers, after some seconds."""
     process = start(checkout, stage)
     time.sleep(after_s)
-    workers = [pid for pid, command in working_in(checkout.folder).items() if "spawn_main" in command]
+    workers = [
+        pid for pid, command in working_in(checkout.folder).items() if "spawn_main" in command
+    ]
     hit = process.poll() is None
     victim = min(workers) if a_worker and workers else process.pid
     if hit:
@@ -103,7 +108,9 @@ def kill(checkout: Checkout, stage: Stage, *, after_s: float, a_worker: bool) ->
     began = time.monotonic()
     while (left := working_in(checkout.folder)) and time.monotonic() - began < GRACE_S:
         time.sleep(0.05)
-    return Killed(hit, len(left), len(list((checkout.folder / ".perennial/memo" / stage.name).glob("*/*"))))
+    return Killed(
+        hit, len(left), len(list((checkout.folder / ".perennial/memo" / stage.name).glob("*/*")))
+    )
 
 
 def forget(checkout: Checkout, stage: Stage) -> None:
@@ -119,15 +126,22 @@ def main() -> int:
 
 def measure(stage: Stage, result: str, *, case: str, description: str | None) -> int:
     """Read the command line, kill, and write the result file; 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.robustness.{result}", description=description)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.robustness.{result}", description=description
+    )
     parser.add_argument("--kills", type=int, default=20, help="how many (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
     parser.add_argument("--count", type=int, default=2048, help="photographs (default 2048)")
     options = parser.parse_args()
-    paths, rng = make_photographs(FOLDER, count=options.count, images=None), random.Random(options.seed)
+    paths, rng = (
+        make_photographs(FOLDER, count=options.count, images=None),
+        random.Random(options.seed),
+    )
     shard_bytes = sum(path.stat().st_size for path in paths) / SHARDS
     with tempfile.TemporaryDirectory() as temporary:
-        source = Source(paths, Path(temporary) / "source").list("all", range(len(paths)), shard_bytes=shard_bytes)
+        source = Source(paths, Path(temporary) / "source").list(
+            "all", range(len(paths)), shard_bytes=shard_bytes
+        )
         checkout = throw_away_checkout(Path(temporary) / "line")
         lay_out(checkout, stage, source)
         began = time.monotonic()
@@ -142,7 +156,10 @@ def measure(stage: Stage, result: str, *, case: str, description: str | None) ->
             wrong.append(len(hashes(checkout, stage).items() - expected.items()))
             if number % 2 == 1 or number == options.kills - 1:
                 same.append(finish(checkout, stage) == expected)
-            print(f"{'worker' if a_worker else 'stage'} at {moment:.1f} of {lasts_s:.1f} s: {killed[-1]}", flush=True)
+            print(
+                f"{'worker' if a_worker else 'stage'} at {moment:.1f} of {lasts_s:.1f} s: {killed[-1]}",
+                flush=True,
+            )
     rows = [
         row(case, "hit it at work", "share", [sum(one.hit for one in killed) / len(killed)]),
         row(case, "processes left after 5 s", "processes", [one.left for one in killed]),

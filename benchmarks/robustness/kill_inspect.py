@@ -17,4 +17,6 @@ OUTPUTS = ("images.parquet", "features/*", "pixel_rules.json")
 INSPECT = Stage("inspect", DOWNLOADED, tuple(f"line/inspect/{name}" for name in OUTPUTS))
 
 if __name__ == "__main__":
-    sys.exit(measure(INSPECT, "kill_inspect", case="row 16: kill -9 of inspect", description=__doc__))
+    sys.exit(
+        measure(INSPECT, "kill_inspect", case="row 16: kill -9 of inspect", description=__doc__)
+    )

@@ -33,7 +33,9 @@ VICTIMS: tuple[Literal["stage"], Literal["dvc"]] = ("stage", "dvc")
 START_S = 0.5  # a stage's own imports, before its clock starts
 
 
-def run_round(checkout: Checkout, durations_s: Mapping[str, float], rng: random.Random) -> list[Killed]:
+def run_round(
+    checkout: Checkout, durations_s: Mapping[str, float], rng: random.Random
+) -> list[Killed]:
     """From nothing: kill each stage once by each victim, in the order of the line."""
     checkout.forget_results()
     killed = []
@@ -41,22 +43,37 @@ def run_round(checkout: Checkout, durations_s: Mapping[str, float], rng: random.
         for victim in VICTIMS:
             moment = rng.uniform(0.1, START_S + 0.9 * durations_s[stage])
             killed.append(kill_during(checkout, stage, victim=victim, after_s=moment))
-            print(f"{stage} at {moment:.1f} s, {victim} killed: {len(killed[-1].left)} left", flush=True)
+            print(
+                f"{stage} at {moment:.1f} s, {victim} killed: {len(killed[-1].left)} left",
+                flush=True,
+            )
     return killed
 
 
-def kill_one_stage(checkout: Checkout, stage: str, *, kills: int, lasts_s: float, rng: random.Random) -> list[Row]:
+def kill_one_stage(
+    checkout: Checkout, stage: str, *, kills: int, lasts_s: float, rng: random.Random
+) -> list[Row]:
     """Kill one stage `kills` times, its outputs gone before each; compare what comes out after each kill."""
-    outs = {path: md5 for path, md5 in checkout.out_hashes().items() if path.startswith(f"line/{stage}/")}
+    outs = {
+        path: md5
+        for path, md5 in checkout.out_hashes().items()
+        if path.startswith(f"line/{stage}/")
+    }
     killed, same = [], []
     for number in range(kills + 1):
-        for folder in (f"line/{stage}", ".dvc/cache/runs"):  # or DVC would bring the outputs back without running it
+        for folder in (
+            f"line/{stage}",
+            ".dvc/cache/runs",
+        ):  # or DVC would bring the outputs back without running it
             shutil.rmtree(checkout.folder / folder, ignore_errors=True)
         forget(checkout, stage)
         if number < kills:
             moment = rng.uniform(0.1, START_S + 0.9 * lasts_s)
             killed.append(kill_during(checkout, stage, victim=VICTIMS[number % 2], after_s=moment))
-            print(f"{stage} at {moment:.1f} s, {killed[-1].victim} killed: {len(killed[-1].left)} left", flush=True)
+            print(
+                f"{stage} at {moment:.1f} s, {killed[-1].victim} killed: {len(killed[-1].left)} left",
+                flush=True,
+            )
         checkout.repro(stage)
         found = checkout.out_hashes()
         same.append({path: found[path] for path in outs} == outs)
@@ -89,17 +106,25 @@ def figures(case: str, killed: list[Killed]) -> list[Row]:
 
 def stage_durations_s(checkout: Checkout) -> dict[str, float]:
     """Wall time of each stage's last run, from operations.jsonl."""
-    entries = (checkout.folder / ".perennial/operations.jsonl").read_text(encoding="utf-8").splitlines()
+    entries = (
+        (checkout.folder / ".perennial/operations.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     return {entry["stage"]: float(entry["wall_s"]) for entry in map(json.loads, entries)}
 
 
 def main() -> int:
     """Command line; 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.kill_nine", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=1, help="each round kills every stage twice (default 1)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.robustness.kill_nine", description=__doc__
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="each round kills every stage twice (default 1)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
     parser.add_argument("--stage", choices=STAGES, help="kill this stage only")
-    parser.add_argument("--kills", type=int, default=20, help="how often, with --stage (default 20)")
+    parser.add_argument(
+        "--kills", type=int, default=20, help="how often, with --stage (default 20)"
+    )
     options = parser.parse_args()
     rng, killed, same = random.Random(options.seed), [], []
     with tempfile.TemporaryDirectory() as temporary:
@@ -109,7 +134,9 @@ def main() -> int:
         expected, durations_s = checkout.lock(), stage_durations_s(checkout)
         if options.stage:
             lasts_s = durations_s[options.stage]
-            rows = kill_one_stage(checkout, options.stage, kills=options.kills, lasts_s=lasts_s, rng=rng)
+            rows = kill_one_stage(
+                checkout, options.stage, kills=options.kills, lasts_s=lasts_s, rng=rng
+            )
             print(f"wrote {write_results(f'kill_{options.stage}', rows)}")
             return 0 if all(one.min == 1 for one in rows if one.metric.startswith("same")) else 1
         for _ in range(options.rounds):
@@ -118,7 +145,12 @@ def main() -> int:
             same.append(checkout.lock() == expected)
     rows = [
         *figures("kill -9", killed),
-        row("line after a round", "same dvc.lock as undisturbed", "share", [float(equal) for equal in same]),
+        row(
+            "line after a round",
+            "same dvc.lock as undisturbed",
+            "share",
+            [float(equal) for equal in same],
+        ),
     ]
     print(f"wrote {write_results('kill_nine', rows)}")
     return 0 if all(same) and not any(one.left for one in killed) else 1

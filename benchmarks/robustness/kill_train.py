@@ -57,7 +57,9 @@ def start(checkout: Checkout) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for_a_checkpoint(checkout: Checkout, stage: subprocess.Popen[bytes], *, since: float) -> None:
+def wait_for_a_checkpoint(
+    checkout: Checkout, stage: subprocess.Popen[bytes], *, since: float
+) -> None:
     """Return when the stage has saved one after `since` (seconds since 1970), or has ended."""
     deadline = time.monotonic() + LIMIT_S
     while stage.poll() is None and time.monotonic() < deadline:
@@ -76,7 +78,9 @@ def _changed(file: Path) -> float:
 
 def come_to_its_end(checkout: Checkout, stage: subprocess.Popen[bytes]) -> None:
     """Wait for the stage, which must end well."""
-    assert stage.wait(timeout=LIMIT_S) == 0, (checkout.folder.parent / LOG).read_text(encoding="utf-8")[-2000:]
+    assert stage.wait(timeout=LIMIT_S) == 0, (checkout.folder.parent / LOG).read_text(
+        encoding="utf-8"
+    )[-2000:]
 
 
 def finished(checkout: Checkout) -> str:
@@ -117,18 +121,26 @@ def measure(checkout: Checkout, *, processes: int, kills: int, rng: random.Rando
         wait_for_a_checkpoint(checkout, stage, since=began)
         if tally.hits < kills:
             time.sleep(rng.uniform(0, lasts_s / 2))
-        victims = members(stage) if processes > 1 and tally.hits % 2 and stage.poll() is None else []
+        victims = (
+            members(stage) if processes > 1 and tally.hits % 2 and stage.poll() is None else []
+        )
         if tally.hits < kills and stage.poll() is None:
             tally.hits += 1
             if victims:
                 rng.choice(victims).kill()
             else:
                 tally.gone_s.append(kill_stage(checkout, stage))
-                print(f"{processes}: kill {tally.hits} of the stage, gone in {tally.gone_s[-1]:.1f} s", flush=True)
+                print(
+                    f"{processes}: kill {tally.hits} of the stage, gone in {tally.gone_s[-1]:.1f} s",
+                    flush=True,
+                )
                 continue
         come_to_its_end(checkout, stage)
         tally.same.append(float(finished(checkout) == expected))
-        print(f"{processes}: {'kill of one process; ' if victims else ''}the end, same: {tally.same[-1]}", flush=True)
+        print(
+            f"{processes}: {'kill of one process; ' if victims else ''}the end, same: {tally.same[-1]}",
+            flush=True,
+        )
         shutil.rmtree(checkout.folder / "line/train")
     return tally
 
@@ -145,8 +157,12 @@ def rows(tally: Tally, *, processes: int) -> list[Row]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness.kill_train", description=__doc__)
-    parser.add_argument("--kills", type=int, default=20, help="for each number of processes (default 20)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.robustness.kill_train", description=__doc__
+    )
+    parser.add_argument(
+        "--kills", type=int, default=20, help="for each number of processes (default 20)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
     options = parser.parse_args()
     tallies = {}
@@ -158,8 +174,12 @@ def main() -> int:
         checkout.repro("curate", "convert")
         for processes in (1, 2):
             rng = random.Random(options.seed)
-            tallies[processes] = measure(checkout, processes=processes, kills=options.kills, rng=rng)
-    result = [one for processes, tally in tallies.items() for one in rows(tally, processes=processes)]
+            tallies[processes] = measure(
+                checkout, processes=processes, kills=options.kills, rng=rng
+            )
+    result = [
+        one for processes, tally in tallies.items() for one in rows(tally, processes=processes)
+    ]
     print(f"wrote {write_results('kill_train', result)}")
     return 0 if all(all(tally.same) for tally in tallies.values()) else 1
 

@@ -31,7 +31,10 @@ PHOTO_PX = (400, 533)
 def opening() -> Row:
     """CPU milliseconds to check, read and open the weights."""
     return row(
-        "open", "cpu", "ms", [_cpu_ms(lambda: open_builtin(EFFICIENTNET_LITE0, threads=1)) for _ in range(ROUNDS)]
+        "open",
+        "cpu",
+        "ms",
+        [_cpu_ms(lambda: open_builtin(EFFICIENTNET_LITE0, threads=1)) for _ in range(ROUNDS)],
     )
 
 
@@ -44,12 +47,19 @@ def embedding(batch_size: int, views_BHWC: np.ndarray) -> Row:
         for start in range(0, N_IMAGES, batch_size):
             model.features(views_BHWC[start : start + batch_size])
 
-    return row(f"batch of {batch_size}", "cpu", "ms", [_cpu_ms(embed) / N_IMAGES for _ in range(ROUNDS)])
+    return row(
+        f"batch of {batch_size}", "cpu", "ms", [_cpu_ms(embed) / N_IMAGES for _ in range(ROUNDS)]
+    )
 
 
 def viewing(photo_HWC: np.ndarray) -> Row:
     """CPU milliseconds to bring a photograph to what the network sees."""
-    return row("view", "cpu", "ms", [_cpu_ms(lambda: EFFICIENTNET_LITE0.view(photo_HWC)) for _ in range(ROUNDS)])
+    return row(
+        "view",
+        "cpu",
+        "ms",
+        [_cpu_ms(lambda: EFFICIENTNET_LITE0.view(photo_HWC)) for _ in range(ROUNDS)],
+    )
 
 
 def predicting(photo_HWC: np.ndarray) -> Row:
@@ -58,10 +68,18 @@ def predicting(photo_HWC: np.ndarray) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "photo.jpg"
         Image.fromarray(photo_HWC).save(file)
-        command = [sys.executable, "-c", "import sys; from flows.cli import main; sys.exit(main(sys.argv[1:]))"]
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from flows.cli import main; sys.exit(main(sys.argv[1:]))",
+        ]
         for _ in range(ROUNDS):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([*command, "predict", "--model", "builtin", str(file)], check=True, capture_output=True)
+            subprocess.run(
+                [*command, "predict", "--model", "builtin", str(file)],
+                check=True,
+                capture_output=True,
+            )
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return row("predict", "cpu", "s", cpu_s)
@@ -80,7 +98,9 @@ def main() -> None:
     views_BHWC = rng.integers(0, 256, (N_IMAGES, side, side, 3), dtype=np.uint8)
     photo_HWC = rng.integers(0, 256, (*PHOTO_PX, 3), dtype=np.uint8)
     rows = [opening(), viewing(photo_HWC), *(embedding(size, views_BHWC) for size in BATCH_SIZES)]
-    print(f"wrote {write_results('backbone', [*rows, predicting(photo_HWC)], also=('onnxruntime', 'onnx'))}")
+    print(
+        f"wrote {write_results('backbone', [*rows, predicting(photo_HWC)], also=('onnxruntime', 'onnx'))}"
+    )
 
 
 if __name__ == "__main__":

@@ -50,14 +50,23 @@ class Source:
     def __init__(self, paths: Sequence[Path], folder: Path) -> None:
         (folder / "shards").mkdir(parents=True)
         self.folder = folder
-        self.paths = [Path(shutil.copy(path, folder / f"{number:06}.jpg")) for number, path in enumerate(paths)]
+        self.paths = [
+            Path(shutil.copy(path, folder / f"{number:06}.jpg"))
+            for number, path in enumerate(paths)
+        ]
         self.facts: list[dict[str, object]] = []
         with (folder / "shards/photographs.bin").open("wb") as container:
             for path in self.paths:
                 data = path.read_bytes()
                 width, height = Image.open(io.BytesIO(data)).size
-                place = {"container": "photographs.bin", "offset_bytes": container.tell(), "size_bytes": len(data)}
-                self.facts.append({**place, "sha256": hashlib.sha256(data).hexdigest(), "w": width, "h": height})
+                place = {
+                    "container": "photographs.bin",
+                    "offset_bytes": container.tell(),
+                    "size_bytes": len(data),
+                }
+                self.facts.append(
+                    {**place, "sha256": hashlib.sha256(data).hexdigest(), "w": width, "h": height}
+                )
                 container.write(data)
 
     def list(self, name: str, pictures: Sequence[int], *, shard_bytes: float) -> Path:
@@ -67,7 +76,9 @@ class Source:
         limits = ShardSizes(int(shard_bytes / 4), int(shard_bytes), int(shard_bytes * 2))
         for held in cut_shards(list(rows["image_id"]), list(rows["size_bytes"]), limits):
             some = rows.iloc[held.start : held.stop]
-            rows.loc[some.index, "shard"] = shard_id(list(zip(some["image_id"], some["sha256"], strict=True)))
+            rows.loc[some.index, "shard"] = shard_id(
+                list(zip(some["image_id"], some["sha256"], strict=True))
+            )
             rows.loc[some.index, "row_in_shard"] = range(len(some))
         folder = self.folder / name
         folder.mkdir()
@@ -83,13 +94,25 @@ class Source:
 
 def _write(table: Table, rows: pd.DataFrame, path: Path) -> None:
     names = [column.name for column in table.columns]
-    table.write(rows.reindex(columns=names).astype(object).where(lambda frame: frame.notna(), None), path)
+    table.write(
+        rows.reindex(columns=names).astype(object).where(lambda frame: frame.notna(), None), path
+    )
 
 
 def convert(side: str, source: Path, out: Path, *options: str) -> Taken:
     """Run one conversion in its own process; what it measured."""
-    command = [sys.executable, "-m", "benchmarks.support.one_conversion", side, str(source), str(out), *options]
-    said = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True, timeout=900).stdout
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.support.one_conversion",
+        side,
+        str(source),
+        str(out),
+        *options,
+    ]
+    said = subprocess.run(
+        command, stdout=subprocess.PIPE, encoding="utf-8", check=True, timeout=900
+    ).stdout
     taken: Taken = json.loads(said.splitlines()[-1])
     return taken
 
@@ -103,8 +126,12 @@ def compare(source: Path, n: int, repeats: int, options: Sequence[str], case: st
             stock.append(convert("stock", source, folder / "stock.beton", "--read-back", *options))
             ours.append(convert("ours", source, folder / "ours", *options))
             if number == 0 and not options:
-                far = [_distances(source, kept) for kept in (folder / "stock.beton", folder / "ours")]
-            print(f"{case}: {_line('stock', stock[-1], n)}; {_line('ours', ours[-1], n)}", flush=True)
+                far = [
+                    _distances(source, kept) for kept in (folder / "stock.beton", folder / "ours")
+                ]
+            print(
+                f"{case}: {_line('stock', stock[-1], n)}; {_line('ours', ours[-1], n)}", flush=True
+            )
             shutil.rmtree(folder)
             folder.mkdir()
     read = [_with_read_back(one) for one in stock]
@@ -116,17 +143,25 @@ def compare(source: Path, n: int, repeats: int, options: Sequence[str], case: st
     rows = [one for name, taken in sides for one in _rows(f"{case}: {name}", taken, n)]
     for name, taken in sides[:2]:
         for kind in ("cpu", "wall"):
-            times = [a[f"convert_{kind}_s"] / b[f"convert_{kind}_s"] for a, b in zip(taken, ours, strict=True)]
+            times = [
+                a[f"convert_{kind}_s"] / b[f"convert_{kind}_s"]
+                for a, b in zip(taken, ours, strict=True)
+            ]
             rows.append(row(f"{case}: {name} / ours", f"{kind} time", "x", times))
     if not options:
         for name, distances in zip((sides[0][0], sides[2][0]), far, strict=True):
-            rows.append(row(f"{case}: {name}", "mean difference to the source's pixels", "levels", distances))
+            rows.append(
+                row(
+                    f"{case}: {name}", "mean difference to the source's pixels", "levels", distances
+                )
+            )
     return rows
 
 
 def _with_read_back(taken: Taken) -> Taken:
     summed = {
-        f"convert_{kind}_s": taken[f"convert_{kind}_s"] + taken[f"read_back_{kind}_s"] for kind in ("wall", "cpu")
+        f"convert_{kind}_s": taken[f"convert_{kind}_s"] + taken[f"read_back_{kind}_s"]
+        for kind in ("wall", "cpu")
     }
     return {**taken, **summed}
 
@@ -147,7 +182,9 @@ def _distances(source: Path, kept: Path) -> list[float]:
     """Mean absolute difference, in levels 0..255, of stored images to what Pillow decodes of their files."""
     files = (source / "files.txt").read_text(encoding="utf-8").splitlines()
     return [
-        float(np.abs(_pixels(stream).astype(int) - _pixels(Path(files[number]).read_bytes())).mean())
+        float(
+            np.abs(_pixels(stream).astype(int) - _pixels(Path(files[number]).read_bytes())).mean()
+        )
         for number, stream in _streams(kept)
     ]
 
@@ -156,11 +193,15 @@ def _streams(kept: Path) -> list[tuple[int, bytes]]:
     """Some (number of the image, JPEG stream) of FFCV's file, or of our folder of betons."""
     if kept.is_file():
         beton = _open_stock(kept)
-        return [(int(beton.samples_N["row"][at]), beton.stored(at).tobytes()) for at in range(COMPARED)]
+        return [
+            (int(beton.samples_N["row"][at]), beton.stored(at).tobytes()) for at in range(COMPARED)
+        ]
     found = []
     for path in sorted(kept.glob("*.beton")):
         image_ids = BETON_INDEX.read(path.with_suffix(".index.parquet"))["image_id"]
-        found.append((int(image_ids.iloc[0].split("/")[1][:-4]), open_beton(path).stored(0).tobytes()))
+        found.append(
+            (int(image_ids.iloc[0].split("/")[1][:-4]), open_beton(path).stored(0).tobytes())
+        )
     return found[:COMPARED]
 
 
@@ -168,7 +209,9 @@ def _open_stock(path: Path) -> Beton:
     """FFCV's file: two workers write samples in any order, so sizes are looked up by where an image lies."""
     content = np.memmap(path, np.uint8, mode="r")
     header = content[: HEADER.itemsize].view(HEADER)[0]
-    samples_N = content[SAMPLES_AT : SAMPLES_AT + int(header["num_samples"]) * SAMPLE.itemsize].view(SAMPLE)
+    samples_N = content[
+        SAMPLES_AT : SAMPLES_AT + int(header["num_samples"]) * SAMPLE.itemsize
+    ].view(SAMPLE)
     allocations = np.sort(content[int(header["alloc_table_ptr"]) :].view(ALLOCATION), order="ptr")
     found = np.searchsorted(allocations["ptr"], samples_N["image"]["data_ptr"])
     return Beton(path, samples_N, allocations["size"][found], content)
@@ -186,7 +229,10 @@ def grow(source: Source, n: int, repeats: int, *, shard_bytes: float) -> list[Ro
         scattered.insert(rng.randrange(len(scattered)), number)
     cases = {"behind the others": list(range(n + more)), "scattered among them": scattered}
     before = source.list("before", range(n), shard_bytes=shard_bytes)
-    after = {case: source.list(f"after {case}", order, shard_bytes=shard_bytes) for case, order in cases.items()}
+    after = {
+        case: source.list(f"after {case}", order, shard_bytes=shard_bytes)
+        for case, order in cases.items()
+    }
     shares: dict[tuple[str, str], list[float]] = {}
     for _ in range(repeats):
         for case, folder in after.items():
@@ -197,13 +243,20 @@ def grow(source: Source, n: int, repeats: int, *, shard_bytes: float) -> list[Ro
                 share = again[f"convert_{kind}_s"] / full[f"convert_{kind}_s"]
                 shares.setdefault((case, f"{kind} time"), []).append(share)
             shares.setdefault((case, "shards written"), []).append(again["new"] / again["shards"])
-            print(f"1 % more images, {case}: {again['new']} of {again['shards']} shards, {share:.1%} of the time")
-    return [row(f"1 % more images, {case}", metric, "share", shares[case, metric]) for case, metric in shares]
+            print(
+                f"1 % more images, {case}: {again['new']} of {again['shards']} shards, {share:.1%} of the time"
+            )
+    return [
+        row(f"1 % more images, {case}", metric, "share", shares[case, metric])
+        for case, metric in shares
+    ]
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.conversion", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed.conversion", description=__doc__
+    )
     parser.add_argument("--count", type=int, default=2048, help="photographs (default 2048)")
     parser.add_argument("--times", type=int, default=4, help="how often each comes (default 4)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each side (default 5)")

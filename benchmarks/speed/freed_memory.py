@@ -44,7 +44,9 @@ def steps_of(case: Case) -> dict[str, float]:
     cpu = device.choose_device("cpu", threads=1, seed=0)
     learner = new_learner(case.recipe, case, cpu)
     learner.begin_epoch()
-    images_BHWC = torch.randint(0, 256, (case.batch_size, case.side_px, case.side_px, 3), dtype=torch.uint8)
+    images_BHWC = torch.randint(
+        0, 256, (case.batch_size, case.side_px, case.side_px, 3), dtype=torch.uint8
+    )
     labels_B = torch.arange(case.batch_size) % N_CLASSES
     batch = Batch(images_BHWC, labels_B, torch.ones(case.batch_size), torch.arange(case.batch_size))
     taken: dict[str, list[float]] = {name: [] for name in PER_STEP}
@@ -62,11 +64,20 @@ def measure(name: str, rounds: int) -> list[Row]:
     taken: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for number in range(rounds):
         for side in sorted(SIDES, reverse=bool(number % 2)):
-            command = [sys.executable, "-m", "benchmarks.speed.freed_memory", "--case", name, "--side", side]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.speed.freed_memory",
+                "--case",
+                name,
+                "--side",
+                side,
+            ]
             said = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
             taken[side].append(json.loads(said))
     ratios = [
-        kept["CPU time"] / given["CPU time"] for given, kept in zip(taken["given back"], taken["kept"], strict=True)
+        kept["CPU time"] / given["CPU time"]
+        for given, kept in zip(taken["given back"], taken["kept"], strict=True)
     ]
     print(f"{name}: {statistics.median(ratios):.3f} of the CPU time", flush=True)
     units = {**PER_STEP, "peak": "MB"}
@@ -79,9 +90,13 @@ def measure(name: str, rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.freed_memory", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed.freed_memory", description=__doc__
+    )
     parser.add_argument("--rounds", type=int, default=5, help="pairs of processes (default 5)")
-    parser.add_argument("--case", choices=CASES, help="print one side's figures of this process instead")
+    parser.add_argument(
+        "--case", choices=CASES, help="print one side's figures of this process instead"
+    )
     parser.add_argument("--side", choices=SIDES, default="kept", help="with --case")
     options = parser.parse_args()
     if options.case:

@@ -38,7 +38,10 @@ STORED = ROOT / "build/loaders"
 LIBRARIES = ("webdataset", "litdata", "mosaicml-streaming", "nvidia-dali-cuda130")
 EPOCHS = 3
 LONG_EPOCHS = 20
-OWN = ("OMP_NUM_THREADS", "PYTHONPATH")  # variables of this process that a loader's process must not get
+OWN = (
+    "OMP_NUM_THREADS",
+    "PYTHONPATH",
+)  # variables of this process that a loader's process must not get
 MAX_S = 300  # of one process; ours takes a few seconds
 LEVEL_TOLERANCE = 4.0  # of 255: crops are random, so means of all pixels differ a little
 
@@ -85,10 +88,17 @@ METRICS = {  # measured -> metric, unit
 }
 
 
-def run_loader(case: Case, *, epochs: int = EPOCHS, memory_at: Sequence[int] = ()) -> dict[str, Any]:
+def run_loader(
+    case: Case, *, epochs: int = EPOCHS, memory_at: Sequence[int] = ()
+) -> dict[str, Any]:
     """One process. Raises SystemExit with the end of what it said when it fails."""
     folder = PHOTOGRAPHS if case.store == "files" else STORED / case.store
-    task = {"module": case.module, "option": case.option, "folder": str(folder), "started": time.monotonic()}
+    task = {
+        "module": case.module,
+        "option": case.option,
+        "folder": str(folder),
+        "started": time.monotonic(),
+    }
     command = [
         sys.executable,
         "-m",
@@ -98,15 +108,25 @@ def run_loader(case: Case, *, epochs: int = EPOCHS, memory_at: Sequence[int] = (
     environment = {name: value for name, value in os.environ.items() if name not in OWN}
     folder = ROOT if case.checkout is None else beside(case.checkout)
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=MAX_S, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=MAX_S,
+        check=False,
     )
     if done.returncode:
         sys.exit(
             f"{case}: exit code {done.returncode}\n{done.stderr[-2000:]}\nRemedy: run `make competitors`, then again"
         )
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    first = f"first batch {measured['first_batch_s']:.1f} s, {measured['first_batch_cpu_s']:.2f} of CPU"
-    print(f"{case}: {measured['cpu_ms']:.3f} ms, {first}, {measured['memory_mb']:.0f} MB", flush=True)
+    first = (
+        f"first batch {measured['first_batch_s']:.1f} s, {measured['first_batch_cpu_s']:.2f} of CPU"
+    )
+    print(
+        f"{case}: {measured['cpu_ms']:.3f} ms, {first}, {measured['memory_mb']:.0f} MB", flush=True
+    )
     return measured
 
 
@@ -124,7 +144,9 @@ def before(checkout: Path) -> list[Case]:
     """The default loader of an earlier version, which is called by its commit."""
     git = ["git", "-C", str(checkout), "rev-parse", "--short=7", "HEAD"]
     commit = subprocess.run(git, capture_output=True, encoding="utf-8", check=True).stdout.strip()
-    return [Case(f"Perennial at {commit}", form, "perennial", form, "auto", checkout) for form in FORMS]
+    return [
+        Case(f"Perennial at {commit}", form, "perennial", form, "auto", checkout) for form in FORMS
+    ]
 
 
 def check_shown(measured: Mapping[Case, dict[str, Any]], *, count: int) -> None:
@@ -132,7 +154,9 @@ def check_shown(measured: Mapping[Case, dict[str, Any]], *, count: int) -> None:
     expected = next(iter(measured.values()))["mean_level"]
     for case, figures in measured.items():
         if abs(figures["mean_level"] - expected) > LEVEL_TOLERANCE:
-            sys.exit(f"{case}: other pixels (mean level {figures['mean_level']:.1f}, another loader's {expected:.1f})")
+            sys.exit(
+                f"{case}: other pixels (mean level {figures['mean_level']:.1f}, another loader's {expected:.1f})"
+            )
         # Each worker may drop part of a batch.
         if not count - WORKERS * BATCH_SIZE < figures["n_images"] <= count:
             sys.exit(f"{case}: {figures['n_images']} images in an epoch of {count}")
@@ -146,7 +170,12 @@ def rows_of(runs: Mapping[Case, list[dict[str, Any]]]) -> list[Row]:
         if STOCK[case.form] in runs:
             pairs = zip(runs[STOCK[case.form]], repeats, strict=True)
             rows.append(
-                row(str(case), "CPU of stock FFCV over its own", "x", [a["cpu_ms"] / b["cpu_ms"] for a, b in pairs])
+                row(
+                    str(case),
+                    "CPU of stock FFCV over its own",
+                    "x",
+                    [a["cpu_ms"] / b["cpu_ms"] for a, b in pairs],
+                )
             )
     return rows
 
@@ -178,9 +207,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.loaders", description=__doc__)
     parser.add_argument("--images", type=Path, help="a folder of images of your own")
     parser.add_argument("--count", type=int, default=2048, help="images in an epoch (default 2048)")
-    parser.add_argument("--repeats", type=int, default=5, help="processes of each loader (default 5)")
+    parser.add_argument(
+        "--repeats", type=int, default=5, help="processes of each loader (default 5)"
+    )
     parser.add_argument("--only", help="loaders whose name has this in it; writes no result")
-    parser.add_argument("--before", type=Path, help="a checkout of an earlier version, measured beside this one")
+    parser.add_argument(
+        "--before", type=Path, help="a checkout of an earlier version, measured beside this one"
+    )
     options = parser.parse_args()
     jpegs = make_photographs(PHOTOGRAPHS, count=options.count, images=options.images)
     for store in STORES:

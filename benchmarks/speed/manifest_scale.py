@@ -35,23 +35,38 @@ IMAGENET_1K, IMAGENET_21K = 1_281_167, 14_197_122
 NAMES = "image_id source sha256 shard size_bytes width_px height_px class_id label_source split weight decision"
 COLUMNS = NAMES.split()
 PASSED = Table(
-    "pass", 1, "the columns of a pass", ("image_id",), tuple(c for c in MANIFEST.columns if c.name in COLUMNS)
+    "pass",
+    1,
+    "the columns of a pass",
+    ("image_id",),
+    tuple(c for c in MANIFEST.columns if c.name in COLUMNS),
 )
 
 
 def main() -> None:
     """Command line; `--child` is this file's own way to start a case."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.manifest_scale", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed.manifest_scale", description=__doc__
+    )
     parser.add_argument("--only", choices=("pass", "curate"), help="one of the two (default both)")
-    parser.add_argument("--largest", type=int, default=IMAGENET_21K, help="leave out cases with more rows")
+    parser.add_argument(
+        "--largest", type=int, default=IMAGENET_21K, help="leave out cases with more rows"
+    )
     parser.add_argument("--child", nargs=2, metavar=("CASE", "ROWS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         case, n = options.child[0], int(options.child[1])
         print(json.dumps(CASES[case](n)))
         return
-    wanted = [("pass", IMAGENET_1K), ("pass", IMAGENET_21K), ("curate", 100_000), ("curate", IMAGENET_1K)]
-    chosen = [(case, n) for case, n in wanted if n <= options.largest and options.only in (None, case)]
+    wanted = [
+        ("pass", IMAGENET_1K),
+        ("pass", IMAGENET_21K),
+        ("curate", 100_000),
+        ("curate", IMAGENET_1K),
+    ]
+    chosen = [
+        (case, n) for case, n in wanted if n <= options.largest and options.only in (None, case)
+    ]
     rows = [one for case, n in chosen for one in measure(case, n)]
     kept = [one for one in rows_before() if one.case not in {new.case for new in rows}]
     print(f"wrote {write_results('manifest_scale', [*kept, *rows])}")
@@ -60,7 +75,11 @@ def main() -> None:
 def rows_before() -> list[Row]:
     """What the result file holds: cases that are not measured now stay in it."""
     file = RESULTS / "manifest_scale.json"
-    return [Row(**one) for one in json.loads(file.read_text(encoding="utf-8"))["rows"]] if file.exists() else []
+    return (
+        [Row(**one) for one in json.loads(file.read_text(encoding="utf-8"))["rows"]]
+        if file.exists()
+        else []
+    )
 
 
 def measure(case: str, n: int) -> list[Row]:
@@ -76,7 +95,10 @@ def measure(case: str, n: int) -> list[Row]:
 def as_rows(case: str, n: int, figures: dict[str, float]) -> list[Row]:
     """The figures of one case."""
     name = f"row 19: pass over {n} rows" if case == "pass" else f"curate, {n} rows"
-    return [row(name, metric, "GB" if "memory" in metric else "s", [value]) for metric, value in figures.items()]
+    return [
+        row(name, metric, "GB" if "memory" in metric else "s", [value])
+        for metric, value in figures.items()
+    ]
 
 
 def pass_over(n: int) -> dict[str, float]:
@@ -167,15 +189,21 @@ def some_rows(start: int, size: int, random: np.random.Generator, schema: pa.Sch
         "image_id": pc.binary_join_element_wise("imagenet/n", folder, "/", padded, ".JPEG", ""),
         "source": pa.array(["imagenet"] * size),
         "sha256": sha256.take(pa.array(twin)),
-        "shard": pc.binary_join_element_wise("shard", pc.cast(pa.array(number // 10_000), pa.string()), ""),
+        "shard": pc.binary_join_element_wise(
+            "shard", pc.cast(pa.array(number // 10_000), pa.string()), ""
+        ),
         "size_bytes": pa.array(random.integers(20_000, 300_000, size)),
         "width_px": pa.array(np.full(size, 500)),
         "height_px": pa.array(random.integers(200, 600, size)),
         "class_id": class_id,
         "label_source": pa.array(["received"] * size),
-        "split": pa.array(np.array(["train", "val", "test"])[random.choice(3, size, p=[0.7, 0.1, 0.2])]),
+        "split": pa.array(
+            np.array(["train", "val", "test"])[random.choice(3, size, p=[0.7, 0.1, 0.2])]
+        ),
         "weight": pa.array(np.ones(size)),
-        "decision": pa.array(np.array(["keep", "remove"])[(random.random(size) < 0.02).astype(int)]),
+        "decision": pa.array(
+            np.array(["keep", "remove"])[(random.random(size) < 0.02).astype(int)]
+        ),
     }
     return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
 

@@ -56,14 +56,24 @@ from pipeline_lib.train.loop import Loaders, train
 from pipeline_lib.train.loss import EpochLoss, Objective
 from pipeline_lib.train.recipes import RECIPES, Recipe
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does, before the first parallel region
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # as the stage harness does, before the first parallel region
 N_CLASSES = 10
 PAIRS, WARM_UP = 100, 5  # steps
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, per step
 DISTINCT = 256  # images of noise; a beton holds each several times
 RATIOS = (
-    *(("pipeline", "synthetic"), ("resident", "synthetic"), ("synthetic", "eager"), ("trainer", "bare loop")),
-    ("synthetic", "statistics"),  # what a view of the estimate costs, as a share of an image that is trained on
+    *(
+        ("pipeline", "synthetic"),
+        ("resident", "synthetic"),
+        ("synthetic", "eager"),
+        ("trainer", "bare loop"),
+    ),
+    (
+        "synthetic",
+        "statistics",
+    ),  # what a view of the estimate costs, as a share of an image that is trained on
 )
 
 
@@ -118,7 +128,9 @@ def noise(random: np.random.Generator, side_px: int) -> Image.Image:
     frequency[0, 0] = 1
     spectrum = np.fft.fft2(random.normal(size=(3, side_px, side_px))) / frequency**1.5
     waves = np.real(np.fft.ifft2(spectrum)).transpose(1, 2, 0)
-    return Image.fromarray(((waves - waves.mean()) / waves.std() * 50 + 128).clip(0, 255).astype(np.uint8))
+    return Image.fromarray(
+        ((waves - waves.mean()) / waves.std() * 50 + 128).clip(0, 255).astype(np.uint8)
+    )
 
 
 def write_noise(folder: Path, case: Case, *, count: int) -> pd.DataFrame:
@@ -136,7 +148,12 @@ def write_noise(folder: Path, case: Case, *, count: int) -> pd.DataFrame:
 
 
 def open_noise(
-    folder: Path, rows: pd.DataFrame, case: Case, *, workers: int, stays_on: torch.device | None = None
+    folder: Path,
+    rows: pd.DataFrame,
+    case: Case,
+    *,
+    workers: int,
+    stays_on: torch.device | None = None,
 ) -> BatchLoader:
     """Shown as the recipe `photo` shows them; those that stay on a device are only flipped."""
     crops = Augmentation(scale_min=case.recipe.scale_min, flip=case.recipe.flip)
@@ -165,7 +182,12 @@ def new_learner(recipe: Recipe, case: Case, device: torch.device) -> Learner:
     (phase,) = phases(recipe)
     objective = Objective(label_smoothing=recipe.label_smoothing)
     return Learner(
-        new_model(case, device), recipe, phase, objective=objective, device=device, average_decay=AVERAGE_DECAY
+        new_model(case, device),
+        recipe,
+        phase,
+        objective=objective,
+        device=device,
+        average_decay=AVERAGE_DECAY,
     )
 
 
@@ -190,7 +212,9 @@ def bare_steps(case: Case, device: torch.device) -> tuple[AveragedModel, Callabl
         weight_decay=recipe.weight_decay,
         fused=device.type == "cuda",
     )
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True)
+    average = AveragedModel(
+        model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True
+    )
 
     def step(batch: Batch) -> None:
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
@@ -216,11 +240,16 @@ def bare_loop(case: Case, batches: Iterator[Batch], device: torch.device) -> int
     return count
 
 
-def step_ratios(case: Case, batches: Sequence[Batch], device: torch.device, *, pairs: int) -> list[float]:
+def step_ratios(
+    case: Case, batches: Sequence[Batch], device: torch.device, *, pairs: int
+) -> list[float]:
     """CPU time of a bare step by that of ours, in turn, now one first and now the other; 1: ours takes as long."""
     learner, losses = new_learner(case.recipe, case, device), EpochLoss(device, [])
     learner.begin_epoch()
-    sides = {"bare": bare_steps(case, device)[1], "ours": partial(learner.update, rate=0.01, before=losses.add)}
+    sides = {
+        "bare": bare_steps(case, device)[1],
+        "ours": partial(learner.update, rate=0.01, before=losses.add),
+    }
     ratios = []
     for number in range(pairs + WARM_UP):
         took = {}
@@ -285,7 +314,9 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
             sides["eager"] = lambda n: updates(eager, memory.epoch(n))
         taken: dict[str, list[float]] = {name: [] for name in sides}
         for number in range(rounds + 1):
-            for name, side in list(sides.items())[:: 1 if number % 2 else -1]:  # what drifts falls on both neighbours
+            for name, side in list(sides.items())[
+                :: 1 if number % 2 else -1
+            ]:  # what drifts falls on both neighbours
                 found = rate(lambda side=side, number=number: side(number), device)
                 if number:
                     taken[name].append(found)
@@ -299,7 +330,9 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
     unit = "images/s" if device.type == "cuda" else "images/CPU-s"
     result = [row(case.name, name, unit, values) for name, values in taken.items()]
     if device.type == "cuda":
-        result.append(row(case.name, "peak memory", "GB", [torch.cuda.max_memory_allocated() / 1e9]))
+        result.append(
+            row(case.name, "peak memory", "GB", [torch.cuda.max_memory_allocated() / 1e9])
+        )
     for over, under in RATIOS:
         if not {over, under} <= taken.keys():
             continue
@@ -311,7 +344,9 @@ def measure(case: Case, device: torch.device, *, rounds: int, workers: int) -> l
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.training", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed.training", description=__doc__
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--rounds", type=int, default=7, help="counted rounds (default 7)")
     parser.add_argument("--workers", type=int, default=0, help="decoding threads; 0: every core")
@@ -325,7 +360,9 @@ def main() -> None:
         rows.append(row(torch.cuda.get_device_name(), "GPUs", "count", [torch.cuda.device_count()]))
     for case in CASES[device.type]:
         rows += measure(case, device, rounds=options.rounds, workers=workers)
-        print(f"wrote {write_results('training_gpu' if device.type == 'cuda' else 'training', rows)}")
+        print(
+            f"wrote {write_results('training_gpu' if device.type == 'cuda' else 'training', rows)}"
+        )
 
 
 if __name__ == "__main__":

@@ -48,16 +48,29 @@ class BetonLine:
         out = Path(tempfile.mkdtemp(dir=self.folder))
         without = UNLABELLED.empty() if unlabelled is None else unlabelled[["image_id"]]
         UNLABELLED.write(without, out / "selection/unlabelled.parquet")
-        SOFT_LABELS.write(SOFT_LABELS.empty() if soft is None else soft, out / "selection/soft_labels.parquet")
+        SOFT_LABELS.write(
+            SOFT_LABELS.empty() if soft is None else soft, out / "selection/soft_labels.parquet"
+        )
         classes = sorted(train["class_id"].unique())
         for split, rows in (("train", train), ("val", val)):
             own = rows.assign(label=rows["class_id"].map(classes.index).astype("int32"))
-            SELECTION.write(own[["image_id", "label", "class_id", "weight"]], out / "selection" / f"{split}.parquet")
+            SELECTION.write(
+                own[["image_id", "label", "class_id", "weight"]],
+                out / "selection" / f"{split}.parquet",
+            )
         pd.DataFrame({"label": range(len(classes)), "class_id": classes, "name": classes}).to_csv(
             out / "classes.csv", index=False
         )
-        reads = {"betons": self.betons, "selection": out / "selection", "classes": out / "classes.csv"}
-        writes = {"weights": out / "weights", "curves": out / "curves.csv", "validation": out / "validation.json"}
+        reads = {
+            "betons": self.betons,
+            "selection": out / "selection",
+            "classes": out / "classes.csv",
+        }
+        writes = {
+            "weights": out / "weights",
+            "curves": out / "curves.csv",
+            "validation": out / "validation.json",
+        }
         run(StageRun(self.folder, reads, writes, TrainParams(threads=1, **params), self.settings))
         return out / "weights"
 
@@ -68,8 +81,12 @@ class BetonLine:
         load_weights(network, weights)
         model = Classifier(network, mean=about.mean, std=about.std)
         rows = rows.assign(label=0, weight=1.0)
-        loader = open_still(self.betons, rows, batch_size=90, side_px=about.side_px, kind="auto", workers=1)
-        said = torch.cat([scored.logits_BK.argmax(1) for scored in score(model, loader, torch.device("cpu"))])
+        loader = open_still(
+            self.betons, rows, batch_size=90, side_px=about.side_px, kind="auto", workers=1
+        )
+        said = torch.cat(
+            [scored.logits_BK.argmax(1) for scored in score(model, loader, torch.device("cpu"))]
+        )
         loader.close()
         answers = np.array(about.classes)[said.numpy()]
         return pd.Series(answers == rows["class_id"].to_numpy(), index=rows["class_id"])

@@ -31,9 +31,13 @@ class DigitLine(FileLine):
 
     def split(self, seed: int) -> Split:
         """Another draw for every seed: 1,257 to train on, 180 to validate, 360 to test."""
-        rest, test = train_test_split(self.rows, test_size=TEST, stratify=self.rows["label"], random_state=seed)
+        rest, test = train_test_split(
+            self.rows, test_size=TEST, stratify=self.rows["label"], random_state=seed
+        )
         share = VAL / (1 - TEST)
-        train, val = train_test_split(rest, test_size=share, stratify=rest["label"], random_state=seed)
+        train, val = train_test_split(
+            rest, test_size=share, stratify=rest["label"], random_state=seed
+        )
         return Split(train, val, test)
 
 
@@ -41,4 +45,7 @@ def digits() -> list[Image]:
     """All 1,797, each 32 px as PNG; the class is the digit."""
     scans = load_scans()
     named = zip(scans.labels, scans.images, strict=True)
-    return [Image(f"digits/{number:04}.png", str(label), png(image)) for number, (label, image) in enumerate(named)]
+    return [
+        Image(f"digits/{number:04}.png", str(label), png(image))
+        for number, (label, image) in enumerate(named)
+    ]

@@ -35,7 +35,11 @@ class FileLine(BetonLine):
     """Betons of all images below a folder. rows: image_id, class_id, label (by the order of class_id), weight."""
 
     def __init__(
-        self, folder: Path, pictures: Sequence[Picture], *, convert: Mapping[str, object] | None = None
+        self,
+        folder: Path,
+        pictures: Sequence[Picture],
+        *,
+        convert: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(folder, folder / "betons")
         ordered = sorted(pictures, key=lambda picture: picture.image_id)
@@ -60,15 +64,28 @@ class FileLine(BetonLine):
             common = {"image_id": picture.image_id, "shard": SHARD, "row_in_shard": number}
             place = {"container": SHARD, "source": "files", "offset_bytes": len(content)}
             members.append({**common, **place, "size_bytes": len(picture.data)})
-            images.append({**common, "width_px": width_px, "height_px": height_px, "exif_orientation": orientation})
+            images.append(
+                {
+                    **common,
+                    "width_px": width_px,
+                    "height_px": height_px,
+                    "exif_orientation": orientation,
+                }
+            )
             content += picture.data
         (self.folder / "shards").mkdir(parents=True)
         (self.folder / "shards" / SHARD).write_bytes(content)
         for table, records in ((MEMBERS, members), (IMAGES, images)):
-            frame = pd.DataFrame(records, columns=[column.name for column in table.columns]).astype(object)
+            frame = pd.DataFrame(records, columns=[column.name for column in table.columns]).astype(
+                object
+            )
             table.write(frame.where(frame.notna(), None), self.folder / f"{table.name}.parquet")
-        (self.folder / "pixel_rules.json").write_text(PixelRules().model_dump_json(), encoding="utf-8")
+        (self.folder / "pixel_rules.json").write_text(
+            PixelRules().model_dump_json(), encoding="utf-8"
+        )
         reads = {role: self.folder / f"{role}.parquet" for role in ("members", "images")}
         reads |= {"shards": self.folder / "shards", "pixel_rules": self.folder / "pixel_rules.json"}
-        convert_stage.run(StageRun(self.folder, reads, {"betons": self.betons}, params, self.settings))
+        convert_stage.run(
+            StageRun(self.folder, reads, {"betons": self.betons}, params, self.settings)
+        )
         shutil.rmtree(self.folder / "shards")

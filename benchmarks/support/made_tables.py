@@ -27,7 +27,11 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Inputs:
     damaged = random.random(n) < 0.01
     subject = np.where(random.random(n) < 0.03, number // 130, -1)
     image_id = texts("s/n{:05d}/{:09d}.JPEG", label, number)
-    common = {"image_id": image_id, "shard": texts("{:016x}", number // 10_000), "row_in_shard": number % 10_000}
+    common = {
+        "image_id": image_id,
+        "shard": texts("{:016x}", number // 10_000),
+        "row_in_shard": number % 10_000,
+    }
     sha256 = texts("{:064x}", looks)
     members = {
         **common,
@@ -41,7 +45,9 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Inputs:
     }
     images = {
         **common,
-        "refusal": pa.array(["decode_truncated" if bad else None for bad in damaged.tolist()], pa.string()),
+        "refusal": pa.array(
+            ["decode_truncated" if bad else None for bad in damaged.tolist()], pa.string()
+        ),
         "format": pa.array(["jpeg"] * n),
         "width_px": np.full(n, 500),
         "height_px": random.integers(300, 600, n),
@@ -59,7 +65,10 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Inputs:
         "subject_bit": random.normal(5, 0.5, n),
         "blur_ratio": random.beta(2, 8, n),
     }
-    overrides_file, manifest_file = Path("curation/overrides.csv"), Path("line/curate/manifest.parquet")
+    overrides_file, manifest_file = (
+        Path("curation/overrides.csv"),
+        Path("line/curate/manifest.parquet"),
+    )
     return Inputs(
         members=as_read(members, MEMBERS),
         images=as_read(images, IMAGES),
@@ -81,7 +90,12 @@ def pareto_classes(n: int, n_classes: int, random: np.random.Generator) -> np.nd
 
 def texts(form: str, *columns: np.ndarray) -> pa.Array:
     """One string per row."""
-    return pa.array([form.format(*cells) for cells in zip(*(column.tolist() for column in columns), strict=True)])
+    return pa.array(
+        [
+            form.format(*cells)
+            for cells in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+    )
 
 
 def as_read(columns: dict[str, object], table: Table) -> pd.DataFrame:
@@ -89,8 +103,12 @@ def as_read(columns: dict[str, object], table: Table) -> pd.DataFrame:
     n = len(next(iter(columns.values())))
     schema = table.schema()
     arrays = [
-        pa.array(columns[field.name]).cast(field.type) if field.name in columns else pa.nulls(n, field.type)
+        pa.array(columns[field.name]).cast(field.type)
+        if field.name in columns
+        else pa.nulls(n, field.type)
         for field in schema
     ]
-    frame: pd.DataFrame = pa.Table.from_arrays(arrays, schema=schema).to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = pa.Table.from_arrays(arrays, schema=schema).to_pandas(
+        types_mapper=pd.ArrowDtype
+    )
     return frame

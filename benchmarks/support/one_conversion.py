@@ -29,7 +29,10 @@ class Clock:
         self._wall, self._cpu = time.perf_counter(), _cpu_s()
 
     def read(self, name: str) -> dict[str, float]:
-        return {f"{name}_wall_s": time.perf_counter() - self._wall, f"{name}_cpu_s": _cpu_s() - self._cpu}
+        return {
+            f"{name}_wall_s": time.perf_counter() - self._wall,
+            f"{name}_cpu_s": _cpu_s() - self._cpu,
+        }
 
 
 def _cpu_s() -> float:
@@ -54,7 +57,12 @@ def convert_with_ours(source: Path, out: Path, longest_px: int | None) -> dict[s
     taken = clock.read("convert")
     betons = list(out.glob("*.beton"))
     written = len({path.name for path in betons} - before)
-    return {**taken, "size_bytes": sum(path.stat().st_size for path in betons), "shards": len(betons), "new": written}
+    return {
+        **taken,
+        "size_bytes": sum(path.stat().st_size for path in betons),
+        "shards": len(betons),
+        "new": written,
+    }
 
 
 class Photographs:
@@ -72,12 +80,17 @@ class Photographs:
         return Image.open(self.paths[index]), index
 
 
-def convert_with_stock(source: Path, out: Path, longest_px: int | None, *, read_back: bool) -> dict[str, float]:
+def convert_with_stock(
+    source: Path, out: Path, longest_px: int | None, *, read_back: bool
+) -> dict[str, float]:
     """FFCV's own DatasetWriter, as its documentation shows it."""
     from ffcv.fields import IntField, RGBImageField
     from ffcv.writer import DatasetWriter
 
-    paths = [source.parent / line for line in (source / "files.txt").read_text(encoding="utf-8").splitlines()]
+    paths = [
+        source.parent / line
+        for line in (source / "files.txt").read_text(encoding="utf-8").splitlines()
+    ]
     field = RGBImageField(write_mode="jpg", jpeg_quality=QUALITY, max_resolution=longest_px)
     clock = Clock()
     writer = DatasetWriter(str(out), {"image": field, "label": IntField()}, num_workers=WORKERS)
@@ -103,7 +116,13 @@ def _read_epochs(path: Path) -> Iterator[int]:
     pipelines = {"image": [CenterCropRGBImageDecoder((8, 8), ratio=1)], "label": [IntDecoder()]}
     order = OrderOption.SEQUENTIAL
     loader = Loader(
-        str(path), batch_size=64, num_workers=WORKERS, order=order, drop_last=False, pipelines=pipelines, os_cache=True
+        str(path),
+        batch_size=64,
+        num_workers=WORKERS,
+        order=order,
+        drop_last=False,
+        pipelines=pipelines,
+        os_cache=True,
     )
     while True:
         yield sum(len(labels) for _, labels in loader)
@@ -111,7 +130,9 @@ def _read_epochs(path: Path) -> Iterator[int]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.support.one_conversion", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.support.one_conversion", description=__doc__
+    )
     parser.add_argument("side", choices=("ours", "stock"))
     parser.add_argument("source", type=Path)
     parser.add_argument("out", type=Path)
@@ -121,7 +142,9 @@ def main() -> None:
     if options.side == "ours":
         taken = convert_with_ours(options.source, options.out, options.longest_px)
     else:
-        taken = convert_with_stock(options.source, options.out, options.longest_px, read_back=options.read_back)
+        taken = convert_with_stock(
+            options.source, options.out, options.longest_px, read_back=options.read_back
+        )
     print(json.dumps(taken))
 
 

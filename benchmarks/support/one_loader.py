@@ -29,7 +29,9 @@ def measure(
     started: time.monotonic() of the parent when it started this process. memory_at: epochs (0 is the first) after which
     to look at memory, threads and open files.
     """
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # as many cores as workers, on any machine
+    os.sched_setaffinity(
+        0, sorted(os.sched_getaffinity(0))[:2]
+    )  # as many cores as workers, on any machine
     import_module("torch")  # which training needs, whatever the loader
     competitor = import_module(f"benchmarks.support.competitors.{module}")
     open_epoch = competitor.open_batches(Path(folder), option)
@@ -63,7 +65,10 @@ def _first_epoch(open_epoch: Any, started: float) -> dict[str, float]:
             first_batch_s = time.monotonic() - started
             first_batch_cpu_s = cpu_of_tree_s()
         shapes = {(BATCH_SIZE, 3, SIDE_PX, SIDE_PX), (BATCH_SIZE, SIDE_PX, SIDE_PX, 3)}
-        assert str(images.dtype) == "torch.uint8" and tuple(images.shape) in shapes, (images.dtype, images.shape)
+        assert str(images.dtype) == "torch.uint8" and tuple(images.shape) in shapes, (
+            images.dtype,
+            images.shape,
+        )
         levels.append(float(images.float().mean()))
         if number % LOOK_EVERY == 0:
             memory_mb = max(memory_mb, memory_of_tree_mb())
@@ -99,7 +104,9 @@ def memory_of_tree_mb() -> float:
     for one in process_tree():
         fields = dict(
             line.split(":")
-            for line in Path(f"/proc/{one.pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+            for line in Path(f"/proc/{one.pid}/smaps_rollup")
+            .read_text(encoding="utf-8")
+            .splitlines()[1:]
         )
         kb += sum(int(fields[name].removesuffix("kB")) for name in ("Pss_Anon", "Pss_Shmem"))
     return kb * 1024 / 1e6

@@ -58,7 +58,14 @@ BACKGROUNDS = {  # package -> its photographs with much to see
         "wallpapers/Path/contents/images/2560x1600.jpg",
     ),
 }
-SHAPES = ((4, 3), (4, 3), (4, 3), (3, 2), (3, 4), (1, 1))  # width to height; ImageNet's median image is 500 x 375
+SHAPES = (
+    (4, 3),
+    (4, 3),
+    (4, 3),
+    (3, 2),
+    (3, 4),
+    (1, 1),
+)  # width to height; ImageNet's median image is 500 x 375
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -73,10 +80,14 @@ def make_photographs(folder: Path, *, count: int, images: Path | None) -> list[P
     note = folder / "images.txt"
     if not note.exists() or note.read_text(encoding="utf-8") != said:
         shutil.rmtree(folder, ignore_errors=True)
-        for number, (name, image) in enumerate(_windows(count) if images is None else _drawn(images, count)):
+        for number, (name, image) in enumerate(
+            _windows(count) if images is None else _drawn(images, count)
+        ):
             path = folder / name / f"{number:05}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            shrunk(image, longest_px=LONGEST_PX).save(path, "JPEG", quality=quality, subsampling="4:2:0")
+            shrunk(image, longest_px=LONGEST_PX).save(
+                path, "JPEG", quality=quality, subsampling="4:2:0"
+            )
         note.write_text(said, encoding="utf-8")
     return sorted(folder.glob("*/*.jpg"))
 
@@ -110,9 +121,15 @@ def _window(width: int, height: int, rng: random.Random) -> tuple[int, int, int,
 
 
 def _backgrounds() -> list[Path]:
-    missing = [package for package, names in BACKGROUNDS.items() if not all((SHARE / name).exists() for name in names)]
+    missing = [
+        package
+        for package, names in BACKGROUNDS.items()
+        if not all((SHARE / name).exists() for name in names)
+    ]
     if missing:
-        what = f"photographs: packages of Debian 12 are not installed (missing: {', '.join(missing)})."
+        what = (
+            f"photographs: packages of Debian 12 are not installed (missing: {', '.join(missing)})."
+        )
         remedy = f"run `apt-get install --no-install-recommends {' '.join(missing)}`, or give --images FOLDER"
         sys.exit(f"{what} Remedy: {remedy}")
     return [SHARE / name for names in BACKGROUNDS.values() for name in names]
@@ -122,7 +139,9 @@ def _drawn(images: Path, count: int) -> Iterator[tuple[str, Image.Image]]:
     """Images of a folder, drawn without looking: (name of its folder, pixels)."""
     paths = sorted(path for path in images.rglob("*") if path.suffix.lower() in ENDINGS)
     if len(paths) < count:
-        sys.exit(f"{images}: too few images (found: {len(paths)}). Remedy: give --count {len(paths)} or less")
+        sys.exit(
+            f"{images}: too few images (found: {len(paths)}). Remedy: give --count {len(paths)} or less"
+        )
     for path in random.Random(0).sample(paths, count):
         with Image.open(path) as opened:
             yield path.parent.name, ImageOps.exif_transpose(opened).convert("RGB")
@@ -130,12 +149,17 @@ def _drawn(images: Path, count: int) -> Iterator[tuple[str, Image.Image]]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.support.photographs", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.support.photographs", description=__doc__
+    )
     parser.add_argument("--count", type=int, default=2048, help="how many (default 2048)")
     parser.add_argument("--images", type=Path, help="a folder of images of your own")
     options = parser.parse_args()
     paths = make_photographs(FOLDER, count=options.count, images=options.images)
-    size_bytes, n_px = [path.stat().st_size for path in paths], [math.prod(Image.open(path).size) for path in paths]
+    size_bytes, n_px = (
+        [path.stat().st_size for path in paths],
+        [math.prod(Image.open(path).size) for path in paths],
+    )
     print(f"{len(paths)} images, {sum(size_bytes) / len(paths) / 1000:.1f} kB each on average")
     print(f"{sum(size_bytes) / sum(n_px):.3f} bytes per pixel")
 

@@ -57,14 +57,19 @@ def run_stage(checkout: Checkout, stage: str, **settings: str) -> Cost:
     clock = time.monotonic()
     command = [sys.executable, "-m", "pipeline_lib.stage", stage]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
-        process = subprocess.Popen(command, cwd=checkout.folder, env=checkout.environment(**settings), stderr=said)
+        process = subprocess.Popen(
+            command, cwd=checkout.folder, env=checkout.environment(**settings), stderr=said
+        )
         _, status, used = os.wait4(process.pid, 0)
         if status:
             said.seek(0)
-            sys.exit(f"{stage}: exit code {os.waitstatus_to_exitcode(status)}\n{said.read()[-2000:]}")
+            sys.exit(
+                f"{stage}: exit code {os.waitstatus_to_exitcode(status)}\n{said.read()[-2000:]}"
+            )
     cost = Cost(time.monotonic() - clock, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
     print(
-        f"{stage}: {cost.wall_s:.0f} s, {cost.cpu_s:.0f} s of CPU, {cost.peak_mb:.0f} MB {settings or ''}", flush=True
+        f"{stage}: {cost.wall_s:.0f} s, {cost.cpu_s:.0f} s of CPU, {cost.peak_mb:.0f} MB {settings or ''}",
+        flush=True,
     )
     return cost
 
@@ -76,7 +81,8 @@ def line_rows(checkout: Checkout, archive: Path) -> list[Row]:
     rows = [row(stage, "wall", "s", [cost.wall_s]) for stage, cost in costs.items()]
     rows += [row(stage, "CPU", "s", [cost.cpu_s]) for stage, cost in costs.items()]
     rows += [
-        row(stage, "memory of its largest process, at most", "MB", [cost.peak_mb]) for stage, cost in costs.items()
+        row(stage, "memory of its largest process, at most", "MB", [cost.peak_mb])
+        for stage, cost in costs.items()
     ]
     betons = list((checkout.folder / "line/convert/betons").glob("*"))
     on_disk = sum(path.stat().st_blocks * 512 for path in betons)
@@ -91,7 +97,9 @@ def line_rows(checkout: Checkout, archive: Path) -> list[Row]:
 def load_rows(checkout: Checkout) -> list[Row]:
     """CPU per image of training views, in this process, after an epoch to warm up."""
     selection = SELECTION.read(checkout.folder / "line/curate/selection/train.parquet")
-    frame = pd.DataFrame({name: selection[name].to_numpy() for name in ("image_id", "label", "weight")})
+    frame = pd.DataFrame(
+        {name: selection[name].to_numpy() for name in ("image_id", "label", "weight")}
+    )
     rows = [row("training images", "selected", "images", [len(frame)])]
     for name, kind in LOADERS.items():
         loader = open_loader(
@@ -108,9 +116,30 @@ def load_rows(checkout: Checkout) -> list[Row]:
         )
         costs = [_epoch_cost(loader, epoch) for epoch in range(1 + EPOCHS_TIMED)][1:]
         n_images = len(loader) * 512
-        rows.append(row(f"load, {name}", "CPU per image", "µs", [1e6 * cost.cpu_s / n_images for cost in costs]))
-        rows.append(row(f"load, {name}", "images per second of a core", "1/s", [n_images / c.cpu_s for c in costs]))
-        rows.append(row(f"load, {name}", "images per second", "1/s", [n_images / cost.wall_s for cost in costs]))
+        rows.append(
+            row(
+                f"load, {name}",
+                "CPU per image",
+                "µs",
+                [1e6 * cost.cpu_s / n_images for cost in costs],
+            )
+        )
+        rows.append(
+            row(
+                f"load, {name}",
+                "images per second of a core",
+                "1/s",
+                [n_images / c.cpu_s for c in costs],
+            )
+        )
+        rows.append(
+            row(
+                f"load, {name}",
+                "images per second",
+                "1/s",
+                [n_images / cost.wall_s for cost in costs],
+            )
+        )
     return rows
 
 
@@ -133,12 +162,17 @@ def train_rows(checkout: Checkout, *, epochs: int, seeds: int) -> list[Row]:
             checkout.set_param("train.views", views)
             costs[name].append(run_stage(checkout, "train"))
             run_stage(checkout, "evaluate")
-            metrics = json.loads((checkout.folder / "line/evaluate/metrics.json").read_text(encoding="utf-8"))
+            metrics = json.loads(
+                (checkout.folder / "line/evaluate/metrics.json").read_text(encoding="utf-8")
+            )
             top1[name].append(metrics["test"]["top1"])
             print(f"{name}, seed {seed}: {top1[name][-1]:.2%}", flush=True)
     recipe = f"quick, {epochs} epoch{'s' if epochs > 1 else ''}"
     rows = [row(f"{recipe}, {name}", "top-1 on test", "share", top1[name]) for name in TRAINED_BY]
-    rows += [row(f"{recipe}, {name}", "training CPU", "s", [cost.cpu_s for cost in costs[name]]) for name in TRAINED_BY]
+    rows += [
+        row(f"{recipe}, {name}", "training CPU", "s", [cost.cpu_s for cost in costs[name]])
+        for name in TRAINED_BY
+    ]
     pairs = zip(*top1.values(), strict=True)
     case = "Perennial minus FFCV 1.0.2, same seed"
     return [*rows, row(case, "top-1 on test", "share", [ours - theirs for ours, theirs in pairs])]
@@ -146,11 +180,17 @@ def train_rows(checkout: Checkout, *, epochs: int, seeds: int) -> list[Row]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.cifar10", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training.cifar10", description=__doc__
+    )
     parser.add_argument("archive", type=Path)
     parser.add_argument("--epochs", type=int, default=3, help="of each training (default 3)")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings through each path (default 3)")
-    parser.add_argument("--stages-only", action="store_true", help="time and memory of the stages up to convert")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="trainings through each path (default 3)"
+    )
+    parser.add_argument(
+        "--stages-only", action="store_true", help="time and memory of the stages up to convert"
+    )
     options = parser.parse_args()
     if not options.archive.is_file():
         sys.exit(

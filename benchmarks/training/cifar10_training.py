@@ -52,16 +52,28 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 CASES = (*RECIPES, "curation")
 N_IMAGES = 10_000
-NO_LIMITS = {"max_quarantine_rate": 1.0, "max_label_issue_rate": 1.0}  # what would stop a line that people watch
+NO_LIMITS = {
+    "max_quarantine_rate": 1.0,
+    "max_label_issue_rate": 1.0,
+}  # what would stop a line that people watch
 STUDENT = {"network": "lenet", "flip": True, "batch_size": 64}
 EPOCHS = 8  # of the labels as given; fewer images are seen more often, in as many steps
 GIVEN = "labels as given"
-DOUBTED = {"doubted labels left out, cl_margin 0.2": 0.2, "doubted labels left out, cl_margin 0": 0.0}
+DOUBTED = {
+    "doubted labels left out, cl_margin 0.2": 0.2,
+    "doubted labels left out, cl_margin 0": 0.0,
+}
 VOTES_LEARNT = "three people's votes learnt"
 WAYS = (GIVEN, *DOUBTED, VOTES_LEARNT)
 TOP1 = "top-1 on test"
 AGREE = "predictors out of fold agree with the label"
-UNITS = {TOP1: "%", "training labels right": "%", "training images": "images", "training CPU": "min", AGREE: "%"}
+UNITS = {
+    TOP1: "%",
+    "training labels right": "%",
+    "training images": "images",
+    "training CPU": "min",
+    AGREE: "%",
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,9 @@ def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
         for stage in STAGES:
             run_stage(made, stage)
     members = MEMBERS.read(checkout / "line/download/members.parquet")
-    test = members[members["split_received"] == "test"].rename(columns={"label_received": "class_id"})
+    test = members[members["split_received"] == "test"].rename(
+        columns={"label_received": "class_id"}
+    )
     votes = pd.read_csv(source / "train_votes.csv.gz", dtype=str)
     votes["image_id"] = "images/" + votes["member"]
     line = BetonLine(scratch, checkout / "line/convert/betons")
@@ -91,9 +105,13 @@ def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
 
 def arguments(module: str, about: str | None) -> argparse.ArgumentParser:
     """The command line of a benchmark on this line."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.training.{module}", description=about)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.training.{module}", description=about
+    )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--line", type=Path, help="a checkout that ran up to convert; made where it is absent")
+    parser.add_argument(
+        "--line", type=Path, help="a checkout that ran up to convert; made where it is absent"
+    )
     return parser
 
 
@@ -101,7 +119,9 @@ def arguments(module: str, about: str | None) -> argparse.ArgumentParser:
 def opened(options: argparse.Namespace) -> Iterator[Cifar]:
     """What `arguments` names, for as long as the block lasts. Raises SystemExit where CIFAR-10 is not."""
     if not (options.folder / "cifar10.tar").is_file():
-        sys.exit(f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes")
+        sys.exit(
+            f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes"
+        )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with tempfile.TemporaryDirectory() as temporary:
         checkout = options.line or Path(temporary) / "checkout"
@@ -111,14 +131,18 @@ def opened(options: argparse.Namespace) -> Iterator[Cifar]:
 def recipe_rows(cifar: Cifar, case: str) -> list[Row]:
     """Accuracy and time of one recipe on all that the line selects."""
     train, val = (
-        SELECTION.read(cifar.folder / f"line/curate/selection/{split}.parquet").astype({"class_id": "str"})
+        SELECTION.read(cifar.folder / f"line/curate/selection/{split}.parquet").astype(
+            {"class_id": "str"}
+        )
         for split in ("train", "val")
     )
     cpu = time.process_time()
     weights = cifar.line.train(train, val, seed=0, **RECIPES[case])
     cpu_s = time.process_time() - cpu
     return [
-        row(case, "top-1 on test", "%", [100 * float(cifar.line.right(weights, cifar.test).mean())]),
+        row(
+            case, "top-1 on test", "%", [100 * float(cifar.line.right(weights, cifar.test).mean())]
+        ),
         row(case, "epochs", "epochs", [RECIPES[case]["epochs"]]),
         row(case, "training images", "images", [len(train)]),
         row(case, "test images", "images", [len(cifar.test)]),
@@ -156,7 +180,9 @@ def _curation(cifar: Cifar, found: Inputs, seed: int) -> dict[str, dict[str, flo
     curated = {
         GIVEN: curate(alone, CurateParams(**NO_LIMITS)),
         **{
-            way: curate(alone, CurateParams(cl_auto_min_accuracy=0.0, cl_margin=margin, **NO_LIMITS))
+            way: curate(
+                alone, CurateParams(cl_auto_min_accuracy=0.0, cl_margin=margin, **NO_LIMITS)
+            )
             for way, margin in DOUBTED.items()
         },
         VOTES_LEARNT: curate(asked, CurateParams(learn_votes=True, **NO_LIMITS)),
@@ -166,7 +192,9 @@ def _curation(cifar: Cifar, found: Inputs, seed: int) -> dict[str, dict[str, flo
         train, val = chosen.selection["train"], chosen.selection["val"]
         epochs = round(EPOCHS * len(curated[GIVEN].selection["train"]) / len(train))
         cpu = time.process_time()
-        weights = cifar.line.train(train, val, soft=chosen.targets, seed=seed, epochs=epochs, **STUDENT)
+        weights = cifar.line.train(
+            train, val, soft=chosen.targets, seed=seed, epochs=epochs, **STUDENT
+        )
         cpu_min = (time.process_time() - cpu) / 60
         is_right = drawn["label"][train["image_id"]].to_numpy() == train["class_id"].to_numpy()
         top1 = float(cifar.line.right(weights, cifar.test).mean())
@@ -181,7 +209,10 @@ def _curation(cifar: Cifar, found: Inputs, seed: int) -> dict[str, dict[str, flo
 def _found(cifar: Cifar) -> Inputs:
     """What `curate` reads on this line."""
     line = cifar.folder / "line"
-    reads = {name: line / f"{stage}/{name}.parquet" for name, stage in (("members", "download"), ("images", "inspect"))}
+    reads = {
+        name: line / f"{stage}/{name}.parquet"
+        for name, stage in (("members", "download"), ("images", "inspect"))
+    }
     reads |= {"votes": line / "download/votes.parquet", "features": line / "inspect/features"}
     writes = {"manifest": cifar.folder / "line/curate/manifest.parquet"}
     return read_inputs(StageRun(cifar.folder, reads, writes, CurateParams(), cifar.line.settings))
@@ -197,7 +228,12 @@ def _of(found: Inputs, received: pd.Series, votes: pd.DataFrame) -> Inputs:
         name: table[table["image_id"].isin(members["image_id"])].reset_index(drop=True)
         for name, table in (("images", found.images), ("features", found.features))
     }
-    return replace(found, members=members.assign(label_received=label).reset_index(drop=True), votes=votes, **tables)
+    return replace(
+        found,
+        members=members.assign(label_received=label).reset_index(drop=True),
+        votes=votes,
+        **tables,
+    )
 
 
 def _as_table(drawn: pd.DataFrame) -> pd.DataFrame:
@@ -210,19 +246,27 @@ def _as_table(drawn: pd.DataFrame) -> pd.DataFrame:
 def main() -> int:
     """Command line."""
     parser = arguments("cifar10_training", __doc__)
-    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="cases (default all)")
+    parser.add_argument(
+        "--only", nargs="+", choices=CASES, default=list(CASES), help="cases (default all)"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="of the case curation (default 3)")
     options = parser.parse_args()
     rows: list[Row] = []
     with opened(options) as cifar:
         for case in options.only:
-            rows += curation_rows(cifar, options.seeds) if case == "curation" else recipe_rows(cifar, case)
+            rows += (
+                curation_rows(cifar, options.seeds)
+                if case == "curation"
+                else recipe_rows(cifar, case)
+            )
     for one in rows:
         print(f"{one.case}: {one.metric} {one.median:.2f} {one.unit}", flush=True)
     measured = {one.case for one in rows}
     rows += kept_rows("cifar10_training", but=measured)
     order = [*RECIPES, *map(_case, WAYS)]
-    print(f"wrote {write_results('cifar10_training', sorted(rows, key=lambda one: order.index(one.case)))}")
+    print(
+        f"wrote {write_results('cifar10_training', sorted(rows, key=lambda one: order.index(one.case)))}"
+    )
     return 0
 
 

@@ -31,7 +31,11 @@ PROBE = {"probe_epochs": 20, "probe_learning_rate": 0.01}
 PLAIN = {"plain, 20 epochs": 20, "plain, 100 epochs": 100}
 GENTLE = {"epochs": 20, "peak_learning_rate": 0.01, "first_layer_rate": 0.1}
 FINE_TUNED = {
-    "linear probe, one epoch of all layers at a rate of 0.0001": {**PROBE, "epochs": 1, "peak_learning_rate": 1e-4},
+    "linear probe, one epoch of all layers at a rate of 0.0001": {
+        **PROBE,
+        "epochs": 1,
+        "peak_learning_rate": 1e-4,
+    },
     "linear probe, then 20 epochs of all layers": {**PROBE, **GENTLE},
 }
 TOP1 = "top-1 on test"
@@ -40,20 +44,27 @@ TOP1 = "top-1 on test"
 def transfer_rows(cifar: Cifar, seeds: int) -> list[Row]:
     """Accuracy of every way, and what it wins over the better of the plain ones by median."""
     selection = {
-        split: SELECTION.read(cifar.folder / f"line/curate/selection/{split}.parquet").astype({"class_id": "str"})
+        split: SELECTION.read(cifar.folder / f"line/curate/selection/{split}.parquet").astype(
+            {"class_id": "str"}
+        )
         for split in ("train", "val")
     }
     known = {split: rows[rows["class_id"].isin(KNOWN)] for split, rows in selection.items()}
     new = {split: rows[~rows["class_id"].isin(KNOWN)] for split, rows in selection.items()}
     test = cifar.test[~cifar.test["class_id"].isin(KNOWN)]
     cpu = time.process_time()
-    learnt = cifar.line.train(known["train"], known["val"], seed=0, recipe="quick", flip=True, epochs=PRETRAINING)
+    learnt = cifar.line.train(
+        known["train"], known["val"], seed=0, recipe="quick", flip=True, epochs=PRETRAINING
+    )
     cpu_min = (time.process_time() - cpu) / 60
     runs = [_ways(cifar, new, test, learnt, seed) for seed in range(seeds)]
     rows = [row(way, TOP1, "%", [run[way] for run in runs]) for way in runs[0]]
     medians = {one.case: one.median for one in rows}
     plain = max(PLAIN, key=medians.__getitem__)
-    rows += [row(way, f"won over {plain}", "points", [run[way] - run[plain] for run in runs]) for way in FINE_TUNED]
+    rows += [
+        row(way, f"won over {plain}", "points", [run[way] - run[plain] for run in runs])
+        for way in FINE_TUNED
+    ]
     return [
         *rows,
         row("weights", "training images", "images", [len(known["train"])]),
@@ -62,9 +73,14 @@ def transfer_rows(cifar: Cifar, seeds: int) -> list[Row]:
     ]
 
 
-def _ways(cifar: Cifar, new: dict[str, pd.DataFrame], test: pd.DataFrame, learnt: Path, seed: int) -> dict[str, float]:
+def _ways(
+    cifar: Cifar, new: dict[str, pd.DataFrame], test: pd.DataFrame, learnt: Path, seed: int
+) -> dict[str, float]:
     """One draw: top-1 in percent of every way."""
-    train, val = (new[split].groupby("class_id").sample(PER_CLASS, random_state=seed) for split in ("train", "val"))
+    train, val = (
+        new[split].groupby("class_id").sample(PER_CLASS, random_state=seed)
+        for split in ("train", "val")
+    )
     file = learnt / "model.safetensors"
     pinned = {"weights": str(file), "weights_sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
     ways: dict[str, dict[str, Any]] = {way: {"epochs": epochs} for way, epochs in PLAIN.items()}

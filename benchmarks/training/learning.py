@@ -49,7 +49,10 @@ def transfer(line: DigitLine, seed: int) -> dict[str, float]:
     The second is a linear probe, then all layers, the first at a tenth of the rate. Ten epochs are 30 steps.
     """
     split = line.split(seed)
-    parts = {name: [_of(rows, name) for rows in (split.train, split.val, split.test)] for name in ("known", "new")}
+    parts = {
+        name: [_of(rows, name) for rows in (split.train, split.val, split.test)]
+        for name in ("known", "new")
+    }
     (train, val, _), (new, new_val, test) = parts["known"], parts["new"]
     few, few_val = _sample(new, 10, seed), _sample(new_val, 4, seed)
     weights = line.train(train, val, seed=seed, **SMALL)
@@ -61,7 +64,9 @@ def transfer(line: DigitLine, seed: int) -> dict[str, float]:
         from_nothing = line.train(few, few_val, **common)
         from_weights = line.train(few, few_val, **common, **gentle, **pinned)
         found[f"plain, {epochs} epochs"] = line.right(from_nothing, test).mean()
-        found[f"from weights of five other classes, {epochs} epochs"] = line.right(from_weights, test).mean()
+        found[f"from weights of five other classes, {epochs} epochs"] = line.right(
+            from_weights, test
+        ).mean()
     return found
 
 
@@ -79,7 +84,9 @@ def distillation(line: DigitLine, seed: int) -> dict[str, float]:
     ways = {
         "plain": line.train(few, split.val, **student),
         "with a teacher": line.train(few, split.val, **student, **pinned),
-        "with a teacher and the rest unlabelled": line.train(few, split.val, unlabelled=rest, **student, **pinned),
+        "with a teacher and the rest unlabelled": line.train(
+            few, split.val, unlabelled=rest, **student, **pinned
+        ),
         "the teacher": teacher,
     }
     return {way: line.right(weights, split.test).mean() for way, weights in ways.items()}
@@ -89,7 +96,9 @@ def imbalance(line: DigitLine, seed: int) -> dict[str, float]:
     """From 120 training images of digit 0 in even ratios down to 6 of digit 9; tested on all classes alike."""
     split = line.split(seed)
     sizes = np.round(LARGEST * (SMALLEST / LARGEST) ** (np.arange(10) / 9)).astype(int)
-    train = pd.concat([_of_class(split.train, k).sample(n, random_state=seed) for k, n in enumerate(sizes)])
+    train = pd.concat(
+        [_of_class(split.train, k).sample(n, random_state=seed) for k, n in enumerate(sizes)]
+    )
     counts = train["label"].map(train["label"].value_counts())
     weighted = train.assign(weight=len(train) / counts / 10)
     common = {"seed": seed, "epochs": 25, **SMALL}
@@ -131,7 +140,9 @@ def votes(line: DigitLine, seed: int) -> dict[str, float]:
     common = {"seed": seed, "epochs": 15, **SMALL}
     return {
         "plain": line.right(line.train(given, split.val, **common), split.test).mean(),
-        "soft labels": line.right(line.train(given, split.val, soft=soft, **common), split.test).mean(),
+        "soft labels": line.right(
+            line.train(given, split.val, soft=soft, **common), split.test
+        ).mean(),
         "the winner is right": (label == train["label"]).mean(),
     }
 
@@ -152,7 +163,14 @@ def rows_of(case: str, runs: Sequence[dict[str, float]]) -> list[Row]:
     for way in runs[0]:
         plain = "plain" + "".join(way.partition(", ")[1:])
         if plain in runs[0] and way != plain and not way.startswith("the "):
-            rows.append(row(case, f"gain of {way}", "points", [float(100 * (run[way] - run[plain])) for run in runs]))
+            rows.append(
+                row(
+                    case,
+                    f"gain of {way}",
+                    "points",
+                    [float(100 * (run[way] - run[plain])) for run in runs],
+                )
+            )
     return rows
 
 
@@ -191,9 +209,13 @@ def _long(soft: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.learning", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training.learning", description=__doc__
+    )
     parser.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
-    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="cases (default all)")
+    parser.add_argument(
+        "--only", nargs="+", choices=CASES, default=list(CASES), help="cases (default all)"
+    )
     options = parser.parse_args()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -202,7 +224,11 @@ def main() -> int:
             runs = []
             for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
                 runs.append(CASES[case](line, seed))
-                shown = {way: round(float(100 * share), 1) for way, share in runs[-1].items() if way[-3:-1] != ", "}
+                shown = {
+                    way: round(float(100 * share), 1)
+                    for way, share in runs[-1].items()
+                    if way[-3:-1] != ", "
+                }
                 print(f"{case}, seed {seed}: {shown}", flush=True)
             rows += rows_of(case, runs)
     rows += kept_rows("learning", but=options.only)

@@ -22,7 +22,14 @@ from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.recipes import RECIPES
 
-NETWORKS = ("efficientnet_b0", "mnasnet0_5", "shufflenet_v2_x0_5", "regnet_y_400mf", "mobilenet_v2", "resnet18")
+NETWORKS = (
+    "efficientnet_b0",
+    "mnasnet0_5",
+    "shufflenet_v2_x0_5",
+    "regnet_y_400mf",
+    "mobilenet_v2",
+    "resnet18",
+)
 SIZES = (2, 3, 4, 6, 8, 16, 32)
 SIDE_PX, STEPS, RATE, N_CLASSES = 32, 4, 1e-3, 3
 HALF = (0.5, 0.5, 0.5)
@@ -32,7 +39,9 @@ INFINITE = 1e38  # stands for what is no number
 def largest_logit(name: str, size: int, seed: int) -> float:
     """Of `size` images that were not trained on."""
     torch.manual_seed(seed)
-    model = Classifier(build_network(name, n_classes=N_CLASSES, side_px=SIDE_PX), mean=HALF, std=HALF)
+    model = Classifier(
+        build_network(name, n_classes=N_CLASSES, side_px=SIDE_PX), mean=HALF, std=HALF
+    )
     recipe, cpu = RECIPES["photo"], torch.device("cpu")
     learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=cpu)
     batches = [noise(size) for _ in range(STEPS)]
@@ -53,7 +62,9 @@ def noise(size: int) -> Batch:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training.least_batch", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training.least_batch", description=__doc__
+    )
     parser.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -62,7 +73,10 @@ def main() -> None:
         for size in SIZES:
             values = [largest_logit(name, size, seed) for seed in range(options.seeds)]
             rows.append(row(name, f"largest logit, {size} values a channel", "logit", values))
-            print(f"{name}, {size}: {rows[-1].median:.3g} ({rows[-1].min:.3g} to {rows[-1].max:.3g})", flush=True)
+            print(
+                f"{name}, {size}: {rows[-1].median:.3g} ({rows[-1].min:.3g} to {rows[-1].max:.3g})",
+                flush=True,
+            )
     print(f"wrote {write_results('least_batch', rows)}")
 
 

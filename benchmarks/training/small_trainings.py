@@ -120,11 +120,15 @@ def advised(drawn: Draw, folder: Path, weights: Weights | None) -> dict[str, Any
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.data)
     found = survey(str(folder), Settings(root=folder), root=folder)
-    content: dict[str, Any] = yaml.safe_load(advise(found, name="images", at_hand=AtHand(weights)).params)
+    content: dict[str, Any] = yaml.safe_load(
+        advise(found, name="images", at_hand=AtHand(weights)).params
+    )
     return content
 
 
-def run_one(task: tuple[str, int, int], *, data: Path, weights: Path | None) -> dict[tuple[str, str], float]:
+def run_one(
+    task: tuple[str, int, int], *, data: Path, weights: Path | None
+) -> dict[tuple[str, str], float]:
     """One draw: (way, metric) -> figure."""
     case, per_class, seed = task
     torch.set_num_threads(1)
@@ -132,17 +136,28 @@ def run_one(task: tuple[str, int, int], *, data: Path, weights: Path | None) -> 
     found: dict[tuple[str, str], float] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        params = advised(drawn, folder / "source", _weights(folder, weights) if case.endswith("-weights") else None)
-        line = FileLine(
-            folder / "line", [*drawn.own["train"], *drawn.own["val"], *drawn.test], convert=params["convert"]
+        params = advised(
+            drawn,
+            folder / "source",
+            _weights(folder, weights) if case.endswith("-weights") else None,
         )
-        rows = {split: _rows_of(line, pictures) for split, pictures in {**drawn.own, "test": drawn.test}.items()}
+        line = FileLine(
+            folder / "line",
+            [*drawn.own["train"], *drawn.own["val"], *drawn.test],
+            convert=params["convert"],
+        )
+        rows = {
+            split: _rows_of(line, pictures)
+            for split, pictures in {**drawn.own, "test": drawn.test}.items()
+        }
         ways: dict[str, dict[str, Any]] = {AS_INIT: {}, NO_AVERAGE: {"ema_half_life_epochs": 0.0}}
         if params["train"]["recipe"] == "finetune":
             del ways[NO_AVERAGE]
         for way, changes in ways.items():
             began = time.process_time()
-            kept = line.train(rows["train"], rows["val"], seed=seed, **{**params["train"], **changes})
+            kept = line.train(
+                rows["train"], rows["val"], seed=seed, **{**params["train"], **changes}
+            )
             found[way, CPU] = time.process_time() - began
             found[way, TOP1] = 100 * float(line.right(kept, rows["test"]).mean())
             found[way, OWN_IMAGES] = 100 * float(line.right(kept, rows["train"]).mean())
@@ -159,14 +174,18 @@ def _weights(folder: Path, file: Path | None) -> Weights:
     """The .pth as safetensors with timm's names: the tensors come in the same order."""
     assert file is not None, "the case needs --weights"
     network = build_network(LITE0, n_classes=1000, side_px=224)
-    own = {name: tensor for name, tensor in network.state_dict().items() if "num_batches" not in name}
+    own = {
+        name: tensor for name, tensor in network.state_dict().items() if "num_batches" not in name
+    }
     given = [
         tensor
         for name, tensor in torch.load(file, map_location="cpu", weights_only=True).items()
         if "num_batches" not in name
     ]
     assert [tensor.shape for tensor in given] == [tensor.shape for tensor in own.values()]
-    tracked = {name: tensor for name, tensor in network.state_dict().items() if "num_batches" in name}
+    tracked = {
+        name: tensor for name, tensor in network.state_dict().items() if "num_batches" in name
+    }
     path = folder / "lite0.safetensors"
     named = {name: tensor.contiguous() for name, tensor in zip(own, given, strict=True)}
     save_file({**named, **tracked}, path)
@@ -186,7 +205,9 @@ def _rows_of(line: FileLine, pictures: Sequence[Picture]) -> pd.DataFrame:
 def _own_mean(line: FileLine, weights: Path, rows: dict[str, pd.DataFrame]) -> float:
     """Accuracy of the nearest class mean of what enters the last layer."""
     train, test = (_entering_the_head(line, weights, rows[split]) for split in ("train", "test"))
-    return _nearest_mean(train, rows["train"]["label"].to_numpy(), test, rows["test"]["label"].to_numpy())
+    return _nearest_mean(
+        train, rows["train"]["label"].to_numpy(), test, rows["test"]["label"].to_numpy()
+    )
 
 
 def _entering_the_head(line: FileLine, weights: Path, rows: pd.DataFrame) -> np.ndarray:
@@ -198,7 +219,9 @@ def _entering_the_head(line: FileLine, weights: Path, rows: pd.DataFrame) -> np.
     network.get_submodule(head_name(network)).register_forward_pre_hook(
         lambda _, inputs: seen.append(inputs[0].flatten(1).clone())
     )
-    loader = open_still(line.betons, rows, batch_size=90, side_px=about.side_px, kind="auto", workers=1)
+    loader = open_still(
+        line.betons, rows, batch_size=90, side_px=about.side_px, kind="auto", workers=1
+    )
     for _ in score(model, loader, torch.device("cpu")):
         pass
     loader.close()
@@ -223,7 +246,9 @@ def _hog(data: bytes) -> np.ndarray:
     return hog(squeeze(luminance(pixels), side_px=HOG_PX))
 
 
-def _nearest_mean(train_ND: np.ndarray, labels_N: np.ndarray, test_MD: np.ndarray, labels_M: np.ndarray) -> float:
+def _nearest_mean(
+    train_ND: np.ndarray, labels_N: np.ndarray, test_MD: np.ndarray, labels_M: np.ndarray
+) -> float:
     classes = np.unique(labels_N)
     means_KD = np.stack([train_ND[labels_N == name].mean(0) for name in classes])
     distances_MK = ((test_MD[:, None, :] - means_KD[None]) ** 2).sum(2)
@@ -254,7 +279,9 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     cases = ("digits", "cifar10", "clothing", "clothing-weights")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="the folder of cifar10/ and clothing/")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="the folder of cifar10/ and clothing/"
+    )
     parser.add_argument("--weights", type=Path, help="the .pth of clothing-weights")
     parser.add_argument("--only", nargs="+", choices=cases, default=list(cases))
     parser.add_argument("--per-class", nargs="+", type=int, default=list(PER_CLASS))

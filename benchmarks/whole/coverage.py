@@ -29,12 +29,20 @@ REPORT = TOOL_FOLDER / "report.json"
 
 def measure() -> str:
     """Run the tests under coverage, write REPORT, and return what pytest said last."""
-    subprocess.run([sys.executable, "-m", "uv", "pip", "install", "-q", "--target", TOOL_FOLDER, TOOL], check=True)
-    places = {"PYTHONPATH": f"{ROOT}{os.pathsep}{TOOL_FOLDER}", "COVERAGE_FILE": str(TOOL_FOLDER / "data")}
+    subprocess.run(
+        [sys.executable, "-m", "uv", "pip", "install", "-q", "--target", TOOL_FOLDER, TOOL],
+        check=True,
+    )
+    places = {
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{TOOL_FOLDER}",
+        "COVERAGE_FILE": str(TOOL_FOLDER / "data"),
+    }
     environment = {**os.environ, **places, "OMP_NUM_THREADS": "1"}
     coverage = [sys.executable, "-m", "coverage"]
     tests = [*coverage, "run", f"--source={','.join(PACKAGES)}", "-m", "pytest", "-q", *TESTS]
-    said = subprocess.run(tests, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    said = subprocess.run(
+        tests, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
     sys.stdout.write(said.stdout)
     subprocess.run([*coverage, "json", "-q", "-o", REPORT], cwd=ROOT, env=environment, check=True)
     return said.stdout.strip().rpartition("\n")[2]
@@ -47,7 +55,10 @@ def rows_of(report: dict[str, Any], last_line: str) -> list[Row]:
         for package in (file.partition("/")[0], "all"):
             run[package] += found["summary"]["covered_lines"]
             there[package] += found["summary"]["num_statements"]
-    shares = [row(name, "lines run", "%", [round(100 * run[name] / there[name], 1)]) for name in (*PACKAGES, "all")]
+    shares = [
+        row(name, "lines run", "%", [round(100 * run[name] / there[name], 1)])
+        for name in (*PACKAGES, "all")
+    ]
     lines = [row(name, "lines", "count", [there[name]]) for name in (*PACKAGES, "all")]
     counts = {what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|skipped)", last_line)}
     return shares + lines + [row("tests", what, "count", [n]) for what, n in counts.items()]
@@ -65,7 +76,9 @@ def write(rows: list[Row], *, commit: str) -> Path:
 def main() -> None:
     """Measure and write."""
     head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True).stdout.strip()
+    commit = subprocess.run(
+        head, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True
+    ).stdout.strip()
     last_line = measure()
     rows = rows_of(json.loads(REPORT.read_text(encoding="utf-8")), last_line)
     print(write(rows, commit=commit))

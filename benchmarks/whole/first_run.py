@@ -18,7 +18,12 @@ from pathlib import Path
 from benchmarks.support.results_file import Row, row, write_results
 
 ROOT = Path(__file__).parents[2]
-STEPS = (("make setup", "setup"), ("make demo", "demo"), ("make demo, again", "demo"), ("make test", "test"))
+STEPS = (
+    ("make setup", "setup"),
+    ("make demo", "demo"),
+    ("make demo, again", "demo"),
+    ("make test", "test"),
+)
 FOLDERS = (".venv", "line", ".dvc/cache", ".perennial")
 
 
@@ -27,13 +32,20 @@ def timed(case: str, target: str, clone: Path) -> list[Row]:
     before, clock = os.times(), time.monotonic()
     subprocess.run(["make", target], cwd=clone, check=True)
     after = os.times()
-    cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
-    return [row(case, "wall", "s", [round(time.monotonic() - clock, 1)]), row(case, "cpu", "s", [round(cpu_s, 1)])]
+    cpu_s = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
+    return [
+        row(case, "wall", "s", [round(time.monotonic() - clock, 1)]),
+        row(case, "cpu", "s", [round(cpu_s, 1)]),
+    ]
 
 
 def disk_mb(folders: tuple[str, ...], clone: Path) -> list[Row]:
     """What each folder takes; bytes that several share through links count for the first."""
-    said = subprocess.run(["du", "-sm", *folders], cwd=clone, check=True, capture_output=True, encoding="utf-8").stdout
+    said = subprocess.run(
+        ["du", "-sm", *folders], cwd=clone, check=True, capture_output=True, encoding="utf-8"
+    ).stdout
     sizes = (line.split("\t") for line in said.splitlines())
     return [row("disk", folder, "MB", [float(size)]) for size, folder in sizes]
 

@@ -37,7 +37,11 @@ SIZES = ((10, 34), (100, 20), (1_000, 10))  # classes, test images of each
 DISPUTED = (0.02, 0.05, 0.10)
 FORMER_SMALL, FORMER_LOSS, FORMER_LEVEL = 20, 0.02, 0.05
 NIGHTS = 60
-RULES = {"former": "before", "champion": "against the champion alone", "reference": "and the reference"}
+RULES = {
+    "former": "before",
+    "champion": "against the champion alone",
+    "reference": "and the reference",
+}
 Flags = npt.NDArray[np.bool_]
 
 
@@ -69,7 +73,9 @@ def night(
     won_N = ~lost_N & (drawn < share_N)
     both_N = random.random(len(class_N)) < RIGHT
     return Night(
-        np.where(lost_N, True, np.where(won_N, False, both_N)), np.where(lost_N, False, won_N | both_N), class_N
+        np.where(lost_N, True, np.where(won_N, False, both_N)),
+        np.where(lost_N, False, won_N | both_N),
+        class_N,
     )
 
 
@@ -125,19 +131,29 @@ def renamed_class(nights: int) -> list[Row]:
             promoted["before"] += former_promotes(Night(before, one.challenger_N, one.class_N))
             promoted["now"] += not stops(fight(*renamed_evaluation(one), PARAMS).rules)
         case = f"one class of ten renamed, {100 * loss:.0f} points worse"
-        rows += [share(case, f"promoted {when}", count / nights, nights) for when, count in promoted.items()]
+        rows += [
+            share(case, f"promoted {when}", count / nights, nights)
+            for when, count in promoted.items()
+        ]
     return rows
 
 
 def renamed_evaluation(one: Night) -> tuple[Evaluation, Champion]:
     """The night as the gate sees it, when the champion still says 9 and today's class is nine."""
-    was, now = {str(k): str(k) for k in range(10)}, {str(k): "nine" if k == 9 else str(k) for k in range(10)}
+    was, now = (
+        {str(k): str(k) for k in range(10)},
+        {str(k): "nine" if k == 9 else str(k) for k in range(10)},
+    )
     ids = [str(position) for position in range(len(one.class_N))]
     old_N = pd.Series(one.class_N.astype(str))
     test = pd.DataFrame({"image_id": ids, "class_id": old_N.map(now)})
     predictions = pd.DataFrame({"image_id": ids, "split": "test", "correct": one.challenger_N})
-    said = old_N.where(pd.Series(one.champion_N), old_N.map(lambda name: str((int(name) + 1) % 10))).set_axis(ids)
-    return Evaluation(predictions, {"test": test}, {}), Champion(1, said, classes_today(was, was, now))
+    said = old_N.where(
+        pd.Series(one.champion_N), old_N.map(lambda name: str((int(name) + 1) % 10))
+    ).set_axis(ids)
+    return Evaluation(predictions, {"test": test}, {}), Champion(
+        1, said, classes_today(was, was, now)
+    )
 
 
 def error_at_margin(n: int) -> list[Row]:
@@ -146,14 +162,24 @@ def error_at_margin(n: int) -> list[Row]:
     b, c = (grid.ravel() for grid in np.meshgrid(np.arange(n + 1), np.arange(n + 1)))
     b, c = b[b + c <= n], c[b + c <= n]
     ways = gammaln(n + 1) - gammaln(b + 1) - gammaln(c + 1) - gammaln(n - b - c + 1)
-    passes = {"before": former_interval(b, c, n)[0] > -allowed, "now": score(b, c, n, -allowed) > ONE_SIDED_95}
+    passes = {
+        "before": former_interval(b, c, n)[0] > -allowed,
+        "now": score(b, c, n, -allowed) > ONE_SIDED_95,
+    }
     errors: dict[str, list[float]] = {"before": [], "now": []}
-    for disputed in np.concatenate([np.arange(allowed + 1e-9, 0.1, 0.002), np.arange(0.1, 0.4, 0.02)]):
+    for disputed in np.concatenate(
+        [np.arange(allowed + 1e-9, 0.1, 0.002), np.arange(0.1, 0.4, 0.02)]
+    ):
         p_b, p_c = (disputed + allowed) / 2, (disputed - allowed) / 2
-        chance = np.exp(ways + b * np.log(p_b) + c * np.log(p_c) + (n - b - c) * np.log1p(-disputed))
+        chance = np.exp(
+            ways + b * np.log(p_b) + c * np.log(p_c) + (n - b - c) * np.log1p(-disputed)
+        )
         for when, found in passes.items():
             errors[when].append(float(chance[found].sum()))
-    return [row(f"worse by the margin, {n:,} images", f"promoted {when}", "share", errors[when]) for when in errors]
+    return [
+        row(f"worse by the margin, {n:,} images", f"promoted {when}", "share", errors[when])
+        for when in errors
+    ]
 
 
 def lost_classes(nights: int) -> list[Row]:
@@ -164,9 +190,16 @@ def lost_classes(nights: int) -> list[Row]:
         for disputed in DISPUTED:
             for uneven in (False, True):
                 random = np.random.default_rng(2)
-                drawn = [night(random, n_classes, n_each, disputed=disputed, uneven=uneven) for _ in range(n_nights)]
+                drawn = [
+                    night(random, n_classes, n_each, disputed=disputed, uneven=uneven)
+                    for _ in range(n_nights)
+                ]
                 case = f"{n_classes:,} x {n_each}, {100 * disputed:.0f} % in dispute{', uneven' if uneven else ''}"
-                for part, name in ((0.0, "equal models"), (1.0, "a class gone"), (0.5, "half a class lost")):
+                for part, name in (
+                    (0.0, "equal models"),
+                    (1.0, "a class gone"),
+                    (0.5, "half a class lost"),
+                ):
                     seen = [with_loss(one, part, random) for one in drawn]
                     before = float(np.mean([former_blocks(one) for one in seen]))
                     now = float(np.mean([stopped_by_a_class(one) for one in seen]))
@@ -200,11 +233,18 @@ def shown_loss(nights: int) -> list[Row]:
     for n, disputed in ((338, 0.04), (2_000, 0.03), (10_000, 0.04)):
         random = np.random.default_rng(3)
         half = np.arange(n) < round(n * disputed / 2)
-        said = visible_loss(compare(~half, ~half[::-1], champion_version=1, smallest_margin=PARAMS.smallest_margin))
+        said = visible_loss(
+            compare(~half, ~half[::-1], champion_version=1, smallest_margin=PARAMS.smallest_margin)
+        )
         drawn = [night(random, 1, n, disputed=disputed, loss=said) for _ in range(nights)]
         noticed = [
             as_good(
-                compare(one.champion_N, one.challenger_N, champion_version=1, smallest_margin=PARAMS.smallest_margin)
+                compare(
+                    one.champion_N,
+                    one.challenger_N,
+                    champion_version=1,
+                    smallest_margin=PARAMS.smallest_margin,
+                )
             )
             for one in drawn
         ]
@@ -226,18 +266,37 @@ def sixty_nights(histories: int) -> list[Row]:
         allowed = 200 * margin(n, PARAMS.smallest_margin)
         for step in (0.005, 0.0):
             for rule, words in RULES.items():
-                found = [history(np.random.default_rng(seed), n, disputed, step, rule) for seed in range(histories)]
+                found = [
+                    history(np.random.default_rng(seed), n, disputed, step, rule)
+                    for seed in range(histories)
+                ]
                 losses = sorted(100 * loss for loss, _ in found)
                 case = f"{n:,} images, each night {100 * step:.1f} points worse, {words}"
                 late = losses[min(int(0.95 * histories), histories - 1)]
                 rows.append(row(case, "lost after 60 nights", "points", losses))
                 rows.append(row(case, "lost, 95th of 100 histories", "points", [late]))
-                rows.append(share(case, "promoted", sum(count for _, count in found) / NIGHTS / histories, histories))
-                rows.append(share(case, "over 2 m", float(np.mean(np.array(losses) > allowed + 1e-9)), histories))
+                rows.append(
+                    share(
+                        case,
+                        "promoted",
+                        sum(count for _, count in found) / NIGHTS / histories,
+                        histories,
+                    )
+                )
+                rows.append(
+                    share(
+                        case,
+                        "over 2 m",
+                        float(np.mean(np.array(losses) > allowed + 1e-9)),
+                        histories,
+                    )
+                )
     return rows
 
 
-def history(random: np.random.Generator, n: int, disputed: float, step: float, rule: str) -> tuple[float, int]:
+def history(
+    random: np.random.Generator, n: int, disputed: float, step: float, rule: str
+) -> tuple[float, int]:
     """True loss of the last champion against the first, and how many nights promoted."""
     champion_loss, reference_loss, promoted = 0.0, 0.0, 0
     for _ in range(NIGHTS):
@@ -265,7 +324,9 @@ def takes_over(challenger_N: Flags, champion_N: Flags, reference_N: Flags, rule:
 
 def paired(champion_N: Flags, challenger_N: Flags) -> Comparison:
     """Two models on the same images, with today's margin."""
-    return compare(champion_N, challenger_N, champion_version=1, smallest_margin=PARAMS.smallest_margin)
+    return compare(
+        champion_N, challenger_N, champion_version=1, smallest_margin=PARAMS.smallest_margin
+    )
 
 
 def model(random: np.random.Generator, hard_N: Flags, loss: float) -> Flags:
@@ -277,7 +338,9 @@ def model(random: np.random.Generator, hard_N: Flags, loss: float) -> Flags:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.whole.gate", description=__doc__)
-    parser.add_argument("--nights", type=int, default=1_000, help="nights of each case (default 1000)")
+    parser.add_argument(
+        "--nights", type=int, default=1_000, help="nights of each case (default 1000)"
+    )
     nights = parser.parse_args().nights
     rows = [*renamed_class(min(nights, 200)), *shown_loss(nights)]
     rows += [found for n in (100, 338, 1_000) for found in error_at_margin(n)]

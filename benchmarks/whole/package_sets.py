@@ -28,7 +28,9 @@ def measured(name: str, environment: str, clone: Path) -> list[Row]:
     subprocess.run([f"{environment}/bin/python", "-m", "pip", "check"], cwd=clone, check=True)
     lock = (clone / environment / "locked.txt").read_text(encoding="utf-8")
     n_packages = sum("==" in line for line in lock.splitlines())
-    said = subprocess.run(["du", "-sm", environment], cwd=clone, check=True, capture_output=True, encoding="utf-8")
+    said = subprocess.run(
+        ["du", "-sm", environment], cwd=clone, check=True, capture_output=True, encoding="utf-8"
+    )
     return [
         row(name, "packages", "count", [n_packages]),
         row(name, "disk", "MB", [float(said.stdout.split()[0])]),

@@ -47,13 +47,18 @@ def _figures(checkout: Checkout, case: str, *options: str) -> Figures:
     checkout.python("demo.score", *options)
     content = json.loads((checkout.folder / "demo/out/score.json").read_text(encoding="utf-8"))
     figures = {key: value for key, value in content.items() if isinstance(value, int | float)}
-    print(f"{case}: top-1 {figures['top1_true']:.2%}; {'; '.join(missed(figures)) or 'all targets met'}", flush=True)
+    print(
+        f"{case}: top-1 {figures['top1_true']:.2%}; {'; '.join(missed(figures)) or 'all targets met'}",
+        flush=True,
+    )
     return figures
 
 
 def main() -> int:
     """Command line; 1 when a target was missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.whole.scorecard", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.whole.scorecard", description=__doc__
+    )
     parser.add_argument("--seeds", type=int, default=5, help="how many of each (default 5)")
     seeds = range(parser.parse_args().seeds)
     with tempfile.TemporaryDirectory() as temporary:
@@ -62,7 +67,9 @@ def main() -> int:
         checkout.python("demo.plant", "--seed", "0")
         trained = [train_seed(checkout, seed) for seed in seeds]
     rows = rows_of(f"plant seeds 0 to {seeds[-1]}", planted)
-    rows += rows_of(f"training seeds 0 to {seeds[-1]}", [{"top1_true": run["top1_true"]} for run in trained])
+    rows += rows_of(
+        f"training seeds 0 to {seeds[-1]}", [{"top1_true": run["top1_true"]} for run in trained]
+    )
     print(f"wrote {write_results('scorecard', rows)}")
     return int(any(missed(run) for run in [*planted, *trained]))
 

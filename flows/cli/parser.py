@@ -36,7 +36,9 @@ CTRL_C = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code. Results go to stdout, messages to stderr."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # escape what the terminal cannot show, as stderr does
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # escape what the terminal cannot show, as stderr does
         sys.stdout.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.WARNING
@@ -78,13 +80,18 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="print debug messages and the traceback of an error"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="print debug messages and the traceback of an error",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         command = import_module(f"flows.cli.commands.{name}")
         text = command.HELP[0].upper() + command.HELP[1:] + "."
-        sub = commands.add_parser(name, help=command.HELP, description=text, epilog=getattr(command, "EPILOG", None))
+        sub = commands.add_parser(
+            name, help=command.HELP, description=text, epilog=getattr(command, "EPILOG", None)
+        )
         command.add_arguments(sub)
     return parser
 

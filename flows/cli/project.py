@@ -12,10 +12,18 @@ def find_project(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / "dvc.yaml").is_file():
             return folder
-    raise UsageError("not inside a Perennial project", file=start, remedy="change into the folder that holds dvc.yaml")
+    raise UsageError(
+        "not inside a Perennial project",
+        file=start,
+        remedy="change into the folder that holds dvc.yaml",
+    )
 
 
 def inside(origin: Path, path: str | Path) -> str:
     """Write a path from the command line as in params.yaml: relative to the project if it is inside it."""
     full = Path(path).expanduser().resolve()
-    return str(full.relative_to(origin.resolve())) if full.is_relative_to(origin.resolve()) else str(full)
+    return (
+        str(full.relative_to(origin.resolve()))
+        if full.is_relative_to(origin.resolve())
+        else str(full)
+    )

@@ -21,13 +21,17 @@ def refuse_to_lose_words(anew: Sequence[Renewal], uncommitted: Collection[str]) 
     written = [one for one in anew if one.words]
     if written:
         value = "; ".join(
-            f"{one.file}: {one.words}{', not committed' if one.file in uncommitted else ''}" for one in written
+            f"{one.file}: {one.words}{', not committed' if one.file in uncommitted else ''}"
+            for one in written
         )
         names = " ".join(one.file for one in written)
         keep = f"commit them (`git add {names} && git commit`) or copy them"
         remedy = f"{keep}; `perennial init --force` replaces them"
         raise UsageError(
-            "text that people wrote about earlier data would be lost", file="curation", value=value, remedy=remedy
+            "text that people wrote about earlier data would be lost",
+            file="curation",
+            value=value,
+            remedy=remedy,
         )
 
 
@@ -64,12 +68,17 @@ def start_model_name(
         reason = f"{by_whom} says so; a champion of that name is what new models are compared with"
     elif (weights or "").startswith(REGISTERED):
         reason = f"{weights} is of that name"
-    name = settings.model_name if reason else free_name(data.name, lambda one: _is_taken(one, origin, settings))
+    name = (
+        settings.model_name
+        if reason
+        else free_name(data.name, lambda one: _is_taken(one, origin, settings))
+    )
     if name == settings.model_name:
         return f"model    {name}: {reason or 'nothing is registered under it yet'}", ()
     write_text(path, with_model_name(text, name, data.name))
-    return f"anew     {SETTINGS}: model_name is {name}; models of earlier data stay under {settings.model_name}", (
-        SETTINGS,
+    return (
+        f"anew     {SETTINGS}: model_name is {name}; models of earlier data stay under {settings.model_name}",
+        (SETTINGS,),
     )
 
 

@@ -55,7 +55,9 @@ class Backbone:
         left, top = (width - side) / 2, (height - side) / 2
         image = Image.fromarray(np.ascontiguousarray(pixels_HWC))
         box = (left, top, left + side, top + side)
-        return np.array(image.resize((self.side_px, self.side_px), Image.Resampling.BICUBIC, box=box))
+        return np.array(
+            image.resize((self.side_px, self.side_px), Image.Resampling.BICUBIC, box=box)
+        )
 
 
 # Tan and Le 2019 (arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, by the TensorFlow authors.
@@ -82,7 +84,9 @@ def builtin_backbone(ref: object) -> Backbone | None:
     if start or not prefix:
         return None
     if name not in BACKBONES:
-        raise ValueError(f"no such built-in backbone: name {' or '.join(BUILTIN + known for known in BACKBONES)}")
+        raise ValueError(
+            f"no such built-in backbone: name {' or '.join(BUILTIN + known for known in BACKBONES)}"
+        )
     return BACKBONES[name]
 
 
@@ -93,12 +97,19 @@ def weight_file(backbone: Backbone) -> Path:
     path = Path(folders[0]) / backbone.file if folders else Path(backbone.file)
     if not path.is_file():
         what, remedy = "the built-in weights are not installed", "run `make setup`"
-        raise DependencyMissing(what, file=backbone.ref, value=f"no package {backbone.package}", remedy=remedy)
+        raise DependencyMissing(
+            what, file=backbone.ref, value=f"no package {backbone.package}", remedy=remedy
+        )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != backbone.sha256:
         remedy = f"install it again: remove the folder {path.parents[1]}, then `make setup`"
-        raise BadData("the built-in weights are damaged or of another version", file=path, value=found, remedy=remedy)
+        raise BadData(
+            "the built-in weights are damaged or of another version",
+            file=path,
+            value=found,
+            remedy=remedy,
+        )
     return path
 
 

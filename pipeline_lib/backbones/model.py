@@ -26,7 +26,9 @@ class BuiltinModel:
 
     def probabilities(self, images_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Softmax over ImageNet's classes, probabilities_BK, of RGB images of `backbone.view`; not calibrated."""
-        result: NDArray[np.float32] = self.session.run(["probabilities"], {"images": images_BHWC})[0]
+        result: NDArray[np.float32] = self.session.run(["probabilities"], {"images": images_BHWC})[
+            0
+        ]
         return result
 
     def features(self, images_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -43,4 +45,6 @@ def open_builtin(backbone: Backbone, *, threads: int = 0) -> BuiltinModel:
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared
     model = lite0_onnx(read_tensors(weight_file(backbone)), backbone)
-    return BuiltinModel(backbone, onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
+    return BuiltinModel(
+        backbone, onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    )

@@ -40,9 +40,18 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (pickle.UnpicklingError, ValueError, EOFError, KeyError, AttributeError, TypeError) as error:
+    except (
+        pickle.UnpicklingError,
+        ValueError,
+        EOFError,
+        KeyError,
+        AttributeError,
+        TypeError,
+    ) as error:
         remedy = "install the package again: `make setup`"
-        raise BadData("not a state dict of torch.save", file=path, value=error, remedy=remedy) from error
+        raise BadData(
+            "not a state dict of torch.save", file=path, value=error, remedy=remedy
+        ) from error
 
 
 def _read(file: BinaryIO) -> dict[str, NDArray[Any]]:
@@ -56,17 +65,23 @@ def _read(file: BinaryIO) -> dict[str, NDArray[Any]]:
     numbers: dict[str, NDArray[Any]] = {}
     for key in keys:
         n_elements = int.from_bytes(file.read(8), "little")
-        numbers[key] = np.frombuffer(file.read(n_elements * dtypes[key].itemsize), dtypes[key], n_elements)
+        numbers[key] = np.frombuffer(
+            file.read(n_elements * dtypes[key].itemsize), dtypes[key], n_elements
+        )
     return {name: _array(tensor, numbers[tensor.storage.key]) for name, tensor in described.items()}
 
 
 def _array(tensor: _Tensor, numbers: NDArray[Any]) -> NDArray[Any]:
     """A tensor that lies strided among a storage's elements. Raises ValueError where it reaches beyond them."""
-    steps = [(length - 1) * stride for length, stride in zip(tensor.shape, tensor.strides, strict=True)]
+    steps = [
+        (length - 1) * stride for length, stride in zip(tensor.shape, tensor.strides, strict=True)
+    ]
     if min(tensor.offset, *steps, 0) < 0 or tensor.offset + sum(steps) >= len(numbers):
         raise ValueError(f"a tensor of shape {tensor.shape} reaches beyond its storage")
     strides = [stride * numbers.itemsize for stride in tensor.strides]
-    return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False)
+    return np.lib.stride_tricks.as_strided(
+        numbers[tensor.offset :], tensor.shape, strides, writeable=False
+    )
 
 
 class _Described(pickle.Unpickler):

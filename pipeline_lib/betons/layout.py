@@ -31,8 +31,12 @@ HEADER = np.dtype(
     ]
 )
 DESCRIPTOR = np.dtype([("type_id", "u1"), ("name", "S16"), ("arguments", "u1", 1024)])
-IMAGE = np.dtype([("mode", "u1"), ("width", "<u2"), ("height", "<u2"), ("data_ptr", "<u8")])  # packed: 13 bytes
-SAMPLE = np.dtype({"names": ["image", "row"], "formats": [IMAGE, "<i8"], "offsets": [0, 16], "itemsize": 24})
+IMAGE = np.dtype(
+    [("mode", "u1"), ("width", "<u2"), ("height", "<u2"), ("data_ptr", "<u8")]
+)  # packed: 13 bytes
+SAMPLE = np.dtype(
+    {"names": ["image", "row"], "formats": [IMAGE, "<i8"], "offsets": [0, 16], "itemsize": 24}
+)
 ALLOCATION = np.dtype([("sample_id", "<u8"), ("ptr", "<u8"), ("size", "<u8")])
 
 # The table of samples begins where the descriptors end.

@@ -42,7 +42,9 @@ class Beton:
         """The checksum of an image as it is now."""
         image = self.samples_N["image"][row]
         stored = self.stored(row).data
-        return checksum(stored, mode=int(image["mode"]), height=int(image["height"]), width=int(image["width"]))
+        return checksum(
+            stored, mode=int(image["mode"]), height=int(image["height"]), width=int(image["width"])
+        )
 
 
 def open_beton(path: Path) -> Beton:
@@ -55,9 +57,16 @@ def open_beton(path: Path) -> Beton:
     header = content[: HEADER.itemsize].view(HEADER)[0]
     count = int(header["num_samples"])
     end = int(header["alloc_table_ptr"])
-    if header["version"] != VERSION or content[HEADER.itemsize : SAMPLES_AT].tobytes() != descriptors().tobytes():
+    if (
+        header["version"] != VERSION
+        or content[HEADER.itemsize : SAMPLES_AT].tobytes() != descriptors().tobytes()
+    ):
         raise _damaged(path, "not a beton of this pipeline")
-    if not end or len(content) != end + count * ALLOCATION.itemsize or SAMPLES_AT + count * SAMPLE.itemsize > end:
+    if (
+        not end
+        or len(content) != end + count * ALLOCATION.itemsize
+        or SAMPLES_AT + count * SAMPLE.itemsize > end
+    ):
         raise _damaged(path, "a beton is unfinished or ends early")
 
     # The two tables: what images there are, and where their bytes lie.
@@ -90,4 +99,6 @@ def _consistent(samples_N: Array, allocations: Array, end: int, page_size: int) 
 
 
 def _damaged(path: Path, what: str) -> OutputDamaged:
-    return OutputDamaged(what, file=path, remedy="remove it and run `dvc repro`, or `dvc checkout` to restore it")
+    return OutputDamaged(
+        what, file=path, remedy="remove it and run `dvc repro`, or `dvc checkout` to restore it"
+    )

@@ -56,7 +56,9 @@ def module_files(library: Path) -> dict[str, Path]:
     return files
 
 
-def modules_of(stage: str, modules: Mapping[str, Path], imports_of: Callable[[str], Collection[Import]]) -> set[str]:
+def modules_of(
+    stage: str, modules: Mapping[str, Path], imports_of: Callable[[str], Collection[Import]]
+) -> set[str]:
     """The modules that `<stage>.run` needs, and the packages around them, whose own files run at an import too."""
     first = f"{PACKAGE}.{stage}.run"
     found, waiting = {first}, [first]

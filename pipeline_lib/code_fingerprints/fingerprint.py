@@ -45,7 +45,9 @@ def check_fingerprint(stage: str, reads: Mapping[str, Path], state_folder: Path)
     if now != then:
         remedy = "run `dvc repro`, which looks at the code again and continues with what is done"
         changed = differing(then, now)
-        raise Interrupted(f"the code of {stage} changed after `discover`", file=changed[0], remedy=remedy)
+        raise Interrupted(
+            f"the code of {stage} changed after `discover`", file=changed[0], remedy=remedy
+        )
 
 
 def fingerprint(stage: str, state_folder: Path | None = None, library: Path = LIBRARY) -> str:
@@ -85,10 +87,14 @@ class Code:
         """The text for one stage."""
         modules = self.modules_of(stage)
         raw = any(self.readers_of_source(modules))
-        packages = {module: self.files[module] for module in modules if not self._facts(module)["is_empty"]}
+        packages = {
+            module: self.files[module] for module in modules if not self._facts(module)["is_empty"]
+        }
         lines = []
         for file in by_file(packages, self.files):
-            lines.append((file.relative_to(self.library.parent).as_posix(), self._digest(file, raw=raw)))
+            lines.append(
+                (file.relative_to(self.library.parent).as_posix(), self._digest(file, raw=raw))
+            )
         return "".join(f"{digest}  {path}\n" for path, digest in sorted(lines))
 
     def readers_of_source(self, modules: Iterable[str]) -> list[str]:
@@ -111,7 +117,11 @@ class Code:
         if file.suffix == ".py" and not raw:
             return str(self._facts_of(file)["digest"])
         content = file.read_bytes()
-        return _short(c_form(content.decode()).encode() if file.suffix in (".c", ".h") and not raw else content)
+        return _short(
+            c_form(content.decode()).encode()
+            if file.suffix in (".c", ".h") and not raw
+            else content
+        )
 
     def _facts(self, module: str) -> dict[str, Any]:
         return self._facts_of(self.files[module])
@@ -122,7 +132,9 @@ class Code:
             content = file.read_bytes()
             package = ".".join(file.relative_to(self.library.parent).parent.parts)
             key = hashlib.sha256(package.encode() + b"\0" + content).hexdigest()
-            self.used[key] = self.read[file] = self.known.get(key) or _parsed(content, file, package)
+            self.used[key] = self.read[file] = self.known.get(key) or _parsed(
+                content, file, package
+            )
         return self.read[file]
 
 
@@ -131,7 +143,9 @@ def _parsed(content: bytes, file: Path, package: str) -> dict[str, Any]:
         form = python_form(content, package)
     except SyntaxError as error:
         remedy = f"correct that line, or bring the file back with `git checkout -- {file}`"
-        raise BadData("not Python", file=f"{file}:{error.lineno}", value=error.msg, remedy=remedy) from error
+        raise BadData(
+            "not Python", file=f"{file}:{error.lineno}", value=error.msg, remedy=remedy
+        ) from error
     ours = [one for one in form.imports if one[0].startswith("pipeline_lib")]
     return {
         "digest": _short(form.text.encode()),

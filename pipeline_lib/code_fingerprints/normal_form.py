@@ -15,15 +15,31 @@ from dataclasses import dataclass
 # Who uses one of these names may read docstrings, descriptions or annotations, of any module: see Form.reads_source.
 READERS = frozenset(
     {
-        *("__doc__", "getdoc", "getcomments", "getsource", "getsourcelines", "use_attribute_docstrings"),
+        *(
+            "__doc__",
+            "getdoc",
+            "getcomments",
+            "getsource",
+            "getsourcelines",
+            "use_attribute_docstrings",
+        ),
         *("description", "model_json_schema", "json_schema", "TypeAdapter"),
-        *("__annotations__", "get_annotations", "get_type_hints", "signature", "getfullargspec", "validate_call"),
+        *(
+            "__annotations__",
+            "get_annotations",
+            "get_type_hints",
+            "signature",
+            "getfullargspec",
+            "validate_call",
+        ),
         *("__code__", "co_firstlineno", "f_lineno", "extract_stack", "currentframe"),
     }
 )
 NO_EFFECT = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 Value = ast.AST | list["Value"] | str | bytes | complex | None
-TYPES = frozenset({"typing", "collections.abc"})  # where a name is used at run time, the place of its use stays
+TYPES = frozenset(
+    {"typing", "collections.abc"}
+)  # where a name is used at run time, the place of its use stays
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 C_PARTS = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>//(?:\\\n|[^\n])*|/\*.*?\*/)|\\\n|[^\S\n]+""",
@@ -87,7 +103,9 @@ class _Reader:
                     self.read(one)
             self.words.append("]")
         else:
-            self.words.append(f"{type(value).__name__}:{value!a}")  # ascii: what repr escapes differs by version
+            self.words.append(
+                f"{type(value).__name__}:{value!a}"
+            )  # ascii: what repr escapes differs by version
 
     def _read_node(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -168,11 +186,17 @@ def _is_type_checking(node: ast.If) -> bool:
 
 
 def _is_named(node: ast.expr, name: str) -> bool:
-    return (isinstance(node, ast.Name) and node.id == name) or (isinstance(node, ast.Attribute) and node.attr == name)
+    return (isinstance(node, ast.Name) and node.id == name) or (
+        isinstance(node, ast.Attribute) and node.attr == name
+    )
 
 
 def _has_lazy_annotations(tree: ast.Module) -> bool:
-    futures = (node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__")
+    futures = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    )
     return any(alias.name == "annotations" for node in futures for alias in node.names)
 
 

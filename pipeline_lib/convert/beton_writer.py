@@ -38,20 +38,29 @@ class BetonWriter:
     """
 
     def __init__(self, file: BinaryIO, *, n_max: int, page_size: int) -> None:
-        assert MIN_PAGE_BYTES <= page_size <= MAX_PAGE_BYTES and page_size.bit_count() == 1, page_size
+        assert MIN_PAGE_BYTES <= page_size <= MAX_PAGE_BYTES and page_size.bit_count() == 1, (
+            page_size
+        )
         self.page_size, self.count = page_size, 0
-        self._file, self._position = file, _next_multiple(SAMPLES_AT + n_max * SAMPLE.itemsize, page_size)
+        self._file, self._position = (
+            file,
+            _next_multiple(SAMPLES_AT + n_max * SAMPLE.itemsize, page_size),
+        )
         self._samples, self._allocations = np.zeros(n_max, SAMPLE), np.zeros(n_max, ALLOCATION)
 
     def add(self, stored: StoredForm, *, name: str) -> None:
         """Append an image. name: its image_id, for messages."""
         data, sides = stored.content, (stored.width, stored.height)
-        assert self.count < len(self._samples) and data and 0 < min(sides) <= max(sides) <= MAX_SIDE_PX, (sides, name)
+        assert (
+            self.count < len(self._samples) and data and 0 < min(sides) <= max(sides) <= MAX_SIDE_PX
+        ), (sides, name)
         if len(data) > self.page_size:
             remedy = "set convert.long_side_px, which shrinks images, and run `dvc repro`"
             what = f"more bytes than a page of {self.page_size}"
             raise BadData(what, file=name, value=f"{len(data)} bytes", remedy=remedy)
-        if self._position % self.page_size + len(data) > self.page_size:  # an image never crosses a page
+        if (
+            self._position % self.page_size + len(data) > self.page_size
+        ):  # an image never crosses a page
             self._position = _next_multiple(self._position, self.page_size)
         self._file.seek(self._position)
         self._file.write(data)
@@ -67,7 +76,9 @@ class BetonWriter:
         self._file.seek(end)
         self._file.write(self._allocations[: self.count].tobytes())
         self._file.seek(0)
-        self._file.write(header.tobytes() + descriptors().tobytes() + self._samples[: self.count].tobytes())
+        self._file.write(
+            header.tobytes() + descriptors().tobytes() + self._samples[: self.count].tobytes()
+        )
         self._file.flush()
 
 

@@ -55,7 +55,9 @@ def announce(left: Collection[Task], *, folder: Path, settings: Settings) -> Non
     if free_bytes < CLEARLY * found.size_bytes:
         value = f"{free_bytes / 1e6:.0f} MB free"
         remedy = "free some space (docs/operations.md lists what can be deleted), or set convert.short_side_px"
-        what = f"the disk is too small: {n_images} images take about {found.size_bytes / 1e6:.0f} MB"
+        what = (
+            f"the disk is too small: {n_images} images take about {found.size_bytes / 1e6:.0f} MB"
+        )
         raise NoSpace(what, file=folder, value=value, remedy=remedy)
 
 

@@ -13,7 +13,9 @@ from typing import Any
 from pipeline_lib.betons.layout import Array
 
 SMALLEST_PX = 24  # the cascade's own window
-MARGIN = 0.15  # share of the box's side added at each edge, since the window leaves out hair and chin
+MARGIN = (
+    0.15  # share of the box's side added at each edge, since the window leaves out hair and chin
+)
 
 
 def frontal(pixels_HWC: Array) -> list[tuple[int, int, int, int]]:
@@ -30,7 +32,8 @@ def frontal(pixels_HWC: Array) -> list[tuple[int, int, int, int]]:
     )
     margins = [(one, int(MARGIN * one["width"]), int(MARGIN * one["height"])) for one in found]
     return [
-        (one["c"] - x, one["r"] - y, one["c"] + one["width"] + x, one["r"] + one["height"] + y) for one, x, y in margins
+        (one["c"] - x, one["r"] - y, one["c"] + one["width"] + x, one["r"] + one["height"] + y)
+        for one, x, y in margins
     ]
 
 

@@ -12,9 +12,13 @@ from pipeline_lib.betons.layout import Array
 
 # Markers of ITU-T T.81, table B.1
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
-APPLICATION = range(0xE0, 0xF0)  # EXIF with its position, thumbnails, colour profiles, comments of editors
+APPLICATION = range(
+    0xE0, 0xF0
+)  # EXIF with its position, thumbnails, colour profiles, comments of editors
 OTHER_FRAMES = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
-NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in compressed data: no stuffed byte, no restart mark
+NEXT_MARKER = re.compile(
+    rb"\xff[\x01-\xcf\xd8-\xfe]"
+)  # in compressed data: no stuffed byte, no restart mark
 
 
 def passed_on(data: bytes, *, width: int, height: int) -> bytes | None:

@@ -38,18 +38,24 @@ class ConvertParams(KeptSize):
         "pipeline_lib.convert.faces:frontal finds frontal faces (extra `faces`). null: nothing is pixelated",
     )
     pixelate_sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="sha256 of the file with the detector, as `sha256sum` prints it"
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="sha256 of the file with the detector, as `sha256sum` prints it",
     )
 
     @model_validator(mode="after")
     def _detector_is_pinned(self) -> Self:
         if (self.pixelate is None) != (self.pixelate_sha256 is None):
-            raise ValueError("pixelate and pixelate_sha256 go together: name the detector and the sha256 of its file")
+            raise ValueError(
+                "pixelate and pixelate_sha256 go together: name the detector and the sha256 of its file"
+            )
         return self
 
     def is_raw(self, width: int, height: int) -> bool:
         """Whether an image stored at this size is stored as raw pixels."""
-        return self.mode == "raw" or (self.mode == "auto" and min(width, height) <= self.raw_up_to_px)
+        return self.mode == "raw" or (
+            self.mode == "auto" and min(width, height) <= self.raw_up_to_px
+        )
 
 
 PARAMS = ConvertParams

@@ -43,7 +43,9 @@ def check_detector(dotted: str, sha256: str) -> None:
     if found is None or found.origin is None:
         raise ConfigError(f"{KEY}: no such module", file="params.yaml", value=module, remedy=remedy)
     if not _is_ours(Path(found.origin)):
-        what = f"{KEY}: a module outside of this repository, whose functions were not made for images"
+        what = (
+            f"{KEY}: a module outside of this repository, whose functions were not made for images"
+        )
         raise ConfigError(what, file="params.yaml", value=module, remedy=remedy)
     digest = hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()
     if digest != sha256:
@@ -78,8 +80,13 @@ def pixelate(pixels_HWC: Array, boxes: Iterable[Box]) -> Array:
     for left, top, right, bottom in boxes:
         part = Image.fromarray(np.ascontiguousarray(changed[top:bottom, left:right]))
         side = max(part.size) / CELLS
-        few = part.resize((max(1, round(part.width / side)), max(1, round(part.height / side))), Image.Resampling.BOX)
-        changed[top:bottom, left:right] = np.asarray(few.resize(part.size, Image.Resampling.NEAREST))
+        few = part.resize(
+            (max(1, round(part.width / side)), max(1, round(part.height / side))),
+            Image.Resampling.BOX,
+        )
+        changed[top:bottom, left:right] = np.asarray(
+            few.resize(part.size, Image.Resampling.NEAREST)
+        )
     return changed
 
 

@@ -22,7 +22,10 @@ class Written:
     @classmethod
     def of(cls, image_id: str, stored: StoredForm) -> Self:
         """Build from the arguments of the writer."""
-        return cls(image_id, checksum(stored.content, mode=stored.mode, height=stored.height, width=stored.width))
+        return cls(
+            image_id,
+            checksum(stored.content, mode=stored.mode, height=stored.height, width=stored.width),
+        )
 
 
 def check_written(path: Path, written: list[Written]) -> None:
@@ -31,8 +34,16 @@ def check_written(path: Path, written: list[Written]) -> None:
     A JPEG whose bytes `is_sound` has decoded needs no second decode.
     """
     beton = open_beton(path)
-    bad = [meant.image_id for row, meant in enumerate(written) if beton.checksum(row) != meant.checksum]
+    bad = [
+        meant.image_id for row, meant in enumerate(written) if beton.checksum(row) != meant.checksum
+    ]
     if bad or len(beton.samples_N) != len(written):
         remedy = "run `dvc repro` again; if it happens twice, test the disk and the memory of this machine"
-        value = f"{len(bad)} of {len(written)} rows, the first is {bad[0]}" if bad else f"{len(beton.samples_N)} rows"
-        raise OutputDamaged("a beton does not read back as it was written", file=path, value=value, remedy=remedy)
+        value = (
+            f"{len(bad)} of {len(written)} rows, the first is {bad[0]}"
+            if bad
+            else f"{len(beton.samples_N)} rows"
+        )
+        raise OutputDamaged(
+            "a beton does not read back as it was written", file=path, value=value, remedy=remedy
+        )

@@ -38,10 +38,18 @@ def run(job: StageRun[ConvertParams]) -> None:
     images = IMAGES.read(job.reads["images"], ["image_id", "refusal", *SEEN])
     described = pixels_description(job.params, rules)
     memo_folder = job.settings.state_folder(job.checkout) / "memo" / "convert"
-    memo = Memo(memo_folder, stage_key(format_version=FORMAT_VERSION, params=described, libraries=_libraries()))
+    memo = Memo(
+        memo_folder,
+        stage_key(format_version=FORMAT_VERSION, params=described, libraries=_libraries()),
+    )
     with atomic_folder(job.writes["betons"]) as folder:
         tasks = plan_tasks(
-            members, images, shards_folder=job.reads["shards"], folder=folder, params=job.params, rules=rules
+            members,
+            images,
+            shards_folder=job.reads["shards"],
+            folder=folder,
+            params=job.params,
+            rules=rules,
         )
         run_shards_once(
             "convert",
@@ -72,16 +80,23 @@ def plan_tasks(
 ) -> list[Task]:
     """Make one task per shard, sorted by name; a shard without decodable images gets an empty task."""
     decodable = images[images["refusal"].isna()].drop(columns="refusal")
-    held = members.dropna(subset=["shard"]).merge(decodable, on="image_id", how="left", validate="one_to_one")
+    held = members.dropna(subset=["shard"]).merge(
+        decodable, on="image_id", how="left", validate="one_to_one"
+    )
     held = held.sort_values(["shard", "row_in_shard"])
     numbers = [held[name].fillna(0).astype(int) for name in ("offset_bytes", "size_bytes", *SEEN)]
     columns = [column.tolist() for column in (held["image_id"], held["container"], *numbers)]
     by_shard: dict[str, list[ReceivedImage]] = {}
-    for shard, is_decodable, *values in zip(held["shard"], held[SEEN[0]].notna(), *columns, strict=True):
+    for shard, is_decodable, *values in zip(
+        held["shard"], held[SEEN[0]].notna(), *columns, strict=True
+    ):
         of_shard = by_shard.setdefault(shard, [])
         if is_decodable:
             of_shard.append(ReceivedImage(*values))
-    return [Task(shard, folder, tuple(of_shard), shards_folder, params, rules) for shard, of_shard in by_shard.items()]
+    return [
+        Task(shard, folder, tuple(of_shard), shards_folder, params, rules)
+        for shard, of_shard in by_shard.items()
+    ]
 
 
 def pixels_description(params: ConvertParams, rules: PixelRules) -> str:

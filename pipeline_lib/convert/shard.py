@@ -94,9 +94,14 @@ def _write_beton(task: Task, path: Path, at: Callable[[str], None]) -> list[Writ
 
 def _largest(task: Task) -> int:
     """Return an upper bound on the bytes of the largest image. Raises BadData naming it if no page can hold it."""
-    size_bytes, image_id = max((most_bytes(image, task.params), image.image_id) for image in task.images)
+    size_bytes, image_id = max(
+        (most_bytes(image, task.params), image.image_id) for image in task.images
+    )
     if size_bytes > MAX_PAGE_BYTES:
-        value, remedy = f"{size_bytes} bytes", "set convert.long_side_px, which shrinks it, and run `dvc repro`"
+        value, remedy = (
+            f"{size_bytes} bytes",
+            "set convert.long_side_px, which shrinks it, and run `dvc repro`",
+        )
         what = f"a beton holds images of at most {MAX_PAGE_BYTES} bytes"
         raise BadData(what, file=image_id, value=value, remedy=remedy)
     return size_bytes

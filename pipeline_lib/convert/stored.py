@@ -95,7 +95,9 @@ def _decoded(data: bytes, image: ReceivedImage, rules: PixelRules, shards: Path)
     except Undecodable as error:
         value = f"{image.image_id}: {error}"
         what = "an image no longer decodes"
-        raise OutputDamaged(what, file=shards / image.container, value=value, remedy=remedy) from error
+        raise OutputDamaged(
+            what, file=shards / image.container, value=value, remedy=remedy
+        ) from error
     if (decoded.width_px, decoded.height_px) != (image.width_px, image.height_px):
         value = f"{image.image_id}: {decoded.width_px} x {decoded.height_px}"
         what = f"an image is no longer {image.width_px} x {image.height_px}, as `inspect` saw it"

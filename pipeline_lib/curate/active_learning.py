@@ -29,14 +29,18 @@ CANDIDATES = 20  # looked at for each one chosen: the most uncertain ones
 MOST_LABELLED = 4000  # labelled images that distances are measured to
 LEAST_WEIGHT = 1e-3  # of a candidate the predictors are sure of
 BLOCK_ROWS = 4096
-POOL_WEIGHT = 2.0  # calibration images that the experience with all classes counts for in the table of one
+POOL_WEIGHT = (
+    2.0  # calibration images that the experience with all classes counts for in the table of one
+)
 
 Floats = NDArray[np.float32]
 Reals = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-def rank_to_label(uncertainty_N: Reals, vectors_ND: Floats, labelled_MD: Floats, *, n: int) -> NDArray[np.int64]:
+def rank_to_label(
+    uncertainty_N: Reals, vectors_ND: Floats, labelled_MD: Floats, *, n: int
+) -> NDArray[np.int64]:
     """The rows of the `n` images to label next, first one first. uncertainty_N: 0..1; vectors of one kind only."""
     likely = np.argsort(-uncertainty_N, kind="stable")[: CANDIDATES * n]
     candidates_ND = vectors_ND[likely]
@@ -116,7 +120,9 @@ class StoppingRule:
         missing = pd.Series(np.nan, index=tallies.index)
         most = max((table.shape[0] for table in self.p_right.values()), default=0)
         for more in range(most, -1, -1):  # the smallest number that suffices is written last
-            reached = tallies.assign(n_for=tallies["n_for"] + more, n_votes=tallies["n_votes"] + more)
+            reached = tallies.assign(
+                n_for=tallies["n_for"] + more, n_votes=tallies["n_votes"] + more
+            )
             missing = missing.mask(self.confidence(reached) >= threshold, float(more))
         return missing
 
@@ -136,7 +142,9 @@ class StoppingRule:
         )
 
 
-def learn_stopping(votes: pd.DataFrame, labels: pd.Series, *, calibration_votes: int) -> StoppingRule:
+def learn_stopping(
+    votes: pd.DataFrame, labels: pd.Series, *, calibration_votes: int
+) -> StoppingRule:
     """Learn from all images with `calibration_votes` or more.
 
     votes: image_id, label. labels: consensus by image_id.
@@ -149,8 +157,15 @@ def learn_stopping(votes: pd.DataFrame, labels: pd.Series, *, calibration_votes:
     pairs["right"] = pairs["label"] == pairs["image_id"].map(labels)
 
     # Equal pairs once, weighed by how often they occur.
-    kinds = pairs.groupby(["label", "n_for", "n_votes", "right"], sort=True).size().rename("n").reset_index()
-    share_CYN = _shares_of_orders(kinds["n_for"].to_numpy(), kinds["n_votes"].to_numpy(), most=calibration_votes)
+    kinds = (
+        pairs.groupby(["label", "n_for", "n_votes", "right"], sort=True)
+        .size()
+        .rename("n")
+        .reset_index()
+    )
+    share_CYN = _shares_of_orders(
+        kinds["n_for"].to_numpy(), kinds["n_votes"].to_numpy(), most=calibration_votes
+    )
     share_CYN *= kinds["n"].to_numpy()[:, None, None]
 
     # The experience with all classes, one right and one wrong image added to it (Laplace), helps out each class.

@@ -25,7 +25,9 @@ from pipeline_lib.tables.manifest import SPLITS
 COLUMNS = ("class_id", "name", "definition", "parents")
 SEPARATOR = ";"  # between parents
 NAMED = 10  # examples in a message
-DO_WITHOUT = f"add images, exclude_class in {OVERRIDES}, or set curate.small_classes: drop in params.yaml"
+DO_WITHOUT = (
+    f"add images, exclude_class in {OVERRIDES}, or set curate.small_classes: drop in params.yaml"
+)
 FEWER = "lower curate.min_images_per_class where it dropped the others"
 
 
@@ -56,7 +58,11 @@ def parse_class_words(text: str, file: Path) -> dict[str, ClassWords]:
 
     # Only when all lines are read: a parent may stand below its child.
     for word in found.values():
-        faults += [f"{word.class_id}: no class {p!r} to be its parent" for p in word.parents if p not in found]
+        faults += [
+            f"{word.class_id}: no class {p!r} to be its parent"
+            for p in word.parents
+            if p not in found
+        ]
     for class_id in found:
         if class_id in ancestors(class_id, found):
             faults.append(f"{class_id}: is an ancestor of itself")
@@ -188,4 +194,6 @@ def _check_trainable(sizes: pd.DataFrame, file: Path) -> None:
     # There is something to tell apart.
     if len(sizes) < 2:
         remedy = f"add images of another class, or {FEWER}"
-        raise DataCheckFailed("a classifier needs two classes", file=file, value=", ".join(sizes.index), remedy=remedy)
+        raise DataCheckFailed(
+            "a classifier needs two classes", file=file, value=", ".join(sizes.index), remedy=remedy
+        )

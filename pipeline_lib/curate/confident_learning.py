@@ -54,8 +54,12 @@ def confident_joint(p_NK: Half, labels: Codes) -> ConfidentJoint:
     Raises ValueError for labels outside the classes and for probabilities outside 0..1 (NaN too).
     """
     n_classes = p_NK.shape[1]
-    if len(labels) != len(p_NK) or (len(labels) and not 0 <= labels.min() <= labels.max() < n_classes):
-        raise ValueError(f"{len(labels)} labels of {n_classes} classes do not fit a matrix of {p_NK.shape}")
+    if len(labels) != len(p_NK) or (
+        len(labels) and not 0 <= labels.min() <= labels.max() < n_classes
+    ):
+        raise ValueError(
+            f"{len(labels)} labels of {n_classes} classes do not fit a matrix of {p_NK.shape}"
+        )
 
     # The class that each row is confidently of. A class that no image was given is never believed in.
     thresholds = _thresholds(p_NK, labels)
@@ -123,7 +127,9 @@ def _believed(bits_BK: NDArray[np.uint16], least_K: NDArray[np.uint16]) -> Codes
         confident_BK = bits_BK[rows] >= least_K
         n_confident = confident_BK.sum(axis=1)
         alone = confident_BK.argmax(axis=1)
-        believed[rows] = np.where(n_confident > 1, best[rows], np.where(n_confident == 1, alone, NONE))
+        believed[rows] = np.where(
+            n_confident > 1, best[rows], np.where(n_confident == 1, alone, NONE)
+        )
     return believed
 
 
@@ -138,7 +144,9 @@ def _bits(p_BK: Half) -> NDArray[np.uint16]:
 def _least_bits(thresholds: NDArray[np.float64]) -> NDArray[np.uint16]:
     """The bits of the smallest float16 that is not below each threshold."""
     rounded = thresholds.clip(0).astype(np.float16)
-    above = np.where(rounded.astype(np.float64) < thresholds, np.nextafter(rounded, np.float16(np.inf)), rounded)
+    above = np.where(
+        rounded.astype(np.float64) < thresholds, np.nextafter(rounded, np.float16(np.inf)), rounded
+    )
     return above.astype(np.float16).view(np.uint16)
 
 

@@ -31,10 +31,14 @@ def read_text(file: Path) -> str:
         remedy = f"restore it with `git checkout curation/{file.name}`; its header line alone says nothing"
         raise ConfigError("the file is absent", file=file, remedy=remedy) from None
     except UnicodeDecodeError as error:
-        raise ConfigError("not UTF-8 text", file=file, value=str(error), remedy="save it as UTF-8") from error
+        raise ConfigError(
+            "not UTF-8 text", file=file, value=str(error), remedy="save it as UTF-8"
+        ) from error
 
 
-def read_lines(text: str, file: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str] | str]]:
+def read_lines(
+    text: str, file: Path, columns: tuple[str, ...]
+) -> Iterator[tuple[int, list[str] | str]]:
     """Yield (number, cells) for each line that is not empty; last (number, fault) where the CSV itself breaks off.
 
     Raises ConfigError when the first line does not name `columns`.
@@ -44,7 +48,9 @@ def read_lines(text: str, file: Path, columns: tuple[str, ...]) -> Iterator[tupl
         header = [name.strip() for name in next(reader, [])]
         if header != list(columns):
             remedy = f"make its first line `{','.join(columns)}`"
-            raise ConfigError("the columns are wrong", file=f"{file}:1", value=",".join(header), remedy=remedy)
+            raise ConfigError(
+                "the columns are wrong", file=f"{file}:1", value=",".join(header), remedy=remedy
+            )
         for cells in reader:
             values = [cell.strip() for cell in cells]
             if any(values):

@@ -160,7 +160,10 @@ def label_and_split(inputs: Inputs, params: CurateParams) -> tuple[pd.DataFrame,
     rows = rows.join(orders.frame.astype({"relabel": "str", "split": "str"}))
     class_id = rows["relabel"].fillna(rows["class_id"])
     flags = {
-        name: rows[name].astype("boolean").fillna(False).astype(bool)  # all empty where there are no overrides
+        name: rows[name]
+        .astype("boolean")
+        .fillna(False)
+        .astype(bool)  # all empty where there are no overrides
         for name in ("keep", "remove", "not_duplicate")
     }
     rows = rows.assign(
@@ -175,7 +178,9 @@ def label_and_split(inputs: Inputs, params: CurateParams) -> tuple[pd.DataFrame,
     return rows, labels
 
 
-def _by_files_and_people(rows: pd.DataFrame, classes: tuple[str, ...], params: CurateParams) -> Decisions:
+def _by_files_and_people(
+    rows: pd.DataFrame, classes: tuple[str, ...], params: CurateParams
+) -> Decisions:
     """What needs no look at other images' content."""
     unlisted = rows["class_id"].notna() & ~rows["class_id"].isin(classes) & ~rows["excluded"]
     settled_by_hand = rows["keep"] | rows["relabel"].notna()
@@ -187,7 +192,9 @@ def _by_files_and_people(rows: pd.DataFrame, classes: tuple[str, ...], params: C
     decided = decided.exclude(Reason.CLASS_EXCLUDED, rows["excluded"])
     decided = decided.exclude(Reason.LABEL_MISSING, rows["class_id"].isna())
     decided = decided.exclude(Reason.LABEL_UNKNOWN, unlisted)
-    return decided.exclude(Reason.VOTES_UNDECIDED, unsettled & (params.undecided_votes == "quarantine"))
+    return decided.exclude(
+        Reason.VOTES_UNDECIDED, unsettled & (params.undecided_votes == "quarantine")
+    )
 
 
 def _by_copies(decided: Decisions, rows: pd.DataFrame, settled: Settled) -> Decisions:
@@ -199,7 +206,9 @@ def _by_copies(decided: Decisions, rows: pd.DataFrame, settled: Settled) -> Deci
     return decided.exclude(Reason.LEAK_TRAIN_EVAL, leaking(rows[decided.standing]))
 
 
-def _label_issues(rows: pd.DataFrame, decided: Decisions, features: pd.DataFrame, params: CurateParams) -> LabelIssues:
+def _label_issues(
+    rows: pd.DataFrame, decided: Decisions, features: pd.DataFrame, params: CurateParams
+) -> LabelIssues:
     """Doubt the labels that stand; images without a class are ranked for labelling beside them."""
     asked = decided.standing | (decided.reason == Reason.LABEL_MISSING.value)
     chosen = rows[asked]
@@ -207,7 +216,9 @@ def _label_issues(rows: pd.DataFrame, decided: Decisions, features: pd.DataFrame
     return find_label_issues(chosen.assign(fold_group=fold_group), features, params)
 
 
-def _with_label_issue(rows: pd.DataFrame, issues: LabelIssues, params: CurateParams) -> pd.DataFrame:
+def _with_label_issue(
+    rows: pd.DataFrame, issues: LabelIssues, params: CurateParams
+) -> pd.DataFrame:
     """Add label_issue. `auto`: a training label no person confirmed, doubted by predictors that are good enough."""
     doubted = issues.frame["doubted"].reindex(rows.index, fill_value=False).astype(bool)
     by_people = rows["label_source"].isin(BY_PEOPLE) | rows["keep"]
@@ -234,7 +245,9 @@ def _with_remarks(decided: Decisions, rows: pd.DataFrame, params: CurateParams) 
 
 def _manifest(rows: pd.DataFrame, decided: Decisions, weights: pd.Series) -> pd.DataFrame:
     """The columns of MANIFEST, by image_id."""
-    by_votes = decided.marks[Remark.RELABELLED_BY_VOTES] | (decided.reason == Reason.VOTES_UNDECIDED.value)
+    by_votes = decided.marks[Remark.RELABELLED_BY_VOTES] | (
+        decided.reason == Reason.VOTES_UNDECIDED.value
+    )
     by_override = rows["touched"] | (decided.reason == Reason.CLASS_EXCLUDED.value)
     decided_by = pd.Series("rule", index=rows.index, dtype="str")
     decided_by = decided_by.mask(by_votes, "votes").mask(by_override, "override")

@@ -106,7 +106,9 @@ def refused(rows: pd.DataFrame) -> Decisions:
     return decided
 
 
-def check_limits(manifest: pd.DataFrame, leaks: pd.Series, params: CurateParams, file: Path) -> None:
+def check_limits(
+    manifest: pd.DataFrame, leaks: pd.Series, params: CurateParams, file: Path
+) -> None:
     """Raise DataCheckFailed when a limit is passed.
 
     manifest: as written, indexed by image_id. leaks: boolean by image_id, the kept training rows still tied to val or
@@ -128,7 +130,11 @@ def check_other_files(manifest: pd.DataFrame, params: CurateParams, file: Path) 
     if is_other.sum() <= allowed:  # the usual case, settled without a look at names
         return
     images = with_and_without_ending(manifest.index[~is_other])
-    others = [image_id for image_id in sorted(manifest.index[is_other]) if not is_companion(image_id, images)]
+    others = [
+        image_id
+        for image_id in sorted(manifest.index[is_other])
+        if not is_companion(image_id, images)
+    ]
     if len(others) <= allowed:
         return
     endings = Counter(_ending(image_id) for image_id in others)

@@ -19,9 +19,15 @@ from numpy.typing import NDArray
 BITS: Final = 64
 ODD_COLUMNS: Final = 0x5555_5555_5555_5555  # the first bit in reading order is the highest
 ODD_ROWS: Final = 0x00FF_00FF_00FF_00FF
-TRANSPOSE: Final = ((7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0x0000_0000_F0F0_F0F0))
+TRANSPOSE: Final = (
+    (7, 0x00AA_00AA_00AA_00AA),
+    (14, 0x0000_CCCC_0000_CCCC),
+    (28, 0x0000_0000_F0F0_F0F0),
+)
 SPREAD: Final = 0x9E37_79B9_7F4A_7C15  # 2^64 / golden ratio, odd: Knuth's multiplicative hashing
-EQUAL_CAP: Final = 16  # of more images with one hash, these many are paired with all others, the rest in a chain
+EQUAL_CAP: Final = (
+    16  # of more images with one hash, these many are paired with all others, the rest in a chain
+)
 BUCKET_CAP: Final = 2000  # a hash is compared with up to this many others of its bucket
 AT_ONCE: Final = 1 << 21  # comparisons in memory: some 60 MB
 # What sorting a hash and comparing two cost, in units of a comparison; only the speed depends on them.
@@ -62,7 +68,10 @@ def close_pairs(asked_FN: Hashes, stored_VN: Hashes, *, max_bits: int) -> CloseP
     """
     n = asked_FN.shape[1]
     asked, stored = _distinct(asked_FN, n), _distinct(stored_VN, n)
-    found, differing = [asked.chain, stored.chain], [np.zeros(len(asked.chain) + len(stored.chain), np.uint8)]
+    found, differing = (
+        [asked.chain, stored.chain],
+        [np.zeros(len(asked.chain) + len(stored.chain), np.uint8)],
+    )
     n_cut = len(np.union1d(asked.cut, stored.cut))
     for mask in _masks(len(asked.hashes), len(stored.hashes), max_bits):
         for left, right, bits, cut in _bucket_pairs(asked.hashes, stored.hashes, mask, max_bits):
@@ -102,7 +111,9 @@ def proposed_pairs(whole_N: Hashes, variants_VN: Hashes, *, max_bits: int) -> Cl
         (middle_N[None], middle_N[None]),
     )
     found = [close_pairs(asked, stored, max_bits=max_bits) for asked, stored in joins]
-    pairs, bits = (np.concatenate([getattr(one, name) for one in found]) for name in ("pairs", "bits"))
+    pairs, bits = (
+        np.concatenate([getattr(one, name) for one in found]) for name in ("pairs", "bits")
+    )
     return _ordered(pairs, bits, sum(one.n_cut for one in found))
 
 
@@ -129,7 +140,9 @@ def _distinct(hashes_VN: Hashes, n: int) -> _Distinct:
     large = np.repeat(size > EQUAL_CAP, size)
     linked = np.flatnonzero(large[1:] & (hashes[1:] == hashes[:-1]))
     chain = np.stack([owners[linked], owners[linked + 1]], axis=1)
-    return _Distinct(hashes[start], owners, start, np.minimum(size, EQUAL_CAP), chain, np.unique(hashes[large]))
+    return _Distinct(
+        hashes[start], owners, start, np.minimum(size, EQUAL_CAP), chain, np.unique(hashes[large])
+    )
 
 
 def _owner_pairs(
@@ -154,7 +167,9 @@ def _masks(n_asked: int, n_stored: int, max_bits: int) -> list[int]:
 
     def cost(m: int) -> float:
         in_bucket = n_stored / math.exp2(min(BITS * m / (max_bits + m), 32))
-        return math.comb(max_bits + m, m) * (SORTING * (n_asked + n_stored) + COMPARING * n_asked * in_bucket)
+        return math.comb(max_bits + m, m) * (
+            SORTING * (n_asked + n_stored) + COMPARING * n_asked * in_bucket
+        )
 
     m = min(range(1, 5), key=cost)
     n_bands = max_bits + m
@@ -205,5 +220,7 @@ def _ordered(pairs: Pairs, bits: NDArray[np.uint8], n_cut: int) -> ClosePairs:
     pairs = np.sort(pairs, axis=1)
     order = np.lexsort((bits, pairs[:, 1], pairs[:, 0]))
     pairs, bits = pairs[order], bits[order]
-    new = np.r_[True, (pairs[1:] != pairs[:-1]).any(axis=1)][: len(pairs)] & (pairs[:, 0] != pairs[:, 1])
+    new = np.r_[True, (pairs[1:] != pairs[:-1]).any(axis=1)][: len(pairs)] & (
+        pairs[:, 0] != pairs[:, 1]
+    )
     return ClosePairs(pairs[new], bits[new], n_cut)

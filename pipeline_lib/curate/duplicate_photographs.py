@@ -38,15 +38,22 @@ EVEN_SIGMA_PX: Final = 4.0
 FAINT_LEVELS: Final = 4.0  # fainter detail may be noise of encoding
 SURE: Final = 0.95  # no other place is looked for
 RIM_PX: Final = 4  # the detail of a rim comes from what lies beyond it, in one of the two
-CAPTIONS: Final = (slice(84, 96), slice(0, 12))  # lines that a caption may cover, an eighth of the height
+CAPTIONS: Final = (
+    slice(84, 96),
+    slice(0, 12),
+)  # lines that a caption may cover, an eighth of the height
 LEAST_OVERLAP: Final = 0.45  # of the area, rims aside; a crop of 80 % leaves .51
 MOST_STRETCH: Final = 1.5
 CLIPPED: Final = (5, 250)  # levels from which on a sample may have been cut off
 LEAST_UNCLIPPED: Final = 0.05  # of the samples, to fit the light to
-SAME_LIGHT: Final = 0.9  # correlation of samples from which a gain and an offset tell how light differs
+SAME_LIGHT: Final = (
+    0.9  # correlation of samples from which a gain and an offset tell how light differs
+)
 LIGHT_GAIN: Final = (0.6, 1.67)
 CHROMA_GAIN: Final = (0.6, 1.6)
-GREY_LEVELS: Final = 1.5  # an image whose chroma stays under this, everywhere, has no colour to compare
+GREY_LEVELS: Final = (
+    1.5  # an image whose chroma stays under this, everywhere, has no colour to compare
+)
 PATCH_PX: Final = 12  # of a square, wherever both images show this share of it
 PATCH_SHOWN: Final = 0.75
 # In 399 pairs of different garments with close hashes texture reaches .64, and in the worst square details differ by
@@ -84,12 +91,18 @@ class Likeness:
         """Texture, light and colour agree, everywhere. Without colour, or a strip, the texture left has to be sure."""
         least = SURE if np.isnan(self.hue) or self.captioned else LEAST_TEXTURE
         agrees = self.texture >= least and self.light >= LEAST_LIGHT and not self.hue > MOST_HUE
-        return agrees and self.patch_texture <= MOST_PATCH_TEXTURE and self.patch_colour <= MOST_PATCH_COLOUR
+        return (
+            agrees
+            and self.patch_texture <= MOST_PATCH_TEXTURE
+            and self.patch_colour <= MOST_PATCH_COLOUR
+        )
 
     @property
     def is_question(self) -> bool:
         """Not certain, and not out of the question."""
-        return not self.is_copy and self.texture >= ARGUABLE_TEXTURE and self.light >= ARGUABLE_LIGHT
+        return (
+            not self.is_copy and self.texture >= ARGUABLE_TEXTURE and self.light >= ARGUABLE_LIGHT
+        )
 
     @property
     def score(self) -> float:
@@ -124,10 +137,16 @@ def likeness(a_HWC: Bytes, b_HWC: Bytes, *, turned: bool) -> Likeness:
         return best
     # about the centre, for images too plain for the search; most copies are upright
     for b in (nearest, upright):
-        best = max(best, *(_compared(a, b, place) for place in places_about_the_centre(luma(a), luma(b))), key=_order)
+        best = max(
+            best,
+            *(_compared(a, b, place) for place in places_about_the_centre(luma(a), luma(b))),
+            key=_order,
+        )
     if best.is_copy:
         return best
-    captioned = (_compared(a, b, AS_IT_IS, strip=strip) for b in (nearest, upright) for strip in CAPTIONS)
+    captioned = (
+        _compared(a, b, AS_IT_IS, strip=strip) for b in (nearest, upright) for strip in CAPTIONS
+    )
     return next((found for found in captioned if found.is_copy), best)
 
 
@@ -141,7 +160,9 @@ def _evened(detail_HW: Floats) -> Floats:
     return np.asarray(detail_HW / np.sqrt(power + FAINT_LEVELS**2), dtype=np.float32)
 
 
-def _compared(a_HWC: Floats, b_HWC: Floats, place: Floats, *, strip: slice | None = None) -> Likeness:
+def _compared(
+    a_HWC: Floats, b_HWC: Floats, place: Floats, *, strip: slice | None = None
+) -> Likeness:
     """The likeness where the two overlap when b is brought to a's places. strip: lines of a that are left out."""
     stretch = np.linalg.svd(place[:, :2], compute_uv=False)
     if not 1 / MOST_STRETCH < stretch[1] <= stretch[0] < MOST_STRETCH:
@@ -184,7 +205,9 @@ def _in_one_light(a_HWC: Floats, b_HWC: Floats, inside: NDArray[np.bool_]) -> tu
     only where these say that the images differ by little else.
     """
     at_an_end = [(one <= CLIPPED[0]) | (one >= CLIPPED[1]) for one in (a_HWC, b_HWC)]
-    beside_an_end = cv2.dilate((at_an_end[0] | at_an_end[1]).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    beside_an_end = cv2.dilate(
+        (at_an_end[0] | at_an_end[1]).astype(np.uint8), np.ones((5, 5), np.uint8)
+    ).astype(bool)
     usable = inside[..., None] & ~beside_an_end
     if usable.sum() < LEAST_UNCLIPPED * inside.sum() * usable.shape[-1]:
         return a_HWC, b_HWC
@@ -223,4 +246,7 @@ def _worst_patch(difference_HW: Floats, inside: NDArray[np.bool_]) -> float:
 
 
 def _patch_means(values_HW: Floats) -> Floats:
-    return np.asarray(cv2.boxFilter(values_HW, -1, (PATCH_PX,) * 2, borderType=cv2.BORDER_CONSTANT), dtype=np.float32)
+    return np.asarray(
+        cv2.boxFilter(values_HW, -1, (PATCH_PX,) * 2, borderType=cv2.BORDER_CONSTANT),
+        dtype=np.float32,
+    )

@@ -31,20 +31,32 @@ COARSE_SIDE: Final = 8
 BLOCK_ROWS = 2048  # 2048 x 2048 float32 distances: 16 MB at a time
 
 # By pixels.
-ROUNDING: Final = 0.5  # squared grey levels: float32 error of a coarse distance, with room; candidates are exact
-FAINT: Final = 0.2  # near means within a fifth of the image's own contrast too, or blank pages would all pair
+ROUNDING: Final = (
+    0.5  # squared grey levels: float32 error of a coarse distance, with room; candidates are exact
+)
+FAINT: Final = (
+    0.2  # near means within a fifth of the image's own contrast too, or blank pages would all pair
+)
 
 # By details: which pairs are looked at, and whether details tell anything in this set.
 NEAREST: Final = 5  # neighbours of each image that are looked at
 COSINE: Final = 0.7  # when their vectors are this close
 OTHER: Final = 8  # the neighbour that is taken for another image
-SAMPLE: Final = 256  # images that measure how much different ones agree; smaller sets are left to their pixels
+SAMPLE: Final = (
+    256  # images that measure how much different ones agree; smaller sets are left to their pixels
+)
 CHANCE_PERCENT: Final = 99
 TELLING: Final = 0.8  # where different images agree more than this, no agreement makes a copy
 
 # The second look.
 TEMPLATE_PX: Final = 24  # so the images may be shifted by 4 px to each side
-PARTS_PX: Final = (18, 20, 22, 24, 26)  # the part of one image that is laid over the other, brought to TEMPLATE_PX
+PARTS_PX: Final = (
+    18,
+    20,
+    22,
+    24,
+    26,
+)  # the part of one image that is laid over the other, brought to TEMPLATE_PX
 COARSE_SIGMA_PX: Final = 2.0
 cv2.setNumThreads(1)  # the same sums on every machine
 
@@ -63,9 +75,13 @@ def alike_pixels(thumbnails_NP: NDArray[np.uint8], *, max_rms: float) -> Pairs:
     found: list[Pairs] = [np.empty((0, 2), np.int64)]
     for start in range(0, n, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, n)
-        reach = int(np.searchsorted(sorted_means, sorted_means[stop - 1] + max_rms + ROUNDING, side="right"))
+        reach = int(
+            np.searchsorted(sorted_means, sorted_means[stop - 1] + max_rms + ROUNDING, side="right")
+        )
         for other in range(start, reach, BLOCK_ROWS):
-            pairs = _coarse_pairs(coarse_NC, (start, stop), (other, min(other + BLOCK_ROWS, reach)), max_rms)
+            pairs = _coarse_pairs(
+                coarse_NC, (start, stop), (other, min(other + BLOCK_ROWS, reach)), max_rms
+            )
             found.append(_alike(thumbnails_NP, order[pairs], max_rms))
     return _ordered(np.concatenate(found))
 
@@ -93,7 +109,10 @@ def _alike(thumbnails_NP: NDArray[np.uint8], pairs: Pairs, max_rms: float) -> Pa
     kept = [np.empty((0, 2), np.int64)]
     for start in range(0, len(pairs), BLOCK_ROWS):
         part = pairs[start : start + BLOCK_ROWS]
-        a, b = thumbnails_NP[part[:, 0]].astype(np.int32), thumbnails_NP[part[:, 1]].astype(np.int32)
+        a, b = (
+            thumbnails_NP[part[:, 0]].astype(np.int32),
+            thumbnails_NP[part[:, 1]].astype(np.int32),
+        )
         rms = np.sqrt(((a - b) ** 2).mean(axis=1))
         contrast = np.minimum(a.std(axis=1), b.std(axis=1))
         kept.append(part[rms <= np.minimum(max_rms, FAINT * contrast)])
@@ -114,7 +133,9 @@ class AlikeDetails:
     chance: float
 
 
-def alike_details(vectors_ND: NDArray[np.float32], thumbnails_NP: NDArray[np.uint8], *, least: float) -> AlikeDetails:
+def alike_details(
+    vectors_ND: NDArray[np.float32], thumbnails_NP: NDArray[np.uint8], *, least: float
+) -> AlikeDetails:
     """Pairs that agree by at least `least`; none where different images of the set agree as much."""
     from threadpoolctl import threadpool_limits
 
@@ -143,7 +164,9 @@ def _chance(vectors_ND: NDArray[np.float32], thumbnails_NP: NDArray[np.uint8]) -
     cosine = vectors_ND[sample] @ vectors_ND.T
     cosine[np.arange(SAMPLE), sample] = -2
     other = np.argsort(-cosine, axis=1, kind="stable")[:, OTHER - 1]
-    return float(np.percentile(agreement(thumbnails_NP, np.stack([sample, other], axis=1)), CHANCE_PERCENT))
+    return float(
+        np.percentile(agreement(thumbnails_NP, np.stack([sample, other], axis=1)), CHANCE_PERCENT)
+    )
 
 
 def _neighbours(vectors_ND: NDArray[np.float32]) -> Pairs:
@@ -168,13 +191,18 @@ def agreement(
     """Agreement of each pair, -1..1. turned: the second image is first brought to its likeliest orientation."""
     found = np.full(len(pairs), -1.0, np.float32)
     for at, (first, second) in enumerate(pairs):
-        a, b = (thumbnails_NP[one].reshape(SIDE_PX, SIDE_PX).astype(np.float32) for one in (first, second))
+        a, b = (
+            thumbnails_NP[one].reshape(SIDE_PX, SIDE_PX).astype(np.float32)
+            for one in (first, second)
+        )
         found[at] = _best_match(_detail(a), _detail(_turned_like(a, b) if turned else b))
     return found
 
 
 def _detail(grey_HW: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(grey_HW - cv2.GaussianBlur(grey_HW, (0, 0), COARSE_SIGMA_PX), dtype=np.float32)
+    return np.asarray(
+        grey_HW - cv2.GaussianBlur(grey_HW, (0, 0), COARSE_SIGMA_PX), dtype=np.float32
+    )
 
 
 def _turned_like(a_HW: NDArray[np.float32], b_HW: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -206,4 +234,6 @@ def _template(detail_HW: NDArray[np.float32], part_px: int) -> NDArray[np.float3
     part = np.ascontiguousarray(detail_HW[margin : SIDE_PX - margin, margin : SIDE_PX - margin])
     if part_px == TEMPLATE_PX:
         return part
-    return np.asarray(cv2.resize(part, (TEMPLATE_PX,) * 2, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    return np.asarray(
+        cv2.resize(part, (TEMPLATE_PX,) * 2, interpolation=cv2.INTER_LINEAR), dtype=np.float32
+    )

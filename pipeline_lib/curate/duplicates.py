@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 
 from pipeline_lib.curate.duplicate_hashes import ClosePairs, Pairs, close_pairs, proposed_pairs
 from pipeline_lib.curate.duplicate_photographs import Likeness, likeness, view_pixels
-from pipeline_lib.curate.duplicate_small_images import agreement, alike_details, alike_pixels, stacked
+from pipeline_lib.curate.duplicate_small_images import (
+    agreement,
+    alike_details,
+    alike_pixels,
+    stacked,
+)
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import low_information
 
@@ -54,7 +59,12 @@ class Near:
 
 
 def group_duplicates(
-    rows: pd.DataFrame, features: pd.DataFrame, views: Views, params: CurateParams, *, apart: pd.Index | None = None
+    rows: pd.DataFrame,
+    features: pd.DataFrame,
+    views: Views,
+    params: CurateParams,
+    *,
+    apart: pd.Index | None = None,
 ) -> Groups:
     """Group the copies among sound rows. features: thumbnail (bytes, 32x32 grey), vector and kind by image_id.
 
@@ -82,7 +92,9 @@ def group_duplicates(
     group = pd.Series(smallest, index=rows.index, dtype="str").where(in_group)
     maybe = pd.concat([_maybe(ids, near, component) for near in (small, large)], ignore_index=True)
     return Groups(
-        pd.DataFrame({"dup_group": group, "dup_kind": pd.Series(kind, index=rows.index, dtype="str")}),
+        pd.DataFrame(
+            {"dup_group": group, "dup_kind": pd.Series(kind, index=rows.index, dtype="str")}
+        ),
         maybe,
         small.n_cut + large.n_cut,
     )
@@ -92,12 +104,16 @@ def _maybe(ids: NDArray[np.object_], near: Near, component: NDArray[np.int64]) -
     """The pairs of different groups, by name."""
     first, second = near.maybe.T
     apart = component[first] != component[second]
-    pairs = pd.DataFrame({"image_id": ids[second[apart]], "other": ids[first[apart]], "score": near.score[apart]})
+    pairs = pd.DataFrame(
+        {"image_id": ids[second[apart]], "other": ids[first[apart]], "score": near.score[apart]}
+    )
     pairs = pairs.sort_values(["image_id", "other", "score"], ascending=[True, True, False])
     return pairs.drop_duplicates(["image_id", "other"])
 
 
-def _near_small(rows: pd.DataFrame, features: pd.DataFrame, seen: Mask, params: CurateParams) -> Near:
+def _near_small(
+    rows: pd.DataFrame, features: pd.DataFrame, seen: Mask, params: CurateParams
+) -> Near:
     """By pixels, and by the details of neighbours in the feature space; as they stand, for a mirrored 2 is no copy."""
     chosen = np.flatnonzero(seen & (_short_side(rows) < SMALL_SIDE_PX))
     none = np.empty((0, 2), np.int64)
@@ -141,7 +157,9 @@ def _near_large(rows: pd.DataFrame, views: Views, seen: Mask, params: CuratePara
     A copy may be turned or mirrored, and may have lost its edges: then its hash is that of a centre of the original.
     What is only to be asked about is looked for in whole images as they stand.
     """
-    usable = seen & (_short_side(rows) >= SMALL_SIDE_PX) & ~low_information(rows) & rows["phash"].notna()
+    usable = (
+        seen & (_short_side(rows) >= SMALL_SIDE_PX) & ~low_information(rows) & rows["phash"].notna()
+    )
     # one of each kind of pixels: the others go with it
     chosen = np.flatnonzero(usable & ~rows["pixel_hash"].where(usable).duplicated().to_numpy())
     whole_1N = rows["phash"].iloc[chosen].to_numpy(dtype=np.uint64)[None]
@@ -170,15 +188,21 @@ def _near_large(rows: pd.DataFrame, views: Views, seen: Mask, params: CuratePara
     )
 
 
-def _proposed(whole_1N: NDArray[np.uint64], variants: pd.Series, params: CurateParams) -> ClosePairs:
+def _proposed(
+    whole_1N: NDArray[np.uint64], variants: pd.Series, params: CurateParams
+) -> ClosePairs:
     if not params.dup_variants or not len(variants):
         return close_pairs(whole_1N, whole_1N, max_bits=params.dup_auto_hamming)
-    return proposed_pairs(whole_1N[0], np.array(variants.to_list(), np.uint64).T, max_bits=params.dup_auto_hamming)
+    return proposed_pairs(
+        whole_1N[0], np.array(variants.to_list(), np.uint64).T, max_bits=params.dup_auto_hamming
+    )
 
 
 def _thumbnails(features: pd.DataFrame) -> NDArray[np.uint8]:
     """The thumbnails, one per line: uint8 [N, 1024]."""
-    return np.frombuffer(b"".join(features["thumbnail"]), np.uint8).reshape(len(features), THUMBNAIL_PX)
+    return np.frombuffer(b"".join(features["thumbnail"]), np.uint8).reshape(
+        len(features), THUMBNAIL_PX
+    )
 
 
 def _short_side(rows: pd.DataFrame) -> NDArray[np.int64]:
@@ -218,7 +242,9 @@ def complete_groups(
 
     for at in np.lexsort((near[:, 1], near[:, 0], -score)):
         first, second = (int(group[unit[row]]) for row in near[at])
-        if first != second and all(agrees(a, b) for a, b in product(speakers[first], speakers[second])):
+        if first != second and all(
+            agrees(a, b) for a, b in product(speakers[first], speakers[second])
+        ):
             group[units[second]] = first
             units[first] += units.pop(second)
             speakers[first] += speakers.pop(second)

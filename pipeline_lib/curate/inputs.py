@@ -54,7 +54,17 @@ FROM_IMAGES = (
     "subject_bit",
     "blur_ratio",
 )
-TEXT = ("source", "shard", "sha256", "label_received", "split_received", "subject", "refusal", "format", "pixel_hash")
+TEXT = (
+    "source",
+    "shard",
+    "sha256",
+    "label_received",
+    "split_received",
+    "subject",
+    "refusal",
+    "format",
+    "pixel_hash",
+)
 DESCRIBED = ["image_id", "kind", "thumbnail", "vector"]  # columns of features, without `view`
 DIRECTIONS = 128  # 1.28 million images: 0.7 GB instead of 9 GB
 

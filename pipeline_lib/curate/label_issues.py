@@ -31,7 +31,9 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import hash_01
 
 FEWEST_ROWS = 50  # below, an out-of-sample opinion is worth nothing
-MOST_CLASSES_FOR_TREES = 200  # a tree keeps K numbers per leaf: 20,000 leaves x 1,000 classes would be 160 MB each
+MOST_CLASSES_FOR_TREES = (
+    200  # a tree keeps K numbers per leaf: 20,000 leaves x 1,000 classes would be 160 MB each
+)
 TREES = 25  # 50 or 100: the same recall and precision, twice and four times the time
 NEIGHBOURS = 10
 FLOOR = 1e-3  # a predictor that never saw a class does not veto it
@@ -59,7 +61,9 @@ class LabelIssues:
     noise_rate: float
 
 
-def find_label_issues(rows: pd.DataFrame, features: pd.DataFrame, params: CurateParams) -> LabelIssues:
+def find_label_issues(
+    rows: pd.DataFrame, features: pd.DataFrame, params: CurateParams
+) -> LabelIssues:
     """Doubt labels out of sample, and say which images without a class to label next.
 
     rows: class_id (NaN: none) and fold_group by image_id. features: kind and vector by image_id. Vectors of different
@@ -122,10 +126,15 @@ def _score_kind(part: pd.DataFrame, params: CurateParams) -> _ScoredKind:
     asked = part[~has_class]
     labelled_ND, asked_AD = vectors[has_class], vectors[~has_class]
 
-    frame = pd.DataFrame(dict.fromkeys(COLUMNS, np.nan), index=part.index).astype({"label_suggested": "str"})
+    frame = pd.DataFrame(dict.fromkeys(COLUMNS, np.nan), index=part.index).astype(
+        {"label_suggested": "str"}
+    )
     uncertainty_A = np.ones(len(asked))  # of predictors that could not learn
     noise_rate, n_scored = float("nan"), 0
-    with threadpool_limits(1), warnings.catch_warnings():  # one thread: the same bits on every machine size
+    with (
+        threadpool_limits(1),
+        warnings.catch_warnings(),
+    ):  # one thread: the same bits on every machine size
         warnings.filterwarnings("ignore", module="sklearn")  # not yet converged is good enough here
         if _enough(labelled, params):
             found = _out_of_fold(labelled, labelled_ND, asked_AD, params)
@@ -181,11 +190,15 @@ class _Believed:
         return frame.astype({"label_suggested": "str"})
 
 
-def _out_of_fold(labelled: pd.DataFrame, vectors_ND: Floats, asked_AD: Floats, params: CurateParams) -> _OutOfFold:
+def _out_of_fold(
+    labelled: pd.DataFrame, vectors_ND: Floats, asked_AD: Floats, params: CurateParams
+) -> _OutOfFold:
     names = labelled["class_id"].to_numpy(dtype=object)
     classes = np.unique(names)
     codes = np.searchsorted(classes, names).astype(np.int64)
-    fold, draw = folds_of(labelled["fold_group"], codes, n_folds=params.cl_folds, salt=params.split_salt)
+    fold, draw = folds_of(
+        labelled["fold_group"], codes, n_folds=params.cl_folds, salt=params.split_salt
+    )
 
     of_label = _Believed.of(len(labelled))
     of_asked = _Believed.of(len(asked_AD))

@@ -16,7 +16,13 @@ import pandas as pd
 from pipeline_lib.curate.active_learning import StoppingRule, learn_stopping
 from pipeline_lib.curate.overrides import ClassChanges
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.curate.votes import Consensus, aggregate, agreement, known_answers, krippendorff_alpha
+from pipeline_lib.curate.votes import (
+    Consensus,
+    aggregate,
+    agreement,
+    known_answers,
+    krippendorff_alpha,
+)
 
 RECEIVED = "\0received:"  # no annotator of a votes file has such a name
 LEAST_WEIGHT = 0.1  # of a vote in log-odds: where annotators only guess, no number of votes is worth asking for
@@ -56,7 +62,9 @@ class _Poll:
     params: CurateParams
 
 
-def decide_labels(rows: pd.DataFrame, votes: pd.DataFrame, changes: ClassChanges, params: CurateParams) -> Labels:
+def decide_labels(
+    rows: pd.DataFrame, votes: pd.DataFrame, changes: ClassChanges, params: CurateParams
+) -> Labels:
     """Decide on the class of every row, overrides of single images aside.
 
     rows: source and label_received by image_id. votes: image_id, annotator, label. Votes decide when at least
@@ -79,7 +87,9 @@ def decide_labels(rows: pd.DataFrame, votes: pd.DataFrame, changes: ClassChanges
     # What they agree on, and how many votes each class needs.
     experts = frozenset(params.expert_annotators)
     consensus = aggregate(_with_received(cast, rows["source"], received), len(classes), experts)
-    rule = learn_stopping(cast, consensus.labels["label"], calibration_votes=params.calibration_votes)
+    rule = learn_stopping(
+        cast, consensus.labels["label"], calibration_votes=params.calibration_votes
+    )
     poll = _Poll(cast, consensus, rule, known_answers(cast, experts), len(classes), params)
     frame = _decided(received, poll)
 
@@ -102,7 +112,10 @@ def decide_labels(rows: pd.DataFrame, votes: pd.DataFrame, changes: ClassChanges
         annotators=_annotators(poll),
         soft=consensus.soft,
         stopping=rule.by_class(params.vote_threshold),
-        became={name: None if name in changes.excluded else changes.new_name.get(name, name) for name in named},
+        became={
+            name: None if name in changes.excluded else changes.new_name.get(name, name)
+            for name in named
+        },
         statistics=statistics,
     )
 
@@ -209,7 +222,9 @@ def _annotators(poll: _Poll) -> pd.DataFrame:
     accuracy = poll.consensus.qualities.reindex(people.index)
 
     # On images with a known answer everybody is scored.
-    controls = poll.cast.assign(answer=poll.cast["image_id"].map(poll.known)).dropna(subset="answer")
+    controls = poll.cast.assign(answer=poll.cast["image_id"].map(poll.known)).dropna(
+        subset="answer"
+    )
     right = (controls["label"] == controls["answer"]).groupby(controls["annotator"])
     table = pd.DataFrame(
         {

@@ -60,7 +60,9 @@ def _neighbour_distance(vectors_ND: Floats, draw: NDArray[np.float64]) -> NDArra
         block = slice(start, start + BLOCK_ROWS)
         block_BD = vectors_ND[block]
         # |a - b|^2 = |a|^2 - 2ab + |b|^2: one matrix product instead of B x M differences.
-        squared_BM = squares_M - 2 * block_BD @ sample_MD.T + (block_BD**2).sum(axis=1, keepdims=True)
+        squared_BM = (
+            squares_M - 2 * block_BD @ sample_MD.T + (block_BD**2).sum(axis=1, keepdims=True)
+        )
 
         # An image is no neighbour of its own.
         own = column[block]

@@ -18,16 +18,30 @@ from numpy.typing import NDArray
 SIDE_PX: Final = 96
 HALF_PX: Final = 48  # the search is done at half the side
 TEMPLATE_PX: Final = 36  # so the images may be shifted by 6 px of 48 to each side
-PARTS_PX: Final = (27, 29, 31, 33, 35, 36, 37, 39, 42)  # the part of one that is laid over the other, of 48
+PARTS_PX: Final = (
+    27,
+    29,
+    31,
+    33,
+    35,
+    36,
+    37,
+    39,
+    42,
+)  # the part of one that is laid over the other, of 48
 DETAIL_SIGMA_PX: Final = 2.0
 COARSE_SIDE: Final = 8
-ORIENTATIONS_TRIED: Final = 4  # the likeliest: a symmetric image looks like its mirror image when it is coarse
+ORIENTATIONS_TRIED: Final = (
+    4  # the likeliest: a symmetric image looks like its mirror image when it is coarse
+)
 CENTRED_SCALES: Final = (0.83, 0.9, 0.95, 1.05, 1.11, 1.2)
 WORTH_REFINING: Final = 0.25  # under this, no map of the search starts near a copy
 EVERYWHERE: Final = np.ones((SIDE_PX,) * 2, np.uint8)
 AS_IT_IS: Final = np.eye(2, 3, dtype=np.float32)
 STEPS: Final = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-5)
-FRAME_RANGE: Final = 12  # a line of a frame has all its pixels within this many levels, as in `inspect/hashes.py`
+FRAME_RANGE: Final = (
+    12  # a line of a frame has all its pixels within this many levels, as in `inspect/hashes.py`
+)
 FRAME_PX: Final = 24  # the most that a frame takes of each side
 cv2.setNumThreads(1)  # the same sums on every machine
 
@@ -70,7 +84,9 @@ def _busy(lines_LP: Floats) -> tuple[int, int]:
 
 def _box_to_box(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> Floats:
     across, down = ((other[at + 2] - other[at]) / (one[at + 2] - one[at]) for at in (0, 1))
-    return np.array([[across, 0, other[0] - across * one[0]], [0, down, other[1] - down * one[1]]], np.float32)
+    return np.array(
+        [[across, 0, other[0] - across * one[0]], [0, down, other[1] - down * one[1]]], np.float32
+    )
 
 
 def places_about_the_centre(a_HW: Floats, b_HW: Floats) -> list[Floats]:
@@ -78,13 +94,17 @@ def places_about_the_centre(a_HW: Floats, b_HW: Floats) -> list[Floats]:
     places = []
     for scale in CENTRED_SCALES:
         shift = SIDE_PX / 2 * (1 - scale)
-        places.append(_refined(a_HW, b_HW, np.array([[scale, 0, shift], [0, scale, shift]], np.float32)))
+        places.append(
+            _refined(a_HW, b_HW, np.array([[scale, 0, shift], [0, scale, shift]], np.float32))
+        )
     return places
 
 
 def _refined(a_HW: Floats, b_HW: Floats, place: Floats) -> Floats:
     try:
-        found = cv2.findTransformECC(a_HW, b_HW, place.copy(), cv2.MOTION_AFFINE, STEPS, EVERYWHERE, 5)[1]
+        found = cv2.findTransformECC(
+            a_HW, b_HW, place.copy(), cv2.MOTION_AFFINE, STEPS, EVERYWHERE, 5
+        )[1]
     except cv2.error:  # "the images may be uncorrelated": the place it started from stands
         return place
     return np.asarray(found, dtype=np.float32)
@@ -92,7 +112,11 @@ def _refined(a_HW: Floats, b_HW: Floats, place: Floats) -> Floats:
 
 def likeliest_forms(a_HWC: Bytes, b_HWC: Bytes) -> list[Bytes]:
     """b in the orientations whose coarse brightness is most like that of a, the likeliest first."""
-    forms = [form for upright in (b_HWC, b_HWC.transpose(1, 0, 2)) for form in (upright, upright[:, ::-1])]
+    forms = [
+        form
+        for upright in (b_HWC, b_HWC.transpose(1, 0, 2))
+        for form in (upright, upright[:, ::-1])
+    ]
     forms += [form[::-1] for form in forms]
     coarse = [_coarse(form) for form in (a_HWC, *forms)]
     order = np.argsort([-float((coarse[0] * form).sum()) for form in coarse[1:]], kind="stable")
@@ -101,7 +125,9 @@ def likeliest_forms(a_HWC: Bytes, b_HWC: Bytes) -> list[Bytes]:
 
 def _coarse(pixels_HWC: Bytes) -> Floats:
     block = SIDE_PX // COARSE_SIDE
-    cells = pixels_HWC.astype(np.float32).mean(axis=2).reshape(COARSE_SIDE, block, COARSE_SIDE, block)
+    cells = (
+        pixels_HWC.astype(np.float32).mean(axis=2).reshape(COARSE_SIDE, block, COARSE_SIDE, block)
+    )
     cells = cells.mean(axis=(1, 3))
     return np.asarray(cells - cells.mean(), dtype=np.float32)
 
@@ -129,7 +155,9 @@ def _laid_over(here_HW: Floats, there_HW: Floats) -> tuple[float, Floats]:
     for part_px in PARTS_PX:
         margin = (HALF_PX - part_px) // 2
         part = here_HW[margin : margin + part_px, margin : margin + part_px]
-        template = cv2.resize(np.ascontiguousarray(part), (TEMPLATE_PX,) * 2, interpolation=cv2.INTER_LINEAR)
+        template = cv2.resize(
+            np.ascontiguousarray(part), (TEMPLATE_PX,) * 2, interpolation=cv2.INTER_LINEAR
+        )
         found = cv2.matchTemplate(there_HW, template, cv2.TM_CCOEFF_NORMED)
         _, score, _, (left, top) = cv2.minMaxLoc(found)
         if score > best:
@@ -142,7 +170,9 @@ def _laid_over(here_HW: Floats, there_HW: Floats) -> tuple[float, Floats]:
 def ycc(pixels_HWC: Floats) -> Floats:
     """Luma and two chromas around 0, of ITU-R BT.601."""
     ycc = cv2.cvtColor(pixels_HWC, cv2.COLOR_RGB2YCrCb)
-    return np.asarray(ycc - np.array([0, 0.5, 0.5], np.float32), dtype=np.float32)  # 0.5: OpenCV's middle for floats
+    return np.asarray(
+        ycc - np.array([0, 0.5, 0.5], np.float32), dtype=np.float32
+    )  # 0.5: OpenCV's middle for floats
 
 
 def luma(pixels_HWC: Floats) -> Floats:

@@ -98,14 +98,18 @@ def class_changes(overrides: Iterable[Override], known: set[str]) -> ClassChange
         if o.key not in known:
             faults.append((o.line, f"no class {o.key!r} was received"))
         if o.action == "merge_class" and o.value not in known:
-            faults.append((o.line, f"no class {o.value!r} to merge into; rename_class makes a new one"))
+            faults.append(
+                (o.line, f"no class {o.value!r} to merge into; rename_class makes a new one")
+            )
         if o.action == "rename_class" and o.value in known:
             faults.append((o.line, f"class {o.value!r} exists; use merge_class"))
         earlier = becomes.get(o.key)
         if o.action == "exclude_class":
             excluded[o.key] = o
         elif earlier and earlier.value != o.value:
-            faults.append((o.line, f"contradicts line {earlier.line}: class {o.key!r} becomes two classes"))
+            faults.append(
+                (o.line, f"contradicts line {earlier.line}: class {o.key!r} becomes two classes")
+            )
         else:
             becomes[o.key] = o
 
@@ -113,15 +117,21 @@ def class_changes(overrides: Iterable[Override], known: set[str]) -> ClassChange
     gone = excluded | becomes
     for old, o in becomes.items():
         if old in excluded:
-            faults.append((o.line, f"contradicts line {excluded[old].line}: class {old!r} is excluded"))
+            faults.append(
+                (o.line, f"contradicts line {excluded[old].line}: class {old!r} is excluded")
+            )
         if o.value in gone:
             by = gone[o.value].line
-            faults.append((o.line, f"class {o.value!r} is itself merged, renamed or excluded by line {by}"))
+            faults.append(
+                (o.line, f"class {o.value!r} is itself merged, renamed or excluded by line {by}")
+            )
     new_name = {old: o.value for old, o in becomes.items()}
     return ClassChanges(new_name, frozenset(excluded), tuple(faults))
 
 
-def image_changes(overrides: Iterable[Override], rows: pd.DataFrame, classes: Iterable[str]) -> ImageChanges:
+def image_changes(
+    overrides: Iterable[Override], rows: pd.DataFrame, classes: Iterable[str]
+) -> ImageChanges:
     """Resolve relabel, keep, remove, split and not_duplicate to images.
 
     rows: sha256, pixel_hash and refusal by image_id. classes: the classes an image may be given. Faults: keys that
@@ -134,7 +144,9 @@ def image_changes(overrides: Iterable[Override], rows: pd.DataFrame, classes: It
     twins = _with_twins(rows) if lines else frozenset()
 
     faults: list[Fault] = []
-    orders: dict[tuple[str, str], Override] = {}  # (image_id, action) -> the first line that says so
+    orders: dict[
+        tuple[str, str], Override
+    ] = {}  # (image_id, action) -> the first line that says so
     expected: list[tuple[str, int, str, str]] = []  # the columns of ImageChanges.expected
     for o in lines:
         images = named.get((o.key_type, o.key), [])
@@ -151,10 +163,14 @@ def image_changes(overrides: Iterable[Override], rows: pd.DataFrame, classes: It
                 faults.append((o.line, f"{image_id} has the very pixels of another image"))
             if o.expected_old:
                 expected.append((image_id, o.line, o.action, o.expected_old))
-    return ImageChanges(_effects(orders), pd.DataFrame(expected, columns=EXPECTED_COLUMNS), tuple(faults))
+    return ImageChanges(
+        _effects(orders), pd.DataFrame(expected, columns=EXPECTED_COLUMNS), tuple(faults)
+    )
 
 
-def stale_lines(changes: ImageChanges, *, labels: pd.Series, splits: pd.Series) -> tuple[Fault, ...]:
+def stale_lines(
+    changes: ImageChanges, *, labels: pd.Series, splits: pd.Series
+) -> tuple[Fault, ...]:
     """Lines that expect another class (or split) than the image has without overrides."""
     faults: list[Fault] = []
     for image_id, line, action, expected_old in changes.expected.itertuples(index=False):
@@ -169,9 +185,7 @@ def stale_lines(changes: ImageChanges, *, labels: pd.Series, splits: pd.Series) 
 def refuse_faults(*faults: Fault, file: Path) -> None:
     """Raise BadData listing all faults in the order of their lines, unless there is none."""
     if faults:
-        remedy = (
-            "fix or delete these lines; after a change of the data look at these images again, then at expected_old"
-        )
+        remedy = "fix or delete these lines; after a change of the data look at these images again, then at expected_old"
         raise BadData(_count(faults), file=file, value=_listed(faults), remedy=remedy)
 
 
@@ -179,7 +193,9 @@ def _override(line: int, values: list[str]) -> Override:
     """A well-formed line. Names of classes are composed (NFC), as `download` has them."""
     key_type, key, action, value, expected_old = values[:5]
     key = normalize("NFC", key) if key_type in CLASS_KEYS else key
-    return Override(line, key_type, key, action, normalize("NFC", value), normalize("NFC", expected_old))
+    return Override(
+        line, key_type, key, action, normalize("NFC", value), normalize("NFC", expected_old)
+    )
 
 
 def _malformed(values: list[str]) -> str:
@@ -215,7 +231,9 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _named_images(lines: Iterable[Override], rows: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+def _named_images(
+    lines: Iterable[Override], rows: pd.DataFrame
+) -> dict[tuple[str, str], list[str]]:
     """(key_type, key) -> the images it names, found in one pass over the rows for all lines."""
     wanted = {kind: {o.key for o in lines if o.key_type == kind} for kind in IMAGE_KEYS}
     ids = rows.index[rows.index.isin(wanted["image_id"])]
@@ -234,7 +252,9 @@ def _with_twins(rows: pd.DataFrame) -> frozenset[str]:
 
 def _clashes(o: Override, image_id: str, orders: dict[tuple[str, str], Override]) -> list[Fault]:
     """How a line contradicts earlier ones on the same image."""
-    earlier = {action: orders[image_id, action] for action in IMAGE_ACTIONS if (image_id, action) in orders}
+    earlier = {
+        action: orders[image_id, action] for action in IMAGE_ACTIONS if (image_id, action) in orders
+    }
 
     # The same order with another value, and a removal beside any other order.
     contradicted: list[Override] = []

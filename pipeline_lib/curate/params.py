@@ -21,13 +21,20 @@ class CurateParams(Params):
         2, ge=1, le=1_000_000, description="smallest number of kept training images of a class"
     )
     small_classes: Literal["fail", "drop", "keep"] = Field(
-        "drop", description="what happens to a class with fewer training images than min_images_per_class"
+        "drop",
+        description="what happens to a class with fewer training images than min_images_per_class",
     )
     test_fraction: float = Field(
-        0.2, gt=0, le=0.8, description="share of the images without a published split that goes to test, 0..1"
+        0.2,
+        gt=0,
+        le=0.8,
+        description="share of the images without a published split that goes to test, 0..1",
     )
     val_fraction: float = Field(
-        0.1, gt=0, le=0.8, description="share of the images without a published split that goes to val, 0..1"
+        0.1,
+        gt=0,
+        le=0.8,
+        description="share of the images without a published split that goes to val, 0..1",
     )
     split_salt: str = Field(
         "v1",
@@ -36,22 +43,34 @@ class CurateParams(Params):
         description="salt of the hash that draws the splits; another salt draws all of them anew",
     )
     vote_threshold: float = Field(
-        0.9, ge=0.5, lt=1, description="posterior probability from which votes replace the received label, 0..1"
+        0.9,
+        ge=0.5,
+        lt=1,
+        description="posterior probability from which votes replace the received label, 0..1",
     )
     vote_min: int = Field(
-        2, ge=1, le=100, description="smallest number of people's votes that may change an image's label"
+        2,
+        ge=1,
+        le=100,
+        description="smallest number of people's votes that may change an image's label",
     )
     calibration_votes: int = Field(
-        10, ge=3, le=100, description="number of votes from which an image teaches how many votes its class needs"
+        10,
+        ge=3,
+        le=100,
+        description="number of votes from which an image teaches how many votes its class needs",
     )
     expert_annotators: tuple[str, ...] = Field(
-        (), description="annotators whose votes are known answers: they decide, and other annotators are scored on them"
+        (),
+        description="annotators whose votes are known answers: they decide, and other annotators are scored on them",
     )
     undecided_votes: Literal["keep", "quarantine"] = Field(
         "keep",
         description="what happens to a training image whose voters disagree: its label is kept, or it is quarantined",
     )
-    cl_folds: int = Field(5, ge=2, le=20, description="number of folds of the out-of-sample predictions")
+    cl_folds: int = Field(
+        5, ge=2, le=20, description="number of folds of the out-of-sample predictions"
+    )
     cl_margin: float = Field(
         0.4,
         ge=0,
@@ -65,7 +84,10 @@ class CurateParams(Params):
         description="out-of-fold accuracy of the predictors from which doubted training images are left out, 0..1",
     )
     cl_train_rows: int = Field(
-        20_000, ge=100, le=10_000_000, description="largest number of images that the predictors of a fold learn from"
+        20_000,
+        ge=100,
+        le=10_000_000,
+        description="largest number of images that the predictors of a fold learn from",
     )
     ood_percentile: float = Field(
         99.5,
@@ -74,7 +96,10 @@ class CurateParams(Params):
         description="percentile of the distance from the own class above which images are queued as outliers, %",
     )
     label_next: int = Field(
-        500, ge=1, le=100_000, description="number of images without a class that are ranked for labelling"
+        500,
+        ge=1,
+        le=100_000,
+        description="number of images without a class that are ranked for labelling",
     )
     dup_auto_hamming: int = Field(
         6,
@@ -162,9 +187,13 @@ class CurateParams(Params):
         description="largest share of doubted labels among the scored ones; a larger one stops the line, 0..1",
     )
     max_leakage: int = Field(
-        0, ge=0, description="largest number of training images tied to val or test; more stop the line"
+        0,
+        ge=0,
+        description="largest number of training images tied to val or test; more stop the line",
     )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="random seed of the out-of-sample predictors")
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description="random seed of the out-of-sample predictors"
+    )
 
     @field_validator("classes")
     @classmethod
@@ -175,7 +204,9 @@ class CurateParams(Params):
     @model_validator(mode="after")
     def _some_training_is_left(self) -> Self:
         if self.test_fraction + self.val_fraction >= 1:
-            raise ValueError("test_fraction + val_fraction must stay under 1, so that training images are left")
+            raise ValueError(
+                "test_fraction + val_fraction must stay under 1, so that training images are left"
+            )
         return self
 
     @model_validator(mode="after")

@@ -24,7 +24,9 @@ QUALITY = (
 )
 
 
-def review_queue(rows: pd.DataFrame, decided: Decisions, maybe: pd.DataFrame, params: CurateParams) -> pd.DataFrame:
+def review_queue(
+    rows: pd.DataFrame, decided: Decisions, maybe: pd.DataFrame, params: CurateParams
+) -> pd.DataFrame:
     """One row per image and question, in the columns of REVIEW. What a person has decided on is not asked again.
 
     rows: everything decided, by image_id. maybe: pairs that might be copies, see `duplicates.Groups`.
@@ -50,7 +52,9 @@ def review_queue(rows: pd.DataFrame, decided: Decisions, maybe: pd.DataFrame, pa
         _outliers(asking[asking["ood_score"] > params.ood_percentile / 100]),
         _to_label(asking[asking["class_id"].isna() & asking["al_rank"].notna()]),
     ]
-    queue = pd.concat([part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")])
+    queue = pd.concat(
+        [part for part in parts if len(part)] or [REVIEW.empty().drop(columns="rank")]
+    )
 
     # Quarantined images last: only those that no other question is about.
     quarantined = (decided.kinds() == "quarantine")[asking.index]
@@ -80,8 +84,17 @@ def _label_issues(rows: pd.DataFrame) -> pd.DataFrame:
     has_both = rows["class_id"].notna() & rows["label_suggested"].notna()
     other = rows[has_both & (rows["label_suggested"] != rows["class_id"])]
     doubt = other["label_doubt"].to_numpy()
-    notes = {"auto": "left out of training", "review": "still used; decide", "none": "a weak suspicion; still used"}
-    note = "looks like " + other["label_suggested"] + " out of sample; " + other["label_issue"].map(notes)
+    notes = {
+        "auto": "left out of training",
+        "review": "still used; decide",
+        "none": "a weak suspicion; still used",
+    }
+    note = (
+        "looks like "
+        + other["label_suggested"]
+        + " out of sample; "
+        + other["label_issue"].map(notes)
+    )
     return _questions(
         "label_issue",
         other,
@@ -117,7 +130,12 @@ def _conflicts(chosen: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     labels = classes.agg(lambda found: ", ".join(sorted(set(found.dropna()))))
     note = "copies of this picture have the classes " + chosen["dup_group"].map(labels)
     return _questions(
-        "duplicate_conflict", chosen, suggested=None, score=float("nan"), urgency=0.0, note=note.to_numpy()
+        "duplicate_conflict",
+        chosen,
+        suggested=None,
+        score=float("nan"),
+        urgency=0.0,
+        note=note.to_numpy(),
     )
 
 
@@ -142,7 +160,9 @@ def _near_copies(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:
     """Images left out as nearly equal to another one; those that would have leaked into evaluation first."""
     note = "left out as nearly the same picture as others of its group"
     leak = (reason[rows.index] == Reason.LEAK_TRAIN_EVAL.value).to_numpy(dtype=float)
-    return _questions("near_duplicate", rows, suggested=None, score=float("nan"), urgency=leak, note=note)
+    return _questions(
+        "near_duplicate", rows, suggested=None, score=float("nan"), urgency=leak, note=note
+    )
 
 
 def _maybe_copies(maybe: pd.DataFrame, standing: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -157,7 +177,9 @@ def _maybe_copies(maybe: pd.DataFrame, standing: pd.DataFrame, most: int) -> pd.
     pairs = pairs.where(~evaluated, turned)
     pairs = pairs.sort_values(["score", "image_id", "other"], ascending=[False, True, True])
     pairs = pairs.drop_duplicates("image_id").head(most)
-    note = ("may be a copy of " + pairs["other"] + " (" + pairs["other"].map(split) + "); both are used").to_numpy()
+    note = (
+        "may be a copy of " + pairs["other"] + " (" + pairs["other"].map(split) + "); both are used"
+    ).to_numpy()
     score = pairs["score"].to_numpy(dtype=float)
     asked = standing.loc[pairs["image_id"]]
     return _questions("near_review", asked, suggested=None, score=score, urgency=score, note=note)
@@ -167,7 +189,9 @@ def _quarantined(rows: pd.DataFrame, reason: pd.Series) -> pd.DataFrame:
     """Quarantined images that no other question is about; those that can be shown first."""
     note = "left out: " + reason[rows.index].str.replace("_", " ")
     shown = rows["refusal"].isna().to_numpy(dtype=float)
-    return _questions("quarantined", rows, suggested=None, score=float("nan"), urgency=shown, note=note.to_numpy())
+    return _questions(
+        "quarantined", rows, suggested=None, score=float("nan"), urgency=shown, note=note.to_numpy()
+    )
 
 
 def _quality(rows: pd.DataFrame, decided: Decisions) -> pd.DataFrame:
@@ -177,4 +201,11 @@ def _quality(rows: pd.DataFrame, decided: Decisions) -> pd.DataFrame:
     words = [code.value.replace("_", " ") for code in QUALITY]
     note = ["remarked: " + ", ".join(compress(words, line)) for line in chosen.to_numpy().tolist()]
     urgency = chosen.sum(axis=1).to_numpy(dtype=float)
-    return _questions("quality", rows.loc[chosen.index], suggested=None, score=float("nan"), urgency=urgency, note=note)
+    return _questions(
+        "quality",
+        rows.loc[chosen.index],
+        suggested=None,
+        score=float("nan"),
+        urgency=urgency,
+        note=note,
+    )

@@ -42,7 +42,9 @@ def run(job: StageRun[CurateParams]) -> None:
     _log_summary(curated)
 
 
-def check_overrides(text: str, file: Path, *, reads: Mapping[str, Path], params: CurateParams) -> None:
+def check_overrides(
+    text: str, file: Path, *, reads: Mapping[str, Path], params: CurateParams
+) -> None:
     """Check a text for curation/overrides.csv as the next run will. Raises ConfigError or BadData, listing its faults.
 
     reads: the stage's artifacts by role. file: is named in messages only.
@@ -94,14 +96,20 @@ def _log_summary(curated: Curated) -> None:
     splits = statistics["splits"]
     parts = "{kept} kept, {quarantined} quarantined, {removed} removed".format(**balance)
     log.info("%d found = %s", balance["discovered"], parts)
-    log.info("train %d, val %d, test %d; %d classes", *splits.values(), statistics["classes"]["kept"])
+    log.info(
+        "train %d, val %d, test %d; %d classes", *splits.values(), statistics["classes"]["kept"]
+    )
 
     # Each of these is worth a person's look, and none of them an end.
     warnings = {
         "%d classes of the list have no image left": statistics["classes"]["absent"],
-        "%d images with a keep override are left out all the same": statistics["overrides"]["overruled"],
+        "%d images with a keep override are left out all the same": statistics["overrides"][
+            "overruled"
+        ],
         "%d votes name images that no source holds": statistics["votes"]["of_unknown_pictures"],
-        "%d very large groups of similar images were not compared in full": statistics["duplicates"]["buckets_cut"],
+        "%d very large groups of similar images were not compared in full": statistics[
+            "duplicates"
+        ]["buckets_cut"],
     }
     for message, n in warnings.items():
         if n:

@@ -16,7 +16,11 @@ from pipeline_lib.tables.manifest import SPLITS
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 
 BETA = 0.999  # of the effective number of samples; the middle of the paper's 0.9 to 0.9999
-POWER_OF_SIZE = {"none": 0.0, "sqrt": -0.5, "inverse": -1.0}  # curate.class_weights -> weight is size to this power
+POWER_OF_SIZE = {
+    "none": 0.0,
+    "sqrt": -0.5,
+    "inverse": -1.0,
+}  # curate.class_weights -> weight is size to this power
 COLUMNS = ["image_id", "label", "class_id", "weight"]
 
 

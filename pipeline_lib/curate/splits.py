@@ -64,9 +64,16 @@ def leaking(rows: pd.DataFrame) -> pd.Series:
     evaluated = ~train.to_numpy()
     subject = rows["source"] + ":" + rows["subject"]
     tied = pd.Series(False, index=rows.index)
-    for key in (rows["sha256"], rows["pixel_hash"], rows["dup_group"], subject):  # by hash too: a check of the groups
+    for key in (
+        rows["sha256"],
+        rows["pixel_hash"],
+        rows["dup_group"],
+        subject,
+    ):  # by hash too: a check of the groups
         code, distinct = pd.factorize(key)
-        is_evaluated = np.zeros(len(distinct) + 1, bool)  # the last one stands for no key, which ties nothing
+        is_evaluated = np.zeros(
+            len(distinct) + 1, bool
+        )  # the last one stands for no key, which ties nothing
         is_evaluated[code[evaluated]] = True
         is_evaluated[-1] = False
         tied |= is_evaluated[code]

@@ -48,7 +48,9 @@ class _Pairs:
     n_classes: int
 
 
-def aggregate(votes: pd.DataFrame, n_classes: int, experts: frozenset[str] = frozenset()) -> Consensus:
+def aggregate(
+    votes: pd.DataFrame, n_classes: int, experts: frozenset[str] = frozenset()
+) -> Consensus:
     """Aggregate votes (columns image_id, annotator, label). Ties go to the label that sorts first.
 
     experts: annotators whose word is taken as the truth where they do not contradict each other; the others' qualities
@@ -140,7 +142,9 @@ def krippendorff_alpha(votes: pd.DataFrame) -> float:
     return float(1 - (n - 1) * observed / expected)
 
 
-def _pairs(image: Integers, label: Integers, *, n_labels: int, n_images: int, n_classes: int) -> _Pairs:
+def _pairs(
+    image: Integers, label: Integers, *, n_labels: int, n_images: int, n_classes: int
+) -> _Pairs:
     # One number for each pair, which sorts by image and then by label.
     base = max(n_labels, 1)
     number = image.astype(np.int64) * base + label

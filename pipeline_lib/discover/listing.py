@@ -28,11 +28,24 @@ def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[st
     place = place_of(source.uri, settings, root=root)
     found = list(place.list())
     if not found:
-        raise SourceMissing("nothing is there", file=place.address, remedy=f"{FIX_SOURCES}, or put images there")
-    rows = [_row(source, "archive" if is_archive(one.key) and not one.fault else "image", one) for one in found]
+        raise SourceMissing(
+            "nothing is there", file=place.address, remedy=f"{FIX_SOURCES}, or put images there"
+        )
+    rows = [
+        _row(source, "archive" if is_archive(one.key) and not one.fault else "image", one)
+        for one in found
+    ]
     if not place.is_single:
-        warn_once(_doubt(source, [one.key for one in found]), root / settings.state_dir / "doubts", stage="discover")
-    for kind, uri in (("labels", source.labels), ("votes", source.votes), ("subjects", source.subjects)):
+        warn_once(
+            _doubt(source, [one.key for one in found]),
+            root / settings.state_dir / "doubts",
+            stage="discover",
+        )
+    for kind, uri in (
+        ("labels", source.labels),
+        ("votes", source.votes),
+        ("subjects", source.subjects),
+    ):
         if uri:
             rows += [_row(source, kind, one) for one in place_of(uri, settings, root=root).list()]
     return rows

@@ -18,22 +18,33 @@ log = logging.getLogger(__name__)
 
 
 def holdings_of(
-    sources: Sequence[Source], now: pd.DataFrame, records: Records, last: LastRun | None, listing: Path
+    sources: Sequence[Source],
+    now: pd.DataFrame,
+    records: Records,
+    last: LastRun | None,
+    listing: Path,
 ) -> list[Holding]:
     """What each source held and holds. now: a listing. listing: where this run writes its own."""
     addresses = _addresses(last)
     before = {
-        one.name: None if last is None else records.read(one.name, addresses.get(one.name, one.uri)) for one in sources
+        one.name: None if last is None else records.read(one.name, addresses.get(one.name, one.uri))
+        for one in sources
     }
     if last is not None and any(known is None for known in before.values()):
         table = _last_listing(last, listing)
-        before = {name: _objects(table, name) if known is None else known for name, known in before.items()}
+        before = {
+            name: _objects(table, name) if known is None else known
+            for name, known in before.items()
+        }
     return [
-        _holding(one, before[one.name], _objects(now, one.name), addresses.get(one.name, one.uri)) for one in sources
+        _holding(one, before[one.name], _objects(now, one.name), addresses.get(one.name, one.uri))
+        for one in sources
     ]
 
 
-def _holding(source: Source, before: pd.DataFrame | None, now: pd.DataFrame, address: str) -> Holding:
+def _holding(
+    source: Source, before: pd.DataFrame | None, now: pd.DataFrame, address: str
+) -> Holding:
     """Of one archive in place of another, `download` compares the members."""
     is_one_for_another = address != source.uri and is_archive(address) and is_archive(source.uri)
     if before is not None and (before.empty or is_one_for_another):
@@ -45,7 +56,9 @@ def _addresses(last: LastRun | None) -> Mapping[str, str]:
     if last is None:
         return {}
     params = last.entry.get("params", {}).get("params.yaml", {})
-    return {source["name"]: source["uri"] for source in params.get("discover", {}).get("sources", ())}
+    return {
+        source["name"]: source["uri"] for source in params.get("discover", {}).get("sources", ())
+    }
 
 
 def _last_listing(last: LastRun, listing: Path) -> pd.DataFrame:
@@ -60,7 +73,10 @@ def _last_listing(last: LastRun, listing: Path) -> pd.DataFrame:
     try:
         return LISTING.read(found)
     except BadData as error:  # another version of Perennial wrote it
-        log.warning("the last run's listing cannot be read: what was withdrawn since is not looked at: %s", error)
+        log.warning(
+            "the last run's listing cannot be read: what was withdrawn since is not looked at: %s",
+            error,
+        )
         return LISTING.empty()
 
 

@@ -35,7 +35,9 @@ def run(job: StageRun[DiscoverParams]) -> None:
     if _is_fresh(kept, params):
         age_h = (time.time() - kept.stat().st_mtime) / 3600
         log.info(
-            "refresh: %s: the sources were not looked at; the listing of %.1f h ago is kept", params.refresh, age_h
+            "refresh: %s: the sources were not looked at; the listing of %.1f h ago is kept",
+            params.refresh,
+            age_h,
         )
         _copy(kept, job.writes["listing"])
     else:
@@ -46,7 +48,12 @@ def run(job: StageRun[DiscoverParams]) -> None:
         accepted = refuse_withdrawn(holdings, params)
         LISTING.write(frame, job.writes["listing"])
         records.keep(holdings, accepted)
-        log.info("%d objects, %d bytes in %d sources", len(frame), frame["size_bytes"].sum(), len(params.sources))
+        log.info(
+            "%d objects, %d bytes in %d sources",
+            len(frame),
+            frame["size_bytes"].sum(),
+            len(params.sources),
+        )
         _copy(job.writes["listing"], kept)
     write_text(job.writes["sources"], described)
 
@@ -63,7 +70,10 @@ def _is_fresh(kept: Path, params: DiscoverParams) -> bool:
     if params.refresh == "always":
         return False
     if not kept.exists():
-        log.info("refresh: %s: no listing of these sources is kept, so they are listed now", params.refresh)
+        log.info(
+            "refresh: %s: no listing of these sources is kept, so they are listed now",
+            params.refresh,
+        )
         return False
     return params.refresh == "never" or time.time() - kept.stat().st_mtime < params.refresh * 3600
 

@@ -38,7 +38,12 @@ class AnnotationLine:
 def read_votes(data: bytes, *, file: str, members: frozenset[str]) -> list[AnnotationLine]:
     """The votes of a source. Raises BadData: header, empty cell, no known member, two votes of one annotator on one."""
     lines = _known(list(_read(data, VOTES_HEADER, file=file)), members, file=file)
-    _refuse_repeated(lines, ("member", "annotator"), file=file, remedy="keep one vote of each annotator on each image")
+    _refuse_repeated(
+        lines,
+        ("member", "annotator"),
+        file=file,
+        remedy="keep one vote of each annotator on each image",
+    )
     return lines
 
 
@@ -52,19 +57,30 @@ def read_subjects(data: bytes, *, file: str, members: frozenset[str]) -> dict[st
 def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[AnnotationLine]:
     """Parse UTF-8, comma-separated; a byte order mark and further columns are let be."""
     try:
-        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True, restval="")
+        reader = csv.DictReader(
+            io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True, restval=""
+        )
         names = [name.strip() for name in reader.fieldnames or ()]
         if not set(header) <= set(names) or len(set(names)) < len(names):
             remedy = f"give it a first line with the columns {','.join(header)}, separated by commas, each once"
-            if header == VOTES_HEADER and not any("annotator" in name.lower() for name in names) and any(names):
+            if (
+                header == VOTES_HEADER
+                and not any("annotator" in name.lower() for name in names)
+                and any(names)
+            ):
                 remedy = USE_LABELS + remedy
             raise BadData(
-                "the columns are not as they should be", file=f"{file}:1", value=",".join(names), remedy=remedy
+                "the columns are not as they should be",
+                file=f"{file}:1",
+                value=",".join(names),
+                remedy=remedy,
             )
         reader.fieldnames = names
         for row in reader:
             cells = {name: (row[name] or "").strip() for name in header}
-            member = encode_name(cells["member"].removeprefix("./").encode("utf-8", "surrogateescape"))
+            member = encode_name(
+                cells["member"].removeprefix("./").encode("utf-8", "surrogateescape")
+            )
             line = AnnotationLine(reader.line_num, cells, member)
             if not all(line.cells.values()):
                 raise BadData(
@@ -75,19 +91,31 @@ def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[Annota
                 )
             yield line
     except UnicodeDecodeError as error:
-        raise BadData("not UTF-8 text", file=file, value=error, remedy="save it as CSV UTF-8") from error
+        raise BadData(
+            "not UTF-8 text", file=file, value=error, remedy="save it as CSV UTF-8"
+        ) from error
     except csv.Error as error:
         raise BadData(
-            "not valid CSV", file=f"{file}:{reader.reader.line_num}", value=error, remedy="fix the quotes of that line"
+            "not valid CSV",
+            file=f"{file}:{reader.reader.line_num}",
+            value=error,
+            remedy="fix the quotes of that line",
         ) from error
 
 
-def _known(lines: list[AnnotationLine], members: frozenset[str], *, file: str) -> list[AnnotationLine]:
+def _known(
+    lines: list[AnnotationLine], members: frozenset[str], *, file: str
+) -> list[AnnotationLine]:
     """The lines about images that the source has."""
     # macOS decomposes the names of files (NFD), and a table typed by people composes them (NFC)
-    spelt = {normalize("NFC", member): member for member in members} | {member: member for member in members}
+    spelt = {normalize("NFC", member): member for member in members} | {
+        member: member for member in members
+    }
     lines = [
-        replace(line, member=spelt.get(line.member) or spelt.get(normalize("NFC", line.member), line.member))
+        replace(
+            line,
+            member=spelt.get(line.member) or spelt.get(normalize("NFC", line.member), line.member),
+        )
         for line in lines
     ]
     unknown = [line for line in lines if line.member not in members]
@@ -96,12 +124,21 @@ def _known(lines: list[AnnotationLine], members: frozenset[str], *, file: str) -
     shown = "; ".join(f"line {line.number}: {line.cells['member']}" for line in unknown[:SHOWN])
     if len(unknown) == len(lines):
         remedy = "write members as paths below the source, without its name"
-        raise BadData("no line names an image that the source has", file=file, value=shown, remedy=remedy)
-    log.warning("%s: %d lines about images that the source does not have, left out: %s", file, len(unknown), shown)
+        raise BadData(
+            "no line names an image that the source has", file=file, value=shown, remedy=remedy
+        )
+    log.warning(
+        "%s: %d lines about images that the source does not have, left out: %s",
+        file,
+        len(unknown),
+        shown,
+    )
     return [line for line in lines if line.member in members]
 
 
-def _refuse_repeated(lines: list[AnnotationLine], key: tuple[str, ...], *, file: str, remedy: str) -> None:
+def _refuse_repeated(
+    lines: list[AnnotationLine], key: tuple[str, ...], *, file: str, remedy: str
+) -> None:
     first: dict[tuple[str, ...], int] = {}
     repeated = []
     for line in lines:
@@ -110,5 +147,8 @@ def _refuse_repeated(lines: list[AnnotationLine], key: tuple[str, ...], *, file:
             repeated.append(f"lines {first[cells]} and {line.number}: {', '.join(cells)}")
     if repeated:
         raise BadData(
-            f"{len(repeated)} lines repeat another", file=file, value="; ".join(repeated[:SHOWN]), remedy=remedy
+            f"{len(repeated)} lines repeat another",
+            file=file,
+            value="; ".join(repeated[:SHOWN]),
+            remedy=remedy,
         )

@@ -23,7 +23,13 @@ FICLONE = 0x40049409  # linux/fs.h: give a file the blocks of another, copied wh
 
 
 def take_archive(
-    unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None], limits: ArchiveLimits
+    unit: Unit,
+    place: Place,
+    folder: Path,
+    *,
+    workers: int,
+    step: Callable[[int], None],
+    limits: ArchiveLimits,
 ) -> StoredUnit:
     """Bring an archive into `folder` and find its members.
 
@@ -42,9 +48,16 @@ def take_archive(
     if is_local:
         step(wanted.size_bytes)
     members = digest_members(
-        container, found, prefix=unit.prefix, name=name, workers=workers, max_file_bytes=limits.max_file_bytes
+        container,
+        found,
+        prefix=unit.prefix,
+        name=name,
+        workers=workers,
+        max_file_bytes=limits.max_file_bytes,
     )
-    identity = shard_id([(f"{unit.source.name}/{one.name}", one.sha256) for one in members if one.sha256])
+    identity = shard_id(
+        [(f"{unit.source.name}/{one.name}", one.sha256) for one in members if one.sha256]
+    )
     return StoredUnit(container.rename(folder / f"archive-{identity}{ending}"), members)
 
 
@@ -70,7 +83,9 @@ def find_members(
     return (".zip" if magic.startswith(b"PK") else ".tar"), found
 
 
-def _decompress(opener: Any, received: Path, container: Path, *, name: str, limits: ArchiveLimits) -> None:
+def _decompress(
+    opener: Any, received: Path, container: Path, *, name: str, limits: ArchiveLimits
+) -> None:
     received_bytes, unpacked_bytes = received.stat().st_size, 0
     try:
         with opener(received, "rb") as source, container.open("wb") as target:

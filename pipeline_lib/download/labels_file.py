@@ -70,7 +70,9 @@ def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedL
     columns = find_columns(text, file=file)
     rows = _rows(text, columns, file)
     finder = _Finder(members)
-    column = max(columns.files, key=lambda name: sum(bool(finder.find(cells[name])) for _, cells in rows))
+    column = max(
+        columns.files, key=lambda name: sum(bool(finder.find(cells[name])) for _, cells in rows)
+    )
     matched = [(number, cells, finder.find(cells[column])) for number, cells in rows]
     _refuse_nameless(rows, column, file)
     _refuse_ambiguous(matched, column, file)
@@ -80,7 +82,9 @@ def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedL
         remedy = "write names as they are in the source: paths below it, or file names"
         what = f"no line names an image that the source has (column {column})"
         raise BadData(what, file=file, value=_some(unknown) or "no lines", remedy=remedy)
-    classes = ((number, member, normalize("NFC", cells[columns.label])) for number, cells, member in known)
+    classes = (
+        (number, member, normalize("NFC", cells[columns.label])) for number, cells, member in known
+    )
     class_of = _one_each(classes, "classes", file)
     split_of = _splits(known, columns.split, file)
     without = tuple(sorted(members - class_of.keys()))
@@ -104,7 +108,10 @@ def report_labels(labels: ReceivedLabels, file: str) -> None:
 def find_columns(text: str, *, file: str) -> Columns:
     """The columns by the first line. Raises BadData naming what is there and what would be understood."""
     first = text.partition("\n")[0].rstrip("\r")
-    headers = [(sign, [cell.strip() for cell in next(csv.reader([first], delimiter=sign), [])]) for sign in DELIMITERS]
+    headers = [
+        (sign, [cell.strip() for cell in next(csv.reader([first], delimiter=sign), [])])
+        for sign in DELIMITERS
+    ]
     delimiter, names = max(headers, key=lambda header: len(header[1]))
     known = {name: re.sub(r"[\W_]", "", name.lower()) for name in names}
     files = tuple(name for name in names if known[name] in FILE_COLUMNS)
@@ -114,15 +121,24 @@ def find_columns(text: str, *, file: str) -> Columns:
     where = f"{file}:1"
     if ANNOTATOR in known.values() and files and labels:
         remedy = "name the file as `votes` in place of `labels` in discover.sources of params.yaml"
-        raise BadData("these are votes of several people, not one label each", file=where, value=found, remedy=remedy)
+        raise BadData(
+            "these are votes of several people, not one label each",
+            file=where,
+            value=found,
+            remedy=remedy,
+        )
     if not files or not labels:
-        lacking = " and ".join(what for what, there in (("image", files), ("class", labels)) if not there)
+        lacking = " and ".join(
+            what for what, there in (("image", files), ("class", labels)) if not there
+        )
         remedy = "make its first line name the columns, such as `filename,label` (docs/labels.md lists the names)"
         raise BadData(f"no column for the {lacking}", file=where, value=found, remedy=remedy)
     if len(labels) > 1 or len(splits) > 1 or len(set(names)) < len(names):
         remedy = "rename all but one of them in the file's first line"
         several = labels if len(labels) > 1 else splits if len(splits) > 1 else names
-        raise BadData("several columns may be meant", file=where, value=", ".join(several), remedy=remedy)
+        raise BadData(
+            "several columns may be meant", file=where, value=", ".join(several), remedy=remedy
+        )
     return Columns(delimiter, tuple(names), files, labels[0], splits[0] if splits else None)
 
 
@@ -181,7 +197,9 @@ def _decoded(data: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         remedy = "save it as CSV UTF-8"
-        raise BadData("not UTF-8 text", file=f"{file}:{line}", value=error, remedy=remedy) from error
+        raise BadData(
+            "not UTF-8 text", file=f"{file}:{line}", value=error, remedy=remedy
+        ) from error
 
 
 def _rows(text: str, columns: Columns, file: str) -> list[tuple[int, dict[str, str]]]:
@@ -193,10 +211,17 @@ def _rows(text: str, columns: Columns, file: str) -> list[tuple[int, dict[str, s
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 padded = [*cells, *[""] * (len(columns.names) - len(cells))]
-                rows.append((reader.line_num, {name: padded[at].strip() for at, name in enumerate(columns.names)}))
+                rows.append(
+                    (
+                        reader.line_num,
+                        {name: padded[at].strip() for at, name in enumerate(columns.names)},
+                    )
+                )
     except csv.Error as error:
         where = f"{file}:{reader.line_num}"
-        raise BadData("not valid CSV", file=where, value=error, remedy="fix the quotes of that line") from error
+        raise BadData(
+            "not valid CSV", file=where, value=error, remedy="fix the quotes of that line"
+        ) from error
     return rows
 
 
@@ -204,14 +229,27 @@ def _refuse_nameless(rows: Sequence[tuple[int, Mapping[str, str]]], column: str,
     nameless = [f"line {number}" for number, cells in rows if not cells[column]]
     if nameless:
         what = f"{len(nameless)} lines name no image (column {column})"
-        raise BadData(what, file=file, value=_some(nameless), remedy="write the file name, or remove the line")
+        raise BadData(
+            what, file=file, value=_some(nameless), remedy="write the file name, or remove the line"
+        )
 
 
-def _refuse_ambiguous(matched: Sequence[tuple[int, Mapping[str, str], Sequence[str]]], column: str, file: str) -> None:
-    several = [f"line {number}: {cells[column]} ({_some(found)})" for number, cells, found in matched if len(found) > 1]
+def _refuse_ambiguous(
+    matched: Sequence[tuple[int, Mapping[str, str], Sequence[str]]], column: str, file: str
+) -> None:
+    several = [
+        f"line {number}: {cells[column]} ({_some(found)})"
+        for number, cells, found in matched
+        if len(found) > 1
+    ]
     if several:
         remedy = "write each as the path below the source, with its ending"
-        raise BadData(f"{len(several)} lines may mean several images", file=file, value=_some(several), remedy=remedy)
+        raise BadData(
+            f"{len(several)} lines may mean several images",
+            file=file,
+            value=_some(several),
+            remedy=remedy,
+        )
 
 
 def _one_each(cells: Iterable[tuple[int, str, str]], what: str, file: str) -> dict[str, str]:
@@ -226,21 +264,37 @@ def _one_each(cells: Iterable[tuple[int, str, str]], what: str, file: str) -> di
     if differing:
         remedy = "keep one line for each; what several people said of an image belongs into `votes`"
         raise BadData(
-            f"{len(differing)} images have two {what}", file=file, value=_some(differing, "; "), remedy=remedy
+            f"{len(differing)} images have two {what}",
+            file=file,
+            value=_some(differing, "; "),
+            remedy=remedy,
         )
     return {member: cell for member, (_, cell) in first.items()}
 
 
-def _splits(known: Sequence[tuple[int, Mapping[str, str], str]], column: str | None, file: str) -> dict[str, str]:
+def _splits(
+    known: Sequence[tuple[int, Mapping[str, str], str]], column: str | None, file: str
+) -> dict[str, str]:
     if column is None:
         return {}
-    named = _one_each(((number, member, cells[column]) for number, cells, member in known), "splits", file)
+    named = _one_each(
+        ((number, member, cells[column]) for number, cells, member in known), "splits", file
+    )
     meaning = split_names(set(named.values())) if len(set(named.values())) > 1 else {}
-    meaning |= {cell: split_names([cell])[cell] for cell in set(named.values()) - meaning.keys() if split_names([cell])}
+    meaning |= {
+        cell: split_names([cell])[cell]
+        for cell in set(named.values()) - meaning.keys()
+        if split_names([cell])
+    }
     strange = sorted(set(named.values()) - meaning.keys())
     if strange:
         remedy = "write train, val or test, or rename the column"
-        raise BadData(f"column {column} holds what is no split", file=file, value=_some(strange), remedy=remedy)
+        raise BadData(
+            f"column {column} holds what is no split",
+            file=file,
+            value=_some(strange),
+            remedy=remedy,
+        )
     return {member: meaning[cell] for member, cell in named.items()}
 
 

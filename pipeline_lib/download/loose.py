@@ -23,7 +23,9 @@ from pipeline_lib.sources.s3 import READS_PER_WORKER
 READ_WHOLE_BYTES = 16 << 20
 
 
-def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]) -> StoredUnit:
+def pack(
+    unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]
+) -> StoredUnit:
     """Read the unit's objects, several at once, and write them in the unit's order to `<shard id>.tar` in `folder`.
 
     What neither name nor bytes call an image, and what may not be read, is listed and not written. step: told the bytes
@@ -41,7 +43,13 @@ def pack(unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable
                 members.append(StoredMember(name, offset, len(read.data), read.sha256, None))
             step(size_bytes)
         write_end(file)
-    identity = shard_id([(f"{unit.source.name}/{member.name}", member.sha256) for member in members if member.sha256])
+    identity = shard_id(
+        [
+            (f"{unit.source.name}/{member.name}", member.sha256)
+            for member in members
+            if member.sha256
+        ]
+    )
     return StoredUnit(partial.rename(folder / f"{identity}.tar"), tuple(members))
 
 
@@ -71,7 +79,11 @@ def _read(wanted: SourceObject, place: Place) -> _Read:
     is_open = is_undecided(wanted.key)
     try:
         # what is no image may be of any size; of a usual one the head would cost a second request to S3
-        if is_open and wanted.size_bytes > READ_WHOLE_BYTES and not may_be_image(_head(place, wanted)):
+        if (
+            is_open
+            and wanted.size_bytes > READ_WHOLE_BYTES
+            and not may_be_image(_head(place, wanted))
+        ):
             return _Read(wanted, refused=Reason.NOT_IMAGE)
         data = place.read(wanted)
     except ObjectRefused:

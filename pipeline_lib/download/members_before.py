@@ -45,7 +45,9 @@ def holdings_of(
         if before is not None:
             before = before[before["key"].str.startswith(prefixes)]
         moved_from = None if address == source.uri else address
-        holdings.append(Holding(source.name, source.uri, before, _taken(members, source.name), moved_from))
+        holdings.append(
+            Holding(source.name, source.uri, before, _taken(members, source.name), moved_from)
+        )
     return holdings
 
 
@@ -65,7 +67,9 @@ def _last_members(last: LastRun, members_file: Path, source: str) -> pd.DataFram
     except PipelineError:  # another version of Perennial wrote it
         table = None
     if table is None:
-        log.warning("the last run's members are not in DVC's cache: which went from archives since is not looked at")
+        log.warning(
+            "the last run's members are not in DVC's cache: which went from archives since is not looked at"
+        )
         return None
     return _taken(table, source)
 
@@ -74,5 +78,7 @@ def _taken(members: pd.DataFrame, source: str) -> pd.DataFrame:
     """A source's members that are not refused."""
     rows = members[(members["source"] == source) & members["refusal"].isna()]
     keys = rows["image_id"].str.removeprefix(f"{source}/")
-    taken = pd.DataFrame({"key": keys, "size_bytes": rows["size_bytes"], "version": rows["sha256"].astype(str)})
+    taken = pd.DataFrame(
+        {"key": keys, "size_bytes": rows["size_bytes"], "version": rows["sha256"].astype(str)}
+    )
     return taken.assign(is_archive=False).sort_values("key", ignore_index=True)

@@ -21,7 +21,10 @@ class DownloadParams(Params):
         description="minimum size of a shard, bytes; a smaller piece is joined to the next one",
     )
     shard_target_bytes: int = Field(
-        1024 * MIB, ge=2, le=1 << 40, description="typical size of a shard, bytes; at least twice shard_min_bytes"
+        1024 * MIB,
+        ge=2,
+        le=1 << 40,
+        description="typical size of a shard, bytes; at least twice shard_min_bytes",
     )
     shard_max_bytes: int = Field(
         2048 * MIB,
@@ -54,7 +57,10 @@ class DownloadParams(Params):
 
     @model_validator(mode="after")
     def _sizes_leave_room(self) -> DownloadParams:
-        if self.shard_target_bytes < 2 * self.shard_min_bytes or self.shard_max_bytes < 2 * self.shard_target_bytes:
+        if (
+            self.shard_target_bytes < 2 * self.shard_min_bytes
+            or self.shard_max_bytes < 2 * self.shard_target_bytes
+        ):
             raise ValueError(
                 "shard_target_bytes must be at least twice shard_min_bytes, and shard_max_bytes twice that"
             )

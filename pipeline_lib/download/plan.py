@@ -47,7 +47,12 @@ class DownloadPlan:
 
 
 def plan_source(
-    source: Source, listing: pd.DataFrame, limits: ShardSizes, *, max_file_bytes: int, is_single: bool
+    source: Source,
+    listing: pd.DataFrame,
+    limits: ShardSizes,
+    *,
+    max_file_bytes: int,
+    is_single: bool,
 ) -> DownloadPlan:
     """Plan one source. is_single: its address is one archive, whose members need no prefix to differ from others'.
 
@@ -58,13 +63,21 @@ def plan_source(
     loose = _objects(listing, source, "image")
     refuse_same_prefix([one.key for one in archives], [one.key for one in loose], source=source)
     units = [
-        Unit(source, "archive", (one,), "" if is_single else without_archive_ending(one.key) + "/") for one in archives
+        Unit(source, "archive", (one,), "" if is_single else without_archive_ending(one.key) + "/")
+        for one in archives
     ]
-    judged = [(one, refusal_of(one.key, one.size_bytes, max_file_bytes) or one.fault) for one in loose]
-    taken = sorted((one for one, reason in judged if reason is None), key=lambda one: (one.modified_ns, one.key))
+    judged = [
+        (one, refusal_of(one.key, one.size_bytes, max_file_bytes) or one.fault) for one in loose
+    ]
+    taken = sorted(
+        (one for one, reason in judged if reason is None),
+        key=lambda one: (one.modified_ns, one.key),
+    )
     shards = cut_shards([one.key for one in taken], [one.size_bytes for one in taken], limits)
     units += [Unit(source, "pack", tuple(taken[at] for at in shard)) for shard in shards]
-    return DownloadPlan(tuple(units), tuple((one, reason) for one, reason in judged if reason is not None))
+    return DownloadPlan(
+        tuple(units), tuple((one, reason) for one, reason in judged if reason is not None)
+    )
 
 
 def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source) -> None:
@@ -73,18 +86,33 @@ def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source)
     for key in archives:
         prefix = without_archive_ending(key) + "/"
         other = owners.setdefault(prefix, key)
-        rival = other if other != key else next((name for name in loose if name.startswith(prefix)), None)
+        rival = (
+            other
+            if other != key
+            else next((name for name in loose if name.startswith(prefix)), None)
+        )
         if rival:
             remedy = "remove one of the two from the source, or name only one of them in discover.sources"
             raise BadData(
-                f"{key} and {rival} would give images the same names", file=source.uri, value=prefix, remedy=remedy
+                f"{key} and {rival} would give images the same names",
+                file=source.uri,
+                value=prefix,
+                remedy=remedy,
             )
 
 
 def _objects(listing: pd.DataFrame, source: Source, kind: str) -> list[SourceObject]:
     rows = listing[(listing["source"] == source.name) & (listing["kind"] == kind)]
-    columns = (rows[name].tolist() for name in ("key", "size_bytes", "modified_ns", "etag", "fault"))
+    columns = (
+        rows[name].tolist() for name in ("key", "size_bytes", "modified_ns", "etag", "fault")
+    )
     return [
-        SourceObject(key, size, modified, None if pd.isna(etag) else etag, None if pd.isna(fault) else Reason(fault))
+        SourceObject(
+            key,
+            size,
+            modified,
+            None if pd.isna(etag) else etag,
+            None if pd.isna(fault) else Reason(fault),
+        )
         for key, size, modified, etag, fault in zip(*columns, strict=True)
     ]

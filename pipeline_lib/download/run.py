@@ -114,17 +114,28 @@ def _store_all(
     stored = {unit: _restore(unit, desk, folder, memo, limits) for unit in units}
     pending = [unit for unit, arrived in stored.items() if arrived is None]
     require_space(folder, sum(unit.size_bytes for unit in pending))
-    meter = Meter("download", "bytes", sum(unit.size_bytes for unit in pending), settings.progress_every_s)
+    meter = Meter(
+        "download", "bytes", sum(unit.size_bytes for unit in pending), settings.progress_every_s
+    )
     changed: list[str] = []
     for unit in pending:
         place = places[unit.source.name]
         fetched = _fetch(
-            unit, place, desk, folder, memo, workers=settings.worker_count(), step=meter.step, limits=limits
+            unit,
+            place,
+            desk,
+            folder,
+            memo,
+            workers=settings.worker_count(),
+            step=meter.step,
+            limits=limits,
         )
         stored[unit] = fetched.stored
         changed += [f"{place.address.rstrip('/')}/{key}" for key in fetched.changed]
     remove_tree(desk)
-    if changed:  # only now: all that was read is in the memo, so that the next run reads nothing twice
+    if (
+        changed
+    ):  # only now: all that was read is in the memo, so that the next run reads nothing twice
         raise SourceChanged(
             "the source changed during the run",
             file=changed[0],
@@ -134,7 +145,9 @@ def _store_all(
     return {unit: arrived for unit, arrived in stored.items() if arrived is not None}
 
 
-def _restore(unit: Unit, desk: Path, folder: Path, memo: Memo, limits: ArchiveLimits) -> StoredUnit | None:
+def _restore(
+    unit: Unit, desk: Path, folder: Path, memo: Memo, limits: ArchiveLimits
+) -> StoredUnit | None:
     remove_tree(desk)
     return _place(read_stored(desk), folder) if memo.restore(unit.memo_key(limits), desk) else None
 
@@ -177,7 +190,9 @@ def _fetch(
             if not isinstance(error, SourceChanged) or not tries_left:
                 raise
             unit = replace(unit, objects=tuple(place.look(one) for one in unit.objects))
-            if unit.kind == "pack" and any(one.size_bytes > limits.max_file_bytes for one in unit.objects):
+            if unit.kind == "pack" and any(
+                one.size_bytes > limits.max_file_bytes for one in unit.objects
+            ):
                 raise
             log.warning("%s: %s; it is read again as it is now", error.file, error.what)
     write_members(stored, desk / MEMBERS_FILE)
@@ -200,7 +215,10 @@ def _check_unreadable(members: pd.DataFrame, job: StageRun[DownloadParams]) -> N
     limit = _section(job, "curate").max_quarantine_rate
     if len(unreadable) <= limit * len(members):
         return
-    named = ", ".join(f"{image_id} ({reason})" for image_id, reason in unreadable.iloc[:NAMED].itertuples(index=False))
+    named = ", ".join(
+        f"{image_id} ({reason})"
+        for image_id, reason in unreadable.iloc[:NAMED].itertuples(index=False)
+    )
     first = Reason(unreadable["refusal"].iloc[0])
     raise DataCheckFailed(
         f"{len(unreadable)} of {len(members)} files may not be read, {limit * len(members):.0f} are allowed",
@@ -215,7 +233,9 @@ def _section(job: StageRun[DownloadParams], stage: str) -> Any:
 
     By name: a stage imports no other.
     """
-    return load_section(job.checkout / "params.yaml", stage, import_module(f"pipeline_lib.{stage}.params").PARAMS)
+    return load_section(
+        job.checkout / "params.yaml", stage, import_module(f"pipeline_lib.{stage}.params").PARAMS
+    )
 
 
 def _place(stored: StoredUnit, folder: Path) -> StoredUnit:
@@ -229,7 +249,10 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     if needed_bytes > left_bytes:
         remedy = f"free {needed_bytes - left_bytes} bytes (`dvc gc --workspace` drops old data) and run again"
         raise NoSpace(
-            f"{needed_bytes} bytes are to be fetched", file=folder, value=f"{left_bytes} bytes left", remedy=remedy
+            f"{needed_bytes} bytes are to be fetched",
+            file=folder,
+            value=f"{left_bytes} bytes left",
+            remedy=remedy,
         )
 
 
@@ -248,19 +271,29 @@ def _tables(
         plan = plans[source.name]
         frame = members_of_source(source, plan, [stored[unit] for unit in plan.units], limits)
         names = frozenset(frame["image_id"].str.removeprefix(f"{source.name}/"))
-        taken = frozenset(frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/"))
+        taken = frozenset(
+            frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/")
+        )
         if archives := [unit.objects[0].key for unit in plan.units if unit.kind == "archive"]:
-            doubt = doubt_of_source(source, sorted(taken), archives)  # `discover` told of what is loose
+            doubt = doubt_of_source(
+                source, sorted(taken), archives
+            )  # `discover` told of what is loose
             warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
         if source.labels:
-            labels = read_labels(_read_csv(source.labels, settings, root), file=source.labels, members=taken)
+            labels = read_labels(
+                _read_csv(source.labels, settings, root), file=source.labels, members=taken
+            )
             report_labels(labels, source.labels)
             frame = with_labels(frame, source, labels)
         if source.subjects:
-            subjects = read_subjects(_read_csv(source.subjects, settings, root), file=source.subjects, members=names)
+            subjects = read_subjects(
+                _read_csv(source.subjects, settings, root), file=source.subjects, members=names
+            )
             frame["subject"] = frame["image_id"].str.removeprefix(f"{source.name}/").map(subjects)
         if source.votes:
-            lines = read_votes(_read_csv(source.votes, settings, root), file=source.votes, members=names)
+            lines = read_votes(
+                _read_csv(source.votes, settings, root), file=source.votes, members=names
+            )
             votes.append(votes_frame(source, lines))
         members.append(frame)
     return pd.concat(members, ignore_index=True), pd.concat(votes, ignore_index=True)

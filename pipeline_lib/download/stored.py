@@ -43,7 +43,13 @@ class StoredUnit:
 
 
 def digest_members(
-    container: Path, found: Sequence[Found], *, prefix: str, name: str, workers: int, max_file_bytes: int
+    container: Path,
+    found: Sequence[Found],
+    *,
+    prefix: str,
+    name: str,
+    workers: int,
+    max_file_bytes: int,
 ) -> tuple[StoredMember, ...]:
     """Read every member that is taken, once, and give its sha256. name: of the archive, for messages.
 
@@ -52,28 +58,46 @@ def digest_members(
     batches = [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
     with container.open("rb") as file, ThreadPoolExecutor(workers) as pool:
         done = pool.map(
-            lambda batch: [_member(file.fileno(), one, prefix, name, max_file_bytes) for one in batch], batches
+            lambda batch: [
+                _member(file.fileno(), one, prefix, name, max_file_bytes) for one in batch
+            ],
+            batches,
         )
         return tuple(member for batch in done for member in batch)
 
 
-def _member(handle: int, found: Found, prefix: str, archive: str, max_file_bytes: int) -> StoredMember:
+def _member(
+    handle: int, found: Found, prefix: str, archive: str, max_file_bytes: int
+) -> StoredMember:
     reason = found.refusal(
-        max_file_bytes, lambda: os.pread(handle, min(HEAD_BYTES, found.size_bytes), found.offset_bytes)
+        max_file_bytes,
+        lambda: os.pread(handle, min(HEAD_BYTES, found.size_bytes), found.offset_bytes),
     )
     if reason:
         return StoredMember(prefix + found.name, -1, found.size_bytes, None, reason)
-    sha256, crc32, position, end = hashlib.sha256(), 0, found.offset_bytes, found.offset_bytes + found.size_bytes
+    sha256, crc32, position, end = (
+        hashlib.sha256(),
+        0,
+        found.offset_bytes,
+        found.offset_bytes + found.size_bytes,
+    )
     while position < end:
         chunk = os.pread(handle, min(CHUNK_BYTES, end - position), position)
-        assert chunk, (archive, found)  # the walk has compared every member's end with the container's
+        assert chunk, (
+            archive,
+            found,
+        )  # the walk has compared every member's end with the container's
         sha256.update(chunk)
         crc32 = zlib.crc32(chunk, crc32) if found.crc32 is not None else 0
         position += len(chunk)
     if found.crc32 is not None and crc32 != found.crc32:
         value = f"{found.name}, at byte {found.offset_bytes}"
-        raise ArchiveDamaged("a member is damaged: its checksum is another", file=archive, value=value, remedy=REMEDY)
-    return StoredMember(prefix + found.name, found.offset_bytes, found.size_bytes, sha256.hexdigest(), None)
+        raise ArchiveDamaged(
+            "a member is damaged: its checksum is another", file=archive, value=value, remedy=REMEDY
+        )
+    return StoredMember(
+        prefix + found.name, found.offset_bytes, found.size_bytes, sha256.hexdigest(), None
+    )
 
 
 def write_members(stored: StoredUnit, path: Path) -> None:
@@ -84,10 +108,18 @@ def write_members(stored: StoredUnit, path: Path) -> None:
 
 def read_stored(folder: Path) -> StoredUnit:
     """What `write_members` wrote, with the container that lies in the same folder."""
-    frame = pd.read_parquet(folder / MEMBERS_FILE).astype(object).where(lambda cells: cells.notna(), None)
+    frame = (
+        pd.read_parquet(folder / MEMBERS_FILE)
+        .astype(object)
+        .where(lambda cells: cells.notna(), None)
+    )
     members = [
         StoredMember(
-            row.name, row.offset_bytes, row.size_bytes, row.sha256, Reason(row.refused) if row.refused else None
+            row.name,
+            row.offset_bytes,
+            row.size_bytes,
+            row.sha256,
+            Reason(row.refused) if row.refused else None,
         )
         for row in (StoredMember(*cells) for cells in frame.itertuples(index=False))
     ]

@@ -51,13 +51,18 @@ def members_of_source(
         rows += found
         shard_of |= _shards(unit, [row for row in found if row.refused is None], limits)
     for one, reason in plan.refused:
-        rows.append(_row(source, StoredMember(one.key, -1, one.size_bytes, None, reason), None, seen))
+        rows.append(
+            _row(source, StoredMember(one.key, -1, one.size_bytes, None, reason), None, seen)
+        )
     if not shard_of:
         counts = ", ".join(
-            f"{reason}: {count}" for reason, count in sorted(Counter(row.refused for row in rows).items())
+            f"{reason}: {count}"
+            for reason, count in sorted(Counter(row.refused for row in rows).items())
         )
         remedy = "name the folder or archive that holds images in discover.sources of params.yaml"
-        raise BadData("the source holds no image", file=source.uri, value=counts or "no files", remedy=remedy)
+        raise BadData(
+            "the source holds no image", file=source.uri, value=counts or "no files", remedy=remedy
+        )
     return _frame(source, rows, shard_of)
 
 
@@ -66,7 +71,9 @@ def _row(source: Source, member: StoredMember, container: str | None, seen: Coun
     count = seen[member.name]
     suffix = f"#{count}" if count > 1 else ""
     refused = member.refused or (Reason.NAME_COLLISION if count > 1 else None)
-    return Row(f"{source.name}/{member.name}{suffix}", member, refused, None if refused else container)
+    return Row(
+        f"{source.name}/{member.name}{suffix}", member, refused, None if refused else container
+    )
 
 
 def _shards(unit: Unit, rows: list[Row], limits: ShardSizes) -> dict[str, tuple[str, int]]:
@@ -109,7 +116,9 @@ def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]
             }
         )
     columns = [column.name for column in MEMBERS.columns]
-    return pd.DataFrame(records, columns=columns).astype({"row_in_shard": "Int32", "offset_bytes": "Int64"})
+    return pd.DataFrame(records, columns=columns).astype(
+        {"row_in_shard": "Int32", "offset_bytes": "Int64"}
+    )
 
 
 def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> pd.DataFrame:
@@ -120,13 +129,19 @@ def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> 
     if source.split is None:
         split = names.map(labels.split_of).astype(object).fillna(split)
     absent = label.isna()
-    return frame.assign(label_received=label.mask(absent, None), split_received=split.where(split.notna(), None))
+    return frame.assign(
+        label_received=label.mask(absent, None), split_received=split.where(split.notna(), None)
+    )
 
 
 def votes_frame(source: Source, lines: list[AnnotationLine]) -> pd.DataFrame:
     """The votes of one source, as VOTES has them."""
     rows = [
-        (f"{source.name}/{line.member}", line.cells["annotator"], normalize("NFC", line.cells["label"]))
+        (
+            f"{source.name}/{line.member}",
+            line.cells["annotator"],
+            normalize("NFC", line.cells["label"]),
+        )
         for line in lines
     ]
     return pd.DataFrame(rows, columns=[column.name for column in VOTES.columns], dtype=object)

@@ -17,7 +17,9 @@ from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.networks.classifier import Calibrated
 from pipeline_lib.networks.exported import ONNX_FILE, ExportedModel
 
-ALLOWED_DP = 1e-3  # float32 rounding gave 7e-7; a wrong pixel order or normalisation gives 0.1 and more
+ALLOWED_DP = (
+    1e-3  # float32 rounding gave 7e-7; a wrong pixel order or normalisation gives 0.1 and more
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def export_onnx(model: Calibrated, folder: Path, *, side_px: int) -> None:
         file.write(proto.SerializeToString(deterministic=True))
 
 
-def measure_parity(model: Calibrated, exported: ExportedModel, images_BHWC: npt.NDArray[np.uint8]) -> Parity:
+def measure_parity(
+    model: Calibrated, exported: ExportedModel, images_BHWC: npt.NDArray[np.uint8]
+) -> Parity:
     """Run both on the same images. Raises BadData when a probability differs by more than 0.001."""
     with torch.no_grad():
         expected_BK = model.eval()(torch.from_numpy(images_BHWC)).numpy()
@@ -65,7 +69,10 @@ def measure_parity(model: Calibrated, exported: ExportedModel, images_BHWC: npt.
     if not dp <= ALLOWED_DP:
         remedy = "choose a network that exports faithfully, and report this one"
         raise BadData(
-            "model.onnx does not repeat torch", file=ONNX_FILE, value=f"probabilities differ by {dp:.2g}", remedy=remedy
+            "model.onnx does not repeat torch",
+            file=ONNX_FILE,
+            value=f"probabilities differ by {dp:.2g}",
+            remedy=remedy,
         )
     return Parity(len(images_BHWC), agreement, dp)
 
@@ -77,7 +84,9 @@ def _forget_origin(proto: Any) -> None:
     graphs = [proto.graph, *proto.functions]
     for graph in graphs:
         values = (
-            [] if graph in proto.functions else [*graph.input, *graph.output, *graph.value_info, *graph.initializer]
+            []
+            if graph in proto.functions
+            else [*graph.input, *graph.output, *graph.value_info, *graph.initializer]
         )
         for part in (graph, *graph.node, *values):
             part.doc_string = ""

@@ -101,7 +101,9 @@ def expected_calibration_error(confidence_N: Floats, correct_N: npt.NDArray[np.b
     return float(sum(gaps) / len(confidence_N))
 
 
-def bootstrap_macro_f1(predicted_N: Labels, labels_N: Labels, *, n_classes: int, rounds: int, seed: int) -> Interval:
+def bootstrap_macro_f1(
+    predicted_N: Labels, labels_N: Labels, *, n_classes: int, rounds: int, seed: int
+) -> Interval:
     """Percentile bootstrap (Efron 1979) of macro F1 over the images.
 
     Drawing N images anew is drawing the counts of the (label, predicted) pairs from a multinomial, which is cheap.
@@ -138,4 +140,8 @@ def top_classes(p_NK: Floats, most: int = 5) -> Labels:
 
 def _share(name: str, right: int, n: int) -> dict[str, float]:
     interval = wilson(right, n)
-    return {name: right / n if n else 0.0, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return {
+        name: right / n if n else 0.0,
+        f"{name}_low": interval.low,
+        f"{name}_high": interval.high,
+    }

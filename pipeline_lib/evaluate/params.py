@@ -17,9 +17,14 @@ class EvaluateParams(Params):
         description="number of images per step; changes speed and memory, and results by rounding only",
     )
     bootstrap_rounds: int = Field(
-        1000, ge=100, le=100_000, description="number of bootstrap resamples for the confidence interval of macro F1"
+        1000,
+        ge=100,
+        le=100_000,
+        description="number of bootstrap resamples for the confidence interval of macro F1",
     )
-    bootstrap_seed: int = Field(0, ge=0, lt=2**31, description="random seed of the bootstrap resamples")
+    bootstrap_seed: int = Field(
+        0, ge=0, lt=2**31, description="random seed of the bootstrap resamples"
+    )
     parity_images: int = Field(
         200,
         ge=1,
@@ -27,7 +32,10 @@ class EvaluateParams(Params):
         description="number of test images on which ONNX and torch must agree; all if there are fewer",
     )
     threads: int = Field(
-        2, ge=1, le=256, description="number of CPU threads; another number may change the last bits of a probability"
+        2,
+        ge=1,
+        le=256,
+        description="number of CPU threads; another number may change the last bits of a probability",
     )
 
 

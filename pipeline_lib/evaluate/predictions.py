@@ -58,7 +58,9 @@ def fit_temperature(logits_NK: Floats, labels_N: Labels) -> float:
     return min(max(temperature, LOWEST), HIGHEST)
 
 
-def predictions(image_ids: list[str], split: str, *, log_p_NK: Floats, labels_N: Labels) -> pd.DataFrame:
+def predictions(
+    image_ids: list[str], split: str, *, log_p_NK: Floats, labels_N: Labels
+) -> pd.DataFrame:
     """One row per image of a split, as tables/predictions.py says. log_p_NK: calibrated log-probabilities."""
     rows_N = np.arange(len(labels_N))
     p_NK = np.exp(log_p_NK)

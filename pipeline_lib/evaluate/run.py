@@ -17,7 +17,13 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
 from pipeline_lib.evaluate.metrics import per_class, summarise
 from pipeline_lib.evaluate.params import EvaluateParams
-from pipeline_lib.evaluate.predictions import Floats, Labels, fit_temperature, log_softmax, predictions
+from pipeline_lib.evaluate.predictions import (
+    Floats,
+    Labels,
+    fit_temperature,
+    log_softmax,
+    predictions,
+)
 from pipeline_lib.files.atomic import atomic_folder, link_or_copy, write_text
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.harness.progress import Meter
@@ -86,13 +92,20 @@ def run(job: StageRun[EvaluateParams]) -> None:
 
 
 def _score_split(
-    job: StageRun[EvaluateParams], model: Classifier, about: ModelFile, split: str, *, device: torch.device
+    job: StageRun[EvaluateParams],
+    model: Classifier,
+    about: ModelFile,
+    split: str,
+    *,
+    device: torch.device,
 ) -> ScoredSplit:
     params = job.params
     path = job.reads["selection"] / f"{split}.parquet"
     rows = SELECTION.read(path)
     if rows.empty:
-        remedy = "add images to the source, or see in line/curate/curation.json why they were left out"
+        remedy = (
+            "add images to the source, or see in line/curate/curation.json why they were left out"
+        )
         raise BadData(f"no images in the {split} split", file=path, value="0 rows", remedy=remedy)
     loader = open_still(
         job.reads["betons"],
@@ -129,14 +142,20 @@ def _score_split(
 
 
 def _write_tables(
-    job: StageRun[EvaluateParams], splits: dict[str, ScoredSplit], *, temperature: float, class_ids: tuple[str, ...]
+    job: StageRun[EvaluateParams],
+    splits: dict[str, ScoredSplit],
+    *,
+    temperature: float,
+    class_ids: tuple[str, ...],
 ) -> None:
     params = job.params
     frames: dict[str, pd.DataFrame] = {}
     metrics: dict[str, Any] = {}
     for split, scored in splits.items():
         log_p_NK = log_softmax(scored.logits_NK / temperature)
-        frames[split] = predictions(scored.image_ids, split, log_p_NK=log_p_NK, labels_N=scored.labels_N)
+        frames[split] = predictions(
+            scored.image_ids, split, log_p_NK=log_p_NK, labels_N=scored.labels_N
+        )
         metrics[split] = summarise(
             np.exp(log_p_NK),
             scored.labels_N,
@@ -144,7 +163,9 @@ def _write_tables(
             seed=params.bootstrap_seed,
         )
     PREDICTIONS.write(pd.concat(frames.values()), job.writes["predictions"])
-    write_text(job.writes["metrics"], json.dumps({**metrics, "temperature": temperature}, indent=1) + "\n")
+    write_text(
+        job.writes["metrics"], json.dumps({**metrics, "temperature": temperature}, indent=1) + "\n"
+    )
 
     # Per class and per pair of classes: on the test split alone.
     test = frames["test"].sort_values("image_id")
@@ -154,7 +175,11 @@ def _write_tables(
     table.insert(0, "class", class_ids)
     write_text(job.writes["per_class"], frame_as_csv(table))
     names = np.array(class_ids, dtype=object)
-    confusion = {"image_id": test["image_id"], "actual": names[label_N], "predicted": names[predicted_N]}
+    confusion = {
+        "image_id": test["image_id"],
+        "actual": names[label_N],
+        "predicted": names[predicted_N],
+    }
     write_text(job.writes["confusion"], frame_as_csv(pd.DataFrame(confusion)))
 
     _warn_of_what_is_not_measured(table)
@@ -166,11 +191,19 @@ def _warn_of_what_is_not_measured(table: pd.DataFrame) -> None:
     unmeasured = list(table.loc[table["support"] == 0, "class"])
     if unmeasured:
         named = ", ".join(unmeasured[:NAMED]) + (" ..." if len(unmeasured) > NAMED else "")
-        log.warning("%d of %d classes have no test image: not measured (%s)", len(unmeasured), len(table), named)
+        log.warning(
+            "%d of %d classes have no test image: not measured (%s)",
+            len(unmeasured),
+            len(table),
+            named,
+        )
 
 
 def _export(
-    job: StageRun[EvaluateParams], model: Calibrated, about: ModelFile, images_BHWC: npt.NDArray[np.uint8]
+    job: StageRun[EvaluateParams],
+    model: Calibrated,
+    about: ModelFile,
+    images_BHWC: npt.NDArray[np.uint8],
 ) -> None:
     params = job.params
     with atomic_folder(job.writes["export"]) as folder:
@@ -178,4 +211,6 @@ def _export(
         about.write(folder)
         export_onnx(model, folder, side_px=about.side_px)
         parity = measure_parity(model, load_exported(folder, threads=params.threads), images_BHWC)
-        write_text(folder / "parity.json", json.dumps(asdict(parity), indent=1, sort_keys=True) + "\n")
+        write_text(
+            folder / "parity.json", json.dumps(asdict(parity), indent=1, sort_keys=True) + "\n"
+        )

@@ -126,7 +126,9 @@ def translate_full_disk(path: Path) -> Iterator[None]:
             raise
         left_mb = shutil.disk_usage(path.parent).free // 1_000_000
         remedy = "free some space (docs/operations.md lists what can be deleted) and run again; finished work is kept"
-        raise NoSpace("the disk is full", file=path, value=f"{left_mb} MB left", remedy=remedy) from error
+        raise NoSpace(
+            "the disk is full", file=path, value=f"{left_mb} MB left", remedy=remedy
+        ) from error
 
 
 def _sync(path: Path) -> None:

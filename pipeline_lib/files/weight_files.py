@@ -11,7 +11,11 @@ from safetensors.torch import load_file
 from pipeline_lib.errors import BadData
 
 ADVICE = ("weights_only", "Check the documentation")
-WRAPPERS = ("module.", "_orig_mod.", "network.")  # DistributedDataParallel, torch.compile, Classifier
+WRAPPERS = (
+    "module.",
+    "_orig_mod.",
+    "network.",
+)  # DistributedDataParallel, torch.compile, Classifier
 
 
 def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
@@ -22,9 +26,15 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
     try:
         safe = path.suffix == ".safetensors"
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's warning about an old pickle, before it refuses it
-            content = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # hostile bytes: torch lets errors of zip, struct and unpickling through
+            warnings.simplefilter(
+                "ignore"
+            )  # torch's warning about an old pickle, before it refuses it
+            content = (
+                load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+            )
+    except (
+        Exception
+    ) as error:  # hostile bytes: torch lets errors of zip, struct and unpickling through
         remedy = "name a .safetensors file, or a .pth file with a state dict and nothing else"
         what = "not a weight file that can be read safely"
         raise BadData(what, file=path, value=_cause(error), remedy=remedy) from error
@@ -42,5 +52,8 @@ def _cause(error: Exception) -> str:
     """Return torch's message without its advice to load the file unsafely, which is in separate paragraphs."""
     paragraphs = [part.strip() for part in str(error).split("\n\n")]
     found = [part for part in paragraphs if part and not any(word in part for word in ADVICE)]
-    text = " ".join(found) or str(error).partition("WeightsUnpickler error:")[2].partition("Check the")[0]
+    text = (
+        " ".join(found)
+        or str(error).partition("WeightsUnpickler error:")[2].partition("Check the")[0]
+    )
     return text.removeprefix("WeightsUnpickler error:").strip()[:200]

@@ -20,17 +20,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ConfigError(
-            "no such file", file=path, remedy="run from the project's folder, or restore it from git"
+            "no such file",
+            file=path,
+            remedy="run from the project's folder, or restore it from git",
         ) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ConfigError("not valid YAML", file=where, value=error.problem or "", remedy="fix that line") from error
+        raise ConfigError(
+            "not valid YAML", file=where, value=error.problem or "", remedy="fix that line"
+        ) from error
     except (UnicodeDecodeError, ReaderError) as error:
-        raise ConfigError("not a text file", file=path, value=error.reason, remedy="save it as UTF-8") from error
+        raise ConfigError(
+            "not a text file", file=path, value=error.reason, remedy="save it as UTF-8"
+        ) from error
     if not isinstance(content, dict):
         raise ConfigError(
-            "the top level must be a mapping", file=path, value=type(content).__name__, remedy="see params.yaml in git"
+            "the top level must be a mapping",
+            file=path,
+            value=type(content).__name__,
+            remedy="see params.yaml in git",
         )
     return content
 

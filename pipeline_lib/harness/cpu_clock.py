@@ -67,7 +67,11 @@ def _timer() -> ctypes.c_void_p:
     if not hasattr(_of_thread, "timer"):
         timer = ctypes.c_void_p()
         event = _Event(None, signal.SIGPROF, SIGEV_SIGNAL)
-        _checked(_libc().timer_create(time.CLOCK_THREAD_CPUTIME_ID, ctypes.byref(event), ctypes.byref(timer)))
+        _checked(
+            _libc().timer_create(
+                time.CLOCK_THREAD_CPUTIME_ID, ctypes.byref(event), ctypes.byref(timer)
+            )
+        )
         _of_thread.timer = timer
     found: ctypes.c_void_p = _of_thread.timer
     return found

@@ -51,7 +51,9 @@ def watched_gpus() -> Iterator[list[dict[str, Any]]]:
     ]
     seen: dict[str, Gpu] = {}
     # If we are killed, the tool ends at its next line, which nobody reads.
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8") as watching:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
+    ) as watching:
         assert watching.stdout is not None
         reader = threading.Thread(target=count, args=(watching.stdout, seen), daemon=True)
         reader.start()

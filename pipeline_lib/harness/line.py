@@ -54,14 +54,22 @@ def read_line(root: Path) -> Line:
     missing = [stage for stage in STAGES if stage not in stages]
     if missing:
         raise ConfigError(
-            "stages are missing", file=root / "dvc.yaml", value=", ".join(missing), remedy="restore it from git"
+            "stages are missing",
+            file=root / "dvc.yaml",
+            value=", ".join(missing),
+            remedy="restore it from git",
         )
     writes = {stage: _roles(root, stages[stage]) for stage in STAGES}
     deps = {stage: tuple(root / dep for dep in stages[stage].get("deps", ())) for stage in STAGES}
     roles = [role for outs in writes.values() for role in outs]
     twice = sorted({role for role in roles if roles.count(role) > 1})
     if twice:
-        raise ConfigError("two outs share a name", file=root / "dvc.yaml", value=", ".join(twice), remedy="rename one")
+        raise ConfigError(
+            "two outs share a name",
+            file=root / "dvc.yaml",
+            value=", ".join(twice),
+            remedy="rename one",
+        )
     return Line(root, writes, deps)
 
 

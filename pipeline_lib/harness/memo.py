@@ -67,7 +67,9 @@ class Memo:
             ".partial": now - 86_400,
             "": now - days * 86_400,
         }  # a partial entry older than a day is left from a killed run
-        old = [entry for entry in self.folder.glob("*/*") if _last_used(entry) < limits[entry.suffix]]
+        old = [
+            entry for entry in self.folder.glob("*/*") if _last_used(entry) < limits[entry.suffix]
+        ]
         for entry in old:
             shutil.rmtree(entry, ignore_errors=True)  # another run may be removing the same entry
         return len(old)
@@ -98,14 +100,19 @@ def _sound(entry: Path) -> bool:
     if not (entry / FILES).exists():
         return False
     try:
-        expected: dict[str, list[str | int]] = json.loads((entry / FILES).read_text(encoding="utf-8"))
+        expected: dict[str, list[str | int]] = json.loads(
+            (entry / FILES).read_text(encoding="utf-8")
+        )
         sound = all(
-            _stamp(entry / name) == stamp or digest(entry / name) == value for name, (value, *stamp) in expected.items()
+            _stamp(entry / name) == stamp or digest(entry / name) == value
+            for name, (value, *stamp) in expected.items()
         )
     except (OSError, ValueError):
         sound = False
     if not sound:
-        log.warning("memo: entry %s is damaged and removed; its shard is processed again", entry.name[:12])
+        log.warning(
+            "memo: entry %s is damaged and removed; its shard is processed again", entry.name[:12]
+        )
         shutil.rmtree(entry, ignore_errors=True)
     return sound
 

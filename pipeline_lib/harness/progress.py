@@ -23,7 +23,9 @@ LIVE_EVERY_S = 0.2
 
 
 @contextlib.contextmanager
-def progress(what: str, unit: str, total: int, settings: Settings) -> Iterator[Callable[[int], object]]:
+def progress(
+    what: str, unit: str, total: int, settings: Settings
+) -> Iterator[Callable[[int], object]]:
     """Yield a callback; call it with the number of items just finished. The live line goes when the block ends."""
     try:
         yield Meter(what, unit, total, settings.progress_every_s).step
@@ -78,5 +80,7 @@ class Meter:
         share = f"{self.done}/{self.total} {self.unit}, {percent:.0f} %"
         left_s = max(0, min((self.total - self.done) / rate, most_s))
         line = f"progress: {self.what} {share}, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
-        waited = f"{100 * self.waited_s / elapsed_s:.0f} % waiting for data" if self.waited_s else ""
+        waited = (
+            f"{100 * self.waited_s / elapsed_s:.0f} % waiting for data" if self.waited_s else ""
+        )
         return ", ".join(part for part in (line, waited, note) if part)

@@ -8,14 +8,22 @@ from importlib.metadata import version
 from socket import gethostname
 from typing import Any, TypeVar
 
-from pipeline_lib.errors import ConfigError, DependencyMissing, Interrupted, PipelineError, ServiceUnavailable
+from pipeline_lib.errors import (
+    ConfigError,
+    DependencyMissing,
+    Interrupted,
+    PipelineError,
+    ServiceUnavailable,
+)
 from pipeline_lib.harness import cpu_clock
 from pipeline_lib.harness.shard_workers import At, Step, WorkerPlace, attempt, work_on_shards
 from pipeline_lib.settings import Settings
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
-SMALL_BYTES = 32_000_000  # some seconds of work; a new process takes 2 s of CPU to load its libraries
+SMALL_BYTES = (
+    32_000_000  # some seconds of work; a new process takes 2 s of CPU to load its libraries
+)
 REACH_S = 10  # seconds to answer a first call
 
 
@@ -36,9 +44,15 @@ def map_shards(
     a cluster DependencyMissing, ServiceUnavailable, ConfigError.
     """
     if settings.dask_address and units:
-        return _work_on_dask(task, units, libraries=libraries, address=settings.dask_address, step=step)
+        return _work_on_dask(
+            task, units, libraries=libraries, address=settings.dask_address, step=step
+        )
     little = size_bytes <= SMALL_BYTES
-    workers = settings.worker_count() if spare and sys.platform == "linux" else n_workers(size_bytes, settings)
+    workers = (
+        settings.worker_count()
+        if spare and sys.platform == "linux"
+        else n_workers(size_bytes, settings)
+    )
     return work_on_shards(task, units, workers=workers, step=step, spare=spare, little=little)
 
 
@@ -87,7 +101,9 @@ def _work_on_dask(
                     "several Dask workers died in turn while processing this shard",
                     str(error.last_worker.address),
                 )
-                raise Interrupted(what, file=f"shard {shard}", value=machine, remedy=remedy) from error
+                raise Interrupted(
+                    what, file=f"shard {shard}", value=machine, remedy=remedy
+                ) from error
             step(n_images)
             if isinstance(answer, PipelineError):
                 raise answer
@@ -95,13 +111,21 @@ def _work_on_dask(
 
 
 def _there(
-    task: Callable[[Any, At], Any], unit: Any, shard: str, versions: dict[str, str], image_cpu_s: float
+    task: Callable[[Any, At], Any],
+    unit: Any,
+    shard: str,
+    versions: dict[str, str],
+    image_cpu_s: float,
 ) -> tuple[int, Any]:
     """Run on a machine of the cluster: return the number of images, and the task's result or the error to raise.
 
     An image that takes too much CPU time ends Dask's worker, as one does that crashes its decoder.
     """
-    differing = [f"{name} {version(name)}, not {ours}" for name, ours in versions.items() if version(name) != ours]
+    differing = [
+        f"{name} {version(name)}, not {ours}"
+        for name, ours in versions.items()
+        if version(name) != ours
+    ]
     if differing:
         remedy = "install requirements.lock on every machine of the cluster"
         what = "a machine of the Dask cluster has other versions, which may write other bytes"

@@ -35,7 +35,9 @@ OF_INSPECT = "the folder memo/inspect of the state folder"
 NAME_BYTES = 4096  # size of the shared memory for an image's name, including the final zero byte
 # SIGKILL: sent by the kernel when memory runs out. SIGPROF: the end of the CPU time of an image, see cpu_clock.
 REASON_OF_DEATH = {"SIGKILL": Reason.TOO_MUCH_MEMORY, "SIGPROF": Reason.TOO_MUCH_WORK}
-LOSSES_OF_A_SHARD = 4  # deaths of workers at different images, after which the images are not the cause
+LOSSES_OF_A_SHARD = (
+    4  # deaths of workers at different images, after which the images are not the cause
+)
 LOOK_EVERY_S = 0.5  # how often the parent reads the workers' counters
 
 
@@ -155,7 +157,9 @@ class _Pool:
         image_cpu_s: float,
     ) -> None:
         self.spare = spare
-        self.new_worker = partial(_Worker, task, forked=forked and sys.platform == "linux", image_cpu_s=image_cpu_s)
+        self.new_worker = partial(
+            _Worker, task, forked=forked and sys.platform == "linux", image_cpu_s=image_cpu_s
+        )
         self.workers = [self.new_worker() for _ in range(n_workers)]
         self.deaths: collections.Counter[tuple[str, str]] = collections.Counter()
         self.losses: collections.Counter[str] = collections.Counter()
@@ -193,7 +197,9 @@ class _Pool:
             worker.end()
 
 
-def _work_here(task: Callable[[Any, At], Any], units: Mapping[str, Any], step: Step) -> Iterator[tuple[str, Any]]:
+def _work_here(
+    task: Callable[[Any, At], Any], units: Mapping[str, Any], step: Step
+) -> Iterator[tuple[str, Any]]:
     place = WorkerPlace()
 
     def at(image_id: str) -> None:
@@ -234,7 +240,11 @@ def _share_out(pool: _Pool, units: Mapping[str, Any], step: Step) -> Iterator[tu
 
 
 def _serve(
-    task: Callable[[Any, At], Any], pipe: Connection, place: WorkerPlace, parent_pid: int, image_cpu_s: float
+    task: Callable[[Any, At], Any],
+    pipe: Connection,
+    place: WorkerPlace,
+    parent_pid: int,
+    image_cpu_s: float,
 ) -> None:
     """Run a worker until it is killed or its parent ends, even if that happens before the worker is ready."""
     die_with_parents(parent_pid)
@@ -243,7 +253,9 @@ def _serve(
         place.at(image_id)
         cpu_clock.start_process_clock(image_cpu_s)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent decides
     while True:
         shard, unit = pipe.recv()
         answer = attempt(task, unit, shard, place, at)
@@ -251,7 +263,9 @@ def _serve(
         pipe.send(answer)
 
 
-def attempt(task: Callable[[Any, At], Any], unit: Any, shard: str, place: WorkerPlace, at: At) -> Any:
+def attempt(
+    task: Callable[[Any, At], Any], unit: Any, shard: str, place: WorkerPlace, at: At
+) -> Any:
     """Return the task's result or the error to raise; a defect, too, becomes a one-line error here."""
     place.image_id = b""
     try:

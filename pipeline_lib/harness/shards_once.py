@@ -55,7 +55,9 @@ def run_shards_once(
     task: writes a unit's files and returns whether the memo may keep them. announce: called with the units that are
     left for work, before it begins. libraries, spare: see map_shards. Raises as map_shards and announce do.
     """
-    left = {shard: unit for shard, unit in units.items() if not memo.restore(unit.memo_key, unit.folder)}
+    left = {
+        shard: unit for shard, unit in units.items() if not memo.restore(unit.memo_key, unit.folder)
+    }
     log.info("%d shards, %d of them in the memo of earlier runs", len(units), memo.hits)
     if announce:
         announce(left.values())

@@ -35,7 +35,9 @@ from pipeline_lib.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 REASONS = Path("line/reasons")
-LOCK_WAIT_S = 10.0  # the stage of a killed dvc ends within a second or two; a longer wait means a live rival
+LOCK_WAIT_S = (
+    10.0  # the stage of a killed dvc ends within a second or two; a longer wait means a live rival
+)
 
 ParamsT_co = TypeVar("ParamsT_co", bound=BaseModel, covariant=True)
 
@@ -65,7 +67,10 @@ def run_stage(stage: str, checkout: Path) -> None:
     model = importlib.import_module(f"pipeline_lib.{stage}.params").PARAMS
     params = load_section(checkout / "params.yaml", stage, model)
     job = StageRun(checkout, files.reads, files.writes, params, settings)
-    with _sole_run(checkout, stage), _recorded(private_folder(settings.state_folder(checkout)), stage):
+    with (
+        _sole_run(checkout, stage),
+        _recorded(private_folder(settings.state_folder(checkout)), stage),
+    ):
         importlib.import_module(f"pipeline_lib.{stage}.run").run(job)
 
 
@@ -92,7 +97,9 @@ def main(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         failure = missing_module(error, file=stage)
     except KeyboardInterrupt:
-        failure = Interrupted("stopped by Ctrl-C", file=stage, remedy="run again; finished work is kept")
+        failure = Interrupted(
+            "stopped by Ctrl-C", file=stage, remedy="run again; finished work is kept"
+        )
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
         sys.stderr.write(shown(traceback.format_exc()))
         failure = defect(error, file=stage)
@@ -132,7 +139,9 @@ def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     remedy = "wait for the other run to end, or stop it"
                     raise Interrupted(
-                        "another run of this stage is writing the same outputs", file=path, remedy=remedy
+                        "another run of this stage is writing the same outputs",
+                        file=path,
+                        remedy=remedy,
                     ) from None
                 time.sleep(0.1)
         yield
@@ -148,7 +157,10 @@ def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
             yield
         ok = True
     finally:
-        used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = (
+            resource.getrusage(resource.RUSAGE_SELF),
+            resource.getrusage(resource.RUSAGE_CHILDREN),
+        )
         peak_mb = max(one.ru_maxrss for one in used) // 1024  # of the largest process
         cpu = sum(one.ru_utime for one in used)
         entry = {

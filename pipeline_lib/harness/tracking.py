@@ -48,14 +48,19 @@ class Tracker:
 
 
 @contextmanager
-def open_trackers(name: str, params: Mapping[str, Any], *, settings: Settings, checkout: Path) -> Iterator[Tell]:
+def open_trackers(
+    name: str, params: Mapping[str, Any], *, settings: Settings, checkout: Path
+) -> Iterator[Tell]:
     """Open the trackers that the setting names; yield a function that sends an epoch's metrics to all.
 
     Raises DependencyMissing if a package is missing, ServiceUnavailable if the MLflow server does not answer.
     """
     state = settings.state_folder(checkout)
     training = Training(name, params, state / "tracking", settings.model_name)
-    trackers = [OPEN[tracker](training, settings, state) for tracker in filter(None, settings.trackers.split(","))]
+    trackers = [
+        OPEN[tracker](training, settings, state)
+        for tracker in filter(None, settings.trackers.split(","))
+    ]
 
     def tell(epoch: int, figures: Mapping[str, float]) -> None:
         for tracker in list(trackers):
@@ -74,7 +79,12 @@ def _forgiven(name: str, act: Callable[[], object]) -> bool:
     try:
         act()
     except Exception as error:  # noqa: BLE001 - see the module's docstring
-        log.warning("%s failed and is not used any more, training goes on: %s: %s", name, type(error).__name__, error)
+        log.warning(
+            "%s failed and is not used any more, training goes on: %s: %s",
+            name,
+            type(error).__name__,
+            error,
+        )
         return False
     return True
 
@@ -86,7 +96,9 @@ def _tensorboard(training: Training, settings: Settings, state: Path) -> Tracker
     except ModuleNotFoundError as error:
         raise _missing("tensorboard", error) from error
     writer: Any = SummaryWriter(str(training.folder / "tensorboard" / training.name))
-    writer.add_text("params", "\n".join(f"    {key}: {value}" for key, value in training.params.items()))
+    writer.add_text(
+        "params", "\n".join(f"    {key}: {value}" for key, value in training.params.items())
+    )
 
     def tell(epoch: int, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():
@@ -106,13 +118,17 @@ def _mlflow(training: Training, settings: Settings, state: Path) -> Tracker:
     with process_lock(state / "registry.lock"):
         uri = settings.registry_uri or f"{SQLITE}{state / 'registry.db'}"
         store = MlflowStore(uri, f"{training.project}-training")
-    found = store.client.search_runs([store.experiment], filter_string=f"tags.{TAG} = '{training.name}'", max_results=1)
+    found = store.client.search_runs(
+        [store.experiment], filter_string=f"tags.{TAG} = '{training.name}'", max_results=1
+    )
     if found:
         run_id = found[0].info.run_id
         store.client.update_run(run_id, status="RUNNING")
     else:
         tags = {TAG: training.name}
-        run_id = store.client.create_run(store.experiment, run_name=training.name, tags=tags).info.run_id
+        run_id = store.client.create_run(
+            store.experiment, run_name=training.name, tags=tags
+        ).info.run_id
         for key, value in training.params.items():
             store.client.log_param(run_id, key, value)
 

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_lib.backbones import Backbone, BuiltinModel, builtin_backbone, open_builtin, weight_file
+from pipeline_lib.backbones import (
+    Backbone,
+    BuiltinModel,
+    builtin_backbone,
+    open_builtin,
+    weight_file,
+)
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.pixels import centre_square
@@ -24,7 +30,11 @@ if TYPE_CHECKING:
     import torch
 
 SIDE_PX: Final = 224
-MEAN: Final = (0.485, 0.456, 0.406)  # of ImageNet's training set, as every torchvision weight file expects
+MEAN: Final = (
+    0.485,
+    0.456,
+    0.406,
+)  # of ImageNet's training set, as every torchvision weight file expects
 STD: Final = (0.229, 0.224, 0.225)
 
 
@@ -45,7 +55,12 @@ class Embedding:
 def embedding(params: InspectParams, weights: Path | None) -> Embedding | None:
     """Return the embedding that params name; None for HOG. weights: the path of the file that they name."""
     if backbone := builtin_backbone(params.embedding_weights):
-        return Embedding(backbone.sha256, ("onnx", "onnxruntime"), backbone.view, functools.partial(_builtin, backbone))
+        return Embedding(
+            backbone.sha256,
+            ("onnx", "onnxruntime"),
+            backbone.view,
+            functools.partial(_builtin, backbone),
+        )
     if weights is None or params.weights_sha256 is None:
         return None
     embed = functools.partial(_by_torch, network=params.embedding_network, weights=weights)
@@ -76,7 +91,10 @@ def check_weights(path: Path, sha256: str) -> None:
     if found != sha256:
         remedy = "restore the file, or set inspect.weights_sha256 to this value if you trust it"
         raise ConfigError(
-            "the weight file is not the one inspect.weights_sha256 names", file=path, value=found, remedy=remedy
+            "the weight file is not the one inspect.weights_sha256 names",
+            file=path,
+            value=found,
+            remedy=remedy,
         )
 
 
@@ -90,7 +108,9 @@ def _opened(backbone: Backbone) -> BuiltinModel:
     return open_builtin(backbone, threads=1)
 
 
-def _by_torch(images: Sequence[NDArray[np.uint8]], *, network: str, weights: Path) -> NDArray[np.float32]:
+def _by_torch(
+    images: Sequence[NDArray[np.uint8]], *, network: str, weights: Path
+) -> NDArray[np.float32]:
     """Compute pooled features [N, D] of views from `view`: the network without its classifier."""
     import torch
 
@@ -127,6 +147,8 @@ def _load(network: str, weights: Path) -> Any:
         model.load_state_dict(read_weight_file(weights))
     except RuntimeError as error:  # missing, unexpected or misshapen tensors
         remedy = "set inspect.embedding_network to the network these weights belong to, or name another file"
-        raise ConfigError(f"not weights of {network}", file=weights, value=str(error)[:200], remedy=remedy) from error
+        raise ConfigError(
+            f"not weights of {network}", file=weights, value=str(error)[:200], remedy=remedy
+        ) from error
     model.fc = torch.nn.Identity()
     return model.eval()

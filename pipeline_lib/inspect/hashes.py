@@ -17,7 +17,9 @@ PHASH_SIDE_PX: Final = 32
 FREQUENCIES: Final = 8
 CROPS: Final = (0.95, 0.90, 0.85, 0.80)  # of the side
 MIDDLE: Final = 0.80  # of the side: what a caption of a tenth leaves
-BORDER_RANGE: Final = 12  # a line of a border has all its pixels within this many grey levels: JPEG's noise passes
+BORDER_RANGE: Final = (
+    12  # a line of a border has all its pixels within this many grey levels: JPEG's noise passes
+)
 BORDER_PART: Final = 4  # at most a fourth of the side is taken off at each edge
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
@@ -63,7 +65,9 @@ def perceptual_hashes(grey_HW: NDArray[np.uint8]) -> PerceptualHashes:
         left, top, right, bottom = box
         across, down = (right - left) * (1 - part) / 2, (bottom - top) * (1 - part) / 2
         centre = (left + across, top + down, right - across, bottom - down)
-        return phash(np.asarray(image.resize((PHASH_SIDE_PX,) * 2, Image.Resampling.BICUBIC, box=centre)))
+        return phash(
+            np.asarray(image.resize((PHASH_SIDE_PX,) * 2, Image.Resampling.BICUBIC, box=centre))
+        )
 
     crops = tuple(hash_of(bare, part) for part in CROPS)
     return PerceptualHashes(hash_of(bare, 1.0), crops, hash_of(uncut, 1.0), hash_of(uncut, MIDDLE))

@@ -34,7 +34,9 @@ def _cell_histograms(grey_HW: NDArray[np.uint8]) -> NDArray[np.float64]:
     padded = np.pad(grey_HW.astype(np.float64), 1, mode="edge")
     across, down = padded[1:-1, 2:] - padded[1:-1, :-2], padded[2:, 1:-1] - padded[:-2, 1:-1]
     magnitude = np.hypot(across, down)
-    position = np.arctan2(down, across) % np.pi / np.pi * BINS - 0.5  # in bins, from the middle of bin 0
+    position = (
+        np.arctan2(down, across) % np.pi / np.pi * BINS - 0.5
+    )  # in bins, from the middle of bin 0
     lower = np.floor(position).astype(np.int64)
     share = position - lower
     side_px = grey_HW.shape[0] // CELLS

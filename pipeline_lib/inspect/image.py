@@ -74,7 +74,8 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
         "exif_orientation": decoded.exif_orientation,
         "has_gps": decoded.has_gps,
         "n_frames": decoded.n_frames,
-        "ext_mismatch": FORMAT_OF_ENDING.get(PurePosixPath(image_id).suffix.lower(), decoded.format) != decoded.format,
+        "ext_mismatch": FORMAT_OF_ENDING.get(PurePosixPath(image_id).suffix.lower(), decoded.format)
+        != decoded.format,
         "trailing_bytes": decoded.trailing_bytes,
         "on_black": decoded.on_black,
         "low_bits": decoded.low_bits,

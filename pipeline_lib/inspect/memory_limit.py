@@ -41,4 +41,6 @@ def memory_limit(size_bytes: int) -> Iterator[None]:
 
 def _data_bytes() -> int:
     """Private memory that this process may write (man 5 proc, statm: data and stack)."""
-    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[5]) * os.sysconf(
+        "SC_PAGE_SIZE"
+    )

@@ -22,7 +22,10 @@ class InspectParams(PixelRules):
         "px is the smallest scan that still shows a digit (those of scikit-learn), 32 px suits photographs",
     )
     aspect_quarantine: float = Field(
-        10.0, ge=1, le=10_000, description="largest ratio of long to short side; images at or above it are refused"
+        10.0,
+        ge=1,
+        le=10_000,
+        description="largest ratio of long to short side; images at or above it are refused",
     )
     embedding_weights: Path | None = Field(
         None,
@@ -36,14 +39,17 @@ class InspectParams(PixelRules):
         description="sha256 of the file that embedding_weights names, as `sha256sum` prints it",
     )
     embedding_network: Literal["resnet18", "resnet34", "resnet50"] = Field(
-        "resnet50", description="torchvision network that the file belongs to which embedding_weights names"
+        "resnet50",
+        description="torchvision network that the file belongs to which embedding_weights names",
     )
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
         if builtin_backbone(self.embedding_weights):  # pinned by its name
             if self.weights_sha256:
-                raise ValueError("weights_sha256 is for a file: leave it out beside built-in embedding_weights")
+                raise ValueError(
+                    "weights_sha256 is for a file: leave it out beside built-in embedding_weights"
+                )
         elif (self.embedding_weights is None) != (self.weights_sha256 is None):
             raise ValueError(
                 "embedding_weights and weights_sha256 go together: name the file and what `sha256sum` prints for it"

@@ -24,7 +24,9 @@ from pipeline_lib.tables.members import MEMBERS
 
 log = logging.getLogger(__name__)
 
-FORMAT_VERSION = 9  # raise it when the same image gives other findings; frozen findings in the tests guard it
+FORMAT_VERSION = (
+    9  # raise it when the same image gives other findings; frozen findings in the tests guard it
+)
 LIBRARIES = ("numpy", "opencv-python", "pandas", "pillow", "pyarrow", "simplejpeg")
 
 
@@ -38,7 +40,9 @@ def run(job: StageRun[InspectParams]) -> None:
     members = members[members["shard"].notna()]
     parts = job.writes["images"].with_name("shards.partial")
     remove_tree(parts)
-    shards = {str(shard): ShardUnit(rows, parts / str(shard)) for shard, rows in members.groupby("shard")}
+    shards = {
+        str(shard): ShardUnit(rows, parts / str(shard)) for shard, rows in members.groupby("shard")
+    }
     memo = Memo(job.settings.state_folder(job.checkout) / "memo" / "inspect", _stage_key(params))
     run_shards_once(
         "inspect",
@@ -86,7 +90,12 @@ def _gather(shards: list[str], parts: Path, writes: dict[str, Path], *, expected
     if expected and len(images) == refused.total():
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
         remedy = remedy_of(Reason(max(sorted(refused), key=lambda reason: refused[reason])))
-        raise BadData(f"none of {expected} images can be used", file=writes["images"], value=reasons, remedy=remedy)
+        raise BadData(
+            f"none of {expected} images can be used",
+            file=writes["images"],
+            value=reasons,
+            remedy=remedy,
+        )
     if n_low := int(images["low_bits"].eq(True).sum()):
         log.warning(
             "%d images use at most 12 of their 16 bits and are nearly black (low_bits): scale them to 16 bits, or let "

@@ -71,7 +71,9 @@ class ShardUnit:
     def memo_key(self) -> str:
         """The shard's identity and the names of its images, which the tables hold too."""
         names = self.members.sort_values("row_in_shard")[["shard", "image_id", "sha256"]]
-        return hashlib.sha256("\n".join(names.astype(str).agg("\t".join, axis=1)).encode()).hexdigest()
+        return hashlib.sha256(
+            "\n".join(names.astype(str).agg("\t".join, axis=1)).encode()
+        ).hexdigest()
 
     @property
     def n_images(self) -> int:
@@ -98,7 +100,9 @@ class ShardTables:
     features: pd.DataFrame
 
 
-def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]) -> ShardTables:
+def inspect_shard(
+    unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]
+) -> ShardTables:
     """Examine every member of a shard; one full-size image is in memory at a time, and small views of BATCH."""
     network = embedding(task.params, task.weights)
     images: list[dict[str, Any]] = []
@@ -112,14 +116,24 @@ def inspect_shard(unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Cal
             images.append({name: member[name] for name in KEYS} | examined.findings)
             if examined.grey_HW is not None and examined.pixels_HWC is not None:
                 view_of_it = {"view": small_view(examined.pixels_HWC)}
-                described.append({"image_id": member["image_id"], **describe_shapes(examined.grey_HW), **view_of_it})
+                described.append(
+                    {
+                        "image_id": member["image_id"],
+                        **describe_shapes(examined.grey_HW),
+                        **view_of_it,
+                    }
+                )
                 views += [network.view(examined.pixels_HWC)] if network else []
         features += _embedded(described, views, network)
     return ShardTables(_frame(images, IMAGES), _frame(features, FEATURES))
 
 
 def _examined(
-    member: dict[Any, Any], unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]
+    member: dict[Any, Any],
+    unit: ShardUnit,
+    source: MemberBytes,
+    task: ShardTask,
+    at: Callable[[str], None],
 ) -> Examined:
     """Examine one image; a file that is too large, or has ended its process before, is not read."""
     image_id, size_bytes = str(member["image_id"]), int(member["size_bytes"])
@@ -147,7 +161,10 @@ def _embedded(
         return described
     vectors_ND = network.vectors(views)
     kind = f"embedding:{network.sha256[:12]}"
-    return [row | {"kind": kind, "vector": vector} for row, vector in zip(described, vectors_ND, strict=True)]
+    return [
+        row | {"kind": kind, "vector": vector}
+        for row, vector in zip(described, vectors_ND, strict=True)
+    ]
 
 
 def _read(source: MemberBytes, member: dict[Any, Any], shards: Path) -> bytes:

@@ -3,4 +3,13 @@
 from pipeline_lib.lineage.find import lineage_of, lineage_of_version
 from pipeline_lib.lineage.lineage import Fact, Lineage, Step, as_json, as_mermaid, as_text
 
-__all__ = ["Fact", "Lineage", "Step", "as_json", "as_mermaid", "as_text", "lineage_of", "lineage_of_version"]
+__all__ = [
+    "Fact",
+    "Lineage",
+    "Step",
+    "as_json",
+    "as_mermaid",
+    "as_text",
+    "lineage_of",
+    "lineage_of_version",
+]

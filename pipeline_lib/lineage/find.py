@@ -48,7 +48,9 @@ def lineage_of_version(version: Version, ref: str) -> Lineage:
     return Lineage(ref, f"{version.name} version {version.number}{aliases}", (top, *below))
 
 
-def _of_file(ref: str, path: str | None, md5: str | None, *, checkout: Path, registry: Registry) -> Lineage:
+def _of_file(
+    ref: str, path: str | None, md5: str | None, *, checkout: Path, registry: Registry
+) -> Lineage:
     """Look in today's dvc.lock first, then in the receipts of the versions, newest first."""
     versions = registry.known_versions()
     today = [read_closure(checkout)] if (checkout / "dvc.lock").exists() else []
@@ -59,11 +61,11 @@ def _of_file(ref: str, path: str | None, md5: str | None, *, checkout: Path, reg
         if found and hash_:
             break
     else:
-        remedy = (
-            "name a file of the line (`dvc dag --outs` lists them), an md5 from dvc.lock, or a version such as champion"
-        )
+        remedy = "name a file of the line (`dvc dag --outs` lists them), an md5 from dvc.lock, or a version such as champion"
         raise UsageError("no receipt mentions it", file=ref, remedy=remedy)
-    models = tuple(_model_step(version) for version in versions if _depends(version.closure, found, hash_))
+    models = tuple(
+        _model_step(version) for version in versions if _depends(version.closure, found, hash_)
+    )
     steps = made_from(closure, found) or (Step("given", "", (Fact(found, hash_, md5=True),)),)
     return Lineage(ref, f"{found}  md5 {hash_}", steps, (*made_with(closure, found), *models))
 

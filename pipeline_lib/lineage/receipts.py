@@ -99,7 +99,9 @@ def _in_order(closure: Closure) -> list[tuple[str, StageReceipt]]:
     """The stages such that each comes after those it reads from."""
     left, done = dict(closure.stages), []
     while left:
-        ready = [s for s in left if not any(_producer(closure, dep) in left for dep in left[s].deps)]
+        ready = [
+            s for s in left if not any(_producer(closure, dep) in left for dep in left[s].deps)
+        ]
         assert ready, f"a circle among the stages {sorted(left)}"
         done += [(stage, left.pop(stage)) for stage in ready]
     return done
@@ -118,7 +120,9 @@ def _overlaps(dep: str, known: str) -> bool:
 
 
 def _is_code(path: str) -> bool:
-    return _is_fingerprint(path) or Path(path).parts[0] == "pipeline_lib"  # a line made before there were fingerprints
+    return (
+        _is_fingerprint(path) or Path(path).parts[0] == "pipeline_lib"
+    )  # a line made before there were fingerprints
 
 
 def _is_fingerprint(path: str) -> bool:
@@ -133,30 +137,41 @@ def _outs_step(title: str, closure: Closure, stage: str, roles: Iterable[str]) -
 
 def _weights_step(closure: Closure, trained_on: str) -> Step:
     step = _outs_step("weights", closure, "train", ("weights",))
-    return replace(step, facts=(*step.facts, Fact("trained on", trained_on))) if trained_on else step
+    return (
+        replace(step, facts=(*step.facts, Fact("trained on", trained_on))) if trained_on else step
+    )
 
 
 def _code_step(closure: Closure, commit: str, dirty: bool) -> Step:
     state = " (a snapshot: the checkout had uncommitted changes)" if dirty else ""
     facts = [Fact("commit", f"{commit}{state}" if commit else "none: not in a git repository")]
     facts += [
-        Fact(f"params of {name}", _params_text(closure.stages[name].params)) for name in ("curate", "train", "evaluate")
+        Fact(f"params of {name}", _params_text(closure.stages[name].params))
+        for name in ("curate", "train", "evaluate")
     ]
-    facts += [Fact(f"code of {name}", code_digest(closure.stages[name])) for name in ("train", "evaluate")]
+    facts += [
+        Fact(f"code of {name}", code_digest(closure.stages[name])) for name in ("train", "evaluate")
+    ]
     return Step("params and code", "", tuple(facts))
 
 
 def _selection_step(closure: Closure) -> Step:
-    step = _outs_step("selection and manifest", closure, "curate", ("selection", "manifest", "classes"))
+    step = _outs_step(
+        "selection and manifest", closure, "curate", ("selection", "manifest", "classes")
+    )
     people = [
-        Fact(dep, md5, md5=True) for dep, md5 in closure.stages["curate"].deps.items() if dep.startswith("curation/")
+        Fact(dep, md5, md5=True)
+        for dep, md5 in closure.stages["curate"].deps.items()
+        if dep.startswith("curation/")
     ]
     return Step(step.title, step.made_by, (*step.facts, *people))
 
 
 def _source_step(closure: Closure) -> Step:
     step = _outs_step("listing and source", closure, "discover", ("listing",))
-    sources: list[Mapping[str, Any]] = closure.stages["discover"].params.get("discover", {}).get("sources", [])
+    sources: list[Mapping[str, Any]] = (
+        closure.stages["discover"].params.get("discover", {}).get("sources", [])
+    )
     named = tuple(Fact(f"{SOURCE}{source['name']}", str(source["uri"])) for source in sources)
     return Step(step.title, step.made_by, (*step.facts, *named))
 
@@ -165,7 +180,10 @@ def without_local_folders(steps: Iterable[Step]) -> tuple[Step, ...]:
     """The steps for others to read: of a source on this machine the name alone, not the folders above it."""
     shortened = []
     for step in steps:
-        facts = (replace(fact, value=Path(fact.value).name) if _is_local(fact) else fact for fact in step.facts)
+        facts = (
+            replace(fact, value=Path(fact.value).name) if _is_local(fact) else fact
+            for fact in step.facts
+        )
         shortened.append(replace(step, facts=tuple(facts)))
     return tuple(shortened)
 

@@ -61,7 +61,11 @@ class Views:
 
     def part(self, which: slice) -> Views:
         """The views of some of the images."""
-        columns = {field.name: getattr(self, field.name)[which] for field in fields(self) if field.name != "cutout_px"}
+        columns = {
+            field.name: getattr(self, field.name)[which]
+            for field in fields(self)
+            if field.name != "cutout_px"
+        }
         return replace(self, **columns)
 
 
@@ -86,7 +90,13 @@ def centre_views(heights_N: Array, widths_N: Array) -> Views:
 
 
 def draw_views(
-    augmentation: Augmentation | None, keys_N: U64, heights_N: Array, widths_N: Array, *, seed: int, epoch: int
+    augmentation: Augmentation | None,
+    keys_N: U64,
+    heights_N: Array,
+    widths_N: Array,
+    *,
+    seed: int,
+    epoch: int,
 ) -> Views:
     """The views of one epoch, keyed by (seed, epoch, image); None gives the evaluation view."""
     centred = centre_views(heights_N, widths_N)
@@ -103,13 +113,17 @@ def draw_views(
     # Where no crop is asked for, the whole centred square is shown, as in evaluation.
     boxes_N4 = centred.boxes_N4
     if augmentation.scale_min < 1:
-        tries = ((uniform(Draw.TRY + 2 * n), uniform(Draw.TRY + 2 * n + 1)) for n in range(CROP_TRIES))
+        tries = (
+            (uniform(Draw.TRY + 2 * n), uniform(Draw.TRY + 2 * n + 1)) for n in range(CROP_TRIES)
+        )
         corner = (uniform(Draw.CROP_TOP), uniform(Draw.CROP_LEFT))
         boxes_N4 = _random_crops(augmentation, heights_N, widths_N, tries=tries, corner=corner)
 
     # Shifts are whole pixels: 2 * shift_px + 1 of them, equally likely.
     n_shifts = 2 * augmentation.shift_px + 1
-    down_N, right_N = (np.floor(uniform(draw) * n_shifts).astype(np.int64) for draw in (Draw.SHIFT_Y, Draw.SHIFT_X))
+    down_N, right_N = (
+        np.floor(uniform(draw) * n_shifts).astype(np.int64) for draw in (Draw.SHIFT_Y, Draw.SHIFT_X)
+    )
     return Views(
         boxes_N4=boxes_N4,
         flips_N=uniform(Draw.FLIP) < (0.5 if augmentation.flip else 0),
@@ -145,7 +159,9 @@ def _random_crops(
     undecided = np.ones(len(heights_N), bool)
     for area_u, ratio_u in tries:
         # One try: a crop of a random area and aspect, which may be higher or wider than the image.
-        area = heights_N * widths_N * (augmentation.scale_min + (1 - augmentation.scale_min) * area_u)
+        area = (
+            heights_N * widths_N * (augmentation.scale_min + (1 - augmentation.scale_min) * area_u)
+        )
         ratio = np.exp(np.log(augmentation.ratio_max) * (2 * ratio_u - 1))
         h = np.rint(np.sqrt(area / ratio)).astype(np.int64)
         w = np.rint(np.sqrt(area * ratio)).astype(np.int64)
@@ -186,13 +202,17 @@ class Draw(IntEnum):
 
 def image_keys(image_ids: Sequence[str]) -> U64:
     """A 64-bit key per image, from its image_id alone (blake2b)."""
-    digests = b"".join(hashlib.blake2b(image_id.encode(), digest_size=8).digest() for image_id in image_ids)
+    digests = b"".join(
+        hashlib.blake2b(image_id.encode(), digest_size=8).digest() for image_id in image_ids
+    )
     return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
 def repeated_keys(keys_N: U64, repetitions_N: npt.NDArray[np.int64]) -> U64:
     """The key of an image that was already shown this often in the epoch: its own key the first time."""
-    return np.where(repetitions_N == 0, keys_N, _mix(keys_N ^ _mix(repetitions_N.astype(np.uint64))))
+    return np.where(
+        repetitions_N == 0, keys_N, _mix(keys_N ^ _mix(repetitions_N.astype(np.uint64)))
+    )
 
 
 def random_bits(keys_N: U64, draw: int, *, seed: int, epoch: int) -> U64:
@@ -209,7 +229,9 @@ def random_bits(keys_N: U64, draw: int, *, seed: int, epoch: int) -> U64:
 
 def random_uniform(keys_N: U64, draw: int, *, seed: int, epoch: int) -> npt.NDArray[np.float64]:
     """A number in [0, 1) per image, with 53 random bits."""
-    return (random_bits(keys_N, draw, seed=seed, epoch=epoch) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (random_bits(keys_N, draw, seed=seed, epoch=epoch) >> np.uint64(11)).astype(
+        np.float64
+    ) * 2.0**-53
 
 
 def _mix(x: U64) -> U64:

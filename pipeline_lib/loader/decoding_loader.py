@@ -46,7 +46,10 @@ class DecodingLoader:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         # One thread puts batches together, a few ahead of training; it has the others decode its batch.
-        with ThreadPoolExecutor(1, "batches") as ahead, ThreadPoolExecutor(self._workers, "images") as pool:
+        with (
+            ThreadPoolExecutor(1, "batches") as ahead,
+            ThreadPoolExecutor(self._workers, "images") as pool,
+        ):
             waiting: deque[tuple[Array, Future[torch.Tensor]]] = deque()
             try:
                 for visits_B in self._plan.batches(epoch, start):

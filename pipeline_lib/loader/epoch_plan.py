@@ -50,7 +50,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         assert 0 <= self.rank < self.world, (self.rank, self.world)
-        assert self.shuffle or self.sampling == "as_is", "what is drawn with replacement has no order of its own"
+        assert self.shuffle or self.sampling == "as_is", (
+            "what is drawn with replacement has no order of its own"
+        )
 
     def __len__(self) -> int:
         """Batches in an epoch of this process."""
@@ -84,7 +86,10 @@ class Plan:
     def batches(self, epoch: int, start: int = 0) -> Iterator[Array]:
         """The visits of each batch, from batch `start` on."""
         order = self.order(epoch, start)
-        return (order[first : first + self.batch_size] for first in range(0, len(order), self.batch_size))
+        return (
+            order[first : first + self.batch_size]
+            for first in range(0, len(order), self.batch_size)
+        )
 
     def positions(self, visits_B: Array) -> Array:
         """Which image each visit shows."""
@@ -98,12 +103,19 @@ class Plan:
         stored_B = self.images.stored_N[positions_B]
         heights_B = stored_B["height"].astype(np.int64)
         widths_B = stored_B["width"].astype(np.int64)
-        return draw_views(self.augmentation, keys_B, heights_B, widths_B, seed=self.seed, epoch=epoch)
+        return draw_views(
+            self.augmentation, keys_B, heights_B, widths_B, seed=self.seed, epoch=epoch
+        )
 
     def batch(self, visits_B: Array, images_BHWC: torch.Tensor) -> Batch:
         """Put labels and weights beside the pixels, which no one else may hold."""
         positions_B = torch.from_numpy(self.positions(visits_B))
-        return Batch(images_BHWC, self.images.labels_N[positions_B], self.images.weights_N[positions_B], positions_B)
+        return Batch(
+            images_BHWC,
+            self.images.labels_N[positions_B],
+            self.images.weights_N[positions_B],
+            positions_B,
+        )
 
 
 def shuffled(keys_N: U64, *, seed: int, epoch: int) -> Array:

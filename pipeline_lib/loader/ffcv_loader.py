@@ -74,7 +74,9 @@ def _leave_torch_alone(cls: Any, n: int) -> None:
 
 Compiler.set_num_threads = classmethod(_leave_torch_alone)
 
-_kept: list[_Pipeline] = []  # to the end of the process: numba prints errors when compiled functions are dropped
+_kept: list[
+    _Pipeline
+] = []  # to the end of the process: numba prints errors when compiled functions are dropped
 
 
 class FfcvLoader:
@@ -89,7 +91,9 @@ class FfcvLoader:
         for position in range(len(plan.images)):
             plan.images.check(position)
         operations = operations_of(plan.augmentation, plan.side_px)
-        self._pipeline = _Pipeline(plan.images, operations, batch_size=plan.batch_size, workers=workers)
+        self._pipeline = _Pipeline(
+            plan.images, operations, batch_size=plan.batch_size, workers=workers
+        )
         _kept.append(self._pipeline)
 
     def __len__(self) -> int:
@@ -99,7 +103,9 @@ class FfcvLoader:
         order = self._plan.positions(self._plan.order(epoch, start))
         batches = GuardedEpoch(self._pipeline, order)
         try:
-            for visits_B, (images_BHWC,) in zip(self._plan.batches(epoch, start), batches, strict=True):
+            for visits_B, (images_BHWC,) in zip(
+                self._plan.batches(epoch, start), batches, strict=True
+            ):
                 # FFCV fills its buffers again while a batch may still be held.
                 yield self._plan.batch(visits_B, images_BHWC.clone())
         finally:
@@ -117,7 +123,12 @@ def operations_of(augmentation: Augmentation | None, side_px: int) -> list[Opera
     unknown = [name for name in augmentation.varied() if name not in IN_FFCV]
     if unknown:
         remedy = "set train.views to keyed, or these keys of train to 0"
-        raise ConfigError("FFCV has no such augmentation", file="params.yaml", value=", ".join(unknown), remedy=remedy)
+        raise ConfigError(
+            "FFCV has no such augmentation",
+            file="params.yaml",
+            value=", ".join(unknown),
+            remedy=remedy,
+        )
 
     # A decoder, which crops and resizes, then its transforms.
     operations: list[Operation] = [CenterCropRGBImageDecoder(size, ratio=1)]
@@ -135,7 +146,9 @@ def operations_of(augmentation: Augmentation | None, side_px: int) -> list[Opera
 class _Pipeline(Loader):  # type: ignore[misc]  # ffcv publishes no types
     """FFCV's Loader, whose own constructor takes one file and one order, over the images of a selection."""
 
-    def __init__(self, images: Images, operations: Sequence[Operation], *, batch_size: int, workers: int) -> None:
+    def __init__(
+        self, images: Images, operations: Sequence[Operation], *, batch_size: int, workers: int
+    ) -> None:
         """operations: a decoder, then transforms."""
         self.batch_size = batch_size
         self.batches_ahead = BATCHES_AHEAD
@@ -147,7 +160,9 @@ class _Pipeline(Loader):  # type: ignore[misc]  # ffcv publishes no types
         # What is compiled depends on the number of threads, which FFCV keeps in a global variable.
         Compiler.set_num_threads(workers)
         decoder, *transforms = operations
-        specs = {"image": PipelineSpec("image", decoder=decoder, transforms=[*transforms, ToTensor()])}
+        specs = {
+            "image": PipelineSpec("image", decoder=decoder, transforms=[*transforms, ToTensor()])
+        }
         numbers = {name: number for number, name in enumerate(self.reader.handlers)}
         read = self.memory_manager.compile_reader()
         self.graph = Graph(specs, self.reader.handlers, numbers, self.reader.metadata, read)
@@ -170,7 +185,9 @@ class SelectionReader(Reader):  # type: ignore[misc]  # ffcv publishes no types
 
         bases = [beton.content.ctypes.data for beton in images.betons]
         start = min(bases)
-        end = max(base + len(beton.content) for base, beton in zip(bases, images.betons, strict=True))
+        end = max(
+            base + len(beton.content) for base, beton in zip(bases, images.betons, strict=True)
+        )
         stretch = (ctypes.c_uint8 * (end - start)).from_address(start)
         self.memory = np.frombuffer(memoryview(stretch).toreadonly(), np.uint8)
 

@@ -42,7 +42,9 @@ class Images:
     @cached_property
     def stored_N(self) -> Array:
         """IMAGE: mode, width, height and pointer as the beton has them."""
-        stored_N: Array = np.concatenate([beton.samples_N for beton in self.betons])["image"][self._rows_of_all_N]
+        stored_N: Array = np.concatenate([beton.samples_N for beton in self.betons])["image"][
+            self._rows_of_all_N
+        ]
         return stored_N
 
     @cached_property
@@ -76,14 +78,18 @@ class Images:
 
     def is_whole(self, position: int) -> bool:
         """Whether an image's bytes, size and mode are those that `convert` wrote."""
-        return self._beton(position).checksum(int(self.row_N[position])) == int(self.checksums_N[position])
+        return self._beton(position).checksum(int(self.row_N[position])) == int(
+            self.checksums_N[position]
+        )
 
     def damaged(self, position: int) -> OutputDamaged:
         """The error for an image whose bytes are no longer those that were written."""
         file = self._beton(position).path
         value = f"row {self.row_N[position]}, {self.image_ids[position]}"
         remedy = "remove the file and run `dvc repro`, or `dvc checkout` to restore it"
-        return OutputDamaged("an image in the beton is damaged", file=file, value=value, remedy=remedy)
+        return OutputDamaged(
+            "an image in the beton is damaged", file=file, value=value, remedy=remedy
+        )
 
     def _beton(self, position: int) -> Beton:
         return self.betons[int(self.beton_N[position])]
@@ -104,7 +110,10 @@ def find_images(folder: Path, selection: pd.DataFrame) -> Images:
     used, beton_N = np.unique(index["beton"].cat.codes.to_numpy()[at_N], return_inverse=True)
     names = index["beton"].cat.categories[used]
     rows = index.groupby("beton", observed=True)["row"]
-    betons = tuple(_open_indexed(folder / f"{name}.beton", rows.get_group(name).to_numpy(np.int64)) for name in names)
+    betons = tuple(
+        _open_indexed(folder / f"{name}.beton", rows.get_group(name).to_numpy(np.int64))
+        for name in names
+    )
     return Images(
         image_ids=image_ids,
         labels_N=torch.tensor(selection["label"].to_numpy(np.int64)),
@@ -126,7 +135,9 @@ def _read_indexes(folder: Path) -> pd.DataFrame:
 
     # A category per row instead of a name: a million rows hold a few hundred names.
     codes = np.repeat(np.arange(len(paths)), [len(frame) for frame in frames])
-    return pd.concat(frames, ignore_index=True).assign(beton=pd.Categorical.from_codes(codes, pd.Index(names)))
+    return pd.concat(frames, ignore_index=True).assign(
+        beton=pd.Categorical.from_codes(codes, pd.Index(names))
+    )
 
 
 def _open_indexed(path: Path, rows: Array) -> Beton:
@@ -136,7 +147,9 @@ def _open_indexed(path: Path, rows: Array) -> Beton:
     if not np.array_equal(rows, np.arange(len(beton.samples_N))):
         value = f"{len(beton.samples_N)} images, rows {rows.min()} to {rows.max()} in the index"
         remedy = "remove both files and run `dvc repro`, or `dvc checkout` to restore them"
-        raise OutputDamaged("a beton and its index do not belong together", file=path, value=value, remedy=remedy)
+        raise OutputDamaged(
+            "a beton and its index do not belong together", file=path, value=value, remedy=remedy
+        )
     return beton
 
 

@@ -66,7 +66,9 @@ def open_loader(
     """
     # Said here in the user's words: further on, an epoch without batches would look like a training that did nothing.
     if len(selection) < (batch_size * world if drop_last else 1):
-        batches = f"batches of {batch_size}" + (f" in each of {world} processes" if world > 1 else "")
+        batches = f"batches of {batch_size}" + (
+            f" in each of {world} processes" if world > 1 else ""
+        )
         value = f"{len(selection)} images, {batches}"
         remedy = "lower train.batch_size, or select more images"
         raise BadData("too few images for one batch", file=betons, value=value, remedy=remedy)
@@ -119,8 +121,13 @@ def _can_stay(plan: Plan, kind: Kind, device: torch.device) -> bool:
     """Whether to keep the images on the device. Raises ConfigError when that was asked for and cannot be."""
     reason = obstacle(plan, device)
     if reason and kind == "resident":
-        what, remedy = "the images cannot stay on the device", "set loader = auto (PERENNIAL_LOADER=auto)"
-        raise ConfigError(what, file="settings.toml", value=f"loader = resident: {reason}", remedy=remedy)
+        what, remedy = (
+            "the images cannot stay on the device",
+            "set loader = auto (PERENNIAL_LOADER=auto)",
+        )
+        raise ConfigError(
+            what, file="settings.toml", value=f"loader = resident: {reason}", remedy=remedy
+        )
     return not reason and (kind == "resident" or (kind == "auto" and device.type == "cuda"))
 
 
@@ -133,7 +140,11 @@ def _open_decoding(plan: Plan, kind: Kind, *, workers: int) -> BatchLoader:
     except DependencyMissing as error:
         if kind == "native":
             raise
-        log.warning("%s (%s): loader `python` reads the betons, same images, slower", error.what, error.value)
+        log.warning(
+            "%s (%s): loader `python` reads the betons, same images, slower",
+            error.what,
+            error.value,
+        )
         return DecodingLoader(plan, kind="python", workers=workers)
     return DecodingLoader(plan, kind="native", workers=workers)
 
@@ -144,6 +155,8 @@ def _open_ffcv(plan: Plan, *, workers: int) -> BatchLoader:
         from pipeline_lib.loader.ffcv_loader import FfcvLoader
     except (ImportError, OSError) as error:  # OSError: a system library that ffcv links to is gone
         remedy = "run `make setup`, or set train.views to keyed"
-        raise DependencyMissing("ffcv cannot be used", file="ffcv", value=str(error), remedy=remedy) from error
+        raise DependencyMissing(
+            "ffcv cannot be used", file="ffcv", value=str(error), remedy=remedy
+        ) from error
     log.warning("FFCV's own Loader draws the views: a training with it cannot be repeated")
     return FfcvLoader(plan, workers=workers)

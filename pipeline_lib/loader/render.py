@@ -54,7 +54,12 @@ def apply_effects(views: Views, n: int, image_HWC: Array) -> None:
         _warp(image_HWC, _inverse_affine(len(image_HWC), down, right, *warp))
     elif down or right:
         _shift(image_HWC, down, right)
-    _recolour(image_HWC, float(views.brightness_N[n]), float(views.contrast_N[n]), float(views.saturation_N[n]))
+    _recolour(
+        image_HWC,
+        float(views.brightness_N[n]),
+        float(views.contrast_N[n]),
+        float(views.saturation_N[n]),
+    )
     if views.cutout_px:
         _hide(image_HWC, *views.cutouts_N2[n].tolist(), side_px=views.cutout_px)
 
@@ -65,17 +70,23 @@ def _shift(image_HWC: Array, down: int, right: int) -> None:
     down = min(max(down, -last), last)
     right = min(max(right, -last), last)
 
-    kept_HWC = image_HWC[max(-down, 0) : last + 1 - max(down, 0), max(-right, 0) : last + 1 - max(right, 0)]
+    kept_HWC = image_HWC[
+        max(-down, 0) : last + 1 - max(down, 0), max(-right, 0) : last + 1 - max(right, 0)
+    ]
     borders = (max(down, 0), max(-down, 0), max(right, 0), max(-right, 0))
     image_HWC[:] = cv2.copyMakeBorder(kept_HWC, *borders, cv2.BORDER_REPLICATE)
 
 
 def _warp(image_HWC: Array, inverse: Array) -> None:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    image_HWC[:] = cv2.warpAffine(image_HWC, inverse, image_HWC.shape[:2], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    image_HWC[:] = cv2.warpAffine(
+        image_HWC, inverse, image_HWC.shape[:2], flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
-def _inverse_affine(side: int, down: int, right: int, degrees: float, zoom: float, shear: float) -> Array:
+def _inverse_affine(
+    side: int, down: int, right: int, degrees: float, zoom: float, shear: float
+) -> Array:
     """Where each pixel comes from, float64 [2, 3]: (x, y) of the source from (x, y, 1) of the view."""
     angle = math.radians(degrees)
     slope = math.tan(math.radians(shear))
@@ -107,4 +118,6 @@ def _mix(image_HWC: Array, mix_CC: Array, offset: float = 0.0) -> None:
 def _hide(image_HWC: Array, y: float, x: float, *, side_px: int) -> None:
     """Fill a square around the pixel at (y, x), shares of the side."""
     top, left = (int(share * len(image_HWC)) - side_px // 2 for share in (y, x))
-    image_HWC[max(top, 0) : max(top + side_px, 0), max(left, 0) : max(left + side_px, 0)] = CUTOUT_GREY
+    image_HWC[max(top, 0) : max(top + side_px, 0), max(left, 0) : max(left + side_px, 0)] = (
+        CUTOUT_GREY
+    )

@@ -55,9 +55,13 @@ class ResidentLoader:
         drawn = (self._plan.positions(visits), views.flips_N, views.shifts_N2, corners)
         columns = [on_device(column) for column in drawn]
         for first in range(0, len(visits), self._plan.batch_size):
-            positions_B, *how = (column[first : first + self._plan.batch_size] for column in columns)
+            positions_B, *how = (
+                column[first : first + self._plan.batch_size] for column in columns
+            )
             images_BHWC = show(self._pixels_NHWC, positions_B, *how, cutout_px=views.cutout_px)
-            yield Batch(images_BHWC, self._labels_N[positions_B], self._weights_N[positions_B], positions_B)
+            yield Batch(
+                images_BHWC, self._labels_N[positions_B], self._weights_N[positions_B], positions_B
+            )
 
     def close(self) -> None:
         """Free the memory."""
@@ -65,14 +69,24 @@ class ResidentLoader:
 
 
 def show(
-    pixels_NHWC: Tensor, positions_B: Tensor, flips_B: Tensor, shifts_B2: Tensor, corners_B2: Tensor, *, cutout_px: int
+    pixels_NHWC: Tensor,
+    positions_B: Tensor,
+    flips_B: Tensor,
+    shifts_B2: Tensor,
+    corners_B2: Tensor,
+    *,
+    cutout_px: int,
 ) -> Tensor:
     """Mirror, shift (down, right) with the edge repeated, hide the square at (top, left): as render.py does it."""
     # Which row and column of the stored image each row and column of its view shows.
     line = torch.arange(pixels_NHWC.shape[1], device=pixels_NHWC.device)
-    rows_BH, columns_BW = ((line - shifts_B2[:, axis, None]).clamp(0, len(line) - 1) for axis in (0, 1))
+    rows_BH, columns_BW = (
+        (line - shifts_B2[:, axis, None]).clamp(0, len(line) - 1) for axis in (0, 1)
+    )
     columns_BW = torch.where(flips_B[:, None], len(line) - 1 - columns_BW, columns_BW)
-    images_BHWC = pixels_NHWC[positions_B[:, None, None], rows_BH[:, :, None], columns_BW[:, None, :]]
+    images_BHWC = pixels_NHWC[
+        positions_B[:, None, None], rows_BH[:, :, None], columns_BW[:, None, :]
+    ]
 
     # The square is in the finished view: neither mirrored nor shifted.
     if cutout_px:
@@ -85,7 +99,9 @@ def show(
 
 def as_evaluated(plan: Plan) -> Plan:
     """Every image once, by position, as evaluation sees it."""
-    return replace(plan, augmentation=None, shuffle=False, drop_last=False, sampling="as_is", rank=0, world=1)
+    return replace(
+        plan, augmentation=None, shuffle=False, drop_last=False, sampling="as_is", rank=0, world=1
+    )
 
 
 def obstacle(plan: Plan, device: torch.device) -> str | None:

@@ -73,4 +73,8 @@ class ViewParams(Params):
 
     def varied(self) -> list[str]:
         """The keys of augmentation that vary something: those whose values are not the defaults."""
-        return [name for name, field in ViewParams.model_fields.items() if getattr(self, name) != field.default]
+        return [
+            name
+            for name, field in ViewParams.model_fields.items()
+            if getattr(self, name) != field.default
+        ]

@@ -67,7 +67,9 @@ def _version() -> str:
 def unusable(found: str) -> DependencyMissing:
     """The error for a decoder that is not there. found: what the compiler or the loader said."""
     remedy = "run `make setup`, which installs a compiler and libjpeg-dev, or set PERENNIAL_LOADER=python"
-    return DependencyMissing("the C decoder cannot be used", file=FOLDER, value=found, remedy=remedy)
+    return DependencyMissing(
+        "the C decoder cannot be used", file=FOLDER, value=found, remedy=remedy
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,18 @@ from pipeline_lib.betons.layout import RAW, Array
 from pipeline_lib.native.build import library_path, unusable
 
 # `View` of views.h, column by column.
-_COUNTS = ("raw", "height", "width", "top", "left", "box_height", "box_width", "flip", "status", "unused")
+_COUNTS = (
+    "raw",
+    "height",
+    "width",
+    "top",
+    "left",
+    "box_height",
+    "box_width",
+    "flip",
+    "status",
+    "unused",
+)
 VIEW = np.dtype([("stored", "u8"), ("size", "u8"), *((name, "i4") for name in _COUNTS)], align=True)
 
 
@@ -25,7 +36,9 @@ class Status(IntEnum):
     NO_MEMORY = 3
 
 
-def view_table(images_N: Array, *, addresses_N: Array, sizes_N: Array, boxes_N4: Array, flips_N: Array) -> Array:
+def view_table(
+    images_N: Array, *, addresses_N: Array, sizes_N: Array, boxes_N4: Array, flips_N: Array
+) -> Array:
     """What the C side reads, VIEW [N].
 
     images_N: IMAGE, as the beton has them. addresses_N, sizes_N: where in memory their bytes are, and how many.
@@ -51,7 +64,10 @@ def render_views(table_N: Array, out_NHWC: Array) -> None:
     # C checks no types: what is wrong here would be read and written beyond its memory.
     count, side = out_NHWC.shape[:2]
     assert table_N.dtype == VIEW and len(table_N) == count, (table_N.dtype, len(table_N), count)
-    assert out_NHWC.dtype == np.uint8 and out_NHWC.shape[2:] == (side, 3), (out_NHWC.dtype, out_NHWC.shape)
+    assert out_NHWC.dtype == np.uint8 and out_NHWC.shape[2:] == (side, 3), (
+        out_NHWC.dtype,
+        out_NHWC.shape,
+    )
     assert table_N.flags.c_contiguous and out_NHWC.flags.c_contiguous
     load().render_views(table_N.ctypes.data, count, side, out_NHWC.ctypes.data)
 
@@ -64,7 +80,12 @@ def load() -> ctypes.CDLL:
     except OSError:
         # Compiled for another libjpeg or libc: by a machine that shares this folder, or before an upgrade.
         library = _load_anew()
-    library.render_views.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
+    library.render_views.argtypes = (
+        ctypes.c_void_p,
+        ctypes.c_int64,
+        ctypes.c_int32,
+        ctypes.c_void_p,
+    )
     library.render_views.restype = ctypes.c_int
     return library
 

@@ -16,18 +16,34 @@ from pipeline_lib.networks.small import MiniResNet, lenet, small_cnn, two_layer_
 from pipeline_lib.networks.speed_net import SpeedNet
 
 log = logging.getLogger(__name__)
-SMALL = {"mini_resnet": MiniResNet, "lenet": lenet, "small_cnn": small_cnn, "two_layer_cnn": two_layer_cnn}
+SMALL = {
+    "mini_resnet": MiniResNet,
+    "lenet": lenet,
+    "small_cnn": small_cnn,
+    "two_layer_cnn": two_layer_cnn,
+}
 OURS = {**SMALL, "speed_net": SpeedNet}
 TIMM = "timm:"
 BLUR = "+blur"
 BLUR_LEAST_CHANNELS = 16
 # The sizes of DeiT-S (Touvron et al. 2021, arXiv 2012.12877, table 1), which torchvision lacks.
 VIT_S = "vit_s_16"
-VIT_S_SIZES = {"patch_size": 16, "num_layers": 12, "num_heads": 6, "hidden_dim": 384, "mlp_dim": 1536}
+VIT_S_SIZES = {
+    "patch_size": 16,
+    "num_layers": 12,
+    "num_heads": 6,
+    "hidden_dim": 384,
+    "mlp_dim": 1536,
+}
 # GoogLeNet and Inception v3 also classify from the middle, while they train and not after.
-AUXILIARY_SHARE = 0.3  # of such a loss beside the main one: Szegedy et al. 2014, arXiv 1409.4842, section 5
+AUXILIARY_SHARE = (
+    0.3  # of such a loss beside the main one: Szegedy et al. 2014, arXiv 1409.4842, section 5
+)
 AUXILIARY_HEADS = ("aux1", "aux2", "AuxLogits")
-AUXILIARY_LEAST_SIDE_PX = {"googlenet": 1, "inception_v3": 299}  # below, the heads' own convolutions do not fit
+AUXILIARY_LEAST_SIDE_PX = {
+    "googlenet": 1,
+    "inception_v3": 299,
+}  # below, the heads' own convolutions do not fit
 
 
 def build_network(name: str, *, n_classes: int, side_px: int, auxiliary: bool = False) -> nn.Module:
@@ -54,7 +70,11 @@ def check_side(network: nn.Module, name: str, *, n_classes: int, side_px: int) -
     try:
         with torch.no_grad():
             logits_BK = network(torch.zeros(1, 3, side_px, side_px))
-    except (RuntimeError, ValueError, AssertionError) as error:  # timm and torchvision assert their sizes
+    except (
+        RuntimeError,
+        ValueError,
+        AssertionError,
+    ) as error:  # timm and torchvision assert their sizes
         raise ConfigError(
             f"{name} cannot take images of {side_px} px",
             file="params.yaml",
@@ -82,7 +102,9 @@ def head_name(network: nn.Module) -> str:
         return str(published["classifier"])
     # Elsewhere the head is the last module with weights of its own.
     with_weights: list[str] = [
-        name for name, module in network.named_modules() if next(module.parameters(recurse=False), None) is not None
+        name
+        for name, module in network.named_modules()
+        if next(module.parameters(recurse=False), None) is not None
     ]
     return with_weights[-1]
 
@@ -128,7 +150,10 @@ def torchvision_network(name: str, *, n_classes: int, side_px: int, auxiliary: b
         if name == VIT_S:
             return zoo.VisionTransformer(**VIT_S_SIZES, **options, num_classes=n_classes)  # type: ignore[no-any-return]
         return zoo.get_model(name, weights=None, num_classes=n_classes, **options)  # type: ignore[no-any-return]
-    except (ValueError, AssertionError) as error:  # torchvision asserts that a side is a whole number of patches
+    except (
+        ValueError,
+        AssertionError,
+    ) as error:  # torchvision asserts that a side is a whole number of patches
         raise ConfigError(
             f"{name} cannot take images of {side_px} px",
             file="params.yaml",
@@ -190,13 +215,18 @@ def drop_auxiliary_heads(network: nn.Module) -> None:
         setattr(network, name, None)
 
 
-def weighed_logits(output: torch.Tensor | tuple[torch.Tensor | None, ...]) -> list[tuple[float, torch.Tensor]]:
+def weighed_logits(
+    output: torch.Tensor | tuple[torch.Tensor | None, ...],
+) -> list[tuple[float, torch.Tensor]]:
     """The output of a network that trains -> (share of the loss, logits_BK), the main head first."""
     if isinstance(output, torch.Tensor):
         return [(1.0, output)]
     main, *auxiliary = output
     assert main is not None
-    return [(1.0, main), *((AUXILIARY_SHARE, logits_BK) for logits_BK in auxiliary if logits_BK is not None)]
+    return [
+        (1.0, main),
+        *((AUXILIARY_SHARE, logits_BK) for logits_BK in auxiliary if logits_BK is not None),
+    ]
 
 
 def add_blur_pool(network: nn.Module) -> nn.Module:
@@ -207,7 +237,11 @@ def add_blur_pool(network: nn.Module) -> nn.Module:
     stride 2 and more with at least 16 input channels.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d) and max(module.stride) > 1 and module.in_channels >= BLUR_LEAST_CHANNELS:
+        if (
+            isinstance(module, nn.Conv2d)
+            and max(module.stride) > 1
+            and module.in_channels >= BLUR_LEAST_CHANNELS
+        ):
             module.register_forward_pre_hook(_blur)
     return network
 

@@ -29,7 +29,9 @@ def choose_device(wanted: str, *, threads: int, seed: int) -> torch.device:
             remedy='set device = "auto" (PERENNIAL_DEVICE=auto), or install the NVIDIA driver',
         )
     if wanted == "auto" and not has_gpu and shutil.which("nvidia-smi"):
-        log.warning("nvidia-smi is here, but torch sees no GPU (an old driver, most often): computing on the CPU")
+        log.warning(
+            "nvidia-smi is here, but torch sees no GPU (an old driver, most often): computing on the CPU"
+        )
     device = torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
     is_cpu = device.type == "cpu"
     if is_cpu:

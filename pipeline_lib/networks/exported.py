@@ -27,7 +27,9 @@ class ExportedModel:
 
         Raises NotFinite where a probability is not finite.
         """
-        probabilities_BK: npt.NDArray[np.float32] = self.session.run(["probabilities"], {"images": images_BHWC})[0]
+        probabilities_BK: npt.NDArray[np.float32] = self.session.run(
+            ["probabilities"], {"images": images_BHWC}
+        )[0]
         is_finite_B = np.isfinite(probabilities_BK).all(axis=1)
         if not is_finite_B.all():
             n_bad = int((~is_finite_B).sum())
@@ -50,7 +52,9 @@ def load_exported(folder: Path, *, threads: int = 0) -> ExportedModel:
     # Cores are shared, so idle threads sleep.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(str(folder / ONNX_FILE), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            str(folder / ONNX_FILE), options, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime's exceptions have no common base but this
         raise BadData(
             "onnxruntime cannot open the model",

@@ -47,11 +47,16 @@ class ModelFile(BaseModel):
         on = self.trained_on
         if not on:
             return ""
-        return f"{on['device']}, {on['processor']}, {on['instruction_set']}, {on['threads']} threads"
+        return (
+            f"{on['device']}, {on['processor']}, {on['instruction_set']}, {on['threads']} threads"
+        )
 
     def write(self, folder: Path) -> None:
         """Write folder/model.json."""
-        write_text(folder / MODEL_FILE, json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
+        write_text(
+            folder / MODEL_FILE,
+            json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n",
+        )
 
 
 def read_model_file(folder: Path) -> ModelFile:

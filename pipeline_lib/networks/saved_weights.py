@@ -48,7 +48,9 @@ def load_weights(network: nn.Module, folder: Path) -> None:
         ) from error
 
 
-def put_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], *, strict: bool = True) -> None:
+def put_weights(
+    network: nn.Module, tensors: Mapping[str, torch.Tensor], *, strict: bool = True
+) -> None:
     """`load_state_dict` of a plain dict, with the versions of modules that torchvision's MNASNet insists on."""
     # A plain dict has no metadata, and MNASNet takes that for an old version.
     state = OrderedDict(tensors)

@@ -16,7 +16,9 @@ import PIL._imaging  # noqa: F401 - loads libtiff, which is looked for below
 from pipeline_lib.pixels.rules import Undecodable
 from pipeline_lib.reasons import Reason
 
-MAX_FRAMES: Final = 10_000  # only the first is used; an animation or a microscope's stack has hundreds
+MAX_FRAMES: Final = (
+    10_000  # only the first is used; an animation or a microscope's stack has hundreds
+)
 MAX_CHUNKS: Final = 200_000  # of a PNG: 8 KB each, as libpng writes them, hold 1.6 GB
 MAX_SCANS: Final = 500  # of a JPEG; libjpeg-turbo's own guard in its fuzzers
 # Each scan of a progressive JPEG visits every block again. Camera and web software writes 10 scans, 18 of CMYK.
@@ -57,8 +59,13 @@ def tiff_frames(data: bytes) -> int:
             (n_entries,) = struct.unpack_from(order + count, data, at)
             seen.add(at)
             refuse_frames(len(seen))
-            (at,) = struct.unpack_from(order + offset, data, at + struct.calcsize(count) + n_entries * entry_bytes)
-    except (struct.error, OverflowError):  # the chain leads out of the file: what came before counts
+            (at,) = struct.unpack_from(
+                order + offset, data, at + struct.calcsize(count) + n_entries * entry_bytes
+            )
+    except (
+        struct.error,
+        OverflowError,
+    ):  # the chain leads out of the file: what came before counts
         pass
     return max(1, len(seen))
 
@@ -71,7 +78,11 @@ def silence_libtiff() -> None:
     otherwise (no /proc, a static build), its lines stay.
     """
     maps = Path("/proc/self/maps")
-    lines = maps.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if maps.exists() else []
+    lines = (
+        maps.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        if maps.exists()
+        else []
+    )
     for path in {line.split(maxsplit=5)[5] for line in lines if "/libtiff" in line}:
         library = ctypes.CDLL(path)
         for name in ("TIFFSetErrorHandler", "TIFFSetErrorHandlerExt"):

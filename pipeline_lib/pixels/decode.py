@@ -31,8 +31,16 @@ def decode(data: bytes, rules: PixelRules) -> Decoded:
     kind = sniff(data)
     if kind not in DECODABLE:
         raise _refusal(kind)
-    raster = decode_jpeg(data, rules.max_pixels) if kind == "jpeg" else decode_other(data, kind, rules.max_pixels)
-    turn = raster.exif.orientation if rules.exif_orientation == "apply" and kind not in ALREADY_UPRIGHT else 1
+    raster = (
+        decode_jpeg(data, rules.max_pixels)
+        if kind == "jpeg"
+        else decode_other(data, kind, rules.max_pixels)
+    )
+    turn = (
+        raster.exif.orientation
+        if rules.exif_orientation == "apply" and kind not in ALREADY_UPRIGHT
+        else 1
+    )
     pixels_HWC = np.ascontiguousarray(turn_upright(raster.pixels_HWC, turn))
     height, width = pixels_HWC.shape[:2]
     return Decoded(

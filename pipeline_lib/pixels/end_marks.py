@@ -69,7 +69,9 @@ def _whole_file(data: bytes) -> int:
     return len(data)
 
 
-AVIF_BOXES: Final = frozenset((b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"free", b"skip", b"uuid", b"sidx"))
+AVIF_BOXES: Final = frozenset(
+    (b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"free", b"skip", b"uuid", b"sidx")
+)
 END_OF: Final[dict[str, Callable[[bytes], int]]] = {
     "png": end_of_png,
     "gif": end_of_gif,

@@ -36,11 +36,16 @@ def read_exif(block: bytes) -> Exif:
         (start,) = struct.unpack_from(f"{order}I", block, 4)
         (count,) = struct.unpack_from(f"{order}H", block, start)
         entries = [
-            struct.unpack_from(f"{order}HHIH", block, start + 2 + ENTRY_BYTES * number) for number in range(count)
+            struct.unpack_from(f"{order}HHIH", block, start + 2 + ENTRY_BYTES * number)
+            for number in range(count)
         ]
     except struct.error:
         return Exif()
-    turns = [value for tag, kind, n, value in entries if tag == ORIENTATION_TAG and kind == SHORT and n == 1]
+    turns = [
+        value
+        for tag, kind, n, value in entries
+        if tag == ORIENTATION_TAG and kind == SHORT and n == 1
+    ]
     orientation = turns[0] if turns and 1 <= turns[0] <= 8 else 1
     return Exif(orientation, any(tag == GPS_TAG for tag, *_ in entries))
 

@@ -27,7 +27,9 @@ from pipeline_lib.reasons import Reason
 # Markers of ITU-T T.81 table B.1
 SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
 FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-MARKER: Final = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # with a length, or the end; no stuffed byte, no restart mark
+MARKER: Final = re.compile(
+    rb"\xff[\x02-\xcf\xd9-\xfe]"
+)  # with a length, or the end; no stuffed byte, no restart mark
 MODES: Final = {1: "L", 3: "RGB", 4: "CMYK"}
 
 
@@ -77,7 +79,9 @@ def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
     if layout.end is None:
         raise Undecodable(damage, "no end mark")
     refuse_lost_sectors(data, start=layout.compressed, end=layout.end)
-    return Raster(pixels_HWC, MODES[layout.frame.n_components], layout.exif, 1, len(data) - layout.end)
+    return Raster(
+        pixels_HWC, MODES[layout.frame.n_components], layout.exif, 1, len(data) - layout.end
+    )
 
 
 def read_layout(data: bytes) -> JpegLayout:
@@ -117,7 +121,9 @@ def _pixels(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
         if "subsampling" not in str(error):
             raise
         return _pixels_of_odd_sampling(data, max_pixels)
-    refuse_bomb(width, height, max_pixels)  # again: the decoder's own reading of the header is what it will allocate
+    refuse_bomb(
+        width, height, max_pixels
+    )  # again: the decoder's own reading of the header is what it will allocate
     if space in ("CMYK", "YCCK"):
         return _cmyk_to_rgb(simplejpeg.decode_jpeg(data, colorspace="CMYK", strict=True))
     pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)

@@ -65,7 +65,10 @@ class KeptSize(Params):
     def _shrunk(self, width: int, height: int) -> tuple[int, int]:
         """Apply the smaller of the two ratios limit/side, at most 1, in integers."""
         short, long = min(width, height), max(width, height)
-        limits = [(self.short_side_px, long if self.shape == "square_pad" else short), (self.long_side_px, long)]
+        limits = [
+            (self.short_side_px, long if self.shape == "square_pad" else short),
+            (self.long_side_px, long),
+        ]
         ratios = [(limit, side) for limit, side in limits if limit is not None and limit < side]
         if not ratios:
             return width, height

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-MID_GREY, GREY_SLACK = 128, 3  # what a decoder paints where the data stopped, and what a second JPEG makes of it
+MID_GREY, GREY_SLACK = (
+    128,
+    3,
+)  # what a decoder paints where the data stopped, and what a second JPEG makes of it
 LEAST_GREY_SHARE: Final = 1 / 16  # of the height; less may be a border
 LOW_LEVELS: Final = 16  # of 256: 16-bit samples that never pass 12 bits are as dark as that
 INVISIBLE: Final = 240  # on white paper nothing is darker than this

@@ -30,12 +30,18 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 silence_libtiff()
 
-MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
+MODES: Final = frozenset(
+    {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}
+)
 SIXTEEN_BIT: Final = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2"}
 PILLOW_NAME: Final = {kind: kind.upper() for kind in DECODABLE} | {"netpbm": "PPM", "heic": "HEIF"}
 HEIC_LIBRARY: Final = "pi-heif"
 READ_HEIC: Final = "`make setup WITH=heic` reads it"
-WITHOUT_CHECKSUM: Final = ("webp", "avif", "heic")  # GIF and BMP too, but whole sectors of black are nothing odd there
+WITHOUT_CHECKSUM: Final = (
+    "webp",
+    "avif",
+    "heic",
+)  # GIF and BMP too, but whole sectors of black are nothing odd there
 ENDS_EARLY: Final = (
     "truncated",
     "unexpected end",
@@ -60,12 +66,23 @@ def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
     try:
         png = read_png(data) if kind == "png" else None
         end = png.end if png else END_OF[kind](data)
-        with Image.open(io.BytesIO(png.essential if png else data), formats=[PILLOW_NAME[kind]]) as image:
+        with Image.open(
+            io.BytesIO(png.essential if png else data), formats=[PILLOW_NAME[kind]]
+        ) as image:
             refuse_bomb(*image.size, max_pixels)
             if kind in WITHOUT_CHECKSUM:
                 refuse_lost_sectors(data, start=0, end=end)
-            is_deep, stated_bits = bool(png and png.sample_bits == 16), png.significant_bits if png else 0
-            return _raster(image, data, trailing_bytes=len(data) - end, is_deep=is_deep, stated_bits=stated_bits)
+            is_deep, stated_bits = (
+                bool(png and png.sample_bits == 16),
+                png.significant_bits if png else 0,
+            )
+            return _raster(
+                image,
+                data,
+                trailing_bytes=len(data) - end,
+                is_deep=is_deep,
+                stated_bits=stated_bits,
+            )
     except (Undecodable, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -94,10 +111,14 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     if data[12:16] == b"VP8L":
         bits = int.from_bytes(data[21:25], "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(
+        data[28:30], "little"
+    ) & 0x3FFF
 
 
-def _raster(image: Image.Image, data: bytes, *, trailing_bytes: int, is_deep: bool, stated_bits: int) -> Raster:
+def _raster(
+    image: Image.Image, data: bytes, *, trailing_bytes: int, is_deep: bool, stated_bits: int
+) -> Raster:
     """is_deep: the samples have 16 bits, also where Pillow's mode has 8. stated_bits: those that the file says."""
     n_frames = tiff_frames(data) if image.format == "TIFF" else int(getattr(image, "n_frames", 1))
     refuse_frames(n_frames)
@@ -116,7 +137,11 @@ def _to_rgb(image: Image.Image, *, stated_bits: int) -> tuple[NDArray[np.uint8],
     """uint8 RGB, and whether it lies on black."""
     if image.mode in SIXTEEN_BIT or image.mode == "I":
         samples_HW = np.asarray(image)
-        shift = stated_bits - 8 if 8 < stated_bits < 16 and is_low_justified(samples_HW, stated_bits) else 8
+        shift = (
+            stated_bits - 8
+            if 8 < stated_bits < 16 and is_low_justified(samples_HW, stated_bits)
+            else 8
+        )
         high = (samples_HW >> shift).astype(np.uint8)
         return np.repeat(high[..., None], 3, axis=2), False
     if image.has_transparency_data:
@@ -130,9 +155,17 @@ def _damage(data: bytes, kind: str, error: Exception) -> Undecodable:
         END_OF[kind](data)
     except Undecodable as verdict:
         return verdict
-    if kind == "tiff" and isinstance(error, UnidentifiedImageError) and (samples := tiff_samples(data)):
+    if (
+        kind == "tiff"
+        and isinstance(error, UnidentifiedImageError)
+        and (samples := tiff_samples(data))
+    ):
         return Undecodable(Reason.UNSUPPORTED_MODE, samples)
     # Pillow's own sentence for an unreadable header ends in a memory address, which would differ from run to run
-    said = "broken header" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
+    said = (
+        "broken header"
+        if isinstance(error, UnidentifiedImageError)
+        else str(error) or type(error).__name__
+    )
     early = isinstance(error, EOFError) or any(words in said.lower() for words in ENDS_EARLY)
     return Undecodable(Reason.DECODE_TRUNCATED if early else Reason.DECODE_CORRUPT, said)

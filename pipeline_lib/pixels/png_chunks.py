@@ -39,7 +39,9 @@ def read_png(data: bytes) -> Png:
     Raises Undecodable: decode_truncated when the file stops before its last chunk, too_much_work for more chunks than
     any image needs, decode_corrupt for other damage.
     """
-    written = len(data.rstrip(b"\0"))  # the last chunk never ends in a zero, so zeros at the end are no part of it
+    written = len(
+        data.rstrip(b"\0")
+    )  # the last chunk never ends in a zero, so zeros at the end are no part of it
     parts, at, ignored = [data[:SIGNATURE_BYTES]], SIGNATURE_BYTES, False
     n_chunks = 0
     sample_bits = data[SIGNATURE_BYTES + 16] if len(data) > SIGNATURE_BYTES + 16 else 0
@@ -52,7 +54,12 @@ def read_png(data: bytes) -> Png:
         if end > written:
             raise _stops(data, at)
         is_sound = zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
-        if name == b"sBIT" and is_sound and 0 < length <= 4 and 0 < max(data[at + 8 : end - 4]) <= sample_bits:
+        if (
+            name == b"sBIT"
+            and is_sound
+            and 0 < length <= 4
+            and 0 < max(data[at + 8 : end - 4]) <= sample_bits
+        ):
             significant_bits = max(data[at + 8 : end - 4])
         if name in IGNORED:
             ignored = True
@@ -61,7 +68,9 @@ def read_png(data: bytes) -> Png:
         elif name != b"tRNS" or _is_transparency(data, length):
             parts.append(data[at:end])
         if name == b"IEND":
-            return Png(end, b"".join(parts) if ignored else data[:end], sample_bits, significant_bits)
+            return Png(
+                end, b"".join(parts) if ignored else data[:end], sample_bits, significant_bits
+            )
         at = end
 
 
@@ -78,5 +87,7 @@ def _is_transparency(data: bytes, length: int) -> bool:
 def _stops(data: bytes, at: int) -> Undecodable:
     """Of a file that has its last chunk, a length is wrong; any other ends early."""
     if data.find(LAST_CHUNK, at) >= 0:
-        return Undecodable(Reason.DECODE_CORRUPT, f"the chunk at byte {at} would end after the file")
+        return Undecodable(
+            Reason.DECODE_CORRUPT, f"the chunk at byte {at} would end after the file"
+        )
     return Undecodable(Reason.DECODE_TRUNCATED, f"the data ends in the chunk at byte {at}")

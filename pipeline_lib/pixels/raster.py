@@ -36,6 +36,11 @@ def memory_ran_out(error: Exception) -> bool:
 def refuse_bomb(width_px: int, height_px: int, max_pixels: int) -> None:
     """Raise Undecodable(too_many_pixels) by the size in the header, before memory is allocated."""
     if width_px * height_px > max_pixels:
-        raise Undecodable(Reason.TOO_MANY_PIXELS, f"{width_px} x {height_px}, the limit is {max_pixels} pixels")
+        raise Undecodable(
+            Reason.TOO_MANY_PIXELS, f"{width_px} x {height_px}, the limit is {max_pixels} pixels"
+        )
     if max(width_px, height_px) > MAX_SIDE_PX:
-        raise Undecodable(Reason.TOO_MANY_PIXELS, f"{width_px} x {height_px}, the longest side is {MAX_SIDE_PX} px")
+        raise Undecodable(
+            Reason.TOO_MANY_PIXELS,
+            f"{width_px} x {height_px}, the longest side is {MAX_SIDE_PX} px",
+        )

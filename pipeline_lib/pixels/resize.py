@@ -22,7 +22,11 @@ def shrink_to(pixels_HWC: NDArray[np.uint8], *, short_side_px: int) -> NDArray[n
     short = min(height, width)
     if short <= short_side_px:
         return pixels_HWC
-    return resize(pixels_HWC, width=scaled(width, short_side_px, short), height=scaled(height, short_side_px, short))
+    return resize(
+        pixels_HWC,
+        width=scaled(width, short_side_px, short),
+        height=scaled(height, short_side_px, short),
+    )
 
 
 def centre_square(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:

@@ -12,7 +12,17 @@ from pipeline_lib.registry import Verdict, records
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.registry.git_tags import Snapshot
 
-LIBRARIES = ("torch", "torchvision", "ffcv", "numpy", "pillow", "simplejpeg", "opencv-python", "onnx", "onnxruntime")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "ffcv",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+    "opencv-python",
+    "onnx",
+    "onnxruntime",
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,9 @@ class GateQuestion:
     @property
     def key(self) -> str:
         """The registration key: sha256 over model, evaluation and name."""
-        return hashlib.sha256(f"{self.model_md5}\0{self.evaluation_md5}\0{self.name}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{self.model_md5}\0{self.evaluation_md5}\0{self.name}".encode()
+        ).hexdigest()
 
 
 def ask(closure: Closure, params: RegisterParams, *, name: str, candidate: bool) -> GateQuestion:
@@ -50,7 +62,11 @@ def attempt_tags(
 
     trained_on: device, processor, instruction set and threads, in words.
     """
-    commit = {records.COMMIT: snapshot.commit, records.DIRTY: str(snapshot.dirty).lower()} if snapshot else {}
+    commit = (
+        {records.COMMIT: snapshot.commit, records.DIRTY: str(snapshot.dirty).lower()}
+        if snapshot
+        else {}
+    )
     return {
         records.KEY: question.key,
         records.RULE: question.rule,

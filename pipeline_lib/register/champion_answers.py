@@ -46,7 +46,9 @@ class ModelAnswers:
     by_image: pd.Series
 
 
-def ask_champion(version: Version, job: StageRun[RegisterParams], *, closure: Closure, registry: Registry) -> Champion:
+def ask_champion(
+    version: Version, job: StageRun[RegisterParams], *, closure: Closure, registry: Registry
+) -> Champion:
     """The champion's answers on today's test rows; silent, with reason and remedy, when its bytes are not at hand.
 
     Raises PipelineError when today's own betons or selection are at fault.
@@ -63,7 +65,9 @@ def ask_champion(version: Version, job: StageRun[RegisterParams], *, closure: Cl
         why = f"version {version.number} cannot be asked: {error.what}; {error.remedy}"
         return Champion(version.number, None, {}, why_silent=why)
     answers = score(model, job)
-    write_text(memo, json.dumps({"classes": answers.classes, "answers": answers.by_image.to_dict()}))
+    write_text(
+        memo, json.dumps({"classes": answers.classes, "answers": answers.by_image.to_dict()})
+    )
     return _champion(version, answers, job, registry)
 
 
@@ -79,13 +83,21 @@ def ask_reference(
     return ask_champion(version, job, closure=closure, registry=registry)
 
 
-def _champion(version: Version, answers: ModelAnswers, job: StageRun[RegisterParams], registry: Registry) -> Champion:
+def _champion(
+    version: Version, answers: ModelAnswers, job: StageRun[RegisterParams], registry: Registry
+) -> Champion:
     """The champion with its answers, and what its classes are called today."""
-    profiles = [md5 for path, md5 in version.closure.stages["curate"].outs.items() if Path(path).stem == "profile"]
+    profiles = [
+        md5
+        for path, md5 in version.closure.stages["curate"].outs.items()
+        if Path(path).stem == "profile"
+    ]
     then = read_became(registry.cache.find(profiles[0]) if profiles else None)
     now = read_became(job.reads["profile"])
     today = classes_today(answers.classes, then, now)
-    return Champion(version.number, answers.by_image, today, recorded=then is not None and now is not None)
+    return Champion(
+        version.number, answers.by_image, today, recorded=then is not None and now is not None
+    )
 
 
 def _from_json(text: str) -> ModelAnswers:
@@ -97,7 +109,11 @@ def _from_json(text: str) -> ModelAnswers:
 def test_inputs(closure: Closure) -> dict[str, str]:
     """role -> md5 of what decides the test rows, their classes and pixels."""
     deps = closure.stages["evaluate"].deps
-    return {Path(path).stem: md5 for path, md5 in deps.items() if Path(path).stem in ("betons", "classes", "test")}
+    return {
+        Path(path).stem: md5
+        for path, md5 in deps.items()
+        if Path(path).stem in ("betons", "classes", "test")
+    }
 
 
 def _recorded(version: Version, job: StageRun[RegisterParams], registry: Registry) -> ModelAnswers:
@@ -112,7 +128,9 @@ def _recorded(version: Version, job: StageRun[RegisterParams], registry: Registr
 def _memo(version: Version, closure: Closure, registry: Registry) -> Path:
     """Where the answers of this model on these test rows are kept."""
     key = hashlib.sha256(
-        json.dumps([ANSWERS_VERSION, version.model_md5, test_inputs(closure)], sort_keys=True).encode()
+        json.dumps(
+            [ANSWERS_VERSION, version.model_md5, test_inputs(closure)], sort_keys=True
+        ).encode()
     ).hexdigest()
     return registry.state_folder / "champion_answers" / f"{key}.json"
 
@@ -136,7 +154,10 @@ def score(model: ExportedModel, job: StageRun[RegisterParams]) -> ModelAnswers:
         for batch in loader.epoch(0):
             said_B = model.probabilities(batch.images_BHWC.numpy()).argmax(axis=1)
             ids_B = rows["image_id"].iloc[batch.positions_B.numpy()]
-            answers |= {image: model.about.classes[k] for image, k in zip(ids_B, said_B.tolist(), strict=True)}
+            answers |= {
+                image: model.about.classes[k]
+                for image, k in zip(ids_B, said_B.tolist(), strict=True)
+            }
     return ModelAnswers(model.about.classes, pd.Series(answers))
 
 
@@ -148,7 +169,9 @@ def read_became(profile: Path | None) -> Became | None:
     return became
 
 
-def classes_today(champion_classes: Iterable[str], then: Became | None, now: Became | None) -> dict[str, str]:
+def classes_today(
+    champion_classes: Iterable[str], then: Became | None, now: Became | None
+) -> dict[str, str]:
     """Champion's class id -> today's class id, without those that were split or excluded since.
 
     then, now: what received classes became when the champion was trained, and today. Without both records, or where
@@ -158,7 +181,9 @@ def classes_today(champion_classes: Iterable[str], then: Became | None, now: Bec
         return {name: name for name in champion_classes}
     today: dict[str, str] = {}
     for name in champion_classes:
-        still_received = [received for received, became in then.items() if became == name and received in now]
+        still_received = [
+            received for received, became in then.items() if became == name and received in now
+        ]
         candidates = {now[received] for received in still_received} if still_received else {name}
         wanted = candidates - {None}
         if len(wanted) == 1:

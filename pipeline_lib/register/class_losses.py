@@ -35,8 +35,12 @@ def class_changes(
     """Count every class and test it for a loss; the largest loss first."""
     names, index_N, n_K = np.unique(np.asarray(class_N), return_inverse=True, return_counts=True)
     right_K = np.bincount(index_N, weights=champion_N, minlength=len(names)).astype(int)
-    lost_K = np.bincount(index_N, weights=champion_N & ~challenger_N, minlength=len(names)).astype(int)
-    won_K = np.bincount(index_N, weights=challenger_N & ~champion_N, minlength=len(names)).astype(int)
+    lost_K = np.bincount(index_N, weights=champion_N & ~challenger_N, minlength=len(names)).astype(
+        int
+    )
+    won_K = np.bincount(index_N, weights=challenger_N & ~champion_N, minlength=len(names)).astype(
+        int
+    )
     disputed_K = lost_K + won_K
 
     # A loss refuses or holds a model only when it is large as well as beyond chance.
@@ -92,7 +96,9 @@ def surest_by_chance(disputed_K: Counts, significance: float) -> float:
     # The chance that no class shows a tail of p or less is a product over classes; its logarithm falls in steps, one at
     # each tail that some class can show.
     sizes, n_classes = np.unique(disputed_K[disputed_K > 0], return_counts=True)
-    steps: list[tuple[float, float]] = []  # a tail that a class can show, and what it adds to -log P(no class does)
+    steps: list[
+        tuple[float, float]
+    ] = []  # a tail that a class can show, and what it adds to -log P(no class does)
     for size, count in zip(sizes.tolist(), n_classes.tolist(), strict=True):
         tails = np.sort(bdtrc(np.arange(size), size, 0.5))  # more than 0 to size - 1 of size
         tails = tails[tails <= significance]
@@ -160,7 +166,9 @@ def _noticed(loss: float, n: int, p: float, background: float, class_loss: float
 
     # Over all numbers of disputed images: how likely the number is, times how often so many of them are lost.
     chance_M = bdtr(disputed_M, n, disputed) - bdtr(disputed_M - 1, n, disputed)
-    shows_M = np.where(least_M > disputed_M, 0.0, bdtrc(least_M - 1, disputed_M, lost / (lost + won)))
+    shows_M = np.where(
+        least_M > disputed_M, 0.0, bdtrc(least_M - 1, disputed_M, lost / (lost + won))
+    )
     return float((chance_M * shows_M).sum())
 
 

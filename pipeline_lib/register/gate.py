@@ -21,7 +21,9 @@ from pipeline_lib.register.sentences import percent
 from pipeline_lib.registry import ClassChange, Comparison, Rule, RuleName, Verdict
 from pipeline_lib.registry.verdict import Decision
 
-STORED_CLASSES = 2_000  # of a verdict, the largest losses first: 90 kB of JSON, and 100 tags hold 790 kB
+STORED_CLASSES = (
+    2_000  # of a verdict, the largest losses first: 90 kB of JSON, and 100 tags hold 790 kB
+)
 MIN_AGREEMENT = 0.999  # of the export with torch: share of equal answers
 MAX_DP = 1e-3  # of the export with torch: largest difference of a probability
 NOTHING_SHARED = (
@@ -138,7 +140,10 @@ def fight(evaluation: Evaluation, champion: Champion, params: RegisterParams) ->
     champion_N = shared["champion_right"].to_numpy(bool)
     challenger_N = shared["correct"].to_numpy(bool)
     comparison = compare(
-        champion_N, challenger_N, champion_version=champion.version, smallest_margin=params.smallest_margin
+        champion_N,
+        challenger_N,
+        champion_version=champion.version,
+        smallest_margin=params.smallest_margin,
     )
     changes = class_changes(
         shared["class_id"].tolist(),
@@ -200,7 +205,9 @@ def sanity(evaluation: Evaluation, params: RegisterParams) -> list[Rule]:
     # The model was neither trained nor chosen on any of them.
     seen = set(selection["train"]["image_id"]) | set(selection["val"]["image_id"])
     shared = set(expected) & seen
-    unseen = Rule(RuleName.UNSEEN_IMAGES, not shared, f"{len(shared)} test images were trained or chosen on")
+    unseen = Rule(
+        RuleName.UNSEEN_IMAGES, not shared, f"{len(shared)} test images were trained or chosen on"
+    )
 
     # It beats the floor: a person's, or the answer that needs no model.
     top1 = float(test["correct"].mean())
@@ -241,7 +248,9 @@ def no_class_lost(changes: tuple[ClassChange, ...]) -> Rule:
     if not blocking and not falling:
         sentence = f"none of {len(changes):,} classes loses more than chance explains"
         return Rule(RuleName.NO_CLASS_LOST, True, sentence)
-    return Rule(RuleName.NO_CLASS_LOST, False if blocking else None, sentences.fallen(blocking or falling))
+    return Rule(
+        RuleName.NO_CLASS_LOST, False if blocking else None, sentences.fallen(blocking or falling)
+    )
 
 
 def conclude(rules: list[Rule], duel: Duel, *, candidate: bool, first: bool) -> Verdict:
@@ -259,7 +268,9 @@ def conclude(rules: list[Rule], duel: Duel, *, candidate: bool, first: bool) -> 
         sentence = f"Held as challenger: {unsure.sentence}."
     elif candidate:
         decision = "candidate"
-        sentence = f"Challenger: it passes the gate, but an experiment is never promoted; {grounds}."
+        sentence = (
+            f"Challenger: it passes the gate, but an experiment is never promoted; {grounds}."
+        )
     else:
         decision = "promote"
         sentence = f"Promoted to champion: {grounds}."
@@ -280,5 +291,9 @@ def conclude(rules: list[Rule], duel: Duel, *, candidate: bool, first: bool) -> 
 
 def same_model(version: int) -> Verdict:
     """The verdict on the champion's own bytes, met again with another evaluation: there is nothing to promote."""
-    rule = Rule(RuleName.NEW_MODEL, False, f"these are the bytes of version {version}, the champion")
-    return Verdict("current", f"Nothing to register: this is the champion itself, version {version}.", (rule,))
+    rule = Rule(
+        RuleName.NEW_MODEL, False, f"these are the bytes of version {version}, the champion"
+    )
+    return Verdict(
+        "current", f"Nothing to register: this is the champion itself, version {version}.", (rule,)
+    )

@@ -16,7 +16,9 @@ POWER = 0.8  # a loss is visible when it is noticed this often
 HALVINGS = 60  # of an interval of length 2: to 2e-18
 
 
-def compare(champion_N: Flags, challenger_N: Flags, *, champion_version: int, smallest_margin: float) -> Comparison:
+def compare(
+    champion_N: Flags, challenger_N: Flags, *, champion_version: int, smallest_margin: float
+) -> Comparison:
     """Bound the difference of top-1 from the images that exactly one of the two gets right."""
     n = len(champion_N)
     b, c = int((champion_N & ~challenger_N).sum()), int((challenger_N & ~champion_N).sum())

@@ -20,7 +20,12 @@ REPORT_VERSION = 5  # raised when the report shows the same artifacts otherwise
 
 
 def publish(
-    attempt: Attempt, version: Version | None, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry
+    attempt: Attempt,
+    version: Version | None,
+    *,
+    job: StageRun[RegisterParams],
+    closure: Closure,
+    registry: Registry,
 ) -> Path:
     """Write the report unless it already shows these artifacts and this verdict, and point `latest` to it."""
     folder = report_path(registry.state_folder, attempt.tags[records.KEY]).parent
@@ -66,13 +71,26 @@ def _write(
     tags = attempt.tags
     dirty = tags.get(records.DIRTY) == "true"
     trained_on = tags.get(records.TRAINED_ON, "")
-    steps = steps_to_weights(closure, commit=tags.get(records.COMMIT, ""), dirty=dirty, trained_on=trained_on)
-    lineage = lineage_of_version(version, "") if version else Lineage("", job.settings.model_name, steps)
+    steps = steps_to_weights(
+        closure, commit=tags.get(records.COMMIT, ""), dirty=dirty, trained_on=trained_on
+    )
+    lineage = (
+        lineage_of_version(version, "") if version else Lineage("", job.settings.model_name, steps)
+    )
     lineage = replace(lineage, steps=without_local_folders(lineage.steps))
     number = version.number if version else None
     before = Previous(*previous) if previous else None
     judged = tags.get(records.REGISTERED_AT, "")
-    run = Run(job.settings.model_name, number, tags[records.KEY], attempt.verdict, lineage, libraries(), before, judged)
+    run = Run(
+        job.settings.model_name,
+        number,
+        tags[records.KEY],
+        attempt.verdict,
+        lineage,
+        libraries(),
+        before,
+        judged,
+    )
     content = gather(run, job.reads)
     with atomic_folder(folder) as partial:
         (partial / REPORT).write_text(render_report(content), encoding="utf-8")
@@ -80,10 +98,17 @@ def _write(
         (partial / SHOWN).write_text(shown, encoding="utf-8")
 
 
-def _shown(attempt: Attempt, version: Version | None, closure: Closure, previous: tuple[int, Path] | None) -> str:
+def _shown(
+    attempt: Attempt, version: Version | None, closure: Closure, previous: tuple[int, Path] | None
+) -> str:
     """A digest of all that the report is made from."""
     outs = [sorted(receipt.outs.items()) for receipt in closure.stages.values()]
-    parts = [REPORT_VERSION, attempt.tags[records.VERDICT], version.number if version else None, outs]
+    parts = [
+        REPORT_VERSION,
+        attempt.tags[records.VERDICT],
+        version.number if version else None,
+        outs,
+    ]
     parts.append(previous[0] if previous else None)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

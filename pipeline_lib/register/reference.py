@@ -66,4 +66,6 @@ def only_seed_differs(new: Closure, old: Closure, releases: Sequence[Release] = 
 
 
 def _statistic(comparison: Comparison, change: float) -> float:
-    return float(score(comparison.n_only_champion, comparison.n_only_challenger, comparison.n_images, change))
+    return float(
+        score(comparison.n_only_champion, comparison.n_only_challenger, comparison.n_images, change)
+    )

@@ -44,7 +44,9 @@ def run(job: StageRun[RegisterParams]) -> None:
             attempt = _settle_question(question, known, job=job, closure=closure, registry=registry)
         assert attempt is not None, "a question was settled without an attempt"
         registry.mirror_tags(job.checkout)
-        report = publish(attempt, registry.version_of(question.key), job=job, closure=closure, registry=registry)
+        report = publish(
+            attempt, registry.version_of(question.key), job=job, closure=closure, registry=registry
+        )
         is_new = attempt is not known or attempt.run_id in carried_out
         outcome = outcome_of(attempt, registry.versions(), is_new=is_new)
     log.info(outcome.sentence)
@@ -81,7 +83,9 @@ def _settle_question(
     return registry.record(tags, title=f"{verdict.decision} {question.key[:12]}")
 
 
-def _judge(question: GateQuestion, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry) -> Verdict:
+def _judge(
+    question: GateQuestion, *, job: StageRun[RegisterParams], closure: Closure, registry: Registry
+) -> Verdict:
     """Gather what the gate looks at, and ask it."""
     # Here and not above: pandas and SciPy cost 2 s that a run with nothing new need not pay.
     from pipeline_lib.register.champion_answers import ask_champion, ask_reference
@@ -98,7 +102,8 @@ def _judge(question: GateQuestion, *, job: StageRun[RegisterParams], closure: Cl
     evaluation = Evaluation(
         predictions=PREDICTIONS.read(job.reads["predictions"]),
         selection={
-            split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val", "test")
+            split: SELECTION.read(job.reads["selection"] / f"{split}.parquet")
+            for split in ("train", "val", "test")
         },
         parity=json.loads((job.reads["export"] / "parity.json").read_text(encoding="utf-8")),
     )
@@ -110,7 +115,8 @@ def _judge(question: GateQuestion, *, job: StageRun[RegisterParams], closure: Cl
         candidate=is_candidate(job.settings),
         rolled_back=registry.rolled_back(question.model_md5),
         reference=ask_reference(asked, job, closure=closure, registry=registry) if asked else None,
-        only_seed_changed=champion is not None and only_seed_differs(closure, champion.closure, releases),
+        only_seed_changed=champion is not None
+        and only_seed_differs(closure, champion.closure, releases),
     )
 
 
@@ -120,4 +126,9 @@ def _check_receipt(predictions: Path, closure: Closure) -> None:
         found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if found != closure.md5_of("predictions"):
         remedy = "run `dvc repro`, which brings both in line, instead of the stage alone"
-        raise BadData("dvc.lock is the receipt of another evaluation", file=predictions, value=found, remedy=remedy)
+        raise BadData(
+            "dvc.lock is the receipt of another evaluation",
+            file=predictions,
+            value=found,
+            remedy=remedy,
+        )

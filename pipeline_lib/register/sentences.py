@@ -44,9 +44,7 @@ def _certain(comparison: Comparison) -> str:
     if comparison.low > 0:
         return f"certainly at least {_rounded_down(comparison.low)}"
     if comparison.low > -comparison.margin:
-        return (
-            f"certainly at most {_rounded_up(-comparison.low)}{' worse' if comparison.delta >= 0 else ''} ({allowed})"
-        )
+        return f"certainly at most {_rounded_up(-comparison.low)}{' worse' if comparison.delta >= 0 else ''} ({allowed})"
     if comparison.high < 0:
         return f"certainly at least {_rounded_down(-comparison.high)}"
     widest = f"anything from {_rounded_up(-comparison.low)} worse to {_rounded_up(comparison.high)} better"
@@ -89,16 +87,16 @@ def hidden(changes: Sequence[ClassChange]) -> str:
     return f"too small to show even that all is lost: {_listed(named, len(changes))}"
 
 
-def resolution(comparison: Comparison, changes: Sequence[ClassChange], params: RegisterParams) -> str:
+def resolution(
+    comparison: Comparison, changes: Sequence[ClassChange], params: RegisterParams
+) -> str:
     """What these test images can show at all."""
     n, loss = visible_class_loss(
         changes, hold_significance=params.class_hold_significance, class_loss=params.class_loss
     )
     in_class = f"from {100 * loss:.0f} points on" if loss is not None else "never"
     in_all = f"from {points(visible_loss(comparison))} points of top-1 on"
-    return (
-        f"these images show a true loss (four times in five) {in_all}; in the median class, of {n} images, {in_class}"
-    )
+    return f"these images show a true loss (four times in five) {in_all}; in the median class, of {n} images, {in_class}"
 
 
 def points(fraction: float) -> str:

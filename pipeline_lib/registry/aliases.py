@@ -40,7 +40,9 @@ def was_deleted(attempt: Attempt, numbers: Collection[int]) -> bool:
     return VERSION in attempt.tags and int(attempt.tags[VERSION]) not in numbers
 
 
-def taken_back(model_md5: str, versions: Sequence[Version], attempts: Sequence[Attempt]) -> str | None:
+def taken_back(
+    model_md5: str, versions: Sequence[Version], attempts: Sequence[Attempt]
+) -> str | None:
     """Why a version with these model bytes was taken back, if one was and there is a champion to compare with."""
     found = [v.rolled_back for v in versions if v.model_md5 == model_md5 and v.rolled_back]
     if found or with_alias(versions, CHAMPION) is None:
@@ -62,7 +64,11 @@ def before(version: Version, versions: Sequence[Version]) -> Version | None:
         seen.add(number)
         found = with_number(versions, number)
         if found is None:  # it was deleted, and with it what it had replaced
-            former = [v for v in versions if v.was_champion and v.rolled_back is None and v.number < version.number]
+            former = [
+                v
+                for v in versions
+                if v.was_champion and v.rolled_back is None and v.number < version.number
+            ]
             return former[-1] if former else None
         if found.rolled_back is None:
             return found
@@ -75,7 +81,9 @@ def heir(versions: Sequence[Version], turn: Turn | None) -> Version | None:
 
     turn: the newest git tag that set a champion. None where no version was ever champion.
     """
-    former = [version for version in versions if version.was_champion and version.rolled_back is None]
+    former = [
+        version for version in versions if version.was_champion and version.rolled_back is None
+    ]
     last = with_number(former, turn.champion if turn else None)
     previous = with_alias(former, PREVIOUS)
     return last or previous or (former[-1] if former else None)
@@ -88,12 +96,12 @@ def no_champion(last: Attempt | None, versions: Sequence[Version], *, uri: str) 
         return UsageError("no model was registered yet", file=uri, remedy=remedy)
     remedy = "`perennial report` shows the grounds; "
     if versions:
-        remedy += (
-            f"`perennial promote {versions[-1].number} --reason TEXT` makes version {versions[-1].number} champion"
-        )
+        remedy += f"`perennial promote {versions[-1].number} --reason TEXT` makes version {versions[-1].number} champion"
     else:
         remedy += "change data or params.yaml and run again; `register.min_top1` is the floor"
-    return UsageError("no model was promoted yet", file=uri, value=last.verdict.sentence, remedy=remedy)
+    return UsageError(
+        "no model was promoted yet", file=uri, value=last.verdict.sentence, remedy=remedy
+    )
 
 
 def check_reason(reason: str) -> None:
@@ -113,7 +121,9 @@ def set_reference(registry: Registry, number: int, *, reason: str | None = None)
     assert version is not None, f"no version {number} to pin"
     if version.rolled_back is not None:
         remedy = f"name another that `perennial versions` lists, or promote version {number} first"
-        raise UsageError("this version was rolled back", file=registry.uri, value=str(number), remedy=remedy)
+        raise UsageError(
+            "this version was rolled back", file=registry.uri, value=str(number), remedy=remedy
+        )
     if version == with_alias(versions, REFERENCE):
         return
     # The alias last: a killed move is done again, and its date and reason are overwritten.
@@ -132,7 +142,9 @@ def keep_reference(registry: Registry) -> None:
     if champion is None or (reference is not None and reference.rolled_back is None):
         return
     set_reference(registry, champion.number)
-    log.warning("%s: the reference is the champion, version %d, now", _why(reference), champion.number)
+    log.warning(
+        "%s: the reference is the champion, version %d, now", _why(reference), champion.number
+    )
 
 
 def _why(reference: Version | None) -> str:

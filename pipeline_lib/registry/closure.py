@@ -46,7 +46,9 @@ class Closure:
 
     def as_json(self) -> str:
         """Canonical JSON, the form kept with an attempt and a version."""
-        return json.dumps({name: asdict(receipt) for name, receipt in self.stages.items()}, separators=(",", ":"))
+        return json.dumps(
+            {name: asdict(receipt) for name, receipt in self.stages.items()}, separators=(",", ":")
+        )
 
 
 def closure_from_json(text: str) -> Closure:
@@ -58,20 +60,34 @@ def read_closure(checkout: Path) -> Closure:
     """Read dvc.lock of a checkout. Raises BadData when it is absent or does not reach `evaluate`."""
     path = checkout / "dvc.lock"
     if not path.exists():
-        raise BadData("there is no receipt of the line yet", file=path, remedy="run `dvc repro`, which writes it")
+        raise BadData(
+            "there is no receipt of the line yet",
+            file=path,
+            remedy="run `dvc repro`, which writes it",
+        )
     stages = read_yaml(path).get("stages") or {}
     if "evaluate" not in stages:
         raise BadData(
-            "the receipt does not reach evaluate", file=path, value=", ".join(stages), remedy="run `dvc repro`"
+            "the receipt does not reach evaluate",
+            file=path,
+            value=", ".join(stages),
+            remedy="run `dvc repro`",
         )
     return Closure({name: _receipt(entry) for name, entry in stages.items()})
 
 
 def _receipt(entry: Mapping[str, Any]) -> StageReceipt:
-    params = {key: value for file in (entry.get("params") or {}).values() for key, value in file.items()}
-    return StageReceipt(str(entry["cmd"]), _hashes(entry.get("deps")), params, _hashes(entry.get("outs")))
+    params = {
+        key: value for file in (entry.get("params") or {}).values() for key, value in file.items()
+    }
+    return StageReceipt(
+        str(entry["cmd"]), _hashes(entry.get("deps")), params, _hashes(entry.get("outs"))
+    )
 
 
 def _hashes(entries: list[Mapping[str, Any]] | None) -> dict[str, str]:
     """path -> hash; S3 outs carry an etag instead of an md5."""
-    return {str(entry["path"]): str(entry.get("md5") or entry.get("etag") or "") for entry in entries or ()}
+    return {
+        str(entry["path"]): str(entry.get("md5") or entry.get("etag") or "")
+        for entry in entries or ()
+    }

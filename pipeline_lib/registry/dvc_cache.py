@@ -17,7 +17,9 @@ from pipeline_lib.errors import OutputDamaged, SourceMissing
 from pipeline_lib.files.atomic import link_or_copy, remove_tree, shared_folder
 from pipeline_lib.settings import Settings
 
-REMEDY = "bring it back with `dvc fetch --all-tags` from the remote, or `dvc repro` where it was made"
+REMEDY = (
+    "bring it back with `dvc fetch --all-tags` from the remote, or `dvc repro` where it was made"
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,10 @@ class DvcCache:
         found = self.find(md5)
         if found is None:
             raise SourceMissing(
-                "the DVC cache does not hold this object", file=self.folders[0], value=md5, remedy=REMEDY
+                "the DVC cache does not hold this object",
+                file=self.folders[0],
+                value=md5,
+                remedy=REMEDY,
             )
         return found
 
@@ -85,5 +90,8 @@ def _verify(path: Path, md5: str, origin: Path) -> None:
         remove_tree(path)
         remedy = f"delete the damaged object and {REMEDY}"
         raise OutputDamaged(
-            "an object in the DVC cache is not what its name says", file=origin, value=found, remedy=remedy
+            "an object in the DVC cache is not what its name says",
+            file=origin,
+            value=found,
+            remedy=remedy,
         )

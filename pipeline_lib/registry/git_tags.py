@@ -29,7 +29,10 @@ RECEIPTS = (
     "curation/overrides.csv",
     "curation/classes.csv",
 )
-BOT = {"NAME": "Perennial", "EMAIL": "perennial@localhost"}  # where a machine has no git identity (a fresh container)
+BOT = {
+    "NAME": "Perennial",
+    "EMAIL": "perennial@localhost",
+}  # where a machine has no git identity (a fresh container)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ def take_snapshot(checkout: Path) -> Snapshot | None:
         parent = ("-p", head) if head else ()
         message = "Snapshot of a run, made by register"
         return Snapshot(
-            _git(checkout, "commit-tree", tree, *parent, "-m", message, env=_identity(checkout)), dirty=True
+            _git(checkout, "commit-tree", tree, *parent, "-m", message, env=_identity(checkout)),
+            dirty=True,
         )
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
         log.warning("no commit stands for this run, and it gets no git tag: %s", _why(error))
@@ -76,10 +80,15 @@ def read_tags(repository: Path, name: str) -> Tags:
     form = "%00".join(f"%({field})" for field in fields)
     try:
         text = _git(repository, "for-each-ref", f"--format={form}%01", *patterns)
-    except (subprocess.CalledProcessError, FileNotFoundError):  # mirror() says so, when there is something to tag
+    except (
+        subprocess.CalledProcessError,
+        FileNotFoundError,
+    ):  # mirror() says so, when there is something to tag
         return Tags({})
     entries = [entry.strip().split("\0") for entry in text.split("\1") if entry.strip()]
-    return read_tag_records(name, [(tag, commit, subject, body) for tag, commit, subject, body in entries])
+    return read_tag_records(
+        name, [(tag, commit, subject, body) for tag, commit, subject, body in entries]
+    )
 
 
 def mirror(versions: list[Version], *, name: str, checkout: Path, origin: Path) -> list[str]:
@@ -104,7 +113,10 @@ def _wanted_tags(versions: list[Version], existing: Tags, name: str) -> dict[str
     # Versions that have no tag, and tags whose version is gone.
     for version in versions:
         if version.tags.get(COMMIT) and version.number not in existing.versions:
-            wanted[f"{name}@v0.0.{version.number}"] = (version.tags[COMMIT], version_message(version))
+            wanted[f"{name}@v0.0.{version.number}"] = (
+                version.tags[COMMIT],
+                version_message(version),
+            )
     deleted = set(existing.versions) - {version.number for version in versions} - existing.gone
     for number in sorted(deleted):
         message = f"{name} version {number} is no longer in the registry"
@@ -118,10 +130,18 @@ def _wanted_tags(versions: list[Version], existing: Tags, name: str) -> dict[str
     now = (champion.number if champion else None, reference.number if reference else None)
     said = (turn.champion, turn.reference) if turn else None
     if champion and champion.tags.get(COMMIT) and said != now:
-        wanted[f"{name}#champion#{following}"] = (champion.tags[COMMIT], turn_message(versions, champion))
+        wanted[f"{name}#champion#{following}"] = (
+            champion.tags[COMMIT],
+            turn_message(versions, champion),
+        )
 
     # No champion is left where there was one.
-    if champion is None and turn and turn.champion is not None and turn.champion in existing.versions:
+    if (
+        champion is None
+        and turn
+        and turn.champion is not None
+        and turn.champion in existing.versions
+    ):
         commit = existing.versions[turn.champion].commit
         wanted[f"{name}#champion!#{following}"] = (commit, turn_message(versions, None))
     return wanted
@@ -145,17 +165,28 @@ def _identity(repository: Path) -> dict[str, str]:
     """The user's own identity where git has one, else the bot's."""
     if _git(repository, "config", "user.email", check=False):
         return {}
-    return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in BOT.items()}
+    return {
+        f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in BOT.items()
+    }
 
 
 def _git(
-    folder: Path, *arguments: str, check: bool = True, env: Mapping[str, str] | None = None, stdin: str | None = None
+    folder: Path,
+    *arguments: str,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
 ) -> str:
     """Run git in a folder; its output without the last line end. DVC runs stages with GIT_* of its own: left out."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "-C", str(folder), *arguments]
     done = subprocess.run(
-        command, check=check, capture_output=True, encoding="utf-8", env={**clean, **(env or {})}, input=stdin
+        command,
+        check=check,
+        capture_output=True,
+        encoding="utf-8",
+        env={**clean, **(env or {})},
+        input=stdin,
     )
     return done.stdout.strip()
 

@@ -19,7 +19,11 @@ from pipeline_lib.registry.records import KEY, TURN, Attempt, Version, join_long
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 SQLITE = "sqlite:///"
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+}
 
 
 class MlflowStore:
@@ -41,7 +45,11 @@ class MlflowStore:
     def attempts(self) -> list[Attempt]:
         """All attempts, oldest first."""
         order = ["attributes.start_time ASC"]
-        runs = self._pages(lambda token: self.client.search_runs([self.experiment], order_by=order, page_token=token))
+        runs = self._pages(
+            lambda token: self.client.search_runs(
+                [self.experiment], order_by=order, page_token=token
+            )
+        )
         tags = [(run, dict(run.data.tags)) for run in runs]
         return [
             Attempt(run.info.run_id, run.info.status == "RUNNING", join_long(found))
@@ -52,19 +60,28 @@ class MlflowStore:
     def versions(self) -> list[Version]:
         """All versions, oldest first, with their aliases (MLflow's version search leaves those empty)."""
         query = f"name = '{self.name}'"
-        found = self._pages(lambda token: self.client.search_model_versions(query, page_token=token))
+        found = self._pages(
+            lambda token: self.client.search_model_versions(query, page_token=token)
+        )
         aliases: dict[int, list[str]] = {}
         if found:
             model = self._ask(lambda: self.client.get_registered_model(self.name))
             for alias, number in sorted(model.aliases.items()):
                 aliases.setdefault(int(number), []).append(alias)
-        rows = sorted((int(version.version), version.source, dict(version.tags)) for version in found)
-        return [Version(self.name, n, source, join_long(tags), tuple(aliases.get(n, ()))) for n, source, tags in rows]
+        rows = sorted(
+            (int(version.version), version.source, dict(version.tags)) for version in found
+        )
+        return [
+            Version(self.name, n, source, join_long(tags), tuple(aliases.get(n, ())))
+            for n, source, tags in rows
+        ]
 
     def turn(self) -> int | None:
         """The newest tag of a champion that the registry knows; None before the first."""
         query = f"name = '{self.name}'"
-        found = self._pages(lambda token: self.client.search_registered_models(query, page_token=token))
+        found = self._pages(
+            lambda token: self.client.search_registered_models(query, page_token=token)
+        )
         return next((int(model.tags[TURN]) for model in found if TURN in model.tags), None)
 
     def set_turn(self, number: int) -> None:
@@ -73,10 +90,14 @@ class MlflowStore:
 
     def open_attempt(self, tags: Mapping[str, str], title: str) -> str:
         """Record an attempt with all it needs to be carried out; one transaction. Returns the run's id."""
-        run = self._ask(lambda: self.client.create_run(self.experiment, tags=split_long(tags), run_name=title))
+        run = self._ask(
+            lambda: self.client.create_run(self.experiment, tags=split_long(tags), run_name=title)
+        )
         return str(run.info.run_id)
 
-    def close_attempt(self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+    def close_attempt(
+        self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]
+    ) -> None:
         """Mark an attempt as carried out."""
         for metric, figure in metrics.items():
             self._ask(partial(self.client.log_metric, run_id, metric, figure, step=0))
@@ -84,17 +105,27 @@ class MlflowStore:
             self._ask(partial(self.client.set_tag, run_id, name, value))
         self._ask(lambda: self.client.set_terminated(run_id))
 
-    def create_version(self, attempt: Attempt, source: str, description: str, *, taken: Collection[int] = ()) -> int:
+    def create_version(
+        self, attempt: Attempt, source: str, description: str, *, taken: Collection[int] = ()
+    ) -> int:
         """Create a version with all its tags in one transaction. Returns its number.
 
         taken: numbers that stand for other models. MLflow counts from 1 again when a model's name was deleted.
         """
         self._ask(self._ensure_model)
-        tags = split_long({key: value for key, value in attempt.tags.items() if key.startswith("perennial.")})
+        tags = split_long(
+            {key: value for key, value in attempt.tags.items() if key.startswith("perennial.")}
+        )
         create = self.client.create_model_version
         while True:
             version = self._ask(
-                lambda: create(self.name, source=source, run_id=attempt.run_id, tags=tags, description=description)
+                lambda: create(
+                    self.name,
+                    source=source,
+                    run_id=attempt.run_id,
+                    tags=tags,
+                    description=description,
+                )
             )
             if int(version.version) not in taken:
                 return int(version.version)
@@ -125,7 +156,11 @@ class MlflowStore:
         if (
             found is None
         ):  # an artifact location of our own keeps MLflow from making ./mlruns; nothing is ever stored there
-            return str(self._ask(lambda: self.client.create_experiment(self.name, artifact_location="dvc://md5")))
+            return str(
+                self._ask(
+                    lambda: self.client.create_experiment(self.name, artifact_location="dvc://md5")
+                )
+            )
         return str(found.experiment_id)
 
     def _ensure_model(self) -> None:
@@ -176,7 +211,7 @@ def _translated(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        remedy = (
-            "see that the registry answers (setting registry_uri); after an update of MLflow run `mlflow db upgrade`"
-        )
-        raise ServiceUnavailable("the registry refused", file=uri, value=str(error), remedy=remedy) from error
+        remedy = "see that the registry answers (setting registry_uri); after an update of MLflow run `mlflow db upgrade`"
+        raise ServiceUnavailable(
+            "the registry refused", file=uri, value=str(error), remedy=remedy
+        ) from error

@@ -82,7 +82,9 @@ def _of_this_run(attempt: Attempt, version: Version | None, champion: Version | 
     if verdict.decision == "current":
         return verdict.sentence
     numbered = f"{verdict.sentence} (version {version.number})" if version else verdict.sentence
-    return numbered if verdict.decision == "promote" else f"{numbered} {_now(champion).capitalize()}."
+    return (
+        numbered if verdict.decision == "promote" else f"{numbered} {_now(champion).capitalize()}."
+    )
 
 
 def _of_the_past(attempt: Attempt, version: Version | None, champion: Version | None) -> str:
@@ -103,7 +105,10 @@ def _of_the_past(attempt: Attempt, version: Version | None, champion: Version | 
     since = ""
     if version.rolled_back:
         since = f" and rolled back{day(version.tags.get(ROLLED_BACK_AT))} ({version.rolled_back})"
-    elif attempt.verdict.decision in ("candidate", "inconclusive") and CHALLENGER not in version.aliases:
+    elif (
+        attempt.verdict.decision in ("candidate", "inconclusive")
+        and CHALLENGER not in version.aliases
+    ):
         since = ", and another is challenger now"
     if version.was_champion:
         return f"Nothing new: version {version.number} was promoted{promoted_at}{since}; {_now(champion)}."

@@ -17,9 +17,7 @@ ATTEMPTS = """
     SELECT r.run_uuid, r.status, t.key, t.value FROM runs r
     JOIN experiments e ON e.experiment_id = r.experiment_id AND e.name = ?
     JOIN tags t ON t.run_uuid = r.run_uuid WHERE r.lifecycle_stage = 'active' ORDER BY r.start_time, r.run_uuid"""
-VERSIONS = (
-    "SELECT version, source FROM model_versions WHERE name = ? AND current_stage != 'Deleted_Internal' ORDER BY version"
-)
+VERSIONS = "SELECT version, source FROM model_versions WHERE name = ? AND current_stage != 'Deleted_Internal' ORDER BY version"
 VERSION_TAGS = "SELECT version, key, value FROM model_version_tags WHERE name = ?"
 ALIASES = "SELECT version, alias FROM registered_model_aliases WHERE name = ? ORDER BY alias"
 MODEL_TAGS = "SELECT key, value FROM registered_model_tags WHERE name = ?"
@@ -37,7 +35,9 @@ class SqliteReader:
         for run_id, status, key, value in self._rows(ATTEMPTS):
             tags[run_id, status][key] = value
         return [
-            Attempt(run, status == "RUNNING", join_long(found)) for (run, status), found in tags.items() if KEY in found
+            Attempt(run, status == "RUNNING", join_long(found))
+            for (run, status), found in tags.items()
+            if KEY in found
         ]
 
     def versions(self) -> list[Version]:
@@ -49,7 +49,10 @@ class SqliteReader:
         for number, alias in self._rows(ALIASES):
             aliases[number].append(alias)
         found = self._rows(VERSIONS)
-        return [Version(self.name, n, source, join_long(tags[n]), tuple(aliases[n])) for n, source in found]
+        return [
+            Version(self.name, n, source, join_long(tags[n]), tuple(aliases[n]))
+            for n, source in found
+        ]
 
     def turn(self) -> int | None:
         """The newest tag of a champion that the registry knows; None before the first."""
@@ -59,5 +62,7 @@ class SqliteReader:
     def _rows(self, query: str) -> list[tuple]:  # type: ignore[type-arg] # rows differ by query
         if not self.path.exists():
             return []
-        with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+        with closing(
+            sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+        ) as connection:
             return connection.execute(query, (self.name,)).fetchall()

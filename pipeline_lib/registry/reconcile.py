@@ -71,12 +71,16 @@ def finish_rollback(registry: Registry) -> None:
     champion = with_alias(versions, CHAMPION)
     if champion is None or champion.rolled_back is None:
         return
-    target = with_number(versions, int(champion.tags.get(ROLLED_BACK_TO, 0))) or before(champion, versions)
+    target = with_number(versions, int(champion.tags.get(ROLLED_BACK_TO, 0))) or before(
+        champion, versions
+    )
     if target is None:  # it was deleted since
         log.warning("version %d was rolled back, and no earlier champion is left", champion.number)
         return
     _reinstate(registry, target)
-    log.info("champion is version %d again; version %d was rolled back", target.number, champion.number)
+    log.info(
+        "champion is version %d again; version %d was rolled back", target.number, champion.number
+    )
 
 
 def _reinstate(registry: Registry, version: Version) -> None:
@@ -94,7 +98,9 @@ def _reinstate(registry: Registry, version: Version) -> None:
 
 def _restore(registry: Registry, number: int, record: Mapping[str, str]) -> None:
     """Make a version as its git tag has it."""
-    registry.writer().open_attempt({**record, RESTORED: str(number)}, f"restored {record[KEY][:12]}")
+    registry.writer().open_attempt(
+        {**record, RESTORED: str(number)}, f"restored {record[KEY][:12]}"
+    )
     registry.settle()
 
 
@@ -109,10 +115,17 @@ def _follow(registry: Registry, turn: Turn, restored: list[int]) -> None:
                 registry.untag(version, outdated)
     versions = registry.versions()
     open_ones = [
-        v.number for v in versions if v.number not in later and v.verdict.decision in ("candidate", "inconclusive")
+        v.number
+        for v in versions
+        if v.number not in later and v.verdict.decision in ("candidate", "inconclusive")
     ]
     challenger = open_ones[-1] if open_ones else turn.challenger
-    aliases = {CHAMPION: turn.champion, PREVIOUS: turn.previous, CHALLENGER: challenger, REFERENCE: turn.reference}
+    aliases = {
+        CHAMPION: turn.champion,
+        PREVIOUS: turn.previous,
+        CHALLENGER: challenger,
+        REFERENCE: turn.reference,
+    }
     for alias, wanted in aliases.items():
         if with_number(versions, wanted) and wanted is not None:
             store.set_alias(alias, wanted)
@@ -121,7 +134,9 @@ def _follow(registry: Registry, turn: Turn, restored: list[int]) -> None:
     store.set_turn(turn.number)
     named = ", ".join(map(str, restored)) or "none"
     said = f"champion is version {turn.champion}" if turn.champion else "no version is champion"
-    log.warning("the registry takes from the git tags what it did not know: versions %s; %s", named, said)
+    log.warning(
+        "the registry takes from the git tags what it did not know: versions %s; %s", named, said
+    )
 
 
 def _find_champion(registry: Registry, tags: Tags) -> None:
@@ -129,12 +144,20 @@ def _find_champion(registry: Registry, tags: Tags) -> None:
     versions = registry.versions()
     found = heir(versions, tags.turn)
     deleted = (
-        tags.turn is not None and tags.turn.champion in tags.versions and not with_number(versions, tags.turn.champion)
+        tags.turn is not None
+        and tags.turn.champion in tags.versions
+        and not with_number(versions, tags.turn.champion)
     )
     if found is None:
         if deleted:
-            log.warning("the champion was deleted from the registry, and no earlier one is left: there is none")
+            log.warning(
+                "the champion was deleted from the registry, and no earlier one is left: there is none"
+            )
         return
     _reinstate(registry, found)
-    why = "the champion was deleted from the registry" if deleted else "no version had the alias champion"
+    why = (
+        "the champion was deleted from the registry"
+        if deleted
+        else "no version had the alias champion"
+    )
     log.warning("%s: version %d is champion again", why, found.number)

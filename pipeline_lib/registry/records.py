@@ -12,9 +12,23 @@ from pipeline_lib.registry.closure import Closure, closure_from_json
 from pipeline_lib.registry.verdict import Verdict, verdict_from_json
 
 LIMIT = 7_900  # MLflow cuts a run's tag at 8,000 characters
-KEY, RULE, VERDICT, CLOSURE = "perennial.key", "perennial.rule", "perennial.verdict", "perennial.closure"
-SOURCE, MODEL, COMMIT, DIRTY = "perennial.source", "perennial.model_md5", "perennial.git_commit", "perennial.git_dirty"
-METRICS, LIBRARIES, DESCRIPTION = "perennial.metrics", "perennial.libraries", "perennial.description"
+KEY, RULE, VERDICT, CLOSURE = (
+    "perennial.key",
+    "perennial.rule",
+    "perennial.verdict",
+    "perennial.closure",
+)
+SOURCE, MODEL, COMMIT, DIRTY = (
+    "perennial.source",
+    "perennial.model_md5",
+    "perennial.git_commit",
+    "perennial.git_dirty",
+)
+METRICS, LIBRARIES, DESCRIPTION = (
+    "perennial.metrics",
+    "perennial.libraries",
+    "perennial.description",
+)
 TRAINED_ON = "perennial.trained_on"
 VERSION, REGISTERED_AT = "perennial.version", "perennial.registered_at"
 SETTLED_BY = "perennial.settled_by"  # of an attempt: the run that carried it out
@@ -22,7 +36,11 @@ RESTORED = "perennial.restored"  # of an attempt: the number that a git tag says
 TURN = "perennial.turn"  # of the model: the newest tag of a champion that the registry knows
 # What a version becomes after it was registered. Its tag cannot say that; the newest tag of a champion does.
 # promoted_at: when it last became champion.
-REPLACED, PROMOTED_AT, PROMOTED_FOR = "perennial.replaced", "perennial.promoted_at", "perennial.promoted_for"
+REPLACED, PROMOTED_AT, PROMOTED_FOR = (
+    "perennial.replaced",
+    "perennial.promoted_at",
+    "perennial.promoted_for",
+)
 ROLLED_BACK, ROLLED_BACK_AT = "perennial.rolled_back", "perennial.rolled_back_at"
 ROLLED_BACK_TO = "perennial.rolled_back_to"
 # reference_for: a person's reason; absent where the gate, or the registry's own repair, moved the alias.

@@ -63,8 +63,16 @@ class Registry:
     run: the run that registers, by which it is told from earlier ones; empty without one.
     """
 
-    def __init__(self, *, uri: str, name: str, origin: Path, state_folder: Path, cache: DvcCache, run: str) -> None:
-        self.uri, self.name, self.origin, self.state_folder, self.cache = uri, name, origin, state_folder, cache
+    def __init__(
+        self, *, uri: str, name: str, origin: Path, state_folder: Path, cache: DvcCache, run: str
+    ) -> None:
+        self.uri, self.name, self.origin, self.state_folder, self.cache = (
+            uri,
+            name,
+            origin,
+            state_folder,
+            cache,
+        )
         self.run = run
         self._store: MlflowStore | None = None
         self.is_locked = False
@@ -93,9 +101,14 @@ class Registry:
                 return version
         if wanted == CHAMPION:
             raise aliases.no_champion(self.last_attempt(), versions, uri=self.uri)
-        known = ", ".join([str(v.number) + (f" ({', '.join(v.aliases)})" if v.aliases else "") for v in versions])
+        known = ", ".join(
+            [str(v.number) + (f" ({', '.join(v.aliases)})" if v.aliases else "") for v in versions]
+        )
         raise UsageError(
-            "no such model version", file=self.uri, value=ref, remedy=f"name one of: {known or 'none yet'}"
+            "no such model version",
+            file=self.uri,
+            value=ref,
+            remedy=f"name one of: {known or 'none yet'}",
         )
 
     def known_versions(self) -> list[Version]:
@@ -147,7 +160,9 @@ class Registry:
 
     def record(self, tags: Mapping[str, str], title: str) -> Attempt:
         """Record an attempt and carry it out. Needs the lock."""
-        assert self.is_locked, "record() without the lock: the champion could move between the verdict and its effect"
+        assert self.is_locked, (
+            "record() without the lock: the champion could move between the verdict and its effect"
+        )
         run_id = self.writer().open_attempt({REGISTERED_AT: now(), **tags}, title)
         self.settle()
         return next(attempt for attempt in self.attempts() if attempt.run_id == run_id)
@@ -197,16 +212,25 @@ class Registry:
         with self._by_hand():
             versions = self.versions()
             champion = with_alias(versions, CHAMPION)
-            target = self.version(to) if to else aliases.before(champion, versions) if champion else None
+            target = (
+                self.version(to) if to else aliases.before(champion, versions) if champion else None
+            )
             if champion is None or target is None:
                 remedy = "a rollback needs two promotions before it; `perennial versions` shows what there is"
-                raise UsageError("there is no previous champion to go back to", file=self.uri, remedy=remedy)
+                raise UsageError(
+                    "there is no previous champion to go back to", file=self.uri, remedy=remedy
+                )
             if target.number == champion.number:
                 remedy = "name another that `perennial versions` lists"
-                raise UsageError("this version is the champion", file=self.uri, value=to or "", remedy=remedy)
+                raise UsageError(
+                    "this version is the champion", file=self.uri, value=to or "", remedy=remedy
+                )
             self.untag(target, ROLLED_BACK)
             # The reason last: from then on whoever finds a champion with one carries the rollback out.
-            self.tag(champion, {ROLLED_BACK_TO: str(target.number), ROLLED_BACK_AT: now(), ROLLED_BACK: reason})
+            self.tag(
+                champion,
+                {ROLLED_BACK_TO: str(target.number), ROLLED_BACK_AT: now(), ROLLED_BACK: reason},
+            )
             finish_rollback(self)
         return self.version(str(target.number))
 
@@ -262,7 +286,9 @@ class Registry:
         store, version = self.writer(), self.version_of(attempt.tags[KEY])
         if version:
             return version.number
-        return store.create_version(attempt, attempt.tags[SOURCE], attempt.tags[DESCRIPTION], taken=taken)
+        return store.create_version(
+            attempt, attempt.tags[SOURCE], attempt.tags[DESCRIPTION], taken=taken
+        )
 
     def _promote(self, number: int) -> None:
         store, versions = self.writer(), self.versions()
@@ -304,4 +330,6 @@ def load_registry(settings: Settings, checkout: Path) -> Registry:
     uri = settings.registry_uri or f"{SQLITE}{state / 'registry.db'}"
     origin, cache = settings.origin(checkout), dvc_cache(checkout, settings)
     run = "" if origin == checkout.resolve() else checkout.name
-    return Registry(uri=uri, name=settings.model_name, origin=origin, state_folder=state, cache=cache, run=run)
+    return Registry(
+        uri=uri, name=settings.model_name, origin=origin, state_folder=state, cache=cache, run=run
+    )

@@ -74,7 +74,9 @@ def read_tag_records(name: str, lines: Sequence[tuple[str, str, str, str]]) -> T
             gone.add(int(found["number"]))
         elif found:
             record = _read(body)
-            versions[int(found["number"])] = Tagged(commit, record if record and KEY in record else None)
+            versions[int(found["number"])] = Tagged(
+                commit, record if record and KEY in record else None
+            )
         elif found := SET.fullmatch(rest):
             turns[int(found["turn"])] = _read_turn(int(found["turn"]), subject, body)
     return Tags(versions, frozenset(gone), turns[max(turns)] if turns else None)
@@ -97,28 +99,44 @@ def turn_message(versions: Sequence[Version], champion: Version | None) -> str:
 
 def check_one_story(versions: Sequence[Version], tags: Tags, *, uri: str, name: str) -> None:
     """Raise BadData where a version number stands for one model in the registry and for another in git."""
-    other = [v for v in versions if v.number in tags.versions and not _same(tags.versions[v.number], v.tags)]
+    other = [
+        v
+        for v in versions
+        if v.number in tags.versions and not _same(tags.versions[v.number], v.tags)
+    ]
     if other:
         tag = f"{name}@v0.0.{other[0].number}"
         remedy = (
             f"move the registry away, and the next run rebuilds it from the tags; or, where the registry is right, "
             f"`git tag -d $(git tag -l '{name}@*' '{name}#champion*')`"
         )
-        raise BadData("the git tag of that name stands for another model", file=uri, value=tag, remedy=remedy)
+        raise BadData(
+            "the git tag of that name stands for another model", file=uri, value=tag, remedy=remedy
+        )
 
 
-def lost_versions(versions: Sequence[Version], attempts: Sequence[Attempt], tags: Tags) -> list[int]:
+def lost_versions(
+    versions: Sequence[Version], attempts: Sequence[Attempt], tags: Tags
+) -> list[int]:
     """The versions that tags name and the registry has never seen, oldest first.
 
     A version that the registry once made and has no longer was deleted there, and is not lost.
     """
     newest = max((version.number for version in versions), default=0)
     made = {attempt.tags[KEY] for attempt in attempts}
-    unknown = {n: tagged for n, tagged in tags.versions.items() if n > newest and n not in tags.gone}
-    return sorted(n for n, tagged in unknown.items() if tagged.record is None or tagged.record[KEY] not in made)
+    unknown = {
+        n: tagged for n, tagged in tags.versions.items() if n > newest and n not in tags.gone
+    }
+    return sorted(
+        n
+        for n, tagged in unknown.items()
+        if tagged.record is None or tagged.record[KEY] not in made
+    )
 
 
-def records_of(lost: Sequence[int], tags: Tags, *, uri: str, name: str) -> dict[int, Mapping[str, str]]:
+def records_of(
+    lost: Sequence[int], tags: Tags, *, uri: str, name: str
+) -> dict[int, Mapping[str, str]]:
     """version -> its record. Raises BadData where the tag of the champion, or every tag, is too old to hold one."""
     records = {n: record for n in lost if (record := tags.versions[n].record) is not None}
     champion = tags.turn.champion if tags.turn else None

@@ -8,7 +8,11 @@ from enum import StrEnum
 from typing import Any, Literal
 
 Decision = Literal["promote", "candidate", "inconclusive", "reject", "current"]
-REGISTERED: tuple[Decision, ...] = ("promote", "candidate", "inconclusive")  # the others get no version
+REGISTERED: tuple[Decision, ...] = (
+    "promote",
+    "candidate",
+    "inconclusive",
+)  # the others get no version
 
 
 class RuleName(StrEnum):
@@ -85,7 +89,11 @@ class ClassChange:
     @property
     def n_challenger(self) -> int | None:
         """Images the challenger has right."""
-        return None if self.n_champion is None else self.n_champion + self.n_only_challenger - self.n_only_champion
+        return (
+            None
+            if self.n_champion is None
+            else self.n_champion + self.n_only_challenger - self.n_only_champion
+        )
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,9 @@ class Verdict:
 
     def as_json(self) -> str:
         """Canonical JSON, the form kept in the registry; a class is a list of its fields, as there may be thousands."""
-        fields = asdict(self) | {"class_changes": [astuple(change) for change in self.class_changes]}
+        fields = asdict(self) | {
+            "class_changes": [astuple(change) for change in self.class_changes]
+        }
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 
@@ -119,7 +129,9 @@ def verdict_from_json(text: str) -> Verdict:
     classes = fields.pop("class_changes")
     return Verdict(
         rules=tuple(Rule(**rule) for rule in fields.pop("rules")),
-        class_changes=tuple(ClassChange(**one) if isinstance(one, dict) else ClassChange(*one) for one in classes),
+        class_changes=tuple(
+            ClassChange(**one) if isinstance(one, dict) else ClassChange(*one) for one in classes
+        ),
         comparison=Comparison(**comparison) if comparison else None,
         notes=tuple(fields.pop("notes", ())),
         **fields,

@@ -89,12 +89,22 @@ def _record_sets(files: Sequence[FrozenFile]) -> list[dict[str, Any]]:
     """Every image with its decision, where its bytes lie, the selected rows of each split, and the classes."""
     path = {PurePosixPath(file.path).stem: file.path for file in files if file.role != "shards"}
     tables = {"manifest": MANIFEST, "members": MEMBERS, **dict.fromkeys(SPLITS, SELECTION)}
-    sets = [_record_set(name, path[name], table.meaning, _columns(table)) for name, table in tables.items()]
+    sets = [
+        _record_set(name, path[name], table.meaning, _columns(table))
+        for name, table in tables.items()
+    ]
     classes = {name: (kind, meaning, False) for name, (kind, meaning) in CLASS_COLUMNS.items()}
-    return [*sets, _record_set("classes", path["classes"], "the classes in the order of a model's output", classes)]
+    return [
+        *sets,
+        _record_set(
+            "classes", path["classes"], "the classes in the order of a model's output", classes
+        ),
+    ]
 
 
-def _record_set(name: str, file: str, meaning: str, columns: dict[str, tuple[str, str, bool]]) -> dict[str, Any]:
+def _record_set(
+    name: str, file: str, meaning: str, columns: dict[str, tuple[str, str, bool]]
+) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
         "@id": name,
@@ -117,7 +127,9 @@ def _record_set(name: str, file: str, meaning: str, columns: dict[str, tuple[str
 
 def _columns(table: Table) -> dict[str, tuple[str, str, bool]]:
     """name -> data type, meaning, whether a cell holds several values."""
-    return {c.name: (_data_type(c.type), c.meaning, pa.types.is_list(c.type)) for c in table.columns}
+    return {
+        c.name: (_data_type(c.type), c.meaning, pa.types.is_list(c.type)) for c in table.columns
+    }
 
 
 def _data_type(kind: pa.DataType) -> str:

@@ -43,12 +43,22 @@ def datasheet(facts: Facts) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(  # noqa: S701 - Markdown, escaped where the data's own words stand in tables
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"number": "{:,}".format, "cell": as_markdown, "code": as_code, "size": _size}
+    environment.filters |= {
+        "number": "{:,}".format,
+        "cell": as_markdown,
+        "code": as_code,
+        "size": _size,
+    }
     page = environment.get_template("datasheet.md.jinja")
     answers = {key: facts.about.answers.get(key) or SILENT for key in QUESTIONS}
-    return page.render(f=facts, about=facts.about, q=QUESTIONS, a=answers, c=_counts(facts), shown=SHOWN_CLASSES)
+    return page.render(
+        f=facts, about=facts.about, q=QUESTIONS, a=answers, c=_counts(facts), shown=SHOWN_CLASSES
+    )
 
 
 def _counts(facts: Facts) -> dict[str, Any]:
@@ -68,5 +78,7 @@ def _counts(facts: Facts) -> dict[str, Any]:
 
 
 def _size(size: int) -> str:
-    step, unit = next(((step, unit) for step, unit in ((1e9, "GB"), (1e6, "MB")) if size >= step), (1e3, "kB"))
+    step, unit = next(
+        ((step, unit) for step, unit in ((1e9, "GB"), (1e6, "MB")) if size >= step), (1e3, "kB")
+    )
     return f"{size / step:.1f} {unit}"

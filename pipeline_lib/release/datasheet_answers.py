@@ -60,7 +60,9 @@ class Licence(Params):
     uri: str = Field(min_length=1, description="address of the source, as in params.yaml")
     name: str = Field(min_length=1, description="SPDX identifier or the name of the terms")
     url: str = Field("", description="where the terms can be read")
-    note: str = Field("", description="what has to be observed: attribution, non-commercial use, ...")
+    note: str = Field(
+        "", description="what has to be observed: attribution, non-commercial use, ..."
+    )
 
 
 class About(Params):
@@ -76,7 +78,9 @@ class About(Params):
     licences: dict[str, Licence]
     classes: tuple[str, ...] = Field(min_length=1)
     # `answers:` with nothing but comments below it is null
-    answers: Annotated[dict[str, str], BeforeValidator(lambda answers: answers or {})] = Field(default_factory=dict)
+    answers: Annotated[dict[str, str], BeforeValidator(lambda answers: answers or {})] = Field(
+        default_factory=dict
+    )
 
 
 def read_about(file: Path, sources: Mapping[str, str]) -> About:
@@ -87,13 +91,18 @@ def read_about(file: Path, sources: Mapping[str, str]) -> About:
     remedy = "docs/releases.md shows the file"
     content = read_yaml(file)
     if left := list(_placeholders(content)):
-        what, answer = "it still has the placeholders that it was started with", "replace each TODO by what is true"
+        what, answer = (
+            "it still has the placeholders that it was started with",
+            "replace each TODO by what is true",
+        )
         raise ConfigError(what, file=file, value=", ".join(left), remedy=f"{answer}; {remedy}")
     try:
         about = About.model_validate(content)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise ConfigError("wrong keys or values", file=file, value="; ".join(faults), remedy=remedy) from error
+        raise ConfigError(
+            "wrong keys or values", file=file, value="; ".join(faults), remedy=remedy
+        ) from error
     unknown = sorted(set(about.answers) - set(QUESTIONS))
     if unknown:
         raise ConfigError("no such questions", file=file, value=", ".join(unknown), remedy=remedy)
@@ -115,7 +124,11 @@ def check_classes(about: About, file: Path, classes: Iterable[str]) -> None:
 def _refuse_other_sources(about: About, file: Path, sources: Mapping[str, str]) -> None:
     silent = sorted(set(sources) - set(about.licences))
     strange = sorted(set(about.licences) - set(sources))
-    moved = sorted(name for name in set(sources) & set(about.licences) if about.licences[name].uri != sources[name])
+    moved = sorted(
+        name
+        for name in set(sources) & set(about.licences)
+        if about.licences[name].uri != sources[name]
+    )
     if strange or moved:
         others = [f"{name} at {about.licences[name].uri}" for name in (*strange, *moved)]
         these = ", ".join(f"{name} at {sources[name]}" for name in sorted(sources))
@@ -124,7 +137,9 @@ def _refuse_other_sources(about: About, file: Path, sources: Mapping[str, str]) 
         raise BadData(what, file=file, value=", ".join(others), remedy=remedy)
     if silent:
         remedy = "add uri, name, url and note of each source's terms under `licences`"
-        raise BadData("sources without a licence note", file=file, value=", ".join(silent), remedy=remedy)
+        raise BadData(
+            "sources without a licence note", file=file, value=", ".join(silent), remedy=remedy
+        )
 
 
 def _placeholders(content: Any, place: str = "") -> Iterator[str]:
@@ -147,8 +162,12 @@ def _some(names: list[str]) -> str:
 def fresh_about(sources: Mapping[str, str], classes: Iterable[str]) -> str:
     """The text of the file. sources: name -> address, as in params.yaml. classes: class_id of each, none if unknown."""
     return TEMPLATE.format(
-        licences="".join(LICENCE.format(name=_scalar(name), uri=_scalar(uri)) for name, uri in sources.items()),
-        classes=_list(sorted(classes) or [f"{TODO} the classes, as line/curate/classes.csv names them"]),
+        licences="".join(
+            LICENCE.format(name=_scalar(name), uri=_scalar(uri)) for name, uri in sources.items()
+        ),
+        classes=_list(
+            sorted(classes) or [f"{TODO} the classes, as line/curate/classes.csv names them"]
+        ),
         questions="".join(f"  # {key}: {question}\n" for key, question in QUESTIONS.items()),
     )
 

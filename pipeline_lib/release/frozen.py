@@ -27,7 +27,9 @@ class FrozenFile:
     sha256: str
 
 
-def freeze(checkout: Path, closure: Closure, cache: DvcCache, settings: Settings) -> tuple[FrozenFile, ...]:
+def freeze(
+    checkout: Path, closure: Closure, cache: DvcCache, settings: Settings
+) -> tuple[FrozenFile, ...]:
     """Hash every file of the release, by role and path.
 
     Raises BadData when one is absent or is not the file of dvc.lock, SourceMissing when the cache lacks a listing.
@@ -67,5 +69,7 @@ def freeze_file(role: str, checkout: Path, path: str, md5: str) -> FrozenFile:
         raise BadData("a file of the line is absent", file=checkout / path, remedy=REMEDY) from None
     if received.hexdigest() != md5:
         found = received.hexdigest()
-        raise BadData("not the file that dvc.lock names", file=checkout / path, value=found, remedy=REMEDY)
+        raise BadData(
+            "not the file that dvc.lock names", file=checkout / path, value=found, remedy=REMEDY
+        )
     return FrozenFile(role, path, size, named.hexdigest())

@@ -46,10 +46,16 @@ def check_name(name: str, checkout: Path) -> None:
         remedy = "use lower-case letters, digits, dots, dashes and underscores, digits-1.0.0 say"
         raise UsageError("not a name for a release", file="NAME", value=name, remedy=remedy)
     if (checkout / FOLDER / name).exists():
-        raise UsageError("the name is taken", file=FOLDER / name, remedy="choose another; a release never changes")
+        raise UsageError(
+            "the name is taken",
+            file=FOLDER / name,
+            remedy="choose another; a release never changes",
+        )
 
 
-def write_release(name: str, *, checkout: Path, settings: Settings, commit: str, published: date) -> Released:
+def write_release(
+    name: str, *, checkout: Path, settings: Settings, commit: str, published: date
+) -> Released:
     """Verify the line against dvc.lock and write the folder.
 
     Raises BadData when there is no finished run, a file is not the one of dvc.lock or the datasheet is of other data,
@@ -58,7 +64,9 @@ def write_release(name: str, *, checkout: Path, settings: Settings, commit: str,
     closure = read_closure(checkout)
     roles = {Path(path).stem for receipt in closure.stages.values() for path in receipt.outs}
     if not {"manifest", "shards", "profile"} <= roles:
-        raise BadData("the receipt is of an older line", file=checkout / "dvc.lock", remedy="run `dvc repro`")
+        raise BadData(
+            "the receipt is of an older line", file=checkout / "dvc.lock", remedy="run `dvc repro`"
+        )
     _refuse_older(checkout, closure)
     sources = _sources(closure)
     about = read_about(checkout / ABOUT, sources)
@@ -95,7 +103,9 @@ def _refuse_older(checkout: Path, closure: Closure) -> None:
     """Raise BadData when a parameter or a file that people edit is newer than the run."""
     params = read_yaml(checkout / "params.yaml")
     changed = [
-        f"params of {stage}" for stage in DATA_STAGES if closure.stages[stage].params.get(stage) != params.get(stage)
+        f"params of {stage}"
+        for stage in DATA_STAGES
+        if closure.stages[stage].params.get(stage) != params.get(stage)
     ]
     for path, md5 in closure.stages["curate"].deps.items():
         if (
@@ -105,7 +115,12 @@ def _refuse_older(checkout: Path, closure: Closure) -> None:
             changed.append(path)
     if changed:
         what = "the run is older than what it was made from"
-        raise BadData(what, file=checkout / "dvc.lock", value=", ".join(changed), remedy="run `dvc repro` and commit")
+        raise BadData(
+            what,
+            file=checkout / "dvc.lock",
+            value=", ".join(changed),
+            remedy="run `dvc repro` and commit",
+        )
 
 
 def _bytes(path: Path) -> bytes:
@@ -120,4 +135,7 @@ def version_of(name: str) -> str:
 
 def _sources(closure: Closure) -> dict[str, str]:
     """name -> address, as discovered."""
-    return {s["name"]: str(s["uri"]) for s in closure.stages["discover"].params.get("discover", {}).get("sources", [])}
+    return {
+        s["name"]: str(s["uri"])
+        for s in closure.stages["discover"].params.get("discover", {}).get("sources", [])
+    }

@@ -121,7 +121,9 @@ def nice_ticks(low: float, high: float, *, about: int = 4) -> list[float]:
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
-def interval(low: float, value: float, high: float, *, scale: tuple[float, float], marks: Mapping[float, str]) -> Range:
+def interval(
+    low: float, value: float, high: float, *, scale: tuple[float, float], marks: Mapping[float, str]
+) -> Range:
     """Place a value, its interval and marks on a scale."""
 
     start, end = scale

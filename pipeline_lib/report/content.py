@@ -142,7 +142,9 @@ def _images(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str,
     pixels = json.loads((files["betons"] / "pixels.json").read_text(encoding="utf-8"))
     rules = PixelRules.model_validate(pixels["pixel_rules"])
     members = MEMBERS.read(files["members"], columns)
-    return thumbnails([card.image_id for card in cards], members=members, shards=files["shards"], rules=rules)
+    return thumbnails(
+        [card.image_id for card in cards], members=members, shards=files["shards"], rules=rules
+    )
 
 
 def _top1_range(test: Mapping[str, float]) -> charts.Range:
@@ -151,13 +153,17 @@ def _top1_range(test: Mapping[str, float]) -> charts.Range:
     length = next(one for one in lengths if test["top1_low"] > 1 - one * 0.9 or one == 1)
     start = 1 - length
     marks = {start: f"{100 * start:.0f} %", 1.0: "100 %"}
-    return charts.interval(test["top1_low"], test["top1"], test["top1_high"], scale=(start, 1.0), marks=marks)
+    return charts.interval(
+        test["top1_low"], test["top1"], test["top1_high"], scale=(start, 1.0), marks=marks
+    )
 
 
 def _delta_range(comparison: Comparison) -> charts.Range:
     reach = 1.15 * max(abs(comparison.low), abs(comparison.high), comparison.margin)
     marks = {-comparison.margin: "allowed loss", 0.0: "equal"}
-    return charts.interval(comparison.low, comparison.delta, comparison.high, scale=(-reach, reach), marks=marks)
+    return charts.interval(
+        comparison.low, comparison.delta, comparison.high, scale=(-reach, reach), marks=marks
+    )
 
 
 def _chart(curves: pd.DataFrame, columns: Mapping[str, str]) -> charts.Chart:
@@ -165,14 +171,18 @@ def _chart(curves: pd.DataFrame, columns: Mapping[str, str]) -> charts.Chart:
     return charts.line_chart([int(epoch) for epoch in curves["epoch"]], series)
 
 
-def _confusion_counts(predictions: pd.DataFrame, n_classes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _confusion_counts(
+    predictions: pd.DataFrame, n_classes: int
+) -> np.ndarray[Any, np.dtype[np.int64]]:
     test = predictions[predictions["split"] == "test"]
     counts_KK = np.zeros((n_classes, n_classes), np.int64)
     np.add.at(counts_KK, (test["label"].to_numpy(int), test["predicted"].to_numpy(int)), 1)
     return counts_KK
 
 
-def _pairs(counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, str]) -> tuple[Pair, ...]:
+def _pairs(
+    counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, str]
+) -> tuple[Pair, ...]:
     """The most frequent confusions, most frequent first."""
     found = [(i, j) for i, j in zip(*np.nonzero(counts_KK), strict=True) if i != j]
     found.sort(key=lambda cell: (-counts_KK[cell], cell))
@@ -186,4 +196,7 @@ def _pairs(counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, s
 def _records(table: pd.DataFrame, by: str) -> tuple[dict[str, Any], ...]:
     """Rows as dicts, the lowest `by` first; what is not a number becomes None and comes last."""
     rows: list[dict[Any, Any]] = table.sort_values(by, kind="stable").to_dict("records")
-    return tuple({key: None if isinstance(v, float) and math.isnan(v) else v for key, v in row.items()} for row in rows)
+    return tuple(
+        {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in row.items()}
+        for row in rows
+    )

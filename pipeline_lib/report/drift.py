@@ -80,7 +80,9 @@ def drift_since(previous: Previous, profile: Path) -> Drift:
         if found["edges"] == earlier.get("edges"):
             columns.append(_column(name, earlier["counts"], found["counts"]))
     shifts = _class_shifts(before["classes"], now["classes"])
-    return Drift(previous.number, before == now, tuple(columns), tuple(shifts[:SHOWN_CLASSES]), len(shifts))
+    return Drift(
+        previous.number, before == now, tuple(columns), tuple(shifts[:SHOWN_CLASSES]), len(shifts)
+    )
 
 
 def stability_index(before: list[int], now: list[int]) -> tuple[float, float]:

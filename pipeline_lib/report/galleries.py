@@ -51,12 +51,19 @@ def label_issues(review: pd.DataFrame) -> Gallery:
 
 def changed_by_votes(manifest: pd.DataFrame) -> Gallery:
     """Labels that people's votes overruled, least certain first."""
-    changed = manifest["label_received"].notna() & (manifest["label_received"] != manifest["class_id"])
+    changed = manifest["label_received"].notna() & (
+        manifest["label_received"] != manifest["class_id"]
+    )
     by_votes = manifest["label_source"] == "votes"
     rows = manifest[changed.fillna(False) & by_votes.fillna(False)]
     rows = rows.sort_values(["label_confidence", "image_id"])
     cards = [
-        Card(row["image_id"], _text(row["label_received"]), _text(row["class_id"]), f"{row['n_votes']} votes")
+        Card(
+            row["image_id"],
+            _text(row["label_received"]),
+            _text(row["class_id"]),
+            f"{row['n_votes']} votes",
+        )
         for row in rows.head(SHOWN).to_dict("records")
     ]
     return Gallery(tuple(cards), len(rows))

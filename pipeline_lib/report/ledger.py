@@ -22,7 +22,9 @@ class LedgerRow:
     removed: int
 
     def __post_init__(self) -> None:
-        assert self.discovered == self.kept + self.quarantined + self.removed, f"images were lost: {self}"
+        assert self.discovered == self.kept + self.quarantined + self.removed, (
+            f"images were lost: {self}"
+        )
 
 
 @dataclass(frozen=True)
@@ -75,5 +77,7 @@ def _reason(reason: str, rows: pd.DataFrame) -> ReasonCount:
 
 def _row(name: str, rows: pd.DataFrame) -> LedgerRow:
     counts = rows["decision"].value_counts()
-    kept, quarantined, removed = (int(counts.get(decision, 0)) for decision in ("keep", "quarantine", "remove"))
+    kept, quarantined, removed = (
+        int(counts.get(decision, 0)) for decision in ("keep", "quarantine", "remove")
+    )
     return LedgerRow(name, len(rows), kept, quarantined, removed)

@@ -24,13 +24,19 @@ def render_report(content: Content) -> str:
     """The report as one HTML file."""
     word, tone = PILL[content.run.verdict.decision]
     page = _environment().get_template("report.html.jinja")
-    return page.render(c=content, run=content.run, verdict=content.run.verdict, word=word, tone=tone)
+    return page.render(
+        c=content, run=content.run, verdict=content.run.verdict, word=word, tone=tone
+    )
 
 
 def render_card(content: Content) -> str:
     """The model card in Markdown (Mitchell et al. 2019, doi 10.1145/3287560.3287596)."""
     word, _ = PILL[content.run.verdict.decision]
-    return _environment().get_template("model_card.md.jinja").render(c=content, run=content.run, word=word)
+    return (
+        _environment()
+        .get_template("model_card.md.jinja")
+        .render(c=content, run=content.run, word=word)
+    )
 
 
 @functools.cache
@@ -41,10 +47,17 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: shown(value) if type(value) is str else value,  # before it is escaped; Markup is ours
+        finalize=lambda value: (
+            shown(value) if type(value) is str else value
+        ),  # before it is escaped; Markup is ours
     )
     environment.filters |= {"md": as_markdown, "code": as_code}
-    environment.filters |= {"percent": _percent, "points": _points, "short": _short, "number": "{:,}".format}
+    environment.filters |= {
+        "percent": _percent,
+        "points": _points,
+        "short": _short,
+        "number": "{:,}".format,
+    }
     return environment
 
 

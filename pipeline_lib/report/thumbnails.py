@@ -20,7 +20,12 @@ TINY_PX = 64  # up to here PNG is smaller than JPEG and shows the very pixels
 
 
 def thumbnails(
-    image_ids: Iterable[str], *, members: pd.DataFrame, shards: Path, rules: PixelRules, short_side_px: int = SIDE_PX
+    image_ids: Iterable[str],
+    *,
+    members: pd.DataFrame,
+    shards: Path,
+    rules: PixelRules,
+    short_side_px: int = SIDE_PX,
 ) -> dict[str, str]:
     """image_id -> data URI; "" where the bytes give no image. members: the members table."""
     wanted = members[members["image_id"].isin(list(image_ids)) & members["container"].notna()]
@@ -33,7 +38,9 @@ def thumbnails(
             except Undecodable:
                 found[row["image_id"]] = ""
             else:
-                found[row["image_id"]] = data_uri(shrink_to(pixels_HWC, short_side_px=short_side_px))
+                found[row["image_id"]] = data_uri(
+                    shrink_to(pixels_HWC, short_side_px=short_side_px)
+                )
     return found
 
 

@@ -33,7 +33,11 @@ def read_answers(text: str, file: Path) -> tuple[Answer, ...]:
     """The lines of a CSV file in the columns of overrides.csv. Raises ConfigError listing every malformed line."""
     found = {override.line for override in parse_overrides(text, file)}
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    return tuple(Answer(*(plain(cell.strip()) for cell in cells)) for cells in reader if reader.line_num in found)
+    return tuple(
+        Answer(*(plain(cell.strip()) for cell in cells))
+        for cells in reader
+        if reader.line_num in found
+    )
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,11 @@ class _Annotation(BaseModel):
     def chosen(self, tag: str) -> tuple[str, ...]:
         """The choices made for a control tag."""
         if self.result is not None:
-            made = [one.value.choices for one in self.result if one.from_name == tag and one.type == "choices"]
+            made = [
+                one.value.choices
+                for one in self.result
+                if one.from_name == tag and one.type == "choices"
+            ]
             return made[-1] if made else ()
         value = {LABEL: self.label, VERDICT: self.verdict}[tag]
         if isinstance(value, _Choices):
@@ -147,8 +151,17 @@ def read_exported(text: str, file: Path) -> Exported:
             if one.author not in by_person or one.when >= by_person[one.author].when:
                 by_person[one.author] = one
     agreed = {key: list(by.values()) for key, by in said.items()}
-    disputed = [key for key, those in agreed.items() if len({(one.label, one.verdicts) for one in those}) > 1]
-    answers = [answer for key, those in agreed.items() if key not in disputed for answer in _answers(those[0])]
+    disputed = [
+        key
+        for key, those in agreed.items()
+        if len({(one.label, one.verdicts) for one in those}) > 1
+    ]
+    answers = [
+        answer
+        for key, those in agreed.items()
+        if key not in disputed
+        for answer in _answers(those[0])
+    ]
     unanswered = len({key for _, key in keys} - set(said))
     return Exported(tuple(answers), unanswered, tuple(sorted(disputed)))
 
@@ -162,7 +175,12 @@ def _task(asked: list[Question], image: str) -> dict[str, Any]:
         *(one.note for one in asked),
         *([f"votes: {votes}"] if votes else []),
     ]
-    names = {"image_id": first.image_id, "key_type": first.key_type, "key": first.key, "given": first.given}
+    names = {
+        "image_id": first.image_id,
+        "key_type": first.key_type,
+        "key": first.key,
+        "given": first.given,
+    }
     task: dict[str, Any] = {"data": {"image": image, **names, "note": "; ".join(notes)}}
     if suggested:
         choice = {
@@ -185,7 +203,9 @@ def _key(task: dict[str, Any], number: int, file: Path) -> tuple[str, str]:
     for name in ("sha256", "image_id"):
         if data.get(name):
             return name, str(data[name])
-    raise BadData(f"task {number} names no image: it has no key, sha256 or image_id", file=file, remedy=REMEDY)
+    raise BadData(
+        f"task {number} names no image: it has no key, sha256 or image_id", file=file, remedy=REMEDY
+    )
 
 
 def _data(task: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +213,9 @@ def _data(task: dict[str, Any]) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _said_of(task: dict[str, Any], key_type: str, key: str, *, number: int, file: Path) -> Iterator[_Said]:
+def _said_of(
+    task: dict[str, Any], key_type: str, key: str, *, number: int, file: Path
+) -> Iterator[_Said]:
     """What the annotations of a task say; `completions` is what versions before 1.0 called them."""
     given = str(_data(task).get("given") or "")
     found = task.get("annotations") or task.get("completions") or [task]
@@ -208,7 +230,9 @@ def _said_of(task: dict[str, Any], key_type: str, key: str, *, number: int, file
         label, verdicts = one.chosen(LABEL), one.chosen(VERDICT)
         if (label or verdicts) and not one.was_cancelled:
             actions = tuple(sorted(VERDICTS[words] for words in verdicts if words in VERDICTS))
-            yield _Said(key_type, key, given, label[0] if label else "", actions, one.author, one.when)
+            yield _Said(
+                key_type, key, given, label[0] if label else "", actions, one.author, one.when
+            )
 
 
 def _answers(said: _Said) -> list[Answer]:
@@ -216,6 +240,10 @@ def _answers(said: _Said) -> list[Answer]:
     orders = [("remove", "")] if "remove" in said.verdicts else []
     if not orders:
         orders = [("not_duplicate", "")] if "not_duplicate" in said.verdicts else []
-        orders += [("keep", "") if said.label == said.given else ("relabel", said.label)] if said.label else []
+        orders += (
+            [("keep", "") if said.label == said.given else ("relabel", said.label)]
+            if said.label
+            else []
+        )
     tail = (said.given, "review: Label Studio", said.author, said.when[:10])
     return [Answer(said.key_type, said.key, action, value, *tail) for action, value in orders]

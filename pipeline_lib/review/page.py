@@ -38,9 +38,15 @@ WORDS = {
     "label_issue": Kind("Labels", "Is this label right?"),
     "need_more_votes": Kind("Votes", "The votes do not settle it. What is it?"),
     "to_label": Kind("To label", "This image has no label. What is it?"),
-    "duplicate_conflict": Kind("Conflicts", "Copies of this image have different labels. What is it?"),
-    "near_duplicate": Kind("Copies", "Is this the same image as the ones beside it?", ("copy", "It is a copy")),
-    "outlier": Kind("Outliers", "This image is unlike the others of its class. Is its label right?"),
+    "duplicate_conflict": Kind(
+        "Conflicts", "Copies of this image have different labels. What is it?"
+    ),
+    "near_duplicate": Kind(
+        "Copies", "Is this the same image as the ones beside it?", ("copy", "It is a copy")
+    ),
+    "outlier": Kind(
+        "Outliers", "This image is unlike the others of its class. Is its label right?"
+    ),
     "quarantined": Kind("Quarantine", "This image was set aside. What should become of it?"),
     "quality": Kind("Quality", "The image is poor. Is it still good enough, and its label right?"),
 }
@@ -48,13 +54,18 @@ WORDS = {
 
 def render_page(found: Questions, *, name: str) -> str:
     """The page. name: what is reviewed, for its title."""
-    numbers = {image_id: number for number, image_id in enumerate(i for i in found.images if found.images[i])}
+    numbers = {
+        image_id: number
+        for number, image_id in enumerate(i for i in found.images if found.images[i])
+    }
     blocks = [list(numbers)[start : start + BLOCK] for start in range(0, len(numbers), BLOCK)]
     script, style = (
         _source("answers.js") + _source("page.js"),
         PALETTE.read_text(encoding="utf-8") + _source("review.css"),
     )
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
+    )
     return environment.get_template("review.html.jinja").render(
         name=shown(name),
         n=len(found.asked),
@@ -70,11 +81,13 @@ def render_page(found: Questions, *, name: str) -> str:
 
 def _data(found: Questions, numbers: dict[str, int], name: str) -> dict[str, Any]:
     kinds = {
-        kind: asdict(WORDS.get(kind, Kind(kind.replace("_", " "), "Is this label right?"))) for kind in found.totals
+        kind: asdict(WORDS.get(kind, Kind(kind.replace("_", " "), "Is this label right?")))
+        for kind in found.totals
     }
     return {
         "name": name,
-        "store": "perennial-review:" + hashlib.sha256("\n".join(found.sources).encode()).hexdigest()[:12],
+        "store": "perennial-review:"
+        + hashlib.sha256("\n".join(found.sources).encode()).hexdigest()[:12],
         "columns": COLUMNS,
         "classes": found.classes,
         "kinds": {kind: {**words, "total": found.totals[kind]} for kind, words in kinds.items()},
@@ -85,14 +98,23 @@ def _data(found: Questions, numbers: dict[str, int], name: str) -> dict[str, Any
 
 def _question(one: Question, numbers: dict[str, int]) -> dict[str, Any]:
     copies = [{**asdict(copy), "image": numbers.get(copy.image_id)} for copy in one.copies]
-    return {**asdict(one), "copies": copies, "image": numbers.get(one.image_id), "answers": _answers(one)}
+    return {
+        **asdict(one),
+        "copies": copies,
+        "image": numbers.get(one.image_id),
+        "answers": _answers(one),
+    }
 
 
 def _answers(one: Question) -> list[str]:
     """The actions that can be carried out on this image; `copy` and `skip` write no line."""
     if not one.usable:
         return ["remove", "skip"]
-    first = [] if one.kind == "quarantined" or not one.given else [WORDS.get(one.kind, WORDS["quality"]).first[0]]
+    first = (
+        []
+        if one.kind == "quarantined" or not one.given
+        else [WORDS.get(one.kind, WORDS["quality"]).first[0]]
+    )
     suggestion = ["suggestion"] if one.suggested and one.suggested != one.given else []
     apart = ["not_duplicate"] if one.kind in COPIES and one.near else []
     return [*first, *suggestion, "relabel", "remove", *apart, "skip"]
@@ -109,4 +131,6 @@ def _digest(text: str) -> str:
 
 def _json(content: Any) -> Markup:
     """JSON that can stand inside a script element: it holds no `<`, so that nothing can end the element."""
-    return Markup(json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704
+    return Markup(
+        json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    )  # noqa: S704

@@ -87,7 +87,11 @@ def gather(files: Mapping[str, Path], *, most: int) -> Questions:
     manifest = MANIFEST.read(files["manifest"]).set_index("image_id")
     order = review["kind"].map({kind: place for place, kind in enumerate(KINDS)}).fillna(len(KINDS))
     review = review.assign(order=order).sort_values(["order", "kind", "rank"])
-    chosen = review.sort_values(["rank", "order", "kind"]).head(most).sort_values(["order", "kind", "rank"])
+    chosen = (
+        review.sort_values(["rank", "order", "kind"])
+        .head(most)
+        .sort_values(["order", "kind", "rank"])
+    )
     shown = set(chosen["image_id"])
     votes = VOTES.read(files["votes"])
     cast = votes[votes["image_id"].isin(shown)].groupby("image_id")
@@ -96,13 +100,17 @@ def gather(files: Mapping[str, Path], *, most: int) -> Questions:
     found = _Facts(
         manifest=manifest,
         alone=~manifest["sha256"].duplicated(keep=False) & manifest["sha256"].notna(),
-        votes={name: tuple(zip(rows["annotator"], rows["label"], strict=True)) for name, rows in cast},
+        votes={
+            name: tuple(zip(rows["annotator"], rows["label"], strict=True)) for name, rows in cast
+        },
         groups=dict(list(_with_copies(manifest, shown).groupby("dup_group"))),
         usable=usable,
     )
     records: list[dict[Any, Any]] = chosen.to_dict("records")
     asked = tuple(_question(row, found) for row in records)
-    needed = {one.image_id for one in asked} | {copy.image_id for one in asked for copy in one.copies}
+    needed = {one.image_id for one in asked} | {
+        copy.image_id for one in asked for copy in one.copies
+    }
     return Questions(
         asked=asked,
         totals={str(kind): int(n) for kind, n in review["kind"].value_counts(sort=False).items()},
@@ -141,7 +149,9 @@ def _question(row: dict[Any, Any], found: _Facts) -> Question:
         p_suggested=_share(facts["p_suggested"]) if doubted else None,
         note=row["note"],
         votes=found.votes.get(image_id, ()),
-        copies=_copies(image_id, found.groups.get(facts["dup_group"])) if row["kind"] in COPIES else (),
+        copies=_copies(image_id, found.groups.get(facts["dup_group"]))
+        if row["kind"] in COPIES
+        else (),
         usable=image_id in found.usable,
         near=_text(facts["dup_kind"]) == "near",
     )
@@ -156,14 +166,21 @@ def _copies(image_id: str, group: pd.DataFrame | None) -> tuple[Copy, ...]:
     """The other images of the group, kept ones first."""
     if group is None:
         return ()
-    others = group[group.index != image_id].rename_axis("image_id").sort_values(["decision", "image_id"])
+    others = (
+        group[group.index != image_id].rename_axis("image_id").sort_values(["decision", "image_id"])
+    )
     return tuple(
-        Copy(str(name), _text(row["class_id"]), _fate(row)) for name, row in others.head(SHOWN_COPIES).iterrows()
+        Copy(str(name), _text(row["class_id"]), _fate(row))
+        for name, row in others.head(SHOWN_COPIES).iterrows()
     )
 
 
 def _fate(row: pd.Series) -> str:
-    return f"kept, {row['split']}" if row["decision"] == "keep" else f"left out, {row['reason']}".replace("_", " ")
+    return (
+        f"kept, {row['split']}"
+        if row["decision"] == "keep"
+        else f"left out, {row['reason']}".replace("_", " ")
+    )
 
 
 def _classes(files: Mapping[str, Path], manifest: pd.DataFrame) -> Iterable[str]:
@@ -176,7 +193,9 @@ def _images(image_ids: Iterable[str], files: Mapping[str, Path]) -> dict[str, st
     columns = ["image_id", "container", "offset_bytes", "size_bytes"]
     rules = PixelRules.model_validate(json.loads(files["pixel_rules"].read_text(encoding="utf-8")))
     members = MEMBERS.read(files["members"], columns)
-    return thumbnails(image_ids, members=members, shards=files["shards"], rules=rules, short_side_px=SIDE_PX)
+    return thumbnails(
+        image_ids, members=members, shards=files["shards"], rules=rules, short_side_px=SIDE_PX
+    )
 
 
 def _digest(parts: list[str]) -> str:

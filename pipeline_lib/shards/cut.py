@@ -41,10 +41,14 @@ def cut_shards(names: Sequence[str], sizes_bytes: Sequence[int], limits: ShardSi
             piece_bytes = 0
     if start < len(draws):
         runs.append(range(start, len(draws)))
-    return [shard for run in runs for shard in _cut_long_run(run, draws, sizes_bytes, limits.max_bytes)]
+    return [
+        shard for run in runs for shard in _cut_long_run(run, draws, sizes_bytes, limits.max_bytes)
+    ]
 
 
-def _cut_long_run(run: range, draws: Sequence[float], sizes_bytes: Sequence[int], max_bytes: int) -> list[range]:
+def _cut_long_run(
+    run: range, draws: Sequence[float], sizes_bytes: Sequence[int], max_bytes: int
+) -> list[range]:
     """Cut a run so that each part is within the maximum, or is one member. A cut looks at nothing after it."""
     shards, start, filled, best = [], run.start, 0, -1
     position = run.start

@@ -20,7 +20,9 @@ class Found:
     fault: Reason | None = None  # a link, a device, ...
     crc32: int | None = None  # what the archive states, where it does
 
-    def refusal(self, max_file_bytes: int, head: Callable[[], bytes] | None = None) -> Reason | None:
+    def refusal(
+        self, max_file_bytes: int, head: Callable[[], bytes] | None = None
+    ) -> Reason | None:
         """Why it is not taken; None when it is. See `refusal_of`."""
         return self.fault or refusal_of(self.name, self.size_bytes, max_file_bytes, head)
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from pipeline_lib.errors import BadData
 
-SMALL_BYTES = 1 << 28  # unpacked; below it no ratio is asked for: no disk fills, and plain scans of digits pack well
+SMALL_BYTES = (
+    1 << 28
+)  # unpacked; below it no ratio is asked for: no disk fills, and plain scans of digits pack well
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ class MemberBytes:
             self._folder = os.open(shards_folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise OutputDamaged(
-                "the folder of shards is absent", file=shards_folder, remedy="run `dvc checkout`, or `dvc repro`"
+                "the folder of shards is absent",
+                file=shards_folder,
+                remedy="run `dvc checkout`, or `dvc repro`",
             ) from error
 
     def read(self, container: str, offset_bytes: int, size_bytes: int) -> bytes:
@@ -42,7 +44,10 @@ class MemberBytes:
             found = f"{len(data)} of {size_bytes} bytes at offset {offset_bytes}"
             remedy = "remove the file, then `dvc checkout`, or `dvc repro`"
             raise OutputDamaged(
-                "a container of shards ends early", file=self._path / container, value=found, remedy=remedy
+                "a container of shards ends early",
+                file=self._path / container,
+                value=found,
+                remedy=remedy,
             )
         return data
 
@@ -56,6 +61,9 @@ class MemberBytes:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()

@@ -36,7 +36,9 @@ _SIGNATURES: Final = (
 )
 _BMP_HEADER_SIZES: Final = (12, 40, 52, 56, 64, 108, 124)
 HEAD_BYTES: Final = 4096
-_ZEROED_HEAD_BYTES: Final = 32  # no format we know begins with so many zeros; a lost disk sector does
+_ZEROED_HEAD_BYTES: Final = (
+    32  # no format we know begins with so many zeros; a lost disk sector does
+)
 
 
 def may_be_image(head: bytes) -> bool:
@@ -67,9 +69,17 @@ def _container(data: bytes) -> str:
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
         return "bmp"
     if data[4:8] == b"ftyp":
-        return "avif" if data[8:12] in (b"avif", b"avis") else "heic" if data[8:12] in _HEIF_BRANDS else "video"
+        return (
+            "avif"
+            if data[8:12] in (b"avif", b"avis")
+            else "heic"
+            if data[8:12] in _HEIF_BRANDS
+            else "video"
+        )
     if data[:1] == b"P" and data[2:3].isspace():
-        return {b"7": "pam", b"f": "pfm", b"F": "pfm"}.get(data[1:2], "netpbm" if data[1:2] in b"123456" else "")
+        return {b"7": "pam", b"f": "pfm", b"F": "pfm"}.get(
+            data[1:2], "netpbm" if data[1:2] in b"123456" else ""
+        )
     return ""
 
 
@@ -78,14 +88,18 @@ _HEIF_BRANDS: Final = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"m
 
 def _pickle(data: bytes) -> str:
     """Protocol 2 and later begin with 0x80 and the protocol number, and end with a full stop. Never unpickled."""
-    return "pickle" if data[:1] == b"\x80" and data[1:2] in b"\2\3\4\5" and data[-1:] == b"." else ""
+    return (
+        "pickle" if data[:1] == b"\x80" and data[1:2] in b"\2\3\4\5" and data[-1:] == b"." else ""
+    )
 
 
 def _text(head: bytes) -> str:
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3 or len(head) < HEAD_BYTES:  # else only cut in the middle of a character
+        if (
+            error.start < len(head) - 3 or len(head) < HEAD_BYTES
+        ):  # else only cut in the middle of a character
             return ""
         text = head[: error.start].decode("utf-8-sig")
     if "\0" in text:

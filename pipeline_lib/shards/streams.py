@@ -14,7 +14,12 @@ OPENERS: Final[dict[bytes, Callable[..., Any]]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ": lzma.open,
 }
-BROKEN_STREAM: Final = (EOFError, zlib.error, lzma.LZMAError, OSError)  # an OSError with errno is the disk's, not its
+BROKEN_STREAM: Final = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+)  # an OSError with errno is the disk's, not its
 
 
 def opener_of(magic: bytes) -> Callable[..., Any] | None:

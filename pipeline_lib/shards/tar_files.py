@@ -32,7 +32,9 @@ def _walk_inner(file: BinaryIO, outer: Found, *, name: str) -> Iterator[Found]:
     """A tar of tars, as ImageNet's train archive is: the inner stem stands for the folder."""
     stem = without_archive_ending(outer.name)
     inner_name = f"{name}:{outer.name}"
-    for found in _walk(file, name=inner_name, start=outer.offset_bytes, end=outer.offset_bytes + outer.size_bytes):
+    for found in _walk(
+        file, name=inner_name, start=outer.offset_bytes, end=outer.offset_bytes + outer.size_bytes
+    ):
         yield Found(f"{stem}/{found.name}", found.offset_bytes, found.size_bytes, found.fault)
 
 
@@ -56,7 +58,10 @@ def _found(member: TarMember) -> Found:
 
 def _damaged(name: str, offset_bytes: int, detail: str) -> ArchiveDamaged:
     return ArchiveDamaged(
-        f"the tar archive is cut off or damaged at byte {offset_bytes}", file=name, value=detail, remedy=REMEDY
+        f"the tar archive is cut off or damaged at byte {offset_bytes}",
+        file=name,
+        value=detail,
+        remedy=REMEDY,
     )
 
 

@@ -15,9 +15,13 @@ from typing import BinaryIO, Final
 BLOCK_BYTES: Final = 512
 ZEROS: Final = bytes(BLOCK_BYTES)
 CHUNK_BYTES: Final = 1 << 20
-MAX_EXTENSION_BYTES: Final = 1 << 20  # of all extended headers before one member; names and attributes take a few KB
+MAX_EXTENSION_BYTES: Final = (
+    1 << 20
+)  # of all extended headers before one member; names and attributes take a few KB
 REGULAR: Final = b"\x000" + b"7"
-WITHOUT_DATA: Final = b"123456"  # links, devices, folders, pipes: whatever size they state, no data follow
+WITHOUT_DATA: Final = (
+    b"123456"  # links, devices, folders, pipes: whatever size they state, no data follow
+)
 FOLDER, GNU_SPARSE = ord("5"), ord("S")
 PAX, PAX_OF_ALL, SOLARIS_PAX, GNU_LONG_NAME, GNU_LONG_LINK = b"xgXLK"
 OCTAL: Final = re.compile(rb" *([0-7]*) *\Z")
@@ -87,7 +91,10 @@ def _member(reader: _Reader, block: bytes, at: int) -> tuple[TarMember, int]:
     while (kind := _kind(block, at)) in b"xgXLK":
         size_bytes = _number(block[124:136], at, "size")
         if at + BLOCK_BYTES + size_bytes - begins > MAX_EXTENSION_BYTES:
-            raise BrokenTar(begins, f"extended headers of more than {MAX_EXTENSION_BYTES} bytes before one member")
+            raise BrokenTar(
+                begins,
+                f"extended headers of more than {MAX_EXTENSION_BYTES} bytes before one member",
+            )
         content = reader.read(at + BLOCK_BYTES, size_bytes, at)
         if kind == PAX_OF_ALL:
             reader.for_all = said = _pax(content, said, at)
@@ -102,10 +109,16 @@ def _member(reader: _Reader, block: bytes, at: int) -> tuple[TarMember, int]:
     return _plain(reader, block, at, said, long_name)
 
 
-def _plain(reader: _Reader, block: bytes, at: int, said: _Extensions, long_name: bytes | None) -> tuple[TarMember, int]:
+def _plain(
+    reader: _Reader, block: bytes, at: int, said: _Extensions, long_name: bytes | None
+) -> tuple[TarMember, int]:
     kind, data_at = block[156], at + BLOCK_BYTES
-    name = long_name if long_name is not None else said.path if said.path is not None else _name(block)
-    size_bytes = said.size_bytes if said.size_bytes is not None else _number(block[124:136], at, "size")
+    name = (
+        long_name if long_name is not None else said.path if said.path is not None else _name(block)
+    )
+    size_bytes = (
+        said.size_bytes if said.size_bytes is not None else _number(block[124:136], at, "size")
+    )
     if kind in WITHOUT_DATA:
         size_bytes = 0
     if kind == GNU_SPARSE:
@@ -113,7 +126,9 @@ def _plain(reader: _Reader, block: bytes, at: int, said: _Extensions, long_name:
     ends = data_at + size_bytes
     if ends > reader.end:
         raise BrokenTar(at, f"its last member ends at byte {ends} of {reader.end}")
-    is_folder = kind == FOLDER or (kind == 0 and _name(block).endswith(b"/"))  # 0: before POSIX, a slash says folder
+    is_folder = kind == FOLDER or (
+        kind == 0 and _name(block).endswith(b"/")
+    )  # 0: before POSIX, a slash says folder
     is_file = kind in REGULAR and not is_folder and not said.is_sparse
     member = TarMember(name, data_at, size_bytes, is_file, is_folder)
     return member, data_at + (0 if is_folder else _padded(size_bytes))
@@ -156,7 +171,9 @@ def _pax(content: bytes, said: _Extensions, at: int) -> _Extensions:
         if not equals or stop > len(content) or content[stop - 1 : stop] != b"\n":
             raise BrokenTar(at, f"a pax record is broken at byte {start} of its header")
         if key == b"size" and not (value.isdigit() and len(value) < 20):
-            raise BrokenTar(at, f"the size in a pax header is no number of 0 or more: {value[:40]!r}")
+            raise BrokenTar(
+                at, f"the size in a pax header is no number of 0 or more: {value[:40]!r}"
+            )
         if key in (b"path", b"GNU.sparse.name"):
             path = value.rstrip(b"/")
         elif key == b"size":

@@ -20,14 +20,24 @@ from pipeline_lib.shards.sniff import HEAD_BYTES
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, write_end, write_member_of
 from pipeline_lib.sources.names import encode_name
 
-LOCAL_HEADER = struct.Struct("<4s22xHH")  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
+LOCAL_HEADER = struct.Struct(
+    "<4s22xHH"
+)  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
 # Bits of the general purpose flag, APPNOTE.TXT 4.4.4. Encrypted: members, by strong encryption, the directory
 ENCRYPTED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x800
 MOST_BYTES = 1 << 62  # a zip64 field may claim four times that, which no table can hold
 # zipfile asks bzip2 and LZMA for all that the read bytes unpack to: few bytes at a time keep that below 100 MB
 CAREFUL_BYTES = 4096
 # What zipfile raises for damaged data; NotImplementedError: a compression method that it does not know.
-UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OSError, NotImplementedError)
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    OSError,
+    NotImplementedError,
+)
 
 
 def is_stored_zip(path: Path, *, name: str) -> bool:
@@ -42,7 +52,9 @@ def walk_zip(file: BinaryIO, *, name: str, size_bytes: int) -> list[Found]:
     with open_zip(file, name=name) as archive:
         for info, one in _members(file, archive, name=name, size_bytes=size_bytes):
             if info.file_size != info.compress_size:
-                raise _damaged(name, info, f"stored, yet {info.compress_size} bytes hold {info.file_size}")
+                raise _damaged(
+                    name, info, f"stored, yet {info.compress_size} bytes hold {info.file_size}"
+                )
             found.append(one)
     return found
 
@@ -58,8 +70,13 @@ def files_of(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
     if not any("/" in name for name in names):
         names = [name.replace("\\", "/") for name in names]
     # Python's `is_dir` fails at an empty name
-    files = [(info, name) for info, name in zip(members, names, strict=True) if not name.endswith("/")]
-    return [(info, encode_name(name.encode("utf-8", "surrogateescape")).removeprefix("./")) for info, name in files]
+    files = [
+        (info, name) for info, name in zip(members, names, strict=True) if not name.endswith("/")
+    ]
+    return [
+        (info, encode_name(name.encode("utf-8", "surrogateescape")).removeprefix("./"))
+        for info, name in files
+    ]
 
 
 def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits) -> list[Found]:
@@ -72,14 +89,20 @@ def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits
     found = []
     with path.open("rb") as file, open_zip(file, name=name) as archive:
         members = list(_members(file, archive, name=name, size_bytes=size_bytes))
-        promised_bytes = sum(one.size_bytes for _, one in members if one.refusal(limits.max_file_bytes) is None)
+        promised_bytes = sum(
+            one.size_bytes for _, one in members if one.refusal(limits.max_file_bytes) is None
+        )
         limits.refuse_bomb(promised_bytes, received_bytes=size_bytes, name=name)
         for info, one in members:
-            reason = one.refusal(limits.max_file_bytes, partial(member_start, archive, info, HEAD_BYTES, name=name))
+            reason = one.refusal(
+                limits.max_file_bytes, partial(member_start, archive, info, HEAD_BYTES, name=name)
+            )
             if reason:
                 found.append(Found(one.name, -1, one.size_bytes, reason))
                 continue
-            offset = write_member_of(target, one.name, one.size_bytes, _chunks(archive, info, name=name))
+            offset = write_member_of(
+                target, one.name, one.size_bytes, _chunks(archive, info, name=name)
+            )
             found.append(Found(one.name, offset, one.size_bytes))
     write_end(target)
     return found
@@ -91,15 +114,24 @@ def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, struct.error, ValueError, EOFError, NotImplementedError) as error:
         raise ArchiveDamaged(
-            "the zip archive is cut off or damaged at its directory", file=name, value=str(error), remedy=REMEDY
+            "the zip archive is cut off or damaged at its directory",
+            file=name,
+            value=str(error),
+            remedy=REMEDY,
         ) from error
     if any(info.flag_bits & ENCRYPTED for info in archive.infolist()):
         archive.close()
-        raise BadData("the zip archive is encrypted", file=name, remedy="decrypt it and name the plain archive")
+        raise BadData(
+            "the zip archive is encrypted",
+            file=name,
+            remedy="decrypt it and name the plain archive",
+        )
     return archive
 
 
-def member_start(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size_bytes: int, *, name: str) -> bytes:
+def member_start(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, size_bytes: int, *, name: str
+) -> bytes:
     """The first bytes of a member, unpacked. Raises ArchiveDamaged."""
     start = bytearray()
     for chunk in _chunks(archive, info, name=name):

@@ -17,7 +17,9 @@ from pipeline_lib.sources.split_names import split_names
 
 SHOWN = 5
 DEEP = 0.1  # share of images below the class folders from which their folders may be the classes
-_PARTS = re.compile(r"(fold|part|batch|shard|chunk|set|split|session|cv|kfold)[ _-]?\d+", re.IGNORECASE)
+_PARTS = re.compile(
+    r"(fold|part|batch|shard|chunk|set|split|session|cv|kfold)[ _-]?\d+", re.IGNORECASE
+)
 _SHARD = re.compile(r"(.*\D)?\d{4,}")  # an archive of WebDataset: 000000.tar, train-0017.tar
 _OF_IMAGES = {
     "image", "images", "img", "imgs", "jpegimages", "rgb", "photo", "photos", "picture", "pictures", "data", "input",
@@ -74,7 +76,9 @@ def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | No
     return Doubt(why, _readings(counts, below, found)) if why else None
 
 
-def doubt_of_source(source: Source, names: Sequence[str], archives: Sequence[str] = ()) -> SourceDoubt | None:
+def doubt_of_source(
+    source: Source, names: Sequence[str], archives: Sequence[str] = ()
+) -> SourceDoubt | None:
     """A warning where the folders of a source are doubtful and params.yaml states nothing of them; else None.
 
     archives: names of archives that hold the images, or whose own names stand for them.
@@ -102,11 +106,21 @@ def stand_in(archive: str) -> str:
 
 def in_words(reading: Reading) -> str:
     """Its classes and splits with their counts."""
-    classes = f"{len(reading.classes)} classes: {_counts(reading.classes)}" if reading.classes else "no classes"
+    classes = (
+        f"{len(reading.classes)} classes: {_counts(reading.classes)}"
+        if reading.classes
+        else "no classes"
+    )
     splits = f"; splits {_counts(reading.split_counts)}" if reading.split_counts else ""
-    renamed = [f"{folder} is {split}" for folder, split in reading.splits.items() if folder.lower() != split]
+    renamed = [
+        f"{folder} is {split}"
+        for folder, split in reading.splits.items()
+        if folder.lower() != split
+    ]
     splits += f" ({', '.join(renamed)})" if renamed else ""
-    return classes + splits + (f"; {reading.n_without} without a class" if reading.n_without else "")
+    return (
+        classes + splits + (f"; {reading.n_without} without a class" if reading.n_without else "")
+    )
 
 
 def as_params(reading: Reading) -> str:
@@ -124,7 +138,9 @@ def reading_of(layout: FolderLayout, counts: Mapping[Folders, int]) -> Reading:
         classes[None if folder is None else class_name(folder)] += n
         splits[layout.split_of(path)] += n
     n_without = classes[None]
-    return Reading(layout.kind, dict(layout.splits or {}), _named(classes), _named(splits), n_without)
+    return Reading(
+        layout.kind, dict(layout.splits or {}), _named(classes), _named(splits), n_without
+    )
 
 
 def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> str:
@@ -170,7 +186,9 @@ def _deep(below: Counter[Folders]) -> str:
     return f"images lie in folders inside folders ({_some(inside)} in {_some(tops)})"
 
 
-def _readings(counts: Counter[Folders], below: Counter[Folders], found: FolderLayout) -> tuple[Reading, ...]:
+def _readings(
+    counts: Counter[Folders], below: Counter[Folders], found: FolderLayout
+) -> tuple[Reading, ...]:
     """Each layout that the names allow, without those that give the same as one before."""
     tops = split_names({path[0] for path in below if path})
     inside = split_names({path[1] for path in below if len(path) > 1})
@@ -190,7 +208,10 @@ def _readings(counts: Counter[Folders], below: Counter[Folders], found: FolderLa
     readings: list[Reading] = []
     for kind, splits in possible:
         one = reading_of(FolderLayout(kind, found.depth, splits), counts)
-        if all((one.classes, one.split_counts) != (other.classes, other.split_counts) for other in readings):
+        if all(
+            (one.classes, one.split_counts) != (other.classes, other.split_counts)
+            for other in readings
+        ):
             readings.append(one)
     return tuple(readings)
 

@@ -11,7 +11,12 @@ from pipeline_lib.sources.names import class_name
 from pipeline_lib.sources.split_names import SPLIT_FOLDERS
 
 Detected = Literal[
-    "class_folders", "split_class_folders", "class_split_folders", "leaf_folders", "split_leaf_folders", "flat"
+    "class_folders",
+    "split_class_folders",
+    "class_split_folders",
+    "leaf_folders",
+    "split_leaf_folders",
+    "flat",
 ]
 Folders = tuple[str, ...]
 
@@ -50,8 +55,12 @@ def _none(_: Folders) -> str | None:
 
 LAYOUTS: Mapping[Detected, Layout] = {
     "class_folders": Layout("one folder per class", _first),
-    "split_class_folders": Layout("train/val/test folders with one folder per class in each", _second, 0),
-    "class_split_folders": Layout("one folder per class with train/val/test folders in each", _first, 1),
+    "split_class_folders": Layout(
+        "train/val/test folders with one folder per class in each", _second, 0
+    ),
+    "class_split_folders": Layout(
+        "one folder per class with train/val/test folders in each", _first, 1
+    ),
     "leaf_folders": Layout("the innermost folder is the class, folders above it only group", _last),
     "split_leaf_folders": Layout(
         "train/val/test folders, in each the innermost folder is the class", _last_below_first, 0
@@ -98,10 +107,16 @@ class FolderLayout:
         at, below = LAYOUTS[self.kind].split_at, folders[self.depth :]
         if at is None or at >= len(below):
             return None
-        return SPLIT_FOLDERS.get(below[at].lower()) if self.splits is None else self.splits.get(below[at])
+        return (
+            SPLIT_FOLDERS.get(below[at].lower())
+            if self.splits is None
+            else self.splits.get(below[at])
+        )
 
 
-def detect_layout(names: Sequence[str], declared: str, splits: Mapping[str, str] | None = None) -> FolderLayout:
+def detect_layout(
+    names: Sequence[str], declared: str, splits: Mapping[str, str] | None = None
+) -> FolderLayout:
     """Find the layout of a source from the names of its images; `declared` is params.yaml's word, or "auto".
 
     Folders shared by all images are skipped, unless one is a split folder. The next folders are splits when all of
@@ -115,7 +130,9 @@ def layout_of_folders(
     folders: Sequence[Folders], declared: str, splits: Mapping[str, str] | None = None
 ) -> FolderLayout:
     """As `detect_layout`, from the folders of each image, or each folder once."""
-    kind: Detected = next((kind for kind in LAYOUTS if kind == declared), "split_class_folders")  # the last: "auto"
+    kind: Detected = next(
+        (kind for kind in LAYOUTS if kind == declared), "split_class_folders"
+    )  # the last: "auto"
     if not folders:
         return FolderLayout("flat" if declared == "auto" else kind, 0, splits)
     shared = _shared(min(folders), max(folders))
@@ -142,5 +159,8 @@ def _is_split(folder: str, splits: Mapping[str, str] | None) -> bool:
 
 def _shared(first: Folders, last: Folders) -> Folders:
     """The folders that the smallest and the largest of many paths begin with, and so all between them."""
-    same = [one for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
+    same = [
+        one
+        for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    ]
     return tuple(same)

@@ -14,32 +14,204 @@ from urllib.parse import unquote_to_bytes
 from pipeline_lib.reasons import Reason
 
 IMAGE_ENDINGS = frozenset(
-    {"jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"}
+    {
+        "jpg",
+        "jpeg",
+        "jpe",
+        "jfif",
+        "mpo",
+        "png",
+        "webp",
+        "bmp",
+        "gif",
+        "tif",
+        "tiff",
+        "ppm",
+        "pgm",
+        "pbm",
+        "pnm",
+    }
     | {"avif", "heic", "heif", "hif", "jp2", "j2k", "jxl", "tga", "psd", "ico", "svg"}
 )
 # What a camera saw before it made an image of it. Most are TIFFs whose first image is a stamp-sized preview.
 RAW_ENDINGS = frozenset(
-    {"dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "orf", "rw2", "raf", "pef", "srw", "3fr", "fff"}
+    {
+        "dng",
+        "cr2",
+        "cr3",
+        "crw",
+        "nef",
+        "nrw",
+        "arw",
+        "srf",
+        "sr2",
+        "orf",
+        "rw2",
+        "raf",
+        "pef",
+        "srw",
+        "3fr",
+        "fff",
+    }
     | {"iiq", "erf", "kdc", "dcr", "mrw", "rwl", "x3f", "gpr"}
 )
 # Of files that lie beside images. Any other ending, and none, says nothing: `x.jpg?size=large`, `x.jpg_large`.
 OTHER_ENDINGS = frozenset(
-    {"txt", "md", "rst", "rtf", "csv", "tsv", "json", "jsonl", "ndjson", "xml", "yaml", "yml", "toml", "ini", "cfg"}
-    | {"conf", "log", "html", "htm", "css", "js", "py", "pyc", "ipynb", "sh", "bat", "exe", "c", "h", "cpp", "m", "r"}
-    | {"pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods", "odp", "tex", "bib", "eps", "ps", "ai"}
-    | {"mat", "npy", "npz", "h5", "hdf5", "pkl", "pickle", "pt", "pth", "onnx", "safetensors", "parquet", "arrow"}
-    | {"feather", "db", "sqlite", "sqlite3", "mp4", "mov", "avi", "mkv", "webm", "mpg", "mpeg", "m4v", "wmv", "flv"}
-    | {"3gp", "mts", "mp3", "wav", "flac", "ogg", "m4a", "aac", "7z", "rar", "gz", "bz2", "xz", "zst", "iso", "dmg"}
-    | {"tar", "tgz", "tbz2", "txz", "zip"}  # in an archive: those of a source are told before, by `is_archive`
-    | {"xmp", "aae", "thm", "lnk", "url", "torrent", "md5", "sha1", "sha256", "sig", "asc", "lock", "dvc", "lst"}
+    {
+        "txt",
+        "md",
+        "rst",
+        "rtf",
+        "csv",
+        "tsv",
+        "json",
+        "jsonl",
+        "ndjson",
+        "xml",
+        "yaml",
+        "yml",
+        "toml",
+        "ini",
+        "cfg",
+    }
+    | {
+        "conf",
+        "log",
+        "html",
+        "htm",
+        "css",
+        "js",
+        "py",
+        "pyc",
+        "ipynb",
+        "sh",
+        "bat",
+        "exe",
+        "c",
+        "h",
+        "cpp",
+        "m",
+        "r",
+    }
+    | {
+        "pdf",
+        "doc",
+        "docx",
+        "xls",
+        "xlsx",
+        "ppt",
+        "pptx",
+        "odt",
+        "ods",
+        "odp",
+        "tex",
+        "bib",
+        "eps",
+        "ps",
+        "ai",
+    }
+    | {
+        "mat",
+        "npy",
+        "npz",
+        "h5",
+        "hdf5",
+        "pkl",
+        "pickle",
+        "pt",
+        "pth",
+        "onnx",
+        "safetensors",
+        "parquet",
+        "arrow",
+    }
+    | {
+        "feather",
+        "db",
+        "sqlite",
+        "sqlite3",
+        "mp4",
+        "mov",
+        "avi",
+        "mkv",
+        "webm",
+        "mpg",
+        "mpeg",
+        "m4v",
+        "wmv",
+        "flv",
+    }
+    | {
+        "3gp",
+        "mts",
+        "mp3",
+        "wav",
+        "flac",
+        "ogg",
+        "m4a",
+        "aac",
+        "7z",
+        "rar",
+        "gz",
+        "bz2",
+        "xz",
+        "zst",
+        "iso",
+        "dmg",
+    }
+    | {
+        "tar",
+        "tgz",
+        "tbz2",
+        "txz",
+        "zip",
+    }  # in an archive: those of a source are told before, by `is_archive`
+    | {
+        "xmp",
+        "aae",
+        "thm",
+        "lnk",
+        "url",
+        "torrent",
+        "md5",
+        "sha1",
+        "sha256",
+        "sig",
+        "asc",
+        "lock",
+        "dvc",
+        "lst",
+    }
 )
 OTHER_NAMES = frozenset(
-    {"license", "licence", "copying", "copyright", "notice", "readme", "authors", "contributors", "changelog"}
-    | {"changes", "makefile", "dockerfile", "version", "manifest", "todo", "install", "citation", "_success"}
+    {
+        "license",
+        "licence",
+        "copying",
+        "copyright",
+        "notice",
+        "readme",
+        "authors",
+        "contributors",
+        "changelog",
+    }
+    | {
+        "changes",
+        "makefile",
+        "dockerfile",
+        "version",
+        "manifest",
+        "todo",
+        "install",
+        "citation",
+        "_success",
+    }
     | {"md5sums", "sha256sums"}
 )
 ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
-SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir", "lost+found"})
+SYSTEM_NAMES = frozenset(
+    {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir", "lost+found"}
+)
 # C0 and C1 controls, line and paragraph separators, bidirectional overrides (they hide an ending), undecodable bytes
 _MISLEADING = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _UNSAFE_CHARACTERS = re.compile(f"[%#{_MISLEADING}]")

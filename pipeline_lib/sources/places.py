@@ -18,7 +18,9 @@ from pipeline_lib.sources.names import decode_name, encode_name, is_archive
 
 FIX_SOURCES = "fix discover.sources in params.yaml"
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
-LATEST_NS = 2**63 - 1  # in the year 2262: what a table holds; a camera's or a toolbox's wrong date may be any
+LATEST_NS = (
+    2**63 - 1
+)  # in the year 2262: what a table holds; a camera's or a toolbox's wrong date may be any
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Place(Protocol):
     def local_path(self, wanted: SourceObject) -> Path | None:
         """The file itself where it is local and as listed."""
 
-    def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
+    def fetch(
+        self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
+    ) -> None:
         """Write an object to a file; only for what has no local path."""
 
 
@@ -92,13 +96,20 @@ class LocalPlace:
             yield self._object(self._only)
             return
         closed: list[Path] = []
-        for folder, below, files in os.walk(self._folder, followlinks=True, onerror=_noted_in(closed, self._folder)):
+        for folder, below, files in os.walk(
+            self._folder, followlinks=True, onerror=_noted_in(closed, self._folder)
+        ):
             circles = [name for name in below if _is_circle(Path(folder, name))]
-            below[:] = [name for name in below if name not in circles]  # `os.walk` goes into what is left here
+            below[:] = [
+                name for name in below if name not in circles
+            ]  # `os.walk` goes into what is left here
             yield from (self._faulty(Path(folder, name), Reason.BROKEN_LINK) for name in circles)
             yield from (self._object(Path(folder, name)) for name in files)
         # what lies in them nobody knows, so each is one object
-        yield from (SourceObject(self._key(folder), 0, 0, fault=Reason.UNREADABLE_FOLDER) for folder in closed)
+        yield from (
+            SourceObject(self._key(folder), 0, 0, fault=Reason.UNREADABLE_FOLDER)
+            for folder in closed
+        )
 
     def look(self, wanted: SourceObject) -> SourceObject:
         """The file as it is now."""
@@ -127,14 +138,21 @@ class LocalPlace:
             now = path.stat()
         except OSError as error:
             raise BadData(
-                "the file went after it was listed", file=path, value=error.strerror, remedy=s3.RELIST
+                "the file went after it was listed",
+                file=path,
+                value=error.strerror,
+                remedy=s3.RELIST,
             ) from error
         if (now.st_size, _within_table(now.st_mtime_ns)) != (wanted.size_bytes, wanted.modified_ns):
             found = f"{now.st_size} bytes instead of {wanted.size_bytes}, or a newer date"
-            raise SourceChanged("the file changed after it was listed", file=path, value=found, remedy=s3.RELIST)
+            raise SourceChanged(
+                "the file changed after it was listed", file=path, value=found, remedy=s3.RELIST
+            )
         return path
 
-    def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
+    def fetch(
+        self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
+    ) -> None:
         """Never needed: local archives are read where they are."""
         raise AssertionError(wanted)
 
@@ -143,7 +161,9 @@ class LocalPlace:
             facts = path.stat()
         except OSError as error:
             is_forbidden = error.errno in FORBIDDEN or not path.is_symlink()
-            return self._faulty(path, Reason.UNREADABLE_FILE if is_forbidden else Reason.BROKEN_LINK)
+            return self._faulty(
+                path, Reason.UNREADABLE_FILE if is_forbidden else Reason.BROKEN_LINK
+            )
         if not stat.S_ISREG(facts.st_mode) or not os.access(path, os.R_OK):
             return self._faulty(path, Reason.UNREADABLE_FILE)
         return SourceObject(self._key(path), facts.st_size, _within_table(facts.st_mtime_ns))
@@ -187,7 +207,9 @@ class BucketPlace:
     def read(self, wanted: SourceObject) -> bytes:
         """The bytes of the listed version of an object."""
         key, etag = self._key(wanted), wanted.etag or ""
-        return s3.read_object(self._client, self._bucket, key, etag=etag, size_bytes=wanted.size_bytes)
+        return s3.read_object(
+            self._client, self._bucket, key, etag=etag, size_bytes=wanted.size_bytes
+        )
 
     def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
         """Some of the bytes of the listed version of an object."""
@@ -195,12 +217,16 @@ class BucketPlace:
         if size_bytes <= 0:
             return b""
         key, etag = self._key(wanted), wanted.etag or ""
-        return s3.read_range(self._client, self._bucket, key, etag=etag, start=start, size_bytes=size_bytes)
+        return s3.read_range(
+            self._client, self._bucket, key, etag=etag, start=start, size_bytes=size_bytes
+        )
 
     def local_path(self, wanted: SourceObject) -> None:
         """There is none."""
 
-    def fetch(self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]) -> None:
+    def fetch(
+        self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
+    ) -> None:
         """Write the listed version of an object to a file."""
         key, etag = self._key(wanted), wanted.etag or ""
         s3.fetch_object(
@@ -221,14 +247,20 @@ class BucketPlace:
         modified = entry["LastModified"]
         modified_ns = int(modified.timestamp()) * 1_000_000_000 + modified.microsecond * 1000
         key = encode_name(entry["Key"].removeprefix(self._prefix).encode())
-        return SourceObject(key, entry["Size"], _within_table(modified_ns), entry["ETag"].strip('"'))
+        return SourceObject(
+            key, entry["Size"], _within_table(modified_ns), entry["ETag"].strip('"')
+        )
 
 
 def _is_circle(folder: Path) -> bool:
     """Whether a linked folder leads back to one above it, however named: it would be listed for ever."""
     try:
-        return folder.is_symlink() and any(folder.samefile(above) for above in folder.absolute().parents)
-    except PermissionError:  # of a folder that may be listed and not entered; `os.walk` will find it closed
+        return folder.is_symlink() and any(
+            folder.samefile(above) for above in folder.absolute().parents
+        )
+    except (
+        PermissionError
+    ):  # of a folder that may be listed and not entered; `os.walk` will find it closed
         return False
 
 
@@ -250,5 +282,9 @@ def _within_table(modified_ns: int) -> int:
 
 def _unreadable(path: Path, error: OSError) -> Exception:
     if error.errno in FORBIDDEN:
-        return ObjectRefused("not allowed to read it", file=path, value=error.strerror, remedy=f"chmod u+rX {path}")
-    return SourceMissing("cannot be read", file=path, value=error.strerror, remedy="check the disk, then run again")
+        return ObjectRefused(
+            "not allowed to read it", file=path, value=error.strerror, remedy=f"chmod u+rX {path}"
+        )
+    return SourceMissing(
+        "cannot be read", file=path, value=error.strerror, remedy="check the disk, then run again"
+    )

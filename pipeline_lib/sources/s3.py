@@ -29,7 +29,15 @@ PAGE_KEYS = 1000  # S3 gives no more at a time
 READS_PER_WORKER = 4  # a read mostly waits for the network
 TRIES = 3  # of one object or part whose transfer broke off; botocore itself retries what fails before the first byte
 DENIED = frozenset(
-    {"403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+    {
+        "403",
+        "AccessDenied",
+        "Forbidden",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidToken",
+    }
     | {"AllAccessDisabled", "TokenRefreshRequired", "RequestTimeTooSkewed"}
 )
 # What S3 answers when this one object may not be read: by a policy or its owner, or since it lies in an archive tier.
@@ -85,15 +93,22 @@ def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
     except boto.ClientError as error:
         raise _translate(error.response, address, is_object=is_object) from error
     except refused as error:
-        raise CredentialsRefused("no usable AWS credentials", file=address, value=error, remedy=LOGIN) from error
+        raise CredentialsRefused(
+            "no usable AWS credentials", file=address, value=error, remedy=LOGIN
+        ) from error
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
         remedy = "check the network and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL), then run again"
-        raise ServiceUnavailable("S3 does not answer as it should", file=address, value=error, remedy=remedy) from error
+        raise ServiceUnavailable(
+            "S3 does not answer as it should", file=address, value=error, remedy=remedy
+        ) from error
 
 
 def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError:
     fault = response.get("Error", {})
-    code, status = str(fault.get("Code", "")), response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    code, status = (
+        str(fault.get("Code", "")),
+        response.get("ResponseMetadata", {}).get("HTTPStatusCode"),
+    )
     found = f"{code} {fault.get('Message', '')}".strip()
     if code == "NoSuchBucket":
         return SourceMissing(
@@ -110,9 +125,13 @@ def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError
             remedy=f"fix discover.sources in params.yaml; if it was removed just now, {RELIST}",
         )
     if code in CHANGED:
-        return SourceChanged("the object changed after it was listed", file=address, value=found, remedy=RELIST)
+        return SourceChanged(
+            "the object changed after it was listed", file=address, value=found, remedy=RELIST
+        )
     if is_object and code in OBJECT_DENIED:
-        return ObjectRefused("S3 refused access to this object", file=address, value=found, remedy=ALLOW)
+        return ObjectRefused(
+            "S3 refused access to this object", file=address, value=found, remedy=ALLOW
+        )
     if code in DENIED:
         return CredentialsRefused("S3 refused access", file=address, value=found, remedy=LOGIN)
     return ServiceUnavailable(
@@ -126,7 +145,9 @@ def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError
 def list_keys(client: Any, bucket: str, prefix: str) -> Iterator[Any]:
     """Every object below a prefix, as list_objects_v2 gives it (Key, Size, ETag, LastModified)."""
     with translated(f"s3://{bucket}/{prefix}"):
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, MaxKeys=PAGE_KEYS):
+        for page in client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, MaxKeys=PAGE_KEYS
+        ):
             yield from page.get("Contents", ())
 
 
@@ -134,7 +155,12 @@ def head(client: Any, bucket: str, key: str) -> Any:
     """Size, ETag and date of one object, in the keys that a listing uses."""
     with translated(f"s3://{bucket}/{key}"):
         answer = client.head_object(Bucket=bucket, Key=key)
-    return {"Key": key, "Size": answer["ContentLength"], "ETag": answer["ETag"], "LastModified": answer["LastModified"]}
+    return {
+        "Key": key,
+        "Size": answer["ContentLength"],
+        "ETag": answer["ETag"],
+        "LastModified": answer["LastModified"],
+    }
 
 
 def read_object(client: Any, bucket: str, key: str, *, etag: str, size_bytes: int) -> bytes:
@@ -142,7 +168,9 @@ def read_object(client: Any, bucket: str, key: str, *, etag: str, size_bytes: in
     return _read(client, bucket, key, etag=etag, start=0, size_bytes=size_bytes, whole=True)
 
 
-def read_range(client: Any, bucket: str, key: str, *, etag: str, start: int, size_bytes: int) -> bytes:
+def read_range(
+    client: Any, bucket: str, key: str, *, etag: str, start: int, size_bytes: int
+) -> bytes:
     """A range of the listed version of an object."""
     return _read(client, bucket, key, etag=etag, start=start, size_bytes=size_bytes, whole=False)
 
@@ -175,7 +203,9 @@ def fetch_object(
             step(written)
 
 
-def _read(client: Any, bucket: str, key: str, *, etag: str, start: int, size_bytes: int, whole: bool) -> bytes:
+def _read(
+    client: Any, bucket: str, key: str, *, etag: str, start: int, size_bytes: int, whole: bool
+) -> bytes:
     """One GET with If-Match, tried again from its beginning when the transfer breaks off."""
     from botocore import exceptions as boto
 
@@ -198,11 +228,17 @@ def _read(client: Any, bucket: str, key: str, *, etag: str, start: int, size_byt
         if not whole and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
             remedy = "copy the object to a local file and name that"
             raise ServiceUnavailable(
-                "the server ignores ranges", file=address, value="HTTP 200 instead of 206", remedy=remedy
+                "the server ignores ranges",
+                file=address,
+                value="HTTP 200 instead of 206",
+                remedy=remedy,
             )
         if answer["ETag"].strip('"') != etag:  # a server that ignores If-Match
             raise SourceChanged(
-                "the object changed after it was listed", file=address, value=f"ETag {answer['ETag']}", remedy=RELIST
+                "the object changed after it was listed",
+                file=address,
+                value=f"ETag {answer['ETag']}",
+                remedy=RELIST,
             )
         if len(data) == size_bytes:
             return data

@@ -14,7 +14,13 @@ from pipeline_lib.params_file import Params
 from pipeline_lib.safe_text import redacted
 
 LayoutName = Literal[
-    "auto", "class_folders", "split_class_folders", "class_split_folders", "leaf_folders", "split_leaf_folders", "flat"
+    "auto",
+    "class_folders",
+    "split_class_folders",
+    "class_split_folders",
+    "leaf_folders",
+    "split_leaf_folders",
+    "flat",
 ]
 SplitName = Literal["train", "val", "test"]
 
@@ -28,16 +34,21 @@ class Source(Params):
         description="name of the source, the first part of every image_id",
     )
     uri: str = Field(
-        min_length=1, description="where the source is: an archive (tar, zip), a folder, or s3://bucket/prefix"
+        min_length=1,
+        description="where the source is: an archive (tar, zip), a folder, or s3://bucket/prefix",
     )
-    layout: LayoutName = Field("auto", description="how paths give class and split; auto: found from the folders")
+    layout: LayoutName = Field(
+        "auto", description="how paths give class and split; auto: found from the folders"
+    )
     splits: dict[str, SplitName] | None = Field(
         None,
         description="folder names that stand for a split, such as {dev: val, testing: test}; images in other "
         "folders beside them have no class. {}: no folder stands for a split. null: train, val and test in their "
         "usual spellings",
     )
-    split: SplitName | None = Field(None, description="split of the whole source, for instance of an extra test set")
+    split: SplitName | None = Field(
+        None, description="split of the whole source, for instance of an extra test set"
+    )
     labels: str | None = Field(
         None,
         description="CSV file with the class of each image, instead of class folders; its columns for file name, "
@@ -58,7 +69,9 @@ class Source(Params):
     @model_validator(mode="after")
     def _splits_are_read(self) -> Source:
         if self.splits and self.layout in ("class_folders", "leaf_folders", "flat"):
-            raise ValueError(f"layout {self.layout} reads no splits: leave out `splits`, or choose a split_... layout")
+            raise ValueError(
+                f"layout {self.layout} reads no splits: leave out `splits`, or choose a split_... layout"
+            )
         return self
 
     @field_validator("uri", "labels", "votes", "subjects")
@@ -66,9 +79,13 @@ class Source(Params):
     def _readable_here(cls, uri: str | None) -> str | None:
         scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]*)://", uri or "")
         if scheme and scheme[1] != "s3":
-            raise ValueError(f"{scheme[1]}:// cannot be read: name a local path or s3://bucket/prefix")
+            raise ValueError(
+                f"{scheme[1]}:// cannot be read: name a local path or s3://bucket/prefix"
+            )
         if uri is not None and redacted(uri) != uri:
-            raise ValueError("an address with a secret in it: params.yaml is committed; S3 finds credentials by itself")
+            raise ValueError(
+                "an address with a secret in it: params.yaml is committed; S3 finds credentials by itself"
+            )
         if uri is not None and re.fullmatch(r"s3:/*", uri):
             raise ValueError("the bucket is missing: s3://bucket/prefix")
         return uri
@@ -82,13 +99,19 @@ def sources_as_json(sources: tuple[Source, ...]) -> str:
 def _as_dict(source: Source) -> dict[str, object]:
     """All keys, but for later ones that say nothing: listings that were kept are found by this text."""
     later = ("splits", "labels")
-    return {key: value for key, value in source.model_dump().items() if key not in later or value is not None}
+    return {
+        key: value
+        for key, value in source.model_dump().items()
+        if key not in later or value is not None
+    }
 
 
 def read_sources(path: Path) -> tuple[Source, ...]:
     """Read sources.json. Raises OutputDamaged when it is not what `discover` wrote."""
     try:
-        return tuple(Source.model_validate(entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+        return tuple(
+            Source.model_validate(entry) for entry in json.loads(path.read_text(encoding="utf-8"))
+        )
     except (OSError, ValueError) as error:
         raise OutputDamaged(
             "not a list of sources", file=path, value=str(error), remedy="run `dvc repro discover`"

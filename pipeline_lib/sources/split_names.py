@@ -20,7 +20,9 @@ _WORDS: Mapping[str, str] = SPLIT_FOLDERS | {
     "tst": "test", "testset": "test", "testdaten": "test", "holdout": "test", "heldout": "test",
     "eval": "val", "evaluation": "val", "evalset": "val",
 }  # fmt: skip
-_EVALUATION = frozenset({"eval", "evaluation", "evalset"})  # val, or test where another folder is val
+_EVALUATION = frozenset(
+    {"eval", "evaluation", "evalset"}
+)  # val, or test where another folder is val
 _SAYS_NOTHING = {
     "set", "data", "dataset", "split", "folder", "dir", "images", "image", "imgs", "img", "pics", "photos",
     "photo", "jpg", "jpeg", "png", "crops",
@@ -35,7 +37,17 @@ def split_names(siblings: Iterable[str]) -> dict[str, str]:
     """
     words = {name: tuple(re.findall(r"[^\W\d_]+|\d+", name.lower())) for name in siblings}
     shared = reduce(set.intersection, map(set, words.values())) if len(words) > 1 else set()
-    left = {name: [word for word in of_name if word not in shared | _SAYS_NOTHING] for name, of_name in words.items()}
-    named = {name: of_name[0] for name, of_name in left.items() if len(of_name) == 1 and of_name[0] in _WORDS}
+    left = {
+        name: [word for word in of_name if word not in shared | _SAYS_NOTHING]
+        for name, of_name in words.items()
+    }
+    named = {
+        name: of_name[0]
+        for name, of_name in left.items()
+        if len(of_name) == 1 and of_name[0] in _WORDS
+    }
     has_val = any(_WORDS[word] == "val" and word not in _EVALUATION for word in named.values())
-    return {name: "test" if word in _EVALUATION and has_val else _WORDS[word] for name, word in sorted(named.items())}
+    return {
+        name: "test" if word in _EVALUATION and has_val else _WORDS[word]
+        for name, word in sorted(named.items())
+    }

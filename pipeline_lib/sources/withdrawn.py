@@ -26,7 +26,9 @@ from pipeline_lib.settings import Settings
 
 log = logging.getLogger(__name__)
 NAMED = 5  # examples in a message
-TIDYING = 5  # loose files of a source that may go whatever the rate: in a small set each is a large share
+TIDYING = (
+    5  # loose files of a source that may go whatever the rate: in a small set each is a large share
+)
 COLUMNS = ["key", "size_bytes", "version", "is_archive"]
 
 
@@ -67,7 +69,11 @@ class Holding:
 
     def is_other_data(self, gone: pd.DataFrame) -> bool:
         """Whether params.yaml names another address, at which nothing of the source is."""
-        return self.address_before is not None and self.before is not None and 0 < len(gone) == len(self.before)
+        return (
+            self.address_before is not None
+            and self.before is not None
+            and 0 < len(gone) == len(self.before)
+        )
 
 
 def _versions(rows: pd.DataFrame) -> list[tuple[int, str]]:
@@ -117,12 +123,18 @@ def _code(holding: Holding, gone: pd.DataFrame) -> str:
     if holding.address_before is not None and holding.is_other_data(gone):
         return other_address(holding.source, holding.address_before, holding.address)
     assert holding.before is not None, holding.source
-    return "\0".join([holding.source, *(table[COLUMNS].to_csv(index=False) for table in (holding.before, gone))])
+    return "\0".join(
+        [holding.source, *(table[COLUMNS].to_csv(index=False) for table in (holding.before, gone))]
+    )
 
 
 def _is_too_much(gone: pd.DataFrame, holding: Holding, limit: float) -> bool:
     """By number or by bytes: one archive of many may hold most images. An archive is never a little."""
-    if gone.empty or holding.before is None or (len(gone) <= TIDYING and not gone["is_archive"].any()):
+    if (
+        gone.empty
+        or holding.before is None
+        or (len(gone) <= TIDYING and not gone["is_archive"].any())
+    ):
         return False
     by_bytes = gone["size_bytes"].sum() > limit * holding.before["size_bytes"].sum()
     return bool(len(gone) > limit * len(holding.before) or by_bytes)
@@ -130,14 +142,22 @@ def _is_too_much(gone: pd.DataFrame, holding: Holding, limit: float) -> bool:
 
 def _told(holding: Holding, gone: pd.DataFrame) -> str:
     total = 0 if holding.before is None else len(holding.before)
-    folders = gone["key"].str.rpartition("/")[0].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    folders = (
+        gone["key"]
+        .str.rpartition("/")[0]
+        .value_counts()
+        .sort_index()
+        .sort_values(ascending=False, kind="stable")
+    )
     shown = ", ".join(f"{folder or 'top'}: {n}" for folder, n in folders.iloc[:NAMED].items())
     rest = f" and {len(folders) - NAMED} more folders" if len(folders) > NAMED else ""
     examples = ", ".join(gone["key"].iloc[:NAMED])
-    moved = f" at {holding.address}, named in place of {holding.address_before}," if holding.address_before else ""
-    return (
-        f"source {holding.source}:{moved} {len(gone)} of {total} objects are gone ({shown}{rest}), such as {examples}"
+    moved = (
+        f" at {holding.address}, named in place of {holding.address_before},"
+        if holding.address_before
+        else ""
     )
+    return f"source {holding.source}:{moved} {len(gone)} of {total} objects are gone ({shown}{rest}), such as {examples}"
 
 
 @dataclass(frozen=True)
@@ -155,7 +175,11 @@ class Records:
         """Record what a run saw that `refuse_withdrawn` let pass, with what went; of accepted sources what is left."""
         for holding in holdings:
             is_decided = holding.source in accepted
-            rows = holding.now if is_decided else pd.concat([holding.now, holding.gone()], ignore_index=True)
+            rows = (
+                holding.now
+                if is_decided
+                else pd.concat([holding.now, holding.gone()], ignore_index=True)
+            )
             # also by the address before, which dvc.lock names until this run's has come to its end
             earlier = [holding.address_before] if is_decided and holding.address_before else []
             for address in (holding.address, *earlier):

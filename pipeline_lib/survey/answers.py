@@ -29,7 +29,13 @@ class SourceAnswer:
 
 
 def read_answer(
-    answer: SourceAnswer, doubt: Doubt | None, names: Sequence[str], settings: Settings, *, uri: str, root: Path
+    answer: SourceAnswer,
+    doubt: Doubt | None,
+    names: Sequence[str],
+    settings: Settings,
+    *,
+    uri: str,
+    root: Path,
 ) -> tuple[FolderLayout, ReceivedLabels | None]:
     """The layout that the answer means for these images, and its labels.
 
@@ -38,24 +44,34 @@ def read_answer(
     received = None
     if answer.labels:
         place = place_of(answer.labels, settings, root=root)
-        received = read_labels(place.read(next(place.list())), file=answer.labels, members=frozenset(names))
+        received = read_labels(
+            place.read(next(place.list())), file=answer.labels, members=frozenset(names)
+        )
     layout = detect_layout(names, "auto")
     if answer.layout is None:
         is_mute = received is not None and layout.kind == "class_folders"
         return (FolderLayout("flat", layout.depth) if is_mute else layout), received
     splits = answer.splits
-    offered: dict[str, Mapping[str, str]] = {one.layout: one.splits for one in doubt.readings} if doubt else {}
+    offered: dict[str, Mapping[str, str]] = (
+        {one.layout: one.splits for one in doubt.readings} if doubt else {}
+    )
     if splits is None and doubt:
         splits = offered.get(answer.layout, {})
     layout = detect_layout(names, answer.layout, splits)
-    if received is None and answer.layout not in {"flat", *offered} and not any(map(layout.label, names)):
+    if (
+        received is None
+        and answer.layout not in {"flat", *offered}
+        and not any(map(layout.label, names))
+    ):
         what = f"layout {answer.layout} ({LAYOUTS[layout.kind].meaning}) finds no class"
         remedy = f"leave --layout away, or name another of {', '.join(LAYOUTS)}"
         raise UsageError(what, file=uri, value=names[0], remedy=remedy)
     return layout, received
 
 
-def remaining_doubt(answer: SourceAnswer, doubt: Doubt | None, received: ReceivedLabels | None) -> Doubt | None:
+def remaining_doubt(
+    answer: SourceAnswer, doubt: Doubt | None, received: ReceivedLabels | None
+) -> Doubt | None:
     """What is left to ask. With a table of labels folders can tell splits only, and not even these when it has some."""
     if doubt is None or answer.layout is not None:
         return None
@@ -69,21 +85,37 @@ def tables_of_labels(
     uri: str, place: Place, files: Sequence[Seen], names: Sequence[str], *, root: Path
 ) -> Iterator[str]:
     """A sentence for each table of labels of these images inside the source or beside it."""
-    loose = set() if place.is_single else {one.key for one in place.list() if one.key.lower().endswith(TABLE_ENDINGS)}
-    inside = [(one.name, one.first) for one in files if one.first and one.name.lower().endswith(TABLE_ENDINGS)]
+    loose = (
+        set()
+        if place.is_single
+        else {one.key for one in place.list() if one.key.lower().endswith(TABLE_ENDINGS)}
+    )
+    inside = [
+        (one.name, one.first)
+        for one in files
+        if one.first and one.name.lower().endswith(TABLE_ENDINGS)
+    ]
     for name, first in inside[:TRIED]:
         if is_labels_table(first(HEAD_BYTES), members=names):
             file = f"{uri.rstrip('/')}/{name}"
             is_loose = name in loose
-            use = f"`perennial init {uri} --labels {file}`" if is_loose else "take it out, then `init --labels FILE`"
+            use = (
+                f"`perennial init {uri} --labels {file}`"
+                if is_loose
+                else "take it out, then `init --labels FILE`"
+            )
             yield f"{name} is a table of labels of these images and is not used: {use} takes the classes from it."
     if "://" in uri:
         return
     folder = (root / Path(uri).expanduser()).resolve().parent
-    tables = sorted(one for one in folder.glob("*") if one.suffix.lower() in TABLE_ENDINGS and one.is_file())
+    tables = sorted(
+        one for one in folder.glob("*") if one.suffix.lower() in TABLE_ENDINGS and one.is_file()
+    )
     for table in tables[:TRIED]:
         with table.open("rb") as opened:
             if is_labels_table(opened.read(HEAD_BYTES), members=names):
                 use = f"`perennial init {uri} --labels {table}`"
-                what = f"{table.name} beside them is a table of labels of these images and is not used"
+                what = (
+                    f"{table.name} beside them is a table of labels of these images and is not used"
+                )
                 yield f"{what}: {use} takes the classes from it."

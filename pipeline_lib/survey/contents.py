@@ -76,7 +76,12 @@ def look_into(place: Place) -> Contents:
 
 
 def _loose(place: Place, found: SourceObject) -> Seen:
-    return Seen(found.key, found.size_bytes, None if found.fault else partial(_part, place, found, 0), found.fault)
+    return Seen(
+        found.key,
+        found.size_bytes,
+        None if found.fault else partial(_part, place, found, 0),
+        found.fault,
+    )
 
 
 def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple[list[Seen], bool]:
@@ -86,7 +91,9 @@ def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple
     if magic.startswith(b"PK"):
         return list(_zip_members(file, archive.key)), True
     opener = opener_of(magic)
-    members = _stream_members(file, archive, opener) if opener else _tar_members(place, archive, file)
+    members = (
+        _stream_members(file, archive, opener) if opener else _tar_members(place, archive, file)
+    )
     seen = list(islice(members, limit))
     is_cut = len(seen) == limit if limit else False
     return seen, not is_cut and (opener is None or file.tell() >= archive.size_bytes)
@@ -108,12 +115,17 @@ def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
         yield Seen(stored, info.file_size, partial(first, info))
 
 
-def _stream_members(file: BinaryIO, archive: SourceObject, opener: Callable[..., Any]) -> Iterator[Seen]:
+def _stream_members(
+    file: BinaryIO, archive: SourceObject, opener: Callable[..., Any]
+) -> Iterator[Seen]:
     """A compressed tar, read once up to STREAM_BYTES; heads are kept of every tenth of the first 10,000 members."""
     try:
         with opener(file, "rb") as stream:
             for number, member in enumerate(read_members(stream, start=0, end=None)):
-                if file.tell() > STREAM_BYTES or member.offset_bytes + member.size_bytes > UNPACKED_BYTES:
+                if (
+                    file.tell() > STREAM_BYTES
+                    or member.offset_bytes + member.size_bytes > UNPACKED_BYTES
+                ):
                     return
                 if member.is_file:
                     name = encode_name(member.name.removeprefix(b"./"))
@@ -131,7 +143,9 @@ def _part(place: Place, archive: SourceObject, offset_bytes: int, size_bytes: in
     return place.read_part(archive, start=offset_bytes, size_bytes=size_bytes)
 
 
-def _member_part(place: Place, archive: SourceObject, offset_bytes: int, whole_bytes: int, size_bytes: int) -> bytes:
+def _member_part(
+    place: Place, archive: SourceObject, offset_bytes: int, whole_bytes: int, size_bytes: int
+) -> bytes:
     return _part(place, archive, offset_bytes, min(size_bytes, whole_bytes))
 
 
@@ -159,7 +173,9 @@ class RangeFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move; nothing is read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._wanted.size_bytes}[whence]
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._wanted.size_bytes}[
+            whence
+        ]
         if start + offset < 0:  # as a file on a disk answers, which readers of zips count on
             raise OSError(errno.EINVAL, "before the beginning of the object")
         self._at = start + offset

@@ -25,7 +25,11 @@ from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.look import Survey
 
-DATASHEET, OVERRIDES, CLASSES = "curation/datasheet.yaml", "curation/overrides.csv", "curation/classes.csv"
+DATASHEET, OVERRIDES, CLASSES = (
+    "curation/datasheet.yaml",
+    "curation/overrides.csv",
+    "curation/classes.csv",
+)
 LAST_CLASSES = "line/curate/classes.csv"
 DEMO_DATASHEETS = (  # sha256 of each that was shipped; a contract test adds today's
     "bda8d2f964759659d3191226281c82be5b563c1e542a585ac0fceb1be6f8c94b",
@@ -62,11 +66,15 @@ class Renewal:
 
 def new_data(found: Survey, name: str, origin: Path) -> NewData:
     """The source surveyed, compared with the params.yaml that is there and with what was last known of its classes."""
-    classes, earlier = frozenset(class_id for class_id, _ in found.classes), _sources(origin / "params.yaml")
+    classes, earlier = (
+        frozenset(class_id for class_id, _ in found.classes),
+        _sources(origin / "params.yaml"),
+    )
     known = _classes_before(origin)
     may_have_moved = not (classes and known) or bool(classes & known)
     is_same = any(
-        source.get("name") == name and (source.get("uri") == found.uri or may_have_moved) for source in earlier
+        source.get("name") == name and (source.get("uri") == found.uri or may_have_moved)
+        for source in earlier
     )
     return NewData(name, found.uri, classes, earlier, is_new=not is_same)
 
@@ -76,7 +84,10 @@ def decision_on_address(params: str, data: NewData) -> str:
 
     Without it `discover` would ask: a name whose new address holds nothing of the old images may be a mistake.
     """
-    before = next((str(source.get("uri")) for source in data.earlier if source.get("name") == data.name), data.uri)
+    before = next(
+        (str(source.get("uri")) for source in data.earlier if source.get("name") == data.name),
+        data.uri,
+    )
     if before == data.uri:
         return params
     code = decision([other_address(data.name, before, data.uri)])
@@ -101,16 +112,28 @@ def renewals(origin: Path, data: NewData) -> list[Renewal]:
 
 def no_longer_read(data: NewData) -> list[str]:
     """The labels, votes and subjects of earlier sources, which the new params.yaml does not name."""
-    named = [(source, key) for source in data.earlier for key in ("labels", "votes", "subjects") if source.get(key)]
+    named = [
+        (source, key)
+        for source in data.earlier
+        for key in ("labels", "votes", "subjects")
+        if source.get(key)
+    ]
     return [f"{source[key]} ({key} of {source.get('name')})" for source, key in named]
 
 
 def _sources(params: Path) -> tuple[Mapping[str, Any], ...]:
     try:
         sources = (read_yaml(params).get("discover") or {}).get("sources") or ()
-    except (ConfigError, AttributeError):  # it is about to be written anew, whatever is wrong with it
+    except (
+        ConfigError,
+        AttributeError,
+    ):  # it is about to be written anew, whatever is wrong with it
         return ()
-    return tuple(source for source in sources if isinstance(source, dict)) if isinstance(sources, list) else ()
+    return (
+        tuple(source for source in sources if isinstance(source, dict))
+        if isinstance(sources, list)
+        else ()
+    )
 
 
 def _classes_before(origin: Path) -> frozenset[str]:
@@ -130,14 +153,21 @@ def _datasheet(origin: Path, data: NewData) -> Renewal | None:
         return None
     addresses, classes = _named_in_datasheet(path)
     if text == fresh_about(addresses, classes).encode():
-        return Renewal(DATASHEET, fresh, "nobody had filled it in, and it was of other sources or classes")
+        return Renewal(
+            DATASHEET, fresh, "nobody had filled it in, and it was of other sources or classes"
+        )
     if addresses.get(data.name) == data.uri:
         return None
     if hashlib.sha256(text).hexdigest() in DEMO_DATASHEETS:
         return Renewal(DATASHEET, fresh, "it was the demo's")
     if data.name in addresses and not data.is_new:
         return None  # of another address: a release asks for it
-    return Renewal(DATASHEET, fresh, "it was of earlier data", f"of {', '.join(addresses) or 'unknown sources'}")
+    return Renewal(
+        DATASHEET,
+        fresh,
+        "it was of earlier data",
+        f"of {', '.join(addresses) or 'unknown sources'}",
+    )
 
 
 def _named_in_datasheet(path: Path) -> tuple[dict[str, str], list[str]]:
@@ -148,7 +178,9 @@ def _named_in_datasheet(path: Path) -> tuple[dict[str, str], list[str]]:
         return {}, []
     licences, classes = content.get("licences"), content.get("classes")
     entries = licences.items() if isinstance(licences, dict) else ()
-    addresses = {str(name): str(entry.get("uri", "")) for name, entry in entries if isinstance(entry, dict)}
+    addresses = {
+        str(name): str(entry.get("uri", "")) for name, entry in entries if isinstance(entry, dict)
+    }
     names = [str(name) for name in classes] if isinstance(classes, list) else []
     return addresses, [name for name in names if not name.startswith(TODO)]
 
@@ -156,11 +188,22 @@ def _named_in_datasheet(path: Path) -> tuple[dict[str, str], list[str]]:
 def _overrides(origin: Path, data: NewData) -> Renewal | None:
     """Of earlier data when the data are new, or when every line names an image of a source that is no more."""
     header, rows = _rows(origin / OVERRIDES)
-    names = {data.name, *(() if data.is_new else (str(source.get("name")) for source in data.earlier))}
-    is_strange = [row[:1] == ["image_id"] and row[1:2] != [] and row[1].partition("/")[0] not in names for row in rows]
+    names = {
+        data.name,
+        *(() if data.is_new else (str(source.get("name")) for source in data.earlier)),
+    }
+    is_strange = [
+        row[:1] == ["image_id"] and row[1:2] != [] and row[1].partition("/")[0] not in names
+        for row in rows
+    ]
     if not rows or not (all(is_strange) or (data.is_new and data.earlier)):
         return None
-    return Renewal(OVERRIDES, header, "it was of earlier data", f"{len(rows)} line{'s' if len(rows) > 1 else ''}")
+    return Renewal(
+        OVERRIDES,
+        header,
+        "it was of earlier data",
+        f"{len(rows)} line{'s' if len(rows) > 1 else ''}",
+    )
 
 
 def _class_words(origin: Path, data: NewData) -> Renewal | None:
@@ -177,7 +220,9 @@ def _rows(path: Path) -> tuple[str, list[list[str]]]:
     text = path.read_text(encoding="utf-8-sig", errors="replace") if path.exists() else ""
     header, _, rest = text.partition("\n")
     rows = [[cell.strip() for cell in cells] for cells in csv.reader(io.StringIO(rest))]
-    return header.rstrip("\r") + "\n", [row for row in rows if any(row) and not row[0].startswith("#")]
+    return header.rstrip("\r") + "\n", [
+        row for row in rows if any(row) and not row[0].startswith("#")
+    ]
 
 
 def free_name(source: str, is_taken: Callable[[str], bool]) -> str:

@@ -23,7 +23,9 @@ MODEL_COPIES = 6  # weights, export, ONNX; and while it trains, three in a check
 CURATE_S = 0.0017  # of an image: 97 s for 60,000, benchmarks/results/cifar10_stages.json
 STARTS_S = 30.0  # eight stages that start, DVC between them, export and report: about a third of `make demo`
 TRIED, TRIED_S = 50, 2.0  # images, and after how many seconds it is enough
-PIXELS_OF_A_BATCH = 250_000  # 5 images of 224 px: less than a second on one core, and enough to be busy with
+PIXELS_OF_A_BATCH = (
+    250_000  # 5 images of 224 px: less than a second on one core, and enough to be busy with
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ def scale(trial: CostTrial, survey: Survey, params: LineParams, *, workers: int)
     n_val = splits.get("val") or round(n * params.curate.val_fraction)
     recipe = params.train
     n_train = n - n_test - n_val
-    statistics = 0 if recipe.freeze_batch_norm else min(n_train, STATISTICS_VIEWS)  # of batch normalisation
+    statistics = (
+        0 if recipe.freeze_batch_norm else min(n_train, STATISTICS_VIEWS)
+    )  # of batch normalisation
     looks = (n_val + statistics) * recipe.epochs + (n_train if recipe.probe_epochs else 0)
     steps = n_train * _passes(recipe)
     return RunEstimate(
@@ -98,7 +102,9 @@ def _megabytes(size_bytes: float) -> str:
 def _span(seconds: float) -> str:
     """A range in one unit: `20 to 50 s`, `3 to 7 minutes`, `2 to 5 hours`."""
     low, high = seconds / OFF, seconds * OFF
-    unit, divisor, step = ("s", 1, 10) if high < 120 else ("minutes", 60, 1) if high < 7200 else ("hours", 3600, 1)
+    unit, divisor, step = (
+        ("s", 1, 10) if high < 120 else ("minutes", 60, 1) if high < 7200 else ("hours", 3600, 1)
+    )
     least, most = round(low / divisor / step) * step, max(round(high / divisor / step), 1) * step
     return f"{max(least, 1)} to {most} {unit}" if least < most else f"{most} {unit}"
 
@@ -145,7 +151,9 @@ def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
             continue
         describe_shapes(examined.grey_HW)
         size = {name: int(found[name]) for name in ("width_px", "height_px", "exif_orientation")}
-        image = ReceivedImage(image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size)
+        image = ReceivedImage(
+            image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size
+        )
         stored = stored_form(data, image, params.convert, rules, shards=Path(survey.uri))
         costs.append((time.perf_counter() - began, len(stored.content)))
         if time.perf_counter() - started > TRIED_S:
@@ -167,10 +175,18 @@ def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[i
     recipe = params.train.changed(compile="off")  # which takes longer than what is tried
     side_px = max(recipe.training_sides())
     device = choose_device(settings.device, threads=params.train.threads, seed=0)
-    network = build_network(recipe.network, n_classes=n_classes, side_px=recipe.side_px, auxiliary=True)
-    model = Classifier(network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std).to(device)
+    network = build_network(
+        recipe.network, n_classes=n_classes, side_px=recipe.side_px, auxiliary=True
+    )
+    model = Classifier(
+        network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std
+    ).to(device)
     learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=device)
-    n = recipe.batch_size if device.type == "cuda" else min(recipe.batch_size, max(4, PIXELS_OF_A_BATCH // side_px**2))
+    n = (
+        recipe.batch_size
+        if device.type == "cuda"
+        else min(recipe.batch_size, max(4, PIXELS_OF_A_BATCH // side_px**2))
+    )
     images_BHWC = torch.randint(256, (n, side_px, side_px, 3), dtype=torch.uint8)
     batch = Batch(images_BHWC, torch.arange(n) % n_classes, torch.ones(n), torch.arange(n))
     learner.begin_epoch()

@@ -45,7 +45,9 @@ def _from_mat(file: Path) -> list[tuple[str, str, str, str]]:
             for child in np.atleast_1d(one["children"])[: int(one["num_children"])]:
                 parents[wnid[int(child)]].append(str(one["WNID"]))
     except (ValueError, KeyError, TypeError, IndexError, NotImplementedError) as error:
-        raise BadData("not the devkit's meta.mat", file=file, value=repr(error), remedy=REMEDY) from error
+        raise BadData(
+            "not the devkit's meta.mat", file=file, value=repr(error), remedy=REMEDY
+        ) from error
     return [
         (
             str(one["WNID"]),
@@ -60,10 +62,14 @@ def _from_mat(file: Path) -> list[tuple[str, str, str, str]]:
 def _from_mapping(file: Path) -> list[tuple[str, str, str, str]]:
     """Lines like `n01440764 tench, Tinca tinca`."""
     rows = []
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(
+        file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1
+    ):
         found = MAPPING_LINE.fullmatch(line.strip())
         if not found:
-            raise BadData("not a line `wnid words`", file=f"{file}:{number}", value=line[:80], remedy=REMEDY)
+            raise BadData(
+                "not a line `wnid words`", file=f"{file}:{number}", value=line[:80], remedy=REMEDY
+            )
         rows.append((found[1], _first_word(found[2]), "", ""))
     return rows
 

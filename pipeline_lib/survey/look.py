@@ -27,7 +27,9 @@ from pipeline_lib.survey.answers import SourceAnswer, read_answer, remaining_dou
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 
 SAMPLED = 200
-FORMATS = tuple(name for name in PILLOW_NAME.values() if name != "HEIF")  # none that starts a program, as EPS does
+FORMATS = tuple(
+    name for name in PILLOW_NAME.values() if name != "HEIF"
+)  # none that starts a program, as EPS does
 FEW = 20
 PNG_START, PNG_SIZE_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 24
 OPENED = 500  # files whose names do not say what they are; on S3 each is a request
@@ -50,7 +52,9 @@ class Survey:
     formats: tuple[tuple[str, int], ...]  # (format, sampled images), most first
     short_sides_px: tuple[int, ...]  # of the sample, sorted
     problems: tuple[str, ...]
-    samples: tuple[Seen, ...] = field(default=(), compare=False, repr=False)  # those that were looked at
+    samples: tuple[Seen, ...] = field(
+        default=(), compare=False, repr=False
+    )  # those that were looked at
     splits_stated: Mapping[str, str] | None = None  # for params.yaml, where a doubt was answered
     doubt: Doubt | None = None  # of the folders, where nobody has answered it
     labels: str | None = None  # the table of labels
@@ -79,13 +83,20 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = N
     taken = [one for one in files if one.refused is None]
     refused = Counter(str(one.refused) for one in files if one.refused is not None)
     if not taken:
-        counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items())) or "no files"
+        counts = (
+            ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items()))
+            or "no files"
+        )
         remedy = "name the folder, archive or s3://bucket/prefix that holds images"
         raise BadData("no image is there", file=uri, value=counts, remedy=remedy)
 
     # How their folders are read, and what that or a table of labels gives each of them.
     names = [one.name for one in taken]
-    archives = [without_archive_ending(one.key) for one in contents.archives] if not place.is_single else []
+    archives = (
+        [without_archive_ending(one.key) for one in contents.archives]
+        if not place.is_single
+        else []
+    )
     doubt = find_doubt(names, archives)
     layout, received = read_answer(answer, doubt, names, settings, uri=uri, root=root)
     if received:
@@ -136,7 +147,9 @@ def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
         head = one.first(SNIFFED_BYTES) if one.first else b""
         if not may_be_image(head):
             no_images.add(one.name)
-    sniffed = [replace(one, fault=Reason.NOT_IMAGE) if one.name in no_images else one for one in files]
+    sniffed = [
+        replace(one, fault=Reason.NOT_IMAGE) if one.name in no_images else one for one in files
+    ]
     return sniffed, max(len(undecided) - OPENED, 0)
 
 
@@ -145,7 +158,9 @@ def _unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[st
     n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
     if reads_heic() or not n_heic:
         return []
-    return [f"{n_heic} of {len(taken)} images are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."]
+    return [
+        f"{n_heic} of {len(taken)} images are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."
+    ]
 
 
 def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
@@ -173,8 +188,12 @@ def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
 
 def _header(head: bytes) -> tuple[str, int] | None:
     """(format, short side in pixels) as the header says; None for what has no header of an image."""
-    if head.startswith(PNG_START):  # its size comes first, and what Pillow may stumble over is ignored later on too
-        return "PNG", min(struct.unpack_from(">II", head.ljust(PNG_SIZE_END, b"\0"), len(PNG_START)))
+    if head.startswith(
+        PNG_START
+    ):  # its size comes first, and what Pillow may stumble over is ignored later on too
+        return "PNG", min(
+            struct.unpack_from(">II", head.ljust(PNG_SIZE_END, b"\0"), len(PNG_START))
+        )
     try:
         with Image.open(io.BytesIO(head), formats=FORMATS) as image:
             return image.format or "?", min(image.size)
@@ -220,21 +239,29 @@ def _problems(
     if received and labels[None]:
         more = ", ..." if labels[None] > 5 else ""
         said = ", ".join(received.without[:5]) + more
-        problems.append(f"{labels[None]} images have no class in the table; they will be quarantined: {said}.")
+        problems.append(
+            f"{labels[None]} images have no class in the table; they will be quarantined: {said}."
+        )
     elif classes and labels[None]:
         problems.append(f"{labels[None]} images lie outside the class folders and have no class.")
     if received and received.unknown:
-        problems.append(f"{len(received.unknown)} lines of the table are about images that are not there.")
+        problems.append(
+            f"{len(received.unknown)} lines of the table are about images that are not there."
+        )
     nested = sum(is_archive(one.name) for one in contents.files)
     if nested:
-        problems.append(f"{nested} archives lie inside an archive and are not opened: unpack the outer one first.")
+        problems.append(
+            f"{nested} archives lie inside an archive and are not opened: unpack the outer one first."
+        )
     few = sorted(name for name, count in classes.items() if count < FEW)
     if few:
         problems.append(
             f"{len(few)} classes have fewer than {FEW} images: {', '.join(few[:5])}{' ...' if len(few) > 5 else ''}."
         )
     if unreadable:
-        problems.append(f"{unreadable} of the sampled files are no images that can be read; they will be quarantined.")
+        problems.append(
+            f"{unreadable} of the sampled files are no images that can be read; they will be quarantined."
+        )
     if not contents.is_complete:
         problems.append(
             "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."

@@ -13,7 +13,9 @@ from pipeline_lib.survey.weights_at_hand import TO_FETCH, AtHand, Weights
 from pipeline_lib.train.recipes import RECIPES
 
 SMALL_PX = 64  # up to this short side images are trained on as they are
-SHARDS = 10  # a small source is cut into about this many, so that a change touches a part of it only
+SHARDS = (
+    10  # a small source is cut into about this many, so that a change touches a part of it only
+)
 LEAST_BATCH = 16  # below, batch statistics are too rough to normalise by
 # Steps in which a network learns its images from scratch, and a head alone from features that are computed once:
 # benchmarks/results/small_trainings.json
@@ -68,7 +70,9 @@ class Advice:
     reason: str
 
 
-def advise(survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bool = False) -> Advice:
+def advise(
+    survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bool = False
+) -> Advice:
     """The params.yaml for a source. at_hand: weights to start from; is_named: a person chose them."""
     side_px = survey.short_side_px or SMALL_PX + 1
     weights = at_hand.weights
@@ -78,7 +82,12 @@ def advise(survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bo
         training = _small(survey, side_px)
     else:
         training = _from_scratch(survey, side_px, weights)
-    target = 1 << (min(max(survey.size_bytes // SHARDS, MIN_TARGET_BYTES), MAX_TARGET_BYTES) - 1).bit_length()
+    target = (
+        1
+        << (
+            min(max(survey.size_bytes // SHARDS, MIN_TARGET_BYTES), MAX_TARGET_BYTES) - 1
+        ).bit_length()
+    )
     params = TEMPLATE.format(
         uri=_quoted(survey.uri),
         name=name,
@@ -89,12 +98,16 @@ def advise(survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bo
         target_bytes=target,
         max_bytes=target * 2,
         min_side_px=8 if side_px <= SMALL_PX else 32,
-        embedding=EMBEDDING.format(weights.name) if weights and builtin_backbone(weights.name) else "",
+        embedding=EMBEDDING.format(weights.name)
+        if weights and builtin_backbone(weights.name)
+        else "",
         recipe=training.recipe,
         recipe_why=training.why,
         short_side_px=training.short_side_px or "null",
         convert_why=training.convert_why,
-        train_more="".join(f"  {line}\n" for line in [*training.lines, *_steps(training.recipe, _n_train(survey))]),
+        train_more="".join(
+            f"  {line}\n" for line in [*training.lines, *_steps(training.recipe, _n_train(survey))]
+        ),
     )
     return Advice(params, training.recipe, training.why)
 
@@ -103,7 +116,9 @@ def _more(survey: Survey) -> str:
     """What a person answered, or must still say, of classes and splits."""
     lines = ""
     if survey.splits_stated is not None:
-        splits = ", ".join(f"{_quoted(folder)}: {split}" for folder, split in survey.splits_stated.items())
+        splits = ", ".join(
+            f"{_quoted(folder)}: {split}" for folder, split in survey.splits_stated.items()
+        )
         why = "which folders are splits; others have no class" if splits else "no folder is a split"
         lines += f"      splits: {{{splits}}}  # {why}\n"
     if survey.labels:
@@ -144,18 +159,24 @@ def _finetune(survey: Survey, side_px: int, weights: Weights) -> _Training:
     why = f"{survey.n_images} images are few, and weights are available: {weights.where}"
     if side_px <= weights.side_px <= SMALL_PX:
         return _Training("finetune", why, None, "small images keep their size", tuple(lines))
-    return _Training("finetune", why, weights.side_px * 8 // 7, _room(weights.side_px), tuple(lines))
+    return _Training(
+        "finetune", why, weights.side_px * 8 // 7, _room(weights.side_px), tuple(lines)
+    )
 
 
 def _small(survey: Survey, side_px: int) -> _Training:
     side = 32 if side_px <= 32 else 64
     lines = (f"side_px: {side}  # what the network sees",)
-    return _Training("quick", "small images, no mirroring", None, "small images keep their size", lines)
+    return _Training(
+        "quick", "small images, no mirroring", None, "small images keep their size", lines
+    )
 
 
 def _from_scratch(survey: Survey, side_px: int, weights: Weights | None) -> _Training:
     side = 64 if side_px < 96 else 128
-    few = f"photographs from scratch; finetune would do better on so few: add `--weights {TO_FETCH}`"
+    few = (
+        f"photographs from scratch; finetune would do better on so few: add `--weights {TO_FETCH}`"
+    )
     many = f"photographs from scratch: {survey.n_images} are enough for it"
     why = many if survey.n_images > FEW_IMAGES else few
     lines = (f"side_px: {side}  # what the network sees",)
@@ -196,5 +217,7 @@ def _steps(recipe: str, n_train: int) -> list[str]:
 
 def _quoted(text: str) -> str:
     """A YAML scalar: plain where that is safe, else as JSON, which YAML reads."""
-    is_plain = text.isascii() and all(letter.isalnum() or letter in "/._-" for letter in text.replace("s3://", "s3", 1))
+    is_plain = text.isascii() and all(
+        letter.isalnum() or letter in "/._-" for letter in text.replace("s3://", "s3", 1)
+    )
     return text if is_plain and text[0] not in "-." and not text[0].isdigit() else json.dumps(text)

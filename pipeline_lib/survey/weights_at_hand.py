@@ -17,7 +17,9 @@ from pipeline_lib.train.recipes import RECIPES
 
 FINETUNE = RECIPES["finetune"]
 TO_FETCH = "torchvision:ResNet18_Weights.IMAGENET1K_V1"
-NAMED_BY_DIGEST = re.compile(r"(?P<network>\w+)-(?P<digest>[0-9a-f]{8})")  # as torch.hub names what it fetches
+NAMED_BY_DIGEST = re.compile(
+    r"(?P<network>\w+)-(?P<digest>[0-9a-f]{8})"
+)  # as torch.hub names what it fetches
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,15 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
     try:
         backbone = builtin_backbone(name)
     except ValueError as error:
-        raise ConfigError("--weights cannot be used", file="--weights", value=name, remedy=str(error)) from error
+        raise ConfigError(
+            "--weights cannot be used", file="--weights", value=name, remedy=str(error)
+        ) from error
     if backbone:
-        return AtHand(Weights(backbone.ref, "", backbone.network, backbone.side_px, "those that set-up installed"))
+        return AtHand(
+            Weights(
+                backbone.ref, "", backbone.network, backbone.side_px, "those that set-up installed"
+            )
+        )
     if name.startswith(TORCHVISION):
         return AtHand(_of_torchvision(name.removeprefix(TORCHVISION), n_classes))
     if name.startswith(REGISTERED):
@@ -63,7 +71,11 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
         registry = load_registry(settings, root)
         version = registry.version(name.removeprefix(REGISTERED))
         file = registry.export_folder(version) / "model.safetensors"
-        return AtHand(_of_a_file(file, f"{REGISTERED}{version.number}", f"version {version.number} of the registry"))
+        return AtHand(
+            _of_a_file(
+                file, f"{REGISTERED}{version.number}", f"version {version.number} of the registry"
+            )
+        )
     if not (root / name).is_file():
         remedy = f"name a .safetensors or .pth file that exists, {TO_FETCH} or registered:VERSION"
         raise SourceMissing("no such weight file", file=name, remedy=remedy)
@@ -104,19 +116,33 @@ def _by_its_name(path: Path) -> Weights | None:
     enum = {one.url.rpartition("/")[2]: (network, one) for network, one in _enums()}.get(path.name)
     if enum:
         network, one = enum
-        return Weights(f"{TORCHVISION}{one}", digest(path), network, _side_px(one), f"{path.name} in torch's cache")
+        return Weights(
+            f"{TORCHVISION}{one}",
+            digest(path),
+            network,
+            _side_px(one),
+            f"{path.name} in torch's cache",
+        )
     named = NAMED_BY_DIGEST.fullmatch(path.stem)
     if not named or named["network"] not in {network for network, _ in _enums()}:
         return None
-    return Weights(str(path), digest(path), named["network"], FINETUNE.side_px, f"{path.name} in torch's cache")
+    return Weights(
+        str(path), digest(path), named["network"], FINETUNE.side_px, f"{path.name} in torch's cache"
+    )
 
 
 def _enums() -> list[tuple[str, Any]]:
     """(network, weights) for all that torchvision publishes, as far as they see colours as the recipe does."""
     import torchvision.models as zoo
 
-    every = [(network, one) for network in zoo.list_models(module=zoo) for one in zoo.get_model_weights(network)]
-    return [(network, one) for network, one in every if tuple(one.transforms().mean) == FINETUNE.mean]
+    every = [
+        (network, one)
+        for network in zoo.list_models(module=zoo)
+        for one in zoo.get_model_weights(network)
+    ]
+    return [
+        (network, one) for network, one in every if tuple(one.transforms().mean) == FINETUNE.mean
+    ]
 
 
 def _side_px(enum: Any) -> int:
@@ -134,9 +160,19 @@ def _of_torchvision(name: str, n_classes: int) -> Weights:
         raise ConfigError(what, file="--weights", value=name, remedy=remedy)
     if not path.is_file():
         return Weights(
-            f"{TORCHVISION}{enum}", "", network, _side_px(enum), f"{path.name}, fetched when training starts"
+            f"{TORCHVISION}{enum}",
+            "",
+            network,
+            _side_px(enum),
+            f"{path.name}, fetched when training starts",
         )
-    found = Weights(f"{TORCHVISION}{enum}", digest(path), network, _side_px(enum), f"{path.name} in torch's cache")
+    found = Weights(
+        f"{TORCHVISION}{enum}",
+        digest(path),
+        network,
+        _side_px(enum),
+        f"{path.name} in torch's cache",
+    )
     _check(found, path, n_classes)
     return found
 
@@ -163,5 +199,7 @@ def _check(weights: Weights, path: Path, n_classes: int) -> None:
     if named and not weights.sha256.startswith(named["digest"]):
         what, remedy = "the file is not the one that its name promises", "remove or rename it"
         raise ConfigError(what, file=path, value=f"sha256 {weights.sha256[:8]}...", remedy=remedy)
-    network = build_network(weights.network, n_classes=max(2, n_classes), side_px=weights.side_px, auxiliary=True)
+    network = build_network(
+        weights.network, n_classes=max(2, n_classes), side_px=weights.side_px, auxiliary=True
+    )
     start_from(network, read_weights(path, sha256=weights.sha256))

@@ -43,7 +43,10 @@ def describe_doubt(doubt: Doubt) -> str:
     """The readings of doubtful folders, numbered, each with what it gives."""
     lines = [f"in doubt {doubt.why}"]
     for number, one in enumerate(doubt.readings, 1):
-        lines += [f"  {number}. {one.layout}: {LAYOUTS[one.layout].meaning}", f"     {in_words(one)}"]
+        lines += [
+            f"  {number}. {one.layout}: {LAYOUTS[one.layout].meaning}",
+            f"     {in_words(one)}",
+        ]
     return "\n".join(lines)
 
 

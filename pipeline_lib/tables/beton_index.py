@@ -12,6 +12,10 @@ BETON_INDEX = Table(
     columns=(
         Column("row", pa.int32(), "sample number in the beton, 0-based"),
         Column("image_id", pa.string(), "as in members"),
-        Column("checksum", pa.uint64(), "XXH3 (64 bits) of the bytes stored, mode and size; compared at every read"),
+        Column(
+            "checksum",
+            pa.uint64(),
+            "XXH3 (64 bits) of the bytes stored, mode and size; compared at every read",
+        ),
     ),
 )

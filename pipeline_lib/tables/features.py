@@ -16,7 +16,11 @@ FEATURES = Table(
             pa.string(),
             "hog (gradients of the grey picture at 64x64) or embedding:<first 12 hex digits of the weights' sha256>",
         ),
-        Column("thumbnail", pa.binary(), "the whole picture, grey uint8, 32x32, row major: duplicates of small images"),
+        Column(
+            "thumbnail",
+            pa.binary(),
+            "the whole picture, grey uint8, 32x32, row major: duplicates of small images",
+        ),
         Column(
             "vector",
             pa.list_(pa.float32()),

@@ -19,7 +19,12 @@ IMAGES = Table(
             "reason code when it cannot be decoded or must not be used; empty when it is sound",
             nullable=True,
         ),
-        Column("detail", pa.string(), "what the decoder said, or what the bytes are instead", nullable=True),
+        Column(
+            "detail",
+            pa.string(),
+            "what the decoder said, or what the bytes are instead",
+            nullable=True,
+        ),
         Column(
             "format",
             pa.string(),
@@ -30,15 +35,43 @@ IMAGES = Table(
         Column("width_px", pa.int32(), "after the orientation policy", nullable=True),
         Column("height_px", pa.int32(), "after the orientation policy", nullable=True),
         Column("exif_orientation", pa.int8(), "1 to 8; 1 when absent", nullable=True),
-        Column("has_gps", pa.bool_(), "EXIF holds a position; it goes no further than the shards", nullable=True),
-        Column("n_frames", pa.int32(), "frames; the first is used", nullable=True),
-        Column("ext_mismatch", pa.bool_(), "the name's ending says another format than the bytes", nullable=True),
-        Column("trailing_bytes", pa.int64(), "bytes after the picture's end", nullable=True),
-        Column("on_black", pa.bool_(), "transparency lies on black: white would show nothing", nullable=True),
-        Column("low_bits", pa.bool_(), "16-bit samples that use 12 bits at most: nearly black", nullable=True),
-        Column("ends_grey", pa.bool_(), "ends in the grey that decoders paint after the data stopped", nullable=True),
         Column(
-            "pixel_hash", pa.string(), "blake2b-128 of the canonical RGB pixels and their shape, hex", nullable=True
+            "has_gps",
+            pa.bool_(),
+            "EXIF holds a position; it goes no further than the shards",
+            nullable=True,
+        ),
+        Column("n_frames", pa.int32(), "frames; the first is used", nullable=True),
+        Column(
+            "ext_mismatch",
+            pa.bool_(),
+            "the name's ending says another format than the bytes",
+            nullable=True,
+        ),
+        Column("trailing_bytes", pa.int64(), "bytes after the picture's end", nullable=True),
+        Column(
+            "on_black",
+            pa.bool_(),
+            "transparency lies on black: white would show nothing",
+            nullable=True,
+        ),
+        Column(
+            "low_bits",
+            pa.bool_(),
+            "16-bit samples that use 12 bits at most: nearly black",
+            nullable=True,
+        ),
+        Column(
+            "ends_grey",
+            pa.bool_(),
+            "ends in the grey that decoders paint after the data stopped",
+            nullable=True,
+        ),
+        Column(
+            "pixel_hash",
+            pa.string(),
+            "blake2b-128 of the canonical RGB pixels and their shape, hex",
+            nullable=True,
         ),
         Column(
             "phash",
@@ -56,7 +89,9 @@ IMAGES = Table(
         Column("luminance_p1", pa.uint8(), "1st percentile of luminance, 0..255", nullable=True),
         Column("luminance_p50", pa.uint8(), "median of luminance, 0..255", nullable=True),
         Column("luminance_p99", pa.uint8(), "99th percentile of luminance, 0..255", nullable=True),
-        Column("entropy_bit", pa.float32(), "entropy of the luminance histogram, 0..8", nullable=True),
+        Column(
+            "entropy_bit", pa.float32(), "entropy of the luminance histogram, 0..8", nullable=True
+        ),
         Column(
             "subject_bit",
             pa.float32(),

@@ -17,12 +17,30 @@ LISTING = Table(
             "archive (tar, zip), image (a loose file), labels, votes or subjects (a CSV beside the pictures)",
         ),
         Column(
-            "key", pa.string(), "path of the object below the source's address; percent-encoded where it is not UTF-8"
+            "key",
+            pa.string(),
+            "path of the object below the source's address; percent-encoded where it is not UTF-8",
         ),
         Column("size_bytes", pa.int64(), "size"),
-        Column("modified_ns", pa.int64(), "last modification, nanoseconds since 1970 UTC; S3 gives whole seconds"),
-        Column("etag", pa.string(), "S3's ETag without quotes: names a version, not always an md5", nullable=True),
-        Column("checksum", pa.string(), "algorithm:value where the source states one", nullable=True),
-        Column("fault", pa.string(), "reason code of a file that is there and cannot be read", nullable=True),
+        Column(
+            "modified_ns",
+            pa.int64(),
+            "last modification, nanoseconds since 1970 UTC; S3 gives whole seconds",
+        ),
+        Column(
+            "etag",
+            pa.string(),
+            "S3's ETag without quotes: names a version, not always an md5",
+            nullable=True,
+        ),
+        Column(
+            "checksum", pa.string(), "algorithm:value where the source states one", nullable=True
+        ),
+        Column(
+            "fault",
+            pa.string(),
+            "reason code of a file that is there and cannot be read",
+            nullable=True,
+        ),
     ),
 )

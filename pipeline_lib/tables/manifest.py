@@ -14,14 +14,21 @@ MANIFEST = Table(
     columns=(
         Column("image_id", pa.string(), "as in members"),
         Column("source", pa.string(), "name of the source"),
-        Column("sha256", pa.string(), "of the bytes as received; overrides name pictures by it", nullable=True),
+        Column(
+            "sha256",
+            pa.string(),
+            "of the bytes as received; overrides name pictures by it",
+            nullable=True,
+        ),
         Column("shard", pa.string(), "shard that holds the bytes", nullable=True),
         Column("size_bytes", pa.int64(), "size as received"),
         Column("format", pa.string(), "format of the bytes", nullable=True),
         Column("width_px", pa.int32(), "after the orientation policy", nullable=True),
         Column("height_px", pa.int32(), "after the orientation policy", nullable=True),
         Column("label_received", pa.string(), "class as received", nullable=True),
-        Column("class_id", pa.string(), "class decided on; empty when there is none", nullable=True),
+        Column(
+            "class_id", pa.string(), "class decided on; empty when there is none", nullable=True
+        ),
         Column("label_source", pa.string(), "received, votes or override", nullable=True),
         Column(
             "label_confidence",
@@ -31,17 +38,37 @@ MANIFEST = Table(
         ),
         Column("n_votes", pa.int32(), "votes cast on it"),
         Column("label_issue", pa.string(), "none, review or auto (left out of training)"),
-        Column("p_given", pa.float32(), "out-of-sample probability of the decided class, 0..1", nullable=True),
-        Column("label_suggested", pa.string(), "class the out-of-sample predictors prefer", nullable=True),
+        Column(
+            "p_given",
+            pa.float32(),
+            "out-of-sample probability of the decided class, 0..1",
+            nullable=True,
+        ),
+        Column(
+            "label_suggested",
+            pa.string(),
+            "class the out-of-sample predictors prefer",
+            nullable=True,
+        ),
         Column("p_suggested", pa.float32(), "and its probability, 0..1", nullable=True),
-        Column("label_doubt", pa.float32(), "how doubtful the decided class is, 0..1; ranks the review", nullable=True),
+        Column(
+            "label_doubt",
+            pa.float32(),
+            "how doubtful the decided class is, 0..1; ranks the review",
+            nullable=True,
+        ),
         Column(
             "al_rank",
             pa.int32(),
             "1: label it next (rows without a class), or look at its class next (rows with one); two lists",
             nullable=True,
         ),
-        Column("ood_score", pa.float32(), "how unlike its class, as a percentile in it, 0..1", nullable=True),
+        Column(
+            "ood_score",
+            pa.float32(),
+            "how unlike its class, as a percentile in it, 0..1",
+            nullable=True,
+        ),
         Column(
             "dup_group",
             pa.string(),
@@ -51,7 +78,9 @@ MANIFEST = Table(
         Column("dup_kind", pa.string(), "bytes, pixels or near", nullable=True),
         Column("subject", pa.string(), "as in members", nullable=True),
         Column(
-            "group_id", pa.string(), "what the split hashes: the subject, else the pixels; its kept rows share a split"
+            "group_id",
+            pa.string(),
+            "what the split hashes: the subject, else the pixels; its kept rows share a split",
         ),
         Column("split", pa.string(), "train, val or test; empty unless kept", nullable=True),
         Column("weight", pa.float32(), "weight in training; empty unless kept", nullable=True),

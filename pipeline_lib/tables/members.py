@@ -10,7 +10,11 @@ MEMBERS = Table(
     meaning="one row per file found in the sources; bytes = read `size_bytes` at `offset_bytes` of `container`",
     key=("image_id",),
     columns=(
-        Column("image_id", pa.string(), "<source>/<member path>, percent-encoded; the key of every other table"),
+        Column(
+            "image_id",
+            pa.string(),
+            "<source>/<member path>, percent-encoded; the key of every other table",
+        ),
         Column("source", pa.string(), "name of the source"),
         Column(
             "shard",
@@ -29,7 +33,12 @@ MEMBERS = Table(
             "class as the source gives it (folder name, or its labels file); empty when it gives none",
             nullable=True,
         ),
-        Column("split_received", pa.string(), "train, val or test where the source publishes splits", nullable=True),
+        Column(
+            "split_received",
+            pa.string(),
+            "train, val or test where the source publishes splits",
+            nullable=True,
+        ),
         Column(
             "subject",
             pa.string(),

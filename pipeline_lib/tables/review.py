@@ -21,7 +21,12 @@ REVIEW = Table(
         Column("sha256", pa.string(), "key for an override; empty without bytes", nullable=True),
         Column("given", pa.string(), "class it has now", nullable=True),
         Column("suggested", pa.string(), "class suggested instead", nullable=True),
-        Column("score", pa.float32(), "how sure the suggestion, or how doubtful the class, is, 0..1", nullable=True),
+        Column(
+            "score",
+            pa.float32(),
+            "how sure the suggestion, or how doubtful the class, is, 0..1",
+            nullable=True,
+        ),
         Column("note", pa.string(), "one sentence on why it is here"),
     ),
 )

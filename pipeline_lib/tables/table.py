@@ -45,8 +45,12 @@ class Table:
 
     def schema(self) -> pa.Schema:
         """The Arrow schema, with name, version and meanings as metadata."""
-        fields = [pa.field(c.name, c.type, c.nullable, {"meaning": c.meaning}) for c in self.columns]
-        return pa.schema(fields, {"perennial.table": self.name, "perennial.version": str(self.version)})
+        fields = [
+            pa.field(c.name, c.type, c.nullable, {"meaning": c.meaning}) for c in self.columns
+        ]
+        return pa.schema(
+            fields, {"perennial.table": self.name, "perennial.version": str(self.version)}
+        )
 
     def write(self, frame: pd.DataFrame, path: Path) -> None:
         """Sort by the key, check against the schema and write atomically (zstd).
@@ -57,16 +61,18 @@ class Table:
             self.name,
             set(frame.columns) ^ {c.name for c in self.columns},
         )
-        assert not frame.duplicated(list(self.key)).any(), f"{self.name}: the key {self.key} is not unique"
+        assert not frame.duplicated(list(self.key)).any(), (
+            f"{self.name}: the key {self.key} is not unique"
+        )
         ordered = frame.sort_values(list(self.key), kind="stable")[[c.name for c in self.columns]]
         for column in self.columns:
             assert column.nullable or not ordered[column.name].isna().any(), (
                 f"{self.name}.{column.name} has empty cells"
             )
         schema = self.schema()
-        data = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False).replace_schema_metadata(
-            schema.metadata
-        )
+        data = pa.Table.from_pandas(
+            ordered, schema=schema, preserve_index=False
+        ).replace_schema_metadata(schema.metadata)
         data.validate()
         with atomic_file(path) as file:
             pq.write_table(data, file, compression="zstd", row_group_size=ROWS_PER_GROUP)
@@ -79,7 +85,10 @@ class Table:
         remedy = "run `dvc repro` again, or `dvc checkout` to restore it"
         try:
             metadata = pq.read_schema(path).metadata or {}
-            found = (metadata.get(b"perennial.table", b"").decode(), metadata.get(b"perennial.version", b"").decode())
+            found = (
+                metadata.get(b"perennial.table", b"").decode(),
+                metadata.get(b"perennial.version", b"").decode(),
+            )
             if found != (self.name, str(self.version)):
                 raise BadData(
                     f"not a {self.name} table of version {self.version}",
@@ -89,9 +98,13 @@ class Table:
                 )
             frame: pd.DataFrame = _as_pandas(pq.read_table(path, columns=columns))
         except FileNotFoundError:
-            raise BadData(f"the {self.name} table is absent", file=path, remedy="run `dvc repro`") from None
+            raise BadData(
+                f"the {self.name} table is absent", file=path, remedy="run `dvc repro`"
+            ) from None
         except pa.ArrowException as error:
-            raise BadData("not a readable Parquet file", file=path, value=str(error), remedy=remedy) from error
+            raise BadData(
+                "not a readable Parquet file", file=path, value=str(error), remedy=remedy
+            ) from error
         return frame
 
     def empty(self) -> pd.DataFrame:
@@ -121,7 +134,11 @@ def _listed(column: pa.ChunkedArray) -> list[NDArray[Any] | None]:
     found: list[NDArray[Any] | None] = []
     for chunk in column.chunks:
         flat = chunk.flatten()
-        values = flat.to_numpy(zero_copy_only=False) if not flat.null_count else np.array(flat.to_pylist(), object)
+        values = (
+            flat.to_numpy(zero_copy_only=False)
+            if not flat.null_count
+            else np.array(flat.to_pylist(), object)
+        )
         present = chunk.is_valid().to_numpy(zero_copy_only=False)
         lengths = pc.fill_null(pc.list_value_length(chunk), 0).to_numpy(zero_copy_only=False)
         ends = np.cumsum(lengths)

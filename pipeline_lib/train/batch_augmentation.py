@@ -119,7 +119,9 @@ def _at(share: float, side_px: int) -> int:
     return round(min(max(share, 0), 1) * side_px)
 
 
-def _with_neighbours_targets(batch: AugmentedBatch, images_BHWC: Tensor, share: float) -> AugmentedBatch:
+def _with_neighbours_targets(
+    batch: AugmentedBatch, images_BHWC: Tensor, share: float
+) -> AugmentedBatch:
     """Mix weights and targets so that the weighted loss is share * an image's own + (1 - share) * its neighbour's."""
     own_B = share * batch.weights_B
     other_B = (1 - share) * batch.weights_B.roll(1, 0)

@@ -28,7 +28,11 @@ STANDARD_ERRORS = 3.0
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:
     """The layers whose evaluation depends on statistics they have kept."""
-    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
+    return [
+        layer
+        for layer in model.modules()
+        if isinstance(layer, _BatchNorm) and layer.track_running_stats
+    ]
 
 
 @contextmanager
@@ -124,7 +128,9 @@ def check_statistics(
     normalisation. The model stays as it is, but for batch normalisation's counts of batches. Raises NotFinite as
     `score` does.
     """
-    right_N = torch.cat([_is_right(one.logits_BK, one.batch.labels_B) for one in score(model, loader, device)])
+    right_N = torch.cat(
+        [_is_right(one.logits_BK, one.batch.labels_B) for one in score(model, loader, device)]
+    )
     # Without batch normalisation both modes are one.
     by_batch_N = right_N
     if batch_norms(model) and not is_frozen:

@@ -69,9 +69,15 @@ class Checkpoints:
         if content is None:
             return None
         try:
-            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(
+                io.BytesIO(content), map_location="cpu", weights_only=True
+            )
         except Exception as error:  # noqa: BLE001 - a damaged file: torch lets errors of zip and unpickling through
-            log.warning("%s cannot be read (%s): training starts from nothing", self.file, type(error).__name__)
+            log.warning(
+                "%s cannot be read (%s): training starts from nothing",
+                self.file,
+                type(error).__name__,
+            )
             return None
         return state
 
@@ -127,7 +133,11 @@ def inputs_key(job: StageRun[TrainParams], device: torch.device) -> str:
     """The name of this training: its parameters, device, and every file it reads, the fingerprint of its code too."""
     data = [file for role in sorted(job.reads) for file in _files_below(job.reads[role])]
     files = [file for file in data if file.is_file() and file.suffix != NOT_READ]
-    facts = {"params": job.params.model_dump(mode="json"), "torch": torch.__version__, "device": device.type}
+    facts = {
+        "params": job.params.model_dump(mode="json"),
+        "torch": torch.__version__,
+        "device": device.type,
+    }
     return key_of(facts, files)
 
 
@@ -179,7 +189,9 @@ def _locked(place: Path) -> AcquireReturnProxy[UnixFileLock]:
     while True:
         place.mkdir(parents=True, exist_ok=True)
         try:
-            return process_lock(place / LOCK_FILE).acquire(timeout=max(0.0, deadline - time.monotonic()))
+            return process_lock(place / LOCK_FILE).acquire(
+                timeout=max(0.0, deadline - time.monotonic())
+            )
         except FileNotFoundError:  # the other process is done and has just removed the folder
             continue
         except Timeout:

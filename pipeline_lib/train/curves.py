@@ -78,7 +78,9 @@ def report(epoch: Epoch, n_epochs: int, tell: Tell | None) -> None:
     """Log an epoch, and send its metrics to the trackers."""
     if is_logged(epoch.epoch, n_epochs):
         losses = f"training loss {epoch.train_loss:.4f}, validation loss {epoch.val_loss:.4f}"
-        log.info("epoch %d/%d: %s, top-1 %.2f %%", epoch.epoch, n_epochs, losses, 100 * epoch.val_top1)
+        log.info(
+            "epoch %d/%d: %s, top-1 %.2f %%", epoch.epoch, n_epochs, losses, 100 * epoch.val_top1
+        )
     if tell:
         tell(epoch.epoch, asdict(epoch))
 

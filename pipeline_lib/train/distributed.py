@@ -21,7 +21,10 @@ from typing import Any
 
 import torch
 from torch import distributed, nn
-from torch._C._distributed_c10d import PrefixStore, TCPStore  # torch.distributed does not say that it exports them
+from torch._C._distributed_c10d import (
+    PrefixStore,
+    TCPStore,
+)  # torch.distributed does not say that it exports them
 from torch.distributed import DistError
 from torch.nn.parallel import DistributedDataParallel
 
@@ -33,12 +36,19 @@ from pipeline_lib.safe_text import log_to_stderr, shown
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.rendezvous import Node, Seat
 
-LONGEST_WAIT = timedelta(minutes=5)  # of one process for the others; then all begin again from the checkpoint
+LONGEST_WAIT = timedelta(
+    minutes=5
+)  # of one process for the others; then all begin again from the checkpoint
 RESTARTS = 3  # after the death of a process; each goes on from the last checkpoint
 AGREE_S = 60  # for the nodes to tell each other their processes
 REASON = "reason.json"  # in the checkpoint's folder: why the processes ended
-LOADED_ONCE = ("pipeline_lib.train.run", "torch._dynamo")  # DistributedDataParallel loads the latter
-NO_ALARM = "ignore::RuntimeWarning:runpy"  # that the stage, which is their main module, is loaded already
+LOADED_ONCE = (
+    "pipeline_lib.train.run",
+    "torch._dynamo",
+)  # DistributedDataParallel loads the latter
+NO_ALARM = (
+    "ignore::RuntimeWarning:runpy"  # that the stage, which is their main module, is loaded already
+)
 log = logging.getLogger(__name__)
 Work = Callable[[StageRun[TrainParams], Path], None]
 
@@ -97,7 +107,9 @@ def data_parallel(model: nn.Module) -> nn.Module:
     return DistributedDataParallel(model, forward_sync_buffers=False)
 
 
-def gradient_sync(forward: nn.Module, *, is_last_part: bool) -> contextlib.AbstractContextManager[object]:
+def gradient_sync(
+    forward: nn.Module, *, is_last_part: bool
+) -> contextlib.AbstractContextManager[object]:
     """Within it, backward averages the gradients over the processes with the last part of a batch, not before."""
     if isinstance(forward, DistributedDataParallel) and not is_last_part:
         return forward.no_sync()
@@ -220,7 +232,9 @@ def _attempt(work: Work, job: StageRun[TrainParams], folder: Path, seat: Seat) -
         rdzv_backend="static",
         rdzv_endpoint=seat.address,
         rdzv_configs={"rank": seat.node, "timeout": AGREE_S},
-        logs_specs=DefaultLogsSpecs(log_dir=str(folder)),  # its empty folders go with the checkpoint
+        logs_specs=DefaultLogsSpecs(
+            log_dir=str(folder)
+        ),  # its empty folders go with the checkpoint
         max_restarts=0,  # an attempt of ours begins on all nodes
         start_method="forkserver",  # the libraries are loaded once for all processes, and by no thread of ours,
     )

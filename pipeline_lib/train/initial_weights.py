@@ -78,7 +78,9 @@ def read_weights(file: Path, *, sha256: str, name: str = "") -> StartingWeights:
     name: as in StartingWeights. Raises SourceMissing, ConfigError when the digest differs, BadData for a damaged file.
     """
     if not file.is_file():
-        raise SourceMissing("train.weights: no such file", file=file, remedy="fix train.weights in params.yaml")
+        raise SourceMissing(
+            "train.weights: no such file", file=file, remedy="fix train.weights in params.yaml"
+        )
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if not sha256 or not found.startswith(sha256):
         raise ConfigError(
@@ -102,7 +104,11 @@ def start_from(network: nn.Module, weights: StartingWeights) -> None:
     """
     # What has the same name and shape is taken.
     own = network.state_dict()
-    fits = {name: tensor for name, tensor in weights.tensors.items() if _has_shape_of(own.get(name), tensor)}
+    fits = {
+        name: tensor
+        for name, tensor in weights.tensors.items()
+        if _has_shape_of(own.get(name), tensor)
+    }
     head = head_name(network)
 
     # Only heads may differ: the classifier, and those that only train.
@@ -127,7 +133,13 @@ def start_from(network: nn.Module, weights: StartingWeights) -> None:
         if _is_zeroed(network.get_submodule(head)):
             fate += ", all zero"
     n_unused = len(weights.tensors) - len(fits)
-    log.info("starting from %s: %d tensors taken, %d unused, %s", weights.file.name, len(fits), n_unused, fate)
+    log.info(
+        "starting from %s: %d tensors taken, %d unused, %s",
+        weights.file.name,
+        len(fits),
+        n_unused,
+        fate,
+    )
 
 
 def _has_shape_of(own: Tensor | None, tensor: Tensor) -> bool:

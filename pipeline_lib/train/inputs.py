@@ -103,7 +103,9 @@ class TrainingInputs:
         return parent or None
 
 
-def read_inputs(job: StageRun[TrainParams], selected: Selected, device: torch.device) -> TrainingInputs:
+def read_inputs(
+    job: StageRun[TrainParams], selected: Selected, device: torch.device
+) -> TrainingInputs:
     """Read what else a training needs. Raises SourceMissing, ConfigError or BadData for what cannot be used."""
     classes = read_classes(job.reads["classes"])
     return TrainingInputs(

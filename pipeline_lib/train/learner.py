@@ -63,7 +63,9 @@ def precision(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def compiled(module: nn.Module, wanted: Literal["auto", "on", "off"], device: torch.device) -> Forward:
+def compiled(
+    module: nn.Module, wanted: Literal["auto", "on", "off"], device: torch.device
+) -> Forward:
     """Compile `module`'s forward pass where that is wanted; names and weights stay the module's own.
 
     Compiled once for each shape: of a batch, of a last smaller part of it, of each size of growing images. Compiler
@@ -140,7 +142,9 @@ class Learner:
             for layer in batch_norms(self.model):
                 layer.eval()
 
-    def update(self, batch: Batch, *, rate: float, before: Callable[[Tensor, Batch], object] | None = None) -> Tensor:
+    def update(
+        self, batch: Batch, *, rate: float, before: Callable[[Tensor, Batch], object] | None = None
+    ) -> Tensor:
         """Take one step at learning rate `rate`; returns the batch's mean weighted loss, on the device.
 
         before: called with the loss before any weight changes; it may raise. Nothing here reads from the device, so the
@@ -179,7 +183,9 @@ class Learner:
             losses.append(self._add_gradients_of(batch, rows, is_last_part=number == len(parts)))
         return torch.stack(losses).sum()
 
-    def _add_gradients_of(self, batch: AugmentedBatch, rows: slice, *, is_last_part: bool) -> Tensor:
+    def _add_gradients_of(
+        self, batch: AugmentedBatch, rows: slice, *, is_last_part: bool
+    ) -> Tensor:
         """Add the gradients of these rows; all-reduce on the last part. Returns the rows' share of the loss."""
         images_BHWC = batch.images_BHWC[rows]
         targets = batch.targets[rows]
@@ -200,7 +206,11 @@ class Learner:
     def state(self) -> dict[str, Any]:
         """All that updates change, for a checkpoint: tensors on the device, no copies."""
         average = self.average.state_dict() if self.average is not None else {}
-        return {"model": self.model.state_dict(), "average": average, "optimiser": self.optimiser.state_dict()}
+        return {
+            "model": self.model.state_dict(),
+            "average": average,
+            "optimiser": self.optimiser.state_dict(),
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from a `state`."""

@@ -119,7 +119,10 @@ def copied_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Bat
         for batch in batches:
             # Start the copy, and let the step wait for it on the device.
             with torch.cuda.stream(copying):
-                copied = {name: tensor.to(device, non_blocking=True) for name, tensor in vars(batch).items()}
+                copied = {
+                    name: tensor.to(device, non_blocking=True)
+                    for name, tensor in vars(batch).items()
+                }
             copy_is_done = copying.record_event()
             held.append((copy_is_done, batch))
             computing.wait_event(copy_is_done)

@@ -52,7 +52,9 @@ class Objective:
             return None
         return self.teacher.logits(images_BHWC)
 
-    def losses(self, logits_BK: Tensor, targets: Tensor, teacher_BK: Tensor | None = None) -> Tensor:
+    def losses(
+        self, logits_BK: Tensor, targets: Tensor, teacher_BK: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss of each image, float32, nats.
 
         targets: labels (int64, of B) or probabilities (float, of B by K: soft labels, mixed images). teacher_BK: the
@@ -64,15 +66,22 @@ class Objective:
         adjusted_BK = logits_BK
         if self.offsets_K is not None:
             adjusted_BK = logits_BK + self.offsets_K
-        by_label_B = F.cross_entropy(adjusted_BK, targets, label_smoothing=self.label_smoothing, reduction="none")
+        by_label_B = F.cross_entropy(
+            adjusted_BK, targets, label_smoothing=self.label_smoothing, reduction="none"
+        )
         if teacher_BK is None:
             return by_label_B
 
         # The teacher's answers are about the images as they are, so nothing is added to the logits here.
         student_log_BK = F.log_softmax(logits_BK / self.temperature, dim=1)
         teacher_log_BK = F.log_softmax(teacher_BK.float() / self.temperature, dim=1)
-        divergence_B = F.kl_div(student_log_BK, teacher_log_BK, reduction="none", log_target=True).sum(1)
-        return self.teacher_share * self.temperature**2 * divergence_B + (1 - self.teacher_share) * by_label_B
+        divergence_B = F.kl_div(
+            student_log_BK, teacher_log_BK, reduction="none", log_target=True
+        ).sum(1)
+        return (
+            self.teacher_share * self.temperature**2 * divergence_B
+            + (1 - self.teacher_share) * by_label_B
+        )
 
 
 def logit_offsets(sizes_K: Tensor, *, strength: float) -> Tensor | None:
@@ -106,7 +115,9 @@ def class_sizes(rows: pd.DataFrame, *, n_classes: int, sampling: str) -> Tensor:
 class EpochLoss:
     """The mean loss of an epoch; looks at the losses of several steps at once, for one that is not finite."""
 
-    def __init__(self, device: torch.device, image_ids: Sequence[str], state: Sequence[float] = ()) -> None:
+    def __init__(
+        self, device: torch.device, image_ids: Sequence[str], state: Sequence[float] = ()
+    ) -> None:
         """state: of an epoch that was interrupted, from `state`."""
         self.look_every = 1 if device.type == "cpu" else LOOK_EVERY
         self.image_ids = image_ids
@@ -149,7 +160,9 @@ class EpochLoss:
         for loss, (_, positions_B) in zip(losses, self.waiting, strict=True):
             self.n_steps += 1
             if not math.isfinite(loss):
-                images = ", ".join(self.image_ids[position] for position in positions_B[:3].tolist())
+                images = ", ".join(
+                    self.image_ids[position] for position in positions_B[:3].tolist()
+                )
                 found = f"loss {loss} at step {self.n_steps} of the epoch, images {images}, ..."
                 raise ConfigError(
                     "the training diverged",

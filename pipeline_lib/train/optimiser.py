@@ -17,7 +17,9 @@ BANDS = 8  # of layers with one learning rate each
 MUON_MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # factors of a step of the iteration: Jordan et al. 2024
 NEWTON_SCHULZ_STEPS = 5
-AVERAGE_WARM_UP = 10  # steps: after n steps the average reaches back over about the last tenth of them at most
+AVERAGE_WARM_UP = (
+    10  # steps: after n steps the average reaches back over about the last tenth of them at most
+)
 
 
 class Optimiser(Protocol):
@@ -65,7 +67,10 @@ class NesterovSGD:
         """Change the weights along their gradients."""
         for group, velocities in zip(self.param_groups, self._velocities, strict=True):
             weights: list[Tensor] = group["params"]
-            gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
+            gradients = [
+                torch.zeros_like(weight) if weight.grad is None else weight.grad
+                for weight in weights
+            ]
             # Weight decay as part of the gradient, as torch's SGD has it.
             gradients = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))
             torch._foreach_mul_(velocities, MOMENTUM)
@@ -219,7 +224,9 @@ def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         layer = name.rpartition(".")[0]
         # Biases and normalisation layers have one dimension.
         decays = weight.ndim > 1
-        is_matrix = recipe.optimiser == "muon" and decays and name.endswith("weight") and layer != head
+        is_matrix = (
+            recipe.optimiser == "muon" and decays and name.endswith("weight") and layer != head
+        )
         kind = _Kind(
             share=shares[layer],
             is_exempt_from_decay=not decays,
@@ -244,7 +251,11 @@ def rate_shares(network: nn.Module, *, first: float) -> dict[str, float]:
     in the network, so that it serves every network. Bands, because each share is a group of its own to the optimiser.
     """
     # A layer's weight and bias share its rate.
-    trained = [name.rpartition(".")[0] for name, weight in network.named_parameters() if weight.requires_grad]
+    trained = [
+        name.rpartition(".")[0]
+        for name, weight in network.named_parameters()
+        if weight.requires_grad
+    ]
     layers = list(dict.fromkeys(trained))
     last = len(layers) - 1
     shares: dict[str, float] = {}

@@ -90,7 +90,9 @@ def largest_that_fits(update: Callable[[Batch], torch.Tensor], batch: Batch) -> 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether one of torch's allocators gave up."""
-    return isinstance(error, torch.OutOfMemoryError) or any(message in str(error) for message in MESSAGES)
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        message in str(error) for message in MESSAGES
+    )
 
 
 def _first(batch: Batch, size: int) -> Batch:

@@ -12,7 +12,10 @@ from pipeline_lib.loader.view_params import IN_FFCV
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, VISIBLE, Recipe
 
-TORCHVISION, REGISTERED = "torchvision:", "registered:"  # how train.weights begins when it is no file
+TORCHVISION, REGISTERED = (
+    "torchvision:",
+    "registered:",
+)  # how train.weights begins when it is no file
 DIGEST = "^[0-9a-f]{64}$"
 
 
@@ -49,14 +52,18 @@ class TrainingChoices(Params):
         "torchvision:ResNet18_Weights.IMAGENET1K_V1, registered:VERSION, or builtin:efficientnet_lite0, which set-up "
         "installed and which brings its network along",
     )
-    weights_sha256: str | None = Field(None, pattern=DIGEST, description="sha256 of the file of weights, in hex")
+    weights_sha256: str | None = Field(
+        None, pattern=DIGEST, description="sha256 of the file of weights, in hex"
+    )
     teacher: str | None = Field(
         None,
         min_length=1,
         description="model whose answers are learnt too (distillation): a folder with model.json and "
         "model.safetensors, relative to the repository, or registered:VERSION",
     )
-    teacher_sha256: str | None = Field(None, pattern=DIGEST, description="sha256 of the teacher's weights, in hex")
+    teacher_sha256: str | None = Field(
+        None, pattern=DIGEST, description="sha256 of the teacher's weights, in hex"
+    )
     seed: int = Field(
         0,
         ge=0,
@@ -65,7 +72,10 @@ class TrainingChoices(Params):
         json_schema_extra=VISIBLE,
     )
     threads: int = Field(
-        2, ge=1, le=256, description="number of CPU threads of a training step; another number changes last digits"
+        2,
+        ge=1,
+        le=256,
+        description="number of CPU threads of a training step; another number changes last digits",
     )
     processes: int = Field(
         1,
@@ -87,8 +97,12 @@ class TrainParams(Recipe, TrainingChoices):
     """
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
-    GONE = {"ema_decay": "set train.ema_half_life_epochs, in epochs and not per step; 0 as before is no average"}  # noqa: RUF012 - as in Params
-    DEFAULTS_IN_WORDS: ClassVar[Mapping[str, str]] = dict.fromkeys(Recipe.model_fields, "the recipe's")
+    GONE = {
+        "ema_decay": "set train.ema_half_life_epochs, in epochs and not per step; 0 as before is no average"
+    }  # noqa: RUF012 - as in Params
+    DEFAULTS_IN_WORDS: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        Recipe.model_fields, "the recipe's"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -112,23 +126,31 @@ class TrainParams(Recipe, TrainingChoices):
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
         # The name of torchvision's file holds its digest; the code holds that of a built-in one.
-        is_pinned_by_name = self.weights is not None and self.weights.startswith((TORCHVISION, BUILTIN))
+        is_pinned_by_name = self.weights is not None and self.weights.startswith(
+            (TORCHVISION, BUILTIN)
+        )
         if (self.weights is None) != (self.weights_sha256 is None) and not is_pinned_by_name:
-            raise ValueError("weights and weights_sha256 go together: `sha256sum FILE` prints the second")
+            raise ValueError(
+                "weights and weights_sha256 go together: `sha256sum FILE` prints the second"
+            )
         if self.recipe == "finetune" and self.weights is None:
             raise ValueError(
                 "recipe finetune needs weights: set weights to torchvision:ResNet18_Weights.IMAGENET1K_V1 (fetched "
                 "once), or weights and weights_sha256 to a file and its digest, or take recipe photo"
             )
         if self.freeze_batch_norm and self.weights is None:
-            raise ValueError("freeze_batch_norm keeps what weights bring along: set weights too, or leave it out")
+            raise ValueError(
+                "freeze_batch_norm keeps what weights bring along: set weights too, or leave it out"
+            )
         return self
 
     @model_validator(mode="after")
     def _built_in_weights_have_their_network(self) -> Self:
         backbone = builtin_backbone(self.weights)
         if backbone and self.network != backbone.network:
-            raise ValueError(f"{self.weights} goes with network {backbone.network}: leave network out")
+            raise ValueError(
+                f"{self.weights} goes with network {backbone.network}: leave network out"
+            )
         if backbone and self.weights_sha256:
             raise ValueError(f"weights_sha256 is for a file: leave it out beside {self.weights}")
         return self
@@ -147,28 +169,39 @@ class TrainParams(Recipe, TrainingChoices):
         size = self.batch_size
         if size < 2 * self.micro_batches * self.processes:
             among = f" for {self.processes} processes" if self.processes > 1 else ""
-            raise ValueError(f"micro_batches leaves parts of less than two: lower it, batch_size is {size}{among}")
+            raise ValueError(
+                f"micro_batches leaves parts of less than two: lower it, batch_size is {size}{among}"
+            )
         if size % self.processes:
-            raise ValueError(f"processes = {self.processes} cannot share batches of {size}: it must divide batch_size")
+            raise ValueError(
+                f"processes = {self.processes} cannot share batches of {size}: it must divide batch_size"
+            )
         return self
 
     @model_validator(mode="after")
     def _something_is_seen(self) -> Self:
-        for name, size_px in (("train_from_px", self.train_from_px), ("train_to_px", self.train_to_px)):
+        for name, size_px in (
+            ("train_from_px", self.train_from_px),
+            ("train_to_px", self.train_to_px),
+        ):
             if 0 < size_px < 16:
                 raise ValueError(f"{name} is 16 or more, or 0 for side_px")
         # What growing images begin with counts too.
         smallest_px = min(self.side_px, *self.training_sides())
         for name, size_px in (("shift_px", self.shift_px), ("cutout_px", self.cutout_px)):
             if size_px >= smallest_px:
-                raise ValueError(f"{name} takes the whole image away: make it smaller than side_px, {smallest_px}")
+                raise ValueError(
+                    f"{name} takes the whole image away: make it smaller than side_px, {smallest_px}"
+                )
         return self
 
     @model_validator(mode="after")
     def _ffcv_has_these_augmentations(self) -> Self:
         missing = [name for name in self.varied() if name not in IN_FFCV]
         if self.views == "ffcv" and missing:
-            raise ValueError(f"views = ffcv has no {', '.join(missing)}: set them to 0, or views to keyed")
+            raise ValueError(
+                f"views = ffcv has no {', '.join(missing)}: set them to 0, or views to keyed"
+            )
         return self
 
     def as_record(self) -> dict[str, object]:

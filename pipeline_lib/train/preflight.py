@@ -30,7 +30,12 @@ def look_ahead(job: StageRun[TrainParams]) -> None:
     params = job.params
     is_as_shipped = _network_and_batch(params) == _network_and_batch(RECIPES[params.recipe])
     needs_files = params.weights is not None or params.teacher is not None
-    if is_as_shipped and not needs_files and params.processes == 1 and job.settings.device != "cuda":
+    if (
+        is_as_shipped
+        and not needs_files
+        and params.processes == 1
+        and job.settings.device != "cuda"
+    ):
         return
 
     from pipeline_lib.networks.build import build_network
@@ -63,7 +68,9 @@ def smallest_part(recipe: Recipe, *, n_images: int | None, processes: int) -> in
     return batch_size // processes // recipe.micro_batches
 
 
-def check_batch(network: nn.Module, recipe: Recipe, *, n_images: int | None, processes: int) -> None:
+def check_batch(
+    network: nn.Module, recipe: Recipe, *, n_images: int | None, processes: int
+) -> None:
     """Raise ConfigError where a forward pass would see one image, or batch normalisation fewer than 8 values a channel.
 
     The network is left in evaluation mode.

@@ -28,7 +28,11 @@ class TrainingNumbers(Params):
     """How to train: network, sizes, optimisation, and what to learn from. The defaults are those of recipe quick."""
 
     epochs: int = Field(
-        10, ge=1, le=1000, description="number of passes over the training images", json_schema_extra=VISIBLE
+        10,
+        ge=1,
+        le=1000,
+        description="number of passes over the training images",
+        json_schema_extra=VISIBLE,
     )
     network: str = Field(
         "mini_resnet",
@@ -36,13 +40,19 @@ class TrainingNumbers(Params):
         "torchvision classifier or timm:NAME; with +blur at the end it blurs before it strides",
         json_schema_extra=VISIBLE,
     )
-    side_px: int = Field(32, ge=16, le=1024, description="height and width of the network's input, in pixels")
-    batch_size: int = Field(32, ge=2, le=65536, description="number of images per training step, over all processes")
+    side_px: int = Field(
+        32, ge=16, le=1024, description="height and width of the network's input, in pixels"
+    )
+    batch_size: int = Field(
+        32, ge=2, le=65536, description="number of images per training step, over all processes"
+    )
     optimiser: Literal["sgd", "adam", "adamw", "muon"] = Field(
         "sgd",
         description="optimiser: sgd has Nesterov momentum 0.9; muon leaves the head and all vectors to AdamW",
     )
-    peak_learning_rate: float = Field(0.05, gt=0, le=10, description="highest learning rate of the schedule")
+    peak_learning_rate: float = Field(
+        0.05, gt=0, le=10, description="highest learning rate of the schedule"
+    )
     weight_decay: float = Field(
         5e-4, ge=0, le=1, description="weight decay; biases and normalisation layers are exempt"
     )
@@ -66,7 +76,10 @@ class TrainingNumbers(Params):
         "treats all layers alike",
     )
     clip_norm: float = Field(
-        0.0, ge=0, le=1000, description="largest Euclidean norm of the gradient over all weights; 0 clips nothing"
+        0.0,
+        ge=0,
+        le=1000,
+        description="largest Euclidean norm of the gradient over all weights; 0 clips nothing",
     )
     micro_batches: int = Field(
         1,
@@ -79,7 +92,9 @@ class TrainingNumbers(Params):
         "auto",
         description="whether torch.compile compiles the network, which changes last digits; auto: on a GPU only",
     )
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes")
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="share of the target spread over all classes"
+    )
     ema_half_life_epochs: float = Field(
         0.3,
         ge=0,
@@ -100,7 +115,10 @@ class TrainingNumbers(Params):
         "so the result depends on the machine; 0 trains all epochs",
     )
     train_from_px: int = Field(
-        0, ge=0, le=1024, description="height and width of the first epochs' training images, in pixels; 0 is side_px"
+        0,
+        ge=0,
+        le=1024,
+        description="height and width of the first epochs' training images, in pixels; 0 is side_px",
     )
     train_to_px: int = Field(
         0,
@@ -114,7 +132,10 @@ class TrainingNumbers(Params):
         description="augmentation: TrivialAugment or RandAugment, drawn anew for each sixteenth of a batch",
     )
     mixup_alpha: float = Field(
-        0.0, ge=0, le=10, description="augmentation: parameter alpha of mixup's Beta(alpha, alpha); 0 mixes no images"
+        0.0,
+        ge=0,
+        le=10,
+        description="augmentation: parameter alpha of mixup's Beta(alpha, alpha); 0 mixes no images",
     )
     cutmix_alpha: float = Field(
         0.0,
@@ -136,10 +157,16 @@ class TrainingNumbers(Params):
         "answers as if all classes were equally frequent; 1 is the theory's value, 0 is off",
     )
     teacher_share: float = Field(
-        0.9, ge=0, le=1, description="share of the loss that follows the teacher's answers; the rest follows the labels"
+        0.9,
+        ge=0,
+        le=1,
+        description="share of the loss that follows the teacher's answers; the rest follows the labels",
     )
     teacher_temperature: float = Field(
-        4.0, gt=0, le=100, description="temperature that softens the teacher's and the student's answers"
+        4.0,
+        gt=0,
+        le=100,
+        description="temperature that softens the teacher's and the student's answers",
     )
     self_training_rounds: int = Field(
         1,
@@ -149,7 +176,10 @@ class TrainingNumbers(Params):
         "model so far labels them, and a fresh model is trained on all images",
     )
     pseudo_confidence: float = Field(
-        0.6, ge=0, le=1, description="lowest probability at which a guessed label is used in self-training"
+        0.6,
+        ge=0,
+        le=1,
+        description="lowest probability at which a guessed label is used in self-training",
     )
     freeze_batch_norm: bool = Field(
         False,
@@ -162,7 +192,9 @@ class TrainingNumbers(Params):
         le=1000,
         description="number of passes that train only the head before the other epochs, on features computed once",
     )
-    probe_learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate of the probe epochs")
+    probe_learning_rate: float = Field(
+        1e-3, gt=0, le=10, description="peak learning rate of the probe epochs"
+    )
     mean: tuple[Share, Share, Share] = Field(
         HALF,
         description="mean of red, green and blue (0 to 1) that the network's input is normalised by; a timm network's "

@@ -56,7 +56,9 @@ def run(job: StageRun[TrainParams]) -> None:
         if params.processes == 1:
             _train(job, selected, folder, device)
             return
-        with first_node(job.settings.train_rendezvous, nodes=job.settings.train_nodes, key=key) as node:
+        with first_node(
+            job.settings.train_rendezvous, nodes=job.settings.train_nodes, key=key
+        ) as node:
             train_in_processes(_train_as_one_of_them, job, folder, node=node)
 
 
@@ -81,7 +83,9 @@ def _choose_device(job: StageRun[TrainParams]) -> torch.device:
     return choose_device(job.settings.device, threads=job.params.threads, seed=job.params.seed)
 
 
-def _train(job: StageRun[TrainParams], selected: Selected, folder: Path, device: torch.device) -> None:
+def _train(
+    job: StageRun[TrainParams], selected: Selected, folder: Path, device: torch.device
+) -> None:
     """What each process does; rank 0 writes files and tells trackers. folder: of the checkpoints, named by the key."""
     inputs = read_inputs(job, selected, device)
     recipe: Recipe = inputs.params
@@ -90,7 +94,9 @@ def _train(job: StageRun[TrainParams], selected: Selected, folder: Path, device:
         stop_signals() as stop_requested,
         _trackers(inputs, folder.name) as tell,
     ):
-        checkpoints = Checkpoints(folder, every_s=job.settings.checkpoint_every_s, stop_requested=stop_requested)
+        checkpoints = Checkpoints(
+            folder, every_s=job.settings.checkpoint_every_s, stop_requested=stop_requested
+        )
 
         # Every round has the same time.
         n_rounds = 1
@@ -131,7 +137,9 @@ def _trackers(inputs: TrainingInputs, key: str) -> AbstractContextManager[Tell]:
     if rank():
         return nullcontext(lambda epoch, metrics: None)
     name = f"{inputs.params.network}-{key[:8]}".replace(":", "-")
-    return open_trackers(name, inputs.params.as_record(), settings=inputs.job.settings, checkout=inputs.job.checkout)
+    return open_trackers(
+        name, inputs.params.as_record(), settings=inputs.job.settings, checkout=inputs.job.checkout
+    )
 
 
 def _learn(
@@ -166,7 +174,9 @@ def _learn(
         torch.manual_seed(inputs.params.seed + (rank() << 32))
 
     with closing(open_training_views(job, rows, recipe, inputs.device)) as loader:
-        log.info("%s on %s, %s loader, %d images", recipe.network, inputs.device, loader.kind, len(rows))
+        log.info(
+            "%s on %s, %s loader, %d images", recipe.network, inputs.device, loader.kind, len(rows)
+        )
         n_epochs = sum(phase.epochs for phase in phases(recipe))
         n_images = n_epochs * len(loader) * min(recipe.batch_size, len(rows))
         return train(
@@ -196,7 +206,12 @@ def _write(inputs: TrainingInputs, trained: Trained) -> None:
     # Look back: does it evaluate as it trained?
     kept = trained.best
     fit = _check_statistics(inputs, model)
-    scores = {"epoch": kept.epoch, "val_loss": kept.val_loss, "val_top1": kept.val_top1, **fit.as_record()}
+    scores = {
+        "epoch": kept.epoch,
+        "val_loss": kept.val_loss,
+        "val_top1": kept.val_top1,
+        **fit.as_record(),
+    }
     write_text(job.writes["validation"], json.dumps(scores, indent=1) + "\n")
     said = f"validation top-1 {kept.val_top1:.2%}, on its own training images {fit.top1:.2%}"
     log.info("kept epoch %d: %s", kept.epoch, said)

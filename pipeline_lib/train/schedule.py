@@ -10,7 +10,10 @@ from typing import Literal
 
 Schedule = Literal["one_cycle", "cosine", "linear", "step"]
 RISING_SHARE = {"one_cycle": 0.25, "cosine": 0.05, "linear": 0.125, "step": 0.0}
-RAMP = (0.7, 0.85)  # shares of the epochs between which images grow: about those of ffcv-imagenet's recipes
+RAMP = (
+    0.7,
+    0.85,
+)  # shares of the epochs between which images grow: about those of ffcv-imagenet's recipes
 SIZE_STEP_PX = 32
 
 

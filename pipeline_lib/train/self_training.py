@@ -35,7 +35,9 @@ def guess_labels(inputs: TrainingInputs, trained: Trained) -> pd.DataFrame:
     unlabelled = inputs.selected.unlabelled
     rows = unlabelled.assign(label=0, weight=1.0)
     with closing(open_images(inputs.job, rows, inputs.params, share=False)) as loader:
-        probabilities = [scored.logits_BK.softmax(1) for scored in score(model, loader, inputs.device)]
+        probabilities = [
+            scored.logits_BK.softmax(1) for scored in score(model, loader, inputs.device)
+        ]
     both = with_guessed(
         inputs.selected.train,
         unlabelled["image_id"],
@@ -63,17 +65,26 @@ def with_guessed(
     guesses = pseudo_labels(probabilities_NK, share_K, confidence=confidence)
 
     # The same columns as the labelled rows have.
-    guessed = pd.DataFrame({"image_id": image_ids.to_numpy()[guesses["position"]], "label": guesses["label"]})
+    guessed = pd.DataFrame(
+        {"image_id": image_ids.to_numpy()[guesses["position"]], "label": guesses["label"]}
+    )
     guessed["class_id"] = np.array(classes, dtype=object)[guesses["label"]]
     guessed["weight"] = guessed["label"].map(rows.groupby("label")["weight"].mean())
 
     per_class = guessed["class_id"].value_counts().sort_index()
     counts = ", ".join(f"{name} {n}" for name, n in per_class.items())
-    log.info("%d of %d images without a label take part: %s", len(guessed), len(image_ids), counts or "none")
+    log.info(
+        "%d of %d images without a label take part: %s",
+        len(guessed),
+        len(image_ids),
+        counts or "none",
+    )
     return pd.concat([rows, guessed.astype(rows.dtypes.to_dict())], ignore_index=True)
 
 
-def pseudo_labels(probabilities_NK: np.ndarray, share_K: np.ndarray, *, confidence: float) -> pd.DataFrame:
+def pseudo_labels(
+    probabilities_NK: np.ndarray, share_K: np.ndarray, *, confidence: float
+) -> pd.DataFrame:
     """Which images get which label: columns position (0 .. N - 1, rising), label, probability.
 
     A label is the most probable class, where its probability is at least `confidence` (0..1). Of the images called
@@ -81,16 +92,22 @@ def pseudo_labels(probabilities_NK: np.ndarray, share_K: np.ndarray, *, confiden
     without that limit a model teaches itself its favourite class (Xie et al. 2020, arXiv 1911.04252, balance theirs
     too).
     """
-    guesses = pd.DataFrame({"label": probabilities_NK.argmax(1), "probability": probabilities_NK.max(1)})
+    guesses = pd.DataFrame(
+        {"label": probabilities_NK.argmax(1), "probability": probabilities_NK.max(1)}
+    )
     guesses = guesses.rename_axis("position").reset_index()
     most_K = np.ceil(share_K * len(guesses)).astype(np.int64)
 
     # The most probable first; the position decides between equals.
-    ranked = guesses.sort_values(["label", "probability", "position"], ascending=[True, False, True])
+    ranked = guesses.sort_values(
+        ["label", "probability", "position"], ascending=[True, False, True]
+    )
     place = ranked.groupby("label").cumcount()
     is_sure = ranked["probability"] >= confidence
     is_within_share = place < most_K[ranked["label"]]
-    chosen: pd.DataFrame = ranked[is_sure & is_within_share].sort_values("position", ignore_index=True)
+    chosen: pd.DataFrame = ranked[is_sure & is_within_share].sort_values(
+        "position", ignore_index=True
+    )
     return chosen
 
 

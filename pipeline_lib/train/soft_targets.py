@@ -101,7 +101,9 @@ class Teacher:
         return logits_BK
 
 
-def read_teacher(job: StageRun[TrainParams], classes: list[str], device: torch.device) -> Teacher | None:
+def read_teacher(
+    job: StageRun[TrainParams], classes: list[str], device: torch.device
+) -> Teacher | None:
     """Read the model that train.teacher names, its outputs in the order of `classes`; None where it names none.
 
     Raises SourceMissing when it is not there, ConfigError when its digest is not teacher_sha256 or it does not know a

@@ -53,18 +53,28 @@ def read_today(root: Path, state_folder: Path) -> Today:
     """Look at a checkout. Raises ConfigError where a file of it cannot be read."""
     code = {stage: fingerprint(stage, state_folder) for stage in KEPT_STAGES}
     return Today(
-        root, read_releases(root), read_yaml(root / "dvc.yaml")["stages"], read_yaml(root / "params.yaml"), code
+        root,
+        read_releases(root),
+        read_yaml(root / "dvc.yaml")["stages"],
+        read_yaml(root / "params.yaml"),
+        code,
     )
 
 
-def upgrade_lock(lock: Any, today: Today, cache: DvcCache, *, leave: Collection[str] = ()) -> list[UpgradeStep]:
+def upgrade_lock(
+    lock: Any, today: Today, cache: DvcCache, *, leave: Collection[str] = ()
+) -> list[UpgradeStep]:
     """Change the content of a dvc.lock in place; returns a step per stage that it holds, in the order of the line.
 
     leave: stages to leave as they are, whatever their code. Nothing is changed when this raises BadData: a stage ran
     with code of no known release, or would run with such now.
     """
-    entries = {stage: lock["stages"][stage] for stage in KEPT_STAGES if stage in lock.get("stages", {})}
-    steps = [_step(stage, entry, today, cache, left=stage in leave) for stage, entry in entries.items()]
+    entries = {
+        stage: lock["stages"][stage] for stage in KEPT_STAGES if stage in lock.get("stages", {})
+    }
+    steps = [
+        _step(stage, entry, today, cache, left=stage in leave) for stage, entry in entries.items()
+    ]
     for step in steps:
         if not step.stale:
             _carry_over(step.stage, entries[step.stage], today)
@@ -92,7 +102,12 @@ def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) 
             "put your own edits aside (`git stash`), run `perennial upgrade` and take them back: `dvc repro` then runs "
             f"what they change. Or leave this stage: `perennial upgrade --leave {stage}`"
         )
-        raise BadData(f"the code of {stage} is edited here", file=files[0], value=_named(files[1:]), remedy=remedy)
+        raise BadData(
+            f"the code of {stage} is edited here",
+            file=files[0],
+            value=_named(files[1:]),
+            remedy=remedy,
+        )
     code = locked_code(entry["deps"])
     known = changes_since(today.releases, stage, code)
     if known is None:
@@ -103,7 +118,9 @@ def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) 
     return UpgradeStep(stage, since, "; ".join(changes))
 
 
-def _unknown(stage: str, code: LockedCode, releases: tuple[Release, ...], cache: DvcCache) -> BadData:
+def _unknown(
+    stage: str, code: LockedCode, releases: tuple[Release, ...], cache: DvcCache
+) -> BadData:
     """The error that names the files by which the code differs from the nearest release."""
     found = cache.find(code.md5) if code.md5 else None
     text = found.read_text(encoding="utf-8") if found else code.text

@@ -21,7 +21,9 @@ from pipeline_lib.harness.line import STAGES
 
 Deps = Mapping[str, str]  # path -> md5
 FOLDER, TABLE, NEXT = Path("upgrade"), "releases.toml", "next"
-KEPT_STAGES = tuple(stage for stage in STAGES if stage not in ("discover", "register"))  # those two always run
+KEPT_STAGES = tuple(
+    stage for stage in STAGES if stage not in ("discover", "register")
+)  # those two always run
 SAME, CHANGED = "same", "changed"
 
 
@@ -67,7 +69,9 @@ def read_releases(root: Path) -> tuple[Release, ...]:
         return tuple(_release(path.parent, row) for row in rows)
     except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
         remedy = f"bring it back with `git checkout -- {FOLDER}`"
-        raise ConfigError("the table of releases cannot be read", file=path, value=error, remedy=remedy) from error
+        raise ConfigError(
+            "the table of releases cannot be read", file=path, value=error, remedy=remedy
+        ) from error
 
 
 def known_releases(root: Path) -> tuple[Release, ...]:
@@ -75,7 +79,9 @@ def known_releases(root: Path) -> tuple[Release, ...]:
     return read_releases(root) if (root / FOLDER).is_dir() else ()
 
 
-def changes_since(releases: Sequence[Release], stage: str, code: LockedCode) -> tuple[str, list[str]] | None:
+def changes_since(
+    releases: Sequence[Release], stage: str, code: LockedCode
+) -> tuple[str, list[str]] | None:
     """The newest release with this code, and why its bytes are others since; None where no release has the code."""
     known = [number for number, release in enumerate(releases) if release.holds(stage, code)]
     if not known:
@@ -86,10 +92,15 @@ def changes_since(releases: Sequence[Release], stage: str, code: LockedCode) -> 
 
 def make_the_same_bytes(stage: str, one: Deps, other: Deps, releases: Sequence[Release]) -> bool:
     """Whether two runs of a stage had the same data and code: equal code, or known to have changed no byte since."""
-    data, others = ({path: md5 for path, md5 in deps.items() if not is_code(path)} for deps in (one, other))
+    data, others = (
+        {path: md5 for path, md5 in deps.items() if not is_code(path)} for deps in (one, other)
+    )
     if data != others:
         return False
-    codes = [locked_code([{"path": path, "md5": md5} for path, md5 in deps.items()]) for deps in (one, other)]
+    codes = [
+        locked_code([{"path": path, "md5": md5} for path, md5 in deps.items()])
+        for deps in (one, other)
+    ]
     changes = [changes_since(releases, stage, code) for code in codes]
     return codes[0] == codes[1] or all(change is not None and not change[1] for change in changes)
 
@@ -115,8 +126,12 @@ def as_text(code: Mapping[str, str]) -> str:
 
 def _release(folder: Path, row: Mapping[str, Any]) -> Release:
     name = str(row["name"])
-    code = {stage: (folder / name / f"{stage}.txt").read_text(encoding="utf-8") for stage in KEPT_STAGES}
-    said = {stage: Said(entry["bytes"], entry["why"]) for stage, entry in row.get("stages", {}).items()}
+    code = {
+        stage: (folder / name / f"{stage}.txt").read_text(encoding="utf-8") for stage in KEPT_STAGES
+    }
+    said = {
+        stage: Said(entry["bytes"], entry["why"]) for stage, entry in row.get("stages", {}).items()
+    }
     return Release(name, str(row.get("commit", "")), code, said)
 
 

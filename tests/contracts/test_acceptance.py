@@ -21,7 +21,9 @@ def test_every_measured_case_belongs_to_a_row() -> None:
     cases = {row["case"] for file in files for row in json.loads(file.read_text())["rows"]}
 
     strays = [
-        case for case in cases if case.startswith("row ") and not ((row := ROW.match(case)) and 1 <= int(row[1]) <= 23)
+        case
+        for case in cases
+        if case.startswith("row ") and not ((row := ROW.match(case)) and 1 <= int(row[1]) <= 23)
     ]
 
     assert strays == []
@@ -30,7 +32,9 @@ def test_every_measured_case_belongs_to_a_row() -> None:
 def test_every_test_that_the_table_names_exists() -> None:
     named = [test.partition("::") for target in TARGETS for test in target.tests]
 
-    assert [name for file, _, name in named if f"def {name}(" not in (ROOT / "tests" / file).read_text()] == []
+    assert [
+        name for file, _, name in named if f"def {name}(" not in (ROOT / "tests" / file).read_text()
+    ] == []
 
 
 def test_a_row_without_figure_or_test_says_so() -> None:

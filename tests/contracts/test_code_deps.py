@@ -10,8 +10,18 @@ from pathlib import Path
 import grimp
 import pytest
 
-from pipeline_lib.code_fingerprints.coverage import CANNOT_CHANGE_BYTES, PINNED_BY_DIGEST, files_beside, module_files
-from pipeline_lib.code_fingerprints.fingerprint import FINGERPRINT, LIBRARY, fingerprint, readers_of_source
+from pipeline_lib.code_fingerprints.coverage import (
+    CANNOT_CHANGE_BYTES,
+    PINNED_BY_DIGEST,
+    files_beside,
+    module_files,
+)
+from pipeline_lib.code_fingerprints.fingerprint import (
+    FINGERPRINT,
+    LIBRARY,
+    fingerprint,
+    readers_of_source,
+)
 from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.harness.line import STAGES
 from pipeline_lib.upgrade.releases import CHANGED, KEPT_STAGES, NEXT, SAME, read_releases
@@ -19,7 +29,9 @@ from pipeline_lib.upgrade.releases import CHANGED, KEPT_STAGES, NEXT, SAME, read
 ROOT = Path(__file__).parents[2]
 STAGES_OF_DVC = read_yaml(ROOT / "dvc.yaml")["stages"]
 FILES = module_files(LIBRARY)
-COVERED = [stage for stage in STAGES if stage != "discover"]  # discover always runs, and writes the fingerprints
+COVERED = [
+    stage for stage in STAGES if stage != "discover"
+]  # discover always runs, and writes the fingerprints
 
 
 @cache
@@ -34,14 +46,19 @@ def graph() -> grimp.ImportGraph:
 
 
 def has_code(file: Path) -> bool:
-    return any(not isinstance(statement, ast.Expr) for statement in ast.parse(file.read_text()).body)
+    return any(
+        not isinstance(statement, ast.Expr) for statement in ast.parse(file.read_text()).body
+    )
 
 
 @pytest.mark.parametrize("stage", COVERED)
 def test_a_fingerprint_covers_exactly_the_modules_that_can_change_the_bytes(stage: str) -> None:
     run = f"pipeline_lib.{stage}.run"
     imported = {run, *graph().find_upstream_modules(run)}
-    around = {module.rpartition(".")[0] for module in imported} - {"pipeline_lib", *CANNOT_CHANGE_BYTES}
+    around = {module.rpartition(".")[0] for module in imported} - {
+        "pipeline_lib",
+        *CANNOT_CHANGE_BYTES,
+    }
     modules = {FILES[module] for module in imported | around if has_code(FILES[module])}
 
     covered = {line.partition("  ")[2] for line in fingerprint(stage).splitlines()}

@@ -19,13 +19,23 @@ def test_a_generated_page_is_current(page: str) -> None:
 
 
 def test_every_command_the_readme_names_exists() -> None:
-    named = set(re.findall(r"^perennial ([a-z]+)|`perennial ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    named = set(
+        re.findall(
+            r"^perennial ([a-z]+)|`perennial ([a-z]+)",
+            (ROOT / "README.md").read_text(),
+            re.MULTILINE,
+        )
+    )
 
     assert {one or other for one, other in named} <= set(COMMANDS)
 
 
 def test_every_link_of_the_docs_leads_somewhere() -> None:
-    pages_with_links = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages_with_links = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    ]
 
     dead = [
         (page.name, link)

@@ -33,7 +33,11 @@ def test_every_parameter_says_what_it_means_and_has_a_default(stage: str) -> Non
     fields = import_module(f"pipeline_lib.{stage}.params").PARAMS.model_fields
 
     undocumented = [name for name, field in fields.items() if not field.description]
-    without_default = [name for name, f in fields.items() if f.default is PydanticUndefined and not f.default_factory]
+    without_default = [
+        name
+        for name, f in fields.items()
+        if f.default is PydanticUndefined and not f.default_factory
+    ]
 
     assert undocumented == []
     assert without_default == (["sources"] if stage == "discover" else [])

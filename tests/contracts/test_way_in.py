@@ -18,7 +18,9 @@ from pipeline_lib.reasons import Reason, Remark
 from pipeline_lib.register.params import RegisterParams
 
 ROOT = Path(__file__).parents[2]
-TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+TRACKED = subprocess.run(
+    ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.split()
 PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
 CODES = {code.value: f"{type(code).__name__}.{code.name}" for code in (*Reason, *Remark)}
 # Of each recipe: what is there already. A recipe that an existing one does not follow is wrong.
@@ -57,7 +59,11 @@ def recipes() -> dict[str, list[str]]:
 
 
 def files_of(step: str) -> list[str]:
-    return [span for span in re.findall(r"`([^` ]+)`", step) if "/" in span or span.endswith((".toml", ".yaml", ".md"))]
+    return [
+        span
+        for span in re.findall(r"`([^` ]+)`", step)
+        if "/" in span or span.endswith((".toml", ".yaml", ".md"))
+    ]
 
 
 @cache
@@ -101,7 +107,12 @@ def test_what_is_there_already_follows_its_recipe(recipe: str) -> None:
     """The first file of each step, but for steps that not all need."""
     steps = [files_of(step)[0] for step in recipes()[recipe] if not step.startswith("*If*")]
 
-    missing = [f"{one}: {path}" for path in steps for one in EXAMPLES[recipe] if not names(path, recipe, one)]
+    missing = [
+        f"{one}: {path}"
+        for path in steps
+        for one in EXAMPLES[recipe]
+        if not names(path, recipe, one)
+    ]
 
     assert missing == []
 
@@ -114,11 +125,17 @@ def test_one_member_of_every_family_of_torchvision_is_trained_by_a_test() -> Non
     for name in set(torchvision_names()) - {VIT_S}:
         families.setdefault(zoo.get_model_builder(name).__module__, []).append(name)
 
-    assert [names for names in families.values() if not any(f'"{name}"' in trained for name in names)] == []
+    assert [
+        names for names in families.values() if not any(f'"{name}"' in trained for name in names)
+    ] == []
 
 
 def test_a_limit_of_the_gate_stands_in_the_files_of_its_recipe() -> None:
-    absent = [name for name in RegisterParams.model_fields if name not in text_of("pipeline_lib/register/")]
+    absent = [
+        name
+        for name in RegisterParams.model_fields
+        if name not in text_of("pipeline_lib/register/")
+    ]
 
     assert absent == []
 
@@ -126,10 +143,16 @@ def test_a_limit_of_the_gate_stands_in_the_files_of_its_recipe() -> None:
 def test_every_term_of_the_glossary_is_used_elsewhere_in_code_or_docs() -> None:
     glossary = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
     terms = re.findall(r"^\| `([^`]+)` \| \S", glossary, re.MULTILINE)
-    others = [f for f in TRACKED if f.endswith((".py", ".md")) and f != "docs/glossary.md" and (ROOT / f).exists()]
+    others = [
+        f
+        for f in TRACKED
+        if f.endswith((".py", ".md")) and f != "docs/glossary.md" and (ROOT / f).exists()
+    ]
     text = "\n".join((ROOT / f).read_text(encoding="utf-8") for f in others).lower()
 
-    unused = [term for term in terms if re.search(rf"(?<!\w){re.escape(term.lower())}", text) is None]
+    unused = [
+        term for term in terms if re.search(rf"(?<!\w){re.escape(term.lower())}", text) is None
+    ]
 
     assert len(terms) >= 40 and unused == []
     assert terms == sorted(terms, key=str.lower)

@@ -96,7 +96,9 @@ def test_a_truncated_archive_stops_the_line_before_anything_is_lost(line: Checko
         ("class_id,eleven,exclude_class,,,,,", "eleven"),
     ],
 )
-def test_an_override_that_names_nothing_is_refused_with_its_line(line: Checkout, row: str, complaint: str) -> None:
+def test_an_override_that_names_nothing_is_refused_with_its_line(
+    line: Checkout, row: str, complaint: str
+) -> None:
     overrides = line.folder / "curation/overrides.csv"
     overrides.write_text(overrides.read_text() + row + "\n")
 
@@ -113,7 +115,10 @@ def test_a_class_with_too_few_images_stops_the_line_where_that_is_asked_for(line
     reason, said = failure_of_stage(line, "curate")
 
     assert (reason["code"], reason["exit_code"]) == ("data_check_failed", 4)
-    assert "classes have fewer than 130 training images" in said and "small_classes: drop" in reason["remedy"]
+    assert (
+        "classes have fewer than 130 training images" in said
+        and "small_classes: drop" in reason["remedy"]
+    )
 
 
 def test_a_listed_class_without_any_image_is_announced(line: Checkout) -> None:

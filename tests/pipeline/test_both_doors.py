@@ -27,13 +27,17 @@ def by_flow(start: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checko
     return checkout
 
 
-def test_both_doors_give_the_same_lock_from_two_empty_caches(finished: Checkout, by_flow: Checkout) -> None:
+def test_both_doors_give_the_same_lock_from_two_empty_caches(
+    finished: Checkout, by_flow: Checkout
+) -> None:
     from_the_flow = by_flow.run("git", "show", "perennial/line:dvc.lock").output
 
     assert from_the_flow.encode() == finished.lock()
 
 
-def test_a_result_is_brought_into_the_checkout_with_the_documented_command(by_flow: Checkout, tmp_path: Path) -> None:
+def test_a_result_is_brought_into_the_checkout_with_the_documented_command(
+    by_flow: Checkout, tmp_path: Path
+) -> None:
     checkout = by_flow.copy_to(tmp_path / "line")
 
     checkout.run("git", "checkout", "perennial/line", "--", "dvc.lock", "params.yaml", "line")

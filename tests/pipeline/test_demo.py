@@ -39,10 +39,14 @@ def test_scoring_images_that_the_line_has_not_seen_says_so(line: Checkout) -> No
     assert "plants.json: the line below was run on other images than these" in said.output
 
 
-def test_the_scorecard_names_the_verdict_the_report_the_disk_and_what_to_do_next(line: Checkout) -> None:
+def test_the_scorecard_names_the_verdict_the_report_the_disk_and_what_to_do_next(
+    line: Checkout,
+) -> None:
     said = line.python("demo.score").output
 
-    gate, report, disk, following = (said.partition(f"\n{head}\n")[2].splitlines() for head in HEADS)
+    gate, report, disk, following = (
+        said.partition(f"\n{head}\n")[2].splitlines() for head in HEADS
+    )
     assert gate[0].startswith("  Promoted to champion")
     assert (line.folder / report[0].strip()).is_file()
     assert "line " in disk[0] and ".dvc/cache " in disk[0] and " MB" in disk[0]
@@ -63,7 +67,9 @@ def test_after_the_scorecard_another_demo_says_that_nothing_changed(line: Checko
     assert figures["dvc_lock_sha256"] == lock_digest(line.folder)
 
 
-def test_the_gps_positions_are_in_the_archive_as_received_and_nowhere_behind(line: Checkout) -> None:
+def test_the_gps_positions_are_in_the_archive_as_received_and_nowhere_behind(
+    line: Checkout,
+) -> None:
     from demo.finished_line import files_with
     from demo.plant_list import read_plants
 

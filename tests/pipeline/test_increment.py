@@ -21,7 +21,9 @@ from testing.checkout import Checkout
 def betons(checkout: Checkout) -> dict[str, str]:
     """sha256 of each beton, by file name."""
     folder = checkout.folder / "line/convert/betons"
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*.beton")}
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*.beton")
+    }
 
 
 def members(checkout: Checkout) -> pd.DataFrame:
@@ -54,10 +56,15 @@ def changed(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Che
 
 def touched(finished: Checkout) -> tuple[str, str]:
     """Two unplanted members of different shards, neither in the last one: one to replace, one to withdraw."""
-    archive, plants = finished.folder / "demo/out/digits.tar", read_plants(finished.folder / "demo/out/plants.json")
+    archive, plants = (
+        finished.folder / "demo/out/digits.tar",
+        read_plants(finished.folder / "demo/out/plants.json"),
+    )
     table = members(finished)
     order = shard_order(table, archive)
-    sound = [member.name for member, _ in read_archive(archive) if member.name in plants.true_labels]
+    sound = [
+        member.name for member, _ in read_archive(archive) if member.name in plants.true_labels
+    ]
     sound = [name for name in sound if name not in plants.involved()]
     first = next(name for name in sound if table.loc[f"digits/{name}", "shard"] == order[1])
     second = next(name for name in sound if table.loc[f"digits/{name}", "shard"] == order[4])
@@ -69,7 +76,9 @@ def test_the_demo_has_eight_shards_or_more(finished: Checkout) -> None:
     assert members(finished)["shard"].nunique() == len(betons(finished))
 
 
-def test_only_the_touched_shards_and_their_neighbours_are_written_again(finished: Checkout, changed: Checkout) -> None:
+def test_only_the_touched_shards_and_their_neighbours_are_written_again(
+    finished: Checkout, changed: Checkout
+) -> None:
     before, after = betons(finished), betons(changed)
     order = shard_order(members(finished), finished.folder / "demo/out/digits.tar")
     may_change = {order[1], order[2], order[4], order[5], order[-1]}
@@ -84,7 +93,10 @@ def test_only_the_touched_shards_and_their_neighbours_are_written_again(finished
 
 def test_rows_of_the_other_shards_are_the_same(finished: Checkout, changed: Checkout) -> None:
     path = "line/inspect/images.parquet"
-    before, after = (IMAGES.read(checkout.folder / path).set_index("image_id") for checkout in (finished, changed))
+    before, after = (
+        IMAGES.read(checkout.folder / path).set_index("image_id")
+        for checkout in (finished, changed)
+    )
     common = sorted(set(before["shard"]) & set(after["shard"]))
 
     same = [table[table["shard"].isin(common)].sort_index() for table in (before, after)]
@@ -93,7 +105,9 @@ def test_rows_of_the_other_shards_are_the_same(finished: Checkout, changed: Chec
     pd.testing.assert_frame_equal(same[0], same[1])
 
 
-def test_appended_images_are_in_and_the_withdrawn_one_is_out(finished: Checkout, changed: Checkout) -> None:
+def test_appended_images_are_in_and_the_withdrawn_one_is_out(
+    finished: Checkout, changed: Checkout
+) -> None:
     _, withdrawn = touched(finished)
 
     manifest = MANIFEST.read(changed.folder / "line/curate/manifest.parquet").set_index("image_id")
@@ -104,8 +118,13 @@ def test_appended_images_are_in_and_the_withdrawn_one_is_out(finished: Checkout,
 
 def test_images_that_stayed_keep_their_split(finished: Checkout, changed: Checkout) -> None:
     path = "line/curate/manifest.parquet"
-    before, after = (MANIFEST.read(checkout.folder / path).set_index("image_id") for checkout in (finished, changed))
-    both = before[before["decision"] == "keep"].index.intersection(after[after["decision"] == "keep"].index)
+    before, after = (
+        MANIFEST.read(checkout.folder / path).set_index("image_id")
+        for checkout in (finished, changed)
+    )
+    both = before[before["decision"] == "keep"].index.intersection(
+        after[after["decision"] == "keep"].index
+    )
 
     moved = both[(before.loc[both, "split"] != after.loc[both, "split"]).to_numpy()]
 

@@ -13,16 +13,22 @@ from testing.kill import Killed, kill_during
 BUSY_S = 120.0  # tests may share their machine; benchmarks/robustness/kill_nine.py measures the promised five
 
 
-def kill_at_work(line: Checkout, stage: str, *, victim: Literal["stage", "dvc"], after_s: float) -> Killed:
+def kill_at_work(
+    line: Checkout, stage: str, *, victim: Literal["stage", "dvc"], after_s: float
+) -> Killed:
     """Kill while the stage works; on a machine that was quicker, from nothing again and sooner."""
-    while not (killed := kill_during(line, stage, victim=victim, after_s=after_s, grace_s=BUSY_S)).hit:
+    while not (
+        killed := kill_during(line, stage, victim=victim, after_s=after_s, grace_s=BUSY_S)
+    ).hit:
         assert after_s > 0.01, f"{stage} cannot be killed at work"
         after_s /= 2
         line.forget_results()
     return killed
 
 
-def test_from_nothing_and_after_kill_nine_of_a_stage_and_of_dvc_the_same_bytes_come_out(line: Checkout) -> None:
+def test_from_nothing_and_after_kill_nine_of_a_stage_and_of_dvc_the_same_bytes_come_out(
+    line: Checkout,
+) -> None:
     before = line.out_hashes()
     (line.folder / "demo/out/plants.json").unlink()  # what only the scorecard may know
     line.forget_results()

@@ -30,7 +30,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.fixture(scope="module")
 def surveyed(checkout: Checkout, photographs: Path) -> Repro:
     return checkout.python(
-        "flows.cli.parser", "init", str(photographs), TORCH_HOME=str(checkout.folder / "nothing there")
+        "flows.cli.parser",
+        "init",
+        str(photographs),
+        TORCH_HOME=str(checkout.folder / "nothing there"),
     )
 
 
@@ -42,7 +45,9 @@ def trained(checkout: Checkout, surveyed: Repro) -> Checkout:
     return checkout
 
 
-def test_init_says_what_it_recognised_and_writes_params_for_photographs(checkout: Checkout, surveyed: Repro) -> None:
+def test_init_says_what_it_recognised_and_writes_params_for_photographs(
+    checkout: Checkout, surveyed: Repro
+) -> None:
     params = read_yaml(checkout.folder / "params.yaml")
 
     assert f"{len(CLASSES) * OF_A_CLASS} images" in surveyed.output
@@ -56,7 +61,9 @@ def test_init_says_what_it_recognised_and_writes_params_for_photographs(checkout
 def test_every_kind_of_photograph_is_decoded_and_converted(trained: Checkout) -> None:
     manifest = read_manifest(trained.folder)
 
-    refused = {image: row["reason"] for image, row in manifest.items() if row["decision"] == "quarantine"}
+    refused = {
+        image: row["reason"] for image, row in manifest.items() if row["decision"] == "quarantine"
+    }
     betons = (trained.folder / "line/convert/betons").glob("*.index.parquet")
     converted = {image for index in betons for image in BETON_INDEX.read(index)["image_id"]}
 
@@ -65,10 +72,14 @@ def test_every_kind_of_photograph_is_decoded_and_converted(trained: Checkout) ->
     assert converted == set(manifest)
 
 
-def test_rotated_photographs_have_the_size_they_are_shown_in(trained: Checkout, photographs: Path) -> None:
+def test_rotated_photographs_have_the_size_they_are_shown_in(
+    trained: Checkout, photographs: Path
+) -> None:
     from PIL import Image, ImageOps
 
-    rotated = [(image, row) for image, row in read_manifest(trained.folder).items() if "/rotated_" in image]
+    rotated = [
+        (image, row) for image, row in read_manifest(trained.folder).items() if "/rotated_" in image
+    ]
 
     assert len(rotated) == len(CLASSES)
     for image, row in rotated:
@@ -77,11 +88,15 @@ def test_rotated_photographs_have_the_size_they_are_shown_in(trained: Checkout, 
         assert (row["width_px"], row["height_px"]) == shown.size
 
 
-def test_a_model_of_the_photographs_is_registered_and_names_one(trained: Checkout, photographs: Path) -> None:
+def test_a_model_of_the_photographs_is_registered_and_names_one(
+    trained: Checkout, photographs: Path
+) -> None:
     (version,) = versions(trained)
     image = photographs / "meadow" / "large_10.jpg"
 
-    said = trained.python("flows.cli.parser", "predict", str(image), "--version", str(version.number), check=False)
+    said = trained.python(
+        "flows.cli.parser", "predict", str(image), "--version", str(version.number), check=False
+    )
 
     assert version.metrics
     assert said.exit_code == 0, said.output

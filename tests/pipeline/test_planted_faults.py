@@ -25,7 +25,9 @@ def without_votes(finished: Checkout) -> Rows:
 @pytest.mark.parametrize("kind", ["duplicate_bytes", "duplicate_pixels", "duplicate_near"])
 def test_of_planted_copies_one_stays(plants: PlantList, without_votes: Rows, kind: str) -> None:
     for plant in plants.of_kind(kind):
-        both = [without_votes[f"{SOURCE}/{member}"]["decision"] for member in (plant.member, plant.of)]
+        both = [
+            without_votes[f"{SOURCE}/{member}"]["decision"] for member in (plant.member, plant.of)
+        ]
         assert both.count("keep") == 1, plant
 
 
@@ -39,7 +41,9 @@ def test_nothing_alike_stands_in_training_and_evaluation(finished: Checkout, ali
     assert splits and {len(found) for found in splits.values()} == {1}
 
 
-def test_hardly_any_unplanted_image_is_lost_without_votes(plants: PlantList, without_votes: Rows) -> None:
+def test_hardly_any_unplanted_image_is_lost_without_votes(
+    plants: PlantList, without_votes: Rows
+) -> None:
     unplanted = [name for name in plants.true_labels if name not in plants.involved()]
 
     lost = [name for name in unplanted if without_votes[f"{SOURCE}/{name}"]["decision"] != "keep"]

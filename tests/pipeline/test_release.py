@@ -26,4 +26,7 @@ def test_the_demos_data_are_released_and_the_tag_brings_them_back(line: Checkout
     assert not dataset.metadata.ctx.issues.errors and not dataset.metadata.ctx.issues.warnings
     figures = json.loads((line.folder / "line/curate/curation.json").read_text())
     assert len(list(dataset.records("test"))) == figures["splits"]["test"]
-    assert f"{figures['ledger']['discovered']:,} files were found" in (folder / "datasheet.md").read_text()
+    assert (
+        f"{figures['ledger']['discovered']:,} files were found"
+        in (folder / "datasheet.md").read_text()
+    )

@@ -25,7 +25,9 @@ def test_a_second_and_a_third_run_only_look_and_make_no_version(line: Checkout) 
     assert version_numbers(line) == [1]
 
 
-def test_another_number_of_epochs_runs_train_and_what_follows_and_a_rollback_is_final(line: Checkout) -> None:
+def test_another_number_of_epochs_runs_train_and_what_follows_and_a_rollback_is_final(
+    line: Checkout,
+) -> None:
     line.set_param("train.epochs", "1")
 
     changed = line.repro()
@@ -56,7 +58,9 @@ def test_a_changed_setting_runs_nothing(line: Checkout) -> None:
     assert line.lock() == before
 
 
-def test_a_comment_everywhere_runs_nothing_and_code_that_is_as_it_was_brings_its_results_back(line: Checkout) -> None:
+def test_a_comment_everywhere_runs_nothing_and_code_that_is_as_it_was_brings_its_results_back(
+    line: Checkout,
+) -> None:
     """DVC's run-cache keys on the fingerprint, so that an edit that is taken back costs nothing."""
     for file in (line.folder / "pipeline_lib").rglob("*.py"):
         file.write_text(file.read_text() + "\n# A comment.\n")
@@ -70,8 +74,15 @@ def test_a_comment_everywhere_runs_nothing_and_code_that_is_as_it_was_brings_its
     edited.write_text(commented)
     back = line.repro()
 
-    assert refused.exit_code != 0 and "pipeline_lib/convert/run.py: the code of convert changed" in refused.output
-    assert changed.ran == ["discover", "convert", "register"]  # the same bytes as before: nothing follows
+    assert (
+        refused.exit_code != 0
+        and "pipeline_lib/convert/run.py: the code of convert changed" in refused.output
+    )
+    assert changed.ran == [
+        "discover",
+        "convert",
+        "register",
+    ]  # the same bytes as before: nothing follows
     assert (back.ran, back.restored) == (ALWAYS, ["convert"])
 
 

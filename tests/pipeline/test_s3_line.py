@@ -27,7 +27,9 @@ class Buckets:
     client: Any
 
     def keys(self, bucket: str) -> list[str]:
-        return [entry["Key"] for entry in self.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        return [
+            entry["Key"] for entry in self.client.list_objects_v2(Bucket=bucket).get("Contents", [])
+        ]
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def buckets() -> Iterator[Buckets]:
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    session = boto3.Session(
+        aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
+    )
     client = session.client("s3", endpoint_url=url)
     for bucket in ("images", "store"):
         client.create_bucket(Bucket=bucket)
@@ -48,10 +52,16 @@ def buckets() -> Iterator[Buckets]:
 def on_s3(line: Checkout, buckets: Buckets) -> Checkout:
     """A committed checkout whose source is an archive in one bucket and whose DVC remote is the other; no registry."""
     shutil.rmtree(line.folder / ".perennial")
-    line.run("git", "tag", "--delete", *line.run("git", "tag").output.split())  # from which it would be rebuilt
-    buckets.client.upload_file(str(line.folder / "demo/out/digits.tar"), "images", "2026/digits.tar")
+    line.run(
+        "git", "tag", "--delete", *line.run("git", "tag").output.split()
+    )  # from which it would be rebuilt
+    buckets.client.upload_file(
+        str(line.folder / "demo/out/digits.tar"), "images", "2026/digits.tar"
+    )
     params = line.folder / "params.yaml"
-    params.write_text(params.read_text().replace("uri: demo/out/digits.tar", "uri: s3://images/2026/digits.tar"))
+    params.write_text(
+        params.read_text().replace("uri: demo/out/digits.tar", "uri: s3://images/2026/digits.tar")
+    )
     line.python("dvc", "remote", "add", "--default", "store", "s3://store/dvc")
     line.python("dvc", "remote", "modify", "store", "endpointurl", buckets.url)
     commit(line, "Images and data in S3")
@@ -73,7 +83,9 @@ def test_a_run_reads_its_images_from_s3_and_pushes_its_data_and_a_fresh_clone_pu
     said = on_s3.python("flows.cli.parser", "run", **environment)
 
     assert "Promoted to champion" in said.output
-    assert "Running stage 'download'" in said.output and "Running stage 'inspect'" not in said.output  # the same bytes
+    assert (
+        "Running stage 'download'" in said.output and "Running stage 'inspect'" not in said.output
+    )  # the same bytes
     lock = on_s3.run("git", "show", "perennial/line:dvc.lock").output
     assert any(key.startswith("dvc/files/md5/") for key in buckets.keys("store"))
     assert any(key.startswith("dvc/runs/") for key in buckets.keys("store"))
@@ -83,4 +95,9 @@ def test_a_run_reads_its_images_from_s3_and_pushes_its_data_and_a_fresh_clone_pu
     clone.python("dvc", "pull", **environment)
     assert clone.repro(**environment).ran == ["discover", "register"]
     assert clone.lock() == lock.encode()
-    assert subprocess.run(["grep", "-rl", secret, on_s3.folder], capture_output=True, check=False).stdout == b""
+    assert (
+        subprocess.run(
+            ["grep", "-rl", secret, on_s3.folder], capture_output=True, check=False
+        ).stdout
+        == b""
+    )

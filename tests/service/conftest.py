@@ -43,7 +43,9 @@ def page() -> Iterator[Page]:
     if chromium is None:
         pytest.skip("no chromium on the PATH: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", REBOUND])
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", REBOUND]
+        )
         page = browser.new_page(viewport={"width": 1400, "height": 1300})
         page.set_default_timeout(PATIENCE_MS)
         yield page

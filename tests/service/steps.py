@@ -24,7 +24,12 @@ def flow_pid(served: Served, run_id: str) -> int:
 
 def wait_for_stage(served: Served, run_id: str, stage: str) -> None:
     """Until a stage is at work."""
-    wait_until(lambda: served.task_states(run_id).get(stage) == "Running" and len(stage_processes(served.origin)) >= 2)
+    wait_until(
+        lambda: (
+            served.task_states(run_id).get(stage) == "Running"
+            and len(stage_processes(served.origin)) >= 2
+        )
+    )
 
 
 def log_in(page: Page, served: Served, path: str) -> None:
@@ -74,4 +79,7 @@ def branch_of_its_own_data(served: Served) -> str:
 
 def runs(served: Served) -> set[str]:
     """The ids of the runs of `retrain`."""
-    return {run["id"] for run in served.ask("flow_runs/filter", {"deployments": {"name": {"any_": ["retrain"]}}})}
+    return {
+        run["id"]
+        for run in served.ask("flow_runs/filter", {"deployments": {"name": {"any_": ["retrain"]}}})
+    }

@@ -71,7 +71,9 @@ def test_up_is_safe_to_repeat_and_the_night_is_scheduled(served: Served) -> None
     wait_until(lambda: served.ask("flow_runs/filter", waiting))
 
 
-def test_a_deployed_run_shows_each_stage_its_state_and_artifacts_and_ends_on_the_line(served: Served) -> None:
+def test_a_deployed_run_shows_each_stage_its_state_and_artifacts_and_ends_on_the_line(
+    served: Served,
+) -> None:
     run = served.wait_for_end(served.trigger())
 
     states = served.task_states(run["id"])
@@ -82,7 +84,10 @@ def test_a_deployed_run_shows_each_stage_its_state_and_artifacts_and_ends_on_the
     assert {"scores", "data-ledger", "train-progress"} <= artifacts
     tip = commit_of(served.origin, LINE)
     assert tip and tip[:12] in run["state"]["message"]
-    assert f"Ran main at commit {git(served.origin, 'rev-parse', 'main')[:12]}." in run["state"]["message"]
+    assert (
+        f"Ran main at commit {git(served.origin, 'rev-parse', 'main')[:12]}."
+        in run["state"]["message"]
+    )
     assert git(served.origin, "status", "--porcelain") == ""
 
 
@@ -96,7 +101,10 @@ def test_a_failed_stage_fails_the_run_and_the_command_with_its_one_line(served: 
     line = "images.tar: no image in it (found: 0 members). Remedy: name another archive"
     assert (run["state_type"], run["state"]["message"]) == ("FAILED", line)
     assert served.task_states(run["id"])["discover"] == "Failed"
-    assert (said.returncode, said.stderr.splitlines()[-1]) == (65, f"perennial run: error[bad_data]: {line}")
+    assert (said.returncode, said.stderr.splitlines()[-1]) == (
+        65,
+        f"perennial run: error[bad_data]: {line}",
+    )
 
 
 def test_the_line_has_one_run_at_a_time_a_second_waits_a_night_is_skipped_and_cancelling_leaves_no_process(
@@ -123,7 +131,9 @@ def test_the_line_has_one_run_at_a_time_a_second_waits_a_night_is_skipped_and_ca
     assert served.task_states(night["id"]) == {}
     assert waits["state"]["message"] == f"waiting for the line, which run {holder} holds"
     assert (status["line"], status["waiting"]) == (holder, [waits["name"]])
-    assert (cancelled["state_type"], done["state_type"]) == ("CANCELLED", "COMPLETED"), done["state"]
+    assert (cancelled["state_type"], done["state_type"]) == ("CANCELLED", "COMPLETED"), done[
+        "state"
+    ]
     assert stage_processes(served.origin) == []
 
 
@@ -144,7 +154,10 @@ def test_a_training_killed_with_its_flow_and_then_cancelled_ends_in_the_bytes_of
 ) -> None:
     params: dict[str, Any] = {**QUICK, "epochs": 20}
     train_stage(SmallLine(served.origin / ".perennial/small_line").train(tmp_path, **params))
-    real, slow = served.wish("TOY_REAL", "train"), served.wish("TOY_PAUSE", "train:0.5")  # 140 steps, a minute
+    real, slow = (
+        served.wish("TOY_REAL", "train"),
+        served.wish("TOY_PAUSE", "train:0.5"),
+    )  # 140 steps, a minute
     settings = served.origin / "settings.toml"
     settings.write_text("checkpoint_every_s = 0.5\n")
     wanted = {"advanced": {"train": params}}
@@ -169,12 +182,17 @@ def test_a_training_killed_with_its_flow_and_then_cancelled_ends_in_the_bytes_of
     assert (crashed, cancelled) == ("CRASHED", "CANCELLED")
     assert kept > saved
     assert following["state_type"] == "COMPLETED", following["state"]
-    weights = served.origin / f".perennial/workspaces/{following['name']}/line/train/weights/model.safetensors"
+    weights = (
+        served.origin
+        / f".perennial/workspaces/{following['name']}/line/train/weights/model.safetensors"
+    )
     assert weights.read_bytes() == (tmp_path / "weights/model.safetensors").read_bytes()
     assert not _newest_checkpoint(served)
 
 
-def test_a_sweep_evaluates_only_what_validates_best_and_passes_over_what_fails(served: Served) -> None:
+def test_a_sweep_evaluates_only_what_validates_best_and_passes_over_what_fails(
+    served: Served,
+) -> None:
     wish = served.wish("TOY_FAIL", "train:3")
     before = commit_of(served.origin, LINE)
 
@@ -183,11 +201,16 @@ def test_a_sweep_evaluates_only_what_validates_best_and_passes_over_what_fails(s
     wish.unlink()
     assert run["state_type"] == "COMPLETED", run["state"]
     (table,) = [one for one in served.ask("artifacts/filter", {}) if one["key"] == "sweep"]
-    rows = [(row["train.epochs"], row["validation loss"], row[""]) for row in json.loads(table["data"])]
+    rows = [
+        (row["train.epochs"], row["validation loss"], row[""]) for row in json.loads(table["data"])
+    ]
     assert rows[:2] == [(1, 1.0, ""), (2, 0.5, "best")]
     assert rows[2][2].startswith("images.tar: no image in it")
     states = served.task_states(run["id"])
-    assert {states["train 1"], states["train 2"]} <= {"Ran", "FromCache"}  # other tests trained so, too
+    assert {states["train 1"], states["train 2"]} <= {
+        "Ran",
+        "FromCache",
+    }  # other tests trained so, too
     assert states["train 3"] == "Failed"
     assert {"discover", "evaluate", "register"} < set(states)
     (tag,) = [tag for tag in git(served.origin, "tag").splitlines() if tag.endswith(run["id"][:8])]
@@ -205,12 +228,18 @@ def test_the_form_shows_eight_fields_and_folds_the_rest(served: Served, page: Pa
     assert "shard_min_bytes" not in page.inner_text("body")
 
 
-def test_a_run_started_from_the_form_uses_the_override_and_shows_its_tasks(served: Served, page: Page) -> None:
+def test_a_run_started_from_the_form_uses_the_override_and_shows_its_tasks(
+    served: Served, page: Page
+) -> None:
     open_form(page, served)
 
     before = runs(served)
-    page.locator(".p-label").filter(has=page.get_by_text("train.epochs (Optional)")).last.locator("input").fill("3")
-    while runs(served) == before:  # SQLite at its busiest answers 503: a person would press again, too
+    page.locator(".p-label").filter(has=page.get_by_text("train.epochs (Optional)")).last.locator(
+        "input"
+    ).fill("3")
+    while (
+        runs(served) == before
+    ):  # SQLite at its busiest answers 503: a person would press again, too
         with page.expect_response(re.compile("create_flow_run"), timeout=PATIENCE_MS) as answer:
             page.get_by_role("button", name="Submit").click()
         assert answer.value.status in (201, 503)
@@ -220,9 +249,9 @@ def test_a_run_started_from_the_form_uses_the_override_and_shows_its_tasks(serve
     for stage in STAGES:
         expect(page.get_by_text(stage, exact=True).first).to_be_visible(timeout=PATIENCE_MS)
 
-    assert {key: value for key, value in run["parameters"]["change"].items() if value is not None} == {
-        "train_epochs": 3
-    }
+    assert {
+        key: value for key, value in run["parameters"]["change"].items() if value is not None
+    } == {"train_epochs": 3}
     assert run["state_type"] == "COMPLETED", run["state"]
     assert served.task_states(run_id)["train"] == "Ran"
 
@@ -248,7 +277,9 @@ def test_a_deployed_run_with_nothing_new_after_a_rollback_announces_no_promotion
     commit = git(served.origin, "rev-parse", branch)[:12]
     assert first["state"]["message"].startswith("Promoted"), first["state"]
     assert f"Ran {branch} at commit {commit}." in first["state"]["message"]
-    assert again["state"]["message"].startswith("Nothing new: version 2 was promoted on 2"), again["state"]
+    assert again["state"]["message"].startswith("Nothing new: version 2 was promoted on 2"), again[
+        "state"
+    ]
     assert "(it took sevens for ones); champion is version 1. Ran" in again["state"]["message"]
     wait_until(lambda: len(announced(served)) >= 3)  # the server stores events in batches
     assert announced(served) == [("promote", 1), ("candidate", 2), ("unchanged", 2)]
@@ -261,22 +292,33 @@ def test_a_deployed_run_with_nothing_new_after_a_rollback_announces_no_promotion
         "Ran",
     ]
     assert before != tip == commit_of(served.origin, LINE)
-    tag = next(tag for tag in git(served.origin, "tag").splitlines() if tag.endswith(second["id"][:8]))
+    tag = next(
+        tag for tag in git(served.origin, "tag").splitlines() if tag.endswith(second["id"][:8])
+    )
     assert "epochs: 2" in git(served.origin, "show", f"{tag}:params.yaml")
 
 
-def test_who_has_no_credential_makes_the_worker_run_nothing(served: Served, page: Page, tmp_path: Path) -> None:
+def test_who_has_no_credential_makes_the_worker_run_nothing(
+    served: Served, page: Page, tmp_path: Path
+) -> None:
     url = f"http://{HOST}:{served.port}"
     secret = credential_file(served.origin).read_text().strip()
     made = tmp_path / "made-by-the-attack"
 
-    statuses = order(url, f"touch {made}", credential=secret)  # by the owner: what an attack would order is possible
+    statuses = order(
+        url, f"touch {made}", credential=secret
+    )  # by the owner: what an attack would order is possible
     wait_until(made.exists)
     made.unlink()
     refused = knock(url, f"touch {made}")
     rebound = ask(url, "POST", "flows/filter", {}, Host="rebound.example", credential=secret)
-    foreign, own = [ask(url, "OPTIONS", "flows/", Origin=one, **PREFLIGHT) for one in ("https://evil.example", url)]
-    with connect(f"{url.replace('http', 'ws')}/api/events/out", subprotocols=["prefect"], proxy=None) as socket:  # type: ignore[list-item]
+    foreign, own = [
+        ask(url, "OPTIONS", "flows/", Origin=one, **PREFLIGHT)
+        for one in ("https://evil.example", url)
+    ]
+    with connect(
+        f"{url.replace('http', 'ws')}/api/events/out", subprotocols=["prefect"], proxy=None
+    ) as socket:  # type: ignore[list-item]
         socket.send(json.dumps({"type": "auth", "token": "perennial:guessed"}))
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(timeout=WAIT_S)
@@ -298,7 +340,9 @@ def test_who_has_no_credential_makes_the_worker_run_nothing(served: Served, page
     assert not made.exists()
 
 
-def test_the_ui_takes_the_credential_once_and_no_log_or_command_line_holds_it(served: Served, page: Page) -> None:
+def test_the_ui_takes_the_credential_once_and_no_log_or_command_line_holds_it(
+    served: Served, page: Page
+) -> None:
     secret = credential_file(served.origin).read_text().strip()
 
     log_in(page, served, "/deployments")
@@ -306,14 +350,21 @@ def test_the_ui_takes_the_credential_once_and_no_log_or_command_line_holds_it(se
     page.reload()
     expect(page.get_by_text("nightly").first).to_be_visible()
 
-    said = served.perennial("up").stdout + served.perennial("settings").stdout + served.perennial("status").stdout
+    said = (
+        served.perennial("up").stdout
+        + served.perennial("settings").stdout
+        + served.perennial("status").stdout
+    )
     state = served.origin / ".perennial"
     logs = [said, *(log.read_text() for log in (state / "prefect").glob("*.log"))]
     commands = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
     assert str(credential_file(served.origin)) in said
     assert not [log for log in logs if secret.partition(":")[2] in log]
     assert not [command for command in commands if secret.encode() in command]
-    modes = [stat.S_IMODE(path.stat().st_mode) for path in (state, state / "prefect", credential_file(served.origin))]
+    modes = [
+        stat.S_IMODE(path.stat().st_mode)
+        for path in (state, state / "prefect", credential_file(served.origin))
+    ]
     assert modes == [0o700, 0o700, 0o600]
 
 
@@ -321,14 +372,21 @@ def test_a_run_that_dies_pending_reads_crashed_and_holds_nothing_up_and_down_end
     served: Served,
 ) -> None:
     (automation,) = [
-        one for one in served.ask("automations/filter", {}) if one["name"] == "crash-runs-that-never-start"
+        one
+        for one in served.ask("automations/filter", {})
+        if one["name"] == "crash-runs-that-never-start"
     ]
-    kept = {key: automation[key] for key in ("name", "description", "enabled", "trigger", "actions")}
+    kept = {
+        key: automation[key] for key in ("name", "description", "enabled", "trigger", "actions")
+    }
     soon = {**kept, "trigger": {**kept["trigger"], "within": 10}}  # two minutes are long for a test
     served.ask(f"automations/{automation['id']}", soon, method="PUT")
     worker = int(json.loads((served.origin / ".perennial/prefect/worker.json").read_text())["pid"])
     pending = served.trigger()
-    wait_until(lambda: served.run_of(pending)["state_type"] == "PENDING" and descendants(worker), every_s=0.1)
+    wait_until(
+        lambda: served.run_of(pending)["state_type"] == "PENDING" and descendants(worker),
+        every_s=0.1,
+    )
     for pid in (worker, *descendants(worker)):
         os.kill(pid, signal.SIGKILL)
 
@@ -356,7 +414,9 @@ def assert_down_ends_everything(served: Served) -> None:
     assert served.perennial("down").stderr.strip() == "nothing was running"
 
 
-@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("sign", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
 def test_a_run_with_a_server_of_its_own_that_is_stopped_leaves_no_process(
     repository: Served, sign: signal.Signals, code: int
 ) -> None:
@@ -368,12 +428,17 @@ def test_a_run_with_a_server_of_its_own_that_is_stopped_leaves_no_process(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where these tests run in the background
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # where these tests run in the background
     )
     wait_until(lambda: len(stage_processes(repository.origin)) >= 2 or run.poll() is not None)
     servers = processes(repository.origin, b"flows.server_process")
     environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in servers]
-    addresses = [re.findall(rb"^PREFECT_API_URL=(.+)/api$", one.replace(b"\0", b"\n"), re.M) for one in environments]
+    addresses = [
+        re.findall(rb"^PREFECT_API_URL=(.+)/api$", one.replace(b"\0", b"\n"), re.M)
+        for one in environments
+    ]
     refused = [knock(address.decode()) for found in addresses for address in found]
 
     os.killpg(run.pid, sign)  # as a terminal does: all of its group

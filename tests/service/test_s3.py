@@ -54,7 +54,9 @@ def running() -> Iterator[Server]:
     moto.start()
     host, port = moto.get_host_and_port()
     url = f"http://{host}:{port}"
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    session = boto3.Session(
+        aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
+    )
     yield Server(url, session.client("s3", endpoint_url=url))
     moto.stop()
 
@@ -85,10 +87,14 @@ def take(server: Server, tmp_path: Path) -> Callable[..., Taken]:
 
 
 def listed(uri: str, url: str | None, **settings: Any) -> Any:
-    return list_sources((Source(name="pics", uri=uri),), Settings(s3_endpoint_url=url, **settings), root=Path())
+    return list_sources(
+        (Source(name="pics", uri=uri),), Settings(s3_endpoint_url=url, **settings), root=Path()
+    )
 
 
-def test_a_prefix_is_listed_packed_and_read_back(server: Server, take: Callable[..., Taken]) -> None:
+def test_a_prefix_is_listed_packed_and_read_back(
+    server: Server, take: Callable[..., Taken]
+) -> None:
     files = images(12)
     server.put(files, "set/")
     server.put({"set-old/9/other.jpg": b"other", "set/": b"", "set/0/caf\u00e9 #1.jpg": b"name"})
@@ -101,7 +107,9 @@ def test_a_prefix_is_listed_packed_and_read_back(server: Server, take: Callable[
     assert set(taken.members["label_received"]) == {"0", "1"}
 
 
-def test_every_page_of_a_long_listing_is_read(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_of_a_long_listing_is_read(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(s3, "PAGE_KEYS", 4)
     server.put({f"set/{n}.jpg": b"" for n in range(10)})
 
@@ -113,19 +121,32 @@ def test_an_unchanged_prefix_gives_the_same_bytes_with_other_workers_and_no_memo
 ) -> None:
     server.put(images(12), "set/")
 
-    first = take({"uri": f"s3://{BUCKET}/set"}, "first", workers=1, state_dir=tmp_path / "a").bytes_by_file()
+    first = take(
+        {"uri": f"s3://{BUCKET}/set"}, "first", workers=1, state_dir=tmp_path / "a"
+    ).bytes_by_file()
 
-    assert take({"uri": f"s3://{BUCKET}/set"}, "second", workers=4, state_dir=tmp_path / "b").bytes_by_file() == first
+    assert (
+        take(
+            {"uri": f"s3://{BUCKET}/set"}, "second", workers=4, state_dir=tmp_path / "b"
+        ).bytes_by_file()
+        == first
+    )
 
 
 @pytest.mark.parametrize("part_bytes", [s3.PART_BYTES, 4096])
 def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
-    server: Server, take: Callable[..., Taken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int
+    server: Server,
+    take: Callable[..., Taken],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    part_bytes: int,
 ) -> None:
     monkeypatch.setattr(s3, "PART_BYTES", part_bytes)
     files = images(40)
     archive = tar_of(tmp_path / "pics.tar", files).read_bytes()
-    server.put({"sets/pics.tar": archive, "sets/votes.csv": b"member,annotator,label\n0/0000.jpg,ana,0\n"})
+    server.put(
+        {"sets/pics.tar": archive, "sets/votes.csv": b"member,annotator,label\n0/0000.jpg,ana,0\n"}
+    )
 
     taken = take({"uri": f"s3://{BUCKET}/sets/pics.tar", "votes": f"s3://{BUCKET}/sets/votes.csv"})
 
@@ -135,12 +156,15 @@ def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
     assert taken.votes["label"].tolist() == ["0"]
 
 
-def test_a_truncated_archive_key_stops_the_run(server: Server, take: Callable[..., Taken], tmp_path: Path) -> None:
+def test_a_truncated_archive_key_stops_the_run(
+    server: Server, take: Callable[..., Taken], tmp_path: Path
+) -> None:
     archive = tar_of(tmp_path / "pics.tar", images(40)).read_bytes()
     server.put({"pics.tar": archive[:20480]})
 
     with pytest.raises(
-        ArchiveDamaged, match=rf"s3://{BUCKET}/pics.tar: the tar archive is cut off or damaged at byte 20480"
+        ArchiveDamaged,
+        match=rf"s3://{BUCKET}/pics.tar: the tar archive is cut off or damaged at byte 20480",
     ):
         take({"uri": f"s3://{BUCKET}/pics.tar"})
 
@@ -183,13 +207,19 @@ def test_an_archive_put_again_between_two_parts_is_never_spliced(
 
 @pytest.mark.parametrize("uri", ["set", "set.tar"])
 def test_an_object_put_again_while_it_is_read_is_started_again(
-    server: Server, take: Callable[..., Taken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+    server: Server,
+    take: Callable[..., Taken],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uri: str,
 ) -> None:
     files = {f"set/{name}": data for name, data in images(12).items()}
     archive = tar_of(tmp_path / "set.tar", images(12)).read_bytes()
     server.put({**files, "set.tar": archive})
     again = images(12) | {"0/0000.jpg": b"better"}
-    left = [{"set/0/0000.jpg": b"better", "set.tar": tar_of(tmp_path / "again.tar", again).read_bytes()}]
+    left = [
+        {"set/0/0000.jpg": b"better", "set.tar": tar_of(tmp_path / "again.tar", again).read_bytes()}
+    ]
     read: Callable[..., bytes] = s3._read
 
     def put_again(*arguments: Any, **wanted: Any) -> bytes:
@@ -199,7 +229,9 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
 
     monkeypatch.setattr(s3, "_read", put_again)
 
-    with pytest.raises(SourceChanged, match="the source changed during the run .*what was read is kept"):
+    with pytest.raises(
+        SourceChanged, match="the source changed during the run .*what was read is kept"
+    ):
         take({"uri": f"s3://{BUCKET}/{uri}"})
     taken = take({"uri": f"s3://{BUCKET}/{uri}"})
 
@@ -212,12 +244,15 @@ def test_an_object_withdrawn_after_the_listing_is_named(server: Server) -> None:
     server.client.delete_object(Bucket=BUCKET, Key="set/a.jpg")
 
     with pytest.raises(
-        SourceMissing, match=rf"s3://{BUCKET}/set/a.jpg: no such object on S3 .*if it was removed just now, run"
+        SourceMissing,
+        match=rf"s3://{BUCKET}/set/a.jpg: no such object on S3 .*if it was removed just now, run",
     ):
         place.read(listed_object)
 
 
-def test_a_put_again_object_is_another_version_in_the_next_run(server: Server, take: Callable[..., Taken]) -> None:
+def test_a_put_again_object_is_another_version_in_the_next_run(
+    server: Server, take: Callable[..., Taken]
+) -> None:
     server.put(images(12), "set/")
     take({"uri": f"s3://{BUCKET}/set"}, "first")
     server.put({"set/0/0000.jpg": b"better"})
@@ -249,9 +284,12 @@ def test_a_wrong_endpoint_is_named_with_the_setting(server: Server) -> None:
             listed(f"s3://{BUCKET}/set", url)
 
 
-def test_absent_credentials_and_profiles_say_how_to_log_in(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_credentials_and_profiles_say_how_to_log_in(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(
-        CredentialsRefused, match=r"no usable AWS credentials .*nobody.*Remedy: log in \(`aws sso login`"
+        CredentialsRefused,
+        match=r"no usable AWS credentials .*nobody.*Remedy: log in \(`aws sso login`",
     ):
         listed(f"s3://{BUCKET}/set", server.url, aws_profile="nobody")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -263,22 +301,40 @@ def test_absent_credentials_and_profiles_say_how_to_log_in(server: Server, monke
 @pytest.mark.parametrize(
     ("code", "status", "kind", "message"),
     [
-        ("AccessDenied", 403, CredentialsRefused, r"set/a.jpg: S3 refused access \(found: AccessDenied"),
+        (
+            "AccessDenied",
+            403,
+            CredentialsRefused,
+            r"set/a.jpg: S3 refused access \(found: AccessDenied",
+        ),
         ("ExpiredToken", 400, CredentialsRefused, "S3 refused access"),
-        ("InternalError", 500, ServiceUnavailable, r"S3 answered with an error \(HTTP 500\) .*Remedy: run again later"),
+        (
+            "InternalError",
+            500,
+            ServiceUnavailable,
+            r"S3 answered with an error \(HTTP 500\) .*Remedy: run again later",
+        ),
     ],
 )
-def test_an_answer_of_s3_becomes_one_line(code: str, status: int, kind: type[Exception], message: str) -> None:
+def test_an_answer_of_s3_becomes_one_line(
+    code: str, status: int, kind: type[Exception], message: str
+) -> None:
     """Moto refuses nobody, so the answers are S3's documented ones, through botocore's own exception."""
     from botocore.exceptions import ClientError
 
-    answer = {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    answer = {
+        "Error": {"Code": code, "Message": "x"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
     with pytest.raises(kind, match=message), s3.translated(f"s3://{BUCKET}/set/a.jpg"):
         raise ClientError(answer, "GetObject")
 
 
 def test_a_key_that_s3_refuses_is_quarantined_and_asked_for_again_next_time(
-    server: Server, take: Callable[..., Taken], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    server: Server,
+    take: Callable[..., Taken],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Moto refuses nobody, so one key answers with S3's documented 403, through botocore's own exception."""
     from botocore.client import BaseClient
@@ -289,7 +345,10 @@ def test_a_key_that_s3_refuses_is_quarantined_and_asked_for_again_next_time(
 
     def refuse_one(client: Any, operation: str, wanted: dict[str, Any]) -> Any:
         if operation == "GetObject" and wanted["Key"].endswith("0003.jpg"):
-            refusal = {"Error": {"Code": "AccessDenied", "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            refusal = {
+                "Error": {"Code": "AccessDenied", "Message": "x"},
+                "ResponseMetadata": {"HTTPStatusCode": 403},
+            }
             raise ClientError(refusal, operation)
         return call(client, operation, wanted)
 
@@ -300,7 +359,10 @@ def test_a_key_that_s3_refuses_is_quarantined_and_asked_for_again_next_time(
         monkeypatch.setenv(name, value)
 
     assert refused.dropna().to_dict() == {"pics/1/0003.jpg": "unreadable_file"}
-    assert f"1 objects may not be read: s3://{BUCKET}/set/1/0003.jpg; they are quarantined" in caplog.text
+    assert (
+        f"1 objects may not be read: s3://{BUCKET}/set/1/0003.jpg; they are quarantined"
+        in caplog.text
+    )
     assert take({"uri": f"s3://{BUCKET}/set"}).members["refusal"].isna().all()
 
 
@@ -325,7 +387,10 @@ def test_a_transfer_that_breaks_off_is_begun_again(server: Server) -> None:
     data = s3.read_object(BrokenOnce(server.client, 2), BUCKET, "a.jpg", etag=etag, size_bytes=10)
 
     assert data == b"0123456789"
-    with pytest.raises(BadData, match=r"a.jpg: S3 sends another size than it listed \(found: 9 instead of 10 bytes\)"):
+    with pytest.raises(
+        BadData,
+        match=r"a.jpg: S3 sends another size than it listed \(found: 9 instead of 10 bytes\)",
+    ):
         s3.read_object(BrokenOnce(server.client, 3), BUCKET, "a.jpg", etag=etag, size_bytes=10)
 
 
@@ -338,14 +403,17 @@ def test_a_server_that_ignores_ranges_or_preconditions_is_found_out(server: Serv
     etag = s3.head(server.client, BUCKET, "a.jpg")["ETag"].strip('"')
 
     with pytest.raises(
-        ServiceUnavailable, match=r"the server ignores ranges .*Remedy: copy the object to a local file"
+        ServiceUnavailable,
+        match=r"the server ignores ranges .*Remedy: copy the object to a local file",
     ):
         s3.read_range(Careless(), BUCKET, "a.jpg", etag=etag, start=2, size_bytes=3)
     with pytest.raises(BadData, match="the object changed after it was listed"):
         s3.read_object(Careless(), BUCKET, "a.jpg", etag="another", size_bytes=10)
 
 
-def test_a_survey_looks_into_archives_on_s3_without_fetching_them(server: Server, tmp_path: Path) -> None:
+def test_a_survey_looks_into_archives_on_s3_without_fetching_them(
+    server: Server, tmp_path: Path
+) -> None:
     file = io.BytesIO()
     Image.new("RGB", (90, 70)).save(file, "PNG")
     files = {f"{label}/{n}.png": file.getvalue() for label in ("cat", "dog") for n in range(20)}
@@ -353,8 +421,21 @@ def test_a_survey_looks_into_archives_on_s3_without_fetching_them(server: Server
     with zipfile.ZipFile(packed, "w") as archive:
         for name, data in files.items():
             archive.writestr(name, data)
-    server.put({"a/pics.tar": tar_of(tmp_path / "pics.tar", files).read_bytes(), "b/pics.zip": packed.getvalue()})
+    server.put(
+        {
+            "a/pics.tar": tar_of(tmp_path / "pics.tar", files).read_bytes(),
+            "b/pics.zip": packed.getvalue(),
+        }
+    )
 
-    for uri, kind in ((f"s3://{BUCKET}/a/pics.tar", "S3 archive"), (f"s3://{BUCKET}/b", "S3 prefix of 1 archives")):
+    for uri, kind in (
+        (f"s3://{BUCKET}/a/pics.tar", "S3 archive"),
+        (f"s3://{BUCKET}/b", "S3 prefix of 1 archives"),
+    ):
         found = survey(uri, Settings(s3_endpoint_url=server.url), root=tmp_path)
-        assert (found.kind, found.n_images, found.short_side_px, len(found.classes)) == (kind, 40, 70, 2)
+        assert (found.kind, found.n_images, found.short_side_px, len(found.classes)) == (
+            kind,
+            40,
+            70,
+            2,
+        )

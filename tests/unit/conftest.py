@@ -32,7 +32,9 @@ def trained(small_line: SmallLine, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def evaluated(small_line: SmallLine, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evaluated(
+    small_line: SmallLine, trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Where an evaluate stage wrote its tables and export/."""
     from pipeline_lib.evaluate.run import run
 
@@ -55,7 +57,9 @@ with LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as 
 def dask_address() -> Iterator[str]:
     """A Dask scheduler and three workers on loopback, in processes of their own; a worker that dies is not replaced."""
     command = [sys.executable, "-c", CLUSTER]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as cluster:
         assert cluster.stdout is not None
         yield cluster.stdout.readline().strip()
         cluster.communicate()

@@ -37,6 +37,8 @@ def test_one_exit_code_means_one_thing_and_its_narrower_cases() -> None:
     kinds = {kind.code: kind for kind in errors.all_kinds()}
 
     for codes in errors.exit_codes().values():
-        wider = [code for code in codes if all(issubclass(kinds[other], kinds[code]) for other in codes)]
+        wider = [
+            code for code in codes if all(issubclass(kinds[other], kinds[code]) for other in codes)
+        ]
         assert len(wider) == 1, codes
     assert errors.exit_codes()[70] == ["defect"]

@@ -52,7 +52,9 @@ def test_a_word_that_is_none_of_the_choices_and_keys_that_do_not_go_together_are
         def _goes_together(self) -> Self:
             raise ValueError("this and that go together")
 
-    with pytest.raises(ConfigError, match="toy.kind = 'smal': Input should be 'small' or 'large'; nearest is small"):
+    with pytest.raises(
+        ConfigError, match="toy.kind = 'smal': Input should be 'small' or 'large'; nearest is small"
+    ):
         parse(Path("params.yaml"), {"toy": {"kind": "smal"}}, {"toy": Two})
     with pytest.raises(ConfigError, match=r"\(found: toy: this and that go together\)"):
         parse(Path("params.yaml"), {"toy": {"kind": "large"}}, {"toy": Two})
@@ -68,7 +70,9 @@ def test_a_section_that_is_absent_is_named(tmp_path: Path) -> None:
 def test_broken_yaml_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("a: 1\nb: [1\n")
 
-    with pytest.raises(ConfigError, match=r"params.yaml:3:1: not valid YAML .*Remedy: fix that line"):
+    with pytest.raises(
+        ConfigError, match=r"params.yaml:3:1: not valid YAML .*Remedy: fix that line"
+    ):
         read_yaml(tmp_path / "params.yaml")
 
 
@@ -88,7 +92,9 @@ def test_a_list_at_the_top_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "params.yaml").write_bytes(content)
 
-    with pytest.raises(ConfigError, match=r"params.yaml: not a text file .*Remedy: save it as UTF-8"):
+    with pytest.raises(
+        ConfigError, match=r"params.yaml: not a text file .*Remedy: save it as UTF-8"
+    ):
         read_yaml(tmp_path / "params.yaml")
 
 

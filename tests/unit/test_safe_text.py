@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_lib.errors import BadData, read_reason
-from pipeline_lib.safe_text import OBEYED, ShownFormatter, as_code, as_markdown, redacted, shown, shown_on_stdout
+from pipeline_lib.safe_text import (
+    OBEYED,
+    ShownFormatter,
+    as_code,
+    as_markdown,
+    redacted,
+    shown,
+    shown_on_stdout,
+)
 from pipeline_lib.sources.source import Source
 
 WIPE, TURN = "\x1b[2J", "\u202e"
@@ -34,7 +42,9 @@ def test_an_address_is_shown_without_its_secret(address: str, said: str) -> None
 
 def test_an_error_says_no_secret_wherever_it_stands_and_its_reason_stores_none() -> None:
     secret = "https://ann:hush@host/a"
-    error = BadData(f"{secret} is bad", file=secret, value=f"{WIPE}{secret}", remedy=f"fix {secret}")
+    error = BadData(
+        f"{secret} is bad", file=secret, value=f"{WIPE}{secret}", remedy=f"fix {secret}"
+    )
 
     assert "hush" not in str(error) + error.as_json() + str(read_reason(error.as_json()))
     assert "\x1b" not in str(error) and "\\x1b[2J" in str(error)
@@ -49,7 +59,10 @@ def test_nothing_that_would_be_obeyed_is_left_and_all_can_be_written(text: str) 
 def test_the_log_wipes_its_own_live_line_and_nothing_else() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 0, "class %s", (f"{WIPE}cat",), None)
 
-    assert ShownFormatter("train: %(message)s", before="\r").format(record) == "\rtrain: class \\x1b[2Jcat"
+    assert (
+        ShownFormatter("train: %(message)s", before="\r").format(record)
+        == "\rtrain: class \\x1b[2Jcat"
+    )
 
 
 def test_what_a_command_prints_goes_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:

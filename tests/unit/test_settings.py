@@ -10,7 +10,9 @@ from pipeline_lib.loader.open import Kind
 from pipeline_lib.settings import Settings, load_settings
 
 
-def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "settings.toml").write_text('workers = 3\ndevice = "cpu"\n')
     monkeypatch.setenv("PERENNIAL_WORKERS", "5")
 
@@ -22,7 +24,10 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
 def test_no_file_means_the_defaults(tmp_path: Path) -> None:
     settings = load_settings(tmp_path)
 
-    assert settings.worker_count() >= 1 and settings.state_folder(tmp_path) == tmp_path.resolve() / ".perennial"
+    assert (
+        settings.worker_count() >= 1
+        and settings.state_folder(tmp_path) == tmp_path.resolve() / ".perennial"
+    )
 
 
 def test_a_workspace_uses_the_state_folder_of_the_original_repository(
@@ -30,7 +35,10 @@ def test_a_workspace_uses_the_state_folder_of_the_original_repository(
 ) -> None:
     monkeypatch.setenv("PERENNIAL_ROOT", str(tmp_path / "original"))
 
-    assert load_settings(tmp_path / "clone").state_folder(tmp_path / "clone") == tmp_path / "original/.perennial"
+    assert (
+        load_settings(tmp_path / "clone").state_folder(tmp_path / "clone")
+        == tmp_path / "original/.perennial"
+    )
 
 
 def test_dvc_experiments_in_a_temporary_folder_use_the_real_project(
@@ -41,7 +49,9 @@ def test_dvc_experiments_in_a_temporary_folder_use_the_real_project(
     assert load_settings(tmp_path / "temp").origin(tmp_path / "temp") == tmp_path / "real"
 
 
-def test_every_wrong_setting_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_wrong_setting_is_reported_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "settings.toml").write_text('worker = 3\ndevice = "tpu"\n')
     monkeypatch.setenv("PERENNIAL_WORKRES", "5")
 
@@ -58,15 +68,23 @@ def test_every_wrong_setting_is_reported_at_once(tmp_path: Path, monkeypatch: py
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("workers = = 3\n")
 
-    with pytest.raises(ConfigError, match=r"settings.toml: not valid TOML .*line 1.*Remedy: fix that line"):
+    with pytest.raises(
+        ConfigError, match=r"settings.toml: not valid TOML .*line 1.*Remedy: fix that line"
+    ):
         load_settings(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("gone", "instead"),
     [
-        ("ffcv", r"set native, which shows the same pixels; FFCV's own Loader is `train\.views: ffcv` in params\.yaml"),
-        ("stock", r"FFCV's own Loader changes what training sees, so it is `train\.views: ffcv` .*; set auto here"),
+        (
+            "ffcv",
+            r"set native, which shows the same pixels; FFCV's own Loader is `train\.views: ffcv` in params\.yaml",
+        ),
+        (
+            "stock",
+            r"FFCV's own Loader changes what training sees, so it is `train\.views: ffcv` .*; set auto here",
+        ),
         ("torchvision", "set python, which shows the same pixels"),
     ],
 )

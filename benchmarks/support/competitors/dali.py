@@ -12,7 +12,9 @@ from benchmarks.support.competitors import BATCH_SIZE, RATIO, SCALE, SIDE_PX, WO
 
 def open_batches(folder: Path, option: str) -> Batches:
     """The JPEG files themselves."""
-    pipeline = views(str(folder), batch_size=BATCH_SIZE, num_threads=WORKERS, device_id=None, seed=0)
+    pipeline = views(
+        str(folder), batch_size=BATCH_SIZE, num_threads=WORKERS, device_id=None, seed=0
+    )
     last = LastBatchPolicy.DROP
     batches = DALIGenericIterator(
         [pipeline], ["image", "label"], reader_name="files", last_batch_policy=last, auto_reset=True
@@ -24,6 +26,10 @@ def open_batches(folder: Path, option: str) -> Batches:
 def views(file_root: str):
     """Random views of the files."""
     jpegs, labels = fn.readers.file(file_root=file_root, random_shuffle=True, name="files")
-    crops = fn.decoders.image_random_crop(jpegs, device="cpu", random_area=SCALE, random_aspect_ratio=RATIO)
-    images = fn.resize(crops, size=(SIDE_PX, SIDE_PX), interp_type=types.INTERP_LINEAR, antialias=True)
+    crops = fn.decoders.image_random_crop(
+        jpegs, device="cpu", random_area=SCALE, random_aspect_ratio=RATIO
+    )
+    images = fn.resize(
+        crops, size=(SIDE_PX, SIDE_PX), interp_type=types.INTERP_LINEAR, antialias=True
+    )
     return fn.flip(images, horizontal=fn.random.coin_flip()), labels

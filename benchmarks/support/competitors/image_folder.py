@@ -17,5 +17,12 @@ def open_batches(folder: Path, option: str) -> Batches:
     """The JPEG files themselves."""
     read = {"pil": pil_loader, "native": lambda path: decode_image(path, ImageReadMode.RGB)}[option]
     images = ImageFolder(str(folder), transform=random_view(), loader=read)
-    loader = DataLoader(images, BATCH_SIZE, shuffle=True, drop_last=True, num_workers=WORKERS, persistent_workers=True)
+    loader = DataLoader(
+        images,
+        BATCH_SIZE,
+        shuffle=True,
+        drop_last=True,
+        num_workers=WORKERS,
+        persistent_workers=True,
+    )
     return lambda epoch: (images for images, _ in loader)

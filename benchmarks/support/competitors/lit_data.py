@@ -13,7 +13,9 @@ from benchmarks.support.competitors.torch_view import random_view
 def open_batches(folder: Path, option: str) -> Batches:
     """The chunks in `folder`."""
     images = Views(str(folder), shuffle=True, drop_last=True)
-    loader = StreamingDataLoader(images, batch_size=BATCH_SIZE, num_workers=WORKERS, persistent_workers=True)
+    loader = StreamingDataLoader(
+        images, batch_size=BATCH_SIZE, num_workers=WORKERS, persistent_workers=True
+    )
     return lambda epoch: (batch["image"] for batch in loader)
 
 

@@ -14,7 +14,9 @@ from benchmarks.support.competitors.torch_view import random_view
 def open_batches(folder: Path, option: str) -> Batches:
     """The shards in `folder`."""
     images = Views(local=str(folder), shuffle=True, batch_size=BATCH_SIZE, num_canonical_nodes=1)
-    loader = DataLoader(images, BATCH_SIZE, drop_last=True, num_workers=WORKERS, persistent_workers=True)
+    loader = DataLoader(
+        images, BATCH_SIZE, drop_last=True, num_workers=WORKERS, persistent_workers=True
+    )
     return lambda epoch: (images for images, _ in loader)
 
 

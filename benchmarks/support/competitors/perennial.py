@@ -17,7 +17,9 @@ def open_batches(folder: Path, option: str) -> Batches:
     image_ids = BETON_INDEX.read(folder / "images.index.parquet")["image_id"]
     loader = open_loader(
         folder,
-        pd.DataFrame({"image_id": image_ids, "label": np.arange(len(image_ids)) % 1000, "weight": 1.0}),
+        pd.DataFrame(
+            {"image_id": image_ids, "label": np.arange(len(image_ids)) % 1000, "weight": 1.0}
+        ),
         batch_size=BATCH_SIZE,
         side_px=SIDE_PX,
         augmentation=Augmentation(scale_min=SCALE[0], ratio_max=RATIO[1], flip=True),

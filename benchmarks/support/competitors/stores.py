@@ -46,7 +46,15 @@ def write_chunks(jpegs: Sequence[Path], folder: Path) -> None:
     import litdata
 
     rows = list(enumerate(map(str, jpegs)))
-    litdata.optimize(_labelled, rows, str(folder), chunk_bytes="4MB", num_workers=1, start_method="fork", verbose=False)
+    litdata.optimize(
+        _labelled,
+        rows,
+        str(folder),
+        chunk_bytes="4MB",
+        num_workers=1,
+        start_method="fork",
+        verbose=False,
+    )
 
 
 def _labelled(row: tuple[int, str]) -> dict[str, object]:
@@ -85,5 +93,7 @@ STORES: dict[str, Callable[[Sequence[Path], Path], None]] = {
     "litdata": write_chunks,
     "mds": write_mosaic_shards,
     "jpg500": partial(write_beton, params=ConvertParams(mode="jpg")),
-    "raw400": partial(write_beton, params=ConvertParams(mode="raw", long_side_px=400)),  # FFCV's raw400
+    "raw400": partial(
+        write_beton, params=ConvertParams(mode="raw", long_side_px=400)
+    ),  # FFCV's raw400
 }

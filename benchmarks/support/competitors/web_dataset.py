@@ -21,5 +21,7 @@ def open_batches(folder: Path, option: str) -> Batches:
         .map_tuple(random_view())
         .batched(BATCH_SIZE, partial=False)
     )
-    loader = webdataset.WebLoader(images, batch_size=None, num_workers=WORKERS, persistent_workers=True)
+    loader = webdataset.WebLoader(
+        images, batch_size=None, num_workers=WORKERS, persistent_workers=True
+    )
     return lambda epoch: (images for images, _ in loader)

@@ -19,15 +19,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial dataset`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     release = actions.add_parser(
-        "release", help="freeze manifest, selection and shards' hashes under a name", description=RELEASE
+        "release",
+        help="freeze manifest, selection and shards' hashes under a name",
+        description=RELEASE,
     )
     release.add_argument(
-        "name", help="name of the release, such as digits-1.0.0; a version at its end becomes the dataset's version"
+        "name",
+        help="name of the release, such as digits-1.0.0; a version at its end becomes the dataset's version",
     )
     classes = actions.add_parser(
         "classes", help="write curation/classes.csv from ImageNet's own files", description=CLASSES
     )
-    classes.add_argument("file", type=Path, help="data/meta.mat of the devkit, or LOC_synset_mapping.txt")
+    classes.add_argument(
+        "file", type=Path, help="data/meta.mat of the devkit, or LOC_synset_mapping.txt"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,7 +40,11 @@ def run(options: argparse.Namespace) -> int:
     from flows.cli.project import find_project
 
     origin = find_project(Path.cwd())
-    return _release(origin, options.name) if options.action == "release" else _classes(origin, options.file)
+    return (
+        _release(origin, options.name)
+        if options.action == "release"
+        else _classes(origin, options.file)
+    )
 
 
 def _release(origin: Path, name: str) -> int:
@@ -48,14 +57,20 @@ def _release(origin: Path, name: str) -> int:
 
     check_name(name, origin)
     commit, today = clean_commit(origin, name), datetime.now(UTC).date()
-    released = write_release(name, checkout=origin, settings=load_settings(origin), commit=commit, published=today)
+    released = write_release(
+        name, checkout=origin, settings=load_settings(origin), commit=commit, published=today
+    )
     try:
         tagged = commit_release(origin, released.folder, name, f"Dataset release {name}")
     except PipelineError:
         remove_tree(released.folder)
         raise
-    print(f"{released.folder}: {released.n_kept:,} images kept, {len(released.files)} files with their sha256")
-    print(f"tag {tag_of(name)} on commit {tagged[:12]}; share it with `git push origin {tag_of(name)}`")
+    print(
+        f"{released.folder}: {released.n_kept:,} images kept, {len(released.files)} files with their sha256"
+    )
+    print(
+        f"tag {tag_of(name)} on commit {tagged[:12]}; share it with `git push origin {tag_of(name)}`"
+    )
     return 0
 
 
@@ -67,7 +82,11 @@ def _classes(origin: Path, file: Path) -> int:
 
     target = origin / "curation/classes.csv"
     if target.exists() and len(target.read_text(encoding="utf-8").splitlines()) > 1:
-        raise UsageError("the file already lists classes", file=target, remedy="move it away, or add lines by hand")
+        raise UsageError(
+            "the file already lists classes",
+            file=target,
+            remedy="move it away, or add lines by hand",
+        )
     text = classes_csv(file)
     write_text(target, text)
     print(f"{target}: {text.count(chr(10)) - 1:,} classes")

@@ -19,9 +19,13 @@ EPILOG = "Nothing is copied, changed or trained yet."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial init`."""
-    parser.add_argument("source", help="your images: a folder, an archive (tar, zip) or s3://bucket/prefix")
     parser.add_argument(
-        "--labels", metavar="FILE", help="CSV file with the class of each image (columns such as filename,label)"
+        "source", help="your images: a folder, an archive (tar, zip) or s3://bucket/prefix"
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="CSV file with the class of each image (columns such as filename,label)",
     )
     parser.add_argument(
         "--layout",
@@ -30,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "split_leaf_folders or flat; by default it is found from the folders, and you are asked if in doubt",
     )
     parser.add_argument(
-        "--name", default="pictures", help="name of the source, the first part of every image id (default: pictures)"
+        "--name",
+        default="pictures",
+        help="name of the source, the first part of every image id (default: pictures)",
     )
     parser.add_argument(
         "--weights",
@@ -44,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="overwrite a params.yaml with uncommitted edits, and text that people wrote in curation/ for earlier data",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print params.yaml instead of writing it")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print params.yaml instead of writing it"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -57,7 +65,14 @@ def run(options: argparse.Namespace) -> int:
     from flows.cli.starting_anew import refuse_to_lose_words, start_files, start_model_name
     from pipeline_lib.files.atomic import write_text
     from pipeline_lib.settings import load_settings
-    from pipeline_lib.survey import advise, decision_on_address, describe, new_data, no_longer_read, renewals
+    from pipeline_lib.survey import (
+        advise,
+        decision_on_address,
+        describe,
+        new_data,
+        no_longer_read,
+        renewals,
+    )
     from tasks.snapshot import uncommitted
 
     os.environ.setdefault(
@@ -70,7 +85,9 @@ def run(options: argparse.Namespace) -> int:
     _refuse_to_lose(params, edited)
     uri = options.source if "://" in options.source else inside(origin, options.source)
     settings = load_settings(origin)
-    found = survey_without_doubt(uri, settings, origin, layout=options.layout, labels=options.labels)
+    found = survey_without_doubt(
+        uri, settings, origin, layout=options.layout, labels=options.labels
+    )
     at_hand = _weights(options.weights, found, settings, origin)
     advice = advise(found, name=options.name, at_hand=at_hand, is_named=options.weights is not None)
     data = new_data(found, options.name, origin)
@@ -84,14 +101,20 @@ def run(options: argparse.Namespace) -> int:
     checked = _checked(params, text)
     started = start_files(origin, anew)
     model, renamed = start_model_name(origin, data, settings, weights=options.weights)
-    write_text(params, text)  # last: after a kill before this line, the same data still count as new
+    write_text(
+        params, text
+    )  # last: after a kill before this line, the same data still count as new
     print(describe(found))
     for refused in at_hand.refused:
         print(f"note     {refused}")
     print(f"recipe   {advice.recipe}: {advice.reason}")
     print(_what_it_takes(found, checked, settings, origin))
     print(f"\nwrote    {params}")
-    for line in [*started, model, *(f"note     {votes} is no longer read" for votes in no_longer_read(data))]:
+    for line in [
+        *started,
+        model,
+        *(f"note     {votes} is no longer read" for votes in no_longer_read(data)),
+    ]:
         print(line)
     print(_what_comes(found, ["params.yaml", *(one.file for one in anew), *renamed]))
     return 0
@@ -136,7 +159,9 @@ def _refuse_to_lose(params: Path, edited: Collection[str]) -> None:
 
     if params.name in edited:
         remedy = "commit them (`git commit params.yaml -m params`), or run `perennial init --force`"
-        raise UsageError("it has uncommitted edits, which would be lost", file=params, remedy=remedy)
+        raise UsageError(
+            "it has uncommitted edits, which would be lost", file=params, remedy=remedy
+        )
 
 
 def _what_comes(found: Survey, written: Sequence[str]) -> str:

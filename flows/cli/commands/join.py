@@ -6,7 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
-HELP = "join the training of the first node (setting train_nodes) from another machine; write no files"
+HELP = (
+    "join the training of the first node (setting train_nodes) from another machine; write no files"
+)
 EPILOG = (
     "Run it in a checkout of the same commit with the same params.yaml, after `dvc pull`, or in the first node's own "
     "folder if the machines share it. Set train_rendezvous to the first node's host:port. The command waits for the "

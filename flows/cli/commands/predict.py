@@ -38,11 +38,18 @@ def run(options: argparse.Namespace) -> int:
     from pipeline_lib.predict import predict
 
     if options.version:
-        log.warning("--version is called --model now: `perennial predict --model %s`", options.version)
+        log.warning(
+            "--version is called --model now: `perennial predict --model %s`", options.version
+        )
     code = 0
-    for prediction in predict(options.images, _model(options.model or options.version or "champion")):
+    for prediction in predict(
+        options.images, _model(options.model or options.version or "champion")
+    ):
         if prediction.fault:
-            print(f"perennial predict: error[{prediction.fault.code}]: {prediction.fault}", file=sys.stderr)
+            print(
+                f"perennial predict: error[{prediction.fault.code}]: {prediction.fault}",
+                file=sys.stderr,
+            )
             code = prediction.fault.exit_code
         else:
             print(_as_json(prediction) if options.json else _as_text(prediction))
@@ -58,7 +65,9 @@ def _model(ref: str) -> Model:
     try:
         backbone = builtin_backbone(BUILTIN_DEFAULT if ref == BUILTIN else ref)
     except ValueError as error:
-        raise UsageError(str(error), file="--model", value=ref, remedy="or write `--model builtin`") from error
+        raise UsageError(
+            str(error), file="--model", value=ref, remedy="or write `--model builtin`"
+        ) from error
     if backbone:
         return builtin_model(backbone)
     if os.sep in ref:
@@ -84,7 +93,10 @@ def _registered(ref: str) -> Path:
 
 
 def _as_json(prediction: Prediction) -> str:
-    guesses = [{"class": guess.class_id, "name": guess.name, "p": round(guess.p, 6)} for guess in prediction.guesses]
+    guesses = [
+        {"class": guess.class_id, "name": guess.name, "p": round(guess.p, 6)}
+        for guess in prediction.guesses
+    ]
     return json.dumps({"file": str(prediction.file), "guesses": guesses})
 
 

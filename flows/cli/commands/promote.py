@@ -14,7 +14,9 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `perennial promote`."""
-    parser.add_argument("ref", metavar="REF", help="a version number or an alias, such as challenger")
+    parser.add_argument(
+        "ref", metavar="REF", help="a version number or an alias, such as challenger"
+    )
     parser.add_argument(
         "--as",
         dest="alias",
@@ -22,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="champion",
         help="alias to give to the version (default: champion)",
     )
-    parser.add_argument("--reason", required=True, help="reason for the decision, recorded with the version")
+    parser.add_argument(
+        "--reason", required=True, help="reason for the decision, recorded with the version"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

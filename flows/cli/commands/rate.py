@@ -32,11 +32,17 @@ def run(options: argparse.Namespace) -> int:
     absent = [path for path in files.reads.values() if not path.exists()]
     if absent:
         raise SourceMissing(
-            "there are no images to train on yet", file=absent[0], remedy="run `dvc repro curate convert`"
+            "there are no images to train on yet",
+            file=absent[0],
+            remedy="run `dvc repro curate convert`",
         )
     params = load_section(checkout / "params.yaml", "train", TrainParams)
-    tried = find_rates(StageRun(checkout, files.reads, files.writes, params, load_settings(checkout)))
+    tried = find_rates(
+        StageRun(checkout, files.reads, files.writes, params, load_settings(checkout))
+    )
     for found in tried[:: max(1, len(tried) // LINES)]:
         print(f"{found.rate:.2e}  loss {found.loss:.3f}")
-    print(f"train:\n  peak_learning_rate: {peak_rate(tried):g}  # a tenth of the rate with the lowest loss")
+    print(
+        f"train:\n  peak_learning_rate: {peak_rate(tried):g}  # a tenth of the rate with the lowest loss"
+    )
     return 0

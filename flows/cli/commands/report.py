@@ -10,7 +10,9 @@ HELP = "print the path of the report of the last run, or of a version"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial report`."""
-    parser.add_argument("ref", nargs="?", help="a version number or an alias (default: the last run)")
+    parser.add_argument(
+        "ref", nargs="?", help="a version number or an alias (default: the last run)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,7 +31,9 @@ def run(options: argparse.Namespace) -> int:
         report = report_path(settings.state_folder(origin), key)
     if not report.exists():
         raise SourceMissing(
-            "there is no report yet", file=report, remedy="run `dvc repro` or `perennial run`, which write one"
+            "there is no report yet",
+            file=report,
+            remedy="run `dvc repro` or `perennial run`, which write one",
         )
     print(report.resolve())
     return 0

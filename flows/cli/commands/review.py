@@ -19,15 +19,27 @@ MOST = 2000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial review`."""
     parser.add_argument(
-        "--most", type=_count, default=MOST, metavar="N", help=f"maximum number of questions (default {MOST})"
+        "--most",
+        type=_count,
+        default=MOST,
+        metavar="N",
+        help=f"maximum number of questions (default {MOST})",
     )
-    parser.add_argument("--open", action="store_true", help="open the page in this machine's browser")
+    parser.add_argument(
+        "--open", action="store_true", help="open the page in this machine's browser"
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    taken = actions.add_parser("import", help="merge answers (the page's CSV, Label Studio's JSON) into overrides.csv")
+    taken = actions.add_parser(
+        "import", help="merge answers (the page's CSV, Label Studio's JSON) into overrides.csv"
+    )
     taken.add_argument("answers", type=Path, metavar="FILE")
     given = actions.add_parser("export", help="write the questions as tasks for Label Studio")
     given.add_argument(
-        "--label-studio", type=Path, required=True, metavar="FOLDER", help="where to write the two files"
+        "--label-studio",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="where to write the two files",
     )
 
 
@@ -61,7 +73,10 @@ def _page(origin: Path, options: argparse.Namespace) -> int:
     write_text(page, render_page(found, name=settings.model_name))
     kinds = ", ".join(f"{kind.replace('_', ' ')} {n}" for kind, n in found.totals.items()) or "none"
     size_mb = page.stat().st_size / 1e6
-    print(f"{len(found.asked)} of {sum(found.totals.values())} questions ({kinds}), {size_mb:.1f} MB", file=sys.stderr)
+    print(
+        f"{len(found.asked)} of {sum(found.totals.values())} questions ({kinds}), {size_mb:.1f} MB",
+        file=sys.stderr,
+    )
     print(page)
     if options.open:
         import webbrowser
@@ -80,7 +95,10 @@ def _export(origin: Path, folder: Path, most: int) -> int:
     tasks = label_studio.tasks(found)
     write_text(folder / "tasks.json", json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
     write_text(folder / "labelling.xml", label_studio.labelling_config(found.classes))
-    print(f"{len(tasks)} tasks; create a project with labelling.xml, then import tasks.json", file=sys.stderr)
+    print(
+        f"{len(tasks)} tasks; create a project with labelling.xml, then import tasks.json",
+        file=sys.stderr,
+    )
     print(folder / "tasks.json")
     return 0
 
@@ -98,12 +116,17 @@ def _import(origin: Path, file: Path) -> int:
     if merged.added:
         named = Path(f"{OVERRIDES} with the answers of {file.name}")
         params = load_params(origin / "params.yaml").curate
-        check_overrides(merged.text, named, reads=read_line(origin).stage_files("curate").reads, params=params)
+        check_overrides(
+            merged.text, named, reads=read_line(origin).stage_files("curate").reads, params=params
+        )
         write_text(origin / OVERRIDES, merged.text)
     known = f", {merged.known} already there" if merged.known else ""
     print(f"{OVERRIDES}: {merged.added} lines added{known}")
     if merged.added:
-        print("next: `git diff curation`, commit, then `dvc repro` or `perennial run`", file=sys.stderr)
+        print(
+            "next: `git diff curation`, commit, then `dvc repro` or `perennial run`",
+            file=sys.stderr,
+        )
     return 0
 
 

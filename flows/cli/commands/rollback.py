@@ -11,8 +11,12 @@ EPILOG = "The version that is rolled back stays in the registry. No run promotes
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial rollback`."""
-    parser.add_argument("--to", metavar="REF", help="version number or alias (default: the previous champion)")
-    parser.add_argument("--reason", required=True, help="reason, recorded with the version that is rolled back")
+    parser.add_argument(
+        "--to", metavar="REF", help="version number or alias (default: the previous champion)"
+    )
+    parser.add_argument(
+        "--reason", required=True, help="reason, recorded with the version that is rolled back"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,6 +26,8 @@ def run(options: argparse.Namespace) -> int:
     from pipeline_lib.settings import load_settings
 
     origin = find_project(Path.cwd())
-    version = load_registry(load_settings(origin), origin).rollback(reason=options.reason, to=options.to)
+    version = load_registry(load_settings(origin), origin).rollback(
+        reason=options.reason, to=options.to
+    )
     print(f"champion is version {version.number} again")
     return 0

@@ -21,9 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECTION.KEY=VALUE",
         help="change a parameter for this run; may be repeated",
     )
-    parser.add_argument("--branch", default="", help="branch to take code and parameters from (default: this checkout)")
     parser.add_argument(
-        "--fail-if-held", action="store_true", help="exit with code 3 if the model does not become champion"
+        "--branch",
+        default="",
+        help="branch to take code and parameters from (default: this checkout)",
+    )
+    parser.add_argument(
+        "--fail-if-held",
+        action="store_true",
+        help="exit with code 3 if the model does not become champion",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -43,5 +49,10 @@ def run(options: argparse.Namespace) -> int:
     print(result.as_json() if options.json else summary(result))
     if options.fail_if_held and not result.is_champion:
         remedy = "read the report; `perennial versions` shows which version is champion"
-        raise GateHeld("this model is not the champion", file=result.report, value=result.sentence, remedy=remedy)
+        raise GateHeld(
+            "this model is not the champion",
+            file=result.report,
+            value=result.sentence,
+            remedy=remedy,
+        )
     return 0

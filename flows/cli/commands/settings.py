@@ -21,8 +21,12 @@ def run(options: argparse.Namespace) -> int:
     from flows.fields import key_lines
     from pipeline_lib.settings import Settings, load_settings
 
-    settings = load_settings(find_project(Path.cwd())).model_dump(mode="json", exclude_unset=not options.json)
+    settings = load_settings(find_project(Path.cwd())).model_dump(
+        mode="json", exclude_unset=not options.json
+    )
     print(
-        json.dumps(settings, indent=1) if options.json else "\n".join(key_lines(Settings, prefix="", present=settings))
+        json.dumps(settings, indent=1)
+        if options.json
+        else "\n".join(key_lines(Settings, prefix="", present=settings))
     )
     return 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "train with several sets of parameters, compare on validation, evaluate and register the best"
+HELP = (
+    "train with several sets of parameters, compare on validation, evaluate and register the best"
+)
 EPILOG = (
     "Trains every combination, one after another: `perennial sweep --set train.peak_learning_rate=0.02,0.05 "
     "--set train.seed=0,1` trains four times. Only the best is evaluated on the test split and registered, as a "
@@ -28,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="val_loss",
         help="validation score to choose the best by (default: val_loss, finer than top-1 with few images)",
     )
-    parser.add_argument("--branch", default="", help="branch to take code and parameters from (default: this checkout)")
+    parser.add_argument(
+        "--branch",
+        default="",
+        help="branch to take code and parameters from (default: this checkout)",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

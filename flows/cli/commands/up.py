@@ -10,8 +10,14 @@ HELP = "start a Prefect server, pool and worker on loopback and deploy the flows
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial up`."""
-    parser.add_argument("--port", type=int, default=4200, help="port of the server on 127.0.0.1 (default 4200)")
-    parser.add_argument("--branch", default="", help="branch that deployed runs use (default: the one checked out now)")
+    parser.add_argument(
+        "--port", type=int, default=4200, help="port of the server on 127.0.0.1 (default 4200)"
+    )
+    parser.add_argument(
+        "--branch",
+        default="",
+        help="branch that deployed runs use (default: the one checked out now)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

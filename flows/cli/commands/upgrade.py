@@ -44,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
 
     if unknown := sorted(set(options.leave) - set(KEPT_STAGES)):
         remedy = f"name one of {', '.join(KEPT_STAGES)}"
-        raise UsageError("no stage that keeps results", file="--leave", value=", ".join(unknown), remedy=remedy)
+        raise UsageError(
+            "no stage that keeps results", file="--leave", value=", ".join(unknown), remedy=remedy
+        )
     origin = find_project(Path.cwd())
     state = load_settings(origin).state_folder(origin)
     try:
@@ -52,10 +54,16 @@ def run(options: argparse.Namespace) -> int:
             steps = _upgrade(origin, options.leave)
     except LineTaken as taken:
         remedy = "wait until it ends; `perennial status` shows it"
-        raise Interrupted("a run is at work", file=LINE, value=taken.holder, remedy=remedy) from None
+        raise Interrupted(
+            "a run is at work", file=LINE, value=taken.holder, remedy=remedy
+        ) from None
     if not steps:
         remedy = "run `dvc repro` or `perennial run`"
-        raise UsageError("nothing ran here yet, so there is nothing to upgrade", file=origin / LOCK, remedy=remedy)
+        raise UsageError(
+            "nothing ran here yet, so there is nothing to upgrade",
+            file=origin / LOCK,
+            remedy=remedy,
+        )
     for place, those in steps.items():
         print(_told(place, those))
     print("now run `dvc repro`, or wait for the night")

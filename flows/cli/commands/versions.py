@@ -58,13 +58,18 @@ def _facts(version: Version) -> dict[str, Any]:
 
 
 def _line(facts: dict[str, Any]) -> str:
-    aliases, day = ", ".join(facts["aliases"]) or "-", (facts["registered_at"] or "")[:10] or "date unknown"
+    aliases, day = (
+        ", ".join(facts["aliases"]) or "-",
+        (facts["registered_at"] or "")[:10] or "date unknown",
+    )
     top1 = "?" if facts["top1"] is None else f"{100 * facts['top1']:.1f} %"
     lines = [f"{facts['number']:>4}  {aliases:<19}  {day:<12}  top-1 {top1:>7}  {facts['verdict']}"]
     if facts["promoted_for"]:
         lines.append(f"      promoted by hand{_on(facts['promoted_at'])}: {facts['promoted_for']}")
     if facts["reference_for"]:
-        lines.append(f"      reference by hand{_on(facts['reference_since'])}: {facts['reference_for']}")
+        lines.append(
+            f"      reference by hand{_on(facts['reference_since'])}: {facts['reference_for']}"
+        )
     if facts["rolled_back_for"]:
         lines.append(f"      rolled back{_on(facts['rolled_back_at'])}: {facts['rolled_back_for']}")
     return "\n".join(lines)

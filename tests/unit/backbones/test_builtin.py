@@ -43,7 +43,9 @@ def test_features_and_probabilities_are_those_of_timms_network(network: Any) -> 
     model = open_builtin(LITE0, threads=1)
 
     with torch.no_grad():
-        features = network.forward_head(network.forward_features(images_BCHW), pre_logits=True).numpy()
+        features = network.forward_head(
+            network.forward_features(images_BCHW), pre_logits=True
+        ).numpy()
         probabilities = network(images_BCHW).softmax(1).numpy()
     assert features.shape == (4, LITE0.n_features)
     assert model.features(VIEWS[:4]) == pytest.approx(features, abs=1e-4)
@@ -56,7 +58,9 @@ def test_features_have_the_same_bits_in_batches_of_any_size_and_for_any_number_o
     alone = np.concatenate([one.features(VIEWS[i : i + 1]) for i in range(len(VIEWS))])
 
     for size in (8, 32):
-        batched = np.concatenate([one.features(VIEWS[i : i + size]) for i in range(0, len(VIEWS), size)])
+        batched = np.concatenate(
+            [one.features(VIEWS[i : i + size]) for i in range(0, len(VIEWS), size)]
+        )
         assert np.array_equal(batched, alone)
     assert np.array_equal(two.features(VIEWS), alone)
 
@@ -89,7 +93,10 @@ def test_a_view_is_the_centre_of_the_resized_image() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (8, 3000), (224, 224), (37, 19)])
 def test_images_of_any_size_are_seen(width: int, height: int) -> None:
-    assert LITE0.view(np.full((height, width, 3), 200, np.uint8)).tolist() == np.full((224, 224, 3), 200).tolist()
+    assert (
+        LITE0.view(np.full((height, width, 3), 200, np.uint8)).tolist()
+        == np.full((224, 224, 3), 200).tolist()
+    )
 
 
 def test_the_file_is_read_as_torch_reads_it() -> None:
@@ -124,7 +131,8 @@ def test_the_thousand_classes_are_those_that_torchvision_and_timm_know() -> None
 
 def test_a_package_that_is_not_installed_is_named_with_what_installs_it() -> None:
     with pytest.raises(
-        DependencyMissing, match=r"not installed \(found: no package no_such\)\. Remedy: run `make setup`"
+        DependencyMissing,
+        match=r"not installed \(found: no package no_such\)\. Remedy: run `make setup`",
     ):
         weight_file(replace(LITE0, package="no_such"))
 
@@ -139,7 +147,9 @@ def test_weights_that_are_not_the_pinned_ones_are_refused() -> None:
 def test_a_name_is_built_in_or_refused_with_those_that_are() -> None:
     assert [builtin_backbone(BUILTIN + name) for name in BACKBONES] == list(BACKBONES.values())
     assert builtin_backbone(None) is None and builtin_backbone("weights.pth") is None
-    with pytest.raises(ValueError, match="no such built-in backbone: name builtin:efficientnet_lite0"):
+    with pytest.raises(
+        ValueError, match="no such built-in backbone: name builtin:efficientnet_lite0"
+    ):
         builtin_backbone("builtin:resnet")
 
 
@@ -164,7 +174,9 @@ def test_a_file_of_another_kind_is_refused_and_no_code_in_it_runs(
 
 def test_a_tensor_that_reaches_beyond_its_storage_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
-    torch.save(OrderedDict(a=torch.arange(6.0).reshape(2, 3).T), path, _use_new_zipfile_serialization=False)
+    torch.save(
+        OrderedDict(a=torch.arange(6.0).reshape(2, 3).T), path, _use_new_zipfile_serialization=False
+    )
     whole = path.read_bytes()
     assert read_tensors(path)["a"].tolist() == [[0, 3], [1, 4], [2, 5]]
 

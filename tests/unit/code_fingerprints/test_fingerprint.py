@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.code_fingerprints import check_fingerprint, differing, fingerprint, write_fingerprints
+from pipeline_lib.code_fingerprints import (
+    check_fingerprint,
+    differing,
+    fingerprint,
+    write_fingerprints,
+)
 from pipeline_lib.errors import BadData, Interrupted
 from pipeline_lib.upgrade.releases import KEPT_STAGES
 
@@ -44,7 +49,9 @@ def paths(text: str) -> list[str]:
     return [line.partition("  ")[2] for line in text.splitlines()]
 
 
-def test_a_fingerprint_names_what_the_stage_imports_and_not_what_cannot_change_its_bytes(library: Path) -> None:
+def test_a_fingerprint_names_what_the_stage_imports_and_not_what_cannot_change_its_bytes(
+    library: Path,
+) -> None:
     """errors.py is on the allow-list, train/__init__.py holds words alone, other.py is imported by nobody."""
     assert paths(fingerprint("train", library=library)) == [
         "pipeline_lib/late.py",
@@ -69,7 +76,9 @@ def test_a_module_that_reads_docstrings_makes_every_word_count(library: Path) ->
     before = fingerprint("train", library=library)
     (library / "tables/table.py").write_text("# a comment\n" + FILES["tables/table.py"])
 
-    assert differing(before, fingerprint("train", library=library)) == ["pipeline_lib/tables/table.py"]
+    assert differing(before, fingerprint("train", library=library)) == [
+        "pipeline_lib/tables/table.py"
+    ]
 
 
 def test_what_is_kept_in_the_state_folder_gives_the_same_and_damage_to_it_costs_time_alone(
@@ -80,7 +89,12 @@ def test_what_is_kept_in_the_state_folder_gives_the_same_and_damage_to_it_costs_
     kept = tmp_path / "state/code_forms.json"
     assert json.loads(kept.read_text())["facts"]
 
-    for damage in (kept.read_text(), "{", "[]", json.dumps({"of": "an older form", "facts": {"x": 1}})):
+    for damage in (
+        kept.read_text(),
+        "{",
+        "[]",
+        json.dumps({"of": "an older form", "facts": {"x": 1}}),
+    ):
         kept.write_text(damage)
         assert fingerprint("train", tmp_path / "state", library) == first == anew
 
@@ -88,21 +102,31 @@ def test_what_is_kept_in_the_state_folder_gives_the_same_and_damage_to_it_costs_
 def test_a_file_that_is_not_python_is_named_with_its_line(library: Path) -> None:
     (library / "late.py").write_text("def g():\n    return (\n")
 
-    with pytest.raises(BadData, match=r"late.py:2: not Python \(found: .*never closed.*git checkout -- "):
+    with pytest.raises(
+        BadData, match=r"late.py:2: not Python \(found: .*never closed.*git checkout -- "
+    ):
         fingerprint("train", library=library)
 
 
 def test_a_stage_whose_code_changed_after_discover_does_not_run(tmp_path: Path) -> None:
     """Its result would be locked, and kept in the run-cache, as that of the code before the edit."""
-    files = {"code_of_curate": tmp_path / "code_of_curate.txt", "listing": tmp_path / "listing.parquet"}
+    files = {
+        "code_of_curate": tmp_path / "code_of_curate.txt",
+        "listing": tmp_path / "listing.parquet",
+    }
     write_fingerprints(files, tmp_path)
     check_fingerprint("curate", files, tmp_path)
     check_fingerprint("train", files, tmp_path)  # without DVC there is none
 
     lines = files["code_of_curate"].read_text().splitlines(keepends=True)
-    files["code_of_curate"].write_text("".join(line for line in lines if "curate/run.py" not in line))
+    files["code_of_curate"].write_text(
+        "".join(line for line in lines if "curate/run.py" not in line)
+    )
 
-    with pytest.raises(Interrupted, match=r"pipeline_lib/curate/run.py: the code of curate changed.*run `dvc repro`"):
+    with pytest.raises(
+        Interrupted,
+        match=r"pipeline_lib/curate/run.py: the code of curate changed.*run `dvc repro`",
+    ):
         check_fingerprint("curate", files, tmp_path)
     assert files["code_of_curate"].exists() and not files["listing"].exists()
     assert "".join(lines) == fingerprint("curate")
@@ -121,7 +145,9 @@ def test_the_same_source_has_the_same_fingerprint_under_every_python(version: st
     command = [f"python{version}", "-c", ALL_STAGES, *KEPT_STAGES]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYENV_VERSION": version}
     try:
-        other = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        other = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no Python {version} runs here: {error}")
 

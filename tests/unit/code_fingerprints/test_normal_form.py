@@ -40,7 +40,10 @@ def edited(old: str, new: str) -> bytes:
         edited('    """Train."""\n', ""),
         edited("total += image * (rate + 1)", "total += (image\n            * (rate + 1))"),
         edited('description="how fast"', "description='The step size, per image.'"),
-        edited("images: list[int], rate: float = 0.1) -> float", "images: Sequence[int], rate: float = 0.1) -> int"),
+        edited(
+            "images: list[int], rate: float = 0.1) -> float",
+            "images: Sequence[int], rate: float = 0.1) -> int",
+        ),
         edited("total: float = 0", "total: int = 0"),
         edited("gt=0, ", "gt=0x0, "),
         edited(
@@ -75,7 +78,10 @@ def test_what_may_change_a_byte_changes_the_form(after: bytes) -> None:
 
 def test_a_decorated_function_keeps_its_annotations_and_another_call_its_description() -> None:
     lazy = "from __future__ import annotations\n"
-    one, other = (f"{lazy}@validate\ndef f(a: {kind}): return column(description='{kind}')" for kind in ("int", "str"))
+    one, other = (
+        f"{lazy}@validate\ndef f(a: {kind}): return column(description='{kind}')"
+        for kind in ("int", "str")
+    )
 
     assert python_form(one.encode()).text != python_form(other.encode()).text
     assert python_form(b"f(description='a')").text != python_form(b"f(description='b')").text
@@ -95,11 +101,15 @@ def test_a_decorated_function_keeps_its_annotations_and_another_call_its_descrip
         ("train([1], signature, description=description)", False),
     ],
 )
-def test_who_reads_docstrings_descriptions_or_annotations_when_it_runs_is_known(line: str, reads: bool) -> None:
+def test_who_reads_docstrings_descriptions_or_annotations_when_it_runs_is_known(
+    line: str, reads: bool
+) -> None:
     assert python_form(line.encode()).reads_source is reads
 
 
-def test_the_fields_that_a_later_python_adds_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fields_that_a_later_python_adds_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Python 3.12 gave functions and classes `type_params`, an empty list where there are none; 3.13 no other field."""
     now = python_form(BEFORE).text
     for kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):

@@ -41,7 +41,9 @@ def encoded() -> Callable[..., bytes]:
 
     def encode(pixels: Array, kind: str = "JPEG", **options: Any) -> bytes:
         stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, kind, **({"quality": 92} if kind == "JPEG" else {}) | options)
+        Image.fromarray(pixels).save(
+            stream, kind, **({"quality": 92} if kind == "JPEG" else {}) | options
+        )
         return stream.getvalue()
 
     return encode
@@ -52,7 +54,10 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB; only root may mount one."""
     libc, folder = ctypes.CDLL(None, use_errno=True), tmp_path / "tiny"
     folder.mkdir()
-    if os.geteuid() != 0 or libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, b"size=1m") != 0:
+    if (
+        os.geteuid() != 0
+        or libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, b"size=1m") != 0
+    ):
         pytest.skip("needs the right to mount")
     yield folder
     libc.umount2(str(folder).encode(), 2)
@@ -72,7 +77,11 @@ class Inspected:
             (self.folder / "shards" / f"{shard}.bin").write_bytes(b"".join(files.values()))
             offset = 0
             for row, (image_id, data) in enumerate(files.items()):
-                place = {"container": f"{shard}.bin", "offset_bytes": offset, "size_bytes": len(data)}
+                place = {
+                    "container": f"{shard}.bin",
+                    "offset_bytes": offset,
+                    "size_bytes": len(data),
+                }
                 key = {"image_id": image_id, "shard": shard, "row_in_shard": row}
                 members.append({**key, **place, "source": "test"})
                 images.append({**key, **_size(data)})
@@ -81,13 +90,17 @@ class Inspected:
         IMAGES.write(_frame(images, IMAGES), self.folder / "images.parquet")
         (self.folder / "pixel_rules.json").write_text(PixelRules().model_dump_json())
 
-    def job(self, name: str, *, workers: int = 1, state: str = "state", **params: Any) -> StageRun[ConvertParams]:
+    def job(
+        self, name: str, *, workers: int = 1, state: str = "state", **params: Any
+    ) -> StageRun[ConvertParams]:
         """A run of `convert` that writes the folder `name`."""
         reads = {role: self.folder / role for role in ("shards",)}
         reads |= {role: self.folder / f"{role}.parquet" for role in ("members", "images")}
         reads["pixel_rules"] = self.folder / "pixel_rules.json"
         settings = Settings(workers=workers, root=self.folder, state_dir=Path(state))
-        return StageRun(self.folder, reads, {"betons": self.folder / name}, ConvertParams(**params), settings)
+        return StageRun(
+            self.folder, reads, {"betons": self.folder / name}, ConvertParams(**params), settings
+        )
 
 
 @pytest.fixture

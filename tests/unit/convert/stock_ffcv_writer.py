@@ -58,7 +58,10 @@ KILLING: dict[str, Any] = {
     "a sample that cannot be read": Raising(),
     "a worker that is killed": Ending(),
     "a float image": [(SOUND.astype(np.float32), 0)],
-    **{f"an image of mode {mode}": [(GREY.convert(mode), 0)] for mode in ("L", "P", "RGBA", "LA", "CMYK", "I;16")},
+    **{
+        f"an image of mode {mode}": [(GREY.convert(mode), 0)]
+        for mode in ("L", "P", "RGBA", "LA", "CMYK", "I;16")
+    },
     "a label that is a word": [(SOUND, "cat")],
     "no label": [(SOUND, None)],
     "a label of 2^63": [(SOUND, 2**63)],
@@ -98,7 +101,9 @@ def write(path: Path, samples: Any, fields: dict[str, Any] | None = None) -> Rea
 
     ffcv.writer.Process, ffcv.writer.Value, ffcv.writer.sleep = Seen, counter, look
     fields = fields or {"image": RGBImageField(write_mode="raw"), "label": IntField()}
-    ffcv.writer.DatasetWriter(str(path), fields, page_size=PAGE, num_workers=1).from_indexed_dataset(samples)
+    ffcv.writer.DatasetWriter(
+        str(path), fields, page_size=PAGE, num_workers=1
+    ).from_indexed_dataset(samples)
     assert len(counters) == 1, "the writer has another counter: find out which one its loop reads"
     return Reader(str(path))
 
@@ -113,7 +118,11 @@ def after_killing(path: Path, samples: Any) -> dict[str, Any]:
         waits = True
     content = path.read_bytes()
     allocations_at = struct.unpack("<HHIQQ", content[:24])[4]
-    return {"waits": waits, "allocations_at": allocations_at, "old_file": content == b"the old file"}
+    return {
+        "waits": waits,
+        "allocations_at": allocations_at,
+        "old_file": content == b"the old file",
+    }
 
 
 def interrupted_at_the_end(path: Path) -> int:
@@ -154,13 +163,17 @@ def error_of_shrinking(height: int, width: int, longest_px: int) -> str:
 def main(folder: Path) -> None:
     """Command line."""
     found = {
-        "killing": {name: after_killing(folder / "killing", samples) for name, samples in KILLING.items()},
+        "killing": {
+            name: after_killing(folder / "killing", samples) for name, samples in KILLING.items()
+        },
         "rows after Ctrl-C": interrupted_at_the_end(folder / "interrupted"),
         "label 1.7": int(write(folder / "label", [(SOUND, 1.7)]).metadata["f1"][0]),
         "rows of an image 0 px high": len(write(folder / "flat", [(SOUND[:0], 0)]).metadata),
         "fields of two long names": fields_of_two_long_names(folder / "names"),
         "bytes, smart without threshold": size_written(folder / "smart", write_mode="smart"),
-        "bytes, smart with threshold 0.5": size_written(folder / "smart", write_mode="smart", smart_threshold=0.5),
+        "bytes, smart with threshold 0.5": size_written(
+            folder / "smart", write_mode="smart", smart_threshold=0.5
+        ),
         "error of shrinking 1 x 5000 px to 500": error_of_shrinking(1, 5000, 500),
     }
     print(json.dumps(found, indent=1))

@@ -24,7 +24,9 @@ Photo = Callable[[int, int, int], Array]
 def stored(pixels: Array, *, jpg: bool = False) -> StoredForm:
     height, width = pixels.shape[:2]
     return (
-        StoredForm.jpg(encode_jpeg(pixels, quality=90), width=width, height=height) if jpg else StoredForm.raw(pixels)
+        StoredForm.jpg(encode_jpeg(pixels, quality=90), width=width, height=height)
+        if jpg
+        else StoredForm.raw(pixels)
     )
 
 
@@ -55,9 +57,9 @@ def test_the_bytes_are_those_of_ffcvs_own_writer_with_one_worker(
     )
     fields = {"image": RGBImageField(write_mode=mode), "row": IntField()}
 
-    DatasetWriter(str(tmp_path / "theirs"), fields, page_size=PAGE, num_workers=1).from_indexed_dataset(
-        [(image, row) for row, image in enumerate(images)]
-    )
+    DatasetWriter(
+        str(tmp_path / "theirs"), fields, page_size=PAGE, num_workers=1
+    ).from_indexed_dataset([(image, row) for row, image in enumerate(images)])
     write(tmp_path / "ours", images, jpg=mode == "jpg")
 
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
@@ -82,7 +84,9 @@ def test_a_beton_reads_back_as_it_was_written(photo: Photo, tmp_path: Path) -> N
 
     beton = open_beton(tmp_path / "x.beton")
 
-    assert [beton.stored(row).tobytes() for row in range(5)] == [image.tobytes() for image in images]
+    assert [beton.stored(row).tobytes() for row in range(5)] == [
+        image.tobytes() for image in images
+    ]
     assert beton.samples_N["image"]["height"].tolist() == [10, 11, 12, 13, 14]
 
 
@@ -93,16 +97,22 @@ def test_a_page_is_the_smallest_that_ffcv_accepts_and_the_largest_image_fits() -
 
 def test_an_image_larger_than_a_page_is_named(photo: Photo, tmp_path: Path) -> None:
     with pytest.raises(
-        BadData, match=rf"^wide/1\.png: more bytes than a page of {PAGE} \(found: 3000000 bytes\)\. Remedy: set"
+        BadData,
+        match=rf"^wide/1\.png: more bytes than a page of {PAGE} \(found: 3000000 bytes\)\. Remedy: set",
     ):
         with atomic_file(tmp_path / "x.beton") as file:
-            BetonWriter(file, n_max=1, page_size=PAGE).add(stored(photo(0, 1000, 1000)), name="wide/1.png")
+            BetonWriter(file, n_max=1, page_size=PAGE).add(
+                stored(photo(0, 1000, 1000)), name="wide/1.png"
+            )
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tiny_disk: Path, photo: Photo) -> None:
-    with pytest.raises(NoSpace, match=r"x\.beton: the disk is full \(found: \d+ MB left\)\. Remedy: free some space"):
+    with pytest.raises(
+        NoSpace,
+        match=r"x\.beton: the disk is full \(found: \d+ MB left\)\. Remedy: free some space",
+    ):
         write(tiny_disk / "x.beton", [photo(n, 600, 600) for n in range(3)])
 
     assert list(tiny_disk.iterdir()) == []
@@ -122,7 +132,9 @@ def test_an_error_leaves_the_old_beton_as_it_was(photo: Photo, tmp_path: Path) -
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_a_beton_cut_anywhere_is_refused(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_beton_cut_anywhere_is_refused(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.mktemp("cut")
     write(folder / "whole", [np.full((4, 4, 3), n, np.uint8) for n in range(3)])
     whole = (folder / "whole").read_bytes()
@@ -156,7 +168,9 @@ def test_a_damaged_beton_is_refused_before_anything_is_read(
     write(tmp_path / "x.beton", [photo(0, 4, 4)])
     set_bytes(tmp_path / "x.beton", offset, value)
 
-    with pytest.raises(OutputDamaged, match=rf"x\.beton: {message}\. Remedy: remove it and run `dvc repro`"):
+    with pytest.raises(
+        OutputDamaged, match=rf"x\.beton: {message}\. Remedy: remove it and run `dvc repro`"
+    ):
         open_beton(tmp_path / "x.beton")
 
 
@@ -166,14 +180,21 @@ def test_an_absent_beton_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("jpg", [False, True])
-def test_one_changed_byte_of_an_image_does_not_read_back(jpg: bool, photo: Photo, tmp_path: Path) -> None:
+def test_one_changed_byte_of_an_image_does_not_read_back(
+    jpg: bool, photo: Photo, tmp_path: Path
+) -> None:
     images = [photo(n, 80, 80) for n in range(2)]
     write(tmp_path / "x.beton", images, jpg=jpg)
     meant = [Written.of(f"p{n}", stored(pixels, jpg=jpg)) for n, pixels in enumerate(images)]
     check_written(tmp_path / "x.beton", meant)
-    set_bytes(tmp_path / "x.beton", int(open_beton(tmp_path / "x.beton").samples_N["image"]["data_ptr"][1]) + 400, 0)
+    set_bytes(
+        tmp_path / "x.beton",
+        int(open_beton(tmp_path / "x.beton").samples_N["image"]["data_ptr"][1]) + 400,
+        0,
+    )
 
     with pytest.raises(
-        OutputDamaged, match=r"does not read back .*\(found: 1 of 2 rows, the first is p1\)\. Remedy: run"
+        OutputDamaged,
+        match=r"does not read back .*\(found: 1 of 2 rows, the first is p1\)\. Remedy: run",
     ):
         check_written(tmp_path / "x.beton", meant)

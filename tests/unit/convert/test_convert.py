@@ -37,10 +37,14 @@ def mixed(inspected: Inspected, photo: Photo, encoded: Encoded) -> Inspected:
         "s/b/large.jpg": large,
         "s/b/turned.jpg": encoded(photo(2, 120, 200), exif=turned.tobytes()),
         "s/b/grey.png": encoded(photo(3, 90, 90)[..., 0], "PNG"),
-        "s/b/alpha.png": encoded(np.dstack([photo(4, 90, 90), np.full((90, 90), 128, np.uint8)]), "PNG"),
+        "s/b/alpha.png": encoded(
+            np.dstack([photo(4, 90, 90), np.full((90, 90), 128, np.uint8)]), "PNG"
+        ),
         "s/b/cut.jpg": large[:3000],
     }
-    inspected.put({"aa": first, "bb": second, "cc": {"s/c/page.jpg": b"<html>", "s/c/none.jpg": b""}})
+    inspected.put(
+        {"aa": first, "bb": second, "cc": {"s/c/page.jpg": b"<html>", "s/c/none.jpg": b""}}
+    )
     return inspected
 
 
@@ -52,11 +56,18 @@ def test_every_decodable_image_is_one_row_and_no_other_is(mixed: Inspected) -> N
     run(mixed.job("betons"))
 
     index = BETON_INDEX.read(mixed.folder / "betons" / "bb.index.parquet")
-    assert index["image_id"].tolist() == ["s/b/large.jpg", "s/b/turned.jpg", "s/b/grey.png", "s/b/alpha.png"]
+    assert index["image_id"].tolist() == [
+        "s/b/large.jpg",
+        "s/b/turned.jpg",
+        "s/b/grey.png",
+        "s/b/alpha.png",
+    ]
     assert len(open_beton(mixed.folder / "betons" / "bb.beton").samples_N) == 4
 
 
-def test_a_shard_without_a_decodable_image_has_an_empty_index_and_no_beton(mixed: Inspected) -> None:
+def test_a_shard_without_a_decodable_image_has_an_empty_index_and_no_beton(
+    mixed: Inspected,
+) -> None:
     run(mixed.job("betons"))
 
     assert BETON_INDEX.read(mixed.folder / "betons" / "cc.index.parquet").empty
@@ -66,16 +77,26 @@ def test_a_shard_without_a_decodable_image_has_an_empty_index_and_no_beton(mixed
 def test_raw_rows_hold_exactly_the_pixels_that_the_decode_policy_gives(mixed: Inspected) -> None:
     run(mixed.job("betons", mode="raw", short_side_px=60))
 
-    beton, container = open_beton(mixed.folder / "betons" / "bb.beton"), mixed.folder / "shards" / "bb.bin"
+    beton, container = (
+        open_beton(mixed.folder / "betons" / "bb.beton"),
+        mixed.folder / "shards" / "bb.bin",
+    )
     expected = shrink_to(decode(container.read_bytes(), PixelRules()).pixels_HWC, short_side_px=60)
     assert beton.stored(0).tobytes() == expected.tobytes()
-    assert [tuple(sample["image"])[1:3] for sample in beton.samples_N] == [(100, 60), (60, 100), (60, 60), (60, 60)]
+    assert [tuple(sample["image"])[1:3] for sample in beton.samples_N] == [
+        (100, 60),
+        (60, 100),
+        (60, 60),
+        (60, 60),
+    ]
 
 
 def test_auto_keeps_small_images_raw_and_passes_fitting_jpegs_on(mixed: Inspected) -> None:
     run(mixed.job("betons"))
 
-    small, large = (open_beton(mixed.folder / "betons" / f"{shard}.beton") for shard in ("aa", "bb"))
+    small, large = (
+        open_beton(mixed.folder / "betons" / f"{shard}.beton") for shard in ("aa", "bb")
+    )
     assert set(small.samples_N["image"]["mode"]) == {RAW}
     assert set(large.samples_N["image"]["mode"]) == {JPG}
     received = (mixed.folder / "shards" / "bb.bin").read_bytes()
@@ -119,12 +140,17 @@ def test_other_parameters_do_not_find_the_old_betons_in_the_memo(mixed: Inspecte
     run(mixed.job("large"))
     run(mixed.job("small", short_side_px=16))
 
-    assert open_beton(mixed.folder / "small" / "aa.beton").samples_N["image"]["width"].tolist() == [16] * 5
+    assert (
+        open_beton(mixed.folder / "small" / "aa.beton").samples_N["image"]["width"].tolist()
+        == [16] * 5
+    )
 
 
 def test_raw_betons_are_frozen(inspected: Inspected, encoded: Encoded) -> None:
     """When this hash changes, memos would give old bytes: raise convert.run.FORMAT_VERSION with it."""
-    images = {f"{n}.png": encoded(np.full((4 + n, 5, 3), 40 * n, np.uint8), "PNG") for n in range(6)}
+    images = {
+        f"{n}.png": encoded(np.full((4 + n, 5, 3), 40 * n, np.uint8), "PNG") for n in range(6)
+    }
     inspected.put({"aa": images})
 
     run(inspected.job("betons", mode="raw"))
@@ -150,25 +176,37 @@ def test_pixels_json_says_all_that_prediction_must_repeat(mixed: Inspected) -> N
 def test_square_rows_hold_exactly_what_the_rules_of_kept_sizes_give(mixed: Inspected) -> None:
     run(mixed.job("betons", mode="raw", long_side_px=60, shape="square_pad"))
 
-    beton, container = open_beton(mixed.folder / "betons" / "bb.beton"), mixed.folder / "shards" / "bb.bin"
+    beton, container = (
+        open_beton(mixed.folder / "betons" / "bb.beton"),
+        mixed.folder / "shards" / "bb.bin",
+    )
     expected = KeptSize(long_side_px=60, shape="square_pad").apply(
         decode(container.read_bytes(), PixelRules()).pixels_HWC
     )
     assert beton.stored(0).tobytes() == expected.tobytes()
-    assert beton.samples_N["image"]["width"].tolist() == beton.samples_N["image"]["height"].tolist() == [60] * 4
+    assert (
+        beton.samples_N["image"]["width"].tolist()
+        == beton.samples_N["image"]["height"].tolist()
+        == [60] * 4
+    )
 
 
 def test_auto_mixes_raw_and_jpeg_by_the_short_side_that_is_kept(mixed: Inspected) -> None:
     run(mixed.job("betons", raw_up_to_px=90))
     run(mixed.job("none_raw", raw_up_to_px=0))
 
-    modes = [open_beton(mixed.folder / name / "bb.beton").samples_N["image"]["mode"] for name in ("betons", "none_raw")]
+    modes = [
+        open_beton(mixed.folder / name / "bb.beton").samples_N["image"]["mode"]
+        for name in ("betons", "none_raw")
+    ]
     assert [mode.tolist() for mode in modes] == [[JPG, JPG, RAW, RAW], [JPG] * 4]
 
 
 def test_an_image_of_another_size_than_inspect_saw_is_told(mixed: Inspected) -> None:
     table = IMAGES.read(mixed.folder / "images.parquet")
-    IMAGES.write(table.assign(width_px=table["width_px"].replace(32, 31)), mixed.folder / "images.parquet")
+    IMAGES.write(
+        table.assign(width_px=table["width_px"].replace(32, 31)), mixed.folder / "images.parquet"
+    )
 
     with pytest.raises(
         OutputDamaged,
@@ -181,7 +219,10 @@ def test_a_shard_that_changed_since_inspect_is_told_with_the_image(mixed: Inspec
     container = mixed.folder / "shards" / "aa.bin"
     container.write_bytes(bytes(100) + container.read_bytes()[100:])
 
-    with pytest.raises(OutputDamaged, match=r"aa\.bin: an image no longer decodes \(found: s/a/0\.png: decode_corrupt"):
+    with pytest.raises(
+        OutputDamaged,
+        match=r"aa\.bin: an image no longer decodes \(found: s/a/0\.png: decode_corrupt",
+    ):
         run(mixed.job("betons"))
 
     assert not (mixed.folder / "betons").exists()

@@ -37,7 +37,12 @@ SIDE_PX = 80  # kept as JPEG
 def two_shards(inspected: Inspected, photo: Photo, encoded: Encoded) -> Inspected:
     """Five images in each of two shards."""
     names = {name: [f"s/{name}/{number}.jpg" for number in range(5)] for name in ("aa", "bb")}
-    inspected.put({name: {one: encoded(photo(1, SIDE_PX, SIDE_PX)) for one in ids} for name, ids in names.items()})
+    inspected.put(
+        {
+            name: {one: encoded(photo(1, SIDE_PX, SIDE_PX)) for one in ids}
+            for name, ids in names.items()
+        }
+    )
     return inspected
 
 
@@ -45,12 +50,15 @@ def test_an_image_that_breaks_our_code_is_named_with_a_traceback(
     two_shards: Inspected, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def break_at_three(data: bytes, image: ReceivedImage, *rest: Any, **shards: Any) -> Any:
-        return 1 // 0 if image.image_id == "s/bb/3.jpg" else stored_form(data, image, *rest, **shards)
+        return (
+            1 // 0 if image.image_id == "s/bb/3.jpg" else stored_form(data, image, *rest, **shards)
+        )
 
     monkeypatch.setattr(shard, "stored_form", break_at_three)
 
     with pytest.raises(
-        CodeFailed, match=r"^shard bb, s/bb/3\.jpg: ZeroDivisionError in our code .*Remedy: report this"
+        CodeFailed,
+        match=r"^shard bb, s/bb/3\.jpg: ZeroDivisionError in our code .*Remedy: report this",
     ):
         run(two_shards.job("betons"))
 
@@ -62,10 +70,14 @@ def test_an_image_that_keeps_its_decoder_busy_is_named_with_the_remedy(
     inspected: Inspected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with another version of a decoder than `inspect` had. One shard: one worker, and the limit all the same."""
-    inspected.put({"aa": {"s/0.jpg": progressive_jpeg(2048, 200), "s/bomb.jpg": progressive_jpeg(5600, 32)}})
+    inspected.put(
+        {"aa": {"s/0.jpg": progressive_jpeg(2048, 200), "s/bomb.jpg": progressive_jpeg(5600, 32)}}
+    )
     monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.5)
 
-    with pytest.raises(Interrupted, match=r"^shard aa, s/bomb.jpg: .*SIGPROF.*dvc repro --force inspect`"):
+    with pytest.raises(
+        Interrupted, match=r"^shard aa, s/bomb.jpg: .*SIGPROF.*dvc repro --force inspect`"
+    ):
         run(inspected.job("betons", short_side_px=64))
 
     assert not (inspected.folder / "betons").exists()
@@ -76,10 +88,14 @@ def test_a_disk_that_fills_up_in_a_worker_is_told_and_nothing_is_left_under_the_
 ) -> None:
     """A page of a beton takes 2 MiB at least, twice what the disk holds."""
     monkeypatch.setattr(shard_engine, "SMALL_BYTES", 0)
-    job = replace(two_shards.job("betons", workers=2, mode="raw"), writes={"betons": tiny_disk / "betons"})
+    job = replace(
+        two_shards.job("betons", workers=2, mode="raw"), writes={"betons": tiny_disk / "betons"}
+    )
     (tiny_disk / "most of it").write_bytes(bytes(900_000))
 
-    with pytest.raises(NoSpace, match=r"\.beton: the disk is full \(found: \d+ MB left\)\. Remedy: free some space"):
+    with pytest.raises(
+        NoSpace, match=r"\.beton: the disk is full \(found: \d+ MB left\)\. Remedy: free some space"
+    ):
         run(job)
 
     assert not (tiny_disk / "betons").exists()
@@ -107,7 +123,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("measured")
-def test_space_and_time_are_told_before_the_work(two_shards: Inspected, caplog: pytest.LogCaptureFixture) -> None:
+def test_space_and_time_are_told_before_the_work(
+    two_shards: Inspected, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
 
     run(two_shards.job("betons", workers=1))
@@ -119,10 +137,21 @@ def test_space_and_time_are_told_before_the_work(two_shards: Inspected, caplog: 
 
 def test_the_estimate_of_images_of_one_size_is_exact(two_shards: Inspected) -> None:
     image = ReceivedImage(
-        "s/aa/0.jpg", "aa.bin", 0, (two_shards.folder / "shards/aa.bin").stat().st_size, SIDE_PX, SIDE_PX, 1
+        "s/aa/0.jpg",
+        "aa.bin",
+        0,
+        (two_shards.folder / "shards/aa.bin").stat().st_size,
+        SIDE_PX,
+        SIDE_PX,
+        1,
     )
     task = Task(
-        "aa", two_shards.folder, (image,) * 100, two_shards.folder / "shards", ConvertParams(mode="raw"), PixelRules()
+        "aa",
+        two_shards.folder,
+        (image,) * 100,
+        two_shards.folder / "shards",
+        ConvertParams(mode="raw"),
+        PixelRules(),
     )
 
     found = estimate.estimate([task])
@@ -169,7 +198,9 @@ run.run(pickle.load(open(sys.argv[1], "rb")))
 def start(job: StageRun[ConvertParams]) -> subprocess.Popen[str]:
     (job.checkout / "job").write_bytes(pickle.dumps(job))
     command = [sys.executable, "-c", SCRIPT, str(job.checkout / "job")]
-    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3])
+    return subprocess.Popen(
+        command, text=True, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -204,6 +235,9 @@ def test_after_two_kills_the_betons_are_those_of_an_undisturbed_run(two_shards: 
     whole.replace(container)
     run(two_shards.job("betons"))
 
-    written = [{path.name: path.read_bytes() for path in (two_shards.folder / name).iterdir()} for name in OUTPUTS]
+    written = [
+        {path.name: path.read_bytes() for path in (two_shards.folder / name).iterdir()}
+        for name in OUTPUTS
+    ]
     assert written[0] == written[1]
     assert not (two_shards.folder / "betons.partial").exists()

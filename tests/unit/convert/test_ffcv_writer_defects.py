@@ -46,8 +46,15 @@ Encoded = Callable[..., bytes]
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What FFCV's own writer does: see stock_ffcv_writer.py. said: its stderr."""
-    command = [sys.executable, "-m", "tests.unit.convert.stock_ffcv_writer", str(tmp_path_factory.mktemp("stock"))]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=600)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.unit.convert.stock_ffcv_writer",
+        str(tmp_path_factory.mktemp("stock")),
+    ]
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=600
+    )
     return {**json.loads(ended.stdout), "said": ended.stderr}
 
 
@@ -84,7 +91,10 @@ def test_images_that_end_ffcvs_worker_are_converted_or_have_been_refused(
     kept = BETON_INDEX.read(inspected.folder / "betons" / "aa.index.parquet")["image_id"].tolist()
     assert kept == [mode for mode in every_mode if mode not in ("F", "cut")]
     for row, mode in enumerate(kept):
-        assert beton.stored(row).tobytes() == decode(every_mode[mode], PixelRules()).pixels_HWC.tobytes()
+        assert (
+            beton.stored(row).tobytes()
+            == decode(every_mode[mode], PixelRules()).pixels_HWC.tobytes()
+        )
 
 
 def holder_of(file: Path) -> int:
@@ -92,7 +102,9 @@ def holder_of(file: Path) -> int:
     deadline = time.monotonic() + 300
     while True:
         for worker in multiprocessing.active_children():
-            if str(file) in {os.path.realpath(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir()}:
+            if str(file) in {
+                os.path.realpath(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir()
+            }:
                 return int(worker.pid or 0)
         assert time.monotonic() < deadline, f"no worker opens {file}"
         time.sleep(0.02)
@@ -103,18 +115,23 @@ def test_a_killed_worker_ends_convert_with_the_shard_it_held(
 ) -> None:
     """The second shard never ends: its container is a pipe that nobody writes to."""
     monkeypatch.setattr(shard_engine, "SMALL_BYTES", 0)
-    inspected.put({shard: {f"{shard}.png": encoded(photo(1, 8, 8), "PNG")} for shard in ("aa", "bb")})
+    inspected.put(
+        {shard: {f"{shard}.png": encoded(photo(1, 8, 8), "PNG")} for shard in ("aa", "bb")}
+    )
     (inspected.folder / "shards" / "bb.bin").unlink()
     os.mkfifo(inspected.folder / "shards" / "bb.bin")
     held = inspected.folder / "betons.partial" / "bb.beton.partial"
 
     def kill_its_worker() -> None:
-        os.kill(holder_of(held), signal.SIGKILL)  # and no join: `run` is the one to learn how it ended
+        os.kill(
+            holder_of(held), signal.SIGKILL
+        )  # and no join: `run` is the one to learn how it ended
 
     with ThreadPoolExecutor(1) as beside:
         killing = beside.submit(kill_its_worker)
         with pytest.raises(
-            Interrupted, match=r"^shard bb(, bb\.png)?: a worker process was killed \(found: SIGKILL\)\. Remedy: .*"
+            Interrupted,
+            match=r"^shard bb(, bb\.png)?: a worker process was killed \(found: SIGKILL\)\. Remedy: .*",
         ):
             run(inspected.job("betons", workers=2))
         killing.result()
@@ -124,7 +141,10 @@ def test_a_killed_worker_ends_convert_with_the_shard_it_held(
 
 
 def test_ctrl_c_at_the_end_leaves_no_beton_where_ffcv_leaves_one_without_its_table(
-    stock: dict[str, Any], inspected: Inspected, every_mode: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    stock: dict[str, Any],
+    inspected: Inspected,
+    every_mode: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupted(_: BetonWriter) -> None:
         raise KeyboardInterrupt
@@ -187,14 +207,22 @@ def test_an_image_without_rows_cannot_be_written_or_opened(
 
     assert stock["rows of an image 0 px high"] == 1
     with (tmp_path / "x").open("wb") as file, pytest.raises(AssertionError):
-        BetonWriter(file, n_max=1, page_size=2**21).add(StoredForm.raw(np.zeros((0, 8, 3), np.uint8)), name="a")
+        BetonWriter(file, n_max=1, page_size=2**21).add(
+            StoredForm.raw(np.zeros((0, 8, 3), np.uint8)), name="a"
+        )
     with pytest.raises(OutputDamaged, match=r"aa\.beton: pointers in a beton do not fit together"):
         open_beton(path)
 
 
-@pytest.mark.parametrize(("params", "size"), [({"short_side_px": 8}, (1, 5000)), ({"long_side_px": 500}, (1, 500))])
+@pytest.mark.parametrize(
+    ("params", "size"), [({"short_side_px": 8}, (1, 5000)), ({"long_side_px": 500}, (1, 500))]
+)
 def test_a_line_of_pixels_stays_one_when_it_shrinks(
-    params: dict[str, Any], size: tuple[int, int], stock: dict[str, Any], inspected: Inspected, encoded: Encoded
+    params: dict[str, Any],
+    size: tuple[int, int],
+    stock: dict[str, Any],
+    inspected: Inspected,
+    encoded: Encoded,
 ) -> None:
     """FFCV's `max_resolution` makes its short side 0."""
     inspected.put({"aa": {"line.png": encoded(np.full((1, 5000, 3), 9, np.uint8), "PNG")}})
@@ -216,8 +244,13 @@ def test_how_an_image_is_kept_depends_on_nothing_but_the_image(
 
     run(inspected.job("betons"))
 
-    alone, last = (open_beton(inspected.folder / "betons" / f"{shard}.beton") for shard in ("aa", "bb"))
-    assert (stock["bytes, smart without threshold"], stock["bytes, smart with threshold 0.5"]) == (30_000, 823)
+    alone, last = (
+        open_beton(inspected.folder / "betons" / f"{shard}.beton") for shard in ("aa", "bb")
+    )
+    assert (stock["bytes, smart without threshold"], stock["bytes, smart with threshold 0.5"]) == (
+        30_000,
+        823,
+    )
     assert alone.stored(0).tobytes() == last.stored(5).tobytes()
 
 

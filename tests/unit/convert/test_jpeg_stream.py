@@ -35,7 +35,14 @@ def passed(stream: bytes) -> bytes | None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"progressive": True}, {"subsampling": "4:4:4"}, {"optimize": True}, {"restart_marker_blocks": 3}]
+    "options",
+    [
+        {},
+        {"progressive": True},
+        {"subsampling": "4:4:4"},
+        {"optimize": True},
+        {"restart_marker_blocks": 3},
+    ],
 )
 def test_a_sound_jpeg_is_passed_on_with_its_compressed_data_untouched(
     options: dict[str, Any], photo: Photo, encoded: Encoded
@@ -55,12 +62,20 @@ def test_a_grey_jpeg_is_passed_on(photo: Photo, encoded: Encoded) -> None:
     assert passed(stream) is not None
 
 
-def test_position_comments_profiles_and_what_follows_the_image_are_taken_out(photo: Photo, encoded: Encoded) -> None:
+def test_position_comments_profiles_and_what_follows_the_image_are_taken_out(
+    photo: Photo, encoded: Encoded
+) -> None:
     block = Image.Exif()
     block.get_ifd(0x8825)[1] = "N-GPS-MARK"
     block[0x8825] = block.get_ifd(0x8825)
     stream = (
-        encoded(photo(2, 90, 120), exif=block.tobytes(), comment=b"COMMENT-MARK", icc_profile=b"PROFILE-MARK") + b"TAIL"
+        encoded(
+            photo(2, 90, 120),
+            exif=block.tobytes(),
+            comment=b"COMMENT-MARK",
+            icc_profile=b"PROFILE-MARK",
+        )
+        + b"TAIL"
     )
 
     bare = passed(stream)
@@ -77,10 +92,14 @@ def test_cmyk_is_not_passed_on(photo: Photo) -> None:
     assert passed(stream.getvalue()) is None
 
 
-def test_a_jpeg_that_holds_rgb_by_adobes_segment_is_not_passed_on_without_it(photo: Photo, encoded: Encoded) -> None:
+def test_a_jpeg_that_holds_rgb_by_adobes_segment_is_not_passed_on_without_it(
+    photo: Photo, encoded: Encoded
+) -> None:
     """Dropping the segment would turn red, green and blue into luminance and chroma."""
     stream = encoded(photo(5, 90, 120), keep_rgb=True)
-    stream = stream.replace(b"R\x11\0G\x11\0B\x11\0", b"\1\x11\0\2\x11\0\3\x11\0")  # ids that say nothing of colours
+    stream = stream.replace(
+        b"R\x11\0G\x11\0B\x11\0", b"\1\x11\0\2\x11\0\3\x11\0"
+    )  # ids that say nothing of colours
     stream = stream.replace(b"\3R\0G\0B\0", b"\3\1\0\2\0\3\0")
 
     assert b"Adobe" in stream
@@ -93,7 +112,9 @@ def test_a_jpeg_that_takes_more_bytes_than_its_pixels_is_not_passed_on(encoded: 
     assert passed(stream) is None
 
 
-def test_a_jpeg_of_another_size_than_wanted_is_not_passed_on(photo: Photo, encoded: Encoded) -> None:
+def test_a_jpeg_of_another_size_than_wanted_is_not_passed_on(
+    photo: Photo, encoded: Encoded
+) -> None:
     assert passed_on(encoded(photo(1, 90, 120)), width=90, height=120) is None
 
 
@@ -107,7 +128,9 @@ def test_a_look_at_an_eighth_of_the_size_sees_every_damage_that_a_full_decode_se
     for number in range(200):
         damaged, at = bytearray(sound), int(rng.integers(700, len(sound) - 64))
         damaged[at : at + 64] = (
-            bytes(64) if number % 2 else bytes([damaged[at] ^ 1 << number % 8]) + damaged[at + 1 : at + 64]
+            bytes(64)
+            if number % 2
+            else bytes([damaged[at] ^ 1 << number % 8]) + damaged[at + 1 : at + 64]
         )
         verdicts.append((is_sound(bytes(damaged)), decodes_in_full(bytes(damaged))))
 

@@ -44,7 +44,10 @@ def test_boxes_are_made_of_few_cells_and_the_rest_stays(one: Inspected) -> None:
     run(one.job("betons", mode="raw", **CORNER))
     run(one.job("plain", mode="raw"))
 
-    hidden, plain = (np.frombuffer(stored(one, name), np.uint8).reshape(60, 80, 3) for name in ("betons", "plain"))
+    hidden, plain = (
+        np.frombuffer(stored(one, name), np.uint8).reshape(60, 80, 3)
+        for name in ("betons", "plain")
+    )
     box = hidden[:12, :20].reshape(-1, 3)
     assert len(np.unique(box, axis=0)) <= CELLS * CELLS
     assert abs(box.mean() - plain[:12, :20].mean()) < 2
@@ -52,7 +55,9 @@ def test_boxes_are_made_of_few_cells_and_the_rest_stays(one: Inspected) -> None:
     assert np.array_equal(hidden[:, 20:], plain[:, 20:])
 
 
-def test_a_jpeg_is_passed_on_where_nothing_is_found_and_encoded_again_where_something_is(one: Inspected) -> None:
+def test_a_jpeg_is_passed_on_where_nothing_is_found_and_encoded_again_where_something_is(
+    one: Inspected,
+) -> None:
     every: dict[str, dict[str, Any]] = {"plain": {}, "nothing": NOTHING, "corner": CORNER}
     for name, params in every.items():
         run(one.job(name, raw_up_to_px=0, **params))
@@ -60,11 +65,15 @@ def test_a_jpeg_is_passed_on_where_nothing_is_found_and_encoded_again_where_some
     assert stored(one, "plain") == stored(one, "nothing") != stored(one, "corner")
 
 
-def test_the_receipt_names_the_detector_and_its_sha256_and_nothing_where_there_is_none(one: Inspected) -> None:
+def test_the_receipt_names_the_detector_and_its_sha256_and_nothing_where_there_is_none(
+    one: Inspected,
+) -> None:
     run(one.job("betons", **CORNER))
     run(one.job("plain"))
 
-    described = [json.loads((one.folder / name / "pixels.json").read_text()) for name in ("betons", "plain")]
+    described = [
+        json.loads((one.folder / name / "pixels.json").read_text()) for name in ("betons", "plain")
+    ]
     assert CORNER.items() <= described[0].items()
     assert "pixelate" not in described[1]
 
@@ -74,11 +83,31 @@ def test_the_receipt_names_the_detector_and_its_sha256_and_nothing_where_there_i
     [
         ("pickle:loads", SHA256, r"a module outside of this repository, .* \(found: pickle\)"),
         ("PIL.Image:open", SHA256, r"a module outside of this repository, .* \(found: PIL.Image\)"),
-        (f"{MODULE}:loads", SHA256, r"made_detectors.py: convert.pixelate: no such function \(found: loads\)"),
-        ("no.such.module:f", SHA256, r"^params.yaml: convert.pixelate: no such module \(found: no.such.module\)"),
-        ("nowhere:f", SHA256, r"no such module \(found: nowhere\)\. Remedy: write `module:function`"),
-        (f"{MODULE}:absent", SHA256, r"made_detectors.py: convert.pixelate: no such function \(found: absent\)"),
-        (f"{MODULE}:corner", "0" * 64, rf"not the one that .* \(found: {SHA256}\)\. Remedy: restore the file, or set"),
+        (
+            f"{MODULE}:loads",
+            SHA256,
+            r"made_detectors.py: convert.pixelate: no such function \(found: loads\)",
+        ),
+        (
+            "no.such.module:f",
+            SHA256,
+            r"^params.yaml: convert.pixelate: no such module \(found: no.such.module\)",
+        ),
+        (
+            "nowhere:f",
+            SHA256,
+            r"no such module \(found: nowhere\)\. Remedy: write `module:function`",
+        ),
+        (
+            f"{MODULE}:absent",
+            SHA256,
+            r"made_detectors.py: convert.pixelate: no such function \(found: absent\)",
+        ),
+        (
+            f"{MODULE}:corner",
+            "0" * 64,
+            rf"not the one that .* \(found: {SHA256}\)\. Remedy: restore the file, or set",
+        ),
     ],
 )
 def test_a_detector_that_is_absent_or_another_one_stops_the_stage(
@@ -89,12 +118,16 @@ def test_a_detector_that_is_absent_or_another_one_stops_the_stage(
 
 
 @pytest.mark.parametrize("half", [{"pixelate": "a:b"}, {"pixelate_sha256": "0" * 64}])
-def test_a_detector_without_its_hash_or_a_hash_without_a_detector_is_a_mistake(half: dict[str, str]) -> None:
+def test_a_detector_without_its_hash_or_a_hash_without_a_detector_is_a_mistake(
+    half: dict[str, str],
+) -> None:
     with pytest.raises(ValueError, match="pixelate and pixelate_sha256 go together"):
         ConvertParams.model_validate(half)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("skimage") is None, reason="needs the extra `faces` (scikit-image)")
+@pytest.mark.skipif(
+    importlib.util.find_spec("skimage") is None, reason="needs the extra `faces` (scikit-image)"
+)
 def test_the_face_in_a_real_photograph_is_found_and_cannot_be_found_afterwards() -> None:
     """Eileen Collins, photographed by NASA (public domain), in scikit-image; her nose is near (225, 120)."""
     import skimage.data

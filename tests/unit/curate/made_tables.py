@@ -73,7 +73,8 @@ class MadeImage:
             "pixel_hash": digest(looks, 16),
             "phash": int(digest(looks, 8), 16),
             "phash_variants": [
-                int(digest(f"{looks} {part}", 8), 16) for part in ("95", "90", "85", "80", "uncut", "middle")
+                int(digest(f"{looks} {part}", 8), 16)
+                for part in ("95", "90", "85", "80", "uncut", "middle")
             ],
             "luminance_p1": 5,
             "luminance_p50": 100,
@@ -86,9 +87,13 @@ class MadeImage:
 
     def features(self) -> dict[str, object]:
         looks = self.details or self.looks or self.image_id
-        noise = np.random.default_rng(int(digest(looks, 4), 16)).integers(0, 256, 1024, dtype=np.uint8)
+        noise = np.random.default_rng(int(digest(looks, 4), 16)).integers(
+            0, 256, 1024, dtype=np.uint8
+        )
         vector = np.array(self.vector, dtype=np.float32)
-        view = small_view(noise.reshape(32, 32)[:, :, None].repeat(3, axis=2).repeat(3, axis=0).repeat(3, axis=1))
+        view = small_view(
+            noise.reshape(32, 32)[:, :, None].repeat(3, axis=2).repeat(3, axis=0).repeat(3, axis=1)
+        )
         shown = {"thumbnail": noise.tobytes(), "view": view}
         return {"image_id": self.image_id, "kind": "pixels", "vector": vector, **shown}
 
@@ -104,9 +109,14 @@ def make_found(images, *, votes=(), overrides: str = "", class_words: str = "") 
     return Inputs(
         members=typed([image.member() for image in images], MEMBERS),
         images=typed([image.row() for image in decoded], IMAGES),
-        votes=typed([dict(zip(("image_id", "annotator", "label"), vote, strict=True)) for vote in votes], VOTES),
+        votes=typed(
+            [dict(zip(("image_id", "annotator", "label"), vote, strict=True)) for vote in votes],
+            VOTES,
+        ),
         features=typed([image.features() for image in sound], FEATURES),
-        views=lambda image_ids: {one.image_id: one.features()["view"] for one in sound if one.image_id in image_ids},
+        views=lambda image_ids: {
+            one.image_id: one.features()["view"] for one in sound if one.image_id in image_ids
+        },
         overrides=parse_overrides(HEADER + overrides, OVERRIDES),
         class_words=parse_class_words(WORDS_HEADER + class_words, CLASS_WORDS),
         overrides_file=OVERRIDES,
@@ -126,4 +136,6 @@ def typed(records, table):
 
     empty = table.empty()
     frame = pd.DataFrame(records, columns=list(empty.columns), dtype=object)
-    return frame.astype({name: kind for name, kind in empty.dtypes.items() if kind is not np.dtype(object)})
+    return frame.astype(
+        {name: kind for name, kind in empty.dtypes.items() if kind is not np.dtype(object)}
+    )

@@ -22,7 +22,9 @@ def test_equally_uncertain_images_are_asked_farthest_first():
 
 def test_of_two_alike_the_second_waits_and_the_sure_one_too():
     """10 and 10.1 are near each other, 5 is sure (uncertainty .01): after 10.1 comes 3, then 10 or 5."""
-    order = rank_to_label(np.array([1.0, 1.0, 0.01, 1.0]), on_a_line(10, 10.1, 5, 3), on_a_line(0), n=2)
+    order = rank_to_label(
+        np.array([1.0, 1.0, 0.01, 1.0]), on_a_line(10, 10.1, 5, 3), on_a_line(0), n=2
+    )
 
     assert order.tolist() == [1, 3]
 
@@ -44,7 +46,9 @@ def digits(n_without_class):
     label = pd.Series(raw.target[:400].astype(str), index=ids, dtype="str")
     label[:n_without_class] = np.nan
     rows = pd.DataFrame({"class_id": label, "fold_group": ids}, index=ids)
-    features = pd.DataFrame({"kind": "hog", "vector": list((raw.data[:400] / 16).astype(np.float32))}, index=ids)
+    features = pd.DataFrame(
+        {"kind": "hog", "vector": list((raw.data[:400] / 16).astype(np.float32))}, index=ids
+    )
     return rows, features, pd.Series(raw.target[:400].astype(str), index=ids)
 
 
@@ -57,7 +61,9 @@ def test_images_without_a_class_get_a_guess_and_the_first_of_them_a_rank():
     assert sorted(asked["al_rank"].dropna()) == list(range(1, 21))
     assert (asked["label_suggested"] == truth[asked.index]).mean() > 0.9
     assert asked[["p_given", "label_doubt"]].isna().all().all()
-    assert asked.loc[asked["al_rank"] <= 20, "p_suggested"].mean() < asked["p_suggested"].mean() - 0.1
+    assert (
+        asked.loc[asked["al_rank"] <= 20, "p_suggested"].mean() < asked["p_suggested"].mean() - 0.1
+    )
 
 
 def test_labels_are_ranked_for_review_by_their_doubt():

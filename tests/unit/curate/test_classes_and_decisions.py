@@ -71,15 +71,23 @@ def test_effective_weights_follow_the_papers_formula():
 
 
 def test_a_cap_takes_training_images_only_and_leaves_those_a_person_chose():
-    images = [MadeImage(f"s/{n:03}", split=split) for n, split in enumerate(["train"] * 30 + ["val", "test"] * 10)]
-    dogs = [MadeImage(f"d/{n}", "dog", split, vector=(1, 0)) for n, split in enumerate(["train"] * 4 + ["val", "test"])]
+    images = [
+        MadeImage(f"s/{n:03}", split=split)
+        for n, split in enumerate(["train"] * 30 + ["val", "test"] * 10)
+    ]
+    dogs = [
+        MadeImage(f"d/{n}", "dog", split, vector=(1, 0))
+        for n, split in enumerate(["train"] * 4 + ["val", "test"])
+    ]
     wish = "image_id,s/007,keep,,,,,\nimage_id,s/011,keep,,,,,\n"
 
     curated = curate(make_found([*images, *dogs], overrides=wish), CurateParams(cap_per_class=4))
 
     rows = curated.manifest.set_index("image_id")
     over = rows[rows["reason"] == "over_class_cap"]
-    assert len(over) == 26 and set(over["class_id"]) == {"cat"} and set(over["decision"]) == {"remove"}
+    assert (
+        len(over) == 26 and set(over["class_id"]) == {"cat"} and set(over["decision"]) == {"remove"}
+    )
     assert (rows.loc[["s/007", "s/011"], "decision"] == "keep").all()
     assert curated.statistics["splits"] == {"train": 8, "val": 11, "test": 11}
 
@@ -107,17 +115,27 @@ def test_a_class_with_too_few_training_images_is_dropped_kept_or_refused():
     assert set(rows.loc[too_small(rows, CurateParams(), FILE), "class_id"]) == {"b"}
     assert not too_small(rows, CurateParams(small_classes="keep"), FILE).any()
     message = failure(lambda: too_small(rows, CurateParams(small_classes="fail"), FILE))
-    assert "1 classes have fewer than 2 training images (found: b: 1). Remedy: add images, exclude_class" in message
+    assert (
+        "1 classes have fewer than 2 training images (found: b: 1). Remedy: add images, exclude_class"
+        in message
+    )
 
 
 def test_what_cannot_be_trained_on_is_refused():
-    assert "no train image is left. Remedy: add images" in failure(lambda: class_table(kept(a=(0, 1, 1)), {}, FILE))
+    assert "no train image is left. Remedy: add images" in failure(
+        lambda: class_table(kept(a=(0, 1, 1)), {}, FILE)
+    )
     assert "no train image is left" in failure(lambda: class_table(kept(), {}, FILE))
     no_val = failure(lambda: class_table(kept(a=(3, 0, 1)), {}, FILE))
-    assert "no val image is left. Remedy: add images, raise curate.val_fraction in params.yaml, or" in no_val
+    assert (
+        "no val image is left. Remedy: add images, raise curate.val_fraction in params.yaml, or"
+        in no_val
+    )
     empty = failure(lambda: class_table(kept(a=(3, 1, 1), b=(0, 1, 1)), {}, FILE))
     assert "1 classes have no training image (found: b). Remedy:" in empty
-    assert "a classifier needs two classes (found: a)" in failure(lambda: class_table(kept(a=(3, 1, 1)), {}, FILE))
+    assert "a classifier needs two classes (found: a)" in failure(
+        lambda: class_table(kept(a=(3, 1, 1)), {}, FILE)
+    )
 
 
 def test_the_ledger_balances_by_source():
@@ -165,13 +183,21 @@ def test_a_row_without_a_decision_is_our_defect():
 
 
 def test_too_much_quarantine_stops_the_line_and_names_ten_examples():
-    images = [MadeImage(f"s/{n:02d}", image={"refusal": "decode_truncated"} if n < 12 else {}) for n in range(30)]
+    images = [
+        MadeImage(f"s/{n:02d}", image={"refusal": "decode_truncated"} if n < 12 else {})
+        for n in range(30)
+    ]
 
     message = failure(lambda: curate(make_found(images), CurateParams()))
 
-    assert "12 of 30 images are quarantined, 6 are allowed (found: decode_truncated: 12; " in message
+    assert (
+        "12 of 30 images are quarantined, 6 are allowed (found: decode_truncated: 12; " in message
+    )
     assert "12; s/00 (decode_truncated), s/01 (decode_truncated), " in message
-    assert "s/09 (decode_truncated) and 2 more). Remedy: fix the source, or raise curate.max_quarantine_rate" in message
+    assert (
+        "s/09 (decode_truncated) and 2 more). Remedy: fix the source, or raise curate.max_quarantine_rate"
+        in message
+    )
 
 
 def test_the_remedy_for_small_classes_is_one_that_helps():
@@ -181,27 +207,52 @@ def test_the_remedy_for_small_classes_is_one_that_helps():
     message = failure(lambda: curate(found, CurateParams(min_images_per_class=9)))
 
     assert "class_too_small: 20" in message and "max_quarantine_rate" not in message
-    assert "Remedy: add images to these classes, lower curate.min_images_per_class or set curate.small_class" in message
-    assert len(curate(found, CurateParams(min_images_per_class=9, small_classes="keep")).classes) == 2
+    assert (
+        "Remedy: add images to these classes, lower curate.min_images_per_class or set curate.small_class"
+        in message
+    )
+    assert (
+        len(curate(found, CurateParams(min_images_per_class=9, small_classes="keep")).classes) == 2
+    )
     assert len(curate(found, CurateParams(min_images_per_class=2)).classes) == 2
 
 
 def judged(*names: str, p_given: float, p_suggested: float) -> pd.DataFrame:
     """Manifest rows of kept images called cat; doubted where a dog is likelier."""
     doubted = "review" if p_suggested > p_given else "none"
-    columns = {"decision": "keep", "reason": None, "class_id": "cat", "label_suggested": "dog", "label_issue": doubted}
-    return pd.DataFrame({**columns, "p_given": p_given, "p_suggested": p_suggested}, index=list(names))
+    columns = {
+        "decision": "keep",
+        "reason": None,
+        "class_id": "cat",
+        "label_suggested": "dog",
+        "label_issue": doubted,
+    }
+    return pd.DataFrame(
+        {**columns, "p_given": p_given, "p_suggested": p_suggested}, index=list(names)
+    )
 
 
 def test_too_many_doubted_labels_stop_the_line_and_the_worst_are_named_first():
     sound = judged(*(f"s/{n}" for n in range(8)), p_given=0.9, p_suggested=0.1)
-    manifest = pd.concat([sound, judged("s/x", p_given=0.3, p_suggested=0.7), judged("s/y", p_given=0, p_suggested=1)])
+    manifest = pd.concat(
+        [
+            sound,
+            judged("s/x", p_given=0.3, p_suggested=0.7),
+            judged("s/y", p_given=0, p_suggested=1),
+        ]
+    )
     leaks = pd.Series(False, index=manifest.index)
 
     message = failure(lambda: check_limits(manifest, leaks, CurateParams(), FILE))
 
-    assert "2 of 10 labels are doubted, 2 are allowed (found: s/y (cat, looks like dog), s/x (cat, looks" in message
-    assert "Remedy: look at line/curate/review.parquet and correct labels in curation/overrides.csv, or" in message
+    assert (
+        "2 of 10 labels are doubted, 2 are allowed (found: s/y (cat, looks like dog), s/x (cat, looks"
+        in message
+    )
+    assert (
+        "Remedy: look at line/curate/review.parquet and correct labels in curation/overrides.csv, or"
+        in message
+    )
     check_limits(manifest, leaks, CurateParams(max_label_issue_rate=0.2), FILE)
 
 
@@ -211,9 +262,14 @@ def test_the_commonest_reason_of_quarantine_is_named_first():
     manifest = judged(*index, p_given=float("nan"), p_suggested=float("nan")).assign(reason=reasons)
     manifest["decision"] = ["quarantine"] * 3 + ["keep"]
 
-    message = failure(lambda: check_limits(manifest, pd.Series(False, index=index), CurateParams(), FILE))
+    message = failure(
+        lambda: check_limits(manifest, pd.Series(False, index=index), CurateParams(), FILE)
+    )
 
-    assert "(found: decode_corrupt: 2, empty: 1; s/1 (decode_corrupt), s/2 (decode_corrupt), s/0 (empty))" in message
+    assert (
+        "(found: decode_corrupt: 2, empty: 1; s/1 (decode_corrupt), s/2 (decode_corrupt), s/0 (empty))"
+        in message
+    )
 
 
 def files(*, images: list[str], others: list[str]) -> pd.DataFrame:
@@ -232,7 +288,9 @@ def files(*, images: list[str], others: list[str]) -> pd.DataFrame:
     ids=["a few", "one beside each image", "annotations and captions"],
 )
 def test_files_that_belong_beside_images_count_against_no_limit(others):
-    check_other_files(files(images=[f"s/cat/{n}.jpg" for n in range(10)], others=others), CurateParams(), FILE)
+    check_other_files(
+        files(images=[f"s/cat/{n}.jpg" for n in range(10)], others=others), CurateParams(), FILE
+    )
 
 
 def test_a_folder_of_documents_stops_the_line():
@@ -241,10 +299,14 @@ def test_a_folder_of_documents_stops_the_line():
 
     message = failure(lambda: check_other_files(manifest, CurateParams(), FILE))
 
-    assert "8 of 20 files are no images by their names, 5 are allowed (found: .pdf: 7, README: 1; s/scans/0.pdf" in (
-        message.replace("s/scans/README, s/scans/0.pdf", "s/scans/0.pdf")
+    assert (
+        "8 of 20 files are no images by their names, 5 are allowed (found: .pdf: 7, README: 1; s/scans/0.pdf"
+        in (message.replace("s/scans/README, s/scans/0.pdf", "s/scans/0.pdf"))
     )
-    assert "Remedy: name the folder that holds the images in discover.sources, save what should be images" in message
+    assert (
+        "Remedy: name the folder that holds the images in discover.sources, save what should be images"
+        in message
+    )
     check_other_files(manifest, CurateParams(max_quarantine_rate=0.4), FILE)
 
 
@@ -262,7 +324,9 @@ def test_leakage_stops_the_line():
 
 
 def test_wrong_fractions_are_refused():
-    with pytest.raises(ValueError, match=re.escape("test_fraction + val_fraction must stay under 1")):
+    with pytest.raises(
+        ValueError, match=re.escape("test_fraction + val_fraction must stay under 1")
+    ):
         CurateParams(test_fraction=0.6, val_fraction=0.5)
 
 
@@ -272,4 +336,7 @@ def test_many_images_without_a_class_are_told_of_the_table_of_labels():
     said = failure(lambda: curate(make_found(images), CurateParams()))
 
     assert "label_missing: 36" in said
-    assert "Remedy: give these images a class: name a table of labels (one line per image) as `labels` of" in said
+    assert (
+        "Remedy: give these images a class: name a table of labels (one line per image) as `labels` of"
+        in said
+    )

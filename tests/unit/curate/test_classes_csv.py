@@ -18,7 +18,11 @@ n01503061,bird,"warm-blooded egg-laying vertebrates, feathered",n00004258
 n00004258,entity,,
 n02084071,dog,,n00004258; n01503061
 """
-IMAGES = [MadeImage(f"s/{name}{n}", name) for name in ("n02012849", "n03126707", "n02084071") for n in range(16)]
+IMAGES = [
+    MadeImage(f"s/{name}{n}", name)
+    for name in ("n02012849", "n03126707", "n02084071")
+    for n in range(16)
+]
 
 
 def parse(lines: str):
@@ -51,7 +55,10 @@ def test_a_class_above_another_in_use_stops_the_line():
     birds = [MadeImage(f"s/bird{n}", "n01503061") for n in range(16)]
 
     with pytest.raises(DataCheckFailed) as caught:
-        curate(make_found([*IMAGES, *birds], class_words=IMAGENET), CurateParams(max_label_issue_rate=1))
+        curate(
+            make_found([*IMAGES, *birds], class_words=IMAGENET),
+            CurateParams(max_label_issue_rate=1),
+        )
 
     assert str(caught.value) == (
         "curation/classes.csv: classes in use lie above others in use (found: n01503061 above n02012849, "
@@ -71,7 +78,10 @@ def test_leaves_that_share_a_parent_are_fine():
         (",b,c,d\n", "line 2: the class_id is empty"),
         ("a,,,\na,,,\n", "line 3: class 'a' stands there twice"),
         ("a,,,b\n", "a: no class 'b' to be its parent"),
-        ("a,,,b\nb,,,a\nc,,,a\n", "(found: a: is an ancestor of itself; b: is an ancestor of itself)"),
+        (
+            "a,,,b\nb,,,a\nc,,,a\n",
+            "(found: a: is an ancestor of itself; b: is an ancestor of itself)",
+        ),
         ('a,"b,,\n', "line 2: unexpected end of data"),
     ],
 )
@@ -82,14 +92,17 @@ def test_a_malformed_line_is_named(lines, fault):
 
 def test_other_columns_are_refused():
     with pytest.raises(
-        ConfigError, match=r"classes.csv:1: the columns are wrong \(found: wnid,words\). Remedy: make its"
+        ConfigError,
+        match=r"classes.csv:1: the columns are wrong \(found: wnid,words\). Remedy: make its",
     ):
         parse_class_words("wnid,words\n", CLASS_WORDS)
 
 
 def test_names_that_a_spreadsheet_would_run_are_guarded_and_read_back(tmp_path):
     names = ["=cmd|'/c calc'!A1", "-1", "@x", "plain", "007"]
-    table = pd.DataFrame({"label": range(5), "class_id": names, "name": names, "n_train": 1, "n_val": 1, "n_test": 1})
+    table = pd.DataFrame(
+        {"label": range(5), "class_id": names, "name": names, "n_train": 1, "n_val": 1, "n_test": 1}
+    )
     (tmp_path / "classes.csv").write_text(frame_as_csv(table))
 
     cells = [line.split(",")[1] for line in (tmp_path / "classes.csv").read_text().splitlines()[1:]]

@@ -19,21 +19,29 @@ def probabilities(*, n: int, n_classes: int, sharpness: float, seed: int):
 
 @pytest.mark.parametrize(("n_classes", "sharpness"), [(2, 1.0), (10, 3.0), (60, 4.0), (60, 1.0)])
 def test_the_joint_and_its_off_diagonals_are_cleanlabs(monkeypatch, n_classes, sharpness):
-    count = pytest.importorskip("cleanlab.count", reason="cleanlab is not installed: no oracle to compare with")
-    p_NK, given = probabilities(n=3000, n_classes=n_classes + 1, sharpness=sharpness, seed=n_classes)
+    count = pytest.importorskip(
+        "cleanlab.count", reason="cleanlab is not installed: no oracle to compare with"
+    )
+    p_NK, given = probabilities(
+        n=3000, n_classes=n_classes + 1, sharpness=sharpness, seed=n_classes
+    )
     p_NK, oracle = p_NK[:, :-1], p_NK[:, :-1].astype(np.float64)
     monkeypatch.setattr(confident_learning, "BLOCK_VALUES", 20_000)
 
     ours = confident_joint(p_NK, given)
 
-    theirs, rows = count.compute_confident_joint(given, oracle, calibrate=False, return_indices_of_off_diagonals=True)
+    theirs, rows = count.compute_confident_joint(
+        given, oracle, calibrate=False, return_indices_of_off_diagonals=True
+    )
     dense = np.zeros_like(theirs)
     dense[ours.given, ours.believed_by_pair] = ours.counts
     np.fill_diagonal(dense, dense.diagonal().clip(min=1))
     np.testing.assert_array_equal(dense, theirs)
     np.testing.assert_array_equal(ours.off_diagonal(given), rows)
     calibrated = count.compute_confident_joint(given, oracle, calibrate=True)
-    assert ours.noise_rate == pytest.approx(1 - np.trace(calibrated) / calibrated.sum(), abs=2 / len(given) * n_classes)
+    assert ours.noise_rate == pytest.approx(
+        1 - np.trace(calibrated) / calibrated.sum(), abs=2 / len(given) * n_classes
+    )
 
 
 def test_a_class_is_confident_from_the_mean_of_its_own_images():

@@ -23,7 +23,9 @@ from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
 from tests.unit.curate.made_tables import HEADER, WORDS_HEADER, MadeImage, make_found
 
-GIVEN_IMAGES = [MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
+GIVEN_IMAGES = [
+    MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)
+]
 PARAMS = CurateParams()
 
 
@@ -43,7 +45,11 @@ def test_every_member_has_one_row_and_one_reason_unless_it_is_kept():
     assert len(rows) == len(GIVEN_IMAGES) + 3
     assert (rows["reason"].isna() == (rows["decision"] == "keep")).all()
     assert rows["split"].notna().eq(rows["decision"] == "keep").all()
-    found = rows.loc[["s/.DS_Store", "s/torn", "s/nameless"], ["decision", "reason"]].to_numpy().tolist()
+    found = (
+        rows.loc[["s/.DS_Store", "s/torn", "s/nameless"], ["decision", "reason"]]
+        .to_numpy()
+        .tolist()
+    )
     assert found == [
         ["remove", "ignored_system_file"],
         ["quarantine", "decode_truncated"],
@@ -55,23 +61,37 @@ def test_every_member_has_one_row_and_one_reason_unless_it_is_kept():
 def test_classes_outside_the_list_are_removed_and_an_absent_one_is_counted():
     curated = decided(MadeImage("s/cow", label="cow"), classes=("cat", "dog", "unicorn"))
 
-    assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == ["remove", "label_unknown"]
+    assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == [
+        "remove",
+        "label_unknown",
+    ]
     assert curated.statistics["classes"]["absent"] == 1
 
 
 def test_a_class_too_small_to_learn_is_quarantined():
     curated = decided(MadeImage("s/cow", label="cow", split="train"))
 
-    assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == ["quarantine", "class_too_small"]
+    assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == [
+        "quarantine",
+        "class_too_small",
+    ]
     assert curated.classes["class_id"].to_list() == ["cat", "dog"]
 
 
 def test_votes_that_do_not_settle_a_training_image_ask_for_more_and_may_set_it_aside():
-    votes = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(9) for who in ("ana", "ben")]
+    votes = [
+        (f"s/{label}{n}", who, label)
+        for label in ("cat", "dog")
+        for n in range(9)
+        for who in ("ana", "ben")
+    ]
     votes += [("s/q", "ana", "dog")]
     question = MadeImage("s/q", split="train")
 
-    kept, aside = decided(question, votes=votes), decided(question, votes=votes, undecided_votes="quarantine")
+    kept, aside = (
+        decided(question, votes=votes),
+        decided(question, votes=votes, undecided_votes="quarantine"),
+    )
 
     assert kept.rows.loc["s/q", "decision"] == "keep"
     assert aside.rows.loc["s/q", ["reason", "decided_by"]].to_list() == ["votes_undecided", "votes"]
@@ -83,27 +103,50 @@ def test_votes_that_do_not_settle_a_training_image_ask_for_more_and_may_set_it_a
 
 def test_a_image_that_votes_give_another_class_is_remarked():
     people = ("ana", "ben", "cleo")
-    votes = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(15) for who in people]
+    votes = [
+        (f"s/{label}{n}", who, label)
+        for label in ("cat", "dog")
+        for n in range(15)
+        for who in people
+    ]
     votes += [("s/cat18", who, "dog") for who in people]
 
     row = decided(votes=votes, max_label_issue_rate=1).rows.loc["s/cat18"]
 
-    assert (row["class_id"], row["flags"], row["decided_by"]) == ("dog", ["relabelled_by_votes"], "votes")
+    assert (row["class_id"], row["flags"], row["decided_by"]) == (
+        "dog",
+        ["relabelled_by_votes"],
+        "votes",
+    )
 
 
 def test_a_doubted_label_of_a_test_image_is_remarked_and_the_image_stays():
     noise = np.random.default_rng(0).normal(0, 0.05, (40, 2))
-    cats = [MadeImage(f"s/cat{n}", "cat", vector=tuple(np.add((0, 1), off))) for n, off in enumerate(noise)]
-    dogs = [MadeImage(f"s/dog{n}", "dog", vector=tuple(np.add((1, 0), off))) for n, off in enumerate(noise)]
+    cats = [
+        MadeImage(f"s/cat{n}", "cat", vector=tuple(np.add((0, 1), off)))
+        for n, off in enumerate(noise)
+    ]
+    dogs = [
+        MadeImage(f"s/dog{n}", "dog", vector=tuple(np.add((1, 0), off)))
+        for n, off in enumerate(noise)
+    ]
     odd = MadeImage("s/odd", "cat", split="test", vector=(1.0, 0.0))
 
-    row = curate(make_found([*cats, *dogs, odd]), PARAMS).manifest.set_index("image_id").loc["s/odd"]
+    row = (
+        curate(make_found([*cats, *dogs, odd]), PARAMS).manifest.set_index("image_id").loc["s/odd"]
+    )
 
-    assert (row["decision"], row["flags"], row["label_suggested"]) == ("keep", ["label_review"], "dog")
+    assert (row["decision"], row["flags"], row["label_suggested"]) == (
+        "keep",
+        ["label_review"],
+        "dog",
+    )
 
 
 def test_copies_across_published_splits_leave_training_and_the_leak_is_counted():
-    curated = decided(MadeImage("s/a", split="train", looks="x"), MadeImage("s/b", split="test", looks="x"))
+    curated = decided(
+        MadeImage("s/a", split="train", looks="x"), MadeImage("s/b", split="test", looks="x")
+    )
 
     assert curated.rows.loc["s/a", "reason"] == "leak_train_eval"
     assert curated.rows.loc["s/b", "decision"] == "keep"
@@ -111,13 +154,18 @@ def test_copies_across_published_splits_leave_training_and_the_leak_is_counted()
 
 
 def test_images_of_a_subject_seen_in_test_leave_training():
-    curated = decided(MadeImage("s/a", split="train", subject="ann"), MadeImage("s/b", split="test", subject="ann"))
+    curated = decided(
+        MadeImage("s/a", split="train", subject="ann"),
+        MadeImage("s/b", split="test", subject="ann"),
+    )
 
     assert curated.rows.loc["s/a", "reason"] == "leak_train_eval"
 
 
 def test_test_copies_with_different_classes_stay_and_are_shown():
-    curated = decided(MadeImage("s/a", split="test", looks="x"), MadeImage("s/b", "dog", split="test", looks="x"))
+    curated = decided(
+        MadeImage("s/a", split="test", looks="x"), MadeImage("s/b", "dog", split="test", looks="x")
+    )
 
     assert (curated.rows.loc[["s/a", "s/b"], "decision"] == "keep").all()
     shown = curated.review[curated.review["kind"] == "duplicate_conflict"]
@@ -142,7 +190,12 @@ def test_poor_images_are_remarked_and_shown_but_used():
 
 
 def test_an_enlarged_thumbnail_is_not_called_blurred():
-    assert decided(MadeImage("s/tiny", side_px=32, image={"blur_ratio": 0.9})).rows.loc["s/tiny", "flags"] == []
+    assert (
+        decided(MadeImage("s/tiny", side_px=32, image={"blur_ratio": 0.9})).rows.loc[
+            "s/tiny", "flags"
+        ]
+        == []
+    )
 
 
 @pytest.fixture
@@ -159,7 +212,13 @@ def job(tmp_path):
     (tmp_path / "curation").mkdir()
     (tmp_path / "curation/overrides.csv").write_text(HEADER)
     (tmp_path / "curation/classes.csv").write_text(WORDS_HEADER)
-    tables = ("manifest.parquet", "review.parquet", "soft_labels.parquet", "classes.csv", "annotators.csv")
+    tables = (
+        "manifest.parquet",
+        "review.parquet",
+        "soft_labels.parquet",
+        "classes.csv",
+        "annotators.csv",
+    )
     names = (*tables, "stopping.csv", "balance.csv", "selection", "profile.json", "curation.json")
     writes = {name.split(".")[0]: tmp_path / "out" / name for name in names}
     return StageRun(tmp_path, reads, writes, PARAMS, Settings())
@@ -170,23 +229,39 @@ def test_the_stage_writes_all_its_tables_and_they_agree(job):
 
     manifest = MANIFEST.read(job.writes["manifest"])
     selected = pd.concat(
-        [SELECTION.read(job.writes["selection"] / f"{name}.parquet") for name in ("train", "val", "test")]
+        [
+            SELECTION.read(job.writes["selection"] / f"{name}.parquet")
+            for name in ("train", "val", "test")
+        ]
     )
-    assert set(selected["image_id"]) == set(manifest.loc[manifest["decision"] == "keep", "image_id"])
-    assert list(REVIEW.read(job.writes["review"]).columns) == [column.name for column in REVIEW.columns]
+    assert set(selected["image_id"]) == set(
+        manifest.loc[manifest["decision"] == "keep", "image_id"]
+    )
+    assert list(REVIEW.read(job.writes["review"]).columns) == [
+        column.name for column in REVIEW.columns
+    ]
     classes = pd.read_csv(job.writes["classes"])
     assert classes[["n_train", "n_val", "n_test"]].to_numpy().sum() == len(selected)
-    assert job.writes["annotators"].read_text().startswith("annotator,n_votes,accuracy,weight,agreement,")
+    assert (
+        job.writes["annotators"]
+        .read_text()
+        .startswith("annotator,n_votes,accuracy,weight,agreement,")
+    )
     soft = SOFT_LABELS.read(job.writes["soft_labels"])
     assert soft[["image_id", "class_id"]].to_numpy().tolist() == [["s/cat1", "cat"]]
-    assert job.writes["stopping"].read_text() == "class_id,n_pictures,first_vote_right,unanimous_votes\n"
+    assert (
+        job.writes["stopping"].read_text()
+        == "class_id,n_pictures,first_vote_right,unanimous_votes\n"
+    )
     figures = json.loads(job.writes["curation"].read_text())
     assert sum(figures["splits"].values()) == figures["ledger"]["kept"] == len(selected)
     balance = pd.read_csv(job.writes["balance"])
     assert balance["n"].sum() == len(manifest)
     profile = json.loads(job.writes["profile"].read_text())
     assert sum(profile["classes"].values()) == profile["n"] == len(selected)
-    assert profile["became"] == {name: name for name in sorted(set(manifest["label_received"].dropna()))}
+    assert profile["became"] == {
+        name: name for name in sorted(set(manifest["label_received"].dropna()))
+    }
     assert all(sum(column["counts"]) == len(selected) for column in profile["columns"].values())
     assert balance.loc[balance["decision"] == "keep", "n"].sum() == len(selected)
 
@@ -203,12 +278,17 @@ def test_the_same_input_gives_the_same_bytes(job):
 def test_a_missing_overrides_file_says_how_to_get_it_back(job):
     (job.checkout / "curation/overrides.csv").unlink()
 
-    with pytest.raises(ConfigError, match="overrides.csv: the file is absent. Remedy: restore it with `git checkout"):
+    with pytest.raises(
+        ConfigError,
+        match="overrides.csv: the file is absent. Remedy: restore it with `git checkout",
+    ):
         run(job)
 
 
 def test_an_overrides_file_in_another_encoding_is_refused(job):
-    (job.checkout / "curation/overrides.csv").write_bytes(HEADER.encode() + b"image_id,s/caf\xe9,keep,,,,,\n")
+    (job.checkout / "curation/overrides.csv").write_bytes(
+        HEADER.encode() + b"image_id,s/caf\xe9,keep,,,,,\n"
+    )
 
     with pytest.raises(ConfigError, match="not UTF-8 text .*Remedy: save it as UTF-8"):
         run(job)
@@ -224,7 +304,11 @@ def test_near_and_mirrored_copies_count_as_leaks_and_leave_training():
     curated = decided(
         *(
             MadeImage(
-                name, label="cat", split="test" if name == "s/seen" else "train", details="u", image={"phash": bits}
+                name,
+                label="cat",
+                split="test" if name == "s/seen" else "train",
+                details="u",
+                image={"phash": bits},
             )
             for name, bits in hashes.items()
         )

@@ -9,9 +9,9 @@ from tests.unit.curate.made_tables import MadeImage, make_rows
 
 def copies(*rows, shielded=()):
     """Rows (image_id, split, class, label_source, side) of one duplicate group, settled."""
-    frame = pd.DataFrame(rows, columns=["image_id", "split", "class_id", "label_source", "width_px"]).set_index(
-        "image_id"
-    )
+    frame = pd.DataFrame(
+        rows, columns=["image_id", "split", "class_id", "label_source", "width_px"]
+    ).set_index("image_id")
     frame = frame.assign(height_px=frame["width_px"], dup_group="a")
     settled = settle(frame, shielded=pd.Series(frame.index.isin(shielded), index=frame.index))
     return {name: set(mask.index[mask]) for name, mask in vars(settled).items()}
@@ -32,7 +32,11 @@ def test_the_larger_copy_stays_and_then_the_smaller_name():
 
 
 def test_a_training_copy_gives_way_to_evaluation_even_when_it_is_larger_or_shielded():
-    rows = ("a", "train", "x", "received", 90), ("b", "val", "x", "received", 50), ("c", "test", "x", "received", 10)
+    rows = (
+        ("a", "train", "x", "received", 90),
+        ("b", "val", "x", "received", 50),
+        ("c", "test", "x", "received", 10),
+    )
 
     assert copies(*rows, shielded=["a"]) == {**NOTHING, "leak": {"a"}, "surplus": {"b"}}
 
@@ -44,7 +48,11 @@ def test_training_copies_of_different_classes_all_go():
 
 
 def test_evaluation_copies_of_different_classes_stay_and_are_disputed():
-    rows = ("a", "test", "x", "received", 50), ("b", "test", "y", "received", 50), ("c", "train", "y", "received", 50)
+    rows = (
+        ("a", "test", "x", "received", 50),
+        ("b", "test", "y", "received", 50),
+        ("c", "train", "y", "received", 50),
+    )
 
     assert copies(*rows) == {**NOTHING, "conflict": {"c"}, "leak": {"c"}, "disputed": {"a", "b"}}
 
@@ -56,9 +64,18 @@ def test_the_label_people_decided_wins_over_the_one_received():
 
 
 def test_an_override_wins_over_votes():
-    rows = ("a", "train", "x", "override", 50), ("b", "train", "y", "votes", 50), ("c", "test", "y", "votes", 50)
+    rows = (
+        ("a", "train", "x", "override", 50),
+        ("b", "train", "y", "votes", 50),
+        ("c", "test", "y", "votes", 50),
+    )
 
-    assert copies(*rows, shielded=["a"]) == {**NOTHING, "conflict": {"b"}, "leak": {"a", "b"}, "disputed": {"c"}}
+    assert copies(*rows, shielded=["a"]) == {
+        **NOTHING,
+        "conflict": {"b"},
+        "leak": {"a", "b"},
+        "disputed": {"c"},
+    }
 
 
 def test_people_who_contradict_each_other_decide_nothing():
@@ -75,7 +92,11 @@ def test_a_shielded_copy_stays_in_a_conflict():
 
 def test_a_shared_subject_is_a_leak():
     rows = make_rows(
-        [MadeImage("s/a", subject="ann"), MadeImage("s/b", subject="ann"), MadeImage("s/c", subject="bob")]
+        [
+            MadeImage("s/a", subject="ann"),
+            MadeImage("s/b", subject="ann"),
+            MadeImage("s/c", subject="bob"),
+        ]
     )
 
     leaks = leaking(rows.assign(split=["train", "test", "train"], dup_group=None))

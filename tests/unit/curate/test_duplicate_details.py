@@ -18,15 +18,26 @@ def scenes():
     drawn = np.full((400, 96, 96), 120, np.uint8)
     for image in drawn:
         for _ in range(12):
-            ends, size, level = rng.integers(0, 96, (2, 2)).tolist(), rng.integers(4, 30, 2).tolist(), rng.integers(256)
+            ends, size, level = (
+                rng.integers(0, 96, (2, 2)).tolist(),
+                rng.integers(4, 30, 2).tolist(),
+                rng.integers(256),
+            )
             cv2.line(image, *ends, int(level), 4)
-            cv2.ellipse(image, ends[0], size, int(rng.integers(180)), 0, 360, int(rng.integers(256)), -1)
+            cv2.ellipse(
+                image, ends[0], size, int(rng.integers(180)), 0, 360, int(rng.integers(256)), -1
+            )
     return drawn
 
 
 def small(images) -> np.ndarray:
     """Thumbnails, uint8 [N, 1024]."""
-    return np.stack([np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.BICUBIC)).ravel() for one in images])
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.BICUBIC)).ravel()
+            for one in images
+        ]
+    )
 
 
 def vectors(thumbnails) -> np.ndarray:

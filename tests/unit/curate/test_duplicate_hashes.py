@@ -12,8 +12,12 @@ def planted(n: int, *, n_variants: int = 1, seed: int = 0) -> np.ndarray:
     """Random hashes [V, N], the second half of each row 0 to 9 bits from a hash of some variant of the first."""
     rng = np.random.default_rng(seed)
     hashes = rng.integers(0, 2**64, (n_variants, n), dtype=np.uint64)
-    flips = [sum(1 << int(bit) for bit in rng.choice(64, k % 10, replace=False)) for k in range(n // 2)]
-    hashes[0, n // 2 :] = hashes[rng.integers(0, n_variants, n // 2), np.arange(n // 2)] ^ np.array(flips, np.uint64)
+    flips = [
+        sum(1 << int(bit) for bit in rng.choice(64, k % 10, replace=False)) for k in range(n // 2)
+    ]
+    hashes[0, n // 2 :] = hashes[rng.integers(0, n_variants, n // 2), np.arange(n // 2)] ^ np.array(
+        flips, np.uint64
+    )
     return hashes
 
 
@@ -28,9 +32,13 @@ def test_the_join_finds_every_pair_that_brute_force_finds(max_bits):
 
     found = close_pairs(hashes, hashes, max_bits=max_bits)
 
-    assert {tuple(pair) for pair in found.pairs.tolist()} == by_brute_force(hashes, hashes, max_bits)
+    assert {tuple(pair) for pair in found.pairs.tolist()} == by_brute_force(
+        hashes, hashes, max_bits
+    )
     assert len(found.pairs) >= 30
-    assert (found.bits == np.bitwise_count(hashes[0, found.pairs[:, 0]] ^ hashes[0, found.pairs[:, 1]])).all()
+    assert (
+        found.bits == np.bitwise_count(hashes[0, found.pairs[:, 0]] ^ hashes[0, found.pairs[:, 1]])
+    ).all()
 
 
 @pytest.mark.parametrize("n_bands_equal", [1, 2, 3, 4])
@@ -55,9 +63,15 @@ def test_the_join_of_orientations_with_variants_finds_what_brute_force_finds():
 
 def test_the_hashes_of_all_eight_orientations_follow_from_one():
     grey = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)
-    turned = [form for image in (grey, grey.T) for form in (image, image[:, ::-1], image[::-1], image[::-1, ::-1])]
+    turned = [
+        form
+        for image in (grey, grey.T)
+        for form in (image, image[:, ::-1], image[::-1], image[::-1, ::-1])
+    ]
 
-    assert orientations(np.array([phash(grey)], np.uint64))[:, 0].tolist() == [phash(form) for form in turned]
+    assert orientations(np.array([phash(grey)], np.uint64))[:, 0].tolist() == [
+        phash(form) for form in turned
+    ]
 
 
 def test_images_of_one_hash_are_all_paired_with_each_other_and_with_those_of_a_near_hash():

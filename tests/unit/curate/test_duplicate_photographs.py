@@ -26,8 +26,12 @@ def shirt(colour, seed):
     """The same silhouette on white, with folds of its own."""
     yy, xx = np.mgrid[:300, :240]
     folds = np.random.default_rng(seed).normal(0, 1, (15, 12))
-    folds = np.asarray(Image.fromarray(folds.astype(np.float32)).resize((240, 300), Image.Resampling.BICUBIC))
-    body = (np.abs(xx - 120) < 60) & (yy > 60) & (yy < 260) | (np.abs(yy - 100) < 30) & (np.abs(xx - 120) < 100)
+    folds = np.asarray(
+        Image.fromarray(folds.astype(np.float32)).resize((240, 300), Image.Resampling.BICUBIC)
+    )
+    body = (np.abs(xx - 120) < 60) & (yy > 60) & (yy < 260) | (np.abs(yy - 100) < 30) & (
+        np.abs(xx - 120) < 100
+    )
     image = np.full((300, 240, 3), 250.0)
     image[body] = (np.array(colour) + 50 * folds[..., None])[body]
     return Image.fromarray(image.clip(0, 255).astype(np.uint8))
@@ -53,7 +57,17 @@ def captioned(image):
         ImageOps.grayscale(FLOWER).convert("RGB"),
         captioned(FLOWER),
     ],
-    ids=["crop 5 %", "crop 10 %", "frame", "mirror", "turned", "brighter", "contrast", "grey", "caption"],
+    ids=[
+        "crop 5 %",
+        "crop 10 %",
+        "frame",
+        "mirror",
+        "turned",
+        "brighter",
+        "contrast",
+        "grey",
+        "caption",
+    ],
 )
 def test_an_altered_photograph_is_a_copy(copy):
     assert likeness(seen(FLOWER), seen(copy), turned=True).is_copy
@@ -117,7 +131,11 @@ def test_a_chain_of_pairs_is_no_group_and_the_likeliest_pair_is():
         agree=lambda a, b: False,
     )
 
-    assert [groups[0] == groups[1], groups[1] == groups[2], groups[2] == groups[3]] == [False, True, False]
+    assert [groups[0] == groups[1], groups[1] == groups[2], groups[2] == groups[3]] == [
+        False,
+        True,
+        False,
+    ]
     assert groups[4] == groups[5] == groups[6]
 
 

@@ -15,7 +15,10 @@ from pipeline_lib.curate.duplicate_small_images import alike_pixels
 def digits() -> np.ndarray:
     """All digits of scikit-learn as 32x32 thumbnails, uint8 [1797, 1024]."""
     scans = (load_digits().images * (255 / 16)).astype(np.uint8)
-    large = [np.asarray(Image.fromarray(scan).resize((32, 32), Image.Resampling.BICUBIC)) for scan in scans]
+    large = [
+        np.asarray(Image.fromarray(scan).resize((32, 32), Image.Resampling.BICUBIC))
+        for scan in scans
+    ]
     return np.stack(large).reshape(len(large), -1)
 
 

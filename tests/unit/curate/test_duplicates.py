@@ -51,16 +51,26 @@ def test_copies_are_grouped_under_the_smallest_name_with_the_closest_kind():
 def test_blank_images_are_no_near_copies_of_each_other():
     blank = {"phash": 0, "entropy_bit": 0.5, "subject_bit": 0.0}
 
-    assert groups_of([MadeImage(f"s/{name}", details="u", image=blank) for name in "ab"])["dup_group"].isna().all()
+    assert (
+        groups_of([MadeImage(f"s/{name}", details="u", image=blank) for name in "ab"])["dup_group"]
+        .isna()
+        .all()
+    )
 
 
 def test_small_images_are_compared_by_pixels_and_not_by_their_hash():
-    images = [MadeImage("s/a", side_px=32, image={"phash": 1}), MadeImage("s/b", side_px=32, image={"phash": 1})]
+    images = [
+        MadeImage("s/a", side_px=32, image={"phash": 1}),
+        MadeImage("s/b", side_px=32, image={"phash": 1}),
+    ]
 
     assert groups_of(images)["dup_group"].isna().all()
 
 
-ORIGINAL, ITS_CROPS = 0x9D2B_6E41_F078_35C3, [0xA157_1C9E_22F4_8D03, 0x5BE0_93D7_4471_0FAB, 1, 2, 3, 4]
+ORIGINAL, ITS_CROPS = (
+    0x9D2B_6E41_F078_35C3,
+    [0xA157_1C9E_22F4_8D03, 0x5BE0_93D7_4471_0FAB, 1, 2, 3, 4],
+)
 
 
 def test_a_cropped_copy_is_found_by_the_hash_of_the_originals_centre():
@@ -113,7 +123,9 @@ def test_a_pair_joined_through_a_third_image_is_no_question():
 
 
 def test_a_pair_of_equal_hashes_and_unlike_details_is_neither_a_group_nor_a_question():
-    groups = grouped([MadeImage("s/a", image={"phash": ORIGINAL}), MadeImage("s/b", image={"phash": ORIGINAL})])
+    groups = grouped(
+        [MadeImage("s/a", image={"phash": ORIGINAL}), MadeImage("s/b", image={"phash": ORIGINAL})]
+    )
 
     assert groups.frame["dup_group"].isna().all()
     assert groups.maybe.empty
@@ -133,7 +145,9 @@ def test_copies_are_found_although_a_different_image_of_the_same_hash_stands_bet
 
 def test_two_images_of_one_hash_that_are_each_like_a_third_are_not_all_one_group():
     """The grey one is a copy of the red or of the turquoise one, as far as can be seen; these two are no copies."""
-    grey = np.asarray(Pillow.fromarray(load_sample_images().images[1]).convert("L"), np.float64)[..., None]
+    grey = np.asarray(Pillow.fromarray(load_sample_images().images[1]).convert("L"), np.float64)[
+        ..., None
+    ]
     tints = {"s/red": (1, 0.6, 0.5), "s/grey": (0.7, 0.7, 0.7), "s/turquoise": (0.5, 0.8, 0.9)}
     shown = {name: small_view((grey * tint).astype(np.uint8)) for name, tint in tints.items()}
     images = [MadeImage(name, image={"phash": ORIGINAL}) for name in tints]
@@ -149,5 +163,7 @@ def test_two_images_of_one_hash_that_are_each_like_a_third_are_not_all_one_group
     together = set(groups.frame.index[groups.frame["dup_group"].notna()])
     assert "s/grey" in together
     assert len(together) == 2
-    asked = {frozenset(pair) for pair in groups.maybe[["image_id", "other"]].itertuples(index=False)}
+    asked = {
+        frozenset(pair) for pair in groups.maybe[["image_id", "other"]].itertuples(index=False)
+    }
     assert asked == {frozenset(pair) for pair in combinations(tints, 2)} - {frozenset(together)}

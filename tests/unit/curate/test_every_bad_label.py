@@ -60,13 +60,18 @@ def test_the_ledger_balances_over_all_bad_labels(decided):
 
 
 def test_one_image_with_two_labels_is_quarantined_in_training_unless_votes_decide():
-    twins = [MadeImage("s/x", "cat", looks="same", **TRAIN), MadeImage("s/y", "3", looks="same", **TRAIN)]
+    twins = [
+        MadeImage("s/x", "cat", looks="same", **TRAIN),
+        MadeImage("s/y", "3", looks="same", **TRAIN),
+    ]
     ends = [MadeImage("s/v", "cat", split="val"), MadeImage("s/t", "cat", split="test")]
     votes = [(f"s/{name}", who, "cat") for name in ("x", "y") for who in ("ana", "ben", "cleo")]
     votes += [(p.image_id, who, p.label) for p in GOOD[15:25] for who in ("ana", "ben", "cleo")]
 
     alone = curate(make_found([*GOOD, *twins, *ends]), LISTED).manifest.set_index("image_id")
-    voted = curate(make_found([*GOOD, *twins, *ends], votes=votes), LISTED).manifest.set_index("image_id")
+    voted = curate(make_found([*GOOD, *twins, *ends], votes=votes), LISTED).manifest.set_index(
+        "image_id"
+    )
 
     assert alone.loc[["s/x", "s/y"], "reason"].to_list() == ["label_conflict", "label_conflict"]
     assert voted.loc[["s/x", "s/y"], "class_id"].to_list() == ["cat", "cat"]
@@ -74,12 +79,22 @@ def test_one_image_with_two_labels_is_quarantined_in_training_unless_votes_decid
 
 
 def test_a_class_of_one_image_is_dropped_kept_out_or_refused_and_a_listed_class_without_any_is_counted():
-    images = [*GOOD, MadeImage("s/one", "emu", **TRAIN), MadeImage("s/v", split="val"), MadeImage("s/t", split="test")]
+    images = [
+        *GOOD,
+        MadeImage("s/one", "emu", **TRAIN),
+        MadeImage("s/v", split="val"),
+        MadeImage("s/t", split="test"),
+    ]
     names = ("3", "cat", "emu", "gnu")
 
     dropped = curate(make_found(images), CurateParams(classes=names, max_label_issue_rate=1))
-    with pytest.raises(DataCheckFailed, match=r"1 classes have fewer than 2 training images \(found: emu: 1\)"):
-        curate(make_found(images), CurateParams(classes=names, small_classes="fail", max_label_issue_rate=1))
+    with pytest.raises(
+        DataCheckFailed, match=r"1 classes have fewer than 2 training images \(found: emu: 1\)"
+    ):
+        curate(
+            make_found(images),
+            CurateParams(classes=names, small_classes="fail", max_label_issue_rate=1),
+        )
 
     assert dropped.manifest.set_index("image_id").loc["s/one", "reason"] == "class_too_small"
     assert dropped.statistics["classes"]["absent"] == 2

@@ -7,7 +7,9 @@ from pipeline_lib.curate.inputs import DIRECTIONS, axes_by_kind, cut
 
 def table(vectors_ND, kind="pixels"):
     ids = [f"s/{kind}{n}" for n in range(len(vectors_ND))]
-    return pd.DataFrame({"image_id": ids, "kind": kind, "vector": list(vectors_ND.astype(np.float32))})
+    return pd.DataFrame(
+        {"image_id": ids, "kind": kind, "vector": list(vectors_ND.astype(np.float32))}
+    )
 
 
 def test_distances_survive_when_the_images_differ_in_few_directions():
@@ -18,7 +20,9 @@ def test_distances_survive_when_the_images_differ_in_few_directions():
     short_NR = np.stack(cut(features, axes_by_kind(features[:200], seed=0))["vector"])
 
     assert short_NR.shape == (300, DIRECTIONS)
-    before, after = (np.linalg.norm(v[:50, None] - v[None, 50:100], axis=2) for v in (vectors_ND, short_NR))
+    before, after = (
+        np.linalg.norm(v[:50, None] - v[None, 50:100], axis=2) for v in (vectors_ND, short_NR)
+    )
     np.testing.assert_allclose(after, before, rtol=1e-3)
 
 
@@ -33,7 +37,9 @@ def test_the_number_of_threads_changes_no_bit():
 
 
 def test_short_vectors_are_only_centred_and_kinds_keep_apart():
-    features = pd.concat([table(np.eye(4)), table(np.ones((3, 2)), "embedding:0")], ignore_index=True)
+    features = pd.concat(
+        [table(np.eye(4)), table(np.ones((3, 2)), "embedding:0")], ignore_index=True
+    )
 
     shorter = cut(features, axes_by_kind(features, seed=0))
 

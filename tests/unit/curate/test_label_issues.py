@@ -49,7 +49,9 @@ def test_the_accuracy_is_the_share_of_given_labels_predicted(opinion):
 
 
 def test_the_ranking_is_as_good_as_cleanlabs_on_logistic_regression(digits, opinion):
-    cleanlab_rank = pytest.importorskip("cleanlab.rank", reason="cleanlab is not installed: no oracle to compare with")
+    cleanlab_rank = pytest.importorskip(
+        "cleanlab.rank", reason="cleanlab is not installed: no oracle to compare with"
+    )
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import average_precision_score
     from sklearn.model_selection import cross_val_predict
@@ -57,10 +59,16 @@ def test_the_ranking_is_as_good_as_cleanlabs_on_logistic_regression(digits, opin
     rows, features, flipped, _ = digits
     is_flipped = rows.index.isin(flipped)
     labels, vectors = rows["class_id"].astype(int).to_numpy(), np.stack(features["vector"])
-    p_NK = cross_val_predict(LogisticRegression(max_iter=100), vectors, labels, cv=5, method="predict_proba")
-    theirs = average_precision_score(is_flipped, -cleanlab_rank.get_normalized_margin_for_each_label(labels, p_NK))
+    p_NK = cross_val_predict(
+        LogisticRegression(max_iter=100), vectors, labels, cv=5, method="predict_proba"
+    )
+    theirs = average_precision_score(
+        is_flipped, -cleanlab_rank.get_normalized_margin_for_each_label(labels, p_NK)
+    )
 
-    ours = average_precision_score(is_flipped, opinion.frame["p_suggested"] - opinion.frame["p_given"])
+    ours = average_precision_score(
+        is_flipped, opinion.frame["p_suggested"] - opinion.frame["p_given"]
+    )
 
     assert ours >= theirs - 0.01
     assert ours > 0.93

@@ -8,8 +8,12 @@ from tests.unit.curate.made_tables import MadeImage, make_found, make_rows
 
 PEOPLE = ("ana", "ben", "cleo")
 NO_CHANGES = ClassChanges({}, frozenset())
-CATS = [MadeImage(f"s/cat{n}") for n in range(30)] + [MadeImage(f"s/dog{n}", label="dog") for n in range(30)]
-TRUE_VOTES = [(f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(20) for who in PEOPLE]
+CATS = [MadeImage(f"s/cat{n}") for n in range(30)] + [
+    MadeImage(f"s/dog{n}", label="dog") for n in range(30)
+]
+TRUE_VOTES = [
+    (f"s/{label}{n}", who, label) for label in ("cat", "dog") for n in range(20) for who in PEOPLE
+]
 
 
 def labels_of(images, votes, **params):
@@ -44,7 +48,9 @@ def test_one_vote_that_agrees_leaves_no_question():
 def test_votes_label_an_image_that_came_without_a_label():
     images = [*CATS, MadeImage("s/new", label=None)]
 
-    row = labels_of(images, [*TRUE_VOTES, *[("s/new", who, "dog") for who in PEOPLE]]).frame.loc["s/new"]
+    row = labels_of(images, [*TRUE_VOTES, *[("s/new", who, "dog") for who in PEOPLE]]).frame.loc[
+        "s/new"
+    ]
 
     assert (row["class_id"], row["label_source"]) == ("dog", "votes")
 
@@ -73,7 +79,9 @@ def test_the_annotators_table_tells_the_good_from_the_careless():
     def said(n, who):
         return "cat" if who != "cleo" or n % 3 else "dog"
 
-    labels = labels_of(CATS, [(f"s/cat{n}", who, said(n, who)) for n in range(30) for who in PEOPLE])
+    labels = labels_of(
+        CATS, [(f"s/cat{n}", who, said(n, who)) for n in range(30) for who in PEOPLE]
+    )
 
     accuracy = labels.annotators.set_index("annotator")["accuracy"]
     assert accuracy["ana"] > 0.9
@@ -93,12 +101,21 @@ def test_the_received_label_counts_as_a_vote_of_its_source():
 
 def test_an_experts_vote_decides_alone_and_scores_the_others():
     """eve is the expert: of her two answers ana gave one right, so ana's share of right controls is 1/2."""
-    votes = [*TRUE_VOTES, ("s/cat25", "eve", "dog"), ("s/cat25", "ana", "cat"), ("s/cat26", "eve", "cat")]
+    votes = [
+        *TRUE_VOTES,
+        ("s/cat25", "eve", "dog"),
+        ("s/cat25", "ana", "cat"),
+        ("s/cat26", "eve", "cat"),
+    ]
     votes += [("s/cat26", "ana", "cat")]
 
     labels = labels_of(CATS, votes, expert_annotators=("eve",))
 
-    assert labels.frame.loc["s/cat25", ["class_id", "label_source", "votes_missing"]].to_list() == ["dog", "votes", 0]
+    assert labels.frame.loc["s/cat25", ["class_id", "label_source", "votes_missing"]].to_list() == [
+        "dog",
+        "votes",
+        0,
+    ]
     people = labels.annotators.set_index("annotator")
     assert people.loc["ana", ["n_controls", "control_accuracy"]].to_list() == [2, 0.5]
     assert people.loc["ben", "n_controls"] == 0
@@ -117,7 +134,9 @@ def test_a_guesser_weighs_nothing_and_the_careful_weigh_much():
     def said(n, who):
         return ("cat", "dog")[n % 2] if who == "dan" else "cat"
 
-    labels = labels_of(CATS, [(f"s/cat{n}", who, said(n, who)) for n in range(30) for who in (*PEOPLE, "dan")])
+    labels = labels_of(
+        CATS, [(f"s/cat{n}", who, said(n, who)) for n in range(30) for who in (*PEOPLE, "dan")]
+    )
 
     weight = labels.annotators.set_index("annotator")["weight"]
     assert abs(weight["dan"]) < 0.2
@@ -139,7 +158,9 @@ def test_a_class_that_others_are_taken_for_needs_more_votes():
     crowd = [f"p{k}" for k in range(10)]
     votes = [(f"s/cat{n}", who, "cat") for n in range(20) for who in crowd]
     votes += [
-        (f"s/dog{n}", who, "dog" if (k + n) % 10 < 7 else "cat") for n in range(20) for k, who in enumerate(crowd)
+        (f"s/dog{n}", who, "dog" if (k + n) % 10 < 7 else "cat")
+        for n in range(20)
+        for k, who in enumerate(crowd)
     ]
     votes += [("s/cat25", "p0", "cat"), ("s/dog25", "p0", "dog")]
 

@@ -43,7 +43,9 @@ def test_the_order_is_that_of_the_mean_distance_to_ten_neighbours(monkeypatch):
 
     oracle = NearestNeighbors(n_neighbors=10).fit(vectors).kneighbors()[0].mean(axis=1)
     in_our_order = oracle[np.argsort(scores.to_numpy())]
-    assert np.diff(in_our_order).min() > -1e-5  # of about 4: nearer ones may change places with the processor
+    assert (
+        np.diff(in_our_order).min() > -1e-5
+    )  # of about 4: nearer ones may change places with the processor
 
 
 def test_a_sample_of_a_large_class_finds_the_same_strangers(monkeypatch):

@@ -5,24 +5,43 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.curate.decide import curate
-from pipeline_lib.curate.overrides import CLASS_ACTIONS, IMAGE_ACTIONS, class_changes, parse_overrides
+from pipeline_lib.curate.overrides import (
+    CLASS_ACTIONS,
+    IMAGE_ACTIONS,
+    class_changes,
+    parse_overrides,
+)
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import BadData, ConfigError
 from tests.unit.curate.made_tables import HEADER, OVERRIDES, MadeImage, digest, make_found
 
-IMAGES = [MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog", "hen") for n in range(16)]
+IMAGES = [
+    MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog", "hen") for n in range(16)
+]
 
 
 def manifest_with(overrides: str = "", *, votes=(), images=IMAGES) -> pd.DataFrame:
     found = make_found(images, overrides=overrides, votes=votes)
-    return curate(found, CurateParams(max_label_issue_rate=1)).manifest.set_index("image_id")  # all vectors are alike
+    return curate(found, CurateParams(max_label_issue_rate=1)).manifest.set_index(
+        "image_id"
+    )  # all vectors are alike
 
 
 def line(key_type, key, action, value="", expected_old="", day="2026-11-21"):
     return f"{key_type},{key},{action},{value},{expected_old},why,me,{day}\n"
 
 
-DECISIONS = ["class_id", "label_source", "dup_group", "group_id", "split", "weight", "decision", "reason", "decided_by"]
+DECISIONS = [
+    "class_id",
+    "label_source",
+    "dup_group",
+    "group_id",
+    "split",
+    "weight",
+    "decision",
+    "reason",
+    "decided_by",
+]
 
 
 def rows_that_differ(before, after):
@@ -39,14 +58,22 @@ def test_an_override_changes_exactly_its_rows():
 
     assert rows_that_differ(before, after) == {"s/cat1"}
     row = after.loc["s/cat1"]
-    assert (row["class_id"], row["label_source"], row["decided_by"]) == ("dog", "override", "override")
+    assert (row["class_id"], row["label_source"], row["decided_by"]) == (
+        "dog",
+        "override",
+        "override",
+    )
     assert "relabelled_by_override" in row["flags"]
 
 
 def test_an_image_is_removed_by_its_bytes_under_any_name():
     row = manifest_with(line("sha256", digest("s/cat1", 32), "remove")).loc["s/cat1"]
 
-    assert (row["decision"], row["reason"], row["decided_by"]) == ("remove", "override_removed", "override")
+    assert (row["decision"], row["reason"], row["decided_by"]) == (
+        "remove",
+        "override_removed",
+        "override",
+    )
 
 
 def test_an_image_is_put_into_the_split_a_person_names():
@@ -60,14 +87,25 @@ def test_an_image_is_put_into_the_split_a_person_names():
 
 
 def test_keep_saves_a_copy_that_would_go():
-    images = [*IMAGES, MadeImage("s/a", "cat", "train", looks="x"), MadeImage("s/b", "cat", "train", looks="x")]
+    images = [
+        *IMAGES,
+        MadeImage("s/a", "cat", "train", looks="x"),
+        MadeImage("s/b", "cat", "train", looks="x"),
+    ]
 
     assert manifest_with(images=images).loc["s/b", "reason"] == "duplicate"
-    assert manifest_with(line("image_id", "s/b", "keep"), images=images).loc["s/b", "decision"] == "keep"
+    assert (
+        manifest_with(line("image_id", "s/b", "keep"), images=images).loc["s/b", "decision"]
+        == "keep"
+    )
 
 
 def test_keep_does_not_keep_a_training_copy_of_a_test_image():
-    images = [*IMAGES, MadeImage("s/a", "cat", "test", looks="x"), MadeImage("s/b", "cat", "train", looks="x")]
+    images = [
+        *IMAGES,
+        MadeImage("s/a", "cat", "test", looks="x"),
+        MadeImage("s/b", "cat", "train", looks="x"),
+    ]
     found = make_found(images, overrides=line("image_id", "s/b", "keep"))
 
     curated = curate(found, CurateParams())
@@ -87,17 +125,24 @@ def test_a_merged_class_goes_into_the_other_with_its_votes():
 
 
 def test_a_renamed_class_has_its_new_name_everywhere():
-    curated = curate(make_found(IMAGES, overrides=line("class_id", "cat", "rename_class", "tomcat")), CurateParams())
+    curated = curate(
+        make_found(IMAGES, overrides=line("class_id", "cat", "rename_class", "tomcat")),
+        CurateParams(),
+    )
 
     assert curated.classes["class_id"].to_list() == ["dog", "hen", "tomcat"]
     assert "tomcat" in set(curated.selection["train"]["class_id"])
 
 
 def test_what_every_received_class_became_is_on_record():
-    orders = line("class_id", "cat", "rename_class", "tomcat") + line("class_id", "hen", "merge_class", "dog")
+    orders = line("class_id", "cat", "rename_class", "tomcat") + line(
+        "class_id", "hen", "merge_class", "dog"
+    )
 
     renamed = curate(make_found(IMAGES, overrides=orders), CurateParams())
-    excluded = curate(make_found(IMAGES, overrides=line("class_id", "hen", "exclude_class")), CurateParams())
+    excluded = curate(
+        make_found(IMAGES, overrides=line("class_id", "hen", "exclude_class")), CurateParams()
+    )
 
     assert renamed.profile["became"] == {"cat": "tomcat", "dog": "dog", "hen": "dog"}
     assert excluded.profile["became"] == {"cat": "cat", "dog": "dog", "hen": None}
@@ -118,20 +163,31 @@ def test_comments_and_blank_lines_are_skipped():
 
 
 def test_wrong_columns_are_refused():
-    with pytest.raises(ConfigError, match=r"overrides.csv:1: the columns are wrong \(found: key,value\). Remedy: make"):
+    with pytest.raises(
+        ConfigError,
+        match=r"overrides.csv:1: the columns are wrong \(found: key,value\). Remedy: make",
+    ):
         parse_overrides("key,value\n", OVERRIDES)
 
 
 MALFORMED = {
     "image_id,x,keep\n": "line 2: 3 cells instead of 8",
     line("image_id", "x", "delete"): "line 2: no such action 'delete', one of relabel, keep,",
-    line("class_id", "x", "keep"): "line 2: key_type of keep must be image_id or sha256, not 'class_id'",
-    line("image_id", "x", "merge_class", "y"): "line 2: key_type of merge_class must be class_id, not 'image_id'",
+    line(
+        "class_id", "x", "keep"
+    ): "line 2: key_type of keep must be image_id or sha256, not 'class_id'",
+    line(
+        "image_id", "x", "merge_class", "y"
+    ): "line 2: key_type of merge_class must be class_id, not 'image_id'",
     line("image_id", "", "keep"): "line 2: the key is empty",
     line("image_id", "x", "relabel"): "line 2: relabel needs a value",
     line("image_id", "x", "keep", "yes"): "line 2: keep takes no value",
-    line("image_id", "x", "split", "training"): "line 2: no such split 'training', one of train, val, test",
-    line("image_id", "x", "keep", day="21.11.26"): "line 2: the date '21.11.26' is not like 2026-11-21",
+    line(
+        "image_id", "x", "split", "training"
+    ): "line 2: no such split 'training', one of train, val, test",
+    line(
+        "image_id", "x", "keep", day="21.11.26"
+    ): "line 2: the date '21.11.26' is not like 2026-11-21",
     'image_id,"x,keep\n': "line 2: unexpected end of data",
 }
 
@@ -143,9 +199,16 @@ def test_a_malformed_line_is_refused_with_its_number(text):
 
 
 def test_all_malformed_lines_are_listed_at_once():
-    text = HEADER + line("image_id", "", "keep") + line("image_id", "x", "keep") + line("image_id", "x", "drop")
+    text = (
+        HEADER
+        + line("image_id", "", "keep")
+        + line("image_id", "x", "keep")
+        + line("image_id", "x", "drop")
+    )
 
-    with pytest.raises(ConfigError, match="2 wrong lines .*line 2: the key is empty; line 4: no such action 'drop'"):
+    with pytest.raises(
+        ConfigError, match="2 wrong lines .*line 2: the key is empty; line 4: no such action 'drop'"
+    ):
         parse_overrides(text, OVERRIDES)
 
 
@@ -156,25 +219,42 @@ WRONG_FOR_THE_DATA = {
     line("image_id", "s/cat1", "relabel", "dog", "hen"): "line 2: s/cat1 is now cat, not hen",
     line("image_id", "s/none", "keep", "", "hen"): "line 2: s/none is now unlabelled, not hen",
     line("image_id", "s/bad", "keep"): "line 2: s/bad cannot be used (decode_corrupt)",
-    line("image_id", "s/cat1", "keep") + line("image_id", "s/cat1", "remove"): "line 3: contradicts line 2 on s/cat1",
+    line("image_id", "s/cat1", "keep")
+    + line("image_id", "s/cat1", "remove"): "line 3: contradicts line 2 on s/cat1",
     line("image_id", "s/cat1", "relabel", "dog")
-    + line("sha256", digest("s/cat1", 32), "relabel", "hen"): "line 3: contradicts line 2 on s/cat1",
-    line("image_id", "s/twin", "not_duplicate"): "line 2: s/twin has the very pixels of another image",
+    + line(
+        "sha256", digest("s/cat1", 32), "relabel", "hen"
+    ): "line 3: contradicts line 2 on s/cat1",
+    line(
+        "image_id", "s/twin", "not_duplicate"
+    ): "line 2: s/twin has the very pixels of another image",
     line("class_id", "cow", "exclude_class"): "line 2: no class 'cow' was received",
-    line("class_id", "cat", "merge_class", "cow"): "line 2: no class 'cow' to merge into; rename_class makes a new one",
+    line(
+        "class_id", "cat", "merge_class", "cow"
+    ): "line 2: no class 'cow' to merge into; rename_class makes a new one",
     line("class_id", "cat", "rename_class", "dog"): "line 2: class 'dog' exists; use merge_class",
     line("class_id", "cat", "merge_class", "dog")
-    + line("class_id", "cat", "merge_class", "hen"): "line 3: contradicts line 2: class 'cat' becomes two classes",
+    + line(
+        "class_id", "cat", "merge_class", "hen"
+    ): "line 3: contradicts line 2: class 'cat' becomes two classes",
     line("class_id", "cat", "merge_class", "dog")
-    + line("class_id", "cat", "exclude_class"): "line 2: contradicts line 3: class 'cat' is excluded",
+    + line(
+        "class_id", "cat", "exclude_class"
+    ): "line 2: contradicts line 3: class 'cat' is excluded",
     line("class_id", "cat", "merge_class", "dog")
-    + line("class_id", "dog", "exclude_class"): "line 2: class 'dog' is itself merged, renamed or excluded by line 3",
+    + line(
+        "class_id", "dog", "exclude_class"
+    ): "line 2: class 'dog' is itself merged, renamed or excluded by line 3",
 }
 
 
 @pytest.mark.parametrize("text", WRONG_FOR_THE_DATA)
 def test_a_line_that_does_not_fit_the_data_is_refused_with_its_number(text):
-    images = [*IMAGES, MadeImage("s/bad", image={"refusal": "decode_corrupt"}), MadeImage("s/none", label=None)]
+    images = [
+        *IMAGES,
+        MadeImage("s/bad", image={"refusal": "decode_corrupt"}),
+        MadeImage("s/none", label=None),
+    ]
     images.append(MadeImage("s/twin", looks="s/cat1"))
 
     with pytest.raises(BadData, match=re.escape(WRONG_FOR_THE_DATA[text])):
@@ -189,13 +269,19 @@ def test_all_lines_that_do_not_fit_the_data_are_one_error_in_the_order_of_the_fi
         + line("image_id", "s/cat2", "split", "val", "none")
     )
 
-    with pytest.raises(BadData, match=r"overrides.csv: 4 wrong lines .*line 2: .*; line 3: .*; line 4: .*; line 5: "):
+    with pytest.raises(
+        BadData,
+        match=r"overrides.csv: 4 wrong lines .*line 2: .*; line 3: .*; line 4: .*; line 5: ",
+    ):
         manifest_with(text)
 
 
 def test_an_image_called_no_duplicate_is_no_near_copy_of_anything():
     hashes = {"phash": 2**40 - 1}
-    images = [*IMAGES, *(MadeImage(f"s/{name}", "cat", "train", details="u", image=hashes) for name in "abc")]
+    images = [
+        *IMAGES,
+        *(MadeImage(f"s/{name}", "cat", "train", details="u", image=hashes) for name in "abc"),
+    ]
     images += [MadeImage("s/v", split="val"), MadeImage("s/t", split="test")]
 
     before = manifest_with(images=images)
@@ -226,14 +312,20 @@ def test_an_expected_class_is_the_one_without_the_override():
 
 def test_classes_that_were_only_voted_for_can_be_merged():
     changes = class_changes(
-        parse_overrides(HEADER + line("class_id", "Cat", "merge_class", "cat"), OVERRIDES), {"cat", "Cat"}
+        parse_overrides(HEADER + line("class_id", "Cat", "merge_class", "cat"), OVERRIDES),
+        {"cat", "Cat"},
     )
 
     assert changes.new_name == {"Cat": "cat"}
 
 
 def test_the_examples_in_the_documentation_can_be_read():
-    text = (Path(__file__).parents[3] / "docs/overrides.md").read_text().split("```csv\n")[1].split("```")[0]
+    text = (
+        (Path(__file__).parents[3] / "docs/overrides.md")
+        .read_text()
+        .split("```csv\n")[1]
+        .split("```")[0]
+    )
 
     overrides = parse_overrides(text, OVERRIDES)
 

@@ -11,8 +11,14 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.small_view import small_view
 from tests.unit.curate.made_tables import MadeImage, make_found
 
-PLAIN = [MadeImage(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)]
-PLAIN += [MadeImage(f"s/{label}-{split}", label, split=split) for label in ("cat", "dog") for split in ("val", "test")]
+PLAIN = [
+    MadeImage(f"s/{label}{n}", label, split="train") for label in ("cat", "dog") for n in range(6)
+]
+PLAIN += [
+    MadeImage(f"s/{label}-{split}", label, split=split)
+    for label in ("cat", "dog")
+    for split in ("val", "test")
+]
 COPIES = [
     MadeImage("s/a", split="train", details="u", image={"phash": 0}),
     MadeImage("s/b", split="train", details="u", image={"phash": 1}),
@@ -54,7 +60,9 @@ def test_what_is_quarantined_and_asked_about_nowhere_else_is_shown_readable_imag
         ("s/broken", "remove", ""),
     ],
 )
-def test_what_a_person_has_decided_is_not_asked_again(image_id: str, action: str, value: str) -> None:
+def test_what_a_person_has_decided_is_not_asked_again(
+    image_id: str, action: str, value: str
+) -> None:
     before = set(queue()["image_id"])
 
     after = set(queue(f"image_id,{image_id},{action},{value},,why,me,2026-11-21\n")["image_id"])
@@ -71,15 +79,23 @@ def test_at_most_dup_questions_possible_copies_are_asked_about_the_likeliest_fir
         levels = rng.integers(0, 256, (24, 24, 3)).repeat(5, axis=0).repeat(5, axis=1)
         noisy = (levels + rng.integers(-noise, noise + 1, levels.shape)).clip(0, 255)
         phash = int(rng.integers(2**62))
-        for name, bits, pixels in ((f"s/p{number}", phash, levels), (f"s/q{number}", phash ^ 0xFF, noisy)):
+        for name, bits, pixels in (
+            (f"s/p{number}", phash, levels),
+            (f"s/q{number}", phash ^ 0xFF, noisy),
+        ):
             images.append(MadeImage(name, split="train", image={"phash": bits}))
             shown[name] = small_view(pixels.astype(np.uint8))
     found = make_found([*PLAIN, *images])
     views = found.views
-    found = replace(found, views=lambda ids: {**views(ids), **{name: shown[name] for name in ids if name in shown}})
+    found = replace(
+        found,
+        views=lambda ids: {**views(ids), **{name: shown[name] for name in ids if name in shown}},
+    )
 
     asked = [
-        curate(found, CurateParams(dup_questions=most)).review.query("kind == 'near_review'")["image_id"].to_list()
+        curate(found, CurateParams(dup_questions=most))
+        .review.query("kind == 'near_review'")["image_id"]
+        .to_list()
         for most in (48, 2, 0)
     ]
 

@@ -13,13 +13,18 @@ IMAGES = [MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog") fo
 
 
 def _curated(*more, votes=(), overrides="", **params):
-    return curate(make_found([*IMAGES, *more], votes=votes, overrides=overrides), CurateParams(cl_folds=2, **params))
+    return curate(
+        make_found([*IMAGES, *more], votes=votes, overrides=overrides),
+        CurateParams(cl_folds=2, **params),
+    )
 
 
 @cache
 def _splits():
     manifest = _curated().manifest.set_index("image_id")
-    return {split: manifest.index[manifest["split"] == split][0] for split in ("train", "val", "test")}
+    return {
+        split: manifest.index[manifest["split"] == split][0] for split in ("train", "val", "test")
+    }
 
 
 def _nameless(name: str, **facts) -> MadeImage:
@@ -38,7 +43,10 @@ def test_an_image_without_a_class_reaches_training_and_its_manifest_row_says_so(
 
     assert row.unlabelled["image_id"].to_list() == ["t/new"]
     found = row.manifest.set_index("image_id").loc["t/new"]
-    assert (found["reason"], found["flags"]) == ("label_missing", ["label_missing", "learned_unlabelled"])
+    assert (found["reason"], found["flags"]) == (
+        "label_missing",
+        ["label_missing", "learned_unlabelled"],
+    )
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
@@ -50,7 +58,9 @@ def test_a_copy_of_an_evaluation_image_never_reaches_training_without_its_class(
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_an_image_without_a_class_that_was_drawn_for_evaluation_does_not_train(split: str):
-    curated = _curated(MadeImage("t/new", label=None, split=split, source="t"), learn_unlabelled=True)
+    curated = _curated(
+        MadeImage("t/new", label=None, split=split, source="t"), learn_unlabelled=True
+    )
 
     assert curated.unlabelled.empty
 

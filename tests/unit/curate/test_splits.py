@@ -15,7 +15,9 @@ def splits_of(images, params=PARAMS):
 
 def splits_of_keys(numbers):
     index = [f"s/{n}" for n in numbers]
-    rows = pd.DataFrame({"source": "s", "split_received": pd.Series(np.nan, index=index, dtype="str")})
+    rows = pd.DataFrame(
+        {"source": "s", "split_received": pd.Series(np.nan, index=index, dtype="str")}
+    )
     return assign_splits(pd.Series([f"pixels:{n}" for n in numbers], index=index), rows, PARAMS)
 
 

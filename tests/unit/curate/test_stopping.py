@@ -9,7 +9,12 @@ from pipeline_lib.curate.active_learning import POOL_WEIGHT, learn_stopping
 
 def votes_of(tallies):
     """tallies: image -> {class: votes}."""
-    rows = [(image, label) for image, said in tallies.items() for label, n in said.items() for _ in range(n)]
+    rows = [
+        (image, label)
+        for image, said in tallies.items()
+        for label, n in said.items()
+        for _ in range(n)
+    ]
     return pd.DataFrame(rows, columns=["image_id", "label"]).astype("str")
 
 
@@ -22,7 +27,9 @@ def test_the_table_counts_the_orders_in_which_votes_may_come():
     """One image: 3 votes for x, 1 for y, and x is right. The first vote is for x in 3/4 of all orders: of those
     orders the class x was right in all. For y, 1/4 of the orders begin with it, and y was wrong. With the pool over
     both classes (right 3/4 + 1 of 1 + 2 = .583), x: (3/4 + 2 * .583) / (3/4 + 2) = .697; y: 2 * .583 / 2.25 = .519."""
-    rule = learn_stopping(votes_of({"i": {"x": 3, "y": 1}}), pd.Series({"i": "x"}), calibration_votes=4)
+    rule = learn_stopping(
+        votes_of({"i": {"x": 3, "y": 1}}), pd.Series({"i": "x"}), calibration_votes=4
+    )
 
     pool = (0.75 + 1) / (1 + 2)
     found = rule.confidence(tallies_of(("x", 1, 1), ("y", 1, 1)))
@@ -38,7 +45,11 @@ def test_a_confused_class_needs_more_unanimous_votes_than_an_easy_one():
     tallies = {**easy, **hard}
     truth = pd.Series({name: max(said, key=said.get) for name, said in tallies.items()})
 
-    needed = learn_stopping(votes_of(tallies), truth, calibration_votes=10).by_class(0.9).set_index("class_id")
+    needed = (
+        learn_stopping(votes_of(tallies), truth, calibration_votes=10)
+        .by_class(0.9)
+        .set_index("class_id")
+    )
 
     assert needed.loc["cat", "unanimous_votes"] == 1
     assert needed.loc["burmese", "unanimous_votes"] >= 3
@@ -46,7 +57,9 @@ def test_a_confused_class_needs_more_unanimous_votes_than_an_easy_one():
 
 
 def test_the_votes_missing_lead_to_the_threshold_and_no_further():
-    hard = {f"h{n}": {"a": 7, "b": 3} for n in range(30)} | {f"k{n}": {"b": 7, "a": 3} for n in range(30)}
+    hard = {f"h{n}": {"a": 7, "b": 3} for n in range(30)} | {
+        f"k{n}": {"b": 7, "a": 3} for n in range(30)
+    }
     truth = pd.Series({name: max(said, key=said.get) for name, said in hard.items()})
     rule = learn_stopping(votes_of(hard), truth, calibration_votes=10)
     one = tallies_of(("a", 1, 1))

@@ -26,7 +26,9 @@ def simulate(*, n: int, n_classes: int, accuracies, seed: int):
 def test_the_posterior_of_one_vote_against_another_follows_from_the_two_qualities():
     """Two people who agree on 9 images and differ on the tenth have equal qualities q, so it is a draw: with K = 2
     classes the posterior of either label is 1/2 and the label that sorts first is named."""
-    votes = votes_of(*[(f"i{n}", who, "x") for n in range(9) for who in "ab"], ("i9", "a", "x"), ("i9", "b", "y"))
+    votes = votes_of(
+        *[(f"i{n}", who, "x") for n in range(9) for who in "ab"], ("i9", "a", "x"), ("i9", "b", "y")
+    )
 
     consensus = aggregate(votes, 2)
 
@@ -59,7 +61,9 @@ def test_a_posterior_means_what_it_says():
     labels = aggregate(votes, 5).labels
 
     sure = labels["posterior"] > 0.9
-    assert (labels["label"] == truth)[sure].mean() == pytest.approx(labels["posterior"][sure].mean(), abs=0.02)
+    assert (labels["label"] == truth)[sure].mean() == pytest.approx(
+        labels["posterior"][sure].mean(), abs=0.02
+    )
 
 
 def test_the_result_does_not_depend_on_the_order_of_the_votes():
@@ -78,7 +82,9 @@ def test_no_votes_give_no_labels():
 
 
 def test_the_majority_takes_the_first_label_in_a_tie():
-    votes = votes_of(("i", "a", "y"), ("i", "b", "x"), ("j", "a", "y"), ("j", "b", "y"), ("j", "c", "x"))
+    votes = votes_of(
+        ("i", "a", "y"), ("i", "b", "x"), ("j", "a", "y"), ("j", "b", "y"), ("j", "c", "x")
+    )
 
     assert majority(votes).to_dict() == {"i": "x", "j": "y"}
 
@@ -91,7 +97,12 @@ def test_alpha_equals_krippendorffs_published_example():
         "C": ". 3 3 3 2 3 4 2 2 5 1 .",
         "D": "1 2 3 3 2 4 4 1 2 5 1 .",
     }
-    triples = [(f"u{n}", who, v) for who, line in said.items() for n, v in enumerate(line.split()) if v != "."]
+    triples = [
+        (f"u{n}", who, v)
+        for who, line in said.items()
+        for n, v in enumerate(line.split())
+        if v != "."
+    ]
 
     assert krippendorff_alpha(votes_of(*triples)) == pytest.approx(0.743, abs=0.0005)
 
@@ -102,6 +113,8 @@ def test_alpha_is_undefined_when_nobody_voted_twice_on_an_image():
 
 def test_agreement_is_the_share_of_the_others_who_said_the_same():
     """On i: a and b say x, c says y. On j: a and b say x. So a agrees with 2 of 3 others, c with 0 of 2."""
-    votes = votes_of(("i", "a", "x"), ("i", "b", "x"), ("i", "c", "y"), ("j", "a", "x"), ("j", "b", "x"))
+    votes = votes_of(
+        ("i", "a", "x"), ("i", "b", "x"), ("i", "c", "y"), ("j", "a", "x"), ("j", "b", "x")
+    )
 
     assert agreement(votes).to_dict() == pytest.approx({"a": 2 / 3, "b": 2 / 3, "c": 0.0})

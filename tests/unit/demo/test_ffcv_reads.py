@@ -29,12 +29,16 @@ def test_ffcvs_own_loader_shows_every_image_as_ours_do(betons: Path) -> None:
     assert ffcv_reads.compare(betons) == ffcv_reads.Equal(16, of=16)
 
 
-def test_an_image_that_is_shown_otherwise_is_counted(betons: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_is_shown_otherwise_is_counted(
+    betons: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = ffcv_reads.read_image
 
     def other(images: Any, position: int) -> Any:
         pixels_HWC = read(images, position)
-        return np.flip(pixels_HWC, axis=1) if images.image_ids[position] == "raw/4.png" else pixels_HWC
+        return (
+            np.flip(pixels_HWC, axis=1) if images.image_ids[position] == "raw/4.png" else pixels_HWC
+        )
 
     monkeypatch.setattr(ffcv_reads, "read_image", other)
 

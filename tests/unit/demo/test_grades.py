@@ -9,7 +9,15 @@ import pytest
 from demo import grades
 from demo.plant_list import DAMAGE, FOREIGN, Plant, PlantList
 
-TRUTH = {"0/a.jpg": "0", "1/b.jpg": "0", "1/c.jpg": "1", "1/d.jpg": "1", "0/e.jpg": "1", "1/f.jpg": "1", "0/g.jpg": "0"}
+TRUTH = {
+    "0/a.jpg": "0",
+    "1/b.jpg": "0",
+    "1/c.jpg": "1",
+    "1/d.jpg": "1",
+    "0/e.jpg": "1",
+    "1/f.jpg": "1",
+    "0/g.jpg": "0",
+}
 PLANTS = PlantList(
     seed=0,
     planter_version=1,
@@ -56,23 +64,36 @@ def values(*graded: grades.Grade) -> dict[str, float]:
 def test_a_line_that_believes_every_label_finds_no_label_error() -> None:
     graded = grades.grade_label_errors(manifest(), PLANTS, variant="with_votes")
 
-    assert values(*graded) == {"label_errors_with_votes_recall": 0, "label_errors_with_votes_precision": 0}
+    assert values(*graded) == {
+        "label_errors_with_votes_recall": 0,
+        "label_errors_with_votes_precision": 0,
+    }
 
 
 def test_a_label_changed_by_votes_is_found_and_a_changed_right_label_costs_precision() -> None:
-    changed = manifest(b={"label_source": "votes", "class_id": "0"}, c={"label_source": "votes", "class_id": "0"})
+    changed = manifest(
+        b={"label_source": "votes", "class_id": "0"}, c={"label_source": "votes", "class_id": "0"}
+    )
 
     graded = grades.grade_label_errors(changed, PLANTS, variant="with_votes")
 
-    assert values(*graded) == {"label_errors_with_votes_recall": 1, "label_errors_with_votes_precision": 0.5}
+    assert values(*graded) == {
+        "label_errors_with_votes_recall": 1,
+        "label_errors_with_votes_precision": 0.5,
+    }
     assert graded[0].words == "1/1 found (precision 0.50)"
 
 
-@pytest.mark.parametrize("flag", [{"label_issue": "auto"}, {"label_issue": "review"}, {"reason": "votes_undecided"}])
+@pytest.mark.parametrize(
+    "flag", [{"label_issue": "auto"}, {"label_issue": "review"}, {"reason": "votes_undecided"}]
+)
 def test_a_flagged_label_counts_as_found(flag: dict[str, str]) -> None:
     graded = grades.grade_label_errors(manifest(b=flag), PLANTS, variant="without_votes")
 
-    assert values(*graded) == {"label_errors_without_votes_recall": 1, "label_errors_without_votes_precision": 1}
+    assert values(*graded) == {
+        "label_errors_without_votes_recall": 1,
+        "label_errors_without_votes_precision": 1,
+    }
 
 
 def test_votes_that_confirm_a_label_do_not_make_it_suspected() -> None:
@@ -97,7 +118,11 @@ def test_duplicates_are_found_when_they_share_a_group_and_not_when_both_have_non
 
 
 def test_a_conflict_is_settled_when_the_wrong_copy_goes_or_gets_the_right_class() -> None:
-    gone, fixed, left = manifest(e={"decision": "remove"}), manifest(e={"class_id": "1"}), manifest()
+    gone, fixed, left = (
+        manifest(e={"decision": "remove"}),
+        manifest(e={"class_id": "1"}),
+        manifest(),
+    )
 
     assert [grades.grade_conflicts(rows, PLANTS).value for rows in (gone, fixed, left)] == [1, 1, 0]
 
@@ -110,7 +135,10 @@ def leaks(rows: grades.Rows, subjects: dict[str, str]) -> dict[str, float]:
 
 
 def test_a_leak_needs_two_kept_copies_in_different_splits() -> None:
-    leaking, removed = manifest(d={"split": "test"}), manifest(d={"split": None, "decision": "remove"})
+    leaking, removed = (
+        manifest(d={"split": "test"}),
+        manifest(d={"split": None, "decision": "remove"}),
+    )
 
     assert leaks(leaking, {})["leaks"] == 1
     assert leaks(removed, {})["leaks"] == 0
@@ -119,7 +147,9 @@ def test_a_leak_needs_two_kept_copies_in_different_splits() -> None:
 def test_images_of_one_person_in_two_splits_are_a_leak() -> None:
     people = {"0/a.jpg": "ann", "1/b.jpg": "ann", "1/c.jpg": "bob"}
 
-    assert leaks(manifest(a={"split": "val"}, c={"split": "test"}), people)["leaks"] == 2  # a-b, c-d
+    assert (
+        leaks(manifest(a={"split": "val"}, c={"split": "test"}), people)["leaks"] == 2
+    )  # a-b, c-d
 
 
 def test_planted_leaks_are_the_pairs_that_would_cross_if_drawn_alone() -> None:
@@ -135,7 +165,9 @@ def test_sound_images_are_those_that_no_plant_touches() -> None:
 
 
 def test_a_damaged_file_refused_for_another_reason_is_not_counted() -> None:
-    plants = PlantList(0, 1, TRUTH, tuple(Plant(kind, "0/h.jpg", code="not_image") for kind in DAMAGED), (), "")
+    plants = PlantList(
+        0, 1, TRUTH, tuple(Plant(kind, "0/h.jpg", code="not_image") for kind in DAMAGED), (), ""
+    )
 
     right = grades.grade_damage(manifest(h={"reason": "not_image"}), plants)
     wrong = grades.grade_damage(manifest(h={"reason": "decode_corrupt"}), plants)
@@ -151,7 +183,11 @@ def test_an_odd_image_must_be_kept_and_remarked_upon() -> None:
     remarked, silent = manifest(g={"flags": ["ext_mismatch"]}), manifest()
     lost = manifest(g={"flags": ["ext_mismatch"], "decision": "quarantine"})
 
-    assert [grades.grade_oddities(rows, PLANTS)[0].value for rows in (remarked, silent, lost)] == [1, 0, 0]
+    assert [grades.grade_oddities(rows, PLANTS)[0].value for rows in (remarked, silent, lost)] == [
+        1,
+        0,
+        0,
+    ]
 
 
 def test_accuracy_is_joined_by_image_id_and_counts_the_test_split_only() -> None:

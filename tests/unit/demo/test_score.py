@@ -63,7 +63,11 @@ def test_a_file_linked_from_two_folders_counts_once(tmp_path: Path) -> None:
 
 
 def test_the_card_shows_named_grades_aligned_and_leaves_out_the_others() -> None:
-    graded = [Grade("a", 1.0, "leaks", "0 left"), Grade("b", 0.5), Grade("c", 1.0, "near duplicates", "3/3 found")]
+    graded = [
+        Grade("a", 1.0, "leaks", "0 left"),
+        Grade("b", 0.5),
+        Grade("c", 1.0, "near duplicates", "3/3 found"),
+    ]
 
     assert card(graded) == ["  leaks            0 left", "  near duplicates  3/3 found"]
 
@@ -83,7 +87,10 @@ def test_scoring_without_a_plant_list_says_how_to_get_one(
 
 
 def test_scoring_without_a_line_says_to_run_it(
-    planted_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    planted_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "dvc.yaml").write_text((Path(__file__).parents[3] / "dvc.yaml").read_text())
     monkeypatch.chdir(tmp_path)
@@ -92,4 +99,7 @@ def test_scoring_without_a_line_says_to_run_it(
     exit_code = score.main()
 
     assert exit_code == 65
-    assert "manifest.parquet: the manifest table is absent. Remedy: run `dvc repro`" in capsys.readouterr().err
+    assert (
+        "manifest.parquet: the manifest table is absent. Remedy: run `dvc repro`"
+        in capsys.readouterr().err
+    )

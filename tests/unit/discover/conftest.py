@@ -32,9 +32,14 @@ def discover(tmp_path: Path) -> Callable[..., dict[str, Path]]:
 
     def discover(*sources: dict[str, Any], **params_or_settings: Any) -> dict[str, Path]:
         given = {key: params_or_settings.pop(key) for key in OWN & set(params_or_settings)}
-        params = DiscoverParams.model_validate({"sources": [{"name": "pics", **one} for one in sources], **given})
+        params = DiscoverParams.model_validate(
+            {"sources": [{"name": "pics", **one} for one in sources], **given}
+        )
         (tmp_path / "params.yaml").write_text(PARAMS)
-        writes = {"listing": tmp_path / "line" / "listing.parquet", "sources": tmp_path / "line" / "sources.json"}
+        writes = {
+            "listing": tmp_path / "line" / "listing.parquet",
+            "sources": tmp_path / "line" / "sources.json",
+        }
         run(StageRun(tmp_path, {}, writes, params, Settings(**params_or_settings)))
         return writes
 

@@ -36,7 +36,9 @@ def rows(listing: Path) -> list[tuple[str, str, int]]:
     return list(zip(frame["kind"], frame["key"], frame["size_bytes"], strict=True))
 
 
-def test_every_file_of_a_folder_is_a_row_hidden_ones_and_archives_too(discover: Discover, tmp_path: Path) -> None:
+def test_every_file_of_a_folder_is_a_row_hidden_ones_and_archives_too(
+    discover: Discover, tmp_path: Path
+) -> None:
     for name in ("a/1.jpg", "a/.DS_Store", "b/deep/2.png", "more.tar.gz", "README.txt"):
         write(tmp_path / "pics" / name)
 
@@ -51,13 +53,21 @@ def test_every_file_of_a_folder_is_a_row_hidden_ones_and_archives_too(discover: 
     ]
 
 
-def test_an_archive_is_one_row_with_its_date_and_the_csv_files_are_rows_too(discover: Discover, tmp_path: Path) -> None:
+def test_an_archive_is_one_row_with_its_date_and_the_csv_files_are_rows_too(
+    discover: Discover, tmp_path: Path
+) -> None:
     archive = write(tmp_path / "pics.tar", b"123")
     os.utime(archive, ns=(5, 7))
     write(tmp_path / "votes.csv", b"1234")
     write(tmp_path / "who" / "subjects.csv", b"12345")
 
-    written = discover({"uri": "pics.tar", "votes": "votes.csv", "subjects": str(tmp_path / "who" / "subjects.csv")})
+    written = discover(
+        {
+            "uri": "pics.tar",
+            "votes": "votes.csv",
+            "subjects": str(tmp_path / "who" / "subjects.csv"),
+        }
+    )
 
     assert rows(written["listing"]) == [
         ("archive", "pics.tar", 3),
@@ -77,7 +87,9 @@ def test_an_unchanged_source_gives_the_same_bytes(discover: Discover, tmp_path: 
     assert {role: path.read_bytes() for role, path in discover({"uri": "pics"}).items()} == first
 
 
-def test_no_path_of_this_machine_is_in_what_discover_writes(discover: Discover, tmp_path: Path) -> None:
+def test_no_path_of_this_machine_is_in_what_discover_writes(
+    discover: Discover, tmp_path: Path
+) -> None:
     write(tmp_path / "pics" / "a.jpg")
 
     written = discover({"uri": "pics"})
@@ -85,7 +97,9 @@ def test_no_path_of_this_machine_is_in_what_discover_writes(discover: Discover, 
     assert all(str(tmp_path).encode() not in path.read_bytes() for path in written.values())
 
 
-def test_a_name_that_is_not_utf8_is_listed_percent_encoded(discover: Discover, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_listed_percent_encoded(
+    discover: Discover, tmp_path: Path
+) -> None:
     write(tmp_path / "pics" / os.fsdecode(b"caf\xe9.jpg"))
 
     assert rows(discover({"uri": "pics"})["listing"]) == [("image", "caf%E9.jpg", 1)]
@@ -97,7 +111,10 @@ def test_linked_files_and_folders_are_followed(discover: Discover, tmp_path: Pat
     (tmp_path / "pics" / "cats").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "pics" / "b.jpg").symlink_to(tmp_path / "elsewhere" / "a.jpg")
 
-    assert rows(discover({"uri": "pics"})["listing"]) == [("image", "b.jpg", 2), ("image", "cats/a.jpg", 2)]
+    assert rows(discover({"uri": "pics"})["listing"]) == [
+        ("image", "b.jpg", 2),
+        ("image", "cats/a.jpg", 2),
+    ]
 
 
 def faults(listing: Path) -> dict[str, str]:
@@ -162,7 +179,9 @@ def listed_by_another_user(folder: Path) -> list[tuple[str, str | None]]:
         return sorted((key, fault) for key, fault in json.load(pipe))
 
 
-def test_a_folder_that_may_not_be_read_is_listed_as_one_fault_and_the_others_are_taken(open_folder: Path) -> None:
+def test_a_folder_that_may_not_be_read_is_listed_as_one_fault_and_the_others_are_taken(
+    open_folder: Path,
+) -> None:
     for name in ("cats/1.jpg", "dogs/deep/2.jpg", "owls/3.jpg", "owls/inside/4.jpg"):
         write(open_folder / "pics" / name)
     (open_folder / "pics" / "dogs" / "deep").chmod(0)
@@ -181,7 +200,9 @@ def test_a_folder_that_may_not_be_read_is_listed_as_one_fault_and_the_others_are
 
 
 @pytest.mark.parametrize("closed", ["pics", "pics/inside"])
-def test_a_source_that_may_not_be_read_at_all_is_named_with_the_remedy(open_folder: Path, closed: str) -> None:
+def test_a_source_that_may_not_be_read_at_all_is_named_with_the_remedy(
+    open_folder: Path, closed: str
+) -> None:
     write(open_folder / "pics" / "inside" / "1.jpg")
     (open_folder / closed).chmod(0)
 
@@ -195,7 +216,10 @@ def test_an_archive_that_cannot_be_read_stops_the_run(discover: Discover, tmp_pa
     write(tmp_path / "pics" / "1.jpg")
     (tmp_path / "pics" / "more.tar").symlink_to(tmp_path / "gone.tar")
 
-    with pytest.raises(BadData, match=r"pics/more.tar: it cannot be read \(found: broken_link\). Remedy: remove it, f"):
+    with pytest.raises(
+        BadData,
+        match=r"pics/more.tar: it cannot be read \(found: broken_link\). Remedy: remove it, f",
+    ):
         discover({"uri": "pics"})
 
 
@@ -206,7 +230,9 @@ def test_a_date_after_2262_stops_nothing(discover: Discover, tmp_path: Path) -> 
     assert LISTING.read(discover({"uri": "pics"})["listing"])["modified_ns"].iloc[0] == 2**63 - 1
 
 
-def test_a_missing_source_is_named_with_where_it_was_looked_for(discover: Discover, tmp_path: Path) -> None:
+def test_a_missing_source_is_named_with_where_it_was_looked_for(
+    discover: Discover, tmp_path: Path
+) -> None:
     expected = re.escape(
         f"pics.tar: no such file or folder (found: looked at {tmp_path}/pics.tar). Remedy: fix discover.sources"
     )
@@ -225,7 +251,8 @@ def test_an_empty_folder_is_a_missing_source(discover: Discover, tmp_path: Path)
     (tmp_path / "pics").mkdir()
 
     with pytest.raises(
-        SourceMissing, match=r"pics: nothing is there. Remedy: fix discover.sources in params.yaml, or put"
+        SourceMissing,
+        match=r"pics: nothing is there. Remedy: fix discover.sources in params.yaml, or put",
     ):
         discover({"uri": "pics"})
 
@@ -241,7 +268,10 @@ def test_refresh_never_keeps_the_last_listing_and_says_so(
     kept = discover({"uri": "pics"}, refresh="never")["listing"]
 
     assert kept.read_bytes() == first
-    assert re.search(r"refresh: never: the sources were not looked at; the listing of 0.0 h ago is kept", caplog.text)
+    assert re.search(
+        r"refresh: never: the sources were not looked at; the listing of 0.0 h ago is kept",
+        caplog.text,
+    )
 
 
 def test_refresh_never_needs_no_source_any_more(discover: Discover, tmp_path: Path) -> None:
@@ -264,7 +294,9 @@ def test_refresh_never_lists_sources_that_were_never_listed(
     assert "no listing of these sources is kept, so they are listed now" in caplog.text
 
 
-def test_a_listing_is_kept_for_its_hours_and_made_anew_after_them(discover: Discover, tmp_path: Path) -> None:
+def test_a_listing_is_kept_for_its_hours_and_made_anew_after_them(
+    discover: Discover, tmp_path: Path
+) -> None:
     image = write(tmp_path / "pics" / "a.jpg")
     first = discover({"uri": "pics"})["listing"].read_bytes()
     image.write_bytes(b"changed")
@@ -279,25 +311,38 @@ def test_a_listing_is_kept_for_its_hours_and_made_anew_after_them(discover: Disc
 def test_a_mistake_in_another_stages_params_is_found_before_hours_of_work(tmp_path: Path) -> None:
     write(tmp_path / "pics" / "a.jpg")
     text = "discover: {sources: [{name: pics, uri: pics}]}\ndownload: {shard_max: 3}\ninspect: {}\ncurate: {}\n"
-    (tmp_path / "params.yaml").write_text(text + "convert: {}\ntrain: {recipe: fast}\nevaluate: {}\nregister: {}\n")
+    (tmp_path / "params.yaml").write_text(
+        text + "convert: {}\ntrain: {recipe: fast}\nevaluate: {}\nregister: {}\n"
+    )
     params = DiscoverParams.model_validate({"sources": [{"name": "pics", "uri": "pics"}]})
 
-    with pytest.raises(ConfigError, match=r"download.shard_max: no such key, nearest is .*train.recipe = 'fast'"):
+    with pytest.raises(
+        ConfigError, match=r"download.shard_max: no such key, nearest is .*train.recipe = 'fast'"
+    ):
         run(StageRun(tmp_path, {}, {}, params, Settings()))
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({"name": "pics", "uri": "gs://bucket/x"}, "gs:// cannot be read: name a local path or s3://bucket/prefix"),
+        (
+            {"name": "pics", "uri": "gs://bucket/x"},
+            "gs:// cannot be read: name a local path or s3://bucket/prefix",
+        ),
         ({"name": "pics", "uri": "s3://"}, "the bucket is missing"),
         ({"name": "My Pics", "uri": "x"}, "should match pattern"),
         (
             {"name": "pics", "uri": "x", "layout": "class_folders", "splits": {"dev": "val"}},
             "layout class_folders reads no splits",
         ),
-        ({"name": "pics", "uri": "x", "splits": {"dev": "dev"}}, "Input should be 'train', 'val' or 'test'"),
-        ({"name": "pics", "uri": "x", "layout": "folders"}, "Input should be 'auto', 'class_folders'"),
+        (
+            {"name": "pics", "uri": "x", "splits": {"dev": "dev"}},
+            "Input should be 'train', 'val' or 'test'",
+        ),
+        (
+            {"name": "pics", "uri": "x", "layout": "folders"},
+            "Input should be 'auto', 'class_folders'",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_is_refused(source: dict[str, str], message: str) -> None:
@@ -307,13 +352,18 @@ def test_a_source_that_cannot_be_is_refused(source: dict[str, str], message: str
 
 def test_two_sources_of_one_name_are_refused() -> None:
     with pytest.raises(ValidationError, match="two sources are named pics"):
-        DiscoverParams.model_validate({"sources": [{"name": "pics", "uri": "a"}, {"name": "pics", "uri": "b"}]})
+        DiscoverParams.model_validate(
+            {"sources": [{"name": "pics", "uri": "a"}, {"name": "pics", "uri": "b"}]}
+        )
 
 
 def test_a_damaged_sources_file_says_what_to_run(tmp_path: Path) -> None:
     (tmp_path / "sources.json").write_text("{")
 
-    with pytest.raises(OutputDamaged, match=r"sources.json: not a list of sources .*Remedy: run `dvc repro discover`"):
+    with pytest.raises(
+        OutputDamaged,
+        match=r"sources.json: not a list of sources .*Remedy: run `dvc repro discover`",
+    ):
         read_sources(tmp_path / "sources.json")
 
 
@@ -327,11 +377,21 @@ def test_doubtful_folders_are_warned_of_until_params_state_a_reading(
     [warning] = [record.message for record in caplog.records if record.levelname == "WARNING"]
     shutil.rmtree(tmp_path / ".perennial")
     caplog.clear()
-    stated = discover({"uri": "pics", "layout": "class_folders", "splits": {}})["listing"].read_bytes()
+    stated = discover({"uri": "pics", "layout": "class_folders", "splits": {}})[
+        "listing"
+    ].read_bytes()
 
-    assert warning.startswith("source pics: folders are named like splits (dev, train). They are read as class_folders")
-    assert "split_class_folders: 1 classes: cat 2; splits train 1, val 1 (dev is val); 1 without a class" in warning
-    assert "(layout: split_class_folders, splits: {dev: val, train: train}, say; `splits: {}` where no" in warning
+    assert warning.startswith(
+        "source pics: folders are named like splits (dev, train). They are read as class_folders"
+    )
+    assert (
+        "split_class_folders: 1 classes: cat 2; splits train 1, val 1 (dev is val); 1 without a class"
+        in warning
+    )
+    assert (
+        "(layout: split_class_folders, splits: {dev: val, train: train}, say; `splits: {}` where no"
+        in warning
+    )
     assert not caplog.records
     assert stated == listing
 
@@ -369,7 +429,10 @@ def test_numbered_archives_are_warned_of_by_their_names(
 
     discover({"uri": "pics"})
 
-    assert "the archives are numbered like parts of one data set (000000, 000001, 000002)" in caplog.text
+    assert (
+        "the archives are numbered like parts of one data set (000000, 000001, 000002)"
+        in caplog.text
+    )
 
 
 def test_a_table_of_labels_is_listed_and_params_without_one_describe_sources_as_before(

@@ -48,7 +48,9 @@ def fill(folder: Path, classes: dict[str, int]) -> Path:
 
 
 def accepted_by(error: pytest.ExceptionInfo[DataCheckFailed]) -> str:
-    found = re.search(r"discover.withdrawn_accepted: '([0-9a-f]{8})' in params.yaml", error.value.remedy)
+    found = re.search(
+        r"discover.withdrawn_accepted: '([0-9a-f]{8})' in params.yaml", error.value.remedy
+    )
     assert found
     return found[1]
 
@@ -72,7 +74,9 @@ def test_half_a_folder_gone_stops_the_run_and_names_it(nightly: Nightly, tmp_pat
     nightly({"uri": "pics"})
 
 
-def test_a_withdrawal_is_accepted_by_its_number_and_the_next_one_is_not(nightly: Nightly, tmp_path: Path) -> None:
+def test_a_withdrawal_is_accepted_by_its_number_and_the_next_one_is_not(
+    nightly: Nightly, tmp_path: Path
+) -> None:
     pics = fill(tmp_path / "pics", {"cats": 30, "dogs": 70, "owls": 40})
     nightly({"uri": "pics"})
     shutil.rmtree(pics / "cats")
@@ -89,7 +93,9 @@ def test_a_withdrawal_is_accepted_by_its_number_and_the_next_one_is_not(nightly:
     assert accepted_by(second) != decision
 
 
-def test_a_few_images_of_a_small_set_and_those_that_moved_are_no_accident(nightly: Nightly, tmp_path: Path) -> None:
+def test_a_few_images_of_a_small_set_and_those_that_moved_are_no_accident(
+    nightly: Nightly, tmp_path: Path
+) -> None:
     pics = fill(tmp_path / "pics", {"cats": 10, "dogs": 10})
     nightly({"uri": "pics"})
     for n in range(5):
@@ -116,21 +122,29 @@ def test_one_archive_of_many_counts_by_its_bytes(nightly: Nightly, tmp_path: Pat
     nightly({"uri": "pics"})
     (tmp_path / "pics" / "07.tar").unlink()
 
-    with pytest.raises(DataCheckFailed, match=r"source pics: 1 of 100 objects are gone \(top: 1\), such as 07.tar"):
+    with pytest.raises(
+        DataCheckFailed, match=r"source pics: 1 of 100 objects are gone \(top: 1\), such as 07.tar"
+    ):
         nightly({"uri": "pics"})
 
 
-def test_a_wrong_address_is_found_and_a_source_taken_out_is_a_decision(nightly: Nightly, tmp_path: Path) -> None:
+def test_a_wrong_address_is_found_and_a_source_taken_out_is_a_decision(
+    nightly: Nightly, tmp_path: Path
+) -> None:
     fill(tmp_path / "pics", {"cats": 30, "dogs": 30})
     fill(tmp_path / "more", {"owls": 30})
     nightly({"uri": "pics"}, {"name": "more", "uri": "more"})
     nightly({"uri": "pics"})
 
-    with pytest.raises(DataCheckFailed, match="pics: at pics/cats, named in place of pics, 30 of 60 objects"):
+    with pytest.raises(
+        DataCheckFailed, match="pics: at pics/cats, named in place of pics, 30 of 60 objects"
+    ):
         nightly({"uri": "pics/cats"})
 
 
-def test_an_address_that_holds_nothing_of_the_source_is_a_decision(nightly: Nightly, tmp_path: Path) -> None:
+def test_an_address_that_holds_nothing_of_the_source_is_a_decision(
+    nightly: Nightly, tmp_path: Path
+) -> None:
     fill(tmp_path / "pics", {"cats": 3})
     other = fill(tmp_path / "other", {"buses": 20})
     nightly({"uri": "pics"})
@@ -138,7 +152,9 @@ def test_an_address_that_holds_nothing_of_the_source_is_a_decision(nightly: Nigh
     expected = r"source pics: at other, named in place of pics, 3 of 3 objects are gone \(cats: 3\), such as "
     with pytest.raises(DataCheckFailed, match=expected) as refused:
         nightly({"uri": "other"})
-    assert accepted_by(refused) == decision([other_address("pics", "pics", "other")])  # as `perennial init` writes it
+    assert accepted_by(refused) == decision(
+        [other_address("pics", "pics", "other")]
+    )  # as `perennial init` writes it
     nightly({"uri": "other"}, withdrawn_accepted=accepted_by(refused))
     shutil.rmtree(other / "buses")
     fill(other, {"trams": 20})
@@ -148,7 +164,9 @@ def test_an_address_that_holds_nothing_of_the_source_is_a_decision(nightly: Nigh
 
 
 @pytest.mark.parametrize("added", [0, 6])
-def test_a_little_each_night_adds_up_until_a_person_decides(nightly: Nightly, tmp_path: Path, added: int) -> None:
+def test_a_little_each_night_adds_up_until_a_person_decides(
+    nightly: Nightly, tmp_path: Path, added: int
+) -> None:
     """4 of 100 a night: 4 % pass, the 8 % of two nights do not, however many came meanwhile."""
     pics = fill(tmp_path / "pics", {"cats": 100})
 
@@ -177,7 +195,9 @@ def test_two_sources_that_lost_too_much_are_one_decision(nightly: Nightly, tmp_p
     nightly(*sources)
     for name in ("pics", "more"):
         shutil.rmtree(tmp_path / name / "cats")
-    with pytest.raises(DataCheckFailed, match=r"source pics: 30 of 60 .*; source more: 30 of 60") as both:
+    with pytest.raises(
+        DataCheckFailed, match=r"source pics: 30 of 60 .*; source more: 30 of 60"
+    ) as both:
         nightly(*sources)
 
     nightly(*sources, withdrawn_accepted=accepted_by(both))

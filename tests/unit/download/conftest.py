@@ -17,8 +17,17 @@ def take(tmp_path: Path) -> Take:
     """Take sources given as dicts; further arguments are settings."""
 
     def take(
-        *sources: dict[str, Any], out: str = "out", params: DownloadParams = SMALL_SHARDS, **settings: Any
+        *sources: dict[str, Any],
+        out: str = "out",
+        params: DownloadParams = SMALL_SHARDS,
+        **settings: Any,
     ) -> Taken:
-        return take_sources(tmp_path, sources, out=out, params=params, settings=Settings(**{"workers": 2, **settings}))
+        return take_sources(
+            tmp_path,
+            sources,
+            out=out,
+            params=params,
+            settings=Settings(**{"workers": 2, **settings}),
+        )
 
     return take

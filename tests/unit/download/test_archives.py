@@ -26,9 +26,19 @@ def test_members_of_a_tar_are_read_where_they_lie(take: Take, tmp_path: Path) ->
     assert container.stat().st_ino != archive.stat().st_ino
 
 
-def test_hostile_members_are_refused_one_by_one_and_nothing_is_written_outside(take: Take, tmp_path: Path) -> None:
+def test_hostile_members_are_refused_one_by_one_and_nothing_is_written_outside(
+    take: Take, tmp_path: Path
+) -> None:
     with tarfile.open(tmp_path / "pics.tar", "w") as tar:
-        for name in ("a/ok.jpg", "/abs.jpg", "../up.jpg", "a/._x.jpg", "a/.DS_Store", "a/notes.txt", "a/ok.jpg"):
+        for name in (
+            "a/ok.jpg",
+            "/abs.jpg",
+            "../up.jpg",
+            "a/._x.jpg",
+            "a/.DS_Store",
+            "a/notes.txt",
+            "a/ok.jpg",
+        ):
             info = tarfile.TarInfo(name)
             info.size = 4
             tar.addfile(info, io.BytesIO(b"data"))
@@ -72,24 +82,31 @@ def test_a_name_that_is_not_utf8_is_kept_percent_encoded(take: Take, tmp_path: P
 
 
 @pytest.mark.parametrize("blocks", [2, 20, 41])
-def test_a_tar_cut_at_a_member_boundary_stops_the_run(take: Take, tmp_path: Path, blocks: int) -> None:
+def test_a_tar_cut_at_a_member_boundary_stops_the_run(
+    take: Take, tmp_path: Path, blocks: int
+) -> None:
     """Python's tarfile reads such an archive to its end without a word: each member takes two blocks here."""
     archive = tar_of(tmp_path / "pics.tar", images(40))
     archive.write_bytes(archive.read_bytes()[: blocks * 512])
 
     with pytest.raises(
-        ArchiveDamaged, match=r"pics.tar: the tar archive is cut off or damaged at byte .*Remedy: fetch"
+        ArchiveDamaged,
+        match=r"pics.tar: the tar archive is cut off or damaged at byte .*Remedy: fetch",
     ):
         take({"uri": "pics.tar"})
 
 
-def test_a_flipped_bit_in_a_header_stops_the_run_and_names_the_byte(take: Take, tmp_path: Path) -> None:
+def test_a_flipped_bit_in_a_header_stops_the_run_and_names_the_byte(
+    take: Take, tmp_path: Path
+) -> None:
     archive = tar_of(tmp_path / "pics.tar", images(40))
     data = bytearray(archive.read_bytes())
     data[20 * 1024 + 3] ^= 1
     archive.write_bytes(bytes(data))
 
-    with pytest.raises(ArchiveDamaged, match=r"damaged at byte 20480 \(found: a member's header is broken\)"):
+    with pytest.raises(
+        ArchiveDamaged, match=r"damaged at byte 20480 \(found: a member's header is broken\)"
+    ):
         take({"uri": "pics.tar"})
 
 
@@ -130,11 +147,15 @@ def test_a_compressed_tar_becomes_one_plain_tar(take: Take, tmp_path: Path, endi
 
 
 @pytest.mark.parametrize("ending", ["tar.gz", "tar.bz2", "tar.xz"])
-def test_a_compressed_tar_that_is_cut_off_stops_the_run(take: Take, tmp_path: Path, ending: str) -> None:
+def test_a_compressed_tar_that_is_cut_off_stops_the_run(
+    take: Take, tmp_path: Path, ending: str
+) -> None:
     archive = tar_of(tmp_path / f"pics.{ending}", images(20), mode=f"w:{ending[4:]}")
     archive.write_bytes(archive.read_bytes()[:-40])
 
-    with pytest.raises(ArchiveDamaged, match="the compressed archive is cut off or damaged after .* unpacked bytes"):
+    with pytest.raises(
+        ArchiveDamaged, match="the compressed archive is cut off or damaged after .* unpacked bytes"
+    ):
         take({"uri": archive.name})
 
 
@@ -162,18 +183,26 @@ def test_a_deflated_zip_is_repacked_into_a_tar(take: Take, tmp_path: Path) -> No
 
     taken = take({"uri": "pics.zip"})
 
-    assert all(taken.read(f"pics/{name}") == data for name, data in files.items() if name != "notes.txt")
+    assert all(
+        taken.read(f"pics/{name}") == data for name, data in files.items() if name != "notes.txt"
+    )
     assert taken.members.loc["pics/notes.txt", "refusal"] == "not_a_picture_name"
     [container] = (taken.folder / "shards").iterdir()
     with tarfile.open(container) as tar:
         assert len(tar.getnames()) == 20
 
 
-def test_a_damaged_member_of_a_stored_zip_is_found_by_its_checksum(take: Take, tmp_path: Path) -> None:
-    archive = zip_of(tmp_path / "pics.zip", {"a/x.jpg": b"A" * 1000, "b/y.jpg": b"B" * 1000}, zipfile.ZIP_STORED)
+def test_a_damaged_member_of_a_stored_zip_is_found_by_its_checksum(
+    take: Take, tmp_path: Path
+) -> None:
+    archive = zip_of(
+        tmp_path / "pics.zip", {"a/x.jpg": b"A" * 1000, "b/y.jpg": b"B" * 1000}, zipfile.ZIP_STORED
+    )
     archive.write_bytes(archive.read_bytes().replace(b"A" * 1000, b"A" * 999 + b"C"))
 
-    with pytest.raises(ArchiveDamaged, match=r"a member is damaged: its checksum is another \(found: a/x.jpg"):
+    with pytest.raises(
+        ArchiveDamaged, match=r"a member is damaged: its checksum is another \(found: a/x.jpg"
+    ):
         take({"uri": "pics.zip"})
 
 
@@ -183,7 +212,9 @@ def test_a_damaged_member_of_a_deflated_zip_stops_the_run(take: Take, tmp_path: 
     data[42] ^= 0xFF  # of the first member: 30 bytes of header and 10 of name come before
     archive.write_bytes(bytes(data))
 
-    with pytest.raises(ArchiveDamaged, match=r"the zip archive is damaged at byte 0, member 0/0000.jpg"):
+    with pytest.raises(
+        ArchiveDamaged, match=r"the zip archive is damaged at byte 0, member 0/0000.jpg"
+    ):
         take({"uri": "pics.zip"})
 
 
@@ -191,7 +222,9 @@ def test_a_zip_that_is_cut_off_stops_the_run(take: Take, tmp_path: Path) -> None
     archive = zip_of(tmp_path / "pics.zip", images(20), zipfile.ZIP_STORED)
     archive.write_bytes(archive.read_bytes()[:-30])
 
-    with pytest.raises(ArchiveDamaged, match="the zip archive is cut off or damaged at its directory"):
+    with pytest.raises(
+        ArchiveDamaged, match="the zip archive is cut off or damaged at its directory"
+    ):
         take({"uri": "pics.zip"})
 
 
@@ -224,17 +257,25 @@ def test_an_encrypted_zip_says_what_to_do(take: Take, tmp_path: Path) -> None:
     data[data.index(b"PK\1\2") + 8] |= 1  # the flag in the directory
     archive.write_bytes(bytes(data))
 
-    with pytest.raises(BadData, match=r"pics.zip: the zip archive is encrypted. Remedy: decrypt it"):
+    with pytest.raises(
+        BadData, match=r"pics.zip: the zip archive is encrypted. Remedy: decrypt it"
+    ):
         take({"uri": "pics.zip"})
 
 
-def test_a_tar_of_tars_is_read_by_offset_with_the_inner_name_as_class(take: Take, tmp_path: Path) -> None:
+def test_a_tar_of_tars_is_read_by_offset_with_the_inner_name_as_class(
+    take: Take, tmp_path: Path
+) -> None:
     """As ImageNet's train archive: <wnid>.tar inside, each with its images."""
     inner = {
-        wnid: tar_of(tmp_path / "in" / f"{wnid}.tar", {f"{wnid}_{n}.JPEG": wnid.encode() * n for n in (1, 2)})
+        wnid: tar_of(
+            tmp_path / "in" / f"{wnid}.tar", {f"{wnid}_{n}.JPEG": wnid.encode() * n for n in (1, 2)}
+        )
         for wnid in ("n01", "n02")
     }
-    archive = tar_of(tmp_path / "train.tar", {f"{wnid}.tar": path.read_bytes() for wnid, path in inner.items()})
+    archive = tar_of(
+        tmp_path / "train.tar", {f"{wnid}.tar": path.read_bytes() for wnid, path in inner.items()}
+    )
 
     taken = take({"uri": archive.name})
 
@@ -244,7 +285,9 @@ def test_a_tar_of_tars_is_read_by_offset_with_the_inner_name_as_class(take: Take
     }
 
 
-def test_an_inner_tar_that_is_cut_off_does_not_run_on_into_its_neighbour(take: Take, tmp_path: Path) -> None:
+def test_an_inner_tar_that_is_cut_off_does_not_run_on_into_its_neighbour(
+    take: Take, tmp_path: Path
+) -> None:
     inner = tar_of(tmp_path / "in" / "n01.tar", {"a.JPEG": b"1", "b.JPEG": b"2"}).read_bytes()
     tar_of(tmp_path / "train.tar", {"n01.tar": inner[:2048], "n02.tar": inner})
 
@@ -259,7 +302,10 @@ def test_archives_of_a_folder_keep_their_names_apart(take: Take, tmp_path: Path)
     taken = take({"uri": "pics"})
 
     assert taken.read("pics/n01/same.jpg") == b"n01"
-    assert taken.members["label_received"].to_dict() == {"pics/n01/same.jpg": "n01", "pics/n02/same.jpg": "n02"}
+    assert taken.members["label_received"].to_dict() == {
+        "pics/n01/same.jpg": "n01",
+        "pics/n02/same.jpg": "n02",
+    }
 
 
 def test_an_archive_beside_its_own_unpacked_folder_is_refused(take: Take, tmp_path: Path) -> None:
@@ -276,12 +322,15 @@ def test_two_archives_of_one_stem_are_refused(take: Take, tmp_path: Path) -> Non
     tar_of(tmp_path / "pics" / "cats.tar.gz", {"x.jpg": b"1"}, mode="w:gz")
 
     with pytest.raises(
-        BadData, match=r"cats.tar.gz and cats.tar would give images the same names .*Remedy: remove one"
+        BadData,
+        match=r"cats.tar.gz and cats.tar would give images the same names .*Remedy: remove one",
     ):
         take({"uri": "pics"})
 
 
-def test_a_change_in_an_archive_keeps_the_shards_before_and_after_it(take: Take, tmp_path: Path) -> None:
+def test_a_change_in_an_archive_keeps_the_shards_before_and_after_it(
+    take: Take, tmp_path: Path
+) -> None:
     files = images(200)
     tar_of(tmp_path / "pics.tar", files)
     before = take({"uri": "pics.tar"}).members
@@ -297,8 +346,14 @@ def test_a_change_in_an_archive_keeps_the_shards_before_and_after_it(take: Take,
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_backslashes_of_old_windows_zips_are_folders(take: Take, tmp_path: Path, method: int) -> None:
-    zip_of(tmp_path / "pics.zip", {"cat\\1.jpg": b"1" * 300, "dog\\2.jpg": b"2" * 300, "dog\\": b""}, method)
+def test_backslashes_of_old_windows_zips_are_folders(
+    take: Take, tmp_path: Path, method: int
+) -> None:
+    zip_of(
+        tmp_path / "pics.zip",
+        {"cat\\1.jpg": b"1" * 300, "dog\\2.jpg": b"2" * 300, "dog\\": b""},
+        method,
+    )
 
     members = take({"uri": "pics.zip"}).members
 
@@ -306,7 +361,11 @@ def test_backslashes_of_old_windows_zips_are_folders(take: Take, tmp_path: Path,
 
 
 def test_a_backslash_beside_slashes_is_a_letter(take: Take, tmp_path: Path) -> None:
-    zip_of(tmp_path / "pics.zip", {"cat/1\\2.jpg": b"1" * 300, "dog/2.jpg": b"2" * 300}, zipfile.ZIP_STORED)
+    zip_of(
+        tmp_path / "pics.zip",
+        {"cat/1\\2.jpg": b"1" * 300, "dog/2.jpg": b"2" * 300},
+        zipfile.ZIP_STORED,
+    )
 
     assert "pics/cat/1\\2.jpg" in take({"uri": "pics.zip"}).members.index
 

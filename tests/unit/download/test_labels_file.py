@@ -14,7 +14,9 @@ MEMBERS = frozenset({"a/1.jpg", "a/2.jpg", "b/caf%E9 %231.jpg", "b/10.png"})
 
 
 def read(text: str | bytes, members: frozenset[str] = MEMBERS) -> ReceivedLabels:
-    return read_labels(text.encode() if isinstance(text, str) else text, file="labels.csv", members=members)
+    return read_labels(
+        text.encode() if isinstance(text, str) else text, file="labels.csv", members=members
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,10 @@ def test_what_was_read_and_what_is_left_over_is_told() -> None:
     labels = read("filename;label;Split\n1.jpg;cat;dev\ngone.jpg;dog;train\n2.jpg;;test\n")
 
     assert labels.columns == "images in column filename, classes in label, splits in Split"
-    assert (labels.class_of, labels.split_of) == ({"a/1.jpg": "cat"}, {"a/1.jpg": "val", "a/2.jpg": "test"})
+    assert (labels.class_of, labels.split_of) == (
+        {"a/1.jpg": "cat"},
+        {"a/1.jpg": "val", "a/2.jpg": "test"},
+    )
     assert labels.without == ("a/2.jpg", "b/10.png", "b/caf%E9 %231.jpg")
     assert labels.unknown == ("line 3: gone.jpg",)
 
@@ -74,15 +79,23 @@ def test_a_mistake_in_a_table_of_labels_is_named(text: str | bytes, message: str
 def test_a_name_that_several_images_have_is_refused_unless_its_path_tells() -> None:
     members = frozenset({"x/1.jpg", "y/1.jpg", "1.png"})
 
-    assert read("filename,label\nx/1.jpg,cat\n1.png,dog\n", members).class_of == {"x/1.jpg": "cat", "1.png": "dog"}
-    with pytest.raises(BadData, match=r"1 lines may mean several images \(found: line 2: 1.jpg \(x/1.jpg, y/1.jpg\)\)"):
+    assert read("filename,label\nx/1.jpg,cat\n1.png,dog\n", members).class_of == {
+        "x/1.jpg": "cat",
+        "1.png": "dog",
+    }
+    with pytest.raises(
+        BadData,
+        match=r"1 lines may mean several images \(found: line 2: 1.jpg \(x/1.jpg, y/1.jpg\)\)",
+    ):
         read("filename,label\n1.jpg,cat\n", members)
     with pytest.raises(BadData, match="may mean several images"):
         read("filename,label\nx/1.jpg,cat\n1,dog\n", members)
 
 
 def test_a_table_stands_above_folders_and_gives_splits(take: Take, tmp_path: Path) -> None:
-    tar_of(tmp_path / "pics.tar", {"a/1.jpg": b"1", "a/2.jpg": b"2", "b/3.jpg": b"3", "b/4.jpg": b"4"})
+    tar_of(
+        tmp_path / "pics.tar", {"a/1.jpg": b"1", "a/2.jpg": b"2", "b/3.jpg": b"3", "b/4.jpg": b"4"}
+    )
     (tmp_path / "labels.csv").write_text("file,class,subset\n1,cat,train\n2,dog,dev\n3,cat,\n")
 
     members = take({"uri": "pics.tar", "labels": "labels.csv"}).members
@@ -93,12 +106,18 @@ def test_a_table_stands_above_folders_and_gives_splits(take: Take, tmp_path: Pat
     assert set(whole["split_received"]) == {"test"}
 
 
-def test_splits_that_params_state_are_read_and_other_folders_have_no_class(take: Take, tmp_path: Path) -> None:
+def test_splits_that_params_state_are_read_and_other_folders_have_no_class(
+    take: Take, tmp_path: Path
+) -> None:
     names = ("train/cat/1", "dev/dog/2", "docs/x/3")
     tar_of(tmp_path / "pics.tar", {f"{name}.jpg": name.encode() for name in names})
 
     members = take(
-        {"uri": "pics.tar", "layout": "split_class_folders", "splits": {"train": "train", "dev": "val"}}
+        {
+            "uri": "pics.tar",
+            "layout": "split_class_folders",
+            "splits": {"train": "train", "dev": "val"},
+        }
     ).members
 
     told = members[["label_received", "split_received"]].fillna("")

@@ -63,18 +63,24 @@ def test_files_are_packed_by_date_into_tars_that_any_tool_reads(take: Take, tmp_
     assert {name: taken.read(f"pics/{name}") for name in files} == files
 
 
-def test_one_and_four_workers_full_and_empty_memo_write_the_same_bytes(take: Take, tmp_path: Path) -> None:
+def test_one_and_four_workers_full_and_empty_memo_write_the_same_bytes(
+    take: Take, tmp_path: Path
+) -> None:
     folder_of(tmp_path / "pics", images(60))
     tar_of(tmp_path / "more.tar", images(60))
     sources = ({"uri": "pics"}, {"uri": "more.tar", "name": "more"})
 
     first = take(*sources, out="first", workers=1, state_dir=tmp_path / "a").bytes_by_file()
 
-    assert take(*sources, out="second", workers=4, state_dir=tmp_path / "b").bytes_by_file() == first
+    assert (
+        take(*sources, out="second", workers=4, state_dir=tmp_path / "b").bytes_by_file() == first
+    )
     assert take(*sources, out="third", workers=4, state_dir=tmp_path / "a").bytes_by_file() == first
 
 
-def test_what_the_memo_holds_is_not_read_again(take: Take, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_memo_holds_is_not_read_again(
+    take: Take, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder_of(tmp_path / "pics", images(60))
     n_shards = take({"uri": "pics"}, out="first").members["shard"].nunique()
     caplog.set_level("INFO")
@@ -98,7 +104,9 @@ def test_appended_files_change_the_last_shard_only(take: Take, tmp_path: Path) -
     files = images(100)
     folder_of(tmp_path / "pics", files)
     before = order_of_shards(take({"uri": "pics"}).members, files)
-    folder_of(tmp_path / "pics", {"0/new1.jpg": b"1" * 300, "1/new2.jpg": b"2" * 300}, first_day=100)
+    folder_of(
+        tmp_path / "pics", {"0/new1.jpg": b"1" * 300, "1/new2.jpg": b"2" * 300}, first_day=100
+    )
 
     after = set(take({"uri": "pics"}).members["shard"])
 
@@ -106,7 +114,9 @@ def test_appended_files_change_the_last_shard_only(take: Take, tmp_path: Path) -
     assert set(before) - after <= {before[-1]}
 
 
-def test_a_withdrawn_file_changes_its_shard_and_at_most_the_next(take: Take, tmp_path: Path) -> None:
+def test_a_withdrawn_file_changes_its_shard_and_at_most_the_next(
+    take: Take, tmp_path: Path
+) -> None:
     files = images(100)
     folder_of(tmp_path / "pics", files)
     members = take({"uri": "pics"}).members
@@ -135,7 +145,10 @@ def test_a_replaced_file_leaves_its_shard_and_joins_the_last(take: Take, tmp_pat
 
 
 def test_system_files_and_texts_are_counted_and_not_packed(take: Take, tmp_path: Path) -> None:
-    folder_of(tmp_path / "pics", {"0/a.jpg": b"1", "0/.DS_Store": b"2", "README.md": b"3", "1/b.jpg": b"4"})
+    folder_of(
+        tmp_path / "pics",
+        {"0/a.jpg": b"1", "0/.DS_Store": b"2", "README.md": b"3", "1/b.jpg": b"4"},
+    )
 
     members = take({"uri": "pics"}).members
 
@@ -159,11 +172,15 @@ def test_the_users_archive_stays_writable_and_its_own_file(take: Take, tmp_path:
     assert digest(archive) == content
 
 
-def test_the_split_of_an_extra_test_set_is_that_of_all_its_images(take: Take, tmp_path: Path) -> None:
+def test_the_split_of_an_extra_test_set_is_that_of_all_its_images(
+    take: Take, tmp_path: Path
+) -> None:
     tar_of(tmp_path / "pics.tar", images(10))
     tar_of(tmp_path / "extra.tar", images(4))
 
-    members = take({"uri": "pics.tar"}, {"uri": "extra.tar", "name": "extra", "split": "test"}).members
+    members = take(
+        {"uri": "pics.tar"}, {"uri": "extra.tar", "name": "extra", "split": "test"}
+    ).members
 
     assert members.loc[members["source"] == "extra", "split_received"].tolist() == ["test"] * 4
     assert members.loc[members["source"] == "pics", "split_received"].isna().all()
@@ -183,13 +200,20 @@ def test_a_file_that_changed_after_it_was_listed_is_not_taken(tmp_path: Path) ->
     [listed] = place.list()
     (tmp_path / "a.jpg").write_bytes(b"22")
 
-    with pytest.raises(BadData, match=r"a.jpg: the file changed after it was listed .*Remedy: run again: `dvc repro`"):
+    with pytest.raises(
+        BadData,
+        match=r"a.jpg: the file changed after it was listed .*Remedy: run again: `dvc repro`",
+    ):
         place.read(listed)
 
 
 @pytest.mark.parametrize("changes", [1, 2, 3])
 def test_a_file_that_changes_while_it_is_read_is_read_again_a_few_times(
-    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, changes: int
+    take: Take,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    changes: int,
 ) -> None:
     folder_of(tmp_path / "pics", {"cats/a.jpg": b"1", "cats/b.jpg": b"2"})
     left, read_part = [b"3" * (n + 2) for n in range(changes)], LocalPlace.read_part
@@ -203,16 +227,22 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_a_few_times(
     monkeypatch.setattr(LocalPlace, "read_part", read_and_change)
 
     if changes == 3:
-        with pytest.raises(SourceChanged, match=r"a.jpg: the file changed after it was listed .*Remedy: run again"):
+        with pytest.raises(
+            SourceChanged, match=r"a.jpg: the file changed after it was listed .*Remedy: run again"
+        ):
             take({"uri": "pics"})
         return
     # else DVC would know these bytes by the listing of the old ones, and bring them back should those return
     with pytest.raises(
-        SourceChanged, match=r"cats/a.jpg: the source changed during the run \(found: 1 objects are not"
+        SourceChanged,
+        match=r"cats/a.jpg: the source changed during the run \(found: 1 objects are not",
     ):
         take({"uri": "pics"}, out="first")
 
-    assert caplog.text.count("cats/a.jpg: the file changed after it was listed; it is read again") == changes
+    assert (
+        caplog.text.count("cats/a.jpg: the file changed after it was listed; it is read again")
+        == changes
+    )
     assert not (tmp_path / "first" / "members.parquet").exists()
     assert take({"uri": "pics"}, out="next").read("pics/cats/a.jpg") == b"3" * (changes + 1)
 
@@ -221,7 +251,10 @@ def test_a_file_that_outgrows_the_limit_while_it_is_read_is_left_to_the_next_lis
     take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder_of(tmp_path / "pics", {"cats/a.jpg": b"1", "cats/b.jpg": b"2"})
-    params, read_part = SMALL_SHARDS.model_copy(update={"max_file_bytes": 100}), LocalPlace.read_part
+    params, read_part = (
+        SMALL_SHARDS.model_copy(update={"max_file_bytes": 100}),
+        LocalPlace.read_part,
+    )
 
     def read_and_grow(place: LocalPlace, wanted: SourceObject, **part: int) -> bytes:
         assert wanted.size_bytes <= params.max_file_bytes
@@ -231,12 +264,17 @@ def test_a_file_that_outgrows_the_limit_while_it_is_read_is_left_to_the_next_lis
 
     monkeypatch.setattr(LocalPlace, "read_part", read_and_grow)
 
-    with pytest.raises(SourceChanged, match=r"a.jpg: the file changed after it was listed .*Remedy: run again"):
+    with pytest.raises(
+        SourceChanged, match=r"a.jpg: the file changed after it was listed .*Remedy: run again"
+    ):
         take({"uri": "pics"}, params=params)
     monkeypatch.undo()
     members = take({"uri": "pics"}, params=params).members
 
-    assert members["refusal"].fillna("").to_dict() == {"pics/cats/a.jpg": "file_too_large", "pics/cats/b.jpg": ""}
+    assert members["refusal"].fillna("").to_dict() == {
+        "pics/cats/a.jpg": "file_too_large",
+        "pics/cats/b.jpg": "",
+    }
 
 
 def test_a_file_that_went_after_it_was_listed_is_named(tmp_path: Path) -> None:
@@ -253,11 +291,19 @@ def test_a_file_that_went_after_it_was_listed_is_named(tmp_path: Path) -> None:
     ("number", "kind", "message"),
     [
         (errno.EACCES, CredentialsRefused, r"a.jpg: not allowed to read it .*Remedy: chmod u\+rX"),
-        (errno.EIO, SourceMissing, r"a.jpg: cannot be read \(found: Input/output error\). Remedy: check the disk"),
+        (
+            errno.EIO,
+            SourceMissing,
+            r"a.jpg: cannot be read \(found: Input/output error\). Remedy: check the disk",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception], message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    kind: type[Exception],
+    message: str,
 ) -> None:
     folder_of(tmp_path, {"a.jpg": b"1"})
     place = LocalPlace("pics", tmp_path)
@@ -273,7 +319,11 @@ def test_a_file_that_cannot_be_read_is_named(
 
 @pytest.mark.parametrize("n_refused", [2, 3])
 def test_files_that_may_not_be_read_are_quarantined_by_name_until_they_are_too_many(
-    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, n_refused: int
+    take: Take,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    n_refused: int,
 ) -> None:
     """As on a network disk that lets root list and not read: what is refused shows only when it is opened."""
     folder_of(tmp_path / "pics", images(10))
@@ -298,19 +348,24 @@ def test_files_that_may_not_be_read_are_quarantined_by_name_until_they_are_too_m
     assert members["refusal"].dropna().to_dict() == dict.fromkeys(
         ["pics/0/0000.jpg", "pics/1/0001.jpg"], "unreadable_file"
     )
-    assert re.search(r"2 objects may not be read: pics/0/0000.jpg, pics/1/0001.jpg; they are quar", caplog.text)
+    assert re.search(
+        r"2 objects may not be read: pics/0/0000.jpg, pics/1/0001.jpg; they are quar", caplog.text
+    )
     assert after["refusal"].isna().all()  # a refusal is in no memo
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(
-        NoSpace, match=r"1000000000000000000 bytes are to be fetched \(found: \d+ bytes left\). Remedy: free \d+ bytes"
+        NoSpace,
+        match=r"1000000000000000000 bytes are to be fetched \(found: \d+ bytes left\). Remedy: free \d+ bytes",
     ):
         require_space(tmp_path, 10**18)
 
 
 def test_shard_sizes_that_leave_no_room_are_refused() -> None:
-    with pytest.raises(ValueError, match="shard_target_bytes must be at least twice shard_min_bytes"):
+    with pytest.raises(
+        ValueError, match="shard_target_bytes must be at least twice shard_min_bytes"
+    ):
         DownloadParams(shard_min_bytes=100, shard_target_bytes=150, shard_max_bytes=1000)
 
 
@@ -319,10 +374,14 @@ def test_a_container_that_ends_early_or_is_absent_is_named(tmp_path: Path) -> No
     with MemberBytes(tmp_path) as shards:
         assert shards.read("x.tar", 2, 3) == b"234"
         with pytest.raises(
-            OutputDamaged, match=r"x.tar: a container of shards ends early \(found: 2 of 5 bytes at offset 8\)"
+            OutputDamaged,
+            match=r"x.tar: a container of shards ends early \(found: 2 of 5 bytes at offset 8\)",
         ):
             shards.read("x.tar", 8, 5)
-        with pytest.raises(OutputDamaged, match=r"y.tar: a container of shards is absent. Remedy: run `dvc checkout`"):
+        with pytest.raises(
+            OutputDamaged,
+            match=r"y.tar: a container of shards is absent. Remedy: run `dvc checkout`",
+        ):
             shards.read("y.tar", 0, 1)
     with pytest.raises(OutputDamaged, match="the folder of shards is absent"):
         MemberBytes(tmp_path / "gone")
@@ -332,21 +391,30 @@ def test_a_failed_run_leaves_no_half_written_shards(take: Take, tmp_path: Path) 
     folder_of(tmp_path / "pics", images(60))
     good = take({"uri": "pics"}).bytes_by_file()
     tar_of(tmp_path / "pics" / "broken.tar", {"a.jpg": bytes(3000)})
-    (tmp_path / "pics" / "broken.tar").write_bytes((tmp_path / "pics" / "broken.tar").read_bytes()[:2000])
+    (tmp_path / "pics" / "broken.tar").write_bytes(
+        (tmp_path / "pics" / "broken.tar").read_bytes()[:2000]
+    )
 
     with pytest.raises(BadData):
         take({"uri": "pics"})
 
-    assert {name: data for name, data in take_files(tmp_path / "out").items() if "partial" not in name} == good
+    assert {
+        name: data for name, data in take_files(tmp_path / "out").items() if "partial" not in name
+    } == good
 
 
 def take_files(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
 def test_a_missing_source_is_found_out_at_once() -> None:
     with pytest.raises(
-        SourceMissing, match=r"gone: no such file or folder \(found: looked at /nowhere/gone\). Remedy: fix"
+        SourceMissing,
+        match=r"gone: no such file or folder \(found: looked at /nowhere/gone\). Remedy: fix",
     ):
         LocalPlace("gone", Path("/nowhere/gone"))
 
@@ -356,7 +424,9 @@ def test_settings_do_not_reach_the_results() -> None:
     assert Settings(workers=3).worker_count() == 3
 
 
-def test_a_broken_link_is_quarantined_by_name_and_a_date_beyond_2262_is_packed(take: Take, tmp_path: Path) -> None:
+def test_a_broken_link_is_quarantined_by_name_and_a_date_beyond_2262_is_packed(
+    take: Take, tmp_path: Path
+) -> None:
     folder_of(tmp_path / "pics", images(4))
     os.utime(tmp_path / "pics" / "0" / "0000.jpg", (2**33 + 2**32, 2**33 + 2**32))
     (tmp_path / "pics" / "0" / "lost.jpg").symlink_to(tmp_path / "gone.jpg")
@@ -371,7 +441,9 @@ def test_a_name_from_the_web_is_packed_by_its_bytes_and_what_is_no_image_is_coun
     take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jpeg = b"\xff\xd8\xff" + bytes(300)
-    monkeypatch.setattr("pipeline_lib.download.loose.READ_WHOLE_BYTES", 1000)  # of more only the head is read
+    monkeypatch.setattr(
+        "pipeline_lib.download.loose.READ_WHOLE_BYTES", 1000
+    )  # of more only the head is read
     web = {"a/x.jpg?size=large": jpeg, "b/photo 2.0 (front)": jpeg}
     files = web | {"b/x.php?id=1": b"<html>", "b/dump.bin": b"\1" * 2000}
     folder_of(tmp_path / "pics", files | images(4))
@@ -379,6 +451,10 @@ def test_a_name_from_the_web_is_packed_by_its_bytes_and_what_is_no_image_is_coun
 
     members = take({"uri": "pics"}, {"uri": "more.tar", "name": "more"}).members
 
-    expected = {f"{name}/b/{file}": "not_image" for name in ("pics", "more") for file in ("x.php?id=1", "dump.bin")}
+    expected = {
+        f"{name}/b/{file}": "not_image"
+        for name in ("pics", "more")
+        for file in ("x.php?id=1", "dump.bin")
+    }
     assert members["refusal"].dropna().to_dict() == expected
     assert members.loc["pics/a/x.jpg?size=large", "label_received"] == "a"

@@ -29,7 +29,9 @@ def nightly(take: Take, tmp_path: Path) -> Nightly:
         take({"uri": uri})
         paths = {"deps": "sources.json", "outs": "out/members.parquet"}
         (tmp_path / "dvc.lock").write_text(
-            yaml.safe_dump({"stages": {"download": {part: [cached(path)] for part, path in paths.items()}}})
+            yaml.safe_dump(
+                {"stages": {"download": {part: [cached(path)] for part, path in paths.items()}}}
+            )
         )
 
     def cached(path: str) -> dict[str, str]:
@@ -44,7 +46,9 @@ def nightly(take: Take, tmp_path: Path) -> Nightly:
 
 
 def accepted_by(error: pytest.ExceptionInfo[DataCheckFailed]) -> str:
-    found = re.search(r"discover.withdrawn_accepted: '([0-9a-f]{8})' in params.yaml", error.value.remedy)
+    found = re.search(
+        r"discover.withdrawn_accepted: '([0-9a-f]{8})' in params.yaml", error.value.remedy
+    )
     assert found
     return found[1]
 
@@ -68,7 +72,9 @@ def test_an_archive_that_shrank_stops_the_run_and_names_what_went(
     expected = r"source pics: 20 of 60 objects are gone \(0: 10, 1: 10\), such as 0/0000.jpg"
     with pytest.raises(DataCheckFailed, match=expected) as refused:
         nightly("pics.tar")
-    with pytest.raises(DataCheckFailed, match=expected):  # and the accident is not the state to compare with
+    with pytest.raises(
+        DataCheckFailed, match=expected
+    ):  # and the accident is not the state to compare with
         nightly("pics.tar")
 
     nightly("pics.tar", accepted_by(refused))
@@ -83,11 +89,15 @@ def test_members_that_go_a_few_each_night_add_up(nightly: Nightly, tmp_path: Pat
     nightly("pics")
     tar_of(tmp_path / "pics" / "a.tar", without(files, 8))
 
-    with pytest.raises(DataCheckFailed, match=r"source pics: 8 of 100 objects are gone \(a/0: 4, a/1: 4\)"):
+    with pytest.raises(
+        DataCheckFailed, match=r"source pics: 8 of 100 objects are gone \(a/0: 4, a/1: 4\)"
+    ):
         nightly("pics")
 
 
-def test_the_next_release_of_an_archive_is_compared_by_its_members(nightly: Nightly, tmp_path: Path) -> None:
+def test_the_next_release_of_an_archive_is_compared_by_its_members(
+    nightly: Nightly, tmp_path: Path
+) -> None:
     files = images(60)
     tar_of(tmp_path / "v1.tar", files)
     tar_of(tmp_path / "v2.tar", files | {f"2/{n}.jpg": bytes([n]) * 50 for n in range(30)})

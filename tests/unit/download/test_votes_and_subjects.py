@@ -16,12 +16,16 @@ MEMBERS = frozenset({"a/1.jpg", "a/2.jpg", "b/caf%E9 %231.jpg"})
 def votes(text: str | bytes) -> list[tuple[int, str, str, str]]:
     data = text.encode() if isinstance(text, str) else text
     lines = read_votes(data, file="votes.csv", members=MEMBERS)
-    return [(line.number, line.member, line.cells["annotator"], line.cells["label"]) for line in lines]
+    return [
+        (line.number, line.member, line.cells["annotator"], line.cells["label"]) for line in lines
+    ]
 
 
 def test_votes_and_subjects_join_their_images(take: Take, tmp_path: Path) -> None:
     tar_of(tmp_path / "pics.tar", {"./a/1.jpg": b"1", "./b/2.jpg": b"2"})
-    (tmp_path / "votes.csv").write_text("member,annotator,label\na/1.jpg,ana,a\na/1.jpg,ben,b\n./b/2.jpg,ana,b\n")
+    (tmp_path / "votes.csv").write_text(
+        "member,annotator,label\na/1.jpg,ana,a\na/1.jpg,ben,b\n./b/2.jpg,ana,b\n"
+    )
     (tmp_path / "subjects.csv").write_text("member,subject\nb/2.jpg,person 7\n")
 
     taken = take({"uri": "pics.tar", "votes": "votes.csv", "subjects": "subjects.csv"})
@@ -31,7 +35,10 @@ def test_votes_and_subjects_join_their_images(take: Take, tmp_path: Path) -> Non
         ["pics/a/1.jpg", "ben", "b"],
         ["pics/b/2.jpg", "ana", "b"],
     ]
-    assert taken.members["subject"].fillna("").to_dict() == {"pics/a/1.jpg": "", "pics/b/2.jpg": "person 7"}
+    assert taken.members["subject"].fillna("").to_dict() == {
+        "pics/a/1.jpg": "",
+        "pics/b/2.jpg": "person 7",
+    }
 
 
 def test_byte_order_mark_windows_line_ends_quotes_and_further_columns_are_read() -> None:
@@ -72,19 +79,26 @@ def test_a_mistake_in_a_votes_file_is_named_with_its_line(text: str | bytes, mes
         votes(text)
 
 
-def test_votes_on_withdrawn_images_are_left_out_and_the_first_five_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_votes_on_withdrawn_images_are_left_out_and_the_first_five_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     lines = "".join(f"gone/{n}.jpg,ana,a\n" for n in range(7))
 
     read = votes("member,annotator,label\n" + lines + "a/1.jpg,ana,a\n")
 
     assert read == [(9, "a/1.jpg", "ana", "a")]
-    assert "votes.csv: 7 lines about images that the source does not have, left out: line 2: gone/0.jpg" in caplog.text
+    assert (
+        "votes.csv: 7 lines about images that the source does not have, left out: line 2: gone/0.jpg"
+        in caplog.text
+    )
     assert "line 6: gone/4.jpg" in caplog.text and "gone/5.jpg" not in caplog.text
 
 
 def test_a_member_has_one_subject() -> None:
     with pytest.raises(BadData, match=r"1 lines repeat another \(found: lines 2 and 3: a/1.jpg\)"):
-        read_subjects(b"member,subject\na/1.jpg,x\na/1.jpg,y\n", file="subjects.csv", members=MEMBERS)
+        read_subjects(
+            b"member,subject\na/1.jpg,x\na/1.jpg,y\n", file="subjects.csv", members=MEMBERS
+        )
 
 
 def test_a_name_typed_by_people_finds_the_file_that_macos_named() -> None:

@@ -28,7 +28,8 @@ def _model(export: Path, *, temperature: float | None = None) -> Calibrated:
     network = build_network(about.network, n_classes=len(about.classes), side_px=about.side_px)
     load_weights(network, export)
     return Calibrated(
-        Classifier(network, mean=about.mean, std=about.std), temperature=temperature or about.temperature or 1.0
+        Classifier(network, mean=about.mean, std=about.std),
+        temperature=temperature or about.temperature or 1.0,
     )
 
 
@@ -38,7 +39,9 @@ def test_every_validation_and_test_image_is_predicted_once_with_its_own_label(
     found = PREDICTIONS.read(evaluated / "predictions.parquet").set_index("image_id")
 
     for split in ("val", "test"):
-        expected = SELECTION.read(small_line.folder / "selection" / f"{split}.parquet").set_index("image_id")["label"]
+        expected = SELECTION.read(small_line.folder / "selection" / f"{split}.parquet").set_index(
+            "image_id"
+        )["label"]
         rows = found[found["split"] == split]
         pd.testing.assert_series_equal(rows["label"], expected, check_index_type=False)
 
@@ -52,7 +55,9 @@ def test_the_figures_are_those_of_the_predictions_table(evaluated: Path) -> None
         rows = table[table["split"] == split]
         assert figures[split]["top1"] == pytest.approx(rows["correct"].mean())
         assert figures[split]["nll"] == pytest.approx(rows["loss"].mean(), abs=1e-6)
-    assert (confusion["actual"] == confusion["predicted"]).mean() == pytest.approx(figures["test"]["top1"])
+    assert (confusion["actual"] == confusion["predicted"]).mean() == pytest.approx(
+        figures["test"]["top1"]
+    )
     assert figures["test"]["top1_low"] <= figures["test"]["top1"] <= figures["test"]["top1_high"]
 
 
@@ -81,19 +86,30 @@ def test_parity_is_measured_on_all_test_images_where_they_are_few(evaluated: Pat
 
 
 def test_an_export_that_does_not_repeat_torch_is_refused(evaluated: Path) -> None:
-    exported, other = load_exported(evaluated / "export"), _model(evaluated / "export", temperature=4.0)
+    exported, other = (
+        load_exported(evaluated / "export"),
+        _model(evaluated / "export", temperature=4.0),
+    )
     images_BHWC = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
 
-    with pytest.raises(BadData, match=r"model.onnx: model.onnx does not repeat torch \(found: probabilities differ by"):
+    with pytest.raises(
+        BadData,
+        match=r"model.onnx: model.onnx does not repeat torch \(found: probabilities differ by",
+    ):
         measure_parity(other, exported, images_BHWC)
 
 
 def test_the_onnx_file_says_nothing_of_the_machine_or_the_source_tree(evaluated: Path) -> None:
     proto = onnx.load(evaluated / "export/model.onnx")
 
-    assert not any(part.metadata_props or part.doc_string for part in (proto, proto.graph, *proto.graph.node))
+    assert not any(
+        part.metadata_props or part.doc_string for part in (proto, proto.graph, *proto.graph.node)
+    )
     assert b"pipeline_lib" not in proto.SerializeToString()
-    assert [node.name for node in (*proto.graph.input, *proto.graph.output)] == ["images", "probabilities"]
+    assert [node.name for node in (*proto.graph.input, *proto.graph.output)] == [
+        "images",
+        "probabilities",
+    ]
 
 
 def test_running_again_elsewhere_gives_the_same_bytes_through_either_loader(
@@ -105,25 +121,34 @@ def test_running_again_elsewhere_gives_the_same_bytes_through_either_loader(
 
     for file in evaluated.rglob("*"):
         if file.is_file():
-            assert file.read_bytes() == (tmp_path / file.relative_to(evaluated)).read_bytes(), file.name
+            assert file.read_bytes() == (tmp_path / file.relative_to(evaluated)).read_bytes(), (
+                file.name
+            )
 
 
-def test_weights_of_other_classes_are_refused(small_line: SmallLine, trained: Path, tmp_path: Path) -> None:
+def test_weights_of_other_classes_are_refused(
+    small_line: SmallLine, trained: Path, tmp_path: Path
+) -> None:
     job = small_line.evaluate(trained / "weights", tmp_path)
     job.reads["classes"] = tmp_path / "classes.csv"
     job.reads["classes"].write_text("label,class_id,name\n0,cat,cat\n1,dog,dog\n")
 
     with pytest.raises(
-        BadData, match="the weights are of other classes than classes.csv.*Remedy: run `dvc repro train`"
+        BadData,
+        match="the weights are of other classes than classes.csv.*Remedy: run `dvc repro train`",
     ):
         run(job)
 
 
-def test_an_empty_test_split_is_refused(small_line: SmallLine, trained: Path, tmp_path: Path) -> None:
+def test_an_empty_test_split_is_refused(
+    small_line: SmallLine, trained: Path, tmp_path: Path
+) -> None:
     job = small_line.evaluate(trained / "weights", tmp_path)
     shutil.copytree(small_line.folder / "selection", tmp_path / "selection")
     SELECTION.write(SELECTION.empty(), tmp_path / "selection/test.parquet")
     job.reads["selection"] = tmp_path / "selection"
 
-    with pytest.raises(BadData, match="test.parquet: no images in the test split .found: 0 rows.*curation.json"):
+    with pytest.raises(
+        BadData, match="test.parquet: no images in the test split .found: 0 rows.*curation.json"
+    ):
         run(job)

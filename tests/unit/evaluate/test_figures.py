@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
-from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support, top_k_accuracy_score
+from sklearn.metrics import (
+    f1_score,
+    log_loss,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
 
 from pipeline_lib.evaluate.metrics import (
     bootstrap_macro_f1,
@@ -14,7 +19,13 @@ from pipeline_lib.evaluate.metrics import (
     top_classes,
     wilson,
 )
-from pipeline_lib.evaluate.predictions import HIGHEST, LOWEST, fit_temperature, log_softmax, predictions
+from pipeline_lib.evaluate.predictions import (
+    HIGHEST,
+    LOWEST,
+    fit_temperature,
+    log_softmax,
+    predictions,
+)
 
 RANDOM = np.random.default_rng(7)
 LABELS = RANDOM.integers(0, 8, 400)
@@ -40,13 +51,19 @@ def test_per_class_figures_are_scikit_learns_also_for_a_class_never_predicted() 
 
     found = per_class(predicted, LABELS, n_classes=8)
 
-    precision, recall, f1, support = precision_recall_fscore_support(LABELS, predicted, zero_division=0)
-    np.testing.assert_allclose(found[["precision", "recall", "f1"]], np.transpose([precision, recall, f1]))
+    precision, recall, f1, support = precision_recall_fscore_support(
+        LABELS, predicted, zero_division=0
+    )
+    np.testing.assert_allclose(
+        found[["precision", "recall", "f1"]], np.transpose([precision, recall, f1])
+    )
     assert list(found["support"]) == list(support)
 
 
 def test_of_a_class_without_images_nothing_is_measured_and_the_means_are_over_the_others() -> None:
-    with_a_ninth = np.column_stack([P[:, :4], np.full(len(P), 0.9), P[:, 4:] * 0.1])  # which many images are taken for
+    with_a_ninth = np.column_stack(
+        [P[:, :4], np.full(len(P), 0.9), P[:, 4:] * 0.1]
+    )  # which many images are taken for
     labels = np.where(LABELS >= 4, LABELS + 1, LABELS)
     some = np.where(np.arange(len(P))[:, None] % 9 == 0, with_a_ninth, np.insert(P, 4, 0.0, axis=1))
 
@@ -73,7 +90,9 @@ def test_the_bootstrap_of_pair_counts_is_the_bootstrap_of_images() -> None:
     """Oracle: 400 resamples of the images themselves, scored by scikit-learn."""
     predicted, random = P.argmax(1), np.random.default_rng(1)
     rows = [random.integers(0, 400, 400) for _ in range(400)]
-    low, high = np.percentile([f1_score(LABELS[r], predicted[r], average="macro") for r in rows], [2.5, 97.5])
+    low, high = np.percentile(
+        [f1_score(LABELS[r], predicted[r], average="macro") for r in rows], [2.5, 97.5]
+    )
 
     found = bootstrap_macro_f1(predicted, LABELS, n_classes=8, rounds=2000, seed=0)
 
@@ -81,7 +100,9 @@ def test_the_bootstrap_of_pair_counts_is_the_bootstrap_of_images() -> None:
 
 
 def test_the_bootstrap_repeats_itself_and_depends_on_its_seed() -> None:
-    one, again, other = (bootstrap_macro_f1(P.argmax(1), LABELS, n_classes=8, rounds=100, seed=s) for s in (0, 0, 1))
+    one, again, other = (
+        bootstrap_macro_f1(P.argmax(1), LABELS, n_classes=8, rounds=100, seed=s) for s in (0, 0, 1)
+    )
 
     assert one == again != other
 
@@ -91,24 +112,33 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     one_wrong = np.array([True, True, True, True, False])
 
     assert expected_calibration_error(np.full(30, 0.8), np.ones(30, bool)) == pytest.approx(0.2)
-    assert expected_calibration_error(np.full(5, 0.9), one_wrong) == pytest.approx((4 * 0.1 + 0.9) / 5)
+    assert expected_calibration_error(np.full(5, 0.9), one_wrong) == pytest.approx(
+        (4 * 0.1 + 0.9) / 5
+    )
 
 
 def test_among_equally_probable_classes_the_lower_index_comes_first() -> None:
-    assert top_classes(np.array([[0.2, 0.4, 0.4], [1 / 3, 1 / 3, 1 / 3]])).tolist() == [[1, 2, 0], [0, 1, 2]]
+    assert top_classes(np.array([[0.2, 0.4, 0.4], [1 / 3, 1 / 3, 1 / 3]])).tolist() == [
+        [1, 2, 0],
+        [0, 1, 2],
+    ]
 
 
 def test_the_temperature_is_the_minimum_that_scipy_finds() -> None:
     def loss(t: float) -> float:
         return float(-log_softmax(LOGITS / t)[np.arange(400), LABELS].mean())
 
-    expected = minimize_scalar(loss, bounds=(LOWEST, HIGHEST), method="bounded", options={"xatol": 1e-9}).x
+    expected = minimize_scalar(
+        loss, bounds=(LOWEST, HIGHEST), method="bounded", options={"xatol": 1e-9}
+    ).x
 
     assert fit_temperature(LOGITS, LABELS) == pytest.approx(expected, abs=1e-4)
 
 
 def test_overconfident_logits_are_cooled_by_their_own_factor() -> None:
-    assert fit_temperature(3 * LOGITS, LABELS) == pytest.approx(3 * fit_temperature(LOGITS, LABELS), abs=1e-4)
+    assert fit_temperature(3 * LOGITS, LABELS) == pytest.approx(
+        3 * fit_temperature(LOGITS, LABELS), abs=1e-4
+    )
 
 
 def test_where_validation_is_all_right_the_temperature_stops_at_its_bound_and_a_line_says_why(
@@ -134,6 +164,8 @@ def test_a_row_of_predictions_by_hand() -> None:
 
     row = frame.iloc[0]
     assert (row["label"], row["predicted"], bool(row["correct"])) == (2, 1, False)
-    assert (row["p_label"], row["p_predicted"], row["loss"]) == pytest.approx((0.2, 0.7, 1.6094), abs=1e-4)
+    assert (row["p_label"], row["p_predicted"], row["loss"]) == pytest.approx(
+        (0.2, 0.7, 1.6094), abs=1e-4
+    )
     assert row["top_classes"].tolist() == [1, 2, 0]
     assert row["top_p"].tolist() == pytest.approx([0.7, 0.2, 0.1])

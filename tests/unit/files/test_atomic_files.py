@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import NoSpace
-from pipeline_lib.files.atomic import atomic_file, atomic_folder, link_or_copy, translate_full_disk, write_text
+from pipeline_lib.files.atomic import (
+    atomic_file,
+    atomic_folder,
+    link_or_copy,
+    translate_full_disk,
+    write_text,
+)
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -85,7 +91,9 @@ def test_a_link_shares_the_bytes_and_replaces_what_was_there(tmp_path: Path) -> 
 
 
 def test_a_full_disk_says_how_much_is_left_and_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoSpace, match=r"the disk is full \(found: \d+ MB left\). Remedy: free some space"):
+    with pytest.raises(
+        NoSpace, match=r"the disk is full \(found: \d+ MB left\). Remedy: free some space"
+    ):
         with translate_full_disk(tmp_path / "x"):
             raise OSError(errno.ENOSPC, "No space left on device")
 

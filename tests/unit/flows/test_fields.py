@@ -58,7 +58,9 @@ def test_a_value_is_written_as_yaml_has_it(value: Any, said: str) -> None:
 
 
 def test_the_value_behind_null_is_said_and_a_group_is_described_field_by_field() -> None:
-    lines = key_lines(Keys, prefix="train.", present={"uri": "a.tar"}, otherwise={"side_px": 32, "uri": "b.tar"})
+    lines = key_lines(
+        Keys, prefix="train.", present={"uri": "a.tar"}, otherwise={"side_px": 32, "uri": "b.tar"}
+    )
 
     assert "train.side_px = 32, by default   (int > 0 or null, default null)" in lines
     assert "    a side, pixels" in lines

@@ -18,9 +18,14 @@ def test_a_form_left_alone_changes_nothing() -> None:
 
 def test_what_is_filled_in_becomes_an_override_and_nothing_else() -> None:
     change = Change.model_validate({"train_epochs": 2})
-    advanced = Advanced.model_validate({"train": {"seed": 7}, "register": {"min_top1": 0.5}, "inspect": {}})
+    advanced = Advanced.model_validate(
+        {"train": {"seed": 7}, "register": {"min_top1": 0.5}, "inspect": {}}
+    )
 
-    assert changes_of(change, advanced) == {"train": {"seed": 7, "epochs": 2}, "register": {"min_top1": 0.5}}
+    assert changes_of(change, advanced) == {
+        "train": {"seed": 7, "epochs": 2},
+        "register": {"min_top1": 0.5},
+    }
 
 
 def test_null_means_left_alone_since_the_form_sends_it_for_every_empty_field() -> None:
@@ -38,7 +43,9 @@ def test_a_choice_in_the_form_may_be_empty() -> None:
     assert {"type": "null"} in fields["discover_refresh"]["anyOf"]
 
 
-@pytest.mark.parametrize("value", [{"train": {"epochs": -1}}, {"train": {"epoch": 2}}, {"trian": {}}])
+@pytest.mark.parametrize(
+    "value", [{"train": {"epochs": -1}}, {"train": {"epoch": 2}}, {"trian": {}}]
+)
 def test_bounds_and_names_are_those_of_the_models(value: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Advanced.model_validate(value)
@@ -50,7 +57,9 @@ def test_at_most_eight_fields_stand_first_and_each_is_a_key_of_params() -> None:
     assert 1 <= len(keys) <= MAX_VISIBLE == 8
     for key in keys.values():
         section, _, name = key.partition(".")
-        model: Any = LineParams.model_fields[f"{section}_" if section == "register" else section].annotation
+        model: Any = LineParams.model_fields[
+            f"{section}_" if section == "register" else section
+        ].annotation
         assert name in model.model_fields
 
 

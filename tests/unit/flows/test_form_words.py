@@ -28,6 +28,11 @@ def test_what_people_must_type_has_an_example() -> None:
 
     assert "for example `main`" in shown[
         "branch"
-    ] and "Left empty: whatever is checked out when the run begins." in shown["branch"].replace(chr(10), " ")
+    ] and "Left empty: whatever is checked out when the run begins." in shown["branch"].replace(
+        chr(10), " "
+    )
     assert '{"train": {"seed": 2}}' in shown["advanced"]
-    assert "train.peak_learning_rate=0.02,0.05" in swept["grid"] and "train four times" in swept["grid"]
+    assert (
+        "train.peak_learning_rate=0.02,0.05" in swept["grid"]
+        and "train four times" in swept["grid"]
+    )

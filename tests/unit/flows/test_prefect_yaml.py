@@ -57,7 +57,9 @@ def test_the_file_names_no_path_of_a_machine() -> None:
 
 
 @pytest.mark.parametrize("file", AUTOMATIONS, ids=lambda file: file.stem)
-def test_an_automation_is_one_that_prefect_accepts_and_expects_every_end_of_a_run(file: Path) -> None:
+def test_an_automation_is_one_that_prefect_accepts_and_expects_every_end_of_a_run(
+    file: Path,
+) -> None:
     content = read_yaml(file)
 
     automation = AutomationCore.model_validate(content)

@@ -43,7 +43,8 @@ def test_a_taken_port_is_named_with_another_to_use(origin: Path) -> None:
         port = taken.getsockname()[1]
 
         with pytest.raises(
-            ServiceUnavailable, match=rf"the port is taken .* choose another port: `perennial up --port {port + 1}`"
+            ServiceUnavailable,
+            match=rf"the port is taken .* choose another port: `perennial up --port {port + 1}`",
         ):
             bring_up(origin, port=port)
 
@@ -68,18 +69,25 @@ def test_deployments_name_the_branch_checked_out_or_the_one_asked_for(origin: Pa
     assert branch_to_deploy(origin, "other") == "other"
 
 
-def test_without_a_branch_or_a_commit_to_run_from_nothing_is_deployed(origin: Path, tmp_path: Path) -> None:
+def test_without_a_branch_or_a_commit_to_run_from_nothing_is_deployed(
+    origin: Path, tmp_path: Path
+) -> None:
     git(origin, "checkout", "-q", "--detach")
     empty = tmp_path / "empty"
     subprocess.run(["git", "init", "-q", "-b", "main", str(empty)], check=True)
 
-    with pytest.raises(UsageError, match=r"no branch is checked out .*detached HEAD.*perennial up --branch NAME"):
+    with pytest.raises(
+        UsageError, match=r"no branch is checked out .*detached HEAD.*perennial up --branch NAME"
+    ):
         branch_to_deploy(origin, "")
     with pytest.raises(
-        UsageError, match=r"no commit to run from \(found: nope\)\. Remedy: name a branch that `git branch"
+        UsageError,
+        match=r"no commit to run from \(found: nope\)\. Remedy: name a branch that `git branch",
     ):
         branch_to_deploy(origin, "nope")
-    with pytest.raises(UsageError, match=r"no commit to run from \(found: main\)\. Remedy: run `git add -A"):
+    with pytest.raises(
+        UsageError, match=r"no commit to run from \(found: main\)\. Remedy: run `git add -A"
+    ):
         branch_to_deploy(empty, "")
 
 
@@ -88,7 +96,11 @@ def test_prefect_stays_on_this_machine_and_in_the_state_folder(tmp_path: Path) -
 
     assert environment["PREFECT_HOME"].startswith(str(tmp_path))
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
-    assert environment["PREFECT_API_URL"] == environment["PREFECT_UI_API_URL"] == "http://127.0.0.1:4200/api"
+    assert (
+        environment["PREFECT_API_URL"]
+        == environment["PREFECT_UI_API_URL"]
+        == "http://127.0.0.1:4200/api"
+    )
 
 
 def test_the_credential_goes_by_the_environment_and_past_every_proxy(
@@ -99,12 +111,18 @@ def test_the_credential_goes_by_the_environment_and_past_every_proxy(
     environment = prefect_environment(tmp_path, "http://127.0.0.1:4200")
 
     secret = credential(tmp_path)
-    assert environment["PREFECT_API_AUTH_STRING"] == environment["PREFECT_SERVER_API_AUTH_STRING"] == secret
+    assert (
+        environment["PREFECT_API_AUTH_STRING"]
+        == environment["PREFECT_SERVER_API_AUTH_STRING"]
+        == secret
+    )
     assert environment["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4200"
     assert environment["no_proxy"] == environment["NO_PROXY"] == "intranet.example,127.0.0.1"
 
 
-def test_processes_that_need_the_credential_at_once_make_one_for_its_owner_alone(tmp_path: Path) -> None:
+def test_processes_that_need_the_credential_at_once_make_one_for_its_owner_alone(
+    tmp_path: Path,
+) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = set(pool.map(credential, [tmp_path] * 8))
 
@@ -119,7 +137,8 @@ def test_a_credential_that_others_can_read_is_none(tmp_path: Path) -> None:
     credential_file(tmp_path).chmod(0o644)
 
     with pytest.raises(
-        ConfigError, match=r"others can read or write .*mode 644.*`perennial down`, delete the file, run"
+        ConfigError,
+        match=r"others can read or write .*mode 644.*`perennial down`, delete the file, run",
     ):
         credential(tmp_path)
 
@@ -142,7 +161,10 @@ def door(secret: str | None) -> Iterator[str]:
 
     class Door(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            right = secret is None or self.headers["Authorization"] == basic_auth(secret)["Authorization"]
+            right = (
+                secret is None
+                or self.headers["Authorization"] == basic_auth(secret)["Authorization"]
+            )
             self.send_response(200 if right else 401)
             self.end_headers()
 
@@ -155,13 +177,20 @@ def door(secret: str | None) -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_server_of_an_earlier_version_or_with_another_credential_is_named_with_the_remedy() -> None:
+def test_a_server_of_an_earlier_version_or_with_another_credential_is_named_with_the_remedy() -> (
+    None
+):
     with (
         door(None) as url,
-        pytest.raises(ServiceUnavailable, match=r"accepts requests without a credential.*`perennial down`"),
+        pytest.raises(
+            ServiceUnavailable, match=r"accepts requests without a credential.*`perennial down`"
+        ),
     ):
         check_door(url, "perennial:ours")
-    with door("perennial:old") as url, pytest.raises(ServiceUnavailable, match=r"another credential.*`perennial down`"):
+    with (
+        door("perennial:old") as url,
+        pytest.raises(ServiceUnavailable, match=r"another credential.*`perennial down`"),
+    ):
         check_door(url, "perennial:ours")
     with door("perennial:ours") as url:
         check_door(url, "perennial:ours")

@@ -20,7 +20,11 @@ def test_what_was_kept_comes_back(tmp_path: Path) -> None:
 
     found = memo.restore("shard-1", tmp_path / "other")
 
-    assert found and (tmp_path / "other/a.bin").read_bytes() == b"result" and (memo.hits, memo.misses) == (1, 0)
+    assert (
+        found
+        and (tmp_path / "other/a.bin").read_bytes() == b"result"
+        and (memo.hits, memo.misses) == (1, 0)
+    )
 
 
 def test_another_unit_or_another_stage_key_finds_nothing(tmp_path: Path) -> None:
@@ -75,7 +79,11 @@ def test_entries_nobody_asked_for_are_forgotten_after_their_days(tmp_path: Path)
 
     gone = memo.forget_older_than(7)
 
-    assert gone == 1 and not memo.restore("old", tmp_path / "x") and memo.restore("new", tmp_path / "y")
+    assert (
+        gone == 1
+        and not memo.restore("old", tmp_path / "x")
+        and memo.restore("new", tmp_path / "y")
+    )
 
 
 def test_the_stage_key_changes_with_format_params_and_library_versions() -> None:
@@ -92,4 +100,6 @@ def test_the_stage_key_changes_with_format_params_and_library_versions() -> None
 def test_a_digest_is_the_sha256_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "e").write_bytes(b"")
 
-    assert digest(tmp_path / "e") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert (
+        digest(tmp_path / "e") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )

@@ -40,7 +40,9 @@ def read_whole(end: int) -> str:
     return said.removesuffix(last)
 
 
-def test_a_log_line_has_share_rate_time_left_the_wait_for_data_and_the_note(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_line_has_share_rate_time_left_the_wait_for_data_and_the_note(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO)
     meter = Meter("train", "images", 8, every_s=0)
 
@@ -86,7 +88,9 @@ def test_on_a_terminal_one_line_is_written_over_and_over(monkeypatch: pytest.Mon
     assert "\n" not in said
 
 
-def test_a_log_line_wipes_the_live_line_and_nothing_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_line_wipes_the_live_line_and_nothing_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with terminal(monkeypatch):
         assert clearing() == "\r\x1b[K"
     monkeypatch.setattr(sys, "stderr", io.StringIO())

@@ -8,7 +8,14 @@ import time
 
 import pytest
 
-from pipeline_lib.errors import BadData, CodeFailed, ConfigError, DependencyMissing, Interrupted, ServiceUnavailable
+from pipeline_lib.errors import (
+    BadData,
+    CodeFailed,
+    ConfigError,
+    DependencyMissing,
+    Interrupted,
+    ServiceUnavailable,
+)
 from pipeline_lib.harness.shard_engine import map_shards
 from pipeline_lib.settings import Settings
 from testing.served import refusing_port
@@ -56,7 +63,11 @@ def settings(dask_address: str) -> Settings:
 
 def work(task, units, settings, libraries=LIBRARIES):
     steps: list[int] = []
-    found = dict(map_shards(task, units, size_bytes=0, libraries=libraries, settings=settings, step=steps.append))
+    found = dict(
+        map_shards(
+            task, units, size_bytes=0, libraries=libraries, settings=settings, step=steps.append
+        )
+    )
     return found, sum(steps)
 
 
@@ -81,21 +92,29 @@ def test_a_defect_names_the_shard_and_the_image(settings):
 def test_a_machine_with_other_versions_is_refused(settings, monkeypatch):
     monkeypatch.setattr("pipeline_lib.harness.shard_engine.version", lambda name: "0.1")
 
-    with pytest.raises(ConfigError, match=r"other versions.*numpy .*, not 0.1; pillow .*install requirements.lock"):
+    with pytest.raises(
+        ConfigError, match=r"other versions.*numpy .*, not 0.1; pillow .*install requirements.lock"
+    ):
         work(doubled, {"a": 1}, settings)
 
 
-def test_an_image_that_takes_too_much_processor_time_ends_the_work_with_the_shards_name(settings, monkeypatch):
+def test_an_image_that_takes_too_much_processor_time_ends_the_work_with_the_shards_name(
+    settings, monkeypatch
+):
     monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.3)
 
     used_s, _ = work(many, {"a": 1}, settings)
     assert used_s["a"] > 0.3  # by all images together, which is no fault
-    with pytest.raises(Interrupted, match=r"^shard a: several Dask workers died.*local workers name the image"):
+    with pytest.raises(
+        Interrupted, match=r"^shard a: several Dask workers died.*local workers name the image"
+    ):
         work(endless, {"a": 1}, settings)
 
 
 def test_workers_that_die_are_an_error_with_the_shards_name(settings):
-    with pytest.raises(Interrupted, match=r"^shard a: several Dask workers died.*local workers name the image"):
+    with pytest.raises(
+        Interrupted, match=r"^shard a: several Dask workers died.*local workers name the image"
+    ):
         work(deadly, {"a": 1}, settings)
 
 
@@ -103,7 +122,10 @@ def test_no_scheduler_is_an_error_with_the_address(monkeypatch):
     monkeypatch.setattr("pipeline_lib.harness.shard_engine.REACH_S", 0.2)
 
     with refusing_port() as port:
-        with pytest.raises(ServiceUnavailable, match=rf"no Dask scheduler answers \(found: tcp://127.0.0.1:{port}\)"):
+        with pytest.raises(
+            ServiceUnavailable,
+            match=rf"no Dask scheduler answers \(found: tcp://127.0.0.1:{port}\)",
+        ):
             work(doubled, {"a": 1}, Settings(dask_address=f"tcp://127.0.0.1:{port}"))
 
 

@@ -55,7 +55,9 @@ def test_a_killed_worker_is_named_with_its_image_and_leaves_none_behind():
 
 
 def test_a_worker_that_leaves_is_named_with_its_image_and_exit_code():
-    with pytest.raises(Interrupted, match=r"^shard shard-3, image 3: .* \(found: exit code 7\)\. .*it continues$"):
+    with pytest.raises(
+        Interrupted, match=r"^shard shard-3, image 3: .* \(found: exit code 7\)\. .*it continues$"
+    ):
         work(worker_tasks.leave_at_three)
 
 
@@ -84,7 +86,13 @@ def test_an_image_of_any_length_of_name_is_passed_over(name):
         told.append(shared)
         return [one for one in names if shared_name(one) != shared]
 
-    done = dict(work(worker_tasks.be_killed_by_the_longer_name, {"a": [name + "a", name + "b"]}, spare=without))
+    done = dict(
+        work(
+            worker_tasks.be_killed_by_the_longer_name,
+            {"a": [name + "a", name + "b"]},
+            spare=without,
+        )
+    )
 
     assert done == {"a": [name + "a"]}
     assert told == [shared_name(name + "b")]
@@ -95,7 +103,9 @@ def test_an_image_that_comes_again_after_it_was_passed_over_ends_the_work():
     def no_help(numbers, image_id, cause):
         return numbers
 
-    with pytest.raises(Interrupted, match=r"^shard a, image 7: a worker process was killed \(found: SIGSEGV\)"):
+    with pytest.raises(
+        Interrupted, match=r"^shard a, image 7: a worker process was killed \(found: SIGSEGV\)"
+    ):
         work(worker_tasks.be_killed_by_seven, {"a": [7]}, spare=no_help)
 
 
@@ -106,14 +116,23 @@ def test_an_image_that_takes_too_much_processor_time_is_passed_over():
 
     units = {"a": [6, 7, 8]}
     done = dict(
-        work_on_shards(worker_tasks.work_for_ever_on_seven, units, workers=1, step=int, spare=without, image_cpu_s=0.3)
+        work_on_shards(
+            worker_tasks.work_for_ever_on_seven,
+            units,
+            workers=1,
+            step=int,
+            spare=without,
+            image_cpu_s=0.3,
+        )
     )
 
     assert done == {"a": [6, 8]}
 
 
 def test_an_image_that_takes_too_much_processor_time_is_named_where_it_cannot_be_passed_over():
-    with pytest.raises(Interrupted, match=r"^shard a, image 7: .*SIGPROF.*used more than 120 s of CPU time: remove"):
+    with pytest.raises(
+        Interrupted, match=r"^shard a, image 7: .*SIGPROF.*used more than 120 s of CPU time: remove"
+    ):
         work(worker_tasks.work_for_ever_on_seven, {"a": [6, 7]}, workers=1, image_cpu_s=0.3)
 
 
@@ -127,12 +146,16 @@ def test_a_worker_that_was_killed_once_costs_no_image(workers, tmp_path):
 
 
 def test_workers_that_die_again_and_again_at_other_images_end_the_work(tmp_path):
-    with pytest.raises(Interrupted, match=r"^shard a, image 4: a worker process was killed \(found: SIGKILL\)"):
+    with pytest.raises(
+        Interrupted, match=r"^shard a, image 4: a worker process was killed \(found: SIGKILL\)"
+    ):
         work(worker_tasks.be_killed_anywhere, {"a": str(tmp_path)}, spare=never)
 
 
 def test_a_worker_that_dies_before_any_image_ends_the_work():
-    with pytest.raises(Interrupted, match=r"^shard only: a worker process was killed \(found: SIGKILL\)"):
+    with pytest.raises(
+        Interrupted, match=r"^shard only: a worker process was killed \(found: SIGKILL\)"
+    ):
         work(worker_tasks.be_killed_before_any_image, {"only": 1}, spare=never)
 
 
@@ -147,7 +170,9 @@ def test_a_users_error_arrives_whole():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_defect_is_told_as_one_with_its_image_and_traceback(workers, capfd):
-    message = r"^shard shard-3, image 3: ZeroDivisionError in our code \(found: .*\)\. Remedy: report"
+    message = (
+        r"^shard shard-3, image 3: ZeroDivisionError in our code \(found: .*\)\. Remedy: report"
+    )
 
     with pytest.raises(CodeFailed, match=message):
         work(worker_tasks.fail_at_three, workers=workers)
@@ -173,7 +198,8 @@ def test_workers_end_when_their_parent_is_killed():
     )
     parent = subprocess.Popen([sys.executable, "-c", program])
     workers = wait_for(
-        lambda: [pid for pid in children_of(parent.pid) if "spawn_main" in command(pid)], lambda found: len(found) == 2
+        lambda: [pid for pid in children_of(parent.pid) if "spawn_main" in command(pid)],
+        lambda found: len(found) == 2,
     )
 
     os.kill(parent.pid, signal.SIGKILL)

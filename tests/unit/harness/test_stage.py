@@ -34,7 +34,11 @@ def run(job):
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """The library with a toy `discover`, and the line's own dvc.yaml."""
-    shutil.copytree(ROOT / "pipeline_lib", tmp_path / "pipeline_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "pipeline_lib",
+        tmp_path / "pipeline_lib",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     (tmp_path / "pipeline_lib/discover/run.py").write_text(TOY)
     toy_params = "from pipeline_lib.params_file import Params\nclass Toy(Params):\n    size: int = 1\nPARAMS = Toy\n"
@@ -48,7 +52,9 @@ def start(checkout: Path, mode: str = "ok", shell: bool = False) -> subprocess.P
     environment = {**os.environ, "TOY": mode, "DVC_ROOT": str(checkout)}
     if shell:
         command = ["/bin/sh", "-c", " ".join(command) + "; true"]
-    return subprocess.Popen(command, cwd=checkout, env=environment, text=True, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command, cwd=checkout, env=environment, text=True, stderr=subprocess.PIPE
+    )
 
 
 def wait_for(condition: object, timeout_s: float = 60) -> None:
@@ -63,18 +69,26 @@ def test_a_stage_that_works_leaves_its_output_and_a_line_in_operations(checkout:
     process.communicate(timeout=60)
 
     entry = json.loads((checkout / ".perennial/operations.jsonl").read_text())
-    assert process.returncode == 0 and (checkout / "line/discover/listing.parquet").read_text() == "done"
+    assert (
+        process.returncode == 0
+        and (checkout / "line/discover/listing.parquet").read_text() == "done"
+    )
     assert entry["stage"] == "discover" and entry["ok"] and entry["wall_s"] >= 0
 
 
 @pytest.mark.parametrize("arguments", [["nosuch"], [], ["discover", "download"], ["../discover"]])
-def test_what_is_no_stage_is_a_usage_error_that_lists_the_stages(checkout: Path, arguments: list[str]) -> None:
+def test_what_is_no_stage_is_a_usage_error_that_lists_the_stages(
+    checkout: Path, arguments: list[str]
+) -> None:
     command = [sys.executable, "-m", "pipeline_lib.stage", *arguments]
 
     said = subprocess.run(command, cwd=checkout, text=True, capture_output=True, check=False)
 
     assert said.returncode == 2
-    assert "not a stage (found: " in said.stderr and "Remedy: name one of discover, download, inspect" in said.stderr
+    assert (
+        "not a stage (found: " in said.stderr
+        and "Remedy: name one of discover, download, inspect" in said.stderr
+    )
     assert not (checkout / "line").exists()
 
 
@@ -84,7 +98,10 @@ def test_a_mendable_failure_is_the_last_line_and_the_reason_file(checkout: Path)
 
     reason = json.loads((checkout / "line/reasons/discover.json").read_text())
     assert process.returncode == 66 == reason["exit_code"]
-    assert err.splitlines()[-1] == "discover: error[source_missing]: a.tar: no such file. Remedy: name another"
+    assert (
+        err.splitlines()[-1]
+        == "discover: error[source_missing]: a.tar: no such file. Remedy: name another"
+    )
     assert "Traceback" not in err
 
 
@@ -112,16 +129,22 @@ def test_a_wrong_parameter_is_named_and_nothing_runs(checkout: Path) -> None:
     process = start(checkout)
     _, err = process.communicate(timeout=60)
 
-    assert process.returncode == 78 and "discover.sise: no such key, nearest is discover.size" in err
+    assert (
+        process.returncode == 78 and "discover.sise: no such key, nearest is discover.size" in err
+    )
     assert not (checkout / "started").exists()
 
 
-@pytest.mark.parametrize("shell", [False, True], ids=["dvc is the parent", "a shell stands between"])
+@pytest.mark.parametrize(
+    "shell", [False, True], ids=["dvc is the parent", "a shell stands between"]
+)
 def test_a_stage_ends_when_dvc_is_killed(checkout: Path, shell: bool) -> None:
     code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     stage = [sys.executable, "-m", "pipeline_lib.stage", "discover"]
     command = ["/bin/sh", "-c", " ".join(stage) + "; true"] if shell else stage
-    dvc = subprocess.Popen([sys.executable, "-c", code, *command], cwd=checkout, env={**os.environ, "TOY": "sleep"})
+    dvc = subprocess.Popen(
+        [sys.executable, "-c", code, *command], cwd=checkout, env={**os.environ, "TOY": "sleep"}
+    )
     wait_for(lambda: (checkout / "started").exists() and (checkout / "started").read_text())
     pid = int((checkout / "started").read_text())
 
@@ -143,4 +166,7 @@ def test_two_runs_of_one_stage_do_not_write_the_same_file(checkout: Path) -> Non
     first.communicate()
 
     assert second.returncode == 75
-    assert "another run of this stage is writing the same outputs. Remedy: wait for the other run to end" in err
+    assert (
+        "another run of this stage is writing the same outputs. Remedy: wait for the other run to end"
+        in err
+    )

@@ -24,7 +24,13 @@ def make_source(folder: Path, files: dict[str, bytes], *, per_shard: int = 4) ->
         where = {"container": CONTAINER, "offset_bytes": offset, "size_bytes": len(data)}
         place = {"shard": f"{number // per_shard:016x}", "row_in_shard": number % per_shard}
         rows.append(
-            {"image_id": image_id, **place, **where, "sha256": hashlib.sha256(data).hexdigest(), "refusal": None}
+            {
+                "image_id": image_id,
+                **place,
+                **where,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "refusal": None,
+            }
         )
         offset += len(data)
     (folder / "shards" / CONTAINER).write_bytes(b"".join(files.values()))
@@ -35,7 +41,9 @@ def make_source(folder: Path, files: dict[str, bytes], *, per_shard: int = 4) ->
     MEMBERS.write(frame, folder / "members.parquet")
 
 
-def inspect(folder: Path, params: InspectParams | None = None, *, workers: int = 1, out: str = "out") -> Path:
+def inspect(
+    folder: Path, params: InspectParams | None = None, *, workers: int = 1, out: str = "out"
+) -> Path:
     """Run the stage on a source made above; returns the folder of its outputs. The memo lies in folder/state."""
     target = folder / out
     reads = {"shards": folder / "shards", "members": folder / "members.parquet"}
@@ -46,7 +54,11 @@ def inspect(folder: Path, params: InspectParams | None = None, *, workers: int =
     }
     run(
         StageRun(
-            folder, reads, writes, params or InspectParams(), Settings(workers=workers, state_dir=folder / "state")
+            folder,
+            reads,
+            writes,
+            params or InspectParams(),
+            Settings(workers=workers, state_dir=folder / "state"),
         )
     )
     return target
@@ -57,7 +69,9 @@ def images_of(out: Path) -> pd.DataFrame:
 
 
 def features_of(out: Path) -> pd.DataFrame:
-    return pd.concat([FEATURES.read(file) for file in sorted((out / "features").iterdir())]).set_index("image_id")
+    return pd.concat(
+        [FEATURES.read(file) for file in sorted((out / "features").iterdir())]
+    ).set_index("image_id")
 
 
 def digests(out: Path) -> dict[str, str]:

@@ -44,7 +44,9 @@ def png(mode, seed):
 
 
 def moving(kind, seed):
-    return encoded(image(seed), kind, save_all=True, append_images=[Image.fromarray(image(seed + 500))])
+    return encoded(
+        image(seed), kind, save_all=True, append_images=[Image.fromarray(image(seed + 500))]
+    )
 
 
 def exif_of(orientation, *, gps=False):
@@ -57,7 +59,12 @@ def exif_of(orientation, *, gps=False):
 
 def text_bomb():
     body = b"k\0\0" + zlib.compress(bytes(100_000_000))
-    chunk = len(body).to_bytes(4, "big") + b"zTXt" + body + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    chunk = (
+        len(body).to_bytes(4, "big")
+        + b"zTXt"
+        + body
+        + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    )
     sound = encoded(image(30), "PNG")
     return sound[:33] + chunk + sound[33:]
 
@@ -77,12 +84,21 @@ REFUSED = {  # name: (bytes, reason)
     "no_bytes.jpg": (b"", "empty"),
     "all_zeros.jpg": (bytes(9000), "empty"),
     "page.html.jpg": (b"<!DOCTYPE html><html><body>Please sign in</body></html>", "not_image"),
-    "denied.xml.jpg": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "not_image"),
+    "denied.xml.jpg": (
+        b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
+        "not_image",
+    ),
     "error.json.jpg": (b'{"error": "not found"}', "not_image"),
     "drawing.svg.jpg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_image"),
     "hostile.pickle.jpg": (HOSTILE_PICKLE, "not_image"),
-    "program.eps.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\nshowpage\n", "not_image"),
-    "claims_65000_squared.jpg": (with_claimed_size(jpeg(6), width=65_000, height=65_000), "too_many_pixels"),
+    "program.eps.jpg": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\nshowpage\n",
+        "not_image",
+    ),
+    "claims_65000_squared.jpg": (
+        with_claimed_size(jpeg(6), width=65_000, height=65_000),
+        "too_many_pixels",
+    ),
     "bomb_1_bit.png": (encoded(Image.new("1", (30_000, 30_000)), "PNG"), "too_many_pixels"),
     "1x1.png": (encoded(Image.new("RGB", (1, 1)), "PNG"), "too_small"),
     "1x3000.png": (encoded(Image.new("RGB", (1, 3000)), "PNG"), "too_small"),
@@ -90,7 +106,10 @@ REFUSED = {  # name: (bytes, reason)
     "11_to_1.png": (encoded(np.tile(photo(width=66, height=30), (1, 5, 1)), "PNG"), "odd_aspect"),
     "float.tif": (encoded(Image.fromarray(image(7)).convert("F"), "TIFF"), "unsupported_mode"),
     "photo.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported_format"),
-    **{f"gone/{number}.jpg": (photo_unavailable() + bytes(number), "placeholder") for number in range(COPIES)},
+    **{
+        f"gone/{number}.jpg": (photo_unavailable() + bytes(number), "placeholder")
+        for number in range(COPIES)
+    },
 }
 KEPT = {  # name: (bytes, remarks)
     "sound.jpg": (jpeg(10), []),
@@ -99,7 +118,10 @@ KEPT = {  # name: (bytes, remarks)
     "an_avif.jpg": (encoded(image(13), "AVIF"), ["ext_mismatch"]),
     "a_gif.jpg": (encoded(image(14), "GIF"), ["ext_mismatch"]),
     "a_jpeg.png": (jpeg(15), ["ext_mismatch"]),
-    "5_to_1.jpg": (encoded(np.tile(photo(width=100, height=60, seed=16), (1, 3, 1)), "JPEG"), ["elongated"]),
+    "5_to_1.jpg": (
+        encoded(np.tile(photo(width=100, height=60, seed=16), (1, 3, 1)), "JPEG"),
+        ["elongated"],
+    ),
     "cmyk.jpg": (encoded(Image.fromarray(image(17)).convert("CMYK"), "JPEG"), []),
     "grey.png": (png("L", 18), []),
     "palette.png": (png("P", 19), []),
@@ -153,7 +175,10 @@ def done(tmp_path_factory):
     )
     curated = curate(found, CurateParams(max_quarantine_rate=1.0, val_fraction=0.3))
     return Done(
-        curated.manifest.set_index("image_id"), images.set_index("image_id"), curated, ghostscript=folder / "started"
+        curated.manifest.set_index("image_id"),
+        images.set_index("image_id"),
+        curated,
+        ghostscript=folder / "started",
     )
 
 
@@ -176,7 +201,11 @@ def test_every_file_is_accounted_for_once(done):
     balance = done.curated.statistics["ledger"]
 
     assert balance["discovered"] == len(CASES) + 1  # and the system file that `download` refused
-    assert (balance["kept"], balance["quarantined"], balance["removed"]) == (len(KEPT), len(REFUSED), 1)
+    assert (balance["kept"], balance["quarantined"], balance["removed"]) == (
+        len(KEPT),
+        len(REFUSED),
+        1,
+    )
     assert len(done.images) == len(CASES)
 
 
@@ -201,7 +230,10 @@ def test_postscript_is_never_run(done):
 
 
 def test_16_bits_keep_their_mean(done):
-    assert abs(int(done.images.loc["made/16_bit.png", "luminance_p50"]) - np.median(image(22)[..., 0])) <= 1
+    assert (
+        abs(int(done.images.loc["made/16_bit.png", "luminance_p50"]) - np.median(image(22)[..., 0]))
+        <= 1
+    )
 
 
 def test_an_image_on_its_side_has_its_upright_size(done):

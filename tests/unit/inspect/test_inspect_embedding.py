@@ -41,17 +41,23 @@ def weight_files(network, tmp_path_factory):
 
 @pytest.fixture
 def source(tmp_path):
-    make_source(tmp_path, {name: encoded(pixels, "PNG") for name, pixels in IMAGES.items()}, per_shard=2)
+    make_source(
+        tmp_path, {name: encoded(pixels, "PNG") for name, pixels in IMAGES.items()}, per_shard=2
+    )
     return tmp_path
 
 
 def params_for(file, **others):
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return InspectParams(embedding_weights=file, weights_sha256=digest, **{"embedding_network": "resnet18", **others})
+    return InspectParams(
+        embedding_weights=file, weights_sha256=digest, **{"embedding_network": "resnet18", **others}
+    )
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-def test_vectors_are_the_pooled_features_of_torchvisions_network(source, weight_files, network, name):
+def test_vectors_are_the_pooled_features_of_torchvisions_network(
+    source, weight_files, network, name
+):
     import torch
 
     params = params_for(weight_files / name)
@@ -60,15 +66,19 @@ def test_vectors_are_the_pooled_features_of_torchvisions_network(source, weight_
 
     first = np.stack([centre_square(pixels, side_px=224) for pixels in IMAGES.values()])
     images = torch.from_numpy(first).permute(0, 3, 1, 2) / 255
-    images = (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
-        3, 1, 1
-    )
+    images = (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
     pooled = []
-    handle = network.avgpool.register_forward_hook(lambda module, inputs, output: pooled.append(output.flatten(1)))
+    handle = network.avgpool.register_forward_hook(
+        lambda module, inputs, output: pooled.append(output.flatten(1))
+    )
     with torch.inference_mode():
         network(images)
     handle.remove()
-    assert np.stack(features.loc[list(IMAGES), "vector"]) == pytest.approx(pooled[0].numpy(), abs=1e-4)
+    assert np.stack(features.loc[list(IMAGES), "vector"]) == pytest.approx(
+        pooled[0].numpy(), abs=1e-4
+    )
     assert set(features["kind"]) == {f"embedding:{params.weights_sha256[:12]}"}
 
 
@@ -77,9 +87,7 @@ def test_weights_that_are_not_the_pinned_ones_are_refused_with_their_hash(source
     params = InspectParams(embedding_weights=file, weights_sha256="0" * 64)
     found = hashlib.sha256(file.read_bytes()).hexdigest()
 
-    message = (
-        rf"weights\.pth: the weight file is not the one inspect\.weights_sha256 names \(found: {found}\)\. Remedy: r"
-    )
+    message = rf"weights\.pth: the weight file is not the one inspect\.weights_sha256 names \(found: {found}\)\. Remedy: r"
     with pytest.raises(ConfigError, match=message):
         inspect(source, params)
 
@@ -88,7 +96,8 @@ def test_an_absent_weight_file_is_named(source):
     params = InspectParams(embedding_weights="no/such.pth", weights_sha256="0" * 64)
 
     with pytest.raises(
-        ConfigError, match=r"no/such\.pth: inspect\.embedding_weights: no such file\. Remedy: put the file there"
+        ConfigError,
+        match=r"no/such\.pth: inspect\.embedding_weights: no such file\. Remedy: put the file there",
     ):
         inspect(source, params)
 
@@ -108,7 +117,8 @@ def test_a_file_that_holds_no_weights_is_refused_and_never_executed(source, tmp_
     (tmp_path / name).write_bytes(b"\x80\x04cos\nsystem\n(S'exit 1'\ntR.")
 
     with pytest.raises(
-        BadData, match=rf"{name}: not a weight file that can be read safely \(found: .*Remedy: name a \.safe"
+        BadData,
+        match=rf"{name}: not a weight file that can be read safely \(found: .*Remedy: name a \.safe",
     ):
         inspect(source, params_for(tmp_path / name))
 
@@ -118,7 +128,9 @@ def test_a_file_that_holds_no_weights_is_refused_and_never_executed(source, tmp_
 BUILTIN = {"embedding_weights": EFFICIENTNET_LITE0.ref}
 
 
-def test_the_built_in_backbone_describes_images_without_torch_and_the_table_says_which_weights_did(source):
+def test_the_built_in_backbone_describes_images_without_torch_and_the_table_says_which_weights_did(
+    source,
+):
     params = InspectParams(**BUILTIN)
 
     features = features_of(inspect(source, params))
@@ -129,7 +141,9 @@ def test_the_built_in_backbone_describes_images_without_torch_and_the_table_says
     assert set(features["kind"]) == {f"embedding:{EFFICIENTNET_LITE0.sha256[:12]}"}
 
 
-def test_what_is_remembered_of_a_shard_is_told_apart_by_the_weights_however_they_are_named(weight_files):
+def test_what_is_remembered_of_a_shard_is_told_apart_by_the_weights_however_they_are_named(
+    weight_files,
+):
     of_file = params_for(weight_files / "weights.pth")
 
     keys = {_stage_key(InspectParams()), _stage_key(InspectParams(**BUILTIN)), _stage_key(of_file)}
@@ -141,7 +155,10 @@ def test_what_is_remembered_of_a_shard_is_told_apart_by_the_weights_however_they
     ("wrong", "said"),
     [
         ({**BUILTIN, "weights_sha256": "0" * 64}, "weights_sha256 is for a file: leave it out"),
-        ({"embedding_weights": "builtin:resnet"}, "no such built-in backbone: name builtin:efficientnet_lite0"),
+        (
+            {"embedding_weights": "builtin:resnet"},
+            "no such built-in backbone: name builtin:efficientnet_lite0",
+        ),
     ],
 )
 def test_a_built_in_name_is_pinned_by_itself_and_must_be_one(wrong, said):

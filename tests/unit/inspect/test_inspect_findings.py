@@ -40,7 +40,9 @@ def test_a_frequency_that_an_image_has_not_sets_no_bit_whatever_the_processor():
     """An image that is its own mirror image has no odd frequency across; a rounding's sign is no finding."""
     half = np.random.default_rng(0).integers(0, 256, (32, 16), dtype=np.uint8)
 
-    bits = np.unpackbits(np.frombuffer(phash(np.hstack([half, half[:, ::-1]])).to_bytes(8, "big"), np.uint8))
+    bits = np.unpackbits(
+        np.frombuffer(phash(np.hstack([half, half[:, ::-1]])).to_bytes(8, "big"), np.uint8)
+    )
 
     assert not bits.reshape(8, 8)[:, 1::2].any()
     assert bits.reshape(8, 8)[:, ::2].any()
@@ -54,7 +56,14 @@ def test_findings_of_whole_numbers_are_frozen():
 
     found = examine("a.png", encoded(image, "PNG"), PARAMS).findings
 
-    whole = ("pixel_hash", "phash", "phash_variants", "luminance_p1", "luminance_p50", "luminance_p99")
+    whole = (
+        "pixel_hash",
+        "phash",
+        "phash_variants",
+        "luminance_p1",
+        "luminance_p50",
+        "luminance_p99",
+    )
     digest = hashlib.sha256(repr([found[name] for name in whole]).encode()).hexdigest()
     assert (FORMAT_VERSION, digest[:16]) == (9, "0ad9a4aa9fa31cda")
 
@@ -72,9 +81,13 @@ def test_re_encoding_resizing_and_greying_move_few_bits_and_another_image_many()
 def test_a_plain_border_does_not_change_the_hash_and_a_crop_has_the_hash_of_the_originals_centre():
     for photograph in load_sample_images().images:
         original = perceptual_hashes(luminance(photograph))
-        framed = perceptual_hashes(luminance(np.pad(photograph, ((20, 20), (20, 20), (0, 0)), constant_values=255)))
+        framed = perceptual_hashes(
+            luminance(np.pad(photograph, ((20, 20), (20, 20), (0, 0)), constant_values=255))
+        )
         height, width = photograph.shape[:2]
-        cropped = perceptual_hashes(luminance(photograph[height // 10 : -height // 10, width // 10 : -width // 10]))
+        cropped = perceptual_hashes(
+            luminance(photograph[height // 10 : -height // 10, width // 10 : -width // 10])
+        )
 
         assert (original.whole ^ framed.whole).bit_count() <= 6
         assert (original.crops[-1] ^ cropped.whole).bit_count() <= 6
@@ -92,7 +105,9 @@ def test_the_pixel_hash_is_the_same_for_copies_that_differ_in_metadata_or_lossle
     jpeg, remuxed = encoded(photo(), "JPEG"), encoded(photo(), "JPEG", exif=exif, comment=b"hello")
     png, tiff = encoded(photo(), "PNG"), encoded(photo(), "TIFF")
 
-    found = [examine("a", data, PARAMS).findings["pixel_hash"] for data in (jpeg, remuxed, png, tiff)]
+    found = [
+        examine("a", data, PARAMS).findings["pixel_hash"] for data in (jpeg, remuxed, png, tiff)
+    ]
 
     assert jpeg != remuxed
     assert found[0] == found[1] != found[2] == found[3]
@@ -103,7 +118,9 @@ def test_the_pixel_hash_knows_the_shape_and_every_pixel():
     changed = pixels.copy()
     changed[7, 7, 2] ^= 1
 
-    assert len({pixel_hash(pixels), pixel_hash(pixels.reshape(40, 20, 3)), pixel_hash(changed)}) == 3
+    assert (
+        len({pixel_hash(pixels), pixel_hash(pixels.reshape(40, 20, 3)), pixel_hash(changed)}) == 3
+    )
 
 
 def test_luminance_percentiles_are_those_of_numpy():
@@ -124,7 +141,9 @@ def test_equally_frequent_levels_have_the_entropy_of_their_number(levels, bits):
 
 def test_blurred_photographs_have_a_ratio_over_a_half_sharp_ones_under_it_and_flat_ones_none():
     for photograph in load_sample_images().images:
-        sharp = Image.fromarray(photograph).convert("L").resize((384, 256), Image.Resampling.BICUBIC)
+        sharp = (
+            Image.fromarray(photograph).convert("L").resize((384, 256), Image.Resampling.BICUBIC)
+        )
         blurred = [sharp.filter(ImageFilter.GaussianBlur(radius_px)) for radius_px in (2, 3, 6, 12)]
 
         assert blur_ratio(np.asarray(sharp)) < 0.4
@@ -182,6 +201,7 @@ def test_the_pixel_rules_are_handed_on_without_the_rest():
 @pytest.mark.parametrize("half", [{"embedding_weights": "w.pth"}, {"weights_sha256": "0" * 64}])
 def test_weights_without_their_hash_or_a_hash_without_weights_are_a_mistake(half):
     with pytest.raises(
-        ValueError, match="embedding_weights and weights_sha256 go together: name the file and what `sha256sum`"
+        ValueError,
+        match="embedding_weights and weights_sha256 go together: name the file and what `sha256sum`",
     ):
         InspectParams(**half)

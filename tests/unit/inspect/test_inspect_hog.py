@@ -22,11 +22,15 @@ def digits():
     return np.stack([hog(squeeze(np.asarray(image), side_px=HOG_PX)) for image in stored]), labels
 
 
-@pytest.mark.parametrize("predictor", [KNeighborsClassifier(5), LogisticRegression(max_iter=100)], ids=["kNN", "LR"])
+@pytest.mark.parametrize(
+    "predictor", [KNeighborsClassifier(5), LogisticRegression(max_iter=100)], ids=["kNN", "LR"]
+)
 def test_simple_predictors_tell_98_of_100_real_digits_out_of_sample(digits, predictor):
     vectors, labels = digits
 
-    accuracy = cross_val_score(predictor, vectors, labels, cv=StratifiedKFold(5, shuffle=True, random_state=0)).mean()
+    accuracy = cross_val_score(
+        predictor, vectors, labels, cv=StratifiedKFold(5, shuffle=True, random_state=0)
+    ).mean()
 
     assert accuracy >= 0.98
 

@@ -20,7 +20,14 @@ from pipeline_lib.inspect import shard
 from pipeline_lib.inspect.image import examine, luminance
 from pipeline_lib.inspect.params import InspectParams
 from testing.images import encoded, photo, with_claimed_size
-from tests.unit.inspect.made_shards import CONTAINER, digests, features_of, images_of, inspect, make_source
+from tests.unit.inspect.made_shards import (
+    CONTAINER,
+    digests,
+    features_of,
+    images_of,
+    inspect,
+    make_source,
+)
 
 GPS = Image.Exif()
 GPS.get_ifd(0x8825)[1] = "N"
@@ -35,7 +42,9 @@ def files():
         "made/a/disguised.jpg": encoded(photo(), "PNG"),
         "made/a/located.jpg": encoded(photo(width=90, height=70), "JPEG", exif=GPS),
         "made/a/cmyk.jpg": encoded(Image.fromarray(photo()).convert("CMYK"), "JPEG"),
-        "made/a/moving.gif": encoded(photo(), "GIF", save_all=True, append_images=[Image.fromarray(photo(seed=1))]),
+        "made/a/moving.gif": encoded(
+            photo(), "GIF", save_all=True, append_images=[Image.fromarray(photo(seed=1))]
+        ),
         "made/a/zip.jpg": jpeg + b"PK\3\4",
         "made/a/truncated.jpg": jpeg[:9000],
         "made/a/page.jpg": jpeg[:8192] + bytes(4096) + jpeg[12288:],
@@ -44,7 +53,10 @@ def files():
         "made/a/bomb.jpg": with_claimed_size(jpeg, width=9000, height=9000),
         "made/a/small.png": encoded(Image.new("L", (4, 4)), "PNG"),
     }
-    return odd | {f"made/b/{seed}.jpg": encoded(photo(width=32, height=32, seed=seed), "JPEG") for seed in range(9)}
+    return odd | {
+        f"made/b/{seed}.jpg": encoded(photo(width=32, height=32, seed=seed), "JPEG")
+        for seed in range(9)
+    }
 
 
 @pytest.fixture
@@ -79,7 +91,9 @@ def test_what_a_decode_can_tell_is_told(source):
 
     assert images["ext_mismatch"].fillna(False).sum() == 1
     assert images.loc["made/a/disguised.jpg", ["format", "ext_mismatch"]].tolist() == ["png", True]
-    located = images.loc["made/a/located.jpg", ["has_gps", "exif_orientation", "width_px", "height_px"]]
+    located = images.loc[
+        "made/a/located.jpg", ["has_gps", "exif_orientation", "width_px", "height_px"]
+    ]
     assert located.tolist() == [True, 6, 70, 90]
     assert images.loc["made/a/cmyk.jpg", "mode"] == "CMYK"
     assert images.loc["made/a/moving.gif", "n_frames"] == 2
@@ -98,7 +112,9 @@ def test_the_thumbnail_of_a_32_px_image_is_its_luminance(tmp_path):
 
     thumbnail = features_of(inspect(tmp_path)).loc["made/a/1.png", "thumbnail"]
 
-    assert np.array_equal(np.frombuffer(thumbnail, np.uint8).reshape(32, 32), luminance(photo(width=32, height=32)))
+    assert np.array_equal(
+        np.frombuffer(thumbnail, np.uint8).reshape(32, 32), luminance(photo(width=32, height=32))
+    )
 
 
 def test_one_and_two_workers_with_and_without_a_memo_write_the_same_bytes(source, monkeypatch):
@@ -131,12 +147,19 @@ def test_known_shards_are_not_decoded_again(source, monkeypatch):
     inspect(source, out="again")
 
 
-def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(source, monkeypatch, caplog):
+def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(
+    source, monkeypatch, caplog
+):
     def interrupted_after_two(task, units, **options):
         yield from islice(map_shards(task, units, **options), 2)
-        raise Interrupted("a worker process was killed", file="shard x", remedy="run again; finished work is kept")
+        raise Interrupted(
+            "a worker process was killed", file="shard x", remedy="run again; finished work is kept"
+        )
 
-    with monkeypatch.context() as patched, pytest.raises(Interrupted, match="finished work is kept"):
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(Interrupted, match="finished work is kept"),
+    ):
         patched.setattr(shards_once, "map_shards", interrupted_after_two)
         inspect(source)
     caplog.set_level("INFO")
@@ -164,13 +187,18 @@ def test_an_image_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_i
 
     verdict = crashed.loc["made/a/zip.jpg", ["refusal", "detail"]].tolist()
     assert verdict == ["decoder_crashed", "decoding it ended the process twice (SIGSEGV)"]
-    assert "made/a/zip.jpg ended the process that decoded it, twice (SIGSEGV); it is skipped" in caplog.text
+    assert (
+        "made/a/zip.jpg ended the process that decoded it, twice (SIGSEGV); it is skipped"
+        in caplog.text
+    )
     assert crashed.drop(index="made/a/zip.jpg").equals(fixed.drop(index="made/a/zip.jpg"))
     assert fixed["refusal"].isna()["made/a/zip.jpg"]
     assert "5 shards, 4 of them in the memo of earlier runs" in caplog.text
 
 
-def test_an_image_with_a_name_of_any_length_that_never_ends_is_quarantined_by_name(tmp_path, monkeypatch):
+def test_an_image_with_a_name_of_any_length_that_never_ends_is_quarantined_by_name(
+    tmp_path, monkeypatch
+):
     """It ends its worker by the signal of an image's CPU time, twice; the other name is equal for 5,000 bytes."""
     long_name = "made/a/" + "x" * 5000
     make_source(tmp_path, {f"{long_name}{n}.jpg": encoded(photo(seed=n), "JPEG") for n in (1, 2)})
@@ -233,7 +261,11 @@ def test_outputs_hold_the_pixel_rules_and_nothing_else_lies_beside_them(source):
         "exif_orientation": "ignore",
         "max_pixels": 64_000_000,
     }
-    assert sorted(path.name for path in out.iterdir()) == ["features", "images.parquet", "pixel_rules.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "features",
+        "images.parquet",
+        "pixel_rules.json",
+    ]
 
 
 def test_what_a_killed_run_left_behind_is_cleared_away(source):

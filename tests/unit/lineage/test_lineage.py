@@ -10,7 +10,15 @@ from pipeline_lib.register.run import run
 from pipeline_lib.settings import Settings
 from testing.tiny_line import TinyLine, keep, make_line
 
-CHAIN = ["registry version", "evaluation", "weights", "params and code", "betons", "selection and manifest", "shards"]
+CHAIN = [
+    "registry version",
+    "evaluation",
+    "weights",
+    "params and code",
+    "betons",
+    "selection and manifest",
+    "shards",
+]
 
 
 @pytest.fixture
@@ -32,7 +40,16 @@ def test_a_version_leads_back_to_its_source(line: TinyLine, name: str) -> None:
 def test_every_hash_is_that_of_the_file(line: TinyLine) -> None:
     text = as_text(lineage_of("1", checkout=line.root, settings=Settings()))
 
-    for role in ("export", "predictions", "weights", "betons", "selection", "manifest", "shards", "listing"):
+    for role in (
+        "export",
+        "predictions",
+        "weights",
+        "betons",
+        "selection",
+        "manifest",
+        "shards",
+        "listing",
+    ):
         assert f"md5 {keep(line.root, line.path(role))}" in text
 
 
@@ -83,6 +100,8 @@ def test_what_no_receipt_mentions_is_refused(line: TinyLine) -> None:
 def test_json_and_mermaid_hold_the_same_chain(line: TinyLine) -> None:
     found = lineage_of("champion", checkout=line.root, settings=Settings())
 
-    assert [step["title"] for step in json.loads(as_json(found))["steps"]] == [step.title for step in found.steps]
+    assert [step["title"] for step in json.loads(as_json(found))["steps"]] == [
+        step.title for step in found.steps
+    ]
     assert as_mermaid(found).count("-->") == len(found.steps) - 1
     assert as_mermaid(found).startswith('flowchart LR\n  s0["listing and source<br/>')

@@ -40,13 +40,22 @@ class Betons:
 
     def selection(self, prefix: str = "") -> pd.DataFrame:
         """The images whose name begins so, in an order that is not that of the betons."""
-        image_ids = sorted((name for name in self.images if name.startswith(prefix)), key=lambda name: name[::-1])
+        image_ids = sorted(
+            (name for name in self.images if name.startswith(prefix)), key=lambda name: name[::-1]
+        )
         numbers = np.arange(len(image_ids))
-        return pd.DataFrame({"image_id": image_ids, "label": numbers % 10, "weight": 1 + numbers / 8})
+        return pd.DataFrame(
+            {"image_id": image_ids, "label": numbers % 10, "weight": 1 + numbers / 8}
+        )
 
     def open(self, prefix: str = "", **options: Any) -> BatchLoader:
         """Open a loader; the defaults are those of training."""
-        defaults: dict[str, Any] = {"batch_size": 16, "side_px": 32, "augmentation": EVERYTHING, "shuffle": True}
+        defaults: dict[str, Any] = {
+            "batch_size": 16,
+            "side_px": 32,
+            "augmentation": EVERYTHING,
+            "shuffle": True,
+        }
         defaults |= {"seed": 7, "drop_last": False, "kind": "native", "workers": 2}
         return open_loader(self.folder, self.selection(prefix), **(defaults | options))
 
@@ -58,7 +67,9 @@ def make_betons(folder: Path) -> Betons:
     shards = {"small": [(32, 32)] * 30, "raw": sizes, "jpg": sizes}
     images: dict[str, npt.NDArray[np.uint8]] = {}
     for shard, shapes in shards.items():
-        named = {f"{shard}/{number}.png": _photo(number, *shape) for number, shape in enumerate(shapes)}
+        named = {
+            f"{shard}/{number}.png": _photo(number, *shape) for number, shape in enumerate(shapes)
+        }
         mode = ConvertParams(mode="jpg" if shard == "jpg" else "raw")
         write_beton(folder, shard, named, mode)
         images |= named
@@ -86,7 +97,9 @@ def one_epoch(loader: BatchLoader, epoch: int = 0) -> Batch:
 
 
 def digest(batch: Batch) -> str:
-    return hashlib.sha256(batch.images_BHWC.numpy().tobytes() + batch.positions_B.numpy().tobytes()).hexdigest()
+    return hashlib.sha256(
+        batch.images_BHWC.numpy().tobytes() + batch.positions_B.numpy().tobytes()
+    ).hexdigest()
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +132,9 @@ def write_beton(folder: Path, shard: str, images: dict[str, Array], params: Conv
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "PNG")
         data, (height, width) = stream.getvalue(), pixels.shape[:2]
-        places.append(ReceivedImage(image_id, f"{shard}.bin", len(content), len(data), width, height, 1))
+        places.append(
+            ReceivedImage(image_id, f"{shard}.bin", len(content), len(data), width, height, 1)
+        )
         content += data
     (folder / "shards" / f"{shard}.bin").write_bytes(content)
     task = Task(shard, folder / "betons", tuple(places), folder / "shards", params, PixelRules())

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-os.environ["NUMBA_NUM_THREADS"] = "2"  # also where one core is all there is: a loader for two is asked for
+os.environ["NUMBA_NUM_THREADS"] = (
+    "2"  # also where one core is all there is: a loader for two is asked for
+)
 
 import numba
 import numba.typed
@@ -44,7 +46,9 @@ def write(path: Path, mode: str) -> Path:
     """50 images of noise."""
     noise = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
     fields = {"image": RGBImageField(write_mode=mode), "row": IntField()}
-    DatasetWriter(str(path), fields, num_workers=1).from_indexed_dataset([(p, row) for row, p in enumerate(noise)])
+    DatasetWriter(str(path), fields, num_workers=1).from_indexed_dataset(
+        [(p, row) for row, p in enumerate(noise)]
+    )
     return path
 
 
@@ -97,7 +101,9 @@ def rows_of_two_ranks(path: Path) -> list[int]:
     """What two processes see of 5 images in evaluation order."""
     seen = []
     for rank in (0, 1):
-        group = mock.Mock(is_available=lambda: True, get_world_size=lambda: 2, get_rank=lambda rank=rank: rank)
+        group = mock.Mock(
+            is_available=lambda: True, get_world_size=lambda: 2, get_rank=lambda rank=rank: rank
+        )
         with mock.patch.object(torch_distributed, "dist", group):
             seen += rows(loader(path, distributed=True, seed=0, indices=range(5), drop_last=False))
     return sorted(seen)
@@ -105,12 +111,16 @@ def rows_of_two_ranks(path: Path) -> list[int]:
 
 def rows_shown_for_a_damaged_one(path: Path) -> list[int]:
     """Overwrite the JPEG of row 30 by zeros; which rows' pixels are then shown for it."""
-    sound = {int(row): images.numpy().copy() for images, row in loader(path, pipelines={}, batch_size=1)}
+    sound = {
+        int(row): images.numpy().copy() for images, row in loader(path, pipelines={}, batch_size=1)
+    }
     _, pointer, size = Reader(str(path)).alloc_table[30]
     with path.open("r+b") as file:
         file.seek(int(pointer))
         file.write(bytes(int(size)))
-    shown = {int(row): images.numpy().copy() for images, row in loader(path, pipelines={}, batch_size=1)}
+    shown = {
+        int(row): images.numpy().copy() for images, row in loader(path, pipelines={}, batch_size=1)
+    }
     return [row for row, pixels in sound.items() if np.array_equal(pixels, shown[30])]
 
 
@@ -134,13 +144,20 @@ def scratch_bytes(path: Path) -> int:
     """The memory that decoding with a crop keeps for one epoch of batches of 2."""
     decoder = CenterCropRGBImageDecoder((4, 4), 1.0)
     found = loader(path, pipelines={"image": [decoder]}).graph.allocate_memory(2, 5)
-    return sum(array.nbytes for both in found["operation"].values() if isinstance(both, tuple) for array in both[1:])
+    return sum(
+        array.nbytes
+        for both in found["operation"].values()
+        if isinstance(both, tuple)
+        for array in both[1:]
+    )
 
 
 def last_of_three(path: Path) -> torch.Tensor:
     """The rows of the last batch of three images in batches of two, after Squeeze."""
     pipelines = {"image": None, "row": [IntDecoder(), ToTensor(), Squeeze()]}
-    last: tuple[torch.Tensor, ...] = list(loader(path, indices=range(3), drop_last=False, pipelines=pipelines))[-1]
+    last: tuple[torch.Tensor, ...] = list(
+        loader(path, indices=range(3), drop_last=False, pipelines=pipelines)
+    )[-1]
     return last[0]
 
 
@@ -162,7 +179,8 @@ def main(folder: Path) -> None:
     found = {
         "torch threads after import": THREADS_AFTER_IMPORT,
         "seed 0 epoch 1 is seed 1 epoch 0": order(raw, 0, 1) == order(raw, 1, 0),
-        "one image more keeps the order": [row for row in order(raw, 0, 0) if row != 49] == order(raw, 0, 0, 49),
+        "one image more keeps the order": [row for row in order(raw, 0, 0) if row != 49]
+        == order(raw, 0, 0, 49),
         "waits after an error": waits_after_an_error(raw),
         "threads after five breaks": threads_after_breaks(raw),
         "rows kept of 50 in a list": rows_kept_of_a_list(raw),

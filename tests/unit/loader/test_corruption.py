@@ -16,7 +16,9 @@ from .conftest import KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_damage_crashes_hangs_or_is_shown_where_it_can_be_known(kind: str, tmp_path: Path) -> None:
+def test_no_damage_crashes_hangs_or_is_shown_where_it_can_be_known(
+    kind: str, tmp_path: Path
+) -> None:
     outcomes = run_cases(tmp_path, kind, count=96, seed=0)
 
     counts = Counter(outcomes)

@@ -13,12 +13,23 @@ from pipeline_lib.loader.find_images import Images
 
 
 def plans(
-    n: int, *, batch_size: int, world: int, drop_last: bool, sampling: Sampling = "as_is", shuffle: bool = True
+    n: int,
+    *,
+    batch_size: int,
+    world: int,
+    drop_last: bool,
+    sampling: Sampling = "as_is",
+    shuffle: bool = True,
 ) -> list[Plan]:
     """One per process, over n images of three classes."""
     image_ids, rows = tuple(f"image {number}" for number in range(n)), np.arange(n)
-    images = Images(image_ids, torch.from_numpy(rows % 3), torch.ones(n), (), np.zeros(n, int), rows, rows)
-    return [Plan(images, batch_size, 32, None, shuffle, 5, drop_last, sampling, rank, world) for rank in range(world)]
+    images = Images(
+        image_ids, torch.from_numpy(rows % 3), torch.ones(n), (), np.zeros(n, int), rows, rows
+    )
+    return [
+        Plan(images, batch_size, 32, None, shuffle, 5, drop_last, sampling, rank, world)
+        for rank in range(world)
+    ]
 
 
 def visits(plan: Plan, epoch: int, start: int = 0) -> list[list[int]]:
@@ -40,7 +51,9 @@ def test_training_batches_of_all_processes_are_those_of_one(
     together = zip(*(visits(plan, epoch) for plan in ranks), strict=True)
 
     assert {len(plan) for plan in ranks} == {n // (batch_size * world)}
-    assert [sorted(chain(*parts)) for parts in together] == [sorted(batch) for batch in visits(alone, epoch)]
+    assert [sorted(chain(*parts)) for parts in together] == [
+        sorted(batch) for batch in visits(alone, epoch)
+    ]
 
 
 @given(numbers, few, few, st.booleans())
@@ -61,7 +74,9 @@ def test_evaluation_shows_every_image_exactly_once_over_all_processes(
 def test_an_epoch_resumed_is_the_rest_of_the_whole(
     n: int, batch_size: int, world: int, drop_last: bool, sampling: Sampling, data: st.DataObject
 ) -> None:
-    plan = plans(n, batch_size=batch_size, world=world, drop_last=drop_last, sampling=sampling)[world - 1]
+    plan = plans(n, batch_size=batch_size, world=world, drop_last=drop_last, sampling=sampling)[
+        world - 1
+    ]
     start = data.draw(st.integers(0, len(plan)))
 
     assert visits(plan, 3, start) == visits(plan, 3)[start:]

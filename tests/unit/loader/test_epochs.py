@@ -22,13 +22,20 @@ def by_image(loader: BatchLoader, epoch: int, start: int = 0) -> dict[str, bytes
     return seen
 
 
-COMPANIES: list[dict[str, Any]] = [{"batch_size": 3}, {"workers": 1}, {"workers": 4}, {"prefix": "raw"}]
+COMPANIES: list[dict[str, Any]] = [
+    {"batch_size": 3},
+    {"workers": 1},
+    {"workers": 4},
+    {"prefix": "raw"},
+]
 COMPANIES += [{"rank": 1, "world": 2}, {"start": 2}, {"shuffle": False}]
 
 
 @pytest.mark.parametrize("company", COMPANIES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_view_depends_on_seed_epoch_and_image_alone(kind: Any, company: dict[str, Any], betons: Betons) -> None:
+def test_a_view_depends_on_seed_epoch_and_image_alone(
+    kind: Any, company: dict[str, Any], betons: Betons
+) -> None:
     usual = by_image(betons.open(kind=kind), 3)
     options = dict(company)
     start = options.pop("start", 0)
@@ -40,10 +47,13 @@ def test_a_view_depends_on_seed_epoch_and_image_alone(kind: Any, company: dict[s
 
 
 @pytest.mark.parametrize("other", [{"seed": 8}, {"epoch": 4}])
-def test_another_seed_or_epoch_gives_each_image_another_view(other: dict[str, Any], betons: Betons) -> None:
+def test_another_seed_or_epoch_gives_each_image_another_view(
+    other: dict[str, Any], betons: Betons
+) -> None:
     options = {"seed": 7, "epoch": 3} | other
     usual, unusual = (
-        by_image(betons.open(seed=chosen["seed"]), chosen["epoch"]) for chosen in ({"seed": 7, "epoch": 3}, options)
+        by_image(betons.open(seed=chosen["seed"]), chosen["epoch"])
+        for chosen in ({"seed": 7, "epoch": 3}, options)
     )
 
     assert not set(usual.values()) & set(unusual.values())
@@ -56,7 +66,9 @@ def test_an_epoch_may_be_resumed_at_any_step(kind: Any, sampling: str, betons: B
     whole = list(loader.epoch(2))
 
     for start in range(len(loader) + 1):
-        assert [digest(batch) for batch in loader.epoch(2, start)] == [digest(batch) for batch in whole[start:]]
+        assert [digest(batch) for batch in loader.epoch(2, start)] == [
+            digest(batch) for batch in whole[start:]
+        ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,10 +84,14 @@ def test_resuming_decodes_nothing_that_came_before(kind: Any, own_betons: Betons
 @pytest.mark.parametrize("world", [2, 3])
 @pytest.mark.parametrize("sampling", ["as_is", "balanced"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_processes_together_train_on_what_one_would(kind: Any, sampling: str, world: int, betons: Betons) -> None:
+def test_processes_together_train_on_what_one_would(
+    kind: Any, sampling: str, world: int, betons: Betons
+) -> None:
     alone = betons.open(kind=kind, sampling=sampling, batch_size=5 * world, drop_last=True)
     ranks = [
-        betons.open(kind=kind, sampling=sampling, batch_size=5, drop_last=True, rank=rank, world=world)
+        betons.open(
+            kind=kind, sampling=sampling, batch_size=5, drop_last=True, rank=rank, world=world
+        )
         for rank in range(world)
     ]
 
@@ -98,12 +114,19 @@ def test_processes_together_evaluate_every_image_exactly_once(
     kind: Any, batch_size: int, world: int, betons: Betons
 ) -> None:
     """20 images; the last of 21 processes has none."""
-    options: dict[str, Any] = {"kind": kind, "augmentation": None, "shuffle": False, "batch_size": batch_size}
+    options: dict[str, Any] = {
+        "kind": kind,
+        "augmentation": None,
+        "shuffle": False,
+        "batch_size": batch_size,
+    }
     loaders = [betons.open("raw", **options, rank=rank, world=world) for rank in range(world)]
 
     batches = [list(loader.epoch(0)) for loader in loaders]
 
-    seen = [position for part in batches for batch in part for position in batch.positions_B.tolist()]
+    seen = [
+        position for part in batches for batch in part for position in batch.positions_B.tolist()
+    ]
     assert sorted(seen) == list(range(20))
     assert [len(part) for part in batches] == [len(loader) for loader in loaders]
 
@@ -116,7 +139,9 @@ def uneven(betons: Betons) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_balanced_epoch_repeats_images_of_the_rare_class_and_never_a_view(kind: Any, betons: Betons) -> None:
+def test_a_balanced_epoch_repeats_images_of_the_rare_class_and_never_a_view(
+    kind: Any, betons: Betons
+) -> None:
     loader = open_loader(
         betons.folder, uneven(betons), batch_size=8, side_px=32, augmentation=EVERYTHING, shuffle=True, seed=0,
         drop_last=False, kind=kind, workers=2, sampling="balanced",
@@ -132,7 +157,9 @@ def test_a_balanced_epoch_repeats_images_of_the_rare_class_and_never_a_view(kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_first_visit_of_a_balanced_epoch_is_the_view_of_an_ordinary_one(kind: Any, betons: Betons) -> None:
+def test_the_first_visit_of_a_balanced_epoch_is_the_view_of_an_ordinary_one(
+    kind: Any, betons: Betons
+) -> None:
     ordinary = one_epoch(betons.open("small", kind=kind, shuffle=False), 6).images_BHWC
 
     balanced = one_epoch(betons.open("small", kind=kind, sampling="balanced"), 6)
@@ -146,7 +173,9 @@ def test_the_first_visit_of_a_balanced_epoch_is_the_view_of_an_ordinary_one(kind
 
 def test_too_few_images_for_all_processes_are_refused(betons: Betons) -> None:
     found = r"\(found: 30 images, batches of 16 in each of 2 processes\)"
-    with pytest.raises(BadData, match=rf"too few images for one batch {found}\. Remedy: lower train\.batch_size"):
+    with pytest.raises(
+        BadData, match=rf"too few images for one batch {found}\. Remedy: lower train\.batch_size"
+    ):
         betons.open("small", drop_last=True, rank=0, world=2)
 
 

@@ -26,14 +26,18 @@ KNOWN = Augmentation(scale_min=0.3, flip=True, shift_px=2)
 
 
 def test_order_labels_and_weights_are_those_of_the_other_loaders(betons: Betons) -> None:
-    theirs, ours = (one_epoch(betons.open(kind=kind, augmentation=KNOWN), 2) for kind in ("ffcv", "native"))
+    theirs, ours = (
+        one_epoch(betons.open(kind=kind, augmentation=KNOWN), 2) for kind in ("ffcv", "native")
+    )
 
     for name in ("labels_B", "weights_B", "positions_B"):
         assert torch.equal(getattr(theirs, name), getattr(ours, name)), name
     assert theirs.images_BHWC.shape == ours.images_BHWC.shape
 
 
-def test_images_that_need_no_resize_are_shown_as_by_the_other_loaders_from_every_beton(betons: Betons) -> None:
+def test_images_that_need_no_resize_are_shown_as_by_the_other_loaders_from_every_beton(
+    betons: Betons,
+) -> None:
     """Mixed order, three betons, several epochs: each image is found by its own place in memory."""
     options: dict[str, Any] = {"augmentation": None, "side_px": 32, "batch_size": 8}
     theirs, ours = (betons.open(kind=kind, **options) for kind in ("ffcv", "native"))
@@ -48,7 +52,9 @@ def test_images_that_need_no_resize_are_shown_as_by_the_other_loaders_from_every
 def test_evaluation_shows_the_centre_of_each_image_by_ffcvs_resize(betons: Betons) -> None:
     loader = betons.open("raw", kind="ffcv", augmentation=None, shuffle=False, workers=2)
 
-    for image_id, pixels in zip(loader.image_ids, one_epoch(loader).images_BHWC.numpy(), strict=True):
+    for image_id, pixels in zip(
+        loader.image_ids, one_epoch(loader).images_BHWC.numpy(), strict=True
+    ):
         expected = centre_square(betons.images[image_id], side_px=32).astype(int)
         assert np.abs(pixels - expected).mean() < 5
 
@@ -62,7 +68,8 @@ def test_an_image_that_does_not_decode_is_named_before_the_first_epoch(own_beton
 
 def test_an_augmentation_that_ffcv_does_not_have_is_refused_by_name(betons: Betons) -> None:
     with pytest.raises(
-        ConfigError, match=r"FFCV has no such augmentation \(found: rotation_deg, contrast\).*set train\.views to keyed"
+        ConfigError,
+        match=r"FFCV has no such augmentation \(found: rotation_deg, contrast\).*set train\.views to keyed",
     ):
         betons.open(kind="ffcv", augmentation=Augmentation(rotation_deg=3, contrast=0.1))
 
@@ -80,7 +87,9 @@ def test_leaving_an_epoch_early_leaves_no_thread_behind(betons: Betons) -> None:
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_an_error_in_ffcvs_thread_reaches_the_caller(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_ffcvs_thread_reaches_the_caller(
+    betons: Betons, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """FFCV's own epoch thread would end, and the trainer wait forever."""
 
     def broken(*_: object) -> None:
@@ -111,7 +120,9 @@ def test_an_epoch_may_be_resumed_at_any_step_and_shared_between_processes(betons
     ranks = [betons.open(**options, rank=rank, world=3) for rank in range(3)]
 
     assert [digest(batch) for batch in betons.open(**options).epoch(2, 4)] == whole[4:]
-    shown = [at for loader in ranks for batch in loader.epoch(2) for at in batch.positions_B.tolist()]
+    shown = [
+        at for loader in ranks for batch in loader.epoch(2) for at in batch.positions_B.tolist()
+    ]
     assert sorted(shown) == list(range(70))
 
 
@@ -132,17 +143,23 @@ print(torch.get_num_threads())
 """
 
 
-def test_it_says_no_more_than_that_to_its_end_and_leaves_torchs_threads_alone(betons: Betons, tmp_path: Path) -> None:
+def test_it_says_no_more_than_that_to_its_end_and_leaves_torchs_threads_alone(
+    betons: Betons, tmp_path: Path
+) -> None:
     betons.selection("small").to_pickle(tmp_path / "selection")
     command = [sys.executable, "-c", SCRIPT, str(betons.folder), str(tmp_path / "selection")]
 
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False
+    )
 
     said = "FFCV's own Loader draws the views: a training with it cannot be repeated\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "3\n", said)
 
 
-def test_it_says_that_a_training_cannot_be_repeated(betons: Betons, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_says_that_a_training_cannot_be_repeated(
+    betons: Betons, caplog: pytest.LogCaptureFixture
+) -> None:
     betons.open(kind="ffcv", augmentation=KNOWN)
 
     assert [record.getMessage() for record in caplog.records] == [
@@ -150,11 +167,14 @@ def test_it_says_that_a_training_cannot_be_repeated(betons: Betons, caplog: pyte
     ]
 
 
-def test_without_ffcv_asking_for_it_is_an_error(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ffcv_asking_for_it_is_an_error(
+    betons: Betons, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pipeline_lib.loader.ffcv_loader", None)
 
     with pytest.raises(
-        DependencyMissing, match=r"ffcv cannot be used \(found: .*\)\. Remedy: run `make setup`, or set train\.views"
+        DependencyMissing,
+        match=r"ffcv cannot be used \(found: .*\)\. Remedy: run `make setup`, or set train\.views",
     ):
         betons.open(kind="ffcv")
 
@@ -162,8 +182,13 @@ def test_without_ffcv_asking_for_it_is_an_error(betons: Betons, monkeypatch: pyt
 def test_params_refuse_at_once_what_ffcv_does_not_have() -> None:
     """Before the first stage, and for exactly the augmentations that its loader would refuse."""
     ours: dict[str, Any] = {name: 0.5 for name in ViewParams.model_fields if name not in IN_FFCV}
-    with pytest.raises(ConfigError, match="FFCV has no such augmentation .found: " + ", ".join(ours)):
+    with pytest.raises(
+        ConfigError, match="FFCV has no such augmentation .found: " + ", ".join(ours)
+    ):
         operations_of(Augmentation(**{**ours, "cutout_px": 1}), side_px=32)
 
-    with pytest.raises(ValidationError, match="views = ffcv has no rotation_deg, contrast: set them to 0, or views to"):
+    with pytest.raises(
+        ValidationError,
+        match="views = ffcv has no rotation_deg, contrast: set them to 0, or views to",
+    ):
         TrainParams(views="ffcv", rotation_deg=3, contrast=0.1)

@@ -37,8 +37,15 @@ OURS = [kind for kind in KINDS if kind != "ffcv"]  # FFCV's own Loader compiles,
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What FFCV's own loader does: see stock_ffcv_loader.py."""
-    command = [sys.executable, "-m", "tests.unit.loader.stock_ffcv_loader", str(tmp_path_factory.mktemp("stock"))]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=600)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.unit.loader.stock_ffcv_loader",
+        str(tmp_path_factory.mktemp("stock")),
+    ]
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=600
+    )
     found: dict[str, Any] = json.loads(ended.stdout)
     return found
 
@@ -87,7 +94,9 @@ DAMAGED: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("damage", DAMAGED)
 @pytest.mark.parametrize("kind", KINDS)
-def test_bytes_that_are_no_sound_rgb_jpeg_are_named_and_never_shown(kind: Any, damage: str, jpegs: Betons) -> None:
+def test_bytes_that_are_no_sound_rgb_jpeg_are_named_and_never_shown(
+    kind: Any, damage: str, jpegs: Betons
+) -> None:
     """FFCV shows the image that was in the same place five batches ago."""
     put_stream(jpegs.folder / "jpg.beton", 7, DAMAGED[damage]())
 
@@ -96,13 +105,17 @@ def test_bytes_that_are_no_sound_rgb_jpeg_are_named_and_never_shown(kind: Any, d
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cmyk_jpeg_is_named_or_shown_as_the_pixel_policy_shows_it(kind: Any, jpegs: Betons) -> None:
+def test_a_cmyk_jpeg_is_named_or_shown_as_the_pixel_policy_shows_it(
+    kind: Any, jpegs: Betons
+) -> None:
     """`convert` stores none; simplejpeg reads it rightly, libjpeg refuses it, and FFCV shows another image."""
     stream = encoded(Image.fromarray(smooth(1)).convert("CMYK"))
     put_stream(jpegs.folder / "jpg.beton", 7, stream)
 
     try:
-        loader = jpegs.open(kind=kind, batch_size=1, augmentation=None, side_px=SIDE_PX, shuffle=False)
+        loader = jpegs.open(
+            kind=kind, batch_size=1, augmentation=None, side_px=SIDE_PX, shuffle=False
+        )
         shown = one_epoch(loader).images_BHWC[list(loader.image_ids).index("jpg/7.png")].numpy()
     except OutputDamaged as error:
         assert "row 7, jpg/7.png" in str(error)
@@ -134,20 +147,27 @@ def test_there_may_be_more_workers_than_cores_or_images(kind: Any, betons: Beton
     many = 4 * (os.cpu_count() or 1) + 20
 
     first, second = (
-        one_epoch(betons.open("raw", kind=kind, augmentation=None, workers=workers)) for workers in (1, many)
+        one_epoch(betons.open("raw", kind=kind, augmentation=None, workers=workers))
+        for workers in (1, many)
     )
 
     assert digest(first) == digest(second)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_loaders_with_other_numbers_of_workers_do_not_disturb_each_other(kind: Any, betons: Betons) -> None:
+def test_loaders_with_other_numbers_of_workers_do_not_disturb_each_other(
+    kind: Any, betons: Betons
+) -> None:
     threads = torch.get_num_threads()
-    first, second = (betons.open("raw", kind=kind, augmentation=None, workers=workers) for workers in (1, 3))
+    first, second = (
+        betons.open("raw", kind=kind, augmentation=None, workers=workers) for workers in (1, 3)
+    )
 
     pairs = list(zip(first.epoch(0), second.epoch(0), strict=True))
 
-    assert digest(joined([one for one, _ in pairs])) == digest(joined([other for _, other in pairs]))
+    assert digest(joined([one for one, _ in pairs])) == digest(
+        joined([other for _, other in pairs])
+    )
     assert torch.get_num_threads() == threads
 
 
@@ -181,23 +201,40 @@ with event.install_recorder("numba:compile") as compiled:
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_nothing_is_compiled_and_one_large_image_takes_its_own_memory_only(kind: str, tmp_path: Path) -> None:
+def test_nothing_is_compiled_and_one_large_image_takes_its_own_memory_only(
+    kind: str, tmp_path: Path
+) -> None:
     """FFCV compiles for 5 s and more, and keeps the largest image's pixels times batch times 5: here 3 GB."""
-    images = {f"jpg/{number}.png": smooth(number, *((1500, 2000) if number == 3 else (40, 40))) for number in range(64)}
+    images = {
+        f"jpg/{number}.png": smooth(number, *((1500, 2000) if number == 3 else (40, 40)))
+        for number in range(64)
+    }
     write_beton(tmp_path, "jpg", images, ConvertParams(mode="jpg"))
     Betons(tmp_path / "betons", images).selection().to_pickle(tmp_path / "selection")
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "betons"), str(tmp_path / "selection"), kind, "700000000"]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        str(tmp_path / "betons"),
+        str(tmp_path / "selection"),
+        kind,
+        "700000000",
+    ]
 
     # threads reserve memory each, and their number is that of the cores
     few = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
-    ended = subprocess.run(command, cwd=ROOT, env=few, capture_output=True, text=True, check=False, timeout=600)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=few, capture_output=True, text=True, check=False, timeout=600
+    )
 
     assert ended.stderr == ""
     assert ended.stdout.split() == ["64", "0"]
 
 
-def test_ffcvs_tables_of_pages_are_never_built(betons: Betons, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ffcvs_tables_of_pages_are_never_built(
+    betons: Betons, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A Python set per page and an entry per image: 2 s of CPU and 600 MB for ImageNet."""
     from pipeline_lib.loader import ffcv_loader  # isort: skip  # before ffcv: it keeps torch's threads as they are
 
@@ -212,7 +249,9 @@ def test_ffcvs_tables_of_pages_are_never_built(betons: Betons, monkeypatch: pyte
     assert len(one_epoch(betons.open(kind="ffcv", augmentation=None)).positions_B) == 70
 
 
-def test_a_damaged_index_is_refused_where_ffcv_would_read_beyond_its_tables(own_betons: Betons) -> None:
+def test_a_damaged_index_is_refused_where_ffcv_would_read_beyond_its_tables(
+    own_betons: Betons,
+) -> None:
     path = own_betons.folder / "raw.index.parquet"
     index = BETON_INDEX.read(path)
     BETON_INDEX.write(index.assign(row=[*range(len(index) - 1), 10**6]), path)
@@ -238,11 +277,26 @@ def imported_from_ffcv(path: Path) -> set[str]:
 def test_one_module_imports_ffcv_and_takes_nothing_that_works_on_a_gpu_or_writes() -> None:
     from pipeline_lib.loader import ffcv_loader
 
-    product = [path for folder in ("pipeline_lib", "tasks", "flows") for path in (ROOT / folder).rglob("*.py")]
+    product = [
+        path
+        for folder in ("pipeline_lib", "tasks", "flows")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
 
-    importing = {str(path.relative_to(ROOT)): names for path in product if (names := imported_from_ffcv(path))}
+    importing = {
+        str(path.relative_to(ROOT)): names
+        for path in product
+        if (names := imported_from_ffcv(path))
+    }
 
     assert list(importing) == ["pipeline_lib/loader/ffcv_loader.py"]
-    kept_out = {"DatasetWriter", "NormalizeImage", "ToDevice", "ToTorchImage", "Squeeze", "OrderOption"}
+    kept_out = {
+        "DatasetWriter",
+        "NormalizeImage",
+        "ToDevice",
+        "ToTorchImage",
+        "Squeeze",
+        "OrderOption",
+    }
     assert importing["pipeline_lib/loader/ffcv_loader.py"] & kept_out == set()
     assert not vars(ffcv_loader)["epoch_iterator"].IS_CUDA

@@ -25,7 +25,9 @@ UNEQUAL = {f"{number}.png": smooth(number, 20 + number, 60 - number) for number 
 pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
-@pytest.mark.parametrize("order", [OrderOption.SEQUENTIAL, OrderOption.RANDOM, OrderOption.QUASI_RANDOM])
+@pytest.mark.parametrize(
+    "order", [OrderOption.SEQUENTIAL, OrderOption.RANDOM, OrderOption.QUASI_RANDOM]
+)
 @pytest.mark.parametrize("os_cache", [True, False])
 @pytest.mark.parametrize("mode", ["raw", "jpg"])
 def test_every_order_with_and_without_the_os_cache(
@@ -34,10 +36,19 @@ def test_every_order_with_and_without_the_os_cache(
     write_beton(tmp_path, "aa", IMAGES, ConvertParams(mode=mode))
 
     batches = Loader(
-        str(tmp_path / "betons" / "aa.beton"), batch_size=8, num_workers=1, order=order, os_cache=os_cache, seed=1
+        str(tmp_path / "betons" / "aa.beton"),
+        batch_size=8,
+        num_workers=1,
+        order=order,
+        os_cache=os_cache,
+        seed=1,
     )
 
-    seen = {int(row): image for images, rows in batches for row, image in zip(rows, images.numpy().copy(), strict=True)}
+    seen = {
+        int(row): image
+        for images, rows in batches
+        for row, image in zip(rows, images.numpy().copy(), strict=True)
+    }
     assert sorted(seen) == list(range(40))
     for row, meant in enumerate(IMAGES.values()):
         assert np.abs(seen[row].astype(int) - meant).mean() <= (0 if mode == "raw" else 6)

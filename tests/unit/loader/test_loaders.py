@@ -27,7 +27,9 @@ from .conftest import CROPS, EVERYTHING, KINDS, Betons, damage_jpeg, digest, joi
 def test_both_decoders_give_the_same_order_labels_weights_views_and_pixels(
     prefix: str, augmentation: Any, betons: Betons
 ) -> None:
-    first, second = (one_epoch(betons.open(prefix, kind=kind, augmentation=augmentation), 3) for kind in KINDS)
+    first, second = (
+        one_epoch(betons.open(prefix, kind=kind, augmentation=augmentation), 3) for kind in KINDS
+    )
 
     for name in ("images_BHWC", "labels_B", "weights_B", "positions_B"):
         assert torch.equal(getattr(first, name), getattr(second, name)), name
@@ -35,11 +37,18 @@ def test_both_decoders_give_the_same_order_labels_weights_views_and_pixels(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_number_of_workers_changes_no_pixel(kind: Any, betons: Betons) -> None:
-    assert len({digest(one_epoch(betons.open(kind=kind, workers=workers))) for workers in (1, 2, 4)}) == 1
+    assert (
+        len({digest(one_epoch(betons.open(kind=kind, workers=workers))) for workers in (1, 2, 4)})
+        == 1
+    )
 
 
 def test_epochs_and_seeds_differ_and_do_not_repeat_each_other(betons: Betons) -> None:
-    seen = {digest(one_epoch(betons.open("small", seed=seed), epoch)) for seed in (0, 1, 2) for epoch in (0, 1, 2)}
+    seen = {
+        digest(one_epoch(betons.open("small", seed=seed), epoch))
+        for seed in (0, 1, 2)
+        for epoch in (0, 1, 2)
+    }
 
     assert len(seen) == 9
 
@@ -54,7 +63,12 @@ def test_any_epoch_can_be_asked_for_again(betons: Betons) -> None:
 
 
 def test_an_image_that_comes_reorders_and_changes_no_other(betons: Betons) -> None:
-    options: dict[str, Any] = {"batch_size": 8, "side_px": 32, "augmentation": EVERYTHING, "shuffle": True}
+    options: dict[str, Any] = {
+        "batch_size": 8,
+        "side_px": 32,
+        "augmentation": EVERYTHING,
+        "shuffle": True,
+    }
     options |= {"seed": 7, "drop_last": False, "kind": "native", "workers": 1}
     selection = betons.selection("raw")
     fewer = selection.drop(index=4)
@@ -69,7 +83,9 @@ def test_an_image_that_comes_reorders_and_changes_no_other(betons: Betons) -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_evaluation_sees_every_image_once_as_the_pixel_policy_shows_it(kind: Any, betons: Betons) -> None:
+def test_evaluation_sees_every_image_once_as_the_pixel_policy_shows_it(
+    kind: Any, betons: Betons
+) -> None:
     loader = betons.open("raw", kind=kind, augmentation=None, shuffle=False, batch_size=7)
     batch = one_epoch(loader)
 
@@ -79,10 +95,14 @@ def test_evaluation_sees_every_image_once_as_the_pixel_policy_shows_it(kind: Any
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_jpeg_is_seen_as_the_pixel_policy_shows_it_but_for_its_loss(kind: Any, betons: Betons) -> None:
+def test_a_jpeg_is_seen_as_the_pixel_policy_shows_it_but_for_its_loss(
+    kind: Any, betons: Betons
+) -> None:
     loader = betons.open("jpg", kind=kind, augmentation=None, shuffle=False)
 
-    for image_id, pixels in zip(loader.image_ids, one_epoch(loader).images_BHWC.numpy(), strict=True):
+    for image_id, pixels in zip(
+        loader.image_ids, one_epoch(loader).images_BHWC.numpy(), strict=True
+    ):
         expected = centre_square(betons.images[image_id], side_px=32).astype(int)
         assert np.abs(pixels - expected).mean() < 4
 
@@ -101,7 +121,9 @@ def test_labels_and_weights_are_those_of_the_image(kind: Any, betons: Betons) ->
 
 @pytest.mark.parametrize(("drop_last", "sizes"), [(False, [16, 14]), (True, [16])])
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_drop_last_leaves_images_out(kind: Any, drop_last: bool, sizes: list[int], betons: Betons) -> None:
+def test_only_drop_last_leaves_images_out(
+    kind: Any, drop_last: bool, sizes: list[int], betons: Betons
+) -> None:
     loader = betons.open("small", kind=kind, drop_last=drop_last)
 
     assert [len(batch.positions_B) for batch in loader.epoch(0)] == sizes
@@ -152,7 +174,9 @@ def test_an_image_that_does_not_decode_is_named_at_once(kind: Any, own_betons: B
         for _ in loader.epoch(0):
             seen += 1
 
-    assert seen <= list(loader.image_ids).index(image_id) // 4  # no batch after those before its own
+    assert (
+        seen <= list(loader.image_ids).index(image_id) // 4
+    )  # no batch after those before its own
     assert threading.active_count() <= before
 
 
@@ -171,10 +195,13 @@ def test_any_error_while_decoding_reaches_the_caller(
 
 
 def test_a_selected_image_that_no_beton_holds_is_named(betons: Betons) -> None:
-    stranger = pd.DataFrame({"image_id": ["raw/1.png", "who/1.png", "who/2.png"], "label": 0, "weight": 1.0})
+    stranger = pd.DataFrame(
+        {"image_id": ["raw/1.png", "who/1.png", "who/2.png"], "label": 0, "weight": 1.0}
+    )
 
     with pytest.raises(
-        BadData, match=r"selected images are in no beton \(found: who/1\.png and 1 more\)\. Remedy: run"
+        BadData,
+        match=r"selected images are in no beton \(found: who/1\.png and 1 more\)\. Remedy: run",
     ):
         open_loader(
             betons.folder, stranger, batch_size=2, side_px=32, augmentation=None, shuffle=False, seed=0,
@@ -183,9 +210,12 @@ def test_a_selected_image_that_no_beton_holds_is_named(betons: Betons) -> None:
 
 
 @pytest.mark.parametrize(("prefix", "drop_last"), [("nothing", False), ("small", True)])
-def test_a_selection_that_gives_no_batch_is_refused(prefix: str, drop_last: bool, betons: Betons) -> None:
+def test_a_selection_that_gives_no_batch_is_refused(
+    prefix: str, drop_last: bool, betons: Betons
+) -> None:
     with pytest.raises(
-        BadData, match=r"too few images for one batch \(found: \d+ images, batches of 64\)\. Remedy: lower"
+        BadData,
+        match=r"too few images for one batch \(found: \d+ images, batches of 64\)\. Remedy: lower",
     ):
         betons.open(prefix, batch_size=64, drop_last=drop_last)
 
@@ -208,7 +238,8 @@ def test_the_index_of_another_beton_is_refused(own_betons: Betons) -> None:
     shutil.copy(own_betons.folder / "raw.beton", own_betons.folder / "small.beton")
 
     with pytest.raises(
-        OutputDamaged, match=r"small\.beton: a beton and its index do not belong together \(found: 20 im"
+        OutputDamaged,
+        match=r"small\.beton: a beton and its index do not belong together \(found: 20 im",
     ):
         own_betons.open("small")
 
@@ -240,7 +271,8 @@ def test_without_the_c_decoder_auto_says_so_and_takes_the_python_one(
 @pytest.mark.usefixtures("no_compiler")
 def test_without_the_c_decoder_asking_for_it_is_an_error(betons: Betons) -> None:
     with pytest.raises(
-        DependencyMissing, match=r"C decoder cannot be used \(found: no C compiler\).*PERENNIAL_LOADER=python"
+        DependencyMissing,
+        match=r"C decoder cannot be used \(found: no C compiler\).*PERENNIAL_LOADER=python",
     ):
         betons.open(kind="native")
 
@@ -273,7 +305,9 @@ def test_another_process_sees_the_same_bytes_in_silence_without_ffcv_and_keeps_t
     command = [sys.executable, "-c", SCRIPT, str(betons.folder), str(tmp_path / "selection")]
     command.append(EVERYTHING.model_dump_json())
 
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False
+    )
 
     expected = digest(one_epoch(betons.open("raw")))
     assert ended.stderr == ""

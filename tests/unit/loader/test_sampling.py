@@ -33,7 +33,11 @@ def test_classes_come_in_no_order() -> None:
 
 
 def test_epochs_and_seeds_give_other_balanced_orders() -> None:
-    orders = {balanced(KEYS, LABELS, seed=seed, epoch=epoch).tobytes() for seed in range(3) for epoch in range(3)}
+    orders = {
+        balanced(KEYS, LABELS, seed=seed, epoch=epoch).tobytes()
+        for seed in range(3)
+        for epoch in range(3)
+    }
 
     assert len(orders) == 9
 
@@ -50,7 +54,16 @@ def test_what_is_drawn_does_not_depend_on_the_order_of_the_selection() -> None:
 def test_orders_are_frozen() -> None:
     """A change of these values changes every training run."""
     assert shuffled(KEYS[:8], seed=1, epoch=2).tolist() == [0, 7, 4, 3, 1, 5, 2, 6]
-    assert balanced(KEYS[1996:2004], LABELS[1996:2004], seed=1, epoch=2).tolist() == [7, 4, 5, 3, 5, 6, 4, 4]
+    assert balanced(KEYS[1996:2004], LABELS[1996:2004], seed=1, epoch=2).tolist() == [
+        7,
+        4,
+        5,
+        3,
+        5,
+        6,
+        4,
+        4,
+    ]
 
 
 def test_repetitions_count_how_often_an_image_came_before() -> None:
@@ -58,7 +71,9 @@ def test_repetitions_count_how_often_an_image_came_before() -> None:
 
 
 def test_a_repeated_image_has_a_key_of_its_own_and_the_first_visit_the_images() -> None:
-    keys = np.stack([repeated_keys(KEYS, np.full(len(KEYS), repetition)) for repetition in range(3)])
+    keys = np.stack(
+        [repeated_keys(KEYS, np.full(len(KEYS), repetition)) for repetition in range(3)]
+    )
 
     assert np.array_equal(keys[0], KEYS)
     assert len(np.unique(keys)) == keys.size

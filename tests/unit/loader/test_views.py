@@ -44,18 +44,29 @@ def test_splitmix64_gives_the_published_sequence() -> None:
 
 def test_uniform_numbers_are_uniform_and_unrelated_between_draws_epochs_and_seeds() -> None:
     draws = [(Draw.FLIP, 0, 0), (Draw.SHIFT_X, 0, 0), (Draw.FLIP, 0, 1), (Draw.FLIP, 1, 0)]
-    columns = np.stack([random_uniform(KEYS, draw, seed=seed, epoch=epoch) for draw, seed, epoch in draws])
+    columns = np.stack(
+        [random_uniform(KEYS, draw, seed=seed, epoch=epoch) for draw, seed, epoch in draws]
+    )
 
     assert columns.min() >= 0
     assert columns.max() < 1
-    assert np.histogram(columns[0], bins=10, range=(0, 1))[0].tolist() == pytest.approx([400] * 10, abs=80)
+    assert np.histogram(columns[0], bins=10, range=(0, 1))[0].tolist() == pytest.approx(
+        [400] * 10, abs=80
+    )
     assert np.corrcoef(columns) == pytest.approx(np.eye(4), abs=0.06)  # 4 standard errors
 
 
 sizes = st.integers(1, 500)
 
 
-@given(sizes, sizes, st.floats(0.05, 0.99), st.floats(1, 4), st.integers(0, 2**40), st.integers(0, 1000))
+@given(
+    sizes,
+    sizes,
+    st.floats(0.05, 0.99),
+    st.floats(1, 4),
+    st.integers(0, 2**40),
+    st.integers(0, 1000),
+)
 def test_a_crop_lies_in_the_image_whatever_its_size(
     height: int, width: int, scale_min: float, ratio_max: float, seed: int, epoch: int
 ) -> None:
@@ -63,7 +74,9 @@ def test_a_crop_lies_in_the_image_whatever_its_size(
     heights, widths = np.full(count, height), np.full(count, width)
     augmentation = Augmentation(scale_min=scale_min, ratio_max=ratio_max)
 
-    top, left, h, w = draw_views(augmentation, KEYS[:count], heights, widths, seed=seed, epoch=epoch).boxes_N4.T
+    top, left, h, w = draw_views(
+        augmentation, KEYS[:count], heights, widths, seed=seed, epoch=epoch
+    ).boxes_N4.T
 
     assert (top >= 0).all() and (left >= 0).all() and (h > 0).all() and (w > 0).all()
     assert (top + h <= height).all() and (left + w <= width).all()
@@ -78,7 +91,10 @@ def test_crops_keep_to_the_area_and_aspect_asked_for() -> None:
     area, ratio = h * w / 300**2, w / h
     assert area.min() == pytest.approx(0.25, abs=0.01)
     assert 0.95 < area.max() <= 1
-    assert (ratio.min(), ratio.max()) == (pytest.approx(3 / 4, abs=0.02), pytest.approx(4 / 3, abs=0.02))
+    assert (ratio.min(), ratio.max()) == (
+        pytest.approx(3 / 4, abs=0.02),
+        pytest.approx(4 / 3, abs=0.02),
+    )
     assert np.log(ratio).mean() == pytest.approx(0, abs=0.02)
 
 
@@ -116,7 +132,9 @@ def drawn_numbers(epoch: int) -> dict[str, Array]:
     return numbers | {"cutout down": views.cutouts_N2[:, 0], "cutout right": views.cutouts_N2[:, 1]}
 
 
-@pytest.mark.parametrize("name", [name for name in drawn_numbers(0) if name not in ("flip", "down")])
+@pytest.mark.parametrize(
+    "name", [name for name in drawn_numbers(0) if name not in ("flip", "down")]
+)
 def test_what_is_drawn_from_a_range_is_uniform_over_the_whole_of_it(name: str) -> None:
     numbers = drawn_numbers(0)[name]
 
@@ -153,7 +171,9 @@ def test_the_views_of_an_image_do_not_depend_on_its_company() -> None:
     assert alone.shifts_N2[0].tolist() == together.shifts_N2[99].tolist()
 
 
-def rendered(image: Array, box: list[int], *, flip: bool = False, shift: tuple[int, int] = (0, 0)) -> Array:
+def rendered(
+    image: Array, box: list[int], *, flip: bool = False, shift: tuple[int, int] = (0, 0)
+) -> Array:
     out = np.empty((4, 4, 3), np.uint8)
     cut_and_resize(image, np.array(box), flip, out)
     view = centre_views(np.array([4]), np.array([4]))
@@ -164,7 +184,9 @@ def rendered(image: Array, box: list[int], *, flip: bool = False, shift: tuple[i
 @pytest.fixture
 def counted() -> Iterator[Array]:
     """A 6x6 image whose value at row y, column x is 10 y + x."""
-    yield np.repeat((10 * np.arange(6)[:, None] + np.arange(6)).astype(np.uint8)[..., None], 3, axis=2)
+    yield np.repeat(
+        (10 * np.arange(6)[:, None] + np.arange(6)).astype(np.uint8)[..., None], 3, axis=2
+    )
 
 
 def test_a_box_of_the_right_size_is_cut_out_as_it_is(counted: Array) -> None:
@@ -185,8 +207,12 @@ def test_a_shift_moves_down_and_right_and_repeats_the_edge(counted: Array) -> No
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (9, 5), (5, 9), (3, 2), (64, 41)])
-def test_the_evaluation_view_is_the_centre_square_of_the_pixel_policy(shape: tuple[int, int]) -> None:
+def test_the_evaluation_view_is_the_centre_square_of_the_pixel_policy(
+    shape: tuple[int, int],
+) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     views = draw_views(None, KEYS[:1], np.array([shape[0]]), np.array([shape[1]]), seed=0, epoch=0)
 
-    assert np.array_equal(rendered(image, views.boxes_N4[0]), centre_square(image, side_px=4)[..., 0])
+    assert np.array_equal(
+        rendered(image, views.boxes_N4[0]), centre_square(image, side_px=4)[..., 0]
+    )

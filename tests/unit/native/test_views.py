@@ -65,13 +65,19 @@ def boxes(draw: st.DrawFn, *, square: bool = False) -> tuple[int, int, Box]:
     height, width = draw(st.integers(1, 427)), draw(st.integers(1, 640))
     box_h = draw(st.integers(1, min(height, width) if square else height))
     box_w = box_h if square else draw(st.integers(1, width))
-    return height, width, (draw(st.integers(0, height - box_h)), draw(st.integers(0, width - box_w)), box_h, box_w)
+    return (
+        height,
+        width,
+        (draw(st.integers(0, height - box_h)), draw(st.integers(0, width - box_w)), box_h, box_w),
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(place=boxes(square=True))
-def test_a_box_of_a_jpeg_holds_exactly_the_pixels_of_a_full_decode(kind: str, place: tuple[int, int, Box]) -> None:
+def test_a_box_of_a_jpeg_holds_exactly_the_pixels_of_a_full_decode(
+    kind: str, place: tuple[int, int, Box]
+) -> None:
     height, width, box = place
     stream = encoded(PHOTOGRAPHS[0][:height, :width], **KINDS[kind])
     top, left, side, _ = box
@@ -94,11 +100,15 @@ def test_a_box_of_a_grey_jpeg_is_grey_in_three_colours() -> None:
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(place=boxes(), side=st.integers(1, 300), flip=st.booleans())
-def test_a_resized_view_is_pillows_byte_for_byte(place: tuple[int, int, Box], side: int, flip: bool) -> None:
+def test_a_resized_view_is_pillows_byte_for_byte(
+    place: tuple[int, int, Box], side: int, flip: bool
+) -> None:
     height, width, (top, left, box_h, box_w) = place
     pixels = np.ascontiguousarray(PHOTOGRAPHS[1][:height, :width])
 
-    status, shown = show(pixels, mode=RAW, size=(height, width), box=(top, left, box_h, box_w), flip=flip, side=side)
+    status, shown = show(
+        pixels, mode=RAW, size=(height, width), box=(top, left, box_h, box_w), flip=flip, side=side
+    )
 
     expected = view(pixels[top : top + box_h, left : left + box_w], side_px=side)
     assert status == Status.DONE
@@ -145,7 +155,13 @@ def test_cmyk_is_refused_since_no_beton_of_ours_holds_it() -> None:
     stream = io.BytesIO()
     Image.new("CMYK", (32, 32)).save(stream, "JPEG")
 
-    status, _ = show(np.frombuffer(stream.getvalue(), np.uint8), mode=JPG, size=(32, 32), box=(0, 0, 32, 32), side=8)
+    status, _ = show(
+        np.frombuffer(stream.getvalue(), np.uint8),
+        mode=JPG,
+        size=(32, 32),
+        box=(0, 0, 32, 32),
+        side=8,
+    )
 
     assert status == Status.DAMAGED
 
@@ -157,7 +173,8 @@ def test_a_jpeg_of_another_size_than_recorded_is_a_misfit() -> None:
 
 
 @pytest.mark.parametrize(
-    "box", [(0, 0, 0, 5), (0, 0, 5, 0), (-1, 0, 5, 5), (0, -1, 5, 5), (424, 0, 4, 4), (0, 638, 4, 4)]
+    "box",
+    [(0, 0, 0, 5), (0, 0, 5, 0), (-1, 0, 5, 5), (0, -1, 5, 5), (424, 0, 4, 4), (0, 638, 4, 4)],
 )
 @pytest.mark.parametrize("mode", [RAW, JPG])
 def test_a_box_outside_the_image_is_a_misfit(box: Box, mode: int) -> None:
@@ -167,7 +184,10 @@ def test_a_box_outside_the_image_is_a_misfit(box: Box, mode: int) -> None:
 
 
 def test_a_raw_image_with_too_few_bytes_is_a_misfit() -> None:
-    assert show(PHOTOGRAPHS[0][:-1], mode=RAW, size=(427, 640), box=(0, 0, 9, 9), side=8)[0] == Status.MISFIT
+    assert (
+        show(PHOTOGRAPHS[0][:-1], mode=RAW, size=(427, 640), box=(0, 0, 9, 9), side=8)[0]
+        == Status.MISFIT
+    )
 
 
 def test_the_python_table_is_the_c_struct(tmp_path: Path) -> None:
@@ -178,7 +198,9 @@ def test_the_python_table_is_the_c_struct(tmp_path: Path) -> None:
     assert all(name in fields for name in VIEW.names or ())
 
 
-def test_one_version_of_the_sources_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_one_version_of_the_sources_is_compiled_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     first = build.library_path()
     made = first.stat().st_mtime_ns
@@ -196,19 +218,27 @@ def test_a_library_that_does_not_load_on_this_machine_is_compiled_anew(
     assert load.__wrapped__().render_views
 
 
-def test_a_library_that_never_loads_is_told_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_library_that_never_loads_is_told_with_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(build, "LIBRARIES", ())
 
-    with pytest.raises(DependencyMissing, match=r"the C decoder cannot be used .*undefined symbol: jpeg_"):
+    with pytest.raises(
+        DependencyMissing, match=r"the C decoder cannot be used .*undefined symbol: jpeg_"
+    ):
         load.__wrapped__()
 
 
-def test_without_a_compiler_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_compiler_the_remedy_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setenv("CC", "no-such-compiler")
 
-    with pytest.raises(DependencyMissing, match=r"the C decoder cannot be used .*no C compiler.*run `make setup`"):
+    with pytest.raises(
+        DependencyMissing, match=r"the C decoder cannot be used .*no C compiler.*run `make setup`"
+    ):
         build.library_path()
 
 

@@ -18,9 +18,20 @@ ARM_COMPILER, ARM_EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64-static"
 def digest(folder: Path, compiler: str, *flags: str, run_by: tuple[str, ...] = ()) -> str:
     """Compile with these flags, run, and return what it prints."""
     program = folder / "digest"
-    command = [compiler, "-std=c11", "-ffp-contract=off", f"-I{FOLDER}", *flags, *SOURCES, "-o", str(program)]
+    command = [
+        compiler,
+        "-std=c11",
+        "-ffp-contract=off",
+        f"-I{FOLDER}",
+        *flags,
+        *SOURCES,
+        "-o",
+        str(program),
+    ]
     subprocess.run(command, check=True)
-    return subprocess.run([*run_by, str(program)], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [*run_by, str(program)], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def test_neither_avx2_nor_optimisation_changes_a_byte(tmp_path: Path) -> None:

@@ -32,11 +32,15 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_mutated_images_end_in_their_own_pixels_or_in_an_error(fuzzer: Path, tmp_path: Path) -> None:
+def test_mutated_images_end_in_their_own_pixels_or_in_an_error(
+    fuzzer: Path, tmp_path: Path
+) -> None:
     seeds = [str(path) for path in write_seeds(tmp_path / "seeds")]
     command = [str(fuzzer), str(MUTATIONS), "1", *seeds]
 
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=120)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=120
+    )
 
     assert ended.returncode == 0, f"{ended.stderr}\nthe input is {tmp_path / 'failed-input'}"
     shown, damaged, misfitting = map(int, ended.stdout.split())
@@ -107,6 +111,8 @@ def test_a_lack_of_memory_is_not_called_damage(tmp_path: Path) -> None:
     (tmp_path / "large.jpg").write_bytes(jpeg(Image.new("L", (6000, 5000)), progressive=True))
 
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "large.jpg")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
+    )
 
     assert int(ended.stdout) == Status.NO_MEMORY

@@ -11,7 +11,9 @@ from pipeline_lib.networks.classifier import Calibrated, Classifier
 
 
 def _count(name: str) -> int:
-    return sum(weight.numel() for weight in build_network(name, n_classes=10, side_px=32).parameters())
+    return sum(
+        weight.numel() for weight in build_network(name, n_classes=10, side_px=32).parameters()
+    )
 
 
 def test_mini_resnet_has_the_78_thousand_parameters_of_its_docstring() -> None:
@@ -29,7 +31,9 @@ def test_small_cnn_ends_in_4096_features() -> None:
     assert network.get_submodule(head_name(network)).in_features == 4096
 
 
-@pytest.mark.parametrize("name", [*OURS, "resnet18", "squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small"])
+@pytest.mark.parametrize(
+    "name", [*OURS, "resnet18", "squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small"]
+)
 def test_the_head_is_the_only_layer_that_depends_on_the_number_of_classes(name: str) -> None:
     seven, nine = (build_network(name, n_classes=n, side_px=64).state_dict() for n in (7, 9))
 
@@ -55,29 +59,40 @@ def test_blurring_before_striding_adds_no_weights_and_softens_shifts() -> None:
 
 
 def test_an_unknown_network_of_timm_is_refused_with_the_nearest_names() -> None:
-    with pytest.raises(ConfigError, match="no such network .found: timm:resnet81.*nearest: timm:resnet"):
+    with pytest.raises(
+        ConfigError, match="no such network .found: timm:resnet81.*nearest: timm:resnet"
+    ):
         build_network("timm:resnet81", n_classes=3, side_px=32)
 
 
 def test_without_timm_its_networks_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
 
-    with pytest.raises(DependencyMissing, match=r"timm is not installed .found: timm:resnet18.*make setup"):
+    with pytest.raises(
+        DependencyMissing, match=r"timm is not installed .found: timm:resnet18.*make setup"
+    ):
         build_network("timm:resnet18", n_classes=3, side_px=32)
 
 
 def test_a_side_that_is_no_whole_number_of_patches_is_refused() -> None:
-    with pytest.raises(ConfigError, match="vit_s_16 cannot take images of 40 px.*choose another train.side_px"):
+    with pytest.raises(
+        ConfigError, match="vit_s_16 cannot take images of 40 px.*choose another train.side_px"
+    ):
         build_network("vit_s_16", n_classes=3, side_px=40)
 
 
 def test_an_unknown_network_is_refused_with_the_nearest_names() -> None:
-    with pytest.raises(ConfigError, match=r"params.yaml: train.network: no such network \(found: resnet81\).*resnet18"):
+    with pytest.raises(
+        ConfigError,
+        match=r"params.yaml: train.network: no such network \(found: resnet81\).*resnet18",
+    ):
         build_network("resnet81", n_classes=3, side_px=32)
 
 
 def test_a_network_that_cannot_take_so_small_an_image_says_so_before_training() -> None:
-    with pytest.raises(ConfigError, match="squeezenet1_1 cannot take images of 16 px.*raise train.side_px"):
+    with pytest.raises(
+        ConfigError, match="squeezenet1_1 cannot take images of 16 px.*raise train.side_px"
+    ):
         build_network("squeezenet1_1", n_classes=3, side_px=16)
 
 
@@ -90,12 +105,16 @@ def test_the_classifier_normalises_raw_pixels_as_torchvision_does() -> None:
 
     from torchvision.transforms.v2.functional import normalize, to_dtype
 
-    expected = normalize(to_dtype(images_BHWC.permute(0, 3, 1, 2), torch.float32, scale=True), list(mean), list(std))
+    expected = normalize(
+        to_dtype(images_BHWC.permute(0, 3, 1, 2), torch.float32, scale=True), list(mean), list(std)
+    )
     torch.testing.assert_close(found, expected)
 
 
 def test_calibrated_probabilities_are_the_softmax_of_the_logits_over_the_temperature() -> None:
-    classifier = Classifier(build_network("lenet", n_classes=3, side_px=32), mean=(0.5,) * 3, std=(0.5,) * 3).eval()
+    classifier = Classifier(
+        build_network("lenet", n_classes=3, side_px=32), mean=(0.5,) * 3, std=(0.5,) * 3
+    ).eval()
     images_BHWC = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
 
     found = Calibrated(classifier, temperature=2.0)(images_BHWC)

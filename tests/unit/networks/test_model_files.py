@@ -31,7 +31,9 @@ def test_a_model_description_reads_back_as_it_was_written(tmp_path: Path) -> Non
 
 
 def test_an_absent_model_says_what_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match="model.json: the model is absent. Remedy: run `dvc repro evaluate`"):
+    with pytest.raises(
+        BadData, match="model.json: the model is absent. Remedy: run `dvc repro evaluate`"
+    ):
         read_model_file(tmp_path)
 
 
@@ -54,7 +56,9 @@ def test_a_model_description_of_another_form_is_refused(tmp_path: Path, content:
         ({"names": ("A",)}, "2 classes, but 1 names"),
     ],
 )
-def test_a_model_description_with_odd_values_is_refused_by_name(tmp_path: Path, odd: dict[str, Any], said: str) -> None:
+def test_a_model_description_with_odd_values_is_refused_by_name(
+    tmp_path: Path, odd: dict[str, Any], said: str
+) -> None:
     (tmp_path / "model.json").write_text(json.dumps(_about().model_dump(mode="json") | odd))
 
     with pytest.raises(BadData, match=f"not a model description of format 1 .*{said}"):
@@ -71,11 +75,15 @@ def test_a_damaged_onnx_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_asking_for_a_gpu_that_is_not_there_is_an_error_and_not_a_silent_slow_run() -> None:
-    with pytest.raises(ConfigError, match="settings.toml: no CUDA device is available.*PERENNIAL_DEVICE=auto"):
+    with pytest.raises(
+        ConfigError, match="settings.toml: no CUDA device is available.*PERENNIAL_DEVICE=auto"
+    ):
         choose_device("cuda", threads=1, seed=0)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc is told to keep memory")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc's malloc is told to keep memory"
+)
 def test_on_a_cpu_tensors_take_the_pages_that_earlier_ones_freed() -> None:
     choose_device("cpu", threads=1, seed=0)
     n_pages = []
@@ -98,7 +106,9 @@ class _Overflowing:
 def test_an_exported_model_that_answers_no_number_says_so() -> None:
     model = ExportedModel(_about(), _Overflowing())
 
-    with pytest.raises(NotFinite, match=r"model.onnx: the exported model's answer .* is not finite .*lenet, 1 of 2"):
+    with pytest.raises(
+        NotFinite, match=r"model.onnx: the exported model's answer .* is not finite .*lenet, 1 of 2"
+    ):
         model.probabilities(np.zeros((2, 32, 32, 3), np.uint8))
 
 

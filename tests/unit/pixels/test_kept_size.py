@@ -38,7 +38,9 @@ def test_an_image_of_400_by_300_is_kept_as_asked(rules, expected):
 
 
 @given(LIMITS, LIMITS, st.sampled_from(SHAPES), st.integers(1, 400), st.integers(1, 400))
-def test_the_stated_size_is_that_of_the_pixels_and_no_side_grows_but_by_padding(short, long, shape, width, height):
+def test_the_stated_size_is_that_of_the_pixels_and_no_side_grows_but_by_padding(
+    short, long, shape, width, height
+):
     size = KeptSize(short_side_px=short, long_side_px=long, shape=shape)
 
     kept_height, kept_width = size.apply(np.zeros((height, width, 3), np.uint8)).shape[:2]
@@ -57,7 +59,9 @@ def test_without_limits_the_same_array_comes_back():
 def test_a_limit_shrinks_as_thumbnails_are_shrunk_once_and_antialiased():
     pixels = photo(width=400, height=300)
 
-    assert np.array_equal(KeptSize(short_side_px=100).apply(pixels), shrink_to(pixels, short_side_px=100))
+    assert np.array_equal(
+        KeptSize(short_side_px=100).apply(pixels), shrink_to(pixels, short_side_px=100)
+    )
 
 
 def test_a_crop_is_cut_before_it_shrinks():
@@ -65,7 +69,9 @@ def test_a_crop_is_cut_before_it_shrinks():
 
     expected = Image.fromarray(pixels[:, 50:350]).resize((96, 96), Image.Resampling.BICUBIC)
 
-    assert np.array_equal(KeptSize(shape="square_crop", long_side_px=96).apply(pixels), np.asarray(expected))
+    assert np.array_equal(
+        KeptSize(shape="square_crop", long_side_px=96).apply(pixels), np.asarray(expected)
+    )
 
 
 def test_bars_are_grey_and_the_image_between_them_is_as_it_was():

@@ -19,8 +19,24 @@ from scripts.odd_files import (
 RULES = PixelRules()
 FILES = {file.name: file for file in odd_files()}
 SOUND = (
-    *("photo.ppm", "photo.pgm", "deep.pgm", "plain.ppm", "long_text.png", "long_profile.png", "bomb.png"),
-    *("short_gama.png", "short_chrm.png", "flipped_gama.png", "16_bit.png", "12_stated.png", "icon.png", "x.jpg_large"),
+    *(
+        "photo.ppm",
+        "photo.pgm",
+        "deep.pgm",
+        "plain.ppm",
+        "long_text.png",
+        "long_profile.png",
+        "bomb.png",
+    ),
+    *(
+        "short_gama.png",
+        "short_chrm.png",
+        "flipped_gama.png",
+        "16_bit.png",
+        "12_stated.png",
+        "icon.png",
+        "x.jpg_large",
+    ),
 )
 TOLD = {
     "photo.mpo": "read, with a remark: `trailing_bytes`",
@@ -48,7 +64,9 @@ def test_what_is_doubtful_is_said_and_what_is_broken_is_called_by_its_name(name:
     assert outcome(FILES[name]) == TOLD[name]
 
 
-@pytest.mark.parametrize("name", ["photo.ppm", "plain.ppm", "long_text.png", "bomb.png", "short_chrm.png"])
+@pytest.mark.parametrize(
+    "name", ["photo.ppm", "plain.ppm", "long_text.png", "bomb.png", "short_chrm.png"]
+)
 def test_its_pixels_are_those_that_were_saved(name: str) -> None:
     assert (decode(FILES[name].data, RULES).pixels_HWC == photo()).all()
 
@@ -58,17 +76,23 @@ def test_the_high_byte_of_a_16_bit_pgm_is_kept() -> None:
 
 
 @pytest.mark.parametrize("bits", [9, 10, 12, 14])
-def test_samples_that_lie_in_the_low_bits_are_scaled_by_the_bits_that_the_file_states(bits: int) -> None:
+def test_samples_that_lie_in_the_low_bits_are_scaled_by_the_bits_that_the_file_states(
+    bits: int,
+) -> None:
     """8 bits scaled to `bits` as PNG scales them, so that the exact inverse is known."""
     grey = photo()[..., 0].astype(np.uint16)
     low = encoded((grey << (bits - 8)) | (grey >> (16 - bits)), "PNG")
 
     assert (decode(with_chunk(low, b"sBIT", bytes([bits])), RULES).pixels_HWC[..., 0] == grey).all()
-    assert decode(low, RULES).pixels_HWC.max() <= 1 << (bits - 8)  # without the statement nothing is guessed
+    assert decode(low, RULES).pixels_HWC.max() <= 1 << (
+        bits - 8
+    )  # without the statement nothing is guessed
 
 
 def test_a_stated_number_of_bits_changes_no_file_that_keeps_to_the_specification() -> None:
-    twelve = np.arange(256, dtype=np.uint16).repeat(2).reshape(16, 32)  # dark: under 2^12 also in the high bits
+    twelve = (
+        np.arange(256, dtype=np.uint16).repeat(2).reshape(16, 32)
+    )  # dark: under 2^12 also in the high bits
     for samples in (twelve << 4, (twelve << 4) | (twelve >> 8)):
         plain = encoded(samples, "PNG")
 
@@ -82,7 +106,9 @@ def test_a_senseless_number_of_bits_is_no_statement(body: bytes) -> None:
     grey = photo()[..., 0].astype(np.uint16)
     low = encoded(grey * 16 + (grey >> 4), "PNG")
 
-    assert (decode(with_chunk(low, b"sBIT", body), RULES).pixels_HWC == decode(low, RULES).pixels_HWC).all()
+    assert (
+        decode(with_chunk(low, b"sBIT", body), RULES).pixels_HWC == decode(low, RULES).pixels_HWC
+    ).all()
 
 
 def test_the_checksum_of_what_pixels_depend_on_still_counts() -> None:

@@ -14,12 +14,25 @@ from testing.images import RULES, encoded, progressive_jpeg, refusal
 
 def tiff_of(n_frames, *, circle=False):
     """A grey TIFF of 8 x 8 pixels and this many directories, which share their pixels."""
-    entries = [(256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 8), (279, 64)]
+    entries = [
+        (256, 8),
+        (257, 8),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, 8),
+        (279, 64),
+    ]
     directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
     size_bytes = 2 + len(directory) + 4
     starts = [72 + size_bytes * number for number in range(n_frames)]
     following = [*starts[1:], starts[0] if circle else 0]
-    frames = b"".join(struct.pack("<H", len(entries)) + directory + struct.pack("<I", after) for after in following)
+    frames = b"".join(
+        struct.pack("<H", len(entries)) + directory + struct.pack("<I", after)
+        for after in following
+    )
     return b"II*\0" + struct.pack("<I", 72) + bytes(range(64)) + frames
 
 
@@ -34,14 +47,25 @@ def webp_of(n_frames):
     size = (7).to_bytes(3, "little") * 2
     frame = bytes(6) + size + (1).to_bytes(3, "little") + b"\0" + pixels
     frame = b"ANMF" + struct.pack("<I", len(frame)) + frame
-    body = b"WEBPVP8X\x0a\0\0\0\2\0\0\0" + size + b"ANIM" + struct.pack("<IIH", 6, 0, 0) + frame * n_frames
+    body = (
+        b"WEBPVP8X\x0a\0\0\0\2\0\0\0"
+        + size
+        + b"ANIM"
+        + struct.pack("<IIH", 6, 0, 0)
+        + frame * n_frames
+    )
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def png_of(n_chunks, *, name=b"tEXt", content=b"a\0b"):
     """A grey PNG with this many further chunks before its pixels."""
     plain = encoded(Image.new("L", (8, 8)), "PNG")
-    chunk = struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    chunk = (
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+    )
     return plain[:33] + chunk * n_chunks + plain[33:]
 
 
@@ -104,10 +128,20 @@ def test_a_tiff_whose_chain_of_frames_leads_out_of_the_file_counts_those_before(
         encoded(Image.effect_noise((8, 8), 50), "PNG", icc_profile=bytes(3_000_000)),
         png_of(1, name=b"zTXt", content=b"a\0\0" + zlib.compress(bytes(50_000_000), 9)),
         png_of(1, name=b"iTXt", content=b"a\0\1\0\0\0" + zlib.compress(bytes(50_000_000), 9)),
-        encoded(Image.new("RGB", (64, 64)), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0" + b"\xff\xff" + bytes(60_000)),
+        encoded(
+            Image.new("RGB", (64, 64)),
+            "JPEG",
+            exif=b"Exif\0\0II*\0\x08\0\0\0" + b"\xff\xff" + bytes(60_000),
+        ),
         encoded(Image.new("RGB", (64, 64)), "JPEG", icc_profile=bytes(2_000_000)),
     ],
-    ids=["ICC profile", "compressed text", "international text", "EXIF of 65,535 entries", "ICC profile of a JPEG"],
+    ids=[
+        "ICC profile",
+        "compressed text",
+        "international text",
+        "EXIF of 65,535 entries",
+        "ICC profile of a JPEG",
+    ],
 )
 def test_heavy_metadata_cost_neither_time_nor_memory(data):
     before = time.process_time()
@@ -126,8 +160,12 @@ def test_a_jpeg_of_many_tables_and_restart_marks_is_decoded():
 
 
 def test_libtiff_writes_nothing_to_stderr(capfd):
-    data = bytearray(encoded(Image.effect_noise((200, 200), 50).convert("1"), "TIFF", compression="group3"))
-    data[300:1400] = bytes(37 * number % 256 for number in range(1100))  # "Fax3Decode1D: Bad code word at line 3 ..."
+    data = bytearray(
+        encoded(Image.effect_noise((200, 200), 50).convert("1"), "TIFF", compression="group3")
+    )
+    data[300:1400] = bytes(
+        37 * number % 256 for number in range(1100)
+    )  # "Fax3Decode1D: Bad code word at line 3 ..."
 
     refusal(bytes(data))
 

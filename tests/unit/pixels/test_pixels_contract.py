@@ -20,7 +20,9 @@ from torchvision.io import ImageReadMode, decode_image
 from pipeline_lib.pixels import PixelRules, decode
 from testing.images import RULES, encoded
 
-PHOTOGRAPH = load_sample_image("china.jpg")[100:261, 200:433].copy()  # real, and of odd sides: 233 x 161 px
+PHOTOGRAPH = load_sample_image("china.jpg")[
+    100:261, 200:433
+].copy()  # real, and of odd sides: 233 x 161 px
 
 
 def oriented(orientation):
@@ -49,7 +51,9 @@ JPEGS = {
     "RGB by Adobe's segment": encoded(PHOTOGRAPH, "JPEG", keep_rgb=True),
     "quality 30": encoded(PHOTOGRAPH, "JPEG", quality=30),
     "a colour profile": encoded(
-        PHOTOGRAPH, "JPEG", icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+        PHOTOGRAPH,
+        "JPEG",
+        icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
     ),
     "bytes after its end": encoded(PHOTOGRAPH, "JPEG") + b"more",
 }
@@ -57,7 +61,11 @@ JPEGS = {
 
 def torchvisions_pixels(data, *, upright=True):
     stream = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    return decode_image(stream, ImageReadMode.RGB, apply_exif_orientation=upright).permute(1, 2, 0).numpy()
+    return (
+        decode_image(stream, ImageReadMode.RGB, apply_exif_orientation=upright)
+        .permute(1, 2, 0)
+        .numpy()
+    )
 
 
 @pytest.mark.parametrize("kind", JPEGS)
@@ -67,7 +75,9 @@ def test_a_jpeg_of_any_kind_has_torchvisions_and_pillows_pixels(kind):
     pixels = decode(data, RULES).pixels_HWC
 
     assert np.array_equal(pixels, torchvisions_pixels(data))
-    assert np.array_equal(pixels, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")))
+    assert np.array_equal(
+        pixels, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

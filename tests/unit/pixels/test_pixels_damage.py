@@ -7,7 +7,15 @@ import pytest
 from PIL import Image
 
 from pipeline_lib.pixels import Undecodable, decode
-from testing.images import PAGE_BYTES, RULES, encoded, photo, pillow_pixels, refusal, with_zeroed_page
+from testing.images import (
+    PAGE_BYTES,
+    RULES,
+    encoded,
+    photo,
+    pillow_pixels,
+    refusal,
+    with_zeroed_page,
+)
 
 LARGE = encoded(photo(width=500, height=375), "JPEG", quality=92)
 
@@ -54,7 +62,9 @@ def test_a_zeroed_page_is_seen_in_97_of_100_jpegs_and_pillow_sees_none():
     found = []
     for seed in range(100):
         data = encoded(photo(width=320, height=240, seed=seed), "JPEG", quality=95)
-        damaged = with_zeroed_page(data, start=PAGE_BYTES * (1 + seed % (len(data) // PAGE_BYTES - 2)))
+        damaged = with_zeroed_page(
+            data, start=PAGE_BYTES * (1 + seed % (len(data) // PAGE_BYTES - 2))
+        )
         pillow_pixels(damaged)  # raises nothing
         found.append(refusal(damaged))
 
@@ -109,7 +119,9 @@ def test_other_formats_that_stop_early_are_truncated(kind, lost):
 def test_a_png_whose_rest_is_zeros_is_truncated():
     data = encoded(photo(), "PNG")
 
-    with pytest.raises(Undecodable, match=r"^decode_truncated: the data ends in the chunk at byte \d+$"):
+    with pytest.raises(
+        Undecodable, match=r"^decode_truncated: the data ends in the chunk at byte \d+$"
+    ):
         decode(data[:2000] + bytes(len(data) - 2000), RULES)
 
 
@@ -123,7 +135,9 @@ def test_a_gif_whose_rest_is_zeros_is_truncated():
 def test_one_flipped_bit_in_a_png_is_corrupt_wherever_it_is():
     data = encoded(photo(width=24, height=24), "PNG")
 
-    found = {refusal(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]) for at in range(8, len(data))}
+    found = {
+        refusal(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]) for at in range(8, len(data))
+    }
 
     assert found <= {"decode_corrupt", "decode_truncated", "too_many_pixels"}
 
@@ -132,7 +146,9 @@ def test_a_wrong_crc_names_the_chunk():
     data = bytearray(encoded(photo(), "PNG"))
     data[60] ^= 1
 
-    with pytest.raises(Undecodable, match=re.escape("decode_corrupt: wrong CRC in chunk b'IDAT' at byte 33")):
+    with pytest.raises(
+        Undecodable, match=re.escape("decode_corrupt: wrong CRC in chunk b'IDAT' at byte 33")
+    ):
         decode(bytes(data), RULES)
 
 
@@ -144,7 +160,9 @@ def test_a_broken_header_has_a_detail_that_is_the_same_in_every_run():
 def test_a_webp_shorter_than_its_header_says_is_truncated():
     data = encoded(photo(), "WEBP")
 
-    with pytest.raises(Undecodable, match=rf"^decode_truncated: {len(data) - 10} bytes of {len(data)}$"):
+    with pytest.raises(
+        Undecodable, match=rf"^decode_truncated: {len(data) - 10} bytes of {len(data)}$"
+    ):
         decode(data[:-10], RULES)
 
 

@@ -41,7 +41,9 @@ def test_images_are_turned_upright_as_pillow_turns_them(kind, orientation):
 def test_the_rule_ignore_leaves_pixels_as_stored_and_still_tells_the_orientation(orientation):
     pixels = photo(width=33, height=21)
 
-    decoded = decode(encoded(pixels, "PNG", exif=exif_of(orientation)), PixelRules(exif_orientation="ignore"))
+    decoded = decode(
+        encoded(pixels, "PNG", exif=exif_of(orientation)), PixelRules(exif_orientation="ignore")
+    )
 
     assert np.array_equal(decoded.pixels_HWC, pixels)
     assert decoded.exif_orientation == orientation
@@ -103,4 +105,6 @@ def decode_all_in_a_process(folder):
         "        count += 1\n"
         "print('decoded', count)"
     )
-    return subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False
+    )

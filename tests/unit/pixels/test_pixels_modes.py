@@ -56,7 +56,9 @@ def test_alpha_is_laid_over_white():
     colour, alpha = photo().astype(int), photo(seed=1)[..., :1].astype(int)
     expected = (colour * alpha + 255 * (255 - alpha)) / 255
 
-    decoded = decode(encoded(np.concatenate([colour, alpha], axis=2).astype(np.uint8), "PNG"), RULES)
+    decoded = decode(
+        encoded(np.concatenate([colour, alpha], axis=2).astype(np.uint8), "PNG"), RULES
+    )
 
     assert decoded.mode == "RGBA"
     assert np.abs(decoded.pixels_HWC - expected).max() <= 1
@@ -99,7 +101,9 @@ def test_cmyk_jpeg_agrees_with_pillow():
     assert np.abs(decoded.pixels_HWC - pillow_pixels(data)).max() <= 1
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}]
+)
 def test_jpeg_agrees_with_pillow(options):
     data = encoded(photo(), "JPEG", quality=92, **options)
 
@@ -119,7 +123,9 @@ def test_a_jpeg_with_rare_sampling_factors_is_decoded_and_not_called_damaged():
 def test_the_first_frame_is_taken_and_the_others_are_counted(kind):
     first, second = (Image.new("RGB", (20, 10), colour) for colour in ("red", "blue"))
 
-    decoded = decode(encoded(first, kind, save_all=True, append_images=[second, second.rotate(180)]), RULES)
+    decoded = decode(
+        encoded(first, kind, save_all=True, append_images=[second, second.rotate(180)]), RULES
+    )
 
     assert decoded.n_frames >= 2
     assert (np.abs(decoded.pixels_HWC.astype(int) - (255, 0, 0)) <= 3).all()
@@ -139,7 +145,9 @@ def test_a_camera_file_of_two_jpegs_is_its_first_one_and_the_second_is_counted_a
 def test_the_format_is_that_of_the_bytes():
     kinds = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 
-    assert [decode(encoded(photo(), kind), RULES).format for kind in kinds] == [kind.lower() for kind in kinds]
+    assert [decode(encoded(photo(), kind), RULES).format for kind in kinds] == [
+        kind.lower() for kind in kinds
+    ]
 
 
 def test_pixels_are_contiguous_rgb_bytes_of_the_stated_size():

@@ -68,7 +68,9 @@ def test_no_bytes_or_only_zeros_are_empty(data):
 
 
 def test_a_first_page_of_zeros_is_damage():
-    with pytest.raises(Undecodable, match="^decode_corrupt: the first bytes are zeros, the rest is not$"):
+    with pytest.raises(
+        Undecodable, match="^decode_corrupt: the first bytes are zeros, the rest is not$"
+    ):
         decode(with_zeroed_page(encoded(photo(), "PNG"), start=0), RULES)
 
 
@@ -83,7 +85,12 @@ def test_bombs_are_refused_by_their_header_before_any_decoder_is_called(monkeypa
     png = encoded(Image.new("1", (30_000, 30_000)), "PNG")
     below_pillows_own_limit = encoded(Image.new("1", (12_000, 12_000)), "PNG")
     jpeg = with_claimed_size(encoded(photo(), "JPEG"), width=65_000, height=65_000)
-    files = [png, below_pillows_own_limit, jpeg, with_claimed_size(jpeg, width=65_535, height=65_535)]
+    files = [
+        png,
+        below_pillows_own_limit,
+        jpeg,
+        with_claimed_size(jpeg, width=65_535, height=65_535),
+    ]
     monkeypatch.setattr(ImageFile.ImageFile, "load", decoder)
     monkeypatch.setattr(simplejpeg, "decode_jpeg", decoder)
     tracemalloc.start()
@@ -111,7 +118,12 @@ def test_the_refusal_of_a_large_image_names_its_size_and_the_limit():
 
 def test_a_text_bomb_in_a_png_is_never_unpacked():
     body = b"k\0\0" + zlib.compress(bytes(100_000_000))
-    chunk = len(body).to_bytes(4, "big") + b"zTXt" + body + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    chunk = (
+        len(body).to_bytes(4, "big")
+        + b"zTXt"
+        + body
+        + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    )
     png = encoded(photo(), "PNG")
 
     assert (decode(png[:33] + chunk + png[33:], RULES).pixels_HWC == photo()).all()

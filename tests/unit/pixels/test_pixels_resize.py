@@ -9,7 +9,8 @@ from testing.images import photo
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((400, 300), (133, 100)), ((300, 401), (100, 134)), ((1000, 100), (1000, 100))]
+    ("size", "expected"),
+    [((400, 300), (133, 100)), ((300, 401), (100, 134)), ((1000, 100), (1000, 100))],
 )
 def test_the_short_side_is_as_asked_and_the_aspect_is_kept(size, expected):
     width, height = size
@@ -71,6 +72,8 @@ def test_what_a_network_sees_is_pillows_antialiased_bilinear_columns_first():
 def test_what_a_network_sees_is_pillows_own_resize_but_for_rounding():
     pixels = photo(width=300, height=400)
 
-    expected = np.asarray(Image.fromarray(pixels).resize((100, 100), Image.Resampling.BILINEAR)).astype(int)
+    expected = np.asarray(
+        Image.fromarray(pixels).resize((100, 100), Image.Resampling.BILINEAR)
+    ).astype(int)
 
     assert np.abs(view(pixels, side_px=100) - expected).max() <= 1

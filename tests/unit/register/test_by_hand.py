@@ -6,7 +6,15 @@ import pytest
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.register.run import run
-from testing.registrations import REASON, aliases, champion_in_git, die_at, registered, registry_of, said
+from testing.registrations import (
+    REASON,
+    aliases,
+    champion_in_git,
+    die_at,
+    registered,
+    registry_of,
+    said,
+)
 from testing.tiny_line import make_line
 
 
@@ -19,7 +27,10 @@ def test_a_held_challenger_becomes_champion_on_a_persons_word(
     registry_of(line).promote("challenger", reason="better in the field")
 
     assert aliases(line) == {1: ("previous",), 2: ("champion",)}
-    assert "version 2 is champion since 2" in (text := said(caplog, line)) and "by hand: better in the field" in text
+    assert (
+        "version 2 is champion since 2" in (text := said(caplog, line))
+        and "by hand: better in the field" in text
+    )
     assert champion_in_git(checkout, name) == "champion is version 2"
 
 
@@ -67,5 +78,7 @@ def test_a_persons_word_needs_a_reason(checkout: Path, reason: str) -> None:
 def test_a_rollback_to_the_champion_itself_is_refused(checkout: Path) -> None:
     line = registered(checkout)
 
-    with pytest.raises(UsageError, match="this version is the champion .found: 1.. Remedy: name another"):
+    with pytest.raises(
+        UsageError, match="this version is the champion .found: 1.. Remedy: name another"
+    ):
         registry_of(line).rollback(reason=REASON, to="1")

@@ -36,7 +36,9 @@ def test_when_the_test_images_changed_the_champions_own_model_answers_again(
     comparison = latest_verdict(line).comparison
     assert comparison is not None
     assert "asking a registered model about 60 of them" in caplog.text
-    assert comparison.champion_top1 == 1.0  # its recorded answers, with three mistakes, were of other betons
+    assert (
+        comparison.champion_top1 == 1.0
+    )  # its recorded answers, with three mistakes, were of other betons
 
 
 def test_its_answers_are_kept_for_the_next_model_on_the_same_images(
@@ -50,7 +52,9 @@ def test_its_answers_are_kept_for_the_next_model_on_the_same_images(
     assert caplog.text.count("asking a registered model") == 1
 
 
-def test_classes_are_compared_by_name_where_the_champion_counted_them_otherwise(checkout: Path) -> None:
+def test_classes_are_compared_by_name_where_the_champion_counted_them_otherwise(
+    checkout: Path,
+) -> None:
     """The champion's outputs stand for (blue, red, green): it says blue for red images, and so on."""
     old = make_line(checkout)
     write_export(old.path("export"), "one", classes=(CLASSES[2], CLASSES[0], CLASSES[1]))
@@ -71,8 +75,16 @@ RENAMED = ("crimson", "green", "blue")  # `class_id,red,rename_class,crimson`
 @pytest.mark.parametrize(
     ("wrong", "decision", "sentence"),
     [
-        (range(20), "reject", "Refused: 33.3 points worse than version 1 on the same 60 images, certainly at least "),
-        ((), "promote", "Promoted to champion: as often right as version 1 on the same 60 images, "),
+        (
+            range(20),
+            "reject",
+            "Refused: 33.3 points worse than version 1 on the same 60 images, certainly at least ",
+        ),
+        (
+            (),
+            "promote",
+            "Promoted to champion: as often right as version 1 on the same 60 images, ",
+        ),
     ],
 )
 def test_a_class_that_was_renamed_counts_neither_for_nor_against_a_model(
@@ -88,13 +100,20 @@ def test_a_class_that_was_renamed_counts_neither_for_nor_against_a_model(
     assert attempt.verdict.decision == decision
     assert attempt.verdict.sentence.startswith(sentence)
     assert attempt.verdict.comparison is not None
-    assert (attempt.verdict.comparison.n_images, attempt.verdict.comparison.champion_top1) == (60, 1.0)
+    assert (attempt.verdict.comparison.n_images, attempt.verdict.comparison.champion_top1) == (
+        60,
+        1.0,
+    )
     assert "renamed or merged since version 1: red is crimson now" in attempt.verdict.notes
 
 
-def test_without_a_record_of_the_renaming_only_the_classes_of_equal_name_are_compared(checkout: Path) -> None:
+def test_without_a_record_of_the_renaming_only_the_classes_of_equal_name_are_compared(
+    checkout: Path,
+) -> None:
     old = make_line(checkout)
-    old.path("profile").write_text('{"n": 96, "columns": {}, "classes": {"red": 96}}')  # as before the record
+    old.path("profile").write_text(
+        '{"n": 96, "columns": {}, "classes": {"red": 96}}'
+    )  # as before the record
     receive(old)
     run(old.job())
     line = with_betons(make_line(checkout, model="two", names=RENAMED))
@@ -107,7 +126,9 @@ def test_without_a_record_of_the_renaming_only_the_classes_of_equal_name_are_com
     assert "not compared, as version 1 does not know them: crimson 20 of 20 right" in found.notes
 
 
-def test_recorded_answers_are_read_in_the_order_of_the_champions_own_classes(checkout: Path) -> None:
+def test_recorded_answers_are_read_in_the_order_of_the_champions_own_classes(
+    checkout: Path,
+) -> None:
     """A new model and the champion on the same test rows, whose classes stand in another order than by name."""
     names = ("b", "c", "a")
     run(make_line(checkout, wrong=[1], names=names).job())

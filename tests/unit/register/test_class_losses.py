@@ -79,14 +79,17 @@ def test_a_class_with_fewer_than_six_right_answers_may_hide_any_loss() -> None:
 
 @pytest.mark.parametrize(("n_classes", "n_each"), [(10, 34), (100, 20), (1000, 10)])
 @pytest.mark.parametrize("disputed", [0.02, 0.10])
-def test_equal_models_are_rarely_held_for_a_class(n_classes: int, n_each: int, disputed: float) -> None:
+def test_equal_models_are_rarely_held_for_a_class(
+    n_classes: int, n_each: int, disputed: float
+) -> None:
     """The rule's own chance is at most 2 %; 300 draws may show 5 % by chance, once in 400."""
     random = np.random.default_rng(3)
     lost = random.binomial(n_each, disputed / 2, (300, n_classes))
     won = random.binomial(n_each, disputed / 2, (300, n_classes))
 
     held = [
-        (mcnemar_loss(b, c) <= surest_by_chance(b + c, 0.02) * (1 + 1e-9)).any() for b, c in zip(lost, won, strict=True)
+        (mcnemar_loss(b, c) <= surest_by_chance(b + c, 0.02) * (1 + 1e-9)).any()
+        for b, c in zip(lost, won, strict=True)
     ]
 
     assert np.mean(held) <= 0.05

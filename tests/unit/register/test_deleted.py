@@ -60,7 +60,9 @@ def test_an_alias_that_was_removed_is_given_back(
     assert "no version had the alias champion: version 1 is champion again" in said(caplog, line)
 
 
-def test_a_version_that_somebody_registered_by_hand_is_none_of_ours(checkout: Path, name: str, database: str) -> None:
+def test_a_version_that_somebody_registered_by_hand_is_none_of_ours(
+    checkout: Path, name: str, database: str
+) -> None:
     line = registered(checkout)
     MlflowClient(database, database).create_model_version(name, source="dvc://md5/other")
 

@@ -18,7 +18,9 @@ SAME = {name: name for name in "0123"}
 PARITY = {"n": 400, "argmax_agreement": 1.0, "max_abs_dp": 1e-6}
 
 
-def evaluation(wrong: int = 4, *, parity: dict[str, float] = PARITY, train_id: str = "s/train.png") -> Evaluation:
+def evaluation(
+    wrong: int = 4, *, parity: dict[str, float] = PARITY, train_id: str = "s/train.png"
+) -> Evaluation:
     """400 test images of 4 classes, the first `wrong` of them answered wrongly."""
     right = np.arange(400) >= wrong
     predictions = pd.DataFrame({"image_id": IDS, "split": "test", "correct": right, "p_label": 0.9})
@@ -41,7 +43,13 @@ def verdict(
     candidate: bool = False,
     rolled_back: str | None = None,
 ) -> Verdict:
-    return judge(new, RegisterParams(min_top1=min_top1), champion=old, candidate=candidate, rolled_back=rolled_back)
+    return judge(
+        new,
+        RegisterParams(min_top1=min_top1),
+        champion=old,
+        candidate=candidate,
+        rolled_back=rolled_back,
+    )
 
 
 def test_the_first_sound_model_is_promoted() -> None:
@@ -100,7 +108,9 @@ def test_a_champion_that_knows_none_of_the_classes_leaves_it_to_a_person() -> No
     found = verdict(evaluation(), dataclasses.replace(champion([]), today={"a": "a"}))
 
     assert (found.decision, found.comparison, found.provisional) == ("inconclusive", None, False)
-    assert "version 7 knows none of today's classes; name them alike by rename_class" in found.sentence
+    assert (
+        "version 7 knows none of today's classes; name them alike by rename_class" in found.sentence
+    )
 
 
 def test_where_no_renames_are_on_record_equal_names_count_and_that_is_said() -> None:
@@ -140,7 +150,9 @@ def test_a_small_class_that_falls_holds_the_model_and_is_named() -> None:
     """Six of ten lost in one of four classes: 2^-6 is 1.6 %; Holm's 4 x 1.6 % is more than 5 %, and refuses nothing."""
     labels = np.array(["rare"] * 10 + ["a"] * 130 + ["b"] * 130 + ["c"] * 130)
     new = evaluation(6)
-    test = new.selection["test"].assign(class_id=labels, label=np.unique(labels, return_inverse=True)[1])
+    test = new.selection["test"].assign(
+        class_id=labels, label=np.unique(labels, return_inverse=True)[1]
+    )
     answers = pd.Series(labels, index=IDS)
     answers.iloc[[20, 21, 150, 151, 280, 281]] = "rare"  # as many are won elsewhere
     old = Champion(7, answers, {name: name for name in labels})
@@ -148,14 +160,18 @@ def test_a_small_class_that_falls_holds_the_model_and_is_named() -> None:
     found = verdict(dataclasses.replace(new, selection={**new.selection, "test": test}), old)
 
     assert found.decision == "inconclusive"
-    assert found.sentence == "Held as challenger: beyond chance, rare falls from 10 to 4 of 10 right."
+    assert (
+        found.sentence == "Held as challenger: beyond chance, rare falls from 10 to 4 of 10 right."
+    )
 
 
 def test_a_model_below_the_floor_is_refused() -> None:
     found = verdict(evaluation(100), None, min_top1=0.9)
 
     assert found.decision == "reject"
-    assert "Refused: top-1 75.0 %; the floor is 90.0 % (register.min_top1 is 90.0 %)" in found.sentence
+    assert (
+        "Refused: top-1 75.0 %; the floor is 90.0 % (register.min_top1 is 90.0 %)" in found.sentence
+    )
 
 
 def test_saying_the_largest_class_is_not_enough() -> None:
@@ -179,7 +195,9 @@ def test_a_missing_answer_refuses_the_model() -> None:
 def test_an_export_that_answers_otherwise_refuses_the_model() -> None:
     found = verdict(evaluation(parity={**PARITY, "argmax_agreement": 0.99}), None)
 
-    assert "Refused: the exported ONNX gives the same answer on 99.0 % of 400 images" in found.sentence
+    assert (
+        "Refused: the exported ONNX gives the same answer on 99.0 % of 400 images" in found.sentence
+    )
 
 
 def test_a_candidate_is_never_promoted() -> None:
@@ -197,7 +215,12 @@ def test_weights_that_were_rolled_back_wait_for_a_person() -> None:
 
 
 def test_a_champion_that_cannot_be_asked_makes_the_verdict_provisional() -> None:
-    silent = Champion(7, None, {}, why_silent="version 7 cannot be asked: not in the cache; `dvc fetch --all-tags`")
+    silent = Champion(
+        7,
+        None,
+        {},
+        why_silent="version 7 cannot be asked: not in the cache; `dvc fetch --all-tags`",
+    )
 
     found = verdict(evaluation(), silent)
 
@@ -218,7 +241,11 @@ def test_a_verdict_of_before_the_counts_is_still_read() -> None:
 
     found = verdict_from_json(old)
 
-    assert (found.class_changes[0].name, found.class_changes[0].n_challenger, found.notes) == ("a", None, ())
+    assert (found.class_changes[0].name, found.class_changes[0].n_challenger, found.notes) == (
+        "a",
+        None,
+        (),
+    )
 
 
 def test_every_rule_has_a_name_that_the_docs_explain_in_the_order_in_which_it_is_asked() -> None:

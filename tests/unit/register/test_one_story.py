@@ -31,7 +31,9 @@ def test_after_a_rollback_the_line_says_who_is_champion_now_and_why(
 
     text = said(caplog, line)
 
-    assert f"({REASON}); champion is version 1." in read_judged(line.root).sentence  # the last line of `make demo`
+    assert (
+        f"({REASON}); champion is version 1." in read_judged(line.root).sentence
+    )  # the last line of `make demo`
     assert f"({REASON}); champion is version 1." in text
     assert "Nothing new: version 2 was promoted on 2" in text and "and rolled back on 2" in text
     assert "Promoted" not in text
@@ -52,7 +54,9 @@ def test_what_was_held_or_refused_is_told_as_past_with_its_verdict(
     assert "; champion is version 1. The verdict then:" in text_refused
 
 
-def test_a_verdict_of_this_run_ends_with_the_champion_of_now(checkout: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_verdict_of_this_run_ends_with_the_champion_of_now(
+    checkout: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     registered(checkout)
 
     registered(checkout, wrong=MANY, model="two")
@@ -62,18 +66,24 @@ def test_a_verdict_of_this_run_ends_with_the_champion_of_now(checkout: Path, cap
 
 def test_where_no_model_was_promoted_the_last_verdict_says_why(checkout: Path) -> None:
     empty = registry_of(make_line(checkout))
-    with pytest.raises(UsageError, match="no model was registered yet. Remedy: `dvc repro` or `perennial run`"):
+    with pytest.raises(
+        UsageError, match="no model was registered yet. Remedy: `dvc repro` or `perennial run`"
+    ):
         empty.version("champion")
     line = registered(checkout, wrong=range(50))
 
-    with pytest.raises(UsageError, match=r"no model was promoted yet .found: Refused: .*Remedy: `perennial report`"):
+    with pytest.raises(
+        UsageError, match=r"no model was promoted yet .found: Refused: .*Remedy: `perennial report`"
+    ):
         registry_of(line).version("champion")
 
 
 def test_where_there_is_only_a_challenger_the_remedy_promotes_it(checkout: Path) -> None:
     line = registered(checkout, candidate=True)
 
-    with pytest.raises(UsageError, match="no model was promoted yet .*`perennial promote 1 --reason TEXT`"):
+    with pytest.raises(
+        UsageError, match="no model was promoted yet .*`perennial promote 1 --reason TEXT`"
+    ):
         registry_of(line).version("champion")
 
 

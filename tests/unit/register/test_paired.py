@@ -3,7 +3,14 @@ import pytest
 from scipy.special import gammaln
 
 from pipeline_lib.register.gate import as_good
-from pipeline_lib.register.paired import ONE_SIDED_95, compare, margin, score, score_interval, visible_loss
+from pipeline_lib.register.paired import (
+    ONE_SIDED_95,
+    compare,
+    margin,
+    score,
+    score_interval,
+    visible_loss,
+)
 from pipeline_lib.registry import Comparison
 
 Z975 = 1.959963984540054
@@ -19,7 +26,9 @@ def comparison_of(b: int, c: int, n: int) -> Comparison:
     ("b", "c", "n", "low", "high"),
     [(16, 6, 161, -0.1240, -0.0054), (7, 1, 21, -0.517232, -0.026003)],
 )
-def test_the_interval_is_that_of_published_examples(b: int, c: int, n: int, low: float, high: float) -> None:
+def test_the_interval_is_that_of_published_examples(
+    b: int, c: int, n: int, low: float, high: float
+) -> None:
     """Complete response before and after consolidation therapy, and airway hyper-responsiveness.
 
     Fagerland, Lydersen, Laake, "Statistical Analysis of Contingency Tables", CRC 2017, chapter 8: two-sided 95 %; the
@@ -43,15 +52,21 @@ def test_the_error_at_the_margin_stays_near_five_percent_at_338_images() -> None
     errors = []
     for disputed in np.concatenate([np.arange(loss + 1e-9, 0.2, 0.001), np.arange(0.2, 1, 0.05)]):
         p_b, p_c = (disputed + loss) / 2, (disputed - loss) / 2
-        chance = np.exp(ways + b * np.log(p_b) + c * np.log(p_c) + (n - b - c) * np.log1p(-disputed))
+        chance = np.exp(
+            ways + b * np.log(p_b) + c * np.log(p_c) + (n - b - c) * np.log1p(-disputed)
+        )
         errors.append(chance[passes].sum())
 
     assert min(errors) == pytest.approx(0.0382, abs=5e-4)
     assert max(errors) <= 0.0515
 
 
-@pytest.mark.parametrize(("b", "c", "n"), [(0, 0, 60), (6, 1, 360), (40, 2, 338), (3, 9, 50), (5, 5, 5), (1, 0, 1)])
-def test_the_interval_ends_where_the_statistic_is_the_normal_quantile(b: int, c: int, n: int) -> None:
+@pytest.mark.parametrize(
+    ("b", "c", "n"), [(0, 0, 60), (6, 1, 360), (40, 2, 338), (3, 9, 50), (5, 5, 5), (1, 0, 1)]
+)
+def test_the_interval_ends_where_the_statistic_is_the_normal_quantile(
+    b: int, c: int, n: int
+) -> None:
     low, high = score_interval(b, c, n)
 
     assert low <= (c - b) / n <= high
@@ -69,7 +84,11 @@ def test_swapping_the_models_mirrors_the_interval() -> None:
 def test_the_change_shown_is_the_one_observed() -> None:
     found = comparison_of(6, 1, 360)
 
-    assert (found.n_only_champion, found.n_only_challenger, found.delta) == (6, 1, pytest.approx(-5 / 360))
+    assert (found.n_only_champion, found.n_only_challenger, found.delta) == (
+        6,
+        1,
+        pytest.approx(-5 / 360),
+    )
 
 
 def test_from_7200_images_on_half_a_point_is_the_margin() -> None:
@@ -91,7 +110,12 @@ def test_a_model_that_answers_alike_passes_however_few_the_images(n: int) -> Non
             338,
             "29.9 points worse than version 1 on the same 338 images, certainly at least 25.9",
         ),
-        (3, 0, 338, "0.9 points worse than version 1 on the same 338 images, certainly at most 2.2 (2.3 may be lost)"),
+        (
+            3,
+            0,
+            338,
+            "0.9 points worse than version 1 on the same 338 images, certainly at most 2.2 (2.3 may be lost)",
+        ),
         (
             1,
             1,
@@ -104,7 +128,12 @@ def test_a_model_that_answers_alike_passes_however_few_the_images(n: int) -> Non
             338,
             "0.6 points better than version 1 on the same 338 images, certainly at most 0.8 worse (2.3 may be lost)",
         ),
-        (2, 33, 338, "9.2 points better than version 1 on the same 338 images, certainly at least 6.6"),
+        (
+            2,
+            33,
+            338,
+            "9.2 points better than version 1 on the same 338 images, certainly at least 6.6",
+        ),
         (
             9,
             4,
@@ -114,7 +143,9 @@ def test_a_model_that_answers_alike_passes_however_few_the_images(n: int) -> Non
         ),
     ],
 )
-def test_the_sentence_says_better_or_worse_and_what_is_certain(b: int, c: int, n: int, sentence: str) -> None:
+def test_the_sentence_says_better_or_worse_and_what_is_certain(
+    b: int, c: int, n: int, sentence: str
+) -> None:
     assert as_good(comparison_of(b, c, n)).sentence == sentence
 
 

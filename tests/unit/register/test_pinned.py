@@ -49,7 +49,9 @@ def three_better(checkout: Path) -> TinyLine:
     return line
 
 
-def test_the_reference_is_the_first_champion_and_luck_does_not_move_it(checkout: Path, name: str) -> None:
+def test_the_reference_is_the_first_champion_and_luck_does_not_move_it(
+    checkout: Path, name: str
+) -> None:
     line = three_better(checkout)
 
     assert (aliases(line)[3], reference(line), in_git(line, name)) == (("champion",), 1, 1)
@@ -76,11 +78,15 @@ def test_a_model_as_good_as_the_champion_is_stopped_by_the_reference_until_someo
     line = registered(checkout, wrong=range(8), model="four")
 
     assert stopped is not None
-    assert stopped.verdict.sentence.startswith("Refused: 13.3 points worse than the reference, version 2; ")
+    assert stopped.verdict.sentence.startswith(
+        "Refused: 13.3 points worse than the reference, version 2; "
+    )
     assert aliases(line)[3] == ("champion",)
 
 
-def test_a_model_that_differs_by_its_seed_alone_is_promoted_only_if_it_is_superior(checkout: Path) -> None:
+def test_a_model_that_differs_by_its_seed_alone_is_promoted_only_if_it_is_superior(
+    checkout: Path,
+) -> None:
     for seed in (0, 1):
         line = make_line(checkout, model=f"seed {seed}")
         lock = YAML(typ="safe").load(checkout / "dvc.lock")
@@ -88,7 +94,10 @@ def test_a_model_that_differs_by_its_seed_alone_is_promoted_only_if_it_is_superi
         YAML().dump(lock, checkout / "dvc.lock")
         run(line.job())
 
-    assert "only the seed changed, and as often right" in registry_of(line).version("challenger").verdict.sentence
+    assert (
+        "only the seed changed, and as often right"
+        in registry_of(line).version("challenger").verdict.sentence
+    )
 
 
 def test_the_reference_of_todays_test_images_is_asked_anew_and_only_once_where_it_is_the_champion(
@@ -102,7 +111,10 @@ def test_the_reference_of_todays_test_images_is_asked_anew_and_only_once_where_i
         run(line.job(loader="python", workers=1))
         counts.append(caplog.text.count("asking a registered model about 60"))
 
-    assert counts == [1, 0]  # the reference's answers are kept; version 2 was evaluated on these images
+    assert counts == [
+        1,
+        0,
+    ]  # the reference's answers are kept; version 2 was evaluated on these images
 
 
 def test_a_relabelled_test_set_asks_the_champion_and_the_reference_anew(
@@ -136,7 +148,10 @@ def test_a_reference_that_was_erased_holds_nothing_and_the_report_says_so(checko
     assert aliases(line)[4] == ("champion",)
     note = " ".join(registry_of(line).version("champion").verdict.notes)
     assert "compared with the champion alone, as the reference, version 1, cannot be asked" in note
-    assert "Compared with the champion alone" in (checkout / ".perennial/reports/latest/report.html").read_text()
+    assert (
+        "Compared with the champion alone"
+        in (checkout / ".perennial/reports/latest/report.html").read_text()
+    )
 
 
 def test_a_deleted_reference_gives_the_alias_to_the_champion(
@@ -145,18 +160,25 @@ def test_a_deleted_reference_gives_the_alias_to_the_champion(
     line = three_better(checkout)
     MlflowClient(database, database).delete_model_version(name, "1")
 
-    assert "no version has the alias reference: the reference is the champion, version 3, now" in said(caplog, line)
+    assert (
+        "no version has the alias reference: the reference is the champion, version 3, now"
+        in said(caplog, line)
+    )
     assert (reference(line), in_git(line, name)) == (3, 3)
 
 
-def test_a_reference_that_is_rolled_back_gives_the_alias_to_the_champion_of_now(checkout: Path, name: str) -> None:
+def test_a_reference_that_is_rolled_back_gives_the_alias_to_the_champion_of_now(
+    checkout: Path, name: str
+) -> None:
     registered(checkout, wrong=range(10))
     line = registered(checkout, model="two")
 
     registry_of(line).rollback(reason=REASON)
 
     assert (reference(line), in_git(line, name)) == (1, 1)
-    with pytest.raises(UsageError, match="this version was rolled back .found: 2.. Remedy: name another"):
+    with pytest.raises(
+        UsageError, match="this version was rolled back .found: 2.. Remedy: name another"
+    ):
         registry_of(line).pin("2", reason="because")
 
 
@@ -180,7 +202,9 @@ def test_a_person_pins_another_reference_with_a_reason_and_every_clone_knows(
     assert git(clone, "tag", "-l", f"{name}#champion#4", "--format=%(taggername)") != ""
     monkeypatch.setattr("flows.cli.project.find_project", lambda _: clone)
     versions.run(Namespace(json=False))
-    assert "reference by hand on 2" in (shown := capsys.readouterr().out) and "knew no frost" in shown
+    assert (
+        "reference by hand on 2" in (shown := capsys.readouterr().out) and "knew no frost" in shown
+    )
     versions.run(Namespace(json=True))
     facts = json.loads(capsys.readouterr().out)
     assert [one["reference_for"] for one in facts] == [None, "the old one knew no frost", None]
@@ -191,8 +215,20 @@ def test_tags_from_before_the_reference_name_the_champion(
 ) -> None:
     three_better(checkout)
     for tag in (f"{name}#champion#{turn}" for turn in (1, 2, 3)):
-        message = git(checkout, "tag", "-l", tag, "--format=%(contents)").replace('"reference":1', '"unknown":1')
-        git(checkout, *IDENTITY, "tag", "-f", "--cleanup=verbatim", "-am", message, tag, f"{tag}^{{commit}}")
+        message = git(checkout, "tag", "-l", tag, "--format=%(contents)").replace(
+            '"reference":1', '"unknown":1'
+        )
+        git(
+            checkout,
+            *IDENTITY,
+            "tag",
+            "-f",
+            "--cleanup=verbatim",
+            "-am",
+            message,
+            tag,
+            f"{tag}^{{commit}}",
+        )
 
     line = registered(cloned(checkout, other_database, monkeypatch), wrong=MANY, model="four")
 

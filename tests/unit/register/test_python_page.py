@@ -26,7 +26,9 @@ def test_the_page_runs_from_top_to_bottom_and_its_model_answers(
     register(line.job())
     Image.new("RGB", (40, 30), "green").save(line.root / "new.png")
     monkeypatch.chdir(line.root)
-    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
 
     capsys.readouterr()
     variables: dict[str, object] = {}

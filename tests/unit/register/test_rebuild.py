@@ -27,25 +27,37 @@ from testing.tiny_line import TinyLine, make_line
 
 
 def test_a_fresh_clone_takes_versions_and_champion_from_the_tags_before_it_judges(
-    checkout: Path, name: str, other_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    checkout: Path,
+    name: str,
+    other_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     registered(checkout, wrong=[1])
     registered(checkout, wrong=[1, 2], model="held", candidate=True)
     original = registered(checkout, model="two")
-    before = [(v.number, v.aliases, v.model_md5, v.verdict) for v in registry_of(original).versions()]
+    before = [
+        (v.number, v.aliases, v.model_md5, v.verdict) for v in registry_of(original).versions()
+    ]
     clone = cloned(checkout, other_database, monkeypatch)
 
     line = registered(clone, wrong=MANY, model="three")
 
     after = [(v.number, v.aliases, v.model_md5, v.verdict) for v in registry_of(line).versions()]
     assert after == before
-    assert "takes from the git tags what it did not know: versions 1, 2, 3; champion is version 3" in caplog.text
+    assert (
+        "takes from the git tags what it did not know: versions 1, 2, 3; champion is version 3"
+        in caplog.text
+    )
     assert "first model" not in caplog.text.split("takes from the git tags")[1]
     assert champion_in_git(clone, name) == "champion is version 3"
 
 
 def test_in_a_fresh_clone_the_same_model_is_nothing_new(
-    checkout: Path, other_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    checkout: Path,
+    other_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     registered(checkout)
     line = make_line(cloned(checkout, other_database, monkeypatch))
@@ -119,16 +131,17 @@ def test_tags_too_old_to_hold_a_record_are_refused_with_what_to_do(
     clone = cloned(checkout, other_database, monkeypatch)
     make_old(clone, name)
 
-    message = (
-        "too old to hold their records .*Remedy: copy that file from the checkout that made the tags; or, to begin"
-    )
+    message = "too old to hold their records .*Remedy: copy that file from the checkout that made the tags; or, to begin"
     with pytest.raises(BadData, match=message):
         run(make_line(clone, model="two").job())
 
 
 def make_old(checkout: Path, name: str) -> None:
     """Make the tags of version 1 as they were before they held records."""
-    first_lines = {f"{name}@v0.0.1": f"{name} version 1: Promoted.", f"{name}#champion#1": "champion is version 1"}
+    first_lines = {
+        f"{name}@v0.0.1": f"{name} version 1: Promoted.",
+        f"{name}#champion#1": "champion is version 1",
+    }
     for tag, line in first_lines.items():
         git(checkout, *IDENTITY, "tag", "-fam", line, tag, f"{tag}^{{commit}}")
 

@@ -7,7 +7,12 @@ import pytest
 from pipeline_lib.register.gate import Champion, judge
 from pipeline_lib.register.paired import compare
 from pipeline_lib.register.params import RegisterParams
-from pipeline_lib.register.reference import better_than_its_twin, near_reference, only_seed_differs, supersedes
+from pipeline_lib.register.reference import (
+    better_than_its_twin,
+    near_reference,
+    only_seed_differs,
+    supersedes,
+)
 from pipeline_lib.registry import Comparison, Verdict
 from pipeline_lib.registry.closure import Closure, StageReceipt
 from tests.unit.register.test_gate import IDS, LABELS, champion, evaluation
@@ -19,7 +24,9 @@ def comparison_of(b: int, c: int, n: int) -> Comparison:
     return compare(old, new, champion_version=3, smallest_margin=0.005)
 
 
-def verdict(wrong: int, reference: Champion | None, *, champion_wrong: int, only_seed_changed: bool = False) -> Verdict:
+def verdict(
+    wrong: int, reference: Champion | None, *, champion_wrong: int, only_seed_changed: bool = False
+) -> Verdict:
     return judge(
         evaluation(wrong),
         RegisterParams(),
@@ -36,7 +43,8 @@ def pinned(wrong: int) -> Champion:
 
 
 @pytest.mark.parametrize(
-    ("b", "c", "passed"), [(0, 0, True), (4, 2, True), (14, 9, None), (20, 10, False), (40, 2, False)]
+    ("b", "c", "passed"),
+    [(0, 0, True), (4, 2, True), (14, 9, None), (20, 10, False), (40, 2, False)],
 )
 def test_a_model_must_not_be_far_behind_the_reference(b: int, c: int, passed: bool | None) -> None:
     assert near_reference(comparison_of(b, c, 338)).passed is passed
@@ -60,11 +68,16 @@ def test_small_losses_against_each_champion_add_up_to_one_that_the_reference_see
 
 
 def test_the_reference_moves_only_to_what_is_superior_to_it() -> None:
-    lucky, superior = verdict(0, pinned(5), champion_wrong=0), verdict(0, pinned(40), champion_wrong=0)
+    lucky, superior = (
+        verdict(0, pinned(5), champion_wrong=0),
+        verdict(0, pinned(40), champion_wrong=0),
+    )
 
     assert (lucky.decision, lucky.becomes_reference) == ("promote", False)
     assert (superior.decision, superior.becomes_reference) == ("promote", True)
-    assert not supersedes(comparison_of(0, 6, 338))  # sqrt(6) = 2.4 standard deviations, 2.6 are asked
+    assert not supersedes(
+        comparison_of(0, 6, 338)
+    )  # sqrt(6) = 2.4 standard deviations, 2.6 are asked
     assert supersedes(comparison_of(0, 7, 338))
 
 
@@ -78,10 +91,15 @@ def test_the_first_model_becomes_the_reference() -> None:
     ("reference", "why"),
     [
         (Champion(3, None, {}, why_silent="it was erased"), "it was erased"),
-        (Champion(3, pd.Series(LABELS.astype(str), index=IDS), {"x": "x"}), "it knows none of today's classes"),
+        (
+            Champion(3, pd.Series(LABELS.astype(str), index=IDS), {"x": "x"}),
+            "it knows none of today's classes",
+        ),
     ],
 )
-def test_a_reference_that_cannot_be_asked_is_named_and_holds_nothing(reference: Champion, why: str) -> None:
+def test_a_reference_that_cannot_be_asked_is_named_and_holds_nothing(
+    reference: Champion, why: str
+) -> None:
     found = verdict(4, reference, champion_wrong=4)
 
     assert found.decision == "promote"
@@ -93,13 +111,17 @@ def test_where_only_the_seed_changed_only_a_superior_model_is_promoted() -> None
     equal = verdict(4, None, champion_wrong=4, only_seed_changed=True)
 
     assert equal.decision == "inconclusive"
-    assert equal.sentence.startswith("Held as challenger: only the seed changed, and as often right as version 7 on ")
+    assert equal.sentence.startswith(
+        "Held as challenger: only the seed changed, and as often right as version 7 on "
+    )
     assert verdict(4, None, champion_wrong=30, only_seed_changed=True).decision == "promote"
     assert better_than_its_twin(comparison_of(0, 2, 338)).passed is None
 
 
 def closure(code: str = "a", **train: object) -> Closure:
-    return Closure({"train": StageReceipt("train", {"pipeline_lib/train": code}, {"train": train}, {})})
+    return Closure(
+        {"train": StageReceipt("train", {"pipeline_lib/train": code}, {"train": train}, {})}
+    )
 
 
 def test_two_lines_that_differ_by_the_seed_alone_are_told_from_others() -> None:

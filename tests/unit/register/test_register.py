@@ -18,12 +18,19 @@ from testing.tiny_line import TinyLine, keep, make_line
 def state(line: TinyLine) -> dict[str, Any]:
     """All that a second registration must not change."""
     registry = registry_of(line)
-    versions = {version.number: (aliases(line)[version.number], version.model_md5) for version in registry.versions()}
-    attempts = [(attempt.open, attempt.verdict.decision) for attempt in registry._reader().attempts()]
+    versions = {
+        version.number: (aliases(line)[version.number], version.model_md5)
+        for version in registry.versions()
+    }
+    attempts = [
+        (attempt.open, attempt.verdict.decision) for attempt in registry._reader().attempts()
+    ]
     return {"versions": versions, "attempts": attempts, "tags": git(line.root, "tag")}
 
 
-def test_the_first_model_becomes_champion_and_the_second_time_nothing_changes(checkout: Path) -> None:
+def test_the_first_model_becomes_champion_and_the_second_time_nothing_changes(
+    checkout: Path,
+) -> None:
     line = registered(checkout)
     first = state(line)
 
@@ -58,7 +65,9 @@ def test_a_model_that_cannot_be_told_from_the_champion_is_the_challenger(checkou
     assert list(aliases(line).values()) == [("champion",), ("challenger",)]
 
 
-def test_the_same_model_finds_its_verdict_after_the_champion_moved_and_after_a_rollback(checkout: Path) -> None:
+def test_the_same_model_finds_its_verdict_after_the_champion_moved_and_after_a_rollback(
+    checkout: Path,
+) -> None:
     first = registered(checkout, wrong=[1])
     second = registered(checkout, model="two")
     registry_of(second).rollback(reason="it took sevens for ones")
@@ -84,7 +93,9 @@ def test_weights_that_were_rolled_back_come_back_as_challenger_only(checkout: Pa
     assert "it took sevens for ones" in latest.verdict.sentence
 
 
-def test_a_lower_floor_is_a_new_question_but_never_brings_a_promoted_model_back(checkout: Path) -> None:
+def test_a_lower_floor_is_a_new_question_but_never_brings_a_promoted_model_back(
+    checkout: Path,
+) -> None:
     line = make_line(checkout, wrong=[1, 2, 3])
     run(line.job(params=RegisterParams(min_top1=0.99)))
 
@@ -95,7 +106,9 @@ def test_a_lower_floor_is_a_new_question_but_never_brings_a_promoted_model_back(
 
 
 @pytest.mark.parametrize("how", ["setting", "experiment"])
-def test_a_candidate_registers_a_challenger_at_most(checkout: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_candidate_registers_a_challenger_at_most(
+    checkout: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if how == "experiment":
         monkeypatch.setenv("DVC_EXP_BASELINE_REV", "0" * 40)
 
@@ -148,7 +161,9 @@ def test_an_attempt_left_open_is_carried_out_before_another_model_is_judged(
     assert state(line)["versions"][1][0] == ("champion",)
 
 
-def test_a_champion_whose_bytes_are_gone_makes_the_new_model_wait_until_they_are_back(checkout: Path) -> None:
+def test_a_champion_whose_bytes_are_gone_makes_the_new_model_wait_until_they_are_back(
+    checkout: Path,
+) -> None:
     old = registered(checkout, wrong=[1])
     md5 = keep(old.root, old.path("predictions"))
     held = checkout / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
@@ -176,7 +191,9 @@ def test_the_remedy_for_absent_bytes_stands_in_the_verdict(checkout: Path) -> No
     assert "`dvc fetch --all-tags`" in registry_of(line).version("challenger").verdict.sentence
 
 
-def test_a_run_is_tagged_on_a_commit_of_its_own_and_the_checkout_stays_as_it_was(checkout: Path, name: str) -> None:
+def test_a_run_is_tagged_on_a_commit_of_its_own_and_the_checkout_stays_as_it_was(
+    checkout: Path, name: str
+) -> None:
     line = make_line(checkout)
     (checkout / "params.yaml").write_text("register: {}\n# edited\n")
     (checkout / ".gitignore").write_text("/.perennial/\n")
@@ -192,12 +209,22 @@ def test_a_run_is_tagged_on_a_commit_of_its_own_and_the_checkout_stays_as_it_was
 
 def test_a_run_of_a_clean_commit_is_tagged_on_that_commit(checkout: Path, name: str) -> None:
     line = make_line(checkout)
-    git(checkout, "add", "-f", "dvc.lock", "params.yaml", "line/curate/curation.json", "line/evaluate/metrics.json")
+    git(
+        checkout,
+        "add",
+        "-f",
+        "dvc.lock",
+        "params.yaml",
+        "line/curate/curation.json",
+        "line/evaluate/metrics.json",
+    )
     git(checkout, "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "result")
 
     run(line.job())
 
-    assert git(checkout, "rev-parse", f"{name}@v0.0.1^{{commit}}") == git(checkout, "rev-parse", "HEAD")
+    assert git(checkout, "rev-parse", f"{name}@v0.0.1^{{commit}}") == git(
+        checkout, "rev-parse", "HEAD"
+    )
 
 
 def test_a_rollback_is_a_tag_too(checkout: Path, name: str) -> None:
@@ -206,7 +233,10 @@ def test_a_rollback_is_a_tag_too(checkout: Path, name: str) -> None:
 
     registry_of(line).rollback(reason="worse in the field")
 
-    assert git(checkout, "tag", "-l", f"{name}#champion#3", "--format=%(subject)") == "champion is version 1"
+    assert (
+        git(checkout, "tag", "-l", f"{name}#champion#3", "--format=%(subject)")
+        == "champion is version 1"
+    )
 
 
 def test_without_git_the_model_is_registered_and_the_missing_tag_is_said(
@@ -258,7 +288,9 @@ def test_a_stage_run_alone_on_other_predictions_is_refused(checkout: Path) -> No
     make_line(checkout, wrong=[2])
     (checkout / "dvc.lock").write_text(lock)
 
-    with pytest.raises(BadData, match="dvc.lock is the receipt of another evaluation.*Remedy: run `dvc repro`"):
+    with pytest.raises(
+        BadData, match="dvc.lock is the receipt of another evaluation.*Remedy: run `dvc repro`"
+    ):
         run(line.job())
 
 
@@ -266,7 +298,9 @@ def test_without_a_receipt_register_says_what_to_type(checkout: Path) -> None:
     line = make_line(checkout)
     (checkout / "dvc.lock").unlink()
 
-    with pytest.raises(BadData, match=r"there is no receipt of the line yet. Remedy: run `dvc repro`"):
+    with pytest.raises(
+        BadData, match=r"there is no receipt of the line yet. Remedy: run `dvc repro`"
+    ):
         run(line.job())
 
 
@@ -283,7 +317,9 @@ def test_a_class_is_published_under_its_name_in_a_locale_without_utf_8(tmp_path:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     command = [sys.executable, "-m", "pipeline_lib.stage", "register"]
 
-    done = subprocess.run(command, cwd=line.root, env={**os.environ, **plain}, capture_output=True, check=False)
+    done = subprocess.run(
+        command, cwd=line.root, env={**os.environ, **plain}, capture_output=True, check=False
+    )
 
     assert done.returncode == 0, done.stderr.decode()
     published = line.root / ".perennial" / "reports" / "latest"

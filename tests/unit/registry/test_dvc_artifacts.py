@@ -35,7 +35,9 @@ def entry_point(site: Path) -> Path:
     folder = site / "perennial_entry-0.dist-info"
     folder.mkdir(parents=True)
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: perennial-entry\nVersion: 0\n")
-    (folder / "entry_points.txt").write_text(f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in named.items()))
+    (folder / "entry_points.txt").write_text(
+        f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in named.items())
+    )
     return site
 
 
@@ -56,19 +58,28 @@ def test_mlflow_downloads_the_champion_from_the_cache_or_else_from_the_remote(
     arguments = [database, f"models:/{name}@champion", str(tmp_path / "got")]
     installed = f"{ROOT}:{entry_point(tmp_path / 'site')}"
 
-    subprocess.run([sys.executable, "-c", code, *arguments], check=True, env={**os.environ, "PYTHONPATH": installed})
+    subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        check=True,
+        env={**os.environ, "PYTHONPATH": installed},
+    )
 
     for file in line.path("export").iterdir():
         assert (tmp_path / "got" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_the_files_of_a_model_are_listed(line: TinyLine) -> None:
-    assert [info.path for info in repository(line).list_artifacts()] == ["model.json", "model.onnx", "parity.json"]
+    assert [info.path for info in repository(line).list_artifacts()] == [
+        "model.json",
+        "model.onnx",
+        "parity.json",
+    ]
 
 
 def test_an_unknown_file_is_named_with_those_there_are(line: TinyLine, tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match="the model has no such file .found: weights.pt.. Remedy: name one of: model.json"
+        UsageError,
+        match="the model has no such file .found: weights.pt.. Remedy: name one of: model.json",
     ):
         repository(line)._download_file("weights.pt", str(tmp_path / "x"))
 
@@ -91,5 +102,7 @@ def test_bytes_that_are_nowhere_are_said_to_be(line: TinyLine) -> None:
 def test_without_a_remote_the_remedy_is_another(line: TinyLine) -> None:
     (line.root / ".dvc" / "config").write_text("")
 
-    with pytest.raises(SourceMissing, match="not in DVC's cache, and no remote is set.*`dvc remote add -d`"):
+    with pytest.raises(
+        SourceMissing, match="not in DVC's cache, and no remote is set.*`dvc remote add -d`"
+    ):
         DvcArtifactRepository(f"dvc://md5/{'0' * 32}.dir").list_artifacts()

@@ -25,15 +25,23 @@ def two_versions(checkout: Path) -> None:
         run(make_line(checkout, wrong=wrong, model=model).job())
 
 
-def test_what_is_read_straight_from_sqlite_is_what_mlflow_says(checkout: Path, name: str, database: str) -> None:
+def test_what_is_read_straight_from_sqlite_is_what_mlflow_says(
+    checkout: Path, name: str, database: str
+) -> None:
     two_versions(checkout)
 
-    quick, slow = SqliteReader(Path(database.removeprefix("sqlite:///")), name), MlflowStore(database, name)
+    quick, slow = (
+        SqliteReader(Path(database.removeprefix("sqlite:///")), name),
+        MlflowStore(database, name),
+    )
 
     assert quick.attempts() == slow.attempts()
     assert quick.versions() == slow.versions()
     assert quick.turn() == slow.turn() == 2
-    assert [version.aliases for version in quick.versions()] == [("previous", "reference"), ("champion",)]
+    assert [version.aliases for version in quick.versions()] == [
+        ("previous", "reference"),
+        ("champion",),
+    ]
 
 
 def test_a_version_has_many_names(checkout: Path, name: str) -> None:
@@ -109,13 +117,17 @@ def test_a_damaged_object_of_the_cache_is_never_handed_out(checkout: Path) -> No
 def test_an_absent_object_is_named_with_the_command_that_brings_it(checkout: Path) -> None:
     make_line(checkout)
 
-    with pytest.raises(SourceMissing, match=f"does not hold this object .found: {'0' * 32}.*`dvc fetch --all-tags`"):
+    with pytest.raises(
+        SourceMissing, match=f"does not hold this object .found: {'0' * 32}.*`dvc fetch --all-tags`"
+    ):
         dvc_cache(checkout, Settings()).object("0" * 32)
 
 
 def test_the_cache_folder_is_where_dvc_was_told(tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").write_text("[core]\n    remote = store\n['remote \"store\"']\n    url = /store\n")
+    (tmp_path / ".dvc" / "config").write_text(
+        "[core]\n    remote = store\n['remote \"store\"']\n    url = /store\n"
+    )
     (tmp_path / ".dvc" / "config.local").write_text("[cache]\n    dir = ../elsewhere\n")
 
     assert dvc_cache(tmp_path, Settings()).folders == (tmp_path / "elsewhere",)
@@ -139,7 +151,8 @@ def test_a_receipt_survives_the_way_through_the_registry(checkout: Path) -> None
 def test_a_server_that_does_not_answer_is_named(name: str) -> None:
     with refusing_port() as port:
         with pytest.raises(
-            ServiceUnavailable, match=rf"http://127.0.0.1:{port}: the registry refused.*setting registry_uri"
+            ServiceUnavailable,
+            match=rf"http://127.0.0.1:{port}: the registry refused.*setting registry_uri",
         ):
             MlflowStore(f"http://127.0.0.1:{port}", name)
 
@@ -162,10 +175,14 @@ MlflowStore(sys.argv[1], "m")
 """
 
 
-def test_a_kill_while_the_database_is_made_leaves_nothing_that_the_next_run_refuses(tmp_path: Path) -> None:
+def test_a_kill_while_the_database_is_made_leaves_nothing_that_the_next_run_refuses(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "registry.db"
 
-    killed = subprocess.run([sys.executable, "-c", KILLED_AT_THE_FIFTH_TABLE, f"sqlite:///{path}"], check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_THE_FIFTH_TABLE, f"sqlite:///{path}"], check=False
+    )
 
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "registry.db.partial").exists()

@@ -27,12 +27,21 @@ ABOUT = {
     "url": "https://example.org/colours",
     "creators": ["Ana"],
     "licences": {
-        "tiny": {"uri": "images", "name": "CC0-1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
+        "tiny": {
+            "uri": "images",
+            "name": "CC0-1.0",
+            "url": "https://creativecommons.org/publicdomain/zero/1.0/",
+        }
     },
     "classes": ["red", "green", "blue"],
     "answers": {"purpose": "To test a release."},
 }
-PARAMS = {"discover": {"sources": [{"name": "tiny", "uri": "images"}]}, "download": {}, "inspect": {}, "curate": {}}
+PARAMS = {
+    "discover": {"sources": [{"name": "tiny", "uri": "images"}]},
+    "download": {},
+    "inspect": {},
+    "curate": {},
+}
 CURATION = {
     "ledger": {"discovered": 97, "kept": 96, "quarantined": 0, "removed": 1},
     "reasons": {"duplicate": 1},
@@ -47,7 +56,9 @@ CURATION = {
 
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
@@ -58,7 +69,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     YAML().dump(PARAMS, line.root / "params.yaml")
     YAML().dump(ABOUT, line.root / "curation/datasheet.yaml")
     line.path("curation").write_text(json.dumps(CURATION))
-    (line.root / ".gitignore").write_text("/line/**\n!/line/*/\n!/line/curate/curation.json\n.dvc/cache\n")
+    (line.root / ".gitignore").write_text(
+        "/line/**\n!/line/*/\n!/line/curate/curation.json\n.dvc/cache\n"
+    )
     receive(line)
     git(line.root, "add", "-A")
     git(line.root, "commit", "-qm", "a finished run")
@@ -86,11 +99,15 @@ def released(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_release_is_one_commit_with_its_folder_and_a_tag(released: Path) -> None:
-    changed = git(released, "show", "--name-only", "--format=%s", "dataset/colours-1.2.0").splitlines()
+    changed = git(
+        released, "show", "--name-only", "--format=%s", "dataset/colours-1.2.0"
+    ).splitlines()
 
     names = ("checksums.sha256", "croissant.json", "datasheet.md")
     assert changed[-3:] == [f"releases/colours-1.2.0/{name}" for name in names]
-    assert git(released, "rev-parse", "dataset/colours-1.2.0^{commit}") == git(released, "rev-parse", "HEAD")
+    assert git(released, "rev-parse", "dataset/colours-1.2.0^{commit}") == git(
+        released, "rev-parse", "HEAD"
+    )
     assert git(released, "status", "--porcelain") == ""
 
 
@@ -98,10 +115,14 @@ def test_the_checksums_hold_for_manifest_selection_classes_and_shards(released: 
     lines = (released / "releases/colours-1.2.0/checksums.sha256").read_text().splitlines()
 
     sums = {path: sha256 for sha256, path in (line.split("  ") for line in lines)}
-    assert all(hashlib.sha256((released / path).read_bytes()).hexdigest() == sums[path] for path in sums)
-    assert {"line/curate/manifest.parquet", "line/curate/selection/test.parquet", "line/curate/classes.csv"} <= set(
-        sums
+    assert all(
+        hashlib.sha256((released / path).read_bytes()).hexdigest() == sums[path] for path in sums
     )
+    assert {
+        "line/curate/manifest.parquet",
+        "line/curate/selection/test.parquet",
+        "line/curate/classes.csv",
+    } <= set(sums)
     assert any(path.startswith("line/download/shards/") for path in sums)
 
 
@@ -123,10 +144,16 @@ def test_croissants_own_library_finds_nothing_wrong_and_reads_the_records(releas
     }
 
 
-def test_a_file_changed_later_is_noticed_by_croissants_library(released: Path, tmp_path: Path) -> None:
+def test_a_file_changed_later_is_noticed_by_croissants_library(
+    released: Path, tmp_path: Path
+) -> None:
     shutil.copytree(released, tmp_path / "line")
-    (tmp_path / "line/line/curate/classes.csv").write_text("label,class_id,name,n_train,n_val,n_test\n0,x,x,1,1,1\n")
-    dataset = mlcroissant.Dataset(jsonld=str(tmp_path / "line/releases/colours-1.2.0/croissant.json"))
+    (tmp_path / "line/line/curate/classes.csv").write_text(
+        "label,class_id,name,n_train,n_val,n_test\n0,x,x,1,1,1\n"
+    )
+    dataset = mlcroissant.Dataset(
+        jsonld=str(tmp_path / "line/releases/colours-1.2.0/croissant.json")
+    )
 
     with pytest.raises(mlcroissant.GenerationError) as caught:
         list(dataset.records("classes"))
@@ -138,7 +165,9 @@ def test_the_datasheet_has_the_numbers_the_terms_and_every_question(released: Pa
 
     assert "97 files were found: 96 are kept, 0 quarantined (a fault), 1 removed (a choice)" in page
     assert "Train 24, validation 12, test 60" in page
-    assert "| tiny | `images` | CC0-1.0 (https://creativecommons.org/publicdomain/zero/1.0/)" in page
+    assert (
+        "| tiny | `images` | CC0-1.0 (https://creativecommons.org/publicdomain/zero/1.0/)" in page
+    )
     assert "To test a release." in page and page.count("*Not answered; see") == len(QUESTIONS) - 1
     assert "version 1.2.0" in page
     assert "\n| red | 8 | 4 | 20 |\n" in page
@@ -163,7 +192,9 @@ def test_a_taken_name_is_refused(checkout: Path, capsys: pytest.CaptureFixture[s
     )
 
 
-def test_a_folder_of_that_name_is_a_taken_name(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_that_name_is_a_taken_name(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (checkout / "releases/colours").mkdir(parents=True)
 
     code = main(["dataset", "release", "colours"])
@@ -172,28 +203,40 @@ def test_a_folder_of_that_name_is_a_taken_name(checkout: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("name", ["Colours", "a b", "../x", "a..b", "x.lock", ""])
-def test_a_name_that_is_no_name_is_refused(name: str, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_no_name_is_refused(
+    name: str, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, said = refused(capsys, name)
 
     assert code == 2 and "not a name for a release" in said
 
 
-def test_uncommitted_changes_are_refused(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_uncommitted_changes_are_refused(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (checkout / "params.yaml").write_text("register: {}\n")
 
     code, said = refused(capsys)
 
     assert code == 2
-    assert "uncommitted changes cannot be released (found: params.yaml). Remedy: commit them: `git add" in said
+    assert (
+        "uncommitted changes cannot be released (found: params.yaml). Remedy: commit them: `git add"
+        in said
+    )
 
 
-def test_without_a_finished_run_nothing_is_released(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_finished_run_nothing_is_released(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     git(checkout, "rm", "-q", "dvc.lock")
     git(checkout, "commit", "-qm", "no receipt")
 
     code, said = refused(capsys)
 
-    assert code == 65 and "dvc.lock: there is no receipt of the line yet. Remedy: run `dvc repro`" in said
+    assert (
+        code == 65
+        and "dvc.lock: there is no receipt of the line yet. Remedy: run `dvc repro`" in said
+    )
 
 
 def test_a_file_that_is_not_the_one_of_the_receipt_is_refused(
@@ -203,7 +246,11 @@ def test_a_file_that_is_not_the_one_of_the_receipt_is_refused(
 
     code, said = refused(capsys)
 
-    assert code == 65 and "classes.csv: not the file that dvc.lock names" in said and "`dvc checkout`" in said
+    assert (
+        code == 65
+        and "classes.csv: not the file that dvc.lock names" in said
+        and "`dvc checkout`" in said
+    )
 
 
 def test_a_shard_that_is_gone_is_named(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,7 +258,9 @@ def test_a_shard_that_is_gone_is_named(checkout: Path, capsys: pytest.CaptureFix
 
     code, said = refused(capsys)
 
-    assert code == 65 and "shards/a.bin: a file of the line is absent. Remedy: run `dvc repro`" in said
+    assert (
+        code == 65 and "shards/a.bin: a file of the line is absent. Remedy: run `dvc repro`" in said
+    )
 
 
 def test_a_run_older_than_its_overrides_or_params_is_refused(
@@ -224,20 +273,35 @@ def test_a_run_older_than_its_overrides_or_params_is_refused(
     code, said = refused(capsys)
 
     assert code == 65
-    assert "the run is older than what it was made from (found: params of curate, curation/overrides.csv)" in said
+    assert (
+        "the run is older than what it was made from (found: params of curate, curation/overrides.csv)"
+        in said
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        ({"licences": {}}, 65, "sources without a licence note (found: tiny). Remedy: add uri, name, url and note of"),
-        ({"answers": {"why": "x"}}, 78, "no such questions (found: why). Remedy: docs/releases.md shows the file"),
+        (
+            {"licences": {}},
+            65,
+            "sources without a licence note (found: tiny). Remedy: add uri, name, url and note of",
+        ),
+        (
+            {"answers": {"why": "x"}},
+            78,
+            "no such questions (found: why). Remedy: docs/releases.md shows the file",
+        ),
         ({"creators": []}, 78, "wrong keys or values (found: creators: "),
         ({"classes": []}, 78, "wrong keys or values (found: classes: "),
     ],
 )
 def test_a_datasheet_with_gaps_is_refused(
-    checkout: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], code: int, said: str
+    checkout: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, object],
+    code: int,
+    said: str,
 ) -> None:
     YAML().dump({**ABOUT, **change}, checkout / "curation/datasheet.yaml")
     git(checkout, "commit", "-qam", "another datasheet")
@@ -258,8 +322,14 @@ LICENCE = {"uri": "images", "name": "CC0-1.0"}
             "it speaks of other sources than this data's (tiny at images) (found: digits at demo/out/digits.tar). "
             "Remedy: describe this data in it, with name and uri of each source under `licences` as in params.yaml",
         ),
-        ({"licences": {"tiny": LICENCE, "digits": LICENCE}}, "(tiny at images) (found: digits at images)"),
-        ({"licences": {"tiny": LICENCE | {"uri": "elsewhere"}}}, "(tiny at images) (found: tiny at elsewhere)"),
+        (
+            {"licences": {"tiny": LICENCE, "digits": LICENCE}},
+            "(tiny at images) (found: digits at images)",
+        ),
+        (
+            {"licences": {"tiny": LICENCE | {"uri": "elsewhere"}}},
+            "(tiny at images) (found: tiny at elsewhere)",
+        ),
         (
             {"classes": ["red", "green", *"0123456"]},
             "its classes are not those of this data (found: the data have blue; it names 0, 1, 2, 3, 4 and 2 more). "
@@ -278,7 +348,9 @@ def test_a_datasheet_of_other_sources_or_classes_is_refused(
     assert left == 65 and "curation/datasheet.yaml: " in line and said in line
 
 
-def test_the_demos_own_datasheet_is_refused_for_other_data(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demos_own_datasheet_is_refused_for_other_data(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copy(ROOT / "curation/datasheet.yaml", checkout / "curation/datasheet.yaml")
     git(checkout, "commit", "-qam", "the demo's datasheet")
 
@@ -299,7 +371,8 @@ def test_a_fresh_datasheet_is_refused_until_its_placeholders_are_replaced(
     assert left == 78
     assert (
         "it still has the placeholders that it was started with (found: title, description, url, creators, "
-        "licences.tiny.name). Remedy: replace each TODO by what is true; docs/releases.md shows the file" in line
+        "licences.tiny.name). Remedy: replace each TODO by what is true; docs/releases.md shows the file"
+        in line
     )
     datasheet.write_text(datasheet.read_text().replace("TODO: ", ""))
     git(checkout, "commit", "-qam", "filled in")
@@ -307,9 +380,15 @@ def test_a_fresh_datasheet_is_refused_until_its_placeholders_are_replaced(
 
 
 @pytest.mark.parametrize(
-    "classes", [["no", "007", "1e3", 'it\'s "here"', "Äpfel: rot", "#1", "TODO"], [f"n{i:08}" for i in range(1000)]]
+    "classes",
+    [
+        ["no", "007", "1e3", 'it\'s "here"', "Äpfel: rot", "#1", "TODO"],
+        [f"n{i:08}" for i in range(1000)],
+    ],
 )
-def test_any_class_and_address_survive_in_a_fresh_datasheet(tmp_path: Path, classes: list[str]) -> None:
+def test_any_class_and_address_survive_in_a_fresh_datasheet(
+    tmp_path: Path, classes: list[str]
+) -> None:
     sources = {"007": 'my images: "1"', "b": "s3://bucket/#1"}
 
     (tmp_path / "datasheet.yaml").write_text(fresh_about(sources, classes))
@@ -321,4 +400,8 @@ def test_any_class_and_address_survive_in_a_fresh_datasheet(tmp_path: Path, clas
 
 
 def test_the_version_is_the_end_of_the_name() -> None:
-    assert [version_of(name) for name in ("digits-2.10.3", "digits-2026-11", "v1.0.0")] == ["2.10.3", "1.0.0", "1.0.0"]
+    assert [version_of(name) for name in ("digits-2.10.3", "digits-2026-11", "v1.0.0")] == [
+        "2.10.3",
+        "1.0.0",
+        "1.0.0",
+    ]

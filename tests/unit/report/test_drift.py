@@ -8,9 +8,13 @@ import pytest
 from pipeline_lib.report.drift import Previous, drift_since, stability_index
 
 
-def write(path: Path, counts: list[int], classes: dict[str, int], edges: tuple[float, ...] = (0, 4, 8)) -> Path:
+def write(
+    path: Path, counts: list[int], classes: dict[str, int], edges: tuple[float, ...] = (0, 4, 8)
+) -> Path:
     columns = {"entropy_bit": {"edges": list(edges), "counts": counts}}
-    path.write_text(json.dumps({"n": sum(classes.values()), "columns": columns, "classes": classes}))
+    path.write_text(
+        json.dumps({"n": sum(classes.values()), "columns": columns, "classes": classes})
+    )
     return path
 
 
@@ -41,10 +45,12 @@ def test_a_column_without_values_has_no_index() -> None:
 
 def test_a_large_index_of_few_images_is_called_steady(tmp_path: Path) -> None:
     few = drift_since(
-        Previous(1, write(tmp_path / "a", [3, 1], {"x": 4})), write(tmp_path / "b", [1, 3], {"x": 4})
+        Previous(1, write(tmp_path / "a", [3, 1], {"x": 4})),
+        write(tmp_path / "b", [1, 3], {"x": 4}),
     ).columns[0]
     many = drift_since(
-        Previous(1, write(tmp_path / "c", [300, 100], {"x": 400})), write(tmp_path / "d", [100, 300], {"x": 400})
+        Previous(1, write(tmp_path / "c", [300, 100], {"x": 400})),
+        write(tmp_path / "d", [100, 300], {"x": 400}),
     ).columns[0]
 
     assert (few.size, many.size) == ("steady", "large")
@@ -65,4 +71,9 @@ def test_the_same_data_are_called_the_same_and_other_bins_are_not_compared(tmp_p
     before = write(tmp_path / "a", [1, 1], {"cat": 5})
 
     assert drift_since(Previous(1, before), before).same
-    assert drift_since(Previous(1, before), write(tmp_path / "b", [1, 1], {"cat": 5}, (0, 5, 8))).columns == ()
+    assert (
+        drift_since(
+            Previous(1, before), write(tmp_path / "b", [1, 1], {"cat": 5}, (0, 5, 8))
+        ).columns
+        == ()
+    )

@@ -25,7 +25,9 @@ from testing.tiny_line import TinyLine, make_line
 
 RULE = Rule("better than the floor", True, "top-1 96.7 %")
 COMPARISON = Comparison(1, 60, 2, 0, 1.0, 0.967, -0.032, -0.07, 0.006, 0.055)
-LINEAGE = Lineage("1", "m version 2", (Step("weights", "train", (Fact("line/train/weights", "ab12", md5=True),)),))
+LINEAGE = Lineage(
+    "1", "m version 2", (Step("weights", "train", (Fact("line/train/weights", "ab12", md5=True),)),)
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,9 @@ def page(line: TinyLine, sentence: str = "Held as challenger.") -> str:
     gone = ClassChange("teal", 10, 9, 0, 0.9, blocks=False, n_champion=9, falls=True)
     notes = ("these images show little",)
     verdict = Verdict("inconclusive", sentence, (RULE,), COMPARISON, (change, gone), notes=notes)
-    run = Run("m", 2, "f" * 64, verdict, LINEAGE, {"torch": "2"}, judged_at="2026-11-30T02:10:00+00:00")
+    run = Run(
+        "m", 2, "f" * 64, verdict, LINEAGE, {"torch": "2"}, judged_at="2026-11-30T02:10:00+00:00"
+    )
     return render_report(gather(run, line.job().reads))
 
 
@@ -52,7 +56,11 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+        self.addresses += [
+            value or ""
+            for name, value in attrs
+            if name in ("src", "href", "srcset", "data", "action")
+        ]
 
 
 def test_the_page_asks_for_nothing_from_any_network(line: TinyLine) -> None:
@@ -83,7 +91,8 @@ def test_the_verdict_comes_first_with_its_interval_and_its_rules(line: TinyLine)
     html = page(line)
 
     order = [
-        html.index(text) for text in ("Held as challenger.", "95 % interval", "better than the floor", 'id="data"')
+        html.index(text)
+        for text in ("Held as challenger.", "95 % interval", "better than the floor", 'id="data"')
     ]
     assert order == sorted(order)
 
@@ -93,7 +102,9 @@ def test_every_class_is_shown_with_its_counts_and_what_it_means(line: TinyLine) 
 
     assert '<td>teal</td><td class="n">10</td><td class="n">9</td><td class="n">0</td>' in html
     assert '<td class="no">holds</td>' in html
-    assert '<td>red</td><td class="n">20</td><td class="n">–</td>' in html  # a verdict from before the counts
+    assert (
+        '<td>red</td><td class="n">20</td><td class="n">–</td>' in html
+    )  # a verdict from before the counts
     assert "These images show little." in html
 
 
@@ -103,21 +114,34 @@ def test_a_class_without_test_images_is_last_and_not_measured(tmp_path: Path) ->
     head, red, *others = table.read_text().splitlines()
     unmeasured = "NA,0" + "," * (red.count(",") - 1)
     table.write_text("\n".join([head, unmeasured, *others]) + "\n")
-    run = Run("m", 2, "f" * 64, Verdict("inconclusive", "Held.", (RULE,), COMPARISON), LINEAGE, {"torch": "2"})
+    run = Run(
+        "m",
+        2,
+        "f" * 64,
+        Verdict("inconclusive", "Held.", (RULE,), COMPARISON),
+        LINEAGE,
+        {"torch": "2"},
+    )
 
     content = gather(run, line.job().reads)
 
     assert [(row["class"], row["f1"]) for row in content.classes][-1] == ("NA", None)
-    assert "1 of 3 classes have no test image: nothing is measured of them" in render_report(content)
+    assert "1 of 3 classes have no test image: nothing is measured of them" in render_report(
+        content
+    )
     card = render_card(content)
     assert "Lowest F1: green 91.0 %, blue 92.0 %." in card
     assert "1 of 3 classes have no test image" in card
 
 
-def test_the_verdict_is_told_with_its_day_and_the_network_with_what_it_makes_of_its_own_images(line: TinyLine) -> None:
+def test_the_verdict_is_told_with_its_day_and_the_network_with_what_it_makes_of_its_own_images(
+    line: TinyLine,
+) -> None:
     html = page(line)
 
-    assert "decided on 2026-11-30; <code>perennial versions</code> says what is champion now" in html
+    assert (
+        "decided on 2026-11-30; <code>perennial versions</code> says what is champion now" in html
+    )
     assert "of their own training images they get 96.0 % right, 97.0 % with" in html
 
 
@@ -131,14 +155,19 @@ def test_the_card_says_what_was_measured_on_how_many_images(line: TinyLine) -> N
     card = render_card(gather(run, line.job().reads))
 
     assert "On 60 test images that were never trained on" in card
-    assert "97 images discovered: 96 kept (24 train, 12 validation, 60 test), 0 quarantined, 1 removed" in card
+    assert (
+        "97 images discovered: 96 kept (24 train, 12 validation, 60 test), 0 quarantined, 1 removed"
+        in card
+    )
 
 
 HOSTILE = "<b>[x](javascript:alert(1))\u202e"
 
 
 def test_names_of_others_are_text_on_the_page_and_in_the_card(line: TinyLine) -> None:
-    verdict = Verdict("reject", f"Refused for {HOSTILE}.", (Rule(HOSTILE, True, HOSTILE),), notes=(HOSTILE,))
+    verdict = Verdict(
+        "reject", f"Refused for {HOSTILE}.", (Rule(HOSTILE, True, HOSTILE),), notes=(HOSTILE,)
+    )
     step = Step("listing and source", "discover", (Fact("source a", f"`{HOSTILE}"),))
     run = Run("m", None, "f" * 64, verdict, Lineage("", "m", (step,)), {})
     content = gather(run, line.job().reads)
@@ -156,20 +185,30 @@ def test_the_ledger_accounts_for_every_image(line: TinyLine) -> None:
 
     assert ledger.total == LedgerRow("all", 97, 96, 0, 1)
     assert sum(row.discovered for row in ledger.by_class) == 97
-    assert ledger.reasons == (ReasonCount("duplicate", "remove", 1, {"train": 1, "val": 0, "test": 0}),)
+    assert ledger.reasons == (
+        ReasonCount("duplicate", "remove", 1, {"train": 1, "val": 0, "test": 0}),
+    )
 
 
-def test_the_data_are_compared_with_those_of_the_version_before(line: TinyLine, tmp_path: Path) -> None:
+def test_the_data_are_compared_with_those_of_the_version_before(
+    line: TinyLine, tmp_path: Path
+) -> None:
     before = tmp_path / "profile.json"
     counts = {"edges": [0, 4, 8], "counts": [20, 80]}
-    before.write_text(json.dumps({"n": 100, "columns": {"entropy_bit": counts}, "classes": {"red": 50, "teal": 50}}))
+    before.write_text(
+        json.dumps(
+            {"n": 100, "columns": {"entropy_bit": counts}, "classes": {"red": 50, "teal": 50}}
+        )
+    )
     verdict = Verdict("promote", "Promoted.", (RULE,))
     run = Run("m", 2, "f" * 64, verdict, LINEAGE, {}, Previous(1, before))
 
     html = render_report(gather(run, line.job().reads))
 
     assert "The kept images beside those of version 1" in html
-    assert re.search(r'<td>entropy bit</td><td class="n">[2-9]\.\d+</td><td class="no">large</td>', html)
+    assert re.search(
+        r'<td>entropy bit</td><td class="n">[2-9]\.\d+</td><td class="no">large</td>', html
+    )
     assert '<td>teal</td><td class="n">50 → 0</td>' in html
 
 
@@ -178,7 +217,9 @@ def test_a_ledger_that_loses_images_is_a_defect() -> None:
         LedgerRow("all", 10, 8, 1, 0)
 
 
-def test_the_worst_mistake_is_the_one_with_the_least_probability_for_the_truth(line: TinyLine) -> None:
+def test_the_worst_mistake_is_the_one_with_the_least_probability_for_the_truth(
+    line: TinyLine,
+) -> None:
     predictions = PREDICTIONS.read(line.path("predictions"))
     predictions.loc[predictions["image_id"] == "tiny/blue/038.png", "p_label"] = 0.01
 
@@ -203,7 +244,9 @@ def test_a_thumbnail_shows_the_pixels_and_none_of_the_metadata(tmp_path: Path) -
         "size_bytes": [len(buffer.getvalue())],
     }
 
-    uri = thumbnails(["s/a.jpg"], members=pd.DataFrame(columns), shards=tmp_path, rules=PixelRules())["s/a.jpg"]
+    uri = thumbnails(
+        ["s/a.jpg"], members=pd.DataFrame(columns), shards=tmp_path, rules=PixelRules()
+    )["s/a.jpg"]
 
     shown = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
     assert (shown.size, shown.format) == ((112, 168), "JPEG")
@@ -213,7 +256,9 @@ def test_a_thumbnail_shows_the_pixels_and_none_of_the_metadata(tmp_path: Path) -
 
 def test_a_file_that_is_no_image_has_no_thumbnail(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"<html>")
-    members = pd.DataFrame({"image_id": ["x"], "container": ["a.bin"], "offset_bytes": [0], "size_bytes": [6]})
+    members = pd.DataFrame(
+        {"image_id": ["x"], "container": ["a.bin"], "offset_bytes": [0], "size_bytes": [6]}
+    )
 
     assert thumbnails(["x"], members=members, shards=tmp_path, rules=PixelRules()) == {"x": ""}
 
@@ -229,7 +274,9 @@ def test_tiny_images_are_kept_exactly() -> None:
 def test_only_the_images_asked_for_are_read(line: TinyLine) -> None:
     members = MEMBERS.read(line.path("members"))
 
-    found = thumbnails(["tiny/red/000.png"], members=members, shards=line.path("shards"), rules=PixelRules())
+    found = thumbnails(
+        ["tiny/red/000.png"], members=members, shards=line.path("shards"), rules=PixelRules()
+    )
 
     assert list(found) == ["tiny/red/000.png"]
 

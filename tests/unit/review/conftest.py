@@ -45,9 +45,25 @@ FOUND = [  # image_id, sha256, class, split, duplicate group, kind, decision, re
     ("s/broken.jpg", "a6", CAT, None, None, None, "quarantine", "decode_truncated"),
 ]
 QUEUE = [  # kind, rank, image_id, given, suggested, score, note
-    ("label_issue", 1, f"s/{EVIL}.jpg", CAT, DOG, 0.9, "looks like dog out of sample; still used; decide"),
+    (
+        "label_issue",
+        1,
+        f"s/{EVIL}.jpg",
+        CAT,
+        DOG,
+        0.9,
+        "looks like dog out of sample; still used; decide",
+    ),
     ("label_issue", 2, "s/formula.jpg", FORMULA, CAT, 0.4, "a weak suspicion"),
-    ("duplicate_conflict", 1, "s/twin1.jpg", DOG, None, None, "copies of this image have the classes cat, dog"),
+    (
+        "duplicate_conflict",
+        1,
+        "s/twin1.jpg",
+        DOG,
+        None,
+        None,
+        "copies of this image have the classes cat, dog",
+    ),
     ("near_duplicate", 1, "s/copy.jpg", DOG, None, None, "left out as nearly the same image"),
     ("quarantined", 1, "s/broken.jpg", CAT, None, None, "left out: decode truncated"),
     ("something_new", 1, "s/original.jpg", DOG, None, None, "a kind that came later"),
@@ -58,18 +74,32 @@ QUEUE = [  # kind, rank, image_id, given, suggested, score, note
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The artifacts, by role."""
     folder = tmp_path_factory.mktemp("line")
-    roles = {name: folder / f"{name}.parquet" for name in ("review", "manifest", "votes", "images", "members")}
+    roles = {
+        name: folder / f"{name}.parquet"
+        for name in ("review", "manifest", "votes", "images", "members")
+    }
     roles |= {
         "classes": folder / "classes.csv",
         "shards": folder / "shards",
         "pixel_rules": folder / "pixel_rules.json",
     }
     roles["pixel_rules"].write_text("{}")
-    roles["classes"].write_text(f'label,class_id,name\n0,"{FORMULA}",formula\n1,cat,cat\n2,dog,dog\n')
+    roles["classes"].write_text(
+        f'label,class_id,name\n0,"{FORMULA}",formula\n1,cat,cat\n2,dog,dog\n'
+    )
     data = [photo(i) for i in range(6)] + [b"\xff\xd8broken"]
     roles["shards"].mkdir()
     (roles["shards"] / "a.bin").write_bytes(b"".join(data))
-    columns = ["image_id", "sha256", "class_id", "split", "dup_group", "dup_kind", "decision", "reason"]
+    columns = [
+        "image_id",
+        "sha256",
+        "class_id",
+        "split",
+        "dup_group",
+        "dup_kind",
+        "decision",
+        "reason",
+    ]
     manifest = pd.DataFrame(FOUND, columns=columns)
     sizes = [len(one) for one in data]
     facts: dict[str, Any] = {
@@ -94,8 +124,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     members = members.assign(row_in_shard=range(len(data)), container="a.bin", offset_bytes=offsets)
     write(MEMBERS, members, roles["members"])
     refusal = manifest["reason"].where(manifest["decision"] == "quarantine")
-    write(IMAGES, members[["image_id", "shard", "row_in_shard"]].assign(refusal=refusal), roles["images"])
-    queue = pd.DataFrame(QUEUE, columns=["kind", "rank", "image_id", "given", "suggested", "score", "note"])
+    write(
+        IMAGES,
+        members[["image_id", "shard", "row_in_shard"]].assign(refusal=refusal),
+        roles["images"],
+    )
+    queue = pd.DataFrame(
+        QUEUE, columns=["kind", "rank", "image_id", "given", "suggested", "score", "note"]
+    )
     write(REVIEW, queue.merge(manifest[["image_id", "sha256"]]), roles["review"])
     votes = [(f"s/{EVIL}.jpg", "ana", CAT), (f"s/{EVIL}.jpg", "<b>ben</b>", DOG)]
     write(VOTES, pd.DataFrame(votes, columns=["image_id", "annotator", "label"]), roles["votes"])

@@ -16,7 +16,9 @@ from tests.unit.review.conftest import EVIL, FORMULA
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"
+    ),
 ]
 
 
@@ -69,7 +71,9 @@ def downloaded(page: Page) -> list[tuple[str, str, str, str]]:
     with page.expect_download() as download:
         press(page, "d")
     file = Path(download.value.path())
-    return [(a.key, a.action, a.value, a.expected_old) for a in read_answers(file.read_text(), file)]
+    return [
+        (a.key, a.action, a.value, a.expected_old) for a in read_answers(file.read_text(), file)
+    ]
 
 
 def test_a_review_with_keys_alone_gives_the_lines_it_means(page: Page) -> None:
@@ -95,9 +99,15 @@ def test_a_name_that_would_turn_text_around_is_shown_with_its_escape_and_answere
 ) -> None:
     found = gather(files, most=100)
     hostile = replace(
-        found.asked[0], image_id="s/\u202egpj.exe", given="cat\u202e", suggested="כלב", note="is cat\u202e"
+        found.asked[0],
+        image_id="s/\u202egpj.exe",
+        given="cat\u202e",
+        suggested="כלב",
+        note="is cat\u202e",
     )
-    (tmp_path / "x.html").write_text(render_page(replace(found, asked=(hostile,)), name="pets\u202e"))
+    (tmp_path / "x.html").write_text(
+        render_page(replace(found, asked=(hostile,)), name="pets\u202e")
+    )
     page = browser_context.new_page()
     page.goto((tmp_path / "x.html").as_uri())
 
@@ -140,7 +150,9 @@ def test_undo_goes_back_answer_by_answer_to_what_was_said_before(page: Page) -> 
 def test_answers_survive_a_reload_and_the_review_goes_on_where_it_was(page: Page) -> None:
     press(page, "1", "4")
     page.locator("#author").fill("ana")
-    expect(page.locator("#count")).to_have_text("2 of 6 answered")  # before that, a slow machine reloads too early
+    expect(page.locator("#count")).to_have_text(
+        "2 of 6 answered"
+    )  # before that, a slow machine reloads too early
 
     page.reload()
 
@@ -169,7 +181,9 @@ def test_names_and_classes_are_shown_as_text_and_never_run(page: Page) -> None:
     assert page.evaluate("document.querySelectorAll('script').length") == 3
 
 
-def test_a_script_that_is_not_the_pages_own_would_not_run(page: Page, complaints: list[str]) -> None:
+def test_a_script_that_is_not_the_pages_own_would_not_run(
+    page: Page, complaints: list[str]
+) -> None:
     refused = page.evaluate(
         "new Promise(done => { document.addEventListener('securitypolicyviolation', e => done(e.effectiveDirective));"
         " const s = document.createElement('script'); s.textContent = 'window.pwned = 1'; document.body.append(s); })"

@@ -17,7 +17,9 @@ OLD = HEADER + "# ours\nsha256,a1,remove,,,no,ana,2026-11-20\n"
 
 
 def test_new_answers_come_after_the_old_lines_and_known_ones_are_not_written_twice() -> None:
-    answers = read_answers(HEADER + "sha256,a1,remove,,,,ben,\nsha256,a2,relabel,dog,cat,,ben,2026-11-21\n", FILE)
+    answers = read_answers(
+        HEADER + "sha256,a1,remove,,,,ben,\nsha256,a2,relabel,dog,cat,,ben,2026-11-21\n", FILE
+    )
 
     merged = merge(OLD, answers, FILE)
     again = merge(merged.text, answers, FILE)
@@ -44,5 +46,7 @@ def test_formulas_stay_guarded_in_the_file_and_are_plain_where_they_are_used() -
 
 
 def test_a_file_of_answers_that_is_malformed_is_refused_with_its_lines() -> None:
-    with pytest.raises(ConfigError, match=r"answers.csv: 1 wrong line .*line 2: no such action 'eat'"):
+    with pytest.raises(
+        ConfigError, match=r"answers.csv: 1 wrong line .*line 2: no such action 'eat'"
+    ):
         read_answers(HEADER + "sha256,a2,eat,,,,,\n", Path("answers.csv"))

@@ -25,7 +25,9 @@ def asked(files: dict[str, Path], most: int = 100) -> list[tuple[str, str]]:
     return [(one.kind, one.image_id) for one in gather(files, most=most).asked]
 
 
-def test_questions_come_by_kind_and_urgency_and_a_kind_nobody_knows_comes_last(files: dict[str, Path]) -> None:
+def test_questions_come_by_kind_and_urgency_and_a_kind_nobody_knows_comes_last(
+    files: dict[str, Path],
+) -> None:
     assert asked(files) == [
         ("label_issue", f"s/{EVIL}.jpg"),
         ("label_issue", "s/formula.jpg"),
@@ -36,7 +38,9 @@ def test_questions_come_by_kind_and_urgency_and_a_kind_nobody_knows_comes_last(f
     ]
 
 
-def test_of_too_many_questions_the_most_urgent_of_every_kind_are_asked(files: dict[str, Path]) -> None:
+def test_of_too_many_questions_the_most_urgent_of_every_kind_are_asked(
+    files: dict[str, Path],
+) -> None:
     found = gather(files, most=5)
 
     assert len(found.asked) == 5
@@ -44,7 +48,9 @@ def test_of_too_many_questions_the_most_urgent_of_every_kind_are_asked(files: di
     assert found.totals["label_issue"] == 2
 
 
-def test_an_image_is_named_by_its_bytes_unless_another_one_has_them_too(files: dict[str, Path]) -> None:
+def test_an_image_is_named_by_its_bytes_unless_another_one_has_them_too(
+    files: dict[str, Path],
+) -> None:
     keys = {one.image_id: (one.key_type, one.key) for one in gather(files, most=100).asked}
 
     assert keys["s/formula.jpg"] == ("sha256", "a2")
@@ -73,7 +79,9 @@ def test_copies_are_shown_with_what_became_of_them(files: dict[str, Path]) -> No
     ]
 
 
-def test_nothing_from_data_can_end_a_block_and_only_one_script_may_run(files: dict[str, Path]) -> None:
+def test_nothing_from_data_can_end_a_block_and_only_one_script_may_run(
+    files: dict[str, Path],
+) -> None:
     page = render_page(gather(files, most=100), name=EVIL)
 
     assert EVIL not in page
@@ -81,7 +89,8 @@ def test_nothing_from_data_can_end_a_block_and_only_one_script_may_run(files: di
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert policy is not None
     assert re.fullmatch(
-        r"default-src 'none'; img-src data:; style-src 'sha256-\S+'; script-src 'sha256-\S+'", policy[1]
+        r"default-src 'none'; img-src data:; style-src 'sha256-\S+'; script-src 'sha256-\S+'",
+        policy[1],
     )
     assert not re.search(r'(src|href)="|url\(|https?://', page)
 
@@ -98,4 +107,6 @@ def test_images_hold_no_metadata(files: dict[str, Path]) -> None:
 
 
 def test_the_same_line_gives_the_same_page(files: dict[str, Path]) -> None:
-    assert render_page(gather(files, most=100), name="m") == render_page(gather(files, most=100), name="m")
+    assert render_page(gather(files, most=100), name="m") == render_page(
+        gather(files, most=100), name="m"
+    )

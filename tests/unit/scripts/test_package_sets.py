@@ -45,10 +45,14 @@ def _packages(name: str) -> set[str]:
     return set(pins_of(text.partition(f"# {following[0]}:")[0] if following else text))
 
 
-def _needed(requirements: list[str], found: dict[str, set[str]], extras: tuple[str, ...] = ("",)) -> None:
+def _needed(
+    requirements: list[str], found: dict[str, set[str]], extras: tuple[str, ...] = ("",)
+) -> None:
     """Add to `found` what requirements need, directly or not: package -> the extras that were followed."""
     for requirement in map(Requirement, requirements):
-        if requirement.marker and not any(requirement.marker.evaluate({"extra": extra}) for extra in extras):
+        if requirement.marker and not any(
+            requirement.marker.evaluate({"extra": extra}) for extra in extras
+        ):
             continue
         name, wanted = canonicalize_name(requirement.name), {"", *requirement.extras}
         if name == PROJECT["name"]:
@@ -82,11 +86,19 @@ def _run_with_few_packages(code: str, *arguments: str) -> subprocess.CompletedPr
         if any(canonicalize_name(name) in packages for name in distributions)
     ]
     own = ["flows", "tasks", "pipeline_lib"]
-    command = [sys.executable, "-c", WITH_FEW_PACKAGES + code, json.dumps([*modules, *own]), *arguments]
+    command = [
+        sys.executable,
+        "-c",
+        WITH_FEW_PACKAGES + code,
+        json.dumps([*modules, *own]),
+        *arguments,
+    ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_models_predict_with_the_packages_of_the_small_set_alone(small_line: SmallLine, evaluated: Path) -> None:
+def test_models_predict_with_the_packages_of_the_small_set_alone(
+    small_line: SmallLine, evaluated: Path
+) -> None:
     code = """
 import pipeline_lib.registry.registry
 from flows.cli import main

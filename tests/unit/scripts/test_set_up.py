@@ -79,14 +79,18 @@ class Machine:
 
     def become_ubuntu(self) -> None:
         """Say so where the script looks."""
-        (self.folder / "os-release").write_text('NAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n')
+        (self.folder / "os-release").write_text(
+            'NAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
+        )
 
     def install(self, packages: str) -> None:
         """As if they had been installed before."""
         with (self.folder / "installed").open("a") as installed:
             installed.writelines(f"{name}\n" for name in packages.split())
 
-    def set_up(self, *arguments: str, failing: str = "", extras: str = "") -> subprocess.CompletedProcess[str]:
+    def set_up(
+        self, *arguments: str, failing: str = "", extras: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         """Run the script. failing: each command whose line holds these words fails. extras: optional packages."""
         environment = {
             "PATH": f"{self.folder / 'pyenv'}{os.pathsep}{self.folder / 'bin'}",
@@ -101,7 +105,11 @@ class Machine:
 
     def asked(self, start: str = "") -> list[str]:
         """How the fakes were called in the last run, where the line starts so."""
-        return [line for line in (self.folder / "asked").read_text().splitlines() if line.startswith(start)]
+        return [
+            line
+            for line in (self.folder / "asked").read_text().splitlines()
+            if line.startswith(start)
+        ]
 
     def asked_to_install(self) -> str:
         """The packages, in the order they were asked for."""
@@ -170,7 +178,9 @@ def test_the_systems_python3_is_taken_under_that_name_alone(machine: Machine, mi
 
 
 @pytest.mark.parametrize("minor", [10, 14])
-def test_a_python_too_old_or_too_new_is_refused_in_one_line_with_what_to_type(machine: Machine, minor: int) -> None:
+def test_a_python_too_old_or_too_new_is_refused_in_one_line_with_what_to_type(
+    machine: Machine, minor: int
+) -> None:
     machine.add_python("python3", minor)
 
     done = machine.set_up()
@@ -201,8 +211,12 @@ def test_a_shim_that_names_no_python_is_passed_over(machine: Machine) -> None:
     assert machine.made_with() == "python3.12"
 
 
-@pytest.mark.parametrize("lacks", ["python3.11-venv", "python3.11-dev", "python3.11-venv python3.11-dev"])
-def test_a_python_without_venv_or_headers_is_passed_over_for_a_complete_one(machine: Machine, lacks: str) -> None:
+@pytest.mark.parametrize(
+    "lacks", ["python3.11-venv", "python3.11-dev", "python3.11-venv python3.11-dev"]
+)
+def test_a_python_without_venv_or_headers_is_passed_over_for_a_complete_one(
+    machine: Machine, lacks: str
+) -> None:
     machine.add_python("python3.11", 11, lacks=lacks)
     machine.add_python("python3", 12)
 
@@ -211,8 +225,12 @@ def test_a_python_without_venv_or_headers_is_passed_over_for_a_complete_one(mach
     assert "python3" not in machine.asked_to_install()
 
 
-@pytest.mark.parametrize("lacks", ["python3.12-venv", "python3.12-dev", "python3.12-venv python3.12-dev"])
-def test_a_python_without_venv_or_headers_alone_is_refused_with_what_it_lacks(machine: Machine, lacks: str) -> None:
+@pytest.mark.parametrize(
+    "lacks", ["python3.12-venv", "python3.12-dev", "python3.12-venv python3.12-dev"]
+)
+def test_a_python_without_venv_or_headers_alone_is_refused_with_what_it_lacks(
+    machine: Machine, lacks: str
+) -> None:
     machine.add_python("python3.12", 12, lacks=lacks)
     machine.add_python("python3", 10)
 
@@ -226,7 +244,9 @@ def test_a_python_without_venv_or_headers_alone_is_refused_with_what_it_lacks(ma
 
 
 @pytest.mark.parametrize("arguments", [[], ["developers"], ["tests"]])
-def test_a_second_run_calls_nothing_and_says_nothing(machine: Machine, arguments: list[str]) -> None:
+def test_a_second_run_calls_nothing_and_says_nothing(
+    machine: Machine, arguments: list[str]
+) -> None:
     machine.add_python("python3", 11)
     first = machine.set_up(*arguments)
 
@@ -268,14 +288,18 @@ def test_an_environment_whose_python_is_gone_is_made_anew(machine: Machine) -> N
         ("tests", ["numpy", "torch", "pytest"]),
     ],
 )
-def test_a_set_is_the_lock_up_to_the_end_of_its_part(machine: Machine, of: str, packages: list[str]) -> None:
+def test_a_set_is_the_lock_up_to_the_end_of_its_part(
+    machine: Machine, of: str, packages: list[str]
+) -> None:
     machine.add_python("python3", 11)
 
     assert machine.set_up(of).returncode == 0
     assert machine.locked() == packages
 
 
-def test_the_tests_add_the_developers_packages_and_the_demo_after_them_removes_none(machine: Machine) -> None:
+def test_the_tests_add_the_developers_packages_and_the_demo_after_them_removes_none(
+    machine: Machine,
+) -> None:
     machine.add_python("python3", 11)
     machine.set_up()
     machine.set_up("tests")
@@ -315,7 +339,9 @@ def test_prediction_alone_needs_no_uv_and_no_decoder(machine: Machine) -> None:
     machine.set_up("predict")
 
     assert not machine.asked("apt-get")
-    assert [line for line in machine.asked("python -m") if "-m uv" in line or "-m pipeline_lib" in line] == []
+    assert [
+        line for line in machine.asked("python -m") if "-m uv" in line or "-m pipeline_lib" in line
+    ] == []
     assert [line for line in machine.asked("python -m pip") if "--no-deps --require-hashes" in line]
 
 
@@ -336,12 +362,16 @@ def test_an_unknown_set_or_extra_is_refused_with_the_names_there_are(machine: Ma
         "set-up: no such set of packages: training; "
         "choose one of predict, line, developers, tests (make setup FOR=predict)\n"
     )
-    assert extra.stderr == ("set-up: no such extra: time; pyproject.toml names them: dask, faces, heic, trackers\n")
+    assert extra.stderr == (
+        "set-up: no such extra: time; pyproject.toml names them: dask, faces, heic, trackers\n"
+    )
     assert (of.returncode, extra.returncode) == (69, 69)
     assert not (machine.folder / "project/.venv").exists()
 
 
-def test_optional_packages_are_installed_once_and_come_again_with_a_new_lock(machine: Machine) -> None:
+def test_optional_packages_are_installed_once_and_come_again_with_a_new_lock(
+    machine: Machine,
+) -> None:
     machine.add_python("python3", 11)
     machine.set_up()
 
@@ -352,7 +382,11 @@ def test_optional_packages_are_installed_once_and_come_again_with_a_new_lock(mac
     (machine.folder / "project/requirements.lock").write_text(LOCK + "new==1\n")
     machine.set_up()
 
-    assert [line for line in first if line.endswith("--constraint requirements.lock --editable .[heic,trackers]")]
+    assert [
+        line
+        for line in first
+        if line.endswith("--constraint requirements.lock --editable .[heic,trackers]")
+    ]
     assert second == []
     assert [line for line in machine.asked() if line.endswith("--editable .[heic,trackers]")]
 
@@ -360,7 +394,9 @@ def test_optional_packages_are_installed_once_and_come_again_with_a_new_lock(mac
 # System packages
 
 
-def test_a_bare_system_is_asked_for_what_ffcv_and_the_decoder_are_built_with(machine: Machine) -> None:
+def test_a_bare_system_is_asked_for_what_ffcv_and_the_decoder_are_built_with(
+    machine: Machine,
+) -> None:
     machine.add_python("python3", 13, lacks="python3-venv python3-dev")
 
     assert machine.set_up().returncode == 0
@@ -393,7 +429,9 @@ def test_the_tests_need_chromium_too_though_all_else_is_there(machine: Machine) 
     assert machine.asked_to_install() == "chromium"
 
 
-def test_ubuntus_chromium_is_not_asked_for_and_set_up_says_what_is_skipped(machine: Machine) -> None:
+def test_ubuntus_chromium_is_not_asked_for_and_set_up_says_what_is_skipped(
+    machine: Machine,
+) -> None:
     machine.become_ubuntu()
     machine.add_python("python3", 12)
 
@@ -487,15 +525,23 @@ UV = ".venv/bin/python -m uv pip"
             "uv pip sync",
             f"could not install them; run: {UV} sync --python .venv/bin/python --require-hashes .venv/locked.txt",
         ),
-        ("--editable", f"could not install the project; run: {UV} install --no-deps --editable '.'"),
-        ("native.build", "could not compile the decoder; run: .venv/bin/python -m pipeline_lib.native.build"),
+        (
+            "--editable",
+            f"could not install the project; run: {UV} install --no-deps --editable '.'",
+        ),
+        (
+            "native.build",
+            "could not compile the decoder; run: .venv/bin/python -m pipeline_lib.native.build",
+        ),
         (
             "core.site_cache_dir",
             "could not tell DVC to keep its own cache here; run: .venv/bin/python -m dvc config --local core.site",
         ),
     ],
 )
-def test_a_step_that_fails_says_what_to_type_and_is_tried_again(machine: Machine, failing: str, said: str) -> None:
+def test_a_step_that_fails_says_what_to_type_and_is_tried_again(
+    machine: Machine, failing: str, said: str
+) -> None:
     machine.add_python("python3", 11)
 
     done = machine.set_up(failing=failing)

@@ -23,13 +23,24 @@ from pipeline_lib.survey.contents import look_into
 from testing.sources import SMALL_SHARDS, Take, tar_of
 
 END = bytes(1024)
-TIGHT = SMALL_SHARDS.model_copy(update={"max_file_bytes": 1_000_000, "max_unpacked_bytes": 3_000_000})
+TIGHT = SMALL_SHARDS.model_copy(
+    update={"max_file_bytes": 1_000_000, "max_unpacked_bytes": 3_000_000}
+)
 
 
 def header(name: bytes, kind: bytes, size: bytes, *, magic: bytes = b"ustar\x0000") -> bytes:
     """A header with any size field, and its true checksum."""
     block = bytearray(
-        struct.pack("100s8s8s8s12s12s8sc100s8s247x", name, *3 * [b"0000644\0"], size, *2 * [b""], kind, b"", magic)
+        struct.pack(
+            "100s8s8s8s12s12s8sc100s8s247x",
+            name,
+            *3 * [b"0000644\0"],
+            size,
+            *2 * [b""],
+            kind,
+            b"",
+            magic,
+        )
     )
     block[148:156] = b"%06o\0 " % (256 + sum(block[:148]) + sum(block[156:]))
     return bytes(block)
@@ -52,22 +63,59 @@ def record(key: bytes, value: bytes) -> bytes:
 IMAGE = header(b"a/ok.jpg", b"0", octal(4)) + b"data" + bytes(508)
 EMPTY_IMAGE = header(b"a/x.jpg", b"0", octal(0))
 HOSTILE_TARS = {
-    "a negative pax size (CVE-2025-8194)": (IMAGE + pax(record(b"size", b"-1048576")) + EMPTY_IMAGE, "size in a pax"),
-    "a pax size of -512": (IMAGE + pax(record(b"size", b"-512")) + EMPTY_IMAGE, "size in a pax header"),
-    "a pax size that is no number": (pax(record(b"size", b"1e3")) + EMPTY_IMAGE, "size in a pax header"),
-    "a negative size in octal": (IMAGE + header(b"a/x.jpg", b"0", b"-0000001000\0"), "the size in a member's header"),
-    "a negative size to the base 256": (IMAGE + header(b"a/x.jpg", b"0", b"\xff" * 12), "the size in a member's"),
-    "a huge size to the base 256": (IMAGE + header(b"a/x.jpg", b"0", b"\x80" + b"\xff" * 11), "its last member ends"),
-    "a pax header that claims 8 GB": (header(b"pax", b"x", octal(2**33 - 1)) + EMPTY_IMAGE, "extended headers of more"),
-    "a long name that claims 8 GB": (header(b"@", b"L", octal(2**33 - 1)) + EMPTY_IMAGE, "extended headers of more"),
-    "long names without end": (3000 * (header(b"@", b"L", octal(2)) + b"x\0" + bytes(510)), "extended headers of more"),
-    "pax records for all without end": (pax(record(b"a", b"b"), b"g") * 3000, "extended headers of more"),
-    "a pax record that is longer than its header": (pax(b"99 path=x\n") + EMPTY_IMAGE, "a pax record is broken"),
+    "a negative pax size (CVE-2025-8194)": (
+        IMAGE + pax(record(b"size", b"-1048576")) + EMPTY_IMAGE,
+        "size in a pax",
+    ),
+    "a pax size of -512": (
+        IMAGE + pax(record(b"size", b"-512")) + EMPTY_IMAGE,
+        "size in a pax header",
+    ),
+    "a pax size that is no number": (
+        pax(record(b"size", b"1e3")) + EMPTY_IMAGE,
+        "size in a pax header",
+    ),
+    "a negative size in octal": (
+        IMAGE + header(b"a/x.jpg", b"0", b"-0000001000\0"),
+        "the size in a member's header",
+    ),
+    "a negative size to the base 256": (
+        IMAGE + header(b"a/x.jpg", b"0", b"\xff" * 12),
+        "the size in a member's",
+    ),
+    "a huge size to the base 256": (
+        IMAGE + header(b"a/x.jpg", b"0", b"\x80" + b"\xff" * 11),
+        "its last member ends",
+    ),
+    "a pax header that claims 8 GB": (
+        header(b"pax", b"x", octal(2**33 - 1)) + EMPTY_IMAGE,
+        "extended headers of more",
+    ),
+    "a long name that claims 8 GB": (
+        header(b"@", b"L", octal(2**33 - 1)) + EMPTY_IMAGE,
+        "extended headers of more",
+    ),
+    "long names without end": (
+        3000 * (header(b"@", b"L", octal(2)) + b"x\0" + bytes(510)),
+        "extended headers of more",
+    ),
+    "pax records for all without end": (
+        pax(record(b"a", b"b"), b"g") * 3000,
+        "extended headers of more",
+    ),
+    "a pax record that is longer than its header": (
+        pax(b"99 path=x\n") + EMPTY_IMAGE,
+        "a pax record is broken",
+    ),
     "a pax record of length 0": (pax(b"0 path=x\n") + EMPTY_IMAGE, "a pax record is broken"),
     "a pax record of endless digits": (pax(b"1" * 100_000) + EMPTY_IMAGE, "a pax record is broken"),
     "a pax header and no member": (IMAGE + pax(record(b"path", b"a/x.jpg")), "no member follows"),
     "a sparse map without end": (
-        IMAGE + header(b"a/x.jpg", b"S", octal(0))[:482] + b"\1" + bytes(29) + (bytes(504) + b"\1" + bytes(7)) * 40,
+        IMAGE
+        + header(b"a/x.jpg", b"S", octal(0))[:482]
+        + b"\1"
+        + bytes(29)
+        + (bytes(504) + b"\1" + bytes(7)) * 40,
         "a member's header is broken|without the closing block",
     ),
 }
@@ -83,7 +131,8 @@ def test_a_hostile_tar_header_stops_the_run_and_names_the_byte(
     (tmp_path / f"pics.{ending}").write_bytes(data if ending == "tar" else gzip.compress(data))
 
     with pytest.raises(
-        ArchiveDamaged, match=rf"pics\.{ending}: the tar archive is cut off or damaged at byte \d+ .*{message}"
+        ArchiveDamaged,
+        match=rf"pics\.{ending}: the tar archive is cut off or damaged at byte \d+ .*{message}",
     ):
         take({"uri": f"pics.{ending}"})
 
@@ -105,7 +154,9 @@ def test_init_names_the_damaged_member_of_a_zip(tmp_path: Path) -> None:
     (tmp_path / "pics.zip").write_bytes(bytes(data))
     seen = look_into(place_of("pics.zip", Settings(), root=tmp_path)).files
 
-    with pytest.raises(ArchiveDamaged, match=r"pics\.zip: the zip archive is damaged at byte 0, member a/ok\.jpg"):
+    with pytest.raises(
+        ArchiveDamaged, match=r"pics\.zip: the zip archive is damaged at byte 0, member a/ok\.jpg"
+    ):
         _ = [one.first(100) for one in seen if one.first]
 
 
@@ -124,7 +175,14 @@ def test_sparse_members_are_refused_one_by_one(take: Take, tmp_path: Path) -> No
     data = b"data" + bytes(508)
     new = pax(record(b"GNU.sparse.major", b"1") + record(b"GNU.sparse.name", b"a/new.jpg"))
     (tmp_path / "pics.tar").write_bytes(
-        IMAGE + bytes(old) + bytes(512) + data + new + header(b"a/GNUSparse.0/new.jpg", b"0", octal(4)) + data + END
+        IMAGE
+        + bytes(old)
+        + bytes(512)
+        + data
+        + new
+        + header(b"a/GNUSparse.0/new.jpg", b"0", octal(4))
+        + data
+        + END
     )
 
     members = take({"uri": "pics.tar"}).members
@@ -150,13 +208,19 @@ NAMES = [
 def test_our_reader_finds_what_pythons_finds(kind: int) -> None:
     """tarfile as the oracle, on what it writes itself: long names, links, folders, large and old headers."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=kind, encoding="utf-8", errors="surrogateescape") as tar:
+    with tarfile.open(
+        fileobj=buffer, mode="w", format=kind, encoding="utf-8", errors="surrogateescape"
+    ) as tar:
         for name in NAMES if kind != tarfile.USTAR_FORMAT else NAMES[:2]:
             info = tarfile.TarInfo(name.decode("utf-8", "surrogateescape"))
             info.size = len(name)
             info.pax_headers = {"SCHILY.xattr.user.note": "=\n" * 9}
             tar.addfile(info, io.BytesIO(name))
-        for other, type_ in (("dir/", tarfile.DIRTYPE), ("link", tarfile.SYMTYPE), ("hard", tarfile.LNKTYPE)):
+        for other, type_ in (
+            ("dir/", tarfile.DIRTYPE),
+            ("link", tarfile.SYMTYPE),
+            ("hard", tarfile.LNKTYPE),
+        ):
             info = tarfile.TarInfo(other)
             info.type, info.linkname = type_, "t" * (90 if kind == tarfile.USTAR_FORMAT else 300)
             tar.addfile(info)
@@ -168,17 +232,23 @@ def test_our_reader_finds_what_pythons_finds(kind: int) -> None:
     with tarfile.open(fileobj=buffer, encoding="utf-8", errors="surrogateescape") as tar:
         theirs = [
             TarMember(
-                info.name.encode("utf-8", "surrogateescape"), info.offset_data, info.size, info.isreg(), info.isdir()
+                info.name.encode("utf-8", "surrogateescape"),
+                info.offset_data,
+                info.size,
+                info.isreg(),
+                info.isdir(),
             )
             for info in tar
         ]
-    assert [(m.name.rstrip(b"/"), m.offset_bytes, m.size_bytes, m.is_file, m.is_folder) for m in ours] == [
-        (m.name, m.offset_bytes, m.size_bytes, m.is_file, m.is_folder) for m in theirs
-    ]
+    assert [
+        (m.name.rstrip(b"/"), m.offset_bytes, m.size_bytes, m.is_file, m.is_folder) for m in ours
+    ] == [(m.name, m.offset_bytes, m.size_bytes, m.is_file, m.is_folder) for m in theirs]
 
 
 @pytest.mark.parametrize("ending", ["tar", "tar.gz", "zip", "folder"])
-def test_a_file_over_the_limit_is_refused_by_name_and_never_read(take: Take, tmp_path: Path, ending: str) -> None:
+def test_a_file_over_the_limit_is_refused_by_name_and_never_read(
+    take: Take, tmp_path: Path, ending: str
+) -> None:
     files = {"a/big.jpg": bytes(1_000_001), "a/ok.jpg": b"data", "a/most.jpg": bytes(1_000_000)}
     if ending == "zip":
         with zipfile.ZipFile(tmp_path / "pics.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -238,7 +308,9 @@ def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused_with_the_key_
     else:
         tar_of(tmp_path / f"pics.{ending}", files, mode=f"w:{ending[4:]}")
 
-    expected = r"unpacks to more than 3000000 bytes.*raise download\.max_unpacked_bytes in params\.yaml"
+    expected = (
+        r"unpacks to more than 3000000 bytes.*raise download\.max_unpacked_bytes in params\.yaml"
+    )
     with pytest.raises(BadData, match=expected):
         take({"uri": f"pics.{ending}"}, params=TIGHT)
 
@@ -255,10 +327,17 @@ def test_an_archive_that_unpacks_to_200_times_its_size_is_refused(
     else:
         tar_of(tmp_path / "pics.tar.gz", {"a/x.jpg": bytes(2_000_000)}, mode="w:gz")
 
-    with pytest.raises(BadData, match=r"more than 200 times its size.*raise download\.max_unpacked_ratio in params"):
+    with pytest.raises(
+        BadData, match=r"more than 200 times its size.*raise download\.max_unpacked_ratio in params"
+    ):
         take({"uri": f"pics.{ending}"})
 
-    assert take({"uri": f"pics.{ending}"}, params=DownloadParams(max_unpacked_ratio=1100)).members.shape[0] <= 2
+    assert (
+        take(
+            {"uri": f"pics.{ending}"}, params=DownloadParams(max_unpacked_ratio=1100)
+        ).members.shape[0]
+        <= 2
+    )
 
 
 def test_a_deflated_member_is_never_whole_in_memory(take: Take, tmp_path: Path) -> None:
@@ -280,7 +359,9 @@ def peak_bytes(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def changed_zip(path: Path, changes: dict[int, bytes], *, method: int = zipfile.ZIP_DEFLATED) -> None:
+def changed_zip(
+    path: Path, changes: dict[int, bytes], *, method: int = zipfile.ZIP_DEFLATED
+) -> None:
     """A zip of one image with fields of its entry in the directory overwritten: offset in the entry -> bytes."""
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("a/x.jpg", b"data" * 1000)
@@ -294,7 +375,11 @@ def changed_zip(path: Path, changes: dict[int, bytes], *, method: int = zipfile.
 @pytest.mark.parametrize(
     ("changes", "method", "message"),
     [
-        ({24: b"\xe8\x03\0\0"}, zipfile.ZIP_DEFLATED, "damaged at byte 0, member a/x.jpg"),  # 1,000 of 4,000 bytes
+        (
+            {24: b"\xe8\x03\0\0"},
+            zipfile.ZIP_DEFLATED,
+            "damaged at byte 0, member a/x.jpg",
+        ),  # 1,000 of 4,000 bytes
         ({24: b"\x88\x13\0\0"}, zipfile.ZIP_DEFLATED, "damaged at byte 0, member a/x.jpg"),  # 5,000
         ({24: b"\xe8\x03\0\0"}, zipfile.ZIP_STORED, "stored, yet 4000 bytes hold 1000"),
         ({20: b"\xff\xff\xff\x7f"}, zipfile.ZIP_DEFLATED, "its data go beyond the end of the file"),
@@ -315,14 +400,24 @@ def test_a_zip_whose_directory_lies_stops_the_run(
 def raw_zip(name: bytes, *, file_size: int, extra: bytes = b"") -> bytes:
     """A zip of four deflated bytes, whose directory may claim another size (APPNOTE.TXT 4.3)."""
     data, crc = zlib.compress(b"data", wbits=-15), zlib.crc32(b"data")
-    local = struct.pack("<4s5H3I2H", b"PK\3\4", 45, 0, 8, 0, 0, crc, len(data), 4, len(name), 0) + name + data
+    local = (
+        struct.pack("<4s5H3I2H", b"PK\3\4", 45, 0, 8, 0, 0, crc, len(data), 4, len(name), 0)
+        + name
+        + data
+    )
     sizes = (len(data), file_size, len(name), len(extra))
     entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 45, 45, 0, 8, 0, 0, crc, *sizes, 0, 0, 0, 0, 0)
     directory = entry + name + extra
-    return local + directory + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(directory), len(local), 0)
+    return (
+        local
+        + directory
+        + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(directory), len(local), 0)
+    )
 
 
-def test_a_zip64_entry_that_promises_more_than_a_disk_holds_stops_the_run(take: Take, tmp_path: Path) -> None:
+def test_a_zip64_entry_that_promises_more_than_a_disk_holds_stops_the_run(
+    take: Take, tmp_path: Path
+) -> None:
     claims = struct.pack("<2HQ", 1, 8, 2**63 + 1)
     (tmp_path / "pics.zip").write_bytes(raw_zip(b"a/x.jpg", file_size=0xFFFFFFFF, extra=claims))
 
@@ -331,7 +426,9 @@ def test_a_zip64_entry_that_promises_more_than_a_disk_holds_stops_the_run(take: 
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
-def test_members_of_a_zip_that_share_bytes_stop_the_run(take: Take, tmp_path: Path, method: int) -> None:
+def test_members_of_a_zip_that_share_bytes_stop_the_run(
+    take: Take, tmp_path: Path, method: int
+) -> None:
     """The directory names one stretch of bytes many times."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
 
-LIMITS = ShardSizes(min_bytes=500, target_bytes=2000, max_bytes=100_000)  # no run reaches the maximum
+LIMITS = ShardSizes(
+    min_bytes=500, target_bytes=2000, max_bytes=100_000
+)  # no run reaches the maximum
 TIGHT = ShardSizes(min_bytes=500, target_bytes=2000, max_bytes=4000)
 sizes = st.lists(st.integers(0, 900), min_size=1, max_size=120)
 
@@ -31,8 +33,12 @@ def test_every_member_is_in_exactly_one_shard_and_in_order(sizes: list[int]) -> 
     assert all(shards)
 
 
-@given(sizes, st.lists(st.integers(0, 900), min_size=1, max_size=30), st.sampled_from([LIMITS, TIGHT]))
-def test_appended_members_change_the_last_shard_only(sizes: list[int], more: list[int], limits: ShardSizes) -> None:
+@given(
+    sizes, st.lists(st.integers(0, 900), min_size=1, max_size=30), st.sampled_from([LIMITS, TIGHT])
+)
+def test_appended_members_change_the_last_shard_only(
+    sizes: list[int], more: list[int], limits: ShardSizes
+) -> None:
     before = shards_of(named(sizes), limits)
 
     after = shards_of(named(sizes) + named(more, "b"), limits)
@@ -41,7 +47,9 @@ def test_appended_members_change_the_last_shard_only(sizes: list[int], more: lis
 
 
 @given(sizes, st.data())
-def test_a_withdrawn_member_changes_its_shard_and_at_most_the_next(sizes: list[int], data: st.DataObject) -> None:
+def test_a_withdrawn_member_changes_its_shard_and_at_most_the_next(
+    sizes: list[int], data: st.DataObject
+) -> None:
     members = named(sizes)
     gone = data.draw(st.integers(0, len(members) - 1))
     before = shards_of(members, LIMITS)
@@ -60,7 +68,10 @@ def test_no_shard_of_several_members_is_over_the_maximum(sizes: list[int]) -> No
 
     shards = shards_of(members, TIGHT)
 
-    assert all(len(shard) == 1 or sum(size_of[name] for name in shard) <= TIGHT.max_bytes for shard in shards)
+    assert all(
+        len(shard) == 1 or sum(size_of[name] for name in shard) <= TIGHT.max_bytes
+        for shard in shards
+    )
 
 
 @given(sizes)

@@ -24,14 +24,38 @@ DOUBTFUL = {  # the likeliest reading, its classes and splits
     "train and eval": ("split_class_folders", "cat dog", "eval:val train:train"),
     "train, val and eval": ("split_class_folders", "cat dog", "eval:test train:train val:val"),
     "trainval and test": ("split_class_folders", "cat dog", "test:test trainval:train"),
-    "training_set and test_set": ("split_class_folders", "cat dog", "test_set:test training_set:train"),
-    "images_train and images_val": ("split_class_folders", "cat dog", "images_train:train images_val:val"),
-    "Training, validation-set, dev_set": ("split_class_folders", "cat dog", "Training:train validation-set:val"),
-    "pets_train beside pets_test": ("split_class_folders", "cat dog", "pets_test:test pets_train:train"),
+    "training_set and test_set": (
+        "split_class_folders",
+        "cat dog",
+        "test_set:test training_set:train",
+    ),
+    "images_train and images_val": (
+        "split_class_folders",
+        "cat dog",
+        "images_train:train images_val:val",
+    ),
+    "Training, validation-set, dev_set": (
+        "split_class_folders",
+        "cat dog",
+        "Training:train validation-set:val",
+    ),
+    "pets_train beside pets_test": (
+        "split_class_folders",
+        "cat dog",
+        "pets_test:test pets_train:train",
+    ),
     "German names": ("split_class_folders", "cat dog", "Testdaten:test Trainingsdaten:train"),
-    "a fourth folder beside the splits": ("split_class_folders", "cat dog", "test:test train:train val:val"),
+    "a fourth folder beside the splits": (
+        "split_class_folders",
+        "cat dog",
+        "test:test train:train val:val",
+    ),
     "train and a stray folder": ("split_class_folders", "cat dog", "train:train"),
-    "train, test and unlabelled images": ("split_class_folders", "cat dog", "test:test train:train"),
+    "train, test and unlabelled images": (
+        "split_class_folders",
+        "cat dog",
+        "test:test train:train",
+    ),
     "flat dev, train, testing": ("split_class_folders", "", "dev:val testing:test train:train"),
     "superclasses": ("leaf_folders", "car cat dog plane", ""),
     "superclasses of one class each": ("leaf_folders", "car cat", ""),
@@ -43,7 +67,11 @@ DOUBTFUL = {  # the likeliest reading, its classes and splits
     "images and masks": ("flat", "", ""),
     "images and annotations, with classes": ("leaf_folders", "cat dog", ""),
     "class, then split": ("class_split_folders", "cat dog", "test:test train:train"),
-    "class, then split and something else": ("class_split_folders", "cat dog", "train:train val:val"),
+    "class, then split and something else": (
+        "class_split_folders",
+        "cat dog",
+        "train:train val:val",
+    ),
     "one folder beside loose images": ("leaf_folders", "cat dog", ""),
 }
 
@@ -70,12 +98,20 @@ def test_archives_as_folders_are_judged_by_their_names() -> None:
     ilsvrc = ("ILSVRC2012_img_train", "ILSVRC2012_img_val")
 
     assert list(readings(below(*shards), shards)) == ["flat", "class_folders"]
-    assert next(iter(readings(below("birds-0000", "birds-0001"), ("birds-0000", "birds-0001")))) == "flat"
+    assert (
+        next(iter(readings(below("birds-0000", "birds-0001"), ("birds-0000", "birds-0001"))))
+        == "flat"
+    )
     found = readings([*below(f"{ilsvrc[0]}/n01", f"{ilsvrc[0]}/n02"), *below(ilsvrc[1])], ilsvrc)
     assert found["split_class_folders"].split_counts == (("train", 4), ("val", 2))
-    assert (classes(found["split_class_folders"]), found["split_class_folders"].n_without) == ("n01 n02", 2)
+    assert (classes(found["split_class_folders"]), found["split_class_folders"].n_without) == (
+        "n01 n02",
+        2,
+    )
     assert not readings(below("n01", "n02"), ("n01", "n02"))
-    assert not readings(below(*shards))  # folders of such names are classes, as in the German traffic signs
+    assert not readings(
+        below(*shards)
+    )  # folders of such names are classes, as in the German traffic signs
 
 
 ORDINARY = (
@@ -116,7 +152,9 @@ def test_what_is_ordinary_beside_class_folders_raises_no_doubt() -> None:
     assert find_doubt([*below("cat", "dog", n=30), "cat/old/1.jpg", "dog/spare/2.jpg"]) is None
     assert find_doubt(["a.jpg", "b.jpg"]) is None
     assert find_doubt([]) is None
-    assert find_doubt([*below("train/cat", "train/dog"), *below("val")]) is None  # as Kaggle's ImageNet has it
+    assert (
+        find_doubt([*below("train/cat", "train/dog"), *below("val")]) is None
+    )  # as Kaggle's ImageNet has it
 
 
 @pytest.mark.parametrize(
@@ -131,5 +169,7 @@ def test_what_is_ordinary_beside_class_folders_raises_no_doubt() -> None:
         ("cifar-train cifar-test cifar", {"cifar-train": "train", "cifar-test": "test"}),
     ],
 )
-def test_names_of_splits_are_told_from_names_of_classes(siblings: str, expected: dict[str, str]) -> None:
+def test_names_of_splits_are_told_from_names_of_classes(
+    siblings: str, expected: dict[str, str]
+) -> None:
     assert split_names(siblings.split()) == expected

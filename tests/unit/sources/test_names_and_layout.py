@@ -65,10 +65,14 @@ def test_names_that_say_nothing_are_those_whose_bytes_decide() -> None:
     undecided = ["a/x.jpg?size=large", "a/x.jpg_large", "a/photo 2.0 (front)", "a/0a1b2c", "x.part"]
 
     assert all(is_undecided(name) for name in undecided)
-    assert not any(is_undecided(name) for name in ["a/x.jpg", "LICENSE", "a/._x", "a/x.xml", "a/x.nef", "../x"])
+    assert not any(
+        is_undecided(name) for name in ["a/x.jpg", "LICENSE", "a/._x", "a/x.xml", "a/x.nef", "../x"]
+    )
 
 
-@pytest.mark.parametrize("name", ["50%", "C#", "caf\u00e9", "R&D 100% #1", "\u9752\u3044", "100%25"])
+@pytest.mark.parametrize(
+    "name", ["50%", "C#", "caf\u00e9", "R&D 100% #1", "\u9752\u3044", "100%25"]
+)
 def test_a_class_is_called_as_people_write_it(name: str) -> None:
     stored = encode_name(name.encode())
 
@@ -107,7 +111,10 @@ def test_a_class_may_be_called_train_beside_other_classes() -> None:
 
 
 def test_a_single_split_folder_above_classes_is_a_split() -> None:
-    assert told(["imagenette/val/n1/a.png", "imagenette/val/n2/b.png"]) == [("n1", "val"), ("n2", "val")]
+    assert told(["imagenette/val/n1/a.png", "imagenette/val/n2/b.png"]) == [
+        ("n1", "val"),
+        ("n2", "val"),
+    ]
 
 
 def test_images_in_a_split_folder_without_class_folder_have_no_class() -> None:

@@ -20,7 +20,13 @@ SYNSETS = [  # ID, WNID, words, gloss, number of children, children
 @pytest.fixture
 def meta_mat(tmp_path: Path) -> Path:
     """A file like the devkit's: children padded with zeros."""
-    kinds = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O"), ("gloss", "O"), ("num_children", "O")]
+    kinds = [
+        ("ILSVRC2012_ID", "O"),
+        ("WNID", "O"),
+        ("words", "O"),
+        ("gloss", "O"),
+        ("num_children", "O"),
+    ]
     synsets = np.empty(len(SYNSETS), dtype=[*kinds, ("children", "O")])
     for place, (*facts, children) in enumerate(SYNSETS):
         synsets[place] = (*facts, np.array([*children, 0, 0]))
@@ -42,7 +48,11 @@ def test_the_mapping_gives_the_first_word_of_each_class(tmp_path: Path) -> None:
 
     lines = classes_csv(file).splitlines()
 
-    assert lines == ["class_id,name,definition,parents", "n01440764,tench,,", "n01443537,goldfish,,"]
+    assert lines == [
+        "class_id,name,definition,parents",
+        "n01440764,tench,,",
+        "n01443537,goldfish,,",
+    ]
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
@@ -50,17 +60,23 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     savemat(tmp_path / "x.mat", {"other": 1})
 
     with pytest.raises(
-        BadData, match=r"x.txt:1: not a line `wnid words` \(found: 0 tench\). Remedy: name the devkit's"
+        BadData,
+        match=r"x.txt:1: not a line `wnid words` \(found: 0 tench\). Remedy: name the devkit's",
     ):
         classes_csv(tmp_path / "x.txt")
-    with pytest.raises(BadData, match="x.mat: not the devkit's meta.mat .*Remedy: name the devkit's data/meta.mat"):
+    with pytest.raises(
+        BadData, match="x.mat: not the devkit's meta.mat .*Remedy: name the devkit's data/meta.mat"
+    ):
         classes_csv(tmp_path / "x.mat")
     with pytest.raises(SourceMissing, match=r"no such file. Remedy: name the devkit's"):
         classes_csv(tmp_path / "nothing.mat")
 
 
 def test_the_command_writes_the_file_once(
-    meta_mat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    meta_mat: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "curation").mkdir()

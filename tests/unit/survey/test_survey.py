@@ -32,7 +32,11 @@ def params_for(tmp_path: Path, found: Survey) -> LineParams:
 
 
 SMALL = {f"{label}/{n}.png": image(28, 32) for label in ("cat", "dog") for n in range(30)}
-PHOTOS = {f"train/{label}/{n}.jpg": image(400, 300, kind="JPEG") for label in ("cat", "dog") for n in range(25)}
+PHOTOS = {
+    f"train/{label}/{n}.jpg": image(400, 300, kind="JPEG")
+    for label in ("cat", "dog")
+    for n in range(25)
+}
 
 
 def test_a_folder_of_small_images_gets_the_quick_recipe(tmp_path: Path) -> None:
@@ -42,19 +46,30 @@ def test_a_folder_of_small_images_gets_the_quick_recipe(tmp_path: Path) -> None:
 
     found = look(tmp_path, "pics")
 
-    assert (found.kind, found.layout, found.n_images, found.short_side_px) == ("folder", "class_folders", 60, 28)
+    assert (found.kind, found.layout, found.n_images, found.short_side_px) == (
+        "folder",
+        "class_folders",
+        60,
+        28,
+    )
     assert found.classes == (("cat", 30), ("dog", 30))
     assert found.formats == (("PNG", 60),)
     assert found.problems == ()
     params = params_for(tmp_path, found)
-    assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == ("quick", 32, None)
+    assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == (
+        "quick",
+        32,
+        None,
+    )
     assert params.discover.sources[0].uri == "pics"
 
 
 @pytest.mark.parametrize("ending", ["tar", "tar.gz"])
 def test_a_tar_of_photographs_gets_the_photo_recipe(tmp_path: Path, ending: str) -> None:
     tar_of(
-        tmp_path / f"pics.{ending}", PHOTOS | {"train/cat/.DS_Store": b"x"}, mode="w:gz" if ending == "tar.gz" else "w"
+        tmp_path / f"pics.{ending}",
+        PHOTOS | {"train/cat/.DS_Store": b"x"},
+        mode="w:gz" if ending == "tar.gz" else "w",
     )
 
     found = look(tmp_path, f"pics.{ending}")
@@ -69,8 +84,15 @@ def test_a_tar_of_photographs_gets_the_photo_recipe(tmp_path: Path, ending: str)
     assert "what no source brings is drawn out of train: val and test so far." in found.problems[-1]
     assert found.refused == (("ignored_system_file", 1),)
     params = params_for(tmp_path, found)
-    assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == ("photo", 128, 160)
-    assert (params.train.batch_size, params.train.peak_learning_rate) == (16, 0.0125)  # of photo's 64 and 0.05
+    assert (params.train.recipe, params.train.side_px, params.convert.short_side_px) == (
+        "photo",
+        128,
+        160,
+    )
+    assert (params.train.batch_size, params.train.peak_learning_rate) == (
+        16,
+        0.0125,
+    )  # of photo's 64 and 0.05
     assert params.train.epochs == 134  # 50 images to train on are 3 steps an epoch
     assert params.inspect.min_side_px == 32
 
@@ -128,12 +150,16 @@ def test_images_without_class_folders_are_told_to_bring_labels_or_votes(tmp_path
 def test_a_source_without_images_says_what_it_holds(tmp_path: Path) -> None:
     tar_of(tmp_path / "pics.tar", {"a.txt": b"1"})
 
-    with pytest.raises(BadData, match=r"pics.tar: no image is there \(found: not_a_picture_name: 1\)"):
+    with pytest.raises(
+        BadData, match=r"pics.tar: no image is there \(found: not_a_picture_name: 1\)"
+    ):
         look(tmp_path, "pics.tar")
 
 
 @pytest.mark.parametrize(("ending", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("zip", "")])
-def test_a_damaged_archive_is_found_before_params_are_written(tmp_path: Path, ending: str, mode: str) -> None:
+def test_a_damaged_archive_is_found_before_params_are_written(
+    tmp_path: Path, ending: str, mode: str
+) -> None:
     path = tmp_path / f"pics.{ending}"
     if ending == "zip":
         with zipfile.ZipFile(path, "w") as archive:
@@ -163,11 +189,19 @@ def test_heic_is_named_with_its_remedy_before_anything_is_written(
     found = look(tmp_path, "pics.tar")
 
     assert "HEIC" in dict(found.formats)
-    assert found.problems[0].startswith("30 of 90 images are HEIC and will be set aside: `make setup WITH=heic`")
+    assert found.problems[0].startswith(
+        "30 of 90 images are HEIC and will be set aside: `make setup WITH=heic`"
+    )
 
 
-def test_files_beside_images_are_not_counted_and_names_from_the_web_are_opened(tmp_path: Path) -> None:
-    web = {"cat/x.jpg?size=large": image(28, 32), "cat/y.jpg_large": image(28, 32), "dog/z.php?id=1": b"<html>"}
+def test_files_beside_images_are_not_counted_and_names_from_the_web_are_opened(
+    tmp_path: Path,
+) -> None:
+    web = {
+        "cat/x.jpg?size=large": image(28, 32),
+        "cat/y.jpg_large": image(28, 32),
+        "dog/z.php?id=1": b"<html>",
+    }
     ppm = {f"dog/{n}.ppm": image(28, 32, kind="PPM") for n in range(3)}
     tar_of(tmp_path / "pics.tar", SMALL | web | ppm | {"LICENSE": b"free", "cat/README": b"cats"})
 
@@ -179,9 +213,15 @@ def test_files_beside_images_are_not_counted_and_names_from_the_web_are_opened(t
 
 
 def test_one_name_in_two_spellings_is_one_class_and_named(tmp_path: Path) -> None:
-    tar_of(tmp_path / "pics.tar", SMALL | {"caf\u00e9/1.png": image(28, 32), "cafe\u0301/2.png": image(28, 32)})
+    tar_of(
+        tmp_path / "pics.tar",
+        SMALL | {"caf\u00e9/1.png": image(28, 32), "cafe\u0301/2.png": image(28, 32)},
+    )
 
     found = look(tmp_path, "pics.tar")
 
     assert ("caf\u00e9", 2) in found.classes
-    assert "2 folders whose names look the same are one class, caf\u00e9: 'cafe\\u0301', 'caf\\xe9'." in found.problems
+    assert (
+        "2 folders whose names look the same are one class, caf\u00e9: 'cafe\\u0301', 'caf\\xe9'."
+        in found.problems
+    )

@@ -39,7 +39,9 @@ def photographs(n_images: int = 60, short_side_px: int = 300) -> Survey:
     )
 
 
-def params_for(tmp_path: Path, at_hand: AtHand, *, found: Survey | None = None, is_named: bool = False) -> TrainParams:
+def params_for(
+    tmp_path: Path, at_hand: AtHand, *, found: Survey | None = None, is_named: bool = False
+) -> TrainParams:
     advice = advise(found or photographs(), name="mine", at_hand=at_hand, is_named=is_named)
     (tmp_path / "params.yaml").write_text(advice.params)
     return load_params(tmp_path / "params.yaml").train
@@ -73,16 +75,25 @@ def named(tmp_path: Path, name: str) -> AtHand:
     return named_weights(name, Settings(), root=tmp_path, n_classes=2)
 
 
-def test_few_photographs_are_finetuned_from_what_lies_in_torchs_cache(tmp_path: Path, cache: Path) -> None:
+def test_few_photographs_are_finetuned_from_what_lies_in_torchs_cache(
+    tmp_path: Path, cache: Path
+) -> None:
     smaller, resnet18 = keep(cache, "squeezenet1_1"), keep(cache, "resnet18")
 
     at_hand = cached_weights(n_classes=2)
 
     assert smaller.stat().st_size < resnet18.stat().st_size
     params = params_for(tmp_path, at_hand)
-    assert (params.recipe, params.network, params.weights) == ("finetune", "resnet18", str(resnet18))
+    assert (params.recipe, params.network, params.weights) == (
+        "finetune",
+        "resnet18",
+        str(resnet18),
+    )
     assert params.weights_sha256 == sha256(resnet18)
-    assert (params.probe_epochs, params.epochs) == (500, 5)  # 42 images to train on are 2 steps an epoch
+    assert (params.probe_epochs, params.epochs) == (
+        500,
+        5,
+    )  # 42 images to train on are 2 steps an epoch
     assert advise(photographs(), name="mine", at_hand=at_hand).reason == (
         f"60 images are few, and weights are available: {resnet18.name} in torch's cache"
     )
@@ -93,11 +104,16 @@ def test_a_file_of_torchvisions_is_named_as_torchvision_does(
 ) -> None:
     """Its published digest cannot be had here, so torchvision is told another one."""
     path = keep(cache, "squeezenet1_1")
-    monkeypatch.setattr(zoo.SqueezeNet1_1_Weights.IMAGENET1K_V1.value, "url", f"https://pytorch.org/{path.name}")
+    monkeypatch.setattr(
+        zoo.SqueezeNet1_1_Weights.IMAGENET1K_V1.value, "url", f"https://pytorch.org/{path.name}"
+    )
 
     params = params_for(tmp_path, cached_weights(n_classes=2))
 
-    assert (params.network, params.weights) == ("squeezenet1_1", "torchvision:SqueezeNet1_1_Weights.IMAGENET1K_V1")
+    assert (params.network, params.weights) == (
+        "squeezenet1_1",
+        "torchvision:SqueezeNet1_1_Weights.IMAGENET1K_V1",
+    )
     assert params.weights_sha256 == sha256(path)
 
 
@@ -109,7 +125,10 @@ def test_a_cached_file_that_its_name_does_not_fit_is_not_used_and_told(cache: Pa
 
     assert at_hand.weights is None
     (said,) = at_hand.refused
-    assert "squeezenet1_1-b8a52dc0.pth: the file is not the one that its name promises (found: sha256 " in said
+    assert (
+        "squeezenet1_1-b8a52dc0.pth: the file is not the one that its name promises (found: sha256 "
+        in said
+    )
     assert said.endswith("Remedy: remove or rename it")
 
 
@@ -121,7 +140,9 @@ def test_a_cached_file_that_its_name_does_not_fit_is_not_used_and_told(cache: Pa
         (photographs(short_side_px=32), "quick", "small images, no mirroring"),
     ],
 )
-def test_without_weights_the_reason_says_whether_some_would_be_better(found: Survey, recipe: str, reason: str) -> None:
+def test_without_weights_the_reason_says_whether_some_would_be_better(
+    found: Survey, recipe: str, reason: str
+) -> None:
     advice = advise(found, name="mine")
 
     assert advice.recipe == recipe
@@ -135,7 +156,9 @@ def test_many_photographs_take_weights_only_when_they_are_named(tmp_path: Path, 
     assert params_for(tmp_path, at_hand, found=many, is_named=True).recipe == "finetune"
 
 
-def test_torchvisions_weights_may_be_named_and_are_not_fetched_yet(tmp_path: Path, cache: Path) -> None:
+def test_torchvisions_weights_may_be_named_and_are_not_fetched_yet(
+    tmp_path: Path, cache: Path
+) -> None:
     at_hand = named(tmp_path, RESNET18)
 
     params = params_for(tmp_path, at_hand, is_named=True)
@@ -148,15 +171,26 @@ def test_the_built_in_weights_serve_training_and_curation(tmp_path: Path) -> Non
 
     params = params_for(tmp_path, at_hand, is_named=True)
 
-    assert (params.recipe, params.weights, params.side_px) == ("finetune", "builtin:efficientnet_lite0", 224)
+    assert (params.recipe, params.weights, params.side_px) == (
+        "finetune",
+        "builtin:efficientnet_lite0",
+        224,
+    )
     assert params.network == "timm:tf_efficientnet_lite0"
-    assert str(load_params(tmp_path / "params.yaml").inspect.embedding_weights) == "builtin:efficientnet_lite0"
-    with pytest.raises(ConfigError, match="--weights cannot be used .*no such built-in backbone: name builtin:eff"):
+    assert (
+        str(load_params(tmp_path / "params.yaml").inspect.embedding_weights)
+        == "builtin:efficientnet_lite0"
+    )
+    with pytest.raises(
+        ConfigError, match="--weights cannot be used .*no such built-in backbone: name builtin:eff"
+    ):
         named(tmp_path, "builtin:resnet")
 
 
 def test_weights_that_saw_larger_images_get_them(tmp_path: Path, cache: Path) -> None:
-    params = params_for(tmp_path, named(tmp_path, "torchvision:Inception_V3_Weights.IMAGENET1K_V1"), is_named=True)
+    params = params_for(
+        tmp_path, named(tmp_path, "torchvision:Inception_V3_Weights.IMAGENET1K_V1"), is_named=True
+    )
 
     assert (params.network, params.side_px) == ("inception_v3", 299)
     assert load_params(tmp_path / "params.yaml").convert.short_side_px == 341
@@ -173,7 +207,13 @@ def test_a_file_whose_network_nobody_tells_is_taken_with_a_word(tmp_path: Path, 
 
 def test_a_model_of_ours_says_its_network_and_size_itself(tmp_path: Path) -> None:
     third = (0.5, 0.5, 0.5)
-    about = {"network": "mini_resnet", "classes": ("a", "b"), "names": ("a", "b"), "side_px": 32, "mean": third}
+    about = {
+        "network": "mini_resnet",
+        "classes": ("a", "b"),
+        "names": ("a", "b"),
+        "side_px": 32,
+        "mean": third,
+    }
     ModelFile(**about, std=third, pixels={}, recipe={}, parent=None, epoch=1).write(tmp_path)
     save_weights(build_network("mini_resnet", n_classes=2, side_px=32), tmp_path)
 
@@ -186,11 +226,19 @@ def test_a_model_of_ours_says_its_network_and_size_itself(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "kind", "said"),
     [
-        ("gone.pth", SourceMissing, "gone.pth: no such weight file. Remedy: name a .safetensors or .pth file"),
+        (
+            "gone.pth",
+            SourceMissing,
+            "gone.pth: no such weight file. Remedy: name a .safetensors or .pth file",
+        ),
         ("torn.pth", BadData, "torn.pth: not a weight file that can be read safely"),
         ("resnet18.pth", ConfigError, "are not in this file or have another shape"),
         ("torchvision:ResNet18", ConfigError, "torchvision has no such weights"),
-        ("torchvision:VGG16_Weights.IMAGENET1K_FEATURES", ConfigError, "see colours in another way"),
+        (
+            "torchvision:VGG16_Weights.IMAGENET1K_FEATURES",
+            ConfigError,
+            "see colours in another way",
+        ),
         ("registered:9", PipelineError, "no such model version"),
     ],
 )
@@ -207,7 +255,10 @@ def test_weights_that_cannot_be_used_are_told_before_params_are_written(
 @pytest.mark.parametrize(
     ("n_images", "lines"),
     [
-        (24, {"batch_size": 16, "peak_learning_rate": 0.025, "epochs": 400}),  # 17 to train on: 1 step an epoch
+        (
+            24,
+            {"batch_size": 16, "peak_learning_rate": 0.025, "epochs": 400},
+        ),  # 17 to train on: 1 step an epoch
         (90, {"batch_size": 16, "peak_learning_rate": 0.025, "epochs": 134}),
         (300, {"batch_size": 16, "peak_learning_rate": 0.025, "epochs": 31}),
         (1000, {"epochs": 20}),  # 700: 21 steps of 32
@@ -217,6 +268,8 @@ def test_weights_that_cannot_be_used_are_told_before_params_are_written(
 def test_few_small_images_get_smaller_batches_and_as_many_epochs_as_make_400_steps(
     n_images: int, lines: dict[str, float]
 ) -> None:
-    found = yaml.safe_load(advise(photographs(n_images, short_side_px=32), name="mine").params)["train"]
+    found = yaml.safe_load(advise(photographs(n_images, short_side_px=32), name="mine").params)[
+        "train"
+    ]
 
     assert {key: found[key] for key in found if key not in ("recipe", "side_px")} == lines

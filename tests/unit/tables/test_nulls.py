@@ -40,7 +40,9 @@ HASHES = Table(
 
 def values_of(kind: pa.DataType) -> st.SearchStrategy:
     if pa.types.is_fixed_size_list(kind):
-        return st.lists(values_of(kind.value_type), min_size=kind.list_size, max_size=kind.list_size)
+        return st.lists(
+            values_of(kind.value_type), min_size=kind.list_size, max_size=kind.list_size
+        )
     if pa.types.is_list(kind):
         return st.lists(values_of(kind.value_type), max_size=4)
     if pa.types.is_integer(kind):
@@ -59,7 +61,10 @@ def values_of(kind: pa.DataType) -> st.SearchStrategy:
 @st.composite
 def rows_of(draw: st.DrawFn, table: Table) -> list[dict[str, Any]]:
     n = draw(st.integers(1, 5))
-    keys = [draw(st.lists(values_of(kind), min_size=n, max_size=n, unique=True)) for kind in key_types(table)]
+    keys = [
+        draw(st.lists(values_of(kind), min_size=n, max_size=n, unique=True))
+        for kind in key_types(table)
+    ]
     rows = []
     for number in range(n):
         row = {name: key[number] for name, key in zip(table.key, keys, strict=True)}

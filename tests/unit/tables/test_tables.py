@@ -25,7 +25,10 @@ def test_a_table_reads_back_as_it_was_written_and_is_sorted_by_its_key(tmp_path:
 
 def test_the_same_rows_in_any_order_give_the_same_bytes(tmp_path: Path) -> None:
     VOTES.write(votes(), tmp_path / "1.parquet")
-    VOTES.write(votes()[::-1].reset_index(drop=True)[["label", "annotator", "image_id"]], tmp_path / "2.parquet")
+    VOTES.write(
+        votes()[::-1].reset_index(drop=True)[["label", "annotator", "image_id"]],
+        tmp_path / "2.parquet",
+    )
 
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 
@@ -41,7 +44,10 @@ def test_the_meaning_of_each_column_travels_with_the_file(tmp_path: Path) -> Non
 def test_another_table_is_refused_by_name(tmp_path: Path) -> None:
     VOTES.write(votes(), tmp_path / "votes.parquet")
 
-    with pytest.raises(BadData, match=r"not a members table of version 1 \(found: votes 1\). Remedy: run `dvc repro`"):
+    with pytest.raises(
+        BadData,
+        match=r"not a members table of version 1 \(found: votes 1\). Remedy: run `dvc repro`",
+    ):
         MEMBERS.read(tmp_path / "votes.parquet")
 
 

@@ -27,14 +27,18 @@ def test_values_are_yaml() -> None:
 @pytest.mark.parametrize("argument", ["epochs=2", "train.epochs", ".epochs=2", "train.=2", "=2"])
 def test_what_is_no_override_is_refused_with_an_example(argument: str) -> None:
     with pytest.raises(
-        UsageError, match=r"--set: not a parameter with a value \(found: .*\)\. Remedy: write section\.key=value"
+        UsageError,
+        match=r"--set: not a parameter with a value \(found: .*\)\. Remedy: write section\.key=value",
     ):
         parse_changes([argument])
 
 
 @pytest.mark.parametrize("argument", ["train.x=null", "train.x="])
 def test_null_is_refused_since_in_the_form_it_means_left_alone(argument: str) -> None:
-    with pytest.raises(UsageError, match=r"null cannot be set for one run .* Remedy: set it to null in params\.yaml"):
+    with pytest.raises(
+        UsageError,
+        match=r"null cannot be set for one run .* Remedy: set it to null in params\.yaml",
+    ):
         parse_changes([argument])
 
 
@@ -49,7 +53,10 @@ def test_comments_order_and_other_values_of_params_stay(tmp_path: Path) -> None:
 
     apply_changes(params, {"train": {"epochs": 2}, "inspect": {"min_side_px": 9}})
 
-    assert params.read_text() == "# why\ntrain:\n  recipe: quick  # small\n  epochs: 2\ninspect:\n  min_side_px: 9\n"
+    assert (
+        params.read_text()
+        == "# why\ntrain:\n  recipe: quick  # small\n  epochs: 2\ninspect:\n  min_side_px: 9\n"
+    )
 
 
 def test_without_overrides_params_stays_as_it_is_to_the_byte(tmp_path: Path) -> None:

@@ -15,13 +15,19 @@ def dvc(checkout: Path, *arguments: str) -> str:
 
 def test_dvc_shows_top1_on_test_first_and_no_counts_of_curation(tmp_path: Path) -> None:
     line = make_line(tmp_path / "checkout")
-    for command in (["add", "-A"], ["-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "result"]):
+    for command in (
+        ["add", "-A"],
+        ["-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "result"],
+    ):
         subprocess.run(["git", *command], cwd=line.root, check=True, capture_output=True)
     line.path("validation").unlink()  # of the commit it is in DVC's cache
 
     experiments = dvc(line.root, "exp", "show", "--csv").splitlines()[0].split(",")
     of_commit = json.loads(dvc(line.root, "exp", "show", "--json"))[1]["data"]["metrics"]
-    metrics = [name.strip() for name in dvc(line.root, "metrics", "show", "--md").splitlines()[0].split("|")[2:-1]]
+    metrics = [
+        name.strip()
+        for name in dvc(line.root, "metrics", "show", "--md").splitlines()[0].split("|")[2:-1]
+    ]
 
     scores = experiments[experiments.index("test.n") :]
     assert scores[:2] == ["test.n", "test.top1"]

@@ -37,7 +37,9 @@ def test_colours_are_stripped() -> None:
 
 def test_the_stages_own_reason_comes_before_all_words_of_dvc(tmp_path: Path) -> None:
     reason = tmp_path / "train.json"
-    reason.write_text(BadData("no images", file="a.tar", value="0", remedy="name another").as_json())
+    reason.write_text(
+        BadData("no images", file="a.tar", value="0", remedy="name another").as_json()
+    )
 
     error = failure_of("train", ["ERROR: failed to reproduce"], exit_code=255, reason=reason)
 
@@ -52,7 +54,9 @@ def test_a_stage_ended_by_a_signal_has_died_and_not_failed(tmp_path: Path, said:
     error = failure_of("train", lines, exit_code=255, reason=tmp_path / "none")
 
     assert isinstance(error, StageDied)
-    assert str(error).startswith("train: a signal ended the stage (found: signal 9). Remedy: run again")
+    assert str(error).startswith(
+        "train: a signal ended the stage (found: signal 9). Remedy: run again"
+    )
 
 
 def test_a_dvc_ended_by_a_signal_counts_as_a_stage_that_died(tmp_path: Path) -> None:
@@ -62,12 +66,17 @@ def test_a_dvc_ended_by_a_signal_counts_as_a_stage_that_died(tmp_path: Path) -> 
 
 
 def test_a_stage_that_exits_with_a_code_has_not_died(tmp_path: Path) -> None:
-    lines = ["ERROR: failed to reproduce 'train': failed to run: python x, exited with 3", "the end"]
+    lines = [
+        "ERROR: failed to reproduce 'train': failed to run: python x, exited with 3",
+        "the end",
+    ]
 
     error = failure_of("train", lines, exit_code=255, reason=tmp_path / "none")
 
     assert type(error) is ProgramFailed
-    assert "dvc could not bring the stage up to date (found: failed to reproduce 'train'" in str(error)
+    assert "dvc could not bring the stage up to date (found: failed to reproduce 'train'" in str(
+        error
+    )
 
 
 def test_a_lock_held_by_another_dvc_says_so(tmp_path: Path) -> None:

@@ -28,10 +28,14 @@ def silent(line: str) -> None:
     """For tests that read no line."""
 
 
-def test_a_stage_runs_once_is_then_current_and_comes_from_the_cache_in_another_workspace(workspace: Workspace) -> None:
+def test_a_stage_runs_once_is_then_current_and_comes_from_the_cache_in_another_workspace(
+    workspace: Workspace,
+) -> None:
     for stage in ("discover", "download"):
         assert bring_up_to_date(stage, workspace, on_line=silent) == StageOutcome.RAN
-    other = create_workspace(workspace.origin, run="night-2", changes={}, branch=None, with_edits=False)
+    other = create_workspace(
+        workspace.origin, run="night-2", changes={}, branch=None, with_edits=False
+    )
     bring_up_to_date("discover", other, on_line=silent)
 
     again = bring_up_to_date("download", workspace, on_line=silent)
@@ -48,14 +52,20 @@ def test_a_line_of_the_stage_arrives_without_colours(workspace: Workspace) -> No
     assert "progress: discover 1/2 things, 50 %, 3 things/s, 1 s left" in lines
 
 
-def test_a_failed_stage_raises_its_own_reason(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_stage_raises_its_own_reason(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOY_FAIL", "discover")
 
-    with pytest.raises(BadData, match=r"^images\.tar: no image in it \(found: 0 members\)\. Remedy: name another"):
+    with pytest.raises(
+        BadData, match=r"^images\.tar: no image in it \(found: 0 members\)\. Remedy: name another"
+    ):
         bring_up_to_date("discover", workspace, on_line=silent)
 
 
-def test_a_killed_stage_is_told_from_a_failed_one(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_stage_is_told_from_a_failed_one(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOY_KILL", "discover:.dvc/tmp/was-killed")
 
     with pytest.raises(StageDied, match="a signal ended the stage"):
@@ -70,14 +80,18 @@ def test_a_lock_entry_of_a_killed_dvc_whose_pid_lives_on_as_another_process_does
     info = [{"pid": os.getpid(), "cmd": "dvc repro"}]
     lock = workspace.folder / ".dvc" / "tmp" / "rwlock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    lock.write_text(json.dumps({str(workspace.folder / "line/discover/listing.parquet"): {"write": info[0]}}))
+    lock.write_text(
+        json.dumps({str(workspace.folder / "line/discover/listing.parquet"): {"write": info[0]}})
+    )
 
     outcome = bring_up_to_date("discover", workspace, on_line=silent)
 
     assert outcome == StageOutcome.RAN
 
 
-def test_stopping_kills_dvc_and_a_stubborn_stage(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_kills_dvc_and_a_stubborn_stage(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOY_SLEEP", "discover:1200")
     monkeypatch.setenv("TOY_STUBBORN", "discover")
     running, raised = threading.Event(), []
@@ -85,7 +99,11 @@ def test_stopping_kills_dvc_and_a_stubborn_stage(workspace: Workspace, monkeypat
 
     def work() -> None:
         try:
-            bring_up_to_date("discover", workspace, on_line=lambda line: running.set() if "progress" in line else None)
+            bring_up_to_date(
+                "discover",
+                workspace,
+                on_line=lambda line: running.set() if "progress" in line else None,
+            )
         except PipelineError as error:
             raised.append(error)
 
@@ -105,8 +123,15 @@ def test_stopping_kills_dvc_and_a_stubborn_stage(workspace: Workspace, monkeypat
 def test_two_stages_at_once_in_one_workspace_both_run(finished: Workspace) -> None:
     keep_result(finished)
     changes = {"curate": {"class_weights": "inverse"}, "convert": {"short_side_px": 64}}
-    workspace = create_workspace(finished.origin, run="both", changes=changes, branch=None, with_edits=False)
-    run_dvc(["checkout", "--quiet", "--force", "--allow-missing"], workspace, name="checkout", on_line=silent)
+    workspace = create_workspace(
+        finished.origin, run="both", changes=changes, branch=None, with_edits=False
+    )
+    run_dvc(
+        ["checkout", "--quiet", "--force", "--allow-missing"],
+        workspace,
+        name="checkout",
+        on_line=silent,
+    )
     outcomes: dict[str, StageOutcome] = {}
 
     def work(stage: str) -> None:

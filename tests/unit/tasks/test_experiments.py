@@ -22,13 +22,19 @@ def test_experiments_are_queued_by_a_grid_and_one_ends_before_evaluate_and_train
 
     def dvc(*arguments: str) -> str:
         command = [sys.executable, "-m", "dvc", *arguments]
-        return subprocess.run(command, cwd=origin, capture_output=True, text=True, check=True, timeout=300).stdout
+        return subprocess.run(
+            command, cwd=origin, capture_output=True, text=True, check=True, timeout=300
+        ).stdout
 
     dvc("exp", "run", "--queue", "-S", "++train.epochs=1,2", "train")
     dvc("exp", "run", "--temp", "--name", "three", "-S", "train.epochs=3", "train")
 
     shown = list(csv.DictReader(io.StringIO(dvc("exp", "show", "--csv"))))
-    states = {row["train.epochs"]: row["State"] for row in shown if row["State"] or row["Experiment"] == "three"}
+    states = {
+        row["train.epochs"]: row["State"]
+        for row in shown
+        if row["State"] or row["Experiment"] == "three"
+    }
     assert states == {"1": "Queued", "2": "Queued", "3": ""}
     (three,) = [row for row in shown if row["Experiment"] == "three"]
     assert (float(three["val_loss"]), three["val_top1"]) == (pytest.approx(1 / 3), "0.75")

@@ -48,7 +48,9 @@ def test_a_result_is_one_commit_of_lock_and_metrics_on_the_line_with_a_tag(done:
 def test_the_commit_that_register_saw_is_in_the_history_of_the_line(done: Workspace) -> None:
     commit_for_register(done)
     seen = git(done.folder, "rev-parse", "HEAD")
-    (done.folder / "dvc.lock").write_text((done.folder / "dvc.lock").read_text() + "  register:\n    cmd: z\n")
+    (done.folder / "dvc.lock").write_text(
+        (done.folder / "dvc.lock").read_text() + "  register:\n    cmd: z\n"
+    )
 
     commit = keep_result(done)
 
@@ -90,8 +92,12 @@ def test_a_run_with_overrides_stays_off_the_line(done: Workspace) -> None:
     assert "Changed: train.epochs=2" in git(done.origin, "show", "-s", "--format=%B", commit)
 
 
-def test_two_results_at_once_are_ordered_and_none_is_lost(done: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    rival = git(done.origin, "commit-tree", f"{done.commit}^{{tree}}", "-p", done.commit, "-m", "rival")
+def test_two_results_at_once_are_ordered_and_none_is_lost(
+    done: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rival = git(
+        done.origin, "commit-tree", f"{done.commit}^{{tree}}", "-p", done.commit, "-m", "rival"
+    )
     swap = line_branch.move_line
     beaten: list[str] = []
 
@@ -107,17 +113,23 @@ def test_two_results_at_once_are_ordered_and_none_is_lost(done: Workspace, monke
     assert git(done.origin, "rev-parse", f"{commit}^1") == rival
 
 
-def test_a_run_that_always_loses_gives_up_with_a_remedy(done: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_always_loses_gives_up_with_a_remedy(
+    done: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(line_branch, "move_line", lambda *_: False)
 
-    with pytest.raises(Interrupted, match=r"perennial/line: other runs kept moving the branch\. Remedy: run again"):
+    with pytest.raises(
+        Interrupted, match=r"perennial/line: other runs kept moving the branch\. Remedy: run again"
+    ):
         keep_result(done)
 
 
 def test_the_next_workspace_starts_from_the_last_lock_and_metrics(done: Workspace) -> None:
     keep_result(done)
 
-    following = create_workspace(done.origin, run="night-2", changes={}, branch=None, with_edits=False)
+    following = create_workspace(
+        done.origin, run="night-2", changes={}, branch=None, with_edits=False
+    )
 
     assert (following.folder / "dvc.lock").read_text() == (done.folder / "dvc.lock").read_text()
     assert (following.folder / "line/evaluate/metrics.json").read_text() == "{}\n"
@@ -125,7 +137,9 @@ def test_the_next_workspace_starts_from_the_last_lock_and_metrics(done: Workspac
 
 
 @pytest.mark.pipeline
-def test_a_lock_is_sorted_as_the_line_and_loses_no_byte(finished: Workspace, tmp_path: Path) -> None:
+def test_a_lock_is_sorted_as_the_line_and_loses_no_byte(
+    finished: Workspace, tmp_path: Path
+) -> None:
     text = (finished.folder / "dvc.lock").read_text()
     lock = tmp_path / "dvc.lock"
     head, *blocks = line_branch._blocks(text.splitlines(keepends=True))
@@ -141,7 +155,9 @@ def test_a_lock_is_sorted_as_the_line_and_loses_no_byte(finished: Workspace, tmp
 def test_dvc_itself_writes_a_new_lock_in_the_same_order(finished: Workspace) -> None:
     clone = finished.origin.parent / "by-hand"
     git(finished.origin.parent, "clone", "-q", str(finished.origin), str(clone))
-    (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {finished.origin / '.dvc' / 'cache'}\n")
+    (clone / ".dvc" / "config.local").write_text(
+        f"[cache]\n    dir = {finished.origin / '.dvc' / 'cache'}\n"
+    )
 
     subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=clone, check=True)
 

@@ -38,7 +38,9 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def test_a_run_killed_with_kill_9_frees_the_line_though_a_program_it_started_lives_on(tmp_path: Path) -> None:
+def test_a_run_killed_with_kill_9_frees_the_line_though_a_program_it_started_lives_on(
+    tmp_path: Path,
+) -> None:
     run = start(tmp_path, "1-killed")
     assert run.stdout is not None
     child = int(run.stdout.readline())
@@ -52,10 +54,17 @@ def test_a_run_killed_with_kill_9_frees_the_line_though_a_program_it_started_liv
     with holding_the_line(tmp_path, "2-next", waits=False, on_wait=lambda _: None):
         next_one = holder_of_line(tmp_path)
     os.kill(child, signal.SIGKILL)
-    assert (held_by, freed, next_one, holder_of_line(tmp_path)) == ("1-killed", None, "2-next", None)
+    assert (held_by, freed, next_one, holder_of_line(tmp_path)) == (
+        "1-killed",
+        None,
+        "2-next",
+        None,
+    )
 
 
-def test_a_run_that_does_not_wait_is_told_who_holds_the_line_and_leaves_no_trace(tmp_path: Path) -> None:
+def test_a_run_that_does_not_wait_is_told_who_holds_the_line_and_leaves_no_trace(
+    tmp_path: Path,
+) -> None:
     with (
         holding_the_line(tmp_path, "1-first", waits=True, on_wait=lambda _: None),
         pytest.raises(LineTaken, match="run 1-first holds the line"),

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from tasks import process_group
-from tasks.process_group import group_lives, kill_group, kill_recorded, put_on_record, recorded_pid, started
+from tasks.process_group import (
+    group_lives,
+    kill_group,
+    kill_recorded,
+    put_on_record,
+    recorded_pid,
+    started,
+)
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(1200)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
@@ -21,7 +28,9 @@ PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPE
 
 
 def sleeper(code: str = SLEEPER) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert process.stdout is not None
     process.stdout.readline()
     return process
@@ -30,7 +39,10 @@ def sleeper(code: str = SLEEPER) -> subprocess.Popen[str]:
 def test_an_exception_in_the_block_kills_child_and_grandchild(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         with started(
-            [sys.executable, "-c", PARENT], cwd=tmp_path, environment=dict(os.environ), record=tmp_path / "r.json"
+            [sys.executable, "-c", PARENT],
+            cwd=tmp_path,
+            environment=dict(os.environ),
+            record=tmp_path / "r.json",
         ) as process:
             assert process.stdout is not None
             process.stdout.readline()
@@ -53,7 +65,10 @@ def test_stop_all_ends_what_other_threads_wait_for_and_lets_nothing_start(tmp_pa
 
     def work(name: str) -> None:
         with started(
-            [sys.executable, "-c", SLEEPER], cwd=tmp_path, environment=dict(os.environ), record=tmp_path / name
+            [sys.executable, "-c", SLEEPER],
+            cwd=tmp_path,
+            environment=dict(os.environ),
+            record=tmp_path / name,
         ) as process:
             assert process.stdout is not None
             list(process.stdout)

@@ -22,12 +22,16 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(stage_task, "create_progress_artifact", create)
     monkeypatch.setattr(
-        stage_task, "update_progress_artifact", lambda _, *, progress, description: percents.append(progress)
+        stage_task,
+        "update_progress_artifact",
+        lambda _, *, progress, description: percents.append(progress),
     )
     return percents
 
 
-def test_a_stage_that_ended_stands_at_100_percent_though_its_last_line_said_97(shown: list[float]) -> None:
+def test_a_stage_that_ended_stands_at_100_percent_though_its_last_line_said_97(
+    shown: list[float],
+) -> None:
     artifact = stage_task._ProgressArtifact("train")
     artifact.show(Progress("train", 97.0, "loss 0.1"))
 

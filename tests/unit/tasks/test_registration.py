@@ -28,7 +28,9 @@ __all__ = ["checkout", "database", "name"]
 REASON = "it took sevens for ones"
 
 
-def night(checkout: Path, run_name: str, *, wrong: Any = (), model: str = "one", changes: Any = None) -> Workspace:
+def night(
+    checkout: Path, run_name: str, *, wrong: Any = (), model: str = "one", changes: Any = None
+) -> Workspace:
     """A run's workspace whose line has been through evaluate."""
     if not checkout.exists():
         make_line(checkout)
@@ -53,7 +55,9 @@ def register(workspace: Workspace) -> Registration:
 def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The events that are emitted, by name."""
     emitted: list[str] = []
-    monkeypatch.setattr("tasks.notification.emit_event", lambda *, event, **_: emitted.append(event))
+    monkeypatch.setattr(
+        "tasks.notification.emit_event", lambda *, event, **_: emitted.append(event)
+    )
     return emitted
 
 
@@ -64,11 +68,18 @@ def test_a_promotion_is_announced_by_the_night_that_promoted_and_by_no_later_one
         workspace = night(checkout, f"night-{number}")
         announce(register(workspace), workspace)
 
-    assert events == ["perennial.model.promote", "perennial.model.unchanged", "perennial.model.unchanged"]
+    assert events == [
+        "perennial.model.promote",
+        "perennial.model.unchanged",
+        "perennial.model.unchanged",
+    ]
 
 
 def test_after_a_rollback_the_next_run_ends_with_3_names_the_champion_and_announces_nothing(
-    checkout: Path, events: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    checkout: Path,
+    events: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     register(night(checkout, "night-1", wrong=[1]))
     register(night(checkout, "night-2", model="two"))
@@ -81,11 +92,19 @@ def test_after_a_rollback_the_next_run_ends_with_3_names_the_champion_and_announ
 
     code, said = main(["run", "--fail-if-held"]), capsys.readouterr()
 
-    assert (code, result.happened, result.version, result.champion, result.is_champion) == (3, "unchanged", 2, 1, False)
+    assert (code, result.happened, result.version, result.champion, result.is_champion) == (
+        3,
+        "unchanged",
+        2,
+        1,
+        False,
+    )
     assert events == ["perennial.model.unchanged"]
     assert "Promoted" not in said.out + said.err
     assert f"({REASON}); champion is version 1." in said.out
-    assert "this model is not the champion (found: Nothing new: version 2 was promoted on" in said.err
+    assert (
+        "this model is not the champion (found: Nothing new: version 2 was promoted on" in said.err
+    )
 
 
 def test_a_line_with_nothing_new_whose_model_is_champion_ends_with_0(
@@ -102,7 +121,9 @@ def test_a_line_with_nothing_new_whose_model_is_champion_ends_with_0(
     assert "Nothing new: version 1 is champion since 2" in capsys.readouterr().out
 
 
-def test_a_run_with_overrides_that_ends_in_the_champions_own_bytes_does_not_say_promoted(checkout: Path) -> None:
+def test_a_run_with_overrides_that_ends_in_the_champions_own_bytes_does_not_say_promoted(
+    checkout: Path,
+) -> None:
     register(night(checkout, "night-1"))
     trial = night(checkout, "trial", changes={"train": {"seed": 2}})
     register(trial)
@@ -119,7 +140,9 @@ def test_a_stage_that_is_killed_after_it_recorded_still_counts_as_this_nights_pr
 ) -> None:
     workspace = night(checkout, "night-1")
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowStore, "close_attempt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            MlflowStore, "close_attempt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with contextlib.suppress(KeyboardInterrupt):
             register(workspace)
 
@@ -164,13 +187,18 @@ def test_versions_promote_and_rollback_on_the_command_line(
 
     said = capsys.readouterr()
     assert codes == [0, 0, 2, 0, 0]
-    assert said.out.startswith("champion is version 1 again\nchampion is version 2\nreference is still version 1, ")
+    assert said.out.startswith(
+        "champion is version 1 again\nchampion is version 2\nreference is still version 1, "
+    )
     assert "\nreference is version 2\n   1  previous             2" in said.out
     assert "reference by hand on 2" in said.out and "knows frost" in said.out
     assert "top-1  98.3 %" in said.out
     assert "rolled back on 2" in said.out and REASON in said.out
     assert "promoted by hand on 2" in said.out and "good in the field" in said.out
-    assert "no such model version (found: 9). Remedy: name one of: 1 (previous, reference), 2 (champion), 3" in said.err
+    assert (
+        "no such model version (found: 9). Remedy: name one of: 1 (previous, reference), 2 (champion), 3"
+        in said.err
+    )
 
 
 def test_versions_as_json_hold_what_a_script_needs(
@@ -200,7 +228,10 @@ def test_predict_after_a_refused_first_model_says_that_none_was_promoted_and_why
     code = main(["predict", "new.jpg"])
 
     assert code == 2
-    assert "no model was promoted yet (found: Refused: top-1 16.7 %; the floor is 33.3 %" in capsys.readouterr().err
+    assert (
+        "no model was promoted yet (found: Refused: top-1 16.7 %; the floor is 33.3 %"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_promotion_whose_run_died_before_it_was_announced_is_announced_once_by_the_next_run(
@@ -222,7 +253,9 @@ def test_a_promotion_that_was_only_recorded_is_announced_by_the_run_that_carries
     dies = night(checkout, "night-1", wrong=[1])
     expect_to_announce(dies)
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowStore, "close_attempt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            MlflowStore, "close_attempt", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with contextlib.suppress(KeyboardInterrupt):
             register(dies)
     early = announce_left(checkout)
@@ -238,7 +271,9 @@ def test_a_promotion_that_was_only_recorded_is_announced_by_the_run_that_carries
     assert not list((checkout / ".perennial/unannounced").glob("*"))
 
 
-def test_a_promotion_that_nobody_announced_is_not_announced_after_a_rollback(checkout: Path, events: list[str]) -> None:
+def test_a_promotion_that_nobody_announced_is_not_announced_after_a_rollback(
+    checkout: Path, events: list[str]
+) -> None:
     register(night(checkout, "night-1", wrong=[1]))
     dies = night(checkout, "night-2", model="two")
     expect_to_announce(dies)

@@ -26,7 +26,12 @@ from tasks.workspace import Workspace, create_workspace
 def test_a_grid_is_every_combination_with_the_last_key_fastest() -> None:
     grid = parse_grid(["train.epochs=1,2", "train.network=lenet", "train.seed=0,1"])
 
-    assert [(one["train"]["epochs"], one["train"]["seed"]) for one in grid] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [(one["train"]["epochs"], one["train"]["seed"]) for one in grid] == [
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+    ]
     assert {one["train"]["network"] for one in grid} == {"lenet"}
 
 
@@ -49,15 +54,27 @@ def test_what_is_no_grid_is_refused(arguments: list[str], said: str) -> None:
 
 def test_only_stages_up_to_train_are_swept_and_only_from_the_first_that_differs() -> None:
     assert stages_of_trial({"train": {"seed": 1}}) == ("train",)
-    assert stages_of_trial({"train": {"seed": 1}, "curate": {"min_side_px": 9}}) == ("curate", "convert", "train")
+    assert stages_of_trial({"train": {"seed": 1}, "curate": {"min_side_px": 9}}) == (
+        "curate",
+        "convert",
+        "train",
+    )
     with pytest.raises(
-        UsageError, match=r"--set: this section cannot be swept \(found: register\)\. Remedy: sweep keys"
+        UsageError,
+        match=r"--set: this section cannot be swept \(found: register\)\. Remedy: sweep keys",
     ):
         check_sections({"register": {"x": 1}, "train": {"seed": 1}})
 
 
-def test_the_best_has_the_lowest_loss_or_the_highest_top1_and_a_failed_trial_is_never_best() -> None:
-    trials = [Trial(1, {}, 0.5, 0.9), Trial(2, {}, 0.4, 0.8), Trial(3, {}, 0.6, 0.9), Trial(4, {}, error="diverged")]
+def test_the_best_has_the_lowest_loss_or_the_highest_top1_and_a_failed_trial_is_never_best() -> (
+    None
+):
+    trials = [
+        Trial(1, {}, 0.5, 0.9),
+        Trial(2, {}, 0.4, 0.8),
+        Trial(3, {}, 0.6, 0.9),
+        Trial(4, {}, error="diverged"),
+    ]
 
     assert best_trial(trials, "val_loss") is trials[1]
     assert best_trial(trials, "val_top1") is trials[0]
@@ -66,7 +83,12 @@ def test_the_best_has_the_lowest_loss_or_the_highest_top1_and_a_failed_trial_is_
 
 def test_trials_within_one_standard_error_of_the_best_top1_are_named() -> None:
     """0.9 of 100 images has a standard error of sqrt(0.9 * 0.1 / 100) = 0.03."""
-    trials = [Trial(1, {}, 0.5, 0.9), Trial(2, {}, 0.6, 0.88), Trial(3, {}, 0.7, 0.8), Trial(4, {}, error="diverged")]
+    trials = [
+        Trial(1, {}, 0.5, 0.9),
+        Trial(2, {}, 0.6, 0.88),
+        Trial(3, {}, 0.7, 0.8),
+        Trial(4, {}, error="diverged"),
+    ]
 
     assert not_told_apart(trials, trials[0], 100) == [2]
 
@@ -74,7 +96,9 @@ def test_trials_within_one_standard_error_of_the_best_top1_are_named() -> None:
 def test_a_trial_is_scored_by_the_epoch_it_kept(finished: Workspace) -> None:
     workspace = replace(finished, changes={"train": {"epochs": 10}})
 
-    assert read_trial(3, workspace) == Trial(3, {"train.epochs": 10}, val_loss=0.1, val_top1=0.75, epoch=1)
+    assert read_trial(3, workspace) == Trial(
+        3, {"train.epochs": 10}, val_loss=0.1, val_top1=0.75, epoch=1
+    )
 
 
 def _validate_on(workspace: Workspace, labels: list[int]) -> None:
@@ -97,13 +121,20 @@ def test_trials_on_other_validation_pictures_or_labels_are_not_compared(origin: 
         _validate_on(workspace, labels)
 
     check_same_validation(same, base)
-    with pytest.raises(ConfigError, match=r"params.yaml: 3 validation images that differ.*found: curate.seed"):
+    with pytest.raises(
+        ConfigError, match=r"params.yaml: 3 validation images that differ.*found: curate.seed"
+    ):
         check_same_validation(other, base)
 
 
 def test_a_trial_starts_from_the_results_of_another_workspace(finished: Workspace) -> None:
     trial = create_workspace(
-        finished.origin, run="t1", changes={}, branch=finished.commit, with_edits=False, after=finished
+        finished.origin,
+        run="t1",
+        changes={},
+        branch=finished.commit,
+        with_edits=False,
+        after=finished,
     )
 
     assert (trial.folder / "dvc.lock").read_bytes() == (finished.folder / "dvc.lock").read_bytes()

@@ -26,11 +26,19 @@ def opened(origin: Path, **options: object) -> Workspace:
 
 
 def test_the_checkout_stays_as_it_was(origin: Path) -> None:
-    before = git(origin, "status", "--porcelain"), git(origin, "for-each-ref"), (origin / "params.yaml").read_bytes()
+    before = (
+        git(origin, "status", "--porcelain"),
+        git(origin, "for-each-ref"),
+        (origin / "params.yaml").read_bytes(),
+    )
 
     opened(origin, changes={"train": {"epochs": 2}})
 
-    after = git(origin, "status", "--porcelain"), git(origin, "for-each-ref"), (origin / "params.yaml").read_bytes()
+    after = (
+        git(origin, "status", "--porcelain"),
+        git(origin, "for-each-ref"),
+        (origin / "params.yaml").read_bytes(),
+    )
     assert before == after
 
 
@@ -51,7 +59,9 @@ def test_a_wrong_override_is_refused_with_the_nearest_key(origin: Path) -> None:
         opened(origin, changes={"train": {"epoch": 2}})
 
 
-def test_it_shares_the_cache_of_its_origin_also_when_that_was_named_relatively(origin: Path) -> None:
+def test_it_shares_the_cache_of_its_origin_also_when_that_was_named_relatively(
+    origin: Path,
+) -> None:
     (origin / ".dvc" / "config.local").write_text("[cache]\n    dir = ../../elsewhere\n")
 
     workspace = opened(origin)
@@ -97,7 +107,9 @@ def test_the_remote_is_that_of_the_branch_whatever_is_checked_out(origin: Path) 
         config.write_text(f"{committed}['remote \"store\"']\n    url = {url}\n")
         git(origin, "commit", "-q", "-a", "-m", branch)
 
-    found = {branch: opened(origin, run=branch, branch=branch) for branch in ("main", "near", "far")}
+    found = {
+        branch: opened(origin, run=branch, branch=branch) for branch in ("main", "near", "far")
+    }
 
     remotes = {branch: Config(str(one.folder / ".dvc"))["remote"] for branch, one in found.items()}
     assert remotes["main"] == {}
@@ -118,7 +130,10 @@ def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) ->
     assert git(origin, "rev-parse", f"{workspace.commit}^") == git(origin, "rev-parse", "HEAD")
     assert workspace.remarks[0].endswith("curation/new.csv, curation/overrides.csv")
     assert "included as snapshot commit" in workspace.remarks[0]
-    assert git(origin, "status", "--porcelain").splitlines() == [" M curation/overrides.csv", "?? curation/new.csv"]
+    assert git(origin, "status", "--porcelain").splitlines() == [
+        " M curation/overrides.csv",
+        "?? curation/new.csv",
+    ]
 
 
 def test_edits_of_files_that_may_hold_a_password_are_taken_into_no_snapshot(origin: Path) -> None:
@@ -132,12 +147,19 @@ def test_edits_of_files_that_may_hold_a_password_are_taken_into_no_snapshot(orig
     snapshot = take_snapshot(origin)
 
     assert snapshot is not None
-    taken = [git(origin, "show", "--name-only", "--format=", commit) for commit in (workspace.commit, snapshot.commit)]
+    taken = [
+        git(origin, "show", "--name-only", "--format=", commit)
+        for commit in (workspace.commit, snapshot.commit)
+    ]
     assert taken == ["params.yaml", "params.yaml"]
 
 
-@pytest.mark.parametrize("is_named", [False, True], ids=["what is checked out", "by its name, as a deployment does"])
-def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(origin: Path, *, is_named: bool) -> None:
+@pytest.mark.parametrize(
+    "is_named", [False, True], ids=["what is checked out", "by its name, as a deployment does"]
+)
+def test_a_deployed_run_leaves_uncommitted_edits_out_and_names_them(
+    origin: Path, *, is_named: bool
+) -> None:
     with (origin / "params.yaml").open("a") as file:
         file.write("# an edit\n")
 
@@ -159,7 +181,9 @@ def test_a_folder_of_images_beside_the_code_does_not_end_up_in_git(origin: Path)
 
 def test_code_and_params_come_from_the_branch_asked_for(origin: Path) -> None:
     git(origin, "branch", "other")
-    (origin / "params.yaml").write_text((origin / "params.yaml").read_text().replace("recipe: quick", "recipe: photo"))
+    (origin / "params.yaml").write_text(
+        (origin / "params.yaml").read_text().replace("recipe: quick", "recipe: photo")
+    )
     git(origin, "commit", "-q", "-a", "-m", "photo")
 
     workspace = opened(origin, branch="other")
@@ -176,11 +200,16 @@ def test_a_branch_that_does_not_exist_is_named(origin: Path) -> None:
 
 
 def test_without_a_commit_the_remedy_is_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no commit to run from. Remedy: run `git init && git add -A && git commit"):
+    with pytest.raises(
+        ConfigError,
+        match="no commit to run from. Remedy: run `git init && git add -A && git commit",
+    ):
         opened(tmp_path)
 
 
-def test_settings_edited_in_the_origin_hold_in_a_workspace_too(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_edited_in_the_origin_hold_in_a_workspace_too(
+    origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace = opened(origin)
     (origin / "settings.toml").write_text("workers = 3\n")
     monkeypatch.setenv("PERENNIAL_ROOT", str(origin))
@@ -225,7 +254,9 @@ def test_of_several_overrides_those_that_change_something_stay(origin: Path) -> 
     seed = load_params(origin / "params.yaml").train.seed
     changes = {"train": {"seed": seed, "epochs": 77}}
 
-    workspace = create_workspace(origin, run="night-1", changes=changes, branch=None, with_edits=False)
+    workspace = create_workspace(
+        origin, run="night-1", changes=changes, branch=None, with_edits=False
+    )
 
     assert workspace.changes == {"train": {"epochs": 77}}
 
@@ -235,7 +266,12 @@ def test_a_trial_of_a_sweep_keeps_its_overrides_so_that_it_stays_a_candidate(ori
     seed = load_params(origin / "params.yaml").train.seed
 
     trial = create_workspace(
-        origin, run="sweep-1-t1", changes={"train": {"seed": seed}}, branch=None, with_edits=False, after=base
+        origin,
+        run="sweep-1-t1",
+        changes={"train": {"seed": seed}},
+        branch=None,
+        with_edits=False,
+        after=base,
     )
 
     assert trial.candidate

@@ -31,10 +31,15 @@ def first_losses(line: SmallLine, name: str) -> list[float]:
     recipe = RECIPES[name].changed(**SMALL)
     job = line.train(line.folder)
     torch.manual_seed(0)
-    network = build_network(recipe.network, n_classes=3, side_px=32).to(memory_format=torch.channels_last)
+    network = build_network(recipe.network, n_classes=3, side_px=32).to(
+        memory_format=torch.channels_last
+    )
     model = Classifier(network, mean=recipe.mean, std=recipe.std)
     rows = SELECTION.read(job.reads["selection"] / "train.parquet")
-    loader, objective = open_images(job, rows, recipe, training=True), Objective(label_smoothing=recipe.label_smoothing)
+    loader, objective = (
+        open_images(job, rows, recipe, training=True),
+        Objective(label_smoothing=recipe.label_smoothing),
+    )
     losses = []
     for phase in phases(recipe):
         kept = ema_decay(recipe.ema_half_life_epochs, len(loader))
@@ -42,7 +47,9 @@ def first_losses(line: SmallLine, name: str) -> list[float]:
         learner = Learner(model, recipe, phase, **options)
         learner.begin_epoch()
         for step, batch in enumerate(loader.epoch(0)):
-            rate = learning_rate(step, len(loader), peak=phase.peak_learning_rate, schedule=recipe.schedule)
+            rate = learning_rate(
+                step, len(loader), peak=phase.peak_learning_rate, schedule=recipe.schedule
+            )
             losses.append(learner.update(batch, rate=rate).item())
         learner.end_epoch(loader.epoch(0))
         losses.append(_judged_loss(learner, loader))
@@ -53,7 +60,10 @@ def first_losses(line: SmallLine, name: str) -> list[float]:
 @torch.no_grad()
 def _judged_loss(learner: Learner, loader) -> float:
     batches = list(loader.epoch(0))
-    losses = [torch.nn.functional.cross_entropy(learner.evaluated(one.images_BHWC), one.labels_B) for one in batches]
+    losses = [
+        torch.nn.functional.cross_entropy(learner.evaluated(one.images_BHWC), one.labels_B)
+        for one in batches
+    ]
     return torch.stack(losses).mean().item()
 
 

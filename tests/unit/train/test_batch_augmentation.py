@@ -29,10 +29,14 @@ def test_mixup_mixes_pixels_and_weighted_targets_with_the_neighbour() -> None:
     mixed = mix_up(_batch(), share=0.75)
 
     assert mixed.images_BHWC[1].unique().tolist() == [7.5]
-    torch.testing.assert_close((mixed.weights_B[:, None] * mixed.targets)[1], torch.tensor([0.25, 1.5, 0, 0]))
+    torch.testing.assert_close(
+        (mixed.weights_B[:, None] * mixed.targets)[1], torch.tensor([0.25, 1.5, 0, 0])
+    )
 
 
-def test_cutmix_shows_the_neighbour_in_a_box_and_weighs_it_by_the_area_that_is_left_at_the_border() -> None:
+def test_cutmix_shows_the_neighbour_in_a_box_and_weighs_it_by_the_area_that_is_left_at_the_border() -> (
+    None
+):
     """A box of half the side around the corner keeps a quarter of its area: 2 x 2 of 8 x 8 pixels."""
     mixed = cut_mix(_batch(), share=0.75, centre=(0.0, 0.0))
 
@@ -62,9 +66,13 @@ def test_a_recipe_mixes_as_torchs_random_state_says(alphas: tuple[float, float])
     torch.manual_seed(3)
     second = augment(batch.images_BHWC, torch.arange(4), batch.weights_B)
 
-    assert torch.equal(first.images_BHWC, second.images_BHWC) and torch.equal(first.targets, second.targets)
+    assert torch.equal(first.images_BHWC, second.images_BHWC) and torch.equal(
+        first.targets, second.targets
+    )
     assert not torch.equal(first.targets, torch.eye(4))
-    torch.testing.assert_close((first.weights_B[:, None] * first.targets).sum(), batch.weights_B.sum())
+    torch.testing.assert_close(
+        (first.weights_B[:, None] * first.targets).sum(), batch.weights_B.sum()
+    )
 
 
 @pytest.mark.parametrize("name", ["trivial", "rand"])
@@ -82,7 +90,9 @@ def test_a_policy_draws_for_each_sixteenth_of_the_batch(name: str) -> None:
 def test_without_mixing_a_batch_is_handed_on_as_it_is() -> None:
     batch, labels_B = _batch(), torch.arange(4)
 
-    shown = BatchAugmentation(RECIPES["quick"], n_classes=4)(batch.images_BHWC, labels_B, batch.weights_B)
+    shown = BatchAugmentation(RECIPES["quick"], n_classes=4)(
+        batch.images_BHWC, labels_B, batch.weights_B
+    )
 
     assert shown.images_BHWC is batch.images_BHWC and shown.targets is labels_B
 

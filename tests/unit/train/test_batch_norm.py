@@ -15,7 +15,12 @@ from pipeline_lib.networks.build import build_network, normalisation
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.infer import score
 from pipeline_lib.params_file import load_section
-from pipeline_lib.train.batch_norm import FitOfStatistics, batch_norms, check_statistics, estimate_statistics
+from pipeline_lib.train.batch_norm import (
+    FitOfStatistics,
+    batch_norms,
+    check_statistics,
+    estimate_statistics,
+)
 from pipeline_lib.train.curves import is_logged
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loss import Objective
@@ -35,7 +40,9 @@ class Held:
 
     def __init__(self, batches: list[Batch]) -> None:
         self.batches = batches
-        self.image_ids = [f"image {n}" for n in range(sum(len(batch.labels_B) for batch in batches))]
+        self.image_ids = [
+            f"image {n}" for n in range(sum(len(batch.labels_B) for batch in batches))
+        ]
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -95,13 +102,19 @@ def test_the_statistics_are_the_mean_of_each_batchs_mean_and_unbiased_variance()
     """The first layer's input does not depend on statistics, so torch's own functions are the oracle."""
     model, batches = _model(), _batches(3, 8)
     stem = model.network.stem
-    maps = [stem[0](model.normalised(batch.images_BHWC)).transpose(0, 1).flatten(1) for batch in batches]
+    maps = [
+        stem[0](model.normalised(batch.images_BHWC)).transpose(0, 1).flatten(1) for batch in batches
+    ]
 
     seen = estimate_statistics(model, batches, CPU)
 
     assert seen == 24
-    torch.testing.assert_close(stem[1].running_mean, torch.stack([one.mean(1) for one in maps]).mean(0))
-    torch.testing.assert_close(stem[1].running_var, torch.stack([one.var(1) for one in maps]).mean(0))
+    torch.testing.assert_close(
+        stem[1].running_mean, torch.stack([one.mean(1) for one in maps]).mean(0)
+    )
+    torch.testing.assert_close(
+        stem[1].running_var, torch.stack([one.var(1) for one in maps]).mean(0)
+    )
 
 
 def test_statistics_of_before_and_the_layers_momentum_play_no_part() -> None:
@@ -121,16 +134,26 @@ def test_statistics_of_before_and_the_layers_momentum_play_no_part() -> None:
 
 def test_no_more_views_are_looked_at_than_statistics_need() -> None:
     model, size = _model("lenet"), 256
-    assert estimate_statistics(model, _batches(2, size), CPU) == 0  # without batch normalisation none
+    assert (
+        estimate_statistics(model, _batches(2, size), CPU) == 0
+    )  # without batch normalisation none
 
-    assert estimate_statistics(_model(), _batches(STATISTICS_VIEWS // size + 3, size), CPU) == STATISTICS_VIEWS
+    assert (
+        estimate_statistics(_model(), _batches(STATISTICS_VIEWS // size + 3, size), CPU)
+        == STATISTICS_VIEWS
+    )
 
 
 def test_a_network_of_few_steps_evaluates_as_it_trained() -> None:
     """Six steps: the running statistics of torch still hold half of the beginning; the average of weights all of it."""
     model, batches = _model(), _batches(6, 16)
     learner = Learner(
-        model, RECIPES["quick"], phases(RECIPES["quick"])[0], objective=Objective(), device=CPU, average_decay=0.99
+        model,
+        RECIPES["quick"],
+        phases(RECIPES["quick"])[0],
+        objective=Objective(),
+        device=CPU,
+        average_decay=0.99,
     )
     learner.begin_epoch()
     for batch in batches * 20:
@@ -144,7 +167,9 @@ def test_a_network_of_few_steps_evaluates_as_it_trained() -> None:
     assert found.doubt == ""
 
 
-def test_an_epoch_ends_with_the_statistics_of_the_judged_model_and_a_frozen_backbone_keeps_its_own() -> None:
+def test_an_epoch_ends_with_the_statistics_of_the_judged_model_and_a_frozen_backbone_keeps_its_own() -> (
+    None
+):
     recipe, batches = RECIPES["quick"].changed(probe_epochs=1), _batches(2, 8)
     model = _model()
     before = [buffer.clone() for buffer in model.buffers()]
@@ -160,7 +185,9 @@ def test_an_epoch_ends_with_the_statistics_of_the_judged_model_and_a_frozen_back
 
 def test_a_network_whose_statistics_do_not_fit_is_named(caplog) -> None:
     model, batches = _model(), _batches(4, 32)
-    learner = Learner(model, RECIPES["quick"], phases(RECIPES["quick"])[0], objective=Objective(), device=CPU)
+    learner = Learner(
+        model, RECIPES["quick"], phases(RECIPES["quick"])[0], objective=Objective(), device=CPU
+    )
     learner.begin_epoch()
     for batch in batches * 30:
         learner.update(batch, rate=0.02)
@@ -183,7 +210,10 @@ def test_a_network_whose_statistics_do_not_fit_is_named(caplog) -> None:
     [
         (FitOfStatistics(n=90, right=61, right_by_batch=90, differ=29), True),  # the issue's 67.7 %
         (FitOfStatistics(n=1000, right=950, right_by_batch=990, differ=42), False),  # 4 points
-        (FitOfStatistics(n=20, right=17, right_by_batch=19, differ=2), False),  # two images are luck
+        (
+            FitOfStatistics(n=20, right=17, right_by_batch=19, differ=2),
+            False,
+        ),  # two images are luck
         (
             FitOfStatistics(n=90, right=90, right_by_batch=61, differ=29),
             False,
@@ -200,7 +230,11 @@ def test_what_is_asked_changes_no_weight_and_no_statistic() -> None:
 
     check_statistics(model, Held(_batches(2, 8)), CPU)
 
-    after = {name: tensor for name, tensor in model.state_dict().items() if "num_batches_tracked" not in name}
+    after = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if "num_batches_tracked" not in name
+    }
     assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
 
 
@@ -214,10 +248,15 @@ def test_parts_of_a_batch_differ_by_one_at_most(size: int) -> None:
         assert max(parts) - min(parts) <= 1
 
 
-def test_a_step_that_would_see_one_image_is_refused_before_training(small_line, tmp_path: Path) -> None:
+def test_a_step_that_would_see_one_image_is_refused_before_training(
+    small_line, tmp_path: Path
+) -> None:
     recipe = RECIPES["quick"].changed(micro_batches=2)
 
-    with pytest.raises(ConfigError, match=r"a step would see one image at a time .*3 training images.*Remedy: lower"):
+    with pytest.raises(
+        ConfigError,
+        match=r"a step would see one image at a time .*3 training images.*Remedy: lower",
+    ):
         check_batch(_model().network, recipe, n_images=3, processes=1)
 
 
@@ -262,14 +301,20 @@ def test_images_with_an_answer_are_not_blamed() -> None:
         model.network[12].weight.zero_()
 
     with pytest.raises(
-        NotFinite, match=r"lenet, layer 12 \(Linear\), images image 0, image 1, image 2, ... \(6 images\)"
+        NotFinite,
+        match=r"lenet, layer 12 \(Linear\), images image 0, image 1, image 2, ... \(6 images\)",
     ):
         list(score(model, Held([batch]), CPU))
 
 
 def test_ninety_easy_images_are_learnt_and_known_again(small_line, tmp_path: Path) -> None:
     """The issue's case: what `init` writes for few images, with the recipe's own average."""
-    own = {"ema_half_life_epochs": None, "peak_learning_rate": 0.025, "epochs": 30, "batch_size": 16}
+    own = {
+        "ema_half_life_epochs": None,
+        "peak_learning_rate": 0.025,
+        "epochs": 30,
+        "batch_size": 16,
+    }
 
     run(small_line.train(tmp_path, **own))
 
@@ -283,14 +328,18 @@ def test_frozen_statistics_are_those_of_the_starting_weights_in_training_and_aft
     estimate_statistics(model, batches, CPU)
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     recipe = RECIPES["quick"].changed(freeze_batch_norm=True)
-    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=CPU, average_decay=0.5)
+    learner = Learner(
+        model, recipe, phases(recipe)[-1], objective=Objective(), device=CPU, average_decay=0.5
+    )
     learner.begin_epoch()
     stem = model.network.stem[1].weight.clone()
 
     learner.update(batches[0], rate=0.1)
     learner.end_epoch(batches)
 
-    assert all(torch.equal(before[name], buffer) for name, buffer in learner.evaluated.named_buffers())
+    assert all(
+        torch.equal(before[name], buffer) for name, buffer in learner.evaluated.named_buffers()
+    )
     assert not torch.equal(stem, model.network.stem[1].weight)  # scale and shift of the layer train
 
 
@@ -302,17 +351,27 @@ def test_a_frozen_network_is_the_same_in_both_modes_and_may_be_fine_tuned_in_sma
 
     assert found.right == found.right_by_batch
     frozen = RECIPES["finetune"].changed(network="efficientnet_b0", side_px=32, batch_size=2)
-    check_batch(build_network("efficientnet_b0", n_classes=3, side_px=32), frozen, n_images=None, processes=1)
+    check_batch(
+        build_network("efficientnet_b0", n_classes=3, side_px=32),
+        frozen,
+        n_images=None,
+        processes=1,
+    )
 
 
 def test_nothing_is_frozen_that_no_weights_brought_along() -> None:
-    with pytest.raises(ValueError, match="freeze_batch_norm keeps what weights bring along: set weights too"):
+    with pytest.raises(
+        ValueError, match="freeze_batch_norm keeps what weights bring along: set weights too"
+    ):
         TrainParams(freeze_batch_norm=True)
 
 
 def test_timms_networks_say_their_own_normalisation() -> None:
     """ImageNet's usual one shows these weights other colours than they were trained on."""
-    assert normalisation(build_network("timm:tf_efficientnet_lite0", n_classes=3, side_px=64)) == (HALF, HALF)
+    assert normalisation(build_network("timm:tf_efficientnet_lite0", n_classes=3, side_px=64)) == (
+        HALF,
+        HALF,
+    )
     assert normalisation(build_network("resnet18", n_classes=3, side_px=64)) is None
 
 
@@ -326,8 +385,12 @@ def test_a_key_of_an_earlier_version_is_refused_with_the_one_to_set(tmp_path: Pa
         load_section(tmp_path / "params.yaml", "train", TrainParams)
 
 
-@pytest.mark.parametrize(("n_epochs", "n_lines"), [(1, 1), (50, 50), (51, 26), (134, 45), (1000, 50)])
-def test_a_log_has_some_fifty_lines_of_epochs_at_most_and_the_last(n_epochs: int, n_lines: int) -> None:
+@pytest.mark.parametrize(
+    ("n_epochs", "n_lines"), [(1, 1), (50, 50), (51, 26), (134, 45), (1000, 50)]
+)
+def test_a_log_has_some_fifty_lines_of_epochs_at_most_and_the_last(
+    n_epochs: int, n_lines: int
+) -> None:
     logged = [epoch for epoch in range(1, n_epochs + 1) if is_logged(epoch, n_epochs)]
 
     assert (len(logged), logged[-1]) == (n_lines, n_epochs)

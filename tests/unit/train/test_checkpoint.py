@@ -35,9 +35,20 @@ from testing.small_line import trained_bytes
 ROOT = Path(__file__).parents[3]
 SHORT = {"epochs": 2, "batch_size": 16}  # 3 steps in an epoch
 AVERAGED = {"rotation_deg": 10.0, "sampling": "balanced"}
-DROPOUT = {"network": "small_cnn", "optimiser": "adamw", "peak_learning_rate": 1e-3, "probe_epochs": 1}
+DROPOUT = {
+    "network": "small_cnn",
+    "optimiser": "adamw",
+    "peak_learning_rate": 1e-3,
+    "probe_epochs": 1,
+}
 
-MIXED = {"optimiser": "muon", "peak_learning_rate": 0.02, "mixup_alpha": 0.2, "cutmix_alpha": 1.0, "policy": "trivial"}
+MIXED = {
+    "optimiser": "muon",
+    "peak_learning_rate": 0.02,
+    "mixup_alpha": 0.2,
+    "cutmix_alpha": 1.0,
+    "policy": "trivial",
+}
 MIXED |= {"micro_batches": 2, "clip_norm": 1.0, "ema_half_life_epochs": 0.3, "train_from_px": 24}
 
 
@@ -59,7 +70,9 @@ def _kept(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "params", [AVERAGED, DROPOUT, MIXED], ids=["sgd and average", "probe, adamw and dropout", "muon, mixed and growing"]
+    "params",
+    [AVERAGED, DROPOUT, MIXED],
+    ids=["sgd and average", "probe, adamw and dropout", "muon, mixed and growing"],
 )
 def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
     small_line,
@@ -82,10 +95,14 @@ def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
     assert stops == 7  # after each of six steps, and then to the end
     assert trained_bytes(tmp_path / "stopped") == trained_bytes(tmp_path / "undisturbed")
     assert not _kept(small_line.folder)
-    assert caplog.text.count("a head for 60 images") == (2 if "probe_epochs" in params else 0)  # once in each
+    assert caplog.text.count("a head for 60 images") == (
+        2 if "probe_epochs" in params else 0
+    )  # once in each
 
 
-def test_what_came_before_the_first_step_is_kept(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_came_before_the_first_step_is_kept(
+    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def told_while_probing(*arguments: Any, **options: Any) -> Recipe:
         signal.raise_signal(signal.SIGTERM)
         return whiten_and_probe(*arguments, **options)
@@ -102,7 +119,10 @@ def test_what_came_before_the_first_step_is_kept(small_line, tmp_path: Path, mon
 def test_a_checkpoint_is_of_the_same_code_inputs_and_parameters_or_not_used(
     small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="training was told to stop.*run again"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(Interrupted, match="training was told to stop.*run again"),
+    ):
         _after_step(patch, 2, lambda: signal.raise_signal(signal.SIGTERM))
         run(small_line.train(tmp_path, **SHORT))
     caplog.set_level(logging.INFO)
@@ -125,7 +145,9 @@ def test_a_checkpoint_that_cannot_be_read_is_named_and_not_used(
     assert "checkpoint.pt cannot be read" in caplog.text
 
 
-@pytest.mark.parametrize(("step_s", "asked"), [(0.125, [1, 5, 9]), (2.0, [1, 2, 3, 4, 5, 6, 7, 8, 9])])
+@pytest.mark.parametrize(
+    ("step_s", "asked"), [(0.125, [1, 5, 9]), (2.0, [1, 2, 3, 4, 5, 6, 7, 8, 9])]
+)
 def test_gpus_that_train_together_are_asked_twice_a_second_or_at_every_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_s: float, asked: list[int]
 ) -> None:
@@ -152,7 +174,9 @@ def test_two_runs_of_the_same_training_do_not_write_the_same_checkpoint(
     monkeypatch.setattr(checkpoint, "LOCK_WAIT_S", 0.2)
 
     with place_for(tmp_path, "k", keep_days=1):
-        with pytest.raises(Interrupted, match="another process runs the same training.*wait for it to end"):
+        with pytest.raises(
+            Interrupted, match="another process runs the same training.*wait for it to end"
+        ):
             with place_for(tmp_path, "k", keep_days=1):
                 pass
 
@@ -213,7 +237,11 @@ def checkout(small_line, tmp_path: Path) -> Path:
 
 def _stage(checkout: Path, dies_after: int) -> int:
     """Run the stage in a process of its own, with a checkpoint after each step; returns its exit code."""
-    settings = {"PERENNIAL_CHECKPOINT_EVERY_S": "0", "PERENNIAL_WORKERS": "1", "DVC_ROOT": str(checkout)}
+    settings = {
+        "PERENNIAL_CHECKPOINT_EVERY_S": "0",
+        "PERENNIAL_WORKERS": "1",
+        "DVC_ROOT": str(checkout),
+    }
     return subprocess.run(
         [sys.executable, "-c", DYING, str(dies_after)],
         cwd=checkout,
@@ -228,7 +256,8 @@ def test_after_kill_nine_the_stage_goes_on_from_the_last_checkpoint_to_the_same_
 ) -> None:
     run(
         small_line.train(
-            tmp_path / "undisturbed", **{**SHORT, "ema_half_life_epochs": None, "peak_learning_rate": None}
+            tmp_path / "undisturbed",
+            **{**SHORT, "ema_half_life_epochs": None, "peak_learning_rate": None},
         )
     )
 

@@ -45,7 +45,9 @@ from testing.small_line import trained_bytes
 
 TWO = {"epochs": 2, "batch_size": 16, "processes": 2}  # 3 steps in an epoch
 TWO |= {"budget_minutes": 600}  # so long that it changes nothing: but they tell each other the time
-WISH = "wish"  # in the folder of the checkpoint: pid of the stage, and what is to happen at which step
+WISH = (
+    "wish"  # in the folder of the checkpoint: pid of the stage, and what is to happen at which step
+)
 
 
 def _job(small_line, out: Path, **params: Any) -> StageRun:
@@ -71,20 +73,28 @@ def undisturbed(small_line, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_every_image_is_validated_once_and_with_the_buffers_that_are_kept(small_line, undisturbed: Path) -> None:
+def test_every_image_is_validated_once_and_with_the_buffers_that_are_kept(
+    small_line, undisturbed: Path
+) -> None:
     """One process, on its own, finds the same loss for the weights that two have kept."""
     job = _job(small_line, undisturbed)
     recipe = job.params
     network = build_network(recipe.network, n_classes=3, side_px=recipe.side_px)
     load_weights(network, undisturbed / "weights")
-    model = Classifier(network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std)
+    model = Classifier(
+        network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std
+    )
     loader = open_images(job, SELECTION.read(job.reads["selection"] / "val.parquet"), recipe)
 
     loss, top1 = validate(model, loader, torch.device("cpu"))
 
     curves = pd.read_csv(undisturbed / "curves.csv")
     kept = curves.loc[curves["val_loss"].idxmin()]
-    assert (len(loader.image_ids), loss, top1) == (23, pytest.approx(kept["val_loss"], rel=1e-6), kept["val_top1"])
+    assert (len(loader.image_ids), loss, top1) == (
+        23,
+        pytest.approx(kept["val_loss"], rel=1e-6),
+        kept["val_top1"],
+    )
 
 
 def _disturbed(job: StageRun, folder: Path) -> None:
@@ -124,7 +134,9 @@ def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same
     assert trained_bytes(tmp_path / "out") == trained_bytes(undisturbed)
 
 
-def test_two_nodes_write_what_two_processes_of_one_node_write(small_line, undisturbed: Path, tmp_path: Path) -> None:
+def test_two_nodes_write_what_two_processes_of_one_node_write(
+    small_line, undisturbed: Path, tmp_path: Path
+) -> None:
     jobs = [_job(small_line, tmp_path / name) for name in ("first", "other")]
     nodes = {"train_nodes": 2, "train_rendezvous": f"localhost:{free_port()}"}
     first, other = (replace(job, settings=job.settings.model_copy(update=nodes)) for job in jobs)
@@ -139,7 +151,9 @@ def test_two_nodes_write_what_two_processes_of_one_node_write(small_line, undist
 
 
 IMAGES = Batch(
-    torch.randint(0, 256, (12, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)),
+    torch.randint(
+        0, 256, (12, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    ),
     torch.arange(12) % 3,
     torch.linspace(0.5, 1.5, 12),
     torch.arange(12),
@@ -148,9 +162,15 @@ IMAGES = Batch(
 
 def _learner(seed: int, *, micro_batches: int) -> Learner:
     torch.manual_seed(seed)
-    recipe = RECIPES["quick"].changed(network="lenet", ema_half_life_epochs=0.0, micro_batches=micro_batches)
-    model = Classifier(build_network("lenet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std)
-    return Learner(model, recipe, phases(recipe)[0], objective=Objective(), device=torch.device("cpu"))
+    recipe = RECIPES["quick"].changed(
+        network="lenet", ema_half_life_epochs=0.0, micro_batches=micro_batches
+    )
+    model = Classifier(
+        build_network("lenet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std
+    )
+    return Learner(
+        model, recipe, phases(recipe)[0], objective=Objective(), device=torch.device("cpu")
+    )
 
 
 def _one_step_each(job: StageRun, folder: Path) -> None:
@@ -217,24 +237,37 @@ def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:
 
     member.join(timeout=300)
     assert member.exitcode == -signal.SIGKILL
-    assert not (tmp_path / "told to stop").exists()  # which would stop the processes of other nodes as well
+    assert not (
+        tmp_path / "told to stop"
+    ).exists()  # which would stop the processes of other nodes as well
 
 
 def test_processes_that_die_again_and_again_are_given_up(small_line, tmp_path: Path) -> None:
-    with pytest.raises(StageDied, match="a training process died, 4 times .found: process 1, exit code -9.*memory"):
+    with pytest.raises(
+        StageDied, match="a training process died, 4 times .found: process 1, exit code -9.*memory"
+    ):
         _launch(_killed, _job(small_line, tmp_path), tmp_path)
 
 
 def test_batches_that_cannot_be_shared_are_refused() -> None:
-    with pytest.raises(ValidationError, match="processes = 3 cannot share batches of 32: it must divide batch_size"):
+    with pytest.raises(
+        ValidationError, match="processes = 3 cannot share batches of 32: it must divide batch_size"
+    ):
         TrainParams(processes=3)
-    with pytest.raises(ValidationError, match="parts of less than two: lower it, batch_size is 32 for 4 processes"):
+    with pytest.raises(
+        ValidationError, match="parts of less than two: lower it, batch_size is 32 for 4 processes"
+    ):
         TrainParams(processes=4, micro_batches=8)
 
 
-def test_more_processes_than_gpus_are_refused(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_are_refused(
+    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     job = small_line.train(tmp_path, settings=Settings(root=small_line.folder), **TWO)
 
-    with pytest.raises(ConfigError, match="more processes than GPUs .found: 2 processes, 1 GPUs.*train.processes to 1"):
+    with pytest.raises(
+        ConfigError,
+        match="more processes than GPUs .found: 2 processes, 1 GPUs.*train.processes to 1",
+    ):
         _launch(_killed, job, tmp_path)

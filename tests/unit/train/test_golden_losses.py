@@ -35,14 +35,18 @@ def losses() -> dict[str, list[float]]:
     """See first_losses.py."""
     command = [sys.executable, "-m", "tests.unit.train.first_losses", *GOLDEN["losses"]]
     environment = {**os.environ, **KERNELS_OF_ALL}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=600)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=600
+    )
     found: dict[str, list[float]] = json.loads(ended.stdout)
     return found
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="recorded with the kernels of x86-64")
 @pytest.mark.parametrize("name", GOLDEN["losses"])
-def test_the_first_losses_of_a_recipe_are_those_of_the_last_release(losses: dict[str, list[float]], name: str) -> None:
+def test_the_first_losses_of_a_recipe_are_those_of_the_last_release(
+    losses: dict[str, list[float]], name: str
+) -> None:
     """The first two to the sixth decimal; then what rounding may grow to, ten times less than a wrong step makes."""
     found, golden = losses[name], GOLDEN["losses"][name]
 
@@ -55,8 +59,15 @@ def test_the_rates_and_sizes_of_a_recipe_are_those_of_the_last_release(name: str
     """Rates at the first step, each tenth and the last, with 100 steps an epoch; in which epoch a size begins."""
     recipe, sides_E = RECIPES[name], RECIPES[name].training_sides()
     n_steps = 100 * recipe.epochs
-    options = {"peak": recipe.peak_learning_rate, "schedule": recipe.schedule, "warm_up": recipe.warm_up}
-    rates = [learning_rate(min(n_steps * tenth // 10, n_steps - 1), n_steps, **options) for tenth in range(11)]
+    options = {
+        "peak": recipe.peak_learning_rate,
+        "schedule": recipe.schedule,
+        "warm_up": recipe.warm_up,
+    }
+    rates = [
+        learning_rate(min(n_steps * tenth // 10, n_steps - 1), n_steps, **options)
+        for tenth in range(11)
+    ]
     plan = {"rates": [float(f"{rate:.6g}") for rate in rates]}
     plan["sides"] = [[sides_E.index(side_px), side_px] for side_px in sorted(set(sides_E))]
 
@@ -66,6 +77,8 @@ def test_the_rates_and_sizes_of_a_recipe_are_those_of_the_last_release(name: str
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in GOLDEN["losses"]])
 def test_a_recipe_without_losses_of_its_own_is_resnet_16_but_for_its_length(name: str) -> None:
     """Two epochs of warm-up in each: the first losses are the same, so they are frozen once."""
-    same = RECIPES["resnet-16"].changed(epochs=RECIPES[name].epochs, warm_up=2 / RECIPES[name].epochs)
+    same = RECIPES["resnet-16"].changed(
+        epochs=RECIPES[name].epochs, warm_up=2 / RECIPES[name].epochs
+    )
 
     assert RECIPES[name] == same

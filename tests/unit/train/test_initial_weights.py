@@ -36,7 +36,9 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_torchvisions_weights_are_fetched_once_and_named_with_their_digest(small_line, store: Path) -> None:
+def test_torchvisions_weights_are_fetched_once_and_named_with_their_digest(
+    small_line, store: Path
+) -> None:
     network = build_network("squeezenet1_1", n_classes=3, side_px=32)
     job, digest = small_line.train(small_line.folder, weights=NAME), _sha256(store)
 
@@ -49,7 +51,9 @@ def test_torchvisions_weights_are_fetched_once_and_named_with_their_digest(small
     assert first.as_record() == second.as_record() == {"weights": NAME, "weights_sha256": digest}
 
 
-def test_a_cached_file_that_is_not_what_its_name_says_is_refused(small_line, store: Path, tmp_path: Path) -> None:
+def test_a_cached_file_that_is_not_what_its_name_says_is_refused(
+    small_line, store: Path, tmp_path: Path
+) -> None:
     cached = tmp_path / "home/hub/checkpoints" / store.name
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"torn")
@@ -69,18 +73,25 @@ def test_without_a_network_the_address_and_the_place_are_named(small_line, store
     store.unlink()
 
     with pytest.raises(
-        SourceMissing, match=r"home/hub/checkpoints/\S+: train.weights cannot be fetched .*or put file:"
+        SourceMissing,
+        match=r"home/hub/checkpoints/\S+: train.weights cannot be fetched .*or put file:",
     ):
         read_starting_weights(small_line.train(store.parent, weights=NAME))
 
 
 @pytest.mark.parametrize("name", ["ResNet18", "ResNet18_Weights.V9", "Res.V1"])
-def test_a_name_that_torchvision_does_not_know_is_refused(small_line, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="torchvision has no such weights .*ResNet18_Weights.IMAGENET1K_V1"):
+def test_a_name_that_torchvision_does_not_know_is_refused(
+    small_line, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(
+        ConfigError, match="torchvision has no such weights .*ResNet18_Weights.IMAGENET1K_V1"
+    ):
         read_starting_weights(small_line.train(tmp_path, weights=f"torchvision:{name}"))
 
 
-def test_a_registered_version_is_built_upon(small_line, trained: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_registered_version_is_built_upon(
+    small_line, trained: Path, tmp_path: Path, monkeypatch
+) -> None:
     """The registry itself has tests of its own; here it only says where version 3 lies."""
 
     class OneVersion:
@@ -90,7 +101,9 @@ def test_a_registered_version_is_built_upon(small_line, trained: Path, tmp_path:
         def export_folder(self, version: str) -> Path:
             return shutil.copytree(trained / "weights", tmp_path / version, dirs_exist_ok=True)
 
-    monkeypatch.setattr("pipeline_lib.train.initial_weights.load_registry", lambda settings, checkout: OneVersion())
+    monkeypatch.setattr(
+        "pipeline_lib.train.initial_weights.load_registry", lambda settings, checkout: OneVersion()
+    )
     network = build_network("mini_resnet", n_classes=3, side_px=32)
     digest = _sha256(trained / "weights/model.safetensors")
     job = small_line.train(tmp_path, weights="registered:3", weights_sha256=digest)
@@ -106,7 +119,9 @@ def test_a_network_from_scratch_has_no_parent(small_line, tmp_path: Path) -> Non
     assert read_starting_weights(small_line.train(tmp_path)) is None
 
 
-def test_the_built_in_weights_are_named_with_digest_and_licence_and_only_the_head_is_fresh(small_line) -> None:
+def test_the_built_in_weights_are_named_with_digest_and_licence_and_only_the_head_is_fresh(
+    small_line,
+) -> None:
     params = {"recipe": "finetune", "weights": EFFICIENTNET_LITE0.ref}
     job = small_line.train(small_line.folder, **params)
     network = build_network(job.params.network, n_classes=3, side_px=32)
@@ -129,9 +144,18 @@ def test_the_built_in_weights_are_named_with_digest_and_licence_and_only_the_hea
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"network": "resnet18"}, "goes with network timm:tf_efficientnet_lite0: leave network out"),
-        ({"weights_sha256": "0" * 64}, "weights_sha256 is for a file: leave it out beside builtin:efficientnet_lite0"),
-        ({"weights": "builtin:resnet"}, "no such built-in backbone: name builtin:efficientnet_lite0"),
+        (
+            {"network": "resnet18"},
+            "goes with network timm:tf_efficientnet_lite0: leave network out",
+        ),
+        (
+            {"weights_sha256": "0" * 64},
+            "weights_sha256 is for a file: leave it out beside builtin:efficientnet_lite0",
+        ),
+        (
+            {"weights": "builtin:resnet"},
+            "no such built-in backbone: name builtin:efficientnet_lite0",
+        ),
     ],
 )
 def test_built_in_weights_bring_network_and_digest_along(wrong: dict[str, str], said: str) -> None:

@@ -27,8 +27,19 @@ from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.soft_targets import SoftLabels, Teacher
 
 META = torch.device("meta")
-BATCH = Batch(torch.zeros(16, 32, 32, 3, dtype=torch.uint8), torch.zeros(16).long(), torch.ones(16), torch.arange(16))
-MIXED = {"mixup_alpha": 0.2, "cutmix_alpha": 1.0, "policy": "trivial", "micro_batches": 2, "clip_norm": 1.0}
+BATCH = Batch(
+    torch.zeros(16, 32, 32, 3, dtype=torch.uint8),
+    torch.zeros(16).long(),
+    torch.ones(16),
+    torch.arange(16),
+)
+MIXED = {
+    "mixup_alpha": 0.2,
+    "cutmix_alpha": 1.0,
+    "policy": "trivial",
+    "micro_batches": 2,
+    "clip_norm": 1.0,
+}
 
 
 class FromTheHost(TorchDispatchMode):
@@ -65,7 +76,9 @@ def test_a_step_reads_nothing_from_its_device(recipe: str, changes: dict[str, An
     teacher = Teacher(_on_meta("quick")[0].eval(), torch.arange(3, device=META), side_px=32)
     soft = SoftLabels(torch.zeros(2, 3, device=META), torch.zeros(16, device=META).long())
     objective = Objective(0.1, torch.zeros(3, device=META), soft, teacher, teacher_share=0.5)
-    learner = Learner(model, own, phases(own)[-1], objective=objective, device=META, average_decay=0.9)
+    learner = Learner(
+        model, own, phases(own)[-1], objective=objective, device=META, average_decay=0.9
+    )
     losses = EpochLoss(META, [])
     there = Batch(*(tensor.to(META) for tensor in vars(BATCH).values()))
 
@@ -79,17 +92,26 @@ def test_a_step_reads_nothing_from_its_device(recipe: str, changes: dict[str, An
         losses.mean()
 
 
-IMAGES = Batch(torch.arange(6 * 3072).view(6, 32, 32, 3).byte(), torch.arange(6) % 3, torch.ones(6), torch.arange(6))
+IMAGES = Batch(
+    torch.arange(6 * 3072).view(6, 32, 32, 3).byte(),
+    torch.arange(6) % 3,
+    torch.ones(6),
+    torch.arange(6),
+)
 
 
 def _learner(choice: Any) -> Learner:
     torch.manual_seed(0)
     recipe = RECIPES["quick"].changed(compile=choice)
     model = Classifier(lenet(3), mean=recipe.mean, std=recipe.std)
-    return Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=torch.device("cpu"))
+    return Learner(
+        model, recipe, phases(recipe)[-1], objective=Objective(), device=torch.device("cpu")
+    )
 
 
-def test_a_compiled_training_moves_and_names_the_weights_as_a_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_training_moves_and_names_the_weights_as_a_plain_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(learner_module, "COMPILER", "eager")
     compiled, plain = (_learner(choice) for choice in ("on", "auto"))
 
@@ -102,14 +124,20 @@ def test_a_compiled_training_moves_and_names_the_weights_as_a_plain_one(monkeypa
 
     states = [one.evaluated.state_dict() for one in (compiled, plain, going_on)]
     assert states[0].keys() == states[1].keys()
-    assert all(torch.equal(value, state[name]) for state in states for name, value in states[0].items())
+    assert all(
+        torch.equal(value, state[name]) for state in states for name, value in states[0].items()
+    )
 
 
-def test_a_network_that_cannot_be_compiled_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_cannot_be_compiled_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(graph: object, inputs: object) -> None:
         raise RuntimeError("no C compiler")
 
     monkeypatch.setattr(learner_module, "COMPILER", fail)
 
-    with pytest.raises(ConfigError, match="cannot be compiled .*no C compiler.*set train.compile to off"):
+    with pytest.raises(
+        ConfigError, match="cannot be compiled .*no C compiler.*set train.compile to off"
+    ):
         _learner("on").update(IMAGES, rate=0.1)

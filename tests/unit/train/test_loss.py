@@ -15,7 +15,9 @@ LABELS_B = torch.tensor([0, 1])
 def test_without_additions_it_is_cross_entropy_bit_for_bit() -> None:
     losses_B = Objective(label_smoothing=0.1).losses(LOGITS_BK, LABELS_B)
 
-    assert torch.equal(losses_B, F.cross_entropy(LOGITS_BK, LABELS_B, label_smoothing=0.1, reduction="none"))
+    assert torch.equal(
+        losses_B, F.cross_entropy(LOGITS_BK, LABELS_B, label_smoothing=0.1, reduction="none")
+    )
 
 
 def test_a_soft_target_is_the_mean_of_the_losses_of_its_classes() -> None:
@@ -36,7 +38,9 @@ def test_a_certain_soft_target_weighs_what_its_label_weighs() -> None:
     assert torch.allclose(soft_B, objective.losses(LOGITS_BK, LABELS_B))
 
 
-def test_logit_adjustment_asks_for_a_margin_of_the_logarithm_of_how_much_more_frequent_a_class_is() -> None:
+def test_logit_adjustment_asks_for_a_margin_of_the_logarithm_of_how_much_more_frequent_a_class_is() -> (
+    None
+):
     """Two classes, 9 to 1, strength 1: at equal logits the frequent one already has probability 0.9."""
     offsets_K = logit_offsets(torch.tensor([9.0, 1.0]), strength=1.0)
 
@@ -60,7 +64,9 @@ def test_logit_adjustment_of_no_strength_is_none() -> None:
 def test_a_student_that_says_what_its_teacher_says_has_only_its_labels_to_learn() -> None:
     objective = Objective(teacher_share=0.9, temperature=4.0)
 
-    losses_B = objective.losses(LOGITS_BK, LABELS_B, LOGITS_BK + 7)  # a constant changes no probability
+    losses_B = objective.losses(
+        LOGITS_BK, LABELS_B, LOGITS_BK + 7
+    )  # a constant changes no probability
 
     assert torch.allclose(losses_B, 0.1 * Objective().losses(LOGITS_BK, LABELS_B), atol=1e-5)
 
@@ -70,7 +76,9 @@ def test_the_teachers_part_has_the_same_slope_at_any_temperature_once_that_is_hi
     logits_BK = torch.tensor([[1.0, 0.0, -1.0]], requires_grad=True)
     teacher_BK = torch.tensor([[-2.0, 1.0, 1.0]])
 
-    Objective(teacher_share=1.0, temperature=1000.0).losses(logits_BK, torch.tensor([0]), teacher_BK).sum().backward()
+    Objective(teacher_share=1.0, temperature=1000.0).losses(
+        logits_BK, torch.tensor([0]), teacher_BK
+    ).sum().backward()
 
     assert logits_BK.grad is not None
     assert logits_BK.grad[0].tolist() == pytest.approx([1.0, -1 / 3, -2 / 3], abs=1e-2)

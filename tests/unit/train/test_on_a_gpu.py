@@ -41,11 +41,26 @@ def test_it_learns_on_a_gpu_too(small_line, tmp_path: Path) -> None:
 
 
 def test_no_step_waits_for_the_gpu() -> None:
-    recipe, cuda = RECIPES["cifar_speed"].changed(mixup_alpha=0.2, clip_norm=1.0), torch.device("cuda")
-    model = Classifier(build_network("speed_net", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std).to(cuda)
-    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=cuda, average_decay=0.9)
-    cpu = torch.zeros(16, 32, 32, 3, dtype=torch.uint8), torch.zeros(16).long(), torch.ones(16), torch.arange(16)
-    (batch,), losses = copied_ahead([Batch(*(tensor.pin_memory() for tensor in cpu))], cuda), EpochLoss(cuda, [])
+    recipe, cuda = (
+        RECIPES["cifar_speed"].changed(mixup_alpha=0.2, clip_norm=1.0),
+        torch.device("cuda"),
+    )
+    model = Classifier(
+        build_network("speed_net", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std
+    ).to(cuda)
+    learner = Learner(
+        model, recipe, phases(recipe)[-1], objective=Objective(), device=cuda, average_decay=0.9
+    )
+    cpu = (
+        torch.zeros(16, 32, 32, 3, dtype=torch.uint8),
+        torch.zeros(16).long(),
+        torch.ones(16),
+        torch.arange(16),
+    )
+    (batch,), losses = (
+        copied_ahead([Batch(*(tensor.pin_memory() for tensor in cpu))], cuda),
+        EpochLoss(cuda, []),
+    )
     learner.update(batch, rate=0.01, before=losses.add)  # compiles
 
     torch.cuda.set_sync_debug_mode("error")
@@ -61,7 +76,12 @@ def test_no_step_waits_for_the_gpu() -> None:
 def test_images_that_stay_on_the_gpu_are_shown_as_on_a_cpu() -> None:
     torch.manual_seed(0)
     pixels_NHWC = torch.randint(0, 256, (9, 32, 32, 3), dtype=torch.uint8)
-    how = torch.arange(9), torch.rand(9) < 0.5, torch.randint(-5, 6, (9, 2)), torch.randint(-4, 32, (9, 2))
+    how = (
+        torch.arange(9),
+        torch.rand(9) < 0.5,
+        torch.randint(-5, 6, (9, 2)),
+        torch.randint(-4, 32, (9, 2)),
+    )
 
     there = show(pixels_NHWC.cuda(), *(drawn.cuda() for drawn in how), cutout_px=8)
 
@@ -76,7 +96,9 @@ def test_memory_of_a_batch_is_not_used_again_before_its_copy_is_done() -> None:
         for number in range(1, 33):
             pixels_BHWC = memory.take(64)
             pixels_BHWC.fill(number)
-            yield Batch(torch.from_numpy(pixels_BHWC), *(torch.full((64,), number) for _ in range(3)))
+            yield Batch(
+                torch.from_numpy(pixels_BHWC), *(torch.full((64,), number) for _ in range(3))
+            )
 
     seen = []
     for batch in copied_ahead(batches(), torch.device("cuda")):

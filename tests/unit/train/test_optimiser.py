@@ -19,8 +19,12 @@ LENET = RECIPES["quick"].changed(network="lenet", ema_half_life_epochs=0.0)
 
 def _learner(recipe: Recipe) -> Learner:
     torch.manual_seed(0)
-    model = Classifier(build_network(recipe.network, n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std)
-    return Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=torch.device("cpu"))
+    model = Classifier(
+        build_network(recipe.network, n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std
+    )
+    return Learner(
+        model, recipe, phases(recipe)[-1], objective=Objective(), device=torch.device("cpu")
+    )
 
 
 def _batch(n: int = 6) -> Batch:
@@ -97,10 +101,14 @@ def test_a_layer_moves_by_its_share_of_the_rate() -> None:
     layered.update(batch, rate=0.01)
 
     steps = {
-        name: [learner.model.network.state_dict()[name] - before[name] for learner in (plain, layered)]
+        name: [
+            learner.model.network.state_dict()[name] - before[name] for learner in (plain, layered)
+        ]
         for name in ("0.weight", f"{head_name(plain.model.network)}.weight")
     }
-    torch.testing.assert_close(steps["0.weight"][1], 0.1 * steps["0.weight"][0], rtol=1e-3, atol=1e-7)
+    torch.testing.assert_close(
+        steps["0.weight"][1], 0.1 * steps["0.weight"][0], rtol=1e-3, atol=1e-7
+    )
     torch.testing.assert_close(*steps["12.weight"])
 
 
@@ -120,4 +128,6 @@ def test_a_long_gradient_is_cut_to_the_norm() -> None:
     learner.update(_batch(), rate=1.0)
 
     length = (_weights(learner) - _weights(still)).norm()
-    assert length == pytest.approx(0.01 * 1.9, rel=1e-3)  # Nesterov's first step goes 1 + momentum far
+    assert length == pytest.approx(
+        0.01 * 1.9, rel=1e-3
+    )  # Nesterov's first step goes 1 + momentum far

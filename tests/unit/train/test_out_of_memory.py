@@ -25,7 +25,9 @@ def _holding(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def limited(network: MiniResNet, x_BCHW: torch.Tensor) -> torch.Tensor:
         if len(x_BCHW) > most and network.training:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation")
+            raise torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation"
+            )
         return forward(network, x_BCHW)
 
     monkeypatch.setattr(MiniResNet, "forward", limited)
@@ -48,10 +50,14 @@ def test_out_of_memory_names_a_batch_size_with_which_training_then_works(
     assert (tmp_path / "weights").exists()
 
 
-def test_when_no_batch_fits_it_says_so(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_no_batch_fits_it_says_so(
+    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _holding(0, monkeypatch)
 
-    with pytest.raises(ConfigError, match="not even two images fit; or lower train.side_px, or choose a smaller"):
+    with pytest.raises(
+        ConfigError, match="not even two images fit; or lower train.side_px, or choose a smaller"
+    ):
         run(small_line.train(tmp_path, batch_size=32, epochs=1))
 
 
@@ -63,7 +69,9 @@ def test_too_little_memory_to_validate_is_named_too(
 
     monkeypatch.setattr("pipeline_lib.train.loop.validate", full)
 
-    with pytest.raises(ConfigError, match="out of memory while validating .*ALLOC_FAILED.*lower train.batch_size"):
+    with pytest.raises(
+        ConfigError, match="out of memory while validating .*ALLOC_FAILED.*lower train.batch_size"
+    ):
         run(small_line.train(tmp_path, batch_size=8, epochs=1))
 
 
@@ -78,13 +86,19 @@ def test_the_allocator_of_the_cpu_is_recognised_and_no_other_error() -> None:
 
 def _batch() -> Batch:
     images = torch.zeros(2, 32, 32, 3, dtype=torch.uint8)
-    return Batch(images, torch.tensor([0, 1]), torch.tensor([1.0, float("nan")]), torch.tensor([1, 0]))
+    return Batch(
+        images, torch.tensor([0, 1]), torch.tensor([1.0, float("nan")]), torch.tensor([1, 0])
+    )
 
 
 def test_a_loss_that_is_no_number_changes_no_weight_and_names_the_images() -> None:
     recipe = RECIPES["quick"]
-    model = Classifier(build_network("mini_resnet", n_classes=2, side_px=32), mean=recipe.mean, std=recipe.std)
-    learner = Learner(model, recipe, phases(recipe)[0], objective=Objective(), device=torch.device("cpu"))
+    model = Classifier(
+        build_network("mini_resnet", n_classes=2, side_px=32), mean=recipe.mean, std=recipe.std
+    )
+    learner = Learner(
+        model, recipe, phases(recipe)[0], objective=Objective(), device=torch.device("cpu")
+    )
     before = {name: weight.clone() for name, weight in model.named_parameters()}
     losses = EpochLoss(torch.device("cpu"), ["src/one.png", "src/two.png"])
 

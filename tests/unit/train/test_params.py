@@ -19,10 +19,21 @@ from pipeline_lib.train.schedule import learning_rate
 
 def test_null_takes_the_recipes_value_and_anything_else_overrides_it() -> None:
     recipe = TrainParams.model_validate(
-        {"recipe": "photo", "epochs": 2, "network": None, "flip": False, "ema_half_life_epochs": 0.0}
+        {
+            "recipe": "photo",
+            "epochs": 2,
+            "network": None,
+            "flip": False,
+            "ema_half_life_epochs": 0.0,
+        }
     )
 
-    assert (recipe.epochs, recipe.network, recipe.flip, recipe.ema_half_life_epochs) == (2, "resnet18", False, 0.0)
+    assert (recipe.epochs, recipe.network, recipe.flip, recipe.ema_half_life_epochs) == (
+        2,
+        "resnet18",
+        False,
+        0.0,
+    )
     assert recipe.batch_size == RECIPES["photo"].batch_size
 
 
@@ -47,7 +58,9 @@ def test_digits_are_never_mirrored_by_the_default_recipe() -> None:
 
 
 def test_finetune_without_a_weight_file_is_refused() -> None:
-    with pytest.raises(ValidationError, match="recipe finetune needs weights: set weights to torchvision:ResNet18"):
+    with pytest.raises(
+        ValidationError, match="recipe finetune needs weights: set weights to torchvision:ResNet18"
+    ):
         TrainParams(recipe="finetune")
 
 
@@ -58,7 +71,10 @@ def test_a_weight_file_without_its_digest_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["shift_px", "cutout_px"])
 def test_an_augmentation_that_leaves_nothing_to_see_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"{name} takes the whole image away: make it smaller than side_px, 24"):
+    with pytest.raises(
+        ValidationError,
+        match=f"{name} takes the whole image away: make it smaller than side_px, 24",
+    ):
         TrainParams.model_validate({"side_px": 24, name: 24})
 
 
@@ -67,7 +83,9 @@ def test_the_default_recipe_shifts_and_does_nothing_else() -> None:
     recipe = TrainParams()
 
     assert (recipe.shift_px, recipe.scale_min, recipe.sampling) == (2, 1, "as_is")
-    assert not any((recipe.flip, recipe.rotation_deg, recipe.zoom, recipe.shear_deg, recipe.cutout_px))
+    assert not any(
+        (recipe.flip, recipe.rotation_deg, recipe.zoom, recipe.shear_deg, recipe.cutout_px)
+    )
     assert not any((recipe.brightness, recipe.contrast, recipe.saturation))
 
 
@@ -88,7 +106,9 @@ def test_biases_and_normalisation_do_not_decay() -> None:
 
     decaying, others = build_optimiser(network, RECIPES["quick"]).param_groups
 
-    assert decaying["weight_decay"] == 5e-4 and all(weight.ndim > 1 for weight in decaying["params"])
+    assert decaying["weight_decay"] == 5e-4 and all(
+        weight.ndim > 1 for weight in decaying["params"]
+    )
     assert others["weight_decay"] == 0 and all(weight.ndim == 1 for weight in others["params"])
 
 
@@ -114,7 +134,8 @@ def test_our_sgd_is_torchs_bit_for_bit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("sgd", NesterovSGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+    ("name", "kind"),
+    [("sgd", NesterovSGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)],
 )
 def test_the_recipe_names_its_optimiser(name: str, kind: type) -> None:
     recipe = TrainParams(optimiser=name)  # type: ignore[arg-type]
@@ -142,7 +163,8 @@ def test_a_loss_that_is_not_finite_names_the_step_the_images_and_what_to_try(val
     losses.add(torch.tensor(1.0), _batch([0]))
 
     with pytest.raises(
-        ConfigError, match=r"the training diverged \(found: loss (nan|inf) at step 2 .* src/b.png.*lower train.peak"
+        ConfigError,
+        match=r"the training diverged \(found: loss (nan|inf) at step 2 .* src/b.png.*lower train.peak",
     ):
         losses.add(torch.tensor(value), _batch([1]))
 

@@ -16,7 +16,9 @@ def test_a_tenth_of_the_rate_with_the_lowest_loss_is_named() -> None:
     assert peak_rate([TriedRate(0.01, 1.2), TriedRate(0.456, 0.7), TriedRate(2.0, 3.0)]) == 0.046
 
 
-def test_rates_rise_until_the_loss_runs_away_and_the_one_that_is_named_trains(small_line, tmp_path) -> None:
+def test_rates_rise_until_the_loss_runs_away_and_the_one_that_is_named_trains(
+    small_line, tmp_path
+) -> None:
     job = small_line.train(tmp_path)
 
     tried = find_rates(job)
@@ -36,4 +38,7 @@ def test_before_the_first_run_the_command_says_what_to_run(tmp_path, monkeypatch
     code = main(["rate"])
 
     assert code != 0
-    assert "there are no images to train on yet. Remedy: run `dvc repro curate convert`" in capsys.readouterr().err
+    assert (
+        "there are no images to train on yet. Remedy: run `dvc repro curate convert`"
+        in capsys.readouterr().err
+    )

@@ -21,21 +21,39 @@ from pipeline_lib.train.schedule import learning_rate, out_of_patience, side_px
 
 CPU = torch.device("cpu")
 SMALL = {"epochs": 1, "side_px": 32, "network": "mini_resnet", "batch_size": 20}
-EVERYTHING = {"optimiser": "muon", "peak_learning_rate": 0.02, "mixup_alpha": 0.2, "cutmix_alpha": 1.0}
-EVERYTHING |= {"policy": "trivial", "micro_batches": 2, "clip_norm": 1.0, "first_layer_rate": 0.5, "epochs": 3}
+EVERYTHING = {
+    "optimiser": "muon",
+    "peak_learning_rate": 0.02,
+    "mixup_alpha": 0.2,
+    "cutmix_alpha": 1.0,
+}
+EVERYTHING |= {
+    "policy": "trivial",
+    "micro_batches": 2,
+    "clip_norm": 1.0,
+    "first_layer_rate": 0.5,
+    "epochs": 3,
+}
 EVERYTHING |= {"ema_half_life_epochs": 0.3, "train_from_px": 24, "train_to_px": 56, "side_px": 48}
 
 
 def _rates(schedule: str, n_steps: int, **options: float) -> list[float]:
-    return [learning_rate(step, n_steps, peak=1.0, schedule=schedule, **options) for step in range(n_steps)]  # type: ignore[arg-type]
+    return [
+        learning_rate(step, n_steps, peak=1.0, schedule=schedule, **options)
+        for step in range(n_steps)
+    ]  # type: ignore[arg-type]
 
 
 def test_step_falls_to_a_tenth_at_half_and_to_a_hundredth_at_three_quarters() -> None:
     assert _rates("step", 8) == pytest.approx([1] * 4 + [0.1] * 2 + [0.01] * 2)
 
 
-def test_linear_rises_for_its_warm_up_and_falls_in_a_line_whose_next_step_would_be_nothing() -> None:
-    assert _rates("linear", 8, warm_up=0.25) == pytest.approx([0.5, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7])
+def test_linear_rises_for_its_warm_up_and_falls_in_a_line_whose_next_step_would_be_nothing() -> (
+    None
+):
+    assert _rates("linear", 8, warm_up=0.25) == pytest.approx(
+        [0.5, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7]
+    )
 
 
 def test_images_grow_in_steps_of_32_pixels_as_ffcvs_do() -> None:
@@ -71,15 +89,27 @@ def test_a_side_of_ones_own_takes_the_place_of_a_recipes_growing_sizes() -> None
     assert set(TrainParams(recipe="resnet-16", side_px=128).training_sides()) == {128}
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("quick", "photo", "finetune")])
+@pytest.mark.parametrize(
+    "name", [name for name in RECIPES if name not in ("quick", "photo", "finetune")]
+)
 def test_every_recipe_trains_on_small_images(small_line, tmp_path: Path, name: str) -> None:
     """With a small network, so that it stays a matter of seconds; quick, photo and finetune have tests of their own."""
     if name.startswith("resnet-") and name != "resnet-16":
-        assert RECIPES[name] == RECIPES["resnet-16"].changed(epochs=int(name[7:]), warm_up=2 / int(name[7:]))
+        assert RECIPES[name] == RECIPES["resnet-16"].changed(
+            epochs=int(name[7:]), warm_up=2 / int(name[7:])
+        )
         return
     network = {"network": "speed_net"} if name == "cifar_speed" else {}
 
-    run(small_line.train(tmp_path, recipe=name, **SMALL | network, peak_learning_rate=None, ema_half_life_epochs=None))
+    run(
+        small_line.train(
+            tmp_path,
+            recipe=name,
+            **SMALL | network,
+            peak_learning_rate=None,
+            ema_half_life_epochs=None,
+        )
+    )
 
     assert len(pd.read_csv(tmp_path / "curves.csv")) == 1
 
@@ -88,7 +118,9 @@ def test_all_parts_at_once_train_and_repeat_to_the_byte(small_line, tmp_path: Pa
     for name in ("one", "two"):
         run(small_line.train(tmp_path / name, **EVERYTHING))
 
-    one, two = ((tmp_path / name / "weights/model.safetensors").read_bytes() for name in ("one", "two"))
+    one, two = (
+        (tmp_path / name / "weights/model.safetensors").read_bytes() for name in ("one", "two")
+    )
     assert one == two
     losses = pd.read_csv(tmp_path / "one/curves.csv")["val_loss"]
     assert losses.iloc[-1] < losses.iloc[0]
@@ -101,11 +133,15 @@ def test_training_stops_when_patience_is_out(small_line, tmp_path: Path) -> None
     assert len(losses) < 40 and losses.idxmin() == len(losses) - 2
 
 
-def test_patience_begins_anew_after_a_probe(small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patience_begins_anew_after_a_probe(
+    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     probe, whole = [0.5, 0.6], [0.9, 0.8, 0.85]
     losses = iter(probe + whole)  # the loop trains the head too
     monkeypatch.setattr("pipeline_lib.train.loop.validate", lambda *_: (next(losses), 0.5))
-    monkeypatch.setattr("pipeline_lib.train.run.whiten_and_probe", lambda model, recipe, **_: recipe)
+    monkeypatch.setattr(
+        "pipeline_lib.train.run.whiten_and_probe", lambda model, recipe, **_: recipe
+    )
 
     run(small_line.train(tmp_path, epochs=10, probe_epochs=10, patience=1))
 
@@ -119,7 +155,11 @@ def _prepared(small_line, recipe: Recipe) -> tuple[Classifier, Recipe]:
     job = small_line.train(small_line.folder)
     rows = SELECTION.read(job.reads["selection"] / "train.parquet")
     left = whiten_and_probe(
-        model, recipe, objective=Objective(), open_still=lambda: open_images(job, rows, recipe), device=CPU
+        model,
+        recipe,
+        objective=Objective(),
+        open_still=lambda: open_images(job, rows, recipe),
+        device=CPU,
     )
     return model, left
 
@@ -130,8 +170,13 @@ def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(s
 
     after, left = _prepared(small_line, recipe.changed(probe_epochs=3))
 
-    pairs = zip(before.network.state_dict().items(), after.network.state_dict().values(), strict=True)
-    assert {name for (name, one), other in pairs if not torch.equal(one, other)} == {"head.weight", "head.bias"}
+    pairs = zip(
+        before.network.state_dict().items(), after.network.state_dict().values(), strict=True
+    )
+    assert {name for (name, one), other in pairs if not torch.equal(one, other)} == {
+        "head.weight",
+        "head.bias",
+    }
     assert left.probe_epochs == 0
 
 
@@ -147,24 +192,36 @@ def test_a_probe_finds_what_a_linear_head_can_find(small_line, trained: Path) ->
     network.head.reset_parameters()  # type: ignore[operator, union-attr]
     model = Classifier(network, mean=recipe.mean, std=recipe.std)
     job = small_line.train(small_line.folder)
-    rows = {split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val")}
+    rows = {
+        split: SELECTION.read(job.reads["selection"] / f"{split}.parquet")
+        for split in ("train", "val")
+    }
 
     whiten_and_probe(
-        model, recipe, objective=Objective(), open_still=lambda: open_images(job, rows["train"], recipe), device=CPU
+        model,
+        recipe,
+        objective=Objective(),
+        open_still=lambda: open_images(job, rows["train"], recipe),
+        device=CPU,
     )
 
     assert validate(model, open_images(job, rows["val"], recipe), CPU)[1] > 0.8
 
 
 def test_a_head_that_is_no_linear_layer_is_probed_with_the_images(small_line) -> None:
-    _, left = _prepared(small_line, RECIPES["photo"].changed(network="squeezenet1_1", probe_epochs=3, side_px=32))
+    _, left = _prepared(
+        small_line, RECIPES["photo"].changed(network="squeezenet1_1", probe_epochs=3, side_px=32)
+    )
 
     assert left.probe_epochs == 3
 
 
 def test_whitened_patches_have_unit_covariance(small_line) -> None:
     torch.manual_seed(0)
-    layer, x_BCHW = Whitening(), torch.randn(64, 3, 8, 8) * torch.tensor([1.0, 0.5, 2.0]).view(3, 1, 1)
+    layer, x_BCHW = (
+        Whitening(),
+        torch.randn(64, 3, 8, 8) * torch.tensor([1.0, 0.5, 2.0]).view(3, 1, 1),
+    )
 
     layer.whiten(x_BCHW)
 

@@ -36,26 +36,35 @@ def test_nodes_that_do_not_divide_the_processes_are_refused(small_line, tmp_path
     settings = Settings(device="cpu", root=small_line.folder, train_nodes=2)
 
     with pytest.raises(
-        ConfigError, match="cannot be shared among the nodes .found: 1 processes on 2 nodes.*a multiple"
+        ConfigError,
+        match="cannot be shared among the nodes .found: 1 processes on 2 nodes.*a multiple",
     ):
         run(small_line.train(tmp_path, settings=settings))
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(ConfigError, match="192.0.2.1:29400: cannot wait for nodes here.*name or address of this mach"):
+    with pytest.raises(
+        ConfigError,
+        match="192.0.2.1:29400: cannot wait for nodes here.*name or address of this mach",
+    ):
         with first_node("192.0.2.1:29400", nodes=2, key=""):
             pass
 
 
 def test_a_node_that_does_not_come_is_waited_for_in_vain(first: FirstNode) -> None:
-    with pytest.raises(ServiceUnavailable, match="not every node came .found: 1 of 2 nodes within 0.3 s.*join"):
+    with pytest.raises(
+        ServiceUnavailable, match="not every node came .found: 1 of 2 nodes within 0.3 s.*join"
+    ):
         first.meet()
 
 
 def test_a_node_finds_no_training(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendezvous, "WAIT_S", 0.3)
 
-    with pytest.raises(ServiceUnavailable, match="no training waits for nodes here.*start the stage on the first node"):
+    with pytest.raises(
+        ServiceUnavailable,
+        match="no training waits for nodes here.*start the stage on the first node",
+    ):
         OtherNode(address, lambda: "").meet()
 
 
@@ -64,7 +73,9 @@ def test_a_node_finds_something_that_is_no_training(monkeypatch: pytest.MonkeyPa
 
     with socket.create_server(("localhost", 0)) as silent:
         address = f"localhost:{silent.getsockname()[1]}"
-        with pytest.raises(ServiceUnavailable, match="what listens here is no training .found: no answer in 0.3 s"):
+        with pytest.raises(
+            ServiceUnavailable, match="what listens here is no training .found: no answer in 0.3 s"
+        ):
             OtherNode(address, lambda: "").meet()
 
 
@@ -84,15 +95,23 @@ def test_a_node_too_many_gets_no_seat(first: FirstNode) -> None:
     first.store.set("run", "r")
     first.store.add("r/came", 1)
 
-    with pytest.raises(ServiceUnavailable, match="no seat in a training .found: 2 nodes, waited 0.3 s.*itself among"):
+    with pytest.raises(
+        ServiceUnavailable,
+        match="no seat in a training .found: 2 nodes, waited 0.3 s.*itself among",
+    ):
         OtherNode(first.address, lambda: "a" * 32).meet()
 
 
-def test_what_the_first_node_ends_with_ends_the_others(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_first_node_ends_with_ends_the_others(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rendezvous, "FAREWELL_S", 300.0)
     other = OtherNode(address, lambda: "")
     with ThreadPoolExecutor(1) as beside:
-        with pytest.raises(BadData, match="an image is damaged"), first_node(address, nodes=2, key="") as first:
+        with (
+            pytest.raises(BadData, match="an image is damaged"),
+            first_node(address, nodes=2, key="") as first,
+        ):
             waits = beside.submit(lambda: (other.meet(), other.meet()))
             first.meet()
             raise BadData("an image is damaged", file="a.beton", remedy="restore it")

@@ -34,13 +34,17 @@ def test_it_learns(trained: Path) -> None:
     assert curves["val_top1"].max() > 0.8  # a guess is right in a third
 
 
-def test_the_same_seed_and_threads_give_the_same_bytes(small_line, trained: Path, tmp_path: Path) -> None:
+def test_the_same_seed_and_threads_give_the_same_bytes(
+    small_line, trained: Path, tmp_path: Path
+) -> None:
     run(small_line.train(tmp_path))
 
     assert trained_bytes(tmp_path) == trained_bytes(trained)
 
 
-def test_both_loaders_and_any_number_of_workers_give_the_same_bytes(small_line, trained: Path, tmp_path: Path) -> None:
+def test_both_loaders_and_any_number_of_workers_give_the_same_bytes(
+    small_line, trained: Path, tmp_path: Path
+) -> None:
     settings = small_line.settings().model_copy(update={"loader": "python", "workers": 2})
 
     run(small_line.train(tmp_path, settings=settings))
@@ -68,7 +72,9 @@ def test_the_weights_kept_are_of_the_epoch_with_the_lowest_validation_loss(train
     }
 
 
-def test_the_description_holds_classes_as_they_are_called_and_how_pixels_were_made(small_line, trained: Path) -> None:
+def test_the_description_holds_classes_as_they_are_called_and_how_pixels_were_made(
+    small_line, trained: Path
+) -> None:
     about = read_model_file(trained / "weights")
 
     assert about.classes == ("007", "stripes", "NA")
@@ -77,35 +83,71 @@ def test_the_description_holds_classes_as_they_are_called_and_how_pixels_were_ma
     assert str(small_line.folder) not in (trained / "weights/model.json").read_text()
 
 
-def test_a_weight_file_is_built_upon_and_named_as_parent(small_line, trained: Path, tmp_path: Path) -> None:
+def test_a_weight_file_is_built_upon_and_named_as_parent(
+    small_line, trained: Path, tmp_path: Path
+) -> None:
     weights = trained / "weights/model.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
 
-    run(small_line.train(tmp_path, weights=str(weights), weights_sha256=digest, epochs=1, peak_learning_rate=1e-6))
+    run(
+        small_line.train(
+            tmp_path, weights=str(weights), weights_sha256=digest, epochs=1, peak_learning_rate=1e-6
+        )
+    )
 
     curves = pd.read_csv(tmp_path / "curves.csv")
     assert curves["val_top1"].iloc[0] > 0.8  # at once: one epoch from scratch is at 0.4
     assert read_model_file(tmp_path / "weights").parent == {"weights_sha256": digest}
 
 
-def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone(small_line) -> None:
+def test_a_probe_trains_the_head_alone_and_leaves_the_statistics_of_the_backbone(
+    small_line,
+) -> None:
     recipe = RECIPES["quick"].model_copy(update={"probe_epochs": 1, "epochs": 0, "batch_size": 8})
     torch.manual_seed(0)
-    model = Classifier(build_network("mini_resnet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std)
+    model = Classifier(
+        build_network("mini_resnet", n_classes=3, side_px=32), mean=recipe.mean, std=recipe.std
+    )
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
     job = small_line.train(small_line.folder)
-    rows = {split: SELECTION.read(job.reads["selection"] / f"{split}.parquet") for split in ("train", "val")}
-    loaders = Loaders(open_images(job, rows["train"], recipe), open_images(job, rows["val"], recipe))
+    rows = {
+        split: SELECTION.read(job.reads["selection"] / f"{split}.parquet")
+        for split in ("train", "val")
+    }
+    loaders = Loaders(
+        open_images(job, rows["train"], recipe), open_images(job, rows["val"], recipe)
+    )
 
     meter = Meter("", "", 1, 30)
-    trained = train(model, recipe, objective=Objective(), loaders=loaders, device=torch.device("cpu"), meter=meter)
+    trained = train(
+        model,
+        recipe,
+        objective=Objective(),
+        loaders=loaders,
+        device=torch.device("cpu"),
+        meter=meter,
+    )
 
-    changed = {name for name, tensor in trained.state.items() if not torch.equal(tensor, before[name])}
+    changed = {
+        name for name, tensor in trained.state.items() if not torch.equal(tensor, before[name])
+    }
     assert changed == {"head.weight", "head.bias"}
 
 
-AUGMENTATIONS = [("shift_px", 2), ("flip", True), ("scale_min", 0.3), ("rotation_deg", 20), ("zoom", 0.3)]
-AUGMENTATIONS += [("shear_deg", 20), ("brightness", 0.5), ("contrast", 0.5), ("saturation", 0.5), ("cutout_px", 8)]
+AUGMENTATIONS = [
+    ("shift_px", 2),
+    ("flip", True),
+    ("scale_min", 0.3),
+    ("rotation_deg", 20),
+    ("zoom", 0.3),
+]
+AUGMENTATIONS += [
+    ("shear_deg", 20),
+    ("brightness", 0.5),
+    ("contrast", 0.5),
+    ("saturation", 0.5),
+    ("cutout_px", 8),
+]
 
 
 def test_no_augmentation_is_missing_below() -> None:
@@ -134,7 +176,12 @@ def test_balanced_sampling_of_the_recipe_is_for_training_only(small_line) -> Non
     recipe = RECIPES["quick"].changed(sampling="balanced")
 
     shown, judged = (
-        torch.cat([batch.positions_B for batch in open_images(job, rows, recipe, training=training).epoch(0)])
+        torch.cat(
+            [
+                batch.positions_B
+                for batch in open_images(job, rows, recipe, training=training).epoch(0)
+            ]
+        )
         for training in (True, False)
     )
 
@@ -149,10 +196,17 @@ def test_after_a_probe_everything_trains() -> None:
 
 
 def test_a_rate_far_too_high_ends_with_the_remedy(small_line, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="params.yaml: the training diverged .*lower train.peak_learning_rate"):
+    with pytest.raises(
+        ConfigError, match="params.yaml: the training diverged .*lower train.peak_learning_rate"
+    ):
         run(
             small_line.train(
-                tmp_path, network="lenet", peak_learning_rate=10.0, optimiser="sgd", weight_decay=1.0, epochs=60
+                tmp_path,
+                network="lenet",
+                peak_learning_rate=10.0,
+                optimiser="sgd",
+                weight_decay=1.0,
+                epochs=60,
             )
         )
     assert not (tmp_path / "weights").exists()
@@ -167,7 +221,8 @@ def _with_rows(small_line, tmp_path: Path, split: str, keep: pd.Series | slice) 
 
 
 @pytest.mark.parametrize(
-    ("split", "what"), [("train", "too few images to train on"), ("val", "too few images to validate on")]
+    ("split", "what"),
+    [("train", "too few images to train on"), ("val", "too few images to validate on")],
 )
 def test_an_empty_split_is_refused(small_line, tmp_path: Path, split: str, what: str) -> None:
     job = small_line.train(tmp_path)
@@ -182,7 +237,9 @@ def test_images_of_a_single_class_are_refused(small_line, tmp_path: Path) -> Non
     rows = SELECTION.read(small_line.folder / "selection/train.parquet")
     job.reads["selection"] = _with_rows(small_line, tmp_path, "train", rows["label"] == 0)
 
-    with pytest.raises(BadData, match="train.parquet: the training images are all of one class.*a second class"):
+    with pytest.raises(
+        BadData, match="train.parquet: the training images are all of one class.*a second class"
+    ):
         run(job)
 
 

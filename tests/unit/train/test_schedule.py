@@ -18,7 +18,12 @@ from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.run import run
 from pipeline_lib.train.schedule import learning_rate, step_by_time
 
-LIMITED = {"batch_size": 16, "epochs": 50, "budget_minutes": 3.5 / 60, "train_from_px": 24}  # 3 steps in an epoch
+LIMITED = {
+    "batch_size": 16,
+    "epochs": 50,
+    "budget_minutes": 3.5 / 60,
+    "train_from_px": 24,
+}  # 3 steps in an epoch
 
 
 @pytest.fixture
@@ -72,7 +77,8 @@ def test_a_stopped_run_has_the_time_that_is_left_also_with_images_that_stay_in_m
     assert shown == 2 * [24, 24, 24, 32]
     names = ("weights/model.safetensors", "weights/model.json", "curves.csv")
     assert all(
-        (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes() for name in names
+        (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+        for name in names
     )
 
 

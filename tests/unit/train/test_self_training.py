@@ -54,14 +54,18 @@ def test_classes_that_nobody_named_share_the_rest_evenly() -> None:
 def test_an_image_without_votes_keeps_its_label_and_one_with_votes_has_its_probabilities() -> None:
     soft = pd.DataFrame({"image_id": "b", "class_id": ["NA", "007"], "probability": [0.75, 0.25]})
 
-    labels = soft_labels_of(soft, image_ids=pd.Series(["a", "b"]), classes=pd.Series(CLASSES), device=CPU)
+    labels = soft_labels_of(
+        soft, image_ids=pd.Series(["a", "b"]), classes=pd.Series(CLASSES), device=CPU
+    )
 
     assert labels is not None
     targets = labels.targets(torch.tensor([2, 1, 0]), torch.tensor([1, 0, 0]))
     assert targets.tolist() == [[0.25, 0, 0.75], [0, 1, 0], [1, 0, 0]]
 
 
-def test_votes_that_curate_gives_change_what_is_learnt(small_line, trained: Path, tmp_path: Path) -> None:
+def test_votes_that_curate_gives_change_what_is_learnt(
+    small_line, trained: Path, tmp_path: Path
+) -> None:
     job = small_line.train(tmp_path)
     job.reads["selection"] = _own_selection(small_line, tmp_path)
     ids = SELECTION.read(job.reads["selection"] / "train.parquet")["image_id"]
@@ -70,12 +74,20 @@ def test_votes_that_curate_gives_change_what_is_learnt(small_line, trained: Path
 
     run(job)
 
-    plain, softened = (pd.read_csv(out / "curves.csv")["train_loss"].iloc[-1] for out in (trained, tmp_path))
-    assert softened > plain + 0.3  # half of everything is uncertain: at least ln 2 less what smoothing costs anyway
+    plain, softened = (
+        pd.read_csv(out / "curves.csv")["train_loss"].iloc[-1] for out in (trained, tmp_path)
+    )
+    assert (
+        softened > plain + 0.3
+    )  # half of everything is uncertain: at least ln 2 less what smoothing costs anyway
 
 
-def test_the_teachers_outputs_come_in_the_students_order_and_at_its_own_size(small_line, trained: Path) -> None:
-    job = small_line.train(trained, teacher=str(trained / "weights"), teacher_sha256=_digest(trained / "weights"))
+def test_the_teachers_outputs_come_in_the_students_order_and_at_its_own_size(
+    small_line, trained: Path
+) -> None:
+    job = small_line.train(
+        trained, teacher=str(trained / "weights"), teacher_sha256=_digest(trained / "weights")
+    )
     images = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
 
     as_trained, turned = (read_teacher(job, order, CPU) for order in (CLASSES, CLASSES[::-1]))
@@ -92,19 +104,33 @@ def test_a_student_agrees_with_its_teacher_and_names_it_in_its_description(
 
     run(small_line.train(tmp_path, network="lenet", **pinned))
 
-    assert read_model_file(tmp_path / "weights").parent == {"teacher_sha256": pinned["teacher_sha256"]}
+    assert read_model_file(tmp_path / "weights").parent == {
+        "teacher_sha256": pinned["teacher_sha256"]
+    }
     curves = pd.read_csv(tmp_path / "curves.csv")
     assert curves["train_loss"].iloc[-1] < curves["train_loss"].iloc[0]
 
 
-def test_a_teacher_that_is_another_or_absent_or_too_narrow_is_refused(small_line, trained: Path) -> None:
+def test_a_teacher_that_is_another_or_absent_or_too_narrow_is_refused(
+    small_line, trained: Path
+) -> None:
     weights = trained / "weights"
 
-    with pytest.raises(ConfigError, match=f"is of another teacher .*set train.teacher_sha256 to {_digest(weights)}"):
-        read_teacher(small_line.train(trained, teacher=str(weights), teacher_sha256="0" * 64), CLASSES, CPU)
-    with pytest.raises(SourceMissing, match="train.teacher: no such model.*name a folder with model.json"):
-        read_teacher(small_line.train(trained, teacher="nowhere", teacher_sha256="0" * 64), CLASSES, CPU)
-    with pytest.raises(ConfigError, match="does not know 1 of 2 classes .found: cow.*choose a train.teacher"):
+    with pytest.raises(
+        ConfigError, match=f"is of another teacher .*set train.teacher_sha256 to {_digest(weights)}"
+    ):
+        read_teacher(
+            small_line.train(trained, teacher=str(weights), teacher_sha256="0" * 64), CLASSES, CPU
+        )
+    with pytest.raises(
+        SourceMissing, match="train.teacher: no such model.*name a folder with model.json"
+    ):
+        read_teacher(
+            small_line.train(trained, teacher="nowhere", teacher_sha256="0" * 64), CLASSES, CPU
+        )
+    with pytest.raises(
+        ConfigError, match="does not know 1 of 2 classes .found: cow.*choose a train.teacher"
+    ):
         job = small_line.train(trained, teacher=str(weights), teacher_sha256=_digest(weights))
         read_teacher(job, ["NA", "cow"], CPU)
 
@@ -124,15 +150,21 @@ def test_of_each_class_only_its_share_of_the_most_probable_guesses_is_taken() ->
 
 
 def test_guesses_under_the_confidence_are_left_out() -> None:
-    taken = pseudo_labels(np.array([[0.65, 0.35], [0.4, 0.6]]), np.array([1.0, 1.0]), confidence=0.61)
+    taken = pseudo_labels(
+        np.array([[0.65, 0.35], [0.4, 0.6]]), np.array([1.0, 1.0]), confidence=0.61
+    )
 
     assert taken["position"].to_list() == [0]
 
 
 def test_a_guessed_image_weighs_as_the_labelled_ones_of_its_class() -> None:
-    rows = pd.DataFrame({"image_id": ["a", "b"], "label": [0, 1], "class_id": CLASSES[:2], "weight": [0.5, 1.5]})
+    rows = pd.DataFrame(
+        {"image_id": ["a", "b"], "label": [0, 1], "class_id": CLASSES[:2], "weight": [0.5, 1.5]}
+    )
 
-    both = with_guessed(rows, pd.Series(["x", "y"]), np.array([[0.1, 0.9], [0.9, 0.1]]), CLASSES[:2], confidence=0.5)
+    both = with_guessed(
+        rows, pd.Series(["x", "y"]), np.array([[0.1, 0.9], [0.9, 0.1]]), CLASSES[:2], confidence=0.5
+    )
 
     assert both["image_id"].to_list() == ["a", "b", "x", "y"]
     assert both["weight"].to_list() == [0.5, 1.5, 1.5, 0.5]
@@ -143,8 +175,12 @@ def test_a_round_takes_as_many_steps_as_the_labelled_images_alone() -> None:
     assert as_many_steps(RECIPES["quick"], n_labelled=100, n_all=400).epochs == 3
 
 
-@pytest.mark.parametrize(("n_val", "said"), [(50, "epoch 2 was right more often .46.00 %"), (8, "^$")])
-def test_an_epoch_that_is_kept_though_a_later_one_was_right_more_often_is_told(n_val: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("n_val", "said"), [(50, "epoch 2 was right more often .46.00 %"), (8, "^$")]
+)
+def test_an_epoch_that_is_kept_though_a_later_one_was_right_more_often_is_told(
+    n_val: int, said: str
+) -> None:
     """Two standard errors of a difference are 20 points of 50 images, and 50 of 8."""
     curves = [Epoch(1, 1.6, 1.61, 0.20, 0.1), Epoch(2, 0.9, 1.7, 0.46, 0.1)]
 
@@ -175,13 +211,17 @@ def _few_labels(small_line, out: Path, selection: Path, **params):
     return job
 
 
-def test_images_without_a_label_are_guessed_and_trained_on(small_line, tmp_path: Path, caplog) -> None:
+def test_images_without_a_label_are_guessed_and_trained_on(
+    small_line, tmp_path: Path, caplog
+) -> None:
     job = _few_labels(small_line, tmp_path, tmp_path, epochs=12)
 
     with caplog.at_level(logging.INFO):
         run(job)
 
-    said = next(record.getMessage() for record in caplog.records if "without a label" in record.getMessage())
+    said = next(
+        record.getMessage() for record in caplog.records if "without a label" in record.getMessage()
+    )
     n_taken = int(said.split()[0])
     assert "of 36 images without a label take part: " in said and n_taken > 18
     curves = pd.read_csv(tmp_path / "curves.csv")
@@ -201,15 +241,23 @@ def test_weights_teacher_and_tables_are_read_once_however_many_rounds_there_are(
 
     def count(target: object, name: str, word: str) -> None:
         real = getattr(target, name)
-        monkeypatch.setattr(target, name, lambda *given, **options: read.append(word) or real(*given, **options))
+        monkeypatch.setattr(
+            target, name, lambda *given, **options: read.append(word) or real(*given, **options)
+        )
 
     count(initial_weights, "read_weight_file", "starting weights")
     count(soft_targets, "load_weights", "teacher")
     count(inputs, "read_classes", "classes")
-    for table, word in ((SELECTION, "selection"), (UNLABELLED, "unlabelled"), (SOFT_LABELS, "soft labels")):
+    for table, word in (
+        (SELECTION, "selection"),
+        (UNLABELLED, "unlabelled"),
+        (SOFT_LABELS, "soft labels"),
+    ):
         real = table.read
         monkeypatch.setattr(
-            inputs, table.name.upper(), SimpleNamespace(read=lambda path, w=word, r=real: read.append(w) or r(path))
+            inputs,
+            table.name.upper(),
+            SimpleNamespace(read=lambda path, w=word, r=real: read.append(w) or r(path)),
         )
 
     run(job)
@@ -229,17 +277,23 @@ def test_stopped_after_every_single_step_self_training_writes_the_same_bytes(
 
     while not job.writes["weights"].exists():
         with monkeypatch.context() as patch, contextlib.suppress(Interrupted):
-            patch.setattr(Meter, "step", lambda *step: (real(*step), signal.raise_signal(signal.SIGTERM)))
+            patch.setattr(
+                Meter, "step", lambda *step: (real(*step), signal.raise_signal(signal.SIGTERM))
+            )
             run(job)
         stops += 1
 
     assert stops > 3  # in both rounds
     files = ("weights/model.safetensors", "weights/model.json", "curves.csv")
     for name in files:
-        assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+        assert (tmp_path / "stopped" / name).read_bytes() == (
+            tmp_path / "undisturbed" / name
+        ).read_bytes()
 
 
-def test_balanced_sampling_makes_classes_equal_and_logit_adjustment_adds_only_what_is_left() -> None:
+def test_balanced_sampling_makes_classes_equal_and_logit_adjustment_adds_only_what_is_left() -> (
+    None
+):
     rows = pd.DataFrame({"label": [0] * 9 + [1] * 3, "weight": 1.0})
     weighted = rows.assign(weight=[4 / 6] * 9 + [2.0] * 3)
 

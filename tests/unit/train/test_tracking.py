@@ -30,14 +30,18 @@ def _tell(folder: Path, trackers: str, curve: dict[int, float] = CURVE) -> None:
 def test_tensorboard_shows_the_curve_of_the_train_stage(small_line, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    settings = small_line.settings().model_copy(update={"trackers": "tensorboard", "state_dir": tmp_path})
+    settings = small_line.settings().model_copy(
+        update={"trackers": "tensorboard", "state_dir": tmp_path}
+    )
     run(small_line.train(tmp_path, settings=settings, epochs=2))
 
     (folder,) = (tmp_path / "tracking/tensorboard").glob("mini_resnet-*")
     events = EventAccumulator(str(folder)).Reload()
     curves = pd.read_csv(tmp_path / "curves.csv")
     assert [event.step for event in events.Scalars("val_loss")] == [1, 2]
-    assert [event.value for event in events.Scalars("val_loss")] == pytest.approx(curves["val_loss"])
+    assert [event.value for event in events.Scalars("val_loss")] == pytest.approx(
+        curves["val_loss"]
+    )
 
 
 def _records(file: Path) -> Iterator[bytes]:
@@ -50,15 +54,22 @@ def _records(file: Path) -> Iterator[bytes]:
         data = data[7 + size :]
 
 
-def test_wandb_keeps_the_curve_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_keeps_the_curve_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from wandb.proto.wandb_internal_pb2 import Record
 
     monkeypatch.delenv("WANDB_MODE", raising=False)
     _tell(tmp_path, "wandb")
 
-    (file,) = (tmp_path / ".perennial/tracking/wandb").glob("offline-run-*/run-mini_resnet-0f.wandb")
+    (file,) = (tmp_path / ".perennial/tracking/wandb").glob(
+        "offline-run-*/run-mini_resnet-0f.wandb"
+    )
     items = [item for data in _records(file) for item in Record.FromString(data).history.item]
-    assert [item.value_json for item in items if "val_loss" in (item.key, *item.nested_key)] == ["0.5", "0.25"]
+    assert [item.value_json for item in items if "val_loss" in (item.key, *item.nested_key)] == [
+        "0.5",
+        "0.25",
+    ]
 
 
 def test_a_tracker_that_fails_is_named_and_told_no_more(
@@ -82,17 +93,26 @@ def test_a_tracker_that_fails_is_named_and_told_no_more(
 def test_a_package_that_is_absent_is_named_before_training_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    for module in [one for one in sys.modules if one.startswith(("torch.utils.tensorboard", "tensorboard", "wandb"))]:
+    for module in [
+        one
+        for one in sys.modules
+        if one.startswith(("torch.utils.tensorboard", "tensorboard", "wandb"))
+    ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
 
-    with pytest.raises(DependencyMissing, match=rf"{package}: a tracker's package is not installed.*WITH=trackers"):
+    with pytest.raises(
+        DependencyMissing, match=rf"{package}: a tracker's package is not installed.*WITH=trackers"
+    ):
         _tell(tmp_path, package)
 
 
 def test_another_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('trackers = "tensorboard,neptune"\n')
 
-    with pytest.raises(ConfigError, match=r"settings.toml: 1 wrong settings \(found: trackers = 'tensorboard,neptune'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"settings.toml: 1 wrong settings \(found: trackers = 'tensorboard,neptune'",
+    ):
         load_settings(tmp_path)
     assert Settings(trackers="tensorboard,mlflow,wandb").trackers

@@ -29,13 +29,19 @@ def _sha256(path: Path) -> str:
 
 
 def _same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda s: s, lambda s: {"state_dict": {f"module.{k}": v for k, v in s.items()}, "epoch": 3}]
+    "wrap",
+    [lambda s: s, lambda s: {"state_dict": {f"module.{k}": v for k, v in s.items()}, "epoch": 3}],
 )
-def test_a_pth_file_gives_its_weights_also_through_the_wrappers_of_other_trainers(tmp_path: Path, wrap: object) -> None:
+def test_a_pth_file_gives_its_weights_also_through_the_wrappers_of_other_trainers(
+    tmp_path: Path, wrap: object
+) -> None:
     source, target, path = _network(seed=1), _network(seed=2), tmp_path / "w.pth"
     torch.save(wrap(source.state_dict()), path)  # type: ignore[operator]
 
@@ -59,18 +65,23 @@ def test_a_file_of_another_number_of_classes_gives_all_but_the_head_and_says_so(
     ]
 
 
-def test_a_file_with_another_digest_is_refused_and_the_digest_found_is_named(tmp_path: Path) -> None:
+def test_a_file_with_another_digest_is_refused_and_the_digest_found_is_named(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "w.safetensors"
     save_file(_network().state_dict(), path)
 
     with pytest.raises(
-        ConfigError, match=f"train.weights_sha256 is of another file.*set train.weights_sha256 to {_sha256(path)}"
+        ConfigError,
+        match=f"train.weights_sha256 is of another file.*set train.weights_sha256 to {_sha256(path)}",
     ):
         start_from(_network(), read_weights(path, sha256="0" * 64))
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceMissing, match="nowhere.pth: train.weights: no such file. Remedy: fix train.weights"):
+    with pytest.raises(
+        SourceMissing, match="nowhere.pth: train.weights: no such file. Remedy: fix train.weights"
+    ):
         start_from(_network(), read_weights(tmp_path / "nowhere.pth", sha256="0" * 64))
 
 
@@ -78,7 +89,9 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_file(build_network("small_cnn", n_classes=3, side_px=32).state_dict(), path)
 
-    with pytest.raises(ConfigError, match="of the network's 10 tensors are not in this file.*set train.network"):
+    with pytest.raises(
+        ConfigError, match="of the network's 10 tensors are not in this file.*set train.network"
+    ):
         start_from(_network(), read_weights(path, sha256=_sha256(path)))
 
 
@@ -97,15 +110,22 @@ def _archive_with_code() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content", [pickle.dumps({"a": _Attack()}, protocol=2), _archive_with_code(), b"\x80\x02 torn", b""]
+    "content",
+    [pickle.dumps({"a": _Attack()}, protocol=2), _archive_with_code(), b"\x80\x02 torn", b""],
 )
-def test_a_damaged_file_or_one_with_code_in_it_is_refused_and_not_run(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_or_one_with_code_in_it_is_refused_and_not_run(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "w.pth"
     path.write_bytes(content)
 
-    with pytest.raises(BadData, match="not a weight file that can be read safely.*Remedy: name a .safetensors") as said:
+    with pytest.raises(
+        BadData, match="not a weight file that can be read safely.*Remedy: name a .safetensors"
+    ) as said:
         start_from(_network(), read_weights(path, sha256=_sha256(path)))
-    assert not re.search("Re-running|weights_only|False", str(said.value))  # torch's advice to load it unsafely
+    assert not re.search(
+        "Re-running|weights_only|False", str(said.value)
+    )  # torch's advice to load it unsafely
     assert not MUST_NOT_EXIST.exists()
 
 
@@ -117,17 +137,23 @@ def test_saved_weights_load_again_and_equal_weights_have_equal_bytes(tmp_path: P
     load_weights(other, tmp_path / "a")
 
     assert _same(network, other)
-    assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
+    assert (tmp_path / "a/model.safetensors").read_bytes() == (
+        tmp_path / "b/model.safetensors"
+    ).read_bytes()
 
 
 def test_weights_that_do_not_fit_their_description_are_refused(tmp_path: Path) -> None:
     save_weights(_network(3), tmp_path)
 
-    with pytest.raises(BadData, match="these weights do not fit the network of model.json.*dvc repro train"):
+    with pytest.raises(
+        BadData, match="these weights do not fit the network of model.json.*dvc repro train"
+    ):
         load_weights(_network(5), tmp_path)
 
 
-def test_a_new_linear_head_answers_all_classes_alike_and_another_kind_keeps_fresh_weights(tmp_path: Path) -> None:
+def test_a_new_linear_head_answers_all_classes_alike_and_another_kind_keeps_fresh_weights(
+    tmp_path: Path,
+) -> None:
     """SqueezeNet's convolution stands in front of a ReLU, which passes no gradient back at zero."""
     for name in ("lenet", "squeezenet1_1"):
         source, target = (build_network(name, n_classes=n, side_px=32) for n in (10, 3))

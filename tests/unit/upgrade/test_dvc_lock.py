@@ -32,9 +32,15 @@ ROOT = Path(__file__).parents[3]
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Today:
     """This checkout with two releases in its table: one without fingerprints, and today's with the same bytes."""
     today = read_today(ROOT, tmp_path_factory.mktemp("state"))
-    old = Release("old", "", {stage: f"{'0' * 32}  pipeline_lib/{stage}\n" for stage in KEPT_STAGES}, {})
+    old = Release(
+        "old", "", {stage: f"{'0' * 32}  pipeline_lib/{stage}\n" for stage in KEPT_STAGES}, {}
+    )
     return replace(
-        today, releases=(old, Release("next", "", today.code, {s: Said(SAME, "moved") for s in KEPT_STAGES}))
+        today,
+        releases=(
+            old,
+            Release("next", "", today.code, {s: Said(SAME, "moved") for s in KEPT_STAGES}),
+        ),
     )
 
 
@@ -44,28 +50,44 @@ def locked(checkout: Today, **changed: str) -> dict[str, Any]:
     stages = {}
     for stage in KEPT_STAGES:
         reads = [path.relative_to(ROOT).as_posix() for path in line.deps[stage]]
-        deps = {f"pipeline_lib/{stage}": changed.get(stage, "0" * 32)} | {d: "a" * 32 for d in reads if not is_code(d)}
+        deps = {f"pipeline_lib/{stage}": changed.get(stage, "0" * 32)} | {
+            d: "a" * 32 for d in reads if not is_code(d)
+        }
         stages[stage] = {
             "cmd": f"python -m an.older.place {stage}",
-            "deps": [{"path": path, "hash": "md5", "md5": md5, "size": 1} for path, md5 in deps.items()],
+            "deps": [
+                {"path": path, "hash": "md5", "md5": md5, "size": 1} for path, md5 in deps.items()
+            ],
             "params": {"params.yaml": {stage: checkout.params[stage]}},
             "outs": [
-                {"path": path.relative_to(ROOT).as_posix(), "md5": "b" * 32} for path in line.writes[stage].values()
+                {"path": path.relative_to(ROOT).as_posix(), "md5": "b" * 32}
+                for path in line.writes[stage].values()
             ],
         }
-    return {"schema": "2.0", "stages": {"discover": {"cmd": "x"}, **stages, "register": {"cmd": "y"}}}
+    return {
+        "schema": "2.0",
+        "stages": {"discover": {"cmd": "x"}, **stages, "register": {"cmd": "y"}},
+    }
 
 
 def said_to_change(checkout: Today, stage: str, why: str) -> Today:
     old, following = checkout.releases
-    return replace(checkout, releases=(old, replace(following, said={**following.said, stage: Said(CHANGED, why)})))
+    return replace(
+        checkout,
+        releases=(old, replace(following, said={**following.said, stage: Said(CHANGED, why)})),
+    )
 
 
 def upgrade(lock: dict[str, Any], today: Today, tmp_path: Path, **options: Any) -> dict[str, str]:
-    return {step.stage: step.stale for step in upgrade_lock(lock, today, DvcCache((tmp_path,)), **options)}
+    return {
+        step.stage: step.stale
+        for step in upgrade_lock(lock, today, DvcCache((tmp_path,)), **options)
+    }
 
 
-def test_an_upgraded_entry_is_what_a_run_with_todays_code_would_have_locked(checkout: Today, tmp_path: Path) -> None:
+def test_an_upgraded_entry_is_what_a_run_with_todays_code_would_have_locked(
+    checkout: Today, tmp_path: Path
+) -> None:
     lock, before = locked(checkout), locked(checkout)
 
     stale = upgrade(lock, checkout, tmp_path)
@@ -75,11 +97,15 @@ def test_an_upgraded_entry_is_what_a_run_with_todays_code_would_have_locked(chec
     (own,) = (dep for dep in train["deps"] if is_code(dep["path"]))
     data = [dep for dep in train["deps"] if dep != own]
     text = checkout.code["train"].encode()
-    assert own["md5"] == hashlib.md5(text, usedforsecurity=False).hexdigest() and own["size"] == len(text)
+    assert own["md5"] == hashlib.md5(text, usedforsecurity=False).hexdigest() and own[
+        "size"
+    ] == len(text)
     assert [dep["path"] for dep in train["deps"]] == sorted(
         path.relative_to(ROOT).as_posix() for path in read_line(ROOT).deps["train"]
     )
-    assert {dep["md5"] for dep in data} == {"a" * 32} and train["outs"] == before["stages"]["train"]["outs"]
+    assert {dep["md5"] for dep in data} == {"a" * 32} and train["outs"] == before["stages"][
+        "train"
+    ]["outs"]
     assert train["cmd"] == "python -m pipeline_lib.stage train"
     assert [lock["stages"][one] for one in ("discover", "register")] == [{"cmd": "x"}, {"cmd": "y"}]
 
@@ -94,7 +120,9 @@ def test_a_second_upgrade_changes_nothing(checkout: Today, tmp_path: Path) -> No
     assert twice == once and set(stale.values()) == {""}
 
 
-def test_a_stage_whose_bytes_changed_is_left_stale_and_says_why(checkout: Today, tmp_path: Path) -> None:
+def test_a_stage_whose_bytes_changed_is_left_stale_and_says_why(
+    checkout: Today, tmp_path: Path
+) -> None:
     lock, before = locked(checkout), locked(checkout)
 
     stale = upgrade(lock, said_to_change(checkout, "curate", "finds more duplicates"), tmp_path)
@@ -116,7 +144,8 @@ def test_code_of_no_known_release_is_refused_by_stage_and_file_and_nothing_is_ch
     lock, before = (locked(checkout, train="f" * 32) for _ in range(2))
 
     with pytest.raises(
-        BadData, match=r"pipeline_lib/train: .*train ran with code of no known release.*upgrade --leave train"
+        BadData,
+        match=r"pipeline_lib/train: .*train ran with code of no known release.*upgrade --leave train",
     ):
         upgrade(lock, checkout, tmp_path)
 
@@ -126,11 +155,17 @@ def test_code_of_no_known_release_is_refused_by_stage_and_file_and_nothing_is_ch
     assert lock["stages"]["curate"] != before["stages"]["curate"]
 
 
-def test_of_an_unknown_fingerprint_the_cache_tells_the_module(checkout: Today, tmp_path: Path) -> None:
+def test_of_an_unknown_fingerprint_the_cache_tells_the_module(
+    checkout: Today, tmp_path: Path
+) -> None:
     """A user's edit after the first upgrade: dvc.lock names a fingerprint, and DVC's cache holds its text."""
     lock = locked(checkout)
     upgrade(lock, checkout, tmp_path)
-    line = next(line for line in checkout.code["train"].splitlines() if line.endswith("pipeline_lib/train/loop.py"))
+    line = next(
+        line
+        for line in checkout.code["train"].splitlines()
+        if line.endswith("pipeline_lib/train/loop.py")
+    )
     edited = checkout.code["train"].replace(line, f"{'e' * 32}  pipeline_lib/train/loop.py")
     md5 = hashlib.md5(edited.encode(), usedforsecurity=False).hexdigest()
     next(dep for dep in lock["stages"]["train"]["deps"] if "code_of" in dep["path"])["md5"] = md5
@@ -145,12 +180,20 @@ def test_of_an_unknown_fingerprint_the_cache_tells_the_module(checkout: Today, t
         upgrade(lock, checkout, tmp_path)
 
 
-def test_an_edit_of_todays_code_is_refused_since_the_table_cannot_speak_of_it(checkout: Today, tmp_path: Path) -> None:
+def test_an_edit_of_todays_code_is_refused_since_the_table_cannot_speak_of_it(
+    checkout: Today, tmp_path: Path
+) -> None:
     edited = replace(
-        checkout, code={**checkout.code, "curate": checkout.code["curate"] + "e  pipeline_lib/curate/own.py\n"}
+        checkout,
+        code={
+            **checkout.code,
+            "curate": checkout.code["curate"] + "e  pipeline_lib/curate/own.py\n",
+        },
     )
 
-    with pytest.raises(BadData, match=r"pipeline_lib/curate/own.py: the code of curate is edited here.*git stash"):
+    with pytest.raises(
+        BadData, match=r"pipeline_lib/curate/own.py: the code of curate is edited here.*git stash"
+    ):
         upgrade(locked(checkout), edited, tmp_path)
 
 
@@ -165,7 +208,10 @@ def test_a_section_that_means_the_same_as_before_costs_no_run_and_another_one_do
     upgrade(lock, replace(checkout, params=now), tmp_path)
 
     assert lock["stages"]["train"]["params"]["params.yaml"]["train"] == spelt_out
-    assert lock["stages"]["evaluate"]["params"]["params.yaml"]["evaluate"] == checkout.params["evaluate"]
+    assert (
+        lock["stages"]["evaluate"]["params"]["params.yaml"]["evaluate"]
+        == checkout.params["evaluate"]
+    )
 
 
 def test_code_that_changed_no_byte_since_counts_as_the_same(checkout: Today) -> None:
@@ -180,11 +226,15 @@ def test_code_that_changed_no_byte_since_counts_as_the_same(checkout: Today) -> 
     assert make_the_same_bytes("train", old, dict(old), ())
     assert not make_the_same_bytes("train", old, new, ())
     assert not make_the_same_bytes("train", {**old, "line/x": "2"}, new, checkout.releases)
-    assert not make_the_same_bytes("train", old, new, said_to_change(checkout, "train", "better").releases)
+    assert not make_the_same_bytes(
+        "train", old, new, said_to_change(checkout, "train", "better").releases
+    )
 
 
 def test_a_table_that_is_gone_or_broken_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="the table of releases cannot be read.*git checkout -- upgrade"):
+    with pytest.raises(
+        ConfigError, match="the table of releases cannot be read.*git checkout -- upgrade"
+    ):
         read_releases(tmp_path)
     (tmp_path / "upgrade").mkdir()
     (tmp_path / "upgrade/releases.toml").write_text("[[release]\n")

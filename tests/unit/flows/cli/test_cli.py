@@ -29,9 +29,21 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from flows.cli.parser import build_parser as b; b().format_help(); print(' '.join(sys.modules))"
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
+    )
 
-    heavy = {"torch", "prefect", "dvc", "mlflow", "pandas", "numpy", "pydantic", "sklearn", "ruamel"}
+    heavy = {
+        "torch",
+        "prefect",
+        "dvc",
+        "mlflow",
+        "pandas",
+        "numpy",
+        "pydantic",
+        "sklearn",
+        "ruamel",
+    }
     assert heavy & set(done.stdout.split()) == set()
 
 
@@ -76,16 +88,36 @@ def test_the_project_is_found_from_a_folder_below(
         (["run", "--set", "train.epochs=-1"], 78, r"error[config]"),
         (["run", "--set", "train.epoch=2"], 78, "no such key, nearest is train.epochs"),
         (["run", "--set", "epochs"], 2, "--set: not a parameter with a value (found: epochs)"),
-        (["sweep", "--set", "train.epochs=2"], 2, "--set: nothing to compare (found: train.epochs=2)"),
+        (
+            ["sweep", "--set", "train.epochs=2"],
+            2,
+            "--set: nothing to compare (found: train.epochs=2)",
+        ),
         (["sweep", "--set", "train.epochs=2,-1"], 78, "error[config]"),
-        (["sweep", "--set", "evaluate.threads=1,2"], 2, "--set: this section cannot be swept (found: evaluate)"),
+        (
+            ["sweep", "--set", "evaluate.threads=1,2"],
+            2,
+            "--set: this section cannot be swept (found: evaluate)",
+        ),
         (["predict", "nothing.jpg"], 2, "error[usage]"),
         (["rollback", "--reason", "worse"], 2, "there is no previous champion to go back to"),
-        (["report"], 66, "there is no report yet. Remedy: run `dvc repro` or `perennial run`, which write one"),
-        (["params", "trian"], 2, "perennial params: no such section (found: trian). Remedy: choose one of discover,"),
+        (
+            ["report"],
+            66,
+            "there is no report yet. Remedy: run `dvc repro` or `perennial run`, which write one",
+        ),
+        (
+            ["params", "trian"],
+            2,
+            "perennial params: no such section (found: trian). Remedy: choose one of discover,",
+        ),
         (["init", "nowhere"], 66, "error[source_missing]"),
         (["review"], 65, "review.parquet: the review table is absent. Remedy: run `dvc repro`"),
-        (["review", "import", "nothing.csv"], 66, "nothing.csv: no such file. Remedy: name the CSV file downloaded"),
+        (
+            ["review", "import", "nothing.csv"],
+            66,
+            "nothing.csv: no such file. Remedy: name the CSV file downloaded",
+        ),
         (["review", "import", "params.yaml"], 78, "the columns are wrong"),
         (["lineage", "nobody"], 2, "error[usage]"),
     ],
@@ -101,7 +133,9 @@ def test_a_mistake_is_one_line_with_its_exit_code(
     assert out == "" and err.count("\n") == 1
 
 
-def test_params_shows_the_present_value_and_the_meaning(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_params_shows_the_present_value_and_the_meaning(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["params", "train"]) == 0
 
     lines = capsys.readouterr().out.splitlines()
@@ -109,15 +143,28 @@ def test_params_shows_the_present_value_and_the_meaning(project: Path, capsys: p
     assert all(line.startswith(("train.", "    ")) for line in lines)
 
 
-def test_params_as_json_is_the_schema_of_every_section(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_params_as_json_is_the_schema_of_every_section(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["params", "--json"]) == 0
 
     schema = json.loads(capsys.readouterr().out)
-    assert list(schema) == ["discover", "download", "inspect", "curate", "convert", "train", "evaluate", "register"]
+    assert list(schema) == [
+        "discover",
+        "download",
+        "inspect",
+        "curate",
+        "convert",
+        "train",
+        "evaluate",
+        "register",
+    ]
     assert "epochs" in schema["train"]["properties"]
 
 
-def test_settings_shows_what_the_file_sets(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_shows_what_the_file_sets(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (project / "settings.toml").write_text("workers = 3\n")
 
     assert main(["settings"]) == 0
@@ -152,7 +199,9 @@ def test_init_writes_parameters_for_a_folder_of_images(
     for name in ("cat", "dog"):
         (project / "photos" / name).mkdir(parents=True)
         for number in range(3):
-            Image.new("RGB", (200, 150), (number, 90, 30)).save(project / "photos" / name / f"{number}.jpg")
+            Image.new("RGB", (200, 150), (number, 90, 30)).save(
+                project / "photos" / name / f"{number}.jpg"
+            )
 
     assert main(["init", "photos", "--name", "pets"]) == 0
 
@@ -161,7 +210,10 @@ def test_init_writes_parameters_for_a_folder_of_images(
     assert "name: pets" in params and "uri: photos" in params
     assert "classes  2: cat 3, dog 3" in out
     assert f"note     not used: {cached}: the file is not the one that its name promises" in out
-    assert "recipe   photo: photographs from scratch; finetune would do better on so few: add `--weights" in out
+    assert (
+        "recipe   photo: photographs from scratch; finetune would do better on so few: add `--weights"
+        in out
+    )
     assert "next     look at params.yaml, then `dvc repro` (here) or `perennial run`" in out
 
 
@@ -177,7 +229,9 @@ def test_ctrl_c_leaves_with_130(
     assert capsys.readouterr().err == "perennial status: stopped by Ctrl-C\n"
 
 
-def test_a_traceback_is_shown_only_when_asked_for(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_is_shown_only_when_asked_for(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["-v", "report"])
 
     assert "Traceback" in capsys.readouterr().err
@@ -187,14 +241,23 @@ def test_a_model_that_is_not_promoted_ends_with_3_where_that_is_asked_for(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held = RunResult(
-        "r", "c", False, {}, happened="inconclusive", sentence="cannot be told apart", report="report.html"
+        "r",
+        "c",
+        False,
+        {},
+        happened="inconclusive",
+        sentence="cannot be told apart",
+        report="report.html",
     )
     monkeypatch.setattr("flows.local_run.run_here", lambda *_, **__: held)
 
     codes = main(["run"]), main(["run", "--fail-if-held"])
 
     assert codes == (0, 3)
-    assert "report.html: this model is not the champion (found: cannot be told apart)" in capsys.readouterr().err
+    assert (
+        "report.html: this model is not the champion (found: cannot be told apart)"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_defect_of_ours_shows_its_traceback_and_ends_in_one_line_with_its_exit_code(

@@ -58,10 +58,13 @@ def test_elsewhere_than_in_a_project_the_error_names_what_goes_without_one(
     assert second.endswith(f"{remedy}, or `--model ./mine`, the folder here")
 
 
-def test_a_built_in_model_of_another_name_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_built_in_model_of_another_name_is_refused_with_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["predict", "--model", "builtin:resnet", FLOWER]) == 2
-    assert "--model: no such built-in backbone: name builtin:efficientnet_lite0 (found: builtin:resnet)" in (
-        capsys.readouterr().err
+    assert (
+        "--model: no such built-in backbone: name builtin:efficientnet_lite0 (found: builtin:resnet)"
+        in (capsys.readouterr().err)
     )
 
 

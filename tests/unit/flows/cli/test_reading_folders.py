@@ -24,7 +24,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for name in ("PERENNIAL_ROOT", "DVC_ROOT", "PERENNIAL_MODEL_NAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pipeline_lib.survey.try_out", lambda *_: None)  # nothing here is about time
+    monkeypatch.setattr(
+        "pipeline_lib.survey.try_out", lambda *_: None
+    )  # nothing here is about time
     return origin
 
 
@@ -37,7 +39,10 @@ def write(folder: Path, *names: str) -> None:
 
 
 def split_folders(project: Path) -> None:
-    write(project / "photos", *(f"{s}/{c}/{s}{c}.png" for s in ("train", "dev") for c in ("cat", "dog")))
+    write(
+        project / "photos",
+        *(f"{s}/{c}/{s}{c}.png" for s in ("train", "dev") for c in ("cat", "dog")),
+    )
     write(project / "photos", "docs/banner.png")
 
 
@@ -57,11 +62,16 @@ def test_without_a_terminal_the_choices_are_named_and_nothing_is_written(
     assert "1. split_class_folders: train/val/test folders with one folder per class in each" in out
     assert "2 classes: cat 2, dog 2; splits train 2, val 2 (dev is val); 1 without a class" in out
     assert "3 classes: dev 2, docs 1, train 2" in out
-    assert "`perennial init photos --layout NAME` with NAME one of split_class_folders, leaf_folders, class_fol" in err
+    assert (
+        "`perennial init photos --layout NAME` with NAME one of split_class_folders, leaf_folders, class_fol"
+        in err
+    )
     assert (project / "params.yaml").read_bytes() == before
 
 
-def test_the_answer_is_recorded_and_not_asked_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_answer_is_recorded_and_not_asked_again(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     split_folders(project)
 
     assert main(["init", "photos", "--force", "--layout", "split_class_folders"]) == 0
@@ -76,7 +86,10 @@ def test_the_answer_is_recorded_and_not_asked_again(project: Path, capsys: pytes
 def test_on_a_terminal_a_person_is_asked(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(project / "photos", *(f"{c}/{n}.png" for c in ("train", "test", "plane", "car") for n in range(3)))
+    write(
+        project / "photos",
+        *(f"{c}/{n}.png" for c in ("train", "test", "plane", "car") for n in range(3)),
+    )
     said = iter(["9", "class_folders"])
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: next(said))
@@ -98,7 +111,8 @@ def test_a_layout_that_is_none_or_finds_no_class_is_a_usage_error(
     err = capsys.readouterr().err
     assert "--layout: no such layout (found: folders). Remedy: name one of class_folders, " in err
     assert (
-        "photos: layout leaf_folders (the innermost folder is the class, folders above it only group) finds no" in err
+        "photos: layout leaf_folders (the innermost folder is the class, folders above it only group) finds no"
+        in err
     )
 
 
@@ -112,7 +126,10 @@ def test_a_table_beside_or_among_the_images_is_named_and_used_when_told(
 
     assert main(["init", "photos", "--force"]) == 0
     out = capsys.readouterr().out
-    assert "inside.csv is a table of labels of these images and is not used: `perennial init photos --labels" in out
+    assert (
+        "inside.csv is a table of labels of these images and is not used: `perennial init photos --labels"
+        in out
+    )
     assert f"`perennial init photos --labels {project}/labels.csv` takes the classes from it" in out
 
     assert main(["init", "photos", "--force", "--labels", "labels.csv"]) == 0
@@ -124,17 +141,34 @@ def test_a_table_beside_or_among_the_images_is_named_and_used_when_told(
     assert (source(project).layout, source(project).labels) == ("flat", "labels.csv")
 
 
-def test_with_a_table_folders_are_asked_about_splits_only(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_a_table_folders_are_asked_about_splits_only(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(project / "superclasses", "animals/cat/1.png", "vehicles/car/2.png")
     write(project / "splits", "train/1.png", "dev/2.png")
     (project / "labels.csv").write_text("filename,label\n1.png,cat\n2.png,car\n")
-    (project / "with_splits.csv").write_text("filename,label,split\n1.png,cat,train\n2.png,car,test\n")
+    (project / "with_splits.csv").write_text(
+        "filename,label,split\n1.png,cat,train\n2.png,car,test\n"
+    )
 
     assert main(["init", "superclasses", "--force", "--labels", "labels.csv"]) == 0
     assert main(["init", "splits", "--force", "--labels", "with_splits.csv"]) == 0
     assert main(["init", "splits", "--force", "--labels", "labels.csv"]) == 2
     assert "NAME one of split_class_folders, flat" in capsys.readouterr().err
-    assert main(["init", "splits", "--force", "--labels", "labels.csv", "--layout", "split_class_folders"]) == 0
+    assert (
+        main(
+            [
+                "init",
+                "splits",
+                "--force",
+                "--labels",
+                "labels.csv",
+                "--layout",
+                "split_class_folders",
+            ]
+        )
+        == 0
+    )
 
     assert "classes  2: car 1, cat 1\nsplits   train 1, val 1\n" in capsys.readouterr().out
 
@@ -142,7 +176,9 @@ def test_with_a_table_folders_are_asked_about_splits_only(project: Path, capsys:
 def test_the_page_on_labels_names_every_layout() -> None:
     page = (ROOT / "docs/labels.md").read_text()
 
-    assert [name for name, layout in LAYOUTS.items() if f"| `{name}` | {layout.meaning} |" not in page] == []
+    assert [
+        name for name, layout in LAYOUTS.items() if f"| `{name}` | {layout.meaning} |" not in page
+    ] == []
     assert set(LAYOUTS) == set(read_choices()) - {"auto"}
 
 
@@ -151,7 +187,10 @@ def read_choices() -> tuple[str, ...]:
 
 
 def test_params_written_are_yaml_whatever_the_folders_are_called(project: Path) -> None:
-    write(project / "photos", *(f"{s}/{c}/{s}.png" for s in ("dev: set", "train #1 set") for c in ("cat", "dog")))
+    write(
+        project / "photos",
+        *(f"{s}/{c}/{s}.png" for s in ("dev: set", "train #1 set") for c in ("cat", "dog")),
+    )
 
     code = main(["init", "photos", "--force", "--layout", "leaf_folders"])
 

@@ -22,7 +22,9 @@ from pipeline_lib.survey.earlier_data import DEMO_DATASHEETS, NewData, with_mode
 from testing.tiny_line import make_line
 from testing.toy_repository import ROOT, make_toy_repository
 
-DATASHEET, OVERRIDES, CLASSES = (f"curation/{name}" for name in ("datasheet.yaml", "overrides.csv", "classes.csv"))
+DATASHEET, OVERRIDES, CLASSES = (
+    f"curation/{name}" for name in ("datasheet.yaml", "overrides.csv", "classes.csv")
+)
 SETTINGS = "settings.toml"
 BY_SHA256 = "sha256,9f2c,remove,,,not a digit,ben,2026-11-21\n"
 
@@ -36,7 +38,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for label in ("cat", "dog"):
         (origin / "photos" / label).mkdir(parents=True)
         for number in range(3):
-            Image.new("RGB", (40, 30), (number, 90, 30)).save(origin / "photos" / label / f"{number}.png")
+            Image.new("RGB", (40, 30), (number, 90, 30)).save(
+                origin / "photos" / label / f"{number}.png"
+            )
     commit(origin)
     monkeypatch.chdir(origin)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
@@ -47,7 +51,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
     return done.stdout
 
 
@@ -89,13 +95,17 @@ def test_a_name_that_stands_for_other_data_from_now_on_is_a_decision_that_discov
     assert read_yaml(project / "params.yaml")["discover"]["withdrawn_accepted"] == code
 
 
-def test_after_init_no_file_speaks_of_the_demo_any_more(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_after_init_no_file_speaks_of_the_demo_any_more(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = init(capsys, "photos", "--name", "my_pets")
 
     assert changed(project) == {"params.yaml", DATASHEET, SETTINGS}
     assert (project / DATASHEET).read_text() == fresh_about({"my_pets": "photos"}, ["cat", "dog"])
     assert load_settings(project).model_name == "my-pets"
-    assert not [name for name in changed(project) if "digit" in (project / name).read_text().lower()]
+    assert not [
+        name for name in changed(project) if "digit" in (project / name).read_text().lower()
+    ]
     assert said.splitlines()[-10:-3] == [
         f"wrote    {project}/params.yaml",
         f"anew     {DATASHEET}: it was the demo's; fill it in before a release",
@@ -108,7 +118,9 @@ def test_after_init_no_file_speaks_of_the_demo_any_more(project: Path, capsys: p
     assert f"git add params.yaml {DATASHEET} {SETTINGS} && git commit" in said
 
 
-def test_a_second_init_of_the_same_data_changes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_init_of_the_same_data_changes_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     init(capsys, "photos")
     append(project / OVERRIDES, BY_SHA256)
     append(project / DATASHEET, "# filled in\n")
@@ -120,7 +132,9 @@ def test_a_second_init_of_the_same_data_changes_nothing(project: Path, capsys: p
     assert "model    pictures: as before" in said and "anew" not in said
 
 
-def test_what_people_wrote_of_the_demo_is_named_and_not_lost(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_people_wrote_of_the_demo_is_named_and_not_lost(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     append(project / OVERRIDES, BY_SHA256 * 2)
     append(project / DATASHEET, "  ethics: none\n")
     commit(project)
@@ -155,7 +169,9 @@ def test_nothing_is_written_when_something_would_be_lost_or_for_a_dry_run(
     assert changed(project) == set()
 
 
-def test_the_demo_named_again_keeps_its_files(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_named_again_keeps_its_files(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (project / "demo/out").mkdir(parents=True)
     shutil.make_archive("demo/out/digits", "tar", "photos")
 
@@ -165,7 +181,9 @@ def test_the_demo_named_again_keeps_its_files(project: Path, capsys: pytest.Capt
     assert "model    perennial: as before" in said
 
 
-def test_classes_taken_over_before_init_are_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_classes_taken_over_before_init_are_kept(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     append(project / CLASSES, "cat,tomcat,,\n")
 
     init(capsys, "photos")
@@ -185,10 +203,14 @@ def test_a_source_that_moved_keeps_overrides_words_and_the_models_name(
     said = init(capsys, "elsewhere")
 
     assert "model    pictures: as before" in said
-    assert changed(project) - {name for name in changed(project) if name.startswith("photos/")} == {"params.yaml"}
+    assert changed(project) - {name for name in changed(project) if name.startswith("photos/")} == {
+        "params.yaml"
+    }
 
 
-def test_other_data_of_the_same_name_are_new_data(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_data_of_the_same_name_are_new_data(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     init(capsys, "photos")
     commit(project)
     git(project, "tag", "pictures@v0.0.1")
@@ -200,7 +222,9 @@ def test_other_data_of_the_same_name_are_new_data(project: Path, capsys: pytest.
 
     assert read_yaml(project / DATASHEET)["classes"] == ["barge", "yacht"]
     assert "nobody had filled it in, and it was of other sources or classes" in said
-    assert f"{SETTINGS}: model_name is pictures-2; models of earlier data stay under pictures" in said
+    assert (
+        f"{SETTINGS}: model_name is pictures-2; models of earlier data stay under pictures" in said
+    )
     assert (project / SETTINGS).read_text().count("model_name") == 1
 
 
@@ -227,7 +251,9 @@ def test_a_name_that_a_person_chose_stays_and_is_said(
     assert f"model    mine: settings.toml says {said}" in init(capsys, "photos")
 
     monkeypatch.setenv("PERENNIAL_MODEL_NAME", "ours")
-    assert f"model    ours: PERENNIAL_MODEL_NAME says {said}" in init(capsys, "photos", "--name", "b", "--force")
+    assert f"model    ours: PERENNIAL_MODEL_NAME says {said}" in init(
+        capsys, "photos", "--name", "b", "--force"
+    )
     assert tomllib.loads((project / SETTINGS).read_text())["model_name"] == "mine"
 
 
@@ -240,19 +266,28 @@ def test_the_name_stays_where_training_starts_from_a_version_of_it(project: Path
     assert changed(project) == set()
 
 
-def test_a_name_with_versions_in_the_registry_is_not_given_again(project: Path, tmp_path: Path) -> None:
+def test_a_name_with_versions_in_the_registry_is_not_given_again(
+    project: Path, tmp_path: Path
+) -> None:
     (project / ".perennial").mkdir()
     database = f"sqlite:///{project}/.perennial/registry.db"
-    register(make_line(tmp_path / "line").job(model_name="pets", registry_uri=database))  # its tags lie elsewhere
+    register(
+        make_line(tmp_path / "line").job(model_name="pets", registry_uri=database)
+    )  # its tags lie elsewhere
     data = NewData("pets", "photos", frozenset({"cat"}), earlier=(), is_new=True)
 
     line, written = start_model_name(project, data, load_settings(project), weights=None)
 
-    assert line == f"anew     {SETTINGS}: model_name is pets-2; models of earlier data stay under perennial"
+    assert (
+        line
+        == f"anew     {SETTINGS}: model_name is pets-2; models of earlier data stay under perennial"
+    )
     assert written == (SETTINGS,) and load_settings(project).model_name == "pets-2"
 
 
-def test_a_damaged_datasheet_is_what_people_wrote(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_datasheet_is_what_people_wrote(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (project / DATASHEET).write_text("title: [\n")
 
     assert f"{DATASHEET}: of unknown sources, not committed" in init(capsys, "photos", code=2)

@@ -39,15 +39,27 @@ def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _lock_of_old_release(**md5s: str) -> dict[str, Any]:
     line, stages = read_line(ROOT), {}
     for stage in KEPT_STAGES:
-        code = {path: md5 for md5, path in (row.split("  ") for row in OLD.code[stage].splitlines())} | md5s
+        code = {
+            path: md5 for md5, path in (row.split("  ") for row in OLD.code[stage].splitlines())
+        } | md5s
         data = [path.relative_to(ROOT).as_posix() for path in line.deps[stage]]
-        deps = {path: "a" * 32 for path in data if not is_code(path)} | {p: m for p, m in code.items() if p}
+        deps = {path: "a" * 32 for path in data if not is_code(path)} | {
+            p: m for p, m in code.items() if p
+        }
         stages[stage] = {
             "cmd": f"python -m pipeline_lib.stage {stage}",
-            "deps": [{"path": path, "hash": "md5", "md5": md5, "size": 1} for path, md5 in sorted(deps.items())],
+            "deps": [
+                {"path": path, "hash": "md5", "md5": md5, "size": 1}
+                for path, md5 in sorted(deps.items())
+            ],
             "params": {"params.yaml": {stage: read_yaml(ROOT / "params.yaml")[stage]}},
             "outs": [
-                {"path": out.relative_to(ROOT).as_posix(), "hash": "md5", "md5": "b" * 32, "size": 1}
+                {
+                    "path": out.relative_to(ROOT).as_posix(),
+                    "hash": "md5",
+                    "md5": "b" * 32,
+                    "size": 1,
+                }
                 for out in line.writes[stage].values()
             ],
         }
@@ -67,12 +79,18 @@ def test_both_locks_are_upgraded_the_line_by_one_commit_on_top(
     assert main(["upgrade"]) == 0
 
     said = capsys.readouterr().out
-    assert said.startswith("dvc.lock:\n  download ") and f"{LINE}:\n" in said and "now run `dvc repro`" in said
+    assert (
+        said.startswith("dvc.lock:\n  download ")
+        and f"{LINE}:\n" in said
+        and "now run `dvc repro`" in said
+    )
     assert (origin / "dvc.lock").read_text() == git(origin, "show", f"{LINE}:dvc.lock") + "\n"
     assert git(origin, "rev-parse", f"{LINE}^") == before
     assert git(origin, "diff", "--name-only", before, LINE) == "dvc.lock"
     tip = git(origin, "rev-parse", LINE)
-    assert main(["upgrade"]) == 0 and git(origin, "rev-parse", LINE) == tip  # there is nothing left to do
+    assert (
+        main(["upgrade"]) == 0 and git(origin, "rev-parse", LINE) == tip
+    )  # there is nothing left to do
 
 
 def test_code_of_no_known_release_leaves_both_locks_as_they_were(
@@ -84,7 +102,10 @@ def test_code_of_no_known_release_leaves_both_locks_as_they_were(
     assert main(["upgrade"]) == 65
 
     said = capsys.readouterr().err
-    assert "error[bad_data]: pipeline_lib/own_idea.py: dvc.lock says that download ran with code of no known" in said
+    assert (
+        "error[bad_data]: pipeline_lib/own_idea.py: dvc.lock says that download ran with code of no known"
+        in said
+    )
     assert (origin / "dvc.lock").read_text() == here and git(origin, "rev-parse", LINE) == there
 
 
@@ -93,14 +114,19 @@ def test_what_was_left_is_said_and_a_stage_that_is_none_is_refused(
 ) -> None:
     assert main(["upgrade", "--leave", "tarin"]) == 2
     assert (
-        "--leave: no stage that keeps results (found: tarin). Remedy: name one of download," in capsys.readouterr().err
+        "--leave: no stage that keeps results (found: tarin). Remedy: name one of download,"
+        in capsys.readouterr().err
     )
     assert main(["upgrade", "--leave", "train"]) == 0
     assert "  train     runs again: left as it is, as you asked\n" in capsys.readouterr().out
 
 
-def test_nothing_to_upgrade_and_a_run_at_work_are_said(origin: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with holding_the_line(origin / ".perennial", "20260101-000000-aaaaaaaa", waits=False, on_wait=lambda holder: None):
+def test_nothing_to_upgrade_and_a_run_at_work_are_said(
+    origin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with holding_the_line(
+        origin / ".perennial", "20260101-000000-aaaaaaaa", waits=False, on_wait=lambda holder: None
+    ):
         assert main(["upgrade"]) == 75
     assert "a run is at work" in capsys.readouterr().err
 
