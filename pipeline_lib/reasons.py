@@ -5,6 +5,8 @@ An image that is not kept has exactly one primary reason. Remarks never exclude 
 
 from enum import StrEnum
 
+# The comment of each member is its line in docs/reasons.md, so it stays on the member's line.
+# fmt: off
 
 class Reason(StrEnum):
     """Why an image is quarantined (a fault, can be fixed) or removed (a choice)."""

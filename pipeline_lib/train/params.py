@@ -97,9 +97,9 @@ class TrainParams(Recipe, TrainingChoices):
     """
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
-    GONE = {
+    GONE: ClassVar[Mapping[str, str]] = {
         "ema_decay": "set train.ema_half_life_epochs, in epochs and not per step; 0 as before is no average"
-    }  # noqa: RUF012 - as in Params
+    }
     DEFAULTS_IN_WORDS: ClassVar[Mapping[str, str]] = dict.fromkeys(
         Recipe.model_fields, "the recipe's"
     )

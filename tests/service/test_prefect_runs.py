@@ -316,9 +316,9 @@ def test_who_has_no_credential_makes_the_worker_run_nothing(
         ask(url, "OPTIONS", "flows/", Origin=one, **PREFLIGHT)
         for one in ("https://evil.example", url)
     ]
-    with connect(
-        f"{url.replace('http', 'ws')}/api/events/out", subprotocols=["prefect"], proxy=None
-    ) as socket:  # type: ignore[list-item]
+    events = f"{url.replace('http', 'ws')}/api/events/out"
+    spoken: Any = ["prefect"]
+    with connect(events, subprotocols=spoken, proxy=None) as socket:
         socket.send(json.dumps({"type": "auth", "token": "perennial:guessed"}))
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(timeout=WAIT_S)
