@@ -98,7 +98,7 @@ def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
         columns={"label_received": "class_id"}
     )
     votes = pd.read_csv(source / "train_votes.csv.gz", dtype=str)
-    votes["image_id"] = "images/" + votes["member"]
+    votes["image_id"] = "pictures/" + votes["member"]  # the name that `init` gives a source
     line = BetonLine(scratch, checkout / "line/convert/betons")
     return Cifar(line, checkout, votes, test[["image_id", "class_id"]])
 
