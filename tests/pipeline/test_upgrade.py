@@ -83,7 +83,7 @@ def test_after_an_upgrade_only_what_always_runs_and_what_changed_its_bytes_runs(
         stage for release in SINCE for stage, said in release.said.items() if said.bytes == CHANGED
     }
 
-    said = upgraded_from.python("flows.cli.parser", "upgrade").output
+    said = upgraded_from.python("flows.cli", "upgrade").output
     ran = upgraded_from.repro().ran
 
     assert (
