@@ -1,4 +1,4 @@
-"""Which of our files can change the bytes of a stage: what its `run` imports, directly or not, but for the allow-list.
+"""The files that can change the bytes of a stage: all direct and indirect imports of its `run`, except the allow-list.
 
 The walk is ours, since it happens in every run; a contract test compares it with grimp's import graph.
 """
@@ -79,7 +79,7 @@ def files_beside(module: Path) -> list[Path]:
 
 
 def by_file(modules: Collection[str], files: Mapping[str, Path]) -> list[Path]:
-    """The files of modules and what lies beside them, each once."""
+    """The files of modules and the sources beside them, each once."""
     mine = [files[module] for module in modules]
     return sorted({*mine, *(file for one in mine for file in files_beside(one))})
 

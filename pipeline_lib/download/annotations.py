@@ -55,7 +55,7 @@ def read_subjects(data: bytes, *, file: str, members: frozenset[str]) -> dict[st
 
 
 def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[AnnotationLine]:
-    """Parse UTF-8, comma-separated; a byte order mark and further columns are let be."""
+    """Parse UTF-8, comma-separated; a byte order mark and further columns are ignored."""
     try:
         reader = csv.DictReader(
             io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True, restval=""

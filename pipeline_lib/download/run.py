@@ -109,7 +109,7 @@ def _store_all(
     settings: Settings,
     limits: ArchiveLimits,
 ) -> dict[Unit, StoredUnit]:
-    """Bring every unit into `folder`: from the memo, else from its source."""
+    """Put every unit into `folder`, from the memo if it is there, else from its source."""
     desk = folder / "incoming"
     stored = {unit: _restore(unit, desk, folder, memo, limits) for unit in units}
     pending = [unit for unit, arrived in stored.items() if arrived is None]
@@ -239,12 +239,12 @@ def _section(job: StageRun[DownloadParams], stage: str) -> Any:
 
 
 def _place(stored: StoredUnit, folder: Path) -> StoredUnit:
-    """Move the container to where it stays."""
+    """Move the container to its final place."""
     return StoredUnit(stored.container.rename(folder / stored.container.name), stored.members)
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
-    """Raise NoSpace before hours of transfer that could not end. Compressed archives need more than is known before."""
+    """Raise NoSpace before hours of a transfer that could not finish. Compressed archives may need more than is known here."""
     left_bytes = shutil.disk_usage(folder).free
     if needed_bytes > left_bytes:
         remedy = f"free {needed_bytes - left_bytes} bytes (`dvc gc --workspace` drops old data) and run again"

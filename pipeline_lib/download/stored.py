@@ -107,7 +107,7 @@ def write_members(stored: StoredUnit, path: Path) -> None:
 
 
 def read_stored(folder: Path) -> StoredUnit:
-    """What `write_members` wrote, with the container that lies in the same folder."""
+    """Read the output of `write_members`, with the container in the same folder."""
     frame = (
         pd.read_parquet(folder / MEMBERS_FILE)
         .astype(object)

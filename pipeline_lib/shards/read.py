@@ -52,7 +52,7 @@ class MemberBytes:
         return data
 
     def close(self) -> None:
-        """Let go of the folder; closing twice does nothing."""
+        """Close the folder; closing it twice is allowed."""
         if self._folder >= 0:
             os.close(self._folder)
             self._folder = -1

@@ -48,7 +48,7 @@ class TarMember:
 
 @dataclass(frozen=True, slots=True)
 class _Extensions:
-    """What extended headers say of the next member, or of all that follow."""
+    """The content of extended headers, for the next member or for all that follow."""
 
     path: bytes | None = None
     size_bytes: int | None = None

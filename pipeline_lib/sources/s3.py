@@ -1,4 +1,4 @@
-"""The one place that talks to S3: sessions, faults in our words, listing, reading.
+"""The only module that talks to S3: sessions, translated errors, listing, reading.
 
 Credentials come from boto3's own chain; a setting may name a profile and an endpoint. boto3 is imported only when a
 source is on S3: it costs half a second.
@@ -74,7 +74,7 @@ def s3_client(settings: Settings) -> Any:
 
 @contextlib.contextmanager
 def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
-    """Turn botocore's exceptions into ours; `address` is what was being read. This is their only border.
+    """Translate botocore's exceptions into ours; `address` is the object being read. No other code handles them.
 
     is_object: what was listed is being read, so that a refusal may be of this object alone.
     """
@@ -186,7 +186,7 @@ def fetch_object(
     workers: int,
     step: Callable[[int], None],
 ) -> None:
-    """Write an object to a file, in parts side by side; every part is of the listed version, so none can be spliced.
+    """Write an object to a file, in parallel parts; every part is from the listed version, so versions never mix.
 
     step: told the bytes of each part that is done.
     """
@@ -206,7 +206,7 @@ def fetch_object(
 def _read(
     client: Any, bucket: str, key: str, *, etag: str, start: int, size_bytes: int, whole: bool
 ) -> bytes:
-    """One GET with If-Match, tried again from its beginning when the transfer breaks off."""
+    """Send one GET with If-Match, and repeat it from the beginning if the transfer breaks off."""
     from botocore import exceptions as boto
 
     address = f"s3://{bucket}/{key}"
