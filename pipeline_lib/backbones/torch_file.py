@@ -95,7 +95,7 @@ class _Described(pickle.Unpickler):
             return _described_tensor
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of a state dict")
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of a state dict")
 
     def persistent_load(self, pid: Any) -> _Storage:
         """('storage', type, key, device, number of elements, None)."""

@@ -43,7 +43,7 @@ def check_fingerprint(stage: str, reads: Mapping[str, Path], state_folder: Path)
         return
     now, then = fingerprint(stage, state_folder), file.read_text(encoding="utf-8")
     if now != then:
-        remedy = "run `dvc repro`, which looks at the code again and continues with what is done"
+        remedy = "run `dvc repro`, which reads the code again and keeps finished work"
         changed = differing(then, now)
         raise Interrupted(
             f"the code of {stage} changed after `discover`", file=changed[0], remedy=remedy

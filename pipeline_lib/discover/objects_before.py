@@ -66,15 +66,15 @@ def _last_listing(last: LastRun, listing: Path) -> pd.DataFrame:
     found = last.file(listing)
     if found is None:
         log.warning(
-            "the last run's listing is not in DVC's cache: what was withdrawn since is not looked at; "
-            "`dvc fetch discover` brings it where a remote has it"
+            "the last run's listing is not in DVC's cache: withdrawals since then are not checked; "
+            "`dvc fetch discover` restores it if a remote has it"
         )
         return LISTING.empty()
     try:
         return LISTING.read(found)
     except BadData as error:  # another version of Perennial wrote it
         log.warning(
-            "the last run's listing cannot be read: what was withdrawn since is not looked at: %s",
+            "the last run's listing cannot be read: withdrawals since then are not checked: %s",
             error,
         )
         return LISTING.empty()

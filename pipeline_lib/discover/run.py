@@ -35,7 +35,7 @@ def run(job: StageRun[DiscoverParams]) -> None:
     if _is_fresh(kept, params):
         age_h = (time.time() - kept.stat().st_mtime) / 3600
         log.info(
-            "refresh: %s: the sources were not looked at; the listing of %.1f h ago is kept",
+            "refresh: %s: the sources were not listed again; the listing of %.1f h ago is used",
             params.refresh,
             age_h,
         )
@@ -71,7 +71,7 @@ def _is_fresh(kept: Path, params: DiscoverParams) -> bool:
         return False
     if not kept.exists():
         log.info(
-            "refresh: %s: no listing of these sources is kept, so they are listed now",
+            "refresh: %s: there is no earlier listing of these sources, so they are listed now",
             params.refresh,
         )
         return False

@@ -98,7 +98,7 @@ def report_labels(labels: ReceivedLabels, file: str) -> None:
     n_classes = len(set(labels.class_of.values()))
     log.info("%s: %s; %d images, %d classes", file, labels.columns, len(labels.class_of), n_classes)
     if labels.unknown:
-        what = "%s: %d lines about images that the source does not have, left out: %s"
+        what = "%s: %d lines ignored, since the source has no such images: %s"
         log.warning(what, file, len(labels.unknown), _some(labels.unknown))
     if labels.without:
         what = "%s: %d images have no class in it and will be quarantined as label_missing: %s; add lines for them"
@@ -137,7 +137,7 @@ def find_columns(text: str, *, file: str) -> Columns:
         remedy = "rename all but one of them in the file's first line"
         several = labels if len(labels) > 1 else splits if len(splits) > 1 else names
         raise BadData(
-            "several columns may be meant", file=where, value=", ".join(several), remedy=remedy
+            "several columns are possible", file=where, value=", ".join(several), remedy=remedy
         )
     return Columns(delimiter, tuple(names), files, labels[0], splits[0] if splits else None)
 
@@ -243,9 +243,9 @@ def _refuse_ambiguous(
         if len(found) > 1
     ]
     if several:
-        remedy = "write each as the path below the source, with its ending"
+        remedy = "write the path below the source, with the file extension"
         raise BadData(
-            f"{len(several)} lines may mean several images",
+            f"{len(several)} lines fit several images",
             file=file,
             value=_some(several),
             remedy=remedy,
@@ -262,7 +262,7 @@ def _one_each(cells: Iterable[tuple[int, str, str]], what: str, file: str) -> di
             if said != cell:
                 differing.append(f"lines {before} and {number}: {member} is {said} and {cell}")
     if differing:
-        remedy = "keep one line for each; what several people said of an image belongs into `votes`"
+        remedy = "keep one line per image; labels by several people belong in a `votes` file"
         raise BadData(
             f"{len(differing)} images have two {what}",
             file=file,
@@ -290,7 +290,7 @@ def _splits(
     if strange:
         remedy = "write train, val or test, or rename the column"
         raise BadData(
-            f"column {column} holds what is no split",
+            f"column {column} has values that are not splits",
             file=file,
             value=_some(strange),
             remedy=remedy,

@@ -68,7 +68,7 @@ def _last_members(last: LastRun, members_file: Path, source: str) -> pd.DataFram
         table = None
     if table is None:
         log.warning(
-            "the last run's members are not in DVC's cache: which went from archives since is not looked at"
+            "the last run's members are not in DVC's cache: withdrawals from archives since then are not checked"
         )
         return None
     return _taken(table, source)

@@ -93,7 +93,10 @@ def _member(
     if found.crc32 is not None and crc32 != found.crc32:
         value = f"{found.name}, at byte {found.offset_bytes}"
         raise ArchiveDamaged(
-            "a member is damaged: its checksum is another", file=archive, value=value, remedy=REMEDY
+            "a member is damaged: its checksum does not match",
+            file=archive,
+            value=value,
+            remedy=REMEDY,
         )
     return StoredMember(
         prefix + found.name, found.offset_bytes, found.size_bytes, sha256.hexdigest(), None

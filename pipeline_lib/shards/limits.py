@@ -28,7 +28,7 @@ class ArchiveLimits:
         else:
             return
         raise BadData(
-            f"the archive unpacks to more than {limit}: a bomb, or images that packing shrinks very far",
+            f"the archive unpacks to more than {limit}: a bomb, or images that compress unusually well",
             file=name,
             value=f"{unpacked_bytes} bytes or more from {received_bytes}",
             remedy=f"if you trust its origin, raise download.{key} in params.yaml; else remove it from the source",

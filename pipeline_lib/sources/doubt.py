@@ -91,9 +91,9 @@ def doubt_of_source(
     taken = layout_of_folders([tuple(name.split("/")[:-1]) for name in names], source.layout).kind
     others = "; ".join(f"{one.layout}: {in_words(one)}" for one in doubt.readings)
     text = (
-        f"source {source.name}: {doubt.why}. They are read as {taken}, as before. Possible readings: {others}. "
+        f"source {source.name}: {doubt.why}. They are read as {taken}, by the default rules. Possible readings: {others}. "
         f"State one with `layout` and `splits` in discover.sources of params.yaml ({as_params(doubt.readings[0])}, "
-        "say; `splits: {}` where no folder is a split), or run `perennial init`."
+        "for example; `splits: {}` if no folder is a split), or run `perennial init`."
     )
     identity = "\n".join([doubt.why, taken, *map(as_params, doubt.readings)])
     return SourceDoubt(source.name, text, identity)

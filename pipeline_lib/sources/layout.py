@@ -61,9 +61,11 @@ LAYOUTS: Mapping[Detected, Layout] = {
     "class_split_folders": Layout(
         "one folder per class with train/val/test folders in each", _first, 1
     ),
-    "leaf_folders": Layout("the innermost folder is the class, folders above it only group", _last),
+    "leaf_folders": Layout(
+        "the innermost folder is the class; the folders above it mean nothing", _last
+    ),
     "split_leaf_folders": Layout(
-        "train/val/test folders, in each the innermost folder is the class", _last_below_first, 0
+        "train/val/test folders; in each, the innermost folder is the class", _last_below_first, 0
     ),
     "flat": Layout("no class folders", _none),
 }

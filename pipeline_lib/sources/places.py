@@ -138,7 +138,7 @@ class LocalPlace:
             now = path.stat()
         except OSError as error:
             raise BadData(
-                "the file went after it was listed",
+                "the file disappeared after it was listed",
                 file=path,
                 value=error.strerror,
                 remedy=s3.RELIST,

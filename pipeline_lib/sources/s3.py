@@ -99,7 +99,7 @@ def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
         remedy = "check the network and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL), then run again"
         raise ServiceUnavailable(
-            "S3 does not answer as it should", file=address, value=error, remedy=remedy
+            "S3 gives an unexpected answer", file=address, value=error, remedy=remedy
         ) from error
 
 
@@ -138,7 +138,7 @@ def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError
         f"S3 answered with an error (HTTP {status})",
         file=address,
         value=found,
-        remedy="run again later; what is done is kept",
+        remedy="run again later; finished work is kept",
     )
 
 
@@ -245,7 +245,7 @@ def _read(
         if not tries_left:
             break
     raise BadData(
-        "S3 sends another size than it listed",
+        "S3 sends a different size than it listed",
         file=address,
         value=f"{len(data)} instead of {size_bytes} bytes",
         remedy=RELIST,

@@ -101,7 +101,7 @@ def refuse_withdrawn(holdings: Sequence[Holding], limits: Limits) -> frozenset[s
         log.warning("withdrawn and accepted (%s): %s", code, told)
         return frozenset(holding.source for holding, _ in over)
     remedy = (
-        "bring the disk, the address in discover.sources or the export back and run again; if it went on purpose, "
+        "restore the disk, the address in discover.sources or the export, and run again; if the data were removed on purpose, "
         f"set discover.withdrawn_accepted: '{code}' in params.yaml, which accepts exactly this"
     )
     what = f"more was withdrawn than discover.max_withdrawn_rate = {limits.max_withdrawn_rate:g} allows"
@@ -172,7 +172,7 @@ class Records:
         return pd.read_parquet(path) if path.exists() else None
 
     def keep(self, holdings: Sequence[Holding], accepted: Collection[str]) -> None:
-        """Record the objects of an accepted run beside the earlier ones; for sources with an accepted loss only the present ones."""
+        """Record the objects of an accepted run and the earlier ones; after an accepted loss, only the present ones."""
         for holding in holdings:
             is_decided = holding.source in accepted
             rows = (

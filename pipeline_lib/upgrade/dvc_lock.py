@@ -99,8 +99,8 @@ def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) 
     if today.code[stage] != newest.code[stage]:
         files = differing(today.code[stage], newest.code[stage])
         remedy = (
-            "put your own edits aside (`git stash`), run `perennial upgrade` and take them back: `dvc repro` then runs "
-            f"what they change. Or leave this stage: `perennial upgrade --leave {stage}`"
+            "put your edits aside (`git stash`), run `perennial upgrade` and restore them (`git stash pop`): `dvc repro` then "
+            f"runs the stages that they change. Or leave this stage out: `perennial upgrade --leave {stage}`"
         )
         raise BadData(
             f"the code of {stage} is edited here",
@@ -114,7 +114,7 @@ def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) 
         raise _unknown(stage, code, today.releases, cache)
     since, changes = known
     if not changes and not _is_wired_as_then(entry, stage, today):
-        changes = ["it reads or writes other files now"]
+        changes = ["it now reads or writes different files"]
     return UpgradeStep(stage, since, "; ".join(changes))
 
 
@@ -127,7 +127,7 @@ def _unknown(
     nearest = max(reversed(releases), key=lambda release: _in_common(text, release.code[stage]))
     files = differing(text, nearest.code[stage]) if text else [f"{FINGERPRINT}{stage}.txt"]
     remedy = (
-        f"`perennial upgrade --leave {stage}` upgrades the other stages, and `dvc repro` then works {stage} anew with "
+        f"`perennial upgrade --leave {stage}` upgrades the other stages, and `dvc repro` then runs {stage} again with "
         "today's code"
     )
     what = f"dvc.lock says that {stage} ran with code of no known release"
