@@ -30,7 +30,7 @@ _SAYS_NOTHING = {
 
 
 def split_names(siblings: Iterable[str]) -> dict[str, str]:
-    """Folder -> train, val or test, for those of some sibling folders whose name speaks of a split.
+    """Return folder -> train, val or test, for the sibling folders whose name contains a split.
 
     Words that all siblings share (`pets_train`, `pets_test`) and words like `set` and `images` say nothing; then one
     word must be left, so that `bullet_train` beside `tram` is a class.
