@@ -56,7 +56,8 @@ def test_a_killed_worker_is_named_with_its_image_and_leaves_none_behind():
 
 def test_a_worker_that_leaves_is_named_with_its_image_and_exit_code():
     with pytest.raises(
-        Interrupted, match=r"^shard shard-3, image 3: .* \(found: exit code 7\)\. .*finished work is kept$"
+        Interrupted,
+        match=r"^shard shard-3, image 3: .* \(found: exit code 7\)\. .*finished work is kept$",
     ):
         work(worker_tasks.leave_at_three)
 
