@@ -28,7 +28,7 @@ class Target:
 TARGETS = (
     Target(
         1,
-        "digits, 5 and 10 % uniform and pair flips, 5 seeds: left out automatically",
+        "digits, 5 and 10 % uniform and pair flips, 5 seeds: labels left out automatically",
         "recall ≥ .90, precision ≥ .94",
     ),
     Target(2, "the same: ranking", "AP ≥ .96, precision@k ≥ .93"),
@@ -37,10 +37,10 @@ TARGETS = (
     Target(5, "weak predictor (accuracy < .85): nothing left out; AP of the review list", "≥ .50"),
     Target(6, "confident learning, 200,000 x 1000, one core", "≤ 6 s, ≤ 250 MB; equals cleanlab"),
     Target(7, "noisy Imagenette, 5 %, with a trained model", "precision@k ≥ .8"),
-    Target(8, "copies: encoded anew, resized, WebP, grey, blurred", "recall ≥ .97"),
+    Target(8, "copies: re-encoded, resized, WebP, grey, blurred", "recall ≥ .97"),
     Target(
         9,
-        "copies: mirrored, turned / centre crops of 95, 90, 80 % / border of 5 %",
+        "copies: mirrored, rotated / centre crops of 95, 90, 80 % / border of 5 %",
         "≥ .99 / .95, .90, .85 / .85",
     ),
     Target(10, "copies: corner crops, captions", "≥ .85, else documented as not covered"),
@@ -53,7 +53,7 @@ TARGETS = (
     ),
     Target(
         14,
-        "every case of bad input: the exact reason, the run ends, the accounts balance",
+        "every case of bad input: the exact reason, the run ends, every file is counted once",
         "100 %",
         (
             "unit/inspect/test_every_bad_image.py::test_what_cannot_be_used_is_quarantined_with_its_reason",
@@ -87,7 +87,7 @@ TARGETS = (
     ),
     Target(
         18,
-        "votes: over majority (20 % spam, 3 votes); beside crowd-kit; 200,000 x 1000",
+        "votes: gain over majority (20 % spam, 3 votes); difference to crowd-kit; 200,000 x 1000",
         "≥ 7 points; ≤ .5; ≤ 10 s, ≤ 1 GB",
     ),
     Target(
@@ -135,7 +135,7 @@ def acceptance() -> str:
         ):
             head = (str(target.number), target.what, target.target) if place == 0 else ("", "", "")
             lines.append(
-                "| " + " | ".join((*head, case, measured or "kept by tests", where)) + " |"
+                "| " + " | ".join((*head, case, measured or "checked by tests", where)) + " |"
             )
     return "\n".join([*lines, "", *_machines(), ""])
 

@@ -16,9 +16,7 @@ def renamed() -> str:
         if "promoted now" in found[case]:
             cells = [_spread(found[case][f"promoted {when}"]) for when in ("before", "now")]
             lines.append(f"| {case} | {' | '.join(cells)} |")
-    note = (
-        "Worse by the margin: exact, the median (least to most) over shares in dispute. The rest: "
-    )
+    note = "Rows `worse by the margin`: exact values, median (least to most) over several shares in dispute. Other rows: "
     nights = {row["n"] for row in measured["rows"] if row["case"].startswith("one class")}
     return "\n".join(
         [*lines, "", f"{note}{max(nights)} simulated nights. {hardware(measured, 'scipy')}", ""]
@@ -49,7 +47,7 @@ def shown() -> str:
     """The loss that the gate says the images can show, and how often it was noticed."""
     found = _by_case(results("gate"))
     lines = [
-        "| test images | loss of top-1 said to be shown, points | models with it that were not promoted, % |"
+        "| test images | smallest loss of top-1 shown, by the gate, points | models with this loss not promoted, % |"
     ]
     lines.append("|---|---|---|")
     for case, metrics in found.items():

@@ -14,7 +14,7 @@ def votes() -> str:
     """Simulated crowds: accuracy of each way to aggregate."""
     measured = results("votes")
     found = _by_case(measured)
-    head = "| simulated crowd, 20 % spammers | majority | one-coin Dawid-Skene | crowd-kit's | ours, posterior from .9 |"
+    head = "| simulated crowd, 20 % spammers | majority | one-coin Dawid-Skene | crowd-kit's | ours, if the posterior is ≥ .9 |"
     lines = [head, "|---|---|---|---|---|"]
     for case in dict.fromkeys(case for case, metric in found if metric == "majority"):
         theirs = found.get((case, "crowd-kit one-coin"))
@@ -24,14 +24,14 @@ def votes() -> str:
             found[case, "ours, posterior from .9"],
             found[case, "share with posterior from .9"],
         )
-        cells.append(f"{_points(sure)} on {share['median']:.0f} %")
+        cells.append(f"{_points(sure)} for {share['median']:.0f} % of images")
         lines.append(f"| {case.removeprefix('row 18: ')} | {' | '.join(cells)} |")
     large = next(case for case, metric in found if metric == "extra memory")
     wall, memory = found[large, "wall"], found[large, "extra memory"]
     note = f"{large.removeprefix('row 18: ')}: {wall['median']:.1f} s, {memory['median']:.0f} MB. "
     n = max(row["n"] for row in found.values())
     return _page(
-        lines, f"Labels right, in percent, median of {n} draws. {note}{hardware(measured)}"
+        lines, f"Correct labels, in per cent, median of {n} draws. {note}{hardware(measured)}"
     )
 
 
@@ -44,8 +44,8 @@ def digits() -> str:
     """Planted flips: recall and precision of the automatic tier, and the ranking."""
     measured = results("label_issues")
     found = _by_case(measured)
-    head = "| flipped digits | left out: recall | precision | rank: average precision | cleanlab: recall | precision |"
-    lines = [head + " rank |", "|---|---|---|---|---|---|---|"]
+    head = "| flipped digits | left out: recall | precision | ranking: average precision | cleanlab: recall | precision |"
+    lines = [head + " ranking |", "|---|---|---|---|---|---|---|"]
     theirs = "cleanlab, logistic regression, "
     for case in dict.fromkeys(case for case, metric in found if metric == theirs + "recall"):
         keys = [
@@ -57,7 +57,7 @@ def digits() -> str:
         lines.append(f"| {case} | {' | '.join(_share(found[key]) for key in keys)} |")
     clean = found["row 4: clean digits", "flagged"]["median"]
     n = found["row 1: 5% pair flips", "automatic tier, recall"]["n"]
-    note = f"Median of {n} seeds. Of clean digits {clean:.2%} are doubted. "
+    note = f"Median of {n} seeds. Without flips, {clean:.2%} of the digits are doubted. "
     return _page(lines, note + hardware(measured, "cleanlab", "scikit-learn"))
 
 
@@ -71,7 +71,7 @@ def cifar10_labels() -> str:
         ("cleanlab, our probabilities", *2 * ["cleanlab on our probabilities"]),
     )
     lines = [
-        "| labels, features | wrong | by | rank: average precision | list: recall | precision |",
+        "| labels, features | wrong labels | method | ranking: average precision | list: recall | precision |",
         "|---|---|---|---|---|---|",
     ]
     for case in dict.fromkeys(case for case, metric in found if metric == "wrong labels"):

@@ -17,7 +17,7 @@ def gains() -> str:
     """Accuracy and gain of every way that was measured."""
     measured = results("learning")
     found = {(row["case"], row["metric"]): row for row in measured["rows"]}
-    lines = ["| digits | way | top-1, % | gain, points |", "|---|---|---|---|"]
+    lines = ["| experiment | training | top-1, % | gain, points |", "|---|---|---|---|"]
     for (case, way), row in found.items():
         if way.startswith("gain of ") or way.split(", ")[-1].isdigit():
             continue
@@ -35,9 +35,9 @@ def small_trainings() -> str:
     head = (
         "images per class",
         "top-1, %",
-        "less without the average",
-        "less nearest mean, own features",
-        "nearest mean, HOG",
+        "gain by the average of the weights, points",
+        "gain over the nearest mean of the network's features, points",
+        "nearest mean of HOG features, %",
     )
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for case in dict.fromkeys(case for case, _ in found):
@@ -49,7 +49,7 @@ def small_trainings() -> str:
         lines.append(f"| {case} | {' | '.join(cells)} |")
     seeds = sorted({row["n"] for row in measured["rows"]})
     n = " or ".join(map(str, seeds))
-    note = f"Median (least to most) of {n} draws, differences in points and in pairs. {hardware(measured, 'ffcv')}"
+    note = f"Median (least to most) of {n} draws; gains are computed draw by draw. {hardware(measured, 'ffcv')}"
     return "\n".join([*lines, "", note, ""])
 
 
@@ -61,14 +61,14 @@ def least_batch() -> str:
         found.setdefault(row["case"], {})[row["metric"].split(", ")[1].split()[0]] = row
     sizes = list(next(iter(found.values())))
     lines = [
-        f"| largest logit, values a channel | {' | '.join(sizes)} |",
+        f"| largest logit, by values per channel | {' | '.join(sizes)} |",
         "|---" * (len(sizes) + 1) + "|",
     ]
     for network, rows in found.items():
         lines.append(f"| {network} | {' | '.join(_largest(rows[size]['max']) for size in sizes)} |")
     n = measured["rows"][0]["n"]
     return "\n".join(
-        [*lines, "", f"The most of {n} seeds, networks of 32 px. {hardware(measured)}", ""]
+        [*lines, "", f"Maximum of {n} seeds, with images of 32 px. {hardware(measured)}", ""]
     )
 
 
@@ -81,7 +81,7 @@ def imbalance() -> str:
     measured = results("learning")
     found = {row["metric"]: row for row in measured["rows"] if row["case"] == "imbalance"}
     digits = sorted({way.split(", ")[1] for way in found if way.startswith("plain, ")})
-    lines = [f"| found, % | {' | '.join(digits)} |", "|---" * (len(digits) + 1) + "|"]
+    lines = [f"| recall, %, of digit | {' | '.join(digits)} |", "|---" * (len(digits) + 1) + "|"]
     for way in WAYS:
         lines.append(
             f"| {way} | "
@@ -92,7 +92,7 @@ def imbalance() -> str:
         [
             *lines,
             "",
-            f"Median of {found['plain']['n']} seeds, 36 test images a class or one less.",
+            f"Median of {found['plain']['n']} seeds, 35 or 36 test images per class.",
             "",
         ]
     )
@@ -129,7 +129,7 @@ def cifar10_recipes() -> str:
         cells = [f"{found[case, 'epochs']:.0f}", f"{found[case, 'training images']:,.0f}"]
         cells += [f"{found[case, 'training CPU']:.0f}", f"{found[case, 'top-1 on test']:.1f} %"]
         lines.append(f"| {case} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"One run each. {hardware(measured, 'ffcv')}", ""])
+    return "\n".join([*lines, "", f"One run per row. {hardware(measured, 'ffcv')}", ""])
 
 
 def cifar10_transfer() -> str:
@@ -137,7 +137,7 @@ def cifar10_transfer() -> str:
     measured = results("cifar10_transfer")
     found = {(row["case"], row["metric"]): row for row in measured["rows"]}
     lines = [
-        "| ten images of each of five classes of CIFAR-10 | top-1 on test, % | won, points |",
+        "| ten images of each of five classes of CIFAR-10 | top-1 on test, % | gain, points |",
         "|---|---|---|",
     ]
     for case in dict.fromkeys(case for case, metric in found if metric == "top-1 on test"):
@@ -151,7 +151,7 @@ def cifar10_transfer() -> str:
     over = next(metric for _, metric in found if metric.startswith("won")).removeprefix("won over ")
     n_known, n_test = (f"{found['weights', name]['median']:,.0f}" for name in (PRETRAINED, TESTED))
     top1 = found[over, "top-1 on test"]
-    note = f"Median (least to most) of {top1['n']} draws; won over {over}, in pairs. Weights from {n_known} images "
+    note = f"Median (least to most) of {top1['n']} draws; gain over {over}, draw by draw. Weights from {n_known} images "
     note += f"of the five other classes; {n_test} test images. {hardware(measured, 'ffcv')}"
     return "\n".join([*lines, "", note, ""])
 
@@ -162,7 +162,7 @@ def cifar10_curation() -> str:
     found = {
         (row["case"], row["metric"]): row for row in measured["rows"] if "worst" in row["case"]
     }
-    head = "| CIFAR-10N worst | training images | their labels right, % | top-1 on test, % | won by curation, points |"
+    head = "| CIFAR-10N worst | training images | their labels right, % | top-1 on test, % | gain by curation, points |"
     lines = [head, "|---|---|---|---|---|"]
     for case in dict.fromkeys(case for case, _ in found):
         n, right, top1 = (

@@ -123,7 +123,7 @@ def freed_memory() -> str:
         lines.append(_line((case, ratio, *(f"{figures[name]['median']:,.0f}" for name in both))))
     n = rows[0]["n"]
     return "\n".join(
-        [*lines, "", f"Of {n} pairs of processes: median (least to most). {hardware(measured)}", ""]
+        [*lines, "", f"Median (least to most) of {n} pairs of processes. {hardware(measured)}", ""]
     )
 
 
@@ -155,7 +155,7 @@ def _notes(measured: dict[str, Any]) -> str:
     n = next(iter(_cases(measured).values()))[CPU]["n"]
     size, density = images["size"], images["mean bytes per pixel"]["median"]
     return (
-        f"Median (least to most) of {n} processes each, three epochs of {size['n']} images after the first one. "
+        f"Median (least to most) of {n} processes each, three epochs of {size['n']} images after a warm-up epoch. "
         f"The images: {size['median']:.0f} kB in the median, {density:.2f} bytes per pixel. "
         f"{hardware(measured, *RIVALS)}"
     )
@@ -175,11 +175,11 @@ def _line(cells: tuple[str, ...]) -> str:
 
 BACKBONE = (
     ("open", "to check and open the weights, once a process", "ms"),
-    ("view", "to resize a photograph of 400 px to what it sees", "ms"),
-    ("batch of 1", "to embed an image, one by one", "ms"),
+    ("view", "to resize a photograph of 400 px to the network's input", "ms"),
+    ("batch of 1", "to embed an image, one at a time", "ms"),
     ("batch of 8", "… in batches of 8", "ms"),
     ("batch of 32", "… in batches of 32, as `inspect` does", "ms"),
-    ("predict", "`perennial predict --model builtin photo.jpg`, all in all", "s"),
+    ("predict", "`perennial predict --model builtin photo.jpg`, in total", "s"),
 )
 
 

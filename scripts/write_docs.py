@@ -94,7 +94,7 @@ def parameters() -> str:
     text = (
         "# Parameters\n\n"
         + NOTE
-        + "What changes results: the keys of `params.yaml`, one section per stage, which DVC tracks.\n"
+        + "The keys of `params.yaml`, one section per stage. They change results, so DVC tracks them.\n"
     )
     for stage in STAGES:
         model = importlib.import_module(f"pipeline_lib.{stage}.params").PARAMS
@@ -112,8 +112,8 @@ def settings() -> str:
     head = (
         "# Settings\n\n"
         + NOTE
-        + "Where and how a run works, set in `settings.toml` or, with priority, in the environment. "
-        "Changing a setting re-runs nothing.\n\n"
+        + "Settings say where and how a run works. Set them in `settings.toml` or in the environment, which takes precedence. "
+        "Changing a setting makes no stage run again.\n\n"
     )
     rows = [
         (
@@ -160,8 +160,8 @@ def exit_codes() -> str:
     ]
     table = _table(("exit code", "code", "meaning"), sorted(rows, key=lambda row: int(row[0])))
     tree = "\n".join(["PipelineError", *_exception_tree(errors.PipelineError)])
-    words = "The exceptions of `pipeline_lib/errors.py`, each with its code and exit code. `except BadData` also catches "
-    words += "what stands below it; everything that a user can fix is a `PipelineError`, anything else is a defect."
+    words = "The exceptions of `pipeline_lib/errors.py`, each with its code and exit code. `except BadData` also catches the "
+    words += "exceptions below it. Every error that a user can fix is a `PipelineError`; any other exception is a defect."
     return f"{head}{table}\n## The exceptions\n\n{words}\n\n```text\n{tree}\n```\n"
 
 
@@ -180,8 +180,8 @@ def _exception_tree(kind: type[errors.PipelineError], before: str = "") -> list[
 def commands() -> str:
     """Every command of `perennial`, with the line that `perennial --help` has of it."""
     head = "# Commands\n\n" + NOTE
-    head += "`perennial COMMAND --help` names the arguments. [Exit codes](exit-codes.md) are the same for all; "
-    head += "[operations](operations.md) says when to use what.\n\n"
+    head += "`perennial COMMAND --help` lists the arguments. [Exit codes](exit-codes.md) are the same for all commands; "
+    head += "[operations](operations.md) says when to use which.\n\n"
     found = (
         (name, importlib.import_module(f"flows.cli.commands.{name}").HELP) for name in COMMANDS
     )
@@ -194,7 +194,7 @@ def commands() -> str:
 def benchmarks() -> str:
     """Every benchmark that is a command of its own, with the first line of its docstring and its result file."""
     head = "# Benchmarks\n\n" + NOTE
-    head += "Each runs all its sides itself and writes a result file, from which the tables of these pages are made. "
+    head += "Each runs everything that it compares and writes a result file, from which the tables in the docs are made. "
     head += "`python -m benchmarks.NAME`; the module's docstring says what it needs and how long it takes.\n\n"
     rows = []
     for file in sorted((ROOT / "benchmarks").glob("*/*.py")):
@@ -215,9 +215,11 @@ def benchmarks() -> str:
 def files() -> str:
     """What becomes of files as people have them: each row is a real file, made and examined now."""
     head = "# Files: what is read, and what is set aside\n\n" + NOTE
-    head += "Each row was made and examined (`scripts/odd_files.py`). The bytes say what a file is; its name does only "
-    head += "where it is that of a file beside images. [Reason codes](reasons.md) say what the codes mean, "
-    head += "[images](bad-images.md) how strictly is decoded. Files with a remark are used.\n\n"
+    head += "Each row is a real file that was made and examined (`scripts/odd_files.py`). The bytes decide what a file is; its "
+    head += "name matters only if it is typical of files beside images. [Reason codes](reasons.md) explains the codes, "
+    head += (
+        "[images](bad-images.md) how strictly images are decoded. Files with a remark are used.\n\n"
+    )
     with patch("pipeline_lib.pixels.other_formats.reads_heic", return_value=False):
         rows = [(f"`{file.name}`", file.what, outcome(file)) for file in odd_files()]
     return head + _table(("file", "what it is", "what happens"), rows) + OTHER_FILES
@@ -226,28 +228,28 @@ def files() -> str:
 OTHER_FILES = """
 ## Files that are no images, beside images
 
-Set aside, and counted by `curate.max_quarantine_rate`, is what should be an image and is none: damaged files, formats
-that are not read, other bytes under an image's name, and what may not be read. Not counted are system files and files
-that are no images by their names (`not_a_picture_name`), as long as these belong there:
+Files that should be images but are not usable are set aside and count against `curate.max_quarantine_rate`: damaged
+files, formats that are not read, other content under an image's name, and files without read permission. System files
+do not count, nor do files whose names are not those of images (`not_a_picture_name`), as long as these belong there:
 
 - up to five of them, such as a README, a licence or a table of labels;
-- those that go with an image: `a.json`, `a.jpg.json` or `annotations/a.xml` with `a.jpg`;
-- of others as many as the same limit allows, counted apart. More stop the run, as a folder of 40 % PDFs does: then
-  images came in another form, or the folder is another one.
+- those that belong to an image: `a.json`, `a.jpg.json` or `annotations/a.xml` with `a.jpg`;
+- others up to the same limit, counted separately. More of them stop the run, as a folder with 40 % PDFs does: then
+  the images probably came in another form, or the folder is the wrong one.
 
-A folder that may not be read is one row (`unreadable_folder`), since nobody knows what lies in it; a file or S3 key
-that may not be read is `unreadable_file`. More of them than the limit allows stop the run in `download`, before any
-image is decoded. A source none of which may be read, and an archive that may not, stop it at once. After an S3 key
-was allowed (s3:GetObject), `dvc repro --force download` reads it: S3's listing does not tell who may read what.
+A folder without read permission is a single row (`unreadable_folder`), since its content is unknown; a file or S3 key
+without read permission is `unreadable_file`. If they exceed the limit, the run stops in `download`, before any image is
+decoded. If no file of a source is readable, or an archive is not, the run stops at once. After you allow an S3 key
+(s3:GetObject), run `dvc repro --force download` to read it: S3's listing does not show permissions.
 """
 
 
 def layouts() -> str:
     """How folders as people have them are read: each row is asked now."""
     head = "# Layouts: how folders are read\n\n" + NOTE
-    head += "Each row was asked (`scripts/odd_folders.py`). Where folders can be read in more than one way, `perennial "
-    head += "init` names the readings and asks for one, or ends with 2; the answer stands in `params.yaml` and is not "
-    head += "asked again ([labels](labels.md)).\n\n"
+    head += "Each row was tried (`scripts/odd_folders.py`). If folders can be read in more than one way, `perennial "
+    head += "init` names the readings and asks for one, or ends with 2; it stores the answer in `params.yaml` and does "
+    head += "not ask again ([labels](labels.md)).\n\n"
     shapes = {**odd_folders.ORDINARY, **odd_folders.DOUBTFUL}
     rows = [
         (what, odd_folders.tree_of(names), odd_folders.reading(names))

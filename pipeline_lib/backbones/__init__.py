@@ -1,4 +1,4 @@
-"""The built-in backbone: a small network trained on ImageNet whose weights come with set-up.
+"""The built-in backbone: a small network trained on ImageNet; set-up installs its weights.
 
 builtin.py says which there are and finds their files, torch_file.py reads them, lite0.py makes a network of them for
 ONNX Runtime, model.py runs it: nothing here loads torch. Training takes the same weights under timm's names.

@@ -1,4 +1,4 @@
-"""Which backbones are built in: name, provenance, licence, and what their weights expect of an image."""
+"""The built-in backbones: name, provenance, licence, and the input that their weights expect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLASSES: Final = Path(__file__).with_name("imagenet_classes.csv")
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network whose weights come with set-up.
+    """A network whose weights set-up installs.
 
     package, file: the installed package, and the weight file below it. sha256: of that file. licence, origin: of the
     weights. network: the same network for train.network. side_px, crop, mean, std: what it was trained to see, as
@@ -45,11 +45,11 @@ class Backbone:
 
     @property
     def ref(self) -> str:
-        """Its name in params.yaml and receipts."""
+        """The backbone's name in params.yaml and receipts."""
         return BUILTIN + self.name
 
     def view(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """What it looks at: [side_px, side_px, 3], one antialiased resize of the centre, also where it enlarges."""
+        """Return the network's input [side_px, side_px, 3]: one antialiased resize of the centre, also for small images."""
         height, width = pixels_HWC.shape[:2]
         side = self.crop * min(height, width)
         left, top = (width - side) / 2, (height - side) / 2
@@ -91,7 +91,7 @@ def builtin_backbone(ref: object) -> Backbone | None:
 
 
 def weight_file(backbone: Backbone) -> Path:
-    """The installed file, which is the one that is pinned. Raises DependencyMissing, BadData."""
+    """Return the installed file after checking its pinned digest. Raises DependencyMissing, BadData."""
     package = find_spec(backbone.package)  # only its folder: no code of it runs
     folders = list(package.submodule_search_locations or []) if package else []
     path = Path(folders[0]) / backbone.file if folders else Path(backbone.file)

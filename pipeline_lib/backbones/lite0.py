@@ -147,7 +147,7 @@ def _normalised(graph: _Graph, backbone: Backbone) -> str:
 
 
 def _block(graph: _Graph, x: str, name: str, stride: int) -> str:
-    """An inverted residual: expand (but in the first), depthwise, project; added to what came in where shapes agree."""
+    """An inverted residual: expand (except in the first), depthwise, project; plus the input if the shapes agree."""
     y = (
         graph.convolution(x, f"{name}._expand_conv", f"{name}._bn0")
         if f"{name}._bn0.bias" in graph.tensors
@@ -160,6 +160,6 @@ def _block(graph: _Graph, x: str, name: str, stride: int) -> str:
 
 
 def _width_in(tensors: Tensors, name: str) -> int:
-    """Channels that come into a block."""
+    """Input channels of a block."""
     first = tensors.get(f"{name}._expand_conv.weight")
     return first.shape[1] if first is not None else len(tensors[f"{name}._depthwise_conv.weight"])

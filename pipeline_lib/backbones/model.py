@@ -1,4 +1,4 @@
-"""A built-in backbone at work, under ONNX Runtime on the CPU.
+"""Run a built-in backbone with ONNX Runtime on the CPU.
 
 The model is made from the weights when it is opened, in a fraction of a second: no file of it lies anywhere that could
 be of another version.
@@ -19,7 +19,7 @@ from pipeline_lib.backbones.torch_file import read_tensors
 
 @dataclass(frozen=True)
 class BuiltinModel:
-    """An open backbone: what it is, and its session."""
+    """An open backbone: its description, and its session."""
 
     backbone: Backbone
     session: Any
@@ -38,7 +38,7 @@ class BuiltinModel:
 
 
 def open_builtin(backbone: Backbone, *, threads: int = 0) -> BuiltinModel:
-    """Make it from its weights; 0 threads: every core. Raises DependencyMissing, BadData."""
+    """Open a backbone from its weights; 0 threads: every core. Raises DependencyMissing, BadData."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

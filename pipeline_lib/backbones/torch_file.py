@@ -19,7 +19,7 @@ DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 @dataclass(frozen=True)
 class _Storage:
-    """Where a tensor's numbers lie: the storage's key, and their type."""
+    """The storage of a tensor: its key, and the type of its numbers."""
 
     key: str
     dtype: np.dtype[Any]
@@ -36,7 +36,7 @@ class _Tensor:
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Name -> array of a state dict, in the order of the file. Raises BadData when it is none of this format."""
+    """Return name -> array of a state dict, in the order of the file. Raises BadData for another format."""
     try:
         with path.open("rb") as file:
             return _read(file)
@@ -88,14 +88,14 @@ class _Described(pickle.Unpickler):
     """Unpickle descriptions of tensors in place of tensors."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The four things that a state dict names. Raises UnpicklingError for any other."""
+        """Return one of the four objects that a state dict names. Raises UnpicklingError for any other."""
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _described_tensor
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of a state dict")
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of a state dict")
 
     def persistent_load(self, pid: Any) -> _Storage:
         """('storage', type, key, device, number of elements, None)."""

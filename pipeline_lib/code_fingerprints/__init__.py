@@ -1,4 +1,4 @@
-"""What of our code can change a stage's bytes, as one text per stage: a digest of each module in its normal form."""
+"""The code that can change a stage's bytes, as one text per stage: a digest of each module in its normal form."""
 
 from pipeline_lib.code_fingerprints.fingerprint import (
     FINGERPRINT,

@@ -1,4 +1,4 @@
-"""Which of our files can change the bytes of a stage: what its `run` imports, directly or not, but for the allow-list.
+"""The files that can change the bytes of a stage: all direct and indirect imports of its `run`, except the allow-list.
 
 The walk is ours, since it happens in every run; a contract test compares it with grimp's import graph.
 """
@@ -12,28 +12,28 @@ PACKAGE = "pipeline_lib"
 # Modules that a stage imports and that cannot change the bytes it writes, each with the reason.
 CANNOT_CHANGE_BYTES = {
     "pipeline_lib.files.atomic": "moves finished bytes into place",
-    "pipeline_lib.files.process_lock": "holds off other processes",
+    "pipeline_lib.files.process_lock": "locks out other processes",
     "pipeline_lib.errors": "words of failures",
-    "pipeline_lib.code_fingerprints": "says what code there is",
-    "pipeline_lib.code_fingerprints.coverage": "says what code there is",
-    "pipeline_lib.code_fingerprints.fingerprint": "says what code there is",
-    "pipeline_lib.code_fingerprints.normal_form": "says what code there is",
+    "pipeline_lib.code_fingerprints": "describes the code itself",
+    "pipeline_lib.code_fingerprints.coverage": "describes the code itself",
+    "pipeline_lib.code_fingerprints.fingerprint": "describes the code itself",
+    "pipeline_lib.code_fingerprints.normal_form": "describes the code itself",
     "pipeline_lib.harness.cpu_clock": "ends processes",
     "pipeline_lib.harness.gpu_watch": "looks on",
     "pipeline_lib.harness.line": "finds paths, which dvc.yaml itself holds",
-    "pipeline_lib.harness.memo": "brings back the same bytes, checked by digest",
+    "pipeline_lib.harness.memo": "restores the same bytes, checked by digest",
     "pipeline_lib.params_file": "reads params, which DVC tracks by value",
     "pipeline_lib.params": "checks the sections of every stage; each stage reads its own, which DVC tracks by value",
     "pipeline_lib.harness.parent_watch": "ends processes",
     "pipeline_lib.harness.progress": "talks",
     "pipeline_lib.reasons": "an enum: a new code changes no old row",
     "pipeline_lib.settings": "a setting never changes a result",
-    "pipeline_lib.harness.shards_once": "brings back what the memo has, and runs the rest",
+    "pipeline_lib.harness.shards_once": "restores results from the memo, and runs the rest",
     "pipeline_lib.harness.shard_workers": "runs the same function in other processes",
     "pipeline_lib.safe_text": "shows texts to people",
     "pipeline_lib.harness.stage": "the harness: reads, locks, reports",
     "pipeline_lib.harness.terminal": "talks",
-    "pipeline_lib.harness.tracking": "tells others what curves.csv holds",
+    "pipeline_lib.harness.tracking": "sends the content of curves.csv to trackers",
     "pipeline_lib.files.yaml_files": "reads params, which DVC tracks by value",
 }
 # Imports that fetch bytes which a digest in params.yaml pins, so that the importer does not depend on how.
@@ -79,7 +79,7 @@ def files_beside(module: Path) -> list[Path]:
 
 
 def by_file(modules: Collection[str], files: Mapping[str, Path]) -> list[Path]:
-    """The files of modules and what lies beside them, each once."""
+    """The files of modules and the sources beside them, each once."""
     mine = [files[module] for module in modules]
     return sorted({*mine, *(file for one in mine for file in files_beside(one))})
 

@@ -24,7 +24,7 @@ DIGITS = 32
 
 
 def write_fingerprints(writes: Mapping[str, Path], state_folder: Path) -> None:
-    """Write those that are among the outs of a stage, by role. Raises BadData when a module is no Python."""
+    """Write the fingerprints that are outs of a stage, by role. Raises BadData if a module is not Python."""
     roles = [role for role in writes if role.startswith(FINGERPRINT)]
     code = Code(LIBRARY, state_folder)
     for role in roles:
@@ -33,7 +33,7 @@ def write_fingerprints(writes: Mapping[str, Path], state_folder: Path) -> None:
 
 
 def check_fingerprint(stage: str, reads: Mapping[str, Path], state_folder: Path) -> None:
-    """Raise Interrupted when the stage's code is no longer what `discover` wrote down.
+    """Raise Interrupted if the stage's code no longer matches the fingerprint that `discover` wrote.
 
     An edit while earlier stages ran, or `dvc repro --single-item`: the result would be locked, and kept in DVC's
     run-cache, as that of other code.
@@ -43,7 +43,7 @@ def check_fingerprint(stage: str, reads: Mapping[str, Path], state_folder: Path)
         return
     now, then = fingerprint(stage, state_folder), file.read_text(encoding="utf-8")
     if now != then:
-        remedy = "run `dvc repro`, which looks at the code again and continues with what is done"
+        remedy = "run `dvc repro`, which reads the code again and keeps finished work"
         changed = differing(then, now)
         raise Interrupted(
             f"the code of {stage} changed after `discover`", file=changed[0], remedy=remedy
@@ -102,7 +102,7 @@ class Code:
         return [module for module in modules if self._facts(module)["reads_source"]]
 
     def modules_of(self, stage: str) -> set[str]:
-        """All that can change the bytes of a stage."""
+        """All modules that can change the bytes of a stage."""
         return modules_of(stage, self.files, self._imports_of)
 
     def keep(self) -> None:
@@ -156,7 +156,7 @@ def _parsed(content: bytes, file: Path, package: str) -> dict[str, Any]:
 
 
 def _read_kept(place: Path | None) -> dict[str, Any]:
-    """What an earlier run kept; nothing when it cannot be read or is of another form."""
+    """Return the facts that an earlier run kept; none if they cannot be read or have another form."""
     try:
         kept = json.loads(place.read_text(encoding="utf-8")) if place else {}
     except (FileNotFoundError, ValueError):

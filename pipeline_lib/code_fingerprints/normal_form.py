@@ -1,4 +1,4 @@
-"""The normal form of a source file: equal for two texts that only differ in what cannot change what the program does.
+"""The normal form of a source file: equal for two texts whose differences cannot change what the program does.
 
 Of Python comments, formatting, docstrings, the descriptions of pydantic fields, annotations that nothing evaluates and
 imports of types go; everything else stays, error messages and log lines included, since an exception's text
@@ -49,7 +49,7 @@ C_PARTS = re.compile(
 
 @dataclass(frozen=True)
 class Form:
-    """A Python module without what has no effect.
+    """A Python module reduced to the parts that have an effect.
 
     imports: (module, name or "") of every import, with relative ones made absolute. reads_source: whether the module
     may read, at run time, what the form leaves out. is_empty: whether it holds no more than a docstring.

@@ -1,1 +1,1 @@
-"""Discovery: list what the sources hold, and end at once where a later stage would have to."""
+"""Discovery: list the objects of the sources, and fail early where a later stage would have to fail."""

@@ -1,4 +1,4 @@
-"""From sources to the rows of the listing."""
+"""Make the rows of the listing from the sources."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[st
 
 
 def _doubt(source: Source, keys: list[str]) -> SourceDoubt | None:
-    """What is doubtful in folders and names of archives; what lies inside archives is for `download` to say."""
+    """Find doubtful folders and archive names; `download` checks the content of archives."""
     archives = [key for key in keys if is_archive(key)]
     loose = [key for key in keys if not is_archive(key) and refusal(key) is None]
     return doubt_of_source(source, [*loose, *map(stand_in, archives)], archives)

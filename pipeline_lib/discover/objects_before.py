@@ -1,4 +1,4 @@
-"""Which objects the sources held before this run; `pipeline_lib.sources.withdrawn` judges what went."""
+"""The objects that sources held before this run; `pipeline_lib.sources.withdrawn` judges the losses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def holdings_of(
     last: LastRun | None,
     listing: Path,
 ) -> list[Holding]:
-    """What each source held and holds. now: a listing. listing: where this run writes its own."""
+    """Return the earlier and present objects of each source. now: a listing. listing: where this run writes its own."""
     addresses = _addresses(last)
     before = {
         one.name: None if last is None else records.read(one.name, addresses.get(one.name, one.uri))
@@ -45,7 +45,7 @@ def holdings_of(
 def _holding(
     source: Source, before: pd.DataFrame | None, now: pd.DataFrame, address: str
 ) -> Holding:
-    """Of one archive in place of another, `download` compares the members."""
+    """Compare the objects; if one archive replaces another, `download` compares the members."""
     is_one_for_another = address != source.uri and is_archive(address) and is_archive(source.uri)
     if before is not None and (before.empty or is_one_for_another):
         before = None
@@ -62,19 +62,19 @@ def _addresses(last: LastRun | None) -> Mapping[str, str]:
 
 
 def _last_listing(last: LastRun, listing: Path) -> pd.DataFrame:
-    """The last run's, or an empty one where it cannot be had, which is said."""
+    """Return the listing of the last run, or an empty one, with a warning, if it is not available."""
     found = last.file(listing)
     if found is None:
         log.warning(
-            "the last run's listing is not in DVC's cache: what was withdrawn since is not looked at; "
-            "`dvc fetch discover` brings it where a remote has it"
+            "the last run's listing is not in DVC's cache: withdrawals since then are not checked; "
+            "`dvc fetch discover` restores it if a remote has it"
         )
         return LISTING.empty()
     try:
         return LISTING.read(found)
     except BadData as error:  # another version of Perennial wrote it
         log.warning(
-            "the last run's listing cannot be read: what was withdrawn since is not looked at: %s",
+            "the last run's listing cannot be read: withdrawals since then are not checked: %s",
             error,
         )
         return LISTING.empty()

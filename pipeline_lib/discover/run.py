@@ -1,4 +1,4 @@
-"""List what the sources hold, and the line's own code. Always runs; nothing downstream does while both stay equal."""
+"""List the sources and the line's own code. Always runs; later stages run only if one of these changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(job: StageRun[DiscoverParams]) -> None:
     if _is_fresh(kept, params):
         age_h = (time.time() - kept.stat().st_mtime) / 3600
         log.info(
-            "refresh: %s: the sources were not looked at; the listing of %.1f h ago is kept",
+            "refresh: %s: the sources were not listed again; the listing of %.1f h ago is used",
             params.refresh,
             age_h,
         )
@@ -59,19 +59,19 @@ def run(job: StageRun[DiscoverParams]) -> None:
 
 
 def _check_the_whole_line(job: StageRun[DiscoverParams]) -> None:
-    """Fail now, and not after hours of data. Modules by name: what other stages know is no code dep of this one."""
+    """Fail now, and not after hours of preparing data. Modules by name: what other stages know is no code dep of this one."""
     everything = import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
     training = StageRun(job.checkout, {}, {}, everything.train, job.settings)
     import_module("pipeline_lib.train.preflight").look_ahead(training)
 
 
 def _is_fresh(kept: Path, params: DiscoverParams) -> bool:
-    """Whether the last listing of these sources may stand in for a new one."""
+    """Whether the last listing of these sources is recent enough to be used again."""
     if params.refresh == "always":
         return False
     if not kept.exists():
         log.info(
-            "refresh: %s: no listing of these sources is kept, so they are listed now",
+            "refresh: %s: there is no earlier listing of these sources, so they are listed now",
             params.refresh,
         )
         return False

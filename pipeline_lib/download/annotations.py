@@ -19,8 +19,8 @@ from pipeline_lib.sources.names import encode_name
 log = logging.getLogger(__name__)
 SHOWN = 5
 USE_LABELS = (
-    "these may be labels, one for each image: then name the file as `labels` in place of `votes` in "
-    "discover.sources of params.yaml; else "
+    "if these are labels, one for each image, name the file as `labels` in place of `votes` in "
+    "discover.sources of params.yaml; otherwise "
 )
 VOTES_HEADER = ("member", "annotator", "label")
 SUBJECTS_HEADER = ("member", "subject")
@@ -55,7 +55,7 @@ def read_subjects(data: bytes, *, file: str, members: frozenset[str]) -> dict[st
 
 
 def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[AnnotationLine]:
-    """Parse UTF-8, comma-separated; a byte order mark and further columns are let be."""
+    """Parse UTF-8, comma-separated; a byte order mark and further columns are ignored."""
     try:
         reader = csv.DictReader(
             io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True, restval=""
@@ -128,7 +128,7 @@ def _known(
             "no line names an image that the source has", file=file, value=shown, remedy=remedy
         )
     log.warning(
-        "%s: %d lines about images that the source does not have, left out: %s",
+        "%s: %d lines ignored, since the source has no such images: %s",
         file,
         len(unknown),
         shown,

@@ -1,4 +1,4 @@
-"""Take an archive: as received where members can be read by offset (tar, stored zip), else repacked into a tar."""
+"""Store an archive: as received if its members can be read by offset (tar, stored zip), else repacked into a tar."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def take_archive(
 def find_members(
     received: Path, container: Path, *, is_local: bool, name: str, limits: ArchiveLimits
 ) -> tuple[str, list[Found]]:
-    """Make the container of an archive; returns its ending, and its members in the order of their bytes."""
+    """Write the container of an archive; return its file extension, and its members in the order of their bytes."""
     with received.open("rb") as file:
         magic = file.read(6)
     opener = opener_of(magic)
@@ -105,7 +105,7 @@ def _broken_stream(container: Path, name: str, error: Exception) -> ArchiveDamag
 
 
 def clone_or_copy(source: Path, target: Path) -> None:
-    """Share the blocks where the file system can (XFS, Btrfs), else copy."""
+    """Clone the file by sharing its blocks if the file system can (XFS, Btrfs), else copy it."""
     with source.open("rb") as original, target.open("wb") as copy:
         try:
             fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())

@@ -1,4 +1,4 @@
-"""A table of labels: one class per image, in a CSV as people have them. It is a label as received, not a vote.
+"""A table of labels: one class per image, in a CSV with free column names. They are labels as received, not votes.
 
 Columns are found by their names and reported. What could be meant in two ways is an error that names the lines.
 """
@@ -94,11 +94,11 @@ def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedL
 
 
 def report_labels(labels: ReceivedLabels, file: str) -> None:
-    """Log which columns were read, and count what is left over on either side."""
+    """Log which columns were read, and count lines without image and images without line."""
     n_classes = len(set(labels.class_of.values()))
     log.info("%s: %s; %d images, %d classes", file, labels.columns, len(labels.class_of), n_classes)
     if labels.unknown:
-        what = "%s: %d lines about images that the source does not have, left out: %s"
+        what = "%s: %d lines ignored, since the source has no such images: %s"
         log.warning(what, file, len(labels.unknown), _some(labels.unknown))
     if labels.without:
         what = "%s: %d images have no class in it and will be quarantined as label_missing: %s; add lines for them"
@@ -106,7 +106,7 @@ def report_labels(labels: ReceivedLabels, file: str) -> None:
 
 
 def find_columns(text: str, *, file: str) -> Columns:
-    """The columns by the first line. Raises BadData naming what is there and what would be understood."""
+    """Find the columns by the first line. Raises BadData naming the columns found and the names that are accepted."""
     first = text.partition("\n")[0].rstrip("\r")
     headers = [
         (sign, [cell.strip() for cell in next(csv.reader([first], delimiter=sign), [])])
@@ -137,13 +137,13 @@ def find_columns(text: str, *, file: str) -> Columns:
         remedy = "rename all but one of them in the file's first line"
         several = labels if len(labels) > 1 else splits if len(splits) > 1 else names
         raise BadData(
-            "several columns may be meant", file=where, value=", ".join(several), remedy=remedy
+            "several columns are possible", file=where, value=", ".join(several), remedy=remedy
         )
     return Columns(delimiter, tuple(names), files, labels[0], splits[0] if splits else None)
 
 
 def is_labels_table(head: bytes, *, members: Iterable[str]) -> bool:
-    """Whether a file that begins so is a table of labels of these images."""
+    """Whether a file with this beginning is a table of labels of these images."""
     try:
         text = _decoded(head[: head.rfind(b"\n") + 1] or head, "")
         columns = find_columns(text, file="")
@@ -155,7 +155,7 @@ def is_labels_table(head: bytes, *, members: Iterable[str]) -> bool:
 
 
 class _Finder:
-    """Finds the images that a cell may mean: of the same path, as far as the shorter of the two goes.
+    """Find the images whose path fits a cell: the shorter of the two must be the end of the longer.
 
     A name without the ending of an image stands for that of any. Names are compared composed (Unicode's NFC): a table
     comes from a keyboard, and files may come from macOS, which decomposes their names.
@@ -170,7 +170,7 @@ class _Finder:
                 self._by_name[_without_ending(name)].append(member)
 
     def find(self, cell: str) -> list[str]:
-        """The members; one where the cell is clear."""
+        """Return the fitting members; exactly one if the cell is unambiguous."""
         spelt = normalize("NFC", cell).replace("\\", "/").removeprefix("./")
         path = encode_name(spelt.encode("utf-8", "surrogateescape"))
         parts = [part for part in path.split("/") if part]
@@ -203,7 +203,7 @@ def _decoded(data: bytes, file: str) -> str:
 
 
 def _rows(text: str, columns: Columns, file: str) -> list[tuple[int, dict[str, str]]]:
-    """(line number, stripped cells by column) of each line that says something."""
+    """Yield (line number, stripped cells by column) of each line that is not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=columns.delimiter, strict=True)
     rows = []
     try:
@@ -243,9 +243,9 @@ def _refuse_ambiguous(
         if len(found) > 1
     ]
     if several:
-        remedy = "write each as the path below the source, with its ending"
+        remedy = "write the path below the source, with the file extension"
         raise BadData(
-            f"{len(several)} lines may mean several images",
+            f"{len(several)} lines fit several images",
             file=file,
             value=_some(several),
             remedy=remedy,
@@ -253,7 +253,7 @@ def _refuse_ambiguous(
 
 
 def _one_each(cells: Iterable[tuple[int, str, str]], what: str, file: str) -> dict[str, str]:
-    """member -> cell; an empty one says nothing. Raises BadData where two lines say different things of one image."""
+    """Return member -> cell, without empty cells. Raises BadData if two lines about one image differ."""
     first: dict[str, tuple[int, str]] = {}
     differing = []
     for number, member, cell in cells:
@@ -262,7 +262,7 @@ def _one_each(cells: Iterable[tuple[int, str, str]], what: str, file: str) -> di
             if said != cell:
                 differing.append(f"lines {before} and {number}: {member} is {said} and {cell}")
     if differing:
-        remedy = "keep one line for each; what several people said of an image belongs into `votes`"
+        remedy = "keep one line per image; labels by several people belong in a `votes` file"
         raise BadData(
             f"{len(differing)} images have two {what}",
             file=file,
@@ -290,7 +290,7 @@ def _splits(
     if strange:
         remedy = "write train, val or test, or rename the column"
         raise BadData(
-            f"column {column} holds what is no split",
+            f"column {column} has values that are not splits",
             file=file,
             value=_some(strange),
             remedy=remedy,

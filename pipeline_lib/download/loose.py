@@ -55,7 +55,7 @@ def pack(
 
 @dataclass(frozen=True)
 class _Read:
-    """An object with its bytes and their sha256, or why it is not taken."""
+    """An object with its bytes and their sha256, or the reason for refusing it."""
 
     wanted: SourceObject
     data: bytes = b""

@@ -1,4 +1,4 @@
-"""Which members the archives of a source held before this run: `discover` sees an archive as one object."""
+"""The members that a source's archives held before this run: `discover` sees an archive as one object."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def holdings_of(
     members_file: Path,
     sources_file: Path,
 ) -> list[Holding]:
-    """What the archives of each source held, and what the source holds; sources without archives have no part in it.
+    """Return the earlier and present archive members of each source; sources without archives are left out.
 
     members: as MEMBERS has them. members_file, sources_file: where this run writes and reads its own. Members of
     archives that are not listed any more are not asked for again: `discover` did.
@@ -60,7 +60,7 @@ def _addresses(last: LastRun, sources_file: Path) -> dict[str, str]:
 
 
 def _last_members(last: LastRun, members_file: Path, source: str) -> pd.DataFrame | None:
-    """The last run's, or None where they cannot be had, which is said."""
+    """Return the members of the last run, or None, with a warning, if they are not available."""
     found = last.file(members_file)
     try:
         table = MEMBERS.read(found) if found else None
@@ -68,7 +68,7 @@ def _last_members(last: LastRun, members_file: Path, source: str) -> pd.DataFram
         table = None
     if table is None:
         log.warning(
-            "the last run's members are not in DVC's cache: which went from archives since is not looked at"
+            "the last run's members are not in DVC's cache: withdrawals from archives since then are not checked"
         )
         return None
     return _taken(table, source)

@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 
 class DownloadParams(Params):
-    """How images are grouped into shards, the unit of work and of reuse, and limits on what an archive unpacks to."""
+    """How images are grouped into shards, the unit of work and of reuse, and limits on the unpacked size of archives."""
 
     shard_min_bytes: int = Field(
         256 * MIB,

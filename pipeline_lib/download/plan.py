@@ -1,4 +1,4 @@
-"""What to fetch: the units that are remembered as a whole, planned from the listing alone."""
+"""Plan the download: the units that the memo stores as a whole, from the listing alone."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Unit:
 
     @property
     def size_bytes(self) -> int:
-        """What is to be transferred."""
+        """The number of bytes to transfer."""
         return sum(one.size_bytes for one in self.objects)
 
     def memo_key(self, limits: ArchiveLimits) -> str:
-        """All that the unit's bytes and the verdicts on its members depend on."""
+        """Everything that affects the unit's bytes and the decisions on its members."""
         objects = [astuple(one)[:4] for one in self.objects]
         facts = [self.source.name, self.source.uri, self.kind, self.prefix, objects]
         return json.dumps([*facts, astuple(limits)] if self.kind == "archive" else facts)

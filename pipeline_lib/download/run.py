@@ -109,7 +109,7 @@ def _store_all(
     settings: Settings,
     limits: ArchiveLimits,
 ) -> dict[Unit, StoredUnit]:
-    """Bring every unit into `folder`: from the memo, else from its source."""
+    """Put every unit into `folder`, from the memo if it is there, else from its source."""
     desk = folder / "incoming"
     stored = {unit: _restore(unit, desk, folder, memo, limits) for unit in units}
     pending = [unit for unit, arrived in stored.items() if arrived is None]
@@ -139,8 +139,8 @@ def _store_all(
         raise SourceChanged(
             "the source changed during the run",
             file=changed[0],
-            value=f"{len(changed)} objects are not the versions listed",
-            remedy=f"{RELIST}; what was read is kept",
+            value=f"{len(changed)} objects differ from the listed versions",
+            remedy=f"{RELIST}; objects already read are kept",
         )
     return {unit: arrived for unit, arrived in stored.items() if arrived is not None}
 
@@ -194,11 +194,11 @@ def _fetch(
                 one.size_bytes > limits.max_file_bytes for one in unit.objects
             ):
                 raise
-            log.warning("%s: %s; it is read again as it is now", error.file, error.what)
+            log.warning("%s: %s; its present version is read", error.file, error.what)
     write_members(stored, desk / MEMBERS_FILE)
     if unreadable := [one.name for one in stored.members if one.refused is Reason.UNREADABLE_FILE]:
         some = ", ".join(f"{place.address.rstrip('/')}/{name}" for name in unreadable[:NAMED])
-        log.warning("%d objects may not be read: %s; they are quarantined", len(unreadable), some)
+        log.warning("%d objects are unreadable: %s; they are quarantined", len(unreadable), some)
     else:  # a permission is no part of the key: what was refused is asked for again
         memo.keep(unit.memo_key(limits), [stored.container, desk / MEMBERS_FILE])
     pairs = zip(listed.objects, unit.objects, strict=True)
@@ -206,7 +206,7 @@ def _fetch(
 
 
 def _check_unreadable(members: pd.DataFrame, job: StageRun[DownloadParams]) -> None:
-    """Raise DataCheckFailed when more of the files may not be read than `curate` would let pass: before a pixel is
+    """Raise DataCheckFailed when more of the files are unreadable than `curate` would let pass: before a pixel is
     decoded, and before DVC takes what a lost permission left for the source.
     """
     unreadable = members.loc[members["refusal"].isin(UNREADABLE), ["image_id", "refusal"]]
@@ -221,7 +221,7 @@ def _check_unreadable(members: pd.DataFrame, job: StageRun[DownloadParams]) -> N
     )
     first = Reason(unreadable["refusal"].iloc[0])
     raise DataCheckFailed(
-        f"{len(unreadable)} of {len(members)} files may not be read, {limit * len(members):.0f} are allowed",
+        f"{len(unreadable)} of {len(members)} files are unreadable, {limit * len(members):.0f} are allowed",
         file="discover.sources",
         value=named,
         remedy=f"{remedy_of(first)}, or raise curate.max_quarantine_rate in params.yaml",
@@ -239,17 +239,17 @@ def _section(job: StageRun[DownloadParams], stage: str) -> Any:
 
 
 def _place(stored: StoredUnit, folder: Path) -> StoredUnit:
-    """Move the container to where it stays."""
+    """Move the container to its final place."""
     return StoredUnit(stored.container.rename(folder / stored.container.name), stored.members)
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
-    """Raise NoSpace before hours of transfer that could not end. Compressed archives need more than is known before."""
+    """Raise NoSpace before hours of a transfer that could not finish. Compressed archives may need more than is known here."""
     left_bytes = shutil.disk_usage(folder).free
     if needed_bytes > left_bytes:
         remedy = f"free {needed_bytes - left_bytes} bytes (`dvc gc --workspace` drops old data) and run again"
         raise NoSpace(
-            f"{needed_bytes} bytes are to be fetched",
+            f"{needed_bytes} bytes must be fetched",
             file=folder,
             value=f"{left_bytes} bytes left",
             remedy=remedy,

@@ -93,7 +93,10 @@ def _member(
     if found.crc32 is not None and crc32 != found.crc32:
         value = f"{found.name}, at byte {found.offset_bytes}"
         raise ArchiveDamaged(
-            "a member is damaged: its checksum is another", file=archive, value=value, remedy=REMEDY
+            "a member is damaged: its checksum does not match",
+            file=archive,
+            value=value,
+            remedy=REMEDY,
         )
     return StoredMember(
         prefix + found.name, found.offset_bytes, found.size_bytes, sha256.hexdigest(), None
@@ -107,7 +110,7 @@ def write_members(stored: StoredUnit, path: Path) -> None:
 
 
 def read_stored(folder: Path) -> StoredUnit:
-    """What `write_members` wrote, with the container that lies in the same folder."""
+    """Read the output of `write_members`, with the container in the same folder."""
     frame = (
         pd.read_parquet(folder / MEMBERS_FILE)
         .astype(object)

@@ -1,4 +1,4 @@
-"""From stored units to the rows of members.parquet and votes.parquet."""
+"""Make the rows of members.parquet and votes.parquet from stored units."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]
 
 
 def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> pd.DataFrame:
-    """The members with a table's classes in place of the folders', and with its splits where it has some."""
+    """Replace the classes of folders by those of a table of labels, and the splits too if the table has any."""
     names = frame["image_id"].str.removeprefix(f"{source.name}/").where(frame["refusal"].isna())
     label = names.map(labels.class_of).astype(object)
     split = frame["split_received"]

@@ -18,7 +18,7 @@ INVISIBLE: Final = 240  # on white paper nothing is darker than this
 
 
 def is_low_justified(samples_HW: NDArray[np.integer], stated_bits: int) -> bool:
-    """Whether 16-bit samples, of which the file states that it uses fewer bits, hold them in the low bits.
+    """Whether 16-bit samples hold their values in the low bits, in a file that states that it uses fewer bits.
 
     The PNG specification (11.3.2.7, third edition) wants them in the high bits, the others zero or the high bits again;
     cameras and microscopes write them low. Certain where no sample passes the stated bits and some is of neither form
@@ -33,7 +33,7 @@ def is_low_justified(samples_HW: NDArray[np.integer], stated_bits: int) -> bool:
 
 
 def ends_grey(pixels_HWC: NDArray[np.uint8]) -> bool:
-    """Whether the last rows are the grey that decoders paint where the data stopped: it was cut off, then saved again.
+    """Whether the last rows are the grey that decoders paint for missing data: the file was cut off, then saved again.
 
     pixels_HWC: as stored, before the orientation rule. An image that is grey all over is not meant.
     """
@@ -47,7 +47,7 @@ def ends_grey(pixels_HWC: NDArray[np.uint8]) -> bool:
 
 
 def on_paper(image: Image.Image) -> tuple[NDArray[np.uint8], bool]:
-    """Lay an image with transparency over white; over black where white would swallow all of it, as white icons.
+    """Put an image with transparency on white, or on black if nothing would be visible on white (white icons).
 
     Returns uint8 RGB, and whether the paper is black. Black only when no pixel on white is darker than INVISIBLE in any
     channel although the transparency has a shape.

@@ -52,7 +52,7 @@ ENDS_EARLY: Final = (
 
 
 def decode_other(data: bytes, kind: str, max_pixels: int) -> Raster:
-    """Decode the first frame of an image that is no JPEG. Raises Undecodable, MemoryError.
+    """Decode the first frame of an image that is not a JPEG. Raises Undecodable, MemoryError.
 
     Truncated means that the format's end mark is missing (PNG, GIF, WebP, AVIF) or that Pillow says so (BMP, TIFF,
     Netpbm).
@@ -150,7 +150,7 @@ def _to_rgb(image: Image.Image, *, stated_bits: int) -> tuple[NDArray[np.uint8],
 
 
 def _damage(data: bytes, kind: str, error: Exception) -> Undecodable:
-    """Which kind of damage: a file that stops before its end mark is truncated, whatever Pillow said of it."""
+    """Tell the kind of damage: a file that stops before its end mark is truncated, whatever Pillow's error says."""
     try:
         END_OF[kind](data)
     except Undecodable as verdict:

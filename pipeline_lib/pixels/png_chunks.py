@@ -1,4 +1,4 @@
-"""Walk the chunks of a PNG: find its end, and remove the chunks that no pixel depends on."""
+"""Walk the chunks of a PNG: find its end, and remove the chunks that affect no pixel."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def read_png(data: bytes) -> Png:
 
 
 def _is_transparency(data: bytes, length: int) -> bool:
-    """Whether a tRNS chunk means something. Raises Undecodable when its length is not that of the colour type."""
+    """Whether a tRNS chunk has an effect. Raises Undecodable when its length is not that of the colour type."""
     colour_type = data[SIGNATURE_BYTES + 17]
     if colour_type not in TRANSPARENCY_BYTES:  # it has an alpha channel already
         return False

@@ -1,4 +1,4 @@
-"""What the samples of a TIFF are that Pillow has no mode for: floats, complex numbers, three channels of 32 bits."""
+"""Describe TIFF samples for which Pillow has no mode: floats, complex numbers, three channels of 32 bits."""
 
 from __future__ import annotations
 

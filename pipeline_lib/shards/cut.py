@@ -1,4 +1,4 @@
-"""Where shards begin and end: content-defined, so that a change stays where it happened.
+"""Cut shards at content-defined places, so that a change affects only the shards near it.
 
 After each member, a hash of its name draws whether a piece ends there; the chance is its size over the mean piece, so
 no position and no neighbour counts. A piece shorter than the minimum is joined to what follows. Hence, for members in a

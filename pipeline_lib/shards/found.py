@@ -1,4 +1,4 @@
-"""What reading an archive's directory yields, and why a file is not taken."""
+"""The entries of an archive's directory, and the reasons for refusing a file."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Found:
     def refusal(
         self, max_file_bytes: int, head: Callable[[], bytes] | None = None
     ) -> Reason | None:
-        """Why it is not taken; None when it is. See `refusal_of`."""
+        """The reason for refusing it; None if it is accepted. See `refusal_of`."""
         return self.fault or refusal_of(self.name, self.size_bytes, max_file_bytes, head)
 
 
 def refusal_of(
     name: str, size_bytes: int, max_file_bytes: int, head: Callable[[], bytes] | None = None
 ) -> Reason | None:
-    """Why a plain file of this stored name and size is not taken; None when it is.
+    """The reason for refusing a plain file of this stored name and size; None if it is accepted.
 
     head: gives its first HEAD_BYTES. It is called only where neither name nor size decides; without it, such a file is
     taken until its bytes are there.

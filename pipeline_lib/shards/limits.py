@@ -1,4 +1,4 @@
-"""What an archive may unpack to: no file from outside fills the machine."""
+"""Limits on the unpacked size of archives, so that no file from outside fills the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ArchiveLimits:
     max_ratio: int
 
     def refuse_bomb(self, unpacked_bytes: int, *, received_bytes: int, name: str) -> None:
-        """Raise BadData when this many unpacked bytes are too many, counted or promised. name: of the archive."""
+        """Raise BadData if there are too many unpacked bytes, counted or promised. name: of the archive."""
         if unpacked_bytes > self.max_unpacked_bytes:
             limit, key = f"{self.max_unpacked_bytes} bytes", "max_unpacked_bytes"
         elif unpacked_bytes > max(SMALL_BYTES, self.max_ratio * received_bytes):
@@ -28,7 +28,7 @@ class ArchiveLimits:
         else:
             return
         raise BadData(
-            f"the archive unpacks to more than {limit}: a bomb, or images that packing shrinks very far",
+            f"the archive unpacks to more than {limit}: a bomb, or images that compress unusually well",
             file=name,
             value=f"{unpacked_bytes} bytes or more from {received_bytes}",
             remedy=f"if you trust its origin, raise download.{key} in params.yaml; else remove it from the source",

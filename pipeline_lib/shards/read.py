@@ -21,7 +21,7 @@ class MemberBytes:
             self._folder = os.open(shards_folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise OutputDamaged(
-                "the folder of shards is absent",
+                "the folder of shards is missing",
                 file=shards_folder,
                 remedy="run `dvc checkout`, or `dvc repro`",
             ) from error
@@ -32,7 +32,7 @@ class MemberBytes:
             handle = os.open(container, os.O_RDONLY, dir_fd=self._folder)
         except OSError as error:
             raise OutputDamaged(
-                "a container of shards is absent",
+                "a container of shards is missing",
                 file=self._path / container,
                 remedy="run `dvc checkout`, or `dvc repro`",
             ) from error
@@ -52,7 +52,7 @@ class MemberBytes:
         return data
 
     def close(self) -> None:
-        """Let go of the folder; closing twice does nothing."""
+        """Close the folder; closing it twice is allowed."""
         if self._folder >= 0:
             os.close(self._folder)
             self._folder = -1

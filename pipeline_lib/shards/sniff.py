@@ -1,4 +1,4 @@
-"""Tell from the first bytes what a file is. Names and endings are not asked."""
+"""Tell the kind of a file from its first bytes, whatever its name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _ZEROED_HEAD_BYTES: Final = (
 
 
 def may_be_image(head: bytes) -> bool:
-    """Whether a file that begins so is one for the decoder to judge; HEAD_BYTES of it are enough."""
+    """Whether a file with this beginning may be an image, which the decoder then decides; HEAD_BYTES of it are enough."""
     return sniff(head) in (*DECODABLE, *OTHER_IMAGES, "empty", "zeroed_head")
 
 

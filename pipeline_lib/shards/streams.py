@@ -23,5 +23,5 @@ BROKEN_STREAM: Final = (
 
 
 def opener_of(magic: bytes) -> Callable[..., Any] | None:
-    """What opens a file that begins with these six bytes; None for an uncompressed one."""
+    """Return the function that opens a file with these first six bytes; None for an uncompressed one."""
     return next((opener for start, opener in OPENERS.items() if magic.startswith(start)), None)

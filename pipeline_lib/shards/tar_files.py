@@ -1,4 +1,4 @@
-"""The members of a tar, also of tars inside, where they lie; and deterministic tars. Members are never extracted."""
+"""Find the members of a tar, and of tars inside it, by offset, without extracting them; write deterministic tars."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REMEDY = "fetch the archive again from where it came, and compare its size and c
 
 
 def walk_tar(file: BinaryIO, *, name: str, size_bytes: int) -> Iterator[Found]:
-    """Yield every member that is no folder, in archive order; members of tars inside come as `<inner stem>/<member>`.
+    """Yield every member that is not a folder, in archive order; members of tars inside come as `<inner stem>/<member>`.
 
     name: for messages. Raises ArchiveDamaged at a header that is broken or cut off.
     """

@@ -48,7 +48,7 @@ class TarMember:
 
 @dataclass(frozen=True, slots=True)
 class _Extensions:
-    """What extended headers say of the next member, or of all that follow."""
+    """The content of extended headers, for the next member or for all that follow."""
 
     path: bytes | None = None
     size_bytes: int | None = None
@@ -156,7 +156,9 @@ def _number(cell: bytes, at: int, what: str) -> int:
         return int.from_bytes(cell[1:], "big")
     octal = OCTAL.match(cell.partition(b"\0")[0])
     if octal is None:
-        raise BrokenTar(at, f"the {what} in a member's header is no number of 0 or more: {cell!r}")
+        raise BrokenTar(
+            at, f"the {what} in a member's header is not a number of 0 or more: {cell!r}"
+        )
     return int(octal[1] or b"0", 8)
 
 
@@ -172,7 +174,7 @@ def _pax(content: bytes, said: _Extensions, at: int) -> _Extensions:
             raise BrokenTar(at, f"a pax record is broken at byte {start} of its header")
         if key == b"size" and not (value.isdigit() and len(value) < 20):
             raise BrokenTar(
-                at, f"the size in a pax header is no number of 0 or more: {value[:40]!r}"
+                at, f"the size in a pax header is not a number of 0 or more: {value[:40]!r}"
             )
         if key in (b"path", b"GNU.sparse.name"):
             path = value.rstrip(b"/")

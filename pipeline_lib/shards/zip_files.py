@@ -47,7 +47,7 @@ def is_stored_zip(path: Path, *, name: str) -> bool:
 
 
 def walk_zip(file: BinaryIO, *, name: str, size_bytes: int) -> list[Found]:
-    """Every member of a stored zip that is no folder, in the order of its bytes. Raises ArchiveDamaged."""
+    """Every member of a stored zip that is not a folder, in the order of its bytes. Raises ArchiveDamaged."""
     found = []
     with open_zip(file, name=name) as archive:
         for info, one in _members(file, archive, name=name, size_bytes=size_bytes):
@@ -60,7 +60,7 @@ def walk_zip(file: BinaryIO, *, name: str, size_bytes: int) -> list[Found]:
 
 
 def files_of(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
-    """Every member that is no folder with its stored name, in the order of their bytes.
+    """Every member that is not a folder, with its stored name, in the order of their bytes.
 
     Two tools write names against the standard (APPNOTE.TXT 4.4.17, appendix D): old .NET puts backslashes between
     folders, so they are taken for that where no name has a slash; macOS writes UTF-8 without the flag that says so.

@@ -1,4 +1,4 @@
-"""Folders that can be read in more than one way: found by their names and shape, each reading with what it gives.
+"""Find folders that can be read in more than one way, by names and shape, with the result of each reading.
 
 Nothing is decided here. `perennial init` asks, `discover` and `download` warn once; what params.yaml states is taken.
 """
@@ -55,7 +55,7 @@ class Doubt:
 
 @dataclass(frozen=True)
 class SourceDoubt:
-    """What to say of a source. identity: the same text for as long as the doubt is the same, whatever the counts."""
+    """The doubt about a source, as a message. identity: a text that changes with the doubt, but not with the counts."""
 
     source: str
     text: str
@@ -63,7 +63,7 @@ class SourceDoubt:
 
 
 def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | None:
-    """What is doubtful in the folders of some images; None: nothing. archives: those that stand as folders."""
+    """Find the doubt about the folders of some images; None if there is none. archives: those that count as folders."""
     folders = Counter(name.rpartition("/")[0] for name in names)
     counts = Counter({tuple(path.split("/")) if path else (): n for path, n in folders.items()})
     found = layout_of_folders(list(counts), "auto")
@@ -79,7 +79,7 @@ def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | No
 def doubt_of_source(
     source: Source, names: Sequence[str], archives: Sequence[str] = ()
 ) -> SourceDoubt | None:
-    """A warning where the folders of a source are doubtful and params.yaml states nothing of them; else None.
+    """Return a warning if the folders of a source are doubtful and params.yaml does not say how to read them; else None.
 
     archives: names of archives that hold the images, or whose own names stand for them.
     """
@@ -91,16 +91,16 @@ def doubt_of_source(
     taken = layout_of_folders([tuple(name.split("/")[:-1]) for name in names], source.layout).kind
     others = "; ".join(f"{one.layout}: {in_words(one)}" for one in doubt.readings)
     text = (
-        f"source {source.name}: {doubt.why}. They are read as {taken}, as before. Possible readings: {others}. "
+        f"source {source.name}: {doubt.why}. They are read as {taken}, by the default rules. Possible readings: {others}. "
         f"State one with `layout` and `splits` in discover.sources of params.yaml ({as_params(doubt.readings[0])}, "
-        "say; `splits: {}` where no folder is a split), or run `perennial init`."
+        "for example; `splits: {}` if no folder is a split), or run `perennial init`."
     )
     identity = "\n".join([doubt.why, taken, *map(as_params, doubt.readings)])
     return SourceDoubt(source.name, text, identity)
 
 
 def stand_in(archive: str) -> str:
-    """The name of an image in an archive that was not opened."""
+    """Make up the name of an image inside an archive that was not opened."""
     return f"{without_archive_ending(archive)}/an image"
 
 
@@ -130,7 +130,7 @@ def as_params(reading: Reading) -> str:
 
 
 def reading_of(layout: FolderLayout, counts: Mapping[Folders, int]) -> Reading:
-    """What a layout gives. counts: images by their folders."""
+    """Return the classes and splits that a layout gives. counts: images by their folders."""
     classes: Counter[str | None] = Counter()
     splits: Counter[str | None] = Counter()
     for path, n in counts.items():
@@ -189,7 +189,7 @@ def _deep(below: Counter[Folders]) -> str:
 def _readings(
     counts: Counter[Folders], below: Counter[Folders], found: FolderLayout
 ) -> tuple[Reading, ...]:
-    """Each layout that the names allow, without those that give the same as one before."""
+    """Return each layout that the names allow, except layouts with the same result as an earlier one."""
     tops = split_names({path[0] for path in below if path})
     inside = split_names({path[1] for path in below if len(path) > 1})
     deepest = max(map(len, below))

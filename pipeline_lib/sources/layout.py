@@ -1,4 +1,4 @@
-"""What a path says of an image: its class and its split. One table of layouts, each a name and a pure function."""
+"""Read class and split of an image from its path. One table of layouts, each a name and a pure function."""
 
 from __future__ import annotations
 
@@ -61,9 +61,11 @@ LAYOUTS: Mapping[Detected, Layout] = {
     "class_split_folders": Layout(
         "one folder per class with train/val/test folders in each", _first, 1
     ),
-    "leaf_folders": Layout("the innermost folder is the class, folders above it only group", _last),
+    "leaf_folders": Layout(
+        "the innermost folder is the class; the folders above it mean nothing", _last
+    ),
     "split_leaf_folders": Layout(
-        "train/val/test folders, in each the innermost folder is the class", _last_below_first, 0
+        "train/val/test folders; in each, the innermost folder is the class", _last_below_first, 0
     ),
     "flat": Layout("no class folders", _none),
 }
@@ -71,7 +73,7 @@ LAYOUTS: Mapping[Detected, Layout] = {
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """Which folder of a path names what.
+    """Which folder of a path names the class, and which the split.
 
     depth: folders above the first that tells (`digits/` in `digits/7/a.png`). splits: folder -> split as params.yaml
     states it; an image of another folder then has neither split nor, below split folders, a class. None: the usual
@@ -83,12 +85,12 @@ class FolderLayout:
     splits: Mapping[str, str] | None = None
 
     def label(self, name: str) -> str | None:
-        """The class that the class folder names; None where the path has none."""
+        """The class named by the class folder; None if the path has none."""
         folder = self.class_folder(name)
         return None if folder is None else class_name(folder)
 
     def class_folder(self, name: str) -> str | None:
-        """The class folder as the path spells it."""
+        """The class folder as spelled in the path."""
         return self.class_of(tuple(name.split("/")[:-1]))
 
     def split(self, name: str) -> str | None:
@@ -117,7 +119,7 @@ class FolderLayout:
 def detect_layout(
     names: Sequence[str], declared: str, splits: Mapping[str, str] | None = None
 ) -> FolderLayout:
-    """Find the layout of a source from the names of its images; `declared` is params.yaml's word, or "auto".
+    """Find the layout of a source from the names of its images; `declared` is the layout in params.yaml, or "auto".
 
     Folders shared by all images are skipped, unless one is a split folder. The next folders are splits when all of
     them are named so (a class may be called `train`, beside `bus` and `plane`), else classes. splits: as params.yaml

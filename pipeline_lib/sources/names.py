@@ -1,4 +1,4 @@
-"""Names of members: made safe to store, and judged before a byte is read.
+"""Encode names of members for safe storage, and refuse files by name before a byte is read.
 
 A stored name is UTF-8 text in which `%`, `#`, control characters and bytes that are not UTF-8 stand as %XX, so that
 every name of every file system and archive has one spelling, which `decode_name` turns back.
@@ -251,7 +251,7 @@ def respelled(folders: Iterable[str]) -> list[str]:
 
 
 def refusal(name: str) -> Reason | None:
-    """Why a file of this stored name is not taken; None when it is, or when `is_undecided` and its bytes decide."""
+    """The reason for refusing a file of this stored name; None if it is accepted, or if its bytes decide (`is_undecided`)."""
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or not parts[-1]:
         return Reason.TAR_UNSAFE_MEMBER
@@ -265,7 +265,7 @@ def refusal(name: str) -> Reason | None:
 
 
 def is_companion(name: str, images: Container[str]) -> bool:
-    """Whether a file that is no image by its name goes with one: `a.json` and `a.jpg.json` with `a.jpg`.
+    """Whether a file that is not an image by its name belongs to one: `a.json` and `a.jpg.json` to `a.jpg`.
 
     images: the last parts of the names of images, each also without its ending. Folders may differ (annotations/a.xml).
     """
@@ -275,18 +275,18 @@ def is_companion(name: str, images: Container[str]) -> bool:
 
 
 def with_and_without_ending(names: Iterable[str]) -> frozenset[str]:
-    """The last parts of names, each also without its ending, as `is_companion` wants them."""
+    """The last parts of names, each with and without file extension, for `is_companion`."""
     lasts = {name.rpartition("/")[2] for name in names}
     return frozenset(lasts | {last.rpartition(".")[0] for last in lasts if "." in last})
 
 
 def is_undecided(name: str) -> bool:
-    """Whether a name does not say what the file is: object stores and web pages are full of such."""
+    """Whether a name does not tell the kind of the file: such names are common in object stores and on the web."""
     return refusal(name) is None and _ending(name) not in IMAGE_ENDINGS
 
 
 def is_archive(name: str) -> bool:
-    """Whether a name's ending is that of an archive we read."""
+    """Whether a name has the file extension of an archive format that we read."""
     return name.lower().endswith(ARCHIVE_ENDINGS)
 
 

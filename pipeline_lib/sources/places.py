@@ -1,4 +1,4 @@
-"""Where a source's objects lie: a local file or folder, or a bucket. List them, read them, fetch them."""
+"""The place of a source's objects, a local file or folder or a bucket: list, read and fetch them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SourceObject:
 
 
 class Place(Protocol):
-    """Where objects lie. is_single: the address names one object, not a folder or prefix."""
+    """A place of objects. is_single: the address names one object, not a folder or prefix."""
 
     address: str
     is_single: bool
@@ -47,7 +47,7 @@ class Place(Protocol):
         """Every object, in no particular order. Raises SourceMissing, CredentialsRefused, ServiceUnavailable."""
 
     def look(self, wanted: SourceObject) -> SourceObject:
-        """The version of an object that is there now. Raises SourceMissing or BadData when none is."""
+        """Return the present version of an object. Raises SourceMissing or BadData if there is none."""
 
     def read(self, wanted: SourceObject) -> bytes:
         """The bytes of an object as listed. Raises SourceChanged when it changed since, ObjectRefused."""
@@ -56,12 +56,12 @@ class Place(Protocol):
         """Some of the bytes of an object as listed; fewer at its end."""
 
     def local_path(self, wanted: SourceObject) -> Path | None:
-        """The file itself where it is local and as listed."""
+        """Return the path of the file if it is local and unchanged since the listing."""
 
     def fetch(
         self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
     ) -> None:
-        """Write an object to a file; only for what has no local path."""
+        """Write an object to a file; only for objects without a local path."""
 
 
 def place_of(uri: str, settings: Settings, *, root: Path) -> Place:
@@ -138,7 +138,7 @@ class LocalPlace:
             now = path.stat()
         except OSError as error:
             raise BadData(
-                "the file went after it was listed",
+                "the file disappeared after it was listed",
                 file=path,
                 value=error.strerror,
                 remedy=s3.RELIST,
@@ -192,7 +192,7 @@ class BucketPlace:
         self._prefix = f"{folder}/" if folder else ""
 
     def list(self) -> Iterator[SourceObject]:
-        """Every object below the prefix; markers of empty folders are none."""
+        """Every object below the prefix, without the markers of empty folders."""
         if self._only:
             yield self._object(s3.head(self._client, self._bucket, self._only))
             return
@@ -201,7 +201,7 @@ class BucketPlace:
                 yield self._object(entry)
 
     def look(self, wanted: SourceObject) -> SourceObject:
-        """The version that the bucket has now."""
+        """The present version in the bucket."""
         return self._object(s3.head(self._client, self._bucket, self._key(wanted)))
 
     def read(self, wanted: SourceObject) -> bytes:
@@ -222,7 +222,7 @@ class BucketPlace:
         )
 
     def local_path(self, wanted: SourceObject) -> None:
-        """There is none."""
+        """Return None: an object of a bucket has no local path."""
 
     def fetch(
         self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
@@ -253,7 +253,7 @@ class BucketPlace:
 
 
 def _is_circle(folder: Path) -> bool:
-    """Whether a linked folder leads back to one above it, however named: it would be listed for ever."""
+    """Whether a linked folder leads back to one above it, under any name: listing it would never end."""
     try:
         return folder.is_symlink() and any(
             folder.samefile(above) for above in folder.absolute().parents
@@ -265,7 +265,7 @@ def _is_circle(folder: Path) -> bool:
 
 
 def _noted_in(closed: list[Path], top: Path) -> Callable[[OSError], None]:
-    """What `os.walk` calls with the error of a folder: one below `top` that may not be read is noted, others raised."""
+    """Return the error handler for `os.walk`: note an unreadable folder below `top`, raise other errors."""
 
     def note(error: OSError) -> None:
         folder = Path(error.filename)

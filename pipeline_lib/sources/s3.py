@@ -1,4 +1,4 @@
-"""The one place that talks to S3: sessions, faults in our words, listing, reading.
+"""The only module that talks to S3: sessions, translated errors, listing, reading.
 
 Credentials come from boto3's own chain; a setting may name a profile and an endpoint. boto3 is imported only when a
 source is on S3: it costs half a second.
@@ -74,7 +74,7 @@ def s3_client(settings: Settings) -> Any:
 
 @contextlib.contextmanager
 def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
-    """Turn botocore's exceptions into ours; `address` is what was being read. This is their only border.
+    """Translate botocore's exceptions into ours; `address` is the object being read. No other code handles them.
 
     is_object: what was listed is being read, so that a refusal may be of this object alone.
     """
@@ -99,7 +99,7 @@ def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
         remedy = "check the network and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL), then run again"
         raise ServiceUnavailable(
-            "S3 does not answer as it should", file=address, value=error, remedy=remedy
+            "S3 gives an unexpected answer", file=address, value=error, remedy=remedy
         ) from error
 
 
@@ -138,7 +138,7 @@ def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError
         f"S3 answered with an error (HTTP {status})",
         file=address,
         value=found,
-        remedy="run again later; what is done is kept",
+        remedy="run again later; finished work is kept",
     )
 
 
@@ -186,7 +186,7 @@ def fetch_object(
     workers: int,
     step: Callable[[int], None],
 ) -> None:
-    """Write an object to a file, in parts side by side; every part is of the listed version, so none can be spliced.
+    """Write an object to a file, in parallel parts; every part is from the listed version, so versions never mix.
 
     step: told the bytes of each part that is done.
     """
@@ -206,7 +206,7 @@ def fetch_object(
 def _read(
     client: Any, bucket: str, key: str, *, etag: str, start: int, size_bytes: int, whole: bool
 ) -> bytes:
-    """One GET with If-Match, tried again from its beginning when the transfer breaks off."""
+    """Send one GET with If-Match, and repeat it from the beginning if the transfer breaks off."""
     from botocore import exceptions as boto
 
     address = f"s3://{bucket}/{key}"
@@ -245,7 +245,7 @@ def _read(
         if not tries_left:
             break
     raise BadData(
-        "S3 sends another size than it listed",
+        "S3 sends a different size than it listed",
         file=address,
         value=f"{len(data)} instead of {size_bytes} bytes",
         remedy=RELIST,

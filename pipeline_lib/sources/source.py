@@ -92,12 +92,12 @@ class Source(Params):
 
 
 def sources_as_json(sources: tuple[Source, ...]) -> str:
-    """The content of sources.json: what `download` needs to know beside the listing."""
+    """Return the content of sources.json: what `download` needs in addition to the listing."""
     return json.dumps([_as_dict(source) for source in sources], indent=1, sort_keys=True) + "\n"
 
 
 def _as_dict(source: Source) -> dict[str, object]:
-    """All keys, but for later ones that say nothing: listings that were kept are found by this text."""
+    """All keys, except newer ones that are not set: kept listings are found by this text."""
     later = ("splits", "labels")
     return {
         key: value

@@ -24,13 +24,13 @@ _EVALUATION = frozenset(
     {"eval", "evaluation", "evalset"}
 )  # val, or test where another folder is val
 _SAYS_NOTHING = {
-    "set", "data", "dataset", "split", "folder", "dir", "images", "image", "imgs", "img", "pics", "photos",
-    "photo", "jpg", "jpeg", "png", "crops",
+    "set", "data", "dataset", "split", "folder", "dir", "images", "image", "imgs", "img", "picture", "pictures", "pics",
+    "photos", "photo", "jpg", "jpeg", "png", "crops",
 }  # fmt: skip
 
 
 def split_names(siblings: Iterable[str]) -> dict[str, str]:
-    """Folder -> train, val or test, for those of some sibling folders whose name speaks of a split.
+    """Return folder -> train, val or test, for the sibling folders whose name contains a split.
 
     Words that all siblings share (`pets_train`, `pets_test`) and words like `set` and `images` say nothing; then one
     word must be left, so that `bullet_train` beside `tram` is a class.

@@ -1,4 +1,4 @@
-"""Doubts that people were warned of, so that they are told once and not every night."""
+"""Remember the doubts that people were warned of, so that a warning appears once and not every night."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def warn_once(doubt: SourceDoubt | None, folder: Path, *, stage: str) -> None:
-    """Log a warning of a doubt, unless the last one of this source and stage was of the same doubt.
+    """Log a warning of a doubt, unless the last warning about this source in this stage was about the same doubt.
 
     folder: where the last ones are kept, below the state folder. Without them the warning comes again, no more.
     """

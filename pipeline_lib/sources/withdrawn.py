@@ -1,4 +1,4 @@
-"""What went from a source since a person last decided on it: more than a little is an accident until somebody says so.
+"""Losses of a source since a person last accepted one: a large loss counts as an accident until a person accepts it.
 
 Measured against all that the source held since then and not against the last run alone, since a little each night is
 much in a year. What it held is recorded in the state folder; where that is new, the last run's table stands in, which
@@ -56,7 +56,7 @@ class Holding:
     address_before: str | None = None
 
     def gone(self) -> pd.DataFrame:
-        """The rows of `before` that `now` has under no name."""
+        """The rows of `before` that are not in `now` under any name."""
         if self.before is None:
             return self.now.iloc[:0]
         left = self.before[~self.before["key"].isin(self.now["key"])]
@@ -68,7 +68,7 @@ class Holding:
         return left[[not stay for stay in stays]]
 
     def is_other_data(self, gone: pd.DataFrame) -> bool:
-        """Whether params.yaml names another address, at which nothing of the source is."""
+        """Whether params.yaml names another address that contains nothing of the source."""
         return (
             self.address_before is not None
             and self.before is not None
@@ -81,7 +81,7 @@ def _versions(rows: pd.DataFrame) -> list[tuple[int, str]]:
 
 
 def refuse_withdrawn(holdings: Sequence[Holding], limits: Limits) -> frozenset[str]:
-    """Raise DataCheckFailed when more of a source went than `max_withdrawn_rate` allows and nobody accepted it.
+    """Raise DataCheckFailed if a source lost more than `max_withdrawn_rate` allows and nobody accepted the loss.
 
     Returns the sources whose withdrawal was accepted. A source is known by its name, so an address changed to a wrong
     one is found too; one that params.yaml no longer names is withdrawn by that edit. What moved within its source is
@@ -101,7 +101,7 @@ def refuse_withdrawn(holdings: Sequence[Holding], limits: Limits) -> frozenset[s
         log.warning("withdrawn and accepted (%s): %s", code, told)
         return frozenset(holding.source for holding, _ in over)
     remedy = (
-        "bring the disk, the address in discover.sources or the export back and run again; if it went on purpose, "
+        "restore the disk, the address in discover.sources or the export, and run again; if the data were removed on purpose, "
         f"set discover.withdrawn_accepted: '{code}' in params.yaml, which accepts exactly this"
     )
     what = f"more was withdrawn than discover.max_withdrawn_rate = {limits.max_withdrawn_rate:g} allows"
@@ -114,12 +114,12 @@ def decision(codes: Sequence[str]) -> str:
 
 
 def other_address(source: str, before: str, now: str) -> str:
-    """What stands in a decision for a source whose name is that of other data, at another address, from now on."""
+    """The text in a decision by which a source's name stands for other data, at another address, from now on."""
     return "\0".join([source, before, now])
 
 
 def _code(holding: Holding, gone: pd.DataFrame) -> str:
-    """What went out of which rows: the next accident has others."""
+    """Digest the lost rows and the rows before: another accident gives another code."""
     if holding.address_before is not None and holding.is_other_data(gone):
         return other_address(holding.source, holding.address_before, holding.address)
     assert holding.before is not None, holding.source
@@ -129,7 +129,7 @@ def _code(holding: Holding, gone: pd.DataFrame) -> str:
 
 
 def _is_too_much(gone: pd.DataFrame, holding: Holding, limit: float) -> bool:
-    """By number or by bytes: one archive of many may hold most images. An archive is never a little."""
+    """Whether too much is gone, by number or by bytes (one archive may hold most images); a lost archive always is."""
     if (
         gone.empty
         or holding.before is None
@@ -167,12 +167,12 @@ class Records:
     folder: Path
 
     def read(self, source: str, address: str) -> pd.DataFrame | None:
-        """What is recorded of a source at an address; None for nothing."""
+        """Return the record of a source at an address; None if there is none."""
         path = self._path(source, address)
         return pd.read_parquet(path) if path.exists() else None
 
     def keep(self, holdings: Sequence[Holding], accepted: Collection[str]) -> None:
-        """Record what a run saw that `refuse_withdrawn` let pass, with what went; of accepted sources what is left."""
+        """Record the objects of an accepted run and the earlier ones; after an accepted loss, only the present ones."""
         for holding in holdings:
             is_decided = holding.source in accepted
             rows = (
@@ -207,7 +207,7 @@ class LastRun:
         return cls(checkout, settings, entry) if entry else None
 
     def file(self, path: Path) -> Path | None:
-        """A file that the stage read or wrote, as it was, from DVC's cache; None where the cache has it no more."""
+        """Return a file that the stage read or wrote, from DVC's cache; None if the cache no longer has it."""
         wanted = path.relative_to(self.checkout).as_posix()
         of_stage = [*self.entry.get("deps", ()), *self.entry.get("outs", ())]
         md5 = next((one["md5"] for one in of_stage if one["path"] == wanted), None)

@@ -1,1 +1,1 @@
-"""Take over a newer Perennial without working again what comes out the same: see docs/upgrading.md."""
+"""Take over a newer Perennial without running stages again whose results stay the same: see docs/upgrading.md."""

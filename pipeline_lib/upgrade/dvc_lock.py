@@ -1,4 +1,4 @@
-"""Give the entries of a dvc.lock the code of today, for the stages whose bytes are declared the same since they ran."""
+"""Put today's code into the entries of a dvc.lock, for the stages whose bytes have been the same since they ran."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class UpgradeStep:
-    """What becomes of one stage. since: the release that it ran with. stale: why it will run again, else ""."""
+    """The outcome for one stage. since: the release that it ran with. stale: why it will run again, else ""."""
 
     stage: str
     since: str
@@ -50,7 +50,7 @@ class Today:
 
 
 def read_today(root: Path, state_folder: Path) -> Today:
-    """Look at a checkout. Raises ConfigError where a file of it cannot be read."""
+    """Read a checkout. Raises ConfigError if one of its files cannot be read."""
     code = {stage: fingerprint(stage, state_folder) for stage in KEPT_STAGES}
     return Today(
         root,
@@ -82,7 +82,7 @@ def upgrade_lock(
 
 
 def carry_over(stage: str, entry: Any, today: Today, cache: DvcCache) -> bool:
-    """Give one entry today's code, in place; False where that would be another result, or nobody can tell."""
+    """Put today's code into one entry, in place; False if the result would differ, or if this is unknown."""
     try:
         step = _step(stage, entry, today, cache, left=stage not in KEPT_STAGES)
     except BadData:
@@ -99,8 +99,8 @@ def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) 
     if today.code[stage] != newest.code[stage]:
         files = differing(today.code[stage], newest.code[stage])
         remedy = (
-            "put your own edits aside (`git stash`), run `perennial upgrade` and take them back: `dvc repro` then runs "
-            f"what they change. Or leave this stage: `perennial upgrade --leave {stage}`"
+            "put your edits aside (`git stash`), run `perennial upgrade` and restore them (`git stash pop`): `dvc repro` then "
+            f"runs the stages that they change. Or leave this stage out: `perennial upgrade --leave {stage}`"
         )
         raise BadData(
             f"the code of {stage} is edited here",
@@ -114,7 +114,7 @@ def _step(stage: str, entry: Any, today: Today, cache: DvcCache, *, left: bool) 
         raise _unknown(stage, code, today.releases, cache)
     since, changes = known
     if not changes and not _is_wired_as_then(entry, stage, today):
-        changes = ["it reads or writes other files now"]
+        changes = ["it now reads or writes different files"]
     return UpgradeStep(stage, since, "; ".join(changes))
 
 
@@ -127,7 +127,7 @@ def _unknown(
     nearest = max(reversed(releases), key=lambda release: _in_common(text, release.code[stage]))
     files = differing(text, nearest.code[stage]) if text else [f"{FINGERPRINT}{stage}.txt"]
     remedy = (
-        f"`perennial upgrade --leave {stage}` upgrades the other stages, and `dvc repro` then works {stage} anew with "
+        f"`perennial upgrade --leave {stage}` upgrades the other stages, and `dvc repro` then runs {stage} again with "
         "today's code"
     )
     what = f"dvc.lock says that {stage} ran with code of no known release"
@@ -147,7 +147,7 @@ def _named(files: list[str]) -> str:
 
 
 def _is_wired_as_then(entry: Any, stage: str, today: Today) -> bool:
-    """Whether a stage still reads and writes the files that it did."""
+    """Whether a stage still reads and writes the same files."""
     line = read_line(today.root)
     wanted = {path.relative_to(today.root).as_posix() for path in line.deps[stage]}
     reads = {dep for dep in wanted if not is_code(dep)}
@@ -171,7 +171,7 @@ def _carry_over(stage: str, entry: Any, today: Today) -> None:
 
 
 def _mean_the_same(stage: str, then: Any, now: Any) -> bool:
-    """Whether two sections of params.yaml say the same to today's stage: a key that is new, with its default, say."""
+    """Whether two sections of params.yaml mean the same to today's stage, for example if a new key has its default."""
     model = import_module(f"pipeline_lib.{stage}.params").PARAMS
     try:
         return bool(model.model_validate(then or {}) == model.model_validate(now or {}))

@@ -29,7 +29,7 @@ SAME, CHANGED = "same", "changed"
 
 @dataclass(frozen=True)
 class Said:
-    """What a release says of one stage. bytes: same or changed, as against the release before."""
+    """The statement of a release about one stage. bytes: same or changed, as against the release before."""
 
     bytes: str
     why: str

@@ -230,7 +230,7 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
     monkeypatch.setattr(s3, "_read", put_again)
 
     with pytest.raises(
-        SourceChanged, match="the source changed during the run .*what was read is kept"
+        SourceChanged, match="the source changed during the run .*objects already read are kept"
     ):
         take({"uri": f"s3://{BUCKET}/{uri}"})
     taken = take({"uri": f"s3://{BUCKET}/{uri}"})
@@ -360,7 +360,7 @@ def test_a_key_that_s3_refuses_is_quarantined_and_asked_for_again_next_time(
 
     assert refused.dropna().to_dict() == {"pics/1/0003.jpg": "unreadable_file"}
     assert (
-        f"1 objects may not be read: s3://{BUCKET}/set/1/0003.jpg; they are quarantined"
+        f"1 objects are unreadable: s3://{BUCKET}/set/1/0003.jpg; they are quarantined"
         in caplog.text
     )
     assert take({"uri": f"s3://{BUCKET}/set"}).members["refusal"].isna().all()
@@ -389,7 +389,7 @@ def test_a_transfer_that_breaks_off_is_begun_again(server: Server) -> None:
     assert data == b"0123456789"
     with pytest.raises(
         BadData,
-        match=r"a.jpg: S3 sends another size than it listed \(found: 9 instead of 10 bytes\)",
+        match=r"a.jpg: S3 sends a different size than it listed \(found: 9 instead of 10 bytes\)",
     ):
         s3.read_object(BrokenOnce(server.client, 3), BUCKET, "a.jpg", etag=etag, size_bytes=10)
 

@@ -269,7 +269,7 @@ def test_refresh_never_keeps_the_last_listing_and_says_so(
 
     assert kept.read_bytes() == first
     assert re.search(
-        r"refresh: never: the sources were not looked at; the listing of 0.0 h ago is kept",
+        r"refresh: never: the sources were not listed again; the listing of 0.0 h ago is used",
         caplog.text,
     )
 
@@ -291,7 +291,7 @@ def test_refresh_never_lists_sources_that_were_never_listed(
     listing = discover({"uri": "pics"}, refresh="never")["listing"]
 
     assert rows(listing) == [("image", "a.jpg", 1)]
-    assert "no listing of these sources is kept, so they are listed now" in caplog.text
+    assert "there is no earlier listing of these sources, so they are listed now" in caplog.text
 
 
 def test_a_listing_is_kept_for_its_hours_and_made_anew_after_them(
@@ -389,7 +389,7 @@ def test_doubtful_folders_are_warned_of_until_params_state_a_reading(
         in warning
     )
     assert (
-        "(layout: split_class_folders, splits: {dev: val, train: train}, say; `splits: {}` where no"
+        "(layout: split_class_folders, splits: {dev: val, train: train}, for example; `splits: {}` if no"
         in warning
     )
     assert not caplog.records

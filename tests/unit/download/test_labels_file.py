@@ -60,13 +60,13 @@ def test_what_was_read_and_what_is_left_over_is_told() -> None:
         ("", "labels.csv:1: no column for the image and class"),
         ("a/1.jpg,cat\n", r"labels.csv:1: no column for the image and class \(found: a/1.jpg, cat\)"),
         ("filename,MEL,NV\n1.jpg,1,0\n", r"labels.csv:1: no column for the class \(found: filename, MEL, NV\)"),
-        ("filename,label,class\n", r"labels.csv:1: several columns may be meant \(found: label, class\)"),
-        ("filename,label,label\n", "labels.csv:1: several columns may be meant"),
+        ("filename,label,class\n", r"labels.csv:1: several columns are possible \(found: label, class\)"),
+        ("filename,label,label\n", "labels.csv:1: several columns are possible"),
         ("member,annotator,label\n1.jpg,ana,cat\n", "labels.csv:1: these are votes .* name the file as `votes`"),
         ("filename,label\n,cat\n1.jpg,cat\n", r"1 lines name no image \(column filename\) \(found: line 2\)"),
         ("filename,label\nx.jpg,cat\nb/1.jpg,dog\n", r"no line names an image .*\(found: line 2: x.jpg, line 3: b"),
         ("filename,label\n1.jpg,cat\na/1.jpg,dog\n", r"1 images have two classes \(found: lines 2 and 3: a/1.jpg is"),
-        ("filename,label,split\n1.jpg,cat,later\n", r"column split holds what is no split \(found: later\)"),
+        ("filename,label,split\n1.jpg,cat,later\n", r"column split has values that are not splits \(found: later\)"),
         (b"filename,label\n1.jpg,cat\n2.jpg,caf\xe9\n", "labels.csv:3: not UTF-8 text .*Remedy: save it as CSV UTF-8"),
         ('filename,label\n"1.jpg"x,cat\n', "labels.csv:2: not valid CSV"),
     ],
@@ -85,10 +85,10 @@ def test_a_name_that_several_images_have_is_refused_unless_its_path_tells() -> N
     }
     with pytest.raises(
         BadData,
-        match=r"1 lines may mean several images \(found: line 2: 1.jpg \(x/1.jpg, y/1.jpg\)\)",
+        match=r"1 lines fit several images \(found: line 2: 1.jpg \(x/1.jpg, y/1.jpg\)\)",
     ):
         read("filename,label\n1.jpg,cat\n", members)
-    with pytest.raises(BadData, match="may mean several images"):
+    with pytest.raises(BadData, match="fit several images"):
         read("filename,label\nx/1.jpg,cat\n1,dog\n", members)
 
 

@@ -240,7 +240,9 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_a_few_times(
         take({"uri": "pics"}, out="first")
 
     assert (
-        caplog.text.count("cats/a.jpg: the file changed after it was listed; it is read again")
+        caplog.text.count(
+            "cats/a.jpg: the file changed after it was listed; its present version is read"
+        )
         == changes
     )
     assert not (tmp_path / "first" / "members.parquet").exists()
@@ -283,7 +285,7 @@ def test_a_file_that_went_after_it_was_listed_is_named(tmp_path: Path) -> None:
     [listed] = place.list()
     (tmp_path / "a.jpg").unlink()
 
-    with pytest.raises(BadData, match=r"a.jpg: the file went after it was listed"):
+    with pytest.raises(BadData, match=r"a.jpg: the file disappeared after it was listed"):
         place.read(listed)
 
 
@@ -337,7 +339,7 @@ def test_files_that_may_not_be_read_are_quarantined_by_name_until_they_are_too_m
 
     monkeypatch.setattr(Path, "open", refuse)
     if n_refused == 3:
-        expected = r"3 of 10 files may not be read, 2 are allowed \(found: pics/0/0000.jpg \(unreadable_file\), .*chmod"
+        expected = r"3 of 10 files are unreadable, 2 are allowed \(found: pics/0/0000.jpg \(unreadable_file\), .*chmod"
         with pytest.raises(DataCheckFailed, match=expected):
             take({"uri": "pics"})
         return
@@ -349,7 +351,7 @@ def test_files_that_may_not_be_read_are_quarantined_by_name_until_they_are_too_m
         ["pics/0/0000.jpg", "pics/1/0001.jpg"], "unreadable_file"
     )
     assert re.search(
-        r"2 objects may not be read: pics/0/0000.jpg, pics/1/0001.jpg; they are quar", caplog.text
+        r"2 objects are unreadable: pics/0/0000.jpg, pics/1/0001.jpg; they are quar", caplog.text
     )
     assert after["refusal"].isna().all()  # a refusal is in no memo
 
@@ -357,7 +359,7 @@ def test_files_that_may_not_be_read_are_quarantined_by_name_until_they_are_too_m
 def test_too_little_space_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(
         NoSpace,
-        match=r"1000000000000000000 bytes are to be fetched \(found: \d+ bytes left\). Remedy: free \d+ bytes",
+        match=r"1000000000000000000 bytes must be fetched \(found: \d+ bytes left\). Remedy: free \d+ bytes",
     ):
         require_space(tmp_path, 10**18)
 
@@ -380,10 +382,10 @@ def test_a_container_that_ends_early_or_is_absent_is_named(tmp_path: Path) -> No
             shards.read("x.tar", 8, 5)
         with pytest.raises(
             OutputDamaged,
-            match=r"y.tar: a container of shards is absent. Remedy: run `dvc checkout`",
+            match=r"y.tar: a container of shards is missing. Remedy: run `dvc checkout`",
         ):
             shards.read("y.tar", 0, 1)
-    with pytest.raises(OutputDamaged, match="the folder of shards is absent"):
+    with pytest.raises(OutputDamaged, match="the folder of shards is missing"):
         MemberBytes(tmp_path / "gone")
 
 

@@ -56,7 +56,7 @@ def test_byte_order_mark_windows_line_ends_quotes_and_further_columns_are_read()
         ),
         (
             "member,label\na/1.jpg,a\n",
-            r"votes.csv:1: the columns .*Remedy: these may be labels, one for each image: then name .* as `labels`",
+            r"votes.csv:1: the columns .*Remedy: if these are labels, one for each image, name .* as `labels`",
         ),
         ("member,annotator,label,label\n", "votes.csv:1: the columns"),
         ("", "votes.csv:1: the columns"),
@@ -88,7 +88,7 @@ def test_votes_on_withdrawn_images_are_left_out_and_the_first_five_named(
 
     assert read == [(9, "a/1.jpg", "ana", "a")]
     assert (
-        "votes.csv: 7 lines about images that the source does not have, left out: line 2: gone/0.jpg"
+        "votes.csv: 7 lines ignored, since the source has no such images: line 2: gone/0.jpg"
         in caplog.text
     )
     assert "line 6: gone/4.jpg" in caplog.text and "gone/5.jpg" not in caplog.text

@@ -144,7 +144,9 @@ def test_init_looks_into_a_hostile_tar_and_stops(tmp_path: Path, ending: str) ->
     data = IMAGE + pax(record(b"size", b"-1048576")) + EMPTY_IMAGE + END
     (tmp_path / f"pics.{ending}").write_bytes(data if ending == "tar" else gzip.compress(data))
 
-    with pytest.raises(ArchiveDamaged, match="the size in a pax header is no number of 0 or more"):
+    with pytest.raises(
+        ArchiveDamaged, match="the size in a pax header is not a number of 0 or more"
+    ):
         look_into(place_of(f"pics.{ending}", Settings(), root=tmp_path))
 
 

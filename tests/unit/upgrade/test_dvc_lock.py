@@ -135,7 +135,7 @@ def test_a_stage_that_reads_other_files_now_runs_again(checkout: Today, tmp_path
     lock = locked(checkout)
     del lock["stages"]["train"]["outs"][0]
 
-    assert upgrade(lock, checkout, tmp_path)["train"] == "it reads or writes other files now"
+    assert upgrade(lock, checkout, tmp_path)["train"] == "it now reads or writes different files"
 
 
 def test_code_of_no_known_release_is_refused_by_stage_and_file_and_nothing_is_changed(

@@ -111,7 +111,7 @@ def test_a_layout_that_is_none_or_finds_no_class_is_a_usage_error(
     err = capsys.readouterr().err
     assert "--layout: no such layout (found: folders). Remedy: name one of class_folders, " in err
     assert (
-        "photos: layout leaf_folders (the innermost folder is the class, folders above it only group) finds no"
+        "photos: layout leaf_folders (the innermost folder is the class; the folders above it mean nothing) finds no"
         in err
     )
 
