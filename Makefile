@@ -37,6 +37,9 @@ format: developers  ## fix what ruff can fix, and format the code
 unit: developers  ## the quick tests only
 	@python -m pytest tests/unit tests/contracts -n 2 --dist loadfile --no-loadscope-reorder -q
 
+coverage: developers  ## which lines the quick tests run, into benchmarks/results/coverage.json
+	@python -m benchmarks.whole.coverage
+
 up: line  ## start a Prefect server, pool and worker on loopback, and deploy the flows
 	@perennial up
 

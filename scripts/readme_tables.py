@@ -133,7 +133,25 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
+def coverage() -> str:
+    """The share of lines that the quick tests run."""
+    measured = results("coverage")
+    found = {(row["case"], row["metric"]): row["median"] for row in measured["rows"]}
+    packages = [row["case"] for row in measured["rows"] if row["metric"] == "lines run"]
+    head = "| lines run by `make coverage` | of | share |\n|---|---|---|"
+    lines = [
+        f"| {one} | {found[one, 'lines']:,} | {found[one, 'lines run']:.1f} % |" for one in packages
+    ]
+    when = measured["measured"]
+    counts = ", ".join(
+        f"{row['median']:,} {row['metric']}" for row in measured["rows"] if row["case"] == "tests"
+    )
+    tests = f"Unit tests and contracts at {when['commit']}, once on {when['date']}: {counts}"
+    return "\n".join([head, *lines, "", f"{tests}. {hardware(measured)}", ""])
+
+
 TABLES = {
+    "coverage": coverage,
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
     "small trainings": learning_tables.small_trainings,

@@ -39,6 +39,7 @@ TABLES = (
 )
 WITH_TABLES = (
     "README.md",
+    "CONTRIBUTING.md",
     "docs/speed.md",
     "docs/curation.md",
     "docs/labels.md",

@@ -53,6 +53,8 @@ def started(
         kill_group(process.pid)
         raise
     finally:
+        assert process.stdout is not None
+        process.stdout.close()  # a worker of months would collect one open file per stage
         _LIVE.discard(process)
         record.unlink(missing_ok=True)
 

@@ -22,7 +22,7 @@ from flows.prefect_home import credential
 from flows.server_health import basic_auth
 from testing.toy_repository import ROOT
 
-PERENNIAL = [sys.executable, "-m", "flows.cli.parser"]
+PERENNIAL = [sys.executable, "-m", "flows.cli"]
 WAIT_S = 480.0  # a busy machine: stages, server, worker and other tests share two cores
 PATIENCE_MS = 120_000.0  # of a browser there
 

@@ -28,7 +28,7 @@ BACKGROUNDS_QUALITY = 95
 BACKGROUNDS = {  # package -> its photographs with much to see
     "lomiri-wallpapers-16.04": (
         "backgrounds/Dragonfly_by_Bolly.jpg",
-        "backgrounds/Image_0B_by_freespace.jpg",
+        "backgrounds/Picture_0B_by_freespace.jpg",
         "backgrounds/Wine_by_Jakkub_Mede.jpg",
         "backgrounds/aitzgorri_by_Aitzol_Berasategi.jpg",
         "backgrounds/friends_by_Aitzol_Berasategi.jpg",

@@ -76,7 +76,7 @@ def run_stage(checkout: Checkout, stage: str, **settings: str) -> Cost:
 
 def line_rows(checkout: Checkout, archive: Path) -> list[Row]:
     """Run up to convert; what that takes, in time and on disk."""
-    checkout.python("flows.cli.parser", "init", str(archive.resolve()))
+    checkout.python("flows.cli", "init", str(archive.resolve()))
     costs = {stage: run_stage(checkout, stage) for stage in STAGES}
     rows = [row(stage, "wall", "s", [cost.wall_s]) for stage, cost in costs.items()]
     rows += [row(stage, "CPU", "s", [cost.cpu_s]) for stage, cost in costs.items()]

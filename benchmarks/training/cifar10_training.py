@@ -90,7 +90,7 @@ def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
     """The line's betons, made where they are not there yet."""
     if not (checkout / "line/convert/betons").is_dir():
         made = throw_away_checkout(checkout)
-        made.python("flows.cli.parser", "init", str((source / "cifar10.tar").resolve()))
+        made.python("flows.cli", "init", str((source / "cifar10.tar").resolve()))
         for stage in STAGES:
             run_stage(made, stage)
     members = MEMBERS.read(checkout / "line/download/members.parquet")
@@ -98,7 +98,7 @@ def open_cifar(source: Path, checkout: Path, scratch: Path) -> Cifar:
         columns={"label_received": "class_id"}
     )
     votes = pd.read_csv(source / "train_votes.csv.gz", dtype=str)
-    votes["image_id"] = "images/" + votes["member"]
+    votes["image_id"] = "pictures/" + votes["member"]  # the name that `init` gives a source
     line = BetonLine(scratch, checkout / "line/convert/betons")
     return Cifar(line, checkout, votes, test[["image_id", "class_id"]])
 

@@ -63,6 +63,8 @@ def main() -> int:
     seeds = range(parser.parse_args().seeds)
     with tempfile.TemporaryDirectory() as temporary:
         checkout = throw_away_checkout(Path(temporary) / "line")
+        # Another plant seed withdraws files of the one before.
+        checkout.set_param("discover.max_withdrawn_rate", "1")
         planted = [score_seed(checkout, plant_seed=seed) for seed in seeds]
         checkout.python("demo.plant", "--seed", "0")
         trained = [train_seed(checkout, seed) for seed in seeds]

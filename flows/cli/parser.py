@@ -100,7 +100,3 @@ def _epilog() -> str:
     lines = [f"  {code:>3}  {', '.join(names)}" for code, names in exit_codes().items()]
     head = "`dvc repro` does the same work without Prefect. `perennial COMMAND --help`: one command.\n\nexit codes:\n"
     return "\n".join([head + "    0  ok", *lines, f"  {CTRL_C}  stopped by Ctrl-C"])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -160,7 +160,9 @@ def label_and_split(inputs: Inputs, params: CurateParams) -> tuple[pd.DataFrame,
     rows = rows.join(orders.frame.astype({"relabel": "str", "split": "str"}))
     class_id = rows["relabel"].fillna(rows["class_id"])
     flags = {
-        name: rows[name].fillna(False).astype(bool) for name in ("keep", "remove", "not_duplicate")
+        # all empty, and so of type float, where there are no overrides
+        name: rows[name].astype("boolean").fillna(False).astype(bool)
+        for name in ("keep", "remove", "not_duplicate")
     }
     rows = rows.assign(
         class_id=class_id,

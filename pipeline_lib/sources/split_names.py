@@ -24,8 +24,8 @@ _EVALUATION = frozenset(
     {"eval", "evaluation", "evalset"}
 )  # val, or test where another folder is val
 _SAYS_NOTHING = {
-    "set", "data", "dataset", "split", "folder", "dir", "images", "image", "imgs", "img", "pics", "photos",
-    "photo", "jpg", "jpeg", "png", "crops",
+    "set", "data", "dataset", "split", "folder", "dir", "images", "image", "imgs", "img", "picture", "pictures", "pics",
+    "photos", "photo", "jpg", "jpeg", "png", "crops",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def by_flow(start: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A copy of it in which `perennial run` has made the line."""
     checkout = start.copy_to(tmp_path_factory.mktemp("by-flow") / "line")
-    checkout.python("flows.cli.parser", "run")
+    checkout.python("flows.cli", "run")
     return checkout
 
 

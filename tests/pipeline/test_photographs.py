@@ -30,7 +30,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.fixture(scope="module")
 def surveyed(checkout: Checkout, photographs: Path) -> Repro:
     return checkout.python(
-        "flows.cli.parser",
+        "flows.cli",
         "init",
         str(photographs),
         TORCH_HOME=str(checkout.folder / "nothing there"),
@@ -95,7 +95,7 @@ def test_a_model_of_the_photographs_is_registered_and_names_one(
     image = photographs / "meadow" / "large_10.jpg"
 
     said = trained.python(
-        "flows.cli.parser", "predict", str(image), "--version", str(version.number), check=False
+        "flows.cli", "predict", str(image), "--version", str(version.number), check=False
     )
 
     assert version.metrics

@@ -12,7 +12,7 @@ from testing.checkout import Checkout, commit
 
 def test_the_demos_data_are_released_and_the_tag_brings_them_back(line: Checkout) -> None:
     commit(line, "Tonight's line")
-    line.python("flows.cli.parser", "dataset", "release", "digits-1.0.0")
+    line.python("flows.cli", "dataset", "release", "digits-1.0.0")
     line.set_param("curate.split_salt", "another")
     line.repro("curate")
     shutil.rmtree(line.folder / "line/download/shards")

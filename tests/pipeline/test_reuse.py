@@ -34,7 +34,7 @@ def test_another_number_of_epochs_runs_train_and_what_follows_and_a_rollback_is_
 
     assert changed.ran == ["discover", *stages_from("train")]
     if aliases(line)["champion"] == 2:  # the gate may as well have held it
-        line.python("flows.cli.parser", "rollback", "--reason", "a test")
+        line.python("flows.cli", "rollback", "--reason", "a test")
     champion, versions = aliases(line)["champion"], version_numbers(line)
     again = line.repro()
     assert again.ran == ALWAYS

@@ -80,7 +80,7 @@ def test_a_run_reads_its_images_from_s3_and_pushes_its_data_and_a_fresh_clone_pu
         "PREFECT_HOME": str(tmp_path / "prefect"),
     }
 
-    said = on_s3.python("flows.cli.parser", "run", **environment)
+    said = on_s3.python("flows.cli", "run", **environment)
 
     assert "Promoted to champion" in said.output
     assert (

@@ -15,10 +15,11 @@ from pipeline_lib.pixels import KeptSize, PixelRules, centre_square
 from pipeline_lib.predict import builtin_model, exported_model, predict, read_pixels, trained_sight
 from pipeline_lib.tables.predictions import PREDICTIONS
 from testing.images import progressive_jpeg
+from testing.small_line import SmallLine
 
 
 def test_files_get_the_classes_and_probabilities_of_the_predictions_table(
-    small_line, evaluated: Path
+    small_line: SmallLine, evaluated: Path
 ) -> None:
     rows = PREDICTIONS.read(evaluated / "predictions.parquet")
     rows = rows[rows["split"] == "test"]
@@ -28,15 +29,15 @@ def test_files_get_the_classes_and_probabilities_of_the_predictions_table(
 
     classes = ("007", "stripes", "NA")
     assert [prediction.file for prediction in found] == files
-    for prediction, row in zip(found, rows.itertuples(), strict=True):
-        assert [guess.class_id for guess in prediction.guesses] == [
-            classes[k] for k in row.top_classes
-        ]
-        assert [guess.p for guess in prediction.guesses] == pytest.approx(list(row.top_p), abs=1e-3)
+    for prediction, top_classes, top_p in zip(
+        found, rows["top_classes"], rows["top_p"], strict=True
+    ):
+        assert [guess.class_id for guess in prediction.guesses] == [classes[k] for k in top_classes]
+        assert [guess.p for guess in prediction.guesses] == pytest.approx(list(top_p), abs=1e-3)
 
 
 def test_a_file_that_is_no_image_has_its_own_fault_and_the_others_are_predicted(
-    small_line, evaluated: Path, tmp_path: Path
+    small_line: SmallLine, evaluated: Path, tmp_path: Path
 ) -> None:
     good, torn, absent = (
         small_line.file("src/test000.png"),
@@ -57,7 +58,7 @@ def test_a_file_that_is_no_image_has_its_own_fault_and_the_others_are_predicted(
 
 
 def test_an_image_that_keeps_its_decoder_busy_is_passed_over_and_the_others_are_predicted(
-    small_line, evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bomb = small_line.file("src/test000.png"), tmp_path / "bomb.jpg"
     bomb.write_bytes(
@@ -74,7 +75,7 @@ def test_an_image_that_keeps_its_decoder_busy_is_passed_over_and_the_others_are_
     )
 
 
-def test_the_same_file_twice_is_answered_twice(small_line, evaluated: Path) -> None:
+def test_the_same_file_twice_is_answered_twice(small_line: SmallLine, evaluated: Path) -> None:
     one, two = predict(
         [small_line.file("src/test000.png")] * 2, exported_model(evaluated / "export")
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline_lib.curate.classes import parse_class_words
 from pipeline_lib.curate.inputs import Inputs, join_rows
@@ -15,6 +18,7 @@ from pipeline_lib.inspect.small_view import small_view
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.table import Table
 from pipeline_lib.tables.votes import VOTES
 
 HEADER = "key_type,key,action,value,expected_old,reason,author,date\n"
@@ -37,7 +41,7 @@ class MadeImage:
     refusal: str | None = None
     source: str = "s"
     side_px: int = 200
-    image: dict[str, object] = field(default_factory=dict)
+    image: Mapping[str, object] = field(default_factory=dict)
     vector: tuple[float, ...] = (0.0, 1.0)
 
     def member(self) -> dict[str, object]:
@@ -85,7 +89,7 @@ class MadeImage:
         }
         return {**found, **self.image}
 
-    def features(self) -> dict[str, object]:
+    def features(self) -> dict[str, Any]:
         looks = self.details or self.looks or self.image_id
         noise = np.random.default_rng(int(digest(looks, 4), 16)).integers(
             0, 256, 1024, dtype=np.uint8
@@ -102,7 +106,13 @@ def digest(text: str, size: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
-def make_found(images, *, votes=(), overrides: str = "", class_words: str = "") -> Inputs:
+def make_found(
+    images: Sequence[MadeImage],
+    *,
+    votes: Sequence[tuple[str, str, str]] = (),
+    overrides: str = "",
+    class_words: str = "",
+) -> Inputs:
     """votes: (image_id, annotator, label). overrides, class_words: lines below the header."""
     decoded = [image for image in images if image.refusal is None]
     sound = [image for image in decoded if image.row().get("refusal") is None]
@@ -124,16 +134,14 @@ def make_found(images, *, votes=(), overrides: str = "", class_words: str = "") 
     )
 
 
-def make_rows(images):
+def make_rows(images: Sequence[MadeImage]) -> pd.DataFrame:
     """The joined rows of some images."""
     found = make_found(images)
     return join_rows(found.members, found.images)
 
 
-def typed(records, table):
+def typed(records: list[dict[str, Any]], table: Table) -> pd.DataFrame:
     """Records as a frame with the table's columns and types, as reading a written table gives them."""
-    import pandas as pd
-
     empty = table.empty()
     frame = pd.DataFrame(records, columns=list(empty.columns), dtype=object)
     return frame.astype(

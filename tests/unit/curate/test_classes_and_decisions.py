@@ -1,4 +1,5 @@
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -28,13 +29,13 @@ def kept(**sizes: tuple[int, int, int]) -> pd.DataFrame:
     return frame.set_index("s/" + frame.index.astype("str"))
 
 
-def failure(call) -> str:
+def failure(call: Callable[[], object]) -> str:
     with pytest.raises(DataCheckFailed) as caught:
         call()
     return str(caught.value)
 
 
-def test_class_ids_that_are_numbers_are_ordered_as_numbers():
+def test_class_ids_that_are_numbers_are_ordered_as_numbers() -> None:
     table = class_table(kept(**{"10": (2, 1, 1), "9": (3, 1, 1)}), {}, FILE)
 
     assert table.to_dict("list") == {
@@ -47,7 +48,7 @@ def test_class_ids_that_are_numbers_are_ordered_as_numbers():
     }
 
 
-def test_weights_are_inverse_to_class_size_with_mean_one_over_training():
+def test_weights_are_inverse_to_class_size_with_mean_one_over_training() -> None:
     """Sizes 1 and 3: inverse weights 1 and 1/3, mean (1 + 3/3) / 4 = 1/2, so 2 and 2/3; val and test weigh 1."""
     rows = kept(a=(1, 1, 0), b=(3, 0, 1))
 
@@ -60,7 +61,7 @@ def test_weights_are_inverse_to_class_size_with_mean_one_over_training():
     assert sqrt[rows["split"] == "train"].mean() == pytest.approx(1)
 
 
-def test_effective_weights_follow_the_papers_formula():
+def test_effective_weights_follow_the_papers_formula() -> None:
     """Sizes 1 and 3 at beta .999: (1 - b) / (1 - b^n) is 1 and 1 / (1 + b + b^2) = 1 / 2.997001."""
     rows = kept(a=(1, 1, 0), b=(3, 0, 1))
 
@@ -70,7 +71,7 @@ def test_effective_weights_follow_the_papers_formula():
     assert weights[rows["split"] == "train"].mean() == pytest.approx(1)
 
 
-def test_a_cap_takes_training_images_only_and_leaves_those_a_person_chose():
+def test_a_cap_takes_training_images_only_and_leaves_those_a_person_chose() -> None:
     images = [
         MadeImage(f"s/{n:03}", split=split)
         for n, split in enumerate(["train"] * 30 + ["val", "test"] * 10)
@@ -92,7 +93,7 @@ def test_a_cap_takes_training_images_only_and_leaves_those_a_person_chose():
     assert curated.statistics["splits"] == {"train": 8, "val": 11, "test": 11}
 
 
-def test_new_images_displace_few_of_those_under_a_cap():
+def test_new_images_displace_few_of_those_under_a_cap() -> None:
     rows = kept(a=(1000, 0, 0)).assign(keep=False, relabel=pd.Series(dtype="str"))
     params = CurateParams(cap_per_class=500)
 
@@ -104,12 +105,12 @@ def test_new_images_displace_few_of_those_under_a_cap():
     assert 420 < stayed < 480
 
 
-def test_a_cap_under_the_least_size_of_a_class_is_refused():
+def test_a_cap_under_the_least_size_of_a_class_is_refused() -> None:
     with pytest.raises(ValueError, match="cap_per_class must not be under min_images_per_class"):
         CurateParams(cap_per_class=3, min_images_per_class=4)
 
 
-def test_a_class_with_too_few_training_images_is_dropped_kept_or_refused():
+def test_a_class_with_too_few_training_images_is_dropped_kept_or_refused() -> None:
     rows = kept(a=(5, 1, 1), b=(1, 1, 1))
 
     assert set(rows.loc[too_small(rows, CurateParams(), FILE), "class_id"]) == {"b"}
@@ -121,7 +122,7 @@ def test_a_class_with_too_few_training_images_is_dropped_kept_or_refused():
     )
 
 
-def test_what_cannot_be_trained_on_is_refused():
+def test_what_cannot_be_trained_on_is_refused() -> None:
     assert "no train image is left. Remedy: add images" in failure(
         lambda: class_table(kept(a=(0, 1, 1)), {}, FILE)
     )
@@ -138,7 +139,7 @@ def test_what_cannot_be_trained_on_is_refused():
     )
 
 
-def test_the_ledger_balances_by_source():
+def test_the_ledger_balances_by_source() -> None:
     manifest = pd.DataFrame(
         {
             "source": ["a", "a", "b"],
@@ -153,7 +154,7 @@ def test_the_ledger_balances_by_source():
     assert found["discovered"] == found["kept"] + found["quarantined"] + found["removed"] == 3
 
 
-def test_the_balance_holds_every_image_once_by_class_split_decision_and_reason():
+def test_the_balance_holds_every_image_once_by_class_split_decision_and_reason() -> None:
     manifest = pd.DataFrame(
         {
             "label_received": pd.array(["x", "x", "y", None], dtype="str"),
@@ -175,14 +176,14 @@ def test_the_balance_holds_every_image_once_by_class_split_decision_and_reason()
     ]
 
 
-def test_a_row_without_a_decision_is_our_defect():
+def test_a_row_without_a_decision_is_our_defect() -> None:
     manifest = pd.DataFrame({"source": ["a"], "label_received": ["x"], "decision": ["maybe"]})
 
     with pytest.raises(AssertionError, match="neither kept nor quarantined nor removed"):
         ledger(manifest)
 
 
-def test_too_much_quarantine_stops_the_line_and_names_ten_examples():
+def test_too_much_quarantine_stops_the_line_and_names_ten_examples() -> None:
     images = [
         MadeImage(f"s/{n:02d}", image={"refusal": "decode_truncated"} if n < 12 else {})
         for n in range(30)
@@ -200,7 +201,7 @@ def test_too_much_quarantine_stops_the_line_and_names_ten_examples():
     )
 
 
-def test_the_remedy_for_small_classes_is_one_that_helps():
+def test_the_remedy_for_small_classes_is_one_that_helps() -> None:
     images = [MadeImage(f"s/{n:02d}", label="ab"[n % 2]) for n in range(20)]
     found = make_found(images)
 
@@ -232,7 +233,7 @@ def judged(*names: str, p_given: float, p_suggested: float) -> pd.DataFrame:
     )
 
 
-def test_too_many_doubted_labels_stop_the_line_and_the_worst_are_named_first():
+def test_too_many_doubted_labels_stop_the_line_and_the_worst_are_named_first() -> None:
     sound = judged(*(f"s/{n}" for n in range(8)), p_given=0.9, p_suggested=0.1)
     manifest = pd.concat(
         [
@@ -256,10 +257,11 @@ def test_too_many_doubted_labels_stop_the_line_and_the_worst_are_named_first():
     check_limits(manifest, leaks, CurateParams(max_label_issue_rate=0.2), FILE)
 
 
-def test_the_commonest_reason_of_quarantine_is_named_first():
+def test_the_commonest_reason_of_quarantine_is_named_first() -> None:
     index = [f"s/{n}" for n in range(4)]
     reasons = ["empty", "decode_corrupt", "decode_corrupt", None]
-    manifest = judged(*index, p_given=float("nan"), p_suggested=float("nan")).assign(reason=reasons)
+    manifest = judged(*index, p_given=float("nan"), p_suggested=float("nan"))
+    manifest["reason"] = reasons
     manifest["decision"] = ["quarantine"] * 3 + ["keep"]
 
     message = failure(
@@ -287,13 +289,13 @@ def files(*, images: list[str], others: list[str]) -> pd.DataFrame:
     ],
     ids=["a few", "one beside each image", "annotations and captions"],
 )
-def test_files_that_belong_beside_images_count_against_no_limit(others):
+def test_files_that_belong_beside_images_count_against_no_limit(others: list[str]) -> None:
     check_other_files(
         files(images=[f"s/cat/{n}.jpg" for n in range(10)], others=others), CurateParams(), FILE
     )
 
 
-def test_a_folder_of_documents_stops_the_line():
+def test_a_folder_of_documents_stops_the_line() -> None:
     documents = [f"s/scans/{n}.pdf" for n in range(7)] + ["s/scans/README"]
     manifest = files(images=[f"s/cat/a{n}.jpg" for n in range(12)], others=documents)
 
@@ -310,7 +312,7 @@ def test_a_folder_of_documents_stops_the_line():
     check_other_files(manifest, CurateParams(max_quarantine_rate=0.4), FILE)
 
 
-def test_leakage_stops_the_line():
+def test_leakage_stops_the_line() -> None:
     manifest = judged("s/a", p_given=0.9, p_suggested=0.1)
     leaks = pd.Series([True], index=["s/a"])
 
@@ -323,14 +325,14 @@ def test_leakage_stops_the_line():
     check_limits(manifest, leaks, CurateParams(max_leakage=1), FILE)
 
 
-def test_wrong_fractions_are_refused():
+def test_wrong_fractions_are_refused() -> None:
     with pytest.raises(
         ValueError, match=re.escape("test_fraction + val_fraction must stay under 1")
     ):
         CurateParams(test_fraction=0.6, val_fraction=0.5)
 
 
-def test_many_images_without_a_class_are_told_of_the_table_of_labels():
+def test_many_images_without_a_class_are_told_of_the_table_of_labels() -> None:
     images = [MadeImage(f"s/{n}", label="cat" if n < 4 else None) for n in range(40)]
 
     said = failure(lambda: curate(make_found(images), CurateParams()))

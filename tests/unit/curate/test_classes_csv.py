@@ -1,9 +1,16 @@
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from pipeline_lib.curate.classes import ancestors, check_leaves, names_of, parse_class_words
+from pipeline_lib.curate.classes import (
+    ClassWords,
+    ancestors,
+    check_leaves,
+    names_of,
+    parse_class_words,
+)
 from pipeline_lib.curate.decide import curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import ConfigError, DataCheckFailed
@@ -25,16 +32,16 @@ IMAGES = [
 ]
 
 
-def parse(lines: str):
+def parse(lines: str) -> dict[str, ClassWords]:
     return parse_class_words(WORDS_HEADER + lines, CLASS_WORDS)
 
 
-def test_a_class_may_have_several_parents_and_all_above_them_are_ancestors():
+def test_a_class_may_have_several_parents_and_all_above_them_are_ancestors() -> None:
     assert ancestors("n02084071", parse(IMAGENET)) == {"n00004258", "n01503061"}
     assert ancestors("not listed", parse(IMAGENET)) == set()
 
 
-def test_names_of_classes_are_made_unique_by_their_ids():
+def test_names_of_classes_are_made_unique_by_their_ids() -> None:
     used = ["n02012849", "n03126707", "n02084071", "unlisted"]
 
     assert names_of(used, parse(IMAGENET)) == {
@@ -45,13 +52,13 @@ def test_names_of_classes_are_made_unique_by_their_ids():
     }
 
 
-def test_the_table_of_classes_has_the_names_in_words():
+def test_the_table_of_classes_has_the_names_in_words() -> None:
     curated = curate(make_found(IMAGES, class_words=IMAGENET), CurateParams(max_label_issue_rate=1))
 
     assert curated.classes["name"].to_list() == ["crane (n02012849)", "dog", "crane (n03126707)"]
 
 
-def test_a_class_above_another_in_use_stops_the_line():
+def test_a_class_above_another_in_use_stops_the_line() -> None:
     birds = [MadeImage(f"s/bird{n}", "n01503061") for n in range(16)]
 
     with pytest.raises(DataCheckFailed) as caught:
@@ -67,7 +74,7 @@ def test_a_class_above_another_in_use_stops_the_line():
     )
 
 
-def test_leaves_that_share_a_parent_are_fine():
+def test_leaves_that_share_a_parent_are_fine() -> None:
     check_leaves(["n02012849", "n03126707", "n02084071"], parse(IMAGENET), CLASS_WORDS)
 
 
@@ -85,12 +92,12 @@ def test_leaves_that_share_a_parent_are_fine():
         ('a,"b,,\n', "line 2: unexpected end of data"),
     ],
 )
-def test_a_malformed_line_is_named(lines, fault):
+def test_a_malformed_line_is_named(lines: str, fault: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(fault)):
         parse(lines)
 
 
-def test_other_columns_are_refused():
+def test_other_columns_are_refused() -> None:
     with pytest.raises(
         ConfigError,
         match=r"classes.csv:1: the columns are wrong \(found: wnid,words\). Remedy: make its",
@@ -98,7 +105,7 @@ def test_other_columns_are_refused():
         parse_class_words("wnid,words\n", CLASS_WORDS)
 
 
-def test_names_that_a_spreadsheet_would_run_are_guarded_and_read_back(tmp_path):
+def test_names_that_a_spreadsheet_would_run_are_guarded_and_read_back(tmp_path: Path) -> None:
     names = ["=cmd|'/c calc'!A1", "-1", "@x", "plain", "007"]
     table = pd.DataFrame(
         {"label": range(5), "class_id": names, "name": names, "n_train": 1, "n_val": 1, "n_test": 1}

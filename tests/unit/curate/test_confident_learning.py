@@ -7,7 +7,9 @@ from pipeline_lib.curate import confident_learning
 from pipeline_lib.curate.confident_learning import NONE, confident_joint
 
 
-def probabilities(*, n: int, n_classes: int, sharpness: float, seed: int):
+def probabilities(
+    *, n: int, n_classes: int, sharpness: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """float16 rows that add up to about 1, labels of which a fifth are wrong, one class that nobody has."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, n_classes - 1, n)
@@ -18,7 +20,9 @@ def probabilities(*, n: int, n_classes: int, sharpness: float, seed: int):
 
 
 @pytest.mark.parametrize(("n_classes", "sharpness"), [(2, 1.0), (10, 3.0), (60, 4.0), (60, 1.0)])
-def test_the_joint_and_its_off_diagonals_are_cleanlabs(monkeypatch, n_classes, sharpness):
+def test_the_joint_and_its_off_diagonals_are_cleanlabs(
+    monkeypatch: pytest.MonkeyPatch, n_classes: int, sharpness: float
+) -> None:
     count = pytest.importorskip(
         "cleanlab.count", reason="cleanlab is not installed: no oracle to compare with"
     )
@@ -44,7 +48,7 @@ def test_the_joint_and_its_off_diagonals_are_cleanlabs(monkeypatch, n_classes, s
     )
 
 
-def test_a_class_is_confident_from_the_mean_of_its_own_images():
+def test_a_class_is_confident_from_the_mean_of_its_own_images() -> None:
     """Class 0 has p = .9 and .5, so its threshold is .7; class 1 has .8 and .2 (row 3), so .5. Row 1 (.5 | .5): class 1
     is confident. Row 3 (.8 | .2): class 0 is."""
     p_NK = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [0.8, 0.2]], np.float16)
@@ -57,7 +61,7 @@ def test_a_class_is_confident_from_the_mean_of_its_own_images():
     assert found.noise_rate == pytest.approx(0.5)
 
 
-def test_an_image_that_no_class_is_confident_of_is_not_counted():
+def test_an_image_that_no_class_is_confident_of_is_not_counted() -> None:
     p_NK = np.array([[0.9, 0.1, 0], [0.1, 0.9, 0], [0.34, 0.33, 0.33]], np.float16)
 
     found = confident_joint(np.repeat(p_NK, [5, 5, 1], axis=0), np.array([0] * 5 + [1] * 5 + [2]))
@@ -69,11 +73,11 @@ def test_an_image_that_no_class_is_confident_of_is_not_counted():
 
 
 @pytest.mark.parametrize("wrong", [-0.1, 1.1, np.nan, np.inf])
-def test_what_is_no_probability_is_refused(wrong):
+def test_what_is_no_probability_is_refused(wrong: float) -> None:
     with pytest.raises(ValueError, match="negative, above 1 or NaN"):
         confident_joint(np.array([[0.5, 0.5], [wrong, 0.5]], np.float16), np.array([0, 1]))
 
 
-def test_labels_that_do_not_fit_are_refused():
+def test_labels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="2 labels of 2 classes do not fit"):
         confident_joint(np.full((2, 2), 0.5, np.float16), np.array([0, 2]))

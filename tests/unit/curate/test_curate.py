@@ -1,7 +1,10 @@
 """Whole decisions on small made-up sets, and the files of the stage."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,12 +32,14 @@ GIVEN_IMAGES = [
 PARAMS = CurateParams()
 
 
-def decided(*more: MadeImage, votes=(), **params) -> SimpleNamespace:
+def decided(
+    *more: MadeImage, votes: Sequence[tuple[str, str, str]] = (), **params: Any
+) -> SimpleNamespace:
     curated = curate(make_found([*GIVEN_IMAGES, *more], votes=votes), CurateParams(**params))
     return SimpleNamespace(rows=curated.manifest.set_index("image_id"), **vars(curated))
 
 
-def test_every_member_has_one_row_and_one_reason_unless_it_is_kept():
+def test_every_member_has_one_row_and_one_reason_unless_it_is_kept() -> None:
     curated = decided(
         MadeImage("s/.DS_Store", refusal="ignored_system_file", label=None),
         MadeImage("s/torn", image={"refusal": "decode_truncated"}),
@@ -58,7 +63,7 @@ def test_every_member_has_one_row_and_one_reason_unless_it_is_kept():
     assert curated.statistics["ledger"]["discovered"] == len(rows)
 
 
-def test_classes_outside_the_list_are_removed_and_an_absent_one_is_counted():
+def test_classes_outside_the_list_are_removed_and_an_absent_one_is_counted() -> None:
     curated = decided(MadeImage("s/cow", label="cow"), classes=("cat", "dog", "unicorn"))
 
     assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == [
@@ -68,7 +73,7 @@ def test_classes_outside_the_list_are_removed_and_an_absent_one_is_counted():
     assert curated.statistics["classes"]["absent"] == 1
 
 
-def test_a_class_too_small_to_learn_is_quarantined():
+def test_a_class_too_small_to_learn_is_quarantined() -> None:
     curated = decided(MadeImage("s/cow", label="cow", split="train"))
 
     assert curated.rows.loc["s/cow", ["decision", "reason"]].to_list() == [
@@ -78,7 +83,7 @@ def test_a_class_too_small_to_learn_is_quarantined():
     assert curated.classes["class_id"].to_list() == ["cat", "dog"]
 
 
-def test_votes_that_do_not_settle_a_training_image_ask_for_more_and_may_set_it_aside():
+def test_votes_that_do_not_settle_a_training_image_ask_for_more_and_may_set_it_aside() -> None:
     votes = [
         (f"s/{label}{n}", who, label)
         for label in ("cat", "dog")
@@ -101,7 +106,7 @@ def test_votes_that_do_not_settle_a_training_image_ask_for_more_and_may_set_it_a
         assert asked["note"].iloc[0] == "1 vote does not settle it; 1 more for cat would"
 
 
-def test_a_image_that_votes_give_another_class_is_remarked():
+def test_a_image_that_votes_give_another_class_is_remarked() -> None:
     people = ("ana", "ben", "cleo")
     votes = [
         (f"s/{label}{n}", who, label)
@@ -120,7 +125,7 @@ def test_a_image_that_votes_give_another_class_is_remarked():
     )
 
 
-def test_a_doubted_label_of_a_test_image_is_remarked_and_the_image_stays():
+def test_a_doubted_label_of_a_test_image_is_remarked_and_the_image_stays() -> None:
     noise = np.random.default_rng(0).normal(0, 0.05, (40, 2))
     cats = [
         MadeImage(f"s/cat{n}", "cat", vector=tuple(np.add((0, 1), off)))
@@ -143,7 +148,7 @@ def test_a_doubted_label_of_a_test_image_is_remarked_and_the_image_stays():
     )
 
 
-def test_copies_across_published_splits_leave_training_and_the_leak_is_counted():
+def test_copies_across_published_splits_leave_training_and_the_leak_is_counted() -> None:
     curated = decided(
         MadeImage("s/a", split="train", looks="x"), MadeImage("s/b", split="test", looks="x")
     )
@@ -153,7 +158,7 @@ def test_copies_across_published_splits_leave_training_and_the_leak_is_counted()
     assert {"before": 1, "after": 0}.items() <= curated.statistics["leakage"].items()
 
 
-def test_images_of_a_subject_seen_in_test_leave_training():
+def test_images_of_a_subject_seen_in_test_leave_training() -> None:
     curated = decided(
         MadeImage("s/a", split="train", subject="ann"),
         MadeImage("s/b", split="test", subject="ann"),
@@ -162,7 +167,7 @@ def test_images_of_a_subject_seen_in_test_leave_training():
     assert curated.rows.loc["s/a", "reason"] == "leak_train_eval"
 
 
-def test_test_copies_with_different_classes_stay_and_are_shown():
+def test_test_copies_with_different_classes_stay_and_are_shown() -> None:
     curated = decided(
         MadeImage("s/a", split="test", looks="x"), MadeImage("s/b", "dog", split="test", looks="x")
     )
@@ -173,7 +178,7 @@ def test_test_copies_with_different_classes_stay_and_are_shown():
     assert shown["note"].iloc[0] == "copies of this picture have the classes cat, dog"
 
 
-def test_poor_images_are_remarked_and_shown_but_used():
+def test_poor_images_are_remarked_and_shown_but_used() -> None:
     curated = decided(
         MadeImage("s/night", image={"luminance_p99": 30, "entropy_bit": 1.0, "subject_bit": 0.2}),
         MadeImage("s/soft", image={"blur_ratio": 0.9}),
@@ -189,7 +194,7 @@ def test_poor_images_are_remarked_and_shown_but_used():
     ]
 
 
-def test_an_enlarged_thumbnail_is_not_called_blurred():
+def test_an_enlarged_thumbnail_is_not_called_blurred() -> None:
     assert (
         decided(MadeImage("s/tiny", side_px=32, image={"blur_ratio": 0.9})).rows.loc[
             "s/tiny", "flags"
@@ -199,7 +204,7 @@ def test_an_enlarged_thumbnail_is_not_called_blurred():
 
 
 @pytest.fixture
-def job(tmp_path):
+def job(tmp_path: Path) -> StageRun[CurateParams]:
     """The stage's files for GIVEN_IMAGES, in two feature shards."""
     found = make_found(GIVEN_IMAGES, votes=[("s/cat1", "ana", "cat")])
     reads = {role: tmp_path / f"{role}.parquet" for role in ("members", "images", "votes")} | {
@@ -224,7 +229,7 @@ def job(tmp_path):
     return StageRun(tmp_path, reads, writes, PARAMS, Settings())
 
 
-def test_the_stage_writes_all_its_tables_and_they_agree(job):
+def test_the_stage_writes_all_its_tables_and_they_agree(job: StageRun[CurateParams]) -> None:
     run(job)
 
     manifest = MANIFEST.read(job.writes["manifest"])
@@ -266,8 +271,8 @@ def test_the_stage_writes_all_its_tables_and_they_agree(job):
     assert balance.loc[balance["decision"] == "keep", "n"].sum() == len(selected)
 
 
-def test_the_same_input_gives_the_same_bytes(job):
-    def outputs():
+def test_the_same_input_gives_the_same_bytes(job: StageRun[CurateParams]) -> None:
+    def outputs() -> dict[str, bytes]:
         run(job)
         files = sorted(path for path in (job.checkout / "out").rglob("*") if path.is_file())
         return {path.name: path.read_bytes() for path in files}
@@ -275,7 +280,7 @@ def test_the_same_input_gives_the_same_bytes(job):
     assert outputs() == outputs()
 
 
-def test_a_missing_overrides_file_says_how_to_get_it_back(job):
+def test_a_missing_overrides_file_says_how_to_get_it_back(job: StageRun[CurateParams]) -> None:
     (job.checkout / "curation/overrides.csv").unlink()
 
     with pytest.raises(
@@ -285,7 +290,7 @@ def test_a_missing_overrides_file_says_how_to_get_it_back(job):
         run(job)
 
 
-def test_an_overrides_file_in_another_encoding_is_refused(job):
+def test_an_overrides_file_in_another_encoding_is_refused(job: StageRun[CurateParams]) -> None:
     (job.checkout / "curation/overrides.csv").write_bytes(
         HEADER.encode() + b"image_id,s/caf\xe9,keep,,,,,\n"
     )
@@ -294,7 +299,7 @@ def test_an_overrides_file_in_another_encoding_is_refused(job):
         run(job)
 
 
-def test_near_and_mirrored_copies_count_as_leaks_and_leave_training():
+def test_near_and_mirrored_copies_count_as_leaks_and_leave_training() -> None:
     mirror = 0x5555_5555_5555_5555
     hashes = {
         "s/seen": 0x9D2B_6E41_F078_35C3,
@@ -320,7 +325,7 @@ def test_near_and_mirrored_copies_count_as_leaks_and_leave_training():
     assert curated.rows.loc["s/seen", "decision"] == "keep"
 
 
-def test_a_pair_that_might_be_copies_is_asked_about_and_both_stay():
+def test_a_pair_that_might_be_copies_is_asked_about_and_both_stay() -> None:
     first, second = 0x9D2B_6E41_F078_35C3, 0x9D2B_6E41_F078_35C3 ^ 0xFF
     curated = decided(
         MadeImage("s/eval", label="cat", split="test", details="u", image={"phash": first}),

@@ -1,5 +1,7 @@
 """The second look and what it finds among small images."""
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ SIDE = 32
 
 
 @pytest.fixture(scope="module")
-def scenes():
+def scenes() -> np.ndarray:
     """400 drawn images of lines and ellipses, grey, [400, 96, 96]."""
     rng = np.random.default_rng(0)
     drawn = np.full((400, 96, 96), 120, np.uint8)
@@ -23,35 +25,37 @@ def scenes():
                 rng.integers(4, 30, 2).tolist(),
                 rng.integers(256),
             )
-            cv2.line(image, *ends, int(level), 4)
+            cv2.line(image, ends[0], ends[1], int(level), 4)
             cv2.ellipse(
                 image, ends[0], size, int(rng.integers(180)), 0, 360, int(rng.integers(256)), -1
             )
     return drawn
 
 
-def small(images) -> np.ndarray:
+def small(images: Iterable[np.ndarray]) -> np.ndarray:
     """Thumbnails, uint8 [N, 1024]."""
     return np.stack(
         [
-            np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.BICUBIC)).ravel()
+            np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.Resampling.BICUBIC)).ravel()
             for one in images
         ]
     )
 
 
-def vectors(thumbnails) -> np.ndarray:
+def vectors(thumbnails: np.ndarray) -> np.ndarray:
     """The coarse image without its brightness, float32 [N, 64]."""
     cells = thumbnails.reshape(-1, 8, 4, 8, 4).mean(axis=(2, 4)).reshape(-1, 64)
-    return (cells - cells.mean(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(cells - cells.mean(axis=1, keepdims=True), np.float32)
 
 
-def copies(scenes):
+def copies(scenes: np.ndarray) -> list[np.ndarray]:
     """Darker, of half the contrast, cut at two edges and enlarged again."""
     return [cv2.resize(one[6:, 6:], (96, 96)) // 2 + 30 for one in scenes]
 
 
-def test_a_darker_shifted_and_larger_copy_agrees_and_another_image_does_not(scenes):
+def test_a_darker_shifted_and_larger_copy_agrees_and_another_image_does_not(
+    scenes: np.ndarray,
+) -> None:
     originals, changed = scenes[:60:3], copies(scenes[:60:3])
     thumbnails = small([*originals, *changed])
     n = len(originals)
@@ -63,7 +67,7 @@ def test_a_darker_shifted_and_larger_copy_agrees_and_another_image_does_not(scen
     assert of_others.max() < 0.7
 
 
-def test_a_turned_copy_agrees_only_when_turns_are_asked_for(scenes):
+def test_a_turned_copy_agrees_only_when_turns_are_asked_for(scenes: np.ndarray) -> None:
     thumbnails = small([scenes[0], np.rot90(scenes[0])[:, ::-1].copy()])
     pair = np.array([[0, 1]])
 
@@ -71,7 +75,7 @@ def test_a_turned_copy_agrees_only_when_turns_are_asked_for(scenes):
     assert agreement(thumbnails, pair)[0] < 0.7
 
 
-def test_copies_among_images_of_much_detail_are_found_and_only_they(scenes):
+def test_copies_among_images_of_much_detail_are_found_and_only_they(scenes: np.ndarray) -> None:
     thumbnails = np.concatenate([small(scenes), small(copies(scenes[:10]))])
 
     found = alike_details(vectors(thumbnails), thumbnails, least=0.85)
@@ -80,7 +84,7 @@ def test_copies_among_images_of_much_detail_are_found_and_only_they(scenes):
     assert found.chance < 0.8
 
 
-def test_among_digits_details_tell_nothing():
+def test_among_digits_details_tell_nothing() -> None:
     scans = (load_digits().images * (255 / 16)).astype(np.uint8)
     thumbnails = small(scans)
 
@@ -90,7 +94,7 @@ def test_among_digits_details_tell_nothing():
     assert len(found.pairs) == 0
 
 
-def test_a_set_too_small_to_be_its_own_yardstick_is_left_to_its_pixels(scenes):
+def test_a_set_too_small_to_be_its_own_yardstick_is_left_to_its_pixels(scenes: np.ndarray) -> None:
     thumbnails = np.repeat(small(scenes[:1]), SAMPLE - 1, axis=0)
 
     assert len(alike_details(vectors(thumbnails), thumbnails, least=0.85).pairs) == 0

@@ -12,17 +12,19 @@ from pipeline_lib.inspect.small_view import small_view
 FLOWER = Image.fromarray(load_sample_images().images[1])
 
 
-def seen(image):
-    return view_pixels(small_view(np.asarray(image)))
+def seen(image: Image.Image) -> np.ndarray:
+    view = small_view(np.asarray(image))
+    assert view is not None
+    return view_pixels(view)
 
 
-def cropped(image, share):
+def cropped(image: Image.Image, share: float) -> Image.Image:
     width, height = image.size
     left, top = round(width * share / 2), round(height * share / 2)
     return image.crop((left, top, width - left, height - top))
 
 
-def shirt(colour, seed):
+def shirt(colour: tuple[int, int, int], seed: int) -> Image.Image:
     """The same silhouette on white, with folds of its own."""
     yy, xx = np.mgrid[:300, :240]
     folds = np.random.default_rng(seed).normal(0, 1, (15, 12))
@@ -37,7 +39,7 @@ def shirt(colour, seed):
     return Image.fromarray(image.clip(0, 255).astype(np.uint8))
 
 
-def captioned(image):
+def captioned(image: Image.Image) -> Image.Image:
     """A strip of a tenth of the height over the lower edge."""
     copy = image.copy()
     copy.paste("white", (0, round(0.9 * copy.height), copy.width, copy.height))
@@ -69,18 +71,18 @@ def captioned(image):
         "caption",
     ],
 )
-def test_an_altered_photograph_is_a_copy(copy):
+def test_an_altered_photograph_is_a_copy(copy: Image.Image) -> None:
     assert likeness(seen(FLOWER), seen(copy), turned=True).is_copy
 
 
-def test_a_frame_wider_one_way_than_the_other_is_seen_through():
+def test_a_frame_wider_one_way_than_the_other_is_seen_through() -> None:
     """The same pixels on each side are more of the height than of the width: no search over one scale fits."""
     temple = Image.fromarray(load_sample_images().images[0]).crop((0, 0, 640, 240))
 
     assert likeness(seen(temple), seen(ImageOps.expand(temple, 20, "white")), turned=True).is_copy
 
 
-def test_one_silhouette_in_another_colour_or_with_other_folds_is_no_copy():
+def test_one_silhouette_in_another_colour_or_with_other_folds_is_no_copy() -> None:
     red = shirt((180, 40, 50), seed=0)
 
     assert likeness(seen(red), seen(red), turned=True).is_copy
@@ -89,7 +91,7 @@ def test_one_silhouette_in_another_colour_or_with_other_folds_is_no_copy():
 
 
 @pytest.mark.parametrize("share", [0.12, 0.16, 0.2])
-def test_two_prints_on_one_blank_are_no_copies(share):
+def test_two_prints_on_one_blank_are_no_copies(share: float) -> None:
     """Nearly all of the two is equal to the pixel: what differs is one part."""
     blank, side = shirt((180, 160, 150), seed=0), round(240 * share)
     printed = []
@@ -107,7 +109,7 @@ def test_two_prints_on_one_blank_are_no_copies(share):
     assert found.is_question
 
 
-def test_a_clipped_brightening_is_no_other_hue_and_another_hue_is_no_brightening():
+def test_a_clipped_brightening_is_no_other_hue_and_another_hue_is_no_brightening() -> None:
     grey = np.asarray(ImageOps.grayscale(FLOWER), np.float64)
     tinted = [
         Image.fromarray((grey[..., None] * tint).clip(0, 255).astype(np.uint8))
@@ -120,7 +122,7 @@ def test_a_clipped_brightening_is_no_other_hue_and_another_hue_is_no_brightening
     assert likeness(seen(tinted[0]), seen(tinted[1]), turned=True).hue > 16
 
 
-def test_a_chain_of_pairs_is_no_group_and_the_likeliest_pair_is():
+def test_a_chain_of_pairs_is_no_group_and_the_likeliest_pair_is() -> None:
     near = np.array([[0, 1], [1, 2], [2, 3], [4, 5]])
 
     groups = complete_groups(
@@ -139,15 +141,19 @@ def test_a_chain_of_pairs_is_no_group_and_the_likeliest_pair_is():
     assert groups[4] == groups[5] == groups[6]
 
 
-def test_a_group_whose_every_pair_agrees_is_joined_whole():
-    asked = []
+def test_a_group_whose_every_pair_agrees_is_joined_whole() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def agree(a: int, b: int) -> bool:
+        asked.append((a, b))
+        return True
 
     groups = complete_groups(
         4,
         equal=np.empty((0, 2), np.int64),
         near=np.array([[0, 1], [1, 2], [2, 3]]),
         score=np.array([0.9, 0.9, 0.9]),
-        agree=lambda a, b: asked.append((a, b)) or True,
+        agree=agree,
     )
 
     assert len(set(groups)) == 1

@@ -22,12 +22,14 @@ def digits() -> np.ndarray:
     return np.stack(large).reshape(len(large), -1)
 
 
-def test_no_two_genuine_digits_pair_up(digits):
+def test_no_two_genuine_digits_pair_up(digits: np.ndarray) -> None:
     assert len(alike_pixels(digits, max_rms=5)) == 0
 
 
 @pytest.mark.parametrize("quality", [80, 90, 95])
-def test_reencoded_and_slightly_brighter_copies_pair_with_their_originals_only(digits, quality):
+def test_reencoded_and_slightly_brighter_copies_pair_with_their_originals_only(
+    digits: np.ndarray, quality: int
+) -> None:
     originals = digits[:300]
     copies = np.stack([reencoded(n, scan, quality) for n, scan in enumerate(originals)])
 
@@ -43,7 +45,7 @@ def reencoded(n: int, scan: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(file)).ravel()
 
 
-def test_the_blocked_search_finds_what_brute_force_finds(monkeypatch):
+def test_the_blocked_search_finds_what_brute_force_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicate_small_images, "BLOCK_ROWS", 32)
     rng = np.random.default_rng(0)
     base = rng.integers(0, 256, (100, 1024))
@@ -59,7 +61,7 @@ def test_the_blocked_search_finds_what_brute_force_finds(monkeypatch):
     assert found == expected
 
 
-def test_faint_images_pair_only_when_they_are_nearly_equal():
+def test_faint_images_pair_only_when_they_are_nearly_equal() -> None:
     rng = np.random.default_rng(1)
     blank_pages = rng.integers(249, 256, (20, 1024)).astype(np.uint8)
 

@@ -1,26 +1,29 @@
+from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image as Pillow
 from sklearn.datasets import load_sample_images
 
-from pipeline_lib.curate.duplicates import group_duplicates
+from pipeline_lib.curate.duplicates import Groups, group_duplicates
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.small_view import small_view
 from tests.unit.curate.made_tables import MadeImage, make_found, make_rows
 
 
-def grouped(images, **params):
+def grouped(images: Sequence[MadeImage], **params: Any) -> Groups:
     found = make_found(images)
     features = found.features.set_index("image_id")
     return group_duplicates(make_rows(images), features, found.views, CurateParams(**params))
 
 
-def groups_of(images, **params):
+def groups_of(images: Sequence[MadeImage], **params: Any) -> pd.DataFrame:
     return grouped(images, **params).frame
 
 
-def test_copies_are_grouped_under_the_smallest_name_with_the_closest_kind():
+def test_copies_are_grouped_under_the_smallest_name_with_the_closest_kind() -> None:
     images = [
         MadeImage("s/d", looks="x"),
         MadeImage("s/b", looks="x"),
@@ -48,7 +51,7 @@ def test_copies_are_grouped_under_the_smallest_name_with_the_closest_kind():
     }
 
 
-def test_blank_images_are_no_near_copies_of_each_other():
+def test_blank_images_are_no_near_copies_of_each_other() -> None:
     blank = {"phash": 0, "entropy_bit": 0.5, "subject_bit": 0.0}
 
     assert (
@@ -58,7 +61,7 @@ def test_blank_images_are_no_near_copies_of_each_other():
     )
 
 
-def test_small_images_are_compared_by_pixels_and_not_by_their_hash():
+def test_small_images_are_compared_by_pixels_and_not_by_their_hash() -> None:
     images = [
         MadeImage("s/a", side_px=32, image={"phash": 1}),
         MadeImage("s/b", side_px=32, image={"phash": 1}),
@@ -73,7 +76,7 @@ ORIGINAL, ITS_CROPS = (
 )
 
 
-def test_a_cropped_copy_is_found_by_the_hash_of_the_originals_centre():
+def test_a_cropped_copy_is_found_by_the_hash_of_the_originals_centre() -> None:
     images = [
         MadeImage("s/a", details="u", image={"phash": ORIGINAL, "phash_variants": ITS_CROPS}),
         MadeImage("s/b", details="u", image={"phash": ITS_CROPS[1] ^ 0b111}),
@@ -83,7 +86,7 @@ def test_a_cropped_copy_is_found_by_the_hash_of_the_originals_centre():
     assert groups_of(images, dup_variants=False)["dup_group"].isna().all()
 
 
-def test_a_mirrored_copy_is_found_by_the_hash_of_the_mirrored_original():
+def test_a_mirrored_copy_is_found_by_the_hash_of_the_mirrored_original() -> None:
     every_second_column = 0x5555_5555_5555_5555
     images = [
         MadeImage("s/a", details="u", image={"phash": ORIGINAL}),
@@ -94,7 +97,7 @@ def test_a_mirrored_copy_is_found_by_the_hash_of_the_mirrored_original():
     assert groups_of(images, dup_variants=False)["dup_group"].isna().all()
 
 
-def test_images_that_differ_by_more_bits_are_a_question_and_no_group():
+def test_images_that_differ_by_more_bits_are_a_question_and_no_group() -> None:
     images = [
         MadeImage("s/a", details="u", image={"phash": ORIGINAL}),
         MadeImage("s/b", details="u", image={"phash": ORIGINAL ^ 0b1111_1111}),
@@ -109,7 +112,7 @@ def test_images_that_differ_by_more_bits_are_a_question_and_no_group():
     assert grouped(images, dup_review_hamming=6).maybe.empty
 
 
-def test_a_pair_joined_through_a_third_image_is_no_question():
+def test_a_pair_joined_through_a_third_image_is_no_question() -> None:
     images = [
         MadeImage("s/a", details="u", image={"phash": ORIGINAL}),
         MadeImage("s/b", details="u", image={"phash": ORIGINAL ^ 0b1_1111}),
@@ -122,7 +125,7 @@ def test_a_pair_joined_through_a_third_image_is_no_question():
     assert groups.maybe.empty
 
 
-def test_a_pair_of_equal_hashes_and_unlike_details_is_neither_a_group_nor_a_question():
+def test_a_pair_of_equal_hashes_and_unlike_details_is_neither_a_group_nor_a_question() -> None:
     groups = grouped(
         [MadeImage("s/a", image={"phash": ORIGINAL}), MadeImage("s/b", image={"phash": ORIGINAL})]
     )
@@ -131,7 +134,7 @@ def test_a_pair_of_equal_hashes_and_unlike_details_is_neither_a_group_nor_a_ques
     assert groups.maybe.empty
 
 
-def test_copies_are_found_although_a_different_image_of_the_same_hash_stands_between_them():
+def test_copies_are_found_although_a_different_image_of_the_same_hash_stands_between_them() -> None:
     images = [
         MadeImage("s/a", details="u", image={"phash": ORIGINAL}),
         MadeImage("s/b", details="w", image={"phash": ORIGINAL}),
@@ -143,13 +146,15 @@ def test_copies_are_found_although_a_different_image_of_the_same_hash_stands_bet
     assert groups["dup_group"].dropna().to_dict() == {"s/a": "s/a", "s/c": "s/a"}
 
 
-def test_two_images_of_one_hash_that_are_each_like_a_third_are_not_all_one_group():
+def test_two_images_of_one_hash_that_are_each_like_a_third_are_not_all_one_group() -> None:
     """The grey one is a copy of the red or of the turquoise one, as far as can be seen; these two are no copies."""
     grey = np.asarray(Pillow.fromarray(load_sample_images().images[1]).convert("L"), np.float64)[
         ..., None
     ]
     tints = {"s/red": (1, 0.6, 0.5), "s/grey": (0.7, 0.7, 0.7), "s/turquoise": (0.5, 0.8, 0.9)}
-    shown = {name: small_view((grey * tint).astype(np.uint8)) for name, tint in tints.items()}
+    shown: dict[str, Any] = {
+        name: small_view((grey * tint).astype(np.uint8)) for name, tint in tints.items()
+    }
     images = [MadeImage(name, image={"phash": ORIGINAL}) for name in tints]
     found = make_found(images)
 

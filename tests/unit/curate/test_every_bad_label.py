@@ -6,9 +6,11 @@ tests/unit/download/test_votes_and_subjects.py.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from pipeline_lib.curate.decide import curate
+from pipeline_lib.curate.decide import Curated, curate
 from pipeline_lib.curate.overrides import parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import ConfigError, DataCheckFailed
@@ -16,7 +18,7 @@ from tests.unit.curate.made_tables import HEADER, OVERRIDES, MadeImage, make_fou
 
 GOOD = [MadeImage(f"s/{label}{n}", label=label) for label in ("3", "cat") for n in range(20)]
 LISTED = CurateParams(classes=("3", "cat"), max_label_issue_rate=1)
-TRAIN = {"split": "train"}
+TRAIN: dict[str, Any] = {"split": "train"}
 
 BAD_LABELS = {
     "absent": (None, "quarantine", "label_missing"),
@@ -36,14 +38,14 @@ BAD_LABELS = {
 
 
 @pytest.fixture(scope="module")
-def decided():
+def decided() -> Curated:
     """Every bad label in one set, its image named by the case."""
     bad = [MadeImage(f"s/{case}", label=label) for case, (label, _, _) in BAD_LABELS.items()]
     return curate(make_found([*GOOD, *bad]), LISTED)
 
 
 @pytest.mark.parametrize("case", BAD_LABELS)
-def test_a_bad_label_has_its_exact_code_and_makes_no_class(decided, case):
+def test_a_bad_label_has_its_exact_code_and_makes_no_class(decided: Curated, case: str) -> None:
     row = decided.manifest.set_index("image_id").loc[f"s/{case}"]
 
     _, decision, reason = BAD_LABELS[case]
@@ -52,21 +54,23 @@ def test_a_bad_label_has_its_exact_code_and_makes_no_class(decided, case):
     assert decided.classes["class_id"].to_list() == ["3", "cat"]
 
 
-def test_the_ledger_balances_over_all_bad_labels(decided):
+def test_the_ledger_balances_over_all_bad_labels(decided: Curated) -> None:
     ledger = decided.statistics["ledger"]
 
     assert ledger["discovered"] == len(GOOD) + len(BAD_LABELS) == decided.balance["n"].sum()
     assert ledger["discovered"] == ledger["kept"] + ledger["quarantined"] + ledger["removed"]
 
 
-def test_one_image_with_two_labels_is_quarantined_in_training_unless_votes_decide():
+def test_one_image_with_two_labels_is_quarantined_in_training_unless_votes_decide() -> None:
     twins = [
         MadeImage("s/x", "cat", looks="same", **TRAIN),
         MadeImage("s/y", "3", looks="same", **TRAIN),
     ]
     ends = [MadeImage("s/v", "cat", split="val"), MadeImage("s/t", "cat", split="test")]
     votes = [(f"s/{name}", who, "cat") for name in ("x", "y") for who in ("ana", "ben", "cleo")]
-    votes += [(p.image_id, who, p.label) for p in GOOD[15:25] for who in ("ana", "ben", "cleo")]
+    votes += [
+        (p.image_id, who, str(p.label)) for p in GOOD[15:25] for who in ("ana", "ben", "cleo")
+    ]
 
     alone = curate(make_found([*GOOD, *twins, *ends]), LISTED).manifest.set_index("image_id")
     voted = curate(make_found([*GOOD, *twins, *ends], votes=votes), LISTED).manifest.set_index(
@@ -78,7 +82,9 @@ def test_one_image_with_two_labels_is_quarantined_in_training_unless_votes_decid
     assert voted.loc["s/x", "decision"] == "keep" and voted.loc["s/y", "reason"] == "duplicate"
 
 
-def test_a_class_of_one_image_is_dropped_kept_out_or_refused_and_a_listed_class_without_any_is_counted():
+def test_a_class_of_one_image_is_dropped_kept_out_or_refused_and_a_listed_class_without_any_is_counted() -> (
+    None
+):
     images = [
         *GOOD,
         MadeImage("s/one", "emu", **TRAIN),
@@ -112,7 +118,7 @@ LINE = "image_id,s/x,keep,,,why,me,2026-11-21"
         HEADER + LINE,  # no last line break
     ],
 )
-def test_what_spreadsheets_do_to_a_csv_is_read(text):
+def test_what_spreadsheets_do_to_a_csv_is_read(text: str) -> None:
     (found,) = parse_overrides(text, OVERRIDES)
 
     assert (found.line, found.key, found.action) == (2, "s/x", "keep")
@@ -128,7 +134,7 @@ def test_what_spreadsheets_do_to_a_csv_is_read(text):
         (HEADER.replace("key,", "key,key,"), "found: key_type,key,key,action"),
     ],
 )
-def test_a_file_with_other_columns_is_refused_with_its_first_line(text, found):
+def test_a_file_with_other_columns_is_refused_with_its_first_line(text: str, found: str) -> None:
     with pytest.raises(ConfigError, match=found) as caught:
         parse_overrides(text, OVERRIDES)
 

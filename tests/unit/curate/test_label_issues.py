@@ -6,14 +6,15 @@ import pytest
 from sklearn.datasets import load_digits
 
 from pipeline_lib.curate import label_issues
-from pipeline_lib.curate.label_issues import find_label_issues, folds_of
+from pipeline_lib.curate.label_issues import LabelIssues, find_label_issues, folds_of
 from pipeline_lib.curate.params import CurateParams
 
 PARAMS = CurateParams()
+Digits = tuple[pd.DataFrame, pd.DataFrame, set[str], pd.Series]
 
 
 @pytest.fixture(scope="module")
-def digits():
+def digits() -> Digits:
     """600 digits with 30 labels flipped: rows, features and the flipped image_ids."""
     raw, rng = load_digits(), np.random.default_rng(0)
     chosen = rng.permutation(len(raw.target))[:600]
@@ -28,12 +29,14 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def opinion(digits):
+def opinion(digits: Digits) -> LabelIssues:
     rows, features, _, _ = digits
     return find_label_issues(rows, features, PARAMS)
 
 
-def test_flipped_labels_are_doubted_and_the_true_class_is_suggested(digits, opinion):
+def test_flipped_labels_are_doubted_and_the_true_class_is_suggested(
+    digits: Digits, opinion: LabelIssues
+) -> None:
     _, _, flipped, truth = digits
 
     doubted = set(opinion.frame.index[opinion.frame["doubted"]])
@@ -44,11 +47,13 @@ def test_flipped_labels_are_doubted_and_the_true_class_is_suggested(digits, opin
     assert right[sorted(doubted & flipped)].mean() >= 0.95
 
 
-def test_the_accuracy_is_the_share_of_given_labels_predicted(opinion):
+def test_the_accuracy_is_the_share_of_given_labels_predicted(opinion: LabelIssues) -> None:
     assert 0.85 < opinion.accuracy < 0.96
 
 
-def test_the_ranking_is_as_good_as_cleanlabs_on_logistic_regression(digits, opinion):
+def test_the_ranking_is_as_good_as_cleanlabs_on_logistic_regression(
+    digits: Digits, opinion: LabelIssues
+) -> None:
     cleanlab_rank = pytest.importorskip(
         "cleanlab.rank", reason="cleanlab is not installed: no oracle to compare with"
     )
@@ -58,7 +63,10 @@ def test_the_ranking_is_as_good_as_cleanlabs_on_logistic_regression(digits, opin
 
     rows, features, flipped, _ = digits
     is_flipped = rows.index.isin(flipped)
-    labels, vectors = rows["class_id"].astype(int).to_numpy(), np.stack(features["vector"])
+    labels, vectors = (
+        rows["class_id"].astype(int).to_numpy(),
+        np.stack(features["vector"].to_list()),
+    )
     p_NK = cross_val_predict(
         LogisticRegression(max_iter=100), vectors, labels, cv=5, method="predict_proba"
     )
@@ -74,7 +82,9 @@ def test_the_ranking_is_as_good_as_cleanlabs_on_logistic_regression(digits, opin
     assert ours > 0.93
 
 
-def test_an_opinion_is_the_same_bit_for_bit_when_asked_again(digits, opinion):
+def test_an_opinion_is_the_same_bit_for_bit_when_asked_again(
+    digits: Digits, opinion: LabelIssues
+) -> None:
     rows, features, _, _ = digits
 
     again = find_label_issues(rows, features.sample(frac=1, random_state=1), PARAMS)
@@ -82,7 +92,9 @@ def test_an_opinion_is_the_same_bit_for_bit_when_asked_again(digits, opinion):
     pd.testing.assert_frame_equal(again.frame, opinion.frame, check_exact=True)
 
 
-def test_a_large_set_is_learnt_from_a_sample_and_every_image_is_still_judged(digits, monkeypatch):
+def test_a_large_set_is_learnt_from_a_sample_and_every_image_is_still_judged(
+    digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows, features, flipped, _ = digits
     monkeypatch.setattr(label_issues, "BLOCK_ROWS", 50)
 
@@ -92,7 +104,9 @@ def test_a_large_set_is_learnt_from_a_sample_and_every_image_is_still_judged(dig
     assert len(set(opinion.frame.index[opinion.frame["doubted"]]) & flipped) >= 18
 
 
-def test_with_many_classes_the_trees_are_left_out(digits, monkeypatch):
+def test_with_many_classes_the_trees_are_left_out(
+    digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows, features, _, _ = digits
     monkeypatch.setattr(label_issues, "MOST_CLASSES_FOR_TREES", 5)
     monkeypatch.setattr(label_issues, "TREES", 0)  # would be refused by scikit-learn
@@ -100,7 +114,9 @@ def test_with_many_classes_the_trees_are_left_out(digits, monkeypatch):
     assert find_label_issues(rows, features, PARAMS).frame["p_given"].notna().all()
 
 
-def test_vectors_of_different_kinds_are_judged_apart_and_too_few_of_a_kind_not_at_all(digits):
+def test_vectors_of_different_kinds_are_judged_apart_and_too_few_of_a_kind_not_at_all(
+    digits: Digits,
+) -> None:
     rows, features, _, _ = digits
     features = features.copy()
     few = features.index[:20]
@@ -114,7 +130,7 @@ def test_vectors_of_different_kinds_are_judged_apart_and_too_few_of_a_kind_not_a
     assert opinion.frame["p_given"].notna().sum() == 580
 
 
-def test_without_features_nothing_is_doubted_and_the_accuracy_is_undefined(digits):
+def test_without_features_nothing_is_doubted_and_the_accuracy_is_undefined(digits: Digits) -> None:
     rows, features, _, _ = digits
 
     opinion = find_label_issues(rows, features.iloc[:0], PARAMS)
@@ -123,7 +139,7 @@ def test_without_features_nothing_is_doubted_and_the_accuracy_is_undefined(digit
     assert np.isnan(opinion.accuracy)
 
 
-def test_copies_share_a_fold_and_classes_are_dealt_evenly():
+def test_copies_share_a_fold_and_classes_are_dealt_evenly() -> None:
     groups = pd.Series([f"g{n // 2}" for n in range(400)], index=[f"i{n}" for n in range(400)])
     labels = np.repeat(np.arange(200) % 4, 2)
 

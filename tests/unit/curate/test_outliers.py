@@ -10,7 +10,7 @@ from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.params import CurateParams
 
 
-def clouds(*, strangers: int = 3):
+def clouds(*, strangers: int = 3) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two classes around two centres in 16 dimensions, class b ten times as wide; the first of each are far away."""
     rng = np.random.default_rng(0)
     ids = [f"{label}{n:03d}" for label in "ab" for n in range(200)]
@@ -22,7 +22,7 @@ def clouds(*, strangers: int = 3):
     return rows, pd.DataFrame({"kind": "hog", "vector": list(vectors)}, index=ids)
 
 
-def test_strangers_are_the_last_percentiles_of_their_own_class_however_wide_it_is():
+def test_strangers_are_the_last_percentiles_of_their_own_class_however_wide_it_is() -> None:
     rows, features = clouds()
 
     scores = outlier_scores(rows, features, CurateParams())
@@ -34,10 +34,12 @@ def test_strangers_are_the_last_percentiles_of_their_own_class_however_wide_it_i
         assert own.min() == pytest.approx(1 / 200)
 
 
-def test_the_order_is_that_of_the_mean_distance_to_ten_neighbours(monkeypatch):
+def test_the_order_is_that_of_the_mean_distance_to_ten_neighbours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(outliers, "BLOCK_ROWS", 37)
     rows, features = clouds()
-    vectors = np.stack(features["vector"][:200])
+    vectors = np.stack(features["vector"][:200].to_list())
 
     scores = outlier_scores(rows[:200], features, CurateParams())
 
@@ -48,7 +50,9 @@ def test_the_order_is_that_of_the_mean_distance_to_ten_neighbours(monkeypatch):
     )  # of about 4: nearer ones may change places with the processor
 
 
-def test_a_sample_of_a_large_class_finds_the_same_strangers(monkeypatch):
+def test_a_sample_of_a_large_class_finds_the_same_strangers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(outliers, "SAMPLE", 60)
     rows, features = clouds()
 
@@ -57,7 +61,7 @@ def test_a_sample_of_a_large_class_finds_the_same_strangers(monkeypatch):
     assert set(scores[:200].nlargest(3).index) == {"a000", "a001", "a002"}
 
 
-def test_a_small_class_and_an_image_without_one_have_no_score():
+def test_a_small_class_and_an_image_without_one_have_no_score() -> None:
     rows, features = clouds()
     rows.loc[rows.index[:160], "class_id"] = np.nan
 

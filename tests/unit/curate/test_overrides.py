@@ -1,4 +1,5 @@
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -20,14 +21,26 @@ IMAGES = [
 ]
 
 
-def manifest_with(overrides: str = "", *, votes=(), images=IMAGES) -> pd.DataFrame:
+def manifest_with(
+    overrides: str = "",
+    *,
+    votes: Sequence[tuple[str, str, str]] = (),
+    images: Sequence[MadeImage] = IMAGES,
+) -> pd.DataFrame:
     found = make_found(images, overrides=overrides, votes=votes)
     return curate(found, CurateParams(max_label_issue_rate=1)).manifest.set_index(
         "image_id"
     )  # all vectors are alike
 
 
-def line(key_type, key, action, value="", expected_old="", day="2026-11-21"):
+def line(
+    key_type: str,
+    key: str,
+    action: str,
+    value: str = "",
+    expected_old: str = "",
+    day: str = "2026-11-21",
+) -> str:
     return f"{key_type},{key},{action},{value},{expected_old},why,me,{day}\n"
 
 
@@ -44,14 +57,14 @@ DECISIONS = [
 ]
 
 
-def rows_that_differ(before, after):
+def rows_that_differ(before: pd.DataFrame, after: pd.DataFrame) -> set[str]:
     """Out-of-sample opinions aside: one label more or less moves every prediction a little."""
     before, after = before[DECISIONS], after[DECISIONS]
     same = before.eq(after) | (before.isna() & after.isna())
     return set(before.index[~same.all(axis=1)])
 
 
-def test_an_override_changes_exactly_its_rows():
+def test_an_override_changes_exactly_its_rows() -> None:
     before = manifest_with()
 
     after = manifest_with(line("image_id", "s/cat1", "relabel", "dog", "cat"))
@@ -66,7 +79,7 @@ def test_an_override_changes_exactly_its_rows():
     assert "relabelled_by_override" in row["flags"]
 
 
-def test_an_image_is_removed_by_its_bytes_under_any_name():
+def test_an_image_is_removed_by_its_bytes_under_any_name() -> None:
     row = manifest_with(line("sha256", digest("s/cat1", 32), "remove")).loc["s/cat1"]
 
     assert (row["decision"], row["reason"], row["decided_by"]) == (
@@ -76,7 +89,7 @@ def test_an_image_is_removed_by_its_bytes_under_any_name():
     )
 
 
-def test_an_image_is_put_into_the_split_a_person_names():
+def test_an_image_is_put_into_the_split_a_person_names() -> None:
     before = manifest_with()
     chosen = before.index[before["split"] == "train"][0]
 
@@ -86,7 +99,7 @@ def test_an_image_is_put_into_the_split_a_person_names():
     assert rows_that_differ(before, after) == {chosen}
 
 
-def test_keep_saves_a_copy_that_would_go():
+def test_keep_saves_a_copy_that_would_go() -> None:
     images = [
         *IMAGES,
         MadeImage("s/a", "cat", "train", looks="x"),
@@ -100,7 +113,7 @@ def test_keep_saves_a_copy_that_would_go():
     )
 
 
-def test_keep_does_not_keep_a_training_copy_of_a_test_image():
+def test_keep_does_not_keep_a_training_copy_of_a_test_image() -> None:
     images = [
         *IMAGES,
         MadeImage("s/a", "cat", "test", looks="x"),
@@ -114,7 +127,7 @@ def test_keep_does_not_keep_a_training_copy_of_a_test_image():
     assert curated.statistics["overrides"]["overruled"] == 1
 
 
-def test_a_merged_class_goes_into_the_other_with_its_votes():
+def test_a_merged_class_goes_into_the_other_with_its_votes() -> None:
     votes = [(f"s/dog{n}", who, "cat") for n in range(5) for who in ("ana", "ben", "cleo")]
 
     after = manifest_with(line("class_id", "cat", "merge_class", "hen"), votes=votes)
@@ -124,7 +137,7 @@ def test_a_merged_class_goes_into_the_other_with_its_votes():
     assert (after.loc[[f"s/dog{n}" for n in range(5)], "class_id"] == "hen").all()
 
 
-def test_a_renamed_class_has_its_new_name_everywhere():
+def test_a_renamed_class_has_its_new_name_everywhere() -> None:
     curated = curate(
         make_found(IMAGES, overrides=line("class_id", "cat", "rename_class", "tomcat")),
         CurateParams(),
@@ -134,7 +147,7 @@ def test_a_renamed_class_has_its_new_name_everywhere():
     assert "tomcat" in set(curated.selection["train"]["class_id"])
 
 
-def test_what_every_received_class_became_is_on_record():
+def test_what_every_received_class_became_is_on_record() -> None:
     orders = line("class_id", "cat", "rename_class", "tomcat") + line(
         "class_id", "hen", "merge_class", "dog"
     )
@@ -148,7 +161,7 @@ def test_what_every_received_class_became_is_on_record():
     assert excluded.profile["became"] == {"cat": "cat", "dog": "dog", "hen": None}
 
 
-def test_an_excluded_class_is_removed():
+def test_an_excluded_class_is_removed() -> None:
     after = manifest_with(line("class_id", "hen", "exclude_class"))
 
     hens = after[after["label_received"] == "hen"]
@@ -156,13 +169,13 @@ def test_an_excluded_class_is_removed():
     assert set(hens["decision"]) == {"remove"}
 
 
-def test_comments_and_blank_lines_are_skipped():
+def test_comments_and_blank_lines_are_skipped() -> None:
     text = HEADER + "\n# asked by the vet\n" + line("image_id", "x", "keep")
 
     assert [(o.line, o.key) for o in parse_overrides(text, OVERRIDES)] == [(4, "x")]
 
 
-def test_wrong_columns_are_refused():
+def test_wrong_columns_are_refused() -> None:
     with pytest.raises(
         ConfigError,
         match=r"overrides.csv:1: the columns are wrong \(found: key,value\). Remedy: make",
@@ -193,12 +206,12 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("text", MALFORMED)
-def test_a_malformed_line_is_refused_with_its_number(text):
+def test_a_malformed_line_is_refused_with_its_number(text: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(MALFORMED[text])):
         parse_overrides(HEADER + text, OVERRIDES)
 
 
-def test_all_malformed_lines_are_listed_at_once():
+def test_all_malformed_lines_are_listed_at_once() -> None:
     text = (
         HEADER
         + line("image_id", "", "keep")
@@ -249,7 +262,7 @@ WRONG_FOR_THE_DATA = {
 
 
 @pytest.mark.parametrize("text", WRONG_FOR_THE_DATA)
-def test_a_line_that_does_not_fit_the_data_is_refused_with_its_number(text):
+def test_a_line_that_does_not_fit_the_data_is_refused_with_its_number(text: str) -> None:
     images = [
         *IMAGES,
         MadeImage("s/bad", image={"refusal": "decode_corrupt"}),
@@ -261,7 +274,7 @@ def test_a_line_that_does_not_fit_the_data_is_refused_with_its_number(text):
         manifest_with(text, images=images)
 
 
-def test_all_lines_that_do_not_fit_the_data_are_one_error_in_the_order_of_the_file():
+def test_all_lines_that_do_not_fit_the_data_are_one_error_in_the_order_of_the_file() -> None:
     text = (
         line("image_id", "s/cat1", "relabel", "dog", "hen")
         + line("class_id", "cow", "exclude_class")
@@ -276,7 +289,7 @@ def test_all_lines_that_do_not_fit_the_data_are_one_error_in_the_order_of_the_fi
         manifest_with(text)
 
 
-def test_an_image_called_no_duplicate_is_no_near_copy_of_anything():
+def test_an_image_called_no_duplicate_is_no_near_copy_of_anything() -> None:
     hashes = {"phash": 2**40 - 1}
     images = [
         *IMAGES,
@@ -292,12 +305,12 @@ def test_an_image_called_no_duplicate_is_no_near_copy_of_anything():
     assert after["dup_group"].dropna().to_dict() == {"s/a": "s/a", "s/c": "s/a"}
 
 
-def test_a_split_may_not_be_expected_to_be_another():
+def test_a_split_may_not_be_expected_to_be_another() -> None:
     with pytest.raises(BadData, match=r"line 2: s/cat1 is now (train|val|test), not none"):
         manifest_with(line("image_id", "s/cat1", "split", "val", "none"))
 
 
-def test_an_expected_class_is_the_one_without_the_override():
+def test_an_expected_class_is_the_one_without_the_override() -> None:
     votes = [("s/cat1", who, "dog") for who in ("ana", "ben", "cleo")] + [
         (f"s/{label}{n}", who, label)
         for label in ("cat", "dog")
@@ -310,7 +323,7 @@ def test_an_expected_class_is_the_one_without_the_override():
     assert after.loc["s/cat1", "class_id"] == "hen"
 
 
-def test_classes_that_were_only_voted_for_can_be_merged():
+def test_classes_that_were_only_voted_for_can_be_merged() -> None:
     changes = class_changes(
         parse_overrides(HEADER + line("class_id", "Cat", "merge_class", "cat"), OVERRIDES),
         {"cat", "Cat"},
@@ -319,7 +332,7 @@ def test_classes_that_were_only_voted_for_can_be_merged():
     assert changes.new_name == {"Cat": "cat"}
 
 
-def test_the_examples_in_the_documentation_can_be_read():
+def test_the_examples_in_the_documentation_can_be_read() -> None:
     text = (
         (Path(__file__).parents[3] / "docs/overrides.md")
         .read_text()

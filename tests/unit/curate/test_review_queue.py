@@ -1,6 +1,7 @@
 """The queue of questions for people: which images, in which order, and not again once they have answered."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,8 @@ def test_what_a_person_has_decided_is_not_asked_again(
 def test_at_most_dup_questions_possible_copies_are_asked_about_the_likeliest_first() -> None:
     """Pairs that differ by eight bits and look the same: each is a question, noise of more levels a less likely one."""
     rng = np.random.default_rng(0)
-    images, shown = [], {}
+    images: list[MadeImage] = []
+    shown: dict[str, Any] = {}
     for number, noise in enumerate((40, 5, 20)):
         levels = rng.integers(0, 256, (24, 24, 3)).repeat(5, axis=0).repeat(5, axis=1)
         noisy = (levels + rng.integers(-noise, noise + 1, levels.shape)).clip(0, 255)

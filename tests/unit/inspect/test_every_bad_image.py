@@ -7,8 +7,10 @@ reason, or its remarks when it is kept.
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
@@ -27,7 +29,7 @@ from tests.unit.pixels.test_pixels_refusals import HOSTILE_PICKLE
 COPIES = 12  # of the placeholder; curate.placeholder_copies is 10
 
 
-def image(seed):
+def image(seed: int) -> npt.NDArray[np.uint8]:
     """A photograph of its own, so that no case is a copy of another; behind a fence, so that none is blurred."""
     pixels = photo(width=200, height=150, seed=seed)
     pixels[::10] //= 2
@@ -35,21 +37,21 @@ def image(seed):
     return pixels
 
 
-def jpeg(seed, **options):
+def jpeg(seed: int, **options: Any) -> bytes:
     return encoded(image(seed), "JPEG", quality=95, **options)
 
 
-def png(mode, seed):
+def png(mode: str, seed: int) -> bytes:
     return encoded(Image.fromarray(image(seed)).convert(mode), "PNG")
 
 
-def moving(kind, seed):
+def moving(kind: str, seed: int) -> bytes:
     return encoded(
         image(seed), kind, save_all=True, append_images=[Image.fromarray(image(seed + 500))]
     )
 
 
-def exif_of(orientation, *, gps=False):
+def exif_of(orientation: int, *, gps: bool = False) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
     if gps:
@@ -57,7 +59,7 @@ def exif_of(orientation, *, gps=False):
     return exif.tobytes()
 
 
-def text_bomb():
+def text_bomb() -> bytes:
     body = b"k\0\0" + zlib.compress(bytes(100_000_000))
     chunk = (
         len(body).to_bytes(4, "big")
@@ -69,7 +71,7 @@ def text_bomb():
     return sound[:33] + chunk + sound[33:]
 
 
-def photo_unavailable():
+def photo_unavailable() -> bytes:
     card = Image.new("RGB", (320, 240), (204, 204, 204))
     ImageDraw.Draw(card).text((60, 110), "photo unavailable", fill=(90, 90, 90), font_size=24)
     return encoded(card, "JPEG")
@@ -127,7 +129,7 @@ KEPT = {  # name: (bytes, remarks)
     "palette.png": (png("P", 19), []),
     "alpha.png": (png("RGBA", 20), []),
     "one_bit.png": (png("1", 21), ["low_information"]),
-    "16_bit.png": (encoded(image(22)[..., 0].astype(np.uint16) * 257, "PNG"), []),
+    "16_bit.png": (encoded(Image.fromarray(image(22)[..., 0].astype(np.uint16) * 257), "PNG"), []),
     "moving.gif": (moving("GIF", 23), ["several_frames"]),
     "moving.webp": (moving("WEBP", 24), ["several_frames"]),
     "on_its_side.jpg": (jpeg(25, exif=exif_of(6)), ["exif_rotated"]),
@@ -151,7 +153,7 @@ class Done:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("bad")
     trap = folder / "bin/gs"
     trap.parent.mkdir()
@@ -183,7 +185,7 @@ def done(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_used_is_quarantined_with_its_reason(done, name):
+def test_what_cannot_be_used_is_quarantined_with_its_reason(done: Done, name: str) -> None:
     row = done.rows.loc[f"made/{name}"]
 
     assert (row["decision"], row["reason"]) == ("quarantine", REFUSED[name][1])
@@ -191,13 +193,13 @@ def test_what_cannot_be_used_is_quarantined_with_its_reason(done, name):
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_what_can_be_used_is_kept_with_its_remarks(done, name):
+def test_what_can_be_used_is_kept_with_its_remarks(done: Done, name: str) -> None:
     row = done.rows.loc[f"made/{name}"]
 
     assert (row["decision"], row["flags"]) == ("keep", KEPT[name][1])
 
 
-def test_every_file_is_accounted_for_once(done):
+def test_every_file_is_accounted_for_once(done: Done) -> None:
     balance = done.curated.statistics["ledger"]
 
     assert balance["discovered"] == len(CASES) + 1  # and the system file that `download` refused
@@ -221,26 +223,25 @@ def test_every_file_is_accounted_for_once(done):
         ("photo.heic", "heic; `make setup WITH=heic` reads it"),
     ],
 )
-def test_what_is_no_image_is_named_for_what_it_is(done, name, kind):
+def test_what_is_no_image_is_named_for_what_it_is(done: Done, name: str, kind: str) -> None:
     assert done.images.loc[f"made/{name}", "detail"] == kind
 
 
-def test_postscript_is_never_run(done):
+def test_postscript_is_never_run(done: Done) -> None:
     assert not done.ghostscript.exists()
 
 
-def test_16_bits_keep_their_mean(done):
-    assert (
-        abs(int(done.images.loc["made/16_bit.png", "luminance_p50"]) - np.median(image(22)[..., 0]))
-        <= 1
-    )
+def test_16_bits_keep_their_mean(done: Done) -> None:
+    median: Any = done.images.loc["made/16_bit.png", "luminance_p50"]
+
+    assert abs(int(median) - np.median(image(22)[..., 0])) <= 1
 
 
-def test_an_image_on_its_side_has_its_upright_size(done):
-    assert done.images.loc["made/on_its_side.jpg", ["width_px", "height_px"]].tolist() == [150, 200]
+def test_an_image_on_its_side_has_its_upright_size(done: Done) -> None:
+    assert list(done.images.loc["made/on_its_side.jpg", ["width_px", "height_px"]]) == [150, 200]
 
 
-def test_odd_shapes_and_animations_are_shown_to_a_person(done):
+def test_odd_shapes_and_animations_are_shown_to_a_person(done: Done) -> None:
     review = done.curated.review
     shown = review[review["kind"] == "quality"].set_index("image_id")["note"].to_dict()
 
@@ -252,7 +253,7 @@ def test_odd_shapes_and_animations_are_shown_to_a_person(done):
     }
 
 
-def test_all_copies_of_a_placeholder_are_one_group(done):
+def test_all_copies_of_a_placeholder_are_one_group(done: Done) -> None:
     row = done.rows.loc["made/gone/0.jpg"]
 
     assert row["dup_group"] == "made/gone/0.jpg"

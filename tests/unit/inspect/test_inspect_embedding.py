@@ -1,6 +1,8 @@
 """A named weight file makes the features of photographs; its sha256 is checked before an image is read."""
 
 import hashlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ IMAGES = {f"made/a/{seed}.png": photo(width=250, height=230, seed=seed) for seed
 
 
 @pytest.fixture(scope="module")
-def network():
+def network() -> Any:
     """A ResNet-18 with random weights."""
     import torch
     import torchvision
@@ -28,7 +30,7 @@ def network():
 
 
 @pytest.fixture(scope="module")
-def weight_files(network, tmp_path_factory):
+def weight_files(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same weights in both formats."""
     import torch
     from safetensors.torch import save_file
@@ -40,14 +42,14 @@ def weight_files(network, tmp_path_factory):
 
 
 @pytest.fixture
-def source(tmp_path):
+def source(tmp_path: Path) -> Path:
     make_source(
         tmp_path, {name: encoded(pixels, "PNG") for name, pixels in IMAGES.items()}, per_shard=2
     )
     return tmp_path
 
 
-def params_for(file, **others):
+def params_for(file: Path, **others: Any) -> InspectParams:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return InspectParams(
         embedding_weights=file, weights_sha256=digest, **{"embedding_network": "resnet18", **others}
@@ -56,8 +58,8 @@ def params_for(file, **others):
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 def test_vectors_are_the_pooled_features_of_torchvisions_network(
-    source, weight_files, network, name
-):
+    source: Path, weight_files: Path, network: Any, name: str
+) -> None:
     import torch
 
     params = params_for(weight_files / name)
@@ -76,13 +78,16 @@ def test_vectors_are_the_pooled_features_of_torchvisions_network(
     with torch.inference_mode():
         network(images)
     handle.remove()
-    assert np.stack(features.loc[list(IMAGES), "vector"]) == pytest.approx(
+    assert np.stack(list(features.loc[list(IMAGES), "vector"])) == pytest.approx(
         pooled[0].numpy(), abs=1e-4
     )
+    assert params.weights_sha256
     assert set(features["kind"]) == {f"embedding:{params.weights_sha256[:12]}"}
 
 
-def test_weights_that_are_not_the_pinned_ones_are_refused_with_their_hash(source, weight_files):
+def test_weights_that_are_not_the_pinned_ones_are_refused_with_their_hash(
+    source: Path, weight_files: Path
+) -> None:
     file = weight_files / "weights.pth"
     params = InspectParams(embedding_weights=file, weights_sha256="0" * 64)
     found = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -92,7 +97,7 @@ def test_weights_that_are_not_the_pinned_ones_are_refused_with_their_hash(source
         inspect(source, params)
 
 
-def test_an_absent_weight_file_is_named(source):
+def test_an_absent_weight_file_is_named(source: Path) -> None:
     params = InspectParams(embedding_weights="no/such.pth", weights_sha256="0" * 64)
 
     with pytest.raises(
@@ -102,7 +107,7 @@ def test_an_absent_weight_file_is_named(source):
         inspect(source, params)
 
 
-def test_weights_of_another_network_are_refused(source, weight_files):
+def test_weights_of_another_network_are_refused(source: Path, weight_files: Path) -> None:
     params = params_for(weight_files / "weights.pth", embedding_network="resnet34")
 
     with pytest.raises(
@@ -113,7 +118,9 @@ def test_weights_of_another_network_are_refused(source, weight_files):
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
-def test_a_file_that_holds_no_weights_is_refused_and_never_executed(source, tmp_path, name):
+def test_a_file_that_holds_no_weights_is_refused_and_never_executed(
+    source: Path, tmp_path: Path, name: str
+) -> None:
     (tmp_path / name).write_bytes(b"\x80\x04cos\nsystem\n(S'exit 1'\ntR.")
 
     with pytest.raises(
@@ -129,21 +136,21 @@ BUILTIN = {"embedding_weights": EFFICIENTNET_LITE0.ref}
 
 
 def test_the_built_in_backbone_describes_images_without_torch_and_the_table_says_which_weights_did(
-    source,
-):
+    source: Path,
+) -> None:
     params = InspectParams(**BUILTIN)
 
     features = features_of(inspect(source, params))
 
     views = np.stack([EFFICIENTNET_LITE0.view(pixels) for pixels in IMAGES.values()])
     expected = open_builtin(EFFICIENTNET_LITE0, threads=1).features(views)
-    assert np.array_equal(np.stack(features.loc[list(IMAGES), "vector"]), expected)
+    assert np.array_equal(np.stack(list(features.loc[list(IMAGES), "vector"])), expected)
     assert set(features["kind"]) == {f"embedding:{EFFICIENTNET_LITE0.sha256[:12]}"}
 
 
 def test_what_is_remembered_of_a_shard_is_told_apart_by_the_weights_however_they_are_named(
-    weight_files,
-):
+    weight_files: Path,
+) -> None:
     of_file = params_for(weight_files / "weights.pth")
 
     keys = {_stage_key(InspectParams()), _stage_key(InspectParams(**BUILTIN)), _stage_key(of_file)}
@@ -161,6 +168,8 @@ def test_what_is_remembered_of_a_shard_is_told_apart_by_the_weights_however_they
         ),
     ],
 )
-def test_a_built_in_name_is_pinned_by_itself_and_must_be_one(wrong, said):
+def test_a_built_in_name_is_pinned_by_itself_and_must_be_one(
+    wrong: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ValueError, match=said):
         InspectParams(**wrong)

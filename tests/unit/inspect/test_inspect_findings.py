@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFilter
 from scipy.fft import dctn
@@ -20,15 +22,15 @@ from testing.images import encoded, photo
 PARAMS = InspectParams()
 
 
-def hash_of(pixels):
+def hash_of(pixels: npt.NDArray[np.uint8]) -> int:
     return phash(squeeze(luminance(pixels), side_px=32))
 
 
-def distance(first, second):
+def distance(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> int:
     return (hash_of(first) ^ hash_of(second)).bit_count()
 
 
-def test_the_perceptual_hash_is_the_signs_of_the_low_frequencies_of_the_dct():
+def test_the_perceptual_hash_is_the_signs_of_the_low_frequencies_of_the_dct() -> None:
     grey = squeeze(luminance(photo()), side_px=32)
     low = dctn(grey.astype(float), norm=None)[:8, :8].ravel()
     expected = int("".join("1" if value > 0 else "0" for value in low), 2)
@@ -36,7 +38,7 @@ def test_the_perceptual_hash_is_the_signs_of_the_low_frequencies_of_the_dct():
     assert phash(grey) == expected
 
 
-def test_a_frequency_that_an_image_has_not_sets_no_bit_whatever_the_processor():
+def test_a_frequency_that_an_image_has_not_sets_no_bit_whatever_the_processor() -> None:
     """An image that is its own mirror image has no odd frequency across; a rounding's sign is no finding."""
     half = np.random.default_rng(0).integers(0, 256, (32, 16), dtype=np.uint8)
 
@@ -49,7 +51,7 @@ def test_a_frequency_that_an_image_has_not_sets_no_bit_whatever_the_processor():
     assert phash(np.full((32, 32), 200, np.uint8)) == 1 << 63
 
 
-def test_findings_of_whole_numbers_are_frozen():
+def test_findings_of_whole_numbers_are_frozen() -> None:
     """When they change, memos would give old ones: raise inspect.run.FORMAT_VERSION with them."""
     row, column, colour = np.ogrid[:90, :120, :3]
     image = ((row * row // 7 + column * (3 + colour)) % 251).astype(np.uint8)
@@ -68,7 +70,7 @@ def test_findings_of_whole_numbers_are_frozen():
     assert (FORMAT_VERSION, digest[:16]) == (9, "0ad9a4aa9fa31cda")
 
 
-def test_re_encoding_resizing_and_greying_move_few_bits_and_another_image_many():
+def test_re_encoding_resizing_and_greying_move_few_bits_and_another_image_many() -> None:
     for seed in range(5):
         pixels = photo(width=320, height=240, seed=seed)
         grey = np.asarray(Image.fromarray(pixels).convert("L").convert("RGB"))
@@ -78,7 +80,9 @@ def test_re_encoding_resizing_and_greying_move_few_bits_and_another_image_many()
         assert distance(pixels, photo(width=320, height=240, seed=seed + 10)) >= 12
 
 
-def test_a_plain_border_does_not_change_the_hash_and_a_crop_has_the_hash_of_the_originals_centre():
+def test_a_plain_border_does_not_change_the_hash_and_a_crop_has_the_hash_of_the_originals_centre() -> (
+    None
+):
     for photograph in load_sample_images().images:
         original = perceptual_hashes(luminance(photograph))
         framed = perceptual_hashes(
@@ -93,13 +97,15 @@ def test_a_plain_border_does_not_change_the_hash_and_a_crop_has_the_hash_of_the_
         assert (original.crops[-1] ^ cropped.whole).bit_count() <= 6
 
 
-def test_an_image_of_one_colour_has_no_border():
+def test_an_image_of_one_colour_has_no_border() -> None:
     flat = np.full((50, 60), 7, np.uint8)
 
     assert perceptual_hashes(flat).whole == phash(flat[:32, :32])
 
 
-def test_the_pixel_hash_is_the_same_for_copies_that_differ_in_metadata_or_lossless_format_only():
+def test_the_pixel_hash_is_the_same_for_copies_that_differ_in_metadata_or_lossless_format_only() -> (
+    None
+):
     exif = Image.Exif()
     exif[0x010E] = "another description"
     jpeg, remuxed = encoded(photo(), "JPEG"), encoded(photo(), "JPEG", exif=exif, comment=b"hello")
@@ -113,7 +119,7 @@ def test_the_pixel_hash_is_the_same_for_copies_that_differ_in_metadata_or_lossle
     assert found[0] == found[1] != found[2] == found[3]
 
 
-def test_the_pixel_hash_knows_the_shape_and_every_pixel():
+def test_the_pixel_hash_knows_the_shape_and_every_pixel() -> None:
     pixels = photo(width=40, height=20)
     changed = pixels.copy()
     changed[7, 7, 2] ^= 1
@@ -123,7 +129,7 @@ def test_the_pixel_hash_knows_the_shape_and_every_pixel():
     )
 
 
-def test_luminance_percentiles_are_those_of_numpy():
+def test_luminance_percentiles_are_those_of_numpy() -> None:
     grey = photo()[..., 0]
     p1, p50, p99 = np.percentile(grey, [1, 50, 99], method="inverted_cdf")
 
@@ -133,13 +139,15 @@ def test_luminance_percentiles_are_those_of_numpy():
 
 
 @pytest.mark.parametrize(("levels", "bits"), [(1, 0), (2, 1), (16, 4), (256, 8)])
-def test_equally_frequent_levels_have_the_entropy_of_their_number(levels, bits):
+def test_equally_frequent_levels_have_the_entropy_of_their_number(levels: int, bits: int) -> None:
     grey = np.resize(np.arange(levels, dtype=np.uint8), (64, 64))
 
     assert measure(grey).entropy_bit == pytest.approx(bits)
 
 
-def test_blurred_photographs_have_a_ratio_over_a_half_sharp_ones_under_it_and_flat_ones_none():
+def test_blurred_photographs_have_a_ratio_over_a_half_sharp_ones_under_it_and_flat_ones_none() -> (
+    None
+):
     for photograph in load_sample_images().images:
         sharp = (
             Image.fromarray(photograph).convert("L").resize((384, 256), Image.Resampling.BICUBIC)
@@ -163,11 +171,13 @@ def test_blurred_photographs_have_a_ratio_over_a_half_sharp_ones_under_it_and_fl
         ("a/1.heic", True),
     ],
 )
-def test_a_png_is_mismatched_when_its_name_says_another_image_format(name, mismatch):
+def test_a_png_is_mismatched_when_its_name_says_another_image_format(
+    name: str, mismatch: bool
+) -> None:
     assert examine(name, encoded(photo(), "PNG"), PARAMS).findings["ext_mismatch"] == mismatch
 
 
-def test_a_refused_image_has_its_reason_and_nothing_else():
+def test_a_refused_image_has_its_reason_and_nothing_else() -> None:
     examined = examine("a.jpg", b"<html>", PARAMS)
 
     assert examined.findings == {"refusal": "not_image", "detail": "html"}
@@ -184,7 +194,9 @@ def test_a_refused_image_has_its_reason_and_nothing_else():
         ((20_000, 12), "odd_aspect", "20000 x 12, the limit is 10 : 1"),
     ],
 )
-def test_shapes_out_of_bounds_are_refused_and_still_measured(size, refusal, detail):
+def test_shapes_out_of_bounds_are_refused_and_still_measured(
+    size: tuple[int, int], refusal: str | None, detail: str | None
+) -> None:
     examined = examine("a.png", encoded(Image.new("RGB", size, "red"), "PNG"), PARAMS)
 
     assert (examined.findings["refusal"], examined.findings["detail"]) == (refusal, detail)
@@ -192,14 +204,16 @@ def test_shapes_out_of_bounds_are_refused_and_still_measured(size, refusal, deta
     assert (examined.pixels_HWC is None) == (refusal is not None)
 
 
-def test_the_pixel_rules_are_handed_on_without_the_rest():
+def test_the_pixel_rules_are_handed_on_without_the_rest() -> None:
     rules = InspectParams(exif_orientation="ignore", max_pixels=5, min_side_px=3).pixel_rules()
 
     assert rules == PixelRules(exif_orientation="ignore", max_pixels=5)
 
 
 @pytest.mark.parametrize("half", [{"embedding_weights": "w.pth"}, {"weights_sha256": "0" * 64}])
-def test_weights_without_their_hash_or_a_hash_without_weights_are_a_mistake(half):
+def test_weights_without_their_hash_or_a_hash_without_weights_are_a_mistake(
+    half: dict[str, Any],
+) -> None:
     with pytest.raises(
         ValueError,
         match="embedding_weights and weights_sha256 go together: name the file and what `sha256sum`",

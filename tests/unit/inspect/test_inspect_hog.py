@@ -1,5 +1,7 @@
 """Gradients describe small images well enough to find wrong labels."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,7 +16,7 @@ from pipeline_lib.inspect.shard import HOG_PX
 
 
 @pytest.fixture(scope="module")
-def digits():
+def digits() -> tuple[Any, Any]:
     """The real scans at 32 px, as the demo stores them, described as the stage does: vectors [1797, D] and labels."""
     scans, labels = load_digits(return_X_y=True)
     small = np.rint(scans.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
@@ -25,7 +27,9 @@ def digits():
 @pytest.mark.parametrize(
     "predictor", [KNeighborsClassifier(5), LogisticRegression(max_iter=100)], ids=["kNN", "LR"]
 )
-def test_simple_predictors_tell_98_of_100_real_digits_out_of_sample(digits, predictor):
+def test_simple_predictors_tell_98_of_100_real_digits_out_of_sample(
+    digits: tuple[Any, Any], predictor: Any
+) -> None:
     vectors, labels = digits
 
     accuracy = cross_val_score(
@@ -35,7 +39,7 @@ def test_simple_predictors_tell_98_of_100_real_digits_out_of_sample(digits, pred
     assert accuracy >= 0.98
 
 
-def test_a_vertical_edge_points_across_and_is_shared_by_the_two_bins_beside_zero_degrees():
+def test_a_vertical_edge_points_across_and_is_shared_by_the_two_bins_beside_zero_degrees() -> None:
     """0 degrees lies in the middle between the centres of the last bin and the first; one cell column sees the edge."""
     edge = np.zeros((32, 32), np.uint8)
     edge[:, 14:] = 255
@@ -47,7 +51,7 @@ def test_a_vertical_edge_points_across_and_is_shared_by_the_two_bins_beside_zero
     assert cells[:, 0].max() > 0
 
 
-def test_the_length_is_the_same_at_any_side_and_each_block_is_at_most_one_long():
+def test_the_length_is_the_same_at_any_side_and_each_block_is_at_most_one_long() -> None:
     random = np.random.default_rng(0)
     for side in (8, 32, 64):
         vector = hog(random.integers(0, 256, (side, side), dtype=np.uint8))
@@ -57,11 +61,11 @@ def test_the_length_is_the_same_at_any_side_and_each_block_is_at_most_one_long()
         assert np.linalg.norm(vector.reshape(49, 36), axis=1).max() <= 1 + 1e-6
 
 
-def test_more_light_and_contrast_hardly_change_the_vector():
+def test_more_light_and_contrast_hardly_change_the_vector() -> None:
     grey = np.random.default_rng(1).integers(0, 100, (32, 32), dtype=np.uint8)
 
     assert np.abs(hog(grey) - hog(grey * 2 + 30)).max() < 1e-4
 
 
-def test_a_flat_image_is_all_zeros_and_not_a_division_by_zero():
+def test_a_flat_image_is_all_zeros_and_not_a_division_by_zero() -> None:
     assert not hog(np.full((32, 32), 90, np.uint8)).any()

@@ -6,7 +6,10 @@ import multiprocessing
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +20,8 @@ from pipeline_lib.errors import BadData, Interrupted, OutputDamaged
 from pipeline_lib.harness import shard_engine, shards_once
 from pipeline_lib.harness.shard_engine import map_shards
 from pipeline_lib.inspect import shard
-from pipeline_lib.inspect.image import examine, luminance
+from pipeline_lib.inspect.image import Examined, examine, luminance
+from pipeline_lib.inspect.memory_limit import image_memory_bytes
 from pipeline_lib.inspect.params import InspectParams
 from testing.images import encoded, photo, with_claimed_size
 from tests.unit.inspect.made_shards import (
@@ -35,7 +39,7 @@ GPS[0x0112] = 6
 
 
 @functools.cache
-def files():
+def files() -> dict[str, bytes]:
     """Sound, odd and damaged images of small and large sizes."""
     jpeg = encoded(photo(width=320, height=240), "JPEG", quality=95)
     odd = {
@@ -60,12 +64,14 @@ def files():
 
 
 @pytest.fixture
-def source(tmp_path):
+def source(tmp_path: Path) -> Path:
     make_source(tmp_path, files())
     return tmp_path
 
 
-def test_every_member_with_bytes_has_a_row_and_every_usable_image_has_features(source):
+def test_every_member_with_bytes_has_a_row_and_every_usable_image_has_features(
+    source: Path,
+) -> None:
     out = inspect(source)
 
     images, features = images_of(out), features_of(out)
@@ -73,7 +79,7 @@ def test_every_member_with_bytes_has_a_row_and_every_usable_image_has_features(s
     assert set(features.index) == set(images.index[images["refusal"].isna()])
 
 
-def test_each_fault_has_its_reason_and_no_sound_image_has_one(source):
+def test_each_fault_has_its_reason_and_no_sound_image_has_one(source: Path) -> None:
     refused = images_of(inspect(source))["refusal"].dropna().to_dict()
 
     assert refused == {
@@ -86,38 +92,40 @@ def test_each_fault_has_its_reason_and_no_sound_image_has_one(source):
     }
 
 
-def test_what_a_decode_can_tell_is_told(source):
+def test_what_a_decode_can_tell_is_told(source: Path) -> None:
     images = images_of(inspect(source))
 
     assert images["ext_mismatch"].fillna(False).sum() == 1
-    assert images.loc["made/a/disguised.jpg", ["format", "ext_mismatch"]].tolist() == ["png", True]
+    assert list(images.loc["made/a/disguised.jpg", ["format", "ext_mismatch"]]) == ["png", True]
     located = images.loc[
         "made/a/located.jpg", ["has_gps", "exif_orientation", "width_px", "height_px"]
     ]
-    assert located.tolist() == [True, 6, 70, 90]
+    assert list(located) == [True, 6, 70, 90]
     assert images.loc["made/a/cmyk.jpg", "mode"] == "CMYK"
     assert images.loc["made/a/moving.gif", "n_frames"] == 2
     assert images.loc["made/a/zip.jpg", "trailing_bytes"] == 4
 
 
-def test_small_and_large_images_have_vectors_that_can_be_compared(source):
+def test_small_and_large_images_have_vectors_that_can_be_compared(source: Path) -> None:
     features = features_of(inspect(source))
 
     assert set(features["kind"]) == {"hog"}
     assert features["vector"].map(len).nunique() == 1
 
 
-def test_the_thumbnail_of_a_32_px_image_is_its_luminance(tmp_path):
+def test_the_thumbnail_of_a_32_px_image_is_its_luminance(tmp_path: Path) -> None:
     make_source(tmp_path, {"made/a/1.png": encoded(photo(width=32, height=32), "PNG")})
 
-    thumbnail = features_of(inspect(tmp_path)).loc["made/a/1.png", "thumbnail"]
+    thumbnail: Any = features_of(inspect(tmp_path)).loc["made/a/1.png", "thumbnail"]
 
     assert np.array_equal(
         np.frombuffer(thumbnail, np.uint8).reshape(32, 32), luminance(photo(width=32, height=32))
     )
 
 
-def test_one_and_two_workers_with_and_without_a_memo_write_the_same_bytes(source, monkeypatch):
+def test_one_and_two_workers_with_and_without_a_memo_write_the_same_bytes(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shard_engine, "SMALL_BYTES", 0)
     alone = digests(inspect(source, workers=1, out="alone"))
     shutil.rmtree(source / "state")
@@ -128,7 +136,9 @@ def test_one_and_two_workers_with_and_without_a_memo_write_the_same_bytes(source
     assert len(alone) == 2 + 5  # images, pixel rules, and features of five shards
 
 
-def test_a_dask_cluster_writes_the_same_bytes(source, dask_address, monkeypatch):
+def test_a_dask_cluster_writes_the_same_bytes(
+    source: Path, dask_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone = digests(inspect(source, out="alone"))
     shutil.rmtree(source / "state")
     monkeypatch.setenv("PERENNIAL_DASK_ADDRESS", dask_address)
@@ -136,7 +146,7 @@ def test_a_dask_cluster_writes_the_same_bytes(source, dask_address, monkeypatch)
     assert digests(inspect(source, out="cluster")) == alone
 
 
-def test_known_shards_are_not_decoded_again(source, monkeypatch):
+def test_known_shards_are_not_decoded_again(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inspect(source)
     monkeypatch.setattr(
         shards_once,
@@ -148,9 +158,9 @@ def test_known_shards_are_not_decoded_again(source, monkeypatch):
 
 
 def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(
-    source, monkeypatch, caplog
-):
-    def interrupted_after_two(task, units, **options):
+    source: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupted_after_two(task: Any, units: Any, **options: Any) -> Iterator[tuple[str, Any]]:
         yield from islice(map_shards(task, units, **options), 2)
         raise Interrupted(
             "a worker process was killed", file="shard x", remedy="run again; finished work is kept"
@@ -171,11 +181,11 @@ def test_a_run_that_was_interrupted_continues_with_the_shards_it_had_done(
 
 
 def test_an_image_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_in_the_next_run(
-    source, monkeypatch, caplog
-):
+    source: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
 
-    def crash_at_one(image_id, data, params):
+    def crash_at_one(image_id: str, data: bytes, params: InspectParams) -> Examined:
         if image_id == "made/a/zip.jpg":
             os.kill(os.getpid(), signal.SIGSEGV)
         return examine(image_id, data, params)
@@ -185,7 +195,7 @@ def test_an_image_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_i
         crashed = images_of(inspect(source))
     fixed = images_of(inspect(source, out="again"))
 
-    verdict = crashed.loc["made/a/zip.jpg", ["refusal", "detail"]].tolist()
+    verdict = list(crashed.loc["made/a/zip.jpg", ["refusal", "detail"]])
     assert verdict == ["decoder_crashed", "decoding it ended the process twice (SIGSEGV)"]
     assert (
         "made/a/zip.jpg ended the process that decoded it, twice (SIGSEGV); it is skipped"
@@ -197,13 +207,13 @@ def test_an_image_whose_decoder_crashes_is_quarantined_by_name_and_tried_again_i
 
 
 def test_an_image_with_a_name_of_any_length_that_never_ends_is_quarantined_by_name(
-    tmp_path, monkeypatch
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It ends its worker by the signal of an image's CPU time, twice; the other name is equal for 5,000 bytes."""
     long_name = "made/a/" + "x" * 5000
     make_source(tmp_path, {f"{long_name}{n}.jpg": encoded(photo(seed=n), "JPEG") for n in (1, 2)})
 
-    def never_end_at_two(image_id, data, params):
+    def never_end_at_two(image_id: str, data: bytes, params: InspectParams) -> Examined:
         if image_id.endswith("2.jpg"):
             os.kill(os.getpid(), signal.SIGPROF)
         return examine(image_id, data, params)
@@ -214,19 +224,19 @@ def test_an_image_with_a_name_of_any_length_that_never_ends_is_quarantined_by_na
     assert images["refusal"].dropna().to_dict() == {f"{long_name}2.jpg": "too_much_work"}
 
 
-def refusals_within_30_mb(encoded_images):
+def refusals_within_30_mb(encoded_images: list[bytes]) -> list[tuple[Any, Any]]:
     """Each image's refusal and detail at that limit, then without it; for a process with no freed memory to reuse."""
-    enough = examining.image_memory_bytes
     found = []
     for image in encoded_images:
-        for allowed in (lambda max_pixels: 30_000_000, enough):
-            examining.image_memory_bytes = allowed
-            findings = examine("a", image, InspectParams()).findings
+        for allowed in (lambda max_pixels: 30_000_000, image_memory_bytes):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(examining, "image_memory_bytes", allowed)
+                findings = examine("a", image, InspectParams()).findings
             found.append((findings["refusal"], findings["detail"]))
     return found
 
 
-def test_an_image_that_takes_too_much_memory_is_refused_and_the_process_goes_on():
+def test_an_image_that_takes_too_much_memory_is_refused_and_the_process_goes_on() -> None:
     large = photo(width=250, height=250).repeat(16, 0).repeat(16, 1)
     images = [encoded(large, kind) for kind in ("JPEG", "PNG", "TIFF")]
 
@@ -236,17 +246,19 @@ def test_an_image_that_takes_too_much_memory_is_refused_and_the_process_goes_on(
     assert found == 3 * [("too_much_memory", "more than 30 MB"), (None, None)]
 
 
-def test_a_file_larger_than_the_memory_of_an_image_is_not_read(tmp_path, monkeypatch):
+def test_a_file_larger_than_the_memory_of_an_image_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_source(tmp_path, {"made/a/1.jpg": encoded(photo(), "JPEG"), "made/a/2.jpg": bytes(20_000)})
     monkeypatch.setattr(shard, "image_memory_bytes", lambda max_pixels: 19_999)
 
     images = images_of(inspect(tmp_path))
 
-    verdict = images.loc["made/a/2.jpg", ["refusal", "detail"]].tolist()
+    verdict = list(images.loc["made/a/2.jpg", ["refusal", "detail"]])
     assert verdict == ["too_much_memory", "the file alone has 20000 bytes"]
 
 
-def test_other_parameters_are_another_memo_entry(source):
+def test_other_parameters_are_another_memo_entry(source: Path) -> None:
     inspect(source)
 
     images = images_of(inspect(source, InspectParams(min_side_px=64), out="again"))
@@ -254,7 +266,7 @@ def test_other_parameters_are_another_memo_entry(source):
     assert (images["refusal"] == "too_small").sum() == 10
 
 
-def test_outputs_hold_the_pixel_rules_and_nothing_else_lies_beside_them(source):
+def test_outputs_hold_the_pixel_rules_and_nothing_else_lies_beside_them(source: Path) -> None:
     out = inspect(source, InspectParams(exif_orientation="ignore"))
 
     assert json.loads((out / "pixel_rules.json").read_text()) == {
@@ -268,7 +280,7 @@ def test_outputs_hold_the_pixel_rules_and_nothing_else_lies_beside_them(source):
     ]
 
 
-def test_what_a_killed_run_left_behind_is_cleared_away(source):
+def test_what_a_killed_run_left_behind_is_cleared_away(source: Path) -> None:
     rubbish = source / "out" / "shards.partial" / "0000000000000000"
     rubbish.mkdir(parents=True)
     (rubbish / "images.parquet").write_bytes(b"half")
@@ -276,7 +288,9 @@ def test_what_a_killed_run_left_behind_is_cleared_away(source):
     assert len(images_of(inspect(source))) == len(files())
 
 
-def test_a_shard_whose_bytes_changed_on_disk_stops_the_stage_and_names_the_file(source):
+def test_a_shard_whose_bytes_changed_on_disk_stops_the_stage_and_names_the_file(
+    source: Path,
+) -> None:
     container = source / "shards" / CONTAINER
     data = bytearray(container.read_bytes())
     data[300] ^= 1
@@ -287,7 +301,7 @@ def test_a_shard_whose_bytes_changed_on_disk_stops_the_stage_and_names_the_file(
         inspect(source)
 
 
-def test_a_source_without_one_usable_image_stops_the_line(tmp_path):
+def test_a_source_without_one_usable_image_stops_the_line(tmp_path: Path) -> None:
     make_source(tmp_path, {"made/a/1.jpg": b"<html>", "made/a/2.jpg": b""})
 
     message = r"images\.parquet: none of 2 images can be used \(found: empty 1, not_image 1\)\. Remedy: fetch these"

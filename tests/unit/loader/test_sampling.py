@@ -8,7 +8,7 @@ from pipeline_lib.loader.epoch_plan import balanced, repetitions, shuffled
 
 SIZES = (2000, 300, 80, 20)
 LABELS = np.repeat(np.arange(4), SIZES)
-KEYS = image_keys([f"image {number}" for number in range(len(LABELS))])
+KEYS = image_keys([f"picture {number}" for number in range(len(LABELS))])
 
 
 def test_a_balanced_epoch_is_as_long_and_shows_every_class_equally_often() -> None:

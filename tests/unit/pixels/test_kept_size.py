@@ -1,5 +1,7 @@
 """How large images are kept: the two limits, the two squares, and that nothing ever grows."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,7 +31,9 @@ SHAPES = ("as_is", "square_crop", "square_pad")
         ({"shape": "square_pad", "long_side_px": 100}, (100, 100)),
     ],
 )
-def test_an_image_of_400_by_300_is_kept_as_asked(rules, expected):
+def test_an_image_of_400_by_300_is_kept_as_asked(
+    rules: dict[str, Any], expected: tuple[int, int]
+) -> None:
     size = KeptSize(**rules)
 
     assert size.of(400, 300) == expected
@@ -39,8 +43,8 @@ def test_an_image_of_400_by_300_is_kept_as_asked(rules, expected):
 
 @given(LIMITS, LIMITS, st.sampled_from(SHAPES), st.integers(1, 400), st.integers(1, 400))
 def test_the_stated_size_is_that_of_the_pixels_and_no_side_grows_but_by_padding(
-    short, long, shape, width, height
-):
+    short: int | None, long: int | None, shape: Any, width: int, height: int
+) -> None:
     size = KeptSize(short_side_px=short, long_side_px=long, shape=shape)
 
     kept_height, kept_width = size.apply(np.zeros((height, width, 3), np.uint8)).shape[:2]
@@ -50,13 +54,13 @@ def test_the_stated_size_is_that_of_the_pixels_and_no_side_grows_but_by_padding(
     assert min(kept_width, kept_height) <= (short or 400)
 
 
-def test_without_limits_the_same_array_comes_back():
+def test_without_limits_the_same_array_comes_back() -> None:
     pixels = photo()
 
     assert KeptSize().apply(pixels) is pixels
 
 
-def test_a_limit_shrinks_as_thumbnails_are_shrunk_once_and_antialiased():
+def test_a_limit_shrinks_as_thumbnails_are_shrunk_once_and_antialiased() -> None:
     pixels = photo(width=400, height=300)
 
     assert np.array_equal(
@@ -64,7 +68,7 @@ def test_a_limit_shrinks_as_thumbnails_are_shrunk_once_and_antialiased():
     )
 
 
-def test_a_crop_is_cut_before_it_shrinks():
+def test_a_crop_is_cut_before_it_shrinks() -> None:
     pixels = photo(width=400, height=300)
 
     expected = Image.fromarray(pixels[:, 50:350]).resize((96, 96), Image.Resampling.BICUBIC)
@@ -74,7 +78,7 @@ def test_a_crop_is_cut_before_it_shrinks():
     )
 
 
-def test_bars_are_grey_and_the_image_between_them_is_as_it_was():
+def test_bars_are_grey_and_the_image_between_them_is_as_it_was() -> None:
     pixels = photo(width=41, height=30)
 
     padded = KeptSize(shape="square_pad").apply(pixels)

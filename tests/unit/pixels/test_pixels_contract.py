@@ -25,14 +25,14 @@ PHOTOGRAPH = load_sample_image("china.jpg")[
 ].copy()  # real, and of odd sides: 233 x 161 px
 
 
-def oriented(orientation):
+def oriented(orientation: int) -> bytes:
     block = Image.Exif()
     block[0x0112] = orientation
     return encoded(PHOTOGRAPH, "JPEG", exif=block.tobytes())
 
 
-def sampled(sampling):
-    return simplejpeg.encode_jpeg(PHOTOGRAPH, quality=90, colorsubsampling=sampling)
+def sampled(sampling: str) -> bytes:
+    return bytes(simplejpeg.encode_jpeg(PHOTOGRAPH, quality=90, colorsubsampling=sampling))
 
 
 JPEGS = {
@@ -59,17 +59,14 @@ JPEGS = {
 }
 
 
-def torchvisions_pixels(data, *, upright=True):
+def torchvisions_pixels(data: bytes, *, upright: bool = True) -> np.ndarray:
     stream = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    return (
-        decode_image(stream, ImageReadMode.RGB, apply_exif_orientation=upright)
-        .permute(1, 2, 0)
-        .numpy()
-    )
+    pixels_CHW = decode_image(stream, ImageReadMode.RGB, apply_exif_orientation=upright)
+    return np.asarray(pixels_CHW.permute(1, 2, 0))
 
 
 @pytest.mark.parametrize("kind", JPEGS)
-def test_a_jpeg_of_any_kind_has_torchvisions_and_pillows_pixels(kind):
+def test_a_jpeg_of_any_kind_has_torchvisions_and_pillows_pixels(kind: str) -> None:
     data = JPEGS[kind]
 
     pixels = decode(data, RULES).pixels_HWC
@@ -81,20 +78,20 @@ def test_a_jpeg_of_any_kind_has_torchvisions_and_pillows_pixels(kind):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_ignored_when_asked_as_torchvision_does_by_default(orientation):
+def test_orientation_is_ignored_when_asked_as_torchvision_does_by_default(orientation: int) -> None:
     pixels = decode(oriented(orientation), PixelRules(exif_orientation="ignore")).pixels_HWC
 
     assert np.array_equal(pixels, torchvisions_pixels(oriented(orientation), upright=False))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1"])
-def test_a_png_without_alpha_has_torchvisions_pixels(mode):
+def test_a_png_without_alpha_has_torchvisions_pixels(mode: str) -> None:
     data = encoded(Image.fromarray(PHOTOGRAPH).convert(mode), "PNG")
 
     assert np.array_equal(decode(data, RULES).pixels_HWC, torchvisions_pixels(data))
 
 
-def test_alpha_is_laid_over_white_where_torchvision_shows_the_hidden_colours():
+def test_alpha_is_laid_over_white_where_torchvision_shows_the_hidden_colours() -> None:
     hidden = np.dstack([PHOTOGRAPH, np.zeros(PHOTOGRAPH.shape[:2], np.uint8)])
     data = encoded(hidden, "PNG")
 
@@ -102,7 +99,7 @@ def test_alpha_is_laid_over_white_where_torchvision_shows_the_hidden_colours():
     assert np.array_equal(torchvisions_pixels(data), PHOTOGRAPH)
 
 
-def test_16_bits_keep_their_high_byte_where_torchvision_hands_on_16_bits():
+def test_16_bits_keep_their_high_byte_where_torchvision_hands_on_16_bits() -> None:
     wide = PHOTOGRAPH[..., 0].astype(np.uint16) * 257
     data = encoded(Image.fromarray(wide), "PNG")
 

@@ -20,7 +20,7 @@ from testing.images import (
 LARGE = encoded(photo(width=500, height=375), "JPEG", quality=92)
 
 
-def test_no_false_alarm_on_200_sound_jpegs():
+def test_no_false_alarm_on_200_sound_jpegs() -> None:
     options = itertools.product(
         (10, 50, 75, 95, 100), (0, 1, 2), (False, True), ({}, {"restart_marker_rows": 1}), range(4)
     )
@@ -41,24 +41,24 @@ def test_no_false_alarm_on_200_sound_jpegs():
 
 
 @pytest.mark.parametrize("kept", [3, 20, 200, 0.3, 0.5, 0.9])
-def test_a_jpeg_that_stops_early_is_truncated(kept):
+def test_a_jpeg_that_stops_early_is_truncated(kept: float) -> None:
     length = kept if isinstance(kept, int) else int(len(LARGE) * kept)
 
     assert refusal(LARGE[:length]) == "decode_truncated"
 
 
-def test_a_jpeg_without_its_end_mark_is_truncated():
+def test_a_jpeg_without_its_end_mark_is_truncated() -> None:
     with pytest.raises(Undecodable, match="^decode_truncated: Premature end of JPEG file$"):
         decode(LARGE[:-2], RULES)
 
 
-def test_a_jpeg_whose_last_third_is_zeros_is_truncated():
+def test_a_jpeg_whose_last_third_is_zeros_is_truncated() -> None:
     kept = len(LARGE) * 2 // 3
 
     assert refusal(LARGE[:kept] + bytes(len(LARGE) - kept)) == "decode_truncated"
 
 
-def test_a_zeroed_page_is_seen_in_97_of_100_jpegs_and_pillow_sees_none():
+def test_a_zeroed_page_is_seen_in_97_of_100_jpegs_and_pillow_sees_none() -> None:
     found = []
     for seed in range(100):
         data = encoded(photo(width=320, height=240, seed=seed), "JPEG", quality=95)
@@ -73,7 +73,9 @@ def test_a_zeroed_page_is_seen_in_97_of_100_jpegs_and_pillow_sees_none():
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("lost", [512, 4096])
-def test_a_sector_or_page_of_zeros_is_always_seen_where_it_lies_as_on_a_disk(kind, lost):
+def test_a_sector_or_page_of_zeros_is_always_seen_where_it_lies_as_on_a_disk(
+    kind: str, lost: int
+) -> None:
     sound = encoded(photo(width=500, height=375, seed=3), kind, quality=95)
 
     for start in range(2048, len(sound) - lost, 512):
@@ -81,7 +83,7 @@ def test_a_sector_or_page_of_zeros_is_always_seen_where_it_lies_as_on_a_disk(kin
         assert refusal(damaged) == "decode_corrupt", start
 
 
-def test_zeros_that_the_decoder_takes_for_blocks_are_named():
+def test_zeros_that_the_decoder_takes_for_blocks_are_named() -> None:
     sound = encoded(photo(width=200, height=150, seed=3), "JPEG", quality=95)
     damaged = with_zeroed_page(sound, start=PAGE_BYTES)
     pillow_pixels(damaged)  # raises nothing, and as many blocks are made of the zeros as were lost
@@ -90,7 +92,7 @@ def test_zeros_that_the_decoder_takes_for_blocks_are_named():
         decode(damaged, RULES)
 
 
-def test_a_white_sheet_may_hold_kilobytes_of_zeros():
+def test_a_white_sheet_may_hold_kilobytes_of_zeros() -> None:
     for side in range(3000, 3400, 100):
         sheet = encoded(Image.new("L", (side, side), 255), "JPEG", optimize=True)
 
@@ -98,25 +100,25 @@ def test_a_white_sheet_may_hold_kilobytes_of_zeros():
         assert refusal(sheet) == ""
 
 
-def test_the_front_of_one_jpeg_with_the_back_of_another_is_corrupt():
+def test_the_front_of_one_jpeg_with_the_back_of_another_is_corrupt() -> None:
     other = encoded(photo(width=400, height=300, seed=5), "JPEG", quality=92)
 
     with pytest.raises(Undecodable, match="^decode_corrupt: Corrupt JPEG data"):
         decode(LARGE[: len(LARGE) // 2] + other[len(other) // 2 :], RULES)
 
 
-def test_a_jpeg_without_a_frame_is_corrupt():
+def test_a_jpeg_without_a_frame_is_corrupt() -> None:
     with pytest.raises(Undecodable, match="^decode_corrupt: no frame header$"):
         decode(b"\xff\xd8\xff\xd9", RULES)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("lost", [2, 1000])
-def test_other_formats_that_stop_early_are_truncated(kind, lost):
+def test_other_formats_that_stop_early_are_truncated(kind: str, lost: int) -> None:
     assert refusal(encoded(photo(), kind)[:-lost]) == "decode_truncated"
 
 
-def test_a_png_whose_rest_is_zeros_is_truncated():
+def test_a_png_whose_rest_is_zeros_is_truncated() -> None:
     data = encoded(photo(), "PNG")
 
     with pytest.raises(
@@ -125,14 +127,14 @@ def test_a_png_whose_rest_is_zeros_is_truncated():
         decode(data[:2000] + bytes(len(data) - 2000), RULES)
 
 
-def test_a_gif_whose_rest_is_zeros_is_truncated():
+def test_a_gif_whose_rest_is_zeros_is_truncated() -> None:
     data = encoded(photo(), "GIF")
 
     with pytest.raises(Undecodable, match="^decode_truncated: no trailer$"):
         decode(data[:-1] + bytes(50), RULES)
 
 
-def test_one_flipped_bit_in_a_png_is_corrupt_wherever_it_is():
+def test_one_flipped_bit_in_a_png_is_corrupt_wherever_it_is() -> None:
     data = encoded(photo(width=24, height=24), "PNG")
 
     found = {
@@ -142,7 +144,7 @@ def test_one_flipped_bit_in_a_png_is_corrupt_wherever_it_is():
     assert found <= {"decode_corrupt", "decode_truncated", "too_many_pixels"}
 
 
-def test_a_wrong_crc_names_the_chunk():
+def test_a_wrong_crc_names_the_chunk() -> None:
     data = bytearray(encoded(photo(), "PNG"))
     data[60] ^= 1
 
@@ -152,12 +154,12 @@ def test_a_wrong_crc_names_the_chunk():
         decode(bytes(data), RULES)
 
 
-def test_a_broken_header_has_a_detail_that_is_the_same_in_every_run():
+def test_a_broken_header_has_a_detail_that_is_the_same_in_every_run() -> None:
     with pytest.raises(Undecodable, match="^decode_corrupt: broken header$"):
         decode(b"II*\0" + bytes([255] * 40), RULES)
 
 
-def test_a_webp_shorter_than_its_header_says_is_truncated():
+def test_a_webp_shorter_than_its_header_says_is_truncated() -> None:
     data = encoded(photo(), "WEBP")
 
     with pytest.raises(
@@ -166,20 +168,20 @@ def test_a_webp_shorter_than_its_header_says_is_truncated():
         decode(data[:-10], RULES)
 
 
-def test_a_gif_with_a_hole_between_blocks_is_corrupt():
+def test_a_gif_with_a_hole_between_blocks_is_corrupt() -> None:
     data = encoded(photo(), "GIF")
 
     with pytest.raises(Undecodable, match=r"^decode_corrupt: no block begins at byte \d+$"):
         decode(data[:-1] + b"\x11;", RULES)
 
 
-def test_a_gif_cut_inside_a_block_says_so():
+def test_a_gif_cut_inside_a_block_says_so() -> None:
     with pytest.raises(Undecodable, match="^decode_truncated: the data ends in a block$"):
         decode(encoded(photo(), "GIF")[:-300], RULES)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF"])
-def test_bytes_after_the_end_are_counted_and_cost_nothing(kind):
+def test_bytes_after_the_end_are_counted_and_cost_nothing(kind: str) -> None:
     sound = encoded(photo(), kind)
 
     decoded = decode(sound + b"PK\3\4 a zip behind an image", RULES)

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from testing.images import RULES, encoded, photo
 ORIENTATIONS = range(1, 9)
 
 
-def exif_of(orientation=1, *, gps=False):
+def exif_of(orientation: int = 1, *, gps: bool = False) -> Image.Exif:
     exif = Image.Exif()
     exif[Base.Orientation] = orientation
     if gps:
@@ -25,7 +26,7 @@ def exif_of(orientation=1, *, gps=False):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_images_are_turned_upright_as_pillow_turns_them(kind, orientation):
+def test_images_are_turned_upright_as_pillow_turns_them(kind: str, orientation: int) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encoded(photo(width=33, height=21), kind, exif=exif_of(orientation), **options)
 
@@ -38,7 +39,9 @@ def test_images_are_turned_upright_as_pillow_turns_them(kind, orientation):
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_the_rule_ignore_leaves_pixels_as_stored_and_still_tells_the_orientation(orientation):
+def test_the_rule_ignore_leaves_pixels_as_stored_and_still_tells_the_orientation(
+    orientation: int,
+) -> None:
     pixels = photo(width=33, height=21)
 
     decoded = decode(
@@ -50,12 +53,12 @@ def test_the_rule_ignore_leaves_pixels_as_stored_and_still_tells_the_orientation
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
-def test_a_position_in_exif_is_seen(kind):
+def test_a_position_in_exif_is_seen(kind: str) -> None:
     assert decode(encoded(photo(), kind, exif=exif_of(gps=True).tobytes()), RULES).has_gps
     assert not decode(encoded(photo(), kind, exif=exif_of()), RULES).has_gps
 
 
-def test_orientation_and_position_are_read_from_both_byte_orders():
+def test_orientation_and_position_are_read_from_both_byte_orders() -> None:
     exif = exif_of(6, gps=True)
     exif.endian = ">"
 
@@ -64,11 +67,11 @@ def test_orientation_and_position_are_read_from_both_byte_orders():
     assert (decoded.exif_orientation, decoded.has_gps) == (6, True)
 
 
-def test_an_orientation_outside_1_to_8_counts_as_upright():
+def test_an_orientation_outside_1_to_8_counts_as_upright() -> None:
     assert decode(encoded(photo(), "JPEG", exif=exif_of(9)), RULES).exif_orientation == 1
 
 
-def test_corrupt_exif_and_profile_keep_the_image_and_print_nothing(tmp_path):
+def test_corrupt_exif_and_profile_keep_the_image_and_print_nothing(tmp_path: Path) -> None:
     good = exif_of(6, gps=True).tobytes()
     blocks = [good[:cut] for cut in range(7, len(good), 7)] + [
         b"Exif\0\0" + bytes(40),
@@ -84,7 +87,7 @@ def test_corrupt_exif_and_profile_keep_the_image_and_print_nothing(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"decoded {2 * len(blocks)}\n", "")
 
 
-def test_refused_files_print_nothing_either(tmp_path):
+def test_refused_files_print_nothing_either(tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(encoded(Image.new("1", (12_000, 12_000)), "PNG"))
     (tmp_path / "tags.tif").write_bytes(encoded(photo(), "TIFF")[:300])
     (tmp_path / "header.tif").write_bytes(b"II*\0" + bytes([255] * 40))
@@ -94,7 +97,7 @@ def test_refused_files_print_nothing_either(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "decoded 0\n", "")
 
 
-def decode_all_in_a_process(folder):
+def decode_all_in_a_process(folder: Path) -> subprocess.CompletedProcess[str]:
     program = (
         "import contextlib, pathlib, sys\n"
         "from pipeline_lib.pixels import PixelRules, Undecodable, decode\n"

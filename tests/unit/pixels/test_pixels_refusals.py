@@ -4,6 +4,7 @@ import io
 import tracemalloc
 import zipfile
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from testing.images import RULES, encoded, photo, refusal, with_claimed_size, wi
 HOSTILE_PICKLE = b"\x80\x04\x8c\x08builtins\x8c\x04exit\x93\x8c\x10it was unpickled\x85R."
 
 
-def zipped():
+def zipped() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.jpg", b"x")
@@ -48,7 +49,7 @@ OTHER_IMAGES = {
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-def test_a_document_or_drawing_is_no_image_and_is_named(kind):
+def test_a_document_or_drawing_is_no_image_and_is_named(kind: str) -> None:
     with pytest.raises(Undecodable, match=f"^not_image: {kind}$") as caught:
         decode(DOCUMENTS[kind], RULES)
 
@@ -56,30 +57,32 @@ def test_a_document_or_drawing_is_no_image_and_is_named(kind):
 
 
 @pytest.mark.parametrize("kind", OTHER_IMAGES)
-def test_an_image_outside_the_list_is_an_unsupported_format(kind):
+def test_an_image_outside_the_list_is_an_unsupported_format(kind: str) -> None:
     with pytest.raises(Undecodable, match=f"^unsupported_format: {kind}$"):
         decode(OTHER_IMAGES[kind], RULES)
 
 
 @pytest.mark.parametrize("data", [b"", bytes(1), bytes(5000)])
-def test_no_bytes_or_only_zeros_are_empty(data):
+def test_no_bytes_or_only_zeros_are_empty(data: bytes) -> None:
     with pytest.raises(Undecodable, match="^empty: no bytes, or only zeros$"):
         decode(data, RULES)
 
 
-def test_a_first_page_of_zeros_is_damage():
+def test_a_first_page_of_zeros_is_damage() -> None:
     with pytest.raises(
         Undecodable, match="^decode_corrupt: the first bytes are zeros, the rest is not$"
     ):
         decode(with_zeroed_page(encoded(photo(), "PNG"), start=0), RULES)
 
 
-def test_a_text_cut_in_the_middle_of_a_character_is_still_text():
+def test_a_text_cut_in_the_middle_of_a_character_is_still_text() -> None:
     assert sniff(b"x" * 4095 + "é".encode() + b"y" * 100) == "text"
 
 
-def test_bombs_are_refused_by_their_header_before_any_decoder_is_called(monkeypatch):
-    def decoder(*_, **__):
+def test_bombs_are_refused_by_their_header_before_any_decoder_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def decoder(*_: object, **__: object) -> None:
         pytest.fail("a pixel was asked for")
 
     png = encoded(Image.new("1", (30_000, 30_000)), "PNG")
@@ -103,7 +106,9 @@ def test_bombs_are_refused_by_their_header_before_any_decoder_is_called(monkeypa
 
 
 @pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0II*\0"}])
-def test_the_size_of_a_webp_is_read_before_pillow_makes_room_for_its_pixels(options):
+def test_the_size_of_a_webp_is_read_before_pillow_makes_room_for_its_pixels(
+    options: dict[str, Any],
+) -> None:
     data = encoded(photo(width=70, height=50), "WEBP", **options)
 
     with pytest.raises(Undecodable, match="^too_many_pixels: 70 x 50, the limit is 3499 pixels$"):
@@ -111,12 +116,12 @@ def test_the_size_of_a_webp_is_read_before_pillow_makes_room_for_its_pixels(opti
     assert refusal(data, PixelRules(max_pixels=3500)) == ""
 
 
-def test_the_refusal_of_a_large_image_names_its_size_and_the_limit():
+def test_the_refusal_of_a_large_image_names_its_size_and_the_limit() -> None:
     with pytest.raises(Undecodable, match="^too_many_pixels: 160 x 120, the limit is 1000 pixels$"):
         decode(encoded(photo(), "JPEG"), PixelRules(max_pixels=1000))
 
 
-def test_a_text_bomb_in_a_png_is_never_unpacked():
+def test_a_text_bomb_in_a_png_is_never_unpacked() -> None:
     body = b"k\0\0" + zlib.compress(bytes(100_000_000))
     chunk = (
         len(body).to_bytes(4, "big")
@@ -130,14 +135,14 @@ def test_a_text_bomb_in_a_png_is_never_unpacked():
 
 
 @pytest.mark.parametrize(("mode", "name"), [("F", "F"), ("I", "I")])
-def test_float_and_32_bit_samples_are_an_unsupported_mode(mode, name):
+def test_float_and_32_bit_samples_are_an_unsupported_mode(mode: str, name: str) -> None:
     data = encoded(Image.fromarray(photo()[..., 0].copy()).convert(mode), "TIFF")
 
     with pytest.raises(Undecodable, match=f"^unsupported_mode: {name}$"):
         decode(data, RULES)
 
 
-def test_12_bit_jpeg_and_two_components_are_an_unsupported_mode():
+def test_12_bit_jpeg_and_two_components_are_an_unsupported_mode() -> None:
     jpeg = encoded(photo(), "JPEG")
     frame = jpeg.index(b"\xff\xc0")
 
@@ -147,7 +152,7 @@ def test_12_bit_jpeg_and_two_components_are_an_unsupported_mode():
         decode(jpeg[: frame + 9] + b"\x02" + jpeg[frame + 10 :], RULES)
 
 
-def test_a_jpeg_of_endless_scans_is_refused():
+def test_a_jpeg_of_endless_scans_is_refused() -> None:
     progressive = encoded(photo(), "JPEG", progressive=True)
     scan = progressive.rindex(b"\xff\xda")
     one_more = progressive[scan:-2]
@@ -156,7 +161,7 @@ def test_a_jpeg_of_endless_scans_is_refused():
         decode(progressive[:-2] + one_more * 600 + b"\xff\xd9", RULES)
 
 
-def test_random_damage_to_any_format_is_a_verdict_and_never_another_exception():
+def test_random_damage_to_any_format_is_a_verdict_and_never_another_exception() -> None:
     random = np.random.default_rng(7)
     small = PixelRules(max_pixels=500_000)
     for kind in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"):

@@ -18,6 +18,7 @@ from pipeline_lib.sources.names import (
     respelled,
     without_archive_ending,
 )
+from pipeline_lib.sources.split_names import split_names
 
 
 @given(st.binary(max_size=40))
@@ -132,3 +133,10 @@ def test_a_declared_layout_is_taken_at_its_word() -> None:
     assert told(["train/a.png", "val/b.png"], "class_folders") == [("train", None), ("val", None)]
     assert told(["cat/a.png", "dog/b.png"], "flat") == [(None, None), (None, None)]
     assert told(["only/a.png"], "class_folders") == [("only", None)]
+
+
+@pytest.mark.parametrize("word", ["images", "pictures", "picture", "photos", "imgs"])
+def test_a_word_for_images_beside_the_name_of_a_split_says_nothing(word: str) -> None:
+    found = split_names([f"{word}_train", f"{word.upper()}-Val"])
+
+    assert found == {f"{word}_train": "train", f"{word.upper()}-Val": "val"}

@@ -137,11 +137,11 @@ def test_uncommitted_edits_are_taken_in_as_a_snapshot_and_named(origin: Path) ->
 
 
 def test_edits_of_files_that_may_hold_a_password_are_taken_into_no_snapshot(origin: Path) -> None:
-    (origin / ".dvc" / "config").open("a").write(
-        "['remote \"store\"']\n    url = s3://ann:hush@b\n"
-    )
+    with (origin / ".dvc" / "config").open("a") as config:
+        config.write("['remote \"store\"']\n    url = s3://ann:hush@b\n")
     (origin / "settings.toml").write_text('s3_endpoint_url = "https://ann:hush@host"\n')
-    (origin / "params.yaml").open("a").write("# an edit\n")
+    with (origin / "params.yaml").open("a") as params:
+        params.write("# an edit\n")
 
     workspace = opened(origin, with_edits=True)
     snapshot = take_snapshot(origin)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from pipeline_lib.loader import BatchLoader
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.tables.selection import SELECTION
@@ -43,8 +44,14 @@ def first_losses(line: SmallLine, name: str) -> list[float]:
     losses = []
     for phase in phases(recipe):
         kept = ema_decay(recipe.ema_half_life_epochs, len(loader))
-        options = {"objective": objective, "device": torch.device("cpu"), "average_decay": kept}
-        learner = Learner(model, recipe, phase, **options)
+        learner = Learner(
+            model,
+            recipe,
+            phase,
+            objective=objective,
+            device=torch.device("cpu"),
+            average_decay=kept,
+        )
         learner.begin_epoch()
         for step, batch in enumerate(loader.epoch(0)):
             rate = learning_rate(
@@ -58,7 +65,7 @@ def first_losses(line: SmallLine, name: str) -> list[float]:
 
 
 @torch.no_grad()
-def _judged_loss(learner: Learner, loader) -> float:
+def _judged_loss(learner: Learner, loader: BatchLoader) -> float:
     batches = list(loader.epoch(0))
     losses = [
         torch.nn.functional.cross_entropy(learner.evaluated(one.images_BHWC), one.labels_B)

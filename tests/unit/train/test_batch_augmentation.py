@@ -13,7 +13,7 @@ from pipeline_lib.train.batch_augmentation import (
     mix_up,
 )
 from pipeline_lib.train.loss import Objective
-from pipeline_lib.train.recipes import RECIPES
+from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.schedule import ema_decay
 
 
@@ -28,7 +28,7 @@ def test_mixup_mixes_pixels_and_weighted_targets_with_the_neighbour() -> None:
     """Image 1 (grey 10, weight 2) with a quarter of image 0 (grey 0, weight 1): grey 7.5, mass 1.5 and 0.25."""
     mixed = mix_up(_batch(), share=0.75)
 
-    assert mixed.images_BHWC[1].unique().tolist() == [7.5]
+    assert mixed.images_BHWC[1].unique().tolist() == [7.5]  # type: ignore[no-untyped-call]
     torch.testing.assert_close(
         (mixed.weights_B[:, None] * mixed.targets)[1], torch.tensor([0.25, 1.5, 0, 0])
     )
@@ -84,7 +84,7 @@ def test_a_policy_draws_for_each_sixteenth_of_the_batch(name: str) -> None:
 
     assert shown_BHWC.dtype == torch.uint8 and shown_BHWC.shape == (32, 16, 16, 3)
     assert torch.equal(shown_BHWC[0], shown_BHWC[1])  # one sixteenth of 32
-    assert len(shown_BHWC.flatten(1).unique(dim=0)) >= 8
+    assert len(shown_BHWC.flatten(1).unique(dim=0)) >= 8  # type: ignore[no-untyped-call]
 
 
 def test_without_mixing_a_batch_is_handed_on_as_it_is() -> None:
@@ -101,8 +101,7 @@ def test_half_of_an_average_is_forgotten_in_its_half_life() -> None:
     assert ema_decay(2.0, 25) ** 50 == pytest.approx(0.5)
 
 
-def _recipe(**changes: object):
-
+def _recipe(**changes: object) -> Recipe:
     return RECIPES["quick"].changed(**changes)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,6 +31,7 @@ from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.preflight import check_batch, fewest_pixels, smallest_part
 from pipeline_lib.train.recipes import RECIPES, STATISTICS_VIEWS
 from pipeline_lib.train.run import run
+from testing.small_line import SmallLine
 
 CPU, HALF = torch.device("cpu"), (0.5, 0.5, 0.5)
 
@@ -40,14 +43,14 @@ class Held:
 
     def __init__(self, batches: list[Batch]) -> None:
         self.batches = batches
-        self.image_ids = [
+        self.image_ids: Sequence[str] = [
             f"image {n}" for n in range(sum(len(batch.labels_B) for batch in batches))
         ]
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def epoch(self, epoch: int, start: int = 0):
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         return iter(self.batches[start:])
 
     def close(self) -> None:
@@ -82,7 +85,7 @@ def test_the_average_forgets_the_untrained_weights_in_a_training_of_any_length()
     for _ in range(50):
         average.update_parameters(model)
 
-    assert 0 <= average.module.weight.item() < 1000 * 1e-9
+    assert 0 <= average.module.get_parameter("weight").item() < 1000 * 1e-9
 
 
 def test_the_average_keeps_its_share_once_it_is_warm() -> None:
@@ -95,13 +98,13 @@ def test_the_average_keeps_its_share_once_it_is_warm() -> None:
 
     average.update_parameters(model)
 
-    assert average.module.weight.item() == 0.5
+    assert average.module.get_parameter("weight").item() == 0.5
 
 
 def test_the_statistics_are_the_mean_of_each_batchs_mean_and_unbiased_variance() -> None:
     """The first layer's input does not depend on statistics, so torch's own functions are the oracle."""
     model, batches = _model(), _batches(3, 8)
-    stem = model.network.stem
+    stem: Any = model.network.stem
     maps = [
         stem[0](model.normalised(batch.images_BHWC)).transpose(0, 1).flatten(1) for batch in batches
     ]
@@ -120,6 +123,7 @@ def test_the_statistics_are_the_mean_of_each_batchs_mean_and_unbiased_variance()
 def test_statistics_of_before_and_the_layers_momentum_play_no_part() -> None:
     one, other = _model(), _model()
     for number, layer in enumerate(batch_norms(other)):
+        assert layer.running_mean is not None
         layer.running_mean.fill_(1e6)
         layer.momentum = 0.01 * (number + 1)
     momenta = [layer.momentum for layer in batch_norms(other)]
@@ -183,7 +187,7 @@ def test_an_epoch_ends_with_the_statistics_of_the_judged_model_and_a_frozen_back
     assert all(torch.equal(one, other) for one, other in zip(before, model.buffers(), strict=True))
 
 
-def test_a_network_whose_statistics_do_not_fit_is_named(caplog) -> None:
+def test_a_network_whose_statistics_do_not_fit_is_named(caplog: pytest.LogCaptureFixture) -> None:
     model, batches = _model(), _batches(4, 32)
     learner = Learner(
         model, RECIPES["quick"], phases(RECIPES["quick"])[0], objective=Objective(), device=CPU
@@ -194,6 +198,7 @@ def test_a_network_whose_statistics_do_not_fit_is_named(caplog) -> None:
     learner.end_epoch(batches)
     for layer in batch_norms(model):
         layer.reset_running_stats()
+        assert layer.running_var is not None
         layer.running_var.fill_(30.0)
 
     found = check_statistics(model, Held(batches), CPU)
@@ -249,7 +254,7 @@ def test_parts_of_a_batch_differ_by_one_at_most(size: int) -> None:
 
 
 def test_a_step_that_would_see_one_image_is_refused_before_training(
-    small_line, tmp_path: Path
+    small_line: SmallLine, tmp_path: Path
 ) -> None:
     recipe = RECIPES["quick"].changed(micro_batches=2)
 
@@ -283,8 +288,9 @@ def test_the_layer_that_sees_the_fewest_pixels_is_found() -> None:
 
 def test_an_answer_that_is_no_number_names_network_layer_and_images() -> None:
     model, loader = _model(), Held(_batches(2, 2))
+    network: Any = model.network
     with torch.no_grad():
-        model.network.block2.bn1.running_var.fill_(float("nan"))
+        network.block2.bn1.running_var.fill_(float("nan"))
 
     with pytest.raises(
         NotFinite,
@@ -296,9 +302,10 @@ def test_an_answer_that_is_no_number_names_network_layer_and_images() -> None:
 
 def test_images_with_an_answer_are_not_blamed() -> None:
     model, (batch,) = _model("lenet"), _batches(1, 6)
+    network: Any = model.network
     with torch.no_grad():
-        model.network[12].bias[0] = float("inf")
-        model.network[12].weight.zero_()
+        network[12].bias[0] = float("inf")
+        network[12].weight.zero_()
 
     with pytest.raises(
         NotFinite,
@@ -307,9 +314,11 @@ def test_images_with_an_answer_are_not_blamed() -> None:
         list(score(model, Held([batch]), CPU))
 
 
-def test_ninety_easy_images_are_learnt_and_known_again(small_line, tmp_path: Path) -> None:
+def test_ninety_easy_images_are_learnt_and_known_again(
+    small_line: SmallLine, tmp_path: Path
+) -> None:
     """The issue's case: what `init` writes for few images, with the recipe's own average."""
-    own = {
+    own: dict[str, Any] = {
         "ema_half_life_epochs": None,
         "peak_learning_rate": 0.025,
         "epochs": 30,
@@ -332,7 +341,8 @@ def test_frozen_statistics_are_those_of_the_starting_weights_in_training_and_aft
         model, recipe, phases(recipe)[-1], objective=Objective(), device=CPU, average_decay=0.5
     )
     learner.begin_epoch()
-    stem = model.network.stem[1].weight.clone()
+    network: Any = model.network
+    stem = network.stem[1].weight.clone()
 
     learner.update(batches[0], rate=0.1)
     learner.end_epoch(batches)
@@ -340,12 +350,13 @@ def test_frozen_statistics_are_those_of_the_starting_weights_in_training_and_aft
     assert all(
         torch.equal(before[name], buffer) for name, buffer in learner.evaluated.named_buffers()
     )
-    assert not torch.equal(stem, model.network.stem[1].weight)  # scale and shift of the layer train
+    assert not torch.equal(stem, network.stem[1].weight)  # scale and shift of the layer train
 
 
 def test_a_frozen_network_is_the_same_in_both_modes_and_may_be_fine_tuned_in_small_parts() -> None:
     model = _model()
-    nn.init.constant_(model.network.stem[1].running_var, 30.0)
+    network: Any = model.network
+    nn.init.constant_(network.stem[1].running_var, 30.0)
 
     found = check_statistics(model, Held(_batches(2, 8)), CPU, is_frozen=True)
 

@@ -30,19 +30,19 @@ from pipeline_lib.train.checkpoint import Checkpoints, place_for
 from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.recipes import Recipe
 from pipeline_lib.train.run import run
-from testing.small_line import trained_bytes
+from testing.small_line import SmallLine, trained_bytes
 
 ROOT = Path(__file__).parents[3]
-SHORT = {"epochs": 2, "batch_size": 16}  # 3 steps in an epoch
-AVERAGED = {"rotation_deg": 10.0, "sampling": "balanced"}
-DROPOUT = {
+SHORT: dict[str, Any] = {"epochs": 2, "batch_size": 16}  # 3 steps in an epoch
+AVERAGED: dict[str, Any] = {"rotation_deg": 10.0, "sampling": "balanced"}
+DROPOUT: dict[str, Any] = {
     "network": "small_cnn",
     "optimiser": "adamw",
     "peak_learning_rate": 1e-3,
     "probe_epochs": 1,
 }
 
-MIXED = {
+MIXED: dict[str, Any] = {
     "optimiser": "muon",
     "peak_learning_rate": 0.02,
     "mixup_alpha": 0.2,
@@ -75,7 +75,7 @@ def _kept(folder: Path) -> list[Path]:
     ids=["sgd and average", "probe, adamw and dropout", "muon, mixed and growing"],
 )
 def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
-    small_line,
+    small_line: SmallLine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -101,7 +101,7 @@ def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
 
 
 def test_what_came_before_the_first_step_is_kept(
-    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told_while_probing(*arguments: Any, **options: Any) -> Recipe:
         signal.raise_signal(signal.SIGTERM)
@@ -117,7 +117,10 @@ def test_what_came_before_the_first_step_is_kept(
 
 
 def test_a_checkpoint_is_of_the_same_code_inputs_and_parameters_or_not_used(
-    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    small_line: SmallLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with (
         monkeypatch.context() as patch,
@@ -152,7 +155,7 @@ def test_gpus_that_train_together_are_asked_twice_a_second_or_at_every_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_s: float, asked: list[int]
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     told = threading.Event()
     checkpoints = Checkpoints(tmp_path, every_s=60, stop_requested=told)
     checkpoints.asking_is_slow = True  # as where there is CUDA
@@ -225,7 +228,7 @@ sys.exit(main(["train"]))
 
 
 @pytest.fixture
-def checkout(small_line, tmp_path: Path) -> Path:
+def checkout(small_line: SmallLine, tmp_path: Path) -> Path:
     """A folder in which the stage runs as dvc runs it."""
     (tmp_path / "params.yaml").write_text(json.dumps({"train": {**SHORT, "threads": 1}}))
     (tmp_path / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
@@ -252,7 +255,7 @@ def _stage(checkout: Path, dies_after: int) -> int:
 
 
 def test_after_kill_nine_the_stage_goes_on_from_the_last_checkpoint_to_the_same_bytes(
-    small_line, checkout: Path, tmp_path: Path
+    small_line: SmallLine, checkout: Path, tmp_path: Path
 ) -> None:
     run(
         small_line.train(

@@ -41,7 +41,7 @@ from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.rendezvous import first_node
 from testing.served import free_port
-from testing.small_line import trained_bytes
+from testing.small_line import SmallLine, trained_bytes
 
 TWO = {"epochs": 2, "batch_size": 16, "processes": 2}  # 3 steps in an epoch
 TWO |= {"budget_minutes": 600}  # so long that it changes nothing: but they tell each other the time
@@ -50,10 +50,10 @@ WISH = (
 )
 
 
-def _job(small_line, out: Path, **params: Any) -> StageRun:
+def _job(small_line: SmallLine, out: Path, **params: Any) -> StageRun[TrainParams]:
     """A job with an odd number of validation images, which saves a checkpoint after each step."""
     settings = small_line.settings().model_copy(update={"checkpoint_every_s": 0.0})
-    job: StageRun = small_line.train(out, settings=settings, **{**TWO, **params})
+    job = small_line.train(out, settings=settings, **{**TWO, **params})
     job.reads["selection"] = out / "selection"
     shutil.copytree(small_line.folder / "selection", out / "selection", dirs_exist_ok=True)
     rows = SELECTION.read(out / "selection/val.parquet")
@@ -61,20 +61,22 @@ def _job(small_line, out: Path, **params: Any) -> StageRun:
     return job
 
 
-def _launch(work: Callable[[StageRun, Path], None], job: StageRun, folder: Path) -> None:
+def _launch(
+    work: Callable[[StageRun[TrainParams], Path], None], job: StageRun[TrainParams], folder: Path
+) -> None:
     with first_node("", nodes=1, key="") as node:
         train_in_processes(work, job, folder, node=node)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(small_line, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(small_line: SmallLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("two_processes")
     stage.run(_job(small_line, out))
     return out
 
 
 def test_every_image_is_validated_once_and_with_the_buffers_that_are_kept(
-    small_line, undisturbed: Path
+    small_line: SmallLine, undisturbed: Path
 ) -> None:
     """One process, on its own, finds the same loss for the weights that two have kept."""
     job = _job(small_line, undisturbed)
@@ -89,7 +91,7 @@ def test_every_image_is_validated_once_and_with_the_buffers_that_are_kept(
     loss, top1 = validate(model, loader, torch.device("cpu"))
 
     curves = pd.read_csv(undisturbed / "curves.csv")
-    kept = curves.loc[curves["val_loss"].idxmin()]
+    kept = curves.iloc[curves["val_loss"].argmin()]
     assert (len(loader.image_ids), loss, top1) == (
         23,
         pytest.approx(kept["val_loss"], rel=1e-6),
@@ -97,7 +99,7 @@ def test_every_image_is_validated_once_and_with_the_buffers_that_are_kept(
     )
 
 
-def _disturbed(job: StageRun, folder: Path) -> None:
+def _disturbed(job: StageRun[TrainParams], folder: Path) -> None:
     """What a process does, with the accident that the file `WISH` asks of process 1."""
     real, wish = Checkpoints.due, json.loads((folder / WISH).read_text())
 
@@ -115,7 +117,7 @@ def _disturbed(job: StageRun, folder: Path) -> None:
 
 
 def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same_bytes(
-    small_line, undisturbed: Path, tmp_path: Path
+    small_line: SmallLine, undisturbed: Path, tmp_path: Path
 ) -> None:
     job, folder = _job(small_line, tmp_path / "out"), tmp_path / "place"
     folder.mkdir()
@@ -135,7 +137,7 @@ def test_after_sigterm_and_after_kill_nine_of_one_process_both_go_on_to_the_same
 
 
 def test_two_nodes_write_what_two_processes_of_one_node_write(
-    small_line, undisturbed: Path, tmp_path: Path
+    small_line: SmallLine, undisturbed: Path, tmp_path: Path
 ) -> None:
     jobs = [_job(small_line, tmp_path / name) for name in ("first", "other")]
     nodes = {"train_nodes": 2, "train_rendezvous": f"localhost:{free_port()}"}
@@ -173,12 +175,18 @@ def _learner(seed: int, *, micro_batches: int) -> Learner:
     )
 
 
-def _one_step_each(job: StageRun, folder: Path) -> None:
+def _one_step_each(job: StageRun[TrainParams], folder: Path) -> None:
     """Half of the images, in three parts, with weights of one's own to begin with."""
     with process_group(torch.device("cpu")):
-        learner, sent = _learner(rank(), micro_batches=3), []
+        learner = _learner(rank(), micro_batches=3)
+        sent: list[int] = []
+
+        def noted(bucket: Any) -> Any:
+            sent.append(bucket.index())
+            return bucket
+
         learner.parallel.register_comm_hook(  # type: ignore[operator]
-            None, lambda _, bucket: sent.append(bucket.index()) or allreduce_hook(None, bucket)
+            None, lambda group, bucket: allreduce_hook(group, noted(bucket))
         )
         learner.update(Batch(*(tensor[rank() :: 2] for tensor in vars(IMAGES).values())), rate=0.0)
         gradients = [parameter.grad for parameter in learner.model.parameters()]
@@ -186,7 +194,7 @@ def _one_step_each(job: StageRun, folder: Path) -> None:
 
 
 def test_two_with_parts_of_a_batch_have_the_gradient_of_one_with_the_whole_and_send_it_once(
-    small_line, tmp_path: Path
+    small_line: SmallLine, tmp_path: Path
 ) -> None:
     alone = _learner(0, micro_batches=1)
     alone.update(IMAGES, rate=0.0)
@@ -200,33 +208,35 @@ def test_two_with_parts_of_a_batch_have_the_gradient_of_one_with_the_whole_and_s
     assert [(sent, said) for _, sent, said in found] == [(1, 0), (1, 0)]
 
 
-def _damaged(job: StageRun, folder: Path) -> None:
+def _damaged(job: StageRun[TrainParams], folder: Path) -> None:
     if os.environ["RANK"] == "1":
         raise BadData("an image is damaged", file="a.beton", remedy="restore it")
 
 
-def test_the_error_of_one_process_is_the_error_of_the_stage(small_line, tmp_path: Path) -> None:
+def test_the_error_of_one_process_is_the_error_of_the_stage(
+    small_line: SmallLine, tmp_path: Path
+) -> None:
     with pytest.raises(BadData, match="a.beton: an image is damaged. Remedy: restore it"):
         _launch(_damaged, _job(small_line, tmp_path), tmp_path)
 
 
-def _killed(job: StageRun, folder: Path) -> None:
+def _killed(job: StageRun[TrainParams], folder: Path) -> None:
     if os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _endless(job: StageRun, folder: Path) -> None:
+def _endless(job: StageRun[TrainParams], folder: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: (folder / "told to stop").touch())
     (folder / "at work").touch()
     time.sleep(1200)
 
 
-def _member_of(stage_pid: int, job: StageRun, folder: Path) -> None:
+def _member_of(stage_pid: int, job: StageRun[TrainParams], folder: Path) -> None:
     os.environ["RANK"] = "1"
     distributed._member(_endless, job, folder, stage_pid)
 
 
-def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:
+def test_they_end_when_the_stage_is_killed(small_line: SmallLine, tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "1200"]) as killed:
         own = (killed.pid, _job(small_line, tmp_path / "out"), tmp_path)
         member = multiprocessing.get_context("forkserver").Process(target=_member_of, args=own)
@@ -242,7 +252,9 @@ def test_they_end_when_the_stage_is_killed(small_line, tmp_path: Path) -> None:
     ).exists()  # which would stop the processes of other nodes as well
 
 
-def test_processes_that_die_again_and_again_are_given_up(small_line, tmp_path: Path) -> None:
+def test_processes_that_die_again_and_again_are_given_up(
+    small_line: SmallLine, tmp_path: Path
+) -> None:
     with pytest.raises(
         StageDied, match="a training process died, 4 times .found: process 1, exit code -9.*memory"
     ):
@@ -261,7 +273,7 @@ def test_batches_that_cannot_be_shared_are_refused() -> None:
 
 
 def test_more_processes_than_gpus_are_refused(
-    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     job = small_line.train(tmp_path, settings=Settings(root=small_line.folder), **TWO)

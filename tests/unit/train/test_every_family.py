@@ -1,6 +1,7 @@
 """One small member of every family that torchvision classifies with trains two steps and loads again."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -77,15 +78,14 @@ def test_it_trains_two_steps_and_what_is_saved_answers_the_same(
     """Files of more than 100 MB are left to the benchmark."""
     torch.set_num_threads(1)
     learner, batch = _learner(name, side_px), _batch(side_px)
-    before = learner.head.weight.clone()
+    head: Any = learner.head
+    before = head.weight.clone()
     learner.begin_epoch()
 
     losses = [learner.update(batch, rate=1e-3) for _ in range(2)]
     learner.end_epoch([batch])
 
-    assert torch.isfinite(torch.stack(losses)).all() and not torch.equal(
-        learner.head.weight, before
-    )
+    assert torch.isfinite(torch.stack(losses)).all() and not torch.equal(head.weight, before)
     if sum(weight.numel() for weight in learner.model.parameters()) > 25e6:
         return
     save_weights(learner.model.network, tmp_path)
@@ -137,7 +137,9 @@ def test_without_its_auxiliary_heads_a_network_is_the_one_that_evaluates() -> No
     )
 
 
-def test_inception_says_that_it_trains_without_its_auxiliary_head_on_small_images(caplog) -> None:
+def test_inception_says_that_it_trains_without_its_auxiliary_head_on_small_images(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with caplog.at_level("INFO"):
         network = build_network("inception_v3", n_classes=3, side_px=75, auxiliary=True)
 

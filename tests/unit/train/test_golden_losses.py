@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_the_rates_and_sizes_of_a_recipe_are_those_of_the_last_release(name: str
     """Rates at the first step, each tenth and the last, with 100 steps an epoch; in which epoch a size begins."""
     recipe, sides_E = RECIPES[name], RECIPES[name].training_sides()
     n_steps = 100 * recipe.epochs
-    options = {
+    options: dict[str, Any] = {
         "peak": recipe.peak_learning_rate,
         "schedule": recipe.schedule,
         "warm_up": recipe.warm_up,
@@ -68,7 +69,7 @@ def test_the_rates_and_sizes_of_a_recipe_are_those_of_the_last_release(name: str
         learning_rate(min(n_steps * tenth // 10, n_steps - 1), n_steps, **options)
         for tenth in range(11)
     ]
-    plan = {"rates": [float(f"{rate:.6g}") for rate in rates]}
+    plan: dict[str, Any] = {"rates": [float(f"{rate:.6g}") for rate in rates]}
     plan["sides"] = [[sides_E.index(side_px), side_px] for side_px in sorted(set(sides_E))]
 
     assert plan == GOLDEN["plans"].get(name), plan

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.networks.build import build_network, normalisation
 from pipeline_lib.train.initial_weights import read_starting_weights, start_from
 from pipeline_lib.train.params import TrainParams
+from testing.small_line import SmallLine
 
 NAME = "torchvision:SqueezeNet1_1_Weights.IMAGENET1K_V1"
 
@@ -37,7 +39,7 @@ def _sha256(path: Path) -> str:
 
 
 def test_torchvisions_weights_are_fetched_once_and_named_with_their_digest(
-    small_line, store: Path
+    small_line: SmallLine, store: Path
 ) -> None:
     network = build_network("squeezenet1_1", n_classes=3, side_px=32)
     job, digest = small_line.train(small_line.folder, weights=NAME), _sha256(store)
@@ -52,7 +54,7 @@ def test_torchvisions_weights_are_fetched_once_and_named_with_their_digest(
 
 
 def test_a_cached_file_that_is_not_what_its_name_says_is_refused(
-    small_line, store: Path, tmp_path: Path
+    small_line: SmallLine, store: Path, tmp_path: Path
 ) -> None:
     cached = tmp_path / "home/hub/checkpoints" / store.name
     cached.parent.mkdir(parents=True)
@@ -62,14 +64,16 @@ def test_a_cached_file_that_is_not_what_its_name_says_is_refused(
         read_starting_weights(small_line.train(tmp_path, weights=NAME))
 
 
-def test_a_damaged_download_is_refused(small_line, store: Path) -> None:
+def test_a_damaged_download_is_refused(small_line: SmallLine, store: Path) -> None:
     store.write_bytes(b"torn")
 
     with pytest.raises(BadData, match="what was fetched is damaged .*Remedy: run the stage again"):
         read_starting_weights(small_line.train(store.parent, weights=NAME))
 
 
-def test_without_a_network_the_address_and_the_place_are_named(small_line, store: Path) -> None:
+def test_without_a_network_the_address_and_the_place_are_named(
+    small_line: SmallLine, store: Path
+) -> None:
     store.unlink()
 
     with pytest.raises(
@@ -81,7 +85,7 @@ def test_without_a_network_the_address_and_the_place_are_named(small_line, store
 
 @pytest.mark.parametrize("name", ["ResNet18", "ResNet18_Weights.V9", "Res.V1"])
 def test_a_name_that_torchvision_does_not_know_is_refused(
-    small_line, tmp_path: Path, name: str
+    small_line: SmallLine, tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(
         ConfigError, match="torchvision has no such weights .*ResNet18_Weights.IMAGENET1K_V1"
@@ -90,7 +94,7 @@ def test_a_name_that_torchvision_does_not_know_is_refused(
 
 
 def test_a_registered_version_is_built_upon(
-    small_line, trained: Path, tmp_path: Path, monkeypatch
+    small_line: SmallLine, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The registry itself has tests of its own; here it only says where version 3 lies."""
 
@@ -115,16 +119,16 @@ def test_a_registered_version_is_built_upon(
     assert weights.as_record() == {"weights": "registered:3", "weights_sha256": digest}
 
 
-def test_a_network_from_scratch_has_no_parent(small_line, tmp_path: Path) -> None:
+def test_a_network_from_scratch_has_no_parent(small_line: SmallLine, tmp_path: Path) -> None:
     assert read_starting_weights(small_line.train(tmp_path)) is None
 
 
 def test_the_built_in_weights_are_named_with_digest_and_licence_and_only_the_head_is_fresh(
-    small_line,
+    small_line: SmallLine,
 ) -> None:
-    params = {"recipe": "finetune", "weights": EFFICIENTNET_LITE0.ref}
+    params: dict[str, Any] = {"recipe": "finetune", "weights": EFFICIENTNET_LITE0.ref}
     job = small_line.train(small_line.folder, **params)
-    network = build_network(job.params.network, n_classes=3, side_px=32)
+    network: Any = build_network(job.params.network, n_classes=3, side_px=32)
 
     weights = read_starting_weights(job)
 

@@ -42,11 +42,11 @@ MIXED = {
 }
 
 
-class FromTheHost(TorchDispatchMode):
+class FromTheHost(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes what brings a tensor of the host to the device: a GPU would be waited for, `meta` is not."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.brought: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -78,7 +78,7 @@ def test_the_teachers_part_has_the_same_slope_at_any_temperature_once_that_is_hi
 
     Objective(teacher_share=1.0, temperature=1000.0).losses(
         logits_BK, torch.tensor([0]), teacher_BK
-    ).sum().backward()
+    ).sum().backward()  # type: ignore[no-untyped-call]
 
     assert logits_BK.grad is not None
     assert logits_BK.grad[0].tolist() == pytest.approx([1.0, -1 / 3, -2 / 3], abs=1e-2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pipeline_lib.train.loaders import copied_ahead
 from pipeline_lib.train.loss import EpochLoss, Objective
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
+from testing.small_line import SmallLine
 
 pytestmark = pytest.mark.gpu
 
@@ -30,7 +32,7 @@ def _on_a_gpu() -> None:
         pytest.skip("no CUDA device on this machine")
 
 
-def test_it_learns_on_a_gpu_too(small_line, tmp_path: Path) -> None:
+def test_it_learns_on_a_gpu_too(small_line: SmallLine, tmp_path: Path) -> None:
     settings = Settings(workers=1, device="cuda", root=small_line.folder)
 
     run(small_line.train(tmp_path, settings=settings))
@@ -92,7 +94,7 @@ def test_memory_of_a_batch_is_not_used_again_before_its_copy_is_done() -> None:
     """The GPU is kept busy, so the loader is far ahead of it; each batch must still arrive with its own number."""
     memory = BatchMemory(64, 224)
 
-    def batches():
+    def batches() -> Iterator[Batch]:
         for number in range(1, 33):
             pixels_BHWC = memory.take(64)
             pixels_BHWC.fill(number)
@@ -102,7 +104,7 @@ def test_memory_of_a_batch_is_not_used_again_before_its_copy_is_done() -> None:
 
     seen = []
     for batch in copied_ahead(batches(), torch.device("cuda")):
-        torch.cuda._sleep(10_000_000)
+        torch.cuda._sleep(10_000_000)  # type: ignore[no-untyped-call]
         seen.append(torch.stack([batch.images_BHWC.amin(), batch.images_BHWC.amax()]))
 
     assert np.array_equal(torch.stack(seen).cpu(), np.repeat(np.arange(1, 33), 2).reshape(-1, 2))

@@ -48,7 +48,7 @@ def test_muon_moves_matrices_as_torchs_does_and_filters_as_their_matrices() -> N
     for _ in range(3):
         flat.grad = torch.randn(6, 12)
         filters.grad = flat.grad.clone().view(6, 3, 2, 2)
-        theirs.step()
+        theirs.step()  # type: ignore[no-untyped-call]
         ours.step()
 
     torch.testing.assert_close(filters.detach().flatten(1), flat.detach(), rtol=1e-2, atol=1e-4)

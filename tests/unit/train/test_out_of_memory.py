@@ -17,6 +17,7 @@ from pipeline_lib.train.loss import EpochLoss, Objective
 from pipeline_lib.train.out_of_memory import is_out_of_memory, with_remedy
 from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
+from testing.small_line import SmallLine
 
 
 def _holding(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +35,7 @@ def _holding(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_out_of_memory_names_a_batch_size_with_which_training_then_works(
-    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _holding(9, monkeypatch)
     said = (
@@ -51,7 +52,7 @@ def test_out_of_memory_names_a_batch_size_with_which_training_then_works(
 
 
 def test_when_no_batch_fits_it_says_so(
-    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _holding(0, monkeypatch)
 
@@ -62,7 +63,7 @@ def test_when_no_batch_fits_it_says_so(
 
 
 def test_too_little_memory_to_validate_is_named_too(
-    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED\nin a convolution")

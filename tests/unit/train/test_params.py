@@ -138,7 +138,7 @@ def test_our_sgd_is_torchs_bit_for_bit() -> None:
     [("sgd", NesterovSGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)],
 )
 def test_the_recipe_names_its_optimiser(name: str, kind: type) -> None:
-    recipe = TrainParams(optimiser=name)  # type: ignore[arg-type]
+    recipe = TrainParams(optimiser=name)
 
     assert type(build_optimiser(build_network("lenet", n_classes=3, side_px=32), recipe)) is kind
 

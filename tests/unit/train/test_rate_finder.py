@@ -8,6 +8,7 @@ import pytest
 from flows.cli.parser import main
 from pipeline_lib.train.rate_finder import TriedRate, find_rates, peak_rate
 from pipeline_lib.train.run import run
+from testing.small_line import SmallLine
 
 ROOT = Path(__file__).parents[3]
 
@@ -17,7 +18,7 @@ def test_a_tenth_of_the_rate_with_the_lowest_loss_is_named() -> None:
 
 
 def test_rates_rise_until_the_loss_runs_away_and_the_one_that_is_named_trains(
-    small_line, tmp_path
+    small_line: SmallLine, tmp_path: Path
 ) -> None:
     job = small_line.train(tmp_path)
 
@@ -30,7 +31,9 @@ def test_rates_rise_until_the_loss_runs_away_and_the_one_that_is_named_trains(
     assert pd.read_csv(tmp_path / "curves.csv")["val_top1"].max() > 0.8
 
 
-def test_before_the_first_run_the_command_says_what_to_run(tmp_path, monkeypatch, capsys) -> None:
+def test_before_the_first_run_the_command_says_what_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("dvc.yaml", "params.yaml"):
         (tmp_path / name).write_text((ROOT / name).read_text())

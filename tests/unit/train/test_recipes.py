@@ -1,6 +1,7 @@
 """Recipes by name: they are whole, they train, and a growing size or a probe does what it says."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,11 +18,12 @@ from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.recipes import RECIPES, Recipe
 from pipeline_lib.train.run import run
-from pipeline_lib.train.schedule import learning_rate, out_of_patience, side_px
+from pipeline_lib.train.schedule import Schedule, learning_rate, out_of_patience, side_px
+from testing.small_line import SmallLine
 
 CPU = torch.device("cpu")
-SMALL = {"epochs": 1, "side_px": 32, "network": "mini_resnet", "batch_size": 20}
-EVERYTHING = {
+SMALL: dict[str, Any] = {"epochs": 1, "side_px": 32, "network": "mini_resnet", "batch_size": 20}
+EVERYTHING: dict[str, Any] = {
     "optimiser": "muon",
     "peak_learning_rate": 0.02,
     "mixup_alpha": 0.2,
@@ -37,11 +39,11 @@ EVERYTHING |= {
 EVERYTHING |= {"ema_half_life_epochs": 0.3, "train_from_px": 24, "train_to_px": 56, "side_px": 48}
 
 
-def _rates(schedule: str, n_steps: int, **options: float) -> list[float]:
+def _rates(schedule: Schedule, n_steps: int, **options: float) -> list[float]:
     return [
         learning_rate(step, n_steps, peak=1.0, schedule=schedule, **options)
         for step in range(n_steps)
-    ]  # type: ignore[arg-type]
+    ]
 
 
 def test_step_falls_to_a_tenth_at_half_and_to_a_hundredth_at_three_quarters() -> None:
@@ -92,7 +94,9 @@ def test_a_side_of_ones_own_takes_the_place_of_a_recipes_growing_sizes() -> None
 @pytest.mark.parametrize(
     "name", [name for name in RECIPES if name not in ("quick", "photo", "finetune")]
 )
-def test_every_recipe_trains_on_small_images(small_line, tmp_path: Path, name: str) -> None:
+def test_every_recipe_trains_on_small_images(
+    small_line: SmallLine, tmp_path: Path, name: str
+) -> None:
     """With a small network, so that it stays a matter of seconds; quick, photo and finetune have tests of their own."""
     if name.startswith("resnet-") and name != "resnet-16":
         assert RECIPES[name] == RECIPES["resnet-16"].changed(
@@ -114,7 +118,9 @@ def test_every_recipe_trains_on_small_images(small_line, tmp_path: Path, name: s
     assert len(pd.read_csv(tmp_path / "curves.csv")) == 1
 
 
-def test_all_parts_at_once_train_and_repeat_to_the_byte(small_line, tmp_path: Path) -> None:
+def test_all_parts_at_once_train_and_repeat_to_the_byte(
+    small_line: SmallLine, tmp_path: Path
+) -> None:
     for name in ("one", "two"):
         run(small_line.train(tmp_path / name, **EVERYTHING))
 
@@ -126,7 +132,7 @@ def test_all_parts_at_once_train_and_repeat_to_the_byte(small_line, tmp_path: Pa
     assert losses.iloc[-1] < losses.iloc[0]
 
 
-def test_training_stops_when_patience_is_out(small_line, tmp_path: Path) -> None:
+def test_training_stops_when_patience_is_out(small_line: SmallLine, tmp_path: Path) -> None:
     run(small_line.train(tmp_path, epochs=40, patience=1, peak_learning_rate=0.3))
 
     losses = pd.read_csv(tmp_path / "curves.csv")["val_loss"]
@@ -134,7 +140,7 @@ def test_training_stops_when_patience_is_out(small_line, tmp_path: Path) -> None
 
 
 def test_patience_begins_anew_after_a_probe(
-    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe, whole = [0.5, 0.6], [0.9, 0.8, 0.85]
     losses = iter(probe + whole)  # the loop trains the head too
@@ -148,7 +154,7 @@ def test_patience_begins_anew_after_a_probe(
     assert list(pd.read_csv(tmp_path / "curves.csv")["val_loss"]) == probe + whole
 
 
-def _prepared(small_line, recipe: Recipe) -> tuple[Classifier, Recipe]:
+def _prepared(small_line: SmallLine, recipe: Recipe) -> tuple[Classifier, Recipe]:
     torch.manual_seed(0)
     network = build_network(recipe.network, n_classes=3, side_px=32)
     model = Classifier(network, mean=recipe.mean, std=recipe.std)
@@ -164,7 +170,9 @@ def _prepared(small_line, recipe: Recipe) -> tuple[Classifier, Recipe]:
     return model, left
 
 
-def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(small_line) -> None:
+def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(
+    small_line: SmallLine,
+) -> None:
     recipe = RECIPES["quick"].changed(batch_size=16)
     before, _ = _prepared(small_line, recipe)
 
@@ -180,7 +188,7 @@ def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(s
     assert left.probe_epochs == 0
 
 
-def test_a_probe_finds_what_a_linear_head_can_find(small_line, trained: Path) -> None:
+def test_a_probe_finds_what_a_linear_head_can_find(small_line: SmallLine, trained: Path) -> None:
     """On a trained backbone with a fresh head: nearly as good as the head it was trained with."""
     from pipeline_lib.networks.saved_weights import load_weights
     from pipeline_lib.train.loop import validate
@@ -208,7 +216,7 @@ def test_a_probe_finds_what_a_linear_head_can_find(small_line, trained: Path) ->
     assert validate(model, open_images(job, rows["val"], recipe), CPU)[1] > 0.8
 
 
-def test_a_head_that_is_no_linear_layer_is_probed_with_the_images(small_line) -> None:
+def test_a_head_that_is_no_linear_layer_is_probed_with_the_images(small_line: SmallLine) -> None:
     _, left = _prepared(
         small_line, RECIPES["photo"].changed(network="squeezenet1_1", probe_epochs=3, side_px=32)
     )
@@ -216,7 +224,7 @@ def test_a_head_that_is_no_linear_layer_is_probed_with_the_images(small_line) ->
     assert left.probe_epochs == 3
 
 
-def test_whitened_patches_have_unit_covariance(small_line) -> None:
+def test_whitened_patches_have_unit_covariance(small_line: SmallLine) -> None:
     torch.manual_seed(0)
     layer, x_BCHW = (
         Whitening(),

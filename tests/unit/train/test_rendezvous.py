@@ -16,6 +16,7 @@ from pipeline_lib.train import rendezvous
 from pipeline_lib.train.rendezvous import FirstNode, OtherNode, first_node
 from pipeline_lib.train.run import run
 from testing.served import free_port
+from testing.small_line import SmallLine
 
 
 @pytest.fixture
@@ -32,7 +33,9 @@ def first(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FirstNode]:
         yield node
 
 
-def test_nodes_that_do_not_divide_the_processes_are_refused(small_line, tmp_path: Path) -> None:
+def test_nodes_that_do_not_divide_the_processes_are_refused(
+    small_line: SmallLine, tmp_path: Path
+) -> None:
     settings = Settings(device="cpu", root=small_line.folder, train_nodes=2)
 
     with pytest.raises(

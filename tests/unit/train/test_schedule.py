@@ -17,8 +17,9 @@ from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.run import run
 from pipeline_lib.train.schedule import learning_rate, step_by_time
+from testing.small_line import SmallLine
 
-LIMITED = {
+LIMITED: dict[str, Any] = {
     "batch_size": 16,
     "epochs": 50,
     "budget_minutes": 3.5 / 60,
@@ -41,7 +42,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_when_the_time_is_up_the_rate_has_fallen_the_images_have_grown_and_the_run_is_validated(
-    small_line, tmp_path: Path, shown: list[int]
+    small_line: SmallLine, tmp_path: Path, shown: list[int]
 ) -> None:
     """3.5 seconds are four steps of 150: three in an epoch, and one that begins when 3 / 3.5 of the time is gone."""
     job = small_line.train(tmp_path, **LIMITED)
@@ -57,7 +58,7 @@ def test_when_the_time_is_up_the_rate_has_fallen_the_images_have_grown_and_the_r
 
 
 def test_a_stopped_run_has_the_time_that_is_left_also_with_images_that_stay_in_memory(
-    small_line, tmp_path: Path, shown: list[int], monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, tmp_path: Path, shown: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(small_line.train(tmp_path / "undisturbed", **LIMITED))
     settings = small_line.settings().model_copy(update={"loader": "resident"})

@@ -8,6 +8,7 @@ import shutil
 import signal
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,11 @@ from pydantic import ValidationError
 
 from pipeline_lib.errors import ConfigError, Interrupted, SourceMissing
 from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
+from pipeline_lib.tables.table import Table
 from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.train import initial_weights, inputs, soft_targets
 from pipeline_lib.train.curves import Epoch, Trained, best_of, doubt
@@ -29,12 +32,13 @@ from pipeline_lib.train.recipes import RECIPES
 from pipeline_lib.train.run import run
 from pipeline_lib.train.self_training import as_many_steps, pseudo_labels, with_guessed
 from pipeline_lib.train.soft_targets import read_teacher, soft_labels_of, spread_rest
+from testing.small_line import SmallLine
 
 CLASSES = ["007", "stripes", "NA"]
 CPU = torch.device("cpu")
 
 
-def _own_selection(small_line, folder: Path) -> Path:
+def _own_selection(small_line: SmallLine, folder: Path) -> Path:
     shutil.copytree(small_line.folder / "selection", folder / "selection")
     return folder / "selection"
 
@@ -64,7 +68,7 @@ def test_an_image_without_votes_keeps_its_label_and_one_with_votes_has_its_proba
 
 
 def test_votes_that_curate_gives_change_what_is_learnt(
-    small_line, trained: Path, tmp_path: Path
+    small_line: SmallLine, trained: Path, tmp_path: Path
 ) -> None:
     job = small_line.train(tmp_path)
     job.reads["selection"] = _own_selection(small_line, tmp_path)
@@ -83,7 +87,7 @@ def test_votes_that_curate_gives_change_what_is_learnt(
 
 
 def test_the_teachers_outputs_come_in_the_students_order_and_at_its_own_size(
-    small_line, trained: Path
+    small_line: SmallLine, trained: Path
 ) -> None:
     job = small_line.train(
         trained, teacher=str(trained / "weights"), teacher_sha256=_digest(trained / "weights")
@@ -98,9 +102,12 @@ def test_the_teachers_outputs_come_in_the_students_order_and_at_its_own_size(
 
 
 def test_a_student_agrees_with_its_teacher_and_names_it_in_its_description(
-    small_line, trained: Path, tmp_path: Path
+    small_line: SmallLine, trained: Path, tmp_path: Path
 ) -> None:
-    pinned = {"teacher": str(trained / "weights"), "teacher_sha256": _digest(trained / "weights")}
+    pinned: dict[str, Any] = {
+        "teacher": str(trained / "weights"),
+        "teacher_sha256": _digest(trained / "weights"),
+    }
 
     run(small_line.train(tmp_path, network="lenet", **pinned))
 
@@ -112,7 +119,7 @@ def test_a_student_agrees_with_its_teacher_and_names_it_in_its_description(
 
 
 def test_a_teacher_that_is_another_or_absent_or_too_narrow_is_refused(
-    small_line, trained: Path
+    small_line: SmallLine, trained: Path
 ) -> None:
     weights = trained / "weights"
 
@@ -199,7 +206,9 @@ def test_of_all_rounds_the_weights_that_validate_best_are_kept_and_epochs_are_co
     assert [epoch.epoch for epoch in kept.curves] == [1, 2, 3]
 
 
-def _few_labels(small_line, out: Path, selection: Path, **params):
+def _few_labels(
+    small_line: SmallLine, out: Path, selection: Path, **params: Any
+) -> StageRun[TrainParams]:
     """A job with 24 labelled training images and 36 others; the selection is made where there is none."""
     job = small_line.train(out, **params)
     job.reads["selection"] = selection / "selection"
@@ -212,7 +221,7 @@ def _few_labels(small_line, out: Path, selection: Path, **params):
 
 
 def test_images_without_a_label_are_guessed_and_trained_on(
-    small_line, tmp_path: Path, caplog
+    small_line: SmallLine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = _few_labels(small_line, tmp_path, tmp_path, epochs=12)
 
@@ -230,7 +239,7 @@ def test_images_without_a_label_are_guessed_and_trained_on(
 
 
 def test_weights_teacher_and_tables_are_read_once_however_many_rounds_there_are(
-    small_line, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = trained / "weights"
     parents = {"weights": str(weights / "model.safetensors"), "weights_sha256": _digest(weights)}
@@ -241,24 +250,26 @@ def test_weights_teacher_and_tables_are_read_once_however_many_rounds_there_are(
 
     def count(target: object, name: str, word: str) -> None:
         real = getattr(target, name)
-        monkeypatch.setattr(
-            target, name, lambda *given, **options: read.append(word) or real(*given, **options)
-        )
+
+        def counted(*given: Any, **options: Any) -> Any:
+            read.append(word)
+            return real(*given, **options)
+
+        monkeypatch.setattr(target, name, counted)
+
+    def count_table(table: Table, word: str) -> None:
+        def counted(path: Path) -> pd.DataFrame:
+            read.append(word)
+            return table.read(path)
+
+        monkeypatch.setattr(inputs, table.name.upper(), SimpleNamespace(read=counted))
 
     count(initial_weights, "read_weight_file", "starting weights")
     count(soft_targets, "load_weights", "teacher")
     count(inputs, "read_classes", "classes")
-    for table, word in (
-        (SELECTION, "selection"),
-        (UNLABELLED, "unlabelled"),
-        (SOFT_LABELS, "soft labels"),
-    ):
-        real = table.read
-        monkeypatch.setattr(
-            inputs,
-            table.name.upper(),
-            SimpleNamespace(read=lambda path, w=word, r=real: read.append(w) or r(path)),
-        )
+    count_table(SELECTION, "selection")
+    count_table(UNLABELLED, "unlabelled")
+    count_table(SOFT_LABELS, "soft labels")
 
     run(job)
 
@@ -268,18 +279,20 @@ def test_weights_teacher_and_tables_are_read_once_however_many_rounds_there_are(
 
 
 def test_stopped_after_every_single_step_self_training_writes_the_same_bytes(
-    small_line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params = {"epochs": 1, "batch_size": 16, "pseudo_confidence": 0.0}
     run(_few_labels(small_line, tmp_path / "undisturbed", tmp_path, **params))
     job, stops = _few_labels(small_line, tmp_path / "stopped", tmp_path, **params), 0
     real = Meter.step
 
+    def step_and_stop(*step: Any) -> None:
+        real(*step)
+        signal.raise_signal(signal.SIGTERM)
+
     while not job.writes["weights"].exists():
         with monkeypatch.context() as patch, contextlib.suppress(Interrupted):
-            patch.setattr(
-                Meter, "step", lambda *step: (real(*step), signal.raise_signal(signal.SIGTERM))
-            )
+            patch.setattr(Meter, "step", step_and_stop)
             run(job)
         stops += 1
 

@@ -15,6 +15,7 @@ from pipeline_lib.errors import ConfigError, DependencyMissing
 from pipeline_lib.harness.tracking import open_trackers
 from pipeline_lib.settings import Settings, load_settings
 from pipeline_lib.train.run import run
+from testing.small_line import SmallLine
 
 CURVE = {1: 0.5, 2: 0.25}
 PARAMS = {"network": "mini_resnet", "epochs": 2}
@@ -27,8 +28,12 @@ def _tell(folder: Path, trackers: str, curve: dict[int, float] = CURVE) -> None:
             tell(epoch, {"val_loss": loss})
 
 
-def test_tensorboard_shows_the_curve_of_the_train_stage(small_line, tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+def test_tensorboard_shows_the_curve_of_the_train_stage(
+    small_line: SmallLine, tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing import (  # type: ignore[import-untyped]
+        event_accumulator,
+    )
 
     settings = small_line.settings().model_copy(
         update={"trackers": "tensorboard", "state_dir": tmp_path}
@@ -36,7 +41,7 @@ def test_tensorboard_shows_the_curve_of_the_train_stage(small_line, tmp_path: Pa
     run(small_line.train(tmp_path, settings=settings, epochs=2))
 
     (folder,) = (tmp_path / "tracking/tensorboard").glob("mini_resnet-*")
-    events = EventAccumulator(str(folder)).Reload()
+    events = event_accumulator.EventAccumulator(str(folder)).Reload()
     curves = pd.read_csv(tmp_path / "curves.csv")
     assert [event.step for event in events.Scalars("val_loss")] == [1, 2]
     assert [event.value for event in events.Scalars("val_loss")] == pytest.approx(
@@ -57,7 +62,7 @@ def _records(file: Path) -> Iterator[bytes]:
 def test_wandb_keeps_the_curve_on_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
     monkeypatch.delenv("WANDB_MODE", raising=False)
     _tell(tmp_path, "wandb")
@@ -77,8 +82,13 @@ def test_a_tracker_that_fails_is_named_and_told_no_more(
 ) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
-    told = []
-    monkeypatch.setattr(SummaryWriter, "add_scalar", lambda *arguments: told.append(1) or 1 / 0)
+    told: list[int] = []
+
+    def fail(*arguments: object) -> None:
+        told.append(1)
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", fail)
     caplog.set_level(logging.WARNING)
 
     _tell(tmp_path, "tensorboard")
