@@ -59,7 +59,7 @@ def run(job: StageRun[DiscoverParams]) -> None:
 
 
 def _check_the_whole_line(job: StageRun[DiscoverParams]) -> None:
-    """Fail now, and not after hours of preparing data. Modules by name: what other stages know is no code dep of this one."""
+    """Fail now, not after hours of preparing data. Imports by name: other stages' code is no dependency of this one."""
     everything = import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
     training = StageRun(job.checkout, {}, {}, everything.train, job.settings)
     import_module("pipeline_lib.train.preflight").look_ahead(training)

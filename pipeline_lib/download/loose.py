@@ -28,8 +28,8 @@ def pack(
 ) -> StoredUnit:
     """Read the unit's objects, several at once, and write them in the unit's order to `<shard id>.tar` in `folder`.
 
-    What neither name nor bytes call an image, and what may not be read, is listed and not written. step: told the bytes
-    of each object that is done. Raises SourceChanged when an object changed since it was listed.
+    Objects that are not images by name or bytes, and unreadable ones, are listed but not written. step: called with the
+    bytes of each finished object. Raises SourceChanged when an object changed since it was listed.
     """
     members = []
     partial = folder / "pack"
@@ -78,7 +78,7 @@ def _read_ahead(objects: tuple[SourceObject, ...], place: Place, threads: int) -
 def _read(wanted: SourceObject, place: Place) -> _Read:
     is_open = is_undecided(wanted.key)
     try:
-        # what is no image may be of any size; of a usual one the head would cost a second request to S3
+        # a file that is not an image may have any size; reading the head of a usual one would cost a second request to S3
         if (
             is_open
             and wanted.size_bytes > READ_WHOLE_BYTES

@@ -199,7 +199,7 @@ def _fetch(
     if unreadable := [one.name for one in stored.members if one.refused is Reason.UNREADABLE_FILE]:
         some = ", ".join(f"{place.address.rstrip('/')}/{name}" for name in unreadable[:NAMED])
         log.warning("%d objects are unreadable: %s; they are quarantined", len(unreadable), some)
-    else:  # a permission is no part of the key: what was refused is asked for again
+    else:  # permissions are not part of the key: refused objects are tried again
         memo.keep(unit.memo_key(limits), [stored.container, desk / MEMBERS_FILE])
     pairs = zip(listed.objects, unit.objects, strict=True)
     return _Fetched(_place(stored, folder), tuple(new.key for old, new in pairs if new != old))

@@ -45,7 +45,7 @@ def refuse_scans(n_scans: int, n_pixels: int) -> None:
 
 
 def tiff_frames(data: bytes) -> int:
-    """Follow the chain of image file directories (TIFF 6.0, section 2; BigTIFF) as far as it goes and is no circle.
+    """Follow the chain of image file directories (TIFF 6.0, section 2; BigTIFF) up to its end or a cycle.
 
     Pillow's own count compares each directory with all before it. Raises Undecodable(too_much_work).
     """

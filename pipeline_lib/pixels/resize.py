@@ -14,7 +14,7 @@ from PIL import Image
 
 
 def shrink_to(pixels_HWC: NDArray[np.uint8], *, short_side_px: int) -> NDArray[np.uint8]:
-    """Make the short side `short_side_px` and keep the aspect; an image that is no larger comes back as it is.
+    """Make the short side `short_side_px` and keep the aspect; an image that is not larger is returned unchanged.
 
     Grey images [H, W] are taken too.
     """

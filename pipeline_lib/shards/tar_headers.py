@@ -1,6 +1,6 @@
 """Read the headers of a tar strictly: ustar, pax, GNU's long names (POSIX.1-2017, pax; GNU tar, Basic Tar Format).
 
-Python's tarfile writes tars here and reads none: hostile headers keep it busy for ever (a negative size, CVE-2025-8194;
+Python's tarfile writes tars here and reads none: hostile headers keep it busy forever (a negative size, CVE-2025-8194;
 cut-off sparse maps), fill the memory (a header may claim any length) or end in a RecursionError, and at a damaged
 header it ends without a word (cpython issue 120740). Here every header moves forward, and what it may hold is bounded.
 """

@@ -27,7 +27,7 @@ LATEST_NS = (
 class SourceObject:
     """One file or S3 key. key: stored name below the place. etag: S3 only, without quotes.
 
-    fault: why a file that is there cannot be read; it is a verdict on that file, and the run goes on.
+    fault: why an existing file cannot be read; only this file is refused, and the run continues.
     """
 
     key: str

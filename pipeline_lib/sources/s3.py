@@ -46,7 +46,7 @@ ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
 CHANGED = frozenset({"412", "PreconditionFailed"})
 LOGIN = "log in (`aws sso login`, `aws configure`, AWS_ACCESS_KEY_ID), or name a profile: aws_profile in settings.toml"
 ALLOW = "allow s3:GetObject on it, or restore it from its archive tier, then `dvc repro --force download`"
-RELIST = "run again: `dvc repro` lists the source anew"
+RELIST = "run again: `dvc repro` lists the source again"
 
 
 def parse_uri(uri: str) -> tuple[str, str]:
