@@ -42,6 +42,11 @@ SCORES = (
     ),
     ("PNG named .jpg, EXIF-rotated, CMYK, 16-bit, GIF: kept, and remarked", "oddities_kept", "min"),
     ("files behind `download` with a GPS position", "gps_found", "max"),
+    (
+        "images that FFCV's own Loader reads from our betons as our loaders do",
+        "ffcv_reads",
+        "min",
+    ),
     ("top-1 on the test split, true labels", "top1_true", "min"),
 )
 

@@ -235,7 +235,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_a_few_times(
     # else DVC would know these bytes by the listing of the old ones, and bring them back should those return
     with pytest.raises(
         SourceChanged,
-        match=r"cats/a.jpg: the source changed during the run \(found: 1 objects are not",
+        match=r"cats/a.jpg: the source changed during the run \(found: 1 objects differ",
     ):
         take({"uri": "pics"}, out="first")
 
