@@ -99,7 +99,7 @@ def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
         remedy = "check the network and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL), then run again"
         raise ServiceUnavailable(
-            "S3 gives an unexpected answer", file=address, value=error, remedy=remedy
+            "S3 does not answer as expected", file=address, value=error, remedy=remedy
         ) from error
 
 
