@@ -16,7 +16,7 @@ from pipeline_lib.settings import Settings
 log = logging.getLogger(__name__)
 
 
-class ShardUnit(Protocol):
+class WorkUnit(Protocol):
     """What a stage does of one shard. memo_key: names its input, beside the stage key of the memo."""
 
     @property
@@ -36,7 +36,7 @@ class ShardUnit(Protocol):
         """The files that the task has written."""
 
 
-Unit = TypeVar("Unit", bound=ShardUnit)
+Unit = TypeVar("Unit", bound=WorkUnit)
 
 
 def run_shards_once(
