@@ -64,7 +64,7 @@ def test_an_image_that_keeps_its_decoder_busy_is_passed_over_and_the_others_are_
     bomb.write_bytes(
         progressive_jpeg(5600, 32)
     )  # 63 kB, about a second: the costliest whose scans pass the count
-    monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.3)
+    monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.2)
 
     found = predict([bomb, good], exported_model(evaluated / "export"))
 

@@ -71,9 +71,9 @@ def test_an_image_that_keeps_its_decoder_busy_is_named_with_the_remedy(
 ) -> None:
     """As with another version of a decoder than `inspect` had. One shard: one worker, and the limit all the same."""
     inspected.put(
-        {"aa": {"s/0.jpg": progressive_jpeg(2048, 200), "s/bomb.jpg": progressive_jpeg(5600, 32)}}
+        {"aa": {"s/0.jpg": progressive_jpeg(1024, 4), "s/bomb.jpg": progressive_jpeg(5600, 32)}}
     )
-    monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.5)
+    monkeypatch.setattr("pipeline_lib.harness.cpu_clock.IMAGE_CPU_S", 0.2)
 
     with pytest.raises(
         Interrupted, match=r"^shard aa, s/bomb.jpg: .*SIGPROF.*dvc repro --force inspect`"
