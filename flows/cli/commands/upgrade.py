@@ -104,9 +104,12 @@ def _upgrade(origin: Path, leave: list[str]) -> dict[str, list[UpgradeStep]]:
 
 def _told(place: str, steps: list[UpgradeStep]) -> str:
     """What becomes of each stage of one dvc.lock, in lines."""
+    from pipeline_lib.upgrade.releases import NEXT
+
     width = max((len(step.stage) for step in steps), default=0)
     lines = [f"{place}:"]
     for step in steps:
-        fate = f"runs again: {step.stale}" if step.stale else f"kept, as of {step.since}"
+        since = "its code is today's" if step.since == NEXT else f"as of {step.since}"
+        fate = f"runs again: {step.stale}" if step.stale else f"kept, {since}"
         lines.append(f"  {step.stage:<{width}}  {fate}")
     return "\n".join(lines)
