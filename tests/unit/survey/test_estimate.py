@@ -14,10 +14,15 @@ from pipeline_lib.harness.line import STAGES
 from pipeline_lib.params import LineParams, check_params
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import CostTrial, Survey, describe_estimate, scale, survey, try_out
+from pipeline_lib.train.cost import StepCost
 from testing.sources import tar_of
 
 TRIAL = CostTrial(
-    n=50, kept_bytes=10_000, weights_bytes=40_000_000, prepare_s=0.04, step_s=0.02, look_s=0.005
+    n=50,
+    kept_bytes=10_000,
+    weights_bytes=40_000_000,
+    prepare_s=0.04,
+    step=StepCost(step_s=0.02, look_s=0.005),
 )
 SOURCES = {"sources": [{"name": "mine", "uri": "pics.tar"}]}
 
@@ -50,7 +55,7 @@ def test_the_trial_decodes_what_was_sampled_and_takes_a_step(found: Survey) -> N
     assert trial is not None
     assert trial.n == 8
     assert trial.kept_bytes == 48 * 40 * 3  # small images are kept as pixels
-    assert min(trial.prepare_s, trial.step_s, trial.look_s) > 0
+    assert min(trial.prepare_s, trial.step.step_s, trial.step.look_s) > 0
     assert 4 * 70_000 < trial.weights_bytes < 4 * 90_000  # mini_resnet has 78,000 weights
 
 
@@ -85,7 +90,8 @@ def test_a_probe_looks_at_each_training_image_once_more_and_growing_images_cost_
         TRIAL, some, params(recipe="resnet-16", epochs=9, side_px=192, train_from_px=96), workers=1
     )
 
-    assert probed.train_s == pytest.approx(700 * 0.02 + (100 + 700) * 0.005)
+    # The probe is validated too.
+    assert probed.train_s == pytest.approx(700 * 0.02 + (100 + 700 + 100) * 0.005)
     assert growing.train_s < 9 * (700 * 0.02 + 800 * 0.005)
 
 
