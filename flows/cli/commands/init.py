@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights to start from: builtin:efficientnet_lite0 (curation compares photographs by it too), a file, "
+        help="weights to start from: builtin:efficientnet_lite0, a file, "
         "torchvision:ResNet18_Weights.IMAGENET1K_V1 (downloaded once, when training starts) or registered:VERSION; "
         "by default weights in torch's cache (TORCH_HOME), if there are any, for up to 20,000 photographs",
     )
@@ -107,6 +107,7 @@ def run(options: argparse.Namespace) -> int:
     print(describe(found))
     for refused in at_hand.refused:
         print(f"note     {refused}")
+    print(f"features {advice.features}")
     print(f"recipe   {advice.recipe}: {advice.reason}")
     print(_what_it_takes(found, checked, settings, origin))
     print(f"\nwrote    {params}")
