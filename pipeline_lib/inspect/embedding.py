@@ -46,13 +46,15 @@ class Embedding:
     """How images become vectors.
 
     name: of the network. sha256: of its weights. libraries: those that make the bytes. least_side_px: images with a
-    shorter side are described by gradients. vector: pixels_HWC, uint8 RGB, -> pooled features_D, float32.
+    shorter side are described by gradients. sees_px: the short side to which the network's view reduces an image.
+    vector: pixels_HWC, uint8 RGB, -> pooled features_D, float32.
     """
 
     name: str
     sha256: str
     libraries: tuple[str, ...]
     least_side_px: int
+    sees_px: int
     vector: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
     @property
@@ -105,7 +107,14 @@ def builtin_embedding(params: InspectParams) -> Embedding | None:
 def _built_in(backbone: Backbone, *, least_side_px: int) -> Embedding:
     weight_file(backbone)  # a damaged one is refused before any image is read
     vector = functools.partial(_by_backbone, backbone)
-    return Embedding(backbone.ref, backbone.sha256, ("onnx", "onnxruntime"), least_side_px, vector)
+    return Embedding(
+        name=backbone.ref,
+        sha256=backbone.sha256,
+        libraries=("onnx", "onnxruntime"),
+        least_side_px=least_side_px,
+        sees_px=round(backbone.side_px / backbone.crop),
+        vector=vector,
+    )
 
 
 def _by_backbone(backbone: Backbone, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -124,7 +133,7 @@ def _of_file(path: Path, params: InspectParams) -> Embedding:
     check_weights(path, sha256)
     network = params.embedding_network
     vector = functools.partial(_by_torch, network=network, weights=path)
-    return Embedding(network, sha256, ("torch", "torchvision"), 0, vector)
+    return Embedding(network, sha256, ("torch", "torchvision"), 0, SIDE_PX, vector)
 
 
 def check_weights(path: Path, sha256: str) -> None:

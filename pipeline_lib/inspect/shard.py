@@ -131,17 +131,19 @@ def _examined(
 
 def describe(examined: Examined, embedding: Embedding | None) -> dict[str, Any]:
     """Return the columns of FEATURES but the image_id; none of an image that cannot be used."""
-    if examined.grey_HW is None or examined.pixels_HWC is None:
+    if examined.grey_HW is None or examined.reduced_HWC is None or examined.pixels_HWC is None:
         return {}
     if embedding and embedding.takes(examined.pixels_HWC):
-        kind, vector = embedding.kind, embedding.vector(examined.pixels_HWC)
+        is_enough = min(examined.reduced_HWC.shape[:2]) >= 2 * embedding.sees_px
+        pixels_HWC = examined.reduced_HWC if is_enough else examined.pixels_HWC
+        kind, vector = embedding.kind, embedding.vector(pixels_HWC)
     else:  # at one side for images of any size, so that all vectors are comparable
         kind, vector = "hog", hog(squeeze(examined.grey_HW, side_px=HOG_PX))
     return {
         "kind": kind,
         "thumbnail": squeeze(examined.grey_HW, side_px=THUMBNAIL_PX).tobytes(),
         "vector": vector,
-        "view": small_view(examined.pixels_HWC),
+        "view": small_view(examined.reduced_HWC),
     }
 
 
