@@ -10,9 +10,9 @@ from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.pixels.rules import PixelRules
 
 BY_SIZE: Final = "by_size"
-EMBEDDED_FROM_PX: Final = (
-    64  # short side; benchmarks/results/features_by_size.json, docs/backbones.md
-)
+# Short side. Photographs are told apart better by an embedding at any size measured, digits of 32 px by gradients:
+# benchmarks/results/features_by_size.json, docs/backbones.md
+EMBEDDED_FROM_PX: Final = 48
 
 
 class InspectParams(PixelRules):
