@@ -67,6 +67,12 @@ class Embedding:
         """All that its vectors depend on besides libraries and code."""
         return f"{self.name} {self.sha256} from {self.least_side_px} px"
 
+    def described(self) -> str:
+        """Return which images it takes, for people."""
+        if not self.least_side_px:
+            return self.name
+        return f"{self.name} for images with a short side of {self.least_side_px} px or more, gradients for others"
+
     def takes(self, pixels_HWC: NDArray[np.uint8]) -> bool:
         """Whether an image is large enough."""
         return bool(min(pixels_HWC.shape[:2]) >= self.least_side_px)

@@ -10,10 +10,11 @@ from pipeline_lib.inspect.params import BY_SIZE, EMBEDDED_FROM_PX
 
 @dataclass(frozen=True)
 class FeatureChoice:
-    """embedding_weights: as in params.yaml. reason: what that means, and why, as one clause."""
+    """embedding_weights: as in params.yaml. meaning: of that. why: as one clause."""
 
     embedding_weights: str | None
-    reason: str
+    meaning: str
+    why: str
 
 
 def choose_features(short_side_px: int | None) -> FeatureChoice:
@@ -22,13 +23,11 @@ def choose_features(short_side_px: int | None) -> FeatureChoice:
     With `by_size`, images around the limit would fall into two kinds, each compared among its own only.
     """
     if short_side_px is None:
-        return FeatureChoice(BY_SIZE, "by the size of each image, as none could be read yet")
-    size = f"the median short side is {short_side_px} px"
+        return FeatureChoice(BY_SIZE, "by the size of each image", "none could be read yet")
+    why = f"the median short side is {short_side_px} px"
     if short_side_px < EMBEDDED_FROM_PX:
-        return FeatureChoice(None, f"gradients, as {size}")
+        return FeatureChoice(None, "gradients", why)
     if not is_installed(EFFICIENTNET_LITE0):
-        why = f"gradients, as {EFFICIENTNET_LITE0.ref} is not installed; `make setup` installs it"
-        return FeatureChoice(BY_SIZE, why)
-    return FeatureChoice(
-        EFFICIENTNET_LITE0.ref, f"embedding by {EFFICIENTNET_LITE0.ref}, as {size}"
-    )
+        why = f"{EFFICIENTNET_LITE0.ref} is not installed (`make setup` installs it)"
+        return FeatureChoice(BY_SIZE, "gradients", why)
+    return FeatureChoice(EFFICIENTNET_LITE0.ref, f"embedding by {EFFICIENTNET_LITE0.ref}", why)

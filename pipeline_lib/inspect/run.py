@@ -35,6 +35,7 @@ def run(job: StageRun[InspectParams]) -> None:
     params = job.params
     # Relative to the original repository, also in a workspace; checked before any image is read.
     embedding = find_embedding(params, job.settings.origin(job.checkout))
+    log.info("features: %s", embedding.described() if embedding else "gradients")
     task = ShardTask(job.reads["shards"], params, embedding)
     members = MEMBERS.read(job.reads["members"])
     members = members[members["shard"].notna()]

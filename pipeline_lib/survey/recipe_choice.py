@@ -45,7 +45,7 @@ download:
 
 inspect:
   min_side_px: {min_side_px}  # smaller images are set aside as too_small
-  embedding_weights: {embedding}  # {embedding_why}; docs/backbones.md
+  embedding_weights: {embedding}  # features: {embedding_why} (docs/backbones.md)
 
 curate: {{}}
 
@@ -104,7 +104,7 @@ def advise(
         max_bytes=target * 2,
         min_side_px=8 if side_px <= SMALL_PX else 32,
         embedding=features.embedding_weights or "null",
-        embedding_why=features.reason,
+        embedding_why=features.why,
         recipe=training.recipe,
         recipe_why=training.why,
         short_side_px=training.short_side_px or "null",
@@ -113,7 +113,7 @@ def advise(
             f"  {line}\n" for line in [*training.lines, *_steps(training.recipe, _n_train(survey))]
         ),
     )
-    return Advice(params, training.recipe, training.why, features.reason)
+    return Advice(params, training.recipe, training.why, f"{features.meaning}, as {features.why}")
 
 
 def _more(survey: Survey) -> str:

@@ -196,7 +196,7 @@ def test_without_the_package_all_images_are_described_by_gradients_which_a_line_
         ),
         (EMBEDDED_FROM_PX, EFFICIENTNET_LITE0.ref, "embedding by "),
         (EMBEDDED_FROM_PX - 1, None, "gradients, as the median short side is 47 px"),
-        (None, "by_size", "by the size of each image, as none could be read yet"),
+        (None, "by_size", "by the size of each image, as none could"),
     ],
 )
 def test_the_features_of_a_whole_set_are_chosen_by_its_median_size(
@@ -205,7 +205,7 @@ def test_the_features_of_a_whole_set_are_chosen_by_its_median_size(
     choice = choose_features(short_side_px)
 
     assert choice.embedding_weights == chosen
-    assert choice.reason.startswith(said)
+    assert f"{choice.meaning}, as {choice.why}".startswith(said)
 
 
 def test_the_built_in_backbone_describes_images_without_torch_and_the_table_says_which_weights_did(
