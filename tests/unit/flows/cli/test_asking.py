@@ -1,4 +1,4 @@
-"""`perennial init` on folders that can be read in several ways, and on images whose classes stand in a table."""
+"""What `perennial init` asks: folders that can be read in several ways, tables of labels, subjects."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def test_without_a_terminal_the_choices_are_named_and_nothing_is_written(
 
     assert main(["init", "photos", "--force"]) == 2
 
-    out, err = capsys.readouterr()
-    assert "1. split_class_folders: train/val/test folders with one folder per class in each" in out
-    assert "2 classes: cat 2, dog 2; splits train 2, val 2 (dev is val); 1 without a class" in out
-    assert "3 classes: dev 2, docs 1, train 2" in out
+    err = capsys.readouterr().err
+    assert "1. split_class_folders: train/val/test folders with one folder per class in each" in err
+    assert "2 classes: cat 2, dog 2; splits train 2, val 2 (dev is val); 1 without a class" in err
+    assert "3 classes: dev 2, docs 1, train 2" in err
     assert (
         "`perennial init photos --layout NAME` with NAME one of split_class_folders, leaf_folders, class_fol"
         in err
@@ -92,7 +92,7 @@ def test_on_a_terminal_a_person_is_asked(
     )
     said = iter(["9", "class_folders"])
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda _: next(said))
+    monkeypatch.setattr("builtins.input", lambda: next(said))
 
     assert main(["init", "photos", "--force"]) == 0
 
