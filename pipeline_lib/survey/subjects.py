@@ -41,7 +41,7 @@ NUMBER = re.compile(
 # The first part of names that a camera or a program gives to every image.
 CAMERA = re.compile(
     r"(img|dsc[nf]?|pxl|mvi|vid|gopr|pict?|p|image|images|photo|picture|screenshot|scan|file|frame|download|untitled"
-    r"|whatsapp image|train|val|test)?[\d_\- ]{0,2}",
+    r"|whatsapp image|train|val|test)[\d_\- ]{0,2}",
     re.IGNORECASE,
 )
 PARTS_OF_A_DATA_SET = re.compile(
