@@ -56,7 +56,7 @@ def read_subjects(data: bytes, *, file: str, members: frozenset[str]) -> dict[st
 
 
 def subjects_of_source(pattern: str, members: Collection[str], *, source: str) -> dict[str, str]:
-    """Member -> subject by a pattern of their names; those that do not fit are counted and named. Raises BadData if none fits."""
+    """Member -> subject by a pattern of names; those that do not fit are counted and named. Raises BadData if none fits."""
     found = subjects_by_name(pattern, members)
     left = sorted(set(members) - found.keys())
     named = ", ".join(left[:SHOWN])

@@ -76,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
     from flows.cli.own_edits import refuse_to_lose_edits, write_params
     from flows.cli.project import find_project, inside
     from flows.cli.starting_anew import refuse_to_lose_words, start_files, start_model_name
+    from pipeline_lib.harness.terminal import live
     from pipeline_lib.settings import load_settings
     from pipeline_lib.survey import (
         advise,
@@ -105,7 +106,8 @@ def run(options: argparse.Namespace) -> int:
         labels=options.labels,
         subject=options.subject,
     )
-    choice = _weights(options.weights, found, settings, origin)
+    with live("look for weights to start from"):
+        choice = _weights(options.weights, found, settings, origin)
     advice = advise(found, name=options.name, choice=choice, is_named=options.weights is not None)
     data = new_data(found, options.name, origin)
     text = decision_on_address(advice.params, data)
@@ -184,9 +186,11 @@ def _weights(named: str | None, found: Survey, settings: Settings, origin: Path)
 def _what_it_takes(found: Survey, params: LineParams, settings: Settings, origin: Path) -> str:
     import shutil
 
+    from pipeline_lib.harness.terminal import live
     from pipeline_lib.survey import describe_estimate, scale, try_out
 
-    trial = try_out(found, params, settings)
+    with live("try some images and a training step"):
+        trial = try_out(found, params, settings)
     if trial is None:
         return "time     unknown: none of the sampled images could be decoded"
     estimate = scale(trial, found, params, workers=settings.worker_count())
