@@ -80,12 +80,13 @@ class Meter:
 
     def _line(self, elapsed_s: float, note: str, most_s: float) -> str:
         rate = (self.done - self.skipped) / elapsed_s
+        per_s = f"{float(f'{rate:.3g}'):.0f}" if rate >= 1000 else f"{rate:.3g}"
         if self.total is None:
-            return f"progress: {self.what} {self.done} {self.unit}, {rate:.3g} {self.unit}/s"
+            return f"progress: {self.what} {self.done} {self.unit}, {per_s} {self.unit}/s"
         percent = 100 * self.done / max(self.total, 1)
         share = f"{self.done}/{self.total} {self.unit}, {percent:.0f} %"
         left_s = max(0, min((self.total - self.done) / rate, most_s))
-        line = f"progress: {self.what} {share}, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
+        line = f"progress: {self.what} {share}, {per_s} {self.unit}/s, {left_s:.0f} s left"
         waited = (
             f"{100 * self.waited_s / elapsed_s:.0f} % waiting for data" if self.waited_s else ""
         )

@@ -10,6 +10,9 @@ from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subjects import FEW_SUBJECTS, SubjectOffer, Subjects
 
 SHOWN = 10
+SAME_SUBJECT = (
+    "Some images seem to show the same subject, which should not appear in both train and test."
+)
 
 
 def describe(survey: Survey) -> str:
@@ -66,13 +69,10 @@ def describe_offers(subjects: Subjects) -> str:
 
 
 def _suggestion(subjects: Subjects) -> str:
-    ways = "; ".join(
-        f"`--subject '{one.subject_from}'`, {_in_words(one)}" for one in subjects.offered
+    ways = ", or ".join(
+        f"`--subject '{one.subject_from}'` ({_in_words(one)})" for one in subjects.offered
     )
-    return (
-        "Several images seem to show one subject, which should not be in train and test at once. Name what tells it: "
-        f"{ways}; or `--subject none` if they are independent."
-    )
+    return f"{SAME_SUBJECT} To keep them together, use {ways}; `--subject none` if all images are independent."
 
 
 def _in_words(one: SubjectOffer) -> str:

@@ -192,12 +192,12 @@ def test_without_a_terminal_subjects_are_suggested_and_can_be_taken_with_the_opt
     assert main(["init", "photos"]) == 0
 
     assert (
-        "`--subject '{subject}_*'`, the beginning of the name: 4 subjects, such as per" in suggested
+        "`--subject '{subject}_*'` (the beginning of the name: 4 subjects, such as per" in suggested
     )
     assert (untold, told) == (None, "{subject}_*")
     assert "subjects 4 by {subject}_*, such as person3 with 6 images; so few that a split" in taken
     assert source(project).subject_from == "{subject}_*"  # what was said once is kept
-    assert "Several images seem" not in taken + capsys.readouterr().out
+    assert "Some images seem" not in taken + capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("said", "told"), [("1", "{subject}_*"), ("", None), ("none", None)])
@@ -219,7 +219,7 @@ def test_on_a_terminal_the_answer_on_subjects_is_recorded_and_not_asked_again(
 
     written = read_yaml(project / "params.yaml")["discover"]["sources"][0]
     assert written["subject_from"] == told
-    assert "Several images seem" not in "".join(capsys.readouterr())
+    assert "Some images seem" not in "".join(capsys.readouterr())
 
 
 def test_a_column_of_the_table_of_labels_may_tell_the_subjects(
@@ -232,7 +232,7 @@ def test_a_column_of_the_table_of_labels_may_tell_the_subjects(
 
     assert main(arguments) == 0
     assert (
-        "`--subject 'patient_id'`, column patient_id of the table: 2 su" in capsys.readouterr().out
+        "`--subject 'patient_id'` (column patient_id of the table: 2 su" in capsys.readouterr().out
     )
     assert main([*arguments, "--subject", "patient_id"]) == 0
     assert "subjects 2 by patient_id, such as p1 with 2 images; 1 images have none" in (
