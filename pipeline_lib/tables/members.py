@@ -42,7 +42,7 @@ MEMBERS = Table(
         Column(
             "subject",
             pa.string(),
-            "person or thing shown, from subjects or subject_from: never split over train and test",
+            "person or thing shown, from the subjects file: never split over train and test",
             nullable=True,
         ),
         Column(
