@@ -43,7 +43,7 @@ class TrainingChoices(Params):
     ] = Field(
         "quick",
         description="name of the recipe. quick: small images; photo: photographs from scratch; finetune: photographs "
-        "from a weight file; others in docs/recipes.md",
+        "from starting weights; others in docs/recipes.md",
         json_schema_extra=VISIBLE,
     )
     weights: str | None = Field(
