@@ -127,7 +127,7 @@ def probe_head(
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimiser.step(penalised_loss)  # type: ignore[no-untyped-call, arg-type]
+    optimiser.step(penalised_loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         probe = Probe(train_loss=float(mean_loss()))
     n_iterations = optimiser.state[next(head.parameters())]["n_iter"]

@@ -65,8 +65,8 @@ class Blend:
         weights = zip(self.module.parameters(), model.parameters(), self._start, strict=True)
         for own, present, start in weights:
             own.copy_(torch.lerp(present, start, self.share))
-        for own, present in zip(self.module.buffers(), model.buffers(), strict=True):
-            own.copy_(present)
+        for buffer, new in zip(self.module.buffers(), model.buffers(), strict=True):
+            buffer.copy_(new)
 
     def state_dict(self) -> dict[str, Any]:
         """The weights at the start."""

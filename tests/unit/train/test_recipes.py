@@ -264,7 +264,7 @@ def test_kept_weights_lie_between_the_start_and_the_trained_ones_as_start_share_
         torch.testing.assert_close(kept[name], 0.25 * start[name] + 0.75 * end[name])
 
 
-def _as_starting_weights(trained: Path) -> dict[str, str]:
+def _as_starting_weights(trained: Path) -> dict[str, Any]:
     file = trained / "weights/model.safetensors"
     return {
         "weights": str(file),
