@@ -1,0 +1,90 @@
+"""The scorecard of a trial in words: what was planted, what was found, what was missed, where it is weak, what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.grades import Grade
+from demo.photographs.grades import Finding
+from demo.photographs.planting import Planted
+from demo.scorecard import card
+
+SHOWN_OF_A_KIND = 5
+FEW_TEST_IMAGES = 100
+WEAK_LABELS, WEAK_COPIES = 0.6, 0.8  # shares found below which the scorecard says what would help
+
+
+@dataclass(frozen=True)
+class Features:
+    """What curation compared images by: their name in params.yaml ("" for gradients), and how much they know.
+
+    accuracy: the share of images whose class they tell out of fold, 0..1; None where too few were judged.
+    """
+
+    name: str
+    accuracy: float | None
+
+
+def scorecard(
+    planted: Planted, grades: Sequence[Grade], findings: Sequence[Finding], *, folder: Path
+) -> list[str]:
+    """All lines, from what was planted to what was missed. folder: where the planted files lie."""
+    n_own = sum(bool(file.yours) and not file.copy_of for file in planted.files)
+    drawn = (
+        f"{n_own} of your {planted.n_images} images"
+        if n_own < planted.n_images
+        else f"your {n_own} images"
+    )
+    planted_words = f"{len(planted.files) - len(planted.of_kind(''))} faults planted in a copy of {drawn} (seed {planted.seed})"
+    lines = [f"Scorecard: {planted_words}", *card(grades), ""]
+    if not findings:
+        return [*lines, "Missed: nothing"]
+    return [
+        *lines,
+        f"Missed, or to be looked at ({len(findings)}), below {folder}/images",
+        *_listed(findings),
+    ]
+
+
+def weak_points(
+    figures: Mapping[str, float], features: Features, *, smallest_class: int
+) -> Iterator[str]:
+    """Where the figures are weak on these images, and what would help; one sentence or two each."""
+    if figures["labels_recall"] < WEAK_LABELS:
+        knows = (
+            f"their out-of-fold accuracy is {features.accuracy:.0%}"
+            if features.accuracy
+            else "too few images were judged"
+        )
+        yield f"Wrong labels: {1 - figures['labels_recall']:.0%} were not doubted. {_what_features(features)}, and {knows}."
+    if figures["copies_found"] < WEAK_COPIES * figures["copies_planted"]:
+        yield "Copies: many were not found. docs/duplicates.md says which kinds are not, and at which sizes."
+    if figures["leaks"]:
+        yield "Leaks: an accuracy on test images that were trained on is too high. Copies of these kinds need a subject column."
+    if smallest_class < 20:
+        yield f"The smallest class has {smallest_class} images: neither its labels nor its accuracy can be judged well."
+    if figures["n_test"] < FEW_TEST_IMAGES:
+        yield f"The accuracy is of {figures['n_test']:.0f} test images only; more images (COUNT=) make it surer."
+    if figures["top1_true"] <= figures["top1_floor"]:
+        yield "The model is no better than always naming the commonest class: train longer, from weights, on more images."
+
+
+def _what_features(features: Features) -> str:
+    if features.name:
+        what = f"Curation compares these images by {features.name}"
+        return f"{what}; weights trained on images like yours may help (docs/backbones.md)"
+    return "Curation compares these images by gradients; `perennial init --weights builtin:efficientnet_lite0` may help"
+
+
+def _listed(findings: Sequence[Finding]) -> Iterator[str]:
+    """The first of each kind; score.json has all."""
+    for what in dict.fromkeys(finding.what for finding in findings):
+        of_kind = [finding for finding in findings if finding.what == what]
+        yield f"  {what}: {len(of_kind)}"
+        for finding in of_kind[:SHOWN_OF_A_KIND]:
+            yours = f" (yours: {finding.file.yours})" if finding.file.yours else ""
+            yield f"    {finding.file.member}: {finding.words}{yours}"
+        if len(of_kind) > SHOWN_OF_A_KIND:
+            yield f"    and {len(of_kind) - SHOWN_OF_A_KIND} more in score.json"
