@@ -91,3 +91,24 @@ KINDS: tuple[tuple[str, str, Callable[[Image.Image], bytes]], ...] = (
     ("blurred", ".jpg", lambda image: _saved(image.filter(ImageFilter.GaussianBlur(2)), "JPEG")),
     ("large", ".jpg", lambda image: _saved(image, "JPEG", quality=80)),
 )
+
+
+def write_crops(folder: Path, *, side_px: int = 80) -> list[str]:
+    """Write windows of scikit-learn's two photographs that do not overlap, one folder for each photograph.
+
+    Some names have spaces, umlauts and a tab. Returns the paths below the folder.
+    """
+    from sklearn.datasets import load_sample_images
+
+    members = []
+    for label, whole in zip(("ein Süden", "flower"), load_sample_images().images, strict=True):
+        (folder / label).mkdir(parents=True)
+        tops, lefts = (range(0, length - side_px + 1, side_px) for length in whole.shape[:2])
+        for number, (top, left) in enumerate((top, left) for top in tops for left in lefts):
+            stem = ("Ä photo", "tab\there", "plain")[number % 3]
+            name = f"{label}/{stem} {number:02d}.jpg"
+            window = Image.fromarray(whole[top : top + side_px, left : left + side_px])
+            large = window.resize((2 * side_px, 2 * side_px), Image.Resampling.LANCZOS)
+            (folder / name).write_bytes(_saved(large, "JPEG", quality=92))
+            members.append(name)
+    return members

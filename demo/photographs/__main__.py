@@ -18,6 +18,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from demo import finished_line
 from demo.grades import Grade
@@ -30,7 +31,7 @@ from demo.photographs.trial_line import make_line, run_line
 from demo.verdict import LATEST_REPORT
 from flows.cli.project import find_project
 from pipeline_lib.errors import Interrupted, PipelineError, UsageError
-from pipeline_lib.files.atomic import remove_tree, write_text
+from pipeline_lib.files.atomic import private_folder, remove_tree, write_text
 from pipeline_lib.files.process_lock import process_lock
 from pipeline_lib.harness.line import read_line
 from pipeline_lib.params import load_params
@@ -53,13 +54,14 @@ def try_on(source: str, answer: SourceAnswer, *, count: int, seed: int) -> None:
     folder, settings = root / FOLDER, load_settings(root)
     uri = source if "://" in source else str(Path(source).expanduser().resolve())
     _refuse_own_folder(uri, folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     try:
         with process_lock(folder / "lock").acquire(timeout=0):
             kill_recorded(folder / "running")  # of a trial that was killed
             drawn = find_images(uri, settings, root=root, answer=answer, count=count, seed=seed)
             planted = _prepare(drawn, folder, settings, root=root, seed=seed)
             run_line(folder / "line", record=folder / "running/dvc.json")
+            print()
             _report(planted, folder)
     except Timeout as error:
         what, remedy = "another trial is running", "wait until it is done, or stop it"
@@ -120,8 +122,8 @@ def _report(planted: Planted, folder: Path) -> None:
 def _grade(planted: Planted, line: Path) -> tuple[list[Grade], list[Finding]]:
     """All grades in the order of the scorecard, and all findings."""
     manifest = finished_line.read_manifest(line)
-    review = REVIEW.read(read_line(line).path("review")).to_dict("records")
-    review.sort(key=lambda row: row["rank"])
+    questions = REVIEW.read(read_line(line).path("review"))
+    review: list[dict[Any, Any]] = questions.to_dict("records")
     published = {image_id(file.member): file.split for file in planted.files if file.split}
     alone = finished_line.splits_alone(manifest, line, published=published)
     predictions = finished_line.read_predictions(line)

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.grades import Grade
-from demo.photographs.grades import Finding
+from demo.photographs.grades import Finding, percent
 from demo.photographs.planting import Planted
 from demo.scorecard import card
 
 SHOWN_OF_A_KIND = 5
-FEW_TEST_IMAGES = 100
+FEW_TEST_IMAGES, FEW_OF_A_CLASS = 100, 20
+HARDER = (
+    "  (wrong labels are any other class; people confuse similar classes, which is harder to find)"
+)
 WEAK_LABELS, WEAK_COPIES = 0.6, 0.8  # shares found below which the scorecard says what would help
 
 
@@ -37,8 +40,11 @@ def scorecard(
         if n_own < planted.n_images
         else f"your {n_own} images"
     )
-    planted_words = f"{len(planted.files) - len(planted.of_kind(''))} faults planted in a copy of {drawn} (seed {planted.seed})"
-    lines = [f"Scorecard: {planted_words}", *card(grades), ""]
+    n_faults = len(planted.files) - len(planted.of_kind(""))
+    classes = {file.truth for file in planted.files if file.truth}
+    of = f" of {planted.n_classes}" if len(classes) < planted.n_classes else ""
+    where = f"a copy of {drawn}, {len(classes)}{of} classes, seed {planted.seed}"
+    lines = [f"Scorecard: {n_faults} faults planted in {where}", *card(grades), HARDER, ""]
     if not findings:
         return [*lines, "Missed: nothing"]
     return [
@@ -53,17 +59,14 @@ def weak_points(
 ) -> Iterator[str]:
     """Where the figures are weak on these images, and what would help; one sentence or two each."""
     if figures["labels_recall"] < WEAK_LABELS:
-        knows = (
-            f"their out-of-fold accuracy is {features.accuracy:.0%}"
-            if features.accuracy
-            else "too few images were judged"
-        )
-        yield f"Wrong labels: {1 - figures['labels_recall']:.0%} were not doubted. {_what_features(features)}, and {knows}."
+        n_missed = figures["labels_planted"] - figures["labels_found"]
+        missed = f"{n_missed:.0f} of {figures['labels_planted']:.0f} were not doubted"
+        yield f"Wrong labels: {missed}. {_what_features(features)}"
     if figures["copies_found"] < WEAK_COPIES * figures["copies_planted"]:
         yield "Copies: many were not found. docs/duplicates.md says which kinds are not, and at which sizes."
     if figures["leaks"]:
         yield "Leaks: an accuracy on test images that were trained on is too high. Copies of these kinds need a subject column."
-    if smallest_class < 20:
+    if smallest_class < FEW_OF_A_CLASS:
         yield f"The smallest class has {smallest_class} images: neither its labels nor its accuracy can be judged well."
     if figures["n_test"] < FEW_TEST_IMAGES:
         yield f"The accuracy is of {figures['n_test']:.0f} test images only; more images (COUNT=) make it surer."
@@ -72,10 +75,15 @@ def weak_points(
 
 
 def _what_features(features: Features) -> str:
+    """What the images are compared by, how much that knows, and what may know more."""
+    knows = "too few images were judged"
+    if features.accuracy is not None:
+        knows = f"these tell the right class of {percent(features.accuracy)} of the images"
     if features.name:
-        what = f"Curation compares these images by {features.name}"
-        return f"{what}; weights trained on images like yours may help (docs/backbones.md)"
-    return "Curation compares these images by gradients; `perennial init --weights builtin:efficientnet_lite0` may help"
+        may_help = "weights trained on images like yours may help (docs/backbones.md)"
+        return f"Images are compared by {features.name}; {knows}. {may_help.capitalize()}."
+    may_help = "`perennial init --weights builtin:efficientnet_lite0` may help"
+    return f"Images are compared by gradients; {knows}. For photographs {may_help}."
 
 
 def _listed(findings: Sequence[Finding]) -> Iterator[str]:

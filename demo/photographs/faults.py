@@ -25,6 +25,7 @@ from pipeline_lib.sources.names import IMAGE_ENDINGS
 Change = Callable[[bytes], bytes]
 FLIPPED, COPIED, DAMAGED, STRANGE = 0.08, 0.01, 0.005, 0.005  # shares of the drawn images
 WRONG_LABEL, PAGE, COPY, WRONG_ENDING = "wrong label", "page of text", "copy, ", "wrong ending"
+START_OF_SCAN, SCAN_HEADER_BYTES, END_OF_IMAGE = b"\xff\xda", 14, b"\xff\xd9"  # ITU-T T.81, B.1
 PAGES_PX = ((620, 877), (480, 640), (800, 600), (877, 620), (600, 600))
 TEXT = (
     "invoice date total amount please find attached the minutes of our meeting last week delivery item number price "
@@ -63,13 +64,13 @@ COPIES: dict[str, Change] = {
 
 
 def cut_off(data: bytes) -> bytes:
-    """The first 60 % of a JPEG."""
-    return truncated(as_jpeg(upright(data)), keep=0.6)
+    """A JPEG with the first 60 % of its pixels' data."""
+    return _cut(data, keep=0.6)
 
 
 def grey_half(data: bytes) -> bytes:
     """Cut off in the middle, opened by a program that forgives, and saved again: below the cut it is grey."""
-    return as_jpeg(upright(truncated(as_jpeg(upright(data)), keep=0.5) + b"\xff\xd9"))
+    return as_jpeg(upright(_cut(data, keep=0.5) + END_OF_IMAGE))
 
 
 def sign_in_page(data: bytes) -> bytes:
@@ -155,6 +156,13 @@ def page_of_text(_: bytes, *, seed: int) -> bytes:
         n_words = int(rng.integers(2, max(3, (width - 2 * margin) // (4 * size_px))))
         pen.text((margin, top), " ".join(rng.choice(words, n_words)), fill="#222222", font=font)
     return as_jpeg(page)
+
+
+def _cut(data: bytes, *, keep: float) -> bytes:
+    """The image as a JPEG that ends within its scan, however little data that has."""
+    jpeg = as_jpeg(upright(data))
+    scan = jpeg.index(START_OF_SCAN) + SCAN_HEADER_BYTES
+    return jpeg[:scan] + truncated(jpeg[scan:], keep=keep)
 
 
 def _share(share: float, images: Sequence[OwnImage]) -> int:

@@ -181,15 +181,15 @@ def grade_accuracy(predictions: Rows, planted: Planted, classes: Mapping[int, st
     n_received = sum(files[image].received == said for image, said in test.items())
     on_true, on_received = _share(n_true, len(test)), _share(n_received, len(test))
     largest = max(Counter(files[image].truth for image in test).values(), default=0)
-    words = f"{on_true:.1%} right by your labels, {on_received:.1%} by the labels with the planted errors"
-    words += (
-        f" ({len(test)} test images; always the commonest class: {_share(largest, len(test)):.1%})"
-    )
+    floor = _share(largest, len(test))
+    words = f"{percent(on_true)} right on {len(test)} test images, "
+    words += f"{percent(on_received)} by the labels with the planted errors "
+    words += f"(naming the commonest class always: {percent(floor)})"
     return Part(
         (
             Grade("top1_true", on_true, "model", words),
             Grade("top1_received", on_received),
-            Grade("top1_floor", _share(largest, len(test))),
+            Grade("top1_floor", floor),
             Grade("n_test", len(test)),
         )
     )
@@ -198,6 +198,11 @@ def grade_accuracy(predictions: Rows, planted: Planted, classes: Mapping[int, st
 def image_id(member: str) -> str:
     """The key of a member in every table."""
     return f"{SOURCE}/{member}"
+
+
+def percent(share: float) -> str:
+    """A share, 0..1, with one decimal."""
+    return f"{100 * share:.1f} %"
 
 
 def _label_finding(file: PlantedFile, manifest: Rows) -> Finding:

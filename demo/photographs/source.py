@@ -61,8 +61,8 @@ def find_images(
     found = survey(uri, settings, root=root, answer=answer)
     if found.doubt is not None:
         print(f"{uri}: {describe_doubt(found.doubt)}", flush=True)
-        names = ", ".join(one.layout for one in found.doubt.readings)
-        remedy = f"choose one: `{COMMAND} LAYOUT=NAME` with NAME one of {names}"
+        choices = ", ".join(one.layout for one in found.doubt.readings)
+        remedy = f"choose one: `{COMMAND} LAYOUT=NAME` with NAME one of {choices}"
         what = "the folders can be read in several ways, and nothing was planted"
         raise UsageError(what, file=uri, value=found.doubt.why, remedy=remedy)
 
@@ -167,14 +167,14 @@ def _check(
     uri: str, images: Sequence[OwnImage], drawn: Sequence[OwnImage], *, remarks: Sequence[str]
 ) -> None:
     classes = {image.class_id for image in drawn}
-    why = f"{len(images)} images in {len(classes)} classes"
-    if not images and remarks:
-        why += f". {remarks[0]}"
+    why = f"{len(images)} images with a class, {len(classes)} classes"
     if len(classes) < 2:
-        remedy = (
-            "name a folder or archive with one folder per class, or a table of labels (LABELS=FILE)"
+        said = f"; {remarks[0].rstrip('.')}" if remarks and not images else ""
+        what, remedy = (
+            "there are no two classes to tell apart",
+            "name images of two classes or more",
         )
-        raise BadData("there is no second class to tell apart", file=uri, value=why, remedy=remedy)
+        raise BadData(what, file=uri, value=why + said, remedy=f"{remedy} (LABELS=FILE: a table)")
     if len(drawn) < FEWEST:
         remedy = f"name a source with {FEWEST} or more, and leave COUNT at {FEWEST} or above"
         raise BadData("too few images to judge the line by", file=uri, value=why, remedy=remedy)

@@ -62,7 +62,7 @@ def run_line(folder: Path, *, record: Path) -> None:
     (folder / ".dvc/tmp/rwlock").unlink(
         missing_ok=True
     )  # of a killed dvc; ours is the only one here
-    command = [sys.executable, "-m", "dvc", "repro"]
+    command = [sys.executable, "-m", "dvc", "repro", "--quiet"]  # the stages say enough
     last = deque[str](maxlen=LINES_KEPT)
     with started(command, cwd=folder, environment=_environment(folder), record=record) as dvc:
         for raw in dvc.stdout or ():
@@ -96,6 +96,7 @@ def _init(folder: Path, images: Path, layout: str) -> str:
         [*command, "--layout", layout, "--force"],
         cwd=folder,
         env=_environment(folder),
+        stdin=subprocess.DEVNULL,  # there is nothing to ask: the layout is known
         capture_output=True,
         encoding="utf-8",
         check=False,
