@@ -75,8 +75,10 @@ def _prepare(drawn: Drawn, folder: Path, settings: Settings, *, root: Path, seed
         remove_tree(line)
         remove_tree(folder / "planted")
         check_room(drawn, folder, shutil.disk_usage(folder).free)
-        print(f"{drawn.uri}: {len(drawn.images)} of {drawn.n_images} images are copied to {folder}")
-        planted = plant(drawn, settings, root=root, folder=folder / "planted", seed=seed)
+        print(
+            f"{drawn.looked.uri}: {len(drawn.images)} of {drawn.n_images} images are copied to {folder}"
+        )
+        planted = plant(drawn, settings, folder=folder / "planted", seed=seed)
     if line.exists():
         print(f"The trial in {folder} continues, with the parameters of {line}/params.yaml.")
     else:
@@ -196,7 +198,7 @@ def main() -> int:
     try:
         with shown_on_stdout():
             _check_options(options)
-            answer = SourceAnswer(options.layout, None, options.labels)
+            answer = SourceAnswer(layout=options.layout, labels=options.labels)
             try_on(options.source, answer, count=options.count, seed=options.seed)
     except PipelineError as error:
         sys.stderr.write(f"demo-photographs: error[{error.code}]: {error}\n")

@@ -71,18 +71,18 @@ class Planted:
 
 def trial_key(drawn: Drawn, *, seed: int) -> str:
     """The same as long as the same images would be planted the same way."""
-    facts = [seed, PLANTER_VERSION, drawn.uri, *map(asdict, drawn.images)]
+    facts = [seed, PLANTER_VERSION, drawn.looked.uri, *map(asdict, drawn.images)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def plant(drawn: Drawn, settings: Settings, *, root: Path, folder: Path, seed: int) -> Planted:
+def plant(drawn: Drawn, settings: Settings, *, folder: Path, seed: int) -> Planted:
     """Write images/ and planted.json into `folder`, which appears whole or not at all. The source is only read."""
     rng = np.random.default_rng(seed)
     with atomic_folder(folder) as partial:
         originals = partial / "originals"
         originals.mkdir()
         with progress("copy", "images", len(drawn.images), settings) as step:
-            for _ in copy_images(drawn, settings, root=root, target=originals):
+            for _ in copy_images(drawn, originals):
                 step(1)
         files = plan(drawn.images, lambda at: _format(originals / f"{at:06d}"), rng)
         members = _members(files, rng)
@@ -95,7 +95,7 @@ def plant(drawn: Drawn, settings: Settings, *, root: Path, folder: Path, seed: i
         remove_tree(originals)
         planted = Planted(
             trial_key(drawn, seed=seed),
-            drawn.uri,
+            drawn.looked.uri,
             seed,
             drawn.n_images,
             drawn.n_classes,

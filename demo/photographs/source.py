@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline_lib.errors import BadData, NoSpace, UsageError
@@ -16,10 +16,10 @@ from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_image
 from pipeline_lib.shards.streams import opener_of
 from pipeline_lib.shards.tar_headers import read_members
 from pipeline_lib.sources.names import encode_name, is_undecided, without_archive_ending
-from pipeline_lib.sources.places import Place, place_of
-from pipeline_lib.survey import SourceAnswer, describe_doubt, survey
-from pipeline_lib.survey.answers import read_answer
-from pipeline_lib.survey.contents import Contents, RangeFile, Seen, look_into
+from pipeline_lib.survey import SourceAnswer, describe_doubt, look_at, survey_of
+from pipeline_lib.survey.answers import read_answer, read_table
+from pipeline_lib.survey.contents import RangeFile, Seen
+from pipeline_lib.survey.look import Looked
 
 COMMAND = "make demo-photographs SOURCE=folder-or-archive"
 FEWEST = (
@@ -44,7 +44,7 @@ class OwnImage:
 class Drawn:
     """The images that were drawn, in the order of the draw; and how many images and classes the source has."""
 
-    uri: str
+    looked: Looked
     images: tuple[OwnImage, ...]
     n_images: int
     n_classes: int
@@ -58,7 +58,8 @@ def find_images(
     Raises UsageError, naming the choices, where the folders can be read in several ways; BadData for fewer than 50
     images or 2 classes; and what `perennial init` raises for a source that it cannot read.
     """
-    found = survey(uri, settings, root=root, answer=answer)
+    looked = look_at(uri, settings, root=root)
+    found = survey_of(looked, settings, root=root, answer=answer)
     if found.doubt is not None:
         print(f"{uri}: {describe_doubt(found.doubt)}", flush=True)
         choices = ", ".join(one.layout for one in found.doubt.readings)
@@ -67,13 +68,13 @@ def find_images(
         raise UsageError(what, file=uri, value=found.doubt.why, remedy=remedy)
 
     # Each image with its class, as the survey reads the folders; the survey itself keeps only their counts.
-    place = place_of(uri, settings, root=root)
-    taken = [one for one in look_into(place).files if one.refused is None]
-    stated = SourceAnswer(found.layout, found.splits_stated, answer.labels)
-    names = [one.name for one in taken]
-    layout, received = read_answer(stated, None, names, settings, uri=uri, root=root)
+    names = [one.name for one in looked.taken]
+    table = read_table(answer, names, settings, root=root)
+    received = table.labels if table else None
+    stated = replace(answer, layout=found.layout, splits=found.splits_stated)
+    layout = read_answer(stated, None, names, received, uri=uri)
     by_name: dict[str, OwnImage] = {}  # the first of equal names, which an archive may have
-    for one in taken:
+    for one in looked.taken:
         label = received.class_of.get(one.name) if received else layout.label(one.name)
         split = (received and received.split_of.get(one.name)) or layout.split(one.name) or ""
         if label is not None and one.size_bytes <= MOST_BYTES and _is_named_or_looks_so(one):
@@ -83,7 +84,7 @@ def find_images(
     drawn = draw(images, count=count, seed=seed)
     _check(uri, images, drawn, remarks=found.problems)
     classes = {image.class_id for image in images}
-    return Drawn(uri, tuple(drawn), n_images=len(images), n_classes=len(classes))
+    return Drawn(looked, tuple(drawn), n_images=len(images), n_classes=len(classes))
 
 
 def draw(images: Sequence[OwnImage], *, count: int, seed: int) -> list[OwnImage]:
@@ -114,28 +115,24 @@ def check_room(drawn: Drawn, folder: Path, free_bytes: int) -> None:
         raise NoSpace("too little room for the trial", file=folder, value=value, remedy=remedy)
 
 
-def copy_images(drawn: Drawn, settings: Settings, *, root: Path, target: Path) -> Iterator[Path]:
+def copy_images(drawn: Drawn, target: Path) -> Iterator[Path]:
     """Copy the drawn images to `target`, each named by its number in the draw; the source is only read.
 
     Yields each file as it is written, in any order.
     """
-    place = place_of(drawn.uri, settings, root=root)
-    contents = look_into(place)
     number = {image.name: n for n, image in enumerate(drawn.images)}
     with translate_full_disk(target):
-        for name, data in _bytes_of(place, contents, number):
+        for name, data in _bytes_of(drawn.looked, number):
             file = target / f"{number[name]:06d}"
             file.write_bytes(data)
             yield file
 
 
-def _bytes_of(
-    place: Place, contents: Contents, wanted: Iterable[str]
-) -> Iterator[tuple[str, bytes]]:
+def _bytes_of(looked: Looked, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """The bytes of the files of these names; a compressed tar is read once, from its beginning."""
-    names = set(wanted)
+    names, place = set(wanted), looked.place
     in_streams: set[str] = set()
-    for archive in contents.archives:
+    for archive in looked.contents.archives:
         prefix = "" if place.is_single else without_archive_ending(archive.key) + "/"
         file = io.BufferedReader(RangeFile(place, archive), 1 << 20)
         opener = opener_of(file.peek(6)[:6])
@@ -150,7 +147,7 @@ def _bytes_of(
                 if names <= in_streams:
                     return
     done: set[str] = set()
-    for one in contents.files:
+    for one in looked.contents.files:
         if one.name in names - in_streams - done and one.first:
             done.add(one.name)
             yield one.name, one.first(one.size_bytes)

@@ -93,7 +93,7 @@ def _init(folder: Path, images: Path, layout: str) -> str:
     """What `perennial init` says up to what it writes."""
     command = [sys.executable, "-m", "flows.cli", "init", str(images), "--name", SOURCE]
     done = subprocess.run(
-        [*command, "--layout", layout, "--force"],
+        [*command, "--layout", layout, "--subject", "none", "--force"],
         cwd=folder,
         env=_environment(folder),
         stdin=subprocess.DEVNULL,  # there is nothing to ask: the layout is known

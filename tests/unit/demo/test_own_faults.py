@@ -32,7 +32,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
 @pytest.fixture(scope="module")
 def folder(drawn: Drawn, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("planted") / "trial"
-    plant(drawn, SETTINGS, root=folder.parent, folder=folder, seed=0)
+    plant(drawn, SETTINGS, folder=folder, seed=0)
     return folder
 
 
@@ -135,8 +135,7 @@ def test_the_same_seed_plants_the_same_bytes_and_another_one_others(
     drawn: Drawn, planted: Planted, folder: Path, tmp_path: Path
 ) -> None:
     again, other = (
-        plant(drawn, SETTINGS, root=tmp_path, folder=tmp_path / str(seed), seed=seed)
-        for seed in (0, 1)
+        plant(drawn, SETTINGS, folder=tmp_path / str(seed), seed=seed) for seed in (0, 1)
     )
 
     assert again == planted
@@ -166,7 +165,7 @@ def test_a_class_that_no_folder_can_be_called_gets_a_name_that_one_can(tmp_path:
     answer = SourceAnswer(labels=str(table))
     drawn = find_images(str(source), SETTINGS, root=tmp_path, answer=answer, count=60, seed=0)
 
-    planted = plant(drawn, SETTINGS, root=tmp_path, folder=tmp_path / "trial", seed=0)
+    planted = plant(drawn, SETTINGS, folder=tmp_path / "trial", seed=0)
 
     folders = {path.name for path in (tmp_path / "trial/images").iterdir()}
     assert folders == {file.received for file in planted.files}

@@ -56,10 +56,10 @@ def packed(folder: Path, target: Path, form: str) -> Path:
     return target
 
 
-def copied(drawn: Drawn, root: Path, target: Path) -> list[str]:
+def copied(drawn: Drawn, target: Path) -> list[str]:
     """The sha256 of each image in the order of the draw."""
     target.mkdir()
-    files = sorted(copy_images(drawn, SETTINGS, root=root, target=target))
+    files = sorted(copy_images(drawn, target))
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
 
@@ -73,9 +73,7 @@ def test_an_archive_gives_the_same_draw_and_the_same_bytes_as_its_folder(
 
     assert of_archive.images == of_folder.images
     assert {image.class_id for image in of_folder.images} == {"ein Süden", "flower"}
-    assert copied(of_archive, tmp_path, tmp_path / "a") == copied(
-        of_folder, tmp_path, tmp_path / "b"
-    )
+    assert copied(of_archive, tmp_path / "a") == copied(of_folder, tmp_path / "b")
 
 
 def test_the_source_is_only_read(photographs: Path, tmp_path: Path) -> None:
@@ -85,7 +83,7 @@ def test_the_source_is_only_read(photographs: Path, tmp_path: Path) -> None:
 
     before = state()
 
-    copied(found(photographs), tmp_path, tmp_path / "copies")
+    copied(found(photographs), tmp_path / "copies")
 
     assert state() == before
 
