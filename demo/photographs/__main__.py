@@ -30,7 +30,7 @@ from demo.photographs.source import COMMAND, FEWEST, Drawn, check_room, find_ima
 from demo.photographs.trial_line import make_line, run_line
 from demo.verdict import LATEST_REPORT
 from flows.cli.project import find_project
-from pipeline_lib.errors import Interrupted, PipelineError, UsageError
+from pipeline_lib.errors import Interrupted, PipelineError, SourceMissing, UsageError
 from pipeline_lib.files.atomic import private_folder, remove_tree, write_text
 from pipeline_lib.files.process_lock import process_lock
 from pipeline_lib.harness.line import read_line
@@ -83,6 +83,7 @@ def _prepare(drawn: Drawn, folder: Path, settings: Settings, *, root: Path, seed
         print(f"The trial in {folder} continues, with the parameters of {line}/params.yaml.")
     else:
         images = folder / "planted" / IMAGES
+        print()
         print(
             make_line(
                 line, repository=root, images=images, layout=planted.layout, settings=settings
@@ -163,6 +164,12 @@ def _check_options(options: argparse.Namespace) -> None:
     if options.count < FEWEST:
         remedy = f"draw {FEWEST} or more"
         raise UsageError("too few images", file="COUNT", value=options.count, remedy=remedy)
+    if options.seed < 0:
+        raise UsageError("no such seed", file="SEED", value=options.seed, remedy="name 0 or more")
+    for key, path in {"SOURCE": options.source, "LABELS": options.labels}.items():
+        if path and "://" not in path and not Path(path).expanduser().exists():
+            remedy = f"check the path: `{COMMAND}`"
+            raise SourceMissing("no such file or folder", file=key, value=path, remedy=remedy)
     if options.layout and options.layout not in LAYOUTS:
         remedy = f"name one of {', '.join(LAYOUTS)}"
         raise UsageError("no such layout", file="LAYOUT", value=options.layout, remedy=remedy)
