@@ -18,10 +18,11 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from demo import finished_line
-from demo.grades import Grade
+from demo.grades import Grade, Rows
 from demo.photographs import grades
 from demo.photographs.card import Features, scorecard, weak_points
 from demo.photographs.grades import Finding, Part, image_id
@@ -34,11 +35,11 @@ from pipeline_lib.errors import Interrupted, PipelineError, SourceMissing, Usage
 from pipeline_lib.files.atomic import private_folder, remove_tree, write_text
 from pipeline_lib.files.process_lock import process_lock
 from pipeline_lib.harness.line import read_line
-from pipeline_lib.params import load_params
 from pipeline_lib.safe_text import log_to_stderr, shown_on_stdout
 from pipeline_lib.settings import Settings, load_settings
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.survey import SourceAnswer
+from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.review import REVIEW
 from tasks.process_group import kill_recorded
 
@@ -96,10 +97,13 @@ def _prepare(drawn: Drawn, folder: Path, settings: Settings, *, root: Path, seed
 def _report(planted: Planted, folder: Path) -> None:
     """Print the scorecard and write score.json."""
     line = folder / "line"
-    graded, findings = _grade(planted, line)
+    manifest = finished_line.read_manifest(line)
+    graded, findings = _grade(planted, line, manifest)
     figures = {grade.key: grade.value for grade in graded}
     classes = Counter(file.truth for file in planted.files if file.truth)
-    weak = list(weak_points(figures, _features(line), smallest_class=min(classes.values())))
+    weak = list(
+        weak_points(figures, _features(line, manifest), smallest_class=min(classes.values()))
+    )
     report = os.path.relpath(load_settings(line).state_folder(line) / LATEST_REPORT)
     for text in scorecard(
         planted, graded, findings, folder=Path(os.path.relpath(folder / "planted"))
@@ -122,9 +126,8 @@ def _report(planted: Planted, folder: Path) -> None:
     write_text(folder / "score.json", json.dumps(content, indent=1) + "\n")
 
 
-def _grade(planted: Planted, line: Path) -> tuple[list[Grade], list[Finding]]:
+def _grade(planted: Planted, line: Path, manifest: Rows) -> tuple[list[Grade], list[Finding]]:
     """All grades in the order of the scorecard, and all findings."""
-    manifest = finished_line.read_manifest(line)
     questions = REVIEW.read(read_line(line).path("review"))
     review: list[dict[Any, Any]] = questions.to_dict("records")
     published = {image_id(file.member): file.split for file in planted.files if file.split}
@@ -144,10 +147,17 @@ def _grade(planted: Planted, line: Path) -> tuple[list[Grade], list[Finding]]:
     ]
 
 
-def _features(line: Path) -> Features:
-    weights = load_params(line / "params.yaml").inspect.embedding_weights
+def _features(line: Path, manifest: Rows) -> Features:
+    """What most of the images were compared by."""
+    files = sorted(read_line(line).path("features").glob("*.parquet"))
+    kinds = Counter(kind for file in files for kind in FEATURES.read(file)["kind"])
     curation = json.loads(read_line(line).path("curation").read_text(encoding="utf-8"))
-    return Features(str(weights or ""), curation["label_issues"].get("out_of_fold_accuracy"))
+    sides = [min(row["width_px"], row["height_px"]) for row in manifest.values() if row["width_px"]]
+    return Features(
+        by_gradients=kinds.most_common(1)[0][0] == "hog",
+        short_side_px=round(median(sides)),
+        accuracy=curation["label_issues"].get("out_of_fold_accuracy"),
+    )
 
 
 def _refuse_own_folder(uri: str, folder: Path) -> None:

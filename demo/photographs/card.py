@@ -10,6 +10,7 @@ from demo.grades import Grade
 from demo.photographs.grades import Finding, percent
 from demo.photographs.planting import Planted
 from demo.scorecard import card
+from pipeline_lib.inspect.params import EMBEDDED_FROM_PX
 
 SHOWN_OF_A_KIND = 5
 FEW_TEST_IMAGES, FEW_OF_A_CLASS = 100, 20
@@ -21,12 +22,14 @@ WEAK_LABELS, WEAK_COPIES = 0.6, 0.8  # shares found below which the scorecard sa
 
 @dataclass(frozen=True)
 class Features:
-    """What curation compared images by: their name in params.yaml ("" for gradients), and how much they know.
+    """What curation compared most images by, and how much that knows.
 
-    accuracy: the share of images whose class they tell out of fold, 0..1; None where too few were judged.
+    by_gradients: else by an embedding. short_side_px: the median. accuracy: the share of images whose class the
+    features tell out of fold, 0..1; None where too few were judged.
     """
 
-    name: str
+    by_gradients: bool
+    short_side_px: int
     accuracy: float | None
 
 
@@ -76,14 +79,19 @@ def weak_points(
 
 def _what_features(features: Features) -> str:
     """What the images are compared by, how much that knows, and what may know more."""
+    by = "gradients" if features.by_gradients else "an embedding"
     knows = "too few images were judged"
     if features.accuracy is not None:
-        knows = f"these tell the right class of {percent(features.accuracy)} of the images"
-    if features.name:
-        may_help = "weights trained on images like yours may help (docs/backbones.md)"
-        return f"Images are compared by {features.name}; {knows}. {may_help.capitalize()}."
-    may_help = "`perennial init --weights builtin:efficientnet_lite0` may help"
-    return f"Images are compared by gradients; {knows}. For photographs {may_help}."
+        knows = f"this tells the right class of {percent(features.accuracy)} of the images"
+    if features.short_side_px < EMBEDDED_FROM_PX:
+        helps = f"Images of {features.short_side_px} px show little; larger ones would be told apart better"
+    elif features.by_gradients:
+        helps = (
+            "Set inspect.embedding_weights to builtin:efficientnet_lite0, which knows photographs"
+        )
+    else:
+        helps = "More images per class help, or weights trained on images like yours (docs/backbones.md)"
+    return f"Images are compared by {by}; {knows}. {helps}."
 
 
 def _listed(findings: Sequence[Finding]) -> Iterator[str]:
