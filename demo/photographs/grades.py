@@ -38,25 +38,27 @@ class Part:
 
 
 def grade_labels(manifest: Rows, review: Review, planted: Planted) -> Part:
-    """Planted wrong labels among the labels that the line doubts, and among the weaker suspicions of its queue."""
+    """Planted wrong labels among the labels that the line doubts, and among the first of its questions on labels."""
     wrong = planted.of_kind(WRONG_LABEL)
     doubted = {image for image, row in manifest.items() if row["label_issue"] != "none"}
-    asked = {row["image_id"] for row in review if row["kind"] == "label_issue"}
-    n_found = sum(image_id(file.member) in doubted for file in wrong)
-    n_weak = sum(image_id(file.member) in asked - doubted for file in wrong)
-    missed = [file for file in wrong if image_id(file.member) not in doubted | asked]
-    words = f"{n_found} of {len(wrong)} are among the {len(doubted)} labels that it doubts"
-    if n_weak:
-        words += f", {n_weak} more among {len(asked - doubted)} weaker suspicions"
+    rank = {row["image_id"]: row["rank"] for row in review if row["kind"] == "label_issue"}
+    found = [file for file in wrong if image_id(file.member) in doubted]
+    n_first = min(2 * len(wrong), len(rank))
+    n_asked = sum(rank.get(image_id(file.member), n_first + 1) <= n_first for file in wrong)
+    words = f"{len(found)} of {len(wrong)} are among the {len(doubted)} labels that it doubts, "
+    words += f"{n_asked} among the first {n_first} of {len(rank)} questions on labels"
     grades = (
         Grade("labels_planted", len(wrong)),
-        Grade("labels_found", n_found, "wrong labels", words),
+        Grade("labels_found", len(found), "wrong labels", words),
         Grade("labels_doubted", len(doubted)),
-        Grade("labels_weakly_suspected", n_weak),
-        Grade("labels_recall", _share(n_found, len(wrong))),
-        Grade("labels_precision", _share(n_found, len(doubted))),
+        Grade("labels_in_first_questions", n_asked),
+        Grade("labels_first_questions", n_first),
+        Grade("labels_questions", len(rank)),
+        Grade("labels_recall", _share(len(found), len(wrong))),
+        Grade("labels_precision", _share(len(found), len(doubted))),
     )
-    return Part(grades, tuple(_label_finding(file, manifest) for file in missed))
+    missed = [file for file in wrong if file not in found]
+    return Part(grades, tuple(_label_finding(file, manifest, rank) for file in missed))
 
 
 def grade_copies(manifest: Rows, review: Review, planted: Planted) -> Part:
@@ -205,12 +207,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _label_finding(file: PlantedFile, manifest: Rows) -> Finding:
-    row = manifest[image_id(file.member)]
-    words = f"lies in {file.received}, is {file.truth}"
-    if not _is_kept(row):
-        words += f"; {_made_of(row)}"
-    return Finding(WRONG_LABEL, file, words)
+def _label_finding(file: PlantedFile, manifest: Rows, rank: Mapping[str, int]) -> Finding:
+    image = image_id(file.member)
+    asked = f"question {rank[image]} of {len(rank)}" if image in rank else "not asked about"
+    row = manifest[image]
+    became = "" if _is_kept(row) else f", {_made_of(row)}"
+    return Finding(WRONG_LABEL, file, f"lies in {file.received}, is {file.truth}; {asked}{became}")
 
 
 def _are_grouped(manifest: Rows, file: PlantedFile) -> bool:

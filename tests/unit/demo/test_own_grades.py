@@ -50,8 +50,8 @@ def manifest(**changes: dict[str, Any]) -> Rows:
     }
 
 
-def question(kind: str, about: PlantedFile, note: str = "") -> dict[str, Any]:
-    return {"kind": kind, "image_id": image_id(about.member), "note": note, "rank": 1}
+def question(kind: str, about: PlantedFile, note: str = "", rank: int = 1) -> dict[str, Any]:
+    return {"kind": kind, "image_id": image_id(about.member), "note": note, "rank": rank}
 
 
 def values(part: Part) -> dict[str, float]:
@@ -67,19 +67,26 @@ def test_a_doubted_wrong_label_is_found_and_a_doubted_right_one_costs_precision(
 
     part = grades.grade_labels(doubted, [], PLANTED)
 
-    assert words(part) == {"wrong labels": "1 of 1 are among the 2 labels that it doubts"}
+    said = (
+        "1 of 1 are among the 2 labels that it doubts, 0 among the first 0 of 0 questions on labels"
+    )
+    assert words(part) == {"wrong labels": said}
     assert (values(part)["labels_recall"], values(part)["labels_precision"]) == (1, 0.5)
     assert part.findings == ()
 
 
-def test_a_weak_suspicion_counts_apart_and_a_label_without_any_is_named_with_its_class() -> None:
-    suspected = grades.grade_labels(manifest(), [question("label_issue", FLIP)], PLANTED)
-    missed = grades.grade_labels(manifest(), [], PLANTED)
+def test_a_wrong_label_that_is_not_doubted_is_named_with_its_class_and_its_place_in_the_queue() -> (
+    None
+):
+    queue = [question("label_issue", PLAIN, rank=1), question("label_issue", FLIP, rank=2)]
 
-    assert "0 of 1" in words(suspected)["wrong labels"]
-    assert "1 more among 1 weaker suspicions" in words(suspected)["wrong labels"]
-    assert suspected.findings == ()
-    assert [(one.file, one.words) for one in missed.findings] == [(FLIP, "lies in cat, is dog")]
+    suspected = grades.grade_labels(manifest(), queue, PLANTED)
+    missed = grades.grade_labels(manifest(), queue[:1], PLANTED)
+
+    assert words(suspected)["wrong labels"].endswith("1 among the first 2 of 2 questions on labels")
+    assert suspected.findings[0].words == "lies in cat, is dog; question 2 of 2"
+    assert words(missed)["wrong labels"].endswith("0 among the first 1 of 1 questions on labels")
+    assert missed.findings[0].words == "lies in cat, is dog; not asked about"
 
 
 def test_a_copy_is_found_in_the_group_of_its_image_or_when_a_person_is_asked_about_the_two() -> (
@@ -230,5 +237,5 @@ def test_the_card_says_what_was_planted_and_lists_the_first_of_each_kind_missed(
         lines[0]
         == "Scorecard: 5 faults planted in a copy of 5 of your 900 images, 2 of 3 classes, seed 0"
     )
-    assert "    cat/1.jpg: lies in cat, is dog (yours: own/1)" in lines
+    assert "    cat/1.jpg: lies in cat, is dog; not asked about (yours: own/1)" in lines
     assert lines[-1] == "    and 2 more in score.json"
