@@ -129,7 +129,8 @@ def _of_timm(ref: str, named_in: str) -> Published:
         remedy = "check the network"
         what = "the weights cannot be fetched"
         raise SourceMissing(what, file=ref, value=error, remedy=remedy) from error
-    rules = timm.data.resolve_model_data_config(network)
+    timm_data: Any = timm.data  # without types
+    rules = timm_data.resolve_model_data_config(network)
     _, height_px, width_px = rules["input_size"]
     if height_px != width_px:
         what, remedy = "its images are not square", "name another network"
@@ -148,18 +149,19 @@ def _classes_of_timm(
     published: Mapping[str, Any], ref: str, named_in: str
 ) -> tuple[tuple[str, str], ...]:
     """The classes of the published weights: their own names, else ImageNet's by their number."""
-    from timm.data import ImageNetInfo, infer_imagenet_subset
+    import timm.data
 
+    timm_data: Any = timm.data  # without types
     ids = published.get("label_names")
     if ids:
         said = published.get("label_descriptions") or {}
         return tuple((one, str(said.get(one, one)).partition(",")[0]) for one in ids)
     if published.get("num_classes") == len(imagenet_classes()):
         return imagenet_classes()
-    subset = infer_imagenet_subset(dict(published))
+    subset = timm_data.infer_imagenet_subset(dict(published))
     if not subset:
         raise _names_no_classes(ref, named_in)
-    info = ImageNetInfo(subset)
+    info = timm_data.ImageNetInfo(subset)
     return tuple(
         (wnid, info.label_name_to_description(wnid).partition(",")[0])
         for wnid in info.label_names()

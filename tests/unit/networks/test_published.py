@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +79,8 @@ def test_a_published_network_answers_as_its_publisher_shows_it(
     found = opened.probabilities(opened.view(np.asarray(image(tmp_path)))[None])
     if name == "timm":
         network = timm.create_model(TINY, pretrained=True).eval()
-        transform = timm.data.create_transform(**timm.data.resolve_model_data_config(network))
+        timm_data: Any = timm.data
+        transform = timm_data.create_transform(**timm_data.resolve_model_data_config(network))
     else:
         network, transform = zoo.squeezenet1_1(weights=SQUEEZENET).eval(), SQUEEZENET.transforms()
     with torch.inference_mode():
@@ -137,9 +139,10 @@ def test_a_name_that_cannot_classify_is_refused_before_anything_is_fetched(
 
 
 def test_classes_of_larger_sets_have_names_too() -> None:
-    published = timm.get_pretrained_cfg("convnext_tiny.fb_in22k").to_dict()
+    published = timm.get_pretrained_cfg("convnext_tiny.fb_in22k")
+    assert published is not None
 
-    classes = _classes_of_timm(published, "timm:convnext_tiny.fb_in22k", "--model")
+    classes = _classes_of_timm(published.to_dict(), "timm:convnext_tiny.fb_in22k", "--model")
 
     assert len(classes) == 21841
     assert dict(classes)["n02123045"] == "tabby"
