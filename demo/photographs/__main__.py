@@ -28,7 +28,7 @@ from demo.photographs.card import Features, scorecard, weak_points
 from demo.photographs.grades import Finding, Part, image_id
 from demo.photographs.planting import IMAGES, Planted, plant, read_planted, trial_key
 from demo.photographs.source import COMMAND, FEWEST, Drawn, check_room, find_images
-from demo.photographs.trial_line import make_line, run_line
+from demo.photographs.trial_line import copy_code, make_line, run_line
 from demo.verdict import LATEST_REPORT
 from flows.cli.project import find_project
 from pipeline_lib.errors import Interrupted, PipelineError, SourceMissing, UsageError
@@ -81,15 +81,14 @@ def _prepare(drawn: Drawn, folder: Path, settings: Settings, *, root: Path, seed
         )
         planted = plant(drawn, settings, folder=folder / "planted", seed=seed)
     if line.exists():
+        copy_code(root, line)
         print(f"The trial in {folder} continues, with the parameters of {line}/params.yaml.")
     else:
         images = folder / "planted" / IMAGES
-        print()
-        print(
-            make_line(
-                line, repository=root, images=images, layout=planted.layout, settings=settings
-            )
+        said = make_line(
+            line, repository=root, images=images, layout=planted.layout, settings=settings
         )
+        print(f"\n{said}")
     print(flush=True)
     return planted
 

@@ -11,10 +11,11 @@ import shutil
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline_lib.errors import ProgramFailed
-from pipeline_lib.files.atomic import atomic_folder, remove_tree
+from pipeline_lib.files.atomic import atomic_folder, remove_tree, write_text
 from pipeline_lib.harness.stage import REASONS
 from pipeline_lib.settings import Settings
 from tasks.dvc_outcome import failure_of, plain
@@ -39,12 +40,12 @@ def make_line(
     Raises ProgramFailed with init's own words.
     """
     with atomic_folder(folder) as partial:
-        _copy_code(repository, partial)
-        (partial / ".dvc").mkdir(exist_ok=True)
-        (partial / ".dvc/config").write_text(DVC_CONFIG, encoding="utf-8")
+        copy_code(repository, partial)
+        _start_curation(repository, partial)
+        write_text(partial / ".dvc/config", DVC_CONFIG)
         shared = {name: getattr(settings, name) for name in SAME_MACHINE}
         lines = [f"{name} = {value!r}\n" for name, value in shared.items()]
-        (partial / "settings.toml").write_text("".join(lines), encoding="utf-8")
+        write_text(partial / "settings.toml", "".join(lines))
         git(partial, "init", "--quiet", "--initial-branch", "main")
         git(partial, "add", "--all")
         git(partial, "commit", "--quiet", "--message", "The code of the trial")
@@ -73,20 +74,24 @@ def run_line(folder: Path, *, record: Path) -> None:
         raise failure_of(reason.stem, last, exit_code=dvc.returncode, reason=reason)
 
 
-def _copy_code(repository: Path, target: Path) -> None:
-    """Copy the code of the line, edits included, and start the files of curation/ empty."""
-    for name in git(
-        repository, "ls-files", "-co", "--exclude-standard", "-z", "--", *CODE, *HEADS
-    ).split("\0"):
-        source = repository / name
-        if not name or not source.is_file():
-            continue
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        if name in HEADS:
-            head = source.read_text(encoding="utf-8").partition("\n")[0]
-            (target / name).write_text(f"{head}\n", encoding="utf-8")
-        else:
-            shutil.copy2(source, target / name)
+def copy_code(repository: Path, line: Path) -> None:
+    """Copy the code of the line as it is now, edits included, so that a trial continues with it."""
+    for name in _files(repository, CODE):
+        (line / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(repository / name, line / name)
+
+
+def _start_curation(repository: Path, line: Path) -> None:
+    """Files of curation/ without a line: those of the repository are about other images."""
+    for name in _files(repository, HEADS):
+        head = (repository / name).read_text(encoding="utf-8").partition("\n")[0]
+        write_text(line / name, f"{head}\n")
+
+
+def _files(repository: Path, paths: Sequence[str]) -> list[str]:
+    """The files below these paths that git does not ignore."""
+    listed = git(repository, "ls-files", "-co", "--exclude-standard", "-z", "--", *paths)
+    return [name for name in listed.split("\0") if name and (repository / name).is_file()]
 
 
 def _init(folder: Path, images: Path, layout: str) -> str:
