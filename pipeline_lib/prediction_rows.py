@@ -13,10 +13,11 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline_lib.errors import UsageError
+from pipeline_lib.errors import DependencyMissing, UsageError
 from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.files.csv_cells import guarded
 from pipeline_lib.predict import Prediction
@@ -58,7 +59,10 @@ def as_row(prediction: Prediction, rules: RowRules) -> Row:
 
 
 def check_out(out: Path) -> None:
-    """Raise UsageError for a file of another kind, one that exists, or a folder that does not."""
+    """Raise UsageError for a file of another kind, one that exists, or a folder that does not.
+
+    DependencyMissing for Parquet without pyarrow, which set-up for prediction alone leaves out.
+    """
     if out.suffix.lower() not in FORMATS:
         remedy = f"end its name in {', '.join(FORMATS)}"
         raise UsageError("the ending names no format", file="--out", value=out, remedy=remedy)
@@ -68,6 +72,9 @@ def check_out(out: Path) -> None:
     if not out.parent.is_dir():
         remedy = f"make it: mkdir -p {out.parent}"
         raise UsageError("the folder does not exist", file="--out", value=out.parent, remedy=remedy)
+    if out.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        remedy = "write .csv or .jsonl, or run `make setup`"
+        raise DependencyMissing("pyarrow is not installed", file="--out", value=out, remedy=remedy)
 
 
 class RowFile:
@@ -85,6 +92,7 @@ class RowFile:
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self.file.close()
             what, remedy = "another process is writing it", "wait for it, or name another file"
             raise UsageError(what, file="--out", value=out, remedy=remedy) from error
         self.file.truncate(_end_of_whole_lines(self.file))
@@ -93,6 +101,7 @@ class RowFile:
         if not begun:
             self._append(head)
         elif begun != head:
+            self.file.close()
             remedy = f"remove {self.path} to begin anew, or name another file"
             what = "an earlier run began it with another model, --top or --min-p"
             raise UsageError(what, file="--out", value=out, remedy=remedy)
