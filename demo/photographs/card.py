@@ -68,7 +68,8 @@ def weak_points(
     if figures["copies_found"] < WEAK_COPIES * figures["copies_planted"]:
         yield "Copies: many were not found. docs/duplicates.md says which kinds are not, and at which sizes."
     if figures["leaks"]:
-        yield "Leaks: an accuracy on test images that were trained on is too high. Copies of these kinds need a subject column."
+        told = "give such images a subject (`perennial init --subject`, docs/labels.md)"
+        yield f"Leaks: the accuracy is too high where test images were trained on; {told}."
     if smallest_class < FEW_OF_A_CLASS:
         yield f"The smallest class has {smallest_class} images: neither its labels nor its accuracy can be judged well."
     if figures["n_test"] < FEW_TEST_IMAGES:
