@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline_lib.train.recipes import STATISTICS_VIEWS, Recipe
@@ -36,11 +37,15 @@ class StepCost:
 def try_step(
     model: Classifier, recipe: Recipe, *, objective: Objective, device: torch.device
 ) -> StepCost:
-    """Time the second of two updates and of two answers, on random pixels; `model` and torch's random state stay."""
+    """Time the second of two updates and of two answers, on random pixels; `model` and torch's random state stay.
+
+    Raises ConfigError when memory runs out.
+    """
     import torch
 
     from pipeline_lib.train.checkpoint import random_state, set_random_state
     from pipeline_lib.train.learner import Learner, phases
+    from pipeline_lib.train.out_of_memory import with_remedy
 
     before = random_state()
     recipe = recipe.changed(compile="off")  # which takes longer than what is tried
@@ -51,11 +56,12 @@ def try_step(
     still = _random_batch(recipe, device, side_px=recipe.side_px)
 
     # The first of each also prepares kernels and memory.
+    update = partial(learner.update, rate=recipe.peak_learning_rate)
     learner.begin_epoch()
     step_s = look_s = 0.0
     for _ in range(2):
         began = time.perf_counter()
-        float(learner.update(view, rate=recipe.peak_learning_rate))  # waits for a GPU
+        float(with_remedy(update, view))  # waits for a GPU
         step_s = (time.perf_counter() - began) / len(view.labels_B)
     learner.model.eval()
     for _ in range(2):
@@ -81,9 +87,16 @@ def _random_batch(recipe: Recipe, device: torch.device, *, side_px: int) -> Batc
 
 
 def training_s(recipe: Recipe, cost: StepCost, *, n_train: int, n_val: int) -> float:
-    """Seconds of a training: updates, validations, statistics of batch normalisation, features for a probe."""
-    statistics = 0 if recipe.freeze_batch_norm else min(n_train, STATISTICS_VIEWS)
-    looks = (n_val + statistics) * recipe.epochs
+    """Seconds of a training: updates, validations, features for a probe, the check at the end.
+
+    Without frozen batch normalisation also its statistics, and a second look in the check.
+    """
+    from pipeline_lib.train.batch_norm import MOST_IMAGES
+
+    checked = min(n_train, MOST_IMAGES)
+    looks = n_val * recipe.epochs + checked
+    if not recipe.freeze_batch_norm:
+        looks += min(n_train, STATISTICS_VIEWS) * recipe.epochs + checked
     if recipe.probe_epochs:
         looks += n_train + n_val
     return n_train * _passes(recipe) * cost.step_s + looks * cost.look_s

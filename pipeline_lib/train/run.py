@@ -212,14 +212,11 @@ def _tell_cost(
     n_val = len(inputs.selected.val)
     cost = try_step(model, recipe, objective=objective, device=inputs.device)
     seconds = training_s(recipe, cost, n_train=n_train, n_val=n_val)
-    log.info(
-        "training will take about %s: %d epochs of %d images at %.1f ms each, and %.1f ms for an answer (tried now)",
-        span(seconds),
-        recipe.epochs,
-        n_train,
-        1000 * cost.step_s,
-        1000 * cost.look_s,
-    )
+    work = "the head alone"
+    if recipe.epochs:
+        work = f"{recipe.epochs} epochs of {n_train} images at {1000 * cost.step_s:.1f} ms each"
+    answers = f"an answer takes {1000 * cost.look_s:.1f} ms (tried now)"
+    log.info("training will take about %s: %s; %s", span(seconds), work, answers)
 
 
 def _write(inputs: TrainingInputs, trained: Trained) -> None:

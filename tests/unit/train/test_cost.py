@@ -27,9 +27,9 @@ def test_a_cost_counts_updates_by_area_and_answers() -> None:
 
     assert frozen.training_sides() == [112, 112, 144, 224]
     areas = 2 * 0.25 + (144 / 224) ** 2 + 1
-    probe = (100 + 10) * 0.01
-    assert seconds == pytest.approx(100 * areas * 0.1 + 4 * 10 * 0.01 + probe)
-    assert probe_alone == pytest.approx(probe)
+    probe_and_check = (100 + 10 + 100) * 0.01
+    assert seconds == pytest.approx(100 * areas * 0.1 + 4 * 10 * 0.01 + probe_and_check)
+    assert probe_alone == pytest.approx(probe_and_check)
 
 
 def test_the_trial_changes_neither_the_model_nor_what_is_drawn_next() -> None:
