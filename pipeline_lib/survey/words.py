@@ -60,9 +60,7 @@ def describe_doubt(doubt: Doubt) -> str:
 
 def describe_offers(subjects: Subjects) -> str:
     """The ways to tell subjects that are offered, numbered."""
-    lines = [
-        "Several images seem to show one subject, which should not be in train and test at once."
-    ]
+    lines = [SAME_SUBJECT]
     for number, one in enumerate(subjects.offered, 1):
         lines.append(f"  {number}. {one.subject_from}: {_in_words(one)}")
     return "\n".join(lines)
