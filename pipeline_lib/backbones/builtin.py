@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from pipeline_lib.backbones.input_view import InputView
 from pipeline_lib.errors import BadData, DependencyMissing
 
 BUILTIN: Final = "builtin:"  # how a name in params.yaml begins
@@ -48,16 +48,14 @@ class Backbone:
         """The backbone's name in params.yaml and receipts."""
         return BUILTIN + self.name
 
+    @property
+    def input(self) -> InputView:
+        """What the network sees of an image."""
+        return InputView(self.side_px, self.crop, "bicubic", self.mean, self.std)
+
     def view(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the network's input [side_px, side_px, 3]: one antialiased resize of the centre, also for small images."""
-        height, width = pixels_HWC.shape[:2]
-        side = self.crop * min(height, width)
-        left, top = (width - side) / 2, (height - side) / 2
-        image = Image.fromarray(np.ascontiguousarray(pixels_HWC))
-        box = (left, top, left + side, top + side)
-        return np.array(
-            image.resize((self.side_px, self.side_px), Image.Resampling.BICUBIC, box=box)
-        )
+        return self.input.of(pixels_HWC)
 
 
 # Tan and Le 2019 (arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, by the TensorFlow authors.

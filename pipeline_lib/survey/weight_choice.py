@@ -10,11 +10,17 @@ from typing import Any
 
 from pipeline_lib.backbones import BUILTIN, Backbone, builtin_backbone, weight_file
 from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
+from pipeline_lib.backbones.published import (
+    TIMM,
+    TORCHVISION,
+    timm_configuration,
+    torchvision_weights,
+)
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.networks.model_file import MODEL_FILE, read_model_file
 from pipeline_lib.settings import Settings
-from pipeline_lib.train.params import REGISTERED, TORCHVISION
+from pipeline_lib.train.params import REGISTERED
 from pipeline_lib.train.recipes import RECIPES
 
 FINETUNE = RECIPES["finetune"]
@@ -74,6 +80,11 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
         return WeightChoice(_of_set_up(backbone))
     if name.startswith(TORCHVISION):
         return WeightChoice(_of_torchvision(name.removeprefix(TORCHVISION), n_classes))
+    if name.startswith(TIMM):
+        side_px = timm_configuration(name.removeprefix(TIMM), key="--weights").input_size[-1]
+        return WeightChoice(
+            Weights(name, "", name, side_px, "timm's, fetched once, before training")
+        )
     if name.startswith(REGISTERED):
         from pipeline_lib.registry import load_registry
 
@@ -86,7 +97,7 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
             )
         )
     if not (root / name).is_file():
-        remedy = f"name a .safetensors or .pth file that exists, builtin, {TO_FETCH} or registered:VERSION"
+        remedy = f"name a .safetensors or .pth file that exists, builtin, {TO_FETCH}, timm:NAME or registered:VERSION"
         raise SourceMissing("no such weight file", file=name, remedy=remedy)
     found = _of_a_file(root / name, name, name)
     try:
@@ -209,8 +220,6 @@ def _side_px(enum: Any) -> int:
 
 
 def _of_torchvision(name: str, n_classes: int) -> Weights:
-    from pipeline_lib.train.initial_weights import torchvision_weights
-
     enum, path = torchvision_weights(name)
     network = next((network for network, one in _enums() if one == enum), "")
     if not network:
