@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_lib.backbones.input_view import InputView
 from pipeline_lib.errors import BadData, DependencyMissing
+from pipeline_lib.pixels.network_view import NetworkView
 
 BUILTIN: Final = "builtin:"  # how a name in params.yaml begins
 CLASSES: Final = Path(__file__).with_name("imagenet_classes.csv")
@@ -48,14 +48,14 @@ class Backbone:
         """The backbone's name in params.yaml and receipts."""
         return BUILTIN + self.name
 
-    @property
-    def input(self) -> InputView:
-        """What the network sees of an image."""
-        return InputView(self.side_px, self.crop, "bicubic", self.mean, self.std)
-
     def view(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the network's input [side_px, side_px, 3]: one antialiased resize of the centre, also for small images."""
-        return self.input.of(pixels_HWC)
+        """Return the network's input [side_px, side_px, 3]: the centre, resized once, also of small images."""
+        return self.network_view(pixels_HWC)
+
+    @property
+    def network_view(self) -> NetworkView:
+        """How it looks at an image."""
+        return NetworkView(self.side_px, self.crop)
 
 
 # Tan and Le 2019 (arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, by the TensorFlow authors.

@@ -25,10 +25,11 @@ from pipeline_lib.backbones import (
     open_builtin,
     weight_file,
 )
-from pipeline_lib.backbones.published import TIMM, is_published, published_file
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.inspect.params import BY_SIZE, EMBEDDED_FROM_PX, InspectParams
 from pipeline_lib.inspect.torch_features import features, network_of
+from pipeline_lib.networks.timm_store import TIMM
+from pipeline_lib.networks.weight_store import is_published, published_file
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def _built_in(backbone: Backbone, *, least_side_px: int) -> Embedding:
         sha256=backbone.sha256,
         libraries=("onnx", "onnxruntime"),
         least_side_px=least_side_px,
-        sees_px=backbone.input.short_side_px,
+        sees_px=backbone.network_view.short_side_px,
         vector=vector,
     )
 
@@ -141,7 +142,7 @@ def _opened(backbone: Backbone) -> BuiltinModel:
 def _by_torch(name: str, params: InspectParams, origin: Path) -> Embedding:
     """An embedding by published weights or by a file, checked against the digest that params and its name give."""
     if is_published(name):
-        published = published_file(name, key=KEY)
+        published = published_file(name, named_in=KEY)
         path, digest = published.path, params.weights_sha256 or published.digest
     else:
         path, digest = origin / name, str(params.weights_sha256)
@@ -154,7 +155,7 @@ def _by_torch(name: str, params: InspectParams, origin: Path) -> Embedding:
         sha256=sha256,
         libraries=("torch", "timm" if network.name.startswith(TIMM) else "torchvision"),
         least_side_px=0,
-        sees_px=network.view.short_side_px,
+        sees_px=network.seen.view.short_side_px,
         vector=functools.partial(features, network=network, weights=path),
     )
 

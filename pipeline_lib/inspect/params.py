@@ -7,7 +7,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from pipeline_lib.backbones import builtin_backbone
-from pipeline_lib.backbones.published import is_published
+from pipeline_lib.networks.weight_store import is_published
 from pipeline_lib.pixels.rules import PixelRules
 
 BY_SIZE: Final = "by_size"

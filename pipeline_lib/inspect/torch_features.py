@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_lib.backbones.input_view import FILTERS, InputView
-from pipeline_lib.backbones.published import TIMM, TORCHVISION, timm_configuration
 from pipeline_lib.errors import ConfigError
+from pipeline_lib.networks import timm_store, torchvision_store
+from pipeline_lib.networks.timm_store import TIMM, timm_weights
+from pipeline_lib.networks.torchvision_store import TORCHVISION, torchvision_weights
+from pipeline_lib.pixels.network_view import NetworkInput
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,18 +26,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEY: Final = "inspect.embedding_network"
-CROPS: Final = ("center", "squash")  # of timm's crop_mode
 # torchvision's weights of these were trained with other means than its transforms state; the networks undo it.
 TRANSFORM_INPUT: Final = ("googlenet", "inception_v3")
 
 
 @dataclass(frozen=True)
 class Network:
-    """name: torchvision's, or timm's with `timm:` in front. view: what it expects. licence: where one is stated."""
+    """name: torchvision's, or timm's with `timm:` in front. seen: what its weights were trained to see."""
 
     name: str
-    view: InputView
-    licence: str = ""
+    seen: NetworkInput
 
 
 def network_of(name: str, *, path: Path) -> Network:
@@ -45,51 +45,27 @@ def network_of(name: str, *, path: Path) -> Network:
     torchvision's published files from others. Raises ConfigError for a name that is not known, or a view unlike ours.
     """
     if name.startswith(TIMM):
-        return _timm_network(name)
+        about = timm_weights(name.removeprefix(TIMM), named_in=KEY)
+        return Network(name, timm_store.input_of(about, name, named_in=KEY))
     import torchvision.models as zoo
 
-    enum: Any
+    known = zoo.list_models(module=zoo)
     if name.startswith(TORCHVISION):
-        enum = zoo.get_weight(name.removeprefix(TORCHVISION))
-        known = zoo.list_models(module=zoo)
-        name = next((one for one in known if enum in zoo.get_model_weights(one)), "")
-        return Network(name, _torchvision_view(enum))
-    if name not in zoo.list_models(module=zoo):
+        enum, _ = torchvision_weights(name.removeprefix(TORCHVISION), named_in=KEY)
+        of_enum = (one for one in known if zoo.get_model_weights(one) is type(enum))
+        if network := next(of_enum, None):
+            return Network(network, torchvision_store.input_of(enum))
+    if name not in known:
         remedy = "name a classifier of torchvision's, such as resnet50, or timm:NAME"
         raise ConfigError(f"{KEY}: no such network", file="params.yaml", value=name, remedy=remedy)
-    published = list(zoo.get_model_weights(name))
-    enum = next((one for one in published if one.url.endswith(f"/{path.name}")), None)
+    published: list[Any] = list(zoo.get_model_weights(name))
+    of_file = (one for one in published if one.url.endswith(f"/{path.name}"))
+    enum = next(of_file, None)
     if enum is None:
         enum = published[0]
-        log.info(
-            "%s: images are prepared as for %s, as its name is none of torchvision's",
-            path.name,
-            enum,
-        )
-    return Network(name, _torchvision_view(enum))
-
-
-def _torchvision_view(enum: Any) -> InputView:
-    """As the transforms say that torchvision publishes with the weights."""
-    said = enum.transforms()
-    crop = said.crop_size[0] / said.resize_size[0]
-    mean, std = (tuple(float(one) for one in values) for values in (said.mean, said.std))
-    return InputView(said.crop_size[0], crop, said.interpolation.value, mean, std)
-
-
-def _timm_network(name: str) -> Network:
-    said = timm_configuration(name.removeprefix(TIMM), key=KEY)
-    _, height, width = said.input_size
-    if height != width or said.crop_mode not in CROPS or said.interpolation not in FILTERS:
-        raise ConfigError(
-            f"{KEY}: it sees images in a way that `inspect` does not know",
-            file="params.yaml",
-            value=f"{name}: {width} x {height} px, {said.crop_mode}, {said.interpolation}",
-            remedy="choose another network",
-        )
-    crop = said.crop_pct if said.crop_mode == "center" else None
-    view = InputView(width, crop, said.interpolation, tuple(said.mean), tuple(said.std))
-    return Network(name, view, said.license or "")
+        said = "%s: images are prepared as for %s, as its name is none of torchvision's"
+        log.info(said, path.name, enum)
+    return Network(name, torchvision_store.input_of(enum))
 
 
 def features(
@@ -99,8 +75,8 @@ def features(
     import torch
 
     model = _loaded(network, weights)
-    seen_HWC = torch.from_numpy(network.view.of(pixels_HWC))
-    mean, std = (torch.tensor(one).view(3, 1, 1) for one in (network.view.mean, network.view.std))
+    seen_HWC = torch.from_numpy(network.seen.view(pixels_HWC))
+    mean, std = (torch.tensor(one).view(3, 1, 1) for one in (network.seen.mean, network.seen.std))
     image_CHW = (seen_HWC.permute(2, 0, 1).float() / 255 - mean) / std
     with torch.inference_mode():
         vector_D: NDArray[np.float32] = model(image_CHW[None]).flatten(1)[0].numpy()
@@ -126,12 +102,12 @@ def _loaded(network: Network, weights: Path) -> nn.Module:
         ) from error
 
 
-def _timm_model(network: Network, tensors: dict[str, Any]) -> nn.Module:
+def _timm_model(network: Network, tensors: dict[str, Any]) -> Any:
     import timm
 
     # timm renames tensors where the publisher's names differ from its own.
     given = {"state_dict": tensors, "file": None, "custom_load": False}
-    model = timm.create_model(
+    model: Any = timm.create_model(
         network.name.removeprefix(TIMM), pretrained=True, pretrained_cfg_overlay=given
     )
     model.reset_classifier(0)
@@ -144,7 +120,7 @@ def _torchvision_model(network: Network, tensors: dict[str, Any]) -> nn.Module:
 
     options: dict[str, Any] = {}
     if network.name.startswith("vit_"):
-        options = {"image_size": network.view.side_px}
+        options = {"image_size": network.seen.view.side_px}
     if network.name in TRANSFORM_INPUT:
         options = {"transform_input": True, "init_weights": False}
     model: nn.Module = zoo.get_model(network.name, weights=None, **options)

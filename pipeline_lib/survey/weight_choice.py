@@ -10,15 +10,11 @@ from typing import Any
 
 from pipeline_lib.backbones import BUILTIN, Backbone, builtin_backbone, weight_file
 from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
-from pipeline_lib.backbones.published import (
-    TIMM,
-    TORCHVISION,
-    timm_configuration,
-    torchvision_weights,
-)
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.networks.model_file import MODEL_FILE, read_model_file
+from pipeline_lib.networks.timm_store import TIMM, timm_weights
+from pipeline_lib.networks.torchvision_store import TORCHVISION
 from pipeline_lib.settings import Settings
 from pipeline_lib.train.params import REGISTERED
 from pipeline_lib.train.recipes import RECIPES
@@ -81,7 +77,8 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
     if name.startswith(TORCHVISION):
         return WeightChoice(_of_torchvision(name.removeprefix(TORCHVISION), n_classes))
     if name.startswith(TIMM):
-        side_px = timm_configuration(name.removeprefix(TIMM), key="--weights").input_size[-1]
+        about = timm_weights(name.removeprefix(TIMM), named_in="--weights")
+        side_px = about.input_size[-1]
         return WeightChoice(
             Weights(name, "", name, side_px, "timm's, fetched once, before training")
         )
@@ -220,7 +217,9 @@ def _side_px(enum: Any) -> int:
 
 
 def _of_torchvision(name: str, n_classes: int) -> Weights:
-    enum, path = torchvision_weights(name)
+    from pipeline_lib.networks.torchvision_store import torchvision_weights
+
+    enum, path = torchvision_weights(name, named_in="--weights")
     network = next((network for network, one in _enums() if one == enum), "")
     if not network:
         remedy = f"name others, such as {TO_FETCH}"

@@ -11,17 +11,18 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from pipeline_lib.backbones import builtin_backbone, weight_file
-from pipeline_lib.backbones.published import is_published, provenance, published_file
 from pipeline_lib.backbones.timm_names import timm_names
 from pipeline_lib.errors import ConfigError, SourceMissing
 from pipeline_lib.files.weight_files import read_weight_file
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.build import auxiliary_heads, head_name
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, put_weights
+from pipeline_lib.networks.weight_store import is_published, provenance, published_file
 from pipeline_lib.registry import load_registry
 from pipeline_lib.train.params import REGISTERED, TrainParams
 
 log = logging.getLogger(__name__)
+KEY = "train.weights"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
         return read_weights(weight_file(backbone), sha256=backbone.sha256, name=name)
     # The name of torchvision's file holds the beginning of its digest; that of timm's holds none.
     if is_published(name):
-        published = published_file(name, key="train.weights")
+        published = published_file(name, named_in=KEY)
         digest = params.weights_sha256 or published.digest or sha256_of(published.path)
         return read_weights(published.path, sha256=digest, name=name)
     if name.startswith(REGISTERED):
@@ -77,7 +78,7 @@ def read_weights(file: Path, *, sha256: str, name: str = "") -> StartingWeights:
     """
     if not file.is_file():
         raise SourceMissing(
-            "train.weights: no such file", file=file, remedy="fix train.weights in params.yaml"
+            f"{KEY}: no such file", file=file, remedy="fix train.weights in params.yaml"
         )
     found = sha256_of(file)
     if not sha256 or not found.startswith(sha256):

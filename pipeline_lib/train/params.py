@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipeline_lib.backbones import BUILTIN, builtin_backbone
-from pipeline_lib.backbones.published import TIMM, TORCHVISION
+from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.loader.view_params import IN_FFCV
+from pipeline_lib.networks.timm_store import TIMM
+from pipeline_lib.networks.weight_store import is_published
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, VISIBLE, Recipe
 
-REGISTERED = "registered:"  # how train.weights begins when it is a version
+REGISTERED = "registered:"  # how train.weights begins for a version of the registry
 DIGEST = "^[0-9a-f]{64}$"
 
 
@@ -126,9 +127,7 @@ class TrainParams(Recipe, TrainingChoices):
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
         # The name of torchvision's file holds its digest; the code holds that of a built-in one.
-        is_pinned_by_name = self.weights is not None and self.weights.startswith(
-            (TORCHVISION, TIMM, BUILTIN)
-        )
+        is_pinned_by_name = is_published(self.weights) or builtin_backbone(self.weights)
         if (self.weights is None) != (self.weights_sha256 is None) and not is_pinned_by_name:
             raise ValueError(
                 "weights and weights_sha256 go together: `sha256sum FILE` prints the second"

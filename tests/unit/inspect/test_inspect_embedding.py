@@ -71,8 +71,8 @@ def test_vectors_are_the_pooled_features_of_torchvisions_network(
 
     features = features_of(inspect(source, params))
 
-    view = network_of("resnet18", path=Path()).view
-    first = np.stack([view.of(pixels) for pixels in IMAGES.values()])
+    view = network_of("resnet18", path=Path()).seen.view
+    first = np.stack([view(pixels) for pixels in IMAGES.values()])
     images = torch.from_numpy(first).permute(0, 3, 1, 2) / 255
     images = (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
         [0.229, 0.224, 0.225]

@@ -11,10 +11,11 @@ import torch
 import torchvision.models as zoo
 from safetensors.torch import save_file
 
-from pipeline_lib.backbones import published, weight_file
+from pipeline_lib.backbones import weight_file
 from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.backbones.torch_file import read_tensors
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
+from pipeline_lib.networks import weight_store
 from pipeline_lib.networks.build import build_network, normalisation
 from pipeline_lib.train.initial_weights import read_starting_weights, start_from
 from pipeline_lib.train.params import TrainParams
@@ -68,7 +69,7 @@ def test_a_cached_file_that_is_not_what_its_name_says_is_refused(
 def test_a_damaged_download_is_refused(small_line: SmallLine, store: Path) -> None:
     store.write_bytes(b"torn")
 
-    with pytest.raises(BadData, match="what was fetched is damaged .*Remedy: run the stage again"):
+    with pytest.raises(BadData, match="what was fetched is damaged .*Remedy: run it again"):
         read_starting_weights(small_line.train(store.parent, weights=NAME))
 
 
@@ -100,7 +101,7 @@ def test_timms_weights_bring_their_network_and_licence_along(
     """How they are fetched: tests/unit/inspect/test_published_backbones.py."""
     name, file = "timm:test_vit.r160_in1k", tmp_path / "model.safetensors"
     save_file(build_network(name, n_classes=1000, side_px=160).state_dict(), file)
-    monkeypatch.setattr(published, "_from_hub", lambda repository, key: file)
+    monkeypatch.setattr(weight_store, "fetched_from_hub", lambda about, ref: file)
     params = TrainParams(recipe="finetune", weights=name, side_px=160)
     network = build_network(params.network, n_classes=3, side_px=params.side_px)
 
