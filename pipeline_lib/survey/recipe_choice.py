@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 
-from pipeline_lib.inspect.feature_choice import choose_features
+from pipeline_lib.inspect.feature_choice import FeatureChoice, choose_features, describes_images
 from pipeline_lib.safe_text import visible
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.weight_choice import TO_FETCH, WeightChoice, Weights
@@ -81,6 +81,10 @@ def advise(
     side_px = survey.short_side_px or SMALL_PX + 1
     weights = choice.weights
     features = choose_features(survey.short_side_px)
+    if weights and is_named and describes_images(weights.name):
+        features = FeatureChoice(
+            weights.name, f"embedding by {weights.name}", "these weights were named"
+        )
     if weights and (is_named or gains_from_weights(survey)):
         training = _finetune(survey, side_px, weights)
     elif side_px <= SMALL_PX:

@@ -51,9 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights to start from: builtin, a file, torchvision:ResNet18_Weights.IMAGENET1K_V1 (downloaded once, when "
-        "training starts) or registered:VERSION; by default, for up to 100,000 photographs, those that set-up installed, "
-        "or better ones in torch's cache (TORCH_HOME)",
+        help="weights to start from: builtin, torchvision:ResNet18_Weights.IMAGENET1K_V1 or timm:NAME (downloaded once, when "
+        "the first stage starts that needs them; curation compares images by them too), a file or registered:VERSION; by "
+        "default, for up to 100,000 photographs, those that set-up installed, or better ones in torch's cache (TORCH_HOME)",
     )
     parser.add_argument(
         "--force",
