@@ -168,7 +168,7 @@ def survey_of(
         split_of |= received.split_of
     labels, splits = Counter(map(class_of.get, names)), Counter(map(split_of.get, names))
     columns = table.subject_columns if table else {}
-    subjects = find_subjects(answer.subject_from, class_of, columns, uri=uri)
+    subjects = find_subjects(answer.subject_from, class_of, split_of, columns, uri=uri)
 
     # What a person should know before starting.
     problems = _unreadable_formats(taken, looked.formats)
