@@ -100,7 +100,9 @@ def test_twelve_subjects_are_drawn_so_that_curate_has_every_class_in_each_split(
 
     chosen = split_subjects(pairs, "pictures", {})
 
-    rows = pd.DataFrame(sorted(pairs), columns=["label", "subject"], index=map(str, range(24)))
+    rows = pd.DataFrame(
+        sorted(pairs), columns=["label", "subject"], index=[str(n) for n in range(24)]
+    )
     rows = rows.assign(source="pictures", split_received=None, pixel_hash="", sha256="")
     usual, drawn = (
         assign_splits(split_keys(rows), rows, CurateParams(split_salt=salt))
