@@ -18,7 +18,7 @@ Change = Callable[[Photograph, random.Random], Photograph]
 WORDS: Final = (
     "sale today only new arrivals summer look size available free shipping worn once original price see my other "
     "offers follow like share reply photo by studio north vintage classic brand"
-).split()
+)
 SCREENS: Final = (
     ("#ffffff", "#202124", "#5f6368"),  # ground, text, faint text
     ("#000000", "#ffffff", "#9aa0a6"),
@@ -136,7 +136,7 @@ def _write(band: Photograph, rng: random.Random, colour: str) -> None:
 
 
 def _words(rng: random.Random, n: int) -> str:
-    return " ".join(rng.choice(WORDS) for _ in range(n))
+    return " ".join(rng.choice(WORDS.split()) for _ in range(n))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

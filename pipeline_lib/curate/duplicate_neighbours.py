@@ -3,13 +3,14 @@
 A copy inside a screen, cut from a corner or captioned has its original as nearest neighbour in 298 of 300 cases (clothing,
 `benchmarks/curation/photograph_copies.py`). Up to ALL_PAIRS photographs each is compared with every other one. More are
 dealt into cells around evenly chosen ones (an inverted file: Sivic and Zisserman, "Video Google", 2003), each into the
-cells of its two nearest: two vectors that are close share one of them, and work grows with N^1.5.
+cells of its CELLS nearest: two vectors that are close share one of them, and work grows with N^1.5.
 
 Legend: N photographs, D features, C centres of cells.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Final
 
@@ -18,10 +19,11 @@ from numpy.typing import NDArray
 
 from pipeline_lib.curate.duplicate_hashes import Pairs
 
+log = logging.getLogger(__name__)
 NEAREST: Final = 3
 MOST_PAIRS: Final = 200_000  # the most alike are looked at: at 4 to 8 CPU ms a pair, half an hour
 ALL_PAIRS: Final = 1 << 14
-CELLS: Final = 2  # of each photograph
+CELLS: Final = 3  # of each photograph
 BLOCK_ROWS: Final = 2048
 Floats = NDArray[np.float32]
 
@@ -40,9 +42,15 @@ def neighbour_pairs(
         near = [_nearest(unit_ND, cell) for cell in _cells(unit_ND, all_pairs)]
     pairs = np.concatenate([pairs for pairs, _ in near])
     cosine = np.concatenate([cosine for _, cosine in near])
-    pairs, first = np.unique(pairs, axis=0, return_index=True)
+    _, first = np.unique(pairs[:, 0] * len(vectors_ND) + pairs[:, 1], return_index=True)
+    if len(first) > most:
+        log.warning(
+            "copies: of %d pairs of neighbours only the %d most alike are looked at",
+            len(first),
+            most,
+        )
     likeliest = np.argsort(-cosine[first], kind="stable")[:most]
-    return np.asarray(pairs[np.sort(likeliest)])
+    return np.asarray(pairs[first[np.sort(likeliest)]])
 
 
 def _cells(unit_ND: Floats, all_pairs: int) -> list[NDArray[np.int64]]:
