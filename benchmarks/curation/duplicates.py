@@ -3,9 +3,10 @@
     python -m benchmarks.curation.duplicates [--photographs 120] [--scenes 60] [--hashes 1281167]
 
 Photographs of benchmarks/support/photographs.py and drawn scenes are altered in one way at a time, and go with the
-originals through `inspect`, with the built-in backbone, and the grouping of `curate` at their defaults. Found: the copy is in its original's group;
-asked: it is not, and the pair is among the questions of the review queue. Different images: windows of different
-photographs. The join is measured on random hashes with planted pairs. Writes benchmarks/results/duplicates.json.
+originals through `inspect`, with the built-in backbone, and the grouping of `curate` at their defaults. Found: the copy
+is in its original's group; asked: it is not, and the pair is among the questions of the review queue. Different images:
+windows of different photographs. The join is measured on random hashes with planted pairs. Writes
+benchmarks/results/duplicates.json.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def keypoints(view_HWC: Bytes, *, aspect: float) -> Keypoints:
     grey_HW = cv2.cvtColor(view_HWC, cv2.COLOR_RGB2GRAY)
     stretch = min(max(aspect, 1 / MOST_ASPECT), MOST_ASPECT) ** 0.5
     size = (round(SIDE_PX * stretch), round(SIDE_PX / stretch))
-    sift = cv2.SIFT_create(MOST_KEYPOINTS, contrastThreshold=LEAST_CONTRAST)
+    sift = cv2.SIFT.create(MOST_KEYPOINTS, contrastThreshold=LEAST_CONTRAST)
     found, descriptors = sift.detectAndCompute(
         cv2.resize(grey_HW, size, interpolation=cv2.INTER_LINEAR), None
     )

@@ -5,7 +5,7 @@ Pairs come as row numbers, the smaller first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -40,7 +40,7 @@ class Looks:
 
 
 def looks_at(
-    jpegs: Callable[[int], bytes], aspect: Mapping[int, float], *, variants: bool
+    jpegs: Callable[[int], bytes], aspect: Callable[[int], float], *, variants: bool
 ) -> Looks:
     """jpegs: row -> its view. aspect: row -> width by height. variants: not only whole upright images are compared."""
 
@@ -49,7 +49,7 @@ def looks_at(
 
     @lru_cache(KEYPOINTS_KEPT)
     def points(row: int) -> Keypoints:
-        return keypoints(pixels(row), aspect=aspect[row])
+        return keypoints(pixels(row), aspect=aspect(row))
 
     @cache
     def within(a: int, b: int) -> Likeness:
@@ -67,11 +67,11 @@ def looks_at(
 
     def framed(pairs: Iterable[tuple[int, int]]) -> frozenset[int]:
         rows = set()
-        for pair in pairs:
-            place = matched_place(*map(points, pair))
+        for a, b in pairs:
+            place = matched_place(points(a), points(b))
             if place is not None:
-                bears = additions(*map(pixels, pair), place)
-                rows |= {row for row, more in zip(pair, bears, strict=True) if more}
+                bears = additions(pixels(a), pixels(b), place)
+                rows |= {row for row, more in zip((a, b), bears, strict=True) if more}
         return frozenset(rows)
 
     return Looks(anywhere, within, framed)

@@ -185,7 +185,11 @@ def _near_large(
     by_hash, by_vector = chosen[np.concatenate([proposed.pairs, unsure.pairs])], chosen[alike]
     jpegs = views(rows.index[np.unique(np.concatenate([by_hash, by_vector]))])
     aspect = (rows["width_px"] / rows["height_px"]).to_numpy(dtype=float)
-    look = looks_at(lambda row: jpegs[rows.index[row]], aspect, variants=params.dup_variants)
+    look = looks_at(
+        lambda row: jpegs[rows.index[row]],
+        lambda row: float(aspect[row]),
+        variants=params.dup_variants,
+    )
 
     # a copy by more bits than those of `proposed` is a question, unless keypoints show it too
     found = {pair: look.anywhere(*pair) for pair in map(tuple, by_hash.tolist())}

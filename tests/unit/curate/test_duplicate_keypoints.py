@@ -65,8 +65,8 @@ CHANGES = (corner, turned, captioned_over, captioned_below, on_a_screen, in_a_vi
 
 def looks(*images: Image.Image) -> Looks:
     views = [small_view(np.asarray(image)) or b"" for image in images]
-    aspect = {row: image.width / image.height for row, image in enumerate(images)}
-    return looks_at(views.__getitem__, aspect, variants=True)
+    aspects = [image.width / image.height for image in images]
+    return looks_at(views.__getitem__, aspects.__getitem__, variants=True)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
