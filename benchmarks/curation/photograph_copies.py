@@ -2,8 +2,8 @@
 
     python -m benchmarks.curation.photograph_copies --data FOLDER [--sheet FOLDER] [--each 40]
 
-FOLDER: clothing.tar (`train|test/<class>/<name>.jpg`), or any tar of photographs. They go through `inspect` with the
-built-in backbone and the grouping of `curate` at their defaults, twice: as they are, and with altered copies of `--each`
+FOLDER: clothing.tar (`train|test/<class>/<name>.jpg`), or any tar of photographs. They go through `inspect`, with the
+built-in backbone, and the grouping of `curate` at their defaults, twice: as they are, and with altered copies of `--each`
 photographs for each kind of change (benchmarks/support/altered_copies.py), no photograph altered twice. Found: the copy is
 in its original's group; asked: among the questions of the review queue; photograph stays: of a found pair in training the
 original is kept, and not the copy. False: photographs in a group with another one that is no copy of it, by the plant list;
@@ -31,14 +31,13 @@ from PIL import Image, ImageOps
 from benchmarks.support.altered_copies import CHANGES, altered, cropped
 from benchmarks.support.plain_phash import phash
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.backbones import BuiltinModel, builtin_backbone, open_builtin
 from pipeline_lib.curate.duplicates import Groups, group_duplicates
 from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.inspect.embedding import Embedding, find_embedding
 from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.shard import describe_shapes
-from pipeline_lib.inspect.small_view import small_view
+from pipeline_lib.inspect.shard import describe
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 TILE_PX, PER_LINE = 160, 8
@@ -111,21 +110,17 @@ def inspected(images: dict[str, bytes]) -> Inspected:
         if found.grey_HW is None or found.pixels_HWC is None:
             continue
         rows.append({"image_id": name, "sha256": name, **found.findings})
-        vector = _backbone().features(_backbone().backbone.view(found.pixels_HWC)[None])[0]
-        kind = f"embedding:{_backbone().backbone.sha256[:12]}"
-        shapes = describe_shapes(found.grey_HW) | {"kind": kind, "vector": vector}
-        features.append({"image_id": name, **shapes})
-        if (view := small_view(found.pixels_HWC)) is not None:
+        described = describe(found, _backbone())
+        if (view := described.pop("view")) is not None:
             views[name] = view
+        features.append({"image_id": name, **described})
     frames = [pd.DataFrame(table).set_index("image_id") for table in (rows, features)]
     return Inspected(frames[0], frames[1], views, time.process_time() - start)
 
 
 @cache
-def _backbone() -> BuiltinModel:
-    backbone = builtin_backbone("builtin:efficientnet_lite0")
-    assert backbone is not None
-    return open_builtin(backbone, threads=1)
+def _backbone() -> Embedding | None:
+    return find_embedding(InspectParams(), Path())
 
 
 def grouped(seen: Inspected, *, gradients: bool = False) -> tuple[Groups, float]:
