@@ -23,6 +23,7 @@ COMMANDS = (
         "promote",
         "rollback",
         "report",
+        "mistakes",
         "review",
         "dataset",
         "params",
