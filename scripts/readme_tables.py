@@ -9,6 +9,7 @@ from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
 from scripts.photograph_tables import photographs
+from scripts.report_tables import mistakes_columns, report_scale
 from scripts.speed_tables import (
     cifar10,
     cifar10_stages,
@@ -157,6 +158,8 @@ def coverage() -> str:
 
 TABLES = {
     "coverage": coverage,
+    "mistakes columns": mistakes_columns,
+    "report scale": report_scale,
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
     "small trainings": learning_tables.small_trainings,

@@ -103,18 +103,20 @@ class Content:
         """The pages that every page leads to: file, name."""
         return tuple((file, name) for file, name in TABS.items() if file in self.files)
 
-    def cards(self) -> list[galleries.Card]:
-        """Every card, those whose image matters most first."""
-        first = [self.mistakes, self.label_issues, self.changed_by_votes]
-        found = [card for gallery in first for card in gallery.cards[: galleries.SHOWN]]
+    def image_ids(self) -> list[str]:
+        """Every image that is shown, those that matter most first; the same one may come again."""
+        found = [card.image_id for card in self.mistakes.cards]
+        for gallery in (self.label_issues, self.changed_by_votes):
+            found += [card.image_id for card in gallery.cards[: galleries.SHOWN]]
         for group in self.duplicates[: galleries.SHOWN_GROUPS]:
-            found += group.cards
+            found += [card.image_id for card in group.cards]
+        found += list(self.table["image_id"])
         sections = [one for page in self.image_pages for one in page.sections]
         sections += [one for page in self.class_pages for one in page.sections]
         for section in sections:
-            found += section.gallery.cards
+            found += [card.image_id for card in section.gallery.cards]
         for group in self.duplicates:
-            found += group.cards
+            found += [card.image_id for card in group.cards]
         return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline_lib.errors import UsageError
 from pipeline_lib.files.atomic import write_text
 from pipeline_lib.report.thumbnails import KEY_CHARACTERS
-from pipeline_lib.report.write import IMAGES, PAGES, REPORT, TABLE
+from pipeline_lib.report.write import PAGES, REPORT, TABLE, THUMBNAILS
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 ERASED = '<figure><div class="none">erased</div></figure>'
@@ -32,7 +32,7 @@ def erase_from_reports(reports: Path, sha256: str) -> int:
     card = re.compile(rf'<figure data-i="{key}">.*?</figure>', re.DOTALL)
     n_files = 0
     for folder in sorted(one for one in reports.glob("*") if one.is_dir() and not one.is_symlink()):
-        for image in sorted((folder / IMAGES).glob(f"{key}-*")):
+        for image in sorted((folder / THUMBNAILS).glob(f"{key}-*")):
             image.unlink()
             n_files += 1
         for page in [folder / REPORT, *sorted((folder / PAGES).glob("*.html"))]:

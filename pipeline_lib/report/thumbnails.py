@@ -68,7 +68,7 @@ def thumbnail_files(
     members: the members table. known: name -> file of an earlier report, linked and not made again. What cannot be
     decoded, and what is over the budget, is not in the result.
     """
-    size = FEW if len(image_ids) <= FEW_IMAGES else MANY
+    size = FEW if len(set(image_ids)) <= FEW_IMAGES else MANY
     about = f"{rules.model_dump_json()}|{size}"
     ending = f"-{hashlib.sha256(about.encode()).hexdigest()[:6]}.webp"
     chosen = members[members["image_id"].isin(image_ids) & members["container"].notna()]
@@ -98,7 +98,8 @@ def thumbnail_files(
 
 def known_thumbnails(reports: Path) -> dict[str, Path]:
     """Name -> file of every thumbnail in the reports of other versions. reports: the folder of all reports."""
-    return {file.name: file for file in sorted(reports.glob("*/images/*.webp"))}
+    folders = [one for one in reports.glob("*/images") if not one.parent.is_symlink()]
+    return {file.name: file for folder in sorted(folders) for file in folder.glob("*.webp")}
 
 
 def _write(
