@@ -108,8 +108,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 def report(folder: Path, files: dict[str, Path]) -> list[Row]:
     """Gather and write the report twice: alone, and beside one whose images it shares."""
-    test = PREDICTIONS.read(files["predictions"], ["image_id", "label"])
-    said = test.set_index("image_id")["label"].astype(int).map(class_id)
+    said = champion_says(PREDICTIONS.read(files["predictions"], ["image_id", "label", "predicted"]))
     comparison = Comparison(1, N, 1500, 1500, 0.76, 0.76, 0.0, -0.004, 0.004, 0.01)
     rule = Rule("as good as the champion", True, "made up")
     run = Run(
@@ -119,9 +118,7 @@ def report(folder: Path, files: dict[str, Path]) -> list[Row]:
         Verdict("promote", "Promoted to champion: made up.", (rule,), comparison),
         Lineage("2", "thousand version 2", ()),
         {},
-        champion=Before(
-            1, said.sample(frac=0.94, random_state=0), frozenset(map(class_id, range(K)))
-        ),
+        champion=Before(1, said, frozenset(map(class_id, range(K)))),
     )
     rows = []
     content = None
@@ -146,6 +143,17 @@ def report(folder: Path, files: dict[str, Path]) -> list[Row]:
         rows.append(row(case, "CPU to write", "s", seconds))
         rows += sizes(case, target)
     return rows
+
+
+def champion_says(test: pd.DataFrame) -> pd.Series:
+    """image_id -> class id: this model's answer, but the truth for 1,500 of its mistakes and a mistake for 1,500 others."""
+    label = test["label"].to_numpy(int)
+    said = test["predicted"].to_numpy(int)
+    wrong = np.flatnonzero(label != said)[:1500]
+    right = np.flatnonzero(label == said)[:1500]
+    said[wrong] = label[wrong]
+    said[right] = (label[right] + 1) % K
+    return pd.Series([class_id(int(k)) for k in said], index=test["image_id"].to_numpy(object))
 
 
 def sizes(case: str, folder: Path) -> list[Row]:

@@ -112,7 +112,7 @@ def join_answers(
             .astype("float64")
             .round(P_DIGITS)
             .where(suggested != ""),
-            "shared_bytes": _shared_bytes(rows["sha256"], manifest["sha256"]),
+            "shared_bytes": shared_bytes(rows["sha256"], manifest["sha256"]),
             "label": actual,
             "predicted": said,
             "correct": rows["correct"].to_numpy(bool),
@@ -160,7 +160,7 @@ def path_in_source(image_id: str, source: str) -> str:
         return stored
 
 
-def _shared_bytes(sha256: pd.Series, everywhere: pd.Series) -> pd.Series:
+def shared_bytes(sha256: pd.Series, everywhere: pd.Series) -> pd.Series:
     """Whether another file of the sources has the same bytes."""
     found = everywhere[everywhere.isin(sha256.dropna())]
     return sha256.isin(found[found.duplicated()])

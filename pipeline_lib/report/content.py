@@ -17,6 +17,7 @@ from pipeline_lib.registry import Comparison, Verdict
 from pipeline_lib.report import charts, galleries, pages
 from pipeline_lib.report.answers import DOUBTED, join_answers, mistakes
 from pipeline_lib.report.champion import Before, with_champion
+from pipeline_lib.report.class_pages import ClassPage, class_pages
 from pipeline_lib.report.confusion import Confusion, class_page, confusion, confusion_counts
 from pipeline_lib.report.drift import Drift, Previous, drift_since
 from pipeline_lib.report.ledger import Ledger, ledger_of
@@ -85,7 +86,7 @@ class Content:
     names: Mapping[str, str]
     page_of: Mapping[str, str]
     image_pages: tuple[pages.Page, ...]
-    class_pages: tuple[pages.ClassPage, ...]
+    class_pages: tuple[ClassPage, ...]
     table: pd.DataFrame
     of_rule: Mapping[str, str]
 
@@ -186,7 +187,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         names=names,
         page_of={class_id: class_page(label) for label, class_id in enumerate(classes["class_id"])},
         image_pages=tuple(shown),
-        class_pages=pages.class_pages(answers, classes, facts, changes),
+        class_pages=class_pages(answers, classes, facts, changes),
         table=table,
         of_rule=pages.OF_RULE,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.report.answers import path_in_source
+from pipeline_lib.report.answers import override_line, path_in_source, shared_bytes
 
 SHOWN, SHOWN_GROUPS, SHOWN_IN_GROUP = 24, 12, 4  # on the first page
 MOST, MOST_GROUPS, MOST_IN_GROUP = 500, 200, 12  # on a page of their own
@@ -70,19 +70,21 @@ Names = Mapping[str, str]  # class id -> name in words
 def label_issues(review: pd.DataFrame, manifest: pd.DataFrame, names: Names) -> Gallery:
     """Labels that the out-of-sample predictors doubt, from the review queue. manifest: by image_id."""
     rows = review[review["kind"] == "label_issue"].sort_values("rank")
+    shown = rows.head(MOST)
+    shared = shared_bytes(shown["sha256"], manifest["sha256"]).to_list()
     cards = []
-    for row in rows.head(MOST).to_dict("records"):
-        note = f"score {row['score']:.2f}" if pd.notna(row["score"]) else ""
-        seen = manifest.loc[row["image_id"]]
-        cards.append(
-            _card(
-                row["image_id"],
-                seen,
-                _name(row["given"], names),
-                _name(row["suggested"], names),
-                note,
-            )
+    for row, is_shared in zip(shown.to_dict("records"), shared, strict=True):
+        given, suggested = _text(row["given"]), _text(row["suggested"])
+        about = {**row, "sha256": _text(row["sha256"]), "suggested_class": suggested}
+        card = _card(
+            row["image_id"],
+            manifest.loc[row["image_id"]],
+            _name(given, names),
+            _name(suggested, names),
+            f"score {row['score']:.2f}" if pd.notna(row["score"]) else "",
         )
+        line = override_line({**about, "shared_bytes": is_shared}, given=given)
+        cards.append(replace(card, override=line))
     return Gallery(tuple(cards), len(rows))
 
 
@@ -119,7 +121,9 @@ def duplicates(manifest: pd.DataFrame, names: Names) -> tuple[tuple[DuplicateGro
         ["order", "kind", "size"], ascending=[True, True, False], kind="stable"
     )
     shown = about.head(MOST_GROUPS)
-    parts = dict(list(rows[rows["dup_group"].isin(set(shown.index))].groupby("dup_group")))
+    parts: dict[Any, pd.DataFrame] = dict(
+        list(rows[rows["dup_group"].isin(set(shown.index))].groupby("dup_group"))
+    )
     groups = []
     for name, kind in shown["kind"].items():
         part = parts[name]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from pipeline_lib.registry import ClassChange, RuleName
+from pipeline_lib.registry import RuleName
 from pipeline_lib.report.answers import CONFIRMED, DOUBTED, override_line
-from pipeline_lib.report.confusion import Head, class_page
 from pipeline_lib.report.galleries import MOST, Card, Gallery, LeftOut
 
 MISTAKES, FLIPS, BEYOND_FIVE, CONFIDENCE = (
@@ -37,7 +37,7 @@ OF_RULE: dict[str, str] = {  # the images that speak for or against a model
     RuleName.BETTER_THAN_TWIN: FLIPS,
     RuleName.NEAR_REFERENCE: MISTAKES,
 }
-RIGHT_SHOWN, RIGHT_SHOWN_OF_MANY, MANY_CLASSES = 12, 4, 100
+Bools = npt.NDArray[np.bool_]
 BINS = 10  # of confidence
 SHOWN_IN_BIN = 24
 
@@ -61,29 +61,6 @@ class Page:
     title: str
     lead: str
     sections: tuple[Section, ...]
-
-
-@dataclass(frozen=True)
-class Confused:
-    """How often a class was taken for another, or another for it, and where these images are."""
-
-    other: Head
-    count: int
-    href: str
-
-
-@dataclass(frozen=True)
-class ClassPage:
-    """One class. facts: its row of per_class.csv. change: against the champion, where both know the class."""
-
-    file: str
-    name: str
-    class_id: str
-    facts: Mapping[str, Any]
-    taken_for: tuple[Confused, ...]
-    mistaken_for_it: tuple[Confused, ...]
-    sections: tuple[Section, ...]
-    change: ClassChange | None
 
 
 def answer_card(row: Mapping[Any, Any]) -> Card:
@@ -142,7 +119,7 @@ def mistakes_page(answers: pd.DataFrame) -> Page:
 
 def flips_page(answers: pd.DataFrame, champion: int) -> Page:
     """What changed against the champion: right to wrong first."""
-    lost, won = _flips(answers)
+    lost, won = flips(answers)
     return Page(
         FLIPS,
         f"Changed since version {champion}",
@@ -208,7 +185,7 @@ def labels_page(issues: Gallery, changed: Gallery) -> Page:
                 "review",
                 "To review",
                 issues,
-                "`perennial review` makes a page with all questions, and keys for the answers.",
+                "Copy a line into curation/overrides.csv, or let perennial review ask all questions on a page with keys.",
                 "No label is doubted.",
             ),
             Section(
@@ -241,77 +218,14 @@ def left_out_page(found: Sequence[LeftOut]) -> Page:
     return Page(LEFT_OUT, "Left out", lead, sections)
 
 
-def class_pages(
-    answers: pd.DataFrame,
-    classes: pd.DataFrame,
-    facts: Mapping[str, Mapping[str, Any]],
-    changes: Mapping[str, ClassChange],
-) -> tuple[ClassPage, ...]:
-    """One page per class. facts, changes: by class id."""
-    names = list(classes["name"])
-    n_right = RIGHT_SHOWN if len(names) <= MANY_CLASSES else RIGHT_SHOWN_OF_MANY
-    wrong = answers[~answers["correct"]]
-    pairs: dict[Any, int] = wrong.groupby(["label", "predicted"]).size().to_dict()
-    taken_for: dict[int, list[tuple[int, int]]] = {}
-    mistaken: dict[int, list[tuple[int, int]]] = {}
-    for (i, j), n in pairs.items():
-        taken_for.setdefault(i, []).append((j, n))
-        mistaken.setdefault(j, []).append((i, n))
-    by_class = answers.groupby("label").indices
-    pages = []
-    for label, class_id in enumerate(classes["class_id"]):
-        rows = answers.iloc[by_class.get(label, [])]
-        others = sorted(taken_for.get(label, ()), key=lambda one: (-one[1], one[0]))
-        sections = _class_sections(rows, [j for j, _ in others], names, n_right)
-        pages.append(
-            ClassPage(
-                file=class_page(label),
-                name=names[label],
-                class_id=class_id,
-                facts=facts[class_id],
-                taken_for=tuple(
-                    Confused(Head(names[j], class_page(j)), n, f"#as-{j}") for j, n in others
-                ),
-                mistaken_for_it=tuple(
-                    Confused(Head(names[i], class_page(i)), n, f"{class_page(i)}#as-{label}")
-                    for i, n in sorted(mistaken.get(label, ()), key=lambda one: (-one[1], one[0]))
-                ),
-                sections=sections,
-                change=changes.get(class_id),
-            )
-        )
-    return tuple(pages)
-
-
-def _class_sections(
-    rows: pd.DataFrame, others: Sequence[int], names: Sequence[str], n_right: int
-) -> tuple[Section, ...]:
-    sections = [
-        Section(f"as-{j}", f"Taken for {names[j]}", gallery_of(rows[rows["predicted"] == j]))
-        for j in others
-    ]
-    right = rows[rows["correct"]]
-    if len(right):
-        least_sure = right.sort_values(["p_true", "image_id"])
-        sections.append(
-            Section("right", "Right", gallery_of(least_sure, n_right), "The least certain first.")
-        )
-    if "champion" in rows:
-        lost, won = _flips(rows)
-        for anchor, title, found in (
-            ("lost", "Right before, wrong now", rows[lost]),
-            ("won", "Wrong before, right now", rows[won]),
-        ):
-            if len(found):
-                sections.append(Section(anchor, title, gallery_of(found)))
-    return tuple(sections)
-
-
-def _flips(answers: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Right to wrong, wrong to right, among the images of classes that both models know."""
-    lost = answers["champion_right"] & ~answers["correct"]
-    won = answers["shared"] & ~answers["champion_right"] & answers["correct"]
-    return lost, won
+def flips(answers: pd.DataFrame) -> tuple[Bools, Bools]:
+    """Right to wrong, wrong to right, by row, among the images of classes that both models know."""
+    if "champion" not in answers:
+        none = np.zeros(len(answers), bool)
+        return none, none
+    right = answers["correct"].to_numpy(bool)
+    before = answers["champion_right"].to_numpy(bool)
+    return before & ~right, answers["shared"].to_numpy(bool) & ~before & right
 
 
 def _records(rows: pd.DataFrame) -> list[dict[Any, Any]]:

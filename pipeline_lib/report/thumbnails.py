@@ -27,9 +27,9 @@ from pipeline_lib.shards.read import MemberBytes
 
 SIDE_PX = 112  # short side; larger on screens of high density than the 96 CSS pixels it is shown at
 TINY_PX = 64  # up to here PNG is smaller than JPEG and shows the very pixels
-BUDGET_BYTES = 14_000_000  # of one report's files
+BUDGET_BYTES = 10_000_000  # of one report's files
 AT_ONCE = 64  # decoded before the budget is looked at
-KEY_CHARACTERS = 24  # of a sha256 in a file's name: 96 bits
+KEY_CHARACTERS = 16  # of a sha256 in a file's name: 64 bits
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,10 @@ def folders(line: TinyLine) -> list[Path]:
     return sorted(one for one in reports.iterdir() if not one.is_symlink())
 
 
+def everything(reports: Path) -> list[Path]:
+    return [one for one in reports.rglob("*") if one.is_file()]
+
+
 def test_reports_of_two_versions_share_the_files_of_their_images(checkout: Path) -> None:
     registered(checkout, wrong=[1, 2])
     line = registered(checkout, wrong=[1], model="two")
@@ -59,13 +63,14 @@ def test_an_image_is_erased_from_every_report(checkout: Path) -> None:
         for text in (reports / "latest" / "mistakes.csv").read_text().splitlines()
         if "green/037.png" in text
     )
-    everything = lambda: [one for one in reports.rglob("*") if one.is_file()]  # noqa: E731
 
     n = erase_from_reports(reports, row[1])
 
     assert n > 6
-    assert not [one for one in everything() if row[1][:24] in one.name]
-    texts = [one.read_text() for one in everything() if one.suffix in (".html", ".csv", ".md")]
-    assert not [text for text in texts if "037.png" in text or row[1][:24] in text]
+    assert not [one for one in everything(reports) if row[1][:16] in one.name]
+    texts = [
+        one.read_text() for one in everything(reports) if one.suffix in (".html", ".csv", ".md")
+    ]
+    assert not [text for text in texts if "037.png" in text or row[1][:16] in text]
     assert any("tiny/blue/038.png" in text for text in texts)
     assert erase_from_reports(reports, row[1]) == 0

@@ -72,7 +72,7 @@ def test_the_line_for_overrides_is_read_as_it_was_meant_and_runs_in_no_spreadshe
     found = table(
         label_issue="review", label_suggested=name, p_suggested=0.8, sha256=["1", "1", "3", "4"]
     )
-    line = found.set_index("path").loc["a.jpg", "override"]
+    line = str(found.set_index("path").loc["a.jpg", "override"])
 
     text = f"{','.join(COLUMNS)}\n{line}\n"
     (override,) = parse_overrides(text, Path("overrides.csv"))

@@ -106,6 +106,12 @@ def test_each_class_shows_what_it_was_taken_for_with_names_to_copy(report: Path)
     assert "p(true) 0.10\np(pred) 0.70" in text
 
 
+def test_a_doubted_label_brings_its_line_for_the_overrides(report: Path) -> None:
+    text = (report / "pages" / "labels.html").read_text()
+
+    assert re.search(r'<code class="line">sha256,[0-9a-f]{64},relabel,blue,red,,,</code>', text)
+
+
 def test_what_changed_since_the_champion_shows_right_to_wrong_first(report: Path) -> None:
     text = (report / "pages" / "flips.html").read_text()
 
