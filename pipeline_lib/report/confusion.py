@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -200,8 +201,8 @@ def _cell(
         return None
     share = count / int(total[i])
     reading = f"{heads[i].name} taken for {heads[j].name}: {count} of {total[i]}"
-    # A mistake shows at once, a right answer by how many: the scale of mistakes is twice as steep.
-    strength = share if i == j else min(2 * share, 1.0)
+    # Few mistakes must show beside many right answers: their scale is a root, steeper for small shares.
+    strength = share if i == j else min(math.sqrt(2 * share), 1.0)
     return Cell(count, max(1, round(SHADES * strength)), i == j, address(i, j), reading)
 
 

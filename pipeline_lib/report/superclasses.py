@@ -55,11 +55,12 @@ def levels_of(
     if len(names) <= MOST:
         return ()
     named = any(ancestry.get(label) for label in range(len(names)))
-    groups = (
-        _by_parents(range(len(names)), ancestry, depth=0, name=NO_PARENT)
-        if named
-        else _by_confusion(counts_KK, names)
-    )
+    if named:
+        groups = _by_parents(range(len(names)), ancestry, depth=0, name=NO_PARENT)
+        if len(groups) > MOST_GROUPS:
+            groups = _packed(groups)
+    else:
+        groups = _by_confusion(counts_KK, names)
     levels = [tuple(groups)]
     while len(levels[-1]) > MOST_GROUPS:
         levels.append(_in_runs(levels[-1]))
@@ -80,7 +81,7 @@ def merged(counts: Counts, groups: Sequence[Group]) -> Counts:
 def _by_parents(
     labels: Sequence[int], ancestry: Mapping[int, Sequence[str]], *, depth: int, name: str
 ) -> list[Group]:
-    """Go down the tree until a superclass fits into a group; small ones beside each other share a group."""
+    """Go down the tree until a superclass fits into a group."""
     if len(labels) <= MOST:
         return [Group(name, tuple(labels))]
     below: dict[str, list[int]] = {}
@@ -92,7 +93,7 @@ def _by_parents(
     groups = _runs(below.pop("", []), name)
     for child, found in sorted(below.items()):
         groups += _by_parents(found, ancestry, depth=depth + 1, name=child)
-    return _packed(groups)
+    return groups
 
 
 def _by_confusion(counts_KK: Counts, names: Sequence[str]) -> list[Group]:
