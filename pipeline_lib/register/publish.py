@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_lib.curate.curation_files import CLASS_WORDS
 from pipeline_lib.files.atomic import atomic_folder, remove_tree
+from pipeline_lib.harness.line import read_line
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.attempt import libraries
 from pipeline_lib.register.params import RegisterParams
@@ -148,14 +148,11 @@ def _compared_with(
 
 
 def _superclasses(checkout: Path) -> dict[str, tuple[str, ...]]:
-    """class id -> names of what lies above it, from the top down, as curation/classes.csv has it."""
-    from pipeline_lib.curate.classes import parse_class_words
-    from pipeline_lib.report.superclasses import superclasses
+    """class id -> names of what lies above it, from the top down, as people's words on classes have it."""
+    from pipeline_lib.report.superclasses import read_superclasses
 
-    file = checkout / CLASS_WORDS
-    if not file.exists():
-        return {}
-    return superclasses(parse_class_words(file.read_text(encoding="utf-8"), file))
+    file = read_line(checkout).stage_files("curate").reads["classes"]
+    return read_superclasses(file) if file.exists() else {}
 
 
 def _remove_old(reports: Path, registry: Registry, *, keep: int) -> None:

@@ -6,19 +6,22 @@ confused with one another. A group holds at most `MOST` classes. More than `MOST
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
-
-from pipeline_lib.curate.classes import ClassWords
 
 Counts = npt.NDArray[np.int64]
 MOST = 30  # rows of a block
 MOST_GROUPS = 40  # rows of the matrix of groups
 NO_PARENT = "other classes"
+SEPARATOR = ";"  # between parents
 
 
 @dataclass(frozen=True)
@@ -29,18 +32,25 @@ class Group:
     members: tuple[int, ...]
 
 
-def superclasses(words: Mapping[str, ClassWords]) -> dict[str, tuple[str, ...]]:
+def read_superclasses(file: Path) -> dict[str, tuple[str, ...]]:
     """class id -> names of its superclasses from the top down, along the first parent of each.
 
-    words: the lines of curation/classes.csv.
+    file: curation/classes.csv, which `curate` has checked: it has no circles and no unknown parents.
     """
+    lines = csv.DictReader(io.StringIO(normalize("NFC", file.read_text(encoding="utf-8-sig"))))
+    words = {line["class_id"].strip(): line for line in lines if line["class_id"]}
+
+    def above(class_id: str) -> str | None:
+        parents = [one.strip() for one in (words[class_id]["parents"] or "").split(SEPARATOR)]
+        return next((one for one in parents if one in words), None)
+
     found: dict[str, tuple[str, ...]] = {}
     for class_id in words:
         path: list[str] = []
-        above = words[class_id].parents
-        while above:
-            path.insert(0, words[above[0]].name or above[0])
-            above = words[above[0]].parents
+        parent = above(class_id)
+        while parent is not None:
+            path.insert(0, words[parent]["name"].strip() or parent)
+            parent = above(parent)
         found[class_id] = tuple(path)
     return found
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline_lib.curate.classes import parse_class_words
 from pipeline_lib.report.confusion import Grid, confusion, confusion_counts
-from pipeline_lib.report.superclasses import MOST, MOST_GROUPS, levels_of, merged, superclasses
+from pipeline_lib.report.superclasses import MOST, MOST_GROUPS, levels_of, merged, read_superclasses
 
 
 def counts(k: int, n: int = 20_000) -> np.ndarray:
@@ -50,11 +49,12 @@ def test_classes_that_are_confused_share_a_group() -> None:
         assert len(found) == 1
 
 
-def test_superclasses_are_those_of_the_file_and_large_ones_are_cut() -> None:
+def test_superclasses_are_those_of_the_file_and_large_ones_are_cut(tmp_path: Path) -> None:
     lines = ["class_id,name,definition,parents", "a,animal,,", "d,dog,,a", "p,plant,,"]
     lines += [f"d{i},,,d" for i in range(25)] + [f"c{i},,,a" for i in range(10)]
     lines += [f"p{i},,,p" for i in range(40)]
-    above = superclasses(parse_class_words("\n".join(lines) + "\n", Path("c")))
+    (tmp_path / "classes.csv").write_text("\ufeff" + "\n".join(lines) + "\n")
+    above = read_superclasses(tmp_path / "classes.csv")
     ids = [one.split(",")[0] for one in lines[4:]]
 
     (groups,) = levels_of(counts(75), ids, {k: above[one] for k, one in enumerate(ids)})
