@@ -276,15 +276,19 @@ def write_small_files(
     top1 = float(table["correct"].mean())
     test = {"n": N, "top1": top1, "top1_low": top1 - 0.004, "top1_high": top1 + 0.004}
     test |= {"top5": 0.93, "f1": top1, "ece": 0.02}
-    files["metrics"].write_text(json.dumps({"test": test}))
-    files["validation"].write_text("{}")
-    files["profile"].write_text("{}")
-    files["curves"].write_text("epoch,train_loss,val_loss,val_top1\n1,5,4,0.3\n2,3,2,0.7\n")
-    files["annotators"].write_text("annotator,n_votes,accuracy\n")
-    files["balance"].write_text("class_id,split,decision,reason,n\n")
+    files["metrics"].write_text(json.dumps({"test": test}), encoding="utf-8")
+    files["validation"].write_text("{}", encoding="utf-8")
+    files["profile"].write_text("{}", encoding="utf-8")
+    files["curves"].write_text(
+        "epoch,train_loss,val_loss,val_top1\n1,5,4,0.3\n2,3,2,0.7\n", encoding="utf-8"
+    )
+    files["annotators"].write_text("annotator,n_votes,accuracy\n", encoding="utf-8")
+    files["balance"].write_text("class_id,split,decision,reason,n\n", encoding="utf-8")
     files["betons"].mkdir()
     rules = PixelRules().model_dump(mode="json")
-    (files["betons"] / "pixels.json").write_text(json.dumps({"pixel_rules": rules}))
+    (files["betons"] / "pixels.json").write_text(
+        json.dumps({"pixel_rules": rules}), encoding="utf-8"
+    )
 
 
 def filled(table: Table, columns: dict[str, Any]) -> pd.DataFrame:
