@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_lib.files.atomic import atomic_folder, remove_tree
-from pipeline_lib.harness.line import read_line
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.attempt import libraries
 from pipeline_lib.register.params import RegisterParams
@@ -120,7 +119,7 @@ def _write(
         before,
         judged,
         _compared_with(attempt, job, closure=closure, registry=registry),
-        _superclasses(job.checkout),
+        _superclasses(job.checkout, closure),
     )
     content = gather(run, job.reads)
     with atomic_folder(folder) as partial:
@@ -147,12 +146,13 @@ def _compared_with(
     return Before(champion.number, said, frozenset(asked.today.values()))
 
 
-def _superclasses(checkout: Path) -> dict[str, tuple[str, ...]]:
+def _superclasses(checkout: Path, closure: Closure) -> dict[str, tuple[str, ...]]:
     """class id -> names of what lies above it, from the top down, as people's words on classes have it."""
     from pipeline_lib.report.superclasses import read_superclasses
 
-    file = read_line(checkout).stage_files("curate").reads["classes"]
-    return read_superclasses(file) if file.exists() else {}
+    # Of the files of this name `curate` reads the one that people write, and writes the other.
+    words = [path for path in closure.stages["curate"].deps if Path(path).stem == "classes"]
+    return read_superclasses(checkout / words[0]) if words else {}
 
 
 def _remove_old(reports: Path, registry: Registry, *, keep: int) -> None:

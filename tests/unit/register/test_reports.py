@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from pipeline_lib.register.publish import _superclasses
 from pipeline_lib.register.run import run
+from pipeline_lib.registry.closure import read_closure
 from pipeline_lib.report.erase import erase_from_reports
 from testing.registrations import registered
 from testing.tiny_line import TinyLine, make_line
@@ -74,3 +76,18 @@ def test_an_image_is_erased_from_every_report(checkout: Path) -> None:
     assert not [text for text in texts if "037.png" in text or row[1][:16] in text]
     assert any("tiny/blue/038.png" in text for text in texts)
     assert erase_from_reports(reports, row[1]) == 0
+
+
+def test_the_superclasses_that_people_name_are_read_from_the_file_that_curate_took(
+    checkout: Path,
+) -> None:
+    (checkout / "curation").mkdir(parents=True)
+    (checkout / "curation" / "classes.csv").write_text(
+        "class_id,name,definition,parents\nwarm,warm colour,,\nred,,,warm\n"
+    )
+    line = registered(checkout)
+
+    assert _superclasses(checkout, read_closure(line.root)) == {
+        "warm": (),
+        "red": ("warm colour",),
+    }
