@@ -99,7 +99,10 @@ def training_s(recipe: Recipe, cost: StepCost, *, n_train: int, n_val: int) -> f
         looks += min(n_train, STATISTICS_VIEWS) * recipe.epochs + checked
     if recipe.probe_epochs:
         looks += n_train + n_val
-    return n_train * _passes(recipe) * cost.step_s + looks * cost.look_s
+    updates_s = n_train * _passes(recipe) * cost.step_s
+    if recipe.budget_minutes:
+        updates_s = min(updates_s, 60 * recipe.budget_minutes)
+    return updates_s + looks * cost.look_s
 
 
 def _passes(recipe: Recipe) -> float:

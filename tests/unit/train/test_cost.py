@@ -30,6 +30,10 @@ def test_a_cost_counts_updates_by_area_and_answers() -> None:
     probe_and_check = (100 + 10 + 100) * 0.01
     assert seconds == pytest.approx(100 * areas * 0.1 + 4 * 10 * 0.01 + probe_and_check)
     assert probe_alone == pytest.approx(probe_and_check)
+    limited = frozen.changed(budget_minutes=0.1)
+    assert training_s(limited, cost, n_train=100, n_val=10) == pytest.approx(
+        6 + 0.4 + probe_and_check
+    )
 
 
 def test_the_trial_changes_neither_the_model_nor_what_is_drawn_next() -> None:
