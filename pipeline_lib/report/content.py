@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline_lib.backbones.builtin import of_features
 from pipeline_lib.files.csv_cells import plain, read_frame
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.pixels import PixelRules
@@ -60,7 +61,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Content:
-    """The whole page. images: image_id -> data URI."""
+    """The whole page. images: image_id -> data URI. compared_by: what curation compared images by, one clause each."""
 
     run: Run
     test: Mapping[str, float]
@@ -81,6 +82,7 @@ class Content:
     pairs: tuple[Pair, ...]
     classes: tuple[dict[str, Any], ...]
     annotators: tuple[dict[str, Any], ...]
+    compared_by: tuple[str, ...]
 
 
 def gather(run: Run, files: Mapping[str, Path]) -> Content:
@@ -127,7 +129,23 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         pairs=_pairs(counts_KK, names),
         classes=_records(_read_per_class(files["per_class"]), "f1"),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
+        compared_by=_compared_by(json.loads(files["curation"].read_text(encoding="utf-8"))),
     )
+
+
+def _compared_by(statistics: Mapping[str, Any]) -> tuple[str, ...]:
+    """How many images curation compared by which features; of the built-in weights with licence and origin."""
+    clauses = []
+    for kind, n in statistics.get("features", {}).items():  # before 0.3 it was not counted
+        backbone = of_features(kind)
+        if kind == "hog":
+            name = "gradients, which nobody trained"
+        elif backbone:
+            name = f"{backbone.ref} ({backbone.licence}; {backbone.origin})"
+        else:
+            name = f"other weights ({kind}, named in params.yaml under inspect)"
+        clauses.append(f"{n:,} by {name}")
+    return tuple(clauses)
 
 
 def _read_per_class(file: Path) -> pd.DataFrame:
