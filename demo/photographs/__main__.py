@@ -76,6 +76,8 @@ def _prepare(drawn: Drawn, folder: Path, settings: Settings, *, root: Path, seed
     """The planted images and their line, made anew where the last trial was another one."""
     planted, line = read_planted(folder / "planted"), folder / "line"
     if planted is None or planted.key != trial_key(drawn, seed=seed):
+        if planted:
+            print(f"The last trial, of {planted.uri} with seed {planted.seed}, makes room.")
         remove_tree(line)
         remove_tree(folder / "planted")
         check_room(drawn, folder, shutil.disk_usage(folder).free)
