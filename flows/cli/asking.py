@@ -87,7 +87,8 @@ def _ask_subject(subjects: Subjects) -> str | None:
 
     ways = [one.subject_from for one in subjects.offered]
     _say(describe_offers(subjects))
-    question = f"Keep the images of a subject in one split? 1 to {len(ways)} (empty: no, they are independent) "
+    numbers = "1" if len(ways) == 1 else f"1 to {len(ways)}"
+    question = f"Keep the images of a subject in one split? {numbers} (empty: no, all images are independent) "
     chosen = _choose(question, [*ways, INDEPENDENT])
     return DECLINED if chosen in ("", INDEPENDENT) else chosen
 

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, SourceMissing
+from pipeline_lib.pixels.network_view import RESAMPLING, NetworkInput, NetworkView
 
 log = logging.getLogger(__name__)
 TIMM: Final = "timm:"  # how such a name begins
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
 ANSWER_S: Final = 10
+HUB_FOLDER: Final = "models--timm--"  # how a folder of the cache begins
+CROP_MODES: Final = ("center", "squash")  # a few networks want a border around the image
 
 
 def timm_weights(name: str, *, named_in: str) -> Any:
@@ -41,6 +44,27 @@ def timm_weights(name: str, *, named_in: str) -> Any:
             "timm publishes no such weights", file=named_in, value=TIMM + name, remedy=remedy
         )
     return timm.get_pretrained_cfg(name)
+
+
+def input_of(published: Any, ref: str, *, named_in: str) -> NetworkInput:
+    """What weights were trained to see, as timm's configuration says. Raises ConfigError for what is not done here."""
+    _, height_px, width_px = published.input_size
+    known = published.crop_mode in CROP_MODES and published.interpolation in RESAMPLING
+    if height_px != width_px or not known:
+        shape = f"{width_px} x {height_px} px, {published.crop_mode}, {published.interpolation}"
+        raise ConfigError(
+            "it looks at images in a way that is not supported",
+            file=named_in,
+            value=f"{ref}: {shape}",
+            remedy="name another network",
+        )
+    view = NetworkView(
+        height_px,
+        published.crop_pct,
+        squash=published.crop_mode == "squash",
+        resampling=RESAMPLING[published.interpolation],
+    )
+    return NetworkInput(view, tuple(published.mean), tuple(published.std))
 
 
 def fetched_from_hub(published: Any, ref: str) -> Path | None:
@@ -70,6 +94,23 @@ def fetched_from_hub(published: Any, ref: str) -> Path | None:
         except (HfHubHTTPError, OSError) as error:
             raise _not_fetched(ref, url, error) from error
     raise _not_fetched(ref, url, f"no file {' or '.join(names)} there")
+
+
+def cached_in_hub() -> list[tuple[str, Path]]:
+    """Name and file of each network of timm's whose weights are in the hub's cache."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    folders = sorted(Path(constants.HF_HUB_CACHE).glob(f"{HUB_FOLDER}*"))
+    if not folders:
+        return []
+    import timm
+
+    found = []
+    for name in (folder.name.removeprefix(HUB_FOLDER) for folder in folders):
+        if timm.is_model_pretrained(name):
+            cached = (try_to_load_from_cache(f"timm/{name}", file) for file in FILES)
+            found += [(name, Path(file)) for file in cached if isinstance(file, str)][:1]
+    return found
 
 
 def _require_answer(url: str, ref: str) -> None:

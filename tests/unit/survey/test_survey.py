@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline_lib.errors import ArchiveDamaged, BadData
+from pipeline_lib.errors import ArchiveDamaged, BadData, SourceMissing, UsageError
 from pipeline_lib.params import LineParams, load_params
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import Survey, advise, describe, survey
@@ -154,6 +154,18 @@ def test_a_source_without_images_says_what_it_holds(tmp_path: Path) -> None:
         BadData, match=r"pics.tar: no image is there \(found: not_a_picture_name: 1\)"
     ):
         look(tmp_path, "pics.tar")
+
+
+def test_what_is_no_source_is_refused_with_what_would_be_one(tmp_path: Path) -> None:
+    (tmp_path / "one.png").write_bytes(image(40, 40))
+    remedy = "Remedy: name the folder, archive or s3://bucket/prefix that holds images"
+
+    with pytest.raises(
+        UsageError, match=f"one.png: this is one file, and not an archive. {remedy}"
+    ):
+        look(tmp_path, "one.png")
+    with pytest.raises(SourceMissing, match=f"gone: no such file or folder .*{remedy}"):
+        look(tmp_path, "gone")
 
 
 @pytest.mark.parametrize(("ending", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("zip", "")])
