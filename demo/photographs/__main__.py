@@ -78,8 +78,8 @@ def _prepare(drawn: Drawn, folder: Path, settings: Settings, *, root: Path, seed
     if planted is None or planted.key != trial_key(drawn, seed=seed):
         if planted:
             print(f"The last trial, of {planted.uri} with seed {planted.seed}, makes room.")
-        remove_tree(line)
-        remove_tree(folder / "planted")
+        for name in ("score.json", "line", "planted"):
+            remove_tree(folder / name)
         check_room(drawn, folder, shutil.disk_usage(folder).free)
         print(
             f"{drawn.looked.uri}: {len(drawn.images)} of {drawn.n_images} images are copied to {folder}"
