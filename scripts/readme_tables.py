@@ -170,6 +170,7 @@ TABLES = {
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
     "small trainings": learning_tables.small_trainings,
+    "photographs training": learning_tables.photographs_training,
     "least batch": learning_tables.least_batch,
     "recipes": learning_tables.recipes,
     "cifar10 recipes": learning_tables.cifar10_recipes,
