@@ -71,7 +71,7 @@ def made_logits() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     said_N[wrong] = np.where(random.random(N) < 0.8, near, anywhere)[wrong]
     logits_NK = random.normal(0, 1, (N, K))
     logits_NK[np.arange(N), labels_N] += 5
-    logits_NK[np.arange(N), said_N] += random.uniform(4, 9, N)
+    logits_NK[np.arange(N), said_N] += random.uniform(6, 11, N)
     return logits_NK, labels_N
 
 
