@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import zipfile
 from pathlib import Path
 
@@ -105,6 +106,18 @@ def test_a_zip_is_looked_into_without_unpacking_it(tmp_path: Path) -> None:
     found = look(tmp_path, "pics.zip")
 
     assert (found.n_images, found.short_side_px, found.formats) == (60, 28, (("PNG", 60),))
+
+
+def test_listing_and_reading_show_their_progress(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tar_of(tmp_path / "pics.tar", SMALL)
+    caplog.set_level(logging.INFO)
+
+    survey("pics.tar", Settings(progress_every_s=1e-9), root=tmp_path)
+
+    assert any(line.startswith("progress: list 61 files, ") for line in caplog.messages)
+    assert any(line.startswith("progress: read 60/60 headers, 100 %") for line in caplog.messages)
 
 
 def test_a_folder_of_archives_is_read_as_classes(tmp_path: Path) -> None:
