@@ -85,9 +85,12 @@ def figures(logits_NK: np.ndarray[Any, Any], labels_N: np.ndarray[Any, Any]) -> 
         predictions(ids, "test", log_p_NK=log_p_NK, labels_N=labels_N)
 
     def by_sorting() -> None:
-        now()
-        for _ in range(2):  # for top-5, and for the table of predictions
-            np.argsort(-logits_NK, axis=1, kind="stable")
+        shifted_NK = logits_NK - logits_NK.max(axis=1, keepdims=True)
+        log_p_NK = shifted_NK - np.log(np.exp(shifted_NK).sum(axis=1, keepdims=True))
+        summarise(np.exp(log_p_NK), labels_N, rounds=1000, seed=0)
+        p_NK = np.exp(log_p_NK)
+        for values_NK in (p_NK, log_p_NK):  # for top-5, and for the table of predictions
+            np.argsort(-values_NK, axis=1, kind="stable")
 
     both: list[tuple[str, Callable[[], None]]] = [
         ("figures", now),
