@@ -16,7 +16,7 @@ from pipeline_lib.registry.closure import Closure
 
 log = logging.getLogger(__name__)
 REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"
-REPORT_VERSION = 5  # raised when the report shows the same artifacts otherwise
+REPORT_VERSION = 6  # raised when the report shows the same artifacts otherwise
 
 
 def publish(

@@ -60,7 +60,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Content:
-    """The whole page. images: image_id -> data URI."""
+    """The whole page. images: image_id -> data URI. unjudged_labels: why labels are not doubted, else ""."""
 
     run: Run
     test: Mapping[str, float]
@@ -70,6 +70,7 @@ class Content:
     ledger: Ledger
     drift: Drift | None
     label_issues: galleries.Gallery
+    unjudged_labels: str
     changed_by_votes: galleries.Gallery
     duplicates: tuple[galleries.DuplicateGroup, ...]
     n_duplicate_groups: int
@@ -116,6 +117,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         ledger=ledger_of(manifest, read_frame(files["balance"], ("class_id",))),
         drift=drift_since(run.previous, files["profile"]) if run.previous else None,
         label_issues=issues,
+        unjudged_labels=_unjudged_labels(files["curation"]),
         changed_by_votes=changed,
         duplicates=groups,
         n_duplicate_groups=n_groups,
@@ -128,6 +130,11 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         classes=_records(_read_per_class(files["per_class"]), "f1"),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
     )
+
+
+def _unjudged_labels(file: Path) -> str:
+    figures = json.loads(file.read_text(encoding="utf-8")).get("label_issues", {})
+    return str(figures.get("unjudged", ""))
 
 
 def _read_per_class(file: Path) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def label_issues(review: pd.DataFrame) -> Gallery:
     rows = review[review["kind"] == "label_issue"].sort_values("rank")
     cards = []
     for row in rows.head(SHOWN).to_dict("records"):
-        note = f"score {row['score']:.2f}" if pd.notna(row["score"]) else ""
+        note = f"p(wrong) {row['score']:.2f}" if pd.notna(row["score"]) else ""
         cards.append(Card(row["image_id"], _text(row["given"]), _text(row["suggested"]), note))
     return Gallery(tuple(cards), len(rows))
 

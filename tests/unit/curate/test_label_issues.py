@@ -1,5 +1,7 @@
 """Oracles: planted flips, and cleanlab's own ranking on the same probabilities' task."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,14 +106,41 @@ def test_a_large_set_is_learnt_from_a_sample_and_every_image_is_still_judged(
     assert len(set(opinion.frame.index[opinion.frame["doubted"]]) & flipped) >= 18
 
 
-def test_with_many_classes_the_trees_are_left_out(
-    digits: Digits, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("hog", "gradients of 600 images .* name builtin:efficientnet_lite0 or another network in"),
+        ("embedding:0123", "the network's features of 600 images .* name a stronger network in"),
+    ],
+)
+def test_features_that_know_too_little_doubt_nothing_and_say_what_would_help(
+    digits: Digits, kind: str, said: str
 ) -> None:
-    rows, features, _, _ = digits
-    monkeypatch.setattr(label_issues, "MOST_CLASSES_FOR_TREES", 5)
-    monkeypatch.setattr(label_issues, "TREES", 0)  # would be refused by scikit-learn
+    rows, features, flipped, _ = digits
+    blurred = features["vector"].map(lambda vector: vector.reshape(2, 32).mean(axis=1))
 
-    assert find_label_issues(rows, features, PARAMS).frame["p_given"].notna().all()
+    opinion = find_label_issues(rows, features.assign(kind=kind, vector=blurred), PARAMS)
+
+    assert not opinion.frame["doubted"].any()
+    assert opinion.frame["label_doubt"].notna().all()  # the ranking is there all the same
+    assert re.match(r"out-of-fold accuracy 0\.\d\d, 0\.78 needed: " + said, opinion.unjudged)
+
+
+def test_a_lower_limit_lets_weak_features_doubt_labels(digits: Digits) -> None:
+    rows, features, _, _ = digits
+    few = features["vector"].map(lambda vector: vector.reshape(4, 16).mean(axis=1))
+
+    opinion = find_label_issues(
+        rows, features.assign(vector=few), CurateParams(cl_min_accuracy=0, cl_doubt=0.3)
+    )
+
+    assert opinion.true_accuracy < PARAMS.cl_min_accuracy
+    assert opinion.frame["doubted"].any()
+    assert opinion.unjudged == ""
+
+
+def test_how_many_labels_are_wrong_is_estimated(opinion: LabelIssues) -> None:
+    assert opinion.noise_rate == pytest.approx(30 / 600, abs=0.015)
 
 
 def test_vectors_of_different_kinds_are_judged_apart_and_too_few_of_a_kind_not_at_all(
