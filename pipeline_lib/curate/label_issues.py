@@ -149,7 +149,7 @@ def _score_kind(kind: str, part: pd.DataFrame, params: CurateParams) -> _ScoredK
     import sklearn.neighbors  # noqa: F401  # before the limit: it holds for libraries that are loaded
     from threadpoolctl import threadpool_limits
 
-    vectors = _unit_scale(np.stack(part["vector"].to_list()).astype(np.float32))
+    vectors = unit_scale(np.stack(part["vector"].to_list()).astype(np.float32))
     has_class = part["class_id"].notna().to_numpy()
     labelled = part[has_class]
     asked = part[~has_class]
@@ -253,7 +253,7 @@ def _matrix(n_rows: int, n_classes: int) -> NDArray[np.float16]:
         return np.memmap(file, np.float16, "w+", shape=(n_rows, n_classes))
 
 
-def _unit_scale(vectors_ND: Floats) -> Floats:
+def unit_scale(vectors_ND: Floats) -> Floats:
     """Centre, and scale all features by one number so that a vector's mean square length is 10."""
     centred = vectors_ND - vectors_ND.mean(axis=0)
     length = np.sqrt((centred.astype(np.float64) ** 2).sum(axis=1).mean())

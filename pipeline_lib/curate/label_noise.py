@@ -36,6 +36,7 @@ SETTLED: Final = 1e-4  # largest change of exponent and noise rate in the last r
 LEAST_P: Final = 1e-6
 
 Half = NDArray[np.float16]
+Floats = NDArray[np.float32]
 Reals = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
@@ -44,28 +45,28 @@ Codes = NDArray[np.int64]
 class LabelNoise:
     """exponent: of the predictors' probabilities. rate: share 0..1 of wrong labels.
 
-    confusions_KK: probability of each label (column) for images of a class (row); None: mistakes are spread evenly.
+    given_KK: probability of each label (row) for images of a class (column); None: mistakes are spread evenly.
     """
 
     exponent: float
     rate: float
-    confusions_KK: Reals | None
+    given_KK: Floats | None
 
-    def calibrated(self, p_BK: NDArray[Any]) -> Reals:
+    def calibrated(self, p_BK: NDArray[Any]) -> Floats:
         """The probability of each class to be the true one, from those of the predictors, the label not considered."""
         return _softmax(self.exponent * _logs(p_BK))
 
-    def true_class(self, calibrated_BK: Reals, given: Codes) -> Reals:
+    def true_class(self, calibrated_BK: Floats, given: Codes) -> Floats:
         """The probability of each class to be the true one, the label considered. given [B]: the labels, 0..K-1."""
-        rows = np.arange(len(given))
-        if self.confusions_KK is not None:
-            likely_BK = self.confusions_KK[:, given].T
+        if self.given_KK is not None:
+            joint_BK = self.given_KK[given]
+            joint_BK *= calibrated_BK
         else:
-            others = max(calibrated_BK.shape[1] - 1, 1)
-            likely_BK = np.full(calibrated_BK.shape, self.rate / others)
-            likely_BK[rows, given] = 1 - self.rate
-        joint_BK = calibrated_BK * likely_BK
-        return np.asarray(joint_BK / joint_BK.sum(axis=1, keepdims=True))
+            rows = np.arange(len(given))
+            joint_BK = calibrated_BK * np.float32(self.rate / max(calibrated_BK.shape[1] - 1, 1))
+            joint_BK[rows, given] = calibrated_BK[rows, given] * np.float32(1 - self.rate)
+        joint_BK /= joint_BK.sum(axis=1, keepdims=True)
+        return joint_BK
 
 
 @dataclass(frozen=True)
@@ -119,44 +120,46 @@ def _first_guess(joint: ConfidentJoint, n_classes: int) -> LabelNoise:
     rate = max(joint.noise_rate, FIRST_RATE)
     if n_classes > MOST_CLASSES:
         return LabelNoise(1.0, rate, None)
-    counts_KK = np.zeros((n_classes, n_classes))
-    counts_KK[joint.believed_by_pair, joint.given] = joint.counts
+    counts_KK: Reals = np.zeros((n_classes, n_classes))
+    counts_KK[joint.given, joint.believed_by_pair] = joint.counts
     return LabelNoise(1.0, rate, _confusions(counts_KK, rate))
 
 
-def _noise(exponent: float, true_SK: Reals, given: Codes) -> LabelNoise:
+def _noise(exponent: float, true_SK: Floats, given: Codes) -> LabelNoise:
     """The noise at which these true classes are most probable."""
     n_sampled, n_classes = true_SK.shape
-    n_wrong = n_sampled - true_SK[np.arange(n_sampled), given].sum()
+    n_wrong = n_sampled - true_SK[np.arange(n_sampled), given].sum(dtype=np.float64)
     rate = float((n_wrong + PRIOR_WRONG) / (n_sampled + PRIOR_WRONG))
     if n_classes > MOST_CLASSES:
         return LabelNoise(exponent, rate, None)
-    counts_KK = np.stack([true_SK[given == label].sum(axis=0) for label in range(n_classes)], 1)
+    counts_KK = np.stack([true_SK[given == label].sum(axis=0) for label in range(n_classes)])
     return LabelNoise(exponent, rate, _confusions(counts_KK, rate))
 
 
-def _confusions(counts_KK: Reals, rate: float) -> Reals:
-    """The share of each label (column) among the images of a class (row), with PRIOR_LABELS more of each class."""
+def _confusions(counts_KK: Reals, rate: float) -> Floats:
+    """The share of each label (row) among the images of a class (column), with PRIOR_LABELS more of each class."""
     n_classes = len(counts_KK)
     prior_KK = np.full((n_classes, n_classes), PRIOR_LABELS * rate / max(n_classes - 1, 1))
     np.fill_diagonal(prior_KK, PRIOR_LABELS * (1 - rate))
     total_KK = counts_KK + prior_KK
-    return np.asarray(total_KK / total_KK.sum(axis=1, keepdims=True))
+    return np.asarray(total_KK / total_KK.sum(axis=0), np.float32)
 
 
-def _exponent(exponent: float, logs_SK: Reals, p_SK: Reals, true_SK: Reals) -> float:
+def _exponent(exponent: float, logs_SK: Floats, p_SK: Floats, true_SK: Floats) -> float:
     """One Newton step of the likelihood of these true classes, which is concave in the exponent."""
     mean_S = (p_SK * logs_SK).sum(axis=1)
-    slope = ((true_SK * logs_SK).sum(axis=1) - mean_S).mean()
-    bend = ((p_SK * logs_SK**2).sum(axis=1) - mean_S**2).mean()
+    slope = float(((true_SK * logs_SK).sum(axis=1) - mean_S).mean())
+    bend = float(((p_SK * logs_SK**2).sum(axis=1) - mean_S**2).mean())
     step = slope / max(bend, LEAST_P)
-    return float(np.clip(exponent + step, exponent / 2, exponent * 2))
+    return min(max(exponent + step, exponent / 2), exponent * 2)
 
 
-def _logs(p_BK: NDArray[Any]) -> Reals:
-    return np.log(np.maximum(p_BK.astype(np.float64), LEAST_P))
+def _logs(p_BK: NDArray[Any]) -> Floats:
+    return np.asarray(np.log(np.maximum(p_BK, LEAST_P, dtype=np.float32)))
 
 
-def _softmax(logits_BK: Reals) -> Reals:
-    powers_BK = np.exp(logits_BK - logits_BK.max(axis=1, keepdims=True))
-    return np.asarray(powers_BK / powers_BK.sum(axis=1, keepdims=True))
+def _softmax(logits_BK: Floats) -> Floats:
+    powers_BK: Floats = logits_BK - logits_BK.max(axis=1, keepdims=True)
+    np.exp(powers_BK, out=powers_BK)
+    powers_BK /= powers_BK.sum(axis=1, keepdims=True)
+    return powers_BK

@@ -116,7 +116,7 @@ def test_a_large_set_is_learnt_from_a_sample_and_every_image_is_still_judged(
 def test_features_that_know_too_little_doubt_nothing_and_say_what_would_help(
     digits: Digits, kind: str, said: str
 ) -> None:
-    rows, features, flipped, _ = digits
+    rows, features, _, _ = digits
     blurred = features["vector"].map(lambda vector: vector.reshape(2, 32).mean(axis=1))
 
     opinion = find_label_issues(rows, features.assign(kind=kind, vector=blurred), PARAMS)

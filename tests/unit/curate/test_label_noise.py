@@ -1,5 +1,6 @@
 """Oracle: labels drawn from known probabilities, with known mistakes; and arithmetic by hand."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_of_labels_with_a_probability_as_many_are_wrong_as_it_says(systematic: b
     assert noise.rate == pytest.approx(0.1, abs=0.01)
     assert noise.exponent == pytest.approx(2, abs=0.2)
     edges = np.array([0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.01])
-    for least, most in zip(edges, edges[1:], strict=False):
+    for least, most in itertools.pairwise(edges):
         part = (found.wrong >= least) & (found.wrong < most)
         assert part.sum() >= 20
         assert case.wrong[part].mean() == pytest.approx(found.wrong[part].mean(), abs=0.09)
@@ -62,10 +63,10 @@ def test_a_label_that_is_often_given_by_mistake_is_doubted_more() -> None:
     """Of class 0 a tenth is called 1, of class 1 none is called 0. (p = .9, .1), called 1: right .1 x 1 of .1 x 1 +
     .9 x .1, so wrong with 9/19. Spread evenly over both classes (rate .05): .9 x .05 of .9 x .05 + .1 x .95: 9/28.
     """
-    p_BK = np.array([[0.9, 0.1]])
+    p_BK = np.array([[0.9, 0.1]], np.float32)
     given = np.array([1])
 
-    systematic = LabelNoise(1.0, 0.05, np.array([[0.9, 0.1], [0.0, 1.0]]))
+    systematic = LabelNoise(1.0, 0.05, np.array([[0.9, 0.0], [0.1, 1.0]], np.float32))
     even = LabelNoise(1.0, 0.05, None)
 
     assert systematic.true_class(p_BK, given)[0, 0] == pytest.approx(9 / 19)
@@ -81,7 +82,7 @@ def test_with_very_many_classes_mistakes_count_as_spread_evenly(
 
     noise, evenly = judged(case)
 
-    assert noise.confusions_KK is None
+    assert noise.given_KK is None
     assert evenly.wrong == pytest.approx(found.wrong, abs=0.15)
 
 

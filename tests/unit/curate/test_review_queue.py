@@ -110,7 +110,7 @@ def test_labels_are_asked_about_that_are_probably_wrong_the_likeliest_first_up_t
     for number in range(120):
         label = ("cat", "dog")[number % 2]
         given = {"cat": "dog", "dog": "cat"}[label] if number < 5 else label
-        vector = rng.normal(0, 0.25, 2) + ((0.0, 1.0) if label == "cat" else (1.0, 0.0))
+        vector = rng.normal(0, 0.5, 2) + ((0.0, 1.0) if label == "cat" else (1.0, 0.0))
         images.append(
             MadeImage(f"s/{number:03}", given, split="train", vector=tuple(vector.tolist()))
         )
