@@ -9,7 +9,7 @@ from scripts.measured import hardware, results
 Figures = dict[str, dict[str, Any]]  # metric -> row
 CPU, TIMES = "CPU per image", "CPU of stock FFCV over its own"
 SHARE = "speed-up over FFCV (CPU time)"
-FIRST_CPU = "CPU to first batch"
+FIRST_CPU, FIRST = "CPU to first batch", "process start to first batch"
 MEMORY = "memory beside the page cache"
 RIVALS = (
     "ffcv",
@@ -33,10 +33,17 @@ IN_SHORT = (
 def loaders() -> str:
     """Every loader: median, least and most of every figure."""
     measured = results("loaders")
-    head = ("reads, loader", "CPU ms per image", SHARE, "CPU to first batch, s", "memory, MB")
+    head = (
+        "reads, loader",
+        "CPU ms per image",
+        SHARE,
+        "CPU to first batch, s",
+        "time to first batch, s",
+        "memory, MB",
+    )
     lines = [_line(head), "|---" * len(head) + "|"]
     for case, figures in _cases(measured).items():
-        digits = {CPU: 3, TIMES: 2, FIRST_CPU: 2, MEMORY: 0}
+        digits = {CPU: 3, TIMES: 2, FIRST_CPU: 2, FIRST: 2, MEMORY: 0}
         lines.append(
             _line(
                 (_bold(case), *(_spread(figures[name], places) for name, places in digits.items()))
@@ -171,22 +178,3 @@ def _bold(case: str) -> str:
 
 def _line(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-BACKBONE = (
-    ("open", "to check and open the weights, once a process", "ms"),
-    ("view", "to resize a photograph of 400 px to the network's input", "ms"),
-    ("batch of 1", "to embed an image, one at a time", "ms"),
-    ("batch of 8", "… in batches of 8", "ms"),
-    ("batch of 32", "… in batches of 32, as `inspect` does", "ms"),
-    ("predict", "`perennial predict --model builtin photo.jpg`, in total", "s"),
-)
-
-
-def backbone() -> str:
-    """CPU time of the built-in backbone."""
-    measured = results("backbone")
-    found = {row["case"]: row for row in measured["rows"]}
-    lines = [f"| {words} | {found[case]['median']:.3g} {unit} |" for case, words, unit in BACKBONE]
-    head = "| measured by `python -m benchmarks.speed.backbone`, one thread | CPU time |"
-    return "\n".join([head, "|---|---|", *lines, "", hardware(measured, "onnxruntime"), ""])
