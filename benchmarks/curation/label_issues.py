@@ -111,7 +111,7 @@ def planted_rows(digits: Digits, *, share: float, kind: str, seeds: int) -> list
             "row 3: suggested label right",
             (opinion.frame["label_suggested"] == digits.truth)[auto & wrong].mean(),
         )
-        note("noise rate by confident learning", opinion.noise_rate)
+        note("estimated noise rate", opinion.noise_rate)
         for name, value in _cleanlabs(given, digits, wrong).items():
             note(name, value)
     case = f"{share:.0%} {kind} flips"
