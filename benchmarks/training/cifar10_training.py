@@ -181,9 +181,7 @@ def _curation(cifar: Cifar, found: Inputs, seed: int) -> dict[str, dict[str, flo
     curated = {
         GIVEN: curate(alone, CurateParams(**NO_LIMITS)),
         **{
-            way: curate(
-                alone, CurateParams(cl_doubt=doubt, **UNGUARDED, **NO_LIMITS)
-            )
+            way: curate(alone, CurateParams(cl_doubt=doubt, **UNGUARDED, **NO_LIMITS))
             for way, doubt in DOUBTED.items()
         },
         VOTES_LEARNT: curate(asked, CurateParams(learn_votes=True, **NO_LIMITS)),

@@ -24,7 +24,7 @@ class Made:
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
-        return self.given != self.truth
+        return np.asarray(self.given != self.truth)
 
 
 def made(*, systematic: bool) -> Made:
