@@ -1,6 +1,6 @@
 """Wrong labels among CIFAR-10's training images, as people really made them (CIFAR-10N).
 
-    python -m benchmarks.curation.cifar10_labels FOLDER [--features hog patches network] [--noise worst aggregate]
+    python -m benchmarks.curation.cifar10_labels FOLDER [--images 10000] [--features hog patches network]
 
 FOLDER holds cifar10.tar (`train/<class>/<name>.jpg`) and train_votes.csv.gz (CIFAR-10N, Wei et al. 2022; its licence
 forbids commerce, so it is no part of this repository). `worst` is a wrong label wherever one of three people gave one
@@ -10,8 +10,8 @@ nothing where the estimated accuracy is under `cl_min_accuracy`. Reliability: of
 wrong. 0.2.0's rank: benchmarks/support/labels_020.py, on the same folds. cleanlab's, on the same features, folds and training
 rows: logistic regression, as its CleanLearning has by default, with its best rank (self-confidence) and its default filter.
 Features: `hog`, what `inspect` writes without a weight file; `patches`, for comparison, whitened 6 x 6 colour patches (Coates,
-Lee, Ng, AISTATS 2011: 128 random patches, both signs, pooled over quadrants); `network`, the built-in network's, of
-OF_NETWORK images that are drawn; all cut to 128 directions. Writes benchmarks/results/cifar10_labels.json.
+Lee, Ng, AISTATS 2011: 128 random patches, both signs, pooled over quadrants); `network`, the built-in network's; all cut
+to 128 directions. `--images`: how many are drawn. Writes benchmarks/results/cifar10_labels.json.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from sklearn.metrics import average_precision_score
 
 from benchmarks.support.labels_020 import opinion_020
 from benchmarks.support.reliability import reliability_rows
-from benchmarks.support.results_file import Row, kept_rows, row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.backbones import builtin_backbone, open_builtin
 from pipeline_lib.curate import label_issues as room
 from pipeline_lib.curate.confident_learning import confident_joint
@@ -48,7 +48,7 @@ from pipeline_lib.inspect.image import squeeze
 
 PARAMS = CurateParams()
 SIDE, FILTERS, QUIET = 6, 128, 0.25
-OF_NETWORK, BATCH = 10_000, 32
+BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Images:
 
     def drawn(self, n_images: int) -> Images:
         """Some of them, in the same order."""
-        rows = np.sort(np.random.default_rng(0).permutation(len(self.table))[:n_images])
-        return Images(self.images_NHWC[rows], self.table.iloc[rows])
+        drawn = self.table.sample(min(n_images, len(self.table)), random_state=0).index
+        return Images(self.images_NHWC[self.table.index.isin(drawn)], self.table.loc[sorted(drawn)])
 
 
 def read_images(folder: Path) -> Images:
@@ -245,20 +245,17 @@ def main() -> int:
     parser.add_argument(
         "--noise", nargs="+", choices=("worst", "aggregate"), default=["worst", "aggregate"]
     )
+    parser.add_argument("--images", type=int, default=50_000, help="how many are drawn")
     options = parser.parse_args()
     if not (options.folder / "cifar10.tar").is_file():
         sys.exit(
             f"{options.folder}: holds no cifar10.tar. Remedy: name the folder of CIFAR-10 and its votes"
         )
-    images = read_images(options.folder)
+    images = read_images(options.folder).drawn(options.images)
+    truth = _codes(images, "label")
     rows: list[Row] = []
     for name in options.features:
-        chosen = images.drawn(OF_NETWORK) if name == "network" else images
-        truth = _codes(chosen, "label")
-        start = time.process_time()
-        vectors = pd.Series(list(makers[name](chosen.images_NHWC)), index=chosen.table.index)
-        each_ms = 1000 * (time.process_time() - start) / len(vectors)
-        rows.append(row(f"CIFAR-10, {name}", "features", "CPU ms an image", [each_ms]))
+        vectors = pd.Series(list(makers[name](images.images_NHWC)), index=images.table.index)
         rows.append(row(f"CIFAR-10, {name}", "images", "images", [len(vectors)]))
         features = pd.DataFrame({"kind": name, "vector": vectors})
         sample = features.iloc[:: max(1, len(features) // PARAMS.cl_train_rows)]
@@ -266,15 +263,13 @@ def main() -> int:
             cut(features, axes_by_kind(sample, seed=PARAMS.seed))["vector"].to_list()
         )
         for noise in options.noise:
-            codes = _codes(chosen, noise)
-            found = out_of_fold(vectors_ND, codes, chosen.table.index)
+            codes = _codes(images, noise)
+            found = out_of_fold(vectors_ND, codes, images.table.index)
             rows += judged_rows(f"CIFAR-10N {noise}, {name}", found, codes, truth)
             shown = [one for one in rows if one.case.endswith(f"{noise}, {name}")]
             print(
                 "\n".join(f"{one.case}: {one.metric} {one.median:.4f}" for one in shown), flush=True
             )
-    anew = {one.case for one in rows}
-    rows = [*kept_rows("cifar10_labels", but=anew), *rows]
     print(f"wrote {write_results('cifar10_labels', rows, also=['cleanlab'])}")
     return 0
 

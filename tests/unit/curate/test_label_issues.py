@@ -1,6 +1,7 @@
 """Oracles: planted flips, and cleanlab's own ranking on the same probabilities' task."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from sklearn.datasets import load_digits
 from pipeline_lib.curate import label_issues
 from pipeline_lib.curate.label_issues import LabelIssues, find_label_issues, folds_of
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.params_file import load_section
 
 PARAMS = CurateParams()
 Digits = tuple[pd.DataFrame, pd.DataFrame, set[str], pd.Series]
@@ -177,3 +180,15 @@ def test_copies_share_a_fold_and_classes_are_dealt_evenly() -> None:
     table = pd.DataFrame({"group": groups.to_numpy(), "fold": fold, "label": labels})
     assert table.groupby("group")["fold"].nunique().max() == 1
     assert set(table.groupby(["label", "fold"]).size()) == {20}
+
+
+def test_the_margin_of_earlier_releases_is_refused_and_the_error_names_what_replaced_it(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("curate: {cl_margin: 0.2}\n")
+
+    with pytest.raises(
+        ConfigError, match=r"curate\.cl_margin no longer exists: .* set curate\.cl_doubt"
+    ):
+        load_section(file, "curate", CurateParams)
