@@ -234,15 +234,21 @@ def _out_of_fold(
 def _guesses(
     models: list[Any], vectors_AD: Floats, classes: NDArray[Any], noise: LabelNoise
 ) -> tuple[pd.DataFrame, Reals]:
-    """The most probable class of each image and its probability; and how near the second one comes, 0..1."""
+    """The most probable class of each image and its probability; and how near the second one comes, 0..1.
+
+    The latter as the predictors say, not calibrated: they have learnt few labels where it matters, and calibration makes
+    nearly all images equally sure, so that hardly any would be worth a label.
+    """
     best = np.zeros(len(vectors_AD), np.int64)
-    p_best, p_second = (np.zeros(len(vectors_AD)) for _ in range(2))
+    p_best, uncertainty_A = (np.zeros(len(vectors_AD)) for _ in range(2))
     for block in _blocks(np.arange(len(vectors_AD))):
-        p_BK = noise.calibrated(_consensus(models, vectors_AD[block], len(classes)))
+        p_BK = _consensus(models, vectors_AD[block], len(classes))
         best[block] = p_BK.argmax(axis=1)
-        p_second[block], p_best[block] = np.partition(p_BK, -2, axis=1)[:, -2:].T
+        p_best[block] = noise.calibrated(p_BK).max(axis=1)
+        second, first = np.partition(p_BK, -2, axis=1)[:, -2:].T
+        uncertainty_A[block] = 1 - (first - second)
     guesses = pd.DataFrame({"label_suggested": classes[best], "p_suggested": p_best})
-    return guesses.astype({"label_suggested": "str"}), 1 - (p_best - p_second)
+    return guesses.astype({"label_suggested": "str"}), uncertainty_A
 
 
 def _matrix(n_rows: int, n_classes: int) -> NDArray[np.float16]:
