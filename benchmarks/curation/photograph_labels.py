@@ -31,19 +31,19 @@ from benchmarks.curation.photograph_copies import read_photographs
 from benchmarks.support.labels_020 import opinion_020
 from benchmarks.support.reliability import reliability_rows
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.backbones import builtin_backbone, open_builtin
 from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.label_issues import LabelIssues, find_label_issues, folds_of, unit_scale
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.inspect.embedding import find_embedding
 from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.shard import describe_shapes
+from pipeline_lib.inspect.shard import describe
 
 PARAMS = CurateParams()
 SHARES = (0.02, 0.08, 0.2)
 FIRST_DRAW = 10
 NETWORK, GRADIENTS = "network", "gradients"
-BATCH, TILE_PX, PER_LINE, SHOWN, CAPTION_PX = 32, 150, 8, 24, 26
+TILE_PX, PER_LINE, SHOWN, CAPTION_PX = 150, 8, 24, 26
 
 Codes = NDArray[np.int64]
 Found = dict[str, list[float]]
@@ -51,33 +51,26 @@ Found = dict[str, list[float]]
 
 def features_of(photographs: dict[str, bytes]) -> tuple[dict[str, pd.DataFrame], list[Row]]:
     """kind and vector by image_id, cut as `curate` does; what they cost."""
-    backbone = builtin_backbone("builtin:efficientnet_lite0")
-    assert backbone is not None
-    network = open_builtin(backbone, threads=1)
-    gradients, views, names = [], [], []
+    ways = {NETWORK: find_embedding(InspectParams(), Path()), GRADIENTS: None}
+    found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
+    names, network_s = [], 0.0
     for name in sorted(photographs):
-        found = examine(name, photographs[name], InspectParams())
-        if found.grey_HW is None or found.pixels_HWC is None:
+        examined = examine(name, photographs[name], InspectParams())
+        if examined.grey_HW is None:
             continue
         names.append(name)
-        gradients.append(describe_shapes(found.grey_HW)["vector"])
-        views.append(backbone.view(found.pixels_HWC))
-    start = time.process_time()
-    batches = [
-        network.features(np.stack(views[at : at + BATCH])) for at in range(0, len(views), BATCH)
-    ]
-    each_ms = 1000 * (time.process_time() - start) / len(views)
-    both: dict[str, tuple[str, Any]] = {
-        NETWORK: ("embedding:lite0", np.concatenate(batches)),
-        GRADIENTS: ("hog", gradients),
-    }
+        for way, embedding in ways.items():
+            start = time.process_time()
+            found[way].append(describe(examined, embedding))
+            network_s += (time.process_time() - start) * (way == NETWORK)
+    each_ms = 1000 * network_s / len(names)
     tables = {
-        way: pd.DataFrame({"kind": kind, "vector": list(vectors)}, index=names)
-        for way, (kind, vectors) in both.items()
+        way: pd.DataFrame(described, index=names)[["kind", "vector"]]
+        for way, described in found.items()
     }
     rows = [
         row("photographs", "images", "images", [len(names)]),
-        row("photographs", "network's features", "CPU ms an image", [each_ms]),
+        row("photographs", "described by the network", "CPU ms an image", [each_ms]),
     ]
     return {way: cut(table, axes_by_kind(table, seed=0)) for way, table in tables.items()}, rows
 
