@@ -18,6 +18,7 @@ from pipeline_lib.report import charts, galleries, pages
 from pipeline_lib.report.answers import DOUBTED, join_answers, mistakes
 from pipeline_lib.report.champion import Before, with_champion
 from pipeline_lib.report.class_pages import ClassPage, class_pages
+from pipeline_lib.report.compared_by import compared_by
 from pipeline_lib.report.confusion import Confusion, class_page, confusion, confusion_counts
 from pipeline_lib.report.drift import Drift, Previous, drift_since
 from pipeline_lib.report.ledger import Ledger, ledger_of
@@ -62,6 +63,7 @@ class Content:
     """The first page and what all pages share. names: class id -> name. page_of: class id -> its page.
 
     no_doubt: what is said where no label is doubted, and why if the features know too little.
+    compared_by: what curation compared images by, one clause each.
     """
 
     run: Run
@@ -87,6 +89,7 @@ class Content:
     grouped_by: str
     classes: tuple[dict[str, Any], ...]
     annotators: tuple[dict[str, Any], ...]
+    compared_by: tuple[str, ...]
     names: Mapping[str, str]
     page_of: Mapping[str, str]
     image_pages: tuple[pages.Page, ...]
@@ -190,6 +193,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         else "with those that they are confused with",
         classes=tuple(facts.values()),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
+        compared_by=compared_by(json.loads(files["curation"].read_text(encoding="utf-8"))),
         names=names,
         page_of={class_id: class_page(label) for label, class_id in enumerate(classes["class_id"])},
         image_pages=tuple(shown),
