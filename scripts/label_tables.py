@@ -14,12 +14,13 @@ def votes() -> str:
     """Simulated crowds: accuracy of each way to aggregate."""
     measured = results("votes")
     found = _by_case(measured)
-    head = "| simulated crowd, 20 % spammers | majority | one-coin Dawid-Skene | crowd-kit's | ours, if the posterior is ≥ .9 |"
-    lines = [head, "|---|---|---|---|---|"]
+    head = "| simulated crowd | majority | one-coin | crowd-kit's full Dawid-Skene | ours | ours, if the posterior is ≥ .9 |"
+    lines = [head, "|---|---|---|---|---|---|"]
     for case in dict.fromkeys(case for case, metric in found if metric == "majority"):
-        theirs = found.get((case, "crowd-kit one-coin"))
-        cells = [_points(found[case, "majority"]), f"**{_points(found[case, 'ours'])}**"]
+        theirs = found.get((case, "crowd-kit full"))
+        cells = [_points(found[case, "majority"]), _points(found[case, "one-coin"])]
         cells.append(_points(theirs) if theirs else "–")
+        cells.append(f"**{_points(found[case, 'ours'])}**")
         sure, share = (
             found[case, "ours, posterior from .9"],
             found[case, "share with posterior from .9"],
