@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 from unicodedata import normalize
 
 from pydantic import Field, field_validator, model_validator
@@ -13,6 +14,9 @@ from pipeline_lib.params_file import Params
 class CurateParams(Params):
     """What decides on an image. The defaults were measured on planted errors; see pipeline_lib/curate."""
 
+    GONE: ClassVar[Mapping[str, str]] = {
+        "ood_percentile": "set curate.ood_spreads; outliers are told by their distance now, not by their rank"
+    }
     classes: tuple[str, ...] | None = Field(
         None,
         description="classes to use; labels outside the list are removed as label_unknown. null: every class received",
@@ -89,11 +93,12 @@ class CurateParams(Params):
         le=10_000_000,
         description="largest number of images that the predictors of a fold learn from",
     )
-    ood_percentile: float = Field(
-        99.5,
-        ge=50,
-        le=100,
-        description="percentile of the distance from the own class above which images are queued as outliers, %",
+    ood_spreads: float = Field(
+        2.5,
+        ge=0,
+        le=1000,
+        description="number of spreads by which an image must be farther from its class than usual to be queued as an "
+        "outlier",
     )
     label_next: int = Field(
         500,
