@@ -57,8 +57,7 @@ from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.settings import Settings
-from pipeline_lib.survey import AtHand, advise, survey
-from pipeline_lib.survey.weights_at_hand import Weights
+from pipeline_lib.survey import WeightChoice, Weights, advise, survey
 
 LITE0 = "timm:tf_efficientnet_lite0"
 LITE0_NORM = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -121,7 +120,7 @@ def advised(drawn: Draw, folder: Path, weights: Weights | None) -> dict[str, Any
         path.write_bytes(picture.data)
     found = survey(str(folder), Settings(root=folder), root=folder)
     content: dict[str, Any] = yaml.safe_load(
-        advise(found, name="images", at_hand=AtHand(weights)).params
+        advise(found, name="images", choice=WeightChoice(weights)).params
     )
     return content
 

@@ -10,6 +10,7 @@ import traceback
 from importlib import import_module
 
 from pipeline_lib.errors import CodeFailed, PipelineError, defect, exit_codes, missing_module
+from pipeline_lib.harness.terminal import clearing
 from pipeline_lib.safe_text import log_to_stderr, shown, shown_on_stdout
 
 COMMANDS = (
@@ -42,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.WARNING
-    log_to_stderr("%(message)s", level=level)
+    log_to_stderr("%(message)s", before=clearing(), level=level)
+    logging.getLogger("pipeline_lib.harness.progress").setLevel(logging.INFO)
     try:
         with shown_on_stdout():
             code: int = import_module(f"flows.cli.commands.{options.command}").run(options)

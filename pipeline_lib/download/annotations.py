@@ -1,4 +1,4 @@
-"""Votes and subjects: CSV files beside the images, checked line by line.
+"""Votes and subjects: CSV files beside the images, checked line by line; or subjects by the names of images.
 
 Images are withdrawn while their lines stay behind, so a line about an absent image is left out and counted; a file
 whose every line is about absent images spells them wrongly, and is an error.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.sources.names import encode_name
+from pipeline_lib.sources.subjects import PATTERN_MEANING, subjects_by_name
 
 log = logging.getLogger(__name__)
 SHOWN = 5
@@ -52,6 +53,26 @@ def read_subjects(data: bytes, *, file: str, members: frozenset[str]) -> dict[st
     lines = _known(list(_read(data, SUBJECTS_HEADER, file=file)), members, file=file)
     _refuse_repeated(lines, ("member",), file=file, remedy="name each image once")
     return {line.member: line.cells["subject"] for line in lines}
+
+
+def subjects_of_source(pattern: str, members: Collection[str], *, source: str) -> dict[str, str]:
+    """Member -> subject by a pattern of names; those that do not fit are counted and named. Raises BadData if none fits."""
+    found = subjects_by_name(pattern, members)
+    left = sorted(set(members) - found.keys())
+    named = ", ".join(left[:SHOWN])
+    if left and not found:
+        remedy = f"fix subject_from of source {source} in params.yaml: {PATTERN_MEANING}"
+        raise BadData(
+            f"no image fits subject_from {pattern}",
+            file="params.yaml",
+            value=named,
+            remedy=remedy,
+        )
+    if left:
+        what = "source %s: %d images do not fit subject_from %s and have no subject: %s"
+        log.warning(what, source, len(left), pattern, named)
+    log.info("source %s: %d subjects by %s", source, len(set(found.values())), pattern)
+    return found
 
 
 def _read(data: bytes, header: tuple[str, ...], *, file: str) -> Iterator[AnnotationLine]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.sources.names import IMAGE_ENDINGS, encode_name
+from pipeline_lib.sources.names import encode_name, without_image_ending
 from pipeline_lib.sources.split_names import split_names
 
 log = logging.getLogger(__name__)
@@ -48,26 +48,39 @@ class Columns:
 
 @dataclass(frozen=True)
 class ReceivedLabels:
-    """class_of, split_of: by member, as the tables spell it. columns: what was found, for people.
+    """class_of, split_of, subject_of: by member, as the tables spell it. columns: what was found, for people;
+    column_names: all that the file has.
 
     without: members that no line gives a class. unknown: lines about images that the source does not have.
     """
 
     class_of: Mapping[str, str]
     split_of: Mapping[str, str]
+    subject_of: Mapping[str, str]
     columns: str
+    column_names: tuple[str, ...]
     without: tuple[str, ...]
     unknown: tuple[str, ...]
 
 
-def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedLabels:
+def read_labels(
+    data: bytes, *, file: str, members: frozenset[str], subject_column: str | None = None
+) -> ReceivedLabels:
     """The classes of a source's images. members: their names. See docs/labels.md for the rules.
 
-    Raises BadData: not text, no such columns, a line that names several images or none, two classes for one image,
-    an unknown split, no line about an image of the source.
+    subject_column: the column of their subjects, where there is one. Raises BadData: not text, no such columns, a line
+    that names several images or none, two classes for one image, an unknown split, no line about an image of the source.
     """
     text = _decoded(data, file)
     columns = find_columns(text, file=file)
+    if subject_column is not None and subject_column not in columns.names:
+        remedy = "name one of its columns in subject_from, or a pattern such as '{subject}_*'"
+        raise BadData(
+            f"no column {subject_column}",
+            file=f"{file}:1",
+            value=", ".join(columns.names),
+            remedy=remedy,
+        )
     rows = _rows(text, columns, file)
     finder = _Finder(members)
     column = max(
@@ -87,10 +100,17 @@ def read_labels(data: bytes, *, file: str, members: frozenset[str]) -> ReceivedL
     )
     class_of = _one_each(classes, "classes", file)
     split_of = _splits(known, columns.split, file)
+    subject_of = {}
+    if subject_column is not None:
+        cells_of = ((number, member, cells[subject_column]) for number, cells, member in known)
+        subject_of = _one_each(cells_of, "subjects", file)
     without = tuple(sorted(members - class_of.keys()))
     said = f"images in column {column}, classes in {columns.label}"
     said += f", splits in {columns.split}" if columns.split else ""
-    return ReceivedLabels(class_of, split_of, said, without, tuple(unknown))
+    said += f", subjects in {subject_column}" if subject_column is not None else ""
+    return ReceivedLabels(
+        class_of, split_of, subject_of, said, columns.names, without, tuple(unknown)
+    )
 
 
 def report_labels(labels: ReceivedLabels, file: str) -> None:
@@ -166,8 +186,8 @@ class _Finder:
         for member in sorted(members):
             name = normalize("NFC", member).rpartition("/")[2]
             self._by_name[name].append(member)
-            if _without_ending(name) != name:
-                self._by_name[_without_ending(name)].append(member)
+            if without_image_ending(name) != name:
+                self._by_name[without_image_ending(name)].append(member)
 
     def find(self, cell: str) -> list[str]:
         """Return the fitting members; exactly one if the cell is unambiguous."""
@@ -183,11 +203,6 @@ class _Finder:
 def _agree(member: Sequence[str], cell: Sequence[str]) -> bool:
     """Whether the folders are the same as far as both go back from the file name, which agree already."""
     return all(one == other for one, other in zip(member[-2::-1], cell[-2::-1], strict=False))
-
-
-def _without_ending(name: str) -> str:
-    stem, dot, ending = name.rpartition(".")
-    return stem if dot and ending.lower() in IMAGE_ENDINGS else name
 
 
 def _decoded(data: bytes, file: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.download.annotations import read_subjects, read_votes
+from pipeline_lib.download.annotations import read_subjects, read_votes, subjects_of_source
 from pipeline_lib.download.archives import take_archive
 from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
@@ -279,16 +279,24 @@ def _tables(
                 source, sorted(taken), archives
             )  # `discover` told of what is loose
             warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
+        subjects: Mapping[str, str] = {}
         if source.labels:
             labels = read_labels(
-                _read_csv(source.labels, settings, root), file=source.labels, members=taken
+                _read_csv(source.labels, settings, root),
+                file=source.labels,
+                members=taken,
+                subject_column=source.subject_column,
             )
             report_labels(labels, source.labels)
             frame = with_labels(frame, source, labels)
+            subjects = labels.subject_of
         if source.subjects:
             subjects = read_subjects(
                 _read_csv(source.subjects, settings, root), file=source.subjects, members=names
             )
+        elif source.subject_pattern:
+            subjects = subjects_of_source(source.subject_pattern, taken, source=source.name)
+        if subjects:
             frame["subject"] = frame["image_id"].str.removeprefix(f"{source.name}/").map(subjects)
         if source.votes:
             lines = read_votes(

@@ -1,7 +1,8 @@
 """Show progress: one live line on a terminal, one line every 30 seconds in a log.
 
 Both have the same form, which the Prefect task parses into a progress artifact:
-`progress: convert 1200/5000 images, 24 %, 310 images/s, 12 s left`.
+`progress: convert 1200/5000 images, 24 %, 310 images/s, 12 s left`. Where nobody knows how many there will be:
+`progress: list 1200 files, 310 files/s`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ LIVE_EVERY_S = 0.2
 
 @contextlib.contextmanager
 def progress(
-    what: str, unit: str, total: int, settings: Settings
+    what: str, unit: str, total: int | None, settings: Settings
 ) -> Iterator[Callable[[int], object]]:
-    """Yield a callback; call it with the number of items just finished. The live line goes when the block ends."""
+    """Yield a callback; call it with the number of items just finished. The live line goes when the block ends.
+
+    total: how many there are; None where that is not known.
+    """
     try:
         yield Meter(what, unit, total, settings.progress_every_s).step
     finally:
@@ -36,7 +40,7 @@ def progress(
 class Meter:
     """Count finished items and show their share, the rate and the time left, in a log every `every_s` seconds."""
 
-    def __init__(self, what: str, unit: str, total: int, every_s: float) -> None:
+    def __init__(self, what: str, unit: str, total: int | None, every_s: float) -> None:
         self.what, self.unit, self.total = what, unit, total
         self.live = sys.stderr.isatty()
         self.every_s = LIVE_EVERY_S if self.live else every_s
@@ -76,10 +80,13 @@ class Meter:
 
     def _line(self, elapsed_s: float, note: str, most_s: float) -> str:
         rate = (self.done - self.skipped) / elapsed_s
+        per_s = f"{float(f'{rate:.3g}'):.0f}" if rate >= 1000 else f"{rate:.3g}"
+        if self.total is None:
+            return f"progress: {self.what} {self.done} {self.unit}, {per_s} {self.unit}/s"
         percent = 100 * self.done / max(self.total, 1)
         share = f"{self.done}/{self.total} {self.unit}, {percent:.0f} %"
         left_s = max(0, min((self.total - self.done) / rate, most_s))
-        line = f"progress: {self.what} {share}, {rate:.3g} {self.unit}/s, {left_s:.0f} s left"
+        line = f"progress: {self.what} {share}, {per_s} {self.unit}/s, {left_s:.0f} s left"
         waited = (
             f"{100 * self.waited_s / elapsed_s:.0f} % waiting for data" if self.waited_s else ""
         )

@@ -298,6 +298,11 @@ def without_archive_ending(name: str) -> str:
     return name
 
 
+def without_image_ending(name: str) -> str:
+    """`cat/1.jpg` -> `cat/1`; `cat/1.5` stays, since `5` is no ending of an image."""
+    return name.rpartition(".")[0] if _ending(name) in IMAGE_ENDINGS else name
+
+
 def _percent(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogateescape"))
 

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.params_file import Params
 from pipeline_lib.safe_text import redacted
+from pipeline_lib.sources.subjects import SUBJECT, check_pattern, is_pattern
 
 LayoutName = Literal[
     "auto",
@@ -62,9 +63,27 @@ class Source(Params):
         description="CSV file of the person or object shown, which never spans two splits, with the columns "
         "member, subject",
     )
+    subject_from: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="subject by the images' names or by a column of the labels file, instead of a file of subjects: a "
+        "pattern such as '{subject}_*' (person01_003.jpg) or '{subject}/*' (the folder that holds the image), or the "
+        "name of the column (docs/labels.md)",
+    )
 
     def __hash__(self) -> int:
         return hash((self.name, self.uri))  # `splits` is a dict
+
+    @property
+    def subject_pattern(self) -> str | None:
+        """The pattern of `subject_from`, where it is one."""
+        return self.subject_from if self.subject_from and is_pattern(self.subject_from) else None
+
+    @property
+    def subject_column(self) -> str | None:
+        """The column of `subject_from`, where it names one."""
+        return None if self.subject_pattern else self.subject_from
 
     @model_validator(mode="after")
     def _splits_are_read(self) -> Source:
@@ -73,6 +92,25 @@ class Source(Params):
                 f"layout {self.layout} reads no splits: leave out `splits`, or choose a split_... layout"
             )
         return self
+
+    @model_validator(mode="after")
+    def _subject_is_told_once(self) -> Source:
+        if self.subject_from is None:
+            return self
+        if self.subjects:
+            raise ValueError("subjects and subject_from both tell the subject: keep one of them")
+        if not is_pattern(self.subject_from) and not self.labels:
+            raise ValueError(
+                f"subject_from: without {SUBJECT} it names a column of the labels file, and the source has no labels"
+            )
+        return self
+
+    @field_validator("subject_from")
+    @classmethod
+    def _is_a_pattern_or_a_column(cls, subject_from: str | None) -> str | None:
+        if subject_from and is_pattern(subject_from):
+            check_pattern(subject_from)
+        return subject_from
 
     @field_validator("uri", "labels", "votes", "subjects")
     @classmethod
@@ -98,7 +136,7 @@ def sources_as_json(sources: tuple[Source, ...]) -> str:
 
 def _as_dict(source: Source) -> dict[str, object]:
     """All keys, except newer ones that are not set: kept listings are found by this text."""
-    later = ("splits", "labels")
+    later = ("splits", "labels", "subject_from")
     return {
         key: value
         for key, value in source.model_dump().items()

@@ -11,34 +11,40 @@ from pipeline_lib.survey.earlier_data import (
     renewals,
 )
 from pipeline_lib.survey.estimate import CostTrial, RunEstimate, describe_estimate, scale, try_out
-from pipeline_lib.survey.look import Survey, survey
+from pipeline_lib.survey.look import Survey, look_at, survey, survey_of
 from pipeline_lib.survey.recipe_choice import Advice, advise, gains_from_weights
-from pipeline_lib.survey.weights_at_hand import AtHand, Weights, cached_weights, named_weights
-from pipeline_lib.survey.words import describe, describe_doubt
+from pipeline_lib.survey.subjects import DECLINED, Subjects
+from pipeline_lib.survey.weight_choice import WeightChoice, Weights, choose_weights, named_weights
+from pipeline_lib.survey.words import describe, describe_doubt, describe_offers
 
 __all__ = [
+    "DECLINED",
     "Advice",
-    "AtHand",
     "CostTrial",
     "NewData",
     "Renewal",
     "RunEstimate",
     "SourceAnswer",
+    "Subjects",
     "Survey",
+    "WeightChoice",
     "Weights",
     "advise",
     "answer_before",
-    "cached_weights",
+    "choose_weights",
     "decision_on_address",
     "describe",
     "describe_doubt",
     "describe_estimate",
+    "describe_offers",
     "gains_from_weights",
+    "look_at",
     "named_weights",
     "new_data",
     "no_longer_read",
     "renewals",
     "scale",
     "survey",
+    "survey_of",
     "try_out",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.reasons import Reason
@@ -20,6 +20,7 @@ from pipeline_lib.shards.zip_files import files_of, member_start, open_zip
 from pipeline_lib.sources.names import encode_name, is_archive, refusal, without_archive_ending
 from pipeline_lib.sources.places import Place, SourceObject
 
+Item = TypeVar("Item")
 HEAD_BYTES = 1 << 18  # a header, with room for the metadata before it
 REMOTE_MEMBERS = 2_000  # of one archive on S3: each costs up to a request
 REMOTE_ARCHIVES = 10
@@ -45,9 +46,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Contents:
-    """What was seen. is_complete: False when only the beginning of an archive was looked at."""
+    """What was seen. files: the loose ones first, n_loose of them, then those in archives.
+
+    is_complete: False when only the beginning of an archive was looked at.
+    """
 
     files: tuple[Seen, ...]
+    n_loose: int
     archives: tuple[SourceObject, ...]
     is_complete: bool
 
@@ -57,11 +62,15 @@ class Contents:
         return len(self.archives)
 
 
-def look_into(place: Place) -> Contents:
-    """List a source, and its archives' directories. Raises ArchiveDamaged, and what listing raises."""
-    found = sorted(place.list(), key=lambda one: one.key)
+def look_into(place: Place, step: Callable[[int], object]) -> Contents:
+    """List a source, and its archives' directories. step: called with the number of files that were just found.
+
+    Raises ArchiveDamaged, and what listing raises.
+    """
+    found = sorted(_counted(place.list(), step), key=lambda one: one.key)
     archives = [one for one in found if is_archive(one.key)]
     files = [_loose(place, one) for one in found if not is_archive(one.key)]
+    n_loose = len(files)
 
     # Over a network only the beginning is looked at: each member may cost a request.
     is_remote = bool(archives) and place.local_path(archives[0]) is None
@@ -69,10 +78,17 @@ def look_into(place: Place) -> Contents:
     is_complete = len(opened) == len(archives)
     for archive in opened:
         prefix = "" if place.is_single else without_archive_ending(archive.key) + "/"
-        inside, is_whole = _archive(place, archive, limit=REMOTE_MEMBERS if is_remote else None)
+        limit = REMOTE_MEMBERS if is_remote else None
+        inside, is_whole = _archive(place, archive, step, limit=limit)
         files += [replace(one, name=prefix + one.name) for one in inside]
         is_complete = is_complete and is_whole
-    return Contents(tuple(files), tuple(archives), is_complete)
+    return Contents(tuple(files), n_loose, tuple(archives), is_complete)
+
+
+def _counted(items: Iterable[Item], step: Callable[[int], object]) -> Iterator[Item]:
+    for item in items:
+        yield item
+        step(1)
 
 
 def _loose(place: Place, found: SourceObject) -> Seen:
@@ -84,17 +100,19 @@ def _loose(place: Place, found: SourceObject) -> Seen:
     )
 
 
-def _archive(place: Place, archive: SourceObject, *, limit: int | None) -> tuple[list[Seen], bool]:
+def _archive(
+    place: Place, archive: SourceObject, step: Callable[[int], object], *, limit: int | None
+) -> tuple[list[Seen], bool]:
     """The members of an archive, and whether these are all."""
     file = io.BufferedReader(RangeFile(place, archive), READ_AHEAD_BYTES)
     magic = file.peek(6)[:6]
     if magic.startswith(b"PK"):
-        return list(_zip_members(file, archive.key)), True
+        return list(_counted(_zip_members(file, archive.key), step)), True
     opener = opener_of(magic)
     members = (
         _stream_members(file, archive, opener) if opener else _tar_members(place, archive, file)
     )
-    seen = list(islice(members, limit))
+    seen = list(islice(_counted(members, step), limit))
     is_cut = len(seen) == limit if limit else False
     return seen, not is_cut and (opener is None or file.tell() >= archive.size_bytes)
 

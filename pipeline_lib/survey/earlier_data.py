@@ -14,7 +14,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.release.datasheet_answers import TODO, fresh_about
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.sources.withdrawn import decision, other_address
+from pipeline_lib.survey.answers import SourceAnswer
 from pipeline_lib.survey.look import Survey
+from pipeline_lib.survey.subjects import DECLINED
 
 DATASHEET, OVERRIDES, CLASSES = (
     "curation/datasheet.yaml",
@@ -95,13 +97,19 @@ def decision_on_address(params: str, data: NewData) -> str:
     return params.replace("discover:\n", f"discover:\n  withdrawn_accepted: '{code}'  # {why}\n", 1)
 
 
-def answer_before(origin: Path, uri: str) -> tuple[str, Mapping[str, str]] | None:
-    """Layout and splits as params.yaml states them for this address since a person was asked; None where nobody was."""
+def answer_before(origin: Path, uri: str) -> SourceAnswer:
+    """What people have said of this address before, as params.yaml states it: layout with splits, and subjects."""
+    answer = SourceAnswer()
     for source in _sources(origin / "params.yaml"):
+        if source.get("uri") != uri:
+            continue
         splits, layout = source.get("splits"), source.get("layout")
-        if source.get("uri") == uri and isinstance(splits, dict) and layout in LAYOUTS:
-            return str(layout), {str(folder): str(split) for folder, split in splits.items()}
-    return None
+        if isinstance(splits, dict) and layout in LAYOUTS:
+            stated = {str(folder): str(split) for folder, split in splits.items()}
+            answer = replace(answer, layout=str(layout), splits=stated)
+        if "subject_from" in source:
+            answer = replace(answer, subject_from=str(source["subject_from"] or DECLINED))
+    return answer
 
 
 def renewals(origin: Path, data: NewData) -> list[Renewal]:

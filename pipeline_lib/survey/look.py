@@ -6,7 +6,7 @@ import io
 import statistics
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.errors import BadData
+from pipeline_lib.harness.progress import progress
 from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
@@ -23,8 +24,15 @@ from pipeline_lib.sources.doubt import Doubt, find_doubt
 from pipeline_lib.sources.layout import Detected, FolderLayout
 from pipeline_lib.sources.names import is_archive, is_undecided, respelled, without_archive_ending
 from pipeline_lib.sources.places import Place, place_of
-from pipeline_lib.survey.answers import SourceAnswer, read_answer, remaining_doubt, tables_of_labels
+from pipeline_lib.survey.answers import (
+    SourceAnswer,
+    read_answer,
+    read_table,
+    remaining_doubt,
+    tables_of_labels,
+)
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
+from pipeline_lib.survey.subjects import NO_SUBJECTS, Subjects, find_subjects
 
 SAMPLED = 200
 FORMATS = tuple(
@@ -59,6 +67,7 @@ class Survey:
     doubt: Doubt | None = None  # of the folders, where nobody has answered it
     labels: str | None = None  # the table of labels
     columns: str = ""  # which of its columns say what
+    subjects: Subjects = NO_SUBJECTS  # said or offered
 
     @property
     def short_side_px(self) -> int | None:
@@ -69,18 +78,36 @@ class Survey:
 NO_ANSWER = SourceAnswer()
 
 
-def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = NO_ANSWER) -> Survey:
-    """Look at a folder, archive or s3:// address. answer: what a person says of its layout and labels.
+@dataclass(frozen=True)
+class Looked:
+    """The files of a source, before it is said how to read their folders.
 
-    Raises BadData when it has no image or a table of labels is wrong, UsageError for a layout that gives no class,
-    and what listing raises.
+    taken: by name, and by their first bytes where a name does not tell; n_unopened: files whose names do not tell and
+    that were not opened. sides_px: short sides of the sampled images; n_unreadable: how many of them are none.
+    """
+
+    uri: str
+    place: Place
+    contents: Contents
+    taken: tuple[Seen, ...]
+    refused: Counter[str]
+    n_unopened: int
+    samples: tuple[Seen, ...]
+    formats: Counter[str]
+    sides_px: tuple[int, ...]
+    n_unreadable: int
+
+
+def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
+    """List a folder, archive or s3:// address, and read the headers of a sample.
+
+    Raises BadData when it has no image, and what listing raises.
     """
     place = place_of(uri, settings, root=root)
-    contents = look_into(place)
-
-    # Which files will be taken: by name, and by their first bytes where a name does not tell.
+    with progress("list", "files", None, settings) as step:
+        contents = look_into(place, step)
     files, n_unopened = _opened(contents.files)
-    taken = [one for one in files if one.refused is None]
+    taken = tuple(one for one in files if one.refused is None)
     refused = Counter(str(one.refused) for one in files if one.refused is not None)
     if not taken:
         counts = (
@@ -89,53 +116,82 @@ def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = N
         )
         remedy = "name the folder, archive or s3://bucket/prefix that holds images"
         raise BadData("no image is there", file=uri, value=counts, remedy=remedy)
+    samples = _samples(taken)
+    with progress("read", "headers", len(samples), settings) as step:
+        formats, sides_px, n_unreadable = _headers(samples, step)
+    return Looked(
+        uri,
+        place,
+        contents,
+        taken,
+        refused,
+        n_unopened,
+        samples,
+        formats,
+        tuple(sorted(sides_px)),
+        n_unreadable,
+    )
 
-    # How their folders are read, and what that or a table of labels gives each of them.
+
+def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = NO_ANSWER) -> Survey:
+    """Look at a source and read its folders; see `look_at` and `survey_of`."""
+    return survey_of(look_at(uri, settings, root=root), settings, root=root, answer=answer)
+
+
+def survey_of(
+    looked: Looked, settings: Settings, *, root: Path, answer: SourceAnswer = NO_ANSWER
+) -> Survey:
+    """Read the folders of a source as `answer` says; it may name a table of labels, and what tells the subjects.
+
+    Raises BadData when the table is wrong, UsageError for a layout that gives no class or a pattern that no image fits.
+    """
+    uri, contents, taken = looked.uri, looked.contents, looked.taken
     names = [one.name for one in taken]
     archives = (
         [without_archive_ending(one.key) for one in contents.archives]
-        if not place.is_single
+        if not looked.place.is_single
         else []
     )
     doubt = find_doubt(names, archives)
-    layout, received = read_answer(answer, doubt, names, settings, uri=uri, root=root)
+    table = read_table(answer, names, settings, root=root)
+    received = table.labels if table else None
+    layout = read_answer(answer, doubt, names, received, uri=uri)
+    class_of = {name: layout.label(name) for name in names}
+    split_of = {name: layout.split(name) for name in names}
     if received:
-        labels = Counter(received.class_of.get(name) for name in names)
-        splits = Counter(received.split_of.get(name) or layout.split(name) for name in names)
-    else:
-        labels = Counter(layout.label(name) for name in names)
-        splits = Counter(layout.split(name) for name in names)
-
-    # Sizes and formats, out of a sample.
-    samples = _samples(taken)
-    formats, sides_px, unreadable = _headers(samples)
+        class_of = {name: received.class_of.get(name) for name in names}
+        split_of |= received.split_of
+    labels, splits = Counter(map(class_of.get, names)), Counter(map(split_of.get, names))
+    columns = table.subject_columns if table else {}
+    subjects = find_subjects(answer.subject_from, class_of, columns, uri=uri)
 
     # What a person should know before starting.
-    problems = _unreadable_formats(taken, formats)
-    problems += _problems(layout, labels, splits, contents, unreadable, received)
+    problems = _unreadable_formats(taken, looked.formats)
+    problems += _problems(layout, labels, splits, contents, looked.n_unreadable, received)
     if received is None:
         problems += _respelled(layout, taken)
-        problems += tables_of_labels(uri, place, contents.files, names, root=root)
-    if n_unopened:
-        problems.append(f"{n_unopened} more files have names that do not say what they are.")
+        problems += tables_of_labels(uri, contents, names, root=root)
+    if looked.n_unopened:
+        problems.append(f"{looked.n_unopened} more files have names that do not say what they are.")
     return Survey(
         uri=uri,
-        kind=_kind(place, contents, uri),
+        kind=_kind(looked.place, contents, uri),
         layout=layout.kind,
         n_images=len(taken),
         size_bytes=sum(one.size_bytes for one in taken),
         is_complete=contents.is_complete,
         classes=_named(labels),
         splits=_named(splits),
-        refused=tuple(sorted(refused.items())),
-        formats=tuple(formats.most_common()),
-        short_sides_px=tuple(sorted(sides_px)),
+        refused=tuple(sorted(looked.refused.items())),
+        formats=tuple(looked.formats.most_common()),
+        short_sides_px=looked.sides_px,
         problems=tuple(problems),
-        samples=samples,
+        samples=looked.samples,
         splits_stated=layout.splits,
         doubt=remaining_doubt(answer, doubt, received),
         labels=answer.labels,
         columns=received.columns if received else "",
+        subjects=subjects,
     )
 
 
@@ -169,7 +225,9 @@ def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
     return tuple(within_reach[:: -(-len(within_reach) // SAMPLED) or 1])
 
 
-def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
+def _headers(
+    samples: Sequence[Seen], step: Callable[[int], object]
+) -> tuple[Counter[str], list[int], int]:
     """Formats and short sides of images, and how many of them are none."""
     formats: Counter[str] = Counter()
     sides_px, unreadable = [], 0
@@ -183,6 +241,7 @@ def _headers(samples: Sequence[Seen]) -> tuple[Counter[str], list[int], int]:
         else:
             formats[header[0]] += 1
             sides_px.append(header[1])
+        step(1)
     return formats, sides_px, unreadable
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.safe_text import visible
 from pipeline_lib.survey.look import Survey
-from pipeline_lib.survey.weights_at_hand import TO_FETCH, AtHand, Weights
+from pipeline_lib.survey.weight_choice import TO_FETCH, WeightChoice, Weights
 from pipeline_lib.train.recipes import RECIPES
 
 SMALL_PX = 64  # up to this short side images are trained on as they are
@@ -21,8 +21,8 @@ LEAST_BATCH = 16  # below, batch statistics are too rough to normalise by
 # benchmarks/results/small_trainings.json
 LEAST_STEPS, LEAST_PROBE_STEPS = 400, 1000
 MIN_TARGET_BYTES, MAX_TARGET_BYTES = 1 << 16, 1 << 30
-FEW_IMAGES = 20_000  # up to here photographs gain from weights that saw a million others; a choice, not measured here
-NOTHING = AtHand(None)
+FEW_IMAGES = 100_000  # up to here photographs gain from weights that saw a million others; a choice, not measured here
+NOTHING = WeightChoice(None)
 VOTES = (
     "      labels: null  # no class folders: name a CSV with the columns filename,label (docs/labels.md)\n"
     "      votes: null  # or what several people said: member,annotator,label\n"
@@ -71,17 +71,17 @@ class Advice:
 
 
 def advise(
-    survey: Survey, *, name: str, at_hand: AtHand = NOTHING, is_named: bool = False
+    survey: Survey, *, name: str, choice: WeightChoice = NOTHING, is_named: bool = False
 ) -> Advice:
-    """The params.yaml for a source. at_hand: weights to start from; is_named: a person chose them."""
+    """The params.yaml for a source. choice: weights to start from; is_named: a person chose them."""
     side_px = survey.short_side_px or SMALL_PX + 1
-    weights = at_hand.weights
+    weights = choice.weights
     if weights and (is_named or gains_from_weights(survey)):
         training = _finetune(survey, side_px, weights)
     elif side_px <= SMALL_PX:
         training = _small(survey, side_px)
     else:
-        training = _from_scratch(survey, side_px, weights)
+        training = _from_scratch(survey, side_px)
     target = (
         1
         << (
@@ -124,6 +124,12 @@ def _more(survey: Survey) -> str:
     if survey.labels:
         columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
         lines += f"      labels: {_quoted(survey.labels)}  # {columns}\n"
+    if survey.subjects.taken:
+        taken = survey.subjects.taken
+        why = f"{taken.n_subjects} subjects, none of which spans two splits"
+        lines += f"      subject_from: {_quoted(taken.subject_from)}  # {why}\n"
+    elif survey.subjects.declined:
+        lines += "      subject_from: null  # a person said that no two images show one subject\n"
     return lines + ("" if survey.classes else VOTES)
 
 
@@ -156,7 +162,10 @@ def _finetune(survey: Survey, side_px: int, weights: Weights) -> _Training:
         lines.append(f"network: {weights.network}")
     if weights.side_px != usual.side_px:
         lines.append(f"side_px: {weights.side_px}  # what these weights are used to")
-    why = f"{survey.n_images} images are few, and weights are available: {weights.where}"
+    where = visible(" ".join(weights.where.split()))  # one line: a comment ends with it
+    why = f"{survey.n_images} photographs, starting from {weights.name} ({where})"
+    if weights.name == weights.where:
+        why = f"{survey.n_images} photographs, starting from {where}"
     if side_px <= weights.side_px <= SMALL_PX:
         return _Training("finetune", why, None, "small images keep their size", tuple(lines))
     return _Training(
@@ -172,10 +181,11 @@ def _small(survey: Survey, side_px: int) -> _Training:
     )
 
 
-def _from_scratch(survey: Survey, side_px: int, weights: Weights | None) -> _Training:
+def _from_scratch(survey: Survey, side_px: int) -> _Training:
     side = 64 if side_px < 96 else 128
     few = (
-        f"photographs from scratch; finetune would do better on so few: add `--weights {TO_FETCH}`"
+        "photographs from scratch, as no weights to start from are available; so few gain from them: "
+        f"run `make setup`, or add `--weights {TO_FETCH}`"
     )
     many = f"photographs from scratch: {survey.n_images} are enough for it"
     why = many if survey.n_images > FEW_IMAGES else few

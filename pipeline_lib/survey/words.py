@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from pipeline_lib.sources.doubt import Doubt, in_words
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.survey.look import Survey
+from pipeline_lib.survey.subjects import FEW_SUBJECTS, SubjectOffer, Subjects
 
 SHOWN = 10
+SAME_SUBJECT = (
+    "Some images seem to show the same subject, which should not appear in both train and test."
+)
 
 
 def describe(survey: Survey) -> str:
@@ -27,6 +31,8 @@ def describe(survey: Survey) -> str:
         lines.append("classes  none")
     if survey.splits:
         lines.append(f"splits   {_counts(survey.splits)}")
+    if survey.subjects.taken:
+        lines.append(f"subjects {_about_subjects(survey.subjects.taken, survey.n_images)}")
     if survey.short_sides_px:
         low, high = survey.short_sides_px[0], survey.short_sides_px[-1]
         sampled = len(survey.short_sides_px)
@@ -36,6 +42,8 @@ def describe(survey: Survey) -> str:
     if survey.refused:
         lines.append(f"refused  {_counts(survey.refused)}")
     lines += [f"note     {problem}" for problem in survey.problems]
+    if survey.subjects.offered:
+        lines.append(f"note     {_suggestion(survey.subjects)}")
     return "\n".join(lines)
 
 
@@ -48,6 +56,38 @@ def describe_doubt(doubt: Doubt) -> str:
             f"     {in_words(one)}",
         ]
     return "\n".join(lines)
+
+
+def describe_offers(subjects: Subjects) -> str:
+    """The ways to tell subjects that are offered, numbered."""
+    lines = [
+        "Several images seem to show one subject, which should not be in train and test at once."
+    ]
+    for number, one in enumerate(subjects.offered, 1):
+        lines.append(f"  {number}. {one.subject_from}: {_in_words(one)}")
+    return "\n".join(lines)
+
+
+def _suggestion(subjects: Subjects) -> str:
+    ways = ", or ".join(
+        f"`--subject '{one.subject_from}'` ({_in_words(one)})" for one in subjects.offered
+    )
+    return f"{SAME_SUBJECT} To keep them together, use {ways}; `--subject none` if all images are independent."
+
+
+def _in_words(one: SubjectOffer) -> str:
+    example = f"such as {one.example} with {one.n_example} images"
+    return f"{one.what}: {one.n_subjects} subjects, {example}"
+
+
+def _about_subjects(taken: SubjectOffer, n_images: int) -> str:
+    example = f"such as {taken.example} with {taken.n_example} images"
+    text = f"{taken.n_subjects} by {taken.subject_from}, {example}"
+    if n_images > taken.n_images:
+        text += f"; {n_images - taken.n_images} images have none"
+    if taken.n_subjects < FEW_SUBJECTS:
+        text += "; so few that a split may be left without images of a class"
+    return text
 
 
 def _counts(pairs: Sequence[tuple[str, int]]) -> str:

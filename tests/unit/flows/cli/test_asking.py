@@ -1,4 +1,4 @@
-"""`perennial init` on folders that can be read in several ways, and on images whose classes stand in a table."""
+"""What `perennial init` asks: folders that can be read in several ways, tables of labels, subjects."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def test_without_a_terminal_the_choices_are_named_and_nothing_is_written(
 
     assert main(["init", "photos", "--force"]) == 2
 
-    out, err = capsys.readouterr()
-    assert "1. split_class_folders: train/val/test folders with one folder per class in each" in out
-    assert "2 classes: cat 2, dog 2; splits train 2, val 2 (dev is val); 1 without a class" in out
-    assert "3 classes: dev 2, docs 1, train 2" in out
+    err = capsys.readouterr().err
+    assert "1. split_class_folders: train/val/test folders with one folder per class in each" in err
+    assert "2 classes: cat 2, dog 2; splits train 2, val 2 (dev is val); 1 without a class" in err
+    assert "3 classes: dev 2, docs 1, train 2" in err
     assert (
         "`perennial init photos --layout NAME` with NAME one of split_class_folders, leaf_folders, class_fol"
         in err
@@ -92,7 +92,7 @@ def test_on_a_terminal_a_person_is_asked(
     )
     said = iter(["9", "class_folders"])
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda _: next(said))
+    monkeypatch.setattr("builtins.input", lambda: next(said))
 
     assert main(["init", "photos", "--force"]) == 0
 
@@ -171,6 +171,78 @@ def test_with_a_table_folders_are_asked_about_splits_only(
     )
 
     assert "classes  2: car 1, cat 1\nsplits   train 1, val 1\n" in capsys.readouterr().out
+
+
+def persons(project: Path) -> None:
+    write(
+        project / "photos",
+        *(f"{c}/person{p}_{n}.png" for c in ("cat", "dog") for p in range(4) for n in range(3)),
+    )
+
+
+def test_without_a_terminal_subjects_are_suggested_and_can_be_taken_with_the_option(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    persons(project)
+
+    assert main(["init", "photos", "--force"]) == 0
+    suggested, untold = capsys.readouterr().out, source(project).subject_from
+    assert main(["init", "photos", "--subject", "{subject}_*"]) == 0
+    taken, told = capsys.readouterr().out, source(project).subject_from
+    assert main(["init", "photos"]) == 0
+
+    assert (
+        "`--subject '{subject}_*'` (the beginning of the name: 4 subjects, such as per" in suggested
+    )
+    assert (untold, told) == (None, "{subject}_*")
+    assert "subjects 4 by {subject}_*, such as person3 with 6 images; so few that a split" in taken
+    assert source(project).subject_from == "{subject}_*"  # what was said once is kept
+    assert "Some images seem" not in taken + capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("said", "told"), [("1", "{subject}_*"), ("", None), ("none", None)])
+def test_on_a_terminal_the_answer_on_subjects_is_recorded_and_not_asked_again(
+    said: str,
+    told: str | None,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    persons(project)
+    answers = iter([said])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda: next(answers))
+
+    assert main(["init", "photos", "--force"]) == 0
+    assert "  1. {subject}_*: the beginning of the name: 4 subjects" in capsys.readouterr().err
+    assert main(["init", "photos"]) == 0
+
+    written = read_yaml(project / "params.yaml")["discover"]["sources"][0]
+    assert written["subject_from"] == told
+    assert "Some images seem" not in "".join(capsys.readouterr())
+
+
+def test_a_column_of_the_table_of_labels_may_tell_the_subjects(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(project / "photos", *(f"{n}.png" for n in range(4)))
+    lines = "0.png,cat,p1\n1.png,cat,p1\n2.png,dog,p2\n3.png,dog,\n"
+    (project / "labels.csv").write_text("filename,label,patient_id\n" + lines)
+    arguments = ["init", "photos", "--force", "--labels", "labels.csv"]
+
+    assert main(arguments) == 0
+    assert (
+        "`--subject 'patient_id'` (column patient_id of the table: 2 su" in capsys.readouterr().out
+    )
+    assert main([*arguments, "--subject", "patient_id"]) == 0
+    assert "subjects 2 by patient_id, such as p1 with 2 images; 1 images have none" in (
+        capsys.readouterr().out
+    )
+    assert main([*arguments, "--subject", "nobody"]) == 65
+
+    assert source(project).subject_from == "patient_id"
+    err = capsys.readouterr().err
+    assert "labels.csv:1: no column nobody (found: filename, label, patient_id)" in err
 
 
 def test_the_page_on_labels_names_every_layout() -> None:
