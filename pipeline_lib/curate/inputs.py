@@ -54,6 +54,9 @@ FROM_IMAGES = (
     "entropy_bit",
     "subject_bit",
     "blur_ratio",
+    "least_sharpness",
+    "clipped_share",
+    "white_share",
 )
 TEXT = (
     "source",
