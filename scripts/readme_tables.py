@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts import death_tables, gate_tables, label_tables, learning_tables, speed_tables
+from scripts import (
+    backbone_tables,
+    death_tables,
+    gate_tables,
+    label_tables,
+    learning_tables,
+    speed_tables,
+)
 from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
@@ -168,7 +175,8 @@ TABLES = {
     "scorecard": scorecard,
     "first run": first_run,
     "package sets": package_sets,
-    "backbone": speed_tables.backbone,
+    "backbone": backbone_tables.cost,
+    "features by size": backbone_tables.by_size,
     "loaders": loaders,
     "loaders in short": loaders_in_short,
     "long run": long_run,

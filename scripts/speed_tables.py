@@ -178,22 +178,3 @@ def _bold(case: str) -> str:
 
 def _line(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-BACKBONE = (
-    ("open", "to check and open the weights, once a process", "ms"),
-    ("view", "to resize a photograph of 400 px to the network's input", "ms"),
-    ("batch of 1", "to embed an image, one at a time", "ms"),
-    ("batch of 8", "… in batches of 8", "ms"),
-    ("batch of 32", "… in batches of 32, as `inspect` does", "ms"),
-    ("predict", "`perennial predict --model builtin photo.jpg`, in total", "s"),
-)
-
-
-def backbone() -> str:
-    """CPU time of the built-in backbone."""
-    measured = results("backbone")
-    found = {row["case"]: row for row in measured["rows"]}
-    lines = [f"| {words} | {found[case]['median']:.3g} {unit} |" for case, words, unit in BACKBONE]
-    head = "| measured by `python -m benchmarks.speed.backbone`, one thread | CPU time |"
-    return "\n".join([head, "|---|---|", *lines, "", hardware(measured, "onnxruntime"), ""])

@@ -30,8 +30,7 @@ from pipeline_lib.curate.duplicates import Groups, group_duplicates
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.shard import describe_shapes
-from pipeline_lib.inspect.small_view import small_view
+from pipeline_lib.inspect.shard import describe
 
 Photograph = Image.Image
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -109,9 +108,10 @@ def inspected(images: dict[str, bytes]) -> Inspected:
         if found.grey_HW is None or found.pixels_HWC is None:
             continue
         rows.append({"image_id": name, "sha256": name, **found.findings})
-        features.append({"image_id": name, **describe_shapes(found.grey_HW)})
-        if (view := small_view(found.pixels_HWC)) is not None:
+        described = describe(found, None)
+        if (view := described.pop("view")) is not None:
             views[name] = view
+        features.append({"image_id": name, **described})
     frames = [pd.DataFrame(table).set_index("image_id") for table in (rows, features)]
     return Inspected(frames[0], frames[1], views, time.process_time() - start)
 

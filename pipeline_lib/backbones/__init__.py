@@ -6,7 +6,23 @@ ONNX Runtime, model.py runs it: nothing here loads torch. Training takes the sam
 
 from __future__ import annotations
 
-from pipeline_lib.backbones.builtin import BUILTIN, Backbone, builtin_backbone, weight_file
+from pipeline_lib.backbones.builtin import (
+    BUILTIN,
+    EFFICIENTNET_LITE0,
+    Backbone,
+    builtin_backbone,
+    is_installed,
+    weight_file,
+)
 from pipeline_lib.backbones.model import BuiltinModel, open_builtin
 
-__all__ = ["BUILTIN", "Backbone", "BuiltinModel", "builtin_backbone", "open_builtin", "weight_file"]
+__all__ = [
+    "BUILTIN",
+    "EFFICIENTNET_LITE0",
+    "Backbone",
+    "BuiltinModel",
+    "builtin_backbone",
+    "is_installed",
+    "open_builtin",
+    "weight_file",
+]

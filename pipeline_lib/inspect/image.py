@@ -15,10 +15,11 @@ from pipeline_lib.inspect.memory_limit import image_memory_bytes, memory_limit
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.quality import clipping, measure
 from pipeline_lib.pixels import Decoded, Undecodable, decode, shrink_to
-from pipeline_lib.pixels.resize import resize
+from pipeline_lib.pixels.resize import reduce_whole, resize
 from pipeline_lib.reasons import Reason
 
 SCREEN_PX: Final = 256  # short side at which images are measured; smaller ones keep their size
+REDUCED_PX: Final = 512  # least short side of what all small views are made of
 FORMAT_OF_ENDING: Final = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "jpeg"),
     **dict.fromkeys((".tif", ".tiff"), "tiff"),
@@ -32,12 +33,14 @@ FORMAT_OF_ENDING: Final = {
 class Examined:
     """The findings about one image.
 
-    findings: the columns of IMAGES that a decode can fill. pixels_HWC: the canonical pixels; grey_HW: their luminance
-    with a short side of at most SCREEN_PX. Both uint8, None when the image cannot be used.
+    findings: the columns of IMAGES that a decode can fill. pixels_HWC: the canonical pixels; reduced_HWC: the same,
+    those of large images reduced by a whole number to a short side of REDUCED_PX or more; grey_HW: their luminance with
+    a short side of at most SCREEN_PX. All uint8, None when the image cannot be used.
     """
 
     findings: dict[str, Any]
     pixels_HWC: NDArray[np.uint8] | None = None
+    reduced_HWC: NDArray[np.uint8] | None = None
     grey_HW: NDArray[np.uint8] | None = None
 
 
@@ -62,7 +65,8 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
     decoded = decode(data, params.pixel_rules())
     refusal, detail = _shape_refusal(decoded, params)
     # reduced once: all smaller views, for hashes, quality and features, start from it
-    grey_HW = shrink_to(luminance(decoded.pixels_HWC), short_side_px=SCREEN_PX)
+    reduced_HWC = reduce_whole(decoded.pixels_HWC, short_side_px=REDUCED_PX)
+    grey_HW = shrink_to(luminance(reduced_HWC), short_side_px=SCREEN_PX)
     hashes = perceptual_hashes(grey_HW)
     findings = {
         "refusal": refusal,
@@ -86,7 +90,9 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
         **asdict(measure(grey_HW)),
         **asdict(clipping(decoded.pixels_HWC)),
     }
-    return Examined(findings) if refusal else Examined(findings, decoded.pixels_HWC, grey_HW)
+    if refusal:
+        return Examined(findings)
+    return Examined(findings, decoded.pixels_HWC, reduced_HWC, grey_HW)
 
 
 def luminance(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:

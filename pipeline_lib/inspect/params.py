@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.pixels.rules import PixelRules
+
+BY_SIZE: Final = "by_size"
+# Short side. Photographs are told apart better by an embedding at any size measured, digits of 32 px by gradients:
+# benchmarks/results/features_by_size.json, docs/backbones.md
+EMBEDDED_FROM_PX: Final = 48
 
 
 class InspectParams(PixelRules):
@@ -27,11 +31,13 @@ class InspectParams(PixelRules):
         le=10_000,
         description="largest ratio of long to short side; images at or above it are refused",
     )
-    embedding_weights: Path | None = Field(
-        None,
-        description="weights of the network that computes the features: builtin:efficientnet_lite0, which set-up "
-        "installed, or a local file (.safetensors, .pth) relative to the repository. null: gradients (HOG), good for "
-        "digits and simple shapes, poor for photographs",
+    embedding_weights: str | None = Field(
+        BY_SIZE,
+        description="weights of the network that computes the features. by_size: the built-in one for images with a "
+        f"short side of {EMBEDDED_FROM_PX} px or more, gradients (HOG) for smaller ones; each kind is compared among "
+        "its own. builtin:efficientnet_lite0, which set-up installs, or a local file (.safetensors, .pth) relative to "
+        "the repository: that network for images of every size. null: gradients for all, good for digits and simple "
+        "shapes, poor for photographs",
     )
     weights_sha256: str | None = Field(
         None,
@@ -50,7 +56,7 @@ class InspectParams(PixelRules):
                 raise ValueError(
                     "weights_sha256 is for a file: leave it out beside built-in embedding_weights"
                 )
-        elif (self.embedding_weights is None) != (self.weights_sha256 is None):
+        elif (self.embedding_weights in (BY_SIZE, None)) != (self.weights_sha256 is None):
             raise ValueError(
                 "embedding_weights and weights_sha256 go together: name the file and what `sha256sum` prints for it"
             )

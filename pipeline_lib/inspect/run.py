@@ -13,7 +13,7 @@ from pipeline_lib.files.atomic import atomic_folder, link_or_copy, remove_tree, 
 from pipeline_lib.harness.memo import Memo, stage_key
 from pipeline_lib.harness.shards_once import run_shards_once
 from pipeline_lib.harness.stage import StageRun
-from pipeline_lib.inspect.embedding import embedding, find_weights
+from pipeline_lib.inspect.embedding import Embedding, find_embedding
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.shard import FEATURES_FILE, IMAGES_FILE, ShardTask, ShardUnit
 from pipeline_lib.pixels.other_formats import HEIC_LIBRARY, reads_heic
@@ -34,8 +34,9 @@ def run(job: StageRun[InspectParams]) -> None:
     """Write images.parquet, features/ and pixel_rules.json. Raises ConfigError, OutputDamaged, Interrupted."""
     params = job.params
     # Relative to the original repository, also in a workspace; checked before any image is read.
-    weights = find_weights(params, job.settings.origin(job.checkout))
-    task = ShardTask(job.reads["shards"], params, weights)
+    embedding = find_embedding(params, job.settings.origin(job.checkout))
+    log.info("features: %s", embedding.described() if embedding else "gradients")
+    task = ShardTask(job.reads["shards"], params, embedding)
     members = MEMBERS.read(job.reads["members"])
     members = members[members["shard"].notna()]
     parts = job.writes["images"].with_name("shards.partial")
@@ -43,13 +44,14 @@ def run(job: StageRun[InspectParams]) -> None:
     shards = {
         str(shard): ShardUnit(rows, parts / str(shard)) for shard, rows in members.groupby("shard")
     }
-    memo = Memo(job.settings.state_folder(job.checkout) / "memo" / "inspect", _stage_key(params))
+    memo_folder = job.settings.state_folder(job.checkout) / "memo" / "inspect"
+    memo = Memo(memo_folder, _stage_key(params, embedding))
     run_shards_once(
         "inspect",
         task,
         shards,
         memo=memo,
-        libraries=_libraries(params),
+        libraries=_libraries(embedding),
         settings=job.settings,
         spare=_pass_over,
     )
@@ -59,18 +61,20 @@ def run(job: StageRun[InspectParams]) -> None:
     memo.forget_older_than(job.settings.memo_days)
 
 
-def _stage_key(params: InspectParams) -> str:
-    """Return the memo's key, with the sha256 of a weight file but not its path."""
-    network = embedding(params, params.embedding_weights)
-    pinned = params.model_copy(update={"weights_sha256": network.sha256 if network else None})
-    content = pinned.model_dump_json(exclude={"embedding_weights"})
-    return stage_key(format_version=FORMAT_VERSION, params=content, libraries=_libraries(params))
+def _stage_key(params: InspectParams, embedding: Embedding | None) -> str:
+    """Return the memo's key, with what really makes the vectors: not its name in params, or the path of its file."""
+    named = {"embedding_weights", "weights_sha256", "embedding_network"}
+    used = embedding.identity if embedding else "gradients"
+    return stage_key(
+        format_version=FORMAT_VERSION,
+        params=f"{params.model_dump_json(exclude=named)} {used}",
+        libraries=_libraries(embedding),
+    )
 
 
-def _libraries(params: InspectParams) -> tuple[str, ...]:
+def _libraries(embedding: Embedding | None) -> tuple[str, ...]:
     heic = (HEIC_LIBRARY,) if reads_heic() else ()
-    network = embedding(params, params.embedding_weights)
-    return LIBRARIES + heic + (network.libraries if network else ())
+    return LIBRARIES + heic + (embedding.libraries if embedding else ())
 
 
 def _pass_over(unit: ShardUnit, image_id: str, cause: str) -> ShardUnit:

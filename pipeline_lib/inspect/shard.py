@@ -8,13 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, shared_name
-from pipeline_lib.inspect.embedding import Embedding, embedding
+from pipeline_lib.inspect.embedding import Embedding
 from pipeline_lib.inspect.hog import hog
 from pipeline_lib.inspect.image import Examined, examine, refused, squeeze
 from pipeline_lib.inspect.memory_limit import image_memory_bytes
@@ -26,7 +24,6 @@ from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 
 KEYS: Final = ("image_id", "shard", "row_in_shard")
-BATCH: Final = 32  # batch size of the embedding network
 THUMBNAIL_PX: Final = 32
 # Enlarging a 32 px digit to this side costs its predictors nothing: 99.6 % (kNN) and 99.2 % (LR) at 32 and at 64 px.
 HOG_PX: Final = 64
@@ -36,11 +33,11 @@ FEATURES_FILE: Final = "features.parquet"
 
 @dataclass(frozen=True)
 class ShardTask:
-    """The task of a worker, for any shard. weights: path of the embedding's checked weight file; None for HOG."""
+    """The task of a worker, for any shard. embedding: None for gradients."""
 
     shards: Path
     params: InspectParams
-    weights: Path | None
+    embedding: Embedding | None
 
     def __call__(self, unit: ShardUnit, at: Callable[[str], None]) -> bool:
         """Inspect a shard and write its two tables. Raises OutputDamaged.
@@ -103,28 +100,14 @@ class ShardTables:
 def inspect_shard(
     unit: ShardUnit, source: MemberBytes, task: ShardTask, at: Callable[[str], None]
 ) -> ShardTables:
-    """Examine every member of a shard; one full-size image is in memory at a time, and small views of BATCH."""
-    network = embedding(task.params, task.weights)
+    """Examine every member of a shard, one at a time."""
     images: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
-    rows = unit.members.sort_values("row_in_shard").to_dict("records")
-    for start in range(0, len(rows), BATCH):
-        described: list[dict[str, Any]] = []
-        views: list[NDArray[np.uint8]] = []
-        for member in rows[start : start + BATCH]:
-            examined = _examined(member, unit, source, task, at)
-            images.append({name: member[name] for name in KEYS} | examined.findings)
-            if examined.grey_HW is not None and examined.pixels_HWC is not None:
-                view_of_it = {"view": small_view(examined.pixels_HWC)}
-                described.append(
-                    {
-                        "image_id": member["image_id"],
-                        **describe_shapes(examined.grey_HW),
-                        **view_of_it,
-                    }
-                )
-                views += [network.view(examined.pixels_HWC)] if network else []
-        features += _embedded(described, views, network)
+    for member in unit.members.sort_values("row_in_shard").to_dict("records"):
+        examined = _examined(member, unit, source, task, at)
+        images.append({name: member[name] for name in KEYS} | examined.findings)
+        if described := describe(examined, task.embedding):
+            features.append({"image_id": member["image_id"], **described})
     return ShardTables(_frame(images, IMAGES), _frame(features, FEATURES))
 
 
@@ -146,25 +129,22 @@ def _examined(
     return examine(image_id, _read(source, member, task.shards), task.params)
 
 
-def describe_shapes(grey_HW: NDArray[np.uint8]) -> dict[str, Any]:
-    """Compute thumbnail and HOG, at one side for images of any size, so that all vectors are comparable."""
-    thumbnail = squeeze(grey_HW, side_px=THUMBNAIL_PX)
-    vector = hog(squeeze(grey_HW, side_px=HOG_PX))
-    return {"kind": "hog", "thumbnail": thumbnail.tobytes(), "vector": vector}
-
-
-def _embedded(
-    described: list[dict[str, Any]], views: list[NDArray[np.uint8]], network: Embedding | None
-) -> list[dict[str, Any]]:
-    """Replace HOG by an embedding if weights are named."""
-    if network is None or not views:
-        return described
-    vectors_ND = network.vectors(views)
-    kind = f"embedding:{network.sha256[:12]}"
-    return [
-        row | {"kind": kind, "vector": vector}
-        for row, vector in zip(described, vectors_ND, strict=True)
-    ]
+def describe(examined: Examined, embedding: Embedding | None) -> dict[str, Any]:
+    """Return the columns of FEATURES but the image_id; none of an image that cannot be used."""
+    if examined.grey_HW is None or examined.reduced_HWC is None or examined.pixels_HWC is None:
+        return {}
+    if embedding and embedding.takes(examined.pixels_HWC):
+        is_enough = min(examined.reduced_HWC.shape[:2]) >= 2 * embedding.sees_px
+        pixels_HWC = examined.reduced_HWC if is_enough else examined.pixels_HWC
+        kind, vector = embedding.kind, embedding.vector(pixels_HWC)
+    else:  # at one side for images of any size, so that all vectors are comparable
+        kind, vector = "hog", hog(squeeze(examined.grey_HW, side_px=HOG_PX))
+    return {
+        "kind": kind,
+        "thumbnail": squeeze(examined.grey_HW, side_px=THUMBNAIL_PX).tobytes(),
+        "vector": vector,
+        "view": small_view(examined.reduced_HWC),
+    }
 
 
 def _read(source: MemberBytes, member: dict[Any, Any], shards: Path) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pipeline_lib.pixels.exif import turn_upright
 from pipeline_lib.pixels.jpeg import decode_jpeg
 from pipeline_lib.pixels.noticed import ends_grey
@@ -41,7 +39,7 @@ def decode(data: bytes, rules: PixelRules) -> Decoded:
         if rules.exif_orientation == "apply" and kind not in ALREADY_UPRIGHT
         else 1
     )
-    pixels_HWC = np.ascontiguousarray(turn_upright(raster.pixels_HWC, turn))
+    pixels_HWC = turn_upright(raster.pixels_HWC, turn)
     height, width = pixels_HWC.shape[:2]
     return Decoded(
         pixels_HWC=pixels_HWC,

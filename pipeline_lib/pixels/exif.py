@@ -51,8 +51,12 @@ def read_exif(block: bytes) -> Exif:
 
 
 def turn_upright(pixels_HWC: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Undo an EXIF orientation (1..8): what the file calls its first row becomes the top one. A view or the input."""
-    mirrored = pixels_HWC[:, ::-1] if orientation in (2, 4, 5, 7) else pixels_HWC
+    """Undo an EXIF orientation (1..8): what the file calls its first row becomes the top one. Contiguous."""
+    height, width = pixels_HWC.shape[:2]
+    # A pixel is moved as one item: half the time of moving its three bytes.
+    whole_HW = np.ascontiguousarray(pixels_HWC).view("V3").reshape(height, width)
+    mirrored = whole_HW[:, ::-1] if orientation in (2, 4, 5, 7) else whole_HW
     # quarter turns, anticlockwise, after the mirror
     turns = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[orientation]
-    return np.rot90(mirrored, turns)
+    turned_HW = np.ascontiguousarray(np.rot90(mirrored, turns))
+    return turned_HW.view(np.uint8).reshape(*turned_HW.shape, 3)

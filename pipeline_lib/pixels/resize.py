@@ -8,9 +8,13 @@ takes half as many pixels into account.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+BAND_BYTES: Final = 1_000_000
 
 
 def shrink_to(pixels_HWC: NDArray[np.uint8], *, short_side_px: int) -> NDArray[np.uint8]:
@@ -27,6 +31,21 @@ def shrink_to(pixels_HWC: NDArray[np.uint8], *, short_side_px: int) -> NDArray[n
         width=scaled(width, short_side_px, short),
         height=scaled(height, short_side_px, short),
     )
+
+
+def reduce_whole(pixels_HWC: NDArray[np.uint8], *, short_side_px: int) -> NDArray[np.uint8]:
+    """Divide the sides by the largest whole number that leaves the short side `short_side_px` or more.
+
+    Each pixel is the mean of a square of them: a tenth of the time of a filter. An image whose short side is below
+    twice the size is returned unchanged.
+    """
+    factor = min(pixels_HWC.shape[:2]) // short_side_px
+    if factor < 2:
+        return pixels_HWC
+    # In bands that fit into a processor's cache, where Pillow's copy of them costs little.
+    rows = factor * max(1, BAND_BYTES // (factor * pixels_HWC[0].nbytes))
+    bands = (pixels_HWC[top : top + rows] for top in range(0, len(pixels_HWC), rows))
+    return np.concatenate([np.asarray(Image.fromarray(band).reduce(factor)) for band in bands])
 
 
 def centre_square(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:

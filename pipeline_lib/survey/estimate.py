@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.convert.stored import ReceivedImage, stored_form
+from pipeline_lib.inspect.embedding import builtin_embedding
 from pipeline_lib.inspect.image import examine
-from pipeline_lib.inspect.shard import describe_shapes
+from pipeline_lib.inspect.shard import describe
 from pipeline_lib.params import LineParams
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey.look import Survey
@@ -139,6 +140,7 @@ def try_out(survey: Survey, params: LineParams, settings: Settings) -> CostTrial
 def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
     """Seconds and kept bytes of each image; the first one, which loads what the others find loaded, goes twice."""
     rules, costs, started = params.inspect.pixel_rules(), [], time.perf_counter()
+    embedding = builtin_embedding(params.inspect)
     samples = survey.samples[:: -(-len(survey.samples) // TRIED) or 1]
     for seen in [*samples[:1], *samples]:
         if seen.size_bytes > params.download.max_file_bytes:
@@ -149,7 +151,7 @@ def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
         found = examined.findings
         if len(data) < seen.size_bytes or examined.grey_HW is None:
             continue
-        describe_shapes(examined.grey_HW)
+        describe(examined, embedding)
         size = {name: int(found[name]) for name in ("width_px", "height_px", "exif_orientation")}
         image = ReceivedImage(
             image_id=seen.name, container="", offset_bytes=0, size_bytes=len(data), **size

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 
-from pipeline_lib.backbones import builtin_backbone
+from pipeline_lib.inspect.feature_choice import choose_features
 from pipeline_lib.safe_text import visible
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.weight_choice import TO_FETCH, WeightChoice, Weights
@@ -27,7 +27,6 @@ VOTES = (
     "      labels: null  # no class folders: name a CSV with the columns filename,label (docs/labels.md)\n"
     "      votes: null  # or what several people said: member,annotator,label\n"
 )
-EMBEDDING = "  embedding_weights: {}  # what curation compares photographs by; null: gradients\n"
 TEMPLATE = """\
 # Everything that changes results, one section per stage; `perennial params` says what every key means, with its bounds.
 # Written for {uri} ({summary}).
@@ -46,7 +45,8 @@ download:
 
 inspect:
   min_side_px: {min_side_px}  # smaller images are set aside as too_small
-{embedding}
+  embedding_weights: {embedding}  # features: {embedding_why} (docs/backbones.md)
+
 curate: {{}}
 
 convert:
@@ -63,11 +63,15 @@ register: {{}}
 
 @dataclass(frozen=True)
 class Advice:
-    """params: the text of a params.yaml. recipe: what it trains with. reason: why, as one clause."""
+    """params: the text of a params.yaml. recipe: what it trains with. reason: why, as one clause.
+
+    features: what curation compares images by, and why, as one clause.
+    """
 
     params: str
     recipe: str
     reason: str
+    features: str
 
 
 def advise(
@@ -76,6 +80,7 @@ def advise(
     """The params.yaml for a source. choice: weights to start from; is_named: a person chose them."""
     side_px = survey.short_side_px or SMALL_PX + 1
     weights = choice.weights
+    features = choose_features(survey.short_side_px)
     if weights and (is_named or gains_from_weights(survey)):
         training = _finetune(survey, side_px, weights)
     elif side_px <= SMALL_PX:
@@ -98,9 +103,8 @@ def advise(
         target_bytes=target,
         max_bytes=target * 2,
         min_side_px=8 if side_px <= SMALL_PX else 32,
-        embedding=EMBEDDING.format(weights.name)
-        if weights and builtin_backbone(weights.name)
-        else "",
+        embedding=features.embedding_weights or "null",
+        embedding_why=features.why,
         recipe=training.recipe,
         recipe_why=training.why,
         short_side_px=training.short_side_px or "null",
@@ -109,7 +113,7 @@ def advise(
             f"  {line}\n" for line in [*training.lines, *_steps(training.recipe, _n_train(survey))]
         ),
     )
-    return Advice(params, training.recipe, training.why)
+    return Advice(params, training.recipe, training.why, f"{features.meaning}, as {features.why}")
 
 
 def _more(survey: Survey) -> str:

@@ -150,6 +150,7 @@ def _survey_in_words(
         [
             describe(found),
             *(f"note     {note}" for note in choice.notes),
+            f"features {advice.features}",
             f"recipe   {advice.recipe}: {advice.reason}",
             _what_it_takes(found, params, settings, origin),
         ]

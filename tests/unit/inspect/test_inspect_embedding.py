@@ -1,6 +1,8 @@
-"""A named weight file makes the features of photographs; its sha256 is checked before an image is read."""
+"""Which features describe an image: gradients, the built-in backbone's by its size, or those of a named weight file."""
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 from pipeline_lib.backbones import open_builtin
 from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import BadData, ConfigError
-from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.run import _stage_key
+from pipeline_lib.inspect import embedding
+from pipeline_lib.inspect.feature_choice import choose_features
+from pipeline_lib.inspect.params import EMBEDDED_FROM_PX, InspectParams
 from pipeline_lib.pixels import centre_square
 from testing.images import encoded, photo
 from tests.unit.inspect.made_shards import features_of, inspect, make_source
@@ -52,7 +55,9 @@ def source(tmp_path: Path) -> Path:
 def params_for(file: Path, **others: Any) -> InspectParams:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return InspectParams(
-        embedding_weights=file, weights_sha256=digest, **{"embedding_network": "resnet18", **others}
+        embedding_weights=str(file),
+        weights_sha256=digest,
+        **{"embedding_network": "resnet18", **others},
     )
 
 
@@ -89,7 +94,7 @@ def test_weights_that_are_not_the_pinned_ones_are_refused_with_their_hash(
     source: Path, weight_files: Path
 ) -> None:
     file = weight_files / "weights.pth"
-    params = InspectParams(embedding_weights=file, weights_sha256="0" * 64)
+    params = InspectParams(embedding_weights=str(file), weights_sha256="0" * 64)
     found = hashlib.sha256(file.read_bytes()).hexdigest()
 
     message = rf"weights\.pth: the weight file is not the one inspect\.weights_sha256 names \(found: {found}\)\. Remedy: r"
@@ -133,6 +138,74 @@ def test_a_file_that_holds_no_weights_is_refused_and_never_executed(
 # The built-in backbone
 
 BUILTIN = {"embedding_weights": EFFICIENTNET_LITE0.ref}
+BUILTIN_KIND = f"embedding:{EFFICIENTNET_LITE0.sha256[:12]}"
+NOT_INSTALLED = replace(EFFICIENTNET_LITE0, package="no_such")
+
+
+def test_by_default_the_backbone_describes_large_images_and_gradients_small_ones(
+    tmp_path: Path,
+) -> None:
+    limit = EMBEDDED_FROM_PX
+    sizes = {
+        "small": (limit - 1, 300),
+        "large": (limit, 300),
+        "tiny": (32, 32),
+        "photo": (400, 300),
+    }
+    files = {
+        f"made/a/{name}.png": encoded(photo(width=width, height=height), "PNG")
+        for name, (width, height) in sizes.items()
+    }
+    make_source(tmp_path, files)
+
+    kinds = features_of(inspect(tmp_path))["kind"]
+    all_embedded = features_of(inspect(tmp_path, InspectParams(**BUILTIN), out="named"))["kind"]
+
+    assert kinds.to_dict() == {
+        "made/a/small.png": "hog",
+        "made/a/large.png": BUILTIN_KIND,
+        "made/a/tiny.png": "hog",
+        "made/a/photo.png": BUILTIN_KIND,
+    }
+    assert set(all_embedded) == {BUILTIN_KIND}
+
+
+def test_without_the_package_all_images_are_described_by_gradients_which_a_line_says_and_no_memo_keeps(
+    source: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(embedding, "EFFICIENTNET_LITE0", NOT_INSTALLED)
+        without = features_of(inspect(source, out="without"))
+    with_it = features_of(inspect(source, out="with"))
+
+    assert set(without["kind"]) == {"hog"}
+    assert [record.message for record in caplog.records if "features:" in record.message] == [
+        "features: gradients for all images, since the package no-such is not installed; photographs would gain from "
+        "it: `make setup` installs it"
+    ]
+    assert set(with_it["kind"]) == {BUILTIN_KIND}
+
+
+@pytest.mark.parametrize(
+    ("short_side_px", "chosen", "said"),
+    [
+        (
+            400,
+            EFFICIENTNET_LITE0.ref,
+            "embedding by builtin:efficientnet_lite0, as the median short side is 400 px",
+        ),
+        (EMBEDDED_FROM_PX, EFFICIENTNET_LITE0.ref, "embedding by "),
+        (EMBEDDED_FROM_PX - 1, None, "gradients, as the median short side is 47 px"),
+        (None, "by_size", "by the size of each image, as none could"),
+    ],
+)
+def test_the_features_of_a_whole_set_are_chosen_by_its_median_size(
+    short_side_px: int | None, chosen: str | None, said: str
+) -> None:
+    choice = choose_features(short_side_px)
+
+    assert choice.embedding_weights == chosen
+    assert f"{choice.meaning}, as {choice.why}".startswith(said)
 
 
 def test_the_built_in_backbone_describes_images_without_torch_and_the_table_says_which_weights_did(
@@ -145,17 +218,25 @@ def test_the_built_in_backbone_describes_images_without_torch_and_the_table_says
     views = np.stack([EFFICIENTNET_LITE0.view(pixels) for pixels in IMAGES.values()])
     expected = open_builtin(EFFICIENTNET_LITE0, threads=1).features(views)
     assert np.array_equal(np.stack(list(features.loc[list(IMAGES), "vector"])), expected)
-    assert set(features["kind"]) == {f"embedding:{EFFICIENTNET_LITE0.sha256[:12]}"}
+    assert set(features["kind"]) == {BUILTIN_KIND}
 
 
-def test_what_is_remembered_of_a_shard_is_told_apart_by_the_weights_however_they_are_named(
-    weight_files: Path,
+def test_what_is_remembered_of_a_shard_is_told_apart_by_what_describes_its_images(
+    source: Path, weight_files: Path
 ) -> None:
-    of_file = params_for(weight_files / "weights.pth")
+    """One state folder for all: nothing of one setting is brought back for another."""
+    settings: dict[str, Callable[[], InspectParams]] = {
+        "gradients": lambda: InspectParams(embedding_weights=None),
+        "builtin": lambda: InspectParams(**BUILTIN),
+        "file": lambda: params_for(weight_files / "weights.pth"),
+    }
 
-    keys = {_stage_key(InspectParams()), _stage_key(InspectParams(**BUILTIN)), _stage_key(of_file)}
+    kinds = {
+        name: set(features_of(inspect(source, params(), out=name))["kind"])
+        for name, params in settings.items()
+    }
 
-    assert len(keys) == 3
+    assert len({frozenset(kind) for kind in kinds.values()}) == 3, kinds
 
 
 @pytest.mark.parametrize(

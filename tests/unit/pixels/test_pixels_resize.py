@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline_lib.pixels import centre_square, shrink_to, view
+from pipeline_lib.pixels.resize import reduce_whole
 from testing.images import photo
 
 
@@ -79,3 +80,17 @@ def test_what_a_network_sees_is_pillows_own_resize_but_for_rounding() -> None:
     ).astype(int)
 
     assert np.abs(view(pixels, side_px=100) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "factor"), [(1201, 1003, 3), (2000, 611, 1), (640, 2049, 2)]
+)
+def test_large_images_are_reduced_in_bands_to_what_pillow_makes_of_them_at_once(
+    width: int, height: int, factor: int
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+    reduced = reduce_whole(pixels, short_side_px=320)
+
+    assert np.array_equal(reduced, np.asarray(Image.fromarray(pixels).reduce(factor)))
+    assert min(reduced.shape[:2]) >= 320

@@ -243,10 +243,8 @@ def test_the_built_in_weights_serve_training_and_curation(tmp_path: Path) -> Non
         224,
     )
     assert params.network == "timm:tf_efficientnet_lite0"
-    assert (
-        str(load_params(tmp_path / "params.yaml").inspect.embedding_weights)
-        == "builtin:efficientnet_lite0"
-    )
+    inspect = load_params(tmp_path / "params.yaml").inspect
+    assert inspect.embedding_weights == "builtin:efficientnet_lite0"
     with pytest.raises(
         ConfigError, match="--weights cannot be used .*no such built-in backbone: name builtin:eff"
     ):
