@@ -194,6 +194,7 @@ TABLES = {
     "cifar10 votes": label_tables.cifar10_votes,
     "planted labels": label_tables.digits,
     "cifar10 labels": label_tables.cifar10_labels,
+    "photograph outliers": label_tables.photograph_outliers,
     "next to label": label_tables.next_to_label,
     "deaths": death_tables.deaths,
     "gate renamed": gate_tables.renamed,

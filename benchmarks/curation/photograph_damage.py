@@ -29,6 +29,7 @@ from benchmarks.support.changed_photographs import (
     DAMAGED,
     PLACEHOLDERS,
     SOUND,
+    SPOILT,
     Kind,
     as_image,
 )
@@ -97,9 +98,10 @@ def _said(verdict: Verdict, before: Verdict) -> frozenset[str]:
 
 def damage_rows(plants: Mapping[str, Plant], said: Mapping[str, frozenset[str]]) -> Iterable[Row]:
     """The shares named and noticed of each kind, and the words that were said."""
-    for kind_name, kind in DAMAGED.items():
+    for kind_name, kind in (DAMAGED | SPOILT).items():
         names = [name for name, plant in plants.items() if plant.kind == kind_name]
-        yield row(kind_name, "damaged", "files", [len(names)])
+        what = "damaged" if kind_name in DAMAGED else "spoilt"
+        yield row(kind_name, what, "files", [len(names)])
         yield row(
             kind_name,
             "named",
@@ -150,7 +152,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100, help="files of each kind (default 100)")
     options = parser.parse_args()
     photographs = read_photographs(options.data / "clothing.tar")
-    plants = planted(photographs, DAMAGED | SOUND | PLACEHOLDERS, options.each)
+    plants = planted(photographs, DAMAGED | SPOILT | SOUND | PLACEHOLDERS, options.each)
     found = verdicts(photographs | {name: plant.data for name, plant in plants.items()})
     said = {name: _said(found[name], found[plant.original]) for name, plant in plants.items()}
     nothing = Verdict(None, frozenset())
@@ -159,7 +161,7 @@ def main() -> None:
     missed = [
         (name, "passed without a word")
         for name in said
-        if plants[name].kind in DAMAGED and not said[name]
+        if plants[name].kind in DAMAGED | SPOILT and not said[name]
     ]
     doubted = [(name, ", ".join(sorted(words))) for name, words in as_they_are.items() if words]
     for kind_name, kind in SOUND.items():

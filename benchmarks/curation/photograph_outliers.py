@@ -5,8 +5,9 @@
 FOLDER: clothing.tar, as for photograph_copies; --cifar10: the folder with cifar10.tar. Among the photographs lie 60 scenes
 (the photographs in Debian's packages of desktop backgrounds: each once whole or in part, some in two parts), 60 digits,
 60 images of CIFAR-10 enlarged from 32 px, or 60 drawn patterns; under classes drawn at random, or all in one class of
-120. Features: the built-in backbone. Beside the score: the same under gradients (HOG), and 12 or 25 images of each class
-with one scene in each. `--sheet` draws the 24 photographs of the archive as it is that come first. Writes
+120. Features: the built-in backbone. Beside the score: the one of 0.2.0 (percentile in the class of the mean distance to
+ten neighbours, vectors as they are), the same under gradients (HOG), and 12 or 25 images of each class with one scene in
+each. `--sheet` draws the 24 photographs of the archive as it is that come first. Writes
 benchmarks/results/photograph_outliers.json.
 """
 
@@ -29,14 +30,13 @@ from benchmarks.curation.photograph_copies import read_photographs
 from benchmarks.curation.photograph_damage import sheet
 from benchmarks.support.photographs import BACKGROUNDS, SHARE, photograph_window
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.backbones import open_builtin
-from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.outliers import outlier_scores
 from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.inspect.image import SCREEN_PX, luminance
-from pipeline_lib.inspect.shard import BATCH, describe_shapes
-from pipeline_lib.pixels import PixelRules, decode, shrink_to
+from pipeline_lib.inspect.embedding import find_embedding
+from pipeline_lib.inspect.image import examine
+from pipeline_lib.inspect.params import InspectParams
+from pipeline_lib.inspect.shard import describe
 
 STRANGERS, LONGEST_PX, SHOWN = 60, 400, 24
 ONE_CLASS = "pants"  # of 120
@@ -56,7 +56,6 @@ MORE_SCENES = (  # photographs with less to see than those that speed is measure
     "wallpapers/Kite/contents/images/2560x1600.jpg",
     "wallpapers/summer_1am/contents/images/2560x1600.jpg",
 )
-Pixels = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -68,25 +67,29 @@ class Described:
     gradients_ND: np.ndarray
 
 
-def described(images: Iterable[tuple[str, Pixels]]) -> Described:
-    """Embeddings and gradients, a batch of full-size images in memory at a time."""
-    model = open_builtin(EFFICIENTNET_LITE0, threads=1)
+def described(images: Iterable[tuple[str, bytes]]) -> Described:
+    """Embeddings and gradients, one full-size image in memory at a time."""
+    params = InspectParams()
+    embedding = find_embedding(params, Path())
     groups: list[str] = []
+    embeddings: list[np.ndarray] = []
     gradients: list[np.ndarray] = []
-    views: list[np.ndarray] = []
-    for group, pixels in images:
-        grey = shrink_to(luminance(pixels), short_side_px=SCREEN_PX)
+    for group, data in images:
+        examined = examine("a", data, params)
         groups.append(group)
-        gradients.append(describe_shapes(grey)["vector"])
-        views.append(EFFICIENTNET_LITE0.view(pixels))
-    embeddings = [
-        model.features(np.stack(views[start : start + BATCH]))
-        for start in range(0, len(views), BATCH)
-    ]
-    return Described(groups, np.concatenate(embeddings), np.stack(gradients))
+        embeddings.append(describe(examined, embedding)["vector"])
+        gradients.append(describe(examined, None)["vector"])
+    return Described(groups, np.stack(embeddings), np.stack(gradients))
 
 
-def scenes() -> Iterable[tuple[str, Pixels]]:
+def _png(pixels: np.ndarray | Image.Image) -> bytes:
+    file = io.BytesIO()
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image.convert("RGB").save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def scenes() -> Iterable[tuple[str, bytes]]:
     """Each background photograph whole, and three windows of it."""
     names = [name for of_package in BACKGROUNDS.values() for name in of_package]
     for name in (*names, *(name for name in MORE_SCENES if (SHARE / name).is_file())):
@@ -96,23 +99,20 @@ def scenes() -> Iterable[tuple[str, Pixels]]:
         windows = [photograph_window(*photograph.size, rng) for _ in range(3)]
         for image in (photograph.copy(), *map(photograph.crop, windows)):
             image.thumbnail((LONGEST_PX, LONGEST_PX))
-            yield name, np.asarray(image)
+            yield name, _png(image)
 
 
-def digits() -> Iterable[tuple[str, Pixels]]:
+def digits() -> Iterable[tuple[str, bytes]]:
     """Scans of 8 px, enlarged."""
     from sklearn.datasets import load_digits
 
     scans = load_digits().images
     for number in np.random.default_rng(0).choice(len(scans), 2 * STRANGERS, replace=False):
         scan = Image.fromarray((scans[number] * 15.9).astype(np.uint8))
-        yield (
-            str(number),
-            np.asarray(scan.resize((224, 224), Image.Resampling.BICUBIC).convert("RGB")),
-        )
+        yield str(number), _png(scan.resize((224, 224), Image.Resampling.BICUBIC))
 
 
-def small_photographs(folder: Path) -> Iterable[tuple[str, Pixels]]:
+def small_photographs(folder: Path) -> Iterable[tuple[str, bytes]]:
     """CIFAR-10's, enlarged from 32 px."""
     with tarfile.open(folder / "cifar10.tar") as archive:
         members = [one for one in archive.getmembers() if one.isfile() and "test/" in one.name]
@@ -120,15 +120,15 @@ def small_photographs(folder: Path) -> Iterable[tuple[str, Pixels]]:
             file = archive.extractfile(member)
             assert file is not None
             image = Image.open(io.BytesIO(file.read())).convert("RGB")
-            yield member.name, np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC))
+            yield member.name, _png(image.resize((224, 224), Image.Resampling.BICUBIC))
 
 
-def patterns() -> Iterable[tuple[str, Pixels]]:
+def patterns() -> Iterable[tuple[str, bytes]]:
     """Noise, waves, boards, clouds, gradients and lines like those of a text."""
     rng = np.random.default_rng(0)
     for number in range(2 * STRANGERS):
         pixels = PATTERNS[number % len(PATTERNS)](rng)
-        yield str(number), np.clip(pixels, 0, 255).astype(np.uint8)
+        yield str(number), _png(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
 Y, X = np.mgrid[:400, :300].astype(float)
@@ -137,12 +137,12 @@ Y, X = np.mgrid[:400, :300].astype(float)
 def _waves(rng: np.random.Generator) -> np.ndarray:
     angle, frequency = rng.uniform(0, np.pi), rng.uniform(0.05, 0.6)
     wave = np.sin(frequency * (X * np.cos(angle) + Y * np.sin(angle)))
-    return (127 + 120 * wave)[..., None] * rng.uniform(0.5, 1, 3)
+    return np.asarray((127 + 120 * wave)[..., None] * rng.uniform(0.5, 1, 3))
 
 
 def _board(rng: np.random.Generator) -> np.ndarray:
     side = int(rng.integers(8, 50))
-    return (255 * ((X // side + Y // side) % 2))[..., None] * rng.uniform(0.3, 1, 3)
+    return np.asarray((255 * ((X // side + Y // side) % 2))[..., None] * rng.uniform(0.3, 1, 3))
 
 
 def _clouds(rng: np.random.Generator) -> np.ndarray:
@@ -185,6 +185,18 @@ def scores(vectors_ND: np.ndarray, classes: np.ndarray, kind: str) -> np.ndarray
     return outlier_scores(rows, short, CurateParams()).to_numpy()
 
 
+def as_in_0_2_0(vectors_ND: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Percentile within the class of the mean Euclidean distance to the ten nearest images of it."""
+    from sklearn.neighbors import NearestNeighbors
+
+    distance = np.empty(len(classes))
+    for name in np.unique(classes):
+        own = vectors_ND[classes == name]
+        near = NearestNeighbors(n_neighbors=10).fit(own).kneighbors()[0]
+        distance[classes == name] = near.mean(axis=1)
+    return pd.Series(distance).groupby(classes).rank(pct=True).to_numpy()
+
+
 def planted_rows(
     name: str, strangers: Described, garments: Described, classes: np.ndarray, seeds: int
 ) -> Iterable[Row]:
@@ -202,8 +214,11 @@ def planted_rows(
             everything = np.concatenate([classes, labels])
             for features, kind in (("embeddings", "embedding:lite0"), ("gradients", "hog")):
                 own, other = (getattr(one, f"{features}_ND") for one in (garments, strangers))
-                values = scores(np.concatenate([own, other[chosen]]), everything, kind)
-                for metric, value in _graded(values, len(classes)).items():
+                vectors = np.concatenate([own, other[chosen]])
+                graded = _graded(scores(vectors, everything, kind), len(classes))
+                before = _graded(as_in_0_2_0(vectors, everything), len(classes))
+                graded["average precision in 0.2.0"] = before["average precision"]
+                for metric, value in graded.items():
                     found.setdefault(f"{metric}, {features}", []).append(value)
         for metric, values in found.items():
             unit = "images" if "garments" in metric else "share"
@@ -260,9 +275,7 @@ def main() -> None:
     photographs = read_photographs(options.data / "clothing.tar")
     names = sorted(photographs)
     classes = np.array([Path(name).parent.name for name in names])
-    garments = described(
-        (name, decode(photographs[name], PixelRules()).pixels_HWC) for name in names
-    )
+    garments = described((name, photographs[name]) for name in names)
 
     as_they_are = scores(garments.embeddings_ND, classes, "embedding:lite0")
     asked = int((as_they_are > CurateParams().ood_spreads).sum())

@@ -73,8 +73,8 @@ def _moved(data: bytes, *, length_px: int, angle: float) -> bytes:
     # A line drawn eight times as fine and reduced: its ends and steps are soft.
     fine = np.zeros((8 * side, 8 * side), np.float32)
     reach = (4 * side - 4) * np.array([np.cos(angle), np.sin(angle)])
-    ends = [tuple(int(at) for at in 4 * side + sign * reach) for sign in (-1, 1)]
-    cv2.line(fine, *ends, 1.0, thickness=8)
+    first, last = ((4 * side + sign * reach).astype(int).tolist() for sign in (-1, 1))
+    cv2.line(fine, first, last, 1.0, thickness=8)
     path = cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA)
     moved = cv2.filter2D(pixels, -1, path / path.sum(), borderType=cv2.BORDER_REFLECT)
     return _saved(Image.fromarray(moved), quality=90)
@@ -156,6 +156,8 @@ DAMAGED: dict[str, Kind] = {
     ),
     "HTML named .jpg": Kind(lambda data, other, rng: html(rng.randrange(1000)), Reason.NOT_IMAGE),
     "empty file": Kind(lambda data, other, rng: b"", Reason.EMPTY),
+}
+SPOILT: dict[str, Kind] = {
     "overexposed, gain 2 to 3": Kind(
         lambda data, other, rng: _brighter(data, gain=rng.uniform(2, 3)), Remark.LIGHT
     ),

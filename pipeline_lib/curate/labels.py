@@ -94,7 +94,7 @@ def decide_labels(
     frame = _decided(received, poll)
 
     by_votes = frame["label_source"] == "votes"
-    statistics = {
+    statistics: dict[str, float | str] = {
         "cast": len(cast),
         "pictures": int((frame["n_votes"] > 0).sum()),
         "of_unknown_pictures": len(votes) - len(matched),

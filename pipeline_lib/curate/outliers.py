@@ -71,7 +71,7 @@ def _of_class(part: pd.DataFrame, kind: str, params: CurateParams) -> pd.Series:
 
 def _in_spreads(distance: pd.Series, class_id: pd.Series) -> pd.Series:
     """Distances on one scale. Where equal images make a distance 0, it counts as the smallest that is not."""
-    logarithm = np.log(distance.mask(distance == 0))
+    logarithm: pd.Series = np.log(distance.mask(distance == 0))
     logarithm = logarithm.fillna(logarithm.min()).where(distance.notna())
     by_class = logarithm.groupby(class_id.reindex(distance.index))
     of_class = by_class.transform("median")
@@ -79,7 +79,7 @@ def _in_spreads(distance: pd.Series, class_id: pd.Series) -> pd.Series:
     within = _spread(logarithm - of_class)
     if within == 0:
         return pd.Series(np.nan, index=distance.index)
-    compared = logarithm - of_class * between / (between + (2 * within) ** 2)
+    compared: pd.Series = logarithm - of_class * between / (between + (2 * within) ** 2)
     return (compared - compared.median()) / _spread(compared)
 
 

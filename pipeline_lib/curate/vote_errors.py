@@ -117,6 +117,11 @@ def estimate(ballots: Ballots) -> Estimate:
     return found
 
 
+def _sums(number: Integers | NDArray[np.int32], values: Floats, n: int = 0) -> Floats:
+    """Sums of the values with the numbers 0, 1, ...; at least n."""
+    return np.asarray(np.bincount(number, values, n), dtype=float)
+
+
 def _one_coin(ballots: Ballots) -> Estimate:
     """Every annotator right with one probability, errors spread evenly."""
     annotator, n_annotators = ballots.annotator, ballots.n_annotators
@@ -127,7 +132,7 @@ def _one_coin(ballots: Ballots) -> Estimate:
         # Expectation: what the votes say, as good as their annotators are thought to be.
         each_wrong_class = (1 - quality) / (ballots.n_classes - 1)
         evidence = (np.log(quality) - np.log(each_wrong_class))[annotator]
-        score = np.bincount(ballots.of_vote, evidence, len(ballots.image))
+        score = _sums(ballots.of_vote, evidence, len(ballots.image))
         posterior = _posterior(ballots, score, shares)
 
         # Maximisation: how often each annotator agrees with it, and how often each class occurs.
@@ -142,7 +147,7 @@ def _one_coin(ballots: Ballots) -> Estimate:
 def _quality(ballots: Ballots, posterior: Floats) -> Floats:
     """P(right) of every annotator [A]. Laplace's rule: nobody is certain."""
     n_votes = np.bincount(ballots.annotator, minlength=ballots.n_annotators)
-    n_right = np.bincount(ballots.annotator, posterior[ballots.of_vote], ballots.n_annotators)
+    n_right = _sums(ballots.annotator, posterior[ballots.of_vote], ballots.n_annotators)
     return np.asarray((n_right + 1) / (n_votes + 2))
 
 
@@ -155,7 +160,7 @@ def _teaches(ballots: Ballots) -> NDArray[np.bool_]:
 def _shares(ballots: Ballots, posterior: Floats) -> tuple[Floats, float]:
     """Share of every named class [L], times K (1: an equal share), and the strength of the prior."""
     weight = posterior * _teaches(ballots)[ballots.image]
-    count = np.bincount(ballots.label, weight, ballots.n_labels)
+    count = _sums(ballots.label, weight, ballots.n_labels)
     n_classes, total = ballots.n_classes, count.sum()
     rows = np.zeros(len(count), np.int64)
     strength = _strongest(count, rows, np.full(len(count), 1 / n_classes))
@@ -173,9 +178,9 @@ def _posterior(ballots: Ballots, score: Floats, shares: Floats) -> Floats:
     np.maximum.at(highest, ballots.image, score)
     likelihood = np.exp(score - highest[ballots.image])
 
-    named = np.bincount(ballots.image, shares[ballots.label], ballots.n_images)
+    named = _sums(ballots.image, shares[ballots.label], ballots.n_images)
     unseen = np.maximum(ballots.n_classes - named, 0) * np.exp(-highest)
-    total = np.bincount(ballots.image, likelihood, ballots.n_images) + unseen
+    total = _sums(ballots.image, likelihood, ballots.n_images) + unseen
     posterior = likelihood / total[ballots.image]
     return np.where(np.isnan(ballots.truth), posterior, ballots.truth)
 
@@ -247,15 +252,15 @@ class _Counts:
 
 def _counts(ballots: Ballots, readings: _Readings, posterior: Floats) -> _Counts:
     weight = posterior[readings.pair] * readings.teaches
-    cell = np.bincount(readings.cell, weight, len(readings.row))
-    error = np.bincount(readings.confusion, cell, len(readings.true))
+    cell = _sums(readings.cell, weight, len(readings.row))
+    error = _sums(readings.confusion, cell, len(readings.true))
     error = np.where(readings.is_agreement, 0, error)
     return _Counts(
         weight=weight,
         cell=cell,
-        row=np.bincount(readings.row, cell),
+        row=_sums(readings.row, cell),
         error=error,
-        error_row=np.bincount(readings.true, error, ballots.n_labels),
+        error_row=_sums(readings.true, error, ballots.n_labels),
     )
 
 
@@ -316,7 +321,7 @@ def _settled(
         likelihood = _likelihood(ballots, readings, counts, quality, strengths)
         each_wrong_class = (1 - quality) / (ballots.n_classes - 1)
         evidence = np.log(likelihood) - np.log(each_wrong_class)[ballots.annotator][readings.vote]
-        score = np.bincount(readings.pair, evidence, len(ballots.image))
+        score = _sums(readings.pair, evidence, len(ballots.image))
 
         last = posterior
         posterior = _posterior(ballots, score, shares)

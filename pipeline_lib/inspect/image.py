@@ -88,7 +88,7 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
         "phash": hashes.whole,
         "phash_variants": hashes.variants,
         **asdict(measure(grey_HW)),
-        **asdict(clipping(decoded.pixels_HWC)),
+        **asdict(clipping(reduced_HWC)),
     }
     if refusal:
         return Examined(findings)
