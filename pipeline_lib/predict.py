@@ -78,6 +78,14 @@ def builtin_model(backbone: Backbone) -> Model:
     return Model(imagenet_classes(), Sight(PixelRules(), backbone.view), opened.probabilities)
 
 
+def published_model(ref: str) -> Model:
+    """Open `torchvision:ENUM` or `timm:NAME`, which takes torch. Raises as `open_published` does."""
+    from pipeline_lib.networks.published import open_published
+
+    opened = open_published(ref, named_in="--model")
+    return Model(opened.classes, Sight(PixelRules(), opened.view), opened.probabilities)
+
+
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
     """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault."""
     batches = {

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline_lib.errors import BadData, DependencyMissing
+from pipeline_lib.pixels.network_view import NetworkView
 
 BUILTIN: Final = "builtin:"  # how a name in params.yaml begins
 CLASSES: Final = Path(__file__).with_name("imagenet_classes.csv")
@@ -49,15 +49,8 @@ class Backbone:
         return BUILTIN + self.name
 
     def view(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the network's input [side_px, side_px, 3]: one antialiased resize of the centre, also for small images."""
-        height, width = pixels_HWC.shape[:2]
-        side = self.crop * min(height, width)
-        left, top = (width - side) / 2, (height - side) / 2
-        image = Image.fromarray(np.ascontiguousarray(pixels_HWC))
-        box = (left, top, left + side, top + side)
-        return np.array(
-            image.resize((self.side_px, self.side_px), Image.Resampling.BICUBIC, box=box)
-        )
+        """Return the network's input [side_px, side_px, 3]: the centre, resized once, also of small images."""
+        return NetworkView(self.side_px, self.crop)(pixels_HWC)
 
 
 # Tan and Le 2019 (arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, by the TensorFlow authors.

@@ -13,8 +13,9 @@ from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.networks.model_file import MODEL_FILE, read_model_file
+from pipeline_lib.networks.torchvision_store import TORCHVISION
 from pipeline_lib.settings import Settings
-from pipeline_lib.train.params import REGISTERED, TORCHVISION
+from pipeline_lib.train.params import REGISTERED
 from pipeline_lib.train.recipes import RECIPES
 
 FINETUNE = RECIPES["finetune"]
@@ -209,9 +210,9 @@ def _side_px(enum: Any) -> int:
 
 
 def _of_torchvision(name: str, n_classes: int) -> Weights:
-    from pipeline_lib.train.initial_weights import torchvision_weights
+    from pipeline_lib.networks.torchvision_store import torchvision_weights
 
-    enum, path = torchvision_weights(name)
+    enum, path = torchvision_weights(name, named_in="--weights")
     network = next((network for network, one in _enums() if one == enum), "")
     if not network:
         remedy = f"name others, such as {TO_FETCH}"

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import urllib.error
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
 from pipeline_lib.backbones import builtin_backbone, weight_file
 from pipeline_lib.backbones.timm_names import timm_names
-from pipeline_lib.errors import BadData, ConfigError, SourceMissing
+from pipeline_lib.errors import ConfigError, SourceMissing
 from pipeline_lib.files.weight_files import read_weight_file
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.build import auxiliary_heads, head_name
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, put_weights
+from pipeline_lib.networks.torchvision_store import TORCHVISION, fetched, torchvision_weights
 from pipeline_lib.registry import load_registry
-from pipeline_lib.train.params import REGISTERED, TORCHVISION, TrainParams
+from pipeline_lib.train.params import REGISTERED, TrainParams
 
 log = logging.getLogger(__name__)
+KEY = "train.weights"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
         return read_weights(weight_file(backbone), sha256=backbone.sha256, name=name)
     # The name of torchvision's file holds the beginning of its digest.
     if name.startswith(TORCHVISION):
-        file, digest = _from_torchvision(name.removeprefix(TORCHVISION))
+        weights, file = torchvision_weights(name.removeprefix(TORCHVISION), named_in=KEY)
+        digest = fetched(weights, file, named_in=KEY)
         return read_weights(file, sha256=params.weights_sha256 or digest, name=name)
     if name.startswith(REGISTERED):
         registry = load_registry(job.settings, job.checkout)
@@ -79,7 +80,7 @@ def read_weights(file: Path, *, sha256: str, name: str = "") -> StartingWeights:
     """
     if not file.is_file():
         raise SourceMissing(
-            "train.weights: no such file", file=file, remedy="fix train.weights in params.yaml"
+            f"{KEY}: no such file", file=file, remedy="fix train.weights in params.yaml"
         )
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if not sha256 or not found.startswith(sha256):
@@ -153,57 +154,3 @@ def _is_zeroed(head: nn.Module) -> bool:
     for weight in head.parameters():
         nn.init.zeros_(weight)
     return True
-
-
-def torchvision_weights(name: str) -> tuple[Any, Path]:
-    """A member of torchvision's enums by its name, and its place in torch's download cache (TORCH_HOME).
-
-    Raises ConfigError when torchvision has none of this name.
-    """
-    import torch.hub
-    import torchvision.models as zoo
-
-    try:
-        weights = zoo.get_weight(name)
-    except (ValueError, AttributeError, KeyError) as error:
-        raise ConfigError(
-            "train.weights: torchvision has no such weights",
-            file="params.yaml",
-            value=name,
-            remedy="name it as torchvision does: torchvision:ResNet18_Weights.IMAGENET1K_V1",
-        ) from error
-    file_name = weights.url.rpartition("/")[2]
-    return weights, Path(torch.hub.get_dir()) / "checkpoints" / file_name
-
-
-def _from_torchvision(name: str) -> tuple[Path, str]:
-    """The file, fetched when it is absent, and how its sha256 begins."""
-    weights, path = torchvision_weights(name)
-    digest = path.stem.rpartition("-")[2]  # resnet18-f37072fd.pth: the first eight digits
-    # torch's own cache, so that other programs share it.
-    if not path.is_file():
-        log.info("fetching %s into %s", path.name, path.parent)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(weights.url, path, digest)
-    return path, digest
-
-
-def _fetch(url: str, path: Path, digest: str) -> None:
-    import torch.hub
-
-    try:
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=digest, progress=False)
-    except (urllib.error.URLError, OSError) as error:
-        raise SourceMissing(
-            "train.weights cannot be fetched",
-            file=path,
-            value=error,
-            remedy=f"check the network, or put {url} there by hand",
-        ) from error
-    except RuntimeError as error:  # torch's word for another digest than the name promises
-        raise BadData(
-            "what was fetched is damaged",
-            file=path,
-            value=error,
-            remedy="run the stage again",
-        ) from error

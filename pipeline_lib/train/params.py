@@ -9,13 +9,11 @@ from pydantic import ConfigDict, Field, model_validator
 
 from pipeline_lib.backbones import BUILTIN, builtin_backbone
 from pipeline_lib.loader.view_params import IN_FFCV
+from pipeline_lib.networks.torchvision_store import TORCHVISION
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, VISIBLE, Recipe
 
-TORCHVISION, REGISTERED = (
-    "torchvision:",
-    "registered:",
-)  # how train.weights begins when it is no file
+REGISTERED = "registered:"  # how train.weights begins for a version of the registry
 DIGEST = "^[0-9a-f]{64}$"
 
 

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 HELP = "print a model's five most probable classes for each image"
 EPILOG = "example: perennial predict --model builtin photo.jpg   (needs no training, no project and no network)"
 BUILTIN, BUILTIN_DEFAULT = "builtin", "builtin:efficientnet_lite0"
+PUBLISHED = ("torchvision:", "timm:")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--model",
         metavar="REF",
-        help="a version by number or alias (default: champion), the folder of an exported model (a path with a slash), "
-        "or `builtin`: a network of ImageNet's 1,000 classes that comes with set-up",
+        help="a version by number or alias (default: champion); the folder of an exported model (a path with a slash); "
+        "`builtin`, a network of ImageNet's 1,000 classes that comes with set-up; or another published classifier, "
+        "downloaded once: torchvision:ResNet50_Weights.IMAGENET1K_V2, timm:resnet50.a1_in1k",
     )
     models.add_argument("--version", metavar="REF", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
@@ -57,11 +59,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _model(ref: str) -> Model:
-    """Raises UsageError when no model has this name, BadData when it is damaged."""
+    """Open a model. Raises UsageError or ConfigError when no model has this name, BadData when it is damaged, and
+    SourceMissing when its weights cannot be fetched.
+    """
     from pipeline_lib.backbones import builtin_backbone
     from pipeline_lib.errors import UsageError
-    from pipeline_lib.predict import builtin_model, exported_model
+    from pipeline_lib.predict import builtin_model, exported_model, published_model
 
+    if ref.startswith(PUBLISHED):
+        return published_model(ref)
     try:
         backbone = builtin_backbone(BUILTIN_DEFAULT if ref == BUILTIN else ref)
     except ValueError as error:

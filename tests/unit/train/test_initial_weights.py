@@ -67,7 +67,7 @@ def test_a_cached_file_that_is_not_what_its_name_says_is_refused(
 def test_a_damaged_download_is_refused(small_line: SmallLine, store: Path) -> None:
     store.write_bytes(b"torn")
 
-    with pytest.raises(BadData, match="what was fetched is damaged .*Remedy: run the stage again"):
+    with pytest.raises(BadData, match="what was fetched is damaged .*Remedy: run it again"):
         read_starting_weights(small_line.train(store.parent, weights=NAME))
 
 

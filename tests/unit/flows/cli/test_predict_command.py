@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 import sklearn
+import torch
+import torchvision.models as zoo
 
 from flows.cli.parser import main
 from testing.small_line import SmallLine
@@ -26,6 +29,27 @@ def test_the_built_in_model_needs_no_project(
     assert (code, answer["file"], len(answer["guesses"])) == (0, FLOWER, 5)
     assert (answer["guesses"][0]["class"], answer["guesses"][0]["name"]) == ("n11939491", "daisy")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_published_classifier_is_fetched_and_needs_no_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Random weights of the true shape; the real ones cannot be had here."""
+    weights = zoo.SqueezeNet1_1_Weights.IMAGENET1K_V1
+    torch.save(zoo.squeezenet1_1().state_dict(), tmp_path / "w.pth")
+    digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    served = (tmp_path / "w.pth").rename(tmp_path / f"squeezenet1_1-{digest[:8]}.pth")
+    monkeypatch.setattr(weights.value, "url", served.as_uri())
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["predict", "--model", f"torchvision:{weights}", "--json", FLOWER]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert main(["predict", "--model", "timm:nothing", FLOWER]) == 78
+
+    assert len(answer["guesses"]) == 5 and answer["guesses"][0]["class"].startswith("n")
+    err = capsys.readouterr().err
+    assert "--model: timm publishes no such weights (found: timm:nothing). Remedy: name an" in err
 
 
 def test_a_path_is_an_exported_model_and_needs_no_project(

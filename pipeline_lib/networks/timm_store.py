@@ -1,0 +1,88 @@
+"""Weights that timm publishes: by the names of its networks with their tags, in the Hugging Face hub's cache (HF_HOME).
+
+The hub's client asks the network even for files in its cache, and tries for a minute where there is none: here the cache
+comes first, then one request tells whether the hub can be reached.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline_lib.errors import ConfigError, DependencyMissing, SourceMissing
+
+log = logging.getLogger(__name__)
+TIMM: Final = "timm:"  # how such a name begins
+FILES: Final = ("model.safetensors", "pytorch_model.bin")
+ANSWER_S: Final = 10
+
+
+def timm_weights(name: str, *, named_in: str) -> Any:
+    """What timm publishes about a network's weights (its PretrainedCfg), by its name without the prefix.
+
+    named_in: the parameter or option, for errors. Raises ConfigError when timm publishes none of this name,
+    DependencyMissing without timm.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise DependencyMissing(
+            "timm is not installed", file=named_in, value=TIMM + name, remedy="run `make setup`"
+        ) from error
+    if not timm.is_model_pretrained(name):
+        known = [TIMM + one for one in timm.list_models(pretrained=True)]
+        nearest = ", ".join(difflib.get_close_matches(TIMM + name, known, n=3, cutoff=0))
+        remedy = f"name another, such as {nearest}"
+        raise ConfigError(
+            "timm publishes no such weights", file=named_in, value=TIMM + name, remedy=remedy
+        )
+    return timm.get_pretrained_cfg(name)
+
+
+def fetched_from_hub(published: Any, ref: str) -> Path | None:
+    """Return the file of weights after fetching it if it is not in the cache; None where they lie elsewhere than in the hub.
+
+    Raises SourceMissing.
+    """
+    from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    repository = published.hf_hub_id
+    if not repository:
+        return None
+    names = (published.hf_hub_filename,) if published.hf_hub_filename else FILES
+    for name in names:
+        cached = try_to_load_from_cache(repository, name)
+        if isinstance(cached, str):
+            return Path(cached)
+    url = hf_hub_url(repository, names[0])
+    _require_answer(url, ref)
+    log.info("fetching %s", ref)
+    for name in names:
+        try:
+            return Path(hf_hub_download(repository, name))
+        except EntryNotFoundError:
+            continue
+        except (HfHubHTTPError, OSError) as error:
+            raise _not_fetched(ref, url, error) from error
+    raise _not_fetched(ref, url, f"no file {' or '.join(names)} there")
+
+
+def _require_answer(url: str, ref: str) -> None:
+    """Raise SourceMissing where nobody answers at the address; an answer of any kind is left to the hub's client."""
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the hub's own address
+    try:
+        urllib.request.urlopen(request, timeout=ANSWER_S).close()  # noqa: S310 - as above
+    except urllib.error.HTTPError:
+        return
+    except OSError as error:
+        raise _not_fetched(ref, url, error) from error
+
+
+def _not_fetched(ref: str, url: str, error: object) -> SourceMissing:
+    remedy = f"check the network to {url}; once fetched, weights stay in the cache (HF_HOME)"
+    return SourceMissing("the weights cannot be fetched", file=ref, value=error, remedy=remedy)
