@@ -15,6 +15,9 @@ from pipeline_lib.reasons import Remark
 DARK_P99 = 64  # luminance, 0..255, of the brightest hundredth
 LIGHT_P1 = 225  # luminance, 0..255, of the darkest hundredth
 PALE_P1, PALE_P50 = 80, 185  # and the median; by day a photograph has shadows
+PALE_RANGE = (
+    60  # levels from the darkest hundredth to the brightest; a pale surface alone has fewer
+)
 CLIPPED_SHARE = 0.25  # of the pixels have lost a colour channel to overexposure
 # A white page reaches the end of the scale with all channels at once, an overexposed colour with one before the others.
 COLOUR_CLIPPED_SHARE = 0.02
@@ -27,7 +30,7 @@ SHARP_ENTROPY_BIT = 3.5  # below, there are too few edges to tell a blur from a 
 # with a line of text have .34 at most, with a drawn icon .38 (JPEG quality 90) and .53 (40).
 LOW_SUBJECT_BIT = 0.5
 BLURRED_RATIO = 0.5
-SHAKEN_SHARPNESS = 1.45
+SHAKEN_SHARPNESS = 1.35
 BLUR_MIN_SIDE_PX = 64  # an enlarged thumbnail is smooth without being out of focus
 
 
@@ -85,9 +88,10 @@ def _overexposed(rows: pd.DataFrame) -> pd.Series:
 
 
 def _pale(rows: pd.DataFrame) -> pd.Series:
-    """Bright, with no shadow, though little of it is white."""
+    """Bright, with no shadow, though little of it is white and it is no plain surface."""
     bright = _above(rows["luminance_p1"], PALE_P1) & _above(rows["luminance_p50"], PALE_P50)
-    return bright & _below(rows["white_share"], LITTLE_WHITE_SHARE)
+    varied = _above(rows["luminance_p99"] - rows["luminance_p1"], PALE_RANGE)
+    return bright & varied & _below(rows["white_share"], LITTLE_WHITE_SHARE)
 
 
 def _true(values: pd.Series) -> pd.Series:

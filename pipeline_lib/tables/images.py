@@ -107,13 +107,13 @@ IMAGES = Table(
         Column(
             "least_sharpness",
             pa.float32(),
-            "fine edges over coarser ones in the direction with least; under 1.45: shaken",
+            "fine edges over coarser ones in the direction with least; under 1.35: shaken",
             nullable=True,
         ),
         Column(
             "clipped_share",
             pa.float32(),
-            "share of the pixels with a colour channel at its upper end, 0..1",
+            "share of the pixels with a colour channel at its upper end and none under 64, 0..1",
             nullable=True,
         ),
         Column(

@@ -208,6 +208,7 @@ SAID = ["luminance_p1", "luminance_p50", "clipped_share", "white_share", "least_
         pytest.param((90, 200, 0.01, 0, 2.2), ["light"], id="no shadow"),
         pytest.param((90, 120, 0.01, 0, 2.2), [], id="no shadow, by dull light"),
         pytest.param((230, 240, 0.5, 0.5, 2.2), ["light"], id="nothing but light"),
+        pytest.param((220, 235, 0.01, 0, 2.2), [], id="a pale surface"),
         pytest.param((5, 100, 0.01, 0, 1.3), ["blurred"], id="moved"),
     ],
 )

@@ -180,7 +180,7 @@ def test_an_image_moved_in_any_direction_is_less_sharp_than_any_that_was_not() -
             moved = np.asarray(cv2.filter2D(still, -1, path), np.uint8)
 
             assert least_sharpness(still) > 1.6
-            assert least_sharpness(moved) < 1.45
+            assert least_sharpness(moved) < 1.35
             assert least_sharpness(
                 np.asarray(Image.fromarray(moved).transpose(Image.Transpose.TRANSPOSE))
             ) == pytest.approx(least_sharpness(moved), rel=1e-3)
@@ -200,10 +200,11 @@ def test_least_sharpness_is_the_least_generalised_eigenvalue_by_how_far_it_lies_
 
 
 def test_a_clipped_pixel_has_lost_a_channel_and_a_white_one_all() -> None:
-    """Of 512 rows 128 are white and 64 red; the rest is grey."""
+    """Of 512 rows 128 are white, 64 of a bleached rose and 64 of a pure red; the rest is grey."""
     pixels = np.full((512, 512, 3), 128, np.uint8)
     pixels[:128, :, :] = 251
-    pixels[128:192, :, 0] = 255
+    pixels[128:192] = (255, 120, 130)
+    pixels[192:256] = (255, 20, 30)
 
     found = clipping(pixels)
 
