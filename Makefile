@@ -3,10 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup line developers demo test check every format unit coverage up down docs lock audit sbom competitors clean
+.PHONY: help setup line developers demo demo-photographs test check every format unit coverage up down docs lock audit sbom competitors clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup:  ## system packages, .venv, locked dependencies (FOR=predict: .venv-predict, small, for `perennial predict` alone)
 	@scripts/set_up.sh $(FOR)
@@ -16,6 +16,10 @@ line developers: # the packages that the targets below need, see scripts/set_up.
 
 demo: line  ## set up, run the whole line on planted digits, print the scorecard
 	@python -m demo.main
+
+demo-photographs: line  ## what it finds among your images: SOURCE=folder-or-archive (COUNT=1000 SEED=0 LAYOUT=name LABELS=file)
+	@python -m demo.photographs "$${SOURCE-}" $${COUNT:+--count "$$COUNT"} $${SEED:+--seed "$$SEED"} \
+	  $${LAYOUT:+--layout "$$LAYOUT"} $${LABELS:+--labels "$$LABELS"}
 
 test:  ## set up, then lint, types, import contracts and every test that needs no GPU
 	@scripts/set_up.sh tests

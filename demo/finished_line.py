@@ -6,7 +6,7 @@ import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,18 @@ def curate_without_votes(root: Path) -> Rows:
         return read_rows(MANIFEST, writes["manifest"])
 
 
-def splits_alone(images: Iterable[str], root: Path) -> dict[str, str]:
-    """The split of each image if it were drawn by its name alone, as if no two had anything in common."""
+def splits_alone(
+    images: Iterable[str], root: Path, *, published: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The split of each image if it were drawn by its name alone, as if no two had anything in common.
+
+    published: the splits that the source gives, by image.
+    """
     names = pd.Index(list(images), dtype="str")
-    unpublished = pd.DataFrame(
-        {"source": SOURCE, "split_received": pd.Series(None, index=names, dtype="str")}
-    )
+    received = pd.Series({name: (published or {}).get(name) for name in names}, dtype="str")
+    rows = pd.DataFrame({"source": SOURCE, "split_received": received}, index=names)
     splits = assign_splits(
-        names.to_series(), unpublished, load_section(root / "params.yaml", "curate", PARAMS)
+        names.to_series(), rows, load_section(root / "params.yaml", "curate", PARAMS)
     )
     return {str(name): str(split) for name, split in splits.items()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from pipeline_lib.backbones import Backbone, open_builtin
 from pipeline_lib.backbones.builtin import imagenet_classes
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
+from pipeline_lib.harness.memo import digest
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name, work_on_shards
-from pipeline_lib.networks.exported import load_exported
+from pipeline_lib.networks.exported import ONNX_FILE, load_exported
 from pipeline_lib.networks.model_file import MODEL_FILE, ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
 from pipeline_lib.reasons import Reason
@@ -36,8 +37,12 @@ class Sight:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is open. classes: id and name by output index. probabilities: views BHWC -> probabilities_BK."""
+    """A model that is open. identity: another text for another model. classes: id and name by output index.
 
+    probabilities: views BHWC -> probabilities_BK.
+    """
+
+    identity: str
     classes: Sequence[tuple[str, str]]
     sight: Sight
     probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
@@ -54,7 +59,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The five best guesses for a file, best first (fewer with fewer classes); none if there is a `fault`."""
+    """The best guesses for a file, best first (five, or fewer with fewer classes); none if there is a `fault`."""
 
     file: Path
     guesses: tuple[Guess, ...]
@@ -66,6 +71,7 @@ def exported_model(folder: Path) -> Model:
     exported = load_exported(folder)
     about = exported.about
     return Model(
+        digest(folder / ONNX_FILE),
         tuple(zip(about.classes, about.names, strict=True)),
         trained_sight(about),
         exported.probabilities,
@@ -75,7 +81,12 @@ def exported_model(folder: Path) -> Model:
 def builtin_model(backbone: Backbone) -> Model:
     """Open a built-in backbone, with ImageNet's classes. Raises DependencyMissing, BadData."""
     opened = open_builtin(backbone)
-    return Model(imagenet_classes(), Sight(PixelRules(), backbone.view), opened.probabilities)
+    return Model(
+        backbone.sha256,
+        imagenet_classes(),
+        Sight(PixelRules(), backbone.view),
+        opened.probabilities,
+    )
 
 
 def published_model(ref: str) -> Model:
@@ -83,11 +94,17 @@ def published_model(ref: str) -> Model:
     from pipeline_lib.networks.published import open_published
 
     opened = open_published(ref, named_in="--model")
-    return Model(opened.classes, Sight(PixelRules(), opened.view), opened.probabilities)
+    return Model(ref, opened.classes, Sight(PixelRules(), opened.view), opened.probabilities)
 
 
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
     """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault."""
+    answers = {one.file: one for one in predict_each(files, model)}
+    return [answers[file] for file in files]
+
+
+def predict_each(files: Iterable[Path], model: Model, *, best: int = BEST) -> Iterator[Prediction]:
+    """Yield a prediction for each different file, as it is made, in the order of `files`. best: number of guesses."""
     batches = {
         f"batch {n}": _Batch(tuple(some))
         for n, some in enumerate(_batched(list(dict.fromkeys(files))))
@@ -101,8 +118,9 @@ def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
         spare=_Batch.without,
         little=True,
     )
-    answers = {file: answer for _, read in work for file, answer in _predict_batch(read, model)}
-    return [answers[file] for file in files]
+    for _, read in work:
+        answers = {one.file: one for one in _predict_batch(read, model, best)}
+        yield from (answers[file] for file, _ in read)
 
 
 @dataclass(frozen=True)
@@ -185,23 +203,23 @@ def _trained_view(pixels_HWC: Pixels, *, kept: KeptSize, side_px: int) -> Pixels
 
 
 def _predict_batch(
-    read: Sequence[tuple[Path, Pixels | PipelineError]], model: Model
-) -> Iterator[tuple[Path, Prediction]]:
+    read: Sequence[tuple[Path, Pixels | PipelineError]], model: Model, best: int
+) -> Iterator[Prediction]:
     readable, pixels = [], []
     for file, answer in read:
         if isinstance(answer, PipelineError):
-            yield file, Prediction(file, (), answer)
+            yield Prediction(file, (), answer)
         else:
             readable.append(file)
             pixels.append(answer)
     if readable:
         for file, p_K in zip(readable, model.probabilities(np.stack(pixels)), strict=True):
-            yield file, Prediction(file, _guesses(p_K, model))
+            yield Prediction(file, _guesses(p_K, model, best))
 
 
-def _guesses(p_K: npt.NDArray[np.float32], model: Model) -> tuple[Guess, ...]:
-    best = np.argsort(-p_K, kind="stable")[:BEST]
-    named = ((*model.classes[int(k)], float(p_K[k])) for k in best)
+def _guesses(p_K: npt.NDArray[np.float32], model: Model, best: int) -> tuple[Guess, ...]:
+    order = np.argsort(-p_K, kind="stable")[:best]
+    named = ((*model.classes[int(k)], float(p_K[k])) for k in order)
     return tuple(Guess(class_id, name, p) for class_id, name, p in named)
 
 

@@ -1,60 +1,18 @@
-"""An ImageFolder of procedural photographs of mixed sizes and kinds, as people's folders hold them."""
+"""A folder of small photographs of mixed kinds, as people have them: windows of scikit-learn's two sample images."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from PIL.ExifTags import Base
 
-Pixels = NDArray[np.uint8]
-CLASSES = ("meadow", "brick wall", "night sky")  # with spaces, as folders have
-OF_A_CLASS = 30
-
-
-def write_photographs(folder: Path, *, seed: int) -> dict[str, list[str]]:
-    """Write the folder; returns member paths by kind of file."""
-    rng = np.random.default_rng(seed)
-    members: dict[str, list[str]] = {}
-    for label in CLASSES:
-        (folder / label).mkdir(parents=True)
-        for number in range(OF_A_CLASS):
-            kind, ending, save = KINDS[number] if number < len(KINDS) else KINDS[0]
-            size = (
-                (3000, 2000)
-                if kind == "large"
-                else tuple(int(side) for side in rng.integers(180, 520, 2))
-            )
-            name = f"{label}/{kind}_{number:02d}{ending}"
-            (folder / name).write_bytes(save(Image.fromarray(_scene(label, size[0], size[1], rng))))
-            members.setdefault(kind, []).append(name)
-    return members
-
-
-def _scene(label: str, width_px: int, height_px: int, rng: np.random.Generator) -> Pixels:
-    """Smooth noise in the colours of the class, with its texture: blades, courses of bricks, stars."""
-    grain = rng.integers(0, 60, (height_px // 8 + 1, width_px // 8 + 1, 1), dtype=np.uint8)
-    noise = np.kron(grain, np.ones((8, 8, 1), dtype=np.uint8))[:height_px, :width_px].astype(
-        np.int16
-    )
-    y, x = np.mgrid[:height_px, :width_px][:, :, :, None]
-    scale = max(4, min(width_px, height_px) // int(rng.integers(8, 20)))
-    if label == "meadow":
-        scene = np.array([60, 140, 40]) + noise + 40 * ((x + y // 3) % scale < scale // 3)
-    elif label == "brick wall":
-        joint = (y % scale < scale // 6 + 1) | (
-            (x + scale * (y // scale % 2)) % (2 * scale) < scale // 6 + 1
-        )
-        scene = np.where(joint, 190, np.array([160, 70, 50])) + noise // 2
-    else:
-        stars = rng.random((height_px, width_px, 1)) > 0.998
-        scene = np.where(stars, 250, np.array([12, 15, 60])) + noise // 2
-    pixels: Pixels = scene.clip(0, 255).astype(np.uint8)
-    return pixels
+CLASSES = ("chinesisches Dach, Süden", "flower")  # with spaces and umlauts, as folders have
+STEMS = ("Ä photo", "tab\there", "plain")
+SIDE_PX, LARGE_PX = 80, (3000, 2000)  # of a window in the whole image; windows do not overlap
 
 
 def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -78,7 +36,10 @@ def _deep(image: Image.Image) -> bytes:
     return _saved(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257), "PNG")
 
 
-KINDS: tuple[tuple[str, str, Callable[[Image.Image], bytes]], ...] = (
+Kind = tuple[
+    str, str, Callable[[Image.Image], bytes]
+]  # its name, the ending of the file, how it is saved
+KINDS: tuple[Kind, ...] = (
     ("plain", ".jpg", lambda image: _saved(image, "JPEG", quality=88)),
     ("grey", ".jpg", lambda image: _saved(image.convert("L"), "JPEG")),
     ("cmyk", ".jpg", lambda image: _saved(image.convert("CMYK"), "JPEG")),
@@ -91,3 +52,22 @@ KINDS: tuple[tuple[str, str, Callable[[Image.Image], bytes]], ...] = (
     ("blurred", ".jpg", lambda image: _saved(image.filter(ImageFilter.GaussianBlur(2)), "JPEG")),
     ("large", ".jpg", lambda image: _saved(image, "JPEG", quality=80)),
 )
+
+
+def write_photographs(folder: Path, *, kinds: Sequence[Kind] = KINDS) -> dict[str, list[str]]:
+    """Write 40 files of each class, the first ones of the kinds, the others plain; returns their paths by kind."""
+    from sklearn.datasets import load_sample_images
+
+    members: dict[str, list[str]] = {}
+    for label, whole in zip(CLASSES, load_sample_images().images, strict=True):
+        (folder / label).mkdir(parents=True)
+        tops, lefts = (range(0, length - SIDE_PX + 1, SIDE_PX) for length in whole.shape[:2])
+        for number, (top, left) in enumerate((top, left) for top in tops for left in lefts):
+            kind, ending, save = kinds[number] if number < len(kinds) else KINDS[0]
+            size = LARGE_PX if kind == "large" else (2 * SIDE_PX, 2 * SIDE_PX + 10 * (number % 3))
+            window = Image.fromarray(whole[top : top + SIDE_PX, left : left + SIDE_PX])
+            image = window.resize(size, Image.Resampling.LANCZOS)
+            name = f"{label}/{kind} {STEMS[number % 3]} {number:02d}{ending}"
+            (folder / name).write_bytes(save(image))
+            members.setdefault(kind, []).append(name)
+    return members

@@ -3,9 +3,10 @@
     python -m benchmarks.curation.duplicates [--photographs 120] [--scenes 60] [--hashes 1281167]
 
 Photographs of benchmarks/support/photographs.py and drawn scenes are altered in one way at a time, and go with the
-originals through `inspect` and the grouping of `curate` at their defaults. Found: the copy is in its original's group;
-asked: it is not, and the pair is among the questions of the review queue. Different images: windows of different
-photographs. The join is measured on random hashes with planted pairs. Writes benchmarks/results/duplicates.json.
+originals through `inspect`, with the built-in backbone, and the grouping of `curate` at their defaults. Found: the copy
+is in its original's group; asked: it is not, and the pair is among the questions of the review queue. Different images:
+windows of different photographs. The join is measured on random hashes with planted pairs. Writes
+benchmarks/results/duplicates.json.
 """
 
 from __future__ import annotations
@@ -14,22 +15,17 @@ import argparse
 import io
 import resource
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from benchmarks.curation.photograph_copies import asked
+from benchmarks.curation.photograph_copies import asked, grouped, inspected
 from benchmarks.support.photographs import FOLDER, make_photographs
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.duplicate_hashes import close_pairs, proposed_pairs
-from pipeline_lib.curate.duplicates import Groups, group_duplicates
-from pipeline_lib.curate.params import CurateParams
-from pipeline_lib.inspect.image import examine, squeeze
-from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.small_view import small_view
 
 Change = Callable[[Image.Image], Image.Image]
 PLANTED = 5000
@@ -114,38 +110,18 @@ def drawn_scene(number: int) -> Image.Image:
     return scene
 
 
-def grouped(images: Iterable[tuple[str, bytes]]) -> Groups:
-    """The groups of some encoded images, as `inspect` and `curate` make them."""
-    rows, features, views = [], [], {}
-    for name, data in images:
-        examined = examine(name, data, InspectParams())
-        assert examined.grey_HW is not None and examined.pixels_HWC is not None, (
-            name,
-            examined.findings,
-        )
-        views[name] = small_view(examined.pixels_HWC) or b""
-        thumbnail = squeeze(examined.grey_HW, side_px=32).tobytes()
-        rows.append({"image_id": name, "sha256": name, **examined.findings})
-        features.append({"image_id": name, "kind": "none", "thumbnail": thumbnail, "vector": [0.0]})
-    tables = (pd.DataFrame(table).set_index("image_id") for table in (rows, features))
-    frame, seen = tables
-    return group_duplicates(
-        frame, seen, lambda names: {name: views[name] for name in names}, CurateParams()
-    )
-
-
 def recall_rows(originals: list[Image.Image]) -> list[Row]:
     """For each change, the shares of copies that are in their original's group, and that are asked about."""
-    plain = [(f"{n:05}/original", _jpeg(image, 95)) for n, image in enumerate(originals)]
+    plain = inspected({f"{n:05}/original": _jpeg(image, 95) for n, image in enumerate(originals)})
     rows = []
     for name in (*ENCODINGS, *CHANGES):
-        copies = []
+        copies = {}
         for n, image in enumerate(originals):
             data = (
                 _jpeg(image, *ENCODINGS[name]) if name in ENCODINGS else _jpeg(CHANGES[name](image))
             )
-            copies.append((f"{n:05}/copy", data))
-        groups = grouped([*plain, *copies])
+            copies[f"{n:05}/copy"] = data
+        groups, _ = grouped(plain.beside(inspected(copies)))
         group, questions = groups.frame["dup_group"], asked(groups)
         pairs = [(f"{n:05}/copy", f"{n:05}/original") for n in range(len(originals))]
         found = [bool(group[copy] == group[original]) for copy, original in pairs]
@@ -161,9 +137,10 @@ def recall_rows(originals: list[Image.Image]) -> list[Row]:
 
 def false_rows(paths: list[Path]) -> list[Row]:
     """Pairs of windows of different photographs that fall into one group, or become a question."""
-    images = [(f"{path.parent.name}/{path.name}", path.read_bytes()) for path in paths]
-    groups = grouped(images)
-    photograph = pd.Series([name.partition("/")[0] for name, _ in images], index=groups.frame.index)
+    images = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in paths}
+    groups, _ = grouped(inspected(images))
+    names = groups.frame.index
+    photograph = pd.Series([name.partition("/")[0] for name in names], index=names)
     n_pairs = (len(photograph) ** 2 - (photograph.value_counts() ** 2).sum()) // 2
     false = sum(
         (len(part) ** 2 - (part.value_counts() ** 2).sum()) // 2

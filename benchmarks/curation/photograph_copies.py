@@ -2,13 +2,15 @@
 
     python -m benchmarks.curation.photograph_copies --data FOLDER [--sheet FOLDER] [--each 40]
 
-FOLDER: clothing.tar (`train|test/<class>/<name>.jpg`), or any tar of photographs. They go through `inspect` and the
-grouping of `curate` at their defaults, twice: as they are, and with altered copies of `--each` photographs for each
-kind of change, no photograph altered twice. Found: the copy is in its original's group; asked: among the questions of
-the review queue. False: photographs in a group with another one that is no copy of it, by the plant list; pairs that
-stand in the archive itself count as false until a person has looked (`--sheet` draws all groups and the first questions
-of the archive as it is). Different prints on one photograph are no copies.
-Writes benchmarks/results/photograph_copies.json.
+FOLDER: clothing.tar (`train|test/<class>/<name>.jpg`), or any tar of photographs. They go through `inspect`, with the
+built-in backbone, and the grouping of `curate` at their defaults, twice: as they are, and with altered copies of `--each`
+photographs for each kind of change (benchmarks/support/altered_copies.py), no photograph altered twice. Found: the copy is
+in its original's group; asked: among the questions of the review queue; photograph stays: of a found pair in training the
+original is kept, and not the copy. False: photographs in a group with another one that is no copy of it, by the plant list;
+pairs that stand in the archive itself count as false until a person has looked (`--sheet` draws all groups and the first
+questions of the archive as it is). Different prints on one photograph are no copies. Beside it, for the same files: the same
+with gradients instead of the backbone, and a plain perceptual hash (64 signs of a DCT against their median, as
+Buchner's `imagehash` computes it) at 6 and 10 bits. Writes benchmarks/results/photograph_copies.json.
 """
 
 from __future__ import annotations
@@ -18,58 +20,62 @@ import io
 import random
 import tarfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageOps
 
+from benchmarks.support.altered_copies import CHANGES, altered, cropped
+from benchmarks.support.plain_phash import phash
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.duplicates import Groups, group_duplicates
+from pipeline_lib.curate.inputs import axes_by_kind, cut
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.inspect.embedding import Embedding, find_embedding
 from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
 from pipeline_lib.inspect.shard import describe
 
-Photograph = Image.Image
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 TILE_PX, PER_LINE = 160, 8
 
 
-def _cropped(image: Photograph, share: float) -> Photograph:
-    left, top = round(image.width * share / 2), round(image.height * share / 2)
-    return image.crop((left, top, image.width - left, image.height - top))
-
-
-CHANGES: dict[str, tuple[Callable[[Photograph], Photograph], int]] = {  # change and JPEG quality
-    "crop of 5 %": (lambda p: _cropped(p, 0.05), 90),
-    "crop of 10 %": (lambda p: _cropped(p, 0.10), 90),
-    "white border of 8 %": (lambda p: ImageOps.expand(p, round(0.08 * min(p.size)), "white"), 90),
-    "mirrored": (ImageOps.mirror, 90),
-    "turned by 90 degrees": (lambda p: p.transpose(Image.Transpose.ROTATE_90), 90),
-    "half the size": (
-        lambda p: p.resize((p.width // 2, p.height // 2), Image.Resampling.LANCZOS),
-        90,
-    ),
-    "JPEG quality 40": (lambda p: p, 40),
-    "brighter by 20 %": (lambda p: ImageEnhance.Brightness(p).enhance(1.2), 90),
-}
 PRINTS, N_PRINTS = (0.08, 0.12, 0.2, 0.3), 80
 LOOKED_AT, HELD_OUT = (
     13,
     (14, 15, 16, 17),
 )  # draws of the originals: thresholds were chosen on the first
+ADDED = (
+    "white border of 8 %",
+    "caption over the image",
+    "caption below the image",
+    "screenshot",
+    "viewer bars",
+)
+PHASH_BITS = (6, 10)
+Copies = dict[str, tuple[str, str, bytes]]  # name of the copy -> kind, name of the original, bytes
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """rows, features: by image_id, as `curate` reads them. views: the stored small views. cpu_s: of making them."""
+    """What `inspect` finds. rows, features: by image_id. views: the stored small views. cpu_s: of making them."""
 
     rows: pd.DataFrame
     features: pd.DataFrame
     views: dict[str, bytes]
     cpu_s: float
+
+    def beside(self, other: Inspected) -> Inspected:
+        """Both sets of images as one."""
+        return Inspected(
+            pd.concat([self.rows, other.rows]).sort_index(),
+            pd.concat([self.features, other.features]).sort_index(),
+            {**self.views, **other.views},
+            self.cpu_s + other.cpu_s,
+        )
 
 
 def read_photographs(archive: Path) -> dict[str, bytes]:
@@ -83,19 +89,15 @@ def read_photographs(archive: Path) -> dict[str, bytes]:
         return {name: file.read() for name, file in found.items() if file is not None}
 
 
-def planted(
-    photographs: dict[str, bytes], each: int, *, draw: int
-) -> dict[str, tuple[str, str, bytes]]:
-    """Name of the copy -> (kind, name of the original, bytes)."""
+def planted(photographs: dict[str, bytes], each: int, *, draw: int) -> Copies:
+    """Altered copies of `each` photographs for each kind."""
     names = sorted(photographs)
     random.Random(draw).shuffle(names)
     copies = {}
-    for number, (kind, (change, quality)) in enumerate(CHANGES.items()):
+    for number, kind in enumerate(CHANGES):
         for name in names[number * each : (number + 1) * each]:
-            file = io.BytesIO()
-            changed = change(Image.open(io.BytesIO(photographs[name])).convert("RGB"))
-            changed.save(file, "JPEG", quality=quality)
-            copies[f"copies/{number}/{name}"] = (kind, name, file.getvalue())
+            data = altered(photographs[name], kind, seed=f"{draw} {name}")
+            copies[f"copies/{number}/{name}"] = (kind, name, data)
     return copies
 
 
@@ -108,7 +110,7 @@ def inspected(images: dict[str, bytes]) -> Inspected:
         if found.grey_HW is None or found.pixels_HWC is None:
             continue
         rows.append({"image_id": name, "sha256": name, **found.findings})
-        described = describe(found, None)
+        described = describe(found, _backbone())
         if (view := described.pop("view")) is not None:
             views[name] = view
         features.append({"image_id": name, **described})
@@ -116,26 +118,28 @@ def inspected(images: dict[str, bytes]) -> Inspected:
     return Inspected(frames[0], frames[1], views, time.process_time() - start)
 
 
-def grouped(seen: Inspected) -> tuple[Groups, float]:
-    """The groups and questions at default settings, and the CPU seconds they took."""
+@cache
+def _backbone() -> Embedding | None:
+    return find_embedding(InspectParams(), Path())
+
+
+def grouped(seen: Inspected, *, gradients: bool = False) -> tuple[Groups, float]:
+    """The groups and questions at default settings, and the CPU seconds they took. gradients: not the backbone's view."""
     start = time.process_time()
+    features = seen.features.assign(kind="hog") if gradients else seen.features
+    short = cut(features, axes_by_kind(features, seed=0))
+    views = seen.views
     groups = group_duplicates(
-        seen.rows,
-        seen.features,
-        lambda names: {name: seen.views[name] for name in names},
-        CurateParams(),
+        seen.rows, short, lambda names: {name: views[name] for name in names}, CurateParams()
     )
     return groups, time.process_time() - start
 
 
-def copy_rows(groups: Groups, copies: dict[str, tuple[str, str, bytes]]) -> list[Row]:
-    """Recall by kind, and what is false."""
-    group, questions = groups.frame["dup_group"], asked(groups)
+def copy_rows(groups: Groups, copies: Copies) -> list[Row]:
+    """Recall by kind, and which of the two stays."""
+    group, questions, staying = groups.frame["dup_group"], asked(groups), _staying(groups, copies)
     rows = []
-    for kind in CHANGES:
-        pairs = [
-            (copy, original) for copy, (of_kind, original, _) in copies.items() if of_kind == kind
-        ]
+    for kind, pairs in _by_kind(copies).items():
         found = [bool(group[copy] == group[original]) for copy, original in pairs]
         open_ = [
             not there and frozenset(pair) in questions
@@ -144,30 +148,79 @@ def copy_rows(groups: Groups, copies: dict[str, tuple[str, str, bytes]]) -> list
         rows.append(row(kind, "copies", "images", [len(pairs)]))
         rows.append(row(kind, "found", "share", [sum(found) / len(pairs)]))
         rows.append(row(kind, "asked", "share", [sum(open_) / len(pairs)]))
+        if kind in ADDED and any(found):
+            kept = [
+                original in staying
+                for (_, original), there in zip(pairs, found, strict=True)
+                if there
+            ]
+            rows.append(row(kind, "photograph stays", "share", [sum(kept) / len(kept)]))
         print(f"{kind}: {sum(found)} of {len(pairs)} found, {sum(open_)} asked", flush=True)
     return rows
 
 
-def held_out_rows(photographs: dict[str, bytes], each: int) -> list[Row]:
+def _by_kind(copies: Copies) -> dict[str, list[tuple[str, str]]]:
+    pairs: dict[str, list[tuple[str, str]]] = {kind: [] for kind in CHANGES}
+    for copy, (kind, original, _) in copies.items():
+        pairs[kind].append((copy, original))
+    return pairs
+
+
+def _staying(groups: Groups, copies: Copies) -> set[str]:
+    """The images of all groups that training would keep, if all had one class: framed ones last, then by name."""
+    grouped = groups.frame[groups.frame["dup_group"].notna()]
+    ranked = grouped.rename_axis("image_id").sort_values(["framed", "image_id"])
+    return set(ranked.drop_duplicates("dup_group").index)
+
+
+def held_out_rows(seen: Inspected, photographs: dict[str, bytes], each: int) -> list[Row]:
     """The same of draws of originals that nobody looked at while choosing thresholds; one figure for each draw."""
-    found, false = [], []
+    found: dict[str, list[float]] = {kind: [] for kind in CHANGES}
+    false, open_ = [], []
     for draw in HELD_OUT:
         copies = planted(photographs, each, draw=draw)
-        groups, _ = grouped(
-            inspected({**photographs, **{name: data for name, (_, _, data) in copies.items()}})
-        )
-        rows = copy_rows(groups, copies)
-        found.append(min(one.median for one in rows if one.metric == "found"))
+        groups, _ = grouped(seen.beside(inspected(_bytes(copies))))
+        for one in copy_rows(groups, copies):
+            if one.metric == "found":
+                found[one.case].append(one.median)
+            elif one.metric == "asked":
+                found[one.case][-1] += one.median
         originals = {name: original for name, (_, original, _) in copies.items()}
-        false += [
-            one.median
-            for one in false_rows(f"draw {draw}", groups, originals)
-            if "different" in one.metric
-        ][:1]
+        of_draw = {one.metric: one.median for one in false_rows(f"draw {draw}", groups, originals)}
+        false.append(of_draw["groups of different photographs"])
+        open_.append(of_draw["questions about different photographs"])
     return [
-        row("held-out draws", "found, of the kind that is found least", "share", found),
+        *(
+            row(kind, "found or asked, held-out draws", "share", shares)
+            for kind, shares in found.items()
+        ),
         row("held-out draws", "groups of different photographs", "groups", false),
+        row("held-out draws", "questions about different photographs", "pairs", open_),
     ]
+
+
+def _bytes(copies: Copies) -> dict[str, bytes]:
+    return {name: data for name, (_, _, data) in copies.items()}
+
+
+def phash_rows(photographs: dict[str, bytes], copies: Copies) -> list[Row]:
+    """What a plain perceptual hash finds of each kind, how many different photographs it pairs, and its cost."""
+    start = time.process_time()
+    names = sorted({**photographs, **copies})
+    hashes = np.array([phash(photographs.get(name) or copies[name][2]) for name in names])
+    bits = np.stack([np.bitwise_count(hashes ^ one) for one in hashes])
+    cpu_s = time.process_time() - start
+    place = {name: at for at, name in enumerate(names)}
+    rows = [row("plain pHash", "hashing and comparing", "CPU s", [cpu_s])]
+    original = [copies[name][1] if name in copies else name for name in names]
+    different = np.triu(np.not_equal.outer(original, original))
+    for most in PHASH_BITS:
+        for kind, pairs in _by_kind(copies).items():
+            near = [bool(bits[place[copy], place[other]] <= most) for copy, other in pairs]
+            rows.append(row(kind, f"pHash, {most} bits", "share", [sum(near) / len(near)]))
+        false = int(((bits <= most) & different).sum())
+        rows.append(row("plain pHash", f"different photographs, {most} bits", "pairs", [false]))
+    return rows
 
 
 def print_rows(photographs: dict[str, bytes]) -> list[Row]:
@@ -199,7 +252,7 @@ def print_rows(photographs: dict[str, bytes]) -> list[Row]:
 def _printed(blank: bytes, motif: bytes, share: float) -> bytes:
     """The blank with the middle of the motif on its chest."""
     page, printed = (Image.open(io.BytesIO(data)).convert("RGB") for data in (blank, motif))
-    middle = _cropped(printed, 0.5).resize((round(page.width * share), round(page.height * share)))
+    middle = cropped(printed, 0.5).resize((round(page.width * share), round(page.height * share)))
     page.paste(middle, ((page.width - middle.width) // 2, (page.height - middle.height) // 3))
     file = io.BytesIO()
     page.save(file, "JPEG", quality=90)
@@ -264,23 +317,34 @@ def main() -> None:
     options = parser.parse_args()
     photographs = read_photographs(options.data / "clothing.tar")
     copies = planted(photographs, options.each, draw=LOOKED_AT)
-    as_it_is, _ = grouped(inspected(photographs))
-    seen = inspected({**photographs, **{name: data for name, (_, _, data) in copies.items()}})
+    originals = {name: original for name, (_, original, _) in copies.items()}
+    alone = inspected(photographs)
+    as_it_is, _ = grouped(alone)
+    seen = alone.beside(inspected(_bytes(copies)))
     groups, cpu_s = grouped(seen)
-    sizes = [len(view) for view in seen.views.values()]
+    by_gradients, gradients_cpu_s = grouped(seen, gradients=True)
+    n_found = sum(
+        by_gradients.frame["dup_group"][one] == by_gradients.frame["dup_group"][other]
+        for one, other in originals.items()
+    )
     rows = [
         row("photographs", "images", "images", [len(photographs)]),
-        row("photographs", "stored view", "bytes", sizes),
-        row("photographs", "inspect", "CPU ms an image", [1000 * seen.cpu_s / len(seen.rows)]),
+        row("photographs", "with planted copies", "images", [len(seen.rows)]),
+        row("photographs", "stored view", "bytes", [len(view) for view in seen.views.values()]),
+        row(
+            "photographs",
+            "inspect, with the backbone",
+            "CPU ms an image",
+            [1000 * seen.cpu_s / len(seen.rows)],
+        ),
         row("photographs", "grouping", "CPU s", [cpu_s]),
+        row("with gradients", "found, of all kinds", "share", [int(n_found) / len(copies)]),
+        row("with gradients", "grouping", "CPU s", [gradients_cpu_s]),
         *false_rows("as they are", as_it_is, {}),
         *copy_rows(groups, copies),
-        *false_rows(
-            "with planted copies",
-            groups,
-            {name: original for name, (_, original, _) in copies.items()},
-        ),
-        *held_out_rows(photographs, options.each),
+        *false_rows("with planted copies", groups, originals),
+        *phash_rows(photographs, copies),
+        *held_out_rows(alone, photographs, options.each),
         *print_rows(photographs),
     ]
     if options.sheet:

@@ -50,7 +50,12 @@ class Backbone:
 
     def view(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the network's input [side_px, side_px, 3]: the centre, resized once, also of small images."""
-        return NetworkView(self.side_px, self.crop)(pixels_HWC)
+        return self.network_view(pixels_HWC)
+
+    @property
+    def network_view(self) -> NetworkView:
+        """How it looks at an image."""
+        return NetworkView(self.side_px, self.crop)
 
 
 # Tan and Le 2019 (arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, by the TensorFlow authors.

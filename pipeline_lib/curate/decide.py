@@ -81,7 +81,8 @@ def curate(inputs: Inputs, params: CurateParams) -> Curated:
         "if_split_by_file": leaks_if_split_by_file(standing, params),
         "before": int(leaking(standing).sum()),
     }
-    settled = settle(standing, shielded=rows["keep"] | rows["relabel"].notna())
+    by_hand = rows["keep"] | rows["relabel"].notna()
+    settled = settle(standing, shielded=by_hand, framed=rows["framed"].eq(True))
     decided = _by_copies(decided, rows, settled)
 
     # Labels are doubted among what stands; copies that are left share a fold, or one would tell the other's answer.

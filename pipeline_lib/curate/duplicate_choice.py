@@ -24,13 +24,14 @@ class Settled:
     disputed: pd.Series
 
 
-def settle(rows: pd.DataFrame, *, shielded: pd.Series) -> Settled:
+def settle(rows: pd.DataFrame, *, shielded: pd.Series, framed: pd.Series) -> Settled:
     """Decide which copies stay. rows: dup_group, class_id, label_source, split and size in px, by image_id.
 
-    Same class: one stays (test before val before train, more pixels, smaller image_id); a training copy of an
+    Same class: one stays (test before val before train, not framed, more pixels, smaller image_id); a training copy of an
     evaluation image is a leak. Different classes: the label with the highest authority (override, votes, received)
     holds if it is alone there; every other training copy is quarantined, every evaluation image stays and is shown
-    for review. shielded: rows a person decided to keep; they give way to evaluation only.
+    for review. shielded: rows a person decided to keep; they give way to evaluation only. framed: rows that show
+    the image of their copies in a frame, on a screen or under a caption: larger, and no better for it.
     """
     copies = rows[rows["dup_group"].notna()]
     group = copies["dup_group"]
@@ -47,7 +48,7 @@ def settle(rows: pd.DataFrame, *, shielded: pd.Series) -> Settled:
     leak = train & has_evaluation
 
     # Of what is left the best of each group and class stays.
-    ordered = _best_first(copies[~conflict], shielded)
+    ordered = _best_first(copies[~conflict], shielded, framed)
     later = ordered.duplicated(["dup_group", "class_id"], keep="first")
     surplus = later.reindex(copies.index, fill_value=False) & ~by_hand & ~leak
 
@@ -72,12 +73,15 @@ def _trusted(copies: pd.DataFrame) -> pd.Series:
     return copies["class_id"] == copies["dup_group"].map(unanimous)
 
 
-def _best_first(copies: pd.DataFrame, shielded: pd.Series) -> pd.DataFrame:
+def _best_first(copies: pd.DataFrame, shielded: pd.Series, framed: pd.Series) -> pd.DataFrame:
     n_pixels = copies["width_px"].astype("int64") * copies["height_px"].astype("int64")
     ranked = copies.assign(
         split_rank=copies["split"].map(SPLIT_RANK),
         shielded_rank=~shielded[copies.index],
+        framed_rank=framed[copies.index],
         size_rank=-n_pixels,
     )
     ranked = ranked.rename_axis("image_id")
-    return ranked.sort_values(["split_rank", "shielded_rank", "size_rank", "image_id"])
+    return ranked.sort_values(
+        ["split_rank", "shielded_rank", "framed_rank", "size_rank", "image_id"]
+    )

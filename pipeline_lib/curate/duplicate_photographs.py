@@ -1,8 +1,9 @@
 """Whether two photographs are one: texture and colour compared at 96 px, laid over each other exactly.
 
 At 32 px grey, garments in the same pose agree like copies. At 96 px they do not, if the one is laid exactly over the
-other (`overlay.py`). Light may differ by a gain, an offset and what these clip, which are fitted; hue may not. No patch
-may differ much: one blank with two prints is two images. Measured on clothing photographs: docs/curation.md.
+other, by a search (`overlay.py`) or by matched keypoints (`duplicate_keypoints.py`). Light may differ by a gain, an
+offset and what these clip, which are fitted; hue may not. No patch may differ much: one blank with two prints is two
+images. A band across the whole width may, for captions. Measured on clothing photographs: docs/curation.md.
 
 Legend: H, W the side of a view (96), C red, green, blue.
 """
@@ -18,32 +19,44 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline_lib.curate.duplicate_frames import caption_band
 from pipeline_lib.curate.overlay import (
     AS_IT_IS,
     DETAIL_SIGMA_PX,
-    EVERYWHERE,
-    SIDE_PX,
     Bytes,
     Floats,
     blurred,
     detail,
+    laid,
     likeliest_forms,
     luma,
     places,
     places_about_the_centre,
+    refined,
+    shown,
     ycc,
 )
 
 EVEN_SIGMA_PX: Final = 4.0
 FAINT_LEVELS: Final = 4.0  # fainter detail may be noise of encoding
 SURE: Final = 0.95  # no other place is looked for
-RIM_PX: Final = 4  # the detail of a rim comes from what lies beyond it, in one of the two
 CAPTIONS: Final = (
     slice(84, 96),
     slice(0, 12),
 )  # lines that a caption may cover, an eighth of the height
 LEAST_OVERLAP: Final = 0.45  # of the area, rims aside; a crop of 80 % leaves .51
 MOST_STRETCH: Final = 1.5
+# By keypoints one image may lie within the other, small and in other proportions: the photograph on a screen.
+LEAST_WITHIN: Final = (
+    0.6  # of the area of the one that is shown smaller, rims aside; they alone take .16
+)
+LEAST_SIDE: Final = 0.3  # of the other's: 29 px of a view
+LEAST_AREA: Final = 0.2  # of the other's
+BAND_RIM_PX: Final = 3  # of detail beside a caption
+FAINTEST_BLUR: Final = 0.3  # sigma in px
+SOFT_PER_PX: Final = (
+    0.5  # sigma of the blur by which a view is as coarse as one that shows it smaller
+)
 CLIPPED: Final = (5, 250)  # levels from which on a sample may have been cut off
 LEAST_UNCLIPPED: Final = 0.05  # of the samples, to fit the light to
 SAME_LIGHT: Final = (
@@ -110,6 +123,10 @@ class Likeness:
         hue = MOST_HUE / 2 if np.isnan(self.hue) else self.hue
         return max(0.0, self.texture) * max(0.0, self.light) * float(np.exp(-hue / (4 * MOST_HUE)))
 
+    def __lt__(self, other: Likeness) -> bool:
+        """By whether they are copies, then by texture."""
+        return (self.is_copy, self.texture) < (other.is_copy, other.texture)
+
 
 NOTHING: Final = Likeness(-1.0, -1.0, float("inf"))
 
@@ -117,6 +134,11 @@ NOTHING: Final = Likeness(-1.0, -1.0, float("inf"))
 def view_pixels(jpeg: bytes) -> Bytes:
     """The pixels of a stored view (`inspect/small_view.py`), [H, W, C]."""
     return np.asarray(Image.open(io.BytesIO(jpeg), formats=["JPEG"]).convert("RGB"))
+
+
+def likeness_as_they_are(a_HWC: Bytes, b_HWC: Bytes) -> Likeness:
+    """How like two whole upright views are."""
+    return _compared(a_HWC.astype(np.float32), b_HWC.astype(np.float32), AS_IT_IS)
 
 
 def likeness(a_HWC: Bytes, b_HWC: Bytes, *, turned: bool) -> Likeness:
@@ -128,8 +150,8 @@ def likeness(a_HWC: Bytes, b_HWC: Bytes, *, turned: bool) -> Likeness:
     for form in likeliest_forms(a_HWC, b_HWC) if turned else [b_HWC]:
         b = np.ascontiguousarray(form, dtype=np.float32)
         for place in places(a, b):
-            found = _compared(a, b, place)
-            if _order(found) > _order(best):
+            found = _hardly_stretched(a, b, place)
+            if best < found:
                 best, nearest = found, b
             if best.is_copy and best.texture >= SURE:
                 return best
@@ -139,8 +161,10 @@ def likeness(a_HWC: Bytes, b_HWC: Bytes, *, turned: bool) -> Likeness:
     for b in (nearest, upright):
         best = max(
             best,
-            *(_compared(a, b, place) for place in places_about_the_centre(luma(a), luma(b))),
-            key=_order,
+            *(
+                _hardly_stretched(a, b, place)
+                for place in places_about_the_centre(luma(a), luma(b))
+            ),
         )
     if best.is_copy:
         return best
@@ -150,8 +174,57 @@ def likeness(a_HWC: Bytes, b_HWC: Bytes, *, turned: bool) -> Likeness:
     return next((found for found in captioned if found.is_copy), best)
 
 
-def _order(found: Likeness) -> tuple[bool, float]:
-    return found.is_copy, found.texture
+def _hardly_stretched(a_HWC: Floats, b_HWC: Floats, place: Floats) -> Likeness:
+    sides = np.linalg.svd(place[:, :2], compute_uv=False)
+    if not 1 / MOST_STRETCH < sides[1] <= sides[0] < MOST_STRETCH:
+        return NOTHING
+    return _compared(a_HWC, b_HWC, place)
+
+
+def likeness_within(a_HWC: Bytes, b_HWC: Bytes, place: Floats) -> Likeness:
+    """How like two views are where `place`, from a's places to b's, says that the one lies within the other."""
+    a, b = a_HWC.astype(np.float32), b_HWC.astype(np.float32)
+    if abs(np.linalg.det(place[:, :2])) > 1:
+        a, b, place = b, a, np.asarray(cv2.invertAffineTransform(place), np.float32)
+    if not _is_within(place):
+        return NOTHING
+    soft = _as_coarse(a, place)
+    best = _compared(soft, b, place)
+    if best.is_copy:
+        return best
+    closer = refined(detail(luma(soft)), detail(luma(b)), place)
+    laid_out = [one for one in (closer, place) if _is_within(one)]
+    best = max(best, _compared(soft, b, laid_out[0]))
+    if best.is_copy:
+        return best
+    bands = ((one, caption_band(soft, b, one)) for one in laid_out)
+    captioned = (
+        _compared(soft, b, one, strip=_and_beside(band)) for one, band in bands if band is not None
+    )
+    return next((found for found in captioned if found.is_copy), best)
+
+
+def _and_beside(band: slice) -> slice:
+    return slice(max(0, band.start - BAND_RIM_PX), band.stop + BAND_RIM_PX)
+
+
+def _is_within(place: Floats) -> bool:
+    """Whether a map shows enough of a, and large enough, in b."""
+    sides = np.linalg.svd(place[:, :2], compute_uv=False)
+    large_enough = (
+        sides[1] >= LEAST_SIDE and sides[0] < MOST_STRETCH and sides[0] * sides[1] >= LEAST_AREA
+    )
+    return bool(large_enough and shown(place).mean() >= LEAST_WITHIN)
+
+
+def _as_coarse(a_HWC: Floats, place: Floats) -> Floats:
+    """a with the detail that is left of it where it is shown in this place."""
+    across, down = (float(np.linalg.norm(place[:, axis])) for axis in (0, 1))
+    sigmas = [SOFT_PER_PX * np.sqrt(max(1 / side**2 - 1, 0.0)) for side in (across, down)]
+    if max(sigmas) < FAINTEST_BLUR:
+        return a_HWC
+    sigma_x, sigma_y = (max(sigma, FAINTEST_BLUR) for sigma in sigmas)
+    return np.asarray(cv2.GaussianBlur(a_HWC, (0, 0), sigma_x, sigmaY=sigma_y), dtype=np.float32)
 
 
 def _evened(detail_HW: Floats) -> Floats:
@@ -164,17 +237,12 @@ def _compared(
     a_HWC: Floats, b_HWC: Floats, place: Floats, *, strip: slice | None = None
 ) -> Likeness:
     """The likeness where the two overlap when b is brought to a's places. strip: lines of a that are left out."""
-    stretch = np.linalg.svd(place[:, :2], compute_uv=False)
-    if not 1 / MOST_STRETCH < stretch[1] <= stretch[0] < MOST_STRETCH:
-        return NOTHING
-    inside = _shown(place)
+    inside = shown(place)
     if strip is not None:
         inside[strip] = False
     if inside.mean() < LEAST_OVERLAP:
         return NOTHING
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    laid = np.asarray(cv2.warpAffine(b_HWC, place, (SIDE_PX,) * 2, flags=flags), dtype=np.float32)
-    both = [ycc(one) for one in _in_one_light(a_HWC, laid, inside)]
+    both = [ycc(one) for one in _in_one_light(a_HWC, laid(b_HWC, place), inside)]
 
     # texture and light as a whole
     fine = [_evened(detail(np.ascontiguousarray(one[..., 0]))) for one in both]
@@ -189,13 +257,6 @@ def _compared(
     levels_HW = np.abs(coarse[0][..., 0] - coarse[1][..., 0]) + (0 if np.isnan(gain) else chroma_HW)
     worst = [_worst_patch(one, inside) for one in ((fine[0] - fine[1]) ** 2, levels_HW)]
     return Likeness(texture, light, hue, worst[0], worst[1], captioned=strip is not None)
-
-
-def _shown(place: Floats) -> NDArray[np.bool_]:
-    """Where both images show something, rims aside."""
-    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    inside = cv2.warpAffine(EVERYWHERE, place, (SIDE_PX,) * 2, flags=flags)
-    return cv2.erode(inside, np.ones((2 * RIM_PX + 1,) * 2, np.uint8), borderValue=0).astype(bool)
 
 
 def _in_one_light(a_HWC: Floats, b_HWC: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:

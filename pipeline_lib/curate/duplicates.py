@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
 
 import numpy as np
@@ -17,7 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline_lib.curate.duplicate_hashes import ClosePairs, Pairs, close_pairs, proposed_pairs
-from pipeline_lib.curate.duplicate_photographs import Likeness, likeness, view_pixels
+from pipeline_lib.curate.duplicate_looks import looks_at
+from pipeline_lib.curate.duplicate_neighbours import neighbour_pairs
+from pipeline_lib.curate.duplicate_photographs import NOTHING
 from pipeline_lib.curate.duplicate_small_images import (
     agreement,
     alike_details,
@@ -28,6 +29,7 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import low_information
 
 SMALL_SIDE_PX, THUMBNAIL_PX = 64, 32 * 32
+EMBEDDING = "embedding:"  # how the kind of a network's vectors begins
 Mask = NDArray[np.bool_]
 Agree = Callable[[int, int], bool]  # whether two rows are copies
 Views = Callable[[pd.Index], dict[str, bytes]]  # image_ids -> their `view` (tables/features.py)
@@ -35,7 +37,8 @@ Views = Callable[[pd.Index], dict[str, bytes]]  # image_ids -> their `view` (tab
 
 @dataclass(frozen=True)
 class Groups:
-    """frame: index image_id, columns dup_group (smallest image_id of the group; NaN: no copies), dup_kind (NaN too).
+    """frame: index image_id, columns dup_group (smallest image_id of the group; NaN: no copies), dup_kind (NaN too) and
+    framed: whether it shows what its copy shows in a frame, on a screen or under a caption.
 
     maybe: pairs that are not in one group and might be: image_id, other, score (1: certainly). n_cut: hash buckets too
     large to compare in full.
@@ -48,7 +51,10 @@ class Groups:
 
 @dataclass(frozen=True)
 class Near:
-    """Row numbers of pairs: certain [n, 2] and maybe [m, 2], with their scores. agree: whether two rows are copies."""
+    """Row numbers of pairs: certain [n, 2] and maybe [m, 2], with their scores. agree: whether two rows are copies.
+
+    framed: row numbers, see `Groups`.
+    """
 
     certain: Pairs
     certain_score: NDArray[np.floating]
@@ -56,6 +62,7 @@ class Near:
     score: NDArray[np.floating]
     agree: Agree
     n_cut: int = 0
+    framed: frozenset[int] = frozenset()
 
 
 def group_duplicates(
@@ -73,7 +80,8 @@ def group_duplicates(
     by_bytes, by_pixels = _equal_pairs(rows["sha256"]), _equal_pairs(rows["pixel_hash"])
     unlike = np.zeros(len(rows), bool) if apart is None else rows.index.isin(apart)
     seen = ~unlike & rows.index.isin(features.index)
-    small, large = _near_small(rows, features, seen, params), _near_large(rows, views, seen, params)
+    small = _near_small(rows, features, seen, params)
+    large = _near_large(rows, features, views, seen, params)
     ids = rows.index.to_numpy(dtype=object)
     is_small = _short_side(rows) < SMALL_SIDE_PX
     component = complete_groups(
@@ -91,9 +99,14 @@ def group_duplicates(
         kind[np.unique(pairs)] = name
     group = pd.Series(smallest, index=rows.index, dtype="str").where(in_group)
     maybe = pd.concat([_maybe(ids, near, component) for near in (small, large)], ignore_index=True)
+    framed = rows["pixel_hash"].isin(rows["pixel_hash"].iloc[sorted(large.framed)])
     return Groups(
         pd.DataFrame(
-            {"dup_group": group, "dup_kind": pd.Series(kind, index=rows.index, dtype="str")}
+            {
+                "dup_group": group,
+                "dup_kind": pd.Series(kind, index=rows.index, dtype="str"),
+                "framed": framed & in_group,
+            }
         ),
         maybe,
         small.n_cut + large.n_cut,
@@ -151,11 +164,14 @@ def _near_small(
     )
 
 
-def _near_large(rows: pd.DataFrame, views: Views, seen: Mask, params: CurateParams) -> Near:
-    """By perceptual hash and a closer look. Blank images are left out: their hash is that of any other blank one.
+def _near_large(
+    rows: pd.DataFrame, features: pd.DataFrame, views: Views, seen: Mask, params: CurateParams
+) -> Near:
+    """By perceptual hash or a network's features, and a closer look.
 
-    A copy may be turned or mirrored, and may have lost its edges: then its hash is that of a centre of the original.
-    What is only to be asked about is looked for in whole images as they stand.
+    Blank images are left out: their hash is that of any other blank one. A copy may be turned or mirrored, and may have
+    lost its edges: then its hash is that of a centre of the original. What is only to be asked about is looked for in
+    whole images as they stand, and among neighbours in the features.
     """
     usable = (
         seen & (_short_side(rows) >= SMALL_SIDE_PX) & ~low_information(rows) & rows["phash"].notna()
@@ -165,27 +181,48 @@ def _near_large(rows: pd.DataFrame, views: Views, seen: Mask, params: CuratePara
     whole_1N = rows["phash"].iloc[chosen].to_numpy(dtype=np.uint64)[None]
     proposed = _proposed(whole_1N, rows["phash_variants"].iloc[chosen], params)
     unsure = close_pairs(whole_1N, whole_1N, max_bits=params.dup_review_hamming)
-    pairs = chosen[np.concatenate([proposed.pairs, unsure.pairs])]
-    jpegs = views(rows.index[np.unique(pairs)])
-
-    @cache
-    def look(a: int, b: int) -> Likeness:
-        two = [view_pixels(jpegs[rows.index[row]]) for row in (a, b)]
-        return likeness(*two, turned=params.dup_variants)
-
-    looks = [look(a, b) for a, b in pairs.tolist()]
-    score = np.array([one.score for one in looks], float)
-    is_copy = np.array([one.is_copy for one in looks], bool)
-    is_question = np.array([one.is_question for one in looks], bool)
-    certain = is_copy & (np.arange(len(pairs)) < len(proposed.pairs))
-    return Near(
-        pairs[certain],
-        score[certain],
-        pairs[is_copy | is_question],
-        score[is_copy | is_question],
-        lambda a, b: look(a, b).is_copy,
-        proposed.n_cut + unsure.n_cut,
+    alike = _neighbours(features.loc[rows.index[chosen]], params)
+    by_hash, by_vector = chosen[np.concatenate([proposed.pairs, unsure.pairs])], chosen[alike]
+    jpegs = views(rows.index[np.unique(np.concatenate([by_hash, by_vector]))])
+    aspect = (rows["width_px"] / rows["height_px"]).to_numpy(dtype=float)
+    look = looks_at(
+        lambda row: jpegs[rows.index[row]],
+        lambda row: float(aspect[row]),
+        variants=params.dup_variants,
     )
+
+    # a copy by more bits than those of `proposed` is a question, unless keypoints show it too
+    found = {pair: look.anywhere(*pair) for pair in map(tuple, by_hash.tolist())}
+    certain = {pair for pair in map(tuple, chosen[proposed.pairs].tolist()) if found[pair].is_copy}
+    for pair in map(tuple, by_vector.tolist()):
+        if pair not in certain:
+            found[pair] = max(found.get(pair, NOTHING), look.within(*pair))
+            certain |= {pair} if look.within(*pair).is_copy else set()
+
+    maybe = sorted(pair for pair, one in found.items() if one.is_copy or one.is_question)
+    return Near(
+        _pairs(sorted(certain)),
+        np.array([found[pair].score for pair in sorted(certain)], float),
+        _pairs(maybe),
+        np.array([found[pair].score for pair in maybe], float),
+        lambda a, b: look.anywhere(a, b).is_copy,
+        proposed.n_cut + unsure.n_cut,
+        look.framed(sorted(certain)) if params.dup_variants else frozenset(),
+    )
+
+
+def _pairs(pairs: list[tuple[int, ...]]) -> Pairs:
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _neighbours(features: pd.DataFrame, params: CurateParams) -> Pairs:
+    """Row numbers of images that a network finds alike; none where the vectors are gradients."""
+    found = [np.empty((0, 2), np.int64)]
+    for kind in sorted(set(features["kind"])):
+        if params.dup_variants and kind.startswith(EMBEDDING):
+            of_kind = np.flatnonzero((features["kind"] == kind).to_numpy())
+            found.append(of_kind[neighbour_pairs(stacked(features.iloc[of_kind]))])
+    return np.concatenate(found)
 
 
 def _proposed(

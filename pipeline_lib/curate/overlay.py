@@ -29,6 +29,7 @@ PARTS_PX: Final = (
     39,
     42,
 )  # the part of one that is laid over the other, of 48
+RIM_PX: Final = 4  # the detail of a rim comes from what lies beyond it, in one of the two
 DETAIL_SIGMA_PX: Final = 2.0
 COARSE_SIDE: Final = 8
 ORIENTATIONS_TRIED: Final = (
@@ -57,7 +58,7 @@ def places(a_HWC: Floats, b_HWC: Floats) -> Iterator[Floats]:
     yield from _searched(a_detail_HW, b_detail_HW)
     for place in _framed(a_HW, b_HW):
         yield place
-        yield _refined(a_detail_HW, b_detail_HW, place)
+        yield refined(a_detail_HW, b_detail_HW, place)
 
 
 def _framed(a_HW: Floats, b_HW: Floats) -> list[Floats]:
@@ -95,12 +96,13 @@ def places_about_the_centre(a_HW: Floats, b_HW: Floats) -> list[Floats]:
     for scale in CENTRED_SCALES:
         shift = SIDE_PX / 2 * (1 - scale)
         places.append(
-            _refined(a_HW, b_HW, np.array([[scale, 0, shift], [0, scale, shift]], np.float32))
+            refined(a_HW, b_HW, np.array([[scale, 0, shift], [0, scale, shift]], np.float32))
         )
     return places
 
 
-def _refined(a_HW: Floats, b_HW: Floats, place: Floats) -> Floats:
+def refined(a_HW: Floats, b_HW: Floats, place: Floats) -> Floats:
+    """The map from a's places to b's by which they correlate best, from `place` on; `place` where there is none."""
     try:
         found = cv2.findTransformECC(
             a_HW, b_HW, place.copy(), cv2.MOTION_AFFINE, STEPS, EVERYWHERE, 5
@@ -141,7 +143,7 @@ def _searched(a_HW: Floats, b_HW: Floats) -> Iterator[Floats]:
         score, forward = other, cv2.invertAffineTransform(backward).astype(np.float32)
     yield forward
     if score >= WORTH_REFINING:
-        yield _refined(a_HW, b_HW, forward)
+        yield refined(a_HW, b_HW, forward)
 
 
 def _half(grey_HW: Floats) -> Floats:
@@ -185,3 +187,16 @@ def blurred(pixels: Floats, sigma_px: float) -> Floats:
 
 def detail(grey_HW: Floats) -> Floats:
     return np.asarray(grey_HW - blurred(grey_HW, DETAIL_SIGMA_PX), dtype=np.float32)
+
+
+def shown(place: Floats) -> NDArray[np.bool_]:
+    """Where both images show something, rims aside."""
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    inside = cv2.warpAffine(EVERYWHERE, place, (SIDE_PX,) * 2, flags=flags)
+    return cv2.erode(inside, np.ones((2 * RIM_PX + 1,) * 2, np.uint8), borderValue=0).astype(bool)
+
+
+def laid(b_HWC: Floats, place: Floats) -> Floats:
+    """b brought to a's places."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(b_HWC, place, (SIDE_PX,) * 2, flags=flags), dtype=np.float32)

@@ -132,7 +132,7 @@ class CurateParams(Params):
     )
     dup_variants: bool = Field(
         True,
-        description="whether mirrored, turned and centre-cropped copies are found too, not only whole upright ones",
+        description="whether mirrored, turned, cropped, framed and captioned copies are found too, not only whole upright ones",
     )
     dup_small_rms: float = Field(
         5.0,

@@ -63,6 +63,8 @@ def _check_the_whole_line(job: StageRun[DiscoverParams]) -> None:
     everything = import_module("pipeline_lib.params").load_params(job.checkout / "params.yaml")
     training = StageRun(job.checkout, {}, {}, everything.train, job.settings)
     import_module("pipeline_lib.train.preflight").look_ahead(training)
+    origin = job.settings.origin(job.checkout)
+    import_module("pipeline_lib.inspect.embedding").look_ahead(everything.inspect, origin)
 
 
 def _is_fresh(kept: Path, params: DiscoverParams) -> bool:

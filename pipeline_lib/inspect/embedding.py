@@ -1,7 +1,7 @@
 """Turn photographs into vectors by the built-in backbone, or by a network whose weights the user names.
 
-No download, no pickle. Always on the CPU, in one thread and one image at a time: on a GPU the last bits depend on the
-card, in torch's batches on the other images, and larger batches only cost memory (benchmarks/results/backbone.json).
+No pickle is run. Always on the CPU, in one thread and one image at a time: on a GPU the last bits depend on the card, in
+torch's batches on the other images, and larger batches only cost memory (benchmarks/results/backbone.json).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +27,13 @@ from pipeline_lib.backbones import (
 )
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.inspect.params import BY_SIZE, EMBEDDED_FROM_PX, InspectParams
-from pipeline_lib.pixels import centre_square
+from pipeline_lib.inspect.torch_features import features, network_of
+from pipeline_lib.networks.timm_store import TIMM
+from pipeline_lib.networks.weight_store import is_published, published_file
 
 log = logging.getLogger(__name__)
 
-SIDE_PX: Final = 224
-MEAN: Final = (
-    0.485,
-    0.456,
-    0.406,
-)  # of ImageNet's training set, as every torchvision weight file expects
-STD: Final = (0.229, 0.224, 0.225)
+KEY = "inspect.embedding_weights"
 
 
 @dataclass(frozen=True)
@@ -81,8 +76,9 @@ class Embedding:
 def find_embedding(params: InspectParams, origin: Path) -> Embedding | None:
     """Return the embedding that params name, its weights checked; None: gradients for all images.
 
-    origin: the folder that the path of a weight file is relative to. Raises ConfigError, and of built-in weights that
-    are named DependencyMissing and BadData.
+    Published weights that are not in the cache are fetched. origin: the folder that the path of a weight file is
+    relative to. Raises ConfigError, SourceMissing when weights cannot be fetched, BadData for damaged ones, and
+    DependencyMissing where built-in weights are named and not installed.
     """
     if built_in := builtin_embedding(params):
         return built_in
@@ -94,7 +90,16 @@ def find_embedding(params: InspectParams, origin: Path) -> Embedding | None:
         )
     if params.embedding_weights in (BY_SIZE, None):
         return None
-    return _of_file(origin / str(params.embedding_weights), params)
+    return _by_torch(str(params.embedding_weights), params, origin)
+
+
+def look_ahead(params: InspectParams, origin: Path) -> None:
+    """Check named weights before any image is read, and that their network takes them. Raises as `find_embedding` does."""
+    if params.embedding_weights in (BY_SIZE, None):
+        return
+    embedding = find_embedding(params, origin)
+    if embedding and not builtin_embedding(params):
+        embedding.vector(np.zeros((32, 32, 3), np.uint8))
 
 
 def builtin_embedding(params: InspectParams) -> Embedding | None:
@@ -118,7 +123,7 @@ def _built_in(backbone: Backbone, *, least_side_px: int) -> Embedding:
         sha256=backbone.sha256,
         libraries=("onnx", "onnxruntime"),
         least_side_px=least_side_px,
-        sees_px=round(backbone.side_px / backbone.crop),
+        sees_px=backbone.network_view.short_side_px,
         vector=vector,
     )
 
@@ -134,22 +139,35 @@ def _opened(backbone: Backbone) -> BuiltinModel:
     return open_builtin(backbone, threads=1)
 
 
-def _of_file(path: Path, params: InspectParams) -> Embedding:
-    sha256 = str(params.weights_sha256)
-    check_weights(path, sha256)
-    network = params.embedding_network
-    vector = functools.partial(_by_torch, network=network, weights=path)
-    return Embedding(network, sha256, ("torch", "torchvision"), 0, SIDE_PX, vector)
+def _by_torch(name: str, params: InspectParams, origin: Path) -> Embedding:
+    """An embedding by published weights or by a file, checked against the digest that params and its name give."""
+    if is_published(name):
+        published = published_file(name, named_in=KEY)
+        path, digest = published.path, params.weights_sha256 or published.digest
+    else:
+        path, digest = origin / name, str(params.weights_sha256)
+    sha256 = check_weights(path, digest)
+    if not digest:
+        log.info("%s has sha256 %s: set inspect.weights_sha256 to it to pin the file", name, sha256)
+    network = network_of(name if is_published(name) else params.embedding_network, path=path)
+    return Embedding(
+        name=name if is_published(name) else network.name,
+        sha256=sha256,
+        libraries=("torch", "timm" if network.name.startswith(TIMM) else "torchvision"),
+        least_side_px=0,
+        sees_px=network.seen.view.short_side_px,
+        vector=functools.partial(features, network=network, weights=path),
+    )
 
 
-def check_weights(path: Path, sha256: str) -> None:
-    """Raise ConfigError if the weight file is missing or not the one that params.yaml pins."""
+def check_weights(path: Path, digest: str) -> str:
+    """Return the sha256 of a weight file. digest: how it has to begin. Raises ConfigError."""
     if not path.is_file():
         remedy = "put the file there, or leave out inspect.embedding_weights and weights_sha256"
-        raise ConfigError("inspect.embedding_weights: no such file", file=path, remedy=remedy)
+        raise ConfigError(f"{KEY}: no such file", file=path, remedy=remedy)
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
+    if not found.startswith(digest):
         remedy = "restore the file, or set inspect.weights_sha256 to this value if you trust it"
         raise ConfigError(
             "the weight file is not the one inspect.weights_sha256 names",
@@ -157,38 +175,4 @@ def check_weights(path: Path, sha256: str) -> None:
             value=found,
             remedy=remedy,
         )
-
-
-def _by_torch(pixels_HWC: NDArray[np.uint8], *, network: str, weights: Path) -> NDArray[np.float32]:
-    """Pooled features of the central square: the network without its classifier."""
-    import torch
-
-    model = _load(network, weights)
-    view = torch.from_numpy(centre_square(pixels_HWC, side_px=SIDE_PX))
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-    with torch.inference_mode():
-        vector_D: NDArray[np.float32] = model(
-            ((view.permute(2, 0, 1).float() / 255 - mean) / std)[None]
-        )[0].numpy()
-    return vector_D
-
-
-@functools.cache
-def _load(network: str, weights: Path) -> Any:
-    """Load the network without its last layer; cached for the life of a worker. Raises ConfigError, BadData."""
-    import torch
-    import torchvision
-
-    from pipeline_lib.files.weight_files import read_weight_file
-
-    torch.set_num_threads(1)
-    model = torchvision.models.get_model(network, weights=None)
-    try:
-        model.load_state_dict(read_weight_file(weights))
-    except RuntimeError as error:  # missing, unexpected or misshapen tensors
-        remedy = "set inspect.embedding_network to the network these weights belong to, or name another file"
-        raise ConfigError(
-            f"not weights of {network}", file=weights, value=str(error)[:200], remedy=remedy
-        ) from error
-    model.fc = torch.nn.Identity()
-    return model.eval()
+    return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
 from pipeline_lib.backbones import builtin_backbone
+from pipeline_lib.networks.weight_store import is_published
 from pipeline_lib.pixels.rules import PixelRules
 
 BY_SIZE: Final = "by_size"
@@ -35,28 +36,36 @@ class InspectParams(PixelRules):
         BY_SIZE,
         description="weights of the network that computes the features. by_size: the built-in one for images with a "
         f"short side of {EMBEDDED_FROM_PX} px or more, gradients (HOG) for smaller ones; each kind is compared among "
-        "its own. builtin:efficientnet_lite0, which set-up installs, or a local file (.safetensors, .pth) relative to "
-        "the repository: that network for images of every size. null: gradients for all, good for digits and simple "
-        "shapes, poor for photographs",
+        "its own. A network for images of every size: builtin:efficientnet_lite0, which set-up installs; torchvision:ENUM "
+        "or timm:NAME, a classifier or a self-supervised vision transformer, fetched once; a local file (.safetensors, "
+        ".pth) relative to the repository. null: gradients for all, good for digits and simple shapes, poor for "
+        "photographs",
     )
     weights_sha256: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
-        description="sha256 of the file that embedding_weights names, as `sha256sum` prints it",
+        description="sha256 of the file that embedding_weights names, as `sha256sum` prints it; with timm:NAME it pins "
+        "what is fetched",
     )
-    embedding_network: Literal["resnet18", "resnet34", "resnet50"] = Field(
+    embedding_network: str = Field(
         "resnet50",
-        description="torchvision network that the file belongs to which embedding_weights names",
+        min_length=1,
+        description="network that the file belongs to which embedding_weights names: as torchvision calls it, or "
+        "timm:NAME",
     )
 
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
-        if builtin_backbone(self.embedding_weights):  # pinned by its name
+        named = self.embedding_weights
+        if builtin_backbone(named):  # pinned by its name
             if self.weights_sha256:
                 raise ValueError(
                     "weights_sha256 is for a file: leave it out beside built-in embedding_weights"
                 )
-        elif (self.embedding_weights in (BY_SIZE, None)) != (self.weights_sha256 is None):
+        elif is_published(named):
+            if "embedding_network" in self.model_fields_set:
+                raise ValueError(f"{named} names its network: leave embedding_network out")
+        elif (named in (BY_SIZE, None)) != (self.weights_sha256 is None):
             raise ValueError(
                 "embedding_weights and weights_sha256 go together: name the file and what `sha256sum` prints for it"
             )

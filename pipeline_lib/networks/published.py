@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline_lib.backbones.builtin import imagenet_classes
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
+from pipeline_lib.networks import timm_store, torchvision_store
 from pipeline_lib.networks.timm_store import TIMM, fetched_from_hub, timm_weights
 from pipeline_lib.networks.torchvision_store import TORCHVISION, fetched, torchvision_weights
 from pipeline_lib.pixels.network_view import NetworkView
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from pipeline_lib.networks.classifier import Classifier
 
 AT_ONCE = 8  # images: memory stays small with large networks
-RESAMPLING = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 
 
 @dataclass(frozen=True)
@@ -82,13 +76,9 @@ def _of_torchvision(name: str, named_in: str) -> Published:
         what, remedy = "the file is not the one that its name promises", "remove it, then run again"
         raise BadData(what, file=path, value=f"sha256 {found[:8]}...", remedy=remedy)
     network = zoo.get_model(network_name, weights=weights, progress=False)
-    rules = weights.transforms()
-    side_px, resized_px = rules.crop_size[0], rules.resize_size[0]
-    view = NetworkView(
-        side_px, side_px / resized_px, resampling=RESAMPLING[rules.interpolation.value]
-    )
-    classifier = Classifier(network.eval(), mean=tuple(rules.mean), std=tuple(rules.std))
-    return Published(_with_ids(weights.meta["categories"]), view, classifier)
+    seen = torchvision_store.input_of(weights)
+    classifier = Classifier(network.eval(), mean=seen.mean, std=seen.std)
+    return Published(_with_ids(weights.meta["categories"]), seen.view, classifier)
 
 
 def _network_of(weights: Any) -> str | None:
@@ -109,7 +99,6 @@ def _with_ids(names: list[str]) -> tuple[tuple[str, str], ...]:
 
 def _of_timm(ref: str, named_in: str) -> Published:
     import timm
-    import timm.data
     from safetensors import SafetensorError
 
     from pipeline_lib.networks.classifier import Classifier
@@ -117,6 +106,7 @@ def _of_timm(ref: str, named_in: str) -> Published:
     name = ref.removeprefix(TIMM)
     published = timm_weights(name, named_in=named_in)
     classes = _classes_of_timm(published.to_dict(), ref, named_in)
+    seen = timm_store.input_of(published, ref, named_in=named_in)
     file = None if published.custom_load else fetched_from_hub(published, ref)
     try:
         overlay = {"file": str(file)} if file else None
@@ -129,20 +119,8 @@ def _of_timm(ref: str, named_in: str) -> Published:
         remedy = "check the network"
         what = "the weights cannot be fetched"
         raise SourceMissing(what, file=ref, value=error, remedy=remedy) from error
-    timm_data: Any = timm.data  # without types
-    rules = timm_data.resolve_model_data_config(network)
-    _, height_px, width_px = rules["input_size"]
-    if height_px != width_px:
-        what, remedy = "its images are not square", "name another network"
-        raise ConfigError(what, file=named_in, value=ref, remedy=remedy)
-    view = NetworkView(
-        height_px,
-        rules["crop_pct"],
-        squash=rules["crop_mode"] == "squash",
-        resampling=RESAMPLING.get(rules["interpolation"], Image.Resampling.BICUBIC),
-    )
-    classifier = Classifier(network.eval(), mean=tuple(rules["mean"]), std=tuple(rules["std"]))
-    return Published(classes, view, classifier)
+    classifier = Classifier(network.eval(), mean=seen.mean, std=seen.std)
+    return Published(classes, seen.view, classifier)
 
 
 def _classes_of_timm(

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, SourceMissing
+from pipeline_lib.pixels.network_view import RESAMPLING, NetworkInput, NetworkView
 
 log = logging.getLogger(__name__)
 TIMM: Final = "timm:"  # how such a name begins
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
 ANSWER_S: Final = 10
+CROP_MODES: Final = ("center", "squash")  # a few networks want a border around the image
 
 
 def timm_weights(name: str, *, named_in: str) -> Any:
@@ -41,6 +43,27 @@ def timm_weights(name: str, *, named_in: str) -> Any:
             "timm publishes no such weights", file=named_in, value=TIMM + name, remedy=remedy
         )
     return timm.get_pretrained_cfg(name)
+
+
+def input_of(published: Any, ref: str, *, named_in: str) -> NetworkInput:
+    """What weights were trained to see, as timm's configuration says. Raises ConfigError for what is not done here."""
+    _, height_px, width_px = published.input_size
+    known = published.crop_mode in CROP_MODES and published.interpolation in RESAMPLING
+    if height_px != width_px or not known:
+        shape = f"{width_px} x {height_px} px, {published.crop_mode}, {published.interpolation}"
+        raise ConfigError(
+            "it looks at images in a way that is not supported",
+            file=named_in,
+            value=f"{ref}: {shape}",
+            remedy="name another network",
+        )
+    view = NetworkView(
+        height_px,
+        published.crop_pct,
+        squash=published.crop_mode == "squash",
+        resampling=RESAMPLING[published.interpolation],
+    )
+    return NetworkInput(view, tuple(published.mean), tuple(published.std))
 
 
 def fetched_from_hub(published: Any, ref: str) -> Path | None:

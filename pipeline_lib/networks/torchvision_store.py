@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
+from pipeline_lib.pixels.network_view import RESAMPLING, NetworkInput, NetworkView
 
 log = logging.getLogger(__name__)
 TORCHVISION = "torchvision:"  # how such a name begins
@@ -18,7 +19,6 @@ def torchvision_weights(name: str, *, named_in: str) -> tuple[Any, Path]:
 
     named_in: the parameter or option, for errors. Raises ConfigError when torchvision has none of this name.
     """
-    import torch.hub
     import torchvision.models as zoo
 
     try:
@@ -30,8 +30,16 @@ def torchvision_weights(name: str, *, named_in: str) -> tuple[Any, Path]:
             value=name,
             remedy="name it as torchvision does: torchvision:ResNet18_Weights.IMAGENET1K_V1",
         ) from error
-    file_name = weights.url.rpartition("/")[2]
-    return weights, Path(torch.hub.get_dir()) / "checkpoints" / file_name
+    return weights, _cached(weights.url)
+
+
+def input_of(weights: Any) -> NetworkInput:
+    """What an enum's member was trained to see, as its transforms say."""
+    rules = weights.transforms()
+    side_px, resized_px = rules.crop_size[0], rules.resize_size[0]
+    resampling = RESAMPLING[rules.interpolation.value]
+    view = NetworkView(side_px, side_px / resized_px, resampling=resampling)
+    return NetworkInput(view, tuple(rules.mean), tuple(rules.std))
 
 
 def fetched(weights: Any, path: Path, *, named_in: str) -> str:
@@ -47,11 +55,26 @@ def fetched(weights: Any, path: Path, *, named_in: str) -> str:
     return digest
 
 
+def fetched_from(url: str, *, named_in: str) -> Path:
+    """Return the file of another publisher's address, in torch's cache too. Raises SourceMissing."""
+    path = _cached(url)
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(url, path, "", named_in=named_in)
+    return path
+
+
+def _cached(url: str) -> Path:
+    import torch.hub
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+
+
 def _fetch(url: str, path: Path, digest: str, *, named_in: str) -> None:
     import torch.hub
 
     try:
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=digest, progress=False)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=digest or None, progress=False)
     except (urllib.error.URLError, OSError) as error:
         raise SourceMissing(
             f"{named_in} cannot be fetched",

@@ -13,6 +13,7 @@ from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.networks.model_file import MODEL_FILE, read_model_file
+from pipeline_lib.networks.timm_store import TIMM, timm_weights
 from pipeline_lib.networks.torchvision_store import TORCHVISION
 from pipeline_lib.settings import Settings
 from pipeline_lib.train.params import REGISTERED
@@ -75,6 +76,12 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
         return WeightChoice(_of_set_up(backbone))
     if name.startswith(TORCHVISION):
         return WeightChoice(_of_torchvision(name.removeprefix(TORCHVISION), n_classes))
+    if name.startswith(TIMM):
+        about = timm_weights(name.removeprefix(TIMM), named_in="--weights")
+        side_px = about.input_size[-1]
+        return WeightChoice(
+            Weights(name, "", name, side_px, "timm's, fetched once, before training")
+        )
     if name.startswith(REGISTERED):
         from pipeline_lib.registry import load_registry
 
@@ -87,7 +94,7 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
             )
         )
     if not (root / name).is_file():
-        remedy = f"name a .safetensors or .pth file that exists, builtin, {TO_FETCH} or registered:VERSION"
+        remedy = f"name a .safetensors or .pth file that exists, builtin, {TO_FETCH}, timm:NAME or registered:VERSION"
         raise SourceMissing("no such weight file", file=name, remedy=remedy)
     found = _of_a_file(root / name, name, name)
     try:

@@ -17,7 +17,7 @@ from pipeline_lib.files.weight_files import read_weight_file
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.build import auxiliary_heads, head_name
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, put_weights
-from pipeline_lib.networks.torchvision_store import TORCHVISION, fetched, torchvision_weights
+from pipeline_lib.networks.weight_store import is_published, provenance, published_file
 from pipeline_lib.registry import load_registry
 from pipeline_lib.train.params import REGISTERED, TrainParams
 
@@ -40,9 +40,7 @@ class StartingWeights:
     def as_record(self) -> dict[str, str]:
         """For model.json."""
         where = {"weights": self.name} if self.name else {}
-        backbone = builtin_backbone(self.name)
-        licence = {"licence": backbone.licence, "origin": backbone.origin} if backbone else {}
-        return {**where, "weights_sha256": self.sha256, **licence}
+        return {**where, "weights_sha256": self.sha256, **provenance(self.name)}
 
 
 def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
@@ -58,11 +56,11 @@ def read_starting_weights(job: StageRun[TrainParams]) -> StartingWeights | None:
     # The package pins the file of a built-in backbone.
     if backbone := builtin_backbone(name):
         return read_weights(weight_file(backbone), sha256=backbone.sha256, name=name)
-    # The name of torchvision's file holds the beginning of its digest.
-    if name.startswith(TORCHVISION):
-        weights, file = torchvision_weights(name.removeprefix(TORCHVISION), named_in=KEY)
-        digest = fetched(weights, file, named_in=KEY)
-        return read_weights(file, sha256=params.weights_sha256 or digest, name=name)
+    # The name of torchvision's file holds the beginning of its digest; that of timm's holds none.
+    if is_published(name):
+        published = published_file(name, named_in=KEY)
+        digest = params.weights_sha256 or published.digest or sha256_of(published.path)
+        return read_weights(published.path, sha256=digest, name=name)
     if name.startswith(REGISTERED):
         registry = load_registry(job.settings, job.checkout)
         version = registry.version(name.removeprefix(REGISTERED))
@@ -82,7 +80,7 @@ def read_weights(file: Path, *, sha256: str, name: str = "") -> StartingWeights:
         raise SourceMissing(
             f"{KEY}: no such file", file=file, remedy="fix train.weights in params.yaml"
         )
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    found = sha256_of(file)
     if not sha256 or not found.startswith(sha256):
         raise ConfigError(
             "train.weights_sha256 is of another file",
@@ -94,6 +92,12 @@ def read_weights(file: Path, *, sha256: str, name: str = "") -> StartingWeights:
     # Some publishers' names are other ones than timm's for the same network.
     renamed = {new: tensors[own] for own, new in timm_names(tensors).items()}
     return StartingWeights(name=name, file=file, sha256=found, tensors=renamed)
+
+
+def sha256_of(file: Path) -> str:
+    """Return the digest of a file, in hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def start_from(network: nn.Module, weights: StartingWeights) -> None:

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipeline_lib.backbones import BUILTIN, builtin_backbone
+from pipeline_lib.backbones import builtin_backbone
 from pipeline_lib.loader.view_params import IN_FFCV
-from pipeline_lib.networks.torchvision_store import TORCHVISION
+from pipeline_lib.networks.timm_store import TIMM
+from pipeline_lib.networks.weight_store import is_published
 from pipeline_lib.params_file import Params
 from pipeline_lib.train.recipes import RECIPES, VISIBLE, Recipe
 
@@ -47,8 +48,8 @@ class TrainingChoices(Params):
     weights: str | None = Field(
         None,
         description="weights to start from: a file (.safetensors or .pth) relative to the repository, "
-        "torchvision:ResNet18_Weights.IMAGENET1K_V1, registered:VERSION, or builtin:efficientnet_lite0, which set-up "
-        "installed and which brings its network along",
+        "torchvision:ResNet18_Weights.IMAGENET1K_V1 or timm:NAME (fetched once), registered:VERSION, or "
+        "builtin:efficientnet_lite0, which set-up installed; timm's and built-in weights bring their network along",
     )
     weights_sha256: str | None = Field(
         None, pattern=DIGEST, description="sha256 of the file of weights, in hex"
@@ -115,6 +116,8 @@ class TrainParams(Recipe, TrainingChoices):
         numbers = dict(RECIPES[name])
         if backbone := builtin_backbone(own.get("weights")):
             numbers["network"] = backbone.network
+        if str(own.get("weights")).startswith(TIMM):
+            numbers["network"] = own["weights"]
         # A recipe's growing sizes belong to its own side_px.
         if "side_px" in own:
             numbers["train_from_px"] = 0
@@ -124,9 +127,7 @@ class TrainParams(Recipe, TrainingChoices):
     @model_validator(mode="after")
     def _weights_are_pinned(self) -> Self:
         # The name of torchvision's file holds its digest; the code holds that of a built-in one.
-        is_pinned_by_name = self.weights is not None and self.weights.startswith(
-            (TORCHVISION, BUILTIN)
-        )
+        is_pinned_by_name = is_published(self.weights) or builtin_backbone(self.weights)
         if (self.weights is None) != (self.weights_sha256 is None) and not is_pinned_by_name:
             raise ValueError(
                 "weights and weights_sha256 go together: `sha256sum FILE` prints the second"

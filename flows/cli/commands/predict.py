@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import logging
 import os
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pipeline_lib.safe_text import shown
 
 if TYPE_CHECKING:
     from pipeline_lib.predict import Model, Prediction
@@ -22,7 +26,12 @@ PUBLISHED = ("torchvision:", "timm:")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial predict`."""
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="image files, folders (with all images below them) or quoted patterns such as 'photos/**/*.jpg'",
+    )
     models = parser.add_mutually_exclusive_group()
     models.add_argument(
         "--model",
@@ -32,30 +41,148 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "downloaded once: torchvision:ResNet50_Weights.IMAGENET1K_V2, timm:resnet50.a1_in1k",
     )
     models.add_argument("--version", metavar="REF", help=argparse.SUPPRESS)
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+    parser.add_argument(
+        "--top", type=_number, default=5, metavar="N", help="number of classes (default: 5)"
+    )
+    parser.add_argument(
+        "--min-p",
+        type=_share,
+        metavar="P",
+        help="call an image uncertain if its best class has a probability below P, 0 to 1",
+    )
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object per line, also for an image that cannot be read",
+    )
+    forms.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write a .csv, .jsonl or .parquet file; if a run is stopped, the same command goes on where it was",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the labels; a file that cannot be read is named on stderr. Returns the exit code of the last such fault."""
-    from pipeline_lib.predict import predict
+    """Print the labels, or write them to --out. A file that cannot be read is named; the last such fault is the exit code.
+
+    Raises UsageError for what names no image or an --out that cannot be written, and what opening the model raises.
+    """
+    from pipeline_lib.prediction_rows import check_out
 
     if options.version:
         log.warning(
             "--version is called --model now: `perennial predict --model %s`", options.version
         )
+    files = _files(options.images)
+    if options.out:
+        check_out(options.out)
+    model = _model(options.model or options.version or "champion")
+    return _write(files, model, options) if options.out else _print(files, model, options)
+
+
+def _print(files: Sequence[Path], model: Model, options: argparse.Namespace) -> int:
+    from pipeline_lib.predict import predict_each
+    from pipeline_lib.prediction_rows import RowRules, as_row
+
+    rules = RowRules(model.identity, options.top, options.min_p)
     code = 0
-    for prediction in predict(
-        options.images, _model(options.model or options.version or "champion")
-    ):
+    for prediction in predict_each(files, model, best=options.top):
         if prediction.fault:
-            print(
-                f"perennial predict: error[{prediction.fault.code}]: {prediction.fault}",
-                file=sys.stderr,
-            )
             code = prediction.fault.exit_code
+        if options.json:
+            print(json.dumps(as_row(prediction, rules)), flush=True)
+        elif prediction.fault:
+            print(shown(_fault(prediction.fault.code, str(prediction.fault))), file=sys.stderr)
         else:
-            print(_as_json(prediction) if options.json else _as_text(prediction))
+            print(_as_text(prediction, options.min_p), flush=True)
     return code
+
+
+def _write(files: Sequence[Path], model: Model, options: argparse.Namespace) -> int:
+    from pipeline_lib.harness.progress import progress
+    from pipeline_lib.predict import predict_each
+    from pipeline_lib.prediction_rows import RowFile, RowRules
+    from pipeline_lib.settings import Settings
+
+    rows = RowFile(options.out, RowRules(model.identity, options.top, options.min_p))
+    done = rows.files()
+    left = [file for file in files if str(file) not in done]
+    with progress("predict", "images", len(left), Settings()) as step:
+        rows.add(_counted(predict_each(left, model, best=options.top), step))
+    faulty = rows.finish([str(file) for file in files])
+    again = (
+        f", {len(files) - len(left)} of them by an earlier run" if len(left) < len(files) else ""
+    )
+    print(f"wrote {options.out}: {len(files)} images{again}")
+    if not faulty:
+        return 0
+    fault = faulty["fault"]
+    print(shown(_fault(fault["code"], fault["message"])), file=sys.stderr)
+    return int(fault["exit_code"])
+
+
+def _counted(
+    predictions: Iterable[Prediction], step: Callable[[int], object]
+) -> Iterator[Prediction]:
+    for prediction in predictions:
+        yield prediction
+        step(1)
+
+
+def _fault(code: str, message: str) -> str:
+    return f"perennial predict: error[{code}]: {message}"
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number between 0 and 1")
+    return share
+
+
+def _files(named: Sequence[str]) -> list[Path]:
+    """The files that are named, each once: those of folders and patterns sorted. Raises UsageError where there is none."""
+    from pipeline_lib.errors import UsageError
+
+    found: dict[Path, None] = {}
+    for name in named:
+        path = Path(name).expanduser()
+        files = [path]
+        if path.is_dir():
+            files = _images_below(path)
+        elif glob.has_magic(name) and not path.exists():
+            found_names = glob.glob(str(path), recursive=True)  # noqa: PTH207 - it may be absolute
+            matches = (Path(one) for one in sorted(found_names))
+            files = [one for one in matches if one.is_file()]
+        if not files:
+            remedy = "name image files, or a folder that holds some"
+            raise UsageError("no image is there", file=name, remedy=remedy)
+        found |= dict.fromkeys(files)
+    return list(found)
+
+
+def _images_below(folder: Path) -> list[Path]:
+    """The files below a folder whose names may be those of images, as sources take them; sorted."""
+    from pipeline_lib.sources.names import decode_name, is_archive, refusal
+    from pipeline_lib.sources.places import LocalPlace
+
+    keys = sorted(one.key for one in LocalPlace(str(folder), folder).list())
+    return [
+        folder / os.fsdecode(decode_name(key))
+        for key in keys
+        if refusal(key) is None and not is_archive(key)
+    ]
 
 
 def _model(ref: str) -> Model:
@@ -98,14 +225,7 @@ def _registered(ref: str) -> Path:
         raise UsageError(error.what, file=error.file, value=error.value, remedy=remedy) from error
 
 
-def _as_json(prediction: Prediction) -> str:
-    guesses = [
-        {"class": guess.class_id, "name": guess.name, "p": round(guess.p, 6)}
-        for guess in prediction.guesses
-    ]
-    return json.dumps({"file": str(prediction.file), "guesses": guesses})
-
-
-def _as_text(prediction: Prediction) -> str:
+def _as_text(prediction: Prediction, min_p: float | None) -> str:
     guesses = "  ".join(f"{guess.name} {100 * guess.p:.1f} %" for guess in prediction.guesses)
-    return f"{prediction.file}: {guesses}"
+    is_uncertain = min_p is not None and prediction.guesses[0].p < min_p
+    return f"{prediction.file}: {f'uncertain ({guesses})' if is_uncertain else guesses}"

@@ -10,14 +10,17 @@ from tests.unit.curate.made_tables import MadeImage, make_rows
 
 
 def copies(
-    *rows: tuple[str, str, str, str, int], shielded: Sequence[str] = ()
+    *rows: tuple[str, str, str, str, int], shielded: Sequence[str] = (), framed: Sequence[str] = ()
 ) -> dict[str, set[str]]:
     """Rows (image_id, split, class, label_source, side) of one duplicate group, settled."""
     frame = pd.DataFrame(
         rows, columns=["image_id", "split", "class_id", "label_source", "width_px"]
     ).set_index("image_id")
     frame = frame.assign(height_px=frame["width_px"], dup_group="a")
-    settled = settle(frame, shielded=pd.Series(frame.index.isin(shielded), index=frame.index))
+    by_hand, in_frame = (
+        pd.Series(frame.index.isin(names), index=frame.index) for names in (shielded, framed)
+    )
+    settled = settle(frame, shielded=by_hand, framed=in_frame)
     return {name: set(mask.index[mask]) for name, mask in vars(settled).items()}
 
 
@@ -38,6 +41,12 @@ def test_the_larger_copy_stays_and_then_the_smaller_name() -> None:
         **NOTHING,
         "surplus": {"b"},
     }
+
+
+def test_the_photograph_stays_and_not_its_larger_screenshot() -> None:
+    rows = ("a", "train", "x", "received", 90), ("b", "train", "x", "received", 50)
+
+    assert copies(*rows, framed=["a"]) == {**NOTHING, "surplus": {"a"}}
 
 
 def test_a_training_copy_gives_way_to_evaluation_even_when_it_is_larger_or_shielded() -> None:

@@ -15,7 +15,7 @@ from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.inspect import embedding
 from pipeline_lib.inspect.feature_choice import choose_features
 from pipeline_lib.inspect.params import EMBEDDED_FROM_PX, InspectParams
-from pipeline_lib.pixels import centre_square
+from pipeline_lib.inspect.torch_features import network_of
 from testing.images import encoded, photo
 from tests.unit.inspect.made_shards import features_of, inspect, make_source
 
@@ -71,7 +71,8 @@ def test_vectors_are_the_pooled_features_of_torchvisions_network(
 
     features = features_of(inspect(source, params))
 
-    first = np.stack([centre_square(pixels, side_px=224) for pixels in IMAGES.values()])
+    view = network_of("resnet18", path=Path()).seen.view
+    first = np.stack([view(pixels) for pixels in IMAGES.values()])
     images = torch.from_numpy(first).permute(0, 3, 1, 2) / 255
     images = (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
         [0.229, 0.224, 0.225]

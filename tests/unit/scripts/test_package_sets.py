@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -97,21 +98,25 @@ def _run_with_few_packages(code: str, *arguments: str) -> subprocess.CompletedPr
 
 
 def test_models_predict_with_the_packages_of_the_small_set_alone(
-    small_line: SmallLine, evaluated: Path
+    small_line: SmallLine, evaluated: Path, tmp_path: Path
 ) -> None:
     code = """
 import pipeline_lib.registry.registry
+from pathlib import Path
 from flows.cli import main
-image, export = sys.argv[2:]
+image, export, out = sys.argv[2:]
 main(["predict", "--model", export, image])
 main(["predict", "--model", "builtin", image])
+main(["predict", "--model", "builtin", str(Path(out).parent), "--out", out])
 """
-    image = str(small_line.file("src/test000.png"))
+    image, out = str(small_line.file("src/test000.png")), str(tmp_path / "all.csv")
+    shutil.copy(image, tmp_path)
 
-    done = _run_with_few_packages(code, image, str(evaluated / "export"))
+    done = _run_with_few_packages(code, image, str(evaluated / "export"), out)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == [image, image]
+    said = [line.partition(": ")[0] for line in done.stdout.splitlines()]
+    assert said == [image, image, f"wrote {out}"]
 
 
 def test_a_command_that_needs_another_set_says_in_one_line_what_to_install() -> None:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 import torchvision.models as zoo
+from safetensors.torch import save_file
 
 from pipeline_lib.backbones import weight_file
 from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.backbones.torch_file import read_tensors
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
+from pipeline_lib.networks import weight_store
 from pipeline_lib.networks.build import build_network, normalisation
 from pipeline_lib.train.initial_weights import read_starting_weights, start_from
 from pipeline_lib.train.params import TrainParams
@@ -91,6 +93,29 @@ def test_a_name_that_torchvision_does_not_know_is_refused(
         ConfigError, match="torchvision has no such weights .*ResNet18_Weights.IMAGENET1K_V1"
     ):
         read_starting_weights(small_line.train(tmp_path, weights=f"torchvision:{name}"))
+
+
+def test_timms_weights_bring_their_network_and_licence_along(
+    small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How they are fetched: tests/unit/inspect/test_published_backbones.py."""
+    name, file = "timm:test_vit.r160_in1k", tmp_path / "model.safetensors"
+    save_file(build_network(name, n_classes=1000, side_px=160).state_dict(), file)
+    monkeypatch.setattr(weight_store, "fetched_from_hub", lambda about, ref: file)
+    params = TrainParams(recipe="finetune", weights=name, side_px=160)
+    network = build_network(params.network, n_classes=3, side_px=params.side_px)
+
+    weights = read_starting_weights(small_line.train(tmp_path, weights=name, recipe="finetune"))
+
+    assert params.network == name
+    assert weights is not None
+    start_from(network, weights)
+    assert weights.as_record() == {
+        "weights": name,
+        "weights_sha256": _sha256(file),
+        "licence": "apache-2.0",
+        "origin": "timm/test_vit.r160_in1k",
+    }
 
 
 def test_a_registered_version_is_built_upon(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,32 @@ def test_a_published_classifier_is_fetched_and_needs_no_project(
     assert len(answer["guesses"]) == 5 and answer["guesses"][0]["class"].startswith("n")
     err = capsys.readouterr().err
     assert "--model: timm publishes no such weights (found: timm:nothing). Remedy: name an" in err
+
+
+def test_folders_and_patterns_are_predicted_and_faults_are_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos/sub").mkdir(parents=True)
+    for name in ("photos/b.jpg", "photos/sub/a.jpg"):
+        shutil.copy(FLOWER, name)
+    (tmp_path / "photos/README").write_text("no image")
+    (tmp_path / "torn.jpg").write_bytes(b"torn")
+    ask = ["predict", "--model", "builtin", "--top", "2"]
+
+    assert main([*ask, "--json", "photos", "**/*.jpg"]) == 65
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert main([*ask, "--min-p", "0.99", "photos/b.jpg"]) == 0
+    uncertain = capsys.readouterr().out
+    assert main([*ask, "--out", "all.csv", "photos"]) == 0
+    assert main([*ask, "nothing/*.jpg"]) == 2
+
+    assert [row["file"] for row in rows] == ["photos/b.jpg", "photos/sub/a.jpg", "torn.jpg"]
+    assert [len(row.get("guesses", ())) for row in rows] == [2, 2, 0]
+    assert rows[2]["fault"]["code"] == "bad_data" and "not_image" in rows[2]["fault"]["message"]
+    assert uncertain.startswith("photos/b.jpg: uncertain (daisy ")
+    assert "wrote all.csv: 2 images" in capsys.readouterr().out
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 3
 
 
 def test_a_path_is_an_exported_model_and_needs_no_project(
