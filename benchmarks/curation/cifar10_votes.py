@@ -29,7 +29,7 @@ LEAST = 1e-3  # a class nobody named still has this much, for the cross entropy
 
 
 def train_rows(folder: Path) -> list[Row]:
-    """Three anonymous votes on 50,000 images: majority against one-coin Dawid-Skene, and agreement."""
+    """Three anonymous votes on 50,000 images: majority against ours, and agreement."""
     table = pd.read_csv(folder / "train_votes.csv.gz", dtype=str)
     votes = table.drop(columns="label").melt(
         "member", [f"vote_{n}" for n in (1, 2, 3)], "annotator", "label"
@@ -56,7 +56,7 @@ def train_rows(folder: Path) -> list[Row]:
         row(
             case, "majority right", "share", [float((majority(votes) == truth.sort_index()).mean())]
         ),
-        row(case, "one-coin Dawid-Skene right", "share", [float(right.mean())]),
+        row(case, "ours right", "share", [float(right.mean())]),
         row(case, "right where the posterior is .9 or more", "share", [float(right[sure].mean())]),
         row(case, "posterior .9 or more", "share of images", [float(sure.mean())]),
         row(case, "Krippendorff's alpha", "alpha", [krippendorff_alpha(votes)]),
