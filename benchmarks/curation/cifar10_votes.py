@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.curation.votes import one_coin
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.curate.active_learning import StoppingRule, learn_stopping
 from pipeline_lib.curate.votes import aggregate, krippendorff_alpha, majority
@@ -55,6 +56,12 @@ def train_rows(folder: Path) -> list[Row]:
         ),
         row(
             case, "majority right", "share", [float((majority(votes) == truth.sort_index()).mean())]
+        ),
+        row(
+            case,
+            "one-coin right",
+            "share",
+            [float((one_coin(votes, 10) == truth.reindex(labels.index)).mean())],
         ),
         row(case, "ours right", "share", [float(right.mean())]),
         row(case, "right where the posterior is .9 or more", "share", [float(right[sure].mean())]),

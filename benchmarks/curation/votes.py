@@ -33,6 +33,7 @@ from pipeline_lib.curate import vote_errors
 from pipeline_lib.curate.votes import aggregate, majority
 
 SPAMMERS, ADVERSARIES = 0.2, 0.05
+BLOCK_ROWS = 10_000
 SHARES = (0.6, 0.2, 0.1, 0.05, 0.02, 0.01, 0.01, 0.005, 0.003, 0.002)
 MOST_CLASSES_FOR_THEIRS = 10  # with 100 classes crowd-kit takes minutes a run
 THEIRS = """
@@ -96,8 +97,11 @@ def draw_crowd(setting: Setting, seed: int) -> Crowd:
         truth = rng.choice(n_classes, n_images, p=SHARES)
     image = np.repeat(np.arange(n_images), setting.votes_each)
     middle = min(setting.votes_each, n_annotators - 1)
-    annotator = rng.random((n_images, n_annotators)).argpartition(middle, axis=1)
-    annotator = annotator[:, : setting.votes_each].ravel()
+    drawn = []  # in blocks: a number for every image and annotator would be gigabytes
+    for start in range(0, n_images, BLOCK_ROWS):
+        order = rng.random((min(BLOCK_ROWS, n_images - start), n_annotators))
+        drawn.append(order.argpartition(middle, axis=1)[:, : setting.votes_each])
+    annotator = np.concatenate(drawn).ravel()
     said = SAID[setting.kind](rng, setting, annotator, truth[image])
     names = np.char.add("i", np.char.zfill(np.arange(n_images).astype(str), 6))
     columns = {
@@ -162,7 +166,9 @@ def compare(setting: Setting, seeds: int, crowd_kit: str | None) -> list[Row]:
         start = time.process_time()
         consensus = aggregate(crowd.votes, setting.n_classes).labels
         found.setdefault("CPU seconds, ours", []).append(time.process_time() - start)
-        found.setdefault("one-coin", []).append(accuracy(_one_coin(crowd, setting), crowd))
+        found.setdefault("one-coin", []).append(
+            accuracy(one_coin(crowd.votes, setting.n_classes), crowd)
+        )
         found.setdefault("ours", []).append(accuracy(consensus["label"], crowd))
         sure = consensus[consensus["posterior"] >= 0.9]
         found.setdefault("ours, posterior from .9", []).append(
@@ -189,11 +195,10 @@ def compare(setting: Setting, seeds: int, crowd_kit: str | None) -> list[Row]:
     ]
 
 
-def _one_coin(crowd: Crowd, setting: Setting) -> pd.Series:
+def one_coin(votes: pd.DataFrame, n_classes: int) -> pd.Series:
     """Labels by the one-coin model, all classes equally probable before the votes."""
-    no_choice = patch.object(vote_errors, "STRENGTHS", (np.inf,))
-    with no_choice:
-        return aggregate(crowd.votes, setting.n_classes).labels["label"]
+    with patch.object(vote_errors, "STRENGTHS", (np.inf,)):
+        return aggregate(votes, n_classes).labels["label"]
 
 
 def _theirs(crowd: Crowd, crowd_kit: str | None) -> dict[str, float]:
