@@ -122,6 +122,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="number of runs whose git tag, and so whose data, is kept",
     )
+    keep_reports: int = Field(
+        50,
+        ge=1,
+        le=100_000,
+        description="number of reports to keep with their images; those of versions with an alias stay longer",
+    )
     memo_days: int = Field(
         60,
         ge=0,

@@ -16,6 +16,7 @@ from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
 from scripts.photograph_tables import photograph_copies, photographs
+from scripts.report_tables import mistakes_columns, report_scale
 from scripts.speed_tables import (
     cifar10,
     cifar10_stages,
@@ -164,6 +165,8 @@ def coverage() -> str:
 
 TABLES = {
     "coverage": coverage,
+    "mistakes columns": mistakes_columns,
+    "report scale": report_scale,
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
     "small trainings": learning_tables.small_trainings,

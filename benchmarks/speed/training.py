@@ -16,7 +16,7 @@ machine's drift does not reach.
 On a CPU everything is counted in CPU seconds of the process and all its threads, since machines are shared: what
 feeding takes is then what the step can no longer have. On a GPU it is the clock, the cases are larger, and there is
 also *compiled to eager* and the peak of memory; the command is the same and meant to end within ten minutes, which no
-GPU was at hand to try. Writes benchmarks/results/training.json (training_gpu.json on a GPU) after each case.
+GPU was available to try. Writes benchmarks/results/training.json (training_gpu.json on a GPU) after each case.
 """
 
 from __future__ import annotations

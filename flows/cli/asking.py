@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline_lib.settings import Settings
     from pipeline_lib.sources.doubt import Doubt
-    from pipeline_lib.survey import Subjects, Survey
+    from pipeline_lib.survey import SourceAnswer, Subjects, Survey
 
 INDEPENDENT = "none"
 
@@ -35,6 +35,7 @@ def survey_and_ask(
     """
     from flows.cli.project import inside
     from pipeline_lib.errors import UsageError
+    from pipeline_lib.harness.terminal import live
     from pipeline_lib.sources.layout import LAYOUTS
     from pipeline_lib.sources.subjects import is_pattern
     from pipeline_lib.survey import DECLINED, answer_before, look_at, survey_of
@@ -55,13 +56,18 @@ def survey_and_ask(
         )  # a column of a table that is not named any more
 
     looked = look_at(uri, settings, root=origin)
-    found = survey_of(looked, settings, root=origin, answer=answer)
+
+    def read(answer: SourceAnswer) -> Survey:
+        with live("read folders and names"):
+            return survey_of(looked, settings, root=origin, answer=answer)
+
+    found = read(answer)
     if found.doubt:
         answer = replace(answer, layout=_ask_layout(found.doubt, uri))
-        found = survey_of(looked, settings, root=origin, answer=answer)
+        found = read(answer)
     if found.subjects.offered and sys.stdin.isatty():
         answer = replace(answer, subject_from=_ask_subject(found.subjects))
-        found = survey_of(looked, settings, root=origin, answer=answer)
+        found = read(answer)
     return found
 
 
@@ -87,7 +93,8 @@ def _ask_subject(subjects: Subjects) -> str | None:
 
     ways = [one.subject_from for one in subjects.offered]
     _say(describe_offers(subjects))
-    question = f"Keep the images of a subject in one split? 1 to {len(ways)} (empty: no, they are independent) "
+    numbers = "1" if len(ways) == 1 else f"1 to {len(ways)}"
+    question = f"Keep the images of a subject in one split? {numbers} (empty: no, all images are independent) "
     chosen = _choose(question, [*ways, INDEPENDENT])
     return DECLINED if chosen in ("", INDEPENDENT) else chosen
 

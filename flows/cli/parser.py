@@ -24,6 +24,7 @@ COMMANDS = (
         "promote",
         "rollback",
         "report",
+        "mistakes",
         "review",
         "dataset",
         "params",

@@ -17,6 +17,10 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 TWO_SIDED_95 = 1.959963984540054  # the normal distribution's 97.5 % point
 ECE_BINS = 15
+TOP = 5
+ROWS_AT_ONCE = (
+    1024  # memory that is used again: fresh memory for all rows costs more time than the arithmetic
+)
 LEAST_P = 1e-12  # of a true class, so that its logarithm is finite
 
 
@@ -112,13 +116,21 @@ def bootstrap_macro_f1(
     actual = pairs // n_classes
     chosen = pairs % n_classes
     is_hit = actual == chosen
+
+    # The pairs come sorted by label, and sorted by prediction in `by_chosen`: sums of runs of them are sums by class.
+    labels_with_pairs, first_of_label = np.unique(actual, return_index=True)
+    by_chosen = np.argsort(chosen, kind="stable")
+    classes_chosen, first_of_chosen = np.unique(chosen[by_chosen], return_index=True)
     random = np.random.default_rng(seed)
     scores = []
     for _ in range(rounds):
         drawn = random.multinomial(len(labels_N), counts / counts.sum())
-        support = np.bincount(actual, drawn, n_classes)
-        hits = np.bincount(actual[is_hit], drawn[is_hit], n_classes)
-        total = support + np.bincount(chosen, drawn, n_classes)
+        support = np.zeros(n_classes)
+        support[labels_with_pairs] = np.add.reduceat(drawn, first_of_label)
+        hits = np.zeros(n_classes)
+        hits[actual[is_hit]] = drawn[is_hit]
+        total = support.copy()
+        total[classes_chosen] += np.add.reduceat(drawn[by_chosen], first_of_chosen)
 
         # F1 of each class that this draw has images of: twice the hits over actual and predicted ones.
         present = support > 0
@@ -128,14 +140,31 @@ def bootstrap_macro_f1(
 
 
 def _in_top5(p_NK: Floats, labels_N: Labels) -> npt.NDArray[np.bool_]:
-    is_label_N5 = top_classes(p_NK) == labels_N[:, None]
-    among: npt.NDArray[np.bool_] = is_label_N5.any(axis=1)
+    """Whether fewer than five classes come before the label; among equals the lower index does."""
+    p_true_N1 = np.take_along_axis(p_NK, labels_N[:, None], axis=1)
+    n_before = (p_NK > p_true_N1).sum(axis=1)
+    equal_N, equal_K = np.nonzero(p_NK == p_true_N1)
+    earlier = equal_K < labels_N[equal_N]
+    n_before += np.bincount(equal_N[earlier], minlength=len(labels_N))
+    among: npt.NDArray[np.bool_] = n_before < TOP
     return among
 
 
-def top_classes(p_NK: Floats, most: int = 5) -> Labels:
-    """The `most` most probable classes (fewer when K is smaller), best first; among equals the lower index."""
-    return np.argsort(-p_NK, axis=1, kind="stable")[:, :most]
+def top_classes(p_NK: Floats, most: int = TOP) -> Labels:
+    """The `most` most probable classes (fewer when K is smaller), best first; among equals the lower index.
+
+    p_NK: finite. One search for the largest per place: a tenth of the time of sorting 1,000 classes.
+    """
+    n, n_classes = p_NK.shape
+    top = np.empty((n, min(most, n_classes)), np.int64)
+    for start in range(0, n, ROWS_AT_ONCE):
+        left_BK = p_NK[start : start + ROWS_AT_ONCE].copy()
+        rows_B = np.arange(len(left_BK))
+        for place in range(top.shape[1]):
+            best_B = left_BK.argmax(axis=1)
+            top[start : start + ROWS_AT_ONCE, place] = best_B
+            left_BK[rows_B, best_B] = -np.inf
+    return top
 
 
 def _share(name: str, right: int, n: int) -> dict[str, float]:

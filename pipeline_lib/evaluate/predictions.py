@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline_lib.evaluate.metrics import top_classes
+from pipeline_lib.evaluate.metrics import ROWS_AT_ONCE, top_classes
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
@@ -29,10 +29,13 @@ HALVINGS = 40  # of an interval of length 4: to 4e-12
 
 def log_softmax(logits_NK: Floats) -> Floats:
     """Natural logarithm of the softmax over the last axis."""
-    shifted_NK = logits_NK - logits_NK.max(axis=1, keepdims=True)
-    total_N1 = np.exp(shifted_NK).sum(axis=1, keepdims=True)
-    result: Floats = shifted_NK - np.log(total_N1)
-    return result
+    result_NK = np.empty_like(logits_NK)
+    for start in range(0, len(logits_NK), ROWS_AT_ONCE):
+        part_BK = logits_NK[start : start + ROWS_AT_ONCE]
+        shifted_BK = part_BK - part_BK.max(axis=1, keepdims=True)
+        total_B1 = np.exp(shifted_BK).sum(axis=1, keepdims=True)
+        result_NK[start : start + ROWS_AT_ONCE] = shifted_BK - np.log(total_B1)
+    return result_NK
 
 
 def fit_temperature(logits_NK: Floats, labels_N: Labels) -> float:
@@ -63,9 +66,10 @@ def predictions(
 ) -> pd.DataFrame:
     """One row per image of a split, as tables/predictions.py says. log_p_NK: calibrated log-probabilities."""
     rows_N = np.arange(len(labels_N))
-    p_NK = np.exp(log_p_NK)
     top = top_classes(log_p_NK)
     predicted_N = top[:, 0]
+    log_p_label_N = log_p_NK[rows_N, labels_N]
+    top_p = np.exp(np.take_along_axis(log_p_NK, top, axis=1))
     return pd.DataFrame(
         {
             "image_id": image_ids,
@@ -73,19 +77,22 @@ def predictions(
             "label": labels_N.astype(np.int32),
             "predicted": predicted_N.astype(np.int32),
             "correct": predicted_N == labels_N,
-            "p_label": p_NK[rows_N, labels_N].astype(np.float32),
-            "p_predicted": p_NK[rows_N, predicted_N].astype(np.float32),
-            "loss": -log_p_NK[rows_N, labels_N].astype(np.float32),
+            "p_label": np.exp(log_p_label_N).astype(np.float32),
+            "p_predicted": top_p[:, 0].astype(np.float32),
+            "loss": -log_p_label_N.astype(np.float32),
             "top_classes": list(top.astype(np.int32)),
-            "top_p": list(np.take_along_axis(p_NK, top, axis=1).astype(np.float32)),
+            "top_p": list(top_p.astype(np.float32)),
         }
     )
 
 
 def _slope(inverse: float, logits_NK: Floats, labels_N: Labels) -> float:
     """d loss / d (1 / temperature): the mean logit under the prediction less the mean logit of the truth."""
-    p_NK = np.exp(log_softmax(logits_NK * inverse))
-    expected_N = (p_NK * logits_NK).sum(axis=1)
+    expected_N = np.empty(len(logits_NK))
+    for start in range(0, len(logits_NK), ROWS_AT_ONCE):
+        part_BK = logits_NK[start : start + ROWS_AT_ONCE]
+        p_BK = np.exp(log_softmax(part_BK * inverse))
+        expected_N[start : start + ROWS_AT_ONCE] = (p_BK * part_BK).sum(axis=1)
     true_N = logits_NK[np.arange(len(labels_N)), labels_N]
     slope = float((expected_N - true_N).mean())
     assert math.isfinite(slope)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline_lib.backbones import EFFICIENTNET_LITE0, is_installed
+from pipeline_lib.backbones import EFFICIENTNET_LITE0, builtin_backbone, is_installed
 from pipeline_lib.inspect.params import BY_SIZE, EMBEDDED_FROM_PX
+from pipeline_lib.networks.weight_store import is_published
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,8 @@ def choose_features(short_side_px: int | None) -> FeatureChoice:
         why = f"{EFFICIENTNET_LITE0.ref} is not installed (`make setup` installs it)"
         return FeatureChoice(BY_SIZE, "gradients", why)
     return FeatureChoice(EFFICIENTNET_LITE0.ref, f"embedding by {EFFICIENTNET_LITE0.ref}", why)
+
+
+def describes_images(weights: str) -> bool:
+    """Whether `embedding_weights` takes weights by this name alone: built-in or published ones, and no files."""
+    return builtin_backbone(weights) is not None or is_published(weights)

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 TIMM: Final = "timm:"  # how such a name begins
 FILES: Final = ("model.safetensors", "pytorch_model.bin")
 ANSWER_S: Final = 10
+HUB_FOLDER: Final = "models--timm--"  # how a folder of the cache begins
 CROP_MODES: Final = ("center", "squash")  # a few networks want a border around the image
 
 
@@ -93,6 +94,23 @@ def fetched_from_hub(published: Any, ref: str) -> Path | None:
         except (HfHubHTTPError, OSError) as error:
             raise _not_fetched(ref, url, error) from error
     raise _not_fetched(ref, url, f"no file {' or '.join(names)} there")
+
+
+def cached_in_hub() -> list[tuple[str, Path]]:
+    """Name and file of each network of timm's whose weights are in the hub's cache."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    folders = sorted(Path(constants.HF_HUB_CACHE).glob(f"{HUB_FOLDER}*"))
+    if not folders:
+        return []
+    import timm
+
+    found = []
+    for name in (folder.name.removeprefix(HUB_FOLDER) for folder in folders):
+        if timm.is_model_pretrained(name):
+            cached = (try_to_load_from_cache(f"timm/{name}", file) for file in FILES)
+            found += [(name, Path(file)) for file in cached if isinstance(file, str)][:1]
+    return found
 
 
 def _require_answer(url: str, ref: str) -> None:

@@ -49,7 +49,7 @@ class ModelAnswers:
 def ask_champion(
     version: Version, job: StageRun[RegisterParams], *, closure: Closure, registry: Registry
 ) -> Champion:
-    """The champion's answers on today's test rows; silent, with reason and remedy, when its bytes are not at hand.
+    """The champion's answers on today's test rows; silent, with reason and remedy, when its bytes are not available.
 
     Raises PipelineError when today's own betons or selection are at fault.
     """

@@ -1,6 +1,6 @@
 """The gate: whether a new model takes the champion's place. Pure functions over tables; the rules in one place.
 
-A model is refused when a rule is broken, held as challenger when the images at hand cannot tell, promoted otherwise.
+A model is refused when a rule is broken, held as challenger when the available images cannot tell, promoted otherwise.
 The rules are named by `RuleName`.
 """
 

@@ -1,4 +1,7 @@
-"""Report and model card of an attempt, in the state folder: rendered once per content; `latest` points to them."""
+"""Report and model card of an attempt, in the state folder: rendered once per content; `latest` points to them.
+
+The newest reports are kept, and those of versions with an alias; the images of a report go with it.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,23 @@ import hashlib
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline_lib.files.atomic import atomic_folder
+from pipeline_lib.files.atomic import atomic_folder, remove_tree
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.attempt import libraries
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.registry import Attempt, Registry, Version, records
 from pipeline_lib.registry.closure import Closure
+from pipeline_lib.registry.records import with_number
+
+if TYPE_CHECKING:
+    from pipeline_lib.report import Before
 
 log = logging.getLogger(__name__)
-REPORT, CARD, SHOWN = "report.html", "model-card.md", "shown.txt"
-REPORT_VERSION = 5  # raised when the report shows the same artifacts otherwise
+REPORT, SHOWN, LATEST = "report.html", "shown.txt", "latest"
+KEY_CHARACTERS = 12  # of a registration key in the name of its report's folder
+REPORT_VERSION = 6  # raised when the report shows the same artifacts otherwise
 
 
 def publish(
@@ -32,9 +41,27 @@ def publish(
     previous = previous_profile(registry, version)
     shown = _shown(attempt, version, closure, previous)
     if not (folder / SHOWN).exists() or (folder / SHOWN).read_text(encoding="utf-8") != shown:
-        _write(folder, attempt, version, job=job, closure=closure, previous=previous, shown=shown)
-    _point(folder.parent / "latest", folder.name)
+        _write(
+            folder,
+            attempt,
+            version,
+            job=job,
+            registry=registry,
+            closure=closure,
+            previous=previous,
+            shown=shown,
+        )
+    _point(folder.parent / LATEST, folder.name)
+    _remove_old(folder.parent, registry, keep=job.settings.keep_reports)
     return folder / REPORT
+
+
+def latest_attempt(registry: Registry) -> Attempt | None:
+    """The attempt whose report `latest` points to; None where there is none."""
+    link = registry.state_folder / "reports" / LATEST
+    name = link.readlink().name if link.is_symlink() else ""
+    found = [one for one in registry.attempts() if one.tags[records.KEY][:KEY_CHARACTERS] == name]
+    return found[-1] if found else None
 
 
 def previous_profile(registry: Registry, version: Version | None) -> tuple[int, Path] | None:
@@ -50,7 +77,7 @@ def previous_profile(registry: Registry, version: Version | None) -> tuple[int, 
 
 def report_path(state_folder: Path, key: str) -> Path:
     """Where the report of a registration key lies."""
-    return state_folder / "reports" / key[:12] / REPORT
+    return state_folder / "reports" / key[:KEY_CHARACTERS] / REPORT
 
 
 def _write(
@@ -59,6 +86,7 @@ def _write(
     version: Version | None,
     *,
     job: StageRun[RegisterParams],
+    registry: Registry,
     closure: Closure,
     previous: tuple[int, Path] | None,
     shown: str,
@@ -66,7 +94,7 @@ def _write(
     # Here and not above: pandas, Pillow and jinja cost 2 s that a run with nothing new need not pay.
     from pipeline_lib.lineage import Lineage, lineage_of_version
     from pipeline_lib.lineage.receipts import steps_to_weights, without_local_folders
-    from pipeline_lib.report import Previous, Run, gather, render_card, render_report
+    from pipeline_lib.report import Previous, Run, gather, write_report
 
     tags = attempt.tags
     dirty = tags.get(records.DIRTY) == "true"
@@ -90,12 +118,56 @@ def _write(
         libraries(),
         before,
         judged,
+        _compared_with(attempt, job, closure=closure, registry=registry),
+        _superclasses(job.checkout, closure),
     )
     content = gather(run, job.reads)
     with atomic_folder(folder) as partial:
-        (partial / REPORT).write_text(render_report(content), encoding="utf-8")
-        (partial / CARD).write_text(render_card(content), encoding="utf-8")
+        workers = job.settings.worker_count()
+        write_report(content, partial, files=job.reads, reports=folder.parent, workers=workers)
         (partial / SHOWN).write_text(shown, encoding="utf-8")
+
+
+def _compared_with(
+    attempt: Attempt, job: StageRun[RegisterParams], *, closure: Closure, registry: Registry
+) -> Before | None:
+    """What the champion of the verdict says of the test images; None where there was none."""
+    from pipeline_lib.register.champion_answers import ask_champion
+    from pipeline_lib.report import Before
+
+    comparison = attempt.verdict.comparison
+    champion = with_number(registry.versions(), comparison.champion_version) if comparison else None
+    if champion is None:
+        return None
+    asked = ask_champion(champion, job, closure=closure, registry=registry)
+    if asked.answers is None:
+        return Before(champion.number, None, why_silent=asked.why_silent)
+    said = asked.answers.map(dict(asked.today))
+    return Before(champion.number, said, frozenset(asked.today.values()))
+
+
+def _superclasses(checkout: Path, closure: Closure) -> dict[str, tuple[str, ...]]:
+    """class id -> names of what lies above it, from the top down, as people's words on classes have it."""
+    from pipeline_lib.report.superclasses import read_superclasses
+
+    # Of the files of this name `curate` reads the one that people write, and writes the other.
+    words = [path for path in closure.stages["curate"].deps if Path(path).stem == "classes"]
+    return read_superclasses(checkout / words[0]) if words else {}
+
+
+def _remove_old(reports: Path, registry: Registry, *, keep: int) -> None:
+    """Remove the oldest reports over `keep`, but none of a version with an alias, and not the latest."""
+    in_use = {
+        version.tags[records.KEY][:KEY_CHARACTERS]
+        for version in registry.versions()
+        if version.aliases
+    }
+    folders = [one for one in reports.iterdir() if one.is_dir() and not one.is_symlink()]
+    folders.sort(key=lambda one: (one.stat().st_mtime_ns, one.name))
+    latest = (reports / LATEST).readlink().name
+    old = [one for one in folders if one.name not in in_use | {latest}]
+    for folder in old[: max(0, len(folders) - keep)]:
+        remove_tree(folder)
 
 
 def _shown(
@@ -103,6 +175,7 @@ def _shown(
 ) -> str:
     """A digest of all that the report is made from."""
     outs = [sorted(receipt.outs.items()) for receipt in closure.stages.values()]
+    outs.append(sorted(closure.stages["curate"].deps.items()))  # people's words on classes
     parts = [
         REPORT_VERSION,
         attempt.tags[records.VERDICT],

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 def run(job: StageRun[RegisterParams]) -> None:
     """Settle the question this line puts, mirror the registry as git tags, publish the report.
 
-    Raises BadData when dvc.lock is not the receipt of the files at hand, ServiceUnavailable when the registry refuses.
+    Raises BadData when dvc.lock is not the receipt of the available files, ServiceUnavailable when the registry refuses.
     """
     closure = read_closure(job.checkout).without("register")
     _check_receipt(job.reads["predictions"], closure)

@@ -6,12 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 CHART_WIDTH, CHART_HEIGHT = 520, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 28
-MATRIX_SIDE = 560
 
 
 @dataclass(frozen=True)
@@ -54,28 +50,6 @@ class Range:
     value: float
     high: float
     marks: tuple[Tick, ...]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of the matrix. strength: 0..1, the share of its row; right: on the diagonal."""
-
-    x: float
-    y: float
-    count: int
-    strength: float
-    right: bool
-    title: str
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """A confusion matrix as a heat map. cell: side of a cell; labels: by row and column."""
-
-    cells: tuple[Cell, ...]
-    labels: tuple[str, ...]
-    cell: float
-    side: float = MATRIX_SIDE
 
 
 def line_chart(x: Sequence[float], curves: Mapping[str, Sequence[float]]) -> Chart:
@@ -134,25 +108,3 @@ def interval(
 
     placed = tuple(Tick(percent(at), label) for at, label in marks.items())
     return Range(percent(low), percent(value), percent(high), placed)
-
-
-def matrix(counts_KK: npt.NDArray[np.int64], names: Sequence[str]) -> Matrix:
-    """A heat map of counts, rows the true classes."""
-    side = MATRIX_SIDE / len(names)
-    total_K = counts_KK.sum(axis=1)
-    cells = []
-    for i, j in np.ndindex(counts_KK.shape):
-        count = int(counts_KK[i, j])
-        if not count:
-            continue
-        cells.append(
-            Cell(
-                x=j * side,
-                y=i * side,
-                count=count,
-                strength=count / float(total_K[i]),
-                right=bool(i == j),
-                title=f"{names[i]} taken for {names[j]}: {count} of {total_K[i]}",
-            )
-        )
-    return Matrix(tuple(cells), tuple(names), side)

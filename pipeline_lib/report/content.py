@@ -1,33 +1,39 @@
-"""Everything the report shows, gathered from the artifacts of the line: the page itself only lays it out."""
+"""Everything the report shows, gathered from the artifacts of the line: the pages themselves only lay it out."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pipeline_lib.files.csv_cells import plain, read_frame
 from pipeline_lib.lineage import Lineage
-from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Verdict
-from pipeline_lib.report import charts, galleries
+from pipeline_lib.report import charts, galleries, pages
+from pipeline_lib.report.answers import DOUBTED, join_answers, mistakes
+from pipeline_lib.report.champion import Before, with_champion
+from pipeline_lib.report.class_pages import ClassPage, class_pages
+from pipeline_lib.report.confusion import Confusion, class_page, confusion, confusion_counts
 from pipeline_lib.report.drift import Drift, Previous, drift_since
 from pipeline_lib.report.ledger import Ledger, ledger_of
-from pipeline_lib.report.thumbnails import thumbnails
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.manifest import MANIFEST
-from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.review import REVIEW
 
-MATRIX_CLASSES = 30  # with more, the list of pairs is what can be read
-SHOWN_PAIRS = 15
+TABS = {
+    pages.MISTAKES: "Mistakes",
+    pages.FLIPS: "Flips",
+    pages.CLASSES: "Classes",
+    pages.LABELS: "Labels",
+    pages.DUPLICATES: "Duplicates",
+    pages.LEFT_OUT: "Left out",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ class Run:
     """What is being reported on. version: None when the model was refused. libraries: name -> version.
 
     previous: the version whose data today's are compared with; None for the first, or when its profile is gone.
-    judged_at: ISO time of the verdict, which the page tells as past.
+    judged_at: ISO time of the verdict, which the page tells as past. champion: what the model compared with says of the
+    same images. superclasses: class id -> names of what lies above it, from the top down.
     """
 
     name: str
@@ -46,21 +53,13 @@ class Run:
     libraries: Mapping[str, str]
     previous: Previous | None = None
     judged_at: str = ""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Images of class `actual` that were taken for `predicted`."""
-
-    actual: str
-    predicted: str
-    count: int
-    of: int
+    champion: Before | None = None
+    superclasses: Mapping[str, Sequence[str]] | None = None
 
 
 @dataclass(frozen=True)
 class Content:
-    """The whole page. images: image_id -> data URI."""
+    """The first page and what all pages share. names: class id -> name. page_of: class id -> its page."""
 
     run: Run
     test: Mapping[str, float]
@@ -73,14 +72,53 @@ class Content:
     changed_by_votes: galleries.Gallery
     duplicates: tuple[galleries.DuplicateGroup, ...]
     n_duplicate_groups: int
+    left_out: tuple[galleries.LeftOut, ...]
     mistakes: galleries.Gallery
-    images: Mapping[str, str]
+    n_doubted: int
+    flips: bool
+    flips_unknown: str
     loss_chart: charts.Chart
     top1_chart: charts.Chart
-    confusion: charts.Matrix | None
-    pairs: tuple[Pair, ...]
+    confusion: Confusion
+    grouped_by: str
     classes: tuple[dict[str, Any], ...]
     annotators: tuple[dict[str, Any], ...]
+    names: Mapping[str, str]
+    page_of: Mapping[str, str]
+    image_pages: tuple[pages.Page, ...]
+    class_pages: tuple[ClassPage, ...]
+    table: pd.DataFrame
+    of_rule: Mapping[str, str]
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The names of all pages behind the first."""
+        tables = {pages.CLASSES, pages.DATA, pages.DUPLICATES}
+        if self.run.verdict.class_changes:
+            tables.add(pages.CHANGES)
+        shown = {page.file for page in self.image_pages} | {page.file for page in self.class_pages}
+        return frozenset(tables | shown | {page.page for page in self.confusion.pages})
+
+    @property
+    def tabs(self) -> tuple[tuple[str, str], ...]:
+        """The pages that every page leads to: file, name."""
+        return tuple((file, name) for file, name in TABS.items() if file in self.files)
+
+    def image_ids(self) -> list[str]:
+        """Every image that is shown, those that matter most first; the same one may come again."""
+        found = [card.image_id for card in self.mistakes.cards]
+        for gallery in (self.label_issues, self.changed_by_votes):
+            found += [card.image_id for card in gallery.cards[: galleries.SHOWN]]
+        for group in self.duplicates[: galleries.SHOWN_GROUPS]:
+            found += [card.image_id for card in group.cards]
+        found += list(self.table["image_id"])
+        sections = [one for page in self.image_pages for one in page.sections]
+        sections += [one for page in self.class_pages for one in page.sections]
+        for section in sections:
+            found += [card.image_id for card in section.gallery.cards]
+        for group in self.duplicates:
+            found += [card.image_id for card in group.cards]
+        return found
 
 
 def gather(run: Run, files: Mapping[str, Path]) -> Content:
@@ -89,24 +127,38 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
     review = REVIEW.read(files["review"])
     predictions = PREDICTIONS.read(files["predictions"])
     classes = read_classes(files["classes"])
-    names: dict[int, str] = dict(zip(classes["label"], classes["name"], strict=True))
+    names = dict(zip(classes["class_id"], classes["name"], strict=True))
+    answers = with_champion(
+        join_answers(predictions, manifest, review, classes), run.champion, names
+    )
 
-    # What is shown decides which images are read: some hundred of a million.
-    issues = galleries.label_issues(review)
-    changed = galleries.changed_by_votes(manifest)
-    mistakes = galleries.worst_mistakes(predictions, names)
-    groups, n_groups = galleries.duplicates(manifest)
-    cards = [*issues.cards, *changed.cards, *mistakes.cards]
-    for group in groups:
-        cards += group.cards
+    # The galleries of the data, and the pages of the answers.
+    issues = galleries.label_issues(review, manifest.set_index("image_id"), names)
+    changed = galleries.changed_by_votes(manifest, names)
+    groups, n_groups = galleries.duplicates(manifest, names)
+    left_out = galleries.left_out(manifest, names)
+    shown = [
+        pages.mistakes_page(answers),
+        pages.beyond_five_page(answers),
+        pages.confidence_page(answers),
+    ]
+    shown += [pages.labels_page(issues, changed), pages.left_out_page(left_out)]
+    has_flips = "champion" in answers
+    if run.champion and has_flips:
+        shown.append(pages.flips_page(answers, run.champion.version))
+    per_class = _read_per_class(files["per_class"])
+    facts = {str(row["class"]): row for row in _records(per_class, "f1")}
+    changes = {change.name: change for change in run.verdict.class_changes}
 
     test = json.loads(files["metrics"].read_text(encoding="utf-8"))["test"]
-    counts_KK = _confusion_counts(predictions, len(names))
-    confusion = None
-    if len(names) <= MATRIX_CLASSES:
-        confusion = charts.matrix(counts_KK, list(names.values()))
+    counts_KK = confusion_counts(
+        answers["label"].to_numpy(), answers["predicted"].to_numpy(), len(classes)
+    )
+    above = run.superclasses or {}
+    ancestry = {k: above.get(class_id, ()) for k, class_id in enumerate(classes["class_id"])}
     curves = pd.read_csv(files["curves"])
     percent = curves.assign(percent=100 * curves["val_top1"])
+    table = mistakes(answers)
     return Content(
         run=run,
         test=test,
@@ -119,14 +171,25 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         changed_by_votes=changed,
         duplicates=groups,
         n_duplicate_groups=n_groups,
-        mistakes=mistakes,
-        images=_images(cards, files),
+        left_out=left_out,
+        mistakes=pages.gallery_of(answers[~answers["correct"]], galleries.SHOWN),
+        n_doubted=int((table["label"] == DOUBTED).sum()),
+        flips=has_flips,
+        flips_unknown=run.champion.why_silent if run.champion else "",
         loss_chart=_chart(curves, {"training": "train_loss", "validation": "val_loss"}),
         top1_chart=_chart(percent, {"validation": "percent"}),
-        confusion=confusion,
-        pairs=_pairs(counts_KK, names),
-        classes=_records(_read_per_class(files["per_class"]), "f1"),
+        confusion=confusion(counts_KK, list(classes["name"]), ancestry),
+        grouped_by="by superclass (curation/classes.csv)"
+        if any(ancestry.values())
+        else "with those that they are confused with",
+        classes=tuple(facts.values()),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
+        names=names,
+        page_of={class_id: class_page(label) for label, class_id in enumerate(classes["class_id"])},
+        image_pages=tuple(shown),
+        class_pages=class_pages(answers, classes, facts, changes),
+        table=table,
+        of_rule=pages.OF_RULE,
     )
 
 
@@ -135,16 +198,6 @@ def _read_per_class(file: Path) -> pd.DataFrame:
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     figures_of = {name: pd.to_numeric(table[name]) for name in table.columns.drop("class")}
     return table.assign(**figures_of, **{"class": table["class"].map(plain)})
-
-
-def _images(cards: list[galleries.Card], files: Mapping[str, Path]) -> dict[str, str]:
-    columns = ["image_id", "container", "offset_bytes", "size_bytes"]
-    pixels = json.loads((files["betons"] / "pixels.json").read_text(encoding="utf-8"))
-    rules = PixelRules.model_validate(pixels["pixel_rules"])
-    members = MEMBERS.read(files["members"], columns)
-    return thumbnails(
-        [card.image_id for card in cards], members=members, shards=files["shards"], rules=rules
-    )
 
 
 def _top1_range(test: Mapping[str, float]) -> charts.Range:
@@ -169,28 +222,6 @@ def _delta_range(comparison: Comparison) -> charts.Range:
 def _chart(curves: pd.DataFrame, columns: Mapping[str, str]) -> charts.Chart:
     series = {name: [float(value) for value in curves[column]] for name, column in columns.items()}
     return charts.line_chart([int(epoch) for epoch in curves["epoch"]], series)
-
-
-def _confusion_counts(
-    predictions: pd.DataFrame, n_classes: int
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    test = predictions[predictions["split"] == "test"]
-    counts_KK = np.zeros((n_classes, n_classes), np.int64)
-    np.add.at(counts_KK, (test["label"].to_numpy(int), test["predicted"].to_numpy(int)), 1)
-    return counts_KK
-
-
-def _pairs(
-    counts_KK: np.ndarray[Any, np.dtype[np.int64]], names: Mapping[int, str]
-) -> tuple[Pair, ...]:
-    """The most frequent confusions, most frequent first."""
-    found = [(i, j) for i, j in zip(*np.nonzero(counts_KK), strict=True) if i != j]
-    found.sort(key=lambda cell: (-counts_KK[cell], cell))
-    pairs = []
-    for i, j in found[:SHOWN_PAIRS]:
-        count, of = int(counts_KK[i, j]), int(counts_KK[i].sum())
-        pairs.append(Pair(names[int(i)], names[int(j)], count, of))
-    return tuple(pairs)
 
 
 def _records(table: pd.DataFrame, by: str) -> tuple[dict[str, Any], ...]:

@@ -61,10 +61,11 @@ def ledger_of(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
     reasons.sort(key=lambda found: (-found.count, found.reason))
 
     kept = manifest.loc[manifest["decision"] == "keep", "split"].value_counts()
+    by_source = _rows(manifest, manifest["source"])
     return Ledger(
-        total=_row("all", manifest),
-        by_source=tuple(_row(str(name), rows) for name, rows in manifest.groupby("source")),
-        by_class=tuple(_row(str(name), rows) for name, rows in manifest.groupby(classes)),
+        total=_total(by_source),
+        by_source=by_source,
+        by_class=_rows(manifest, classes),
         reasons=tuple(reasons),
         splits={split: int(kept.get(split, 0)) for split in SPLITS},
     )
@@ -75,9 +76,22 @@ def _reason(reason: str, rows: pd.DataFrame) -> ReasonCount:
     return ReasonCount(reason, str(rows["decision"].iloc[0]), int(rows["n"].sum()), would_be)
 
 
-def _row(name: str, rows: pd.DataFrame) -> LedgerRow:
-    counts = rows["decision"].value_counts()
-    kept, quarantined, removed = (
-        int(counts.get(decision, 0)) for decision in ("keep", "quarantine", "remove")
+def _rows(manifest: pd.DataFrame, names: pd.Series) -> tuple[LedgerRow, ...]:
+    """One row per name, in their order."""
+    keys = names.astype(object).to_numpy()
+    counts = pd.crosstab(keys, manifest["decision"].astype(object).to_numpy())
+    counts = counts.reindex(columns=["keep", "quarantine", "remove"], fill_value=0)
+    discovered = pd.Series(keys).value_counts()
+    return tuple(
+        LedgerRow(str(name), int(discovered[name]), int(kept), int(quarantined), int(removed))
+        for name, kept, quarantined, removed in counts.itertuples()
     )
-    return LedgerRow(name, len(rows), kept, quarantined, removed)
+
+
+def _total(rows: tuple[LedgerRow, ...]) -> LedgerRow:
+    """All sources together."""
+    kept, quarantined, removed = (
+        sum(getattr(row, decision) for row in rows)
+        for decision in ("kept", "quarantined", "removed")
+    )
+    return LedgerRow("all", sum(row.discovered for row in rows), kept, quarantined, removed)

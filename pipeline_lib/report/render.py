@@ -1,16 +1,29 @@
-"""Lay out the report and the model card. Every value is escaped; the page asks for nothing from any network."""
+"""Lay out the report's pages and the model card. Every value is escaped; no page asks for anything from any network.
+
+The first page carries its style, the others share a file beside them: a policy (W3C CSP 3) allows images and that style
+from the page's own folder and nothing else. There is no script.
+"""
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
+from pipeline_lib.report import pages
 from pipeline_lib.report.content import Content
+from pipeline_lib.report.thumbnails import Thumbnail
 from pipeline_lib.safe_text import as_code, as_markdown, shown
 
 TEMPLATES = Path(__file__).parent / "templates"
+STYLE = "style.css"
 PILL = {  # decision -> word, tone
     "promote": ("Promoted", "good"),
     "candidate": ("Challenger", "wait"),
@@ -18,15 +31,62 @@ PILL = {  # decision -> word, tone
     "reject": ("Refused", "bad"),
     "current": ("Unchanged", "good"),
 }
+INDENTED = re.compile(
+    r"\s*\n\s*"
+)  # of thousands of cards it is a third of the bytes, and shows nowhere
+TABLES = {
+    pages.CLASSES: "Classes",
+    pages.CHANGES: "Against the champion",
+    pages.DATA: "Data",
+    pages.DUPLICATES: "Duplicates",
+}
+Images = Mapping[str, Thumbnail]  # image_id -> its file
 
 
-def render_report(content: Content) -> str:
-    """The report as one HTML file."""
-    word, tone = PILL[content.run.verdict.decision]
-    page = _environment().get_template("report.html.jinja")
-    return page.render(
-        c=content, run=content.run, verdict=content.run.verdict, word=word, tone=tone
+@dataclass(frozen=True)
+class Style:
+    """How a page gets its style: an element of its head, and what the policy allows for it."""
+
+    element: Markup
+    policy: Markup
+
+
+def render_report(content: Content, images: Images) -> str:
+    """The first page."""
+    text = page_style() + _style("style.css")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    style = Style(
+        Markup(f"<style>{text}</style>"),  # noqa: S704 - our own files
+        Markup(f"'sha256-{digest}'"),  # noqa: S704
     )
+    return _render("report.html.jinja", content, images, style, p="pages/", img="images/")
+
+
+def render_pages(content: Content, images: Images) -> Iterator[tuple[str, str]]:
+    """Yield (file name, text) of every page behind the first."""
+    link = f'<link rel="stylesheet" href="{STYLE}">'
+    style = Style(Markup(link), Markup("'self'"))  # noqa: S704
+    draw = functools.partial(
+        _render, content=content, images=images, style=style, p="", img="../images/"
+    )
+    for file, title in TABLES.items():
+        if file in content.files:
+            yield file, draw("tables.html.jinja", title=title, here=file)
+    for gallery in content.image_pages:
+        yield (
+            gallery.file,
+            draw("gallery.html.jinja", title=gallery.title, here=gallery.file, page=gallery),
+        )
+    for one in content.class_pages:
+        yield one.file, draw("class.html.jinja", title=one.name, here=one.file, page=one)
+    for group in content.confusion.pages:
+        name = group.group.name
+        yield group.page, draw("group.html.jinja", title=name, here=group.page, page=group)
+
+
+def page_style() -> str:
+    """The style that all pages share."""
+    return _style("palette.css") + _style("page.css")
 
 
 def render_card(content: Content) -> str:
@@ -37,6 +97,41 @@ def render_card(content: Content) -> str:
         .get_template("model_card.md.jinja")
         .render(c=content, run=content.run, word=word)
     )
+
+
+def _render(
+    template: str,
+    content: Content,
+    images: Images,
+    style: Style,
+    *,
+    p: str,
+    img: str,
+    **more: object,
+) -> str:
+    """p, img: how the page reaches the other pages and the images."""
+    word, tone = PILL[content.run.verdict.decision]
+    values = {"word": word, "tone": tone, "here": "", **more}
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            c=content,
+            run=content.run,
+            verdict=content.run.verdict,
+            images=images,
+            style=style,
+            p=p,
+            img=img,
+            **values,
+        )
+    )
+    return INDENTED.sub("\n", text)
+
+
+@functools.cache
+def _style(name: str) -> str:
+    return INDENTED.sub("\n", (TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 @functools.cache

@@ -1,22 +1,136 @@
-"""Images as data URIs: decoded by the one policy, made small, encoded anew, so that no metadata goes along."""
+"""Small images for pages: decoded by the one policy, made small, encoded anew, so that no metadata goes along.
+
+The review page carries them as data URIs. A report keeps them as files named by content, which the reports of other
+versions share by hard link; whoever must erase an image finds it in all of them by its sha256.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
+from pipeline_lib.files.atomic import link_or_copy
 from pipeline_lib.pixels import PixelRules, Undecodable, decode, shrink_to
 from pipeline_lib.shards.read import MemberBytes
 
 SIDE_PX = 112  # short side; larger on screens of high density than the 96 CSS pixels it is shown at
 TINY_PX = 64  # up to here PNG is smaller than JPEG and shows the very pixels
+BUDGET_BYTES = 10_000_000  # of one report's files
+AT_ONCE = 64  # decoded before the budget is looked at
+KEY_CHARACTERS = 16  # of a sha256 in a file's name: 64 bits
+
+
+@dataclass(frozen=True)
+class Size:
+    """How small and how exact a file is: short side in pixels, WebP quality 0..100."""
+
+    short_side_px: int
+    quality: int
+
+
+FEW = Size(SIDE_PX, 72)
+MANY = Size(88, 45)  # about 1.2 kB for a photograph
+FEW_IMAGES = 2_500
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A file in the report's folder of images. tiny: shown with its pixels enlarged."""
+
+    file: str
+    tiny: bool
+
+
+def thumbnail_files(
+    image_ids: Sequence[str],
+    *,
+    members: pd.DataFrame,
+    shards: Path,
+    rules: PixelRules,
+    folder: Path,
+    known: Mapping[str, Path],
+    workers: int = 1,
+) -> dict[str, Thumbnail]:
+    """Write thumbnails into `folder`, the first ones first, until they weigh `BUDGET_BYTES`; image_id -> its file.
+
+    members: the members table. known: name -> file of an earlier report, linked and not made again. What cannot be
+    decoded, and what is over the budget, is not in the result.
+    """
+    size = FEW if len(set(image_ids)) <= FEW_IMAGES else MANY
+    about = f"{rules.model_dump_json()}|{size}"
+    ending = f"-{hashlib.sha256(about.encode()).hexdigest()[:6]}.webp"
+    chosen = members[members["image_id"].isin(image_ids) & members["container"].notna()]
+    row_of = {row["image_id"]: row for row in chosen.to_dict("records")}
+    content_of = {
+        image_id: row_of[image_id]["sha256"] for image_id in image_ids if image_id in row_of
+    }
+    one_of = {row["sha256"]: row for row in row_of.values()}
+    wanted = [one_of[sha256] for sha256 in dict.fromkeys(content_of.values())]
+    folder.mkdir(parents=True, exist_ok=True)
+    made: dict[str, Thumbnail] = {}  # by content
+    weight = 0
+    with MemberBytes(shards) as source, ThreadPoolExecutor(workers) as pool:
+        make = partial(
+            _write, source=source, rules=rules, size=size, folder=folder, known=known, ending=ending
+        )
+        for start in range(0, len(wanted), AT_ONCE):
+            batch = wanted[start : start + AT_ONCE]
+            for row, one in zip(batch, pool.map(make, batch), strict=True):
+                if one is not None:
+                    made[row["sha256"]] = one
+                    weight += (folder / one.file).stat().st_size
+            if weight > BUDGET_BYTES:
+                break
+    return {image_id: made[sha256] for image_id, sha256 in content_of.items() if sha256 in made}
+
+
+def known_thumbnails(reports: Path) -> dict[str, Path]:
+    """Name -> file of every thumbnail in the reports of other versions. reports: the folder of all reports."""
+    folders = [one for one in reports.glob("*/images") if not one.parent.is_symlink()]
+    return {file.name: file for folder in sorted(folders) for file in folder.glob("*.webp")}
+
+
+def _write(
+    row: Mapping[str, Any],
+    *,
+    source: MemberBytes,
+    rules: PixelRules,
+    size: Size,
+    folder: Path,
+    known: Mapping[str, Path],
+    ending: str,
+) -> Thumbnail | None:
+    target = folder / f"{row['sha256'][:KEY_CHARACTERS]}{ending}"
+    earlier = known.get(target.name)
+    if earlier is not None and not target.exists():
+        link_or_copy(earlier, target)
+    if target.exists():
+        with Image.open(target) as image:
+            return Thumbnail(target.name, max(image.size) <= TINY_PX)
+    data = source.read(row["container"], row["offset_bytes"], row["size_bytes"])
+    try:
+        pixels_HWC = decode(data, rules).pixels_HWC
+    except Undecodable:
+        return None
+    small = Image.fromarray(shrink_to(pixels_HWC, short_side_px=size.short_side_px))
+    tiny = max(small.size) <= TINY_PX
+    if tiny:
+        small.save(target, "WEBP", lossless=True, quality=100)
+    else:
+        small.save(target, "WEBP", quality=size.quality)
+    return Thumbnail(target.name, tiny)
 
 
 def thumbnails(

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline_lib.download.labels_file import ReceivedLabels
-from pipeline_lib.errors import BadData
+from pipeline_lib.errors import BadData, SourceMissing, UsageError
 from pipeline_lib.harness.progress import progress
 from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
 from pipeline_lib.reasons import Reason
@@ -101,11 +101,17 @@ class Looked:
 def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
     """List a folder, archive or s3:// address, and read the headers of a sample.
 
-    Raises BadData when it has no image, and what listing raises.
+    Raises BadData when it has no image, UsageError for a single file that is no archive, and what listing raises.
     """
-    place = place_of(uri, settings, root=root)
+    named = "name the folder, archive or s3://bucket/prefix that holds images"
+    try:
+        place = place_of(uri, settings, root=root)
+    except SourceMissing as error:
+        raise SourceMissing(error.what, file=uri, value=error.value, remedy=named) from error
     with progress("list", "files", None, settings) as step:
         contents = look_into(place, step)
+    if place.is_single and not contents.archives:
+        raise UsageError("this is one file, and not an archive", file=uri, remedy=named)
     files, n_unopened = _opened(contents.files)
     taken = tuple(one for one in files if one.refused is None)
     refused = Counter(str(one.refused) for one in files if one.refused is not None)
@@ -114,8 +120,7 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
             ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items()))
             or "no files"
         )
-        remedy = "name the folder, archive or s3://bucket/prefix that holds images"
-        raise BadData("no image is there", file=uri, value=counts, remedy=remedy)
+        raise BadData("no image is there", file=uri, value=counts, remedy=named)
     samples = _samples(taken)
     with progress("read", "headers", len(samples), settings) as step:
         formats, sides_px, n_unreadable = _headers(samples, step)
@@ -163,7 +168,7 @@ def survey_of(
         split_of |= received.split_of
     labels, splits = Counter(map(class_of.get, names)), Counter(map(split_of.get, names))
     columns = table.subject_columns if table else {}
-    subjects = find_subjects(answer.subject_from, class_of, columns, uri=uri)
+    subjects = find_subjects(answer.subject_from, class_of, split_of, columns, uri=uri)
 
     # What a person should know before starting.
     problems = _unreadable_formats(taken, looked.formats)

@@ -6,9 +6,11 @@ import json
 import math
 from dataclasses import dataclass
 
-from pipeline_lib.inspect.feature_choice import choose_features
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.inspect.feature_choice import FeatureChoice, choose_features, describes_images
 from pipeline_lib.safe_text import visible
 from pipeline_lib.survey.look import Survey
+from pipeline_lib.survey.subject_splits import split_subjects
 from pipeline_lib.survey.weight_choice import TO_FETCH, WeightChoice, Weights
 from pipeline_lib.train.recipes import RECIPES
 
@@ -27,6 +29,7 @@ VOTES = (
     "      labels: null  # no class folders: name a CSV with the columns filename,label (docs/labels.md)\n"
     "      votes: null  # or what several people said: member,annotator,label\n"
 )
+SALT = "  split_salt: '{}'  # the first that puts subjects of every class into each split, as far as there are enough"
 TEMPLATE = """\
 # Everything that changes results, one section per stage; `perennial params` says what every key means, with its bounds.
 # Written for {uri} ({summary}).
@@ -47,7 +50,7 @@ inspect:
   min_side_px: {min_side_px}  # smaller images are set aside as too_small
   embedding_weights: {embedding}  # features: {embedding_why} (docs/backbones.md)
 
-curate: {{}}
+{curate}
 
 convert:
   short_side_px: {short_side_px}  # {convert_why}
@@ -65,13 +68,15 @@ register: {{}}
 class Advice:
     """params: the text of a params.yaml. recipe: what it trains with. reason: why, as one clause.
 
-    features: what curation compares images by, and why, as one clause.
+    features: what curation compares images by, and why, as one clause. lacking: splits that few subjects leave without
+    images of a class, such as `val of hat`.
     """
 
     params: str
     recipe: str
     reason: str
     features: str
+    lacking: tuple[str, ...] = ()
 
 
 def advise(
@@ -81,6 +86,10 @@ def advise(
     side_px = survey.short_side_px or SMALL_PX + 1
     weights = choice.weights
     features = choose_features(survey.short_side_px)
+    if weights and is_named and describes_images(weights.name):
+        features = FeatureChoice(
+            weights.name, f"embedding by {weights.name}", "these weights were named"
+        )
     if weights and (is_named or gains_from_weights(survey)):
         training = _finetune(survey, side_px, weights)
     elif side_px <= SMALL_PX:
@@ -93,6 +102,8 @@ def advise(
             min(max(survey.size_bytes // SHARDS, MIN_TARGET_BYTES), MAX_TARGET_BYTES) - 1
         ).bit_length()
     )
+    splits = split_subjects(survey.subjects.pairs, name, dict(survey.splits))
+    usual_salt = CurateParams().split_salt
     params = TEMPLATE.format(
         uri=_quoted(survey.uri),
         name=name,
@@ -105,6 +116,9 @@ def advise(
         min_side_px=8 if side_px <= SMALL_PX else 32,
         embedding=features.embedding_weights or "null",
         embedding_why=features.why,
+        curate=f"curate:\n{SALT.format(splits.salt)}"
+        if splits.salt != usual_salt
+        else "curate: {}",
         recipe=training.recipe,
         recipe_why=training.why,
         short_side_px=training.short_side_px or "null",
@@ -113,7 +127,13 @@ def advise(
             f"  {line}\n" for line in [*training.lines, *_steps(training.recipe, _n_train(survey))]
         ),
     )
-    return Advice(params, training.recipe, training.why, f"{features.meaning}, as {features.why}")
+    return Advice(
+        params,
+        training.recipe,
+        training.why,
+        f"{features.meaning}, as {features.why}",
+        splits.lacking,
+    )
 
 
 def _more(survey: Survey) -> str:

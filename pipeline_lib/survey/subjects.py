@@ -28,7 +28,6 @@ SHARED_IN_BURSTS = 0.2  # the same where subjects are bursts: most photographs a
 WITHIN_CLASSES = 0.5  # share of images in a class of several subjects: otherwise it is the class
 LEAST_SUBJECTS = 3
 MOST_OFFERED = 3
-FEW_SUBJECTS = 20
 
 DEEPEST = 3  # folders, or parts of a name
 SEPARATORS = "_-. "
@@ -81,10 +80,12 @@ class SubjectOffer:
 class Subjects:
     """taken: what a person said, and what it gives; declined: they said that images are independent.
 
-    offered: what names and columns suggest, the likeliest first, where nobody has said anything.
+    pairs: class and subject of the images whose split is drawn. offered: what names and columns suggest, the likeliest
+    first, where nobody has said anything.
     """
 
     taken: SubjectOffer | None = None
+    pairs: frozenset[tuple[str, str]] = frozenset()
     declined: bool = False
     offered: tuple[SubjectOffer, ...] = ()
 
@@ -96,6 +97,7 @@ DECLINED = ""
 def find_subjects(
     subject_from: str | None,
     class_of: Mapping[str, str | None],
+    split_of: Mapping[str, str | None],
     columns: Mapping[str, Mapping[str, str]],
     *,
     uri: str,
@@ -103,8 +105,8 @@ def find_subjects(
     """What tells the subjects of images, as a person said or as it can be offered.
 
     subject_from: as in discover.sources; DECLINED where a person said that images are independent, None where nobody
-    said anything. class_of: by name, for all images. columns: of a table of labels, those that may name subjects:
-    column -> name -> cell. Raises UsageError for what no image fits.
+    said anything. class_of, split_of: by name, for all images; the split that folders or a table say. columns: of a
+    table of labels, those that may name subjects: column -> name -> cell. Raises UsageError for what no image fits.
     """
     if subject_from == DECLINED:
         return Subjects(declined=True)
@@ -126,7 +128,12 @@ def find_subjects(
         remedy = f"write a pattern such as '{SUBJECT}_*', a column of the table of labels, or none: {PATTERN_MEANING}"
         what = f"no image of {uri} has a subject by it, such as {next(iter(class_of))}"
         raise UsageError(what, file="--subject", value=subject_from, remedy=remedy)
-    return Subjects(taken=_offer(subject_from, "as was said", subject_of))
+    pairs = frozenset(
+        (label, subject)
+        for name, subject in subject_of.items()
+        if (label := class_of.get(name)) is not None and split_of.get(name) in (None, "train")
+    )
+    return Subjects(taken=_offer(subject_from, "as was said", subject_of), pairs=pairs)
 
 
 def subject_offers(class_of: Mapping[str, str | None]) -> tuple[SubjectOffer, ...]:

@@ -13,7 +13,7 @@ from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import ConfigError, PipelineError, SourceMissing
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.networks.model_file import MODEL_FILE, read_model_file
-from pipeline_lib.networks.timm_store import TIMM, timm_weights
+from pipeline_lib.networks.timm_store import TIMM, cached_in_hub, timm_weights
 from pipeline_lib.networks.torchvision_store import TORCHVISION
 from pipeline_lib.settings import Settings
 from pipeline_lib.train.params import REGISTERED
@@ -108,10 +108,10 @@ def named_weights(name: str, settings: Settings, *, root: Path, n_classes: int) 
 
 
 def choose_weights(settings: Settings, n_classes: int) -> WeightChoice:
-    """The best weights that are on this machine and cost little: the built-in ones, or better ones in torch's cache.
+    """The best weights that are on this machine and cost little: the built-in ones, or better ones in a cache.
 
-    Better is what torchvision publishes a higher accuracy for. Weights in the cache that nobody publishes figures for
-    are taken only where there are no others. Nothing is fetched.
+    Better is what torchvision publishes a higher accuracy for. Other weights in torch's cache or the hub's, which come
+    without figures, are taken only where there are no others. Nothing is fetched.
     """
     notes: list[str] = []
     usable: list[tuple[Weights, Path | None]] = []
@@ -120,7 +120,7 @@ def choose_weights(settings: Settings, n_classes: int) -> WeightChoice:
         usable.append((_of_set_up(EFFICIENTNET_LITE0), None))
     except PipelineError as error:
         notes.append(f"not used: {error}.")
-    cached = list(_cached())
+    cached = [*_cached_by_torch(), *_cached_by_timm()]
     bound = _most_operations(settings) if cached else 0.0
     usable += [(one, path) for one, path in cached if one.operations <= bound]
     usable.sort(
@@ -160,7 +160,7 @@ def _on_others(others: list[Weights], chosen: Weights | None) -> Iterator[str]:
         known = (
             f"{one.top_1:g} % on ImageNet, {times:.1f} times the operations of the built-in network"
         )
-        what = known if one.top_1 else "nobody publishes how good they are"
+        what = known if one.top_1 else "no accuracy is published with them"
         yield f"not chosen: {one.where} ({what}); `--weights {one.name}` takes them."
 
 
@@ -176,7 +176,15 @@ def _of_set_up(backbone: Backbone) -> Weights:
     )
 
 
-def _cached() -> Iterator[tuple[Weights, Path]]:
+def _cached_by_timm() -> Iterator[tuple[Weights, Path]]:
+    """Weights of timm's classifiers in the cache of the Hugging Face hub (HF_HOME), with their files."""
+    for name, path in cached_in_hub():
+        about = timm_weights(name, named_in="--weights")
+        ref = f"{TIMM}{name}"
+        yield Weights(ref, "", ref, about.input_size[-1], f"{ref} in the hub's cache"), path
+
+
+def _cached_by_torch() -> Iterator[tuple[Weights, Path]]:
     """Weights of torchvision's classifiers in torch's cache (TORCH_HOME), with their files, the smallest first."""
     import torch.hub
 

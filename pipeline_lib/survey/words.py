@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pipeline_lib.sources.doubt import Doubt, in_words
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.survey.look import Survey
-from pipeline_lib.survey.subjects import FEW_SUBJECTS, SubjectOffer, Subjects
+from pipeline_lib.survey.subjects import SubjectOffer, Subjects
 
 SHOWN = 10
 SAME_SUBJECT = (
@@ -60,9 +60,7 @@ def describe_doubt(doubt: Doubt) -> str:
 
 def describe_offers(subjects: Subjects) -> str:
     """The ways to tell subjects that are offered, numbered."""
-    lines = [
-        "Several images seem to show one subject, which should not be in train and test at once."
-    ]
+    lines = [SAME_SUBJECT]
     for number, one in enumerate(subjects.offered, 1):
         lines.append(f"  {number}. {one.subject_from}: {_in_words(one)}")
     return "\n".join(lines)
@@ -85,8 +83,6 @@ def _about_subjects(taken: SubjectOffer, n_images: int) -> str:
     text = f"{taken.n_subjects} by {taken.subject_from}, {example}"
     if n_images > taken.n_images:
         text += f"; {n_images - taken.n_images} images have none"
-    if taken.n_subjects < FEW_SUBJECTS:
-        text += "; so few that a split may be left without images of a class"
     return text
 
 

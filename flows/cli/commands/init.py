@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline_lib.survey import Advice, Survey, WeightChoice
 
 HELP = "survey your images and write params.yaml for them"
+SHOWN = 5
 EPILOG = "Nothing is copied, changed or trained yet."
 
 
@@ -51,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights to start from: builtin, a file, torchvision:ResNet18_Weights.IMAGENET1K_V1 (downloaded once, when "
-        "training starts) or registered:VERSION; by default, for up to 100,000 photographs, those that set-up installed, "
-        "or better ones in torch's cache (TORCH_HOME)",
+        help="weights to start from: builtin, torchvision:ResNet18_Weights.IMAGENET1K_V1 or timm:NAME (downloaded once, when "
+        "the first stage starts that needs them; curation compares images by them too), a file or registered:VERSION; by "
+        "default, for up to 100,000 photographs, those that set-up installed, or better ones in torch's cache (TORCH_HOME)",
     )
     parser.add_argument(
         "--force",
@@ -149,12 +150,22 @@ def _survey_in_words(
     return "\n".join(
         [
             describe(found),
+            *(f"note     {note}" for note in _on_splits(advice)),
             *(f"note     {note}" for note in choice.notes),
             f"features {advice.features}",
             f"recipe   {advice.recipe}: {advice.reason}",
             _what_it_takes(found, params, settings, origin),
         ]
     )
+
+
+def _on_splits(advice: Advice) -> list[str]:
+    """What so few subjects leave empty."""
+    if not advice.lacking:
+        return []
+    more = ", ..." if len(advice.lacking) > SHOWN else ""
+    without = ", ".join(advice.lacking[:SHOWN]) + more
+    return [f"There are too few subjects to fill every split; nothing is left for: {without}."]
 
 
 def _checked(params: Path, text: str) -> LineParams:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline_lib.predict import Model, Prediction
 
 log = logging.getLogger(__name__)
-HELP = "print a model's five most probable classes for each image"
+HELP = "print a model's most probable classes for each image"
 EPILOG = "example: perennial predict --model builtin photo.jpg   (needs no training, no project and no network)"
 BUILTIN, BUILTIN_DEFAULT = "builtin", "builtin:efficientnet_lite0"
 PUBLISHED = ("torchvision:", "timm:")

@@ -1,4 +1,4 @@
-"""`perennial report [REF]`: print the path of a report."""
+"""`perennial report [REF]`: print the path of a report, or erase an image from all reports."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "ref", nargs="?", help="a version number or an alias (default: the last run)"
     )
+    parser.add_argument(
+        "--erase",
+        metavar="SHA256",
+        help="remove the image with these bytes from the pages, images and tables of all reports",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the path. Raises UsageError for an unknown version, SourceMissing when no report was written."""
+    """Print the path, or erase. Raises UsageError for an unknown version, SourceMissing when no report was written."""
     from flows.cli.project import find_project
     from pipeline_lib.errors import SourceMissing
     from pipeline_lib.register.publish import REPORT, report_path
@@ -25,7 +30,13 @@ def run(options: argparse.Namespace) -> int:
 
     origin = find_project(Path.cwd())
     settings = load_settings(origin)
-    report = settings.state_folder(origin) / "reports" / "latest" / REPORT
+    reports = settings.state_folder(origin) / "reports"
+    if options.erase:
+        from pipeline_lib.report.erase import erase_from_reports
+
+        print(f"erased from {erase_from_reports(reports, options.erase)} files below {reports}")
+        return 0
+    report = reports / "latest" / REPORT
     if options.ref:
         key = load_registry(settings, origin).version(options.ref).tags[records.KEY]
         report = report_path(settings.state_folder(origin), key)

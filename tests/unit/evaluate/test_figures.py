@@ -12,6 +12,7 @@ from sklearn.metrics import (
 )
 
 from pipeline_lib.evaluate.metrics import (
+    _in_top5,
     bootstrap_macro_f1,
     expected_calibration_error,
     per_class,
@@ -169,3 +170,15 @@ def test_a_row_of_predictions_by_hand() -> None:
     )
     assert row["top_classes"].tolist() == [1, 2, 0]
     assert row["top_p"].tolist() == pytest.approx([0.7, 0.2, 0.1])
+
+
+def test_the_most_probable_classes_are_those_of_a_stable_sort_also_among_equals() -> None:
+    random = np.random.default_rng(0)
+    for n_classes in (2, 5, 40):
+        p_NK = random.integers(0, 4, (3000, n_classes)) / 4  # full of ties, longer than a block
+        labels_N = random.integers(0, n_classes, 3000)
+        by_sort = np.argsort(-p_NK, axis=1, kind="stable")[:, :5]
+
+        assert (top_classes(p_NK) == by_sort).all()
+        among_five = (by_sort == labels_N[:, None]).any(axis=1)
+        assert (_in_top5(p_NK, labels_N) == among_five).all()

@@ -40,7 +40,7 @@ def test_the_first_model_becomes_champion_and_the_second_time_nothing_changes(
     assert state(line) == first
 
 
-def test_a_better_model_takes_over_and_the_old_one_stays_at_hand(checkout: Path) -> None:
+def test_a_better_model_takes_over_and_the_old_one_stays_available(checkout: Path) -> None:
     registered(checkout, wrong=[1, 2])
 
     line = registered(checkout, model="two")

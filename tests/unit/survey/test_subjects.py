@@ -5,9 +5,13 @@ from __future__ import annotations
 from hashlib import sha256
 from itertools import product
 
+import pandas as pd
 import pytest
 
+from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.curate.splits import assign_splits, split_keys
 from pipeline_lib.errors import UsageError
+from pipeline_lib.survey.subject_splits import split_subjects
 from pipeline_lib.survey.subjects import find_subjects, names_subjects, subject_offers
 
 HEX = "0123456789abcdef"
@@ -85,6 +89,38 @@ def test_what_no_image_fits_is_refused_with_the_rules() -> None:
     with pytest.raises(
         UsageError, match=r"no image of photos has a subject by it, such as a/1.jpg"
     ):
-        find_subjects("{subject}_*", images, {}, uri="photos")
+        find_subjects("{subject}_*", images, {}, {}, uri="photos")
     with pytest.raises(UsageError, match=r"must stand in it once .*{subject} is the longest text"):
-        find_subjects("{subject}{subject}", images, {}, uri="photos")
+        find_subjects("{subject}{subject}", images, {}, {}, uri="photos")
+
+
+def test_twelve_subjects_are_drawn_so_that_curate_has_every_class_in_each_split() -> None:
+    """Oracle: the splits that `curate` draws, with the usual salt and with the one chosen."""
+    pairs = {(label, f"person{n:02}") for label in ("hat", "shoes") for n in range(12)}
+
+    chosen = split_subjects(pairs, "pictures", {})
+
+    rows = pd.DataFrame(
+        sorted(pairs), columns=["label", "subject"], index=[str(n) for n in range(24)]
+    )
+    rows = rows.assign(source="pictures", split_received=None, pixel_hash="", sha256="")
+    usual, drawn = (
+        assign_splits(split_keys(rows), rows, CurateParams(split_salt=salt))
+        for salt in (CurateParams().split_salt, chosen.salt)
+    )
+    assert set(usual) == {"train", "test"}  # this is why
+    assert chosen.lacking == ()
+    assert len(rows.groupby(["label", drawn]).size()) == 6
+    assert drawn.groupby(rows["subject"]).nunique().max() == 1
+
+
+def test_what_no_draw_can_fill_is_named() -> None:
+    splits = split_subjects({("cat", "eve"), ("dog", "eve"), ("dog", "bob")}, "pictures", {"test"})
+
+    assert splits.lacking in (("train of cat",), ("val of cat",))
+
+
+def test_many_subjects_keep_the_usual_draw() -> None:
+    pairs = {("cat", str(n)) for n in range(1000)}
+
+    assert split_subjects(pairs, "pictures", {}).salt == CurateParams().split_salt

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from pipeline_lib.errors import ArchiveDamaged, BadData
+from pipeline_lib.errors import ArchiveDamaged, BadData, SourceMissing, UsageError
 from pipeline_lib.params import LineParams, load_params
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import Survey, advise, describe, survey
@@ -107,6 +108,18 @@ def test_a_zip_is_looked_into_without_unpacking_it(tmp_path: Path) -> None:
     assert (found.n_images, found.short_side_px, found.formats) == (60, 28, (("PNG", 60),))
 
 
+def test_listing_and_reading_show_their_progress(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tar_of(tmp_path / "pics.tar", SMALL)
+    caplog.set_level(logging.INFO)
+
+    survey("pics.tar", Settings(progress_every_s=1e-9), root=tmp_path)
+
+    assert any(line.startswith("progress: list 61 files, ") for line in caplog.messages)
+    assert any(line.startswith("progress: read 60/60 headers, 100 %") for line in caplog.messages)
+
+
 def test_a_folder_of_archives_is_read_as_classes(tmp_path: Path) -> None:
     for wnid in ("n01", "n02"):
         tar_of(tmp_path / "pics" / f"{wnid}.tar", {f"{n}.png": image(80, 90) for n in range(20)})
@@ -154,6 +167,18 @@ def test_a_source_without_images_says_what_it_holds(tmp_path: Path) -> None:
         BadData, match=r"pics.tar: no image is there \(found: not_a_picture_name: 1\)"
     ):
         look(tmp_path, "pics.tar")
+
+
+def test_what_is_no_source_is_refused_with_what_would_be_one(tmp_path: Path) -> None:
+    (tmp_path / "one.png").write_bytes(image(40, 40))
+    remedy = "Remedy: name the folder, archive or s3://bucket/prefix that holds images"
+
+    with pytest.raises(
+        UsageError, match=f"one.png: this is one file, and not an archive. {remedy}"
+    ):
+        look(tmp_path, "one.png")
+    with pytest.raises(SourceMissing, match=f"gone: no such file or folder .*{remedy}"):
+        look(tmp_path, "gone")
 
 
 @pytest.mark.parametrize(("ending", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("zip", "")])

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 import torchvision.models as zoo
 import yaml
+from safetensors.torch import save_file
 
 from pipeline_lib.errors import BadData, ConfigError, PipelineError, SourceMissing
 from pipeline_lib.networks.build import build_network
@@ -63,6 +65,7 @@ def keep(folder: Path, network: str) -> Path:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     (tmp_path / "torch/hub/checkpoints").mkdir(parents=True)
     return tmp_path / "torch/hub/checkpoints"
 
@@ -172,7 +175,9 @@ def test_weights_that_nobody_publishes_are_taken_where_there_are_no_others(
         str(resnet18),
     )
     assert params.weights_sha256 == sha256(resnet18)
-    assert choice.notes[1].startswith(f"not chosen: {smaller.name} in torch's cache (nobody")
+    assert choice.notes[1].startswith(
+        f"not chosen: {smaller.name} in torch's cache (no accuracy is"
+    )
 
 
 def test_a_cached_file_that_its_name_does_not_fit_is_not_used_and_told(
@@ -230,6 +235,37 @@ def test_torchvisions_weights_may_be_named_and_are_not_fetched_yet(
     params = params_for(tmp_path, choice, is_named=True)
     assert (params.recipe, params.weights, params.weights_sha256) == ("finetune", RESNET18, None)
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [RESNET18, "timm:resnet18.a1_in1k"])
+def test_named_weights_serve_curation_too(name: str, tmp_path: Path, cache: Path) -> None:
+    params_for(tmp_path, named(tmp_path, name), is_named=True)
+
+    found = load_params(tmp_path / "params.yaml")
+    assert found.inspect.embedding_weights == found.train.weights == name
+
+
+def test_weights_in_the_hubs_cache_are_named_or_taken_where_there_are_no_others(
+    tmp_path: Path, cache: Path, request: pytest.FixtureRequest
+) -> None:
+    network = "test_efficientnet.r160_in1k"
+    folder = tmp_path / f"hub/models--timm--{network}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs/main").write_text("0" * 40)
+    (folder / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    file = folder / "snapshots" / ("0" * 40) / "model.safetensors"
+    save_file(timm.create_model(network, pretrained=False).state_dict(), file)
+
+    beside = choose_weights(Settings(device="cpu"), n_classes=2)
+    request.getfixturevalue("not_installed")
+    alone = choose_weights(Settings(device="cpu"), n_classes=2)
+
+    (note,) = beside.notes
+    assert note.startswith(f"not chosen: timm:{network} in the hub's cache (no accuracy")
+    assert alone.weights is not None
+    assert (alone.weights.name, alone.weights.side_px) == (f"timm:{network}", 160)
+    params = params_for(tmp_path, alone)
+    assert (params.weights, params.weights_sha256) == (f"timm:{network}", sha256(file))
 
 
 def test_the_built_in_weights_serve_training_and_curation(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Starting weights: checked, safe to read, and fitted to the classes at hand."""
+"""Starting weights: checked, safe to read, and fitted to the classes of the data."""
 
 import hashlib
 import io

@@ -195,7 +195,7 @@ def test_without_a_terminal_subjects_are_suggested_and_can_be_taken_with_the_opt
         "`--subject '{subject}_*'` (the beginning of the name: 4 subjects, such as per" in suggested
     )
     assert (untold, told) == (None, "{subject}_*")
-    assert "subjects 4 by {subject}_*, such as person3 with 6 images; so few that a split" in taken
+    assert "subjects 4 by {subject}_*, such as person3 with 6 images\n" in taken
     assert source(project).subject_from == "{subject}_*"  # what was said once is kept
     assert "Some images seem" not in taken + capsys.readouterr().out
 

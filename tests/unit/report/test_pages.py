@@ -1,0 +1,127 @@
+"""The folder of a report: every link leads somewhere, nothing is fetched, names are text."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from pipeline_lib.registry import Verdict
+from pipeline_lib.report import Before, Run, gather, write_report
+from pipeline_lib.tables.predictions import PREDICTIONS
+from testing.tiny_line import TinyLine, make_line
+from tests.unit.report.test_report import COMPARISON, LINEAGE, RULE
+
+EVIL = '<img src=x onerror="window.pwned=1">'
+NAMES = (EVIL, "'\"><script>window.pwned=1</script>", "green\u202e")
+
+
+class Links(HTMLParser):
+    """Collects what a browser would fetch or follow, and what can be led to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+        self.ids: set[str] = set()
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            self.attributes.add(name)
+            if name in ("src", "href", "srcset", "data", "action"):
+                self.addresses.append(value or "")
+            if name == "id":
+                assert value not in self.ids, f"two elements are called {value}"
+                self.ids.add(value or "")
+
+
+def written(line: TinyLine, folder: Path, *, champion: Before | None = None) -> Path:
+    run = Run("m", 2, "f" * 64, Verdict("inconclusive", "Held.", (RULE,), COMPARISON), LINEAGE, {})
+    run = Run(**{**run.__dict__, "champion": champion})
+    files = line.job().reads
+    folder.mkdir(parents=True)
+    write_report(gather(run, files), folder, files=files, reports=folder.parent, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of three classes with hostile names, with mistakes and a champion that was right on one of them."""
+    line = make_line(tmp_path_factory.mktemp("line"), wrong=[1, 2, 5], git=False, names=NAMES)
+    ids = PREDICTIONS.read(line.path("predictions")).query("split == 'test'")
+    said = ids.set_index("image_id")["label"].map(dict(enumerate(NAMES)))
+    said[ids["image_id"].iloc[2]] = NAMES[0]
+    champion = Before(1, said, frozenset(NAMES))
+    return written(line, tmp_path_factory.mktemp("reports") / "one", champion=champion)
+
+
+def parsed(file: Path) -> Links:
+    found = Links()
+    found.feed(file.read_text(encoding="utf-8"))
+    return found
+
+
+def test_every_link_and_image_of_every_page_is_a_file_of_the_report(report: Path) -> None:
+    pages = sorted(report.rglob("*.html"))
+    ids = {page: parsed(page).ids for page in pages}
+
+    for page in pages:
+        for address in parsed(page).addresses:
+            file, _, anchor = address.partition("#")
+            target = (page.parent / file).resolve() if file else page
+            assert target.is_relative_to(report) and target.exists(), (page.name, address)
+            assert not anchor or anchor in ids[target], (page.name, address)
+
+
+def test_no_page_can_fetch_run_or_send_anything(report: Path) -> None:
+    for page in report.rglob("*.html"):
+        found = parsed(page)
+        policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page.read_text())
+
+        assert policy and re.fullmatch(
+            r"default-src 'none'; img-src 'self'; style-src ('self'|'sha256-[\w+/=]+'); "
+            r"base-uri 'none'; form-action 'none'",
+            policy[1],
+        )
+        assert not found.tags & {"script", "iframe", "object", "base", "form"}
+        assert not {one for one in found.attributes if one.startswith("on")} | (
+            found.attributes & {"style"}
+        )
+
+
+def test_names_of_others_are_text_in_an_element_of_their_own_direction(report: Path) -> None:
+    for page in report.rglob("*.html"):
+        text = page.read_text()
+        assert EVIL not in text and "<script" not in text and "\u202e" not in text
+    assert "<bdi>green\\u202e</bdi>" in (report / "pages" / "class-2.html").read_text()
+
+
+def test_each_class_shows_what_it_was_taken_for_with_names_to_copy(report: Path) -> None:
+    text = (report / "pages" / "class-1.html").read_text()
+
+    assert 'id="as-2"' in text and 'id="right"' in text
+    assert '<bdi class="name">green/037.png</bdi>' in text
+    assert "p(true) 0.10\np(pred) 0.70" in text
+
+
+def test_a_doubted_label_brings_its_line_for_the_overrides(report: Path) -> None:
+    text = (report / "pages" / "labels.html").read_text()
+
+    assert re.search(r'<code class="line">sha256,[0-9a-f]{64},relabel,blue,red,,,</code>', text)
+
+
+def test_what_changed_since_the_champion_shows_right_to_wrong_first(report: Path) -> None:
+    text = (report / "pages" / "flips.html").read_text()
+
+    assert text.index("Right before, wrong now") < text.index("Wrong before, right now")
+    assert "the champion said" in text
+    assert "3 images" in text or "2 images" in text
+
+
+def test_the_table_beside_the_report_lists_every_mistake(report: Path) -> None:
+    head, *lines = (report / "mistakes.csv").read_text().splitlines()
+
+    assert head.startswith("image_id,sha256,source,path,true_class")
+    assert len(lines) == 3
