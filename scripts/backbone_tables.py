@@ -42,3 +42,38 @@ def by_size() -> str:
         "997 clothing photographs, 2,000 images of CIFAR-10, 1,797 digits: `python -m benchmarks.curation.features_by_size`. "
     )
     return "\n".join([*lines, "", note + hardware(measured, "onnxruntime", "scikit-learn"), ""])
+
+
+PHONE = (
+    ("whole", "a whole image, as `inspect` takes it"),
+    ("whole, turned by EXIF", "… turned by EXIF, as of a phone held upright"),
+    (
+        "strict decode of every pixel",
+        "strict decode of every pixel: damage, truncation, the grey end of lost data",
+    ),
+    ("hash of every pixel", "`pixel_hash`: copies in other formats; the split is drawn from it"),
+    ("reduction to 800 x 600", "reduction by a whole number, for all that follows"),
+    ("view and embedding", "view and embedding by the built-in backbone"),
+    ("small view", "small view, for copies"),
+    ("perceptual hashes, quality", "perceptual hashes, light, contrast, blur"),
+    ("checksum of the file", "sha256 of the file"),
+)
+
+
+def phone() -> str:
+    """What `inspect` costs for photographs of 12 megapixels."""
+    measured = results("phone_photographs")
+    found = {(row["case"], row["metric"]): row for row in measured["rows"]}
+    lines = [f"| {words} | {found[case, 'cpu']['median']:.3g} ms |" for case, words in PHONE]
+    size = found["file", "size"]["median"]
+    (images,) = {case for case, _ in found if case.endswith(" images")}
+    least, grown, most = (
+        found[images, metric]["median"]
+        for metric in ("resident in the end", "growth since the 50th", "peak")
+    )
+    note = (
+        f"4000 x 3000 px, JPEG quality 90, {size:.1f} MB, one thread. Memory of the process: {least:.0f} MB after {images}, "
+        f"{grown:+.0f} MB since the 50th, {most:.0f} MB at most. "
+    )
+    head = "| measured by `python -m benchmarks.speed.phone_photographs` | CPU time |"
+    return "\n".join([head, "|---|---|", *lines, "", note + hardware(measured), ""])

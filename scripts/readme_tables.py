@@ -180,6 +180,7 @@ TABLES = {
     "package sets": package_sets,
     "backbone": backbone_tables.cost,
     "features by size": backbone_tables.by_size,
+    "phone photographs": backbone_tables.phone,
     "loaders": loaders,
     "loaders in short": loaders_in_short,
     "long run": long_run,

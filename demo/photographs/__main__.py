@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import shutil
 import sys
@@ -30,11 +31,13 @@ from demo.photographs.planting import IMAGES, Planted, plant, read_planted, tria
 from demo.photographs.source import COMMAND, FEWEST, Drawn, check_room, find_images
 from demo.photographs.trial_line import copy_code, make_line, run_line
 from demo.verdict import LATEST_REPORT
+from flows.cli.parser import CTRL_C
 from flows.cli.project import find_project
 from pipeline_lib.errors import Interrupted, PipelineError, SourceMissing, UsageError
 from pipeline_lib.files.atomic import private_folder, remove_tree, write_text
 from pipeline_lib.files.process_lock import process_lock
 from pipeline_lib.harness.line import read_line
+from pipeline_lib.harness.terminal import clearing
 from pipeline_lib.safe_text import log_to_stderr, shown_on_stdout
 from pipeline_lib.settings import Settings, load_settings
 from pipeline_lib.sources.layout import LAYOUTS
@@ -73,8 +76,10 @@ def _prepare(drawn: Drawn, folder: Path, settings: Settings, *, root: Path, seed
     """The planted images and their line, made anew where the last trial was another one."""
     planted, line = read_planted(folder / "planted"), folder / "line"
     if planted is None or planted.key != trial_key(drawn, seed=seed):
-        remove_tree(line)
-        remove_tree(folder / "planted")
+        if planted:
+            print(f"The last trial, of {planted.uri} with seed {planted.seed}, makes room.")
+        for name in ("score.json", "line", "planted"):
+            remove_tree(folder / name)
         check_room(drawn, folder, shutil.disk_usage(folder).free)
         print(
             f"{drawn.looked.uri}: {len(drawn.images)} of {drawn.n_images} images are copied to {folder}"
@@ -210,12 +215,16 @@ def main() -> int:
         "--labels", help="a table with the class of each image, as for `perennial init`"
     )
     options = parser.parse_args()
-    log_to_stderr("%(message)s")
+    log_to_stderr("%(message)s", before=clearing())
+    logging.getLogger("pipeline_lib.harness.progress").setLevel(logging.INFO)
     try:
         with shown_on_stdout():
             _check_options(options)
             answer = SourceAnswer(layout=options.layout, labels=options.labels)
             try_on(options.source, answer, count=options.count, seed=options.seed)
+    except KeyboardInterrupt:
+        sys.stderr.write("demo-photographs: stopped; the same command continues\n")
+        return CTRL_C
     except PipelineError as error:
         sys.stderr.write(f"demo-photographs: error[{error.code}]: {error}\n")
         return error.exit_code

@@ -6,6 +6,7 @@ of the review queue. A finding is one thing that was missed, with the files to l
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -246,7 +247,7 @@ def _made_of(row: Mapping[str, Any]) -> str:
 
 
 def _key(words: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in words.lower()).strip("_")
+    return re.sub("[^a-z0-9]+", "_", words.lower()).strip("_")
 
 
 def _share(part: int, whole: int) -> float:

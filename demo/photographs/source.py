@@ -22,12 +22,11 @@ from pipeline_lib.survey.contents import RangeFile, Seen
 from pipeline_lib.survey.look import Looked
 
 COMMAND = "make demo-photographs SOURCE=folder-or-archive"
-FEWEST = (
-    50  # the fewest images that curate judges labels by, see pipeline_lib/curate/label_issues.py
-)
+FEWEST = 50  # curate judges no labels by fewer, see pipeline_lib/curate/label_issues.py
 OF_A_CLASS = 20  # so many are drawn of each class before any class gets more
 MOST_BYTES = 1 << 28  # of one image that is drawn
-ROOM = 3  # times the bytes of the images: the copy, its shards, and what training reads
+# The copy, its shards and what training reads, in times the bytes of the images; and the models, as init estimates them
+ROOM, MODELS_BYTES = 3, 150_000_000
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ def draw(images: Sequence[OwnImage], *, count: int, seed: int) -> list[OwnImage]
 
 
 def check_room(drawn: Drawn, folder: Path, free_bytes: int) -> None:
-    """Raise NoSpace where the disk has less than three times what the drawn images take."""
-    needed = ROOM * sum(image.size_bytes for image in drawn.images)
+    """Raise NoSpace where the disk has less than the trial will take, about."""
+    needed = ROOM * sum(image.size_bytes for image in drawn.images) + MODELS_BYTES
     if free_bytes < needed:
         remedy = f"free some, or try fewer: `{COMMAND} COUNT={max(FEWEST, len(drawn.images) // 4)}`"
         value = f"{free_bytes / 1e6:,.0f} MB free, about {needed / 1e6:,.0f} MB needed"

@@ -17,6 +17,9 @@ from pipeline_lib.errors import BadData, DependencyMissing
 from pipeline_lib.pixels.network_view import NetworkView
 
 BUILTIN: Final = "builtin:"  # how a name in params.yaml begins
+EMBEDDING: Final = (
+    "embedding:"  # how a kind of features begins that weights make; their sha256 follows, 12 digits
+)
 CLASSES: Final = Path(__file__).with_name("imagenet_classes.csv")
 
 
@@ -86,6 +89,14 @@ def builtin_backbone(ref: object) -> Backbone | None:
             f"no such built-in backbone: name {' or '.join(BUILTIN + known for known in BACKBONES)}"
         )
     return BACKBONES[name]
+
+
+def of_features(kind: str) -> Backbone | None:
+    """The backbone that made the features of this kind, as features/ says it; None for gradients and other weights."""
+    begins = kind.removeprefix(EMBEDDING)
+    if begins == kind:
+        return None
+    return next((one for one in BACKBONES.values() if one.sha256.startswith(begins)), None)
 
 
 def is_installed(backbone: Backbone) -> bool:

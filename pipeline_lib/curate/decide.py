@@ -27,6 +27,7 @@ from pipeline_lib.curate.splits import assign_splits, leaking, leaks_if_split_by
 from pipeline_lib.curate.statistics import (
     balance,
     class_statistics,
+    counts,
     data_profile,
     duplicate_statistics,
     issue_statistics,
@@ -111,6 +112,7 @@ def curate(inputs: Inputs, params: CurateParams) -> Curated:
         "ledger": ledger(manifest),
         **row_statistics(rows, decided),
         "classes": class_statistics(labels.classes, classes),
+        "features": counts(inputs.features["kind"]),
         "votes": labels.statistics,
         "label_issues": issue_statistics(rows, issues),
         "duplicates": {

@@ -25,6 +25,7 @@ from pipeline_lib.backbones import (
     open_builtin,
     weight_file,
 )
+from pipeline_lib.backbones.builtin import EMBEDDING
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.inspect.params import BY_SIZE, EMBEDDED_FROM_PX, InspectParams
 from pipeline_lib.inspect.torch_features import features, network_of
@@ -55,7 +56,7 @@ class Embedding:
     @property
     def kind(self) -> str:
         """The column `kind` of its vectors, in features/."""
-        return f"embedding:{self.sha256[:12]}"
+        return f"{EMBEDDING}{self.sha256[:12]}"
 
     @property
     def identity(self) -> str:

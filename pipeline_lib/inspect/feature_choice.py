@@ -27,7 +27,9 @@ def choose_features(short_side_px: int | None) -> FeatureChoice:
         return FeatureChoice(BY_SIZE, "by the size of each image", "none could be read yet")
     why = f"the median short side is {short_side_px} px"
     if short_side_px < EMBEDDED_FROM_PX:
-        return FeatureChoice(None, "gradients", why)
+        return FeatureChoice(
+            None, "gradients", f"{why}; for small photographs set {EFFICIENTNET_LITE0.ref}"
+        )
     if not is_installed(EFFICIENTNET_LITE0):
         why = f"{EFFICIENTNET_LITE0.ref} is not installed (`make setup` installs it)"
         return FeatureChoice(BY_SIZE, "gradients", why)

@@ -18,6 +18,7 @@ from pipeline_lib.report import charts, galleries, pages
 from pipeline_lib.report.answers import DOUBTED, join_answers, mistakes
 from pipeline_lib.report.champion import Before, with_champion
 from pipeline_lib.report.class_pages import ClassPage, class_pages
+from pipeline_lib.report.compared_by import compared_by
 from pipeline_lib.report.confusion import Confusion, class_page, confusion, confusion_counts
 from pipeline_lib.report.drift import Drift, Previous, drift_since
 from pipeline_lib.report.ledger import Ledger, ledger_of
@@ -59,7 +60,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Content:
-    """The first page and what all pages share. names: class id -> name. page_of: class id -> its page."""
+    """The first page and what all pages share. names: class id -> name. page_of: class id -> its page.
+
+    compared_by: what curation compared images by, one clause each.
+    """
 
     run: Run
     test: Mapping[str, float]
@@ -83,6 +87,7 @@ class Content:
     grouped_by: str
     classes: tuple[dict[str, Any], ...]
     annotators: tuple[dict[str, Any], ...]
+    compared_by: tuple[str, ...]
     names: Mapping[str, str]
     page_of: Mapping[str, str]
     image_pages: tuple[pages.Page, ...]
@@ -184,6 +189,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         else "with those that they are confused with",
         classes=tuple(facts.values()),
         annotators=_records(pd.read_csv(files["annotators"], dtype={"annotator": str}), "accuracy"),
+        compared_by=compared_by(json.loads(files["curation"].read_text(encoding="utf-8"))),
         names=names,
         page_of={class_id: class_page(label) for label, class_id in enumerate(classes["class_id"])},
         image_pages=tuple(shown),

@@ -61,6 +61,7 @@ def test_every_member_has_one_row_and_one_reason_unless_it_is_kept() -> None:
         ["quarantine", "label_missing"],
     ]
     assert curated.statistics["ledger"]["discovered"] == len(rows)
+    assert curated.statistics["features"] == {"pixels": len(GIVEN_IMAGES) + 1}
 
 
 def test_classes_outside_the_list_are_removed_and_an_absent_one_is_counted() -> None:

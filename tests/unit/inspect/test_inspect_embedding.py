@@ -196,7 +196,11 @@ def test_without_the_package_all_images_are_described_by_gradients_which_a_line_
             "embedding by builtin:efficientnet_lite0, as the median short side is 400 px",
         ),
         (EMBEDDED_FROM_PX, EFFICIENTNET_LITE0.ref, "embedding by "),
-        (EMBEDDED_FROM_PX - 1, None, "gradients, as the median short side is 47 px"),
+        (
+            EMBEDDED_FROM_PX - 1,
+            None,
+            "gradients, as the median short side is 47 px; for small photographs set builtin:eff",
+        ),
         (None, "by_size", "by the size of each image, as none could"),
     ],
 )

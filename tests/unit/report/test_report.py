@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0, EMBEDDING
 from pipeline_lib.lineage import Fact, Lineage, Step
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import ClassChange, Comparison, Rule, Verdict
@@ -126,6 +127,22 @@ def test_the_card_says_what_was_measured_on_how_many_images(line: TinyLine) -> N
         "97 images discovered: 96 kept (24 train, 12 validation, 60 test), 0 quarantined, 1 removed"
         in card
     )
+
+
+def test_the_card_says_by_whose_features_images_were_compared(line: TinyLine) -> None:
+    built_in = f"{EMBEDDING}{EFFICIENTNET_LITE0.sha256[:12]}"
+    counted = {"hog": 1, built_in: 1200, "embedding:0123456789ab": 3}
+    line.path("curation").write_text(json.dumps({"features": counted}))
+    run = Run("m", None, "f" * 64, Verdict("reject", "Refused.", (RULE,)), LINEAGE, {})
+
+    card = render_card(gather(run, line.job().reads))
+
+    (said,) = [one for one in card.splitlines() if "images were compared by" in one]
+    assert "1 by gradients, which nobody trained; 1,200 by builtin:efficientnet" in said.replace(
+        "\\", ""
+    )
+    assert "Apache-2.0; TensorFlow's TPU models, trained on ImageNet-1k" in said.replace("\\", "")
+    assert "3 by other weights" in said
 
 
 HOSTILE = "<b>[x](javascript:alert(1))\u202e"
