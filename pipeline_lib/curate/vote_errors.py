@@ -124,14 +124,13 @@ def _sums(number: Integers | NDArray[np.int32], values: Floats, n: int = 0) -> F
 
 def _one_coin(ballots: Ballots) -> Estimate:
     """Every annotator right with one probability, errors spread evenly."""
-    annotator, n_annotators = ballots.annotator, ballots.n_annotators
-    quality: Floats = np.full(n_annotators, FIRST_GUESS)
+    quality: Floats = np.full(ballots.n_annotators, FIRST_GUESS)
     posterior: Floats = np.zeros(len(ballots.image))
     shares, strength = np.ones(ballots.n_labels), np.inf
     for _ in range(MAX_ROUNDS):
         # Expectation: what the votes say, as good as their annotators are thought to be.
         each_wrong_class = (1 - quality) / (ballots.n_classes - 1)
-        evidence = (np.log(quality) - np.log(each_wrong_class))[annotator]
+        evidence = (np.log(quality) - np.log(each_wrong_class))[ballots.annotator]
         score = _sums(ballots.of_vote, evidence, len(ballots.image))
         posterior = _posterior(ballots, score, shares)
 
@@ -139,7 +138,7 @@ def _one_coin(ballots: Ballots) -> Estimate:
         last = quality
         quality = _quality(ballots, posterior)
         shares, strength = _shares(ballots, posterior)
-        if n_annotators == 0 or np.abs(quality - last).max() < SETTLED:
+        if len(quality) == 0 or np.abs(quality - last).max() < SETTLED:
             break
     return Estimate(posterior, quality, Strengths(shares=strength))
 
@@ -295,11 +294,7 @@ def _strongest(count: Floats, row: Integers, expected: Floats) -> float:
 
 
 def _expected(
-    ballots: Ballots,
-    readings: _Readings,
-    counts: _Counts,
-    quality: Floats,
-    strength: float,
+    ballots: Ballots, readings: _Readings, counts: _Counts, quality: Floats, strength: float
 ) -> Floats:
     """P(class said | annotator, true class) of every cell [C], with errors as all annotators make them."""
     even = 1 / (ballots.n_classes - 1)
@@ -333,11 +328,7 @@ def _settled(
 
 
 def _likelihood(
-    ballots: Ballots,
-    readings: _Readings,
-    counts: _Counts,
-    quality: Floats,
-    strengths: Strengths,
+    ballots: Ballots, readings: _Readings, counts: _Counts, quality: Floats, strengths: Strengths
 ) -> Floats:
     """P(vote | its pair is right) of every reading [R], by what all other votes tell of such votes."""
     expected = _expected(ballots, readings, counts, quality, strengths.confusions)

@@ -33,7 +33,7 @@ class ModelFile(BaseModel):
     parent: dict[str, str] | None  # the weights it started from
     # Device, processor, instruction set, threads; None: trained before this was recorded.
     trained_on: dict[str, str | int] | None = None
-    epoch: int  # the epoch whose weights were kept, 1-based
+    epoch: int  # the epoch whose weights were kept, from 1; 0: only the head was trained
     temperature: Positive | None = None  # set by evaluate
 
     @model_validator(mode="after")

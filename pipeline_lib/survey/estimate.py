@@ -16,17 +16,13 @@ from pipeline_lib.inspect.shard import describe
 from pipeline_lib.params import LineParams
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey.look import Survey
-from pipeline_lib.train.recipes import STATISTICS_VIEWS, Recipe
+from pipeline_lib.train.cost import StepCost, span, training_s, try_step
 
-OFF = 1.5  # what an estimate may be wrong by, either way, before it stops being one
 TABLES_BYTES = 6_000  # of an image in the tables of inspect and curate: thumbnail, vector, rows
 MODEL_COPIES = 6  # weights, export, ONNX; and while it trains, three in a checkpoint
 CURATE_S = 0.0017  # of an image: 97 s for 60,000, benchmarks/results/cifar10_stages.json
 STARTS_S = 30.0  # eight stages that start, DVC between them, export and report: about a third of `make demo`
 TRIED, TRIED_S = 50, 2.0  # images, and after how many seconds it is enough
-PIXELS_OF_A_BATCH = (
-    250_000  # 5 images of 224 px: less than a second on one core, and enough to be busy with
-)
 
 
 @dataclass(frozen=True)
@@ -59,16 +55,11 @@ def scale(trial: CostTrial, survey: Survey, params: LineParams, *, workers: int)
     n_val = splits.get("val") or round(n * params.curate.val_fraction)
     recipe = params.train
     n_train = n - n_test - n_val
-    statistics = (
-        0 if recipe.freeze_batch_norm else min(n_train, STATISTICS_VIEWS)
-    )  # of batch normalisation
-    looks = (n_val + statistics) * recipe.epochs + (n_train if recipe.probe_epochs else 0)
-    steps = n_train * _passes(recipe)
     return RunEstimate(
         n=trial.n,
         prepare_s=n * trial.prepare_s / workers + n * CURATE_S,
-        train_s=steps * trial.step_s + looks * trial.look_s,
-        other_s=(n_test + n_val) * trial.look_s + STARTS_S,
+        train_s=training_s(recipe, trial.step, n_train=n_train, n_val=n_val),
+        other_s=(n_test + n_val) * trial.step.look_s + STARTS_S,
         shards_bytes=survey.size_bytes,
         betons_bytes=n * trial.kept_bytes,
         other_bytes=n * TABLES_BYTES + MODEL_COPIES * trial.weights_bytes,
@@ -84,13 +75,7 @@ def describe_estimate(found: RunEstimate, *, free_bytes: int, is_remote: bool) -
         disk += ". Too little: free some, or set convert.short_side_px to keep less"
     fetching = ", fetching not counted" if is_remote else ""
     tried = f"{found.n} images and one training step were tried on this machine{fetching}"
-    return f"{disk}\ntime     about {_span(found.total_s)}, of it {_span(found.train_s)} of training; {tried}"
-
-
-def _passes(recipe: Recipe) -> float:
-    """Epochs, each by the area of its views as a share of the largest."""
-    sides = recipe.training_sides()
-    return sum((side / max(sides)) ** 2 for side in sides)
+    return f"{disk}\ntime     about {span(found.total_s)}, of it {span(found.train_s)} of training; {tried}"
 
 
 def _megabytes(size_bytes: float) -> str:
@@ -100,30 +85,18 @@ def _megabytes(size_bytes: float) -> str:
     return f"{rounded:g} {unit}" if rounded >= 1 else f"under 1 {unit}"
 
 
-def _span(seconds: float) -> str:
-    """A range in one unit: `20 to 50 s`, `3 to 7 minutes`, `2 to 5 hours`."""
-    low, high = seconds / OFF, seconds * OFF
-    unit, divisor, step = (
-        ("s", 1, 10) if high < 120 else ("minutes", 60, 1) if high < 7200 else ("hours", 3600, 1)
-    )
-    least, most = round(low / divisor / step) * step, max(round(high / divisor / step), 1) * step
-    return f"{max(least, 1)} to {most} {unit}" if least < most else f"{most} {unit}"
-
-
 @dataclass(frozen=True)
 class CostTrial:
     """n: images tried. kept_bytes: of an image in a beton; weights_bytes: of the network.
 
-    Seconds of wall time per image: prepare_s of one worker that decodes, measures and converts it; step_s of the
-    training process with all its threads, for an update with the largest views; look_s for an answer.
+    prepare_s: seconds of wall time per image of one worker that decodes, measures and converts it. step: of training.
     """
 
     n: int
     kept_bytes: float
     weights_bytes: int
     prepare_s: float
-    step_s: float
-    look_s: float
+    step: StepCost
 
 
 def try_out(survey: Survey, params: LineParams, settings: Settings) -> CostTrial | None:
@@ -132,9 +105,9 @@ def try_out(survey: Survey, params: LineParams, settings: Settings) -> CostTrial
     if not costs:
         return None
     seconds, sizes_bytes = zip(*costs, strict=True)
-    weights_bytes, step_s, look_s = _steps(params, settings, n_classes=max(2, len(survey.classes)))
+    weights_bytes, step = _steps(params, settings, n_classes=max(2, len(survey.classes)))
     n = len(costs)
-    return CostTrial(n, sum(sizes_bytes) / n, weights_bytes, sum(seconds) / n, step_s, look_s)
+    return CostTrial(n, sum(sizes_bytes) / n, weights_bytes, sum(seconds) / n, step)
 
 
 def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
@@ -163,44 +136,22 @@ def _prepare(survey: Survey, params: LineParams) -> list[tuple[float, int]]:
     return costs[1:] or costs
 
 
-def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[int, float, float]:
-    """Bytes of the weights, and the seconds per image of an update and of an answer; each the second of two."""
+def _steps(params: LineParams, settings: Settings, *, n_classes: int) -> tuple[int, StepCost]:
+    """Bytes of the weights, and what a step and an answer cost."""
     import torch
 
-    from pipeline_lib.loader import Batch
     from pipeline_lib.networks.build import build_network
     from pipeline_lib.networks.classifier import Classifier
     from pipeline_lib.networks.device import choose_device
-    from pipeline_lib.train.learner import Learner, phases
     from pipeline_lib.train.loss import Objective
 
-    recipe = params.train.changed(compile="off")  # which takes longer than what is tried
-    side_px = max(recipe.training_sides())
-    device = choose_device(settings.device, threads=params.train.threads, seed=0)
+    recipe = params.train
+    device = choose_device(settings.device, threads=recipe.threads, seed=0)
     network = build_network(
         recipe.network, n_classes=n_classes, side_px=recipe.side_px, auxiliary=True
     )
     model = Classifier(
         network.to(memory_format=torch.channels_last), mean=recipe.mean, std=recipe.std
     ).to(device)
-    learner = Learner(model, recipe, phases(recipe)[-1], objective=Objective(), device=device)
-    n = (
-        recipe.batch_size
-        if device.type == "cuda"
-        else min(recipe.batch_size, max(4, PIXELS_OF_A_BATCH // side_px**2))
-    )
-    images_BHWC = torch.randint(256, (n, side_px, side_px, 3), dtype=torch.uint8)
-    batch = Batch(images_BHWC, torch.arange(n) % n_classes, torch.ones(n), torch.arange(n))
-    learner.begin_epoch()
-    step_s = look_s = 0.0
-    for _ in range(2):  # the first one also prepares kernels and memory
-        began = time.perf_counter()
-        float(learner.update(batch, rate=recipe.peak_learning_rate))  # waits for a GPU
-        step_s = (time.perf_counter() - began) / n
-    model.eval()
-    for _ in range(2):
-        began = time.perf_counter()
-        with torch.no_grad():
-            model(batch.images_BHWC.to(device)).cpu()
-        look_s = (time.perf_counter() - began) / n
-    return 4 * sum(tensor.numel() for tensor in network.state_dict().values()), step_s, look_s
+    cost = try_step(model, recipe, objective=Objective(), device=device)
+    return 4 * sum(tensor.numel() for tensor in network.state_dict().values()), cost

@@ -19,9 +19,8 @@ SHARDS = (
     10  # a small source is cut into about this many, so that a change touches a part of it only
 )
 LEAST_BATCH = 16  # below, batch statistics are too rough to normalise by
-# Steps in which a network learns its images from scratch, and a head alone from features that are computed once:
-# benchmarks/results/small_trainings.json
-LEAST_STEPS, LEAST_PROBE_STEPS = 400, 1000
+# Steps in which a network learns its images from scratch: benchmarks/results/small_trainings.json
+LEAST_STEPS = 400
 MIN_TARGET_BYTES, MAX_TARGET_BYTES = 1 << 16, 1 << 30
 FEW_IMAGES = 100_000  # up to here photographs gain from weights that saw a million others; a choice, not measured here
 NOTHING = WeightChoice(None)
@@ -240,12 +239,10 @@ def _steps(recipe: str, n_train: int) -> list[str]:
             rate = usual.peak_learning_rate * batch_size / usual.batch_size
             lines.append(f"peak_learning_rate: {rate:g}  # in proportion")
     steps = max(n_train // min(batch_size, usual.batch_size), 1)  # of an epoch
-    if usual.probe_epochs:
-        name, least, epochs = "probe_epochs", LEAST_PROBE_STEPS, usual.probe_epochs
-    else:
-        name, least, epochs = "epochs", LEAST_STEPS, usual.epochs
-    if epochs * steps < least:
-        lines.append(f"{name}: {math.ceil(least / steps)}  # few images: {least} steps")
+    # A probed head knows its images before the first step.
+    if not usual.probe_epochs and usual.epochs * steps < LEAST_STEPS:
+        epochs = math.ceil(LEAST_STEPS / steps)
+        lines.append(f"epochs: {epochs}  # few images: {LEAST_STEPS} steps")
     return lines
 
 

@@ -17,7 +17,10 @@ CLEAR = 2  # standard errors of a difference of two shares
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of curves.csv: losses are means per image in nats, learning_rate is the last step's."""
+    """One row of curves.csv; epoch 0 is a head fitted to frozen features, before other layers train.
+
+    Losses are means per image in nats, learning_rate is the last step's.
+    """
 
     epoch: int
     train_loss: float
@@ -45,9 +48,10 @@ def best(curves: list[Epoch]) -> Epoch:
 
 def best_of(rounds: list[Trained]) -> Trained:
     """The curves of all rounds, one after the other, and the weights that validate best among them."""
-    # Each round counts its epochs from 1; curves.csv counts them on.
+    # Each round counts its epochs from 1, or from 0 after a probe; curves.csv counts them on.
     curves = [epoch for trained in rounds for epoch in trained.curves]
-    counted = [replace(epoch, epoch=number) for number, epoch in enumerate(curves, 1)]
+    first = curves[0].epoch
+    counted = [replace(epoch, epoch=number) for number, epoch in enumerate(curves, first)]
     chosen = min(rounds, key=lambda trained: trained.best.val_loss)
     return Trained(
         curves=counted,
@@ -75,17 +79,16 @@ def doubt(curves: list[Epoch], n_val: int) -> str:
 
 
 def report(epoch: Epoch, n_epochs: int, tell: Tell | None) -> None:
-    """Log an epoch, and send its metrics to the trackers."""
+    """Log an epoch, and send its metrics to the trackers. Epoch 0 is a probe."""
     if is_logged(epoch.epoch, n_epochs):
         losses = f"training loss {epoch.train_loss:.4f}, validation loss {epoch.val_loss:.4f}"
-        log.info(
-            "epoch %d/%d: %s, top-1 %.2f %%", epoch.epoch, n_epochs, losses, 100 * epoch.val_top1
-        )
+        which = f"epoch {epoch.epoch}/{n_epochs}" if epoch.epoch else "the head alone"
+        log.info("%s: %s, top-1 %.2f %%", which, losses, 100 * epoch.val_top1)
     if tell:
         tell(epoch.epoch, asdict(epoch))
 
 
 def is_logged(epoch: int, n_epochs: int) -> bool:
     """Whether an epoch (from 1) gets a line of its own: every one, or of many some fifty, and the last."""
-    every = math.ceil(n_epochs / MOST_LINES)
+    every = max(1, math.ceil(n_epochs / MOST_LINES))
     return epoch % every == 0 or epoch == n_epochs

@@ -18,8 +18,9 @@ from pipeline_lib.train.batch_augmentation import AugmentedBatch, BatchAugmentat
 from pipeline_lib.train.batch_norm import batch_norms, estimate_statistics
 from pipeline_lib.train.distributed import average_buffers, data_parallel, gradient_sync
 from pipeline_lib.train.loss import Objective
-from pipeline_lib.train.optimiser import Average, Optimiser, build_optimiser
+from pipeline_lib.train.optimiser import Optimiser, build_optimiser, freeze_first_layers
 from pipeline_lib.train.recipes import Recipe
+from pipeline_lib.train.weight_average import Average, Blend
 
 Output = Tensor | tuple[Tensor | None, ...]  # logits_BK, those of auxiliary heads behind
 Forward = Callable[[Tensor], Output]
@@ -40,7 +41,7 @@ class Phase:
 def phases(recipe: Recipe) -> list[Phase]:
     """The head alone where the recipe probes first, then everything. Each has its epochs' share of the time."""
     # The same time for an epoch of either kind.
-    epoch_s = 60 * recipe.budget_minutes / (recipe.probe_epochs + recipe.epochs)
+    epoch_s = 60 * recipe.budget_minutes / max(1, recipe.probe_epochs + recipe.epochs)
     probe = Phase(
         epochs=recipe.probe_epochs,
         peak_learning_rate=recipe.probe_learning_rate,
@@ -96,7 +97,7 @@ def compiler_named() -> Iterator[None]:
 
 
 class Learner:
-    """Updates `model` in place, and keeps a moving average of its weights where one is asked for.
+    """Updates `model` in place, and keeps a moving average of its weights, or a blend with the first, where asked for.
 
     average_decay: of that average per step, 0..1; 0: no average.
     """
@@ -120,6 +121,7 @@ class Learner:
         # A probe trains the head alone.
         self.head = model.network.get_submodule(head_name(model.network))
         model.requires_grad_(not phase.head_only)
+        freeze_first_layers(model.network, recipe.frozen_share)
         self.head.requires_grad_(True)
         n_classes = len(next(self.head.parameters()))
 
@@ -130,6 +132,9 @@ class Learner:
         self.average: Average | None = None
         if average_decay:
             self.average = Average(model, decay=average_decay)
+        self.blend: Blend | None = None
+        if recipe.start_share and not phase.head_only:
+            self.blend = Blend(model, share=recipe.start_share)
 
     def begin_epoch(self) -> None:
         """Set the training mode.
@@ -206,9 +211,11 @@ class Learner:
     def state(self) -> dict[str, Any]:
         """All that updates change, for a checkpoint: tensors on the device, no copies."""
         average = self.average.state_dict() if self.average is not None else {}
+        blend = self.blend.state_dict() if self.blend is not None else {}
         return {
             "model": self.model.state_dict(),
             "average": average,
+            "blend": blend,
             "optimiser": self.optimiser.state_dict(),
         }
 
@@ -218,6 +225,8 @@ class Learner:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        if self.blend is not None:
+            self.blend.load_state_dict(state["blend"])
 
     def buffers_state(self) -> dict[str, Tensor]:
         """The buffers, in which processes that train together differ until the end of the epoch."""
@@ -235,6 +244,8 @@ class Learner:
         """
         if self.average is not None:
             self.average.copy_buffers(self.model)
+        if self.blend is not None:
+            self.blend.update(self._trained)
         keeps_statistics = self.phase.head_only or self.recipe.freeze_batch_norm
         if not keeps_statistics:
             estimate_statistics(self.evaluated, views, self.device)
@@ -242,7 +253,10 @@ class Learner:
 
     @property
     def evaluated(self) -> Classifier:
-        """The model to validate and keep: the average, or the model itself without one."""
-        if self.average is None:
-            return self.model
-        return cast(Classifier, self.average.module)
+        """The model to validate and keep: the blend with the start, the average, or the model itself without any."""
+        return cast(Classifier, self.blend.module) if self.blend is not None else self._trained
+
+    @property
+    def _trained(self) -> Classifier:
+        """The average, or the model itself without one."""
+        return self.model if self.average is None else cast(Classifier, self.average.module)

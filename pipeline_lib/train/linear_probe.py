@@ -1,4 +1,4 @@
-"""Before the first epoch: filters that whiten the images, and a head trained on features that are computed once.
+"""Before the first epoch: filters that whiten the images, and a head fitted to features that are computed once.
 
 B of N images, F features, K classes.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +20,24 @@ from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.speed_net import Whitening
 from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.recipes import Recipe
-from pipeline_lib.train.schedule import learning_rate
 
 log = logging.getLogger(__name__)
 WHITENING_IMAGES = 5000
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How the fit of the head ended: its mean training loss, nats, without the penalty."""
+
+    train_loss: float
+
+
+@dataclass(frozen=True)
+class Start:
+    """recipe: of what is left to train. probe: None where none was made."""
+
+    recipe: Recipe
+    probe: Probe | None
 
 
 def whiten_and_probe(
@@ -34,8 +48,8 @@ def whiten_and_probe(
     open_still: Callable[[], BatchLoader],
     device: torch.device,
     is_done: bool = False,
-) -> Recipe:
-    """Whiten and probe where network and recipe ask for it, in place; returns the recipe of what is left to train.
+) -> Start:
+    """Whiten and probe where network and recipe ask for it, in place; returns what is left to train.
 
     is_done: the weights come from a checkpoint, and only the recipe is needed. Processes that train together each do
     the same here, without a message to each other; DistributedDataParallel then begins with the weights of rank 0.
@@ -45,18 +59,21 @@ def whiten_and_probe(
     whitens = any(isinstance(module, Whitening) for module in model.network.modules())
     head = model.network.get_submodule(head_name(model.network))
     probes = recipe.probe_epochs > 0 and isinstance(head, nn.Linear)
+    probe: Probe | None = None
     if (whitens or probes) and not is_done:
         with closing(open_still()) as loader:
             whiten(model, loader, device)
             if probes:
-                probe_head(
+                probe = probe_head(
                     model,
                     recipe,
                     objective=objective,
                     loader=loader,
                     device=device,
                 )
-    return recipe.changed(probe_epochs=0) if probes else recipe
+    # A copy unchecked: what is left after a probe alone is no recipe that trains something.
+    left = recipe.model_copy(update={"probe_epochs": 0}) if probes else recipe
+    return Start(recipe=left, probe=probe)
 
 
 def whiten(model: Classifier, loader: BatchLoader, device: torch.device) -> None:
@@ -81,37 +98,41 @@ def probe_head(
     objective: Objective,
     loader: BatchLoader,
     device: torch.device,
-) -> None:
-    """Train the head alone, in place, on the backbone's features of each image as evaluation sees it.
+) -> Probe:
+    """Fit the head alone, in place, on the backbone's features of each image as evaluation sees it.
 
-    A linear probe with AdamW; batches are drawn from torch's random state, nothing is augmented.
+    Multinomial logistic regression: the mean loss plus |w|^2 / 2N, scikit-learn's with its C = 1, in up to
+    `probe_epochs` iterations of L-BFGS with all features at once. Nothing is augmented, and no label is smoothed: with
+    smoothing 0.1 the head of docs/training.md's photographs is right 2 points less often.
     """
     head = model.network.get_submodule(head_name(model.network))
     features = _compute_features(model, head, objective, loader, device)
+    n_images = len(features.weights_N)
     log.info("a head for %d images with %d features each", *features.inputs_NF.shape)
 
-    optimiser = torch.optim.AdamW(head.parameters(), weight_decay=recipe.weight_decay)
-    # Equal batches of about the recipe's size.
-    n_images = len(features.weights_N)
-    n_batches = max(1, n_images // recipe.batch_size)
-    n_steps = recipe.probe_epochs * n_batches
-    loss = torch.zeros(())
-    for step in range(n_steps):
-        # A new order at the beginning of each epoch.
-        if step % n_batches == 0:
-            order = torch.randperm(n_images).to(device).chunk(n_batches)
-        rows_B = order[step % n_batches]
-        rate = learning_rate(step, n_steps, peak=recipe.probe_learning_rate, schedule="cosine")
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+    unsmoothed = replace(objective, label_smoothing=0.0)
+    weight_KF = head.get_parameter("weight")
+    optimiser = torch.optim.LBFGS(
+        [*head.parameters()], max_iter=recipe.probe_epochs, line_search_fn="strong_wolfe"
+    )
 
-        logits_BK = head(features.inputs_NF[rows_B])
-        losses_B = objective.losses(logits_BK, features.targets_N[rows_B])
-        loss = (losses_B * features.weights_N[rows_B]).mean()
+    def mean_loss() -> Tensor:
+        logits_NK = head(features.inputs_NF)
+        losses_N = unsmoothed.losses(logits_NK, features.targets_N)
+        return (losses_N * features.weights_N).mean()
+
+    def penalised_loss() -> Tensor:
         optimiser.zero_grad()
+        loss = mean_loss() + weight_KF.square().sum() / (2 * n_images)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    log.info("the head alone: training loss %.4f after %d steps", float(loss.detach()), n_steps)
+        return loss
+
+    optimiser.step(penalised_loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        probe = Probe(train_loss=float(mean_loss()))
+    n_iterations = optimiser.state[next(head.parameters())]["n_iter"]
+    log.info("the head alone: training loss %.4f after %d passes", probe.train_loss, n_iterations)
+    return probe
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from pipeline_lib.train.checkpoint import Checkpoints, random_state, set_random_
 from pipeline_lib.train.curves import Epoch, Trained, best, report
 from pipeline_lib.train.distributed import Stopwatch, gather_objects, rank, sum_over_ranks, world
 from pipeline_lib.train.learner import Learner, Phase, phases
+from pipeline_lib.train.linear_probe import Probe
 from pipeline_lib.train.loaders import ResizingLoader, copied_ahead
 from pipeline_lib.train.loss import EpochLoss, Objective
 from pipeline_lib.train.out_of_memory import named_in_validation, with_remedy
@@ -78,6 +79,11 @@ class LoopState:
         """What `as_record` gave."""
         return cls(**{**record, "curves": [Epoch(**row) for row in record["curves"]]})
 
+    @property
+    def n_epochs(self) -> int:
+        """The epochs that are done, of all phases: a probe on features counts as epoch 0."""
+        return self.curves[-1].epoch if self.curves else 0
+
     def start_next_epoch(self) -> None:
         """The epoch is over."""
         self.epoch += 1
@@ -101,10 +107,12 @@ def train(
     meter: Meter,
     checkpoints: Checkpoints | None = None,
     saved: Mapping[str, Any] | None = None,
+    probe: Probe | None = None,
     tell: Tell | None = None,
 ) -> Trained:
     """Train `model` in place through the recipe's phases; keep the epoch with the lowest validation loss.
 
+    probe: how a head was trained before; that model is validated as epoch 0, and kept if nothing later is better.
     saved: a checkpoint to continue from. tell: called with each epoch's metrics. Raises ConfigError when the loss stops
     being finite or memory runs out, Interrupted after SIGTERM, when all is saved.
     """
@@ -114,6 +122,8 @@ def train(
     if saved:
         at = LoopState.of_record(saved["at"])
         _skip_done(at, plan, meter, recipe.batch_size, n_steps=len(loaders.train))
+    elif probe:
+        _validate_probe(model, probe, loaders.val, at, device=device, tell=tell)
 
     while at.phase < len(plan):
         decay = ema_decay(recipe.ema_half_life_epochs, len(loaders.train))
@@ -160,7 +170,7 @@ def _epoch(
     """Train the epoch that stands at `at`, or the rest of it, validate, and move `at` to the next one."""
     learner.begin_epoch()
     _resize(learner, loaders, at)
-    number = len(at.curves)
+    number = at.n_epochs
     losses = EpochLoss(learner.device, loaders.train.image_ids, at.loss)
     stopwatch = Stopwatch()
 
@@ -198,12 +208,40 @@ def _epoch(
         val_top1=val_top1,
         learning_rate=at.rate,
     )
+    _keep_if_best(at, epoch, learner.evaluated)
+    at.start_next_epoch()
+
+
+def _validate_probe(
+    model: Classifier,
+    probe: Probe,
+    val: BatchLoader,
+    at: LoopState,
+    *,
+    device: torch.device,
+    tell: Tell | None,
+) -> None:
+    """Add the model with the probed head to the curves, as epoch 0."""
+    with named_in_validation():
+        val_loss, val_top1 = validate(model, val, device)
+    epoch = Epoch(
+        epoch=0,
+        train_loss=probe.train_loss,
+        val_loss=val_loss,
+        val_top1=val_top1,
+        learning_rate=0.0,
+    )
+    _keep_if_best(at, epoch, model)
+    report(epoch, 0, tell)
+
+
+def _keep_if_best(at: LoopState, epoch: Epoch, model: Classifier) -> None:
+    """Add an epoch to the curves, and keep its weights where none validated better before."""
     at.curves.append(epoch)
     # Copied to the CPU: the next step changes the weights in place.
     if epoch is best(at.curves):
-        weights = learner.evaluated.network.state_dict()
+        weights = model.network.state_dict()
         at.best_state = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-    at.start_next_epoch()
 
 
 def _show(
@@ -216,7 +254,7 @@ def _show(
     losses: EpochLoss,
 ) -> None:
     """One line of progress with the loss so far and the last validation."""
-    note = f"epoch {len(at.curves) + 1}, step {at.step}/{n_steps}, loss {losses.so_far:.3f}"
+    note = f"epoch {at.n_epochs + 1}, step {at.step}/{n_steps}, loss {losses.so_far:.3f}"
     if at.curves:
         note += f", validation top-1 {100 * at.curves[-1].val_top1:.1f} %"
     budget_s = learner.phase.budget_s or math.inf

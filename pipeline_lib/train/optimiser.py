@@ -1,4 +1,4 @@
-"""How a step changes the weights: the optimiser of a recipe, its learning rates by layer, and the moving average."""
+"""How a step changes the weights: the optimiser of a recipe, its learning rates by layer, and the layers that stay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from pipeline_lib.networks.build import head_name
 from pipeline_lib.train.recipes import Recipe
@@ -17,9 +16,6 @@ BANDS = 8  # of layers with one learning rate each
 MUON_MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # factors of a step of the iteration: Jordan et al. 2024
 NEWTON_SCHULZ_STEPS = 5
-AVERAGE_WARM_UP = (
-    10  # steps: after n steps the average reaches back over about the last tenth of them at most
-)
 
 
 class Optimiser(Protocol):
@@ -266,34 +262,15 @@ def rate_shares(network: nn.Module, *, first: float) -> dict[str, float]:
     return shares
 
 
-class Average(AveragedModel):
-    """An exponential moving average of the parameters, with a decay per step that is smaller at the beginning.
+def freeze_first_layers(network: nn.Module, share: float) -> None:
+    """Take the first layers out of training, in place: `share` (0..1) of those with weights, rounded down, never the head.
 
-    Step n decays by min(decay, n / (n + 10)), so that the untrained weights are forgotten in any training, however
-    short (as TensorFlow's ExponentialMovingAverage with `num_updates`). Buffers are not averaged: `Learner.end_epoch`
-    copies them, and estimates the statistics of batch normalisation for the averaged weights.
-
-    AveragedModel moves its count of steps, which lies on the host, to the model's device at each step, and a GPU would
-    have to be waited for. The exponential average does not need it there.
+    As the layers come in the network, as in `rate_shares`.
     """
-
-    def __init__(self, model: nn.Module, *, decay: float) -> None:
-        super().__init__(model)
-        self.decay = decay
-
-    @torch.no_grad()
-    def update_parameters(self, model: nn.Module) -> None:
-        """Add the weights after one more step."""
-        n_before = int(self.n_averaged)  # on the host
-        # Smaller at the beginning, so that the first weights are soon forgotten.
-        decay = min(self.decay, n_before / (n_before + AVERAGE_WARM_UP))
-        own = [weight.detach() for weight in self.module.parameters()]
-        new = [weight.detach() for weight in model.parameters()]
-        torch._foreach_lerp_(own, new, 1 - decay)
-        self.n_averaged += 1
-
-    @torch.no_grad()
-    def copy_buffers(self, model: nn.Module) -> None:
-        """Copy what is no parameter."""
-        for own, new in zip(self.module.buffers(), model.buffers(), strict=True):
-            own.copy_(new)
+    layers = [
+        module
+        for module in network.modules()
+        if next(module.parameters(recurse=False), None) is not None
+    ]
+    for layer in layers[: int(share * len(layers))]:
+        layer.requires_grad_(False)

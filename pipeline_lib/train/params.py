@@ -42,7 +42,7 @@ class TrainingChoices(Params):
     ] = Field(
         "quick",
         description="name of the recipe. quick: small images; photo: photographs from scratch; finetune: photographs "
-        "from a weight file; others in docs/recipes.md",
+        "from starting weights; others in docs/recipes.md",
         json_schema_extra=VISIBLE,
     )
     weights: str | None = Field(
@@ -137,9 +137,19 @@ class TrainParams(Recipe, TrainingChoices):
                 "recipe finetune needs weights: set weights to torchvision:ResNet18_Weights.IMAGENET1K_V1 (fetched "
                 "once), or weights and weights_sha256 to a file and its digest, or take recipe photo"
             )
-        if self.freeze_batch_norm and self.weights is None:
+        for name in ("freeze_batch_norm", "frozen_share", "start_share"):
+            if getattr(self, name) and self.weights is None:
+                raise ValueError(
+                    f"{name} keeps what weights bring along: set weights too, or leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_trained(self) -> Self:
+        if self.epochs == 0 and self.probe_epochs == 0:
             raise ValueError(
-                "freeze_batch_norm keeps what weights bring along: set weights too, or leave it out"
+                "epochs = 0 and probe_epochs = 0 train nothing: raise epochs; or set weights, and probe_epochs for "
+                "the head alone"
             )
         return self
 

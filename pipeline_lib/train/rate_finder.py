@@ -49,7 +49,7 @@ def find_rates(job: StageRun[TrainParams]) -> list[TriedRate]:
         objective=objective,
         open_still=open_still,
         device=device,
-    )
+    ).recipe
 
     learner = Learner(model, recipe, phases(recipe)[-1], objective=objective, device=device)
     with closing(open_training_views(job, rows, recipe, device)) as loader:

@@ -29,9 +29,9 @@ class TrainingNumbers(Params):
 
     epochs: int = Field(
         10,
-        ge=1,
+        ge=0,
         le=1000,
-        description="number of passes over the training images",
+        description="number of passes over the training images; 0 trains the head alone, as probe_epochs says",
         json_schema_extra=VISIBLE,
     )
     network: str = Field(
@@ -75,6 +75,13 @@ class TrainingNumbers(Params):
         description="learning rate of the first layer as a share of the head's; the layers between lie between; 1 "
         "treats all layers alike",
     )
+    frozen_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the layers, counted from the first, that keep the starting weights: no gradient is "
+        "computed for them, which saves time; needs weights",
+    )
     clip_norm: float = Field(
         0.0,
         ge=0,
@@ -100,6 +107,13 @@ class TrainingNumbers(Params):
         ge=0,
         le=1000,
         description="half-life of the moving average of the weights, in epochs; 0 keeps the weights themselves",
+    )
+    start_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the weights before the first epoch (after a probe) in the weights that are validated and "
+        "kept; the rest are the trained ones; needs weights",
     )
     patience: int = Field(
         0,
@@ -190,10 +204,14 @@ class TrainingNumbers(Params):
         0,
         ge=0,
         le=1000,
-        description="number of passes that train only the head before the other epochs, on features computed once",
+        description="largest number of passes over features computed once, to which the head alone is fitted before the "
+        "other epochs (logistic regression by L-BFGS); a head that is no linear layer trains on the images instead",
     )
     probe_learning_rate: float = Field(
-        1e-3, gt=0, le=10, description="peak learning rate of the probe epochs"
+        1e-3,
+        gt=0,
+        le=10,
+        description="peak learning rate of the probe epochs where the head is no linear layer",
     )
     mean: tuple[Share, Share, Share] = Field(
         HALF,
@@ -215,10 +233,11 @@ class Recipe(ViewParams, TrainingNumbers):
         return type(self).model_validate({**dict(self), **changes})
 
     def training_sides(self) -> list[int]:
-        """Height and width of the training images in each epoch, pixels."""
+        """Height and width of the training images in each epoch, pixels; of one epoch where there is none."""
+        n_epochs = max(1, self.epochs)
         first = self.train_from_px or self.side_px
         last = self.train_to_px or self.side_px
-        return [side_px(epoch, self.epochs, first=first, last=last) for epoch in range(self.epochs)]
+        return [side_px(epoch, n_epochs, first=first, last=last) for epoch in range(n_epochs)]
 
 
 # Small images (digits, signs), no flip. On the demo, true labels, training seeds 0 to 4: 98.8 to 99.1 % in 28
@@ -238,21 +257,24 @@ PHOTO = Recipe(
     std=IMAGENET_STD,
 )
 
-# Photographs and a weight file: the head alone on features computed once, then everything, the early layers gently
-# (Kumar et al. 2022, arXiv 2202.10054; Howard and Ruder 2018, arXiv 1801.06146).
+# Photographs and starting weights: the head alone on features computed once, then the last third of the layers with it
+# (Kumar et al. 2022, arXiv 2202.10054), and of both models the mean (Wortsman et al. 2022, arXiv 2109.01903). Chosen on
+# folds of 745 photographs: docs/training.md.
 FINETUNE = PHOTO.changed(
     side_px=224,
     epochs=5,
-    batch_size=32,
+    batch_size=16,
     optimiser="adamw",
-    peak_learning_rate=5e-5,
+    peak_learning_rate=6e-4,
     weight_decay=0.01,
     schedule="cosine",
+    label_smoothing=0.0,
     ema_half_life_epochs=0.0,
     scale_min=0.5,
     freeze_batch_norm=True,
-    probe_epochs=20,
-    first_layer_rate=0.1,
+    probe_epochs=100,
+    frozen_share=0.67,
+    start_share=0.5,
     clip_norm=1.0,
 )
 

@@ -24,6 +24,7 @@ from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.networks.saved_weights import put_weights, save_weights
 from pipeline_lib.train.batch_norm import MOST_IMAGES, FitOfStatistics, check_statistics
 from pipeline_lib.train.checkpoint import Checkpoints, inputs_key, place_for, stop_signals
+from pipeline_lib.train.cost import span, training_s, try_step
 from pipeline_lib.train.curves import Trained, best_of, doubt
 from pipeline_lib.train.distributed import process_group, rank, train_in_processes, world
 from pipeline_lib.train.inputs import Selected, TrainingInputs, read_inputs, read_selected
@@ -31,6 +32,7 @@ from pipeline_lib.train.learner import phases
 from pipeline_lib.train.linear_probe import whiten_and_probe
 from pipeline_lib.train.loaders import open_images, open_training_views
 from pipeline_lib.train.loop import Loaders, train
+from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.preflight import check_batch
 from pipeline_lib.train.recipes import Recipe
@@ -160,7 +162,9 @@ def _learn(
     # What a checkpoint holds has been whitened and probed already.
     objective = inputs.objective(recipe, rows)
     saved = checkpoints.load()
-    recipe = whiten_and_probe(
+    if saved is None:
+        _tell_cost(inputs, model, recipe, objective, n_train=len(rows))
+    start = whiten_and_probe(
         model,
         recipe,
         objective=objective,
@@ -168,6 +172,7 @@ def _learn(
         device=inputs.device,
         is_done=saved is not None,
     )
+    recipe = start.recipe
 
     # Dropout differs among processes; rank 0 draws as a process alone does.
     if rank():
@@ -188,8 +193,30 @@ def _learn(
             meter=Meter("train", "images", n_images, job.settings.progress_every_s),
             checkpoints=checkpoints,
             saved=saved,
+            probe=start.probe,
             tell=tell,
         )
+
+
+def _tell_cost(
+    inputs: TrainingInputs,
+    model: Classifier,
+    recipe: Recipe,
+    objective: Objective,
+    *,
+    n_train: int,
+) -> None:
+    """Log how long the training will take, from a trial. Only for one process on a CPU: a GPU's first steps mislead."""
+    if inputs.device.type != "cpu" or world() > 1:
+        return
+    n_val = len(inputs.selected.val)
+    cost = try_step(model, recipe, objective=objective, device=inputs.device)
+    seconds = training_s(recipe, cost, n_train=n_train, n_val=n_val)
+    work = "the head alone"
+    if recipe.epochs:
+        work = f"{recipe.epochs} epochs of {n_train} images at {1000 * cost.step_s:.1f} ms each"
+    answers = f"an answer takes {1000 * cost.look_s:.1f} ms (tried now)"
+    log.info("training will take about %s: %s; %s", span(seconds), work, answers)
 
 
 def _write(inputs: TrainingInputs, trained: Trained) -> None:

@@ -114,7 +114,7 @@ def pseudo_labels(
 def as_many_steps(recipe: Recipe, *, n_labelled: int, n_all: int) -> Recipe:
     """Scale the epochs so that training takes as many steps as on the labelled images alone."""
     epochs = math.ceil(recipe.epochs * n_labelled / n_all)
-    return recipe.changed(epochs=max(1, epochs))
+    return recipe.changed(epochs=max(min(1, recipe.epochs), epochs))
 
 
 def counted_on(tell: Tell, n_before: int) -> Tell:

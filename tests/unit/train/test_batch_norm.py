@@ -26,11 +26,11 @@ from pipeline_lib.train.batch_norm import (
 from pipeline_lib.train.curves import is_logged
 from pipeline_lib.train.learner import Learner, phases
 from pipeline_lib.train.loss import Objective
-from pipeline_lib.train.optimiser import Average
 from pipeline_lib.train.params import TrainParams
 from pipeline_lib.train.preflight import check_batch, fewest_pixels, smallest_part
 from pipeline_lib.train.recipes import RECIPES, STATISTICS_VIEWS
 from pipeline_lib.train.run import run
+from pipeline_lib.train.weight_average import Average
 from testing.small_line import SmallLine
 
 CPU, HALF = torch.device("cpu"), (0.5, 0.5, 0.5)

@@ -6,6 +6,7 @@ benchmarks/robustness/kill_train.py kills 20 times.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -21,14 +22,15 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pipeline_lib.errors import Interrupted
 from pipeline_lib.harness.line import read_line
 from pipeline_lib.harness.progress import Meter
+from pipeline_lib.networks.build import build_network
 from pipeline_lib.train import checkpoint
 from pipeline_lib.train.checkpoint import Checkpoints, place_for
-from pipeline_lib.train.linear_probe import whiten_and_probe
-from pipeline_lib.train.recipes import Recipe
+from pipeline_lib.train.linear_probe import Start, whiten_and_probe
 from pipeline_lib.train.run import run
 from testing.small_line import SmallLine, trained_bytes
 
@@ -51,6 +53,13 @@ MIXED: dict[str, Any] = {
 }
 MIXED |= {"micro_batches": 2, "clip_norm": 1.0, "ema_half_life_epochs": 0.3, "train_from_px": 24}
 
+FINE_TUNED: dict[str, Any] = {
+    **DROPOUT,
+    "weights": "small_cnn.safetensors",
+    "frozen_share": 0.4,
+    "start_share": 0.5,
+}
+
 
 def _after_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:
     """Do something when that many steps of a run are done."""
@@ -71,8 +80,8 @@ def _kept(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     "params",
-    [AVERAGED, DROPOUT, MIXED],
-    ids=["sgd and average", "probe, adamw and dropout", "muon, mixed and growing"],
+    [AVERAGED, DROPOUT, MIXED, FINE_TUNED],
+    ids=["sgd and average", "probe, adamw and dropout", "muon, mixed and growing", "fine-tuned"],
 )
 def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
     small_line: SmallLine,
@@ -83,6 +92,8 @@ def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
 ) -> None:
     caplog.set_level(logging.INFO)
     params = {**SHORT, **params}
+    if "weights" in params:
+        params |= _fresh_weights(small_line.folder / params["weights"])
     run(small_line.train(tmp_path / "undisturbed", **params))
     job, stops = small_line.train(tmp_path / "stopped", **params), 0
 
@@ -100,10 +111,17 @@ def test_stopped_by_sigterm_after_every_single_step_it_writes_the_same_bytes(
     )  # once in each
 
 
+def _fresh_weights(file: Path) -> dict[str, str]:
+    torch.manual_seed(0)
+    network = build_network("small_cnn", n_classes=3, side_px=32)
+    save_file(network.state_dict(), file)
+    return {"weights": str(file), "weights_sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+
+
 def test_what_came_before_the_first_step_is_kept(
     small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told_while_probing(*arguments: Any, **options: Any) -> Recipe:
+    def told_while_probing(*arguments: Any, **options: Any) -> Start:
         signal.raise_signal(signal.SIGTERM)
         return whiten_and_probe(*arguments, **options)
 

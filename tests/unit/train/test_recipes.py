@@ -1,5 +1,6 @@
 """Recipes by name: they are whole, they train, and a growing size or a probe does what it says."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from pydantic import ValidationError
 
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.networks.speed_net import Whitening
 from pipeline_lib.tables.selection import SELECTION
-from pipeline_lib.train.linear_probe import whiten_and_probe
+from pipeline_lib.train.linear_probe import Start, whiten_and_probe
 from pipeline_lib.train.loaders import open_images
 from pipeline_lib.train.loss import Objective
 from pipeline_lib.train.params import TrainParams
@@ -80,6 +82,8 @@ def test_patience_counts_epochs_since_the_lowest_loss() -> None:
             "micro_batches leaves parts of less than two: lower it, batch_size is 8",
         ),
         ({"shift_px": 30, "train_from_px": 24}, "make it smaller than side_px, 24"),
+        ({"epochs": 0}, "train nothing: raise epochs; or set weights, and probe_epochs"),
+        ({"frozen_share": 0.5}, "frozen_share keeps what weights bring along: set weights too"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(params: dict[str, object], words: str) -> None:
@@ -146,7 +150,8 @@ def test_patience_begins_anew_after_a_probe(
     losses = iter(probe + whole)  # the loop trains the head too
     monkeypatch.setattr("pipeline_lib.train.loop.validate", lambda *_: (next(losses), 0.5))
     monkeypatch.setattr(
-        "pipeline_lib.train.run.whiten_and_probe", lambda model, recipe, **_: recipe
+        "pipeline_lib.train.run.whiten_and_probe",
+        lambda model, recipe, **_: Start(recipe=recipe, probe=None),
     )
 
     run(small_line.train(tmp_path, epochs=10, probe_epochs=10, patience=1))
@@ -160,14 +165,14 @@ def _prepared(small_line: SmallLine, recipe: Recipe) -> tuple[Classifier, Recipe
     model = Classifier(network, mean=recipe.mean, std=recipe.std)
     job = small_line.train(small_line.folder)
     rows = SELECTION.read(job.reads["selection"] / "train.parquet")
-    left = whiten_and_probe(
+    start = whiten_and_probe(
         model,
         recipe,
         objective=Objective(),
         open_still=lambda: open_images(job, rows, recipe),
         device=CPU,
     )
-    return model, left
+    return model, start.recipe
 
 
 def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(
@@ -186,6 +191,85 @@ def test_a_probe_on_features_trains_the_head_alone_and_leaves_nothing_to_probe(
         "head.bias",
     }
     assert left.probe_epochs == 0
+
+
+def test_the_probed_head_is_epoch_0_and_kept_where_nothing_later_validates_better(
+    small_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.3, 0.3, 0.5, 0.4])
+    monkeypatch.setattr("pipeline_lib.train.loop.validate", lambda *_: (next(losses), 0.5))
+
+    run(small_line.train(tmp_path / "alone", probe_epochs=2, epochs=0))
+    run(small_line.train(tmp_path / "all", probe_epochs=2, epochs=2))
+
+    alone, curves = (pd.read_csv(tmp_path / name / "curves.csv") for name in ("alone", "all"))
+    assert list(alone["epoch"]) == [0] and list(curves["epoch"]) == [0, 1, 2]
+    assert alone.iloc[0].equals(curves.iloc[0])
+    assert read_model_file(tmp_path / "all/weights").epoch == 0
+    one, two = (
+        (tmp_path / name / "weights/model.safetensors").read_bytes() for name in ("alone", "all")
+    )
+    assert one == two
+
+
+def test_the_first_layers_stay_where_a_share_is_frozen(
+    small_line: SmallLine, tmp_path: Path, trained: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    weights = _as_starting_weights(trained)
+
+    run(small_line.train(tmp_path, **weights, epochs=1, frozen_share=0.5, freeze_batch_norm=True))
+
+    before, after = (
+        load_file(folder / "weights/model.safetensors") for folder in (trained, tmp_path)
+    )
+    order = build_network("mini_resnet", n_classes=3, side_px=32).state_dict()
+    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in order))
+    stays = {
+        layer: all(
+            torch.equal(before[name], after[name])
+            for name in before
+            if name.rpartition(".")[0] == layer
+        )
+        for layer in layers
+    }
+    n_frozen = len(layers) // 2
+    assert all(stays[layer] for layer in layers[:n_frozen])
+    assert not any(stays[layer] for layer in layers[n_frozen:])
+
+
+def test_kept_weights_lie_between_the_start_and_the_trained_ones_as_start_share_says(
+    small_line: SmallLine, tmp_path: Path, trained: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    options: dict[str, Any] = {
+        **_as_starting_weights(trained),
+        "epochs": 1,
+        "freeze_batch_norm": True,
+        "ema_half_life_epochs": 0,
+        "peak_learning_rate": 1e-3,
+    }
+
+    for share in (0.0, 0.25):
+        run(small_line.train(tmp_path / str(share), **options, start_share=share))
+
+    start, end, kept = (
+        load_file(folder / "weights/model.safetensors")
+        for folder in (trained, tmp_path / "0.0", tmp_path / "0.25")
+    )
+    assert not torch.equal(start["head.weight"], end["head.weight"])
+    for name in (name for name in start if start[name].is_floating_point()):
+        torch.testing.assert_close(kept[name], 0.25 * start[name] + 0.75 * end[name])
+
+
+def _as_starting_weights(trained: Path) -> dict[str, Any]:
+    file = trained / "weights/model.safetensors"
+    return {
+        "weights": str(file),
+        "weights_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
 
 
 def test_a_probe_finds_what_a_linear_head_can_find(small_line: SmallLine, trained: Path) -> None:
