@@ -64,26 +64,83 @@ def digits() -> str:
     return _page(lines, note + hardware(measured, "cleanlab", "scikit-learn"))
 
 
+def photograph_labels() -> str:
+    """Planted flips among photographs: by the built-in network's features and by gradients."""
+    measured = results("photograph_labels")
+    found = _by_case(measured)
+    lines = [
+        "| features, flipped | method | ranking: average precision | first 50 right | doubted | recall | precision |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    ways = {"ours": "Perennial", "0.2.0": "release 0.2.0", "cleanlab": "cleanlab"}
+    whats = ("average precision", "precision of the first 50", "doubted", "doubted, recall")
+    for case in dict.fromkeys(case for case, metric in found if metric == "ours: doubted"):
+        for way, named in ways.items():
+            keys = [(case, f"{way}: {what}") for what in (*whats, "doubted, precision")]
+            if keys[2] not in found:
+                continue
+            counted = f"{found[keys[2]]['median']:g}"
+            cells = [_share(found[key]) if key in found else "–" for key in keys]
+            lines.append(f"| {case} | {named} | {' | '.join([*cells[:2], counted, *cells[3:]])} |")
+    images = found["photographs", "images"]["median"]
+    accuracy = {
+        way: [
+            row["median"]
+            for (case, metric), row in found.items()
+            if case.startswith(way) and "estimated against" in metric
+        ]
+        for way in ("network", "gradients")
+    }
+    said = ", ".join(f"{way} {min(all_):.2f} to {max(all_):.2f}" for way, all_ in accuracy.items())
+    n = max(row["n"] for row in found.values())
+    asked = found["gradients, 0% flipped", "0.2.0: questions"]["median"]
+    note = (
+        f"{images:g} photographs of clothing, median of {n} draws. Estimated accuracy: {said}. Release 0.2.0 looked at "
+        f"gradients, and asked about every label that was not the most probable one: {asked:g} questions on the photographs "
+        "as they are. "
+    )
+    return _page(lines, note + hardware(measured, "cleanlab", "scikit-learn"))
+
+
+def reliability() -> str:
+    """Of labels with a probability to be wrong, how many are."""
+    of_files = [results(name) for name in ("photograph_labels", "label_issues", "cifar10_labels")]
+    rows = {(row["case"], row["metric"]): row for of in of_files for row in of["rows"]}
+    cases: dict[str, dict[str, str]] = {}
+    for case, metric in rows:
+        head, _, name = case.partition("reliability: ")
+        if head or metric != "wrong":
+            continue
+        data, _, edges = name.rpartition(", ")
+        n = rows[case, "labels"]["median"]
+        cases.setdefault(data, {})[edges] = f"{rows[case, 'wrong']['median']:.2f} ({n:,.0f})"
+    bins = list(dict.fromkeys(edges for of in cases.values() for edges in of))
+    bins.sort(key=lambda edges: float(edges.partition(" ")[0]))
+    lines = [f"| probability | {' | '.join(bins)} |", "|---|" + "---|" * len(bins)]
+    for data, of in cases.items():
+        lines.append(f"| {data} | {' | '.join(of.get(edges, '–') for edges in bins)} |")
+    return _page(lines, "Share of wrong labels (number of labels), all draws together.")
+
+
 def cifar10_labels() -> str:
-    """People's wrong labels on CIFAR-10: the ranking and the lists, beside cleanlab's."""
+    """People's wrong labels on CIFAR-10: the ranking and the lists, beside 0.2.0's and cleanlab's."""
     measured = results("cifar10_labels")
     found = _by_case(measured)
-    ways = (
-        ("ours", "ours", "ours, as many of the rank as confident learning estimates"),
-        ("cleanlab, logistic regression", *2 * ["cleanlab on logistic regression"]),
-        ("cleanlab, our probabilities", *2 * ["cleanlab on our probabilities"]),
-    )
     lines = [
         "| labels, features | wrong labels | method | ranking: average precision | list: recall | precision |",
         "|---|---|---|---|---|---|",
     ]
+    ways = {
+        "ours": "ours, doubted",
+        "0.2.0": "0.2.0, doubted",
+        "cleanlab on logistic regression": "cleanlab on logistic regression, default filter",
+    }
     for case in dict.fromkeys(case for case, metric in found if metric == "wrong labels"):
         wrong = f"{found[case, 'wrong labels']['median']:.1%}"
-        for way, rank, listed in ways:
-            of_list = listed if way == "ours" else f"{listed}, default filter"
-            keys = (f"{rank}, average precision", f"{of_list}, recall", f"{of_list}, precision")
+        for rank, listed in ways.items():
+            keys = (f"{rank}, average precision", f"{listed}, recall", f"{listed}, precision")
             cells = [_share(found[case, key]) for key in keys]
-            lines.append(f"| {case} | {wrong} | {way} | {' | '.join(cells)} |")
+            lines.append(f"| {case} | {wrong} | {rank} | {' | '.join(cells)} |")
     return _page(lines, hardware(measured, "cleanlab", "scikit-learn"))
 
 

@@ -198,6 +198,8 @@ TABLES = {
     "votes": label_tables.votes,
     "cifar10 votes": label_tables.cifar10_votes,
     "planted labels": label_tables.digits,
+    "photograph labels": label_tables.photograph_labels,
+    "reliability": label_tables.reliability,
     "cifar10 labels": label_tables.cifar10_labels,
     "photograph outliers": label_tables.photograph_outliers,
     "next to label": label_tables.next_to_label,

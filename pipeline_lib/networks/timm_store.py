@@ -125,5 +125,5 @@ def _require_answer(url: str, ref: str) -> None:
 
 
 def _not_fetched(ref: str, url: str, error: object) -> SourceMissing:
-    remedy = f"check the network to {url}; once fetched, weights stay in the cache (HF_HOME)"
+    remedy = f"check the network to {url} (once fetched, weights stay in the cache, HF_HOME), or name a file of them"
     return SourceMissing("the weights cannot be fetched", file=ref, value=error, remedy=remedy)

@@ -173,7 +173,7 @@ def confidence_page(answers: pd.DataFrame) -> Page:
     return Page(CONFIDENCE, "Confidence", lead, tuple(sections))
 
 
-def labels_page(issues: Gallery, changed: Gallery) -> Page:
+def labels_page(issues: Gallery, changed: Gallery, *, no_doubt: str) -> Page:
     """Labels that are doubted, of all splits, and labels that votes changed."""
     lead = "Given → suggested. A suggestion comes from predictors that never saw the image; a person decides."
     return Page(
@@ -186,7 +186,7 @@ def labels_page(issues: Gallery, changed: Gallery) -> Page:
                 "To review",
                 issues,
                 "Copy a line into curation/overrides.csv, or let perennial review ask all questions on a page with keys.",
-                "No label is doubted.",
+                no_doubt,
             ),
             Section(
                 "votes",

@@ -79,6 +79,14 @@ def test_an_altered_photograph_is_a_copy_and_the_one_with_an_addition_is_told(
     assert look.framed([(0, 1)]) == (frozenset() if change is corner else {0})
 
 
+def test_a_whole_copy_is_likelier_than_a_larger_image_of_the_same() -> None:
+    """A blurred copy may agree with its original alone: a group that a crop joins first would keep it out."""
+    look = looks(FLOWER, FLOWER.resize((160, 105)), FLOWER.crop((100, 60, 600, 400)))
+
+    assert look.within(0, 2).is_copy
+    assert look.anywhere(0, 1).score > look.within(0, 2).score + 0.2
+
+
 @pytest.mark.parametrize("change", [on_a_screen, captioned_below], ids=["screen", "caption"])
 def test_two_photographs_in_one_frame_are_no_copies(
     change: Callable[[Image.Image], Image.Image],

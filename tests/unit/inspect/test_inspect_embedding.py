@@ -182,7 +182,7 @@ def test_without_the_package_all_images_are_described_by_gradients_which_a_line_
     assert set(without["kind"]) == {"hog"}
     assert [record.message for record in caplog.records if "features:" in record.message] == [
         "features: gradients for all images, since the package no-such is not installed; photographs would gain from "
-        "it: `make setup` installs it"
+        "it: `make setup`, then `dvc repro --force inspect`"
     ]
     assert set(with_it["kind"]) == {BUILTIN_KIND}
 
@@ -251,6 +251,10 @@ def test_what_is_remembered_of_a_shard_is_told_apart_by_what_describes_its_image
         (
             {"embedding_weights": "builtin:resnet"},
             "no such built-in backbone: name builtin:efficientnet_lite0",
+        ),
+        (
+            {"embedding_weights": "builtn:efficientnet_lite0"},
+            "go together: .*by_size, null, builtin:efficientnet_lite0, torchvision:ENUM and timm:NAME need none",
         ),
     ],
 )
