@@ -44,13 +44,14 @@ SHOWN_IN_BIN = 24
 
 @dataclass(frozen=True)
 class Section:
-    """Images under one heading. empty: what stands there when there is none."""
+    """Images under one heading. name: of a class, behind the title. empty: what stands there when there is none."""
 
     anchor: str
     title: str
     gallery: Gallery
     lead: str = ""
     empty: str = "None."
+    name: str = ""
 
 
 @dataclass(frozen=True)
