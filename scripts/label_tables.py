@@ -14,12 +14,13 @@ def votes() -> str:
     """Simulated crowds: accuracy of each way to aggregate."""
     measured = results("votes")
     found = _by_case(measured)
-    head = "| simulated crowd, 20 % spammers | majority | one-coin Dawid-Skene | crowd-kit's | ours, if the posterior is ≥ .9 |"
-    lines = [head, "|---|---|---|---|---|"]
+    head = "| simulated crowd | majority | one-coin | crowd-kit's full Dawid-Skene | ours | ours, if the posterior is ≥ .9 |"
+    lines = [head, "|---|---|---|---|---|---|"]
     for case in dict.fromkeys(case for case, metric in found if metric == "majority"):
-        theirs = found.get((case, "crowd-kit one-coin"))
-        cells = [_points(found[case, "majority"]), f"**{_points(found[case, 'ours'])}**"]
+        theirs = found.get((case, "crowd-kit full"))
+        cells = [_points(found[case, "majority"]), _points(found[case, "one-coin"])]
         cells.append(_points(theirs) if theirs else "–")
+        cells.append(f"**{_points(found[case, 'ours'])}**")
         sure, share = (
             found[case, "ours, posterior from .9"],
             found[case, "share with posterior from .9"],
@@ -27,8 +28,10 @@ def votes() -> str:
         cells.append(f"{_points(sure)} for {share['median']:.0f} % of images")
         lines.append(f"| {case.removeprefix('row 18: ')} | {' | '.join(cells)} |")
     large = next(case for case, metric in found if metric == "extra memory")
-    wall, memory = found[large, "wall"], found[large, "extra memory"]
-    note = f"{large.removeprefix('row 18: ')}: {wall['median']:.1f} s, {memory['median']:.0f} MB. "
+    cpu, memory = found[large, "CPU"], found[large, "extra memory"]
+    note = (
+        f"{large.removeprefix('row 18: ')}: {cpu['median']:.1f} CPU s, {memory['median']:.0f} MB. "
+    )
     n = max(row["n"] for row in found.values())
     return _page(
         lines, f"Correct labels, in per cent, median of {n} draws. {note}{hardware(measured)}"
@@ -139,6 +142,30 @@ def cifar10_labels() -> str:
             cells = [_share(found[case, key]) for key in keys]
             lines.append(f"| {case} | {wrong} | {rank} | {' | '.join(cells)} |")
     return _page(lines, hardware(measured, "cleanlab", "scikit-learn"))
+
+
+def photograph_outliers() -> str:
+    """Strangers among photographs: average precision before and now, and the questions at the default."""
+    measured = results("photograph_outliers")
+    found = _by_case(measured)
+    head = "| strangers among 997 photographs of clothes | average precision | 0.2.0, same features | 0.2.0, gradients |"
+    lines = [head + " asked about | questions about garments |", "|---|---|---|---|---|---|"]
+    for case in dict.fromkeys(case for case, _ in found if case != "as they are"):
+        precision, asked, beside = (
+            found.get((case, f"{metric}, embeddings")) or found[case, metric]
+            for metric in ("average precision", "asked about", "garments asked about")
+        )
+        before = [
+            found.get((case, f"average precision in 0.2.0, {features}"))
+            for features in ("embeddings", "gradients")
+        ]
+        cells = [f"**{_share(precision)}**", *(_share(one) if one else "–" for one in before)]
+        cells += [f"{asked['median']:.0%}", f"{beside['median']:g}"]
+        lines.append(f"| {case} | {' | '.join(cells)} |")
+    clean = found["as they are", "asked about"]["median"]
+    lines.append(f"| none: as they are | – | – | – | – | {clean:g} |")
+    n = max(row["n"] for row in found.values())
+    return _page(lines, f"Median of {n} draws. {hardware(measured, 'onnxruntime')}")
 
 
 def next_to_label() -> str:

@@ -202,6 +202,7 @@ TABLES = {
     "photograph labels": label_tables.photograph_labels,
     "reliability": label_tables.reliability,
     "cifar10 labels": label_tables.cifar10_labels,
+    "photograph outliers": label_tables.photograph_outliers,
     "next to label": label_tables.next_to_label,
     "deaths": death_tables.deaths,
     "gate renamed": gate_tables.renamed,

@@ -224,7 +224,7 @@ def outlier_rows(digits: Digits, seeds: int) -> list[Row]:
         found["AUROC"].append(roc_auc_score(strange, scores))
         found["average precision"].append(average_precision_score(strange, scores))
         found["queued at the default that are strangers"].append(
-            strange[scores > PARAMS.ood_percentile / 100].mean()
+            strange[scores > PARAMS.ood_spreads].mean()
         )
     case = f"outliers: {STRANGERS:.0%} patches of photographs among digits"
     print(

@@ -15,7 +15,8 @@ class CurateParams(Params):
     """What decides on an image. The defaults were measured on planted errors; see pipeline_lib/curate."""
 
     GONE: ClassVar[Mapping[str, str]] = {
-        "cl_margin": "labels are doubted by the probability that they are wrong: set curate.cl_doubt"
+        "ood_percentile": "set curate.ood_spreads; outliers are told by their distance now, not by their rank",
+        "cl_margin": "labels are doubted by the probability that they are wrong: set curate.cl_doubt",
     }
 
     classes: tuple[str, ...] | None = Field(
@@ -106,11 +107,12 @@ class CurateParams(Params):
         le=1_000_000,
         description="largest number of questions about doubted labels (label_issue), the most doubtful first",
     )
-    ood_percentile: float = Field(
-        99.5,
-        ge=50,
-        le=100,
-        description="percentile of the distance from the own class above which images are queued as outliers, %",
+    ood_spreads: float = Field(
+        2.5,
+        ge=0,
+        le=1000,
+        description="number of spreads by which an image must be farther from its class than usual to be queued as an "
+        "outlier",
     )
     label_next: int = Field(
         500,

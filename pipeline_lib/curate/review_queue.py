@@ -49,7 +49,7 @@ def review_queue(
         _near_copies(asking[left_out_copy], reason),
         _maybe_copies(maybe, kept, params.dup_questions),
         _quality(kept, decided),
-        _outliers(asking[asking["ood_score"] > params.ood_percentile / 100]),
+        _outliers(asking[asking["ood_score"] > params.ood_spreads]),
         _to_label(asking[asking["class_id"].isna() & asking["al_rank"].notna()]),
     ]
     queue = pd.concat(
@@ -105,7 +105,7 @@ def _label_issues(rows: pd.DataFrame, most: int) -> pd.DataFrame:
 
 def _outliers(rows: pd.DataFrame) -> pd.DataFrame:
     score = rows["ood_score"].to_numpy()
-    note = "among the most unlike all others of its class; still used"
+    note = "far from all others of its class; still used"
     return _questions("outlier", rows, suggested=None, score=score, urgency=score, note=note)
 
 

@@ -66,7 +66,7 @@ MANIFEST = Table(
         Column(
             "ood_score",
             pa.float32(),
-            "how unlike its class, as a percentile in it, 0..1",
+            "how much farther from its class than usual, in spreads (docs/labels.md); negative: nearer",
             nullable=True,
         ),
         Column(
