@@ -67,6 +67,7 @@ def photographs_training() -> str:
     found = {row["metric"]: row for row in measured["rows"]}
     head = (
         "745 photographs of clothing",
+        "splits",
         "top-1, %",
         "training, CPU s",
         "gain of `finetune`, points",
