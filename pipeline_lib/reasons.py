@@ -62,7 +62,7 @@ class Remark(StrEnum):
     ENDS_GREY = "ends_grey"  # the last rows have the grey of a file that was cut off and saved again
     ELONGATED = "elongated"  # more than aspect_review times longer than wide, or wider than long
     DARK = "dark"  # even the brightest hundredth of its pixels is dark
-    LIGHT = "light"  # even the darkest hundredth of its pixels is light
+    LIGHT = "light"  # overexposed: colours are cut off, or nothing in it is dark
     BLURRED = "blurred"  # out of focus or shaken, judged by its edges
     LOW_INFORMATION = "low_information"  # almost the same grey everywhere, and little beside it
     LABEL_REVIEW = "label_review"  # its label is in doubt: a person should check it

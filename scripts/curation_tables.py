@@ -87,8 +87,8 @@ TARGETS = (
     ),
     Target(
         18,
-        "votes: gain over majority (20 % spam, 3 votes); difference to crowd-kit; 200,000 x 1000",
-        "≥ 7 points; ≤ .5; ≤ 10 s, ≤ 1 GB",
+        "votes: gain over majority (20 % spam, 3 votes); points under crowd-kit; 200,000 x 1000",
+        "≥ 7 points; ≤ .5; ≤ 10 CPU s, ≤ 1 GB",
     ),
     Target(
         19, "full pass over a manifest of 1.28 M / 14.2 M rows", "≤ 10 s, 1.5 GB / ≤ 150 s, 8 GB"

@@ -100,6 +100,7 @@ def _damage(found: dict[str, dict[str, float]]) -> list[str]:
     n_again = sum(row["sound"] for row in again.values())
     of_sound = f"{sound['as they are']['sound']:g} as they are and {n_again:g} saved again in {len(again)} ways"
     doubted = {case: row["remarked"] for case, row in sound.items() if row["remarked"]}
+    spoilt = {case: row for case, row in found.items() if "spoilt" in row}
     placeholders = [row for row in found.values() if "placeholders" in row]
     n_pages = sum(row["placeholders"] for row in placeholders)
     n_said = sum(row["placeholders"] * row["named"] for row in placeholders)
@@ -107,8 +108,12 @@ def _damage(found: dict[str, dict[str, float]]) -> list[str]:
     return [
         f"| damaged files named, of {of_damaged} | {100 * n_named / n_files:.1f} % |",
         *(f"| … {case} | {100 * share:.1f} % |" for case, share in not_all.items()),
+        *(
+            f"| remarked, of {row['spoilt']:g} {case} | {100 * row['named']:.0f} % |"
+            for case, row in spoilt.items()
+        ),
         f"| sound files refused, of {of_sound} | {sum(row['refused'] for row in sound.values()):g} |",
-        f"| … remarked without cause | {sum(doubted.values()):g} |",
+        f"| … remarked (most of those as they are with reason: docs/bad-images.md) | {sum(doubted.values()):g} |",
         *(f"| … of these, {case} | {n_files:g} |" for case, n_files in doubted.items()),
         f"| placeholders remarked as `low_information`, of {n_pages:g} | {100 * n_said / n_pages:.1f} % |",
     ]

@@ -2,50 +2,44 @@
 
     python -m benchmarks.curation.photograph_damage --data FOLDER [--sheet FOLDER] [--each 100]
 
-FOLDER: clothing.tar, as for photograph_copies. Of each kind of damage, and of each sound way to save a photograph
-again, `--each` photographs drawn at random go through `inspect`'s examination at its defaults, beside all photographs
-as they are. Named: the expected reason or remark was given. Noticed: refused, or remarked where the original is not.
-`--sheet` draws sound files that were refused or remarked unexpectedly, and damaged ones that passed without a word.
-Takes half a minute; writes benchmarks/results/photograph_damage.json.
+FOLDER: clothing.tar, as for photograph_copies. Of each kind of damage, of each way to spoil a photograph in taking it
+(overexposed by a gain of 2 to 3 or light times 3 to 6, cut off at white, or by a gamma of .25 to .4; moved by 9 to 21 px
+of 400 px in any direction; out of focus), and of each sound way to save it again, `--each` photographs drawn at random go
+through `inspect`'s examination at its defaults, beside all photographs as they are. Named: the expected reason or remark
+was given. Noticed: refused, or remarked where the original is not. `--sheet` draws sound files that were refused or
+remarked unexpectedly, and damaged ones that passed without a word. Takes half a minute; writes
+benchmarks/results/photograph_damage.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from benchmarks.curation.photograph_copies import read_photographs
-from benchmarks.robustness.damage import DAMAGES
+from benchmarks.support.changed_photographs import (
+    DAMAGED,
+    PLACEHOLDERS,
+    SOUND,
+    SPOILT,
+    Kind,
+    as_image,
+)
 from benchmarks.support.results_file import Row, row, write_results
-from demo.damage import html, spliced, truncated
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.quality import quality_remarks
 from pipeline_lib.inspect.image import examine
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.reasons import Reason, Remark
 
-Change = Callable[[bytes, bytes, random.Random], bytes]  # a photograph, another one, draws
 TILE_PX, CAPTION_PX, PER_LINE = 200, 28, 6
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way to damage or to save again. expected: the reason or remark it should get; None: not a word."""
-
-    change: Change
-    expected: Reason | Remark | None
-    ending: str = ".jpg"
 
 
 @dataclass(frozen=True)
@@ -63,130 +57,6 @@ class Plant:
     kind: str
     original: str
     data: bytes
-
-
-def _image(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data)).convert("RGB")
-
-
-def _saved(image: Image.Image, form: str = "JPEG", **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
-
-
-def _grey_below(data: bytes, *, keep: float) -> bytes:
-    """Cut off, opened by a program that forgives, and saved again: a sound file with a part of a photograph."""
-    return _saved(_image(truncated(data, keep=keep) + b"\xff\xd9"), quality=90)
-
-
-def _on_white(data: bytes, *, share: float) -> bytes:
-    """As shops show a product: on a white page of the photograph's size, at this share of its width and height."""
-    image = _image(data)
-    page = Image.new("RGB", image.size, "white")
-    product = image.resize(
-        (round(image.width * share), round(image.height * share)),
-        Image.Resampling.LANCZOS,
-    )
-    page.paste(product, ((page.width - product.width) // 2, (page.height - product.height) // 2))
-    return _saved(page, quality=90)
-
-
-def _page(rng: random.Random) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    """An empty page as shops show it where there is no photograph: its size, its grey."""
-    page = Image.new(
-        "RGB",
-        rng.choice([(300, 300), (400, 300), (640, 480)]),
-        rng.choice(["white", "#eeeeee", "#cccccc"]),
-    )
-    return page, ImageDraw.Draw(page)
-
-
-def _no_photograph(rng: random.Random) -> bytes:
-    page, pen = _page(rng)
-    font = ImageFont.load_default(rng.choice([20, 30, 40]))
-    text = rng.choice(["no photo available", "NO IMAGE", "image not found"])
-    pen.text(
-        (page.width / 2, page.height / 2),
-        text,
-        fill=rng.choice(["black", "#787878", "#a00000"]),
-        font=font,
-        anchor="mm",
-    )
-    return _saved(page, quality=90)
-
-
-def _camera(rng: random.Random) -> bytes:
-    page, pen = _page(rng)
-    ink, paper = rng.choice(["#b0b0b0", "#787878", "#5a6e82"]), page.getpixel((0, 0))
-    x, y, half = page.width / 2, page.height / 2, rng.uniform(0.15, 0.3) * min(page.size)
-    pen.rounded_rectangle((x - half, y - 0.7 * half, x + half, y + 0.7 * half), 10, fill=ink)
-    for radius, colour in ((0.4, paper), (0.25, ink)):
-        pen.ellipse(
-            (x - radius * half, y - radius * half, x + radius * half, y + radius * half),
-            fill=colour,
-        )
-    return _saved(page, quality=90)
-
-
-def _turned(data: bytes) -> bytes:
-    """Stored on its side, with the EXIF orientation that sets it upright."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return _saved(_image(data).transpose(Image.Transpose.ROTATE_90), quality=90, exif=exif)
-
-
-def _png_of_16_bits(data: bytes) -> bytes:
-    samples = np.asarray(_image(data)).astype(np.uint16) * 257
-    return cv2.imencode(".png", samples[..., ::-1])[1].tobytes()
-
-
-DAMAGED: dict[str, Kind] = {
-    "cut off": Kind(
-        lambda data, other, rng: truncated(data, keep=rng.uniform(0.1, 0.95)),
-        Reason.DECODE_TRUNCATED,
-    ),
-    "a 4 KB page of zeros": Kind(DAMAGES["a 4 KB page of zeros"], Reason.DECODE_CORRUPT),
-    "a 512 B sector of zeros": Kind(DAMAGES["a 512 B sector of zeros"], Reason.DECODE_CORRUPT),
-    "last 30 % zeros": Kind(DAMAGES["last 30 % zeros"], Reason.DECODE_TRUNCATED),
-    "8 random bytes": Kind(DAMAGES["8 random bytes"], Reason.DECODE_CORRUPT),
-    "halves of two files": Kind(
-        lambda data, other, rng: spliced(data, other), Reason.DECODE_CORRUPT
-    ),
-    "cut in half, saved again": Kind(
-        lambda data, other, rng: _grey_below(data, keep=0.5), Remark.ENDS_GREY
-    ),
-    "cut off anywhere, saved again": Kind(
-        lambda data, other, rng: _grey_below(data, keep=rng.uniform(0.1, 0.95)),
-        Remark.ENDS_GREY,
-    ),
-    "HTML named .jpg": Kind(lambda data, other, rng: html(rng.randrange(1000)), Reason.NOT_IMAGE),
-    "empty file": Kind(lambda data, other, rng: b"", Reason.EMPTY),
-}
-SOUND: dict[str, Kind] = {
-    "progressive JPEG": Kind(
-        lambda data, other, rng: _saved(_image(data), quality=90, progressive=True), None
-    ),
-    "CMYK JPEG": Kind(
-        lambda data, other, rng: _saved(_image(data).convert("CMYK"), quality=90), None
-    ),
-    "turned by EXIF": Kind(lambda data, other, rng: _turned(data), Remark.EXIF_ROTATED),
-    "PNG named .jpg": Kind(
-        lambda data, other, rng: _saved(_image(data), "PNG"), Remark.EXT_MISMATCH
-    ),
-    "on a white page, at 70 %": Kind(lambda data, other, rng: _on_white(data, share=0.7), None),
-    "on a white page, at 40 %": Kind(lambda data, other, rng: _on_white(data, share=0.4), None),
-    "on a white page, at 30 %": Kind(lambda data, other, rng: _on_white(data, share=0.3), None),
-    "PNG of 16 bits": Kind(lambda data, other, rng: _png_of_16_bits(data), None, ".png"),
-}
-PLACEHOLDERS: dict[str, Kind] = {
-    "placeholders with a line of text": Kind(
-        lambda data, other, rng: _no_photograph(rng), Remark.LOW_INFORMATION
-    ),
-    "placeholders with a drawn camera": Kind(
-        lambda data, other, rng: _camera(rng), Remark.LOW_INFORMATION
-    ),
-}
 
 
 def planted(
@@ -228,9 +98,10 @@ def _said(verdict: Verdict, before: Verdict) -> frozenset[str]:
 
 def damage_rows(plants: Mapping[str, Plant], said: Mapping[str, frozenset[str]]) -> Iterable[Row]:
     """The shares named and noticed of each kind, and the words that were said."""
-    for kind_name, kind in DAMAGED.items():
+    for kind_name, kind in (DAMAGED | SPOILT).items():
         names = [name for name, plant in plants.items() if plant.kind == kind_name]
-        yield row(kind_name, "damaged", "files", [len(names)])
+        what = "damaged" if kind_name in DAMAGED else "spoilt"
+        yield row(kind_name, what, "files", [len(names)])
         yield row(
             kind_name,
             "named",
@@ -266,7 +137,7 @@ def sheet(tiles: Iterable[tuple[str, bytes]]) -> Image.Image:
     draw = ImageDraw.Draw(whole)
     for number, (caption, data) in enumerate(tiles):
         left, top = number % PER_LINE * TILE_PX, number // PER_LINE * (TILE_PX + CAPTION_PX)
-        whole.paste(ImageOps.contain(_image(data), (TILE_PX - 6,) * 2), (left, top + CAPTION_PX))
+        whole.paste(ImageOps.contain(as_image(data), (TILE_PX - 6,) * 2), (left, top + CAPTION_PX))
         draw.multiline_text((left + 2, top + 1), caption, fill="white", font_size=11, spacing=1)
     return whole
 
@@ -281,7 +152,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100, help="files of each kind (default 100)")
     options = parser.parse_args()
     photographs = read_photographs(options.data / "clothing.tar")
-    plants = planted(photographs, DAMAGED | SOUND | PLACEHOLDERS, options.each)
+    plants = planted(photographs, DAMAGED | SPOILT | SOUND | PLACEHOLDERS, options.each)
     found = verdicts(photographs | {name: plant.data for name, plant in plants.items()})
     said = {name: _said(found[name], found[plant.original]) for name, plant in plants.items()}
     nothing = Verdict(None, frozenset())
@@ -290,7 +161,7 @@ def main() -> None:
     missed = [
         (name, "passed without a word")
         for name in said
-        if plants[name].kind in DAMAGED and not said[name]
+        if plants[name].kind in DAMAGED | SPOILT and not said[name]
     ]
     doubted = [(name, ", ".join(sorted(words))) for name, words in as_they_are.items() if words]
     for kind_name, kind in SOUND.items():

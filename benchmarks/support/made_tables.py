@@ -64,6 +64,9 @@ def made_found(n: int, *, n_classes: int, seed: int = 0) -> Inputs:
         "entropy_bit": random.normal(7, 0.5, n),
         "subject_bit": random.normal(5, 0.5, n),
         "blur_ratio": random.beta(2, 8, n),
+        "least_sharpness": random.normal(2.2, 0.2, n),
+        "clipped_share": random.beta(1, 20, n),
+        "white_share": np.zeros(n),
     }
     overrides_file, manifest_file = (
         Path("curation/overrides.csv"),

@@ -108,10 +108,10 @@ def _windows(count: int) -> Iterator[tuple[str, Image.Image]]:
             photograph = opened.convert("RGB")
         name = f"{number:02}_{path.parents[2].name if 'contents' in path.parts else path.stem}"
         for _ in range(count * number // len(paths), count * (number + 1) // len(paths)):
-            yield name, photograph.crop(_window(*photograph.size, rng))
+            yield name, photograph.crop(photograph_window(*photograph.size, rng))
 
 
-def _window(width: int, height: int, rng: random.Random) -> tuple[int, int, int, int]:
+def photograph_window(width: int, height: int, rng: random.Random) -> tuple[int, int, int, int]:
     """A box (left, top, right, bottom) somewhere in the photograph, from half of what fits up to all of it."""
     across, down = rng.choice(SHAPES)
     unit = min(width / across, height / down) * math.sqrt(rng.uniform(0.25, 1))

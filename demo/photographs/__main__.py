@@ -42,7 +42,6 @@ from pipeline_lib.safe_text import log_to_stderr, shown_on_stdout
 from pipeline_lib.settings import Settings, load_settings
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.survey import SourceAnswer
-from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.review import REVIEW
 from tasks.process_group import kill_recorded
 
@@ -153,12 +152,10 @@ def _grade(planted: Planted, line: Path, manifest: Rows) -> tuple[list[Grade], l
 
 def _features(line: Path, manifest: Rows) -> Features:
     """What most of the images were compared by."""
-    files = sorted(read_line(line).path("features").glob("*.parquet"))
-    kinds = Counter(kind for file in files for kind in FEATURES.read(file)["kind"])
     curation = json.loads(read_line(line).path("curation").read_text(encoding="utf-8"))
     sides = [min(row["width_px"], row["height_px"]) for row in manifest.values() if row["width_px"]]
     return Features(
-        by_gradients=kinds.most_common(1)[0][0] == "hog",
+        by_gradients=Counter(curation["features"]).most_common(1)[0][0] == "hog",
         short_side_px=round(median(sides)),
         accuracy=curation["label_issues"].get("out_of_fold_accuracy"),
     )

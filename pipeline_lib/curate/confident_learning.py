@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 BLOCK_VALUES = 16_000_000  # of the matrix, looked at together: 32 MB
 SLACK = 1e-6  # of the thresholds: rounding may not decide (cleanlab's)
 NONE = -1
-LEAST_P = 1e-6
 
 Half = NDArray[np.float16]
 Codes = NDArray[np.int64]
@@ -83,29 +82,6 @@ def confident_joint(p_NK: Half, labels: Codes) -> ConfidentJoint:
         counts=counts,
         noise_rate=_noise_rate(given, right, counts, sizes),
     )
-
-
-def label_doubt(p_NK: Half, labels: Codes, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How doubtful each label is, 0..1: 1 - sqrt(p / sqrt(p_max) x q / sqrt(q_max)) of the given and the best class.
-
-    p / p_max alone forgets how sure the predictors are, p alone how hard the image is; their geometric mean stands
-    between. q is p over the class's threshold, normalised: classes that are seldom predicted surely are judged by their
-    own measure. Ranks wrong labels better than p (self-confidence) and than the margin;
-    benchmarks/curation/cifar10_labels.py.
-    """
-    doubt = np.empty(len(labels))
-    usual = np.maximum(np.where(np.isnan(thresholds), 1, thresholds), LEAST_P).astype(np.float32)
-    for rows in _blocks(p_NK):
-        p_BK = np.maximum(p_NK[rows].astype(np.float32), LEAST_P)
-        numbers = np.arange(len(p_BK))
-        given = labels[rows]
-        p_share = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1))
-
-        # The same by each class's own measure; in place, as a block is large.
-        p_BK /= usual
-        q_share = p_BK[numbers, given] / np.sqrt(p_BK.max(axis=1) * p_BK.sum(axis=1))
-        doubt[rows] = 1 - np.sqrt(p_share * q_share)
-    return doubt.clip(0, 1)
 
 
 def _thresholds(p_NK: Half, labels: Codes) -> NDArray[np.float64]:

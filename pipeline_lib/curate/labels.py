@@ -47,7 +47,7 @@ class Labels:
     soft: pd.DataFrame
     stopping: pd.DataFrame
     became: dict[str, str | None]
-    statistics: dict[str, float]
+    statistics: dict[str, float | str]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def decide_labels(
     frame = _decided(received, poll)
 
     by_votes = frame["label_source"] == "votes"
-    statistics = {
+    statistics: dict[str, float | str] = {
         "cast": len(cast),
         "pictures": int((frame["n_votes"] > 0).sum()),
         "of_unknown_pictures": len(votes) - len(matched),
@@ -105,6 +105,7 @@ def decide_labels(
         "need_more_votes": int((frame["votes_missing"] > 0).sum()),
         "classes_calibrated": len(rule.p_right),
         "krippendorff_alpha": krippendorff_alpha(cast),
+        "errors": consensus.strengths.errors,
     }
     return Labels(
         frame=frame,

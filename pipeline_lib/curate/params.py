@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 from unicodedata import normalize
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +13,11 @@ from pipeline_lib.params_file import Params
 
 class CurateParams(Params):
     """What decides on an image. The defaults were measured on planted errors; see pipeline_lib/curate."""
+
+    GONE: ClassVar[Mapping[str, str]] = {
+        "ood_percentile": "set curate.ood_spreads; outliers are told by their distance now, not by their rank",
+        "cl_margin": "labels are doubted by the probability that they are wrong: set curate.cl_doubt",
+    }
 
     classes: tuple[str, ...] | None = Field(
         None,
@@ -71,11 +77,17 @@ class CurateParams(Params):
     cl_folds: int = Field(
         5, ge=2, le=20, description="number of folds of the out-of-sample predictions"
     )
-    cl_margin: float = Field(
-        0.4,
+    cl_doubt: float = Field(
+        0.5,
         ge=0,
         le=1,
-        description="difference of probability by which another class must win before a label is doubted, 0..1",
+        description="probability that a label is wrong from which it is doubted, 0..1",
+    )
+    cl_min_accuracy: float = Field(
+        0.78,
+        ge=0,
+        le=1,
+        description="estimated accuracy of the out-of-fold predictors from which labels are doubted at all, 0..1",
     )
     cl_auto_min_accuracy: float = Field(
         0.85,
@@ -89,11 +101,18 @@ class CurateParams(Params):
         le=10_000_000,
         description="largest number of images that the predictors of a fold learn from",
     )
-    ood_percentile: float = Field(
-        99.5,
-        ge=50,
-        le=100,
-        description="percentile of the distance from the own class above which images are queued as outliers, %",
+    label_questions: int = Field(
+        200,
+        ge=0,
+        le=1_000_000,
+        description="largest number of questions about doubted labels (label_issue), the most doubtful first",
+    )
+    ood_spreads: float = Field(
+        2.5,
+        ge=0,
+        le=1000,
+        description="number of spreads by which an image must be farther from its class than usual to be queued as an "
+        "outlier",
     )
     label_next: int = Field(
         500,

@@ -43,13 +43,13 @@ def review_queue(
     in_conflict = decided.marks[Reason.LABEL_CONFLICT][asking.index]
     left_out_copy = (asking["dup_kind"] == "near") & reason[asking.index].isin(LEFT_OUT_COPY)
     parts = [
-        _label_issues(asking[sound]),
+        _label_issues(asking[sound], params.label_questions),
         _conflicts(asking[in_conflict], rows),
         _more_votes(asking[(asking["votes_missing"] > 0) & open_to_votes]),
         _near_copies(asking[left_out_copy], reason),
         _maybe_copies(maybe, kept, params.dup_questions),
         _quality(kept, decided),
-        _outliers(asking[asking["ood_score"] > params.ood_percentile / 100]),
+        _outliers(asking[asking["ood_score"] > params.ood_spreads]),
         _to_label(asking[asking["class_id"].isna() & asking["al_rank"].notna()]),
     ]
     queue = pd.concat(
@@ -79,26 +79,24 @@ def _questions(kind: str, rows: pd.DataFrame, **columns: Any) -> pd.DataFrame:
     return frame.assign(kind=kind, **columns)
 
 
-def _label_issues(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every image whose predictors prefer another class, the most doubtful first."""
-    has_both = rows["class_id"].notna() & rows["label_suggested"].notna()
-    other = rows[has_both & (rows["label_suggested"] != rows["class_id"])]
-    doubt = other["label_doubt"].to_numpy()
-    notes = {
-        "auto": "left out of training",
-        "review": "still used; decide",
-        "none": "a weak suspicion; still used",
-    }
+def _label_issues(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The `most` doubted labels that are wrong most probably. Weaker suspicions stand in the manifest only."""
+    doubted = rows[rows["label_issue"] != "none"].sort_index()
+    doubted = doubted.sort_values("label_doubt", ascending=False, kind="stable").head(most)
+    doubt = doubted["label_doubt"].to_numpy()
+    notes = {"auto": "left out of training", "review": "still used; decide"}
     note = (
-        "looks like "
-        + other["label_suggested"]
+        "wrong with probability "
+        + doubted["label_doubt"].map("{:.2f}".format).astype("str")
+        + "; looks like "
+        + doubted["label_suggested"]
         + " out of sample; "
-        + other["label_issue"].map(notes)
+        + doubted["label_issue"].map(notes)
     )
     return _questions(
         "label_issue",
-        other,
-        suggested=other["label_suggested"].to_numpy(),
+        doubted,
+        suggested=doubted["label_suggested"].to_numpy(),
         score=doubt,
         urgency=doubt,
         note=note.to_numpy(),
@@ -107,7 +105,7 @@ def _label_issues(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _outliers(rows: pd.DataFrame) -> pd.DataFrame:
     score = rows["ood_score"].to_numpy()
-    note = "among the most unlike all others of its class; still used"
+    note = "far from all others of its class; still used"
     return _questions("outlier", rows, suggested=None, score=score, urgency=score, note=note)
 
 

@@ -100,6 +100,9 @@ def _log_summary(curated: Curated) -> None:
         "train %d, val %d, test %d; %d classes", *splits.values(), statistics["classes"]["kept"]
     )
 
+    if unjudged := statistics["label_issues"].get("unjudged"):
+        log.warning("%s", unjudged)
+
     # Each of these is worth a person's look, and none of them an end.
     warnings = {
         "%d classes of the list have no image left": statistics["classes"]["absent"],

@@ -57,15 +57,19 @@ def class_statistics(listed: tuple[str, ...], classes: pd.DataFrame) -> dict[str
     }
 
 
-def issue_statistics(rows: pd.DataFrame, issues: LabelIssues) -> dict[str, float]:
-    """How many labels were scored out of sample and doubted, and the share that confident learning thinks wrong."""
-    return {
+def issue_statistics(rows: pd.DataFrame, issues: LabelIssues) -> dict[str, float | str]:
+    """How many labels were scored out of sample and doubted, the estimated share of wrong ones, and how good the
+    predictors are: against the labels given, and against the right ones (estimated). unjudged: why none is doubted.
+    """
+    found: dict[str, float | str] = {
         "scored": int(rows["p_given"].notna().sum()),
         "auto": int((rows["label_issue"] == "auto").sum()),
         "review": int((rows["label_issue"] == "review").sum()),
         "estimated_noise_rate": issues.noise_rate,
         "out_of_fold_accuracy": issues.accuracy,
+        "estimated_accuracy": issues.true_accuracy,
     }
+    return {**found, "unjudged": issues.unjudged} if issues.unjudged else found
 
 
 def duplicate_statistics(rows: pd.DataFrame, decided: Decisions) -> dict[str, int]:

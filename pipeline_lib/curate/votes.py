@@ -1,12 +1,8 @@
 """What several people said, as one label with a probability.
 
-Method: one-coin Dawid-Skene. Each annotator is right with one unknown probability and errs evenly over the other
-classes; labels and qualities are estimated together by expectation-maximisation (A. P. Dawid, A. M. Skene, "Maximum
-Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", Applied Statistics 28(1), 1979; one-coin:
-Zhang, Chen, Zhou, Jordan, "Spectral Methods Meet EM", JMLR 17, 2016). Work and memory grow with the votes, not with
-images x classes.
+How labels and annotators are estimated: vote_errors.py. Work and memory grow with the votes, not with images x classes.
 
-Legend: V votes, P distinct (image, class) pairs that were voted, N images, A annotators, K classes.
+Legend: V votes, P distinct (image, class) pairs that were voted, N images, A annotators.
 """
 
 from __future__ import annotations
@@ -17,9 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-MAX_ROUNDS = 200
-SETTLED = 1e-7  # largest change of an annotator's quality in the last round
-FIRST_GUESS = 0.8  # above 1/K, so that the majority starts on the right side
+from pipeline_lib.curate.vote_errors import Ballots, Strengths, estimate
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -30,22 +24,13 @@ class Consensus:
     """labels: index image_id; `label` the most probable class, `posterior` 0..1. qualities: annotator -> P(right).
 
     soft: image_id, class_id, probability of every class that somebody named; the classes nobody named share the rest.
+    strengths: how alike annotators' errors and the classes' shares turned out to be.
     """
 
     labels: pd.DataFrame
     qualities: pd.Series
     soft: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """The distinct (image, label) pairs. of_vote [V]: the pair of each vote; image, label [P]: numbers of each pair."""
-
-    of_vote: Integers
-    image: Integers
-    label: Integers
-    n_images: int
-    n_classes: int
+    strengths: Strengths
 
 
 def aggregate(
@@ -59,41 +44,42 @@ def aggregate(
     image, images = pd.factorize(votes["image_id"], sort=True)
     annotator, annotators = pd.factorize(votes["annotator"], sort=True)
     label, labels = pd.factorize(votes["label"], sort=True)
-    n_classes = max(n_classes, len(labels), 2)
-    pairs = _pairs(image, label, n_labels=len(labels), n_images=len(images), n_classes=n_classes)
+
+    # One number for each pair, which sorts by image and then by label.
+    base = max(len(labels), 1)
+    pairs, of_vote = np.unique(image.astype(np.int64) * base + label, return_inverse=True)
+    image_of_pair, label_of_pair = np.divmod(pairs, base)
     of_expert = np.isin(annotators, list(experts))[annotator]
-    truth = _known(pairs, of_expert=of_expert)
+    ballots = Ballots(
+        annotator=annotator.astype(np.int64),
+        of_vote=of_vote,
+        image=image_of_pair,
+        label=label_of_pair,
+        truth=_known(image_of_pair, of_vote[of_expert], n_images=len(images)),
+        n_images=len(images),
+        n_annotators=len(annotators),
+        n_labels=len(labels),
+        n_classes=max(n_classes, len(labels), 2),
+    )
+    found = estimate(ballots)
 
-    quality: Floats = np.full(len(annotators), FIRST_GUESS)
-    n_by_annotator = np.bincount(annotator, minlength=len(annotators))
-    posterior: Floats = np.zeros(len(pairs.image))
-    for _ in range(MAX_ROUNDS):
-        # Expectation: what the votes say, as good as their annotators are thought to be.
-        evidence = _log_odds(quality, n_classes)[annotator]
-        posterior = _posterior(pairs, evidence)
-        posterior = np.where(np.isnan(truth), posterior, truth)
-
-        # Maximisation: how often each annotator agrees with it. Laplace's rule: nobody is certain.
-        last = quality
-        n_right = np.bincount(annotator, posterior[pairs.of_vote], len(annotators))
-        quality = (n_right + 1) / (n_by_annotator + 2)
-        if len(quality) == 0 or np.abs(quality - last).max() < SETTLED:
-            break
-
-    best = _best_pair(pairs, posterior)
-    names = np.asarray(labels)[pairs.label]
+    best = _best_pair(ballots, found.posterior)
+    names = np.asarray(labels)[label_of_pair]
     soft = pd.DataFrame(
         {
-            "image_id": np.asarray(images)[pairs.image],
+            "image_id": np.asarray(images)[image_of_pair],
             "class_id": names,
-            "probability": posterior,
+            "probability": found.posterior,
         }
     )
     image_ids = pd.Index(images, name="image_id")
     return Consensus(
-        labels=pd.DataFrame({"label": names[best], "posterior": posterior[best]}, index=image_ids),
-        qualities=pd.Series(quality, index=annotators, dtype=float),
+        labels=pd.DataFrame(
+            {"label": names[best], "posterior": found.posterior[best]}, index=image_ids
+        ),
+        qualities=pd.Series(found.quality, index=annotators, dtype=float),
         soft=soft.astype({"image_id": "str", "class_id": "str"}),
+        strengths=found.strengths,
     )
 
 
@@ -142,48 +128,17 @@ def krippendorff_alpha(votes: pd.DataFrame) -> float:
     return float(1 - (n - 1) * observed / expected)
 
 
-def _pairs(
-    image: Integers, label: Integers, *, n_labels: int, n_images: int, n_classes: int
-) -> _Pairs:
-    # One number for each pair, which sorts by image and then by label.
-    base = max(n_labels, 1)
-    number = image.astype(np.int64) * base + label
-    distinct, of_vote = np.unique(number, return_inverse=True)
-    return _Pairs(of_vote, distinct // base, distinct % base, n_images, n_classes)
-
-
-def _known(pairs: _Pairs, *, of_expert: NDArray[np.bool_]) -> Floats:
+def _known(image_of_pair: Integers, named_by_experts: Integers, *, n_images: int) -> Floats:
     """1 or 0 for the pairs [P] of images whose experts all named one class, NaN for all other images."""
-    named = np.unique(pairs.of_vote[of_expert])
-    n_named = np.bincount(pairs.image[named], minlength=int(pairs.image.max(initial=0)) + 1)
-    truth = np.where(n_named[pairs.image] == 1, 0.0, np.nan)
+    named = np.unique(named_by_experts)
+    n_named = np.bincount(image_of_pair[named], minlength=n_images)
+    truth = np.where(n_named[image_of_pair] == 1, 0.0, np.nan)
     truth[named] = np.where(np.isnan(truth[named]), np.nan, 1.0)
     return truth
 
 
-def _log_odds(quality: Floats, n_classes: int) -> Floats:
-    """What one vote of each annotator [A] adds to the log-probability of the class it names, against every other."""
-    each_wrong_class = (1 - quality) / (n_classes - 1)
-    return np.log(quality) - np.log(each_wrong_class)
-
-
-def _posterior(pairs: _Pairs, evidence: Floats) -> Floats:
-    """P(class) of every voted pair [P], the classes nobody voted for counted too; prior uniform."""
-    score = np.bincount(pairs.of_vote, evidence, len(pairs.image))
-
-    # Less the highest of each image, so that no exponential overflows; a class without votes scores 0.
-    highest = np.zeros(pairs.n_images)
-    np.maximum.at(highest, pairs.image, score)
-    likelihood = np.exp(score - highest[pairs.image])
-
-    n_named = np.bincount(pairs.image, minlength=pairs.n_images)
-    unseen = pairs.n_classes - n_named
-    total = np.bincount(pairs.image, likelihood, pairs.n_images) + unseen * np.exp(-highest)
-    return np.asarray(likelihood / total[pairs.image])
-
-
-def _best_pair(pairs: _Pairs, posterior: Floats) -> Integers:
+def _best_pair(ballots: Ballots, posterior: Floats) -> Integers:
     """The most probable pair of each image [N]; the first in label order wins a tie."""
-    order = np.lexsort((np.arange(len(posterior)), -posterior, pairs.image))
-    first = np.searchsorted(pairs.image[order], np.arange(pairs.n_images))
+    order = np.lexsort((np.arange(len(posterior)), -posterior, ballots.image))
+    first = np.searchsorted(ballots.image[order], np.arange(ballots.n_images))
     return order[first]

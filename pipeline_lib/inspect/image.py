@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline_lib.inspect.hashes import perceptual_hashes, pixel_hash
 from pipeline_lib.inspect.memory_limit import image_memory_bytes, memory_limit
 from pipeline_lib.inspect.params import InspectParams
-from pipeline_lib.inspect.quality import measure
+from pipeline_lib.inspect.quality import clipping, measure
 from pipeline_lib.pixels import Decoded, Undecodable, decode, shrink_to
 from pipeline_lib.pixels.resize import reduce_whole, resize
 from pipeline_lib.reasons import Reason
@@ -88,6 +88,7 @@ def _examine(image_id: str, data: bytes, params: InspectParams) -> Examined:
         "phash": hashes.whole,
         "phash_variants": hashes.variants,
         **asdict(measure(grey_HW)),
+        **asdict(clipping(reduced_HWC)),
     }
     if refusal:
         return Examined(findings)

@@ -42,7 +42,15 @@ MEANING = {
     "p_suggested": "and its out-of-sample probability, 0..1",
     "override": "line for curation/overrides.csv that takes the suggestion; empty unless the label is doubted",
 }
-KNOWN = ["image_id", "source", "sha256", "label_source", "label_issue", "label_suggested"]
+KNOWN = [
+    "image_id",
+    "source",
+    "sha256",
+    "label_source",
+    "label_issue",
+    "label_suggested",
+    "decided_by",
+]
 P_DIGITS = 6
 
 
@@ -87,7 +95,8 @@ def join_answers(
     suggested = preferred.where(preferred != ids[actual], "")
     asked = set(review.loc[review["kind"] == "label_issue", "image_id"])
     questioned = (_texts(rows["label_issue"]) != "none") & (suggested != "")
-    open_question = questioned & rows["image_id"].isin(asked)
+    untouched = _texts(rows["decided_by"]) != "override"  # not asked yet: curate.label_questions
+    open_question = questioned & (rows["image_id"].isin(asked) | untouched)
     confirmed = (questioned & ~open_question) | (_texts(rows["label_source"]) == "override")
     state = pd.Series(UNDOUBTED, index=rows.index).mask(confirmed, CONFIRMED)
     return pd.DataFrame(

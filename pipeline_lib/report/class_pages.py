@@ -91,8 +91,9 @@ def class_pages(
         sections = [
             Section(
                 f"as-{j}",
-                f"Taken for {names[j]}",
+                "Taken for",
                 cards.gallery(rows[(said_N[rows] == j) & ~right_N[rows]]),
+                name=names[j],
             )
             for j, _ in others
         ]

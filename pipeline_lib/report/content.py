@@ -62,6 +62,7 @@ class Run:
 class Content:
     """The first page and what all pages share. names: class id -> name. page_of: class id -> its page.
 
+    no_doubt: what is said where no label is doubted, and why if the features know too little.
     compared_by: what curation compared images by, one clause each.
     """
 
@@ -73,6 +74,7 @@ class Content:
     ledger: Ledger
     drift: Drift | None
     label_issues: galleries.Gallery
+    no_doubt: str
     changed_by_votes: galleries.Gallery
     duplicates: tuple[galleries.DuplicateGroup, ...]
     n_duplicate_groups: int
@@ -147,7 +149,8 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         pages.beyond_five_page(answers),
         pages.confidence_page(answers),
     ]
-    shown += [pages.labels_page(issues, changed), pages.left_out_page(left_out)]
+    no_doubt = _no_doubt(files["curation"])
+    shown += [pages.labels_page(issues, changed, no_doubt=no_doubt), pages.left_out_page(left_out)]
     has_flips = "champion" in answers
     if run.champion and has_flips:
         shown.append(pages.flips_page(answers, run.champion.version))
@@ -173,6 +176,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         ledger=ledger_of(manifest, read_frame(files["balance"], ("class_id",))),
         drift=drift_since(run.previous, files["profile"]) if run.previous else None,
         label_issues=issues,
+        no_doubt=no_doubt,
         changed_by_votes=changed,
         duplicates=groups,
         n_duplicate_groups=n_groups,
@@ -197,6 +201,11 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         table=table,
         of_rule=pages.OF_RULE,
     )
+
+
+def _no_doubt(file: Path) -> str:
+    figures = json.loads(file.read_text(encoding="utf-8")).get("label_issues", {})
+    return "No label is doubted" + (f": {why}." if (why := figures.get("unjudged")) else ".")
 
 
 def _read_per_class(file: Path) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def label_issues(review: pd.DataFrame, manifest: pd.DataFrame, names: Names) -> 
             manifest.loc[row["image_id"]],
             _name(given, names),
             _name(suggested, names),
-            f"score {row['score']:.2f}" if pd.notna(row["score"]) else "",
+            f"p(wrong) {row['score']:.2f}" if pd.notna(row["score"]) else "",
         )
         line = override_line({**about, "shared_bytes": is_shared}, given=given)
         cards.append(replace(card, override=line))

@@ -44,13 +44,14 @@ SHOWN_IN_BIN = 24
 
 @dataclass(frozen=True)
 class Section:
-    """Images under one heading. empty: what stands there when there is none."""
+    """Images under one heading. name: of a class, behind the title. empty: what stands there when there is none."""
 
     anchor: str
     title: str
     gallery: Gallery
     lead: str = ""
     empty: str = "None."
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def confidence_page(answers: pd.DataFrame) -> Page:
     return Page(CONFIDENCE, "Confidence", lead, tuple(sections))
 
 
-def labels_page(issues: Gallery, changed: Gallery) -> Page:
+def labels_page(issues: Gallery, changed: Gallery, *, no_doubt: str) -> Page:
     """Labels that are doubted, of all splits, and labels that votes changed."""
     lead = "Given → suggested. A suggestion comes from predictors that never saw the image; a person decides."
     return Page(
@@ -186,7 +187,7 @@ def labels_page(issues: Gallery, changed: Gallery) -> Page:
                 "To review",
                 issues,
                 "Copy a line into curation/overrides.csv, or let perennial review ask all questions on a page with keys.",
-                "No label is doubted.",
+                no_doubt,
             ),
             Section(
                 "votes",

@@ -27,7 +27,10 @@ from pipeline_lib.shards.read import MemberBytes
 
 SIDE_PX = 112  # short side; larger on screens of high density than the 96 CSS pixels it is shown at
 TINY_PX = 64  # up to here PNG is smaller than JPEG and shows the very pixels
-BUDGET_BYTES = 10_000_000  # of one report's files
+# A report is meant to be sent: what its text leaves of 24 MB goes to images, but never too little and never too much.
+WHOLE_BYTES = 24_000_000  # of a report
+TEXT_BYTES = 480  # about an image in one place, with its share of the page: measured
+LEAST_BYTES, MOST_BYTES = 4_000_000, 10_000_000
 AT_ONCE = 64  # decoded before the budget is looked at
 KEY_CHARACTERS = 16  # of a sha256 in a file's name: 64 bits
 
@@ -63,11 +66,13 @@ def thumbnail_files(
     known: Mapping[str, Path],
     workers: int = 1,
 ) -> dict[str, Thumbnail]:
-    """Write thumbnails into `folder`, the first ones first, until they weigh `BUDGET_BYTES`; image_id -> its file.
+    """Write thumbnails into `folder`, the first ones first, until they weigh too much; image_id -> its file.
 
-    members: the members table. known: name -> file of an earlier report, linked and not made again. What cannot be
-    decoded, and what is over the budget, is not in the result.
+    image_ids: one per place where an image is shown. members: the members table. known: name -> file of an earlier
+    report, linked and not made again. What cannot be decoded, and what is over the budget, is not in the result.
     """
+    left = WHOLE_BYTES - TEXT_BYTES * len(image_ids)
+    budget = min(max(left, LEAST_BYTES), MOST_BYTES)
     size = FEW if len(set(image_ids)) <= FEW_IMAGES else MANY
     about = f"{rules.model_dump_json()}|{size}"
     ending = f"-{hashlib.sha256(about.encode()).hexdigest()[:6]}.webp"
@@ -91,7 +96,7 @@ def thumbnail_files(
                 if one is not None:
                     made[row["sha256"]] = one
                     weight += (folder / one.file).stat().st_size
-            if weight > BUDGET_BYTES:
+            if weight > budget:
                 break
     return {image_id: made[sha256] for image_id, sha256 in content_of.items() if sha256 in made}
 

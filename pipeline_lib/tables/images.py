@@ -6,7 +6,7 @@ from pipeline_lib.tables.table import Column, Table
 
 IMAGES = Table(
     name="images",
-    version=4,
+    version=5,
     meaning="one row per member with bytes; `refusal` says why one cannot be used",
     key=("image_id",),
     columns=(
@@ -102,6 +102,24 @@ IMAGES = Table(
             "blur_ratio",
             pa.float32(),
             "variance of the Laplacian after a blur over before; near 1: blurred",
+            nullable=True,
+        ),
+        Column(
+            "least_sharpness",
+            pa.float32(),
+            "fine edges over coarser ones in the direction with least; under 1.35: shaken",
+            nullable=True,
+        ),
+        Column(
+            "clipped_share",
+            pa.float32(),
+            "share of the pixels with a colour channel at its upper end and none under 64, 0..1",
+            nullable=True,
+        ),
+        Column(
+            "white_share",
+            pa.float32(),
+            "share of the pixels with every colour channel at its upper end, 0..1",
             nullable=True,
         ),
     ),

@@ -41,20 +41,20 @@ MANIFEST = Table(
         Column(
             "p_given",
             pa.float32(),
-            "out-of-sample probability of the decided class, 0..1",
+            "calibrated out-of-sample probability of the decided class, from the image alone, 0..1",
             nullable=True,
         ),
         Column(
             "label_suggested",
             pa.string(),
-            "class the out-of-sample predictors prefer",
+            "class most probable out of sample",
             nullable=True,
         ),
         Column("p_suggested", pa.float32(), "and its probability, 0..1", nullable=True),
         Column(
             "label_doubt",
             pa.float32(),
-            "how doubtful the decided class is, 0..1; ranks the review",
+            "probability that the decided class is wrong, 0..1; ranks the review",
             nullable=True,
         ),
         Column(
@@ -66,7 +66,7 @@ MANIFEST = Table(
         Column(
             "ood_score",
             pa.float32(),
-            "how unlike its class, as a percentile in it, 0..1",
+            "how much farther from its class than usual, in spreads (docs/labels.md); negative: nearer",
             nullable=True,
         ),
         Column(

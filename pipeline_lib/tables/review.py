@@ -24,7 +24,7 @@ REVIEW = Table(
         Column(
             "score",
             pa.float32(),
-            "how sure the suggestion, or how doubtful the class, is, 0..1",
+            "how sure the suggestion, or how doubtful the class, is, 0..1; of an outlier: ood_score",
             nullable=True,
         ),
         Column("note", pa.string(), "one sentence on why it is here"),

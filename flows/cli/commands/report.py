@@ -1,4 +1,4 @@
-"""`perennial report [REF]`: print the path of a report, or erase an image from all reports."""
+"""`perennial report [REF]`: print the path of a report, write it as one file, or erase an image from all reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "ref", nargs="?", help="a version number or an alias (default: the last run)"
     )
-    parser.add_argument(
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--single-file",
+        type=Path,
+        metavar="FILE",
+        help="write all pages and images into one HTML file, to send",
+    )
+    form.add_argument(
+        "--zip", type=Path, metavar="FILE", help="write the folder as one zip, to send"
+    )
+    form.add_argument(
         "--erase",
         metavar="SHA256",
         help="remove the image with these bytes from the pages, images and tables of all reports",
@@ -21,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the path, or erase. Raises UsageError for an unknown version, SourceMissing when no report was written."""
+    """Print the path of what was asked for. Raises UsageError for an unknown version, SourceMissing without a report."""
     from flows.cli.project import find_project
     from pipeline_lib.errors import SourceMissing
     from pipeline_lib.register.publish import REPORT, report_path
@@ -46,5 +56,13 @@ def run(options: argparse.Namespace) -> int:
             file=report,
             remedy="run `dvc repro` or `perennial run`, which write one",
         )
-    print(report.resolve())
+    if options.single_file:
+        from pipeline_lib.report.bundle import write_single_file
+
+        write_single_file(report.parent, options.single_file)
+    elif options.zip:
+        from pipeline_lib.report.bundle import write_zip
+
+        write_zip(report.parent, options.zip)
+    print((options.single_file or options.zip or report).resolve())
     return 0

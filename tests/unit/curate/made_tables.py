@@ -86,6 +86,9 @@ class MadeImage:
             "entropy_bit": 7.0,
             "subject_bit": 5.0,
             "blur_ratio": 0.1,
+            "least_sharpness": 2.2,
+            "clipped_share": 0.01,
+            "white_share": 0.0,
         }
         return {**found, **self.image}
 

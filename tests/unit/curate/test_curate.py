@@ -195,6 +195,32 @@ def test_poor_images_are_remarked_and_shown_but_used() -> None:
     ]
 
 
+SAID = ["luminance_p1", "luminance_p50", "clipped_share", "white_share", "least_sharpness"]
+
+
+@pytest.mark.parametrize(
+    ("figures", "remarks"),
+    [
+        pytest.param((5, 100, 0.01, 0, 2.2), [], id="ordinary"),
+        pytest.param((5, 255, 0.905, 0.9, 2.2), [], id="a product on a white page"),
+        pytest.param((5, 255, 0.52, 0.5, 2.2), [], id="a large one, with some colour at its end"),
+        pytest.param((5, 200, 0.35, 0.30, 2.2), ["light"], id="colours are cut off"),
+        pytest.param((5, 255, 0.60, 0.50, 2.2), ["light"], id="and much is white"),
+        pytest.param((90, 200, 0.01, 0, 2.2), ["light"], id="no shadow"),
+        pytest.param((90, 120, 0.01, 0, 2.2), [], id="no shadow, by dull light"),
+        pytest.param((230, 240, 0.5, 0.5, 2.2), ["light"], id="nothing but light"),
+        pytest.param((220, 235, 0.01, 0, 2.2), [], id="a pale surface"),
+        pytest.param((5, 100, 0.01, 0, 1.3), ["blurred"], id="moved"),
+    ],
+)
+def test_an_image_is_remarked_as_its_figures_say(
+    figures: tuple[float, ...], remarks: list[str]
+) -> None:
+    image = MadeImage("s/a", image=dict(zip(SAID, figures, strict=True)))
+
+    assert decided(image).rows.loc["s/a", "flags"] == remarks
+
+
 def test_an_enlarged_thumbnail_is_not_called_blurred() -> None:
     assert (
         decided(MadeImage("s/tiny", side_px=32, image={"blur_ratio": 0.9})).rows.loc[

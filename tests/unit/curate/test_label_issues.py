@@ -1,5 +1,8 @@
 """Oracles: planted flips, and cleanlab's own ranking on the same probabilities' task."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,8 @@ from sklearn.datasets import load_digits
 from pipeline_lib.curate import label_issues
 from pipeline_lib.curate.label_issues import LabelIssues, find_label_issues, folds_of
 from pipeline_lib.curate.params import CurateParams
+from pipeline_lib.errors import ConfigError
+from pipeline_lib.params_file import load_section
 
 PARAMS = CurateParams()
 Digits = tuple[pd.DataFrame, pd.DataFrame, set[str], pd.Series]
@@ -104,14 +109,41 @@ def test_a_large_set_is_learnt_from_a_sample_and_every_image_is_still_judged(
     assert len(set(opinion.frame.index[opinion.frame["doubted"]]) & flipped) >= 18
 
 
-def test_with_many_classes_the_trees_are_left_out(
-    digits: Digits, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("hog", "gradients of 600 images .* name builtin:efficientnet_lite0 or another network in"),
+        ("embedding:0123", "the network's features of 600 images .* name a stronger network in"),
+    ],
+)
+def test_features_that_know_too_little_doubt_nothing_and_say_what_would_help(
+    digits: Digits, kind: str, said: str
 ) -> None:
     rows, features, _, _ = digits
-    monkeypatch.setattr(label_issues, "MOST_CLASSES_FOR_TREES", 5)
-    monkeypatch.setattr(label_issues, "TREES", 0)  # would be refused by scikit-learn
+    blurred = features["vector"].map(lambda vector: vector.reshape(2, 32).mean(axis=1))
 
-    assert find_label_issues(rows, features, PARAMS).frame["p_given"].notna().all()
+    opinion = find_label_issues(rows, features.assign(kind=kind, vector=blurred), PARAMS)
+
+    assert not opinion.frame["doubted"].any()
+    assert opinion.frame["label_doubt"].notna().all()  # the ranking is there all the same
+    assert re.match(r"out-of-fold accuracy 0\.\d\d, 0\.78 needed: " + said, opinion.unjudged)
+
+
+def test_a_lower_limit_lets_weak_features_doubt_labels(digits: Digits) -> None:
+    rows, features, _, _ = digits
+    few = features["vector"].map(lambda vector: vector.reshape(4, 16).mean(axis=1))
+
+    opinion = find_label_issues(
+        rows, features.assign(vector=few), CurateParams(cl_min_accuracy=0, cl_doubt=0.3)
+    )
+
+    assert opinion.true_accuracy < PARAMS.cl_min_accuracy
+    assert opinion.frame["doubted"].any()
+    assert opinion.unjudged == ""
+
+
+def test_how_many_labels_are_wrong_is_estimated(opinion: LabelIssues) -> None:
+    assert opinion.noise_rate == pytest.approx(30 / 600, abs=0.015)
 
 
 def test_vectors_of_different_kinds_are_judged_apart_and_too_few_of_a_kind_not_at_all(
@@ -148,3 +180,15 @@ def test_copies_share_a_fold_and_classes_are_dealt_evenly() -> None:
     table = pd.DataFrame({"group": groups.to_numpy(), "fold": fold, "label": labels})
     assert table.groupby("group")["fold"].nunique().max() == 1
     assert set(table.groupby(["label", "fold"]).size()) == {20}
+
+
+def test_the_margin_of_earlier_releases_is_refused_and_the_error_names_what_replaced_it(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("curate: {cl_margin: 0.2}\n")
+
+    with pytest.raises(
+        ConfigError, match=r"curate\.cl_margin no longer exists: .* set curate\.cl_doubt"
+    ):
+        load_section(file, "curate", CurateParams)

@@ -102,3 +102,32 @@ def test_at_most_dup_questions_possible_copies_are_asked_about_the_likeliest_fir
     ]
 
     assert asked == [["s/q1", "s/q2", "s/q0"], ["s/q1", "s/q2"], []]
+
+
+def test_labels_are_asked_about_that_are_probably_wrong_the_likeliest_first_up_to_a_limit() -> None:
+    rng = np.random.default_rng(0)
+    images = []
+    for number in range(120):
+        label = ("cat", "dog")[number % 2]
+        given = {"cat": "dog", "dog": "cat"}[label] if number < 5 else label
+        vector = rng.normal(0, 0.5, 2) + ((0.0, 1.0) if label == "cat" else (1.0, 0.0))
+        images.append(
+            MadeImage(f"s/{number:03}", given, split="train", vector=tuple(vector.tolist()))
+        )
+    found = make_found(images)
+
+    curated = curate(found, CurateParams(cl_auto_min_accuracy=1))
+    two = curate(found, CurateParams(cl_auto_min_accuracy=1, label_questions=2)).review
+
+    asked = curated.review.query("kind == 'label_issue'")
+    manifest = curated.manifest.set_index("image_id")
+    suspected = manifest["label_suggested"] != manifest["class_id"]
+    assert set(asked["image_id"]) >= {f"s/{number:03}" for number in range(5)}
+    assert len(asked) < suspected.sum()  # weak suspicions stand in the manifest only
+    assert asked["score"].is_monotonic_decreasing and asked["score"].min() >= 0.5
+    assert (
+        asked["note"].str.match(r"wrong with probability [01].\d\d; looks like (cat|dog) out").all()
+    )
+    assert (
+        two.query("kind == 'label_issue'")["image_id"].to_list() == asked["image_id"][:2].to_list()
+    )

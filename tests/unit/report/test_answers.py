@@ -37,6 +37,7 @@ def table(**changes: Any) -> pd.DataFrame:
         "label_issue": "none",
         "label_suggested": None,
         "p_suggested": None,
+        "decided_by": "rule",
     }
     manifest = pd.DataFrame({"image_id": ids, "source": "s", **known, **changes})
     review = pd.DataFrame({"kind": ["label_issue", "quality"], "image_id": ["s/a.jpg", "s/b.jpg"]})
@@ -54,8 +55,9 @@ def test_the_table_holds_the_wrong_answers_with_the_least_probability_for_the_tr
 
 def test_a_doubted_label_is_told_from_one_that_a_person_settled_and_brings_its_override() -> None:
     doubted = {"label_issue": ["review", "review", "none", "none"]}
+    kept = {"decided_by": ["rule", "override", "rule", "rule"]}
 
-    found = table(**doubted, label_suggested="n03", p_suggested=0.8).set_index("path")
+    found = table(**doubted, **kept, label_suggested="n03", p_suggested=0.8).set_index("path")
 
     assert found.loc["a.jpg", "label"] == "doubted"  # asked in the review
     assert found.loc["b.jpg", "label"] == "confirmed by a person"  # doubted, and no longer asked
@@ -63,6 +65,12 @@ def test_a_doubted_label_is_told_from_one_that_a_person_settled_and_brings_its_o
     assert found.loc["c.jpg", "suggested_name"] == "crane"  # a weak suspicion is told, not acted on
     assert found.loc["a.jpg", "override"] == "sha256,1,relabel,n03,cat,,,"
     assert list(found["override"] != "") == [False, False, True]
+
+
+def test_a_doubted_label_that_is_not_among_the_first_questions_is_still_doubted() -> None:
+    found = table(label_issue="review", label_suggested="n03", p_suggested=0.8).set_index("path")
+
+    assert found.loc["c.jpg", "label"] == "doubted"  # curate.label_questions: asked another time
 
 
 @pytest.mark.parametrize("name", [FORMULA, 'a,"b"', "@x", "-1", "'=1"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from pipeline_lib.report.bundle import write_single_file
 from tests.unit.report.test_pages import EVIL, NAMES, report
 
 __all__ = ["report"]
@@ -113,3 +114,30 @@ def test_on_paper_no_heading_is_parted_from_what_it_heads(browser: Browser, repo
     assert page.evaluate("getComputedStyle(document.querySelector('h2')).breakAfter") == "avoid"
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.close()
+
+
+def test_the_report_as_one_file_shows_one_page_at_a_time_and_works_by_click(
+    browser: Browser, report: Path, tmp_path: Path
+) -> None:
+    write_single_file(report, tmp_path / "one.html")
+    context = browser.new_context(offline=True, java_script_enabled=False)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("request", lambda asked: said.append(asked.url) if asked.url[:5] == "http:" else None)
+    page.goto((tmp_path / "one.html").as_uri())
+
+    expect(page.locator(".pill")).to_be_visible()
+    expect(page.locator(".page:visible")).to_have_count(1)
+    page.locator(".grid tbody tr").nth(1).locator("td").nth(2).get_by_role("link").click()
+    expect(page.locator("#class-1--as-2")).to_be_visible()
+    expect(page.locator(".page:visible")).to_have_count(1)
+    expect(page.locator(".pill")).to_be_hidden()
+    expect(page.locator("#class-1 figure img").first).to_be_visible()
+    page.locator("#class-1").get_by_role("link", name="m · version 2").click()
+    expect(page.locator(".pill")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="mistakes.csv").first.click()
+    assert Path(download.value.path()).read_bytes() == (report / "mistakes.csv").read_bytes()
+    context.close()
+    assert said == []

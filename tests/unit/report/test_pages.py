@@ -1,13 +1,16 @@
 """The folder of a report: every link leads somewhere, nothing is fetched, names are text."""
 
 import re
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from pipeline_lib.errors import UsageError
 from pipeline_lib.registry import Verdict
-from pipeline_lib.report import Before, Run, gather, write_report
+from pipeline_lib.report import Before, Run, bundle, gather, write_report
+from pipeline_lib.report.bundle import write_single_file, write_zip
 from pipeline_lib.tables.predictions import PREDICTIONS
 from testing.tiny_line import TinyLine, make_line
 from tests.unit.report.test_report import COMPARISON, LINEAGE, RULE
@@ -125,3 +128,34 @@ def test_the_table_beside_the_report_lists_every_mistake(report: Path) -> None:
 
     assert head.startswith("image_id,sha256,source,path,true_class")
     assert len(lines) == 3
+
+
+def test_one_file_holds_every_page_and_every_link_leads_to_one(
+    report: Path, tmp_path: Path
+) -> None:
+    write_single_file(report, tmp_path / "one.html")
+
+    found = parsed(tmp_path / "one.html")
+
+    assert {one.stem for one in report.rglob("*.html")} <= found.ids
+    for address in found.addresses:
+        assert address.startswith("data:") or address[1:] in found.ids, address
+    assert not found.tags & {"script", "link", "iframe", "object", "base", "form"}
+
+
+def test_a_report_too_large_for_one_file_is_refused_with_the_way_out(
+    report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "LARGEST_BYTES", 20_000)
+
+    with pytest.raises(UsageError, match=r"larger than 0 MB as one file.*Remedy: use --zip FILE"):
+        write_single_file(report, tmp_path / "one.html")
+    assert not (tmp_path / "one.html").exists()
+
+
+def test_the_zip_holds_the_folder(report: Path, tmp_path: Path) -> None:
+    write_zip(report, tmp_path / "r.zip")
+
+    with zipfile.ZipFile(tmp_path / "r.zip") as archive:
+        names = {one.partition("/")[2] for one in archive.namelist()}
+    assert names == {str(one.relative_to(report)) for one in report.rglob("*") if one.is_file()}

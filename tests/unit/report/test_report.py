@@ -19,6 +19,7 @@ from pipeline_lib.report.ledger import LedgerRow, ReasonCount, ledger_of
 from pipeline_lib.report.thumbnails import data_uri, thumbnails
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
+from pipeline_lib.tables.review import REVIEW
 from testing.tiny_line import TinyLine, make_line
 
 RULE = Rule("better than the floor", True, "top-1 96.7 %")
@@ -49,6 +50,15 @@ def test_what_comes_from_data_is_escaped(line: TinyLine) -> None:
 
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+def test_where_labels_are_not_doubted_the_page_says_why(tmp_path: Path) -> None:
+    line = make_line(tmp_path, wrong=[1], git=False)
+    REVIEW.write(REVIEW.empty(), line.path("review"))
+    figures = {"label_issues": {"unjudged": "out-of-fold accuracy 0.66, 0.78 needed"}}
+    line.path("curation").write_text(json.dumps(figures))
+
+    assert "No label is doubted: out-of-fold accuracy 0.66, 0.78 needed." in page(line)
 
 
 def test_the_verdict_comes_first_with_its_interval_and_its_rules(line: TinyLine) -> None:
