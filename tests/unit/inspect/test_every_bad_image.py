@@ -164,11 +164,13 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         patch.setenv("PATH", str(trap.parent), prepend=":")
         out = inspect(folder)
     images, members = IMAGES.read(out / "images.parquet"), MEMBERS.read(folder / "members.parquet")
+    features = pd.concat([FEATURES.read(file) for file in sorted((out / "features").iterdir())])
+    views = features.dropna(subset="view").set_index("image_id")["view"]
     found = Inputs(
         members=members.assign(label_received=np.where(np.arange(len(members)) % 2, "a", "b")),
         images=images,
-        views=lambda _: {},
-        features=pd.concat([FEATURES.read(file) for file in sorted((out / "features").iterdir())]),
+        views=lambda image_ids: views[views.index.isin(image_ids)].to_dict(),
+        features=features,
         votes=VOTES.empty(),
         overrides=(),
         class_words={},
