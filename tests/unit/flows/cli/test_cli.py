@@ -209,11 +209,12 @@ def test_init_writes_parameters_for_a_folder_of_images(
     out = capsys.readouterr().out
     assert "name: pets" in params and "uri: photos" in params
     assert "classes  2: cat 3, dog 3" in out
-    assert f"note     not used: {cached}: the file is not the one that its name promises" in out
+    assert f"not chosen: {cached.name} in torch's cache (no accuracy is published with them)" in out
     assert (
-        "recipe   photo: photographs from scratch; finetune would do better on so few: add `--weights"
+        "features embedding by builtin:efficientnet_lite0, as the median short side is 150 px"
         in out
     )
+    assert "recipe   finetune: 6 photographs, starting from builtin:efficientnet_lite0" in out
     assert "next     look at params.yaml, then `dvc repro` (here) or `perennial run`" in out
 
 
