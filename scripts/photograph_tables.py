@@ -18,6 +18,46 @@ def photographs() -> str:
     return "\n".join([*lines, "", " ".join(dict.fromkeys(map(hardware, both))), ""])
 
 
+def photographs_in_short() -> str:
+    """What is found in photographs with the features of 0.2.0 and of today, and what training makes of them."""
+    names = ("labels", "outliers", "copies")
+    files = [*(results(f"photograph_{name}") for name in names), results("photographs_training")]
+    labels, outliers, copies, training = map(_by_case, files)
+    before, now = labels["gradients, 8% flipped"], labels["network, 8% flipped"]
+    scenes = outliers["60 scenes in classes drawn at random"]
+    kinds = _kinds(copies).values()
+    n_copies = sum(row["copies"] for row in kinds)
+    n_found = sum(row["copies"] * (row["found"] + row["asked"]) for row in kinds)
+    (trained,) = training.values()
+    top_1 = {
+        side: trained[f"{side}, top-1 on test"] for side in ("ours", "probe", "timm", "fastai")
+    }
+    lines = [
+        f"| {copies['photographs']['images']:g} photographs of clothing, with what `init` writes | 0.2.0 | now |",
+        "|---|---|---|",
+        f"| planted wrong labels (8 %): average precision | {before['0.2.0: average precision']:.2f} "
+        f"| {now['ours: average precision']:.2f} |",
+        f"| … doubted: recall, precision | {_both(before, '0.2.0')} | {_both(now, 'ours')} |",
+        "| questions about labels in the set as it is "
+        f"| {labels['gradients, 0% flipped']['0.2.0: questions']:g} | {labels['network, 0% flipped']['ours: doubted']:g} |",
+        "| 60 scenes among them, as outliers: average precision "
+        f"| {scenes['average precision in 0.2.0, gradients']:.2f} | {scenes['average precision, embeddings']:.2f} |",
+        f"| copies found or asked about, of {n_copies:g} planted in {len(kinds)} ways | | {100 * n_found / n_copies:.1f} % |",
+        f"| different photographs taken for copies | | {copies['with planted copies']['different photographs left out']:g} |",
+        f"| top-1 on test, median of 5 splits, {trained['ours, training CPU']:.0f} CPU s of training "
+        f"| | {top_1['ours']:.1f} % |",
+        f"| … a linear probe of the frozen features | | {top_1['probe']:.1f} % |",
+        "| … a fastai-like script and timm's defaults, from the same weights in the same CPU time | "
+        f"| {top_1['fastai']:.1f} %, {top_1['timm']:.1f} % |",
+    ]
+    where = "More: [curation](docs/curation.md), [labels](docs/labels.md), [training](docs/training.md)."
+    return "\n".join([*lines, "", f"{where} {hardware(files[0])}", ""])
+
+
+def _both(found: dict[str, float], by: str) -> str:
+    return f"{found[f'{by}: doubted, recall']:.2f}, {found[f'{by}: doubted, precision']:.2f}"
+
+
 def photograph_copies() -> str:
     """Each kind of planted copies: found and asked, what a plain perceptual hash finds, and what both take."""
     measured = results("photograph_copies")

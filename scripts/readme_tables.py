@@ -15,7 +15,7 @@ from scripts import (
 from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
-from scripts.photograph_tables import photograph_copies, photographs
+from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
 from scripts.report_tables import mistakes_columns, report_scale
 from scripts.speed_tables import (
     cifar10,
@@ -195,6 +195,7 @@ TABLES = {
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,
     "photographs": photographs,
+    "photographs in short": photographs_in_short,
     "photograph copies": photograph_copies,
     "votes": label_tables.votes,
     "cifar10 votes": label_tables.cifar10_votes,
