@@ -64,13 +64,17 @@ def outcome(file: Odd) -> str:
 
 
 def photo(seed: int = 0, *, side_px: int = SIDE_PX) -> Pixels:
-    """Smooth colours with some noise, uint8 RGB."""
+    """Smooth colours and sharp edges with some noise, uint8 RGB."""
     random = np.random.default_rng(seed)
-    smooth = Image.fromarray(random.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize(
-        (side_px, side_px), 3
+    smooth, edged = (
+        Image.fromarray(random.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize(
+            (side_px, side_px), resample
+        )
+        for n, resample in ((4, Image.Resampling.BICUBIC), (11, Image.Resampling.NEAREST))
     )
     noise = random.integers(-30, 31, (side_px, side_px, 3))
-    return np.asarray(np.clip(np.asarray(smooth, dtype=int) + noise, 0, 255), dtype=np.uint8)
+    mixed = (np.asarray(smooth, dtype=int) + np.asarray(edged)) // 2
+    return np.asarray(np.clip(mixed + noise, 0, 255), dtype=np.uint8)
 
 
 def encoded(pixels: Pixels | Image.Image, kind: str, **options: Any) -> bytes:

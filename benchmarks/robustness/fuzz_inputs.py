@@ -227,7 +227,9 @@ def take(kind: str, data: bytes, folder: Path) -> bool:
 
 def _survey(archive: Path) -> None:
     """What `perennial init` reads of an archive."""
-    for seen in look_into(place_of(archive.name, Settings(), root=archive.parent)).files:
+    for seen in look_into(
+        place_of(archive.name, Settings(), root=archive.parent), lambda _: None
+    ).files:
         if seen.first is not None:
             seen.first(1000)
 

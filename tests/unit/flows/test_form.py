@@ -66,7 +66,7 @@ def test_at_most_eight_fields_stand_first_and_each_is_a_key_of_params() -> None:
 def test_the_schema_keeps_bounds_and_meaning_and_sends_no_default_back() -> None:
     epochs = Change.model_json_schema()["properties"]["train_epochs"]
 
-    assert (epochs["type"], epochs["minimum"], epochs["title"]) == ("integer", 1, "train.epochs")
+    assert (epochs["type"], epochs["minimum"], epochs["title"]) == ("integer", 0, "train.epochs")
     assert "passes over the training images" in epochs["description"]
     assert "default" not in epochs and "anyOf" not in epochs
 
