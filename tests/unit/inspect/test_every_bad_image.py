@@ -169,7 +169,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     found = Inputs(
         members=members.assign(label_received=np.where(np.arange(len(members)) % 2, "a", "b")),
         images=images,
-        views=lambda image_ids: views[views.index.isin(image_ids)].to_dict(),
+        views=lambda image_ids: {str(name): views[name] for name in image_ids if name in views},
         features=features,
         votes=VOTES.empty(),
         overrides=(),
