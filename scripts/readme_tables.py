@@ -109,6 +109,7 @@ def first_run() -> str:
         "Set-up with the packages in uv's cache; a first download adds what the connection takes.",
         f"Disk: {disk['.venv'] / 1000:.1f} GB for `.venv` (most of it torch's CUDA libraries),",
         f"{sum(disk.values()) - disk['.venv']:.0f} MB for the demo.",
+        "The photographs are of clothing, ten classes; `train.epochs=0` gives a first model, on frozen features.",
         hardware(measured),
     )
     return "\n".join([head, "|---|---|", *lines, "", " ".join(notes), ""])
@@ -143,6 +144,8 @@ def _worst(rows: list[dict[str, Any]], metric: str, end: str) -> str:
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
