@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline_lib.code_fingerprints import write_fingerprints
 from pipeline_lib.discover.listing import list_sources
-from pipeline_lib.discover.objects_before import holdings_of
+from pipeline_lib.discover.news import news_of, sentences
+from pipeline_lib.discover.objects_before import holdings_of, last_listing
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.files.atomic import atomic_file, write_text
 from pipeline_lib.harness.stage import StageRun
@@ -41,11 +42,15 @@ def run(job: StageRun[DiscoverParams]) -> None:
         )
         _copy(kept, job.writes["listing"])
     else:
-        frame = list_sources(params.sources, job.settings, root=job.settings.origin(job.checkout))
+        listed = list_sources(params.sources, job.settings, root=job.settings.origin(job.checkout))
+        frame = listed.frame
         records = Records(job.settings.state_folder(job.checkout) / "held" / "objects")
         last = LastRun.of("discover", job.checkout, job.settings)
         holdings = holdings_of(params.sources, frame, records, last, job.writes["listing"])
         accepted = refuse_withdrawn(holdings, params)
+        before = None if last is None else last_listing(last, job.writes["listing"])
+        for sentence in sentences(news_of(params.sources, before, listed)):
+            log.info("%s", sentence)
         LISTING.write(frame, job.writes["listing"])
         records.keep(holdings, accepted)
         log.info(
