@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from importlib import import_module
 from pathlib import Path
 
 from pipeline_lib.code_fingerprints import write_fingerprints
+from pipeline_lib.discover.kept_listing import kept_listing_file
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.news import news_of, sentences
 from pipeline_lib.discover.objects_before import holdings_of, last_listing
@@ -32,7 +32,7 @@ def run(job: StageRun[DiscoverParams]) -> None:
     write_fingerprints(job.writes, job.settings.state_folder(job.checkout))
     params = job.params
     described = sources_as_json(params.sources)
-    kept = _kept_listing(job.settings.state_folder(job.checkout), described)
+    kept = kept_listing_file(job.settings.state_folder(job.checkout), described)
     if _is_fresh(kept, params):
         age_h = (time.time() - kept.stat().st_mtime) / 3600
         log.info(
@@ -83,12 +83,6 @@ def _is_fresh(kept: Path, params: DiscoverParams) -> bool:
         )
         return False
     return params.refresh == "never" or time.time() - kept.stat().st_mtime < params.refresh * 3600
-
-
-def _kept_listing(state_folder: Path, described: str) -> Path:
-    """Where the last listing of exactly these sources is kept."""
-    key = hashlib.sha256(f"{LISTING.version}\0{described}".encode()).hexdigest()[:32]
-    return state_folder / "listing" / f"{key}.parquet"
 
 
 def _copy(source: Path, target: Path) -> None:
