@@ -172,6 +172,23 @@ def test_what_is_not_served_is_quarantined_by_name_up_to_a_limit(
         take({"uri": "urls.txt"}, "over", allow_private_urls=True)
 
 
+def test_a_line_that_leads_into_the_own_network_is_refused_alone(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """127.0.0.1 stands for a public server, and 127.0.0.2 for one inside."""
+    monkeypatch.setattr(
+        "pipeline_lib.sources.web.connections.is_public", lambda address: address == "127.0.0.1"
+    )
+    inside = Answer(302, {"Location": f"http://127.0.0.2:{server.port}/0/0000.jpg"})
+    server.answers["0/0002.jpg"] = inside
+    (tmp_path / "urls.txt").write_text("\n".join(f"{server.url}/{name}" for name in FILES))
+
+    found = list(place_of("urls.txt", Settings(), root=tmp_path).list())
+
+    faults = {one.key: str(one.fault) for one in found if one.fault}
+    assert faults == {f"{address(server.url)}/0/0002.jpg": "address_refused"}
+
+
 def test_an_image_that_goes_after_the_listing_is_refused_alone(
     server: WebServer, tmp_path: Path
 ) -> None:
