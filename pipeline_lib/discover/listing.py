@@ -16,7 +16,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import SourceDoubt, doubt_of_source, stand_in
 from pipeline_lib.sources.names import is_archive, refusal
 from pipeline_lib.sources.objects import FIX_SOURCES, Identified, Place
-from pipeline_lib.sources.places import place_of
+from pipeline_lib.sources.places import place_of, table_place
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.tables.listing import LISTING
@@ -50,7 +50,7 @@ def list_sources(sources: tuple[Source, ...], settings: Settings, *, root: Path)
             ("subjects", source.subjects),
         ):
             if uri:
-                table = _identified(place_of(uri, settings, root=root), source, settings)
+                table = _identified(table_place(uri, settings, root=root), source, settings)
                 parts.append(_rows(source, table, kind))
     return Listed(pd.concat(parts, ignore_index=True), touched)
 

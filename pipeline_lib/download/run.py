@@ -31,7 +31,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.sources.doubt import doubt_of_source
-from pipeline_lib.sources.places import place_of
+from pipeline_lib.sources.places import place_of, table_place
 from pipeline_lib.sources.source import Source, read_sources
 from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
@@ -41,7 +41,9 @@ from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
 NAMED = 5  # examples in a message
-UNREADABLE = frozenset({Reason.UNREADABLE_FILE, Reason.UNREADABLE_FOLDER})
+UNREADABLE = frozenset(
+    {Reason.UNREADABLE_FILE, Reason.UNREADABLE_FOLDER, Reason.NOT_SERVED, Reason.ADDRESS_REFUSED}
+)
 FORMAT_VERSION = 3  # of packed shards and repacked archives: raise it when their bytes change
 
 
@@ -197,4 +199,4 @@ def _read_table(
 ) -> bytes:
     """The bytes of a source's table as it was listed: else DVC would know another one by the listing of this one."""
     [listed] = objects_of(listing, source, kind)
-    return place_of(uri, settings, root=root).read(listed)
+    return table_place(uri, settings, root=root).read(listed)
