@@ -17,6 +17,7 @@ from pipeline_lib.sources import s3
 from pipeline_lib.sources.names import decode_name, encode_name, is_archive
 
 FIX_SOURCES = "fix discover.sources in params.yaml"
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 LATEST_NS = (
     2**63 - 1
@@ -186,7 +187,7 @@ class BucketPlace:
     def __init__(self, uri: str, client: Any) -> None:
         self.address, self._client = uri, client
         self._bucket, key = s3.parse_uri(uri)
-        self.is_single = is_archive(key) or key.endswith(".csv")
+        self.is_single = is_archive(key) or key.lower().endswith(TABLE_ENDINGS)
         self._only = key if self.is_single else None
         folder = key.rpartition("/")[0] if self.is_single else key.rstrip("/")
         self._prefix = f"{folder}/" if folder else ""
