@@ -12,7 +12,7 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import SourceDoubt, doubt_of_source, stand_in
 from pipeline_lib.sources.names import is_archive, refusal
-from pipeline_lib.sources.places import FIX_SOURCES, Place, SourceObject, place_of
+from pipeline_lib.sources.places import FIX_SOURCES, Place, SourceObject, place_of, table_place
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.tables.listing import LISTING
@@ -48,7 +48,7 @@ def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[st
         ("subjects", source.subjects),
     ):
         if uri:
-            beside = place_of(uri, settings, root=root)
+            beside = table_place(uri, settings, root=root)
             rows += [_row(source, kind, one) for one in beside.list() if _tells(beside, one.key)]
     return rows
 

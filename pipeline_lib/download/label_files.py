@@ -17,7 +17,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.tar_files import walk_tar
 from pipeline_lib.shards.zip_files import files_of, open_zip, walk_zip
 from pipeline_lib.sources.names import is_archive, refusal
-from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.sources.places import Place, table_place
 
 Open = Callable[[], BinaryIO]
 
@@ -33,7 +33,7 @@ def label_files(
 ) -> Files:
     """The files that `labels` may name. stored: one for each unit of the plan. place: of the source."""
     if stated.file is not None:
-        return files_beside(place_of(stated.file, settings, root=root))
+        return files_beside(table_place(stated.file, settings, root=root))
     found: dict[str, Open] = {
         one.key: opener(place, one)
         for one, reason in plan.refused

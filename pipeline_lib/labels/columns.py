@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.undecided import IN_PARAMS, several_columns
+from pipeline_lib.sources.web.url_list import COLUMNS as URL_COLUMNS
 
 FILE_COLUMNS = (
     "member", "filename", "file", "filepath", "path", "imagepath", "imagefile", "imagefilename", "imagename", "image",
     "img", "imageid", "imgid", "photo", "picture", "name", "id", "relpath", "relativepath", "imgpath", "imagefilepath",
+    *URL_COLUMNS,
 )  # fmt: skip
 CLASS_COLUMNS = (
     "label", "class", "category", "target", "classname", "labelname", "categoryname", "species", "breed", "diagnosis",

@@ -12,6 +12,7 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.labels.statements import NO_VALUE, Part, Stated, Statement
 from pipeline_lib.sources.names import class_name, encode_name, without_image_ending
 from pipeline_lib.sources.split_names import split_names
+from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
 
 log = logging.getLogger(__name__)
 SHOWN = 5
@@ -128,7 +129,11 @@ class Finder:
         spelt = normalize("NFC", cell).replace("\\", "/")
         while spelt.startswith("./"):
             spelt = spelt[2:]
-        path = encode_name(spelt.encode("utf-8", "surrogateescape"))
+        path = (
+            name_of(parse_url(spelt, file="labels"))
+            if is_web(spelt)
+            else encode_name(spelt.encode("utf-8", "surrogateescape"))
+        )
         parts = [part for part in path.split("/") if part]
         while parts[:1] == [".."] and folder is not None:
             parts, folder = parts[1:], folder.rpartition("/")[0]

@@ -13,7 +13,7 @@ from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.layout import FolderLayout
-from pipeline_lib.sources.places import TABLE_ENDINGS, Place, place_of
+from pipeline_lib.sources.places import TABLE_ENDINGS, Place, table_place
 from pipeline_lib.survey.answers import NO_LABELS, SourceAnswer
 from pipeline_lib.survey.contents import Contents
 
@@ -89,7 +89,7 @@ def _chosen(
     if not any(one.format in SURE for one in offers.values()):
         for one in _beside(uri, members, root=root):
             offers[one.file or ""] = one
-            files[one.file or ""] = files_beside(place_of(one.file or "", settings, root=root))
+            files[one.file or ""] = files_beside(table_place(one.file or "", settings, root=root))
     if not offers:
         return LabelChoice(None, inside)
     offers = _without_copies(offers, files, members)
@@ -140,7 +140,7 @@ def _named(
     if within is not None and within in inside.open_by_name:
         plain = stated.model_copy(update={"file": None, "inside": (within,)})
         return _format_of(plain, inside, within, names), inside
-    files = files_beside(place_of(address, settings, root=root))
+    files = files_beside(table_place(address, settings, root=root))
     if len(files.names) == 1:
         return _format_of(stated, files, files.names[0], names), files
     found = recognise(files, frozenset(names))
