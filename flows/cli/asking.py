@@ -89,14 +89,13 @@ def _read_labels(
 
     Raises UsageError, naming the choices, without a terminal or an answer.
     """
-    from pipeline_lib.errors import UsageError
-    from pipeline_lib.labels.undecided import Undecided
+    from pipeline_lib.errors import LabelsUndecided, UsageError
 
     told = dict(answer.told)
     while True:
         try:
             return read(answer), answer
-        except Undecided as found:
+        except LabelsUndecided as found:
             if found.key in told or not found.choices:
                 raise
             of_class = found.key == "label"

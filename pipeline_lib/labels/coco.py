@@ -21,7 +21,7 @@ TABLES = ("images", "annotations", "categories")
 
 
 def stated_by_coco(files: Files, names: Sequence[str], stated: LabelsFile) -> Stated:
-    """What COCO files say. names: of the files. Raises Undecided for images of several classes without a rule for them."""
+    """What COCO files say. names: of the files. Raises LabelsUndecided for images of several classes without a rule for them."""
     splits = splits_of_files(names)
 
     def parts() -> Iterator[Part]:
@@ -74,7 +74,7 @@ def _read(
     names: dict[Any, str] = {}
     objects: list[tuple[Any, Any, tuple[float, ...]]] = []
     categories: dict[Any, str] = {}
-    with files.open(name) as opened:
+    with files.stream(name) as opened:
         stream = JsonStream(opened, files.at(name))
         for key in stream.members():
             if key not in TABLES:
@@ -105,7 +105,7 @@ def is_coco(files: Files, name: str) -> bool:
     """Whether a JSON file has COCO's three tables with classes; captions have none."""
     found = set()
     try:
-        with files.open(name) as opened:
+        with files.stream(name) as opened:
             stream = JsonStream(opened, name)
             if stream.peek() != "{":
                 return False

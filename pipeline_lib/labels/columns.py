@@ -48,7 +48,7 @@ def find_columns(
 ) -> Columns:
     """Find the columns, or take those that params.yaml states. one_hot: columns with 1 for the class.
 
-    Raises BadData naming the columns found and the names that are accepted; Undecided.
+    Raises BadData naming the columns found and the names that are accepted; LabelsUndecided.
     """
     known = {name: plain(name) for name in names}
     found = ", ".join(names)

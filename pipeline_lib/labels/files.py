@@ -28,18 +28,18 @@ class Files:
         """All names, sorted."""
         return tuple(sorted(self.open_by_name))
 
-    def open(self, name: str) -> BinaryIO:
+    def stream(self, name: str) -> BinaryIO:
         """Open a file for reading, from its beginning."""
         return self.open_by_name[name]()
 
     def read(self, name: str) -> bytes:
         """The whole of a small file."""
-        with self.open(name) as file:
+        with self.stream(name) as file:
             return file.read()
 
     def head(self, name: str, size_bytes: int) -> bytes:
         """The first bytes of a file."""
-        with self.open(name) as file:
+        with self.stream(name) as file:
             return file.read(size_bytes)
 
     def matching(self, patterns: Sequence[str]) -> list[str]:

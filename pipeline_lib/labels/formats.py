@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
-from pipeline_lib.errors import BadData
+from pipeline_lib.errors import BadData, LabelsUndecided
 from pipeline_lib.labels.class_names import NO_NAMES, ClassNames, read_class_names
 from pipeline_lib.labels.coco import is_coco, stated_by_coco
 from pipeline_lib.labels.columns import find_columns
@@ -28,7 +28,6 @@ from pipeline_lib.labels.sidecar import beside_images, choices, class_name_files
 from pipeline_lib.labels.statements import Stated, split_in, splits_of_files
 from pipeline_lib.labels.table_files import columns_of_zeros_and_ones, read_table
 from pipeline_lib.labels.tables import stated_by_tables
-from pipeline_lib.labels.undecided import Undecided
 from pipeline_lib.labels.voc import SPLIT_LIST, stated_by_voc
 from pipeline_lib.sources.places import TABLE_ENDINGS
 
@@ -120,11 +119,11 @@ def table_header(
     """The columns of a table of labels of these images; () for what is none."""
     stated = LabelsFile(format=format_name, file=name)
     try:
-        table = read_table(partial(files.open, name), name=name)
+        table = read_table(partial(files.stream, name), name=name)
         one_hot = columns_of_zeros_and_ones(table) if format_name == "one_hot" else ()
         try:
             columns = find_columns(table.names, where=name, stated=stated, one_hot=one_hot)
-        except Undecided as error:
+        except LabelsUndecided as error:
             columns = find_columns(
                 table.names, where=name, stated=replace_label(stated, error.choices[0])
             )
@@ -237,7 +236,7 @@ def _first_cls(files: Files, beside: Mapping[str, Mapping[str, str]]) -> str:
 
 def _image_parquet(files: Files, members: frozenset[str]) -> list[LabelsFile]:
     names = [name for name in files.names if name.lower().endswith(".parquet")]
-    if not names or not holds_images(files.open(names[0])):
+    if not names or not holds_images(files.stream(names[0])):
         return []
     return [LabelsFile(format="image_parquet", inside=tuple(_patterns(names, files.names)))]
 

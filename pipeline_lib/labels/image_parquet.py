@@ -46,7 +46,7 @@ def stated_by_image_parquet(
     class_names: ClassNames,
 ) -> Stated:
     """What Parquet files say of the images in them. names: of the files, whose members begin with the file's name."""
-    with parquet_file(lambda: files.open(names[0]), files.at(names[0])) as opened:
+    with parquet_file(lambda: files.stream(names[0]), files.at(names[0])) as opened:
         first = _columns(opened.schema_arrow, stated, files.at(names[0]))
     by_number = ClassNames(
         {str(number): name for number, name in enumerate(first.names)},
@@ -97,7 +97,7 @@ def _statements(
 ) -> Iterator[Statement]:
     wanted = [one for one in (columns.label, columns.split, *columns.others) if one]
     row = 0
-    with parquet_file(lambda: files.open(name), files.at(name)) as opened:
+    with parquet_file(lambda: files.stream(name), files.at(name)) as opened:
         if columns.label and columns.label not in opened.schema_arrow.names:
             what = f"no column {columns.label}, which the first file has"
             raise BadData(what, file=files.at(name), remedy="keep files of one kind in a source")

@@ -47,7 +47,7 @@ def _statements(files: Files, name: str, class_names: ClassNames) -> Iterator[St
 
 def lines_of(files: Files, name: str) -> Iterator[tuple[int, str]]:
     """Number and text of each line that is neither empty nor a comment. Raises BadData for what is not UTF-8."""
-    with files.open(name) as file:
+    with files.stream(name) as file:
         for number, raw in enumerate(file, 1):
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()

@@ -31,7 +31,7 @@ def stated_by_tables(
     class_names: ClassNames,
 ) -> Stated:
     """What tables say. names: of the files. Raises BadData for columns that are absent or could be meant in two ways."""
-    tables = {name: read_table(partial(files.open, name), name=files.at(name)) for name in names}
+    tables = {name: read_table(partial(files.stream, name), name=files.at(name)) for name in names}
     columns = {name: _columns(table, stated, subject_column) for name, table in tables.items()}
     first = columns[names[0]]
     column = _column_of_images(tables, columns, members)
