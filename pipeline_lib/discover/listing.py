@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import SourceDoubt, doubt_of_source, stand_in
 from pipeline_lib.sources.names import is_archive, refusal
-from pipeline_lib.sources.objects import FIX_SOURCES, Identified, Place
+from pipeline_lib.sources.objects import FIX_SOURCES, Identified, Place, SourceObject
 from pipeline_lib.sources.places import place_of, table_place
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.warned import warn_once
@@ -45,19 +45,20 @@ def list_sources(sources: tuple[Source, ...], settings: Settings, *, root: Path)
         parts.append(_rows(source, found))
         touched[source.name] = frozenset(one.object.key for one in found if one.was_touched)
         for kind, uri in (
-            ("labels", source.labels),
+            ("labels", source.labels_address),
             ("votes", source.votes),
             ("subjects", source.subjects),
         ):
             if uri:
-                table = _identified(table_place(uri, settings, root=root), source, settings)
-                parts.append(_rows(source, table, kind))
+                beside = table_place(uri, settings, root=root)
+                told = [one for one in beside.list() if _tells(beside, one.key)]
+                parts.append(_rows(source, _identified(beside, told, source, settings), kind))
     return Listed(pd.concat(parts, ignore_index=True), touched)
 
 
 def _images_of(source: Source, settings: Settings, root: Path) -> list[Identified]:
     place = place_of(source.uri, settings, root=root)
-    found = _identified(place, source, settings)
+    found = _identified(place, list(place.list()), source, settings)
     if not found:
         raise SourceMissing(
             "nothing is there", file=place.address, remedy=f"{FIX_SOURCES}, or put images there"
@@ -74,9 +75,10 @@ def _images_of(source: Source, settings: Settings, root: Path) -> list[Identifie
     return found
 
 
-def _identified(place: Place, source: Source, settings: Settings) -> list[Identified]:
+def _identified(
+    place: Place, listed: Sequence[SourceObject], source: Source, settings: Settings
+) -> list[Identified]:
     """The objects of a place, each with its ETag or its checksum."""
-    listed = list(place.list())
     begin = _hashing(source.name, settings)
     return list(place.identify(listed, workers=settings.worker_count(), begin=begin))
 
@@ -103,7 +105,7 @@ def _doubt(source: Source, keys: list[str]) -> SourceDoubt | None:
 def _rows(source: Source, found: list[Identified], kind: str | None = None) -> pd.DataFrame:
     """Rows of LISTING, column by column: there may be millions. kind: of a table; None for images and archives."""
     objects = [one.object for one in found]
-    kinds = [kind or ("archive" if is_archive(o.key) and not o.fault else "image") for o in objects]
+    kinds = [kind or _kind(source, one) for one in objects]
     columns = {
         "source": source.name,
         "kind": kinds,
@@ -115,3 +117,12 @@ def _rows(source: Source, found: list[Identified], kind: str | None = None) -> p
     }
     types = {column.name: pd.ArrowDtype(column.type) for column in LISTING.columns}
     return pd.DataFrame(columns, index=range(len(objects))).astype(types)
+
+
+def _kind(source: Source, found: SourceObject) -> str:
+    return "archive" if source.is_container(found.key) and not found.fault else "image"
+
+
+def _tells(place: Place, key: str) -> bool:
+    """Whether a file counts: a folder of annotations may hold images too."""
+    return place.is_single or refusal(key) is Reason.NOT_A_PICTURE_NAME

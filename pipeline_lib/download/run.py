@@ -12,18 +12,20 @@ from typing import Any
 import pandas as pd
 
 from pipeline_lib.download.annotations import read_subjects, read_votes, subjects_of_source
-from pipeline_lib.download.labels_file import read_labels, report_labels
+from pipeline_lib.download.label_files import label_files
 from pipeline_lib.download.members_before import holdings_of
 from pipeline_lib.download.packed_before import PackedBytes, members_before, packing_of
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.plan import DownloadPlan, Unit, objects_of, plan_source
 from pipeline_lib.download.store import store_all
 from pipeline_lib.download.stored import StoredUnit
-from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
+from pipeline_lib.download.tables import extras_frame, members_of_source, votes_frame, with_labels
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.files.atomic import atomic_folder
 from pipeline_lib.harness.memo import Memo, stage_key
 from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.labels.formats import read_labels
+from pipeline_lib.labels.match import report_labels
 from pipeline_lib.params_file import load_section
 from pipeline_lib.reasons import Reason
 from pipeline_lib.remedies import remedy_of
@@ -31,10 +33,12 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.sources.doubt import doubt_of_source
+from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.places import place_of, table_place
 from pipeline_lib.sources.source import Source, read_sources
 from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
+from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
@@ -48,7 +52,7 @@ FORMAT_VERSION = 3  # of packed shards and repacked archives: raise it when thei
 
 
 def run(job: StageRun[DownloadParams]) -> None:
-    """listing.parquet, sources.json and the sources -> shards/, members.parquet, votes.parquet."""
+    """listing.parquet, sources.json and the sources -> shards/, members.parquet, votes.parquet, extras.parquet."""
     settings: Settings = job.settings
     root, limits = settings.origin(job.checkout), job.params.shard_sizes()
     listing, sources = LISTING.read(job.reads["listing"]), read_sources(job.reads["sources"])
@@ -81,8 +85,8 @@ def run(job: StageRun[DownloadParams]) -> None:
             shards_folder=job.writes["shards"],
         )
         stored = store_all(units, places, folder, memo, settings, archive_limits, kept)
-        members, votes = _tables(
-            sources, plans, stored, settings, root=root, limits=limits, listing=listing
+        members, votes, extras = _tables(
+            sources, plans, stored, places, settings, root=root, limits=limits, listing=listing
         )
         _check_unreadable(members, job)
         records = Records(settings.state_folder(job.checkout) / "held" / "members")
@@ -98,6 +102,7 @@ def run(job: StageRun[DownloadParams]) -> None:
         accepted = refuse_withdrawn(holdings, _section(job, "discover"))
     MEMBERS.write(members, job.writes["members"])
     VOTES.write(votes, job.writes["votes"])
+    EXTRAS.write(extras, job.writes["extras"])
     records.keep(holdings, accepted)
     memo.forget_older_than(settings.memo_days)
     refused = int(members["refusal"].notna().sum())
@@ -147,18 +152,20 @@ def _tables(
     sources: tuple[Source, ...],
     plans: dict[str, DownloadPlan],
     stored: dict[Unit, StoredUnit],
+    places: Mapping[str, Place],
     settings: Settings,
     *,
     root: Path,
     limits: ShardSizes,
     listing: pd.DataFrame,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """members and votes of all sources, each as its table has it."""
-    members, votes = [MEMBERS.empty()], [VOTES.empty()]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """members, votes and extras of all sources, each as its table has it."""
+    members, votes, extras = [MEMBERS.empty()], [VOTES.empty()], [EXTRAS.empty()]
     for source in sources:
         plan = plans[source.name]
         read_table = partial(_read_table, listing, source, settings=settings, root=root)
-        frame = members_of_source(source, plan, [stored[unit] for unit in plan.units], limits)
+        arrived = [stored[unit] for unit in plan.units]
+        frame = members_of_source(source, plan, arrived, limits)
         names = frozenset(frame["image_id"].str.removeprefix(f"{source.name}/"))
         taken = frozenset(
             frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/")
@@ -169,15 +176,21 @@ def _tables(
             )  # `discover` told of what is loose
             warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
         subjects: Mapping[str, str] = {}
-        if source.labels:
+        if stated := source.labels_stated:
+            file = stated.file or source.uri
+            listed = objects_of(listing, source, "labels")
             labels = read_labels(
-                read_table("labels", source.labels),
-                file=source.labels,
+                label_files(
+                    stated, plan, arrived, places[source.name], listed, settings, root=root
+                ),
+                stated,
+                file=file,
                 members=taken,
                 subject_column=source.subject_column,
             )
-            report_labels(labels, source.labels)
+            report_labels(labels, file)
             frame = with_labels(frame, source, labels)
+            extras.append(extras_frame(source, labels))
             subjects = labels.subject_of
         if source.subjects:
             subjects = read_subjects(
@@ -191,7 +204,11 @@ def _tables(
             lines = read_votes(read_table("votes", source.votes), file=source.votes, members=names)
             votes.append(votes_frame(source, lines))
         members.append(frame)
-    return pd.concat(members, ignore_index=True), pd.concat(votes, ignore_index=True)
+    return (
+        pd.concat(members, ignore_index=True),
+        pd.concat(votes, ignore_index=True),
+        pd.concat(extras, ignore_index=True),
+    )
 
 
 def _read_table(

@@ -38,6 +38,8 @@ SCHEMA = pa.schema(
 )
 LATEST_NS = 2**63 - 1  # in the year 2262; a camera's or a toolbox's wrong date may be any
 
+Known = tuple[bytes, bytes]  # packed stamp, sha256
+
 
 class Stamp(NamedTuple):
     """What a stat tells of a file: if none of it differs, neither do the bytes. changed_ns: no program can set it."""
@@ -68,8 +70,13 @@ class Digest:
     stamp: Stamp
     was_touched: bool = False
 
+    def was_settled(self, began_ns: int) -> bool:
+        """Whether a change after reading began must have given the file another stamp."""
+        return self.stamp.changed_ns < began_ns - CLOCK_GRAIN_NS
 
-Known = tuple[bytes, bytes]  # packed stamp, sha256
+    def as_known(self) -> Known:
+        """Packed stamp and sha256."""
+        return self.stamp.packed(), bytes.fromhex(self.sha256)
 
 
 class KnownFiles:
@@ -80,9 +87,14 @@ class KnownFiles:
 
     def sha256(self, path: Path, key: str) -> str:
         """The sha256 of a file now; it is read if it is not remembered. Raises SourceChanged, OSError."""
-        stamp = stamp_of(path.stat()).packed()
         known = self._by_key.get(key)
-        return known[1].hex() if known and known[0] == stamp else _digest(path).sha256
+        if known and known[0] == stamp_of(path.stat()).packed():
+            return known[1].hex()
+        began_ns = time.time_ns()
+        digest = _digest(path)
+        if digest.was_settled(began_ns):
+            self._by_key[key] = digest.as_known()
+        return digest.sha256
 
     def digests(
         self,
@@ -114,8 +126,8 @@ class KnownFiles:
                 for key, digest in zip(batch, pool.map(read, batch), strict=True):
                     if isinstance(digest, Digest):
                         digest = replace(digest, was_touched=self._was_touched(key, digest))
-                        if digest.stamp.changed_ns < began_ns - CLOCK_GRAIN_NS:
-                            kept[key] = (digest.stamp.packed(), bytes.fromhex(digest.sha256))
+                        if digest.was_settled(began_ns):
+                            kept[key] = digest.as_known()
                     yield key, digest
                 self._write(kept)
         if not pending and len(kept) < len(self._by_key):

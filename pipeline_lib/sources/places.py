@@ -17,6 +17,8 @@ from pipeline_lib.sources.objects import Begin, Identified, Place, SourceObject
 from pipeline_lib.sources.web.url_list import is_url_list, read_url_list
 from pipeline_lib.sources.web.urls import is_web
 
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
+
 
 def place_of(uri: str, settings: Settings, *, root: Path) -> Place:
     """The place of the images that a source's uri names; relative paths resolve against `root`."""
@@ -49,7 +51,7 @@ class BucketPlace:
     def __init__(self, uri: str, client: Any) -> None:
         self.address, self._client = uri, client
         self._bucket, key = s3.parse_uri(uri)
-        self.is_single = is_archive(key) or is_url_list(key)
+        self.is_single = is_archive(key) or key.lower().endswith(TABLE_ENDINGS)
         self._only = key if self.is_single else None
         folder = key.rpartition("/")[0] if self.is_single else key.rstrip("/")
         self._prefix = f"{folder}/" if folder else ""
