@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 PATIENCE_S = 120
 PREFERENCES = {
@@ -28,7 +29,7 @@ PREFERENCES = {
 class Firefox:
     """One tab. said: texts of the console and of errors. asked: addresses of all requests but of files."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: Connection) -> None:
         self._socket = socket
         self._number = 0
         self.said: list[str] = []

@@ -17,10 +17,11 @@ class Word:
 WORDS = (
     Word(
         "verdict",
-        "promoted, challenger, held, refused, unchanged",
-        "What became of the new model. Promoted: it is in use from now on. Challenger: it passed, but a person decides "
-        "whether it is used. Held: nothing speaks clearly for or against it, and the champion stays. Refused: it is "
-        "worse, or a rule was broken. Unchanged: it is the same model as the champion.",
+        "promoted, waiting, challenger, held, refused, unchanged",
+        "What became of the new model. Promoted: it is in use from now on. Waiting: it passed, and is in use as soon as a "
+        "person says so. Challenger: it passed, in an experiment, which never promotes. Held: nothing speaks clearly for "
+        "or against it, and the champion stays. Refused: it is worse, or a rule was broken. Unchanged: it is the same "
+        "model as the champion.",
     ),
     Word(
         "champion",
