@@ -61,14 +61,15 @@ class Firefox:
         self.call("browsingContext.setViewport", context=self._tab, viewport=viewport)
 
     def value(self, expression: str) -> Any:
-        """What a JavaScript expression gives: a number, a text or a truth."""
+        """What a JavaScript expression gives: a number, a text or a truth. Raises RuntimeError where it fails."""
         found = self.call(
             "script.evaluate",
             expression=expression,
             target={"context": self._tab},
             awaitPromise=True,
         )
-        assert found["type"] == "success", found
+        if found["type"] != "success":
+            raise RuntimeError(found["exceptionDetails"]["text"])
         return found["result"].get("value")
 
     def click(self, selector: str) -> None:
@@ -94,10 +95,17 @@ class Firefox:
     def wait_for(self, expression: str) -> None:
         """Until a JavaScript expression is true. Raises TimeoutError."""
         until = time.monotonic() + PATIENCE_S
-        while not self.value(expression):
+        while not self._is_so(expression):
             if time.monotonic() > until:
                 raise TimeoutError(f"{expression} at {self.value('location.href')}")
             time.sleep(0.05)
+
+    def _is_so(self, expression: str) -> bool:
+        """Whether it is true now; between two pages nothing is."""
+        try:
+            return bool(self.value(expression))
+        except RuntimeError:
+            return False
 
     def _note(self, message: dict[str, Any]) -> None:
         if message.get("method") == "log.entryAdded":
