@@ -21,6 +21,7 @@ from pipeline_lib.sources.web.url_list import is_url_list, read_url_list
 from pipeline_lib.sources.web.urls import is_web
 
 FIX_SOURCES = "fix discover.sources in params.yaml"
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 LATEST_NS = (
     2**63 - 1
@@ -205,7 +206,7 @@ class BucketPlace:
     def __init__(self, uri: str, opened: s3.S3) -> None:
         self.address, self._s3 = uri, opened
         self._bucket, key = s3.parse_uri(uri)
-        self.is_single = is_archive(key) or is_url_list(key)
+        self.is_single = is_archive(key) or key.lower().endswith(TABLE_ENDINGS)
         self._only = key if self.is_single else None
         folder = key.rpartition("/")[0] if self.is_single else key.rstrip("/")
         self._prefix = f"{folder}/" if folder else ""
