@@ -1,0 +1,183 @@
+"""One image to predict: what rows call it, and how a worker gets its bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pipeline_lib.errors import (
+    ArchiveDamaged,
+    BadData,
+    CredentialsRefused,
+    ObjectRefused,
+    PipelineError,
+    ServiceUnavailable,
+    SourceMissing,
+    missing_module,
+)
+from pipeline_lib.reasons import Reason
+from pipeline_lib.settings import Settings
+from pipeline_lib.shards.limits import ArchiveLimits
+from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY
+from pipeline_lib.sources.places import Place, SourceObject, place_of
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What reading takes in any process. places: those that are open in this one, by address."""
+
+    settings: Settings
+    limits: ArchiveLimits
+    places: dict[str, Place] = field(default_factory=dict, compare=False)
+
+    def place(self, address: str) -> Place:
+        """The place of an address, which is opened once. Raises as `place_of` does, DependencyMissing without boto3."""
+        if address not in self.places:
+            try:
+                self.places[address] = place_of(address, self.settings, root=Path.cwd())
+            except ModuleNotFoundError as error:  # set-up for prediction alone leaves boto3 out
+                raise missing_module(error, file=address) from error
+        return self.places[address]
+
+    def refuse_large(self, size_bytes: int, name: str) -> None:
+        """Raise BadData for an image of more bytes than any has."""
+        if size_bytes > self.limits.max_file_bytes:
+            value = f"more than {self.limits.max_file_bytes} bytes"
+            raise unusable(name, Reason.FILE_TOO_LARGE, value)
+
+
+class Item(Protocol):
+    """An image. is_remote: its bytes come over a network, so that several are better fetched at once."""
+
+    @property
+    def name(self) -> str:
+        """What rows call it."""
+
+    @property
+    def is_remote(self) -> bool:
+        """See above."""
+
+    def read(self, reader: Reader) -> bytes:
+        """Return its bytes. Raises PipelineError."""
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file, a pipe (`<(curl ...)`) too."""
+
+    name: str
+    path: Path
+    is_remote = False
+
+    def read(self, reader: Reader) -> bytes:
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                facts = os.fstat(file.fileno())
+                reader.refuse_large(facts.st_size, self.name)
+                if stat.S_ISREG(facts.st_mode):
+                    return file.readall()
+                return self._until_the_end(file, reader)
+        except OSError as error:
+            raise SourceMissing(
+                "cannot be read",
+                file=self.name,
+                value=error.strerror,
+                remedy="name an image file",
+            ) from error
+
+    def _until_the_end(self, file: io.FileIO, reader: Reader) -> bytes:
+        data = bytearray()
+        while chunk := file.read(CHUNK_BYTES):
+            data += chunk
+            reader.refuse_large(len(data), self.name)
+        return bytes(data)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A member that lies in a local archive as it is. crc32: what the archive states, where it does."""
+
+    name: str
+    path: Path
+    offset_bytes: int
+    size_bytes: int
+    crc32: int | None
+    is_remote = False
+
+    def read(self, reader: Reader) -> bytes:
+        del reader  # its size was seen when it was found
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                data = os.pread(file.fileno(), self.size_bytes, self.offset_bytes)
+        except OSError as error:
+            remedy = "put it back, and run again"
+            raise SourceMissing(
+                "the archive can no longer be read",
+                file=self.name,
+                value=error.strerror,
+                remedy=remedy,
+            ) from error
+        if self.crc32 is not None and zlib.crc32(data) != self.crc32:
+            what = "a member is damaged: its checksum does not match"
+            raise ArchiveDamaged(what, file=self.name, remedy=REMEDY)
+        return data
+
+
+@dataclass(frozen=True)
+class Held:
+    """An image whose bytes are here."""
+
+    name: str
+    data: bytes
+    is_remote = False
+
+    def read(self, reader: Reader) -> bytes:
+        del reader
+        return self.data
+
+
+@dataclass(frozen=True)
+class Remote:
+    """An object of a place. key: below its address. found: as it was listed; None if it was named."""
+
+    name: str
+    address: str
+    key: str
+    found: SourceObject | None = None
+    is_remote = True
+
+    def read(self, reader: Reader) -> bytes:
+        place = reader.place(self.address)
+        found = self.found or place.look(SourceObject(self.key, 0, 0))
+        reader.refuse_large(found.size_bytes, self.name)
+        return place.read(found)
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """What cannot be predicted, as was seen before it was read."""
+
+    name: str
+    fault: PipelineError
+    is_remote = False
+
+    def read(self, reader: Reader) -> bytes:
+        del reader
+        raise self.fault
+
+
+def unusable(name: str, reason: Reason, detail: str) -> BadData:
+    """The fault of a file that is no image."""
+    remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs can open"
+    return BadData(f"not a usable image: {reason}", file=name, value=detail, remedy=remedy)
+
+
+def concerns_all(fault: PipelineError, name: str) -> bool:
+    """Whether a fault is the bucket's and not this object's: then each of thousands would take minutes to fail."""
+    is_of_place = isinstance(fault, CredentialsRefused | ServiceUnavailable)
+    return is_of_place and not isinstance(fault, ObjectRefused) and name.startswith("s3://")
