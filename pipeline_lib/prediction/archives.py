@@ -116,7 +116,7 @@ def _refused(full: str, reason: Reason) -> Iterator[Item]:
 def refused(name: str, reason: Reason) -> BadData:
     """The fault of a file that is refused by what is known before it is read."""
     remedy = f"docs/reasons.md says what {reason} means; take it out, or name images alone"
-    return BadData("not taken", file=name, value=reason, remedy=remedy)
+    return BadData(f"not taken: {reason}", file=name, remedy=remedy)
 
 
 class _Unpacking:

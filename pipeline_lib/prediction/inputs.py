@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,15 @@ from pipeline_lib.prediction.archives import (
     refused,
     remote_images,
 )
-from pipeline_lib.prediction.items import Faulty, Item, LocalFile, Reader, Remote, concerns_all
+from pipeline_lib.prediction.items import (
+    Faulty,
+    Item,
+    LocalFile,
+    Reader,
+    Remote,
+    concerns_all,
+    in_words_of_predict,
+)
 from pipeline_lib.prediction.piped_names import piped_names
 from pipeline_lib.sources.names import (
     decode_name,
@@ -29,6 +38,7 @@ from pipeline_lib.sources.places import LocalPlace, Place, SourceObject
 
 STDIN = "-"
 S3 = "s3://"
+log = logging.getLogger(__name__)
 
 
 def named_items(
@@ -62,11 +72,15 @@ def refuse_empty(names: Iterable[str], reader: Reader) -> None:
 
 
 def _piped(names: Iterator[str | Pause], reader: Reader) -> Iterator[Item | Pause]:
+    is_empty = True
     for name in names:
         if isinstance(name, Pause):
             yield name
-        else:
-            yield from _guarded(name, _one(name, reader))
+            continue
+        is_empty = False
+        yield from _guarded(name, _one(name, reader))
+    if is_empty:  # no fault: on some nights there is nothing new
+        log.warning("standard input holds no name")
 
 
 def _expanded(name: str, reader: Reader) -> Iterator[Item]:
@@ -82,7 +96,7 @@ def _guarded(name: str, items: Iterator[Item]) -> Iterator[Item]:
     except PipelineError as fault:
         if concerns_all(fault, name):
             raise
-        item = Faulty(name, fault)
+        item = Faulty(name, in_words_of_predict(fault) if name.startswith(S3) else fault)
         yield item
     except OSError as error:
         what, remedy = "cannot be read", "name an image file, or a folder that holds some"
@@ -161,10 +175,12 @@ def _of_place(folder: Path | str, place: Place, reader: Reader) -> Iterator[Item
 
 
 def _of_bucket(name: str, reader: Reader) -> Iterator[Item]:
-    """The object of this key, or all below it as a prefix."""
+    """The object of this key, or all below it as a prefix. Raises UsageError without a bucket."""
     if _is_object(name):
         yield from _object(name, reader)
         return
+    if not name.removeprefix(S3).partition("/")[0]:
+        raise UsageError("no bucket is named", file=name, remedy="write s3://BUCKET/PREFIX")
     address = name if name.endswith("/") else f"{name}/"
     some = None
     for some in _of_place(address, reader.place(address), reader):
@@ -182,6 +198,9 @@ def _is_object(address: str) -> bool:
 def _object(name: str, reader: Reader) -> Iterator[Item]:
     """One object. Places are opened by bucket: a list may name thousands of folders."""
     bucket, _, key = name.removeprefix(S3).partition("/")
+    if not bucket or not key:
+        remedy = "write s3://BUCKET/KEY"
+        raise UsageError("no bucket or no key is named", file=name, remedy=remedy)
     address, stored = f"{S3}{bucket}", encode_name(os.fsencode(key))
     if is_archive(key):
         place = reader.place(address)

@@ -8,7 +8,7 @@ import stat
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from pipeline_lib.errors import (
     ArchiveDamaged,
@@ -17,6 +17,7 @@ from pipeline_lib.errors import (
     ObjectRefused,
     PipelineError,
     ServiceUnavailable,
+    SourceChanged,
     SourceMissing,
     missing_module,
 )
@@ -25,6 +26,12 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY
 from pipeline_lib.sources.places import Place, SourceObject, place_of
+
+REMEDIES: Final[dict[type[PipelineError], str]] = {
+    SourceMissing: "check the address, and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL)",
+    SourceChanged: "run again",
+    ObjectRefused: "allow s3:GetObject on it, or restore it from its archive tier, then run again",
+}
 
 
 @dataclass(frozen=True)
@@ -153,9 +160,12 @@ class Remote:
 
     def read(self, reader: Reader) -> bytes:
         place = reader.place(self.address)
-        found = self.found or place.look(SourceObject(self.key, 0, 0))
-        reader.refuse_large(found.size_bytes, self.name)
-        return place.read(found)
+        try:
+            found = self.found or place.look(SourceObject(self.key, 0, 0))
+            reader.refuse_large(found.size_bytes, self.name)
+            return place.read(found)
+        except PipelineError as fault:
+            raise in_words_of_predict(fault) from fault
 
 
 @dataclass(frozen=True)
@@ -175,6 +185,14 @@ def unusable(name: str, reason: Reason, detail: str) -> BadData:
     """The fault of a file that is no image."""
     remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs can open"
     return BadData(f"not a usable image: {reason}", file=name, value=detail, remedy=remedy)
+
+
+def in_words_of_predict(fault: PipelineError) -> PipelineError:
+    """The fault of a place, with what to do about it here: places were made for the line's sources."""
+    for kind, remedy in REMEDIES.items():
+        if isinstance(fault, kind):
+            return type(fault)(fault.what, file=fault.file, value=fault.value, remedy=remedy)
+    return fault
 
 
 def concerns_all(fault: PipelineError, name: str) -> bool:
