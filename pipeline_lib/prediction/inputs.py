@@ -1,4 +1,4 @@
-"""What the names of a command mean: files, folders, patterns, archives, objects of a bucket, names on standard input."""
+"""What names mean: files, folders, patterns, archives, objects of a bucket, addresses of the web, names on standard input."""
 
 from __future__ import annotations
 
@@ -23,18 +23,23 @@ from pipeline_lib.prediction.items import (
     LocalFile,
     Reader,
     Remote,
+    WebImage,
     concerns_all,
     in_words_of_predict,
+    web_name,
 )
 from pipeline_lib.prediction.piped_names import piped_names
 from pipeline_lib.sources.names import (
     decode_name,
     encode_name,
     is_archive,
+    is_image_name,
     is_undecided,
     refusal,
 )
 from pipeline_lib.sources.places import LocalPlace, Place, SourceObject
+from pipeline_lib.sources.web.place import HttpPlace
+from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
 
 STDIN = "-"
 S3 = "s3://"
@@ -89,6 +94,7 @@ def _expanded(name: str, reader: Reader) -> Iterator[Item]:
 
 def _guarded(name: str, items: Iterator[Item]) -> Iterator[Item]:
     """The same items; a fault or nothing at all becomes one that has this name."""
+    name = web_name(name) if is_web(name) else name
     item: Item | None = None
     try:
         for item in items:
@@ -96,7 +102,7 @@ def _guarded(name: str, items: Iterator[Item]) -> Iterator[Item]:
     except PipelineError as fault:
         if concerns_all(fault, name):
             raise
-        item = Faulty(name, in_words_of_predict(fault) if name.startswith(S3) else fault)
+        item = Faulty(name, in_words_of_predict(fault) if "://" in name else fault)
         yield item
     except OSError as error:
         what, remedy = "cannot be read", "name an image file, or a folder that holds some"
@@ -109,6 +115,9 @@ def _guarded(name: str, items: Iterator[Item]) -> Iterator[Item]:
 
 def _many(name: str, reader: Reader) -> Iterator[Item]:
     """What a name on the command line stands for."""
+    if is_web(name):
+        yield from _of_web(name, reader, is_named=True)
+        return
     if name.startswith(S3):
         yield from _of_bucket(name, reader)
         return
@@ -125,6 +134,9 @@ def _many(name: str, reader: Reader) -> Iterator[Item]:
 
 def _one(name: str, reader: Reader) -> Iterator[Item]:
     """What a name on standard input stands for: one image or archive, as it is spelled."""
+    if is_web(name):
+        yield from _of_web(name, reader, is_named=False)
+        return
     if name.startswith(S3):
         yield from _object(name, reader)
         return
@@ -136,6 +148,8 @@ def _one(name: str, reader: Reader) -> Iterator[Item]:
 
 
 def _holds_many(name: str) -> bool:
+    if is_web(name):
+        return False
     if name.startswith(S3):
         return not _is_object(name)
     return _is_pattern(name) or Path(name).expanduser().is_dir()
@@ -172,6 +186,23 @@ def _of_place(folder: Path | str, place: Place, reader: Reader) -> Iterator[Item
             yield LocalFile(name, path)
         else:
             yield Remote(name, place.address, found.key, found)
+
+
+def _of_web(address: str, reader: Reader, *, is_named: bool) -> Iterator[Item]:
+    """The image or archive at an address. is_named: on the command line, so that it may lie in the own network."""
+    name, url = web_name(address), parse_url(address, file=web_name(address))
+    last = url.path.rpartition("/")[2]
+    # whether an address without a file extension is an archive, its server tells: asked where a person named it
+    is_open = is_named and not is_image_name(last)
+    if not (is_archive(last) or is_open):
+        yield WebImage(name, url, is_named)
+        return
+    place = HttpPlace(name, {name_of(url): url}, reader.settings, is_list=not is_named)
+    (found,) = place.list()
+    if is_archive(found.key):
+        yield from remote_images(name, place, found, reader)
+    else:
+        yield WebImage(name, url, is_named)
 
 
 def _of_bucket(name: str, reader: Reader) -> Iterator[Item]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
+import threading
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 from pipeline_lib.errors import (
     ArchiveDamaged,
@@ -17,7 +20,6 @@ from pipeline_lib.errors import (
     ObjectRefused,
     PipelineError,
     ServiceUnavailable,
-    SourceChanged,
     SourceMissing,
     missing_module,
 )
@@ -25,31 +27,49 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY
-from pipeline_lib.sources.places import Place, SourceObject, place_of
+from pipeline_lib.sources.places import Place, SourceObject, table_place
+from pipeline_lib.sources.s3 import RELIST
+from pipeline_lib.sources.web.exchange import Exchange
+from pipeline_lib.sources.web.urls import SIGNATURE, Origin, Url
 
-REMEDIES: Final[dict[type[PipelineError], str]] = {
+_opening = threading.Lock()  # several threads of a process read
+LOGIN = re.compile("(?<=://)[^/?#]*@")
+MOST_SERVERS = 64  # whose connections a process keeps
+S3_REMEDIES: Final[dict[type[PipelineError], str]] = {
     SourceMissing: "check the address, and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL)",
-    SourceChanged: "run again",
     ObjectRefused: "allow s3:GetObject on it, or restore it from its archive tier, then run again",
 }
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What reading takes in any process. places: those that are open in this one, by address."""
+    """What reading takes in any process. places, exchanges: those that are open in this one."""
 
     settings: Settings
     limits: ArchiveLimits
     places: dict[str, Place] = field(default_factory=dict, compare=False)
+    exchanges: dict[tuple[Origin, bool], Exchange] = field(default_factory=dict, compare=False)
 
     def place(self, address: str) -> Place:
-        """The place of an address, which is opened once. Raises as `place_of` does, DependencyMissing without boto3."""
-        if address not in self.places:
-            try:
-                self.places[address] = place_of(address, self.settings, root=Path.cwd())
-            except ModuleNotFoundError as error:  # set-up for prediction alone leaves boto3 out
-                raise missing_module(error, file=address) from error
-        return self.places[address]
+        """The place of an address, which is opened once. Raises as `table_place` does, DependencyMissing without boto3."""
+        with _opening:
+            if address not in self.places:
+                try:
+                    self.places[address] = table_place(address, self.settings, root=Path.cwd())
+                except ModuleNotFoundError as error:  # set-up for prediction alone leaves boto3 out
+                    raise missing_module(error, file=address) from error
+            return self.places[address]
+
+    def exchange(self, origin: Origin, *, is_named: bool) -> Exchange:
+        """What asks web servers, with connections that are kept; those of some servers, since there may be thousands."""
+        key = origin, is_named
+        with _opening:
+            if len(self.exchanges) >= MOST_SERVERS and key not in self.exchanges:
+                self.exchanges.clear()
+            if key not in self.exchanges:
+                trusted = frozenset({origin}) if is_named else frozenset[Origin]()
+                self.exchanges[key] = Exchange(self.settings, trusted)
+            return self.exchanges[key]
 
     def refuse_large(self, size_bytes: int, name: str) -> None:
         """Raise BadData for an image of more bytes than any has."""
@@ -169,6 +189,42 @@ class Remote:
 
 
 @dataclass(frozen=True)
+class WebImage:
+    """An image at an http:// or https:// address. is_named: by a person, so that it may lie in the own network."""
+
+    name: str
+    url: Url
+    is_named: bool
+    is_remote = True
+
+    def read(self, reader: Reader) -> bytes:
+        exchange = reader.exchange(self.url.origin, is_named=self.is_named)
+        data = bytearray()
+        try:
+            version = exchange.look(self.url)
+            reader.refuse_large(version.size_bytes, self.name)
+            exchange.copy(
+                self.url,
+                version,
+                start=0,
+                size_bytes=version.size_bytes,
+                write=data.extend,
+                restart=data.clear,
+            )
+        except PipelineError as fault:
+            raise in_words_of_predict(fault) from fault
+        return bytes(data)
+
+
+def web_name(address: str) -> str:
+    """What rows call an address: without a password or signature, a secret that may be another one on the next day."""
+    path, mark, query = LOGIN.sub("", address.strip()).partition("?")
+    pairs = query.split("&")
+    kept = [pair for pair in pairs if not SIGNATURE.match(unquote(pair.partition("=")[0]))]
+    return f"{path}{mark}{'&'.join(kept)}" if kept else path
+
+
+@dataclass(frozen=True)
 class Faulty:
     """What cannot be predicted, as was seen before it was read."""
 
@@ -189,10 +245,12 @@ def unusable(name: str, reason: Reason, detail: str) -> BadData:
 
 def in_words_of_predict(fault: PipelineError) -> PipelineError:
     """The fault of a place, with what to do about it here: places were made for the line's sources."""
-    for kind, remedy in REMEDIES.items():
-        if isinstance(fault, kind):
-            return type(fault)(fault.what, file=fault.file, value=fault.value, remedy=remedy)
-    return fault
+    remedy = fault.remedy.replace(RELIST, "run again")
+    if fault.file.startswith("s3://"):
+        remedy = next(
+            (said for kind, said in S3_REMEDIES.items() if isinstance(fault, kind)), remedy
+        )
+    return type(fault)(fault.what, file=fault.file, value=fault.value, remedy=remedy)
 
 
 def concerns_all(fault: PipelineError, name: str) -> bool:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.errors import SourceMissing, UsageError
+from pipeline_lib.harness.work_in_order import Pause
 from pipeline_lib.predict import Guess, Prediction
 from pipeline_lib.prediction.items import LocalFile
 from pipeline_lib.prediction_rows import RowFile, RowRules, as_row, check_out
@@ -32,7 +33,8 @@ def prediction(file: str) -> Prediction:
 def written(out: Path, files: list[str]) -> list[str]:
     """Write what is left of the files; return those that were computed."""
     rows = RowFile(out, RULES)
-    left = [item.name for item in rows.fresh(LocalFile(file, Path(file)) for file in files)]
+    items = (LocalFile(file, Path(file)) for file in files)
+    left = [item.name for item in rows.fresh(items) if not isinstance(item, Pause)]
     rows.add(map(prediction, left))
     rows.finish()
     return left
