@@ -139,7 +139,7 @@ def predict_items(
         spare=_Batch.without,
         ahead=BATCHES_AHEAD * workers,
     )
-    read = partial(_read_batch, sight=model.sight, reader=reader)
+    read = partial(_read_batch, sight=model.sight, reader=reader.for_workers())
     answer = partial(_answer, model=model, best=best)
     if model.in_workers:
         for answers in in_order(partial(_predict_batch, read=read, answer=answer)):

@@ -24,7 +24,7 @@ from pipeline_lib.files.atomic import atomic_file, translate_full_disk
 from pipeline_lib.files.csv_cells import guarded
 from pipeline_lib.harness.work_in_order import Pause
 from pipeline_lib.predict import Prediction
-from pipeline_lib.prediction.items import Item
+from pipeline_lib.prediction.items import Item, LocalFile
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 ROWS_AT_ONCE = 10_000  # of a row group
@@ -132,12 +132,17 @@ class RowFile:
         self.n_again = 0
 
     def fresh(self, items: Iterable[Item | Pause]) -> Iterator[Item | Pause]:
-        """Yield the items that have no row of an earlier run; those that have are counted in `n_again`."""
+        """Yield the items that have no row of an earlier run; those that have are counted in `n_again`.
+
+        Where `out` lies in a folder of images, the rows themselves are left out.
+        """
         for item in items:
-            if isinstance(item, Pause) or not self._taken(item.name):
+            if isinstance(item, Pause):
                 yield item
-            else:
+            elif self._taken(item.name):
                 self.n_again += 1
+            elif not self._is_own(item):
+                yield item
 
     def add(self, predictions: Iterable[Prediction]) -> None:
         """Append a row for each, as it comes. Raises NoSpace; the rows so far stay."""
@@ -173,6 +178,14 @@ class RowFile:
         if not self.left[mark]:
             del self.left[mark]
         return True
+
+    def _is_own(self, item: Item) -> bool:
+        return (
+            isinstance(item, LocalFile)
+            and item.path.name == self.path.name
+            and item.path.exists()
+            and item.path.samefile(self.path)
+        )
 
     def _append(self, line: bytes) -> None:
         self.file.write(line)

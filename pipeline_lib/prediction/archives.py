@@ -17,6 +17,7 @@ from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
 from pipeline_lib.shards.zip_files import is_stored_zip, unpack_zip, walk_zip
 from pipeline_lib.sources.places import Place, SourceObject
+from pipeline_lib.sources.range_file import RangeFile
 
 # Files that lie beside images: left out without a word, as in a folder.
 BESIDE_IMAGES = frozenset({Reason.IGNORED_SYSTEM_FILE, Reason.NOT_A_PICTURE_NAME})
@@ -43,7 +44,7 @@ def remote_images(name: str, place: Place, found: SourceObject, reader: Reader) 
 
     Raises what concerns the whole place.
     """
-    window = io.BufferedReader(_Ranges(place, found), WINDOW_BYTES)
+    window = io.BufferedReader(RangeFile(place, found), WINDOW_BYTES)
     try:
         yield from _images(name, cast(BinaryIO, window), found.size_bytes, None, reader.limits)
     except PipelineError as fault:
@@ -162,30 +163,3 @@ class _Unpacking:
                 what = f"the tar archive is damaged before byte {self.at}"
                 value = "more than zeros after its end"
                 raise ArchiveDamaged(what, file=self.name, value=value, remedy=REMEDY)
-
-
-class _Ranges(io.RawIOBase):
-    """An object of a place as a file."""
-
-    def __init__(self, place: Place, found: SourceObject) -> None:
-        self.place, self.found, self.at = place, found, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.found.size_bytes}[whence]
-        self.at = start + offset
-        return self.at
-
-    def readinto(self, buffer: Any, /) -> int:
-        size_bytes = min(len(buffer), max(0, self.found.size_bytes - self.at))
-        if not size_bytes:
-            return 0
-        data = self.place.read_part(self.found, start=self.at, size_bytes=size_bytes)
-        buffer[: len(data)] = data
-        self.at += len(data)
-        return len(data)

@@ -214,7 +214,7 @@ def _of_bucket(name: str, reader: Reader) -> Iterator[Item]:
         raise UsageError("no bucket is named", file=name, remedy="write s3://BUCKET/PREFIX")
     address = name if name.endswith("/") else f"{name}/"
     some = None
-    for some in _of_place(address, reader.place(address), reader):
+    for some in _of_place(address, reader.bucket(address), reader):
         yield some
     if some is None and not name.endswith("/"):
         yield from _object(name, reader)
@@ -234,7 +234,7 @@ def _object(name: str, reader: Reader) -> Iterator[Item]:
         raise UsageError("no bucket or no key is named", file=name, remedy=remedy)
     address, stored = f"{S3}{bucket}", encode_name(os.fsencode(key))
     if is_archive(key):
-        place = reader.place(address)
+        place = reader.bucket(address)
         yield from remote_images(name, place, place.look(SourceObject(stored, 0, 0)), reader)
     else:
         yield Remote(name, address, stored)

@@ -17,6 +17,7 @@ from pipeline_lib.errors import (
     ArchiveDamaged,
     BadData,
     CredentialsRefused,
+    DependencyMissing,
     ObjectRefused,
     PipelineError,
     ServiceUnavailable,
@@ -27,8 +28,8 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY
-from pipeline_lib.sources.places import Place, SourceObject, table_place
-from pipeline_lib.sources.s3 import RELIST
+from pipeline_lib.sources.places import BucketPlace, SourceObject
+from pipeline_lib.sources.s3 import RELIST, open_s3
 from pipeline_lib.sources.web.exchange import Exchange
 from pipeline_lib.sources.web.urls import SIGNATURE, Origin, Url
 
@@ -43,22 +44,28 @@ S3_REMEDIES: Final[dict[type[PipelineError], str]] = {
 
 @dataclass(frozen=True)
 class Reader:
-    """What reading takes in any process. places, exchanges: those that are open in this one."""
+    """What reading takes in any process. buckets, exchanges: those that are open in this one."""
 
     settings: Settings
     limits: ArchiveLimits
-    places: dict[str, Place] = field(default_factory=dict, compare=False)
+    is_in_worker: bool = False
+    buckets: dict[str, BucketPlace] = field(default_factory=dict, compare=False)
     exchanges: dict[tuple[Origin, bool], Exchange] = field(default_factory=dict, compare=False)
 
-    def place(self, address: str) -> Place:
-        """The place of an address, which is opened once. Raises as `table_place` does, DependencyMissing without boto3."""
+    def for_workers(self) -> Reader:
+        """One without anything open: a connection must not be used by two processes."""
+        return Reader(self.settings, self.limits, is_in_worker=True)
+
+    def bucket(self, address: str) -> BucketPlace:
+        """The place of an s3:// address. Raises as `open_s3` does, DependencyMissing without boto3."""
         with _opening:
-            if address not in self.places:
+            if address not in self.buckets:
                 try:
-                    self.places[address] = table_place(address, self.settings, root=Path.cwd())
+                    opened = open_s3(self.settings)
                 except ModuleNotFoundError as error:  # set-up for prediction alone leaves boto3 out
                     raise missing_module(error, file=address) from error
-            return self.places[address]
+                self.buckets[address] = BucketPlace(address, opened, forks=not self.is_in_worker)
+            return self.buckets[address]
 
     def exchange(self, origin: Origin, *, is_named: bool) -> Exchange:
         """What asks web servers, with connections that are kept; those of some servers, since there may be thousands."""
@@ -170,7 +177,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Remote:
-    """An object of a place. key: below its address. found: as it was listed; None if it was named."""
+    """An object of a bucket. key: below its address. found: as it was listed; None if it was named."""
 
     name: str
     address: str
@@ -179,7 +186,7 @@ class Remote:
     is_remote = True
 
     def read(self, reader: Reader) -> bytes:
-        place = reader.place(self.address)
+        place = reader.bucket(self.address)
         try:
             found = self.found or place.look(SourceObject(self.key, 0, 0))
             reader.refuse_large(found.size_bytes, self.name)
@@ -255,5 +262,5 @@ def in_words_of_predict(fault: PipelineError) -> PipelineError:
 
 def concerns_all(fault: PipelineError, name: str) -> bool:
     """Whether a fault is the bucket's and not this object's: then each of thousands would take minutes to fail."""
-    is_of_place = isinstance(fault, CredentialsRefused | ServiceUnavailable)
+    is_of_place = isinstance(fault, CredentialsRefused | DependencyMissing | ServiceUnavailable)
     return is_of_place and not isinstance(fault, ObjectRefused) and name.startswith("s3://")
