@@ -16,7 +16,7 @@ from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
 from pipeline_lib.shards.zip_files import is_stored_zip, unpack_zip, walk_zip
-from pipeline_lib.sources.places import Place, SourceObject
+from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.range_file import RangeFile
 
 # Files that lie beside images: left out without a word, as in a folder.

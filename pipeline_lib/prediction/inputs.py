@@ -29,6 +29,7 @@ from pipeline_lib.prediction.items import (
     web_name,
 )
 from pipeline_lib.prediction.piped_names import piped_names
+from pipeline_lib.sources.local import LocalPlace
 from pipeline_lib.sources.names import (
     decode_name,
     encode_name,
@@ -37,7 +38,7 @@ from pipeline_lib.sources.names import (
     is_undecided,
     refusal,
 )
-from pipeline_lib.sources.places import LocalPlace, Place, SourceObject
+from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.web.place import HttpPlace
 from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
 
@@ -235,6 +236,6 @@ def _object(name: str, reader: Reader) -> Iterator[Item]:
     address, stored = f"{S3}{bucket}", encode_name(os.fsencode(key))
     if is_archive(key):
         place = reader.bucket(address)
-        yield from remote_images(name, place, place.look(SourceObject(stored, 0, 0)), reader)
+        yield from remote_images(name, place, place.look(SourceObject(stored, 0)), reader)
     else:
         yield Remote(name, address, stored)

@@ -28,7 +28,8 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY
-from pipeline_lib.sources.places import BucketPlace, SourceObject
+from pipeline_lib.sources.objects import SourceObject
+from pipeline_lib.sources.places import BucketPlace
 from pipeline_lib.sources.s3 import RELIST, open_s3
 from pipeline_lib.sources.web.exchange import Exchange
 from pipeline_lib.sources.web.urls import SIGNATURE, Origin, Url
@@ -188,7 +189,7 @@ class Remote:
     def read(self, reader: Reader) -> bytes:
         place = reader.bucket(self.address)
         try:
-            found = self.found or place.look(SourceObject(self.key, 0, 0))
+            found = self.found or place.look(SourceObject(self.key, 0))
             reader.refuse_large(found.size_bytes, self.name)
             return place.read(found)
         except PipelineError as fault:
