@@ -21,6 +21,7 @@ COMMANDS = (
         "predict",
         "lineage",
         "versions",
+        "history",
         "promote",
         "rollback",
         "report",

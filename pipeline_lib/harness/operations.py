@@ -95,6 +95,6 @@ def read_operations(state_folder: Path) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(json.JSONDecodeError):
             entry = json.loads(line)
-            if isinstance(entry, dict) and "stage" in entry:
+            if isinstance(entry, dict) and {"stage", "started"} <= entry.keys():
                 found.append(entry)
     return found

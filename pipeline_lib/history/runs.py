@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline_lib.harness.line import LINE, RUN_TAG
 from pipeline_lib.registry.git_process import git
 
-LINE = "perennial/line"  # the branch whose first-parent history is the history of results
-RUN_TAG = "perennial/run/"
 NAME = re.compile(
     r"(?P<start>\d{8}-\d{6})-(?:t\d+-)?[0-9a-f]{8}"
 )  # a trial of a sweep has a number

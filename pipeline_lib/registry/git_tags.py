@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
