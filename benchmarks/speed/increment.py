@@ -143,7 +143,7 @@ def nights(folder: Path, n_images: int) -> list[Row]:
         places[100 * n + 50].replace(".jpg", "-new.jpg"): n_images + n for n in range(more)
     }
     first = throw_away_checkout(folder / "first" / "line")
-    first.set_param("discover.sources", f"[{{name: pics, uri: 's3://{BUCKET}/{PREFIX}'}}]")
+    first.set_param("discover.sources", f"- name: pics\n  uri: s3://{BUCKET}/{PREFIX}")
     first.set_param("inspect.embedding_weights", "null")
     for name, value in SHARDS.items():
         first.set_param(f"download.{name}", str(value))

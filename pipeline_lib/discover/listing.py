@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from pipeline_lib.errors import SourceMissing
 from pipeline_lib.harness.progress import Meter
@@ -41,9 +42,8 @@ def list_sources(sources: tuple[Source, ...], settings: Settings, *, root: Path)
     """
     parts, touched = [LISTING.empty()], {}
     for source in sources:
-        found = _images_of(source, settings, root)
-        parts.append(_rows(source, found))
-        touched[source.name] = frozenset(one.object.key for one in found if one.was_touched)
+        images, touched[source.name] = _images_of(source, settings, root)
+        parts.append(images)
         for kind, uri in (
             ("labels", source.labels_address),
             ("votes", source.votes),
@@ -51,36 +51,40 @@ def list_sources(sources: tuple[Source, ...], settings: Settings, *, root: Path)
         ):
             if uri:
                 beside = table_place(uri, settings, root=root)
-                told = [one for one in beside.list() if _tells(beside, one.key)]
-                parts.append(_rows(source, _identified(beside, told, source, settings), kind))
+                told = (one for one in beside.list() if _tells(beside, one.key))
+                rows, _ = _rows(source, _identified(beside, told, source, settings), kind)
+                parts.append(rows)
     return Listed(pd.concat(parts, ignore_index=True), touched)
 
 
-def _images_of(source: Source, settings: Settings, root: Path) -> list[Identified]:
+def _images_of(
+    source: Source, settings: Settings, root: Path
+) -> tuple[pd.DataFrame, frozenset[str]]:
     place = place_of(source.uri, settings, root=root)
-    found = _identified(place, list(place.list()), source, settings)
-    if not found:
+    rows, touched = _rows(source, _identified(place, place.list(), source, settings))
+    if rows.empty:
         raise SourceMissing(
             "nothing is there", file=place.address, remedy=f"{FIX_SOURCES}, or put images there"
         )
-    if unreadable := sorted(one.object.key for one in found if one.object.fault in UNREADABLE):
+    unreadable = rows.loc[rows["fault"].isin(UNREADABLE), "key"].sort_values()
+    if len(unreadable):
         what = "source %s: %d objects are unreadable: %s; they are quarantined"
-        log.warning(what, source.name, len(unreadable), ", ".join(unreadable[:NAMED]))
+        log.warning(what, source.name, len(unreadable), ", ".join(unreadable.iloc[:NAMED]))
     if not place.is_single:
         warn_once(
-            _doubt(source, sorted(one.object.key for one in found)),
+            _doubt(source, sorted(rows["key"].tolist())),
             root / settings.state_dir / "doubts",
             stage="discover",
         )
-    return found
+    return rows, touched
 
 
 def _identified(
-    place: Place, listed: Sequence[SourceObject], source: Source, settings: Settings
-) -> list[Identified]:
+    place: Place, listed: Iterable[SourceObject], source: Source, settings: Settings
+) -> Iterator[Identified]:
     """The objects of a place, each with its ETag or its checksum."""
     begin = _hashing(source.name, settings)
-    return list(place.identify(listed, workers=settings.worker_count(), begin=begin))
+    return place.identify(listed, workers=settings.worker_count(), begin=begin)
 
 
 def _hashing(source: str, settings: Settings) -> Callable[[int, int], Callable[[int], object]]:
@@ -102,21 +106,30 @@ def _doubt(source: Source, keys: list[str]) -> SourceDoubt | None:
     return doubt_of_source(source, [*loose, *map(stand_in, archives)], archives)
 
 
-def _rows(source: Source, found: list[Identified], kind: str | None = None) -> pd.DataFrame:
-    """Rows of LISTING, column by column: there may be millions. kind: of a table; None for images and archives."""
-    objects = [one.object for one in found]
-    kinds = [kind or _kind(source, one) for one in objects]
-    columns = {
-        "source": source.name,
-        "kind": kinds,
-        "key": [one.key for one in objects],
-        "size_bytes": [one.size_bytes for one in objects],
-        "etag": [one.etag for one in objects],
-        "checksum": [one.checksum for one in objects],
-        "fault": [one.fault and str(one.fault) for one in objects],
+def _rows(
+    source: Source, found: Iterable[Identified], kind: str | None = None
+) -> tuple[pd.DataFrame, frozenset[str]]:
+    """Rows of LISTING, and the keys that were touched. kind: of a table; None for images and archives."""
+    columns: dict[str, list[object]] = {column.name: [] for column in LISTING.columns}
+    touched = set()
+    for one in found:  # there may be millions: none of the objects is kept
+        listed = one.object
+        columns["source"].append(source.name)
+        columns["kind"].append(kind or _kind(source, listed))
+        columns["key"].append(listed.key)
+        columns["size_bytes"].append(listed.size_bytes)
+        columns["etag"].append(listed.etag)
+        columns["checksum"].append(listed.checksum)
+        columns["fault"].append(listed.fault and str(listed.fault))
+        if one.was_touched:
+            touched.add(listed.key)
+    arrays = {
+        column.name: pd.Series(
+            pa.array(columns[column.name], column.type), dtype=pd.ArrowDtype(column.type)
+        )
+        for column in LISTING.columns
     }
-    types = {column.name: pd.ArrowDtype(column.type) for column in LISTING.columns}
-    return pd.DataFrame(columns, index=range(len(objects))).astype(types)
+    return pd.DataFrame(arrays), frozenset(touched)
 
 
 def _kind(source: Source, found: SourceObject) -> str:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline_lib.discover.listing import Listed
-from pipeline_lib.sources.layout import detect_layout
+from pipeline_lib.sources.layout import layout_of_folders
 from pipeline_lib.sources.source import Source
+from pipeline_lib.tables.listing import LISTING
 
 NAMED = 8  # classes in a sentence
+IMAGES = ("image", "archive")
 ARCHIVE, NO_CLASS = "(archives)", "(no class folder)"
 BY_LABELS = "(classes by the labels file)"
 
@@ -51,74 +53,66 @@ def news_of(sources: Sequence[Source], before: pd.DataFrame | None, listed: List
 def _of_source(
     source: Source, before: pd.DataFrame | None, now: pd.DataFrame, touched: Collection[str]
 ) -> News:
-    old = {} if before is None else _versions(before, source.name)
-    new = _versions(now, source.name)
-    images_old, images_new = _images(old), _images(new)
-    class_of = _classes(source, images_old | images_new)
+    both = _compared(before, now, source.name)
+    images = both[both["kind"].isin(IMAGES)]
+    class_of = _classes(source, images)
 
-    def by_class(keys: Iterable[str]) -> dict[str, int]:
-        counts = Counter(class_of(key) for key in keys)
+    def by_class(rows: pd.DataFrame) -> dict[str, int]:
+        pairs = zip(rows["key"].tolist(), rows["kind"].tolist(), strict=True)
+        counts = Counter(class_of(key, kind) for key, kind in pairs)
         return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
-    both = images_old.keys() & images_new.keys()
+    stayed = images[images["where"] == "both"]
+    is_first = len(stayed) == 0 and not (images["where"] == "left_only").any()
+    tables = both[~both["kind"].isin(IMAGES) & ((both["where"] != "both") | both["differs"])]
     return News(
         source=source.name,
-        n_objects=len(images_new),
-        is_first=not images_old,
-        added=by_class(images_new.keys() - images_old.keys()),
-        replaced=by_class(key for key in both if _differ(images_old[key], images_new[key])),
-        withdrawn=by_class(images_old.keys() - images_new.keys()),
-        touched=by_class(key for key in touched if key in images_new),
-        tables=_changed_tables(old, new) if images_old else (),
+        n_objects=int((images["where"] != "left_only").sum()),
+        is_first=is_first,
+        added=by_class(images[images["where"] == "right_only"]),
+        replaced=by_class(stayed[stayed["differs"]]),
+        withdrawn=by_class(images[images["where"] == "left_only"]),
+        touched=by_class(stayed[stayed["key"].isin(list(touched))]),
+        tables=() if is_first else tuple(sorted(set(tables["kind"]))),
     )
 
 
-Facts = tuple[str, int, str | None, str | None, str | None]  # kind, size, etag, checksum, fault
+def _compared(before: pd.DataFrame | None, now: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The objects of both listings: key, kind, where (left_only: before, right_only: now, both), differs.
 
-
-def _versions(listing: pd.DataFrame, source: str) -> dict[tuple[str, str], Facts]:
-    rows = (
-        listing[listing["source"] == source].astype(object).where(lambda cell: cell.notna(), None)
+    What only one listing tells says nothing: an earlier release knew no checksums.
+    """
+    old = LISTING.empty() if before is None else before
+    sides = [
+        listing[listing["source"] == source].assign(
+            role=lambda rows: rows["kind"].where(~rows["kind"].isin(IMAGES), IMAGES[0])
+        )
+        for listing in (old, now)
+    ]
+    both = sides[0].merge(
+        sides[1], on=["role", "key"], how="outer", suffixes=("_old", ""), indicator="where"
     )
-    columns = ("kind", "key", "size_bytes", "etag", "checksum", "fault")
-    return {
-        ("image" if kind == "archive" else kind, key): (kind, *facts)
-        for kind, key, *facts in zip(*(rows[name] for name in columns), strict=True)
-    }
-
-
-def _images(versions: Mapping[tuple[str, str], Facts]) -> dict[str, Facts]:
-    return {key: facts for (kind, key), facts in versions.items() if kind == "image"}
-
-
-def _differ(old: Facts, new: Facts) -> bool:
-    """Whether two versions differ; what only one of them tells (an earlier release knew no checksums) says nothing."""
-    return any(
-        a != b for a, b in zip(old, new, strict=True) if a is not None and b is not None
-    ) or ((old[-1] is None) != (new[-1] is None))
-
-
-def _changed_tables(
-    old: Mapping[tuple[str, str], Facts], new: Mapping[tuple[str, str], Facts]
-) -> tuple[str, ...]:
-    kinds = ("labels", "votes", "subjects")
-    of = {
-        kind: [{key: facts for (k, key), facts in one.items() if k == kind} for one in (old, new)]
-        for kind in kinds
-    }
-    return tuple(
-        kind
-        for kind, (was, now) in of.items()
-        if was.keys() != now.keys() or any(_differ(was[key], now[key]) for key in was)
+    differs = both["fault_old"].isna() != both["fault"].isna()
+    for name in ("kind", "size_bytes", "etag", "checksum", "fault"):
+        differs |= (both[f"{name}_old"] != both[name]).fillna(False)
+    kind = both["kind"].fillna(both["kind_old"])
+    return pd.DataFrame(
+        {
+            "key": both["key"],
+            "kind": kind,
+            "where": both["where"].astype(str),
+            "differs": differs.astype(bool),
+        }
     )
 
 
-def _classes(source: Source, images: Mapping[str, Facts]) -> Callable[[str], str]:
-    loose = [key for key, facts in images.items() if facts[0] != "archive"]
-    layout = detect_layout(loose, source.layout, source.splits)
+def _classes(source: Source, images: pd.DataFrame) -> Callable[[str, str], str]:
+    loose = images.loc[images["kind"] == "image", "key"].tolist()
+    folders = {tuple(key.split("/")[:-1]) for key in loose}
+    layout = layout_of_folders(sorted(folders), source.layout, source.splits)
 
-    def class_of(key: str) -> str:
-        if images[key][0] == "archive":
+    def class_of(key: str, kind: str) -> str:
+        if kind == "archive":
             return ARCHIVE
         return BY_LABELS if source.labels else layout.label(key) or NO_CLASS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -80,7 +80,7 @@ class HttpPlace:
         self._report(tuple(failures), n_unversioned=n_unversioned)
 
     def identify(
-        self, listed: Sequence[SourceObject], *, workers: int, begin: Begin
+        self, listed: Iterable[SourceObject], *, workers: int, begin: Begin
     ) -> Iterator[Identified]:
         """The objects as they are: servers name versions themselves, or not at all."""
         return map(Identified, listed)
