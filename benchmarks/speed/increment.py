@@ -147,7 +147,7 @@ def nights(folder: Path, n_images: int) -> list[Row]:
     first.set_param("inspect.embedding_weights", "null")
     for name, value in SHARDS.items():
         first.set_param(f"download.{name}", str(value))
-    first.python("dvc", "remote", "add", "-d", "storage", "../../remote")
+    first.python("dvc", "remote", "add", "-d", "storage", "../remote")
     commit(first, "Images on S3")
     found: dict[str, dict[str, float]] = {}
     with bucket() as source:

@@ -10,12 +10,13 @@ import pandas as pd
 
 from pipeline_lib.discover.listing import Listed
 from pipeline_lib.sources.layout import layout_of_folders
+from pipeline_lib.sources.names import refusal
 from pipeline_lib.sources.source import Source
 from pipeline_lib.tables.listing import LISTING
 
 NAMED = 8  # classes in a sentence
 IMAGES = ("image", "archive")
-ARCHIVE, NO_CLASS = "(archives)", "(no class folder)"
+ARCHIVE, NO_IMAGE, NO_CLASS = "(archives)", "(no image by its name)", "(no class folder)"
 BY_LABELS = "(classes by the labels file)"
 
 
@@ -108,12 +109,14 @@ def _compared(before: pd.DataFrame | None, now: pd.DataFrame, source: str) -> pd
 
 def _classes(source: Source, images: pd.DataFrame) -> Callable[[str, str], str]:
     loose = images.loc[images["kind"] == "image", "key"].tolist()
-    folders = {tuple(key.split("/")[:-1]) for key in loose}
+    folders = {tuple(key.split("/")[:-1]) for key in loose if refusal(key) is None}
     layout = layout_of_folders(sorted(folders), source.layout, source.splits)
 
     def class_of(key: str, kind: str) -> str:
         if kind == "archive":
             return ARCHIVE
+        if refusal(key):
+            return NO_IMAGE
         return BY_LABELS if source.labels else layout.label(key) or NO_CLASS
 
     return class_of
