@@ -16,6 +16,7 @@ class Reason(StrEnum):
     UNREADABLE_FILE = "unreadable_file"  # a file or S3 key without read permission, a socket, pipe or device
     UNREADABLE_FOLDER = "unreadable_folder"  # a folder without read permission, with all that lies in it: one row
     # found while downloading
+    EXCLUDED_BY_PATTERN = "excluded_by_pattern"  # `exclude` of its source fits its name, or `include` does not
     TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, sparse file, absolute or climbing path
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive
     IGNORED_SYSTEM_FILE = "ignored_system_file"  # .DS_Store, ._x, Thumbs.db, __MACOSX

@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.errors import BadData, NoSpace, UsageError
@@ -17,7 +17,6 @@ from pipeline_lib.shards.streams import opener_of
 from pipeline_lib.shards.tar_headers import read_members
 from pipeline_lib.sources.names import encode_name, is_undecided, without_archive_ending
 from pipeline_lib.survey import SourceAnswer, describe_doubt, look_at, survey_of
-from pipeline_lib.survey.answers import read_answer, read_table
 from pipeline_lib.survey.contents import RangeFile, Seen
 from pipeline_lib.survey.look import Looked
 
@@ -66,16 +65,10 @@ def find_images(
         what = "the folders can be read in several ways, and nothing was planted"
         raise UsageError(what, file=uri, value=found.doubt.why, remedy=remedy)
 
-    # Each image with its class, as the survey reads the folders; the survey itself keeps only their counts.
-    names = [one.name for one in looked.taken]
-    table = read_table(answer, names, settings, root=root)
-    received = table.labels if table else None
-    stated = replace(answer, layout=found.layout, splits=found.splits_stated)
-    layout = read_answer(stated, None, names, received, uri=uri)
+    # Each image with its class, as the survey reads the names.
     by_name: dict[str, OwnImage] = {}  # the first of equal names, which an archive may have
     for one in looked.taken:
-        label = received.class_of.get(one.name) if received else layout.label(one.name)
-        split = (received and received.split_of.get(one.name)) or layout.split(one.name) or ""
+        label, split = found.class_of.get(one.name), found.split_of.get(one.name) or ""
         if label is not None and one.size_bytes <= MOST_BYTES and _is_named_or_looks_so(one):
             by_name.setdefault(one.name, OwnImage(one.name, one.size_bytes, label, split))
     publishes_splits = any(image.split for image in by_name.values())

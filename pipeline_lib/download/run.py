@@ -15,13 +15,19 @@ import pandas as pd
 
 from pipeline_lib.download.annotations import read_subjects, read_votes, subjects_of_source
 from pipeline_lib.download.archives import take_archive
+from pipeline_lib.download.ground_truth import is_ground_truth
 from pipeline_lib.download.labels_file import read_labels, report_labels
 from pipeline_lib.download.loose import pack
 from pipeline_lib.download.members_before import holdings_of
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.plan import DownloadPlan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, StoredUnit, read_stored, write_members
-from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
+from pipeline_lib.download.tables import (
+    members_of_source,
+    votes_frame,
+    with_ground_truth,
+    with_labels,
+)
 from pipeline_lib.errors import BadData, DataCheckFailed, NoSpace, SourceChanged
 from pipeline_lib.files.atomic import atomic_folder, remove_tree
 from pipeline_lib.harness.memo import Memo, stage_key
@@ -280,9 +286,12 @@ def _tables(
             )  # `discover` told of what is loose
             warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
         subjects: Mapping[str, str] = {}
-        if source.labels:
+        data = _read_csv(source.labels, settings, root) if source.labels else b""
+        if source.labels and is_ground_truth(data):
+            frame = with_ground_truth(frame, source, data)
+        elif source.labels:
             labels = read_labels(
-                _read_csv(source.labels, settings, root),
+                data,
                 file=source.labels,
                 members=taken,
                 subject_column=source.subject_column,

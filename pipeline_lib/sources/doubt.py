@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pipeline_lib.sources.layout import Detected, FolderLayout, Folders, layout_of_folders
 from pipeline_lib.sources.names import class_name, without_archive_ending
+from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.split_names import split_names
 
@@ -21,14 +22,6 @@ _PARTS = re.compile(
     r"(fold|part|batch|shard|chunk|set|split|session|cv|kfold)[ _-]?\d+", re.IGNORECASE
 )
 _SHARD = re.compile(r"(.*\D)?\d{4,}")  # an archive of WebDataset: 000000.tar, train-0017.tar
-_OF_IMAGES = {
-    "image", "images", "img", "imgs", "jpegimages", "rgb", "photo", "photos", "picture", "pictures", "data", "input",
-    "inputs",
-}  # fmt: skip
-_OF_ANNOTATIONS = {
-    "mask", "masks", "annotation", "annotations", "label", "labels", "gt", "groundtruth", "segmentation",
-    "segmentations", "segmentationclass", "trimaps", "depth", "target", "targets",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +36,12 @@ class Reading:
     classes: tuple[tuple[str, int], ...]
     split_counts: tuple[tuple[str, int], ...]
     n_without: int
+    class_from: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What chooses it."""
+        return self.class_from or self.layout
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def _not_classes(below: Counter[Folders]) -> str:
     plain = {re.sub(r"[\W_]", "", top.lower()): top for top in tops}
     if len(tops) > 1 and all(_PARTS.fullmatch(top) for top in tops):
         return f"folders are numbered like parts of one data set ({_some(tops)})"
-    if plain.keys() & _OF_IMAGES and plain.keys() & _OF_ANNOTATIONS:
+    if plain.keys() & OF_IMAGES and plain.keys() & OF_ANNOTATIONS:
         return f"folders are named like images and annotations ({_some(tops)})"
     return ""
 
@@ -203,6 +202,7 @@ def _readings(
         possible += [("class_split_folders", inside)]
     if not is_split:
         possible += [("leaf_folders", {})] if deepest > 1 else []
+        possible += [("path_folders", {})] if deepest > 1 and not tops and not inside else []
         possible += [("class_folders", {})]
     possible.insert(len(possible) if len(possible) > 1 else 0, ("flat", {}))
     readings: list[Reading] = []

@@ -11,9 +11,10 @@ from pipeline_lib.survey.earlier_data import (
     renewals,
 )
 from pipeline_lib.survey.estimate import CostTrial, RunEstimate, describe_estimate, scale, try_out
-from pipeline_lib.survey.look import Survey, look_at, survey, survey_of
+from pipeline_lib.survey.look import Survey, look_at
 from pipeline_lib.survey.recipe_choice import Advice, advise, gains_from_weights
 from pipeline_lib.survey.subjects import DECLINED, Subjects
+from pipeline_lib.survey.understand import still_fits, survey, survey_of
 from pipeline_lib.survey.weight_choice import WeightChoice, Weights, choose_weights, named_weights
 from pipeline_lib.survey.words import describe, describe_doubt, describe_offers
 
@@ -44,6 +45,7 @@ __all__ = [
     "no_longer_read",
     "renewals",
     "scale",
+    "still_fits",
     "survey",
     "survey_of",
     "try_out",

@@ -12,36 +12,37 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.errors import BadData, SourceMissing, UsageError
 from pipeline_lib.harness.progress import progress
-from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
+from pipeline_lib.pixels.other_formats import PILLOW_NAME
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.sniff import HEAD_BYTES as SNIFFED_BYTES
 from pipeline_lib.shards.sniff import may_be_image, sniff
-from pipeline_lib.sources.doubt import Doubt, find_doubt
-from pipeline_lib.sources.layout import Detected, FolderLayout
-from pipeline_lib.sources.names import is_archive, is_undecided, respelled, without_archive_ending
+from pipeline_lib.sources.doubt import Doubt
+from pipeline_lib.sources.layout import Detected
+from pipeline_lib.sources.names import is_undecided
 from pipeline_lib.sources.places import Place, place_of
-from pipeline_lib.survey.answers import (
-    SourceAnswer,
-    read_answer,
-    read_table,
-    remaining_doubt,
-    tables_of_labels,
-)
+from pipeline_lib.survey.answers import NO_KEYS, Keys
+from pipeline_lib.survey.class_words import ClassWord
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
-from pipeline_lib.survey.subjects import NO_SUBJECTS, Subjects, find_subjects
+from pipeline_lib.survey.subjects import NO_SUBJECTS, Subjects
 
 SAMPLED = 200
 FORMATS = tuple(
     name for name in PILLOW_NAME.values() if name != "HEIF"
 )  # none that starts a program, as EPS does
-FEW = 20
 PNG_START, PNG_SIZE_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 24
 OPENED = 500  # files whose names do not say what they are; on S3 each is a request
-HEIC_ENDINGS = (".heic", ".heif", ".hif")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Images that a pattern of `include` or `exclude` leaves out. what: for people, "" where a person wrote it."""
+
+    pattern: str
+    what: str
+    n_images: int
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,24 @@ class Survey:
     samples: tuple[Seen, ...] = field(
         default=(), compare=False, repr=False
     )  # those that were looked at
-    splits_stated: Mapping[str, str] | None = None  # for params.yaml, where a doubt was answered
+    keys: Keys = NO_KEYS  # for params.yaml
+    why: str = ""  # this layout was recognised; "" where it is an ordinary one, or a person said it
     doubt: Doubt | None = None  # of the folders, where nobody has answered it
+    left_out: tuple[LeftOut, ...] = ()
+    examples: tuple[str, ...] = ()  # names of images, spread over classes and splits
+    class_of: Mapping[str, str | None] = field(default_factory=dict, compare=False, repr=False)
+    split_of: Mapping[str, str | None] = field(default_factory=dict, compare=False, repr=False)
     labels: str | None = None  # the table of labels
     columns: str = ""  # which of its columns say what
     subjects: Subjects = NO_SUBJECTS  # said or offered
+    words: tuple[
+        ClassWord, ...
+    ] = ()  # what the source says of its classes, for curation/classes.csv
 
     @property
     def short_side_px(self) -> int | None:
         """The median; None when no sampled image could be read."""
         return round(statistics.median(self.short_sides_px)) if self.short_sides_px else None
-
-
-NO_ANSWER = SourceAnswer()
 
 
 @dataclass(frozen=True)
@@ -138,68 +144,6 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
     )
 
 
-def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = NO_ANSWER) -> Survey:
-    """Look at a source and read its folders; see `look_at` and `survey_of`."""
-    return survey_of(look_at(uri, settings, root=root), settings, root=root, answer=answer)
-
-
-def survey_of(
-    looked: Looked, settings: Settings, *, root: Path, answer: SourceAnswer = NO_ANSWER
-) -> Survey:
-    """Read the folders of a source as `answer` says; it may name a table of labels, and what tells the subjects.
-
-    Raises BadData when the table is wrong, UsageError for a layout that gives no class or a pattern that no image fits.
-    """
-    uri, contents, taken = looked.uri, looked.contents, looked.taken
-    names = [one.name for one in taken]
-    archives = (
-        [without_archive_ending(one.key) for one in contents.archives]
-        if not looked.place.is_single
-        else []
-    )
-    doubt = find_doubt(names, archives)
-    table = read_table(answer, names, settings, root=root)
-    received = table.labels if table else None
-    layout = read_answer(answer, doubt, names, received, uri=uri)
-    class_of = {name: layout.label(name) for name in names}
-    split_of = {name: layout.split(name) for name in names}
-    if received:
-        class_of = {name: received.class_of.get(name) for name in names}
-        split_of |= received.split_of
-    labels, splits = Counter(map(class_of.get, names)), Counter(map(split_of.get, names))
-    columns = table.subject_columns if table else {}
-    subjects = find_subjects(answer.subject_from, class_of, split_of, columns, uri=uri)
-
-    # What a person should know before starting.
-    problems = _unreadable_formats(taken, looked.formats)
-    problems += _problems(layout, labels, splits, contents, looked.n_unreadable, received)
-    if received is None:
-        problems += _respelled(layout, taken)
-        problems += tables_of_labels(uri, contents, names, root=root)
-    if looked.n_unopened:
-        problems.append(f"{looked.n_unopened} more files have names that do not say what they are.")
-    return Survey(
-        uri=uri,
-        kind=_kind(looked.place, contents, uri),
-        layout=layout.kind,
-        n_images=len(taken),
-        size_bytes=sum(one.size_bytes for one in taken),
-        is_complete=contents.is_complete,
-        classes=_named(labels),
-        splits=_named(splits),
-        refused=tuple(sorted(looked.refused.items())),
-        formats=tuple(looked.formats.most_common()),
-        short_sides_px=looked.sides_px,
-        problems=tuple(problems),
-        samples=looked.samples,
-        splits_stated=layout.splits,
-        doubt=remaining_doubt(answer, doubt, received),
-        labels=answer.labels,
-        columns=received.columns if received else "",
-        subjects=subjects,
-    )
-
-
 def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
     """The files, those refused whose bytes are no image's, as `download` will; and how many were not looked at."""
     undecided = [one for one in files if one.first and is_undecided(one.name)]
@@ -212,16 +156,6 @@ def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
         replace(one, fault=Reason.NOT_IMAGE) if one.name in no_images else one for one in files
     ]
     return sniffed, max(len(undecided) - OPENED, 0)
-
-
-def _unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:
-    """What most of a phone's images are, and what reads them; named before anything is written."""
-    n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
-    if reads_heic() or not n_heic:
-        return []
-    return [
-        f"{n_heic} of {len(taken)} images are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."
-    ]
 
 
 def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
@@ -263,82 +197,3 @@ def _header(head: bytes) -> tuple[str, int] | None:
             return image.format or "?", min(image.size)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-
-
-def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted((name, count) for name, count in counts.items() if name is not None))
-
-
-def _kind(place: Place, contents: Contents, uri: str) -> str:
-    where = "S3 " if uri.startswith("s3://") else ""
-    if place.is_single:
-        return f"{where}archive"
-    folder = "S3 prefix" if where else "folder"
-    return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder
-
-
-def _respelled(layout: FolderLayout, taken: Sequence[Seen]) -> list[str]:
-    folders = {folder for one in taken if (folder := layout.class_folder(one.name)) is not None}
-    return [f"{sentence}." for sentence in respelled(folders)]
-
-
-def _problems(
-    layout: FolderLayout,
-    labels: Counter[str | None],
-    splits: Counter[str | None],
-    contents: Contents,
-    unreadable: int,
-    received: ReceivedLabels | None,
-) -> list[str]:
-    """What a person should know before starting, one sentence each."""
-    classes = {name: count for name, count in labels.items() if name is not None}
-    problems = []
-    if not classes:
-        problems.append(
-            "No class can be told from the folders: name a table of labels (`--labels FILE`, one line per image) or "
-            "a votes file, or sort the images into class folders."
-        )
-    elif len(classes) == 1:
-        problems.append("There is one class only; a classifier needs two.")
-    if received and labels[None]:
-        more = ", ..." if labels[None] > 5 else ""
-        said = ", ".join(received.without[:5]) + more
-        problems.append(
-            f"{labels[None]} images have no class in the table; they will be quarantined: {said}."
-        )
-    elif classes and labels[None]:
-        problems.append(f"{labels[None]} images lie outside the class folders and have no class.")
-    if received and received.unknown:
-        problems.append(
-            f"{len(received.unknown)} lines of the table are about images that are not there."
-        )
-    nested = sum(is_archive(one.name) for one in contents.files)
-    if nested:
-        problems.append(
-            f"{nested} archives lie inside an archive and are not opened: unpack the outer one first."
-        )
-    few = sorted(name for name, count in classes.items() if count < FEW)
-    if few:
-        problems.append(
-            f"{len(few)} classes have fewer than {FEW} images: {', '.join(few[:5])}{' ...' if len(few) > 5 else ''}."
-        )
-    if unreadable:
-        problems.append(
-            f"{unreadable} of the sampled files are no images that can be read; they will be quarantined."
-        )
-    if not contents.is_complete:
-        problems.append(
-            "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."
-        )
-    if layout.kind in ("split_class_folders", "split_leaf_folders", "class_split_folders"):
-        problems.append(_about_splits(splits))
-    return problems
-
-
-def _about_splits(splits: Counter[str | None]) -> str:
-    """What curate will make of published splits, see curate/splits.py."""
-    absent = [name for name in ("val", "test") if not splits[name]]
-    if not absent:
-        return "The splits are taken from the folders."
-    missing = " and ".join(absent)
-    return f"The splits are taken from the folders; what no source brings is drawn out of train: {missing} so far."

@@ -1,0 +1,243 @@
+"""Recognise the layout of a source from the names of its files.
+
+Two tables of small pure functions. SET_ASIDE finds what accompanies images and is none to learn from (masks, copies of
+another colour); LAYOUT_ROWS finds how the others are read, where names leave no other reading. What they do not settle is
+judged by `doubt`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline_lib.sources.layout import Folders, layout_of_folders
+from pipeline_lib.sources.set_aside import SET_ASIDE, path_pattern
+from pipeline_lib.sources.split_names import SPLIT_FOLDERS, split_names
+
+FEW = 0.1  # share of images up to which a folder beside the splits is a stray one
+NEVER_CLASSES = frozenset(
+    {
+        "doc", "docs", "documentation", "figure", "figures", "screenshot", "screenshots", "asset", "assets", "readme",
+        "logo", "logos", "banner", "banners", "thumbnail", "thumbnails", "preview", "previews",
+    }
+)  # fmt: skip
+WRAPPERS = 2  # folders between split and classes that hold nothing else
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a source by name. images: those that are images by their names; others: tables, texts, archives."""
+
+    images: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What was recognised, as params.yaml states it. why: for people, one line.
+
+    exclude: pattern -> what it leaves out, for people. labels: the file of the source that completes the labels.
+    """
+
+    why: str
+    layout: str
+    splits: Mapping[str, str] | None = None
+    depth: int | None = None
+    class_from: str | None = None
+    exclude: Mapping[str, str] = field(default_factory=dict)
+    labels: str | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Images counted by their folders, below the shared ones. depth: how many are shared."""
+
+    below: Mapping[Folders, int]
+    depth: int
+    prefix: str
+    listing: Listing
+
+    @property
+    def tops(self) -> frozenset[str]:
+        """The first folders."""
+        return frozenset(path[0] for path in self.below if path)
+
+    def inside(self, *path: str) -> frozenset[str]:
+        """The folders directly in a folder."""
+        n = len(path)
+        return frozenset(one[n] for one in self.below if len(one) > n and one[:n] == path)
+
+    def count(self, *path: str) -> int:
+        """How many images lie in a folder and below."""
+        return sum(n for one, n in self.below.items() if one[: len(path)] == path)
+
+
+def recognise(listing: Listing) -> Shape | None:
+    """The layout of these files, where their names leave one reading; None where they do not."""
+    if not listing.images:
+        return None
+    folders = Counter(name.rpartition("/")[0] for name in listing.images)
+    counts = {tuple(path.split("/")) if path else (): n for path, n in folders.items()}
+    depth = layout_of_folders(list(counts), "auto").depth
+    below: Counter[Folders] = Counter()
+    for path, n in counts.items():
+        below[path[depth:]] += n
+    shared = next((path[:depth] for path in counts if len(path) >= depth), ())
+    tree = Tree(below, depth, "".join(f"{one}/" for one in shared), listing)
+    return next((shape for row in LAYOUT_ROWS.values() if (shape := row(tree))), None)
+
+
+def set_aside(names: Sequence[str]) -> dict[str, str]:
+    """Pattern of `exclude` -> what it leaves out, for images that accompany others."""
+    return {pattern: what for find in SET_ASIDE for pattern, what in find(names).items()}
+
+
+def kaggle_ilsvrc(tree: Tree) -> Shape | None:
+    """ILSVRC/Data/CLS-LOC/{train/<wnid>,val,test} with LOC_val_solution.csv (Kaggle, ILSVRC2016_CLS-LOC)."""
+    if not ("CLS-LOC/" in tree.prefix and {"train", "val"} <= tree.tops):
+        return None
+    solution = _named(tree.listing.others, "LOC_val_solution.csv")
+    labels = f"val by {solution}" if solution else "no LOC_val_solution.csv, so val has no classes"
+    aside = {path_pattern(tree.prefix, "test"): "test images, whose labels are not published"}
+    return Shape(
+        f"ImageNet as Kaggle packs it: train by its class folders, {labels}",
+        "split_class_folders",
+        {"train": "train", "val": "val"},
+        tree.depth,
+        exclude=aside if "test" in tree.tops else {},
+        labels=solution,
+    )
+
+
+def official_ilsvrc(tree: Tree) -> Shape | None:
+    """ILSVRC2012_img_train.tar, a tar of one tar per class, ILSVRC2012_img_val.tar and the devkit."""
+    train, val = "ILSVRC2012_img_train", "ILSVRC2012_img_val"
+    if not {train, val} <= tree.tops:
+        return None
+    devkit = _named(tree.listing.others, "ILSVRC2012_devkit_t12.tar.gz")
+    labels = (
+        f"val by {devkit}" if devkit else "no ILSVRC2012_devkit_t12.tar.gz, so val has no classes"
+    )
+    tests = {
+        path_pattern(tree.prefix, top): "test images, whose labels are not published"
+        for top in tree.tops
+        if top.startswith("ILSVRC2012_img_test")
+    }
+    return Shape(
+        f"ImageNet's own archives: train by the tar of each class, {labels}",
+        "split_class_folders",
+        {train: "train", val: "val"},
+        tree.depth,
+        exclude=tests,
+        labels=devkit,
+    )
+
+
+def tiny_imagenet(tree: Tree) -> Shape | None:
+    """train/<wnid>/images/*.JPEG, val/images/*.JPEG with val_annotations.txt, test/images/*.JPEG."""
+    labels = f"{tree.prefix}val/val_annotations.txt"
+    if labels not in tree.listing.others or tree.inside("val") != {"images"}:
+        return None
+    aside = {path_pattern(tree.prefix, "test"): "test images, whose labels are not published"}
+    return Shape(
+        f"Tiny ImageNet: train by its class folders, val by {labels}",
+        "split_class_folders",
+        {"train": "train", "val": "val"},
+        tree.depth,
+        exclude=aside if "test" in tree.tops else {},
+        labels=labels,
+    )
+
+
+def splits_of_the_same_classes(tree: Tree) -> Shape | None:
+    """Folders named like splits whose folders repeat the classes of train; others beside them are stray."""
+    named = {top: split for top, split in split_names(tree.tops).items() if tree.inside(top)}
+    train = {top for top, split in named.items() if split == "train"}
+    if len(train) != 1:
+        return None
+    wrapper = _wrapper(tree, named)
+    n = len(wrapper[next(iter(train))])
+    classes = {top: tree.inside(top, *wrapper[top]) for top in named}
+    learnt = classes[next(iter(train))]
+    if len(learnt) < 2 or not all(found and found <= learnt for found in classes.values()):
+        return None
+    if any(tree.inside(top, *wrapper[top], one) for top in named for one in classes[top]):
+        return None  # deeper folders may be the classes
+    strays = _strays(tree, named, learnt)
+    if len(set(named.values())) < 2 and not (strays and {one.lower() for one in strays} <= NEVER_CLASSES):
+        return None
+    is_usual = all(top.lower() in SPLIT_FOLDERS for top in named)
+    if strays is None or (is_usual and not strays and not n):
+        return None
+    said = ", ".join(top if top == split else f"{top} ({split})" for top, split in named.items())
+    why = f"{said} hold folders of the same {len(learnt)} classes"
+    exclude = {
+        path_pattern(tree.prefix, top): "it lies beside the splits" for top in sorted(strays)
+    }
+    if n:
+        pattern = "/".join(["{split}", *["*"] * n, "{class}", "*"])
+        return Shape(why, "auto", named, class_from=pattern, exclude=exclude)
+    return Shape(why, "split_class_folders", named, tree.depth or None, exclude=exclude)
+
+
+def splits_in_each_class(tree: Tree) -> Shape | None:
+    """cat/train, cat/test, dog/train, dog/test: each class holds the same splits and nothing else."""
+    inside = {top: tree.inside(top) for top in tree.tops}
+    every = frozenset().union(*inside.values()) if inside else frozenset()
+    splits = split_names(every)
+    is_split = set(splits) == every and len(set(splits.values())) > 1 and "train" in splits.values()
+    if not is_split or len(tree.tops) < 2 or any(len(path) != 2 for path in tree.below):
+        return None
+    if not all("train" in {splits[one] for one in found} for found in inside.values()):
+        return None
+    why = f"each of {len(tree.tops)} folders holds {', '.join(sorted(every))}: the classes, each with its splits"
+    return Shape(why, "class_split_folders", splits, tree.depth or None)
+
+
+def below_first_letters(tree: Tree) -> Shape | None:
+    """a/abbey, a/apartment_building/outdoor, b/bar, as Places365 has it: a letter, and the classes that begin with it."""
+    tops = tree.tops
+    if len(tops) < 2 or () in tree.below or any(len(top) != 1 for top in tops):
+        return None
+    if any(len(path) < 2 or not path[1].lower().startswith(path[0].lower()) for path in tree.below):
+        return None
+    why = "the classes lie below their first letters"
+    return Shape(why, "path_folders", {}, tree.depth + 1)
+
+
+LAYOUT_ROWS: Mapping[str, Callable[[Tree], Shape | None]] = {
+    "Kaggle's ImageNet": kaggle_ilsvrc,
+    "ImageNet's own archives": official_ilsvrc,
+    "Tiny ImageNet": tiny_imagenet,
+    "splits that repeat the classes": splits_of_the_same_classes,
+    "splits in each class": splits_in_each_class,
+    "classes below their first letters": below_first_letters,
+}
+
+
+def _named(names: Sequence[str], last: str) -> str | None:
+    return next((name for name in names if name.rpartition("/")[2] == last), None)
+
+
+def _wrapper(tree: Tree, tops: Collection[str]) -> dict[str, Folders]:
+    """The folders between each split and its classes that hold nothing but the next: seg_train/seg_train/forest."""
+    found: dict[str, Folders] = dict.fromkeys(tops, ())
+    for _ in range(WRAPPERS):
+        inside = {top: tree.inside(top, *path) for top, path in found.items()}
+        holds_images = any((top, *path) in tree.below for top, path in found.items())
+        if holds_images or any(len(one) != 1 for one in inside.values()):
+            return found
+        found = {top: (*path, *inside[top]) for top, path in found.items()}
+    return found
+
+
+def _strays(tree: Tree, splits: Collection[str], classes: Collection[str]) -> set[str] | None:
+    """Folders beside the splits that are no part of them; None where one may be: it repeats a class, or is large."""
+    others = tree.tops - set(splits)
+    total = sum(tree.below.values())
+    for top in others:
+        is_large = tree.count(top) > FEW * total and top.lower() not in NEVER_CLASSES
+        if tree.inside(top) & set(classes) or is_large:
+            return None
+    return set(others)
