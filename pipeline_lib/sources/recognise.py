@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 
 from pipeline_lib.sources.layout import Folders, layout_of_folders
 from pipeline_lib.sources.set_aside import SET_ASIDE, path_pattern
-from pipeline_lib.sources.split_names import SPLIT_FOLDERS, split_names
+from pipeline_lib.sources.split_names import SPLIT_FOLDERS, split_names, words_of
 
 FEW = 0.1  # share of images up to which a folder beside the splits is a stray one
+WITHOUT_CLASSES = "no folder and no table gives them a class; name one with --labels to use them"
+UNLABELLED = frozenset({"pred", "predict", "unlabeled", "unlabelled", "unsupervised", "unsup"})
 NEVER_CLASSES = frozenset(
     {
         "doc", "docs", "documentation", "figure", "figures", "screenshot", "screenshots", "asset", "assets", "readme",
@@ -27,10 +29,14 @@ WRAPPERS = 2  # folders between split and classes that hold nothing else
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a source by name. images: those that are images by their names; others: tables, texts, archives."""
+    """The files of a source by name. images: those that are images by their names; others: tables, texts, archives.
+
+    has_truth: a person has named the file of ImageNet's validation classes.
+    """
 
     images: tuple[str, ...]
     others: tuple[str, ...] = ()
+    has_truth: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,90 +101,71 @@ def set_aside(names: Sequence[str]) -> dict[str, str]:
 
 def kaggle_ilsvrc(tree: Tree) -> Shape | None:
     """ILSVRC/Data/CLS-LOC/{train/<wnid>,val,test} with LOC_val_solution.csv (Kaggle, ILSVRC2016_CLS-LOC)."""
-    if not ("CLS-LOC/" in tree.prefix and {"train", "val"} <= tree.tops):
+    if not ("CLS-LOC/" in tree.prefix and {"train", "val"} <= tree.tops and not tree.inside("val")):
         return None
     solution = _named(tree.listing.others, "LOC_val_solution.csv")
-    labels = f"val by {solution}" if solution else "no LOC_val_solution.csv, so val has no classes"
-    aside = {path_pattern(tree.prefix, "test"): "test images, whose labels are not published"}
-    return Shape(
-        f"ImageNet as Kaggle packs it: train by its class folders, {labels}",
-        "split_class_folders",
-        {"train": "train", "val": "val"},
-        tree.depth,
-        exclude=aside if "test" in tree.tops else {},
-        labels=solution,
-    )
+    return _imagenet("ImageNet as Kaggle packs it", tree, "train", "val", ["test"], solution)
 
 
 def official_ilsvrc(tree: Tree) -> Shape | None:
     """ILSVRC2012_img_train.tar, a tar of one tar per class, ILSVRC2012_img_val.tar and the devkit."""
     train, val = "ILSVRC2012_img_train", "ILSVRC2012_img_val"
-    if not {train, val} <= tree.tops:
+    if not {train, val} <= tree.tops or tree.inside(val):
         return None
     devkit = _named(tree.listing.others, "ILSVRC2012_devkit_t12.tar.gz")
-    labels = (
-        f"val by {devkit}" if devkit else "no ILSVRC2012_devkit_t12.tar.gz, so val has no classes"
-    )
-    tests = {
-        path_pattern(tree.prefix, top): "test images, whose labels are not published"
-        for top in tree.tops
-        if top.startswith("ILSVRC2012_img_test")
-    }
-    return Shape(
-        f"ImageNet's own archives: train by the tar of each class, {labels}",
-        "split_class_folders",
-        {train: "train", val: "val"},
-        tree.depth,
-        exclude=tests,
-        labels=devkit,
-    )
+    tests = [top for top in tree.tops if top.startswith("ILSVRC2012_img_test")]
+    return _imagenet("ImageNet's own archives", tree, train, val, tests, devkit)
 
 
 def tiny_imagenet(tree: Tree) -> Shape | None:
     """train/<wnid>/images/*.JPEG, val/images/*.JPEG with val_annotations.txt, test/images/*.JPEG."""
     labels = f"{tree.prefix}val/val_annotations.txt"
-    if labels not in tree.listing.others or tree.inside("val") != {"images"}:
+    if labels not in tree.listing.others and not tree.listing.has_truth:
         return None
-    aside = {path_pattern(tree.prefix, "test"): "test images, whose labels are not published"}
-    return Shape(
-        f"Tiny ImageNet: train by its class folders, val by {labels}",
-        "split_class_folders",
-        {"train": "train", "val": "val"},
-        tree.depth,
-        exclude=aside if "test" in tree.tops else {},
-        labels=labels,
-    )
+    if "train" not in tree.tops or tree.inside("val") != {"images"}:
+        return None
+    return _imagenet("Tiny ImageNet", tree, "train", "val", ["test"], labels)
 
 
 def splits_of_the_same_classes(tree: Tree) -> Shape | None:
-    """Folders named like splits whose folders repeat the classes of train; others beside them are stray."""
-    named = {top: split for top, split in split_names(tree.tops).items() if tree.inside(top)}
-    train = {top for top, split in named.items() if split == "train"}
+    """Folders named like splits whose folders repeat the classes of train; others beside them are stray.
+
+    Evaluation images without class folders, as of a competition, cannot be used: they are left out.
+    """
+    named = split_names(tree.tops)
+    train = [top for top, split in named.items() if split == "train"]
     if len(train) != 1:
         return None
-    wrapper = _wrapper(tree, named)
-    n = len(wrapper[next(iter(train))])
-    classes = {top: tree.inside(top, *wrapper[top]) for top in named}
-    learnt = classes[next(iter(train))]
+    unlabelled = {top for top in tree.tops if UNLABELLED & set(words_of(top))}
+    flat = {top for top in {*named, *unlabelled} - {train[0]} if _is_flat(tree, top)}
+    used = {top: split for top, split in named.items() if top not in flat}
+    wrapper = _wrapper(tree, used)
+    classes = {top: tree.inside(top, *wrapper[top]) for top in used}
+    learnt = classes[train[0]]
     if len(learnt) < 2 or not all(found and found <= learnt for found in classes.values()):
         return None
-    if any(tree.inside(top, *wrapper[top], one) for top in named for one in classes[top]):
+    if any(tree.inside(top, *wrapper[top], one) for top in used for one in classes[top]):
         return None  # deeper folders may be the classes
-    strays = _strays(tree, named, learnt)
-    if len(set(named.values())) < 2 and not (strays and {one.lower() for one in strays} <= NEVER_CLASSES):
+    strays = _strays(tree, {*used, *flat}, learnt)
+    if strays is None or (
+        len(used) == 1 and not flat and not {one.lower() for one in strays} & NEVER_CLASSES
+    ):
         return None
-    is_usual = all(top.lower() in SPLIT_FOLDERS for top in named)
-    if strays is None or (is_usual and not strays and not n):
+    n_wrappers = len(wrapper[train[0]])
+    is_usual = all(top.lower() in SPLIT_FOLDERS for top in used)
+    if is_usual and not strays and not flat and not n_wrappers:
         return None
-    said = ", ".join(top if top == split else f"{top} ({split})" for top, split in named.items())
-    why = f"{said} hold folders of the same {len(learnt)} classes"
+    said = ", ".join(top if top == split else f"{top} ({split})" for top, split in used.items())
+    verb = "holds" if len(used) == 1 else "hold folders of the same"
+    why = f"{said} {verb} {len(learnt)} classes"
     exclude = {
         path_pattern(tree.prefix, top): "it lies beside the splits" for top in sorted(strays)
     }
-    if n:
-        pattern = "/".join(["{split}", *["*"] * n, "{class}", "*"])
-        return Shape(why, "auto", named, class_from=pattern, exclude=exclude)
-    return Shape(why, "split_class_folders", named, tree.depth or None, exclude=exclude)
+    exclude |= {path_pattern(tree.prefix, top): WITHOUT_CLASSES for top in sorted(flat)}
+    if n_wrappers:
+        pattern = "/".join(["{split}", *["*"] * n_wrappers, "{class}", "*"])
+        return Shape(why, "auto", used, class_from=pattern, exclude=exclude)
+    return Shape(why, "split_class_folders", used, tree.depth or None, exclude=exclude)
 
 
 def splits_in_each_class(tree: Tree) -> Shape | None:
@@ -214,6 +201,38 @@ LAYOUT_ROWS: Mapping[str, Callable[[Tree], Shape | None]] = {
     "splits in each class": splits_in_each_class,
     "classes below their first letters": below_first_letters,
 }
+
+
+def _imagenet(
+    what: str, tree: Tree, train: str, val: str, tests: Sequence[str], labels: str | None
+) -> Shape:
+    """Train by class folders, val by the file that has its classes; test images have no published ones."""
+    aside = {
+        path_pattern(tree.prefix, top): "test images, whose classes are not published"
+        for top in sorted(tests)
+        if top in tree.tops
+    }
+    splits = {train: "train", val: "val"}
+    if labels is None and not tree.listing.has_truth:
+        aside[path_pattern(tree.prefix, val)] = WITHOUT_CLASSES
+        splits = {train: "train"}
+    by = f", val by {labels}" if labels else ""
+    why = f"{what}: train by its class folders{by}"
+    depth = tree.depth or None
+    return Shape(why, "split_class_folders", splits, depth, exclude=aside, labels=labels)
+
+
+def _is_flat(tree: Tree, top: str) -> bool:
+    """Whether a folder holds no class folders, but at most wrappers around its images: Final_Test/Images, seg_pred/seg_pred."""
+    path: Folders = (top,)
+    for _ in range(WRAPPERS + 1):
+        inside = tree.inside(*path)
+        if not inside:
+            return True
+        if len(inside) > 1 or path in tree.below:
+            return False
+        path = (*path, *inside)
+    return False
 
 
 def _named(names: Sequence[str], last: str) -> str | None:

@@ -81,9 +81,9 @@ def split_names(siblings: Iterable[str]) -> dict[str, str]:
     """Return folder -> train, val or test, for the sibling folders whose name contains a split.
 
     Words that all siblings share (`pets_train`, `pets_test`) and words like `set` and `images` say nothing; then one
-    word must be left, so that `bullet_train` beside `tram` is a class.
+    word must be left, perhaps with a number, so that `bullet_train` beside `tram` is a class.
     """
-    words = {name: _words(name) for name in siblings}
+    words = {name: words_of(name) for name in siblings}
     shared = reduce(set.intersection, map(set, words.values())) if len(words) > 1 else set()
     left = {
         name: [word for word in of_name if word not in shared | _SAYS_NOTHING]
@@ -94,6 +94,12 @@ def split_names(siblings: Iterable[str]) -> dict[str, str]:
         for name, of_name in left.items()
         if len(of_name) == 1 and of_name[0] in _WORDS
     }
+    taken = set(named.values())
+    for name, of_name in left.items():  # test1 beside train; test1 and test2 are parts of something
+        word = of_name[0] if len(of_name) == 2 and of_name[1].isdecimal() else ""
+        is_alone = sum(word in other for other in left.values()) == 1
+        if word in _WORDS and word not in taken and is_alone:
+            named[name] = word
     has_val = any(_WORDS[word] == "val" and word not in _EVALUATION for word in named.values())
     return {
         name: "test" if word in _EVALUATION and has_val else _WORDS[word]
@@ -101,7 +107,7 @@ def split_names(siblings: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _words(name: str) -> tuple[str, ...]:
+def words_of(name: str) -> tuple[str, ...]:
     """Words and numbers in lower case, without accents: `Entraînement_2` is entrainement, 2. Kana keep their marks."""
     plain = "".join(
         letter

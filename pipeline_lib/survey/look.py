@@ -38,11 +38,11 @@ OPENED = 500  # files whose names do not say what they are; on S3 each is a requ
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Images that a pattern of `include` or `exclude` leaves out. what: for people, "" where a person wrote it."""
+    """Files that a pattern of `include` or `exclude` leaves out. what: for people, "" where a person wrote it."""
 
     pattern: str
     what: str
-    n_images: int
+    n_files: int
 
 
 @dataclass(frozen=True)

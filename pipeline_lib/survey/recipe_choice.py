@@ -173,8 +173,8 @@ def _reading(survey: Survey) -> str:
             f"      include: [{', '.join(map(_quoted, keys.include))}]  # nothing else is taken\n"
         )
     if keys.exclude:
-        n_images = sum(one.n_images for one in survey.left_out)
-        lines += f"      exclude: [{', '.join(map(_quoted, keys.exclude))}]  # {n_images} images are left out\n"
+        n_files = sum(one.n_files for one in survey.left_out)
+        lines += f"      exclude: [{', '.join(map(_quoted, keys.exclude))}]  # {n_files} files are left out\n"
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Say how the names of a source are read, and what a person should know of it."""
+"""Say how the names of a source are read: as a person said, as was recognised, or as is to be asked."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from pathlib import Path
 from pipeline_lib.download.ground_truth import is_ground_truth, read_ground_truth
 from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.errors import BadData, UsageError
-from pipeline_lib.pixels.other_formats import READ_HEIC, reads_heic
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources.doubt import find_doubt
-from pipeline_lib.sources.layout import READS_SPLITS
-from pipeline_lib.sources.names import is_archive, respelled, without_archive_ending
+from pipeline_lib.sources.doubt import Doubt, doubt_of_file_names, find_doubt
+from pipeline_lib.sources.layout import detect_layout
+from pipeline_lib.sources.name_patterns import fields_by_name
+from pipeline_lib.sources.names import (
+    refusal,
+    without_archive_ending,
+)
 from pipeline_lib.sources.places import Place, place_of
 from pipeline_lib.sources.reading import NameReading, left_out, patterns_without_effect, read_names
-from pipeline_lib.sources.recognise import Listing, recognise, set_aside
+from pipeline_lib.sources.recognise import WITHOUT_CLASSES, Listing, recognise, set_aside
+from pipeline_lib.sources.set_aside import path_pattern
+from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.survey.answers import (
     Keys,
     SourceAnswer,
@@ -29,12 +34,11 @@ from pipeline_lib.survey.answers import (
     tables_of_labels,
 )
 from pipeline_lib.survey.class_words import class_words
-from pipeline_lib.survey.contents import Contents, Seen
+from pipeline_lib.survey.contents import Contents
 from pipeline_lib.survey.look import LeftOut, Looked, Survey, look_at
+from pipeline_lib.survey.problems import find_problems, respelled_classes, unreadable_formats
 from pipeline_lib.survey.subjects import find_subjects
 
-FEW = 20
-HEIC_ENDINGS = (".heic", ".heif", ".hif")
 EXAMPLES = 3
 NO_ANSWER = SourceAnswer()
 
@@ -52,12 +56,12 @@ def survey_of(
     Raises BadData when the table is wrong, UsageError for a layout that gives no class or a pattern that no image fits.
     """
     uri, contents = looked.uri, looked.contents
-    every = [one.name for one in looked.taken]
+    images = [one.name for one in looked.taken]
 
     # What is none to learn from: as a person said, and what only accompanies images.
-    aside = set_aside(every) if answer.sets_aside else {}
+    aside = _set_aside(looked, answer) if answer.sets_aside else {}
     answer = replace(answer, exclude=(*answer.exclude, *(aside.keys() - {*answer.exclude})))
-    names = _kept(every, answer, uri)
+    names = _kept(images, looked, answer)
     doubt = find_doubt(names, _archives(looked))
 
     # Labels of a table, or what was recognised.
@@ -66,15 +70,18 @@ def survey_of(
     received = table.labels if table else None
     shape = None
     if received is None and not answer.says_how:
-        shape = recognise(Listing(tuple(names), _others(looked)))
+        shape = recognise(Listing(tuple(names), _others(looked), bool(truth)))
     if shape:
         doubt = None
         aside |= shape.exclude
         answer = replace(answer, exclude=(*answer.exclude, *shape.exclude))
-        names = _kept(names, answer, uri)
+        names = _kept(names, looked, answer)
         if shape.labels and not answer.labels:
             answer = replace(answer, labels=_inside(looked, shape.labels))
             truth = _ground_truth(answer.labels, settings, root=root)
+
+    if not (shape or received or answer.says_how):
+        doubt = _with_file_names(doubt, names, uri, _others(looked))
 
     # Each image with its class and split.
     keys = keys_of(answer, shape, doubt, names, received)
@@ -91,10 +98,10 @@ def survey_of(
 
     # What a person should know before starting.
     taken = [one for one in looked.taken if one.name in class_of]
-    problems = _unreadable_formats(taken, looked.formats)
-    problems += _problems(reading, labels, splits, contents, looked.n_unreadable, received)
+    problems = unreadable_formats(taken, looked.formats)
+    problems += find_problems(reading, labels, splits, contents, looked.n_unreadable, received)
     if received is None:
-        problems += _respelled(reading, names)
+        problems += respelled_classes(reading, names)
     if received is None and not truth:
         problems += tables_of_labels(uri, contents, names, root=root)
     if looked.n_unopened:
@@ -116,7 +123,7 @@ def survey_of(
         keys=_stated(keys, reading, is_complete=contents.is_complete),
         why=shape.why if shape else "",
         doubt=remaining_doubt(answer, doubt, received),
-        left_out=_left_out(every, answer, aside),
+        left_out=_left_out(looked, answer, aside),
         examples=_examples(names, class_of, split_of),
         class_of=class_of,
         split_of=split_of,
@@ -127,11 +134,50 @@ def survey_of(
     )
 
 
+def _set_aside(looked: Looked, answer: SourceAnswer) -> dict[str, str]:
+    """What accompanies images: by their names, also of files that are none; and where no image fits `class_from`."""
+    names = [one.name for one in looked.contents.files if refusal(one.name) is None]
+    found = set_aside(names)
+    if answer.class_from is None:
+        return found
+    fits = {name.rpartition("/")[0] for name, _ in fields_by_name(answer.class_from, names)}
+    unfit = sorted({name.rpartition("/")[0] for name in names} - fits - {""})
+    tests = [
+        one for one in unfit if split_names([one.rpartition("/")[2], "train"]).keys() - {"train"}
+    ]
+    return found | {path_pattern(one): WITHOUT_CLASSES for one in tests if fits}
+
+
+def _with_file_names(
+    doubt: Doubt | None, names: Sequence[str], uri: str, others: Sequence[str]
+) -> Doubt | None:
+    """The doubt, with the classes that names of files may hold, where folders hold none.
+
+    Raises UsageError for labels in MATLAB's form.
+    """
+    layout = detect_layout(names, "auto")
+    is_flat = doubt.readings[0].classes == () if doubt else not any(map(layout.label, names))
+    if not is_flat:
+        return doubt
+    matlab = next((name for name in others if name.endswith(".mat")), None)
+    if matlab and not doubt:
+        remedy = "save its labels as CSV (filename,label) and name it with --labels, or say --layout flat to go without"
+        raise UsageError(
+            "the classes seem to lie in a file of MATLAB, which is not read",
+            file=uri,
+            value=matlab,
+            remedy=remedy,
+        )
+    by_name = doubt_of_file_names(names)
+    if by_name and doubt:
+        return replace(by_name, readings=(by_name.readings[0], *doubt.readings))
+    return by_name or doubt
+
+
 def still_fits(answer: SourceAnswer, looked: Looked) -> SourceAnswer:
     """What params.yaml states, without patterns whose files are gone: nobody has typed them now."""
-    names = [one.name for one in looked.taken]
-    keys = Keys("auto", include=answer.include, exclude=answer.exclude)
-    idle = patterns_without_effect(names, keys)
+    names = [one.name for one in looked.contents.files]
+    idle = patterns_without_effect(names, _choices(answer))
     return replace(
         answer,
         include=tuple(one for one in answer.include if f"include {one}" not in idle),
@@ -152,18 +198,24 @@ def _others(looked: Looked) -> tuple[str, ...]:
     return (*files, *(one.key for one in looked.contents.archives))
 
 
-def _kept(names: Sequence[str], answer: SourceAnswer, uri: str) -> list[str]:
-    """The names that the patterns leave. Raises UsageError for one that fits nothing, or all."""
-    keys = Keys("auto", include=answer.include, exclude=answer.exclude)
-    if idle := patterns_without_effect(names, keys):
+def _kept(names: Sequence[str], looked: Looked, answer: SourceAnswer) -> list[str]:
+    """The images that the patterns leave. Raises UsageError for a pattern that fits no file, or that leaves no image."""
+    keys = _choices(answer)
+    if idle := patterns_without_effect([one.name for one in looked.contents.files], keys):
         remedy = "write it as in .gitignore: 'masks' (a folder or file anywhere), '/a/b' (from the top), '*_mask.png'"
-        raise UsageError(f"--{idle[0]} fits no image", file=uri, value=names[0], remedy=remedy)
+        what = f"--{idle[0]} fits no file"
+        raise UsageError(what, file=looked.uri, value=names[0], remedy=remedy)
     out = left_out(names, keys)
     if len(out) == len(set(names)):
         patterns = ", ".join([*answer.include, *answer.exclude])
         remedy = "leave some of --include and --exclude away"
-        raise UsageError("the patterns leave no image", file=uri, value=patterns, remedy=remedy)
+        what = "the patterns leave no image"
+        raise UsageError(what, file=looked.uri, value=patterns, remedy=remedy)
     return [name for name in names if name not in out]
+
+
+def _choices(answer: SourceAnswer) -> Keys:
+    return Keys("auto", include=answer.include, exclude=answer.exclude)
 
 
 def _read(names: Sequence[str], keys: Keys, uri: str) -> NameReading:
@@ -220,10 +272,11 @@ def _stated(keys: Keys, reading: NameReading, *, is_complete: bool) -> Keys:
 
 
 def _left_out(
-    every: Sequence[str], answer: SourceAnswer, aside: Mapping[str, str]
+    looked: Looked, answer: SourceAnswer, aside: Mapping[str, str]
 ) -> tuple[LeftOut, ...]:
-    keys = Keys("auto", include=answer.include, exclude=answer.exclude)
-    counts = Counter(left_out(every, keys).values())
+    counts = Counter(
+        left_out([one.name for one in looked.contents.files], _choices(answer)).values()
+    )
     return tuple(
         LeftOut(pattern, aside.get(pattern, ""), n) for pattern, n in sorted(counts.items())
     )
@@ -243,16 +296,6 @@ def _examples(
     return tuple(islice((name for turn in turns for name in turn if name), EXAMPLES))
 
 
-def _unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:
-    """What most of a phone's images are, and what reads them; named before anything is written."""
-    n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
-    if reads_heic() or not n_heic:
-        return []
-    return [
-        f"{n_heic} of {len(taken)} images are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."
-    ]
-
-
 def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((name, count) for name, count in counts.items() if name is not None))
 
@@ -263,70 +306,3 @@ def _kind(place: Place, contents: Contents, uri: str) -> str:
         return f"{where}archive"
     folder = "S3 prefix" if where else "folder"
     return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder
-
-
-def _respelled(reading: NameReading, names: Sequence[str]) -> list[str]:
-    folders = {text for name in names if (text := reading.class_text(name)) is not None}
-    return [f"{sentence}." for sentence in respelled(folders)]
-
-
-def _problems(
-    reading: NameReading,
-    labels: Counter[str | None],
-    splits: Counter[str | None],
-    contents: Contents,
-    unreadable: int,
-    received: ReceivedLabels | None,
-) -> list[str]:
-    """What a person should know before starting, one sentence each."""
-    classes = {name: count for name, count in labels.items() if name is not None}
-    problems = []
-    if not classes:
-        problems.append(
-            "No class can be told from the folders: name a table of labels (`--labels FILE`, one line per image) or "
-            "a votes file, or sort the images into class folders."
-        )
-    elif len(classes) == 1:
-        problems.append("There is one class only; a classifier needs two.")
-    if received and labels[None]:
-        more = ", ..." if labels[None] > 5 else ""
-        said = ", ".join(received.without[:5]) + more
-        problems.append(
-            f"{labels[None]} images have no class in the table; they will be quarantined: {said}."
-        )
-    elif classes and labels[None]:
-        problems.append(f"{labels[None]} images lie outside the class folders and have no class.")
-    if received and received.unknown:
-        problems.append(
-            f"{len(received.unknown)} lines of the table are about images that are not there."
-        )
-    nested = sum(is_archive(one.name) for one in contents.files)
-    if nested:
-        problems.append(
-            f"{nested} archives lie inside an archive and are not opened: unpack the outer one first."
-        )
-    few = sorted(name for name, count in classes.items() if count < FEW)
-    if few:
-        problems.append(
-            f"{len(few)} classes have fewer than {FEW} images: {', '.join(few[:5])}{' ...' if len(few) > 5 else ''}."
-        )
-    if unreadable:
-        problems.append(
-            f"{unreadable} of the sampled files are no images that can be read; they will be quarantined."
-        )
-    if not contents.is_complete:
-        problems.append(
-            "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."
-        )
-    if reading.split_of is not None or reading.layout.kind in READS_SPLITS:
-        problems.append(_about_splits(splits))
-    return problems
-
-
-def _about_splits(splits: Counter[str | None]) -> str:
-    """What curate will make of published splits, see curate/splits.py."""
-    absent = [name for name in ("val", "test") if not splits[name]]
-    if not absent:
-        return "The splits are taken from the folders."
-    missing = " and ".join(absent)
-    return f"The splits are taken from the folders; what no source brings is drawn out of train: {missing} so far."

@@ -210,7 +210,7 @@ def test_any_address_survives_yaml(tmp_path: Path, uri: str) -> None:
 def test_heic_is_named_with_its_remedy_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline_lib.survey.understand.reads_heic", lambda: False)
+    monkeypatch.setattr("pipeline_lib.survey.problems.reads_heic", lambda: False)
     heic = {f"cat/{n}.HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" for n in range(30)}
     tar_of(tmp_path / "pics.tar", SMALL | heic)
 

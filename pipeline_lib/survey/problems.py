@@ -1,0 +1,94 @@
+"""What a person should know of a source before starting, one sentence each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pipeline_lib.download.labels_file import ReceivedLabels
+from pipeline_lib.pixels.other_formats import READ_HEIC, reads_heic
+from pipeline_lib.sources.layout import READS_SPLITS
+from pipeline_lib.sources.names import is_archive, respelled
+from pipeline_lib.sources.reading import NameReading
+from pipeline_lib.survey.contents import Contents, Seen
+
+FEW = 20
+HEIC_ENDINGS = (".heic", ".heif", ".hif")
+
+
+def unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:
+    """What most of a phone's images are, and what reads them; named before anything is written."""
+    n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
+    if reads_heic() or not n_heic:
+        return []
+    return [
+        f"{n_heic} of {len(taken)} images are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."
+    ]
+
+
+def respelled_classes(reading: NameReading, names: Sequence[str]) -> list[str]:
+    """Classes whose folders are spelled in several ways."""
+    folders = {text for name in names if (text := reading.class_text(name)) is not None}
+    return [f"{sentence}." for sentence in respelled(folders)]
+
+
+def find_problems(
+    reading: NameReading,
+    labels: Counter[str | None],
+    splits: Counter[str | None],
+    contents: Contents,
+    unreadable: int,
+    received: ReceivedLabels | None,
+) -> list[str]:
+    """What a person should know before starting, one sentence each."""
+    classes = {name: count for name, count in labels.items() if name is not None}
+    problems = []
+    if not classes:
+        problems.append(
+            "No class can be told from the folders: name a table of labels (`--labels FILE`, one line per image) or "
+            "a votes file, or sort the images into class folders."
+        )
+    elif len(classes) == 1:
+        problems.append("There is one class only; a classifier needs two.")
+    if received and labels[None]:
+        more = ", ..." if labels[None] > 5 else ""
+        said = ", ".join(received.without[:5]) + more
+        problems.append(
+            f"{labels[None]} images have no class in the table; they will be quarantined: {said}."
+        )
+    elif classes and labels[None]:
+        problems.append(f"{labels[None]} images lie outside the class folders and have no class.")
+    if received and received.unknown:
+        problems.append(
+            f"{len(received.unknown)} lines of the table are about images that are not there."
+        )
+    nested = sum(is_archive(one.name) for one in contents.files)
+    if nested:
+        problems.append(
+            f"{nested} archives lie inside an archive and are not opened: unpack the outer one first."
+        )
+    few = sorted(name for name, count in classes.items() if count < FEW)
+    if few:
+        problems.append(
+            f"{len(few)} classes have fewer than {FEW} images: {', '.join(few[:5])}{' ...' if len(few) > 5 else ''}."
+        )
+    if unreadable:
+        problems.append(
+            f"{unreadable} of the sampled files are no images that can be read; they will be quarantined."
+        )
+    if not contents.is_complete:
+        problems.append(
+            "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."
+        )
+    if reading.split_of is not None or reading.layout.kind in READS_SPLITS:
+        problems.append(_about_splits(splits))
+    return problems
+
+
+def _about_splits(splits: Counter[str | None]) -> str:
+    """What curate will make of published splits, see curate/splits.py."""
+    absent = [name for name in ("val", "test") if not splits[name]]
+    if not absent:
+        return "The splits are taken from the folders."
+    missing = " and ".join(absent)
+    return f"The splits are taken from the folders; what no source brings is drawn out of train: {missing} so far."
