@@ -100,10 +100,11 @@ def options_of(row: Row) -> str:
 
 
 def _split(text: str, *splits: str) -> Row:
-    """Two classes below split folders of any names, two images in each."""
-    total = 2 * len(splits)
-    counts = ", ".join(f"{split} 4" for split in sorted(splits))
-    return Row(files(*each(text)), f"cat {total}, dog {total}; {counts}")
+    """Two classes below split folders of any names."""
+    n = 2 if len(splits) == 3 else 6  # what is not published is drawn out of train
+    total = n * len(splits)
+    counts = ", ".join(f"{split} {2 * n}" for split in sorted(splits))
+    return Row(files(*each(text, n=n)), f"cat {total}, dog {total}; {counts}")
 
 
 def _folders(text: str, n: int = MANY) -> Row:
@@ -155,7 +156,9 @@ RECOGNISED: Final[Mapping[str, Row]] = {
         files(*each("train", n=MANY), "docs/banner.png"), _TWO + "; train 16", left_out=1
     ),
     "test images without classes": Row(
-        files(*each("train val"), *below("test", n=3)), "cat 4, dog 4; train 4, val 4", left_out=3
+        files(*each("train val", n=6), *below("test", n=3)),
+        "cat 12, dog 12; train 12, val 12",
+        left_out=3,
     ),
     "train, test and unlabelled images": Row(
         files(*each("train test", n=12), *below("unlabeled", n=8)),
@@ -167,10 +170,10 @@ RECOGNISED: Final[Mapping[str, Row]] = {
     ),
     "splits twice, as Intel's scenes": Row(
         files(
-            *each("seg_train/seg_train seg_test/seg_test", "forest sea"),
+            *each("seg_train/seg_train seg_test/seg_test", "forest sea", n=6),
             *below("seg_pred/seg_pred"),
         ),
-        "forest 4, sea 4; test 4, train 4",
+        "forest 12, sea 12; test 12, train 12",
         left_out=2,
     ),
     "images beside masks, no classes": Row(
@@ -233,7 +236,8 @@ RECOGNISED: Final[Mapping[str, Row]] = {
     ),
     "EuroSAT": _folders("2750/AnnualCrop 2750/Forest"),
     "MNIST as PNG": Row(
-        files(*each("mnist_png/training mnist_png/testing", "0 1")), "0 4, 1 4; test 4, train 4"
+        files(*each("mnist_png/training mnist_png/testing", "0 1", n=6)),
+        "0 12, 1 12; test 12, train 12",
     ),
     "chest radiographs": Row(
         files(*each("chest_xray/train chest_xray/val chest_xray/test", "NORMAL PNEUMONIA")),
@@ -280,8 +284,8 @@ ASKED: Final[Mapping[str, Row]] = {
         asks="images lie in folders inside folders",
     ),
     "superclasses below splits": Row(
-        files(*each("train/animals test/animals", "cat dog"), *each("train/vehicles test/vehicles", "car")),
-        "car 4, cat 4, dog 4; test 6, train 6", {"layout": "split_leaf_folders"},
+        files(*each("train/animals test/animals", "cat dog", n=6), *each("train/vehicles test/vehicles", "car", n=6)),
+        "car 12, cat 12, dog 12; test 18, train 18", {"layout": "split_leaf_folders"},
         asks="images lie in folders inside folders",
     ),
     "folds": Row(
@@ -299,8 +303,8 @@ ASKED: Final[Mapping[str, Row]] = {
         asks="images lie in folders inside folders",
     ),
     "class, then split and something else": Row(
-        files(*each("cat dog", "train val extra")), "cat 4, dog 4; train 4, val 4",
-        {"layout": "class_split_folders", "exclude": ("extra",)}, left_out=4,
+        files(*each("cat dog", "train val extra", n=6)), "cat 12, dog 12; train 12, val 12",
+        {"layout": "class_split_folders", "exclude": ("extra",)}, left_out=12,
         asks="the folders hold folders named like splits",
     ),
     "one folder beside loose images": Row(

@@ -28,6 +28,7 @@ TABLES = (
     "listing",
     "members",
     "votes",
+    "extras",
     "images",
     "features",
     "manifest",

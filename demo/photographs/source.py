@@ -16,8 +16,15 @@ from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_image
 from pipeline_lib.shards.streams import opener_of
 from pipeline_lib.shards.tar_headers import read_members
 from pipeline_lib.sources.names import encode_name, is_undecided, without_archive_ending
-from pipeline_lib.survey import SourceAnswer, describe_doubt, look_at, survey_of
-from pipeline_lib.survey.contents import RangeFile, Seen
+from pipeline_lib.sources.range_file import RangeFile
+from pipeline_lib.survey import (
+    SourceAnswer,
+    describe_doubt,
+    describe_labels_doubt,
+    look_at,
+    survey_of,
+)
+from pipeline_lib.survey.contents import Seen
 from pipeline_lib.survey.look import Looked
 
 COMMAND = "make demo-photographs SOURCE=folder-or-archive"
@@ -58,6 +65,11 @@ def find_images(
     """
     looked = look_at(uri, settings, root=root)
     found = survey_of(looked, settings, root=root, answer=answer)
+    if found.labels_doubt is not None:
+        print(f"{uri}: {describe_labels_doubt(found.labels_doubt)}", flush=True)
+        remedy = f"choose one: `{COMMAND} LABELS=FILE`"
+        what = "several things can tell the classes, and nothing was planted"
+        raise UsageError(what, file=uri, value=found.labels_doubt.why, remedy=remedy)
     if found.doubt is not None:
         print(f"{uri}: {describe_doubt(found.doubt)}", flush=True)
         choices = ", ".join(one.layout for one in found.doubt.readings)
@@ -65,7 +77,7 @@ def find_images(
         what = "the folders can be read in several ways, and nothing was planted"
         raise UsageError(what, file=uri, value=found.doubt.why, remedy=remedy)
 
-    # Each image with its class, as the survey reads the names.
+    # Each image with its class, as the survey reads folders and labels.
     by_name: dict[str, OwnImage] = {}  # the first of equal names, which an archive may have
     for one in looked.taken:
         label, split = found.class_of.get(one.name), found.split_of.get(one.name) or ""

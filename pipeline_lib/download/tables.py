@@ -11,16 +11,16 @@ from unicodedata import normalize
 import pandas as pd
 
 from pipeline_lib.download.annotations import AnnotationLine
-from pipeline_lib.download.ground_truth import read_ground_truth
-from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.download.plan import DownloadPlan, Unit
 from pipeline_lib.download.stored import StoredMember, StoredUnit
 from pipeline_lib.errors import BadData
+from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
 from pipeline_lib.sources.names import respelled
 from pipeline_lib.sources.reading import left_out, patterns_without_effect, read_names
 from pipeline_lib.sources.source import Source
+from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
 
@@ -156,16 +156,10 @@ def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> 
     )
 
 
-def with_ground_truth(frame: pd.DataFrame, source: Source, data: bytes) -> pd.DataFrame:
-    """Give the images of val the classes that ImageNet publishes for them; others keep those of their folders."""
-    assert source.labels is not None
-    names = frame["image_id"].str.removeprefix(f"{source.name}/")
-    is_val = (frame["split_received"] == "val") & frame["refusal"].isna()
-    truth = read_ground_truth(data, file=source.labels, members=list(names[is_val]))
-    n_val, n_found = int(is_val.sum()), len(truth)
-    log.info("%s: classes of %d of %d images of val", source.labels, n_found, n_val)
-    label = frame["label_received"].mask(is_val, names.map(truth).astype(object))
-    return frame.assign(label_received=label.where(label.notna(), None))
+def extras_frame(source: Source, labels: ReceivedLabels) -> pd.DataFrame:
+    """What the labels say beside class and split, as EXTRAS has it."""
+    rows = ((f"{source.name}/{member}", text) for member, text in labels.extras_of.items())
+    return pd.DataFrame(rows, columns=[column.name for column in EXTRAS.columns], dtype=object)
 
 
 def votes_frame(source: Source, lines: list[AnnotationLine]) -> pd.DataFrame:

@@ -29,21 +29,17 @@ WRAPPERS = 2  # folders between split and classes that hold nothing else
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a source by name. images: those that are images by their names; others: tables, texts, archives.
-
-    has_truth: a person has named the file of ImageNet's validation classes.
-    """
+    """The images of a source by name. has_labels: files of labels tell their classes, and names only what is left out."""
 
     images: tuple[str, ...]
-    others: tuple[str, ...] = ()
-    has_truth: bool = False
+    has_labels: bool = False
 
 
 @dataclass(frozen=True)
 class Shape:
     """What was recognised, as params.yaml states it. why: for people, one line.
 
-    exclude: pattern -> what it leaves out, for people. labels: the file of the source that completes the labels.
+    exclude: pattern -> what it leaves out, for people.
     """
 
     why: str
@@ -52,7 +48,6 @@ class Shape:
     depth: int | None = None
     class_from: str | None = None
     exclude: Mapping[str, str] = field(default_factory=dict)
-    labels: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,31 +95,24 @@ def set_aside(names: Sequence[str]) -> dict[str, str]:
 
 
 def kaggle_ilsvrc(tree: Tree) -> Shape | None:
-    """ILSVRC/Data/CLS-LOC/{train/<wnid>,val,test} with LOC_val_solution.csv (Kaggle, ILSVRC2016_CLS-LOC)."""
-    if not ("CLS-LOC/" in tree.prefix and {"train", "val"} <= tree.tops and not tree.inside("val")):
-        return None
-    solution = _named(tree.listing.others, "LOC_val_solution.csv")
-    return _imagenet("ImageNet as Kaggle packs it", tree, "train", "val", ["test"], solution)
+    """ILSVRC/Data/CLS-LOC/{train/<wnid>,val,test} (Kaggle, ILSVRC2016_CLS-LOC)."""
+    is_there = "CLS-LOC/" in tree.prefix and {"train", "val"} <= tree.tops
+    return _imagenet(tree, "train", "val", ["test"]) if is_there else None
 
 
 def official_ilsvrc(tree: Tree) -> Shape | None:
-    """ILSVRC2012_img_train.tar, a tar of one tar per class, ILSVRC2012_img_val.tar and the devkit."""
+    """ILSVRC2012_img_train.tar, a tar of one tar per class, and ILSVRC2012_img_val.tar."""
     train, val = "ILSVRC2012_img_train", "ILSVRC2012_img_val"
-    if not {train, val} <= tree.tops or tree.inside(val):
-        return None
-    devkit = _named(tree.listing.others, "ILSVRC2012_devkit_t12.tar.gz")
     tests = [top for top in tree.tops if top.startswith("ILSVRC2012_img_test")]
-    return _imagenet("ImageNet's own archives", tree, train, val, tests, devkit)
+    return _imagenet(tree, train, val, tests) if {train, val} <= tree.tops else None
 
 
 def tiny_imagenet(tree: Tree) -> Shape | None:
-    """train/<wnid>/images/*.JPEG, val/images/*.JPEG with val_annotations.txt, test/images/*.JPEG."""
-    labels = f"{tree.prefix}val/val_annotations.txt"
-    if labels not in tree.listing.others and not tree.listing.has_truth:
-        return None
-    if "train" not in tree.tops or tree.inside("val") != {"images"}:
-        return None
-    return _imagenet("Tiny ImageNet", tree, "train", "val", ["test"], labels)
+    """train/<wnid>/images/*.JPEG, val/images/*.JPEG, test/images/*.JPEG."""
+    classes = tree.inside("train")
+    is_there = classes and all(tree.inside("train", one) == {"images"} for one in classes)
+    is_there = is_there and tree.inside("val") == {"images"}
+    return _imagenet(tree, "train", "val", ["test"]) if is_there else None
 
 
 def splits_of_the_same_classes(tree: Tree) -> Shape | None:
@@ -132,6 +120,8 @@ def splits_of_the_same_classes(tree: Tree) -> Shape | None:
 
     Evaluation images without class folders, as of a competition, cannot be used: they are left out.
     """
+    if tree.listing.has_labels:
+        return None
     named = split_names(tree.tops)
     train = [top for top, split in named.items() if split == "train"]
     if len(train) != 1:
@@ -203,23 +193,22 @@ LAYOUT_ROWS: Mapping[str, Callable[[Tree], Shape | None]] = {
 }
 
 
-def _imagenet(
-    what: str, tree: Tree, train: str, val: str, tests: Sequence[str], labels: str | None
-) -> Shape:
-    """Train by class folders, val by the file that has its classes; test images have no published ones."""
+def _imagenet(tree: Tree, train: str, val: str, tests: Sequence[str]) -> Shape:
+    """Train by class folders. Val has its classes from a file of labels, or is left out; those of test are not published."""
     aside = {
         path_pattern(tree.prefix, top): "test images, whose classes are not published"
         for top in sorted(tests)
         if top in tree.tops
     }
-    splits = {train: "train", val: "val"}
-    if labels is None and not tree.listing.has_truth:
+    if not tree.listing.has_labels and _is_flat(tree, val):
         aside[path_pattern(tree.prefix, val)] = WITHOUT_CLASSES
-        splits = {train: "train"}
-    by = f", val by {labels}" if labels else ""
-    why = f"{what}: train by its class folders{by}"
-    depth = tree.depth or None
-    return Shape(why, "split_class_folders", splits, depth, exclude=aside, labels=labels)
+    splits = (
+        {train: "train"}
+        if path_pattern(tree.prefix, val) in aside
+        else {train: "train", val: "val"}
+    )
+    why = "ImageNet: the folders of train are the classes"
+    return Shape(why, "split_class_folders", splits, tree.depth or None, exclude=aside)
 
 
 def _is_flat(tree: Tree, top: str) -> bool:
@@ -233,10 +222,6 @@ def _is_flat(tree: Tree, top: str) -> bool:
             return False
         path = (*path, *inside)
     return False
-
-
-def _named(names: Sequence[str], last: str) -> str | None:
-    return next((name for name in names if name.rpartition("/")[2] == last), None)
 
 
 def _wrapper(tree: Tree, tops: Collection[str]) -> dict[str, Folders]:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipeline_lib.errors import BadData, SourceMissing, UsageError
 from pipeline_lib.harness.progress import progress
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.pixels.other_formats import PILLOW_NAME
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
@@ -26,6 +27,7 @@ from pipeline_lib.sources.places import Place, place_of
 from pipeline_lib.survey.answers import NO_KEYS, Keys
 from pipeline_lib.survey.class_words import ClassWord
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
+from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.subjects import NO_SUBJECTS, Subjects
 
 SAMPLED = 200
@@ -64,15 +66,18 @@ class Survey:
     samples: tuple[Seen, ...] = field(
         default=(), compare=False, repr=False
     )  # those that were looked at
-    keys: Keys = NO_KEYS  # for params.yaml
-    why: str = ""  # this layout was recognised; "" where it is an ordinary one, or a person said it
-    doubt: Doubt | None = None  # of the folders, where nobody has answered it
-    left_out: tuple[LeftOut, ...] = ()
-    examples: tuple[str, ...] = ()  # names of images, spread over classes and splits
     class_of: Mapping[str, str | None] = field(default_factory=dict, compare=False, repr=False)
     split_of: Mapping[str, str | None] = field(default_factory=dict, compare=False, repr=False)
-    labels: str | None = None  # the table of labels
-    columns: str = ""  # which of its columns say what
+    keys: Keys = NO_KEYS  # for params.yaml
+    why: str = ""  # this layout was recognised; "" where it is an ordinary one, or a person said it
+    left_out: tuple[LeftOut, ...] = ()
+    doubt: Doubt | None = None  # of the folders, where nobody has answered it
+    labels: LabelsFile | None = None  # where the labels are, and how they are read
+    labels_why: str = ""  # how they were recognised; "" if a person named them
+    labels_doubt: LabelsDoubt | None = None  # where nobody has said which files tell the classes
+    columns: str = ""  # which of their columns say what
+    examples: tuple[str, ...] = ()  # names of images, spread over splits and classes
+    extras: tuple[str, ...] = ()  # what else the labels say
     subjects: Subjects = NO_SUBJECTS  # said or offered
     words: tuple[
         ClassWord, ...
@@ -109,7 +114,7 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
 
     Raises BadData when it has no image, UsageError for a single file that is no archive, and what listing raises.
     """
-    named = "name the folder, archive or s3://bucket/prefix that holds images"
+    named = "name the folder, archive, s3://bucket/prefix or https://host/archive that holds images"
     try:
         place = place_of(uri, settings, root=root)
     except SourceMissing as error:

@@ -1,11 +1,11 @@
-"""What a person should know of a source before starting, one sentence each."""
+"""What a person should know of a source before starting, in sentences."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline_lib.download.labels_file import ReceivedLabels
+from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.pixels.other_formats import READ_HEIC, reads_heic
 from pipeline_lib.sources.layout import READS_SPLITS
 from pipeline_lib.sources.names import is_archive, respelled
@@ -32,7 +32,7 @@ def respelled_classes(reading: NameReading, names: Sequence[str]) -> list[str]:
     return [f"{sentence}." for sentence in respelled(folders)]
 
 
-def find_problems(
+def problems_of(
     reading: NameReading,
     labels: Counter[str | None],
     splits: Counter[str | None],
@@ -58,9 +58,9 @@ def find_problems(
         )
     elif classes and labels[None]:
         problems.append(f"{labels[None]} images lie outside the class folders and have no class.")
-    if received and received.unknown:
+    if received and received.unknown.n:
         problems.append(
-            f"{len(received.unknown)} lines of the table are about images that are not there."
+            f"{received.unknown.n} lines of the table are about images that are not there."
         )
     nested = sum(is_archive(one.name) for one in contents.files)
     if nested:

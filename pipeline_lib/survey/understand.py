@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, zip_longest
 from pathlib import Path
 
-from pipeline_lib.download.ground_truth import is_ground_truth, read_ground_truth
-from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.errors import BadData, UsageError
+from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import Doubt, doubt_of_file_names, find_doubt
 from pipeline_lib.sources.layout import detect_layout
@@ -19,11 +19,12 @@ from pipeline_lib.sources.names import (
     refusal,
     without_archive_ending,
 )
-from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.sources.places import Place
 from pipeline_lib.sources.reading import NameReading, left_out, patterns_without_effect, read_names
 from pipeline_lib.sources.recognise import WITHOUT_CLASSES, Listing, recognise, set_aside
 from pipeline_lib.sources.set_aside import path_pattern
 from pipeline_lib.sources.split_names import split_names
+from pipeline_lib.sources.web.urls import is_web
 from pipeline_lib.survey.answers import (
     Keys,
     SourceAnswer,
@@ -31,12 +32,12 @@ from pipeline_lib.survey.answers import (
     read_table,
     refuse_classless,
     remaining_doubt,
-    tables_of_labels,
 )
 from pipeline_lib.survey.class_words import class_words
 from pipeline_lib.survey.contents import Contents
-from pipeline_lib.survey.look import LeftOut, Looked, Survey, look_at
-from pipeline_lib.survey.problems import find_problems, respelled_classes, unreadable_formats
+from pipeline_lib.survey.label_choice import choose_labels
+from pipeline_lib.survey.look import SAMPLED, LeftOut, Looked, Survey, look_at
+from pipeline_lib.survey.problems import problems_of, respelled_classes, unreadable_formats
 from pipeline_lib.survey.subjects import find_subjects
 
 EXAMPLES = 3
@@ -62,36 +63,39 @@ def survey_of(
     aside = _set_aside(looked, answer) if answer.sets_aside else {}
     answer = replace(answer, exclude=(*answer.exclude, *(aside.keys() - {*answer.exclude})))
     names = _kept(images, looked, answer)
-    doubt = find_doubt(names, _archives(looked))
 
-    # Labels of a table, or what was recognised.
-    truth = _ground_truth(answer.labels, settings, root=root)
-    table = None if truth else read_table(answer, names, settings, root=root)
+    # Labels of files come first; then names tell what they tell in one way, or are asked about.
+    choice = choose_labels(
+        answer,
+        contents,
+        looked.place,
+        names,
+        detect_layout(names, "auto"),
+        settings,
+        root=root,
+        uri=uri,
+    )
+    table = read_table(choice.taken, answer.subject_from, choice.files, names, uri=uri)
     received = table.labels if table else None
     shape = None
-    if received is None and not answer.says_how:
-        shape = recognise(Listing(tuple(names), _others(looked), bool(truth)))
+    if not answer.says_how and not choice.doubt:
+        shape = recognise(Listing(tuple(names), has_labels=received is not None))
     if shape:
-        doubt = None
         aside |= shape.exclude
         answer = replace(answer, exclude=(*answer.exclude, *shape.exclude))
         names = _kept(names, looked, answer)
-        if shape.labels and not answer.labels:
-            answer = replace(answer, labels=_inside(looked, shape.labels))
-            truth = _ground_truth(answer.labels, settings, root=root)
-
+    if received:
+        shape = None
+    doubt = None if shape else find_doubt(names, _archives(looked))
     if not (shape or received or answer.says_how):
         doubt = _with_file_names(doubt, names, uri, _others(looked))
 
     # Each image with its class and split.
     keys = keys_of(answer, shape, doubt, names, received)
     reading = _read(names, keys, uri)
-    refuse_classless(reading, keys, doubt, names, uri=uri)
+    if received is None:
+        refuse_classless(reading, keys, doubt, names, uri=uri)
     class_of, split_of = _classes_and_splits(names, reading, received)
-    if truth:
-        val = [name for name in names if split_of[name] == "val"]
-        by_truth = read_ground_truth(truth, file=answer.labels or "", members=val)
-        class_of |= {name: by_truth.get(name) for name in val}
     labels, splits = Counter(map(class_of.get, names)), Counter(map(split_of.get, names))
     columns = table.subject_columns if table else {}
     subjects = find_subjects(answer.subject_from, class_of, split_of, columns, uri=uri)
@@ -99,11 +103,9 @@ def survey_of(
     # What a person should know before starting.
     taken = [one for one in looked.taken if one.name in class_of]
     problems = unreadable_formats(taken, looked.formats)
-    problems += find_problems(reading, labels, splits, contents, looked.n_unreadable, received)
+    problems += problems_of(reading, labels, splits, contents, looked.n_unreadable, received)
     if received is None:
         problems += respelled_classes(reading, names)
-    if received is None and not truth:
-        problems += tables_of_labels(uri, contents, names, root=root)
     if looked.n_unopened:
         problems.append(f"{looked.n_unopened} more files have names that do not say what they are.")
     return Survey(
@@ -127,8 +129,11 @@ def survey_of(
         examples=_examples(names, class_of, split_of),
         class_of=class_of,
         split_of=split_of,
-        labels=answer.labels,
-        columns=received.columns if received else "the classes of val" if truth else "",
+        labels=choice.taken,
+        labels_why=choice.why,
+        labels_doubt=choice.doubt,
+        columns=received.columns if received else "",
+        extras=_extras(received),
         subjects=subjects,
         words=class_words(looked.contents, reading, names, class_of),
     )
@@ -226,29 +231,6 @@ def _read(names: Sequence[str], keys: Keys, uri: str) -> NameReading:
         raise UsageError(error.what, file=uri, value=error.value, remedy=error.remedy) from error
 
 
-def _ground_truth(labels: str | None, settings: Settings, *, root: Path) -> bytes:
-    """The bytes of a file of ImageNet's validation classes; none where `labels` is another one."""
-    if labels is None:
-        return b""
-    place = place_of(labels, settings, root=root)
-    data = place.read(next(place.list()))
-    return data if is_ground_truth(data) else b""
-
-
-def _inside(looked: Looked, name: str) -> str:
-    """The address of a file of the source. Raises UsageError where it lies in an archive."""
-    archived = {one.name for one in looked.contents.files[looked.contents.n_loose :]}
-    if name in archived:
-        remedy = "take it out of the archive, and name it: `--labels FILE`"
-        raise UsageError(
-            "the classes of val lie in a file inside the archive",
-            file=looked.uri,
-            value=name,
-            remedy=remedy,
-        )
-    return f"{looked.uri.rstrip('/')}/{name}"
-
-
 def _classes_and_splits(
     names: Sequence[str], reading: NameReading, received: ReceivedLabels | None
 ) -> tuple[dict[str, str | None], dict[str, str | None]]:
@@ -296,12 +278,21 @@ def _examples(
     return tuple(islice((name for turn in turns for name in turn if name), EXAMPLES))
 
 
+def _extras(received: ReceivedLabels | None) -> tuple[str, ...]:
+    """The names of what else the labels say, of the first images."""
+    texts = islice(received.extras_of.values(), SAMPLED) if received else ()
+    return tuple(sorted({key for text in texts for key in json.loads(text)}))
+
+
 def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((name, count) for name, count in counts.items() if name is not None))
 
 
 def _kind(place: Place, contents: Contents, uri: str) -> str:
     where = "S3 " if uri.startswith("s3://") else ""
+    if is_web(uri) and not place.is_single:
+        return f"{contents.n_loose + contents.n_archives} web addresses"
+    where = "web " if is_web(uri) else where
     if place.is_single:
         return f"{where}archive"
     folder = "S3 prefix" if where else "folder"

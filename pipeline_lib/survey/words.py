@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from pipeline_lib.labels.formats import FORMATS
 from pipeline_lib.sources.doubt import Doubt, Reading, in_words
 from pipeline_lib.sources.layout import LAYOUTS, READS_SPLITS
+from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subjects import SubjectOffer, Subjects
 
@@ -25,7 +27,8 @@ def describe(survey: Survey) -> str:
         f"layout   {_layout(survey)}",
     ]
     if survey.labels:
-        lines.append(f"labels   {survey.labels}: {survey.columns}")
+        where = survey.labels.file or ", ".join(survey.labels.inside)
+        lines.append(f"labels   {survey.labels_why or where}: {survey.columns}")
     if survey.classes:
         lines.append(f"classes  {len(survey.classes)}: {_counts(survey.classes)}")
     else:
@@ -33,6 +36,10 @@ def describe(survey: Survey) -> str:
     if survey.splits:
         lines.append(f"splits   {_counts(survey.splits)}")
         lines += _by_class_and_split(survey)
+    if survey.extras:
+        lines.append(
+            f"also     {', '.join(survey.extras[:SHOWN])}: carried along in extras.parquet"
+        )
     lines += [f"example  {name}: {_read_from(name, survey)}" for name in survey.examples]
     if survey.subjects.taken:
         lines.append(f"subjects {_about_subjects(survey.subjects.taken, survey.n_images)}")
@@ -99,6 +106,15 @@ def describe_doubt(doubt: Doubt) -> str:
 
 def _meaning(reading: Reading) -> str:
     return "the class stands in the name" if reading.class_from else LAYOUTS[reading.layout].meaning
+
+
+def describe_labels_doubt(doubt: LabelsDoubt) -> str:
+    """The files that may tell the classes, numbered."""
+    lines = [f"in doubt {doubt.why}"]
+    for number, (name, stated) in enumerate(doubt.choices.items(), 1):
+        meaning = FORMATS[stated.format].meaning if stated else "the folders tell the classes"
+        lines.append(f"  {number}. {name}: {meaning}")
+    return "\n".join(lines)
 
 
 def describe_offers(subjects: Subjects) -> str:
