@@ -21,7 +21,7 @@ TABLES = ("images", "annotations", "categories")
 
 
 def stated_by_coco(files: Files, names: Sequence[str], stated: LabelsFile) -> Stated:
-    """What COCO files say. names: of the files. Raises LabelsUndecided for images of several classes without a rule for them."""
+    """What COCO files say. names: of the files. Raises LabelsUndecided for images of several classes without a rule."""
     splits = splits_of_files(names)
 
     def parts() -> Iterator[Part]:
