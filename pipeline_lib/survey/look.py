@@ -23,7 +23,8 @@ from pipeline_lib.shards.sniff import may_be_image, sniff
 from pipeline_lib.sources.doubt import Doubt
 from pipeline_lib.sources.layout import Detected
 from pipeline_lib.sources.names import is_undecided
-from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.sources.objects import Place
+from pipeline_lib.sources.places import place_of
 from pipeline_lib.survey.answers import NO_KEYS, Keys
 from pipeline_lib.survey.class_words import ClassWord
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into

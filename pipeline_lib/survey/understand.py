@@ -19,7 +19,7 @@ from pipeline_lib.sources.names import (
     refusal,
     without_archive_ending,
 )
-from pipeline_lib.sources.places import Place
+from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.reading import NameReading, left_out, patterns_without_effect, read_names
 from pipeline_lib.sources.recognise import WITHOUT_CLASSES, Listing, recognise, set_aside
 from pipeline_lib.sources.set_aside import path_pattern

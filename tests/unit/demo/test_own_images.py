@@ -127,7 +127,9 @@ def test_folders_that_can_be_read_in_several_ways_are_refused_with_the_choices_n
     for folder in ("monday", "tuesday"):
         shutil.copytree(photographs, tmp_path / "days" / folder)
 
-    with pytest.raises(UsageError, match="LAYOUT=NAME` with NAME one of leaf_folders, path_folders"):
+    with pytest.raises(
+        UsageError, match="LAYOUT=NAME` with NAME one of leaf_folders, path_folders"
+    ):
         found(tmp_path / "days")
 
     assert found(tmp_path / "days", layout="leaf_folders").n_classes == len(CLASSES)
