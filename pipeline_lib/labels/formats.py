@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import partial
 from typing import BinaryIO
 
 from pipeline_lib.errors import BadData, LabelsUndecided
-from pipeline_lib.labels.class_names import NO_NAMES, ClassNames, read_class_names
+from pipeline_lib.labels.class_names import NO_NAMES, ClassNames, class_name_files, read_class_names
 from pipeline_lib.labels.coco import is_coco, stated_by_coco
 from pipeline_lib.labels.columns import find_columns
 from pipeline_lib.labels.files import Files
@@ -24,7 +25,7 @@ from pipeline_lib.labels.known_sets import (
 from pipeline_lib.labels.lists import image_and_rest, lines_of, stated_by_lists
 from pipeline_lib.labels.match import Finder, ReceivedLabels, receive
 from pipeline_lib.labels.params import FormatName, LabelsFile
-from pipeline_lib.labels.sidecar import beside_images, choices, class_name_files, stated_by_sidecars
+from pipeline_lib.labels.sidecar import beside_images, choices, stated_by_sidecars
 from pipeline_lib.labels.statements import Stated, split_in, splits_of_files
 from pipeline_lib.labels.table_files import columns_of_zeros_and_ones, read_table
 from pipeline_lib.labels.tables import stated_by_tables
@@ -85,9 +86,10 @@ def recognise(files: Files, members: frozenset[str]) -> list[LabelsFile]:
     """Every way in which these files may label these images, the surest format first."""
     found: list[LabelsFile] = []
     for name, one in FORMATS.items():
-        found += one.recognise(files, members)
-        if found and name in SURE:
-            break
+        offers = one.recognise(files, members)
+        if offers and name in SURE:
+            return list(offers)
+        found += offers
     return found
 
 
@@ -101,16 +103,43 @@ def _tables(
     for name in files.names:
         # of many tables of one kind (GT-00000.csv ...) a few are enough
         kind = (name.rpartition("/")[2].strip("0123456789"), name.count("/"))
-        if not name.lower().endswith(TABLE_ENDINGS) or sum(of_header.values()) > 10 * TRIED:
+        is_table = name.lower().endswith(TABLE_ENDINGS) and "submission" not in name.lower()
+        if not is_table or sum(of_header.values()) > 10 * TRIED:
             continue
         of_header[kind] += 1
         header = table_header(files, name, finder, format_name)
         if header:
             by_header.setdefault(header, []).append(name)
+    # {"0": "cat"} names classes, where images are numbered too
+    naming = set(class_name_files(files.names))
+    others = {one: of for one, of in by_header.items() if not set(of) <= naming}
+    by_header = others or by_header
     return [
-        LabelsFile(format=format_name, inside=tuple(_patterns(names, files.names)))
+        LabelsFile(
+            format=format_name,
+            inside=tuple(_patterns(names, files.names)),
+            classes=_names_of_numbers(files, names[0]) if format_name == "table" else None,
+        )
         for names in by_header.values()
     ]
+
+
+def _names_of_numbers(files: Files, table: str) -> str | None:
+    """The only file that names the classes, where a table gives numbers."""
+    named = class_name_files(files.names)
+    opened = read_table(partial(files.stream, table), name=table)
+    try:
+        column = find_columns(opened.names, where=table, stated=LabelsFile(file=table)).label or ""
+        numbers = {
+            str(cells.get(column, ""))
+            for _, (_, cells) in zip(range(ROWS), opened.rows(), strict=False)
+        }
+        if len(named) != 1 or not all(map(str.isdecimal, numbers)):
+            return None
+        known = read_class_names(files, named[0]).names
+    except BadData:
+        return None
+    return named[0] if numbers <= known.keys() else None
 
 
 def table_header(
@@ -192,17 +221,27 @@ def _lists(files: Files, members: frozenset[str]) -> list[LabelsFile]:
     of_split = [name for name in found if split_in(name.rpartition("/")[2])]
     found = [name for name in found if name in with_label or (name in of_split and has_folders)]
     found = [name for name in found if name in of_split] if len(of_split) > 1 else found
-    stems = {name: name.rpartition("/")[2].lower() for name in found}
-    if any("train" in stem and "trainval" not in stem for stem in stems.values()) and any(
-        "val" in stem and "trainval" not in stem for stem in stems.values()
-    ):
-        found = [name for name in found if "trainval" not in stems[name]]
-    if not found or (len(found) > 1 and len(splits_of_files(found)) < len(found)):
-        return [
-            LabelsFile(format="lists", inside=(name,), classes=_names_of(files, found))
-            for name in found
-        ]
-    return [LabelsFile(format="lists", inside=tuple(found), classes=_names_of(files, found))]
+    groups: dict[str, list[str]] = {}
+    is_one_each = len(set(splits_of_files(found).values())) == len(found)
+    for name in found:
+        groups.setdefault("" if is_one_each else _without_split(name), []).append(name)
+    return [
+        LabelsFile(format="lists", inside=tuple(group), classes=_names_of(files, group))
+        for group in map(_without_trainval, groups.values())
+    ]
+
+
+def _without_split(name: str) -> str:
+    """What lists of one kind share: `images_variant_*.txt`."""
+    return "".join("*" if split_in(word) else word for word in re.split(r"([^\W\d_]+)", name))
+
+
+def _without_trainval(names: list[str]) -> list[str]:
+    """Without the list of train and val together where each has its own."""
+    lasts = {name: name.rpartition("/")[2].lower() for name in names}
+    own = [last for last in lasts.values() if "trainval" not in last]
+    has_both = any("train" in last for last in own) and any("val" in last for last in own)
+    return [name for name in names if not has_both or "trainval" not in lasts[name]]
 
 
 def _names_of(files: Files, lists: Sequence[str]) -> str | None:
@@ -236,9 +275,17 @@ def _first_cls(files: Files, beside: Mapping[str, Mapping[str, str]]) -> str:
 
 def _image_parquet(files: Files, members: frozenset[str]) -> list[LabelsFile]:
     names = [name for name in files.names if name.lower().endswith(".parquet")]
-    if not names or not holds_images(files.stream(names[0])):
+    if not names:
         return []
-    return [LabelsFile(format="image_parquet", inside=tuple(_patterns(names, files.names)))]
+    with files.stream(names[0]) as file:
+        if not holds_images(file):
+            return []
+    if len(names) == 1:
+        return [LabelsFile(format="image_parquet", inside=(names[0],))]
+    # patterns, so that further files of a folder count
+    folders = sorted({name.rpartition("/")[0] for name in names})
+    patterns = [f"{folder}/*.parquet".lstrip("/") for folder in folders]
+    return [LabelsFile(format="image_parquet", inside=tuple(patterns))]
 
 
 def _coco(files: Files, members: frozenset[str]) -> list[LabelsFile]:
@@ -250,7 +297,7 @@ def _coco(files: Files, members: frozenset[str]) -> list[LabelsFile]:
 
 def _voc(files: Files, members: frozenset[str]) -> list[LabelsFile]:
     xml = [name for name in files.names if name.lower().endswith(".xml")]
-    if not xml or b"<annotation" not in files.head(xml[0], 4096):
+    if len(xml) < len(members) / 2 or b"<annotation" not in files.head(xml[0], 4096):
         return []
     folders = sorted({name.rpartition("/")[0] for name in xml})
     lists = [
