@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.files import Files, files_beside, opener
-from pipeline_lib.labels.formats import FORMATS, SURE, read_labels, recognise, table_header
+from pipeline_lib.labels.formats import FORMATS, SURE, read_labels, recognise
 from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
+from pipeline_lib.labels.recognise import table_header
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.layout import FolderLayout
 from pipeline_lib.sources.places import TABLE_ENDINGS, Place, table_place
