@@ -18,7 +18,7 @@ from pipeline_lib import errors, reasons
 from pipeline_lib.harness.line import STAGES
 from pipeline_lib.settings import PREFIX, Settings
 from pipeline_lib.tables.table import Table
-from scripts import odd_folders
+from scripts import labelled_sets, odd_folders
 from scripts.odd_files import odd_files, outcome
 from scripts.odd_imagenet import imagenet_rows
 from scripts.readme_tables import with_tables
@@ -258,7 +258,13 @@ def layouts() -> str:
     for title, rows in sections.items():
         head += f"\n## {title}\n\n"
         head += _table(columns, [(what, *odd_folders.cells(row)) for what, row in rows.items()])
-    return head
+    in_files = "\n## Labels in files\n\n"
+    in_files += "Files of labels are found among the images, inside archives, and beside the source. Each row was tried as "
+    in_files += "a small set in its true layout (`scripts/labelled_sets.py`), and a test takes it through `curate`. What was "
+    in_files += "recognised is written into `labels` of the source; other columns and boxes go along in `extras.parquet`. "
+    in_files += "If several things may tell the classes, `init` asks, or ends with 2.\n\n"
+    of_files = ("what it is", "files", "`labels`", "classes and splits", "carried along")
+    return head + in_files + _table(of_files, labelled_sets.rows())
 
 
 def _nested(model: type[BaseModel]) -> list[type[BaseModel]]:

@@ -41,7 +41,7 @@ SIDE_PX = 24
 # Splits that a dozen images fill; `curate` refuses an empty one.
 OF_FEW_IMAGES = {
     "max_quarantine_rate": 1.0,
-    "val_fraction": 0.35,
+    "val_fraction": 0.3,
     "test_fraction": 0.3,
     "min_images_per_class": 1,
     "small_classes": "keep",

@@ -72,6 +72,7 @@ def survey_of(
         names,
         detect_layout(names, "auto"),
         settings,
+        folders_doubt=find_doubt(names, _archives(looked)) is not None,
         root=root,
         uri=uri,
     )
@@ -100,6 +101,9 @@ def survey_of(
     columns = table.subject_columns if table else {}
     subjects = find_subjects(answer.subject_from, class_of, split_of, columns, uri=uri)
 
+    if choice.taken and choice.taken.format == "image_parquet":  # whose names are made by us
+        subjects = replace(subjects, offered=())
+
     # What a person should know before starting.
     taken = [one for one in looked.taken if one.name in class_of]
     problems = unreadable_formats(taken, looked.formats)
@@ -124,7 +128,7 @@ def survey_of(
         samples=tuple(one for one in looked.samples if one.name in class_of),
         keys=_stated(keys, reading, is_complete=contents.is_complete),
         why=shape.why if shape else "",
-        doubt=remaining_doubt(answer, doubt, received),
+        doubt=remaining_doubt(answer, doubt, received, names),
         left_out=_left_out(looked, answer, aside),
         examples=_examples(names, class_of, split_of),
         class_of=class_of,
@@ -239,6 +243,7 @@ def _classes_and_splits(
     if received:
         class_of = {name: received.class_of.get(name) for name in names}
         split_of |= received.split_of
+        split_of = {name: split if class_of[name] else None for name, split in split_of.items()}
     return class_of, split_of
 
 
