@@ -25,6 +25,7 @@ COMMANDS = (
         "rollback",
         "report",
         "mistakes",
+        "export",
         "review",
         "dataset",
         "params",
