@@ -160,6 +160,12 @@ class ObjectRefused(CredentialsRefused):
     code = "object_refused"
 
 
+class AddressRefused(ObjectRefused):
+    """A line of a URL list, or a redirect, leads to an address inside the own network."""
+
+    code = "address_refused"
+
+
 class ConfigError(PipelineError):
     """params.yaml, settings.toml, an environment variable or dvc.yaml has a wrong key or value."""
 

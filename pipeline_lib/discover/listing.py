@@ -11,7 +11,7 @@ from pipeline_lib.errors import SourceMissing
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import SourceDoubt, doubt_of_source, stand_in
 from pipeline_lib.sources.names import is_archive, refusal
-from pipeline_lib.sources.places import FIX_SOURCES, SourceObject, place_of
+from pipeline_lib.sources.places import FIX_SOURCES, SourceObject, place_of, table_place
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.tables.listing import LISTING
@@ -47,7 +47,9 @@ def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[st
         ("subjects", source.subjects),
     ):
         if uri:
-            rows += [_row(source, kind, one) for one in place_of(uri, settings, root=root).list()]
+            rows += [
+                _row(source, kind, one) for one in table_place(uri, settings, root=root).list()
+            ]
     return rows
 
 

@@ -18,13 +18,15 @@ from unicodedata import normalize
 from pipeline_lib.errors import BadData
 from pipeline_lib.sources.names import encode_name, without_image_ending
 from pipeline_lib.sources.split_names import split_names
+from pipeline_lib.sources.web.url_list import COLUMNS as URL_COLUMNS
+from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
 
 log = logging.getLogger(__name__)
 SHOWN = 5
 DELIMITERS = ",;\t|"
 FILE_COLUMNS = (
     "member", "filename", "file", "filepath", "path", "imagepath", "imagefile", "imagename", "image", "img",
-    "imageid", "imgid", "photo", "picture", "name", "id",
+    "imageid", "imgid", "photo", "picture", "name", "id", *URL_COLUMNS,
 )  # fmt: skip
 CLASS_COLUMNS = (
     "label", "class", "category", "target", "classname", "labelname", "categoryname", "species", "breed", "diagnosis",
@@ -192,7 +194,12 @@ class _Finder:
     def find(self, cell: str) -> list[str]:
         """Return the fitting members; exactly one if the cell is unambiguous."""
         spelt = normalize("NFC", cell).replace("\\", "/").removeprefix("./")
-        path = encode_name(spelt.encode("utf-8", "surrogateescape"))
+        is_url = is_web(spelt)
+        path = (
+            name_of(parse_url(spelt, file="labels"))
+            if is_url
+            else encode_name(spelt.encode("utf-8", "surrogateescape"))
+        )
         parts = [part for part in path.split("/") if part]
         named = self._by_name.get(parts[-1] if parts else "", ())
         found = [member for member in named if _agree(normalize("NFC", member).split("/"), parts)]

@@ -34,7 +34,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.sources.doubt import doubt_of_source
-from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.sources.places import Place, place_of, table_place
 from pipeline_lib.sources.s3 import RELIST
 from pipeline_lib.sources.source import Source, read_sources
 from pipeline_lib.sources.warned import warn_once
@@ -45,7 +45,9 @@ from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
 NAMED = 5  # examples in a message
-UNREADABLE = frozenset({Reason.UNREADABLE_FILE, Reason.UNREADABLE_FOLDER})
+UNREADABLE = frozenset(
+    {Reason.UNREADABLE_FILE, Reason.UNREADABLE_FOLDER, Reason.NOT_SERVED, Reason.ADDRESS_REFUSED}
+)
 TRIES = 3  # of a unit whose objects change while they are read
 FORMAT_VERSION = 3  # of packed shards and repacked archives: raise it when their bytes change
 
@@ -308,5 +310,5 @@ def _tables(
 
 
 def _read_csv(uri: str, settings: Settings, root: Path) -> bytes:
-    place = place_of(uri, settings, root=root)
+    place = table_place(uri, settings, root=root)
     return place.read(next(place.list()))

@@ -285,6 +285,11 @@ def is_undecided(name: str) -> bool:
     return refusal(name) is None and _ending(name) not in IMAGE_ENDINGS
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a name has the file extension of an image."""
+    return _ending(name) in IMAGE_ENDINGS
+
+
 def is_archive(name: str) -> bool:
     """Whether a name has the file extension of an archive format that we read."""
     return name.lower().endswith(ARCHIVE_ENDINGS)

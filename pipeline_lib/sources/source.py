@@ -23,6 +23,7 @@ LayoutName = Literal[
     "split_leaf_folders",
     "flat",
 ]
+SCHEMES = frozenset({"s3", "http", "https"})
 SplitName = Literal["train", "val", "test"]
 
 
@@ -36,7 +37,8 @@ class Source(Params):
     )
     uri: str = Field(
         min_length=1,
-        description="where the source is: an archive (tar, zip), a folder, or s3://bucket/prefix",
+        description="where the source is: an archive (tar, zip), a folder, s3://bucket/prefix, or https:// addresses of "
+        "files (several with spaces between them), or a list of such addresses (.txt, or .csv with a column url)",
     )
     layout: LayoutName = Field(
         "auto", description="how paths give class and split; auto: found from the folders"
@@ -116,9 +118,9 @@ class Source(Params):
     @classmethod
     def _readable_here(cls, uri: str | None) -> str | None:
         scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]*)://", uri or "")
-        if scheme and scheme[1] != "s3":
+        if scheme and scheme[1] not in SCHEMES:
             raise ValueError(
-                f"{scheme[1]}:// cannot be read: name a local path or s3://bucket/prefix"
+                f"{scheme[1]}:// cannot be read: name a local path, s3://bucket/prefix or https://host/file"
             )
         if uri is not None and redacted(uri) != uri:
             raise ValueError(

@@ -13,7 +13,7 @@ from pipeline_lib.errors import BadData, UsageError
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import Doubt
 from pipeline_lib.sources.layout import LAYOUTS, FolderLayout, detect_layout
-from pipeline_lib.sources.places import place_of
+from pipeline_lib.sources.places import table_place
 from pipeline_lib.sources.subjects import is_pattern
 from pipeline_lib.survey.contents import Contents
 from pipeline_lib.survey.subjects import names_subjects
@@ -50,7 +50,7 @@ def read_table(
     """The table of labels that the answer names. Raises what reading it raises."""
     if not answer.labels:
         return None
-    place = place_of(answer.labels, settings, root=root)
+    place = table_place(answer.labels, settings, root=root)
     data = place.read(next(place.list()))
     read = partial(read_labels, data, file=answer.labels, members=frozenset(names))
     said = answer.subject_from

@@ -24,6 +24,7 @@ from pipeline_lib.sources.doubt import Doubt, find_doubt
 from pipeline_lib.sources.layout import Detected, FolderLayout
 from pipeline_lib.sources.names import is_archive, is_undecided, respelled, without_archive_ending
 from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.sources.web.urls import is_web
 from pipeline_lib.survey.answers import (
     SourceAnswer,
     read_answer,
@@ -103,7 +104,7 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
 
     Raises BadData when it has no image, UsageError for a single file that is no archive, and what listing raises.
     """
-    named = "name the folder, archive or s3://bucket/prefix that holds images"
+    named = "name the folder, archive, s3://bucket/prefix or https://host/archive that holds images"
     try:
         place = place_of(uri, settings, root=root)
     except SourceMissing as error:
@@ -271,6 +272,9 @@ def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
 
 def _kind(place: Place, contents: Contents, uri: str) -> str:
     where = "S3 " if uri.startswith("s3://") else ""
+    if is_web(uri) and not place.is_single:
+        return f"{contents.n_loose + contents.n_archives} web addresses"
+    where = "web " if is_web(uri) else where
     if place.is_single:
         return f"{where}archive"
     folder = "S3 prefix" if where else "folder"

@@ -24,7 +24,8 @@ EPILOG = "Nothing is copied, changed or trained yet."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial init`."""
     parser.add_argument(
-        "source", help="your images: a folder, an archive (tar, zip) or s3://bucket/prefix"
+        "source",
+        help="images: a folder, an archive (tar, zip), s3://bucket/prefix, https://host/set.zip, a list of URLs",
     )
     parser.add_argument(
         "--labels",
