@@ -61,7 +61,7 @@ def main(model: str, files: list[str]) -> None:
     for file in files:
         with Image.open(file) as image:
             pixels = as_seen(image, about)
-        (probabilities,) = session.run(None, {"images": pixels[None]})[0]
+        (probabilities,) = session.run(["probabilities"], {"images": pixels[None]})[0]
         best = np.argsort(-probabilities)[:BEST]
         print(json.dumps({"file": file, "p": {names[k]: float(probabilities[k]) for k in best}}))
 

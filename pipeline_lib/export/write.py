@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.export.described import description, onnx_with, safetensors_with
 from pipeline_lib.export.judged import Batch, Form, judged
 from pipeline_lib.export.smaller import eight_bit, half
-from pipeline_lib.files.atomic import atomic_folder, remove_tree
+from pipeline_lib.files.atomic import atomic_folder
 from pipeline_lib.networks.exported import ONNX_FILE
-from pipeline_lib.networks.model_file import ModelFile, read_model_file
-from pipeline_lib.networks.saved_weights import WEIGHTS_FILE
+from pipeline_lib.networks.model_file import read_model_file
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.registry import Registry, Version
 from pipeline_lib.settings import Settings
-from pipeline_lib.tables.selection import SELECTION
+
+if TYPE_CHECKING:
+    from pipeline_lib.export.images import VersionImages
 
 FORMS_FILE = "export.json"
 SERVE_FILE = "serve.py"
-CALIBRATION_IMAGES = 512  # their ranges of activations have settled: docs/export.md
-BATCH = 64
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Smaller:
+    """The smaller forms that are asked for. prune: share of channels to cut, 0..1; epochs: of fine-tuning after it."""
+
+    fp16: bool = False
+    int8: bool = False
+    prune: float = 0.0
+    epochs: int = 0
+
+    def __bool__(self) -> bool:
+        return self.fp16 or self.int8 or self.prune > 0
 
 
 @dataclass(frozen=True)
@@ -55,12 +69,12 @@ def write_export(
     registry: Registry,
     settings: Settings,
     params: RegisterParams,
-    smaller: Sequence[str],
+    smaller: Smaller,
 ) -> Exported:
     """Write model.onnx, model.safetensors, serve.py and the smaller forms that the gate passes; all or nothing.
 
-    smaller: any of fp16, int8. Raises UsageError for a folder that holds something, SourceMissing for what is no longer
-    in DVC's cache, the images too where smaller forms are asked for.
+    Raises UsageError for a folder that holds something, SourceMissing for what is no longer in DVC's cache, the images
+    too where smaller forms are asked for, BadData for a network that cannot be pruned.
     """
     check_target(folder)
     received = registry.export_folder(version)
@@ -70,19 +84,12 @@ def write_export(
     forms: tuple[Form, ...] = ()
     passed: dict[str, bytes] = {}
     if smaller:
-        with _images_of(version, about, registry, settings) as images:
-            made = {
-                name: half(model)
-                if name == "fp16"
-                else eight_bit(model, (batch.images_BHWC for batch in images.calibration()))
-                for name in smaller
-            }
+        from pipeline_lib.export.images import images_of  # with torch
+
+        with images_of(version, about, registry, settings) as images:
+            made = {"fp32": model, **_made(model, received, images, smaller)}
             forms = judged(
-                {"fp32": model, **made},
-                images.test(),
-                classes=about.classes,
-                version=version.number,
-                params=params,
+                made, images.test(), classes=about.classes, version=version.number, params=params
             )
         passed = {form.name: made[form.name] for form in forms[1:] if form.refusal is None}
 
@@ -101,57 +108,36 @@ def write_export(
     return Exported(files, forms)
 
 
+def _made(
+    model: bytes, received: Path, images: VersionImages, smaller: Smaller
+) -> dict[str, bytes]:
+    """Each form that is asked for; a pruned model in 8 bits too if both are."""
+    made: dict[str, bytes] = {}
+    if smaller.fp16:
+        made["fp16"] = half(model)
+    if smaller.int8:
+        made["int8"] = eight_bit(model, _pixels(images.calibration()))
+    if smaller.prune:
+        from pipeline_lib.export.pruned import pruned
+
+        with images.training_views() as views:
+            made["pruned"] = pruned(
+                received,
+                images.about,
+                views,
+                share=smaller.prune,
+                epochs=smaller.epochs,
+                progress_every_s=images.settings.progress_every_s,
+            )
+        if smaller.int8:
+            made["pruned-int8"] = eight_bit(made["pruned"], _pixels(images.calibration()))
+    return made
+
+
+def _pixels(batches: Iterator[Batch]) -> Iterator[npt.NDArray[np.uint8]]:
+    return (batch.images_BHWC for batch in batches)
+
+
 def _file_of(form: str) -> str:
     stem, dot, ending = ONNX_FILE.partition(".")
     return f"{stem}.{form}{dot}{ending}"
-
-
-@contextmanager
-def _images_of(
-    version: Version, about: ModelFile, registry: Registry, settings: Settings
-) -> Iterator[_Images]:
-    """The images that a version was trained and tested on, taken from DVC's cache for a while."""
-    folder = registry.state_folder / "export" / version.model_md5.removesuffix(".dir")
-    try:
-        data = {
-            role: registry.cache.materialise(version.closure.md5_of(role), folder / role)
-            for role in ("betons", "selection")
-        }
-        yield _Images(data["betons"], data["selection"], about.side_px, settings)
-    finally:
-        remove_tree(folder)
-
-
-@dataclass(frozen=True)
-class _Images:
-    betons: Path
-    selection: Path
-    side_px: int
-    settings: Settings
-
-    def test(self) -> Iterator[Batch]:
-        """All test images."""
-        return self._read("test", most=None)
-
-    def calibration(self) -> Iterator[Batch]:
-        """Training images, spread over all of them."""
-        return self._read("train", most=CALIBRATION_IMAGES)
-
-    def _read(self, split: str, *, most: int | None) -> Iterator[Batch]:
-        from pipeline_lib.loader import open_still  # with torch
-
-        rows = SELECTION.read(self.selection / f"{split}.parquet")
-        if most is not None and len(rows) > most:
-            rows = rows.iloc[np.linspace(0, len(rows) - 1, most).astype(int)].reset_index(drop=True)
-        loader = open_still(
-            self.betons,
-            rows,
-            batch_size=BATCH,
-            side_px=self.side_px,
-            kind=self.settings.loader,
-            workers=self.settings.worker_count(),
-        )
-        with closing(loader):
-            for batch in loader.epoch(0):
-                class_ids = rows["class_id"].iloc[batch.positions_B.numpy()].tolist()
-                yield Batch(batch.images_BHWC.numpy().copy(), class_ids)
