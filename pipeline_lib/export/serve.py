@@ -54,7 +54,7 @@ def centre(image: Image.Image) -> Image.Image:
 
 
 def main(model: str, files: list[str]) -> None:
-    """Print the most probable classes of each file, a JSON object a line."""
+    """Write the most probable classes of each file, a JSON object a line."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     about = session.get_modelmeta().custom_metadata_map
     names = json.loads(about["names"])
@@ -63,7 +63,8 @@ def main(model: str, files: list[str]) -> None:
             pixels = as_seen(image, about)
         (probabilities,) = session.run(["probabilities"], {"images": pixels[None]})[0]
         best = np.argsort(-probabilities)[:BEST]
-        print(json.dumps({"file": file, "p": {names[k]: float(probabilities[k]) for k in best}}))
+        found = {names[k]: float(probabilities[k]) for k in best}
+        sys.stdout.write(json.dumps({"file": file, "p": found}) + "\n")
 
 
 if __name__ == "__main__":
