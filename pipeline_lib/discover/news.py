@@ -9,13 +9,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline_lib.discover.listing import Listed
-from pipeline_lib.sources.layout import layout_of_folders
+from pipeline_lib.errors import BadData
 from pipeline_lib.sources.names import refusal
+from pipeline_lib.sources.reading import NameReading, left_out, read_names
 from pipeline_lib.sources.source import Source
 from pipeline_lib.tables.listing import LISTING
 
 NAMED = 8  # classes in a sentence
 IMAGES = ("image", "archive")
+UNDECIDED, EXCLUDED = "(classes are read in download)", "(left out by a pattern)"
 ARCHIVE, NO_IMAGE, NO_CLASS = "(archives)", "(no image by its name)", "(no class folder)"
 BY_LABELS = "(classes by the labels file)"
 
@@ -109,17 +111,30 @@ def _compared(before: pd.DataFrame | None, now: pd.DataFrame, source: str) -> pd
 
 def _classes(source: Source, images: pd.DataFrame) -> Callable[[str, str], str]:
     loose = images.loc[images["kind"] == "image", "key"].tolist()
-    folders = {tuple(key.split("/")[:-1]) for key in loose if refusal(key) is None}
-    layout = layout_of_folders(sorted(folders), source.layout, source.splits)
+    names = [key for key in loose if refusal(key) is None]
+    excluded = left_out(names, source)
+    reading = _reading([name for name in names if name not in excluded], source)
 
     def class_of(key: str, kind: str) -> str:
         if kind == "archive":
             return ARCHIVE
         if refusal(key):
             return NO_IMAGE
-        return BY_LABELS if source.labels else layout.label(key) or NO_CLASS
+        if key in excluded:
+            return EXCLUDED
+        if source.labels:
+            return BY_LABELS
+        return UNDECIDED if reading is None else reading.label(key) or NO_CLASS
 
     return class_of
+
+
+def _reading(names: Sequence[str], source: Source) -> NameReading | None:
+    """How classes are read from names; None where loose files alone do not tell: `download` knows archives' members too."""
+    try:
+        return read_names(names, source, source=source.name)
+    except BadData:
+        return None
 
 
 def sentences(news: Iterable[News]) -> list[str]:
