@@ -22,6 +22,7 @@ COMMANDS = (
         "lineage",
         "versions",
         "history",
+        "compare",
         "promote",
         "rollback",
         "report",

@@ -9,6 +9,7 @@ from pipeline_lib.registry import Comparison
 
 Outcome = Literal[
     "promote",
+    "waiting",
     "candidate",
     "inconclusive",
     "reject",
@@ -22,6 +23,7 @@ Outcome = Literal[
 ]
 WORD: dict[Outcome, str] = {
     "promote": "promoted",
+    "waiting": "waits for a person",
     "candidate": "challenger",
     "inconclusive": "held",
     "reject": "refused",

@@ -7,12 +7,14 @@ folded, and a chart of all of them, in bins, leads to each part.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from pipeline_lib.files.atomic import write_text
 from pipeline_lib.history import words
 from pipeline_lib.history.charts import Part, overview, part_of
-from pipeline_lib.history.night import WORD, History
+from pipeline_lib.history.night import WORD, History, Night
+from pipeline_lib.registry.report_places import COMPARISON, COMPARISONS, comparison_of, version_name
 from pipeline_lib.report.render import INDENTED, environment, inline_style
 
 PAGE = "history.html"
@@ -24,12 +26,13 @@ def write_page(history: History, reports: Path) -> Path:
     """Write the page into the folder of reports, and return its path."""
     reports.mkdir(parents=True, exist_ok=True)
     target = reports / PAGE
-    write_text(target, render(history))
+    pages = [f"../{COMPARISONS}/{one}" for one in _comparisons(reports.parent / COMPARISONS)]
+    write_text(target, render(history, comparisons=pages))
     return target
 
 
-def render(history: History) -> str:
-    """The page; addresses of reports are relative to the folder of reports."""
+def render(history: History, *, comparisons: Collection[str] = ()) -> str:
+    """The page; addresses are relative to the folder of reports. comparisons: those of two versions that there are."""
     nights = history.nights
     n_parts = max(1, -(-len(nights) // IN_PART))
 
@@ -42,6 +45,7 @@ def render(history: History) -> str:
     pages.filters = {**pages.filters, "nearby": nearby}
     text = pages.get_template("history.html.jinja").render(
         h=history,
+        comparison=lambda night: _comparison(night, comparisons),
         parts=parts,
         overview=overview(nights, IN_PART) if n_parts > 1 else None,
         style=inline_style("history.css"),
@@ -52,6 +56,19 @@ def render(history: History) -> str:
         shapes=sorted({night.outcome for night in nights}, key=list(WORD).index),
     )
     return INDENTED.sub("\n", text)
+
+
+def _comparisons(folder: Path) -> list[str]:
+    return [f"{page.parent.name}/{page.name}" for page in folder.glob(f"*/{COMPARISON}")]
+
+
+def _comparison(night: Night, there: Collection[str]) -> str:
+    """The page that compares a version with the champion of its night; empty where nobody made one."""
+    if night.version is None or night.comparison is None or night.outcome == "unchanged":
+        return ""
+    names = version_name(night.comparison.champion_version), version_name(night.version)
+    address = f"../{COMPARISONS}/{comparison_of(*names)}"
+    return address if address in there else ""
 
 
 def nearby(text: str) -> str:

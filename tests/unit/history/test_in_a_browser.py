@@ -121,7 +121,7 @@ def test_on_paper_the_newest_nights_are_printed(browser: Browser, reports: Path)
 
 
 def test_nights_that_differ_in_verdict_differ_in_shape(browser: Browser, tmp_path: Path) -> None:
-    kinds: tuple[Outcome, ...] = ("promote", "candidate", "inconclusive", "reject")
+    kinds: tuple[Outcome, ...] = ("promote", "waiting", "candidate", "inconclusive", "reject")
     nights = [replace(night(n), outcome=kind, report="") for n, kind in enumerate(kinds)]
     write_page(History("m", tuple(nights), None, "2026-11-30T00:00:00+00:00"), tmp_path)
     with opened(browser) as page:
@@ -129,6 +129,6 @@ def test_nights_that_differ_in_verdict_differ_in_shape(browser: Browser, tmp_pat
 
         drawn = page.evaluate(
             "[...document.querySelectorAll('section svg a .m')]"
-            ".map(m => m.tagName + (m.getAttribute('d') || '').replace(/^M[0-9. ]*/, ''))"
+            ".map(m => m.tagName + m.classList.contains('open') + (m.getAttribute('d') || '').replace(/^M[0-9. ]*/, ''))"
         )
-    assert len(set(drawn)) == 4
+    assert len(set(drawn)) == 5
