@@ -95,6 +95,17 @@ class OutputDamaged(BadData):
     code = "output_damaged"
 
 
+class LabelsUndecided(BadData):
+    """Files of labels can be read in several ways, and params.yaml does not say in which.
+
+    key: of `labels` in a source, whose values the choices are: label (a column) or several (a rule).
+    """
+
+    code = "labels_undecided"
+    key = "label"
+    choices: tuple[str, ...] = ()
+
+
 class NotFinite(BadData):
     """A trained network gives infinity or NaN, so that it cannot be validated, evaluated or kept."""
 

@@ -49,7 +49,6 @@ class Version:
 
     size_bytes: int
     identity: str | None
-    modified_ns: int
     kind: str
     name: str
 
@@ -107,8 +106,8 @@ class Exchange:
                 restart()
                 done, safe = 0, 0
                 can_resume = False
-            except (OSError, http.client.HTTPException) as error:
-                failure = f"{type(error).__name__}: {error}"
+            except _Broken as error:
+                failure = str(error)
             if done >= safe + PROGRESS_BYTES:
                 safe, tries_left = done, TRIES
             elif done < size_bytes:
@@ -133,10 +132,10 @@ class Exchange:
             if not is_whole and answer.status != 206 and start:
                 raise _Whole
             left = size_bytes
-            while left and (chunk := answer.read(min(CHUNK_BYTES, left))):
+            while left and (chunk := _read(answer, min(CHUNK_BYTES, left))):
                 left -= len(chunk)
                 yield chunk
-            if is_whole and not left and answer.read(1):
+            if is_whole and not left and _read(answer, 1):
                 raise _other_size(url, wanted, f"more than {wanted.size_bytes}")
 
     def _ask(
@@ -181,8 +180,19 @@ class Exchange:
         raise ObjectRefused(f"more than {HOPS} redirects", file=url.shown, remedy=remedy)
 
 
+class _Broken(Exception):
+    """The connection ended, as opposed to a fault of the disk that is written to."""
+
+
 class _Whole(Exception):
     """200 where 206 was asked for: the bytes begin at 0 and not where we are."""
+
+
+def _read(answer: Answer, size_bytes: int) -> bytes:
+    try:
+        return answer.read(size_bytes)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Broken(f"{type(error).__name__}: {error}") from error
 
 
 def _discard(answer: Answer) -> None:
@@ -193,11 +203,9 @@ def _discard(answer: Answer) -> None:
 
 def _version(answer: Answer, size_bytes: int) -> Version:
     headers = answer.headers
-    modified = email.utils.parsedate_tz(headers["Last-Modified"] or "")
-    modified_ns = int(email.utils.mktime_tz(modified)) * 1_000_000_000 if modified else 0
     name = headers.get_filename() or answer.url.path.rpartition("/")[2]
     kind = headers.get_content_type() if headers["Content-Type"] else ""
-    return Version(size_bytes, _identity(headers), modified_ns, kind, name)
+    return Version(size_bytes, _identity(headers), kind, name)
 
 
 def _size(answer: Answer) -> int:
