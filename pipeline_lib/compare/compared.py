@@ -88,7 +88,9 @@ def compare_sides(a: Side, b: Side, registry: Registry, rules: RegisterParams) -
     data = data_changes(before, now, today)
 
     # The gate's own test and sentence.
-    paired, sentence, changes = None, "No image was tested by both.", ()
+    paired = None
+    sentence = "No image was tested by both."
+    changes: tuple[ClassChange, ...] = ()
     if len(beside):
         right_a = beside["right_a"].to_numpy(bool)
         right_b = beside["correct"].to_numpy(bool)

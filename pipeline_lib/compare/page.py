@@ -17,6 +17,7 @@ from pipeline_lib.files.atomic import atomic_folder, remove_tree
 from pipeline_lib.history.page import PAGE as HISTORY
 from pipeline_lib.history.page import nearby
 from pipeline_lib.pixels import PixelRules
+from pipeline_lib.pixels.pixelate import pixelation_of
 from pipeline_lib.registry import Registry
 from pipeline_lib.registry.report_places import (
     COMPARISON,
@@ -136,7 +137,8 @@ def _thumbnails(
     images = IMAGES.read(cache.object(closure.md5_of("images")), ["image_id", "refusal"])
     refused = set(images.loc[images["refusal"].notna(), "image_id"])
     members = MEMBERS.read(cache.object(closure.md5_of("members")), PLACE)
-    pixels = cache.object(cache.listing(closure.md5_of("betons"))["pixels.json"])
+    described = cache.object(cache.listing(closure.md5_of("betons"))["pixels.json"])
+    pixels = json.loads(described.read_text(encoding="utf-8"))
     containers = {
         name: found
         for name, md5 in cache.listing(closure.md5_of("shards")).items()
@@ -151,9 +153,8 @@ def _thumbnails(
             [one for one in image_ids if one not in refused],
             members=there,
             shards=Path(shards),
-            rules=PixelRules.model_validate(
-                json.loads(pixels.read_text(encoding="utf-8"))["pixel_rules"]
-            ),
+            rules=PixelRules.model_validate(pixels["pixel_rules"]),
+            pixelation=pixelation_of(pixels),
             folder=folder,
             known={
                 **known_thumbnails(registry.state_folder / COMPARISONS),

@@ -45,9 +45,12 @@ def files_of(side: Side, roles: Sequence[str], registry: Registry) -> dict[str, 
     outs = {role: side.closure.out(role) for role in roles}
     lost = [path for path, md5 in outs.values() if registry.cache.find(md5) is None]
     if lost:
-        remedy = f"`dvc fetch --all-tags {' '.join(lost)}` brings it from a DVC remote"
-        if side.commit:
-            remedy += f"; without one, `git checkout {side.commit[:12]} && dvc repro` makes it anew"
+        files = " ".join(lost)
+        remedy = f"`dvc fetch --all-tags {files}` brings it from a DVC remote"
+        if side.commit:  # DVC asks the remote that a tag's own .dvc/config names
+            there = f"git checkout {side.commit[:12]}"
+            remedy += f", or, from one that was added later, `{there} && dvc fetch {files}`"
+            remedy += f"; without one, `{there} && dvc repro` makes it anew"
         raise SourceMissing(
             f"what {side.name} was made of is no longer in DVC's cache",
             file=registry.cache.folders[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -88,8 +89,8 @@ def data_lines(found: Compared) -> list[str]:
         lines.append(f"{len(data.moved):,} under another path, with the same bytes")
     for rows, what in ((data.left, "no longer kept"), (data.joined, "kept now and not before")):
         if len(rows):
-            reasons = rows["reason"].value_counts()
-            named = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in reasons.items())
+            reasons = Counter(rows["reason"].str.replace("_", " ")).most_common()
+            named = ", ".join(f"{reason} {n:,}" for reason, n in reasons)
             lines.append(f"{len(rows):,} {what} ({named})")
     if found.renamed:
         named = ", ".join(f"{old} is {new}" for old, new in found.renamed.items())
@@ -187,12 +188,11 @@ def _class_rows(found: Compared) -> list[list[str]]:
 
 
 def _label_rows(found: Compared) -> list[list[str]]:
+    def name(class_id: str) -> str:
+        return found.names.get(class_id, class_id) or "(none)"
+
     return [
-        [
-            row["image_id"],
-            f"{found.names.get(row['before'], row['before']) or '(none)'} -> {found.names.get(row['now'], row['now']) or '(none)'}",
-            f"by {row['by']}",
-        ]
+        [row["image_id"], f"{name(row['before'])} -> {name(row['now'])}", f"by {row['by']}"]
         for row in found.data.labels.to_dict("records")
     ]
 

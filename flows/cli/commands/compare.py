@@ -54,9 +54,12 @@ def run(options: argparse.Namespace) -> int:
         print(as_json(found))
     elif options.page:
         from pipeline_lib.compare.page import write_comparison
+        from pipeline_lib.history import gather, write_page
 
         keep, workers = settings.keep_reports, settings.worker_count()
-        print(write_comparison(found, registry, keep=keep, workers=workers).resolve())
+        page = write_comparison(found, registry, keep=keep, workers=workers)
+        write_page(gather(registry, settings), registry.state_folder / "reports")  # leads to it
+        print(page.resolve())
     else:
         print(as_text(found))
     return 0

@@ -23,7 +23,7 @@ from pipeline_lib.history.runs import started_at
 from pipeline_lib.register.run import run as register
 from pipeline_lib.registry import load_registry
 from pipeline_lib.settings import Settings
-from testing.nights import a_night, git
+from testing.nights import a_night, git, with_manifest
 from testing.tiny_line import make_line
 
 FIRST, SAME, GROWN, OTHER, BAD = (f"2026110{day}-020000-0000000{day}" for day in range(1, 6))
@@ -57,7 +57,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, database: str) -> Path:
         make_line(checkout, wrong=[1, 2])
         a_night(checkout, FIRST, wrong=[1, 2])
         a_night(checkout, SAME, wrong=[1, 2])
-        a_night(checkout, GROWN, model="two", edit=with_changes)
+        a_night(checkout, GROWN, model="two", edit=with_manifest(with_changes))
         a_night(checkout, OTHER, model="three", changes={"train": {"seed": 3}})
         a_night(checkout, BAD, wrong=range(60), model="four")
     start = datetime.fromisoformat(started_at(FAILED))
