@@ -16,7 +16,7 @@ from pipeline_lib.backbones.builtin import imagenet_classes
 from pipeline_lib.errors import BadData, PipelineError, SourceMissing
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name, work_on_shards
-from pipeline_lib.networks.exported import ONNX_FILE, load_exported
+from pipeline_lib.networks.exported import ONNX_FILE, UNLIKE_BORDER, Answers, load_exported
 from pipeline_lib.networks.model_file import MODEL_FILE, ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
 from pipeline_lib.reasons import Reason
@@ -39,13 +39,14 @@ class Sight:
 class Model:
     """A model that is open. identity: another text for another model. classes: id and name by output index.
 
-    probabilities: views BHWC -> probabilities_BK.
+    answers: of views BHWC. no_unlike: why the model does not tell images unlike those it was trained on, where it could.
     """
 
     identity: str
     classes: Sequence[tuple[str, str]]
     sight: Sight
-    probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
+    answers: Callable[[Pixels], Answers]
+    no_unlike: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,20 @@ class Guess:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The best guesses for a file, best first (five, or fewer with fewer classes); none if there is a `fault`."""
+    """The best guesses for a file, best first (five, or fewer with fewer classes); none if there is a `fault`.
+
+    unlike: share (0..1) of validation images at least as unlike the training images; None where the model does not tell.
+    """
 
     file: Path
     guesses: tuple[Guess, ...]
     fault: PipelineError | None = None
+    unlike: float | None = None
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the image is called unlike those that the model was trained on: of others, 1 in 20 is."""
+        return self.unlike is not None and self.unlike <= UNLIKE_BORDER
 
 
 def exported_model(folder: Path) -> Model:
@@ -74,7 +84,8 @@ def exported_model(folder: Path) -> Model:
         digest(folder / ONNX_FILE),
         tuple(zip(about.classes, about.names, strict=True)),
         trained_sight(about),
-        exported.probabilities,
+        exported.answers,
+        exported.no_unlike,
     )
 
 
@@ -85,7 +96,7 @@ def builtin_model(backbone: Backbone) -> Model:
         backbone.sha256,
         imagenet_classes(),
         Sight(PixelRules(), backbone.view),
-        opened.probabilities,
+        partial(_without_unlike, probabilities=opened.probabilities),
     )
 
 
@@ -94,7 +105,14 @@ def published_model(ref: str) -> Model:
     from pipeline_lib.networks.published import open_published
 
     opened = open_published(ref, named_in="--model")
-    return Model(ref, opened.classes, Sight(PixelRules(), opened.view), opened.probabilities)
+    answers = partial(_without_unlike, probabilities=opened.probabilities)
+    return Model(ref, opened.classes, Sight(PixelRules(), opened.view), answers)
+
+
+def _without_unlike(
+    views: Pixels, *, probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
+) -> Answers:
+    return Answers(probabilities(views))
 
 
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
@@ -213,8 +231,11 @@ def _predict_batch(
             readable.append(file)
             pixels.append(answer)
     if readable:
-        for file, p_K in zip(readable, model.probabilities(np.stack(pixels)), strict=True):
-            yield Prediction(file, _guesses(p_K, model, best))
+        answers = model.answers(np.stack(pixels))
+        for file, p_K, unlike in zip(
+            readable, answers.probabilities_BK, answers.shares(), strict=True
+        ):
+            yield Prediction(file, _guesses(p_K, model, best), unlike=unlike)
 
 
 def _guesses(p_K: npt.NDArray[np.float32], model: Model, best: int) -> tuple[Guess, ...]:
