@@ -95,6 +95,17 @@ class OutputDamaged(BadData):
     code = "output_damaged"
 
 
+class LabelsUndecided(BadData):
+    """Files of labels can be read in several ways, and params.yaml does not say in which.
+
+    key: of `labels` in a source, whose values the choices are: label (a column) or several (a rule).
+    """
+
+    code = "labels_undecided"
+    key = "label"
+    choices: tuple[str, ...] = ()
+
+
 class NotFinite(BadData):
     """A trained network gives infinity or NaN, so that it cannot be validated, evaluated or kept."""
 
@@ -158,6 +169,12 @@ class ObjectRefused(CredentialsRefused):
     """One object of a source may not be read; `download` quarantines it, as long as few are refused."""
 
     code = "object_refused"
+
+
+class AddressRefused(ObjectRefused):
+    """A line of a URL list, or a redirect, leads to an address inside the own network."""
+
+    code = "address_refused"
 
 
 class ConfigError(PipelineError):

@@ -15,6 +15,8 @@ class Reason(StrEnum):
     BROKEN_LINK = "broken_link"  # a link to nothing, or back to a folder above it
     UNREADABLE_FILE = "unreadable_file"  # a file or S3 key without read permission, a socket, pipe or device
     UNREADABLE_FOLDER = "unreadable_folder"  # a folder without read permission, with all that lies in it: one row
+    NOT_SERVED = "not_served"  # a URL that its server refuses or does not have, or a server that does not answer
+    ADDRESS_REFUSED = "address_refused"  # a URL of a list that leads, itself or by a redirect, to a private address
     # found while downloading
     TAR_UNSAFE_MEMBER = "tar_unsafe_member"  # link, device, sparse file, absolute or climbing path
     NAME_COLLISION = "name_collision"  # second member of the same name in one archive

@@ -13,6 +13,9 @@ REMEDY_OF: Final[Mapping[Reason, str]] = {
     Reason.UNREADABLE_FILE: "allow reading these files (`chmod u+r`; of S3 keys s3:GetObject, then `dvc repro --force "
     "download`), or remove them from the source",
     Reason.UNREADABLE_FOLDER: "allow reading these folders (`chmod u+rx`), or remove them from the source",
+    Reason.NOT_SERVED: "open these URLs in a browser, and remove or correct those that are gone; a server that asks for a "
+    "token gets it by the setting url_tokens",
+    Reason.ADDRESS_REFUSED: "remove these URLs, or set allow_private_urls = true in settings.toml if you trust the list",
     Reason.EMPTY: "fetch these files again, or remove them from the source",
     Reason.NOT_IMAGE: "check the content of these files, and remove them from the source",
     Reason.UNSUPPORTED_FORMAT: "save these files as JPEG or PNG (docs/bad-images.md says which formats are read)",

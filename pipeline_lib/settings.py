@@ -23,6 +23,7 @@ MACHINE_FILES = (
     ".dvc/config",
 )  # they describe this machine, so our commits never include them
 TRACKER = "(tensorboard|mlflow|wandb)"
+HOST_AND_VARIABLE = r"(https?://)?[A-Za-z0-9.-]+(:\d{1,5})?=[A-Za-z_][A-Za-z0-9_]*"
 # Loaders of earlier versions. FFCV's own Loader changes pixels, so it is a parameter now and no setting.
 LOADERS_GONE = {
     "ffcv": "set native, which shows the same pixels; FFCV's own Loader is `train.views: ffcv` in params.yaml",
@@ -93,6 +94,18 @@ class Settings(BaseSettings):
     )
     aws_profile: str | None = Field(
         None, description="profile in ~/.aws/config to take S3 credentials from"
+    )
+    url_tokens: str = Field(
+        "",
+        pattern=rf"^({HOST_AND_VARIABLE}(, *{HOST_AND_VARIABLE})*)?$",
+        description="comma-separated `host=VARIABLE`: environment variable whose value is sent to this https host, as a "
+        "whole header (`PRIVATE-TOKEN: abc`) or as the token of `Authorization: Bearer`; never to another host, also "
+        "not after a redirect. `http://host:port=VARIABLE` for a server without TLS",
+    )
+    allow_private_urls: bool = Field(
+        False,
+        description="whether lines of URL lists, and redirects, may lead to private, loopback and link-local addresses; "
+        "what discover.sources names itself may always",
     )
     registry_uri: str | None = Field(
         None, description="URI of the MLflow registry; unset: SQLite in the state folder"

@@ -27,6 +27,7 @@ TABLES = (
     "listing",
     "members",
     "votes",
+    "extras",
     "images",
     "features",
     "manifest",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.read import MemberBytes
 from pipeline_lib.sources.source import Source, sources_as_json
+from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
@@ -38,6 +40,12 @@ class Taken:
     @property
     def votes(self) -> pd.DataFrame:
         return VOTES.read(self.folder / "votes.parquet")
+
+    @property
+    def extras(self) -> dict[str, Any]:
+        table = EXTRAS.read(self.folder / "extras.parquet")
+        texts = table.set_index("image_id")["extras"]
+        return {str(name): json.loads(text) for name, text in texts.items()}
 
     def read(self, image_id: str) -> bytes:
         row: Any = self.members.loc[image_id]
@@ -77,6 +85,7 @@ def take_sources(
         "shards": target / "shards",
         "members": target / "members.parquet",
         "votes": target / "votes.parquet",
+        "extras": target / "extras.parquet",
     }
     run(StageRun(folder, reads, writes, params, settings))
     return Taken(target)

@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_lib.errors import BadData, NoSpace, UsageError
@@ -16,9 +16,15 @@ from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_image
 from pipeline_lib.shards.streams import opener_of
 from pipeline_lib.shards.tar_headers import read_members
 from pipeline_lib.sources.names import encode_name, is_undecided, without_archive_ending
-from pipeline_lib.survey import SourceAnswer, describe_doubt, look_at, survey_of
-from pipeline_lib.survey.answers import read_answer, read_table
-from pipeline_lib.survey.contents import RangeFile, Seen
+from pipeline_lib.sources.range_file import RangeFile
+from pipeline_lib.survey import (
+    SourceAnswer,
+    describe_doubt,
+    describe_labels_doubt,
+    look_at,
+    survey_of,
+)
+from pipeline_lib.survey.contents import Seen
 from pipeline_lib.survey.look import Looked
 
 COMMAND = "make demo-photographs SOURCE=folder-or-archive"
@@ -59,6 +65,11 @@ def find_images(
     """
     looked = look_at(uri, settings, root=root)
     found = survey_of(looked, settings, root=root, answer=answer)
+    if found.labels_doubt is not None:
+        print(f"{uri}: {describe_labels_doubt(found.labels_doubt)}", flush=True)
+        remedy = f"choose one: `{COMMAND} LABELS=FILE`"
+        what = "several things can tell the classes, and nothing was planted"
+        raise UsageError(what, file=uri, value=found.labels_doubt.why, remedy=remedy)
     if found.doubt is not None:
         print(f"{uri}: {describe_doubt(found.doubt)}", flush=True)
         choices = ", ".join(one.layout for one in found.doubt.readings)
@@ -66,16 +77,10 @@ def find_images(
         what = "the folders can be read in several ways, and nothing was planted"
         raise UsageError(what, file=uri, value=found.doubt.why, remedy=remedy)
 
-    # Each image with its class, as the survey reads the folders; the survey itself keeps only their counts.
-    names = [one.name for one in looked.taken]
-    table = read_table(answer, names, settings, root=root)
-    received = table.labels if table else None
-    stated = replace(answer, layout=found.layout, splits=found.splits_stated)
-    layout = read_answer(stated, None, names, received, uri=uri)
+    # Each image with its class, as the survey reads folders and labels.
     by_name: dict[str, OwnImage] = {}  # the first of equal names, which an archive may have
     for one in looked.taken:
-        label = received.class_of.get(one.name) if received else layout.label(one.name)
-        split = (received and received.split_of.get(one.name)) or layout.split(one.name) or ""
+        label, split = found.class_of[one.name], found.split_of[one.name] or ""
         if label is not None and one.size_bytes <= MOST_BYTES and _is_named_or_looks_so(one):
             by_name.setdefault(one.name, OwnImage(one.name, one.size_bytes, label, split))
     publishes_splits = any(image.split for image in by_name.values())

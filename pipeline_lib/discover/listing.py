@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline_lib.errors import SourceMissing
+from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import SourceDoubt, doubt_of_source, stand_in
 from pipeline_lib.sources.names import is_archive, refusal
-from pipeline_lib.sources.places import FIX_SOURCES, SourceObject, place_of
+from pipeline_lib.sources.places import FIX_SOURCES, Place, SourceObject, place_of, table_place
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.tables.listing import LISTING
@@ -32,7 +33,7 @@ def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[st
             "nothing is there", file=place.address, remedy=f"{FIX_SOURCES}, or put images there"
         )
     rows = [
-        _row(source, "archive" if is_archive(one.key) and not one.fault else "image", one)
+        _row(source, "archive" if source.is_container(one.key) and not one.fault else "image", one)
         for one in found
     ]
     if not place.is_single:
@@ -42,12 +43,13 @@ def _list_source(source: Source, settings: Settings, root: Path) -> list[dict[st
             stage="discover",
         )
     for kind, uri in (
-        ("labels", source.labels),
+        ("labels", source.labels_address),
         ("votes", source.votes),
         ("subjects", source.subjects),
     ):
         if uri:
-            rows += [_row(source, kind, one) for one in place_of(uri, settings, root=root).list()]
+            beside = table_place(uri, settings, root=root)
+            rows += [_row(source, kind, one) for one in beside.list() if _tells(beside, one.key)]
     return rows
 
 
@@ -56,6 +58,11 @@ def _doubt(source: Source, keys: list[str]) -> SourceDoubt | None:
     archives = [key for key in keys if is_archive(key)]
     loose = [key for key in keys if not is_archive(key) and refusal(key) is None]
     return doubt_of_source(source, [*loose, *map(stand_in, archives)], archives)
+
+
+def _tells(place: Place, key: str) -> bool:
+    """Whether a file counts: a folder of annotations may hold images too."""
+    return place.is_single or refusal(key) is Reason.NOT_A_PICTURE_NAME
 
 
 def _row(source: Source, kind: str, found: SourceObject) -> dict[str, object]:

@@ -14,6 +14,7 @@ from pipeline_lib.errors import ArchiveDamaged
 from pipeline_lib.shards.cut import shard_id
 from pipeline_lib.shards.found import Found
 from pipeline_lib.shards.limits import ArchiveLimits
+from pipeline_lib.shards.parquet_images import MAGIC, repack_parquet
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
 from pipeline_lib.shards.zip_files import is_stored_zip, repack_zip, walk_zip
@@ -67,6 +68,9 @@ def find_members(
     """Write the container of an archive; return its file extension, and its members in the order of their bytes."""
     with received.open("rb") as file:
         magic = file.read(6)
+    if magic.startswith(MAGIC):
+        with container.open("wb") as target:
+            return ".tar", repack_parquet(received, target, name=name, limits=limits)
     opener = opener_of(magic)
     if opener:
         _decompress(opener, received, container, name=name, limits=limits)

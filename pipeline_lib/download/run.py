@@ -15,18 +15,20 @@ import pandas as pd
 
 from pipeline_lib.download.annotations import read_subjects, read_votes, subjects_of_source
 from pipeline_lib.download.archives import take_archive
-from pipeline_lib.download.labels_file import read_labels, report_labels
+from pipeline_lib.download.label_files import label_files
 from pipeline_lib.download.loose import pack
 from pipeline_lib.download.members_before import holdings_of
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.download.plan import DownloadPlan, Unit, plan_source
 from pipeline_lib.download.stored import MEMBERS_FILE, StoredUnit, read_stored, write_members
-from pipeline_lib.download.tables import members_of_source, votes_frame, with_labels
+from pipeline_lib.download.tables import extras_frame, members_of_source, votes_frame, with_labels
 from pipeline_lib.errors import BadData, DataCheckFailed, NoSpace, SourceChanged
 from pipeline_lib.files.atomic import atomic_folder, remove_tree
 from pipeline_lib.harness.memo import Memo, stage_key
 from pipeline_lib.harness.progress import Meter
 from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.labels.formats import read_labels
+from pipeline_lib.labels.match import report_labels
 from pipeline_lib.params_file import load_section
 from pipeline_lib.reasons import Reason
 from pipeline_lib.remedies import remedy_of
@@ -34,24 +36,27 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.sources.doubt import doubt_of_source
-from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.sources.places import Place, place_of, table_place
 from pipeline_lib.sources.s3 import RELIST
 from pipeline_lib.sources.source import Source, read_sources
 from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
+from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
 NAMED = 5  # examples in a message
-UNREADABLE = frozenset({Reason.UNREADABLE_FILE, Reason.UNREADABLE_FOLDER})
+UNREADABLE = frozenset(
+    {Reason.UNREADABLE_FILE, Reason.UNREADABLE_FOLDER, Reason.NOT_SERVED, Reason.ADDRESS_REFUSED}
+)
 TRIES = 3  # of a unit whose objects change while they are read
 FORMAT_VERSION = 3  # of packed shards and repacked archives: raise it when their bytes change
 
 
 def run(job: StageRun[DownloadParams]) -> None:
-    """listing.parquet, sources.json and the sources -> shards/, members.parquet, votes.parquet."""
+    """listing.parquet, sources.json and the sources -> shards/, members.parquet, votes.parquet, extras.parquet."""
     settings: Settings = job.settings
     root, limits = settings.origin(job.checkout), job.params.shard_sizes()
     listing, sources = LISTING.read(job.reads["listing"]), read_sources(job.reads["sources"])
@@ -74,7 +79,9 @@ def run(job: StageRun[DownloadParams]) -> None:
     with atomic_folder(job.writes["shards"]) as folder:
         units = [unit for plan in plans.values() for unit in plan.units]
         stored = _store_all(units, places, folder, memo, settings, archive_limits)
-        members, votes = _tables(sources, plans, stored, settings, root=root, limits=limits)
+        members, votes, extras = _tables(
+            sources, plans, stored, places, settings, root=root, limits=limits
+        )
         _check_unreadable(members, job)
         records = Records(settings.state_folder(job.checkout) / "held" / "members")
         holdings = holdings_of(
@@ -89,6 +96,7 @@ def run(job: StageRun[DownloadParams]) -> None:
         accepted = refuse_withdrawn(holdings, _section(job, "discover"))
     MEMBERS.write(members, job.writes["members"])
     VOTES.write(votes, job.writes["votes"])
+    EXTRAS.write(extras, job.writes["extras"])
     records.keep(holdings, accepted)
     memo.forget_older_than(settings.memo_days)
     refused = int(members["refusal"].notna().sum())
@@ -260,16 +268,18 @@ def _tables(
     sources: tuple[Source, ...],
     plans: dict[str, DownloadPlan],
     stored: dict[Unit, StoredUnit],
+    places: Mapping[str, Place],
     settings: Settings,
     *,
     root: Path,
     limits: ShardSizes,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """members and votes of all sources, each as its table has it."""
-    members, votes = [MEMBERS.empty()], [VOTES.empty()]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """members, votes and extras of all sources, each as its table has it."""
+    members, votes, extras = [MEMBERS.empty()], [VOTES.empty()], [EXTRAS.empty()]
     for source in sources:
         plan = plans[source.name]
-        frame = members_of_source(source, plan, [stored[unit] for unit in plan.units], limits)
+        arrived = [stored[unit] for unit in plan.units]
+        frame = members_of_source(source, plan, arrived, limits)
         names = frozenset(frame["image_id"].str.removeprefix(f"{source.name}/"))
         taken = frozenset(
             frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/")
@@ -280,15 +290,18 @@ def _tables(
             )  # `discover` told of what is loose
             warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
         subjects: Mapping[str, str] = {}
-        if source.labels:
+        if stated := source.labels_stated:
+            file = stated.file or source.uri
             labels = read_labels(
-                _read_csv(source.labels, settings, root),
-                file=source.labels,
+                label_files(stated, plan, arrived, places[source.name], settings, root=root),
+                stated,
+                file=file,
                 members=taken,
                 subject_column=source.subject_column,
             )
-            report_labels(labels, source.labels)
+            report_labels(labels, file)
             frame = with_labels(frame, source, labels)
+            extras.append(extras_frame(source, labels))
             subjects = labels.subject_of
         if source.subjects:
             subjects = read_subjects(
@@ -304,9 +317,13 @@ def _tables(
             )
             votes.append(votes_frame(source, lines))
         members.append(frame)
-    return pd.concat(members, ignore_index=True), pd.concat(votes, ignore_index=True)
+    return (
+        pd.concat(members, ignore_index=True),
+        pd.concat(votes, ignore_index=True),
+        pd.concat(extras, ignore_index=True),
+    )
 
 
 def _read_csv(uri: str, settings: Settings, root: Path) -> bytes:
-    place = place_of(uri, settings, root=root)
+    place = table_place(uri, settings, root=root)
     return place.read(next(place.list()))

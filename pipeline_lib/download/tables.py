@@ -11,15 +11,16 @@ from unicodedata import normalize
 import pandas as pd
 
 from pipeline_lib.download.annotations import AnnotationLine
-from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.download.plan import DownloadPlan, Unit
 from pipeline_lib.download.stored import StoredMember, StoredUnit
 from pipeline_lib.errors import BadData
+from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
 from pipeline_lib.sources.layout import detect_layout
 from pipeline_lib.sources.names import respelled
 from pipeline_lib.sources.source import Source
+from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
 
@@ -132,6 +133,12 @@ def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> 
     return frame.assign(
         label_received=label.mask(absent, None), split_received=split.where(split.notna(), None)
     )
+
+
+def extras_frame(source: Source, labels: ReceivedLabels) -> pd.DataFrame:
+    """What the labels say beside class and split, as EXTRAS has it."""
+    rows = ((f"{source.name}/{member}", text) for member, text in labels.extras_of.items())
+    return pd.DataFrame(rows, columns=[column.name for column in EXTRAS.columns], dtype=object)
 
 
 def votes_frame(source: Source, lines: list[AnnotationLine]) -> pd.DataFrame:

@@ -44,7 +44,9 @@ class GateQuestion:
 
 def ask(closure: Closure, params: RegisterParams, *, name: str, candidate: bool) -> GateQuestion:
     """The question that the receipts of a line put."""
-    rule = hashlib.sha256(f"{params.model_dump_json()}|{candidate}".encode()).hexdigest()
+    later = {"approval"} if params.approval == "gate" else None  # newer than questions on record
+    gate = params.model_dump_json(exclude=later)
+    rule = hashlib.sha256(f"{gate}|{candidate}".encode()).hexdigest()
     return GateQuestion(name, closure.md5_of("export"), closure.md5_of("predictions"), rule)
 
 

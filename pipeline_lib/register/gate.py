@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,9 @@ def judge(
         pinned = beside_reference(evaluation, reference, params)
         rules += pinned.rules
         duel = replace(duel, notes=duel.notes + pinned.notes, reference=pinned.comparison)
-    return conclude(rules, duel, candidate=candidate, first=champion is None)
+    return conclude(
+        rules, duel, candidate=candidate, approval=params.approval, first=champion is None
+    )
 
 
 def beside_reference(evaluation: Evaluation, reference: Champion, params: RegisterParams) -> Duel:
@@ -253,7 +256,14 @@ def no_class_lost(changes: tuple[ClassChange, ...]) -> Rule:
     )
 
 
-def conclude(rules: list[Rule], duel: Duel, *, candidate: bool, first: bool) -> Verdict:
+def conclude(
+    rules: list[Rule],
+    duel: Duel,
+    *,
+    candidate: bool,
+    approval: Literal["gate", "person"],
+    first: bool,
+) -> Verdict:
     """One decision and one sentence out of the rules."""
     broken = next((rule for rule in rules if rule.passed is False), None)
     unsure = next((rule for rule in rules if rule.passed is None), None)
@@ -271,6 +281,9 @@ def conclude(rules: list[Rule], duel: Duel, *, candidate: bool, first: bool) -> 
         sentence = (
             f"Challenger: it passes the gate, but an experiment is never promoted; {grounds}."
         )
+    elif approval == "person":
+        decision = "waiting"
+        sentence = f"Waiting for a person: it passes the gate; {grounds}."
     else:
         decision = "promote"
         sentence = f"Promoted to champion: {grounds}."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from pipeline_lib.params_file import Params
@@ -45,6 +47,11 @@ class RegisterParams(Params):
         lt=0.5,
         description="probability that an equally good model is held back by the loss of some class (exact, over "
         "all classes)",
+    )
+    approval: Literal["gate", "person"] = Field(
+        "gate",
+        description="who promotes a model that passes all rules: the gate itself, or a person with `perennial promote` "
+        "(the model waits as challenger until then; the first one too)",
     )
 
 

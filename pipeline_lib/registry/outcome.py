@@ -24,10 +24,14 @@ from pipeline_lib.registry.records import (
     day,
     with_alias,
 )
+from pipeline_lib.registry.verdict import CHALLENGING
 
-Happened = Literal["promote", "candidate", "inconclusive", "reject", "current", "unchanged"]
+Happened = Literal[
+    "promote", "waiting", "candidate", "inconclusive", "reject", "current", "unchanged"
+]
 WAS = {
     "promote": "was promoted",
+    "waiting": "passed the gate and was left to a person",
     "candidate": "was registered as challenger",
     "inconclusive": "was held as challenger",
     "reject": "was refused",
@@ -82,9 +86,9 @@ def _of_this_run(attempt: Attempt, version: Version | None, champion: Version | 
     if verdict.decision == "current":
         return verdict.sentence
     numbered = f"{verdict.sentence} (version {version.number})" if version else verdict.sentence
-    return (
-        numbered if verdict.decision == "promote" else f"{numbered} {_now(champion).capitalize()}."
-    )
+    if verdict.decision == "promote":
+        return numbered
+    return f"{numbered} {_now(champion).capitalize()}.{_how_to_approve(attempt, version)}"
 
 
 def _of_the_past(attempt: Attempt, version: Version | None, champion: Version | None) -> str:
@@ -105,15 +109,20 @@ def _of_the_past(attempt: Attempt, version: Version | None, champion: Version | 
     since = ""
     if version.rolled_back:
         since = f" and rolled back{day(version.tags.get(ROLLED_BACK_AT))} ({version.rolled_back})"
-    elif (
-        attempt.verdict.decision in ("candidate", "inconclusive")
-        and CHALLENGER not in version.aliases
-    ):
+    elif attempt.verdict.decision in CHALLENGING and CHALLENGER not in version.aliases:
         since = ", and another is challenger now"
     if version.was_champion:
         return f"Nothing new: version {version.number} was promoted{promoted_at}{since}; {_now(champion)}."
     decided = f"version {version.number} {_decided(attempt)}"
-    return f"Nothing new: {decided}{since}; {_now(champion)}.{_grounds(attempt)}"
+    said = f"Nothing new: {decided}{since}; {_now(champion)}.{_grounds(attempt)}"
+    return f"{said}{_how_to_approve(attempt, version)}"
+
+
+def _how_to_approve(attempt: Attempt, version: Version | None) -> str:
+    """What a person does with a model that waits for them; empty for one that does not, or not any more."""
+    if attempt.verdict.decision != "waiting" or not version or CHALLENGER not in version.aliases:
+        return ""
+    return f" `perennial promote {version.number} --reason TEXT` promotes it."
 
 
 def _decided(attempt: Attempt) -> str:

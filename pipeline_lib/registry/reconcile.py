@@ -28,6 +28,7 @@ from pipeline_lib.registry.records import (
     with_number,
 )
 from pipeline_lib.registry.tag_records import Tags, Turn, check_one_story, lost_versions, records_of
+from pipeline_lib.registry.verdict import CHALLENGING
 
 if TYPE_CHECKING:
     from pipeline_lib.registry.registry import Registry
@@ -115,9 +116,7 @@ def _follow(registry: Registry, turn: Turn, restored: list[int]) -> None:
                 registry.untag(version, outdated)
     versions = registry.versions()
     open_ones = [
-        v.number
-        for v in versions
-        if v.number not in later and v.verdict.decision in ("candidate", "inconclusive")
+        v.number for v in versions if v.number not in later and v.verdict.decision in CHALLENGING
     ]
     challenger = open_ones[-1] if open_ones else turn.challenger
     aliases = {

@@ -7,12 +7,9 @@ from dataclasses import asdict, astuple, dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-Decision = Literal["promote", "candidate", "inconclusive", "reject", "current"]
-REGISTERED: tuple[Decision, ...] = (
-    "promote",
-    "candidate",
-    "inconclusive",
-)  # the others get no version
+Decision = Literal["promote", "waiting", "candidate", "inconclusive", "reject", "current"]
+CHALLENGING: tuple[Decision, ...] = ("waiting", "candidate", "inconclusive")
+REGISTERED: tuple[Decision, ...] = ("promote", *CHALLENGING)  # the others get no version
 
 
 class RuleName(StrEnum):

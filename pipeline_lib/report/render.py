@@ -26,6 +26,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 STYLE = "style.css"
 PILL = {  # decision -> word, tone
     "promote": ("Promoted", "good"),
+    "waiting": ("Waiting for a person", "wait"),
     "candidate": ("Challenger", "wait"),
     "inconclusive": ("Held", "wait"),
     "reject": ("Refused", "bad"),

@@ -66,6 +66,9 @@ OTHER_ENDINGS = frozenset(
         "tsv",
         "json",
         "jsonl",
+        "cls",
+        "list",
+        "names",
         "ndjson",
         "xml",
         "yaml",
@@ -283,6 +286,11 @@ def with_and_without_ending(names: Iterable[str]) -> frozenset[str]:
 def is_undecided(name: str) -> bool:
     """Whether a name does not tell the kind of the file: such names are common in object stores and on the web."""
     return refusal(name) is None and _ending(name) not in IMAGE_ENDINGS
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a name has the file extension of an image."""
+    return _ending(name) in IMAGE_ENDINGS
 
 
 def is_archive(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The place of a source's objects, a local file or folder or a bucket: list, read and fetch them."""
+"""The place of a source's objects, a local file or folder, a bucket or a web server: list, read and fetch them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources import s3
 from pipeline_lib.sources.names import decode_name, encode_name, is_archive
+from pipeline_lib.sources.web.url_list import is_url_list, read_url_list
+from pipeline_lib.sources.web.urls import is_web
 
 FIX_SOURCES = "fix discover.sources in params.yaml"
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 LATEST_NS = (
     2**63 - 1
@@ -25,7 +28,7 @@ LATEST_NS = (
 
 @dataclass(frozen=True)
 class SourceObject:
-    """One file or S3 key. key: stored name below the place. etag: S3 only, without quotes.
+    """One file, S3 key or URL. key: stored name below the place. etag: names a version; S3 and web servers, without quotes.
 
     fault: why an existing file cannot be read; only this file is refused, and the run continues.
     """
@@ -65,7 +68,22 @@ class Place(Protocol):
 
 
 def place_of(uri: str, settings: Settings, *, root: Path) -> Place:
-    """The place that a source's uri names; relative paths resolve against `root`."""
+    """The place of the images that a source's uri names; relative paths resolve against `root`."""
+    if not is_url_list(uri):
+        return table_place(uri, settings, root=root)
+    from pipeline_lib.sources.web.place import HttpPlace  # it imports this module
+
+    table = table_place(uri, settings, root=root)
+    urls = read_url_list(table.read(next(table.list())), file=uri)
+    return HttpPlace(uri, urls, settings, is_list=True)
+
+
+def table_place(uri: str, settings: Settings, *, root: Path) -> Place:
+    """The place of what stands at an address itself, also of a table: a list of URLs is not followed."""
+    if is_web(uri):
+        from pipeline_lib.sources.web.place import single_url  # it imports this module
+
+        return single_url(uri, settings)
     if uri.startswith("s3://"):
         return BucketPlace(uri, s3.s3_client(settings))
     return LocalPlace(uri, root / Path(uri).expanduser())
@@ -186,7 +204,7 @@ class BucketPlace:
     def __init__(self, uri: str, client: Any) -> None:
         self.address, self._client = uri, client
         self._bucket, key = s3.parse_uri(uri)
-        self.is_single = is_archive(key) or key.endswith(".csv")
+        self.is_single = is_archive(key) or key.lower().endswith(TABLE_ENDINGS)
         self._only = key if self.is_single else None
         folder = key.rpartition("/")[0] if self.is_single else key.rstrip("/")
         self._prefix = f"{folder}/" if folder else ""

@@ -10,8 +10,10 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.params_file import Params
 from pipeline_lib.safe_text import redacted
+from pipeline_lib.sources.names import is_archive
 from pipeline_lib.sources.subjects import SUBJECT, check_pattern, is_pattern
 
 LayoutName = Literal[
@@ -23,6 +25,7 @@ LayoutName = Literal[
     "split_leaf_folders",
     "flat",
 ]
+SCHEMES = frozenset({"s3", "http", "https"})
 SplitName = Literal["train", "val", "test"]
 
 
@@ -36,7 +39,8 @@ class Source(Params):
     )
     uri: str = Field(
         min_length=1,
-        description="where the source is: an archive (tar, zip), a folder, or s3://bucket/prefix",
+        description="where the source is: an archive (tar, zip), a folder, s3://bucket/prefix, or https:// addresses of "
+        "files (several with spaces between them), or a list of such addresses (.txt, or .csv with a column url)",
     )
     layout: LayoutName = Field(
         "auto", description="how paths give class and split; auto: found from the folders"
@@ -50,10 +54,11 @@ class Source(Params):
     split: SplitName | None = Field(
         None, description="split of the whole source, for instance of an extra test set"
     )
-    labels: str | None = Field(
+    labels: str | LabelsFile | None = Field(
         None,
-        description="CSV file with the class of each image, instead of class folders; its columns for file name, "
-        "class and (optional) split are found by their names (docs/labels.md)",
+        description="file with the class of each image, instead of class folders: a table (CSV, TSV, JSON, JSON Lines, "
+        "Parquet) whose columns for file name, class and (optional) split are found by their names; or an object that "
+        "says format, files and columns (docs/labels.md, docs/layouts.md)",
     )
     votes: str | None = Field(
         None, description="CSV file of annotators' votes, with the columns member, annotator, label"
@@ -74,6 +79,22 @@ class Source(Params):
 
     def __hash__(self) -> int:
         return hash((self.name, self.uri))  # `splits` is a dict
+
+    @property
+    def labels_stated(self) -> LabelsFile | None:
+        """The labels as an object."""
+        return LabelsFile(file=self.labels) if isinstance(self.labels, str) else self.labels
+
+    @property
+    def labels_address(self) -> str | None:
+        """Where the labels are, if they are not among the files of the source."""
+        return self.labels_stated.file if self.labels_stated else None
+
+    def is_container(self, key: str) -> bool:
+        """Whether an object of the source holds images: an archive, or a Parquet file of images."""
+        labels = self.labels_stated
+        holds_images = labels is not None and labels.format == "image_parquet"
+        return is_archive(key) or (holds_images and key.lower().endswith(".parquet"))
 
     @property
     def subject_pattern(self) -> str | None:
@@ -112,13 +133,19 @@ class Source(Params):
             check_pattern(subject_from)
         return subject_from
 
-    @field_validator("uri", "labels", "votes", "subjects")
+    @field_validator("labels")
+    @classmethod
+    def _labels_readable_here(cls, labels: str | LabelsFile | None) -> str | LabelsFile | None:
+        cls._readable_here(labels.file if isinstance(labels, LabelsFile) else labels)
+        return labels
+
+    @field_validator("uri", "votes", "subjects")
     @classmethod
     def _readable_here(cls, uri: str | None) -> str | None:
         scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]*)://", uri or "")
-        if scheme and scheme[1] != "s3":
+        if scheme and scheme[1] not in SCHEMES:
             raise ValueError(
-                f"{scheme[1]}:// cannot be read: name a local path or s3://bucket/prefix"
+                f"{scheme[1]}:// cannot be read: name a local path, s3://bucket/prefix or https://host/file"
             )
         if uri is not None and redacted(uri) != uri:
             raise ValueError(

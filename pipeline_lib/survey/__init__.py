@@ -1,6 +1,6 @@
 """Look at a source and advise on params.yaml: what `perennial init` does."""
 
-from pipeline_lib.survey.answers import SourceAnswer
+from pipeline_lib.survey.answers import NO_LABELS, SourceAnswer
 from pipeline_lib.survey.earlier_data import (
     NewData,
     Renewal,
@@ -11,16 +11,24 @@ from pipeline_lib.survey.earlier_data import (
     renewals,
 )
 from pipeline_lib.survey.estimate import CostTrial, RunEstimate, describe_estimate, scale, try_out
+from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.look import Survey, look_at, survey, survey_of
 from pipeline_lib.survey.recipe_choice import Advice, advise, gains_from_weights
 from pipeline_lib.survey.subjects import DECLINED, Subjects
 from pipeline_lib.survey.weight_choice import WeightChoice, Weights, choose_weights, named_weights
-from pipeline_lib.survey.words import describe, describe_doubt, describe_offers
+from pipeline_lib.survey.words import (
+    describe,
+    describe_doubt,
+    describe_labels_doubt,
+    describe_offers,
+)
 
 __all__ = [
     "DECLINED",
+    "NO_LABELS",
     "Advice",
     "CostTrial",
+    "LabelsDoubt",
     "NewData",
     "Renewal",
     "RunEstimate",
@@ -36,6 +44,7 @@ __all__ = [
     "describe",
     "describe_doubt",
     "describe_estimate",
+    "describe_labels_doubt",
     "describe_offers",
     "gains_from_weights",
     "look_at",

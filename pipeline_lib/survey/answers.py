@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from typing import Final
 
-from pipeline_lib.download.labels_file import ReceivedLabels, is_labels_table, read_labels
 from pipeline_lib.errors import BadData, UsageError
-from pipeline_lib.settings import Settings
+from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.formats import read_labels
+from pipeline_lib.labels.match import ReceivedLabels
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.sources.doubt import Doubt
 from pipeline_lib.sources.layout import LAYOUTS, FolderLayout, detect_layout
-from pipeline_lib.sources.places import place_of
 from pipeline_lib.sources.subjects import is_pattern
-from pipeline_lib.survey.contents import Contents
 from pipeline_lib.survey.subjects import names_subjects
 
-TABLE_ENDINGS = (".csv", ".tsv", ".txt")
-HEAD_BYTES = 1 << 16
-TRIED = 20  # tables that are looked into
+NO_LABELS: Final = ""
 
 
 @dataclass(frozen=True)
 class SourceAnswer:
-    """layout: a name of LAYOUTS. splits: folder -> split, as params.yaml has stated it. labels: the file's address.
+    """layout: a name of LAYOUTS. splits: folder -> split, as params.yaml has stated it. labels: the file's address, or how
+    files of labels are read; NO_LABELS when a person said that folders tell the classes. told: further
+    keys of LabelsFile (label, several), for labels that are recognised too.
 
     subject_from: as in discover.sources; "" when a person said that no two images show one subject.
     """
 
     layout: str | None = None
     splits: Mapping[str, str] | None = None
-    labels: str | None = None
+    labels: str | LabelsFile | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
     subject_from: str | None = None
 
 
@@ -45,18 +46,21 @@ class Table:
 
 
 def read_table(
-    answer: SourceAnswer, names: Sequence[str], settings: Settings, *, root: Path
+    stated: LabelsFile | None,
+    subject_from: str | None,
+    files: Files,
+    names: Sequence[str],
+    *,
+    uri: str,
 ) -> Table | None:
-    """The table of labels that the answer names. Raises what reading it raises."""
-    if not answer.labels:
+    """The labels that are stated. files: those among which they are. uri: of the source. Raises what reading them raises."""
+    if stated is None:
         return None
-    place = place_of(answer.labels, settings, root=root)
-    data = place.read(next(place.list()))
-    read = partial(read_labels, data, file=answer.labels, members=frozenset(names))
-    said = answer.subject_from
-    if said and not is_pattern(said):
-        labels = read(subject_column=said)
-        return Table(labels, {said: labels.subject_of})
+    file = stated.file or uri
+    read = partial(read_labels, files, stated, file=file, members=frozenset(names))
+    if subject_from and not is_pattern(subject_from):
+        labels = read(subject_column=subject_from)
+        return Table(labels, {subject_from: labels.subject_of})
     labels = read()
     columns = {}
     for column in filter(names_subjects, labels.column_names):
@@ -109,37 +113,3 @@ def remaining_doubt(
         return doubt
     readings = tuple(one for one in doubt.readings if one.splits or one.layout == "flat")
     return Doubt(doubt.why, readings) if len(readings) > 1 and not received.split_of else None
-
-
-def tables_of_labels(
-    uri: str, contents: Contents, names: Sequence[str], *, root: Path
-) -> Iterator[str]:
-    """A sentence for each table of labels of these images inside the source or beside it."""
-    inside = [
-        (one.name, one.first, number < contents.n_loose)
-        for number, one in enumerate(contents.files)
-        if one.first and one.name.lower().endswith(TABLE_ENDINGS)
-    ]
-    for name, first, is_loose in inside[:TRIED]:
-        if is_labels_table(first(HEAD_BYTES), members=names):
-            file = f"{uri.rstrip('/')}/{name}"
-            use = (
-                f"`perennial init {uri} --labels {file}`"
-                if is_loose
-                else "take it out, then `init --labels FILE`"
-            )
-            yield f"{name} is a table of labels of these images and is not used: {use} takes the classes from it."
-    if "://" in uri:
-        return
-    folder = (root / Path(uri).expanduser()).resolve().parent
-    tables = sorted(
-        one for one in folder.glob("*") if one.suffix.lower() in TABLE_ENDINGS and one.is_file()
-    )
-    for table in tables[:TRIED]:
-        with table.open("rb") as opened:
-            if is_labels_table(opened.read(HEAD_BYTES), members=names):
-                use = f"`perennial init {uri} --labels {table}`"
-                what = (
-                    f"{table.name} beside them is a table of labels of these images and is not used"
-                )
-                yield f"{what}: {use} takes the classes from it."

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from pipeline_lib.errors import ArchiveDamaged
+from pipeline_lib.labels.files import opener, window
+from pipeline_lib.labels.image_parquet import holds_images
 from pipeline_lib.reasons import Reason
+from pipeline_lib.shards.parquet_images import MAGIC, first_images, name_of_row, names_after
+from pipeline_lib.shards.sniff import sniff
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
 from pipeline_lib.shards.tar_headers import BrokenTar, read_members
 from pipeline_lib.shards.zip_files import files_of, member_start, open_zip
 from pipeline_lib.sources.names import encode_name, is_archive, refusal, without_archive_ending
 from pipeline_lib.sources.places import Place, SourceObject
+from pipeline_lib.sources.range_file import RangeFile
 
 Item = TypeVar("Item")
 HEAD_BYTES = 1 << 18  # a header, with room for the metadata before it
 REMOTE_MEMBERS = 2_000  # of one archive on S3: each costs up to a request
 REMOTE_ARCHIVES = 10
 STREAM_BYTES = 1 << 30  # of a compressed tar, which can only be read from its beginning
+KEPT_BYTES = 1 << 27  # of files that are no images, of one compressed tar
 UNPACKED_BYTES = 1 << 33  # and of what it unpacks to
 READ_AHEAD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One file of a source. first: gives its first so many bytes; None where that would cost another pass."""
+    """One file of a source. first: gives its first so many bytes; None where that would cost another pass.
+
+    open: gives a file that is no image by its name, for those that may hold labels; None where it was not kept.
+    """
 
     name: str
     size_bytes: int
     first: Callable[[int], bytes] | None
     fault: Reason | None = None  # a broken link, a device, ...
+    open: Callable[[], BinaryIO] | None = field(default=None, compare=False)
 
     @property
     def refused(self) -> Reason | None:
@@ -68,8 +77,13 @@ def look_into(place: Place, step: Callable[[int], object]) -> Contents:
     Raises ArchiveDamaged, and what listing raises.
     """
     found = sorted(_counted(place.list(), step), key=lambda one: one.key)
-    archives = [one for one in found if is_archive(one.key)]
-    files = [_loose(place, one) for one in found if not is_archive(one.key)]
+    holds_images = _ImageParquet(place)
+    archives, files = [], []
+    for one in found:
+        if is_archive(one.key) or holds_images(one):
+            archives.append(one)
+        else:
+            files.append(_loose(place, one))
     n_loose = len(files)
 
     # Over a network only the beginning is looked at: each member may cost a request.
@@ -97,7 +111,24 @@ def _loose(place: Place, found: SourceObject) -> Seen:
         found.size_bytes,
         None if found.fault else partial(_part, place, found, 0),
         found.fault,
+        None if found.fault else opener(place, found),
     )
+
+
+class _ImageParquet:
+    """Whether an object is a Parquet file of images: one footer is read for all files of a folder."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._of_folder: dict[str, bool] = {}
+
+    def __call__(self, found: SourceObject) -> bool:
+        if found.fault or not found.key.lower().endswith(".parquet"):
+            return False
+        folder = found.key.rpartition("/")[0]
+        if folder not in self._of_folder:
+            self._of_folder[folder] = holds_images(opener(self._place, found)())
+        return self._of_folder[folder]
 
 
 def _archive(
@@ -106,21 +137,46 @@ def _archive(
     """The members of an archive, and whether these are all."""
     file = io.BufferedReader(RangeFile(place, archive), READ_AHEAD_BYTES)
     magic = file.peek(6)[:6]
+    if magic.startswith(MAGIC):
+        return list(_counted(_parquet_rows(opener(place, archive), archive), step)), True
     if magic.startswith(b"PK"):
         return list(_counted(_zip_members(file, archive.key), step)), True
-    opener = opener_of(magic)
+    stream_opener = opener_of(magic)
     members = (
-        _stream_members(file, archive, opener) if opener else _tar_members(place, archive, file)
+        _stream_members(file, archive, stream_opener)
+        if stream_opener
+        else _tar_members(place, archive, file)
     )
     seen = list(islice(_counted(members, step), limit))
     is_cut = len(seen) == limit if limit else False
-    return seen, not is_cut and (opener is None or file.tell() >= archive.size_bytes)
+    return seen, not is_cut and (stream_opener is None or file.tell() >= archive.size_bytes)
 
 
 def _tar_members(place: Place, archive: SourceObject, file: BinaryIO) -> Iterator[Seen]:
     for found in walk_tar(file, name=archive.key, size_bytes=archive.size_bytes):
         first = partial(_member_part, place, archive, found.offset_bytes, found.size_bytes)
-        yield Seen(found.name, found.size_bytes, None if found.fault else first, found.fault)
+        inside = window(opener(place, archive), found.offset_bytes, found.size_bytes)
+        opened = None if found.fault else inside
+        yield Seen(
+            found.name, found.size_bytes, None if found.fault else first, found.fault, opened
+        )
+
+
+def _parquet_rows(open_file: Callable[[], BinaryIO], archive: SourceObject) -> Iterator[Seen]:
+    """The images of a Parquet file; heads are kept of the first rows. Names are those of the repacked images."""
+    heads: list[bytes] = []
+    sizes: list[int] = []
+    for row, (data, given) in enumerate(first_images(open_file, archive.key)):
+        heads.append(data[:HEAD_BYTES])
+        sizes.append(len(data))
+        yield Seen(name_of_row(row, given, data), len(data), partial(_cut, heads[-1]))
+    ending = sniff(heads[0]) if heads else ""
+    size_bytes = (
+        sum(sizes) // len(sizes) if sizes else 0
+    )  # of the others: the sizes are not in the footer
+    for row, given in names_after(open_file, archive.key, start=len(heads)):
+        name = name_of_row(row, given, b"") if given else f"{row:07}.{ending}"
+        yield Seen(name, size_bytes, None)
 
 
 def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
@@ -130,13 +186,22 @@ def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
         return member_start(archive, info, size_bytes, name=name)
 
     for info, stored in files_of(archive):
-        yield Seen(stored, info.file_size, partial(first, info))
+        yield Seen(
+            stored, info.file_size, partial(first, info), open=partial(_open_member, archive, info)
+        )
+
+
+def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
+    return cast(BinaryIO, archive.open(info))
 
 
 def _stream_members(
     file: BinaryIO, archive: SourceObject, opener: Callable[..., Any]
 ) -> Iterator[Seen]:
-    """A compressed tar, read once up to STREAM_BYTES; heads are kept of every tenth of the first 10,000 members."""
+    """A compressed tar, read once up to STREAM_BYTES; heads are kept of every tenth of the first 10,000 members, and
+    files that may hold labels as a whole, up to KEPT_BYTES.
+    """
+    kept_bytes = 0
     try:
         with opener(file, "rb") as stream:
             for number, member in enumerate(read_members(stream, start=0, end=None)):
@@ -147,9 +212,15 @@ def _stream_members(
                     return
                 if member.is_file:
                     name = encode_name(member.name.removeprefix(b"./"))
-                    is_shown = number % 10 == 0 and number < 10_000
-                    start = stream.read(min(HEAD_BYTES, member.size_bytes)) if is_shown else b""
-                    yield Seen(name, member.size_bytes, partial(_cut, start) if is_shown else None)
+                    is_other = refusal(name) is Reason.NOT_A_PICTURE_NAME
+                    is_kept = is_other and kept_bytes + member.size_bytes <= KEPT_BYTES
+                    is_shown = is_kept or (number % 10 == 0 and number < 10_000)
+                    wanted = member.size_bytes if is_kept else HEAD_BYTES
+                    start = stream.read(min(wanted, member.size_bytes)) if is_shown else b""
+                    kept_bytes += member.size_bytes if is_kept else 0
+                    first = partial(_cut, start) if is_shown else None
+                    opened = partial(io.BytesIO, start) if is_kept else None
+                    yield Seen(name, member.size_bytes, first, open=opened)
     except (BrokenTar, *BROKEN_STREAM) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -169,39 +240,3 @@ def _member_part(
 
 def _cut(data: bytes, size_bytes: int) -> bytes:
     return data[:size_bytes]
-
-
-class RangeFile(io.RawIOBase):
-    """An object as a file that can be read anywhere; on S3 each read is a request."""
-
-    def __init__(self, place: Place, wanted: SourceObject) -> None:
-        self._place, self._wanted, self._at = place, wanted, 0
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next read begins."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move; nothing is read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._wanted.size_bytes}[
-            whence
-        ]
-        if start + offset < 0:  # as a file on a disk answers, which readers of zips count on
-            raise OSError(errno.EINVAL, "before the beginning of the object")
-        self._at = start + offset
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill the buffer as far as the object goes."""
-        data = self._place.read_part(self._wanted, start=self._at, size_bytes=len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)

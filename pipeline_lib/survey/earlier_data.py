@@ -20,6 +20,7 @@ from typing import Any
 
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.release.datasheet_answers import TODO, fresh_about
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.sources.withdrawn import decision, other_address
@@ -107,9 +108,26 @@ def answer_before(origin: Path, uri: str) -> SourceAnswer:
         if isinstance(splits, dict) and layout in LAYOUTS:
             stated = {str(folder): str(split) for folder, split in splits.items()}
             answer = replace(answer, layout=str(layout), splits=stated)
+        if source.get("labels"):
+            answer = replace(answer, labels=_labels_before(source["labels"], origin))
         if "subject_from" in source:
             answer = replace(answer, subject_from=str(source["subject_from"] or DECLINED))
     return answer
+
+
+def _labels_before(stated: Any, origin: Path) -> LabelsFile | None:
+    """None for a file that is not there any more: the labels are looked for anew."""
+    labels = _stated(stated)
+    if labels is None or labels.file is None or "://" in labels.file:
+        return labels
+    return labels if (origin / Path(labels.file).expanduser()).exists() else None
+
+
+def _stated(labels: Any) -> LabelsFile | None:
+    try:
+        return LabelsFile.model_validate({"file": labels} if isinstance(labels, str) else labels)
+    except ValueError:  # it is about to be written anew
+        return None
 
 
 def renewals(origin: Path, data: NewData) -> list[Renewal]:
@@ -118,13 +136,13 @@ def renewals(origin: Path, data: NewData) -> list[Renewal]:
     return [renewal for renewal in each if renewal]
 
 
-def no_longer_read(data: NewData) -> list[str]:
+def no_longer_read(data: NewData, found: Survey) -> list[str]:
     """The labels, votes and subjects of earlier sources, which the new params.yaml does not name."""
     named = [
         (source, key)
         for source in data.earlier
         for key in ("labels", "votes", "subjects")
-        if source.get(key)
+        if source.get(key) and not (key == "labels" and _stated(source[key]) == found.labels)
     ]
     return [f"{source[key]} ({key} of {source.get('name')})" for source, key in named]
 

@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import io
+import json
 import statistics
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
-from pipeline_lib.download.labels_file import ReceivedLabels
 from pipeline_lib.errors import BadData, SourceMissing, UsageError
 from pipeline_lib.harness.progress import progress
+from pipeline_lib.labels.match import ReceivedLabels
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.sniff import HEAD_BYTES as SNIFFED_BYTES
 from pipeline_lib.shards.sniff import may_be_image, sniff
 from pipeline_lib.sources.doubt import Doubt, find_doubt
-from pipeline_lib.sources.layout import Detected, FolderLayout
-from pipeline_lib.sources.names import is_archive, is_undecided, respelled, without_archive_ending
+from pipeline_lib.sources.layout import Detected, detect_layout
+from pipeline_lib.sources.names import is_undecided, without_archive_ending
 from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.sources.web.urls import is_web
 from pipeline_lib.survey.answers import (
     SourceAnswer,
     read_answer,
     read_table,
     remaining_doubt,
-    tables_of_labels,
 )
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
+from pipeline_lib.survey.label_choice import LabelsDoubt, choose_labels
+from pipeline_lib.survey.problems import problems_of, respelled_folders
 from pipeline_lib.survey.subjects import NO_SUBJECTS, Subjects, find_subjects
 
 SAMPLED = 200
 FORMATS = tuple(
     name for name in PILLOW_NAME.values() if name != "HEIF"
 )  # none that starts a program, as EPS does
-FEW = 20
 PNG_START, PNG_SIZE_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 24
 OPENED = 500  # files whose names do not say what they are; on S3 each is a request
 HEIC_ENDINGS = (".heic", ".heif", ".hif")
@@ -63,10 +67,16 @@ class Survey:
     samples: tuple[Seen, ...] = field(
         default=(), compare=False, repr=False
     )  # those that were looked at
+    class_of: Mapping[str, str | None] = field(default_factory=dict, compare=False, repr=False)
+    split_of: Mapping[str, str | None] = field(default_factory=dict, compare=False, repr=False)
     splits_stated: Mapping[str, str] | None = None  # for params.yaml, where a doubt was answered
     doubt: Doubt | None = None  # of the folders, where nobody has answered it
-    labels: str | None = None  # the table of labels
-    columns: str = ""  # which of its columns say what
+    labels: LabelsFile | None = None  # where the labels are, and how they are read
+    labels_why: str = ""  # how they were recognised; "" if a person named them
+    labels_doubt: LabelsDoubt | None = None  # where nobody has said which files tell the classes
+    columns: str = ""  # which of their columns say what
+    examples: tuple[tuple[str, str, str], ...] = ()  # (image, class, split) of three images
+    extras: tuple[str, ...] = ()  # what else the labels say
     subjects: Subjects = NO_SUBJECTS  # said or offered
 
     @property
@@ -103,7 +113,7 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
 
     Raises BadData when it has no image, UsageError for a single file that is no archive, and what listing raises.
     """
-    named = "name the folder, archive or s3://bucket/prefix that holds images"
+    named = "name the folder, archive, s3://bucket/prefix or https://host/archive that holds images"
     try:
         place = place_of(uri, settings, root=root)
     except SourceMissing as error:
@@ -158,7 +168,17 @@ def survey_of(
         else []
     )
     doubt = find_doubt(names, archives)
-    table = read_table(answer, names, settings, root=root)
+    choice = choose_labels(
+        answer,
+        contents,
+        looked.place,
+        names,
+        detect_layout(names, "auto"),
+        settings,
+        root=root,
+        uri=uri,
+    )
+    table = read_table(choice.taken, answer.subject_from, choice.files, names, uri=uri)
     received = table.labels if table else None
     layout = read_answer(answer, doubt, names, received, uri=uri)
     class_of = {name: layout.label(name) for name in names}
@@ -172,10 +192,9 @@ def survey_of(
 
     # What a person should know before starting.
     problems = _unreadable_formats(taken, looked.formats)
-    problems += _problems(layout, labels, splits, contents, looked.n_unreadable, received)
+    problems += problems_of(layout, labels, splits, contents, looked.n_unreadable, received)
     if received is None:
-        problems += _respelled(layout, taken)
-        problems += tables_of_labels(uri, contents, names, root=root)
+        problems += respelled_folders(layout, taken)
     if looked.n_unopened:
         problems.append(f"{looked.n_unopened} more files have names that do not say what they are.")
     return Survey(
@@ -192,12 +211,33 @@ def survey_of(
         short_sides_px=looked.sides_px,
         problems=tuple(problems),
         samples=looked.samples,
+        class_of=class_of,
+        split_of=split_of,
         splits_stated=layout.splits,
         doubt=remaining_doubt(answer, doubt, received),
-        labels=answer.labels,
+        labels=choice.taken,
+        labels_why=choice.why,
+        labels_doubt=choice.doubt,
         columns=received.columns if received else "",
+        examples=_examples(class_of, split_of),
+        extras=_extras(received),
         subjects=subjects,
     )
+
+
+def _examples(
+    class_of: Mapping[str, str | None], split_of: Mapping[str, str | None]
+) -> tuple[tuple[str, str, str], ...]:
+    """The first, middle and last image, by name, of those that have a class, or else of all."""
+    names = sorted(name for name, label in class_of.items() if label) or sorted(class_of)
+    chosen = dict.fromkeys(names[at] for at in (0, len(names) // 2, -1))
+    return tuple((name, class_of[name] or "", split_of[name] or "") for name in chosen)
+
+
+def _extras(received: ReceivedLabels | None) -> tuple[str, ...]:
+    """The names of what else the labels say, of the first images."""
+    texts = islice(received.extras_of.values(), SAMPLED) if received else ()
+    return tuple(sorted({key for text in texts for key in json.loads(text)}))
 
 
 def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
@@ -271,74 +311,10 @@ def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
 
 def _kind(place: Place, contents: Contents, uri: str) -> str:
     where = "S3 " if uri.startswith("s3://") else ""
+    if is_web(uri) and not place.is_single:
+        return f"{contents.n_loose + contents.n_archives} web addresses"
+    where = "web " if is_web(uri) else where
     if place.is_single:
         return f"{where}archive"
     folder = "S3 prefix" if where else "folder"
     return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder
-
-
-def _respelled(layout: FolderLayout, taken: Sequence[Seen]) -> list[str]:
-    folders = {folder for one in taken if (folder := layout.class_folder(one.name)) is not None}
-    return [f"{sentence}." for sentence in respelled(folders)]
-
-
-def _problems(
-    layout: FolderLayout,
-    labels: Counter[str | None],
-    splits: Counter[str | None],
-    contents: Contents,
-    unreadable: int,
-    received: ReceivedLabels | None,
-) -> list[str]:
-    """What a person should know before starting, one sentence each."""
-    classes = {name: count for name, count in labels.items() if name is not None}
-    problems = []
-    if not classes:
-        problems.append(
-            "No class can be told from the folders: name a table of labels (`--labels FILE`, one line per image) or "
-            "a votes file, or sort the images into class folders."
-        )
-    elif len(classes) == 1:
-        problems.append("There is one class only; a classifier needs two.")
-    if received and labels[None]:
-        more = ", ..." if labels[None] > 5 else ""
-        said = ", ".join(received.without[:5]) + more
-        problems.append(
-            f"{labels[None]} images have no class in the table; they will be quarantined: {said}."
-        )
-    elif classes and labels[None]:
-        problems.append(f"{labels[None]} images lie outside the class folders and have no class.")
-    if received and received.unknown:
-        problems.append(
-            f"{len(received.unknown)} lines of the table are about images that are not there."
-        )
-    nested = sum(is_archive(one.name) for one in contents.files)
-    if nested:
-        problems.append(
-            f"{nested} archives lie inside an archive and are not opened: unpack the outer one first."
-        )
-    few = sorted(name for name, count in classes.items() if count < FEW)
-    if few:
-        problems.append(
-            f"{len(few)} classes have fewer than {FEW} images: {', '.join(few[:5])}{' ...' if len(few) > 5 else ''}."
-        )
-    if unreadable:
-        problems.append(
-            f"{unreadable} of the sampled files are no images that can be read; they will be quarantined."
-        )
-    if not contents.is_complete:
-        problems.append(
-            "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."
-        )
-    if layout.kind in ("split_class_folders", "split_leaf_folders", "class_split_folders"):
-        problems.append(_about_splits(splits))
-    return problems
-
-
-def _about_splits(splits: Counter[str | None]) -> str:
-    """What curate will make of published splits, see curate/splits.py."""
-    absent = [name for name in ("val", "test") if not splits[name]]
-    if not absent:
-        return "The splits are taken from the folders."
-    missing = " and ".join(absent)
-    return f"The splits are taken from the folders; what no source brings is drawn out of train: {missing} so far."

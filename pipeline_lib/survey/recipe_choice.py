@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.feature_choice import FeatureChoice, choose_features, describes_images
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.safe_text import visible
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subject_splits import split_subjects
@@ -146,7 +147,7 @@ def _more(survey: Survey) -> str:
         lines += f"      splits: {{{splits}}}  # {why}\n"
     if survey.labels:
         columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
-        lines += f"      labels: {_quoted(survey.labels)}  # {columns}\n"
+        lines += f"      labels: {_labels(survey.labels)}  # {columns}\n"
     if survey.subjects.taken:
         taken = survey.subjects.taken
         why = f"{taken.n_subjects} subjects, none of which spans two splits"
@@ -154,6 +155,20 @@ def _more(survey: Survey) -> str:
     elif survey.subjects.declined:
         lines += "      subject_from: null  # a person said that no two images show one subject\n"
     return lines + ("" if survey.classes else VOTES)
+
+
+def _labels(stated: LabelsFile) -> str:
+    """The value of `labels`: a path where that says all."""
+    told = stated.model_dump(exclude_defaults=True)
+    if set(told) == {"file"}:
+        return _quoted(told["file"])
+    pairs = [
+        f"{key}: [{', '.join(map(_quoted, value))}]"
+        if isinstance(value, (list, tuple))
+        else f"{key}: {_quoted(value)}"
+        for key, value in told.items()
+    ]
+    return "{" + ", ".join(pairs) + "}"
 
 
 def gains_from_weights(survey: Survey) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline_lib.labels.formats import FORMATS
 from pipeline_lib.sources.doubt import Doubt, in_words
 from pipeline_lib.sources.layout import LAYOUTS
+from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subjects import SubjectOffer, Subjects
 
@@ -24,13 +26,20 @@ def describe(survey: Survey) -> str:
         f"layout   {LAYOUTS[survey.layout].meaning}",
     ]
     if survey.labels:
-        lines.append(f"labels   {survey.labels}: {survey.columns}")
+        where = survey.labels.file or ", ".join(survey.labels.inside)
+        lines.append(f"labels   {survey.labels_why or where}: {survey.columns}")
     if survey.classes:
         lines.append(f"classes  {len(survey.classes)}: {_counts(survey.classes)}")
     else:
         lines.append("classes  none")
     if survey.splits:
         lines.append(f"splits   {_counts(survey.splits)}")
+    if survey.extras:
+        lines.append(
+            f"also     {', '.join(survey.extras[:SHOWN])}: carried along in extras.parquet"
+        )
+    for name, label, split in survey.examples if survey.labels else ():
+        lines.append(f"example  {name}: {label or 'no class'}" + (f", {split}" if split else ""))
     if survey.subjects.taken:
         lines.append(f"subjects {_about_subjects(survey.subjects.taken, survey.n_images)}")
     if survey.short_sides_px:
@@ -55,6 +64,15 @@ def describe_doubt(doubt: Doubt) -> str:
             f"  {number}. {one.layout}: {LAYOUTS[one.layout].meaning}",
             f"     {in_words(one)}",
         ]
+    return "\n".join(lines)
+
+
+def describe_labels_doubt(doubt: LabelsDoubt) -> str:
+    """The files that may tell the classes, numbered."""
+    lines = [f"in doubt {doubt.why}"]
+    for number, (name, stated) in enumerate(doubt.choices.items(), 1):
+        meaning = FORMATS[stated.format].meaning if stated else "the folders tell the classes"
+        lines.append(f"  {number}. {name}: {meaning}")
     return "\n".join(lines)
 
 

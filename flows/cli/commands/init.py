@@ -24,12 +24,25 @@ EPILOG = "Nothing is copied, changed or trained yet."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial init`."""
     parser.add_argument(
-        "source", help="your images: a folder, an archive (tar, zip) or s3://bucket/prefix"
+        "source",
+        help="images: a folder, an archive (tar, zip), s3://bucket/prefix, https://host/set.zip, a list of URLs",
     )
     parser.add_argument(
         "--labels",
         metavar="FILE",
-        help="CSV file with the class of each image (columns such as filename,label)",
+        help="file with the class of each image: a table (CSV, TSV, JSON, JSON Lines, Parquet) with columns such as "
+        "filename,label, or annotations (COCO, VOC, lists); folders: the folders tell the classes; by default files of "
+        "labels are recognised, and you are asked if in doubt",
+    )
+    parser.add_argument(
+        "--label-column",
+        metavar="NAME",
+        help="column, key or file extension that holds the class, if several may",
+    )
+    parser.add_argument(
+        "--several",
+        choices=("largest", "leave_out"),
+        help="class of an image with annotated objects of several classes: that of the largest box, or none",
     )
     parser.add_argument(
         "--layout",
@@ -106,6 +119,8 @@ def run(options: argparse.Namespace) -> int:
         layout=options.layout,
         labels=options.labels,
         subject=options.subject,
+        label_column=options.label_column,
+        several=options.several,
     )
     with live("look for weights to start from"):
         choice = _weights(options.weights, found, settings, origin)
@@ -129,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
     for line in [
         *started,
         model,
-        *(f"note     {votes} is no longer read" for votes in no_longer_read(data)),
+        *(f"note     {votes} is no longer read" for votes in no_longer_read(data, found)),
     ]:
         print(line)
     print(_what_comes(found, ["params.yaml", *(one.file for one in anew), *renamed]))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 HELP = "make a version champion or reference by your own decision"
 EPILOG = (
-    "Use it for a challenger that the gate held, or a version that was rolled back. The next model is compared with "
-    "the new champion. `--as reference` pins the model that no champion may fall far behind (docs/gate.md)."
+    "Use it for a challenger that the gate held or that waits for a person (`register.approval: person`), or for a "
+    "version that was rolled back. The next model is compared with the new champion. `--as reference` pins the model "
+    "that no champion may fall far behind (docs/gate.md)."
 )
 
 
@@ -40,8 +41,15 @@ def run(options: argparse.Namespace) -> int:
     if options.alias == "reference":
         print(f"reference is version {registry.pin(options.ref, reason=options.reason).number}")
         return 0
+    before = registry.champion()
     version = registry.promote(options.ref, reason=options.reason)
     print(f"champion is version {version.number}")
+    compared = version.verdict.comparison
+    if compared and before and compared.champion_version != before.number:
+        print(
+            f"its verdict compares it with version {compared.champion_version}, "
+            f"not with version {before.number}, which was champion until now"
+        )
     reference = registry.reference()
     if reference is not None and reference.number != version.number:
         print(

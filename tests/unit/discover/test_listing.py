@@ -327,7 +327,7 @@ def test_a_mistake_in_another_stages_params_is_found_before_hours_of_work(tmp_pa
     [
         (
             {"name": "pics", "uri": "gs://bucket/x"},
-            "gs:// cannot be read: name a local path or s3://bucket/prefix",
+            "gs:// cannot be read: name a local path, s3://bucket/prefix or https://host/file",
         ),
         ({"name": "pics", "uri": "s3://"}, "the bucket is missing"),
         ({"name": "My Pics", "uri": "x"}, "should match pattern"),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from flows.cli.parser import main
 from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.params import load_params
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.sources.source import Source
@@ -116,21 +117,31 @@ def test_a_layout_that_is_none_or_finds_no_class_is_a_usage_error(
     )
 
 
-def test_a_table_beside_or_among_the_images_is_named_and_used_when_told(
+def test_a_table_beside_or_among_the_images_is_used_and_two_that_differ_are_asked_about(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(project / "photos", *(f"{n}.png" for n in range(4)))
     table = "filename,label\n0.png,cat\n1.png,cat\n2.png,dog\n9.png,dog\n"
     (project / "labels.csv").write_text(table)
-    (project / "photos" / "inside.csv").write_text(table)
-
     assert main(["init", "photos", "--force"]) == 0
-    out = capsys.readouterr().out
     assert (
-        "inside.csv is a table of labels of these images and is not used: `perennial init photos --labels"
-        in out
+        "labels   a table with a line for each image: labels.csv: images in"
+        in capsys.readouterr().out
     )
-    assert f"`perennial init photos --labels {project}/labels.csv` takes the classes from it" in out
+    assert source(project).labels == "labels.csv"
+
+    (project / "photos" / "inside.csv").write_text(table)
+    (project / "params.yaml").unlink()
+    assert main(["init", "photos", "--force"]) == 0
+    assert source(project).labels == LabelsFile(inside=("inside.csv",))
+
+    (project / "photos" / "inside.csv").write_text(table.replace("cat", "owl"))
+    (project / "params.yaml").unlink()
+    assert main(["init", "photos", "--force"]) == 2
+    assert (
+        "choose one: `perennial init photos --labels WHAT` with WHAT one of photos/inside.csv, labels.csv"
+        in capsys.readouterr().err
+    )
 
     assert main(["init", "photos", "--force", "--labels", "labels.csv"]) == 0
     out = capsys.readouterr().out

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
-from pipeline_lib.download.labels_file import ReceivedLabels, is_labels_table, read_labels
 from pipeline_lib.errors import BadData
+from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.formats import read_labels, table_header
+from pipeline_lib.labels.match import Finder, ReceivedLabels
+from pipeline_lib.labels.params import LabelsFile
 from testing.sources import Take, tar_of
 
 MEMBERS = frozenset({"a/1.jpg", "a/2.jpg", "b/caf%E9 %231.jpg", "b/10.png"})
 
 
 def read(text: str | bytes, members: frozenset[str] = MEMBERS) -> ReceivedLabels:
-    return read_labels(
-        text.encode() if isinstance(text, str) else text, file="labels.csv", members=members
-    )
+    stated = LabelsFile(file="labels.csv")
+    return read_labels(beside(text), stated, file="labels.csv", members=members)
+
+
+def beside(text: str | bytes, name: str = "labels.csv") -> Files:
+    data = text.encode() if isinstance(text, str) else text
+    return Files({name: lambda: io.BytesIO(data)})
 
 
 @pytest.mark.parametrize(
@@ -35,7 +43,7 @@ def read(text: str | bytes, members: frozenset[str] = MEMBERS) -> ReceivedLabels
 )
 def test_tables_as_people_have_them_are_understood(text: str) -> None:
     assert read(text).class_of == {"a/1.jpg": "cat", "a/2.jpg": "dog"}
-    assert is_labels_table(text.encode(), members=MEMBERS)
+    assert table_header(beside(text), "labels.csv", Finder(MEMBERS), "table")
 
 
 def test_a_spreadsheets_unicode_text_is_read() -> None:
@@ -51,7 +59,7 @@ def test_what_was_read_and_what_is_left_over_is_told() -> None:
         {"a/1.jpg": "val", "a/2.jpg": "test"},
     )
     assert labels.without == ("a/2.jpg", "b/10.png", "b/caf%E9 %231.jpg")
-    assert labels.unknown == ("line 3: gone.jpg",)
+    assert labels.unknown.shown == ["line 3: gone.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +69,7 @@ def test_what_was_read_and_what_is_left_over_is_told() -> None:
         ("a/1.jpg,cat\n", r"labels.csv:1: no column for the image and class \(found: a/1.jpg, cat\)"),
         ("filename,MEL,NV\n1.jpg,1,0\n", r"labels.csv:1: no column for the class \(found: filename, MEL, NV\)"),
         ("filename,label,class\n", r"labels.csv:1: several columns are possible \(found: label, class\)"),
-        ("filename,label,label\n", "labels.csv:1: several columns are possible"),
+        ("filename,label,label\n", r"labels.csv:1: several columns have one name \(found: label\)"),
         ("member,annotator,label\n1.jpg,ana,cat\n", "labels.csv:1: these are votes .* name the file as `votes`"),
         ("filename,label\n,cat\n1.jpg,cat\n", r"1 lines name no image \(column filename\) \(found: line 2\)"),
         ("filename,label\nx.jpg,cat\nb/1.jpg,dog\n", r"no line names an image .*\(found: line 2: x.jpg, line 3: b"),

@@ -1,0 +1,85 @@
+"""Names of classes that files of labels give by number."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.labels.files import Files, only_text
+from pipeline_lib.labels.statements import NO_VALUE
+
+NUMBER = re.compile(r"-?\d+")
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """Number, as text -> name. file: that names them; "" where nothing does, and then a number is its own name."""
+
+    names: Mapping[str, str]
+    file: str = ""
+
+    def name(self, label: str) -> str:
+        """The name of a class; -1 means none, as Hugging Face has it. Raises BadData for a number without a name."""
+        if not self.names or label in NO_VALUE:
+            return label
+        if label == "-1":
+            return ""
+        number = str(int(label)) if NUMBER.fullmatch(label) else label
+        if number in self.names:
+            return self.names[number]
+        if not NUMBER.fullmatch(label):
+            return label
+        remedy = (
+            "add its name there, or remove `classes` from `labels` of the source in params.yaml"
+        )
+        raise BadData(
+            f"class {label} has no name", file=self.file, value=_some(self.names), remedy=remedy
+        )
+
+
+NO_NAMES = ClassNames({})
+
+
+def read_class_names(files: Files, name: str) -> ClassNames:
+    """Names by number: line n for number n from 0, lines `number name` or `name number`, or JSON.
+
+    JSON: an array, or an object of names or of [wnid, name] by number, or of numbers by name. Raises BadData.
+    """
+    file = files.at(name)
+    data = files.read(name)
+    if data.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"[", b"{"):
+        return ClassNames(_from_json(data, file), file)
+    lines = [line.strip() for line in only_text(data.splitlines(), file=file) if line.strip()]
+    for pattern in (
+        r"(?P<number>\d+)[\s,;:]+(?P<name>\S.*)",
+        r"(?P<name>\S.*?)[\s,;:]+(?P<number>\d+)",
+    ):
+        found = [re.fullmatch(pattern, line) for line in lines]
+        numbers = [match["number"] for match in found if match]
+        if len(numbers) == len(lines) and len(set(numbers)) == len(lines):
+            return ClassNames({str(int(one["number"])): one["name"] for one in found if one}, file)
+    return ClassNames({str(number): line for number, line in enumerate(lines)}, file)
+
+
+def _from_json(data: bytes, file: str) -> dict[str, str]:
+    try:
+        content = json.loads(data.decode("utf-8-sig"))
+        if isinstance(content, list):
+            return {str(number): str(name) for number, name in enumerate(content)}
+        if all(isinstance(value, int) for value in content.values()):
+            return {str(number): name for name, number in content.items()}
+        return {
+            str(int(number)): str(name[-1] if isinstance(name, list) else name)
+            for number, name in content.items()
+        }
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
+        remedy = 'write an array of names, or an object such as {"0": "cat"}'
+        raise BadData("not names of classes", file=file, value=error, remedy=remedy) from error
+
+
+def _some(names: Mapping[str, str]) -> str:
+    shown = [f"{number}: {name}" for number, name in list(names.items())[:5]]
+    return f"{len(names)} names, {', '.join(shown)}"

@@ -1,0 +1,124 @@
+"""Statements of COCO's annotations, for classification: the class of an image's objects, and their boxes.
+
+Source: https://cocodataset.org/#format-data. Files are read in parts: instances_train2017.json has 450 MB.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.json_stream import JsonStream
+from pipeline_lib.labels.objects import REFUSED, Box, class_of
+from pipeline_lib.labels.params import LabelsFile
+from pipeline_lib.labels.statements import Part, Stated, Statement, splits_of_files
+from pipeline_lib.labels.undecided import several_classes
+
+TABLES = ("images", "annotations", "categories")
+
+
+def stated_by_coco(files: Files, names: Sequence[str], stated: LabelsFile) -> Stated:
+    """What COCO files say. names: of the files. Raises LabelsUndecided for images of several classes without a rule."""
+    splits = splits_of_files(names)
+
+    def parts() -> Iterator[Part]:
+        for name in names:
+            folder = name.rpartition("/")[0] if stated.file is None else None
+            statements = _statements(files, name, stated)
+            yield Part(files.at(name), statements, folder, splits.get(name, ""), "image")
+
+    said = (
+        "the class of an image's objects"
+        + {
+            "refuse": "",
+            "largest": ", of the largest box where they differ",
+            "leave_out": ", none where they differ",
+        }[stated.several]
+    )
+    said += ", splits by the files' names" if splits else ""
+    return Stated(said, parts())
+
+
+def _statements(files: Files, name: str, stated: LabelsFile) -> Iterator[Statement]:
+    file = files.at(name)
+    names, objects, categories = _read(files, name)
+    boxes_of: dict[int, list[Box]] = defaultdict(list)
+    for image, category, box in objects:
+        if category not in categories:
+            remedy = "add it to `categories`, or fetch the file again"
+            raise BadData(
+                f"annotations of category {category}, which has no name", file=file, remedy=remedy
+            )
+        boxes_of[image].append(Box(categories[category], *box))
+    n_several, example = 0, ""
+    for number, (image, path) in enumerate(names.items(), 1):
+        boxes = boxes_of.get(image, [])
+        label = class_of(boxes, stated.several)
+        if label == REFUSED:
+            n_several += 1
+            example = example or f"{path}: {', '.join(sorted({box.label for box in boxes}))}"
+            continue
+        extras = {"boxes": [box.as_json() for box in boxes]} if boxes else {}
+        yield Statement(number, path, label, extras=extras)
+    if n_several:
+        raise several_classes(n_several, len(names), example, file=file)
+
+
+def _read(
+    files: Files, name: str
+) -> tuple[dict[Any, str], list[tuple[Any, Any, tuple[float, ...]]], dict[Any, str]]:
+    """Image id -> name, (image id, category id, box) of each object, category id -> name."""
+    names: dict[Any, str] = {}
+    objects: list[tuple[Any, Any, tuple[float, ...]]] = []
+    categories: dict[Any, str] = {}
+    with files.stream(name) as opened:
+        stream = JsonStream(opened, files.at(name))
+        for key in stream.members():
+            if key not in TABLES:
+                stream.skip()
+                continue
+            for number in stream.items():
+                item = stream.value()
+                try:
+                    if key == "images":
+                        names[item["id"]] = str(item["file_name"])
+                    elif key == "categories":
+                        categories[item["id"]] = str(item["name"])
+                    elif not item.get("iscrowd"):
+                        x, y, width, height = (item.get("bbox") or (0, 0, 0, 0))[:4]
+                        objects.append(
+                            (item["image_id"], item["category_id"], (x, y, width, height))
+                        )
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    where = f"{files.at(name)}: {key}[{number}]"
+                    remedy = "COCO's images have id and file_name, annotations image_id and category_id, categories id and name"
+                    raise BadData(
+                        "not an entry of COCO", file=where, value=repr(error), remedy=remedy
+                    ) from error
+    return names, objects, categories
+
+
+def is_coco(files: Files, name: str) -> bool:
+    """Whether a JSON file has COCO's three tables with classes; captions have none."""
+    found = set()
+    try:
+        with files.stream(name) as opened:
+            stream = JsonStream(opened, name)
+            if stream.peek() != "{":
+                return False
+            for key in stream.members():
+                found.add(key)
+                if key == "annotations" and stream.peek() == "[":
+                    for _ in stream.items():
+                        first = stream.value()
+                        return isinstance(first, dict) and "category_id" in first
+                    return False
+                if found >= set(TABLES):
+                    break
+                stream.skip()
+    except BadData:
+        return False
+    return found >= set(TABLES)

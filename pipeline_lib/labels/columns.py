@@ -1,0 +1,94 @@
+"""Find the columns of a table of labels by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.labels.params import LabelsFile
+from pipeline_lib.labels.undecided import IN_PARAMS, several_columns
+from pipeline_lib.sources.web.url_list import COLUMNS as URL_COLUMNS
+
+FILE_COLUMNS = (
+    "member", "filename", "file", "filepath", "path", "imagepath", "imagefile", "imagefilename", "imagename", "image",
+    "img", "imageid", "imgid", "photo", "picture", "name", "id", "relpath", "relativepath", "imgpath", "imagefilepath",
+    *URL_COLUMNS,
+)  # fmt: skip
+CLASS_COLUMNS = (
+    "label", "class", "category", "target", "classname", "labelname", "categoryname", "species", "breed", "diagnosis",
+    "dx", "classid", "labelid", "categoryid", "classlabel",
+)  # fmt: skip
+SPLIT_COLUMNS = ("split", "subset", "set", "partition")
+ANNOTATOR = "annotator"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table of labels, as it spells them. files: each that may name the image.
+
+    one_hot: columns that hold 1 for the class, where no column holds its name.
+    """
+
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    label: str | None
+    split: str | None
+    one_hot: tuple[str, ...] = ()
+
+
+def plain(name: str) -> str:
+    """A column's name without what people write in different ways."""
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def find_columns(
+    names: Sequence[str], *, where: str, stated: LabelsFile, one_hot: Sequence[str] = ()
+) -> Columns:
+    """Find the columns, or take those that params.yaml states. one_hot: columns with 1 for the class.
+
+    Raises BadData naming the columns found and the names that are accepted; LabelsUndecided.
+    """
+    known = {name: plain(name) for name in names}
+    found = ", ".join(names)
+    for key, column in (("image", stated.image), ("label", stated.label), ("split", stated.split)):
+        if column is not None and column not in known:
+            remedy = f"fix `labels.{key}` of {IN_PARAMS}"
+            raise BadData(f"no column {column}", file=where, value=found, remedy=remedy)
+    files = tuple(name for name in names if known[name] in FILE_COLUMNS)
+    files = (stated.image,) if stated.image else files
+    labels = [name for name in names if known[name] in CLASS_COLUMNS]
+    labels = [stated.label] if stated.label else labels
+    splits = [name for name in names if known[name] in SPLIT_COLUMNS and name not in labels]
+    splits = [stated.split] if stated.split else splits
+    if ANNOTATOR in known.values() and files and labels and not stated.label:
+        remedy = "name the file as `votes` in place of `labels` in discover.sources of params.yaml"
+        what = "these are votes of several people, not one label each"
+        raise BadData(what, file=where, value=found, remedy=remedy)
+    if len(set(names)) < len(names):
+        remedy = "rename all but one of them in the file's first line"
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise BadData(
+            "several columns have one name", file=where, value=", ".join(twice), remedy=remedy
+        )
+    if one_hot and files and not stated.label:
+        one_hot = [name for name in one_hot if name not in files]
+        return Columns(tuple(names), files, None, splits[0] if splits else None, tuple(one_hot))
+    if not files or not labels:
+        lacking = " and ".join(
+            what for what, there in (("image", files), ("class", labels)) if not there
+        )
+        remedy = (
+            "make its first line name the columns, such as `filename,label` (docs/labels.md lists the names), or name them: "
+            f"`labels: {{file: FILE, image: COLUMN, label: COLUMN}}` of {IN_PARAMS}"
+        )
+        raise BadData(f"no column for the {lacking}", file=where, value=found, remedy=remedy)
+    if len(labels) > 1 or len(splits) > 1:
+        if len(labels) > 1:
+            raise several_columns("several columns are possible", labels, file=where)
+        remedy = f"choose one: `split: NAME` in `labels` of {IN_PARAMS}"
+        raise BadData(
+            "several columns are possible", file=where, value=", ".join(splits), remedy=remedy
+        )
+    return Columns(tuple(names), files, labels[0], splits[0] if splits else None)

@@ -1,0 +1,294 @@
+"""Find the image of each statement, and refuse what could be meant in two ways, naming the lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from unicodedata import normalize
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.labels.statements import NO_VALUE, Part, Stated, Statement
+from pipeline_lib.sources.names import class_name, encode_name, without_image_ending
+from pipeline_lib.sources.split_names import split_names
+from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
+
+log = logging.getLogger(__name__)
+SHOWN = 5
+
+
+@dataclass
+class Examples:
+    """How many of something there are, and the first of them."""
+
+    n: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        """Count one."""
+        self.n += 1
+        if self.n <= SHOWN:
+            self.shown.append(text)
+
+    def text(self, between: str = ", ") -> str:
+        """The first ones."""
+        return between.join(self.shown) + (f"{between}..." if self.n > SHOWN else "")
+
+
+@dataclass(frozen=True)
+class ReceivedLabels:
+    """class_of, split_of, subject_of: by member, as the tables spell it. columns: what was found, for people;
+    column_names: all that the file has. extras_of: by member, JSON of all other cells.
+
+    without: members that no line gives a class. unknown: lines about images that the source does not have. remarks: what
+    a person should look at.
+    """
+
+    class_of: Mapping[str, str]
+    split_of: Mapping[str, str]
+    subject_of: Mapping[str, str]
+    columns: str
+    column_names: tuple[str, ...]
+    without: tuple[str, ...]
+    unknown: Examples
+    extras_of: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLabels:
+    """Match all statements with the images of a source, reading each file once. members: the images' names.
+
+    Raises BadData: a line that names several images or none, two classes for one image, an unknown split, no line
+    about an image of the source, and what reading the files raises.
+    """
+    finder = Finder(members)
+    gathered = _Gathered(file)
+    for part in stated.parts:
+        for statement in part.statements:
+            gathered.take(part, statement, finder)
+    gathered.refuse(stated.image_column)
+    class_of = gathered.labels.cells
+    without = tuple(sorted(members - class_of.keys()))
+    return ReceivedLabels(
+        class_of,
+        _meaning_of_splits(gathered.splits.cells, stated.split_column, file)
+        | gathered.file_splits_beside(),
+        gathered.subjects.cells,
+        stated.said,
+        stated.columns,
+        without,
+        gathered.unknown,
+        gathered.extras,
+        _remarks(class_of),
+    )
+
+
+def report_labels(labels: ReceivedLabels, file: str) -> None:
+    """Log which columns were read, and count lines without image and images without line."""
+    n_classes = len(set(labels.class_of.values()))
+    log.info("%s: %s; %d images, %d classes", file, labels.columns, len(labels.class_of), n_classes)
+    if labels.unknown.n:
+        what = "%s: %d lines ignored, since the source has no such images: %s"
+        log.warning(what, file, labels.unknown.n, labels.unknown.text())
+    if labels.without:
+        what = "%s: %d images have no class in it and will be quarantined as label_missing: %s; add lines for them"
+        log.warning(what, file, len(labels.without), some(labels.without))
+    for remark in labels.remarks:
+        log.warning("%s: %s", file, remark)
+
+
+def some(texts: Sequence[str], between: str = ", ") -> str:
+    """The first texts."""
+    return between.join(texts[:SHOWN]) + (f"{between}..." if len(texts) > SHOWN else "")
+
+
+class Finder:
+    """Find the images whose path fits a cell: the shorter of the two must be the end of the longer.
+
+    A name without the ending of an image stands for that of any. Names are compared composed (Unicode's NFC): a table
+    comes from a keyboard, and files may come from macOS, which decomposes their names.
+    """
+
+    def __init__(self, members: frozenset[str]) -> None:
+        self._members = members
+        # One entry for most names keeps a million of them in 200 MB.
+        self._by_stem: dict[str, str | list[str]] = {}
+        for member in sorted(members):
+            stem = without_image_ending(normalize("NFC", member).rpartition("/")[2])
+            known = self._by_stem.setdefault(stem, member)
+            if isinstance(known, list):
+                known.append(member)
+            elif known is not member:
+                self._by_stem[stem] = [known, member]
+
+    def find(self, cell: str, folder: str | None = None) -> list[str]:
+        """Return the fitting members; exactly one if the cell is unambiguous. folder: of the file with the cell, which the
+        path may be relative to.
+        """
+        spelt = normalize("NFC", cell).replace("\\", "/")
+        while spelt.startswith("./"):
+            spelt = spelt[2:]
+        path = (
+            name_of(parse_url(spelt, file="labels"))
+            if is_web(spelt)
+            else encode_name(spelt.encode("utf-8", "surrogateescape"))
+        )
+        parts = [part for part in path.split("/") if part]
+        while parts[:1] == [".."] and folder is not None:
+            parts, folder = parts[1:], folder.rpartition("/")[0]
+        while parts[:1] == [".."]:
+            parts = parts[1:]
+        name = parts[-1] if parts else ""
+        stem = without_image_ending(name)
+        known = self._by_stem.get(stem, ())
+        named = [known] if isinstance(known, str) else list(known)
+        if stem != name or any(_last(one) == name for one in named):
+            named = [one for one in named if _last(one) == name]
+        found = [member for member in named if _agree(member, parts)]
+        exact = [member for member in found if normalize("NFC", member) == path]
+        if folder and len(found) > 1:
+            below = "/".join([folder, *parts])
+            exact = [
+                member
+                for member in found
+                if below
+                in (normalize("NFC", member), without_image_ending(normalize("NFC", member)))
+            ] or exact
+        return exact or found
+
+
+def folder_of(member: str) -> str:
+    """The innermost folder of an image, as a class; "" without one."""
+    return class_name(member.split("/")[-2]) if "/" in member else ""
+
+
+def _last(member: str) -> str:
+    return normalize("NFC", member).rpartition("/")[2]
+
+
+def _agree(member: str, cell: Sequence[str]) -> bool:
+    """Whether the folders are the same as far as both go back from the file name, which agree already."""
+    folders = normalize("NFC", member).split("/")
+    return all(one == other for one, other in zip(folders[-2::-1], cell[-2::-1], strict=False))
+
+
+class _OneEach:
+    """One cell for each image; lines that say another are collected."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.cells, self.differing = what, {}, Examples()
+        self._lines: dict[str, str | int] = {}
+
+    cells: dict[str, str]
+
+    def say(self, member: str, cell: str, where: str | int) -> None:
+        if not cell:
+            return
+        before = self.cells.setdefault(member, cell)
+        line = self._lines.setdefault(member, where)
+        if before != cell and line != where:
+            lines = f"lines {line} and {where}"
+            self.differing.add(f"{lines}: {member} is {before} and {cell}")
+
+    def refuse(self, file: str) -> None:
+        if self.differing.n:
+            remedy = "keep one line per image; labels by several people belong in a `votes` file"
+            what = f"{self.differing.n} images have two {self.what}"
+            raise BadData(what, file=file, value=self.differing.text("; "), remedy=remedy)
+
+
+class _Gathered:
+    """What was said so far."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self.labels, self.splits = _OneEach("classes"), _OneEach("splits")
+        self.subjects = _OneEach("subjects")
+        self._file_splits = _OneEach("splits")
+        self.extras: dict[str, str] = {}
+        self.unknown, self._nameless, self._ambiguous = Examples(), Examples(), Examples()
+        self._n_known = 0
+        self._spelt: dict[str, str] = {}  # a class is one text, however many images have it
+
+    def take(self, part: Part, said: Statement, finder: Finder) -> None:
+        many = part.file != self._file
+        where: str | int = f"{part.file}:{said.line}" if many else said.line
+        named = f"{part.file}:{said.line}" if many else f"{part.unit} {said.line}"
+        if said.member is not None:
+            found = [said.member]
+        elif not said.image:
+            self._nameless.add(named)
+            return
+        else:
+            found = finder.find(said.image, part.folder)
+        if not found:
+            self.unknown.add(f"{named}: {said.image}")
+            return
+        if len(found) > 1:
+            self._ambiguous.add(f"{named}: {said.image} ({some(found)})")
+            return
+        self._n_known += 1
+        member = found[0]
+        label = folder_of(member) if said.by_folder else said.label
+        label = "" if label in NO_VALUE else label
+        self.labels.say(member, self._spelt.setdefault(label, normalize("NFC", label)), where)
+        self.splits.say(member, self._spelt.setdefault(said.split, said.split), where)
+        self.subjects.say(member, said.subject, where)
+        self._file_splits.say(member, part.split, where)
+        extras = {key: value for key, value in said.extras.items() if value not in ("", None)}
+        if extras:
+            self.extras.setdefault(member, json.dumps(extras, ensure_ascii=False, sort_keys=True))
+
+    def file_splits_beside(self) -> dict[str, str]:
+        """The splits that files' names tell, for images without one of their own."""
+        return {
+            member: split
+            for member, split in self._file_splits.cells.items()
+            if member not in self.splits.cells
+        }
+
+    def refuse(self, column: str) -> None:
+        """Raise BadData for what is wrong with the lines."""
+        aside = f" (column {column})" if column else ""
+        if self._nameless.n:
+            what = f"{self._nameless.n} lines name no image{aside}"
+            remedy = "write the file name, or remove the line"
+            raise BadData(what, file=self._file, value=self._nameless.text(), remedy=remedy)
+        if self._ambiguous.n:
+            remedy = "write the path below the source, with the file extension"
+            what = f"{self._ambiguous.n} lines fit several images"
+            raise BadData(what, file=self._file, value=self._ambiguous.text(), remedy=remedy)
+        if not self._n_known:
+            remedy = "write names as they are in the source: paths below it, or file names"
+            what = f"no line names an image that the source has{aside}"
+            value = self.unknown.text() or "no lines"
+            raise BadData(what, file=self._file, value=value, remedy=remedy)
+        for each in (self.labels, self.splits, self._file_splits, self.subjects):
+            each.refuse(self._file)
+
+
+def _meaning_of_splits(cells: Mapping[str, str], column: str, file: str) -> dict[str, str]:
+    spellings = set(cells.values())
+    meaning = split_names(spellings) if len(spellings) > 1 else {}
+    for cell in spellings - meaning.keys():
+        meaning |= split_names([cell])
+    strange = sorted(spellings - meaning.keys())
+    if strange:
+        remedy = "write train, val or test, or rename the column"
+        what = f"column {column} has values that are not splits"
+        raise BadData(what, file=file, value=some(strange), remedy=remedy)
+    return {member: meaning[cell] for member, cell in cells.items()}
+
+
+def _remarks(class_of: Mapping[str, str]) -> tuple[str, ...]:
+    """What a person should look at: numbers among names."""
+    classes = set(class_of.values())
+    numbers = sorted(filter(str.isdecimal, classes), key=int)
+    names = sorted(classes.difference(numbers))
+    if not numbers or not names:
+        return ()
+    return (
+        f"classes are numbers and names in one column ({some(numbers)} beside {some(names)}): "
+        "write one or the other if they mean the same",
+    )

@@ -1,0 +1,39 @@
+"""One class for an image from the objects that an annotation names in it, for data sets made for detection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline_lib.labels.params import Several
+
+REFUSED = "\0several"  # no class has such a name
+
+
+@dataclass(frozen=True)
+class Box:
+    """An object. x, y: of its upper left corner, pixels."""
+
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def as_json(self) -> dict[str, object]:
+        """For the extras."""
+        sides = {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
+        return {"class": self.label, **{key: round(value, 2) for key, value in sides.items()}}
+
+
+def class_of(boxes: Sequence[Box], rule: Several) -> str:
+    """The class of an image with these objects; "" for none, REFUSED where they differ and `rule` refuses that."""
+    classes = {box.label for box in boxes}
+    if len(classes) == 1:
+        return boxes[0].label
+    if not classes or rule == "leave_out":
+        return ""
+    if rule == "refuse":
+        return REFUSED
+    # the name decides between boxes of one size, so that no order of the file does
+    return max(boxes, key=lambda box: (box.width * box.height, box.label)).label

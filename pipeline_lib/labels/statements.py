@@ -1,0 +1,82 @@
+"""What files of labels say, one statement per line or record, before it is matched with images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline_lib.sources.split_names import split_names
+
+# What programs write for no value. `None` and `NA` may be classes.
+NO_VALUE = frozenset({"", "nan", "NaN", "NAN", "null", "NULL", "<NA>", "#N/A"})
+
+
+@dataclass(frozen=True, slots=True)  # there may be millions, one at a time
+class Statement:
+    """One line about one image. line: its number, from 1. image: a path as people write it, which may be absolute.
+
+    member: the image as the source stores its name, where that is known without a search. label and split: "" for none.
+    extras: all other cells. subject: the cell of the column of subjects. by_folder: the class is the folder of the image.
+    """
+
+    line: int
+    image: str
+    label: str = ""
+    split: str = ""
+    extras: Mapping[str, object] = field(default_factory=dict)
+    subject: str = ""
+    member: str | None = None
+    by_folder: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """The statements of one file. folder: of the file, as the source stores names; None for a file beside the source.
+
+    split: what the file's name says of all its images. unit: what its numbers count.
+    """
+
+    file: str
+    statements: Iterator[Statement]
+    folder: str | None = None
+    split: str = ""
+    unit: str = "line"
+
+
+@dataclass(frozen=True)
+class Stated:
+    """All that the files of one source say. said: what was read, for people. columns: all that a table has.
+
+    parts: each is read once, in order. image_column, split_column: for messages.
+    """
+
+    said: str
+    parts: Iterator[Part]
+    columns: tuple[str, ...] = ()
+    image_column: str = ""
+    split_column: str = ""
+
+
+def splits_of_files(names: Sequence[str]) -> dict[str, str]:
+    """File -> split, for files of labels whose names or folders say it: `train/metadata.csv`, `instances_val2017.json`.
+
+    The last part of the paths that tells a split of each file counts. None tell: an empty dict.
+    """
+    parts = {
+        name: [re.sub(r"\.\w+$", "", one) for one in reversed(name.split("/"))] for name in names
+    }
+    for at in range(min(map(len, parts.values()), default=0)):
+        here = {name: of_name[at] for name, of_name in parts.items()}
+        words = split_names(set(here.values()))
+        found = {name: words.get(part) or split_in(part) for name, part in here.items()}
+        if all(found.values()) and len(set(found.values())) > 1:
+            return {name: split or "" for name, split in found.items()}
+    return {}
+
+
+def split_in(name: str) -> str | None:
+    """The only split that the words of a name contain, as in `imagenet-train-000012`; None for none or several."""
+    words = re.findall(r"[^\W\d_]+", name.lower())
+    found = {split for word in words for split in split_names([word]).values()}
+    return found.pop() if len(found) == 1 else None

@@ -1,0 +1,276 @@
+"""Read the rows of tables of labels: CSV with any usual separator, JSON, JSON Lines and Parquet, in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.labels.json_stream import JsonStream
+
+DELIMITERS = ",;\t|"
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+PARQUET_ROWS = 8192
+NAMED_BY = 200  # records of JSON whose keys are taken for the columns
+NO_COLUMN = ("", "__index_level_0__")
+Row = tuple[int, Mapping[str, Any]]  # number of the line or record, from 1; cells by column
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A table. rows: begins anew at each call. unit: what the numbers count."""
+
+    names: tuple[str, ...]
+    rows: Callable[[], Iterator[Row]]
+    unit: str
+    where: str  # of the names, for messages
+
+
+def read_table(open_file: Callable[[], BinaryIO], *, name: str) -> TableFile:
+    """Open a table; its name's ending, or else its beginning, tells its kind. Raises BadData for what is none."""
+    with open_file() as file:
+        head = file.read(4096)
+    if head.startswith(b"PAR1") or name.lower().endswith(".parquet"):
+        return _parquet(open_file, name)
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    if name.lower().endswith((".jsonl", ".ndjson")):
+        return _json(open_file, name, _lines)
+    if name.lower().endswith(".json") or start in (b"{", b"["):
+        return _json(open_file, name, _records)
+    return _csv(open_file, name)
+
+
+def _csv(open_file: Callable[[], BinaryIO], name: str) -> TableFile:
+    with _text(open_file, name) as text:
+        first = _guarded(text.readline, open_file, name).rstrip("\r\n")
+    headers = [
+        (sign, tuple(cell.strip() for cell in next(csv.reader([first], delimiter=sign), [])))
+        for sign in DELIMITERS
+    ]
+    delimiter, names = max(headers, key=lambda header: len(header[1]))
+
+    def rows() -> Iterator[Row]:
+        with _text(open_file, name) as text:
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            try:
+                next(reader, None)
+                for cells in reader:
+                    if any(cell.strip() for cell in cells):
+                        padded = [*cells, *[""] * (len(names) - len(cells))]
+                        yield (
+                            reader.line_num,
+                            {one: padded[at].strip() for at, one in enumerate(names)},
+                        )
+            except csv.Error as error:
+                where = f"{name}:{reader.line_num}"
+                remedy = "fix the quotes of that line"
+                raise BadData("not valid CSV", file=where, value=error, remedy=remedy) from error
+            except UnicodeDecodeError as error:
+                raise _not_text(open_file, name, error) from error
+
+    return TableFile(names, rows, "line", f"{name}:1")
+
+
+def _text(open_file: Callable[[], BinaryIO], name: str) -> io.TextIOWrapper:
+    """UTF-8 with or without a byte order mark; UTF-16 with one, as spreadsheets save it."""
+    file = open_file()
+    head = file.read(4096)
+    if not head.startswith(UTF16) and b"\0" in head:
+        raise BadData(
+            "not UTF-8 text", file=name, value="bytes of 0", remedy="save it as CSV UTF-8"
+        )
+    file.seek(0)
+    encoding = "utf-16" if head.startswith(UTF16) else "utf-8-sig"
+    return io.TextIOWrapper(file, encoding, newline="")
+
+
+def _guarded(read: Callable[[], str], open_file: Callable[[], BinaryIO], name: str) -> str:
+    try:
+        return read()
+    except UnicodeDecodeError as error:
+        raise _not_text(open_file, name, error) from error
+
+
+def _not_text(open_file: Callable[[], BinaryIO], name: str, error: UnicodeDecodeError) -> BadData:
+    """The first line that is not UTF-8: text is decoded in larger pieces."""
+    with open_file() as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as first:
+                return BadData(
+                    "not UTF-8 text",
+                    file=f"{name}:{number}",
+                    value=f"{first}: {line[max(first.start - 20, 0) : first.end + 20]!r}",
+                    remedy="save it as CSV UTF-8",
+                )
+    return BadData("not UTF-8 text", file=name, value=error, remedy="save it as CSV UTF-8")
+
+
+def _json(
+    open_file: Callable[[], BinaryIO],
+    name: str,
+    read: Callable[[BinaryIO, str], Iterator[Row]],
+) -> TableFile:
+    def rows() -> Iterator[Row]:
+        with open_file() as file:
+            for number, record in read(file, name):
+                yield number, {key: cell(value) for key, value in record.items()}
+
+    names: dict[str, None] = {}
+    for _, record in islice(rows(), NAMED_BY):
+        names |= dict.fromkeys(record)
+    unit = "line" if read is _lines else "record"
+    return TableFile(tuple(names), rows, unit, name)
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[Row]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            try:
+                record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except (ValueError, RecursionError) as error:  # bad text too
+                remedy = "write one JSON object per line, in UTF-8"
+                raise BadData(
+                    "not a line of JSON", file=f"{name}:{number}", value=error, remedy=remedy
+                ) from error
+            if not isinstance(record, dict):
+                raise BadData(
+                    "a line that is no JSON object",
+                    file=f"{name}:{number}",
+                    value=str(record)[:60],
+                    remedy='write lines such as {"file_name": "a.jpg", "label": "cat"}',
+                )
+            yield number, record
+
+
+def _records(file: BinaryIO, name: str) -> Iterator[Row]:
+    """The records of a JSON file: an array of objects or of pairs; {image: class}; {image: record}; {column: array}."""
+    stream = JsonStream(file, name)
+    start = stream.peek()
+    if start == "[":
+        yield from _array(stream, name)
+        return
+    if start != "{":
+        raise _no_records(name, start)
+    columns: dict[str, list[Any]] = {}
+    number = 0
+    for key in stream.members():
+        kind = stream.peek()
+        if kind == "[":
+            columns[key] = list(_values(stream))
+            continue
+        number += 1
+        value = stream.value()
+        yield number, {"file_name": key} | (value if isinstance(value, dict) else {"label": value})
+    if number:
+        return
+    if len(columns) == 1:  # {"labels": [["a.jpg", 0], ...]}, {"data": [{...}, ...]}
+        only = next(iter(columns.values()))
+        yield from ((at, _record(value, name)) for at, value in enumerate(only, 1))
+        return
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) != 1:
+        raise _no_records(name, ", ".join(columns))
+    for at, cells in enumerate(zip(*columns.values(), strict=True), 1):
+        yield at, dict(zip(columns, cells, strict=True))
+
+
+def _values(stream: JsonStream) -> Iterator[Any]:
+    for _ in stream.items():
+        yield stream.value()
+
+
+def _array(stream: JsonStream, name: str) -> Iterator[Row]:
+    for at, value in enumerate(_values(stream), 1):
+        yield at, _record(value, name)
+
+
+def _record(value: Any, name: str) -> Mapping[str, Any]:
+    if isinstance(value, list) and len(value) == 2:
+        return {"file_name": value[0], "label": value[1]}
+    if not isinstance(value, dict):
+        raise _no_records(name, str(value)[:60])
+    return value
+
+
+def _no_records(name: str, value: str) -> BadData:
+    remedy = 'write an array of objects such as [{"file_name": "a.jpg", "label": "cat"}], or {"a.jpg": "cat"}'
+    return BadData("a JSON file without records", file=name, value=value, remedy=remedy)
+
+
+def _parquet(open_file: Callable[[], BinaryIO], name: str) -> TableFile:
+    with parquet_file(open_file, name) as opened:
+        schema = opened.schema_arrow
+    columns = [one.name for one in schema if not _holds_bytes(one.type)]
+
+    def rows() -> Iterator[Row]:
+        number = 0
+        with parquet_file(open_file, name) as opened:
+            for batch in opened.iter_batches(PARQUET_ROWS, columns=columns):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield number, {key: cell(value) for key, value in record.items()}
+
+    names = tuple(column for column in columns if column not in NO_COLUMN)
+    return TableFile(names, rows, "row", name)
+
+
+def parquet_file(open_file: Callable[[], BinaryIO], name: str) -> pq.ParquetFile:
+    """Open a Parquet file. Raises BadData for what is none."""
+    try:
+        return pq.ParquetFile(open_file())
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        remedy = "fetch or write the file again, and compare its size"
+        raise BadData(
+            "not a readable Parquet file", file=name, value=error, remedy=remedy
+        ) from error
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return any(_holds_bytes(field.type) for field in kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def cell(value: Any) -> Any:
+    """As a CSV would have it; lists and objects stay what they are."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, (dict, list)):
+        return value
+    return str(value).strip()
+
+
+def columns_of_zeros_and_ones(table: TableFile, n_rows: int = 200) -> Sequence[str]:
+    """The columns whose cells are 0 or 1 in the first rows, with exactly one 1 in each row; () where rows differ."""
+    possible = dict.fromkeys(table.names)
+    rows = [cells for _, cells in islice(table.rows(), n_rows)]
+    for cells in rows:
+        for name in list(possible):
+            if as_bit(cells.get(name, "")) is None:
+                del possible[name]
+    names = list(possible)
+    is_one_each = all(sum(as_bit(cells[name]) or 0 for name in names) == 1 for cells in rows)
+    return names if len(names) > 1 and rows and is_one_each else ()
+
+
+def as_bit(cell: Any) -> int | None:
+    """0 or 1 for their usual spellings; None for all else."""
+    return {"0": 0, "0.0": 0, "1": 1, "1.0": 1, "false": 0, "true": 1}.get(str(cell).lower())

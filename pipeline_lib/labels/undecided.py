@@ -1,0 +1,30 @@
+"""Labels that can be read in several ways: `perennial init` asks, elsewhere it is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pipeline_lib.errors import LabelsUndecided
+
+IN_PARAMS: Final = "the source in discover.sources of params.yaml"
+
+
+def several_columns(what: str, choices: Sequence[str], *, file: str) -> LabelsUndecided:
+    """Several columns or keys may hold the class."""
+    remedy = f"choose one: `perennial init --label-column NAME`, or `label: NAME` in `labels` of {IN_PARAMS}"
+    error = LabelsUndecided(what, file=file, value=", ".join(choices), remedy=remedy)
+    error.choices = tuple(choices)
+    return error
+
+
+def several_classes(n_several: int, n_images: int, example: str, *, file: str) -> LabelsUndecided:
+    """Annotations name objects of several classes in one image."""
+    remedy = (
+        "say which class such an image gets: `several: largest` (of the largest box) or `several: leave_out` (none) in "
+        f"`labels` of {IN_PARAMS}, or `perennial init --several RULE`"
+    )
+    what = f"{n_several} of {n_images} images have objects of several classes"
+    error = LabelsUndecided(what, file=file, value=example, remedy=remedy)
+    error.key, error.choices = "several", ("largest", "leave_out")
+    return error

@@ -1,0 +1,322 @@
+"""Requests and their answers: redirects, retries, versions, and transfers that break off and go on."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import http.client
+import logging
+import random
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pipeline_lib.errors import (
+    BadData,
+    ObjectRefused,
+    PipelineError,
+    ServiceUnavailable,
+    SourceChanged,
+    SourceMissing,
+)
+from pipeline_lib.settings import Settings
+from pipeline_lib.sources.web.connections import CA_VARIABLES, Answer, Connections
+from pipeline_lib.sources.web.urls import Origin, Url, next_hop
+
+log = logging.getLogger(__name__)
+TRIES = 5  # of a request, and of a transfer that breaks off without progress
+HOPS = 5
+PAUSE_S = 0.5  # before the second try; it doubles
+LONGEST_PAUSE_S = 60.0  # also where Retry-After asks for more
+PROGRESS_BYTES = 1 << 20  # a transfer that came so far since it last broke off may break off again
+CHUNK_BYTES = 1 << 20
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+REFUSED = frozenset({401, 402, 403, 407, 451})
+ABSENT = frozenset({404, 410})
+NO_HEAD = frozenset({400, 403, 405, 501})  # signed addresses are for GET alone
+RELIST = "run again: `dvc repro` lists the source again"
+MODIFIED = "modified "  # before a date that stands for an ETag
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of what a URL names. identity: its strong ETag, else `modified <date>`, else None: nothing tells versions
+    apart but the size. name: what the server calls the file. kind: its media type."""
+
+    size_bytes: int
+    identity: str | None
+    modified_ns: int
+    kind: str
+    name: str
+
+
+class Exchange:
+    """Requests to web servers. Thread-safe. Nothing that it raises or logs holds a query, a token or a header."""
+
+    def __init__(self, settings: Settings, trusted: frozenset[Origin]) -> None:
+        self._connections = Connections(settings, trusted)
+
+    def look(self, url: Url) -> Version:
+        """The present version: HEAD, or one byte where a server does not answer HEAD or does not say the size.
+
+        Raises ObjectRefused, SourceMissing, ServiceUnavailable.
+        """
+        with self._ask("HEAD", url, {}, accepted=NO_HEAD) as answer:
+            answer.read()
+            length = answer.headers["Content-Length"]
+            if answer.status not in NO_HEAD and length is not None:
+                return _version(answer, int(length))
+        first = {"Range": "bytes=0-0"}
+        with self._ask("GET", url, first, accepted=frozenset({416})) as answer:
+            return _version(answer, _size(answer))
+
+    def copy(
+        self,
+        url: Url,
+        wanted: Version,
+        *,
+        start: int,
+        size_bytes: int,
+        write: Callable[[bytes], object],
+        restart: Callable[[], object],
+    ) -> None:
+        """Pass `size_bytes` from `start` on to `write`, in order and all of one version.
+
+        A transfer that breaks off goes on by range where the version can be told; else, and where the server ignores
+        ranges, `restart` is called and it begins again. Raises SourceChanged, BadData for another size than listed, and
+        what `look` raises.
+        """
+        done, safe, tries_left, failure = 0, 0, TRIES, "the transfer broke off"
+        can_resume = wanted.identity is not None
+        while done < size_bytes and tries_left:
+            if done and not can_resume:
+                restart()
+                done, safe = 0, 0
+            try:
+                for chunk in self._body(url, wanted, start + done, size_bytes - done):
+                    write(chunk)
+                    done += len(chunk)
+                failure = f"{done} instead of {size_bytes} bytes"
+            except _Whole:
+                if start:
+                    raise _ignores_ranges(url) from None
+                restart()
+                done, safe = 0, 0
+                can_resume = False
+            except (OSError, http.client.HTTPException) as error:
+                failure = f"{type(error).__name__}: {error}"
+            if done >= safe + PROGRESS_BYTES:
+                safe, tries_left = done, TRIES
+            elif done < size_bytes:
+                tries_left -= 1
+                _pause(TRIES - tries_left)
+        if done < size_bytes:
+            remedy = f"{RELIST}; if it stays so, fetch the file by other means and name that"
+            raise BadData(
+                "the server does not send the whole file",
+                file=url.shown,
+                value=failure,
+                remedy=remedy,
+            )
+
+    def _body(self, url: Url, wanted: Version, start: int, size_bytes: int) -> Iterator[bytes]:
+        is_whole = start == 0 and size_bytes == wanted.size_bytes
+        headers = _preconditions(wanted)
+        if not is_whole:
+            headers["Range"] = f"bytes={start}-{start + size_bytes - 1}"
+        with self._ask("GET", url, headers) as answer:
+            _check(answer, wanted, url, start=start if answer.status == 206 else 0)
+            if not is_whole and answer.status != 206 and start:
+                raise _Whole
+            left = size_bytes
+            while left and (chunk := answer.read(min(CHUNK_BYTES, left))):
+                left -= len(chunk)
+                yield chunk
+            if is_whole and not left and answer.read(1):
+                raise _other_size(url, wanted, f"more than {wanted.size_bytes}")
+
+    def _ask(
+        self,
+        method: str,
+        url: Url,
+        headers: Mapping[str, str],
+        *,
+        accepted: frozenset[int] = frozenset(),
+    ) -> Answer:
+        """The answer of the final address: 2xx or an accepted one. Raises what `look` raises, SourceChanged."""
+        for number in range(1, TRIES + 1):
+            try:
+                answer = self._follow(method, url, headers)
+            except (OSError, http.client.HTTPException) as error:
+                if number == TRIES or not _may_pass(error):
+                    raise _silent(url, error) from error
+                _pause(number)
+                continue
+            if 200 <= answer.status < 300 or answer.status in accepted:
+                return answer
+            _discard(answer)
+            if answer.status not in BUSY or number == TRIES:
+                raise _translate(url, answer)
+            _pause(number, answer.headers["Retry-After"])
+        raise AssertionError(url)
+
+    def _follow(self, method: str, url: Url, headers: Mapping[str, str]) -> Answer:
+        hop = url
+        for _ in range(HOPS + 1):
+            answer = self._connections.send(method, hop, headers)
+            location = answer.headers["Location"]
+            if answer.status not in REDIRECTS or not location:
+                return answer
+            _discard(answer)
+            following = next_hop(hop, location)
+            if hop.origin.scheme == "https" and following.origin.scheme == "http":
+                remedy = f"name {following.shown} itself if you accept a connection without TLS"
+                raise ObjectRefused("a redirect from https to http", file=hop.shown, remedy=remedy)
+            hop = following
+        remedy = "name the address that a browser shows in the end"
+        raise ObjectRefused(f"more than {HOPS} redirects", file=url.shown, remedy=remedy)
+
+
+class _Whole(Exception):
+    """200 where 206 was asked for: the bytes begin at 0 and not where we are."""
+
+
+def _discard(answer: Answer) -> None:
+    """Leave the connection fit for the next request, or close it where much would have to be read."""
+    with answer, contextlib.suppress(OSError, http.client.HTTPException):
+        answer.read(1 << 16)
+
+
+def _version(answer: Answer, size_bytes: int) -> Version:
+    headers = answer.headers
+    modified = email.utils.parsedate_tz(headers["Last-Modified"] or "")
+    modified_ns = int(email.utils.mktime_tz(modified)) * 1_000_000_000 if modified else 0
+    name = headers.get_filename() or answer.url.path.rpartition("/")[2]
+    kind = headers.get_content_type() if headers["Content-Type"] else ""
+    return Version(size_bytes, _identity(headers), modified_ns, kind, name)
+
+
+def _size(answer: Answer) -> int:
+    """The size by the answer to a request for the first byte; where it does not say it, all is read and counted."""
+    total = (answer.headers["Content-Range"] or "").rpartition("/")[2]
+    length = answer.headers["Content-Length"] or ""
+    try:
+        if answer.status in (206, 416) and total.isdigit():
+            answer.read()
+            return int(total)
+        if answer.status == 200 and length.isdigit():
+            return int(length)
+        return sum(len(chunk) for chunk in iter(lambda: answer.read(CHUNK_BYTES), b""))
+    except (OSError, http.client.HTTPException) as error:
+        raise _silent(answer.url, error) from error
+
+
+def _identity(headers: http.client.HTTPMessage) -> str | None:
+    etag = (headers["ETag"] or "").strip()
+    if etag.startswith('"') and etag.endswith('"') and len(etag) > 2:
+        return etag[1:-1]
+    return f"{MODIFIED}{headers['Last-Modified'].strip()}" if headers["Last-Modified"] else None
+
+
+def _preconditions(wanted: Version) -> dict[str, str]:
+    if wanted.identity is None:
+        return {}
+    if wanted.identity.startswith(MODIFIED):
+        return {"If-Unmodified-Since": wanted.identity.removeprefix(MODIFIED)}
+    return {"If-Match": f'"{wanted.identity}"'}
+
+
+def _check(answer: Answer, wanted: Version, url: Url, *, start: int) -> None:
+    """Raise SourceChanged unless the answer is of the listed version, for servers that ignore preconditions."""
+    now = _identity(answer.headers)
+    is_unknown = now is None and not start
+    if wanted.identity is not None and now != wanted.identity and not is_unknown:
+        value = f"{now} instead of {wanted.identity}"
+        raise SourceChanged(
+            "the file changed after it was listed", file=url.shown, value=value, remedy=RELIST
+        )
+    if answer.status == 206:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers["Content-Range"] or "")
+        if not found or int(found[1]) != start:
+            raise _ignores_ranges(url)
+        total = found[2]
+    else:
+        total = answer.headers["Content-Length"] or "*"
+    if total.isdigit() and int(total) != wanted.size_bytes:
+        raise _other_size(url, wanted, total)
+
+
+def _other_size(url: Url, wanted: Version, found: str) -> PipelineError:
+    return SourceChanged(
+        "the file has another size than when it was listed",
+        file=url.shown,
+        value=f"{found} instead of {wanted.size_bytes} bytes",
+        remedy=RELIST,
+    )
+
+
+def _ignores_ranges(url: Url) -> PipelineError:
+    remedy = "fetch the file by other means and name the local file"
+    return ServiceUnavailable("the server ignores ranges", file=url.shown, remedy=remedy)
+
+
+def _translate(url: Url, answer: Answer) -> PipelineError:
+    status, found, final = answer.status, answer.found, answer.url
+    if final != url:
+        found += f", from {final.shown}"
+    if status in ABSENT:
+        remedy = f"fix the address; if it was removed just now, {RELIST}"
+        return SourceMissing(
+            "no such file on the server", file=url.shown, value=found, remedy=remedy
+        )
+    if status in (412, 416):
+        return SourceChanged(
+            "the file changed after it was listed", file=url.shown, value=found, remedy=RELIST
+        )
+    if status in REFUSED:
+        remedy = f"name the variable that holds a token for {final.origin.host} in the setting url_tokens, or open access"
+        return ObjectRefused(
+            "the server refuses access", file=url.shown, value=found, remedy=remedy
+        )
+    remedy = "run again later; finished work is kept"
+    return ServiceUnavailable(
+        "the server answered with an error", file=url.shown, value=found, remedy=remedy
+    )
+
+
+def _silent(url: Url, error: Exception) -> PipelineError:
+    what, remedy = (
+        "the server does not answer as expected",
+        "check the address and the network, then run again",
+    )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        what = "the server's certificate is not trusted"
+        remedy = f"name the file of your own authority in {' or '.join(CA_VARIABLES)}"
+    elif isinstance(error, socket.gaierror):
+        what = "no server has this name"
+    value = f"{type(error).__name__}: {error}"
+    return ServiceUnavailable(what, file=url.shown, value=value, remedy=remedy)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a second try may succeed."""
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    return not isinstance(error, ssl.SSLCertVerificationError | http.client.InvalidURL)
+
+
+def _pause(number: int, retry_after: str | None = None) -> None:
+    """Wait after try `number`: as long as the server asks (seconds or a date), within bounds, else twice as long each time."""
+    asked_s = 0.0
+    if retry_after and retry_after.strip().isdigit():
+        asked_s = float(retry_after)
+    elif retry_after and (date := email.utils.parsedate_tz(retry_after)):
+        asked_s = email.utils.mktime_tz(date) - time.time()
+    own_s = (
+        PAUSE_S * 2 ** (number - 1) * random.uniform(0.5, 1)
+    )  # many threads must not come back at once
+    time.sleep(min(max(asked_s, own_s), LONGEST_PAUSE_S))

@@ -1,0 +1,214 @@
+"""Which files of labels `perennial init` takes, among and beside the images of a source, and what is left in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline_lib.errors import BadData
+from pipeline_lib.labels.files import Files, files_beside, opener
+from pipeline_lib.labels.formats import FORMATS, SURE, read_labels, recognise, table_header
+from pipeline_lib.labels.match import Finder
+from pipeline_lib.labels.params import LabelsFile
+from pipeline_lib.settings import Settings
+from pipeline_lib.sources.layout import FolderLayout
+from pipeline_lib.sources.places import TABLE_ENDINGS, Place, table_place
+from pipeline_lib.survey.answers import NO_LABELS, SourceAnswer
+from pipeline_lib.survey.contents import Contents
+
+TRIED = 20  # tables beside a source that are looked into
+
+
+@dataclass(frozen=True)
+class LabelsDoubt:
+    """Why it is not clear which files tell the classes. choices: as `--labels` takes them, `folders` for none."""
+
+    why: str
+    choices: Mapping[str, LabelsFile | None]
+
+
+@dataclass(frozen=True)
+class LabelChoice:
+    """taken: how labels are read; None where folders tell the classes. address: as params.yaml may shorten it.
+
+    files: where they are. why: how they were recognised; "" if a person named them. doubt: what must be asked.
+    """
+
+    taken: LabelsFile | None
+    files: Files
+    why: str = ""
+    doubt: LabelsDoubt | None = None
+
+
+def choose_labels(
+    answer: SourceAnswer,
+    contents: Contents,
+    place: Place,
+    names: Sequence[str],
+    layout: FolderLayout,
+    settings: Settings,
+    *,
+    root: Path,
+    uri: str,
+) -> LabelChoice:
+    """The files of labels that a person named, else those that are recognised. names: of the images.
+
+    What is recognised is taken where the folders tell no class, or where its format leaves no doubt. Raises what reading
+    the named files raises.
+    """
+    found = _chosen(answer, contents, place, names, layout, settings, root=root, uri=uri)
+    if not answer.told or found.taken is None:
+        return found
+    return replace(found, taken=found.taken.model_copy(update=dict(answer.told)))
+
+
+def _chosen(
+    answer: SourceAnswer,
+    contents: Contents,
+    place: Place,
+    names: Sequence[str],
+    layout: FolderLayout,
+    settings: Settings,
+    *,
+    root: Path,
+    uri: str,
+) -> LabelChoice:
+    inside = files_inside(contents, place)
+    if answer.labels == NO_LABELS:
+        return LabelChoice(None, inside)
+    if answer.labels is not None:
+        stated = answer.labels
+        stated = LabelsFile(file=stated) if isinstance(stated, str) else stated
+        if stated.file is None:
+            return LabelChoice(stated, inside)
+        return LabelChoice(*_named(stated, inside, place, names, settings, root=root, uri=uri))
+    members = frozenset(names)
+    offers = {_spelt(one): one for one in recognise(inside, members)}
+    files = dict.fromkeys(offers, inside)
+    if not any(one.format in SURE for one in offers.values()):
+        for one in _beside(uri, members, root=root):
+            offers[one.file or ""] = one
+            files[one.file or ""] = files_beside(table_place(one.file or "", settings, root=root))
+    if not offers:
+        return LabelChoice(None, inside)
+    offers = _without_copies(offers, files, members)
+    first, taken = next(iter(offers.items()))
+    why = f"{FORMATS[taken.format].meaning}: {first}"
+    tells_classes = any(map(layout.label, names))
+    if len(offers) > 1 or (tells_classes and taken.format not in SURE and _is_class_layout(layout)):
+        choices: dict[str, LabelsFile | None] = dict(offers)
+        what = (
+            "several files label these images"
+            if len(offers) > 1
+            else "folders and a file both label these images"
+        )
+        if tells_classes:
+            choices["folders"] = None
+        return LabelChoice(
+            None, inside, doubt=LabelsDoubt(f"{what} ({', '.join(offers)})", choices)
+        )
+    return LabelChoice(taken, files[first], why)
+
+
+def files_inside(contents: Contents, place: Place) -> Files:
+    """The files of a source that are no images by their names, and the Parquet files of images."""
+    found = {one.name: one.open for one in contents.files if one.open is not None and one.refused}
+    found |= {
+        one.key: opener(place, one)
+        for one in contents.archives
+        if one.key.lower().endswith(".parquet")
+    }
+    return Files(
+        {name: opened for name, opened in found.items() if opened is not None}, place.address
+    )
+
+
+def _named(
+    stated: LabelsFile,
+    inside: Files,
+    place: Place,
+    names: Sequence[str],
+    settings: Settings,
+    *,
+    root: Path,
+    uri: str,
+) -> tuple[LabelsFile, Files]:
+    """The file or folder that a person named; a file of the source itself is named as it is there."""
+    address = stated.file or ""
+    within = _within(address, uri, place)
+    if within is not None and within in inside.open_by_name:
+        plain = stated.model_copy(update={"file": None, "inside": (within,)})
+        return _format_of(plain, inside, within, names), inside
+    files = files_beside(table_place(address, settings, root=root))
+    if len(files.names) == 1:
+        return _format_of(stated, files, files.names[0], names), files
+    found = recognise(files, frozenset(names))
+    return (found[0].model_copy(update={"file": address, "inside": ()}) if found else stated), files
+
+
+def _format_of(stated: LabelsFile, files: Files, name: str, names: Sequence[str]) -> LabelsFile:
+    """The format of one named file, if it is none of the usual tables."""
+    if stated.format != "table" or stated.label is not None:
+        return stated
+    only = Files({name: files.open_by_name[name]}, files.address)
+    members = frozenset(names)
+    if table_header(only, name, Finder(members), "table"):
+        return stated
+    found = [one for one in recognise(only, members) if one.format not in ("table", "sidecar")]
+    return stated.model_copy(update={"format": found[0].format}) if found else stated
+
+
+def _within(address: str, uri: str, place: Place) -> str | None:
+    if place.is_single or not address.startswith(uri.rstrip("/") + "/"):
+        return None
+    return address[len(uri.rstrip("/")) + 1 :]
+
+
+def _without_copies(
+    offers: Mapping[str, LabelsFile], files: Mapping[str, Files], members: frozenset[str]
+) -> dict[str, LabelsFile]:
+    """The offers without those that say what an earlier one says."""
+    if len(offers) < 2:
+        return dict(offers)
+    kept: dict[str, LabelsFile] = {}
+    said = []
+    for choice, stated in offers.items():
+        try:
+            labels = read_labels(files[choice], stated, file=choice, members=members)
+        except BadData:  # what is wrong with it is said when it is chosen
+            kept[choice] = stated
+            continue
+        if (labels.class_of, labels.split_of) not in said:
+            said.append((labels.class_of, labels.split_of))
+            kept[choice] = stated
+    return kept
+
+
+def _is_class_layout(layout: FolderLayout) -> bool:
+    return layout.kind != "flat"
+
+
+def _spelt(stated: LabelsFile) -> str:
+    return stated.file or ", ".join(stated.inside)
+
+
+def _beside(uri: str, members: frozenset[str], *, root: Path) -> list[LabelsFile]:
+    """Tables of labels of these images in the folder that the source lies in."""
+    if "://" in uri:
+        return []
+    source = root / Path(uri).expanduser()
+    found = []
+    finder = Finder(members)
+    tables = sorted(
+        one
+        for one in source.parent.glob("*")
+        if one.suffix.lower() in TABLE_ENDINGS and one.is_file()
+    )
+    for table in tables[:TRIED]:
+        address = str(Path(uri).parent / table.name)
+        files = Files({address: lambda table=table: table.open("rb")})  # type: ignore[misc]
+        for name in ("one_hot", "table"):
+            if table_header(files, address, finder, name):
+                found.append(LabelsFile(format=name, file=address))
+    return found

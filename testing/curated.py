@@ -1,0 +1,128 @@
+"""A source taken as a user would: surveyed by `init`, whose params.yaml then runs up to `curate`, in this process."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from ruamel.yaml import YAML
+
+from pipeline_lib.discover.listing import list_sources
+from pipeline_lib.harness.line import read_line
+from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.params import check_params
+from pipeline_lib.settings import Settings
+from pipeline_lib.sources.source import sources_as_json
+from pipeline_lib.survey import SourceAnswer, Survey, advise, look_at, survey_of
+from pipeline_lib.tables.extras import EXTRAS
+from pipeline_lib.tables.listing import LISTING
+from pipeline_lib.tables.manifest import MANIFEST
+from pipeline_lib.tables.members import MEMBERS
+
+TREE = Path(__file__).parents[1]
+SIDE_PX = 24
+# Splits that a dozen images fill; `curate` refuses an empty one.
+OF_FEW_IMAGES = {"max_quarantine_rate": 1.0, "val_fraction": 0.35, "test_fraction": 0.3}
+CURATION = {
+    "overrides.csv": "key_type,key,action,value,expected_old,reason,author,date\n",
+    "classes.csv": "class_id,name,definition,parents\n",
+}
+
+
+@dataclass(frozen=True)
+class CuratedSource:
+    """What became of a source. labels and splits: of every image that was taken, by its name below the source."""
+
+    survey: Survey
+    params: str
+    manifest: pd.DataFrame
+    members: pd.DataFrame
+    extras: dict[str, Any]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Image -> class decided on, "" for none."""
+        return _told(self.manifest[self.manifest["sha256"].notna()], "class_id")
+
+    @property
+    def splits(self) -> dict[str, str]:
+        """Image -> published split, "" for none."""
+        return _told(self.members[self.members["sha256"].notna()], "split_received")
+
+
+def curate_source(
+    folder: Path, uri: str, *, answer: SourceAnswer | None = None, params: str | None = None
+) -> CuratedSource:
+    """Survey what lies at `uri` below `folder`, and run discover, download, inspect and curate by what `init` writes.
+
+    answer: what a person says. params: params.yaml in place of what `init` writes.
+    """
+    settings = Settings(workers=1, device="cpu", root=folder)
+    found = survey_of(
+        look_at(uri, settings, root=folder), settings, root=folder, answer=answer or SourceAnswer()
+    )
+    text = params or advise(found, name="pics").params
+    sections = check_params(folder / "params.yaml", YAML(typ="safe", pure=True).load(text))
+    (folder / "params.yaml").write_text(
+        text.replace("curate: {}", "curate: {max_quarantine_rate: 1}")
+    )
+    shutil.copy(TREE / "dvc.yaml", folder / "dvc.yaml")
+    (folder / "curation").mkdir(exist_ok=True)
+    for name, content in CURATION.items():
+        (folder / "curation" / name).write_text(content)
+    line = read_line(folder)
+    listing = list_sources(sections.discover.sources, settings, root=folder)
+    LISTING.write(listing, line.path("listing"))
+    line.path("sources").write_text(sources_as_json(sections.discover.sources))
+    own = {
+        "download": sections.download,
+        "inspect": sections.inspect.model_copy(update={"embedding_weights": None}),
+        "curate": sections.curate.model_copy(update=OF_FEW_IMAGES),
+    }
+    for stage, section in own.items():
+        files = line.stage_files(stage)
+        run = import_module(f"pipeline_lib.{stage}.run").run
+        run(StageRun(folder, files.reads, files.writes, section, settings))
+    extras = EXTRAS.read(line.path("extras")).set_index("image_id")["extras"]
+    return CuratedSource(
+        found,
+        text,
+        MANIFEST.read(line.path("manifest")),
+        MEMBERS.read(line.path("members")),
+        {str(name).removeprefix("pics/"): json.loads(text) for name, text in extras.items()},
+    )
+
+
+def write_files(folder: Path, files: Mapping[str, bytes | str]) -> Path:
+    """Write files below a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+@cache
+def small_image(seed: int, kind: str = "PNG") -> bytes:
+    """A small image that no other resembles."""
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 256, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind)
+    return stream.getvalue()
+
+
+def _told(rows: pd.DataFrame, column: str) -> dict[str, str]:
+    names = rows["image_id"].str.removeprefix("pics/")
+    cells = rows[column].fillna("")
+    return {str(name): str(cell) for name, cell in zip(names, cells, strict=True)}
