@@ -31,7 +31,7 @@ from pipeline_lib.networks.exported import UNLIKE_BORDER
 LEAST_VALIDATION = (
     19  # with fewer, even the farthest image has a share of 1 / (n + 1), above the border
 )
-MOST_DIRECTIONS = 64  # benchmarks/curation/unlike.py: 16 and 256 tell no more apart
+MOST_DIRECTIONS = 64  # benchmarks/robustness/unlike.py: 16 and 256 tell no more apart
 MOST_DISTANCES = 999  # in the export; of more, as many quantiles
 LEAST_VARIANCE = 1e-6  # of the other directions, as a share of the mean: features that never vary would divide by zero
 TINY = 1e-12
