@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources import s3
 from pipeline_lib.sources.names import decode_name, encode_name, is_archive
+from pipeline_lib.sources.s3_bytes import Objects, Wanted
 from pipeline_lib.sources.web.url_list import is_url_list, read_url_list
 from pipeline_lib.sources.web.urls import is_web
 
@@ -85,7 +87,7 @@ def table_place(uri: str, settings: Settings, *, root: Path) -> Place:
 
         return single_url(uri, settings)
     if uri.startswith("s3://"):
-        return BucketPlace(uri, s3.s3_client(settings))
+        return BucketPlace(uri, s3.open_s3(settings))
     return LocalPlace(uri, root / Path(uri).expanduser())
 
 
@@ -199,10 +201,10 @@ class LocalPlace:
 
 
 class BucketPlace:
-    """A prefix of a bucket, or one key that is an archive or a CSV."""
+    """A prefix of a bucket, or one key that is an archive or a table."""
 
-    def __init__(self, uri: str, client: Any) -> None:
-        self.address, self._client = uri, client
+    def __init__(self, uri: str, opened: s3.S3) -> None:
+        self.address, self._s3 = uri, opened
         self._bucket, key = s3.parse_uri(uri)
         self.is_single = is_archive(key) or key.lower().endswith(TABLE_ENDINGS)
         self._only = key if self.is_single else None
@@ -212,32 +214,24 @@ class BucketPlace:
     def list(self) -> Iterator[SourceObject]:
         """Every object below the prefix, without the markers of empty folders."""
         if self._only:
-            yield self._object(s3.head(self._client, self._bucket, self._only))
+            yield self._object(s3.head(self._s3.client, self._bucket, self._only))
             return
-        for entry in s3.list_keys(self._client, self._bucket, self._prefix):
+        for entry in s3.list_keys(self._s3.client, self._bucket, self._prefix):
             if not entry["Key"].endswith("/"):
                 yield self._object(entry)
 
     def look(self, wanted: SourceObject) -> SourceObject:
         """The present version in the bucket."""
-        return self._object(s3.head(self._client, self._bucket, self._key(wanted)))
+        return self._object(s3.head(self._s3.client, self._bucket, self._key(wanted)))
 
     def read(self, wanted: SourceObject) -> bytes:
         """The bytes of the listed version of an object."""
-        key, etag = self._key(wanted), wanted.etag or ""
-        return s3.read_object(
-            self._client, self._bucket, key, etag=etag, size_bytes=wanted.size_bytes
-        )
+        return self._objects.read(self._part(wanted, 0, wanted.size_bytes))
 
     def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
         """Some of the bytes of the listed version of an object."""
         size_bytes = min(size_bytes, wanted.size_bytes - start)
-        if size_bytes <= 0:
-            return b""
-        key, etag = self._key(wanted), wanted.etag or ""
-        return s3.read_range(
-            self._client, self._bucket, key, etag=etag, start=start, size_bytes=size_bytes
-        )
+        return self._objects.read(self._part(wanted, start, size_bytes)) if size_bytes > 0 else b""
 
     def local_path(self, wanted: SourceObject) -> None:
         """Return None: an object of a bucket has no local path."""
@@ -246,17 +240,16 @@ class BucketPlace:
         self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
     ) -> None:
         """Write the listed version of an object to a file."""
-        key, etag = self._key(wanted), wanted.etag or ""
-        s3.fetch_object(
-            self._client,
-            self._bucket,
-            key,
-            etag=etag,
-            size_bytes=wanted.size_bytes,
-            target=target,
-            workers=workers,
-            step=step,
-        )
+        whole = self._part(wanted, 0, wanted.size_bytes)
+        self._objects.fetch(whole, target, workers=workers, step=step)
+
+    @cached_property
+    def _objects(self) -> Objects:
+        return Objects(self._s3, self._bucket)
+
+    def _part(self, wanted: SourceObject, start: int, size_bytes: int) -> Wanted:
+        etag = wanted.etag or ""
+        return Wanted(self._key(wanted), etag, start, size_bytes, wanted.size_bytes)
 
     def _key(self, wanted: SourceObject) -> str:
         return self._prefix + decode_name(wanted.key).decode()

@@ -1,4 +1,4 @@
-"""The only module that talks to S3: sessions, translated errors, listing, reading.
+"""S3 by boto3: sessions, translated errors, listing. The bytes of objects: s3_bytes.py.
 
 Credentials come from boto3's own chain; a setting may name a profile and an endpoint. boto3 is imported only when a
 source is on S3: it costs half a second.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import (
-    BadData,
     CredentialsRefused,
     ObjectRefused,
     PipelineError,
@@ -24,7 +23,6 @@ from pipeline_lib.errors import (
 )
 from pipeline_lib.settings import Settings
 
-PART_BYTES = 64 << 20
 PAGE_KEYS = 1000  # S3 gives no more at a time
 READS_PER_WORKER = 4  # a read mostly waits for the network
 TRIES = 3  # of one object or part whose transfer broke off; botocore itself retries what fails before the first byte
@@ -46,6 +44,7 @@ ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
 CHANGED = frozenset({"412", "PreconditionFailed"})
 LOGIN = "log in (`aws sso login`, `aws configure`, AWS_ACCESS_KEY_ID), or name a profile: aws_profile in settings.toml"
 ALLOW = "allow s3:GetObject on it, or restore it from its archive tier, then `dvc repro --force download`"
+CHECK_ENDPOINT = "check the network and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL), then run again"
 RELIST = "run again: `dvc repro` lists the source again"
 
 
@@ -55,9 +54,41 @@ def parse_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def s3_client(settings: Settings) -> Any:
-    """A boto3 S3 client (thread-safe). Raises CredentialsRefused when the profile does not exist."""
+@dataclass(frozen=True)
+class S3:
+    """A boto3 session and its S3 client, which is thread-safe. core: botocore's session below it."""
+
+    core: Any
+    session: Any
+    client: Any
+    settings: Settings
+
+    def in_region(self, region: str) -> Any:
+        """A client for a bucket of another region."""
+        return _client(self.session, self.settings, region=region)
+
+    def authorities(self) -> bytes:
+        """The certificates that boto3 is told to trust (AWS_CA_BUNDLE, `ca_bundle` of the profile), as PEM; b"" for none."""
+        named = self.core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+        if not named:
+            return b""
+        path = Path(named)
+        files = sorted(path.glob("*.pem")) if path.is_dir() else [path]
+        return b"\n".join(file.read_bytes() for file in files)
+
+
+def open_s3(settings: Settings) -> S3:
+    """Open a session. Raises CredentialsRefused when the profile does not exist."""
     import boto3
+    import botocore.session
+
+    with translated(settings.s3_endpoint_url or "S3"):
+        core = botocore.session.Session(profile=settings.aws_profile or None)
+        session = boto3.Session(botocore_session=core)
+        return S3(core, session, _client(session, settings), settings)
+
+
+def _client(session: Any, settings: Settings, *, region: str | None = None) -> Any:
     from botocore.config import Config
 
     retries: Any = {"mode": "standard", "total_max_attempts": TRIES}
@@ -67,9 +98,8 @@ def s3_client(settings: Settings) -> Any:
         retries=retries,
         max_pool_connections=READS_PER_WORKER * settings.worker_count(),
     )
-    with translated(settings.s3_endpoint_url or "S3"):
-        session = boto3.Session(profile_name=settings.aws_profile or None)
-        return session.client("s3", endpoint_url=settings.s3_endpoint_url or None, config=config)
+    endpoint = settings.s3_endpoint_url or None
+    return session.client("s3", endpoint_url=endpoint, config=config, region_name=region)
 
 
 @contextlib.contextmanager
@@ -97,9 +127,8 @@ def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
             "no usable AWS credentials", file=address, value=error, remedy=LOGIN
         ) from error
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
-        remedy = "check the network and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL), then run again"
         raise ServiceUnavailable(
-            "S3 does not answer as expected", file=address, value=error, remedy=remedy
+            "S3 does not answer as expected", file=address, value=error, remedy=CHECK_ENDPOINT
         ) from error
 
 
@@ -161,92 +190,3 @@ def head(client: Any, bucket: str, key: str) -> Any:
         "ETag": answer["ETag"],
         "LastModified": answer["LastModified"],
     }
-
-
-def read_object(client: Any, bucket: str, key: str, *, etag: str, size_bytes: int) -> bytes:
-    """The bytes of the listed version of an object. Raises SourceChanged when it changed since."""
-    return _read(client, bucket, key, etag=etag, start=0, size_bytes=size_bytes, whole=True)
-
-
-def read_range(
-    client: Any, bucket: str, key: str, *, etag: str, start: int, size_bytes: int
-) -> bytes:
-    """A range of the listed version of an object."""
-    return _read(client, bucket, key, etag=etag, start=start, size_bytes=size_bytes, whole=False)
-
-
-def fetch_object(
-    client: Any,
-    bucket: str,
-    key: str,
-    *,
-    etag: str,
-    size_bytes: int,
-    target: Path,
-    workers: int,
-    step: Callable[[int], None],
-) -> None:
-    """Write an object to a file, in parallel parts; every part is from the listed version, so versions never mix.
-
-    step: told the bytes of each part that is done.
-    """
-    starts = range(0, size_bytes, PART_BYTES)
-
-    def fetch(start: int) -> int:
-        length = min(PART_BYTES, size_bytes - start)
-        whole = length == size_bytes
-        data = _read(client, bucket, key, etag=etag, start=start, size_bytes=length, whole=whole)
-        return os.pwrite(file.fileno(), data, start)
-
-    with target.open("wb") as file, ThreadPoolExecutor(workers) as pool:
-        for written in pool.map(fetch, starts):
-            step(written)
-
-
-def _read(
-    client: Any, bucket: str, key: str, *, etag: str, start: int, size_bytes: int, whole: bool
-) -> bytes:
-    """Send one GET with If-Match, and repeat it from the beginning if the transfer breaks off."""
-    from botocore import exceptions as boto
-
-    address = f"s3://{bucket}/{key}"
-    wanted = {} if whole else {"Range": f"bytes={start}-{start + size_bytes - 1}"}
-    for tries_left in reversed(range(TRIES)):
-        with translated(address, is_object=True):
-            try:
-                answer = client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"', **wanted)
-                data: bytes = answer["Body"].read(size_bytes + 1)
-            except (
-                boto.ResponseStreamingError,
-                boto.IncompleteReadError,
-                boto.ReadTimeoutError,
-                boto.FlexibleChecksumError,
-            ):
-                if tries_left:
-                    continue
-                raise
-        if not whole and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
-            remedy = "copy the object to a local file and name that"
-            raise ServiceUnavailable(
-                "the server ignores ranges",
-                file=address,
-                value="HTTP 200 instead of 206",
-                remedy=remedy,
-            )
-        if answer["ETag"].strip('"') != etag:  # a server that ignores If-Match
-            raise SourceChanged(
-                "the object changed after it was listed",
-                file=address,
-                value=f"ETag {answer['ETag']}",
-                remedy=RELIST,
-            )
-        if len(data) == size_bytes:
-            return data
-        if not tries_left:
-            break
-    raise BadData(
-        "S3 sends a different size than it listed",
-        file=address,
-        value=f"{len(data)} instead of {size_bytes} bytes",
-        remedy=RELIST,
-    )

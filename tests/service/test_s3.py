@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import Request as HttpRequest
+from urllib.request import urlopen
 
 import boto3
 import pytest
+from botocore.credentials import RefreshableCredentials
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
@@ -21,16 +26,29 @@ from pipeline_lib.errors import (
     ArchiveDamaged,
     BadData,
     CredentialsRefused,
+    ObjectRefused,
     ServiceUnavailable,
     SourceChanged,
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources import s3
+from pipeline_lib.sources import s3, s3_bytes
 from pipeline_lib.sources.places import BucketPlace
 from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
 from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
+from tests.support.certificates import own_authority
+from tests.support.flaky_proxy import (
+    WHOLE,
+    Busy,
+    Cut,
+    Drop,
+    Fault,
+    FlakyProxy,
+    Request,
+    Short,
+    Without,
+)
 
 pytestmark = pytest.mark.service
 BUCKET = "images"
@@ -74,7 +92,7 @@ def server(running: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         monkeypatch.setenv(name, value)
     running.client.create_bucket(Bucket=BUCKET)
     yield running
-    urlopen(Request(f"{running.url}/moto-api/reset", method="POST")).close()
+    urlopen(HttpRequest(f"{running.url}/moto-api/reset", method="POST")).close()
 
 
 @pytest.fixture
@@ -133,7 +151,7 @@ def test_an_unchanged_prefix_gives_the_same_bytes_with_other_workers_and_no_memo
     )
 
 
-@pytest.mark.parametrize("part_bytes", [s3.PART_BYTES, 4096])
+@pytest.mark.parametrize("part_bytes", [s3_bytes.PART_BYTES, 4096])
 def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
     server: Server,
     take: Callable[..., Taken],
@@ -141,7 +159,7 @@ def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
     monkeypatch: pytest.MonkeyPatch,
     part_bytes: int,
 ) -> None:
-    monkeypatch.setattr(s3, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(s3_bytes, "PART_BYTES", part_bytes)
     files = images(40)
     archive = tar_of(tmp_path / "pics.tar", files).read_bytes()
     server.put(
@@ -170,7 +188,7 @@ def test_a_truncated_archive_key_stops_the_run(
 
 
 def place_and_object(server: Server, uri: str) -> tuple[BucketPlace, Any]:
-    place = BucketPlace(uri, s3.s3_client(Settings(s3_endpoint_url=server.url)))
+    place = BucketPlace(uri, s3.open_s3(Settings(s3_endpoint_url=server.url)))
     return place, next(iter(place.list()))
 
 
@@ -187,19 +205,19 @@ def test_an_object_put_again_after_the_listing_is_never_mixed_in(server: Server)
 def test_an_archive_put_again_between_two_parts_is_never_spliced(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "PART_BYTES", 1000)
+    monkeypatch.setattr(s3_bytes, "PART_BYTES", 1000)
     server.put({"pics.tar": b"a" * 5000})
     place, listed_object = place_and_object(server, f"s3://{BUCKET}/pics.tar")
 
-    read: Callable[..., bytes] = s3._read
+    read: Callable[..., Any] = s3_bytes.Objects._chunks
     n_parts = iter(range(5))
 
-    def put_again_before_the_second(*arguments: Any, **wanted: Any) -> bytes:
+    def put_again_before_the_second(*arguments: Any) -> Any:
         if next(n_parts) == 1:  # in the reader itself: told of a part, another thread has read on
             server.put({"pics.tar": b"b" * 5000})
-        return read(*arguments, **wanted)
+        return read(*arguments)
 
-    monkeypatch.setattr(s3, "_read", put_again_before_the_second)
+    monkeypatch.setattr(s3_bytes.Objects, "_chunks", put_again_before_the_second)
 
     with pytest.raises(BadData, match="the object changed after it was listed"):
         place.fetch(listed_object, tmp_path / "pics.tar", workers=1, step=lambda _: None)
@@ -220,14 +238,14 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
     left = [
         {"set/0/0000.jpg": b"better", "set.tar": tar_of(tmp_path / "again.tar", again).read_bytes()}
     ]
-    read: Callable[..., bytes] = s3._read
+    read: Callable[..., Any] = s3_bytes.Objects._chunks
 
-    def put_again(*arguments: Any, **wanted: Any) -> bytes:
+    def put_again(*arguments: Any) -> Any:
         if left:
             server.put(left.pop())
-        return read(*arguments, **wanted)
+        return read(*arguments)
 
-    monkeypatch.setattr(s3, "_read", put_again)
+    monkeypatch.setattr(s3_bytes.Objects, "_chunks", put_again)
 
     with pytest.raises(
         SourceChanged, match="the source changed during the run .*objects already read are kept"
@@ -331,32 +349,16 @@ def test_an_answer_of_s3_becomes_one_line(
 
 
 def test_a_key_that_s3_refuses_is_quarantined_and_asked_for_again_next_time(
-    server: Server,
-    take: Callable[..., Taken],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    server: Server, take: Callable[..., Taken], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Moto refuses nobody, so one key answers with S3's documented 403, through botocore's own exception."""
-    from botocore.client import BaseClient
-    from botocore.exceptions import ClientError
-
+    """Moto refuses nobody, so the proxy answers for one key as S3 does."""
     server.put(images(10), prefix="set/")
-    call = BaseClient._make_api_call
 
-    def refuse_one(client: Any, operation: str, wanted: dict[str, Any]) -> Any:
-        if operation == "GetObject" and wanted["Key"].endswith("0003.jpg"):
-            refusal = {
-                "Error": {"Code": "AccessDenied", "Message": "x"},
-                "ResponseMetadata": {"HTTPStatusCode": 403},
-            }
-            raise ClientError(refusal, operation)
-        return call(client, operation, wanted)
+    def refuse_one(request: Request) -> Busy | None:
+        return Busy(403) if "0003.jpg" in request.path else None
 
-    monkeypatch.setattr(BaseClient, "_make_api_call", refuse_one)
-    refused = take({"uri": f"s3://{BUCKET}/set"}).members["refusal"]
-    monkeypatch.undo()
-    for name, value in {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
-        monkeypatch.setenv(name, value)
+    with FlakyProxy(server.url, refuse_one) as proxy:
+        refused = take({"uri": f"s3://{BUCKET}/set"}, s3_endpoint_url=proxy.url).members["refusal"]
 
     assert refused.dropna().to_dict() == {"pics/1/0003.jpg": "unreadable_file"}
     assert (
@@ -366,49 +368,178 @@ def test_a_key_that_s3_refuses_is_quarantined_and_asked_for_again_next_time(
     assert take({"uri": f"s3://{BUCKET}/set"}).members["refusal"].isna().all()
 
 
-class BrokenOnce:
-    """A client whose first transfers break off."""
-
-    def __init__(self, client: Any, breaks: int) -> None:
-        self._client, self.left = client, breaks
-
-    def get_object(self, **wanted: Any) -> Any:
-        answer = self._client.get_object(**wanted)
-        if self.left:
-            self.left -= 1
-            answer["Body"] = io.BytesIO(answer["Body"].read()[:-1])
-        return answer
+def gets(proxy: FlakyProxy) -> list[Request]:
+    return [one for one in proxy.requests if one.method == "GET" and "list-type" not in one.path]
 
 
-def test_a_transfer_that_breaks_off_is_begun_again(server: Server) -> None:
+def only_gets(*faults: Fault | None) -> Callable[[Request], Fault | None]:
+    """Faults for the reads alone, in turn."""
+    left = list(faults)
+
+    def choose(request: Request) -> Fault | None:
+        is_read = request.method == "GET" and "list-type" not in request.path
+        return left.pop(0) if is_read and left else None
+
+    return choose
+
+
+def place_behind(proxy: FlakyProxy, uri: str) -> tuple[BucketPlace, Any]:
+    place = BucketPlace(uri, s3.open_s3(Settings(s3_endpoint_url=proxy.url)))
+    return place, next(iter(place.list()))
+
+
+@pytest.mark.parametrize("fault", [Cut(4000), Drop(), Busy(503), Busy(500), Short(1)])
+def test_a_transfer_that_breaks_off_goes_on_and_gives_the_same_bytes(
+    server: Server, tmp_path: Path, fault: Fault
+) -> None:
+    data = bytes(range(256)) * 100
+    server.put({"a.tar": data})
+
+    with FlakyProxy(server.url, only_gets(fault)) as proxy:
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
+        place.fetch(listed_object, tmp_path / "a.tar", workers=1, step=lambda _: None)
+
+        assert (tmp_path / "a.tar").read_bytes() == data
+        assert len(gets(proxy)) >= 2
+        assert all("If-Match" in one.headers for one in gets(proxy))
+
+
+def test_a_transfer_that_never_comes_further_ends_in_one_line(server: Server) -> None:
     server.put({"a.jpg": b"0123456789"})
-    etag = s3.head(server.client, BUCKET, "a.jpg")["ETag"].strip('"')
 
-    data = s3.read_object(BrokenOnce(server.client, 2), BUCKET, "a.jpg", etag=etag, size_bytes=10)
-
-    assert data == b"0123456789"
-    with pytest.raises(
-        BadData,
-        match=r"a.jpg: S3 sends a different size than it listed \(found: 9 instead of 10 bytes\)",
-    ):
-        s3.read_object(BrokenOnce(server.client, 3), BUCKET, "a.jpg", etag=etag, size_bytes=10)
+    with FlakyProxy(server.url, only_gets(*[Short(1)] * 9)) as proxy:
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/")
+        with pytest.raises(
+            BadData,
+            match=r"a.jpg: S3 sends a different size than it listed \(found: 9 instead of 10 bytes\)",
+        ):
+            place.read(listed_object)
 
 
-def test_a_server_that_ignores_ranges_or_preconditions_is_found_out(server: Server) -> None:
-    class Careless:
-        def get_object(self, **wanted: Any) -> Any:
-            return server.client.get_object(Bucket=BUCKET, Key=wanted["Key"])
+def test_a_server_that_ignores_ranges_is_read_from_byte_0_and_one_that_ignores_preconditions_found_out(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_bytes, "PART_BYTES", 1000)
+    data = bytes(range(256)) * 20
+    server.put({"a.tar": data})
 
+    with FlakyProxy(server.url, lambda _: WHOLE) as proxy:
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
+        done: list[int] = []
+        place.fetch(listed_object, tmp_path / "a.tar", workers=2, step=done.append)
+        assert (tmp_path / "a.tar").read_bytes() == data
+        assert sum(done) == len(data)
+        with pytest.raises(
+            ServiceUnavailable,
+            match=r"the server ignores ranges .*Remedy: copy the object to a local file",
+        ):
+            place.read_part(listed_object, start=2, size_bytes=3)
+    with FlakyProxy(server.url, lambda _: Without("If-Match")) as proxy:
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
+        server.put({"a.tar": data[::-1]})
+        with pytest.raises(SourceChanged, match="the object changed after it was listed"):
+            place.read(listed_object)
+
+
+@pytest.mark.parametrize(
+    "key", ["a//b.jpg", "./b.jpg", "a/../b.jpg", "a%20b.jpg", "a+b c.jpg", "~b.jpg"]
+)
+def test_every_key_that_s3_allows_is_read(server: Server, key: str) -> None:
+    server.put({f"set/{key}": b"0123456789", "set/z": b""})
+    place = BucketPlace(f"s3://{BUCKET}/set", s3.open_s3(Settings(s3_endpoint_url=server.url)))
+    by_size = {one.size_bytes: one for one in place.list()}
+
+    assert place.read(by_size[10]) == b"0123456789"
+    assert place.read_part(by_size[10], start=3, size_bytes=4) == b"3456"
+    assert place.read(by_size[0]) == b""
+
+
+def test_credentials_that_expire_are_taken_anew_from_the_session(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy shows by which key each request was signed; botocore's own refreshing credentials give another each time."""
+    monkeypatch.setattr(
+        s3_bytes, "CREDENTIALS_LAST", timedelta(minutes=5)
+    )  # obstore asks again before each read
+    server.put({"set/a.jpg": b"first", "set/b.jpg": b"second"})
+    given: list[str] = []
+
+    def refresh() -> dict[str, str]:
+        given.append(f"key{len(given)}")
+        soon = datetime.now(UTC) + timedelta(seconds=1)
+        return {
+            "access_key": given[-1],
+            "secret_key": "test",
+            "token": "test",
+            "expiry_time": soon.isoformat(),
+        }
+
+    with FlakyProxy(server.url, lambda _: None) as proxy:
+        opened = s3.open_s3(Settings(s3_endpoint_url=proxy.url))
+        opened.core._credentials = RefreshableCredentials.create_from_metadata(
+            refresh(), refresh_using=refresh, method="test"
+        )
+        place = BucketPlace(f"s3://{BUCKET}/set", opened)
+        one, two = list(place.list())
+
+        assert place.read(one) == b"first"
+        time.sleep(0.2)  # obstore asks ten times a second at most
+        assert place.read(two) == b"second"
+
+        signed = [re.search(r"Credential=(\w+)/", r.headers["Authorization"]) for r in gets(proxy)]
+        keys = [found[1] for found in signed if found]
+        assert len(keys) == 2 and keys[0] != keys[1] and set(keys) <= set(given)
+        assert all(one.headers["X-Amz-Security-Token"] == "test" for one in gets(proxy))
+
+
+def test_credentials_that_the_server_calls_expired_say_how_to_log_in(server: Server) -> None:
     server.put({"a.jpg": b"0123456789"})
-    etag = s3.head(server.client, BUCKET, "a.jpg")["ETag"].strip('"')
+    told = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
 
-    with pytest.raises(
-        ServiceUnavailable,
-        match=r"the server ignores ranges .*Remedy: copy the object to a local file",
-    ):
-        s3.read_range(Careless(), BUCKET, "a.jpg", etag=etag, start=2, size_bytes=3)
-    with pytest.raises(BadData, match="the object changed after it was listed"):
-        s3.read_object(Careless(), BUCKET, "a.jpg", etag="another", size_bytes=10)
+    with FlakyProxy(server.url, only_gets(*[Busy(400, body=told)] * 9)) as proxy:
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/")
+        with pytest.raises(
+            CredentialsRefused,
+            match=r"a.jpg: S3 refused access \(found: ExpiredToken .*aws sso login",
+        ):
+            place.read(listed_object)
+
+
+def test_an_object_in_an_archive_tier_is_refused_by_name(server: Server) -> None:
+    server.put({"a.jpg": b"0123456789"})
+    told = b"<Error><Code>InvalidObjectState</Code><Message>not valid for the storage class</Message></Error>"
+
+    with FlakyProxy(server.url, only_gets(*[Busy(403, body=told)] * 9)) as proxy:
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/")
+        with pytest.raises(
+            ObjectRefused, match=r"a.jpg: S3 refused .*InvalidObjectState.*archive tier"
+        ):
+            place.read(listed_object)
+
+
+def test_a_bucket_of_another_region_is_read_there(server: Server) -> None:
+    server.client.create_bucket(
+        Bucket="abroad", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    server.client.put_object(Bucket="abroad", Key="a.jpg", Body=b"0123456789")
+
+    with FlakyProxy(server.url, lambda _: None) as proxy:
+        place, listed_object = place_behind(proxy, "s3://abroad/")
+        assert place.read(listed_object) == b"0123456789"
+
+        assert "/eu-west-1/s3/" in gets(proxy)[-1].headers["Authorization"]
+
+
+def test_the_own_authority_of_an_s3_server_is_trusted_by_both_libraries(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, context = own_authority(tmp_path)
+    server.put({"a.jpg": b"0123456789"})
+
+    with FlakyProxy(server.url, lambda _: None, context=context) as proxy:
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority))
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/")
+        assert place.read(listed_object) == b"0123456789"
 
 
 def test_a_survey_looks_into_archives_on_s3_without_fetching_them(

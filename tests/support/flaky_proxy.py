@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import http.client
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -48,6 +50,7 @@ class Busy:
 
     status: int = 503
     retry_after: str | None = None
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -58,21 +61,24 @@ class Short:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """The range is ignored: 200 with all bytes in place of 206."""
+class Without:
+    """The server behind does not get this header of the request, as if it ignored it."""
+
+    header: str
 
 
-Fault = Cut | Drop | Delay | Busy | Short | Whole
+Fault = Cut | Drop | Delay | Busy | Short | Without
+WHOLE = Without("Range")  # 200 with all bytes in place of 206
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came in. number: from 0 on."""
+    """A request as it came in. number: from 0 on. headers: found in any case."""
 
     number: int
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: Message
 
 
 Choose = Callable[[Request], Fault | None]
@@ -106,13 +112,18 @@ def at_random(seed: int, *, share: float, body_bytes: int = 100_000) -> Choose:
 class FlakyProxy:
     """A proxy in front of the server at `upstream` (http://host:port), until the block ends."""
 
-    def __init__(self, upstream: str, choose: Choose) -> None:
+    def __init__(
+        self, upstream: str, choose: Choose, *, context: ssl.SSLContext | None = None
+    ) -> None:
+        """context: TLS towards the client; the server behind is asked by plain http."""
         self.upstream, self.choose = urlsplit(upstream), choose
         self.requests: list[Request] = []
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if context:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -122,7 +133,7 @@ class FlakyProxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def note(self, method: str, path: str, headers: Mapping[str, str]) -> Request:
+    def note(self, method: str, path: str, headers: Message) -> Request:
         """Record a request, and number it."""
         with self._lock:
             request = Request(len(self.requests), method, path, headers)
@@ -149,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length) if length else None
         proxy = self.server.proxy
         headers = dict(self.headers.items())
-        fault = proxy.choose(proxy.note(self.command, self.path, headers))
+        fault = proxy.choose(proxy.note(self.command, self.path, self.headers))
         if isinstance(fault, Drop):
             self.close_connection = True
             return
@@ -157,13 +168,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(fault.status)
             if fault.retry_after is not None:
                 self.send_header("Retry-After", fault.retry_after)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(fault.body)))
             self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(fault.body)
             return
         if isinstance(fault, Delay):
             time.sleep(fault.seconds)
-        if isinstance(fault, Whole):
-            headers.pop("Range", None)
+        if isinstance(fault, Without):
+            headers = {
+                name: value
+                for name, value in headers.items()
+                if name.lower() != fault.header.lower()
+            }
         status, reason, answered, data = self._answer(headers, body)
         self._give(status, reason, answered, data, fault)
 

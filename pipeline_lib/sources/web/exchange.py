@@ -107,8 +107,8 @@ class Exchange:
                 restart()
                 done, safe = 0, 0
                 can_resume = False
-            except (OSError, http.client.HTTPException) as error:
-                failure = f"{type(error).__name__}: {error}"
+            except _Broken as error:
+                failure = str(error)
             if done >= safe + PROGRESS_BYTES:
                 safe, tries_left = done, TRIES
             elif done < size_bytes:
@@ -133,10 +133,10 @@ class Exchange:
             if not is_whole and answer.status != 206 and start:
                 raise _Whole
             left = size_bytes
-            while left and (chunk := answer.read(min(CHUNK_BYTES, left))):
+            while left and (chunk := _read(answer, min(CHUNK_BYTES, left))):
                 left -= len(chunk)
                 yield chunk
-            if is_whole and not left and answer.read(1):
+            if is_whole and not left and _read(answer, 1):
                 raise _other_size(url, wanted, f"more than {wanted.size_bytes}")
 
     def _ask(
@@ -181,8 +181,19 @@ class Exchange:
         raise ObjectRefused(f"more than {HOPS} redirects", file=url.shown, remedy=remedy)
 
 
+class _Broken(Exception):
+    """The connection ended, as opposed to a fault of the disk that is written to."""
+
+
 class _Whole(Exception):
     """200 where 206 was asked for: the bytes begin at 0 and not where we are."""
+
+
+def _read(answer: Answer, size_bytes: int) -> bytes:
+    try:
+        return answer.read(size_bytes)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Broken(f"{type(error).__name__}: {error}") from error
 
 
 def _discard(answer: Answer) -> None:

@@ -27,7 +27,7 @@ from pipeline_lib.sources.web.connections import is_public
 from pipeline_lib.sources.web.exchange import Exchange, Version
 from pipeline_lib.sources.web.urls import Url, name_of, parse_url
 from tests.support.certificates import own_authority
-from tests.support.flaky_proxy import Busy, Cut, Drop, FlakyProxy, Short, Whole, in_turn
+from tests.support.flaky_proxy import WHOLE, Busy, Cut, Drop, FlakyProxy, Short, in_turn
 from tests.support.web_server import Answer, WebServer
 
 DATA = bytes(range(256)) * 40
@@ -130,7 +130,7 @@ def test_a_transfer_that_never_comes_further_ends_in_one_line(server: WebServer)
 
 
 def test_200_in_place_of_206_begins_again_at_byte_0(server: WebServer) -> None:
-    with FlakyProxy(server.url, in_turn([None, Cut(1000), Whole(), Cut(500), Whole()])) as proxy:
+    with FlakyProxy(server.url, in_turn([None, Cut(1000), WHOLE, Cut(500), WHOLE])) as proxy:
         assert copied(f"{proxy.url}/a.tar") == DATA
     with WebServer({"a.tar": DATA}, ranges=False) as plain:
         with FlakyProxy(plain.url, in_turn([None, Cut(1000)])) as proxy:

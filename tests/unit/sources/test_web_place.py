@@ -22,7 +22,7 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.sources.places import place_of, table_place
 from pipeline_lib.survey import survey
 from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
-from tests.support.flaky_proxy import Cut, FlakyProxy, Whole, at_random, in_turn
+from tests.support.flaky_proxy import WHOLE, Cut, FlakyProxy, at_random, in_turn
 from tests.support.web_server import Answer, WebServer
 
 FILES = images(12)
@@ -65,7 +65,7 @@ def test_an_archive_is_fetched_whole_and_kept_as_received(
 ) -> None:
     server.files["sets/x.tar"] = archive
 
-    with FlakyProxy(server.url, in_turn([None, Cut(7000), Whole()])) as proxy:
+    with FlakyProxy(server.url, in_turn([None, Cut(7000), WHOLE])) as proxy:
         taken = take({"uri": f"{proxy.url}/sets/x.tar?download=1"})
 
     [container] = (taken.folder / "shards").iterdir()
