@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import re
@@ -151,7 +152,10 @@ def test_the_champion_of_each_night_is_the_one_in_use_after_it(
         ("2099-11-03T02:00:05+00:00", 2),
         ("2099-11-05T02:00:05+00:00", None),  # taken back
     ]
-    monkeypatch.setattr("pipeline_lib.history.gather.champion_turns", lambda *_: turns)
+    gathering = importlib.import_module(
+        "pipeline_lib.history.gather"
+    )  # the package names its function so too
+    monkeypatch.setattr(gathering, "champion_turns", lambda *_: turns)
 
     nights = history_of(shop, settings).nights
 
