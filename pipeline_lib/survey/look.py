@@ -30,6 +30,7 @@ from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.places import place_of
 from pipeline_lib.sources.web.urls import is_web
 from pipeline_lib.survey.answers import (
+    NO_LABELS,
     SourceAnswer,
     read_answer,
     read_table,
@@ -73,6 +74,7 @@ class Survey:
     splits_stated: Mapping[str, str] | None = None  # for params.yaml, where a doubt was answered
     doubt: Doubt | None = None  # of the folders, where nobody has answered it
     labels: LabelsFile | None = None  # where the labels are, and how they are read
+    labels_declined: bool = False  # a person said that the folders tell the classes
     labels_why: str = ""  # how they were recognised; "" if a person named them
     labels_doubt: LabelsDoubt | None = None  # where nobody has said which files tell the classes
     columns: str = ""  # which of their columns say what
@@ -221,6 +223,7 @@ def survey_of(
         splits_stated=layout.splits,
         doubt=remaining_doubt(answer, doubt, received, names),
         labels=choice.taken,
+        labels_declined=answer.labels == NO_LABELS,
         labels_why=choice.why,
         labels_doubt=choice.doubt,
         columns=received.columns if received else "",

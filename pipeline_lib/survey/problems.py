@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline_lib.labels.match import ReceivedLabels
+from pipeline_lib.labels.table_files import EXPORT
 from pipeline_lib.sources.layout import FolderLayout
 from pipeline_lib.sources.names import is_archive, respelled
 from pipeline_lib.survey.contents import Contents, Seen
@@ -34,6 +35,11 @@ def problems_of(
             "No class can be told from the folders: name a table of labels (`--labels FILE`, one line per image) or "
             "a votes file, or sort the images into class folders."
         )
+        mats = [one.name for one in contents.files if one.name.lower().endswith(".mat")]
+        if mats:
+            problems.append(
+                f"{', '.join(mats[:3])} may hold the classes, but MATLAB files are not read: {EXPORT}, then `--labels FILE`."
+            )
     elif len(classes) == 1:
         problems.append("There is one class only; a classifier needs two.")
     if received and labels[None]:
