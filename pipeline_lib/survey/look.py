@@ -194,7 +194,8 @@ def survey_of(
     labels, splits = Counter(map(class_of.get, names)), Counter(map(split_of.get, names))
     columns = table.subject_columns if table else {}
     subjects = find_subjects(answer.subject_from, class_of, split_of, columns, uri=uri)
-    if choice.taken and choice.taken.format == "image_parquet":  # whose names are made by us
+    if choice.taken and contents.archives and choice.taken.format in ("image_parquet", "sidecar"):
+        # folders are shards, and names numbers
         subjects = replace(subjects, offered=())
 
     # What a person should know before starting.
