@@ -20,6 +20,7 @@ from pipeline_lib.settings import PREFIX, Settings
 from pipeline_lib.tables.table import Table
 from scripts import labelled_sets, odd_folders
 from scripts.odd_files import odd_files, outcome
+from scripts.odd_imagenet import imagenet_rows
 from scripts.readme_tables import with_tables
 
 ROOT = Path(__file__).parents[1]
@@ -246,28 +247,25 @@ decoded. If no file of a source is readable, or an archive is not, the run stops
 
 
 def layouts() -> str:
-    """How folders as people have them are read: each row is asked now."""
-    head = "# Layouts: how folders are read\n\n" + NOTE
-    head += "Each row was tried (`scripts/odd_folders.py`). If folders can be read in more than one way, `perennial "
-    head += "init` names the readings and asks for one, or ends with 2; it stores the answer in `params.yaml` and does "
-    head += "not ask again ([labels](labels.md)).\n\n"
-    shapes = {**odd_folders.ORDINARY, **odd_folders.DOUBTFUL}
-    rows = [
-        (what, odd_folders.tree_of(names), odd_folders.reading(names))
-        for what, names in shapes.items()
-    ]
+    """How sources as people have them are read: each row is surveyed now, as `init` does."""
+    head = "# Layouts: how names are read\n\n" + NOTE + odd_folders.HEAD
+    sections = {
+        "Ordinary": odd_folders.ORDINARY,
+        "Recognised": odd_folders.RECOGNISED,
+        "ImageNet": imagenet_rows(),
+        "Asked about": odd_folders.ASKED,
+    }
+    columns = ("what it is", "names", "`init` with", "classes", "splits", "left out", "no class")
+    for title, rows in sections.items():
+        head += f"\n## {title}\n\n"
+        head += _table(columns, [(what, *odd_folders.cells(row)) for what, row in rows.items()])
     in_files = "\n## Labels in files\n\n"
     in_files += "Files of labels are found among the images, inside archives, and beside the source. Each row was tried as "
     in_files += "a small set in its true layout (`scripts/labelled_sets.py`), and a test takes it through `curate`. What was "
     in_files += "recognised is written into `labels` of the source; other columns and boxes go along in `extras.parquet`. "
     in_files += "If several things may tell the classes, `init` asks, or ends with 2.\n\n"
-    columns = ("what it is", "files", "`labels`", "classes and splits", "carried along")
-    return (
-        head
-        + _table(("what it is", "folders", "how it is read"), rows)
-        + in_files
-        + _table(columns, labelled_sets.rows())
-    )
+    of_files = ("what it is", "files", "`labels`", "classes and splits", "carried along")
+    return head + in_files + _table(of_files, labelled_sets.rows())
 
 
 def _nested(model: type[BaseModel]) -> list[type[BaseModel]]:

@@ -44,7 +44,7 @@ def split_folders(project: Path) -> None:
         project / "photos",
         *(f"{s}/{c}/{s}{c}.png" for s in ("train", "dev") for c in ("cat", "dog")),
     )
-    write(project / "photos", "docs/banner.png")
+    write(project / "photos", "extra/banner.png")
 
 
 def source(project: Path) -> Source:
@@ -62,7 +62,7 @@ def test_without_a_terminal_the_choices_are_named_and_nothing_is_written(
     err = capsys.readouterr().err
     assert "1. split_class_folders: train/val/test folders with one folder per class in each" in err
     assert "2 classes: cat 2, dog 2; splits train 2, val 2 (dev is val); 1 without a class" in err
-    assert "3 classes: dev 2, docs 1, train 2" in err
+    assert "3 classes: dev 2, extra 1, train 2" in err
     assert (
         "`perennial init photos --layout NAME` with NAME one of split_class_folders, leaf_folders, class_fol"
         in err
@@ -188,20 +188,6 @@ def test_folders_and_a_table_that_differ_are_asked_about(
     assert capsys.readouterr().out.count("classes  2: a 4, b 4") == 2
     assert main(["init", "photos", "--force", "--labels", "photos/labels.csv"]) == 0
     assert "classes  2: cat 4, dog 4" in capsys.readouterr().out
-
-
-def test_a_matlab_file_is_named_with_the_way_out(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write(project / "photos", *(f"image_{n:05}.png" for n in range(4)))
-    (project / "photos" / "imagelabels.mat").write_bytes(b"MATLAB 5.0 MAT-file")
-
-    assert main(["init", "photos", "--force"]) == 0
-
-    assert (
-        "imagelabels.mat may hold the classes, but MATLAB files are not read"
-        in capsys.readouterr().out
-    )
 
 
 def test_with_a_table_folders_are_asked_about_splits_only(
