@@ -23,6 +23,7 @@ from pipeline_lib.sources.reading import left_out
 from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.split_names import split_names
+from pipeline_lib.sources.strays import stray_folders
 
 SHOWN = 5
 DEEP = 0.1  # share of images below the class folders from which their folders may be the classes
@@ -129,11 +130,14 @@ def doubt_of_source(
 
     archives: names of archives that hold the images, or whose own names stand for them.
     """
-    is_stated = (source.splits, source.labels, source.depth, source.class_from, source.split_from)
-    if any(one is not None for one in is_stated):
+    if any(one is not None for one in (source.labels, source.class_from, source.split_from)):
         return None
     out = left_out([*names, *archives], source)
     names = [name for name in names if name not in out]
+    if source.layout != "auto" and names and (strays := stray_folders(source, names)):
+        return _stray_doubt(source, strays)
+    if source.splits is not None or source.depth is not None:
+        return None
     doubt = find_doubt(names, [without_archive_ending(name) for name in archives])
     if doubt is None:
         return None
@@ -146,6 +150,17 @@ def doubt_of_source(
     )
     identity = "\n".join([doubt.why, taken, *map(as_params, doubt.readings)])
     return SourceDoubt(source.name, text, identity)
+
+
+def _stray_doubt(source: Source, strays: Mapping[str, str]) -> SourceDoubt:
+    some = ", ".join(f"{pattern} ({why})" for pattern, why in list(strays.items())[:SHOWN])
+    more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
+    text = (
+        f"source {source.name}: folders that are probably no part of the data set: {some}{more}. Leave them out with "
+        f"`exclude: [{next(iter(strays))}]` of the source in params.yaml, move them, or run `perennial init` to say how they "
+        "are read."
+    )
+    return SourceDoubt(source.name, text, "\n".join(strays))
 
 
 def stand_in(archive: str) -> str:
