@@ -41,7 +41,7 @@ def test_an_id_is_a_wnid_by_the_devkit_and_not_by_the_order_of_wnids() -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({"truth": b"1\n77\n", "meta": meta_mat()}, rf"pics/devkit/{DEVKIT}:2: no ILSVRC2012_ID .found: 77. Remedy"),
+        ({"truth": b"1\n77\n", "meta": meta_mat()}, rf"pics/devkit/{DEVKIT}:2: no ILSVRC2012_ID .found: 77.. Remedy"),
         ({"truth": b"1\nx\n", "meta": meta_mat()}, rf"{DEVKIT}:2: no ILSVRC2012_ID .found: x"),
         ({"truth": b"1\n2\n", "meta": b"MATLAB"}, "not the devkit's meta.mat"),
         ({"kaggle": b"ImageId,PredictionString\nILSVRC2012_val_00000001,\n"}, rf"{KAGGLE}:2: a line without a class"),
