@@ -134,13 +134,12 @@ def doubt_of_source(
         return None
     out = left_out([*names, *archives], source)
     names = [name for name in names if name not in out]
-    if source.layout != "auto" and names and (strays := stray_folders(source, names)):
-        return _stray_doubt(source, strays)
-    if source.splits is not None or source.depth is not None:
-        return None
-    doubt = find_doubt(names, [without_archive_ending(name) for name in archives])
+    is_stated = source.splits is not None or source.depth is not None
+    in_archives = [without_archive_ending(name) for name in archives]
+    doubt = None if is_stated else find_doubt(names, in_archives)
     if doubt is None:
-        return None
+        strays = stray_folders(source, names) if names and source.layout != "auto" else {}
+        return _stray_doubt(source, strays) if strays else None
     taken = layout_of_folders([tuple(name.split("/")[:-1]) for name in names], source.layout).kind
     others = "; ".join(f"{one.layout}: {in_words(one)}" for one in doubt.readings)
     text = (
