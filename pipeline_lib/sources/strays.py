@@ -36,7 +36,7 @@ def stray_folders(source: Source, names: Sequence[str]) -> dict[str, str]:
     if splits and LAYOUTS[layout.kind].split_at == 0:
         beside = [path[: at + 1] for path in folders if len(path) > at and path[at] not in splits]
         found |= {path_pattern(*path): "`splits` does not name it" for path in beside}
-    elif layout.kind in ("class_folders", "split_class_folders"):
+    elif source.splits is None and layout.kind in ("class_folders", "split_class_folders"):
         at += LAYOUTS[layout.kind].split_at == 0
         named = [path[: at + 1] for path in folders if len(path) > at]
         found |= {
