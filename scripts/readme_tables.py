@@ -16,6 +16,7 @@ from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.measured import hardware, results
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
+from scripts.explain_tables import marks
 from scripts.report_tables import mistakes_columns, report_scale
 from scripts.speed_tables import (
     cifar10,
@@ -170,6 +171,7 @@ TABLES = {
     "coverage": coverage,
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
+    "marks": marks,
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
     "small trainings": learning_tables.small_trainings,

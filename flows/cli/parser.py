@@ -19,6 +19,7 @@ COMMANDS = (
         "run",
         "sweep",
         "predict",
+        "explain",
         "lineage",
         "versions",
         "promote",
