@@ -10,7 +10,7 @@ def marks() -> str:
     measured = results("marks")
     found = {(one["case"], one["metric"]): one for one in measured["rows"]}
     lines = [
-        "| network | cells | top-1 | evidence on the mark, mean | a map that knows nothing | rank correlation with fresh weights |",
+        "| network | cells | top-1 | evidence on the mark, mean | ... by chance | rank correlation with fresh weights |",
         "|---|---|---|---|---|---|",
     ]
     for case in dict.fromkeys(one["case"] for one in measured["rows"]):

@@ -14,9 +14,9 @@ from scripts import (
 )
 from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
+from scripts.explain_tables import marks
 from scripts.measured import hardware, results
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
-from scripts.explain_tables import marks
 from scripts.report_tables import mistakes_columns, report_scale
 from scripts.speed_tables import (
     cifar10,

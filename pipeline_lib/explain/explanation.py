@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.errors import UsageError
 from pipeline_lib.explain.class_map import ClassMap, class_map, rank_correlation
 from pipeline_lib.explain.neighbours import Neighbour, TrainingImages
@@ -18,7 +19,11 @@ from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 from pipeline_lib.networks.saved_weights import load_weights
-from pipeline_lib.predict import Guess, Sight, read_pixels, trained_sight
+from pipeline_lib.pixels import Undecodable
+from pipeline_lib.predict import Guess
+from pipeline_lib.prediction.items import LocalFile, Reader, unusable
+from pipeline_lib.prediction.sight import Sight, trained_sight
+from pipeline_lib.settings import Settings
 
 BEST = 5
 DEPENDS = (
@@ -67,7 +72,7 @@ class TrainedModel:
         Raises SourceMissing and BadData for a file that is no usable image, UsageError for a network without cells.
         """
         about = self.about
-        seen_HWC = read_pixels(file, self.sight)
+        seen_HWC = self._seen(file)
         images_BHWC = torch.from_numpy(np.ascontiguousarray(seen_HWC))[None]
         with torch.no_grad():
             logits_K = self.classifier(images_BHWC)[0].double() / (about.temperature or 1.0)
@@ -97,6 +102,14 @@ class TrainedModel:
             correlation=rank_correlation(self._fresh, images_BCHW, label, found.evidence_hw),
             near=training.nearest(file) if training else None,
         )
+
+    def _seen(self, file: Path) -> npt.NDArray[np.uint8]:
+        name = str(file)
+        data = LocalFile(name, file).read(Reader(Settings(), DownloadParams().archive_limits()))
+        try:
+            return self.sight.see(data)
+        except Undecodable as error:
+            raise unusable(name, error.reason, error.detail) from error
 
     def _fresh(self, seed: int) -> nn.Module:
         """The same network with fresh weights; torch's random state stays as it is."""

@@ -77,7 +77,7 @@ def test_the_page_shows_the_map_the_layers_the_check_and_training_images(
     assert len([one for one in files if "near-" in one]) == 5
     assert len([one for one in files if "layer-" in one]) == 3
     assert "rank correlation" in text and "under 0.3 is wanted" in text
-    assert text.count('.png</bdi><small>likeness') == 5
+    assert text.count(".png</bdi><small>likeness") == 5
 
 
 def test_no_name_becomes_markup_and_nothing_can_be_fetched(
