@@ -65,17 +65,17 @@ def small_vit(seed: int) -> nn.Module:
 
 
 def small_swin(seed: int) -> nn.Module:
-    """timm's Swin, small: two stages of two blocks from 64 channels on, windows of 6 x 6."""
+    """timm's Swin, small: two stages of two blocks from 96 channels on, patches of 8 px, windows of 6 x 6."""
     from timm.models.swin_transformer import SwinTransformer
 
     torch.manual_seed(seed)
     return SwinTransformer(
         img_size=96,
-        patch_size=4,
+        patch_size=8,
         window_size=6,
-        embed_dim=64,
+        embed_dim=96,
         depths=(2, 2),
-        num_heads=(2, 4),
+        num_heads=(3, 6),
         num_classes=K,
     )
 
@@ -100,7 +100,7 @@ CASES = {
         start=builtin_weights,
     ),
     "ViT, 4 blocks": Case(small_vit, 96, 0.001),
-    "Swin, 2 stages": Case(small_swin, 96, 0.0005),
+    "Swin, 2 stages": Case(small_swin, 96, 0.001),
 }
 
 
