@@ -7,6 +7,7 @@ from typing import Any
 from scripts import (
     backbone_tables,
     death_tables,
+    export_tables,
     gate_tables,
     label_tables,
     learning_tables,
@@ -172,6 +173,7 @@ TABLES = {
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
     "marks": marks,
+    "export forms": export_tables.export_forms,
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
     "small trainings": learning_tables.small_trainings,

@@ -28,6 +28,7 @@ COMMANDS = (
         "rollback",
         "report",
         "mistakes",
+        "export",
         "review",
         "dataset",
         "params",
