@@ -24,6 +24,7 @@ COMMANDS = (
         "lineage",
         "versions",
         "history",
+        "compare",
         "promote",
         "rollback",
         "report",
