@@ -131,16 +131,14 @@ def settings() -> str:
 
 
 def reason_codes() -> str:
-    """Every reason and remark, with the comment that stands beside it in the enum."""
-    lines = inspect.getsource(reasons).splitlines()
-    comment = {line.split('"')[1]: line.partition("  # ")[2] for line in lines if ' = "' in line}
+    """Every reason and remark with its meaning."""
     head = (
         "# Reason codes\n\n"
         + NOTE
         + "An image that is not kept has exactly one primary reason.\n\n"
     )
-    why = [(f"`{code}`", comment[code]) for code in reasons.Reason]
-    remarks = [(f"`{code}`", comment[code]) for code in reasons.Remark]
+    why = [(f"`{code}`", code.meaning) for code in reasons.Reason]
+    remarks = [(f"`{code}`", code.meaning) for code in reasons.Remark]
     return (
         head
         + _table(("reason", "meaning"), why)

@@ -81,7 +81,7 @@ def curate_source(
     for name, content in CURATION.items():
         (folder / "curation" / name).write_text(content)
     line = read_line(folder)
-    listing = list_sources(sections.discover.sources, settings, root=folder)
+    listing = list_sources(sections.discover.sources, settings, root=folder).frame
     LISTING.write(listing, line.path("listing"))
     line.path("sources").write_text(sources_as_json(sections.discover.sources))
     own = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.download.params import DownloadParams
@@ -75,7 +77,7 @@ def take_sources(
     """Run both stages in `folder`, which is checkout, root of the sources and place of the results in `out`."""
     parsed = tuple(Source.model_validate({"name": "pics", **source}) for source in sources)
     reads = {"listing": folder / "listing.parquet", "sources": folder / "sources.json"}
-    LISTING.write(list_sources(parsed, settings, root=folder), reads["listing"])
+    LISTING.write(list_sources(parsed, settings, root=folder).frame, reads["listing"])
     reads["sources"].write_text(sources_as_json(parsed))
     params_file = folder / "params.yaml"
     if not params_file.exists():
@@ -89,6 +91,36 @@ def take_sources(
     }
     run(StageRun(folder, reads, writes, params, settings))
     return Taken(target)
+
+
+def keep_as_dvc(folder: Path, *, out: str, params: DownloadParams = SMALL_SHARDS) -> None:
+    """Keep what a run of `take_sources` read and wrote as DVC does: in the cache, named by dvc.lock."""
+    shards = [
+        {"md5": _cached(folder, file.read_bytes()), "relpath": file.name}
+        for file in sorted((folder / out / "shards").iterdir())
+    ]
+    deps = {
+        name: _cached(folder, (folder / name).read_bytes())
+        for name in ("listing.parquet", "sources.json")
+    }
+    outs = {
+        f"{out}/members.parquet": _cached(folder, (folder / out / "members.parquet").read_bytes()),
+        f"{out}/shards": _cached(folder, json.dumps(shards).encode(), ".dir"),
+    }
+    entry = {
+        "deps": [{"path": path, "md5": md5} for path, md5 in deps.items()],
+        "outs": [{"path": path, "md5": md5} for path, md5 in outs.items()],
+        "params": {"params.yaml": {"download": params.model_dump()}},
+    }
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": {"download": entry}}))
+
+
+def _cached(folder: Path, data: bytes, ending: str = "") -> str:
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest() + ending
+    file = folder / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return md5
 
 
 def tar_of(path: Path, members: dict[str, bytes], *, mode: str = "w") -> Path:

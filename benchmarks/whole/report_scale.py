@@ -258,6 +258,7 @@ def files_of(folder: Path) -> dict[str, Path]:
     parquet = ("predictions", "manifest", "review", "members", "images")
     text = {"classes": "csv", "per_class": "csv", "curves": "csv", "annotators": "csv"}
     text |= {"balance": "csv", "metrics": "json", "validation": "json", "profile": "json"}
+    text |= {"curation": "json"}
     return {
         **{role: folder / f"{role}.parquet" for role in parquet},
         **{role: folder / f"{role}.{ending}" for role, ending in text.items()},
@@ -282,6 +283,7 @@ def write_small_files(
     files["metrics"].write_text(json.dumps({"test": test}), encoding="utf-8")
     files["validation"].write_text("{}", encoding="utf-8")
     files["profile"].write_text("{}", encoding="utf-8")
+    files["curation"].write_text("{}", encoding="utf-8")
     files["curves"].write_text(
         "epoch,train_loss,val_loss,val_top1\n1,5,4,0.3\n2,3,2,0.7\n", encoding="utf-8"
     )

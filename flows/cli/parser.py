@@ -16,6 +16,7 @@ from pipeline_lib.safe_text import log_to_stderr, shown, shown_on_stdout
 COMMANDS = (
     *(
         "init",
+        "discover",
         "run",
         "sweep",
         "predict",

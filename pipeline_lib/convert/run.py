@@ -11,7 +11,6 @@ import pandas as pd
 
 from pipeline_lib.convert.estimate import announce
 from pipeline_lib.convert.params import ConvertParams
-from pipeline_lib.convert.pixelate import check_detector
 from pipeline_lib.convert.shard import Task, convert_shard
 from pipeline_lib.convert.stored import ReceivedImage
 from pipeline_lib.files.atomic import atomic_folder, write_text
@@ -20,6 +19,7 @@ from pipeline_lib.harness.shards_once import run_shards_once
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.pixels.other_formats import HEIC_LIBRARY, reads_heic
+from pipeline_lib.pixels.pixelate import check_detector
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 

@@ -9,9 +9,9 @@ from typing import Self
 from pipeline_lib.betons.layout import JPG, RAW, Array
 from pipeline_lib.convert.jpeg_stream import encode_jpeg, is_sound, passed_on
 from pipeline_lib.convert.params import ConvertParams
-from pipeline_lib.convert.pixelate import find_boxes, pixelate
 from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.pixels import PixelRules, Undecodable, decode
+from pipeline_lib.pixels.pixelate import find_boxes, pixelate
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.sources.names import is_archive
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.withdrawn import Holding, LastRun, Records
-from pipeline_lib.tables.listing import LISTING
+from pipeline_lib.tables.listing import LISTING, read_listing_of_any_version
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def holdings_of(
         for one in sources
     }
     if last is not None and any(known is None for known in before.values()):
-        table = _last_listing(last, listing)
+        table = last_listing(last, listing)
         before = {
             name: _objects(table, name) if known is None else known
             for name, known in before.items()
@@ -61,7 +61,7 @@ def _addresses(last: LastRun | None) -> Mapping[str, str]:
     }
 
 
-def _last_listing(last: LastRun, listing: Path) -> pd.DataFrame:
+def last_listing(last: LastRun, listing: Path) -> pd.DataFrame:
     """Return the listing of the last run, or an empty one, with a warning, if it is not available."""
     found = last.file(listing)
     if found is None:
@@ -71,7 +71,7 @@ def _last_listing(last: LastRun, listing: Path) -> pd.DataFrame:
         )
         return LISTING.empty()
     try:
-        return LISTING.read(found)
+        return read_listing_of_any_version(found)
     except BadData as error:  # another version of Perennial wrote it
         log.warning(
             "the last run's listing cannot be read: withdrawals since then are not checked: %s",
@@ -83,7 +83,7 @@ def _last_listing(last: LastRun, listing: Path) -> pd.DataFrame:
 def _objects(listing: pd.DataFrame, source: str) -> pd.DataFrame:
     """A source's images and archives."""
     rows = listing[(listing["source"] == source) & listing["kind"].isin(["image", "archive"])]
-    version = rows["etag"].where(rows["etag"].notna(), rows["modified_ns"].astype(str)).astype(str)
+    version = rows["checksum"].fillna(rows["etag"]).fillna("").astype(str)
     is_one = rows["kind"] == "archive"
     objects = rows[["key", "size_bytes"]].assign(version=version, is_archive=is_one)
     return objects.sort_values("key", ignore_index=True)

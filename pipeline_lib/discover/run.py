@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from importlib import import_module
 from pathlib import Path
 
 from pipeline_lib.code_fingerprints import write_fingerprints
+from pipeline_lib.discover.kept_listing import kept_listing_file
 from pipeline_lib.discover.listing import list_sources
-from pipeline_lib.discover.objects_before import holdings_of
+from pipeline_lib.discover.news import news_of, sentences
+from pipeline_lib.discover.objects_before import holdings_of, last_listing
 from pipeline_lib.discover.params import DiscoverParams
 from pipeline_lib.files.atomic import atomic_file, write_text
 from pipeline_lib.harness.stage import StageRun
@@ -31,7 +32,7 @@ def run(job: StageRun[DiscoverParams]) -> None:
     write_fingerprints(job.writes, job.settings.state_folder(job.checkout))
     params = job.params
     described = sources_as_json(params.sources)
-    kept = _kept_listing(job.settings.state_folder(job.checkout), described)
+    kept = kept_listing_file(job.settings.state_folder(job.checkout), described)
     if _is_fresh(kept, params):
         age_h = (time.time() - kept.stat().st_mtime) / 3600
         log.info(
@@ -41,11 +42,15 @@ def run(job: StageRun[DiscoverParams]) -> None:
         )
         _copy(kept, job.writes["listing"])
     else:
-        frame = list_sources(params.sources, job.settings, root=job.settings.origin(job.checkout))
+        listed = list_sources(params.sources, job.settings, root=job.settings.origin(job.checkout))
+        frame = listed.frame
         records = Records(job.settings.state_folder(job.checkout) / "held" / "objects")
         last = LastRun.of("discover", job.checkout, job.settings)
         holdings = holdings_of(params.sources, frame, records, last, job.writes["listing"])
         accepted = refuse_withdrawn(holdings, params)
+        before = None if last is None else last_listing(last, job.writes["listing"])
+        for sentence in sentences(news_of(params.sources, before, listed)):
+            log.info("%s", sentence)
         LISTING.write(frame, job.writes["listing"])
         records.keep(holdings, accepted)
         log.info(
@@ -78,12 +83,6 @@ def _is_fresh(kept: Path, params: DiscoverParams) -> bool:
         )
         return False
     return params.refresh == "never" or time.time() - kept.stat().st_mtime < params.refresh * 3600
-
-
-def _kept_listing(state_folder: Path, described: str) -> Path:
-    """Where the last listing of exactly these sources is kept."""
-    key = hashlib.sha256(f"{LISTING.version}\0{described}".encode()).hexdigest()[:32]
-    return state_folder / "listing" / f"{key}.parquet"
 
 
 def _copy(source: Path, target: Path) -> None:

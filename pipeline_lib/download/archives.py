@@ -18,7 +18,7 @@ from pipeline_lib.shards.parquet_images import MAGIC, repack_parquet
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
 from pipeline_lib.shards.zip_files import is_stored_zip, repack_zip, walk_zip
-from pipeline_lib.sources.places import Place
+from pipeline_lib.sources.objects import Place
 
 FICLONE = 0x40049409  # linux/fs.h: give a file the blocks of another, copied when either is written
 

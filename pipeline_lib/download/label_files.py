@@ -17,7 +17,8 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.tar_files import walk_tar
 from pipeline_lib.shards.zip_files import files_of, open_zip, walk_zip
 from pipeline_lib.sources.names import is_archive, refusal
-from pipeline_lib.sources.places import Place, table_place
+from pipeline_lib.sources.objects import Place, SourceObject
+from pipeline_lib.sources.places import table_place
 
 Open = Callable[[], BinaryIO]
 
@@ -27,13 +28,17 @@ def label_files(
     plan: DownloadPlan,
     stored: Sequence[StoredUnit],
     place: Place,
+    listed: Sequence[SourceObject],
     settings: Settings,
     *,
     root: Path,
 ) -> Files:
-    """The files that `labels` may name. stored: one for each unit of the plan. place: of the source."""
+    """The files that `labels` may name. stored: one for each unit of the plan. place: of the source.
+
+    listed: the files beside the source, whose bytes must still be those.
+    """
     if stated.file is not None:
-        return files_beside(table_place(stated.file, settings, root=root))
+        return files_beside(table_place(stated.file, settings, root=root), listed)
     found: dict[str, Open] = {
         one.key: opener(place, one)
         for one, reason in plan.refused

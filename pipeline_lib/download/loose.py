@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from pipeline_lib.download.packed_before import PackedBytes
 from pipeline_lib.download.plan import Unit
 from pipeline_lib.download.stored import StoredMember, StoredUnit
 from pipeline_lib.errors import ObjectRefused
@@ -17,24 +19,32 @@ from pipeline_lib.shards.cut import shard_id
 from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_image
 from pipeline_lib.shards.tar_files import write_end, write_member
 from pipeline_lib.sources.names import is_undecided
-from pipeline_lib.sources.places import Place, SourceObject
+from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.s3 import READS_PER_WORKER
 
 READ_WHOLE_BYTES = 16 << 20
 
 
 def pack(
-    unit: Unit, place: Place, folder: Path, *, workers: int, step: Callable[[int], None]
+    unit: Unit,
+    place: Place,
+    folder: Path,
+    *,
+    kept: PackedBytes,
+    workers: int,
+    step: Callable[[int], None],
 ) -> StoredUnit:
     """Read the unit's objects, several at once, and write them in the unit's order to `<shard id>.tar` in `folder`.
 
-    Objects that are not images by name or bytes, and unreadable ones, are listed but not written. step: called with the
-    bytes of each finished object. Raises SourceChanged when an object changed since it was listed.
+    Objects that are not images by name or bytes, and unreadable ones, are listed but not written. kept: objects that
+    the last run packed; the others come from the place. step: called with the bytes of each finished object. Raises
+    SourceChanged when an object changed since it was listed.
     """
     members = []
-    partial = folder / "pack"
-    with partial.open("wb") as file:
-        for read in _read_ahead(unit.objects, place, workers * READS_PER_WORKER):
+    container = folder / "pack"
+    with container.open("wb") as file:
+        read_one = partial(_read, place=place, kept=kept, source=unit.source.name)
+        for read in _read_ahead(unit.objects, read_one, workers * READS_PER_WORKER):
             name, size_bytes = read.wanted.key, read.wanted.size_bytes
             if read.refused:
                 members.append(StoredMember(name, -1, size_bytes, None, read.refused))
@@ -50,7 +60,7 @@ def pack(
             if member.sha256
         ]
     )
-    return StoredUnit(partial.rename(folder / f"{identity}.tar"), tuple(members))
+    return StoredUnit(container.rename(folder / f"{identity}.tar"), tuple(members))
 
 
 @dataclass(frozen=True)
@@ -63,19 +73,23 @@ class _Read:
     refused: Reason | None = None
 
 
-def _read_ahead(objects: tuple[SourceObject, ...], place: Place, threads: int) -> Iterator[_Read]:
+def _read_ahead(
+    objects: tuple[SourceObject, ...], read: Callable[[SourceObject], _Read], threads: int
+) -> Iterator[_Read]:
     """Yield the objects as read, in order; at most two per thread are held in memory."""
     waiting: deque[Future[_Read]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for wanted in objects:
-            waiting.append(pool.submit(_read, wanted, place))
+            waiting.append(pool.submit(read, wanted))
             if len(waiting) >= 2 * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _read(wanted: SourceObject, place: Place) -> _Read:
+def _read(wanted: SourceObject, place: Place, kept: PackedBytes, source: str) -> _Read:
+    if (known := kept.read(source, wanted)) is not None:
+        return _Read(wanted, *known)
     is_open = is_undecided(wanted.key)
     try:
         # a file that is not an image may have any size; reading the head of a usual one would cost a second request to S3
@@ -90,7 +104,7 @@ def _read(wanted: SourceObject, place: Place) -> _Read:
         return _Read(wanted, refused=Reason.UNREADABLE_FILE)
     if is_open and not may_be_image(data[:HEAD_BYTES]):
         return _Read(wanted, refused=Reason.NOT_IMAGE)
-    return _Read(wanted, data, hashlib.sha256(data).hexdigest())
+    return _Read(wanted, data, wanted.sha256 or hashlib.sha256(data).hexdigest())
 
 
 def _head(place: Place, wanted: SourceObject) -> bytes:

@@ -7,13 +7,15 @@ from dataclasses import astuple, dataclass
 
 import pandas as pd
 
+from pipeline_lib.download.packed_before import Packing
 from pipeline_lib.errors import BadData
 from pipeline_lib.reasons import Reason
-from pipeline_lib.shards.cut import ShardSizes, cut_shards
+from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.found import refusal_of
 from pipeline_lib.shards.limits import ArchiveLimits
+from pipeline_lib.shards.repack import pack_again
 from pipeline_lib.sources.names import without_archive_ending
-from pipeline_lib.sources.places import SourceObject
+from pipeline_lib.sources.objects import SourceObject
 from pipeline_lib.sources.source import Source
 
 
@@ -33,7 +35,7 @@ class Unit:
 
     def memo_key(self, limits: ArchiveLimits) -> str:
         """Everything that affects the unit's bytes and the decisions on its members."""
-        objects = [astuple(one)[:4] for one in self.objects]
+        objects = [(one.key, one.size_bytes, one.etag, one.checksum) for one in self.objects]
         facts = [self.source.name, self.source.uri, self.kind, self.prefix, objects]
         return json.dumps([*facts, astuple(limits)] if self.kind == "archive" else facts)
 
@@ -53,14 +55,16 @@ def plan_source(
     *,
     max_file_bytes: int,
     is_single: bool,
+    before: Packing,
 ) -> DownloadPlan:
     """Plan one source. is_single: its address is one archive, whose members need no prefix to differ from others'.
 
-    Loose objects are packed in the order (last-modified, key), so that new ones come last. Raises BadData when an
-    archive and a folder of the same name would give their images the same image_id.
+    Loose objects stay in the shards that the last run packed them into (before), and new ones are packed beside them by
+    key; so are, by themselves, those that turned out to be no images. Raises BadData when an archive and a folder of
+    the same name would give their images the same image_id.
     """
-    archives = _objects(listing, source, "archive")
-    loose = _objects(listing, source, "image")
+    archives = objects_of(listing, source, "archive")
+    loose = objects_of(listing, source, "image")
     refuse_same_prefix([one.key for one in archives], [one.key for one in loose], source=source)
     units = [
         Unit(source, "archive", (one,), "" if is_single else without_archive_ending(one.key) + "/")
@@ -69,12 +73,14 @@ def plan_source(
     judged = [
         (one, refusal_of(one.key, one.size_bytes, max_file_bytes) or one.fault) for one in loose
     ]
-    taken = sorted(
-        (one for one, reason in judged if reason is None),
-        key=lambda one: (one.modified_ns, one.key),
-    )
-    shards = cut_shards([one.key for one in taken], [one.size_bytes for one in taken], limits)
-    units += [Unit(source, "pack", tuple(taken[at] for at in shard)) for shard in shards]
+    taken = sorted((one for one, reason in judged if reason is None), key=lambda one: one.key)
+    images = [one for one in taken if one.key not in before.refused]
+    others = [one for one in taken if one.key in before.refused]
+    for group, shards in ((images, before.shards), (others, ())):
+        packs = pack_again(
+            [one.key for one in group], [one.size_bytes for one in group], shards, limits
+        )
+        units += [Unit(source, "pack", tuple(group[at] for at in pack)) for pack in packs]
     return DownloadPlan(
         tuple(units), tuple((one, reason) for one, reason in judged if reason is not None)
     )
@@ -101,18 +107,14 @@ def refuse_same_prefix(archives: list[str], loose: list[str], *, source: Source)
             )
 
 
-def _objects(listing: pd.DataFrame, source: Source, kind: str) -> list[SourceObject]:
+def objects_of(listing: pd.DataFrame, source: Source, kind: str) -> list[SourceObject]:
+    """The objects of one kind of a source, as they were listed."""
     rows = listing[(listing["source"] == source.name) & (listing["kind"] == kind)]
     columns = (
-        rows[name].tolist() for name in ("key", "size_bytes", "modified_ns", "etag", "fault")
+        rows[name].astype(object).where(rows[name].notna(), None).tolist()
+        for name in ("key", "size_bytes", "etag", "checksum", "fault")
     )
     return [
-        SourceObject(
-            key,
-            size,
-            modified,
-            None if pd.isna(etag) else etag,
-            None if pd.isna(fault) else Reason(fault),
-        )
-        for key, size, modified, etag, fault in zip(*columns, strict=True)
+        SourceObject(key, size_bytes, etag, checksum, fault and Reason(fault))
+        for key, size_bytes, etag, checksum, fault in zip(*columns, strict=True)
     ]

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import BinaryIO, cast
 
 from pipeline_lib.errors import BadData, SourceMissing
-from pipeline_lib.sources.places import Place, SourceObject
+from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.range_file import RangeFile
 
 BUFFER_BYTES = 1 << 20
@@ -68,9 +68,9 @@ def _regex(pattern: str) -> str:
     return ".*".join(parts)
 
 
-def files_beside(place: Place) -> Files:
-    """The file that an address names, or the files of its folder."""
-    found = list(place.list())
+def files_beside(place: Place, listed: Sequence[SourceObject] | None = None) -> Files:
+    """The file that an address names, or the files of its folder. listed: as they were listed; None lists them now."""
+    found = list(place.list()) if listed is None else listed
     if not found:
         raise SourceMissing("nothing is there", file=place.address, remedy="put the labels there")
     if place.is_single:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 REPORT, SHOWN, LATEST = "report.html", "shown.txt", "latest"
 KEY_CHARACTERS = 12  # of a registration key in the name of its report's folder
-REPORT_VERSION = 7  # raised when the report shows the same artifacts otherwise
+REPORT_VERSION = 8  # raised when the report shows the same artifacts otherwise
 
 
 def publish(

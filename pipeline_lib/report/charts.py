@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 CHART_WIDTH, CHART_HEIGHT = 520, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 28
+NEAR_THE_END, LABEL_WIDTH = 8, 24  # percent of a range's length
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis."""
+    """A mark on an axis. anchor: which end of the label is at the mark."""
 
     at: float
     label: str
+    anchor: str = "middle"
 
 
 @dataclass(frozen=True)
@@ -106,5 +108,21 @@ def interval(
         share = (place - start) / (end - start)
         return 100 * min(max(share, 0.0), 1.0)
 
-    placed = tuple(Tick(percent(at), label) for at, label in marks.items())
+    places = {percent(at): label for at, label in sorted(marks.items())}
+    ordered = list(places)
+    placed = tuple(
+        Tick(at, places[at], _anchor(at, before, after))
+        for before, at, after in zip(
+            [-math.inf, *ordered], ordered, [*ordered[1:], math.inf], strict=False
+        )
+    )
     return Range(percent(low), percent(value), percent(high), placed)
+
+
+def _anchor(at: float, before: float, after: float) -> str:
+    """Labels stay on the scale, and those of neighbours go apart."""
+    if at < NEAR_THE_END or at - before < LABEL_WIDTH:
+        return "start"
+    if at > 100 - NEAR_THE_END or after - at < LABEL_WIDTH:
+        return "end"
+    return "middle"

@@ -34,6 +34,7 @@ TABS = {
     pages.LABELS: "Labels",
     pages.DUPLICATES: "Duplicates",
     pages.LEFT_OUT: "Left out",
+    pages.WORDS: "Words",
 }
 
 
@@ -100,7 +101,7 @@ class Content:
     @property
     def files(self) -> frozenset[str]:
         """The names of all pages behind the first."""
-        tables = {pages.CLASSES, pages.DATA, pages.DUPLICATES}
+        tables = {pages.CLASSES, pages.DATA, pages.DUPLICATES, pages.WORDS}
         if self.run.verdict.class_changes:
             tables.add(pages.CHANGES)
         shown = {page.file for page in self.image_pages} | {page.file for page in self.class_pages}

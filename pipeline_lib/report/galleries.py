@@ -21,6 +21,7 @@ class Card:
 
     name: its path in the source, which people can copy. was -> now: a label and what is said instead; note: the lines
     below. doubt: what speaks against the label, with `override`, the line of curation/overrides.csv that changes it.
+    href: where images with the same label and answer are.
     """
 
     image_id: str
@@ -31,6 +32,7 @@ class Card:
     note: str = ""
     doubt: str = ""
     override: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,15 @@ class LeftOut:
 Names = Mapping[str, str]  # class id -> name in words
 
 
+def in_percent(p: float) -> str:
+    """A probability as people read it; what is nearly certain is not called certain."""
+    if 0 < p < 0.01:
+        return "< 1 %"
+    if 0.99 < p < 1:
+        return "> 99 %"
+    return f"{100 * p:.0f} %"
+
+
 def label_issues(review: pd.DataFrame, manifest: pd.DataFrame, names: Names) -> Gallery:
     """Labels that the out-of-sample predictors doubt, from the review queue. manifest: by image_id."""
     rows = review[review["kind"] == "label_issue"].sort_values("rank")
@@ -81,7 +92,7 @@ def label_issues(review: pd.DataFrame, manifest: pd.DataFrame, names: Names) -> 
             manifest.loc[row["image_id"]],
             _name(given, names),
             _name(suggested, names),
-            f"p(wrong) {row['score']:.2f}" if pd.notna(row["score"]) else "",
+            f"wrong with {in_percent(row['score'])}" if pd.notna(row["score"]) else "",
         )
         line = override_line({**about, "shared_bytes": is_shared}, given=given)
         cards.append(replace(card, override=line))

@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline_lib.reasons import Reason
 from pipeline_lib.registry import RuleName
+from pipeline_lib.remedies import remedy_of
 from pipeline_lib.report.answers import CONFIRMED, DOUBTED, override_line
-from pipeline_lib.report.galleries import MOST, Card, Gallery, LeftOut
+from pipeline_lib.report.confusion import cell_address
+from pipeline_lib.report.galleries import MOST, Card, Gallery, LeftOut, in_percent
 
 MISTAKES, FLIPS, BEYOND_FIVE, CONFIDENCE = (
     "mistakes.html",
@@ -20,13 +23,14 @@ MISTAKES, FLIPS, BEYOND_FIVE, CONFIDENCE = (
     "beyond-five.html",
     "confidence.html",
 )
-CLASSES, CHANGES, DATA, LABELS, DUPLICATES, LEFT_OUT = (
+CLASSES, CHANGES, DATA, LABELS, DUPLICATES, LEFT_OUT, WORDS = (
     "classes.html",
     "changes.html",
     "data.html",
     "labels.html",
     "duplicates.html",
     "left-out.html",
+    "words.html",
 )
 OF_RULE: dict[str, str] = {  # the images that speak for or against a model
     RuleName.EVERY_IMAGE_ONCE: CLASSES,
@@ -66,21 +70,30 @@ class Page:
 
 def answer_card(row: Mapping[Any, Any]) -> Card:
     """The card of one row of `read_answers`, with what the champion said where `champion` holds it."""
-    notes = [f"p(true) {row['p_true']:.2f}"]
+    notes = [f"label {in_percent(row['p_true'])}"]
     if not row["correct"]:
-        notes.append(f"p(pred) {row['p_predicted']:.2f}")
+        notes.append(f"answer {in_percent(row['p_predicted'])}")
     if row.get("champion"):
         notes.append(f"the champion said {row['champion']}")
     doubt, line = "", ""
     if row["label_state"] == DOUBTED:
-        doubt = f"label doubted: looks like {row['suggested_name']} ({row['p_suggested']:.2f})"
+        sure = in_percent(row["p_suggested"])
+        doubt = f"label doubted: looks like {row['suggested_name']} ({sure})"
         line = override_line(row, given=row["true_class"])
     elif row["label_state"] == CONFIRMED:
         notes.append("a person confirmed the label")
     now = "" if row["correct"] else row["predicted_name"]
     note = "\n".join(notes)
     return Card(
-        row["image_id"], row["sha256"], row["path"], row["true_name"], now, note, doubt, line
+        row["image_id"],
+        row["sha256"],
+        row["path"],
+        row["true_name"],
+        now,
+        note,
+        doubt,
+        line,
+        href=cell_address(row["label"], row["predicted"]),
     )
 
 
@@ -93,7 +106,7 @@ def mistakes_page(answers: pd.DataFrame) -> Page:
     """Every wrong answer: those whose label is doubtful apart from those of a label that nothing speaks against."""
     wrong = answers[~answers["correct"]]
     doubted = wrong["label_state"] == DOUBTED
-    lead = "Least probability for the true class first. True → predicted."
+    lead = "Label → answer, with the probability that the model gives to each; the least probable label first."
     return Page(
         MISTAKES,
         "Mistakes",
@@ -207,16 +220,27 @@ def left_out_page(found: Sequence[LeftOut]) -> Page:
             one.reason,
             one.reason.replace("_", " "),
             one.gallery,
-            "Quarantined: a fault that can be fixed."
-            if one.decision == "quarantine"
-            else "Removed: a choice.",
+            _why_left_out(one),
         )
         for one in found
     )
-    lead = (
-        "Images that were found and not kept, by their first reason. docs/reasons.md explains each."
+    lead = "Images that were found and not kept, by their first reason."
+    return Page(
+        LEFT_OUT, "Left out", lead if found else "Every image that was found is kept.", sections
     )
-    return Page(LEFT_OUT, "Left out", lead, sections)
+
+
+def _why_left_out(found: LeftOut) -> str:
+    """What the reason means, and what fixes a fault."""
+    try:
+        reason = Reason(found.reason)
+    except ValueError:  # of another release
+        return ""
+    meaning = reason.meaning[0].upper() + reason.meaning[1:]
+    if found.decision != "quarantine":
+        return f"{meaning}. Removed: a choice, nothing has to be done."
+    remedy = remedy_of(reason)
+    return f"{meaning}. Quarantined: a fault that can be fixed; {remedy}."
 
 
 def flips(answers: pd.DataFrame) -> tuple[Bools, Bools]:

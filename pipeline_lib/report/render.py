@@ -20,6 +20,7 @@ from markupsafe import Markup
 from pipeline_lib.report import pages
 from pipeline_lib.report.content import Content
 from pipeline_lib.report.thumbnails import Thumbnail
+from pipeline_lib.report.words import WORDS
 from pipeline_lib.safe_text import as_code, as_markdown, shown
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -73,6 +74,7 @@ def render_pages(content: Content, images: Images) -> Iterator[tuple[str, str]]:
     for file, title in TABLES.items():
         if file in content.files:
             yield file, draw("tables.html.jinja", title=title, here=file)
+    yield pages.WORDS, draw("words.html.jinja", title="Words", here=pages.WORDS, words=WORDS)
     for gallery in content.image_pages:
         yield (
             gallery.file,

@@ -1,5 +1,8 @@
 """Small images for pages: decoded by the one policy, made small, encoded anew, so that no metadata goes along.
 
+What `convert.pixelate` makes unrecognisable in training's images is so here too, in the same boxes: they are found before
+the image is made small.
+
 The review page carries them as data URIs. A report keeps them as files named by content, which the reports of other
 versions share by hard link; whoever must erase an image finds it in all of them by its sha256.
 """
@@ -23,6 +26,7 @@ from PIL import Image
 
 from pipeline_lib.files.atomic import link_or_copy
 from pipeline_lib.pixels import PixelRules, Undecodable, decode, shrink_to
+from pipeline_lib.pixels.pixelate import Pixelation
 from pipeline_lib.shards.read import MemberBytes
 
 SIDE_PX = 112  # short side; larger on screens of high density than the 96 CSS pixels it is shown at
@@ -62,6 +66,7 @@ def thumbnail_files(
     members: pd.DataFrame,
     shards: Path,
     rules: PixelRules,
+    pixelation: Pixelation | None,
     folder: Path,
     known: Mapping[str, Path],
     workers: int = 1,
@@ -74,7 +79,7 @@ def thumbnail_files(
     left = WHOLE_BYTES - TEXT_BYTES * len(image_ids)
     budget = min(max(left, LEAST_BYTES), MOST_BYTES)
     size = FEW if len(set(image_ids)) <= FEW_IMAGES else MANY
-    about = f"{rules.model_dump_json()}|{size}"
+    about = f"{rules.model_dump_json()}|{size}" + (f"|{pixelation}" if pixelation else "")
     ending = f"-{hashlib.sha256(about.encode()).hexdigest()[:6]}.webp"
     chosen = members[members["image_id"].isin(image_ids) & members["container"].notna()]
     row_of = {row["image_id"]: row for row in chosen.to_dict("records")}
@@ -86,9 +91,17 @@ def thumbnail_files(
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[str, Thumbnail] = {}  # by content
     weight = 0
-    with MemberBytes(shards) as source, ThreadPoolExecutor(workers) as pool:
+    n_threads = 1 if pixelation else workers  # a detector was written for one process
+    with MemberBytes(shards) as source, ThreadPoolExecutor(n_threads) as pool:
         make = partial(
-            _write, source=source, rules=rules, size=size, folder=folder, known=known, ending=ending
+            _write,
+            source=source,
+            rules=rules,
+            pixelation=pixelation,
+            size=size,
+            folder=folder,
+            known=known,
+            ending=ending,
         )
         for start in range(0, len(wanted), AT_ONCE):
             batch = wanted[start : start + AT_ONCE]
@@ -112,6 +125,7 @@ def _write(
     *,
     source: MemberBytes,
     rules: PixelRules,
+    pixelation: Pixelation | None,
     size: Size,
     folder: Path,
     known: Mapping[str, Path],
@@ -126,7 +140,7 @@ def _write(
             return Thumbnail(target.name, max(image.size) <= TINY_PX)
     data = source.read(row["container"], row["offset_bytes"], row["size_bytes"])
     try:
-        pixels_HWC = decode(data, rules).pixels_HWC
+        pixels_HWC = _shown(data, rules, pixelation)
     except Undecodable:
         return None
     small = Image.fromarray(shrink_to(pixels_HWC, short_side_px=size.short_side_px))
@@ -144,6 +158,7 @@ def thumbnails(
     members: pd.DataFrame,
     shards: Path,
     rules: PixelRules,
+    pixelation: Pixelation | None = None,
     short_side_px: int = SIDE_PX,
 ) -> dict[str, str]:
     """image_id -> data URI; "" where the bytes give no image. members: the members table."""
@@ -153,7 +168,7 @@ def thumbnails(
         for row in wanted.to_dict("records"):
             data = source.read(row["container"], row["offset_bytes"], row["size_bytes"])
             try:
-                pixels_HWC = decode(data, rules).pixels_HWC
+                pixels_HWC = _shown(data, rules, pixelation)
             except Undecodable:
                 found[row["image_id"]] = ""
             else:
@@ -161,6 +176,12 @@ def thumbnails(
                     shrink_to(pixels_HWC, short_side_px=short_side_px)
                 )
     return found
+
+
+def _shown(data: bytes, rules: PixelRules, pixelation: Pixelation | None) -> npt.NDArray[np.uint8]:
+    """Pixels that people may see. Raises Undecodable."""
+    pixels_HWC = decode(data, rules).pixels_HWC
+    return pixelation.apply(pixels_HWC) if pixelation else pixels_HWC
 
 
 def data_uri(pixels_HWC: npt.NDArray[np.uint8]) -> str:

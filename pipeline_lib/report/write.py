@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.pixels import PixelRules
+from pipeline_lib.pixels.pixelate import pixelation_of
 from pipeline_lib.report.content import Content
 from pipeline_lib.report.render import STYLE, page_style, render_card, render_pages, render_report
 from pipeline_lib.report.thumbnails import known_thumbnails, thumbnail_files
@@ -22,7 +23,10 @@ PLACE = ["image_id", "container", "offset_bytes", "size_bytes", "sha256"]
 def write_report(
     content: Content, folder: Path, *, files: Mapping[str, Path], reports: Path, workers: int
 ) -> None:
-    """Fill `folder`. files: the artifacts by role. reports: the folder of all reports, whose images are shared."""
+    """Fill `folder`. files: the artifacts by role. reports: the folder of all reports, whose images are shared.
+
+    Raises ConfigError when images are to be pixelated by a detector that is no longer the pinned one.
+    """
     # What `inspect` refused is not decoded: only there a decoder is guarded against files made to harm it.
     refusals = IMAGES.read(files["images"], ["image_id", "refusal"])
     refused = set(refusals.loc[refusals["refusal"].notna(), "image_id"])
@@ -32,6 +36,7 @@ def write_report(
         members=MEMBERS.read(files["members"], PLACE),
         shards=files["shards"],
         rules=PixelRules.model_validate(pixels["pixel_rules"]),
+        pixelation=pixelation_of(pixels),
         folder=folder / THUMBNAILS,
         known=known_thumbnails(reports),
         workers=workers,

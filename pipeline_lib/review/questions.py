@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline_lib.pixels import PixelRules
+from pipeline_lib.pixels.pixelate import Pixelation
 from pipeline_lib.report.thumbnails import thumbnails
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.images import IMAGES
@@ -81,8 +82,13 @@ class Questions:
     images: Mapping[str, str]
 
 
-def gather(files: Mapping[str, Path], *, most: int) -> Questions:
-    """Read the artifacts (role -> path) and take the `most` most urgent questions, of all kinds alike."""
+def gather(
+    files: Mapping[str, Path], *, most: int, pixelation: Pixelation | None = None
+) -> Questions:
+    """Read the artifacts (role -> path) and take the `most` most urgent questions, of all kinds alike.
+
+    pixelation: what makes parts of the images unrecognisable, as in those that are trained on.
+    """
     review = REVIEW.read(files["review"])
     manifest = MANIFEST.read(files["manifest"]).set_index("image_id")
     order = review["kind"].map({kind: place for place, kind in enumerate(KINDS)}).fillna(len(KINDS))
@@ -116,7 +122,7 @@ def gather(files: Mapping[str, Path], *, most: int) -> Questions:
         totals={str(kind): int(n) for kind, n in review["kind"].value_counts(sort=False).items()},
         classes=tuple(_classes(files, manifest)),
         sources=tuple(sorted(set(manifest["source"]))),
-        images=_images(needed & usable, files),
+        images=_images(needed & usable, files, pixelation),
     )
 
 
@@ -189,12 +195,19 @@ def _classes(files: Mapping[str, Path], manifest: pd.DataFrame) -> Iterable[str]
     return [*kept, *sorted(set(manifest["class_id"].dropna()) - set(kept))]
 
 
-def _images(image_ids: Iterable[str], files: Mapping[str, Path]) -> dict[str, str]:
+def _images(
+    image_ids: Iterable[str], files: Mapping[str, Path], pixelation: Pixelation | None
+) -> dict[str, str]:
     columns = ["image_id", "container", "offset_bytes", "size_bytes"]
     rules = PixelRules.model_validate(json.loads(files["pixel_rules"].read_text(encoding="utf-8")))
     members = MEMBERS.read(files["members"], columns)
     return thumbnails(
-        image_ids, members=members, shards=files["shards"], rules=rules, short_side_px=SIDE_PX
+        image_ids,
+        members=members,
+        shards=files["shards"],
+        rules=rules,
+        pixelation=pixelation,
+        short_side_px=SIDE_PX,
     )
 
 

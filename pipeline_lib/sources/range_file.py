@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 
-from pipeline_lib.sources.places import Place, SourceObject
+from pipeline_lib.sources.objects import Place, SourceObject
 
 
 class RangeFile(io.RawIOBase):

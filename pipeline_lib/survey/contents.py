@@ -21,7 +21,7 @@ from pipeline_lib.shards.tar_files import REMEDY, walk_tar
 from pipeline_lib.shards.tar_headers import BrokenTar, read_members
 from pipeline_lib.shards.zip_files import files_of, member_start, open_zip
 from pipeline_lib.sources.names import encode_name, is_archive, refusal, without_archive_ending
-from pipeline_lib.sources.places import Place, SourceObject
+from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.range_file import RangeFile
 
 Item = TypeVar("Item")

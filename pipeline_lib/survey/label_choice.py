@@ -13,7 +13,8 @@ from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.layout import FolderLayout
-from pipeline_lib.sources.places import TABLE_ENDINGS, Place, table_place
+from pipeline_lib.sources.objects import Place
+from pipeline_lib.sources.places import TABLE_ENDINGS, table_place
 from pipeline_lib.survey.answers import NO_LABELS, SourceAnswer
 from pipeline_lib.survey.contents import Contents
 

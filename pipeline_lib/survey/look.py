@@ -26,7 +26,8 @@ from pipeline_lib.shards.sniff import may_be_image, sniff
 from pipeline_lib.sources.doubt import Doubt, find_doubt
 from pipeline_lib.sources.layout import Detected, detect_layout
 from pipeline_lib.sources.names import is_undecided, without_archive_ending
-from pipeline_lib.sources.places import Place, place_of
+from pipeline_lib.sources.objects import Place
+from pipeline_lib.sources.places import place_of
 from pipeline_lib.sources.web.urls import is_web
 from pipeline_lib.survey.answers import (
     SourceAnswer,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from testing.checkout import Checkout
 
 GOLDEN = {
-    "line/discover/listing.parquet": "0253b7ebcf1ad4176a94edb9d3f9f972",
+    "line/discover/listing.parquet": "ee8da16f5ce02607b76d23a9e6636d29",
     "line/download/members.parquet": "218aa5f3b7b70b84ebb83d4b302a0a51",
     "line/download/votes.parquet": "155c165bf8b4c6e43af58fed7e438ac2",
     "line/download/shards": "0f0f5cdfb7d6b1bb8f137c3cf6fa07d6.dir",

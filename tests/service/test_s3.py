@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import socket
 import time
 import zipfile
@@ -33,10 +34,11 @@ from pipeline_lib.errors import (
 )
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources import s3, s3_bytes
+from pipeline_lib.sources.objects import SourceObject
 from pipeline_lib.sources.places import BucketPlace
 from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
-from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
+from testing.sources import SMALL_SHARDS, Taken, images, keep_as_dvc, take_sources, tar_of
 from tests.support.certificates import own_authority
 from tests.support.flaky_proxy import (
     WHOLE,
@@ -107,7 +109,7 @@ def take(server: Server, tmp_path: Path) -> Callable[..., Taken]:
 def listed(uri: str, url: str | None, **settings: Any) -> Any:
     return list_sources(
         (Source(name="pics", uri=uri),), Settings(s3_endpoint_url=url, **settings), root=Path()
-    )
+    ).frame
 
 
 def test_a_prefix_is_listed_packed_and_read_back(
@@ -149,6 +151,35 @@ def test_an_unchanged_prefix_gives_the_same_bytes_with_other_workers_and_no_memo
         ).bytes_by_file()
         == first
     )
+
+
+def test_what_the_last_run_packed_is_not_fetched_again_even_without_a_memo(
+    server: Server,
+    take: Callable[..., Taken],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on another machine after `dvc pull`, or after an upgrade: the objects' ETags are still those of that run."""
+    server.put(images(60), "set/")
+    before = take({"uri": f"s3://{BUCKET}/set"}).members
+    keep_as_dvc(tmp_path, out="out")
+    shutil.rmtree(tmp_path / ".perennial")
+    server.client.delete_object(Bucket=BUCKET, Key="set/0/0010.jpg")
+    server.put({"set/0/0020.jpg": b"replaced", "set/1/new.jpg": b"new"})
+    read, fetched = BucketPlace.read, []
+
+    def read_and_note(place: BucketPlace, wanted: SourceObject) -> bytes:
+        fetched.append(wanted.key)
+        return read(place, wanted)
+
+    monkeypatch.setattr(BucketPlace, "read", read_and_note)
+
+    after = take({"uri": f"s3://{BUCKET}/set"})
+
+    assert sorted(fetched) == ["0/0020.jpg", "1/new.jpg"]
+    assert after.read("pics/0/0020.jpg") == b"replaced" and after.read("pics/1/new.jpg") == b"new"
+    changed = set(before.loc[["pics/0/0010.jpg", "pics/0/0020.jpg"], "shard"])
+    assert set(before["shard"]) - set(after.members["shard"]) == changed
 
 
 @pytest.mark.parametrize("part_bytes", [s3_bytes.PART_BYTES, 4096])

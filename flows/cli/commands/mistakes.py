@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--copy-to",
         type=Path,
         metavar="DIR",
-        help="copy the images, as received, into a new folder DIR/TRUE CLASS/PREDICTED CLASS/",
+        help="copy the images, as received (with faces and EXIF, whatever convert.pixelate says), into a new folder "
+        "DIR/TRUE CLASS/PREDICTED CLASS/",
     )
 
 

@@ -174,8 +174,8 @@ def _files(named: Sequence[str]) -> list[Path]:
 
 def _images_below(folder: Path) -> list[Path]:
     """The files below a folder whose names may be those of images, as sources take them; sorted."""
+    from pipeline_lib.sources.local import LocalPlace
     from pipeline_lib.sources.names import decode_name, is_archive, refusal
-    from pipeline_lib.sources.places import LocalPlace
 
     keys = sorted(one.key for one in LocalPlace(str(folder), folder).list())
     return [

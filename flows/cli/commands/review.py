@@ -150,8 +150,12 @@ def _answers(file: Path) -> tuple[Answer, ...]:
 
 def _questions(origin: Path, most: int) -> Questions:
     from pipeline_lib.harness.line import read_line
+    from pipeline_lib.params import load_params
+    from pipeline_lib.pixels.pixelate import pixelation_of
     from pipeline_lib.review import gather
 
     line = read_line(origin)
+    pixelation = pixelation_of(load_params(origin / "params.yaml").convert.model_dump())
     roles = ("review", "manifest", "classes", "votes", "images", "members", "shards", "pixel_rules")
-    return gather({role: line.path(role) for role in roles}, most=most)
+    files = {role: line.path(role) for role in roles}
+    return gather(files, most=most, pixelation=pixelation)

@@ -49,7 +49,6 @@ class Version:
 
     size_bytes: int
     identity: str | None
-    modified_ns: int
     kind: str
     name: str
 
@@ -204,11 +203,9 @@ def _discard(answer: Answer) -> None:
 
 def _version(answer: Answer, size_bytes: int) -> Version:
     headers = answer.headers
-    modified = email.utils.parsedate_tz(headers["Last-Modified"] or "")
-    modified_ns = int(email.utils.mktime_tz(modified)) * 1_000_000_000 if modified else 0
     name = headers.get_filename() or answer.url.path.rpartition("/")[2]
     kind = headers.get_content_type() if headers["Content-Type"] else ""
-    return Version(size_bytes, _identity(headers), modified_ns, kind, name)
+    return Version(size_bytes, _identity(headers), kind, name)
 
 
 def _size(answer: Answer) -> int:

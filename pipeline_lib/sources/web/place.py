@@ -21,7 +21,7 @@ from pipeline_lib.harness.progress import Meter
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.names import encode_name, is_archive, is_image_name
-from pipeline_lib.sources.places import SourceObject
+from pipeline_lib.sources.objects import Begin, Identified, SourceObject
 from pipeline_lib.sources.s3 import READS_PER_WORKER, RELIST
 from pipeline_lib.sources.web.exchange import Exchange, Version
 from pipeline_lib.sources.web.url_list import is_url_list
@@ -73,11 +73,17 @@ class HttpPlace:
                     failures.append(found)
                     if len(failures) == len(self._urls):
                         raise found
-                    yield SourceObject(key, 0, 0, fault=_reason_of(found))
+                    yield SourceObject(key, 0, fault=_reason_of(found))
                     continue
                 n_unversioned += found.etag is None
                 yield found
         self._report(tuple(failures), n_unversioned=n_unversioned)
+
+    def identify(
+        self, listed: Sequence[SourceObject], *, workers: int, begin: Begin
+    ) -> Iterator[Identified]:
+        """The objects as they are: servers name versions themselves, or not at all."""
+        return map(Identified, listed)
 
     def look(self, wanted: SourceObject) -> SourceObject:
         """The present version."""
@@ -187,7 +193,7 @@ class HttpPlace:
             log.warning(
                 "%s: a web page (%s), not an image; it is quarantined", url.shown, version.kind
             )
-        return SourceObject(key, version.size_bytes, version.modified_ns, version.identity, fault)
+        return SourceObject(key, version.size_bytes, etag=version.identity, fault=fault)
 
     def _report(self, failures: Sequence[PipelineError], *, n_unversioned: int) -> None:
         if failures:
@@ -213,7 +219,7 @@ def single_url(address: str, settings: Settings) -> HttpPlace:
 
 
 def _version(wanted: SourceObject) -> Version:
-    return Version(wanted.size_bytes, wanted.etag, wanted.modified_ns, "", "")
+    return Version(wanted.size_bytes, wanted.etag, "", "")
 
 
 def _reason_of(error: PipelineError) -> Reason:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from pipeline_lib.betons.read import open_beton
 from pipeline_lib.convert.params import ConvertParams
-from pipeline_lib.convert.pixelate import CELLS, find_boxes, pixelate
 from pipeline_lib.convert.run import run
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.pixels import PixelRules, decode
+from pipeline_lib.pixels.pixelate import CELLS, find_boxes, pixelate
 from tests.unit.convert import made_detectors
 from tests.unit.convert.conftest import Inspected
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.settings import Settings
-from testing.sources import SMALL_SHARDS, Take, Taken, take_sources
+from testing.sources import SMALL_SHARDS, Take, Taken, keep_as_dvc, take_sources
 
 
 @pytest.fixture
@@ -31,3 +31,15 @@ def take(tmp_path: Path) -> Take:
         )
 
     return take
+
+
+@pytest.fixture
+def nightly(take: Take, tmp_path: Path) -> Take:
+    """Take sources, and keep what was read and written for the next run, as DVC does."""
+
+    def nightly(*sources: dict[str, Any], **settings: Any) -> Taken:
+        taken = take(*sources, **settings)
+        keep_as_dvc(tmp_path, out="out")
+        return taken
+
+    return nightly

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.download.params import DownloadParams
-from pipeline_lib.download.run import require_space
+from pipeline_lib.download.store import require_space
 from pipeline_lib.errors import (
     BadData,
     CredentialsRefused,
@@ -27,26 +28,23 @@ from pipeline_lib.errors import (
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.read import MemberBytes
-from pipeline_lib.sources.places import LocalPlace, SourceObject
+from pipeline_lib.sources.local import LocalPlace
+from pipeline_lib.sources.objects import SourceObject
 from testing.sources import SMALL_SHARDS, Take, images, tar_of
 
-DAY_NS = 86_400_000_000_000
 
-
-def folder_of(folder: Path, files: dict[str, bytes], *, first_day: int = 0) -> None:
-    """Write files whose dates are a day apart, in the order given."""
-    for day, (name, data) in enumerate(files.items(), first_day):
+def folder_of(folder: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        os.utime(path, ns=(day * DAY_NS, day * DAY_NS))
 
 
 def order_of_shards(members: pd.DataFrame, names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(members.loc[[f"pics/{name}" for name in names], "shard"]))
+    return list(dict.fromkeys(members.loc[[f"pics/{name}" for name in sorted(names)], "shard"]))
 
 
-def test_files_are_packed_by_date_into_tars_that_any_tool_reads(take: Take, tmp_path: Path) -> None:
+def test_files_are_packed_by_name_into_tars_that_any_tool_reads(take: Take, tmp_path: Path) -> None:
     files = images(60)
     folder_of(tmp_path / "pics", files)
 
@@ -59,7 +57,7 @@ def test_files_are_packed_by_date_into_tars_that_any_tool_reads(take: Take, tmp_
         with tarfile.open(taken.folder / "shards" / f"{shard}.tar") as tar:
             packed |= {info.name: tar.extractfile(info).read() for info in tar}  # type: ignore[union-attr]
     assert packed == files
-    assert list(packed) == list(files)
+    assert list(packed) == sorted(files)
     assert {name: taken.read(f"pics/{name}") for name in files} == files
 
 
@@ -100,48 +98,86 @@ def test_a_damaged_memo_entry_is_fetched_again(take: Take, tmp_path: Path) -> No
     assert take({"uri": "pics"}, out="second").bytes_by_file() == first
 
 
-def test_appended_files_change_the_last_shard_only(take: Take, tmp_path: Path) -> None:
-    files = images(100)
-    folder_of(tmp_path / "pics", files)
-    before = order_of_shards(take({"uri": "pics"}).members, files)
-    folder_of(
-        tmp_path / "pics", {"0/new1.jpg": b"1" * 300, "1/new2.jpg": b"2" * 300}, first_day=100
-    )
-
-    after = set(take({"uri": "pics"}).members["shard"])
-
-    assert len(before) >= 8
-    assert set(before) - after <= {before[-1]}
-
-
-def test_a_withdrawn_file_changes_its_shard_and_at_most_the_next(
-    take: Take, tmp_path: Path
+def test_new_files_change_no_shard_wherever_their_names_stand(
+    nightly: Take, tmp_path: Path
 ) -> None:
     files = images(100)
     folder_of(tmp_path / "pics", files)
-    members = take({"uri": "pics"}).members
-    before = order_of_shards(members, files)
-    home = before.index(str(members.loc["pics/1/0033.jpg", "shard"]))
+    before = set(nightly({"uri": "pics"}).members["shard"])
+    folder_of(tmp_path / "pics", {"0/0000a.jpg": b"1" * 300, "1/new2.jpg": b"2" * 300})
+
+    after = set(nightly({"uri": "pics"}).members["shard"])
+
+    assert len(before) >= 8
+    assert before < after and len(after - before) == 1
+
+
+def test_copied_and_touched_files_move_nothing(nightly: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", images(60))
+    tar_of(tmp_path / "pics" / "more.tar", images(20))
+    first = nightly({"uri": "pics"}).bytes_by_file()
+    listing = (tmp_path / "listing.parquet").read_bytes()
+    shutil.copytree(tmp_path / "pics", tmp_path / "copy")
+    shutil.rmtree(tmp_path / "pics")
+    shutil.move(tmp_path / "copy", tmp_path / "pics")
+
+    again = nightly({"uri": "pics"}).bytes_by_file()
+
+    assert (tmp_path / "listing.parquet").read_bytes() == listing
+    assert again == first
+
+
+def test_a_withdrawn_file_changes_its_shard_only(nightly: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", images(100))
+    members = nightly({"uri": "pics"}).members
     (tmp_path / "pics" / "1" / "0033.jpg").unlink()
 
-    after = set(take({"uri": "pics"}).members["shard"])
+    after = nightly({"uri": "pics"}).members
 
-    assert before[home] not in after
-    assert set(before) - after <= set(before[home : home + 2])
+    assert set(members["shard"]) - set(after["shard"]) == {members.loc["pics/1/0033.jpg", "shard"]}
 
 
-def test_a_replaced_file_leaves_its_shard_and_joins_the_last(take: Take, tmp_path: Path) -> None:
-    files = images(100)
-    folder_of(tmp_path / "pics", files)
-    members = take({"uri": "pics"}).members
-    before = order_of_shards(members, files)
-    home = before.index(str(members.loc["pics/1/0033.jpg", "shard"]))
-    folder_of(tmp_path / "pics", {"1/0033.jpg": b"better"}, first_day=100)
+def test_a_replaced_file_changes_its_shard_only(nightly: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", images(100))
+    before = nightly({"uri": "pics"}).members
+    folder_of(tmp_path / "pics", {"1/0033.jpg": b"better"})
 
-    taken = take({"uri": "pics"})
+    taken = nightly({"uri": "pics"})
 
     assert taken.read("pics/1/0033.jpg") == b"better"
-    assert set(before) - set(taken.members["shard"]) <= {*before[home : home + 2], before[-1]}
+    gone = set(before["shard"]) - set(taken.members["shard"])
+    assert gone == {before.loc["pics/1/0033.jpg", "shard"]}
+
+
+def test_other_sizes_of_shards_pack_everything_again(nightly: Take, tmp_path: Path) -> None:
+    folder_of(tmp_path / "pics", images(100))
+    nightly({"uri": "pics"})
+    larger = DownloadParams(shard_min_bytes=1000, shard_target_bytes=8000, shard_max_bytes=16000)
+
+    after = nightly({"uri": "pics"}, params=larger).bytes_by_file()
+
+    (tmp_path / "dvc.lock").unlink()
+    assert nightly({"uri": "pics"}, params=larger).bytes_by_file() == after
+
+
+def test_objects_that_are_no_images_are_packed_by_themselves_and_read_once(
+    nightly: Take, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A name such as `x.php?id=1` says nothing: the bytes do, once they are read."""
+    pages = {f"{n % 2}/page.php?id={n}": b"<html>" for n in range(40)}
+    folder_of(tmp_path / "pics", images(60) | pages)
+    before = nightly({"uri": "pics"}).members
+    nightly({"uri": "pics"})  # plans the pages by themselves
+    caplog.set_level("INFO")
+    caplog.clear()
+    folder_of(tmp_path / "pics", {"1/new.jpg": b"2" * 300})
+
+    after = nightly({"uri": "pics"}).members
+
+    assert (before["refusal"] == "not_image").sum() == (after["refusal"] == "not_image").sum() == 40
+    n_shards = before["shard"].nunique()
+    assert after["shard"].nunique() == n_shards + 1
+    assert f"{n_shards + 1} shards, {n_shards + 1} units from the memo" in caplog.text
 
 
 def test_system_files_and_texts_are_counted_and_not_packed(take: Take, tmp_path: Path) -> None:
@@ -216,15 +252,14 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_a_few_times(
     changes: int,
 ) -> None:
     folder_of(tmp_path / "pics", {"cats/a.jpg": b"1", "cats/b.jpg": b"2"})
-    left, read_part = [b"3" * (n + 2) for n in range(changes)], LocalPlace.read_part
+    left, read = [bytes([51 + n]) for n in range(changes)], LocalPlace.read
 
-    def read_and_change(place: LocalPlace, wanted: SourceObject, **part: int) -> bytes:
-        data = read_part(place, wanted, **part)
-        if wanted.key == "cats/a.jpg" and left:
+    def change_and_read(place: LocalPlace, wanted: SourceObject) -> bytes:
+        if wanted.key == "cats/a.jpg" and left:  # of the same size, and within the same tick
             (tmp_path / "pics/cats/a.jpg").write_bytes(left.pop(0))
-        return data
+        return read(place, wanted)
 
-    monkeypatch.setattr(LocalPlace, "read_part", read_and_change)
+    monkeypatch.setattr(LocalPlace, "read", change_and_read)
 
     if changes == 3:
         with pytest.raises(
@@ -246,25 +281,22 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_a_few_times(
         == changes
     )
     assert not (tmp_path / "first" / "members.parquet").exists()
-    assert take({"uri": "pics"}, out="next").read("pics/cats/a.jpg") == b"3" * (changes + 1)
+    assert take({"uri": "pics"}, out="next").read("pics/cats/a.jpg") == bytes([50 + changes])
 
 
 def test_a_file_that_outgrows_the_limit_while_it_is_read_is_left_to_the_next_listing(
     take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder_of(tmp_path / "pics", {"cats/a.jpg": b"1", "cats/b.jpg": b"2"})
-    params, read_part = (
-        SMALL_SHARDS.model_copy(update={"max_file_bytes": 100}),
-        LocalPlace.read_part,
-    )
+    params = SMALL_SHARDS.model_copy(update={"max_file_bytes": 100})
+    read = LocalPlace.read
 
-    def read_and_grow(place: LocalPlace, wanted: SourceObject, **part: int) -> bytes:
+    def grow_and_read(place: LocalPlace, wanted: SourceObject) -> bytes:
         assert wanted.size_bytes <= params.max_file_bytes
-        data = read_part(place, wanted, **part)
         (tmp_path / "pics/cats/a.jpg").write_bytes(bytes(101))
-        return data
+        return read(place, wanted)
 
-    monkeypatch.setattr(LocalPlace, "read_part", read_and_grow)
+    monkeypatch.setattr(LocalPlace, "read", grow_and_read)
 
     with pytest.raises(
         SourceChanged, match=r"a.jpg: the file changed after it was listed .*Remedy: run again"
@@ -351,7 +383,7 @@ def test_files_that_may_not_be_read_are_quarantined_by_name_until_they_are_too_m
         ["pics/0/0000.jpg", "pics/1/0001.jpg"], "unreadable_file"
     )
     assert re.search(
-        r"2 objects are unreadable: pics/0/0000.jpg, pics/1/0001.jpg; they are quar", caplog.text
+        r"2 objects are unreadable: 0/0000.jpg, 1/0001.jpg; they are quarantined", caplog.text
     )
     assert after["refusal"].isna().all()  # a refusal is in no memo
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,17 @@ def test_the_keyboard_alone_goes_from_the_number_of_mistakes_to_a_class(page: Pa
     expect(page.locator(".skip")).to_be_focused()
 
 
+def test_the_image_of_a_mistake_leads_to_those_like_it_and_a_word_to_its_meaning(
+    page: Page,
+) -> None:
+    page.locator("figure img").first.click(force=True)  # what lies over it is the link
+    expect(page).to_have_url(re.compile(r"class-\d\.html#as-\d$"))
+
+    page.get_by_role("link", name="recall").first.click()
+    expect(page).to_have_url(re.compile("words.html#recall$"))
+    expect(page.locator("dt:target")).to_have_text("recall")
+
+
 def test_no_page_is_wider_than_a_phone_and_no_name_runs(browser: Browser, report: Path) -> None:
     context = browser.new_context(offline=True, viewport={"width": 390, "height": 844})
     page = context.new_page()
@@ -111,6 +123,10 @@ def test_on_paper_no_heading_is_parted_from_what_it_heads(browser: Browser, repo
     page.emulate_media(media="print")
 
     assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.grid td')).printColorAdjust")
+        == "exact"
+    )
     assert page.evaluate("getComputedStyle(document.querySelector('h2')).breakAfter") == "avoid"
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.close()

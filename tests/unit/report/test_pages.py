@@ -1,18 +1,30 @@
 """The folder of a report: every link leads somewhere, nothing is fetched, names are text."""
 
+import hashlib
+import json
 import re
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 
-from pipeline_lib.errors import UsageError
+from pipeline_lib.errors import ConfigError, UsageError
+from pipeline_lib.pixels.pixelate import CELLS
 from pipeline_lib.registry import Verdict
 from pipeline_lib.report import Before, Run, bundle, gather, write_report
 from pipeline_lib.report.bundle import write_single_file, write_zip
+from pipeline_lib.tables.images import IMAGES
+from pipeline_lib.tables.manifest import MANIFEST
+from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.predictions import PREDICTIONS
+from pipeline_lib.tables.review import REVIEW
+from pipeline_lib.tables.table import Table
 from testing.tiny_line import TinyLine, make_line
+from tests.unit.convert import made_detectors
 from tests.unit.report.test_report import COMPARISON, LINEAGE, RULE
 
 EVIL = '<img src=x onerror="window.pwned=1">'
@@ -106,7 +118,7 @@ def test_each_class_shows_what_it_was_taken_for_with_names_to_copy(report: Path)
 
     assert 'id="as-2"' in text and 'id="right"' in text
     assert '<bdi class="name">green/037.png</bdi>' in text
-    assert "p(true) 0.10\np(pred) 0.70" in text
+    assert "label 10 %\nanswer 70 %" in text
 
 
 def test_a_doubted_label_brings_its_line_for_the_overrides(report: Path) -> None:
@@ -159,3 +171,100 @@ def test_the_zip_holds_the_folder(report: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "r.zip") as archive:
         names = {one.partition("/")[2] for one in archive.namelist()}
     assert names == {str(one.relative_to(report)) for one in report.rglob("*") if one.is_file()}
+
+
+NAMES_OF_FILES = (  # what a source may call an image: markup, attributes, addresses, formulas, directions
+    '"><img src=x onerror=alert(1)>.png',
+    "' onmouseover='alert(1).png",
+    "javascript:alert(1).png",
+    "</figcaption></figure><script>alert(1)</script>.png",
+    "=HYPERLINK(1)\u202e.png",
+    "${7*7}{{7*7}}.png",
+)
+
+
+def test_names_of_files_are_text_on_every_page_and_in_the_one_file(tmp_path: Path) -> None:
+    """Of the images that are mistakes, doubted and copies, so that every kind of page shows them."""
+    line = make_line(tmp_path / "line", wrong=[1, 2, 5], git=False)
+    wrong = PREDICTIONS.read(line.path("predictions")).query("~correct")["image_id"].tolist()
+    shown = [*wrong, "tiny/red/000.png", "tiny/red/003.png", "tiny/red/copy.png"]
+    became = {old: f"tiny/red/{new}" for old, new in zip(shown, NAMES_OF_FILES, strict=True)}
+    tables: dict[str, Table] = {
+        "predictions": PREDICTIONS,
+        "manifest": MANIFEST,
+        "review": REVIEW,
+        "members": MEMBERS,
+        "images": IMAGES,
+    }
+    for role, table in tables.items():
+        rows = table.read(line.path(role))
+        table.write(rows.assign(image_id=rows["image_id"].replace(became)), line.path(role))
+
+    report = written(line, tmp_path / "reports" / "one")
+    write_single_file(report, tmp_path / "one.html")
+
+    pages = [*report.rglob("*.html"), tmp_path / "one.html"]
+    for page in pages:
+        found = parsed(page)
+        assert not found.tags & {"script", "iframe", "object", "base", "form"}
+        assert not {one for one in found.attributes if one.startswith("on")}
+        assert not [one for one in found.addresses if "alert" in one or "javascript" in one]
+        assert "\u202e" not in page.read_text()
+    text = "".join(page.read_text() for page in report.rglob("*.html"))
+    assert "red/javascript:alert(1).png</bdi>" in text and "red/${7*7}{{7*7}}.png</bdi>" in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;.png</bdi>" in text
+
+
+def thumbnails_of(report: Path) -> dict[str, npt.NDArray[np.uint8]]:
+    """File -> pixels of every thumbnail."""
+    return {
+        file.name: np.asarray(Image.open(file).convert("RGB"))
+        for file in (report / "images").glob("*.webp")
+    }
+
+
+def test_what_training_must_not_see_is_hidden_in_the_report_and_made_once(tmp_path: Path) -> None:
+    line = make_line(tmp_path / "line", wrong=[1, 2], git=False)
+    plain = thumbnails_of(written(line, tmp_path / "reports" / "plain"))
+    about = line.path("betons") / "pixels.json"
+    described = json.loads(about.read_text())
+    module = Path(made_detectors.__file__)
+    described |= {
+        "pixelate": "tests.unit.convert.made_detectors:corner",
+        "pixelate_sha256": hashlib.sha256(module.read_bytes()).hexdigest(),
+    }
+    about.write_text(json.dumps(described))
+
+    hidden = thumbnails_of(written(line, tmp_path / "reports" / "hidden"))
+    again = written(line, tmp_path / "reports" / "again")
+
+    assert len(hidden) == len(plain) and not hidden.keys() & plain.keys()
+    for pixels_HWC in hidden.values():
+        assert len(np.unique(pixels_HWC[:12].reshape(-1, 3), axis=0)) <= CELLS * CELLS
+    assert max(len(np.unique(one[:12].reshape(-1, 3), axis=0)) for one in plain.values()) > 100
+    for file in (again / "images").iterdir():
+        assert file.stat().st_nlink > 1
+
+    about.write_text(json.dumps({**described, "pixelate_sha256": "0" * 64}))
+    with pytest.raises(ConfigError, match="the detector is not the one that .* names"):
+        written(line, tmp_path / "reports" / "other")
+
+
+def test_pages_without_images_say_that_there_is_none(tmp_path: Path) -> None:
+    line = make_line(tmp_path / "line", git=False)
+    manifest = MANIFEST.read(line.path("manifest"))
+    MANIFEST.write(
+        manifest[manifest["decision"] == "keep"].assign(dup_group=None), line.path("manifest")
+    )
+    line.path("balance").write_text("class_id,split,decision,reason,n\nred,train,keep,,96\n")
+
+    pages = written(line, tmp_path / "reports" / "one") / "pages"
+
+    assert "Every image that was found is kept." in (pages / "left-out.html").read_text()
+    assert "No image was found twice." in (pages / "duplicates.html").read_text()
+
+
+def test_a_reason_is_explained_where_its_images_are(report: Path) -> None:
+    text = (report / "pages" / "left-out.html").read_text()
+
+    assert "Another image of its group is kept. Removed: a choice" in text

@@ -15,6 +15,7 @@ from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import ClassChange, Comparison, Rule, Verdict
 from pipeline_lib.report import Previous, Run, gather, render_card, render_report
 from pipeline_lib.report.charts import interval, line_chart, nice_ticks
+from pipeline_lib.report.galleries import in_percent
 from pipeline_lib.report.ledger import LedgerRow, ReasonCount, ledger_of
 from pipeline_lib.report.thumbnails import data_uri, thumbnails
 from pipeline_lib.tables.manifest import MANIFEST
@@ -279,3 +280,19 @@ def test_a_range_stays_on_its_scale() -> None:
     found = interval(0.9, 0.95, 1.2, scale=(0.8, 1.0), marks={0.8: "80%"})
 
     assert (found.low, found.value, found.high) == pytest.approx((50, 75, 100))
+
+
+def test_labels_of_near_marks_go_apart_and_stay_on_the_scale() -> None:
+    near = interval(-0.1, 0, 0.1, scale=(-0.1, 0.1), marks={-0.02: "allowed loss", 0.0: "equal"})
+    ends = interval(0.9, 0.95, 1.0, scale=(0.9, 1.0), marks={0.9: "90 %", 1.0: "100 %"})
+
+    assert [mark.anchor for mark in near.marks] == ["end", "start"]
+    assert [mark.anchor for mark in ends.marks] == ["start", "end"]
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"),
+    [(0.0, "0 %"), (0.004, "< 1 %"), (0.5, "50 %"), (0.996, "> 99 %"), (1.0, "100 %")],
+)
+def test_what_is_nearly_certain_is_not_called_certain(p: float, shown: str) -> None:
+    assert in_percent(p) == shown

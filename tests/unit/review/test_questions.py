@@ -9,8 +9,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from PIL import Image
 
+from pipeline_lib.pixels import pixelate
+from pipeline_lib.pixels.pixelate import Pixelation
 from pipeline_lib.review import gather, render_page
 from tests.unit.review.conftest import EVIL, FORMULA
 
@@ -110,3 +114,22 @@ def test_the_same_line_gives_the_same_page(files: dict[str, Path]) -> None:
     assert render_page(gather(files, most=100), name="m") == render_page(
         gather(files, most=100), name="m"
     )
+
+
+def test_what_is_pixelated_for_training_is_so_for_reviewers(files: dict[str, Path]) -> None:
+    pixelation = Pixelation("any:where", "0" * 64)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pixelate, "_detector", lambda dotted: lambda pixels: [(0, 0, 260, 300)])
+
+        found = gather(files, most=100, pixelation=pixelation)
+
+    shown = [uri for uri in found.images.values() if uri]
+    assert shown
+    for uri in shown:
+        image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+        colours = image.convert("RGB").resize((6, 6), Image.Resampling.NEAREST)
+        again = colours.resize(image.size, Image.Resampling.NEAREST)
+        difference = np.abs(np.asarray(again, int) - np.asarray(image.convert("RGB"), int))
+        assert (
+            np.median(difference) < 6
+        )  # six by six cells and JPEG's own noise; the noise images differ by 80

@@ -1,11 +1,11 @@
-"""Make faces, or whatever else your detector finds, unrecognisable before images are stored.
+"""Make faces, or whatever else your detector finds, unrecognisable in the images that are stored or shown.
 
 The detector is a function of a module in this repository, from uint8 RGB pixels [H, W, 3] to boxes (left, top, right,
 bottom) in pixels. A parameter never names a function of a library: `pickle:loads` would run code from an image. Its
 file is pinned by sha256, so that another detector means another parameter, and other betons. Cells of a sixth of the
 box's longer side leave 6 x 6 colours at most; Yang et al., "A Study of Face Obfuscation in ImageNet" (ICML 2022),
-found blurred faces to cost a classifier less than one per cent. Only betons are changed: shards hold the
-received images, and reviewers see these.
+found blurred faces to cost a classifier less than one per cent. Betons, reports and review pages are changed; shards
+hold the images as received.
 """
 
 from __future__ import annotations
@@ -15,21 +15,48 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from pipeline_lib.betons.layout import Array
 from pipeline_lib.errors import ConfigError
 
+Array = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 Detector = Callable[[Array], Iterable[Box]]
 CELLS: Final = 6
 KEY: Final = "convert.pixelate"
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Pixelation:
+    """What hides parts of images: a detector as `module:function`, and the sha256 of its file."""
+
+    detector: str
+    sha256: str
+
+    def apply(self, pixels_HWC: Array) -> Array:
+        """Return the image with all detected boxes pixelated; the same array if there are none."""
+        boxes = find_boxes(pixels_HWC, self.detector)
+        return pixelate(pixels_HWC, boxes) if boxes else pixels_HWC
+
+
+def pixelation_of(described: Mapping[str, Any]) -> Pixelation | None:
+    """The pixelation that pixels.json or the params of `convert` name; None if they name none.
+
+    Raises ConfigError if its detector is not the one that is pinned.
+    """
+    detector = described.get("pixelate")
+    if detector is None:
+        return None
+    check_detector(detector, described["pixelate_sha256"])
+    return Pixelation(detector, described["pixelate_sha256"])
 
 
 def check_detector(dotted: str, sha256: str) -> None:
