@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class BucketPlace:
 
     def identify(
         self,
-        listed: Sequence[SourceObject],
+        listed: Iterable[SourceObject],
         *,
         workers: int,
         begin: Begin,
