@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.settings import Settings
+from pipeline_lib.shards.streams import refuse_foreign
 from pipeline_lib.sources import s3
 from pipeline_lib.sources.known_files import KnownFiles
 from pipeline_lib.sources.local import LocalPlace
@@ -23,7 +24,11 @@ TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet
 
 
 def place_of(uri: str, settings: Settings, *, root: Path) -> Place:
-    """The place of the images that a source's uri names; relative paths resolve against `root`."""
+    """The place of the images that a source's uri names; relative paths resolve against `root`.
+
+    Raises BadData for an archive of a format that is not read, and for a list of URLs that is none.
+    """
+    refuse_foreign(uri)
     if not is_url_list(uri):
         return table_place(uri, settings, root=root)
     from pipeline_lib.sources.web.place import HttpPlace  # it imports this module

@@ -435,6 +435,16 @@ def test_a_transfer_that_breaks_off_goes_on_and_gives_the_same_bytes(
         assert all("If-Match" in one.headers for one in gets(proxy))
 
 
+def test_a_full_disk_ends_a_transfer_at_once(server: Server) -> None:
+    server.put({"a.tar": bytes(100_000)})
+
+    with FlakyProxy(server.url, lambda _: None) as proxy:
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
+        with pytest.raises(OSError, match="No space left on device"):
+            place.fetch(listed_object, Path("/dev/full"), workers=1, step=lambda _: None)
+        assert len(gets(proxy)) == 1
+
+
 def test_a_transfer_that_never_comes_further_ends_in_one_line(server: Server) -> None:
     server.put({"a.jpg": b"0123456789"})
 

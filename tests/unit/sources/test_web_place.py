@@ -239,6 +239,16 @@ def test_a_page_in_place_of_an_archive_is_named(
         take({"uri": f"{server.url}/x.tar"})
 
 
+def test_a_full_disk_ends_a_transfer_at_once(server: WebServer, archive: bytes) -> None:
+    server.files["x.tar"] = archive
+    place = place_of(f"{server.url}/x.tar", Settings(), root=Path())
+    [one] = place.list()
+
+    with pytest.raises(OSError, match="No space left on device"):
+        place.fetch(one, Path("/dev/full"), workers=1, step=lambda _: None)
+    assert [asked.method for asked in server.asked] == ["HEAD", "GET"]
+
+
 def test_a_missing_archive_is_named(server: WebServer, take: Callable[..., Taken]) -> None:
     with pytest.raises(
         SourceMissing, match=r"/x.tar: no such file on the server \(found: HTTP 404"
