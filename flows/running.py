@@ -19,6 +19,7 @@ from prefect.states import Completed
 
 from flows.cli.project import find_project
 from pipeline_lib.errors import PipelineError
+from pipeline_lib.harness.operations import in_words, note_run
 from pipeline_lib.settings import load_settings
 from tasks import process_group
 from tasks.line_branch import forget_old_runs
@@ -60,7 +61,10 @@ def on_the_line(origin: Path, run: str) -> Iterator[None]:
         get_run_logger().info(sentence)
         _show_state("AwaitingLine", sentence)
 
-    with holding_the_line(state, run, waits=not is_scheduled(), on_wait=show):
+    with (
+        _noting_no_result(state, run),
+        holding_the_line(state, run, waits=not is_scheduled(), on_wait=show),
+    ):
         if waited:
             get_run_logger().info("the line is free")
             _show_state("Running", "the line is free")
@@ -72,6 +76,20 @@ def on_the_line(origin: Path, run: str) -> Iterator[None]:
             )
         with _leaving_no_process():
             yield
+
+
+@contextlib.contextmanager
+def _noting_no_result(state: Path, run: str) -> Iterator[None]:
+    """Leave a line in operations.jsonl when the run fails or is skipped: `perennial history` tells of it."""
+    started = datetime.now(UTC)
+    try:
+        yield
+    except LineTaken as taken:
+        note_run(state, run, started=started, skipped=str(taken))
+        raise
+    except BaseException as error:
+        note_run(state, run, started=started, error=in_words(error))
+        raise
 
 
 def skipped(taken: LineTaken) -> State[Any]:

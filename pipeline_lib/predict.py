@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
+import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from pipeline_lib.backbones import Backbone, open_builtin
 from pipeline_lib.backbones.builtin import imagenet_classes
-from pipeline_lib.errors import BadData, PipelineError, SourceMissing
+from pipeline_lib.download.params import DownloadParams
+from pipeline_lib.errors import PipelineError
+from pipeline_lib.harness.cpu_clock import start_process_clock
 from pipeline_lib.harness.memo import digest
-from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name, work_on_shards
+from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name
+from pipeline_lib.harness.work_in_order import Pause, work_in_order
 from pipeline_lib.networks.exported import ONNX_FILE, load_exported
-from pipeline_lib.networks.model_file import MODEL_FILE, ModelFile
-from pipeline_lib.pixels import KeptSize, PixelRules, Undecodable, centre_square, decode
+from pipeline_lib.pixels import PixelRules, Undecodable
+from pipeline_lib.prediction.items import Item, LocalFile, Reader, concerns_all, unusable
+from pipeline_lib.prediction.sight import Pixels, Sight, trained_sight
 from pipeline_lib.reasons import Reason
+from pipeline_lib.settings import Settings
 
 BEST = 5
-FILES_AT_ONCE = 64
-
-Pixels = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Sight:
-    """How a model sees a file. rules: how bytes become pixels HWC. view: those -> what the network looks at, HWC."""
-
-    rules: PixelRules
-    view: Callable[[Pixels], Pixels]
+# Images that a worker is given at once: few at first, so that a handful is shared by all workers.
+FIRST_BATCHES = (1, 2, 4, 8, 16)
+IMAGES_AT_ONCE = 32
+BATCHES_AHEAD = 8  # for each worker: what may wait for one image that takes its decoder long
+FETCHES_AT_ONCE = 8  # of each worker: a fetch mostly waits for the network
+# Workers are forked with the open model, whose session has no threads of its own then.
+IN_WORKERS = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
 class Model:
     """A model that is open. identity: another text for another model. classes: id and name by output index.
 
-    probabilities: views BHWC -> probabilities_BK.
+    probabilities: views BHWC -> probabilities_BK. in_workers: whether forked processes may call it.
     """
 
     identity: str
     classes: Sequence[tuple[str, str]]
     sight: Sight
     probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
+    in_workers: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,33 +64,43 @@ class Guess:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The best guesses for a file, best first (five, or fewer with fewer classes); none if there is a `fault`."""
+    """The best guesses for an image, best first (five, or fewer with fewer classes); none if there is a `fault`.
 
-    file: Path
+    name: the file, ARCHIVE/member, or the address of an object.
+    """
+
+    name: str
     guesses: tuple[Guess, ...]
     fault: PipelineError | None = None
+
+    @property
+    def file(self) -> Path:
+        """The name as a path."""
+        return Path(self.name)
 
 
 def exported_model(folder: Path) -> Model:
     """Open evaluate's export. Raises BadData if it is missing or damaged."""
-    exported = load_exported(folder)
+    exported = load_exported(folder, threads=1 if IN_WORKERS else 0)
     about = exported.about
     return Model(
         digest(folder / ONNX_FILE),
         tuple(zip(about.classes, about.names, strict=True)),
         trained_sight(about),
         exported.probabilities,
+        in_workers=IN_WORKERS,
     )
 
 
 def builtin_model(backbone: Backbone) -> Model:
     """Open a built-in backbone, with ImageNet's classes. Raises DependencyMissing, BadData."""
-    opened = open_builtin(backbone)
+    opened = open_builtin(backbone, threads=1 if IN_WORKERS else 0)
     return Model(
         backbone.sha256,
         imagenet_classes(),
         Sight(PixelRules(), backbone.view),
         opened.probabilities,
+        in_workers=IN_WORKERS,
     )
 
 
@@ -99,130 +114,139 @@ def published_model(ref: str) -> Model:
 
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
     """Return one prediction per file, in the order of `files`; a file that cannot be read has a fault."""
-    answers = {one.file: one for one in predict_each(files, model)}
-    return [answers[file] for file in files]
+    return list(predict_each(files, model))
 
 
 def predict_each(files: Iterable[Path], model: Model, *, best: int = BEST) -> Iterator[Prediction]:
-    """Yield a prediction for each different file, as it is made, in the order of `files`. best: number of guesses."""
-    batches = {
-        f"batch {n}": _Batch(tuple(some))
-        for n, some in enumerate(_batched(list(dict.fromkeys(files))))
-    }
-    # Images are decoded in a process of their own: what a hostile one does to its decoder, it does there.
-    work = work_on_shards(
-        partial(_read_batch, sight=model.sight),
-        batches,
-        workers=1,
-        step=int,
+    """Yield a prediction for each file, as it is made, in the order of `files`. best: number of guesses."""
+    reader = Reader(Settings(), DownloadParams().archive_limits())
+    return predict_items((LocalFile(str(file), file) for file in files), model, reader, best=best)
+
+
+def predict_items(
+    items: Iterator[Item | Pause], model: Model, reader: Reader, *, best: int = BEST
+) -> Iterator[Prediction]:
+    """Yield a prediction for each item, as soon as it and all before it are made. Nothing is held of what was yielded.
+
+    Raises what concerns a whole bucket, and NotFinite.
+    """
+    # Images are decoded in processes of their own: what a hostile one does to its decoder, it does there.
+    workers = reader.settings.worker_count()
+    in_order = partial(
+        work_in_order,
+        units=_batched(items),
+        workers=workers,
         spare=_Batch.without,
-        little=True,
+        ahead=BATCHES_AHEAD * workers,
     )
-    for _, read in work:
-        answers = {one.file: one for one in _predict_batch(read, model, best)}
-        yield from (answers[file] for file, _ in read)
+    read = partial(_read_batch, sight=model.sight, reader=reader.for_workers())
+    answer = partial(_answer, model=model, best=best)
+    if model.in_workers:
+        for answers in in_order(partial(_predict_batch, read=read, answer=answer)):
+            yield from answers
+    else:
+        for some in in_order(read):
+            yield from answer(some)
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Files to read at once. fatal: `shared_name` of a file -> what decoding it ended the process with, twice."""
+    """Items to read at once. fatal: `shared_name` of one -> what decoding it ended the process with, twice."""
 
-    files: tuple[Path, ...]
+    items: tuple[Item, ...]
     fatal: Mapping[str, str] = field(default_factory=dict)
 
     def without(self, name: str, cause: str) -> _Batch:
         return replace(self, fatal={**self.fatal, name: cause})
 
 
-def _read_batch(
-    batch: _Batch, at: At, *, sight: Sight
-) -> list[tuple[Path, Pixels | PipelineError]]:
-    """Return the pixels that the model sees of each file, or the file's fault."""
-    read: list[tuple[Path, Pixels | PipelineError]] = []
-    for file in batch.files:
-        if cause := batch.fatal.get(shared_name(str(file))):
-            reason = REASON_OF_DEATH.get(cause, Reason.DECODER_CRASHED)
-            read.append(
-                (file, _unusable(file, reason, f"decoding it ended the process twice ({cause})"))
-            )
+def _batched(items: Iterator[Item | Pause]) -> Iterator[_Batch | Pause]:
+    """Batches of items; what is there goes at a pause."""
+    sizes = iter(FIRST_BATCHES)
+    size, some = next(sizes), list[Item]()
+    for item in items:
+        if isinstance(item, Pause):
+            if some:
+                yield _Batch(tuple(some))
+            some = []
+            yield item
             continue
-        at(str(file))
+        some.append(item)
+        if len(some) == size:
+            yield _Batch(tuple(some))
+            size, some = next(sizes, IMAGES_AT_ONCE), []
+    if some:
+        yield _Batch(tuple(some))
+
+
+Read = list[tuple[str, Pixels | PipelineError]]
+
+
+def _read_batch(batch: _Batch, at: At, *, sight: Sight, reader: Reader) -> Read:
+    """Return the pixels that the model sees of each item, or the item's fault."""
+    read: Read = []
+    for item, bytes_of in _fetched(batch.items, reader):
+        # a name in bytes that are no UTF-8 is spelled in those that are, for the memory that workers share
+        place = item.name.encode("utf-8", "backslashreplace").decode()
+        if batch.fatal and (cause := batch.fatal.get(shared_name(place))):
+            reason = REASON_OF_DEATH.get(cause, Reason.DECODER_CRASHED)
+            detail = f"decoding it ended the process twice ({cause})"
+            read.append((item.name, unusable(item.name, reason, detail)))
+            continue
+        at(place)
         try:
-            read.append((file, read_pixels(file, sight)))
+            read.append((item.name, sight.see(bytes_of())))
+        except Undecodable as error:
+            read.append((item.name, unusable(item.name, error.reason, error.detail)))
         except PipelineError as fault:
-            read.append((file, fault))
+            if concerns_all(fault, item.name):
+                raise
+            read.append((item.name, fault))
     return read
 
 
-def read_pixels(file: Path, sight: Sight) -> Pixels:
-    """Return a file's pixels (HWC, uint8) as a model sees them.
-
-    Raises SourceMissing, or BadData with the reason code of the decoder.
-    """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise SourceMissing(
-            "cannot be read", file=file, value=error.strerror, remedy="name an image file"
-        ) from error
-    try:
-        pixels_HWC = decode(data, sight.rules).pixels_HWC
-    except Undecodable as error:
-        raise _unusable(file, error.reason, error.detail) from error
-    return sight.view(pixels_HWC)
-
-
-def _unusable(file: Path, reason: Reason, detail: str) -> BadData:
-    remedy = "name an image (JPEG, PNG, WebP, GIF, BMP, TIFF) that other programs can open"
-    return BadData(f"not a usable image: {reason}", file=file, value=detail, remedy=remedy)
-
-
-def trained_sight(about: ModelFile) -> Sight:
-    """Return how a trained model sees: decoded and resized as its images were.
-
-    If `convert` re-encoded them as JPEG, that small loss is not repeated. Raises BadData.
-    """
-    try:
-        sizes = {key: about.pixels[key] for key in KeptSize.model_fields if key in about.pixels}
-        rules = PixelRules.model_validate(about.pixels.get("pixel_rules", {}))
-        return Sight(
-            rules,
-            partial(_trained_view, kept=KeptSize.model_validate(sizes), side_px=about.side_px),
-        )
-    except ValidationError as error:
-        fault = error.errors()[0]
-        value = f"pixels.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-        remedy = "run `dvc repro evaluate` again, or `dvc checkout` to restore it"
-        raise BadData(
-            "no valid pixel rules of a model", file=MODEL_FILE, value=value, remedy=remedy
-        ) from error
-
-
-def _trained_view(pixels_HWC: Pixels, *, kept: KeptSize, side_px: int) -> Pixels:
-    return centre_square(kept.apply(pixels_HWC), side_px=side_px)
-
-
 def _predict_batch(
-    read: Sequence[tuple[Path, Pixels | PipelineError]], model: Model, best: int
-) -> Iterator[Prediction]:
-    readable, pixels = [], []
-    for file, answer in read:
-        if isinstance(answer, PipelineError):
-            yield Prediction(file, (), answer)
-        else:
-            readable.append(file)
-            pixels.append(answer)
-    if readable:
-        for file, p_K in zip(readable, model.probabilities(np.stack(pixels)), strict=True):
-            yield Prediction(file, _guesses(p_K, model, best))
+    batch: _Batch,
+    at: At,
+    *,
+    read: Callable[[_Batch, At], Read],
+    answer: Callable[[Read], list[Prediction]],
+) -> list[Prediction]:
+    views = read(batch, at)
+    # What happens from here on is no image's doing, and a large network may take its time.
+    at("")
+    start_process_clock(0)
+    return answer(views)
+
+
+def _fetched(items: Sequence[Item], reader: Reader) -> Iterator[tuple[Item, Callable[[], bytes]]]:
+    """Each item with what gives its bytes; some of those that come over a network are fetched meanwhile."""
+    if not any(item.is_remote for item in items):
+        yield from ((item, partial(item.read, reader)) for item in items)
+        return
+    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+        coming = iter(items)
+        fetches = deque(
+            (item, pool.submit(item.read, reader)) for item in islice(coming, FETCHES_AT_ONCE)
+        )
+        while fetches:
+            item, fetch = fetches.popleft()
+            yield item, fetch.result
+            for item in islice(coming, 1):
+                fetches.append((item, pool.submit(item.read, reader)))
+
+
+def _answer(read: Read, *, model: Model, best: int) -> list[Prediction]:
+    views = [seen for _, seen in read if not isinstance(seen, PipelineError)]
+    p_NK = iter(model.probabilities(np.stack(views)) if views else ())
+    return [
+        Prediction(name, (), seen)
+        if isinstance(seen, PipelineError)
+        else Prediction(name, _guesses(next(p_NK), model, best))
+        for name, seen in read
+    ]
 
 
 def _guesses(p_K: npt.NDArray[np.float32], model: Model, best: int) -> tuple[Guess, ...]:
     order = np.argsort(-p_K, kind="stable")[:best]
-    named = ((*model.classes[int(k)], float(p_K[k])) for k in order)
-    return tuple(Guess(class_id, name, p) for class_id, name, p in named)
-
-
-def _batched(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
-    for start in range(0, len(files), FILES_AT_ONCE):
-        yield files[start : start + FILES_AT_ONCE]
+    return tuple(Guess(*model.classes[int(k)], float(p_K[k])) for k in order)

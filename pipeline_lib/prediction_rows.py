@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline_lib.errors import DependencyMissing, UsageError
-from pipeline_lib.files.atomic import atomic_file
+from pipeline_lib.files.atomic import atomic_file, translate_full_disk
 from pipeline_lib.files.csv_cells import guarded
+from pipeline_lib.harness.work_in_order import Pause
 from pipeline_lib.predict import Prediction
+from pipeline_lib.prediction.items import Item, LocalFile
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 ROWS_AT_ONCE = 10_000  # of a row group
@@ -39,6 +43,19 @@ class RowRules:
     min_p: float | None
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A whole file. n_again: rows of an earlier run; n_dropped: those of images that were not named now.
+
+    fault: of the last row that has one.
+    """
+
+    n_images: int
+    n_again: int
+    n_dropped: int
+    fault: Row | None
+
+
 def as_row(prediction: Prediction, rules: RowRules) -> Row:
     """Return `{"file", "guesses": [{"class", "name", "p"}]}`, with "uncertain" or, in place of guesses, "fault" if so."""
     if prediction.fault:
@@ -47,12 +64,12 @@ def as_row(prediction: Prediction, rules: RowRules) -> Row:
             "exit_code": prediction.fault.exit_code,
             "message": str(prediction.fault),
         }
-        return {"file": str(prediction.file), "fault": fault}
+        return {"file": prediction.name, "fault": fault}
     guesses = [
         {"class": guess.class_id, "name": guess.name, "p": round(guess.p, 6)}
         for guess in prediction.guesses
     ]
-    row: Row = {"file": str(prediction.file), "guesses": guesses}
+    row: Row = {"file": prediction.name, "guesses": guesses}
     if rules.min_p is not None:
         row["uncertain"] = prediction.guesses[0].p < rules.min_p
     return row
@@ -88,7 +105,12 @@ class RowFile:
         self.out, self.rules = out, rules
         self.path = out.with_name(f"{out.name}.rows")
         head = (json.dumps(vars(rules)) + "\n").encode()
-        self.file = self.path.open("a+b")
+        try:
+            self.file = self.path.open("a+b")
+        except OSError as error:
+            what, remedy = "the folder cannot be written", "name a file in another folder"
+            value = f"{out}: {error.strerror}"
+            raise UsageError(what, file="--out", value=value, remedy=remedy) from error
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -105,33 +127,65 @@ class RowFile:
             remedy = f"remove {self.path} to begin anew, or name another file"
             what = "an earlier run began it with another model, --top or --min-p"
             raise UsageError(what, file="--out", value=out, remedy=remedy)
+        # rows of an earlier run whose items were not named again so far, by what marks their names
+        self.left = Counter(_mark(row["file"]) for row in self._rows())
+        self.n_again = 0
 
-    def files(self) -> set[str]:
-        """The files that have a row."""
-        return {row["file"] for row in self._rows()}
+    def fresh(self, items: Iterable[Item | Pause]) -> Iterator[Item | Pause]:
+        """Yield the items that have no row of an earlier run; those that have are counted in `n_again`.
+
+        Where `out` lies in a folder of images, the rows themselves are left out.
+        """
+        for item in items:
+            if isinstance(item, Pause):
+                yield item
+            elif self._taken(item.name):
+                self.n_again += 1
+            elif not self._is_own(item):
+                yield item
 
     def add(self, predictions: Iterable[Prediction]) -> None:
-        """Append a row for each, as it comes."""
-        for prediction in predictions:
-            self._append((json.dumps(as_row(prediction, self.rules)) + "\n").encode())
+        """Append a row for each, as it comes. Raises NoSpace; the rows so far stay."""
+        with translate_full_disk(self.path):
+            for prediction in predictions:
+                self._append((json.dumps(as_row(prediction, self.rules)) + "\n").encode())
 
-    def finish(self, files: Sequence[str]) -> Row | None:
-        """Write the rows of these files to `out`; return one with a fault, if any has one."""
-        wanted = set(files)
-        last_fault: list[Row] = []
+    def finish(self) -> Finished:
+        """Write the rows of the items that were named to `out`."""
+        n_images, last_fault = 0, None
 
         def rows() -> Iterator[Row]:
+            nonlocal n_images, last_fault
             for row in self._rows():
-                if row["file"] in wanted:
-                    if "fault" in row:
-                        last_fault[:] = [row]
+                if not self._taken(row["file"]):
+                    n_images += 1
+                    last_fault = row.get("fault", last_fault)
                     yield row
 
+        n_dropped = self.left.total()
         with atomic_file(self.out) as target:
             _WRITERS[self.out.suffix.lower()](rows(), target, self.rules)
         self.path.unlink()
         self.file.close()
-        return last_fault[0] if last_fault else None
+        return Finished(n_images, self.n_again, n_dropped, last_fault)
+
+    def _taken(self, name: str) -> bool:
+        """Take a row of this name from those that are left, if there is one."""
+        mark = _mark(name) if self.left else b""
+        if mark not in self.left:
+            return False
+        self.left[mark] -= 1
+        if not self.left[mark]:
+            del self.left[mark]
+        return True
+
+    def _is_own(self, item: Item) -> bool:
+        return (
+            isinstance(item, LocalFile)
+            and item.path.name == self.path.name
+            and item.path.exists()
+            and item.path.samefile(self.path)
+        )
 
     def _append(self, line: bytes) -> None:
         self.file.write(line)
@@ -142,6 +196,11 @@ class RowFile:
             file.readline()
             for line in file:
                 yield json.loads(line)
+
+
+def _mark(name: str) -> bytes:
+    """What stands for a name in memory, where there may be millions."""
+    return hashlib.blake2b(os.fsencode(name), digest_size=16).digest()
 
 
 def _end_of_whole_lines(file: BinaryIO) -> int:

@@ -141,6 +141,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="number of reports to keep with their images; those of versions with an alias stay longer",
     )
+    price_per_hour: str | None = Field(
+        None,
+        pattern=r"^\d+(\.\d+)? [A-Z]{3}$",
+        description="price of one hour of this machine with its currency, such as `1.20 EUR`; `perennial history` then "
+        "shows what each night cost",
+    )
     memo_days: int = Field(
         60,
         ge=0,
@@ -177,6 +183,10 @@ class Settings(BaseSettings):
     def state_folder(self, checkout: Path) -> Path:
         """The state folder, as an absolute path."""
         return self.origin(checkout) / self.state_dir
+
+    def run_in(self, checkout: Path) -> str:
+        """The name of the run whose workspace a checkout is; empty for the original repository."""
+        return "" if self.origin(checkout) == checkout.resolve() else checkout.name
 
     def worker_count(self) -> int:
         """The number of workers, with 0 resolved to the cores this process may use."""

@@ -11,13 +11,12 @@ import tempfile
 from pathlib import Path
 
 from pipeline_lib.errors import Interrupted
-from pipeline_lib.harness.line import STAGES
+from pipeline_lib.harness.line import LINE, RUN_TAG, STAGES
 from tasks.changed_params import flat
 from tasks.git import commit_of, git, git_environment
-from tasks.workspace import LINE, Workspace, uncached_outs
+from tasks.workspace import Workspace, uncached_outs
 
 BRANCH = f"refs/heads/{LINE}"
-TAG = "perennial/run/"
 RIVALS = 20  # number of results of other runs that may get in before ours until we give up
 
 
@@ -58,12 +57,12 @@ def forget_old_runs(origin: Path, keep: int) -> list[str]:
 
     DVC's garbage collection still keeps registered models, which have their own tags, and the line, which is a branch.
     """
-    tags = git(origin, "tag", "--list", f"{TAG}*", "--sort=-refname").splitlines()
+    tags = git(origin, "tag", "--list", f"{RUN_TAG}*", "--sort=-refname").splitlines()
     for tag in tags[keep:]:
         git(
             origin, "update-ref", "-d", f"refs/tags/{tag}"
         )  # no error if another run has just removed it
-    return [tag.removeprefix(TAG) for tag in tags[keep:]]
+    return [tag.removeprefix(RUN_TAG) for tag in tags[keep:]]
 
 
 def sort_lock(lock: Path) -> None:
@@ -140,5 +139,5 @@ def _succeeds(command: list[str], folder: Path) -> bool:
 
 
 def _tagged(workspace: Workspace, commit: str) -> str:
-    git(workspace.origin, "tag", "--force", f"{TAG}{workspace.run}", commit)
+    git(workspace.origin, "tag", "--force", f"{RUN_TAG}{workspace.run}", commit)
     return commit

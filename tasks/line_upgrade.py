@@ -11,9 +11,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline_lib.errors import Interrupted
+from pipeline_lib.harness.line import LINE
 from tasks.git import commit_of, git
 from tasks.line_branch import move_line
-from tasks.workspace import LINE
 
 LOCK = "dvc.lock"
 Change = Callable[[Any], object]  # is given the content of a dvc.lock, which it changes in place

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.files.atomic import private_folder, remove_tree
 from pipeline_lib.files.yaml_files import read_yaml
+from pipeline_lib.harness.line import LINE
 from pipeline_lib.params import load_params
 from pipeline_lib.settings import Settings, load_settings
 from tasks.changed_params import apply_changes, split_changes
@@ -22,7 +23,6 @@ from tasks.git import checked_out, commit_of, git
 from tasks.process_group import recorded_pid
 from tasks.snapshot import snapshot, uncommitted
 
-LINE = "perennial/line"
 FLOW = "flow.json"
 
 

@@ -22,6 +22,7 @@ COMMANDS = (
         "predict",
         "lineage",
         "versions",
+        "history",
         "promote",
         "rollback",
         "report",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from typing import TYPE_CHECKING
 
 import simplejpeg
 from PIL import Image
 
-from pipeline_lib.betons.layout import Array
+if TYPE_CHECKING:
+    from pipeline_lib.betons.layout import Array
 
 # Markers of ITU-T T.81, table B.1
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
@@ -25,8 +27,17 @@ def passed_on(data: bytes, *, width: int, height: int) -> bytes | None:
     """Return the stream without metadata if it shows the same image as `data`, upright and of this size, else None.
 
     None for CMYK, RGB marked as such by Adobe's segment, 12 bits, rare codings and samplings, damage, and a stream that
-    takes more bytes than the pixels. That the colours stay the same is checked with libjpeg on both headers: of the
-    removed segments it only interprets JFIF's and Adobe's, which give the colour space.
+    takes more bytes than the pixels.
+    """
+    bare = same_without_metadata(data, width=width, height=height)
+    return bare if bare is not None and is_sound(bare) else None
+
+
+def same_without_metadata(data: bytes, *, width: int, height: int) -> bytes | None:
+    """Like `passed_on`, of a stream that is known to be sound.
+
+    That the colours stay the same is checked with libjpeg on both headers: of the removed segments it only interprets
+    JFIF's and Adobe's, which give the colour space.
     """
     bare = without_metadata(data)
     if bare is None or len(bare) > 3 * width * height:
@@ -36,7 +47,7 @@ def passed_on(data: bytes, *, width: int, height: int) -> bytes | None:
     except ValueError:
         return None
     same = before == after and after[:3] in ((height, width, "YCbCr"), (height, width, "Gray"))
-    return bare if same and is_sound(bare) else None
+    return bare if same else None
 
 
 def is_sound(stream: bytes) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.files.yaml_files import read_yaml
 
+LINE = "perennial/line"  # the branch whose first-parent history is the history of results
+RUN_TAG = "perennial/run/"  # begins the tag of a run
 STAGES = ("discover", "download", "inspect", "curate", "convert", "train", "evaluate", "register")
 
 

@@ -70,7 +70,7 @@ def work_on_shards(
     if n_workers <= 1 and spare is None and not limit_s:
         yield from _work_here(task, units, step)
         return
-    pool = _Pool(task, n_workers, spare, forked=little or n_workers == 1, image_cpu_s=limit_s)
+    pool = Pool(task, n_workers, spare, forked=little or n_workers == 1, image_cpu_s=limit_s)
     try:
         yield from _share_out(pool, units, step)
     finally:
@@ -101,7 +101,7 @@ class WorkerPlace(ctypes.Structure):
         return f"shard {shard}, {image_id}" if image_id else f"shard {shard}"
 
 
-class _Worker:
+class Worker:
     """One process and its shard.
 
     For long work it is spawned: a forked child could inherit a lock that one of our threads held. For little work, or a
@@ -144,7 +144,7 @@ class _Worker:
         self.pipe.close()
 
 
-class _Pool:
+class Pool:
     """The workers, and the images at which workers have died."""
 
     def __init__(
@@ -158,17 +158,22 @@ class _Pool:
     ) -> None:
         self.spare = spare
         self.new_worker = partial(
-            _Worker, task, forked=forked and sys.platform == "linux", image_cpu_s=image_cpu_s
+            Worker, task, forked=forked and sys.platform == "linux", image_cpu_s=image_cpu_s
         )
         self.workers = [self.new_worker() for _ in range(n_workers)]
         self.deaths: collections.Counter[tuple[str, str]] = collections.Counter()
         self.losses: collections.Counter[str] = collections.Counter()
         self.begun_by_the_dead = 0
 
+    def another(self) -> Worker:
+        """Start one more worker."""
+        self.workers.append(self.new_worker())
+        return self.workers[-1]
+
     def begun(self) -> int:
         return self.begun_by_the_dead + sum(int(worker.place.begun) for worker in self.workers)
 
-    def replace(self, dead: _Worker) -> _Worker:
+    def replace(self, dead: Worker) -> Worker:
         """Start a new worker with the shard of the dead one. Raises Interrupted if that cannot help."""
         cause, image_id = dead.cause_of_death(), dead.place.image_id.decode(errors="replace")
         unit, suspect = dead.unit, (dead.shard, image_id)
@@ -188,9 +193,9 @@ class _Pool:
         self.begun_by_the_dead += dead.place.begun
         dead.end()
         self.workers.remove(dead)
-        self.workers.append(self.new_worker())
-        self.workers[-1].give(dead.shard, unit)
-        return self.workers[-1]
+        worker = self.another()
+        worker.give(dead.shard, unit)
+        return worker
 
     def end(self) -> None:
         for worker in self.workers:
@@ -213,9 +218,9 @@ def _work_here(
         yield shard, answer
 
 
-def _share_out(pool: _Pool, units: Mapping[str, Any], step: Step) -> Iterator[tuple[str, Any]]:
+def _share_out(pool: Pool, units: Mapping[str, Any], step: Step) -> Iterator[tuple[str, Any]]:
     waiting = iter(units.items())
-    busy: dict[Connection, _Worker] = {}
+    busy: dict[Connection, Worker] = {}
     counted = 0
     for worker in pool.workers:
         worker.give(*next(waiting))

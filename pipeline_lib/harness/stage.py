@@ -9,25 +9,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib
-import json
 import logging
 import os
-import resource
-import socket
 import sys
 import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
 from pipeline_lib.errors import Interrupted, PipelineError, UsageError, defect, missing_module
 from pipeline_lib.files.atomic import private_folder
-from pipeline_lib.harness.gpu_watch import watched_gpus
+from pipeline_lib.harness.operations import recorded
 from pipeline_lib.harness.parent_watch import die_with_parents
 from pipeline_lib.harness.terminal import clearing
 from pipeline_lib.safe_text import log_to_stderr, shown
@@ -69,7 +65,9 @@ def run_stage(stage: str, checkout: Path) -> None:
     job = StageRun(checkout, files.reads, files.writes, params, settings)
     with (
         _sole_run(checkout, stage),
-        _recorded(private_folder(settings.state_folder(checkout)), stage),
+        recorded(
+            private_folder(settings.state_folder(checkout)), stage, run=settings.run_in(checkout)
+        ),
     ):
         importlib.import_module(f"pipeline_lib.{stage}.run").run(job)
 
@@ -145,37 +143,6 @@ def _sole_run(checkout: Path, stage: str) -> Iterator[None]:
                     ) from None
                 time.sleep(0.1)
         yield
-
-
-@contextlib.contextmanager
-def _recorded(state_folder: Path, stage: str) -> Iterator[None]:
-    """Append facts that DVC must not track (time, host, duration, memory) to operations.jsonl."""
-    started, clock, ok = datetime.now(UTC), time.monotonic(), False
-    gpus: list[dict[str, Any]] = []
-    try:
-        with watched_gpus() as gpus:
-            yield
-        ok = True
-    finally:
-        used = (
-            resource.getrusage(resource.RUSAGE_SELF),
-            resource.getrusage(resource.RUSAGE_CHILDREN),
-        )
-        peak_mb = max(one.ru_maxrss for one in used) // 1024  # of the largest process
-        cpu = sum(one.ru_utime for one in used)
-        entry = {
-            "stage": stage,
-            "started": started.isoformat(timespec="seconds"),
-            "wall_s": round(time.monotonic() - clock, 3),
-            "cpu_s": round(cpu, 3),
-            "peak_mb": peak_mb,
-            "ok": ok,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            **({"gpus": gpus} if gpus else {}),
-        }
-        with (state_folder / "operations.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
 
 
 if __name__ == "__main__":

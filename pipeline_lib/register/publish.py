@@ -18,14 +18,18 @@ from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.registry import Attempt, Registry, Version, records
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.registry.records import with_number
+from pipeline_lib.registry.report_places import KEY_CHARACTERS, REPORT, report_of
+from pipeline_lib.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline_lib.report import Before
 
 log = logging.getLogger(__name__)
-REPORT, SHOWN, LATEST = "report.html", "shown.txt", "latest"
-KEY_CHARACTERS = 12  # of a registration key in the name of its report's folder
-REPORT_VERSION = 8  # raised when the report shows the same artifacts otherwise
+SHOWN, LATEST = "shown.txt", "latest"
+COUNTED_AT_ONCE = (
+    20  # comparisons of two nights' images that a run may make anew for the page of all nights
+)
+REPORT_VERSION = 9  # raised when the report shows the same artifacts otherwise
 
 
 def publish(
@@ -51,6 +55,7 @@ def publish(
             previous=previous,
             shown=shown,
         )
+        _write_history(registry, job.settings)
     _point(folder.parent / LATEST, folder.name)
     _remove_old(folder.parent, registry, keep=job.settings.keep_reports)
     return folder / REPORT
@@ -77,7 +82,7 @@ def previous_profile(registry: Registry, version: Version | None) -> tuple[int, 
 
 def report_path(state_folder: Path, key: str) -> Path:
     """Where the report of a registration key lies."""
-    return state_folder / "reports" / key[:KEY_CHARACTERS] / REPORT
+    return state_folder / "reports" / report_of(key)
 
 
 def _write(
@@ -126,6 +131,14 @@ def _write(
         workers = job.settings.worker_count()
         write_report(content, partial, files=job.reads, reports=folder.parent, workers=workers)
         (partial / SHOWN).write_text(shown, encoding="utf-8")
+
+
+def _write_history(registry: Registry, settings: Settings) -> None:
+    """Bring the page of all nights up to date, which each report leads to."""
+    from pipeline_lib.history import gather, write_page
+
+    history = gather(registry, settings, running=[registry.run], most_counted=COUNTED_AT_ONCE)
+    write_page(history, registry.state_folder / "reports")
 
 
 def _compared_with(

@@ -9,13 +9,12 @@ index of its own: branch, index and files of the checkout stay as they are. Form
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_lib.registry.git_process import git, why
 from pipeline_lib.registry.records import CHAMPION, COMMIT, REFERENCE, Version, with_alias
 from pipeline_lib.registry.tag_records import Tags, read_tag_records, turn_message, version_message
 from pipeline_lib.settings import MACHINE_FILES
@@ -51,25 +50,25 @@ def take_snapshot(checkout: Path) -> Snapshot | None:
     Nothing is committed when HEAD already holds the same files.
     """
     try:
-        head = _git(checkout, "rev-parse", "--verify", "--quiet", "HEAD", check=False)
+        head = git(checkout, "rev-parse", "--verify", "--quiet", "HEAD", check=False)
         with tempfile.TemporaryDirectory() as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-            _git(checkout, "read-tree", head or "--empty", env=index)
+            git(checkout, "read-tree", head or "--empty", env=index)
             others = [f":(exclude,top){name}" for name in MACHINE_FILES]
-            _git(checkout, "add", "--update", ":/", *others, env=index)
+            git(checkout, "add", "--update", ":/", *others, env=index)
             present = [name for name in RECEIPTS if (checkout / name).exists()]
-            _git(checkout, "add", "--force", "--", *present, env=index)
-            tree = _git(checkout, "write-tree", env=index)
-        if head and tree == _git(checkout, "rev-parse", f"{head}^{{tree}}"):
+            git(checkout, "add", "--force", "--", *present, env=index)
+            tree = git(checkout, "write-tree", env=index)
+        if head and tree == git(checkout, "rev-parse", f"{head}^{{tree}}"):
             return Snapshot(head, dirty=False)
         parent = ("-p", head) if head else ()
         message = "Snapshot of a run, made by register"
         return Snapshot(
-            _git(checkout, "commit-tree", tree, *parent, "-m", message, env=_identity(checkout)),
+            git(checkout, "commit-tree", tree, *parent, "-m", message, env=_identity(checkout)),
             dirty=True,
         )
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
-        log.warning("no commit stands for this run, and it gets no git tag: %s", _why(error))
+        log.warning("no commit stands for this run, and it gets no git tag: %s", why(error))
         return None
 
 
@@ -79,7 +78,7 @@ def read_tags(repository: Path, name: str) -> Tags:
     fields = ("refname:strip=2", "*objectname", "contents:subject", "contents:body")
     form = "%00".join(f"%({field})" for field in fields)
     try:
-        text = _git(repository, "for-each-ref", f"--format={form}%01", *patterns)
+        text = git(repository, "for-each-ref", f"--format={form}%01", *patterns)
     except (
         subprocess.CalledProcessError,
         FileNotFoundError,
@@ -101,7 +100,7 @@ def mirror(versions: list[Version], *, name: str, checkout: Path, origin: Path) 
         for tag, (commit, message) in wanted.items():
             _make_tag(tag, commit, message, checkout=checkout, origin=origin)
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
-        log.warning("the registry is not mirrored as git tags: %s", _why(error))
+        log.warning("the registry is not mirrored as git tags: %s", why(error))
         return []
     return list(wanted)
 
@@ -151,47 +150,20 @@ def _make_tag(tag: str, commit: str, message: str, *, checkout: Path, origin: Pa
     """Tag where the commit lies; from a workspace, push the tag and with it the commit to the original repository."""
     here = origin if _has_commit(origin, commit) else checkout
     options = ("--annotate", "--force", "--cleanup=verbatim", "--file", "-")
-    _git(here, "tag", *options, tag, commit, env=_identity(here), stdin=message)
+    git(here, "tag", *options, tag, commit, env=_identity(here), stdin=message)
     if here != origin:
-        _git(here, "push", "--quiet", "--no-verify", str(origin), f"refs/tags/{tag}")
+        git(here, "push", "--quiet", "--no-verify", str(origin), f"refs/tags/{tag}")
 
 
 def _has_commit(repository: Path, commit: str) -> bool:
-    found = _git(repository, "cat-file", "-t", commit, check=False)
+    found = git(repository, "cat-file", "-t", commit, check=False)
     return found == "commit"
 
 
 def _identity(repository: Path) -> dict[str, str]:
     """The user's own identity where git has one, else the bot's."""
-    if _git(repository, "config", "user.email", check=False):
+    if git(repository, "config", "user.email", check=False):
         return {}
     return {
         f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in BOT.items()
     }
-
-
-def _git(
-    folder: Path,
-    *arguments: str,
-    check: bool = True,
-    env: Mapping[str, str] | None = None,
-    stdin: str | None = None,
-) -> str:
-    """Run git in a folder; its output without the last line end. DVC runs stages with GIT_* of its own: left out."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    command = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(
-        command,
-        check=check,
-        capture_output=True,
-        encoding="utf-8",
-        env={**clean, **(env or {})},
-        input=stdin,
-    )
-    return done.stdout.strip()
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, subprocess.CalledProcessError):
-        return " ".join(str(error.stderr).split()) or f"git ended with {error.returncode}"
-    return "git is not installed"

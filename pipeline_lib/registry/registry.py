@@ -329,7 +329,11 @@ def load_registry(settings: Settings, checkout: Path) -> Registry:
     state = settings.state_folder(checkout)
     uri = settings.registry_uri or f"{SQLITE}{state / 'registry.db'}"
     origin, cache = settings.origin(checkout), dvc_cache(checkout, settings)
-    run = "" if origin == checkout.resolve() else checkout.name
     return Registry(
-        uri=uri, name=settings.model_name, origin=origin, state_folder=state, cache=cache, run=run
+        uri=uri,
+        name=settings.model_name,
+        origin=origin,
+        state_folder=state,
+        cache=cache,
+        run=settings.run_in(checkout),
     )

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.files.atomic import atomic_file, write_text
-from pipeline_lib.report.write import PAGES, REPORT, TABLE, THUMBNAILS
+from pipeline_lib.registry.report_places import REPORT
+from pipeline_lib.report.write import PAGES, TABLE, THUMBNAILS
 
 LARGEST_BYTES = 25_000_000  # that mail takes
 FIRST = Path(REPORT).stem
@@ -22,6 +23,9 @@ SHOW = f"""
 body:not(:has(.page:target, .page :target)) #{FIRST} {{ display: block; }}
 """
 # Our own markup: a quote in a text from outside is escaped, so that none of these can begin in one.
+HISTORY = re.compile(
+    r'<a href="\.\./history\.html">[^<]*</a>'
+)  # beside the folder: it does not go along
 MAIN = re.compile(r'<main id="main">(.*)</main>', re.DOTALL)
 NAV = re.compile(r"<nav.*?</nav>", re.DOTALL)
 SKIP = re.compile(r'<a class="skip".*?</a>')
@@ -37,8 +41,11 @@ def write_zip(folder: Path, target: Path) -> None:
     name = folder.resolve().name
     with atomic_file(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for one in sorted(folder.rglob("*")):
-            if one.is_file():
-                archive.write(one, f"report-{name}/{one.relative_to(folder)}")
+            place = f"report-{name}/{one.relative_to(folder)}"
+            if one == folder / REPORT:
+                archive.writestr(place, HISTORY.sub("", one.read_text(encoding="utf-8")))
+            elif one.is_file():
+                archive.write(one, place)
 
 
 def write_single_file(folder: Path, target: Path) -> None:
@@ -75,7 +82,7 @@ def write_single_file(folder: Path, target: Path) -> None:
 def _section(page: Path, folder: Path) -> str:
     """A page's navigation and content, its anchors and addresses under the page's own name."""
     name = page.stem
-    text = page.read_text(encoding="utf-8")
+    text = HISTORY.sub("", page.read_text(encoding="utf-8"))
     body = _match(NAV, text)[0] + f"<main>{_match(MAIN, text)[1]}</main>"
     body = ID.sub(lambda found: f' id="{name}--{found[1]}"', body)
     body = HREF.sub(lambda found: f' href="{_address(found[1], name, folder)}"', body)

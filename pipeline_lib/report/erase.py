@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.files.atomic import write_text
+from pipeline_lib.registry.report_places import REPORT
 from pipeline_lib.report.thumbnails import KEY_CHARACTERS
-from pipeline_lib.report.write import PAGES, REPORT, TABLE, THUMBNAILS
+from pipeline_lib.report.write import PAGES, TABLE, THUMBNAILS
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 ERASED = '<figure><div class="none">erased</div></figure>'

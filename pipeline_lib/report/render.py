@@ -55,13 +55,9 @@ class Style:
 
 def render_report(content: Content, images: Images) -> str:
     """The first page."""
-    text = page_style() + _style("style.css")
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    style = Style(
-        Markup(f"<style>{text}</style>"),  # noqa: S704 - our own files
-        Markup(f"'sha256-{digest}'"),  # noqa: S704
+    return _render(
+        "report.html.jinja", content, images, inline_style("style.css"), p="pages/", img="images/"
     )
-    return _render("report.html.jinja", content, images, style, p="pages/", img="images/")
 
 
 def render_pages(content: Content, images: Images) -> Iterator[tuple[str, str]]:
@@ -87,16 +83,26 @@ def render_pages(content: Content, images: Images) -> Iterator[tuple[str, str]]:
         yield group.page, draw("group.html.jinja", title=name, here=group.page, page=group)
 
 
+def inline_style(more: str) -> Style:
+    """The style of a page that stands alone: what all pages share, and a file of its own."""
+    text = page_style() + style_file(more)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Style(
+        Markup(f"<style>{text}</style>"),  # noqa: S704 - our own files
+        Markup(f"'sha256-{digest}'"),  # noqa: S704
+    )
+
+
 def page_style() -> str:
     """The style that all pages share."""
-    return _style("palette.css") + _style("page.css")
+    return style_file("palette.css") + style_file("page.css")
 
 
 def render_card(content: Content) -> str:
     """The model card in Markdown (Mitchell et al. 2019, doi 10.1145/3287560.3287596)."""
     word, _ = PILL[content.run.verdict.decision]
     return (
-        _environment()
+        environment()
         .get_template("model_card.md.jinja")
         .render(c=content, run=content.run, word=word)
     )
@@ -116,7 +122,7 @@ def _render(
     word, tone = PILL[content.run.verdict.decision]
     values = {"word": word, "tone": tone, "here": "", **more}
     text = (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             c=content,
@@ -133,13 +139,15 @@ def _render(
 
 
 @functools.cache
-def _style(name: str) -> str:
+def style_file(name: str) -> str:
+    """A file of style, without its indents."""
     return INDENTED.sub("\n", (TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 @functools.cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Where templates are found, and how what they are given is made safe to show."""
+    found = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(["html.jinja"]),
         undefined=StrictUndefined,
@@ -149,14 +157,14 @@ def _environment() -> Environment:
             shown(value) if type(value) is str else value
         ),  # before it is escaped; Markup is ours
     )
-    environment.filters |= {"md": as_markdown, "code": as_code}
-    environment.filters |= {
+    found.filters |= {"md": as_markdown, "code": as_code}
+    found.filters |= {
         "percent": _percent,
         "points": _points,
         "short": _short,
         "number": "{:,}".format,
     }
-    return environment
+    return found
 
 
 def _percent(share: float | None, digits: int = 1) -> str:

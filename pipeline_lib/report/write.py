@@ -9,13 +9,14 @@ from pathlib import Path
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.pixels.pixelate import pixelation_of
+from pipeline_lib.registry.report_places import REPORT
 from pipeline_lib.report.content import Content
 from pipeline_lib.report.render import STYLE, page_style, render_card, render_pages, render_report
 from pipeline_lib.report.thumbnails import known_thumbnails, thumbnail_files
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 
-REPORT, CARD, TABLE = "report.html", "model-card.md", "mistakes.csv"
+CARD, TABLE = "model-card.md", "mistakes.csv"
 PAGES, THUMBNAILS = "pages", "images"
 PLACE = ["image_id", "container", "offset_bytes", "size_bytes", "sha256"]
 

@@ -16,10 +16,11 @@ __all__ = ["CHUNK_BYTES", "REMEDY", "walk_tar", "write_end", "write_member", "wr
 REMEDY = "fetch the archive again from where it came, and compare its size and checksum"
 
 
-def walk_tar(file: BinaryIO, *, name: str, size_bytes: int) -> Iterator[Found]:
+def walk_tar(file: BinaryIO, *, name: str, size_bytes: int | None) -> Iterator[Found]:
     """Yield every member that is not a folder, in archive order; members of tars inside come as `<inner stem>/<member>`.
 
-    name: for messages. Raises ArchiveDamaged at a header that is broken or cut off.
+    name: for messages. size_bytes: None for a stream, see `read_members`. Raises ArchiveDamaged at a header that is
+    broken or cut off.
     """
     for found in _walk(file, name=name, start=0, end=size_bytes):
         if found.fault is None and found.name.lower().endswith(".tar"):
@@ -38,7 +39,7 @@ def _walk_inner(file: BinaryIO, outer: Found, *, name: str) -> Iterator[Found]:
         yield Found(f"{stem}/{found.name}", found.offset_bytes, found.size_bytes, found.fault)
 
 
-def _walk(file: BinaryIO, *, name: str, start: int, end: int) -> Iterator[Found]:
+def _walk(file: BinaryIO, *, name: str, start: int, end: int | None) -> Iterator[Found]:
     try:
         for member in read_members(file, start=start, end=end):
             if not member.is_folder:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from pipeline_lib.errors import ArchiveDamaged, BadData
 from pipeline_lib.reasons import Reason
-from pipeline_lib.shards.found import Found
+from pipeline_lib.shards.found import Found, refusal_of
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.sniff import HEAD_BYTES
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, write_end, write_member_of
@@ -82,30 +82,45 @@ def files_of(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
 def repack_zip(path: Path, target: BinaryIO, *, name: str, limits: ArchiveLimits) -> list[Found]:
     """Write the images of a compressed zip into a tar, once; what is refused is listed and not written.
 
-    Raises ArchiveDamaged when a member does not decompress to what the directory promises; BadData, before a byte is
-    written, when it promises too much.
+    Raises as `unpack_zip` does.
     """
-    size_bytes = path.stat().st_size
     found = []
-    with path.open("rb") as file, open_zip(file, name=name) as archive:
-        members = list(_members(file, archive, name=name, size_bytes=size_bytes))
+    with path.open("rb") as file:
+        members = unpack_zip(file, name=name, size_bytes=path.stat().st_size, limits=limits)
+        for one, chunks in members:
+            if one.fault:
+                found.append(one)
+                continue
+            offset = write_member_of(target, one.name, one.size_bytes, chunks)
+            found.append(Found(one.name, offset, one.size_bytes))
+    write_end(target)
+    return found
+
+
+def unpack_zip(
+    file: BinaryIO, *, name: str, size_bytes: int, limits: ArchiveLimits
+) -> Iterator[tuple[Found, Iterator[bytes]]]:
+    """Yield every member that is not a folder and its unpacked bytes, none if it has a fault, in the order of its bytes.
+
+    Raises ArchiveDamaged, also when a member does not decompress to what the directory promises; BadData, before the
+    first member, when it promises too much.
+    """
+    with open_zip(file, name=name) as archive:
         promised_bytes = sum(
-            one.size_bytes for _, one in members if one.refusal(limits.max_file_bytes) is None
+            info.file_size
+            for info, stored in files_of(archive)
+            if not _is_special(info)
+            and refusal_of(stored, info.file_size, limits.max_file_bytes) is None
         )
         limits.refuse_bomb(promised_bytes, received_bytes=size_bytes, name=name)
-        for info, one in members:
+        for info, one in _members(file, archive, name=name, size_bytes=size_bytes):
             reason = one.refusal(
                 limits.max_file_bytes, partial(member_start, archive, info, HEAD_BYTES, name=name)
             )
             if reason:
-                found.append(Found(one.name, -1, one.size_bytes, reason))
-                continue
-            offset = write_member_of(
-                target, one.name, one.size_bytes, _chunks(archive, info, name=name)
-            )
-            found.append(Found(one.name, offset, one.size_bytes))
-    write_end(target)
-    return found
+                yield Found(one.name, -1, one.size_bytes, reason), iter(())
+            else:
+                yield one, _chunks(archive, info, name=name)
 
 
 def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:

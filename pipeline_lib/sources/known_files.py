@@ -20,22 +20,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline_lib.errors import SourceChanged
 from pipeline_lib.files.atomic import atomic_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CLOCK_GRAIN_NS = 2_000_000_000  # the coarsest in use: FAT's dates
 SAVE_EVERY_BYTES = 32 << 30  # read; what a kill costs
 CHUNK_BYTES = 8 << 20
 TRIES = 3  # of a file that changes while it is read
 PACKED_STAMP = struct.Struct("<qqqQ")
-SCHEMA = pa.schema(
-    [("key", pa.string()), ("stamp", pa.binary(PACKED_STAMP.size)), ("sha256", pa.binary(32))]
-)
 LATEST_NS = 2**63 - 1  # in the year 2262; a camera's or a toolbox's wrong date may be any
 
 Known = tuple[bytes, bytes]  # packed stamp, sha256
@@ -142,8 +139,11 @@ class KnownFiles:
     def _by_key(self) -> dict[str, Known]:
         if self.file is None or not self.file.exists():
             return {}
+        import pyarrow as pa  # a folder is listed for prediction, too, whose set of packages lacks it
+        import pyarrow.parquet as pq
+
         try:
-            columns = pq.read_table(self.file, schema=SCHEMA).to_pydict()
+            columns = pq.read_table(self.file, schema=_schema()).to_pydict()
         except (pa.ArrowException, OSError):  # a damaged file is as good as none
             return {}
         facts = zip(columns["stamp"], columns["sha256"], strict=True)
@@ -152,11 +152,22 @@ class KnownFiles:
     def _write(self, known: dict[str, Known]) -> None:
         if self.file is None:
             return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = _schema()
         rows = [(key, *facts) for key, facts in sorted(known.items())]
-        columns = dict(zip(SCHEMA.names, zip(*rows, strict=True), strict=True)) if rows else {}
-        table = pa.table(columns, SCHEMA) if rows else SCHEMA.empty_table()
+        columns = dict(zip(schema.names, zip(*rows, strict=True), strict=True)) if rows else {}
+        table = pa.table(columns, schema) if rows else schema.empty_table()
         with atomic_file(self.file) as file:
             pq.write_table(table, file)
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    stamp = pa.binary(PACKED_STAMP.size)
+    return pa.schema([("key", pa.string()), ("stamp", stamp), ("sha256", pa.binary(32))])
 
 
 def _one_at_a_time(step: Callable[[int], object]) -> Callable[[int], object]:

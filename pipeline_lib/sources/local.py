@@ -40,7 +40,7 @@ class LocalPlace:
         self._known = known or KnownFiles(None)
 
     def list(self) -> Iterator[SourceObject]:
-        """Every file below, hidden ones too; links to files and folders are followed."""
+        """Every file below, hidden ones too, each folder sorted; links to files and folders are followed."""
         if self._only:
             yield self._object(self._only)
             return
@@ -49,11 +49,11 @@ class LocalPlace:
             self._folder, followlinks=True, onerror=_noted_in(closed, self._folder)
         ):
             circles = [name for name in below if _is_circle(Path(folder, name))]
-            below[:] = [
+            below[:] = sorted(
                 name for name in below if name not in circles
-            ]  # `os.walk` goes into what is left here
+            )  # `os.walk` goes into what is left here
             yield from (self._faulty(Path(folder, name), Reason.BROKEN_LINK) for name in circles)
-            yield from (self._object(Path(folder, name)) for name in files)
+            yield from (self._object(Path(folder, name)) for name in sorted(files))
         # what lies in them nobody knows, so each is one object
         yield from (
             SourceObject(self._key(folder), 0, fault=Reason.UNREADABLE_FOLDER) for folder in closed

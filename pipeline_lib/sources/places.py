@@ -53,10 +53,10 @@ def table_place(uri: str, settings: Settings, *, root: Path) -> Place:
 
 
 class BucketPlace:
-    """A prefix of a bucket, or one key that is an archive or a table."""
+    """A prefix of a bucket, or one key that is an archive or a table. forks: see `Objects`."""
 
-    def __init__(self, uri: str, opened: s3.S3) -> None:
-        self.address, self._s3 = uri, opened
+    def __init__(self, uri: str, opened: s3.S3, *, forks: bool = False) -> None:
+        self.address, self._s3, self._forks = uri, opened, forks
         self._bucket, key = s3.parse_uri(uri)
         self.is_single = is_archive(key) or key.lower().endswith(TABLE_ENDINGS)
         self._only = key if self.is_single else None
@@ -107,7 +107,7 @@ class BucketPlace:
 
     @cached_property
     def _objects(self) -> Objects:
-        return Objects(self._s3, self._bucket)
+        return Objects(self._s3, self._bucket, forks=self._forks)
 
     def _part(self, wanted: SourceObject, start: int, size_bytes: int) -> Wanted:
         etag = wanted.etag or ""

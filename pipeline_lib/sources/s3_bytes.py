@@ -69,11 +69,15 @@ class Wanted:
 
 
 class Objects:
-    """The objects of one bucket. Thread-safe."""
+    """The objects of one bucket. Thread-safe.
 
-    def __init__(self, s3: S3, bucket: str) -> None:
+    forks: for a process that forks others which read objects, too. obstore's threads do not outlive a fork, and it
+    refuses to start in the child what the parent had: such a parent reads by boto3.
+    """
+
+    def __init__(self, s3: S3, bucket: str, *, forks: bool = False) -> None:
         self._s3, self._bucket = s3, bucket
-        self._store = _store(s3, bucket)
+        self._store = None if forks else _store(s3, bucket)
 
     def read(self, wanted: Wanted) -> bytes:
         """The bytes of a range. Raises SourceChanged, SourceMissing, ObjectRefused, CredentialsRefused, ServiceUnavailable."""
@@ -168,6 +172,9 @@ class Objects:
         """One GET with If-Match. Raises SourceChanged, BadData, _Whole, and what obstore and botocore raise."""
         import obstore
 
+        if self._store is None:
+            yield from self._chunks_by_boto3(wanted)
+            return
         try:
             answer = obstore.get(self._store, wanted.key, options=_options(wanted))
         except ValueError:  # a key with an empty part or a dot in place of one, such as `a//b.jpg`

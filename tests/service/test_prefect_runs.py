@@ -20,11 +20,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from flows.prefect_home import HOST, credential_file
-from pipeline_lib.harness.line import STAGES
+from pipeline_lib.harness.line import LINE, STAGES
 from pipeline_lib.harness.parent_watch import descendants
 from pipeline_lib.train.run import run as train_stage
 from tasks.git import commit_of, git
-from tasks.workspace import LINE
 from testing.attack import PREFLIGHT, ask, knock, order, serving_a_page
 from testing.served import (
     PATIENCE_MS,

@@ -1,5 +1,6 @@
 """Prediction sees the pixels of training and says what evaluation said."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from pipeline_lib.backbones.builtin import EFFICIENTNET_LITE0
 from pipeline_lib.errors import BadData
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.pixels import KeptSize, PixelRules, centre_square
-from pipeline_lib.predict import builtin_model, exported_model, predict, read_pixels, trained_sight
+from pipeline_lib.predict import builtin_model, exported_model, predict
+from pipeline_lib.prediction.sight import trained_sight
 from pipeline_lib.tables.predictions import PREDICTIONS
 from testing.images import progressive_jpeg
 from testing.small_line import SmallLine
@@ -95,17 +97,18 @@ def test_without_a_model_it_says_what_makes_one(tmp_path: Path) -> None:
     [{"short_side_px": 40}, {"short_side_px": None, "long_side_px": 50, "shape": "square_pad"}, {}],
 )
 def test_a_file_is_sized_as_convert_sized_the_images_and_older_models_have_fewer_keys(
-    kept: dict[str, Any], tmp_path: Path
+    kept: dict[str, Any],
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "x.png")
-    described = {"pixel_rules": PixelRules().model_dump(), "mode": "auto", **kept}
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    described = {"pixel_rules": PixelRules().model_dump(), "mode": "raw", **kept}
     about = ModelFile(
         network="tiny", classes=("a",), names=("a",), side_px=32, mean=(0, 0, 0), std=(1, 1, 1),
         pixels=described, recipe={}, parent=None, epoch=1,
     )  # fmt: skip
 
-    seen = read_pixels(tmp_path / "x.png", trained_sight(about))
+    seen = trained_sight(about).see(stream.getvalue())
 
     assert np.array_equal(seen, centre_square(KeptSize(**kept).apply(pixels), side_px=32))
 

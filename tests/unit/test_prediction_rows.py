@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 
 from pipeline_lib.errors import SourceMissing, UsageError
+from pipeline_lib.harness.work_in_order import Pause
 from pipeline_lib.predict import Guess, Prediction
+from pipeline_lib.prediction.items import LocalFile
 from pipeline_lib.prediction_rows import RowFile, RowRules, as_row, check_out
 
 RULES = RowRules(model="one", best=2, min_p=0.5)
@@ -23,17 +25,18 @@ ENDINGS = ["csv", "jsonl", "parquet"]
 
 def prediction(file: str) -> Prediction:
     if file == "3.jpg":
-        return Prediction(Path(file), (), SourceMissing("cannot be read", file=file, remedy="-"))
+        return Prediction(file, (), SourceMissing("cannot be read", file=file, remedy="-"))
     p = 0.9 - int(file[0]) / 10
-    return Prediction(Path(file), (Guess("a", "=cat", p), Guess("b", "dog", 1 - p)))
+    return Prediction(file, (Guess("a", "=cat", p), Guess("b", "dog", 1 - p)))
 
 
 def written(out: Path, files: list[str]) -> list[str]:
     """Write what is left of the files; return those that were computed."""
     rows = RowFile(out, RULES)
-    left = [file for file in files if file not in rows.files()]
+    items = (LocalFile(file, Path(file)) for file in files)
+    left = [item.name for item in rows.fresh(items) if not isinstance(item, Pause)]
     rows.add(map(prediction, left))
-    rows.finish(files)
+    rows.finish()
     return left
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import glob
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_lib.safe_text import shown
 
 if TYPE_CHECKING:
+    from pipeline_lib.harness.work_in_order import Pause
     from pipeline_lib.predict import Model, Prediction
+    from pipeline_lib.prediction.items import Item, Reader
 
 log = logging.getLogger(__name__)
 HELP = "print a model's most probable classes for each image"
@@ -30,7 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="image files, folders (with all images below them) or quoted patterns such as 'photos/**/*.jpg'",
+        help="image files, folders (with all images below them), quoted patterns such as 'photos/**/*.jpg', archives "
+        "(tar, tar.gz, zip), s3://BUCKET/KEY or a prefix there; `-`: names on standard input, one a line",
+    )
+    parser.add_argument(
+        "-0",
+        "--null",
+        action="store_true",
+        help="names on standard input end in a zero byte, as `find -print0` writes them",
     )
     models = parser.add_mutually_exclusive_group()
     models.add_argument(
@@ -65,30 +73,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the labels, or write them to --out. A file that cannot be read is named; the last such fault is the exit code.
+    """Print the labels, or write them to --out. An image that cannot be read is named; the last such fault is the exit code.
 
     Raises UsageError for what names no image or an --out that cannot be written, and what opening the model raises.
     """
+    from pipeline_lib.prediction.inputs import named_items, refuse_empty
     from pipeline_lib.prediction_rows import check_out
 
     if options.version:
         log.warning(
             "--version is called --model now: `perennial predict --model %s`", options.version
         )
-    files = _files(options.images)
+    reader = _reader()
+    refuse_empty(options.images, reader)
     if options.out:
         check_out(options.out)
     model = _model(options.model or options.version or "champion")
-    return _write(files, model, options) if options.out else _print(files, model, options)
+    items = named_items(options.images, reader, stdin=0, nul=options.null)
+    return (_write if options.out else _print)(items, model, reader, options)
 
 
-def _print(files: Sequence[Path], model: Model, options: argparse.Namespace) -> int:
-    from pipeline_lib.predict import predict_each
+def _reader() -> Reader:
+    """The settings and the limits on archives of the project here, if there is one."""
+    from flows.cli.project import find_project
+    from pipeline_lib.download.params import DownloadParams
+    from pipeline_lib.errors import UsageError
+    from pipeline_lib.params_file import load_section
+    from pipeline_lib.prediction.items import Reader
+    from pipeline_lib.settings import load_settings
+
+    try:
+        origin = find_project(Path.cwd())
+    except UsageError:
+        return Reader(load_settings(Path.cwd()), DownloadParams().archive_limits())
+    params = load_section(origin / "params.yaml", "download", DownloadParams)
+    return Reader(load_settings(origin), params.archive_limits())
+
+
+def _print(
+    items: Iterator[Item | Pause], model: Model, reader: Reader, options: argparse.Namespace
+) -> int:
+    from pipeline_lib.predict import predict_items
     from pipeline_lib.prediction_rows import RowRules, as_row
 
     rules = RowRules(model.identity, options.top, options.min_p)
     code = 0
-    for prediction in predict_each(files, model, best=options.top):
+    for prediction in predict_items(items, model, reader, best=options.top):
         if prediction.fault:
             code = prediction.fault.exit_code
         if options.json:
@@ -100,27 +130,29 @@ def _print(files: Sequence[Path], model: Model, options: argparse.Namespace) -> 
     return code
 
 
-def _write(files: Sequence[Path], model: Model, options: argparse.Namespace) -> int:
+def _write(
+    items: Iterator[Item | Pause], model: Model, reader: Reader, options: argparse.Namespace
+) -> int:
     from pipeline_lib.harness.progress import progress
-    from pipeline_lib.predict import predict_each
+    from pipeline_lib.predict import predict_items
     from pipeline_lib.prediction_rows import RowFile, RowRules
-    from pipeline_lib.settings import Settings
 
     rows = RowFile(options.out, RowRules(model.identity, options.top, options.min_p))
-    done = rows.files()
-    left = [file for file in files if str(file) not in done]
-    with progress("predict", "images", len(left), Settings()) as step:
-        rows.add(_counted(predict_each(left, model, best=options.top), step))
-    faulty = rows.finish([str(file) for file in files])
-    again = (
-        f", {len(files) - len(left)} of them by an earlier run" if len(left) < len(files) else ""
-    )
-    print(f"wrote {options.out}: {len(files)} images{again}")
-    if not faulty:
+    left = rows.fresh(items)
+    with progress("predict", "images", None, reader.settings) as step:
+        rows.add(_counted(predict_items(left, model, reader, best=options.top), step))
+    done = rows.finish()
+    again = f", {done.n_again} of them by an earlier run" if done.n_again else ""
+    print(f"wrote {options.out}: {done.n_images} images{again}")
+    if done.n_dropped:
+        log.warning(
+            "%d rows of an earlier run were left out: their images are not named now",
+            done.n_dropped,
+        )
+    if not done.fault:
         return 0
-    fault = faulty["fault"]
-    print(shown(_fault(fault["code"], fault["message"])), file=sys.stderr)
-    return int(fault["exit_code"])
+    print(shown(_fault(done.fault["code"], done.fault["message"])), file=sys.stderr)
+    return int(done.fault["exit_code"])
 
 
 def _counted(
@@ -149,40 +181,6 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number between 0 and 1")
     return share
-
-
-def _files(named: Sequence[str]) -> list[Path]:
-    """The files that are named, each once: those of folders and patterns sorted. Raises UsageError where there is none."""
-    from pipeline_lib.errors import UsageError
-
-    found: dict[Path, None] = {}
-    for name in named:
-        path = Path(name).expanduser()
-        files = [path]
-        if path.is_dir():
-            files = _images_below(path)
-        elif glob.has_magic(name) and not path.exists():
-            found_names = glob.glob(str(path), recursive=True)  # noqa: PTH207 - it may be absolute
-            matches = (Path(one) for one in sorted(found_names))
-            files = [one for one in matches if one.is_file()]
-        if not files:
-            remedy = "name image files, or a folder that holds some"
-            raise UsageError("no image is there", file=name, remedy=remedy)
-        found |= dict.fromkeys(files)
-    return list(found)
-
-
-def _images_below(folder: Path) -> list[Path]:
-    """The files below a folder whose names may be those of images, as sources take them; sorted."""
-    from pipeline_lib.sources.local import LocalPlace
-    from pipeline_lib.sources.names import decode_name, is_archive, refusal
-
-    keys = sorted(one.key for one in LocalPlace(str(folder), folder).list())
-    return [
-        folder / os.fsdecode(decode_name(key))
-        for key in keys
-        if refusal(key) is None and not is_archive(key)
-    ]
 
 
 def _model(ref: str) -> Model:
@@ -228,4 +226,4 @@ def _registered(ref: str) -> Path:
 def _as_text(prediction: Prediction, min_p: float | None) -> str:
     guesses = "  ".join(f"{guess.name} {100 * guess.p:.1f} %" for guess in prediction.guesses)
     is_uncertain = min_p is not None and prediction.guesses[0].p < min_p
-    return f"{prediction.file}: {f'uncertain ({guesses})' if is_uncertain else guesses}"
+    return f"{prediction.name}: {f'uncertain ({guesses})' if is_uncertain else guesses}"

@@ -34,8 +34,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the path of what was asked for. Raises UsageError for an unknown version, SourceMissing without a report."""
     from flows.cli.project import find_project
     from pipeline_lib.errors import SourceMissing
-    from pipeline_lib.register.publish import REPORT, report_path
+    from pipeline_lib.register.publish import report_path
     from pipeline_lib.registry import load_registry, records
+    from pipeline_lib.registry.report_places import REPORT
     from pipeline_lib.settings import load_settings
 
     origin = find_project(Path.cwd())

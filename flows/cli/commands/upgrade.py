@@ -36,11 +36,11 @@ def run(options: argparse.Namespace) -> int:
     """
     from flows.cli.project import find_project
     from pipeline_lib.errors import Interrupted, UsageError
+    from pipeline_lib.harness.line import LINE
     from pipeline_lib.settings import load_settings
     from pipeline_lib.upgrade.releases import KEPT_STAGES
     from tasks.line_lock import LineTaken, holding_the_line
     from tasks.line_upgrade import LOCK
-    from tasks.workspace import LINE
 
     if unknown := sorted(set(options.leave) - set(KEPT_STAGES)):
         remedy = f"name one of {', '.join(KEPT_STAGES)}"
@@ -73,12 +73,12 @@ def run(options: argparse.Namespace) -> int:
 def _upgrade(origin: Path, leave: list[str]) -> dict[str, list[UpgradeStep]]:
     """Upgrade the dvc.lock of the checkout, that of the line, and DVC's run-cache; returns the steps of the former."""
     from pipeline_lib.files.atomic import write_text
+    from pipeline_lib.harness.line import LINE
     from pipeline_lib.registry.dvc_cache import dvc_cache
     from pipeline_lib.settings import load_settings
     from pipeline_lib.upgrade.dvc_lock import carry_over, read_today, upgrade_lock
     from tasks.line_upgrade import LOCK, changed, commit_lock, dvc_lock_of_line
     from tasks.run_cache import upgrade_run_cache
-    from tasks.workspace import LINE
 
     settings = load_settings(origin)
     today, cache = read_today(origin, settings.state_folder(origin)), dvc_cache(origin, settings)

@@ -12,7 +12,7 @@ from testing.tiny_line import TinyLine, make_line
 
 def folders(line: TinyLine) -> list[Path]:
     reports = line.root / ".perennial" / "reports"
-    return sorted(one for one in reports.iterdir() if not one.is_symlink())
+    return sorted(one for one in reports.iterdir() if one.is_dir() and not one.is_symlink())
 
 
 def everything(reports: Path) -> list[Path]:

@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from pipeline_lib.report.bundle import write_single_file
+from testing.browser import IN_A_BROWSER, PHONE, browser, opened
 from tests.unit.report.test_pages import EVIL, NAMES, report
 
-__all__ = ["report"]
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.service,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"
-    ),
-]
-expect.set_options(timeout=60_000)  # ms: a machine that tests may have other work
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+__all__ = ["browser", "report"]
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no script"])
 def page(browser: Browser, report: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The first page on a phone; a complaint of the browser or a request of the network fails the test."""
-    context = browser.new_context(
-        offline=True, viewport={"width": 390, "height": 844}, java_script_enabled=request.param
-    )
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda asked: said.append(asked.url) if asked.url[:7] != "file://" else None)
-    page.goto((report / "report.html").as_uri())
-    yield page
-    context.close()
-    assert said == []
+    """The first page on a phone."""
+    with opened(browser, viewport=PHONE, java_script_enabled=request.param) as page:
+        page.goto((report / "report.html").as_uri())
+        yield page
 
 
 def test_a_cell_of_the_matrix_leads_to_its_images(page: Page) -> None:
@@ -84,7 +60,7 @@ def test_the_image_of_a_mistake_leads_to_those_like_it_and_a_word_to_its_meaning
 
 
 def test_no_page_is_wider_than_a_phone_and_no_name_runs(browser: Browser, report: Path) -> None:
-    context = browser.new_context(offline=True, viewport={"width": 390, "height": 844})
+    context = browser.new_context(offline=True, viewport=PHONE)
     page = context.new_page()
     for file in sorted(report.rglob("*.html")):
         page.goto(file.as_uri())
@@ -136,13 +112,12 @@ def test_the_report_as_one_file_shows_one_page_at_a_time_and_works_by_click(
     browser: Browser, report: Path, tmp_path: Path
 ) -> None:
     write_single_file(report, tmp_path / "one.html")
-    context = browser.new_context(offline=True, java_script_enabled=False)
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("request", lambda asked: said.append(asked.url) if asked.url[:5] == "http:" else None)
-    page.goto((tmp_path / "one.html").as_uri())
+    with opened(browser, java_script_enabled=False) as page:
+        page.goto((tmp_path / "one.html").as_uri())
+        check_one_file(page, report)
 
+
+def check_one_file(page: Page, report: Path) -> None:
     expect(page.locator(".pill")).to_be_visible()
     expect(page.locator(".page:visible")).to_have_count(1)
     page.locator(".grid tbody tr").nth(1).locator("td").nth(2).get_by_role("link").click()
@@ -155,5 +130,3 @@ def test_the_report_as_one_file_shows_one_page_at_a_time_and_works_by_click(
     with page.expect_download() as download:
         page.get_by_role("link", name="mistakes.csv").first.click()
     assert Path(download.value.path()).read_bytes() == (report / "mistakes.csv").read_bytes()
-    context.close()
-    assert said == []

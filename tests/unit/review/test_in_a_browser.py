@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from pipeline_lib.review import gather, read_answers, render_page
+from testing.browser import IN_A_BROWSER, browser, note_complaints
 from tests.unit.review.conftest import EVIL, FORMULA
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.service,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"
-    ),
-]
-
-
-expect.set_options(timeout=60_000)  # ms: a machine that tests may have other work
+__all__ = ["browser"]
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
-def browser_context() -> Iterator[BrowserContext]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_context(accept_downloads=True, offline=True)
-        browser.close()
+def browser_context(browser: Browser) -> BrowserContext:
+    """One for all tests: what a page keeps lasts over its reload."""
+    return browser.new_context(accept_downloads=True, offline=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +41,7 @@ def complaints() -> list[str]:
 def page(browser_context: BrowserContext, address: str, complaints: list[str]) -> Iterator[Page]:
     """The page, opened as if for the first time; a complaint of the browser fails the test."""
     page = browser_context.new_page()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    note_complaints(page, complaints)
     page.goto(address)
     page.evaluate("localStorage.clear()")
     page.reload()

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import Interrupted
+from pipeline_lib.harness.line import LINE
 from tasks import line_branch
 from tasks.git import commit_of, git
 from tasks.line_branch import commit_for_register, forget_old_runs, keep_result, sort_lock
-from tasks.workspace import LINE, Workspace, create_workspace
+from tasks.workspace import Workspace, create_workspace
 
 
 @pytest.fixture
