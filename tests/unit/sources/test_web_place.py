@@ -114,6 +114,17 @@ def test_a_list_gives_images_and_classes_by_its_folders(
     assert set(taken.members["label_received"]) == {"0", "1"}
 
 
+def test_an_unlabelled_source_has_no_classes_whatever_its_folders_are_called(
+    server: WebServer, take: Callable[..., Taken], tmp_path: Path
+) -> None:
+    (tmp_path / "urls.txt").write_text("\n".join(f"{server.url}/{name}" for name in FILES))
+
+    members = take({"uri": "urls.txt", "role": "unlabelled"}, allow_private_urls=True).members
+
+    assert members["label_received"].isna().all()
+    assert set(members["split_received"]) == {"train"}
+
+
 def test_a_table_gives_addresses_and_labels(
     server: WebServer, take: Callable[..., Taken], tmp_path: Path
 ) -> None:
