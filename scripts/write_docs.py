@@ -18,7 +18,7 @@ from pipeline_lib import errors, reasons
 from pipeline_lib.harness.line import STAGES
 from pipeline_lib.settings import PREFIX, Settings
 from pipeline_lib.tables.table import Table
-from scripts import odd_folders
+from scripts import labelled_sets, odd_folders
 from scripts.odd_files import odd_files, outcome
 from scripts.readme_tables import with_tables
 
@@ -255,7 +255,18 @@ def layouts() -> str:
         (what, odd_folders.tree_of(names), odd_folders.reading(names))
         for what, names in shapes.items()
     ]
-    return head + _table(("what it is", "folders", "how it is read"), rows)
+    in_files = "\n## Labels in files\n\n"
+    in_files += "Files of labels are found among the images, inside archives, and beside the source. Each row was tried as "
+    in_files += "a small set in its true layout (`scripts/labelled_sets.py`), and a test takes it through `curate`. What was "
+    in_files += "recognised is written into `labels` of the source; other columns and boxes go along in `extras.parquet`. "
+    in_files += "If several things may tell the classes, `init` asks, or ends with 2.\n\n"
+    columns = ("what it is", "files", "`labels`", "classes and splits", "carried along")
+    return (
+        head
+        + _table(("what it is", "folders", "how it is read"), rows)
+        + in_files
+        + _table(columns, labelled_sets.rows())
+    )
 
 
 def _nested(model: type[BaseModel]) -> list[type[BaseModel]]:

@@ -32,7 +32,12 @@ from pipeline_lib.tables.members import MEMBERS
 TREE = Path(__file__).parents[1]
 SIDE_PX = 24
 # Splits that a dozen images fill; `curate` refuses an empty one.
-OF_FEW_IMAGES = {"max_quarantine_rate": 1.0, "val_fraction": 0.35, "test_fraction": 0.3}
+OF_FEW_IMAGES = {
+    "max_quarantine_rate": 1.0,
+    "val_fraction": 0.3,
+    "test_fraction": 0.3,
+    "min_images_per_class": 1,
+}
 CURATION = {
     "overrides.csv": "key_type,key,action,value,expected_old,reason,author,date\n",
     "classes.csv": "class_id,name,definition,parents\n",

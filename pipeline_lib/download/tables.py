@@ -123,13 +123,17 @@ def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]
 
 
 def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> pd.DataFrame:
-    """Replace the classes of folders by those of a table of labels, and the splits too if the table has any."""
+    """Replace the classes of folders by those of files of labels, and the splits too if the files have any.
+
+    An image without a class has no split: that of a published test set without labels would leave no test images.
+    """
     names = frame["image_id"].str.removeprefix(f"{source.name}/").where(frame["refusal"].isna())
     label = names.map(labels.class_of).astype(object)
     split = frame["split_received"]
     if source.split is None:
         split = names.map(labels.split_of).astype(object).fillna(split)
     absent = label.isna()
+    split = split if source.split else split.mask(absent, None)
     return frame.assign(
         label_received=label.mask(absent, None), split_received=split.where(split.notna(), None)
     )

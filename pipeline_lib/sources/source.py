@@ -100,7 +100,7 @@ class Source(Params):
         """Whether an object of the source holds images: an archive, or a Parquet file of images."""
         labels = self.labels_stated
         holds_images = labels is not None and labels.format == "image_parquet"
-        return is_archive(key) or (holds_images and key.lower().endswith(".parquet"))
+        return is_archive(key) or (holds_images and labels is not None and labels.has(key))
 
     @property
     def subject_pattern(self) -> str | None:

@@ -13,7 +13,7 @@ from pipeline_lib.survey.earlier_data import (
 from pipeline_lib.survey.estimate import CostTrial, RunEstimate, describe_estimate, scale, try_out
 from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.look import Survey, look_at, survey, survey_of
-from pipeline_lib.survey.recipe_choice import Advice, advise, gains_from_weights
+from pipeline_lib.survey.recipe_choice import Advice, advise, gains_from_weights, labels_in_params
 from pipeline_lib.survey.subjects import DECLINED, Subjects
 from pipeline_lib.survey.weight_choice import WeightChoice, Weights, choose_weights, named_weights
 from pipeline_lib.survey.words import (
@@ -47,6 +47,7 @@ __all__ = [
     "describe_labels_doubt",
     "describe_offers",
     "gains_from_weights",
+    "labels_in_params",
     "look_at",
     "named_weights",
     "new_data",

@@ -13,7 +13,7 @@ from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.formats import read_labels
 from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.labels.params import LabelsFile
-from pipeline_lib.sources.doubt import Doubt
+from pipeline_lib.sources.doubt import Doubt, Reading
 from pipeline_lib.sources.layout import LAYOUTS, FolderLayout, detect_layout
 from pipeline_lib.sources.subjects import is_pattern
 from pipeline_lib.survey.subjects import names_subjects
@@ -104,12 +104,23 @@ def read_answer(
 
 
 def remaining_doubt(
-    answer: SourceAnswer, doubt: Doubt | None, received: ReceivedLabels | None
+    answer: SourceAnswer,
+    doubt: Doubt | None,
+    received: ReceivedLabels | None,
+    names: Sequence[str],
 ) -> Doubt | None:
     """What is left to ask. With a table of labels folders can tell splits only, and not even these when it has some."""
     if doubt is None or answer.layout is not None:
         return None
     if received is None:
         return doubt
-    readings = tuple(one for one in doubt.readings if one.splits or one.layout == "flat")
+    readings = tuple(
+        one for one in doubt.readings if one.layout == "flat" or _tells_splits(one, names, received)
+    )
     return Doubt(doubt.why, readings) if len(readings) > 1 and not received.split_of else None
+
+
+def _tells_splits(one: Reading, names: Sequence[str], received: ReceivedLabels) -> bool:
+    """Whether the images with a class lie in several splits: those of a published test set may have none."""
+    layout = detect_layout(names, one.layout, one.splits)
+    return len({layout.split(name) for name in received.class_of} - {None}) > 1

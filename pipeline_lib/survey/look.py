@@ -176,6 +176,7 @@ def survey_of(
         names,
         detect_layout(names, "auto"),
         settings,
+        folders_doubt=doubt is not None,
         root=root,
         uri=uri,
     )
@@ -187,9 +188,12 @@ def survey_of(
     if received:
         class_of = {name: received.class_of.get(name) for name in names}
         split_of |= received.split_of
+        split_of = {name: split if class_of[name] else None for name, split in split_of.items()}
     labels, splits = Counter(map(class_of.get, names)), Counter(map(split_of.get, names))
     columns = table.subject_columns if table else {}
     subjects = find_subjects(answer.subject_from, class_of, split_of, columns, uri=uri)
+    if choice.taken and choice.taken.format == "image_parquet":  # whose names are made by us
+        subjects = replace(subjects, offered=())
 
     # What a person should know before starting.
     problems = _unreadable_formats(taken, looked.formats)
@@ -215,7 +219,7 @@ def survey_of(
         class_of=class_of,
         split_of=split_of,
         splits_stated=layout.splits,
-        doubt=remaining_doubt(answer, doubt, received),
+        doubt=remaining_doubt(answer, doubt, received, names),
         labels=choice.taken,
         labels_why=choice.why,
         labels_doubt=choice.doubt,

@@ -147,7 +147,7 @@ def _more(survey: Survey) -> str:
         lines += f"      splits: {{{splits}}}  # {why}\n"
     if survey.labels:
         columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
-        lines += f"      labels: {_labels(survey.labels)}  # {columns}\n"
+        lines += f"      labels: {labels_in_params(survey.labels)}  # {columns}\n"
     if survey.subjects.taken:
         taken = survey.subjects.taken
         why = f"{taken.n_subjects} subjects, none of which spans two splits"
@@ -157,7 +157,7 @@ def _more(survey: Survey) -> str:
     return lines + ("" if survey.classes else VOTES)
 
 
-def _labels(stated: LabelsFile) -> str:
+def labels_in_params(stated: LabelsFile) -> str:
     """The value of `labels`: a path where that says all."""
     told = stated.model_dump(exclude_defaults=True)
     if set(told) == {"file"}:
