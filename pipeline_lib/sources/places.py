@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.errors import SourceMissing
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.streams import refuse_foreign
 from pipeline_lib.sources import s3
@@ -46,6 +48,9 @@ def table_place(uri: str, settings: Settings, *, root: Path) -> Place:
         return single_url(uri, settings)
     if uri.startswith("s3://"):
         return BucketPlace(uri, s3.open_s3(settings))
+    if scheme := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri):
+        remedy = "copy the objects to a folder or to S3, and name that"
+        raise SourceMissing(f"{scheme[0]} cannot be read", file=uri, remedy=remedy)
     path = root / Path(uri).expanduser()
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     known = KnownFiles(root / settings.state_dir / "known_files" / f"{name}.parquet")

@@ -16,6 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from pipeline_lib.errors import (
+    ConfigError,
     CredentialsRefused,
     ObjectRefused,
     PipelineError,
@@ -43,6 +44,14 @@ DENIED = frozenset(
 # What S3 answers when this one object may not be read: by a policy or its owner, or since it lies in an archive tier.
 OBJECT_DENIED = frozenset({"403", "AccessDenied", "Forbidden", "InvalidObjectState"})
 ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
+ELSEWHERE = frozenset(
+    {
+        "AuthorizationHeaderMalformed",
+        "PermanentRedirect",
+        "301",
+        "IllegalLocationConstraintException",
+    }
+)
 CHANGED = frozenset({"412", "PreconditionFailed"})
 LOGIN = "log in (`aws sso login`, `aws configure`, AWS_ACCESS_KEY_ID), or name a profile: aws_profile in settings.toml"
 ALLOW = "allow s3:GetObject on it, or restore it from its archive tier, then `dvc repro --force download`"
@@ -195,6 +204,13 @@ def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError
     if code in CHANGED:
         return SourceChanged(
             "the object changed after it was listed", file=address, value=found, remedy=RELIST
+        )
+    if code in ELSEWHERE:
+        return ConfigError(
+            "the bucket is in another region",
+            file=address,
+            value=found,
+            remedy="set AWS_DEFAULT_REGION, or `region` of the profile in ~/.aws/config, to the bucket's region",
         )
     if is_object and code in OBJECT_DENIED:
         return ObjectRefused(

@@ -26,6 +26,7 @@ from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.errors import (
     ArchiveDamaged,
     BadData,
+    ConfigError,
     CredentialsRefused,
     ObjectRefused,
     ServiceUnavailable,
@@ -357,6 +358,12 @@ def test_absent_credentials_and_profiles_say_how_to_log_in(
             r"set/a.jpg: S3 refused access \(found: AccessDenied",
         ),
         ("ExpiredToken", 400, CredentialsRefused, "S3 refused access"),
+        (
+            "AuthorizationHeaderMalformed",
+            400,
+            ConfigError,
+            "the bucket is in another region .*Remedy: set AWS_DEFAULT_REGION",
+        ),
         (
             "InternalError",
             500,

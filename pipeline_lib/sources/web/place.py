@@ -72,7 +72,7 @@ class HttpPlace:
                         raise found
                     yield SourceObject(key, 0, fault=_reason_of(found))
                     continue
-                n_unversioned += found.etag is None
+                n_unversioned += found.etag is None and not found.fault
                 yield found
         self._report(tuple(failures), n_unversioned=n_unversioned)
 

@@ -330,6 +330,12 @@ def test_a_list_that_is_none_is_named_by_line(
         place_of(name, Settings(), root=tmp_path)
 
 
+@pytest.mark.parametrize("uri", ["gs://bucket/x", "az://container/x", "ftp://host/x.tar"])
+def test_an_address_of_another_kind_is_no_local_path(uri: str) -> None:
+    with pytest.raises(SourceMissing, match=r"://.* cannot be read. Remedy: copy the objects"):
+        place_of(uri, Settings(), root=Path())
+
+
 def test_a_table_is_read_itself_and_not_followed(server: WebServer) -> None:
     server.files["labels.csv"] = b"file,label\n"
     place = table_place(f"{server.url}/labels.csv", Settings(), root=Path())
