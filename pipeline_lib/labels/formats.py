@@ -10,6 +10,7 @@ from pipeline_lib.labels.class_names import NO_NAMES, ClassNames, read_class_nam
 from pipeline_lib.labels.coco import stated_by_coco
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.image_parquet import stated_by_image_parquet
+from pipeline_lib.labels.imagenet import labels_of_imagenet, stated_by_imagenet
 from pipeline_lib.labels.known_sets import (
     stated_by_cub,
     stated_by_tiny_imagenet,
@@ -34,7 +35,7 @@ from pipeline_lib.labels.voc import stated_by_voc
 
 # Formats that explain all files of their data sets: no list or table beside them is asked about.
 SURE: frozenset[FormatName] = frozenset(
-    {"image_parquet", "sidecar", "coco", "cub", "tiny_imagenet"}
+    {"image_parquet", "sidecar", "coco", "cub", "tiny_imagenet", "ilsvrc"}
 )
 
 
@@ -102,6 +103,11 @@ def _read_tables(asked: Asked) -> Stated:
 
 
 FORMATS: Mapping[FormatName, Format] = {
+    "ilsvrc": Format(
+        "ImageNet's folders for train, and its file of the classes of val",
+        labels_of_imagenet,
+        lambda asked: stated_by_imagenet(asked.files, asked.names, members=asked.members),
+    ),
     "image_parquet": Format(
         "Parquet files that hold images and labels",
         find_image_parquet,

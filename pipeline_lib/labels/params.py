@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pipeline_lib.params_file import Params
 
 FormatName = Literal[
-    "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "cub", "tiny_imagenet",
+    "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "cub", "tiny_imagenet", "ilsvrc",
 ]  # fmt: skip
 Several = Literal["refuse", "largest", "leave_out"]
 
