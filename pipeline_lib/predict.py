@@ -22,7 +22,7 @@ from pipeline_lib.harness.cpu_clock import start_process_clock
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name
 from pipeline_lib.harness.work_in_order import Pause, work_in_order
-from pipeline_lib.networks.exported import ONNX_FILE, load_exported
+from pipeline_lib.networks.exported import ONNX_FILE, UNLIKE_BORDER, Answers, load_exported
 from pipeline_lib.pixels import PixelRules, Undecodable
 from pipeline_lib.prediction.items import Item, LocalFile, Reader, concerns_all, unusable
 from pipeline_lib.prediction.sight import Pixels, Sight, trained_sight
@@ -43,14 +43,16 @@ IN_WORKERS = sys.platform == "linux"
 class Model:
     """A model that is open. identity: another text for another model. classes: id and name by output index.
 
-    probabilities: views BHWC -> probabilities_BK. in_workers: whether forked processes may call it.
+    answers: of views BHWC. in_workers: whether forked processes may call it. no_unlike: why the model does not tell
+    images unlike those it was trained on, where it could.
     """
 
     identity: str
     classes: Sequence[tuple[str, str]]
     sight: Sight
-    probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
+    answers: Callable[[Pixels], Answers]
     in_workers: bool = False
+    no_unlike: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,19 @@ class Guess:
 class Prediction:
     """The best guesses for an image, best first (five, or fewer with fewer classes); none if there is a `fault`.
 
-    name: the file, ARCHIVE/member, or the address of an object.
+    name: the file, ARCHIVE/member, or the address of an object. unlike: share (0..1) of validation images at least as
+    unlike the training images; None where the model does not tell.
     """
 
     name: str
     guesses: tuple[Guess, ...]
     fault: PipelineError | None = None
+    unlike: float | None = None
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the image is called unlike those that the model was trained on: of others, 1 in 20 is."""
+        return self.unlike is not None and self.unlike <= UNLIKE_BORDER
 
     @property
     def file(self) -> Path:
@@ -87,8 +96,9 @@ def exported_model(folder: Path) -> Model:
         digest(folder / ONNX_FILE),
         tuple(zip(about.classes, about.names, strict=True)),
         trained_sight(about),
-        exported.probabilities,
+        exported.answers,
         in_workers=IN_WORKERS,
+        no_unlike=exported.no_unlike,
     )
 
 
@@ -99,7 +109,7 @@ def builtin_model(backbone: Backbone) -> Model:
         backbone.sha256,
         imagenet_classes(),
         Sight(PixelRules(), backbone.view),
-        opened.probabilities,
+        partial(_without_unlike, probabilities=opened.probabilities),
         in_workers=IN_WORKERS,
     )
 
@@ -109,7 +119,14 @@ def published_model(ref: str) -> Model:
     from pipeline_lib.networks.published import open_published
 
     opened = open_published(ref, named_in="--model")
-    return Model(ref, opened.classes, Sight(PixelRules(), opened.view), opened.probabilities)
+    answers = partial(_without_unlike, probabilities=opened.probabilities)
+    return Model(ref, opened.classes, Sight(PixelRules(), opened.view), answers)
+
+
+def _without_unlike(
+    views: Pixels, *, probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
+) -> Answers:
+    return Answers(probabilities(views))
 
 
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
@@ -238,13 +255,16 @@ def _fetched(items: Sequence[Item], reader: Reader) -> Iterator[tuple[Item, Call
 
 def _answer(read: Read, *, model: Model, best: int) -> list[Prediction]:
     views = [seen for _, seen in read if not isinstance(seen, PipelineError)]
-    p_NK = iter(model.probabilities(np.stack(views)) if views else ())
-    return [
-        Prediction(name, (), seen)
-        if isinstance(seen, PipelineError)
-        else Prediction(name, _guesses(next(p_NK), model, best))
-        for name, seen in read
-    ]
+    said = model.answers(np.stack(views)) if views else None
+    found = iter(zip(said.probabilities_BK, said.shares(), strict=True) if said else ())
+    predictions = []
+    for name, seen in read:
+        if isinstance(seen, PipelineError):
+            predictions.append(Prediction(name, (), seen))
+        else:
+            p_K, unlike = next(found)
+            predictions.append(Prediction(name, _guesses(p_K, model, best), unlike=unlike))
+    return predictions
 
 
 def _guesses(p_K: npt.NDArray[np.float32], model: Model, best: int) -> tuple[Guess, ...]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pipeline_lib.errors import UsageError
 from pipeline_lib.export.described import description, onnx_with, safetensors_with
 from pipeline_lib.export.judged import Batch, Form, judged
-from pipeline_lib.export.smaller import eight_bit, half
+from pipeline_lib.export.smaller import answers_alone, eight_bit, half
 from pipeline_lib.files.atomic import atomic_folder
 from pipeline_lib.networks.exported import ONNX_FILE
 from pipeline_lib.networks.model_file import read_model_file
@@ -113,10 +113,11 @@ def _made(
 ) -> dict[str, bytes]:
     """Each form that is asked for; a pruned model in 8 bits too if both are."""
     made: dict[str, bytes] = {}
+    answers = answers_alone(model)
     if smaller.fp16:
-        made["fp16"] = half(model)
+        made["fp16"] = half(answers)
     if smaller.int8:
-        made["int8"] = eight_bit(model, _pixels(images.calibration()))
+        made["int8"] = eight_bit(answers, _pixels(images.calibration()))
     if smaller.prune:
         from pipeline_lib.export.pruned import pruned
 

@@ -1,6 +1,7 @@
 """Half precision and 8 bits: smaller files, nearly the same answers, and a judge beside them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ import onnxruntime
 import pytest
 
 from pipeline_lib.export.judged import Batch, Form, judged
-from pipeline_lib.export.smaller import eight_bit, half
+from pipeline_lib.export.smaller import answers_alone, eight_bit, half
 from pipeline_lib.register.params import RegisterParams
 
 Images = npt.NDArray[np.uint8]
@@ -41,6 +42,21 @@ def test_half_precision_is_half_as_large_and_answers_alike(network: bytes, image
     assert len(smaller) < 0.6 * len(network)
     assert probabilities(smaller, images).dtype == np.float32
     assert np.abs(probabilities(smaller, images) - probabilities(network, images)).max() < 0.02
+
+
+def test_smaller_forms_are_made_of_what_answers_alone(
+    evaluated: Path, network: bytes, images: Images
+) -> None:
+    whole = (evaluated / "export/model.onnx").read_bytes()
+
+    answers = answers_alone(whole)
+
+    assert [output.name for output in onnx.load_from_string(answers).graph.output] == [
+        "probabilities"
+    ]
+    assert len(answers) < len(whole)
+    np.testing.assert_array_equal(probabilities(answers, images), probabilities(whole, images))
+    assert answers_alone(network) == network
 
 
 def test_8_bits_are_a_third_of_the_size_and_answer_nearly_alike(
