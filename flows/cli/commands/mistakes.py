@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
 from pathlib import Path
@@ -12,8 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline_lib.registry import Registry
-    from pipeline_lib.registry.closure import Closure
 
 HELP = "list the test images that a model got wrong: names, classes, probabilities, doubted labels"
 EPILOG = (
@@ -25,7 +22,7 @@ EPILOG = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial mistakes`."""
     parser.add_argument(
-        "ref", nargs="?", help="a version number or an alias (default: the last run)"
+        "ref", nargs="?", help="a version number, an alias or a run (default: the last model)"
     )
     parser.add_argument(
         "--class", dest="true", metavar="C", help="only images of this class (its name or its id)"
@@ -49,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table, worst first. Raises UsageError for an unknown version or class, SourceMissing without a run."""
+    from flows.cli.class_names import class_id_of
     from flows.cli.project import find_project
+    from pipeline_lib.compare.sides import LAST, side_of
     from pipeline_lib.registry.registry import load_registry
     from pipeline_lib.report.answers import ROLES, mistakes, read_answers
     from pipeline_lib.settings import load_settings
@@ -57,15 +56,16 @@ def run(options: argparse.Namespace) -> int:
 
     origin = find_project(Path.cwd())
     registry = load_registry(load_settings(origin), origin)
-    closure = _closure(registry, options.ref)
+    closure = side_of(options.ref or LAST, registry).closure
     files = {role: registry.cache.object(closure.md5_of(role)) for role in ROLES}
     answers = read_answers(files)
     classes = read_classes(files["classes"])
+    known = {"ids": list(classes["class_id"]), "names": list(classes["name"])}
     found = mistakes(answers)
     if options.true:
-        found = found[found["true_class"] == _class_id(options.true, classes, "--class")]
+        found = found[found["true_class"] == class_id_of(options.true, "--class", **known)]
     if options.predicted:
-        found = found[found["predicted_class"] == _class_id(options.predicted, classes, "--as")]
+        found = found[found["predicted_class"] == class_id_of(options.predicted, "--as", **known)]
     if options.csv:
         from pipeline_lib.files.csv_cells import frame_as_csv
 
@@ -84,41 +84,6 @@ def run(options: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
-
-
-def _closure(registry: Registry, ref: str | None) -> Closure:
-    """The receipts of a version, or of the model whose report is the latest."""
-    from pipeline_lib.errors import SourceMissing
-    from pipeline_lib.register.publish import latest_attempt
-    from pipeline_lib.registry import records
-    from pipeline_lib.registry.closure import closure_from_json
-
-    if ref:
-        return registry.version(ref).closure
-    attempt = latest_attempt(registry)
-    if attempt is None:
-        raise SourceMissing(
-            "no model has been evaluated yet",
-            file=registry.state_folder / "reports",
-            remedy="run `dvc repro` or `perennial run`",
-        )
-    return closure_from_json(attempt.tags[records.CLOSURE])
-
-
-def _class_id(wanted: str, classes: pd.DataFrame, option: str) -> str:
-    """The id of a class that is named by id or in words. Raises UsageError with the nearest ones."""
-    from pipeline_lib.errors import UsageError
-
-    ids, names = list(classes["class_id"]), list(classes["name"])
-    if wanted in ids:
-        return wanted
-    if wanted in names:
-        return str(ids[names.index(wanted)])
-    known = list(dict.fromkeys([*names, *ids]))
-    near = difflib.get_close_matches(wanted, known, n=5, cutoff=0.5) or known[:10]
-    raise UsageError(
-        "no such class", file=option, value=wanted, remedy=f"name one such as {', '.join(near)}"
-    )
 
 
 def _as_json(found: pd.DataFrame) -> str:
