@@ -199,6 +199,8 @@ TABLES = {
     "cifar10 stages": cifar10_stages,
     "training": speed_tables.training,
     "freed memory": speed_tables.freed_memory,
+    "transfer": speed_tables.transfer,
+    "listing": speed_tables.listing,
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,
     "photographs": photographs,
