@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from pipeline_lib.errors import SourceMissing
 from pipeline_lib.harness.progress import Meter
@@ -23,6 +23,7 @@ from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.tables.listing import LISTING
 
 log = logging.getLogger(__name__)
+BATCH_ROWS = 50_000
 NAMED = 5  # examples in a message
 UNREADABLE = frozenset({Reason.UNREADABLE_FILE, Reason.UNREADABLE_FOLDER})
 
@@ -52,31 +53,42 @@ def list_sources(sources: tuple[Source, ...], settings: Settings, *, root: Path)
             if uri:
                 beside = table_place(uri, settings, root=root)
                 told = (one for one in beside.list() if _tells(beside, one.key))
-                rows, _ = _rows(source, _identified(beside, told, source, settings), kind)
-                parts.append(rows)
+                found = _identified(beside, told, source, settings)
+                parts += [_rows(source, batch, kind) for batch in _batches(found)]
     return Listed(pd.concat(parts, ignore_index=True), touched)
 
 
 def _images_of(
     source: Source, settings: Settings, root: Path
 ) -> tuple[pd.DataFrame, frozenset[str]]:
+    """The rows of the images and archives, and the keys of those that were only touched."""
     place = place_of(source.uri, settings, root=root)
-    rows, touched = _rows(source, _identified(place, place.list(), source, settings))
-    if rows.empty:
+    frames, touched, unreadable = [], set(), list[str]()
+    for batch in _batches(_identified(place, place.list(), source, settings)):
+        frames.append(_rows(source, batch))
+        touched |= {one.object.key for one in batch if one.was_touched}
+        unreadable += [one.object.key for one in batch if one.object.fault in UNREADABLE]
+    if not frames:
         raise SourceMissing(
             "nothing is there", file=place.address, remedy=f"{FIX_SOURCES}, or put images there"
         )
-    unreadable = rows.loc[rows["fault"].isin(UNREADABLE), "key"].sort_values()
-    if len(unreadable):
+    if unreadable:
         what = "source %s: %d objects are unreadable: %s; they are quarantined"
-        log.warning(what, source.name, len(unreadable), ", ".join(unreadable.iloc[:NAMED]))
+        log.warning(what, source.name, len(unreadable), ", ".join(sorted(unreadable)[:NAMED]))
+    frame = pd.concat(frames, ignore_index=True)
     if not place.is_single:
         warn_once(
-            _doubt(source, sorted(rows["key"].tolist())),
+            _doubt(source, sorted(frame["key"].tolist())),
             root / settings.state_dir / "doubts",
             stage="discover",
         )
-    return rows, touched
+    return frame, frozenset(touched)
+
+
+def _batches(found: Iterator[Identified]) -> Iterator[list[Identified]]:
+    """Cut a listing: an object takes several times the memory of its row."""
+    while batch := list(islice(found, BATCH_ROWS)):
+        yield batch
 
 
 def _identified(
@@ -84,7 +96,11 @@ def _identified(
 ) -> Iterator[Identified]:
     """The objects of a place, each with its ETag or its checksum."""
     begin = _hashing(source.name, settings)
-    return place.identify(listed, workers=settings.worker_count(), begin=begin)
+    meter = Meter("list", "objects", None, settings.progress_every_s)
+    found = place.identify(listed, workers=settings.worker_count(), begin=begin)
+    for one in found:
+        yield one
+        meter.step()
 
 
 def _hashing(source: str, settings: Settings) -> Callable[[int, int], Callable[[int], object]]:
@@ -106,30 +122,21 @@ def _doubt(source: Source, keys: list[str]) -> SourceDoubt | None:
     return doubt_of_source(source, [*loose, *map(stand_in, archives)], archives)
 
 
-def _rows(
-    source: Source, found: Iterable[Identified], kind: str | None = None
-) -> tuple[pd.DataFrame, frozenset[str]]:
-    """Rows of LISTING, and the keys that were touched. kind: of a table; None for images and archives."""
-    columns: dict[str, list[object]] = {column.name: [] for column in LISTING.columns}
-    touched = set()
-    for one in found:  # there may be millions: none of the objects is kept
-        listed = one.object
-        columns["source"].append(source.name)
-        columns["kind"].append(kind or _kind(source, listed))
-        columns["key"].append(listed.key)
-        columns["size_bytes"].append(listed.size_bytes)
-        columns["etag"].append(listed.etag)
-        columns["checksum"].append(listed.checksum)
-        columns["fault"].append(listed.fault and str(listed.fault))
-        if one.was_touched:
-            touched.add(listed.key)
-    arrays = {
-        column.name: pd.Series(
-            pa.array(columns[column.name], column.type), dtype=pd.ArrowDtype(column.type)
-        )
-        for column in LISTING.columns
+def _rows(source: Source, found: list[Identified], kind: str | None = None) -> pd.DataFrame:
+    """Rows of LISTING, column by column: there may be millions. kind: of a table; None for images and archives."""
+    objects = [one.object for one in found]
+    kinds = [kind or _kind(source, one) for one in objects]
+    columns = {
+        "source": source.name,
+        "kind": kinds,
+        "key": [one.key for one in objects],
+        "size_bytes": [one.size_bytes for one in objects],
+        "etag": [one.etag for one in objects],
+        "checksum": [one.checksum for one in objects],
+        "fault": [one.fault and str(one.fault) for one in objects],
     }
-    return pd.DataFrame(arrays), frozenset(touched)
+    types = {column.name: pd.ArrowDtype(column.type) for column in LISTING.columns}
+    return pd.DataFrame(columns, index=range(len(objects))).astype(types)
 
 
 def _kind(source: Source, found: SourceObject) -> str:

@@ -142,6 +142,8 @@ def _more(survey: Survey) -> str:
     if survey.labels:
         columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
         lines += f"      labels: {labels_in_params(survey.labels)}  # {columns}\n"
+    elif survey.labels_declined and survey.classes:
+        lines += "      labels: null  # a person said that the folders tell the classes\n"
     if survey.subjects.taken:
         taken = survey.subjects.taken
         why = f"{taken.n_subjects} subjects, none of which spans two splits"
@@ -175,7 +177,7 @@ def _reading(survey: Survey) -> str:
         )
     if keys.exclude:
         n_files = sum(one.n_files for one in survey.left_out)
-        lines += f"      exclude: [{', '.join(map(_quoted, keys.exclude))}]  # {n_files} files are left out\n"
+        lines += f"      exclude: [{', '.join(map(_quoted, keys.exclude))}]  # files left out: {n_files}\n"
     return lines
 
 
