@@ -18,7 +18,8 @@ from pipeline_lib.files.atomic import link_or_copy, remove_tree, shared_folder
 from pipeline_lib.settings import Settings
 
 REMEDY = (
-    "bring it back with `dvc fetch --all-tags` from the remote, or `dvc repro` where it was made"
+    "bring it back with `dvc fetch --all-tags` from the remote (with `git checkout TAG` and `dvc fetch` if the remote is "
+    "newer than the tag), or `dvc repro` where it was made"
 )
 
 
