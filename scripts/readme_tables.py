@@ -28,6 +28,7 @@ from scripts.speed_tables import (
     loaders_in_short,
     long_run,
 )
+from scripts.unlike_tables import unlike
 
 SCORES = (
     ("wrong labels found, with three annotators' votes", "label_errors_with_votes_recall", "min"),
@@ -171,6 +172,7 @@ TABLES = {
     "coverage": coverage,
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
+    "unlike": unlike,
     "export forms": export_tables.export_forms,
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
