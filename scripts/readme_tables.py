@@ -15,6 +15,7 @@ from scripts import (
 )
 from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
+from scripts.explain_tables import marks
 from scripts.measured import hardware, results
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
 from scripts.report_tables import mistakes_columns, report_scale
@@ -173,6 +174,7 @@ TABLES = {
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
     "unlike": unlike,
+    "marks": marks,
     "export forms": export_tables.export_forms,
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
@@ -199,6 +201,8 @@ TABLES = {
     "cifar10 stages": cifar10_stages,
     "training": speed_tables.training,
     "freed memory": speed_tables.freed_memory,
+    "transfer": speed_tables.transfer,
+    "listing": speed_tables.listing,
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,
     "photographs": photographs,

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline_lib.errors import BadData, ObjectRefused, SourceChanged, SourceMissing
@@ -61,12 +61,13 @@ class LocalPlace:
 
     def identify(
         self,
-        listed: Sequence[SourceObject],
+        listed: Iterable[SourceObject],
         *,
         workers: int,
         begin: Begin,
     ) -> Iterator[Identified]:
         """The files with the sha256 of their bytes. A file that went meanwhile is left out."""
+        listed = list(listed)
         stamps = [(one.key, one.stamp) for one in listed if one.stamp]
         yield from (Identified(one) for one in listed if not one.stamp)
         for key, digest in self._known.digests(stamps, self._path, workers=workers, begin=begin):

@@ -26,6 +26,7 @@ from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.errors import (
     ArchiveDamaged,
     BadData,
+    ConfigError,
     CredentialsRefused,
     ObjectRefused,
     ServiceUnavailable,
@@ -358,6 +359,12 @@ def test_absent_credentials_and_profiles_say_how_to_log_in(
         ),
         ("ExpiredToken", 400, CredentialsRefused, "S3 refused access"),
         (
+            "AuthorizationHeaderMalformed",
+            400,
+            ConfigError,
+            "the bucket is in another region .*Remedy: set AWS_DEFAULT_REGION",
+        ),
+        (
             "InternalError",
             500,
             ServiceUnavailable,
@@ -433,6 +440,16 @@ def test_a_transfer_that_breaks_off_goes_on_and_gives_the_same_bytes(
         assert (tmp_path / "a.tar").read_bytes() == data
         assert len(gets(proxy)) >= 2
         assert all("If-Match" in one.headers for one in gets(proxy))
+
+
+def test_a_full_disk_ends_a_transfer_at_once(server: Server) -> None:
+    server.put({"a.tar": bytes(100_000)})
+
+    with FlakyProxy(server.url, lambda _: None) as proxy:
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
+        with pytest.raises(OSError, match="No space left on device"):
+            place.fetch(listed_object, Path("/dev/full"), workers=1, step=lambda _: None)
+        assert len(gets(proxy)) == 1
 
 
 def test_a_transfer_that_never_comes_further_ends_in_one_line(server: Server) -> None:
