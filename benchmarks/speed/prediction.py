@@ -1,0 +1,298 @@
+"""`perennial predict` beside a bare ONNX Runtime loop; its memory with many images; its answers beside those of evaluate.
+
+    python -m benchmarks.speed.prediction [--data FOLDER] [--work FOLDER] [--images 2000] [--rounds 3] [--many 100000]
+
+FOLDER holds clothing/clothing.tar and cifar10/cifar10.tar. Two models are trained by the real stages: recipe `finetune` with
+`epochs: 0` on photographs that convert shrinks to 256 px, as `init` writes it for them, and `quick` on images of 32 px.
+
+- same answers: every test photograph, in predictions.parquet and by predict from the file as received; and by predict without
+  the JPEG encoding that convert did.
+- images per CPU second: both sides read the same files with the same decode, predict with as many workers as there are cores,
+  and write rows as JSON lines. The bare loop has one thread, since ONNX Runtime's own threads cost CPU time, and batches of
+  the size that is best for it. Each side in a process of its own, in turn; opening the model counts.
+- memory: largest resident size of the parent and of a worker of the whole command, with 10,000 files and with --many.
+
+Writes benchmarks/results/prediction.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.support.beton_line import BetonLine
+from benchmarks.support.file_line import FileLine, Picture
+from benchmarks.support.results_file import Row, row, write_results
+from pipeline_lib.evaluate.params import EvaluateParams
+from pipeline_lib.evaluate.run import run as evaluate
+from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.networks.exported import load_exported
+from pipeline_lib.predict import exported_model, predict_each
+from pipeline_lib.prediction.sight import Sight, trained_sight
+from pipeline_lib.prediction_rows import RowRules, as_row
+from pipeline_lib.tables.predictions import PREDICTIONS
+from pipeline_lib.tables.selection import SELECTION
+
+PHOTOGRAPHS, SMALL = "photographs", "images of 32 px"
+ARCHIVES = {PHOTOGRAPHS: "clothing/clothing.tar", SMALL: "cifar10/cifar10.tar"}
+CONVERT: dict[str, dict[str, int]] = {PHOTOGRAPHS: {"short_side_px": 256}, SMALL: {}}
+TRAIN: dict[str, dict[str, Any]] = {
+    PHOTOGRAPHS: {
+        "recipe": "finetune",
+        "weights": "builtin:efficientnet_lite0",
+        "epochs": 0,
+    },
+    SMALL: {"recipe": "quick", "epochs": 1},
+}
+N_PICTURES = {PHOTOGRAPHS: 10_000, SMALL: 3000}  # at most; the first of each class
+N_TEST = 250
+BATCHES = (1, 8, 32, 64)
+N_TRIED = 128  # images, to find the best batch of the bare loop
+FEW = 10_000
+
+
+def pictures_of(archive: Path, most: int) -> list[Picture]:
+    """Images of `split/class/name`, every so many of them."""
+    with tarfile.open(archive) as tar:
+        members = [member for member in tar.getmembers() if member.isfile()]
+        members = members[:: max(1, len(members) // most)]
+        found = [(one.name, tar.extractfile(one)) for one in members]
+        return [Picture(name, name.split("/")[1], file.read()) for name, file in found if file]
+
+
+def line_of(case: str, data: Path, work: Path) -> Path:
+    """Convert, train and evaluate; the folder of the outputs of evaluate, with the images beside them as files."""
+    folder = work / case.replace(" ", "-")
+    if (folder / "out/export").exists():
+        return folder / "out"
+    pictures = pictures_of(data / ARCHIVES[case], N_PICTURES[case])
+    for picture in pictures:
+        file = folder / "files" / picture.image_id
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(picture.data)
+    line: BetonLine = FileLine(folder / "line", pictures, convert=CONVERT[case])
+    rows = pd.DataFrame(
+        {
+            "image_id": [picture.image_id for picture in pictures],
+            "class_id": [picture.class_id for picture in pictures],
+            "weight": 1.0,
+        }
+    ).sample(frac=1, random_state=0)
+    test, val, train = rows[:N_TEST], rows[N_TEST : N_TEST + 100], rows[N_TEST + 100 :]
+    weights = line.train(train, val, **TRAIN[case])
+    classes = sorted(train["class_id"].unique())
+    own = test.assign(label=test["class_id"].map(classes.index).astype("int32"))
+    SELECTION.write(
+        own[["image_id", "label", "class_id", "weight"]],
+        weights.parent / "selection/test.parquet",
+    )
+    reads = {
+        "weights": weights,
+        "betons": line.betons,
+        "selection": weights.parent / "selection",
+        "classes": weights.parent / "classes.csv",
+    }
+    out = folder / "out"
+    names = ("predictions.parquet", "metrics.json", "per_class.csv", "confusion.csv", "export")
+    writes = {Path(name).stem: out / name for name in names}
+    out.mkdir(exist_ok=True)
+    evaluate(StageRun(folder, reads, writes, EvaluateParams(threads=1), line.settings))
+    return out
+
+
+def same_answers(out: Path) -> Iterator[Row]:
+    """How many test images predict calls otherwise than evaluate, and the largest difference of a probability."""
+    table = PREDICTIONS.read(out / "predictions.parquet")
+    table = table[table["split"] == "test"]
+    files = [out.parent / "files" / image_id for image_id in table["image_id"]]
+    model = exported_model(out / "export")
+    unrepeated = Sight(model.sight.rules, _view_without_encoding(out))
+    for side, sight in (("predict", model.sight), ("without encoding", unrepeated)):
+        changed = type(model)(**{**vars(model), "sight": sight})
+        other, dp = 0, []
+        for said, top, top_p in zip(
+            predict_each(files, changed), table["top_classes"], table["top_p"], strict=True
+        ):
+            by_id = {guess.class_id: guess.p for guess in said.guesses}
+            other += said.guesses[0].class_id != model.classes[int(top[0])][0]
+            named = zip(top, top_p, strict=True)
+            dp.append(max(abs(by_id.get(model.classes[int(k)][0], 0) - p) for k, p in named))
+        yield row(f"{side}, {len(files)} test photographs", "other top-1", "images", [other])
+        yield row(f"{side}, {len(files)} test photographs", "largest |dp|", "", [max(dp)])
+        data = [file.read_bytes() for file in files]
+        began = time.process_time()
+        for one in data:
+            sight.see(one)
+        cpu_ms = 1000 * (time.process_time() - began) / len(data)
+        yield row(
+            f"{side}, {len(files)} test photographs", "CPU to decode and view", "ms", [cpu_ms]
+        )
+
+
+def _view_without_encoding(out: Path) -> Callable[[Any], Any]:
+    sight = trained_sight(load_exported(out / "export", threads=1).about)
+    stored = sight.stored
+    assert stored is not None
+    return lambda pixels_HWC: sight.view(stored.apply(pixels_HWC))
+
+
+def many_files(case: str, out: Path, n: int) -> Path:
+    """A folder of n names of the images, hard links."""
+    folder = out.parent / f"many-{n}"
+    if not folder.exists():
+        files = sorted(one for one in (out.parent / "files").rglob("*") if one.is_file())
+        partial = folder.with_suffix(".partial")
+        partial.mkdir()
+        for number in range(n):
+            file = files[number % len(files)]
+            (partial / f"{number:06}{file.suffix}").hardlink_to(file)
+        partial.rename(folder)
+    return folder
+
+
+def bare_loop(export: Path, files: Sequence[Path], target: Path, *, batch: int) -> None:
+    """What a person would write: decode, stack, run, a row each."""
+    exported = load_exported(export, threads=1)
+    see = trained_sight(exported.about).see
+    classes = list(zip(exported.about.classes, exported.about.names, strict=True))
+    with target.open("w") as rows:
+        for start in range(0, len(files), batch):
+            some = files[start : start + batch]
+            images_BHWC = np.stack([see(file.read_bytes()) for file in some])
+            (p_BK,) = exported.session.run(["probabilities"], {"images": images_BHWC})
+            for file, p_K in zip(some, p_BK, strict=True):
+                order = np.argsort(-p_K)[:5]
+                guesses = [
+                    {"class": classes[k][0], "name": classes[k][1], "p": round(float(p_K[k]), 6)}
+                    for k in order
+                ]
+                rows.write(json.dumps({"file": str(file), "guesses": guesses}) + "\n")
+
+
+def ours(export: Path, files: Sequence[Path], target: Path) -> None:
+    """predict, with its rows."""
+    model = exported_model(export)
+    rules = RowRules(model.identity, 5, None)
+    with target.open("w") as rows:
+        for one in predict_each(files, model):
+            rows.write(json.dumps(as_row(one, rules)) + "\n")
+
+
+def cost(work: Callable[[], object]) -> tuple[float, float]:
+    """CPU and wall seconds of a forked process, its own children with it."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu_s, time.monotonic() - began
+
+
+def throughput(case: str, out: Path, n: int, rounds: int, folder: Path) -> Iterator[Row]:
+    """Images per CPU second of both, and the share that is left of the bare loop's."""
+    files = sorted(many_files(case, out, n).iterdir())
+    export = out / "export"
+    tried = {
+        batch: cost(lambda b=batch: bare_loop(export, files[:N_TRIED], folder / "x", batch=b))[0]
+        for batch in BATCHES
+    }
+    best = min(tried, key=lambda batch: tried[batch])
+    print(f"{case}: batches {tried}", flush=True)
+    sides: dict[str, Callable[[], object]] = {
+        "bare loop": lambda: bare_loop(export, files, folder / "bare", batch=best),
+        "predict": lambda: ours(export, files, folder / "ours"),
+    }
+    spent: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
+    for _ in range(rounds):
+        for side, work in sides.items():
+            spent[side].append(cost(work))
+            print(f"{case}: {side} {spent[side][-1]}", flush=True)
+    for side, runs in spent.items():
+        whole = f"{case}, {side}"
+        yield row(whole, "images per CPU second", "", [n / cpu_s for cpu_s, _ in runs])
+        yield row(whole, "images per second", "", [n / wall_s for _, wall_s in runs])
+    pairs = zip(spent["bare loop"], spent["predict"], strict=True)
+    shares = [bare[0] / predicted[0] for bare, predicted in pairs]
+    yield row(f"{case}, predict", "of the bare loop, by CPU time", "", shares)
+    yield row(f"{case}, bare loop", "batch", "images", [best])
+    said = [json.loads(line) for line in (folder / "ours").read_text().splitlines()]
+    assert [one["file"] for one in said] == [str(file) for file in files]
+
+
+COMMAND = """
+import json, resource, sys
+from flows.cli import main
+code = main(sys.argv[1:])
+usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(json.dumps([code, *usage]))
+"""
+
+
+def memory(case: str, out: Path, n: int, folder: Path, *, piped: bool = False) -> Iterator[Row]:
+    """Largest resident size of the command's parent and of one of its workers."""
+    images = many_files(case, out, n)
+    named = ["-"] if piped else [str(images)]
+    names = "".join(f"{file}\n" for file in sorted(images.iterdir())) if piped else ""
+    table = Path(tempfile.mkdtemp(dir=folder)) / "all.csv"
+    words = ["predict", "--model", f"{out}/export", *named, "--out", str(table)]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *words],
+        input=names,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+    )
+    code, parent_kb, worker_kb = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0, done.stderr
+    with table.open() as lines:
+        assert sum(1 for _ in lines) == n + 1
+    what = f"{n:,} {'names on standard input' if piped else 'files of a folder'}"
+    print(what, parent_kb, worker_kb, flush=True)
+    yield row(what, "memory of the parent", "MB", [parent_kb / 1024])
+    yield row(what, "memory of a worker", "MB", [worker_kb / 1024])
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--work", type=Path, help="keeps lines and files between runs")
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--many", type=int, default=100_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = (options.work or Path(temporary)).absolute()
+        out = {case: line_of(case, options.data.absolute(), work) for case in ARCHIVES}
+        rows = list(same_answers(out[PHOTOGRAPHS]))
+        for case in ARCHIVES:
+            rows += throughput(case, out[case], options.images, options.rounds, Path(temporary))
+        for n in (FEW, options.many):
+            rows += memory(SMALL, out[SMALL], n, Path(temporary))
+        rows += memory(SMALL, out[SMALL], options.many, Path(temporary), piped=True)
+    print(f"wrote {write_results('prediction', rows, also=('onnxruntime',))}")
+
+
+if __name__ == "__main__":
+    main()
