@@ -1,6 +1,6 @@
 """`perennial predict` beside a bare ONNX Runtime loop; its memory with many images; its answers beside those of evaluate.
 
-    python -m benchmarks.speed.prediction [--data FOLDER] [--work FOLDER] [--images 2000] [--rounds 3] [--many 100000]
+    python -m benchmarks.speed.prediction [--data FOLDER] [--work FOLDER] [--rounds 3] [--many 100000]
 
 FOLDER holds clothing/clothing.tar and cifar10/cifar10.tar. Two models are trained by the real stages: recipe `finetune` with
 `epochs: 0` on photographs that convert shrinks to 256 px, as `init` writes it for them, and `quick` on images of 32 px.
@@ -20,23 +20,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.support.beton_line import BetonLine
 from benchmarks.support.file_line import FileLine, Picture
+from benchmarks.support.prediction_sides import BARE, OURS
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.run import run as evaluate
@@ -44,7 +43,6 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.exported import load_exported
 from pipeline_lib.predict import exported_model, predict_each
 from pipeline_lib.prediction.sight import Sight, trained_sight
-from pipeline_lib.prediction_rows import RowRules, as_row
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
 
@@ -61,8 +59,11 @@ TRAIN: dict[str, dict[str, Any]] = {
 }
 N_PICTURES = {PHOTOGRAPHS: 10_000, SMALL: 3000}  # at most; the first of each class
 N_TEST = 250
-BATCHES = (1, 8, 32, 64)
-N_TRIED = 128  # images, to find the best batch of the bare loop
+N_IMAGES = {PHOTOGRAPHS: 2000, SMALL: 20_000}  # names of the images, for throughput
+BATCHES = (1, 2, 4, 8, 32)
+N_TRIED = {PHOTOGRAPHS: 128, SMALL: 2000}  # images, to find the best batch of the bare loop
+TRIES = 2
+SHARE = "of the bare loop, by CPU time"
 FEW = 10_000
 
 
@@ -165,78 +166,43 @@ def many_files(case: str, out: Path, n: int) -> Path:
     return folder
 
 
-def bare_loop(export: Path, files: Sequence[Path], target: Path, *, batch: int) -> None:
-    """What a person would write: decode, stack, run, a row each."""
-    exported = load_exported(export, threads=1)
-    see = trained_sight(exported.about).see
-    classes = list(zip(exported.about.classes, exported.about.names, strict=True))
-    with target.open("w") as rows:
-        for start in range(0, len(files), batch):
-            some = files[start : start + batch]
-            images_BHWC = np.stack([see(file.read_bytes()) for file in some])
-            (p_BK,) = exported.session.run(["probabilities"], {"images": images_BHWC})
-            for file, p_K in zip(some, p_BK, strict=True):
-                order = np.argsort(-p_K)[:5]
-                guesses = [
-                    {"class": classes[k][0], "name": classes[k][1], "p": round(float(p_K[k]), 6)}
-                    for k in order
-                ]
-                rows.write(json.dumps({"file": str(file), "guesses": guesses}) + "\n")
-
-
-def ours(export: Path, files: Sequence[Path], target: Path) -> None:
-    """predict, with its rows."""
-    model = exported_model(export)
-    rules = RowRules(model.identity, 5, None)
-    with target.open("w") as rows:
-        for one in predict_each(files, model):
-            rows.write(json.dumps(as_row(one, rules)) + "\n")
-
-
-def cost(work: Callable[[], object]) -> tuple[float, float]:
-    """CPU and wall seconds of a forked process, its own children with it."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu_s, time.monotonic() - began
+def cost(side: str, out: Path, images: Path, target: Path, *, batch: int) -> tuple[float, float]:
+    """CPU and wall seconds of a side, in a process of its own, without its imports."""
+    words = [side, str(out / "export"), str(images), str(target), str(batch)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.support.prediction_sides", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    cpu_s, wall_s = map(float, done.stdout.split())
+    return cpu_s, wall_s
 
 
 def throughput(case: str, out: Path, n: int, rounds: int, folder: Path) -> Iterator[Row]:
     """Images per CPU second of both, and the share that is left of the bare loop's."""
-    files = sorted(many_files(case, out, n).iterdir())
-    export = out / "export"
+    images, few = many_files(case, out, n), many_files(case, out, N_TRIED[case])
     tried = {
-        batch: cost(lambda b=batch: bare_loop(export, files[:N_TRIED], folder / "x", batch=b))[0]
+        batch: min(cost(BARE, out, few, folder / "x", batch=batch)[0] for _ in range(TRIES))
         for batch in BATCHES
     }
     best = min(tried, key=lambda batch: tried[batch])
-    print(f"{case}: batches {tried}", flush=True)
-    sides: dict[str, Callable[[], object]] = {
-        "bare loop": lambda: bare_loop(export, files, folder / "bare", batch=best),
-        "predict": lambda: ours(export, files, folder / "ours"),
-    }
-    spent: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
+    print(f"{case}: CPU s of {N_TRIED[case]} images by batch: {tried}", flush=True)
+    spent: dict[str, list[tuple[float, float]]] = {BARE: [], OURS: []}
     for _ in range(rounds):
-        for side, work in sides.items():
-            spent[side].append(cost(work))
-            print(f"{case}: {side} {spent[side][-1]}", flush=True)
+        for side, runs in spent.items():
+            runs.append(cost(side, out, images, folder / side, batch=best))
+            print(f"{case}: {side} {runs[-1]}", flush=True)
     for side, runs in spent.items():
         whole = f"{case}, {side}"
         yield row(whole, "images per CPU second", "", [n / cpu_s for cpu_s, _ in runs])
         yield row(whole, "images per second", "", [n / wall_s for _, wall_s in runs])
-    pairs = zip(spent["bare loop"], spent["predict"], strict=True)
+    pairs = zip(spent[BARE], spent[OURS], strict=True)
     shares = [bare[0] / predicted[0] for bare, predicted in pairs]
-    yield row(f"{case}, predict", "of the bare loop, by CPU time", "", shares)
-    yield row(f"{case}, bare loop", "batch", "images", [best])
-    said = [json.loads(line) for line in (folder / "ours").read_text().splitlines()]
-    assert [one["file"] for one in said] == [str(file) for file in files]
+    yield row(f"{case}, {OURS}", SHARE, "", shares)
+    yield row(f"{case}, {BARE}", "batch", "images", [best])
+    said = [json.loads(line)["file"] for line in (folder / OURS).read_text().splitlines()]
+    assert said == sorted(said) and len(said) == n
 
 
 COMMAND = """
@@ -278,7 +244,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--work", type=Path, help="keeps lines and files between runs")
-    parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=100_000)
     options = parser.parse_args()
@@ -287,7 +252,7 @@ def main() -> None:
         out = {case: line_of(case, options.data.absolute(), work) for case in ARCHIVES}
         rows = list(same_answers(out[PHOTOGRAPHS]))
         for case in ARCHIVES:
-            rows += throughput(case, out[case], options.images, options.rounds, Path(temporary))
+            rows += throughput(case, out[case], N_IMAGES[case], options.rounds, Path(temporary))
         for n in (FEW, options.many):
             rows += memory(SMALL, out[SMALL], n, Path(temporary))
         rows += memory(SMALL, out[SMALL], options.many, Path(temporary), piped=True)
