@@ -22,7 +22,7 @@ from pipeline_lib.harness.cpu_clock import start_process_clock
 from pipeline_lib.harness.memo import digest
 from pipeline_lib.harness.shard_workers import REASON_OF_DEATH, At, shared_name
 from pipeline_lib.harness.work_in_order import Pause, work_in_order
-from pipeline_lib.networks.exported import ONNX_FILE, load_exported
+from pipeline_lib.networks.exported import ONNX_FILE, UNLIKE_BORDER, Answers, load_exported
 from pipeline_lib.pixels import PixelRules, Undecodable
 from pipeline_lib.prediction.items import Item, LocalFile, Reader, concerns_all, unusable
 from pipeline_lib.prediction.sight import Pixels, Sight, trained_sight
@@ -46,14 +46,16 @@ IN_WORKERS = sys.platform == "linux"
 class Model:
     """A model that is open. identity: another text for another model. classes: id and name by output index.
 
-    probabilities: views BHWC -> probabilities_BK. in_workers: whether forked processes may call it.
+    answers: of views BHWC. in_workers: whether forked processes may call it. no_unlike: why the model does not tell
+    images unlike those it was trained on, where it could.
     """
 
     identity: str
     classes: Sequence[tuple[str, str]]
     sight: Sight
-    probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
+    answers: Callable[[Pixels], Answers]
     in_workers: bool = False
+    no_unlike: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,19 @@ class Guess:
 class Prediction:
     """The best guesses for an image, best first (five, or fewer with fewer classes); none if there is a `fault`.
 
-    name: the file, ARCHIVE/member, or the address of an object.
+    name: the file, ARCHIVE/member, or the address of an object. unlike: share (0..1) of validation images at least as
+    unlike the training images; None where the model does not tell.
     """
 
     name: str
     guesses: tuple[Guess, ...]
     fault: PipelineError | None = None
+    unlike: float | None = None
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the image is called unlike those that the model was trained on: of others, 1 in 20 is."""
+        return self.unlike is not None and self.unlike <= UNLIKE_BORDER
 
     @property
     def file(self) -> Path:
@@ -90,8 +99,9 @@ def exported_model(folder: Path) -> Model:
         digest(folder / ONNX_FILE),
         tuple(zip(about.classes, about.names, strict=True)),
         trained_sight(about),
-        exported.probabilities,
+        exported.answers,
         in_workers=IN_WORKERS,
+        no_unlike=exported.no_unlike,
     )
 
 
@@ -102,7 +112,7 @@ def builtin_model(backbone: Backbone) -> Model:
         backbone.sha256,
         imagenet_classes(),
         Sight(PixelRules(), backbone.view),
-        opened.probabilities,
+        partial(_without_unlike, probabilities=opened.probabilities),
         in_workers=IN_WORKERS,
     )
 
@@ -112,7 +122,14 @@ def published_model(ref: str) -> Model:
     from pipeline_lib.networks.published import open_published
 
     opened = open_published(ref, named_in="--model")
-    return Model(ref, opened.classes, Sight(PixelRules(), opened.view), opened.probabilities)
+    answers = partial(_without_unlike, probabilities=opened.probabilities)
+    return Model(ref, opened.classes, Sight(PixelRules(), opened.view), answers)
+
+
+def _without_unlike(
+    views: Pixels, *, probabilities: Callable[[Pixels], npt.NDArray[np.float32]]
+) -> Answers:
+    return Answers(probabilities(views))
 
 
 def predict(files: Sequence[Path], model: Model) -> list[Prediction]:
@@ -248,12 +265,13 @@ def _fetched(items: Sequence[Item], reader: Reader) -> Iterator[tuple[Item, Call
 class _Said:
     """What is said of a batch, in few objects: five guesses take longer to be sent than a small image to be decoded.
 
-    faults: by position in the batch. classes_NT, p_NT: the best classes of the others, best first.
+    faults: by position in the batch. Of the others: classes_NT, p_NT, the best classes, best first; unlike, see Prediction.
     """
 
     faults: Mapping[int, PipelineError]
     classes_NT: npt.NDArray[np.int64]
     p_NT: npt.NDArray[np.float32]
+    unlike: Sequence[float | None]
 
 
 def _answer(read: Read, *, model: Model, best: int) -> _Said:
@@ -261,21 +279,23 @@ def _answer(read: Read, *, model: Model, best: int) -> _Said:
     views = [seen for seen in read if not isinstance(seen, PipelineError)]
     at_once = VIEWS_AT_ONCE if model.in_workers else max(1, len(views))
     parts = [
-        model.probabilities(np.stack(views[start : start + at_once]))
+        model.answers(np.stack(views[start : start + at_once]))
         for start in range(0, len(views), at_once)
     ]
-    p_NK = np.concatenate(parts) if parts else np.empty((0, len(model.classes)), np.float32)
+    p = [part.probabilities_BK for part in parts]
+    p_NK = np.concatenate(p) if p else np.empty((0, len(model.classes)), np.float32)
     classes_NT = np.argsort(-p_NK, axis=1, kind="stable")[:, :best]
-    return _Said(faults, classes_NT, np.take_along_axis(p_NK, classes_NT, axis=1))
+    unlike = [share for part in parts for share in part.shares()]
+    return _Said(faults, classes_NT, np.take_along_axis(p_NK, classes_NT, axis=1), unlike)
 
 
 def _predictions(batch: _Batch, said: _Said, model: Model) -> Iterator[Prediction]:
-    answers = zip(said.classes_NT.tolist(), said.p_NT.tolist(), strict=True)
+    answers = zip(said.classes_NT.tolist(), said.p_NT.tolist(), said.unlike, strict=True)
     for n, item in enumerate(batch.items):
         if n in said.faults:
             yield Prediction(item.name, (), said.faults[n])
             continue
-        classes, p = next(answers)
-        best = zip(classes, p, strict=True)
-        guesses = ((*model.classes[k], p_k) for k, p_k in best)
-        yield Prediction(item.name, tuple(Guess(id_, name, p_k) for id_, name, p_k in guesses))
+        classes, p, unlike = next(answers)
+        named = ((*model.classes[k], p_k) for k, p_k in zip(classes, p, strict=True))
+        guesses = tuple(Guess(class_id, name, p_k) for class_id, name, p_k in named)
+        yield Prediction(item.name, guesses, unlike=unlike)

@@ -57,7 +57,10 @@ class Finished:
 
 
 def as_row(prediction: Prediction, rules: RowRules) -> Row:
-    """Return `{"file", "guesses": [{"class", "name", "p"}]}`, with "uncertain" or, in place of guesses, "fault" if so."""
+    """Return `{"file", "guesses": [{"class", "name", "p"}]}`, with "uncertain" and "unlike" where they are told.
+
+    A file that cannot be read has "fault" in place of all that.
+    """
     if prediction.fault:
         fault = {
             "code": prediction.fault.code,
@@ -72,6 +75,8 @@ def as_row(prediction: Prediction, rules: RowRules) -> Row:
     row: Row = {"file": prediction.name, "guesses": guesses}
     if rules.min_p is not None:
         row["uncertain"] = prediction.guesses[0].p < rules.min_p
+    if prediction.unlike is not None:
+        row["unlike"] = prediction.unlike
     return row
 
 
@@ -214,14 +219,14 @@ def _end_of_whole_lines(file: BinaryIO) -> int:
 
 
 def _columns(rules: RowRules) -> list[str]:
-    """file, uncertain, fault, then class, name and p of each guess."""
+    """file, uncertain, unlike, fault, then class, name and p of each guess."""
     guesses = [f"{part}_{k}" for k in range(1, rules.best + 1) for part in ("class", "name", "p")]
-    return ["file", "uncertain", "fault", *guesses]
+    return ["file", "uncertain", "unlike", "fault", *guesses]
 
 
 def _cells(row: Row) -> Row:
     """A row as flat cells, by column."""
-    cells = {"file": row["file"], "uncertain": row.get("uncertain")}
+    cells = {"file": row["file"], **{name: row.get(name) for name in ("uncertain", "unlike")}}
     cells["fault"] = row["fault"]["message"] if "fault" in row else None
     for k, guess in enumerate(row.get("guesses", ()), 1):
         cells |= {f"{part}_{k}": value for part, value in guess.items()}
@@ -249,7 +254,7 @@ def _write_parquet(rows: Iterable[Row], target: BinaryIO, rules: RowRules) -> No
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds: Mapping[str, Any] = {"uncertain": pa.bool_()}
+    kinds: Mapping[str, Any] = {"uncertain": pa.bool_(), "unlike": pa.float64()}
     columns = _columns(rules)
     schema = pa.schema(
         [

@@ -31,6 +31,7 @@ class Reason(_Code):
     NOT_SERVED = "not_served", "a URL that its server refuses or does not have, or a server that does not answer"
     ADDRESS_REFUSED = "address_refused", "a URL of a list that leads, itself or by a redirect, to a private address"
     # found while downloading
+    EXCLUDED_BY_PATTERN = "excluded_by_pattern", "`exclude` of its source fits its name, or `include` does not"
     TAR_UNSAFE_MEMBER = "tar_unsafe_member", "link, device, sparse file, absolute or climbing path"
     NAME_COLLISION = "name_collision", "second member of the same name in one archive"
     IGNORED_SYSTEM_FILE = "ignored_system_file", ".DS_Store, ._x, Thumbs.db, __MACOSX"

@@ -7,6 +7,7 @@ from typing import Any
 from scripts import (
     backbone_tables,
     death_tables,
+    export_tables,
     gate_tables,
     label_tables,
     learning_tables,
@@ -170,6 +171,7 @@ TABLES = {
     "coverage": coverage,
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
+    "export forms": export_tables.export_forms,
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
     "small trainings": learning_tables.small_trainings,

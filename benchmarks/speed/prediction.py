@@ -1,6 +1,6 @@
 """`perennial predict` beside a bare ONNX Runtime loop; its memory with many images; its answers beside those of evaluate.
 
-    python -m benchmarks.speed.prediction [--data FOLDER] [--work FOLDER] [--rounds 3] [--many 100000]
+    python -m benchmarks.speed.prediction [--data FOLDER] [--work FOLDER] [--rounds 3] [--many 100000] [--fewer 1]
 
 FOLDER holds clothing/clothing.tar and cifar10/cifar10.tar. Two models are trained by the real stages: recipe `finetune` with
 `epochs: 0` on photographs that convert shrinks to 256 px, as `init` writes it for them, and `quick` on images of 32 px.
@@ -195,7 +195,7 @@ def throughput(case: str, out: Path, n: int, rounds: int, folder: Path) -> Itera
             print(f"{case}: {side} {runs[-1]}", flush=True)
     for side, runs in spent.items():
         whole = f"{case}, {side}"
-        yield row(whole, "images per CPU second", "", [n / cpu_s for cpu_s, _ in runs])
+        yield row(whole, f"images per CPU second, of {n}", "", [n / cpu_s for cpu_s, _ in runs])
         yield row(whole, "images per second", "", [n / wall_s for _, wall_s in runs])
     pairs = zip(spent[BARE], spent[OURS], strict=True)
     shares = [bare[0] / predicted[0] for bare, predicted in pairs]
@@ -246,13 +246,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="keeps lines and files between runs")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=100_000)
+    parser.add_argument("--fewer", type=int, default=1, help="divides the images for throughput")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = (options.work or Path(temporary)).absolute()
         out = {case: line_of(case, options.data.absolute(), work) for case in ARCHIVES}
         rows = list(same_answers(out[PHOTOGRAPHS]))
         for case in ARCHIVES:
-            rows += throughput(case, out[case], N_IMAGES[case], options.rounds, Path(temporary))
+            rows += throughput(
+                case, out[case], N_IMAGES[case] // options.fewer, options.rounds, Path(temporary)
+            )
         for n in (FEW, options.many):
             rows += memory(SMALL, out[SMALL], n, Path(temporary))
         rows += memory(SMALL, out[SMALL], options.many, Path(temporary), piped=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from benchmarks.support.file_line import FileLine, Image
+from benchmarks.support.file_line import FileLine, Picture
 from demo.images import load_scans, png
 
 TEST, VAL = 0.2, 0.1  # shares of all 1,797 digits
@@ -41,11 +41,11 @@ class DigitLine(FileLine):
         return Split(train, val, test)
 
 
-def digits() -> list[Image]:
+def digits() -> list[Picture]:
     """All 1,797, each 32 px as PNG; the class is the digit."""
     scans = load_scans()
     named = zip(scans.labels, scans.images, strict=True)
     return [
-        Image(f"digits/{number:04}.png", str(label), png(image))
+        Picture(f"digits/{number:04}.png", str(label), png(image))
         for number, (label, image) in enumerate(named)
     ]

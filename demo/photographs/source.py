@@ -80,7 +80,7 @@ def find_images(
     # Each image with its class, as the survey reads folders and labels.
     by_name: dict[str, OwnImage] = {}  # the first of equal names, which an archive may have
     for one in looked.taken:
-        label, split = found.class_of[one.name], found.split_of[one.name] or ""
+        label, split = found.class_of.get(one.name), found.split_of.get(one.name) or ""
         if label is not None and one.size_bytes <= MOST_BYTES and _is_named_or_looks_so(one):
             by_name.setdefault(one.name, OwnImage(one.name, one.size_bytes, label, split))
     publishes_splits = any(image.split for image in by_name.values())

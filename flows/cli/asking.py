@@ -6,27 +6,66 @@ What the command line says comes first, then what params.yaml has recorded of th
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import argparse
+
     from pipeline_lib.labels.params import LabelsFile
     from pipeline_lib.settings import Settings
     from pipeline_lib.sources.doubt import Doubt
     from pipeline_lib.survey import LabelsDoubt, SourceAnswer, Subjects, Survey
 
-INDEPENDENT = "none"
+INDEPENDENT = NOTHING = "none"
 FOLDERS = "folders"
+
+
+def said_of_names(options: argparse.Namespace) -> dict[str, Any]:
+    """The keys of a SourceAnswer that the command line states. Raises UsageError for what no source could mean."""
+    from pipeline_lib.errors import UsageError
+    from pipeline_lib.sources.layout import LAYOUTS
+
+    if options.layout is not None and options.layout not in LAYOUTS:
+        remedy = f"name one of {', '.join(LAYOUTS)}"
+        raise UsageError("no such layout", file="--layout", value=options.layout, remedy=remedy)
+    said: dict[str, Any] = {
+        key: value
+        for key in ("layout", "depth", "class_from", "split_from")
+        if (value := getattr(options, key)) is not None
+    }
+    if options.splits is not None:
+        said["splits"] = _splits(options.splits)
+    if options.include:
+        said["include"] = tuple(options.include)
+    if options.exclude:
+        said["exclude"] = tuple(one for one in options.exclude if one != NOTHING)
+        said["sets_aside"] = NOTHING not in options.exclude
+    return said
+
+
+def _splits(text: str) -> dict[str, str]:
+    """`fold0=train,fold1=val` as a mapping. Raises UsageError."""
+    from pipeline_lib.errors import UsageError
+
+    splits = {}
+    for pair in filter(None, text.split(",")):
+        folder, sign, split = (part.strip() for part in pair.rpartition("="))
+        if not sign or not folder or split not in ("train", "val", "test"):
+            remedy = "write FOLDER=SPLIT with train, val or test, such as fold0=train,fold1=val,fold2=test"
+            raise UsageError("no folder and split", file="--splits", value=pair, remedy=remedy)
+        splits[folder] = split
+    return splits
 
 
 def survey_and_ask(
     uri: str,
     settings: Settings,
     origin: Path,
+    said: Mapping[str, Any],
     *,
-    layout: str | None,
     labels: str | None,
     subject: str | None,
     label_column: str | None = None,
@@ -34,28 +73,30 @@ def survey_and_ask(
 ) -> Survey:
     """Survey the source, and ask what its names leave open.
 
-    layout, labels, subject: from the command line. Raises UsageError for an unknown layout, and, listing the choices,
-    for doubtful folders if there is no terminal to ask on; subjects are only suggested then.
+    said: keys of a SourceAnswer, as `said_of_names` has them. All come from the command line. Raises UsageError for keys
+    that no source may have together, and, listing the choices, for doubtful folders if there is no terminal to ask on;
+    subjects are only suggested then.
     """
     from flows.cli.project import inside
-    from pipeline_lib.errors import UsageError
     from pipeline_lib.harness.terminal import live
-    from pipeline_lib.sources.layout import LAYOUTS
     from pipeline_lib.sources.subjects import is_pattern
-    from pipeline_lib.survey import DECLINED, NO_LABELS, answer_before, look_at, survey_of
+    from pipeline_lib.survey import (
+        DECLINED,
+        NO_LABELS,
+        answer_before,
+        look_at,
+        still_fits,
+        survey_of,
+    )
 
-    if layout is not None and layout not in LAYOUTS:
-        remedy = f"name one of {', '.join(LAYOUTS)}"
-        raise UsageError("no such layout", file="--layout", value=layout, remedy=remedy)
     answer = answer_before(origin, uri)
-    if layout is not None:
-        answer = replace(answer, layout=layout, splits=None)
     if labels == FOLDERS:
         answer = replace(answer, labels=NO_LABELS)
     elif labels is not None:
-        answer = replace(answer, labels=labels if "://" in labels else inside(origin, labels))
-    said = {"label": label_column, "several": several}
-    answer = replace(answer, told={key: value for key, value in said.items() if value})
+        address = labels if "://" in labels else inside(origin, labels)
+        answer = replace(answer, labels=address, class_from=None)
+    told = {"label": label_column, "several": several}
+    answer = replace(answer, told={key: value for key, value in told.items() if value})
     if subject is not None:
         answer = replace(answer, subject_from=DECLINED if subject == INDEPENDENT else subject)
     elif answer.subject_from and not answer.labels and not is_pattern(answer.subject_from):
@@ -64,6 +105,15 @@ def survey_and_ask(
         )  # a column of a table that is not named any more
 
     looked = look_at(uri, settings, root=origin)
+    answer = still_fits(answer, looked)
+    if says_how(said):  # a new answer: nothing of the old one, which may contradict it
+        answer = replace(
+            answer, layout=None, splits=None, depth=None, class_from=None, split_from=None
+        )
+    if "class_from" in said and labels is None:
+        answer = replace(answer, labels=NO_LABELS)
+    answer = replace(answer, **said)
+    _refuse_contradictions(answer, uri)
 
     def read(answer: SourceAnswer) -> Survey:
         with live("read folders and names"):
@@ -74,7 +124,12 @@ def survey_and_ask(
         answer = replace(answer, labels=_ask_labels(found.labels_doubt, uri))
         found, answer = _read_labels(read, answer, uri)
     if found.doubt:
-        answer = replace(answer, layout=_ask_layout(found.doubt, uri))
+        chosen = _ask_layout(found.doubt, uri)
+        answer = (
+            replace(answer, class_from=chosen)
+            if "{class}" in chosen
+            else replace(answer, layout=chosen)
+        )
         found = read(answer)
     if found.subjects.offered and sys.stdin.isatty():
         answer = replace(answer, subject_from=_ask_subject(found.subjects))
@@ -143,19 +198,60 @@ def _as_option(uri: str, stated: LabelsFile) -> str:
     return stated.file or f"{uri.rstrip('/')}/{stated.inside[0]}"
 
 
+def says_how(said: Mapping[str, Any]) -> bool:
+    """Whether the command line says how names are read."""
+    return bool(said.keys() & {"layout", "splits", "depth", "class_from", "split_from"})
+
+
+def _refuse_contradictions(answer: SourceAnswer, uri: str) -> None:
+    """Raise UsageError for what params.yaml would refuse of a source, before anything is read by it."""
+    from pydantic import ValidationError
+
+    from pipeline_lib.errors import UsageError
+    from pipeline_lib.sources.source import Source
+
+    keys = ("splits", "depth", "class_from", "split_from", "include", "exclude")
+    stated = {key: getattr(answer, key) for key in keys}
+    layout = answer.layout or "auto"
+    try:
+        Source.model_validate(
+            {
+                "name": "images",
+                "uri": "images",
+                "layout": layout,
+                "labels": answer.labels or None,
+                **stated,
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]).replace("_", "-")
+        value = answer.labels if not key else getattr(answer, str(first["loc"][0]), None)
+        raise UsageError(
+            first["msg"].removeprefix("Value error, "),
+            file=f"--{key}" if key else uri,
+            value=value,
+            remedy="`perennial init --help` has examples",
+        ) from error
+
+
 def _ask_layout(doubt: Doubt, uri: str) -> str:
     """Ask for a layout and return its name. Raises UsageError without a terminal or without an answer."""
     from pipeline_lib.errors import UsageError
     from pipeline_lib.survey import describe_doubt
 
-    names = [one.layout for one in doubt.readings]
+    names = [one.name for one in doubt.readings]
     _say(f"{uri}: {describe_doubt(doubt)}")
     _say("  If you only want one of the folders, name it: `perennial init FOLDER`.")
     chosen = _choose(f"Which one? 1 to {len(names)}, or its name (empty: stop) ", names)
     if chosen:
         return chosen
     what = "the folders can be read in several ways, and nothing was written"
-    remedy = f"choose one: `perennial init {uri} --layout NAME` with NAME one of {', '.join(names)}"
+    layouts = [name for name in names if "{" not in name]
+    remedy = (
+        f"choose one: `perennial init {uri} --layout NAME` with NAME one of {', '.join(layouts)}"
+    )
+    remedy += "".join(f", or `--class-from '{name}'`" for name in names if "{" in name)
     raise UsageError(what, file=uri, value=doubt.why, remedy=remedy)
 
 

@@ -27,6 +27,7 @@ COMMANDS = (
         "rollback",
         "report",
         "mistakes",
+        "export",
         "review",
         "dataset",
         "params",

@@ -22,6 +22,7 @@ from pipeline_lib.sources.names import is_companion, with_and_without_ending
 # Nothing is wrong with the file: a rule or a person chose to do without it.
 CHOICES = frozenset(
     {
+        Reason.EXCLUDED_BY_PATTERN,
         Reason.IGNORED_SYSTEM_FILE,
         Reason.NOT_A_PICTURE_NAME,
         Reason.LABEL_UNKNOWN,

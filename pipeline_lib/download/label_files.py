@@ -42,7 +42,7 @@ def label_files(
     found: dict[str, Open] = {
         one.key: opener(place, one)
         for one, reason in plan.refused
-        if reason is Reason.NOT_A_PICTURE_NAME
+        if reason in (Reason.NOT_A_PICTURE_NAME, Reason.EXCLUDED_BY_PATTERN) and _is_text(one.key)
     }
     for unit, arrived in zip(plan.units, stored, strict=True):
         if unit.kind == "archive":

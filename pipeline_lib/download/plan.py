@@ -16,6 +16,7 @@ from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.repack import pack_again
 from pipeline_lib.sources.names import without_archive_ending
 from pipeline_lib.sources.objects import SourceObject
+from pipeline_lib.sources.reading import left_out
 from pipeline_lib.sources.source import Source
 
 
@@ -70,8 +71,15 @@ def plan_source(
         Unit(source, "archive", (one,), "" if is_single else without_archive_ending(one.key) + "/")
         for one in archives
     ]
+    excluded = left_out((one.key for one in loose), source)
     judged = [
-        (one, refusal_of(one.key, one.size_bytes, max_file_bytes) or one.fault) for one in loose
+        (
+            one,
+            Reason.EXCLUDED_BY_PATTERN
+            if one.key in excluded
+            else refusal_of(one.key, one.size_bytes, max_file_bytes) or one.fault,
+        )
+        for one in loose
     ]
     taken = sorted((one for one, reason in judged if reason is None), key=lambda one: one.key)
     images = [one for one in taken if one.key not in before.refused]

@@ -156,8 +156,9 @@ def _keep_as_next_planned(
 
 
 def _place(stored: StoredUnit, folder: Path) -> StoredUnit:
-    """Move the container to its final place; one without an image has none."""
-    if all(member.refused for member in stored.members):
+    """Move the container to its final place; one without an image has none, unless its files may be labels."""
+    may_label = any(one.refused is Reason.NOT_A_PICTURE_NAME for one in stored.members)
+    if all(member.refused for member in stored.members) and not may_label:
         stored.container.unlink()
         return stored
     return StoredUnit(stored.container.rename(folder / stored.container.name), stored.members)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unicodedata import normalize
 
 import pandas as pd
@@ -17,8 +17,8 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import ShardSizes, cut_shards, shard_id
-from pipeline_lib.sources.layout import detect_layout
 from pipeline_lib.sources.names import respelled
+from pipeline_lib.sources.reading import left_out, patterns_without_effect, read_names
 from pipeline_lib.sources.source import Source
 from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.members import MEMBERS
@@ -48,13 +48,15 @@ def members_of_source(
     shard_of: dict[str, tuple[str, int]] = {}
     seen: Counter[str] = Counter()
     for unit, arrived in zip(plan.units, stored, strict=True):
-        found = [_row(source, member, arrived.container.name, seen) for member in arrived.members]
+        members = _without_excluded(source, arrived.members)
+        found = [_row(source, member, arrived.container.name, seen) for member in members]
         rows += found
         shard_of |= _shards(unit, [row for row in found if row.refused is None], limits)
     for one, reason in plan.refused:
         rows.append(
             _row(source, StoredMember(one.key, -1, one.size_bytes, None, reason), None, seen)
         )
+    _report_excluded(source, [row.member.name for row in rows])
     if not shard_of:
         counts = ", ".join(
             f"{reason}: {count}"
@@ -65,6 +67,25 @@ def members_of_source(
             "the source holds no image", file=source.uri, value=counts or "no files", remedy=remedy
         )
     return _frame(source, rows, shard_of)
+
+
+def _without_excluded(source: Source, members: Sequence[StoredMember]) -> Sequence[StoredMember]:
+    """The members of an archive, those refused that the source leaves out. Loose ones were not read at all."""
+    excluded = left_out((member.name for member in members), source)
+    if not excluded:
+        return members
+    reason = Reason.EXCLUDED_BY_PATTERN
+    return [replace(one, refused=reason) if one.name in excluded else one for one in members]
+
+
+def _report_excluded(source: Source, names: Sequence[str]) -> None:
+    """Log how many files each pattern leaves out, and warn of patterns that fit none."""
+    counts = Counter(left_out(names, source).values())
+    if counts:
+        by_pattern = ", ".join(f"{n} by {pattern}" for pattern, n in sorted(counts.items()))
+        log.info("%s: %d files left out: %s", source.name, counts.total(), by_pattern)
+    for pattern in patterns_without_effect(names, source):
+        log.warning("%s: %s fits no file of the source", source.name, pattern)
 
 
 def _row(source: Source, member: StoredMember, container: str | None, seen: Counter[str]) -> Row:
@@ -90,16 +111,16 @@ def _shards(unit: Unit, rows: list[Row], limits: ShardSizes) -> dict[str, tuple[
 
 def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]) -> pd.DataFrame:
     taken = [row.member.name for row in rows if row.refused is None]
-    layout = detect_layout(taken, source.layout, source.splits)
-    folders = {folder for name in taken if (folder := layout.class_folder(name)) is not None}
-    for sentence in respelled(folders):
+    reading = read_names(taken, source, source=source.name)
+    texts = {text for name in taken if (text := reading.class_text(name)) is not None}
+    for sentence in respelled(texts):
         log.warning("%s: %s", source.name, sentence)
     records = []
     for row in rows:
         shard, number = shard_of.get(row.image_id, (None, None))
         is_taken = row.refused is None
-        label = layout.label(row.member.name) if is_taken else None
-        split = source.split or (layout.split(row.member.name) if is_taken else None)
+        label = reading.label(row.member.name) if is_taken else None
+        split = source.split or (reading.split(row.member.name) if is_taken else None)
         records.append(
             {
                 "image_id": row.image_id,
@@ -123,13 +144,17 @@ def _frame(source: Source, rows: list[Row], shard_of: dict[str, tuple[str, int]]
 
 
 def with_labels(frame: pd.DataFrame, source: Source, labels: ReceivedLabels) -> pd.DataFrame:
-    """Replace the classes of folders by those of a table of labels, and the splits too if the table has any."""
+    """Replace the classes of folders by those of files of labels, and the splits too if the files have any.
+
+    An image without a class has no split: that of a published test set without labels would leave no test images.
+    """
     names = frame["image_id"].str.removeprefix(f"{source.name}/").where(frame["refusal"].isna())
     label = names.map(labels.class_of).astype(object)
     split = frame["split_received"]
     if source.split is None:
         split = names.map(labels.split_of).astype(object).fillna(split)
     absent = label.isna()
+    split = split if source.split else split.mask(absent, None)
     return frame.assign(
         label_received=label.mask(absent, None), split_received=split.where(split.notna(), None)
     )

@@ -13,28 +13,39 @@ import numpy.typing as npt
 import torch
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.evaluate.unlike import Remarking
 from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.networks.classifier import Calibrated
-from pipeline_lib.networks.exported import ONNX_FILE, ExportedModel
+from pipeline_lib.networks.exported import ONNX_FILE, PROBABILITIES, UNLIKE, ExportedModel
 
 ALLOWED_DP = (
     1e-3  # float32 rounding gave 7e-7; a wrong pixel order or normalisation gives 0.1 and more
 )
+# On average over the images: rounding may carry one past a validation image, which is 1 / 20 of 19 of them.
+ALLOWED_DUNLIKE = 0.01
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How well onnxruntime repeats torch: share of equal answers (0..1) and largest difference of a probability."""
+    """How well onnxruntime repeats torch: share of equal answers (0..1) and largest difference of a probability.
+
+    mean_abs_dunlike: mean difference of the share that says how unlike an image is; 0 where the model does not tell.
+    """
 
     n: int
     argmax_agreement: float
     max_abs_dp: float
+    mean_abs_dunlike: float
 
 
-def export_onnx(model: Calibrated, folder: Path, *, side_px: int) -> None:
-    """Write folder/model.onnx: `images` uint8 [batch, side, side, 3] -> `probabilities` float32 [batch, K]."""
+def export_onnx(model: Calibrated | Remarking, folder: Path, *, side_px: int) -> None:
+    """Write folder/model.onnx: `images` uint8 [batch, side, side, 3] -> `probabilities` float32 [batch, K].
+
+    From Remarking also -> `unlike` float32 [batch], as networks/exported.py's Answers says.
+    """
     import onnx
 
+    tells_unlike = isinstance(model, Remarking)
     example_BHWC = torch.zeros(2, side_px, side_px, 3, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -43,7 +54,7 @@ def export_onnx(model: Calibrated, folder: Path, *, side_px: int) -> None:
             model.eval(),
             (example_BHWC,),
             input_names=["images"],
-            output_names=["probabilities"],
+            output_names=[PROBABILITIES, UNLIKE] if tells_unlike else [PROBABILITIES],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             external_data=False,
             dynamo=True,
@@ -58,23 +69,34 @@ def export_onnx(model: Calibrated, folder: Path, *, side_px: int) -> None:
 
 
 def measure_parity(
-    model: Calibrated, exported: ExportedModel, images_BHWC: npt.NDArray[np.uint8]
+    model: Calibrated | Remarking, exported: ExportedModel, images_BHWC: npt.NDArray[np.uint8]
 ) -> Parity:
-    """Run both on the same images. Raises BadData when a probability differs by more than 0.001."""
+    """Run both on the same images.
+
+    Raises BadData when a probability differs by more than 0.001, or `unlike` by more than 0.01 on average.
+    """
     with torch.no_grad():
-        expected_BK = model.eval()(torch.from_numpy(images_BHWC)).numpy()
-    found_BK = exported.probabilities(images_BHWC)
+        said = model.eval()(torch.from_numpy(images_BHWC))
+    expected_BK, unlike_B = said if isinstance(said, tuple) else (said, None)
+    expected_BK = expected_BK.numpy()
+    found = exported.answers(images_BHWC)
+    found_BK = found.probabilities_BK
     dp = float(np.abs(expected_BK - found_BK).max())
     agreement = float((expected_BK.argmax(1) == found_BK.argmax(1)).mean())
+    dunlike = 0.0
+    if unlike_B is not None and found.unlike_B is not None:
+        dunlike = float(np.abs(unlike_B.numpy() - found.unlike_B).mean())
+    differing = ""
     if not dp <= ALLOWED_DP:
+        differing = f"probabilities differ by {dp:.2g}"
+    elif not dunlike <= ALLOWED_DUNLIKE:
+        differing = f"`unlike` differs by {dunlike:.2g} on average"
+    if differing:
         remedy = "choose a network that exports faithfully, and report this one"
         raise BadData(
-            "model.onnx does not repeat torch",
-            file=ONNX_FILE,
-            value=f"probabilities differ by {dp:.2g}",
-            remedy=remedy,
+            "model.onnx does not repeat torch", file=ONNX_FILE, value=differing, remedy=remedy
         )
-    return Parity(len(images_BHWC), agreement, dp)
+    return Parity(len(images_BHWC), agreement, dp, dunlike)
 
 
 def _forget_origin(proto: Any) -> None:

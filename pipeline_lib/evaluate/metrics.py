@@ -62,8 +62,8 @@ def summarise(p_NK: Floats, labels_N: Labels, *, rounds: int, seed: int) -> dict
         "n": n,
         "n_classes": n_classes,
         "n_classes_measured": len(present),
-        **_share("top1", n_right, n),
-        **_share("top5", n_among_five, n),
+        **share_with_interval("top1", n_right, n),
+        **share_with_interval("top5", n_among_five, n),
         "precision": float(present["precision"].mean()),
         "recall": float(present["recall"].mean()),
         "f1": float(present["f1"].mean()),
@@ -86,8 +86,8 @@ def per_class(predicted_N: Labels, labels_N: Labels, *, n_classes: int) -> pd.Da
     rows = []
     for k in range(n_classes):
         shares = {
-            **_share("precision", int(hits[k]), int(chosen[k])),
-            **_share("recall", int(hits[k]), int(support[k])),
+            **share_with_interval("precision", int(hits[k]), int(chosen[k])),
+            **share_with_interval("recall", int(hits[k]), int(support[k])),
         }
         f1 = 2 * hits[k] / (support[k] + chosen[k]) if support[k] else math.nan
         rows.append({"support": int(support[k]), **shares, "f1": float(f1)})
@@ -167,7 +167,8 @@ def top_classes(p_NK: Floats, most: int = TOP) -> Labels:
     return top
 
 
-def _share(name: str, right: int, n: int) -> dict[str, float]:
+def share_with_interval(name: str, right: int, n: int) -> dict[str, float]:
+    """A share by its name, with its limits by `name_low` and `name_high`; 0 where n is 0."""
     interval = wilson(right, n)
     return {
         name: right / n if n else 0.0,

@@ -31,6 +31,13 @@ class EvaluateParams(Params):
         le=100_000,
         description="number of test images on which ONNX and torch must agree; all if there are fewer",
     )
+    unlike_images: int = Field(
+        500,
+        ge=0,
+        le=1_000_000,
+        description="number of training images, at least one of each class, from which the model learns to tell images "
+        "unlike any it was trained on; 0: it does not tell",
+    )
     threads: int = Field(
         2,
         ge=1,

@@ -1,9 +1,10 @@
-"""evaluate: weights + betons + selection val, test -> predictions, metrics, tables, export."""
+"""evaluate: weights + betons + selection -> predictions, metrics, tables, export."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
-from pipeline_lib.evaluate.metrics import per_class, summarise
+from pipeline_lib.evaluate.metrics import per_class, share_with_interval, summarise
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.predictions import (
     Floats,
@@ -24,15 +25,25 @@ from pipeline_lib.evaluate.predictions import (
     log_softmax,
     predictions,
 )
+from pipeline_lib.evaluate.unlike import (
+    Rank,
+    Remarking,
+    Spread,
+    draw_evenly,
+    fit_spread,
+    promised_false_alarms,
+    watch_features,
+    why_not,
+)
 from pipeline_lib.files.atomic import atomic_folder, link_or_copy, write_text
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.harness.progress import Meter
 from pipeline_lib.harness.stage import StageRun
-from pipeline_lib.loader import open_still
+from pipeline_lib.loader import BatchLoader, open_still
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Calibrated, Classifier
 from pipeline_lib.networks.device import choose_device
-from pipeline_lib.networks.exported import load_exported
+from pipeline_lib.networks.exported import UNLIKE, UNLIKE_BORDER, UNLIKE_FILE, load_exported
 from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, load_weights
@@ -47,16 +58,20 @@ SHOWN = 5  # of the classes of the weights, in a message
 
 @dataclass(frozen=True)
 class ScoredSplit:
-    """What the model said of one split, in no order that matters; `kept_BHWC`: the first few images it saw."""
+    """What the model said of one split, in no order that matters; `kept_BHWC`: the first few images it saw.
+
+    distances_N: from the training images, float32; None where no spread was fitted.
+    """
 
     image_ids: list[str]
     labels_N: Labels
     logits_NK: Floats
+    distances_N: torch.Tensor | None
     kept_BHWC: npt.NDArray[np.uint8]
 
 
 def run(job: StageRun[EvaluateParams]) -> None:
-    """Score validation and test, calibrate on validation, write tables and export.
+    """Score validation and test, calibrate on validation, learn what unlike images are, write tables and export.
 
     Raises BadData when a split is empty, the weights are of other classes, or the export does not repeat torch.
     """
@@ -79,27 +94,45 @@ def run(job: StageRun[EvaluateParams]) -> None:
     load_weights(network, job.reads["weights"])
     model = Classifier(network, mean=about.mean, std=about.std, name=about.network).to(device)
 
-    # Calibrate on validation, so that nothing is chosen on the test split.
-    val = _score_split(job, model, about, "val", device=device)
-    test = _score_split(job, model, about, "test", device=device)
-    temperature = fit_temperature(val.logits_NK, val.labels_N)
-    _write_tables(job, {"val": val, "test": test}, temperature=temperature, class_ids=about.classes)
+    # How far images may lie from the training images: fitted to some of these.
+    rows = {split: _read_rows(job, split) for split in ("train", "val", "test")}
+    no_unlike = why_not(n_validation=len(rows["val"]), n_training=params.unlike_images)
+    spread: Spread | None = None
+    if no_unlike:
+        log.warning("no image will be called unlike the training images: %s", no_unlike)
+    else:
+        drawn = draw_evenly(rows["train"], params.unlike_images)
+        spread = _fit_spread(job, model, about, drawn, device=device)
+
+    # Calibrate and rank on validation, so that nothing is chosen on the test split.
+    splits = {
+        split: _score_split(job, model, about, split, rows[split], spread, device=device)
+        for split in ("val", "test")
+    }
+    temperature = fit_temperature(splits["val"].logits_NK, splits["val"].labels_N)
+    far_N = splits["val"].distances_N
+    rank = None if far_N is None else Rank(far_N)
+    alarms = _false_alarms(splits["test"], rank)
+    _write_tables(job, splits, temperature=temperature, alarms=alarms, class_ids=about.classes)
 
     # The export has the temperature inside: its probabilities are the calibrated ones.
     calibrated = Calibrated(model.cpu(), temperature=temperature)
     about = about.model_copy(update={"temperature": temperature})
-    _export(job, calibrated, about, test.kept_BHWC)
+    told: dict[str, Any] = {"why_not": no_unlike}
+    exported: Calibrated | Remarking = calibrated
+    if spread and rank:
+        exported = Remarking(calibrated, spread, rank)
+        told = {
+            "border": UNLIKE_BORDER,
+            "n_training": len(drawn),
+            "n_validation": len(rows["val"]),
+            "promised": asdict(promised_false_alarms(len(rows["val"]))),
+            "on_test": alarms,
+        }
+    _export(job, exported, about, told, splits["test"].kept_BHWC)
 
 
-def _score_split(
-    job: StageRun[EvaluateParams],
-    model: Classifier,
-    about: ModelFile,
-    split: str,
-    *,
-    device: torch.device,
-) -> ScoredSplit:
-    params = job.params
+def _read_rows(job: StageRun[EvaluateParams], split: str) -> pd.DataFrame:
     path = job.reads["selection"] / f"{split}.parquet"
     rows = SELECTION.read(path)
     if rows.empty:
@@ -107,23 +140,64 @@ def _score_split(
             "add images to the source, or see in line/curate/curation.json why they were left out"
         )
         raise BadData(f"no images in the {split} split", file=path, value="0 rows", remedy=remedy)
-    loader = open_still(
+    return rows
+
+
+def _open(job: StageRun[EvaluateParams], rows: pd.DataFrame, side_px: int) -> BatchLoader:
+    return open_still(
         job.reads["betons"],
         rows,
-        batch_size=params.batch_size,
-        side_px=about.side_px,
+        batch_size=job.params.batch_size,
+        side_px=side_px,
         kind=job.settings.loader,
         workers=job.settings.worker_count(),
     )
+
+
+def _fit_spread(
+    job: StageRun[EvaluateParams],
+    model: Classifier,
+    about: ModelFile,
+    rows: pd.DataFrame,
+    *,
+    device: torch.device,
+) -> Spread:
+    """Fit to these training images, as evaluation sees them."""
+    loader = _open(job, rows, about.side_px)
+    positions: list[torch.Tensor] = []
+    features: list[torch.Tensor] = []
+    with closing(loader), watch_features(model) as take:
+        for scored in score(model, loader, device):
+            positions.append(scored.batch.positions_B)
+            features.append(take())
+    # In the order of the rows, so that the loader does not change the last bits.
+    return fit_spread(torch.cat(features)[torch.cat(positions).argsort()])
+
+
+def _score_split(
+    job: StageRun[EvaluateParams],
+    model: Classifier,
+    about: ModelFile,
+    split: str,
+    rows: pd.DataFrame,
+    spread: Spread | None,
+    *,
+    device: torch.device,
+) -> ScoredSplit:
+    loader = _open(job, rows, about.side_px)
     meter = Meter(f"evaluate {split}", "images", len(rows), job.settings.progress_every_s)
     positions: list[torch.Tensor] = []
     logits: list[torch.Tensor] = []
+    distances: list[torch.Tensor] = []
     kept: list[torch.Tensor] = []  # images for the parity check
-    room = params.parity_images
-    with closing(loader):
+    room = job.params.parity_images
+    with closing(loader), watch_features(model) as take:
         for scored in score(model, loader, device):
             positions.append(scored.batch.positions_B)
             logits.append(scored.logits_BK)
+            features_BF = take()
+            if spread:
+                distances.append(spread(features_BF))
             if room > 0:  # a clone: a slice would hold the whole batch in memory
                 kept.append(scored.batch.images_BHWC[:room].clone())
             room -= len(scored.batch.positions_B)
@@ -137,6 +211,7 @@ def _score_split(
         image_ids=list(seen["image_id"]),
         labels_N=seen["label"].to_numpy(np.int64),
         logits_NK=torch.cat(logits).double().numpy(),
+        distances_N=torch.cat(distances) if distances else None,
         kept_BHWC=torch.cat(kept).numpy(),
     )
 
@@ -146,6 +221,7 @@ def _write_tables(
     splits: dict[str, ScoredSplit],
     *,
     temperature: float,
+    alarms: Mapping[str, float],
     class_ids: tuple[str, ...],
 ) -> None:
     params = job.params
@@ -162,6 +238,7 @@ def _write_tables(
             rounds=params.bootstrap_rounds,
             seed=params.bootstrap_seed,
         )
+    metrics["test"] |= alarms
     PREDICTIONS.write(pd.concat(frames.values()), job.writes["predictions"])
     write_text(
         job.writes["metrics"], json.dumps({**metrics, "temperature": temperature}, indent=1) + "\n"
@@ -187,6 +264,14 @@ def _write_tables(
     log.info("test: top-1 %.2f %% (%.2f to %.2f), %d images", top1, low, high, len(test))
 
 
+def _false_alarms(test: ScoredSplit, rank: Rank | None) -> dict[str, float]:
+    """The share of test images that are called unlike the training images, with its interval: for metrics.json."""
+    if rank is None or test.distances_N is None:
+        return {}
+    n_called = int((rank(test.distances_N) <= UNLIKE_BORDER).sum())
+    return share_with_interval(UNLIKE, n_called, len(test.distances_N))
+
+
 def _warn_of_what_is_not_measured(table: pd.DataFrame) -> None:
     unmeasured = list(table.loc[table["support"] == 0, "class"])
     if unmeasured:
@@ -201,14 +286,16 @@ def _warn_of_what_is_not_measured(table: pd.DataFrame) -> None:
 
 def _export(
     job: StageRun[EvaluateParams],
-    model: Calibrated,
+    model: Calibrated | Remarking,
     about: ModelFile,
+    unlike: Mapping[str, Any],
     images_BHWC: npt.NDArray[np.uint8],
 ) -> None:
     params = job.params
     with atomic_folder(job.writes["export"]) as folder:
         link_or_copy(job.reads["weights"] / WEIGHTS_FILE, folder / WEIGHTS_FILE)
         about.write(folder)
+        write_text(folder / UNLIKE_FILE, json.dumps(unlike, indent=1, sort_keys=True) + "\n")
         export_onnx(model, folder, side_px=about.side_px)
         parity = measure_parity(model, load_exported(folder, threads=params.threads), images_BHWC)
         write_text(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.files import Files, only_text
 from pipeline_lib.labels.statements import NO_VALUE
 
+_LIST = re.compile(
+    r"(class|label|category|synset)(e?s|ies|_?names)?|categories(_places365)?|names|variants|class_?names"
+)
+_MAP = re.compile(r".*(class|label|id2label|idx|index|cat).*(map|index|idx|names|to|2).*|id2label")
 NUMBER = re.compile(r"-?\d+")
 
 
@@ -60,8 +64,28 @@ def read_class_names(files: Files, name: str) -> ClassNames:
         found = [re.fullmatch(pattern, line) for line in lines]
         numbers = [match["number"] for match in found if match]
         if len(numbers) == len(lines) and len(set(numbers)) == len(lines):
-            return ClassNames({str(int(one["number"])): one["name"] for one in found if one}, file)
+            named = {str(int(one["number"])): one["name"] for one in found if one}
+            return ClassNames(_without_letters(named), file)
     return ClassNames({str(number): line for number, line in enumerate(lines)}, file)
+
+
+def _without_letters(named: dict[str, str]) -> dict[str, str]:
+    """Places365 sorts its classes into folders by their first letters: /a/airfield."""
+    letters = re.compile(r"/[a-z]/(.+)")
+    found = {number: letters.fullmatch(name) for number, name in named.items()}
+    return (
+        {number: one[1] for number, one in found.items() if one} if all(found.values()) else named
+    )
+
+
+def class_name_files(names: Sequence[str]) -> list[str]:
+    """The files that, by their names, may name the classes of numbers: classes.txt, label_num_to_disease_map.json, ..."""
+    found = []
+    for name in names:
+        stem, _, ending = name.rpartition("/")[2].lower().rpartition(".")
+        if ending in ("txt", "json", "names") and (_LIST.fullmatch(stem) or _MAP.fullmatch(stem)):
+            found.append(name)
+    return found
 
 
 def _from_json(data: bytes, file: str) -> dict[str, str]:

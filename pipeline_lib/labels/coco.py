@@ -12,7 +12,7 @@ from typing import Any
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.json_stream import JsonStream
-from pipeline_lib.labels.objects import REFUSED, Box, class_of
+from pipeline_lib.labels.objects import REFUSED, Box, as_extras, class_of
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.statements import Part, Stated, Statement, splits_of_files
 from pipeline_lib.labels.undecided import several_classes
@@ -21,7 +21,9 @@ TABLES = ("images", "annotations", "categories")
 
 
 def stated_by_coco(files: Files, names: Sequence[str], stated: LabelsFile) -> Stated:
-    """What COCO files say. names: of the files. Raises LabelsUndecided for images of several classes without a rule."""
+    """What COCO files say. names: of the files. Raises LabelsUndecided for images of several classes without
+    a rule for them.
+    """
     splits = splits_of_files(names)
 
     def parts() -> Iterator[Part]:
@@ -61,7 +63,7 @@ def _statements(files: Files, name: str, stated: LabelsFile) -> Iterator[Stateme
             n_several += 1
             example = example or f"{path}: {', '.join(sorted({box.label for box in boxes}))}"
             continue
-        extras = {"boxes": [box.as_json() for box in boxes]} if boxes else {}
+        extras = as_extras(boxes)
         yield Statement(number, path, label, extras=extras)
     if n_several:
         raise several_classes(n_several, len(names), example, file=file)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO, cast
 
 from pipeline_lib.errors import BadData, SourceMissing
+from pipeline_lib.labels.params import fits
 from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.range_file import RangeFile
 
@@ -46,8 +46,7 @@ class Files:
         """The names that fit any pattern, sorted. Raises SourceMissing for a pattern that none fits."""
         found: set[str] = set()
         for pattern in patterns:
-            fits = re.compile(_regex(pattern))
-            here = [name for name in self.names if fits.fullmatch(name)]
+            here = [name for name in self.names if fits(pattern, name)]
             if not here:
                 raise SourceMissing(
                     "the source has no such file of labels",
@@ -60,12 +59,6 @@ class Files:
     def at(self, name: str) -> str:
         """A name for messages."""
         return f"{self.address.rstrip('/')}/{name}" if self.address else name
-
-
-def _regex(pattern: str) -> str:
-    """`*` stands for a part of a name between slashes, `**` for anything."""
-    parts = [re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split("**")]
-    return ".*".join(parts)
 
 
 def files_beside(place: Place, listed: Sequence[SourceObject] | None = None) -> Files:

@@ -64,9 +64,11 @@ class JsonStream:
         while True:
             try:
                 found, end = _DECODER.raw_decode(self._text, self._at)
-            except ValueError as error:
+            except json.JSONDecodeError as error:
                 if self._ended or len(self._text) - self._at > MOST_ITEM_BYTES:
-                    raise self._broken(str(error)) from error
+                    is_cut = error.pos >= len(self._text.rstrip()) - 1
+                    is_cut = is_cut or error.msg.startswith("Unterminated")
+                    raise self._broken(error.msg, is_cut=self._ended and is_cut) from error
             except RecursionError as error:
                 raise self._broken("nested too deeply") from error
             else:
@@ -89,15 +91,16 @@ class JsonStream:
             self.value()
 
     def _expect(self, sign: str) -> None:
-        if self.peek() != sign:
-            raise self._broken(f"{sign} expected")
+        found = self.peek()
+        if found != sign:
+            raise self._broken(f"{sign} expected", is_cut=not found)
         self._at += 1
 
     def _more(self) -> bool:
-        """Read on; False at the end of the file."""
+        """Read on, as much again as is held, so that a long value is not tried too often; False at the end of the file."""
         if self._ended:
             return False
-        data = self._file.read(CHUNK_BYTES)
+        data = self._file.read(max(CHUNK_BYTES, len(self._text) - self._at))
         self._ended = not data
         try:
             text = self._decode.decode(data, final=self._ended)
@@ -109,9 +112,8 @@ class JsonStream:
         self._text, self._at = self._text[self._at :] + text, 0
         return not self._ended
 
-    def _broken(self, detail: str) -> BadData:
-        at = self._dropped + self._at
-        is_cut = self._ended and self._at >= len(self._text.rstrip()) - 1
+    def _broken(self, detail: str, *, is_cut: bool = False) -> BadData:
         what = "the JSON file is cut off" if is_cut else "not valid JSON"
+        what += f" at character {self._dropped + self._at}"
         remedy = "fetch or write the file again, and compare its size"
-        return BadData(f"{what} at character {at}", file=self._name, value=detail, remedy=remedy)
+        return BadData(what, file=self._name, value=detail, remedy=remedy)

@@ -12,7 +12,7 @@ REFUSED = "\0several"  # no class has such a name
 
 @dataclass(frozen=True)
 class Box:
-    """An object. x, y: of its upper left corner, pixels."""
+    """An object. x, y: of its upper left corner, pixels. width and height are 0 where no box is given."""
 
     label: str
     x: float
@@ -37,3 +37,9 @@ def class_of(boxes: Sequence[Box], rule: Several) -> str:
         return REFUSED
     # the name decides between boxes of one size, so that no order of the file does
     return max(boxes, key=lambda box: (box.width * box.height, box.label)).label
+
+
+def as_extras(boxes: Sequence[Box]) -> dict[str, object]:
+    """The boxes, for those that have one."""
+    drawn = [box.as_json() for box in boxes if box.width and box.height]
+    return {"boxes": drawn} if drawn else {}

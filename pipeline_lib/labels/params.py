@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -9,9 +10,15 @@ from pydantic import Field, model_validator
 from pipeline_lib.params_file import Params
 
 FormatName = Literal[
-    "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "cub", "tiny_imagenet",
+    "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "cub", "tiny_imagenet", "ilsvrc",
 ]  # fmt: skip
 Several = Literal["refuse", "largest", "leave_out"]
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Whether a name fits a pattern: `*` stands for any part of a name between slashes, `**` for anything."""
+    parts = [re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split("**")]
+    return re.fullmatch(".*".join(parts), name) is not None
 
 
 class LabelsFile(Params):
@@ -49,6 +56,10 @@ class LabelsFile(Params):
         description="class of an image whose annotation names objects of several classes. refuse: stop; largest: the "
         "class of the largest box; leave_out: no class",
     )
+
+    def has(self, name: str) -> bool:
+        """Whether a file of the source is one of `inside`."""
+        return any(fits(pattern, name) for pattern in self.inside)
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> LabelsFile:

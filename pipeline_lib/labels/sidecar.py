@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline_lib.errors import BadData
@@ -133,17 +133,3 @@ def _cells(files: Files, names: Mapping[str, str]) -> dict[str, Any]:
         else:
             cells["json.label"] = content
     return cells
-
-
-def class_name_files(names: Sequence[str]) -> list[str]:
-    """The files, by their names, that may name the classes of numbers."""
-    known = {
-        "classes", "classnames", "class_names", "categories", "categories_places365", "labels", "label_names", "synsets",
-        "label_map", "class_index", "imagenet_class_index", "class_to_idx", "id2label", "names", "variants",
-    }  # fmt: skip
-    return [
-        name
-        for name in names
-        if name.rpartition("/")[2].lower().rpartition(".")[0] in known
-        and name.lower().endswith((".txt", ".json", ".names"))
-    ]

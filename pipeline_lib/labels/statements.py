@@ -61,18 +61,14 @@ class Stated:
 def splits_of_files(names: Sequence[str]) -> dict[str, str]:
     """File -> split, for files of labels whose names or folders say it: `train/metadata.csv`, `instances_val2017.json`.
 
-    The last part of the paths that tells a split of each file counts. None tell: an empty dict.
+    The last part of each path that contains a split counts. An empty dict where one has none, or all have the same.
     """
-    parts = {
-        name: [re.sub(r"\.\w+$", "", one) for one in reversed(name.split("/"))] for name in names
-    }
-    for at in range(min(map(len, parts.values()), default=0)):
-        here = {name: of_name[at] for name, of_name in parts.items()}
-        words = split_names(set(here.values()))
-        found = {name: words.get(part) or split_in(part) for name, part in here.items()}
-        if all(found.values()) and len(set(found.values())) > 1:
-            return {name: split or "" for name, split in found.items()}
-    return {}
+    found = {name: _last_split(re.sub(r"\.\w+$", "", name).split("/")) for name in names}
+    return found if all(found.values()) and len(set(found.values())) > 1 else {}
+
+
+def _last_split(parts: Sequence[str]) -> str:
+    return next((split for part in reversed(parts) if (split := split_in(part))), "")
 
 
 def split_in(name: str) -> str | None:

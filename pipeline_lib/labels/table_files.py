@@ -8,6 +8,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
@@ -86,9 +87,9 @@ def _text(open_file: Callable[[], BinaryIO], name: str) -> io.TextIOWrapper:
     file = open_file()
     head = file.read(4096)
     if not head.startswith(UTF16) and b"\0" in head:
-        raise BadData(
-            "not UTF-8 text", file=name, value="bytes of 0", remedy="save it as CSV UTF-8"
-        )
+        file.close()
+        remedy = "save it as CSV UTF-8"
+        raise BadData("not UTF-8 text", file=name, value="bytes of 0", remedy=remedy)
     file.seek(0)
     encoding = "utf-16" if head.startswith(UTF16) else "utf-8-sig"
     return io.TextIOWrapper(file, encoding, newline="")
@@ -226,10 +227,12 @@ def _parquet(open_file: Callable[[], BinaryIO], name: str) -> TableFile:
     return TableFile(names, rows, "row", name)
 
 
-def parquet_file(open_file: Callable[[], BinaryIO], name: str) -> pq.ParquetFile:
-    """Open a Parquet file. Raises BadData for what is none."""
+@contextmanager
+def parquet_file(open_file: Callable[[], BinaryIO], name: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file. Raises BadData for what is none, now or while it is read."""
     try:
-        return pq.ParquetFile(open_file())
+        with open_file() as file, pq.ParquetFile(file) as opened:
+            yield opened
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

@@ -16,7 +16,7 @@ from xml.parsers import expat
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.lists import image_and_rest, lines_of
-from pipeline_lib.labels.objects import REFUSED, Box, class_of
+from pipeline_lib.labels.objects import REFUSED, Box, as_extras, class_of
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.statements import Part, Stated, Statement
 from pipeline_lib.labels.undecided import several_classes
@@ -44,7 +44,7 @@ def stated_by_voc(files: Files, names: Sequence[str], stated: LabelsFile) -> Sta
                 n_several += 1
                 example = example or f"{name}: {', '.join(sorted({box.label for box in boxes}))}"
                 continue
-            extras = {"boxes": [box.as_json() for box in boxes]} if boxes else {}
+            extras = as_extras(boxes)
             # the file's own name is more often right than the one inside it, which tools leave behind
             yield Statement(number, stem or image, label, split_of.get(stem, ""), extras)
         if n_several:

@@ -81,7 +81,7 @@ def repack_parquet(
 
 def first_images(open_file: Callable[[], BinaryIO], name: str) -> Iterator[tuple[bytes, str]]:
     """Bytes and own name of the images of the first rows, one reading's worth."""
-    with _guarded(name), pq.ParquetFile(open_file()) as opened:
+    with _guarded(name), open_file() as file, pq.ParquetFile(file) as opened:
         column = _column(opened, name)
         for batch in opened.iter_batches(ROWS, columns=[column]):
             for data, given in map(_bytes_and_name, batch.column(0).to_pylist()):
@@ -93,7 +93,7 @@ def names_after(
     open_file: Callable[[], BinaryIO], name: str, *, start: int
 ) -> Iterator[tuple[int, str]]:
     """Row and own name of the images from a row on; no bytes of images are read."""
-    with _guarded(name), pq.ParquetFile(open_file()) as opened:
+    with _guarded(name), open_file() as file, pq.ParquetFile(file) as opened:
         kind = opened.schema_arrow.field(_column(opened, name)).type
         if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
             yield from ((row, "") for row in range(start, opened.metadata.num_rows))

@@ -10,8 +10,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline_lib.sources.layout import Detected, FolderLayout, Folders, layout_of_folders
-from pipeline_lib.sources.names import class_name, without_archive_ending
+from pipeline_lib.sources.layout import (
+    Detected,
+    FolderLayout,
+    Folders,
+    detect_layout,
+    layout_of_folders,
+)
+from pipeline_lib.sources.name_patterns import fields_by_name
+from pipeline_lib.sources.names import class_name, without_archive_ending, without_image_ending
+from pipeline_lib.sources.reading import left_out
+from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.split_names import split_names
 
@@ -20,15 +29,15 @@ DEEP = 0.1  # share of images below the class folders from which their folders m
 _PARTS = re.compile(
     r"(fold|part|batch|shard|chunk|set|split|session|cv|kfold)[ _-]?\d+", re.IGNORECASE
 )
+SEPARATORS = ("_", ".", "-", " (", "(", " ")  # between the class and the number of an image
+NUMBERED = 0.95  # share of the images of a folder that must be named so
+# The first part of names that a camera or a program gives to every image.
+CAMERA = re.compile(
+    r"(img|dsc[nf]?|pxl|mvi|vid|gopr|pict?|p|images?|photo|picture|screenshot|scan|file|frame|download|untitled"
+    r"|whatsapp image|train|val|test)[\d_\- ]{0,2}",
+    re.IGNORECASE,
+)
 _SHARD = re.compile(r"(.*\D)?\d{4,}")  # an archive of WebDataset: 000000.tar, train-0017.tar
-_OF_IMAGES = {
-    "image", "images", "img", "imgs", "jpegimages", "rgb", "photo", "photos", "picture", "pictures", "data", "input",
-    "inputs",
-}  # fmt: skip
-_OF_ANNOTATIONS = {
-    "mask", "masks", "annotation", "annotations", "label", "labels", "gt", "groundtruth", "segmentation",
-    "segmentations", "segmentationclass", "trimaps", "depth", "target", "targets",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,12 @@ class Reading:
     classes: tuple[tuple[str, int], ...]
     split_counts: tuple[tuple[str, int], ...]
     n_without: int
+    class_from: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What chooses it."""
+        return self.class_from or self.layout
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,37 @@ def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | No
     return Doubt(why, _readings(counts, below, found)) if why else None
 
 
+def doubt_of_file_names(names: Sequence[str]) -> Doubt | None:
+    """Find classes in the names of files that lie in no class folders: Abyssinian_12.jpg, train/cat.0.jpg."""
+    for between in SEPARATORS:
+        pattern = f"{{class}}{between}*{')' if '(' in between else ''}"
+        numbered = [name for name in names if _is_numbered(name, between)]
+        fields = {name: one["class"] for name, one in fields_by_name(pattern, numbered)}
+        classes = Counter(fields.values())
+        folders = {name.rpartition("/")[0] for name in fields}
+        n_there = sum(name.rpartition("/")[0] in folders for name in names)
+        if len(classes) < 2 or min(classes.values()) < 2 or len(fields) < NUMBERED * n_there:
+            continue
+        if any(CAMERA.fullmatch(label) for label in classes):
+            continue
+        layout = detect_layout(names, "auto")
+        splits = Counter(layout.split(name) for name in names)
+        counts = _named(Counter({class_name(label): n for label, n in classes.items()}))
+        by_name = Reading(
+            layout.kind, {}, counts, _named(splits), len(names) - len(fields), pattern
+        )
+        flat = Reading("flat", {}, (), (), len(names))
+        example = next(iter(fields))
+        return Doubt(f"names of files may begin with the class ({example})", (by_name, flat))
+    return None
+
+
+def _is_numbered(name: str, between: str) -> bool:
+    """Whether a number is the last part of a name."""
+    first, sign, number = without_image_ending(name.rpartition("/")[2]).rpartition(between)
+    return bool(first and sign) and number.removesuffix(")").isdecimal()
+
+
 def doubt_of_source(
     source: Source, names: Sequence[str], archives: Sequence[str] = ()
 ) -> SourceDoubt | None:
@@ -83,8 +129,11 @@ def doubt_of_source(
 
     archives: names of archives that hold the images, or whose own names stand for them.
     """
-    if source.splits is not None or source.labels is not None:
+    is_stated = (source.splits, source.labels, source.depth, source.class_from, source.split_from)
+    if any(one is not None for one in is_stated):
         return None
+    out = left_out([*names, *archives], source)
+    names = [name for name in names if name not in out]
     doubt = find_doubt(names, [without_archive_ending(name) for name in archives])
     if doubt is None:
         return None
@@ -168,7 +217,7 @@ def _not_classes(below: Counter[Folders]) -> str:
     plain = {re.sub(r"[\W_]", "", top.lower()): top for top in tops}
     if len(tops) > 1 and all(_PARTS.fullmatch(top) for top in tops):
         return f"folders are numbered like parts of one data set ({_some(tops)})"
-    if plain.keys() & _OF_IMAGES and plain.keys() & _OF_ANNOTATIONS:
+    if plain.keys() & OF_IMAGES and plain.keys() & OF_ANNOTATIONS:
         return f"folders are named like images and annotations ({_some(tops)})"
     return ""
 
@@ -203,6 +252,7 @@ def _readings(
         possible += [("class_split_folders", inside)]
     if not is_split:
         possible += [("leaf_folders", {})] if deepest > 1 else []
+        possible += [("path_folders", {})] if deepest > 1 and not tops and not inside else []
         possible += [("class_folders", {})]
     possible.insert(len(possible) if len(possible) > 1 else 0, ("flat", {}))
     readings: list[Reading] = []

@@ -16,6 +16,7 @@ Detected = Literal[
     "class_split_folders",
     "leaf_folders",
     "split_leaf_folders",
+    "path_folders",
     "flat",
 ]
 Folders = tuple[str, ...]
@@ -49,6 +50,10 @@ def _last_below_first(folders: Folders) -> str | None:
     return _last(folders[1:])
 
 
+def _all(folders: Folders) -> str | None:
+    return "/".join(folders) or None
+
+
 def _none(_: Folders) -> str | None:
     return None
 
@@ -67,8 +72,12 @@ LAYOUTS: Mapping[Detected, Layout] = {
     "split_leaf_folders": Layout(
         "train/val/test folders; in each, the innermost folder is the class", _last_below_first, 0
     ),
+    "path_folders": Layout(
+        "the folders together are the class: indoor/lamp and outdoor/lamp are two", _all
+    ),
     "flat": Layout("no class folders", _none),
 }
+READS_SPLITS = frozenset(kind for kind, layout in LAYOUTS.items() if layout.split_at is not None)
 
 
 @dataclass(frozen=True)
@@ -117,19 +126,26 @@ class FolderLayout:
 
 
 def detect_layout(
-    names: Sequence[str], declared: str, splits: Mapping[str, str] | None = None
+    names: Sequence[str],
+    declared: str,
+    splits: Mapping[str, str] | None = None,
+    depth: int | None = None,
 ) -> FolderLayout:
     """Find the layout of a source from the names of its images; `declared` is the layout in params.yaml, or "auto".
 
     Folders shared by all images are skipped, unless one is a split folder. The next folders are splits when all of
-    them are named so (a class may be called `train`, beside `bus` and `plane`), else classes. splits: as params.yaml
-    states them.
+    them are named so (a class may be called `train`, beside `bus` and `plane`), else classes. splits, depth: as
+    params.yaml states them; with a depth, that many folders are skipped, shared or not.
     """
-    return layout_of_folders([tuple(name.split("/")[:-1]) for name in names], declared, splits)
+    folders = [tuple(name.split("/")[:-1]) for name in names]
+    return layout_of_folders(folders, declared, splits, depth)
 
 
 def layout_of_folders(
-    folders: Sequence[Folders], declared: str, splits: Mapping[str, str] | None = None
+    folders: Sequence[Folders],
+    declared: str,
+    splits: Mapping[str, str] | None = None,
+    stated_depth: int | None = None,
 ) -> FolderLayout:
     """As `detect_layout`, from the folders of each image, or each folder once."""
     kind: Detected = next(
@@ -137,13 +153,15 @@ def layout_of_folders(
     )  # the last: "auto"
     if not folders:
         return FolderLayout("flat" if declared == "auto" else kind, 0, splits)
+    if stated_depth is not None:
+        return _at_depth(folders, declared, kind, splits, stated_depth)
     shared = _shared(min(folders), max(folders))
     depth = len(shared)
     split_above = [at for at, folder in enumerate(shared) if _is_split(folder, splits)]
     next_folders = {path[depth] for path in folders if len(path) > depth}
     if declared == "flat" or (declared == "auto" and not next_folders and not split_above):
         return FolderLayout("flat", depth, splits)
-    if kind in ("class_folders", "leaf_folders"):
+    if kind in ("class_folders", "leaf_folders", "path_folders"):
         return FolderLayout(kind, depth if next_folders else max(depth - 1, 0), splits)
     if kind == "class_split_folders":
         is_one_class = all(_is_split(folder, splits) for folder in next_folders)
@@ -153,6 +171,20 @@ def layout_of_folders(
     if declared == kind or all(_is_split(folder, splits) for folder in next_folders):
         return FolderLayout(kind, depth, splits)
     return FolderLayout("class_folders", depth, splits)
+
+
+def _at_depth(
+    folders: Sequence[Folders],
+    declared: str,
+    kind: Detected,
+    splits: Mapping[str, str] | None,
+    depth: int,
+) -> FolderLayout:
+    if declared != "auto":
+        return FolderLayout(kind, depth, splits)
+    next_folders = {path[depth] for path in folders if len(path) > depth}
+    are_splits = all(_is_split(folder, splits) for folder in next_folders)
+    return FolderLayout("split_class_folders" if are_splits else "class_folders", depth, splits)
 
 
 def _is_split(folder: str, splits: Mapping[str, str] | None) -> bool:

@@ -13,6 +13,9 @@ from pipeline_lib.errors import OutputDamaged
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.params_file import Params
 from pipeline_lib.safe_text import redacted
+from pipeline_lib.sources import name_patterns
+from pipeline_lib.sources.layout import READS_SPLITS
+from pipeline_lib.sources.name_patterns import has_field
 from pipeline_lib.sources.names import is_archive
 from pipeline_lib.sources.subjects import SUBJECT, check_pattern, is_pattern
 
@@ -23,6 +26,7 @@ LayoutName = Literal[
     "class_split_folders",
     "leaf_folders",
     "split_leaf_folders",
+    "path_folders",
     "flat",
 ]
 SCHEMES = frozenset({"s3", "http", "https"})
@@ -50,6 +54,36 @@ class Source(Params):
         description="folder names that stand for a split, such as {dev: val, testing: test}; images in other "
         "folders beside them have no class. {}: no folder stands for a split. null: train, val and test in their "
         "usual spellings",
+    )
+    depth: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="number of folders above the first that names a split or class; null: as many as all images share",
+    )
+    class_from: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="class by the images' names instead of class folders: a pattern such as '{class}_*' (cat_003.jpg) or "
+        "'{split}/{class}/*', which reads the split too (docs/layouts.md)",
+    )
+    split_from: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="split by the images' names instead of folders: a pattern such as '*_{split}' (0017_val.jpg); `splits` "
+        "says what other texts than train, val and test stand for",
+    )
+    include: tuple[str, ...] = Field(
+        (),
+        description="patterns of the files to take, as in .gitignore: 'photos', '*.jpg', 'a/*/b'; others are removed as "
+        "excluded_by_pattern. Empty: all",
+    )
+    exclude: tuple[str, ...] = Field(
+        (),
+        description="patterns of files to leave out, as in .gitignore: 'masks' (a folder or file anywhere), '*_mask.png'; "
+        "they are removed as excluded_by_pattern",
     )
     split: SplitName | None = Field(
         None, description="split of the whole source, for instance of an extra test set"
@@ -94,7 +128,7 @@ class Source(Params):
         """Whether an object of the source holds images: an archive, or a Parquet file of images."""
         labels = self.labels_stated
         holds_images = labels is not None and labels.format == "image_parquet"
-        return is_archive(key) or (holds_images and key.lower().endswith(".parquet"))
+        return is_archive(key) or (holds_images and labels is not None and labels.has(key))
 
     @property
     def subject_pattern(self) -> str | None:
@@ -108,10 +142,22 @@ class Source(Params):
 
     @model_validator(mode="after")
     def _splits_are_read(self) -> Source:
-        if self.splits and self.layout in ("class_folders", "leaf_folders", "flat"):
+        by_pattern = self.split_from is not None or has_field(self.class_from, "split")
+        if by_pattern and (self.split or self.layout in READS_SPLITS):
+            also = f"split: {self.split}" if self.split else f"layout {self.layout}"
+            raise ValueError(f"{also} and a pattern with {{split}} both tell the split: keep one")
+        if self.splits and self.layout not in {"auto", *READS_SPLITS} and not by_pattern:
             raise ValueError(
                 f"layout {self.layout} reads no splits: leave out `splits`, or choose a split_... layout"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _class_is_told_once(self) -> Source:
+        if self.class_from and self.labels:
+            raise ValueError("labels and class_from both tell the class: keep one of them")
+        if self.depth is not None and self.layout == "flat":
+            raise ValueError("layout flat reads no folders: leave out depth")
         return self
 
     @model_validator(mode="after")
@@ -132,6 +178,27 @@ class Source(Params):
         if subject_from and is_pattern(subject_from):
             check_pattern(subject_from)
         return subject_from
+
+    @field_validator("class_from")
+    @classmethod
+    def _reads_a_class(cls, class_from: str | None) -> str | None:
+        if class_from:
+            name_patterns.check_pattern(class_from, needs="class", allows=["split"])
+        return class_from
+
+    @field_validator("split_from")
+    @classmethod
+    def _reads_a_split(cls, split_from: str | None) -> str | None:
+        if split_from:
+            name_patterns.check_pattern(split_from, needs="split")
+        return split_from
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _chooses_files(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not pattern.strip("/ ") for pattern in patterns):
+            raise ValueError("an empty pattern: write the name of a file or folder, * for any text")
+        return patterns
 
     @field_validator("labels")
     @classmethod
@@ -163,11 +230,12 @@ def sources_as_json(sources: tuple[Source, ...]) -> str:
 
 def _as_dict(source: Source) -> dict[str, object]:
     """All keys, except newer ones that are not set: kept listings are found by this text."""
-    later = ("splits", "labels", "subject_from")
+    later = {"splits", "labels", "subject_from", "depth", "class_from", "split_from"}
+    unset = {**dict.fromkeys(later), "include": (), "exclude": ()}
     return {
         key: value
         for key, value in source.model_dump().items()
-        if key not in later or value is not None
+        if key not in unset or value != unset[key]
     }
 
 

@@ -12,9 +12,10 @@ from pipeline_lib.survey.earlier_data import (
 )
 from pipeline_lib.survey.estimate import CostTrial, RunEstimate, describe_estimate, scale, try_out
 from pipeline_lib.survey.label_choice import LabelsDoubt
-from pipeline_lib.survey.look import Survey, look_at, survey, survey_of
-from pipeline_lib.survey.recipe_choice import Advice, advise, gains_from_weights
+from pipeline_lib.survey.look import Survey, look_at
+from pipeline_lib.survey.recipe_choice import Advice, advise, gains_from_weights, labels_in_params
 from pipeline_lib.survey.subjects import DECLINED, Subjects
+from pipeline_lib.survey.understand import still_fits, survey, survey_of
 from pipeline_lib.survey.weight_choice import WeightChoice, Weights, choose_weights, named_weights
 from pipeline_lib.survey.words import (
     describe,
@@ -47,12 +48,14 @@ __all__ = [
     "describe_labels_doubt",
     "describe_offers",
     "gains_from_weights",
+    "labels_in_params",
     "look_at",
     "named_weights",
     "new_data",
     "no_longer_read",
     "renewals",
     "scale",
+    "still_fits",
     "survey",
     "survey_of",
     "try_out",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -13,8 +13,11 @@ from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.formats import read_labels
 from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.labels.params import LabelsFile
-from pipeline_lib.sources.doubt import Doubt
-from pipeline_lib.sources.layout import LAYOUTS, FolderLayout, detect_layout
+from pipeline_lib.sources.doubt import Doubt, Reading
+from pipeline_lib.sources.layout import LAYOUTS, detect_layout
+from pipeline_lib.sources.name_patterns import has_field
+from pipeline_lib.sources.reading import NameReading
+from pipeline_lib.sources.recognise import Shape
 from pipeline_lib.sources.subjects import is_pattern
 from pipeline_lib.survey.subjects import names_subjects
 
@@ -23,11 +26,12 @@ NO_LABELS: Final = ""
 
 @dataclass(frozen=True)
 class SourceAnswer:
-    """layout: a name of LAYOUTS. splits: folder -> split, as params.yaml has stated it. labels: the file's address, or how
-    files of labels are read; NO_LABELS when a person said that folders tell the classes. told: further
-    keys of LabelsFile (label, several), for labels that are recognised too.
+    """What a person said, on the command line or in params.yaml: the keys of a source, None or () where they did not.
 
-    subject_from: as in discover.sources; "" when a person said that no two images show one subject.
+    layout: a name of LAYOUTS. labels: the file's address, or how files of labels are read; NO_LABELS when they said that
+    folders tell the classes. told: further keys of LabelsFile (label, several), for labels that are recognised too.
+    subject_from: "" when they said that no two images show one subject. sets_aside: whether masks and the like may be left
+    out without a question.
     """
 
     layout: str | None = None
@@ -35,6 +39,34 @@ class SourceAnswer:
     labels: str | LabelsFile | None = None
     told: Mapping[str, str] = field(default_factory=dict)
     subject_from: str | None = None
+    depth: int | None = None
+    class_from: str | None = None
+    split_from: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    sets_aside: bool = True
+
+    @property
+    def says_how(self) -> bool:
+        """Whether it says how names are read, so that nothing is left to recognise."""
+        said = (self.layout, self.splits, self.depth, self.class_from, self.split_from)
+        return any(one is not None for one in said)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of a source that say how its names are read, as params.yaml will state them."""
+
+    layout: str
+    splits: Mapping[str, str] | None = None
+    depth: int | None = None
+    class_from: str | None = None
+    split_from: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+NO_KEYS = Keys("auto")
 
 
 @dataclass(frozen=True)
@@ -69,47 +101,78 @@ def read_table(
     return Table(labels, columns)
 
 
-def read_answer(
+def keys_of(
     answer: SourceAnswer,
+    shape: Shape | None,
     doubt: Doubt | None,
     names: Sequence[str],
     received: ReceivedLabels | None,
-    *,
-    uri: str,
-) -> FolderLayout:
-    """The layout that the answer means for these images. received: their labels, where a table has them.
+) -> Keys:
+    """The keys that a person's answer means for these images, or what was recognised, or the default reading.
 
-    Raises UsageError for a layout that gives no class.
+    names: of the images that are not left out. received: their labels, where a table has them.
     """
-    layout = detect_layout(names, "auto")
-    if answer.layout is None:
-        is_mute = received is not None and layout.kind == "class_folders"
-        return FolderLayout("flat", layout.depth) if is_mute else layout
-    splits = answer.splits
-    offered: dict[str, Mapping[str, str]] = (
-        {one.layout: one.splits for one in doubt.readings} if doubt else {}
-    )
-    if splits is None and doubt:
-        splits = offered.get(answer.layout, {})
-    layout = detect_layout(names, answer.layout, splits)
-    if (
-        received is None
-        and answer.layout not in {"flat", *offered}
-        and not any(map(layout.label, names))
-    ):
-        what = f"layout {answer.layout} ({LAYOUTS[layout.kind].meaning}) finds no class"
-        remedy = f"leave --layout away, or name another of {', '.join(LAYOUTS)}"
-        raise UsageError(what, file=uri, value=names[0], remedy=remedy)
-    return layout
+    chosen = Keys("auto", include=answer.include, exclude=answer.exclude)
+    if answer.says_how:
+        splits = answer.splits
+        if splits is None and doubt and answer.layout:
+            offered: dict[str, Mapping[str, str]] = {
+                one.layout: one.splits for one in doubt.readings
+            }
+            splits = offered.get(answer.layout, {})
+        by_pattern = answer.split_from is not None or has_field(answer.class_from, "split")
+        usual = "split_class_folders" if splits and not by_pattern else "auto"
+        chosen = replace(
+            chosen,
+            layout=answer.layout or usual,
+            splits=splits,
+            depth=answer.depth,
+            class_from=answer.class_from,
+            split_from=answer.split_from,
+        )
+    elif shape:
+        chosen = replace(
+            chosen,
+            layout=shape.layout,
+            splits=shape.splits,
+            depth=shape.depth,
+            class_from=shape.class_from,
+        )
+    elif received is not None and detect_layout(names, "auto").kind == "class_folders":
+        chosen = replace(chosen, layout="flat")
+    return chosen
+
+
+def refuse_classless(
+    reading: NameReading, keys: Keys, doubt: Doubt | None, names: Sequence[str], *, uri: str
+) -> None:
+    """Raise UsageError for a layout that a person named and that gives no class."""
+    offered = {one.layout for one in doubt.readings} if doubt else set()
+    if keys.layout in {"auto", "flat", *offered} or any(map(reading.label, names)):
+        return
+    what = f"layout {keys.layout} ({LAYOUTS[reading.layout.kind].meaning}) finds no class"
+    remedy = f"leave --layout away, or name another of {', '.join(LAYOUTS)}"
+    raise UsageError(what, file=uri, value=names[0], remedy=remedy)
 
 
 def remaining_doubt(
-    answer: SourceAnswer, doubt: Doubt | None, received: ReceivedLabels | None
+    answer: SourceAnswer,
+    doubt: Doubt | None,
+    received: ReceivedLabels | None,
+    names: Sequence[str],
 ) -> Doubt | None:
     """What is left to ask. With a table of labels folders can tell splits only, and not even these when it has some."""
-    if doubt is None or answer.layout is not None:
+    if doubt is None or answer.says_how:
         return None
     if received is None:
         return doubt
-    readings = tuple(one for one in doubt.readings if one.splits or one.layout == "flat")
+    readings = tuple(
+        one for one in doubt.readings if one.layout == "flat" or _tells_splits(one, names, received)
+    )
     return Doubt(doubt.why, readings) if len(readings) > 1 and not received.split_of else None
+
+
+def _tells_splits(one: Reading, names: Sequence[str], received: ReceivedLabels) -> bool:
+    """Whether the images with a class lie in several splits: those of a published test set may have none."""
+    layout = detect_layout(names, one.layout, one.splits)
+    return len({layout.split(name) for name in received.class_of} - {None}) > 1

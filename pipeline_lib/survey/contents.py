@@ -127,7 +127,8 @@ class _ImageParquet:
             return False
         folder = found.key.rpartition("/")[0]
         if folder not in self._of_folder:
-            self._of_folder[folder] = holds_images(opener(self._place, found)())
+            with opener(self._place, found)() as file:
+                self._of_folder[folder] = holds_images(file)
         return self._of_folder[folder]
 
 

@@ -105,14 +105,32 @@ def answer_before(origin: Path, uri: str) -> SourceAnswer:
         if source.get("uri") != uri:
             continue
         splits, layout = source.get("splits"), source.get("layout")
-        if isinstance(splits, dict) and layout in LAYOUTS:
+        if isinstance(splits, dict) and layout in {"auto", *LAYOUTS}:
             stated = {str(folder): str(split) for folder, split in splits.items()}
-            answer = replace(answer, layout=str(layout), splits=stated)
+            answer = replace(answer, layout=str(layout), splits=stated, sets_aside=False)
+        answer = _patterns_before(answer, source)
         if source.get("labels"):
             answer = replace(answer, labels=_labels_before(source["labels"], origin))
         if "subject_from" in source:
             answer = replace(answer, subject_from=str(source["subject_from"] or DECLINED))
     return answer
+
+
+def _patterns_before(answer: SourceAnswer, source: Mapping[str, Any]) -> SourceAnswer:
+    """The patterns that params.yaml states. A depth alone says nothing: `init` writes it for any folder above others."""
+    class_from, split_from = source.get("class_from"), source.get("split_from")
+    include, exclude = source.get("include") or (), source.get("exclude") or ()
+    if not (class_from or split_from or include or exclude or answer.layout):
+        return answer
+    return replace(
+        answer,
+        depth=source.get("depth") if answer.layout or class_from or split_from else None,
+        class_from=class_from,
+        split_from=split_from,
+        include=tuple(map(str, include)),
+        exclude=tuple(map(str, exclude)),
+        sets_aside=answer.sets_aside and not exclude,
+    )
 
 
 def _labels_before(stated: Any, origin: Path) -> LabelsFile | None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.files import Files, files_beside, opener
-from pipeline_lib.labels.formats import FORMATS, SURE, read_labels, recognise, table_header
+from pipeline_lib.labels.formats import FORMATS, SURE, read_labels, recognise
 from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
+from pipeline_lib.labels.recognise import table_header
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.layout import FolderLayout
 from pipeline_lib.sources.objects import Place
@@ -50,15 +51,27 @@ def choose_labels(
     layout: FolderLayout,
     settings: Settings,
     *,
+    folders_doubt: bool,
     root: Path,
     uri: str,
 ) -> LabelChoice:
-    """The files of labels that a person named, else those that are recognised. names: of the images.
+    """The files of labels that a person named, else those that are recognised. names: of the images. folders_doubt:
+    whether their folders can be read in several ways.
 
     What is recognised is taken where the folders tell no class, or where its format leaves no doubt. Raises what reading
     the named files raises.
     """
-    found = _chosen(answer, contents, place, names, layout, settings, root=root, uri=uri)
+    found = _chosen(
+        answer,
+        contents,
+        place,
+        names,
+        layout,
+        settings,
+        folders_doubt=folders_doubt,
+        root=root,
+        uri=uri,
+    )
     if not answer.told or found.taken is None:
         return found
     return replace(found, taken=found.taken.model_copy(update=dict(answer.told)))
@@ -72,6 +85,7 @@ def _chosen(
     layout: FolderLayout,
     settings: Settings,
     *,
+    folders_doubt: bool,
     root: Path,
     uri: str,
 ) -> LabelChoice:
@@ -94,22 +108,45 @@ def _chosen(
     if not offers:
         return LabelChoice(None, inside)
     offers = _without_copies(offers, files, members)
+    folder_class = {name: layout.label(name) for name in names}
     first, taken = next(iter(offers.items()))
     why = f"{FORMATS[taken.format].meaning}: {first}"
-    tells_classes = any(map(layout.label, names))
-    if len(offers) > 1 or (tells_classes and taken.format not in SURE and _is_class_layout(layout)):
+    if len(offers) > 1:
         choices: dict[str, LabelsFile | None] = dict(offers)
-        what = (
-            "several files label these images"
-            if len(offers) > 1
-            else "folders and a file both label these images"
-        )
-        if tells_classes:
+        if any(folder_class.values()):
             choices["folders"] = None
-        return LabelChoice(
-            None, inside, doubt=LabelsDoubt(f"{what} ({', '.join(offers)})", choices)
-        )
-    return LabelChoice(taken, files[first], why)
+        what = f"several files label these images ({', '.join(offers)})"
+        return LabelChoice(None, inside, doubt=LabelsDoubt(what, choices))
+    if taken.format in SURE or folders_doubt or not any(folder_class.values()):
+        return LabelChoice(taken, files[first], why)
+    agreed = _compared(taken, files[first], folder_class)
+    if agreed is None:
+        what = f"folders and a file label these images differently ({first})"
+        return LabelChoice(None, inside, doubt=LabelsDoubt(what, {first: taken, "folders": None}))
+    return LabelChoice(taken, files[first], why) if agreed else LabelChoice(None, inside)
+
+
+def _compared(
+    taken: LabelsFile, files: Files, folder_class: Mapping[str, str | None]
+) -> bool | None:
+    """Whether labels are to be taken in place of class folders: None for both are possible.
+
+    Lists of each split that name every image are. Where the classes are the folders', under whatever names, labels are
+    taken if they also tell splits.
+    """
+    labels = read_labels(
+        files, taken, file=taken.file or files.address, members=frozenset(folder_class)
+    )
+    if not labels.class_of:
+        return False
+    is_whole = not labels.without
+    if taken.format == "lists" and is_whole and labels.split_of:
+        return True
+    pairs = {(folder_class[name], label) for name, label in labels.class_of.items()}
+    one_to_one = len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
+    if one_to_one and is_whole:
+        return bool(labels.split_of)
+    return None
 
 
 def files_inside(contents: Contents, place: Place) -> Files:
@@ -184,10 +221,6 @@ def _without_copies(
             said.append((labels.class_of, labels.split_of))
             kept[choice] = stated
     return kept
-
-
-def _is_class_layout(layout: FolderLayout) -> bool:
-    return layout.kind != "flat"
 
 
 def _spelt(stated: LabelsFile) -> str:

@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import io
-import json
 import statistics
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
 from pipeline_lib.errors import BadData, SourceMissing, UsageError
 from pipeline_lib.harness.progress import progress
-from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.labels.params import LabelsFile
-from pipeline_lib.pixels.other_formats import PILLOW_NAME, READ_HEIC, reads_heic
+from pipeline_lib.pixels.other_formats import PILLOW_NAME
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.sniff import HEAD_BYTES as SNIFFED_BYTES
 from pipeline_lib.shards.sniff import may_be_image, sniff
-from pipeline_lib.sources.doubt import Doubt, find_doubt
-from pipeline_lib.sources.layout import Detected, detect_layout
-from pipeline_lib.sources.names import is_undecided, without_archive_ending
+from pipeline_lib.sources.doubt import Doubt
+from pipeline_lib.sources.layout import Detected
+from pipeline_lib.sources.names import is_undecided
 from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.places import place_of
-from pipeline_lib.sources.web.urls import is_web
-from pipeline_lib.survey.answers import (
-    SourceAnswer,
-    read_answer,
-    read_table,
-    remaining_doubt,
-)
+from pipeline_lib.survey.answers import NO_KEYS, Keys
+from pipeline_lib.survey.class_words import ClassWord
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
-from pipeline_lib.survey.label_choice import LabelsDoubt, choose_labels
-from pipeline_lib.survey.problems import problems_of, respelled_folders
-from pipeline_lib.survey.subjects import NO_SUBJECTS, Subjects, find_subjects
+from pipeline_lib.survey.label_choice import LabelsDoubt
+from pipeline_lib.survey.subjects import NO_SUBJECTS, Subjects
 
 SAMPLED = 200
 FORMATS = tuple(
@@ -46,7 +37,15 @@ FORMATS = tuple(
 )  # none that starts a program, as EPS does
 PNG_START, PNG_SIZE_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 24
 OPENED = 500  # files whose names do not say what they are; on S3 each is a request
-HEIC_ENDINGS = (".heic", ".heif", ".hif")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Files that a pattern of `include` or `exclude` leaves out. what: for people, "" where a person wrote it."""
+
+    pattern: str
+    what: str
+    n_files: int
 
 
 @dataclass(frozen=True)
@@ -70,23 +69,25 @@ class Survey:
     )  # those that were looked at
     class_of: Mapping[str, str | None] = field(default_factory=dict, compare=False, repr=False)
     split_of: Mapping[str, str | None] = field(default_factory=dict, compare=False, repr=False)
-    splits_stated: Mapping[str, str] | None = None  # for params.yaml, where a doubt was answered
+    keys: Keys = NO_KEYS  # for params.yaml
+    why: str = ""  # this layout was recognised; "" where it is an ordinary one, or a person said it
+    left_out: tuple[LeftOut, ...] = ()
     doubt: Doubt | None = None  # of the folders, where nobody has answered it
     labels: LabelsFile | None = None  # where the labels are, and how they are read
     labels_why: str = ""  # how they were recognised; "" if a person named them
     labels_doubt: LabelsDoubt | None = None  # where nobody has said which files tell the classes
     columns: str = ""  # which of their columns say what
-    examples: tuple[tuple[str, str, str], ...] = ()  # (image, class, split) of three images
+    examples: tuple[str, ...] = ()  # names of images, spread over splits and classes
     extras: tuple[str, ...] = ()  # what else the labels say
     subjects: Subjects = NO_SUBJECTS  # said or offered
+    words: tuple[
+        ClassWord, ...
+    ] = ()  # what the source says of its classes, for curation/classes.csv
 
     @property
     def short_side_px(self) -> int | None:
         """The median; None when no sampled image could be read."""
         return round(statistics.median(self.short_sides_px)) if self.short_sides_px else None
-
-
-NO_ANSWER = SourceAnswer()
 
 
 @dataclass(frozen=True)
@@ -149,98 +150,6 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
     )
 
 
-def survey(uri: str, settings: Settings, *, root: Path, answer: SourceAnswer = NO_ANSWER) -> Survey:
-    """Look at a source and read its folders; see `look_at` and `survey_of`."""
-    return survey_of(look_at(uri, settings, root=root), settings, root=root, answer=answer)
-
-
-def survey_of(
-    looked: Looked, settings: Settings, *, root: Path, answer: SourceAnswer = NO_ANSWER
-) -> Survey:
-    """Read the folders of a source as `answer` says; it may name a table of labels, and what tells the subjects.
-
-    Raises BadData when the table is wrong, UsageError for a layout that gives no class or a pattern that no image fits.
-    """
-    uri, contents, taken = looked.uri, looked.contents, looked.taken
-    names = [one.name for one in taken]
-    archives = (
-        [without_archive_ending(one.key) for one in contents.archives]
-        if not looked.place.is_single
-        else []
-    )
-    doubt = find_doubt(names, archives)
-    choice = choose_labels(
-        answer,
-        contents,
-        looked.place,
-        names,
-        detect_layout(names, "auto"),
-        settings,
-        root=root,
-        uri=uri,
-    )
-    table = read_table(choice.taken, answer.subject_from, choice.files, names, uri=uri)
-    received = table.labels if table else None
-    layout = read_answer(answer, doubt, names, received, uri=uri)
-    class_of = {name: layout.label(name) for name in names}
-    split_of = {name: layout.split(name) for name in names}
-    if received:
-        class_of = {name: received.class_of.get(name) for name in names}
-        split_of |= received.split_of
-    labels, splits = Counter(map(class_of.get, names)), Counter(map(split_of.get, names))
-    columns = table.subject_columns if table else {}
-    subjects = find_subjects(answer.subject_from, class_of, split_of, columns, uri=uri)
-
-    # What a person should know before starting.
-    problems = _unreadable_formats(taken, looked.formats)
-    problems += problems_of(layout, labels, splits, contents, looked.n_unreadable, received)
-    if received is None:
-        problems += respelled_folders(layout, taken)
-    if looked.n_unopened:
-        problems.append(f"{looked.n_unopened} more files have names that do not say what they are.")
-    return Survey(
-        uri=uri,
-        kind=_kind(looked.place, contents, uri),
-        layout=layout.kind,
-        n_images=len(taken),
-        size_bytes=sum(one.size_bytes for one in taken),
-        is_complete=contents.is_complete,
-        classes=_named(labels),
-        splits=_named(splits),
-        refused=tuple(sorted(looked.refused.items())),
-        formats=tuple(looked.formats.most_common()),
-        short_sides_px=looked.sides_px,
-        problems=tuple(problems),
-        samples=looked.samples,
-        class_of=class_of,
-        split_of=split_of,
-        splits_stated=layout.splits,
-        doubt=remaining_doubt(answer, doubt, received),
-        labels=choice.taken,
-        labels_why=choice.why,
-        labels_doubt=choice.doubt,
-        columns=received.columns if received else "",
-        examples=_examples(class_of, split_of),
-        extras=_extras(received),
-        subjects=subjects,
-    )
-
-
-def _examples(
-    class_of: Mapping[str, str | None], split_of: Mapping[str, str | None]
-) -> tuple[tuple[str, str, str], ...]:
-    """The first, middle and last image, by name, of those that have a class, or else of all."""
-    names = sorted(name for name, label in class_of.items() if label) or sorted(class_of)
-    chosen = dict.fromkeys(names[at] for at in (0, len(names) // 2, -1))
-    return tuple((name, class_of[name] or "", split_of[name] or "") for name in chosen)
-
-
-def _extras(received: ReceivedLabels | None) -> tuple[str, ...]:
-    """The names of what else the labels say, of the first images."""
-    texts = islice(received.extras_of.values(), SAMPLED) if received else ()
-    return tuple(sorted({key for text in texts for key in json.loads(text)}))
-
-
 def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
     """The files, those refused whose bytes are no image's, as `download` will; and how many were not looked at."""
     undecided = [one for one in files if one.first and is_undecided(one.name)]
@@ -253,16 +162,6 @@ def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
         replace(one, fault=Reason.NOT_IMAGE) if one.name in no_images else one for one in files
     ]
     return sniffed, max(len(undecided) - OPENED, 0)
-
-
-def _unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:
-    """What most of a phone's images are, and what reads them; named before anything is written."""
-    n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
-    if reads_heic() or not n_heic:
-        return []
-    return [
-        f"{n_heic} of {len(taken)} images are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."
-    ]
 
 
 def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
@@ -304,18 +203,3 @@ def _header(head: bytes) -> tuple[str, int] | None:
             return image.format or "?", min(image.size)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-
-
-def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted((name, count) for name, count in counts.items() if name is not None))
-
-
-def _kind(place: Place, contents: Contents, uri: str) -> str:
-    where = "S3 " if uri.startswith("s3://") else ""
-    if is_web(uri) and not place.is_single:
-        return f"{contents.n_loose + contents.n_archives} web addresses"
-    where = "web " if is_web(uri) else where
-    if place.is_single:
-        return f"{where}archive"
-    folder = "S3 prefix" if where else "folder"
-    return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder

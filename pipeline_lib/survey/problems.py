@@ -6,20 +6,34 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline_lib.labels.match import ReceivedLabels
-from pipeline_lib.sources.layout import FolderLayout
+from pipeline_lib.pixels.other_formats import READ_HEIC, reads_heic
+from pipeline_lib.sources.layout import READS_SPLITS
 from pipeline_lib.sources.names import is_archive, respelled
+from pipeline_lib.sources.reading import NameReading
 from pipeline_lib.survey.contents import Contents, Seen
 
 FEW = 20
+HEIC_ENDINGS = (".heic", ".heif", ".hif")
 
 
-def respelled_folders(layout: FolderLayout, taken: Sequence[Seen]) -> list[str]:
-    folders = {folder for one in taken if (folder := layout.class_folder(one.name)) is not None}
+def unreadable_formats(taken: Sequence[Seen], formats: Counter[str]) -> list[str]:
+    """What most of a phone's images are, and what reads them; named before anything is written."""
+    n_heic = max(sum(one.name.lower().endswith(HEIC_ENDINGS) for one in taken), formats["HEIC"])
+    if reads_heic() or not n_heic:
+        return []
+    return [
+        f"{n_heic} of {len(taken)} images are HEIC and will be set aside: {READ_HEIC}, or save them as JPEG."
+    ]
+
+
+def respelled_classes(reading: NameReading, names: Sequence[str]) -> list[str]:
+    """Classes whose folders are spelled in several ways."""
+    folders = {text for name in names if (text := reading.class_text(name)) is not None}
     return [f"{sentence}." for sentence in respelled(folders)]
 
 
 def problems_of(
-    layout: FolderLayout,
+    reading: NameReading,
     labels: Counter[str | None],
     splits: Counter[str | None],
     contents: Contents,
@@ -66,7 +80,7 @@ def problems_of(
         problems.append(
             "Only the beginning was looked at, since the rest would have to be fetched: counts are lower bounds."
         )
-    if layout.kind in ("split_class_folders", "split_leaf_folders", "class_split_folders"):
+    if reading.split_of is not None or reading.layout.kind in READS_SPLITS:
         problems.append(_about_splits(splits))
     return problems
 

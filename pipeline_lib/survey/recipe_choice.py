@@ -108,7 +108,7 @@ def advise(
         uri=_quoted(survey.uri),
         name=name,
         summary=f"{survey.n_images} images, {len(survey.classes)} classes, median short side {side_px} px",
-        layout=survey.layout,
+        layout=survey.keys.layout,
         more=_more(survey),
         min_bytes=target // 4,
         target_bytes=target,
@@ -138,16 +138,10 @@ def advise(
 
 def _more(survey: Survey) -> str:
     """What a person answered, or must still say, of classes and splits."""
-    lines = ""
-    if survey.splits_stated is not None:
-        splits = ", ".join(
-            f"{_quoted(folder)}: {split}" for folder, split in survey.splits_stated.items()
-        )
-        why = "which folders are splits; others have no class" if splits else "no folder is a split"
-        lines += f"      splits: {{{splits}}}  # {why}\n"
+    lines = _reading(survey)
     if survey.labels:
         columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
-        lines += f"      labels: {_labels(survey.labels)}  # {columns}\n"
+        lines += f"      labels: {labels_in_params(survey.labels)}  # {columns}\n"
     if survey.subjects.taken:
         taken = survey.subjects.taken
         why = f"{taken.n_subjects} subjects, none of which spans two splits"
@@ -157,7 +151,35 @@ def _more(survey: Survey) -> str:
     return lines + ("" if survey.classes else VOTES)
 
 
-def _labels(stated: LabelsFile) -> str:
+def _reading(survey: Survey) -> str:
+    """How names are read, and which are left out."""
+    keys, lines = survey.keys, ""
+    if keys.splits is not None:
+        splits = ", ".join(f"{_quoted(folder)}: {split}" for folder, split in keys.splits.items())
+        why = "which folders are splits; others have no class" if splits else "no folder is a split"
+        lines += f"      splits: {{{splits}}}  # {why}\n"
+    if keys.depth:
+        above = "folder" if keys.depth == 1 else "folders"
+        lines += f"      depth: {keys.depth}  # {above} above the first that tells\n"
+    if keys.class_from:
+        lines += (
+            f"      class_from: {_quoted(keys.class_from)}  # what the class is called in a name\n"
+        )
+    if keys.split_from:
+        lines += (
+            f"      split_from: {_quoted(keys.split_from)}  # what the split is called in a name\n"
+        )
+    if keys.include:
+        lines += (
+            f"      include: [{', '.join(map(_quoted, keys.include))}]  # nothing else is taken\n"
+        )
+    if keys.exclude:
+        n_files = sum(one.n_files for one in survey.left_out)
+        lines += f"      exclude: [{', '.join(map(_quoted, keys.exclude))}]  # {n_files} files are left out\n"
+    return lines
+
+
+def labels_in_params(stated: LabelsFile) -> str:
     """The value of `labels`: a path where that says all."""
     told = stated.model_dump(exclude_defaults=True)
     if set(told) == {"file"}:

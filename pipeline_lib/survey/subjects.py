@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline_lib.errors import UsageError
+from pipeline_lib.sources.doubt import CAMERA
 from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.sources.subjects import (
     PATTERN_MEANING,
@@ -35,12 +36,6 @@ SEPARATORS = "_-. "
 NUMBER = re.compile(
     r"\(?\d{1,6}\)?|[a-z]{1,5}\d{1,6}|([a-z]\d{1,3})+|left|right|front|back|side|top|bottom|l|r|od|os|cc|mlo"
     r"|frame|crop|img|image|view|page|tile|slice",
-    re.IGNORECASE,
-)
-# The first part of names that a camera or a program gives to every image.
-CAMERA = re.compile(
-    r"(img|dsc[nf]?|pxl|mvi|vid|gopr|pict?|p|image|images|photo|picture|screenshot|scan|file|frame|download|untitled"
-    r"|whatsapp image|train|val|test)[\d_\- ]{0,2}",
     re.IGNORECASE,
 )
 PARTS_OF_A_DATA_SET = re.compile(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pipeline_lib.labels.formats import FORMATS
-from pipeline_lib.sources.doubt import Doubt, in_words
-from pipeline_lib.sources.layout import LAYOUTS
+from pipeline_lib.sources.doubt import Doubt, Reading, in_words
+from pipeline_lib.sources.layout import LAYOUTS, READS_SPLITS
 from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subjects import SubjectOffer, Subjects
@@ -23,7 +24,7 @@ def describe(survey: Survey) -> str:
     n_images = f"{at_least}{survey.n_images} images"
     lines = [
         f"{survey.uri}: {survey.kind}, {n_images}, {_size(survey.size_bytes)}",
-        f"layout   {LAYOUTS[survey.layout].meaning}",
+        f"layout   {_layout(survey)}",
     ]
     if survey.labels:
         where = survey.labels.file or ", ".join(survey.labels.inside)
@@ -34,12 +35,12 @@ def describe(survey: Survey) -> str:
         lines.append("classes  none")
     if survey.splits:
         lines.append(f"splits   {_counts(survey.splits)}")
+        lines += _by_class_and_split(survey)
     if survey.extras:
         lines.append(
             f"also     {', '.join(survey.extras[:SHOWN])}: carried along in extras.parquet"
         )
-    for name, label, split in survey.examples if survey.labels else ():
-        lines.append(f"example  {name}: {label or 'no class'}" + (f", {split}" if split else ""))
+    lines += [f"example  {name}: {_read_from(name, survey)}" for name in survey.examples]
     if survey.subjects.taken:
         lines.append(f"subjects {_about_subjects(survey.subjects.taken, survey.n_images)}")
     if survey.short_sides_px:
@@ -48,6 +49,9 @@ def describe(survey: Survey) -> str:
         sizes = f"short side {low} to {high} px, median {survey.short_side_px} px"
         lines.append(f"sizes    {sizes}, of {sampled} sampled")
         lines.append(f"formats  {_counts(survey.formats)}")
+    for one in survey.left_out:
+        what = f": {one.what}" if one.what else ""
+        lines.append(f"left out {one.n_files} files by {one.pattern}{what}")
     if survey.refused:
         lines.append(f"refused  {_counts(survey.refused)}")
     lines += [f"note     {problem}" for problem in survey.problems]
@@ -56,15 +60,52 @@ def describe(survey: Survey) -> str:
     return "\n".join(lines)
 
 
+def _layout(survey: Survey) -> str:
+    """What was recognised or said, and why."""
+    keys = survey.keys
+    patterns = [
+        f"{what} by {pattern}"
+        for what, pattern in (("class", keys.class_from), ("split", keys.split_from))
+        if pattern
+    ]
+    meaning = " and ".join(patterns) or LAYOUTS[survey.layout].meaning
+    if patterns and survey.layout in READS_SPLITS and survey.splits:
+        meaning += f"; {LAYOUTS[survey.layout].meaning}"
+    return f"{meaning} ({survey.why})" if survey.why else meaning
+
+
+def _by_class_and_split(survey: Survey) -> list[str]:
+    """One line for each of the first classes, with its images by split."""
+    counts = Counter((survey.class_of[name], survey.split_of[name]) for name in survey.class_of)
+    lines = []
+    for label, _ in survey.classes[:SHOWN]:
+        said = [f"{split} {counts[label, split]}" for split, _ in survey.splits]
+        said += [f"no split {counts[label, None]}"] if counts[label, None] else []
+        lines.append(f"         {label}: {', '.join(said)}")
+    if len(survey.classes) > SHOWN:
+        lines.append(f"         and {len(survey.classes) - SHOWN} more classes")
+    return lines
+
+
+def _read_from(name: str, survey: Survey) -> str:
+    label, split = survey.class_of[name], survey.split_of[name]
+    said = "no class" if label is None else f"class {label}"
+    return said if split is None else f"{said}, split {split}"
+
+
 def describe_doubt(doubt: Doubt) -> str:
     """The readings of doubtful folders, numbered, each with what it gives."""
     lines = [f"in doubt {doubt.why}"]
     for number, one in enumerate(doubt.readings, 1):
         lines += [
-            f"  {number}. {one.layout}: {LAYOUTS[one.layout].meaning}",
+            f"  {number}. {one.name}: {_meaning(one)}",
             f"     {in_words(one)}",
         ]
     return "\n".join(lines)
+
+
+def _meaning(reading: Reading) -> str:
+    return "the class stands in the name" if reading.class_from else LAYOUTS[reading.layout].meaning
 
 
 def describe_labels_doubt(doubt: LabelsDoubt) -> str:

@@ -26,8 +26,9 @@ ENDINGS = ["csv", "jsonl", "parquet"]
 def prediction(file: str) -> Prediction:
     if file == "3.jpg":
         return Prediction(file, (), SourceMissing("cannot be read", file=file, remedy="-"))
-    p = 0.9 - int(file[0]) / 10
-    return Prediction(file, (Guess("a", "=cat", p), Guess("b", "dog", 1 - p)))
+    p = round(0.9 - int(file[0]) / 10, 1)
+    unlike = None if file == "4.jpg" else p
+    return Prediction(file, (Guess("a", "=cat", p), Guess("b", "dog", 1 - p)), unlike=unlike)
 
 
 def written(out: Path, files: list[str]) -> list[str]:
@@ -82,6 +83,9 @@ def test_the_three_formats_say_the_same(tmp_path: Path) -> None:
 
     assert lines == [as_row(prediction(file), RULES) for file in FILES]
     assert [line.get("uncertain") for line in lines] == [False] * 3 + [None, False, True]
+    assert [line.get("unlike", "") for line in lines] == [0.9, 0.8, 0.7, "", "", 0.4]
+    assert [row["unlike"] for row in cells] == ["0.9", "0.8", "0.7", "", "", "0.4"]
+    assert frame["unlike"].fillna(-1).tolist() == [0.9, 0.8, 0.7, -1, -1, 0.4]
     assert [row["file"] for row in cells] == frame["file"].tolist() == FILES
     assert frame["p_1"].fillna(0).round(3).tolist() == [0.9, 0.8, 0.7, 0.0, 0.5, 0.4]
     assert cells[0]["name_1"] == "'=cat"  # no formula in a spreadsheet

@@ -48,7 +48,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--layout",
         metavar="NAME",
         help="how folders give class and split: class_folders, split_class_folders, class_split_folders, leaf_folders, "
-        "split_leaf_folders or flat; by default it is found from the folders, and you are asked if in doubt",
+        "split_leaf_folders, path_folders or flat; by default it is found from the folders, and you are asked if in doubt",
+    )
+    parser.add_argument(
+        "--splits",
+        metavar="FOLDER=SPLIT,...",
+        help="what folders, or the texts of --split-from, stand for, such as fold0=train,fold1=val,fold2=test",
+    )
+    parser.add_argument(
+        "--depth",
+        metavar="N",
+        type=int,
+        help="number of folders above the first that names a split or class: 2 for data/2024/cat/1.jpg",
+    )
+    parser.add_argument(
+        "--class-from",
+        metavar="PATTERN",
+        help="class by the images' names: '{class}_*' for cat_003.jpg, '{class}-*.png', or '{split}/{class}/*', which reads "
+        "the split too; * is any text, ? one character, and folders are counted from the image upwards",
+    )
+    parser.add_argument(
+        "--split-from",
+        metavar="PATTERN",
+        help="split by the images' names, such as '*_{split}' for 0017_val.jpg",
+    )
+    parser.add_argument(
+        "--include",
+        metavar="PATTERN",
+        action="append",
+        help="take these files only, as in .gitignore: 'photos', '*.jpg', '/a/*/b' (repeatable)",
+    )
+    parser.add_argument(
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        help="leave these files out: 'masks' (a folder or file anywhere), '/docs' (from the top), '*_mask.png' (repeatable); "
+        "none: leave out nothing, not even masks that lie beside their images",
     )
     parser.add_argument(
         "--name",
@@ -86,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises UsageError where edits would be lost, and the errors of listing the source.
     """
-    from flows.cli.asking import survey_and_ask
+    from flows.cli.asking import said_of_names, survey_and_ask
     from flows.cli.own_edits import refuse_to_lose_edits, write_params
     from flows.cli.project import find_project, inside
     from flows.cli.starting_anew import refuse_to_lose_words, start_files, start_model_name
@@ -116,7 +151,7 @@ def run(options: argparse.Namespace) -> int:
         uri,
         settings,
         origin,
-        layout=options.layout,
+        said_of_names(options),
         labels=options.labels,
         subject=options.subject,
         label_column=options.label_column,

@@ -96,6 +96,8 @@ def run(options: argparse.Namespace) -> int:
     if options.out:
         check_out(options.out)
     model = _model(options.model or options.version or "champion")
+    if model.no_unlike:
+        log.warning("no image is called unlike the training images: %s", model.no_unlike)
     items = named_items(options.images, reader, stdin=0, nul=options.null)
     return (_write if options.out else _print)(items, model, reader, options)
 
@@ -233,4 +235,14 @@ def _registered(ref: str) -> Path:
 def _as_text(prediction: Prediction, min_p: float | None) -> str:
     guesses = "  ".join(f"{guess.name} {100 * guess.p:.1f} %" for guess in prediction.guesses)
     is_uncertain = min_p is not None and prediction.guesses[0].p < min_p
-    return f"{prediction.name}: {f'uncertain ({guesses})' if is_uncertain else guesses}"
+    said = f"uncertain ({guesses})" if is_uncertain else guesses
+    return f"{prediction.name}: {said}{_unlike_as_text(prediction)}"
+
+
+def _unlike_as_text(prediction: Prediction) -> str:
+    """A remark on an image unlike those that the model was trained on; "" for others."""
+    if prediction.unlike is None or not prediction.is_unlike:
+        return ""
+    # Rounded down, and not by binary fractions: 1 - 0.05 is less than 0.95.
+    percent = int(100 - round(100 * prediction.unlike, 6))
+    return f"  unlike the images it was trained on (more than {percent} % of the validation images)"

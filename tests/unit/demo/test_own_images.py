@@ -122,16 +122,18 @@ def test_of_very_many_classes_some_are_drawn_with_twenty_images_each() -> None:
 def test_folders_that_can_be_read_in_several_ways_are_refused_with_the_choices_named(
     photographs: Path, tmp_path: Path
 ) -> None:
-    for split in ("train", "dev"):
-        shutil.copytree(photographs, tmp_path / "own" / split)
+    for folder in ("train", "dev"):
+        shutil.copytree(photographs, tmp_path / "splits" / folder)
+    for folder in ("monday", "tuesday"):
+        shutil.copytree(photographs, tmp_path / "days" / folder)
 
-    with pytest.raises(UsageError, match="LAYOUT=NAME` with NAME one of split_class_folders, leaf"):
-        found(tmp_path / "own")
+    with pytest.raises(
+        UsageError, match="LAYOUT=NAME` with NAME one of leaf_folders, path_folders"
+    ):
+        found(tmp_path / "days")
 
-    splits = Counter(
-        one.split for one in found(tmp_path / "own", layout="split_class_folders").images
-    )
-    assert splits.keys() == {"train", "val"}
+    assert found(tmp_path / "days", layout="leaf_folders").n_classes == len(CLASSES)
+    assert {one.split for one in found(tmp_path / "splits").images} == {"train", "val"}
 
 
 def test_too_few_images_or_classes_are_refused_with_what_was_found(

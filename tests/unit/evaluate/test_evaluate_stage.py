@@ -109,6 +109,7 @@ def test_the_onnx_file_says_nothing_of_the_machine_or_the_source_tree(evaluated:
     assert [node.name for node in (*proto.graph.input, *proto.graph.output)] == [
         "images",
         "probabilities",
+        "unlike",
     ]
 
 

@@ -19,6 +19,7 @@ import sklearn
 from PIL import Image
 
 from pipeline_lib.harness.work_in_order import Pause
+from pipeline_lib.networks.exported import Answers
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.predict import Model, predict_items
 from pipeline_lib.prediction.inputs import named_items
@@ -38,9 +39,9 @@ def seen(pixels_HWC: Pixels) -> Pixels:
     return pixels_HWC
 
 
-def brightness(views_BHWC: Pixels) -> np.ndarray:
+def brightness(views_BHWC: Pixels) -> Answers:
     bright_B = views_BHWC.mean(axis=(1, 2, 3), dtype=np.float32) / 255
-    return np.stack([1 - bright_B, bright_B], axis=1)
+    return Answers(np.stack([1 - bright_B, bright_B], axis=1))
 
 
 MODEL = Model(

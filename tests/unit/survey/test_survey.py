@@ -141,6 +141,9 @@ def test_what_a_person_should_know_is_said_in_sentences(tmp_path: Path) -> None:
         "pics.tar: archive, 3 images, 220 bytes",
         "layout   one folder per class",
         "classes  2: cat 1, dog 1",
+        "example  cat/1.jpg: class cat",
+        "example  dog/2.png: class dog",
+        "example  loose.png: no class",
         "sizes    short side 40 to 40 px, median 40 px, of 2 sampled",
         "formats  PNG 2",
         "note     1 images lie outside the class folders and have no class.",
@@ -207,7 +210,7 @@ def test_any_address_survives_yaml(tmp_path: Path, uri: str) -> None:
 def test_heic_is_named_with_its_remedy_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline_lib.survey.look.reads_heic", lambda: False)
+    monkeypatch.setattr("pipeline_lib.survey.problems.reads_heic", lambda: False)
     heic = {f"cat/{n}.HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" for n in range(30)}
     tar_of(tmp_path / "pics.tar", SMALL | heic)
 

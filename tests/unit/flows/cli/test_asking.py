@@ -44,7 +44,7 @@ def split_folders(project: Path) -> None:
         project / "photos",
         *(f"{s}/{c}/{s}{c}.png" for s in ("train", "dev") for c in ("cat", "dog")),
     )
-    write(project / "photos", "docs/banner.png")
+    write(project / "photos", "extra/banner.png")
 
 
 def source(project: Path) -> Source:
@@ -62,7 +62,7 @@ def test_without_a_terminal_the_choices_are_named_and_nothing_is_written(
     err = capsys.readouterr().err
     assert "1. split_class_folders: train/val/test folders with one folder per class in each" in err
     assert "2 classes: cat 2, dog 2; splits train 2, val 2 (dev is val); 1 without a class" in err
-    assert "3 classes: dev 2, docs 1, train 2" in err
+    assert "3 classes: dev 2, extra 1, train 2" in err
     assert (
         "`perennial init photos --layout NAME` with NAME one of split_class_folders, leaf_folders, class_fol"
         in err

@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 import sklearn
 import torch
@@ -92,6 +93,37 @@ def test_a_path_is_an_exported_model_and_needs_no_project(
 
     assert main(["predict", "--model", "./mine", image]) == 0
     assert capsys.readouterr().out.startswith(f"{image}: ")
+
+
+def test_an_image_unlike_those_trained_on_is_remarked_and_an_older_model_says_that_it_cannot_tell(
+    small_line: SmallLine,
+    evaluated: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    model, older = str(evaluated / "export"), tmp_path / "older"
+    shutil.copytree(model, older)
+    proto = onnx.load(older / "model.onnx")
+    del proto.graph.output[1]
+    onnx.save(proto, older / "model.onnx")
+    (older / "unlike.json").unlink()
+    trained_on = str(small_line.file("src/train000.png"))
+
+    assert main(["predict", "--model", model, FLOWER, trained_on]) == 0
+    unlike, like = capsys.readouterr().out.splitlines()
+    assert main(["predict", "--model", model, "--json", FLOWER]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert not caplog.records
+    assert main(["predict", "--model", str(older), "--json", FLOWER, trained_on]) == 0
+    of_older = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    remark = "  unlike the images it was trained on (more than 96 % of the validation images)"
+    assert unlike.endswith(remark) and "unlike" not in like
+    assert told["unlike"] == 0.04 and len(told["guesses"]) == 3  # 1 / (24 + 1)
+    assert all("unlike" not in row for row in of_older)
+    assert of_older[0]["guesses"] == told["guesses"]
+    assert caplog.text.count("no image is called unlike the training images: it was exported") == 1
 
 
 def test_elsewhere_than_in_a_project_the_error_names_what_goes_without_one(

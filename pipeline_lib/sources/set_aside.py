@@ -1,0 +1,141 @@
+"""Images that accompany others and are none to learn from: masks, annotations, copies of another colour.
+
+Each function finds patterns of `exclude` with what they leave out, from the names of all images.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from pipeline_lib.sources.name_patterns import left_out_by
+from pipeline_lib.sources.names import decode_name, without_image_ending
+
+SAME = 0.8  # share of the files of a folder of masks that have the name of an image
+OF_IMAGES = frozenset(
+    {
+        "image", "images", "img", "imgs", "jpegimages", "rgb", "photo", "photos", "picture", "pictures", "data", "input",
+        "inputs", "jpg", "jpgs", "original", "originals", "raw",
+    }
+)  # fmt: skip
+OF_ANNOTATIONS = frozenset(
+    {
+        "mask", "masks", "annotation", "annotations", "label", "labels", "gt", "groundtruth", "segmentation",
+        "segmentations", "segmentationclass", "segmentationobject", "trimap", "trimaps", "depth", "target", "targets",
+        "xml", "xmls", "json", "matte", "mattes", "saliency", "contour", "contours",
+    }
+)  # fmt: skip
+_COLOURS = ("color", "colour", "colored", "rgb", "original", "originals")
+_RENDERINGS = frozenset(
+    {
+        "gray", "grey", "grayscale", "greyscale", "segmented", "binary", "edges", "edge", "thermal", "normalized",
+        "augmented", "resized", "thumbnails",
+    }
+)  # fmt: skip
+_MASK_OF = re.compile(
+    r"(?P<stem>.+?)[ _-](?P<word>masks?|seg|segmentation|gt|ground[_-]?truth|trimap|label|annotation)(?P<number>[ _-]?\d+)?",
+    re.IGNORECASE,
+)
+
+
+def mask_folders(names: Sequence[str]) -> dict[str, str]:
+    """images/ beside masks/, in one place or in each class: the files of the second have the names of the first's."""
+    stems: dict[tuple[str, str], set[str]] = defaultdict(set)  # of each folder in its parent
+    for name in names:
+        *folders, last = name.split("/")
+        for at, folder in enumerate(folders):
+            if _plain(folder) in OF_IMAGES | OF_ANNOTATIONS:
+                stems["/".join(folders[:at]), folder].add(without_image_ending(last))
+    siblings: dict[str, list[str]] = defaultdict(list)
+    for parent, folder in stems:
+        siblings[parent].append(folder)
+
+    # Those that have an image for nearly every file.
+    found: dict[tuple[str, str], str] = {}
+    for parent, folders in siblings.items():
+        of_images = [one for one in folders if _plain(one) in OF_IMAGES]
+        for mask in (one for one in folders if _plain(one) in OF_ANNOTATIONS):
+            image = next((one for one in of_images if _are_of(stems, parent, mask, one)), None)
+            if image:
+                found[parent, mask] = image
+
+    # One pattern for each name, where all folders of that name are such; a path for each otherwise.
+    patterns = {}
+    for (parent, mask), image in sorted(found.items()):
+        is_always = all((above, folder) in found for above, folder in stems if folder == mask)
+        several = sum(folder == mask for _, folder in found) > 1
+        pattern = mask if is_always and several else path_pattern(parent, mask)
+        patterns[pattern] = f"they accompany those in {image}"
+    return patterns
+
+
+def mask_files(names: Sequence[str]) -> dict[str, str]:
+    """`benign (1)_mask.png` beside `benign (1).png`."""
+    stems = {without_image_ending(name) for name in names}
+    words: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        folder, slash, last = name.rpartition("/")
+        fit = _MASK_OF.fullmatch(without_image_ending(last))
+        if fit and f"{folder}{slash}{fit['stem']}" in stems:
+            words[last[len(fit["stem"]) :][: 1 + len(fit["word"])]].add(name)
+    found = {}
+    for ending, masks in sorted(words.items()):
+        pattern = f"*{ending}*"
+        fitting = {name for name in names if left_out_by(name, (), [pattern])}
+        if fitting == masks and len(masks) < len(names):
+            found[pattern] = "each has the name of an image"
+    return found
+
+
+def renderings(names: Sequence[str]) -> dict[str, str]:
+    """color/, grayscale/ and segmented/ with the same folders in each, as PlantVillage has it: the first is kept."""
+    inside: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name in names:
+        folders = name.split("/")[:-1]
+        for at, folder in enumerate(folders[:-1]):
+            if _plain(folder) in _RENDERINGS.union(_COLOURS):
+                inside["/".join(folders[:at])][folder].add(folders[at + 1])
+    found = {}
+    for parent, siblings in sorted(inside.items()):
+        plain = {_plain(folder): folder for folder in siblings}
+        kept = next((plain[colour] for colour in _COLOURS if colour in plain), None)
+        if kept is None:
+            continue
+        for one in sorted(siblings.keys() - {kept}):
+            if _plain(one) in _RENDERINGS and siblings[one] <= siblings[kept]:
+                found[path_pattern(parent, one)] = f"the images of {kept} once more"
+    return found
+
+
+def path_pattern(*parts: str) -> str:
+    """The pattern of `exclude` that fits one folder of stored names, as people write it."""
+    path = "/".join(part.strip("/") for part in parts if part.strip("/"))
+    return "/" + decode_name(path).decode("utf-8", "replace").replace(
+        "\N{REPLACEMENT CHARACTER}", "*"
+    )
+
+
+SET_ASIDE: tuple[Callable[[Sequence[str]], Mapping[str, str]], ...] = (
+    mask_folders,
+    mask_files,
+    renderings,
+)
+
+
+def _are_of(
+    stems: Mapping[tuple[str, str], Collection[str]], parent: str, mask: str, image: str
+) -> bool:
+    of_images = set(stems[parent, image])
+    of_masks = stems[parent, mask]
+    fitting = sum(stem in of_images or _without_word(stem) in of_images for stem in of_masks)
+    return fitting >= SAME * len(of_masks)
+
+
+def _without_word(stem: str) -> str:
+    fit = _MASK_OF.fullmatch(stem)
+    return fit["stem"] if fit else stem
+
+
+def _plain(folder: str) -> str:
+    return re.sub(r"[\W_]", "", folder.lower())
