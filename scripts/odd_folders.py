@@ -26,9 +26,10 @@ source in this layout, through `curate`.
 | `--include 'photos'` | `include` | the files to take, as in .gitignore; repeatable |
 | `--exclude '*_mask.png'` | `exclude` | the files to leave out, as in .gitignore; `none`: leave nothing out, not even masks |
 
-In a pattern, `{class}` and `{split}` are the longest texts that fit, `*` is any text and `?` one character. Folders are
-counted from the image upwards; the file extension is not part of the name unless the pattern ends with one. What `include`
-and `exclude` leave out is in the manifest as `excluded_by_pattern`; loose files of this kind are not even read.
+In a pattern, `{class}` is the longest text that fits, `{split}` a folder or one word of a name, `*` any text and `?` one
+character. Folders are counted from the image upwards; the file extension is not part of the name unless the pattern ends with
+one. What `include` and `exclude` leave out is in the manifest as `excluded_by_pattern`; loose files of this kind are not even
+read.
 """
 Files = dict[str, Any]  # name -> bytes; None: an image; a mapping: an archive of such files
 MANY = 8  # images of a class where splits are drawn

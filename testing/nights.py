@@ -17,7 +17,7 @@ from tasks.line_branch import commit_for_register, keep_result
 from tasks.workspace import Workspace
 from testing.tiny_line import TinyLine, make_line, receive
 
-Edit = Callable[[pd.DataFrame], pd.DataFrame]
+Edit = Callable[[TinyLine], None]
 
 
 def a_night(
@@ -28,7 +28,7 @@ def a_night(
     changes: dict[str, Any] | None = None,
     **line: Any,
 ) -> TinyLine:
-    """Run a night. edit: what curation made of its manifest. changes: of a candidate. line: as `make_line` takes it."""
+    """Run a night. edit: changes its files. changes: of a candidate. line: as `make_line` takes it."""
     state = checkout / ".perennial"
     folder = state / "workspaces" / run
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,8 @@ def a_night(
     (folder / ".dvc/cache").symlink_to(checkout / ".dvc/cache")
     made = make_line(folder, **line)
     if edit is not None:
-        rewrite(made, edit)
+        edit(made)
+        receive(made)
     workspace = Workspace(
         checkout, state, run, git(checkout, "rev-parse", "HEAD"), changes or {}, ()
     )
@@ -63,10 +64,13 @@ def a_night(
     return made
 
 
-def rewrite(line: TinyLine, edit: Edit) -> None:
-    """Change the manifest, and dvc.lock with it."""
-    MANIFEST.write(edit(MANIFEST.read(line.path("manifest"))), line.path("manifest"))
-    receive(line)
+def with_manifest(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Edit:
+    """An edit of the manifest alone."""
+
+    def edit(line: TinyLine) -> None:
+        MANIFEST.write(change(MANIFEST.read(line.path("manifest"))), line.path("manifest"))
+
+    return edit
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -23,6 +23,7 @@ COMMANDS = (
         "lineage",
         "versions",
         "history",
+        "compare",
         "promote",
         "rollback",
         "report",

@@ -1,0 +1,1 @@
+"""Two models beside each other: answers, data, labels, parameters, code. Facts, no causes."""

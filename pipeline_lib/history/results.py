@@ -58,7 +58,7 @@ def with_results(
         outs = outs_of_commit.get(run.commit) or _by_role(
             md5s_in_lock(locks.get(f"{run.commit}:dvc.lock", ""))
         )
-        found.append(_met_again(run, outs, attempts, versions, registry.name))
+        found.append(met_again(run, outs, attempts, versions, registry.name))
     for attempt in attempts:
         if attempt.run_id in told:
             continue
@@ -101,7 +101,7 @@ def _judged(
     return Found(night, outs, attempt, run.ended if run else judged)
 
 
-def _met_again(
+def met_again(
     run: Run,
     outs: Mapping[str, tuple[str, str]],
     attempts: Sequence[Attempt],
@@ -114,8 +114,15 @@ def _met_again(
     key, attempt = "", None
     if "export" in outs and "predictions" in outs:
         key = GateQuestion(name, outs["export"][1], outs["predictions"][1], "").key
-        attempt = next((one for one in reversed(attempts) if one.tags[records.KEY] == key), None)
-    version = next((v for v in versions if v.tags[records.KEY] == key), None)
+        # A verdict that came later is not this night's: that one is lost, as of a refused model in a fresh clone.
+        before = [
+            one
+            for one in attempts
+            if one.tags[records.KEY] == key
+            and one.tags.get(records.REGISTERED_AT, "") <= run.started
+        ]
+        attempt = before[-1] if before else None
+    version = next((v for v in versions if attempt and v.tags[records.KEY] == key), None)
     outcome: Outcome = "unknown"
     sentence = "The registry holds no verdict on this run."
     if attempt is not None:

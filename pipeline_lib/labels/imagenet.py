@@ -97,11 +97,19 @@ def _by_devkit(files: Files, name: str) -> Iterator[_Line]:
 def wnid_of_id(files: Files, name: str) -> Mapping[int, str]:
     """ILSVRC2012_ID -> wnid, from meta.mat. Raises BadData."""
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         synsets: Any = loadmat(io.BytesIO(files.read(name)), squeeze_me=True)["synsets"]
         return {int(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in synsets}
-    except (ValueError, KeyError, TypeError, IndexError, NotImplementedError) as error:
+    except (
+        MatReadError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        NotImplementedError,
+    ) as error:
         where = files.at(name)
         raise BadData(
             "not the devkit's meta.mat", file=where, value=repr(error), remedy=REMEDY

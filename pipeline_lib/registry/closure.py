@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from pipeline_lib.errors import BadData
 from pipeline_lib.files.yaml_files import read_yaml
 
@@ -65,11 +67,20 @@ def read_closure(checkout: Path) -> Closure:
             file=path,
             remedy="run `dvc repro`, which writes it",
         )
-    stages = read_yaml(path).get("stages") or {}
+    return _closure(read_yaml(path), path)
+
+
+def closure_in(text: str, *, file: str) -> Closure:
+    """Read the text of a dvc.lock of the past. file: what it is called in errors. Raises BadData as `read_closure`."""
+    return _closure(YAML(typ="safe", pure=True).load(text) or {}, file)
+
+
+def _closure(content: Mapping[str, Any], file: Path | str) -> Closure:
+    stages = content.get("stages") or {}
     if "evaluate" not in stages:
         raise BadData(
             "the receipt does not reach evaluate",
-            file=path,
+            file=file,
             value=", ".join(stages),
             remedy="run `dvc repro`",
         )

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pipeline_lib.errors import UsageError
 from pipeline_lib.files.atomic import write_text
-from pipeline_lib.registry.report_places import REPORT
 from pipeline_lib.report.thumbnails import KEY_CHARACTERS
 from pipeline_lib.report.write import PAGES, TABLE, THUMBNAILS
 
@@ -24,7 +23,7 @@ ERASED = '<figure><div class="none">erased</div></figure>'
 def erase_from_reports(reports: Path, sha256: str) -> int:
     """Erase the image with these bytes, under whatever names, and return how many files held it.
 
-    reports: the folder of all reports. Raises UsageError for what is no sha256.
+    reports: the folder of all reports, or of all comparisons. Raises UsageError for what is no sha256.
     """
     if not SHA256.fullmatch(sha256):
         remedy = "name the sha256 of the image's bytes, 64 hex digits, as in mistakes.csv or manifest.parquet"
@@ -36,7 +35,7 @@ def erase_from_reports(reports: Path, sha256: str) -> int:
         for image in sorted((folder / THUMBNAILS).glob(f"{key}-*")):
             image.unlink()
             n_files += 1
-        for page in [folder / REPORT, *sorted((folder / PAGES).glob("*.html"))]:
+        for page in [*sorted(folder.glob("*.html")), *sorted((folder / PAGES).glob("*.html"))]:
             n_files += _rewritten(page, lambda text: card.sub(ERASED, text))
         n_files += _rewritten(folder / TABLE, lambda text: _without(text, sha256))
     return n_files

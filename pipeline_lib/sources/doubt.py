@@ -23,6 +23,7 @@ from pipeline_lib.sources.reading import left_out
 from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
 from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.split_names import split_names
+from pipeline_lib.sources.strays import stray_folders
 
 SHOWN = 5
 DEEP = 0.1  # share of images below the class folders from which their folders may be the classes
@@ -129,14 +130,16 @@ def doubt_of_source(
 
     archives: names of archives that hold the images, or whose own names stand for them.
     """
-    is_stated = (source.splits, source.labels, source.depth, source.class_from, source.split_from)
-    if any(one is not None for one in is_stated):
+    if any(one is not None for one in (source.labels, source.class_from, source.split_from)):
         return None
     out = left_out([*names, *archives], source)
     names = [name for name in names if name not in out]
-    doubt = find_doubt(names, [without_archive_ending(name) for name in archives])
+    is_stated = source.splits is not None or source.depth is not None
+    in_archives = [without_archive_ending(name) for name in archives]
+    doubt = None if is_stated else find_doubt(names, in_archives)
     if doubt is None:
-        return None
+        strays = stray_folders(source, names) if names and source.layout != "auto" else {}
+        return _stray_doubt(source, strays) if strays else None
     taken = layout_of_folders([tuple(name.split("/")[:-1]) for name in names], source.layout).kind
     others = "; ".join(f"{one.layout}: {in_words(one)}" for one in doubt.readings)
     text = (
@@ -146,6 +149,17 @@ def doubt_of_source(
     )
     identity = "\n".join([doubt.why, taken, *map(as_params, doubt.readings)])
     return SourceDoubt(source.name, text, identity)
+
+
+def _stray_doubt(source: Source, strays: Mapping[str, str]) -> SourceDoubt:
+    some = ", ".join(f"{pattern} ({why})" for pattern, why in list(strays.items())[:SHOWN])
+    more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
+    text = (
+        f"source {source.name}: folders that are probably no part of the data set: {some}{more}. Leave them out with "
+        f"`exclude: [{next(iter(strays))}]` of the source in params.yaml, move them, or run `perennial init` to say how they "
+        "are read."
+    )
+    return SourceDoubt(source.name, text, "\n".join(strays))
 
 
 def stand_in(archive: str) -> str:

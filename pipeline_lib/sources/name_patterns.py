@@ -31,8 +31,9 @@ def check_pattern(pattern: str, *, needs: str, allows: Collection[str] = ()) -> 
 def fields_by_name(pattern: str, names: Iterable[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield each name that fits, with the text of each field. Names are as stored, with `/` between folders.
 
-    A field is the longest text that fits, `*` any text and `?` one character, all within one folder. Folders are counted
-    from the image upwards; the file extension is not part of the name, unless the pattern ends with one.
+    A field is the longest text that fits, but a split that is no whole folder one word; `*` is any text and `?` one
+    character, all within one folder. Folders are counted from the image upwards; the file extension is not part of the
+    name, unless the pattern ends with one.
     """
     depth = pattern.count("/") + 1
     form = _form(pattern)
@@ -69,11 +70,18 @@ NOT_INCLUDED = "not included"
 @lru_cache(maxsize=64)
 def _form(pattern: str) -> re.Pattern[str]:
     text = _stored(pattern.replace("{*}", "*"))
+    return re.compile("/".join(_folder(part) for part in text.split("/")))
+
+
+def _folder(text: str) -> str:
+    """One part of a pattern between slashes. A split is one word of a name: the class may be several."""
     parts = _FIELD.split(text)  # text, field, text, field, ..., text
-    told = [
-        f"(?P<{part}>[^/]+)" if number % 2 else _text(part) for number, part in enumerate(parts)
-    ]
-    return re.compile("".join(told))
+    told = []
+    for number, part in enumerate(parts):
+        is_word = part == "split" and len(text) > len("{split}")
+        fits = r"[^/\W_]+" if is_word else "[^/]+"
+        told.append(f"(?P<{part}>{fits})" if number % 2 else _text(part))
+    return "".join(told)
 
 
 def _text(text: str) -> str:

@@ -15,8 +15,8 @@ from pipeline_lib.sources.split_names import split_names
 
 SHOWN = 5
 PATTERN_MEANING = (
-    "{class} and {split} are the longest texts that fit, * any text, ? one character; folders are counted from the image "
-    "upwards, as in '{class}_*' or '{split}/{class}/*'"
+    "{class} is the longest text that fits, {split} a folder or one word, * any text, ? one character; folders are counted "
+    "from the image upwards, as in '{class}_*' or '{split}/{class}/*'"
 )
 
 

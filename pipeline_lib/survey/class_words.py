@@ -36,6 +36,15 @@ class ClassWord:
     parents: tuple[str, ...] = ()
 
 
+def lines_of_words(words: Sequence[ClassWord]) -> str:
+    """The text of curation/classes.csv."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("class_id", "name", "definition", "parents"))
+    writer.writerows((one.class_id, one.name, "", ";".join(one.parents)) for one in words)
+    return stream.getvalue()
+
+
 def class_words(
     contents: Contents,
     reading: NameReading,

@@ -25,6 +25,7 @@ from pipeline_lib.release.datasheet_answers import TODO, fresh_about
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.answers import SourceAnswer
+from pipeline_lib.survey.class_words import ClassWord, lines_of_words
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subjects import DECLINED
 
@@ -46,8 +47,9 @@ OURS = re.compile(rf"^model_name = .*{re.escape(MARK)} .*\n?", re.MULTILINE)
 class NewData:
     """The source that the repository is about from now on, beside what params.yaml named before.
 
-    classes: as surveyed; empty where folders tell none. earlier: the entries of discover.sources before, as they stand
-    in the file. is_new: whether it is other data; a source that only moved has its name and some of its classes still.
+    classes: as surveyed; empty where names tell none. words: what the source says of them. earlier: the entries of
+    discover.sources before, as they stand in the file. is_new: whether it is other data; a source that only moved has its
+    name and some of its classes still.
     """
 
     name: str
@@ -55,6 +57,7 @@ class NewData:
     classes: frozenset[str]
     earlier: tuple[Mapping[str, Any], ...]
     is_new: bool
+    words: tuple[ClassWord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def new_data(found: Survey, name: str, origin: Path) -> NewData:
         source.get("name") == name and (source.get("uri") == found.uri or may_have_moved)
         for source in earlier
     )
-    return NewData(name, found.uri, classes, earlier, is_new=not is_same)
+    return NewData(name, found.uri, classes, earlier, is_new=not is_same, words=found.words)
 
 
 def decision_on_address(params: str, data: NewData) -> str:
@@ -251,12 +254,17 @@ def _overrides(origin: Path, data: NewData) -> Renewal | None:
 
 
 def _class_words(origin: Path, data: NewData) -> Renewal | None:
-    """Of earlier data when not one of the classes surveyed is in it."""
+    """Of earlier data when not one of the classes surveyed is in it; empty, when the source has names or parents."""
     header, rows = _rows(origin / CLASSES)
+    fresh = lines_of_words(data.words) if data.words else header
+    if not rows and data.words:
+        return Renewal(
+            CLASSES, fresh, f"{len(data.words)} classes with what the source says of them"
+        )
     if not (rows and data.is_new and data.classes) or data.classes & {row[0] for row in rows}:
         return None
     n_classes = f"{len(rows)} class{'es' if len(rows) > 1 else ''}"
-    return Renewal(CLASSES, header, "none of its classes is in this data", n_classes)
+    return Renewal(CLASSES, fresh, "none of its classes is in this data", n_classes)
 
 
 def _rows(path: Path) -> tuple[str, list[list[str]]]:

@@ -36,6 +36,7 @@ def classes_csv(file: Path) -> str:
 def _from_mat(file: Path) -> list[tuple[str, str, str, str]]:
     """The struct `synsets`: ILSVRC2012_ID, WNID, words, gloss, num_children, children (IDs), ..."""
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         synsets: Any = loadmat(file, squeeze_me=True)["synsets"]
@@ -44,7 +45,14 @@ def _from_mat(file: Path) -> list[tuple[str, str, str, str]]:
         for one in synsets:
             for child in np.atleast_1d(one["children"])[: int(one["num_children"])]:
                 parents[wnid[int(child)]].append(str(one["WNID"]))
-    except (ValueError, KeyError, TypeError, IndexError, NotImplementedError) as error:
+    except (
+        MatReadError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        NotImplementedError,
+    ) as error:
         raise BadData(
             "not the devkit's meta.mat", file=file, value=repr(error), remedy=REMEDY
         ) from error

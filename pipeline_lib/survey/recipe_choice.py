@@ -175,7 +175,7 @@ def _reading(survey: Survey) -> str:
         )
     if keys.exclude:
         n_files = sum(one.n_files for one in survey.left_out)
-        lines += f"      exclude: [{', '.join(map(_quoted, keys.exclude))}]  # {n_files} files are left out\n"
+        lines += f"      exclude: [{', '.join(map(_quoted, keys.exclude))}]  # files left out: {n_files}\n"
     return lines
 
 

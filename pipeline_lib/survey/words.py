@@ -51,7 +51,9 @@ def describe(survey: Survey) -> str:
         lines.append(f"formats  {_counts(survey.formats)}")
     for one in survey.left_out:
         what = f": {one.what}" if one.what else ""
-        lines.append(f"left out {one.n_files} files by {one.pattern}{what}")
+        lines.append(
+            f"left out {one.n_files} file{'s' if one.n_files > 1 else ''} by {one.pattern}{what}"
+        )
     if survey.refused:
         lines.append(f"refused  {_counts(survey.refused)}")
     lines += [f"note     {problem}" for problem in survey.problems]

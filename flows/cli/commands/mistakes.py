@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline_lib.registry import Registry
-    from pipeline_lib.registry.closure import Closure
 
 HELP = "list the test images that a model got wrong: names, classes, probabilities, doubted labels"
 EPILOG = (
@@ -25,7 +23,7 @@ EPILOG = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial mistakes`."""
     parser.add_argument(
-        "ref", nargs="?", help="a version number or an alias (default: the last run)"
+        "ref", nargs="?", help="a version number, an alias or a run (default: the last model)"
     )
     parser.add_argument(
         "--class", dest="true", metavar="C", help="only images of this class (its name or its id)"
@@ -50,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table, worst first. Raises UsageError for an unknown version or class, SourceMissing without a run."""
     from flows.cli.project import find_project
+    from pipeline_lib.compare.sides import LAST, side_of
     from pipeline_lib.registry.registry import load_registry
     from pipeline_lib.report.answers import ROLES, mistakes, read_answers
     from pipeline_lib.settings import load_settings
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
     origin = find_project(Path.cwd())
     registry = load_registry(load_settings(origin), origin)
-    closure = _closure(registry, options.ref)
+    closure = side_of(options.ref or LAST, registry).closure
     files = {role: registry.cache.object(closure.md5_of(role)) for role in ROLES}
     answers = read_answers(files)
     classes = read_classes(files["classes"])
@@ -84,25 +83,6 @@ def run(options: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
-
-
-def _closure(registry: Registry, ref: str | None) -> Closure:
-    """The receipts of a version, or of the model whose report is the latest."""
-    from pipeline_lib.errors import SourceMissing
-    from pipeline_lib.register.publish import latest_attempt
-    from pipeline_lib.registry import records
-    from pipeline_lib.registry.closure import closure_from_json
-
-    if ref:
-        return registry.version(ref).closure
-    attempt = latest_attempt(registry)
-    if attempt is None:
-        raise SourceMissing(
-            "no model has been evaluated yet",
-            file=registry.state_folder / "reports",
-            remedy="run `dvc repro` or `perennial run`",
-        )
-    return closure_from_json(attempt.tags[records.CLOSURE])
 
 
 def _class_id(wanted: str, classes: pd.DataFrame, option: str) -> str:

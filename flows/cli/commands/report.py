@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--erase",
         metavar="SHA256",
-        help="remove the image with these bytes from the pages, images and tables of all reports",
+        help="remove the image with these bytes from the pages, images and tables of all reports and comparisons",
     )
 
 
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline_lib.errors import SourceMissing
     from pipeline_lib.register.publish import report_path
     from pipeline_lib.registry import load_registry, records
-    from pipeline_lib.registry.report_places import REPORT
+    from pipeline_lib.registry.report_places import COMPARISONS, REPORT
     from pipeline_lib.settings import load_settings
 
     origin = find_project(Path.cwd())
@@ -45,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
     if options.erase:
         from pipeline_lib.report.erase import erase_from_reports
 
-        print(f"erased from {erase_from_reports(reports, options.erase)} files below {reports}")
+        n_files = erase_from_reports(reports, options.erase)
+        n_files += erase_from_reports(reports.with_name(COMPARISONS), options.erase)
+        print(f"erased from {n_files} files below {reports.parent}")
         return 0
     report = reports / "latest" / REPORT
     if options.ref:

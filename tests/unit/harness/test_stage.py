@@ -74,6 +74,7 @@ def test_a_stage_that_works_leaves_its_output_and_a_line_in_operations(checkout:
         and (checkout / "line/discover/listing.parquet").read_text() == "done"
     )
     assert entry["stage"] == "discover" and entry["ok"] and entry["wall_s"] >= 0
+    assert entry["run"] == "" and "error" not in entry
 
 
 @pytest.mark.parametrize("arguments", [["nosuch"], [], ["discover", "download"], ["../discover"]])
@@ -103,6 +104,9 @@ def test_a_mendable_failure_is_the_last_line_and_the_reason_file(checkout: Path)
         == "discover: error[source_missing]: a.tar: no such file. Remedy: name another"
     )
     assert "Traceback" not in err
+    entry = json.loads((checkout / ".perennial/operations.jsonl").read_text())
+    assert not entry["ok"]
+    assert entry["error"] == "error[source_missing]: a.tar: no such file. Remedy: name another"
 
 
 def test_a_defect_of_ours_shows_its_traceback_and_still_ends_in_one_line(checkout: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import re
@@ -19,18 +20,20 @@ from pipeline_lib.history import as_csv, as_json, as_text, gather, summary, writ
 from pipeline_lib.history.costs import cost_of, group_between, sort_operations
 from pipeline_lib.history.night import History, Night
 from pipeline_lib.history.page import nearby
-from pipeline_lib.history.runs import started_at
+from pipeline_lib.history.results import met_again
+from pipeline_lib.history.runs import read_runs, started_at
 from pipeline_lib.register.run import run as register
-from pipeline_lib.registry import load_registry
+from pipeline_lib.registry import Attempt, load_registry, records
+from pipeline_lib.registry.closure import closure_from_json
 from pipeline_lib.settings import Settings
-from testing.nights import a_night, git
+from testing.nights import a_night, git, with_manifest
 from testing.tiny_line import make_line
 
-FIRST, SAME, GROWN, OTHER, BAD = (f"2026110{day}-020000-0000000{day}" for day in range(1, 6))
+FIRST, SAME, GROWN, OTHER, BAD = (f"2099110{day}-020000-0000000{day}" for day in range(1, 6))
 FAILED, SKIPPED, KILLED = (
-    "20261106-020000-00000006",
-    "20261107-020000-00000007",
-    "20261108-020000-00000008",
+    "20991106-020000-00000006",
+    "20991107-020000-00000007",
+    "20991108-020000-00000008",
 )
 EVIL = "<script>window.pwned=1</script>"
 
@@ -57,7 +60,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, database: str) -> Path:
         make_line(checkout, wrong=[1, 2])
         a_night(checkout, FIRST, wrong=[1, 2])
         a_night(checkout, SAME, wrong=[1, 2])
-        a_night(checkout, GROWN, model="two", edit=with_changes)
+        a_night(checkout, GROWN, model="two", edit=with_manifest(with_changes))
         a_night(checkout, OTHER, model="three", changes={"train": {"seed": 3}})
         a_night(checkout, BAD, wrong=range(60), model="four")
     start = datetime.fromisoformat(started_at(FAILED))
@@ -141,12 +144,24 @@ def test_the_time_of_stages_side_by_side_counts_once_and_a_price_makes_it_a_cost
 
 
 def test_the_champion_of_each_night_is_the_one_in_use_after_it(
-    shop: Path, settings: Settings
+    shop: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert {night.champion for night in history_of(shop, settings).nights} == {2}  # tags of today
+    turns = [
+        ("2099-11-01T02:00:05+00:00", 1),
+        ("2099-11-03T02:00:05+00:00", 2),
+        ("2099-11-05T02:00:05+00:00", None),  # taken back
+    ]
+    gathering = importlib.import_module(
+        "pipeline_lib.history.gather"
+    )  # the package names its function so too
+    monkeypatch.setattr(gathering, "champion_turns", lambda *_: turns)
+
     nights = history_of(shop, settings).nights
-    # The names of these runs lie before the dates of the tags, which are of today.
-    assert {night.champion for night in nights[:-1]} <= {None, 1, 2}
-    assert nights[-1].champion == 2 and nights[-1].champion_top1 == 1.0
+
+    assert [night.champion for night in nights] == [1, 1, 2, 2, None, None, None, None]
+    assert nights[1].champion_top1 == pytest.approx(58 / 60) and nights[3].champion_top1 == 1.0
+    assert nights[4].champion_top1 is None
 
 
 def test_what_can_no_longer_be_known_is_said(
@@ -187,6 +202,28 @@ def test_the_tags_of_old_runs_may_go_and_the_line_still_tells_of_them(
     assert other.candidate and grown.changed is not None and grown.since == first.when
     assert same.outcome == "unchanged" and "its tag is gone" in same.sentence
     assert same.version is None and same.score is None  # not guessed
+
+
+def test_a_verdict_that_came_later_is_not_that_of_the_night(shop: Path, settings: Settings) -> None:
+    """In a fresh clone the verdict on a refused model is lost; when it was judged again later, that is another night."""
+    registry = load_registry(settings, shop)
+    versions = registry.versions()
+    run = next(one for one in read_runs(shop) if one.name == GROWN)
+    own = next(one for one in registry.attempts() if one.tags.get(records.SETTLED_BY) == GROWN)
+    outs = {role: own_out(own, role) for role in ("export", "predictions")}
+
+    def met(registered_at: str) -> Night:
+        attempt = replace(own, tags={**own.tags, records.REGISTERED_AT: registered_at})
+        return met_again(run, outs, [attempt], versions, registry.name).night
+
+    assert met("2099-11-02T00:00:00+00:00").outcome == "unchanged"
+    later = met("2099-11-09T00:00:00+00:00")
+    assert later.outcome == "unknown" and later.version is None
+    assert later.sentence == "The registry holds no verdict on this run."
+
+
+def own_out(attempt: Attempt, role: str) -> tuple[str, str]:
+    return closure_from_json(attempt.tags[records.CLOSURE]).out(role)
 
 
 def test_a_registration_by_dvc_repro_is_a_night_without_a_run(

@@ -135,6 +135,7 @@ def test_what_changed_since_the_champion_shows_right_to_wrong_first(report: Path
 
     assert text.index("Right before, wrong now") < text.index("Wrong before, right now")
     assert "the champion said" in text
+    assert "<code>perennial compare 1 2 --page</code>" in text
     assert "3 images" in text or "2 images" in text
 
 

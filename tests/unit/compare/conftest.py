@@ -1,0 +1,3 @@
+from testing.registries import checkout, database, name
+
+__all__ = ["checkout", "database", "name"]
