@@ -11,6 +11,7 @@ from scripts import (
     gate_tables,
     label_tables,
     learning_tables,
+    prediction_tables,
     speed_tables,
 )
 from scripts.curation_tables import acceptance
@@ -211,6 +212,9 @@ TABLES = {
     "photograph outliers": label_tables.photograph_outliers,
     "next to label": label_tables.next_to_label,
     "deaths": death_tables.deaths,
+    "prediction speed": prediction_tables.speed,
+    "prediction memory": prediction_tables.memory,
+    "prediction answers": prediction_tables.answers,
     "gate renamed": gate_tables.renamed,
     "gate classes": gate_tables.lost,
     "gate shown": gate_tables.shown,
