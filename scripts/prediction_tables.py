@@ -22,7 +22,7 @@ def speed() -> str:
             if row["case"] == case
         }
         kind, _, side = case.rpartition(", ")
-        share = rows.get("of the bare loop")
+        share = rows.get("of the bare loop, by CPU time")
         cells = [kind, side, _spread(rows["images per CPU second"], 0)]
         cells += [_spread(rows["images per second"], 0), _spread(share, 2) if share else ""]
         lines.append(f"| {' | '.join(cells)} |")
