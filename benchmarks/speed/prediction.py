@@ -172,7 +172,7 @@ def cost(side: str, out: Path, images: Path, target: Path, *, batch: int) -> tup
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.support.prediction_sides", *words],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     cpu_s, wall_s = map(float, done.stdout.split())
@@ -201,7 +201,10 @@ def throughput(case: str, out: Path, n: int, rounds: int, folder: Path) -> Itera
     shares = [bare[0] / predicted[0] for bare, predicted in pairs]
     yield row(f"{case}, {OURS}", SHARE, "", shares)
     yield row(f"{case}, {BARE}", "batch", "images", [best])
-    said = [json.loads(line)["file"] for line in (folder / OURS).read_text().splitlines()]
+    said = [
+        json.loads(line)["file"]
+        for line in (folder / OURS).read_text(encoding="utf-8").splitlines()
+    ]
     assert said == sorted(said) and len(said) == n
 
 
@@ -211,7 +214,7 @@ import json, resource, sys
 from pathlib import Path
 from flows.cli import main
 code = main(sys.argv[1:])
-status = Path("/proc/self/status").read_text().splitlines()
+status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
 own = next(line.split()[1] for line in status if line.startswith("VmHWM"))
 print(json.dumps([code, int(own), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
 """
@@ -228,13 +231,13 @@ def memory(case: str, out: Path, n: int, folder: Path, *, piped: bool = False) -
         [sys.executable, "-c", COMMAND, *words],
         input=names,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         cwd=folder,
     )
     code, parent_kb, worker_kb = json.loads(done.stdout.splitlines()[-1])
     assert code == 0, done.stderr
-    with table.open() as lines:
+    with table.open(encoding="utf-8") as lines:
         assert sum(1 for _ in lines) == n + 1
     what = f"{n:,} {'names on standard input' if piped else 'files of a folder'}"
     print(what, parent_kb, worker_kb, flush=True)

@@ -31,7 +31,7 @@ def bare_loop(export: Path, files: Sequence[Path], target: Path, *, batch: int) 
     exported = load_exported(export, threads=1)
     see = trained_sight(exported.about).see
     classes = list(zip(exported.about.classes, exported.about.names, strict=True))
-    with target.open("w") as rows:
+    with target.open("w", encoding="utf-8") as rows:
         for start in range(0, len(files), batch):
             some = files[start : start + batch]
             images_BHWC = np.stack([see(file.read_bytes()) for file in some])
@@ -49,7 +49,7 @@ def ours(export: Path, files: Sequence[Path], target: Path) -> None:
     """predict, with its rows."""
     model = exported_model(export)
     rules = RowRules(model.identity, 5, None)
-    with target.open("w") as rows:
+    with target.open("w", encoding="utf-8") as rows:
         for one in predict_each(files, model):
             rows.write(json.dumps(as_row(one, rules)) + "\n")
 
