@@ -64,7 +64,7 @@ sbom: line  ## write build/sbom.cdx.json: every locked dependency with its hashe
 	@mkdir -p build && PYTHONWARNINGS=ignore python -m uv tool run --from cyclonedx-bom==7.1.0 cyclonedx-py requirements requirements.lock \
 	  --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json && echo build/sbom.cdx.json
 
-competitors: line  ## .venv-benchmarks: the loaders that benchmarks/speed/loaders.py compares with
+competitors: line  ## .venv-benchmarks: the loaders and programs that benchmarks compare with
 	@benchmarks/set_up.sh
 
 clean:  ## remove what the line made (not the registry in .perennial, not .dvc/cache)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv-benchmarks: the product's locked packages, and those of the loaders that benchmarks/speed/loaders.py compares with.
+# Make .venv-benchmarks: the product's locked packages, and what benchmarks compare with (speed/loaders.py, download/transfer.py).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -9,6 +9,7 @@ from scripts import (
     death_tables,
     export_tables,
     gate_tables,
+    increment_tables,
     label_tables,
     learning_tables,
     prediction_tables,
@@ -16,6 +17,7 @@ from scripts import (
 )
 from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
+from scripts.explain_tables import marks
 from scripts.measured import hardware, results
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
 from scripts.report_tables import mistakes_columns, report_scale
@@ -23,6 +25,7 @@ from scripts.speed_tables import (
     cifar10,
     cifar10_stages,
     conversion,
+    every_figure,
     kills,
     kills_of_training,
     loaders,
@@ -172,6 +175,7 @@ TABLES = {
     "coverage": coverage,
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
+    "marks": marks,
     "export forms": export_tables.export_forms,
     "learning": learning_tables.gains,
     "imbalance": learning_tables.imbalance,
@@ -198,6 +202,8 @@ TABLES = {
     "cifar10 stages": cifar10_stages,
     "training": speed_tables.training,
     "freed memory": speed_tables.freed_memory,
+    "transfer": speed_tables.transfer,
+    "listing": speed_tables.listing,
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,
     "photographs": photographs,
@@ -215,6 +221,8 @@ TABLES = {
     "prediction speed": prediction_tables.speed,
     "prediction memory": prediction_tables.memory,
     "prediction answers": prediction_tables.answers,
+    "increments": increment_tables.nights,
+    "kills of download": lambda: every_figure("kill_download", "boto3", "obstore"),
     "gate renamed": gate_tables.renamed,
     "gate classes": gate_tables.lost,
     "gate shown": gate_tables.shown,

@@ -82,6 +82,16 @@ def conversion() -> str:
     return every_figure("conversion", "pillow", "simplejpeg", "ffcv")
 
 
+def transfer() -> str:
+    """Every figure of benchmarks/download/transfer.py."""
+    return every_figure("transfer", "boto3", "obstore")
+
+
+def listing() -> str:
+    """Every figure of benchmarks/download/listing.py."""
+    return every_figure("listing", "boto3")
+
+
 def kills() -> str:
     """Every figure of benchmarks/robustness/kill_convert.py."""
     return every_figure("kill_convert")

@@ -20,6 +20,7 @@ COMMANDS = (
         "run",
         "sweep",
         "predict",
+        "explain",
         "lineage",
         "versions",
         "history",

@@ -105,7 +105,9 @@ def curate(inputs: Inputs, params: CurateParams) -> Curated:
     manifest = _manifest(rows, decided, row_weights(kept, params))
     leaks = leaking(kept)
     check_other_files(manifest, params, inputs.manifest_file)
-    check_limits(manifest[~learned], leaks, params, inputs.manifest_file)
+    waits = rows["source"].isin(inputs.unlabelled_sources)
+    waits &= decided.reason == Reason.LABEL_MISSING.value
+    check_limits(manifest[~learned & ~waits], leaks, params, inputs.manifest_file)
     classes = class_table(kept, inputs.class_words, inputs.manifest_file)
 
     statistics = {

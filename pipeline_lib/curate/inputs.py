@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from pipeline_lib.curate.overrides import Override, parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import hash_01
 from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.params_file import load_section
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
@@ -70,7 +72,6 @@ TEXT = (
     "pixel_hash",
 )
 DESCRIBED = ["image_id", "kind", "thumbnail", "vector"]  # columns of features, without `view`
-BLOCK_ROWS = 256
 DIRECTIONS = 128  # 1.28 million images: 0.7 GB instead of 9 GB
 
 
@@ -78,7 +79,7 @@ DIRECTIONS = 128  # 1.28 million images: 0.7 GB instead of 9 GB
 class Inputs:
     """What the earlier stages and people hand over. manifest_file and overrides_file are named in messages only.
 
-    features: without `view`, which `views` reads for the images that it is asked for.
+    unlabelled_sources: by name. features: without `view`, which `views` reads for the images that it is asked for.
     """
 
     members: pd.DataFrame
@@ -90,6 +91,7 @@ class Inputs:
     class_words: Mapping[str, ClassWords]
     overrides_file: Path
     manifest_file: Path
+    unlabelled_sources: frozenset[str] = frozenset()
 
 
 def read_inputs(job: StageRun[CurateParams]) -> Inputs:
@@ -107,7 +109,20 @@ def read_inputs(job: StageRun[CurateParams]) -> Inputs:
         class_words=parse_class_words(read_text(words_file), words_file),
         overrides_file=OVERRIDES,
         manifest_file=job.writes["manifest"].relative_to(job.checkout),
+        unlabelled_sources=_unlabelled_sources(job.checkout / "params.yaml"),
     )
+
+
+def _unlabelled_sources(params_file: Path) -> frozenset[str]:
+    """The sources whose images are meant to have no class: they count for no limit, and so change no byte.
+
+    By name: a stage imports no other.
+    """
+    if not params_file.exists():
+        return frozenset()
+    section = import_module("pipeline_lib.discover.params").PARAMS
+    sources = load_section(params_file, "discover", section).sources
+    return frozenset(one.name for one in sources if one.role == "unlabelled")
 
 
 def join_rows(members: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -159,14 +174,12 @@ def cut(features: pd.DataFrame, axes: dict[str, Axes]) -> pd.DataFrame:
 
 
 def _short(vectors_ND: NDArray[np.float32], axes_DR: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The product, block by block of one size: BLAS rounds a row otherwise where another number of rows is beside it."""
-    n_rows, n_values = vectors_ND.shape
-    short_NR = np.empty((n_rows, axes_DR.shape[1]), np.float32)
-    for start in range(0, n_rows, BLOCK_ROWS):
-        rows_BD = np.zeros((BLOCK_ROWS, n_values), np.float32)
-        part = vectors_ND[start : start + BLOCK_ROWS]
-        rows_BD[: len(part)] = part
-        short_NR[start : start + BLOCK_ROWS] = (rows_BD @ axes_DR)[: len(part)]
+    """The product, row by row: in a product of matrices BLAS rounds a row by its place among the others."""
+    row_D = np.empty(vectors_ND.shape[1], np.float32)  # one place in memory for all
+    short_NR = np.empty((len(vectors_ND), axes_DR.shape[1]), np.float32)
+    for n, vector_D in enumerate(vectors_ND):
+        row_D[:] = vector_D
+        short_NR[n] = row_D @ axes_DR
     return short_NR
 
 

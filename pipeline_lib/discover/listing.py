@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,7 @@ from pipeline_lib.sources.warned import warn_once
 from pipeline_lib.tables.listing import LISTING
 
 log = logging.getLogger(__name__)
+BATCH_ROWS = 50_000
 NAMED = 5  # examples in a message
 UNREADABLE = frozenset({Reason.UNREADABLE_FILE, Reason.UNREADABLE_FOLDER})
 
@@ -41,9 +43,8 @@ def list_sources(sources: tuple[Source, ...], settings: Settings, *, root: Path)
     """
     parts, touched = [LISTING.empty()], {}
     for source in sources:
-        found = _images_of(source, settings, root)
-        parts.append(_rows(source, found))
-        touched[source.name] = frozenset(one.object.key for one in found if one.was_touched)
+        images, touched[source.name] = _images_of(source, settings, root)
+        parts.append(images)
         for kind, uri in (
             ("labels", source.labels_address),
             ("votes", source.votes),
@@ -51,36 +52,55 @@ def list_sources(sources: tuple[Source, ...], settings: Settings, *, root: Path)
         ):
             if uri:
                 beside = table_place(uri, settings, root=root)
-                told = [one for one in beside.list() if _tells(beside, one.key)]
-                parts.append(_rows(source, _identified(beside, told, source, settings), kind))
+                told = (one for one in beside.list() if _tells(beside, one.key))
+                found = _identified(beside, told, source, settings)
+                parts += [_rows(source, batch, kind) for batch in _batches(found)]
     return Listed(pd.concat(parts, ignore_index=True), touched)
 
 
-def _images_of(source: Source, settings: Settings, root: Path) -> list[Identified]:
+def _images_of(
+    source: Source, settings: Settings, root: Path
+) -> tuple[pd.DataFrame, frozenset[str]]:
+    """The rows of the images and archives, and the keys of those that were only touched."""
     place = place_of(source.uri, settings, root=root)
-    found = _identified(place, list(place.list()), source, settings)
-    if not found:
+    frames, touched, unreadable = [], set(), list[str]()
+    for batch in _batches(_identified(place, place.list(), source, settings)):
+        frames.append(_rows(source, batch))
+        touched |= {one.object.key for one in batch if one.was_touched}
+        unreadable += [one.object.key for one in batch if one.object.fault in UNREADABLE]
+    if not frames:
         raise SourceMissing(
             "nothing is there", file=place.address, remedy=f"{FIX_SOURCES}, or put images there"
         )
-    if unreadable := sorted(one.object.key for one in found if one.object.fault in UNREADABLE):
+    if unreadable:
         what = "source %s: %d objects are unreadable: %s; they are quarantined"
-        log.warning(what, source.name, len(unreadable), ", ".join(unreadable[:NAMED]))
+        log.warning(what, source.name, len(unreadable), ", ".join(sorted(unreadable)[:NAMED]))
+    frame = pd.concat(frames, ignore_index=True)
     if not place.is_single:
         warn_once(
-            _doubt(source, sorted(one.object.key for one in found)),
+            _doubt(source, sorted(frame["key"].tolist())),
             root / settings.state_dir / "doubts",
             stage="discover",
         )
-    return found
+    return frame, frozenset(touched)
+
+
+def _batches(found: Iterator[Identified]) -> Iterator[list[Identified]]:
+    """Cut a listing: an object takes several times the memory of its row."""
+    while batch := list(islice(found, BATCH_ROWS)):
+        yield batch
 
 
 def _identified(
-    place: Place, listed: Sequence[SourceObject], source: Source, settings: Settings
-) -> list[Identified]:
+    place: Place, listed: Iterable[SourceObject], source: Source, settings: Settings
+) -> Iterator[Identified]:
     """The objects of a place, each with its ETag or its checksum."""
     begin = _hashing(source.name, settings)
-    return list(place.identify(listed, workers=settings.worker_count(), begin=begin))
+    meter = Meter("list", "objects", None, settings.progress_every_s)
+    found = place.identify(listed, workers=settings.worker_count(), begin=begin)
+    for one in found:
+        yield one
+        meter.step()
 
 
 def _hashing(source: str, settings: Settings) -> Callable[[int, int], Callable[[int], object]]:

@@ -15,7 +15,7 @@ from pipeline_lib.shards.cut import shard_id
 from pipeline_lib.shards.found import Found
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.parquet_images import MAGIC, repack_parquet
-from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
+from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of, refuse_foreign
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
 from pipeline_lib.shards.zip_files import is_stored_zip, repack_zip, walk_zip
 from pipeline_lib.sources.objects import Place
@@ -71,6 +71,7 @@ def find_members(
     if magic.startswith(MAGIC):
         with container.open("wb") as target:
             return ".tar", repack_parquet(received, target, name=name, limits=limits)
+    refuse_foreign(name, magic)
     opener = opener_of(magic)
     if opener:
         _decompress(opener, received, container, name=name, limits=limits)

@@ -57,7 +57,7 @@ class Memo:
         with shared_folder(entry) as folder:
             for file in files:
                 link_or_copy(file, folder / file.name)
-            known = {file.name: [digest(file), *_stamp(folder / file.name)] for file in files}
+            known = {file.name: [_checksum(file), *_stamp(folder / file.name)] for file in files}
             (folder / FILES).write_text(json.dumps(known), encoding="utf-8")
 
     def forget_older_than(self, days: int) -> int:
@@ -96,6 +96,17 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _checksum(path: Path) -> str:
+    """Return the XXH3 of a file: it finds damage, at a tenth of the time of sha256, which all bytes of a set would cost."""
+    import xxhash  # not in the set of packages that reads a model alone
+
+    found, buffer = xxhash.xxh3_128(), bytearray(1 << 20)
+    with path.open("rb") as file:
+        while size_bytes := file.readinto(buffer):
+            found.update(memoryview(buffer)[:size_bytes])
+    return found.hexdigest()
+
+
 def _sound(entry: Path) -> bool:
     if not (entry / FILES).exists():
         return False
@@ -104,7 +115,7 @@ def _sound(entry: Path) -> bool:
             (entry / FILES).read_text(encoding="utf-8")
         )
         sound = all(
-            _stamp(entry / name) == stamp or digest(entry / name) == value
+            _stamp(entry / name) == stamp or _checksum(entry / name) == value
             for name, (value, *stamp) in expected.items()
         )
     except (OSError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -38,7 +39,7 @@ def copy_images(table: pd.DataFrame, target: Path, *, cache: DvcCache, closure: 
     with atomic_folder(target) as partial:
         for row in rows:
             copy = _name_of_copy(row)
-            data = _bytes(cache.object(containers[row["container"]]), row)
+            data = verified_bytes(cache.object(containers[row["container"]]), row)
             (partial / copy).parent.mkdir(parents=True, exist_ok=True)
             (partial / copy).write_bytes(data)
             copies.append(str(copy))
@@ -64,7 +65,8 @@ def _name_of_copy(row: dict[Any, Any]) -> PurePosixPath:
     return PurePosixPath(*folders, f"{stem}-{str(row['sha256'])[:8]}.{ending}")
 
 
-def _bytes(container: Path, row: dict[Any, Any]) -> bytes:
+def verified_bytes(container: Path, row: Mapping[Any, Any]) -> bytes:
+    """The bytes of an image: row has offset_bytes, size_bytes, sha256, image_id. Raises OutputDamaged."""
     with container.open("rb") as file:
         file.seek(row["offset_bytes"])
         data = file.read(row["size_bytes"])

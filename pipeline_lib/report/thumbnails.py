@@ -140,7 +140,7 @@ def _write(
             return Thumbnail(target.name, max(image.size) <= TINY_PX)
     data = source.read(row["container"], row["offset_bytes"], row["size_bytes"])
     try:
-        pixels_HWC = _shown(data, rules, pixelation)
+        pixels_HWC = visible_pixels(data, rules, pixelation)
     except Undecodable:
         return None
     small = Image.fromarray(shrink_to(pixels_HWC, short_side_px=size.short_side_px))
@@ -168,7 +168,7 @@ def thumbnails(
         for row in wanted.to_dict("records"):
             data = source.read(row["container"], row["offset_bytes"], row["size_bytes"])
             try:
-                pixels_HWC = _shown(data, rules, pixelation)
+                pixels_HWC = visible_pixels(data, rules, pixelation)
             except Undecodable:
                 found[row["image_id"]] = ""
             else:
@@ -178,7 +178,9 @@ def thumbnails(
     return found
 
 
-def _shown(data: bytes, rules: PixelRules, pixelation: Pixelation | None) -> npt.NDArray[np.uint8]:
+def visible_pixels(
+    data: bytes, rules: PixelRules, pixelation: Pixelation | None
+) -> npt.NDArray[np.uint8]:
     """Pixels that people may see. Raises Undecodable."""
     pixels_HWC = decode(data, rules).pixels_HWC
     return pixelation.apply(pixels_HWC) if pixelation else pixels_HWC

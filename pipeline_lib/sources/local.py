@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline_lib.errors import BadData, ObjectRefused, SourceChanged, SourceMissing
@@ -61,14 +61,18 @@ class LocalPlace:
 
     def identify(
         self,
-        listed: Sequence[SourceObject],
+        listed: Iterable[SourceObject],
         *,
         workers: int,
         begin: Begin,
     ) -> Iterator[Identified]:
         """The files with the sha256 of their bytes. A file that went meanwhile is left out."""
-        stamps = [(one.key, one.stamp) for one in listed if one.stamp]
-        yield from (Identified(one) for one in listed if not one.stamp)
+        stamps = []
+        for one in listed:
+            if one.stamp:
+                stamps.append((one.key, one.stamp))
+            else:
+                yield Identified(one)
         for key, digest in self._known.digests(stamps, self._path, workers=workers, begin=begin):
             if isinstance(digest, Digest):
                 yield Identified(_with_digest(key, digest), digest.was_touched)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ FIX_SOURCES = "fix discover.sources in params.yaml"
 Begin = Callable[[int, int], Callable[[int], object]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be millions
 class SourceObject:
     """One file or S3 key. key: stored name below the place. etag: of a server, without quotes.
 
@@ -35,7 +35,7 @@ class SourceObject:
         return self.checksum.removeprefix("sha256:") if self.checksum else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Identified:
     """An object with what names its content. was_touched: it is a local file with new dates and the same bytes."""
 
@@ -54,7 +54,7 @@ class Place(Protocol):
 
     def identify(
         self,
-        listed: Sequence[SourceObject],
+        listed: Iterable[SourceObject],
         *,
         workers: int,
         begin: Begin,

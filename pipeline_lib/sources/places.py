@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline_lib.errors import SourceMissing
 from pipeline_lib.settings import Settings
+from pipeline_lib.shards.streams import refuse_foreign
 from pipeline_lib.sources import s3
 from pipeline_lib.sources.known_files import KnownFiles
 from pipeline_lib.sources.local import LocalPlace
@@ -23,7 +26,11 @@ TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet
 
 
 def place_of(uri: str, settings: Settings, *, root: Path) -> Place:
-    """The place of the images that a source's uri names; relative paths resolve against `root`."""
+    """The place of the images that a source's uri names; relative paths resolve against `root`.
+
+    Raises BadData for an archive of a format that is not read, and for a list of URLs that is none.
+    """
+    refuse_foreign(uri)
     if not is_url_list(uri):
         return table_place(uri, settings, root=root)
     from pipeline_lib.sources.web.place import HttpPlace  # it imports this module
@@ -41,6 +48,9 @@ def table_place(uri: str, settings: Settings, *, root: Path) -> Place:
         return single_url(uri, settings)
     if uri.startswith("s3://"):
         return BucketPlace(uri, s3.open_s3(settings))
+    if scheme := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri):
+        remedy = "copy the objects to a folder or to S3, and name that"
+        raise SourceMissing(f"{scheme[0]} cannot be read", file=uri, remedy=remedy)
     path = root / Path(uri).expanduser()
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     known = KnownFiles(root / settings.state_dir / "known_files" / f"{name}.parquet")
@@ -69,7 +79,7 @@ class BucketPlace:
 
     def identify(
         self,
-        listed: Sequence[SourceObject],
+        listed: Iterable[SourceObject],
         *,
         workers: int,
         begin: Begin,

@@ -10,10 +10,13 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from pipeline_lib.errors import (
+    ConfigError,
     CredentialsRefused,
     ObjectRefused,
     PipelineError,
@@ -41,6 +44,14 @@ DENIED = frozenset(
 # What S3 answers when this one object may not be read: by a policy or its owner, or since it lies in an archive tier.
 OBJECT_DENIED = frozenset({"403", "AccessDenied", "Forbidden", "InvalidObjectState"})
 ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
+ELSEWHERE = frozenset(
+    {
+        "AuthorizationHeaderMalformed",
+        "PermanentRedirect",
+        "301",
+        "IllegalLocationConstraintException",
+    }
+)
 CHANGED = frozenset({"412", "PreconditionFailed"})
 LOGIN = "log in (`aws sso login`, `aws configure`, AWS_ACCESS_KEY_ID), or name a profile: aws_profile in settings.toml"
 ALLOW = "allow s3:GetObject on it, or restore it from its archive tier, then `dvc repro --force download`"
@@ -84,8 +95,20 @@ def open_s3(settings: Settings) -> S3:
 
     with translated(settings.s3_endpoint_url or "S3"):
         core = botocore.session.Session(profile=settings.aws_profile or None)
+        parsers = core.get_component("response_parser_factory")
+        parsers.set_parser_defaults(timestamp_parser=_timestamp)
         session = boto3.Session(botocore_session=core)
         return S3(core, session, _client(session, settings), settings)
+
+
+def _timestamp(text: Any) -> datetime:
+    """Read a date. botocore's own parser takes a third of the time of a long listing."""
+    from botocore.parsers import DEFAULT_TIMESTAMP_PARSER
+
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):  # as headers write it
+        return DEFAULT_TIMESTAMP_PARSER(text)  # type: ignore[no-any-return]
 
 
 def _client(session: Any, settings: Settings, *, region: str | None = None) -> Any:
@@ -99,7 +122,32 @@ def _client(session: Any, settings: Settings, *, region: str | None = None) -> A
         max_pool_connections=READS_PER_WORKER * settings.worker_count(),
     )
     endpoint = settings.s3_endpoint_url or None
-    return session.client("s3", endpoint_url=endpoint, config=config, region_name=region)
+    client = session.client("s3", endpoint_url=endpoint, config=config, region_name=region)
+    client.meta.events.register("before-parse.s3.ListObjectsV2", _read_contents)
+    return client
+
+
+def _read_contents(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object
+) -> None:
+    """Read the entries of a page of a listing before botocore does, which takes ten times as long for a million keys."""
+    if response_dict["status_code"] != 200:
+        return
+    try:
+        page = ElementTree.fromstring(response_dict["body"])  # noqa: S314 - as botocore does
+    except ElementTree.ParseError:  # botocore says what is wrong with it
+        return
+    entries = [entry for entry in page if entry.tag.endswith("Contents")]
+    found = []
+    for entry in entries:
+        said = {field.tag.rpartition("}")[2]: field.text or "" for field in entry}
+        modified, size_bytes = _timestamp(said["LastModified"]), int(said["Size"])
+        kept = {"Key": said["Key"], "ETag": said["ETag"]}
+        found.append({**kept, "LastModified": modified, "Size": size_bytes})
+    if found:
+        customized_response_dict["Contents"] = found
+        page[:] = [entry for entry in page if not entry.tag.endswith("Contents")]
+        response_dict["body"] = ElementTree.tostring(page)
 
 
 @contextlib.contextmanager
@@ -156,6 +204,13 @@ def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError
     if code in CHANGED:
         return SourceChanged(
             "the object changed after it was listed", file=address, value=found, remedy=RELIST
+        )
+    if code in ELSEWHERE:
+        return ConfigError(
+            "the bucket is in another region",
+            file=address,
+            value=found,
+            remedy="set AWS_DEFAULT_REGION, or `region` of the profile in ~/.aws/config, to the bucket's region",
         )
     if is_object and code in OBJECT_DENIED:
         return ObjectRefused(

@@ -180,7 +180,8 @@ class Objects:
         except ValueError:  # a key with an empty part or a dot in place of one, such as `a//b.jpg`
             yield from self._chunks_by_boto3(wanted)
             return
-        self._check(wanted, answer.meta["e_tag"] or "", answer.meta["size"])
+        meta = answer.meta  # made anew each time it is asked for
+        self._check(wanted, meta["e_tag"] or "", meta["size"])
         if wanted.size_bytes <= CHUNK_BYTES:
             yield answer.bytes()
         else:

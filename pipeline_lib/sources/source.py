@@ -29,6 +29,7 @@ LayoutName = Literal[
     "path_folders",
     "flat",
 ]
+READS_CLASSES = ("labels", "splits", "depth", "class_from", "split_from")
 SCHEMES = frozenset({"s3", "http", "https"})
 SplitName = Literal["train", "val", "test"]
 
@@ -54,6 +55,12 @@ class Source(Params):
         description="folder names that stand for a split, such as {dev: val, testing: test}; images in other "
         "folders beside them have no class. {}: no folder stands for a split. null: train, val and test in their "
         "usual spellings",
+    )
+    role: Literal["unlabelled"] | None = Field(
+        None,
+        description="unlabelled: the images have no class, whatever their folders are called; they wait in the review "
+        "queue, training may learn from them (curate.learn_unlabelled), and they count for no limit on quarantine. "
+        "null: labelled. An extra test set is `split: test`",
     )
     depth: int | None = Field(
         None,
@@ -139,6 +146,25 @@ class Source(Params):
     def subject_column(self) -> str | None:
         """The column of `subject_from`, where it names one."""
         return None if self.subject_pattern else self.subject_from
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unlabelled_is_flat(cls, content: object) -> object:
+        """Read an unlabelled source without classes, and as training images: others would be of no use."""
+        if not isinstance(content, dict) or content.get("role") != "unlabelled":
+            return content
+        meant = {"layout": "flat", "split": "train"}
+        stated = [key for key in READS_CLASSES if content.get(key)]
+        stated += [
+            key
+            for key, value in meant.items()
+            if content.get(key, value) not in (value, "auto", None)
+        ]
+        if stated:
+            raise ValueError(
+                f"role unlabelled: leave out {' and '.join(stated)}, or leave out the role"
+            )
+        return {**content, **meant}
 
     @model_validator(mode="after")
     def _splits_are_read(self) -> Source:
@@ -230,7 +256,7 @@ def sources_as_json(sources: tuple[Source, ...]) -> str:
 
 def _as_dict(source: Source) -> dict[str, object]:
     """All keys, except newer ones that are not set: kept listings are found by this text."""
-    later = {"splits", "labels", "subject_from", "depth", "class_from", "split_from"}
+    later = {"splits", "labels", "subject_from", "depth", "class_from", "split_from", "role"}
     unset = {**dict.fromkeys(later), "include": (), "exclude": ()}
     return {
         key: value

@@ -16,7 +16,7 @@ from pipeline_lib.labels.image_parquet import holds_images
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.parquet_images import MAGIC, first_images, name_of_row, names_after
 from pipeline_lib.shards.sniff import sniff
-from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
+from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of, refuse_foreign
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
 from pipeline_lib.shards.tar_headers import BrokenTar, read_members
 from pipeline_lib.shards.zip_files import files_of, member_start, open_zip
@@ -142,6 +142,7 @@ def _archive(
         return list(_counted(_parquet_rows(opener(place, archive), archive), step)), True
     if magic.startswith(b"PK"):
         return list(_counted(_zip_members(file, archive.key), step)), True
+    refuse_foreign(archive.key, magic)
     stream_opener = opener_of(magic)
     members = (
         _stream_members(file, archive, stream_opener)

@@ -26,6 +26,7 @@ from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.errors import (
     ArchiveDamaged,
     BadData,
+    ConfigError,
     CredentialsRefused,
     ObjectRefused,
     ServiceUnavailable,
@@ -38,7 +39,7 @@ from pipeline_lib.sources.objects import SourceObject
 from pipeline_lib.sources.places import BucketPlace
 from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
-from testing.sources import SMALL_SHARDS, Taken, images, keep_as_dvc, take_sources, tar_of
+from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
 from tests.support.certificates import own_authority
 from tests.support.flaky_proxy import (
     WHOLE,
@@ -161,8 +162,9 @@ def test_what_the_last_run_packed_is_not_fetched_again_even_without_a_memo(
 ) -> None:
     """As on another machine after `dvc pull`, or after an upgrade: the objects' ETags are still those of that run."""
     server.put(images(60), "set/")
-    before = take({"uri": f"s3://{BUCKET}/set"}).members
-    keep_as_dvc(tmp_path, out="out")
+    first = take({"uri": f"s3://{BUCKET}/set"})
+    before = first.members
+    first.keep()
     shutil.rmtree(tmp_path / ".perennial")
     server.client.delete_object(Bucket=BUCKET, Key="set/0/0010.jpg")
     server.put({"set/0/0020.jpg": b"replaced", "set/1/new.jpg": b"new"})
@@ -358,6 +360,12 @@ def test_absent_credentials_and_profiles_say_how_to_log_in(
         ),
         ("ExpiredToken", 400, CredentialsRefused, "S3 refused access"),
         (
+            "AuthorizationHeaderMalformed",
+            400,
+            ConfigError,
+            "the bucket is in another region .*Remedy: set AWS_DEFAULT_REGION",
+        ),
+        (
             "InternalError",
             500,
             ServiceUnavailable,
@@ -433,6 +441,16 @@ def test_a_transfer_that_breaks_off_goes_on_and_gives_the_same_bytes(
         assert (tmp_path / "a.tar").read_bytes() == data
         assert len(gets(proxy)) >= 2
         assert all("If-Match" in one.headers for one in gets(proxy))
+
+
+def test_a_full_disk_ends_a_transfer_at_once(server: Server) -> None:
+    server.put({"a.tar": bytes(100_000)})
+
+    with FlakyProxy(server.url, lambda _: None) as proxy:
+        place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
+        with pytest.raises(OSError, match="No space left on device"):
+            place.fetch(listed_object, Path("/dev/full"), workers=1, step=lambda _: None)
+        assert len(gets(proxy)) == 1
 
 
 def test_a_transfer_that_never_comes_further_ends_in_one_line(server: Server) -> None:

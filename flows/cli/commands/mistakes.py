@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
 from pathlib import Path
@@ -47,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table, worst first. Raises UsageError for an unknown version or class, SourceMissing without a run."""
+    from flows.cli.class_names import class_id_of
     from flows.cli.project import find_project
     from pipeline_lib.compare.sides import LAST, side_of
     from pipeline_lib.registry.registry import load_registry
@@ -60,11 +60,12 @@ def run(options: argparse.Namespace) -> int:
     files = {role: registry.cache.object(closure.md5_of(role)) for role in ROLES}
     answers = read_answers(files)
     classes = read_classes(files["classes"])
+    known = {"ids": list(classes["class_id"]), "names": list(classes["name"])}
     found = mistakes(answers)
     if options.true:
-        found = found[found["true_class"] == _class_id(options.true, classes, "--class")]
+        found = found[found["true_class"] == class_id_of(options.true, "--class", **known)]
     if options.predicted:
-        found = found[found["predicted_class"] == _class_id(options.predicted, classes, "--as")]
+        found = found[found["predicted_class"] == class_id_of(options.predicted, "--as", **known)]
     if options.csv:
         from pipeline_lib.files.csv_cells import frame_as_csv
 
@@ -83,22 +84,6 @@ def run(options: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
-
-
-def _class_id(wanted: str, classes: pd.DataFrame, option: str) -> str:
-    """The id of a class that is named by id or in words. Raises UsageError with the nearest ones."""
-    from pipeline_lib.errors import UsageError
-
-    ids, names = list(classes["class_id"]), list(classes["name"])
-    if wanted in ids:
-        return wanted
-    if wanted in names:
-        return str(ids[names.index(wanted)])
-    known = list(dict.fromkeys([*names, *ids]))
-    near = difflib.get_close_matches(wanted, known, n=5, cutoff=0.5) or known[:10]
-    raise UsageError(
-        "no such class", file=option, value=wanted, remedy=f"name one such as {', '.join(near)}"
-    )
 
 
 def _as_json(found: pd.DataFrame) -> str:

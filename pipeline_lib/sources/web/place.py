@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from pipeline_lib.errors import (
     ServiceUnavailable,
     SourceMissing,
 )
-from pipeline_lib.harness.progress import Meter
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.names import encode_name, is_archive, is_image_name
@@ -63,24 +62,22 @@ class HttpPlace:
     def list(self) -> Iterator[SourceObject]:
         """Ask for each address, several at once. Raises what asking raised if no address is served."""
         threads = READS_PER_WORKER * self._settings.worker_count()
-        meter = Meter("list", "URLs", len(self._urls), self._settings.progress_every_s)
         failures: deque[PipelineError] = deque()
         n_unversioned = 0
         with ThreadPoolExecutor(threads) as pool:
             for key, found in zip(self._urls, pool.map(self._found, self._urls), strict=True):
-                meter.step()
                 if isinstance(found, PipelineError):
                     failures.append(found)
                     if len(failures) == len(self._urls):
                         raise found
                     yield SourceObject(key, 0, fault=_reason_of(found))
                     continue
-                n_unversioned += found.etag is None
+                n_unversioned += found.etag is None and not found.fault
                 yield found
         self._report(tuple(failures), n_unversioned=n_unversioned)
 
     def identify(
-        self, listed: Sequence[SourceObject], *, workers: int, begin: Begin
+        self, listed: Iterable[SourceObject], *, workers: int, begin: Begin
     ) -> Iterator[Identified]:
         """The objects as they are: servers name versions themselves, or not at all."""
         return map(Identified, listed)

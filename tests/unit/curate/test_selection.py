@@ -1,6 +1,7 @@
 """Images without a class and votes, on their way to training."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -51,6 +52,18 @@ def test_an_image_without_a_class_reaches_training_and_its_manifest_row_says_so(
         "label_missing",
         ["label_missing", "learned_unlabelled"],
     )
+
+
+def test_images_of_an_unlabelled_source_wait_for_a_person_and_count_for_no_limit() -> None:
+    found = make_found([*IMAGES, *(_nameless(f"new{n}") for n in range(60))])
+    params = CurateParams(cl_folds=2)
+
+    with pytest.raises(DataCheckFailed, match="60 of 100 images are quarantined"):
+        curate(found, params)
+    curated = curate(replace(found, unlabelled_sources=frozenset({"t"})), params)
+
+    assert (curated.manifest["reason"] == "label_missing").sum() == 60
+    assert curated.review["image_id"].str.startswith("t/").sum() == 60
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

@@ -344,6 +344,10 @@ def test_a_mistake_in_another_stages_params_is_found_before_hours_of_work(tmp_pa
             {"name": "pics", "uri": "x", "layout": "folders"},
             "Input should be 'auto', 'class_folders'",
         ),
+        (
+            {"name": "pics", "uri": "x", "role": "unlabelled", "labels": "l.csv", "split": "test"},
+            "role unlabelled: leave out labels and split, or leave out the role",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_is_refused(source: dict[str, str], message: str) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipeline_lib.errors import ArchiveDamaged, BadData
+from pipeline_lib.settings import Settings
+from pipeline_lib.sources.places import place_of
+from pipeline_lib.survey.contents import look_into
 from testing.sources import Take, images, tar_of
 
 
@@ -261,6 +264,28 @@ def test_an_encrypted_zip_says_what_to_do(take: Take, tmp_path: Path) -> None:
         BadData, match=r"pics.zip: the zip archive is encrypted. Remedy: decrypt it"
     ):
         take({"uri": "pics.zip"})
+
+
+@pytest.mark.parametrize(
+    ("name", "magic", "kind"),
+    [
+        ("pics.7z", b"7z\xbc\xaf\x27\x1c", "7z"),
+        ("pics.rar", b"Rar!\x1a\x07\x01\x00", "RAR"),
+        ("pics.tar.zst", b"\x28\xb5\x2f\xfd", "Zstandard"),
+        ("pics.zip", b"Rar!\x1a\x07\x01\x00", "RAR"),
+        ("pics.tar", b"7z\xbc\xaf\x27\x1c", "7z"),
+    ],
+)
+def test_an_archive_of_another_format_is_named_for_what_it_is(
+    take: Take, tmp_path: Path, name: str, magic: bytes, kind: str
+) -> None:
+    (tmp_path / name).write_bytes(magic + bytes(600))
+    message = rf"{name}: {kind} archives are not read. Remedy: unpack it and name the folder"
+
+    with pytest.raises(BadData, match=message):
+        take({"uri": name})
+    with pytest.raises(BadData, match=message):
+        look_into(place_of(name, Settings(), root=tmp_path), lambda _: None)
 
 
 def test_a_tar_of_tars_is_read_by_offset_with_the_inner_name_as_class(

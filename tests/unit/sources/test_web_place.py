@@ -114,6 +114,17 @@ def test_a_list_gives_images_and_classes_by_its_folders(
     assert set(taken.members["label_received"]) == {"0", "1"}
 
 
+def test_an_unlabelled_source_has_no_classes_whatever_its_folders_are_called(
+    server: WebServer, take: Callable[..., Taken], tmp_path: Path
+) -> None:
+    (tmp_path / "urls.txt").write_text("\n".join(f"{server.url}/{name}" for name in FILES))
+
+    members = take({"uri": "urls.txt", "role": "unlabelled"}, allow_private_urls=True).members
+
+    assert members["label_received"].isna().all()
+    assert set(members["split_received"]) == {"train"}
+
+
 def test_a_table_gives_addresses_and_labels(
     server: WebServer, take: Callable[..., Taken], tmp_path: Path
 ) -> None:
@@ -239,6 +250,16 @@ def test_a_page_in_place_of_an_archive_is_named(
         take({"uri": f"{server.url}/x.tar"})
 
 
+def test_a_full_disk_ends_a_transfer_at_once(server: WebServer, archive: bytes) -> None:
+    server.files["x.tar"] = archive
+    place = place_of(f"{server.url}/x.tar", Settings(), root=Path())
+    [one] = place.list()
+
+    with pytest.raises(OSError, match="No space left on device"):
+        place.fetch(one, Path("/dev/full"), workers=1, step=lambda _: None)
+    assert [asked.method for asked in server.asked] == ["HEAD", "GET"]
+
+
 def test_a_missing_archive_is_named(server: WebServer, take: Callable[..., Taken]) -> None:
     with pytest.raises(
         SourceMissing, match=r"/x.tar: no such file on the server \(found: HTTP 404"
@@ -307,6 +328,12 @@ def test_a_list_that_is_none_is_named_by_line(
 
     with pytest.raises(BadData, match=message):
         place_of(name, Settings(), root=tmp_path)
+
+
+@pytest.mark.parametrize("uri", ["gs://bucket/x", "az://container/x", "ftp://host/x.tar"])
+def test_an_address_of_another_kind_is_no_local_path(uri: str) -> None:
+    with pytest.raises(SourceMissing, match=r"://.* cannot be read. Remedy: copy the objects"):
+        place_of(uri, Settings(), root=Path())
 
 
 def test_a_table_is_read_itself_and_not_followed(server: WebServer) -> None:

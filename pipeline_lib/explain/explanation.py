@@ -1,0 +1,128 @@
+"""Explain a trained model's answers for some images: the guesses, the map of a class, what the layers saw, what is alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from pipeline_lib.download.params import DownloadParams
+from pipeline_lib.errors import UsageError
+from pipeline_lib.explain.class_map import ClassMap, class_map, rank_correlation
+from pipeline_lib.explain.neighbours import Neighbour, TrainingImages
+from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.networks.model_file import ModelFile, read_model_file
+from pipeline_lib.networks.saved_weights import load_weights
+from pipeline_lib.pixels import Undecodable
+from pipeline_lib.predict import Guess
+from pipeline_lib.prediction.items import LocalFile, Reader, unusable
+from pipeline_lib.prediction.sight import Sight, trained_sight
+from pipeline_lib.settings import Settings
+
+BEST = 5
+DEPENDS = (
+    0.3  # a map that correlates more with those of fresh weights shows little of what was learnt
+)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """seen_HWC: what the network looks at. class_of: the class that the map is of. correlation: with maps of fresh weights.
+
+    near: the training images most like this one; None where there are no tables of them.
+    """
+
+    file: Path
+    seen_HWC: npt.NDArray[np.uint8]
+    guesses: tuple[Guess, ...]
+    class_of: Guess
+    map: ClassMap
+    correlation: float
+    near: tuple[Neighbour, ...] | None
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether the map depends on what was learnt."""
+        return abs(self.correlation) < DEPENDS
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model in torch. about: its model.json."""
+
+    about: ModelFile
+    classifier: Classifier
+
+    @cached_property
+    def sight(self) -> Sight:
+        """How it sees a file."""
+        return trained_sight(self.about)
+
+    def explain(
+        self, file: Path, *, class_id: str | None, training: TrainingImages | None
+    ) -> Explanation:
+        """Explain one image. class_id: of the map; None: the class that the model answers with.
+
+        Raises SourceMissing and BadData for a file that is no usable image, UsageError for a network without cells.
+        """
+        about = self.about
+        seen_HWC = self._seen(file)
+        images_BHWC = torch.from_numpy(np.ascontiguousarray(seen_HWC))[None]
+        with torch.no_grad():
+            logits_K = self.classifier(images_BHWC)[0].double() / (about.temperature or 1.0)
+        p_K = torch.softmax(logits_K, dim=0)
+        order = p_K.argsort(descending=True, stable=True).tolist()
+        label = order[0] if class_id is None else about.classes.index(class_id)
+        images_BCHW = self.classifier.normalised(images_BHWC)
+        try:
+            found = class_map(self.classifier.network, images_BCHW, label)
+        except ValueError as error:
+            raise UsageError(
+                "cannot be explained by a map",
+                file="--model",
+                value=f"{about.network}: {error}",
+                remedy="explain a model of another network",
+            ) from error
+
+        def guess(k: int) -> Guess:
+            return Guess(about.classes[k], about.names[k], float(p_K[k]))
+
+        return Explanation(
+            file=file,
+            seen_HWC=seen_HWC,
+            guesses=tuple(guess(k) for k in order[:BEST]),
+            class_of=guess(label),
+            map=found,
+            correlation=rank_correlation(self._fresh, images_BCHW, label, found.evidence_hw),
+            near=training.nearest(file) if training else None,
+        )
+
+    def _seen(self, file: Path) -> npt.NDArray[np.uint8]:
+        name = str(file)
+        data = LocalFile(name, file).read(Reader(Settings(), DownloadParams().archive_limits()))
+        try:
+            return self.sight.see(data)
+        except Undecodable as error:
+            raise unusable(name, error.reason, error.detail) from error
+
+    def _fresh(self, seed: int) -> nn.Module:
+        """The same network with fresh weights; torch's random state stays as it is."""
+        about = self.about
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build_network(about.network, n_classes=len(about.classes), side_px=about.side_px)
+
+
+def open_trained(folder: Path) -> TrainedModel:
+    """Open an export or a folder of weights, on the CPU. Raises BadData when it is absent or damaged."""
+    about = read_model_file(folder)
+    network = build_network(about.network, n_classes=len(about.classes), side_px=about.side_px)
+    load_weights(network, folder)
+    classifier = Classifier(network, mean=about.mean, std=about.std, name=about.network)
+    return TrainedModel(about, classifier.eval())
