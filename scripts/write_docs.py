@@ -53,6 +53,7 @@ WITH_TABLES = (
     "docs/dependencies.md",
     "docs/backbones.md",
     "docs/report.md",
+    "docs/predict.md",
     "docs/explain.md",
     "docs/export.md",
     "docs/unlike.md",

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,14 @@ class Taken:
     """What download wrote."""
 
     folder: Path
+
+    def keep(self, params: DownloadParams = SMALL_SHARDS) -> None:
+        """Keep it, and what was read, for the next run."""
+        checkout = self.folder.parent
+        reads = [checkout / name for name in ("listing.parquet", "sources.json")]
+        keep_as_dvc(
+            checkout, reads, [self.folder / "members.parquet", self.folder / "shards"], params
+        )
 
     @property
     def members(self) -> pd.DataFrame:
@@ -93,26 +101,27 @@ def take_sources(
     return Taken(target)
 
 
-def keep_as_dvc(folder: Path, *, out: str, params: DownloadParams = SMALL_SHARDS) -> None:
-    """Keep what a run of `take_sources` read and wrote as DVC does: in the cache, named by dvc.lock."""
-    shards = [
-        {"md5": _cached(folder, file.read_bytes()), "relpath": file.name}
-        for file in sorted((folder / out / "shards").iterdir())
-    ]
-    deps = {
-        name: _cached(folder, (folder / name).read_bytes())
-        for name in ("listing.parquet", "sources.json")
-    }
-    outs = {
-        f"{out}/members.parquet": _cached(folder, (folder / out / "members.parquet").read_bytes()),
-        f"{out}/shards": _cached(folder, json.dumps(shards).encode(), ".dir"),
-    }
+def keep_as_dvc(
+    folder: Path, reads: Iterable[Path], writes: Iterable[Path], params: DownloadParams
+) -> None:
+    """Keep what a run of `download` read and wrote as DVC does: in the cache, named by dvc.lock."""
     entry = {
-        "deps": [{"path": path, "md5": md5} for path, md5 in deps.items()],
-        "outs": [{"path": path, "md5": md5} for path, md5 in outs.items()],
+        "deps": [_entry(folder, path) for path in reads],
+        "outs": [_entry(folder, path) for path in writes],
         "params": {"params.yaml": {"download": params.model_dump()}},
     }
     (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": {"download": entry}}))
+
+
+def _entry(folder: Path, path: Path) -> dict[str, str]:
+    name = path.relative_to(folder).as_posix()
+    if path.is_file():
+        return {"path": name, "md5": _cached(folder, path.read_bytes())}
+    files = [
+        {"md5": _cached(folder, file.read_bytes()), "relpath": file.name}
+        for file in sorted(path.iterdir())
+    ]
+    return {"path": name, "md5": _cached(folder, json.dumps(files).encode(), ".dir")}
 
 
 def _cached(folder: Path, data: bytes, ending: str = "") -> str:

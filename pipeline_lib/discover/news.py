@@ -9,11 +9,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline_lib.discover.listing import Listed
-from pipeline_lib.sources.layout import detect_layout
+from pipeline_lib.errors import BadData
+from pipeline_lib.sources.names import refusal
+from pipeline_lib.sources.reading import NameReading, left_out, read_names
 from pipeline_lib.sources.source import Source
+from pipeline_lib.tables.listing import LISTING
 
 NAMED = 8  # classes in a sentence
-ARCHIVE, NO_CLASS = "(archives)", "(no class folder)"
+IMAGES = ("image", "archive")
+UNDECIDED, EXCLUDED = "(classes are read in download)", "(left out by a pattern)"
+ARCHIVE, NO_IMAGE, NO_CLASS = "(archives)", "(no image by its name)", "(no class folder)"
 BY_LABELS = "(classes by the labels file)"
 
 
@@ -51,78 +56,85 @@ def news_of(sources: Sequence[Source], before: pd.DataFrame | None, listed: List
 def _of_source(
     source: Source, before: pd.DataFrame | None, now: pd.DataFrame, touched: Collection[str]
 ) -> News:
-    old = {} if before is None else _versions(before, source.name)
-    new = _versions(now, source.name)
-    images_old, images_new = _images(old), _images(new)
-    class_of = _classes(source, images_old | images_new)
+    both = _compared(before, now, source.name)
+    images = both[both["kind"].isin(IMAGES)]
+    class_of = _classes(source, images)
 
-    def by_class(keys: Iterable[str]) -> dict[str, int]:
-        counts = Counter(class_of(key) for key in keys)
+    def by_class(rows: pd.DataFrame) -> dict[str, int]:
+        pairs = zip(rows["key"].tolist(), rows["kind"].tolist(), strict=True)
+        counts = Counter(class_of(key, kind) for key, kind in pairs)
         return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
-    both = images_old.keys() & images_new.keys()
+    stayed = images[images["where"] == "both"]
+    is_first = len(stayed) == 0 and not (images["where"] == "left_only").any()
+    tables = both[~both["kind"].isin(IMAGES) & ((both["where"] != "both") | both["differs"])]
     return News(
         source=source.name,
-        n_objects=len(images_new),
-        is_first=not images_old,
-        added=by_class(images_new.keys() - images_old.keys()),
-        replaced=by_class(key for key in both if _differ(images_old[key], images_new[key])),
-        withdrawn=by_class(images_old.keys() - images_new.keys()),
-        touched=by_class(key for key in touched if key in images_new),
-        tables=_changed_tables(old, new) if images_old else (),
+        n_objects=int((images["where"] != "left_only").sum()),
+        is_first=is_first,
+        added=by_class(images[images["where"] == "right_only"]),
+        replaced=by_class(stayed[stayed["differs"]]),
+        withdrawn=by_class(images[images["where"] == "left_only"]),
+        touched=by_class(stayed[stayed["key"].isin(list(touched))]),
+        tables=() if is_first else tuple(sorted(set(tables["kind"]))),
     )
 
 
-Facts = tuple[str, int, str | None, str | None, str | None]  # kind, size, etag, checksum, fault
+def _compared(before: pd.DataFrame | None, now: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The objects of both listings: key, kind, where (left_only: before, right_only: now, both), differs.
 
-
-def _versions(listing: pd.DataFrame, source: str) -> dict[tuple[str, str], Facts]:
-    rows = (
-        listing[listing["source"] == source].astype(object).where(lambda cell: cell.notna(), None)
+    What only one listing tells says nothing: an earlier release knew no checksums.
+    """
+    old = LISTING.empty() if before is None else before
+    sides = [
+        listing[listing["source"] == source].assign(
+            role=lambda rows: rows["kind"].where(~rows["kind"].isin(IMAGES), IMAGES[0])
+        )
+        for listing in (old, now)
+    ]
+    both = sides[0].merge(
+        sides[1], on=["role", "key"], how="outer", suffixes=("_old", ""), indicator="where"
     )
-    columns = ("kind", "key", "size_bytes", "etag", "checksum", "fault")
-    return {
-        ("image" if kind == "archive" else kind, key): (kind, *facts)
-        for kind, key, *facts in zip(*(rows[name] for name in columns), strict=True)
-    }
-
-
-def _images(versions: Mapping[tuple[str, str], Facts]) -> dict[str, Facts]:
-    return {key: facts for (kind, key), facts in versions.items() if kind == "image"}
-
-
-def _differ(old: Facts, new: Facts) -> bool:
-    """Whether two versions differ; what only one of them tells (an earlier release knew no checksums) says nothing."""
-    return any(
-        a != b for a, b in zip(old, new, strict=True) if a is not None and b is not None
-    ) or ((old[-1] is None) != (new[-1] is None))
-
-
-def _changed_tables(
-    old: Mapping[tuple[str, str], Facts], new: Mapping[tuple[str, str], Facts]
-) -> tuple[str, ...]:
-    kinds = ("labels", "votes", "subjects")
-    of = {
-        kind: [{key: facts for (k, key), facts in one.items() if k == kind} for one in (old, new)]
-        for kind in kinds
-    }
-    return tuple(
-        kind
-        for kind, (was, now) in of.items()
-        if was.keys() != now.keys() or any(_differ(was[key], now[key]) for key in was)
+    differs = both["fault_old"].isna() != both["fault"].isna()
+    for name in ("kind", "size_bytes", "etag", "checksum", "fault"):
+        differs |= (both[f"{name}_old"] != both[name]).fillna(False)
+    kind = both["kind"].fillna(both["kind_old"])
+    return pd.DataFrame(
+        {
+            "key": both["key"],
+            "kind": kind,
+            "where": both["where"].astype(str),
+            "differs": differs.astype(bool),
+        }
     )
 
 
-def _classes(source: Source, images: Mapping[str, Facts]) -> Callable[[str], str]:
-    loose = [key for key, facts in images.items() if facts[0] != "archive"]
-    layout = detect_layout(loose, source.layout, source.splits)
+def _classes(source: Source, images: pd.DataFrame) -> Callable[[str, str], str]:
+    loose = images.loc[images["kind"] == "image", "key"].tolist()
+    names = [key for key in loose if refusal(key) is None]
+    excluded = left_out(names, source)
+    reading = _reading([name for name in names if name not in excluded], source)
 
-    def class_of(key: str) -> str:
-        if images[key][0] == "archive":
+    def class_of(key: str, kind: str) -> str:
+        if kind == "archive":
             return ARCHIVE
-        return BY_LABELS if source.labels else layout.label(key) or NO_CLASS
+        if refusal(key):
+            return NO_IMAGE
+        if key in excluded:
+            return EXCLUDED
+        if source.labels:
+            return BY_LABELS
+        return UNDECIDED if reading is None else reading.label(key) or NO_CLASS
 
     return class_of
+
+
+def _reading(names: Sequence[str], source: Source) -> NameReading | None:
+    """How classes are read from names; None where loose files alone do not tell: `download` knows archives' members too."""
+    try:
+        return read_names(names, source, source=source.name)
+    except BadData:
+        return None
 
 
 def sentences(news: Iterable[News]) -> list[str]:

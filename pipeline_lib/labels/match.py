@@ -16,6 +16,7 @@ from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
 
 log = logging.getLogger(__name__)
 SHOWN = 5
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 @dataclass
@@ -139,6 +140,10 @@ class Finder:
             parts, folder = parts[1:], folder.rpartition("/")[0]
         while parts[:1] == [".."]:
             parts = parts[1:]
+        if folder and f"{folder}/{path}" in self._members:
+            return [f"{folder}/{path}"]
+        if path in self._members:
+            return [path]
         name = parts[-1] if parts else ""
         stem = without_image_ending(name)
         known = self._by_stem.get(stem, ())
@@ -238,7 +243,7 @@ class _Gathered:
         self._file_splits.say(member, part.split, where)
         extras = {key: value for key, value in said.extras.items() if value not in ("", None)}
         if extras:
-            self.extras.setdefault(member, json.dumps(extras, ensure_ascii=False, sort_keys=True))
+            self.extras.setdefault(member, _ENCODE(extras))
 
     def file_splits_beside(self) -> dict[str, str]:
         """The splits that files' names tell, for images without one of their own."""

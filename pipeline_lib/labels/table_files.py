@@ -21,6 +21,9 @@ from pipeline_lib.labels.json_stream import JsonStream
 
 DELIMITERS = ",;\t|"
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# MATLAB 5 and 7.3, an old spreadsheet; a new one is a zip
+OTHER_TABLES = (b"MATLAB", b"\x89HDF", b"\xd0\xcf\x11\xe0", b"PK\3\4")
+EXPORT = "export it as CSV with a line per image and the columns filename,label"
 PARQUET_ROWS = 8192
 NAMED_BY = 200  # records of JSON whose keys are taken for the columns
 NO_COLUMN = ("", "__index_level_0__")
@@ -41,6 +44,10 @@ def read_table(open_file: Callable[[], BinaryIO], *, name: str) -> TableFile:
     """Open a table; its name's ending, or else its beginning, tells its kind. Raises BadData for what is none."""
     with open_file() as file:
         head = file.read(4096)
+    if head.startswith(OTHER_TABLES):
+        raise BadData(
+            "not a table that is read here", file=name, value=sniff_table(head), remedy=EXPORT
+        )
     if head.startswith(b"PAR1") or name.lower().endswith(".parquet"):
         return _parquet(open_file, name)
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
@@ -49,6 +56,12 @@ def read_table(open_file: Callable[[], BinaryIO], *, name: str) -> TableFile:
     if name.lower().endswith(".json") or start in (b"{", b"["):
         return _json(open_file, name, _records)
     return _csv(open_file, name)
+
+
+def sniff_table(head: bytes) -> str:
+    """What a file is that is no table for us."""
+    kinds = ("a MATLAB file", "a MATLAB or HDF5 file", "a spreadsheet", "a spreadsheet or zip")
+    return kinds[next(at for at, start in enumerate(OTHER_TABLES) if head.startswith(start))]
 
 
 def _csv(open_file: Callable[[], BinaryIO], name: str) -> TableFile:

@@ -65,6 +65,7 @@ def repack_parquet(
     more than `limits` allow.
     """
     received_bytes, unpacked_bytes = path.stat().st_size, 0
+    limits.refuse_bomb(_promised_bytes(path, name), received_bytes=received_bytes, name=name)
     found = []
     for row, (data, given) in enumerate(_images(path, name)):
         reason = _refusal(data, limits)
@@ -124,6 +125,13 @@ def _guarded(name: str) -> Iterator[None]:
         if error.errno is not None:  # the disk, not the file
             raise
         raise _damaged(name, str(error)) from error
+
+
+def _promised_bytes(path: Path, name: str) -> int:
+    """What the footer says that the file unpacks to, before a page of it is unpacked."""
+    with _guarded(name), pq.ParquetFile(path) as opened:
+        groups = (opened.metadata.row_group(at) for at in range(opened.metadata.num_row_groups))
+        return sum(int(group.total_byte_size) for group in groups)
 
 
 def _images(path: Path, name: str) -> Iterator[tuple[bytes | None, str]]:

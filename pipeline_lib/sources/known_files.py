@@ -19,11 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline_lib.errors import SourceChanged
-from pipeline_lib.files.atomic import atomic_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,8 +159,11 @@ class KnownFiles:
         rows = [(key, *facts) for key, facts in sorted(known.items())]
         columns = dict(zip(schema.names, zip(*rows, strict=True), strict=True)) if rows else {}
         table = pa.table(columns, schema) if rows else schema.empty_table()
-        with atomic_file(self.file) as file:
+        # A run and a command may write it at once, so each under a name of its own.
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=self.file.parent, suffix=".partial", delete=False) as file:
             pq.write_table(table, file)
+        Path(file.name).replace(self.file)
 
 
 def _schema() -> pa.Schema:

@@ -67,9 +67,12 @@ class LocalPlace:
         begin: Begin,
     ) -> Iterator[Identified]:
         """The files with the sha256 of their bytes. A file that went meanwhile is left out."""
-        listed = list(listed)
-        stamps = [(one.key, one.stamp) for one in listed if one.stamp]
-        yield from (Identified(one) for one in listed if not one.stamp)
+        stamps = []
+        for one in listed:
+            if one.stamp:
+                stamps.append((one.key, one.stamp))
+            else:
+                yield Identified(one)
         for key, digest in self._known.digests(stamps, self._path, workers=workers, begin=begin):
             if isinstance(digest, Digest):
                 yield Identified(_with_digest(key, digest), digest.was_touched)

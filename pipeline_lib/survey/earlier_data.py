@@ -24,7 +24,7 @@ from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.release.datasheet_answers import TODO, fresh_about
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.sources.withdrawn import decision, other_address
-from pipeline_lib.survey.answers import SourceAnswer
+from pipeline_lib.survey.answers import NO_LABELS, SourceAnswer
 from pipeline_lib.survey.class_words import ClassWord, lines_of_words
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subjects import DECLINED
@@ -114,6 +114,8 @@ def answer_before(origin: Path, uri: str) -> SourceAnswer:
         answer = _patterns_before(answer, source)
         if source.get("labels"):
             answer = replace(answer, labels=_labels_before(source["labels"], origin))
+        elif "labels" in source and layout != "flat":
+            answer = replace(answer, labels=NO_LABELS)
         if "subject_from" in source:
             answer = replace(answer, subject_from=str(source["subject_from"] or DECLINED))
     return answer

@@ -74,6 +74,7 @@ class Survey:
     left_out: tuple[LeftOut, ...] = ()
     doubt: Doubt | None = None  # of the folders, where nobody has answered it
     labels: LabelsFile | None = None  # where the labels are, and how they are read
+    labels_declined: bool = False  # a person said that the folders tell the classes
     labels_why: str = ""  # how they were recognised; "" if a person named them
     labels_doubt: LabelsDoubt | None = None  # where nobody has said which files tell the classes
     columns: str = ""  # which of their columns say what

@@ -142,6 +142,8 @@ def _more(survey: Survey) -> str:
     if survey.labels:
         columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
         lines += f"      labels: {labels_in_params(survey.labels)}  # {columns}\n"
+    elif survey.labels_declined and survey.classes:
+        lines += "      labels: null  # a person said that the folders tell the classes\n"
     if survey.subjects.taken:
         taken = survey.subjects.taken
         why = f"{taken.n_subjects} subjects, none of which spans two splits"

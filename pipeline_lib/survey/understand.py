@@ -26,6 +26,7 @@ from pipeline_lib.sources.set_aside import path_pattern
 from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.sources.web.urls import is_web
 from pipeline_lib.survey.answers import (
+    NO_LABELS,
     Keys,
     SourceAnswer,
     keys_of,
@@ -100,9 +101,8 @@ def survey_of(
     labels, splits = Counter(map(class_of.get, names)), Counter(map(split_of.get, names))
     columns = table.subject_columns if table else {}
     subjects = find_subjects(answer.subject_from, class_of, split_of, columns, uri=uri)
-
-    if choice.taken and choice.taken.format == "image_parquet":  # whose names are made by us
-        subjects = replace(subjects, offered=())
+    if choice.taken and contents.archives and choice.taken.format in ("image_parquet", "sidecar"):
+        subjects = replace(subjects, offered=())  # folders are shards, and names numbers
 
     # What a person should know before starting.
     taken = [one for one in looked.taken if one.name in class_of]
@@ -134,6 +134,7 @@ def survey_of(
         class_of=class_of,
         split_of=split_of,
         labels=choice.taken,
+        labels_declined=answer.labels == NO_LABELS,
         labels_why=choice.why,
         labels_doubt=choice.doubt,
         columns=received.columns if received else "",

@@ -39,7 +39,7 @@ from pipeline_lib.sources.objects import SourceObject
 from pipeline_lib.sources.places import BucketPlace
 from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
-from testing.sources import SMALL_SHARDS, Taken, images, keep_as_dvc, take_sources, tar_of
+from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
 from tests.support.certificates import own_authority
 from tests.support.flaky_proxy import (
     WHOLE,
@@ -162,8 +162,9 @@ def test_what_the_last_run_packed_is_not_fetched_again_even_without_a_memo(
 ) -> None:
     """As on another machine after `dvc pull`, or after an upgrade: the objects' ETags are still those of that run."""
     server.put(images(60), "set/")
-    before = take({"uri": f"s3://{BUCKET}/set"}).members
-    keep_as_dvc(tmp_path, out="out")
+    first = take({"uri": f"s3://{BUCKET}/set"})
+    before = first.members
+    first.keep()
     shutil.rmtree(tmp_path / ".perennial")
     server.client.delete_object(Bucket=BUCKET, Key="set/0/0010.jpg")
     server.put({"set/0/0020.jpg": b"replaced", "set/1/new.jpg": b"new"})

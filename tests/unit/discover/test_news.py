@@ -49,6 +49,7 @@ def test_added_replaced_withdrawn_and_touched_objects_are_counted_by_class(tmp_p
     (pics / "dogs" / "000.jpg").unlink()
     os.utime(pics / "dogs" / "001.jpg")
     fill(pics, owls=2)
+    (pics / "owls" / "notes.txt").write_text("two owls")
     tar_of(pics / "more.tar", {"a.jpg": b"2"})
     (tmp_path / "votes.csv").write_text("member,annotator,label\ncats/001.jpg,ann,cats\n")
 
@@ -57,21 +58,21 @@ def test_added_replaced_withdrawn_and_touched_objects_are_counted_by_class(tmp_p
     assert none.is_none and sentences([none]) == ["source pics: nothing new in 10 objects"]
     assert news == News(
         source="pics",
-        n_objects=11,
+        n_objects=12,
         is_first=False,
-        added={"owls": 2},
+        added={"owls": 2, "(no image by its name)": 1},
         replaced={"(archives)": 1, "cats": 1},
         withdrawn={"dogs": 1},
         touched={"dogs": 1},
         tables=("votes",),
     )
     assert sentences([news]) == [
-        "source pics: 2 added (owls 2); 2 replaced ((archives) 1, cats 1); 1 withdrawn (dogs 1); "
+        "source pics: 3 added (owls 2, (no image by its name) 1); 2 replaced ((archives) 1, cats 1); 1 withdrawn (dogs 1); "
         "1 only touched (dogs 1); another file of votes"
     ]
     [begun] = news_of([source], None, listed())
     assert begun.is_first and sentences([begun]) == [
-        "source pics: 11 objects, all new (cats 4, dogs 4, owls 2, (archives) 1)"
+        "source pics: 12 objects, all new (cats 4, dogs 4, owls 2, (archives) 1, (no image by its name) 1)"
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.settings import Settings
-from testing.sources import SMALL_SHARDS, Take, Taken, keep_as_dvc, take_sources
+from testing.sources import SMALL_SHARDS, Take, Taken, take_sources
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ def take(tmp_path: Path) -> Take:
 
 
 @pytest.fixture
-def nightly(take: Take, tmp_path: Path) -> Take:
+def nightly(take: Take) -> Take:
     """Take sources, and keep what was read and written for the next run, as DVC does."""
 
     def nightly(*sources: dict[str, Any], **settings: Any) -> Taken:
         taken = take(*sources, **settings)
-        keep_as_dvc(tmp_path, out="out")
+        taken.keep(settings.get("params", SMALL_SHARDS))
         return taken
 
     return nightly

@@ -51,6 +51,8 @@ def parquet(**columns: list[object]) -> bytes:
         ("l.jsonl", b'{"file_name": "1.jpg", "label": "cat"}\n[1]\n', "l.jsonl:2: a line that is no JSON object"),
         ("l.jsonl", b'{"file_name": "1.jpg", "label": "cat"}\n{"file', "l.jsonl:2: not a line of JSON"),
         ("l.jsonl", b'{"file_name": "1.jpg", "label": ["a", "b"]}\n', "l.jsonl: several classes in line 1"),
+        ("l.mat", b"MATLAB 5.0 MAT-file", r"l.mat: not a table .*a MATLAB file.*export it as CSV with a line per image"),
+        ("l.xlsx", b"PK\3\4", "l.xlsx: not a table that is read here .*spreadsheet"),
         ("l.parquet", b"PAR1 and no more", "l.parquet: not a readable Parquet file"),
         ("l.parquet", parquet(x=[1], y=[2]), r"l.parquet: no column for the image and class \(found: x, y\)"),
         ("l.csv", "filename,label\n1.jpg,cat\n".encode("utf-16-le"), "l.csv: not UTF-8 text"),

@@ -152,6 +152,44 @@ def test_a_table_beside_or_among_the_images_is_used_and_two_that_differ_are_aske
     assert (source(project).layout, source(project).labels) == ("flat", "labels.csv")
 
 
+def test_several_columns_of_classes_are_asked_about_and_chosen(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project / "photos", *(f"{n}.png" for n in range(4)))
+    rows = [f"{n}.png,{n % 2},{'cat' if n % 2 else 'dog'}" for n in range(4)]
+    (project / "photos" / "labels.csv").write_text("\n".join(["file,label,class", *rows]))
+
+    assert main(["init", "photos", "--force"]) == 2
+    assert (
+        "`perennial init photos --label-column NAME` with NAME one of label, class"
+        in capsys.readouterr().err
+    )
+    assert main(["init", "photos", "--force", "--label-column", "class"]) == 0
+    assert source(project).labels == LabelsFile(inside=("labels.csv",), label="class")
+
+    (project / "params.yaml").unlink()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda: "1")
+    assert main(["init", "photos", "--force"]) == 0
+    assert source(project).labels == LabelsFile(inside=("labels.csv",), label="label")
+
+
+def test_folders_and_a_table_that_differ_are_asked_about(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(project / "photos", *(f"{'ab'[n % 2]}/{n}.png" for n in range(8)))
+    rows = [f"{n}.png,{'cat' if n < 4 else 'dog'}" for n in range(8)]
+    (project / "photos" / "labels.csv").write_text("\n".join(["file,label", *rows]))
+
+    assert main(["init", "photos", "--force"]) == 2
+    assert "WHAT one of photos/labels.csv, folders" in capsys.readouterr().err
+    assert main(["init", "photos", "--force", "--labels", "folders"]) == 0
+    assert main(["init", "photos", "--force"]) == 0
+    assert capsys.readouterr().out.count("classes  2: a 4, b 4") == 2
+    assert main(["init", "photos", "--force", "--labels", "photos/labels.csv"]) == 0
+    assert "classes  2: cat 4, dog 4" in capsys.readouterr().out
+
+
 def test_with_a_table_folders_are_asked_about_splits_only(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,151 @@
+"""Downloads from an S3 server that are killed again and again, each in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipeline_lib.download.params import DownloadParams
+from pipeline_lib.settings import Settings
+from testing.sources import Taken, images, take_sources, tar_of
+
+BUCKET = "images"
+PREFIX = "set"
+SHARDS = DownloadParams(shard_min_bytes=20_000, shard_target_bytes=80_000, shard_max_bytes=160_000)
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+MOST_TRIES = 10  # of an undisturbed run behind a proxy that breaks answers
+
+
+class Proxy(Protocol):
+    """What is asked of a proxy: its address, and the requests that it has seen."""
+
+    url: str
+
+    @property
+    def requests(self) -> Sized: ...
+
+
+@dataclass(frozen=True)
+class Killings:
+    """killed: runs that were killed at work. ended: runs that were quicker. failed: runs that the proxy made give up.
+
+    half_written: kills after which members.parquet was there without all that it names.
+    """
+
+    killed: int
+    ended: int
+    failed: int
+    half_written: int
+    taken: Taken
+
+
+@contextmanager
+def served(folder: Path, n_images: int) -> Iterator[str]:
+    """Serve images and an archive of images by moto; gives the server's address."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    url = f"http://{host}:{port}"
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    client = session.client("s3", endpoint_url=url)
+    client.create_bucket(Bucket=BUCKET)
+    try:
+        for name, data in images(n_images, size_bytes=4000).items():
+            client.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", Body=data)
+        archive = tar_of(folder / "more.tar", images(100, size_bytes=9000)).read_bytes()
+        client.put_object(Bucket=BUCKET, Key=f"{PREFIX}/more.tar", Body=archive)
+        yield url
+    finally:
+        moto.stop()
+
+
+def download_once(folder: Path, url: str) -> Taken:
+    """Download in a process of its own, undisturbed. Raises CalledProcessError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(_command(folder, url), env=_environment(), check=True, capture_output=True)
+    return Taken(folder / "out")
+
+
+def kill_downloads(folder: Path, proxy: Proxy, *, kills: int, rng: random.Random) -> Killings:
+    """Kill downloads at work until `kills` were hit, each after a random number of further requests; then let one end.
+
+    A run that was quicker is counted, and the next begins from nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    killed = ended = failed = half_written = 0
+    while killed < kills:
+        seen, more = len(proxy.requests), rng.randrange(1, 120)
+        with (folder / "runs.log").open("ab") as log:
+            run = subprocess.Popen(_command(folder, proxy.url), env=_environment(), stderr=log)
+        while run.poll() is None and len(proxy.requests) < seen + more:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.05))
+        run.send_signal(signal.SIGKILL)
+        code = run.wait()
+        if code == -signal.SIGKILL:
+            killed += 1
+            half_written += not _is_whole(folder / "out")
+        elif code:
+            failed += 1
+        else:
+            ended += 1
+            for name in ("out", ".perennial"):
+                shutil.rmtree(folder / name)
+    for tries_left in reversed(range(MOST_TRIES)):
+        try:
+            taken = download_once(folder, proxy.url)
+            break
+        except subprocess.CalledProcessError:
+            failed += 1
+            if not tries_left:
+                raise
+    return Killings(killed, ended, failed, half_written, taken)
+
+
+def _is_whole(out: Path) -> bool:
+    """Whether the tables are absent, or name containers that are there."""
+    if not (out / "members.parquet").exists():
+        return True
+    containers = Taken(out).members["container"].dropna().unique()
+    return all((out / "shards" / name).exists() for name in containers)
+
+
+def _command(folder: Path, url: str) -> list[str]:
+    return [sys.executable, "-m", "testing.killed_download", str(folder), url]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, **CREDENTIALS, "AWS_CONFIG_FILE": os.devnull}
+
+
+def main() -> int:
+    """One download, which may be killed: FOLDER URL."""
+    folder, url = sys.argv[1:]
+    settings = Settings(workers=2, s3_endpoint_url=url)
+    source = {"uri": f"s3://{BUCKET}/{PREFIX}"}
+    take_sources(Path(folder), (source,), out="out", params=SHARDS, settings=settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
