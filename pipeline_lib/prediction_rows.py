@@ -185,12 +185,8 @@ class RowFile:
         return True
 
     def _is_own(self, item: Item) -> bool:
-        return (
-            isinstance(item, LocalFile)
-            and item.path.name == self.path.name
-            and item.path.exists()
-            and item.path.samefile(self.path)
-        )
+        is_alike = isinstance(item, LocalFile) and item.name.endswith(self.path.name)
+        return is_alike and Path(item.name).exists() and self.path.samefile(item.name)
 
     def _append(self, line: bytes) -> None:
         self.file.write(line)

@@ -12,6 +12,7 @@ from scripts import (
     increment_tables,
     label_tables,
     learning_tables,
+    prediction_tables,
     speed_tables,
 )
 from scripts.curation_tables import acceptance
@@ -31,6 +32,7 @@ from scripts.speed_tables import (
     loaders_in_short,
     long_run,
 )
+from scripts.unlike_tables import unlike
 
 SCORES = (
     ("wrong labels found, with three annotators' votes", "label_errors_with_votes_recall", "min"),
@@ -174,6 +176,7 @@ TABLES = {
     "coverage": coverage,
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
+    "unlike": unlike,
     "marks": marks,
     "export forms": export_tables.export_forms,
     "learning": learning_tables.gains,
@@ -217,6 +220,9 @@ TABLES = {
     "photograph outliers": label_tables.photograph_outliers,
     "next to label": label_tables.next_to_label,
     "deaths": death_tables.deaths,
+    "prediction speed": prediction_tables.speed,
+    "prediction memory": prediction_tables.memory,
+    "prediction answers": prediction_tables.answers,
     "increments": increment_tables.nights,
     "kills of download": lambda: every_figure("kill_download", "boto3", "obstore"),
     "gate renamed": gate_tables.renamed,

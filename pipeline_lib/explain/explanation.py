@@ -105,7 +105,7 @@ class TrainedModel:
 
     def _seen(self, file: Path) -> npt.NDArray[np.uint8]:
         name = str(file)
-        data = LocalFile(name, file).read(Reader(Settings(), DownloadParams().archive_limits()))
+        data = LocalFile(name).read(Reader(Settings(), DownloadParams().archive_limits()))
         try:
             return self.sight.see(data)
         except Undecodable as error:

@@ -163,7 +163,7 @@ def _is_pattern(name: str) -> bool:
 def _file(path: Path, reader: Reader) -> Iterator[Item]:
     if is_archive(path.name) and path.is_file():
         return local_images(str(path), path, reader)
-    return iter([LocalFile(str(path), path)])
+    return iter([LocalFile(str(path))])
 
 
 def _of_place(folder: Path | str, place: Place, reader: Reader) -> Iterator[Item]:
@@ -184,7 +184,7 @@ def _of_place(folder: Path | str, place: Place, reader: Reader) -> Iterator[Item
         elif is_archive(found.key):
             yield from remote_images(name, place, found, reader)
         elif path:
-            yield LocalFile(name, path)
+            yield LocalFile(name)
         else:
             yield Remote(name, place.address, found.key, found)
 

@@ -103,15 +103,14 @@ class Item(Protocol):
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file, a pipe (`<(curl ...)`) too."""
+    """A file, a pipe (`<(curl ...)`) too. name: its path."""
 
     name: str
-    path: Path
     is_remote = False
 
     def read(self, reader: Reader) -> bytes:
         try:
-            with self.path.open("rb", buffering=0) as file:
+            with open(self.name, "rb", buffering=0) as file:  # noqa: PTH123 - a Path takes as long as reading
                 facts = os.fstat(file.fileno())
                 reader.refuse_large(facts.st_size, self.name)
                 if stat.S_ISREG(facts.st_mode):

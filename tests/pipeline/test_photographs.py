@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -28,6 +27,8 @@ from demo.photographs.grades import image_id
 from demo.photographs.planting import Planted, file_of, read_planted
 from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.tables.beton_index import BETON_INDEX
+from pipeline_lib.tables.classes import read_classes
+from pipeline_lib.tables.predictions import PREDICTIONS
 from testing.checkout import Checkout, throw_away_checkout
 from testing.kill import working_in
 from testing.photographs import CLASSES, write_photographs
@@ -158,20 +159,27 @@ def test_rotated_photographs_have_the_size_they_are_shown_in(trial: Trial) -> No
         assert (row["width_px"], row["height_px"]) == shown.size
 
 
-def test_a_model_of_the_photographs_is_registered_and_names_one(
-    trial: Trial, photographs: Path
-) -> None:
+def test_the_registered_model_says_of_every_test_image_what_evaluate_said(trial: Trial) -> None:
+    """All kinds of photographs, most of which `convert` re-encoded: the same class, and p to five digits."""
     (version,) = versions(trial.line)
-    image = next((photographs / CLASSES[1]).glob("large *"))
+    table = PREDICTIONS.read(trial.line.folder / "line/evaluate/predictions.parquet")
+    table = table[table["split"] == "test"]
+    classes = read_classes(trial.line.folder / "line/curate/classes.csv")["class_id"]
+    file_by_id = {
+        image_id(file.member): str(file_of(trial.folder / "planted", file.member))
+        for file in trial.planted.files
+    }
+    files = [file_by_id[one] for one in table["image_id"]]
 
-    said = trial.line.python(
-        "flows.cli", "predict", str(image), "--model", str(version.number), check=False
-    )
+    words = ("predict", "--model", str(version.number), "--json", *files)
+    said = trial.line.python("flows.cli", *words).output
 
     assert version.metrics
-    assert said.exit_code == 0, said.output
-    assert re.search(rf"{image.name}: .+ +\d+\.\d %  ", said.output)
-    assert all(label in said.output for label in CLASSES)
+    rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert [row["file"] for row in rows] == files
+    for row, best, p in zip(rows, table["top_classes"], table["top_p"], strict=True):
+        assert [guess["class"] for guess in row["guesses"]] == list(classes[best])
+        assert [guess["p"] for guess in row["guesses"]] == pytest.approx(list(p), abs=1e-5)
 
 
 def test_planted_damage_and_copies_of_the_same_bytes_are_found(trial: Trial) -> None:

@@ -34,7 +34,7 @@ def prediction(file: str) -> Prediction:
 def written(out: Path, files: list[str]) -> list[str]:
     """Write what is left of the files; return those that were computed."""
     rows = RowFile(out, RULES)
-    items = (LocalFile(file, Path(file)) for file in files)
+    items = (LocalFile(file) for file in files)
     left = [item.name for item in rows.fresh(items) if not isinstance(item, Pause)]
     rows.add(map(prediction, left))
     rows.finish()

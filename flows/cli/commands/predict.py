@@ -20,19 +20,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 HELP = "print a model's most probable classes for each image"
-EPILOG = "example: perennial predict --model builtin photo.jpg   (needs no training, no project and no network)"
+EPILOG = """examples:
+  perennial predict --model builtin photo.jpg          needs no training, no project and no network
+  perennial predict photos more.zip --out all.csv      folders and archives; after a stop the same command goes on
+  perennial predict s3://bucket/night/ --json          all images below a prefix
+  find . -name '*.jpg' -print0 | perennial predict -0 -   answered as names come
+
+docs/predict.md: what can be named, what rows hold, faults and exit codes"""
 BUILTIN, BUILTIN_DEFAULT = "builtin", "builtin:efficientnet_lite0"
 PUBLISHED = ("torchvision:", "timm:")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial predict`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "images",
         nargs="+",
         metavar="IMAGE",
         help="image files, folders (with all images below them), quoted patterns such as 'photos/**/*.jpg', archives "
-        "(tar, tar.gz, zip), s3://BUCKET/KEY or a prefix there; `-`: names on standard input, one a line",
+        "(tar, tar.gz, zip), s3://BUCKET/KEY or a prefix there, https://ADDRESS; `-`: names on standard input, one a line",
     )
     parser.add_argument(
         "-0",
