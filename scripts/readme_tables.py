@@ -205,6 +205,7 @@ TABLES = {
     "training": speed_tables.training,
     "freed memory": speed_tables.freed_memory,
     "transfer": speed_tables.transfer,
+    "download cifar10": speed_tables.download_cifar10,
     "listing": speed_tables.listing,
     "acceptance": acceptance,
     "cifar10 copies": cifar10_copies,

@@ -87,6 +87,11 @@ def transfer() -> str:
     return every_figure("transfer", "boto3", "obstore")
 
 
+def download_cifar10() -> str:
+    """Every figure of benchmarks/download/cifar10.py."""
+    return every_figure("download_cifar10", "boto3", "obstore")
+
+
 def listing() -> str:
     """Every figure of benchmarks/download/listing.py."""
     return every_figure("listing", "boto3")

@@ -28,7 +28,7 @@ from pipeline_lib.registry.report_places import (
 )
 from pipeline_lib.report.answers import path_in_source
 from pipeline_lib.report.copies import safe_name
-from pipeline_lib.report.galleries import MOST, Card, Gallery
+from pipeline_lib.report.galleries import MOST, Card, Gallery, in_percent
 from pipeline_lib.report.render import INDENTED, environment, inline_style
 from pipeline_lib.report.thumbnails import Thumbnail, known_thumbnails, thumbnail_files
 from pipeline_lib.tables.images import IMAGES
@@ -99,7 +99,7 @@ def _flipped(found: Compared, flip: str) -> Gallery:
             row["path"],
             row["true_name"],
             "",
-            f"A {row['a_name']} {row['p_a']:.2f}\nB {row['b_name']} {row['p_b']:.2f}",
+            f"A {row['a_name']} {in_percent(row['p_a'])}\nB {row['b_name']} {in_percent(row['p_b'])}",
             doubt="label doubted" if row["label"] == "doubted" else "",
         )
         for row in rows.head(MOST).to_dict("records")

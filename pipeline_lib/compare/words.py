@@ -13,6 +13,7 @@ from pipeline_lib.compare.compared import LOST, WON, Compared, as_records
 from pipeline_lib.compare.recipe import Difference
 from pipeline_lib.compare.sides import Side
 from pipeline_lib.files.csv_cells import frame_as_csv
+from pipeline_lib.report.galleries import in_percent
 
 SHOWN = 10  # rows of each list in a terminal; --json, --csv and --page have all
 
@@ -167,8 +168,8 @@ def _flip_rows(rows: pd.DataFrame) -> list[list[str]]:
         [
             f"{row['source']}: {row['path']}",
             f"is {row['true_name']}",
-            f"A {row['a_name']} {row['p_a']:.2f}",
-            f"B {row['b_name']} {row['p_b']:.2f}",
+            f"A {row['a_name']} {in_percent(row['p_a'])}",
+            f"B {row['b_name']} {in_percent(row['p_b'])}",
             "" if row["label"] == "not doubted" else f"label {row['label']}",
         ]
         for row in rows.to_dict("records")

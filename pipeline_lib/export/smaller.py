@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pipeline_lib.networks.exported import PROBABILITIES
 
 Images = npt.NDArray[np.uint8]
+GROUP = 8
 
 
 def answers_alone(model: bytes) -> bytes:
@@ -44,11 +45,12 @@ def half(model: bytes) -> bytes:
 
 
 def eight_bit(model: bytes, batches: Iterable[Images]) -> bytes:
-    """Weights and activations of convolutions and products in 8 bits, by static quantisation.
+    """Weights and activations in 8 bits, by static quantisation of every operation that onnxruntime can quantise.
 
-    batches: training images as the model sees them, [N, side, side, 3], from which the ranges of activations are taken
-    (smallest to largest value). Weights have a scale per channel and 7 bits, so that processors without VNNI, whose
-    16-bit sums would overflow, give the same answers (onnxruntime's `reduce_range`).
+    batches: training images as the model sees them, [N, side, side, 3]. The range of an activation is a moving average
+    over groups of GROUP images, so that the rarest value does not stretch it. Weights have a scale per channel and 7
+    bits, so that processors without VNNI, whose 16-bit sums would overflow, give the same answers (onnxruntime's
+    `reduce_range`).
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -60,15 +62,20 @@ def eight_bit(model: bytes, batches: Iterable[Images]) -> bytes:
         quantize_static(
             str(prepared),
             str(done),
-            _Calibration(batches),
+            _Calibration(_in_groups(batches)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            extra_options={"CalibMovingAverage": True},
         )
         return done.read_bytes()
+
+
+def _in_groups(batches: Iterable[Images]) -> Iterator[Images]:
+    for images_BHWC in batches:
+        yield from (images_BHWC[at : at + GROUP] for at in range(0, len(images_BHWC), GROUP))
 
 
 class _Calibration:
