@@ -88,7 +88,7 @@ def make_line(
     (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
     (root / "curation").mkdir(exist_ok=True)
     (root / "curation" / "overrides.csv").write_text("key_type,key,action\n")
-    (root / "params.yaml").write_text("register: {}\n")
+    (root / "params.yaml").write_text("download: {}\nregister: {}\n")
     line = TinyLine(root)
     _write_data(line, names)
     _write_model(line, wrong, model, names)

@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
+from pipeline_lib.errors import BadData
 from pipeline_lib.files.atomic import private_folder, write_text
 from pipeline_lib.history.night import ChangeCounts
 from pipeline_lib.registry.dvc_cache import DvcCache
 
 MEMO_VERSION = 1  # raised when a count means something else
 Outs = Mapping[str, tuple[str, str]]  # role -> (path, md5)
+NOT_READABLE = "images and labels changed: a manifest cannot be read"
 NOT_IN_CACHE = "images and labels changed: a manifest is no longer in DVC's cache"
 NOT_COUNTED = "images and labels changed: not counted yet (`perennial history` counts them)"
 
@@ -50,7 +52,11 @@ class Changes:
                 found[key] = NOT_COUNTED
             else:
                 left -= 1
-                counted = self._compare(then, now)
+                try:
+                    counted = self._compare(then, now)
+                except BadData:  # of another release, or damaged: a night of the past stops no run
+                    found[key] = NOT_READABLE
+                    continue
                 found[key] = counted
                 known[key] = list(astuple(counted))
         if len(known) != n_before:

@@ -187,6 +187,22 @@ def test_what_can_no_longer_be_known_is_said(
     )
 
 
+def test_a_manifest_that_cannot_be_read_stops_nothing(
+    shop: Path, settings: Settings, tmp_path: Path
+) -> None:
+    copy = copied(shop, tmp_path)
+    shutil.rmtree(copy / ".perennial/history", ignore_errors=True)
+    for one in (copy / ".dvc/cache/files/md5").rglob("*"):
+        if one.is_file() and one.read_bytes()[:4] == b"PAR1":
+            one.unlink()  # linked to what other tests read
+            one.write_bytes(b"another release's")
+
+    nights = history_of(copy, settings).nights
+
+    assert nights[2].changed is None
+    assert "a manifest cannot be read" in " ".join(nights[2].unknown)
+
+
 def test_the_tags_of_old_runs_may_go_and_the_line_still_tells_of_them(
     shop: Path, settings: Settings, tmp_path: Path
 ) -> None:
