@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,9 +41,8 @@ def test_a_cell_leads_to_its_images_and_the_page_back_to_the_verdict(
 
     browser.click(".grid tbody tr:nth-child(2) td:nth-child(4) a")
     browser.wait_for("location.href.endsWith('class-1.html#as-2')")
-    assert browser.value("document.querySelector('h2').textContent").startswith(
-        f"Taken for {NAMES[2][:5]}"
-    )
+    taken = json.dumps(f"Taken for {NAMES[2][:5]}")
+    browser.wait_for(f"document.querySelector('h2').textContent.startsWith({taken})")
     browser.wait_for("document.querySelector('figure img').naturalWidth > 0")
     browser.click("nav b a")
     browser.wait_for("document.querySelector('.pill')?.textContent === 'Held'")
@@ -57,8 +57,9 @@ def test_the_image_of_a_mistake_leads_to_those_like_it_and_a_word_to_its_meaning
     browser.wait_for("/class-\\d.html#as-\\d$/.test(location.href)")
     browser.click(".word[href$='#recall']")
     browser.wait_for("location.hash === '#recall'")
-    assert "recognises" in browser.value(
-        "document.querySelector(':target').nextElementSibling.textContent"
+    # A page's address is there before its content.
+    browser.wait_for(
+        "document.querySelector(':target').nextElementSibling.textContent.includes('recognises')"
     )
 
 
