@@ -42,6 +42,12 @@ class LabelChoice:
     why: str = ""
     doubt: LabelsDoubt | None = None
 
+    def as_told(self, told: Mapping[str, str]) -> LabelChoice:
+        """The same files, read as a person said. told: keys of LabelsFile and their values."""
+        if self.taken is None:
+            return self
+        return replace(self, taken=self.taken.model_copy(update=dict(told)))
+
 
 def choose_labels(
     answer: SourceAnswer,
@@ -61,34 +67,6 @@ def choose_labels(
     What is recognised is taken where the folders tell no class, or where its format leaves no doubt. Raises what reading
     the named files raises.
     """
-    found = _chosen(
-        answer,
-        contents,
-        place,
-        names,
-        layout,
-        settings,
-        folders_doubt=folders_doubt,
-        root=root,
-        uri=uri,
-    )
-    if not answer.told or found.taken is None:
-        return found
-    return replace(found, taken=found.taken.model_copy(update=dict(answer.told)))
-
-
-def _chosen(
-    answer: SourceAnswer,
-    contents: Contents,
-    place: Place,
-    names: Sequence[str],
-    layout: FolderLayout,
-    settings: Settings,
-    *,
-    folders_doubt: bool,
-    root: Path,
-    uri: str,
-) -> LabelChoice:
     inside = files_inside(contents, place)
     if answer.labels == NO_LABELS:
         return LabelChoice(None, inside)

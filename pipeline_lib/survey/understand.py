@@ -76,7 +76,7 @@ def survey_of(
         folders_doubt=find_doubt(names, _archives(looked)) is not None,
         root=root,
         uri=uri,
-    )
+    ).as_told(answer.told)
     table = read_table(choice.taken, answer.subject_from, choice.files, names, uri=uri)
     received = table.labels if table else None
     shape = None
