@@ -117,10 +117,11 @@ def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _unmapped(
     strange: list[str], n_received: int, source: Source, known: Mapping[str, str | None]
 ) -> BadData:
+    today = sorted({name for name in known.values() if name is not None})
     return BadData(
         f"{len(strange)} of {n_received} classes of the extra test set {source.name} are no classes of training",
         file=source.uri,
-        value=_with_nearest(strange, known),
+        value=f"{_with_nearest(strange, known)}; training has {', '.join(today[:NAMED])}{_more(today)}",
         remedy=f"say in class_map of the source {source.name} (params.yaml) what they are called in training, or set "
         "other_classes: leave_out there",
     )
@@ -132,5 +133,8 @@ def _with_nearest(names: list[str], known: Mapping[str, str | None]) -> str:
     for name in names[:NAMED]:
         near = difflib.get_close_matches(name.casefold(), known_as, n=1)
         shown.append(f"{name} (nearest: {known_as[near[0]]})" if near else name)
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(shown) + more
+    return ", ".join(shown) + _more(names)
+
+
+def _more(names: list[str]) -> str:
+    return f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

@@ -106,7 +106,7 @@ def _log_summary(curated: Curated) -> None:
     )
 
     for name, counts in statistics.get("extra_tests", {}).items():
-        what = "extra test set %s: %d images of %d classes; %d training images that it repeats left training"
+        what = "extra test set %s: %d images of %d classes; training images left out because it repeats them: %d"
         log.info(what, name, counts["kept"], counts["classes"], counts["taken_from_training"])
 
     if unjudged := statistics["label_issues"].get("unjudged"):
