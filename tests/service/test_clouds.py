@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.errors import (
     BadData,
+    CredentialsRefused,
     PipelineError,
     ServiceUnavailable,
     SourceChanged,
@@ -25,7 +26,7 @@ from pipeline_lib.sources.places import table_place
 from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
 from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
-from tests.support.emulators import Emulator, azure, google
+from tests.support.emulators import BUCKET, Emulator, azure, google
 from tests.support.flaky_proxy import Busy, Cut, FlakyProxy, Request
 
 pytestmark = pytest.mark.service
@@ -88,14 +89,15 @@ def test_a_prefix_is_listed_packed_and_read_back(
 
 
 def test_all_of_a_listing_of_several_pages_is_read(cloud: Emulator) -> None:
-    """Azure gives 5,000 names at a time. fake-gcs-server gives all at once: Google's pages are not exercised."""
-    cloud.put({f"many/{n:05}.jpg": b"" for n in range(5200)})
+    """Azure gives 5,000 names at a time; fake-gcs-server all at once (tests/unit/sources/test_cloud_faults.py has pages)."""
+    count, n_pages = {"gs": (1200, 1), "az": (5200, 2)}[cloud.scheme]
+    cloud.put({f"many/{n:05}.jpg": b"" for n in range(count)})
 
     with FlakyProxy(cloud.url, lambda _: None) as proxy:
         keys = [one.key for one in place_of(cloud, "many", proxy.url).list()]
 
-    assert keys == [f"{n:05}.jpg" for n in range(5200)]
-    assert len(proxy.requests) == (2 if cloud.scheme == "az" else 1)
+    assert keys == [f"{n:05}.jpg" for n in range(count)]
+    assert len(proxy.requests) == n_pages
 
 
 @pytest.mark.parametrize("part_bytes", [object_bytes.PART_BYTES, 4096])
@@ -257,3 +259,21 @@ def test_a_key_that_cannot_be_read_stops_with_its_name(cloud: Emulator, key: str
     assert isinstance(error, BadData)
     assert "a key that cannot be read" in str(error) and "rename or remove" in error.remedy
     assert error.value.replace("\\t", "\t") == f"set/{key}"
+
+
+def test_credentials_that_are_refused_say_how_to_log_in(
+    cloud: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fake-gcs-server refuses nobody."""
+    if cloud.scheme == "gs":
+        pytest.skip("fake-gcs-server takes any credentials and none")
+    absent = refusal_of("az://absent/x", **cloud.settings())
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "d3Jvbmc=")
+    wrong = refusal_of(cloud.uri("set"), **cloud.settings())
+    public = refusal_of(cloud.uri("set"), **cloud.settings(), public_buckets=f"az://{BUCKET}")
+
+    for error in (wrong, public):
+        assert isinstance(error, CredentialsRefused)
+        assert "Azure Blob Storage refused access (found: AuthorizationFailure" in str(error)
+        assert "AZURE_STORAGE_CONNECTION_STRING" in error.remedy
+    assert "az://absent/x/: no such container (found: ContainerNotFound" in str(absent)

@@ -579,6 +579,21 @@ def test_a_bucket_of_another_region_is_read_there(server: Server) -> None:
         assert "/eu-west-1/s3/" in gets(proxy)[-1].headers["Authorization"]
 
 
+def test_a_bucket_that_all_may_read_needs_no_credentials(
+    server: Server, take: Callable[..., Taken], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.put(images(10), "set/")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    with FlakyProxy(server.url, lambda _: None) as proxy:
+        settings = {"s3_endpoint_url": proxy.url, "public_buckets": f"gs://x, s3://{BUCKET}"}
+        taken = take({"uri": f"s3://{BUCKET}/set"}, **settings)
+
+        assert len(taken.members) == 10
+        assert gets(proxy) and not any(one.headers["Authorization"] for one in proxy.requests)
+
+
 def test_the_own_authority_of_an_s3_server_is_trusted_by_both_libraries(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
