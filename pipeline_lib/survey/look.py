@@ -116,7 +116,7 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
 
     Raises BadData when it has no image, UsageError for a single file that is no archive, and what listing raises.
     """
-    named = "name the folder, archive, s3://bucket/prefix (gs://, az://) or https://host/archive that holds images"
+    named = "name the folder, archive, s3://, gs:// or az:// prefix, or https://host/archive that holds images"
     try:
         place = place_of(uri, settings, root=root)
     except SourceMissing as error:
