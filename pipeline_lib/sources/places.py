@@ -22,7 +22,9 @@ from pipeline_lib.sources.s3_bytes import Objects, Wanted
 from pipeline_lib.sources.web.url_list import is_url_list, read_url_list
 from pipeline_lib.sources.web.urls import is_web
 
-TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
+TABLE_ENDINGS = (
+    ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".manifest", ".labels", ".parquet",
+)  # fmt: skip
 
 
 def place_of(uri: str, settings: Settings, *, root: Path) -> Place:
