@@ -38,6 +38,7 @@ TABLES = (
     "soft_labels",
     "beton_index",
     "predictions",
+    "shifted",
 )
 WITH_TABLES = (
     "README.md",
@@ -264,8 +265,8 @@ def layouts() -> str:
         head += _table(columns, [(what, *odd_folders.cells(row)) for what, row in rows.items()])
     in_files = "\n## Labels in files\n\n"
     in_files += "Files of labels are found among the images, inside archives, and beside the source. Each row was tried as "
-    in_files += "a small set in its true layout (`scripts/labelled_sets.py`), and a test surveys it, or takes it through `curate`. What "
-    in_files += "was recognised is written into `labels` of the source; other columns and boxes go along in `extras.parquet`. "
+    in_files += "a small set in its true layout (`scripts/labelled_sets.py`), and a test surveys it, or takes it through `curate`. "
+    in_files += "What was recognised is written into `labels` of the source; other columns and boxes go along in `extras.parquet`. "
     in_files += "If several things may tell the classes, `init` asks, or ends with 2.\n\n"
     of_files = ("what it is", "files", "`labels`", "classes and splits", "carried along")
     return head + in_files + _table(of_files, labelled_sets.rows())

@@ -21,7 +21,7 @@ def counts(told: Mapping[str, str]) -> str:
 
 
 # Those of TOOLS that are read by functions of their own; the others differ by the names of their columns.
-CURATED = SETS | {
+CURATED = {**SETS} | {
     name: TOOLS[name]
     for name in (
         "Vertex AI and AutoML, CSV without a header",
