@@ -20,7 +20,7 @@ CLASS_COLUMNS = (
     "label", "class", "category", "target", "classname", "labelname", "categoryname", "species", "breed", "diagnosis",
     "dx", "classid", "labelid", "categoryid", "classlabel", "displayname",
 )  # fmt: skip
-LISTS = frozenset({"labels", "classes", "categories", "choices", "tags", "findings", "diseases"})
+LISTS = frozenset({"labels", "classes", "categories", "choices", "tags"})
 # Where no column has such a name: `Finding Labels`, `choice`
 LAST_WORDS = LISTS | {"label", "class", "category", "choice"}
 SPLIT_COLUMNS = ("split", "subset", "set", "partition", "mluse")
@@ -53,10 +53,15 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
+def is_surely_class(name: str) -> bool:
+    """Whether a column's whole name is one that classes have."""
+    return plain(name) in CLASS_COLUMNS
+
+
 def class_columns(names: Sequence[str], inside: Sequence[str] = ()) -> list[str]:
     """The columns that hold classes, by their names; inside: those in objects of JSON, where none beside them does."""
     for found in (
-        [name for name in names if plain(name) in CLASS_COLUMNS],
+        [name for name in names if is_surely_class(name)],
         [name for name in inside if _plain_key(name) in CLASS_COLUMNS],
         [name for name in names if _last_word(name) in LAST_WORDS],
         [name for name in inside if _last_word(name) in LAST_WORDS],

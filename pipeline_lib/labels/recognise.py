@@ -11,7 +11,12 @@ from typing import BinaryIO
 from pipeline_lib.errors import BadData, LabelsUndecided
 from pipeline_lib.labels.class_names import class_name_files, read_class_names
 from pipeline_lib.labels.coco import is_coco
-from pipeline_lib.labels.columns import class_columns, find_columns, has_file_column
+from pipeline_lib.labels.columns import (
+    class_columns,
+    find_columns,
+    has_file_column,
+    is_surely_class,
+)
 from pipeline_lib.labels.cvat import is_cvat
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.image_parquet import holds_images
@@ -151,6 +156,9 @@ def table_header(
             columns = find(stated=replace_label(stated, error.choices[0]))
         if bool(columns.one_hot) != (format_name == "one_hot"):
             return ()
+        label = columns.label or ""
+        if not is_surely_class(label) and label in columns_of_zeros_and_ones(table):
+            return ()  # one of those with 1 for the class, such as `other_categories`
         folder = name.rpartition("/")[0]
         for number, (_, cells) in enumerate(table.rows()):
             if any(finder.find(str(table.value(cells, one)), folder) for one in columns.files):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from pipeline_lib.labels.columns import has_file_column, is_surely_class
 from pipeline_lib.shards.sniff import sniff
 from pipeline_lib.sources.names import is_archive, refusal, without_image_ending
 from pipeline_lib.survey.contents import Seen
@@ -50,6 +51,7 @@ KINDS = (
     Kind("a spreadsheet", (".xlsx", ".xls", ".ods"), "", labels_too=True),
 )
 NOT_LABELS = (
+    "submission",
     "readme",
     "license",
     "licence",
@@ -106,10 +108,19 @@ def unread_labels(files: Sequence[Seen], images: Sequence[str]) -> tuple[str, st
             continue
         if len(set(_words(one)) & stems) >= NAMED:
             return one.name, "it names images, but no class by which they could be sorted"
+        if _has_columns(one):
+            return one.name, "none of its lines names an image as the source spells it"
     described = [one.name for one in texts if _describes(one.name, stems)]
     if len(described) >= len(images) / 2:
         return described[0], "a file of this kind lies beside each image"
     return None
+
+
+def _has_columns(one: Seen) -> bool:
+    """Whether a table's columns are named like image and class."""
+    head = one.first(HEAD_BYTES).decode("utf-8", "replace") if one.first else ""
+    first = re.split(r"[,;\t|]", head.partition("\n")[0].strip("\ufeff\r "))
+    return len(first) > 1 and has_file_column(first) and any(map(is_surely_class, first))
 
 
 def _describes(name: str, stems: set[str]) -> bool:

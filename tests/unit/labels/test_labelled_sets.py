@@ -12,6 +12,7 @@ import pytest
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import SourceAnswer, Survey, survey
 from scripts.labelled_sets import SETS, TOOLS, LabelledSet
+from scripts.small_files import flat
 from testing.curated import curate_source, write_files
 
 
@@ -109,3 +110,13 @@ def test_a_changed_labels_file_relabels_and_fetches_nothing_again(
 
     assert counts(taken.labels) == "a 6, b 6"
     assert "1 units from the memo" in caplog.text
+
+
+def test_a_column_of_ones_is_no_column_of_classes_by_its_last_word(tmp_path: Path) -> None:
+    rows = "".join(f"{n}.jpg,{n % 2},{1 - n % 2}\n" for n in range(12))
+    write_files(tmp_path, flat("jpg"))
+    (tmp_path / "train.csv").write_text(f"image_id,rust,other_categories\n{rows}")
+
+    found = survey(str(tmp_path), Settings(workers=1), root=tmp_path)
+
+    assert as_surveyed(found) == ("other_categories 6, rust 6", "")

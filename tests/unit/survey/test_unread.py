@@ -75,6 +75,10 @@ CAPTIONS = "".join(f'{{"file_name": "{n}.jpg", "text": "number {n}"}}\n' for n i
             r"\(MATLAB\) \(found: devkit/cars_meta.mat",
         ),
         (dict.fromkeys(below("img")) | {"labels.xlsx": b"PK"}, r"\(a spreadsheet\) \(found: labels.xlsx"),
+        (
+            {"00.jpg": None, "01.jpg": None, "train.csv": b"Id,species\n0,oak\n1,elm\n"},
+            "none of its lines names an image.*train.csv",
+        ),
         ({"0.jpg": None, "0.json": LABELME, "1.jpg": None, "1.json": LABELME}, "beside each image.*0.json"),
         ({"0.jpg": None, "1.jpg": None, "2.jpg": None, "metadata.jsonl": CAPTIONS}, "but no class.*metadata.jsonl"),
     ],
