@@ -55,7 +55,8 @@ class LabelsFile(Params):
     several: Several = Field(
         "refuse",
         description="class of an image with several, or with annotated objects of several. refuse: stop; largest: the class "
-        "of the largest box; leave_out: no class; combined: each combination is a class of its own; of an extra test set, each of them is right",
+        "of the largest box; leave_out: no class; combined: each combination is a class of its own, or, in an "
+        "extra test set, each of them is right",
     )
 
     def has(self, name: str) -> bool:
