@@ -187,7 +187,8 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
 def test_a_transfer_that_breaks_off_goes_on_by_range(
     cloud: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_bytes, "CHUNK_BYTES", 1000)
+    for name in ("WHOLE_BYTES", "CHUNK_BYTES"):
+        monkeypatch.setattr(object_bytes, name, 1000)
     data = bytes(range(256)) * 200
     cloud.put({"a.tar": data})
     faults = [Cut(20_000), None, Cut(5_000), None]
