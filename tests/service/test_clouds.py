@@ -249,6 +249,21 @@ def test_what_is_not_there_is_named(cloud: Emulator) -> None:
         list_sources((source,), Settings(**cloud.settings()), root=Path())
 
 
+def test_a_slash_at_an_end_of_a_key_makes_an_object_unreadable_and_takes_no_other(
+    cloud: Emulator, take: Callable[..., Taken]
+) -> None:
+    """obstore loses it, and asks for another key."""
+    cloud.put({**images(20), "/0/lead.jpg": b"1", "0/full.jpg/": b"2"})
+
+    members = take("").members
+
+    gone = dict.fromkeys(["pics/0/full.jpg", "pics/0/lead.jpg"], "unreadable_file")
+    assert members["refusal"].dropna().to_dict() == gone
+    cloud.put({"0/lead.jpg": b"4"})
+    with pytest.raises(BadData, match=r"two objects give one name, .*found: 0/lead.jpg"):
+        take("")
+
+
 @pytest.mark.parametrize("key", ["a//b.jpg", "a/../b.jpg", "./b.jpg", "a/tab\t.jpg"])
 def test_a_key_that_cannot_be_read_stops_with_its_name(cloud: Emulator, key: str) -> None:
     """obstore gives no page of a listing with such a key, so that no other object of it is known either."""

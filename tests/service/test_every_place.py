@@ -1,4 +1,4 @@
-"""Labels, votes, subjects and images in Parquet on every kind of server, taken through `curate` by what `init` wrote."""
+"""What is the same on every kind of server: names, labels, votes, subjects, and images in Parquet, through `curate`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from pipeline_lib.settings import Settings
 from pipeline_lib.survey import SourceAnswer
 from scripts.sets_of_tables import hugging_face_ints_set, tsv_set
-from testing.curated import curate_source
+from testing.curated import curate_source, write_files
+from testing.sources import SMALL_SHARDS, take_sources
 from tests.support.emulators import BUCKET, azure, google
 from tests.support.web_server import WebServer
 
@@ -68,7 +71,7 @@ def of_a_cloud(start: Any) -> Iterator[Server]:
         yield Server(cloud.scheme, cloud.uri(), cloud.put, cloud.settings(), cloud.environment)
 
 
-STARTS = {
+STARTS: dict[str, Callable[[], Any]] = {
     "s3": of_s3,
     "https": of_the_web,
     "gs": lambda: of_a_cloud(google),
@@ -87,6 +90,47 @@ def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
     return running
+
+
+# Spaces, percent and hash signs, letters in two cases and two normal forms, 1,024 bytes, what no terminal should obey.
+NAMES = (
+    "0/A.jpg",
+    "0/a.jpg",
+    "0/caf\u00e9.jpg",
+    "0/cafe\u0301.jpg",
+    "0/ 100%25 #1+&?.jpg",
+    "0/~^|<>$@!.jpg",
+    "0/\u202egpj.jpg",
+    "0/.hidden.jpg",
+    f"1/{'d' * 250}/{'e' * 250}/{'f' * 250}/{'g' * 60}/{'n' * 198}.jpg",
+)
+
+
+def test_names_are_taken_as_from_a_local_folder(server: Server, tmp_path: Path) -> None:
+    files = {f"names/{name}": name.encode() for name in NAMES} | {"names/0/empty.jpg": b""}
+    is_web = server.kind == "https"
+    write_files(tmp_path, files)
+    server.put({quote(name): data for name, data in files.items()} if is_web else files)
+    assert max(len(name.encode()) for name in files) == 1024
+    uri, prefix = f"{server.base}names", "pics/"
+    if is_web:
+        server.put({"urls.txt": "\n".join(server.base + quote(name) for name in files).encode()})
+        uri, prefix = (
+            f"{server.base}urls.txt",
+            f"pics/{urlsplit(uri).netloc.replace(':', '_')}/names/",
+        )
+    settings = Settings(workers=2, **server.places)
+    near, far = (
+        take_sources(tmp_path, ({"uri": one},), out=out, params=SMALL_SHARDS, settings=settings)
+        for one, out in (("names", "near"), (uri, "far"))
+    )
+
+    assert near.members["refusal"].dropna().to_dict() == {
+        "pics/0/.hidden.jpg": "ignored_system_file"
+    }
+    told = ["sha256", "refusal"]
+    found = far.members[told].rename(index=lambda name: f"pics/{name.removeprefix(prefix)}")
+    assert found.sort_index().equals(near.members[told].sort_index())
 
 
 def counts(told: Mapping[str, str]) -> dict[str, int]:
@@ -108,7 +152,7 @@ def test_a_table_beside_the_images_tells_the_classes(server: Server, tmp_path: P
     taken = curate_source(tmp_path, uri, answer=answer, places=server.places)
 
     assert counts(taken.labels) == {"cat": 6, "dog": 6}
-    assert f"labels: {server.base}labels.csv" in taken.params
+    assert f"labels: {server.base}labels.csv" in taken.params.replace('"', "")
 
 
 def test_images_in_parquet_are_read_with_their_labels(server: Server, tmp_path: Path) -> None:
