@@ -216,7 +216,7 @@ def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
 
 def _cause(error: Exception) -> str:
     """A message of botocore without the query of the address and the rules of names."""
-    return re.sub(r"\?\S+", "", str(error)).partition(": Bucket name must")[0][:300]
+    return re.sub(r"\?[^\s\"]+", "", str(error)).partition(": Bucket name must")[0][:300]
 
 
 def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError:

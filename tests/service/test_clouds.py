@@ -187,6 +187,7 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
 def test_a_transfer_that_breaks_off_goes_on_by_range(
     cloud: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(object_bytes, "WHOLE_BYTES", 1000)
     monkeypatch.setattr(object_bytes, "CHUNK_BYTES", 1000)
     data = bytes(range(256)) * 200
     cloud.put({"a.tar": data})
@@ -200,6 +201,10 @@ def test_a_transfer_that_breaks_off_goes_on_by_range(
         [listed] = place.list()
 
         assert place.read(listed) == data
+        ranges = [one.headers["Range"] or one.headers["x-ms-range"] for one in reads(proxy)]
+
+    starts = [int(one.removeprefix("bytes=").partition("-")[0]) for one in ranges if one]
+    assert starts and starts == sorted(starts) and starts[-1] > 0
 
 
 def test_an_object_that_is_gone_or_refused_is_quarantined_by_name(

@@ -330,7 +330,7 @@ def test_a_wrong_endpoint_is_named_with_the_setting(server: Server) -> None:
 
         with pytest.raises(
             ServiceUnavailable,
-            match=r"S3 does not answer .*Remedy: check the network and s3_endpoint_url in settings.toml",
+            match=r"S3 does not answer .*Remedy: check the network, .* and s3_endpoint_url in settings.toml",
         ):
             listed(f"s3://{BUCKET}/set", url)
 
