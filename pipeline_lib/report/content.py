@@ -21,7 +21,9 @@ from pipeline_lib.report.class_pages import ClassPage, class_pages
 from pipeline_lib.report.compared_by import compared_by
 from pipeline_lib.report.confusion import Confusion, class_page, confusion, confusion_counts
 from pipeline_lib.report.drift import Drift, Previous, drift_since
+from pipeline_lib.report.groups import Groups, groups_of
 from pipeline_lib.report.ledger import Ledger, ledger_of
+from pipeline_lib.slices.columns import Wanted
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.predictions import PREDICTIONS
@@ -31,6 +33,7 @@ TABS = {
     pages.MISTAKES: "Mistakes",
     pages.FLIPS: "Flips",
     pages.CLASSES: "Classes",
+    pages.GROUPS: "Groups",
     pages.LABELS: "Labels",
     pages.DUPLICATES: "Duplicates",
     pages.LEFT_OUT: "Left out",
@@ -44,7 +47,8 @@ class Run:
 
     previous: the version whose data today's are compared with; None for the first, or when its profile is gone.
     judged_at: ISO time of the verdict, which the page tells as past. champion: what the model compared with says of the
-    same images. superclasses: class id -> names of what lies above it, from the top down.
+    same images. superclasses: class id -> names of what lies above it, from the top down. slices: what test images are
+    grouped by.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Run:
     judged_at: str = ""
     champion: Before | None = None
     superclasses: Mapping[str, Sequence[str]] | None = None
+    slices: Wanted | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ class Content:
     image_pages: tuple[pages.Page, ...]
     class_pages: tuple[ClassPage, ...]
     table: pd.DataFrame
+    groups: Groups
     of_rule: Mapping[str, str]
 
     @property
@@ -104,6 +110,8 @@ class Content:
         tables = {pages.CLASSES, pages.DATA, pages.DUPLICATES, pages.WORDS}
         if self.run.verdict.class_changes:
             tables.add(pages.CHANGES)
+        if self.groups.columns:
+            tables.add(pages.GROUPS)
         shown = {page.file for page in self.image_pages} | {page.file for page in self.class_pages}
         return frozenset(tables | shown | {page.page for page in self.confusion.pages})
 
@@ -121,6 +129,7 @@ class Content:
             found += [card.image_id for card in group.cards]
         found += list(self.table["image_id"])
         sections = [one for page in self.image_pages for one in page.sections]
+        sections += self.groups.sections
         sections += [one for page in self.class_pages for one in page.sections]
         for section in sections:
             found += [card.image_id for card in section.gallery.cards]
@@ -200,6 +209,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         image_pages=tuple(shown),
         class_pages=class_pages(answers, classes, facts, changes),
         table=table,
+        groups=groups_of(run.slices, answers, files, names=tuple(classes["name"])),
         of_rule=pages.OF_RULE,
     )
 
