@@ -1,5 +1,6 @@
 """How a column becomes groups, and which columns there are."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +28,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> TinyLine:
     return line
 
 
-def sizes(cells: list[Cell]) -> dict[str | None, int]:
+def sizes(cells: Sequence[Cell]) -> dict[str | None, int]:
     return {value: len(rows) for value, rows in groups_of(cells).items()}
 
 

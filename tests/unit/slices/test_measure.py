@@ -1,10 +1,12 @@
 """Which groups are measured, compared and named, on made answers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_lib.slices.columns import Column, Columns, groups_of
+from pipeline_lib.slices.columns import Cell, Column, Columns, groups_of
 from pipeline_lib.slices.measure import Finding, Slices, measure
 
 
@@ -12,7 +14,7 @@ def answers(label: list[int], right: list[bool], **more: list[bool]) -> pd.DataF
     return pd.DataFrame({"label": label, "correct": right, **more})
 
 
-def measured(table: pd.DataFrame, **cells: list[str | float | None]) -> Slices:
+def measured(table: pd.DataFrame, **cells: Sequence[Cell]) -> Slices:
     columns = tuple(Column(name, name, groups_of(values)) for name, values in cells.items())
     return measure(table, Columns(columns))
 
@@ -60,9 +62,7 @@ def test_every_test_counts_in_holms_correction() -> None:
 def test_what_cannot_be_told_is_said_and_not_tested() -> None:
     label = [0] * 100 + [1] * 100 + [2] * 100
     right = planted(100, 60) + planted(100, 0) + planted(100, 0)
-    cells: list[str | float | None] = (
-        ["own class"] * 100 + ["easy"] * 50 + ["plain"] * 131 + ["few"] * 19
-    )
+    cells: Sequence[Cell] = ["own class"] * 100 + ["easy"] * 50 + ["plain"] * 131 + ["few"] * 19
 
     found = measured(
         answers(label, right), g=cells, same=["x"] * 300, rare=["y"] * 290 + [None] * 10
@@ -90,7 +90,7 @@ def test_images_without_a_value_are_a_group() -> None:
 
 def test_classes_within_a_group_are_measured_from_20_images() -> None:
     label = [0] * 60 + [1] * 60
-    cells: list[str | float | None] = (["a"] * 30 + ["b"] * 30) * 2
+    cells: Sequence[Cell] = (["a"] * 30 + ["b"] * 30) * 2
 
     (column,) = measured(answers(label[:119], planted(119, 12)), g=cells[:119]).columns
 
@@ -108,7 +108,7 @@ def test_a_group_lost_since_the_champion_is_named() -> None:
     now[:40] = [False] * 40
     before[200:240] = [False] * 40
     table = answers([0] * 400, now, champion_right=before, shared=[True] * 400)
-    half: list[str | float | None] = ["a"] * 200 + ["b"] * 200
+    half: Sequence[Cell] = ["a"] * 200 + ["b"] * 200
 
     (column,) = measured(table, g=half).columns
 
