@@ -73,7 +73,15 @@ class SmallLine:
         self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any
     ) -> StageRun[EvaluateParams]:
         """A job for the evaluate stage that writes below `out`."""
-        names = ("predictions.parquet", "export", "metrics.json", "per_class.csv", "confusion.csv")
+        names = (
+            "predictions.parquet",
+            "shifted.parquet",
+            "shift.csv",
+            "export",
+            "metrics.json",
+            "per_class.csv",
+            "confusion.csv",
+        )
         writes = {Path(name).stem: out / name for name in names}
         reads = {**self.reads(), "weights": weights}
         return StageRun(

@@ -99,8 +99,8 @@ def name_of(url: Url) -> str:
     The host keeps equal paths of two servers apart. A query that is not just a signature adds ten digits of its digest.
     """
     host = str(url.origin).partition("://")[2].strip("[]").replace(":", "_")
-    raw = unquote_to_bytes(url.path).strip(b"/") or b"index"
-    parts = [part for part in raw.split(b"/") if part not in (b"", b".", b"..")]
+    raw = unquote_to_bytes(url.path).split(b"/")
+    parts = [part for part in raw if part not in (b"", b".", b"..")] or [b"index"]
     query = url.target.partition("?")[2]
     kept = [
         pair for pair in parse_qsl(query, keep_blank_values=True) if not SIGNATURE.match(pair[0])

@@ -458,6 +458,7 @@ def test_what_is_no_address_is_named_without_its_secrets(text: str, message: str
         ("https://host.example/a.jpg?X-Amz-Signature=1&X-Amz-Expires=5", "host.example/a.jpg"),
         ("https://host.example/a.jpg?id=7", "host.example/a-98ed73d5f4.jpg"),
         ("https://host.example", "host.example/index"),
+        ("https://host.example/..?id=7", "host.example/index-98ed73d5f4"),
         ("https://host.example/a%00%1b.jpg", "host.example/a%00%1B.jpg"),
     ],
 )
