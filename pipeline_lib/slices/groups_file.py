@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.files.csv_cells import plain
 from pipeline_lib.slices.names import GROUPS_FILE
-from pipeline_lib.sources.names import decode_name
+from pipeline_lib.sources.paths_in_source import path_in_source
 
 KEYS = ("image_id", "sha256", "member")
 HEADER = "image_id\n"  # a file without groups
@@ -167,7 +167,7 @@ def _named_images(groups: GroupsFile, rows: pd.DataFrame) -> dict[str, list[str]
     if groups.key == "sha256":
         keys: Iterable[str] = rows["sha256"].astype(object).where(rows["sha256"].notna(), "")
     else:
-        keys = (_member(i, source) for i, source in zip(ids, rows["source"], strict=True))
+        keys = (path_in_source(i, source) for i, source in zip(ids, rows["source"], strict=True))
     named: dict[str, list[str]] = {}
     for image_id, key in zip(ids, keys, strict=True):
         if key in wanted:
@@ -179,21 +179,12 @@ def _as_key(kind: str, key: str) -> str:
     return key.lower() if kind == "sha256" else key
 
 
-def _member(image_id: str, source: str) -> str:
-    """The path as the source spells it; bytes that are no UTF-8 stay escaped."""
-    stored = image_id.removeprefix(f"{source}/")
-    try:
-        return decode_name(stored).decode()
-    except UnicodeDecodeError:
-        return stored
-
-
 def _example(kind: str, rows: pd.DataFrame) -> str:
     if rows.empty:
         return ""
     first = rows.iloc[0]
     if kind == "member":
-        return _member(first["image_id"], first["source"])
+        return path_in_source(first["image_id"], first["source"])
     known = rows[kind].dropna()
     return str(known.iloc[0]) if len(known) else ""
 
