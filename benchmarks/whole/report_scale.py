@@ -25,8 +25,9 @@ import pandas as pd
 
 from benchmarks.support.photographs import FOLDER, make_photographs
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.evaluate.metrics import per_class, summarise
+from pipeline_lib.evaluate.metrics import per_class
 from pipeline_lib.evaluate.predictions import log_softmax, predictions
+from pipeline_lib.evaluate.summary import summarise
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Rule, Verdict
