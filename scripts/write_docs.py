@@ -38,6 +38,7 @@ TABLES = (
     "soft_labels",
     "beton_index",
     "predictions",
+    "shifted",
 )
 WITH_TABLES = (
     "README.md",

@@ -21,6 +21,7 @@ from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.predictions import (
     fit_temperature,
 )
+from pipeline_lib.evaluate.shift import answer_shifted, shifted_images
 from pipeline_lib.evaluate.split_tables import ScoredSplit, write_tables
 from pipeline_lib.evaluate.unlike import (
     Rank,
@@ -94,7 +95,13 @@ def run(job: StageRun[EvaluateParams]) -> None:
     far_N = splits["val"].distances_N
     rank = None if far_N is None else Rank(far_N)
     alarms = _false_alarms(splits["test"], rank)
-    write_tables(job, splits, temperature=temperature, alarms=alarms, class_ids=about.classes)
+
+    # Corrupted images and extra test sets.
+    wanted = shifted_images(rows["test"], params)
+    shifted = answer_shifted(job, model, about, wanted, temperature=temperature, device=device)
+    write_tables(
+        job, splits, shifted, temperature=temperature, alarms=alarms, class_ids=about.classes
+    )
 
     # The export has the temperature inside: its probabilities are the calibrated ones.
     calibrated = Calibrated(model.cpu(), temperature=temperature)

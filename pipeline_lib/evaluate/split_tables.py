@@ -23,12 +23,15 @@ from pipeline_lib.evaluate.predictions import (
 )
 from pipeline_lib.evaluate.ranking import operating_points
 from pipeline_lib.evaluate.selective import selective_curve, selective_figures, thresholds
+from pipeline_lib.evaluate.shift import shift_figures
+from pipeline_lib.evaluate.shift import summary as shift_summary
 from pipeline_lib.evaluate.summary import Summary, summarise
 from pipeline_lib.files.atomic import write_text
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.tables.figures import UNCALIBRATED, at_promise
 from pipeline_lib.tables.predictions import PREDICTIONS
+from pipeline_lib.tables.shifted import SHIFTED
 
 log = logging.getLogger(__name__)
 NAMED = 10  # classes in a message
@@ -66,12 +69,16 @@ class MeasuredSplit:
 def write_tables(
     job: StageRun[EvaluateParams],
     splits: dict[str, ScoredSplit],
+    shifted: pd.DataFrame,
     *,
     temperature: float,
     alarms: Mapping[str, float],
     class_ids: tuple[str, ...],
 ) -> None:
-    """Write the tables by role. alarms: how often test images are called unlike, for metrics.json."""
+    """Write the tables by role.
+
+    shifted: rows of tables/shifted.py. alarms: how often test images are called unlike, for metrics.json.
+    """
     # Validation first: the thresholds that test is measured at are chosen there.
     val = _measure(job, "val", splits["val"], temperature=temperature, class_ids=class_ids)
     test = _measure(
@@ -83,6 +90,8 @@ def write_tables(
         validation=val.summary,
     )
     PREDICTIONS.write(pd.concat([val.answers, test.answers]), job.writes["predictions"])
+    SHIFTED.write(shifted, job.writes["shifted"])
+    drops = shift_figures(shifted, test.answers)
     chosen = {
         at_promise("threshold", promised): threshold
         for promised, threshold in thresholds(val.summary.certainty).items()
@@ -90,6 +99,7 @@ def write_tables(
     metrics = {
         "val": val.figures,
         "test": {**test.figures, **alarms},
+        "shift": shift_summary(drops),
         "temperature": temperature,
         **chosen,
     }
@@ -106,6 +116,7 @@ def write_tables(
         "predicted": names[answers["predicted"].to_numpy(np.int64)],
     }
     tables = {
+        "shift": drops,
         "per_class": table,
         "confusion": pd.DataFrame(confusion),
         "operating_points": test.points,

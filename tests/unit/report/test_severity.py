@@ -37,7 +37,8 @@ def test_a_mistake_is_as_severe_as_the_lowest_superclass_of_both_is_high() -> No
 def test_chance_is_the_mean_over_all_other_classes_of_the_labels_that_were_missed() -> None:
     """Oracle: every answer but the right one, once."""
     pairs = [(a, b) for a, b in itertools.product(TREE, TREE) if a != b]
-    every = severity(*np.array(pairs).T, TREE)
+    labels, answers = np.array(pairs).T
+    every = severity(labels, answers, TREE)
 
     of_the_bus = severity(np.array([3]), np.array([0]), TREE)
 
