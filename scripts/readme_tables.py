@@ -19,6 +19,7 @@ from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.explain_tables import marks
 from scripts.measured import hardware, results
+from scripts.metric_tables import metrics
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
 from scripts.report_tables import mistakes_columns, report_scale, slices_columns
 from scripts.speed_tables import (
@@ -177,6 +178,7 @@ TABLES = {
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
     "unlike": unlike,
+    "metrics": metrics,
     "marks": marks,
     "export forms": export_tables.export_forms,
     "learning": learning_tables.gains,

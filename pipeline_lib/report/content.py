@@ -19,12 +19,15 @@ from pipeline_lib.report.answers import DOUBTED, join_answers, mistakes
 from pipeline_lib.report.champion import Before, with_champion
 from pipeline_lib.report.class_pages import ClassPage, class_pages
 from pipeline_lib.report.compared_by import compared_by
+from pipeline_lib.report.confidence import Confidence, confidence_of
 from pipeline_lib.report.confusion import Confusion, class_page, confusion, confusion_counts
 from pipeline_lib.report.drift import Drift, Previous, drift_since
 from pipeline_lib.report.groups import Groups, groups_of
 from pipeline_lib.report.ledger import Ledger, ledger_of
+from pipeline_lib.report.severity import Severity, severity
 from pipeline_lib.slices.columns import Wanted
 from pipeline_lib.tables.classes import read_classes
+from pipeline_lib.tables.figures import read_operating_points
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.review import REVIEW
@@ -69,12 +72,14 @@ class Content:
     """The first page and what all pages share. names: class id -> name. page_of: class id -> its page.
 
     no_doubt: what is said where no label is doubted, and why if the features know too little.
-    compared_by: what curation compared images by, one clause each.
+    compared_by: what curation compared images by, one clause each. severity: of mistakes, where there are superclasses.
     """
 
     run: Run
     test: Mapping[str, float]
     validation: Mapping[str, float]
+    confidence: Confidence
+    severity: Severity | None
     top1_range: charts.Range
     delta_range: charts.Range | None
     ledger: Ledger
@@ -168,7 +173,8 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
     facts = {str(row["class"]): row for row in _records(per_class, "f1")}
     changes = {change.name: change for change in run.verdict.class_changes}
 
-    test = json.loads(files["metrics"].read_text(encoding="utf-8"))["test"]
+    metrics = json.loads(files["metrics"].read_text(encoding="utf-8"))
+    test = metrics["test"]
     counts_KK = confusion_counts(
         answers["label"].to_numpy(), answers["predicted"].to_numpy(), len(classes)
     )
@@ -181,6 +187,8 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         run=run,
         test=test,
         validation=json.loads(files["validation"].read_text(encoding="utf-8")),
+        confidence=confidence_of(metrics, files),
+        severity=severity(answers["label"].to_numpy(), answers["predicted"].to_numpy(), ancestry),
         top1_range=_top1_range(test),
         delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
         ledger=ledger_of(manifest, read_frame(files["balance"], ("class_id",))),
@@ -207,7 +215,9 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         names=names,
         page_of={class_id: class_page(label) for label, class_id in enumerate(classes["class_id"])},
         image_pages=tuple(shown),
-        class_pages=class_pages(answers, classes, facts, changes),
+        class_pages=class_pages(
+            answers, classes, facts, changes, read_operating_points(files["operating_points"])
+        ),
         table=table,
         groups=groups_of(run.slices, answers, files, names=tuple(classes["name"])),
         of_rule=pages.OF_RULE,
