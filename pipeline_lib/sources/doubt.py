@@ -29,8 +29,8 @@ SHOWN = 5
 LACKING = 0.5  # share of the folders of evaluation that train must lack for a question
 DEEP = 0.1  # share of images below the class folders from which their folders may be the classes
 _PARTS = re.compile(
-    r"(fold|part|batch|shard|chunk|set|split|session|cv|kfold|patient|subject|case|study|visit|user|participant|slide|scan)"
-    r"[ _-]?\d+",
+    r"(.*[ _-])?(fold|part|batch|shard|chunk|set|split|session|cv|kfold|images|imgs|patient|subject|case|study|visit|user"
+    r"|participant|slide|scan)[ _-]?\d+",
     re.IGNORECASE,
 )
 # Class and number of an image, with what is between them
