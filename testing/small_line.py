@@ -17,6 +17,7 @@ from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.settings import Settings
+from pipeline_lib.tables.extra_tests import EXTRA_TESTS
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION
@@ -121,6 +122,7 @@ def make_small_line(folder: Path) -> SmallLine:
         SELECTION.write(frame, line.folder / "selection" / f"{split}.parquet")
     SOFT_LABELS.write(SOFT_LABELS.empty(), line.folder / "selection/soft_labels.parquet")
     UNLABELLED.write(UNLABELLED.empty(), line.folder / "selection/unlabelled.parquet")
+    EXTRA_TESTS.write(EXTRA_TESTS.empty(), line.folder / "selection/extra.parquet")
     classes = pd.DataFrame(
         {
             "label": range(3),
