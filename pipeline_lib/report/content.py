@@ -22,6 +22,7 @@ from pipeline_lib.report.compared_by import compared_by
 from pipeline_lib.report.confusion import Confusion, class_page, confusion, confusion_counts
 from pipeline_lib.report.drift import Drift, Previous, drift_since
 from pipeline_lib.report.ledger import Ledger, ledger_of
+from pipeline_lib.report.shift import Shift, read_shift
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.predictions import PREDICTIONS
@@ -31,6 +32,7 @@ TABS = {
     pages.MISTAKES: "Mistakes",
     pages.FLIPS: "Flips",
     pages.CLASSES: "Classes",
+    pages.SHIFT: "Shift",
     pages.LABELS: "Labels",
     pages.DUPLICATES: "Duplicates",
     pages.LEFT_OUT: "Left out",
@@ -97,11 +99,14 @@ class Content:
     class_pages: tuple[ClassPage, ...]
     table: pd.DataFrame
     of_rule: Mapping[str, str]
+    shift: Shift
 
     @property
     def files(self) -> frozenset[str]:
         """The names of all pages behind the first."""
         tables = {pages.CLASSES, pages.DATA, pages.DUPLICATES, pages.WORDS}
+        if self.shift.sets:
+            tables.add(pages.SHIFT)
         if self.run.verdict.class_changes:
             tables.add(pages.CHANGES)
         shown = {page.file for page in self.image_pages} | {page.file for page in self.class_pages}
@@ -115,6 +120,7 @@ class Content:
     def image_ids(self) -> list[str]:
         """Every image that is shown, those that matter most first; the same one may come again."""
         found = [card.image_id for card in self.mistakes.cards]
+        found += [self.shift.example] if self.shift.example else []
         for gallery in (self.label_issues, self.changed_by_votes):
             found += [card.image_id for card in gallery.cards[: galleries.SHOWN]]
         for group in self.duplicates[: galleries.SHOWN_GROUPS]:
@@ -201,6 +207,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         class_pages=class_pages(answers, classes, facts, changes),
         table=table,
         of_rule=pages.OF_RULE,
+        shift=read_shift(files, predictions, run.verdict),
     )
 
 
