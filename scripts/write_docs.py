@@ -33,6 +33,7 @@ TABLES = (
     "features",
     "manifest",
     "selection",
+    "extra_tests",
     "unlabelled",
     "review",
     "soft_labels",

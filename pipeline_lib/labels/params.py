@@ -11,7 +11,9 @@ from pipeline_lib.params_file import Params
 
 FormatName = Literal[
     "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "cub", "tiny_imagenet", "ilsvrc",
+    "imagenet_real",
 ]  # fmt: skip
+REAL_SEPARATOR = " "  # between the wnids of an image
 Several = Literal["refuse", "largest", "leave_out"]
 
 
@@ -50,6 +52,13 @@ class LabelsFile(Params):
         None,
         description="file in the same place that names the classes of numbered labels: line n for number n from 0, "
         "lines `number name`, or JSON",
+    )
+    separator: str | None = Field(
+        None,
+        min_length=1,
+        max_length=8,
+        description="text between the classes in a cell of a table, such as ';', where an image has several acceptable ones "
+        "(only for an extra test set)",
     )
     several: Several = Field(
         "refuse",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,12 +36,13 @@ def stated_by_tables(
     first = columns[names[0]]
     column = _column_of_images(tables, columns, members)
     splits = splits_of_files(names) if stated.file is None else {}
+    named = partial(_named, class_names=class_names, separator=stated.separator)
 
     def parts() -> Iterator[Part]:
         for name, table in tables.items():
             folder = name.rpartition("/")[0] if stated.file is None else None
             statements = _statements(
-                table, columns[name], column[name], subject_column, class_names, files.at(name)
+                table, columns[name], column[name], subject_column, named, files.at(name)
             )
             yield Part(files.at(name), statements, folder, splits.get(name, ""), table.unit)
 
@@ -96,7 +97,7 @@ def _statements(
     columns: Columns,
     image: str,
     subject_column: str | None,
-    class_names: ClassNames,
+    named: Callable[[str], str],
     file: str,
 ) -> Iterator[Statement]:
     told = {image, columns.label, columns.split, *columns.one_hot}
@@ -110,11 +111,18 @@ def _statements(
         yield Statement(
             number,
             str(cells.get(image, "")),
-            class_names.name(label),
+            named(label),
             str(cells.get(columns.split, "")) if columns.split else "",
             {name: cells.get(name, "") for name in further},
             str(cells.get(subject_column, "")) if subject_column else "",
         )
+
+
+def _named(label: str, class_names: ClassNames, separator: str | None) -> str:
+    """The name of a class, or of each where the cell holds several."""
+    if separator is None:
+        return class_names.name(label)
+    return separator.join(class_names.name(one.strip()) for one in label.split(separator))
 
 
 def _label(cell: Any, file: str, number: int, unit: str) -> str:

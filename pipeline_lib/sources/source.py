@@ -10,15 +10,18 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.errors import OutputDamaged
-from pipeline_lib.labels.params import LabelsFile
+from pipeline_lib.labels.params import REAL_SEPARATOR, LabelsFile
 from pipeline_lib.params_file import Params
 from pipeline_lib.safe_text import redacted
 from pipeline_lib.sources import name_patterns
 from pipeline_lib.sources.layout import READS_SPLITS
 from pipeline_lib.sources.name_patterns import has_field
 from pipeline_lib.sources.names import is_archive
+from pipeline_lib.sources.roles import OF_TEST_SETS, ROLE, Role, with_role
+from pipeline_lib.sources.schemes import SCHEMES, form_in_place_of, scheme_of
 from pipeline_lib.sources.subjects import SUBJECT, check_pattern, is_pattern
 
+ClassMap = dict[str, str | None]
 LayoutName = Literal[
     "auto",
     "class_folders",
@@ -29,8 +32,6 @@ LayoutName = Literal[
     "path_folders",
     "flat",
 ]
-READS_CLASSES = ("labels", "splits", "depth", "class_from", "split_from")
-SCHEMES = frozenset({"s3", "http", "https"})
 SplitName = Literal["train", "val", "test"]
 
 
@@ -44,8 +45,9 @@ class Source(Params):
     )
     uri: str = Field(
         min_length=1,
-        description="where the source is: an archive (tar, zip), a folder, s3://bucket/prefix, or https:// addresses of "
-        "files (several with spaces between them), or a list of such addresses (.txt, or .csv with a column url)",
+        description="where the source is: an archive (tar, zip), a folder, s3://bucket/prefix, gs://bucket/prefix, "
+        "az://container/prefix, or https:// addresses of files (several with spaces between them), or a list of such "
+        "addresses (.txt, or .csv with a column url)",
     )
     layout: LayoutName = Field(
         "auto", description="how paths give class and split; auto: found from the folders"
@@ -56,12 +58,7 @@ class Source(Params):
         "folders beside them have no class. {}: no folder stands for a split. null: train, val and test in their "
         "usual spellings",
     )
-    role: Literal["unlabelled"] | None = Field(
-        None,
-        description="unlabelled: the images have no class, whatever their folders are called; they wait in the review "
-        "queue, training may learn from them (curate.learn_unlabelled), and they count for no limit on quarantine. "
-        "null: labelled. An extra test set is `split: test`",
-    )
+    role: Role | None = Field(None, description=ROLE)
     depth: int | None = Field(
         None,
         ge=0,
@@ -93,7 +90,7 @@ class Source(Params):
         "they are removed as excluded_by_pattern",
     )
     split: SplitName | None = Field(
-        None, description="split of the whole source, for instance of an extra test set"
+        None, description="split of the whole source, for instance of a test set published apart"
     )
     labels: str | LabelsFile | None = Field(
         None,
@@ -118,8 +115,32 @@ class Source(Params):
         "name of the column (docs/labels.md)",
     )
 
+    class_map: str | ClassMap | None = Field(
+        None,
+        description="class of training for each class name of an extra test set: a CSV file with the columns received, class, "
+        "or the pairs themselves; an empty class leaves the images out. Names that are not in it must be today's classes",
+    )
+    other_classes: Literal["leave_out"] | None = Field(
+        None,
+        description="what happens to images of an extra test set whose class is none of training. leave_out: they are removed "
+        "as label_unknown. null: the line stops and names the classes",
+    )
+    restrict_to_its_classes: bool | None = Field(
+        None,
+        description="whether predictions for an extra test set are chosen among its own classes only. null: only for "
+        "ImageNet-A and ImageNet-R, whose papers do so",
+    )
+
     def __hash__(self) -> int:
         return hash((self.name, self.uri))  # `splits` is a dict
+
+    @property
+    def label_separator(self) -> str | None:
+        """The text between the classes of an image that has several acceptable ones; None: each image has one class."""
+        labels = self.labels_stated
+        if labels is None:
+            return None
+        return REAL_SEPARATOR if labels.format == "imagenet_real" else labels.separator
 
     @property
     def labels_stated(self) -> LabelsFile | None:
@@ -149,22 +170,8 @@ class Source(Params):
 
     @model_validator(mode="before")
     @classmethod
-    def _unlabelled_is_flat(cls, content: object) -> object:
-        """Read an unlabelled source without classes, and as training images: others would be of no use."""
-        if not isinstance(content, dict) or content.get("role") != "unlabelled":
-            return content
-        meant = {"layout": "flat", "split": "train"}
-        stated = [key for key in READS_CLASSES if content.get(key)]
-        stated += [
-            key
-            for key, value in meant.items()
-            if content.get(key, value) not in (value, "auto", None)
-        ]
-        if stated:
-            raise ValueError(
-                f"role unlabelled: leave out {' and '.join(stated)}, or leave out the role"
-            )
-        return {**content, **meant}
+    def _keys_fit_the_role(cls, content: object) -> object:
+        return with_role(content) if isinstance(content, dict) else content
 
     @model_validator(mode="after")
     def _splits_are_read(self) -> Source:
@@ -184,6 +191,14 @@ class Source(Params):
             raise ValueError("labels and class_from both tell the class: keep one of them")
         if self.depth is not None and self.layout == "flat":
             raise ValueError("layout flat reads no folders: leave out depth")
+        return self
+
+    @model_validator(mode="after")
+    def _several_classes_are_tested_only(self) -> Source:
+        if self.label_separator is not None and self.role != "test":
+            raise ValueError(
+                "labels with several acceptable classes per image can be tested, not trained on: add role: test"
+            )
         return self
 
     @model_validator(mode="after")
@@ -226,6 +241,19 @@ class Source(Params):
             raise ValueError("an empty pattern: write the name of a file or folder, * for any text")
         return patterns
 
+    @field_validator("class_map", mode="before")
+    @classmethod
+    def _numbers_are_names(cls, class_map: object) -> object:
+        """YAML reads the folder names 0 to 999 as numbers."""
+        if isinstance(class_map, str):
+            return cls._readable_here(class_map)
+        if not isinstance(class_map, dict):
+            return class_map
+        return {
+            str(received): None if name in (None, "") else str(name)
+            for received, name in class_map.items()
+        }
+
     @field_validator("labels")
     @classmethod
     def _labels_readable_here(cls, labels: str | LabelsFile | None) -> str | LabelsFile | None:
@@ -235,17 +263,15 @@ class Source(Params):
     @field_validator("uri", "votes", "subjects")
     @classmethod
     def _readable_here(cls, uri: str | None) -> str | None:
-        scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]*)://", uri or "")
-        if scheme and scheme[1] not in SCHEMES:
-            raise ValueError(
-                f"{scheme[1]}:// cannot be read: name a local path, s3://bucket/prefix or https://host/file"
-            )
+        scheme = scheme_of(uri or "")
+        if scheme and scheme not in SCHEMES:
+            raise ValueError(f"{scheme}:// cannot be read: name {form_in_place_of(scheme)}")
         if uri is not None and redacted(uri) != uri:
             raise ValueError(
-                "an address with a secret in it: params.yaml is committed; S3 finds credentials by itself"
+                "an address with a secret in it: params.yaml is committed; credentials come from the environment"
             )
-        if uri is not None and re.fullmatch(r"s3:/*", uri):
-            raise ValueError("the bucket is missing: s3://bucket/prefix")
+        if uri is not None and (empty := re.fullmatch(r"(s3|gs|az):(/*|///.*)", uri)):
+            raise ValueError(f"the bucket is missing: {empty[1]}://bucket/prefix")
         return uri
 
 
@@ -257,12 +283,15 @@ def sources_as_json(sources: tuple[Source, ...]) -> str:
 def _as_dict(source: Source) -> dict[str, object]:
     """All keys, except newer ones that are not set: kept listings are found by this text."""
     later = {"splits", "labels", "subject_from", "depth", "class_from", "split_from", "role"}
-    unset = {**dict.fromkeys(later), "include": (), "exclude": ()}
-    return {
+    unset = {**dict.fromkeys({*later, *OF_TEST_SETS}), "include": (), "exclude": ()}
+    stated = {
         key: value
         for key, value in source.model_dump().items()
         if key not in unset or value != unset[key]
     }
+    if isinstance(labels := stated.get("labels"), dict) and labels["separator"] is None:
+        del labels["separator"]
+    return stated
 
 
 def read_sources(path: Path) -> tuple[Source, ...]:

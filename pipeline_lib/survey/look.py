@@ -112,11 +112,11 @@ class Looked:
 
 
 def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
-    """List a folder, archive or s3:// address, and read the headers of a sample.
+    """List a folder, archive, bucket or web address, and read the headers of a sample.
 
     Raises BadData when it has no image, UsageError for a single file that is no archive, and what listing raises.
     """
-    named = "name the folder, archive, s3://bucket/prefix or https://host/archive that holds images"
+    named = "name the folder, archive, s3://, gs:// or az:// prefix, or https://host/archive that holds images"
     try:
         place = place_of(uri, settings, root=root)
     except SourceMissing as error:

@@ -22,6 +22,7 @@ from pipeline_lib.sources.names import (
 from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.reading import NameReading, left_out, patterns_without_effect, read_names
 from pipeline_lib.sources.recognise import WITHOUT_CLASSES, Listing, recognise, set_aside
+from pipeline_lib.sources.schemes import scheme_of
 from pipeline_lib.sources.set_aside import path_pattern
 from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.sources.web.urls import is_web
@@ -42,6 +43,7 @@ from pipeline_lib.survey.problems import problems_of, respelled_classes, unreada
 from pipeline_lib.survey.subjects import find_subjects
 
 EXAMPLES = 3
+SERVICES = {"s3": "S3 ", "gs": "Google Cloud Storage ", "az": "Azure Blob Storage "}
 NO_ANSWER = SourceAnswer()
 
 
@@ -295,11 +297,11 @@ def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
 
 
 def _kind(place: Place, contents: Contents, uri: str) -> str:
-    where = "S3 " if uri.startswith("s3://") else ""
+    where = SERVICES.get(scheme_of(uri), "")
     if is_web(uri) and not place.is_single:
         return f"{contents.n_loose + contents.n_archives} web addresses"
     where = "web " if is_web(uri) else where
     if place.is_single:
         return f"{where}archive"
-    folder = "S3 prefix" if where else "folder"
+    folder = f"{where}prefix" if where else "folder"
     return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial init`."""
     parser.add_argument(
         "source",
-        help="images: a folder, an archive (tar, zip), s3://bucket/prefix, https://host/set.zip, a list of URLs",
+        help="images: a folder, an archive (tar, zip), s3://bucket/prefix, gs://, az://, https://host/set.zip, a list of URLs",
     )
     parser.add_argument(
         "--labels",
