@@ -30,7 +30,7 @@ def shift_figures(shifted: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     ]
     columns = ["test_set", "n", *FIGURES]
     figures = pd.DataFrame(rows, columns=columns)
-    corrupted = figures[figures["test_set"].map(is_corrupted)]
+    corrupted = figures[figures["test_set"].map(is_corrupted).astype(bool)]
     by_kind = corrupted.groupby(corrupted["test_set"].map(family_of), sort=True)
     means = [_mean(str(kind), some) for kind, some in by_kind]
     if means:
