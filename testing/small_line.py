@@ -161,7 +161,8 @@ def _extra_tests(image_ids: list[str]) -> pd.DataFrame:
     ]
     rows[0][2].insert(0, 1)
     frame = pd.DataFrame(rows, columns=["image_id", "test_set", "labels", "restricted"])
-    return frame.assign(class_ids=[[CLASSES[k] for k in some] for some in frame["labels"]])
+    named = [[CLASSES[k] for k in some] for some in frame["labels"]]
+    return frame.assign(class_ids=pd.Series(named, frame.index))
 
 
 def _write_shards(folder: Path, files: dict[str, bytes]) -> None:
