@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 from pipeline_lib.backbones.imagenet import imagenet_classes
 from pipeline_lib.errors import BadData
+from pipeline_lib.labels.combinations import BETWEEN
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.imagenet import VAL
-from pipeline_lib.labels.params import REAL_SEPARATOR, LabelsFile
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.statements import Part, Stated, Statement
 from pipeline_lib.sources.names import without_image_ending
 
@@ -34,7 +35,7 @@ def find_real(files: Files, members: frozenset[str]) -> list[LabelsFile]:
 
 
 def stated_by_real(files: Files, name: str, *, members: frozenset[str]) -> Stated:
-    """The acceptable classes as wnids with a blank between them. Raises BadData for what is not real.json."""
+    """The acceptable classes as wnids with bars between them. Raises BadData for what is not real.json."""
     file = files.at(name)
     numbers_of = _lists(files.read(name), file)
     by_stem = {without_image_ending(one.rpartition("/")[2]): one for one in sorted(members)}
@@ -43,7 +44,7 @@ def stated_by_real(files: Files, name: str, *, members: frozenset[str]) -> State
     def statements() -> Iterator[Statement]:
         for line, numbers in enumerate(numbers_of, 1):
             stem = f"ILSVRC2012_val_{line:08d}"
-            label = REAL_SEPARATOR.join(wnids[number] for number in numbers)
+            label = BETWEEN.join(wnids[number] for number in numbers)
             yield Statement(line, stem, label, member=by_stem.get(stem))
 
     said = "the acceptable classes of ImageNet's validation images (ReaL)"

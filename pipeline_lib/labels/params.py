@@ -10,11 +10,10 @@ from pydantic import Field, model_validator
 from pipeline_lib.params_file import Params
 
 FormatName = Literal[
-    "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "cub", "tiny_imagenet", "ilsvrc",
+    "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "yolo", "cvat", "cub", "tiny_imagenet", "ilsvrc",
     "imagenet_real",
 ]  # fmt: skip
-REAL_SEPARATOR = " "  # between the wnids of an image
-Several = Literal["refuse", "largest", "leave_out"]
+Several = Literal["refuse", "largest", "leave_out", "combined"]
 
 
 def fits(pattern: str, name: str) -> bool:
@@ -53,17 +52,11 @@ class LabelsFile(Params):
         description="file in the same place that names the classes of numbered labels: line n for number n from 0, "
         "lines `number name`, or JSON",
     )
-    separator: str | None = Field(
-        None,
-        min_length=1,
-        max_length=8,
-        description="text between the classes in a cell of a table, such as ';', where an image has several acceptable ones "
-        "(only for an extra test set)",
-    )
     several: Several = Field(
         "refuse",
-        description="class of an image whose annotation names objects of several classes. refuse: stop; largest: the "
-        "class of the largest box; leave_out: no class",
+        description="class of an image with several, or with annotated objects of several. refuse: stop; largest: the class "
+        "of the largest box; leave_out: no class; combined: each combination is a class of its own, or, in an "
+        "extra test set, each of them is right",
     )
 
     def has(self, name: str) -> bool:

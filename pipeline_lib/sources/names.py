@@ -184,6 +184,16 @@ OTHER_ENDINGS = frozenset(
         "lock",
         "dvc",
         "lst",
+        "manifest",
+        "labels",
+        "dcm",
+        "dicom",
+        "nii",
+        "tfrecord",
+        "tfrecords",
+        "lmdb",
+        "mdb",
+        "rec",
     }
 )
 OTHER_NAMES = frozenset(

@@ -23,7 +23,9 @@ from pipeline_lib.sources.schemes import CLOUDS, form_in_place_of, scheme_of
 from pipeline_lib.sources.web.url_list import is_url_list, read_url_list
 from pipeline_lib.sources.web.urls import is_web
 
-TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
+TABLE_ENDINGS = (
+    ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".manifest", ".labels", ".parquet",
+)  # fmt: skip
 
 
 def place_of(uri: str, settings: Settings, *, root: Path) -> Place:

@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.errors import OutputDamaged
-from pipeline_lib.labels.params import REAL_SEPARATOR, LabelsFile
+from pipeline_lib.labels.combinations import BETWEEN
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.params_file import Params
 from pipeline_lib.safe_text import redacted
 from pipeline_lib.sources import name_patterns
@@ -136,11 +137,12 @@ class Source(Params):
 
     @property
     def label_separator(self) -> str | None:
-        """The text between the classes of an image that has several acceptable ones; None: each image has one class."""
+        """The text between the right classes of an image of an extra test set; None where each image has one class."""
         labels = self.labels_stated
-        if labels is None:
+        if self.role != "test" or labels is None:
             return None
-        return REAL_SEPARATOR if labels.format == "imagenet_real" else labels.separator
+        names_several = labels.format == "imagenet_real" or labels.several == "combined"
+        return BETWEEN if names_several else None
 
     @property
     def labels_stated(self) -> LabelsFile | None:
@@ -195,9 +197,10 @@ class Source(Params):
 
     @model_validator(mode="after")
     def _several_classes_are_tested_only(self) -> Source:
-        if self.label_separator is not None and self.role != "test":
+        labels = self.labels_stated
+        if labels and labels.format == "imagenet_real" and self.role != "test":
             raise ValueError(
-                "labels with several acceptable classes per image can be tested, not trained on: add role: test"
+                "imagenet_real has several right classes per image, which can be tested, not trained on: add role: test"
             )
         return self
 
@@ -284,14 +287,11 @@ def _as_dict(source: Source) -> dict[str, object]:
     """All keys, except newer ones that are not set: kept listings are found by this text."""
     later = {"splits", "labels", "subject_from", "depth", "class_from", "split_from", "role"}
     unset = {**dict.fromkeys({*later, *OF_TEST_SETS}), "include": (), "exclude": ()}
-    stated = {
+    return {
         key: value
         for key, value in source.model_dump().items()
         if key not in unset or value != unset[key]
     }
-    if isinstance(labels := stated.get("labels"), dict) and labels["separator"] is None:
-        del labels["separator"]
-    return stated
 
 
 def read_sources(path: Path) -> tuple[Source, ...]:

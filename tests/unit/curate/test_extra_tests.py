@@ -231,12 +231,12 @@ def test_a_class_map_that_names_no_class_of_training_is_refused() -> None:
 
 def test_an_image_with_several_right_classes_has_them_all_and_one_without_any_is_left_out() -> None:
     several = [
-        _of_set("two", "dog; cat"),
+        _of_set("two", "dog|cat"),
         _of_set("one", "cat"),
-        _of_set("half", "cat;cow"),
+        _of_set("half", "cat|cow"),
         _of_set("none", "cow"),
     ]
-    labels = {"file": "labels.csv", "separator": ";"}
+    labels = {"file": "labels.csv", "several": "combined"}
 
     curated = _curated(several, _test_set(labels=labels, other_classes="leave_out"))
 

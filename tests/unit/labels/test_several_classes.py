@@ -1,4 +1,4 @@
-"""Labels that name several acceptable classes per image: ReaL's real.json, and tables with a separator."""
+"""Labels that name several acceptable classes per image: ReaL's real.json, and tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_list_k_is_of_validation_image_k_and_an_empty_list_is_no_class() -> None
 
     labels = read_labels(found, REAL, file="pics", members=frozenset(VAL))
 
-    assert labels.class_of == {VAL[0]: f"{WNIDS[999]} {WNIDS[0]}", VAL[2]: WNIDS[7]}
+    assert labels.class_of == {VAL[0]: f"{WNIDS[999]}|{WNIDS[0]}", VAL[2]: WNIDS[7]}
     assert labels.without == (VAL[1],)
     assert labels.unknown.n == 1  # the fourth image is not in this source
 
@@ -57,15 +57,15 @@ def test_what_is_not_real_json_is_named(text: str, said: str) -> None:
         read_labels(files("real.json", text), REAL, file="pics", members=frozenset(VAL))
 
 
-def test_a_cell_of_several_classes_is_kept_whole_and_numbers_in_it_get_their_names() -> None:
+def test_the_combined_classes_of_a_table_are_all_right_for_an_extra_test_set() -> None:
     beside = {
-        "labels.csv": b"filename,label\n1.jpg,0; 2\n2.jpg,1\n",
-        "classes.txt": b"cat\ndog\nowl\n",
+        "labels.csv": b"filename,label\n1.jpg,cat;owl\n2.jpg,dog\n",
     }
     found = Files({name: lambda data=data: io.BytesIO(data) for name, data in beside.items()})  # type: ignore[misc]
-    stated = LabelsFile(inside=("labels.csv",), classes="classes.txt", separator=";")
+    stated = LabelsFile(inside=("labels.csv",), several="combined")
 
     labels = read_labels(found, stated, file="pics", members=frozenset({"1.jpg", "2.jpg"}))
 
-    assert labels.class_of == {"1.jpg": "cat;owl", "2.jpg": "dog"}
-    assert Source(name="x", uri="x", role="test", labels=stated).label_separator == ";"
+    assert labels.class_of == {"1.jpg": "cat|owl", "2.jpg": "dog"}
+    assert Source(name="x", uri="x", role="test", labels=stated).label_separator == "|"
+    assert Source(name="x", uri="x", labels=stated).label_separator is None
