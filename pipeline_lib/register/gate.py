@@ -114,9 +114,11 @@ def judge(
 
     # Against the champion on images unlike the test split.
     under_shift: tuple[ShiftChange, ...] = ()
-    if shifted.answers is not None and shifted.answers["shared"].any():
-        under_shift = shift_changes(shifted.answers, params)
-        rules.append(no_shift_lost(under_shift))
+    if shifted.answers is not None and duel.comparison is not None:
+        under_shift = shift_changes(
+            shifted.answers, params, plain_top1=duel.comparison.champion_top1
+        )
+        rules += [no_shift_lost(under_shift)] if under_shift else []
     elif shifted.why_silent:
         note = sentences.shift_silent(shifted.why_silent)
         duel = replace(duel, notes=(*duel.notes, note))

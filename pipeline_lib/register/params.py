@@ -49,7 +49,7 @@ class RegisterParams(Params):
         "all classes)",
     )
     shift_loss: float = Field(
-        0.02,
+        0.03,
         gt=0,
         le=1,
         description="smallest loss of accuracy (0..1) on a kind of corruption or on an extra test set that holds a "

@@ -74,10 +74,16 @@ def lost_under_shift(changes: Sequence[ShiftChange]) -> str:
     """The shifted test sets that lost, with the accuracy before and now."""
     named = [
         f"accuracy on {in_words(one.name)} falls by {points(-one.change)} points, from {percent(one.champion_top1)} to "
-        f"{percent(one.challenger_top1)} ({one.n_images:,} images)"
+        f"{percent(one.challenger_top1)} ({one.n_images:,} images{_strengths(one)})"
         for one in changes[:NAMED]
     ]
     return f"beyond chance, {_listed(named, len(changes))}"
+
+
+def _strengths(change: ShiftChange) -> str:
+    if not change.strengths:
+        return ""
+    return f", strength{'s' * (len(change.strengths) > 1)} {', '.join(map(str, change.strengths))}"
 
 
 def shift_silent(why: str) -> str:

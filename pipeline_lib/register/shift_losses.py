@@ -5,6 +5,9 @@ of its changes, and the test turns the sign of each image's sum: between equal m
 (Fisher, "The Design of Experiments", 1935, section 21). With one answer per image that is McNemar's exact test. Holm's
 adjustment is over all sets. A loss beyond chance holds a model, if it is large enough; it never refuses one: nobody has
 said that the model must bear fog.
+
+A corruption counts only in those strengths that the champion withstands. Where it has lost its way, nobody relies on it,
+and models that differ by their seed alone are many points apart (benchmarks/whole/shift.py).
 """
 
 from __future__ import annotations
@@ -21,29 +24,44 @@ from pipeline_lib.register import sentences
 from pipeline_lib.register.class_losses import holm
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.registry import Rule, RuleName, ShiftChange
-from pipeline_lib.shift.names import family_of
+from pipeline_lib.shift.names import family_of, is_corrupted, kind_and_strength
 
 Counts = npt.NDArray[np.int64]
+WITHSTOOD = 0.9  # of its accuracy on plain images, which the champion keeps
 
 
-def shift_changes(answers: pd.DataFrame, params: RegisterParams) -> tuple[ShiftChange, ...]:
+def shift_changes(
+    answers: pd.DataFrame, params: RegisterParams, *, plain_top1: float
+) -> tuple[ShiftChange, ...]:
     """Compare both models on each shifted test set; the largest loss first.
 
-    answers: test_set, image_id, correct (the new model), champion_right, shared (both know a right class).
+    answers: test_set, image_id, correct (the new model), champion_right, shared (both know a right class). plain_top1:
+    the champion's on the plain test images. Left out is what the champion does not withstand.
     """
-    shared = answers[answers["shared"]]
-    sets = [(str(name), rows) for name, rows in shared.groupby(shared["test_set"].map(family_of))]
-    p_S = [loss_by_chance(_change_per_image(rows)) for _, rows in sets]
-    holm_S = holm(np.array(p_S))
-    changes = []
-    for (name, rows), p in zip(sets, holm_S.tolist(), strict=True):
-        champion, challenger = float(rows["champion_right"].mean()), float(rows["correct"].mean())
-        certain = p <= params.shift_significance
-        large = champion - challenger >= params.shift_loss
-        n_images = rows["image_id"].nunique()
-        holds = bool(certain and large)
-        changes.append(ShiftChange(name, n_images, champion, challenger, p, holds))
+    shared = answers[answers["shared"].astype(bool)]
+    champion = shared.groupby("test_set")["champion_right"].transform("mean")
+    withstood = champion >= WITHSTOOD * plain_top1
+    counted = shared[withstood | ~shared["test_set"].map(is_corrupted).astype(bool)]
+    sets = [(str(name), rows) for name, rows in counted.groupby(counted["test_set"].map(family_of))]
+    p_S = holm(np.array([loss_by_chance(_change_per_image(rows)) for _, rows in sets]))
+    changes = [_change(name, rows, p, params) for (name, rows), p in zip(sets, p_S, strict=True)]
     return tuple(sorted(changes, key=lambda one: (one.change, one.name)))
+
+
+def _change(name: str, rows: pd.DataFrame, p: float, params: RegisterParams) -> ShiftChange:
+    champion, challenger = float(rows["champion_right"].mean()), float(rows["correct"].mean())
+    certain = p <= params.shift_significance
+    large = champion - challenger >= params.shift_loss
+    levels = [one for one in rows["test_set"].unique() if is_corrupted(one)]
+    return ShiftChange(
+        name=name,
+        n_images=rows["image_id"].nunique(),
+        champion_top1=champion,
+        challenger_top1=challenger,
+        p_adjusted=float(p),
+        holds=bool(certain and large),
+        strengths=tuple(sorted(kind_and_strength(one)[1] for one in levels)),
+    )
 
 
 def no_shift_lost(changes: Sequence[ShiftChange]) -> Rule:

@@ -100,6 +100,7 @@ class ShiftChange:
 
     name: `corrupted/<kind>` or `extra/<source>`. n_images: those of classes that both know. champion_top1,
     challenger_top1: shares of right answers, 0..1. p_adjusted: one-sided, Holm-adjusted, 0..1. holds: it holds the model.
+    strengths: of a corruption, those that the champion withstands; the others are left out.
     """
 
     name: str
@@ -108,6 +109,7 @@ class ShiftChange:
     challenger_top1: float
     p_adjusted: float
     holds: bool
+    strengths: tuple[int, ...] = ()
 
     @property
     def change(self) -> float:
@@ -154,6 +156,9 @@ def verdict_from_json(text: str) -> Verdict:
         ),
         comparison=Comparison(**comparison) if comparison else None,
         notes=tuple(fields.pop("notes", ())),
-        shift_changes=tuple(ShiftChange(**one) for one in fields.pop("shift_changes", ())),
+        shift_changes=tuple(
+            ShiftChange(**one | {"strengths": tuple(one["strengths"])})
+            for one in fields.pop("shift_changes", ())
+        ),
         **fields,
     )

@@ -58,7 +58,9 @@ def test_the_figures_are_those_of_the_answers(small_line: SmallLine, evaluated: 
     right = shifted.groupby("test_set")["correct"].mean().astype(float)
     found = figures.loc[right.index]
     pd.testing.assert_series_equal(found["top1"], right, check_names=False, check_index_type=False)
-    pd.testing.assert_series_equal(found["drop"], plain - right, check_names=False, check_index_type=False)
+    pd.testing.assert_series_equal(
+        found["drop"], plain - right, check_names=False, check_index_type=False
+    )
     blur = figures["top1"].loc[[corrupted_set("blur", strength) for strength in STRENGTHS]].mean()
     assert figures.loc["corrupted/blur", "top1"] == pytest.approx(blur)
     assert metrics["shift"]["corrupted_blur_top1"] == pytest.approx(blur)

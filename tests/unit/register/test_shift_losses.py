@@ -61,7 +61,7 @@ def test_a_certain_loss_in_one_kind_holds_and_names_kind_points_and_images() -> 
         [answers(14, 2, sets=BLUR), answers(1, 1, sets=("corrupted/fog/1", "extra/phone"))]
     )
 
-    changes = shift_changes(rows, RegisterParams())
+    changes = shift_changes(rows, RegisterParams(), plain_top1=1.0)
 
     assert [(one.name, one.holds) for one in changes] == [
         ("corrupted/blur", True),
@@ -71,20 +71,37 @@ def test_a_certain_loss_in_one_kind_holds_and_names_kind_points_and_images() -> 
     assert changes[0].n_images == 200
     assert no_shift_lost(changes).passed is None
     assert no_shift_lost(changes).sentence == (
-        "beyond chance, accuracy on blurred images falls by 6.0 points, from 99.0 % to 93.0 % (200 images)"
+        "beyond chance, accuracy on blurred images falls by 6.0 points, from 99.0 % to 93.0 % "
+        "(200 images, strengths 1, 2, 3)"
     )
 
 
 def test_the_answers_to_one_image_count_once() -> None:
     """Five images of 200 lost in three strengths are five that chance took, not fifteen."""
-    changes = shift_changes(answers(5, 1, sets=BLUR), RegisterParams())
+    changes = shift_changes(answers(5, 1, sets=BLUR), RegisterParams(), plain_top1=1.0)
 
     assert changes[0].p_adjusted == pytest.approx(7 / 64)
     assert not changes[0].holds
 
 
+def test_where_the_champion_has_lost_its_way_there_is_nothing_to_lose() -> None:
+    """In strength 3 the champion gets half of the images right, and the new model none."""
+    mild, strong = answers(1, sets=BLUR[:2]), answers(100, sets=BLUR[2:])
+    strong["champion_right"] = np.arange(200) < 100
+    strong["correct"] = False
+
+    changes = shift_changes(pd.concat([mild, strong]), RegisterParams(), plain_top1=1.0)
+    extra = shift_changes(strong.assign(test_set="extra/phone"), RegisterParams(), plain_top1=1.0)
+
+    assert [(one.strengths, one.holds) for one in changes] == [((1, 2), False)]
+    assert [(one.name, one.holds) for one in extra] == [("extra/phone", True)]
+    assert shift_changes(strong, RegisterParams(), plain_top1=1.0) == ()
+
+
 def test_a_loss_that_is_certain_but_small_holds_nothing() -> None:
-    changes = shift_changes(answers(15, n=2000, sets=("extra/phone",)), RegisterParams())
+    changes = shift_changes(
+        answers(15, n=2000, sets=("extra/phone",)), RegisterParams(), plain_top1=1.0
+    )
 
     assert changes[0].p_adjusted < 1e-4
     assert no_shift_lost(changes).passed is True
@@ -135,7 +152,7 @@ def test_a_model_that_is_lost_in_blur_is_held_and_says_so(checkout: Path) -> Non
     assert verdict.decision == "inconclusive"
     assert verdict.sentence == (
         "Held as challenger: beyond chance, accuracy on blurred images falls by 20.0 points, from 100.0 % to 80.0 % "
-        "(60 images)."
+        "(60 images, strengths 1, 2, 3)."
     )
     assert [(one.name, one.holds) for one in verdict.shift_changes] == [
         ("corrupted/blur", True),
