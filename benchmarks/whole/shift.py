@@ -24,6 +24,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stage harness does
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -49,7 +50,7 @@ from pipeline_lib.shift.names import CORRUPTED, KINDS, family_of
 from pipeline_lib.tables.shifted import SHIFTED
 
 PLAIN, LIGHT = "as it is", "with light"
-RECIPES = {PLAIN: {}, LIGHT: {"brightness": 0.5, "contrast": 0.5}}
+RECIPES: dict[str, dict[str, Any]] = {PLAIN: {}, LIGHT: {"brightness": 0.5, "contrast": 0.5}}
 SIZES = (100, 200, 360)
 LOSSES = (3, 5, 10)
 BLUR = "corrupted/blur"

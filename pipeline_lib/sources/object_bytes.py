@@ -20,7 +20,9 @@ from pipeline_lib.errors import BadData, PipelineError, ServiceUnavailable, Sour
 from pipeline_lib.sources.s3 import RELIST, TRIES
 
 PART_BYTES = 64 << 20
-CHUNK_BYTES = 8 << 20
+WHOLE_BYTES = 8 << 20  # up to here an answer is taken at once
+# Of a larger one: chunks that stay in the processor's cache; those of 8 MiB took twice the CPU time.
+CHUNK_BYTES = 1 << 20
 RETRIES: Any = {
     "max_retries": TRIES - 1,
     "retry_timeout": timedelta(minutes=2),
@@ -184,7 +186,7 @@ class Objects:
                 self._explain(wanted, error)
             if done < wanted.size_bytes:
                 tries_left = (
-                    TRIES if done > at_first + CHUNK_BYTES and can_resume else tries_left - 1
+                    TRIES if done > at_first + WHOLE_BYTES and can_resume else tries_left - 1
                 )
                 if not tries_left:
                     raise self._gave_up(wanted, done, failure)
@@ -204,7 +206,7 @@ class Objects:
             return
         meta = answer.meta  # made anew each time it is asked for
         self._check(wanted, meta["e_tag"] or "", meta["size"])
-        if wanted.size_bytes <= CHUNK_BYTES:
+        if wanted.size_bytes <= WHOLE_BYTES:
             yield answer.bytes()
         else:
             yield from answer.stream(min_chunk_size=CHUNK_BYTES)
