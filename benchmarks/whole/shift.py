@@ -8,6 +8,7 @@ one thread. `as it is` and `with light`: training views change brightness and co
 
 - other seed: every ordered pair of two models `as it is`. They were made alike but are not equal: a seed decides how a model
   takes noise, and the gate judges that model.
+- other seed with light: the same of models `with light`.
 - light forgotten: champions `with light`, new models `as it is` (the planted regression).
 - equal: simulated nights from real answers. An image's answers of champion and new model change places at random, in all
   strengths of a kind together, so that both are equal by construction. Drawn from the pairs of other seeds.
@@ -102,6 +103,7 @@ def _answers(work: Path, recipe: str, seed: int) -> pd.DataFrame:
 def _trained(plain: Sequence[pd.DataFrame], light: Sequence[pd.DataFrame]) -> Iterator[Row]:
     pairs = {
         "other seed": list(itertools.permutations(plain, 2)),
+        "other seed with light": list(itertools.permutations(light, 2)),
         "light forgotten": list(itertools.product(light, plain)),
     }
     for case, some in pairs.items():

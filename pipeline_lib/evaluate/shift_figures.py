@@ -16,16 +16,18 @@ FIGURES = ("top1", "top1_low", "top1_high", "drop", "drop_low", "drop_high")
 def shift_figures(shifted: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """One row per test set, and per mean of some: n images, top-1, and the drop against the plain test split.
 
-    shifted: rows of SHIFTED. test: image_id and `correct` of the test split. Corrupted images are compared with
-    themselves (Tango's interval, paired), extra ones with the whole test split (Newcombe's). `corrupted/<kind>` and
+    shifted: rows of SHIFTED. test: image_id, label and `correct` of the test split. Corrupted images are compared with
+    themselves (Tango's interval, paired), extra ones with the test images of their classes (Newcombe's), or with all
+    where there are none of these. `corrupted/<kind>` and
     `corrupted` are means over strengths and kinds; their limits are the means of the limits: as wide as if all answers
     to an image were alike. All limits are of 95 %.
     """
     plain = test.set_index("image_id")["correct"].astype(bool)
+    label = test.set_index("image_id")["label"]
     rows = [
         _corrupted(str(name), answers, plain)
         if is_corrupted(str(name))
-        else _extra(str(name), answers, plain)
+        else _extra(str(name), answers, plain[label.isin(answers["label"])], plain)
         for name, answers in shifted.groupby("test_set")
     ]
     columns = ["test_set", "n", *FIGURES]
@@ -68,8 +70,12 @@ def _corrupted(name: str, answers: pd.DataFrame, plain: pd.Series) -> dict[str, 
     }
 
 
-def _extra(name: str, answers: pd.DataFrame, plain: pd.Series) -> dict[str, str | float]:
+def _extra(
+    name: str, answers: pd.DataFrame, alike: pd.Series, everything: pd.Series
+) -> dict[str, str | float]:
+    """alike: of the test images of its classes; everything: of all."""
     right, n = int(answers["correct"].sum()), len(answers)
+    plain = alike if len(alike) else everything
     drop, limits = difference(int(plain.sum()), len(plain), right, n)
     return {
         "test_set": name,

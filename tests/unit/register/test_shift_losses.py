@@ -18,7 +18,8 @@ from pipeline_lib.register.run import run
 from pipeline_lib.register.shift_losses import loss_by_chance, no_shift_lost, shift_changes
 from pipeline_lib.registry import Verdict, load_registry
 from pipeline_lib.settings import Settings
-from testing.tiny_line import make_line, receive
+from pipeline_lib.tables.shifted import SHIFTED
+from testing.tiny_line import TinyLine, make_line, receive
 from tests.unit.register.test_champion_answers import with_betons
 
 
@@ -160,13 +161,19 @@ def test_a_model_that_is_lost_in_blur_is_held_and_says_so(checkout: Path) -> Non
     ]
 
 
+def never_shown(line: TinyLine) -> TinyLine:
+    """The line with `evaluate.corruptions: []`."""
+    SHIFTED.write(SHIFTED.empty(), line.path("shifted"))
+    line.path("shift").write_text(line.path("shift").read_text().partition("\n")[0] + "\n")
+    receive(line)
+    return line
+
+
 def test_a_champion_that_was_never_shown_them_is_shown_them_now_and_once(
     checkout: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A champion from before shifted.parquet: its export answers, and its answers are kept."""
-    old = with_betons(make_line(checkout))
-    old.path("shifted").unlink()
-    receive(old)
+    """A champion that was evaluated without corruptions: its export answers, and its answers are kept."""
+    old = never_shown(with_betons(make_line(checkout)))
     run(old.job(loader="python", workers=1))
     for model in ("two", "three"):
         line = with_betons(make_line(checkout, model=model, blurred_wrong=range(12)))
@@ -179,10 +186,7 @@ def test_a_champion_that_was_never_shown_them_is_shown_them_now_and_once(
 
 
 def test_without_the_champions_bytes_there_is_a_note_and_no_hold(checkout: Path) -> None:
-    old = make_line(checkout)
-    old.path("shifted").unlink()
-    receive(old)
-    run(old.job())
+    run(never_shown(make_line(checkout)).job())
     export = load_registry(Settings(), checkout).champion()
     assert export is not None
     digest = export.model_md5
