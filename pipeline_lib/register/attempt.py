@@ -45,9 +45,9 @@ class GateQuestion:
 
 def ask(closure: Closure, params: RegisterParams, *, name: str, candidate: bool) -> GateQuestion:
     """The question that the receipts of a line put."""
-    # Keys that are newer than questions on record count where they are set.
+    # Keys that are newer than questions on record count where they are set; `slices` is the report's, and no rule.
     later = {name for name in LATER if getattr(params, name) == PARAMS.model_fields[name].default}
-    gate = params.model_dump_json(exclude=later)
+    gate = params.model_dump_json(exclude={"slices", *later})
     rule = hashlib.sha256(f"{gate}|{candidate}".encode()).hexdigest()
     return GateQuestion(name, closure.md5_of("export"), closure.md5_of("predictions"), rule)
 

@@ -74,6 +74,8 @@ def render_pages(content: Content, images: Images, examples: Images) -> Iterator
     if pages.SHIFT in content.files:
         more: dict[str, Any] = {"shift": content.shift, "examples": examples}
         yield pages.SHIFT, draw("shift.html.jinja", title="Shift", here=pages.SHIFT, **more)
+    if content.groups.columns:
+        yield pages.GROUPS, draw("groups.html.jinja", title="Groups", here=pages.GROUPS)
     yield pages.WORDS, draw("words.html.jinja", title="Words", here=pages.WORDS, words=WORDS)
     for gallery in content.image_pages:
         yield (
