@@ -22,6 +22,7 @@ from scripts.measured import hardware, results
 from scripts.metric_tables import metrics
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
 from scripts.report_tables import mistakes_columns, report_scale, slices_columns
+from scripts.shift_tables import shift_equal, shift_trained
 from scripts.speed_tables import (
     cifar10,
     cifar10_stages,
@@ -178,6 +179,8 @@ TABLES = {
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
     "unlike": unlike,
+    "shift equal": shift_equal,
+    "shift trained": shift_trained,
     "metrics": metrics,
     "marks": marks,
     "export forms": export_tables.export_forms,

@@ -18,6 +18,7 @@ from pipeline_lib.harness.line import read_line
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.settings import Settings
+from pipeline_lib.tables.extra_tests import EXTRA_TESTS
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION
@@ -118,6 +119,7 @@ def make_small_line(folder: Path) -> SmallLine:
         SELECTION.write(frame, line.folder / "selection" / f"{split}.parquet")
     SOFT_LABELS.write(SOFT_LABELS.empty(), line.folder / "selection/soft_labels.parquet")
     UNLABELLED.write(UNLABELLED.empty(), line.folder / "selection/unlabelled.parquet")
+    EXTRA_TESTS.write(_extra_tests(list(images)), line.folder / "selection/extra.parquet")
     classes = pd.DataFrame(
         {
             "label": range(3),
@@ -144,6 +146,20 @@ def _image(seed: int, label: int) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
+
+
+def _extra_tests(image_ids: list[str]) -> pd.DataFrame:
+    """Two sets of training images: some of all classes, the first with a second right class; and two classes alone."""
+    rows = [
+        (image_id, name, [number % 3], name == "narrow")
+        for name, some in (("phone", range(12)), ("narrow", range(12, 30)))
+        for number, image_id in enumerate(image_ids)
+        if number in some and (name == "phone" or number % 3 < 2)
+    ]
+    rows[0][2].insert(0, 1)
+    frame = pd.DataFrame(rows, columns=["image_id", "test_set", "labels", "restricted"])
+    named = [[CLASSES[k] for k in some] for some in frame["labels"]]
+    return frame.assign(class_ids=pd.Series(named, frame.index))
 
 
 def _write_shards(folder: Path, files: dict[str, bytes]) -> None:

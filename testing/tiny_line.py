@@ -21,10 +21,13 @@ import pandas as pd
 from PIL import Image
 from ruamel.yaml import YAML
 
+from pipeline_lib.evaluate.shift_figures import shift_figures
 from pipeline_lib.harness.line import Line, read_line
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.settings import Settings
+from pipeline_lib.shift.names import STRENGTHS, corrupted_set
+from pipeline_lib.tables.extra_tests import EXTRA_TESTS
 from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.listing import LISTING
@@ -33,6 +36,7 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.shifted import SHIFTED
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
 from testing.tiny_figures import write_figures
@@ -79,8 +83,11 @@ def make_line(
     model: str = "one",
     git: bool = True,
     names: tuple[str, ...] = CLASSES,
+    blurred_wrong: Collection[int] = (),
 ) -> TinyLine:
     """Write the line. wrong: test images (0..59) answered wrongly. model: another word, other bytes.
+
+    blurred_wrong: test images answered wrongly where they are blurred, beside those of `wrong`.
 
     names: what an override renames red, green and blue to.
     """
@@ -94,6 +101,7 @@ def make_line(
     line = TinyLine(root)
     _write_data(line, names)
     _write_model(line, wrong, model, names)
+    _write_shift(line, blurred_wrong)
     receive(line)
     if git and not (root / ".git").exists():
         for command in (
@@ -284,6 +292,28 @@ def _write_model(
     }
     line.path("validation").write_text(json.dumps(kept))
     write_export(line.path("export"), model, names)
+
+
+def _write_shift(line: TinyLine, blurred_wrong: Collection[int]) -> None:
+    """Answers to images in blur and fog, which are those to the plain ones but for `blurred_wrong`."""
+    EXTRA_TESTS.write(EXTRA_TESTS.empty(), line.path("selection") / "extra.parquet")
+    test = PREDICTIONS.read(line.path("predictions")).query("split == 'test'")
+    plain = test[["image_id", "label", "predicted", "correct", "p_predicted"]]
+    place = plain["image_id"].str.slice(-7, -4).astype(int) - N_TRAIN - N_VAL
+    missed = place.isin(list(blurred_wrong))
+    lost = plain["correct"] & missed
+    blurred = plain.assign(
+        predicted=plain["predicted"].where(~lost, (plain["label"].astype(int) + 1) % 3),
+        correct=plain["correct"] & ~missed,
+    )
+    sets = {"blur": blurred, "fog": plain}
+    shifted = pd.concat(
+        rows.assign(test_set=corrupted_set(kind, strength))
+        for kind, rows in sets.items()
+        for strength in STRENGTHS
+    )
+    SHIFTED.write(shifted, line.path("shifted"))
+    line.path("shift").write_text(shift_figures(shifted, plain).to_csv(index=False))
 
 
 def write_export(folder: Path, model: str, classes: tuple[str, ...] = CLASSES) -> None:

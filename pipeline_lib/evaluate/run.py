@@ -45,6 +45,7 @@ from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, load_weights
 from pipeline_lib.tables.classes import read_classes
+from pipeline_lib.tables.extra_tests import EXTRA_TESTS
 from pipeline_lib.tables.selection import SELECTION
 
 log = logging.getLogger(__name__)
@@ -97,8 +98,9 @@ def run(job: StageRun[EvaluateParams]) -> None:
     alarms = _false_alarms(splits["test"], rank)
 
     # Corrupted images and extra test sets.
-    wanted = shifted_images(rows["test"], params)
-    shifted = answer_shifted(job, model, about, wanted, temperature=temperature, device=device)
+    extra = EXTRA_TESTS.read(job.reads["selection"] / "extra.parquet")
+    images = shifted_images(rows["test"], extra, params)
+    shifted = answer_shifted(job, model, about, images, temperature=temperature, device=device)
     write_tables(
         job, splits, shifted, temperature=temperature, alarms=alarms, class_ids=about.classes
     )

@@ -23,8 +23,8 @@ from pipeline_lib.evaluate.predictions import (
 )
 from pipeline_lib.evaluate.ranking import operating_points
 from pipeline_lib.evaluate.selective import selective_curve, selective_figures, thresholds
-from pipeline_lib.evaluate.shift import shift_figures
-from pipeline_lib.evaluate.shift import summary as shift_summary
+from pipeline_lib.evaluate.shift_figures import shift_figures
+from pipeline_lib.evaluate.shift_figures import summary as shift_summary
 from pipeline_lib.evaluate.summary import Summary, summarise
 from pipeline_lib.files.atomic import write_text
 from pipeline_lib.files.csv_cells import frame_as_csv

@@ -7,11 +7,12 @@ import json
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from pipeline_lib.register.params import RegisterParams
+from pipeline_lib.register.params import PARAMS, RegisterParams
 from pipeline_lib.registry import Verdict, records
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.registry.git_tags import Snapshot
 
+LATER = ("approval", "shift_loss", "shift_significance")
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -44,8 +45,9 @@ class GateQuestion:
 
 def ask(closure: Closure, params: RegisterParams, *, name: str, candidate: bool) -> GateQuestion:
     """The question that the receipts of a line put."""
-    later = {"approval"} if params.approval == "gate" else set()  # newer than questions on record
-    gate = params.model_dump_json(exclude={"slices", *later})  # the report's, and no rule
+    # Keys that are newer than questions on record count where they are set; `slices` is the report's, and no rule.
+    later = {name for name in LATER if getattr(params, name) == PARAMS.model_fields[name].default}
+    gate = params.model_dump_json(exclude={"slices", *later})
     rule = hashlib.sha256(f"{gate}|{candidate}".encode()).hexdigest()
     return GateQuestion(name, closure.md5_of("export"), closure.md5_of("predictions"), rule)
 

@@ -19,7 +19,8 @@ from pipeline_lib.register.paired import compare
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.register.reference import better_than_its_twin, near_reference, supersedes
 from pipeline_lib.register.sentences import percent
-from pipeline_lib.registry import ClassChange, Comparison, Rule, RuleName, Verdict
+from pipeline_lib.register.shift_losses import no_shift_lost, shift_changes
+from pipeline_lib.registry import ClassChange, Comparison, Rule, RuleName, ShiftChange, Verdict
 from pipeline_lib.registry.verdict import Decision
 
 STORED_CLASSES = (
@@ -58,6 +59,17 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Shifted:
+    """Both models' answers to images unlike the test split, as `shift_changes` takes them; None, and why, without any."""
+
+    answers: pd.DataFrame | None
+    why_silent: str = ""
+
+
+NOTHING_SHIFTED = Shifted(None)
+
+
+@dataclass(frozen=True)
 class Duel:
     """New model against champion: the rules they decide, and what to know beside them."""
 
@@ -78,11 +90,13 @@ def judge(
     rolled_back: str | None,
     reference: Champion | None = None,
     only_seed_changed: bool = False,
+    shifted: Shifted = NOTHING_SHIFTED,
 ) -> Verdict:
     """Apply every rule.
 
     candidate: a run that may not promote. rolled_back: why these weights were once taken back. reference: the pinned
-    model, None where none is pinned. only_seed_changed: the champion was made the same way with another seed.
+    model, None where none is pinned. only_seed_changed: the champion was made the same way with another seed. shifted:
+    both models' answers to corrupted images and extra test sets.
     """
     # The model by itself.
     rules = [*sanity(evaluation, params), parity(evaluation.parity)]
@@ -98,14 +112,26 @@ def judge(
     if only_seed_changed and duel.comparison is not None:
         rules.append(better_than_its_twin(duel.comparison))
 
+    # Against the champion on images unlike the test split.
+    under_shift: tuple[ShiftChange, ...] = ()
+    if shifted.answers is not None and duel.comparison is not None:
+        under_shift = shift_changes(
+            shifted.answers, params, plain_top1=duel.comparison.champion_top1
+        )
+        rules += [no_shift_lost(under_shift)] if under_shift else []
+    elif shifted.why_silent:
+        note = sentences.shift_silent(shifted.why_silent)
+        duel = replace(duel, notes=(*duel.notes, note))
+
     # Against the reference, so that many small losses cannot add up.
     if reference is not None:
         pinned = beside_reference(evaluation, reference, params)
         rules += pinned.rules
         duel = replace(duel, notes=duel.notes + pinned.notes, reference=pinned.comparison)
-    return conclude(
+    verdict = conclude(
         rules, duel, candidate=candidate, approval=params.approval, first=champion is None
     )
+    return replace(verdict, shift_changes=under_shift)
 
 
 def beside_reference(evaluation: Evaluation, reference: Champion, params: RegisterParams) -> Duel:

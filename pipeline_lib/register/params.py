@@ -49,6 +49,20 @@ class RegisterParams(Params):
         description="probability that an equally good model is held back by the loss of some class (exact, over "
         "all classes)",
     )
+    shift_loss: float = Field(
+        0.03,
+        gt=0,
+        le=1,
+        description="smallest loss of accuracy (0..1) on a kind of corruption or on an extra test set that holds a "
+        "model, if it is beyond chance",
+    )
+    shift_significance: float = Field(
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="family-wise significance level at which the loss of a kind of corruption or of an extra test set "
+        "holds a model (one-sided exact test over images, Holm)",
+    )
     approval: Literal["gate", "person"] = Field(
         "gate",
         description="who promotes a model that passes all rules: the gate itself, or a person with `perennial promote` "

@@ -92,7 +92,8 @@ def _judge(
     """Gather what the gate looks at, and ask it."""
     # Here and not above: pandas and SciPy cost 2 s that a run with nothing new need not pay.
     from pipeline_lib.register.champion_answers import ask_champion, ask_reference
-    from pipeline_lib.register.gate import Evaluation, judge, same_model
+    from pipeline_lib.register.champion_shift import compare_shifted
+    from pipeline_lib.register.gate import NOTHING_SHIFTED, Evaluation, judge, same_model
     from pipeline_lib.register.reference import only_seed_differs
     from pipeline_lib.tables.predictions import PREDICTIONS
     from pipeline_lib.tables.selection import SELECTION
@@ -111,6 +112,9 @@ def _judge(
         parity=json.loads((job.reads["export"] / "parity.json").read_text(encoding="utf-8")),
     )
     asked = ask_champion(champion, job, closure=closure, registry=registry) if champion else None
+    shifted = NOTHING_SHIFTED
+    if champion is not None and asked is not None:
+        shifted = compare_shifted(asked, champion, job, closure=closure, registry=registry)
     return judge(
         evaluation,
         job.params,
@@ -120,6 +124,7 @@ def _judge(
         reference=ask_reference(asked, job, closure=closure, registry=registry) if asked else None,
         only_seed_changed=champion is not None
         and only_seed_differs(closure, champion.closure, releases),
+        shifted=shifted,
     )
 
 

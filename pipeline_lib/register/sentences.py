@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pipeline_lib.register.class_losses import visible_class_loss
 from pipeline_lib.register.paired import visible_loss
 from pipeline_lib.register.params import RegisterParams
-from pipeline_lib.registry import ClassChange, Comparison
+from pipeline_lib.registry import ClassChange, Comparison, ShiftChange
+from pipeline_lib.shift.names import in_words
 
 NAMED = 5  # classes in one sentence; the report lists all
 
@@ -67,6 +68,27 @@ def fallen(changes: Sequence[ClassChange]) -> str:
         for one in changes[:NAMED]
     ]
     return f"beyond chance, {_listed(named, len(changes))}"
+
+
+def lost_under_shift(changes: Sequence[ShiftChange]) -> str:
+    """The shifted test sets that lost, with the accuracy before and now."""
+    named = [
+        f"accuracy on {in_words(one.name)} falls by {points(-one.change)} points, from {percent(one.champion_top1)} to "
+        f"{percent(one.challenger_top1)} ({one.n_images:,} images{_strengths(one)})"
+        for one in changes[:NAMED]
+    ]
+    return f"beyond chance, {_listed(named, len(changes))}"
+
+
+def _strengths(change: ShiftChange) -> str:
+    if not change.strengths:
+        return ""
+    return f", strength{'s' * (len(change.strengths) > 1)} {', '.join(map(str, change.strengths))}"
+
+
+def shift_silent(why: str) -> str:
+    """Why corrupted images and extra test sets were not compared."""
+    return f"not compared on corrupted images and extra test sets, as the champion cannot be shown them: {why}"
 
 
 def new_classes(version: int, right_and_size: Mapping[str, tuple[int, int]]) -> str:

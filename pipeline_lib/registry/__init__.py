@@ -3,7 +3,14 @@
 from pipeline_lib.registry.outcome import Outcome, outcome_of
 from pipeline_lib.registry.records import Attempt, Version
 from pipeline_lib.registry.registry import Registry, load_registry
-from pipeline_lib.registry.verdict import ClassChange, Comparison, Rule, RuleName, Verdict
+from pipeline_lib.registry.verdict import (
+    ClassChange,
+    Comparison,
+    Rule,
+    RuleName,
+    ShiftChange,
+    Verdict,
+)
 
 __all__ = [
     "Attempt",
@@ -13,6 +20,7 @@ __all__ = [
     "Registry",
     "Rule",
     "RuleName",
+    "ShiftChange",
     "Verdict",
     "Version",
     "load_registry",

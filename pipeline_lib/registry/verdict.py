@@ -25,6 +25,7 @@ class RuleName(StrEnum):
     NO_CLASS_LOST = "no class lost"
     BETTER_THAN_TWIN = "better where only the seed changed"
     NEAR_REFERENCE = "near the reference"
+    NO_SHIFT_LOST = "no shifted test set lost"
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,35 @@ class ClassChange:
 
 
 @dataclass(frozen=True)
+class ShiftChange:
+    """A kind of corruption in all its strengths, or an extra test set, champion against challenger.
+
+    name: `corrupted/<kind>` or `extra/<source>`. n_images: those of classes that both know. champion_top1,
+    challenger_top1: shares of right answers, 0..1. p_adjusted: one-sided, Holm-adjusted, 0..1. holds: it holds the model.
+    strengths: of a corruption, those that the champion withstands; the others are left out.
+    """
+
+    name: str
+    n_images: int
+    champion_top1: float
+    challenger_top1: float
+    p_adjusted: float
+    holds: bool
+    strengths: tuple[int, ...] = ()
+
+    @property
+    def change(self) -> float:
+        """Change of accuracy, as a fraction; negative is a loss."""
+        return self.challenger_top1 - self.champion_top1
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The decision, its one sentence and its grounds.
 
     provisional: the champion could not be asked, so the next run judges again. notes: what no rule decides but a reader
     must know: classes left out of the comparison, and what these test images cannot show. becomes_reference: whether
-    the pinned reference moves to this model.
+    the pinned reference moves to this model. shift_changes: of every shifted test set that was compared.
     """
 
     decision: Decision
@@ -110,6 +134,7 @@ class Verdict:
     provisional: bool = False
     notes: tuple[str, ...] = ()
     becomes_reference: bool = False
+    shift_changes: tuple[ShiftChange, ...] = ()
 
     def as_json(self) -> str:
         """Canonical JSON, the form kept in the registry; a class is a list of its fields, as there may be thousands."""
@@ -131,5 +156,9 @@ def verdict_from_json(text: str) -> Verdict:
         ),
         comparison=Comparison(**comparison) if comparison else None,
         notes=tuple(fields.pop("notes", ())),
+        shift_changes=tuple(
+            ShiftChange(**one | {"strengths": tuple(one["strengths"])})
+            for one in fields.pop("shift_changes", ())
+        ),
         **fields,
     )

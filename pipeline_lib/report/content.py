@@ -25,6 +25,7 @@ from pipeline_lib.report.drift import Drift, Previous, drift_since
 from pipeline_lib.report.groups import Groups, groups_of
 from pipeline_lib.report.ledger import Ledger, ledger_of
 from pipeline_lib.report.severity import Severity, severity
+from pipeline_lib.report.shift import Shift, read_shift
 from pipeline_lib.slices.columns import Wanted
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.figures import read_operating_points
@@ -36,6 +37,7 @@ TABS = {
     pages.MISTAKES: "Mistakes",
     pages.FLIPS: "Flips",
     pages.CLASSES: "Classes",
+    pages.SHIFT: "Shift",
     pages.GROUPS: "Groups",
     pages.LABELS: "Labels",
     pages.DUPLICATES: "Duplicates",
@@ -108,11 +110,14 @@ class Content:
     table: pd.DataFrame
     groups: Groups
     of_rule: Mapping[str, str]
+    shift: Shift
 
     @property
     def files(self) -> frozenset[str]:
         """The names of all pages behind the first."""
         tables = {pages.CLASSES, pages.DATA, pages.DUPLICATES, pages.WORDS}
+        if self.shift.sets:
+            tables.add(pages.SHIFT)
         if self.run.verdict.class_changes:
             tables.add(pages.CHANGES)
         if self.groups.columns:
@@ -128,6 +133,7 @@ class Content:
     def image_ids(self) -> list[str]:
         """Every image that is shown, those that matter most first; the same one may come again."""
         found = [card.image_id for card in self.mistakes.cards]
+        found += [self.shift.example] if self.shift.example else []
         for gallery in (self.label_issues, self.changed_by_votes):
             found += [card.image_id for card in gallery.cards[: galleries.SHOWN]]
         for group in self.duplicates[: galleries.SHOWN_GROUPS]:
@@ -221,6 +227,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         table=table,
         groups=groups_of(run.slices, answers, files, names=tuple(classes["name"])),
         of_rule=pages.OF_RULE,
+        shift=read_shift(files, predictions, run.verdict),
     )
 
 

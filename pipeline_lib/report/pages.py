@@ -33,6 +33,7 @@ CLASSES, CHANGES, DATA, LABELS, DUPLICATES, LEFT_OUT, WORDS, GROUPS = (
     "words.html",
     "groups.html",
 )
+SHIFT = "shift.html"
 OF_RULE: dict[str, str] = {  # the images that speak for or against a model
     RuleName.EVERY_IMAGE_ONCE: CLASSES,
     RuleName.UNSEEN_IMAGES: DUPLICATES,
@@ -41,6 +42,7 @@ OF_RULE: dict[str, str] = {  # the images that speak for or against a model
     RuleName.NO_CLASS_LOST: CHANGES,
     RuleName.BETTER_THAN_TWIN: FLIPS,
     RuleName.NEAR_REFERENCE: MISTAKES,
+    RuleName.NO_SHIFT_LOST: SHIFT,
 }
 Bools = npt.NDArray[np.bool_]
 BINS = 10  # of confidence

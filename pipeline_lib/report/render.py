@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -60,8 +61,8 @@ def render_report(content: Content, images: Images) -> str:
     )
 
 
-def render_pages(content: Content, images: Images) -> Iterator[tuple[str, str]]:
-    """Yield (file name, text) of every page behind the first."""
+def render_pages(content: Content, images: Images, examples: Images) -> Iterator[tuple[str, str]]:
+    """Yield (file name, text) of every page behind the first. examples: shifted test set -> an image of it."""
     link = f'<link rel="stylesheet" href="{STYLE}">'
     style = Style(Markup(link), Markup("'self'"))  # noqa: S704
     draw = functools.partial(
@@ -70,6 +71,9 @@ def render_pages(content: Content, images: Images) -> Iterator[tuple[str, str]]:
     for file, title in TABLES.items():
         if file in content.files:
             yield file, draw("tables.html.jinja", title=title, here=file)
+    if pages.SHIFT in content.files:
+        more: dict[str, Any] = {"shift": content.shift, "examples": examples}
+        yield pages.SHIFT, draw("shift.html.jinja", title="Shift", here=pages.SHIFT, **more)
     if content.groups.columns:
         yield pages.GROUPS, draw("groups.html.jinja", title="Groups", here=pages.GROUPS)
     yield pages.WORDS, draw("words.html.jinja", title="Words", here=pages.WORDS, words=WORDS)

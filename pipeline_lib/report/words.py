@@ -35,6 +35,13 @@ WORDS = (
         "on the second, and it is measured on the third, which it has never seen. All figures here are of test images.",
     ),
     Word(
+        "corruption",
+        "corrupted images, shift",
+        "Test images that were made worse on purpose, as cameras, networks and weather do: with noise, out of focus, "
+        "compressed, too bright or too dark, in fog, of few pixels. Shift is the name for all images unlike those of the "
+        "test split. Nothing is trained or chosen on them.",
+    ),
+    Word(
         "answer",
         "label and answer",
         "The label is the class that the data give to an image; the answer is the class that the model finds most "

@@ -12,6 +12,7 @@ from pipeline_lib.pixels.pixelate import pixelation_of
 from pipeline_lib.registry.report_places import REPORT
 from pipeline_lib.report.content import Content
 from pipeline_lib.report.render import STYLE, page_style, render_card, render_pages, render_report
+from pipeline_lib.report.shift import write_examples
 from pipeline_lib.report.thumbnails import known_thumbnails, thumbnail_files
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
@@ -42,9 +43,10 @@ def write_report(
         known=known_thumbnails(reports),
         workers=workers,
     )
+    examples = write_examples(content.shift, images, folder / THUMBNAILS)
     (folder / PAGES).mkdir()
     (folder / PAGES / STYLE).write_text(page_style(), encoding="utf-8")
-    for name, text in render_pages(content, images):
+    for name, text in render_pages(content, images, examples):
         (folder / PAGES / name).write_text(text, encoding="utf-8")
     (folder / REPORT).write_text(render_report(content, images), encoding="utf-8")
     (folder / CARD).write_text(render_card(content), encoding="utf-8")

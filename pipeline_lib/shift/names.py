@@ -10,6 +10,15 @@ STRENGTHS: Final = (1, 2, 3)
 CORRUPTED: Final = "corrupted"
 EXTRA: Final = "extra"
 
+IN_WORDS: Final[dict[str, str]] = {
+    "noise": "noisy images",
+    "blur": "blurred images",
+    "jpeg": "strongly compressed images",
+    "brightness": "images too bright or too dark",
+    "fog": "images in fog",
+    "low_resolution": "images of few pixels",
+}
+
 
 def corrupted_set(kind: str, strength: int) -> str:
     """The test set of one kind in one strength."""
@@ -35,3 +44,14 @@ def kind_and_strength(test_set: str) -> tuple[Kind, int]:
 def family_of(test_set: str) -> str:
     """What is judged as one: `corrupted/<kind>` for all its strengths, and an extra test set by itself."""
     return test_set.rpartition("/")[0] if is_corrupted(test_set) else test_set
+
+
+def in_words(name: str) -> str:
+    """A test set, a kind, or all corruptions, as people say it."""
+    parts = name.split("/")
+    if parts[0] == EXTRA:
+        return f"the extra test set {parts[1]}"
+    if len(parts) == 1:
+        return "corrupted images"
+    strength = f", strength {parts[2]}" if len(parts) == 3 else ""
+    return IN_WORDS.get(parts[1], parts[1]) + strength

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -21,8 +22,9 @@ from pipeline_lib.shift.names import is_corrupted, kind_and_strength
 
 @dataclass(frozen=True)
 class Shown:
-    """B images of one test set. rows_B: index of each in the frame that was asked for."""
+    """B images of a test set. rows_B: index of each in the frame that was asked for."""
 
+    test_set: str
     rows_B: Array
     image_ids: tuple[str, ...]
     images_BHWC: torch.Tensor  # uint8, RGB
@@ -58,7 +60,7 @@ def show(
                 ids_B = tuple(image_ids[at] for at in at_B)
                 for name, rows_N in rows_of.items():
                     images_BHWC = _as_shown(name, batch.images_BHWC, keys_N[at_B])
-                    yield Shown(rows_N[at_B], ids_B, images_BHWC)
+                    yield Shown(name, rows_N[at_B], ids_B, images_BHWC)
 
 
 def _as_shown(test_set: str, images_BHWC: torch.Tensor, keys_B: U64) -> torch.Tensor:
@@ -70,3 +72,10 @@ def _as_shown(test_set: str, images_BHWC: torch.Tensor, keys_B: U64) -> torch.Te
         for image_HWC, key in zip(images_BHWC.cpu().numpy(), keys_B, strict=True)
     ]
     return torch.from_numpy(np.stack(images))
+
+
+def chosen(p_BK: npt.NDArray[np.floating], among: Sequence[int] | None) -> npt.NDArray[np.int64]:
+    """The most probable class of each image. among: the only classes to choose from; None or empty: all."""
+    classes = np.asarray(among) if among else np.arange(p_BK.shape[1])
+    best_B: npt.NDArray[np.int64] = classes[p_BK[:, classes].argmax(axis=1)]
+    return best_B
