@@ -313,7 +313,7 @@ def _write_shift(line: TinyLine, blurred_wrong: Collection[int]) -> None:
         for strength in STRENGTHS
     )
     SHIFTED.write(shifted, line.path("shifted"))
-    line.path("shift").write_text(shift_figures(shifted, plain).to_csv(index=False))
+    line.path("shift").write_text(shift_figures(shifted, plain, {}).to_csv(index=False))
 
 
 def write_export(folder: Path, model: str, classes: tuple[str, ...] = CLASSES) -> None:

@@ -38,7 +38,7 @@ from benchmarks.support.digit_line import DigitLine
 from benchmarks.support.results_file import Row, row, write_results
 from pipeline_lib.evaluate.metrics import wilson
 from pipeline_lib.evaluate.params import EvaluateParams
-from pipeline_lib.evaluate.shift import answer_shifted, shifted_images
+from pipeline_lib.evaluate.shift import AMONG_FIVE, answer_shifted, shifted_images
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.networks.build import build_network
 from pipeline_lib.networks.classifier import Classifier
@@ -96,7 +96,7 @@ def _answers(work: Path, recipe: str, seed: int) -> pd.DataFrame:
         shifted = answer_shifted(
             job, model, about, images, temperature=1.0, device=torch.device("cpu")
         )
-    SHIFTED.write(shifted, file)
+    SHIFTED.write(shifted.drop(columns=AMONG_FIVE), file)
     return SHIFTED.read(file)
 
 

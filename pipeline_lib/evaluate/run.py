@@ -16,6 +16,7 @@ import torch
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
+from pipeline_lib.evaluate.extra_figures import plain_of_sets
 from pipeline_lib.evaluate.metrics import share_with_interval
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.predictions import (
@@ -101,8 +102,10 @@ def run(job: StageRun[EvaluateParams]) -> None:
     extra = EXTRA_TESTS.read(job.reads["selection"] / "extra.parquet")
     images = shifted_images(rows["test"], extra, params)
     shifted = answer_shifted(job, model, about, images, temperature=temperature, device=device)
+    test = splits["test"]
+    plain = plain_of_sets(images, test.logits_NK, test.labels_N)
     write_tables(
-        job, splits, shifted, temperature=temperature, alarms=alarms, class_ids=about.classes
+        job, splits, shifted, plain, temperature=temperature, alarms=alarms, class_ids=about.classes
     )
 
     # The export has the temperature inside: its probabilities are the calibrated ones.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 
+from pipeline_lib.evaluate.metrics import top_classes
 from pipeline_lib.evaluate.params import EvaluateParams
-from pipeline_lib.evaluate.predictions import log_softmax
+from pipeline_lib.evaluate.predictions import Floats, log_softmax
 from pipeline_lib.evaluate.unlike import draw_evenly
 from pipeline_lib.harness.progress import Meter
 from pipeline_lib.harness.stage import StageRun
@@ -23,6 +24,9 @@ from pipeline_lib.shift.names import (
     extra_set,
 )
 from pipeline_lib.shift.shown import chosen, show
+
+AMONG_FIVE = "among_five"
+TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,13 @@ def answer_shifted(
     temperature: float,
     device: torch.device,
 ) -> pd.DataFrame:
-    """The rows of SHIFTED: the model's answers to these images."""
+    """The rows of SHIFTED: the model's answers to these images; and AMONG_FIVE: a right class is among the five best."""
     rows = images.rows
     meter = Meter("evaluate shift", "images", len(rows), job.settings.progress_every_s)
     predicted_N = np.zeros(len(rows), np.int32)
     p_predicted_N = np.zeros(len(rows), np.float32)
+    among_five_N = np.zeros(len(rows), bool)
+    right_of = [frozenset(map(int, labels)) for labels in rows["labels"]]
     for shown in show(
         job.reads["betons"],
         rows,
@@ -81,11 +87,30 @@ def answer_shifted(
     ):
         logits_BK = logits_of(model, shown.images_BHWC, device, image_ids=shown.image_ids)
         p_BK = np.exp(log_softmax(logits_BK.double().numpy() / temperature))
-        predicted_B = chosen(p_BK, images.choice_of.get(shown.test_set))
+        p_BK = _among(p_BK, images.choice_of.get(shown.test_set))
+        predicted_B = chosen(p_BK, None)
         predicted_N[shown.rows_B] = predicted_B
         p_predicted_N[shown.rows_B] = p_BK[np.arange(len(p_BK)), predicted_B]
+        five_B = top_classes(p_BK)
+        among_five_N[shown.rows_B] = [
+            not right_of[row].isdisjoint(five)
+            for row, five in zip(shown.rows_B, five_B.tolist(), strict=True)
+        ]
         meter.step(len(shown.rows_B))
-    is_right = [said in labels for said, labels in zip(predicted_N, rows["labels"], strict=True)]
+    is_right = [said in right for said, right in zip(predicted_N.tolist(), right_of, strict=True)]
     return rows.drop(columns="labels").assign(
-        predicted=predicted_N, correct=np.array(is_right, bool), p_predicted=p_predicted_N
+        predicted=predicted_N,
+        correct=np.array(is_right, bool),
+        p_predicted=p_predicted_N,
+        **{AMONG_FIVE: among_five_N},
     )
+
+
+def _among(p_BK: Floats, classes: Sequence[int] | None) -> Floats:
+    """The probabilities of these classes alone, which sum to 1; None or empty: of all."""
+    if not classes:
+        return p_BK
+    own_BK = np.zeros_like(p_BK)
+    own_BK[:, classes] = p_BK[:, classes]
+    total_B1: Floats = own_BK.sum(axis=1, keepdims=True)
+    return np.where(total_B1 > 0, own_BK / np.maximum(total_B1, TINY), own_BK)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline_lib.evaluate.metrics import Interval, share_with_interval, wilson
 from pipeline_lib.paired_change import TWO_SIDED_95, score_interval
-from pipeline_lib.shift.names import CORRUPTED, family_of, is_corrupted
+from pipeline_lib.shift.names import CORRUPTED, EXTRA, family_of, is_corrupted
 
+Bools = npt.NDArray[np.bool_]
 FIGURES = ("top1", "top1_low", "top1_high", "drop", "drop_low", "drop_high")
 
 
-def shift_figures(shifted: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+def shift_figures(
+    shifted: pd.DataFrame, test: pd.DataFrame, plain_of_sets: Mapping[str, Bools]
+) -> pd.DataFrame:
     """One row per test set, and per mean of some: n images, top-1, and the drop against the plain test split.
 
-    shifted: rows of SHIFTED. test: image_id, label and `correct` of the test split. Corrupted images are compared with
-    themselves (Tango's interval, paired), extra ones with the test images of their classes (Newcombe's), or with all
-    where there are none of these. `corrupted/<kind>` and
-    `corrupted` are means over strengths and kinds; their limits are the means of the limits: as wide as if all answers
-    to an image were alike. All limits are of 95 %.
+    shifted: rows of SHIFTED. test: image_id and `correct` of the test split. plain_of_sets: see extra_figures. Corrupted
+    images are compared with themselves (Tango's interval, paired), extra ones with plain test images of their classes
+    (Newcombe's). `corrupted/<kind>` and `corrupted` are means over strengths and kinds; their limits are the means of the
+    limits: as wide as if all answers to an image were alike. All limits are of 95 %.
     """
     plain = test.set_index("image_id")["correct"].astype(bool)
-    label = test.set_index("image_id")["label"]
     rows = [
         _corrupted(str(name), answers, plain)
         if is_corrupted(str(name))
-        else _extra(str(name), answers, plain[label.isin(answers["label"])], plain)
+        else _extra(str(name), answers, plain_of_sets[str(name)])
         for name, answers in shifted.groupby("test_set")
     ]
     columns = ["test_set", "n", *FIGURES]
@@ -46,8 +50,8 @@ def summary(figures: pd.DataFrame) -> dict[str, float]:
     found: dict[str, float] = {}
     for row in figures.to_dict("records"):
         parts = str(row["test_set"]).split("/")
-        if len(parts) == 3:
-            continue
+        if len(parts) == 3 or parts[0] == EXTRA:
+            continue  # a section of its own has extra test sets
         name = "_".join(parts)
         found |= {f"{name}_n": int(row["n"])}
         found |= {f"{name}_{figure}": float(row[figure]) for figure in FIGURES}
@@ -70,13 +74,9 @@ def _corrupted(name: str, answers: pd.DataFrame, plain: pd.Series) -> dict[str, 
     }
 
 
-def _extra(
-    name: str, answers: pd.DataFrame, alike: pd.Series, everything: pd.Series
-) -> dict[str, str | float]:
-    """alike: of the test images of its classes; everything: of all."""
+def _extra(name: str, answers: pd.DataFrame, plain_N: Bools) -> dict[str, str | float]:
     right, n = int(answers["correct"].sum()), len(answers)
-    plain = alike if len(alike) else everything
-    drop, limits = difference(int(plain.sum()), len(plain), right, n)
+    drop, limits = difference(int(plain_N.sum()), len(plain_N), right, n)
     return {
         "test_set": name,
         "n": n,

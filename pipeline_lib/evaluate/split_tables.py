@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from pipeline_lib.evaluate.calibration import Certainty, calibration_figures, reliability
+from pipeline_lib.evaluate.extra_figures import extra_figures
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.predictions import (
     Floats,
@@ -23,6 +24,7 @@ from pipeline_lib.evaluate.predictions import (
 )
 from pipeline_lib.evaluate.ranking import operating_points
 from pipeline_lib.evaluate.selective import selective_curve, selective_figures, thresholds
+from pipeline_lib.evaluate.shift import AMONG_FIVE
 from pipeline_lib.evaluate.shift_figures import shift_figures
 from pipeline_lib.evaluate.shift_figures import summary as shift_summary
 from pipeline_lib.evaluate.summary import Summary, summarise
@@ -70,6 +72,7 @@ def write_tables(
     job: StageRun[EvaluateParams],
     splits: dict[str, ScoredSplit],
     shifted: pd.DataFrame,
+    plain_of_sets: Mapping[str, npt.NDArray[np.bool_]],
     *,
     temperature: float,
     alarms: Mapping[str, float],
@@ -77,7 +80,8 @@ def write_tables(
 ) -> None:
     """Write the tables by role.
 
-    shifted: rows of tables/shifted.py. alarms: how often test images are called unlike, for metrics.json.
+    shifted: of `answer_shifted`. plain_of_sets: of the function of this name. alarms: how often test images are called
+    unlike, for metrics.json.
     """
     # Validation first: the thresholds that test is measured at are chosen there.
     val = _measure(job, "val", splits["val"], temperature=temperature, class_ids=class_ids)
@@ -90,8 +94,8 @@ def write_tables(
         validation=val.summary,
     )
     PREDICTIONS.write(pd.concat([val.answers, test.answers]), job.writes["predictions"])
-    SHIFTED.write(shifted, job.writes["shifted"])
-    drops = shift_figures(shifted, test.answers)
+    SHIFTED.write(shifted.drop(columns=AMONG_FIVE), job.writes["shifted"])
+    drops = shift_figures(shifted, test.answers, plain_of_sets)
     chosen = {
         at_promise("threshold", promised): threshold
         for promised, threshold in thresholds(val.summary.certainty).items()
@@ -100,6 +104,7 @@ def write_tables(
         "val": val.figures,
         "test": {**test.figures, **alarms},
         "shift": shift_summary(drops),
+        **_of_extra_tests(extra_figures(shifted, drops, plain_of_sets)),
         "temperature": temperature,
         **chosen,
     }
@@ -176,3 +181,14 @@ def _warn_of_what_is_not_measured(table: pd.DataFrame) -> None:
             len(table),
             named,
         )
+
+
+def _of_extra_tests(
+    figures: Mapping[str, Mapping[str, float]],
+) -> dict[str, Mapping[str, Mapping[str, float]]]:
+    """The section `extra` with a line each in the log; none where there is no set."""
+    for name, of_set in figures.items():
+        top1, low, high = (100 * of_set[key] for key in ("top1", "top1_low", "top1_high"))
+        what = "extra test set %s: top-1 %.2f %% (%.2f to %.2f), %d images; plain test images of its classes %.2f %%"
+        log.info(what, name, top1, low, high, of_set["n"], 100 * of_set["plain_top1"])
+    return {"extra": figures} if figures else {}

@@ -59,7 +59,8 @@ def test_the_figures_are_those_of_the_answers(small_line: SmallLine, evaluated: 
     pd.testing.assert_series_equal(found["top1"], right, check_names=False, check_index_type=False)
     narrow = test[test["label"] < 2]["correct"].mean()
     plain = pd.Series(test["correct"].mean(), right.index)
-    plain["extra/narrow"] = narrow  # it has two of the three classes
+    plain["extra/narrow"] = metrics["extra"]["narrow"]["plain_top1"]
+    assert plain["extra/narrow"] >= narrow  # chosen among two of the three classes, as in the set
     pd.testing.assert_series_equal(
         found["drop"], plain - right, check_names=False, check_index_type=False
     )
@@ -68,6 +69,11 @@ def test_the_figures_are_those_of_the_answers(small_line: SmallLine, evaluated: 
     assert metrics["shift"]["corrupted_blur_top1"] == pytest.approx(blur)
     assert metrics["shift"]["corrupted_n"] == 40
     assert "corrupted_blur_1_top1" not in metrics["shift"]
+    for name, of_set in metrics["extra"].items():
+        row = figures.loc[f"extra/{name}"]
+        assert {key: of_set[key] for key in row.index} == row.to_dict()
+        assert of_set["top1"] <= of_set["top5"] <= 1
+        assert 0 <= of_set["ece"] <= 1
     for low, middle, high in (("top1_low", "top1", "top1_high"), ("drop_low", "drop", "drop_high")):
         assert (figures[low] <= figures[middle]).all()
         assert (figures[middle] <= figures[high]).all()
@@ -85,7 +91,7 @@ def test_the_drop_of_corrupted_images_is_paired_and_that_of_extra_ones_is_not() 
         }
     )
 
-    row = shift_figures(shifted, plain).set_index("test_set").loc["corrupted/fog/1"]
+    row = shift_figures(shifted, plain, {}).set_index("test_set").loc["corrupted/fog/1"]
 
     assert row["drop"] == pytest.approx((10 - 1) / 50)
     assert 0 < row["drop_low"] < row["drop"] < row["drop_high"]
@@ -98,7 +104,7 @@ def test_nothing_corrupted_and_no_extra_set_leave_empty_tables() -> None:
     test = pd.DataFrame({"image_id": ["a", "b"], "label": [0, 1]})
 
     images = shifted_images(test, EXTRA_TESTS.empty(), EvaluateParams(corruptions=()))
-    figures = shift_figures(SHIFTED.empty(), test.assign(correct=True))
+    figures = shift_figures(SHIFTED.empty(), test.assign(correct=True), {})
 
     assert images.rows.empty
     assert figures.empty
