@@ -239,11 +239,15 @@ def test_names_of_files_are_text_on_every_page_and_in_the_one_file(tmp_path: Pat
 
 
 def thumbnails_of(report: Path) -> dict[str, npt.NDArray[np.uint8]]:
-    """File -> pixels of every thumbnail."""
+    """File -> pixels of every thumbnail, as its image is."""
     return {
-        file.name: np.asarray(Image.open(file).convert("RGB"))
-        for file in (report / "images").glob("*.webp")
+        file.name: np.asarray(Image.open(file).convert("RGB")) for file in _plain_images(report)
     }
+
+
+def _plain_images(report: Path) -> list[Path]:
+    """Without the corrupted examples, which are made of one of them."""
+    return [file for file in (report / "images").iterdir() if file.name.count("-") == 1]
 
 
 def test_what_training_must_not_see_is_hidden_in_the_report_and_made_once(tmp_path: Path) -> None:
@@ -265,7 +269,7 @@ def test_what_training_must_not_see_is_hidden_in_the_report_and_made_once(tmp_pa
     for pixels_HWC in hidden.values():
         assert len(np.unique(pixels_HWC[:12].reshape(-1, 3), axis=0)) <= CELLS * CELLS
     assert max(len(np.unique(one[:12].reshape(-1, 3), axis=0)) for one in plain.values()) > 100
-    for file in (again / "images").iterdir():
+    for file in _plain_images(again):
         assert file.stat().st_nlink > 1
 
     about.write_text(json.dumps({**described, "pixelate_sha256": "0" * 64}))
@@ -291,3 +295,17 @@ def test_a_reason_is_explained_where_its_images_are(report: Path) -> None:
     text = (report / "pages" / "left-out.html").read_text()
 
     assert "Another image of its group is kept. Removed: a choice" in text
+
+
+def test_the_page_of_shift_shows_an_example_of_each_corruption_beside_its_figures(
+    report: Path,
+) -> None:
+    text = (report / "pages" / "shift.html").read_text()
+    examples = [one for one in (report / "images").iterdir() if one.name.count("-") == 3]
+
+    assert len(examples) == 6  # blur and fog
+    assert all(f"../images/{one.name}" in text for one in examples)
+    assert "60 test images, corrupted on purpose in 2 kinds and three strengths" in text
+    assert "<b>95.0</b> <small>86.3 – 98.3</small>" in text
+    assert "Extra test sets" not in text
+    assert "On 60 of these images, corrupted in 2 kinds" in (report / "model-card.md").read_text()
