@@ -23,6 +23,10 @@ SHIFTED = Table(
         ),
         Column("predicted", pa.int32(), "index of the most probable class"),
         Column("correct", pa.bool_(), "predicted is the true class, or one of the acceptable ones"),
-        Column("p_predicted", pa.float32(), "calibrated probability of the predicted class, 0..1"),
+        Column(
+            "p_predicted",
+            pa.float32(),
+            "calibrated probability of the predicted class, 0..1; in a restricted set, among its classes",
+        ),
     ),
 )
