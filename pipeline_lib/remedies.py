@@ -10,7 +10,7 @@ from pipeline_lib.reasons import Reason
 OVERRIDES: Final = "curation/overrides.csv"
 REMEDY_OF: Final[Mapping[Reason, str]] = {
     Reason.BROKEN_LINK: "fix or remove these links",
-    Reason.UNREADABLE_FILE: "allow reading these files (`chmod u+r`; of keys in a bucket s3:GetObject or the like, then `dvc repro --force "
+    Reason.UNREADABLE_FILE: "allow reading these files (`chmod u+r`; of S3 keys s3:GetObject, then `dvc repro --force "
     "download`), or remove them from the source",
     Reason.UNREADABLE_FOLDER: "allow reading these folders (`chmod u+rx`), or remove them from the source",
     Reason.NOT_SERVED: "open these URLs in a browser, and remove or correct those that are gone; a server that asks for a "
