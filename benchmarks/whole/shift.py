@@ -72,7 +72,7 @@ def main() -> None:
     }
     rows = list(_trained(answers[PLAIN], answers[LIGHT]))
     rows += _simulated(answers[PLAIN], options.nights)
-    print(write_results("shift", rows))
+    print(write_results("shift", rows, also=("scipy",)))
 
 
 def _answers(work: Path, recipe: str, seed: int) -> pd.DataFrame:

@@ -24,8 +24,8 @@ class RuleName(StrEnum):
     AS_GOOD = "as good as the champion"
     NO_CLASS_LOST = "no class lost"
     BETTER_THAN_TWIN = "better where only the seed changed"
-    NEAR_REFERENCE = "near the reference"
     NO_SHIFT_LOST = "no shifted test set lost"
+    NEAR_REFERENCE = "near the reference"
 
 
 @dataclass(frozen=True)
