@@ -46,6 +46,7 @@ def parquet(**columns: list[object]) -> bytes:
         ("l.json", b'"cat"', "l.json: a JSON file without records"),
         ("l.json", b"[1, 2]", r"l.json: a JSON file without records \(found: 1\)"),
         ("l.json", b'{"1.jpg": ["cat", "dog"], "2.jpg": ["cat"]}', "l.json: a JSON file without records"),
+        ("l.json", b'{"a": [{"image": "1.jpg", "label": 1}], "b": [{"image": "2.jpg", "label": 2}]}', "without records"),
         ("l.json", b"[" * 100_000, "l.json: not valid JSON"),
         ("l.json", b'[{"file_name": "\xff"}]', "l.json: not UTF-8 text"),
         ("l.jsonl", b'{"file_name": "1.jpg", "label": "cat"}\n[1]\n', "l.jsonl:2: a line that is no JSON object"),
