@@ -51,6 +51,7 @@ WITH_TABLES = (
     "docs/recipes.md",
     "docs/duplicates.md",
     "docs/gate.md",
+    "docs/groups.md",
     "docs/operations.md",
     "docs/dependencies.md",
     "docs/backbones.md",

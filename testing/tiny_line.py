@@ -25,6 +25,7 @@ from pipeline_lib.harness.line import Line, read_line
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.settings import Settings
+from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.manifest import MANIFEST
@@ -177,7 +178,7 @@ def _write_data(line: TinyLine, names: tuple[str, ...]) -> None:
         }
     )
     MEMBERS.write(_filled(MEMBERS, members), line.path("members"))
-    for table, role in ((LISTING, "listing"), (VOTES, "votes")):
+    for table, role in ((LISTING, "listing"), (VOTES, "votes"), (EXTRAS, "extras")):
         table.write(table.empty(), line.path(role))
     images = members[["image_id", "shard", "row_in_shard"]].assign(
         width_px=SIDE_PX, height_px=SIDE_PX

@@ -22,8 +22,10 @@ from pipeline_lib.report.compared_by import compared_by
 from pipeline_lib.report.confidence import Confidence, confidence_of
 from pipeline_lib.report.confusion import Confusion, class_page, confusion, confusion_counts
 from pipeline_lib.report.drift import Drift, Previous, drift_since
+from pipeline_lib.report.groups import Groups, groups_of
 from pipeline_lib.report.ledger import Ledger, ledger_of
 from pipeline_lib.report.severity import Severity, severity
+from pipeline_lib.slices.columns import Wanted
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.figures import read_operating_points
 from pipeline_lib.tables.manifest import MANIFEST
@@ -34,6 +36,7 @@ TABS = {
     pages.MISTAKES: "Mistakes",
     pages.FLIPS: "Flips",
     pages.CLASSES: "Classes",
+    pages.GROUPS: "Groups",
     pages.LABELS: "Labels",
     pages.DUPLICATES: "Duplicates",
     pages.LEFT_OUT: "Left out",
@@ -47,7 +50,8 @@ class Run:
 
     previous: the version whose data today's are compared with; None for the first, or when its profile is gone.
     judged_at: ISO time of the verdict, which the page tells as past. champion: what the model compared with says of the
-    same images. superclasses: class id -> names of what lies above it, from the top down.
+    same images. superclasses: class id -> names of what lies above it, from the top down. slices: what test images are
+    grouped by.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Run:
     judged_at: str = ""
     champion: Before | None = None
     superclasses: Mapping[str, Sequence[str]] | None = None
+    slices: Wanted | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ class Content:
     image_pages: tuple[pages.Page, ...]
     class_pages: tuple[ClassPage, ...]
     table: pd.DataFrame
+    groups: Groups
     of_rule: Mapping[str, str]
 
     @property
@@ -109,6 +115,8 @@ class Content:
         tables = {pages.CLASSES, pages.DATA, pages.DUPLICATES, pages.WORDS}
         if self.run.verdict.class_changes:
             tables.add(pages.CHANGES)
+        if self.groups.columns:
+            tables.add(pages.GROUPS)
         shown = {page.file for page in self.image_pages} | {page.file for page in self.class_pages}
         return frozenset(tables | shown | {page.page for page in self.confusion.pages})
 
@@ -126,6 +134,7 @@ class Content:
             found += [card.image_id for card in group.cards]
         found += list(self.table["image_id"])
         sections = [one for page in self.image_pages for one in page.sections]
+        sections += self.groups.sections
         sections += [one for page in self.class_pages for one in page.sections]
         for section in sections:
             found += [card.image_id for card in section.gallery.cards]
@@ -210,6 +219,7 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
             answers, classes, facts, changes, read_operating_points(files["operating_points"])
         ),
         table=table,
+        groups=groups_of(run.slices, answers, files, names=tuple(classes["name"])),
         of_rule=pages.OF_RULE,
     )
 

@@ -70,6 +70,8 @@ def render_pages(content: Content, images: Images) -> Iterator[tuple[str, str]]:
     for file, title in TABLES.items():
         if file in content.files:
             yield file, draw("tables.html.jinja", title=title, here=file)
+    if content.groups.columns:
+        yield pages.GROUPS, draw("groups.html.jinja", title="Groups", here=pages.GROUPS)
     yield pages.WORDS, draw("words.html.jinja", title="Words", here=pages.WORDS, words=WORDS)
     for gallery in content.image_pages:
         yield (

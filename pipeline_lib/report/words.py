@@ -149,6 +149,12 @@ WORDS = (
         "an unlikely explanation. It is adjusted for the number of classes, since in many classes one will stand out.",
     ),
     Word(
+        "holm",
+        "Holm, p adjusted",
+        "Of many comparisons some look large by chance. Holm's correction counts all of them: where it says under 0.05, "
+        "not even one of twenty such reports names a group that is like the others.",
+    ),
+    Word(
         "kept",
         "kept, quarantined, removed",
         "Every image that was found is one of these. Kept: it is used. Quarantined: something is wrong with it that can "
