@@ -34,7 +34,8 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources import object_bytes, s3, s3_bucket
+from pipeline_lib.sources import arriving, object_bytes, s3, s3_bucket
+from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.objects import SourceObject
 from pipeline_lib.sources.places import BucketPlace, s3_place
 from pipeline_lib.sources.source import Source
@@ -184,15 +185,15 @@ def test_what_the_last_run_packed_is_not_fetched_again_even_without_a_memo(
     assert set(before["shard"]) - set(after.members["shard"]) == changed
 
 
-@pytest.mark.parametrize("part_bytes", [object_bytes.PART_BYTES, 4096])
+@pytest.mark.parametrize("piece_bytes", [arriving.PIECE_BYTES, 4096])
 def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
     server: Server,
     take: Callable[..., Taken],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    part_bytes: int,
+    piece_bytes: int,
 ) -> None:
-    monkeypatch.setattr(object_bytes, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(arriving, "PIECE_BYTES", piece_bytes)
     files = images(40)
     archive = tar_of(tmp_path / "pics.tar", files).read_bytes()
     server.put(
@@ -238,7 +239,7 @@ def test_an_object_put_again_after_the_listing_is_never_mixed_in(server: Server)
 def test_an_archive_put_again_between_two_parts_is_never_spliced(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_bytes, "PART_BYTES", 1000)
+    monkeypatch.setattr(arriving, "PIECE_BYTES", 1000)
     server.put({"pics.tar": b"a" * 5000})
     place, listed_object = place_and_object(server, f"s3://{BUCKET}/pics.tar")
 
@@ -253,7 +254,12 @@ def test_an_archive_put_again_between_two_parts_is_never_spliced(
     monkeypatch.setattr(object_bytes.Objects, "_chunks", put_again_before_the_second)
 
     with pytest.raises(BadData, match="the object changed after it was listed"):
-        place.fetch(listed_object, tmp_path / "pics.tar", workers=1, step=lambda _: None)
+        place.fetch(
+            listed_object,
+            Arriving(tmp_path / "pics.tar", listed_object.size_bytes),
+            workers=1,
+            step=lambda _: None,
+        )
 
 
 @pytest.mark.parametrize("uri", ["set", "set.tar"])
@@ -330,7 +336,7 @@ def test_a_wrong_endpoint_is_named_with_the_setting(server: Server) -> None:
 
         with pytest.raises(
             ServiceUnavailable,
-            match=r"S3 does not answer .*Remedy: check the network and s3_endpoint_url in settings.toml",
+            match=r"S3 does not answer .*Remedy: check the network, .* and s3_endpoint_url in settings.toml",
         ):
             listed(f"s3://{BUCKET}/set", url)
 
@@ -436,7 +442,12 @@ def test_a_transfer_that_breaks_off_goes_on_and_gives_the_same_bytes(
 
     with FlakyProxy(server.url, only_gets(fault)) as proxy:
         place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
-        place.fetch(listed_object, tmp_path / "a.tar", workers=1, step=lambda _: None)
+        place.fetch(
+            listed_object,
+            Arriving(tmp_path / "a.tar", listed_object.size_bytes),
+            workers=1,
+            step=lambda _: None,
+        )
 
         assert (tmp_path / "a.tar").read_bytes() == data
         assert len(gets(proxy)) >= 2
@@ -449,7 +460,12 @@ def test_a_full_disk_ends_a_transfer_at_once(server: Server) -> None:
     with FlakyProxy(server.url, lambda _: None) as proxy:
         place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
         with pytest.raises(OSError, match="No space left on device"):
-            place.fetch(listed_object, Path("/dev/full"), workers=1, step=lambda _: None)
+            place.fetch(
+                listed_object,
+                Arriving(Path("/dev/full"), listed_object.size_bytes),
+                workers=1,
+                step=lambda _: None,
+            )
         assert len(gets(proxy)) == 1
 
 
@@ -468,14 +484,19 @@ def test_a_transfer_that_never_comes_further_ends_in_one_line(server: Server) ->
 def test_a_server_that_ignores_ranges_is_read_from_byte_0_and_one_that_ignores_preconditions_found_out(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_bytes, "PART_BYTES", 1000)
+    monkeypatch.setattr(arriving, "PIECE_BYTES", 1000)
     data = bytes(range(256)) * 20
     server.put({"a.tar": data})
 
     with FlakyProxy(server.url, lambda _: WHOLE) as proxy:
         place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
         done: list[int] = []
-        place.fetch(listed_object, tmp_path / "a.tar", workers=2, step=done.append)
+        place.fetch(
+            listed_object,
+            Arriving(tmp_path / "a.tar", listed_object.size_bytes),
+            workers=2,
+            step=done.append,
+        )
         assert (tmp_path / "a.tar").read_bytes() == data
         assert sum(done) == len(data)
         with pytest.raises(
@@ -501,6 +522,21 @@ def test_every_key_that_s3_allows_is_read(server: Server, key: str) -> None:
     assert place.read(by_size[10]) == b"0123456789"
     assert place.read_part(by_size[10], start=3, size_bytes=4) == b"3456"
     assert place.read(by_size[0]) == b""
+
+
+def test_keys_that_climb_or_end_in_a_slash_are_refused_by_name(
+    server: Server, take: Callable[..., Taken]
+) -> None:
+    files = images(10)
+    odd = {"../b.jpg": b"1", "/c.jpg": b"2", "0/full.jpg/": b"3", "0/empty/": b"", "0//d.jpg": b"4"}
+    server.put(files | odd, "set/")
+
+    members = take({"uri": f"s3://{BUCKET}/set"}).members
+
+    refused = members["refusal"].dropna()
+    assert sorted(refused.index) == ["pics/../b.jpg", "pics//c.jpg", "pics/0/full.jpg/"]
+    assert set(refused) == {"tar_unsafe_member"}
+    assert len(members) == 10 + 4, "only the marker of an empty folder is no object"
 
 
 def test_credentials_that_expire_are_taken_anew_from_the_session(
@@ -577,6 +613,30 @@ def test_a_bucket_of_another_region_is_read_there(server: Server) -> None:
         assert place.read(listed_object) == b"0123456789"
 
         assert "/eu-west-1/s3/" in gets(proxy)[-1].headers["Authorization"]
+
+
+def test_what_botocore_cannot_say_well_is_one_line_with_its_remedy(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        SourceMissing, match=r'not the name of a bucket \(found: [^^]*"My Bucket!"\)'
+    ):
+        listed("s3://My Bucket!/x", server.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"an address that is none .*AWS_ENDPOINT_URL"):
+        listed(f"s3://{BUCKET}/x", None)
+    _, context = own_authority(tmp_path)
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    with (
+        FlakyProxy(server.url, lambda _: None, context=context) as proxy,
+        pytest.raises(ServiceUnavailable, match=r"no secure connection .*Remedy: .*AWS_CA_BUNDLE"),
+    ):
+        listed(f"s3://{BUCKET}/x", proxy.url)
+    with (
+        FlakyProxy(server.url, lambda _: Busy(307)) as proxy,
+        pytest.raises(ServiceUnavailable, match=r"S3 redirects every request"),
+    ):
+        listed(f"s3://{BUCKET}/x", proxy.url)
 
 
 def test_a_bucket_that_all_may_read_needs_no_credentials(
