@@ -71,6 +71,7 @@ def survey_and_ask(
     subject: str | None,
     label_column: str | None = None,
     several: str | None = None,
+    role: str | None = None,
 ) -> Survey:
     """Survey the source, and ask what its names leave open.
 
@@ -114,7 +115,7 @@ def survey_and_ask(
     if "class_from" in said and labels is None:
         answer = replace(answer, labels=NO_LABELS)
     answer = replace(answer, **said)
-    _refuse_contradictions(answer, uri)
+    _refuse_contradictions(answer, uri, role)
 
     def read(answer: SourceAnswer) -> Survey:
         with live("read folders and names"):
@@ -206,7 +207,7 @@ def says_how(said: Mapping[str, Any]) -> bool:
     return bool(said.keys() & {"layout", "splits", "depth", "class_from", "split_from"})
 
 
-def _refuse_contradictions(answer: SourceAnswer, uri: str) -> None:
+def _refuse_contradictions(answer: SourceAnswer, uri: str, role: str | None) -> None:
     """Raise UsageError for what params.yaml would refuse of a source, before anything is read by it."""
     from pydantic import ValidationError
 
@@ -221,6 +222,7 @@ def _refuse_contradictions(answer: SourceAnswer, uri: str) -> None:
             {
                 "name": "images",
                 "uri": "images",
+                "role": role,
                 "layout": layout,
                 "labels": answer.labels or None,
                 **stated,
