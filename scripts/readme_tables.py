@@ -13,6 +13,7 @@ from scripts import (
     label_tables,
     learning_tables,
     prediction_tables,
+    scale_tables,
     speed_tables,
 )
 from scripts.curation_tables import acceptance
@@ -22,6 +23,7 @@ from scripts.measured import hardware, results
 from scripts.metric_tables import metrics
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
 from scripts.report_tables import mistakes_columns, report_scale, slices_columns
+from scripts.slices_tables import slices
 from scripts.speed_tables import (
     cifar10,
     cifar10_stages,
@@ -177,6 +179,9 @@ TABLES = {
     "coverage": coverage,
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
+    "scale stages": scale_tables.per_image,
+    "scale curate": scale_tables.curate_rows,
+    "scale estimates": scale_tables.estimates,
     "unlike": unlike,
     "metrics": metrics,
     "marks": marks,
@@ -232,5 +237,6 @@ TABLES = {
     "gate classes": gate_tables.lost,
     "gate shown": gate_tables.shown,
     "gate nights": gate_tables.nights,
+    "slices benchmark": slices,
     "slices columns": slices_columns,
 }
