@@ -24,6 +24,7 @@ from scripts.metric_tables import metrics
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
 from scripts.report_tables import mistakes_columns, report_scale, slices_columns
 from scripts.shift_tables import shift_equal, shift_trained
+from scripts.slices_tables import slices
 from scripts.speed_tables import (
     cifar10,
     cifar10_stages,
@@ -239,5 +240,6 @@ TABLES = {
     "gate classes": gate_tables.lost,
     "gate shown": gate_tables.shown,
     "gate nights": gate_tables.nights,
+    "slices benchmark": slices,
     "slices columns": slices_columns,
 }
