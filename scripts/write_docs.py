@@ -38,6 +38,7 @@ TABLES = (
     "soft_labels",
     "beton_index",
     "predictions",
+    "explanations",
 )
 WITH_TABLES = (
     "README.md",

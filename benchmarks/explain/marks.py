@@ -26,11 +26,12 @@ from torch.nn import functional as F
 
 from benchmarks.support.photographs import FOLDER, make_photographs
 from benchmarks.support.results_file import Row, kept_rows, row, write_results
-from pipeline_lib.explain.class_map import class_map, rank_correlation
 from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.class_map import class_map
 
 K, N, N_FRESH = 4, 100, 10  # N_FRESH: images that are also shown to networks with fresh weights
 MARK_SHARE = 0.3  # of the side
+SEED = 100  # of the weights that are trained; those of fresh networks are from 0 on
 ENOUGH = 0.95  # of a hundred images
 PHOTOGRAPHS = 300
 Box = tuple[int, int, int, int]
@@ -38,9 +39,9 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Case:
-    """make: seed -> a network with fresh weights. start: what it is given before training."""
+    """make: a network with fresh weights, from torch's random state. start: what it is given before training."""
 
-    make: Callable[[int], nn.Module]
+    make: Callable[[], nn.Module]
     side_px: int
     peak: float
     batch: int = 32
@@ -48,27 +49,24 @@ class Case:
     start: Callable[[nn.Module], None] | None = None
 
 
-def named(name: str, side_px: int, seed: int) -> nn.Module:
+def named(name: str, side_px: int) -> nn.Module:
     """A network that a line can train."""
-    torch.manual_seed(seed)
     return build_network(name, n_classes=K, side_px=side_px)
 
 
-def small_vit(seed: int) -> nn.Module:
+def small_vit() -> nn.Module:
     """timm's vision transformer, small: 4 blocks of 96 channels, patches of 8 px."""
     from timm.models.vision_transformer import VisionTransformer
 
-    torch.manual_seed(seed)
     return VisionTransformer(
         img_size=96, patch_size=8, embed_dim=96, depth=4, num_heads=3, num_classes=K
     )
 
 
-def small_swin(seed: int) -> nn.Module:
+def small_swin() -> nn.Module:
     """timm's Swin, small: two stages of two blocks from 96 channels on, patches of 8 px, windows of 6 x 6."""
     from timm.models.swin_transformer import SwinTransformer
 
-    torch.manual_seed(seed)
     return SwinTransformer(
         img_size=96,
         patch_size=8,
@@ -120,12 +118,13 @@ def main() -> None:
 
 def measured(name: str, case: Case, photographs: list[npt.NDArray[np.uint8]]) -> list[Row]:
     """Train, then look where the maps lie."""
-    network = case.make(0)
+    torch.manual_seed(SEED)
+    network = case.make()
     if case.start:
         case.start(network)
     steps, top1 = trained(network, case, photographs)
     random = np.random.default_rng(2)
-    shares, areas, correlations = [], [], []
+    shares, areas, asked = [], [], []
     for n in range(N):
         pixels, label, box = planted(case.side_px, photographs, random)
         images = as_input(pixels[None])
@@ -134,7 +133,7 @@ def measured(name: str, case: Case, photographs: list[npt.NDArray[np.uint8]]) ->
         shares.append(share)
         areas.append(area)
         if n < N_FRESH:
-            correlations.append(rank_correlation(case.make, images, label, found.evidence_hw))
+            asked.append(Shown(images, label, found.evidence_hw))
     rows = [
         row(name, "steps of training", "steps", [steps]),
         row(name, "top-1", "", [top1]),
@@ -142,7 +141,7 @@ def measured(name: str, case: Case, photographs: list[npt.NDArray[np.uint8]]) ->
         row(name, "evidence on the mark, mean", "", [float(np.mean(shares))]),
         row(name, "evidence on the mark", "", shares),
         row(name, "share of the image that the grown box covers", "", areas),
-        row(name, "rank correlation with fresh weights", "", correlations),
+        row(name, "rank correlation with fresh weights", "", rank_correlations(case.make, asked)),
     ]
     for one in rows:
         print(

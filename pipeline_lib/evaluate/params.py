@@ -38,6 +38,13 @@ class EvaluateParams(Params):
         description="number of training images, at least one of each class, from which the model learns to tell images "
         "unlike any it was trained on; 0: it does not tell",
     )
+    explained_images: int = Field(
+        24,
+        ge=0,
+        le=500,
+        description="number of test images whose answers the report explains: the most confident mistakes, and right "
+        "answers; 0: none",
+    )
     threads: int = Field(
         2,
         ge=1,

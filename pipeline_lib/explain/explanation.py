@@ -13,9 +13,9 @@ from torch import nn
 
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.errors import UsageError
-from pipeline_lib.explain.class_map import ClassMap, class_map, rank_correlation
 from pipeline_lib.explain.neighbours import Neighbour, TrainingImages
 from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.class_map import ClassMap, NoCells, Shown, class_map, rank_correlations
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 from pipeline_lib.networks.saved_weights import load_weights
@@ -82,7 +82,7 @@ class TrainedModel:
         images_BCHW = self.classifier.normalised(images_BHWC)
         try:
             found = class_map(self.classifier.network, images_BCHW, label)
-        except ValueError as error:
+        except NoCells as error:
             raise UsageError(
                 "cannot be explained by a map",
                 file="--model",
@@ -99,7 +99,9 @@ class TrainedModel:
             guesses=tuple(guess(k) for k in order[:BEST]),
             class_of=guess(label),
             map=found,
-            correlation=rank_correlation(self._fresh, images_BCHW, label, found.evidence_hw),
+            correlation=rank_correlations(
+                self._fresh, [Shown(images_BCHW, label, found.evidence_hw)]
+            )[0],
             near=training.nearest(file) if training else None,
         )
 
@@ -111,12 +113,10 @@ class TrainedModel:
         except Undecodable as error:
             raise unusable(name, error.reason, error.detail) from error
 
-    def _fresh(self, seed: int) -> nn.Module:
-        """The same network with fresh weights; torch's random state stays as it is."""
+    def _fresh(self) -> nn.Module:
+        """The same network with fresh weights."""
         about = self.about
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return build_network(about.network, n_classes=len(about.classes), side_px=about.side_px)
+        return build_network(about.network, n_classes=len(about.classes), side_px=about.side_px)
 
 
 def open_trained(folder: Path) -> TrainedModel:

@@ -29,7 +29,7 @@ SHOWN, LATEST = "shown.txt", "latest"
 COUNTED_AT_ONCE = (
     20  # comparisons of two nights' images that a run may make anew for the page of all nights
 )
-REPORT_VERSION = 10  # raised when the report shows the same artifacts otherwise
+REPORT_VERSION = 11  # raised when the report shows the same artifacts otherwise
 
 
 def publish(

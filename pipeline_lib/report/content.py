@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline_lib.files.csv_cells import plain, read_frame
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.registry import Comparison, Verdict
-from pipeline_lib.report import charts, galleries, pages
+from pipeline_lib.report import charts, explained, galleries, pages
 from pipeline_lib.report.answers import DOUBTED, join_answers, mistakes
 from pipeline_lib.report.champion import Before, with_champion
 from pipeline_lib.report.class_pages import ClassPage, class_pages
@@ -23,12 +23,14 @@ from pipeline_lib.report.confusion import Confusion, class_page, confusion, conf
 from pipeline_lib.report.drift import Drift, Previous, drift_since
 from pipeline_lib.report.ledger import Ledger, ledger_of
 from pipeline_lib.tables.classes import read_classes
+from pipeline_lib.tables.explanations import EXPLANATIONS
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.review import REVIEW
 
 TABS = {
     pages.MISTAKES: "Mistakes",
+    explained.EXPLAINED: "Explanations",
     pages.FLIPS: "Flips",
     pages.CLASSES: "Classes",
     pages.LABELS: "Labels",
@@ -86,6 +88,7 @@ class Content:
     flips_unknown: str
     loss_chart: charts.Chart
     top1_chart: charts.Chart
+    explained: explained.Explanations | None
     confusion: Confusion
     grouped_by: str
     classes: tuple[dict[str, Any], ...]
@@ -104,6 +107,8 @@ class Content:
         tables = {pages.CLASSES, pages.DATA, pages.DUPLICATES, pages.WORDS}
         if self.run.verdict.class_changes:
             tables.add(pages.CHANGES)
+        if self.explained:
+            tables.add(explained.EXPLAINED)
         shown = {page.file for page in self.image_pages} | {page.file for page in self.class_pages}
         return frozenset(tables | shown | {page.page for page in self.confusion.pages})
 
@@ -119,6 +124,7 @@ class Content:
             found += [card.image_id for card in gallery.cards[: galleries.SHOWN]]
         for group in self.duplicates[: galleries.SHOWN_GROUPS]:
             found += [card.image_id for card in group.cards]
+        found += self.explained.image_ids() if self.explained else []
         found += list(self.table["image_id"])
         sections = [one for page in self.image_pages for one in page.sections]
         sections += [one for page in self.class_pages for one in page.sections]
@@ -197,6 +203,9 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         compared_by=compared_by(json.loads(files["curation"].read_text(encoding="utf-8"))),
         names=names,
         page_of={class_id: class_page(label) for label, class_id in enumerate(classes["class_id"])},
+        explained=explained.explanations(
+            EXPLANATIONS.read(files["explanations"]), answers, manifest, names
+        ),
         image_pages=tuple(shown),
         class_pages=class_pages(answers, classes, facts, changes),
         table=table,

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from pipeline_lib.report import pages
 from pipeline_lib.report.content import Content
+from pipeline_lib.report.explained import EXPLAINED, EvidenceFiles, where
 from pipeline_lib.report.thumbnails import Thumbnail
 from pipeline_lib.report.words import WORDS
 from pipeline_lib.safe_text import as_code, as_markdown, shown
@@ -43,6 +44,7 @@ TABLES = {
     pages.DUPLICATES: "Duplicates",
 }
 Images = Mapping[str, Thumbnail]  # image_id -> its file
+Evidence = Mapping[str, EvidenceFiles]  # image_id -> its maps
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def render_report(content: Content, images: Images) -> str:
     )
 
 
-def render_pages(content: Content, images: Images) -> Iterator[tuple[str, str]]:
+def render_pages(content: Content, images: Images, evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Yield (file name, text) of every page behind the first."""
     link = f'<link rel="stylesheet" href="{STYLE}">'
     style = Style(Markup(link), Markup("'self'"))  # noqa: S704
@@ -70,6 +72,12 @@ def render_pages(content: Content, images: Images) -> Iterator[tuple[str, str]]:
     for file, title in TABLES.items():
         if file in content.files:
             yield file, draw("tables.html.jinja", title=title, here=file)
+    if content.explained:
+        title = "Explanations"
+        yield (
+            EXPLAINED,
+            draw("explanations.html.jinja", title=title, here=EXPLAINED, evidence=evidence),
+        )
     yield pages.WORDS, draw("words.html.jinja", title="Words", here=pages.WORDS, words=WORDS)
     for gallery in content.image_pages:
         yield (
@@ -163,6 +171,7 @@ def environment() -> Environment:
         "points": _points,
         "short": _short,
         "number": "{:,}".format,
+        "where": where,
     }
     return found
 
