@@ -39,6 +39,7 @@ TABLES = (
     "beton_index",
     "predictions",
     "explanations",
+    "shifted",
 )
 WITH_TABLES = (
     "README.md",

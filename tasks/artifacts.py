@@ -18,6 +18,8 @@ from tasks.registration import Registration
 from tasks.sweep_trials import Trial
 from tasks.workspace import Workspace
 
+SPLITS = ("val", "test")
+
 
 def read_metrics(workspace: Workspace) -> dict[str, Any]:
     """Return the content of metrics.json, empty when the line has none."""
@@ -30,7 +32,7 @@ def show_scores(workspace: Workspace) -> None:
     rows = [
         {"split": split, **_rounded(scores)}
         for split, scores in read_metrics(workspace).items()
-        if isinstance(scores, dict)
+        if split in SPLITS
     ]
     create_table_artifact(
         rows,

@@ -28,15 +28,7 @@ def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
     index: an index file to use instead of the checkout's own, whose staged changes so stay untouched.
     Raises ProgramFailed with git's own message.
     """
-    command = ["git", *arguments]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=git_environment(index),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = _run(folder, *arguments, index=index)
     if done.returncode:
         remedy = f"run `git {' '.join(arguments)}` there to see why"
         raise ProgramFailed("git refused", file=folder, value=done.stderr, remedy=remedy)
@@ -45,27 +37,25 @@ def git(folder: Path, *arguments: str, index: Path | None = None) -> str:
 
 def commit_of(folder: Path, revision: str) -> str | None:
     """Return the full hash of the commit that a revision names, None if there is no such commit."""
-    command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=git_environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
+    return (
+        _run(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").stdout.strip()
+        or None
     )
-    return done.stdout.strip() or None
 
 
 def checked_out(folder: Path) -> str | None:
     """Return the branch that is checked out, None for a detached HEAD or outside a repository."""
-    command = ["git", "symbolic-ref", "--quiet", "--short", "HEAD"]
-    done = subprocess.run(
-        command,
+    return _run(folder, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip() or None
+
+
+def _run(
+    folder: Path, *arguments: str, index: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *arguments],
         cwd=folder,
-        env=git_environment(),
+        env=git_environment(index),
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    return done.stdout.strip() or None

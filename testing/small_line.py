@@ -75,8 +75,17 @@ class SmallLine:
         self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any
     ) -> StageRun[EvaluateParams]:
         """A job for the evaluate stage that writes below `out`."""
-        tables = ("predictions.parquet", "explanations.parquet", "per_class.csv", "confusion.csv")
-        writes = {Path(name).stem: out / name for name in (*tables, "export", "metrics.json")}
+        names = (
+            "predictions.parquet",
+            "explanations.parquet",
+            "shifted.parquet",
+            "shift.csv",
+            "export",
+            "metrics.json",
+            "per_class.csv",
+            "confusion.csv",
+        )
+        writes = {Path(name).stem: out / name for name in names}
         reads = {**self.reads(), "weights": weights, "features": self.folder / "features"}
         return StageRun(
             self.folder,

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from benchmarks.support.photographs import FOLDER, make_photographs
 from benchmarks.support.results_file import Row, kept_rows, row, write_results
 from pipeline_lib.networks.build import build_network
-from pipeline_lib.networks.class_map import class_map
+from pipeline_lib.networks.class_map import Shown, class_map, rank_correlations
 
 K, N, N_FRESH = 4, 100, 10  # N_FRESH: images that are also shown to networks with fresh weights
 MARK_SHARE = 0.3  # of the side

@@ -23,10 +23,11 @@ import pandas as pd
 from scipy.special import gammaln
 
 from benchmarks.support.results_file import Row, row, write_results
+from pipeline_lib.paired_change import ONE_SIDED_95, score
 from pipeline_lib.register.champion_answers import classes_today
 from pipeline_lib.register.class_losses import class_changes, holm, mcnemar_loss
 from pipeline_lib.register.gate import Champion, Evaluation, as_good, fight
-from pipeline_lib.register.paired import ONE_SIDED_95, compare, margin, score, visible_loss
+from pipeline_lib.register.paired import compare, margin, visible_loss
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.register.reference import near_reference, supersedes
 from pipeline_lib.registry import Comparison, Rule

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline_lib.params_file import Params
+from pipeline_lib.shift.names import KINDS, Kind
 
 
 class EvaluateParams(Params):
@@ -45,12 +46,29 @@ class EvaluateParams(Params):
         description="number of test images whose answers the report explains: the most confident mistakes, and right "
         "answers; 0: none",
     )
+    corruptions: tuple[Kind, ...] = Field(
+        KINDS,
+        description="kinds of corruption in which test images are shown again, each in three strengths; empty: none",
+    )
+    corrupted_images: int = Field(
+        200,
+        ge=1,
+        le=1_000_000,
+        description="number of test images that are corrupted, at least one of each class, equally many of all classes",
+    )
     threads: int = Field(
         2,
         ge=1,
         le=256,
         description="number of CPU threads; another number may change the last bits of a probability",
     )
+
+    @field_validator("corruptions")
+    @classmethod
+    def _kinds_differ(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("a kind is named twice; name each once")
+        return kinds
 
 
 PARAMS = EvaluateParams

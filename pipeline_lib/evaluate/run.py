@@ -27,6 +27,7 @@ from pipeline_lib.evaluate.predictions import (
     log_softmax,
     predictions,
 )
+from pipeline_lib.evaluate.shift import answer_shifted, shift_figures, shifted_images, summary
 from pipeline_lib.evaluate.unlike import (
     Rank,
     Remarking,
@@ -52,6 +53,7 @@ from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, load_weights
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
+from pipeline_lib.tables.shifted import SHIFTED
 
 log = logging.getLogger(__name__)
 NAMED = 10  # classes in a message
@@ -115,7 +117,13 @@ def run(job: StageRun[EvaluateParams]) -> None:
     far_N = splits["val"].distances_N
     rank = None if far_N is None else Rank(far_N)
     alarms = _false_alarms(splits["test"], rank)
-    _write_tables(job, splits, temperature=temperature, alarms=alarms, class_ids=about.classes)
+
+    # Corrupted images and extra test sets.
+    wanted = shifted_images(rows["test"], params)
+    shifted = answer_shifted(job, model, about, wanted, temperature=temperature, device=device)
+    _write_tables(
+        job, splits, shifted, temperature=temperature, alarms=alarms, class_ids=about.classes
+    )
 
     # The export has the temperature inside: its probabilities are the calibrated ones.
     calibrated = Calibrated(model.cpu(), temperature=temperature)
@@ -222,6 +230,7 @@ def _score_split(
 def _write_tables(
     job: StageRun[EvaluateParams],
     splits: dict[str, ScoredSplit],
+    shifted: pd.DataFrame,
     *,
     temperature: float,
     alarms: Mapping[str, float],
@@ -243,9 +252,11 @@ def _write_tables(
         )
     metrics["test"] |= alarms
     PREDICTIONS.write(pd.concat(frames.values()), job.writes["predictions"])
-    write_text(
-        job.writes["metrics"], json.dumps({**metrics, "temperature": temperature}, indent=1) + "\n"
-    )
+    SHIFTED.write(shifted, job.writes["shifted"])
+    figures = shift_figures(shifted, frames["test"])
+    write_text(job.writes["shift"], frame_as_csv(figures))
+    metrics |= {"shift": summary(figures), "temperature": temperature}
+    write_text(job.writes["metrics"], json.dumps(metrics, indent=1) + "\n")
 
     # Per class and per pair of classes: on the test split alone.
     test = frames["test"].sort_values("image_id")

@@ -10,10 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.labels.devkit import opened_synsets, wnid_of_id
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.lists import lines_of
 from pipeline_lib.labels.params import LabelsFile
@@ -86,31 +86,12 @@ def _boxes(words: list[str]) -> list[dict[str, str]]:
 
 def _by_devkit(files: Files, name: str) -> Iterator[_Line]:
     folder = name.rpartition("/")[0]
-    wnids = wnid_of_id(files, f"{folder}/{META}".lstrip("/"))
+    meta = f"{folder}/{META}".lstrip("/")
+    file = io.BytesIO(files.read(meta))
+    with opened_synsets(file, shown=files.at(meta), remedy=REMEDY) as synsets:
+        wnids = wnid_of_id(synsets)
     for line, text in lines_of(files, name):
         if not text.isdecimal() or int(text) not in wnids:
             where = f"{files.at(name)}:{line}"
             raise BadData("no ILSVRC2012_ID", file=where, value=text[:60], remedy=REMEDY)
         yield line, f"ILSVRC2012_val_{line:08d}", wnids[int(text)], []
-
-
-def wnid_of_id(files: Files, name: str) -> Mapping[int, str]:
-    """ILSVRC2012_ID -> wnid, from meta.mat. Raises BadData."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        synsets: Any = loadmat(io.BytesIO(files.read(name)), squeeze_me=True)["synsets"]
-        return {int(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in synsets}
-    except (
-        MatReadError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        NotImplementedError,
-    ) as error:
-        where = files.at(name)
-        raise BadData(
-            "not the devkit's meta.mat", file=where, value=repr(error), remedy=REMEDY
-        ) from error

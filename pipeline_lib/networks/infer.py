@@ -28,36 +28,35 @@ def score(model: Classifier, loader: BatchLoader, device: torch.device) -> Itera
 
     Raises NotFinite when the logits of an image are not finite.
     """
-    model.eval()
     threads = torch.get_num_threads()
     for batch in loader.epoch(0):
         # FFCV sets its own number of threads at each start.
         torch.set_num_threads(threads)
-        with torch.no_grad():
-            logits_BK = model(batch.images_BHWC.to(device))
-        logits_BK = logits_BK.float().cpu()
-        if not torch.isfinite(logits_BK).all():
-            raise _not_finite(model, batch, logits_BK, loader.image_ids, device)
+        image_ids = [loader.image_ids[position] for position in batch.positions_B.tolist()]
+        logits_BK = logits_of(model, batch.images_BHWC, device, image_ids=image_ids)
         yield Scored(batch=batch, logits_BK=logits_BK)
 
 
-def _not_finite(
+@torch.no_grad()
+def logits_of(
     model: Classifier,
-    batch: Batch,
-    logits_BK: torch.Tensor,
-    image_ids: Sequence[str],
+    images_BHWC: torch.Tensor,
     device: torch.device,
-) -> NotFinite:
-    """The error that names the network, the first layer that overflows, and the first images it does so for."""
+    *,
+    image_ids: Sequence[str],
+) -> torch.Tensor:
+    """The logits_BK of one batch, as `score` says. image_ids: of the batch, named where the logits are not finite."""
+    model.eval()
+    logits_BK: torch.Tensor = model(images_BHWC.to(device)).float().cpu()
     is_bad_B = ~torch.isfinite(logits_BK).all(dim=1)
-    positions = batch.positions_B[is_bad_B][:SHOWN_IMAGES].tolist()
-    layer = first_not_finite(model, batch.images_BHWC[is_bad_B].to(device))
-    return NotFinite.of(
-        model.name,
-        layer=layer,
-        images=[image_ids[position] for position in positions],
-        n_images=int(is_bad_B.sum()),
-    )
+    if is_bad_B.any():
+        raise NotFinite.of(
+            model.name,
+            layer=first_not_finite(model, images_BHWC[is_bad_B].to(device)),
+            images=[image_ids[n] for n in is_bad_B.nonzero().flatten().tolist()][:SHOWN_IMAGES],
+            n_images=int(is_bad_B.sum()),
+        )
+    return logits_BK
 
 
 @torch.no_grad()

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from pipeline_lib.paired_change import ONE_SIDED_95, score, score_interval
 from pipeline_lib.registry import Comparison
 
 Flags = npt.NDArray[np.bool_]
-ONE_SIDED_95 = 1.6448536269514722  # the normal distribution's 95 % point: one-sided bounds
 POWER = 0.8  # a loss is visible when it is noticed this often
-HALVINGS = 60  # of an interval of length 2: to 2e-18
+HALVINGS = 60  # of an interval of length 1
 
 
 def compare(
@@ -44,42 +44,6 @@ def margin(n: int, smallest: float) -> float:
     answer alike on every image can be bounded by (the rule of three: Hanley, Lippman-Hand, JAMA 1983, 249:1743).
     """
     return max(smallest, 3 * math.sqrt(0.02 / n), 3 / (n + 3))
-
-
-def score_interval(b: int, c: int, n: int, *, z: float = ONE_SIDED_95) -> tuple[float, float]:
-    """Tango's score interval for (c - b) / n, each end at z standard deviations.
-
-    T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
-    Statistics in Medicine 1998, 17:891-908.
-    """
-    return _crossing(b, c, n, z), _crossing(b, c, n, -z)
-
-
-def score(b: npt.ArrayLike, c: npt.ArrayLike, n: int, change: float) -> npt.NDArray[np.float64]:
-    """Tango's statistic: how many standard deviations (c - b) / n lies above a true `change`, -1..1.
-
-    b, c: counts, any shape. The share of images that only the champion gets right is estimated under that change.
-    """
-    b, c = np.asarray(b, float), np.asarray(c, float)
-    linear = (2 * n - (c - b)) * change - (b + c)
-    constant = -b * change * (1 - change)
-    only_champion = (np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0)) - linear) / (4 * n)
-    variance = n * np.maximum(2 * only_champion + change * (1 - change), 0)
-    distance = c - b - n * change
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(distance == 0, 0.0, distance / np.sqrt(variance))
-
-
-def _crossing(b: int, c: int, n: int, z: float) -> float:
-    """The change at which the statistic, which falls with the change, is z."""
-    below, above = -1.0, 1.0
-    for _ in range(HALVINGS):
-        middle = (below + above) / 2
-        if score(b, c, n, middle) > z:
-            below = middle
-        else:
-            above = middle
-    return (below + above) / 2
 
 
 def visible_loss(comparison: Comparison) -> float:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline_lib.paired_change import score
 from pipeline_lib.register import sentences
-from pipeline_lib.register.paired import score
 from pipeline_lib.registry import Comparison, Rule, RuleName
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.upgrade.releases import Release, make_the_same_bytes

@@ -11,11 +11,11 @@ import csv
 import io
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline_lib.errors import BadData, SourceMissing
+from pipeline_lib.labels.devkit import opened_synsets, wnid_of_id
 
 HEADER = ("class_id", "name", "definition", "parents")
 MAPPING_LINE = re.compile(r"(n\d{8})\s+(\S.*)")
@@ -34,37 +34,21 @@ def classes_csv(file: Path) -> str:
 
 
 def _from_mat(file: Path) -> list[tuple[str, str, str, str]]:
-    """The struct `synsets`: ILSVRC2012_ID, WNID, words, gloss, num_children, children (IDs), ..."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        synsets: Any = loadmat(file, squeeze_me=True)["synsets"]
-        wnid = {int(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in synsets}
+    with opened_synsets(file, shown=str(file), remedy=REMEDY) as synsets:
+        wnid = wnid_of_id(synsets)
         parents: dict[str, list[str]] = {name: [] for name in wnid.values()}
         for one in synsets:
             for child in np.atleast_1d(one["children"])[: int(one["num_children"])]:
                 parents[wnid[int(child)]].append(str(one["WNID"]))
-    except (
-        MatReadError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        NotImplementedError,
-    ) as error:
-        raise BadData(
-            "not the devkit's meta.mat", file=file, value=repr(error), remedy=REMEDY
-        ) from error
-    return [
-        (
-            str(one["WNID"]),
-            _first_word(str(one["words"])),
-            str(one["gloss"]),
-            ";".join(sorted(parents[str(one["WNID"])])),
-        )
-        for one in synsets
-    ]
+        return [
+            (
+                str(one["WNID"]),
+                _first_word(str(one["words"])),
+                str(one["gloss"]),
+                ";".join(sorted(parents[str(one["WNID"])])),
+            )
+            for one in synsets
+        ]
 
 
 def _from_mapping(file: Path) -> list[tuple[str, str, str, str]]:

@@ -2,13 +2,11 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
+from pipeline_lib.paired_change import ONE_SIDED_95, score, score_interval
 from pipeline_lib.register.gate import as_good
 from pipeline_lib.register.paired import (
-    ONE_SIDED_95,
     compare,
     margin,
-    score,
-    score_interval,
     visible_loss,
 )
 from pipeline_lib.registry import Comparison

@@ -15,20 +15,7 @@ from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.params import load_params
 from pipeline_lib.sources.layout import LAYOUTS
 from pipeline_lib.sources.source import Source
-from testing.toy_repository import ROOT, make_toy_repository
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    origin = make_toy_repository(tmp_path / "origin")
-    monkeypatch.chdir(origin)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    for name in ("PERENNIAL_ROOT", "DVC_ROOT", "PERENNIAL_MODEL_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(
-        "pipeline_lib.survey.try_out", lambda *_: None
-    )  # nothing here is about time
-    return origin
+from testing.toy_repository import ROOT
 
 
 def write(folder: Path, *names: str) -> None:

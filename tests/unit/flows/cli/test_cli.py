@@ -13,17 +13,6 @@ from flows.cli.parser import COMMANDS, build_parser, main
 from flows.local_run import RunResult
 from pipeline_lib import errors
 from testing.served import environment
-from testing.toy_repository import make_toy_repository
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A toy repository that is the current folder."""
-    origin = make_toy_repository(tmp_path / "origin")
-    monkeypatch.chdir(origin)
-    for name in ("PERENNIAL_ROOT", "DVC_ROOT"):
-        monkeypatch.delenv(name, raising=False)
-    return origin
 
 
 def test_help_imports_nothing_heavy() -> None:

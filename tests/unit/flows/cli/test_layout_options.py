@@ -12,18 +12,6 @@ from pipeline_lib.sources.source import Source
 from scripts.odd_folders import below, each
 from scripts.odd_imagenet import imagenet_rows
 from testing.curated import write_source
-from testing.toy_repository import make_toy_repository
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    origin = make_toy_repository(tmp_path / "origin")
-    monkeypatch.chdir(origin)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    for name in ("PERENNIAL_ROOT", "DVC_ROOT", "PERENNIAL_MODEL_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pipeline_lib.survey.try_out", lambda *_: None)  # no trial of the time
-    return origin
 
 
 def init(project: Path, *names: str, options: tuple[str, ...] = ()) -> int:

@@ -22,7 +22,7 @@ from pipeline_lib.settings import load_settings
 from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.earlier_data import DEMO_DATASHEETS, NewData, with_model_name
 from testing.tiny_line import make_line
-from testing.toy_repository import ROOT, make_toy_repository
+from testing.toy_repository import ROOT
 
 DATASHEET, OVERRIDES, CLASSES = (
     f"curation/{name}" for name in ("datasheet.yaml", "overrides.csv", "classes.csv")
@@ -32,26 +32,18 @@ BY_SHA256 = "sha256,9f2c,remove,,,not a digit,ben,2026-11-21\n"
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(project: Path) -> Path:
     """A repository with the demo's files as they are shipped, and photos/ of cats and dogs in it."""
-    origin = make_toy_repository(tmp_path / "origin")
     for name in (DATASHEET, SETTINGS):
-        shutil.copy(ROOT / name, origin / name)
+        shutil.copy(ROOT / name, project / name)
     for label in ("cat", "dog"):
-        (origin / "photos" / label).mkdir(parents=True)
+        (project / "photos" / label).mkdir(parents=True)
         for number in range(3):
             Image.new("RGB", (40, 30), (number, 90, 30)).save(
-                origin / "photos" / label / f"{number}.png"
+                project / "photos" / label / f"{number}.png"
             )
-    commit(origin)
-    monkeypatch.chdir(origin)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    for name in ("PERENNIAL_ROOT", "DVC_ROOT", "PERENNIAL_MODEL_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(
-        "pipeline_lib.survey.try_out", lambda *_: None
-    )  # nothing here is about time
-    return origin
+    commit(project)
+    return project
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -1,0 +1,160 @@
+"""What the model says of shifted test sets, and how much it loses there: shifted.parquet and shift.csv.
+
+N images of a test set.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline_lib.evaluate.metrics import Interval, share_with_interval, wilson
+from pipeline_lib.evaluate.params import EvaluateParams
+from pipeline_lib.evaluate.predictions import log_softmax
+from pipeline_lib.evaluate.unlike import draw_evenly
+from pipeline_lib.harness.progress import Meter
+from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.networks.classifier import Classifier
+from pipeline_lib.networks.infer import logits_of
+from pipeline_lib.networks.model_file import ModelFile
+from pipeline_lib.paired_change import TWO_SIDED_95, score_interval
+from pipeline_lib.shift.names import CORRUPTED, STRENGTHS, corrupted_set, family_of, is_corrupted
+from pipeline_lib.shift.shown import show
+from pipeline_lib.tables.shifted import SHIFTED
+
+FIGURES = ("top1", "top1_low", "top1_high", "drop", "drop_low", "drop_high")
+
+
+def shifted_images(test: pd.DataFrame, params: EvaluateParams) -> pd.DataFrame:
+    """The images to show: test_set, image_id, label. test: the rows of the test split."""
+    drawn = draw_evenly(test, params.corrupted_images)[["image_id", "label"]]
+    sets = [
+        drawn.assign(test_set=corrupted_set(kind, strength))
+        for kind in params.corruptions
+        for strength in STRENGTHS
+    ]
+    columns = ["test_set", "image_id", "label"]
+    return pd.concat(sets, ignore_index=True)[columns] if sets else SHIFTED.empty()[columns]
+
+
+def answer_shifted(
+    job: StageRun[EvaluateParams],
+    model: Classifier,
+    about: ModelFile,
+    wanted: pd.DataFrame,
+    *,
+    temperature: float,
+    device: torch.device,
+) -> pd.DataFrame:
+    """The rows of SHIFTED: the model's answers to the images of `shifted_images`."""
+    meter = Meter("evaluate shift", "images", len(wanted), job.settings.progress_every_s)
+    predicted_N = np.zeros(len(wanted), np.int32)
+    p_predicted_N = np.zeros(len(wanted), np.float32)
+    frame = wanted.reset_index(drop=True)
+    for shown in show(
+        job.reads["betons"],
+        frame,
+        side_px=about.side_px,
+        batch_size=job.params.batch_size,
+        loader=job.settings.loader,
+        workers=job.settings.worker_count(),
+    ):
+        logits_BK = logits_of(model, shown.images_BHWC, device, image_ids=shown.image_ids)
+        log_p_BK = log_softmax(logits_BK.double().numpy() / temperature)
+        predicted_N[shown.rows_B] = log_p_BK.argmax(axis=1)
+        p_predicted_N[shown.rows_B] = np.exp(log_p_BK.max(axis=1))
+        meter.step(len(shown.rows_B))
+    return frame.assign(
+        predicted=predicted_N,
+        correct=predicted_N == frame["label"].to_numpy(np.int32),
+        p_predicted=p_predicted_N,
+    )
+
+
+def shift_figures(shifted: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """One row per test set, and per mean of some: n images, top-1, and the drop against the plain test split.
+
+    shifted: rows of SHIFTED. test: image_id and `correct` of the test split. Corrupted images are compared with
+    themselves (Tango's interval, paired), extra ones with the whole test split (Newcombe's). `corrupted/<kind>` and
+    `corrupted` are means over strengths and kinds; their limits are the means of the limits: as wide as if all answers
+    to an image were alike. All limits are of 95 %.
+    """
+    plain = test.set_index("image_id")["correct"].astype(bool)
+    rows = [
+        _corrupted(str(name), answers, plain)
+        if is_corrupted(str(name))
+        else _extra(str(name), answers, plain)
+        for name, answers in shifted.groupby("test_set")
+    ]
+    columns = ["test_set", "n", *FIGURES]
+    figures = pd.DataFrame(rows, columns=columns)
+    corrupted = figures[figures["test_set"].map(is_corrupted)]
+    by_kind = corrupted.groupby(corrupted["test_set"].map(family_of), sort=True)
+    means = [_mean(str(kind), some) for kind, some in by_kind]
+    if means:
+        means.append(_mean(CORRUPTED, corrupted))
+    both = pd.concat([figures, pd.DataFrame(means, columns=columns)], ignore_index=True)
+    return both.sort_values("test_set", ignore_index=True)
+
+
+def summary(figures: pd.DataFrame) -> dict[str, float]:
+    """What metrics.json holds of them: flat, without the single strengths."""
+    found: dict[str, float] = {}
+    for row in figures.to_dict("records"):
+        parts = str(row["test_set"]).split("/")
+        if len(parts) == 3:
+            continue
+        name = "_".join(parts)
+        found |= {f"{name}_n": int(row["n"])}
+        found |= {f"{name}_{figure}": float(row[figure]) for figure in FIGURES}
+    return found
+
+
+def _corrupted(name: str, answers: pd.DataFrame, plain: pd.Series) -> dict[str, str | float]:
+    shifted_N = answers["correct"].to_numpy(bool)
+    plain_N = plain.loc[answers["image_id"]].to_numpy(bool)
+    only_plain = int((plain_N & ~shifted_N).sum())
+    only_shifted = int((shifted_N & ~plain_N).sum())
+    n = len(answers)
+    low, high = score_interval(only_shifted, only_plain, n, z=TWO_SIDED_95)
+    drop = {"drop": (only_plain - only_shifted) / n, "drop_low": low, "drop_high": high}
+    return {
+        "test_set": name,
+        "n": n,
+        **share_with_interval("top1", int(shifted_N.sum()), n),
+        **drop,
+    }
+
+
+def _extra(name: str, answers: pd.DataFrame, plain: pd.Series) -> dict[str, str | float]:
+    right, n = int(answers["correct"].sum()), len(answers)
+    drop, limits = difference(int(plain.sum()), len(plain), right, n)
+    return {
+        "test_set": name,
+        "n": n,
+        **share_with_interval("top1", right, n),
+        "drop": drop,
+        "drop_low": limits.low,
+        "drop_high": limits.high,
+    }
+
+
+def difference(right_a: int, n_a: int, right_b: int, n_b: int) -> tuple[float, Interval]:
+    """Share a less share b, of different images, with its interval.
+
+    Newcombe's method 10 (Statistics in Medicine 1998, 17:873, doi
+    10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
+    """
+    a, b = right_a / n_a, right_b / n_b
+    limits_a, limits_b = wilson(right_a, n_a), wilson(right_b, n_b)
+    below = math.hypot(a - limits_a.low, limits_b.high - b)
+    above = math.hypot(limits_a.high - a, b - limits_b.low)
+    return a - b, Interval(a - b - below, a - b + above)
+
+
+def _mean(name: str, figures: pd.DataFrame) -> dict[str, str | float]:
+    means = {figure: float(figures[figure].mean()) for figure in FIGURES}
+    return {"test_set": name, "n": int(figures["n"].max()), **means}
