@@ -5,11 +5,12 @@ A cell's evidence is the sum over channels of activation times gradient of the c
 Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391), and the cells add up to the logit; the tokens of a transformer are its
 cells. The lead is the class's logit over the mean of all: what raises all classes alike is evidence for none.
 
-Where to look, by family: a convolutional network at its last map; a ViT with a class token at the first norm of its last
-block, since after it nothing but that token reaches the head. Swin (Liu et al. 2021, arXiv 2103.14030) at what enters the
-first block whose window covers the whole map: from there on every cell hears of every other, and in the last norm all
-cells give the same answer wherever its cause lies. Values of such a residual stream have no natural zero, so that a cell
-counts by what it has beyond the mean of all cells: what all share says nothing of a place.
+Where to look, by family: a convolutional network at its last map. A ViT at what enters each of its norms, the stream that
+all blocks add to, as far as the head hears of it: attention may carry what a cell says to other cells in any block, so
+that a cell counts by the sum of what it adds at these depths. Swin (Liu et al. 2021, arXiv 2103.14030) at
+what enters the first block whose window covers the whole map: from there on every cell hears of every other, and in the
+last norm all cells give the same answer wherever its cause lies. Its values have no natural zero, so that a cell counts
+by what it has beyond the mean of all cells: what all share says nothing of a place. benchmarks/explain/marks.py measures this.
 
 Maps of many layers look right and depend little on the weights, so a map is compared with those of the same network with
 fresh weights (Adebayo et al. 2018, arXiv 1810.03292): `rank_correlations` near 0 means that it shows what was learnt.
@@ -23,6 +24,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,7 @@ import torch
 from torch import nn
 
 Map = npt.NDArray[np.float32]
+Cells = Callable[[torch.Tensor], torch.Tensor]  # -> Chw
 FRESH = 5  # networks with fresh weights that a map is compared with
 SHOWN_LAYERS, SHOWN_CHANNELS = 3, 6
 MOST_BEFORE = 8  # tokens that are no cells
@@ -67,18 +70,22 @@ class ClassMap:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A layer's output as cells. raw: the tensor itself, which gradients are taken of."""
+    """A layer's output (of tokens: what enters it) as cells. raw: the tensor itself, which gradients are taken of."""
 
     layer: str
     raw: torch.Tensor
-    cells: Callable[[torch.Tensor], torch.Tensor]  # -> Chw
+    cells: Cells
 
 
 @dataclass
 class _Watched:
-    """seen: the maps, in the order of computation. before_mixing: the last layer before windows cover the whole map."""
+    """seen: the maps, in the order of computation. tokens: layers of a ViT, of which what enters them was noted.
+
+    before_mixing: the last layer before windows cover the whole map.
+    """
 
     seen: list[_Seen] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
     before_mixing: str = ""
 
 
@@ -89,6 +96,13 @@ class _Read:
     layer: str
     value_Chw: torch.Tensor
     slope_Chw: torch.Tensor
+
+    def contribution_hw(self, beyond_mean: bool) -> torch.Tensor:
+        """What each cell adds to the lead, to first order; beyond_mean: by what it has beyond the mean of all cells."""
+        value_Chw = self.value_Chw
+        if beyond_mean:
+            value_Chw = value_Chw - value_Chw.mean(dim=(1, 2), keepdim=True)
+        return (value_Chw * self.slope_Chw).sum(dim=0)
 
 
 def class_map(
@@ -115,10 +129,12 @@ def class_map(
     if watched.before_mixing:
         maps = maps[: 1 + [one.layer for one in maps].index(watched.before_mixing)]
     last = maps[-1]
-    value_Chw = last.value_Chw
-    if watched.before_mixing:
-        value_Chw = value_Chw - value_Chw.mean(dim=(1, 2), keepdim=True)
-    evidence_hw = (value_Chw * last.slope_Chw).sum(dim=0).clamp(min=0).float()
+    is_stream = last.layer in watched.tokens
+    depths = [one for one in maps if one.layer in watched.tokens] if is_stream else [last]
+    signed_hw = torch.stack(
+        [one.contribution_hw(bool(watched.before_mixing)) for one in depths]
+    ).sum(dim=0)
+    evidence_hw = signed_hw.clamp(min=0).float()
     total = float(evidence_hw.sum())
     evidence = (evidence_hw / total if total else evidence_hw).numpy()
     chosen = _named(layers, every) if layers else _last_of_each_size(maps)
@@ -196,10 +212,10 @@ def _watched(network: nn.Module) -> Iterator[_Watched]:
     """Note the outputs that are maps of cells, in the order of computation."""
     watched = _Watched()
 
-    def look(name: str, module: nn.Module) -> Callable[..., None]:
+    def look(name: str) -> Callable[..., None]:
         def note(_: nn.Module, __: object, output: object) -> None:
             if isinstance(output, torch.Tensor) and output.requires_grad:
-                cells = _cells_of(module, output)
+                cells = _cells_of_map(output)
                 if cells is not None:
                     watched.seen.append(_Seen(name, output, cells))
 
@@ -209,10 +225,24 @@ def _watched(network: nn.Module) -> Iterator[_Watched]:
         if not watched.before_mixing and watched.seen and _sees_all(module, given[0]):
             watched.before_mixing = watched.seen[-1].layer
 
+    def enters(name: str) -> Callable[..., None]:
+        def note(_: nn.Module, given: tuple[object, ...]) -> None:
+            stream = given[0]
+            if isinstance(stream, torch.Tensor) and stream.requires_grad:
+                cells = _cells_of_tokens(stream)
+                if cells is not None:
+                    watched.seen.append(_Seen(name, stream, cells))
+                    watched.tokens.add(name)
+
+        return note
+
     hooks = [
-        module.register_forward_hook(look(name, module))
+        module.register_forward_hook(look(name)) for name, module in network.named_modules() if name
+    ]
+    hooks += [
+        module.register_forward_pre_hook(enters(name))
         for name, module in network.named_modules()
-        if name
+        if isinstance(module, nn.LayerNorm)
     ]
     hooks += [
         module.register_forward_pre_hook(mixes)
@@ -228,26 +258,28 @@ def _watched(network: nn.Module) -> Iterator[_Watched]:
 
 def _sees_all(block: nn.Module, given: object) -> bool:
     """Whether the window of a block of Swin, in timm or torchvision, covers the whole map BhwC that it is given."""
-    window = block.attn.window_size  # type: ignore[union-attr]
-    least = min(window) if isinstance(window, Sequence) else int(window)
+    window: Any = block.attn.window_size  # type: ignore[union-attr]
+    least = min(window) if isinstance(window, Sequence) else window
     return isinstance(given, torch.Tensor) and given.dim() == 4 and max(given.shape[1:3]) <= least
 
 
-def _cells_of(
-    module: nn.Module, output: torch.Tensor
-) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """How this output becomes Chw; None where it is no map of more than one cell."""
-    shape = tuple(output.shape)
-    if len(shape) == 4:
-        _, a, b, c = shape
-        is_channels_last = a == b != c  # as in Swin; images are square
-        if is_channels_last and a > 1:
-            return lambda x_BhwC: x_BhwC[0].permute(2, 0, 1)
-        return (lambda x_BChw: x_BChw[0]) if b * c > 1 and b == c else None
-    # Tokens: after the last block but for the class token nothing reaches the head, so its first norm is where to look.
-    if len(shape) == 3 and isinstance(module, nn.LayerNorm):
-        side = math.isqrt(shape[1])
-        n_before = shape[1] - side * side  # class and register tokens come first
-        if side > 1 and n_before <= MOST_BEFORE:
-            return lambda x_BNC: x_BNC[0, n_before:].T.reshape(x_BNC.shape[2], side, side)
-    return None
+def _cells_of_map(output: torch.Tensor) -> Cells | None:
+    """How a layer's output becomes Chw; None where it is no map of more than one cell."""
+    if output.dim() != 4:
+        return None
+    _, a, b, c = output.shape
+    if a == b != c and a > 1:  # channels last, as in Swin; images are square
+        return lambda x_BhwC: x_BhwC[0].permute(2, 0, 1)
+    return (lambda x_BChw: x_BChw[0]) if b * c > 1 and b == c else None
+
+
+def _cells_of_tokens(stream: torch.Tensor) -> Cells | None:
+    """The same of tokens, of which class and register tokens come first."""
+    if stream.dim() != 3:
+        return None
+    _, n, n_channels = stream.shape
+    side = math.isqrt(n)
+    n_before = n - side * side
+    if side < 2 or n_before > MOST_BEFORE:
+        return None
+    return lambda x_BNC: x_BNC[0, n_before:].T.reshape(n_channels, side, side)
