@@ -7,8 +7,11 @@ where it has one.
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -189,8 +192,51 @@ class CodeFailed(PipelineError):
     code, exit_code = "defect", 70
 
 
+# What a system says that has no room for a file: what that means, and what to do before running again.
+NO_ROOM = {
+    errno.ENOSPC: (
+        "the disk is full",
+        "free some space (docs/operations.md lists what can be deleted)",
+    ),
+    errno.EDQUOT: (
+        "the disk quota is used up",
+        "free some space (docs/operations.md lists what can be deleted) or ask for a larger quota",
+    ),
+    errno.EFBIG: (
+        "a file became larger than is allowed here",
+        "raise the limit (`ulimit -f unlimited`), or use a file system that holds large files",
+    ),
+}
+
+
+def no_room(error: Exception, *, file: str | Path) -> NoSpace | None:
+    """Turn an error of a system that has no room for a file into NoSpace; None for any other. file: what was written."""
+    if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+        return None
+    what, remedy = NO_ROOM[error.errno]
+    value = error.strerror
+    if error.errno == errno.ENOSPC:
+        folder = next(above for above in Path(file).absolute().parents if above.exists())
+        value = f"{shutil.disk_usage(folder).free // 1_000_000} MB left"
+    return NoSpace(
+        what, file=file, value=value, remedy=f"{remedy} and run again; finished work is kept"
+    )
+
+
+def unforeseen(error: Exception, *, file: str) -> PipelineError:
+    """Turn an exception that nothing translated into an error for the user: no room on the disk, or a defect of ours.
+
+    The traceback of a defect is printed above its line.
+    """
+    name = getattr(error, "filename", None)  # of an OSError, where the system knows it
+    if full := no_room(error, file=name if isinstance(name, str) else file):
+        return full
+    sys.stderr.write(shown(traceback.format_exc()))
+    return defect(error, file=file)
+
+
 def defect(error: Exception, *, file: str) -> CodeFailed:
-    """Turn an unforeseen exception into an error for the user."""
+    """Name a defect of our own."""
     remedy = "report this with the traceback above"
     return CodeFailed(f"{type(error).__name__} in our code", file=file, value=error, remedy=remedy)
 

@@ -23,6 +23,7 @@ MACHINE_FILES = (
     ".dvc/config",
 )  # they describe this machine, so our commits never include them
 TRACKER = "(tensorboard|mlflow|wandb)"
+BUCKET = r"(s3|gs|az)://[A-Za-z0-9$._-]+/?"
 HOST_AND_VARIABLE = r"(https?://)?[A-Za-z0-9.-]+(:\d{1,5})?=[A-Za-z_][A-Za-z0-9_]*"
 # Loaders of earlier versions. FFCV's own Loader changes pixels, so it is a parameter now and no setting.
 LOADERS_GONE = {
@@ -94,6 +95,22 @@ class Settings(BaseSettings):
     )
     aws_profile: str | None = Field(
         None, description="profile in ~/.aws/config to take S3 credentials from"
+    )
+    gcs_endpoint_url: str | None = Field(
+        None, description="address of a server like Google Cloud Storage; unset: Google's own"
+    )
+    azure_account: str | None = Field(
+        None,
+        description="name of the storage account of az:// containers; unset: AZURE_STORAGE_ACCOUNT_NAME",
+    )
+    azure_endpoint_url: str | None = Field(
+        None,
+        description="address of the account's blob service; unset: https://ACCOUNT.blob.core.windows.net",
+    )
+    public_buckets: str = Field(
+        "",
+        pattern=rf"^({BUCKET}(, *{BUCKET})*)?$",
+        description="comma-separated buckets that are read without credentials: s3://NAME, gs://NAME, az://NAME",
     )
     url_tokens: str = Field(
         "",
@@ -187,6 +204,10 @@ class Settings(BaseSettings):
     def run_in(self, checkout: Path) -> str:
         """The name of the run whose workspace a checkout is; empty for the original repository."""
         return "" if self.origin(checkout) == checkout.resolve() else checkout.name
+
+    def is_public(self, bucket: str) -> bool:
+        """Whether a bucket, as `s3://name`, is read without credentials."""
+        return bucket in {name.strip().rstrip("/") for name in self.public_buckets.split(",")}
 
     def worker_count(self) -> int:
         """The number of workers, with 0 resolved to the cores this process may use."""

@@ -16,7 +16,7 @@ from pipeline_lib.sources.names import is_archive, refusal
 from pipeline_lib.sources.places import place_of
 from pipeline_lib.survey import SourceAnswer, labels_in_params, survey
 from pipeline_lib.survey.contents import look_into
-from scripts import sets_of_annotations, sets_of_tables
+from scripts import sets_of_annotations, sets_of_tables, sets_of_tools
 from scripts.small_files import Files
 
 
@@ -152,11 +152,64 @@ SETS: Final[Mapping[str, LabelledSet]] = {
         sets_of_tables.caffe_set, "cat 6, dog 6", "test 4, train 8"
     ),
 }
+TOOLS: Final[Mapping[str, LabelledSet]] = {
+    "Vertex AI and AutoML, CSV without a header": LabelledSet(
+        sets_of_tools.vertex_csv_set, "cat 6, dog 6", "test 4, train 7"
+    ),
+    "Vertex AI, JSON Lines": LabelledSet(
+        sets_of_tools.vertex_jsonl_set,
+        "cat 6, dog 6",
+        "test 4, train 8",
+        extras="classificationAnnotation dataItemResourceLabels",
+    ),
+    "SageMaker Ground Truth, Rekognition": LabelledSet(
+        sets_of_tools.ground_truth_set, "cat 6, dog 6", extras="pets pets-metadata"
+    ),
+    "MXNet and SageMaker, .lst": LabelledSet(
+        sets_of_tools.record_lists_set, "cat 6, dog 6", "train 8, val 4"
+    ),
+    "Label Studio, JSON": LabelledSet(
+        sets_of_tools.label_studio_set, "cat 6, dog 6", extras="annotations data"
+    ),
+    "Label Studio, several choices": LabelledSet(
+        sets_of_tools.label_studio_several_set,
+        "cat 5, cat|dog 1, dog 6",
+        told={"several": "combined"},
+        extras="annotations data",
+    ),
+    "Label Studio, CSV": LabelledSet(
+        sets_of_tools.label_studio_csv_set,
+        "cat 6, dog 6",
+        extras="annotation_id annotator created_at id lead_time updated_at",
+    ),
+    "Create ML": LabelledSet(sets_of_tools.create_ml_set, "cat 6, dog 6", extras="annotations"),
+    "CVAT for images": LabelledSet(sets_of_tools.cvat_set, "cat 6, dog 6"),
+    "YOLO": LabelledSet(
+        sets_of_tools.yolo_set, "cat 6, dog 6", "train 8, val 4", extras="boxes_percent"
+    ),
+    "Roboflow, several ones in a row": LabelledSet(
+        sets_of_tools.several_ones_set, "cat 5, dog 6", told={"several": "leave_out"}
+    ),
+    "NIH's radiographs, classes with bars between": LabelledSet(
+        sets_of_tools.bars_set,
+        "Hernia 5, Mass 6",
+        told={"labels": "pics/Data_Entry_2017.csv", "several": "leave_out"},
+        extras="Patient ID",
+    ),
+    "CIFAR-10 of Kaggle, trainLabels.csv": LabelledSet(
+        sets_of_tools.numbered_folders_set, "cat 6, dog 6", "train 12"
+    ),
+    "a column of another name": LabelledSet(
+        sets_of_tools.another_name_set, "0 6, 1 6", told={"label": "level"}
+    ),
+}
+"""Each is recognised by a test of the survey; those with a format of their own go through `curate` too."""
 
 
 def rows() -> list[tuple[str, str, str, str, str]]:
     """What each set is, its files, what `init` writes, what it counts, and what is carried along."""
-    return [(name, _files_of(one), *_surveyed(one)) for name, one in SETS.items()]
+    every = {**SETS, **TOOLS}
+    return [(name, _files_of(one), *_surveyed(one)) for name, one in every.items()]
 
 
 def _files_of(one: LabelledSet) -> str:

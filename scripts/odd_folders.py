@@ -260,6 +260,9 @@ RECOGNISED: Final[Mapping[str, Row]] = {
         | {"dtd/labels/train1.txt": b"banded/0.jpg\n"},
         "banded 8, dotted 8",
     ),
+    "CVAT: images without a label": Row(
+        files(*below("cat", "dog", n=MANY), *below("no_label")), _TWO, left_out=2
+    ),
     "iNaturalist 2021": _folders(
         "train_mini/00000_Animalia_Annelida train_mini/00001_Animalia_Aves"
     ),
@@ -327,6 +330,17 @@ ASKED: Final[Mapping[str, Row]] = {
         files(*(f"{s}_{c}_{n}.png" for s in ("train", "test") for c in ("cat", "dog") for n in range(4))),
         _TWO + "; test 8, train 8", {"class_from": "{split}_{class}_*"},
         asks="names of files may begin with the class",
+    ),
+    "MVTec AD: faults in test alone, masks in ground_truth": Row(
+        files(*below("train/good", "test/good", "test/broken", n=MANY))
+        | files(*(f"ground_truth/broken/{n}_mask.png" for n in range(MANY))),
+        "broken 8, good 16", {"layout": "leaf_folders"}, left_out=8,
+        asks="no folder of train is named broken",
+    ),
+    "Office-31: a folder between domain and class": Row(
+        files(*each("amazon/images dslr/images", "bike mug", n=MANY)),
+        "bike 16, mug 16", {"layout": "leaf_folders"},
+        asks="images lie in folders inside folders (bike, mug in amazon, dslr)",
     ),
     "two levels that mean nothing": Row(
         files(*each("2024/north 2025/south", n=MANY)), "cat 16, dog 16", {"depth": 2},

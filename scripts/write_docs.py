@@ -266,9 +266,11 @@ def layouts() -> str:
         head += _table(columns, [(what, *odd_folders.cells(row)) for what, row in rows.items()])
     in_files = "\n## Labels in files\n\n"
     in_files += "Files of labels are found among the images, inside archives, and beside the source. Each row was tried as "
-    in_files += "a small set in its true layout (`scripts/labelled_sets.py`), and a test takes it through `curate`. What was "
-    in_files += "recognised is written into `labels` of the source; other columns and boxes go along in `extras.parquet`. "
-    in_files += "If several things may tell the classes, `init` asks, or ends with 2.\n\n"
+    in_files += "a small set in its true layout (`scripts/labelled_sets.py`), and a test surveys it, or takes it through "
+    in_files += "`curate`. What was recognised is written into `labels` of the source; other columns and boxes go along in "
+    in_files += (
+        "`extras.parquet`. If several things may tell the classes, `init` asks, or ends with 2.\n\n"
+    )
     of_files = ("what it is", "files", "`labels`", "classes and splits", "carried along")
     return head + in_files + _table(of_files, labelled_sets.rows())
 

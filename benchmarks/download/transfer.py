@@ -1,17 +1,21 @@
 """What `download` costs, beside the programs that only move bytes: CPU seconds and memory, packing and sha256 included.
 
-    python -m benchmarks.download.transfer [--rounds 3] [--folder FOLDER]
+    python -m benchmarks.download.transfer [--rounds 3] [--folder FOLDER] [--small]
 
 Many small objects and one large archive from an S3 server on loopback (`rclone serve s3`, a process of its own, whose CPU
 time is not counted), and a local folder. Each side runs in a process of its own, in turn; what Python takes to start and to
-import is counted for none but `aws`, which is a program. `make competitors` brings aws and rclone; then run it with
-.venv-benchmarks/bin/python. Writes benchmarks/results/transfer.json.
+import is counted for none but `aws`, which is a program. "Obstore and sha256" leaves the small objects in memory, and streams
+the archive into a file in chunks of obstore's own size. "A bare write" is the least that keeping the bytes costs: one tar, or
+the archive in chunks of 1 MiB, flushed to the disk, without lists, tables and checks. `make competitors` brings aws and rclone;
+then run it with .venv-benchmarks/bin/python. Writes benchmarks/results/transfer.json; with --small, a tenth of the data to
+try it, it writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import hashlib
 import io
 import json
@@ -28,12 +32,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from benchmarks.support.results_file import Row, row, write_results
 
-N_OBJECTS, OBJECT_BYTES = 10_000, 110_000
-ARCHIVE_BYTES = 1 << 30
+OBJECT_BYTES = 110_000
+N_OBJECTS, ARCHIVE_BYTES = 10_000, 1 << 30
+SMALL = 10  # a tenth of both
 THREADS = 16
 KEY, SECRET = "benchmark-key-of-twenty", "benchmark-secret"
 MANY, ONE, LOCAL = (
@@ -42,12 +47,9 @@ MANY, ONE, LOCAL = (
     "10,000 files of 110 KB, folder",
 )
 BUCKET_OF = {MANY: "many", ONE: "one"}
-OURS = "perennial"
-SIDES = {
-    MANY: ("aws s3 cp", "obstore and sha256", OURS),
-    ONE: ("aws s3 cp", "obstore and sha256", OURS),
-    LOCAL: ("cp and sha256sum", OURS),
-}
+AWS, OBSTORE, BARE = "aws s3 cp", "obstore and sha256", "obstore, sha256 and a bare write"
+COPIED, OURS = "cp and sha256sum", "perennial"
+SIDES = {MANY: (AWS, OBSTORE, BARE, OURS), ONE: (AWS, OBSTORE, BARE, OURS), LOCAL: (COPIED, OURS)}
 
 
 def main() -> None:
@@ -55,6 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the data and the copies lie")
+    parser.add_argument(
+        "--small", action="store_true", help="a tenth of the data; writes no result"
+    )
     parser.add_argument("--case", help="one side in this process, for the benchmark itself")
     parser.add_argument("--side")
     parser.add_argument("--endpoint", default="")
@@ -64,24 +69,27 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         folder = Path(temporary)
-        make_data(folder / "data")
+        make_data(folder / "data", 1 / SMALL if options.small else 1)
         with s3_server(folder / "data") as endpoint:
             rows = [
                 one for case in SIDES for one in measure(case, folder, endpoint, options.rounds)
             ]
-    print(write_results("transfer", rows, also=("boto3", "obstore")))
+    if options.small:
+        print("\n".join(f"{one.case}: {one.metric} {one.median:.2f} {one.unit}" for one in rows))
+    else:
+        print(write_results("transfer", rows, also=("boto3", "obstore")))
 
 
-def make_data(data: Path) -> None:
+def make_data(data: Path, share: float) -> None:
     """Bytes that do not compress, as those of photographs: loose below many/, and in one tar below one/."""
     rng = random.Random(0)
-    for number in range(N_OBJECTS):
+    for number in range(round(N_OBJECTS * share)):
         file = data / "many" / f"{number % 100:03d}" / f"{number:05d}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(rng.randbytes(OBJECT_BYTES))
     (data / "one").mkdir()
     with tarfile.open(data / "one" / "all.tar", "w") as tar:
-        for number in range(ARCHIVE_BYTES // (OBJECT_BYTES + 1024)):
+        for number in range(round(ARCHIVE_BYTES * share) // (OBJECT_BYTES + 1024)):
             member = tarfile.TarInfo(f"{number % 100:03d}/{number:05d}.jpg")
             member.size = OBJECT_BYTES
             tar.addfile(member, io.BytesIO(rng.randbytes(OBJECT_BYTES)))
@@ -151,7 +159,8 @@ def one_side(case: str, side: str, folder: Path, endpoint: str) -> dict[str, flo
         "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
     }
     work = prepared(case, side, folder, target, endpoint)
-    is_program = side in ("aws s3 cp", "cp and sha256sum")
+    is_program = side in (AWS, COPIED)
+    gc.freeze()  # as a stage does with what it imported
     before = cpu_s(is_program)
     try:
         work()
@@ -172,13 +181,13 @@ def prepared(
     uri = f"s3://{BUCKET_OF[case]}" if case in BUCKET_OF else str(data)
     if side == OURS:
         return our_download(f"{uri}/all.tar" if case == ONE else uri, target, endpoint)
-    if side == "aws s3 cp":
+    if side == AWS:
         aws = [program("aws"), "s3", "cp", "--only-show-errors", "--recursive", uri, str(target)]
         return lambda: subprocess.run(aws, check=True)
-    if side == "cp and sha256sum":
+    if side == COPIED:
         hashed = f'cp -r "{data}" "{target}" && find "{target}" -type f -print0 | xargs -0 sha256sum > /dev/null'
         return lambda: subprocess.run(["sh", "-c", hashed], check=True)
-    return by_obstore(BUCKET_OF[case], target, endpoint)
+    return by_obstore(BUCKET_OF[case], target, endpoint, keeps=side == BARE)
 
 
 def our_download(uri: str, target: Path, endpoint: str) -> Callable[[], object]:
@@ -198,23 +207,29 @@ def our_download(uri: str, target: Path, endpoint: str) -> Callable[[], object]:
     )
 
 
-def by_obstore(bucket: str, target: Path, endpoint: str) -> Callable[[], object]:
-    """The bytes and their sha256, many objects in memory alone, the archive into a file."""
+def by_obstore(bucket: str, target: Path, endpoint: str, *, keeps: bool) -> Callable[[], object]:
+    """The bytes and their sha256: of many objects in memory alone or in a bare tar (keeps), of the archive in a file."""
     import obstore
     from obstore.store import S3Store
+
+    from pipeline_lib.shards.tar_files import write_end, write_member
 
     config: Any = {"endpoint": endpoint, "region": "us-east-1"}
     store = S3Store(bucket, config=config, client_options={"allow_http": True, "timeout": "1h"})
 
-    def digest(key: str) -> str:
-        return hashlib.sha256(obstore.get(store, key).bytes()).hexdigest()
-
     def stream(key: str) -> None:
         digest = hashlib.sha256()
         with target.open("wb") as file:
-            for chunk in obstore.get(store, key).stream(min_chunk_size=8 << 20):
+            got = obstore.get(store, key)
+            for chunk in got.stream(min_chunk_size=1 << 20) if keeps else got.stream():
                 digest.update(chunk)
                 file.write(chunk)
+            if keeps:
+                flush(file)
+
+    def read(key: str) -> tuple[str, Any, str]:
+        data = obstore.get(store, key).bytes()
+        return key, data if keeps else b"", hashlib.sha256(data).hexdigest()
 
     def all_objects() -> None:
         keys = [one["path"] for page in obstore.list(store) for one in page]
@@ -222,10 +237,23 @@ def by_obstore(bucket: str, target: Path, endpoint: str) -> Callable[[], object]
             stream(keys[0])
             target.unlink()
             return
-        with ThreadPoolExecutor(THREADS) as pool:
-            assert len(list(pool.map(digest, keys))) == N_OBJECTS
+        target.mkdir()
+        with ThreadPoolExecutor(THREADS) as pool, (target / "bare.tar").open("wb") as file:
+            for start in range(0, len(keys), 4 * THREADS):  # no more of them in memory
+                for key, data, _ in pool.map(read, keys[start : start + 4 * THREADS]):
+                    if keeps:
+                        write_member(file, key, data)
+            write_end(file)
+            if keeps:
+                flush(file)
 
     return all_objects
+
+
+def flush(file: BinaryIO) -> None:
+    """Bring what was written to the disk, as `download` does."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def cpu_s(is_program: bool) -> float:

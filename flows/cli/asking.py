@@ -166,7 +166,8 @@ def _read_labels(
                 option = "--label-column" if of_class else "--several"
                 names = ", ".join(found.choices)
                 remedy = (
-                    f"choose one: `perennial init {uri} {option} NAME` with NAME one of {names}"
+                    f"choose one: `perennial init {uri} {option} NAME` with NAME one of {names}; "
+                    f"`--labels {FOLDERS}`: go without this file"
                 )
                 raise UsageError(
                     found.what, file=found.file, value=found.value, remedy=remedy

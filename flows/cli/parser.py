@@ -9,7 +9,7 @@ import sys
 import traceback
 from importlib import import_module
 
-from pipeline_lib.errors import CodeFailed, PipelineError, defect, exit_codes, missing_module
+from pipeline_lib.errors import CodeFailed, PipelineError, exit_codes, missing_module, unforeseen
 from pipeline_lib.harness.terminal import clearing
 from pipeline_lib.safe_text import log_to_stderr, shown, shown_on_stdout
 
@@ -72,8 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"perennial {options.command}: error[{failure.code}]: {failure}", file=sys.stderr)
         return failure.exit_code
     except Exception as error:  # noqa: BLE001 - the border: a defect of ours still ends in one line that says so
-        sys.stderr.write(shown(traceback.format_exc()))
-        failure = defect(error, file=f"perennial {options.command}")
+        failure = unforeseen(error, file=f"perennial {options.command}")
         print(f"perennial {options.command}: error[{failure.code}]: {failure}", file=sys.stderr)
         return failure.exit_code
     return code

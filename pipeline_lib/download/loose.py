@@ -18,11 +18,13 @@ from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.cut import shard_id
 from pipeline_lib.shards.sniff import HEAD_BYTES, may_be_image
 from pipeline_lib.shards.tar_files import write_end, write_member
-from pipeline_lib.sources.names import is_undecided
+from pipeline_lib.sources.names import is_image_name
 from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.s3 import READS_PER_WORKER
 
 READ_WHOLE_BYTES = 16 << 20
+BATCH_OBJECTS = 16
+BATCH_BYTES = 1 << 18
 
 
 def pack(
@@ -76,21 +78,36 @@ class _Read:
 def _read_ahead(
     objects: tuple[SourceObject, ...], read: Callable[[SourceObject], _Read], threads: int
 ) -> Iterator[_Read]:
-    """Yield the objects as read, in order; at most two per thread are held in memory."""
-    waiting: deque[Future[_Read]] = deque()
+    """Yield the objects as read, in order; at most two batches per thread are held in memory."""
+    waiting: deque[Future[list[_Read]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for wanted in objects:
-            waiting.append(pool.submit(read, wanted))
+        for batch in _batches(objects, threads):
+            waiting.append(pool.submit(lambda some: [read(one) for one in some], batch))
             if len(waiting) >= 2 * threads:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
+
+
+def _batches(objects: tuple[SourceObject, ...], threads: int) -> Iterator[list[SourceObject]]:
+    """Cut the objects into what a thread reads at once: handing over each by itself costs as much as reading it."""
+    most = max(1, min(BATCH_OBJECTS, len(objects) // (4 * threads)))  # few leave no thread idle
+    batch: list[SourceObject] = []
+    batch_bytes = 0
+    for one in objects:
+        if batch and (len(batch) == most or batch_bytes + one.size_bytes > BATCH_BYTES):
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(one)
+        batch_bytes += one.size_bytes
+    if batch:
+        yield batch
 
 
 def _read(wanted: SourceObject, place: Place, kept: PackedBytes, source: str) -> _Read:
     if (known := kept.read(source, wanted)) is not None:
         return _Read(wanted, *known)
-    is_open = is_undecided(wanted.key)
+    is_open = not is_image_name(wanted.key)  # what a name refuses is not planned
     try:
         # a file that is not an image may have any size; reading the head of a usual one would cost a second request to S3
         if (

@@ -7,7 +7,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -105,8 +105,9 @@ def _member(
 
 def write_members(stored: StoredUnit, path: Path) -> None:
     """Put the members beside the container, for the memo."""
-    columns = [field.name for field in fields(StoredMember)]
-    pd.DataFrame(map(astuple, stored.members), columns=columns).to_parquet(path)
+    names = [field.name for field in fields(StoredMember)]
+    columns = {name: [getattr(one, name) for one in stored.members] for name in names}
+    pd.DataFrame(columns).to_parquet(path)
 
 
 def read_stored(folder: Path) -> StoredUnit:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline_lib.errors import NoSpace
+from pipeline_lib.errors import no_room
 
 
 @contextlib.contextmanager
@@ -42,15 +42,19 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill, which replaces `path` when the block ends without an error."""
+    """Yield an empty folder to fill, which replaces `path` when the block ends without an error, and else is removed."""
     partial = path.with_name(f"{path.name}.partial")
     remove_tree(partial)
     partial.mkdir(parents=True)
-    with translate_full_disk(path):
-        yield partial
-    for file in partial.rglob("*"):
-        if file.is_file():
-            _sync(file)
+    try:
+        with translate_full_disk(path):
+            yield partial
+            for file in partial.rglob("*"):
+                if file.is_file():
+                    _sync(file)
+    except BaseException:
+        remove_tree(partial)
+        raise
     remove_tree(path)
     partial.replace(path)
     sync_folder(path.parent)
@@ -118,17 +122,13 @@ def sync_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def translate_full_disk(path: Path) -> Iterator[None]:
-    """Turn ENOSPC and EDQUOT into NoSpace, which names the free space."""
+    """Turn what a system says that has no room for a file into NoSpace, which names the free space."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        left_mb = shutil.disk_usage(path.parent).free // 1_000_000
-        remedy = "free some space (docs/operations.md lists what can be deleted) and run again; finished work is kept"
-        raise NoSpace(
-            "the disk is full", file=path, value=f"{left_mb} MB left", remedy=remedy
-        ) from error
+        if full := no_room(error, file=path):
+            raise full from error
+        raise
 
 
 def _sync(path: Path) -> None:

@@ -13,18 +13,16 @@ import multiprocessing
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from pipeline_lib.errors import Interrupted, PipelineError, defect
+from pipeline_lib.errors import Interrupted, PipelineError, unforeseen
 from pipeline_lib.harness import cpu_clock
 from pipeline_lib.harness.parent_watch import die_with_parents
 from pipeline_lib.reasons import Reason
-from pipeline_lib.safe_text import shown
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -278,8 +276,7 @@ def attempt(
     except PipelineError as error:
         return error
     except Exception as error:  # noqa: BLE001 - whatever our code raises
-        sys.stderr.write(shown(traceback.format_exc()))
-        return defect(error, file=place.of(shard))
+        return unforeseen(error, file=place.of(shard))
 
 
 def _killed(place: str, cause: str) -> Interrupted:

@@ -6,6 +6,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.files import Files, only_text
@@ -15,6 +19,7 @@ _LIST = re.compile(
     r"(class|label|category|synset)(e?s|ies|_?names)?|categories(_places365)?|names|variants|class_?names"
 )
 _MAP = re.compile(r".*(class|label|id2label|idx|index|cat).*(map|index|idx|names|to|2).*|id2label")
+YOLO_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "obj.names")
 NUMBER = re.compile(r"-?\d+")
 
 
@@ -54,6 +59,8 @@ def read_class_names(files: Files, name: str) -> ClassNames:
     """
     file = files.at(name)
     data = files.read(name)
+    if name.endswith((".yaml", ".yml")):
+        return ClassNames(_from_yaml(data, file), file)
     if data.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"[", b"{"):
         return ClassNames(_from_json(data, file), file)
     lines = [line.strip() for line in only_text(data.splitlines(), file=file) if line.strip()]
@@ -83,14 +90,36 @@ def class_name_files(names: Sequence[str]) -> list[str]:
     found = []
     for name in names:
         stem, _, ending = name.rpartition("/")[2].lower().rpartition(".")
-        if ending in ("txt", "json", "names") and (_LIST.fullmatch(stem) or _MAP.fullmatch(stem)):
+        is_list = ending in ("txt", "json", "names") and bool(
+            _LIST.fullmatch(stem) or _MAP.fullmatch(stem)
+        )
+        if is_list or name.rpartition("/")[2] in YOLO_NAMES:
             found.append(name)
     return found
+
+
+def _from_yaml(data: bytes, file: str) -> dict[str, str]:
+    """The key `names` of Ultralytics' data.yaml: an array, or an object by number."""
+    try:
+        content = YAML(typ="safe", pure=True).load(data)["names"]
+    except (YAMLError, ValueError, TypeError, KeyError) as error:
+        remedy = "write `names: [cat, dog]`"
+        raise BadData(
+            "not names of classes", file=file, value=repr(error), remedy=remedy
+        ) from error
+    return _named(content, file)
 
 
 def _from_json(data: bytes, file: str) -> dict[str, str]:
     try:
         content = json.loads(data.decode("utf-8-sig"))
+    except ValueError as error:
+        raise _not_names(file, error) from error
+    return _named(content, file)
+
+
+def _named(content: Any, file: str) -> dict[str, str]:
+    try:
         if isinstance(content, list):
             return {str(number): str(name) for number, name in enumerate(content)}
         if all(isinstance(value, int) for value in content.values()):
@@ -100,8 +129,12 @@ def _from_json(data: bytes, file: str) -> dict[str, str]:
             for number, name in content.items()
         }
     except (ValueError, TypeError, IndexError, AttributeError) as error:
-        remedy = 'write an array of names, or an object such as {"0": "cat"}'
-        raise BadData("not names of classes", file=file, value=error, remedy=remedy) from error
+        raise _not_names(file, error) from error
+
+
+def _not_names(file: str, error: Exception) -> BadData:
+    remedy = 'write an array of names, or an object such as {"0": "cat"}'
+    return BadData("not names of classes", file=file, value=error, remedy=remedy)
 
 
 def _some(names: Mapping[str, str]) -> str:

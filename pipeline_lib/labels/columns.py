@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline_lib.errors import BadData
@@ -14,21 +14,26 @@ from pipeline_lib.sources.web.url_list import COLUMNS as URL_COLUMNS
 FILE_COLUMNS = (
     "member", "filename", "file", "filepath", "path", "imagepath", "imagefile", "imagefilename", "imagename", "image",
     "img", "imageid", "imgid", "photo", "picture", "name", "id", "relpath", "relativepath", "imgpath", "imagefilepath",
-    *URL_COLUMNS,
+    "imagegcsuri", "sourceref", *URL_COLUMNS,
 )  # fmt: skip
 CLASS_COLUMNS = (
     "label", "class", "category", "target", "classname", "labelname", "categoryname", "species", "breed", "diagnosis",
-    "dx", "classid", "labelid", "categoryid", "classlabel",
+    "dx", "classid", "labelid", "categoryid", "classlabel", "displayname",
 )  # fmt: skip
-SPLIT_COLUMNS = ("split", "subset", "set", "partition")
+LISTS = frozenset({"labels", "classes", "categories", "choices", "tags"})
+# Where no column has such a name: `Finding Labels`, `choice`
+LAST_WORDS = LISTS | {"label", "class", "category", "choice"}
+SPLIT_COLUMNS = ("split", "subset", "set", "partition", "mluse")
 ANNOTATOR = "annotator"
+LABEL_STUDIO = frozenset({"annotationid", "leadtime"})  # it names the annotator of its only answer
 
 
 @dataclass(frozen=True)
 class Columns:
     """The columns of a table of labels, as it spells them. files: each that may name the image.
 
-    one_hot: columns that hold 1 for the class, where no column holds its name.
+    one_hot: columns that hold 1 for the class, where no column holds its name. are_lists: of its name, the class may be
+    several.
     """
 
     names: tuple[str, ...]
@@ -37,32 +42,79 @@ class Columns:
     split: str | None
     one_hot: tuple[str, ...] = ()
 
+    @property
+    def are_lists(self) -> bool:
+        """Whether the name of the column of classes stands for several."""
+        return _last_word(self.label or "") in LISTS
+
 
 def plain(name: str) -> str:
     """A column's name without what people write in different ways."""
     return re.sub(r"[\W_]", "", name.lower())
 
 
+def is_surely_class(name: str) -> bool:
+    """Whether a column's whole name is one that classes have."""
+    return plain(name) in CLASS_COLUMNS
+
+
+def class_columns(names: Sequence[str], inside: Sequence[str] = ()) -> list[str]:
+    """The columns that hold classes, by their names; inside: those in objects of JSON, where none beside them does."""
+    for found in (
+        [name for name in names if is_surely_class(name)],
+        [name for name in inside if _plain_key(name) in CLASS_COLUMNS],
+        [name for name in names if _last_word(name) in LAST_WORDS],
+        [name for name in inside if _last_word(name) in LAST_WORDS],
+    ):
+        if found:
+            return found
+    return []
+
+
+def _plain_key(inside: str) -> str:
+    """The innermost key of a column inside objects: `mluse` of `resourceLabels.aiplatform.googleapis.com/ml_use`."""
+    return plain(re.split(r"[./]", inside)[-1])
+
+
+def _last_word(name: str) -> str:
+    words = re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+", name)
+    return words[-1].lower() if words else ""
+
+
+def has_file_column(names: Sequence[str]) -> bool:
+    """Whether a column names images, by its own name."""
+    return any(_plain_key(name) in FILE_COLUMNS or plain(name) in FILE_COLUMNS for name in names)
+
+
 def find_columns(
-    names: Sequence[str], *, where: str, stated: LabelsFile, one_hot: Sequence[str] = ()
+    names: Sequence[str],
+    *,
+    where: str,
+    stated: LabelsFile,
+    one_hot: Sequence[str] = (),
+    inside: Sequence[str] = (),
+    possible: Callable[[], Sequence[str]] = tuple,
 ) -> Columns:
-    """Find the columns, or take those that params.yaml states. one_hot: columns with 1 for the class.
+    """Find the columns, or take those that params.yaml states. one_hot: columns with 1 for the class. inside: columns in
+    objects of JSON. possible: gives those that may hold the class, where no name tells.
 
     Raises BadData naming the columns found and the names that are accepted; LabelsUndecided.
     """
     known = {name: plain(name) for name in names}
+    known |= {name: _plain_key(name) for name in inside}
     found = ", ".join(names)
     for key, column in (("image", stated.image), ("label", stated.label), ("split", stated.split)):
         if column is not None and column not in known:
             remedy = f"fix `labels.{key}` of {IN_PARAMS}"
             raise BadData(f"no column {column}", file=where, value=found, remedy=remedy)
-    files = tuple(name for name in names if known[name] in FILE_COLUMNS)
+    files = tuple(name for name in known if known[name] in FILE_COLUMNS)
     files = (stated.image,) if stated.image else files
-    labels = [name for name in names if known[name] in CLASS_COLUMNS]
-    labels = [stated.label] if stated.label else labels
-    splits = [name for name in names if known[name] in SPLIT_COLUMNS and name not in labels]
+    labels = [stated.label] if stated.label else class_columns(names, inside)
+    splits = [name for name in known if known[name] in SPLIT_COLUMNS and name not in labels]
     splits = [stated.split] if stated.split else splits
-    if ANNOTATOR in known.values() and files and labels and not stated.label:
+    is_of_one = set(known.values()) >= LABEL_STUDIO
+    is_votes = ANNOTATOR in known.values() and not is_of_one
+    if is_votes and files and labels and not stated.label:
         remedy = "name the file as `votes` in place of `labels` in discover.sources of params.yaml"
         what = "these are votes of several people, not one label each"
         raise BadData(what, file=where, value=found, remedy=remedy)
@@ -75,6 +127,8 @@ def find_columns(
     if one_hot and files and not stated.label:
         one_hot = [name for name in one_hot if name not in files]
         return Columns(tuple(names), files, None, splits[0] if splits else None, tuple(one_hot))
+    if files and not labels and (choices := [one for one in possible() if one not in files]):
+        raise several_columns("no column is named like a class", choices, file=where)
     if not files or not labels:
         lacking = " and ".join(
             what for what, there in (("image", files), ("class", labels)) if not there

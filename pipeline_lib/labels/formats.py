@@ -8,6 +8,7 @@ from functools import partial
 
 from pipeline_lib.labels.class_names import NO_NAMES, ClassNames, read_class_names
 from pipeline_lib.labels.coco import stated_by_coco
+from pipeline_lib.labels.cvat import stated_by_cvat
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.image_parquet import stated_by_image_parquet
 from pipeline_lib.labels.imagenet import labels_of_imagenet, stated_by_imagenet
@@ -21,21 +22,24 @@ from pipeline_lib.labels.params import FormatName, LabelsFile
 from pipeline_lib.labels.recognise import (
     find_coco,
     find_cub,
+    find_cvat,
     find_image_parquet,
     find_lists,
     find_sidecars,
     find_tables,
     find_tiny_imagenet,
     find_voc,
+    find_yolo,
 )
 from pipeline_lib.labels.sidecar import stated_by_sidecars
 from pipeline_lib.labels.statements import Stated
 from pipeline_lib.labels.tables import stated_by_tables
 from pipeline_lib.labels.voc import stated_by_voc
+from pipeline_lib.labels.yolo import stated_by_yolo
 
 # Formats that explain all files of their data sets: no list or table beside them is asked about.
 SURE: frozenset[FormatName] = frozenset(
-    {"image_parquet", "sidecar", "coco", "cub", "tiny_imagenet", "ilsvrc"}
+    {"image_parquet", "yolo", "sidecar", "coco", "cvat", "cub", "tiny_imagenet", "ilsvrc"}
 )
 
 
@@ -119,6 +123,17 @@ FORMATS: Mapping[FormatName, Format] = {
             class_names=asked.class_names,
         ),
     ),
+    "yolo": Format(
+        "YOLO's texts, a line for each object",
+        find_yolo,
+        lambda asked: stated_by_yolo(
+            asked.files,
+            asked.names,
+            asked.stated,
+            members=asked.members,
+            class_names=asked.class_names,
+        ),
+    ),
     "sidecar": Format(
         "a file beside each image (.cls, .json, .txt), as WebDataset packs them",
         find_sidecars,
@@ -135,6 +150,11 @@ FORMATS: Mapping[FormatName, Format] = {
         "Pascal VOC's XML of objects",
         find_voc,
         lambda asked: stated_by_voc(asked.files, asked.names, asked.stated),
+    ),
+    "cvat": Format(
+        "CVAT's XML of tags and shapes",
+        find_cvat,
+        lambda asked: stated_by_cvat(asked.files, asked.names, asked.stated),
     ),
     "cub": Format(
         "the numbered lists of CUB-200",

@@ -18,6 +18,8 @@ from pipeline_lib.sources.names import IMAGE_ENDINGS
 _WITH_ENDING = re.compile(
     rf"(.+\.(?:{'|'.join(sorted(IMAGE_ENDINGS))}))(?:[\s,;]+(.*))?", re.IGNORECASE
 )
+# MXNet's and SageMaker's .lst: number, class, path, with tabs between
+_RECORDIO = re.compile(r"\d+\t(-?\d+(?:\.\d+)?)\t(\S.*)")
 _PLAIN = re.compile(r"([^\s,;]+)(?:[\s,;]+(.*))?")
 
 
@@ -35,7 +37,7 @@ def stated_by_lists(
 
     said = "a path on each line, with the class behind it or else its folder as the class"
     said += ", splits by the files' names" if splits else ""
-    return Stated(said, parts())
+    return Stated(said, parts(), several=stated.several)
 
 
 def _statements(files: Files, name: str, class_names: ClassNames) -> Iterator[Statement]:
@@ -60,9 +62,18 @@ def lines_of(files: Files, name: str) -> Iterator[tuple[int, str]]:
 
 
 def image_and_rest(line: str) -> tuple[str, str]:
-    """The path that a line begins with, blanks in it included where it ends like an image's, and what follows."""
+    """The path that a line begins with, blanks in it included where it ends like an image's, and what follows; or path and
+    class of a line of an .lst.
+    """
+    if of_recordio := _RECORDIO.fullmatch(line):
+        return of_recordio[2], _as_whole(of_recordio[1])
     found = _WITH_ENDING.fullmatch(line) or _PLAIN.fullmatch(line)
     return (found[1], (found[2] or "").strip()) if found else (line, "")
+
+
+def _as_whole(number: str) -> str:
+    """`2.000000` is class 2."""
+    return str(int(float(number))) if float(number).is_integer() else number
 
 
 def _label(rest: str) -> str:

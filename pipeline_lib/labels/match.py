@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.labels.statements import NO_VALUE, Part, Stated, Statement
+from pipeline_lib.labels.combinations import combinations
+from pipeline_lib.labels.statements import NO_VALUE, Part, Stated, Statement, split_in
+from pipeline_lib.labels.undecided import combined_classes
 from pipeline_lib.sources.names import class_name, encode_name, without_image_ending
 from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
@@ -69,7 +71,7 @@ def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLa
         for statement in part.statements:
             gathered.take(part, statement, finder)
     gathered.refuse(stated.image_column)
-    class_of = gathered.labels.cells
+    class_of = _of_one_class(gathered.labels.cells, stated, file)
     without = tuple(sorted(members - class_of.keys()))
     return ReceivedLabels(
         class_of,
@@ -168,6 +170,11 @@ def folder_of(member: str) -> str:
     return class_name(member.split("/")[-2]) if "/" in member else ""
 
 
+def _lies_in(member: str, split: str) -> bool:
+    """Whether the folders of an image name this split alone."""
+    return {split_in(folder) for folder in member.split("/")[:-1]} - {None} == {split}
+
+
 def _last(member: str) -> str:
     return normalize("NFC", member).rpartition("/")[2]
 
@@ -227,6 +234,8 @@ class _Gathered:
             return
         else:
             found = finder.find(said.image, part.folder)
+        if len(found) > 1 and part.images_of:
+            found = [one for one in found if _lies_in(one, part.images_of)] or found
         if not found:
             self.unknown.add(f"{named}: {said.image}")
             return
@@ -271,6 +280,23 @@ class _Gathered:
             raise BadData(what, file=self._file, value=value, remedy=remedy)
         for each in (self.labels, self.splits, self._file_splits, self.subjects):
             each.refuse(self._file)
+
+
+def _of_one_class(class_of: Mapping[str, str], stated: Stated, file: str) -> Mapping[str, str]:
+    """The classes without those that are several, or with these as classes of their own. Raises LabelsUndecided."""
+    if stated.several is None:
+        return class_of
+    several = combinations(set(class_of.values()), are_lists=stated.are_lists)
+    if not several:
+        return class_of
+    if stated.several == "combined":
+        return {member: several.get(label, label) for member, label in class_of.items()}
+    if stated.several == "leave_out":
+        return {member: label for member, label in class_of.items() if label not in several}
+    examples = [(member, label) for member, label in class_of.items() if label in several]
+    member, label = examples[0]
+    example = f"{member}: {label}"
+    raise combined_classes(len(examples), len(class_of), example, file=file)
 
 
 def _meaning_of_splits(cells: Mapping[str, str], column: str, file: str) -> dict[str, str]:

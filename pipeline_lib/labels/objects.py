@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline_lib.labels.combinations import BETWEEN
 from pipeline_lib.labels.params import Several
 
 REFUSED = "\0several"  # no class has such a name
@@ -35,6 +36,8 @@ def class_of(boxes: Sequence[Box], rule: Several) -> str:
         return ""
     if rule == "refuse":
         return REFUSED
+    if rule == "combined":
+        return BETWEEN.join(sorted(classes))
     # the name decides between boxes of one size, so that no order of the file does
     return max(boxes, key=lambda box: (box.width * box.height, box.label)).label
 

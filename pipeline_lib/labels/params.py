@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 from pipeline_lib.params_file import Params
 
 FormatName = Literal[
-    "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "cub", "tiny_imagenet", "ilsvrc",
+    "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "yolo", "cvat", "cub", "tiny_imagenet", "ilsvrc",
 ]  # fmt: skip
-Several = Literal["refuse", "largest", "leave_out"]
+Several = Literal["refuse", "largest", "leave_out", "combined"]
 
 
 def fits(pattern: str, name: str) -> bool:
@@ -53,8 +53,8 @@ class LabelsFile(Params):
     )
     several: Several = Field(
         "refuse",
-        description="class of an image whose annotation names objects of several classes. refuse: stop; largest: the "
-        "class of the largest box; leave_out: no class",
+        description="class of an image with several, or with annotated objects of several. refuse: stop; largest: the class "
+        "of the largest box; leave_out: no class; combined: each combination is a class of its own",
     )
 
     def has(self, name: str) -> bool:

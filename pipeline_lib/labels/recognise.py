@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,7 +11,13 @@ from typing import BinaryIO
 from pipeline_lib.errors import BadData, LabelsUndecided
 from pipeline_lib.labels.class_names import class_name_files, read_class_names
 from pipeline_lib.labels.coco import is_coco
-from pipeline_lib.labels.columns import find_columns
+from pipeline_lib.labels.columns import (
+    class_columns,
+    find_columns,
+    has_file_column,
+    is_surely_class,
+)
+from pipeline_lib.labels.cvat import is_cvat
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.image_parquet import holds_images
 from pipeline_lib.labels.known_sets import (
@@ -19,12 +26,16 @@ from pipeline_lib.labels.known_sets import (
     TINY_TRAIN,
 )
 from pipeline_lib.labels.lists import image_and_rest, lines_of
-from pipeline_lib.labels.match import Finder
+from pipeline_lib.labels.match import Finder, folder_of
 from pipeline_lib.labels.params import FormatName, LabelsFile
 from pipeline_lib.labels.sidecar import beside_images, choices
 from pipeline_lib.labels.statements import split_in, splits_of_files
-from pipeline_lib.labels.table_files import columns_of_zeros_and_ones, read_table
+from pipeline_lib.labels.table_columns import columns_of_zeros_and_ones, columns_that_repeat
+from pipeline_lib.labels.table_files import read_table
 from pipeline_lib.labels.voc import SPLIT_LIST
+from pipeline_lib.labels.yolo import LINE as YOLO_LINE
+from pipeline_lib.labels.yolo import texts_of
+from pipeline_lib.sources.names import is_image_name
 from pipeline_lib.sources.places import TABLE_ENDINGS
 
 TRIED = 40  # files that are looked into
@@ -34,38 +45,81 @@ ROWS = 50  # of a table, one of which must
 
 
 def find_tables(
-    files: Files, members: frozenset[str], *, format_name: FormatName = "table"
+    files: Files,
+    members: frozenset[str],
+    *,
+    format_name: FormatName = "table",
+    is_named: bool = True,
 ) -> list[LabelsFile]:
-    """Tables with columns for image and class, of which lines name images; those of equal columns belong together."""
+    """Tables with columns for image and class, of which lines name images; those of equal columns belong together.
+
+    is_named: their columns of classes are named so; otherwise, those of which another column may hold it.
+    """
     finder = Finder(members)
     by_header: dict[tuple[str, ...], list[str]] = {}
+    image_of: dict[tuple[str, ...], str | None] = {}
     tables = [name for name in files.names if name.lower().endswith(TABLE_ENDINGS)]
     for name in [one for one in tables if "submission" not in one.lower()][:MOST_TABLES]:
-        header = table_header(files, name, finder, format_name)
+        image = image_column(files, name, finder)
+        header = table_header(files, name, finder, format_name, is_named=is_named, image=image)
         if header:
             by_header.setdefault(header, []).append(name)
+            image_of[header] = image
     # {"0": "cat"} names classes, where images are numbered too
     naming = set(class_name_files(files.names))
     others = {one: of for one, of in by_header.items() if not set(of) <= naming}
-    by_header = others or by_header
-    return [
-        LabelsFile(
-            format=format_name,
-            inside=tuple(_patterns(names, files.names)),
-            classes=_names_of_numbers(files, names[0]) if format_name == "table" else None,
-        )
-        for names in by_header.values()
-    ]
+    by_header = others or _less_those_of_folders(by_header, files, members)
+    found = []
+    for header, names in by_header.items():
+        patterns = tuple(_patterns(names, files.names))
+        one = LabelsFile(format=format_name, inside=patterns, image=image_of[header])
+        if format_name == "table" and is_named:
+            one = one.model_copy(update={"classes": _names_of_numbers(files, names[0], one)})
+        found.append(one)
+    return found
 
 
-def _names_of_numbers(files: Files, table: str) -> str | None:
+def image_column(files: Files, name: str, finder: Finder) -> str | None:
+    """The column that names images by its cells, in a table where none does by its name: `Image Index`."""
+    folder = name.rpartition("/")[0]
+    try:
+        table = read_table(partial(files.stream, name), name=name)
+        if has_file_column((*table.names, *table.inside)):
+            return None
+        rows = [cells for _, (_, cells) in zip(range(ROWS), table.rows(), strict=False)]
+        for column in (*table.names, *table.inside):
+            cells = [str(table.value(one, column)) for one in rows]
+            named = [is_image_name(cell) and finder.find(cell, folder) for cell in cells]
+            if rows and column and all(named):
+                return column
+    except BadData:
+        return None
+    return None
+
+
+def _less_those_of_folders(
+    by_header: Mapping[tuple[str, ...], list[str]], files: Files, members: frozenset[str]
+) -> dict[tuple[str, ...], list[str]]:
+    """The tables without those that name folders of images by number: {"0": "tench"} beside train/0/0.jpg."""
+    folders = {folder for member in members for folder in member.split("/")[:-1]}
+    found = {}
+    for header, names in by_header.items():
+        with contextlib.suppress(BadData):
+            if read_class_names(files, names[0]).names.keys() <= folders:
+                continue
+        found[header] = names
+    return found
+
+
+def _names_of_numbers(files: Files, table: str, stated: LabelsFile) -> str | None:
     """The only file that names the classes, where a table gives numbers."""
     named = class_name_files(files.names)
     opened = read_table(partial(files.stream, table), name=table)
     try:
-        column = find_columns(opened.names, where=table, stated=LabelsFile(file=table)).label or ""
+        inside = tuple(opened.inside)
+        column = find_columns(opened.names, where=table, stated=stated, inside=inside).label
         numbers = {
-            str(cells.get(column, ""))
+            str(opened.value(cells, column))
             for _, (_, cells) in zip(range(ROWS), opened.rows(), strict=False)
         }
         if len(named) != 1 or not all(map(str.isdecimal, numbers)):
@@ -77,25 +131,38 @@ def _names_of_numbers(files: Files, table: str) -> str | None:
 
 
 def table_header(
-    files: Files, name: str, finder: Finder, format_name: FormatName
+    files: Files,
+    name: str,
+    finder: Finder,
+    format_name: FormatName,
+    *,
+    is_named: bool = True,
+    image: str | None = None,
 ) -> tuple[str, ...]:
-    """The columns of a table of labels of these images; () for what is none."""
-    stated = LabelsFile(format=format_name, file=name)
+    """The columns of a table of labels of these images; () for what is none. is_named: one is named like a class. image: the
+    column of images, where its name does not tell.
+    """
+    stated = LabelsFile(format=format_name, file=name, image=image)
     try:
         table = read_table(partial(files.stream, name), name=name)
         one_hot = columns_of_zeros_and_ones(table) if format_name == "one_hot" else ()
+        find = partial(find_columns, table.names, where=name, inside=tuple(table.inside))
+        if not is_named and class_columns(table.names, tuple(table.inside)):
+            return ()
+        possible = tuple if is_named else partial(columns_that_repeat, table)
         try:
-            columns = find_columns(table.names, where=name, stated=stated, one_hot=one_hot)
+            columns = find(stated=stated, one_hot=one_hot, possible=possible)
         except LabelsUndecided as error:
-            columns = find_columns(
-                table.names, where=name, stated=replace_label(stated, error.choices[0])
-            )
+            columns = find(stated=replace_label(stated, error.choices[0]))
         if bool(columns.one_hot) != (format_name == "one_hot"):
             return ()
+        label = columns.label or ""
+        if not is_surely_class(label) and label in columns_of_zeros_and_ones(table):
+            return ()  # one of those with 1 for the class, such as `other_categories`
         folder = name.rpartition("/")[0]
         for number, (_, cells) in enumerate(table.rows()):
-            if any(finder.find(str(cells.get(one, "")), folder) for one in columns.files):
-                return table.names
+            if any(finder.find(str(table.value(cells, one)), folder) for one in columns.files):
+                return (*table.names, *table.inside)
             if number >= ROWS:
                 break
     except BadData:
@@ -151,7 +218,7 @@ def find_lists(files: Files, members: frozenset[str]) -> list[LabelsFile]:
             if all(rest for _, rest in pairs):
                 with_label.add(name)
     # Lists without classes matter for their splits, and only where folders tell the classes.
-    has_folders = len({member.rpartition("/")[0] for member in members}) > 1
+    has_folders = len({folder_of(member) for member in members} - {""}) > 1
     of_split = [name for name in found if split_in(name.rpartition("/")[2])]
     found = [name for name in found if name in with_label or (name in of_split and has_folders)]
     found = [name for name in found if name in of_split] if len(of_split) > 1 else found
@@ -183,7 +250,8 @@ def _names_of(files: Files, lists: Sequence[str]) -> str | None:
     for name in lists:
         rest = next((image_and_rest(line)[1] for _, line in lines_of(files, name)), "")
         if rest.split() and rest.split()[0].isdecimal():
-            return next(iter(class_name_files(files.names)), None)
+            named = (one for one in class_name_files(files.names) if one not in lists)
+            return next(named, None)
     return None
 
 
@@ -242,6 +310,28 @@ def find_voc(files: Files, members: frozenset[str]) -> list[LabelsFile]:
     of_main = [name for name in lists if "Main" in name.split("/")]
     patterns = [f"{folder}/*.xml".lstrip("/") for folder in folders]
     return [LabelsFile(format="voc", inside=(*patterns, *(of_main or lists)))]
+
+
+def find_yolo(files: Files, members: frozenset[str]) -> list[LabelsFile]:
+    texts = sorted(set(texts_of(files, members).values()))
+    if len(texts) < len(members) / 2:
+        return []
+    try:
+        lines = [line for name in texts[:TRIED] for _, line in lines_of(files, name)]
+    except BadData:
+        return []
+    if not lines or not all(map(YOLO_LINE.fullmatch, lines)):
+        return []
+    folders = sorted({name.rpartition("/")[0] for name in texts})
+    patterns = tuple(f"{folder}/*.txt".lstrip("/") for folder in folders)
+    named = sorted(class_name_files(files.names), key=lambda name: name.count("/"))
+    return [LabelsFile(format="yolo", inside=patterns, classes=next(iter(named), None))]
+
+
+def find_cvat(files: Files, members: frozenset[str]) -> list[LabelsFile]:
+    xml = [name for name in files.names if name.lower().endswith(".xml")][:TRIED]
+    found = [name for name in xml if is_cvat(files.head(name, 4096))]
+    return [LabelsFile(format="cvat", inside=tuple(found))] if found else []
 
 
 def find_cub(files: Files, members: frozenset[str]) -> list[LabelsFile]:

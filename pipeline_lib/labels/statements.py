@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pipeline_lib.labels.params import Several
 from pipeline_lib.sources.split_names import split_names
 
 # What programs write for no value. `None` and `NA` may be classes.
@@ -34,7 +35,8 @@ class Statement:
 class Part:
     """The statements of one file. folder: of the file, as the source stores names; None for a file beside the source.
 
-    split: what the file's name says of all its images. unit: what its numbers count.
+    split: what the file's name says of all its images. unit: what its numbers count. images_of: the split whose folder
+    holds the images, of those with one name.
     """
 
     file: str
@@ -42,13 +44,15 @@ class Part:
     folder: str | None = None
     split: str = ""
     unit: str = "line"
+    images_of: str = ""
 
 
 @dataclass(frozen=True)
 class Stated:
     """All that the files of one source say. said: what was read, for people. columns: all that a table has.
 
-    parts: each is read once, in order. image_column, split_column: for messages.
+    parts: each is read once, in order. image_column, split_column: for messages. several: what becomes of images of
+    several classes, where labels are texts that may name several; are_lists: they are meant to.
     """
 
     said: str
@@ -56,6 +60,8 @@ class Stated:
     columns: tuple[str, ...] = ()
     image_column: str = ""
     split_column: str = ""
+    several: Several | None = None
+    are_lists: bool = False
 
 
 def splits_of_files(names: Sequence[str]) -> dict[str, str]:
@@ -69,6 +75,12 @@ def splits_of_files(names: Sequence[str]) -> dict[str, str]:
 
 def _last_split(parts: Sequence[str]) -> str:
     return next((split for part in reversed(parts) if (split := split_in(part))), "")
+
+
+def split_of_images(name: str) -> str:
+    """The split that the name of a file alone tells: `trainLabels.csv` is about the images in train."""
+    last = name.rpartition("/")[2].rpartition(".")[0]
+    return split_in(re.sub(r"([a-z\d])([A-Z])", r"\1 \2", last)) or ""
 
 
 def split_in(name: str) -> str | None:

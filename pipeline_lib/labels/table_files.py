@@ -7,9 +7,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.labels.headerless import columns_of, is_about_an_image
 from pipeline_lib.labels.json_stream import JsonStream
+from pipeline_lib.labels.nested import Path, paths_inside, value_inside
 
 DELIMITERS = ",;\t|"
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -25,19 +27,29 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 OTHER_TABLES = (b"MATLAB", b"\x89HDF", b"\xd0\xcf\x11\xe0", b"PK\3\4")
 EXPORT = "export it as CSV with a line per image and the columns filename,label"
 PARQUET_ROWS = 8192
-NAMED_BY = 200  # records of JSON whose keys are taken for the columns
+NAMED_BY = 200  # records whose keys or cells are taken for the columns
+ENVELOPE = 20  # members of a JSON object beside the array that holds its records
 NO_COLUMN = ("", "__index_level_0__")
 Row = tuple[int, Mapping[str, Any]]  # number of the line or record, from 1; cells by column
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table. rows: begins anew at each call. unit: what the numbers count."""
+    """A table. rows: begins anew at each call. unit: what the numbers count. inside: columns in objects of JSON, with the
+    keys to them.
+    """
 
     names: tuple[str, ...]
     rows: Callable[[], Iterator[Row]]
     unit: str
     where: str  # of the names, for messages
+    inside: Mapping[str, Path] = field(default_factory=dict)
+
+    def value(self, cells: Mapping[str, Any], column: str | None) -> Any:
+        """The cell of a column in a row; "" for none."""
+        if column and column in self.inside:
+            return cell(value_inside(cells, self.inside[column]))
+        return cells.get(column, "") if column else ""
 
 
 def read_table(open_file: Callable[[], BinaryIO], *, name: str) -> TableFile:
@@ -51,7 +63,7 @@ def read_table(open_file: Callable[[], BinaryIO], *, name: str) -> TableFile:
     if head.startswith(b"PAR1") or name.lower().endswith(".parquet"):
         return _parquet(open_file, name)
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
-    if name.lower().endswith((".jsonl", ".ndjson")):
+    if name.lower().endswith((".jsonl", ".ndjson", ".manifest")):
         return _json(open_file, name, _lines)
     if name.lower().endswith(".json") or start in (b"{", b"["):
         return _json(open_file, name, _records)
@@ -72,25 +84,35 @@ def _csv(open_file: Callable[[], BinaryIO], name: str) -> TableFile:
         for sign in DELIMITERS
     ]
     delimiter, names = max(headers, key=lambda header: len(header[1]))
+    has_header = not is_about_an_image(names)
 
-    def rows() -> Iterator[Row]:
+    def lines() -> Iterator[tuple[int, list[str]]]:
         with _text(open_file, name) as text:
             reader = csv.reader(text, delimiter=delimiter, strict=True)
             try:
-                next(reader, None)
+                if has_header:
+                    next(reader, None)
                 for cells in reader:
                     if any(cell.strip() for cell in cells):
-                        padded = [*cells, *[""] * (len(names) - len(cells))]
-                        yield (
-                            reader.line_num,
-                            {one: padded[at].strip() for at, one in enumerate(names)},
-                        )
+                        yield reader.line_num, cells
             except csv.Error as error:
                 where = f"{name}:{reader.line_num}"
                 remedy = "fix the quotes of that line"
                 raise BadData("not valid CSV", file=where, value=error, remedy=remedy) from error
             except UnicodeDecodeError as error:
                 raise _not_text(open_file, name, error) from error
+
+    if not has_header:
+        names = columns_of([cells for _, cells in islice(lines(), NAMED_BY)])
+
+    def rows() -> Iterator[Row]:
+        for number, cells in lines():
+            if not has_header and len(cells) > len(names):
+                remedy = f"name the columns in a line above, such as {delimiter.join(names)}"
+                what = f"more cells than the first lines have ({len(names)})"
+                raise BadData(what, file=f"{name}:{number}", value=cells[-1], remedy=remedy)
+            padded = [*cells, *[""] * (len(names) - len(cells))]
+            yield number, {one: padded[at].strip() for at, one in enumerate(names)}
 
     return TableFile(names, rows, "line", f"{name}:1")
 
@@ -142,10 +164,12 @@ def _json(
                 yield number, {key: cell(value) for key, value in record.items()}
 
     names: dict[str, None] = {}
+    inside: dict[str, Path] = {}
     for _, record in islice(rows(), NAMED_BY):
         names |= dict.fromkeys(record)
+        inside |= paths_inside(record)
     unit = "line" if read is _lines else "record"
-    return TableFile(tuple(names), rows, unit, name)
+    return TableFile(tuple(names), rows, unit, name, inside)
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[Row]:
@@ -169,7 +193,9 @@ def _lines(file: BinaryIO, name: str) -> Iterator[Row]:
 
 
 def _records(file: BinaryIO, name: str) -> Iterator[Row]:
-    """The records of a JSON file: an array of objects or of pairs; {image: class}; {image: record}; {column: array}."""
+    """The records of a JSON file: an array of objects or of pairs; {image: class}; {image: record}; {column: array};
+    {"version": 1, "files": [an array of objects]}.
+    """
     stream = JsonStream(file, name)
     start = stream.peek()
     if start == "[":
@@ -179,6 +205,7 @@ def _records(file: BinaryIO, name: str) -> Iterator[Row]:
         raise _no_records(name, start)
     columns: dict[str, list[Any]] = {}
     number = 0
+    first: list[Row] = []  # or what stands beside the array of the records
     for key in stream.members():
         kind = stream.peek()
         if kind == "[":
@@ -186,7 +213,16 @@ def _records(file: BinaryIO, name: str) -> Iterator[Row]:
             continue
         number += 1
         value = stream.value()
-        yield number, {"file_name": key} | (value if isinstance(value, dict) else {"label": value})
+        record = {"file_name": key} | (value if isinstance(value, dict) else {"label": value})
+        first.append((number, record))
+        if number > ENVELOPE:
+            yield from first
+            first = []
+    tables = [one for one in columns.values() if one and isinstance(one[0], dict)]
+    if number <= ENVELOPE and len(tables) == 1:
+        yield from ((at, _record(value, name)) for at, value in enumerate(tables[0], 1))
+        return
+    yield from first
     if number:
         return
     if len(columns) == 1:  # {"labels": [["a.jpg", 0], ...]}, {"data": [{...}, ...]}
@@ -272,21 +308,3 @@ def cell(value: Any) -> Any:
     if isinstance(value, (dict, list)):
         return value
     return str(value).strip()
-
-
-def columns_of_zeros_and_ones(table: TableFile, n_rows: int = 200) -> Sequence[str]:
-    """The columns whose cells are 0 or 1 in the first rows, with exactly one 1 in each row; () where rows differ."""
-    possible = dict.fromkeys(table.names)
-    rows = [cells for _, cells in islice(table.rows(), n_rows)]
-    for cells in rows:
-        for name in list(possible):
-            if as_bit(cells.get(name, "")) is None:
-                del possible[name]
-    names = list(possible)
-    is_one_each = all(sum(as_bit(cells[name]) or 0 for name in names) == 1 for cells in rows)
-    return names if len(names) > 1 and rows and is_one_each else ()
-
-
-def as_bit(cell: Any) -> int | None:
-    """0 or 1 for their usual spellings; None for all else."""
-    return {"0": 0, "0.0": 0, "1": 1, "1.0": 1, "false": 0, "true": 1}.get(str(cell).lower())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -9,16 +11,24 @@ from typing import Any
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.class_names import ClassNames
 from pipeline_lib.labels.columns import Columns, find_columns
+from pipeline_lib.labels.combinations import BETWEEN
 from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.headerless import NO_SPLIT
 from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
-from pipeline_lib.labels.statements import Part, Stated, Statement, splits_of_files
-from pipeline_lib.labels.table_files import (
-    TableFile,
+from pipeline_lib.labels.statements import (
+    Part,
+    Stated,
+    Statement,
+    split_of_images,
+    splits_of_files,
+)
+from pipeline_lib.labels.table_columns import (
     as_bit,
     columns_of_zeros_and_ones,
-    read_table,
+    columns_that_repeat,
 )
+from pipeline_lib.labels.table_files import TableFile, read_table
 
 
 def stated_by_tables(
@@ -43,7 +53,8 @@ def stated_by_tables(
             statements = _statements(
                 table, columns[name], column[name], subject_column, class_names, files.at(name)
             )
-            yield Part(files.at(name), statements, folder, splits.get(name, ""), table.unit)
+            split, images_of = splits.get(name, ""), split_of_images(name)
+            yield Part(files.at(name), statements, folder, split, table.unit, images_of)
 
     said = f"images in column {column[names[0]]}, "
     said += (
@@ -54,12 +65,27 @@ def stated_by_tables(
     said += f", splits in {first.split}" if first.split else ""
     said += ", splits by the files' names" if splits and not first.split else ""
     said += f", subjects in {subject_column}" if subject_column is not None else ""
-    return Stated(said, parts(), first.names, column[names[0]], first.split or "")
+    return Stated(
+        said,
+        parts(),
+        first.names,
+        column[names[0]],
+        first.split or "",
+        stated.several,
+        first.are_lists,
+    )
 
 
 def _columns(table: TableFile, stated: LabelsFile, subject_column: str | None) -> Columns:
     one_hot = columns_of_zeros_and_ones(table) if stated.format == "one_hot" else ()
-    columns = find_columns(table.names, where=table.where, stated=stated, one_hot=one_hot)
+    columns = find_columns(
+        table.names,
+        where=table.where,
+        stated=stated,
+        one_hot=one_hot,
+        inside=tuple(table.inside),
+        possible=partial(columns_that_repeat, table),
+    )
     if subject_column is not None and subject_column not in columns.names:
         remedy = "name one of its columns in subject_from, or a pattern such as '{subject}_*'"
         raise BadData(
@@ -84,7 +110,7 @@ def _column_of_images(
             n_named = dict.fromkeys(possible, 0)
             for _, cells in table.rows():
                 for column in possible:
-                    n_named[column] += bool(finder.find(str(cells.get(column, ""))))
+                    n_named[column] += bool(finder.find(str(table.value(cells, column))))
             chosen[name] = max(possible, key=lambda column: n_named[column])
         else:
             chosen[name] = possible[0]
@@ -103,41 +129,46 @@ def _statements(
     further = [name for name in columns.names if name not in told and name]
     for number, cells in table.rows():
         label = (
-            _label(cells.get(columns.label, ""), file, number, table.unit)
+            _label(table.value(cells, columns.label))
             if columns.label
             else _hot(cells, columns.one_hot, file, number, table.unit)
         )
         yield Statement(
             number,
-            str(cells.get(image, "")),
-            class_names.name(label),
-            str(cells.get(columns.split, "")) if columns.split else "",
+            str(table.value(cells, image)),
+            BETWEEN.join(map(class_names.name, label)),
+            _split(str(table.value(cells, columns.split))),
             {name: cells.get(name, "") for name in further},
             str(cells.get(subject_column, "")) if subject_column else "",
         )
 
 
-def _label(cell: Any, file: str, number: int, unit: str) -> str:
-    if isinstance(cell, list) and len(cell) == 1:
-        return _label(cell[0], file, number, unit)
-    if isinstance(cell, (list, dict)):
-        if not cell:
-            return ""
-        remedy = "write one class per image; images of several classes cannot be trained on here"
-        raise BadData(
-            f"several classes in {unit} {number}", file=file, value=str(cell)[:80], remedy=remedy
-        )
-    return str(cell)
+def _split(text: str) -> str:
+    return "" if text.lower() == NO_SPLIT else text
 
 
-def _hot(cells: Mapping[str, Any], names: Sequence[str], file: str, number: int, unit: str) -> str:
+def _label(cell: Any) -> list[str]:
+    """The classes in a cell, each once; Label Studio's CSV holds several as JSON."""
+    if isinstance(cell, str) and cell.startswith(("{", "[")):
+        with contextlib.suppress(ValueError, RecursionError):
+            return _label(json.loads(cell))
+    if isinstance(cell, dict) and len(cell) == 1:
+        return _label(next(iter(cell.values())))
+    if isinstance(cell, list):
+        return list(dict.fromkeys(label for one in cell for label in _label(one)))
+    return [str(cell)]
+
+
+def _hot(
+    cells: Mapping[str, Any], names: Sequence[str], file: str, number: int, unit: str
+) -> list[str]:
     bits = {name: as_bit(cells.get(name, "")) for name in names}
     chosen = [name for name, bit in bits.items() if bit]
-    if len(chosen) > 1 or None in bits.values():
-        what = f"{unit} {number} has not exactly one 1 in the columns of classes"
+    if None in bits.values():
+        what = f"{unit} {number} has not only 0 and 1 in the columns of classes"
         value = ", ".join(f"{name}: {cells.get(name, '')}" for name in names[:8])
         remedy = (
             "write 1 in one column per image, or name the column of the class as `labels.label`"
         )
         raise BadData(what, file=file, value=value, remedy=remedy)
-    return chosen[0] if chosen else ""
+    return chosen

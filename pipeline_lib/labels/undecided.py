@@ -18,6 +18,18 @@ def several_columns(what: str, choices: Sequence[str], *, file: str) -> LabelsUn
     return error
 
 
+def combined_classes(n_several: int, n_images: int, example: str, *, file: str) -> LabelsUndecided:
+    """Lines of tables or lists name several classes for one image."""
+    remedy = (
+        "say which class such an image gets: `several: leave_out` (none) or `several: combined` (each combination is a class "
+        f"of its own) in `labels` of {IN_PARAMS}, or `perennial init --several RULE`"
+    )
+    what = f"{n_several} of {n_images} images have several classes"
+    error = LabelsUndecided(what, file=file, value=example, remedy=remedy)
+    error.key, error.choices = "several", ("leave_out", "combined")
+    return error
+
+
 def several_classes(n_several: int, n_images: int, example: str, *, file: str) -> LabelsUndecided:
     """Annotations name objects of several classes in one image."""
     remedy = (

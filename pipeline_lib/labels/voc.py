@@ -25,8 +25,26 @@ MOST_XML_BYTES = 1 << 24
 SPLIT_LIST = re.compile(r"(?:.*/)?(train|val|trainval|test)\.txt")
 
 
-class _DeclaredType(Exception):
+class DeclaredType(Exception):
     """The document declares a type, which may define entities."""
+
+
+def strict_parser() -> expat.XMLParserType:
+    """A parser whose `Parse` raises DeclaredType before anything of a document type is used."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+
+    def refuse(*_: object) -> NoReturn:
+        raise DeclaredType
+
+    parser.StartDoctypeDeclHandler = refuse
+    return parser
+
+
+def declared_type(file: str) -> BadData:
+    """The fault of such a document."""
+    remedy = "remove its <!DOCTYPE ...>, which no annotation needs and which could read files or fill the memory"
+    return BadData("the XML declares a document type", file=file, remedy=remedy)
 
 
 def stated_by_voc(files: Files, names: Sequence[str], stated: LabelsFile) -> Stated:
@@ -37,7 +55,8 @@ def stated_by_voc(files: Files, names: Sequence[str], stated: LabelsFile) -> Sta
     def statements() -> Iterator[Statement]:
         n_several, example = 0, ""
         for number, name in enumerate(annotations, 1):
-            image, boxes = read_annotation(files.read(name), file=files.at(name))
+            data = files.head(name, MOST_XML_BYTES + 1)
+            image, boxes = read_annotation(data, file=files.at(name))
             stem = name.rpartition("/")[2].rpartition(".")[0]
             label = class_of(boxes, stated.several)
             if label == REFUSED:
@@ -78,13 +97,15 @@ def read_annotation(data: bytes, *, file: str) -> tuple[str, list[Box]]:
     """The name of the image and its objects. Raises BadData for what is no annotation, or declares a document type."""
     if len(data) > MOST_XML_BYTES:
         raise BadData(
-            "too large for an annotation", file=file, value=f"{len(data)} bytes", remedy="remove it"
+            "too large for an annotation",
+            file=file,
+            value=f"more than {MOST_XML_BYTES} bytes",
+            remedy="remove it",
         )
     try:
         root = _parsed(data)
-    except _DeclaredType as error:
-        remedy = "remove its <!DOCTYPE ...>, which no annotation needs and which could read files or fill the memory"
-        raise BadData("the XML declares a document type", file=file, remedy=remedy) from error
+    except DeclaredType as error:
+        raise declared_type(file) from error
     except (expat.ExpatError, ValueError, LookupError, AssertionError) as error:
         raise BadData(
             "not valid XML", file=file, value=error, remedy="fetch the file again"
@@ -103,13 +124,7 @@ def read_annotation(data: bytes, *, file: str) -> tuple[str, list[Box]]:
 
 def _parsed(data: bytes) -> Element:
     builder = TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-
-    def refuse(*_: object) -> NoReturn:
-        raise _DeclaredType
-
-    parser.StartDoctypeDeclHandler = refuse  # called before anything of it is used
+    parser = strict_parser()
     parser.StartElementHandler = lambda name, attributes: builder.start(name, attributes)
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline_lib.errors import ConfigError, DependencyMissing, SourceMissing
+from pipeline_lib.files.atomic import translate_full_disk
 from pipeline_lib.pixels.network_view import RESAMPLING, NetworkInput, NetworkView
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def fetched_from_hub(published: Any, ref: str) -> Path | None:
 
     Raises SourceMissing.
     """
-    from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     repository = published.hf_hub_id
@@ -88,7 +89,8 @@ def fetched_from_hub(published: Any, ref: str) -> Path | None:
     log.info("fetching %s", ref)
     for name in names:
         try:
-            return Path(hf_hub_download(repository, name))
+            with translate_full_disk(Path(constants.HF_HUB_CACHE)):
+                return Path(hf_hub_download(repository, name))
         except EntryNotFoundError:
             continue
         except (HfHubHTTPError, OSError) as error:

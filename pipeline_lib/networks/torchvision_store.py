@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
+from pipeline_lib.files.atomic import translate_full_disk
 from pipeline_lib.pixels.network_view import RESAMPLING, NetworkInput, NetworkView
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,10 @@ def _fetch(url: str, path: Path, digest: str, *, named_in: str) -> None:
     import torch.hub
 
     try:
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=digest or None, progress=False)
+        with translate_full_disk(path):
+            torch.hub.download_url_to_file(
+                url, str(path), hash_prefix=digest or None, progress=False
+            )
     except (urllib.error.URLError, OSError) as error:
         raise SourceMissing(
             f"{named_in} cannot be fetched",

@@ -29,8 +29,8 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY
 from pipeline_lib.sources.objects import SourceObject
-from pipeline_lib.sources.places import BucketPlace
-from pipeline_lib.sources.s3 import RELIST, open_s3
+from pipeline_lib.sources.places import BucketPlace, s3_place
+from pipeline_lib.sources.s3 import RELIST
 from pipeline_lib.sources.web.exchange import Exchange
 from pipeline_lib.sources.web.urls import SIGNATURE, Origin, Url
 
@@ -62,10 +62,10 @@ class Reader:
         with _opening:
             if address not in self.buckets:
                 try:
-                    opened = open_s3(self.settings)
+                    place = s3_place(address, self.settings, forks=not self.is_in_worker)
                 except ModuleNotFoundError as error:  # set-up for prediction alone leaves boto3 out
                     raise missing_module(error, file=address) from error
-                self.buckets[address] = BucketPlace(address, opened, forks=not self.is_in_worker)
+                self.buckets[address] = place
             return self.buckets[address]
 
     def exchange(self, origin: Origin, *, is_named: bool) -> Exchange:

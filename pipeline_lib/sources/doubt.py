@@ -26,6 +26,7 @@ from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.sources.strays import stray_folders
 
 SHOWN = 5
+LACKING = 0.5  # share of the folders of evaluation that train must lack for a question
 DEEP = 0.1  # share of images below the class folders from which their folders may be the classes
 _PARTS = re.compile(
     r"(fold|part|batch|shard|chunk|set|split|session|cv|kfold)[ _-]?\d+", re.IGNORECASE
@@ -212,6 +213,12 @@ def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> s
         inner: Counter[Folders] = Counter()
         for path, n in below.items():
             inner[path[1:]] += n
+        splits = split_names({path[0] for path in below if path})
+        lacking = _never_trained(below, splits)
+        if lacking:
+            return (
+                f"no folder of train is named {_some(lacking)}, as folders of the other splits are"
+            )
         return _not_classes(inner) or _deep(inner)
     tops = {path[0] for path in below if path}
     splits = split_names(tops)
@@ -226,6 +233,15 @@ def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> s
     return _not_classes(below) or _deep(below)
 
 
+def _never_trained(below: Iterable[Folders], splits: Mapping[str, str]) -> set[str]:
+    """The folders of evaluation that train lacks, if these are half or more: train/good, test/good, test/broken of MVTec."""
+    found = {(splits.get(path[0], ""), path[1]) for path in below if len(path) == 2}
+    trained = {folder for split, folder in found if split == "train"}
+    evaluated = {folder for split, folder in found if split in ("val", "test")}
+    lacking = evaluated - trained
+    return lacking if trained and len(lacking) >= LACKING * len(evaluated) else set()
+
+
 def _not_classes(below: Counter[Folders]) -> str:
     tops = {path[0] for path in below if path}
     plain = {re.sub(r"[\W_]", "", top.lower()): top for top in tops}
@@ -238,7 +254,7 @@ def _not_classes(below: Counter[Folders]) -> str:
 
 def _deep(below: Counter[Folders]) -> str:
     """Whether folders below the first may be the classes: all images of a folder lie in them, or many of all."""
-    inside = {path[1] for path in below if len(path) > 1}
+    inside = {path[0] for path in _less_shared([path[1:] for path in below if len(path) > 1])}
     if len(inside) < 2:
         return ""
     n_deep = sum(n for path, n in below.items() if len(path) > 1)
@@ -247,6 +263,13 @@ def _deep(below: Counter[Folders]) -> str:
     if n_deep < DEEP * sum(below.values()) and not without_own:
         return ""
     return f"images lie in folders inside folders ({_some(inside)} in {_some(tops)})"
+
+
+def _less_shared(paths: Sequence[Folders]) -> list[Folders]:
+    """The paths without the folders that all begin with (amazon/images/bike, dslr/images/bike), and without those that end."""
+    while paths and len({path[0] for path in paths}) == 1:
+        paths = [path[1:] for path in paths if len(path) > 1]
+    return list(paths)
 
 
 def _readings(
@@ -262,6 +285,8 @@ def _readings(
         possible += [("split_class_folders", tops)]
         possible += [("split_leaf_folders", tops)] if deepest > 2 else []
         possible = possible[::-1] if is_split else possible
+    if _never_trained(below, tops):  # the splits drawn anew, so that each class is trained
+        possible = [("leaf_folders", {}), *possible]
     if inside and not is_split:
         possible += [("class_split_folders", inside)]
     if not is_split:

@@ -184,6 +184,16 @@ OTHER_ENDINGS = frozenset(
         "lock",
         "dvc",
         "lst",
+        "manifest",
+        "labels",
+        "dcm",
+        "dicom",
+        "nii",
+        "tfrecord",
+        "tfrecords",
+        "lmdb",
+        "mdb",
+        "rec",
     }
 )
 OTHER_NAMES = frozenset(
@@ -255,15 +265,15 @@ def respelled(folders: Iterable[str]) -> list[str]:
 
 def refusal(name: str) -> Reason | None:
     """The reason for refusing a file of this stored name; None if it is accepted, or if its bytes decide (`is_undecided`)."""
-    parts = name.split("/")
+    parts = name.lower().split("/")
     if name.startswith("/") or ".." in parts or not parts[-1]:
         return Reason.TAR_UNSAFE_MEMBER
-    if any(part.startswith(".") or part.lower() in SYSTEM_NAMES for part in parts):
+    if "/." in f"/{name}" or not SYSTEM_NAMES.isdisjoint(parts):
         return Reason.IGNORED_SYSTEM_FILE
     ending = _ending(name)
     if ending in RAW_ENDINGS:
         return Reason.UNSUPPORTED_FORMAT
-    is_other = ending in OTHER_ENDINGS or parts[-1].lower() in OTHER_NAMES
+    is_other = ending in OTHER_ENDINGS or parts[-1] in OTHER_NAMES
     return Reason.NOT_A_PICTURE_NAME if is_other else None
 
 

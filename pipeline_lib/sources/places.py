@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pipeline_lib.errors import SourceMissing
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.streams import refuse_foreign
 from pipeline_lib.sources import s3
+from pipeline_lib.sources.cloud_bucket import CloudBucket
 from pipeline_lib.sources.known_files import KnownFiles
 from pipeline_lib.sources.local import LocalPlace
 from pipeline_lib.sources.names import decode_name, encode_name, is_archive
+from pipeline_lib.sources.object_bytes import Bucket, Entry, Objects, Wanted
 from pipeline_lib.sources.objects import Begin, Identified, Place, SourceObject
-from pipeline_lib.sources.s3_bytes import Objects, Wanted
+from pipeline_lib.sources.s3_bucket import S3Bucket
+from pipeline_lib.sources.schemes import CLOUDS, form_in_place_of, scheme_of
 from pipeline_lib.sources.web.url_list import is_url_list, read_url_list
 from pipeline_lib.sources.web.urls import is_web
 
-TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
+TABLE_ENDINGS = (
+    ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".manifest", ".labels", ".parquet",
+)  # fmt: skip
 
 
 def place_of(uri: str, settings: Settings, *, root: Path) -> Place:
@@ -46,23 +49,39 @@ def table_place(uri: str, settings: Settings, *, root: Path) -> Place:
         from pipeline_lib.sources.web.place import single_url  # it imports this module
 
         return single_url(uri, settings)
-    if uri.startswith("s3://"):
-        return BucketPlace(uri, s3.open_s3(settings))
-    if scheme := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri):
-        remedy = "copy the objects to a folder or to S3, and name that"
-        raise SourceMissing(f"{scheme[0]} cannot be read", file=uri, remedy=remedy)
+    scheme = scheme_of(uri)
+    if scheme == "s3":
+        return s3_place(uri, settings)
+    if scheme in CLOUDS:
+        return BucketPlace(uri, CloudBucket(uri, split_address(uri)[0], settings))
+    if scheme:
+        remedy = f"name {form_in_place_of(scheme)}"
+        raise SourceMissing(f"{scheme}:// cannot be read", file=uri, remedy=remedy)
     path = root / Path(uri).expanduser()
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     known = KnownFiles(root / settings.state_dir / "known_files" / f"{name}.parquet")
     return LocalPlace(uri, path, known)
 
 
-class BucketPlace:
-    """A prefix of a bucket, or one key that is an archive or a table. forks: see `Objects`."""
+def s3_place(uri: str, settings: Settings, *, forks: bool = False) -> BucketPlace:
+    """The place of an s3:// address. forks: see `S3Bucket`. Raises as `open_s3` does."""
+    bucket = split_address(uri)[0]
+    opened = s3.open_s3(settings, is_public=settings.is_public(f"s3://{bucket}"))
+    return BucketPlace(uri, S3Bucket(opened, bucket, forks=forks))
 
-    def __init__(self, uri: str, opened: s3.S3, *, forks: bool = False) -> None:
-        self.address, self._s3, self._forks = uri, opened, forks
-        self._bucket, key = s3.parse_uri(uri)
+
+def split_address(uri: str) -> tuple[str, str]:
+    """`s3://bucket/a/b` -> ("bucket", "a/b"); of other schemes too."""
+    bucket, _, key = uri.partition("://")[2].partition("/")
+    return bucket, key
+
+
+class BucketPlace:
+    """A prefix of a bucket, or one key that is an archive or a table."""
+
+    def __init__(self, uri: str, bucket: Bucket) -> None:
+        self.address, self._bucket = uri, bucket
+        key = split_address(uri)[1]
         self.is_single = is_archive(key) or key.lower().endswith(TABLE_ENDINGS)
         self._only = key if self.is_single else None
         folder = key.rpartition("/")[0] if self.is_single else key.rstrip("/")
@@ -71,10 +90,10 @@ class BucketPlace:
     def list(self) -> Iterator[SourceObject]:
         """Every object below the prefix, without the markers of empty folders."""
         if self._only:
-            yield self._object(s3.head(self._s3.client, self._bucket, self._only))
+            yield self._object(self._bucket.head(self._only))
             return
-        for entry in s3.list_keys(self._s3.client, self._bucket, self._prefix):
-            if not entry["Key"].endswith("/"):
+        for entry in self._bucket.list(self._prefix):
+            if not entry.key.endswith("/"):
                 yield self._object(entry)
 
     def identify(
@@ -89,7 +108,7 @@ class BucketPlace:
 
     def look(self, wanted: SourceObject) -> SourceObject:
         """The present version in the bucket."""
-        return self._object(s3.head(self._s3.client, self._bucket, self._key(wanted)))
+        return self._object(self._bucket.head(self._key(wanted)))
 
     def read(self, wanted: SourceObject) -> bytes:
         """The bytes of the listed version of an object."""
@@ -112,7 +131,7 @@ class BucketPlace:
 
     @cached_property
     def _objects(self) -> Objects:
-        return Objects(self._s3, self._bucket, forks=self._forks)
+        return Objects(self._bucket)
 
     def _part(self, wanted: SourceObject, start: int, size_bytes: int) -> Wanted:
         etag = wanted.etag or ""
@@ -121,6 +140,6 @@ class BucketPlace:
     def _key(self, wanted: SourceObject) -> str:
         return self._prefix + decode_name(wanted.key).decode()
 
-    def _object(self, entry: Any) -> SourceObject:
-        key = encode_name(entry["Key"].removeprefix(self._prefix).encode())
-        return SourceObject(key, entry["Size"], etag=entry["ETag"].strip('"'))
+    def _object(self, entry: Entry) -> SourceObject:
+        key = encode_name(entry.key.removeprefix(self._prefix).encode())
+        return SourceObject(key, entry.size_bytes, etag=entry.etag)

@@ -1,4 +1,4 @@
-"""S3 by boto3: sessions, translated errors, listing. The bytes of objects: s3_bytes.py.
+"""S3 by boto3: sessions, translated errors, listing. A bucket and its bytes: s3_bucket.py.
 
 Credentials come from boto3's own chain; a setting may name a profile and an endpoint. boto3 is imported only when a
 source is on S3: it costs half a second.
@@ -25,6 +25,7 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources.authorities import read_authorities
 
 PAGE_KEYS = 1000  # S3 gives no more at a time
 READS_PER_WORKER = 4  # a read mostly waits for the network
@@ -53,43 +54,43 @@ ELSEWHERE = frozenset(
     }
 )
 CHANGED = frozenset({"412", "PreconditionFailed"})
-LOGIN = "log in (`aws sso login`, `aws configure`, AWS_ACCESS_KEY_ID), or name a profile: aws_profile in settings.toml"
+LOGIN = (
+    "log in (`aws sso login`, `aws configure`, AWS_ACCESS_KEY_ID), or name a profile: aws_profile in settings.toml; "
+    "a bucket that all may read: public_buckets there"
+)
 ALLOW = "allow s3:GetObject on it, or restore it from its archive tier, then `dvc repro --force download`"
 CHECK_ENDPOINT = "check the network and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL), then run again"
 RELIST = "run again: `dvc repro` lists the source again"
 
 
-def parse_uri(uri: str) -> tuple[str, str]:
-    """`s3://bucket/a/b` -> ("bucket", "a/b")."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
-
-
 @dataclass(frozen=True)
 class S3:
-    """A boto3 session and its S3 client, which is thread-safe. core: botocore's session below it."""
+    """A boto3 session and its S3 client, which is thread-safe. core: botocore's session below it.
+
+    is_public: nothing is signed.
+    """
 
     core: Any
     session: Any
     client: Any
     settings: Settings
+    is_public: bool = False
 
     def in_region(self, region: str) -> Any:
         """A client for a bucket of another region."""
-        return _client(self.session, self.settings, region=region)
+        return _client(self.session, self.settings, region=region, is_public=self.is_public)
 
     def authorities(self) -> bytes:
         """The certificates that boto3 is told to trust (AWS_CA_BUNDLE, `ca_bundle` of the profile), as PEM; b"" for none."""
         named = self.core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
-        if not named:
-            return b""
-        path = Path(named)
-        files = sorted(path.glob("*.pem")) if path.is_dir() else [path]
-        return b"\n".join(file.read_bytes() for file in files)
+        return read_authorities(Path(named), named_in="AWS_CA_BUNDLE") if named else b""
 
 
-def open_s3(settings: Settings) -> S3:
-    """Open a session. Raises CredentialsRefused when the profile does not exist."""
+def open_s3(settings: Settings, *, is_public: bool = False) -> S3:
+    """Open a session. is_public: for a bucket that is read without credentials.
+
+    Raises CredentialsRefused when the profile does not exist.
+    """
     import boto3
     import botocore.session
 
@@ -98,7 +99,8 @@ def open_s3(settings: Settings) -> S3:
         parsers = core.get_component("response_parser_factory")
         parsers.set_parser_defaults(timestamp_parser=_timestamp)
         session = boto3.Session(botocore_session=core)
-        return S3(core, session, _client(session, settings), settings)
+        client = _client(session, settings, is_public=is_public)
+        return S3(core, session, client, settings, is_public)
 
 
 def _timestamp(text: Any) -> datetime:
@@ -111,7 +113,8 @@ def _timestamp(text: Any) -> datetime:
         return DEFAULT_TIMESTAMP_PARSER(text)  # type: ignore[no-any-return]
 
 
-def _client(session: Any, settings: Settings, *, region: str | None = None) -> Any:
+def _client(session: Any, settings: Settings, *, is_public: bool, region: str | None = None) -> Any:
+    from botocore import UNSIGNED
     from botocore.config import Config
 
     retries: Any = {"mode": "standard", "total_max_attempts": TRIES}
@@ -120,6 +123,7 @@ def _client(session: Any, settings: Settings, *, region: str | None = None) -> A
         read_timeout=60,
         retries=retries,
         max_pool_connections=READS_PER_WORKER * settings.worker_count(),
+        signature_version=UNSIGNED if is_public else None,
     )
     endpoint = settings.s3_endpoint_url or None
     client = session.client("s3", endpoint_url=endpoint, config=config, region_name=region)

@@ -26,6 +26,12 @@ OF_ANNOTATIONS = frozenset(
         "xml", "xmls", "json", "matte", "mattes", "saliency", "contour", "contours",
     }
 )  # fmt: skip
+OF_MASKS = frozenset(
+    {
+        "mask", "masks", "gt", "groundtruth", "segmentation", "segmentations", "annotation", "annotations", "trimap", "trimaps",
+    }
+)  # fmt: skip
+WITHOUT_LABEL = frozenset({"nolabel", "nolabels", "noclass", "unlabeled", "unlabelled"})
 _COLOURS = ("color", "colour", "colored", "rgb", "original", "originals")
 _RENDERINGS = frozenset(
     {
@@ -88,6 +94,43 @@ def mask_files(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def mask_trees(names: Sequence[str]) -> dict[str, str]:
+    """ground_truth/broken/000_mask.png beside test/broken/000.png, as MVTec AD has them."""
+    inside: dict[tuple[str, str], set[str]] = defaultdict(set)  # of each folder in its parent
+    for name in names:
+        folders = name.split("/")[:-1]
+        for at, folder in enumerate(folders[:-1]):
+            below = _without_word(without_image_ending("/".join(name.split("/")[at + 1 :])))
+            inside["/".join(folders[:at]), folder].add(below)
+    found = {}
+    for (parent, mask), of_masks in inside.items():
+        if _plain(mask) not in OF_MASKS:
+            continue
+        beside = [
+            of_images
+            for (above, folder), of_images in inside.items()
+            if above == parent and _plain(folder) not in OF_MASKS
+        ]
+        if len(of_masks & set().union(*beside)) >= SAME * len(of_masks):
+            found[parent, mask] = path_pattern(parent, mask)
+    return dict.fromkeys(found.values(), "they accompany images of the same names")
+
+
+def without_label(names: Sequence[str]) -> dict[str, str]:
+    """no_label/ beside the folders of classes, as CVAT exports it."""
+    inside: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        *folders, _ = name.split("/")
+        for at, folder in enumerate(folders):
+            inside["/".join(folders[:at])].add(folder)
+    return {
+        path_pattern(parent, one): "its name says that they have no class"
+        for parent, siblings in inside.items()
+        for one in siblings
+        if _plain(one) in WITHOUT_LABEL and len(siblings) > 2
+    }
+
+
 def renderings(names: Sequence[str]) -> dict[str, str]:
     """color/, grayscale/ and segmented/ with the same folders in each, as PlantVillage has it: the first is kept."""
     inside: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -119,6 +162,8 @@ def path_pattern(*parts: str) -> str:
 SET_ASIDE: tuple[Callable[[Sequence[str]], Mapping[str, str]], ...] = (
     mask_folders,
     mask_files,
+    mask_trees,
+    without_label,
     renderings,
 )
 

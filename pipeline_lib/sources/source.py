@@ -17,6 +17,7 @@ from pipeline_lib.sources import name_patterns
 from pipeline_lib.sources.layout import READS_SPLITS
 from pipeline_lib.sources.name_patterns import has_field
 from pipeline_lib.sources.names import is_archive
+from pipeline_lib.sources.schemes import SCHEMES, form_in_place_of, scheme_of
 from pipeline_lib.sources.subjects import SUBJECT, check_pattern, is_pattern
 
 LayoutName = Literal[
@@ -30,7 +31,6 @@ LayoutName = Literal[
     "flat",
 ]
 READS_CLASSES = ("labels", "splits", "depth", "class_from", "split_from")
-SCHEMES = frozenset({"s3", "http", "https"})
 SplitName = Literal["train", "val", "test"]
 
 
@@ -44,8 +44,9 @@ class Source(Params):
     )
     uri: str = Field(
         min_length=1,
-        description="where the source is: an archive (tar, zip), a folder, s3://bucket/prefix, or https:// addresses of "
-        "files (several with spaces between them), or a list of such addresses (.txt, or .csv with a column url)",
+        description="where the source is: an archive (tar, zip), a folder, s3://bucket/prefix, gs://bucket/prefix, "
+        "az://container/prefix, or https:// addresses of files (several with spaces between them), or a list of such "
+        "addresses (.txt, or .csv with a column url)",
     )
     layout: LayoutName = Field(
         "auto", description="how paths give class and split; auto: found from the folders"
@@ -235,17 +236,15 @@ class Source(Params):
     @field_validator("uri", "votes", "subjects")
     @classmethod
     def _readable_here(cls, uri: str | None) -> str | None:
-        scheme = re.match(r"^([A-Za-z][A-Za-z0-9+.-]*)://", uri or "")
-        if scheme and scheme[1] not in SCHEMES:
-            raise ValueError(
-                f"{scheme[1]}:// cannot be read: name a local path, s3://bucket/prefix or https://host/file"
-            )
+        scheme = scheme_of(uri or "")
+        if scheme and scheme not in SCHEMES:
+            raise ValueError(f"{scheme}:// cannot be read: name {form_in_place_of(scheme)}")
         if uri is not None and redacted(uri) != uri:
             raise ValueError(
-                "an address with a secret in it: params.yaml is committed; S3 finds credentials by itself"
+                "an address with a secret in it: params.yaml is committed; credentials come from the environment"
             )
-        if uri is not None and re.fullmatch(r"s3:/*", uri):
-            raise ValueError("the bucket is missing: s3://bucket/prefix")
+        if uri is not None and (empty := re.fullmatch(r"(s3|gs|az):(/*|///.*)", uri)):
+            raise ValueError(f"the bucket is missing: {empty[1]}://bucket/prefix")
         return uri
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
 
-from pipeline_lib.sources.names import class_name
+from pipeline_lib.sources.names import class_name, without_image_ending
 from pipeline_lib.sources.reading import NameReading
 from pipeline_lib.survey.contents import Contents, Seen
 
@@ -55,6 +55,8 @@ def class_words(
     classes = sorted({name for name in class_of.values() if name is not None})
     if classes and all(map(WNID.fullmatch, classes)):
         return _of_wnids(contents, classes)
+    if classes and all(map(str.isdecimal, classes)):
+        return _of_numbers(names, class_of)
     if reading.layout.kind in ("leaf_folders", "split_leaf_folders"):
         return _of_folders(reading, names)
     return ()
@@ -79,6 +81,27 @@ def _of_wnids(contents: Contents, classes: Sequence[str]) -> tuple[ClassWord, ..
         )
         for name in every
     )
+
+
+def _of_numbers(names: Sequence[str], class_of: Mapping[str, str | None]) -> tuple[ClassWord, ...]:
+    """The folders of numbered classes, or the beginnings of their images' names (Abyssinian_12.jpg), if each has its own."""
+    for told in (_folder_of, _stem_of):
+        pairs = {(label, told(name)) for name in names if (label := class_of.get(name))}
+        labels, words = {label for label, _ in pairs}, {word for _, word in pairs}
+        if len(pairs) == len(labels) == len(words) and all(
+            word and not word.isdecimal() for word in words
+        ):
+            return tuple(ClassWord(label, word) for label, word in sorted(pairs))
+    return ()
+
+
+def _folder_of(name: str) -> str:
+    return class_name(name.split("/")[-2]) if "/" in name else ""
+
+
+def _stem_of(name: str) -> str:
+    stem = without_image_ending(name.rpartition("/")[2])
+    return class_name(stem.rstrip("0123456789").rstrip("_-. ("))
 
 
 def _of_folders(reading: NameReading, names: Sequence[str]) -> tuple[ClassWord, ...]:

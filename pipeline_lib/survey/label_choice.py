@@ -11,7 +11,7 @@ from pipeline_lib.labels.files import Files, files_beside, opener
 from pipeline_lib.labels.formats import FORMATS, SURE, read_labels, recognise
 from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
-from pipeline_lib.labels.recognise import table_header
+from pipeline_lib.labels.recognise import find_tables, image_column, table_header
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.layout import FolderLayout
 from pipeline_lib.sources.objects import Place
@@ -44,9 +44,7 @@ class LabelChoice:
 
     def as_told(self, told: Mapping[str, str]) -> LabelChoice:
         """The same files, read as a person said. told: keys of LabelsFile and their values."""
-        if self.taken is None:
-            return self
-        return replace(self, taken=self.taken.model_copy(update=dict(told)))
+        return replace(self, taken=_as_told(self.taken, told)) if self.taken else self
 
 
 def choose_labels(
@@ -77,16 +75,20 @@ def choose_labels(
             return LabelChoice(stated, inside)
         return LabelChoice(*_named(stated, inside, place, names, settings, root=root, uri=uri))
     members = frozenset(names)
+    folder_class = {name: layout.label(name) for name in names}
     offers = {_spelt(one): one for one in recognise(inside, members)}
     files = dict.fromkeys(offers, inside)
     if not any(one.format in SURE for one in offers.values()):
         for one in _beside(uri, members, root=root):
             offers[one.file or ""] = one
             files[one.file or ""] = files_beside(table_place(one.file or "", settings, root=root))
+    if not offers and not any(folder_class.values()):
+        offers = {_spelt(one): one for one in find_tables(inside, members, is_named=False)}
+        files = dict.fromkeys(offers, inside)
     if not offers:
         return LabelChoice(None, inside)
+    offers = {choice: _as_told(stated, answer.told) for choice, stated in offers.items()}
     offers = _without_copies(offers, files, members)
-    folder_class = {name: layout.label(name) for name in names}
     first, taken = next(iter(offers.items()))
     why = f"{FORMATS[taken.format].meaning}: {first}"
     if len(offers) > 1:
@@ -102,6 +104,10 @@ def choose_labels(
         what = f"folders and a file label these images differently ({first})"
         return LabelChoice(None, inside, doubt=LabelsDoubt(what, {first: taken, "folders": None}))
     return LabelChoice(taken, files[first], why) if agreed else LabelChoice(None, inside)
+
+
+def _as_told(stated: LabelsFile, told: Mapping[str, str]) -> LabelsFile:
+    return stated.model_copy(update=dict(told))
 
 
 def _compared(
@@ -154,6 +160,10 @@ def _named(
     address = stated.file or ""
     within = _within(address, uri, place)
     if within is not None and within in inside.open_by_name:
+        for one in recognise(inside, frozenset(names)):
+            # train.txt stands for test.txt too
+            if one.has(within) and (one.inside != (within,) or one.image):
+                return one, inside
         plain = stated.model_copy(update={"file": None, "inside": (within,)})
         return _format_of(plain, inside, within, names), inside
     files = files_beside(table_place(address, settings, root=root))
@@ -169,8 +179,11 @@ def _format_of(stated: LabelsFile, files: Files, name: str, names: Sequence[str]
         return stated
     only = Files({name: files.open_by_name[name]}, files.address)
     members = frozenset(names)
-    if table_header(only, name, Finder(members), "table"):
+    finder = Finder(members)
+    if table_header(only, name, finder, "table"):
         return stated
+    if stated.image is None and (image := image_column(only, name, finder)):
+        return stated.model_copy(update={"image": image})
     found = [one for one in recognise(only, members) if one.format not in ("table", "sidecar")]
     return stated.model_copy(update={"format": found[0].format}) if found else stated
 

@@ -30,6 +30,7 @@ from pipeline_lib.survey.class_words import ClassWord
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.subjects import NO_SUBJECTS, Subjects
+from pipeline_lib.survey.unread import instead_of_images
 
 SAMPLED = 200
 FORMATS = tuple(
@@ -92,11 +93,19 @@ class Survey:
 
 
 @dataclass(frozen=True)
+class Header:
+    """What the beginning of a file says. format: as Pillow has it; "" where it is no image. short_side_px: 0 if unknown."""
+
+    format: str
+    short_side_px: int = 0
+
+
+@dataclass(frozen=True)
 class Looked:
     """The files of a source, before it is said how to read their folders.
 
     taken: by name, and by their first bytes where a name does not tell; n_unopened: files whose names do not tell and
-    that were not opened. sides_px: short sides of the sampled images; n_unreadable: how many of them are none.
+    that were not opened. headers: of the samples, by name.
     """
 
     uri: str
@@ -106,17 +115,15 @@ class Looked:
     refused: Counter[str]
     n_unopened: int
     samples: tuple[Seen, ...]
-    formats: Counter[str]
-    sides_px: tuple[int, ...]
-    n_unreadable: int
+    headers: Mapping[str, Header]
 
 
 def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
-    """List a folder, archive or s3:// address, and read the headers of a sample.
+    """List a folder, archive, bucket or web address, and read the headers of a sample.
 
     Raises BadData when it has no image, UsageError for a single file that is no archive, and what listing raises.
     """
-    named = "name the folder, archive, s3://bucket/prefix or https://host/archive that holds images"
+    named = "name the folder, archive, s3://, gs:// or az:// prefix, or https://host/archive that holds images"
     try:
         place = place_of(uri, settings, root=root)
     except SourceMissing as error:
@@ -133,22 +140,13 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
             ", ".join(f"{reason}: {count}" for reason, count in sorted(refused.items()))
             or "no files"
         )
+        if instead := instead_of_images(contents.files):
+            counts, named = f"{counts}; {instead[0]}", instead[1] or named
         raise BadData("no image is there", file=uri, value=counts, remedy=named)
     samples = _samples(taken)
     with progress("read", "headers", len(samples), settings) as step:
-        formats, sides_px, n_unreadable = _headers(samples, step)
-    return Looked(
-        uri,
-        place,
-        contents,
-        taken,
-        refused,
-        n_unopened,
-        samples,
-        formats,
-        tuple(sorted(sides_px)),
-        n_unreadable,
-    )
+        headers = {one.name: _header_of(one, step) for one in samples}
+    return Looked(uri, place, contents, taken, refused, n_unopened, samples, headers)
 
 
 def _opened(files: Sequence[Seen]) -> tuple[list[Seen], int]:
@@ -171,24 +169,13 @@ def _samples(taken: Sequence[Seen]) -> tuple[Seen, ...]:
     return tuple(within_reach[:: -(-len(within_reach) // SAMPLED) or 1])
 
 
-def _headers(
-    samples: Sequence[Seen], step: Callable[[int], object]
-) -> tuple[Counter[str], list[int], int]:
-    """Formats and short sides of images, and how many of them are none."""
-    formats: Counter[str] = Counter()
-    sides_px, unreadable = [], 0
-    for one in samples:
-        head = one.first(HEAD_BYTES) if one.first else b""
-        header = _header(head)
-        if sniff(head) == "heic":
-            formats["HEIC"] += 1
-        elif header is None:
-            unreadable += 1
-        else:
-            formats[header[0]] += 1
-            sides_px.append(header[1])
-        step(1)
-    return formats, sides_px, unreadable
+def _header_of(one: Seen, step: Callable[[int], object]) -> Header:
+    head = one.first(HEAD_BYTES) if one.first else b""
+    step(1)
+    if sniff(head) == "heic":
+        return Header("HEIC")
+    found = _header(head)
+    return Header(*found) if found else Header("")
 
 
 def _header(head: bytes) -> tuple[str, int] | None:

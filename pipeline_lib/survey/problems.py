@@ -11,6 +11,7 @@ from pipeline_lib.sources.layout import READS_SPLITS
 from pipeline_lib.sources.names import is_archive, respelled
 from pipeline_lib.sources.reading import NameReading
 from pipeline_lib.survey.contents import Contents, Seen
+from pipeline_lib.survey.unread import unread_archives
 
 FEW = 20
 HEIC_ENDINGS = (".heic", ".heif", ".hif")
@@ -67,6 +68,9 @@ def problems_of(
         problems.append(
             f"{nested} archives lie inside an archive and are not opened: unpack the outer one first."
         )
+    if unread := unread_archives(contents.files):
+        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+        problems.append(f"{unread[0]}{more} cannot be opened and may hold images: unpack it first.")
     few = sorted(name for name, count in classes.items() if count < FEW)
     if few:
         problems.append(

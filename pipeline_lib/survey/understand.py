@@ -22,6 +22,7 @@ from pipeline_lib.sources.names import (
 from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.reading import NameReading, left_out, patterns_without_effect, read_names
 from pipeline_lib.sources.recognise import WITHOUT_CLASSES, Listing, recognise, set_aside
+from pipeline_lib.sources.schemes import scheme_of
 from pipeline_lib.sources.set_aside import path_pattern
 from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.sources.web.urls import is_web
@@ -35,13 +36,15 @@ from pipeline_lib.survey.answers import (
     remaining_doubt,
 )
 from pipeline_lib.survey.class_words import class_words
-from pipeline_lib.survey.contents import Contents
+from pipeline_lib.survey.contents import Contents, Seen
 from pipeline_lib.survey.label_choice import choose_labels
 from pipeline_lib.survey.look import SAMPLED, LeftOut, Looked, Survey, look_at
 from pipeline_lib.survey.problems import problems_of, respelled_classes, unreadable_formats
 from pipeline_lib.survey.subjects import find_subjects
+from pipeline_lib.survey.unread import SAVE_AS_CSV, unread_labels
 
 EXAMPLES = 3
+SERVICES = {"s3": "S3 ", "gs": "Google Cloud Storage ", "az": "Azure Blob Storage "}
 NO_ANSWER = SourceAnswer()
 
 
@@ -90,7 +93,8 @@ def survey_of(
         shape = None
     doubt = None if shape else find_doubt(names, _archives(looked))
     if not (shape or received or answer.says_how):
-        doubt = _with_file_names(doubt, names, uri, _others(looked))
+        others = [] if choice.doubt else _others(looked)
+        doubt = _with_file_names(doubt, names, uri, others)
 
     # Each image with its class and split.
     keys = keys_of(answer, shape, doubt, names, received)
@@ -106,8 +110,11 @@ def survey_of(
 
     # What a person should know before starting.
     taken = [one for one in looked.taken if one.name in class_of]
-    problems = unreadable_formats(taken, looked.formats)
-    problems += problems_of(reading, labels, splits, contents, looked.n_unreadable, received)
+    headers = [header for name, header in looked.headers.items() if name in class_of]
+    formats = Counter(one.format for one in headers if one.format)
+    n_unreadable = sum(not one.format for one in headers)
+    problems = unreadable_formats(taken, formats)
+    problems += problems_of(reading, labels, splits, contents, n_unreadable, received)
     if received is None:
         problems += respelled_classes(reading, names)
     if looked.n_unopened:
@@ -122,8 +129,8 @@ def survey_of(
         classes=_named(labels),
         splits=_named(splits),
         refused=tuple(sorted(looked.refused.items())),
-        formats=tuple(looked.formats.most_common()),
-        short_sides_px=looked.sides_px,
+        formats=tuple(formats.most_common()),
+        short_sides_px=tuple(sorted(one.short_side_px for one in headers if one.short_side_px)),
         problems=tuple(problems),
         samples=tuple(one for one in looked.samples if one.name in class_of),
         keys=_stated(keys, reading, is_complete=contents.is_complete),
@@ -159,26 +166,22 @@ def _set_aside(looked: Looked, answer: SourceAnswer) -> dict[str, str]:
 
 
 def _with_file_names(
-    doubt: Doubt | None, names: Sequence[str], uri: str, others: Sequence[str]
+    doubt: Doubt | None, names: Sequence[str], uri: str, others: Sequence[Seen]
 ) -> Doubt | None:
     """The doubt, with the classes that names of files may hold, where folders hold none.
 
-    Raises UsageError for labels in MATLAB's form.
+    Raises UsageError for files that seem to hold labels in a form that is not read.
     """
     layout = detect_layout(names, "auto")
     is_flat = doubt.readings[0].classes == () if doubt else not any(map(layout.label, names))
     if not is_flat:
         return doubt
-    matlab = next((name for name in others if name.endswith(".mat")), None)
-    if matlab and not doubt:
-        remedy = "save its labels as CSV (filename,label) and name it with --labels, or say --layout flat to go without"
-        raise UsageError(
-            "the classes seem to lie in a file of MATLAB, which is not read",
-            file=uri,
-            value=matlab,
-            remedy=remedy,
-        )
     by_name = doubt_of_file_names(names)
+    unread = None if by_name else unread_labels(others, names)
+    if unread:
+        file, what = unread
+        what = f"the classes seem to lie in a file that is not read ({what})"
+        raise UsageError(what, file=uri, value=file, remedy=SAVE_AS_CSV)
     if by_name and doubt:
         return replace(by_name, readings=(by_name.readings[0], *doubt.readings))
     return by_name or doubt
@@ -202,10 +205,9 @@ def _archives(looked: Looked) -> list[str]:
     return [without_archive_ending(one.key) for one in looked.contents.archives]
 
 
-def _others(looked: Looked) -> tuple[str, ...]:
-    """The files that are no images, and the archives."""
-    files = [one.name for one in looked.contents.files if one.refused is not None]
-    return (*files, *(one.key for one in looked.contents.archives))
+def _others(looked: Looked) -> list[Seen]:
+    """The files that are no images."""
+    return [one for one in looked.contents.files if one.refused is not None]
 
 
 def _kept(names: Sequence[str], looked: Looked, answer: SourceAnswer) -> list[str]:
@@ -295,11 +297,11 @@ def _named(counts: Counter[str | None]) -> tuple[tuple[str, int], ...]:
 
 
 def _kind(place: Place, contents: Contents, uri: str) -> str:
-    where = "S3 " if uri.startswith("s3://") else ""
+    where = SERVICES.get(scheme_of(uri), "")
     if is_web(uri) and not place.is_single:
         return f"{contents.n_loose + contents.n_archives} web addresses"
     where = "web " if is_web(uri) else where
     if place.is_single:
         return f"{where}archive"
-    folder = "S3 prefix" if where else "folder"
+    folder = f"{where}prefix" if where else "folder"
     return f"{folder} of {contents.n_archives} archives" if contents.n_archives else folder

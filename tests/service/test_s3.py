@@ -34,9 +34,9 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources import s3, s3_bytes
+from pipeline_lib.sources import object_bytes, s3, s3_bucket
 from pipeline_lib.sources.objects import SourceObject
-from pipeline_lib.sources.places import BucketPlace
+from pipeline_lib.sources.places import BucketPlace, s3_place
 from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
 from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
@@ -184,7 +184,7 @@ def test_what_the_last_run_packed_is_not_fetched_again_even_without_a_memo(
     assert set(before["shard"]) - set(after.members["shard"]) == changed
 
 
-@pytest.mark.parametrize("part_bytes", [s3_bytes.PART_BYTES, 4096])
+@pytest.mark.parametrize("part_bytes", [object_bytes.PART_BYTES, 4096])
 def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
     server: Server,
     take: Callable[..., Taken],
@@ -192,7 +192,7 @@ def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
     monkeypatch: pytest.MonkeyPatch,
     part_bytes: int,
 ) -> None:
-    monkeypatch.setattr(s3_bytes, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(object_bytes, "PART_BYTES", part_bytes)
     files = images(40)
     archive = tar_of(tmp_path / "pics.tar", files).read_bytes()
     server.put(
@@ -221,7 +221,7 @@ def test_a_truncated_archive_key_stops_the_run(
 
 
 def place_and_object(server: Server, uri: str) -> tuple[BucketPlace, Any]:
-    place = BucketPlace(uri, s3.open_s3(Settings(s3_endpoint_url=server.url)))
+    place = s3_place(uri, Settings(s3_endpoint_url=server.url))
     return place, next(iter(place.list()))
 
 
@@ -238,11 +238,11 @@ def test_an_object_put_again_after_the_listing_is_never_mixed_in(server: Server)
 def test_an_archive_put_again_between_two_parts_is_never_spliced(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3_bytes, "PART_BYTES", 1000)
+    monkeypatch.setattr(object_bytes, "PART_BYTES", 1000)
     server.put({"pics.tar": b"a" * 5000})
     place, listed_object = place_and_object(server, f"s3://{BUCKET}/pics.tar")
 
-    read: Callable[..., Any] = s3_bytes.Objects._chunks
+    read: Callable[..., Any] = object_bytes.Objects._chunks
     n_parts = iter(range(5))
 
     def put_again_before_the_second(*arguments: Any) -> Any:
@@ -250,7 +250,7 @@ def test_an_archive_put_again_between_two_parts_is_never_spliced(
             server.put({"pics.tar": b"b" * 5000})
         return read(*arguments)
 
-    monkeypatch.setattr(s3_bytes.Objects, "_chunks", put_again_before_the_second)
+    monkeypatch.setattr(object_bytes.Objects, "_chunks", put_again_before_the_second)
 
     with pytest.raises(BadData, match="the object changed after it was listed"):
         place.fetch(listed_object, tmp_path / "pics.tar", workers=1, step=lambda _: None)
@@ -271,14 +271,14 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
     left = [
         {"set/0/0000.jpg": b"better", "set.tar": tar_of(tmp_path / "again.tar", again).read_bytes()}
     ]
-    read: Callable[..., Any] = s3_bytes.Objects._chunks
+    read: Callable[..., Any] = object_bytes.Objects._chunks
 
     def put_again(*arguments: Any) -> Any:
         if left:
             server.put(left.pop())
         return read(*arguments)
 
-    monkeypatch.setattr(s3_bytes.Objects, "_chunks", put_again)
+    monkeypatch.setattr(object_bytes.Objects, "_chunks", put_again)
 
     with pytest.raises(
         SourceChanged, match="the source changed during the run .*objects already read are kept"
@@ -423,7 +423,7 @@ def only_gets(*faults: Fault | None) -> Callable[[Request], Fault | None]:
 
 
 def place_behind(proxy: FlakyProxy, uri: str) -> tuple[BucketPlace, Any]:
-    place = BucketPlace(uri, s3.open_s3(Settings(s3_endpoint_url=proxy.url)))
+    place = s3_place(uri, Settings(s3_endpoint_url=proxy.url))
     return place, next(iter(place.list()))
 
 
@@ -468,7 +468,7 @@ def test_a_transfer_that_never_comes_further_ends_in_one_line(server: Server) ->
 def test_a_server_that_ignores_ranges_is_read_from_byte_0_and_one_that_ignores_preconditions_found_out(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3_bytes, "PART_BYTES", 1000)
+    monkeypatch.setattr(object_bytes, "PART_BYTES", 1000)
     data = bytes(range(256)) * 20
     server.put({"a.tar": data})
 
@@ -495,7 +495,7 @@ def test_a_server_that_ignores_ranges_is_read_from_byte_0_and_one_that_ignores_p
 )
 def test_every_key_that_s3_allows_is_read(server: Server, key: str) -> None:
     server.put({f"set/{key}": b"0123456789", "set/z": b""})
-    place = BucketPlace(f"s3://{BUCKET}/set", s3.open_s3(Settings(s3_endpoint_url=server.url)))
+    place = s3_place(f"s3://{BUCKET}/set", Settings(s3_endpoint_url=server.url))
     by_size = {one.size_bytes: one for one in place.list()}
 
     assert place.read(by_size[10]) == b"0123456789"
@@ -508,7 +508,7 @@ def test_credentials_that_expire_are_taken_anew_from_the_session(
 ) -> None:
     """The proxy shows by which key each request was signed; botocore's own refreshing credentials give another each time."""
     monkeypatch.setattr(
-        s3_bytes, "CREDENTIALS_LAST", timedelta(minutes=5)
+        s3_bucket, "CREDENTIALS_LAST", timedelta(minutes=5)
     )  # obstore asks again before each read
     server.put({"set/a.jpg": b"first", "set/b.jpg": b"second"})
     given: list[str] = []
@@ -528,7 +528,7 @@ def test_credentials_that_expire_are_taken_anew_from_the_session(
         opened.core._credentials = RefreshableCredentials.create_from_metadata(
             refresh(), refresh_using=refresh, method="test"
         )
-        place = BucketPlace(f"s3://{BUCKET}/set", opened)
+        place = BucketPlace(f"s3://{BUCKET}/set", s3_bucket.S3Bucket(opened, BUCKET))
         one, two = list(place.list())
 
         assert place.read(one) == b"first"
@@ -577,6 +577,22 @@ def test_a_bucket_of_another_region_is_read_there(server: Server) -> None:
         assert place.read(listed_object) == b"0123456789"
 
         assert "/eu-west-1/s3/" in gets(proxy)[-1].headers["Authorization"]
+
+
+def test_a_bucket_that_all_may_read_needs_no_credentials(
+    server: Server, take: Callable[..., Taken], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, data in images(10).items():
+        server.client.put_object(Bucket=BUCKET, Key=f"set/{name}", Body=data, ACL="public-read")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    with FlakyProxy(server.url, lambda _: None) as proxy:
+        settings = {"s3_endpoint_url": proxy.url, "public_buckets": f"gs://x, s3://{BUCKET}"}
+        taken = take({"uri": f"s3://{BUCKET}/set"}, **settings)
+
+        assert taken.members["refusal"].isna().all() and len(taken.members) == 10
+        assert gets(proxy) and not any(one.headers["Authorization"] for one in proxy.requests)
 
 
 def test_the_own_authority_of_an_s3_server_is_trusted_by_both_libraries(

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial init`."""
     parser.add_argument(
         "source",
-        help="images: a folder, an archive (tar, zip), s3://bucket/prefix, https://host/set.zip, a list of URLs",
+        help="images: a folder, an archive (tar, zip), s3://bucket/prefix, gs://, az://, https://host/set.zip, a list of URLs",
     )
     parser.add_argument(
         "--labels",
@@ -41,8 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--several",
-        choices=("largest", "leave_out"),
-        help="class of an image with annotated objects of several classes: that of the largest box, or none",
+        choices=("largest", "leave_out", "combined"),
+        help="class of an image with several, or with annotated objects of several: that of the largest box, none, or each "
+        "combination as a class of its own",
     )
     parser.add_argument(
         "--layout",

@@ -327,9 +327,14 @@ def test_a_mistake_in_another_stages_params_is_found_before_hours_of_work(tmp_pa
     ("source", "message"),
     [
         (
-            {"name": "pics", "uri": "gs://bucket/x"},
-            "gs:// cannot be read: name a local path, s3://bucket/prefix or https://host/file",
+            {"name": "pics", "uri": "ftp://host/x"},
+            "ftp:// cannot be read: name a local path, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or",
         ),
+        (
+            {"name": "pics", "uri": "abfss://images@account.dfs.core.windows.net/x"},
+            r"abfss:// cannot be read: name az://container/prefix, and the account in settings.toml",
+        ),
+        ({"name": "pics", "uri": "gs:///x"}, "the bucket is missing"),
         ({"name": "pics", "uri": "s3://"}, "the bucket is missing"),
         ({"name": "My Pics", "uri": "x"}, "should match pattern"),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import shutil
 import tarfile
 from collections.abc import Iterable
@@ -58,6 +59,42 @@ def test_files_are_packed_by_name_into_tars_that_any_tool_reads(take: Take, tmp_
             packed |= {info.name: tar.extractfile(info).read() for info in tar}  # type: ignore[union-attr]
     assert packed == files
     assert list(packed) == sorted(files)
+    assert {name: taken.read(f"pics/{name}") for name in files} == files
+
+
+def test_a_limit_on_the_size_of_files_stops_the_run_in_one_line_and_the_next_goes_on(
+    take: Take, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    folder_of(tmp_path / "pics", images(60))
+    tar_of(tmp_path / "large.tar", images(4, size_bytes=60_000))
+    sources = ({"uri": "pics"}, {"uri": "large.tar", "name": "large"})
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, unlimited[1]))  # as `ulimit -f`
+    try:
+        with pytest.raises(NoSpace, match=r"shards: a file became larger than is allowed .*ulimit"):
+            take(*sources)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+    assert list((tmp_path / "out").iterdir()) == []
+    assert len(take(*sources).members) == 64
+    assert int(re.findall(r"(\d+) units from the memo", caplog.text)[-1]) > 3
+
+
+def test_one_large_shard_keeps_the_order_of_the_names_though_threads_read_it_in_batches(
+    take: Take, tmp_path: Path
+) -> None:
+    files = images(150) | {
+        f"1/{n:04d}.png": bytes(300_000) for n in range(3)
+    }  # more than a batch holds
+    folder_of(tmp_path / "pics", files)
+
+    taken = take({"uri": "pics"}, params=DownloadParams(), workers=1)
+
+    members = taken.members.sort_values("offset_bytes")
+    assert list(members.index) == [f"pics/{name}" for name in sorted(files)]
     assert {name: taken.read(f"pics/{name}") for name in files} == files
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -96,6 +97,31 @@ def test_a_full_disk_says_how_much_is_left_and_what_to_do(tmp_path: Path) -> Non
     ):
         with translate_full_disk(tmp_path / "x"):
             raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EDQUOT, r"the disk quota is used up \(found: Disk quota exceeded\).*larger quota"),
+        (
+            errno.EFBIG,
+            r"a file became larger than is allowed here \(found: File too large\).*ulimit",
+        ),
+    ],
+)
+def test_a_quota_and_a_limit_of_files_are_named_for_what_they_are(
+    tmp_path: Path, number: int, told: str
+) -> None:
+    with pytest.raises(NoSpace, match=told), translate_full_disk(tmp_path / "x"):
+        raise OSError(number, os.strerror(number))
+
+
+def test_a_folder_that_could_not_be_filled_leaves_nothing_on_the_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(NoSpace), atomic_folder(tmp_path / "shards") as folder:
+        (folder / "half").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_errors_pass_through_untranslated(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def run(job):
     Path("started").write_text(str(os.getpid()))
     mode = os.environ.get("TOY", "ok")
     if mode == "sleep": time.sleep(1200)  # longer than any test waits: none ends by itself
+    if mode == "full": raise OSError(28, "No space left on device", "table.parquet")
     if mode == "defect": raise ZeroDivisionError("no")
     if mode == "mendable":
         from pipeline_lib.errors import SourceMissing
@@ -107,6 +108,16 @@ def test_a_mendable_failure_is_the_last_line_and_the_reason_file(checkout: Path)
     entry = json.loads((checkout / ".perennial/operations.jsonl").read_text())
     assert not entry["ok"]
     assert entry["error"] == "error[source_missing]: a.tar: no such file. Remedy: name another"
+
+
+def test_a_full_disk_that_nothing_translated_is_told_in_one_line(checkout: Path) -> None:
+    process = start(checkout, "full")
+
+    _, told = process.communicate()
+
+    assert process.returncode == 73
+    assert told.startswith("discover: error[no_space]: table.parquet: the disk is full (found: ")
+    assert "Traceback" not in told
 
 
 def test_a_defect_of_ours_shows_its_traceback_and_still_ends_in_one_line(checkout: Path) -> None:

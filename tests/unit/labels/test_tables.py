@@ -40,6 +40,10 @@ def beside(text: str | bytes, name: str = "labels.csv") -> Files:
         "id,filename,label\n7,1.jpg,cat\n8,2.jpg,dog\n",
         "filename,label\na/1.jpg,cat\n1.jpg,cat\na/2.jpg,dog\n",
         "filename,label\na/1.jpg,cat\na/2.jpg,dog\n\nb/10.png,\ngone.jpg,dog\n",
+        "a/1.jpg,cat\na/2.jpg,dog\n",
+        "TRAIN,gs://bucket/a/1.jpg,cat\nUNASSIGNED,gs://bucket/a/2.jpg,dog\n",
+        "\ufeffdog;C:\\mine\\a\\2.jpg\r\ncat;C:\\mine\\a\\1.jpg\r\n",
+        "image,Finding Labels\na/1.jpg,cat\na/2.jpg,dog\n",
     ],
 )
 def test_tables_as_people_have_them_are_understood(text: str) -> None:
@@ -67,8 +71,9 @@ def test_what_was_read_and_what_is_left_over_is_told() -> None:
     ("text", "message"),
     [
         ("", "labels.csv:1: no column for the image and class"),
-        ("a/1.jpg,cat\n", r"labels.csv:1: no column for the image and class \(found: a/1.jpg, cat\)"),
+        ("a/1.jpg,x,cat\n2.jpg,x,dog\n", r"labels.csv:1: no column is named like a class \(found: column 3\)"),
         ("filename,MEL,NV\n1.jpg,1,0\n", r"labels.csv:1: no column for the class \(found: filename, MEL, NV\)"),
+        ("filename,MEL,NV\n1.jpg,1,0\n2.jpg,0,1\n", r"no column is named like a class \(found: MEL, NV\)"),
         ("filename,label,class\n", r"labels.csv:1: several columns are possible \(found: label, class\)"),
         ("filename,label,label\n", r"labels.csv:1: several columns have one name \(found: label\)"),
         ("member,annotator,label\n1.jpg,ana,cat\n", "labels.csv:1: these are votes .* name the file as `votes`"),

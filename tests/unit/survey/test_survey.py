@@ -174,7 +174,7 @@ def test_a_source_without_images_says_what_it_holds(tmp_path: Path) -> None:
 
 def test_what_is_no_source_is_refused_with_what_would_be_one(tmp_path: Path) -> None:
     (tmp_path / "one.png").write_bytes(image(40, 40))
-    remedy = "Remedy: name the folder, archive, s3://bucket/prefix or https://host/archive that holds images"
+    remedy = "Remedy: name the folder, archive, s3://, gs:// or az:// prefix, or https://host/archive that holds images"
 
     with pytest.raises(
         UsageError, match=f"one.png: this is one file, and not an archive. {remedy}"

@@ -106,7 +106,7 @@ def test_labels_of_matlab_are_named_and_refused(
 
     assert main(["init", "photos", "--force"]) == 2
     assert (
-        "a file of MATLAB, which is not read (found: imagelabels.mat). Remedy: save"
+        "a file that is not read (MATLAB) (found: imagelabels.mat). Remedy: save"
         in capsys.readouterr().err
     )
     assert main(["init", "photos", "--force", "--layout", "flat"]) == 0

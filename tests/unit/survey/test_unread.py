@@ -1,0 +1,101 @@
+"""What holds no image or no label that we read is named for what it is, with what a person can do."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipeline_lib.errors import BadData, UsageError
+from pipeline_lib.settings import Settings
+from pipeline_lib.survey import SourceAnswer, Survey, survey
+from scripts.odd_folders import Files, below
+from testing.curated import write_source
+
+
+def zipped(name: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, b"x")
+    return stream.getvalue()
+
+
+def surveyed(tmp_path: Path, files: Files) -> Survey:
+    write_source(tmp_path / "pics", files)
+    return survey("pics", Settings(workers=1), root=tmp_path)
+
+
+PICKLE = b"\x80\x04\x95rest."
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("camelyon_train_x.h5.gz", b"\x1f\x8b", r"HDF5: camelyon_train_x.h5.gz\). Remedy: write its arrays out as image"),
+        ("train_32x32.mat", b"MATLAB", "MATLAB: train_32x32.mat"),
+        ("x_train.npy", b"\x93NUMPY", "NumPy arrays: x_train.npy"),
+        ("cifar-10-batches-py/data_batch_1", PICKLE, "a Python pickle: cifar-10-batches-py/data_batch_1"),
+        ("MNIST/raw/train-images-idx3-ubyte", b"\0\0\x08\3", "MNIST's IDX: MNIST/raw/train-images-idx3-ubyte"),
+        ("x-00000-of-00001.tfrecord", b"\1", "TensorFlow records: x-00000-of-00001.tfrecord"),
+        ("mnist_train.csv", b"label" + b",0" * 784, "a table of pixels: mnist_train.csv"),
+        ("fer.csv", b"emotion,pixels\n0,70 80", "a table of pixels: fer.csv"),
+        ("train.7z", b"7z", "a 7z archive: train.7z.*unpack it, and name the folder"),
+        ("data.rar", b"Rar!", "a RAR archive: data.rar"),
+        ("scan/1.dcm", b"\0" * 128 + b"DICM", "DICOM: scan/1.dcm.*save its slices as PNG"),
+        ("clip.mp4", b"x", "video: clip.mp4"),
+    ],
+)  # fmt: skip
+def test_a_source_without_images_is_named_for_what_it_is(
+    name: str, data: bytes, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadData, match=f"no image is there .*{message}"):
+        surveyed(tmp_path, {name: data})
+
+
+def test_archives_inside_an_archive_are_to_be_unpacked(tmp_path: Path) -> None:
+    write_source(tmp_path / "pics", {"cat.zip": zipped("1.jpg"), "dog.zip": zipped("1.jpg")}, "zip")
+
+    with pytest.raises(BadData, match="cat.zip and 1 more.*unpack the outer one"):
+        survey("pics.zip", Settings(workers=1), root=tmp_path)
+
+
+LABELME = json.dumps({"version": "5.0.1", "flags": {"cat": True}, "shapes": []}).encode()
+CAPTIONS = "".join(f'{{"file_name": "{n}.jpg", "text": "number {n}"}}\n' for n in range(3)).encode()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (dict.fromkeys(below("jpg")) | {"imagelabels.mat": b"MATLAB"}, r"\(MATLAB\) \(found: imagelabels.mat"),
+        (
+            dict.fromkeys(below("cars_train", "cars_test")) | {"devkit/cars_meta.mat": b"MATLAB"},
+            r"\(MATLAB\) \(found: devkit/cars_meta.mat",
+        ),
+        (dict.fromkeys(below("img")) | {"labels.xlsx": b"PK"}, r"\(a spreadsheet\) \(found: labels.xlsx"),
+        (
+            {"00.jpg": None, "01.jpg": None, "train.csv": b"Id,species\n0,oak\n1,elm\n"},
+            "none of its lines names an image.*train.csv",
+        ),
+        ({"0.jpg": None, "0.json": LABELME, "1.jpg": None, "1.json": LABELME}, "beside each image.*0.json"),
+        ({"0.jpg": None, "1.jpg": None, "2.jpg": None, "metadata.jsonl": CAPTIONS}, "but no class.*metadata.jsonl"),
+    ],
+)  # fmt: skip
+def test_a_file_that_seems_to_hold_the_labels_and_is_not_read_is_named(
+    files: Files, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"{message}.*or say --layout flat to go without"):
+        surveyed(tmp_path, files)
+
+    found = survey(
+        "pics", Settings(workers=1), root=tmp_path, answer=SourceAnswer(layout="flat", splits={})
+    )
+    assert found.classes == ()
+
+
+def test_an_archive_beside_images_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    found = surveyed(tmp_path, dict.fromkeys(below("cat", "dog")) | {"more.rar": b"Rar!"})
+
+    assert any("more.rar cannot be opened" in one for one in found.problems)
