@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_lib.backbones import Backbone, open_builtin
-from pipeline_lib.backbones.builtin import imagenet_classes
+from pipeline_lib.backbones.imagenet import imagenet_classes
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.errors import PipelineError
 from pipeline_lib.harness.cpu_clock import start_process_clock

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -91,13 +92,15 @@ class Settings(BaseSettings):
         "it on a trusted network",
     )
     s3_endpoint_url: str | None = Field(
-        None, description="address of an S3-compatible server; unset: boto3's default"
+        None,
+        description="address of an S3-compatible server; unset: boto3's default",
     )
     aws_profile: str | None = Field(
         None, description="profile in ~/.aws/config to take S3 credentials from"
     )
     gcs_endpoint_url: str | None = Field(
-        None, description="address of a server like Google Cloud Storage; unset: Google's own"
+        None,
+        description="address of a server like Google Cloud Storage; unset: Google's own",
     )
     azure_account: str | None = Field(
         None,
@@ -170,6 +173,13 @@ class Settings(BaseSettings):
         description="days to keep unused memo entries (0: none) and the checkpoints of unfinished training (at "
         "least 1 day)",
     )
+
+    @field_validator("s3_endpoint_url", "gcs_endpoint_url", "azure_endpoint_url")
+    @classmethod
+    def _names_a_server(cls, address: str | None) -> str | None:
+        if address and not re.match(r"https?://[^\s/]", address):
+            raise ValueError("no address: write https://host or http://host:port")
+        return address
 
     @field_validator("loader", mode="before")
     @classmethod

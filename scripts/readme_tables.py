@@ -19,8 +19,9 @@ from scripts.curation_tables import acceptance
 from scripts.duplicate_tables import cifar10_copies
 from scripts.explain_tables import marks
 from scripts.measured import hardware, results
+from scripts.metric_tables import metrics
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
-from scripts.report_tables import mistakes_columns, report_scale
+from scripts.report_tables import mistakes_columns, report_scale, slices_columns
 from scripts.speed_tables import (
     cifar10,
     cifar10_stages,
@@ -177,6 +178,7 @@ TABLES = {
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
     "unlike": unlike,
+    "metrics": metrics,
     "marks": marks,
     "export forms": export_tables.export_forms,
     "learning": learning_tables.gains,
@@ -230,4 +232,5 @@ TABLES = {
     "gate classes": gate_tables.lost,
     "gate shown": gate_tables.shown,
     "gate nights": gate_tables.nights,
+    "slices columns": slices_columns,
 }

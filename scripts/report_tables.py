@@ -1,17 +1,27 @@
-"""The tables of docs/report.md: the columns of mistakes.csv, and the report of 1,000 classes."""
+"""The tables of docs/report.md and docs/groups.md: columns of mistakes.csv and slices.csv, the report of 1,000 classes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline_lib.report.answers import MEANING
+from pipeline_lib.report.groups import MEANING as OF_SLICES
 from scripts.measured import hardware, results
 
 
 def mistakes_columns() -> str:
     """A row per column of mistakes.csv."""
-    lines = ["| column | meaning |", "|---|---|"]
-    return "\n".join(
-        [*lines, *(f"| `{name}` | {meaning} |" for name, meaning in MEANING.items()), ""]
-    )
+    return _columns(MEANING)
+
+
+def slices_columns() -> str:
+    """A row per column of slices.csv."""
+    return _columns(OF_SLICES)
+
+
+def _columns(meanings: Mapping[str, str]) -> str:
+    rows = (f"| `{name}` | {meaning} |" for name, meaning in meanings.items())
+    return "\n".join(["| column | meaning |", "|---|---|", *rows, ""])
 
 
 def report_scale() -> str:

@@ -77,13 +77,19 @@ class CuratedSource:
 
 
 def curate_source(
-    folder: Path, uri: str, *, answer: SourceAnswer | None = None, params: str | None = None
+    folder: Path,
+    uri: str,
+    *,
+    answer: SourceAnswer | None = None,
+    params: str | None = None,
+    places: Mapping[str, Any] | None = None,
 ) -> CuratedSource:
     """Survey what lies at `uri` below `folder`, and run discover, download, inspect and curate by what `init` writes.
 
-    answer: what a person says. params: params.yaml in place of what `init` writes.
+    answer: what a person says. params: params.yaml in place of what `init` writes. places: settings that say where
+    servers are.
     """
-    settings = Settings(workers=1, device="cpu", root=folder)
+    settings = Settings(workers=1, device="cpu", root=folder, **(places or {}))
     found = survey_of(
         look_at(uri, settings, root=folder), settings, root=folder, answer=answer or SourceAnswer()
     )

@@ -15,6 +15,7 @@ from PIL import Image
 from pipeline_lib.convert import run as convert_stage
 from pipeline_lib.convert.params import ConvertParams
 from pipeline_lib.evaluate.params import EvaluateParams
+from pipeline_lib.harness.line import read_line
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.settings import Settings
@@ -75,28 +76,23 @@ class SmallLine:
         self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any
     ) -> StageRun[EvaluateParams]:
         """A job for the evaluate stage that writes below `out`."""
-        names = (
-            "predictions.parquet",
-            "explanations.parquet",
-            "shifted.parquet",
-            "shift.csv",
-            "export",
-            "metrics.json",
-            "per_class.csv",
-            "confusion.csv",
-        )
-        writes = {Path(name).stem: out / name for name in names}
         reads = {**self.reads(), "weights": weights, "features": self.folder / "features"}
         return StageRun(
             self.folder,
             reads,
-            writes,
+            evaluated_files(out),
             EvaluateParams(**{"threads": 1, **params}),
             settings or self.settings(),
         )
 
     def settings(self) -> Settings:
         return Settings(workers=1, device="cpu", root=self.folder)
+
+
+def evaluated_files(folder: Path) -> dict[str, Path]:
+    """role -> path below `folder` of all that `evaluate` writes, as dvc.yaml lists it."""
+    writes = read_line(Path(__file__).parents[1]).writes["evaluate"]
+    return {role: folder / path.name for role, path in writes.items()}
 
 
 def trained_bytes(out: Path) -> list[bytes]:

@@ -26,6 +26,7 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.settings import Settings
 from pipeline_lib.tables.explanations import EXPLANATIONS
+from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.listing import LISTING
 from pipeline_lib.tables.manifest import MANIFEST
@@ -35,6 +36,7 @@ from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.selection import SELECTION
 from pipeline_lib.tables.soft_labels import SOFT_LABELS
 from pipeline_lib.tables.votes import VOTES
+from testing.tiny_figures import write_figures
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ("red", "green", "blue")
@@ -177,7 +179,7 @@ def _write_data(line: TinyLine, names: tuple[str, ...]) -> None:
         }
     )
     MEMBERS.write(_filled(MEMBERS, members), line.path("members"))
-    for table, role in ((LISTING, "listing"), (VOTES, "votes")):
+    for table, role in ((LISTING, "listing"), (VOTES, "votes"), (EXTRAS, "extras")):
         table.write(table.empty(), line.path(role))
     images = members[["image_id", "shard", "row_in_shard"]].assign(
         width_px=SIDE_PX, height_px=SIDE_PX
@@ -268,24 +270,7 @@ def _write_model(
     test["top_p"] = [[0.8, 0.1] for _ in range(len(test))]
     PREDICTIONS.write(test, line.path("predictions"))
     _write_explanations(line, test[test["split"] == "test"])
-    top1 = 1 - len(set(wrong)) / N_TEST
-    metrics = {
-        "n": N_TEST,
-        "top1": top1,
-        "top1_low": top1 - 0.05,
-        "top1_high": min(top1 + 0.02, 1.0),
-        "top5": 1.0,
-    }
-    metrics |= {"precision": top1, "recall": top1, "f1": top1, "ece": 0.02}
-    line.path("metrics").write_text(
-        json.dumps({"test": metrics, "val": metrics, "temperature": 1.0})
-    )
-    line.path("per_class").write_text(
-        "class,support,precision,precision_low,precision_high,recall,recall_low,recall_high,f1\n"
-        + "".join(
-            f"{name},20,1.0,0.8,1.0,0.9,0.7,1.0,{0.9 + i / 100}\n" for i, name in enumerate(names)
-        )
-    )
+    write_figures(line.path, top1=1 - len(set(wrong)) / N_TEST, n=N_TEST, names=names)
     line.path("confusion").write_text("image_id,actual,predicted\n")
     line.path("weights").mkdir(parents=True, exist_ok=True)
     (line.path("weights") / "model.safetensors").write_text(model)

@@ -28,7 +28,7 @@ def make_toy_repository(folder: Path) -> Path:
     with (folder / "dvc.yaml").open("w") as file:
         yaml.dump(line, file)
     shutil.copy(ROOT / "params.yaml", folder / "params.yaml")
-    for name in ("overrides.csv", "classes.csv"):
+    for name in ("overrides.csv", "classes.csv", "groups.csv"):
         shutil.copy(ROOT / "curation" / name, folder / "curation" / name)
     shutil.copy(Path(__file__).with_name("toy_stage.py"), folder / "toy_stage.py")
     nightly, in_twelve_hours = (

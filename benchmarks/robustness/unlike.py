@@ -62,6 +62,7 @@ from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.pixels import decode
 from pipeline_lib.predict import trained_sight
 from pipeline_lib.tables.selection import SELECTION
+from testing.small_line import evaluated_files
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 MODELS: dict[str, dict[str, Any]] = {
@@ -176,8 +177,7 @@ def make_model(model: str, *, data: Path, work: Path) -> None:
         "classes": weights.parent / "classes.csv",
         "weights": weights,
     }
-    names = ("predictions.parquet", "export", "metrics.json", "per_class.csv", "confusion.csv")
-    writes = {Path(name).stem: folder / name for name in names}
+    writes = evaluated_files(folder)
     evaluate(StageRun(folder, reads, writes, EvaluateParams(threads=1), line.settings))
     (folder / "done").touch()
 

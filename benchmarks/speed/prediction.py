@@ -45,6 +45,7 @@ from pipeline_lib.predict import exported_model, predict_each
 from pipeline_lib.prediction.sight import Sight, trained_sight
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
+from testing.small_line import evaluated_files
 
 PHOTOGRAPHS, SMALL = "photographs", "images of 32 px"
 ARCHIVES = {PHOTOGRAPHS: "clothing/clothing.tar", SMALL: "cifar10/cifar10.tar"}
@@ -109,8 +110,7 @@ def line_of(case: str, data: Path, work: Path) -> Path:
         "classes": weights.parent / "classes.csv",
     }
     out = folder / "out"
-    names = ("predictions.parquet", "metrics.json", "per_class.csv", "confusion.csv", "export")
-    writes = {Path(name).stem: out / name for name in names}
+    writes = evaluated_files(out)
     out.mkdir(exist_ok=True)
     evaluate(StageRun(folder, reads, writes, EvaluateParams(threads=1), line.settings))
     return out

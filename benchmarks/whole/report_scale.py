@@ -25,14 +25,18 @@ import pandas as pd
 
 from benchmarks.support.photographs import FOLDER, make_photographs
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.evaluate.metrics import per_class, summarise
+from pipeline_lib.evaluate.calibration import reliability
 from pipeline_lib.evaluate.predictions import log_softmax, predictions
+from pipeline_lib.evaluate.ranking import operating_points
+from pipeline_lib.evaluate.selective import selective_curve
+from pipeline_lib.evaluate.summary import summarise
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Rule, Verdict
 from pipeline_lib.report import Before, Run, gather, write_report
 from pipeline_lib.tables.explanations import EXPLANATIONS
+from pipeline_lib.tables.figures import UNCALIBRATED
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
@@ -252,7 +256,7 @@ def write_line(
     }
     REVIEW.write(filled(REVIEW, review), files["review"])
     write_explanations(files, table, given=ids)
-    write_small_files(files, table, labels_N)
+    write_small_files(files, logits_NK, labels_N)
     return files
 
 
@@ -286,7 +290,8 @@ def files_of(folder: Path) -> dict[str, Path]:
     parquet = ("predictions", "explanations", "manifest", "review", "members", "images")
     text = {"classes": "csv", "per_class": "csv", "curves": "csv", "annotators": "csv"}
     text |= {"balance": "csv", "metrics": "json", "validation": "json", "profile": "json"}
-    text |= {"curation": "json"}
+    text |= {"curation": "json", "operating_points": "csv", "selective": "csv"}
+    text |= {"reliability": "csv", "reliability_uncalibrated": "csv"}
     return {
         **{role: folder / f"{role}.parquet" for role in parquet},
         **{role: folder / f"{role}.{ending}" for role, ending in text.items()},
@@ -295,20 +300,24 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 
 def write_small_files(
-    files: dict[str, Path], table: pd.DataFrame, labels_N: np.ndarray[Any, Any]
+    files: dict[str, Path], logits_NK: np.ndarray[Any, Any], labels_N: np.ndarray[Any, Any]
 ) -> None:
     """Classes, metrics and the like."""
     ids = [class_id(k) for k in range(K)]
     names = [class_name(k) for k in range(K)]
     classes = pd.DataFrame({"label": range(K), "class_id": ids, "name": names})
     classes.assign(n_train=1000, n_val=0, n_test=N // K).to_csv(files["classes"], index=False)
-    measured = per_class(table["predicted"].to_numpy(np.int64), labels_N, n_classes=K)
-    measured.insert(0, "class", ids)
-    measured.to_csv(files["per_class"], index=False)
-    top1 = float(table["correct"].mean())
-    test = {"n": N, "top1": top1, "top1_low": top1 - 0.004, "top1_high": top1 + 0.004}
-    test |= {"top5": 0.93, "f1": top1, "ece": 0.02}
-    files["metrics"].write_text(json.dumps({"test": test}), encoding="utf-8")
+    p_NK = np.exp(log_softmax(logits_NK))
+    found = summarise(p_NK, labels_N, rounds=10, seed=0)
+    found.per_class.assign(**{"class": ids}).to_csv(files["per_class"], index=False)
+    before = {name + UNCALIBRATED: value for name, value in found.figures.items()}
+    metrics = {"test": {**found.figures, **before}, "temperature": 1.0}
+    files["metrics"].write_text(json.dumps(metrics), encoding="utf-8")
+    points = operating_points(found.curves, p_NK, labels_N, class_ids=ids)
+    points.to_csv(files["operating_points"], index=False)
+    for role in ("reliability", "reliability_uncalibrated"):
+        reliability(found.certainty).to_csv(files[role], index=False)
+    selective_curve(found.certainty).to_csv(files["selective"], index=False)
     files["validation"].write_text("{}", encoding="utf-8")
     files["profile"].write_text("{}", encoding="utf-8")
     files["curation"].write_text("{}", encoding="utf-8")

@@ -24,7 +24,8 @@ from tasks.process_group import started
 
 SOURCE = "trial"  # its name, the first part of every image id
 CODE = ("flows", "tasks", "pipeline_lib", "dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml")
-HEADS = ("curation/classes.csv", "curation/overrides.csv")  # of which only the first line is taken
+# Of which only the first line is taken.
+HEADS = ("curation/classes.csv", "curation/overrides.csv", "curation/groups.csv")
 DVC_CONFIG = '[core]\n    analytics = false\n    check_update = false\n[cache]\n    type = "reflink,hardlink,copy"\n'
 SAME_MACHINE = ("workers", "device", "loader", "progress_every_s")  # settings that the trial shares
 # The limits on a collection that a person calls sound; half a percent of a trial's files is damaged on purpose.

@@ -29,6 +29,7 @@ COMMANDS = (
         "rollback",
         "report",
         "mistakes",
+        "why",
         "export",
         "review",
         "dataset",

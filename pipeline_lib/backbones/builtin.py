@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import functools
 import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,7 +18,6 @@ BUILTIN: Final = "builtin:"  # how a name in params.yaml begins
 EMBEDDING: Final = (
     "embedding:"  # how a kind of features begins that weights make; their sha256 follows, 12 digits
 )
-CLASSES: Final = Path(__file__).with_name("imagenet_classes.csv")
 
 
 @dataclass(frozen=True)
@@ -129,10 +126,3 @@ def _installed_at(backbone: Backbone) -> Path:
     package = find_spec(backbone.package)  # only its folder: no code of it runs
     folders = list(package.submodule_search_locations or []) if package else []
     return Path(folders[0]) / backbone.file if folders else Path(backbone.file)
-
-
-@functools.cache
-def imagenet_classes() -> tuple[tuple[str, str], ...]:
-    """ImageNet-1k's classes in the order of networks' outputs: synset of WordNet, and its first word."""
-    with CLASSES.open(encoding="utf-8", newline="") as file:
-        return tuple((row["class_id"], row["name"]) for row in csv.DictReader(file))

@@ -24,6 +24,7 @@ from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.registry import ClassChange, Comparison, Registry
 from pipeline_lib.report.answers import read_answers
 from pipeline_lib.tables.classes import read_classes
+from pipeline_lib.tables.manifest import EXTRA
 from pipeline_lib.tables.predictions import PREDICTIONS
 
 ROLES = ("predictions", "manifest", "review", "classes", "profile")
@@ -206,12 +207,18 @@ def _flips(beside: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _kept_classes(manifest: pd.DataFrame) -> pd.Series:
+    """The classes of kept images; an extra test set is not part of the data."""
+    kept = (manifest["decision"] == "keep") & (manifest["split"] != EXTRA)
+    return manifest.loc[kept, "class_id"]
+
+
 def _by_class(
     data: DataChanges, before: pd.DataFrame, now: pd.DataFrame, today: Mapping[str, str]
 ) -> pd.DataFrame:
     """class_id, kept_a, kept_b, added, withdrawn, replaced, labels_from, labels_to: classes with any change."""
-    kept_a = before.loc[before["decision"] == "keep", "class_id"].map(lambda c: today.get(c, c))
-    kept_b = now.loc[now["decision"] == "keep", "class_id"]
+    kept_a = _kept_classes(before).map(lambda c: today.get(c, c))
+    kept_b = _kept_classes(now)
     columns = {
         "kept_a": kept_a,
         "kept_b": kept_b,

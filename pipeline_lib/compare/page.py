@@ -26,11 +26,11 @@ from pipeline_lib.registry.report_places import (
     report_of,
     version_name,
 )
-from pipeline_lib.report.answers import path_in_source
 from pipeline_lib.report.copies import safe_name
 from pipeline_lib.report.galleries import MOST, Card, Gallery, in_percent
 from pipeline_lib.report.render import INDENTED, environment, inline_style
 from pipeline_lib.report.thumbnails import Thumbnail, known_thumbnails, thumbnail_files
+from pipeline_lib.sources.paths_in_source import path_in_source
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 

@@ -10,10 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline_lib.curate import extra_tests
 from pipeline_lib.curate.classes import class_table, too_small
 from pipeline_lib.curate.decisions import Decisions, check_limits, check_other_files, refused
 from pipeline_lib.curate.duplicate_choice import Settled, settle
 from pipeline_lib.curate.duplicates import group_duplicates
+from pipeline_lib.curate.extra_classes import Training
+from pipeline_lib.curate.extra_selection import extra_selection
 from pipeline_lib.curate.inputs import Inputs, join_rows
 from pipeline_lib.curate.label_issues import LabelIssues, find_label_issues
 from pipeline_lib.curate.labels import Labels, decide_labels
@@ -46,12 +49,13 @@ BY_PEOPLE = ("votes", "override")  # values of label_source
 class Curated:
     """The tables of the stage.
 
-    unlabelled, targets: what training learns from beside labels. labels: what votes say. balance: balance.csv.
-    profile, statistics: the JSON files profile.json and curation.json.
+    extra: kept images of extra test sets. unlabelled, targets: what training learns from beside labels. labels: what votes
+    say. balance: balance.csv. profile, statistics: the JSON files profile.json and curation.json.
     """
 
     manifest: pd.DataFrame
     selection: dict[str, pd.DataFrame]
+    extra: pd.DataFrame
     unlabelled: pd.DataFrame
     targets: pd.DataFrame
     classes: pd.DataFrame
@@ -67,14 +71,23 @@ def curate(inputs: Inputs, params: CurateParams) -> Curated:
     features = inputs.features.set_index("image_id")
 
     # What people and files say comes before anything that is computed from pixels.
-    rows, labels = label_and_split(inputs, params)
+    rows, labels, extra_rows = label_and_split(inputs, params)
     decided = _by_files_and_people(rows, labels.classes, params)
+    extra = extra_tests.decide(extra_rows, inputs.extra_tests, labels.classes, params)
 
     # Copies among all sound images, also those left out: an excluded copy still tells what its group is.
     sound = rows[rows["refusal"].isna()]
     apart = rows.index[rows["not_duplicate"]]
     groups = group_duplicates(sound, features, inputs.views, params, apart=apart)
     rows = rows.join(groups.frame)
+
+    # What an extra test set repeats leaves training, before anything is learnt from it.
+    may_train = decided.standing | (decided.reason == Reason.LABEL_MISSING.value)
+    training = rows[may_train & (rows["split"] == "train")]
+    repeats = extra_tests.find_repeats(extra, training, features, inputs.views, params)
+    extra_tests.check_repeats(repeats, training, params, inputs.manifest_file)
+    rows = repeats.told(rows)
+    decided = decided.exclude(Reason.LEAK_TRAIN_EVAL, repeats.of(rows))
 
     # One copy of each group stays, and training keeps nothing that val or test would meet again.
     standing = rows[decided.standing]
@@ -97,7 +110,7 @@ def curate(inputs: Inputs, params: CurateParams) -> Curated:
     small = too_small(rows[decided.standing], params, inputs.manifest_file)
     decided = decided.exclude(Reason.CLASS_TOO_SMALL, small)
     decided = _with_remarks(decided, rows, params)
-    learned = unlabelled(rows, decided, params)
+    learned = unlabelled(rows, decided, params) & ~repeats.of(rows)
     decided = decided.remark(Remark.LEARNED_UNLABELLED, learned)
 
     # Limits are checked before classes are numbered: their message says more than "no image is left".
@@ -110,6 +123,16 @@ def curate(inputs: Inputs, params: CurateParams) -> Curated:
     check_limits(manifest[~learned & ~waits], leaks, params, inputs.manifest_file)
     classes = class_table(kept, inputs.class_words, inputs.manifest_file)
 
+    # Extra test images of classes that training lost have no right answer; then all rows are in one table.
+    extra = extra_tests.within(extra, list(classes["class_id"]))
+    tests = _manifest_of_tests(extra, repeats, params)
+    extra_tests.check_sets(tests, extra, params, inputs.manifest_file)
+    splits = rows["split"]
+    if len(tests):
+        manifest = pd.concat([manifest, tests.astype(manifest.dtypes)]).sort_index()
+        splits = pd.concat([splits, extra.rows["split"]])
+
+    counts_of_tests = extra_tests.counts_by_set(tests, extra, repeats)
     statistics = {
         "ledger": ledger(manifest),
         **row_statistics(rows, decided),
@@ -124,24 +147,30 @@ def curate(inputs: Inputs, params: CurateParams) -> Curated:
         },
         "leakage": {**leakage, "after": int(leaks.sum())},
         "overrides": override_statistics(rows, decided, n_lines=len(inputs.overrides)),
+        **({"extra_tests": counts_of_tests} if counts_of_tests else {}),
     }
     return Curated(
         manifest=manifest.reset_index(),
         selection=selection(manifest, classes),
+        extra=extra_selection(extra, classes),
         unlabelled=rows.index[learned].to_frame(index=False),
         targets=vote_targets(labels.soft, kept, params),
         classes=classes,
         review=review_queue(rows, decided, groups.maybe, params),
         labels=labels,
-        balance=balance(manifest, rows["split"]),
+        balance=balance(manifest, splits),
         profile=data_profile(kept, labels.became),
         statistics=rounded(statistics),
     )
 
 
-def label_and_split(inputs: Inputs, params: CurateParams) -> tuple[pd.DataFrame, Labels]:
-    """Every row with its class, its split and the overrides that people wrote about it."""
+def label_and_split(
+    inputs: Inputs, params: CurateParams
+) -> tuple[pd.DataFrame, Labels, pd.DataFrame]:
+    """Every row with its class, its split and the overrides that people wrote about it; those of extra test sets apart."""
     rows = join_rows(inputs.members, inputs.images)
+    is_test = rows["source"].isin([one.name for one in inputs.extra_tests])
+    tests, rows = rows[is_test], rows[~is_test]
     votes = inputs.votes.astype("str")
 
     # Classes are renamed and merged first, so that votes and overrides speak of today's classes.
@@ -155,10 +184,18 @@ def label_and_split(inputs: Inputs, params: CurateParams) -> tuple[pd.DataFrame,
     usable = rows["refusal"].isna()
     splits = assign_splits(keys[usable], rows[usable], params).reindex(rows.index)
 
+    # Extra test images have the classes of training, whatever they came as.
+    known = Training(labels.became, inputs.class_words)
+    tests = extra_tests.with_classes(tests, inputs.extra_tests, known)
+
     # All faulty lines of the file in one error, instead of one per run.
-    orders = image_changes(inputs.overrides, rows, labels.classes)
+    lines = extra_tests.of_others(inputs.overrides, tests, rows)
+    orders = image_changes(lines, rows, labels.classes)
     stale = stale_lines(orders, labels=labels.frame["class_id"], splits=splits)
-    refuse_faults(*changes.faults, *orders.faults, *stale, file=inputs.overrides_file)
+    ordered, orders_tests = extra_tests.overridden(tests, inputs.overrides, labels.classes)
+    stale += stale_lines(orders_tests, labels=tests["class_id"], splits=splits)
+    faults = (*changes.faults, *orders.faults, *orders_tests.faults, *stale)
+    refuse_faults(*faults, file=inputs.overrides_file)
 
     # An override wins over votes and the received label, and over the drawn split.
     rows = rows.join(labels.frame)
@@ -178,7 +215,7 @@ def label_and_split(inputs: Inputs, params: CurateParams) -> tuple[pd.DataFrame,
         touched=rows.index.isin(orders.frame.index),
         **flags,
     )
-    return rows, labels
+    return rows, labels, ordered
 
 
 def _by_files_and_people(
@@ -263,3 +300,16 @@ def _manifest(rows: pd.DataFrame, decided: Decisions, weights: pd.Series) -> pd.
         decided_by=decided_by,
     )
     return table[[column.name for column in MANIFEST.columns if column.name != "image_id"]]
+
+
+def _manifest_of_tests(
+    extra: extra_tests.ExtraTests, repeats: extra_tests.Repeats, params: CurateParams
+) -> pd.DataFrame:
+    """The columns of MANIFEST, by image_id, for extra test sets: nobody votes on them, and no model doubts them."""
+    names = [column.name for column in MANIFEST.columns if column.name != "image_id"]
+    if extra.rows.empty:
+        return pd.DataFrame(columns=names)
+    rows = repeats.told(extra.rows)
+    rows = rows.reindex(columns=rows.columns.union(names, sort=False))
+    decided = _with_remarks(extra.decided, rows, params)
+    return _manifest(rows, decided, pd.Series(dtype="float32"))

@@ -115,7 +115,7 @@ def check_limits(
     manifest: as written, indexed by image_id. leaks: boolean by image_id, the kept training rows still tied to val or
     test. Label issues are counted among the labels that were scored out of sample.
     """
-    _check_quarantine(manifest, params.max_quarantine_rate, file)
+    check_quarantine(manifest, params.max_quarantine_rate, file)
     _check_label_issues(manifest, params.max_label_issue_rate, file)
     _check_leakage(leaks.index[leaks], params.max_leakage, file)
 
@@ -154,8 +154,11 @@ def _ending(image_id: str) -> str:
     return f".{last.rpartition('.')[2].lower()}" if "." in last else last
 
 
-def _check_quarantine(manifest: pd.DataFrame, limit: float, file: Path) -> None:
-    """The worst: images of the commonest reason, which the remedy speaks of."""
+def check_quarantine(manifest: pd.DataFrame, limit: float, file: Path, *, of_set: str = "") -> None:
+    """Raise DataCheckFailed when more than this share is quarantined. of_set: what the rows are, in the message.
+
+    The worst: images of the commonest reason, which the remedy speaks of.
+    """
     reasons = manifest.loc[manifest["decision"] == "quarantine", "reason"].sort_index()
     allowed = limit * len(manifest)
     if len(reasons) <= allowed:
@@ -172,7 +175,7 @@ def _check_quarantine(manifest: pd.DataFrame, limit: float, file: Path) -> None:
     if commonest not in LEAVES_NOTHING:
         remedy += ", or raise curate.max_quarantine_rate in params.yaml"
     raise DataCheckFailed(
-        f"{len(reasons)} of {len(manifest)} images are quarantined, {allowed:.0f} are allowed",
+        f"{len(reasons)} of {len(manifest)} images{of_set} are quarantined, {allowed:.0f} are allowed",
         file=file,
         value=f"{each}; {_worst(ordered)}",
         remedy=remedy,

@@ -11,10 +11,9 @@ digits 128 of 1,764 directions find the same label issues as all of them, in hal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from pipeline_lib.curate.overrides import Override, parse_overrides
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.curate.splits import hash_01
 from pipeline_lib.harness.stage import StageRun
-from pipeline_lib.params_file import load_section
+from pipeline_lib.sources.source import Source, read_sources
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
@@ -79,7 +78,7 @@ DIRECTIONS = 128  # 1.28 million images: 0.7 GB instead of 9 GB
 class Inputs:
     """What the earlier stages and people hand over. manifest_file and overrides_file are named in messages only.
 
-    unlabelled_sources: by name. features: without `view`, which `views` reads for the images that it is asked for.
+    sources: with their roles. features: without `view`, which `views` reads for the images that it is asked for.
     """
 
     members: pd.DataFrame
@@ -91,7 +90,17 @@ class Inputs:
     class_words: Mapping[str, ClassWords]
     overrides_file: Path
     manifest_file: Path
-    unlabelled_sources: frozenset[str] = frozenset()
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def unlabelled_sources(self) -> frozenset[str]:
+        """The names of those whose images are meant to have no class: they count for no limit."""
+        return frozenset(one.name for one in self.sources if one.role == "unlabelled")
+
+    @property
+    def extra_tests(self) -> tuple[Source, ...]:
+        """The extra test sets."""
+        return tuple(one for one in self.sources if one.role == "test")
 
 
 def read_inputs(job: StageRun[CurateParams]) -> Inputs:
@@ -99,30 +108,20 @@ def read_inputs(job: StageRun[CurateParams]) -> Inputs:
     overrides_file = job.checkout / OVERRIDES
     words_file = job.checkout / CLASS_WORDS
     features = job.reads["features"]
+    sources = read_sources(job.reads["sources"])
+    tests = [one.name for one in sources if one.role == "test"]
     return Inputs(
         members=MEMBERS.read(job.reads["members"]),
         images=IMAGES.read(job.reads["images"]),
         votes=VOTES.read(job.reads["votes"]),
-        features=_short_features(features, job.params),
+        features=_short_features(features, job.params, tests),
         views=partial(_views, features),
         overrides=parse_overrides(read_text(overrides_file), overrides_file),
         class_words=parse_class_words(read_text(words_file), words_file),
         overrides_file=OVERRIDES,
         manifest_file=job.writes["manifest"].relative_to(job.checkout),
-        unlabelled_sources=_unlabelled_sources(job.checkout / "params.yaml"),
+        sources=sources,
     )
-
-
-def _unlabelled_sources(params_file: Path) -> frozenset[str]:
-    """The sources whose images are meant to have no class: they count for no limit, and so change no byte.
-
-    By name: a stage imports no other.
-    """
-    if not params_file.exists():
-        return frozenset()
-    section = import_module("pipeline_lib.discover.params").PARAMS
-    sources = load_section(params_file, "discover", section).sources
-    return frozenset(one.name for one in sources if one.role == "unlabelled")
 
 
 def join_rows(members: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -209,14 +208,18 @@ def _stacked(part: pd.DataFrame) -> NDArray[np.float32]:
     return np.asarray(vectors_ND / np.maximum(length_N1, np.float32(1e-12)))
 
 
-def _short_features(folder: Path, params: CurateParams) -> pd.DataFrame:
+def _short_features(
+    folder: Path, params: CurateParams, extra_tests: Sequence[str] = ()
+) -> pd.DataFrame:
     """The features of all images by image_id, with shortened vectors; one shard's full ones in memory at a time.
 
-    How images are spread over shards changes no bit: the sample is drawn by image_id.
+    How images are spread over shards changes no bit: the sample is drawn by image_id. extra_tests: sources of which nothing
+    is learnt, unless only they have features of a kind.
     """
     paths = sorted(folder.glob("*.parquet"))
     names = [FEATURES.read(path, ["image_id", "kind"]) for path in paths]
-    drawn = _sample(pd.concat([FEATURES.empty()[["image_id", "kind"]], *names]), params)
+    described = pd.concat([FEATURES.empty()[["image_id", "kind"]], *names])
+    drawn = _sample(_to_learn_from(described, extra_tests), params)
 
     columns = ["image_id", "kind", "vector"]
     parts = (FEATURES.read(path, columns) for path in paths)
@@ -228,6 +231,12 @@ def _short_features(folder: Path, params: CurateParams) -> pd.DataFrame:
     shortened = (cut(FEATURES.read(path, DESCRIBED), axes) for path in paths)
     table = pd.concat([FEATURES.empty()[DESCRIBED], *shortened])
     return table.sort_values("image_id", ignore_index=True)
+
+
+def _to_learn_from(names: pd.DataFrame, extra_tests: Sequence[str]) -> pd.DataFrame:
+    is_test = names["image_id"].str.partition("/")[0].isin(extra_tests)
+    only_tests = is_test.groupby(names["kind"]).transform("all")
+    return names[~is_test | only_tests]
 
 
 def _sample(names: pd.DataFrame, params: CurateParams) -> pd.Index:

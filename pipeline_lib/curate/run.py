@@ -18,6 +18,8 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.files.atomic import atomic_folder, write_text
 from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.harness.stage import StageRun
+from pipeline_lib.sources.source import read_sources
+from pipeline_lib.tables.extra_tests import EXTRA_TESTS
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
@@ -29,6 +31,7 @@ from pipeline_lib.tables.unlabelled import UNLABELLED
 from pipeline_lib.tables.votes import VOTES
 
 log = logging.getLogger(__name__)
+EXTRA_FILE = "extra.parquet"
 UNLABELLED_FILE = "unlabelled.parquet"
 # The soft labels that training may learn: a part of line/curate/soft_labels.parquet, which holds all that were voted.
 VOTE_TARGETS_FILE = "soft_labels.parquet"
@@ -59,6 +62,7 @@ def check_overrides(
         class_words={},
         overrides_file=file,
         manifest_file=file,
+        sources=read_sources(reads["sources"]),
     )
     label_and_split(inputs, params)
 
@@ -73,6 +77,7 @@ def _write(curated: Curated, job: StageRun[CurateParams]) -> None:
     with atomic_folder(job.writes["selection"]) as folder:
         for split, rows in curated.selection.items():
             SELECTION.write(rows, folder / f"{split}.parquet")
+        EXTRA_TESTS.write(curated.extra, folder / EXTRA_FILE)
         UNLABELLED.write(curated.unlabelled, folder / UNLABELLED_FILE)
         SOFT_LABELS.write(curated.targets, folder / VOTE_TARGETS_FILE)
 
@@ -99,6 +104,10 @@ def _log_summary(curated: Curated) -> None:
     log.info(
         "train %d, val %d, test %d; %d classes", *splits.values(), statistics["classes"]["kept"]
     )
+
+    for name, counts in statistics.get("extra_tests", {}).items():
+        what = "extra test set %s: %d images of %d classes; training images left out because it repeats them: %d"
+        log.info(what, name, counts["kept"], counts["classes"], counts["taken_from_training"])
 
     if unjudged := statistics["label_issues"].get("unjudged"):
         log.warning("%s", unjudged)

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pipeline_lib.code_fingerprints import write_fingerprints
+from pipeline_lib.discover.class_maps import with_class_maps
 from pipeline_lib.discover.kept_listing import kept_listing_file
 from pipeline_lib.discover.listing import list_sources
 from pipeline_lib.discover.news import news_of, sentences
@@ -60,7 +61,8 @@ def run(job: StageRun[DiscoverParams]) -> None:
             len(params.sources),
         )
         _copy(job.writes["listing"], kept)
-    write_text(job.writes["sources"], described)
+    mapped = with_class_maps(params.sources, job.settings, root=job.settings.origin(job.checkout))
+    write_text(job.writes["sources"], sources_as_json(mapped))
 
 
 def _check_the_whole_line(job: StageRun[DiscoverParams]) -> None:

@@ -1,4 +1,4 @@
-"""Metrics of one split, with intervals of 95 %. N images, K classes.
+"""What is counted right and wrong in one split, with intervals of 95 %. N images, K classes.
 
 Macro metrics are means over the classes that the split has images of: of the others nothing is measured, and a zero
 in their place would be a statement about the model.
@@ -16,12 +16,10 @@ import pandas as pd
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 TWO_SIDED_95 = 1.959963984540054  # the normal distribution's 97.5 % point
-ECE_BINS = 15
 TOP = 5
 ROWS_AT_ONCE = (
     1024  # memory that is used again: fresh memory for all rows costs more time than the arithmetic
 )
-LEAST_P = 1e-12  # of a true class, so that its logarithm is finite
 
 
 @dataclass(frozen=True)
@@ -42,36 +40,6 @@ def wilson(right: int, n: int) -> Interval:
     centre = (share + z2 / (2 * n)) / shrink
     half = TWO_SIDED_95 / shrink * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     return Interval(max(centre - half, 0.0), min(centre + half, 1.0))
-
-
-def summarise(p_NK: Floats, labels_N: Labels, *, rounds: int, seed: int) -> dict[str, float]:
-    """The flat content of metrics.json: shares 0..1, nll in nats per image, n images.
-
-    n_classes_measured: classes with images, those over which precision, recall and f1 are means.
-    """
-    n, n_classes = p_NK.shape
-    predicted_N = p_NK.argmax(axis=1)
-    correct_N = predicted_N == labels_N
-    n_right = int(correct_N.sum())
-    n_among_five = int(_in_top5(p_NK, labels_N).sum())
-    table = per_class(predicted_N, labels_N, n_classes=n_classes)
-    present = table[table["support"] > 0]
-    f1 = bootstrap_macro_f1(predicted_N, labels_N, n_classes=n_classes, rounds=rounds, seed=seed)
-    p_true_N = np.maximum(p_NK[np.arange(n), labels_N], LEAST_P)
-    return {
-        "n": n,
-        "n_classes": n_classes,
-        "n_classes_measured": len(present),
-        **share_with_interval("top1", n_right, n),
-        **share_with_interval("top5", n_among_five, n),
-        "precision": float(present["precision"].mean()),
-        "recall": float(present["recall"].mean()),
-        "f1": float(present["f1"].mean()),
-        "f1_low": f1.low,
-        "f1_high": f1.high,
-        "nll": float(-np.log(p_true_N).mean()),
-        "ece": expected_calibration_error(p_NK.max(axis=1), correct_N),
-    }
 
 
 def per_class(predicted_N: Labels, labels_N: Labels, *, n_classes: int) -> pd.DataFrame:
@@ -95,14 +63,6 @@ def per_class(predicted_N: Labels, labels_N: Labels, *, n_classes: int) -> pd.Da
     measured = table.columns.drop("support")
     table.loc[table["support"] == 0, measured] = math.nan
     return table
-
-
-def expected_calibration_error(confidence_N: Floats, correct_N: npt.NDArray[np.bool_]) -> float:
-    """Mean |confidence - accuracy| over 15 bins of equally many images (Nguyen and O'Connor 2015, arXiv 1508.05154)."""
-    order = np.argsort(confidence_N, kind="stable")
-    bins = [part for part in np.array_split(order, ECE_BINS) if len(part)]
-    gaps = [abs(confidence_N[part].mean() - correct_N[part].mean()) * len(part) for part in bins]
-    return float(sum(gaps) / len(confidence_N))
 
 
 def bootstrap_macro_f1(
@@ -139,7 +99,7 @@ def bootstrap_macro_f1(
     return Interval(float(low), float(high))
 
 
-def _in_top5(p_NK: Floats, labels_N: Labels) -> npt.NDArray[np.bool_]:
+def in_top5(p_NK: Floats, labels_N: Labels) -> npt.NDArray[np.bool_]:
     """Whether fewer than five classes come before the label; among equals the lower index does."""
     p_true_N1 = np.take_along_axis(p_NK, labels_N[:, None], axis=1)
     n_before = (p_NK > p_true_N1).sum(axis=1)

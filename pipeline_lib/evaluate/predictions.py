@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import fields
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline_lib.evaluate.calibration import Certainty, certainty
 from pipeline_lib.evaluate.metrics import ROWS_AT_ONCE, top_classes
 
 log = logging.getLogger(__name__)
@@ -27,11 +29,11 @@ FEW_ERRORS = 10
 HALVINGS = 40  # of an interval of length 4: to 4e-12
 
 
-def log_softmax(logits_NK: Floats) -> Floats:
-    """Natural logarithm of the softmax over the last axis."""
+def log_softmax(logits_NK: Floats, *, temperature: float = 1.0) -> Floats:
+    """Natural logarithm of the softmax of logits / temperature over the last axis."""
     result_NK = np.empty_like(logits_NK)
     for start in range(0, len(logits_NK), ROWS_AT_ONCE):
-        part_BK = logits_NK[start : start + ROWS_AT_ONCE]
+        part_BK = logits_NK[start : start + ROWS_AT_ONCE] / temperature
         shifted_BK = part_BK - part_BK.max(axis=1, keepdims=True)
         total_B1 = np.exp(shifted_BK).sum(axis=1, keepdims=True)
         result_NK[start : start + ROWS_AT_ONCE] = shifted_BK - np.log(total_B1)
@@ -59,6 +61,23 @@ def fit_temperature(logits_NK: Floats, labels_N: Labels) -> float:
             low = middle
     temperature = round(1 / high, 6)
     return min(max(temperature, LOWEST), HIGHEST)
+
+
+def uncalibrated(logits_NK: Floats, labels_N: Labels) -> Certainty:
+    """What calibration is measured from, at temperature 1. Block by block: no second matrix."""
+    parts = [
+        certainty(
+            np.exp(log_softmax(logits_NK[start : start + ROWS_AT_ONCE])),
+            labels_N[start : start + ROWS_AT_ONCE],
+        )
+        for start in range(0, len(logits_NK), ROWS_AT_ONCE)
+    ]
+    return Certainty(
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Certainty)
+        )
+    )
 
 
 def predictions(

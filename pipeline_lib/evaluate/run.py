@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -18,16 +18,13 @@ import torch
 from pipeline_lib.errors import BadData
 from pipeline_lib.evaluate.explanations import write_explanations
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
-from pipeline_lib.evaluate.metrics import per_class, share_with_interval, summarise
+from pipeline_lib.evaluate.metrics import share_with_interval
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.predictions import (
-    Floats,
-    Labels,
     fit_temperature,
-    log_softmax,
-    predictions,
 )
-from pipeline_lib.evaluate.shift import answer_shifted, shift_figures, shifted_images, summary
+from pipeline_lib.evaluate.shift import answer_shifted, shifted_images
+from pipeline_lib.evaluate.split_tables import ScoredSplit, write_tables
 from pipeline_lib.evaluate.unlike import (
     Rank,
     Remarking,
@@ -39,7 +36,6 @@ from pipeline_lib.evaluate.unlike import (
     why_not,
 )
 from pipeline_lib.files.atomic import atomic_folder, link_or_copy, write_text
-from pipeline_lib.files.csv_cells import frame_as_csv
 from pipeline_lib.harness.progress import Meter
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.loader import BatchLoader, open_still
@@ -51,27 +47,11 @@ from pipeline_lib.networks.infer import score
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 from pipeline_lib.networks.saved_weights import WEIGHTS_FILE, load_weights
 from pipeline_lib.tables.classes import read_classes
-from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.selection import SELECTION
-from pipeline_lib.tables.shifted import SHIFTED
 
 log = logging.getLogger(__name__)
 NAMED = 10  # classes in a message
 SHOWN = 5  # of the classes of the weights, in a message
-
-
-@dataclass(frozen=True)
-class ScoredSplit:
-    """What the model said of one split, in no order that matters; `kept_BHWC`: the first few images it saw.
-
-    distances_N: from the training images, float32; None where no spread was fitted.
-    """
-
-    image_ids: list[str]
-    labels_N: Labels
-    logits_NK: Floats
-    distances_N: torch.Tensor | None
-    kept_BHWC: npt.NDArray[np.uint8]
 
 
 def run(job: StageRun[EvaluateParams]) -> None:
@@ -121,7 +101,7 @@ def run(job: StageRun[EvaluateParams]) -> None:
     # Corrupted images and extra test sets.
     wanted = shifted_images(rows["test"], params)
     shifted = answer_shifted(job, model, about, wanted, temperature=temperature, device=device)
-    _write_tables(
+    write_tables(
         job, splits, shifted, temperature=temperature, alarms=alarms, class_ids=about.classes
     )
 
@@ -227,75 +207,12 @@ def _score_split(
     )
 
 
-def _write_tables(
-    job: StageRun[EvaluateParams],
-    splits: dict[str, ScoredSplit],
-    shifted: pd.DataFrame,
-    *,
-    temperature: float,
-    alarms: Mapping[str, float],
-    class_ids: tuple[str, ...],
-) -> None:
-    params = job.params
-    frames: dict[str, pd.DataFrame] = {}
-    metrics: dict[str, Any] = {}
-    for split, scored in splits.items():
-        log_p_NK = log_softmax(scored.logits_NK / temperature)
-        frames[split] = predictions(
-            scored.image_ids, split, log_p_NK=log_p_NK, labels_N=scored.labels_N
-        )
-        metrics[split] = summarise(
-            np.exp(log_p_NK),
-            scored.labels_N,
-            rounds=params.bootstrap_rounds,
-            seed=params.bootstrap_seed,
-        )
-    metrics["test"] |= alarms
-    PREDICTIONS.write(pd.concat(frames.values()), job.writes["predictions"])
-    SHIFTED.write(shifted, job.writes["shifted"])
-    figures = shift_figures(shifted, frames["test"])
-    write_text(job.writes["shift"], frame_as_csv(figures))
-    metrics |= {"shift": summary(figures), "temperature": temperature}
-    write_text(job.writes["metrics"], json.dumps(metrics, indent=1) + "\n")
-
-    # Per class and per pair of classes: on the test split alone.
-    test = frames["test"].sort_values("image_id")
-    predicted_N = test["predicted"].to_numpy(np.int64)
-    label_N = test["label"].to_numpy(np.int64)
-    table = per_class(predicted_N, label_N, n_classes=len(class_ids))
-    table.insert(0, "class", class_ids)
-    write_text(job.writes["per_class"], frame_as_csv(table))
-    names = np.array(class_ids, dtype=object)
-    confusion = {
-        "image_id": test["image_id"],
-        "actual": names[label_N],
-        "predicted": names[predicted_N],
-    }
-    write_text(job.writes["confusion"], frame_as_csv(pd.DataFrame(confusion)))
-
-    _warn_of_what_is_not_measured(table)
-    top1, low, high = (100 * metrics["test"][key] for key in ("top1", "top1_low", "top1_high"))
-    log.info("test: top-1 %.2f %% (%.2f to %.2f), %d images", top1, low, high, len(test))
-
-
 def _false_alarms(test: ScoredSplit, rank: Rank | None) -> dict[str, float]:
     """The share of test images that are called unlike the training images, with its interval: for metrics.json."""
     if rank is None or test.distances_N is None:
         return {}
     n_called = int((rank(test.distances_N) <= UNLIKE_BORDER).sum())
     return share_with_interval(UNLIKE, n_called, len(test.distances_N))
-
-
-def _warn_of_what_is_not_measured(table: pd.DataFrame) -> None:
-    unmeasured = list(table.loc[table["support"] == 0, "class"])
-    if unmeasured:
-        named = ", ".join(unmeasured[:NAMED]) + (" ..." if len(unmeasured) > NAMED else "")
-        log.warning(
-            "%d of %d classes have no test image: not measured (%s)",
-            len(unmeasured),
-            len(table),
-            named,
-        )
 
 
 def _export(

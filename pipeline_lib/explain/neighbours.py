@@ -24,9 +24,10 @@ from pipeline_lib.pixels import PixelRules, shrink_to
 from pipeline_lib.pixels.pixelate import Pixelation
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.registry.dvc_cache import DvcCache
-from pipeline_lib.report.answers import doubt_of, path_in_source
+from pipeline_lib.report.answers import doubt_of
 from pipeline_lib.report.copies import verified_bytes
 from pipeline_lib.report.thumbnails import SIDE_PX, visible_pixels
+from pipeline_lib.sources.paths_in_source import path_in_source
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.manifest import MANIFEST

@@ -12,6 +12,7 @@ from pipeline_lib.labels.cvat import stated_by_cvat
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.image_parquet import stated_by_image_parquet
 from pipeline_lib.labels.imagenet import labels_of_imagenet, stated_by_imagenet
+from pipeline_lib.labels.imagenet_real import stated_by_real
 from pipeline_lib.labels.known_sets import (
     stated_by_cub,
     stated_by_tiny_imagenet,
@@ -111,6 +112,11 @@ FORMATS: Mapping[FormatName, Format] = {
         "ImageNet's folders for train, and its file of the classes of val",
         labels_of_imagenet,
         lambda asked: stated_by_imagenet(asked.files, asked.names, members=asked.members),
+    ),
+    "imagenet_real": Format(
+        "ReaL's acceptable classes of ImageNet's validation images (real.json), for an extra test set",
+        lambda files, members: (),  # only an extra test set can have several classes per image
+        lambda asked: stated_by_real(asked.files, asked.names[0], members=asked.members),
     ),
     "image_parquet": Format(
         "Parquet files that hold images and labels",

@@ -11,6 +11,7 @@ from pipeline_lib.params_file import Params
 
 FormatName = Literal[
     "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "yolo", "cvat", "cub", "tiny_imagenet", "ilsvrc",
+    "imagenet_real",
 ]  # fmt: skip
 Several = Literal["refuse", "largest", "leave_out", "combined"]
 
@@ -54,7 +55,8 @@ class LabelsFile(Params):
     several: Several = Field(
         "refuse",
         description="class of an image with several, or with annotated objects of several. refuse: stop; largest: the class "
-        "of the largest box; leave_out: no class; combined: each combination is a class of its own",
+        "of the largest box; leave_out: no class; combined: each combination is a class of its own, or, in an "
+        "extra test set, each of them is right",
     )
 
     def has(self, name: str) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_lib.backbones.builtin import imagenet_classes
+from pipeline_lib.backbones.imagenet import imagenet_classes
 from pipeline_lib.errors import BadData, ConfigError, SourceMissing
 from pipeline_lib.networks import timm_store, torchvision_store
 from pipeline_lib.networks.timm_store import TIMM, fetched_from_hub, timm_weights

@@ -39,6 +39,7 @@ from pipeline_lib.sources.names import (
     refusal,
 )
 from pipeline_lib.sources.objects import Place, SourceObject
+from pipeline_lib.sources.schemes import scheme_of
 from pipeline_lib.sources.web.place import HttpPlace
 from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
 
@@ -122,6 +123,7 @@ def _many(name: str, reader: Reader) -> Iterator[Item]:
     if name.startswith(S3):
         yield from _of_bucket(name, reader)
         return
+    _refuse_scheme(name)
     path = Path(name).expanduser()
     if path.is_dir():
         yield from _of_place(path, LocalPlace(name, path), reader)
@@ -141,11 +143,19 @@ def _one(name: str, reader: Reader) -> Iterator[Item]:
     if name.startswith(S3):
         yield from _object(name, reader)
         return
+    _refuse_scheme(name)
     path = Path(name)
     if path.is_dir():
         remedy = "write the names of files (`find photos -type f | perennial predict -`)"
         raise UsageError("a folder among the names on standard input", file=name, remedy=remedy)
     yield from _file(path, reader)
+
+
+def _refuse_scheme(name: str) -> None:
+    """Raise UsageError for the address of a kind that is not read here: its processes are forked, which obstore forbids."""
+    if scheme := scheme_of(name):
+        remedy = "copy the images to a folder, or name s3://BUCKET/PREFIX or https://HOST/FILE"
+        raise UsageError(f"{scheme}:// is not read by predict", file=name, remedy=remedy)
 
 
 def _holds_many(name: str) -> bool:

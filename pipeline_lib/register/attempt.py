@@ -44,8 +44,8 @@ class GateQuestion:
 
 def ask(closure: Closure, params: RegisterParams, *, name: str, candidate: bool) -> GateQuestion:
     """The question that the receipts of a line put."""
-    later = {"approval"} if params.approval == "gate" else None  # newer than questions on record
-    gate = params.model_dump_json(exclude=later)
+    later = {"approval"} if params.approval == "gate" else set()  # newer than questions on record
+    gate = params.model_dump_json(exclude={"slices", *later})  # the report's, and no rule
     rule = hashlib.sha256(f"{gate}|{candidate}".encode()).hexdigest()
     return GateQuestion(name, closure.md5_of("export"), closure.md5_of("predictions"), rule)
 

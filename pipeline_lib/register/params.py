@@ -1,12 +1,13 @@
-"""The `register` section of params.yaml: the gate's limits."""
+"""The `register` section of params.yaml: the gate's limits, and what the report shows."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline_lib.params_file import Params
+from pipeline_lib.slices.names import DEFAULT, check_names
 
 
 class RegisterParams(Params):
@@ -53,6 +54,18 @@ class RegisterParams(Params):
         description="who promotes a model that passes all rules: the gate itself, or a person with `perennial promote` "
         "(the model waits as challenger until then; the first one too)",
     )
+    slices: tuple[str, ...] = Field(
+        DEFAULT,
+        description="columns by whose values the report groups the test images: of the manifest or images.parquet, "
+        "short_side_px, annotator, groups (every column of curation/groups.csv) or groups.NAME, extras.NAME (a column "
+        "of the labels file); empty: none. What is not named does not reach the report",
+    )
+
+    @field_validator("slices")
+    @classmethod
+    def _known(cls, slices: tuple[str, ...]) -> tuple[str, ...]:
+        check_names(slices)
+        return slices
 
 
 PARAMS = RegisterParams

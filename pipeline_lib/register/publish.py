@@ -20,6 +20,7 @@ from pipeline_lib.registry.closure import Closure
 from pipeline_lib.registry.records import with_number
 from pipeline_lib.registry.report_places import KEY_CHARACTERS, REPORT, report_of
 from pipeline_lib.settings import Settings
+from pipeline_lib.slices.names import GROUPS_FILE
 
 if TYPE_CHECKING:
     from pipeline_lib.report import Before
@@ -43,7 +44,7 @@ def publish(
     """Write the report unless it already shows these artifacts and this verdict, and point `latest` to it."""
     folder = report_path(registry.state_folder, attempt.tags[records.KEY]).parent
     previous = previous_profile(registry, version)
-    shown = _shown(attempt, version, closure, previous)
+    shown = _shown(attempt, version, closure, previous, job)
     if not (folder / SHOWN).exists() or (folder / SHOWN).read_text(encoding="utf-8") != shown:
         _write(
             folder,
@@ -100,6 +101,7 @@ def _write(
     from pipeline_lib.lineage import Lineage, lineage_of_version
     from pipeline_lib.lineage.receipts import steps_to_weights, without_local_folders
     from pipeline_lib.report import Previous, Run, gather, write_report
+    from pipeline_lib.slices.columns import Wanted
 
     tags = attempt.tags
     dirty = tags.get(records.DIRTY) == "true"
@@ -125,6 +127,7 @@ def _write(
         judged,
         _compared_with(attempt, job, closure=closure, registry=registry),
         _superclasses(job.checkout, closure),
+        Wanted(job.params.slices, job.checkout),
     )
     content = gather(run, job.reads)
     with atomic_folder(folder) as partial:
@@ -184,7 +187,11 @@ def _remove_old(reports: Path, registry: Registry, *, keep: int) -> None:
 
 
 def _shown(
-    attempt: Attempt, version: Version | None, closure: Closure, previous: tuple[int, Path] | None
+    attempt: Attempt,
+    version: Version | None,
+    closure: Closure,
+    previous: tuple[int, Path] | None,
+    job: StageRun[RegisterParams],
 ) -> str:
     """A digest of all that the report is made from."""
     outs = [sorted(receipt.outs.items()) for receipt in closure.stages.values()]
@@ -196,6 +203,8 @@ def _shown(
         outs,
     ]
     parts.append(previous[0] if previous else None)
+    groups = job.checkout / GROUPS_FILE
+    parts += [job.params.slices, groups.read_bytes() if groups.exists() else b""]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

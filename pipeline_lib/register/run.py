@@ -67,6 +67,9 @@ def _settle_question(
     registry: Registry,
 ) -> Attempt:
     """Judge and record; a verdict that is provisional again is not recorded twice."""
+    from pipeline_lib.slices.columns import Wanted, check_columns  # with pandas: 2 s
+
+    check_columns(Wanted(job.params.slices, job.checkout), job.reads)
     verdict = _judge(question, job=job, closure=closure, registry=registry)
     if known is not None and verdict.provisional:
         return known

@@ -27,6 +27,7 @@ RECEIPTS = (
     "line/evaluate/metrics.json",
     "curation/overrides.csv",
     "curation/classes.csv",
+    "curation/groups.csv",
 )
 BOT = {
     "NAME": "Perennial",

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline_lib.files.csv_cells import guarded
-from pipeline_lib.sources.names import decode_name
+from pipeline_lib.sources.paths_in_source import path_in_source
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.predictions import PREDICTIONS
@@ -158,15 +158,6 @@ def override_line(row: Mapping[Any, Any], *, given: str) -> str:
     written = io.StringIO(newline="")
     csv.writer(written, lineterminator="").writerow([guarded(str(cell)) for cell in cells])
     return written.getvalue()
-
-
-def path_in_source(image_id: str, source: str) -> str:
-    """The path as the source spells it; bytes that are no UTF-8 stay escaped."""
-    stored = image_id.removeprefix(f"{source}/")
-    try:
-        return decode_name(stored).decode()
-    except UnicodeDecodeError:
-        return stored
 
 
 def doubt_of(row: Mapping[Any, Any], names: Mapping[str, str]) -> str:

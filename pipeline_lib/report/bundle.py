@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline_lib.errors import UsageError
 from pipeline_lib.files.atomic import atomic_file, write_text
 from pipeline_lib.registry.report_places import REPORT
-from pipeline_lib.report.write import PAGES, TABLE, THUMBNAILS
+from pipeline_lib.report.write import PAGES, SLICES, TABLE, THUMBNAILS
 
 LARGEST_BYTES = 25_000_000  # that mail takes
 FIRST = Path(REPORT).stem
@@ -91,11 +91,13 @@ def _section(page: Path, folder: Path) -> str:
 
 
 def _address(href: str, here: str, folder: Path) -> str:
-    """`class-3.html#as-4` becomes `#class-3--as-4`; the table goes along."""
+    """`class-3.html#as-4` becomes `#class-3--as-4`; the tables go along, each once."""
     file, _, anchor = href.partition("#")
-    if file.endswith(TABLE):
-        data = base64.b64encode((folder / TABLE).read_bytes()).decode()
-        return f'data:text/csv;base64,{data}" download="{TABLE}' if here == FIRST else f"#{FIRST}"
+    if (table := Path(file).name) in (TABLE, SLICES):
+        if here != FIRST and table == TABLE:
+            return f"#{FIRST}"
+        data = base64.b64encode((folder / table).read_bytes()).decode()
+        return f'data:text/csv;base64,{data}" download="{table}'
     page = Path(file).stem if file else here
     return f"#{page}--{anchor}" if anchor else f"#{page}"
 

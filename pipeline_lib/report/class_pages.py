@@ -30,7 +30,10 @@ class Confused:
 
 @dataclass(frozen=True)
 class ClassPage:
-    """One class. facts: its row of per_class.csv. change: against the champion, where both know the class."""
+    """One class. facts: its row of per_class.csv. change: against the champion, where both know the class.
+
+    points: its rows of operating_points.csv, None for what is not a number.
+    """
 
     file: str
     name: str
@@ -40,6 +43,7 @@ class ClassPage:
     mistaken_for_it: tuple[Confused, ...]
     sections: tuple[Section, ...]
     change: ClassChange | None
+    points: tuple[dict[Any, Any], ...]
 
 
 class _Cards:
@@ -61,8 +65,9 @@ def class_pages(
     classes: pd.DataFrame,
     facts: Mapping[str, Mapping[str, Any]],
     changes: Mapping[str, ClassChange],
+    points: pd.DataFrame,
 ) -> tuple[ClassPage, ...]:
-    """One page per class. answers: sorted as `read_answers` does. facts, changes: by class id."""
+    """One page per class. answers: sorted as `read_answers` does. facts, changes: by class id. points: of all classes."""
     names = list(classes["name"])
     n_right = RIGHT_SHOWN if len(names) <= MANY_CLASSES else RIGHT_SHOWN_OF_MANY
     label_N = answers["label"].to_numpy()
@@ -84,6 +89,10 @@ def class_pages(
     place_N = answers.groupby(["label", "correct"]).cumcount().to_numpy()
     cards = _Cards(answers, np.flatnonzero(~right_N | won_N | (place_N < n_right)))
     rows_of = answers.groupby("label").indices
+    known = points.astype(object).where(points.notna(), None)
+    points_of: dict[Any, tuple[dict[Any, Any], ...]] = {
+        name: tuple(rows.to_dict("records")) for name, rows in known.groupby("class")
+    }
     pages = []
     for label, class_id in enumerate(classes["class_id"]):
         rows = np.sort(rows_of.get(label, np.empty(0, np.int64)))
@@ -118,6 +127,7 @@ def class_pages(
                 ),
                 sections=tuple(one for one in sections if one.gallery.cards),
                 change=changes.get(class_id),
+                points=points_of.get(class_id, ()),
             )
         )
     return tuple(pages)

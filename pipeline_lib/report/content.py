@@ -19,11 +19,16 @@ from pipeline_lib.report.answers import DOUBTED, join_answers, mistakes
 from pipeline_lib.report.champion import Before, with_champion
 from pipeline_lib.report.class_pages import ClassPage, class_pages
 from pipeline_lib.report.compared_by import compared_by
+from pipeline_lib.report.confidence import Confidence, confidence_of
 from pipeline_lib.report.confusion import Confusion, class_page, confusion, confusion_counts
 from pipeline_lib.report.drift import Drift, Previous, drift_since
+from pipeline_lib.report.groups import Groups, groups_of
 from pipeline_lib.report.ledger import Ledger, ledger_of
+from pipeline_lib.report.severity import Severity, severity
+from pipeline_lib.slices.columns import Wanted
 from pipeline_lib.tables.classes import read_classes
 from pipeline_lib.tables.explanations import EXPLANATIONS
+from pipeline_lib.tables.figures import read_operating_points
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.review import REVIEW
@@ -33,6 +38,7 @@ TABS = {
     explained.EXPLAINED: "Explanations",
     pages.FLIPS: "Flips",
     pages.CLASSES: "Classes",
+    pages.GROUPS: "Groups",
     pages.LABELS: "Labels",
     pages.DUPLICATES: "Duplicates",
     pages.LEFT_OUT: "Left out",
@@ -46,7 +52,8 @@ class Run:
 
     previous: the version whose data today's are compared with; None for the first, or when its profile is gone.
     judged_at: ISO time of the verdict, which the page tells as past. champion: what the model compared with says of the
-    same images. superclasses: class id -> names of what lies above it, from the top down.
+    same images. superclasses: class id -> names of what lies above it, from the top down. slices: what test images are
+    grouped by.
     """
 
     name: str
@@ -59,6 +66,7 @@ class Run:
     judged_at: str = ""
     champion: Before | None = None
     superclasses: Mapping[str, Sequence[str]] | None = None
+    slices: Wanted | None = None
 
 
 @dataclass(frozen=True)
@@ -66,12 +74,14 @@ class Content:
     """The first page and what all pages share. names: class id -> name. page_of: class id -> its page.
 
     no_doubt: what is said where no label is doubted, and why if the features know too little.
-    compared_by: what curation compared images by, one clause each.
+    compared_by: what curation compared images by, one clause each. severity: of mistakes, where there are superclasses.
     """
 
     run: Run
     test: Mapping[str, float]
     validation: Mapping[str, float]
+    confidence: Confidence
+    severity: Severity | None
     top1_range: charts.Range
     delta_range: charts.Range | None
     ledger: Ledger
@@ -99,6 +109,7 @@ class Content:
     image_pages: tuple[pages.Page, ...]
     class_pages: tuple[ClassPage, ...]
     table: pd.DataFrame
+    groups: Groups
     of_rule: Mapping[str, str]
 
     @property
@@ -109,6 +120,8 @@ class Content:
             tables.add(pages.CHANGES)
         if self.explained:
             tables.add(explained.EXPLAINED)
+        if self.groups.columns:
+            tables.add(pages.GROUPS)
         shown = {page.file for page in self.image_pages} | {page.file for page in self.class_pages}
         return frozenset(tables | shown | {page.page for page in self.confusion.pages})
 
@@ -127,6 +140,7 @@ class Content:
         found += self.explained.image_ids() if self.explained else []
         found += list(self.table["image_id"])
         sections = [one for page in self.image_pages for one in page.sections]
+        sections += self.groups.sections
         sections += [one for page in self.class_pages for one in page.sections]
         for section in sections:
             found += [card.image_id for card in section.gallery.cards]
@@ -165,7 +179,8 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
     facts = {str(row["class"]): row for row in _records(per_class, "f1")}
     changes = {change.name: change for change in run.verdict.class_changes}
 
-    test = json.loads(files["metrics"].read_text(encoding="utf-8"))["test"]
+    metrics = json.loads(files["metrics"].read_text(encoding="utf-8"))
+    test = metrics["test"]
     counts_KK = confusion_counts(
         answers["label"].to_numpy(), answers["predicted"].to_numpy(), len(classes)
     )
@@ -178,6 +193,8 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         run=run,
         test=test,
         validation=json.loads(files["validation"].read_text(encoding="utf-8")),
+        confidence=confidence_of(metrics, files),
+        severity=severity(answers["label"].to_numpy(), answers["predicted"].to_numpy(), ancestry),
         top1_range=_top1_range(test),
         delta_range=_delta_range(run.verdict.comparison) if run.verdict.comparison else None,
         ledger=ledger_of(manifest, read_frame(files["balance"], ("class_id",))),
@@ -207,8 +224,11 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
             EXPLANATIONS.read(files["explanations"]), answers, manifest, names
         ),
         image_pages=tuple(shown),
-        class_pages=class_pages(answers, classes, facts, changes),
+        class_pages=class_pages(
+            answers, classes, facts, changes, read_operating_points(files["operating_points"])
+        ),
         table=table,
+        groups=groups_of(run.slices, answers, files, names=tuple(classes["name"])),
         of_rule=pages.OF_RULE,
     )
 

@@ -19,12 +19,13 @@ import pandas as pd
 from pipeline_lib.files.atomic import link_or_copy
 from pipeline_lib.pixels import PixelRules, Undecodable, centre_square
 from pipeline_lib.pixels.pixelate import Pixelation
-from pipeline_lib.report.answers import doubt_of, path_in_source
+from pipeline_lib.report.answers import doubt_of
 from pipeline_lib.report.galleries import Card
 from pipeline_lib.report.overlay import overlay, shown
 from pipeline_lib.report.pages import answer_card
 from pipeline_lib.report.thumbnails import KEY_CHARACTERS, TINY_PX, Thumbnail, visible_pixels
 from pipeline_lib.shards.read import MemberBytes
+from pipeline_lib.sources.paths_in_source import path_in_source
 
 EXPLAINED = "explanations.html"
 DEPENDS = (

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.report.answers import override_line, path_in_source, shared_bytes
+from pipeline_lib.report.answers import override_line, shared_bytes
+from pipeline_lib.sources.paths_in_source import path_in_source
 
 SHOWN, SHOWN_GROUPS, SHOWN_IN_GROUP = 24, 12, 4  # on the first page
 MOST, MOST_GROUPS, MOST_IN_GROUP = 500, 200, 12  # on a page of their own

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline_lib.tables.manifest import SPLITS
+from pipeline_lib.tables.manifest import EXTRA, SPLITS
 
 NO_CLASS = "(no class)"
 
@@ -42,13 +42,14 @@ class ReasonCount:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The accounts of one manifest. splits: name -> kept images in it."""
+    """The accounts of one manifest. splits: name -> kept images in it. n_extra: kept images of extra test sets."""
 
     total: LedgerRow
     by_source: tuple[LedgerRow, ...]
     by_class: tuple[LedgerRow, ...]
     reasons: tuple[ReasonCount, ...]
     splits: dict[str, int]
+    n_extra: int
 
 
 def ledger_of(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
@@ -68,6 +69,7 @@ def ledger_of(manifest: pd.DataFrame, balance: pd.DataFrame) -> Ledger:
         by_class=_rows(manifest, classes),
         reasons=tuple(reasons),
         splits={split: int(kept.get(split, 0)) for split in SPLITS},
+        n_extra=int(kept.get(EXTRA, 0)),
     )
 
 

@@ -23,7 +23,7 @@ MISTAKES, FLIPS, BEYOND_FIVE, CONFIDENCE = (
     "beyond-five.html",
     "confidence.html",
 )
-CLASSES, CHANGES, DATA, LABELS, DUPLICATES, LEFT_OUT, WORDS = (
+CLASSES, CHANGES, DATA, LABELS, DUPLICATES, LEFT_OUT, WORDS, GROUPS = (
     "classes.html",
     "changes.html",
     "data.html",
@@ -31,6 +31,7 @@ CLASSES, CHANGES, DATA, LABELS, DUPLICATES, LEFT_OUT, WORDS = (
     "duplicates.html",
     "left-out.html",
     "words.html",
+    "groups.html",
 )
 OF_RULE: dict[str, str] = {  # the images that speak for or against a model
     RuleName.EVERY_IMAGE_ONCE: CLASSES,

@@ -78,6 +78,8 @@ def render_pages(content: Content, images: Images, evidence: Evidence) -> Iterat
             EXPLAINED,
             draw("explanations.html.jinja", title=title, here=EXPLAINED, evidence=evidence),
         )
+    if content.groups.columns:
+        yield pages.GROUPS, draw("groups.html.jinja", title="Groups", here=pages.GROUPS)
     yield pages.WORDS, draw("words.html.jinja", title="Words", here=pages.WORDS, words=WORDS)
     for gallery in content.image_pages:
         yield (

@@ -81,6 +81,33 @@ WORDS = (
         "The mean F1 of all classes: a rare class counts as much as a frequent one.",
     ),
     Word(
+        "averages",
+        "macro, weighted, micro",
+        "Three ways to make one figure of all classes. Macro: the mean of the classes, a rare one counts as much as a "
+        "frequent one. Weighted: each class counts by its images. Micro: all images in one heap. Look at macro where rare "
+        "classes matter: a model can be good on average and never recognise one of them.",
+    ),
+    Word(
+        "ap",
+        "average precision",
+        "How well a class is told apart if its images are ranked by the probability of the class: 100 % means that all of "
+        "them come before all others. Unlike F1 it does not depend on where one draws the line.",
+    ),
+    Word(
+        "operating",
+        "operating point",
+        "A probability from which an answer counts. A high one makes the answers more reliable (precision) and misses more "
+        "images of the class (recall). It is chosen on validation images for a promised precision; what it really gives "
+        "is measured on test images, and is often a little less.",
+    ),
+    Word(
+        "severity",
+        "severity of mistakes",
+        "How far apart label and answer are in the tree of classes: a step for a class nearby, such as another dog, more "
+        "steps for something quite different. Of two models with as many mistakes, that with the smaller figure makes the "
+        "more forgivable ones.",
+    ),
+    Word(
         "calibration",
         "calibration error",
         "How far the model's certainty is from the truth, on average. Without error, answers of which it is 90 % sure "
@@ -100,6 +127,30 @@ WORDS = (
         "nothing. Near 0 the two are unlike, so the map shows what was learnt; near 1 it shows the network alone.",
     ),
     Word(
+        "temperature",
+        "temperature",
+        "One number, fitted on validation images, by which the model's certainty is turned down (above 1) or up (below 1). "
+        "It changes no answer, only how sure the model says it is.",
+    ),
+    Word(
+        "nll",
+        "log loss",
+        "How improbable the model finds the true classes, on average; 0 is perfect. It punishes an answer that is "
+        "wrong and very sure more than anything else does.",
+    ),
+    Word(
+        "brier",
+        "Brier score",
+        "The squared distance between the probabilities and the truth, from 0 (perfect) to 2 (always sure and wrong). It "
+        "grows with mistakes and with wrong certainty.",
+    ),
+    Word(
+        "coverage",
+        "answered, coverage",
+        "The share of images that the model answers if it leaves those it is not sure of to a person. The fewer it answers, "
+        "the more of its answers are right.",
+    ),
+    Word(
         "lost",
         "lost and won",
         "Lost: images that the champion has right and the new model has wrong. Won: the reverse.",
@@ -109,6 +160,12 @@ WORDS = (
         "p, adjusted",
         "How often two equally good models would differ at least this much in this class by chance. Under 0.05 chance is "
         "an unlikely explanation. It is adjusted for the number of classes, since in many classes one will stand out.",
+    ),
+    Word(
+        "holm",
+        "Holm, p adjusted",
+        "Of many comparisons some look large by chance. Holm's correction counts all of them: where it says under 0.05, "
+        "not even one of twenty such reports names a group that is like the others.",
     ),
     Word(
         "kept",

@@ -18,7 +18,7 @@ from pipeline_lib.report.thumbnails import known_thumbnails, thumbnail_files
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 
-CARD, TABLE = "model-card.md", "mistakes.csv"
+CARD, TABLE, SLICES = "model-card.md", "mistakes.csv", "slices.csv"
 PAGES, THUMBNAILS = "pages", "images"
 PLACE = ["image_id", "container", "offset_bytes", "size_bytes", "sha256"]
 
@@ -65,3 +65,5 @@ def write_report(
     (folder / REPORT).write_text(render_report(content, images), encoding="utf-8")
     (folder / CARD).write_text(render_card(content), encoding="utf-8")
     (folder / TABLE).write_text(frame_as_csv(content.table), encoding="utf-8")
+    if content.groups.columns:
+        (folder / SLICES).write_text(frame_as_csv(content.groups.table), encoding="utf-8")

@@ -100,7 +100,15 @@ class CloudBucket:
         )
 
     def explain(self, wanted: Wanted, error: Exception) -> None:
-        """Raise why an object could not be read."""
+        """Raise why an object could not be read. An object that is gone may answer that it is another version."""
+        import obstore
+        from obstore.exceptions import PreconditionError
+
+        if isinstance(error, PreconditionError):
+            try:
+                obstore.head(self._store, wanted.key)
+            except FileNotFoundError as gone:
+                error = gone
         if fault := cloud_fault(error, self.address(wanted.key), self._words, is_object=True):
             raise fault from error
 

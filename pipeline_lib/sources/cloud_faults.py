@@ -18,6 +18,7 @@ from pipeline_lib.errors import (
     ServiceUnavailable,
     SourceMissing,
 )
+from pipeline_lib.sources.authorities import TRUST
 from pipeline_lib.sources.objects import FIX_SOURCES
 from pipeline_lib.sources.s3 import RELIST
 
@@ -30,6 +31,12 @@ UNUSABLE = re.compile(
 IDENTITY = re.compile(r"169\.254\.169\.254|metadata\.google\.internal")
 NO_IDENTITY = "none in the environment or in files, and this machine has no identity in the cloud"
 ANSWERED = "Server returned non-2xx status code: "
+# What broke a connection is only in the part of obstore's text that is meant for its developers.
+REASONS = (
+    r"(InvalidCertificate\(\s*\w+)",
+    r'(?:message|error): "([^"]+)"',
+    r"hyper::Error\(\s*(\w+)",
+)
 NO_BUCKET = frozenset(
     {
         "NoSuchBucket",
@@ -97,7 +104,8 @@ def cloud_fault(
         what = f"no such object on {words.service}"
         if is_object:
             return ObjectRefused(what, file=address, value=found, remedy=RELIST)
-        return SourceMissing(what, file=address, value=found, remedy=FIX_SOURCES)
+        remedy = f"{FIX_SOURCES}; if it was removed just now, {RELIST}"
+        return SourceMissing(what, file=address, value=found, remedy=remedy)
     if is_object and code in OBJECT_DENIED:
         what = f"{words.service} refused access to this object"
         return ObjectRefused(what, file=address, value=found, remedy=words.allow)
@@ -109,9 +117,13 @@ def cloud_fault(
 
 def unavailable(error: Exception, address: str, words: Words) -> ServiceUnavailable:
     """The error for everything else."""
-    told = str(error).partition("\n\nDebug source")[0]
+    told, _, debug = str(error).partition("\n\nDebug source")
     what = f"{words.service} does not answer as expected"
-    return ServiceUnavailable(what, file=address, value=_cause(told), remedy=words.check)
+    reason = next((found for pattern in REASONS if (found := _first(pattern, debug))), "")
+    reason = " ".join(reason.replace("(", " ").split())
+    value = f"{reason}: {_cause(told)}" if reason else _cause(told)
+    remedy = TRUST if "InvalidCertificate" in debug else words.check
+    return ServiceUnavailable(what, file=address, value=value, remedy=remedy)
 
 
 def _cause(told: str) -> str:

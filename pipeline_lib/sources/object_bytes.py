@@ -222,11 +222,11 @@ class Objects:
         """Raise what the service says of the object; return if it can be read, so that another try may succeed."""
         from obstore.exceptions import PreconditionError
 
-        if isinstance(error, PreconditionError):
-            raise self._changed(wanted, short_fault(error)) from error
         if "non-partial" in str(error):
             raise Whole from error
         self._bucket.explain(wanted, error)
+        if isinstance(error, PreconditionError):
+            raise self._changed(wanted, short_fault(error)) from error
 
     def _changed(self, wanted: Wanted, found: str) -> SourceChanged:
         return SourceChanged(

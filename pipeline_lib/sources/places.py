@@ -93,7 +93,7 @@ class BucketPlace:
             yield self._object(self._bucket.head(self._only))
             return
         for entry in self._bucket.list(self._prefix):
-            if not entry.key.endswith("/"):
+            if entry.size_bytes or not entry.key.endswith("/"):
                 yield self._object(entry)
 
     def identify(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,8 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources.authorities import read_authorities
+from pipeline_lib.sources.authorities import TRUST, read_authorities
+from pipeline_lib.sources.objects import FIX_SOURCES
 
 PAGE_KEYS = 1000  # S3 gives no more at a time
 READS_PER_WORKER = 4  # a read mostly waits for the network
@@ -59,7 +61,10 @@ LOGIN = (
     "a bucket that all may read: public_buckets there"
 )
 ALLOW = "allow s3:GetObject on it, or restore it from its archive tier, then `dvc repro --force download`"
-CHECK_ENDPOINT = "check the network and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL), then run again"
+CHECK_ENDPOINT = (
+    "check the network, AWS_DEFAULT_REGION, and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL), "
+    "then run again"
+)
 RELIST = "run again: `dvc repro` lists the source again"
 
 
@@ -99,7 +104,15 @@ def open_s3(settings: Settings, *, is_public: bool = False) -> S3:
         parsers = core.get_component("response_parser_factory")
         parsers.set_parser_defaults(timestamp_parser=_timestamp)
         session = boto3.Session(botocore_session=core)
-        client = _client(session, settings, is_public=is_public)
+        try:
+            client = _client(session, settings, is_public=is_public)
+        except ValueError as error:  # "Invalid endpoint"
+            raise ConfigError(
+                "an address that is none",
+                file="settings.toml",
+                value=error,
+                remedy="write https://host:port in s3_endpoint_url, or AWS_ENDPOINT_URL where it comes from there",
+            ) from error
         return S3(core, session, client, settings, is_public)
 
 
@@ -178,10 +191,32 @@ def translated(address: str, *, is_object: bool = False) -> Iterator[None]:
         raise CredentialsRefused(
             "no usable AWS credentials", file=address, value=error, remedy=LOGIN
         ) from error
+    except boto.SSLError as error:
+        raise ServiceUnavailable(
+            "no secure connection to S3", file=address, value=_cause(error), remedy=TRUST
+        ) from error
+    except boto.ParamValidationError as error:
+        raise SourceMissing(
+            "not the name of a bucket", file=address, value=_cause(error), remedy=FIX_SOURCES
+        ) from error
+    except (
+        RecursionError
+    ) as error:  # botocore looks for the bucket elsewhere, and is sent there again
+        raise ServiceUnavailable(
+            "S3 redirects every request", file=address, remedy=CHECK_ENDPOINT
+        ) from error
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
         raise ServiceUnavailable(
-            "S3 does not answer as expected", file=address, value=error, remedy=CHECK_ENDPOINT
+            "S3 does not answer as expected",
+            file=address,
+            value=_cause(error),
+            remedy=CHECK_ENDPOINT,
         ) from error
+
+
+def _cause(error: Exception) -> str:
+    """A message of botocore without the query of the address and the rules of names."""
+    return re.sub(r"\?[^\s\"]+", "", str(error)).partition(": Bucket name must")[0][:300]
 
 
 def _translate(response: Any, address: str, *, is_object: bool) -> PipelineError:

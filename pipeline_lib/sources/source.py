@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.labels.combinations import BETWEEN
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.params_file import Params
 from pipeline_lib.safe_text import redacted
@@ -17,9 +18,11 @@ from pipeline_lib.sources import name_patterns
 from pipeline_lib.sources.layout import READS_SPLITS
 from pipeline_lib.sources.name_patterns import has_field
 from pipeline_lib.sources.names import is_archive
+from pipeline_lib.sources.roles import OF_TEST_SETS, ROLE, Role, with_role
 from pipeline_lib.sources.schemes import SCHEMES, form_in_place_of, scheme_of
 from pipeline_lib.sources.subjects import SUBJECT, check_pattern, is_pattern
 
+ClassMap = dict[str, str | None]
 LayoutName = Literal[
     "auto",
     "class_folders",
@@ -30,7 +33,6 @@ LayoutName = Literal[
     "path_folders",
     "flat",
 ]
-READS_CLASSES = ("labels", "splits", "depth", "class_from", "split_from")
 SplitName = Literal["train", "val", "test"]
 
 
@@ -57,12 +59,7 @@ class Source(Params):
         "folders beside them have no class. {}: no folder stands for a split. null: train, val and test in their "
         "usual spellings",
     )
-    role: Literal["unlabelled"] | None = Field(
-        None,
-        description="unlabelled: the images have no class, whatever their folders are called; they wait in the review "
-        "queue, training may learn from them (curate.learn_unlabelled), and they count for no limit on quarantine. "
-        "null: labelled. An extra test set is `split: test`",
-    )
+    role: Role | None = Field(None, description=ROLE)
     depth: int | None = Field(
         None,
         ge=0,
@@ -94,7 +91,7 @@ class Source(Params):
         "they are removed as excluded_by_pattern",
     )
     split: SplitName | None = Field(
-        None, description="split of the whole source, for instance of an extra test set"
+        None, description="split of the whole source, for instance of a test set published apart"
     )
     labels: str | LabelsFile | None = Field(
         None,
@@ -119,8 +116,33 @@ class Source(Params):
         "name of the column (docs/labels.md)",
     )
 
+    class_map: str | ClassMap | None = Field(
+        None,
+        description="class of training for each class name of an extra test set: a CSV file with the columns received, class, "
+        "or the pairs themselves; an empty class leaves the images out. Names that are not in it must be today's classes",
+    )
+    other_classes: Literal["leave_out"] | None = Field(
+        None,
+        description="what happens to images of an extra test set whose class is none of training. leave_out: they are removed "
+        "as label_unknown. null: the line stops and names the classes",
+    )
+    restrict_to_its_classes: bool | None = Field(
+        None,
+        description="whether predictions for an extra test set are chosen among its own classes only. null: only for "
+        "ImageNet-A and ImageNet-R, whose papers do so",
+    )
+
     def __hash__(self) -> int:
         return hash((self.name, self.uri))  # `splits` is a dict
+
+    @property
+    def label_separator(self) -> str | None:
+        """The text between the right classes of an image of an extra test set; None where each image has one class."""
+        labels = self.labels_stated
+        if self.role != "test" or labels is None:
+            return None
+        names_several = labels.format == "imagenet_real" or labels.several == "combined"
+        return BETWEEN if names_several else None
 
     @property
     def labels_stated(self) -> LabelsFile | None:
@@ -150,22 +172,8 @@ class Source(Params):
 
     @model_validator(mode="before")
     @classmethod
-    def _unlabelled_is_flat(cls, content: object) -> object:
-        """Read an unlabelled source without classes, and as training images: others would be of no use."""
-        if not isinstance(content, dict) or content.get("role") != "unlabelled":
-            return content
-        meant = {"layout": "flat", "split": "train"}
-        stated = [key for key in READS_CLASSES if content.get(key)]
-        stated += [
-            key
-            for key, value in meant.items()
-            if content.get(key, value) not in (value, "auto", None)
-        ]
-        if stated:
-            raise ValueError(
-                f"role unlabelled: leave out {' and '.join(stated)}, or leave out the role"
-            )
-        return {**content, **meant}
+    def _keys_fit_the_role(cls, content: object) -> object:
+        return with_role(content) if isinstance(content, dict) else content
 
     @model_validator(mode="after")
     def _splits_are_read(self) -> Source:
@@ -185,6 +193,15 @@ class Source(Params):
             raise ValueError("labels and class_from both tell the class: keep one of them")
         if self.depth is not None and self.layout == "flat":
             raise ValueError("layout flat reads no folders: leave out depth")
+        return self
+
+    @model_validator(mode="after")
+    def _several_classes_are_tested_only(self) -> Source:
+        labels = self.labels_stated
+        if labels and labels.format == "imagenet_real" and self.role != "test":
+            raise ValueError(
+                "imagenet_real has several right classes per image, which can be tested, not trained on: add role: test"
+            )
         return self
 
     @model_validator(mode="after")
@@ -227,6 +244,19 @@ class Source(Params):
             raise ValueError("an empty pattern: write the name of a file or folder, * for any text")
         return patterns
 
+    @field_validator("class_map", mode="before")
+    @classmethod
+    def _numbers_are_names(cls, class_map: object) -> object:
+        """YAML reads the folder names 0 to 999 as numbers."""
+        if isinstance(class_map, str):
+            return cls._readable_here(class_map)
+        if not isinstance(class_map, dict):
+            return class_map
+        return {
+            str(received): None if name in (None, "") else str(name)
+            for received, name in class_map.items()
+        }
+
     @field_validator("labels")
     @classmethod
     def _labels_readable_here(cls, labels: str | LabelsFile | None) -> str | LabelsFile | None:
@@ -256,7 +286,7 @@ def sources_as_json(sources: tuple[Source, ...]) -> str:
 def _as_dict(source: Source) -> dict[str, object]:
     """All keys, except newer ones that are not set: kept listings are found by this text."""
     later = {"splits", "labels", "subject_from", "depth", "class_from", "split_from", "role"}
-    unset = {**dict.fromkeys(later), "include": (), "exclude": ()}
+    unset = {**dict.fromkeys({*later, *OF_TEST_SETS}), "include": (), "exclude": ()}
     return {
         key: value
         for key, value in source.model_dump().items()

@@ -13,7 +13,7 @@ import hashlib
 import io
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ from pipeline_lib.survey.class_words import ClassWord, lines_of_words
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subjects import DECLINED
 
-DATASHEET, OVERRIDES, CLASSES = (
+DATASHEET, OVERRIDES, GROUPS, CLASSES = (
     "curation/datasheet.yaml",
     "curation/overrides.csv",
+    "curation/groups.csv",
     "curation/classes.csv",
 )
 LAST_CLASSES = "line/curate/classes.csv"
@@ -155,7 +156,12 @@ def _stated(labels: Any) -> LabelsFile | None:
 
 def renewals(origin: Path, data: NewData) -> list[Renewal]:
     """The files of curation/ that speak of earlier data, and a datasheet where there is none."""
-    each = (_datasheet(origin, data), _overrides(origin, data), _class_words(origin, data))
+    each = (
+        _datasheet(origin, data),
+        _overrides(origin, data),
+        _groups(origin, data),
+        _class_words(origin, data),
+    )
     return [renewal for renewal in each if renewal]
 
 
@@ -237,22 +243,26 @@ def _named_in_datasheet(path: Path) -> tuple[dict[str, str], list[str]]:
 def _overrides(origin: Path, data: NewData) -> Renewal | None:
     """Of earlier data when the data are new, or when every line names an image of a source that is no more."""
     header, rows = _rows(origin / OVERRIDES)
-    names = {
-        data.name,
-        *(() if data.is_new else (str(source.get("name")) for source in data.earlier)),
-    }
-    is_strange = [
-        row[:1] == ["image_id"] and row[1:2] != [] and row[1].partition("/")[0] not in names
-        for row in rows
-    ]
-    if not rows or not (all(is_strange) or (data.is_new and data.earlier)):
+    ids = [row[1] if row[:1] == ["image_id"] and row[1:] else None for row in rows]
+    return _of_images(OVERRIDES, header, ids, data)
+
+
+def _groups(origin: Path, data: NewData) -> Renewal | None:
+    """As for overrides; the columns go too, which were words about earlier data."""
+    header, rows = _rows(origin / GROUPS)
+    by_id = header.partition(",")[0].strip() == "image_id"
+    return _of_images(GROUPS, "image_id\n", [row[0] if by_id else None for row in rows], data)
+
+
+def _of_images(file: str, fresh: str, ids: Sequence[str | None], data: NewData) -> Renewal | None:
+    """Lines about images. ids: of each line its image_id, None where it names the image otherwise."""
+    before = () if data.is_new else (str(source.get("name")) for source in data.earlier)
+    names = {data.name, *before}
+    all_strange = all(one is not None and one.partition("/")[0] not in names for one in ids)
+    if not ids or not (all_strange or (data.is_new and data.earlier)):
         return None
-    return Renewal(
-        OVERRIDES,
-        header,
-        "it was of earlier data",
-        f"{len(rows)} line{'s' if len(rows) > 1 else ''}",
-    )
+    n_lines = f"{len(ids)} line{'s' if len(ids) > 1 else ''}"
+    return Renewal(file, fresh, "it was of earlier data", n_lines)
 
 
 def _class_words(origin: Path, data: NewData) -> Renewal | None:

@@ -10,6 +10,7 @@ from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.feature_choice import FeatureChoice, choose_features, describes_images
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.safe_text import visible
+from pipeline_lib.sources.schemes import scheme_of
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subject_splits import split_subjects
 from pipeline_lib.survey.weight_choice import TO_FETCH, WeightChoice, Weights
@@ -287,7 +288,6 @@ def _steps(recipe: str, n_train: int) -> list[str]:
 
 def _quoted(text: str) -> str:
     """A YAML scalar: plain where that is safe, else as JSON, which YAML reads."""
-    is_plain = text.isascii() and all(
-        letter.isalnum() or letter in "/._-" for letter in text.replace("s3://", "s3", 1)
-    )
+    path = text.removeprefix(f"{scheme_of(text)}://")
+    is_plain = text.isascii() and all(letter.isalnum() or letter in "/._-" for letter in path)
     return text if is_plain and text[0] not in "-." and not text[0].isdigit() else json.dumps(text)

@@ -5,6 +5,7 @@ import pyarrow as pa
 from pipeline_lib.tables.table import Column, Table
 
 SPLITS = ("train", "val", "test")
+EXTRA = "extra"  # the split of the images of extra test sets, which is no split of the others
 
 MANIFEST = Table(
     name="manifest",
@@ -82,7 +83,12 @@ MANIFEST = Table(
             pa.string(),
             "what the split hashes: the subject, else the pixels; its kept rows share a split",
         ),
-        Column("split", pa.string(), "train, val or test; empty unless kept", nullable=True),
+        Column(
+            "split",
+            pa.string(),
+            "train, val or test, or extra (an extra test set); empty unless kept",
+            nullable=True,
+        ),
         Column("weight", pa.float32(), "weight in training; empty unless kept", nullable=True),
         Column("decision", pa.string(), "keep, quarantine or remove"),
         Column("reason", pa.string(), "primary reason code; empty when kept", nullable=True),

@@ -187,6 +187,7 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
 def test_a_transfer_that_breaks_off_goes_on_by_range(
     cloud: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(object_bytes, "WHOLE_BYTES", 1000)
     monkeypatch.setattr(object_bytes, "CHUNK_BYTES", 1000)
     data = bytes(range(256)) * 200
     cloud.put({"a.tar": data})
@@ -200,6 +201,10 @@ def test_a_transfer_that_breaks_off_goes_on_by_range(
         [listed] = place.list()
 
         assert place.read(listed) == data
+        ranges = [one.headers["Range"] or one.headers["x-ms-range"] for one in reads(proxy)]
+
+    starts = [int(one.removeprefix("bytes=").partition("-")[0]) for one in ranges if one]
+    assert starts and starts == sorted(starts) and starts[-1] > 0
 
 
 def test_an_object_that_is_gone_or_refused_is_quarantined_by_name(
@@ -247,6 +252,21 @@ def test_what_is_not_there_is_named(cloud: Emulator) -> None:
     with pytest.raises(SourceMissing, match=r"nothing: nothing is there"):
         source = Source(name="pics", uri=cloud.uri("nothing"))
         list_sources((source,), Settings(**cloud.settings()), root=Path())
+
+
+def test_a_slash_at_an_end_of_a_key_makes_an_object_unreadable_and_takes_no_other(
+    cloud: Emulator, take: Callable[..., Taken]
+) -> None:
+    """obstore loses it, and asks for another key."""
+    cloud.put({**images(20), "/0/lead.jpg": b"1", "0/full.jpg/": b"2"})
+
+    members = take("").members
+
+    gone = dict.fromkeys(["pics/0/full.jpg", "pics/0/lead.jpg"], "unreadable_file")
+    assert members["refusal"].dropna().to_dict() == gone
+    cloud.put({"0/lead.jpg": b"4"})
+    with pytest.raises(BadData, match=r"two objects give one name, .*found: 0/lead.jpg"):
+        take("")
 
 
 @pytest.mark.parametrize("key", ["a//b.jpg", "a/../b.jpg", "./b.jpg", "a/tab\t.jpg"])

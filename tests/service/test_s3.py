@@ -330,7 +330,7 @@ def test_a_wrong_endpoint_is_named_with_the_setting(server: Server) -> None:
 
         with pytest.raises(
             ServiceUnavailable,
-            match=r"S3 does not answer .*Remedy: check the network and s3_endpoint_url in settings.toml",
+            match=r"S3 does not answer .*Remedy: check the network, .* and s3_endpoint_url in settings.toml",
         ):
             listed(f"s3://{BUCKET}/set", url)
 
@@ -503,6 +503,21 @@ def test_every_key_that_s3_allows_is_read(server: Server, key: str) -> None:
     assert place.read(by_size[0]) == b""
 
 
+def test_keys_that_climb_or_end_in_a_slash_are_refused_by_name(
+    server: Server, take: Callable[..., Taken]
+) -> None:
+    files = images(10)
+    odd = {"../b.jpg": b"1", "/c.jpg": b"2", "0/full.jpg/": b"3", "0/empty/": b"", "0//d.jpg": b"4"}
+    server.put(files | odd, "set/")
+
+    members = take({"uri": f"s3://{BUCKET}/set"}).members
+
+    refused = members["refusal"].dropna()
+    assert sorted(refused.index) == ["pics/../b.jpg", "pics//c.jpg", "pics/0/full.jpg/"]
+    assert set(refused) == {"tar_unsafe_member"}
+    assert len(members) == 10 + 4, "only the marker of an empty folder is no object"
+
+
 def test_credentials_that_expire_are_taken_anew_from_the_session(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -577,6 +592,30 @@ def test_a_bucket_of_another_region_is_read_there(server: Server) -> None:
         assert place.read(listed_object) == b"0123456789"
 
         assert "/eu-west-1/s3/" in gets(proxy)[-1].headers["Authorization"]
+
+
+def test_what_botocore_cannot_say_well_is_one_line_with_its_remedy(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        SourceMissing, match=r'not the name of a bucket \(found: [^^]*"My Bucket!"\)'
+    ):
+        listed("s3://My Bucket!/x", server.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"an address that is none .*AWS_ENDPOINT_URL"):
+        listed(f"s3://{BUCKET}/x", None)
+    _, context = own_authority(tmp_path)
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    with (
+        FlakyProxy(server.url, lambda _: None, context=context) as proxy,
+        pytest.raises(ServiceUnavailable, match=r"no secure connection .*Remedy: .*AWS_CA_BUNDLE"),
+    ):
+        listed(f"s3://{BUCKET}/x", proxy.url)
+    with (
+        FlakyProxy(server.url, lambda _: Busy(307)) as proxy,
+        pytest.raises(ServiceUnavailable, match=r"S3 redirects every request"),
+    ):
+        listed(f"s3://{BUCKET}/x", proxy.url)
 
 
 def test_a_bucket_that_all_may_read_needs_no_credentials(

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         help="images: a folder, an archive (tar, zip), s3://bucket/prefix, gs://, az://, https://host/set.zip, a list of URLs",
     )
+    parser.add_argument("others", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument(
         "--labels",
         metavar="FILE",
@@ -126,6 +127,7 @@ def run(options: argparse.Namespace) -> int:
     from flows.cli.own_edits import refuse_to_lose_edits, write_params
     from flows.cli.project import find_project, inside
     from flows.cli.starting_anew import refuse_to_lose_words, start_files, start_model_name
+    from pipeline_lib.errors import UsageError
     from pipeline_lib.harness.terminal import live
     from pipeline_lib.settings import load_settings
     from pipeline_lib.survey import (
@@ -137,6 +139,9 @@ def run(options: argparse.Namespace) -> int:
     )
     from tasks.snapshot import uncommitted
 
+    if options.others:
+        remedy = "name one; add the others to discover.sources in params.yaml (docs/operations.md, Several sources)"
+        raise UsageError("init surveys one source", file=options.others[0], remedy=remedy)
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # as the stage harness does, so that the trial measures its speed

@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from pipeline_lib.backbones import BUILTIN, builtin_backbone, open_builtin, weight_file
-from pipeline_lib.backbones.builtin import BACKBONES, EFFICIENTNET_LITE0, imagenet_classes
+from pipeline_lib.backbones.builtin import BACKBONES, EFFICIENTNET_LITE0
+from pipeline_lib.backbones.imagenet import imagenet_classes
 from pipeline_lib.backbones.timm_names import timm_names
 from pipeline_lib.backbones.torch_file import read_tensors
 from pipeline_lib.errors import BadData, DependencyMissing

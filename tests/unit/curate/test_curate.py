@@ -16,6 +16,7 @@ from pipeline_lib.curate.run import run
 from pipeline_lib.errors import ConfigError
 from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources.source import Source, sources_as_json
 from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
@@ -235,8 +236,10 @@ def job(tmp_path: Path) -> StageRun[CurateParams]:
     """The stage's files for GIVEN_IMAGES, in two feature shards."""
     found = make_found(GIVEN_IMAGES, votes=[("s/cat1", "ana", "cat")])
     reads = {role: tmp_path / f"{role}.parquet" for role in ("members", "images", "votes")} | {
-        "features": tmp_path / "features"
+        "features": tmp_path / "features",
+        "sources": tmp_path / "sources.json",
     }
+    reads["sources"].write_text(sources_as_json((Source(name="s", uri="s"),)))
     for table, role in ((MEMBERS, "members"), (IMAGES, "images"), (VOTES, "votes")):
         table.write(getattr(found, role), reads[role])
     for shard, part in (("a", found.features[::2]), ("b", found.features[1::2])):

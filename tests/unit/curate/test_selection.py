@@ -10,8 +10,10 @@ import pytest
 from pipeline_lib.curate.decide import Curated, curate
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.errors import DataCheckFailed
+from pipeline_lib.sources.source import Source
 from tests.unit.curate.made_tables import MadeImage, make_found
 
+UNLABELLED_SOURCE = Source(name="t", uri="t", role="unlabelled")
 IMAGES = [MadeImage(f"s/{label}{n}", label=label) for label in ("cat", "dog") for n in range(20)]
 
 
@@ -60,7 +62,7 @@ def test_images_of_an_unlabelled_source_wait_for_a_person_and_count_for_no_limit
 
     with pytest.raises(DataCheckFailed, match="60 of 100 images are quarantined"):
         curate(found, params)
-    curated = curate(replace(found, unlabelled_sources=frozenset({"t"})), params)
+    curated = curate(replace(found, sources=(UNLABELLED_SOURCE,)), params)
 
     assert (curated.manifest["reason"] == "label_missing").sum() == 60
     assert curated.review["image_id"].str.startswith("t/").sum() == 60

@@ -240,3 +240,11 @@ def test_a_pipe_that_goes_on_gives_names_as_they_come() -> None:
     assert [next(names), next(names)] == ["b.png", Pause(end)]
     os.close(start)
     assert list(names) == []
+
+
+@pytest.mark.parametrize("name", ["gs://bucket/a.jpg", "az://container/set", "ftp://host/a.jpg"])
+def test_addresses_that_only_sources_may_have_are_refused_as_that(name: str, here: Path) -> None:
+    by_name = said(items(name))
+    piped_in = said(items("-", stdin=piped(name.encode() + b"\n")))
+
+    assert by_name == piped_in == {name: f"{name.partition(':')[0]}:// is not read by predict"}

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline_lib.curate.overrides import COLUMNS, parse_overrides
 from pipeline_lib.files.csv_cells import frame_as_csv
-from pipeline_lib.report.answers import MEANING, join_answers, mistakes, path_in_source
+from pipeline_lib.report.answers import MEANING, join_answers, mistakes
+from pipeline_lib.sources.paths_in_source import path_in_source
 
 FORMULA = "=HYPERLINK(1)"
 CLASSES = pd.DataFrame({"class_id": ["cat", FORMULA, "n03"], "name": ["cat", FORMULA, "crane"]})

@@ -18,6 +18,8 @@ from pipeline_lib.registry import Verdict
 from pipeline_lib.report import Before, Run, bundle, gather, write_report
 from pipeline_lib.report.bundle import write_single_file, write_zip
 from pipeline_lib.report.erase import erase_from_reports
+from pipeline_lib.slices.columns import Wanted
+from pipeline_lib.slices.names import DEFAULT
 from pipeline_lib.tables.explanations import EXPLANATIONS
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
@@ -25,10 +27,11 @@ from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.predictions import PREDICTIONS
 from pipeline_lib.tables.review import REVIEW
 from pipeline_lib.tables.table import Table
-from testing.tiny_line import TinyLine, make_line
+from testing.tiny_line import SPLITS, TinyLine, image_ids, make_line
 from tests.unit.convert import made_detectors
 from tests.unit.report.test_report import COMPARISON, LINEAGE, RULE
 
+EVIL_CELL = '<img src=x onerror=""window.pwned=1"">'
 EVIL = '<img src=x onerror="window.pwned=1">'
 NAMES = (EVIL, "'\"><script>window.pwned=1</script>", "green\u202e")
 
@@ -56,17 +59,31 @@ class Links(HTMLParser):
 
 def written(line: TinyLine, folder: Path, *, champion: Before | None = None) -> Path:
     run = Run("m", 2, "f" * 64, Verdict("inconclusive", "Held.", (RULE,), COMPARISON), LINEAGE, {})
-    run = Run(**{**run.__dict__, "champion": champion})
+    slices = Wanted(DEFAULT, line.root)
+    run = Run(**{**run.__dict__, "champion": champion, "slices": slices})
     files = line.job().reads
     folder.mkdir(parents=True)
     write_report(gather(run, files), folder, files=files, reports=folder.parent, workers=1)
     return folder
 
 
+def with_groups(line: TinyLine) -> None:
+    """A group whose mistakes stand out, and one of a single image, with hostile names."""
+    ids = [one for one, split in zip(image_ids(), SPLITS, strict=True) if split == "test"]
+    worse = [ids[place] for place in (1, 2, 5, *range(30, 50))]
+    lines = [
+        'image_id,"<b>place</b>"',
+        *(f'{one},"{EVIL_CELL}"' for one in worse),
+        f"{ids[0]},green",
+    ]
+    (line.root / "curation" / "groups.csv").write_text("\n".join(lines) + "\n")
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of three classes with hostile names, with mistakes and a champion that was right on one of them."""
     line = make_line(tmp_path_factory.mktemp("line"), wrong=[1, 2, 5], git=False, names=NAMES)
+    with_groups(line)
     ids = PREDICTIONS.read(line.path("predictions")).query("split == 'test'")
     said = ids.set_index("image_id")["label"].map(dict(enumerate(NAMES)))
     said[ids["image_id"].iloc[2]] = NAMES[0]

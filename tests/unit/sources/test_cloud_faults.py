@@ -19,9 +19,11 @@ from pipeline_lib.errors import (
 )
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources import cloud_bucket, object_bytes
+from pipeline_lib.sources.authorities import BEGINS
 from pipeline_lib.sources.cloud_bucket import AZURE, GOOGLE, azure_account
 from pipeline_lib.sources.cloud_faults import Words, cloud_fault
 from pipeline_lib.sources.places import table_place
+from tests.support.certificates import own_authority
 from tests.support.flaky_proxy import Busy, FlakyProxy, Request
 
 LISTED = "Generic X error: Error performing list request: Error performing GET https://host/b?sig=hush in 1ms - "
@@ -149,11 +151,14 @@ def test_credentials_go_over_plain_http_only_to_an_endpoint_named_so(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
     with pytest.raises(ConfigError, match=r"SSL_CERT_FILE: certificates that cannot be read"):
         cloud_bucket._client_options(None)
-    (tmp_path / "own.pem").write_text("PEM")
+    (tmp_path / "own.pem").write_text("no certificate")
+    with pytest.raises(ConfigError, match=r"own.pem: it holds no certificate"):
+        cloud_bucket._client_options(None)
+    (tmp_path / "own.pem").write_bytes(BEGINS)
 
     assert cloud_bucket._client_options(None)["allow_http"] is False
     assert cloud_bucket._client_options("http://127.0.0.1:1")["allow_http"] is True
-    assert cloud_bucket._client_options(None)["root_certificate"] == b"PEM"
+    assert cloud_bucket._client_options(None)["root_certificate"] == BEGINS
 
 
 def test_nobody_who_answers_is_named_with_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +166,26 @@ def test_nobody_who_answers_is_named_with_the_address(monkeypatch: pytest.Monkey
     settings = Settings(gcs_endpoint_url="http://127.0.0.1:1", public_buckets="gs://b")
 
     with pytest.raises(
-        ServiceUnavailable,
-        match=r"gs://b/set/: Google Cloud Storage does not answer as expected \(found: HTTP error: .*127.0.0.1:1/b",
+        ServiceUnavailable, match=r"found: Connection refused: HTTP error: .*127.0.0.1:1/b"
     ):
         list(table_place("gs://b/set", settings, root=Path()).list())
+
+
+def test_an_authority_that_is_not_trusted_is_named_as_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(object_bytes.RETRIES, "max_retries", 0)
+    for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    authority, context = own_authority(tmp_path)
+    page = b"<ListBucketResult></ListBucketResult>"
+
+    with FlakyProxy("http://127.0.0.1:1", lambda _: Busy(200, body=page), context=context) as proxy:
+        settings = Settings(gcs_endpoint_url=proxy.url, public_buckets="gs://b")
+        with pytest.raises(
+            ServiceUnavailable, match=r"InvalidCertificate UnknownIssuer.*Remedy: .*SSL_CERT_FILE"
+        ):
+            list(table_place("gs://b/set", settings, root=Path()).list())
+
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        assert not list(table_place("gs://b/set", settings, root=Path()).list())

@@ -101,6 +101,11 @@ def test_the_project_is_found_from_a_folder_below(
             "perennial params: no such section (found: trian). Remedy: choose one of discover,",
         ),
         (["init", "nowhere"], 66, "error[source_missing]"),
+        (
+            ["init", "photos", "more"],
+            2,
+            "more: init surveys one source. Remedy: name one; add the others to",
+        ),
         (["review"], 65, "review.parquet: the review table is absent. Remedy: run `dvc repro`"),
         (
             ["review", "import", "nothing.csv"],

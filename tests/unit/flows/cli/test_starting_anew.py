@@ -24,8 +24,8 @@ from pipeline_lib.survey.earlier_data import DEMO_DATASHEETS, NewData, with_mode
 from testing.tiny_line import make_line
 from testing.toy_repository import ROOT
 
-DATASHEET, OVERRIDES, CLASSES = (
-    f"curation/{name}" for name in ("datasheet.yaml", "overrides.csv", "classes.csv")
+DATASHEET, OVERRIDES, GROUPS, CLASSES = (
+    f"curation/{name}" for name in ("datasheet.yaml", "overrides.csv", "groups.csv", "classes.csv")
 )
 SETTINGS = "settings.toml"
 BY_SHA256 = "sha256,9f2c,remove,,,not a digit,ben,2026-11-21\n"
@@ -155,6 +155,7 @@ def test_what_people_wrote_of_the_demo_is_named_and_not_lost(
 ) -> None:
     append(project / OVERRIDES, BY_SHA256 * 2)
     append(project / DATASHEET, "  ethics: none\n")
+    (project / GROUPS).write_text("member,skin\n1.png,dark\n")
     commit(project)
     append(project / CLASSES, "0,zero,,\n")
 
@@ -162,8 +163,8 @@ def test_what_people_wrote_of_the_demo_is_named_and_not_lost(
 
     assert said == (
         "perennial init: error[usage]: curation: text that people wrote about earlier data would be lost (found: "
-        f"{DATASHEET}: of digits; {OVERRIDES}: 2 lines; {CLASSES}: 1 class, not committed). Remedy: commit them "
-        f"(`git add {DATASHEET} {OVERRIDES} {CLASSES} && git commit`) or copy them; "
+        f"{DATASHEET}: of digits; {OVERRIDES}: 2 lines; {GROUPS}: 1 line; {CLASSES}: 1 class, not committed). "
+        f"Remedy: commit them (`git add {DATASHEET} {OVERRIDES} {GROUPS} {CLASSES} && git commit`) or copy them; "
         "`perennial init --force` replaces them\n"
     )
     assert changed(project) == {CLASSES}
@@ -172,8 +173,9 @@ def test_what_people_wrote_of_the_demo_is_named_and_not_lost(
     git(project, "commit", "-qm", "kept")
     said = init(capsys, "photos", "--force")
 
-    assert changed(project) == {"params.yaml", DATASHEET, OVERRIDES, CLASSES, SETTINGS}
-    assert (project / OVERRIDES).read_text() == (ROOT / OVERRIDES).read_text()
+    assert changed(project) == {"params.yaml", DATASHEET, OVERRIDES, GROUPS, CLASSES, SETTINGS}
+    for name in (OVERRIDES, GROUPS):
+        assert (project / name).read_text() == (ROOT / name).read_text()
     assert (project / CLASSES).read_text() == (ROOT / CLASSES).read_text()
     assert f"anew     {CLASSES}: none of its classes is in this data" in said
 

@@ -1,0 +1,1 @@
+"""Everything that the line knows of one image, gathered from its tables, for `perennial why`."""
