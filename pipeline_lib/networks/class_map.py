@@ -34,6 +34,7 @@ from torch import nn
 Map = npt.NDArray[np.float32]
 Cells = Callable[[torch.Tensor], torch.Tensor]  # -> Chw
 FRESH = 5  # networks with fresh weights that a map is compared with
+FIRST_SEED = 1_000_003  # of their weights: no trained network began with the same ones
 SHOWN_LAYERS, SHOWN_CHANNELS = 3, 6
 MOST_BEFORE = 8  # tokens that are no cells
 
@@ -158,7 +159,7 @@ def rank_correlations(fresh: Callable[[], nn.Module], shown: Sequence[Shown]) ->
     found = np.zeros((FRESH, len(shown)))
     for seed in range(FRESH):  # one network at a time is held
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(FIRST_SEED + seed)
             network = fresh().eval()
             _fill_zeros(network)
         for at, one in enumerate(shown):
